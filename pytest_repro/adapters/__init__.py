@@ -1,0 +1,151 @@
+"""Floor 2: what is held fixed and what can be read, one file per library.
+
+A file is named as the library is imported and holds one object, ``adapter``. It wakes once its
+library is in ``sys.modules``: before that no value can be the library's, and none of its
+generators has been asked. Other distributions add theirs as entry points of the group
+``pytest_repro.adapters``, named likewise.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import cache
+from typing import Any, ClassVar
+
+from pytest_repro.core.catalogue import catalogue, load
+from pytest_repro.core.plan import Deterministic, checked_seed
+from pytest_repro.core.walk import Opened, leaves
+from pytest_repro.values import tree
+
+STANDARD = "python"
+"""The adapter of the standard library, which is always awake."""
+
+Quick = Callable[[object], "tuple[object, bytes] | None"]
+"""Reads a small value of one exact type at once: what stands for its kind, and its bytes."""
+
+
+class Adapter:
+    """What is known about one library. Every method may be left as it is."""
+
+    #: Values of at most this many bytes are kept as they are instead of being digested.
+    quick: ClassVar[Mapping[type, Quick]] = {}
+
+    def opened(self, value: object) -> Opened:
+        """*value* as a leaf or as parts, why it cannot be read, or None when it is not ours."""
+        return None
+
+    def described(self, token: object) -> tuple[str, str, tuple[int, ...]]:
+        """Kind, element and shape of what a quick reader called *token*."""
+        raise NotImplementedError
+
+    def seed(self, seed: int) -> None:
+        """Seeds every global generator of the library with *seed*, 0 … 2**32 - 1."""
+
+    def states(self) -> Callable[[], None]:
+        """Takes the state of every global generator; the function given back restores it."""
+        return lambda: None
+
+    def deterministic(self, mode: Deterministic) -> AbstractContextManager[None]:
+        """Sets every determinism switch of the library to *mode*; restores them."""
+        return nullcontext()
+
+    def pinned_entropy(self, seed: int) -> AbstractContextManager[None]:
+        """Replaces what the library takes from the operating system by draws from *seed*."""
+        return nullcontext()
+
+    def environment(self) -> dict[str, str]:
+        """What else could change a result: versions, thread counts, instruction sets."""
+        return {}
+
+
+@cache
+def _adapter(name: str) -> Adapter:
+    found = load(__name__, name).adapter
+    assert isinstance(found, Adapter)
+    return found
+
+
+def awake() -> dict[str, Adapter]:
+    """The adapters of the libraries imported so far, by name, in name order."""
+    loaded = sys.modules
+    return {n: _adapter(n) for n in catalogue(__name__) if n in loaded or n == STANDARD}
+
+
+def opened(value: object) -> Opened:
+    """*value* as a leaf or as parts, or why it cannot be read, or None for what nobody knows.
+
+    Libraries come before the standard library: ``numpy.float64`` is a ``float`` as well.
+    """
+    adapters = awake()
+    standard = adapters.pop(STANDARD)
+    for adapter in adapters.values():
+        found = adapter.opened(value)
+        if found is not None:
+            return found
+    found = standard.opened(value)
+    return _by_protocol(value) if found is None else found
+
+
+def _by_protocol(value: object) -> Opened:
+    """Arrays of libraries without an adapter: ``__array__``, or DLPack."""
+    kind = type(value)
+    if isinstance(value, type) or not (hasattr(kind, "__array__") or hasattr(kind, "__dlpack__")):
+        return None
+    import numpy
+
+    foreign: Any = value
+    array = numpy.asarray(foreign) if hasattr(kind, "__array__") else numpy.from_dlpack(foreign)
+    return _adapter("numpy").opened(array)
+
+
+def digest(value: object) -> str:
+    """Digest of *value*: equal for equal kinds and equal logical bytes, whatever the layout.
+
+    Args:
+        value: Anything that can be recorded: numbers, text, arrays, tensors, modules,
+            optimisers, and dicts, lists, tuples, sets and dataclasses of them.
+
+    Returns:
+        32 hexadecimal digits, xxh3-128. It finds accidents, not attackers.
+
+    Raises:
+        TypeError: Something in it cannot be read; the message names its path and type.
+    """
+    found = [(p, tree.digest(x.kind, x.pieces())) for p, x in leaves(value, "value", opened)]
+    if len(found) == 1 and found[0][0] == "":
+        return found[0][1]
+    joined = "\n".join(f"{path} {each}" for path, each in found)
+    return tree.digest("parts", [memoryview(joined.encode())])
+
+
+def seed_all(seed: int) -> None:
+    """Seeds every generator of every imported library with *seed*.
+
+    Args:
+        seed: 0 … 2**32 - 1. It is given to each library as it is.
+
+    Raises:
+        ValueError: *seed* is no whole number in that range.
+    """
+    checked_seed(seed)
+    for adapter in awake().values():
+        adapter.seed(seed)
+
+
+@contextmanager
+def pinned_entropy(seed: int) -> Iterator[None]:
+    """Everything that is drawn from the operating system is drawn from *seed* instead."""
+    with ExitStack() as stack:
+        for adapter in awake().values():
+            stack.enter_context(adapter.pinned_entropy(seed))
+        yield
+
+
+def environment() -> dict[str, str]:
+    """What could change a result on this machine, by name, of every imported library."""
+    found: dict[str, str] = {}
+    for adapter in awake().values():
+        found.update(adapter.environment())
+    return found

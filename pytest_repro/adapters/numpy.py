@@ -1,0 +1,168 @@
+"""numpy: arrays, scalars, ``Generator``, the legacy global generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pytest_repro.adapters import Adapter, Quick
+from pytest_repro.core.observation import Leaf, Parts
+from pytest_repro.core.pieces import cuts
+from pytest_repro.core.walk import Opened
+
+INLINE = 512
+_BLOCK = 2**20  # bytes copied at a time from an array that is not contiguous
+
+_PLAIN = {np.dtype(c): np.dtype(c).name for c in "?bBhHiIlLqQefdFD"}
+
+
+def _quick(value: Any) -> tuple[object, bytes] | None:
+    if value.nbytes > INLINE or value.dtype not in _PLAIN:
+        return None
+    return (value.dtype, value.shape), value.tobytes()
+
+
+def _element(dtype: np.dtype[Any]) -> str:
+    if dtype in _PLAIN:
+        return _PLAIN[dtype]
+    if dtype.kind in "mM":
+        return "int64"
+    if dtype.kind in "iufc" and dtype.itemsize <= 16:
+        return dtype.newbyteorder("=").name
+    return f"raw{dtype.itemsize}" if dtype.itemsize else ""
+
+
+def _kind(dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
+    """``float32[4, 8]``; byte order is no part of it, nor of the bytes that are hashed."""
+    name = dtype.newbyteorder("=").name if dtype.kind not in "USV" else dtype.str.lstrip("<>|=")
+    return f"{name}{list(shape)}"
+
+
+def _little(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return dtype.newbyteorder("<")
+
+
+def _bytes_of(array: np.ndarray[Any, Any]) -> memoryview:
+    """The memory of a C-contiguous array, as bytes."""
+    if array.dtype.itemsize == 0:
+        return memoryview(b"")
+    return array.reshape(-1).view("u1").data
+
+
+def _pieces(array: np.ndarray[Any, Any]) -> Iterator[memoryview]:
+    little = _little(array.dtype)
+    if array.flags.c_contiguous and array.dtype == little and array.dtype.char != "g":
+        yield _bytes_of(array)
+        return
+    limit = max(1, _BLOCK // max(1, array.dtype.itemsize))
+    for cut in cuts(array.shape, limit):
+        block = np.ascontiguousarray(array[cut], dtype=little)
+        yield _without_padding(block) if array.dtype.char in "gG" else _bytes_of(block)
+
+
+def _without_padding(block: np.ndarray[Any, Any]) -> memoryview:
+    """x86's 80-bit floats fill 16 bytes, 6 of them with whatever was there before."""
+    raw = block.reshape(-1).view("u1").reshape(-1, np.dtype("g").itemsize).copy()
+    if np.finfo(np.longdouble).nmant == 63:
+        raw[:, 10:] = 0
+    return raw.reshape(-1).data
+
+
+def _opened_array(array: np.ndarray[Any, Any]) -> Opened:
+    dtype = array.dtype
+    if dtype.hasobject:
+        return f"is an array of Python objects ({dtype}): record the arrays or numbers in it"
+    if isinstance(array, np.ma.MaskedArray):
+        hidden = np.ma.getmaskarray(array)
+        return Parts("masked", ((".data", array.filled(0)), (".mask", hidden)))
+    if dtype.names is not None:  # field by field: the bytes between them are nobody's
+        return Parts(f"record{list(array.shape)}", ((f"[{n!r}]", array[n]) for n in dtype.names))
+    plain = array.view(np.ndarray)
+    numeric = dtype.kind in "biufc"
+    layout = "C" if plain.flags.c_contiguous else f"strides {plain.strides}"
+    return Leaf(
+        _kind(dtype, plain.shape), _element(dtype), plain.shape, plain.nbytes,
+        lambda: _pieces(plain), numeric, f"numpy, {layout}",
+    )  # fmt: skip
+
+
+_random: Any = np.random
+
+
+class Numpy(Adapter):
+    """Arrays and scalars; ``numpy.random``'s legacy global generator; unseeded bit generators."""
+
+    quick: ClassVar[Mapping[type, Quick]] = {np.ndarray: _quick}
+
+    def described(self, token: Any) -> tuple[str, str, tuple[int, ...]]:
+        dtype, shape = token
+        return _kind(dtype, shape), _PLAIN[dtype], shape
+
+    def opened(self, value: Any) -> Opened:
+        kind = type(value)
+        if issubclass(kind, np.ndarray):
+            return _opened_array(value)
+        if issubclass(kind, np.generic):
+            opened = _opened_array(np.asarray(value))
+            # A scalar is a plain number: it counts when recorded, not among local variables.
+            return opened if not isinstance(opened, Leaf) else _not_numeric(opened)
+        if issubclass(kind, np.random.Generator):
+            return _generator("numpy.random.Generator", value.bit_generator.state)
+        if issubclass(kind, np.random.RandomState):
+            return _generator("numpy.random.RandomState", value.get_state(legacy=False))
+        if issubclass(kind, np.random.BitGenerator):
+            return _generator("numpy.random.BitGenerator", value.state)
+        return None
+
+    def seed(self, seed: int) -> None:
+        generator = _random.get_bit_generator()
+        if isinstance(generator, np.random.MT19937):
+            np.random.seed(seed)
+        else:  # set_bit_generator() put another one there, which np.random.seed() refuses
+            generator.state = type(generator)(seed).state
+
+    def states(self) -> Callable[[], None]:
+        generator = _random.get_bit_generator()
+        state = np.random.get_state(legacy=False)
+
+        def restore() -> None:
+            if _random.get_bit_generator() is not generator:
+                _random.set_bit_generator(generator)
+            np.random.set_state(state)
+
+        return restore
+
+    @contextmanager
+    def pinned_entropy(self, seed: int) -> Iterator[None]:
+        """``default_rng()``, ``SeedSequence()``, ``RandomState()``, ``np.random.seed()``."""
+        import random
+
+        module: Any = np.random.bit_generator
+        before = getattr(module, "randbits", None)  # a private name: left alone once it is gone
+        if before is None:
+            yield
+            return
+        module.randbits = random.Random(seed).getrandbits
+        try:
+            yield
+        finally:
+            module.randbits = before
+
+    def environment(self) -> dict[str, str]:
+        return {"numpy": np.__version__}
+
+
+def _generator(kind: str, state: Any) -> Parts:
+    return Parts(kind, ((".state", state),), numeric=True)
+
+
+def _not_numeric(leaf: Leaf) -> Leaf:
+    from dataclasses import replace
+
+    return replace(leaf, numeric=False)
+
+
+adapter = Numpy()

@@ -1,0 +1,153 @@
+"""The standard library: ``random``, numbers, text, and containers."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+import random
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from typing import Any, ClassVar
+
+from pytest_repro.adapters import Adapter, Quick
+from pytest_repro.core.observation import Leaf, Parts
+from pytest_repro.core.walk import Opened
+
+_PLAIN_KEYS = (str, int, float, bool, type(None), bytes, Enum, tuple)
+_INT64 = range(-(2**63), 2**63)
+
+
+def _number(value: object) -> tuple[str, bytes]:
+    """Element and bytes of a number, or of text where no dtype holds it."""
+    if isinstance(value, bool):
+        return "bool", bytes([value])
+    if isinstance(value, int) and value in _INT64:
+        return "int64", value.to_bytes(8, "little", signed=True)
+    if isinstance(value, float):
+        return "float64", struct.pack("<d", value)
+    if isinstance(value, complex):
+        return "complex128", struct.pack("<dd", value.real, value.imag)
+    return "", str(value).encode()
+
+
+def _leaf(kind: str, element: str, content: bytes) -> Leaf:
+    return Leaf(kind, element, (), len(content), lambda: (memoryview(content),))
+
+
+def _quick_float(value: object) -> tuple[object, bytes]:
+    return float, struct.pack("<d", value)
+
+
+def _quick_int(value: Any) -> tuple[object, bytes] | None:
+    return (int, value.to_bytes(8, "little", signed=True)) if value in _INT64 else None
+
+
+def _scalar(value: object) -> Leaf | None:
+    if isinstance(value, (bool, int, float, complex, Decimal, Fraction)):
+        return _leaf(type(value).__name__, *_number(value))
+    if isinstance(value, str):
+        return _leaf("str", "", value.encode("utf-8", "surrogatepass"))
+    if isinstance(value, (bytes, bytearray)):
+        return _leaf("bytes", "", bytes(value))
+    if value is None:
+        return _leaf("None", "", b"None")
+    return None
+
+
+def _key(key: object) -> str:
+    return f"[{key}]" if isinstance(key, Enum) else f"[{key!r}]"
+
+
+def _of_dict(value: dict[Any, Any]) -> Opened:
+    foreign = next((key for key in value if not isinstance(key, _PLAIN_KEYS)), None)
+    if foreign is not None:
+        return f"has a key of type {type(foreign).__qualname__}: only plain keys have an order"
+    items = sorted(value.items(), key=lambda item: (type(item[0]).__name__, _key(item[0])))
+    return Parts("dict", ((_key(key), part) for key, part in items))
+
+
+def _of_set(value: set[Any] | frozenset[Any]) -> Leaf:
+    from pytest_repro.adapters import digest
+
+    members = "".join(sorted(digest(member) for member in value))
+    return _leaf(f"{type(value).__name__}[{len(value)}]", "", members.encode())
+
+
+def _of_dataclass(value: Any) -> Parts:
+    names = [field.name for field in dataclasses.fields(value)]
+    return Parts(type(value).__qualname__, ((f".{name}", getattr(value, name)) for name in names))
+
+
+def _of_sequence(value: Any) -> Parts:
+    fields = getattr(type(value), "_fields", None)
+    if isinstance(value, tuple) and fields is not None:
+        kind = type(value).__qualname__
+        return Parts(kind, ((f".{name}", part) for name, part in zip(fields, value)))
+    kind = "tuple" if isinstance(value, tuple) else "list"
+    return Parts(kind, ((f"[{index}]", part) for index, part in enumerate(value)))
+
+
+class Python(Adapter):
+    """Numbers, text, containers; the global generator of ``random``; the system's entropy."""
+
+    quick: ClassVar[Mapping[type, Quick]] = {float: _quick_float, int: _quick_int}
+
+    def described(self, token: object) -> tuple[str, str, tuple[int, ...]]:
+        return ("float", "float64", ()) if token is float else ("int", "int64", ())
+
+    def opened(self, value: object) -> Opened:
+        kind = type(value)  # not isinstance alone: a mock answers to the class it stands for
+        if issubclass(kind, Enum):
+            return _leaf(kind.__qualname__, "", str(getattr(value, "name", value)).encode())
+        if issubclass(kind, dict):
+            return _of_dict(value)  # type: ignore[arg-type]
+        if issubclass(kind, (list, tuple)):
+            return _of_sequence(value)
+        if issubclass(kind, (set, frozenset)):
+            return _of_set(value)  # type: ignore[arg-type]
+        if issubclass(kind, random.Random) and kind is not random.SystemRandom:
+            return Parts("random.Random", ((".state", value.getstate()),), numeric=True)  # type: ignore[attr-defined]
+        if dataclasses.is_dataclass(kind):
+            return _of_dataclass(value)
+        return _scalar(value)
+
+    def seed(self, seed: int) -> None:
+        random.seed(seed)
+
+    def states(self) -> Callable[[], None]:
+        state = random.getstate()
+        return lambda: random.setstate(state)
+
+    @contextmanager
+    def pinned_entropy(self, seed: int) -> Iterator[None]:
+        """``os.urandom``, ``secrets``, ``uuid4``, ``SystemRandom`` and ``Random()`` from *seed*."""
+        source = random.Random(seed)
+        before = os.urandom, random._urandom, random.Random.seed  # type: ignore[attr-defined]
+
+        def urandom(size: int, /) -> bytes:
+            return source.randbytes(size)
+
+        def seeded(self: random.Random, a: Any = None, version: int = 2) -> None:
+            before[2](self, source.getrandbits(64) if a is None else a, version)
+
+        os.urandom, random._urandom = urandom, urandom  # type: ignore[attr-defined]
+        random.Random.seed = seeded  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            os.urandom, random._urandom, random.Random.seed = before  # type: ignore[attr-defined, method-assign]
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "python": f"{platform.python_implementation()} {platform.python_version()}",
+            "platform": f"{platform.system()} {platform.machine()}",
+            "cores": str(os.cpu_count()),
+        }
+
+
+adapter = Python()

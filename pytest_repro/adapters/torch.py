@@ -1,0 +1,81 @@
+"""torch: tensors, modules, optimisers, generators of every device, determinism switches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar
+
+import torch
+
+from pytest_repro.adapters import Adapter, Quick
+from pytest_repro.adapters._torch_generators import restorer, seed_every
+from pytest_repro.adapters._torch_switches import deterministic
+from pytest_repro.adapters._torch_tensors import described, opened_tensor, quick
+from pytest_repro.core.observation import Parts
+from pytest_repro.core.plan import Deterministic
+from pytest_repro.core.walk import Opened
+
+
+def _suffix(name: str) -> str:
+    """``head.2.weight`` as a path: ``.head[2].weight``."""
+    return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", f".{name}")
+
+
+def _of_module(module: torch.nn.Module) -> Opened:
+    if "_parameters" not in module.__dict__:
+        return "is a half-made module: its __init__ did not finish"
+    named = [*module.named_parameters(), *module.named_buffers()]
+    kind = type(module).__qualname__
+    return Parts(kind, ((_suffix(name), tensor) for name, tensor in named))
+
+
+def _of_optimizer(optimizer: torch.optim.Optimizer) -> Parts:
+    state = optimizer.state_dict()
+    items = ((".state", state["state"]), (".param_groups", state["param_groups"]))
+    return Parts(type(optimizer).__qualname__, items, numeric=True)
+
+
+class Torch(Adapter):
+    """Tensors of every dtype and layout, module and optimiser state, generators, switches."""
+
+    quick: ClassVar[Mapping[type, Quick]] = {torch.Tensor: quick, torch.nn.Parameter: quick}
+
+    def described(self, token: Any) -> tuple[str, str, tuple[int, ...]]:
+        return described(token)
+
+    def opened(self, value: Any) -> Opened:
+        kind = type(value)
+        if issubclass(kind, torch.Tensor):
+            return opened_tensor(value)
+        if issubclass(kind, torch.nn.Module):
+            return _of_module(value)
+        if issubclass(kind, torch.optim.Optimizer):
+            return _of_optimizer(value)
+        if issubclass(kind, torch.Generator):
+            return Parts("torch.Generator", ((".state", value.get_state()),), numeric=True)
+        return None
+
+    def seed(self, seed: int) -> None:
+        seed_every(seed)
+
+    def states(self) -> Callable[[], None]:
+        return restorer()
+
+    def deterministic(self, mode: Deterministic) -> AbstractContextManager[None]:
+        return deterministic(mode)
+
+    def environment(self) -> dict[str, str]:
+        found = {
+            "torch": torch.__version__,
+            "cpu capability": torch.backends.cpu.get_cpu_capability(),
+            "threads": str(torch.get_num_threads()),
+        }
+        if torch.cuda.is_available():
+            found["cuda"] = str(torch.version.cuda)
+            found["device"] = torch.cuda.get_device_name(0)
+        return found
+
+
+adapter = Torch()

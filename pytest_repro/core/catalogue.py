@@ -1,0 +1,44 @@
+"""A catalogue is a directory listing and the entry points of other distributions.
+
+There is no list to edit: a file ``adapters/jax.py`` is the adapter ``jax``, and another
+distribution adds its own under the entry point group ``pytest_repro.adapters``.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+
+
+@functools.cache
+def catalogue(package: str) -> Mapping[str, str | EntryPoint]:
+    """Names in *package* and where each is loaded from, in name order.
+
+    Args:
+        package: Dotted name of a folder, ``"pytest_repro.adapters"``, which is also the name of
+            the entry point group. Files that start with ``_`` are no entries.
+    """
+    folder = importlib.import_module(package)
+    found: dict[str, str | EntryPoint] = {
+        entry.name: f"{package}.{entry.name}"
+        for entry in pkgutil.iter_modules(folder.__path__)
+        if not entry.name.startswith("_")
+    }
+    found.update((point.name, point) for point in entry_points(group=package))
+    return dict(sorted(found.items()))
+
+
+def load(package: str, name: str) -> ModuleType:
+    """The module of entry *name*.
+
+    Raises:
+        KeyError: There is no such entry.
+    """
+    where = catalogue(package)[name]
+    found = importlib.import_module(where) if isinstance(where, str) else where.load()
+    assert isinstance(found, ModuleType), f"entry point {name} of {package} is no module"
+    return found

@@ -1,0 +1,104 @@
+"""Compares runs: every difference is collected, none is raised."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_repro.core.difference import Difference
+from pytest_repro.core.mismatch import Mismatch
+from pytest_repro.core.observation import Key, Observation, label
+from pytest_repro.core.run import Run
+from pytest_repro.core.verdict import Word
+
+Measure = Callable[[Observation, Observation], Difference | None]
+"""Says how far two observations of one kind are apart; None where the values are not kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A run together with what it observed, by key, in the order of recording."""
+
+    run: Run
+    observations: Mapping[Key, Observation]
+
+
+def steps(observations: Iterable[Key]) -> dict[str, int]:
+    """Number of steps by recorded name: more than one makes a series."""
+    counts: Counter[str] = Counter()
+    for name, step, _ in observations:
+        counts[name] = max(counts[name], step + 1)
+    return dict(counts)
+
+
+def mismatches(reference: Observed, other: Observed, measure: Measure) -> Iterator[Mismatch]:
+    """Every observation that differs between two runs, in the order of recording.
+
+    Args:
+        reference: The run that the other is compared with.
+        other: Another run of the same test.
+        measure: Says how far two observations are apart, once they are known to differ; a
+            difference with nothing ``outside`` the tolerance is none.
+    """
+    left, right = reference.observations, other.observations
+    both = {**left, **right}
+    lengths = steps(both)
+    for key in both:
+        name = label(key, lengths[key[0]] > 1)
+        found = _mismatch(name, key, left.get(key), right.get(key), other.run, measure)
+        if found is not None:
+            yield found
+
+
+def _mismatch(
+    name: str, key: Key, a: Observation | None, b: Observation | None, run: Run, measure: Measure
+) -> Mismatch | None:
+    where = (name, *key, run.axis, run.value)
+    if a is None or b is None:
+        there = a or b
+        assert there is not None
+        detail = "recorded in the other run only" if a is None else "not recorded in the other run"
+        return Mismatch(*where, "missing", there.kind, b.kind if b else "", detail=detail)
+    if a.kind != b.kind:
+        return Mismatch(*where, "kind", a.kind, b.kind)
+    if a.content == b.content:
+        return None
+    difference = measure(a, b)
+    if difference is not None and not difference.outside:
+        return None
+    detail = "" if difference is not None else "the values were not kept: only the digests are known"
+    return Mismatch(*where, "values", a.kind, b.kind, difference, detail)
+
+
+def outcome_mismatches(runs: Sequence[Run]) -> Iterator[Mismatch]:
+    """A mismatch for each run that did something else than the first."""
+    first = runs[0]
+    for run in runs[1:]:
+        if (run.outcome, run.error_type) != (first.outcome, first.error_type):
+            detail = f"{said(first)}, then {said(run)}"
+            yield Mismatch("outcome", "outcome", 0, "", run.axis, run.value, "outcome", detail=detail)
+
+
+def said(run: Run) -> str:
+    """A run's outcome in words: ``passed``, ``failed (ValueError: boom)``."""
+    return f"{run.outcome} ({run.error})" if run.error else run.outcome
+
+
+def judged(runs: Sequence[Run], found: Sequence[Mismatch]) -> Word | None:
+    """The verdict word of *runs*, between which *found* differs.
+
+    A run that differs in outcome makes the test ``diverged`` whatever it recorded. Where each
+    run failed or was skipped alike, the values recorded before that say nothing more.
+    """
+    if any(m.problem == "outcome" for m in found):
+        return "diverged"
+    if runs[0].outcome == "failed":
+        return "failed"
+    if runs[0].outcome == "skipped":
+        return "skipped"
+    if len(runs) < 2:
+        return None
+    if found:
+        return "diverged"
+    return "reproduced" if any(run.observations for run in runs) else "unobserved"

@@ -1,0 +1,146 @@
+"""What is asked of one test: how often, with which seed, how close, what is observed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from pytest_repro.core.tolerance import EXACT, Tolerance
+
+MAX_SEED = 2**32 - 1
+"""The largest seed that every library takes: ``numpy.random.seed`` refuses more."""
+
+Capture = Literal["auto", "recorded", "locals"]
+Deterministic = bool | Literal["warn"]
+
+CAPTURES: tuple[str, ...] = ("auto", "recorded", "locals")
+
+
+class BadArgument(ValueError):
+    """An argument that does not fit: names it, what was given and what is allowed."""
+
+    def __init__(self, name: str, given: object, allowed: str) -> None:
+        super().__init__(f"{name}={given!r}: {allowed}")
+        self.name = name
+        self.given = given
+        self.allowed = allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is asked of one test.
+
+    Attributes:
+        runs: Number of runs compared with each other; 1 compares nothing.
+        seed: Given to every generator, 0 … 2**32 - 1.
+        tolerance: Closeness asked; equal bits by default.
+        deterministic: Deterministic algorithms while the test runs: True, False, or ``"warn"``.
+        capture: What is observed: what was recorded, local variables, or either.
+        audit: Whether the test was not marked but taken along by ``--repro-all``; then
+            observing nothing is told, not failed.
+    """
+
+    runs: int = 2
+    seed: int = 0
+    tolerance: Tolerance = EXACT
+    deterministic: Deterministic = True
+    capture: Capture = "auto"
+    audit: bool = False
+
+
+def _whole(name: str, given: object, low: int, high: int | None) -> int:
+    allowed = f"a whole number, {low} or more" if high is None else f"a whole number, {low} to {high}"
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise BadArgument(name, given, allowed)
+    if given < low or (high is not None and given > high):
+        raise BadArgument(name, given, allowed)
+    return given
+
+
+def checked_runs(given: object) -> int:
+    """*given* as a number of runs.
+
+    Raises:
+        BadArgument: It is no whole number of at least 1.
+    """
+    return _whole("runs", given, 1, None)
+
+
+def checked_seed(given: object) -> int:
+    """*given* as a seed.
+
+    Raises:
+        BadArgument: It is no whole number from 0 to 2**32 - 1.
+    """
+    return _whole("seed", given, 0, MAX_SEED)
+
+
+def checked_capture(given: object) -> Capture:
+    """*given* as a way to observe.
+
+    Raises:
+        BadArgument: It is none of :data:`CAPTURES`.
+    """
+    if given not in CAPTURES:
+        raise BadArgument("capture", given, 'one of "auto", "recorded", "locals"')
+    return given  # type: ignore[return-value]
+
+
+def checked_deterministic(given: object) -> Deterministic:
+    """*given* as a mode of deterministic algorithms.
+
+    Raises:
+        BadArgument: It is neither a bool nor ``"warn"``.
+    """
+    if given is True or given is False or given == "warn":
+        return given
+    raise BadArgument("deterministic", given, 'True, False or "warn"')
+
+
+def checked_tolerance(rtol: object, atol: object) -> Tolerance:
+    """The tolerance of *rtol* and *atol*: both or none of them.
+
+    Raises:
+        BadArgument: One is missing, no number, negative, infinite or NaN.
+    """
+    if rtol is None and atol is None:
+        return EXACT
+    for name, given in (("rtol", rtol), ("atol", atol)):
+        if given is None:
+            raise BadArgument(name, given, "rtol and atol belong together: give both or none")
+        if isinstance(given, bool) or not isinstance(given, (int, float)):
+            raise BadArgument(name, given, "a number, 0 or more")
+        if not (given >= 0 and math.isfinite(given)):
+            raise BadArgument(name, given, "a finite number, 0 or more")
+    return Tolerance(float(rtol), float(atol))  # type: ignore[arg-type]
+
+
+_CHECKED = {
+    "runs": checked_runs,
+    "seed": checked_seed,
+    "capture": checked_capture,
+    "deterministic": checked_deterministic,
+}
+
+ARGUMENTS: tuple[str, ...] = (*_CHECKED, "rtol", "atol")
+"""The names a plan is asked by, in the marker and in ``check``."""
+
+
+def asked(plan: Plan, arguments: dict[str, Any]) -> Plan:
+    """*plan* with what *arguments* ask instead.
+
+    Args:
+        plan: What holds where nothing else is asked.
+        arguments: Any of :data:`ARGUMENTS`.
+
+    Raises:
+        BadArgument: A name is unknown, or a value does not fit.
+    """
+    for name in arguments:
+        if name not in ARGUMENTS:
+            raise BadArgument(name, arguments[name], f"unknown; allowed are {', '.join(ARGUMENTS)}")
+    changes: dict[str, Any] = {n: _CHECKED[n](v) for n, v in arguments.items() if n in _CHECKED}
+    if "rtol" in arguments or "atol" in arguments:
+        changes["tolerance"] = checked_tolerance(arguments.get("rtol"), arguments.get("atol"))
+    return replace(plan, **changes)

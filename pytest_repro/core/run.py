@@ -1,0 +1,35 @@
+"""What one run of a test did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Outcome = Literal["passed", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run of a test did.
+
+    Attributes:
+        axis: What is varied between the runs; ``"repeat"``: nothing.
+        value: The setting on that axis; for ``"repeat"`` the number of the run, from 0.
+        outcome: What the body did; a value that differs does not make it ``"failed"``.
+        seconds: Wall time of set-up, body and tear-down.
+        observations: Number of values observed.
+        error: ``"ValueError: …"`` of a failed run, the reason of a skipped one, else ``""``.
+        error_type: Qualified name of the exception's type; two failures are the same when it is.
+        traceback: The failure as text, for the one who must mend it.
+        left_out: Number of local values that could not be digested.
+    """
+
+    axis: str
+    value: object
+    outcome: Outcome
+    seconds: float = 0.0
+    observations: int = 0
+    error: str = ""
+    error_type: str = ""
+    traceback: str = ""
+    left_out: int = 0

@@ -1,0 +1,49 @@
+"""How close is close enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# torch.testing.assert_close's defaults, https://pytorch.org/docs/stable/testing.html
+_CLOSE: dict[str, tuple[float, float]] = {
+    "float16": (1e-3, 1e-5),
+    "bfloat16": (1.6e-2, 1e-5),
+    "float32": (1.3e-6, 1e-5),
+    "float64": (1e-7, 1e-7),
+    "longdouble": (1e-7, 1e-7),
+    "complex32": (1e-3, 1e-5),
+    "complex64": (1.3e-6, 1e-5),
+    "complex128": (1e-7, 1e-7),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """``|other - reference| <= atol + rtol * |reference|``, as in ``torch.testing.assert_close``.
+
+    Attributes:
+        rtol: Relative tolerance, a pure number.
+        atol: Absolute tolerance, in the unit of the values.
+    """
+
+    rtol: float
+    atol: float
+
+    @property
+    def exact(self) -> bool:
+        """Whether equal bits are asked."""
+        return self.rtol == 0 and self.atol == 0
+
+
+EXACT = Tolerance(0.0, 0.0)
+
+
+def close_for(*elements: str) -> Tolerance:
+    """The tolerance of ``torch.testing`` for the coarsest of the dtypes *elements*.
+
+    Dtypes that hold no fractions are compared exactly, as there; 8-bit floats, which
+    ``torch.testing`` gives none for, get one step of their 3- or 2-bit fraction.
+    """
+    eighth = [Tolerance(0.25 if "e5m2" in e else 0.125, 1e-5) for e in elements if "float8" in e]
+    rows = eighth + [Tolerance(*_CLOSE[e]) for e in elements if e in _CLOSE]
+    return max(rows, key=lambda row: row.rtol, default=EXACT)

@@ -1,0 +1,61 @@
+"""What follows from the runs of one test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from pytest_repro.core.mismatch import Mismatch
+from pytest_repro.core.plan import Plan
+from pytest_repro.core.run import Run
+
+Word = Literal["reproduced", "diverged", "unobserved", "failed", "skipped", "no-baseline", "foreign-baseline"]
+WORDS: tuple[str, ...] = get_args(Word)
+
+
+class NotReproducible(AssertionError):
+    """A test, or a function, is not reproducible; the message says where and how far.
+
+    Attributes:
+        verdict: The :class:`Verdict` it was raised for.
+    """
+
+    def __init__(self, message: str, verdict: Verdict) -> None:
+        super().__init__(message)
+        self.verdict = verdict
+
+    def __reduce__(self) -> tuple[type[NotReproducible], tuple[str, Verdict]]:
+        return type(self), (str(self), self.verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What follows from the runs of one test.
+
+    Attributes:
+        word: ``reproduced``, ``diverged``, ``unobserved`` (nothing was observed, so nothing could
+            be compared), ``failed`` (the same way in each run) or ``skipped``. None after a
+            single run, which compares nothing.
+        plan: What was asked.
+        runs: What each run did, the reference run first.
+        mismatches: Every value or outcome that differs from the reference run.
+        steps: Number of steps of each recorded series, by name, in the reference run.
+        error: The exception of a ``failed`` function that :func:`pytest_repro.check` ran.
+    """
+
+    word: Word | None
+    plan: Plan
+    runs: tuple[Run, ...]
+    mismatches: tuple[Mismatch, ...] = ()
+    steps: dict[str, int] = field(default_factory=dict)
+    error: BaseException | None = field(default=None, compare=False)
+
+    @property
+    def reproduced(self) -> bool:
+        """Whether every run gave the same."""
+        return self.word == "reproduced"
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all runs."""
+        return sum(run.seconds for run in self.runs)

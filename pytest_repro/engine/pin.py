@@ -1,0 +1,126 @@
+"""Holds what can be held: every generator at a seed, every switch at deterministic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import TracebackType
+
+from pytest_repro.adapters import awake, seed_all
+from pytest_repro.core.plan import Deterministic, checked_deterministic, checked_seed
+
+
+class Pin:
+    """Holds generators and switches, and restores all of them when it lets go.
+
+    A library that is imported while the pin holds is held from the next :meth:`seed` on.
+
+    Args:
+        seed: Given to every generator, 0 … 2**32 - 1.
+        deterministic: Deterministic algorithms: True, False or ``"warn"``.
+    """
+
+    def __init__(self, seed: int, deterministic: Deterministic = True) -> None:
+        self._seed, self._mode = seed, deterministic
+        self._stack = ExitStack()
+        self._held: set[str] = set()
+
+    def seed(self) -> None:
+        """Seeds every generator, and holds what is not held yet."""
+        for name, adapter in awake().items():
+            if name not in self._held:
+                self._held.add(name)
+                self._stack.callback(adapter.states())
+                self._stack.enter_context(adapter.deterministic(self._mode))
+            adapter.seed(self._seed)
+
+    def release(self) -> None:
+        """Restores every generator and switch as they were before the first :meth:`seed`."""
+        self._held.clear()
+        self._stack.close()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every library imported by now is held: a newcomer's generator was not seeded."""
+        return self._held.issuperset(awake())
+
+    @contextmanager
+    def let_go(self) -> Iterator[None]:
+        """The world as it is without the pin, for a block; then the pinned world as it was.
+
+        What the block does to generators and switches outlives the pin.
+        """
+        if not self._held:
+            yield
+            return
+        inside = [adapter.states() for adapter in awake().values()]
+        self.release()
+        try:
+            yield
+        finally:
+            self.seed()
+            for restore in inside:
+                restore()
+
+    def __enter__(self) -> Pin:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+@contextmanager
+def seeded_apart(seed: int) -> Iterator[None]:
+    """Every generator seeded for a block; afterwards they stand where they stood before.
+
+    Args:
+        seed: 0 … 2**32 - 1.
+    """
+    before = [adapter.states() for adapter in awake().values()]
+    try:
+        seed_all(seed)
+        yield
+    finally:
+        for restore in before:
+            restore()
+
+
+@contextmanager
+def pinned(seed: int = 0, deterministic: Deterministic = True) -> Iterator[int]:
+    """Every generator seeded and every determinism switch set, for one block.
+
+    All of it is restored to the bit afterwards, also after an exception and on Ctrl-C.
+
+    Args:
+        seed: 0 … 2**32 - 1, given to each imported library as it is.
+        deterministic: True; ``"warn"``, where an op without a deterministic implementation warns
+            instead of raising; or False for deterministic algorithms off.
+
+    Yields:
+        The seed.
+
+    Raises:
+        ValueError: *seed* or *deterministic* is none of these.
+    """
+    with Pin(checked_seed(seed), checked_deterministic(deterministic)) as pin:
+        pin.seed()
+        yield seed
+
+
+@contextmanager
+def deterministic(mode: Deterministic = True) -> Iterator[None]:
+    """Every determinism switch of the imported libraries set to *mode*, for one block.
+
+    Args:
+        mode: True, ``"warn"`` or False, as in :func:`pinned`.
+
+    Raises:
+        ValueError: *mode* is none of these.
+    """
+    checked_deterministic(mode)
+    with ExitStack() as stack:
+        for adapter in awake().values():
+            stack.enter_context(adapter.deterministic(mode))
+        yield

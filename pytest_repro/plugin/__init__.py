@@ -1,0 +1,111 @@
+"""Floor 5: pytest. The only folder that imports it; hooks of a few lines that call down.
+
+Loaded at every start of pytest, it imports no more than the options need: the rest comes when the
+first marked test was collected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pytest_repro import __version__
+from pytest_repro.core.plan import Plan
+from pytest_repro.plugin.options import Settings, add_options, read
+from pytest_repro.plugin.plans import plan_of
+
+SETTINGS = pytest.StashKey[Settings]()
+PLAN = pytest.StashKey[Plan]()
+ROWS = pytest.StashKey[dict[str, dict[str, Any]]]()
+"""What the JSON report says of each test, by worker and test."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds the options."""
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Reads the settings: a wrong one ends the session before it starts."""
+    config.stash[SETTINGS] = read(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Gives each worker of xdist the seed of this session, and listens to its reports."""
+    from pytest_repro.plugin.results import listen
+
+    node.workerinput["repro_seed"] = node.config.stash[SETTINGS].plan.seed
+    listen(node.config)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Version, seed and runs in one line."""
+    settings = config.stash[SETTINGS]
+    plan = settings.plan
+    drawn = f" (drawn: --repro-seed={plan.seed} gives it again)" if settings.seed_drawn else ""
+    runs = f"{plan.runs} runs" if plan.runs > 1 else "1 run, nothing is compared"
+    return f"repro: pytest-repro {__version__}, seed {plan.seed}{drawn}, {runs}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Plans every test; where one is marked, wakes what runs it again."""
+    settings, marked = session.config.stash[SETTINGS], False
+    for item in session.items:
+        plan = plan_of(item, settings)
+        if plan is not None:
+            item.stash[PLAN] = plan
+            marked = True
+    if marked:
+        from pytest_repro.plugin.conductor import wake
+
+        wake(session.config)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Writes the JSON report; a worker of xdist leaves that to its controller."""
+    config = session.config
+    if config.stash[SETTINGS].json is None or hasattr(config, "workerinput"):
+        return
+    from pytest_repro.plugin.results import write_reports
+
+    write_reports(session)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """The section of the session."""
+    if not config.stash.get(ROWS, None):
+        return
+    from pytest_repro.plugin.results import tell
+
+    tell(terminalreporter, config)
+
+
+@pytest.fixture
+def repro(request: pytest.FixtureRequest) -> Any:
+    """Records what must stay the same: ``repro.record(loss=loss)``; marks the test by itself."""
+    from pytest_repro.plugin.repro import of_item
+
+    return of_item(request.node)
+
+
+@pytest.fixture
+def seeded(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Every generator seeded for this one test, and what the system would draw; gives the seed."""
+    from pytest_repro.plugin.fixtures import seeded
+
+    with seeded(request) as seed:
+        yield seed
+
+
+@pytest.fixture
+def deterministic() -> Iterator[None]:
+    """Deterministic algorithms and every related switch on for this one test."""
+    from pytest_repro.engine.pin import deterministic
+
+    with deterministic():
+        yield

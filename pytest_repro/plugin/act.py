@@ -1,0 +1,212 @@
+"""A test while its runs go on: what its hooks need to know, between set-up and verdict."""
+
+from __future__ import annotations
+
+import unittest
+from collections.abc import Sequence
+from dataclasses import replace
+from time import perf_counter
+from typing import Any
+
+import pytest
+
+from pytest_repro.core.plan import Plan
+from pytest_repro.core.run import Outcome, Run
+from pytest_repro.core.verdict import NotReproducible, Verdict
+from pytest_repro.core.walk import LocalsBudget
+from pytest_repro.engine.frames import code_of, kept_frame, variables
+from pytest_repro.engine.pin import Pin
+from pytest_repro.engine.recording import Recording
+from pytest_repro.engine.trial import Trial, finished
+from pytest_repro.reports.text import failure
+
+_SKIPS = (pytest.skip.Exception, unittest.SkipTest)
+_LEAVE = (KeyboardInterrupt, pytest.exit.Exception)
+
+
+_Failed: Any = pytest.fail.Exception
+
+
+class Diverged(NotReproducible, _Failed):  # type: ignore[misc]
+    """Fails the test by its text alone: none of the plugin's frames, nor of the test's."""
+
+    def __init__(self, message: str, verdict: Verdict) -> None:
+        NotReproducible.__init__(self, message, verdict)
+        self.msg, self.pytrace = message, False
+
+    def __str__(self) -> str:
+        return str(self.msg)
+
+
+# pytest's own outcomes drop their module likewise: "FAILED test_a.py::test_b - NotReproducible: …"
+Diverged.__name__ = Diverged.__qualname__ = "NotReproducible"
+Diverged.__module__ = "builtins"
+
+
+class Act:
+    """Runs one item's phases: seeds before each, keeps what was observed, judges the last run.
+
+    Args:
+        item: The test.
+        plan: What is asked of it.
+        keep_mb: Megabytes of values kept in memory.
+    """
+
+    def __init__(self, item: pytest.Item, plan: Plan, keep_mb: int) -> None:
+        self.item, self.plan = item, plan
+        self.trial = Trial(plan, keep_mb)
+        self.pin = Pin(plan.seed, plan.deterministic)
+        self.last = plan.runs == 1
+        self.verdict: Verdict | None = None
+        self.teardown_error = ""
+        self.expected = False
+        self._raised: Diverged | None = None
+        self._phases = item.setup, item.runtest, item.teardown
+        self._begin()
+
+    def _begin(self) -> None:
+        self.recording: Recording = self.trial.recording()
+        self.index = len(self.trial.runs)
+        self.ran = self.subtest_failed = False
+        self._run: Run | None = None
+        self._start = perf_counter()
+
+    # The three phases of the item, called in place of its own.
+
+    def setup(self) -> None:
+        """Seeds, then sets the item up: function fixtures draw the same in each run."""
+        __tracebackhide__ = True
+        self._begin()
+        self.pin.seed()
+        self._phases[0]()
+
+    def runtest(self) -> None:
+        """Seeds, runs the body, observes; after the last run, judges."""
+        __tracebackhide__ = True
+        if self._raised is not None:  # a rerun must not try a mismatch away
+            raise self._raised
+        self.pin.seed()
+        self.ran = True
+        try:
+            self._body()
+        except BaseException as error:
+            if isinstance(error, _LEAVE):
+                raise
+            self._ended(error)
+            raise
+        self._ended(_unittest_error(self.item))
+
+    def teardown(self) -> None:
+        """Tears the item down; what is wider than the function ends in the world without us."""
+        __tracebackhide__ = True
+        try:
+            self._phases[2]()
+        finally:
+            if self.last:
+                self.pin.release()
+
+    def _body(self) -> None:
+        __tracebackhide__ = True
+        capture = self.plan.capture
+        with kept_frame(None if capture == "recorded" else self._code()) as kept:
+            self._phases[1]()
+        if kept and (capture == "locals" or not len(self.recording)):
+            budget = LocalsBudget()
+            for name, value in variables(kept[0]):
+                self.recording.record_local(name, value, budget)
+
+    def _code(self) -> Any:
+        function = getattr(self.item, "obj", None)
+        # Hypothesis calls the body once per example: there is no one set of local variables.
+        return None if hasattr(function, "hypothesis") else code_of(function)
+
+    def _ended(self, error: BaseException | None) -> None:
+        __tracebackhide__ = True
+        seconds = perf_counter() - self._start
+        run = finished(self.index, _outcome(error), seconds, self.recording, error)
+        if run.outcome == "failed":
+            run = replace(run, traceback=_told(self.item, error))
+        elif error is None and self.subtest_failed:
+            run = replace(run, outcome="failed", error="a subtest failed", error_type="subtest")
+        self._run = run
+        if self.last:
+            self._judge(run)
+
+    def _judge(self, run: Run) -> None:
+        __tracebackhide__ = True
+        self.verdict = self.trial.verdict((run, self.recording))
+        word = self.verdict.word
+        if word == "diverged" or (word == "unobserved" and not self.plan.audit):
+            self._raised = Diverged(failure(self.item.nodeid, self.verdict), self.verdict)
+            raise self._raised from None
+
+    # Between the runs.
+
+    def hear(self, report: pytest.TestReport) -> None:
+        """Hears a report that goes out while the body runs: a subtest's."""
+        if self.ran and self._run is None and report.failed:
+            self.subtest_failed = True
+
+    def rehearsed(self, reports: Sequence[pytest.TestReport]) -> None:
+        """Takes the rehearsal that ended, with the reports nobody else saw."""
+        self.trial.add(self.finished(reports), self.recording)
+        end = reports[-1] if reports else None
+        if end is not None and end.when == "teardown" and end.failed and not self.teardown_error:
+            self.teardown_error = f"run {len(self.trial.runs)}: {end.longreprtext}"
+
+    def finished(self, reports: Sequence[pytest.TestReport]) -> Run:
+        """The record of the run that ended.
+
+        Args:
+            reports: What pytest made of its phases: they tell why a body did not run.
+        """
+        if self._run is not None:
+            return self._run
+        seconds = perf_counter() - self._start
+        run = finished(self.index, "failed", seconds, self.recording, None)
+        broken = next((report for report in reports if not report.passed), None)
+        if broken is None:
+            return replace(run, outcome="passed")
+        told: Outcome = "skipped" if broken.skipped else "failed"
+        return replace(
+            run, outcome=told, error=_reason(broken), error_type=broken.when or "",
+            traceback="" if broken.skipped else broken.longreprtext,
+        )  # fmt: skip
+
+    def never_ran(self, report: pytest.TestReport) -> None:
+        """Judges a test whose last run did not reach its body.
+
+        Args:
+            report: Of the set-up, which failed or was skipped.
+        """
+        self.verdict = self.trial.verdict((self.finished([report]), self.recording))
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """Why a set-up failed or was skipped, in one line."""
+    if isinstance(report.longrepr, tuple):
+        return str(report.longrepr[2]).removeprefix("Skipped: ")
+    crash = getattr(report.longrepr, "reprcrash", None)
+    lines = str(getattr(crash, "message", "") or report.longreprtext).strip().splitlines()
+    return f"in {report.when}: {lines[0] if lines else 'no reason given'}"
+
+
+def _outcome(error: BaseException | None) -> Outcome:
+    if error is None:
+        return "passed"
+    return "skipped" if isinstance(error, _SKIPS) else "failed"
+
+
+def _unittest_error(item: Any) -> BaseException | None:
+    """What a unittest method raised: pytest finds it on the item, it never comes through."""
+    found = item.__dict__.get("_excinfo")
+    return found[0].value if found else None
+
+
+def _told(item: pytest.Item, error: BaseException | None) -> str:
+    """The failure as pytest would print it."""
+    assert error is not None
+    return str(item.repr_failure(pytest.ExceptionInfo.from_exception(error)))
+
+
+ACT = pytest.StashKey[Act]()

@@ -1,0 +1,110 @@
+"""The hooks of a session with marked tests: rehearse, run for real, report."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from pytest_repro.core.plan import Plan
+from pytest_repro.engine.pin import seeded_apart
+from pytest_repro.plugin import PLAN, SETTINGS, peers, results
+from pytest_repro.plugin.act import ACT, Act
+from pytest_repro.plugin.rehearse import Rehearser, autouse, only_shown, silence
+
+NAME = "repro-conductor"
+_SPARE = 3
+"""Rehearsals that may be repeated because a library was first imported in them."""
+
+
+def wake(config: pytest.Config) -> None:
+    """Registers the hooks that marked tests need; without any, nobody pays for them."""
+    if not config.pluginmanager.has_plugin(NAME):
+        config.pluginmanager.register(Conductor(config), NAME)
+        results.listen(config)
+
+
+class Conductor:
+    """Leads each marked test through its runs."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._keep_mb = config.stash[SETTINGS].keep_mb
+        self._rehearser = Rehearser(config.pluginmanager, self)
+        self._act: Act | None = None
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """All runs but the last are rehearsals; the last one is pytest's own."""
+        plan = item.stash.get(PLAN, None)
+        if plan is None or only_shown(item.config):
+            return (yield)
+        with self._acting(item, plan) as act:
+            if not act.last:
+                self._rehearse(act)
+            return (yield)
+
+    @contextmanager
+    def _acting(self, item: pytest.Item, plan: Plan) -> Iterator[Act]:
+        act = self._act = item.stash[ACT] = Act(item, plan, self._keep_mb)
+        vars(item).update(setup=act.setup, runtest=act.runtest, teardown=act.teardown)
+        try:
+            with peers.acting(item, plan):
+                yield act
+        finally:
+            self._act = None
+            for phase in ("setup", "runtest", "teardown"):
+                vars(item).pop(phase, None)
+            act.pin.release()
+            act.trial.close()
+            del item.stash[ACT]
+
+    def _rehearse(self, act: Act) -> None:
+        """Runs the rehearsals; one in which a library was first imported does not count."""
+        item, spare = act.item, _SPARE
+        with peers.rehearsing(item), silence(item, act.hear):
+            while len(act.trial.runs) < act.plan.runs - 1 and not _stopping(item):
+                reports = self._rehearser.once(item)
+                if act.pin.complete or not spare:
+                    act.rehearsed(reports)
+                else:
+                    spare -= 1
+        act.last = True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+    ) -> Generator[None, object, object]:
+        """Fixtures wider than the test are made once, in the world as it is without the plugin.
+
+        What one does to switches and generators outlives the test; the values it draws are
+        seeded, so that they do not depend on which test asked first.
+        """
+        act = self._act
+        if act is None or fixturedef.scope == "function":
+            return (yield)
+        with act.pin.let_go():
+            if autouse(fixturedef):
+                return (yield)
+            with seeded_apart(act.plan.seed):
+                return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Hangs the verdict on the last run's reports."""
+        report = yield
+        act = self._act
+        if act is not None and act.last and act.item is item:
+            results.explain(act, call, report)
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Hears of subtests that fail: they do not fail the body."""
+        if self._act is not None:
+            self._act.hear(report)
+
+
+def _stopping(item: pytest.Item) -> bool:
+    return bool(item.session.shouldfail or item.session.shouldstop)

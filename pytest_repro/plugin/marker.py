@@ -1,0 +1,20 @@
+"""The marker's name, known to pytest even where the plugin is switched off by ``-p no:repro``.
+
+A marked test suite then still passes ``--strict-markers`` and ``-W error``: the marker is harmless.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+NAME = "reproducible"
+_HELP = (
+    "reproducible(runs=2, seed=0, rtol=None, atol=None, deterministic=True, capture='auto'): "
+    "run the test again, equally seeded, and fail when what it computed differs "
+    "(pytest-repro)."
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Registers the marker."""
+    config.addinivalue_line("markers", _HELP)

@@ -1,0 +1,201 @@
+"""The options, as a table: command line, ini file, default, and what is allowed."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+import pytest
+
+from pytest_repro.core.plan import (
+    CAPTURES,
+    MAX_SEED,
+    BadArgument,
+    Plan,
+    checked_capture,
+    checked_runs,
+    checked_seed,
+)
+
+
+def _number(text: object) -> object:
+    try:
+        return int(str(text)) if not isinstance(text, bool) else text
+    except ValueError:
+        return text
+
+
+def _runs(given: object) -> int:
+    return checked_runs(_number(given))
+
+
+def _seed(given: object) -> int | str:
+    return "random" if given == "random" else checked_seed(_number(given))
+
+
+def _keep(given: object) -> int:
+    number = _number(given)
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise BadArgument("keep_mb", given, "a whole number of megabytes, 0 or more")
+    return number
+
+
+def _path(given: object) -> str:
+    if not isinstance(given, str) or not given.strip():
+        raise BadArgument("path", given, "the path of a file")
+    return given
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One row: ``--repro-NAME`` on the command line and ``repro_NAME`` in the ini file.
+
+    Attributes:
+        name: With dashes.
+        default: Where neither says anything.
+        parse: Checks a value from either; raises :class:`BadArgument`.
+        help: What ``pytest --help`` says.
+        metavar: Shown behind ``=``; None for a flag.
+        flag: Whether it is on the command line; otherwise it is in the ini file only.
+        kind: Type in the ini file.
+    """
+
+    name: str
+    default: Any
+    parse: Callable[[object], Any]
+    help: str
+    metavar: str | None = None
+    flag: bool = True
+    kind: str = "string"
+
+    @property
+    def key(self) -> str:
+        """Name in the ini file and of the parsed option."""
+        return f"repro_{self.name.replace('-', '_')}"
+
+
+_SEED_HELP = f"seed of every generator, 0 to {MAX_SEED}, or 'random'"
+
+OPTIONS: tuple[Option, ...] = (
+    Option("runs", 2, _runs, "runs of each marked test; 1 = run once, compare nothing", "N", kind="int"),
+    Option("seed", 0, _seed, _SEED_HELP, "N|random", kind="int|string"),
+    Option("all", False, bool, "audit: treat every collected test as marked", kind="bool"),
+    Option("capture", "auto", checked_capture, f"what is observed: {', '.join(CAPTURES)}", "WHAT"),
+    Option("json", None, _path, "write the JSON report to PATH", "PATH"),
+    Option("keep-mb", 512, _keep, "megabytes of recorded values kept in memory", flag=False, kind="int"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What this session was asked for.
+
+    Attributes:
+        defaults: What holds for a test whose marker says nothing: ini file, or default.
+        commanded: What the command line says: it wins over the marker.
+        audit: Whether every test is taken as marked.
+        seed_drawn: Whether the seed was drawn for this session.
+        json: Where the JSON report goes.
+        keep_mb: Megabytes of values kept in memory.
+    """
+
+    defaults: Plan
+    commanded: dict[str, Any]
+    audit: bool
+    seed_drawn: bool
+    json: str | None
+    keep_mb: int
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of a test whose marker says nothing."""
+        return replace(self.defaults, **self.commanded)
+
+
+def _type(option: Option) -> Callable[[str], Any]:
+    def parsed(text: str) -> Any:
+        try:
+            return option.parse(text)
+        except BadArgument as error:
+            raise argparse.ArgumentTypeError(f"{error.given!r}: {error.allowed}") from None
+
+    return parsed
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Adds every row of :data:`OPTIONS` to *parser*."""
+    group = parser.getgroup("repro", "reproducibility (pytest-repro)")
+    for option in OPTIONS:
+        _add_ini(parser, option)
+        if not option.flag:
+            continue
+        how: dict[str, Any] = {"dest": option.key, "default": None, "help": option.help}
+        if option.metavar is None:
+            group.addoption(f"--repro-{option.name}", action="store_true", **how)
+        else:
+            kind, metavar = _type(option), option.metavar
+            group.addoption(f"--repro-{option.name}", type=kind, metavar=metavar, **how)
+
+
+def _add_ini(parser: pytest.Parser, option: Option) -> None:
+    """Typed where this pytest knows the type, so that a native TOML value fits as well.
+
+    ``int`` came with pytest 8.4, unions of types after 9.0; before, a string is converted here.
+    """
+    kinds: dict[str, list[Any]] = {"int": ["int"], "int|string": [int | str], "bool": ["bool"]}
+    for kind in [*kinds.get(option.kind, []), "string"]:
+        try:
+            parser.addini(option.key, option.help, type=kind, default=None)
+        except (AssertionError, TypeError, ValueError):
+            continue
+        return
+
+
+def read(config: pytest.Config) -> Settings:
+    """The settings of this session.
+
+    Raises:
+        pytest.UsageError: A value in the ini file does not fit; names it and what is allowed.
+    """
+    commanded = {option.name: config.getoption(option.key, None) for option in OPTIONS if option.flag}
+    ini = {option.name: _from_ini(config, option) for option in OPTIONS}
+    both = {name: ini[name] if commanded.get(name) is None else commanded[name] for name in ini}
+    seed, drawn = _session_seed(config, both["seed"])
+    wins = {n: commanded[n] for n in ("runs", "capture") if commanded[n] is not None}
+    if commanded["seed"] is not None:
+        wins["seed"] = seed
+    ini_seed = 0 if ini["seed"] == "random" and commanded["seed"] is not None else ini["seed"]
+    defaults = Plan(ini["runs"], seed if ini_seed == "random" else ini_seed, capture=ini["capture"])
+    return Settings(defaults, wins, bool(both["all"]), drawn, both["json"], ini["keep-mb"])
+
+
+def _from_ini(config: pytest.Config, option: Option) -> Any:
+    try:
+        value = config.getini(option.key)
+    except (TypeError, ValueError, pytest.UsageError) as error:
+        _refuse(option.key, None, str(error), option)
+    if value is None or value == "":
+        return option.default
+    try:
+        return option.parse(value)
+    except BadArgument as error:
+        _refuse(option.key, value, error.allowed, option)
+
+
+def _refuse(key: str, value: object, why: str, option: Option) -> NoReturn:
+    said = f"{key} = {value!r}: {why}" if value is not None else f"{key}: {why}"
+    raise pytest.UsageError(f"ini file: {said} ({option.help})")
+
+
+def _session_seed(config: pytest.Config, asked: int | str) -> tuple[int, bool]:
+    """The seed, and whether it was drawn: a worker of xdist takes the one its controller drew."""
+    if asked != "random":
+        return int(asked), False
+    shared = getattr(config, "workerinput", {}).get("repro_seed")
+    if shared is not None:
+        return int(shared), True
+    import os
+
+    return int.from_bytes(os.urandom(4), "little"), True

@@ -1,0 +1,56 @@
+"""Other plugins whose fixtures keep count over a session: one file each, awake when imported.
+
+Most plugins need nothing: a rehearsal reports to nobody. These would see it all the same, or see
+runs that must be alike differ.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+
+import pytest
+
+from pytest_repro.core.catalogue import catalogue, load
+from pytest_repro.core.plan import Plan
+
+
+class Peer:
+    """What one other plugin needs. Every method may be left as it is."""
+
+    #: The module that must have been imported for this peer to matter.
+    module = ""
+
+    def acting(self, item: pytest.Item, plan: Plan) -> AbstractContextManager[None]:
+        """Around all runs of *item*."""
+        return nullcontext()
+
+    def rehearsing(self, item: pytest.Item) -> AbstractContextManager[None]:
+        """Around the rehearsals of *item*."""
+        return nullcontext()
+
+
+def _awake() -> Iterator[Peer]:
+    for name in catalogue(__name__):
+        peer = load(__name__, name).peer
+        if peer.module in sys.modules:
+            yield peer
+
+
+@contextmanager
+def acting(item: pytest.Item, plan: Plan) -> Iterator[None]:
+    """What the awake peers need around all runs of *item*."""
+    with ExitStack() as stack:
+        for peer in _awake():
+            stack.enter_context(peer.acting(item, plan))
+        yield
+
+
+@contextmanager
+def rehearsing(item: pytest.Item) -> Iterator[None]:
+    """What the awake peers need around the rehearsals of *item*."""
+    with ExitStack() as stack:
+        for peer in _awake():
+            stack.enter_context(peer.rehearsing(item))
+        yield

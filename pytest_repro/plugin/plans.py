@@ -1,0 +1,47 @@
+"""What is asked of an item: its markers, under the command line, above the ini file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pytest_repro.core.plan import ARGUMENTS, BadArgument, Plan, asked
+from pytest_repro.plugin.marker import NAME
+from pytest_repro.plugin.options import Settings
+
+FIXTURE = "repro"
+
+
+def plan_of(item: pytest.Item, settings: Settings) -> Plan | None:
+    """The plan of *item*, or None when it is not marked.
+
+    Markers of the module, the class and the function add up; the nearest one wins.
+
+    Raises:
+        pytest.UsageError: A marker's argument does not fit; names the test and the argument.
+    """
+    marked = NAME in item.keywords
+    if not (marked or settings.audit or FIXTURE in getattr(item, "fixturenames", ())):
+        return None
+    marks = list(item.iter_markers(NAME)) if marked else []
+    try:
+        arguments = _arguments(marks)
+        plan = asked(settings.defaults, arguments)
+    except BadArgument as error:
+        raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{NAME}: {error}") from None
+    # An audit asks nothing of a test that its author did not ask.
+    audit = not marks and FIXTURE not in getattr(item, "fixturenames", ())
+    return replace(plan, **settings.commanded, audit=audit)
+
+
+def _arguments(marks: Sequence[pytest.Mark]) -> dict[str, Any]:
+    arguments: dict[str, Any] = {}
+    for mark in reversed(marks):  # from the module to the function
+        if mark.args:
+            allowed = f"takes keywords only: {', '.join(ARGUMENTS)}"
+            raise BadArgument("positional", mark.args[0], allowed)
+        arguments |= mark.kwargs
+    return arguments

@@ -1,0 +1,97 @@
+"""The object behind the fixture ``repro``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_repro.plugin.act import ACT
+
+if TYPE_CHECKING:
+    import numpy
+    import torch
+
+    from pytest_repro.plugin.act import Act
+
+_NOTHING: Any = object()
+
+
+class Repro:
+    """Records what must stay the same, and knows about the run it is in.
+
+    Attributes:
+        seed: Seed of this test, 0 … 2**32 - 1.
+        run: Number of this run, from 0.
+        setting: Axis → value of this run; empty where nothing is varied.
+    """
+
+    __slots__ = ("_record", "run", "seed", "setting")
+
+    def __init__(self, act: Act) -> None:
+        self._record = act.recording.record
+        self.seed, self.run = act.plan.seed, act.index
+        self.setting: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"<repro: run {self.run}, seed {self.seed}>"
+
+    def record(self, name: str | None = None, value: object = _NOTHING, /, **named: object) -> None:
+        """Records values, as they are now, to be compared with the other runs'.
+
+        The same name again makes a series: ``loss[0]``, ``loss[1]``, …
+
+        Args:
+            name: What the value is called.
+            value: A number, text, array, tensor, module, optimiser, generator, or dicts, lists,
+                tuples, sets and dataclasses of them.
+            **named: More of them: ``record(loss=loss, model=model)``.
+
+        Raises:
+            TypeError: A value cannot be recorded; the message names its path and type.
+        """
+        if name is not None:
+            if value is _NOTHING or not isinstance(name, str):
+                raise TypeError("record takes a name and a value: record('loss', loss) or record(loss=loss)")
+            self._record(name, value)
+        for each, its in named.items():
+            self._record(each, its)
+
+    @property
+    def device(self) -> torch.device:
+        """The device of this run; the CPU where the device is not varied."""
+        import torch
+
+        return torch.device("cpu")
+
+    def rng(self) -> numpy.random.Generator:
+        """A fresh generator, seeded like the test: two of them draw the same."""
+        import numpy
+
+        return numpy.random.default_rng(self.seed)
+
+    def generator(self, device: torch.device | str | None = None) -> torch.Generator:
+        """A fresh torch generator, seeded like the test.
+
+        Args:
+            device: Where it draws; the CPU by default, so that draws are equal on every device.
+        """
+        import torch
+
+        return torch.Generator(device or "cpu").manual_seed(self.seed)
+
+
+def of_item(item: pytest.Item) -> Repro:
+    """The object for the run of *item* that is going on.
+
+    Raises:
+        pytest.UsageError: The fixture was asked for while the test ran, unknown at collection.
+    """
+    act = item.stash.get(ACT, None)
+    if act is None:
+        raise pytest.UsageError(
+            f"{item.nodeid}: the fixture 'repro' was requested by getfixturevalue(), so the test "
+            "was not planned to run again: take it as an argument, or mark the test "
+            "@pytest.mark.reproducible"
+        )
+    return Repro(act)

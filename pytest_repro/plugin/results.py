@@ -1,0 +1,127 @@
+"""What a session tells: sections and properties of a test, the summary, the JSON report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_repro.adapters import environment
+from pytest_repro.plugin import ROWS, SETTINGS
+from pytest_repro.plugin.act import Act, Diverged
+from pytest_repro.plugin.rehearse import plain_repr
+from pytest_repro.reports.json import content, row_of, write
+from pytest_repro.reports.summary import BAD, counted, failing
+from pytest_repro.reports.text import beside, headline
+
+_NAME = "repro-results"
+_ATTRIBUTE = "repro"
+
+
+def explain(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    """Hangs on a report of the last run what follows from all of them.
+
+    The row of the JSON report travels with the tear-down's report: through xdist, and past the
+    crash of a worker that had finished the test.
+    """
+    if report.when == "setup" and not report.passed:
+        act.never_ran(report)
+    if call.excinfo is not None and isinstance(call.excinfo.value, Diverged):
+        act.expected = hasattr(report, "wasxfail")
+        report.longrepr = _repr(act.item, call.excinfo.value)
+    elif report.failed and report.when != "teardown" and _differs(act):
+        assert act.verdict is not None
+        report.sections.append(("reproducibility", beside(act.verdict)))
+    if report.when == "teardown":
+        _add_teardown_error(act, report)
+        _send(act, report)
+
+
+def _differs(act: Act) -> bool:
+    return act.verdict is not None and act.verdict.word in ("failed", "diverged")
+
+
+def _repr(item: pytest.Item, error: Diverged) -> Any:
+    """The failure by its text alone, at the line of the test."""
+    path, line, _ = item.reportinfo()
+    return plain_repr(str(error), str(path), (line or 0) + 1, f"NotReproducible: {headline(error.verdict)}")
+
+
+def _add_teardown_error(act: Act, report: pytest.TestReport) -> None:
+    """A tear-down that failed in a rehearsal only must not be lost."""
+    if report.passed and act.teardown_error:
+        report.outcome = "failed"
+        report.longrepr = f"tear-down failed in {act.teardown_error}"
+
+
+def _send(act: Act, report: pytest.TestReport) -> None:
+    if act.verdict is None:
+        return
+    row = row_of(act.item.nodeid, act.verdict)
+    row["key"], row["expected"] = id(act.item), act.expected
+    if act.verdict.word in BAD:
+        row["headline"] = headline(act.verdict)
+    setattr(report, _ATTRIBUTE, row)
+    report.user_properties += [("repro_verdict", act.verdict.word), ("repro_seed", act.plan.seed)]
+
+
+class _Rows:
+    """Collects the rows that come with the reports, here or from workers."""
+
+    def __init__(self, rows: dict[str, dict[str, Any]]) -> None:
+        self._rows = rows
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A test that is run again by others replaces its row."""
+        row = getattr(report, _ATTRIBUTE, None)
+        if row is not None:
+            node = getattr(report, "node", None)
+            worker = getattr(getattr(node, "gateway", None), "id", "")
+            self._rows[f"{worker} {row['key']}"] = row
+
+
+def listen(config: pytest.Config) -> None:
+    """Begins to collect rows; a worker of xdist leaves that to its controller."""
+    if hasattr(config, "workerinput") or config.pluginmanager.has_plugin(_NAME):
+        return
+    config.stash[ROWS] = {}
+    config.pluginmanager.register(_Rows(config.stash[ROWS]), _NAME)
+
+
+def _rows(config: pytest.Config) -> list[dict[str, Any]]:
+    return list(config.stash.get(ROWS, {}).values())
+
+
+def write_reports(session: pytest.Session) -> None:
+    """Writes the JSON report; one that cannot be written fails the session."""
+    config = session.config
+    settings = config.stash[SETTINGS]
+    assert settings.json is not None
+    path = config.invocation_params.dir / settings.json
+    private = ("key", "expected", "headline")
+    rows = [{k: v for k, v in row.items() if k not in private} for row in _rows(config)]
+    judged = [row for row in rows if "verdict" in row]
+    try:
+        write(path, content(judged, settings.plan.seed, environment()))
+    except OSError as error:
+        _complain(config, f"--repro-json={settings.json}: cannot be written: {error}")
+        session.exitstatus = session.exitstatus or pytest.ExitCode.INTERNAL_ERROR
+
+
+def _complain(config: pytest.Config, message: str) -> None:
+    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is not None:
+        terminal.ensure_newline()
+        terminal.write_line(f"ERROR: {message}", red=True)
+
+
+def tell(terminal: Any, config: pytest.Config) -> None:
+    """The section of the session: counts by verdict, and a line for each test that failed it."""
+    rows = _rows(config)
+    bad = list(failing(rows))
+    if not rows or (config.get_verbosity() < 0 and not bad):
+        return
+    terminal.section("reproducibility", sep="=")
+    terminal.line(counted(rows))
+    for line in bad:
+        terminal.line(line)

@@ -1,0 +1,1 @@
+"""Floor 4: a verdict as text, as JSON, as properties. Reads records, decides nothing."""

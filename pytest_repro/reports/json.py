@@ -1,0 +1,106 @@
+"""The JSON report, format 1: strict JSON, keys that do not apply are absent."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pytest_repro.core.mismatch import Mismatch
+from pytest_repro.core.run import Run
+from pytest_repro.core.verdict import Verdict
+
+FORMAT = 1
+
+
+def _present(row: dict[str, Any]) -> dict[str, Any]:
+    """*row* without what does not apply: None, and numbers that JSON has no word for."""
+
+    def speaks(value: Any) -> bool:
+        return value is not None and not (isinstance(value, float) and not math.isfinite(value))
+
+    return {key: value for key, value in row.items() if speaks(value)}
+
+
+def row_of(nodeid: str, verdict: Verdict) -> dict[str, Any]:
+    """One test of the report, as plain data.
+
+    Args:
+        nodeid: pytest's own node id.
+        verdict: What followed from its runs.
+    """
+    row = {
+        "nodeid": nodeid,
+        "verdict": verdict.word,
+        "seconds": round(verdict.seconds, 6),
+        "runs": [_run_row(run) for run in verdict.runs],
+        "mismatches": [_mismatch_row(each) for each in verdict.mismatches] or None,
+    }
+    return _present(row)
+
+
+def _run_row(run: Run) -> dict[str, Any]:
+    return {
+        "axis": run.axis,
+        "value": run.value,
+        "outcome": run.outcome,
+        "seconds": round(run.seconds, 6),
+        "observations": run.observations,
+    }
+
+
+def _mismatch_row(mismatch: Mismatch) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "name": mismatch.name,
+        "axis": mismatch.axis,
+        "value": mismatch.value,
+        "kind": mismatch.kind or None,
+        "other_kind": mismatch.other_kind if mismatch.problem == "kind" else None,
+        "problem": mismatch.problem,
+        "detail": mismatch.detail or None,
+    }
+    found = mismatch.difference
+    if found is not None:
+        row |= {
+            "differing": found.differing,
+            "total": found.total,
+            "max_abs": found.max_abs,
+            "max_rel": found.max_rel,
+            "max_ulp": found.max_ulp,
+            "first_index": None if found.first_index is None else list(found.first_index),
+            "first_values": None if found.first_values is None else list(found.first_values),
+        }
+    return _present(row)
+
+
+def content(tests: Iterable[Mapping[str, Any]], seed: int, environment: Mapping[str, str]) -> dict[str, Any]:
+    """The whole report as plain data.
+
+    Args:
+        tests: Rows of :func:`row_of`.
+        seed: The seed of the session.
+        environment: What else could change a result, by name.
+    """
+    rows = list(tests)
+    counts = Counter(row["verdict"] for row in rows if "verdict" in row)
+    return {
+        "format": FORMAT,
+        "environment": dict(environment),
+        "seed": seed,
+        "summary": dict(sorted(counts.items())),
+        "tests": rows,
+    }
+
+
+def write(path: Path, report: Mapping[str, Any]) -> None:
+    """Writes *report* to *path*, making its folder where there is none.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")

@@ -1,0 +1,28 @@
+"""The section of the session: counts by verdict, and a line for each test that failed it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+BAD = ("diverged", "unobserved", "no-baseline", "foreign-baseline")
+"""Verdicts that are told by name."""
+
+
+def counted(rows: Sequence[Mapping[str, Any]]) -> str:
+    """``12 reproduced, 1 diverged``, and how many ran once and compared nothing."""
+    counts = Counter(row.get("verdict", "ran once, nothing compared") for row in rows)
+    return ", ".join(f"{number} {word}" for word, number in counts.most_common())
+
+
+def failing(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each test that is not reproducible or observed nothing.
+
+    Args:
+        rows: Rows of the JSON report with their ``headline``; ``expected`` where the test is
+            marked ``xfail``.
+    """
+    for row in rows:
+        if row.get("verdict") in BAD and not row.get("expected"):
+            yield f"{row['verdict']}  {row['nodeid']}  {row.get('headline', '')}".rstrip()

@@ -1,0 +1,109 @@
+"""Keeps the values of the reference run, under a budget, to say later how far another run is."""
+
+from __future__ import annotations
+
+import mmap
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import IO
+
+from pytest_repro.core.observation import Leaf, Stored
+from pytest_repro.values.tree import digest
+
+
+@dataclass(frozen=True, slots=True)
+class InMemory:
+    """Values kept as they are."""
+
+    buffer: bytes | mmap.mmap
+
+
+@dataclass(frozen=True, slots=True)
+class OnDisk:
+    """Values written to the shelf's temporary file."""
+
+    offset: int
+    nbytes: int
+
+
+class Shelf:
+    """Keeps bytes: in memory up to a budget, beyond it in one temporary file.
+
+    Args:
+        budget: Bytes that may be kept in memory.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+        self._room = budget
+        self._file: IO[bytes] | None = None
+        self._end = 0
+
+    def put(self, leaf: Leaf) -> Stored:
+        """Keeps the bytes of *leaf* and digests them in the same pass.
+
+        Where the disk is full only the digest is kept: the verdict holds, the distance is lost.
+        """
+        if leaf.nbytes <= self._room:
+            self._room -= leaf.nbytes
+            kept = _copied(leaf)
+            return Stored(digest(leaf.kind, [memoryview(kept)]), InMemory(kept))
+        try:
+            return self._spilled(leaf)
+        except OSError:
+            return Stored(digest(leaf.kind, leaf.pieces()))
+
+    def _spilled(self, leaf: Leaf) -> Stored:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="pytest-repro-")  # noqa: SIM115
+        place = OnDisk(self._end, leaf.nbytes)
+        self._file.seek(self._end)
+        found = digest(leaf.kind, _through(leaf.pieces(), self._file.write))
+        self._file.flush()
+        self._end += leaf.nbytes
+        return Stored(found, place)
+
+    def get(self, stored: Stored) -> memoryview | None:
+        """The bytes of *stored*, or None when they were not kept."""
+        if isinstance(stored.place, InMemory):
+            return memoryview(stored.place.buffer)
+        if isinstance(stored.place, OnDisk) and self._file is not None:
+            start = stored.place.offset
+            whole = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+            return memoryview(whole)[start : start + stored.place.nbytes]
+        return None
+
+    def close(self) -> None:
+        """Lets go of everything kept."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def __enter__(self) -> Shelf:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _copied(leaf: Leaf) -> bytes | mmap.mmap:
+    stream = iter(leaf.pieces())
+    first = next(stream, b"")
+    if memoryview(first).nbytes == leaf.nbytes:
+        return bytes(first)
+    # An anonymous map takes its pages as they are written: no zeros first, no second copy.
+    kept = mmap.mmap(-1, leaf.nbytes)
+    kept.write(first)
+    for piece in stream:
+        kept.write(piece)
+    return kept
+
+
+def _through(pieces: Iterable[memoryview], write: Callable[[memoryview], object]) -> Iterator[memoryview]:
+    for piece in pieces:
+        write(piece)
+        yield piece

@@ -1,0 +1,106 @@
+"""A project to try the plugin on: ``project("def test_a(repro): …").check(failed=1, says="…")``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+pytest_plugins = "pytester"
+
+
+@dataclass
+class Result:
+    """What a run of pytest gave."""
+
+    run: pytest.RunResult
+    folder: Path
+
+    @property
+    def text(self) -> str:
+        return "\n".join([*self.run.outlines, *self.run.errlines])
+
+    @property
+    def report(self) -> dict[str, Any]:
+        found = json.loads((self.folder / "report.json").read_text())
+        assert isinstance(found, dict)
+        return found
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        """Verdict word by test name."""
+        return {test["nodeid"].split("::", 1)[1]: test["verdict"] for test in self.report["tests"]}
+
+    def check(
+        self,
+        says: str | Sequence[str] = (),
+        lacks: str | Sequence[str] = (),
+        exit: int | None = None,
+        **outcomes: int,
+    ) -> Result:
+        """Asserts counts of outcomes, the exit code, and text that is or is not there."""
+        if outcomes:
+            known = self.run.parseoutcomes()
+            assert {k: known.get(k, 0) for k in outcomes} == outcomes, self.text
+            bad = {k: v for k, v in known.items() if k in ("failed", "error", "errors")}
+            assert all(outcomes.get(k) == v for k, v in bad.items()), self.text
+        if exit is not None:
+            assert exit == self.run.ret, self.text
+        for each in [says] if isinstance(says, str) else says:
+            assert each in self.text, self.text
+        for each in [lacks] if isinstance(lacks, str) else lacks:
+            assert each not in self.text, self.text
+        return self
+
+
+@dataclass
+class Project:
+    """A folder with a test module; pytest runs there with this plugin and the peers asked for."""
+
+    pytester: pytest.Pytester
+
+    def __call__(
+        self, source: str, *args: str, plugins: Sequence[str] = (), subprocess: bool = False
+    ) -> Result:
+        """Writes *source* to test_it.py and runs pytest with *args*.
+
+        Other installed plugins are off, but for those named in *plugins* by their entry point.
+        """
+        self.pytester.makepyfile(test_it=dedent(source))
+        return self.again(*args, plugins=plugins, subprocess=subprocess)
+
+    def again(self, *args: str, plugins: Sequence[str] = (), subprocess: bool = False) -> Result:
+        """Runs pytest in the folder as it is."""
+        loaded = [word for name in ("repro", "repro_marker", *plugins) for word in ("-p", name)]
+        run = self.pytester.runpytest_subprocess if subprocess else self.pytester.runpytest_inprocess
+        result = run("-p", "no:cacheprovider", *loaded, "--repro-json=report.json", *args)
+        return Result(result, self.pytester.path)
+
+    def write(self, **files: str) -> None:
+        """Writes Python files, by name without the ending."""
+        self.pytester.makepyfile(**{name: dedent(text) for name, text in files.items()})
+
+    def ini(self, text: str) -> None:
+        """Writes pyproject.toml."""
+        self.pytester.makepyprojecttoml(dedent(text))
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):
+        monkeypatch.delenv(name, raising=False)
+    return Project(pytester)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") is None:
+        return
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")

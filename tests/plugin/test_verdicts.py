@@ -1,0 +1,54 @@
+"""Each verdict word, seen from outside."""
+
+from __future__ import annotations
+
+from tests.conftest import Project
+
+COUNTER = "import itertools\nfrom collections import defaultdict\nruns = defaultdict(itertools.count)\n"
+
+
+def test_equal_values_reproduce(project: Project) -> None:
+    result = project(
+        """
+        import random, numpy as np
+        def test_a(repro):
+            repro.record("x", random.random())
+            repro.record(y=np.random.rand(1000))
+        """
+    ).check(passed=1, says="1 reproduced")
+    assert result.report["summary"] == {"reproduced": 1}
+    (test,) = result.report["tests"]
+    assert [(run["axis"], run["value"], run["outcome"], run["observations"]) for run in test["runs"]] == [
+        ("repeat", 0, "passed", 2),
+        ("repeat", 1, "passed", 2),
+    ]
+
+
+def test_entropy_diverges(project: Project) -> None:
+    result = project(
+        """
+        import numpy as np
+        def test_a(repro):
+            for step in range(4):
+                repro.record("loss", np.float32(step if step < 2 else np.random.default_rng().random()))
+        """
+    ).check(failed=1, says=["not reproducible", "first differing step of loss: 2 (0 to 3)"])
+    mismatch = result.report["tests"][0]["mismatches"][0]
+    assert mismatch["name"] == "loss[2]"
+    assert (mismatch["kind"], mismatch["problem"], mismatch["axis"], mismatch["value"]) == (
+        "float32[]",
+        "values",
+        "repeat",
+        1,
+    )
+    assert (mismatch["differing"], mismatch["total"], mismatch["first_index"]) == (1, 1, [])
+
+
+def test_observing_nothing_fails(project: Project) -> None:
+    project(
+        """
+        import pytest
+        @pytest.mark.reproducible
+        def test_a(): pass
+        """
+    ).check(failed=1, says="observed nothing")
