@@ -9,7 +9,18 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import numpy as np  # noqa: F401
 import pytest
+
+import pytest_repro.plugin.conductor  # noqa: F401
+
+try:
+    import torch  # noqa: F401
+except ImportError:
+    pass
+
+# Runs in this process forget the modules they imported, and numpy cannot be imported twice: what
+# the projects use is imported here, before.
 
 pytest_plugins = "pytester"
 
