@@ -88,7 +88,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 @pytest.fixture
 def repro(request: pytest.FixtureRequest) -> Any:
     """Records what must stay the same: ``repro.record(loss=loss)``; marks the test by itself."""
-    from pytest_repro.plugin.repro import of_item
+    from pytest_repro.plugin.record import of_item
 
     return of_item(request.node)
 
