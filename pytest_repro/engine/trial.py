@@ -92,7 +92,7 @@ def finished(
     kind = type(error)
     return Run(
         "repeat", value, outcome, seconds, len(recording),
-        error=one_line(error) if error is not None else "",
+        error="" if error is None else str(error) if outcome == "skipped" else one_line(error),
         error_type=f"{kind.__module__}.{kind.__qualname__}" if error is not None else "",
         left_out=recording.left_out,
     )  # fmt: skip

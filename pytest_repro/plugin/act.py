@@ -18,6 +18,7 @@ from pytest_repro.engine.frames import code_of, kept_frame, variables
 from pytest_repro.engine.pin import Pin
 from pytest_repro.engine.recording import Recording
 from pytest_repro.engine.trial import Trial, finished
+from pytest_repro.plugin.frames import without_own_frames
 from pytest_repro.reports.text import failure
 
 _SKIPS = (pytest.skip.Exception, unittest.SkipTest)
@@ -206,6 +207,7 @@ def _unittest_error(item: Any) -> BaseException | None:
 def _told(item: pytest.Item, error: BaseException | None) -> str:
     """The failure as pytest would print it."""
     assert error is not None
+    error = error.with_traceback(without_own_frames(error.__traceback__))
     return str(item.repr_failure(pytest.ExceptionInfo.from_exception(error)))
 
 

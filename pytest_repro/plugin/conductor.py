@@ -11,7 +11,10 @@ from pytest_repro.core.plan import Plan
 from pytest_repro.engine.pin import seeded_apart
 from pytest_repro.plugin import PLAN, SETTINGS, peers, results
 from pytest_repro.plugin.act import ACT, Act
-from pytest_repro.plugin.rehearse import Rehearser, autouse, only_shown, silence
+from pytest_repro.plugin.frames import without_own_frames
+from pytest_repro.plugin.inside import autouse, only_shown
+from pytest_repro.plugin.rehearse import Rehearser
+from pytest_repro.plugin.silence import silence
 
 NAME = "repro-conductor"
 _SPARE = 3
@@ -94,8 +97,10 @@ class Conductor:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Hangs the verdict on the last run's reports."""
-        report = yield
         act = self._act
+        if act is not None and call.excinfo is not None:
+            without_own_frames(call.excinfo.tb)
+        report = yield
         if act is not None and act.last and act.item is item:
             results.explain(act, call, report)
         return report

@@ -9,7 +9,7 @@ import pytest
 from pytest_repro.adapters import environment
 from pytest_repro.plugin import ROWS, SETTINGS
 from pytest_repro.plugin.act import Act, Diverged
-from pytest_repro.plugin.rehearse import plain_repr
+from pytest_repro.plugin.inside import plain_repr
 from pytest_repro.reports.json import content, row_of, write
 from pytest_repro.reports.summary import BAD, counted, failing
 from pytest_repro.reports.text import beside, headline

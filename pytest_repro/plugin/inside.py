@@ -1,0 +1,52 @@
+"""pytest's inside: the only module that imports ``_pytest``."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from _pytest._code.code import ExceptionChainRepr, ReprEntry, ReprFileLocation, ReprTraceback
+from _pytest.runner import runtestprotocol
+
+
+def run_unreported(item: pytest.Item) -> list[pytest.TestReport]:
+    """Runs the three phases of *item*; gives the reports to the caller alone.
+
+    The next item is a copy of this one: with the item itself pytest would tear nothing down, and
+    with None it would tear down the module's fixtures as well.
+    """
+    return runtestprotocol(item, log=False, nextitem=copy.copy(item))
+
+
+def failed_subtests(item: pytest.Item) -> Any:
+    """How many subtests failed, by test; counted over all runs of a test."""
+    try:
+        from _pytest.subtests import failed_subtests_key
+    except ImportError:  # before pytest 9.0
+        return {}
+    return item.config.stash.get(failed_subtests_key, {})
+
+
+def autouse(fixturedef: Any) -> bool:
+    """Whether a fixture is there for its effect on the world: nobody asks for its value."""
+    return bool(getattr(fixturedef, "_autouse", False)) or fixturedef.argname.startswith("_")
+
+
+def only_shown(config: pytest.Config) -> bool:
+    """Whether tests are not called at all: ``--setup-only``, ``--setup-plan``."""
+    return bool(config.getoption("setuponly", False) or config.getoption("setupplan", False))
+
+
+def plain_repr(text: str, path: str, line: int, message: str) -> ExceptionChainRepr:
+    """A failure that is shown by *text* alone, without a traceback.
+
+    Args:
+        text: What is shown.
+        path: File of the test.
+        line: Its line, from 1.
+        message: What one-line summaries and JUnit show.
+    """
+    entry = ReprEntry(text.split("\n"), None, None, None, "value")
+    shown = ReprTraceback([entry], None, "value")
+    return ExceptionChainRepr([(shown, ReprFileLocation(path, line, message), None)])

@@ -1,0 +1,170 @@
+"""Keeps a rehearsal from being seen: what others would hear, print, log or count.
+
+Kept from them are reports, warnings, captured output, properties, and markers added while the
+test ran.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from typing import Any
+
+import pytest
+
+from pytest_repro.plugin.inside import failed_subtests
+
+# Raised by rehearsals, these would be heard by reporters, debuggers and warning summaries.
+_UNHEARD = frozenset(
+    {
+        "pytest_runtest_logreport",
+        "pytest_runtest_logstart",
+        "pytest_runtest_logfinish",
+        "pytest_exception_interact",
+        "pytest_warning_recorded",
+    }
+)
+_MUTED_OPTIONS = {"setupshow": False, "trace": False}
+
+
+class _Unheard:
+    """A hook nobody implements."""
+
+    def __init__(self, heard: Callable[[Any], None] | None = None) -> None:
+        self._heard = heard
+
+    def __call__(self, **arguments: Any) -> list[Any]:
+        if self._heard is not None:
+            self._heard(arguments["report"])
+        return []
+
+    def call_historic(self, **arguments: Any) -> None:
+        """Warnings are recorded by a historic hook."""
+
+
+class _Relay:
+    """The hooks of an item without those that others listen to."""
+
+    def __init__(self, relay: Any, heard: Callable[[Any], None]) -> None:
+        self._relay, self._heard = relay, heard
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _UNHEARD:
+            return _Unheard(self._heard if name == "pytest_runtest_logreport" else None)
+        return getattr(self._relay, name)
+
+
+@contextmanager
+def silence(item: pytest.Item, heard: Callable[[Any], None]) -> Iterator[None]:
+    """Keeps everything that happens to *item* in the block from being seen by others.
+
+    Args:
+        item: The test.
+        heard: Called with reports that would have gone out: subtests send their own.
+    """
+    session: Any = item.session
+    ways = session.gethookproxy
+    with ExitStack() as stack:
+        stack.callback(session.__dict__.pop, "gethookproxy", None)
+        session.gethookproxy = lambda path: _Relay(ways(path), heard)
+        stack.enter_context(_options(item.config))
+        stack.enter_context(_logging(item.config))
+        stack.enter_context(_output(item.config))
+        stack.enter_context(_marks(item))
+        stack.enter_context(_subtests(item))
+        yield
+
+
+@contextmanager
+def _options(config: pytest.Config) -> Iterator[None]:
+    options = vars(config.option)
+    before = {name: options[name] for name in _MUTED_OPTIONS if options.get(name)}
+    options.update({name: _MUTED_OPTIONS[name] for name in before})
+    try:
+        yield
+    finally:
+        options.update(before)
+
+
+@contextmanager
+def _logging(config: pytest.Config) -> Iterator[None]:
+    """Live logging and the log file write at once, past all reports."""
+    plugin: Any = config.pluginmanager.get_plugin("logging-plugin")
+    names = ("log_cli_handler", "log_file_handler")
+    handlers = [h for h in (getattr(plugin, name, None) for name in names) if h is not None]
+    for handler in handlers:
+        handler.addFilter(_nothing)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(_nothing)
+
+
+def _nothing(record: logging.LogRecord) -> bool:
+    return False
+
+
+class _Sink(io.TextIOBase):
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def fileno(self) -> int:
+        return sys.__stdout__.fileno() if sys.__stdout__ is not None else 1
+
+
+@contextmanager
+def _output(config: pytest.Config) -> Iterator[None]:
+    """Where pytest does not capture (``-s``), or shows what it captures, output is dropped."""
+    how = config.getoption("capture", None)
+    with ExitStack() as stack:
+        if how == "no":
+            stack.enter_context(redirect_stdout(_Sink()))
+            stack.enter_context(redirect_stderr(_Sink()))
+        if how == "tee-sys":
+            stack.enter_context(_without_tee(config))
+        yield
+
+
+@contextmanager
+def _without_tee(config: pytest.Config) -> Iterator[None]:
+    plugin: Any = config.pluginmanager.get_plugin("capturemanager")
+    streams = [getattr(plugin._global_capturing, name) for name in ("out", "err")]
+    tees = [s.tmpfile for s in streams if hasattr(getattr(s, "tmpfile", None), "_other")]
+    others = [tee._other for tee in tees]
+    for tee in tees:
+        tee._other = _Sink()
+    try:
+        yield
+    finally:
+        for tee, other in zip(tees, others):
+            tee._other = other
+
+
+@contextmanager
+def _marks(item: pytest.Item) -> Iterator[None]:
+    """Markers, properties and captured sections that the test adds while it runs."""
+    marks, properties = list(item.own_markers), list(item.user_properties)
+    sections: list[Any] = getattr(item, "_report_sections", [])
+    kept = list(sections)
+    try:
+        yield
+    finally:
+        item.own_markers[:] = marks
+        item.user_properties[:] = properties
+        sections[:] = kept
+
+
+@contextmanager
+def _subtests(item: pytest.Item) -> Iterator[None]:
+    """pytest counts failed subtests by test, over all its runs."""
+    counts = failed_subtests(item)
+    before = dict(counts)
+    try:
+        yield
+    finally:
+        counts.clear()
+        counts.update(before)
