@@ -18,6 +18,7 @@ from pytest_repro.plugin.plans import plan_of
 
 SETTINGS = pytest.StashKey[Settings]()
 PLAN = pytest.StashKey[Plan]()
+_REFUSED = "repro_refused"
 ROWS = pytest.StashKey[dict[str, dict[str, Any]]]()
 """What the JSON report says of each test, by worker and test."""
 
@@ -55,7 +56,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Plans every test; where one is marked, wakes what runs it again."""
     settings, marked = session.config.stash[SETTINGS], False
     for item in session.items:
-        plan = plan_of(item, settings)
+        plan = _planned(item, settings)
         if plan is not None:
             item.stash[PLAN] = plan
             marked = True
@@ -63,6 +64,23 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         from pytest_repro.plugin.conductor import wake
 
         wake(session.config)
+
+
+def _planned(item: pytest.Item, settings: Settings) -> Plan | None:
+    try:
+        return plan_of(item, settings)
+    except pytest.UsageError as error:
+        # A worker of xdist dies of it without a word: its controller is to say it.
+        getattr(item.config, "workeroutput", {})[_REFUSED] = str(error)
+        raise
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Ends the session with what a worker of xdist had to refuse."""
+    refused = getattr(node, "workeroutput", {}).get(_REFUSED)
+    if refused is not None:
+        raise pytest.UsageError(refused)
 
 
 @pytest.hookimpl(trylast=True)

@@ -87,7 +87,7 @@ class Conductor:
         if act is None or fixturedef.scope == "function":
             return (yield)
         with act.pin.let_go():
-            if autouse(fixturedef):
+            if autouse(fixturedef, request.session):
                 return (yield)
             with seeded_apart(act.plan.seed):
                 return (yield)

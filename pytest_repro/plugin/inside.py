@@ -28,9 +28,20 @@ def failed_subtests(item: pytest.Item) -> Any:
     return item.config.stash.get(failed_subtests_key, {})
 
 
-def autouse(fixturedef: Any) -> bool:
+def autouse(fixturedef: Any, session: Any) -> bool:
     """Whether a fixture is there for its effect on the world: nobody asks for its value."""
-    return bool(getattr(fixturedef, "_autouse", False)) or fixturedef.argname.startswith("_")
+    known = getattr(fixturedef, "_autouse", None)
+    if known is None:  # before pytest 8.4
+        names = session._fixturemanager._nodeid_autousenames.values()
+        known = any(fixturedef.argname in each for each in names)
+    return bool(known)
+
+
+def raw_ini(config: Any, name: str) -> object:
+    """A value of the ini file as it stands there, whatever type pytest expects."""
+    values = config._inicfg if hasattr(config, "_inicfg") else config.inicfg
+    found = values.get(name)
+    return getattr(found, "value", found)
 
 
 def only_shown(config: pytest.Config) -> bool:

@@ -18,6 +18,7 @@ from pytest_repro.core.plan import (
     checked_runs,
     checked_seed,
 )
+from pytest_repro.plugin.inside import raw_ini
 
 
 def _number(text: object) -> object:
@@ -38,7 +39,7 @@ def _seed(given: object) -> int | str:
 def _keep(given: object) -> int:
     number = _number(given)
     if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-        raise BadArgument("keep_mb", given, "a whole number of megabytes, 0 or more")
+        raise BadArgument("keep_mb", number, "a whole number of megabytes, 0 or more")
     return number
 
 
@@ -175,13 +176,15 @@ def _from_ini(config: pytest.Config, option: Option) -> Any:
     try:
         value = config.getini(option.key)
     except (TypeError, ValueError, pytest.UsageError) as error:
-        _refuse(option.key, None, str(error), option)
+        value = raw_ini(config, option.key)
+        if option.kind != "int|string" or not isinstance(value, int):
+            _refuse(option.key, None, str(error), option)
     if value is None or value == "":
         return option.default
     try:
         return option.parse(value)
     except BadArgument as error:
-        _refuse(option.key, value, error.allowed, option)
+        _refuse(option.key, error.given, error.allowed, option)
 
 
 def _refuse(key: str, value: object, why: str, option: Option) -> NoReturn:
