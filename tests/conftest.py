@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,15 +10,15 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-import numpy as np  # noqa: F401
+import numpy.fft
+import numpy.ma
+import numpy.random  # noqa: F401
 import pytest
 
 import pytest_repro.plugin.conductor  # noqa: F401
 
-try:
+with contextlib.suppress(ImportError):
     import torch  # noqa: F401
-except ImportError:
-    pass
 
 # Runs in this process forget the modules they imported, and numpy cannot be imported twice: what
 # the projects use is imported here, before.

@@ -41,8 +41,8 @@ class Pin:
 
     @property
     def complete(self) -> bool:
-        """Whether every library imported by now is held: a newcomer's generator was not seeded."""
-        return self._held.issuperset(awake())
+        """Whether no library was imported since the last seeding: a newcomer's generator is unseeded."""
+        return not self._held or self._held.issuperset(awake())
 
     @contextmanager
     def let_go(self) -> Iterator[None]:

@@ -13,6 +13,7 @@ import pytest
 
 from pytest_repro import __version__
 from pytest_repro.core.plan import Plan
+from pytest_repro.plugin import marker
 from pytest_repro.plugin.options import Settings, add_options, read
 from pytest_repro.plugin.plans import plan_of
 
@@ -31,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Reads the settings: a wrong one ends the session before it starts."""
     config.stash[SETTINGS] = read(config)
+    marker.pytest_configure(config)
 
 
 @pytest.hookimpl(optionalhook=True)

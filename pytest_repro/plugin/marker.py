@@ -16,5 +16,6 @@ _HELP = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Registers the marker."""
-    config.addinivalue_line("markers", _HELP)
+    """Registers the marker, once."""
+    if _HELP not in config.getini("markers"):
+        config.addinivalue_line("markers", _HELP)

@@ -132,7 +132,8 @@ def _observation(found: Sequence[Mismatch], verdict: Verdict, later: int) -> Ite
         yield from _first_values(head.difference, head)
     steps = verdict.steps.get(head.series, 0)
     if steps > 1:
-        after = f", {later} later steps differ too" if later else ""
+        steps_differ = "step differs" if later == 1 else "steps differ"
+        after = f", {later} later {steps_differ} too" if later else ""
         yield f"    first differing step of {head.series}: {head.step} (0 to {steps - 1}){after}"
 
 

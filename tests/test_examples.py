@@ -1,0 +1,23 @@
+"""The examples run as they stand, and the ones that are not reproducible say why."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def test_examples(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    if find_spec("sklearn") is None or find_spec("torch") is None:
+        pytest.skip("the examples train a torch model on scikit-learn's digits")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    result = pytester.runpytest_subprocess(
+        "-p", "repro", "-p", "no:cacheprovider", str(EXAMPLES), "-rx", "--xfail-tb"
+    )
+    result.assert_outcomes(passed=4, xfailed=3)
+    told = [line.strip() for line in result.outlines if "first differing step of loss" in line]
+    assert len(told) == 3
+    result.stdout.fnmatch_lines(["*test_a_cached_model_carries_over is not reproducible*", "*loss?0? *"])

@@ -1,0 +1,77 @@
+"""The README is executed: its Python runs, its console output is what pytest prints."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[1] / "README.md"
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks() -> list[tuple[str, str]]:
+    return _BLOCK.findall(README.read_text())
+
+
+def files() -> Iterator[tuple[str, str]]:
+    """Name and content of the blocks that are test files."""
+    for language, text in blocks():
+        if language == "python" and (name := re.match(r"# (test_\w+\.py)\n", text)):
+            yield name[1], text
+
+
+def without_numbers(text: str) -> str:
+    """Numbers, and how far a line is cut, differ from machine to machine."""
+    lines = (line.rstrip() for line in text.strip().splitlines())
+    return re.sub(r"-?\d[\d,]*(\.\d+)?(e[-+]\d+)?", "N", "\n".join(lines))
+
+
+def test_the_definitive_example_prints_what_is_told(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    for name, text in files():
+        (pytester.path / name).write_text(text)
+    (console,) = (text for language, text in blocks() if language == "console")
+    command, told = console.split("\n", 1)
+    arguments = command.removeprefix("$ pytest ").split()
+    run = pytester.runpytest_subprocess("-p", "repro", "-p", "no:cacheprovider", *arguments)
+    assert without_numbers("\n".join(run.outlines)) == without_numbers(told)
+
+
+def test_the_other_test_files_pass(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    for name, text in files():
+        if name != "test_step.py":
+            (pytester.path / name).write_text(text)
+    pytester.runpytest_subprocess("-p", "repro", "-p", "no:cacheprovider").assert_outcomes(passed=2)
+
+
+def test_the_fix_that_is_told_fixes(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    text = dict(files())["test_step.py"].replace("default_rng()", "default_rng(0)")
+    (pytester.path / "test_fixed.py").write_text(text)
+    pytester.runpytest_subprocess("-p", "repro", "-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
+def test_the_script_prints_what_is_told() -> None:
+    (script,) = (text for language, text in blocks() if language == "python" and "check(lambda" in text)
+    (told,) = (text for language, text in blocks() if not language and text.startswith("diverged"))
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout == told
+
+
+def test_every_option_is_in_the_table() -> None:
+    from pytest_repro.plugin.options import OPTIONS
+
+    text = README.read_text()
+    for option in OPTIONS:
+        assert (f"`--repro-{option.name}" if option.flag else f"`{option.key}`") in text
