@@ -10,7 +10,7 @@ from pytest_repro.core.plan import Plan, asked
 from pytest_repro.core.run import Outcome
 from pytest_repro.core.verdict import NotReproducible, Verdict
 from pytest_repro.engine.pin import Pin
-from pytest_repro.engine.trial import Trial, finished
+from pytest_repro.engine.trial import Trial, as_run
 
 
 def check(
@@ -68,7 +68,7 @@ def _run(trial: Trial, pin: Pin, fn: Callable[..., Any], args: Any) -> BaseExcep
         recording.record("result", result)
     seconds = perf_counter() - start
     outcome: Outcome = "passed" if error is None else "failed"
-    trial.add(finished(len(trial.runs), outcome, seconds, recording, error), recording)
+    trial.add(as_run(len(trial.runs), outcome, seconds, recording, error), recording)
     return error
 
 

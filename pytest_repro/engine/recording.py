@@ -10,7 +10,7 @@ from pytest_repro.core.difference import Difference
 from pytest_repro.core.observation import Key, Leaf, Observation, Stored
 from pytest_repro.core.tolerance import Tolerance
 from pytest_repro.core.walk import LocalsBudget, leaves, numeric_leaves
-from pytest_repro.values.shelf import Shelf
+from pytest_repro.values.shelf import Kept, Shelf
 from pytest_repro.values.tree import digest
 
 INLINE = 512
@@ -126,7 +126,7 @@ class Recording:
         return self._measured.get(other.key)
 
 
-def _difference(reference: Observation, kept: memoryview, pieces: Any, tolerance: Tolerance) -> Difference:
+def _difference(reference: Observation, kept: Kept, pieces: Any, tolerance: Tolerance) -> Difference:
     from pytest_repro.values.measure import difference  # numpy only where two values differ
 
     return difference(reference.element, reference.shape, kept, pieces, tolerance)

@@ -77,7 +77,7 @@ def _mismatches(done: Sequence[tuple[Run, Recording]]) -> Iterator[Mismatch]:
         )
 
 
-def finished(
+def as_run(
     value: object, outcome: Outcome, seconds: float, recording: Recording, error: BaseException | None
 ) -> Run:
     """The record of a run on the axis ``repeat``.

@@ -6,6 +6,7 @@ import unittest
 from collections.abc import Sequence
 from dataclasses import replace
 from time import perf_counter
+from types import TracebackType
 from typing import Any
 
 import pytest
@@ -17,14 +18,12 @@ from pytest_repro.core.walk import LocalsBudget
 from pytest_repro.engine.frames import code_of, kept_frame, variables
 from pytest_repro.engine.pin import Pin
 from pytest_repro.engine.recording import Recording
-from pytest_repro.engine.trial import Trial, finished
+from pytest_repro.engine.trial import Trial, as_run
 from pytest_repro.plugin.frames import without_own_frames
 from pytest_repro.reports.text import failure
 
 _SKIPS = (pytest.skip.Exception, unittest.SkipTest)
 _LEAVE = (KeyboardInterrupt, pytest.exit.Exception)
-
-
 _Failed: Any = pytest.fail.Exception
 
 
@@ -124,22 +123,23 @@ class Act:
     def _ended(self, error: BaseException | None) -> None:
         __tracebackhide__ = True
         seconds = perf_counter() - self._start
-        run = finished(self.index, _outcome(error), seconds, self.recording, error)
+        run = as_run(self.index, _outcome(error), seconds, self.recording, error)
         if run.outcome == "failed":
             run = replace(run, traceback=_told(self.item, error))
         elif error is None and self.subtest_failed:
             run = replace(run, outcome="failed", error="a subtest failed", error_type="subtest")
         self._run = run
         if self.last:
-            self._judge(run)
+            self._judge(run, error.__traceback__ if error is not None else None)
 
-    def _judge(self, run: Run) -> None:
+    def _judge(self, run: Run, trace: TracebackType | None) -> None:
         __tracebackhide__ = True
         self.verdict = self.trial.verdict((run, self.recording))
         word = self.verdict.word
         if word == "diverged" or (word == "unobserved" and not self.plan.audit):
             self._raised = Diverged(failure(self.item.nodeid, self.verdict), self.verdict)
-            raise self._raised from None
+            # Where the body broke, a debugger that is asked for stops there.
+            raise self._raised.with_traceback(trace) from None
 
     # Between the runs.
 
@@ -164,7 +164,7 @@ class Act:
         if self._run is not None:
             return self._run
         seconds = perf_counter() - self._start
-        run = finished(self.index, "failed", seconds, self.recording, None)
+        run = as_run(self.index, "failed", seconds, self.recording, None)
         broken = next((report for report in reports if not report.passed), None)
         if broken is None:
             return replace(run, outcome="passed")

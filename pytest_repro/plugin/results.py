@@ -89,7 +89,10 @@ def listen(config: pytest.Config) -> None:
 
 
 def _rows(config: pytest.Config) -> list[dict[str, Any]]:
-    return list(config.stash.get(ROWS, {}).values())
+    rows = list(config.stash.get(ROWS, {}).values())
+    if config.pluginmanager.has_plugin("dsession"):  # workers report in any order
+        rows.sort(key=lambda row: str(row["nodeid"]))
+    return rows
 
 
 def write_reports(session: pytest.Session) -> None:

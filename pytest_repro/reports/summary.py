@@ -13,7 +13,9 @@ BAD = ("diverged", "unobserved", "no-baseline", "foreign-baseline")
 def counted(rows: Sequence[Mapping[str, Any]]) -> str:
     """``12 reproduced, 1 diverged``, and how many ran once and compared nothing."""
     counts = Counter(row.get("verdict", "ran once, nothing compared") for row in rows)
-    return ", ".join(f"{number} {word}" for word, number in counts.most_common())
+    # Reports of workers come in any order: ties are told by name.
+    ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    return ", ".join(f"{number} {word}" for word, number in ordered)
 
 
 def failing(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -12,17 +12,23 @@ import pytest
 from pytest_repro.core.plan import Plan
 from pytest_repro.plugin.peers import Peer
 
-# Names inside Hypothesis: what its own @seed and @settings set. Where one is gone, nothing is done.
-_SEED = "_hypothesis_internal_use_seed"
+# Names inside Hypothesis. Where one is gone, nothing is done.
+_SEEDS = "_hypothesis_global_random"
 _SETTINGS = "_hypothesis_internal_use_settings"
 
 
-def _given(item: Any) -> Any:
-    """The function that ``@given`` made, or None."""
-    function = getattr(item, "obj", None)
-    function = getattr(function, "__func__", function)
-    known = hasattr(function, "hypothesis") and hasattr(function, _SEED) and hasattr(function, _SETTINGS)
-    return function if known else None
+class _Seed:
+    """Stands for the generator that gives a seed to each test whose author has given none.
+
+    So ``@seed``, ``derandomize`` and ``--hypothesis-seed`` win, as they always do.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def getrandbits(self, bits: int) -> int:
+        """The seed of this test, for each run and each ``@given`` in it."""
+        return self._seed
 
 
 @contextmanager
@@ -35,6 +41,18 @@ def _set(owner: Any, name: str, value: object) -> Iterator[None]:
         setattr(owner, name, before)
 
 
+def _settings(item: Any) -> Iterator[tuple[Any, str, Any]]:
+    """Where the settings of *item* are: of the function that ``@given`` made, of a state machine."""
+    from hypothesis import settings
+
+    function = getattr(item, "obj", None)
+    function = getattr(function, "__func__", function)
+    for owner, name in ((function, _SETTINGS), (getattr(item, "cls", None), "settings")):
+        found = getattr(owner, name, None)
+        if isinstance(found, settings):
+            yield owner, name, found
+
+
 class Hypothesis(Peer):
     """Draws the same examples in each run, unless the user has said from which seed."""
 
@@ -42,33 +60,28 @@ class Hypothesis(Peer):
 
     @contextmanager
     def acting(self, item: pytest.Item, plan: Plan) -> Iterator[None]:
-        function = _given(item)
-        if function is None:
-            yield
-            return
         from hypothesis import core
 
-        said = getattr(function, _SEED) is not None or core.global_force_seed is not None
-        seed = getattr(function, _SEED) if said else plan.seed
-        with _set(function, _SEED, seed), _set(function, _SETTINGS, _allowing(item, function)):
+        with ExitStack() as stack:
+            for owner in (getattr(core, "threadlocal", None), core):
+                if hasattr(owner, _SEEDS):
+                    stack.enter_context(_set(owner, _SEEDS, _Seed(plan.seed)))
+            for owner, name, found in _settings(item):
+                stack.enter_context(_set(owner, name, _allowing(item, found)))
             yield
 
     @contextmanager
     def rehearsing(self, item: pytest.Item) -> Iterator[None]:
-        function = _given(item)
-        settings = getattr(function, _SETTINGS, None)
-        if settings is None or settings.database is None:
+        before = dict(vars(item))
+        with ExitStack() as stack:
+            for owner, name, found in _settings(item):
+                stack.enter_context(_set(owner, name, _reading(found)))
             yield
-            return
-        from hypothesis import settings as make
-        from hypothesis.database import ReadOnlyDatabase
-
-        reading = make(parent=settings, database=ReadOnlyDatabase(settings.database))
-        with _set(function, _SETTINGS, reading):
-            yield
+        for name in [name for name in vars(item) if "hypothesis" in name and name not in before]:
+            del vars(item)[name]  # what it hangs on reports: only the last run has one
 
 
-def _allowing(item: Any, function: Any) -> Any:
+def _allowing(item: Any, found: Any) -> Any:
     """The test's settings without the health checks that running it again would trip.
 
     A method is called on a fresh instance in each run. ``repro`` is a function fixture, and may be
@@ -77,11 +90,25 @@ def _allowing(item: Any, function: Any) -> Any:
     from hypothesis import HealthCheck, settings
 
     ours = {HealthCheck.differing_executors}
-    fixtures = set(inspect.signature(item.function).parameters) & set(item.fixturenames)
-    if fixtures == {"repro"}:
+    if {name for name in inspect.signature(item.function).parameters if _made_anew(item, name)} == {"repro"}:
         ours.add(HealthCheck.function_scoped_fixture)
-    before = getattr(function, _SETTINGS)
-    return settings(parent=before, suppress_health_check=[*ours.union(before.suppress_health_check)])
+    return settings(parent=found, suppress_health_check=[*ours.union(found.suppress_health_check)])
+
+
+def _made_anew(item: Any, name: str) -> bool:
+    """Whether an argument is a function fixture; a parameter of the test is none."""
+    found = item.session._fixturemanager.getfixturedefs(name, item)
+    return bool(found) and found[-1].scope == "function"
+
+
+def _reading(found: Any) -> Any:
+    """The test's settings with a database that is read and never written."""
+    if found.database is None:
+        return found
+    from hypothesis import settings
+    from hypothesis.database import ReadOnlyDatabase
+
+    return settings(parent=found, database=ReadOnlyDatabase(found.database))
 
 
 peer = Hypothesis()

@@ -1,0 +1,50 @@
+"""pytest-timeout: bounds each run by itself, rehearsals as well."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+import pytest
+
+from tests.conftest import Project
+from tests.plugin.peers import LOG, logged, needs
+
+pytestmark = needs("pytest_timeout")
+
+
+def test_each_run_has_the_time_for_itself(project: Project) -> None:
+    result = project(
+        """
+        import time, pytest
+        @pytest.mark.reproducible(runs=3)
+        def test_a(repro):
+            time.sleep(0.4)
+            repro.record(x=1)
+        """,
+        "--timeout=1", "--timeout-method=signal", plugins=["timeout"],
+    ).check(passed=1)  # fmt: skip
+    assert result.verdicts == {"test_a": "reproduced"}
+
+
+@pytest.mark.parametrize("hangs", [0, 1])
+def test_a_run_that_hangs_is_stopped_there(project: Project, hangs: int) -> None:
+    project.write(conftest=LOG)
+    start = perf_counter()
+    result = project(
+        f"""
+        import time
+        from conftest import log
+        def test_a(repro):
+            log(repro.run)
+            repro.record(x=1)
+            if repro.run == {hangs}:
+                time.sleep(30)
+        """,
+        "--timeout=0.5", "--timeout-method=signal", plugins=["timeout"],
+    ).check(failed=1, says="Timeout (>0.5s) from pytest-timeout")  # fmt: skip
+    assert perf_counter() - start < 10
+    assert logged(project) == ["0", "1"]
+    (test,) = result.report["tests"]
+    assert test["verdict"] == "diverged"
+    outcomes = [run["outcome"] for run in test["runs"]]
+    assert outcomes == ["failed" if run == hangs else "passed" for run in range(2)]
