@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import cache
+from types import ModuleType
 from typing import Any, ClassVar
 
 from pytest_repro.core.catalogue import catalogue, load
@@ -69,8 +70,13 @@ def _adapter(name: str) -> Adapter:
 
 def awake() -> dict[str, Adapter]:
     """The adapters of the libraries imported so far, by name, in name order."""
-    loaded = sys.modules
-    return {n: _adapter(n) for n in catalogue(__name__) if n in loaded or n == STANDARD}
+    names = catalogue(__name__)
+    return {name: _adapter(name) for name in names if name == STANDARD or _imported(name)}
+
+
+def _imported(name: str) -> bool:
+    # None there forbids an import, and a test may put a mock there: neither makes values.
+    return isinstance(sys.modules.get(name), ModuleType)
 
 
 def opened(value: object) -> Opened:
@@ -96,7 +102,10 @@ def _by_protocol(value: object) -> Opened:
     import numpy
 
     foreign: Any = value
-    array = numpy.asarray(foreign) if hasattr(kind, "__array__") else numpy.from_dlpack(foreign)
+    try:
+        array = numpy.asarray(foreign) if hasattr(kind, "__array__") else numpy.from_dlpack(foreign)
+    except Exception as error:  # somebody else's conversion: on another device, of another dtype
+        return f"is a {kind.__module__}.{kind.__qualname__} that does not become an array: {error}"
     return _adapter("numpy").opened(array)
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -61,7 +61,10 @@ def _attribute(owner: Any, name: str, label: str) -> Switch:
 def _precision(backend: str, op: str) -> Switch:
     # Through torch.backends.mkldnn.fp32_precision, torch 2.13 sets the generic key by mistake.
     def put(value: Any) -> None:
-        torch._C._set_fp32_precision_setter(backend, op, value)
+        # What a switch inherits from a wider one reads like its own: it is left to inherit it.
+        torch._C._set_fp32_precision_setter(backend, op, "none")
+        if get() != value:
+            torch._C._set_fp32_precision_setter(backend, op, value)
 
     def get() -> Any:
         return torch._C._get_fp32_precision_getter(backend, op)
@@ -183,15 +186,16 @@ def deterministic(mode: Deterministic) -> Iterator[None]:
         mode: True: deterministic algorithms and what goes with them; ``"warn"``: the same, but an
             op that has none warns instead of raising; False: deterministic algorithms off.
     """
-    rows = switches()
-    before = [(row, row.get()) for row in rows]
-    try:
+    with ExitStack() as stack:  # restores the others, in turn, where one of them cannot be
+        for row in reversed(switches()):
+            stack.callback(_restore, row, row.get())
         wanted = _wanted(mode)
-        for row in rows:
+        for row in switches():
             if row.name in wanted:
                 row.put(wanted[row.name])
         yield
-    finally:
-        for row, value in before:
-            if row.get() != value:
-                row.put(value)
+
+
+def _restore(row: Switch, value: Any) -> None:
+    if row.get() != value:
+        row.put(value)

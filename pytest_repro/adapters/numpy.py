@@ -9,12 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pytest_repro.adapters import Adapter, Quick
+from pytest_repro.adapters._blocks import blocks
 from pytest_repro.core.observation import Leaf, Parts
-from pytest_repro.core.pieces import cuts
 from pytest_repro.core.walk import Opened
 
 INLINE = 512
-_BLOCK = 2**20  # bytes copied at a time from an array that is not contiguous
 
 _PLAIN = {np.dtype(c): np.dtype(c).name for c in "?bBhHiIlLqQefdFD"}
 
@@ -54,12 +53,12 @@ def _bytes_of(array: np.ndarray[Any, Any]) -> memoryview:
 
 def _pieces(array: np.ndarray[Any, Any]) -> Iterator[memoryview]:
     little = _little(array.dtype)
-    if array.flags.c_contiguous and array.dtype == little and array.dtype.char != "g":
+    if array.flags.c_contiguous and array.dtype == little and array.dtype.char not in "gG":
         yield _bytes_of(array)
         return
-    limit = max(1, _BLOCK // max(1, array.dtype.itemsize))
-    for cut in cuts(array.shape, limit):
-        block = np.ascontiguousarray(array[cut], dtype=little)
+    if not array.nbytes:
+        return
+    for block in blocks(array, little):
         yield _without_padding(block) if array.dtype.char in "gG" else _bytes_of(block)
 
 
@@ -122,7 +121,8 @@ class Numpy(Adapter):
         if isinstance(generator, np.random.MT19937):
             np.random.seed(seed)
         else:  # set_bit_generator() put another one there, which np.random.seed() refuses
-            generator.state = type(generator)(seed).state
+            fresh = type(generator)(seed).state
+            np.random.set_state({**fresh, "has_gauss": 0, "gauss": 0.0})
 
     def states(self) -> Callable[[], None]:
         generator = _random.get_bit_generator()
@@ -140,16 +140,23 @@ class Numpy(Adapter):
         """``default_rng()``, ``SeedSequence()``, ``RandomState()``, ``np.random.seed()``."""
         import random
 
+        draw = random.Random(seed).getrandbits
         module: Any = np.random.bit_generator
-        before = getattr(module, "randbits", None)  # a private name: left alone once it is gone
-        if before is None:
-            yield
-            return
-        module.randbits = random.Random(seed).getrandbits
+        before = getattr(module, "randbits", None), np.random.seed
+
+        def seeded(seed: Any = None) -> None:
+            # Without a number numpy keeps the place in the stream that it had before.
+            before[1](draw(32) if seed is None else seed)
+
+        if before[0] is not None:  # a private name: left alone once it is gone
+            module.randbits = draw
+        _random.seed = seeded
         try:
             yield
         finally:
-            module.randbits = before
+            _random.seed = before[1]
+            if before[0] is not None:
+                module.randbits = before[0]
 
     def environment(self) -> dict[str, str]:
         return {"numpy": np.__version__}

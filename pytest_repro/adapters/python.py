@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from functools import partial
 from typing import Any, ClassVar
 
 from pytest_repro.adapters import Adapter, Quick
@@ -19,18 +20,19 @@ from pytest_repro.core.observation import Leaf, Parts
 from pytest_repro.core.walk import Opened
 
 _PLAIN_KEYS = (str, int, float, bool, type(None), bytes, Enum, tuple)
-_INT64 = range(-(2**63), 2**63)
+_LOW, _HIGH = -(2**63), 2**63
 
 
-def _number(value: object) -> tuple[str, bytes]:
+def _number(kind: type, value: Any) -> tuple[str, bytes]:
     """Element and bytes of a number, or of text where no dtype holds it."""
-    if isinstance(value, bool):
+    if kind is bool:
         return "bool", bytes([value])
-    if isinstance(value, int) and value in _INT64:
-        return "int64", value.to_bytes(8, "little", signed=True)
-    if isinstance(value, float):
+    if issubclass(kind, int):
+        small = _LOW <= int(value) < _HIGH
+        return ("int64", int(value).to_bytes(8, "little", signed=True)) if small else ("", b"%d" % int(value))
+    if issubclass(kind, float):
         return "float64", struct.pack("<d", value)
-    if isinstance(value, complex):
+    if issubclass(kind, complex):
         return "complex128", struct.pack("<dd", value.real, value.imag)
     return "", str(value).encode()
 
@@ -44,42 +46,57 @@ def _quick_float(value: object) -> tuple[object, bytes]:
 
 
 def _quick_int(value: Any) -> tuple[object, bytes] | None:
-    return (int, value.to_bytes(8, "little", signed=True)) if value in _INT64 else None
+    return (int, value.to_bytes(8, "little", signed=True)) if _LOW <= value < _HIGH else None
 
 
-def _scalar(value: object) -> Leaf | None:
-    if isinstance(value, (bool, int, float, complex, Decimal, Fraction)):
-        return _leaf(type(value).__name__, *_number(value))
-    if isinstance(value, str):
+def _scalar(kind: type, value: Any) -> Leaf | None:
+    if issubclass(kind, (bool, int, float, complex, Decimal, Fraction)):
+        return _leaf(kind.__name__, *_number(kind, value))
+    if issubclass(kind, str):
         return _leaf("str", "", value.encode("utf-8", "surrogatepass"))
-    if isinstance(value, (bytes, bytearray)):
+    if issubclass(kind, (bytes, bytearray)):
         return _leaf("bytes", "", bytes(value))
     if value is None:
         return _leaf("None", "", b"None")
     return None
 
 
+def _foreign(key: object) -> type | None:
+    """The first type in *key* that has no order of its own: its text may hold an address."""
+    if isinstance(key, tuple):
+        return next((found for part in key if (found := _foreign(part)) is not None), None)
+    return None if isinstance(key, _PLAIN_KEYS) else type(key)
+
+
 def _key(key: object) -> str:
-    return f"[{key}]" if isinstance(key, Enum) else f"[{key!r}]"
+    return f"[{_member(key)}]" if isinstance(key, Enum) else f"[{key!r}]"
+
+
+def _member(value: Any) -> str:
+    """``Mode.FAST``; a combined flag without a name (Python 3.10) by its number."""
+    return f"{type(value).__qualname__}.{value.name or value.value}"
 
 
 def _of_dict(value: dict[Any, Any]) -> Opened:
-    foreign = next((key for key in value if not isinstance(key, _PLAIN_KEYS)), None)
+    foreign = next((found for key in value if (found := _foreign(key)) is not None), None)
     if foreign is not None:
-        return f"has a key of type {type(foreign).__qualname__}: only plain keys have an order"
+        return f"has a key of type {foreign.__qualname__}: only plain keys have an order"
     items = sorted(value.items(), key=lambda item: (type(item[0]).__name__, _key(item[0])))
     return Parts("dict", ((_key(key), part) for key, part in items))
 
 
-def _of_set(value: set[Any] | frozenset[Any]) -> Leaf:
+def _of_set(value: set[Any] | frozenset[Any]) -> Leaf | str:
     from pytest_repro.adapters import digest
 
-    members = "".join(sorted(digest(member) for member in value))
+    try:
+        members = "".join(sorted(digest(member) for member in value))
+    except TypeError as error:
+        return f"has a member that cannot be recorded: {error}"
     return _leaf(f"{type(value).__name__}[{len(value)}]", "", members.encode())
 
 
 def _of_dataclass(value: Any) -> Parts:
-    names = [field.name for field in dataclasses.fields(value)]
+    names = [field.name for field in dataclasses.fields(value) if hasattr(value, field.name)]
     return Parts(type(value).__qualname__, ((f".{name}", getattr(value, name)) for name in names))
 
 
@@ -103,7 +120,7 @@ class Python(Adapter):
     def opened(self, value: object) -> Opened:
         kind = type(value)  # not isinstance alone: a mock answers to the class it stands for
         if issubclass(kind, Enum):
-            return _leaf(kind.__qualname__, "", str(getattr(value, "name", value)).encode())
+            return _leaf(kind.__qualname__, "", _member(value).encode())
         if issubclass(kind, dict):
             return _of_dict(value)  # type: ignore[arg-type]
         if issubclass(kind, (list, tuple)):
@@ -114,7 +131,7 @@ class Python(Adapter):
             return Parts("random.Random", ((".state", value.getstate()),), numeric=True)  # type: ignore[attr-defined]
         if dataclasses.is_dataclass(kind):
             return _of_dataclass(value)
-        return _scalar(value)
+        return _scalar(kind, value)
 
     def seed(self, seed: int) -> None:
         random.seed(seed)
@@ -127,7 +144,7 @@ class Python(Adapter):
     def pinned_entropy(self, seed: int) -> Iterator[None]:
         """``os.urandom``, ``secrets``, ``uuid4``, ``SystemRandom`` and ``Random()`` from *seed*."""
         source = random.Random(seed)
-        before = os.urandom, random._urandom, random.Random.seed  # type: ignore[attr-defined]
+        before = os.urandom, random._urandom, random.Random.seed, random.seed  # type: ignore[attr-defined]
 
         def urandom(size: int, /) -> bytes:
             return source.randbytes(size)
@@ -137,10 +154,11 @@ class Python(Adapter):
 
         os.urandom, random._urandom = urandom, urandom  # type: ignore[attr-defined]
         random.Random.seed = seeded  # type: ignore[method-assign]
+        random.seed = partial(seeded, random.seed.__self__)  # type: ignore[attr-defined]
         try:
             yield
         finally:
-            os.urandom, random._urandom, random.Random.seed = before  # type: ignore[attr-defined, method-assign]
+            os.urandom, random._urandom, random.Random.seed, random.seed = before  # type: ignore[attr-defined, method-assign]
 
     def environment(self) -> dict[str, str]:
         return {

@@ -12,6 +12,9 @@ Opened = Leaf | Parts | str | None
 
 Opener = Callable[[object], Opened]
 
+_NEVER = (str, bytes, bytearray, int, float, complex, set, frozenset, type(None))
+# Among local variables these never count; a list of a million numbers spends none of the budget.
+
 DEPTH = 100
 """How deep a recorded value may nest; deeper is taken for a mistake."""
 
@@ -42,7 +45,7 @@ def leaves(value: object, name: str, opener: Opener) -> Iterator[tuple[str, Leaf
 def _leaves(
     value: object, name: str, path: str, opener: Opener, above: tuple[int, ...]
 ) -> Iterator[tuple[str, Leaf]]:
-    opened = opener(value)
+    opened = _opened(value, f"{name}{path}", opener)
     if isinstance(opened, Leaf):
         yield path, opened
     elif isinstance(opened, str):
@@ -59,6 +62,13 @@ def _leaves(
             yield from _leaves(part, name, path + suffix, opener, (*above, id(value)))
         if empty:
             yield path, hollow(opened.kind)
+
+
+def _opened(value: object, path: str, opener: Opener) -> Opened:
+    try:
+        return opener(value)
+    except Exception as error:
+        raise TypeError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
 
 
 def unreadable(path: str, value: object) -> str:
@@ -102,6 +112,8 @@ def _numeric(
     above: tuple[int, ...],
     inside: bool,
 ) -> Iterator[tuple[str, Leaf]]:
+    if not inside and isinstance(value, _NEVER):
+        return
     budget.nodes -= 1
     if budget.nodes < 0 or len(above) > budget.depth or id(value) in above:
         budget.left_out += 1
@@ -117,8 +129,17 @@ def _numeric(
     elif isinstance(opened, str):
         budget.left_out += 1
     elif opened is not None:
-        for suffix, part in opened.items:
+        below = (*above, id(value))
+        for suffix, part in _guarded(opened, budget):
+            yield from _numeric(part, name, path + suffix, opener, budget, below, inside or opened.numeric)
+
+
+def _guarded(opened: Parts, budget: LocalsBudget) -> Iterator[tuple[str, object]]:
+    """The parts, until the budget is spent or somebody else's object raises."""
+    try:
+        for item in opened.items:
             if budget.nodes <= 0:
                 return
-            below = (*above, id(value))
-            yield from _numeric(part, name, path + suffix, opener, budget, below, inside or opened.numeric)
+            yield item
+    except Exception:
+        budget.left_out += 1

@@ -39,7 +39,7 @@ def kept_frame(code: CodeType | None) -> Iterator[list[FrameType]]:
 
     def profile(frame: FrameType, event: str, _: object) -> None:
         if frame.f_code is code and event == "call":
-            sys.setprofile(before)
+            _profile_again(before)
             kept.append(frame)
 
     sys.setprofile(profile)
@@ -47,7 +47,16 @@ def kept_frame(code: CodeType | None) -> Iterator[list[FrameType]]:
         yield kept
     finally:
         if sys.getprofile() is profile:
-            sys.setprofile(before)
+            _profile_again(before)
+
+
+def _profile_again(before: Any) -> None:
+    """Puts the profiler back that was there; cProfile's is no function, but is enabled."""
+    if before is not None and not callable(before):
+        sys.setprofile(None)
+        before.enable()
+    else:
+        sys.setprofile(before)
 
 
 def variables(frame: FrameType) -> Iterator[tuple[str, object]]:

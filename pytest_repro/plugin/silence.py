@@ -52,9 +52,11 @@ class _Relay:
         self._relay, self._heard = relay, heard
 
     def __getattr__(self, name: str) -> Any:
+        found = getattr(self._relay, name)
         if name in _UNHEARD:
-            return _Unheard(self._heard if name == "pytest_runtest_logreport" else None)
-        return getattr(self._relay, name)
+            found = _Unheard(self._heard if name == "pytest_runtest_logreport" else None)
+        setattr(self, name, found)  # asked for in each phase of each rehearsal
+        return found
 
 
 @contextmanager
@@ -69,7 +71,8 @@ def silence(item: pytest.Item, heard: Callable[[Any], None]) -> Iterator[None]:
     ways = session.gethookproxy
     with ExitStack() as stack:
         stack.callback(session.__dict__.pop, "gethookproxy", None)
-        session.gethookproxy = lambda path: _Relay(ways(path), heard)
+        relay = _Relay(ways(item.path), heard)
+        session.gethookproxy = lambda path: relay
         stack.enter_context(_options(item.config))
         stack.enter_context(_logging(item.config))
         stack.enter_context(_output(item.config))

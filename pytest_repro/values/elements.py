@@ -19,6 +19,12 @@ _FLOAT8: dict[str, tuple[int, int, int, str]] = {
     "float8_e8m0fnu": (8, 0, 127, "e8m0"),
 }
 
+# Bytes of each real component.
+_FLOAT_PARTS = {
+    "bfloat16": 2, "float16": 2, "float32": 4, "float64": 8,
+    "complex32": 2, "complex64": 4, "complex128": 8,
+}  # fmt: skip
+
 
 def itemsize(element: str) -> int:
     """Bytes of one element; 1 for text.
@@ -47,6 +53,11 @@ def codes(element: str, buffer: memoryview) -> NDArray[Any]:
     return np.frombuffer(buffer, "u1").reshape(-1, size)
 
 
+def bits_of(array: NDArray[Any]) -> memoryview:
+    """The memory of a contiguous array, as bytes."""
+    return array.reshape(-1).view("u1").data
+
+
 def numbers(element: str, buffer: Any) -> NDArray[Any] | None:
     """The elements as numbers numpy can calculate with, or None for what is no number.
 
@@ -55,38 +66,53 @@ def numbers(element: str, buffer: Any) -> NDArray[Any] | None:
         buffer: Whole elements, little-endian.
 
     Returns:
-        Real dtypes as float64 (longdouble as longdouble), complex ones as complex128, integers
-        of 64 bits as they are.
+        float32, float64, longdouble, complex64, complex128 and integers of 64 bits as they are;
+        narrower floats as float32, complex32 as complex64, bool and other integers as float64.
     """
     if element == "" or element.startswith("raw"):
         return None
     if element == "bfloat16":
-        wide = np.frombuffer(buffer, "<u2").astype("<u4") << np.uint32(16)
-        return wide.view("<f4").astype("f8")
+        return (np.frombuffer(buffer, "<u2").astype("<u4") << np.uint32(16)).view("<f4")
     if element in _FLOAT8:
         values: NDArray[Any] = _float8(element)[np.frombuffer(buffer, "u1")]
         return values
     if element == "complex32":
-        return np.frombuffer(buffer, "<f2").astype("<f4").view("<c8").astype("c16")
+        return np.frombuffer(buffer, "<f2").astype("<f4").view("<c8")
     found = np.frombuffer(buffer, np.dtype(element).newbyteorder("<"))
     if found.dtype.kind == "b" or (found.dtype.kind in "iu" and found.dtype.itemsize < 8):
-        return found.astype("i8")
-    if found.dtype.kind == "f" and found.dtype.itemsize < 8:
         return found.astype("f8")
-    return found.astype("c16") if found.dtype.kind == "c" and found.dtype.itemsize < 16 else found
+    return found.astype("f4") if found.dtype.kind == "f" and found.dtype.itemsize == 2 else found
+
+
+def shown(element: str, code: Any) -> str:
+    """One element as text, with as many digits as tell it from its neighbours.
+
+    Args:
+        element: See :func:`itemsize`.
+        code: One of :func:`codes`.
+    """
+    raw = bits_of(np.atleast_1d(code))
+    value = numbers(element, raw)
+    if value is None:
+        return repr(bytes(raw))
+    whole = value.dtype == "f8" and element != "float64"
+    return str(np.frombuffer(raw, element)[0] if whole else value[0])
 
 
 def float_codes(element: str, buffer: Any) -> NDArray[Any] | None:
     """The bits of each real component, or None where the dtype has no units in the last place."""
-    parts = {"complex32": 2, "complex64": 4, "complex128": 8, "float16": 2, "float32": 4}
-    size = parts.get(element) or {"float64": 8, "bfloat16": 2}.get(element)
-    if size is None and element in _FLOAT8 and element != "float8_e8m0fnu":
-        size = 1
+    if element in _FLOAT8:
+        return np.frombuffer(buffer, "u1") if element != "float8_e8m0fnu" else None
+    size = _FLOAT_PARTS.get(element)
     return None if size is None else np.frombuffer(buffer, f"<u{size}")
 
 
 @cache
-def _float8(element: str) -> NDArray[np.float64]:
+def _float8(element: str) -> NDArray[np.float32]:
+    return _float8_values(element).astype("f4")  # exact: float32 holds every one of them
+
+
+def _float8_values(element: str) -> NDArray[np.float64]:
     exponent_bits, fraction_bits, bias, special = _FLOAT8[element]
     code = np.arange(256)
     if special == "e8m0":

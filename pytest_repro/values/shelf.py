@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import mmap
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import IO
+from typing import IO, Protocol
 
 from pytest_repro.core.observation import Leaf, Stored
 from pytest_repro.values.tree import digest
@@ -26,6 +26,25 @@ class OnDisk:
 
     offset: int
     nbytes: int
+
+
+class Kept(Protocol):
+    """Bytes that are read slice by slice; those on disk never come back as a whole."""
+
+    def __getitem__(self, part: slice, /) -> memoryview:
+        """The bytes of *part*."""
+
+
+class _OnFile:
+    """Reads from the file what is asked for; mapping it would count as memory in use."""
+
+    def __init__(self, file: IO[bytes], place: OnDisk) -> None:
+        self._file, self._place = file, place
+
+    def __getitem__(self, part: slice) -> memoryview:
+        start, stop, _ = part.indices(self._place.nbytes)
+        self._file.seek(self._place.offset + start)
+        return memoryview(self._file.read(stop - start))
 
 
 class Shelf:
@@ -57,22 +76,20 @@ class Shelf:
 
     def _spilled(self, leaf: Leaf) -> Stored:
         if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="pytest-repro-")  # noqa: SIM115
+            # Unbuffered: what a full disk refused must not come up again when the file is closed.
+            self._file = tempfile.TemporaryFile(prefix="pytest-repro-", buffering=0)  # noqa: SIM115
         place = OnDisk(self._end, leaf.nbytes)
         self._file.seek(self._end)
-        found = digest(leaf.kind, _through(leaf.pieces(), self._file.write))
-        self._file.flush()
+        found = digest(leaf.kind, _through(leaf.pieces(), self._file))
         self._end += leaf.nbytes
         return Stored(found, place)
 
-    def get(self, stored: Stored) -> memoryview | None:
+    def get(self, stored: Stored) -> Kept | None:
         """The bytes of *stored*, or None when they were not kept."""
         if isinstance(stored.place, InMemory):
             return memoryview(stored.place.buffer)
         if isinstance(stored.place, OnDisk) and self._file is not None:
-            start = stored.place.offset
-            whole = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
-            return memoryview(whole)[start : start + stored.place.nbytes]
+            return _OnFile(self._file, stored.place)
         return None
 
     def close(self) -> None:
@@ -103,7 +120,9 @@ def _copied(leaf: Leaf) -> bytes | mmap.mmap:
     return kept
 
 
-def _through(pieces: Iterable[memoryview], write: Callable[[memoryview], object]) -> Iterator[memoryview]:
+def _through(pieces: Iterable[memoryview], file: IO[bytes]) -> Iterator[memoryview]:
     for piece in pieces:
-        write(piece)
+        rest = piece
+        while rest.nbytes:  # a raw file may take a part only
+            rest = rest[file.write(rest) :]
         yield piece

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
-from pytest_repro.engine.trial import Trial, finished
+from pytest_repro.engine.trial import Trial, as_run
 
 
 def trial_of(keep_mb: int, *runs: list[np.ndarray[Any, Any]]) -> Trial:
@@ -20,7 +20,7 @@ def trial_of(keep_mb: int, *runs: list[np.ndarray[Any, Any]]) -> Trial:
         recording = trial.recording()
         for array in arrays:
             recording.record("x", array)
-        trial.add(finished(number, "passed", 0.0, recording, None), recording)
+        trial.add(as_run(number, "passed", 0.0, recording, None), recording)
     return trial
 
 

@@ -15,6 +15,7 @@ from pytest_repro.core.verdict import Verdict
 from pytest_repro.reports.text import beside, distance, failure, headline, percent
 
 FIVE = Plan(runs=5)
+SPREAD = {"differing": 2, "outside": 2, "total": 600, "non_finite": 1}
 RUNS = tuple(Run("repeat", n, "passed", observations=1) for n in range(5))
 
 
@@ -37,7 +38,7 @@ def test_a_series_is_told_by_its_first_step_that_differs() -> None:
         values("loss", 2, 3, max_abs=3.6e-5, max_rel=1.2e-4, max_ulp=1207, first_values=("0.3", "0.31")),
         values("loss", 3, 3, max_abs=1.0),
         values("loss", 2, 4, max_abs=1.0),
-        values("x", 4, differing=2, outside=2, total=600, first_index=(1, 7), first_values=("1.0", "nan"), non_finite=1),
+        values("x", 4, first_index=(1, 7), first_values=("1.0", "nan"), **SPREAD),
     )  # fmt: skip
     assert text(told) == dedent(
         """\

@@ -1,0 +1,102 @@
+"""What holds for every adapter, whichever are there."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+from unittest.mock import MagicMock
+
+import pytest
+
+from pytest_repro import adapters
+from pytest_repro.adapters import Adapter, awake, pinned_entropy, seed_all
+from pytest_repro.core.catalogue import catalogue, load
+
+NAMES = sorted(catalogue("pytest_repro.adapters"))
+
+
+@pytest.fixture(params=NAMES)
+def adapter(request: pytest.FixtureRequest) -> Adapter:
+    if request.param != adapters.STANDARD:
+        pytest.importorskip(request.param)
+    found = load("pytest_repro.adapters", request.param).adapter
+    assert isinstance(found, Adapter)
+    return found
+
+
+def test_the_catalogue_is_the_directory() -> None:
+    folder = Path(adapters.__file__).parent
+    assert {"python", "numpy", "torch"} <= set(NAMES)
+    assert {p.stem for p in folder.glob("[!_]*.py")} <= set(NAMES)
+
+
+def test_knows_its_own_values_only(adapter: Adapter) -> None:
+    assert adapter.opened(object()) is None
+    assert adapter.opened(MagicMock()) is None
+    assert adapter.opened(type) is None
+
+
+def test_quick_readers_agree_with_slow_ones(adapter: Adapter) -> None:
+    for kind, quick in adapter.quick.items():
+        value = kind(2) if kind in (int, float) else _one(kind)
+        read, opened = quick(value), adapter.opened(value)
+        assert read is not None
+        token, content = read
+        assert (opened.kind, opened.element, opened.shape) == adapter.described(token)  # type: ignore[union-attr]
+        assert content == b"".join(bytes(piece) for piece in opened.pieces())  # type: ignore[union-attr]
+
+
+def _one(kind: type) -> object:
+    if kind.__module__.startswith("torch"):
+        import torch
+
+        return kind(torch.tensor([[0.5, -0.0]]))
+    import numpy
+
+    return numpy.array([[0.5, -0.0]], numpy.float32)
+
+
+def test_seeding_repeats_and_states_restore(adapter: Adapter) -> None:
+    restore = adapter.states()
+    adapter.seed(2**32 - 1)
+    adapter.seed(0)
+    restore()
+    restore()
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_contexts_let_errors_through(adapter: Adapter, error: type[BaseException]) -> None:
+    for context in (adapter.deterministic(True), adapter.pinned_entropy(0)):
+        with pytest.raises(error), context:
+            raise error
+
+
+def test_the_environment_is_text(adapter: Adapter) -> None:
+    assert all(isinstance(word, str) for pair in adapter.environment().items() for word in pair)
+
+
+@pytest.mark.parametrize("there", [None, MagicMock()])
+def test_a_forbidden_or_mocked_library_is_not_awake(there: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", there)
+    assert "torch" not in awake()
+    monkeypatch.delitem(sys.modules, "torch")
+    assert "torch" not in awake()
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.0, "0", None, True])
+def test_a_seed_is_a_whole_number_every_library_takes(seed: object) -> None:
+    state = random.getstate()
+    with pytest.raises(ValueError):
+        seed_all(seed)  # type: ignore[arg-type]
+    assert random.getstate() == state
+
+
+def test_all_entropy_is_let_go_after_an_error() -> None:
+    import os
+
+    before = os.urandom, random.seed
+    with pytest.raises(KeyboardInterrupt), pinned_entropy(0):
+        assert os.urandom is not before[0]
+        raise KeyboardInterrupt
+    assert (os.urandom, random.seed) == before

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from pytest_repro.adapters import _blocks, digest, opened
+from pytest_repro.adapters.numpy import adapter
+from pytest_repro.core.observation import Leaf, Parts
+
+random: Any = np.random
+
+ARRAYS = hnp.arrays(
+    hnp.scalar_dtypes() | hnp.unicode_string_dtypes(max_len=3) | hnp.byte_string_dtypes(max_len=3),
+    hnp.array_shapes(min_dims=0, min_side=0, max_side=5),
+)
+
+
+def layouts(array: Any) -> list[Any]:
+    """The same values with other strides, byte orders and owners."""
+    wide = np.zeros((*array.shape, 2), array.dtype)
+    wide[..., 0] = array
+    backwards = (*(slice(None, None, -1),) * array.ndim, ...)
+    return [
+        array.copy(order="F"),
+        wide[..., 0],
+        array[backwards].copy()[backwards],
+        array.T.copy().T,
+        array.astype(array.dtype.newbyteorder(">")),
+        array.astype(array.dtype.newbyteorder("<")),
+        np.frombuffer(b"\0" + array.tobytes(), "u1")[1:].view(array.dtype).reshape(array.shape)
+        if array.nbytes
+        else array,
+    ]
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(ARRAYS)
+def test_layout_is_no_value(array: Any) -> None:
+    assert {digest(each) for each in layouts(array)} == {digest(array)}
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(ARRAYS, st.data())
+def test_equal_digests_mean_equal_bits(array: Any, data: st.DataObject) -> None:
+    other = data.draw(hnp.arrays(array.dtype, array.shape) | st.just(array.copy()))
+    little = array.dtype.newbyteorder("<")
+    same = array.astype(little).tobytes() == other.astype(little).tobytes()
+    assert (digest(array) == digest(other)) is same
+
+
+@given(
+    hnp.array_shapes(min_dims=0, max_dims=3, max_side=3), hnp.array_shapes(min_dims=0, max_dims=3, max_side=3)
+)
+def test_shape_is_a_value(a: tuple[int, ...], b: tuple[int, ...]) -> None:
+    assert (digest(np.zeros(a)) == digest(np.zeros(b))) is (a == b)
+
+
+@pytest.mark.parametrize("transposed", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (0, 2, 1), (2, 0, 1)])
+@pytest.mark.parametrize("step", [1, 2])
+def test_blocks_and_tiles_follow_c_order(
+    transposed: tuple[int, ...], step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_blocks, "ALONG", 2**9)
+    monkeypatch.setattr(_blocks, "ACROSS", 2**11)
+    array = np.arange(41 * 19 * 30, dtype="i2").reshape(41, 19, 30)[::step].transpose(transposed)
+    assert digest(array) == digest(array.copy())
+
+
+def test_broadcast_arrays_are_read_by_blocks() -> None:
+    row = np.arange(1000, dtype="f8")
+    assert digest(np.broadcast_to(row, (700, 1000))) == digest(np.tile(row, (700, 1)))
+
+
+def test_bits_count() -> None:
+    nans = np.array([0x7FC00000, 0x7FC00001, 0xFFC00000], "u4").view("f4")
+    values = [np.float32(0.0), np.float32(-0.0), *nans, np.float32(1e-45), np.float32(3e-45)]
+    assert len({digest(v) for v in values}) == len(values)
+    kinds = ["f4", "i4", "u4", "M8[s]", "m8[s]", "S4", "V4", "?", "U1", "M8[D]"]
+    assert len({digest(np.zeros(2, k)) for k in kinds}) == len(kinds)
+
+
+def test_scalars_are_arrays_without_axes() -> None:
+    assert digest(np.float32(3)) == digest(np.array(3, "f4")) != digest(3.0)
+
+
+def test_padding_is_nobodys() -> None:
+    dtype = np.dtype([("a", "u1"), ("b", "<f8"), ("c", [("d", "i2")])], align=True)
+    arrays = [np.frombuffer(bytes([fill]) * (3 * dtype.itemsize), dtype).copy() for fill in (1, 2)]
+    for array in arrays:
+        array["a"], array["b"], array["c"]["d"] = 1, 2, 3
+    assert digest(arrays[0]) == digest(arrays[1])
+    arrays[1]["c"]["d"][2] = 4
+    assert digest(arrays[0]) != digest(arrays[1])
+
+
+@pytest.mark.skipif(np.finfo("g").nmant != 63, reason="no 80-bit floats here")
+@pytest.mark.parametrize("kind", ["g", "G"])
+def test_padding_of_longdouble_is_nobodys(kind: str) -> None:
+    one, other = np.ones(3, kind), np.ones(3, kind)
+    other.view("u1").reshape(-1, 16)[:, 10:] = 7
+    assert digest(one) == digest(other) != digest(np.full(3, 2, kind))
+
+
+def test_masked_values_do_not_count() -> None:
+    a, b = (np.ma.array([1.0, v], mask=[False, True]) for v in (2.0, 3.0))
+    assert digest(a) == digest(b) != digest(np.ma.array([1.0, 2.0]))
+
+
+class Frame:
+    """Like pandas: no array, but becomes one."""
+
+    def __init__(self, values: Any) -> None:
+        self.values = values
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return np.asarray(self.values)
+
+
+class Capsule:
+    """Speaks DLPack alone."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self.array.__dlpack_device__()
+
+
+@pytest.mark.parametrize("kind", [Frame, Capsule])
+def test_foreign_arrays_are_read_by_protocol(kind: Any) -> None:
+    array = np.arange(6.0).reshape(2, 3)
+    assert digest(kind(array)) == digest(array)
+
+
+def test_a_foreign_array_that_fails_says_so() -> None:
+    class Elsewhere(Capsule):
+        def __dlpack__(self, **options: Any) -> Any:
+            raise BufferError("on another device")
+
+    with pytest.raises(TypeError, match=r"value is a .*Elsewhere that does not become an array"):
+        digest(Elsewhere(np.ones(1)))
+    with pytest.raises(TypeError, match="value is an array of Python objects"):
+        digest(Frame([object()]))
+
+
+def test_element_and_facts() -> None:
+    found = opened(np.ones((2, 3), ">f4").T)
+    assert isinstance(found, Leaf)
+    assert (found.kind, found.element, found.shape, found.nbytes) == ("float32[3, 2]", "float32", (3, 2), 24)
+    assert found.facts == "numpy, strides (4, 12)"
+
+
+def test_generators_are_their_state() -> None:
+    a, b = np.random.default_rng(0), np.random.default_rng(0)
+    assert digest(a) == digest(b)
+    b.random()
+    assert digest(a) != digest(b)
+    assert isinstance(opened(np.random.RandomState(0)), Parts)
+    assert digest(np.random.PCG64(1)) == digest(np.random.PCG64(1))
+
+
+SOURCES: dict[str, Callable[[], Any]] = {
+    "default_rng": lambda: np.random.default_rng().random(),
+    "SeedSequence": lambda: np.random.SeedSequence().entropy,
+    "RandomState": lambda: np.random.RandomState().random_sample(),
+    "seed": lambda: [np.random.seed(), np.random.random_sample()],
+    "PCG64": lambda: np.random.PCG64().random_raw(),
+    "MT19937": lambda: np.random.MT19937().random_raw(),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_what_the_system_gives_is_drawn_from_the_seed(name: str) -> None:
+    draw, restore, found = SOURCES[name], adapter.states(), []
+    for seed in (5, 5, 6):
+        with adapter.pinned_entropy(seed):
+            found.append([draw(), draw()])
+    assert found[0] == found[1] != found[2]
+    assert found[0][0] != found[0][1]
+    assert draw() != draw()
+    restore()
+
+
+def test_seeding_is_numpys_own() -> None:
+    restore = adapter.states()
+    adapter.seed(7)
+    assert np.random.random_sample() == np.random.RandomState(7).random_sample()
+    restore()
+
+
+@pytest.fixture
+def other_generator() -> Any:
+    before = random.get_bit_generator()
+    random.set_bit_generator(np.random.PCG64(3))
+    yield
+    random.set_bit_generator(before)
+
+
+@pytest.mark.usefixtures("other_generator")
+def test_another_bit_generator_is_seeded_and_restored() -> None:
+    np.random.standard_normal()
+    generator, state = random.get_bit_generator(), random.get_bit_generator().state
+    restore, drawn = adapter.states(), []
+    for _ in range(2):
+        adapter.seed(1)
+        drawn.append(np.random.standard_normal(3).tolist())
+    random.set_bit_generator(np.random.MT19937(0))
+    restore()
+    assert drawn[0] == drawn[1]
+    assert random.get_bit_generator() is generator
+    assert generator.state == state
+
+
+def test_a_generator_put_in_later_is_taken_out_again() -> None:
+    np.random.standard_normal()  # leaves half of a pair behind
+    before = random.get_bit_generator()
+    state = np.random.get_state(legacy=False)
+    restore = adapter.states()
+    random.set_bit_generator(np.random.PCG64(3))
+    restore()
+    assert random.get_bit_generator() is before
+    np.testing.assert_equal(np.random.get_state(legacy=False), state)

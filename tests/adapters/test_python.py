@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import math
+import os
+import random
+import secrets
+import struct
+import uuid
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_repro.adapters import digest, opened
+from pytest_repro.adapters.python import adapter
+from pytest_repro.core.observation import Leaf
+
+
+def reseeded(generator: Any) -> float:
+    generator.seed()
+    return float(generator.random())
+
+
+SOURCES: dict[str, Callable[[], Any]] = {
+    "os.urandom": lambda: os.urandom(8),
+    "secrets.token_hex": lambda: secrets.token_hex(8),
+    "secrets.randbelow": lambda: secrets.randbelow(2**60),
+    "uuid4": uuid.uuid4,
+    "SystemRandom": lambda: random.SystemRandom().random(),
+    "Random": lambda: random.Random().random(),
+    "Random.seed": lambda: reseeded(random.Random(3)),
+    "random.seed": lambda: reseeded(random),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_what_the_system_gives_is_drawn_from_the_seed(name: str) -> None:
+    draw = SOURCES[name]
+    restore = adapter.states()
+    found = []
+    for seed in (5, 5, 6):
+        with adapter.pinned_entropy(seed):
+            found.append([draw(), draw()])
+    restore()
+    assert found[0] == found[1] != found[2]
+    assert found[0][0] != found[0][1]
+    assert draw() != draw()
+    restore()
+
+
+def test_a_given_seed_stays_what_it_is() -> None:
+    expected = random.Random(3).random()
+    with adapter.pinned_entropy(0):
+        assert random.Random(3).random() == expected
+
+
+def test_the_generator_is_restored_to_the_bit() -> None:
+    random.gauss(0, 1)  # leaves half of a pair behind
+    before = random.getstate()
+    restore = adapter.states()
+    adapter.seed(1)
+    random.random()
+    restore()
+    assert random.getstate() == before
+
+
+def test_the_seed_is_the_number_itself() -> None:
+    restore = adapter.states()
+    adapter.seed(7)
+    assert random.random() == random.Random(7).random()
+    restore()
+
+
+@given(st.integers() | st.floats() | st.booleans() | st.text() | st.binary() | st.complex_numbers())
+def test_a_value_has_one_digest(value: Any) -> None:
+    assert digest(value) == digest(value)
+    assert digest(value) != digest([value])
+    assert digest(value) != digest(repr(value))
+
+
+@given(st.integers(-(2**70), 2**70), st.integers(-(2**70), 2**70))
+def test_integers_of_any_size_are_told_apart(a: int, b: int) -> None:
+    assert (digest(a) == digest(b)) is (a == b)
+
+
+def test_bits_count_not_equality() -> None:
+    quiet, other = (struct.unpack("<d", struct.pack("<Q", 0x7FF8 << 48 | n))[0] for n in (0, 1))
+    values = [0, 0.0, -0.0, False, 0j, "0", b"0", None, "None", math.nan, other, Decimal(0), Fraction(0)]
+    assert len({digest(value) for value in values}) == len(values)
+    assert digest(quiet) == digest(math.nan)
+
+
+class Size(int):
+    pass
+
+
+def test_a_subclass_of_int_is_read_at_once() -> None:
+    found = opened(Size(3))
+    assert isinstance(found, Leaf)
+    assert (found.kind, found.element, found.nbytes) == ("Size", "int64", 8)
+
+
+def test_unpaired_surrogates_are_text() -> None:
+    assert digest("\ud800") != digest("\ud801")
