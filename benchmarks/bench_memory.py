@@ -43,7 +43,8 @@ def main() -> None:
     plain = peak(-1)
     print(f"1 GiB held, nothing recorded           {plain:6d} MiB")
     for keep in (64, 512):
-        print(f"recorded twice, repro_keep_mb = {keep:<4d}   {peak(keep):6d} MiB, {peak(keep) - plain:+d} MiB")
+        found = peak(keep)
+        print(f"recorded twice, repro_keep_mb = {keep:<4d}   {found:6d} MiB, {found - plain:+d} MiB")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pytest_repro.adapters import Quick, awake, opened
+from pytest_repro.adapters import Adapter, Quick, awake, opened
 from pytest_repro.core.difference import Difference
 from pytest_repro.core.observation import Key, Leaf, Observation, Stored
 from pytest_repro.core.tolerance import Tolerance
@@ -16,7 +16,9 @@ from pytest_repro.values.tree import digest
 INLINE = 512
 """Bytes up to which an observation holds its value itself: hashing would cost as much."""
 
-_SLOW: tuple[str, None] = ("", None)
+
+def _slow(value: object) -> None:
+    """Stands for the quick reader of a type that has none."""
 
 
 class Recording:
@@ -36,10 +38,10 @@ class Recording:
     )  # fmt: skip
 
     def __init__(self, shelf: Shelf, tolerance: Tolerance, reference: Recording | None = None) -> None:
-        # An entry is an Observation, or what a quick reader gave: (name, step, adapter, token, bytes).
+        # An entry is an Observation, or (name, step, quick reader, what that read).
         self._entries: list[Any] = []
         self._steps: dict[str, int] = {}
-        self._quick: dict[type, tuple[str, Quick]] = {}
+        self._quick: dict[type, Quick] = {}
         self._shelf, self._tolerance = shelf, tolerance
         self._reference = reference.observations() if reference is not None else None
         self._measured: dict[Key, Difference] = {}
@@ -51,15 +53,14 @@ class Recording:
         Raises:
             TypeError: Something in it cannot be read; the message names its path and type.
         """
-        steps = self._steps
-        step = steps.get(name, 0)
-        adapter, quick = self._quick.get(type(value)) or self._find_quick(type(value))
-        read = quick(value) if quick is not None else None
+        quick = self._quick.get(type(value)) or self._find_quick(type(value))
+        step = self._steps.get(name, 0)
+        read = quick(value)
         if read is not None:
-            self._entries.append((name, step, adapter, *read))
+            self._entries.append((name, step, quick, read))
         else:
             self._entries += list(self._opened(name, step, value))
-        steps[name] = step + 1
+        self._steps[name] = step + 1
 
     def record_local(self, name: str, value: object, budget: LocalsBudget) -> None:
         """Records the arrays in a local variable, as ``locals.NAME``; passes over all else."""
@@ -71,13 +72,10 @@ class Recording:
                 budget.left_out += 1
         self.left_out = budget.left_out
 
-    def _find_quick(self, kind: type) -> tuple[str, Quick | None]:
-        for name, adapter in awake().items():
-            if kind in adapter.quick:
-                found: tuple[str, Quick] = name, adapter.quick[kind]
-                self._quick[kind] = found
-                return found
-        return _SLOW
+    def _find_quick(self, kind: type) -> Quick:
+        found = (each.quick[kind] for each in awake().values() if kind in each.quick)
+        quick = self._quick[kind] = next(found, _slow)
+        return quick
 
     def _opened(self, name: str, step: int, value: object) -> Iterator[Observation]:
         for path, leaf in leaves(value, name, opened):
@@ -114,8 +112,8 @@ class Recording:
 
     def observations(self) -> dict[Key, Observation]:
         """Everything recorded so far, by key, in order."""
-        adapters = awake()
-        found = (e if isinstance(e, Observation) else _described(e, adapters) for e in self._entries)
+        by_reader = {quick: each for each in awake().values() for quick in each.quick.values()}
+        found = (e if isinstance(e, Observation) else _described(e, by_reader) for e in self._entries)
         return {each.key: each for each in found}
 
     def measure(self, reference: Observation, other: Observation) -> Difference | None:
@@ -132,7 +130,7 @@ def _difference(reference: Observation, kept: Kept, pieces: Any, tolerance: Tole
     return difference(reference.element, reference.shape, kept, pieces, tolerance)
 
 
-def _described(entry: tuple[Any, ...], adapters: dict[str, Any]) -> Observation:
-    name, step, adapter, token, content = entry
-    kind, element, shape = adapters[adapter].described(token)
+def _described(entry: tuple[Any, ...], adapters: dict[Quick, Adapter]) -> Observation:
+    name, step, quick, (token, content) = entry
+    kind, element, shape = adapters[quick].described(token)
     return Observation((name, step, ""), kind, element, shape, content)

@@ -54,6 +54,8 @@ class Repro:
             if value is _NOTHING or not isinstance(name, str):
                 raise TypeError("record takes a name and a value: record('loss', loss) or record(loss=loss)")
             self._record(name, value)
+            if not named:
+                return
         for each, its in named.items():
             self._record(each, its)
 
