@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pytest_repro.core.tolerance import EXACT, Tolerance
 
@@ -27,8 +26,7 @@ class BadArgument(ValueError):
         self.allowed = allowed
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What is asked of one test.
 
     Attributes:
@@ -143,4 +141,4 @@ def asked(plan: Plan, arguments: dict[str, Any]) -> Plan:
     changes: dict[str, Any] = {n: _CHECKED[n](v) for n, v in arguments.items() if n in _CHECKED}
     if "rtol" in arguments or "atol" in arguments:
         changes["tolerance"] = checked_tolerance(arguments.get("rtol"), arguments.get("atol"))
-    return replace(plan, **changes)
+    return plan._replace(**changes)

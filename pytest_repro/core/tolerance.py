@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # torch.testing.assert_close's defaults, https://pytorch.org/docs/stable/testing.html
 _CLOSE: dict[str, tuple[float, float]] = {
@@ -17,8 +17,7 @@ _CLOSE: dict[str, tuple[float, float]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Tolerance:
+class Tolerance(NamedTuple):
     """``|other - reference| <= atol + rtol * |reference|``, as in ``torch.testing.assert_close``.
 
     Attributes:

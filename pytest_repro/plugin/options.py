@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import pytest
 
@@ -49,8 +48,7 @@ def _path(given: object) -> str:
     return given
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """One row: ``--repro-NAME`` on the command line and ``repro_NAME`` in the ini file.
 
     Attributes:
@@ -89,8 +87,7 @@ OPTIONS: tuple[Option, ...] = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """What this session was asked for.
 
     Attributes:
@@ -112,7 +109,7 @@ class Settings:
     @property
     def plan(self) -> Plan:
         """The plan of a test whose marker says nothing."""
-        return replace(self.defaults, **self.commanded)
+        return self.defaults._replace(**self.commanded)
 
 
 def _type(option: Option) -> Callable[[str], Any]:

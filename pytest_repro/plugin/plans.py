@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ def plan_of(item: pytest.Item, settings: Settings) -> Plan | None:
     Raises:
         pytest.UsageError: A marker's argument does not fit; names the test and the argument.
     """
-    marked = NAME in item.keywords
+    marked = _marked(item)
     if not (marked or settings.audit or FIXTURE in getattr(item, "fixturenames", ())):
         return None
     marks = list(item.iter_markers(NAME)) if marked else []
@@ -34,7 +33,18 @@ def plan_of(item: pytest.Item, settings: Settings) -> Plan | None:
         raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{NAME}: {error}") from None
     # An audit asks nothing of a test that its author did not ask.
     audit = not marks and FIXTURE not in getattr(item, "fixturenames", ())
-    return replace(plan, **settings.commanded, audit=audit)
+    return plan._replace(**settings.commanded, audit=audit)
+
+
+def _marked(item: pytest.Item) -> bool:
+    """Whether the marker is on *item* or above it; ``item.keywords`` holds names of folders as well."""
+    node: Any = item
+    while node is not None:
+        for mark in node.own_markers:
+            if mark.name == NAME:
+                return True
+        node = node.parent
+    return False
 
 
 def _arguments(marks: Sequence[pytest.Mark]) -> dict[str, Any]:

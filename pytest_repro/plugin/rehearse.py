@@ -42,6 +42,8 @@ class Rehearser:
         self._manager, self._without = manager, without
         self._asked = False
         self._reports: list[pytest.TestReport] = []
+        self._impls: list[Any] = []
+        self._wrapped: Any = None
         manager.register(self, "repro-rehearser")
 
     @pytest.hookimpl(tryfirst=True)
@@ -58,13 +60,18 @@ class Rehearser:
         self._asked, self._reports = True, []
         try:
             with _doctest_globals(item):
-                self._wrapped()(item=item, nextitem=item)
+                self._caller()(item=item, nextitem=item)
         finally:
             self._asked = False
         fresh(item)
         return self._reports
 
-    def _wrapped(self) -> Any:
+    def _caller(self) -> Any:
+        """Calls the wrappers and this; made anew where a plugin came or went."""
         impls = self._manager.hook.pytest_runtest_protocol.get_hookimpls()
-        others = [i.plugin for i in impls if not (i.wrapper or i.hookwrapper) and i.plugin is not self]
-        return self._manager.subset_hook_caller("pytest_runtest_protocol", [*others, self._without])
+        if impls != self._impls:
+            others = [i.plugin for i in impls if not (i.wrapper or i.hookwrapper) and i.plugin is not self]
+            out = [*others, self._without]
+            self._impls = impls
+            self._wrapped = self._manager.subset_hook_caller("pytest_runtest_protocol", out)
+        return self._wrapped

@@ -173,3 +173,9 @@ def test_switched_off_the_marker_is_harmless(project: Project, monkeypatch: pyte
     result = project.pytester.runpytest_subprocess(*off, "--strict-markers", "-Werror")
     result.assert_outcomes(passed=1)
     assert "repro:" not in result.stdout.str()
+
+
+def test_a_folder_of_the_markers_name_marks_nothing(project: Project) -> None:
+    folder = project.pytester.mkdir("reproducible")
+    (folder / "test_it.py").write_text("def test_reproducible(): pass\n")
+    assert project.again().check(passed=1).report["tests"] == []

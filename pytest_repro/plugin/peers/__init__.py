@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import cache
 
 import pytest
 
@@ -31,11 +32,13 @@ class Peer:
         return nullcontext()
 
 
-def _awake() -> Iterator[Peer]:
-    for name in catalogue(__name__):
-        peer = load(__name__, name).peer
-        if peer.module in sys.modules:
-            yield peer
+@cache
+def _known() -> tuple[Peer, ...]:
+    return tuple(load(__name__, name).peer for name in catalogue(__name__))
+
+
+def _awake() -> list[Peer]:
+    return [peer for peer in _known() if peer.module in sys.modules]
 
 
 @contextmanager
