@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import unittest
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from time import perf_counter
-from types import TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 import pytest
@@ -107,18 +108,29 @@ class Act:
 
     def _body(self) -> None:
         __tracebackhide__ = True
-        capture = self.plan.capture
-        with kept_frame(None if capture == "recorded" else self._code()) as kept:
-            self._phases[1]()
-        if kept and (capture == "locals" or not len(self.recording)):
+        self._frames: list[FrameType] = []
+        if type(self.item).runtest is pytest.Function.runtest:
+            self._phases[1]()  # calls the test by pytest_pyfunc_call, where watching begins
+        else:
+            with self.watching():
+                self._phases[1]()
+        if self._frames and (self.plan.capture == "locals" or not len(self.recording)):
             budget = LocalsBudget()
-            for name, value in variables(kept[0]):
+            for name, value in variables(self._frames.pop()):
                 self.recording.record_local(name, value, budget)
 
-    def _code(self) -> Any:
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Keeps the frame of the test's function, when it is called in the block."""
+        with kept_frame(self._code()) as kept:
+            yield
+        self._frames += kept
+
+    def _code(self) -> CodeType | None:
         function = getattr(self.item, "obj", None)
         # Hypothesis calls the body once per example: there is no one set of local variables.
-        return None if hasattr(function, "hypothesis") else code_of(function)
+        unwatched = self.plan.capture == "recorded" or hasattr(function, "hypothesis")
+        return None if unwatched else code_of(function)
 
     def _ended(self, error: BaseException | None) -> None:
         __tracebackhide__ = True
