@@ -75,8 +75,9 @@ def awake() -> dict[str, Adapter]:
 
 
 def _imported(name: str) -> bool:
-    # None there forbids an import, and a test may put a mock there: neither makes values.
-    return isinstance(sys.modules.get(name), ModuleType)
+    # None there forbids an import, and a test may put a mock or a stub there: none makes values.
+    module = sys.modules.get(name)
+    return isinstance(module, ModuleType) and module.__spec__ is not None
 
 
 def opened(value: object) -> Opened:
@@ -84,14 +85,19 @@ def opened(value: object) -> Opened:
 
     Libraries come before the standard library: ``numpy.float64`` is a ``float`` as well.
     """
+    found = known(value)
+    return _by_protocol(value) if found is None else found
+
+
+def known(value: object) -> Opened:
+    """As :func:`opened`, but nothing of *value* is called: for what nobody asked to be read."""
     adapters = awake()
     standard = adapters.pop(STANDARD)
     for adapter in adapters.values():
         found = adapter.opened(value)
         if found is not None:
             return found
-    found = standard.opened(value)
-    return _by_protocol(value) if found is None else found
+    return standard.opened(value)
 
 
 def _by_protocol(value: object) -> Opened:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pytest_repro.adapters import Adapter, Quick, awake, opened
+from pytest_repro.adapters import Adapter, Quick, awake, known, opened
 from pytest_repro.core.difference import Difference
 from pytest_repro.core.observation import Key, Leaf, Observation, Stored
 from pytest_repro.core.tolerance import Tolerance
@@ -62,14 +62,15 @@ class Recording:
             self._entries += list(self._opened(name, step, value))
         self._steps[name] = step + 1
 
-    def record_local(self, name: str, value: object, budget: LocalsBudget) -> None:
-        """Records the arrays in a local variable, as ``locals.NAME``; passes over all else."""
-        found = list(numeric_leaves(value, name, opened, budget))
-        for path, leaf in found:
-            try:
-                self._entries.append(self._observation(("locals", 0, f".{name}{path}"), leaf))
-            except Exception:  # a tensor that cannot be read must not fail the test that holds it
-                budget.left_out += 1
+    def record_locals(self, variables: Iterable[tuple[str, object]]) -> None:
+        """Records the arrays among local variables, as ``locals.NAME``; passes over all else."""
+        budget = LocalsBudget()
+        for name, value in variables:
+            for path, leaf in numeric_leaves(value, name, known, budget):
+                try:
+                    self._entries.append(self._observation(("locals", 0, f".{name}{path}"), leaf))
+                except Exception:  # a tensor that cannot be read must not fail the test that holds it
+                    budget.left_out += 1
         self.left_out = budget.left_out
 
     def _find_quick(self, kind: type) -> Quick:

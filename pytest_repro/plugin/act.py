@@ -15,7 +15,6 @@ import pytest
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Outcome, Run
 from pytest_repro.core.verdict import NotReproducible, Verdict
-from pytest_repro.core.walk import LocalsBudget
 from pytest_repro.engine.frames import code_of, kept_frame, variables
 from pytest_repro.engine.pin import Pin
 from pytest_repro.engine.recording import Recording
@@ -109,15 +108,18 @@ class Act:
     def _body(self) -> None:
         __tracebackhide__ = True
         self._frames: list[FrameType] = []
-        if type(self.item).runtest is pytest.Function.runtest:
-            self._phases[1]()  # calls the test by pytest_pyfunc_call, where watching begins
-        else:
-            with self.watching():
-                self._phases[1]()
-        if self._frames and (self.plan.capture == "locals" or not len(self.recording)):
-            budget = LocalsBudget()
-            for name, value in variables(self._frames.pop()):
-                self.recording.record_local(name, value, budget)
+        try:
+            if type(self.item).runtest is pytest.Function.runtest:
+                self._phases[1]()  # calls the test by pytest_pyfunc_call, where watching begins
+            else:
+                with self.watching():
+                    self._phases[1]()
+            if self._frames and (self.plan.capture == "locals" or not len(self.recording)):
+                self.recording.record_locals(variables(self._frames[0]))
+        finally:
+            # A kept frame leads back to this one: held on to, it would keep the test's tensors
+            # alive until the next garbage collection.
+            self._frames.clear()
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -166,6 +168,12 @@ class Act:
         end = reports[-1] if reports else None
         if end is not None and end.when == "teardown" and end.failed and not self.teardown_error:
             self.teardown_error = f"run {len(self.trial.runs)}: {end.longreprtext}"
+
+    def broke_after_body(self, error: BaseException, report: pytest.TestReport) -> None:
+        """Takes a failure that others raise once the body has passed: a thread that died, say."""
+        if self._run is not None and self._run.outcome == "passed":
+            run = as_run(self.index, "failed", self._run.seconds, self.recording, error)
+            self._run = replace(run, traceback=report.longreprtext)
 
     def finished(self, reports: Sequence[pytest.TestReport]) -> Run:
         """The record of the run that ended.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -94,14 +95,23 @@ class Conductor:
         What one does to switches and generators outlives the test; the values it draws are
         seeded, so that they do not depend on which test asked first.
         """
-        act = self._act
-        if act is None or fixturedef.scope == "function":
+        if fixturedef.scope == "function":
             return (yield)
-        with act.pin.let_go():
-            if autouse(fixturedef, request.session):
+        # Finalizers run last in, first out: around the fixture's own end, which may come in a test.
+        world = ExitStack()
+        fixturedef.addfinalizer(world.close)
+        try:
+            with ExitStack() as stack:
+                self._let_go(stack)
+                if self._act is not None and not autouse(fixturedef, request.session):
+                    stack.enter_context(seeded_apart(self._act.plan.seed))
                 return (yield)
-            with seeded_apart(act.plan.seed):
-                return (yield)
+        finally:
+            fixturedef.addfinalizer(lambda: self._let_go(world))
+
+    def _let_go(self, stack: ExitStack) -> None:
+        if self._act is not None:
+            stack.enter_context(self._act.pin.let_go())
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -112,9 +122,19 @@ class Conductor:
         if act is not None and call.excinfo is not None:
             without_own_frames(call.excinfo.tb)
         report = yield
-        if act is not None and act.last and act.item is item:
+        if act is None or act.item is not item:
+            return report
+        if act.last:
             results.explain(act, call, report)
+        elif call.when == "call" and call.excinfo is not None:
+            act.broke_after_body(call.excinfo.value, report)
         return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_enter_pdb(self) -> None:
+        """A test that stops in the debugger must be heard, in a rehearsal too."""
+        for stream in (sys.stdout, sys.stderr):
+            getattr(stream, "unmute", int)()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Hears of subtests that fail: they do not fail the body."""

@@ -28,6 +28,13 @@ def failed_subtests(item: pytest.Item) -> Any:
     return item.config.stash.get(failed_subtests_key, {})
 
 
+def suite_properties(config: pytest.Config) -> Any:
+    """The properties of the whole suite that the JUnit report will hold."""
+    from _pytest.junitxml import xml_key
+
+    return getattr(config.stash.get(xml_key, None), "global_properties", [])
+
+
 def autouse(fixturedef: Any, session: Any) -> bool:
     """Whether a fixture is there for its effect on the world: nobody asks for its value."""
     known = getattr(fixturedef, "_autouse", None)

@@ -11,11 +11,18 @@ import pytest
 from pytest_repro.plugin.inside import run_unreported
 
 
-def fresh(item: Any) -> None:
-    """Drops the class instance, so that the next run gets a new one."""
-    if isinstance(item.parent, pytest.Class):
-        item.__dict__.pop("_instance", None)
-        item.__dict__.pop("_obj", None)
+@contextmanager
+def _fresh(item: Any) -> Iterator[None]:
+    """The next run gets a new class instance, and the function that others may have wrapped."""
+    before = vars(item).get("_obj")
+    try:
+        yield
+    finally:
+        vars(item).pop("_obj", None)
+        if isinstance(item.parent, pytest.Class):
+            vars(item).pop("_instance", None)
+        if before is not None and getattr(before, "__self__", None) is None:
+            item._obj = before
 
 
 @contextmanager
@@ -58,12 +65,11 @@ class Rehearser:
     def once(self, item: pytest.Item) -> list[pytest.TestReport]:
         """One rehearsal of *item*; gives the reports that nobody else sees."""
         self._asked, self._reports = True, []
-        try:
-            with _doctest_globals(item):
+        with _fresh(item), _doctest_globals(item):
+            try:
                 self._caller()(item=item, nextitem=item)
-        finally:
-            self._asked = False
-        fresh(item)
+            finally:
+                self._asked = False
         return self._reports
 
     def _caller(self) -> Any:

@@ -12,7 +12,7 @@ from pytest_repro.plugin.act import Act, Diverged
 from pytest_repro.plugin.inside import plain_repr
 from pytest_repro.reports.json import content, row_of, write
 from pytest_repro.reports.summary import BAD, counted, failing
-from pytest_repro.reports.text import beside, headline
+from pytest_repro.reports.text import beside, failure, headline
 
 _NAME = "repro-results"
 _ATTRIBUTE = "repro"
@@ -24,8 +24,10 @@ def explain(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport) ->
     The row of the JSON report travels with the tear-down's report: through xdist, and past the
     crash of a worker that had finished the test.
     """
-    if report.when == "setup" and not report.passed:
+    if report.when != "teardown" and not report.passed and not act.ran:
         act.never_ran(report)
+        if report.skipped and not hasattr(report, "wasxfail") and _differs(act):
+            _fail(act, report)
     if call.excinfo is not None and isinstance(call.excinfo.value, Diverged):
         act.expected = hasattr(report, "wasxfail")
         report.longrepr = _repr(act.item, call.excinfo.value)
@@ -35,6 +37,13 @@ def explain(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport) ->
     if report.when == "teardown":
         _add_teardown_error(act, report)
         _send(act, report)
+
+
+def _fail(act: Act, report: pytest.TestReport) -> None:
+    """A skip in the last run must not hide that another run did something else."""
+    assert act.verdict is not None
+    report.outcome = "failed"
+    report.longrepr = _repr(act.item, Diverged(failure(act.item.nodeid, act.verdict), act.verdict))
 
 
 def _differs(act: Act) -> bool:

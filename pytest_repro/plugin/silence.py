@@ -6,7 +6,6 @@ test ran.
 
 from __future__ import annotations
 
-import io
 import logging
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.plugin.inside import failed_subtests
+from pytest_repro.plugin.inside import failed_subtests, suite_properties
 
 # Raised by rehearsals, these would be heard by reporters, debuggers and warning summaries.
 _UNHEARD = frozenset(
@@ -27,7 +26,7 @@ _UNHEARD = frozenset(
         "pytest_warning_recorded",
     }
 )
-_MUTED_OPTIONS = {"setupshow": False, "trace": False}
+_MUTED_OPTIONS = {"setupshow": False}
 
 
 class _Unheard:
@@ -78,6 +77,8 @@ def silence(item: pytest.Item, heard: Callable[[Any], None]) -> Iterator[None]:
         stack.enter_context(_output(item.config))
         stack.enter_context(_marks(item))
         stack.enter_context(_subtests(item))
+        stack.enter_context(_suite_properties(item.config))
+        stack.enter_context(_without_plugin(item.config, "pdbtrace"))
         yield
 
 
@@ -111,12 +112,34 @@ def _nothing(record: logging.LogRecord) -> bool:
     return False
 
 
-class _Sink(io.TextIOBase):
-    def write(self, text: str) -> int:
-        return len(text)
+class _Sink:
+    """The stream it stands for, but for what is written to it.
 
-    def fileno(self) -> int:
-        return sys.__stdout__.fileno() if sys.__stdout__ is not None else 1
+    Whoever keeps it (a logging handler set up in a test) writes to the real stream once the
+    rehearsals are over.
+    """
+
+    def __init__(self, real: Any) -> None:
+        self._real, self._muted = real, True
+
+    def write(self, text: Any) -> Any:
+        return len(text) if self._muted else self._real.write(text)
+
+    def writelines(self, lines: Any) -> None:
+        for line in lines:
+            self.write(line)
+
+    @property
+    def buffer(self) -> _Sink:
+        below = _Sink(self._real.buffer)
+        below._muted = self._muted
+        return below
+
+    def unmute(self) -> None:
+        self._muted = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
 
 
 @contextmanager
@@ -124,12 +147,44 @@ def _output(config: pytest.Config) -> Iterator[None]:
     """Where pytest does not capture (``-s``), or shows what it captures, output is dropped."""
     how = config.getoption("capture", None)
     with ExitStack() as stack:
+        stack.enter_context(_capture_disabled(config))
         if how == "no":
-            stack.enter_context(redirect_stdout(_Sink()))
-            stack.enter_context(redirect_stderr(_Sink()))
+            stack.enter_context(_muted())
         if how == "tee-sys":
             stack.enter_context(_without_tee(config))
         yield
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    out, err = _Sink(sys.stdout), _Sink(sys.stderr)
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            yield
+    finally:
+        out.unmute()
+        err.unmute()
+
+
+@contextmanager
+def _capture_disabled(config: pytest.Config) -> Iterator[None]:
+    """``capsys.disabled()`` prints past all capturing."""
+    plugin: Any = config.pluginmanager.get_plugin("capturemanager")
+    way = getattr(plugin, "global_and_fixture_disabled", None)
+    if way is None:
+        yield
+        return
+
+    @contextmanager
+    def disabled() -> Iterator[None]:
+        with way(), _muted():
+            yield
+
+    plugin.global_and_fixture_disabled = disabled
+    try:
+        yield
+    finally:
+        del plugin.global_and_fixture_disabled
 
 
 @contextmanager
@@ -139,7 +194,7 @@ def _without_tee(config: pytest.Config) -> Iterator[None]:
     tees = [s.tmpfile for s in streams if hasattr(getattr(s, "tmpfile", None), "_other")]
     others = [tee._other for tee in tees]
     for tee in tees:
-        tee._other = _Sink()
+        tee._other = _Sink(tee._other)
     try:
         yield
     finally:
@@ -171,3 +226,28 @@ def _subtests(item: pytest.Item) -> Iterator[None]:
     finally:
         counts.clear()
         counts.update(before)
+
+
+@contextmanager
+def _suite_properties(config: pytest.Config) -> Iterator[None]:
+    """``record_testsuite_property`` writes past all reports."""
+    properties = suite_properties(config)
+    before = list(properties)
+    try:
+        yield
+    finally:
+        properties[:] = before
+
+
+@contextmanager
+def _without_plugin(config: pytest.Config, name: str) -> Iterator[None]:
+    """A plugin that stops in the test: the debugger of ``--trace``."""
+    plugin = config.pluginmanager.get_plugin(name)
+    if plugin is None:
+        yield
+        return
+    config.pluginmanager.unregister(plugin)
+    try:
+        yield
+    finally:
+        config.pluginmanager.register(plugin, name)
