@@ -18,7 +18,7 @@ import pytest
 import pytest_repro.plugin.conductor  # noqa: F401
 
 with contextlib.suppress(ImportError):
-    import torch  # noqa: F401
+    import torch._dynamo  # noqa: F401
 
 # Runs in this process forget the modules they imported, and numpy cannot be imported twice: what
 # the projects use is imported here, before.

@@ -29,7 +29,7 @@ def _number(kind: type, value: Any) -> tuple[str, bytes]:
         return "bool", bytes([value])
     if issubclass(kind, int):
         small = _LOW <= int(value) < _HIGH
-        return ("int64", int(value).to_bytes(8, "little", signed=True)) if small else ("", b"%d" % int(value))
+        return ("int64", int(value).to_bytes(8, "little", signed=True)) if small else ("", b"%x" % int(value))
     if issubclass(kind, float):
         return "float64", struct.pack("<d", value)
     if issubclass(kind, complex):
@@ -59,6 +59,14 @@ def _scalar(kind: type, value: Any) -> Leaf | None:
     if value is None:
         return _leaf("None", "", b"None")
     return None
+
+
+def _state(generator: Any) -> Leaf:
+    """The state of a ``random.Random`` as one leaf: 624 words, their position, the next Gaussian."""
+    words, gaussian = generator.getstate()[1:]
+    content = struct.pack(f"<{len(words)}Id", *words, 0.0 if gaussian is None else gaussian)
+    count = len(content) // 4
+    return Leaf(f"uint32[{count}]", "uint32", (count,), len(content), lambda: (memoryview(content),))
 
 
 def _foreign(key: object) -> type | None:
@@ -118,6 +126,8 @@ class Python(Adapter):
         return ("float", "float64", ()) if token is float else ("int", "int64", ())
 
     def opened(self, value: object) -> Opened:
+        if isinstance(value, Leaf):  # a part that is open already
+            return value
         kind = type(value)  # not isinstance alone: a mock answers to the class it stands for
         if issubclass(kind, Enum):
             return _leaf(kind.__qualname__, "", _member(value).encode())
@@ -128,7 +138,7 @@ class Python(Adapter):
         if issubclass(kind, (set, frozenset)):
             return _of_set(value)  # type: ignore[arg-type]
         if issubclass(kind, random.Random) and kind is not random.SystemRandom:
-            return Parts("random.Random", ((".state", value.getstate()),), numeric=True)  # type: ignore[attr-defined]
+            return Parts("random.Random", ((".state", _state(value)),), numeric=True)
         if dataclasses.is_dataclass(kind):
             return _of_dataclass(value)
         return _scalar(kind, value)

@@ -39,6 +39,7 @@ class Verdict:
         plan: What was asked.
         runs: What each run did, the reference run first.
         mismatches: Every value or outcome that differs from the reference run.
+        passed_over: Local variables that were seen and not compared, where nothing was observed.
         steps: Number of steps of each recorded series, by name, in the reference run.
         error: The exception of a ``failed`` function that :func:`pytest_repro.check` ran.
     """
@@ -48,6 +49,7 @@ class Verdict:
     runs: tuple[Run, ...]
     mismatches: tuple[Mismatch, ...] = ()
     steps: dict[str, int] = field(default_factory=dict)
+    passed_over: tuple[str, ...] = ()
     error: BaseException | None = field(default=None, compare=False)
 
     @property

@@ -89,6 +89,7 @@ class LocalsBudget:
 
     nodes: int = 10_000
     depth: int = 8
+    nbytes: int = 2**32  # logical ones: a broadcast view of four bytes may stand for terabytes
     left_out: int = 0
 
 
@@ -125,13 +126,21 @@ def _numeric(
         return
     if isinstance(opened, Leaf):
         if opened.numeric or inside:
-            yield path, opened
+            yield from _affordable(path, opened, budget)
     elif isinstance(opened, str):
         budget.left_out += 1
     elif opened is not None:
         below = (*above, id(value))
         for suffix, part in _guarded(opened, budget):
             yield from _numeric(part, name, path + suffix, opener, budget, below, inside or opened.numeric)
+
+
+def _affordable(path: str, leaf: Leaf, budget: LocalsBudget) -> Iterator[tuple[str, Leaf]]:
+    if leaf.nbytes > budget.nbytes:
+        budget.left_out += 1
+        return
+    budget.nbytes -= leaf.nbytes
+    yield path, leaf
 
 
 def _guarded(opened: Parts, budget: LocalsBudget) -> Iterator[tuple[str, object]]:

@@ -41,6 +41,8 @@ def check(
         ValueError: An argument does not fit; the message names it.
         TypeError: Something that *fn* returned cannot be compared.
     """
+    if not callable(fn):
+        raise TypeError(f"check takes a function to call, not {type(fn).__qualname__}: check(train, 3)")
     plan = asked(Plan(), {"runs": runs, "seed": seed, "rtol": rtol, "atol": atol, **axes})
     trial = Trial(plan)
     error: BaseException | None = None

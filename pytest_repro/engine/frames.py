@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
@@ -45,6 +45,8 @@ def kept_frame(code: CodeType | None) -> Iterator[list[FrameType]]:
 
 def _profiled(code: CodeType, kept: list[FrameType]) -> Callable[[], None]:
     before: Any = sys.getprofile()
+    if not (before is None or callable(before) or hasattr(before, "enable")):
+        return lambda: None  # a profiler that could not be put back is not disturbed
 
     def profile(frame: FrameType, event: str, _: object) -> None:
         if frame.f_code is code and event == "call":
@@ -102,3 +104,10 @@ def variables(frame: FrameType) -> Iterator[tuple[str, object]]:
     for name, value in frame.f_locals.items():
         if not name.startswith("@"):
             yield name, value
+
+
+def plain_variables(variables: Iterable[tuple[str, object]], most: int = 4) -> tuple[str, ...]:
+    """Names and types of the numbers and texts among *variables*: what may have been meant."""
+    plain = (int, float, complex, str, bytes, list, dict)
+    found = [f"{name} ({type(value).__name__})" for name, value in variables if isinstance(value, plain)]
+    return tuple(found[:most])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import count
 from typing import Any
 
 from pytest_repro.adapters import Adapter, Quick, awake, known, opened
@@ -40,7 +42,7 @@ class Recording:
     def __init__(self, shelf: Shelf, tolerance: Tolerance, reference: Recording | None = None) -> None:
         # An entry is an Observation, or (name, step, quick reader, what that read).
         self._entries: list[Any] = []
-        self._steps: dict[str, int] = {}
+        self._steps: defaultdict[str, count[int]] = defaultdict(count)
         self._quick: dict[type, Quick] = {}
         self._shelf, self._tolerance = shelf, tolerance
         self._reference = reference.observations() if reference is not None else None
@@ -54,13 +56,13 @@ class Recording:
             TypeError: Something in it cannot be read; the message names its path and type.
         """
         quick = self._quick.get(type(value)) or self._find_quick(type(value))
-        step = self._steps.get(name, 0)
+        # Counted in one step, so that threads that record do not take each other's place.
+        step = next(self._steps[name])
         read = quick(value)
         if read is not None:
             self._entries.append((name, step, quick, read))
         else:
             self._entries += list(self._opened(name, step, value))
-        self._steps[name] = step + 1
 
     def record_locals(self, variables: Iterable[tuple[str, object]]) -> None:
         """Records the arrays among local variables, as ``locals.NAME``; passes over all else."""
@@ -102,7 +104,8 @@ class Recording:
             return
         kept = self._shelf.get(there.content) if isinstance(there.content, Stored) else None
         if kept is not None:
-            self._measured[key] = _difference(there, kept, leaf.pieces(), self._tolerance)
+            pieces = leaf.pieces()
+            self._measured[key] = _difference(leaf.element, leaf.shape, kept, pieces, self._tolerance)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -115,20 +118,36 @@ class Recording:
         """Everything recorded so far, by key, in order."""
         by_reader = {quick: each for each in awake().values() for quick in each.quick.values()}
         found = (e if isinstance(e, Observation) else _described(e, by_reader) for e in self._entries)
-        return {each.key: each for each in found}
+        by_key: dict[Key, Observation] = {}
+        for each in found:
+            by_key[_free(each.key, by_key)] = each
+        return by_key
 
     def measure(self, reference: Observation, other: Observation) -> Difference | None:
         """How far *other*, observed here, is from *reference*; None when that was not kept."""
         if isinstance(reference.content, bytes) and isinstance(other.content, bytes):
             pieces = [memoryview(other.content)]
-            return _difference(reference, memoryview(reference.content), pieces, self._tolerance)
+            # Numbers that no common dtype holds (1, then 2**70) are compared as text.
+            element = reference.element if reference.element == other.element else ""
+            kept = memoryview(reference.content)
+            return _difference(element, reference.shape, kept, pieces, self._tolerance)
         return self._measured.get(other.key)
 
 
-def _difference(reference: Observation, kept: Kept, pieces: Any, tolerance: Tolerance) -> Difference:
+def _free(key: Key, taken: dict[Key, Observation]) -> Key:
+    """*key*, or where two parts have one path (two keys of a dict print alike) one of their own."""
+    if key not in taken:
+        return key
+    name, step, path = key
+    return next(k for n in count(2) if (k := (name, step, f"{path}#{n}")) not in taken)
+
+
+def _difference(
+    element: str, shape: tuple[int, ...], kept: Kept, pieces: Any, tolerance: Tolerance
+) -> Difference:
     from pytest_repro.values.measure import difference  # numpy only where two values differ
 
-    return difference(reference.element, reference.shape, kept, pieces, tolerance)
+    return difference(element, shape, kept, pieces, tolerance)
 
 
 def _described(entry: tuple[Any, ...], adapters: dict[Quick, Adapter]) -> Observation:

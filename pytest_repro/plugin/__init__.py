@@ -7,7 +7,7 @@ first marked test was collected.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -57,24 +57,28 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Plans every test; where one is marked, wakes what runs it again."""
     settings, marked = session.config.stash[SETTINGS], False
+    refused = []
     for item in session.items:
-        plan = _planned(item, settings)
+        try:
+            plan = plan_of(item, settings)
+        except pytest.UsageError as error:
+            refused.append(str(error))
+            continue
         if plan is not None:
             item.stash[PLAN] = plan
             marked = True
+    if refused:
+        _refuse(session.config, "\n".join(refused))
     if marked:
         from pytest_repro.plugin.conductor import wake
 
         wake(session.config)
 
 
-def _planned(item: pytest.Item, settings: Settings) -> Plan | None:
-    try:
-        return plan_of(item, settings)
-    except pytest.UsageError as error:
-        # A worker of xdist dies of it without a word: its controller is to say it.
-        getattr(item.config, "workeroutput", {})[_REFUSED] = str(error)
-        raise
+def _refuse(config: pytest.Config, why: str) -> NoReturn:
+    # A worker of xdist dies of it without a word: its controller is to say it.
+    getattr(config, "workeroutput", {})[_REFUSED] = why
+    raise pytest.UsageError(why)
 
 
 @pytest.hookimpl(optionalhook=True)

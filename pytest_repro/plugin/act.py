@@ -14,33 +14,18 @@ import pytest
 
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Outcome, Run
-from pytest_repro.core.verdict import NotReproducible, Verdict
-from pytest_repro.engine.frames import code_of, kept_frame, variables
+from pytest_repro.core.verdict import Verdict
+from pytest_repro.engine.frames import code_of, kept_frame, plain_variables, variables
 from pytest_repro.engine.pin import Pin
 from pytest_repro.engine.recording import Recording
 from pytest_repro.engine.trial import Trial, as_run
+from pytest_repro.plugin.diverged import Diverged
 from pytest_repro.plugin.frames import without_own_frames
+from pytest_repro.plugin.inside import told
 from pytest_repro.reports.text import failure
 
 _SKIPS = (pytest.skip.Exception, unittest.SkipTest)
 _LEAVE = (KeyboardInterrupt, pytest.exit.Exception)
-_Failed: Any = pytest.fail.Exception
-
-
-class Diverged(NotReproducible, _Failed):  # type: ignore[misc]
-    """Fails the test by its text alone: none of the plugin's frames, nor of the test's."""
-
-    def __init__(self, message: str, verdict: Verdict) -> None:
-        NotReproducible.__init__(self, message, verdict)
-        self.msg, self.pytrace = message, False
-
-    def __str__(self) -> str:
-        return str(self.msg)
-
-
-# pytest's own outcomes drop their module likewise: "FAILED test_a.py::test_b - NotReproducible: …"
-Diverged.__name__ = Diverged.__qualname__ = "NotReproducible"
-Diverged.__module__ = "builtins"
 
 
 class Act:
@@ -59,7 +44,8 @@ class Act:
         self.last = plan.runs == 1
         self.verdict: Verdict | None = None
         self.teardown_error = ""
-        self.expected = False
+        self.expected = self.made_wide = False
+        self._setup_output: list[tuple[str, str, str]] | None = None
         self._raised: Diverged | None = None
         self._phases = item.setup, item.runtest, item.teardown
         self._begin()
@@ -69,6 +55,7 @@ class Act:
         self.index = len(self.trial.runs)
         self.ran = self.subtest_failed = False
         self._run: Run | None = None
+        self._passed_over: tuple[str, ...] = ()
         self._start = perf_counter()
 
     # The three phases of the item, called in place of its own.
@@ -116,6 +103,8 @@ class Act:
                     self._phases[1]()
             if self._frames and (self.plan.capture == "locals" or not len(self.recording)):
                 self.recording.record_locals(variables(self._frames[0]))
+            if self._frames and not len(self.recording):
+                self._passed_over = plain_variables(variables(self._frames[0]))
         finally:
             # A kept frame leads back to this one: held on to, it would keep the test's tensors
             # alive until the next garbage collection.
@@ -148,9 +137,12 @@ class Act:
 
     def _judge(self, run: Run, trace: TracebackType | None) -> None:
         __tracebackhide__ = True
-        self.verdict = self.trial.verdict((run, self.recording))
+        verdict = self.trial.verdict((run, self.recording))
+        self.verdict = replace(verdict, passed_over=self._passed_over)
         word = self.verdict.word
-        if word == "diverged" or (word == "unobserved" and not self.plan.audit):
+        # Nothing observed is no failure that an xfail was waiting for: it would hide an XPASS.
+        lenient = self.plan.audit or self.item.get_closest_marker("xfail") is not None
+        if word == "diverged" or (word == "unobserved" and not lenient):
             self._raised = Diverged(failure(self.item.nodeid, self.verdict), self.verdict)
             # Where the body broke, a debugger that is asked for stops there.
             raise self._raised.with_traceback(trace) from None
@@ -162,12 +154,24 @@ class Act:
         if self.ran and self._run is None and report.failed:
             self.subtest_failed = True
 
+    def keep_setup_output(self) -> None:
+        """Keeps what a set-up printed in which wider fixtures were made: no later one prints it."""
+        if self.made_wide and self._setup_output is None:
+            self._setup_output = [s for s in self.item._report_sections if s[0] == "setup"]
+
+    def give_setup_output(self) -> None:
+        """Puts that in place of what the last set-up printed: it holds the function fixtures' too."""
+        sections = self.item._report_sections
+        if self._setup_output is not None:
+            sections[:] = [*self._setup_output, *(s for s in sections if s[0] != "setup")]
+
     def rehearsed(self, reports: Sequence[pytest.TestReport]) -> None:
         """Takes the rehearsal that ended, with the reports nobody else saw."""
         self.trial.add(self.finished(reports), self.recording)
         end = reports[-1] if reports else None
         if end is not None and end.when == "teardown" and end.failed and not self.teardown_error:
-            self.teardown_error = f"run {len(self.trial.runs)}: {end.longreprtext}"
+            why = f"tear-down failed in run {len(self.trial.runs)}, not in the last one"
+            self.teardown_error = f"{why}: {_reason(end)}\n{told(end.longrepr)}"
 
     def broke_after_body(self, error: BaseException, report: pytest.TestReport) -> None:
         """Takes a failure that others raise once the body has passed: a thread that died, say."""
@@ -228,7 +232,7 @@ def _told(item: pytest.Item, error: BaseException | None) -> str:
     """The failure as pytest would print it."""
     assert error is not None
     error = error.with_traceback(without_own_frames(error.__traceback__))
-    return str(item.repr_failure(pytest.ExceptionInfo.from_exception(error)))
+    return told(item.repr_failure(pytest.ExceptionInfo.from_exception(error)))
 
 
 ACT = pytest.StashKey[Act]()

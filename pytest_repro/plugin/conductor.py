@@ -69,6 +69,7 @@ class Conductor:
         with peers.rehearsing(item), silence(item, act.hear):
             while len(act.trial.runs) < act.plan.runs - 1 and not _stopping(item):
                 reports = self._rehearser.once(item)
+                act.keep_setup_output()
                 if act.pin.complete or not spare:
                     act.rehearsed(reports)
                 else:
@@ -103,6 +104,8 @@ class Conductor:
         try:
             with ExitStack() as stack:
                 self._let_go(stack)
+                if self._act is not None:
+                    self._act.made_wide = True
                 if self._act is not None and not autouse(fixturedef, request.session):
                     stack.enter_context(seeded_apart(self._act.plan.seed))
                 return (yield)
@@ -121,6 +124,8 @@ class Conductor:
         act = self._act
         if act is not None and call.excinfo is not None:
             without_own_frames(call.excinfo.tb)
+        if act is not None and act.last and call.when == "setup":
+            act.give_setup_output()
         report = yield
         if act is None or act.item is not item:
             return report

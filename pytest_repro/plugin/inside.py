@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import io
 from typing import Any
 
 import pytest
 from _pytest._code.code import ExceptionChainRepr, ReprEntry, ReprFileLocation, ReprTraceback
+from _pytest._io import TerminalWriter
 from _pytest.runner import runtestprotocol
 
 
@@ -54,6 +56,15 @@ def raw_ini(config: Any, name: str) -> object:
 def only_shown(config: pytest.Config) -> bool:
     """Whether tests are not called at all: ``--setup-only``, ``--setup-plan``."""
     return bool(config.getoption("setuponly", False) or config.getoption("setupplan", False))
+
+
+def told(representation: Any) -> str:
+    """A failure as pytest prints it; its own ``str`` would take the first line's indentation."""
+    if not hasattr(representation, "toterminal"):
+        return str(representation)
+    text = io.StringIO()
+    representation.toterminal(TerminalWriter(text))
+    return text.getvalue().strip("\n")
 
 
 def plain_repr(text: str, path: str, line: int, message: str) -> ExceptionChainRepr:

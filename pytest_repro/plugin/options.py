@@ -32,7 +32,12 @@ def _runs(given: object) -> int:
 
 
 def _seed(given: object) -> int | str:
-    return "random" if given == "random" else checked_seed(_number(given))
+    if given == "random":
+        return "random"
+    try:
+        return checked_seed(_number(given))
+    except BadArgument as error:
+        raise BadArgument(error.name, error.given, f"{error.allowed}, or 'random'") from None
 
 
 def _keep(given: object) -> int:
@@ -175,13 +180,22 @@ def _from_ini(config: pytest.Config, option: Option) -> Any:
     except (TypeError, ValueError, pytest.UsageError) as error:
         value = raw_ini(config, option.key)
         if option.kind != "int|string" or not isinstance(value, int):
-            _refuse(option.key, None, str(error), option)
+            _refuse_unread(option, value, error)
     if value is None or value == "":
         return option.default
     try:
         return option.parse(value)
     except BadArgument as error:
         _refuse(option.key, error.given, error.allowed, option)
+
+
+def _refuse_unread(option: Option, value: object, error: Exception) -> NoReturn:
+    """pytest could not read the value as the type it knows: say what is allowed, if we can."""
+    try:
+        option.parse(value)
+    except BadArgument as bad:
+        _refuse(option.key, bad.given, bad.allowed, option)
+    _refuse(option.key, None, str(error), option)
 
 
 def _refuse(key: str, value: object, why: str, option: Option) -> NoReturn:

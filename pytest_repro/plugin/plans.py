@@ -23,7 +23,8 @@ def plan_of(item: pytest.Item, settings: Settings) -> Plan | None:
         pytest.UsageError: A marker's argument does not fit; names the test and the argument.
     """
     marked = _marked(item)
-    if not (marked or settings.audit or FIXTURE in getattr(item, "fixturenames", ())):
+    requested = _requests_ours(item)
+    if not (marked or settings.audit or requested):
         return None
     marks = list(item.iter_markers(NAME)) if marked else []
     try:
@@ -32,8 +33,16 @@ def plan_of(item: pytest.Item, settings: Settings) -> Plan | None:
     except BadArgument as error:
         raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{NAME}: {error}") from None
     # An audit asks nothing of a test that its author did not ask.
-    audit = not marks and FIXTURE not in getattr(item, "fixturenames", ())
+    audit = not marks and not requested
     return plan._replace(**settings.commanded, audit=audit)
+
+
+def _requests_ours(item: Any) -> bool:
+    """Whether *item* takes the fixture ``repro``, and not one of its own that has the same name."""
+    if FIXTURE not in getattr(item, "fixturenames", ()):
+        return False
+    found = item._fixtureinfo.name2fixturedefs.get(FIXTURE)
+    return found is None or found[-1].func.__module__ == "pytest_repro.plugin"
 
 
 def _marked(item: pytest.Item) -> bool:

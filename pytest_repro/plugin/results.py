@@ -8,7 +8,8 @@ import pytest
 
 from pytest_repro.adapters import environment
 from pytest_repro.plugin import ROWS, SETTINGS
-from pytest_repro.plugin.act import Act, Diverged
+from pytest_repro.plugin.act import Act
+from pytest_repro.plugin.diverged import Diverged
 from pytest_repro.plugin.inside import plain_repr
 from pytest_repro.reports.json import content, row_of, write
 from pytest_repro.reports.summary import BAD, counted, failing
@@ -24,19 +25,20 @@ def explain(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport) ->
     The row of the JSON report travels with the tear-down's report: through xdist, and past the
     crash of a worker that had finished the test.
     """
-    if report.when != "teardown" and not report.passed and not act.ran:
-        act.never_ran(report)
-        if report.skipped and not hasattr(report, "wasxfail") and _differs(act):
-            _fail(act, report)
-    if call.excinfo is not None and isinstance(call.excinfo.value, Diverged):
-        act.expected = hasattr(report, "wasxfail")
-        report.longrepr = _repr(act.item, call.excinfo.value)
-    elif report.failed and report.when != "teardown" and _differs(act):
-        assert act.verdict is not None
-        report.sections.append(("reproducibility", beside(act.verdict)))
     if report.when == "teardown":
         _add_teardown_error(act, report)
         _send(act, report)
+        return
+    if not report.passed and not act.ran:
+        act.never_ran(report)
+    if call.excinfo is not None and isinstance(call.excinfo.value, Diverged):
+        act.expected = hasattr(report, "wasxfail")
+        report.longrepr = _repr(act.item, call.excinfo.value)
+    elif _differs(act) and report.failed:
+        assert act.verdict is not None
+        report.sections.append(("reproducibility", beside(act.verdict)))
+    elif _differs(act) and report.skipped and not hasattr(report, "wasxfail"):
+        _fail(act, report)
 
 
 def _fail(act: Act, report: pytest.TestReport) -> None:
@@ -60,7 +62,7 @@ def _add_teardown_error(act: Act, report: pytest.TestReport) -> None:
     """A tear-down that failed in a rehearsal only must not be lost."""
     if report.passed and act.teardown_error:
         report.outcome = "failed"
-        report.longrepr = f"tear-down failed in {act.teardown_error}"
+        report.longrepr = act.teardown_error
 
 
 def _send(act: Act, report: pytest.TestReport) -> None:
@@ -123,7 +125,7 @@ def write_reports(session: pytest.Session) -> None:
 def _complain(config: pytest.Config, message: str) -> None:
     terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
     if terminal is not None:
-        terminal.ensure_newline()
+        terminal.line("")
         terminal.write_line(f"ERROR: {message}", red=True)
 
 
@@ -131,9 +133,11 @@ def tell(terminal: Any, config: pytest.Config) -> None:
     """The section of the session: counts by verdict, and a line for each test that failed it."""
     rows = _rows(config)
     bad = list(failing(rows))
-    if not rows or (config.get_verbosity() < 0 and not bad):
+    settings = config.stash[SETTINGS]
+    if not rows or (config.get_verbosity() < 0 and not bad and not settings.seed_drawn):
         return
     terminal.section("reproducibility", sep="=")
-    terminal.line(counted(rows))
+    drawn = f", --repro-seed={settings.plan.seed} was drawn" if settings.seed_drawn else ""
+    terminal.line(f"{counted(rows)}{drawn}")
     for line in bad:
         terminal.line(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
@@ -39,10 +40,13 @@ def headline(verdict: Verdict) -> str:
     names = {each.name for each in verdict.mismatches}
     also = f" and {len(names) - 1} more" if len(names) > 1 else ""
     verb = "differ" if also else "differs"
-    said = {"values": verb, "kind": f"{verb} in kind", "missing": f"{verb} in presence"}
+    if first.problem == "kind":
+        return f"{first.name}{also} {verb}: {first.kind}, then {first.other_kind}"
+    if first.problem == "missing":
+        return f"{first.name}{also} {verb}: not recorded in every run"
     found = first.difference
     far = f", max abs {found.max_abs:.3g}" if found is not None and found.max_abs is not None else ""
-    return f"{first.name}{also} {said[first.problem]}{far}"
+    return f"{first.name}{also} {verb}{far}"
 
 
 def terms(plan: Plan) -> str:
@@ -53,11 +57,16 @@ def terms(plan: Plan) -> str:
 
 
 def _unobserved(nodeid: str, verdict: Verdict) -> Iterator[str]:
-    yield f"{nodeid} observed nothing: a test that compares nothing cannot fail"
+    yield f"{nodeid} observed nothing: nothing was compared, so it could never have failed"
     yield ""
+    if "::" not in nodeid:
+        yield "  return what must stay the same   None is nothing"
+        return
     yield "  record what must stay the same   def test_…(repro): repro.record(loss=loss)"
     if verdict.plan.capture != "recorded":
         yield "  or keep it in a local variable   tensors, arrays, modules and optimisers count there"
+    if verdict.passed_over:
+        yield f"  not compared                     {', '.join(verdict.passed_over)}: record it"
 
 
 def _diverged(nodeid: str, verdict: Verdict) -> Iterator[str]:
@@ -70,11 +79,18 @@ def _diverged(nodeid: str, verdict: Verdict) -> Iterator[str]:
     if values:
         yield from _values(values, verdict)
         yield ""
-        yield "  look for   default_rng() without a seed, os.urandom, uuid4, the clock, the order of a"
-        yield "             set, threads that race, what the run before left behind in a global"
+        yield "  look for   default_rng() or random.Random() without a seed, os.urandom, the clock, the order"
+        yield "             of a set of objects, threads that race, what the run before left behind: in a"
+        yield "             global, a cache, a file, or a fixture of module or session scope"
     if "::" in nodeid:
-        plan = verdict.plan
-        yield f'  replay     pytest "{nodeid}" --repro-seed={plan.seed} --repro-runs={plan.runs}'
+        yield f"  replay     {_replay(nodeid, verdict.plan)}"
+
+
+def _replay(nodeid: str, plan: Plan) -> str:
+    """The command that shows it again, as a shell takes it."""
+    capture = f" --repro-capture={plan.capture}" if plan.capture != "auto" else ""
+    audit = " --repro-all" if plan.audit else ""
+    return f"pytest {shlex.quote(nodeid)} --repro-seed={plan.seed} --repro-runs={plan.runs}{capture}{audit}"
 
 
 def _outcomes(runs: Sequence[Run]) -> Iterator[str]:
@@ -124,7 +140,9 @@ def _observation(found: Sequence[Mismatch], verdict: Verdict, later: int) -> Ite
     yield f"  {head.name}   {head.kind}   {_which_runs(found, verdict.runs)}"
     if head.problem == "kind":
         yield f"    {head.kind} in run 1, {head.other_kind} in {_run(head)}"
-    elif head.problem == "missing" or head.difference is None:
+    elif head.problem == "missing":
+        yield f"    recorded in {_run(head) if head.other_kind else 'run 1'} only"
+    elif head.difference is None:
         yield f"    {head.detail}"
     else:
         far = distance(head.difference)
@@ -201,8 +219,8 @@ def beside(verdict: Verdict) -> str:
     runs = len(verdict.runs)
     if verdict.word == "failed":
         times = f"in each of {runs} runs" if runs > 1 else "in its only run"
-        return (
-            f"failed {times}, seeded with {verdict.plan.seed} by pytest-repro; "
-            "-p no:repro runs the test with the generators as they are"
-        )
+        said = f"failed {times}, each seeded with {verdict.plan.seed} by pytest-repro"
+        if "deterministic implementation" in verdict.runs[-1].traceback:
+            return f'{said}; @pytest.mark.reproducible(deterministic="warn") lets the op run'
+        return f"{said}; --repro-seed=random tells whether the seed is to blame"
     return "\n".join(_outcomes(verdict.runs)).strip()

@@ -33,12 +33,16 @@ def test_every_kind_of_mismatch_is_named_in_order() -> None:
     left = observed(0, ("loss", 0, b"1"), ("loss", 1, b"2"), ("gone", 0, b"3"))
     right = observed(1, ("loss", 0, b"1"), ("loss", 1, b"x"), ("new", 0, b"4"))
     found = list(mismatches(left, right, far))
-    assert [
-        (each.name, each.problem) for each in found
-    ] == [("loss[1]", "values"), ("gone", "missing"), ("new", "missing")]
-    assert [
-        each.detail for each in found
-    ] == ["", "not recorded in the other run", "recorded in the other run only"]
+    assert [(each.name, each.problem) for each in found] == [
+        ("loss[1]", "values"),
+        ("gone", "missing"),
+        ("new", "missing"),
+    ]
+    assert [each.detail for each in found] == [
+        "",
+        "not recorded in the other run",
+        "recorded in the other run only",
+    ]
 
 
 def test_another_kind_is_no_distance() -> None:

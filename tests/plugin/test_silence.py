@@ -124,5 +124,22 @@ def test_the_debugger_stops_once(project: Project, monkeypatch: pytest.MonkeyPat
             quitting = False
         """
     )
-    result = project("def test_a(repro):\n    assert 0", "--pdb", "--pdbcls=conftest:Pdb", "-s")
+    result = project(
+        "def test_a(repro):\n    assert 0", "--pdb", "--pdbcls=conftest:Pdb", "-s", subprocess=True
+    )
     assert result.check(failed=1).text.count("postmortem") == 1
+
+
+def test_what_a_wider_fixture_printed_is_shown(project: Project) -> None:
+    result = project(
+        """
+        import pytest
+        @pytest.fixture(scope="module")
+        def server():
+            print("cannot bind 8080")
+        @pytest.fixture
+        def client(server): print("no", "answer")
+        def test_a(client, repro): assert 0
+        """
+    ).check(failed=1)
+    assert [result.text.count(word) for word in ("\ncannot bind 8080\n", "\nno answer\n")] == [1, 1]

@@ -52,9 +52,10 @@ def test_a_series_is_told_by_its_first_step_that_differs() -> None:
             2 of 600 elements (0.333 %), 1 with NaN or infinity
             first at [1, 7]: 1.0 in run 1, nan in run 5
 
-          look for   default_rng() without a seed, os.urandom, uuid4, the clock, the order of a
-                     set, threads that race, what the run before left behind in a global
-          replay     pytest "test_a.py::test_b" --repro-seed=0 --repro-runs=5
+          look for   default_rng() or random.Random() without a seed, os.urandom, the clock, the order
+                     of a set of objects, threads that race, what the run before left behind: in a
+                     global, a cache, a file, or a fixture of module or session scope
+          replay     pytest test_a.py::test_b --repro-seed=0 --repro-runs=5
         """
     )
     assert headline(told) == "loss[3] and 2 more differ, max abs 3.6e-05"
@@ -77,15 +78,16 @@ def test_kinds_missing_values_and_tolerances_have_their_own_words() -> None:
           x   float32[2]   run 2 differs from run 1
             float32[2] in run 1, float64[2] in run 2
           y   int   run 2 differs from run 1
-            not recorded in the other run
+            recorded in run 1 only
           z   int   run 2 differs from run 1
             the values were not kept
           far   float32[]   run 2 differs from run 1
             9 of 10 elements (90 %), 3 outside the tolerance, max abs 0.25
 
-          look for   default_rng() without a seed, os.urandom, uuid4, the clock, the order of a
-                     set, threads that race, what the run before left behind in a global
-          replay     pytest "test_a.py::test_b" --repro-seed=7 --repro-runs=2
+          look for   default_rng() or random.Random() without a seed, os.urandom, the clock, the order
+                     of a set of objects, threads that race, what the run before left behind: in a
+                     global, a cache, a file, or a fixture of module or session scope
+          replay     pytest test_a.py::test_b --repro-seed=7 --repro-runs=2
         """
     )
 
@@ -94,7 +96,7 @@ def test_many_observations_are_named_and_the_rest_counted() -> None:
     told = verdict(*(values(f"w{n}", max_abs=1.0) for n in range(17)), runs=RUNS[:2])
     lines = text(told).splitlines()
     assert "  likewise   w6, w7, w8, w9, w10, w11, w12, w13, and 3 more" in lines
-    assert len(lines) == 2 + 6 * 2 + 1 + 1 + 3
+    assert len(lines) == 2 + 6 * 2 + 1 + 1 + 4
 
 
 def test_an_outcome_shows_the_broken_run() -> None:
@@ -117,7 +119,7 @@ def test_an_outcome_shows_the_broken_run() -> None:
 
               E x
 
-          replay     pytest "test_a.py::test_b" --repro-seed=0 --repro-runs=2
+          replay     pytest test_a.py::test_b --repro-seed=0 --repro-runs=2
         """
     )
     assert headline(told) == f"outcome differs: {detail}"
@@ -129,7 +131,7 @@ def test_nothing_observed_says_how_to_observe(capture: str) -> None:
     told = Verdict("unobserved", Plan(capture=capture), RUNS[:2])  # type: ignore[arg-type]
     lines = text(told).splitlines()
     assert lines[:3] == [
-        "test_a.py::test_b observed nothing: a test that compares nothing cannot fail",
+        "test_a.py::test_b observed nothing: nothing was compared, so it could never have failed",
         "",
         "  record what must stay the same   def test_…(repro): repro.record(loss=loss)",
     ]

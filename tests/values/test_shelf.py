@@ -72,15 +72,20 @@ class Full:
         self.room -= taken
         return taken
 
+    def truncate(self, size: int) -> None:
+        self.cut = size
+
     def close(self) -> None:
         pass
 
 
 def test_a_full_disk_leaves_the_digest_alone(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: Full(room=7))
+    full = Full(room=7)
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: full)
     stored = shelf.put(leaf(b"123456", b"789012"))
     assert stored.digest == digest("bytes", [memoryview(b"123456789012")])
     assert kept(shelf, stored) is None
+    assert full.cut == 0  # the test may need the room
 
 
 def test_a_file_that_takes_a_part_at_a_time_gets_all(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
