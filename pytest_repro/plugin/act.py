@@ -22,6 +22,7 @@ from pytest_repro.engine.trial import Trial, as_run
 from pytest_repro.plugin.diverged import Diverged
 from pytest_repro.plugin.frames import without_own_frames
 from pytest_repro.plugin.inside import told
+from pytest_repro.plugin.warned import Warnings
 from pytest_repro.reports.text import failure
 
 _SKIPS = (pytest.skip.Exception, unittest.SkipTest)
@@ -44,6 +45,7 @@ class Act:
         self.last = plan.runs == 1
         self.verdict: Verdict | None = None
         self.teardown_error = ""
+        self.warnings = Warnings()
         self.expected = self.made_wide = False
         self._setup_output: list[tuple[str, str, str]] | None = None
         self._raised: Diverged | None = None

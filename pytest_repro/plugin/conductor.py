@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -46,7 +47,10 @@ class Conductor:
         with self._acting(item, plan) as act:
             if not act.last:
                 self._rehearse(act)
-            return (yield)
+            result = yield
+            for kwargs in act.warnings.unheard():
+                item.ihook.pytest_warning_recorded.call_historic(kwargs=kwargs)
+            return result
 
     @contextmanager
     def _acting(self, item: pytest.Item, plan: Plan) -> Iterator[Act]:
@@ -66,7 +70,7 @@ class Conductor:
     def _rehearse(self, act: Act) -> None:
         """Runs the rehearsals; one in which a library was first imported does not count."""
         item, spare = act.item, _SPARE
-        with peers.rehearsing(item), silence(item, act.hear):
+        with peers.rehearsing(item), silence(item, act.hear, act.warnings.keep):
             while len(act.trial.runs) < act.plan.runs - 1 and not _stopping(item):
                 reports = self._rehearser.once(item)
                 act.keep_setup_output()
@@ -140,6 +144,11 @@ class Conductor:
         """A test that stops in the debugger must be heard, in a rehearsal too."""
         for stream in (sys.stdout, sys.stderr):
             getattr(stream, "unmute", int)()
+
+    def pytest_warning_recorded(self, warning_message: warnings.WarningMessage) -> None:
+        """A warning of the last run is told: none of the rehearsals' need be."""
+        if self._act is not None:
+            self._act.warnings.told(warning_message)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Hears of subtests that fail: they do not fail the body."""

@@ -40,36 +40,42 @@ class _Unheard:
             self._heard(arguments["report"])
         return []
 
-    def call_historic(self, **arguments: Any) -> None:
+    def call_historic(self, kwargs: dict[str, Any]) -> None:
         """Warnings are recorded by a historic hook."""
+        if self._heard is not None:
+            self._heard(kwargs)
 
 
 class _Relay:
     """The hooks of an item without those that others listen to."""
 
-    def __init__(self, relay: Any, heard: Callable[[Any], None]) -> None:
+    def __init__(self, relay: Any, heard: dict[str, Callable[[Any], None]]) -> None:
         self._relay, self._heard = relay, heard
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._relay, name)
         if name in _UNHEARD:
-            found = _Unheard(self._heard if name == "pytest_runtest_logreport" else None)
+            found = _Unheard(self._heard.get(name))
         setattr(self, name, found)  # asked for in each phase of each rehearsal
         return found
 
 
 @contextmanager
-def silence(item: pytest.Item, heard: Callable[[Any], None]) -> Iterator[None]:
+def silence(
+    item: pytest.Item, report: Callable[[Any], None], warning: Callable[[Any], None]
+) -> Iterator[None]:
     """Keeps everything that happens to *item* in the block from being seen by others.
 
     Args:
         item: The test.
-        heard: Called with reports that would have gone out: subtests send their own.
+        report: Called with reports that would have gone out: subtests send their own.
+        warning: Called with what would have been told of a warning.
     """
     session: Any = item.session
     ways = session.gethookproxy
     with ExitStack() as stack:
         stack.callback(session.__dict__.pop, "gethookproxy", None)
+        heard = {"pytest_runtest_logreport": report, "pytest_warning_recorded": warning}
         relay = _Relay(ways(item.path), heard)
         session.gethookproxy = lambda path: relay
         stack.enter_context(_options(item.config))

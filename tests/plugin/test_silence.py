@@ -143,3 +143,19 @@ def test_what_a_wider_fixture_printed_is_shown(project: Project) -> None:
         """
     ).check(failed=1)
     assert [result.text.count(word) for word in ("\ncannot bind 8080\n", "\nno answer\n")] == [1, 1]
+
+
+def test_a_warning_that_only_a_rehearsal_gave_is_told_once(project: Project) -> None:
+    result = project(
+        """
+        import warnings, pytest
+        @pytest.fixture(scope="module")
+        def wide(): warnings.warn("made once")
+        def test_a(wide, repro):
+            warnings.warn("each time")
+            repro.record(x=1)
+        """,
+        "-Wdefault",
+        "--repro-runs=3",
+    ).check(passed=1, warnings=2)
+    assert [result.text.count(f"UserWarning: {word}") for word in ("made once", "each time")] == [1, 1]
