@@ -19,11 +19,10 @@ from pytest_repro.engine.frames import code_of, kept_frame, plain_variables, var
 from pytest_repro.engine.pin import Pin
 from pytest_repro.engine.recording import Recording
 from pytest_repro.engine.trial import Trial, as_run
-from pytest_repro.plugin.diverged import Diverged
+from pytest_repro.plugin.diverged import Diverged, diverged
 from pytest_repro.plugin.frames import without_own_frames
 from pytest_repro.plugin.inside import told
 from pytest_repro.plugin.warned import Warnings
-from pytest_repro.reports.text import failure
 
 _SKIPS = (pytest.skip.Exception, unittest.SkipTest)
 _LEAVE = (KeyboardInterrupt, pytest.exit.Exception)
@@ -145,7 +144,7 @@ class Act:
         # Nothing observed is no failure that an xfail was waiting for: it would hide an XPASS.
         lenient = self.plan.audit or self.item.get_closest_marker("xfail") is not None
         if word == "diverged" or (word == "unobserved" and not lenient):
-            self._raised = Diverged(failure(self.item.nodeid, self.verdict), self.verdict)
+            self._raised = diverged(self.item, self.verdict)
             # Where the body broke, a debugger that is asked for stops there.
             raise self._raised.with_traceback(trace) from None
 

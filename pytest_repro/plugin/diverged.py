@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 
 from pytest_repro.core.verdict import NotReproducible, Verdict
+from pytest_repro.reports.text import failure
 
 _Failed: Any = pytest.fail.Exception
 
@@ -25,3 +27,12 @@ class Diverged(NotReproducible, _Failed):  # type: ignore[misc]
 # pytest's own outcomes drop their module likewise: "FAILED test_a.py::test_b - NotReproducible: …"
 Diverged.__name__ = Diverged.__qualname__ = "NotReproducible"
 Diverged.__module__ = "builtins"
+
+
+def diverged(item: pytest.Item, verdict: Verdict) -> Diverged:
+    """The failure of *item*, named as it is called from where pytest was started."""
+    file, *inside = item.nodeid.split("::")
+    started = item.config.invocation_params.dir
+    if item.config.rootpath != started:
+        file = os.path.relpath(item.config.rootpath / file, started)
+    return Diverged(failure("::".join([file, *inside]), verdict), verdict)

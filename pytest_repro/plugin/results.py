@@ -9,11 +9,11 @@ import pytest
 from pytest_repro.adapters import environment
 from pytest_repro.plugin import ROWS, SETTINGS
 from pytest_repro.plugin.act import Act
-from pytest_repro.plugin.diverged import Diverged
+from pytest_repro.plugin.diverged import Diverged, diverged
 from pytest_repro.plugin.inside import plain_repr
 from pytest_repro.reports.json import content, row_of, write
 from pytest_repro.reports.summary import BAD, counted, failing
-from pytest_repro.reports.text import beside, failure, headline
+from pytest_repro.reports.text import beside, headline
 
 _NAME = "repro-results"
 _ATTRIBUTE = "repro"
@@ -45,7 +45,7 @@ def _fail(act: Act, report: pytest.TestReport) -> None:
     """A skip in the last run must not hide that another run did something else."""
     assert act.verdict is not None
     report.outcome = "failed"
-    report.longrepr = _repr(act.item, Diverged(failure(act.item.nodeid, act.verdict), act.verdict))
+    report.longrepr = _repr(act.item, diverged(act.item, act.verdict))
 
 
 def _differs(act: Act) -> bool:

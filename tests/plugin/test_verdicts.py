@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.conftest import Project
 
 COUNTER = "import itertools\nfrom collections import defaultdict\nruns = defaultdict(itertools.count)\n"
@@ -52,3 +54,19 @@ def test_observing_nothing_fails(project: Project) -> None:
         def test_a(): pass
         """
     ).check(failed=1, says="observed nothing")
+
+
+def test_the_replay_line_is_for_where_pytest_was_started(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.ini("[tool.pytest.ini_options]")
+    folder = project.pytester.mkdir("sub")
+    (folder / "test_it.py").write_text(
+        "import os, pytest\n@pytest.mark.parametrize('x', ['$HOME'])\n"
+        "def test_a(repro, x): repro.record(x=os.urandom(4))\n"
+    )
+    monkeypatch.chdir(folder)
+    result = project.again().check(
+        failed=1, says="pytest 'test_it.py::test_a[$HOME]' --repro-seed=0 --repro-runs=2"
+    )
+    assert result.run.ret == 1
