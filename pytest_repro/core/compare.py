@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pytest_repro.core.cell import REPEAT
 from pytest_repro.core.difference import Difference
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.observation import Key, Observation, label
@@ -32,7 +33,9 @@ def steps(observations: Iterable[Key]) -> dict[str, int]:
     return dict(counts)
 
 
-def mismatches(reference: Observed, other: Observed, measure: Measure) -> Iterator[Mismatch]:
+def mismatches(
+    reference: Observed, other: Observed, measure: Measure, mixed: bool = False
+) -> Iterator[Mismatch]:
     """Every observation that differs between two runs, in the order of recording.
 
     Args:
@@ -40,44 +43,53 @@ def mismatches(reference: Observed, other: Observed, measure: Measure) -> Iterat
         other: Another run of the same test.
         measure: Says how far two observations are apart, once they are known to differ; a
             difference with nothing ``outside`` the tolerance is none.
+        mixed: Whether numbers of two dtypes are compared instead of told apart.
     """
     left, right = reference.observations, other.observations
     both = {**left, **right}
     lengths = steps(both)
     for key in both:
         name = label(key, lengths[key[0]] > 1)
-        found = _mismatch(name, key, left.get(key), right.get(key), other.run, measure)
+        found = _mismatch(name, key, left.get(key), right.get(key), other.run, measure, mixed)
         if found is not None:
             yield found
 
 
 def _mismatch(
-    name: str, key: Key, a: Observation | None, b: Observation | None, run: Run, measure: Measure
+    name: str, key: Key, a: Observation | None, b: Observation | None, run: Run, measure: Measure, mixed: bool
 ) -> Mismatch | None:
     where = (name, *key, run.axis, run.value)
     if a is None or b is None:
         there = a or b
         assert there is not None
         detail = "recorded in the other run only" if a is None else "not recorded in the other run"
-        return Mismatch(*where, "missing", there.kind, b.kind if b else "", detail=detail)
-    if a.kind != b.kind:
-        return Mismatch(*where, "kind", a.kind, b.kind)
-    if a.content == b.content:
+        return Mismatch(*where, "missing", there.kind, b.kind if b else "", detail=detail, at=run.at)
+    if a.kind != b.kind and not (mixed and comparable(a, b)):
+        return Mismatch(*where, "kind", a.kind, b.kind, at=run.at)
+    if a.kind == b.kind and a.content == b.content:
         return None
     difference = measure(a, b)
     if difference is not None and not difference.outside:
         return None
     detail = "" if difference is not None else "the values were not kept: only the digests are known"
-    return Mismatch(*where, "values", a.kind, b.kind, difference, detail)
+    return Mismatch(*where, "values", a.kind, b.kind, difference, detail, run.at)
+
+
+def comparable(a: Observation, b: Observation) -> bool:
+    """Whether two values of unlike dtypes are numbers in arrays of one shape."""
+    text = "" in (a.element, b.element) or a.element.startswith("raw") or b.element.startswith("raw")
+    return a.shape == b.shape and not text
 
 
 def outcome_mismatches(runs: Sequence[Run]) -> Iterator[Mismatch]:
     """A mismatch for each run that did something else than the first."""
     first = runs[0]
     for run in runs[1:]:
-        if (run.outcome, run.error_type) != (first.outcome, first.error_type):
+        if run.state == "ran" and (run.outcome, run.error_type) != (first.outcome, first.error_type):
             detail = f"{said(first)}, then {said(run)}"
-            yield Mismatch("outcome", "outcome", 0, "", run.axis, run.value, "outcome", detail=detail)
+            yield Mismatch(
+                "outcome", "outcome", 0, "", run.axis, run.value, "outcome", detail=detail, at=run.at
+            )
 
 
 def said(run: Run) -> str:
@@ -89,16 +101,29 @@ def judged(runs: Sequence[Run], found: Sequence[Mismatch]) -> Word | None:
     """The verdict word of *runs*, between which *found* differs.
 
     A run that differs in outcome makes the test ``diverged`` whatever it recorded. Where each
-    run failed or was skipped alike, the values recorded before that say nothing more.
+    run failed or was skipped alike, the values recorded before that say nothing more. A run that
+    gave no answer is no silent pass; and where no value of any axis was to be had but the
+    reference's, the test is ``skipped``: what it asks was not looked at.
     """
+    ran = [run for run in runs if run.state == "ran"]
     if any(m.problem == "outcome" for m in found):
         return "diverged"
-    if runs[0].outcome == "failed":
+    if ran[0].outcome == "failed":
         return "failed"
-    if runs[0].outcome == "skipped":
+    if ran[0].outcome == "skipped":
         return "skipped"
-    if len(runs) < 2:
-        return None
     if found:
         return "diverged"
-    return "reproduced" if any(run.observations for run in runs) else "unobserved"
+    if any(run.state == "lost" for run in runs):
+        return "failed"
+    if len(runs) < 2:
+        return None
+    if not any(run.observations for run in ran):
+        return "unobserved"
+    return "skipped" if only_reference(runs) else "reproduced"
+
+
+def only_reference(runs: Sequence[Run]) -> bool:
+    """Whether values were asked and none was to be had: all that ran was the reference's."""
+    elsewhere = any(run.state == "ran" and run.axis != REPEAT for run in runs)
+    return not elsewhere and any(run.state == "absent" for run in runs)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, Literal, NamedTuple
 
-from pytest_repro.core.tolerance import EXACT, Tolerance
+from pytest_repro.core.cell import REPEAT, Varied
+from pytest_repro.core.tolerance import Closeness, Tolerance, close_for, exactly
 
 MAX_SEED = 2**32 - 1
 """The largest seed that every library takes: ``numpy.random.seed`` refuses more."""
@@ -32,19 +33,34 @@ class Plan(NamedTuple):
     Attributes:
         runs: Number of runs compared with each other; 1 compares nothing.
         seed: Given to every generator, 0 … 2**32 - 1.
-        tolerance: Closeness asked; equal bits by default.
+        tolerance: Closeness asked; None asks equal bits, or on the axes where rounding may
+            differ the closeness of ``torch.testing``.
         deterministic: Deterministic algorithms while the test runs: True, False, or ``"warn"``.
         capture: What is observed: what was recorded, local variables, or either.
         audit: Whether the test was not marked but taken along by ``--repro-all``; then
             observing nothing is told, not failed.
+        vary: What is varied beside the repetition, one axis at a time.
     """
 
     runs: int = 2
     seed: int = 0
-    tolerance: Tolerance = EXACT
+    tolerance: Tolerance | None = None
     deterministic: Deterministic = True
     capture: Capture = "auto"
     audit: bool = False
+    vary: tuple[Varied, ...] = ()
+
+    def closeness(self, axis: str = REPEAT) -> Closeness:
+        """How close runs must be that differ on *axis*, by the dtypes of two values."""
+        asked = self.tolerance
+        if asked is not None:
+            return lambda *elements: asked
+        close = any(each.close for each in self.vary if each.axis == axis)
+        return close_for if close else exactly
+
+    def mixed(self, axis: str) -> bool:
+        """Whether dtypes may differ between values of *axis*."""
+        return any(each.mixed for each in self.vary if each.axis == axis)
 
 
 def _whole(name: str, given: object, low: int, high: int | None) -> int:
@@ -96,14 +112,14 @@ def checked_deterministic(given: object) -> Deterministic:
     raise BadArgument("deterministic", given, 'True, False or "warn"')
 
 
-def checked_tolerance(rtol: object, atol: object) -> Tolerance:
+def checked_tolerance(rtol: object, atol: object) -> Tolerance | None:
     """The tolerance of *rtol* and *atol*: both or none of them.
 
     Raises:
         BadArgument: One is missing, no number, negative, infinite or NaN.
     """
     if rtol is None and atol is None:
-        return EXACT
+        return None
     for name, given in (("rtol", rtol), ("atol", atol)):
         if given is None:
             raise BadArgument(name, given, "rtol and atol belong together: give both or none")
@@ -133,11 +149,8 @@ def asked(plan: Plan, arguments: dict[str, Any]) -> Plan:
         arguments: Any of :data:`ARGUMENTS`.
 
     Raises:
-        BadArgument: A name is unknown, or a value does not fit.
+        BadArgument: A value does not fit.
     """
-    for name in arguments:
-        if name not in ARGUMENTS:
-            raise BadArgument(name, arguments[name], f"unknown; allowed are {', '.join(ARGUMENTS)}")
     changes: dict[str, Any] = {n: _CHECKED[n](v) for n, v in arguments.items() if n in _CHECKED}
     if "rtol" in arguments or "atol" in arguments:
         changes["tolerance"] = checked_tolerance(arguments.get("rtol"), arguments.get("atol"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 Outcome = Literal["passed", "failed", "skipped"]
+State = Literal["ran", "absent", "lost"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,10 @@ class Run:
         error_type: Qualified name of the exception's type; two failures are the same when it is.
         traceback: The failure as text, for the one who must mend it.
         left_out: Number of local values that could not be digested.
+        setting: Axis → value, of every axis of the plan.
+        at: Of a repeat away from the reference: the axis and value that it repeats.
+        state: ``"absent"``: the value is not to be had here, *error* says why, and nothing ran;
+            ``"lost"``: the run was begun elsewhere and gave no answer, *error* says why.
     """
 
     axis: str
@@ -33,3 +39,6 @@ class Run:
     error_type: str = ""
     traceback: str = ""
     left_out: int = 0
+    setting: Mapping[str, object] = field(default_factory=dict)
+    at: tuple[str, object] | None = None
+    state: State = "ran"

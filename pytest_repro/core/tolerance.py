@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 # torch.testing.assert_close's defaults, https://pytorch.org/docs/stable/testing.html
@@ -35,6 +36,14 @@ class Tolerance(NamedTuple):
 
 
 EXACT = Tolerance(0.0, 0.0)
+
+Closeness = Callable[..., Tolerance]
+"""The tolerance for two values, by the names of their dtypes."""
+
+
+def exactly(*elements: str) -> Tolerance:
+    """Equal bits, whatever the dtypes."""
+    return EXACT
 
 
 def close_for(*elements: str) -> Tolerance:

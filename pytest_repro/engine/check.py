@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
 
-from pytest_repro.core.plan import Plan, asked
-from pytest_repro.core.run import Outcome
+from pytest_repro.axes import known, varied
+from pytest_repro.core.cell import Cell
+from pytest_repro.core.plan import ARGUMENTS, Plan, asked
+from pytest_repro.core.run import Outcome, Run
 from pytest_repro.core.verdict import NotReproducible, Verdict
+from pytest_repro.engine.called import call_elsewhere
 from pytest_repro.engine.pin import Pin
+from pytest_repro.engine.recording import Recording
 from pytest_repro.engine.trial import Trial, as_run
+
+SPARE = 4
+"""Calls of which all but the last may be repeated because a library was first imported in them."""
 
 
 def check(
@@ -32,7 +40,10 @@ def check(
         seed: Given to every generator before each call, 0 … 2**32 - 1.
         rtol: Relative tolerance; together with *atol*. None asks equal bits.
         atol: Absolute tolerance, in the unit of the values.
-        **axes: ``deterministic=True | "warn" | False``: deterministic algorithms.
+        **axes: ``deterministic=True | "warn" | False``: deterministic algorithms; and what is
+            varied, as the marker takes it: ``threads=(1, 2)``, ``device=("cpu", "cuda")``. For
+            ``process``, ``isa`` and ``machine`` *fn* must be a function of a module that another
+            interpreter can import, and *args* must pickle.
 
     Returns:
         The :class:`Verdict`; an exception that *fn* raises in each call is its ``error``.
@@ -43,35 +54,79 @@ def check(
     """
     if not callable(fn):
         raise TypeError(f"check takes a function to call, not {type(fn).__qualname__}: check(train, 3)")
-    plan = asked(Plan(), {"runs": runs, "seed": seed, "rtol": rtol, "atol": atol, **axes})
+    plan = planned({"runs": runs, "seed": seed, "rtol": rtol, "atol": atol, **axes})
     trial = Trial(plan)
-    error: BaseException | None = None
     try:
         with Pin(plan.seed, plan.deterministic) as pin:
-            while len(trial.runs) < plan.runs:
-                error = _run(trial, pin, fn, args) or error
-                if not pin.complete:  # a library was imported: its generators were not seeded
-                    trial.forget()
+            error = _runs(trial, pin, fn, args)
         verdict = trial.verdict()
     finally:
         trial.close()
     return verdict if error is None else _with_error(verdict, error)
 
 
-def _run(trial: Trial, pin: Pin, fn: Callable[..., Any], args: Any) -> BaseException | None:
+def planned(arguments: dict[str, Any]) -> Plan:
+    """The plan that *arguments* ask, axes among them.
+
+    Raises:
+        ValueError: An argument does not fit; the message names it.
+    """
+    known(arguments)
+    vary = varied({name: given for name, given in arguments.items() if name not in ARGUMENTS})
+    plain = {name: given for name, given in arguments.items() if name in ARGUMENTS}
+    return asked(Plan(vary=vary), plain)
+
+
+def _runs(trial: Trial, pin: Pin, fn: Callable[..., Any], args: Any) -> BaseException | None:
+    """Makes every run of the plan; gives the exception that the last one to fail raised."""
+    error: BaseException | None = None
+    for cell in trial.rehearsals():
+        error = _run(trial, pin, cell, fn, args) or error
+    call_elsewhere(trial, fn, args)
+    return _run(trial, pin, trial.last, fn, args) or error
+
+
+def _run(trial: Trial, pin: Pin, cell: Cell, fn: Callable[..., Any], args: Any) -> BaseException | None:
+    """One run; one in which a library was first imported, whose generators were not seeded, is repeated."""
+    for _ in range(SPARE):
+        run, recording, error = once(trial, pin, cell, fn, args)
+        if pin.complete:
+            break
+    trial.add(run, recording)
+    return error
+
+
+def once(
+    trial: Trial, pin: Pin, cell: Cell, fn: Callable[..., Any], args: Any
+) -> tuple[Run, Recording, BaseException | None]:
+    """Calls *fn* under *cell*; what it returns is recorded as ``result``.
+
+    Raises:
+        TypeError: Something that it returned cannot be compared.
+    """
+    pin.vary(cell.setting)
     pin.seed()
-    recording, error, start = trial.recording(), None, perf_counter()
+    recording, error, start = trial.recording(cell), None, perf_counter()
     result = None
     try:
-        result = fn(*args)
+        result = fn(*placed(args, cell.setting))
     except Exception as raised:
         error = raised
     if result is not None:
         recording.record("result", result)
     seconds = perf_counter() - start
     outcome: Outcome = "passed" if error is None else "failed"
-    trial.add(as_run(len(trial.runs), outcome, seconds, recording, error), recording)
-    return error
+    return as_run(cell, outcome, seconds, recording, error), recording, error
+
+
+def placed(args: tuple[Any, ...], setting: Mapping[str, Any]) -> tuple[Any, ...]:
+    """*args*, where ``alignment`` is varied with the tensors and arrays among them moved."""
+    if "alignment" not in setting:
+        return args
+    from pytest_repro.axes.alignment import shifted
+
+    arrays = tuple(getattr(sys.modules.get(m), k, ()) for m, k in (("torch", "Tensor"), ("numpy", "ndarray")))
+    return tuple(shifted(a, setting["alignment"]) if isinstance(a, arrays) else a for a in args)
 
 
 def _with_error(verdict: Verdict, error: BaseException) -> Verdict:

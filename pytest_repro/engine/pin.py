@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
 
 from pytest_repro.adapters import awake, seed_all
+from pytest_repro.axes import applied
 from pytest_repro.core.plan import Deterministic, checked_deterministic, checked_seed
 
 
 class Pin:
-    """Holds generators and switches, and restores all of them when it lets go.
+    """Holds generators, switches and the setting of a run; restores all of them when it lets go.
 
     A library that is imported while the pin holds is held from the next :meth:`seed` on.
 
@@ -22,22 +23,44 @@ class Pin:
 
     def __init__(self, seed: int, deterministic: Deterministic = True) -> None:
         self._seed, self._mode = seed, deterministic
-        self._stack = ExitStack()
+        self._stack, self._axes = ExitStack(), ExitStack()
         self._held: set[str] = set()
+        self._setting: Mapping[str, object] = {}
+        self._applied: Mapping[str, object] = {}
+
+    def vary(self, setting: Mapping[str, object]) -> None:
+        """Sets the axes to *setting*, by name, from the next :meth:`seed` on."""
+        self._setting = setting
 
     def seed(self) -> None:
         """Seeds every generator, and holds what is not held yet."""
+        found = awake()
+        if self._applied != self._setting or not self._held.issuperset(found):
+            self._hold()
+        for adapter in found.values():
+            adapter.seed(self._seed)
+
+    def _hold(self) -> None:
+        self._let_axes_go()  # what is held comes below them, and is restored after them
         for name, adapter in awake().items():
             if name not in self._held:
                 self._held.add(name)
                 self._stack.callback(adapter.states())
                 self._stack.enter_context(adapter.deterministic(self._mode))
-            adapter.seed(self._seed)
+        self._axes.enter_context(applied(self._setting))
+        self._applied = self._setting
+
+    def _let_axes_go(self) -> None:
+        self._applied = {}
+        self._axes.close()
 
     def release(self) -> None:
-        """Restores every generator and switch as they were before the first :meth:`seed`."""
+        """Restores everything as it was before the first :meth:`seed`."""
         self._held.clear()
-        self._stack.close()
+        try:
+            self._let_axes_go()
+        finally:
+            self._stack.close()
 
     @property
     def complete(self) -> bool:

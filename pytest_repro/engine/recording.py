@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar
 
 from pytest_repro.adapters import Adapter, Quick, awake, known, opened
 from pytest_repro.core.difference import Difference
 from pytest_repro.core.observation import Key, Leaf, Observation, Stored
-from pytest_repro.core.tolerance import Tolerance
+from pytest_repro.core.tolerance import Closeness
 from pytest_repro.core.walk import LocalsBudget, leaves, numeric_leaves
-from pytest_repro.values.shelf import Kept, Shelf
+from pytest_repro.engine.distance import alike, distance, kept
+from pytest_repro.values.shelf import Shelf
 from pytest_repro.values.tree import digest
 
 INLINE = 512
@@ -23,7 +24,31 @@ def _slow(value: object) -> None:
     """Stands for the quick reader of a type that has none."""
 
 
-class Recording:
+class Recorded:
+    """What one run recorded, here or elsewhere."""
+
+    __slots__: ClassVar[tuple[str, ...]] = ("left_out",)
+
+    left_out: int
+
+    def __len__(self) -> int:
+        """Number of values recorded."""
+        raise NotImplementedError
+
+    def observations(self) -> dict[Key, Observation]:
+        """Everything recorded so far, by key, in order."""
+        raise NotImplementedError
+
+    def measure(self, reference: Observation, other: Observation) -> Difference | None:
+        """How far *other*, observed here, is from *reference*; None when that was not kept."""
+        raise NotImplementedError
+
+    def same_as(self, other: Recorded) -> bool:
+        """Whether both recorded the same, in the same order, to the bit."""
+        return list(self.observations().items()) == list(other.observations().items())
+
+
+class Recording(Recorded):
     """What one run records; digests and compares large values as they come.
 
     The reference run puts its large values on the shelf. Another run compares each of its own
@@ -31,20 +56,30 @@ class Recording:
 
     Args:
         shelf: Where the reference run's values are kept.
-        tolerance: Closeness asked, for the distances measured on the way.
-        reference: The reference run's recording; None when this is the reference run.
+        close: Closeness asked, for the distances measured on the way.
+        reference: The recording it is compared with; None when this is the reference run.
+        keep: Whether a run that has a reference keeps its values as well.
+        mixed: Whether numbers of two dtypes are compared.
     """
 
     __slots__ = (
-        "_entries", "_measured", "_quick", "_reference", "_shelf", "_steps", "_tolerance", "left_out",
+        "_close", "_entries", "_keep", "_measured", "_mixed", "_quick", "_reference", "_shelf", "_steps",
     )  # fmt: skip
 
-    def __init__(self, shelf: Shelf, tolerance: Tolerance, reference: Recording | None = None) -> None:
+    def __init__(
+        self,
+        shelf: Shelf,
+        close: Closeness,
+        reference: Recorded | None = None,
+        keep: bool = False,
+        mixed: bool = False,
+    ) -> None:
         # An entry is an Observation, or (name, step, quick reader, what that read).
         self._entries: list[Any] = []
         self._steps: defaultdict[str, count[int]] = defaultdict(count)
         self._quick: dict[type, Quick] = {}
-        self._shelf, self._tolerance = shelf, tolerance
+        self._shelf, self._close = shelf, close
+        self._keep, self._mixed = keep or reference is None, mixed
         self._reference = reference.observations() if reference is not None else None
         self._measured: dict[Key, Difference] = {}
         self.left_out = 0
@@ -85,37 +120,33 @@ class Recording:
             yield self._observation((name, step, path), leaf)
 
     def _observation(self, key: Key, leaf: Leaf) -> Observation:
-        content = self._content(key, leaf)
-        return Observation(key, leaf.kind, leaf.element, leaf.shape, content, leaf.facts)
-
-    def _content(self, key: Key, leaf: Leaf) -> bytes | Stored:
-        if leaf.nbytes <= INLINE:
-            return b"".join(bytes(piece) for piece in leaf.pieces())
-        if self._reference is None:
-            return self._shelf.put(leaf)
-        found = Stored(digest(leaf.kind, leaf.pieces()))
-        self._measure(key, leaf, found)
+        found = Observation(key, leaf.kind, leaf.element, leaf.shape, self._content(leaf), leaf.facts)
+        if self._reference is not None and isinstance(found.content, Stored):
+            self._measure(self._reference.get(key), found, leaf)
         return found
 
-    def _measure(self, key: Key, leaf: Leaf, found: Stored) -> None:
-        assert self._reference is not None
-        there = self._reference.get(key)
-        if there is None or there.kind != leaf.kind or there.content == found:
+    def _content(self, leaf: Leaf) -> bytes | Stored:
+        if leaf.nbytes <= INLINE:
+            return b"".join(bytes(piece) for piece in leaf.pieces())
+        return self._shelf.put(leaf) if self._keep else Stored(digest(leaf.kind, leaf.pieces()))
+
+    def _measure(self, there: Observation | None, found: Observation, leaf: Leaf) -> None:
+        """Measures a large value at once: later it may be gone, or have been written to."""
+        if there is None or not alike(there, found, self._mixed):
             return
-        kept = self._shelf.get(there.content) if isinstance(there.content, Stored) else None
-        if kept is not None:
-            pieces = leaf.pieces()
-            self._measured[key] = _difference(leaf.element, leaf.shape, kept, pieces, self._tolerance)
+        values = kept(there.content, self._shelf)
+        if values is not None and (there.kind, there.content) != (found.kind, found.content):
+            self._measured[found.key] = distance(there, values, found, leaf.pieces(), self._close)
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def same_as(self, other: Recording) -> bool:
-        """Whether both recorded the same, in the same order, to the bit."""
-        return bool(self._entries == other._entries)
+    def same_as(self, other: Recorded) -> bool:
+        if isinstance(other, Recording):
+            return bool(self._entries == other._entries)
+        return super().same_as(other)
 
     def observations(self) -> dict[Key, Observation]:
-        """Everything recorded so far, by key, in order."""
         by_reader = {quick: each for each in awake().values() for quick in each.quick.values()}
         found = (e if isinstance(e, Observation) else _described(e, by_reader) for e in self._entries)
         by_key: dict[Key, Observation] = {}
@@ -124,14 +155,12 @@ class Recording:
         return by_key
 
     def measure(self, reference: Observation, other: Observation) -> Difference | None:
-        """How far *other*, observed here, is from *reference*; None when that was not kept."""
-        if isinstance(reference.content, bytes) and isinstance(other.content, bytes):
-            pieces = [memoryview(other.content)]
-            # Numbers that no common dtype holds (1, then 2**70) are compared as text.
-            element = reference.element if reference.element == other.element else ""
-            kept = memoryview(reference.content)
-            return _difference(element, reference.shape, kept, pieces, self._tolerance)
-        return self._measured.get(other.key)
+        if not isinstance(other.content, bytes):
+            return self._measured.get(other.key)
+        values = kept(reference.content, self._shelf)
+        if values is None:
+            return None
+        return distance(reference, values, other, [memoryview(other.content)], self._close)
 
 
 def _free(key: Key, taken: dict[Key, Observation]) -> Key:
@@ -140,14 +169,6 @@ def _free(key: Key, taken: dict[Key, Observation]) -> Key:
         return key
     name, step, path = key
     return next(k for n in count(2) if (k := (name, step, f"{path}#{n}")) not in taken)
-
-
-def _difference(
-    element: str, shape: tuple[int, ...], kept: Kept, pieces: Any, tolerance: Tolerance
-) -> Difference:
-    from pytest_repro.values.measure import difference  # numpy only where two values differ
-
-    return difference(element, shape, kept, pieces, tolerance)
 
 
 def _described(entry: tuple[Any, ...], adapters: dict[Quick, Adapter]) -> Observation:

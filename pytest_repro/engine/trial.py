@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+from pytest_repro.axes import named
+from pytest_repro.core.cell import REPEAT, Cell, others, repeat
 from pytest_repro.core.compare import Observed, judged, mismatches, outcome_mismatches, steps
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Outcome, Run
 from pytest_repro.core.verdict import Verdict
-from pytest_repro.engine.recording import Recording
+from pytest_repro.engine.received import Fetch, Received
+from pytest_repro.engine.recording import Recorded, Recording
 from pytest_repro.values.shelf import Shelf
 
 KEEP_MB = 512
@@ -23,67 +26,149 @@ class Trial:
     Args:
         plan: What is asked.
         keep_mb: Megabytes (2**20 bytes) of values kept in memory to say how far runs are apart.
+
+    Attributes:
+        shelf: Where they are kept.
     """
 
     def __init__(self, plan: Plan, keep_mb: int = KEEP_MB) -> None:
         self.plan = plan
-        self._shelf = Shelf(keep_mb * 2**20)
-        self._done: list[tuple[Run, Recording]] = []
+        self.shelf = Shelf(keep_mb * 2**20)
+        self._done: list[tuple[Run, Recorded]] = []
+        self._without: list[Run] = []
 
     @property
     def runs(self) -> list[Run]:
         """The runs finished so far, the reference run first."""
         return [run for run, _ in self._done]
 
-    def recording(self) -> Recording:
-        """An empty recording for the next run."""
-        reference = self._done[0][1] if self._done else None
-        return Recording(self._shelf, self.plan.tolerance, reference)
+    def rehearsals(self) -> Iterator[Cell]:
+        """What is run in this process, but for the last run; asked for one at a time.
 
-    def add(self, run: Run, recording: Recording) -> None:
+        The reference comes first. Each other value is run once; where that gives other bits, however
+        close, it is run again, to tell a value that differs from one that does not repeat itself.
+        """
+        vary = self.plan.vary
+        if self.plan.runs < 2:
+            return
+        yield repeat(vary, 0)
+        for cell in others(vary, elsewhere=False):
+            if why := named(cell.axis).missing(cell.value):
+                self.absent(cell, why)
+                continue
+            yield cell
+            if self.differs(cell):
+                yield cell.again()
+        for number in range(1, self.plan.runs - 1):
+            yield repeat(vary, number)
+
+    @property
+    def last(self) -> Cell:
+        """The last run: one more at the reference."""
+        return repeat(self.plan.vary, self.plan.runs - 1)
+
+    def elsewhere(self) -> Iterator[Cell]:
+        """What is run in other interpreters; what is not to be had there is put down as absent."""
+        if self.plan.runs < 2:
+            return
+        for cell in others(self.plan.vary, elsewhere=True):
+            if why := named(cell.axis).missing(cell.value):
+                self.absent(cell, why)
+            else:
+                yield cell
+
+    def recording(self, cell: Cell) -> Recording:
+        """An empty recording for a run of *cell*."""
+        base = self._base(cell)
+        if base is None:
+            return Recording(self.shelf, self.plan.closeness())
+        axis, keep = cell.axis, cell.axis != REPEAT
+        return Recording(self.shelf, self.plan.closeness(axis), base[1], keep, self.plan.mixed(axis))
+
+    def received(self, cell: Cell, run: Run, recording: Received, fetch: Fetch) -> None:
+        """Takes a run from elsewhere, and measures it while its values can be fetched."""
+        base = self._base(cell)
+        if base is not None and run.outcome == base[0].outcome and not recording.same_as(base[1]):
+            close, mixed = self.plan.closeness(cell.axis), self.plan.mixed(cell.axis)
+            recording.compare(base[1], self.shelf, close, mixed, fetch)
+        self.add(run, recording)
+
+    def add(self, run: Run, recording: Recorded) -> None:
         """Takes a finished run."""
         self._done.append((run, recording))
+
+    def absent(self, cell: Cell, why: str) -> None:
+        """Puts down that nothing ran at *cell*, since its value is not to be had here."""
+        self._without = [run for run in self._without if (run.axis, run.value) != (cell.axis, cell.value)]
+        run = Run(cell.axis, cell.value, "skipped", error=why, setting=cell.setting, state="absent")
+        self._without.append(run)
+
+    def lost(self, cell: Cell, why: str) -> None:
+        """Puts down that *cell* was begun elsewhere and gave no answer."""
+        run = Run(
+            cell.axis, cell.value, "failed", error=why, setting=cell.setting, at=cell.at, state="lost"
+        )  # fmt: skip
+        self._without.append(run)
+
+    def differs(self, cell: Cell) -> bool:
+        """Whether the run of *cell* recorded other bits than the one it is compared with."""
+        found = next((done for done in self._done if (done[0].axis, done[0].value) == cell[:2]), None)
+        base = self._base(cell)
+        if found is None or base is None or found[0].outcome != base[0].outcome:
+            return False
+        return not found[1].same_as(base[1])
+
+    def _base(self, cell: Cell | Run) -> tuple[Run, Recorded] | None:
+        """The run that *cell* is compared with: the reference, or for a repeat the first of its value."""
+        if not self._done:
+            return None
+        if cell.at is None:
+            return self._done[0]
+        return next((done for done in self._done if (done[0].axis, done[0].value) == cell.at), None)
 
     def forget(self) -> None:
         """Drops what the runs so far have shown: they do not count."""
         self.close()
-        self._shelf = Shelf(self._shelf.budget)
+        self.shelf = Shelf(self.shelf.budget)
         self._done.clear()
+        self._without.clear()
 
-    def verdict(self, *last: tuple[Run, Recording]) -> Verdict:
+    def verdict(self, *last: tuple[Run, Recorded]) -> Verdict:
         """What follows from the runs taken so far, and from *last*, which is not kept."""
         done = [*self._done, *last]
-        runs = tuple(run for run, _ in done)
-        found = (*outcome_mismatches(runs), *_mismatches(done))
-        named = steps(done[0][1].observations()) if found else {}
-        return Verdict(judged(runs, found), self.plan, runs, found, named)
+        # What nothing was varied in is told first.
+        done[1:] = sorted(done[1:], key=lambda each: each[0].axis != REPEAT or each[0].at is not None)
+        runs = (*(run for run, _ in done), *self._without)
+        found = (*outcome_mismatches(runs), *self._mismatches(done))
+        series = steps(done[0][1].observations()) if found else {}
+        return Verdict(judged(runs, found), self.plan, runs, found, series)
+
+    def _mismatches(self, done: list[tuple[Run, Recorded]]) -> Iterator[Mismatch]:
+        if len({run.outcome for run, _ in done}) > 1:
+            return  # a run that broke recorded less: the outcome is the answer, not what is missing
+        for run, recording in done[1:]:
+            base = self._base(run) or done[0]
+            if recording.same_as(base[1]):
+                continue
+            yield from mismatches(
+                Observed(base[0], base[1].observations()),
+                Observed(run, recording.observations()),
+                recording.measure,
+                self.plan.mixed(run.axis),
+            )
 
     def close(self) -> None:
         """Lets go of the values kept."""
-        self._shelf.close()
-
-
-def _mismatches(done: Sequence[tuple[Run, Recording]]) -> Iterator[Mismatch]:
-    if len({run.outcome for run, _ in done}) > 1:
-        return  # a run that broke recorded less: the outcome is the answer, not what is missing
-    first, *others = done
-    for run, recording in others:
-        if recording.same_as(first[1]):
-            continue
-        yield from mismatches(
-            Observed(first[0], first[1].observations()),
-            Observed(run, recording.observations()),
-            recording.measure,
-        )
+        self.shelf.close()
 
 
 def as_run(
-    value: object, outcome: Outcome, seconds: float, recording: Recording, error: BaseException | None
+    cell: Cell, outcome: Outcome, seconds: float, recording: Recorded, error: BaseException | None
 ) -> Run:
-    """The record of a run on the axis ``repeat``.
+    """The record of a run.
 
     Args:
-        value: Number of the run, from 0.
+        cell: Under what it was made.
         outcome: What the body did.
         seconds: Wall time.
         recording: What it recorded.
@@ -91,10 +176,10 @@ def as_run(
     """
     kind = type(error)
     return Run(
-        "repeat", value, outcome, seconds, len(recording),
+        cell.axis, cell.value, outcome, seconds, len(recording),
         error="" if error is None else str(error) if outcome == "skipped" else one_line(error),
         error_type=f"{kind.__module__}.{kind.__qualname__}" if error is not None else "",
-        left_out=recording.left_out,
+        left_out=recording.left_out, setting=cell.setting, at=cell.at,
     )  # fmt: skip
 
 

@@ -72,7 +72,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if marked:
         from pytest_repro.plugin.conductor import wake
 
-        wake(session.config)
+        wake(session)
 
 
 def _refuse(config: pytest.Config, why: str) -> NoReturn:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import unittest
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from time import perf_counter
 from types import CodeType, FrameType, TracebackType
-from typing import Any
 
 import pytest
 
+from pytest_repro.axes import named
+from pytest_repro.core.cell import REPEAT, Cell
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Outcome, Run
 from pytest_repro.core.verdict import Verdict
@@ -19,12 +19,11 @@ from pytest_repro.engine.frames import code_of, kept_frame, plain_variables, var
 from pytest_repro.engine.pin import Pin
 from pytest_repro.engine.recording import Recording
 from pytest_repro.engine.trial import Trial, as_run
-from pytest_repro.plugin.diverged import Diverged, diverged
-from pytest_repro.plugin.frames import without_own_frames
+from pytest_repro.plugin.diverged import Diverged, diverged, not_compared
+from pytest_repro.plugin.ended import outcome_of, reason_of, traceback_of, unittest_error
 from pytest_repro.plugin.inside import told
 from pytest_repro.plugin.warned import Warnings
 
-_SKIPS = (pytest.skip.Exception, unittest.SkipTest)
 _LEAVE = (KeyboardInterrupt, pytest.exit.Exception)
 
 
@@ -49,11 +48,23 @@ class Act:
         self._setup_output: list[tuple[str, str, str]] | None = None
         self._raised: Diverged | None = None
         self._phases = item.setup, item.runtest, item.teardown
+        self.turn(self.trial.last)
+
+    def turn(self, cell: Cell, number: int | None = None) -> None:
+        """Turns to the next run.
+
+        Args:
+            cell: Under what it is made.
+            number: Its number, from 0; by default as many as have been run.
+        """
+        self.cell, self._number = cell, number
+        self.pin.vary(cell.setting)
         self._begin()
 
     def _begin(self) -> None:
-        self.recording: Recording = self.trial.recording()
-        self.index = len(self.trial.runs)
+        self.recording: Recording = self.trial.recording(self.cell)
+        self.index = len(self.trial.runs) if self._number is None else self._number
+        self.took: set[str] = set()
         self.ran = self.subtest_failed = False
         self._run: Run | None = None
         self._passed_over: tuple[str, ...] = ()
@@ -82,7 +93,7 @@ class Act:
                 raise
             self._ended(error)
             raise
-        self._ended(_unittest_error(self.item))
+        self._ended(unittest_error(self.item))
 
     def teardown(self) -> None:
         """Tears the item down; what is wider than the function ends in the world without us."""
@@ -127,9 +138,9 @@ class Act:
     def _ended(self, error: BaseException | None) -> None:
         __tracebackhide__ = True
         seconds = perf_counter() - self._start
-        run = as_run(self.index, _outcome(error), seconds, self.recording, error)
+        run = as_run(self.cell, outcome_of(error), seconds, self.recording, error)
         if run.outcome == "failed":
-            run = replace(run, traceback=_told(self.item, error))
+            run = replace(run, traceback=traceback_of(self.item, error))
         elif error is None and self.subtest_failed:
             run = replace(run, outcome="failed", error="a subtest failed", error_type="subtest")
         self._run = run
@@ -147,6 +158,8 @@ class Act:
             self._raised = diverged(self.item, self.verdict)
             # Where the body broke, a debugger that is asked for stops there.
             raise self._raised.with_traceback(trace) from None
+        if run.outcome == "passed":
+            not_compared(self.item, self.verdict)
 
     # Between the runs.
 
@@ -168,16 +181,25 @@ class Act:
 
     def rehearsed(self, reports: Sequence[pytest.TestReport]) -> None:
         """Takes the rehearsal that ended, with the reports nobody else saw."""
-        self.trial.add(self.finished(reports), self.recording)
+        run = self.finished(reports)
+        if run.outcome == "passed" and (why := self._took_no_part()):
+            self.trial.absent(self.cell, why)
+        else:
+            self.trial.add(run, self.recording)
         end = reports[-1] if reports else None
         if end is not None and end.when == "teardown" and end.failed and not self.teardown_error:
             why = f"tear-down failed in run {len(self.trial.runs)}, not in the last one"
-            self.teardown_error = f"{why}: {_reason(end)}\n{told(end.longrepr)}"
+            self.teardown_error = f"{why}: {reason_of(end)}\n{told(end.longrepr)}"
+
+    def _took_no_part(self) -> str:
+        """Why a value was not varied though it was set: the test must do its part for some axes."""
+        axis = self.cell.axis
+        return "" if axis == REPEAT or axis in self.took else named(axis).asks
 
     def broke_after_body(self, error: BaseException, report: pytest.TestReport) -> None:
         """Takes a failure that others raise once the body has passed: a thread that died, say."""
         if self._run is not None and self._run.outcome == "passed":
-            run = as_run(self.index, "failed", self._run.seconds, self.recording, error)
+            run = as_run(self.cell, "failed", self._run.seconds, self.recording, error)
             self._run = replace(run, traceback=report.longreprtext)
 
     def finished(self, reports: Sequence[pytest.TestReport]) -> Run:
@@ -189,13 +211,13 @@ class Act:
         if self._run is not None:
             return self._run
         seconds = perf_counter() - self._start
-        run = as_run(self.index, "failed", seconds, self.recording, None)
+        run = as_run(self.cell, "failed", seconds, self.recording, None)
         broken = next((report for report in reports if not report.passed), None)
         if broken is None:
             return replace(run, outcome="passed")
-        told: Outcome = "skipped" if broken.skipped else "failed"
+        outcome: Outcome = "skipped" if broken.skipped else "failed"
         return replace(
-            run, outcome=told, error=_reason(broken), error_type=broken.when or "",
+            run, outcome=outcome, error=reason_of(broken), error_type=broken.when or "",
             traceback="" if broken.skipped else broken.longreprtext,
         )  # fmt: skip
 
@@ -206,34 +228,6 @@ class Act:
             report: Of the set-up, which failed or was skipped.
         """
         self.verdict = self.trial.verdict((self.finished([report]), self.recording))
-
-
-def _reason(report: pytest.TestReport) -> str:
-    """Why a set-up failed or was skipped, in one line."""
-    if isinstance(report.longrepr, tuple):
-        return str(report.longrepr[2]).removeprefix("Skipped: ")
-    crash = getattr(report.longrepr, "reprcrash", None)
-    lines = str(getattr(crash, "message", "") or report.longreprtext).strip().splitlines()
-    return f"in {report.when}: {lines[0] if lines else 'no reason given'}"
-
-
-def _outcome(error: BaseException | None) -> Outcome:
-    if error is None:
-        return "passed"
-    return "skipped" if isinstance(error, _SKIPS) else "failed"
-
-
-def _unittest_error(item: Any) -> BaseException | None:
-    """What a unittest method raised: pytest finds it on the item, it never comes through."""
-    found = item.__dict__.get("_excinfo")
-    return found[0].value if found else None
-
-
-def _told(item: pytest.Item, error: BaseException | None) -> str:
-    """The failure as pytest would print it."""
-    assert error is not None
-    error = error.with_traceback(without_own_frames(error.__traceback__))
-    return told(item.repr_failure(pytest.ExceptionInfo.from_exception(error)))
 
 
 ACT = pytest.StashKey[Act]()

@@ -5,14 +5,19 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
+from pytest_repro.core.cell import Cell
 from pytest_repro.core.plan import Plan
+from pytest_repro.core.run import Run
 from pytest_repro.engine.pin import seeded_apart
+from pytest_repro.engine.recording import Recording
+from pytest_repro.engine.trial import Trial
 from pytest_repro.plugin import PLAN, SETTINGS, peers, results
 from pytest_repro.plugin.act import ACT, Act
+from pytest_repro.plugin.elsewhere import Elsewhere
 from pytest_repro.plugin.frames import without_own_frames
 from pytest_repro.plugin.inside import autouse, only_shown
 from pytest_repro.plugin.rehearse import Rehearser
@@ -23,34 +28,68 @@ _SPARE = 3
 """Rehearsals that may be repeated because a library was first imported in them."""
 
 
-def wake(config: pytest.Config) -> None:
+def wake(session: pytest.Session) -> None:
     """Registers the hooks that marked tests need; without any, nobody pays for them."""
+    config = session.config
     if not config.pluginmanager.has_plugin(NAME):
-        config.pluginmanager.register(Conductor(config), NAME)
+        config.pluginmanager.register(Conductor(session), NAME)
         results.listen(config)
 
 
 class Conductor:
     """Leads each marked test through its runs."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, session: pytest.Session) -> None:
+        config = session.config
+        self._elsewhere = Elsewhere(session)
+        config.add_cleanup(self._elsewhere.close)
         self._keep_mb = config.stash[SETTINGS].keep_mb
         self._rehearser = Rehearser(config.pluginmanager, self)
         self._act: Act | None = None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, object, object]:
         """All runs but the last are rehearsals; the last one is pytest's own."""
         plan = item.stash.get(PLAN, None)
         if plan is None or only_shown(item.config):
             return (yield)
-        with self._acting(item, plan) as act:
+        with self._acting(item, plan) as act, closing(act.trial):
             if not act.last:
+                self._elsewhere.ask(act)
                 self._rehearse(act)
+                self._elsewhere.gather(act)
             result = yield
             for kwargs in act.warnings.unheard():
                 item.ihook.pytest_warning_recorded.call_historic(kwargs=kwargs)
-            return result
+        self._elsewhere.ended(item, nextitem)
+        return result
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        """Ends the companions with the loop: what they leave (coverage) others gather next."""
+        try:
+            result = yield
+        except BaseException as error:
+            self._elsewhere.close(at_once=not isinstance(error, Exception))
+            raise
+        self._elsewhere.close()
+        return result
+
+    def apart(self, item: pytest.Item, cell: Cell, number: int) -> tuple[Trial, Run, Recording]:
+        """One run of *item* in a companion; the trial keeps its values until it is closed.
+
+        Args:
+            item: The test.
+            cell: Under what it is run.
+            number: The run's number, from 0.
+        """
+        with self._acting(item, item.stash[PLAN]) as act:
+            act.turn(cell, number)
+            with peers.rehearsing(item), silence(item, act.hear, act.warnings.keep):
+                reports = self._counting(act, _SPARE)[0]
+            return act.trial, act.finished(reports), act.recording
 
     @contextmanager
     def _acting(self, item: pytest.Item, plan: Plan) -> Iterator[Act]:
@@ -64,21 +103,29 @@ class Conductor:
             for phase in ("setup", "runtest", "teardown"):
                 vars(item).pop(phase, None)
             act.pin.release()
-            act.trial.close()
             del item.stash[ACT]
 
     def _rehearse(self, act: Act) -> None:
         """Runs the rehearsals; one in which a library was first imported does not count."""
         item, spare = act.item, _SPARE
         with peers.rehearsing(item), silence(item, act.hear, act.warnings.keep):
-            while len(act.trial.runs) < act.plan.runs - 1 and not _stopping(item):
-                reports = self._rehearser.once(item)
-                act.keep_setup_output()
-                if act.pin.complete or not spare:
-                    act.rehearsed(reports)
-                else:
-                    spare -= 1
+            for cell in act.trial.rehearsals():
+                if _stopping(item):
+                    break
+                act.turn(cell)
+                reports, spare = self._counting(act, spare)
+                act.rehearsed(reports)
+        act.turn(act.trial.last)
         act.last = True
+
+    def _counting(self, act: Act, spare: int) -> tuple[list[pytest.TestReport], int]:
+        """Rehearses until a run counts; gives its reports, and how many more may be spared."""
+        while True:
+            reports = self._rehearser.once(act.item)
+            act.keep_setup_output()
+            if act.pin.complete or not spare:
+                return reports, spare
+            spare -= 1
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:

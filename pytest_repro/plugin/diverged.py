@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_repro.core.verdict import NotReproducible, Verdict
+from pytest_repro.reports.runs import without
 from pytest_repro.reports.text import failure
 
 _Failed: Any = pytest.fail.Exception
@@ -29,10 +30,39 @@ Diverged.__name__ = Diverged.__qualname__ = "NotReproducible"
 Diverged.__module__ = "builtins"
 
 
+class CompanionLost(_Failed):  # type: ignore[misc]
+    """Fails a test that another interpreter was to run, and gave no answer."""
+
+
+CompanionLost.__name__ = CompanionLost.__qualname__ = "CompanionLost"
+CompanionLost.__module__ = "builtins"
+
+
+def not_compared(item: pytest.Item, verdict: Verdict) -> None:
+    """Ends a test that passed, and of which not every run that was asked has been made.
+
+    Raises:
+        CompanionLost: A companion gave no answer: that is no silent pass.
+        pytest.skip.Exception: No value of any axis was to be had here but the reference's.
+    """
+    __tracebackhide__ = True
+    lost = [run for run in verdict.runs if run.state == "lost"]
+    if lost:
+        told = "\n".join(run.error for run in lost)
+        raise CompanionLost(f"{called(item)} was not compared: {told}", pytrace=False)
+    if verdict.word == "skipped":
+        pytest.skip(f"nothing was compared: {without(verdict)}")
+
+
 def diverged(item: pytest.Item, verdict: Verdict) -> Diverged:
-    """The failure of *item*, named as it is called from where pytest was started."""
+    """The failure of *item*."""
+    return Diverged(failure(called(item), verdict), verdict)
+
+
+def called(item: pytest.Item) -> str:
+    """The node id of *item* as it is called from where pytest was started."""
     file, *inside = item.nodeid.split("::")
     started = item.config.invocation_params.dir
     if item.config.rootpath != started:
         file = os.path.relpath(item.config.rootpath / file, started)
-    return Diverged(failure("::".join([file, *inside]), verdict), verdict)
+    return "::".join([file, *inside])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from _pytest._code.code import ExceptionChainRepr, ReprEntry, ReprFileLocation, ReprTraceback
 from _pytest._io import TerminalWriter
+from _pytest.config import _prepareconfig
 from _pytest.runner import runtestprotocol
 
 
@@ -19,6 +20,38 @@ def run_unreported(item: pytest.Item) -> list[pytest.TestReport]:
     with None it would tear down the module's fixtures as well.
     """
     return runtestprotocol(item, log=False, nextitem=copy.copy(item))
+
+
+def prepared(args: list[str], basetemp: str | None) -> pytest.Config:
+    """The configuration of a session that is no user's own: of a companion.
+
+    Debuggers, and the workers of pytest-xdist, belong to the session that asked for it.
+
+    Args:
+        args: The command line.
+        basetemp: Where temporary folders go.
+    """
+    config = _prepareconfig(args, None)
+    # Not "-p no:terminal", which would take the options of the terminal away, "-q" among them.
+    config.pluginmanager.set_blocked("terminalreporter")
+    quiet = {
+        "usepdb": False, "trace": False, "looponfail": False, "dist": "no", "distload": False,
+        "loadgroup": False, "numprocesses": None, "maxprocesses": None, "basetemp": basetemp,
+    }  # fmt: skip
+    vars(config.option).update(quiet)
+    return config
+
+
+def teardown_to(session: pytest.Session, item: pytest.Item | None) -> None:
+    """Tears down whatever *item* does not need: with None, everything."""
+    setup: Any = session._setupstate
+    setup.teardown_exact(item)
+
+
+def basetemp(config: Any) -> str:
+    """Where this session makes its temporary folders; ``""`` where it makes none."""
+    factory = getattr(config, "_tmp_path_factory", None)
+    return str(factory.getbasetemp()) if factory is not None else ""
 
 
 def failed_subtests(item: pytest.Item) -> Any:

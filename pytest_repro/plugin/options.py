@@ -14,43 +14,9 @@ from pytest_repro.core.plan import (
     BadArgument,
     Plan,
     checked_capture,
-    checked_runs,
-    checked_seed,
 )
+from pytest_repro.plugin import given
 from pytest_repro.plugin.inside import raw_ini
-
-
-def _number(text: object) -> object:
-    try:
-        return int(str(text)) if not isinstance(text, bool) else text
-    except ValueError:
-        return text
-
-
-def _runs(given: object) -> int:
-    return checked_runs(_number(given))
-
-
-def _seed(given: object) -> int | str:
-    if given == "random":
-        return "random"
-    try:
-        return checked_seed(_number(given))
-    except BadArgument as error:
-        raise BadArgument(error.name, error.given, f"{error.allowed}, or 'random'") from None
-
-
-def _keep(given: object) -> int:
-    number = _number(given)
-    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-        raise BadArgument("keep_mb", number, "a whole number of megabytes, 0 or more")
-    return number
-
-
-def _path(given: object) -> str:
-    if not isinstance(given, str) or not given.strip():
-        raise BadArgument("path", given, "the path of a file")
-    return given
 
 
 class Option(NamedTuple):
@@ -64,6 +30,7 @@ class Option(NamedTuple):
         metavar: Shown behind ``=``; None for a flag.
         flag: Whether it is on the command line; otherwise it is in the ini file only.
         kind: Type in the ini file.
+        each: Checks one value from the command line of an option that may be repeated.
     """
 
     name: str
@@ -73,6 +40,7 @@ class Option(NamedTuple):
     metavar: str | None = None
     flag: bool = True
     kind: str = "string"
+    each: Callable[[object], Any] | None = None
 
     @property
     def key(self) -> str:
@@ -82,13 +50,18 @@ class Option(NamedTuple):
 
 _SEED_HELP = f"seed of every generator, 0 to {MAX_SEED}, or 'random'"
 
+_VARY_HELP = "vary an axis in every marked test: process, threads=1,2, device=cpu,cuda, …, or stress"
+_TIMEOUT_HELP = "seconds after which another interpreter that gives no answer is given up"
+
 OPTIONS: tuple[Option, ...] = (
-    Option("runs", 2, _runs, "runs of each marked test; 1 = run once, compare nothing", "N", kind="int"),
-    Option("seed", 0, _seed, _SEED_HELP, "N|random", kind="int|string"),
+    Option("runs", 2, given.runs, "runs of each marked test; 1 = run once, compare nothing", "N", kind="int"),
+    Option("seed", 0, given.seed, _SEED_HELP, "N|random", kind="int|string"),
     Option("all", False, bool, "audit: treat every collected test as marked", kind="bool"),
     Option("capture", "auto", checked_capture, f"what is observed: {', '.join(CAPTURES)}", "WHAT"),
-    Option("json", None, _path, "write the JSON report to PATH", "PATH"),
-    Option("keep-mb", 512, _keep, "megabytes of recorded values kept in memory", flag=False, kind="int"),
+    Option("vary", {}, given.varies, _VARY_HELP, "AXIS[=V,V]", kind="linelist", each=given.vary),
+    Option("json", None, given.path, "write the JSON report to PATH", "PATH"),
+    Option("companion-timeout", 300.0, given.seconds, _TIMEOUT_HELP, flag=False, kind="float"),
+    Option("keep-mb", 512, given.keep, "megabytes of recorded values kept in memory", flag=False, kind="int"),
 )  # fmt: skip
 
 
@@ -102,6 +75,9 @@ class Settings(NamedTuple):
         seed_drawn: Whether the seed was drawn for this session.
         json: Where the JSON report goes.
         keep_mb: Megabytes of values kept in memory.
+        vary: Axis → values, from the command line.
+        vary_ini: The same from the ini file, below the marker.
+        companion_timeout: Seconds that a companion may be silent.
     """
 
     defaults: Plan
@@ -110,6 +86,9 @@ class Settings(NamedTuple):
     seed_drawn: bool
     json: str | None
     keep_mb: int
+    vary: dict[str, object]
+    vary_ini: dict[str, object]
+    companion_timeout: float
 
     @property
     def plan(self) -> Plan:
@@ -120,7 +99,7 @@ class Settings(NamedTuple):
 def _type(option: Option) -> Callable[[str], Any]:
     def parsed(text: str) -> Any:
         try:
-            return option.parse(text)
+            return (option.each or option.parse)(text)
         except BadArgument as error:
             raise argparse.ArgumentTypeError(f"{error.given!r}: {error.allowed}") from None
 
@@ -139,7 +118,8 @@ def add_options(parser: pytest.Parser) -> None:
             group.addoption(f"--repro-{option.name}", action="store_true", **how)
         else:
             kind, metavar = _type(option), option.metavar
-            group.addoption(f"--repro-{option.name}", type=kind, metavar=metavar, **how)
+            action = "append" if option.each else "store"
+            group.addoption(f"--repro-{option.name}", type=kind, metavar=metavar, action=action, **how)
 
 
 def _add_ini(parser: pytest.Parser, option: Option) -> None:
@@ -147,7 +127,10 @@ def _add_ini(parser: pytest.Parser, option: Option) -> None:
 
     ``int`` came with pytest 8.4, unions of types after 9.0; before, a string is converted here.
     """
-    kinds: dict[str, list[Any]] = {"int": ["int"], "int|string": [int | str], "bool": ["bool"]}
+    kinds: dict[str, list[Any]] = {
+        "int": ["int"], "float": [float | int, "float"], "int|string": [int | str], "bool": ["bool"],
+        "linelist": ["linelist"],
+    }  # fmt: skip
     for kind in [*kinds.get(option.kind, []), "string"]:
         try:
             parser.addini(option.key, option.help, type=kind, default=None)
@@ -171,7 +154,10 @@ def read(config: pytest.Config) -> Settings:
         wins["seed"] = seed
     ini_seed = 0 if ini["seed"] == "random" and commanded["seed"] is not None else ini["seed"]
     defaults = Plan(ini["runs"], seed if ini_seed == "random" else ini_seed, capture=ini["capture"])
-    return Settings(defaults, wins, bool(both["all"]), drawn, both["json"], ini["keep-mb"])
+    return Settings(
+        defaults, wins, bool(both["all"]), drawn, both["json"], ini["keep-mb"],
+        dict(commanded["vary"] or ()), ini["vary"], ini["companion-timeout"],
+    )  # fmt: skip
 
 
 def _from_ini(config: pytest.Config, option: Option) -> Any:
@@ -181,7 +167,7 @@ def _from_ini(config: pytest.Config, option: Option) -> Any:
         value = raw_ini(config, option.key)
         if option.kind != "int|string" or not isinstance(value, int):
             _refuse_unread(option, value, error)
-    if value is None or value == "":
+    if value is None or value == "" or value == []:
         return option.default
     try:
         return option.parse(value)

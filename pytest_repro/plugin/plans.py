@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pytest_repro.core.cell import Varied
 from pytest_repro.core.plan import ARGUMENTS, BadArgument, Plan, asked
 from pytest_repro.plugin.marker import NAME
 from pytest_repro.plugin.options import Settings
@@ -29,12 +30,23 @@ def plan_of(item: pytest.Item, settings: Settings) -> Plan | None:
     marks = list(item.iter_markers(NAME)) if marked else []
     try:
         arguments = _arguments(marks)
-        plan = asked(settings.defaults, arguments)
+        plan = asked(settings.defaults, {n: v for n, v in arguments.items() if n in ARGUMENTS})
+        vary = _varied(settings, {n: v for n, v in arguments.items() if n not in ARGUMENTS})
     except BadArgument as error:
         raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{NAME}: {error}") from None
     # An audit asks nothing of a test that its author did not ask.
     audit = not marks and not requested
-    return plan._replace(**settings.commanded, audit=audit)
+    return plan._replace(**settings.commanded, audit=audit, vary=vary)
+
+
+def _varied(settings: Settings, marked: dict[str, Any]) -> tuple[Varied, ...]:
+    """The axes: the command line's, then the marker's, then those of the ini file."""
+    if not (marked or settings.vary or settings.vary_ini):
+        return ()
+    from pytest_repro.axes import known, varied
+
+    known(marked)
+    return varied({**settings.vary_ini, **marked, **settings.vary})
 
 
 def _requests_ours(item: Any) -> bool:

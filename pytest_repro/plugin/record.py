@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import torch
 
     from pytest_repro.plugin.act import Act
+
+T = TypeVar("T")
 
 _NOTHING: Any = object()
 
@@ -26,12 +28,12 @@ class Repro:
         setting: Axis → value of this run; empty where nothing is varied.
     """
 
-    __slots__ = ("_record", "run", "seed", "setting")
+    __slots__ = ("_act", "_record", "run", "seed", "setting")
 
     def __init__(self, act: Act) -> None:
-        self._record = act.recording.record
+        self._act, self._record = act, act.recording.record
         self.seed, self.run = act.plan.seed, act.index
-        self.setting: dict[str, Any] = {}
+        self.setting: dict[str, Any] = dict(act.cell.setting)
 
     def __repr__(self) -> str:
         return f"<repro: run {self.run}, seed {self.seed}>"
@@ -64,7 +66,21 @@ class Repro:
         """The device of this run; the CPU where the device is not varied."""
         import torch
 
-        return torch.device("cpu")
+        return torch.device(str(self.setting.get("device", "cpu")))
+
+    def tensor(self, value: T) -> T:
+        """A copy of a tensor or array, placed at this run's offset where ``alignment`` is varied.
+
+        Args:
+            value: A dense tensor or a numpy array, of any shape and dtype.
+
+        Raises:
+            TypeError: *value* is neither.
+        """
+        from pytest_repro.axes.alignment import shifted
+
+        self._act.took.add("alignment")
+        return shifted(value, self.setting.get("alignment", 0))
 
     def rng(self) -> numpy.random.Generator:
         """A fresh generator, seeded like the test: two of them draw the same."""

@@ -49,7 +49,10 @@ def _fail(act: Act, report: pytest.TestReport) -> None:
 
 
 def _differs(act: Act) -> bool:
-    return act.verdict is not None and act.verdict.word in ("failed", "diverged")
+    verdict = act.verdict
+    if verdict is None or all(run.outcome == "passed" for run in verdict.runs if run.state == "ran"):
+        return False
+    return verdict.word in ("failed", "diverged")
 
 
 def _repr(item: pytest.Item, error: Diverged) -> Any:

@@ -36,7 +36,7 @@ def row_of(nodeid: str, verdict: Verdict) -> dict[str, Any]:
         "nodeid": nodeid,
         "verdict": verdict.word,
         "seconds": round(verdict.seconds, 6),
-        "runs": [_run_row(run) for run in verdict.runs],
+        "runs": [_present(_run_row(run)) for run in verdict.runs],
         "mismatches": [_mismatch_row(each) for each in verdict.mismatches] or None,
     }
     return _present(row)
@@ -49,6 +49,9 @@ def _run_row(run: Run) -> dict[str, Any]:
         "outcome": run.outcome,
         "seconds": round(run.seconds, 6),
         "observations": run.observations,
+        "setting": dict(run.setting) or None,
+        "at": {run.at[0]: run.at[1]} if run.at else None,
+        "reason": run.error if run.state != "ran" else None,
     }
 
 
@@ -58,7 +61,8 @@ def _mismatch_row(mismatch: Mismatch) -> dict[str, Any]:
         "axis": mismatch.axis,
         "value": mismatch.value,
         "kind": mismatch.kind or None,
-        "other_kind": mismatch.other_kind if mismatch.problem == "kind" else None,
+        "other_kind": mismatch.other_kind if mismatch.other_kind != mismatch.kind else None,
+        "at": {mismatch.at[0]: mismatch.at[1]} if mismatch.at else None,
         "problem": mismatch.problem,
         "detail": mismatch.detail or None,
     }

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 
+from pytest_repro.axes import named
 from pytest_repro.core.compare import said
 from pytest_repro.core.difference import Difference
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
 from pytest_repro.core.verdict import Verdict
+from pytest_repro.reports.runs import at, axes, between, called, inputs, look_for, where, which_runs
 
 SHOWN = 6
 """Observations told in full; of the others only the names."""
@@ -46,14 +47,20 @@ def headline(verdict: Verdict) -> str:
         return f"{first.name}{also} {verb}: not recorded in every run"
     found = first.difference
     far = f", max abs {found.max_abs:.3g}" if found is not None and found.max_abs is not None else ""
-    return f"{first.name}{also} {verb}{far}"
+    sides = between(verdict.plan, first)
+    return f"{first.name}{also} {verb}{' ' if sides else ''}{sides}{far}"
 
 
 def terms(plan: Plan) -> str:
-    """What was asked: ``bit for bit, 3 runs, seed 0``."""
+    """What was asked: ``bit for bit, 3 runs, seed 0, varied: threads``."""
     close = plan.tolerance
-    asked = "bit for bit" if close.exact else f"within rtol {close.rtol:g} and atol {close.atol:g}"
-    return f"{asked}, {plan.runs} runs, seed {plan.seed}"
+    if close is not None and not close.exact:
+        asked = f"within rtol {close.rtol:g} and atol {close.atol:g}"
+    else:
+        near = [each.axis for each in plan.vary if each.close and close is None]
+        asked = "bit for bit" + (f", within torch.testing's tolerance on {', '.join(near)}" if near else "")
+    varied = f", varied: {', '.join(each.axis for each in plan.vary)}" if plan.vary else ""
+    return f"{asked}, {plan.runs} runs, seed {plan.seed}{varied}"
 
 
 def _unobserved(nodeid: str, verdict: Verdict) -> Iterator[str]:
@@ -77,11 +84,15 @@ def _diverged(nodeid: str, verdict: Verdict) -> Iterator[str]:
     if outcome:
         yield from _outcomes(verdict.runs)
     if values:
+        told = list(axes(verdict))
+        yield from [*told, ""] if told else []
         yield from _values(values, verdict)
         yield ""
-        yield "  look for   default_rng() or random.Random() without a seed, os.urandom, the clock, the order"
-        yield "             of a set of objects, threads that race, what the run before left behind: in a"
-        yield "             global, a cache, a file, or a fixture of module or session scope"
+        yield from inputs(verdict)
+        yield from look_for(verdict)
+    for run in verdict.runs:
+        if run.state == "lost":
+            yield from (f"  {line}" for line in f"besides    {run.error}".splitlines())
     if "::" in nodeid:
         yield f"  replay     {_replay(nodeid, verdict.plan)}"
 
@@ -90,17 +101,19 @@ def _replay(nodeid: str, plan: Plan) -> str:
     """The command that shows it again, as a shell takes it."""
     capture = f" --repro-capture={plan.capture}" if plan.capture != "auto" else ""
     audit = " --repro-all" if plan.audit else ""
-    return f"pytest {shlex.quote(nodeid)} --repro-seed={plan.seed} --repro-runs={plan.runs}{capture}{audit}"
+    vary = "".join(f" --repro-vary={shlex.quote(named(v.axis).written(v.values))}" for v in plan.vary)
+    asked = f"--repro-seed={plan.seed} --repro-runs={plan.runs}{capture}{audit}{vary}"
+    return f"pytest {shlex.quote(nodeid)} {asked}"
 
 
 def _outcomes(runs: Sequence[Run]) -> Iterator[str]:
-    told = ", ".join(f"run {number} {said(run)}" for number, run in enumerate(runs, 1))
-    yield f"  outcome    {told}"
-    broken = next((i for i, run in enumerate(runs) if run.traceback), None)
+    ran = [run for run in runs if run.state == "ran"]
+    yield f"  outcome    {', '.join(f'{called(run)} {said(run)}' for run in ran)}"
+    broken = next((run for run in ran if run.traceback), None)
     if broken is not None:
         yield ""
-        yield f"  run {broken + 1} {runs[broken].outcome}:"
-        yield from (f"    {line}".rstrip() for line in runs[broken].traceback.splitlines())
+        yield f"  {called(broken)} {broken.outcome}:"
+        yield from (f"    {line}".rstrip() for line in broken.traceback.splitlines())
         yield ""
 
 
@@ -137,11 +150,11 @@ def _later(name: str, by_name: dict[str, list[Mismatch]]) -> int:
 def _observation(found: Sequence[Mismatch], verdict: Verdict, later: int) -> Iterator[str]:
     """One observation in every run that differs: the numbers are those of the first such run."""
     head = found[0]
-    yield f"  {head.name}   {head.kind}   {_which_runs(found, verdict.runs)}"
+    yield f"  {head.name}   {head.kind}   {which_runs(found, verdict.runs)}"
     if head.problem == "kind":
-        yield f"    {head.kind} in run 1, {head.other_kind} in {_run(head)}"
+        yield f"    {head.kind} in run 1, {head.other_kind} {where(head)}"
     elif head.problem == "missing":
-        yield f"    recorded in {_run(head) if head.other_kind else 'run 1'} only"
+        yield f"    recorded {where(head) if head.other_kind else 'in run 1'} only"
     elif head.difference is None:
         yield f"    {head.detail}"
     else:
@@ -153,28 +166,6 @@ def _observation(found: Sequence[Mismatch], verdict: Verdict, later: int) -> Ite
         steps_differ = "step differs" if later == 1 else "steps differ"
         after = f", {later} later {steps_differ} too" if later else ""
         yield f"    first differing step of {head.series}: {head.step} (0 to {steps - 1}){after}"
-
-
-def _run(mismatch: Mismatch) -> str:
-    return f"run {int(str(mismatch.value)) + 1}"
-
-
-def _which_runs(found: Sequence[Mismatch], runs: Sequence[Run]) -> str:
-    differ = [int(str(m.value)) for m in found]
-    agree = [n for n in range(len(runs)) if n not in differ]
-    verb = "differs" if len(differ) == 1 else "differ"
-    return f"{_numbers(differ)} {verb} from {_numbers(agree)}"
-
-
-def _numbers(runs: Sequence[int]) -> str:
-    """``run 3``, ``runs 1, 2``, ``runs 1 to 4``: numbered from 1, as people count."""
-    if len(runs) == 1:
-        return f"run {runs[0] + 1}"
-    spans = []
-    for _, group in groupby(enumerate(runs), key=lambda pair: pair[1] - pair[0]):
-        span = [number + 1 for _, number in group]
-        spans.append(f"{span[0]} to {span[-1]}" if len(span) > 2 else ", ".join(map(str, span)))
-    return f"runs {', '.join(spans)}"
 
 
 def distance(found: Difference) -> str:
@@ -210,17 +201,18 @@ def percent(share: float) -> str:
 def _first_values(found: Difference, head: Mismatch) -> Iterator[str]:
     if found.first_values is None:
         return
-    where = f"first at {list(found.first_index)}: " if found.first_index else ""
-    yield f"    {where}{found.first_values[0]} in run 1, {found.first_values[1]} in {_run(head)}"
+    index = f"first at {list(found.first_index)}: " if found.first_index else ""
+    first = at(*head.at) if head.at else "in run 1"
+    yield f"    {index}{found.first_values[0]} {first}, {found.first_values[1]} {where(head)}"
 
 
 def beside(verdict: Verdict) -> str:
     """What the runs have shown beside a failure that pytest shows itself."""
-    runs = len(verdict.runs)
+    runs = sum(run.state == "ran" for run in verdict.runs)
     if verdict.word == "failed":
         times = f"in each of {runs} runs" if runs > 1 else "in its only run"
         said = f"failed {times}, each seeded with {verdict.plan.seed} by pytest-repro"
-        if "deterministic implementation" in verdict.runs[-1].traceback:
+        if "deterministic implementation" in verdict.runs[0].traceback:
             return f'{said}; @pytest.mark.reproducible(deterministic="warn") lets the op run'
         return f"{said}; --repro-seed=random tells whether the seed is to blame"
     return "\n".join(_outcomes(verdict.runs)).strip()

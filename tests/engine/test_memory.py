@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pytest_repro.core.cell import REPEAT, Cell
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
 from pytest_repro.engine.trial import Trial, as_run
@@ -17,10 +18,10 @@ from pytest_repro.engine.trial import Trial, as_run
 def trial_of(keep_mb: int, *runs: list[np.ndarray[Any, Any]]) -> Trial:
     trial = Trial(Plan(), keep_mb)
     for number, arrays in enumerate(runs):
-        recording = trial.recording()
+        recording = trial.recording(Cell())
         for array in arrays:
             recording.record("x", array)
-        trial.add(as_run(number, "passed", 0.0, recording, None), recording)
+        trial.add(as_run(Cell(REPEAT, number), "passed", 0.0, recording, None), recording)
     return trial
 
 
@@ -41,7 +42,7 @@ def test_beyond_the_budget_memory_does_not_grow() -> None:
     array = np.zeros(2**20, dtype="f8")
     tracemalloc.start()
     trial = Trial(Plan(), keep_mb=1)
-    recording = trial.recording()
+    recording = trial.recording(Cell())
     for _ in itertools.repeat(None, 8):
         recording.record("x", array)
     _, peak = tracemalloc.get_traced_memory()

@@ -7,7 +7,7 @@ runs that must be alike differ.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import cache
 
@@ -22,6 +22,10 @@ class Peer:
 
     #: The module that must have been imported for this peer to matter.
     module = ""
+
+    def worker(self, config: pytest.Config) -> Mapping[str, object]:
+        """What a companion's ``workerinput`` must hold for it, plain data."""
+        return {}
 
     def acting(self, item: pytest.Item, plan: Plan) -> AbstractContextManager[None]:
         """Around all runs of *item*."""
@@ -39,6 +43,11 @@ def _known() -> tuple[Peer, ...]:
 
 def _awake() -> list[Peer]:
     return [peer for peer in _known() if peer.module in sys.modules]
+
+
+def worker(config: pytest.Config) -> dict[str, object]:
+    """What the awake peers need in a companion's ``workerinput``."""
+    return {name: value for peer in _awake() for name, value in peer.worker(config).items()}
 
 
 @contextmanager

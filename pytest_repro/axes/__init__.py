@@ -1,0 +1,205 @@
+"""Floor 2: what is varied between runs, one file per axis.
+
+A file is named as the marker's keyword and the value of ``--repro-vary``, and holds one object,
+``axis``. Other distributions add theirs as entry points of the group ``pytest_repro.axes``. One
+axis is varied at a time, the others stay at their reference: so a difference has a name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import cache
+from typing import ClassVar
+
+from pytest_repro.core.catalogue import catalogue, load
+from pytest_repro.core.cell import Varied
+from pytest_repro.core.plan import ARGUMENTS, BadArgument
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """Another interpreter, as a value of an axis needs it.
+
+    Attributes:
+        spec: As execnet takes it: ``"popen"``, ``"ssh=host//python=python3"``.
+        environ: Variables that are set when it starts.
+        called: How it is called when something is said of it.
+    """
+
+    spec: str = "popen"
+    environ: Mapping[str, str] = field(default_factory=dict)
+    called: str = ""
+
+    @property
+    def local(self) -> bool:
+        """Whether it is this very installation, with this process's paths and files."""
+        return self.spec == "popen"
+
+
+class Axis:
+    """One thing that can be varied. Every method but :meth:`values` may be left as it is."""
+
+    #: Whether the values beside the reference need another interpreter.
+    elsewhere: ClassVar[bool] = False
+    #: Whether closeness is expected by default, ``torch.testing``'s, instead of equal bits.
+    close: ClassVar[bool] = False
+    #: Whether dtypes may differ between values.
+    mixed: ClassVar[bool] = False
+    #: Why a run is not counted whose test did not take part, where it has to; else ``""``.
+    asks: ClassVar[str] = ""
+    #: Whether generators draw other numbers at another value, equally seeded.
+    draws: ClassVar[bool] = False
+    #: Where to look when runs differ between values.
+    look_for: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of its file."""
+        return type(self).__module__.rpartition(".")[2]
+
+    def values(self, given: object) -> tuple[object, ...]:
+        """The values that *given* asks, the reference's first.
+
+        Args:
+            given: What the marker says; True asks for the usual values.
+
+        Raises:
+            BadArgument: *given* does not fit.
+        """
+        raise NotImplementedError
+
+    def read(self, text: str) -> object:
+        """One value from the command line, as the marker would have given it."""
+        return text
+
+    def written(self, values: tuple[object, ...]) -> str:
+        """*values* as ``--repro-vary`` takes them: ``threads=1,2``."""
+        return f"{self.name}={','.join(map(str, values[1:] if self.elsewhere else values))}"
+
+    def missing(self, value: object) -> str:
+        """Why *value* is not to be had here, in a few words; ``""`` where it is."""
+        return ""
+
+    def applied(self, value: object) -> AbstractContextManager[None]:
+        """Sets *value* in this process, for a block, and restores what was before."""
+        return nullcontext()
+
+    def interpreter(self, value: object) -> Interpreter:
+        """The interpreter that *value* needs, for an axis of elsewhere."""
+        raise NotImplementedError
+
+    #: What stands before a value's name: ``with`` 2 threads.
+    preposition: ClassVar[str] = "with"
+
+    def called(self, value: object) -> str:
+        """How *value* is called: ``2 threads``."""
+        return f"{self.name} {value}"
+
+    def between(self, reference: object, value: object) -> str:
+        """The two sides of a difference: ``1 and 2 threads``."""
+        return f"{self.called(reference)} and {self.called(value)}"
+
+
+class Bundle(Axis):
+    """A fixed set of axes under one name.
+
+    Attributes:
+        parts: What each of them is given.
+    """
+
+    parts: ClassVar[Mapping[str, object]] = {}
+
+    def values(self, given: object) -> tuple[object, ...]:
+        if given is not True:
+            raise BadArgument(self.name, given, "takes no values: it names a fixed set of axes")
+        return ()
+
+
+@cache
+def named(name: str) -> Axis:
+    """The axis of that name.
+
+    Raises:
+        KeyError: There is none.
+    """
+    found = load(__name__, name).axis
+    assert isinstance(found, Axis)
+    return found
+
+
+def names() -> Sequence[str]:
+    """The names of all axes."""
+    return list(catalogue(__name__))
+
+
+def known(arguments: Mapping[str, object]) -> None:
+    """Checks that each of *arguments* is one of a plan, or an axis.
+
+    Raises:
+        BadArgument: One of them is neither.
+    """
+    for name in arguments:
+        if name not in ARGUMENTS and name not in catalogue(__name__):
+            allowed = ", ".join([*ARGUMENTS, *names()])
+            raise BadArgument(name, arguments[name], f"unknown; allowed are {allowed}")
+
+
+def varied(asked: Mapping[str, object]) -> tuple[Varied, ...]:
+    """The axes of a plan; a set of axes stands for its parts, unless they are asked themselves.
+
+    Args:
+        asked: Axis → what the marker or the command line gives; False and None ask nothing.
+
+    Raises:
+        BadArgument: A value does not fit its axis; names both.
+    """
+    found: dict[str, Varied] = {}
+    for name, given in _unbundled(asked).items():
+        axis = named(name)
+        if given is not False and given is not None:
+            found[name] = Varied(name, axis.values(given), axis.elsewhere, axis.close, axis.mixed)
+    return tuple(each for each in found.values() if len(each.values) > 1)
+
+
+def _unbundled(asked: Mapping[str, object]) -> dict[str, object]:
+    parts: dict[str, object] = {}
+    for name, given in asked.items():
+        axis = named(name)
+        if isinstance(axis, Bundle) and given is not False and given is not None:
+            axis.values(given)
+            parts |= axis.parts
+    own = {name: given for name, given in asked.items() if not isinstance(named(name), Bundle)}
+    return {**parts, **own}
+
+
+@contextmanager
+def applied(setting: Mapping[str, object]) -> Iterator[None]:
+    """Sets every axis of *setting* that is varied in this process, and restores it.
+
+    Args:
+        setting: Axis → value.
+    """
+    with ExitStack() as stack:
+        for name, value in setting.items():
+            stack.enter_context(named(name).applied(value))
+        yield
+
+
+def listed(given: object) -> tuple[object, ...]:
+    """What an axis was given as a tuple: one value stands for itself."""
+    return tuple(given) if isinstance(given, (tuple, list)) else (given,)
+
+
+def distinct(name: str, values: Sequence[object], at_least: int = 2) -> tuple[object, ...]:
+    """*values* as a tuple, if there are enough and no two are the same.
+
+    Raises:
+        BadArgument: There are too few, or one is there twice.
+    """
+    if len(values) < at_least:
+        raise BadArgument(name, tuple(values), f"at least {at_least} values, the reference first")
+    if len(set(values)) < len(values):
+        raise BadArgument(name, tuple(values), "each value once")
+    return tuple(values)

@@ -1,0 +1,110 @@
+"""Devices: where torch makes its tensors when it is not told."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from pytest_repro.axes import Axis, distinct, listed
+from pytest_repro.core.plan import BadArgument
+
+_NAME = re.compile(r"[a-z]\w*(:\d+)?")
+
+
+class Device(Axis):
+    """``device=("cpu", "cuda")``: names as ``torch.device`` takes them, the reference's first."""
+
+    close = True
+    draws = True
+    preposition = "on"
+    look_for: ClassVar = (
+        "inputs drawn on the device: generators of two devices draw other numbers by design. Draw on",
+        "the CPU and move: torch.randn(3, generator=repro.generator(), device='cpu').to(repro.device)",
+    )
+
+    def values(self, given: object) -> tuple[object, ...]:
+        if given is True:
+            return "cpu", _accelerator()
+        values = listed(given)
+        allowed = "names of devices: device=('cpu', 'cuda')"
+        for each in values:
+            if not isinstance(each, str) or not _NAME.fullmatch(each):
+                raise BadArgument(self.name, given, allowed)
+            if "torch" in sys.modules and (why := _unknown(each)):
+                raise BadArgument(self.name, given, f"{allowed}; {why}")
+        return distinct(self.name, values)
+
+    def missing(self, value: object) -> str:
+        if "torch" not in sys.modules:
+            return "torch is not imported"
+        import torch
+
+        name = str(value)
+        if why := _unknown(name):
+            return why
+        device = torch.device(name)
+        return "" if device.type == "cpu" else _not_there(device)
+
+    @contextmanager
+    def applied(self, value: object) -> Iterator[None]:
+        if "torch" not in sys.modules:
+            yield
+            return
+        import torch
+
+        device, before = torch.device(str(value)), torch.get_default_device()
+        if device == before:  # setting it would take every call of torch through Python
+            yield
+            return
+        torch.set_default_device(device)
+        try:
+            yield
+        finally:
+            torch.set_default_device(None if before.type == "cpu" else before)
+
+    def called(self, value: object) -> str:
+        return str(value)
+
+
+def _unknown(name: str) -> str:
+    """Why torch does not know *name*, in its own words."""
+    import torch
+
+    try:
+        torch.device(name)
+    except RuntimeError as error:
+        return str(error).splitlines()[0]
+    return ""
+
+
+def _not_there(device: Any) -> str:
+    """Why nothing can be made on *device*."""
+    import torch
+
+    module = getattr(torch, device.type, None)
+    if not getattr(module, "is_available", lambda: True)():
+        return f"torch finds no {device.type} device on this machine"
+    count = getattr(module, "device_count", lambda: None)()
+    if count is not None and (device.index or 0) >= count:
+        return f"this machine has {count} {device.type} device{'s' * (count != 1)}"
+    try:
+        torch.empty(0, device=device)
+    except Exception as error:  # a backend that is registered and does not work
+        return f"{type(error).__name__}: {str(error).splitlines()[0]}"
+    return ""
+
+
+def _accelerator() -> str:
+    if "torch" in sys.modules:
+        import torch
+
+        found = getattr(torch, "accelerator", None)  # from torch 2.6 on
+        if found is not None and found.is_available():
+            return str(found.current_accelerator().type)
+    return "cuda"
+
+
+axis = Device()

@@ -1,0 +1,176 @@
+"""One other interpreter: started, asked, waited for, ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import IO, Any
+
+import execnet
+
+from pytest_repro import __version__
+from pytest_repro.axes import Interpreter
+from pytest_repro.companions.far import PROGRAM
+
+_TAIL = 12
+_GRACE = 5.0
+"""Lines of its error output that are told when it is lost; seconds it has to end by itself."""
+
+
+class Lost(Exception):
+    """A companion gave no answer; the message says which one, what it did, and its last words."""
+
+
+class Companion:
+    """Another interpreter that serves as long as it is needed.
+
+    Args:
+        interpreter: Which one.
+        order: What it is to do: ``"serve"`` is the module there whose ``serve(channel, order)``
+            answers, the rest is for that.
+        paths: ``sys.path`` of an interpreter of this installation.
+        timeout: Seconds after which a silent companion is given up.
+
+    Raises:
+        Lost: It could not be started.
+    """
+
+    def __init__(
+        self, interpreter: Interpreter, order: Mapping[str, Any], paths: Iterable[str], timeout: float
+    ) -> None:
+        self.interpreter, self._timeout = interpreter, timeout
+        self._errors = tempfile.TemporaryFile(prefix="pytest-repro-")  # noqa: SIM115
+        self._group = execnet.Group()
+        # A test belongs on the main thread: signals, and the limits others put on it, want that.
+        spec = f"{interpreter.spec}//execmodel=main_thread_only"
+        try:
+            with _environment(interpreter.environ), _stderr(self._errors):
+                self._gateway = self._group.makegateway(spec)
+            self._channel: Any = self._gateway.remote_exec(PROGRAM)
+            self._channel.send([str(path) for path in paths] if interpreter.local else [])
+            self._channel.send({"version": __version__, **order})
+        except Exception as error:
+            lost = self._lost(f"could not be started: {type(error).__name__}: {error}")
+            self.kill()
+            raise lost from None
+
+    def send(self, *message: Any) -> None:
+        """Asks something, and does not wait.
+
+        Raises:
+            Lost: It is gone.
+        """
+        try:
+            self._channel.send(message)
+        except OSError:
+            raise self._gone("") from None
+
+    def receive(self, doing: str) -> Any:
+        """Waits for the next answer: a word, and what belongs to it.
+
+        Args:
+            doing: What it is doing, for the message: ``"while it ran the test"``.
+
+        Raises:
+            Lost: It died, raised, or was silent for longer than the time limit.
+        """
+        try:
+            said = self._channel.receive(self._timeout)
+        except self._channel.TimeoutError:
+            raise self._lost(f"gave no answer within {self._timeout:g} s {doing}") from None
+        except EOFError:
+            raise self._gone(doing) from None
+        except self._channel.RemoteError as error:
+            raise self._lost(f"failed {doing}:\n{_last_lines(error.formatted, _TAIL)}") from None
+        if said[0] == "refused":
+            raise self._lost(said[1])
+        return said
+
+    def _gone(self, doing: str) -> Lost:
+        return self._lost(f"died {doing}{self._status()}".rstrip())
+
+    def _lost(self, why: str) -> Lost:
+        last = self._last_words()
+        told = f"\nits last words on stderr:\n{last}" if last else ""
+        return Lost(f"the companion for {self.interpreter.called} {why}{told}")
+
+    def _status(self) -> str:
+        popen = getattr(getattr(self._gateway, "_io", None), "popen", None)
+        if popen is None:
+            return ""
+        try:
+            status = popen.wait(timeout=2)
+        except Exception:  # still there: what ended was the connection
+            return ""
+        with suppress(ValueError):
+            return (
+                f" (killed by {signal.Signals(-status).name})" if status < 0 else f" (exit status {status})"
+            )
+        return f" (exit status {status})"
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        return _last_lines(self._errors.read().decode(errors="replace"), _TAIL)
+
+    def finish(self) -> None:
+        """Asks it to end; what it does not end by itself is ended by :meth:`kill`."""
+        with suppress(Lost):
+            self.send("finish")
+
+    def end(self) -> None:
+        """Waits until it has ended, for seconds, then ends it."""
+        with suppress(Exception):
+            self._channel.waitclose(_GRACE)
+        self.kill()
+
+    def kill(self) -> None:
+        """Ends it at once, and what it has started."""
+        popen = getattr(getattr(getattr(self, "_gateway", None), "_io", None), "popen", None)
+        if popen is not None and not self._ended():
+            with suppress(OSError):
+                os.killpg(popen.pid, signal.SIGKILL) if hasattr(os, "killpg") else popen.kill()
+            with suppress(OSError):
+                popen.kill()
+        with suppress(Exception):
+            self._group.terminate(timeout=1)
+        self._errors.close()
+
+    def _ended(self) -> bool:
+        channel = getattr(self, "_channel", None)
+        return channel is not None and channel.isclosed()
+
+
+def _last_lines(text: str, number: int) -> str:
+    return "\n".join(f"  {line}" for line in text.strip().splitlines()[-number:])
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """What must be set when an interpreter starts; execnet's own ``env:`` comes after that."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _stderr(file: IO[bytes]) -> Iterator[None]:
+    """What is started in the block inherits *file* as its error output: last words are kept."""
+    sys.stderr.flush()
+    before = os.dup(2)
+    try:
+        os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)

@@ -1,0 +1,42 @@
+"""A run and what it observed, as text that any Python reads: JSON, bytes as latin-1."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pytest_repro.core.cell import Cell
+from pytest_repro.core.observation import Key, Observation, Stored
+from pytest_repro.core.run import Run
+
+
+def packed(run: Run, observations: Iterable[Observation]) -> str:
+    """*run* and its *observations* as text; of large values only the digest."""
+    told = {name: getattr(run, name) for name in _TOLD}
+    return json.dumps({"run": told, "observations": [_row(each) for each in observations]})
+
+
+_TOLD = ("outcome", "seconds", "observations", "error", "error_type", "traceback", "left_out")
+
+
+def _row(each: Observation) -> list[Any]:
+    stored = isinstance(each.content, Stored)
+    content = each.content.digest if isinstance(each.content, Stored) else each.content.decode("latin-1")
+    return [each.key, each.kind, each.element, each.shape, stored, content, each.facts]
+
+
+def unpacked(text: str, cell: Cell) -> tuple[Run, dict[Key, Observation]]:
+    """The run of *cell* that :func:`packed` made text of, and its observations by key."""
+    found: Mapping[str, Any] = json.loads(text)
+    run = Run(cell.axis, cell.value, setting=cell.setting, at=cell.at, **found["run"])
+    rows = (_observation(*row) for row in found["observations"])
+    return run, {each.key: each for each in rows}
+
+
+def _observation(
+    key: list[Any], kind: str, element: str, shape: list[int], stored: bool, content: str, facts: str
+) -> Observation:
+    name, step, path = key
+    value = Stored(content) if stored else content.encode("latin-1")
+    return Observation((name, step, path), kind, element, tuple(shape), value, facts)

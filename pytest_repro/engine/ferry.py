@@ -1,0 +1,85 @@
+"""Brings a run over from where it was made: what was observed at once, large values when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pytest_repro.companions.wire import packed, unpacked
+from pytest_repro.core.cell import Cell
+from pytest_repro.core.observation import Key, Stored
+from pytest_repro.core.run import Run
+from pytest_repro.engine.received import Received
+from pytest_repro.engine.recording import Recording
+from pytest_repro.engine.trial import Trial
+from pytest_repro.values.elements import itemsize
+
+_PIECE = 2**20
+# Bytes sent in one message: a value need not be held twice.
+
+
+def plain(cell: Cell) -> tuple[Any, ...]:
+    """*cell* as execnet sends it."""
+    return cell.axis, cell.value, dict(cell.setting), cell.at
+
+
+def take(trial: Trial, companion: Any, cell: Cell, said: str) -> None:
+    """Takes the run that a companion has made, and fetches of its values what must be measured.
+
+    Args:
+        trial: Of the runs.
+        companion: Which still holds the values.
+        cell: Under what it was run.
+        said: The run on the wire.
+    """
+    run, observations = unpacked(said, cell)
+    received = Received(observations, run.left_out)
+    trial.received(cell, run, received, lambda key: _fetched(companion, key))
+
+
+def _fetched(companion: Any, key: Key) -> Iterable[memoryview] | None:
+    """The bytes of a value over there, in pieces; None where they were not kept."""
+    companion.send("fetch", *key)
+    word, first = companion.receive("while it sent a value")
+    return _pieces(companion, first) if word == "piece" else None
+
+
+def _pieces(companion: Any, first: bytes) -> Iterator[memoryview]:
+    word, piece = "piece", first
+    while word == "piece":
+        yield memoryview(piece)
+        word, piece = companion.receive("while it sent a value")
+
+
+class Kept:
+    """The last run of a companion, whose values can be fetched until the next one."""
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+        self._last: tuple[Trial, Recording] | None = None
+
+    def said(self, trial: Trial, run: Run, recording: Recording) -> tuple[str, str]:
+        """The answer that tells of *run*; its values, on the shelf of *trial*, are kept."""
+        self.drop()
+        self._last = trial, recording
+        return "ran", packed(run, recording.observations().values())
+
+    def fetch(self, *key: Any) -> None:
+        """Sends the value of *key* in pieces of whole elements, then an end."""
+        assert self._last is not None
+        trial, recording = self._last
+        found = recording.observations()[key]
+        kept = trial.shelf.get(found.content) if isinstance(found.content, Stored) else None
+        if kept is not None:
+            size = itemsize(found.element)
+            step, at = max(1, _PIECE // size) * size, 0
+            while piece := bytes(kept[at : at + step]):
+                self._channel.send(("piece", piece))
+                at += len(piece)
+        self._channel.send(("end", b""))
+
+    def drop(self) -> None:
+        """Lets go of the values."""
+        if self._last is not None:
+            self._last[0].close()
+            self._last = None

@@ -1,0 +1,51 @@
+"""What a run recorded in another interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from pytest_repro.core.difference import Difference
+from pytest_repro.core.observation import Key, Observation, Stored
+from pytest_repro.core.tolerance import Closeness
+from pytest_repro.engine.distance import alike, distance, kept
+from pytest_repro.engine.recording import Recorded
+from pytest_repro.values.shelf import Shelf
+
+Fetch = Callable[[Key], "Iterable[memoryview] | None"]
+"""The bytes of a large value, from where it was recorded; None when they were not kept there."""
+
+
+class Received(Recorded):
+    """Observations that came from elsewhere: digests for what is large, bytes for what is small.
+
+    Args:
+        observations: By key, in the order of recording.
+        left_out: Number of local values that could not be digested.
+    """
+
+    def __init__(self, observations: Mapping[Key, Observation], left_out: int = 0) -> None:
+        self._observations = dict(observations)
+        self._measured: dict[Key, Difference] = {}
+        self.left_out = left_out
+
+    def __len__(self) -> int:
+        return len(self._observations)
+
+    def observations(self) -> dict[Key, Observation]:
+        return self._observations
+
+    def compare(self, reference: Recorded, shelf: Shelf, close: Closeness, mixed: bool, fetch: Fetch) -> None:
+        """Measures what differs from *reference*, while the values can still be fetched."""
+        for key, there in reference.observations().items():
+            here = self._observations.get(key)
+            if here is None or (there.kind, there.content) == (here.kind, here.content):
+                continue
+            values = kept(there.content, shelf)
+            if values is None or not alike(there, here, mixed):
+                continue
+            pieces = fetch(key) if isinstance(here.content, Stored) else [memoryview(here.content)]
+            if pieces is not None:
+                self._measured[key] = distance(there, values, here, pieces, close)
+
+    def measure(self, reference: Observation, other: Observation) -> Difference | None:
+        return self._measured.get(other.key)

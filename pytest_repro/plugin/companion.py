@@ -1,0 +1,102 @@
+"""pytest in a companion: collects what the session collected, runs what it is asked to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from pytest_repro.companions.far import answer
+from pytest_repro.core.cell import Cell
+from pytest_repro.engine.ferry import Kept
+from pytest_repro.plugin import PLAN
+from pytest_repro.plugin.inside import prepared, teardown_to
+
+Place = tuple[str, int]
+"""A test's node id, and which of those with this id it is: under ``--pyargs`` ids can repeat."""
+
+
+def places(items: list[pytest.Item]) -> Iterator[tuple[Place, pytest.Item]]:
+    """The place of each of *items*, in order."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        yield (item.nodeid, seen[item.nodeid]), item
+        seen[item.nodeid] += 1
+
+
+def serve(channel: Any, order: Mapping[str, Any]) -> None:
+    """A session of pytest that runs what comes over *channel*.
+
+    Args:
+        channel: execnet's.
+        order: ``args``, ``workerinput`` and ``basetemp`` of the session.
+    """
+    try:
+        config = prepared(list(order["args"]), order["basetemp"] or None)
+    except (pytest.UsageError, SystemExit) as error:
+        channel.send(("refused", f"could not start pytest there: {error}"))
+        return
+    told: Any = config
+    told.workerinput, told.workeroutput = dict(order["workerinput"]), {}
+    server = Server(channel)
+    config.pluginmanager.register(server, "repro-companion")
+    status = config.hook.pytest_cmdline_main(config=config)
+    if not server.ready:
+        why = "\n".join(server.broken.values()) or f"exit status {status}"
+        channel.send(("refused", f"could not collect the tests there: {why}"))
+
+
+class Server:
+    """Stands in the place of pytest's loop over the tests."""
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+        self.ready = False
+        self.broken: dict[str, str] = {}
+        self._items: dict[Place, pytest.Item] = {}
+        self._kept = Kept(channel)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Keeps why a file could not be collected."""
+        if report.failed:
+            self.broken[report.nodeid] = report.longreprtext
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Answers until the other side has had enough."""
+        self._session, self._items = session, dict(places(session.items))
+        self.ready = True
+        self._channel.send(("ready", len(self._items)))
+        try:
+            answer(self._channel, {"run": self._run, "fetch": self._kept.fetch, "end": self._end})
+        finally:
+            self._kept.drop()
+        return True
+
+    def _run(self, nodeid: str, nth: int, number: int, *cell: Any) -> Any:
+        item = self._items.get((nodeid, nth))
+        if item is None or PLAN not in item.stash:
+            return "unknown", self._why_unknown(nodeid)
+        self._kept.drop()
+        with suppress(Exception):  # of a module that ends: what it does there is told by this session
+            teardown_to(self._session, item)
+        conductor: Any = item.config.pluginmanager.get_plugin("repro-conductor")
+        trial, run, recording = conductor.apart(item, Cell(*cell), number)
+        return self._kept.said(trial, run, recording)
+
+    def _why_unknown(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        why = next((text for name, text in self.broken.items() if name and file.startswith(name)), "")
+        known = f"collected {len(self._items)} test{'s' * (len(self._items) != 1)}, and not this one"
+        return f"{known}:\n{why}" if why else known
+
+    def _end(self, nodeid: str | None, nth: int) -> None:
+        """Tears down what the next test does not need, as the other side does now."""
+        self._kept.drop()
+        following = self._items.get((nodeid, nth)) if nodeid is not None else None
+        if nodeid is None or following is not None:
+            with suppress(Exception):
+                teardown_to(self._session, following)

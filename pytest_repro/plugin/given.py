@@ -1,0 +1,74 @@
+"""What options take, from the command line and the ini file alike; each refuses what does not fit."""
+
+from __future__ import annotations
+
+from pytest_repro.core.plan import BadArgument, checked_runs, checked_seed
+
+
+def _number(text: object) -> object:
+    try:
+        return int(str(text)) if not isinstance(text, bool) else text
+    except ValueError:
+        return text
+
+
+def runs(given: object) -> int:
+    """A number of runs."""
+    return checked_runs(_number(given))
+
+
+def seed(given: object) -> int | str:
+    """A seed, or ``"random"``."""
+    if given == "random":
+        return "random"
+    try:
+        return checked_seed(_number(given))
+    except BadArgument as error:
+        raise BadArgument(error.name, error.given, f"{error.allowed}, or 'random'") from None
+
+
+def keep(given: object) -> int:
+    """Megabytes."""
+    number = _number(given)
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise BadArgument("keep_mb", number, "a whole number of megabytes, 0 or more")
+    return number
+
+
+def path(given: object) -> str:
+    """The path of a file."""
+    if not isinstance(given, str) or not given.strip():
+        raise BadArgument("path", given, "the path of a file")
+    return given
+
+
+def vary(given: object) -> tuple[str, object]:
+    """``AXIS`` or ``AXIS=V,V`` as the axis, and what the marker would have given it."""
+    from pytest_repro.axes import named, names, varied
+
+    name, equals, rest = str(given).strip().partition("=")
+    if name not in names():
+        raise BadArgument("axis", name, f"unknown; allowed are {', '.join(names())}")
+    values = tuple(named(name).read(each.strip()) for each in rest.split(","))
+    asked = (values if len(values) > 1 else values[0]) if equals else True
+    varied({name: asked})
+    return name, asked
+
+
+def varies(given: object) -> dict[str, object]:
+    """The lines of the ini file, each ``AXIS`` or ``AXIS=V,V``."""
+    lines = given.splitlines() if isinstance(given, str) else given
+    if not isinstance(lines, (list, tuple)):
+        raise BadArgument("vary", given, "a list of AXIS or AXIS=V,V")
+    return dict(vary(each) for each in lines if str(each).strip())
+
+
+def seconds(given: object) -> float:
+    """A time limit."""
+    try:
+        number = float(str(given))
+    except ValueError:
+        number = -1.0
+    if isinstance(given, bool) or not 0 < number < float("inf"):
+        raise BadArgument("companion_timeout", given, "seconds, more than 0")
+    return number

@@ -1,0 +1,24 @@
+"""pytest-cov: a companion measures too, and leaves its data where this session combines it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+
+import pytest
+
+from pytest_repro.plugin.peers import Peer
+
+
+class Cov(Peer):
+    """What it tells its workers; a session that is none of xdist's tells it to nobody."""
+
+    module = "pytest_cov"
+
+    def worker(self, config: pytest.Config) -> Mapping[str, object]:
+        told = {"cov_master_host": socket.gethostname(), "cov_master_topdir": os.getcwd()}
+        return {**told, "cov_master_rsync_roots": []}
+
+
+peer = Cov()

@@ -1,0 +1,132 @@
+"""How runs are called: ``run 2``, ``2 threads``; and what is said of the axes between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from pytest_repro.axes import named
+from pytest_repro.core.cell import REPEAT, repeat
+from pytest_repro.core.mismatch import Mismatch
+from pytest_repro.core.plan import Plan
+from pytest_repro.core.run import Run
+from pytest_repro.core.verdict import Verdict
+
+
+def called(run: Run | Mismatch) -> str:
+    """A run's name: ``run 2`` (counted from 1), ``2 threads``, ``2 threads again``."""
+    if run.at is not None:
+        return f"{named(run.at[0]).called(run.at[1])} again"
+    if run.axis == REPEAT:
+        return f"run {int(str(run.value)) + 1}"
+    return named(run.axis).called(run.value)
+
+
+def where(run: Run | Mismatch) -> str:
+    """``in run 2``, ``with 2 threads``."""
+    axis = (run.at or (run.axis,))[0]
+    return f"{'in' if axis == REPEAT else named(axis).preposition} {called(run)}"
+
+
+def at(axis: str, value: object) -> str:
+    """``with 2 threads``, ``on cuda``."""
+    return f"{named(axis).preposition} {named(axis).called(value)}"
+
+
+def which_runs(found: Sequence[Mismatch], runs: Sequence[Run]) -> str:
+    """``run 2 differs from run 1``; where axes are varied ``differs at 2 threads``."""
+    if any(m.axis != REPEAT or m.at is not None for m in found):
+        return f"differs {', '.join(where(m) for m in found)}"
+    differ = [int(str(m.value)) for m in found]
+    repeats = [run for run in runs if run.axis == REPEAT and run.at is None]
+    agree = [n for n in range(len(repeats)) if n not in differ]
+    verb = "differs" if len(differ) == 1 else "differ"
+    return f"{_numbers(differ)} {verb} from {_numbers(agree)}"
+
+
+def _numbers(runs: Sequence[int]) -> str:
+    """``run 3``, ``runs 1, 2``, ``runs 1 to 4``: numbered from 1, as people count."""
+    if len(runs) == 1:
+        return f"run {runs[0] + 1}"
+    spans = []
+    for _, group in groupby(enumerate(runs), key=lambda pair: pair[1] - pair[0]):
+        span = [number + 1 for _, number in group]
+        spans.append(f"{span[0]} to {span[-1]}" if len(span) > 2 else ", ".join(map(str, span)))
+    return f"runs {', '.join(spans)}"
+
+
+def between(plan: Plan, found: Mismatch) -> str:
+    """The two sides of a difference: ``between 1 and 2 threads``; ``""`` between repeats."""
+    axis, value = found.at or (found.axis, found.value)
+    if axis == REPEAT:
+        return ""
+    if found.at is not None:
+        return f"from run to run {at(axis, value)}"
+    return f"between {named(axis).between(repeat(plan.vary, 0).setting.get(axis), value)}"
+
+
+def axes(verdict: Verdict) -> Iterator[str]:
+    """A line for each value that parts from the reference: does it repeat itself, and is it equal?"""
+    values = [m for m in verdict.mismatches if m.problem != "outcome"]
+    wild = next((m for m in values if m.axis == REPEAT and m.at is None), None)
+    told = {m.at or (m.axis, m.value): m for m in reversed(values)}
+    for (axis, value), first in reversed(told.items()):
+        if axis == REPEAT:
+            continue
+        unsteady = next((m for m in values if m.at == (axis, value)), None)
+        parted = next((m for m in values if (m.axis, m.value) == (axis, value) and m.at is None), first)
+        yield f"  {axis:<10} {_said(verdict.plan, wild, unsteady, parted)}"
+
+
+def _said(plan: Plan, wild: Mismatch | None, unsteady: Mismatch | None, parted: Mismatch) -> str:
+    if wild is not None:
+        return f"differs {between(plan, parted)}, but from run to run already{_far(wild)}"
+    if unsteady is not None:
+        there = unsteady.at
+        assert there is not None
+        reference = at(there[0], repeat(plan.vary, 0).setting[there[0]])
+        return f"run to run deterministic {reference}; not {at(*there)}{_far(unsteady)}"
+    return f"run to run deterministic; differs {between(plan, parted)}{_far(parted)}"
+
+
+def _far(found: Mismatch) -> str:
+    far = found.difference.max_abs if found.difference is not None else None
+    return f": max abs {far:.3g} at {found.name}" if far is not None else f": {found.name}"
+
+
+def inputs(verdict: Verdict) -> Iterator[str]:
+    """A line where what was recorded first differs already on an axis on which drawing differs."""
+    if not verdict.steps or verdict.runs[0].observations < 2:
+        return
+    first = next(iter(verdict.steps))
+    for each in verdict.mismatches:
+        is_first = (each.series, each.step) == (first, 0) and each.problem == "values"
+        if is_first and each.axis != REPEAT and named(each.axis).draws:
+            yield f"  inputs     {each.name}, the first value of the test, differs already {where(each)}"
+            return
+
+
+def look_for(verdict: Verdict) -> Iterator[str]:
+    """Where to look, by the axes that differ."""
+    differing = dict.fromkeys((m.at or (m.axis,))[0] for m in verdict.mismatches if m.problem != "outcome")
+    unsteady = any(m.at is not None for m in verdict.mismatches)
+    lines: list[str] = [line for axis in differing if axis != REPEAT for line in named(axis).look_for]
+    if REPEAT in differing or not differing:
+        lines = [*_REPEATED, *lines]
+    elif unsteady:
+        lines = ["threads that race, and ops without a deterministic implementation", *lines]
+    for number, line in enumerate(lines):
+        yield f"  {'look for' if number == 0 else '':<10} {line}"
+
+
+_REPEATED = (
+    "default_rng() or random.Random() without a seed, os.urandom, the clock, the order",
+    "of a set of objects, threads that race, what the run before left behind: in a",
+    "global, a cache, a file, or a fixture of module or session scope",
+)
+
+
+def without(verdict: Verdict) -> str:
+    """What was asked and was not to be had: ``device cuda: torch finds no cuda device``."""
+    absent = [run for run in verdict.runs if run.state == "absent"]
+    return "; ".join(f"{run.axis} {run.value}: {run.error}" for run in absent)
