@@ -2,12 +2,14 @@
 
 The way of the data, which is also the order of the rooms::
 
-    item ─ marker, options ─▶ Plan ─▶ engine ── adapter: seeded, switched ── call()
+    item ─ marker, options ─▶ Plan ─▶ Cells ─▶ engine ─┬─ adapter: seeded, switched ─ axis: applied ─ call()
+                                                       └─ companion: the same in another interpreter
     repro.record ─▶ walk ─▶ adapter.opened ─▶ digest, shelf ─▶ Observation … ─▶ Run
     Runs ─▶ compare ─▶ Verdict ─▶ terminal, JSON, JUnit
 
 ``core`` nouns and pure functions · ``values`` the bytes of values · ``adapters`` one file per
-library · ``engine`` plan × call → verdict · ``reports`` verdict → text · ``plugin`` pytest.
+library · ``axes`` one file per thing varied · ``companions`` other interpreters · ``engine``
+plan × call → verdict · ``reports`` verdict → text · ``plugin`` pytest.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_repro.adapters import seed_all as seed_all
     from pytest_repro.core.verdict import NotReproducible as NotReproducible
     from pytest_repro.core.verdict import Verdict as Verdict
+    from pytest_repro.engine.batch import assert_batch_invariant as assert_batch_invariant
     from pytest_repro.engine.check import assert_reproducible as assert_reproducible
     from pytest_repro.engine.check import check as check
     from pytest_repro.engine.pin import deterministic as deterministic
@@ -30,6 +33,7 @@ __version__ = "0.1.0"
 _WHERE = {
     "NotReproducible": "core.verdict",
     "Verdict": "core.verdict",
+    "assert_batch_invariant": "engine.batch",
     "assert_reproducible": "engine.check",
     "check": "engine.check",
     "deterministic": "engine.pin",
@@ -39,8 +43,8 @@ _WHERE = {
 }
 
 __all__ = [
-    "NotReproducible", "Verdict", "assert_reproducible", "check", "deterministic", "digest",
-    "pinned", "seed_all",
+    "NotReproducible", "Verdict", "assert_batch_invariant", "assert_reproducible", "check",
+    "deterministic", "digest", "pinned", "seed_all",
 ]  # fmt: skip
 
 

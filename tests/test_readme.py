@@ -32,17 +32,22 @@ def without_numbers(text: str) -> str:
     return re.sub(r"-?\d+(,\d{3})*(\.\d+)?(e[-+]\d+)?", "N", "\n".join(lines))
 
 
-def test_the_definitive_example_prints_what_is_told(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+CONSOLES = [text for language, text in blocks() if language == "console"]
+
+
+@pytest.mark.parametrize("console", CONSOLES, ids=lambda text: text.split("\n")[0])
+def test_the_examples_print_what_is_told(
+    console: str, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch")
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     for name, text in files():
         (pytester.path / name).write_text(text)
-    (console,) = (text for language, text in blocks() if language == "console")
     command, told = console.split("\n", 1)
-    arguments = command.removeprefix("$ pytest ").split()
-    run = pytester.runpytest_subprocess("-p", "repro", "-p", "no:cacheprovider", *arguments)
+    variables, arguments = command.removeprefix("$ ").split("pytest ")
+    for variable in variables.split():
+        monkeypatch.setenv(*variable.split("="))
+    run = pytester.runpytest_subprocess("-p", "repro", "-p", "no:cacheprovider", *arguments.split())
     assert without_numbers("\n".join(run.outlines)) == without_numbers(told)
 
 
@@ -50,7 +55,7 @@ def test_the_other_test_files_pass(pytester: pytest.Pytester, monkeypatch: pytes
     pytest.importorskip("torch")
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     for name, text in files():
-        if name != "test_step.py":
+        if name not in ("test_step.py", "test_axes.py"):
             (pytester.path / name).write_text(text)
     pytester.runpytest_subprocess("-p", "repro", "-p", "no:cacheprovider").assert_outcomes(passed=2)
 
@@ -63,9 +68,14 @@ def test_the_fix_that_is_told_fixes(pytester: pytest.Pytester, monkeypatch: pyte
     pytester.runpytest_subprocess("-p", "repro", "-p", "no:cacheprovider").assert_outcomes(passed=1)
 
 
-def test_the_script_prints_what_is_told() -> None:
-    (script,) = (text for language, text in blocks() if language == "python" and "check(lambda" in text)
-    (told,) = (text for language, text in blocks() if not language and text.startswith("diverged"))
+SCRIPTS = {"check(lambda": "diverged", "assert_batch_invariant(": "<lambda>"}
+
+
+@pytest.mark.parametrize("mentions", SCRIPTS)
+def test_the_scripts_print_what_is_told(mentions: str) -> None:
+    begins = SCRIPTS[mentions]
+    (script,) = (text for language, text in blocks() if language == "python" and mentions in text)
+    (told,) = (text for language, text in blocks() if not language and text.startswith(begins))
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout == told
 

@@ -1,4 +1,4 @@
-"""Floor 3: a plan times a call gives a verdict. No pytest here: ``check`` and the plugin share it.
+"""Floor 4: a plan times a call gives a verdict. No pytest here: ``check`` and the plugin share it.
 
 :class:`~pytest_repro.engine.pin.Pin` holds generators and switches,
 :class:`~pytest_repro.engine.trial.Trial` collects the runs and judges them,

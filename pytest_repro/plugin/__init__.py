@@ -1,4 +1,4 @@
-"""Floor 5: pytest. The only folder that imports it; hooks of a few lines that call down.
+"""Floor 6: pytest. The only folder that imports it; hooks of a few lines that call down.
 
 Loaded at every start of pytest, it imports no more than the options need: the rest comes when the
 first marked test was collected.
@@ -50,7 +50,9 @@ def pytest_report_header(config: pytest.Config) -> str:
     plan = settings.plan
     drawn = f" (drawn: --repro-seed={plan.seed} gives it again)" if settings.seed_drawn else ""
     runs = f"{plan.runs} runs" if plan.runs > 1 else "1 run, nothing is compared"
-    return f"repro: pytest-repro {__version__}, seed {plan.seed}{drawn}, {runs}"
+    axes = [*dict.fromkeys([*settings.vary_ini, *settings.vary])]
+    varied = f", varied: {', '.join(axes)}" if axes else ""
+    return f"repro: pytest-repro {__version__}, seed {plan.seed}{drawn}, {runs}{varied}"
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -12,7 +12,7 @@ from pytest_repro.plugin.act import Act
 from pytest_repro.plugin.diverged import Diverged, diverged
 from pytest_repro.plugin.inside import plain_repr
 from pytest_repro.reports.json import content, row_of, write
-from pytest_repro.reports.summary import BAD, counted, failing
+from pytest_repro.reports.summary import BAD, absent, counted, failing
 from pytest_repro.reports.text import beside, headline
 
 _NAME = "repro-results"
@@ -142,5 +142,5 @@ def tell(terminal: Any, config: pytest.Config) -> None:
     terminal.section("reproducibility", sep="=")
     drawn = f", --repro-seed={settings.plan.seed} was drawn" if settings.seed_drawn else ""
     terminal.line(f"{counted(rows)}{drawn}")
-    for line in bad:
+    for line in [*absent(rows), *bad]:
         terminal.line(line)

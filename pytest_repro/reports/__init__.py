@@ -1,1 +1,1 @@
-"""Floor 4: a verdict as text, as JSON, as properties. Reads records, decides nothing."""
+"""Floor 5: a verdict as text, as JSON, as properties. Reads records, decides nothing."""

@@ -18,6 +18,14 @@ def counted(rows: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(f"{number} {word}" for word, number in ordered)
 
 
+def absent(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each value of an axis that was not to be had, and how many tests asked for it."""
+    runs = (run for row in rows for run in row["runs"] if "reason" in run and run["outcome"] == "skipped")
+    counts = Counter(f"{run['axis']} {run['value']}: {run['reason']}" for run in runs)
+    for what, number in sorted(counts.items()):
+        yield f"not run   {what} ({number} test{'s' * (number != 1)})"
+
+
 def failing(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """A line for each test that is not reproducible or observed nothing.
 

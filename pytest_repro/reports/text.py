@@ -7,17 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from pytest_repro.axes import named
 from pytest_repro.core.compare import said
-from pytest_repro.core.difference import Difference
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
 from pytest_repro.core.verdict import Verdict
-from pytest_repro.reports.runs import at, axes, between, called, inputs, look_for, where, which_runs
-
-SHOWN = 6
-"""Observations told in full; of the others only the names."""
-
-NAMED = 8
+from pytest_repro.reports.runs import axes, between, called, inputs, look_for
+from pytest_repro.reports.values import values
 
 
 def failure(nodeid: str, verdict: Verdict) -> str:
@@ -38,17 +33,24 @@ def headline(verdict: Verdict) -> str:
     first = verdict.mismatches[0]
     if first.problem == "outcome":
         return f"outcome differs: {first.detail}"
-    names = {each.name for each in verdict.mismatches}
+    by_axis: dict[str, list[Mismatch]] = {}
+    for each in verdict.mismatches:
+        by_axis.setdefault((each.at or (each.axis,))[0], []).append(each)
+    return "; ".join(_part(verdict.plan, found) for found in by_axis.values())
+
+
+def _part(plan: Plan, found: Sequence[Mismatch]) -> str:
+    """What differs on one axis."""
+    first, names = found[0], {each.name for each in found}
     also = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    verb = "differ" if also else "differs"
+    verb, sides = "differ" if also else "differs", between(plan, first)
+    what = f"{first.name}{also} {verb}{' ' if sides else ''}{sides}"
     if first.problem == "kind":
-        return f"{first.name}{also} {verb}: {first.kind}, then {first.other_kind}"
+        return f"{what}: {first.kind}, then {first.other_kind}"
     if first.problem == "missing":
-        return f"{first.name}{also} {verb}: not recorded in every run"
-    found = first.difference
-    far = f", max abs {found.max_abs:.3g}" if found is not None and found.max_abs is not None else ""
-    sides = between(verdict.plan, first)
-    return f"{first.name}{also} {verb}{' ' if sides else ''}{sides}{far}"
+        return f"{what}: not recorded in every run"
+    far = first.difference
+    return what + (f", max abs {far.max_abs:.3g}" if far is not None and far.max_abs is not None else "")
 
 
 def terms(plan: Plan) -> str:
@@ -80,13 +82,13 @@ def _diverged(nodeid: str, verdict: Verdict) -> Iterator[str]:
     yield f"{nodeid} is not reproducible ({terms(verdict.plan)})"
     yield ""
     outcome = [m for m in verdict.mismatches if m.problem == "outcome"]
-    values = [m for m in verdict.mismatches if m.problem != "outcome"]
+    found = [m for m in verdict.mismatches if m.problem != "outcome"]
     if outcome:
         yield from _outcomes(verdict.runs)
-    if values:
+    if found:
         told = list(axes(verdict))
         yield from [*told, ""] if told else []
-        yield from _values(values, verdict)
+        yield from values(found, verdict)
         yield ""
         yield from inputs(verdict)
         yield from look_for(verdict)
@@ -115,95 +117,6 @@ def _outcomes(runs: Sequence[Run]) -> Iterator[str]:
         yield f"  {called(broken)} {broken.outcome}:"
         yield from (f"    {line}".rstrip() for line in broken.traceback.splitlines())
         yield ""
-
-
-def _values(found: Sequence[Mismatch], verdict: Verdict) -> Iterator[str]:
-    by_name: dict[str, list[Mismatch]] = {}
-    for each in found:
-        by_name.setdefault(each.name, []).append(each)
-    heads = _first_of_each_series(by_name)
-    for name in heads[:SHOWN]:
-        yield from _observation(by_name[name], verdict, _later(name, by_name))
-    rest = heads[SHOWN:]
-    if rest:
-        more = f", and {len(rest) - NAMED} more" if len(rest) > NAMED else ""
-        yield f"  likewise   {', '.join(rest[:NAMED])}{more}"
-
-
-def _first_of_each_series(by_name: dict[str, list[Mismatch]]) -> list[str]:
-    """Names to tell: of a series (a name and the path in it) only the first step that differs."""
-    first: dict[tuple[str, str], str] = {}
-    for name, found in by_name.items():
-        key = found[0].series, found[0].path
-        if key not in first or found[0].step < by_name[first[key]][0].step:
-            first[key] = name
-    return list(first.values())
-
-
-def _later(name: str, by_name: dict[str, list[Mismatch]]) -> int:
-    """How many later steps of the series of *name* differ too."""
-    head = by_name[name][0]
-    same = (m[0] for m in by_name.values() if (m[0].series, m[0].path) == (head.series, head.path))
-    return sum(1 for _ in same) - 1
-
-
-def _observation(found: Sequence[Mismatch], verdict: Verdict, later: int) -> Iterator[str]:
-    """One observation in every run that differs: the numbers are those of the first such run."""
-    head = found[0]
-    yield f"  {head.name}   {head.kind}   {which_runs(found, verdict.runs)}"
-    if head.problem == "kind":
-        yield f"    {head.kind} in run 1, {head.other_kind} {where(head)}"
-    elif head.problem == "missing":
-        yield f"    recorded {where(head) if head.other_kind else 'in run 1'} only"
-    elif head.difference is None:
-        yield f"    {head.detail}"
-    else:
-        far = distance(head.difference)
-        yield from [f"    {far}"] if far else []
-        yield from _first_values(head.difference, head)
-    steps = verdict.steps.get(head.series, 0)
-    if steps > 1:
-        steps_differ = "step differs" if later == 1 else "steps differ"
-        after = f", {later} later {steps_differ} too" if later else ""
-        yield f"    first differing step of {head.series}: {head.step} (0 to {steps - 1}){after}"
-
-
-def distance(found: Difference) -> str:
-    """How far in one line: ``1 of 4 elements (25 %), max abs 3.6e-05, max rel 0.00012, 12 ulp``.
-
-    The distance in ulp never stands without the absolute one: near zero it is large and harmless.
-    """
-    words = []
-    if found.total > 1:
-        words.append(f"{found.differing:,} of {found.total:,} elements ({percent(found.share)})")
-    if found.outside != found.differing:
-        words.append(f"{found.outside:,} outside the tolerance")
-    if found.max_abs is not None:
-        words.append(f"max abs {found.max_abs:.3g}")
-    if found.max_rel is not None:
-        words.append(f"max rel {found.max_rel:.3g}")
-    if found.max_ulp is not None and found.max_abs is not None:
-        words.append(f"max ulp {found.max_ulp:,}")
-    if found.non_finite:
-        words.append(f"{found.non_finite:,} with NaN or infinity")
-    return ", ".join(words)
-
-
-def percent(share: float) -> str:
-    """*share* (0 … 1) in percent; never 0 or 100 unless it is."""
-    number = 100 * share
-    text = f"{number:.3g}"
-    if (text == "100" and number < 100) or (text == "0" and number > 0):
-        text = ">99.9" if number > 50 else "<0.1"
-    return f"{text} %"
-
-
-def _first_values(found: Difference, head: Mismatch) -> Iterator[str]:
-    if found.first_values is None:
-        return
-    index = f"first at {list(found.first_index)}: " if found.first_index else ""
-    first = at(*head.at) if head.at else "in run 1"
-    yield f"    {index}{found.first_values[0]} {first}, {found.first_values[1]} {where(head)}"
 
 
 def beside(verdict: Verdict) -> str:

@@ -12,7 +12,8 @@ from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
 from pytest_repro.core.tolerance import Tolerance
 from pytest_repro.core.verdict import Verdict
-from pytest_repro.reports.text import beside, distance, failure, headline, percent
+from pytest_repro.reports.text import beside, failure, headline
+from pytest_repro.reports.values import distance, percent
 
 FIVE = Plan(runs=5)
 SPREAD = {"differing": 2, "outside": 2, "total": 600, "non_finite": 1}
