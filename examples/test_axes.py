@@ -9,7 +9,7 @@ import torch
 
 from pytest_repro import assert_batch_invariant
 
-WORDS = "the quick brown fox jumps over the lazy dog and runs away".split()
+WORDS = ["the", "quick", "brown", "fox", "jumps", "over", "the", "lazy", "dog", "and", "runs", "away"]
 
 
 @pytest.mark.reproducible(process=True)

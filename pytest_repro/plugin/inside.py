@@ -31,7 +31,9 @@ def prepared(args: list[str], basetemp: str | None) -> pytest.Config:
         args: The command line.
         basetemp: Where temporary folders go.
     """
-    config = _prepareconfig(args, None)
+    # A companion imports us before pytest, which would have rewritten our assertions.
+    known = "ignore:Module already imported so cannot be rewritten:pytest.PytestAssertRewriteWarning"
+    config = _prepareconfig([*args, "-W", known], None)
     # Not "-p no:terminal", which would take the options of the terminal away, "-q" among them.
     config.pluginmanager.set_blocked("terminalreporter")
     quiet = {

@@ -9,7 +9,7 @@ import pytest
 from pytest_repro.adapters import environment
 from pytest_repro.plugin import ROWS, SETTINGS
 from pytest_repro.plugin.act import Act
-from pytest_repro.plugin.diverged import Diverged, diverged
+from pytest_repro.plugin.diverged import CompanionLost, Diverged, diverged
 from pytest_repro.plugin.inside import plain_repr
 from pytest_repro.reports.json import content, row_of, write
 from pytest_repro.reports.summary import BAD, absent, counted, failing
@@ -31,21 +31,24 @@ def explain(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport) ->
         return
     if not report.passed and not act.ran:
         act.never_ran(report)
-    if call.excinfo is not None and isinstance(call.excinfo.value, Diverged):
+    if call.excinfo is not None and isinstance(call.excinfo.value, CompanionLost):
+        _fail(report, str(call.excinfo.value))
+    elif call.excinfo is not None and isinstance(call.excinfo.value, Diverged):
         act.expected = hasattr(report, "wasxfail")
         report.longrepr = _repr(act.item, call.excinfo.value)
     elif _differs(act) and report.failed:
         assert act.verdict is not None
         report.sections.append(("reproducibility", beside(act.verdict)))
     elif _differs(act) and report.skipped and not hasattr(report, "wasxfail"):
-        _fail(act, report)
+        # A skip in the last run must not hide that another run did something else.
+        assert act.verdict is not None
+        _fail(report, _repr(act.item, diverged(act.item, act.verdict)))
 
 
-def _fail(act: Act, report: pytest.TestReport) -> None:
-    """A skip in the last run must not hide that another run did something else."""
-    assert act.verdict is not None
-    report.outcome = "failed"
-    report.longrepr = _repr(act.item, diverged(act.item, act.verdict))
+def _fail(report: pytest.TestReport, told: Any) -> None:
+    """Fails what was skipped or expected to fail: nobody expects this."""
+    report.outcome, report.longrepr = "failed", told
+    vars(report).pop("wasxfail", None)
 
 
 def _differs(act: Act) -> bool:

@@ -1,0 +1,99 @@
+"""What a companion says of a run arrives as it was."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_repro.companions.wire import packed, unpacked
+from pytest_repro.core.cell import Cell
+from pytest_repro.core.observation import Observation, Stored
+from pytest_repro.core.run import Run
+
+_TEXT = st.text(st.characters(exclude_categories=()), max_size=20)  # lone surrogates too
+_SIZES = st.integers(0, 2**40)
+_SECONDS = st.floats(0, 1e9)
+_SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | _TEXT
+
+cells = st.builds(
+    Cell,
+    _TEXT,
+    _SCALARS,
+    st.dictionaries(_TEXT, _SCALARS, max_size=3),
+    st.none() | st.tuples(_TEXT, _SCALARS),
+)
+runs: st.SearchStrategy[dict[str, Any]] = st.builds(
+    dict, outcome=st.sampled_from(["passed", "failed", "skipped"]), seconds=_SECONDS, observations=_SIZES,
+    error=_TEXT, error_type=_TEXT, traceback=_TEXT, left_out=_SIZES,
+)  # fmt: skip
+observations = st.lists(
+    st.builds(
+        Observation, st.tuples(_TEXT, _SIZES, _TEXT), _TEXT, _TEXT, st.lists(_SIZES, max_size=4).map(tuple),
+        st.binary() | st.builds(Stored, st.text("0123456789abcdef", min_size=32, max_size=32)), _TEXT,
+    ),
+    unique_by=lambda each: each.key, max_size=6,
+)  # fmt: skip
+
+
+@given(cell=cells, told=runs, seen=observations)
+def test_a_run_and_what_it_observed_arrive_as_they_were(
+    cell: Cell, told: dict[str, Any], seen: list[Observation]
+) -> None:
+    run = Run(cell.axis, cell.value, setting=cell.setting, at=cell.at, **told)
+    text = packed(run, iter(seen))
+    found, arrived = unpacked(text, cell)
+    assert found == run
+    assert list(arrived.items()) == [(each.key, each) for each in seen]
+    assert [each.facts for each in arrived.values()] == [each.facts for each in seen]  # not compared above
+    assert text.encode("ascii")  # whatever connection it travels on
+    assert hash(tuple(arrived.values())) == hash(tuple(seen))
+
+
+def test_every_byte_arrives() -> None:
+    every = Observation(("all", 0, ""), "bytes", "", (), bytes(range(256)))
+    _, arrived = unpacked(packed(Run("repeat", 0, "passed"), [every]), Cell())
+    assert arrived[every.key].content == bytes(range(256))
+
+
+def test_odd_names_arrive() -> None:
+    keys = [
+        ("größe", 0, "['\ud800']"),
+        ("loss", 3, ""),
+        ("loss", 12, "[0].µ\0\n\u2028"),
+        ("", 0, "\U0001f600"),
+    ]
+    seen = [Observation(key, "float", "float64", (), b"\0" * 8) for key in keys]
+    _, arrived = unpacked(packed(Run("repeat", 0, "passed"), seen), Cell())
+    assert list(arrived) == keys
+
+
+def test_of_a_large_value_only_the_digest_travels() -> None:
+    kept = Observation(("w", 0, ""), "float32[9999]", "float32", (9999,), Stored("ab" * 16, place=object()))
+    text = packed(Run("repeat", 0, "passed"), [kept])
+    assert json.loads(text)["observations"] == [
+        [["w", 0, ""], "float32[9999]", "float32", [9999], True, "ab" * 16, ""]
+    ]
+    content = unpacked(text, Cell())[1][kept.key].content
+    assert isinstance(content, Stored)
+    assert (content, content.place) == (Stored("ab" * 16), None)
+
+
+def test_a_digest_is_not_mistaken_for_bytes_of_its_letters() -> None:
+    letters = "ab" * 16
+    seen = [
+        Observation(("a", 0, ""), "str", "", (), letters.encode()),
+        Observation(("b", 0, ""), "str", "", (), Stored(letters)),
+    ]
+    _, arrived = unpacked(packed(Run("repeat", 0, "passed"), seen), Cell())
+    assert [each.content for each in arrived.values()] == [letters.encode(), Stored(letters)]
+
+
+def test_where_it_was_run_is_known_here_and_not_told() -> None:
+    away = Run("threads", 4, "passed", 0.5, setting={"threads": 4}, at=("isa", "avx2"), state="lost")
+    cell = Cell("process", 1, {"process": 1}, ("process", 1))
+    found, _ = unpacked(packed(away, []), cell)
+    assert (found.axis, found.value, found.setting, found.at) == cell
+    assert (found.seconds, found.state) == (0.5, "ran")
