@@ -60,6 +60,10 @@ class Adapter:
         """What else could change a result: versions, thread counts, instruction sets."""
         return {}
 
+    def switches(self) -> dict[str, str]:
+        """What is set process-wide and could be left set by a run, by name."""
+        return {}
+
 
 @cache
 def _adapter(name: str) -> Adapter:

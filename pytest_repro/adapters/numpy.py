@@ -158,6 +158,9 @@ class Numpy(Adapter):
             if before[0] is not None:
                 module.randbits = before[0]
 
+    def switches(self) -> dict[str, str]:
+        return {"numpy.geterr()": str(np.geterr())}
+
     def environment(self) -> dict[str, str]:
         return {"numpy": np.__version__}
 

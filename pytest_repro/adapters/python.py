@@ -20,6 +20,7 @@ from pytest_repro.core.observation import Leaf, Parts
 from pytest_repro.core.walk import Opened
 
 _PLAIN_KEYS = (str, int, float, bool, type(None), bytes, Enum, tuple)
+_PYTESTS = "PYTEST_CURRENT_TEST"
 _LOW, _HIGH = -(2**63), 2**63
 
 
@@ -169,6 +170,10 @@ class Python(Adapter):
             yield
         finally:
             os.urandom, random._urandom, random.Random.seed, random.seed = before  # type: ignore[attr-defined, method-assign]
+
+    def switches(self) -> dict[str, str]:
+        variables = {f"os.environ[{name!r}]": value for name, value in os.environ.items() if name != _PYTESTS}
+        return {**variables, "the working folder": os.getcwd()}
 
     def environment(self) -> dict[str, str]:
         return {

@@ -11,7 +11,7 @@ import torch
 
 from pytest_repro.adapters import Adapter, Quick
 from pytest_repro.adapters._torch_generators import restorer, seed_every
-from pytest_repro.adapters._torch_switches import deterministic
+from pytest_repro.adapters._torch_switches import deterministic, switches
 from pytest_repro.adapters._torch_tensors import described, opened_tensor, quick
 from pytest_repro.core.observation import Parts
 from pytest_repro.core.plan import Deterministic
@@ -65,6 +65,9 @@ class Torch(Adapter):
 
     def deterministic(self, mode: Deterministic) -> AbstractContextManager[None]:
         return deterministic(mode)
+
+    def switches(self) -> dict[str, str]:
+        return {f"torch {row.name}": str(row.get()) for row in switches()}
 
     def environment(self) -> dict[str, str]:
         found = {

@@ -76,19 +76,21 @@ class Companion:
         except OSError:
             raise self._gone("") from None
 
-    def receive(self, doing: str) -> Any:
+    def receive(self, doing: str, timeout: float | None = None) -> Any:
         """Waits for the next answer: a word, and what belongs to it.
 
         Args:
             doing: What it is doing, for the message: ``"while it ran the test"``.
+            timeout: Seconds, if not as it was made with.
 
         Raises:
             Lost: It died, raised, or was silent for longer than the time limit.
         """
+        seconds = self._timeout if timeout is None else timeout
         try:
-            said = self._channel.receive(self._timeout)
+            said = self._channel.receive(seconds)
         except self._channel.TimeoutError:
-            raise self._lost(f"gave no answer within {self._timeout:g} s {doing}") from None
+            raise self._lost(f"gave no answer within {seconds:g} s {doing}") from None
         except EOFError:
             raise self._gone(doing) from None
         except self._channel.RemoteError as error:

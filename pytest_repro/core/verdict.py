@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from pytest_repro.core.divergence import Divergence
+from pytest_repro.core.finding import Finding
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
@@ -41,6 +43,8 @@ class Verdict:
         mismatches: Every value or outcome that differs from the reference run.
         passed_over: Local variables that were seen and not compared, where nothing was observed.
         steps: Number of steps of each recorded series, by name, in the reference run.
+        divergence: The first op that parted, where two runs could be traced that differ.
+        finding: What made them differ, where that was looked for.
         error: The exception of a ``failed`` function that :func:`pytest_repro.check` ran.
     """
 
@@ -50,6 +54,8 @@ class Verdict:
     mismatches: tuple[Mismatch, ...] = ()
     steps: dict[str, int] = field(default_factory=dict)
     passed_over: tuple[str, ...] = ()
+    divergence: Divergence | None = None
+    finding: Finding | None = None
     error: BaseException | None = field(default=None, compare=False)
 
     @property

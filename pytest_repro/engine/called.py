@@ -6,13 +6,19 @@ import os
 import pickle
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 from pytest_repro.axes import named
 from pytest_repro.core.cell import Cell
+from pytest_repro.core.experiment import experiment_of
 from pytest_repro.core.plan import BadArgument, Plan
+from pytest_repro.core.tolerance import Tolerance
 from pytest_repro.engine.ferry import Kept, plain, take
+from pytest_repro.engine.fork import Broken, tried_apart
+from pytest_repro.engine.once import once, tried_here
+from pytest_repro.engine.pin import Pin
 from pytest_repro.engine.trial import Trial
 
 TIMEOUT = 300.0
@@ -30,7 +36,7 @@ def call_elsewhere(trial: Trial, fn: Callable[..., Any], args: tuple[Any, ...]) 
         return
     from pytest_repro.companions.companion import Companion, Lost
 
-    order = _order(trial.plan, cells[0].axis, fn, args)
+    order = order_for(trial.plan, cells[0].axis, fn, args)
     for cell in cells:
         companion = None
         try:
@@ -55,7 +61,18 @@ def _take(trial: Trial, companion: Any, cell: Cell) -> None:
     take(trial, companion, cell, companion.receive("while it called the function")[1])
 
 
-def _order(plan: Plan, axis: str, fn: Callable[..., Any], args: tuple[Any, ...]) -> dict[str, Any]:
+def order_for(plan: Plan, axis: str, fn: Callable[..., Any], args: tuple[Any, ...]) -> dict[str, Any]:
+    """What a companion is told that is to call ``fn(*args)``.
+
+    Args:
+        plan: What is asked.
+        axis: Which axis needs it.
+        fn: A function that can be imported there.
+        args: What can be pickled.
+
+    Raises:
+        BadArgument: *fn* cannot be imported there, or *args* do not pickle.
+    """
     module, name = getattr(fn, "__module__", None), getattr(fn, "__qualname__", "")
     if module in (None, "__main__") or _found(sys.modules.get(module), name) != fn:
         why = "needs a function that another interpreter can import: one of a module, no lambda"
@@ -64,7 +81,7 @@ def _order(plan: Plan, axis: str, fn: Callable[..., Any], args: tuple[Any, ...])
         pickled = pickle.dumps(args)
     except Exception as error:
         raise BadArgument(axis, fn, f"its arguments do not pickle: {error}") from None
-    told = {"seed": plan.seed, "deterministic": plan.deterministic}
+    told = {"seed": plan.seed, "deterministic": plan.deterministic, "tolerance": plan.tolerance}
     place = {"serve": __name__, "chdir": os.getcwd(), "module": module, "name": name}
     return {**place, "args": pickled, **told}
 
@@ -82,22 +99,36 @@ def serve(channel: Any, order: Mapping[str, Any]) -> None:
 
     Args:
         channel: execnet's.
-        order: ``module``, ``name``, ``args``, ``seed`` and ``deterministic``.
+        order: As :func:`order_for` makes it.
     """
     from pytest_repro.companions.far import answer
-    from pytest_repro.engine.check import once
-    from pytest_repro.engine.pin import Pin
 
-    fn = _found(import_module(order["module"]), order["name"])
-    args, kept = pickle.loads(order["args"]), Kept(channel)
-    plan = Plan(seed=order["seed"], deterministic=order["deterministic"])
+    served = _Served(channel, order)
+    answer(channel, {"call": served.call, "try": served.tried, "fetch": served.kept.fetch})
 
-    def call(*cell: Any) -> tuple[str, str]:
-        trial = Trial(plan)
-        with Pin(plan.seed, plan.deterministic) as pin:
-            run, recording, _ = once(trial, pin, Cell(*cell), fn, args)
+
+class _Served:
+    """A function that is called over here."""
+
+    def __init__(self, channel: Any, order: Mapping[str, Any]) -> None:
+        self._fn = _found(import_module(order["module"]), order["name"])
+        self._args, self.kept = pickle.loads(order["args"]), Kept(channel)
+        close = Tolerance(*order["tolerance"]) if order["tolerance"] else None
+        self._plan = Plan(seed=order["seed"], deterministic=order["deterministic"], tolerance=close)
+
+    def call(self, *cell: Any) -> tuple[str, str]:
+        """One call, under a cell."""
+        trial = Trial(self._plan)
+        with Pin(self._plan.seed, self._plan.deterministic) as pin:
+            run, recording, _ = once(trial, pin, Cell(*cell), self._fn, self._args)
             if not pin.complete:
-                run, recording, _ = once(trial, pin, Cell(*cell), fn, args)
-        return kept.said(trial, run, recording)
+                run, recording, _ = once(trial, pin, Cell(*cell), self._fn, self._args)
+        return self.kept.said(trial, run, recording)
 
-    answer(channel, {"call": call, "fetch": kept.fetch})
+    def tried(self, text: str, seconds: float) -> tuple[str, Any]:
+        """An experiment, in a fork of this process: it has imported and never computed."""
+        perform = partial(tried_here, self._plan, self._fn, self._args)
+        try:
+            return "tried", tried_apart(perform, experiment_of(text), seconds)
+        except Broken as broken:
+            return "unknown", str(broken)

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping
-from time import perf_counter
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Literal
 
 from pytest_repro.axes import known, varied
 from pytest_repro.core.cell import Cell
 from pytest_repro.core.plan import ARGUMENTS, Plan, asked
-from pytest_repro.core.run import Outcome, Run
 from pytest_repro.core.verdict import NotReproducible, Verdict
 from pytest_repro.engine.called import call_elsewhere
+from pytest_repro.engine.function import Function
+from pytest_repro.engine.once import SPARE, once
+from pytest_repro.engine.inquiry import inquire
 from pytest_repro.engine.pin import Pin
-from pytest_repro.engine.recording import Recording
-from pytest_repro.engine.trial import Trial, as_run
+from pytest_repro.engine.trial import Trial
 
-SPARE = 4
-"""Calls of which all but the last may be repeated because a library was first imported in them."""
+SECONDS, LONG = 60.0, 10.0
+"""For how long a cause is looked for; seconds of a call from which on only where that is asked."""
 
 
 def check(
@@ -28,6 +28,7 @@ def check(
     seed: int = 0,
     rtol: float | None = None,
     atol: float | None = None,
+    diagnose: Literal["auto", "always", "never"] = "auto",
     **axes: Any,
 ) -> Verdict:
     """Calls ``fn(*args)`` *runs* times, equally seeded, and compares what it returns.
@@ -40,6 +41,8 @@ def check(
         seed: Given to every generator before each call, 0 … 2**32 - 1.
         rtol: Relative tolerance; together with *atol*. None asks equal bits.
         atol: Absolute tolerance, in the unit of the values.
+        diagnose: Whether the cause of a difference is looked for, by more calls; ``"auto"``: where
+            a call took under 10 s.
         **axes: ``deterministic=True | "warn" | False``: deterministic algorithms; and what is
             varied, as the marker takes it: ``threads=(1, 2)``, ``device=("cpu", "cuda")``. For
             ``process``, ``isa`` and ``machine`` *fn* must be a function of a module that another
@@ -62,7 +65,20 @@ def check(
         verdict = trial.verdict()
     finally:
         trial.close()
+    if verdict.word == "diverged" and diagnose != "never":
+        verdict = _explained(verdict, Function(plan, fn, args), diagnose)
     return verdict if error is None else _with_error(verdict, error)
+
+
+def _explained(verdict: Verdict, function: Function, diagnose: str) -> Verdict:
+    """*verdict* with what made it so."""
+    if diagnose == "auto" and max(run.seconds for run in verdict.runs) > LONG:
+        return verdict
+    try:
+        answer = inquire(function, verdict, SECONDS, lambda doing: None)
+    finally:
+        function.close()
+    return replace(verdict, divergence=answer.divergence, finding=answer.finding)
 
 
 def planned(arguments: dict[str, Any]) -> Plan:
@@ -96,42 +112,7 @@ def _run(trial: Trial, pin: Pin, cell: Cell, fn: Callable[..., Any], args: Any) 
     return error
 
 
-def once(
-    trial: Trial, pin: Pin, cell: Cell, fn: Callable[..., Any], args: Any
-) -> tuple[Run, Recording, BaseException | None]:
-    """Calls *fn* under *cell*; what it returns is recorded as ``result``.
-
-    Raises:
-        TypeError: Something that it returned cannot be compared.
-    """
-    pin.vary(cell.setting)
-    pin.seed()
-    recording, error, start = trial.recording(cell), None, perf_counter()
-    result = None
-    try:
-        result = fn(*placed(args, cell.setting))
-    except Exception as raised:
-        error = raised
-    if result is not None:
-        recording.record("result", result)
-    seconds = perf_counter() - start
-    outcome: Outcome = "passed" if error is None else "failed"
-    return as_run(cell, outcome, seconds, recording, error), recording, error
-
-
-def placed(args: tuple[Any, ...], setting: Mapping[str, Any]) -> tuple[Any, ...]:
-    """*args*, where ``alignment`` is varied with the tensors and arrays among them moved."""
-    if "alignment" not in setting:
-        return args
-    from pytest_repro.axes.alignment import shifted
-
-    arrays = tuple(getattr(sys.modules.get(m), k, ()) for m, k in (("torch", "Tensor"), ("numpy", "ndarray")))
-    return tuple(shifted(a, setting["alignment"]) if isinstance(a, arrays) else a for a in args)
-
-
 def _with_error(verdict: Verdict, error: BaseException) -> Verdict:
-    from dataclasses import replace
-
     return replace(verdict, error=error)
 
 
@@ -142,6 +123,7 @@ def assert_reproducible(
     seed: int = 0,
     rtol: float | None = None,
     atol: float | None = None,
+    diagnose: Literal["auto", "always", "never"] = "auto",
     **axes: Any,
 ) -> Verdict:
     """As :func:`check`, but raises when the calls differ.
@@ -155,7 +137,7 @@ def assert_reproducible(
     """
     from pytest_repro.reports.text import failure, lost
 
-    verdict = check(fn, *args, runs=runs, seed=seed, rtol=rtol, atol=atol, **axes)
+    verdict = check(fn, *args, runs=runs, seed=seed, rtol=rtol, atol=atol, diagnose=diagnose, **axes)
     if verdict.word == "failed" and verdict.error is not None:
         raise verdict.error
     if verdict.word in ("diverged", "unobserved"):

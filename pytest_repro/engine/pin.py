@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
 
@@ -26,11 +26,20 @@ class Pin:
         self._stack, self._axes = ExitStack(), ExitStack()
         self._held: set[str] = set()
         self._setting: Mapping[str, object] = {}
-        self._applied: Mapping[str, object] = {}
+        self._applied: Mapping[str, object] | None = {}
+        self._suspended: Sequence[str] = ()
 
-    def vary(self, setting: Mapping[str, object]) -> None:
-        """Sets the axes to *setting*, by name, from the next :meth:`seed` on."""
-        self._setting = setting
+    def vary(self, setting: Mapping[str, object], suspended: Sequence[str] = ()) -> None:
+        """Sets the axes to *setting*, by name, from the next :meth:`seed` on.
+
+        Args:
+            setting: Axis → value.
+            suspended: Suspects that cannot act meanwhile, by name; they are suspended anew, so that
+                each run meets the same: a frozen clock begins at the same instant.
+        """
+        if suspended or self._suspended:
+            self._applied = None
+        self._setting, self._suspended = setting, suspended
 
     def seed(self) -> None:
         """Seeds every generator, and holds what is not held yet."""
@@ -48,6 +57,10 @@ class Pin:
                 self._stack.callback(adapter.states())
                 self._stack.enter_context(adapter.deterministic(self._mode))
         self._axes.enter_context(applied(self._setting))
+        if self._suspended:
+            from pytest_repro.causes import suspension
+
+            self._axes.enter_context(suspension(self._suspended, self._seed))
         self._applied = self._setting
 
     def _let_axes_go(self) -> None:

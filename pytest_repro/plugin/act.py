@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from time import perf_counter
@@ -27,6 +27,15 @@ from pytest_repro.plugin.warned import Warnings
 _LEAVE = (KeyboardInterrupt, pytest.exit.Exception)
 
 
+def _nothing() -> None:
+    """Nothing is to be done when a body begins."""
+
+
+def _as_it_is(verdict: Verdict) -> Verdict:
+    """Nobody looks for a cause."""
+    return verdict
+
+
 class Act:
     """Runs one item's phases: seeds before each, keeps what was observed, judges the last run.
 
@@ -34,6 +43,11 @@ class Act:
         item: The test.
         plan: What is asked of it.
         keep_mb: Megabytes of values kept in memory.
+
+    Attributes:
+        suspended: Suspects that cannot act in the runs of an experiment, by name.
+        entered: Called when a body is about to begin.
+        explained: Adds to a verdict that is ``diverged`` what made it so.
     """
 
     def __init__(self, item: pytest.Item, plan: Plan, keep_mb: int) -> None:
@@ -45,6 +59,9 @@ class Act:
         self.teardown_error = ""
         self.warnings = Warnings()
         self.expected = self.made_wide = False
+        self.suspended: tuple[str, ...] = ()
+        self.entered: Callable[[], None] = _nothing
+        self.explained: Callable[[Verdict], Verdict] = _as_it_is
         self._setup_output: list[tuple[str, str, str]] | None = None
         self._raised: Diverged | None = None
         self._phases = item.setup, item.runtest, item.teardown
@@ -58,7 +75,7 @@ class Act:
             number: Its number, from 0; by default as many as have been run.
         """
         self.cell, self._number = cell, number
-        self.pin.vary(cell.setting)
+        self.pin.vary(cell.setting, self.suspended)
         self._begin()
 
     def _begin(self) -> None:
@@ -85,6 +102,7 @@ class Act:
         if self._raised is not None:  # a rerun must not try a mismatch away
             raise self._raised
         self.pin.seed()
+        self.entered()
         self.ran = True
         try:
             self._body()
@@ -152,6 +170,8 @@ class Act:
         verdict = self.trial.verdict((run, self.recording))
         self.verdict = replace(verdict, passed_over=self._passed_over)
         word = self.verdict.word
+        if word == "diverged":
+            self.verdict = self.explained(self.verdict)
         # Nothing observed is no failure that an xfail was waiting for: it would hide an XPASS.
         lenient = self.plan.audit or self.item.get_closest_marker("xfail") is not None
         if word == "diverged" or (word == "unobserved" and not lenient):

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
 
 from pytest_repro.companions.far import answer
 from pytest_repro.core.cell import Cell
+from pytest_repro.core.experiment import experiment_of
 from pytest_repro.engine.ferry import Kept
+from pytest_repro.engine.fork import Broken, tried_apart
 from pytest_repro.plugin import PLAN
 from pytest_repro.plugin.inside import prepared, teardown_to
 
@@ -71,7 +74,8 @@ class Server:
         self.ready = True
         self._channel.send(("ready", len(self._items)))
         try:
-            answer(self._channel, {"run": self._run, "fetch": self._kept.fetch, "end": self._end})
+            ways = {"run": self._run, "fetch": self._kept.fetch, "end": self._end, "try": self._try}
+            answer(self._channel, ways)
         finally:
             self._kept.drop()
         return True
@@ -86,6 +90,17 @@ class Server:
         conductor: Any = item.config.pluginmanager.get_plugin("repro-conductor")
         trial, run, recording = conductor.apart(item, Cell(*cell), number)
         return self._kept.said(trial, run, recording)
+
+    def _try(self, nodeid: str, nth: int, text: str, seconds: float) -> Any:
+        """An experiment, in a fork of this process: it has collected and never computed."""
+        item = self._items.get((nodeid, nth))
+        if item is None or PLAN not in item.stash:
+            return "unknown", self._why_unknown(nodeid)
+        conductor: Any = item.config.pluginmanager.get_plugin("repro-conductor")
+        try:
+            return "tried", tried_apart(partial(conductor.perform, item), experiment_of(text), seconds)
+        except Broken as broken:
+            return "unknown", str(broken)
 
     def _why_unknown(self, nodeid: str) -> str:
         file = nodeid.split("::")[0]

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from typing import Any
 
 import pytest
 
 from pytest_repro.core.cell import Cell
+from pytest_repro.core.experiment import Experiment, Tried
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
+from pytest_repro.engine.lines import unwatched
 from pytest_repro.engine.pin import seeded_apart
 from pytest_repro.engine.recording import Recording
+from pytest_repro.engine.stage import perform
 from pytest_repro.engine.trial import Trial
+from pytest_repro.engine.watch import Root
 from pytest_repro.plugin import PLAN, SETTINGS, peers, results
 from pytest_repro.plugin.act import ACT, Act
 from pytest_repro.plugin.elsewhere import Elsewhere
 from pytest_repro.plugin.frames import without_own_frames
-from pytest_repro.plugin.inside import autouse, only_shown
+from pytest_repro.plugin.inside import autouse, only_shown, outliving
+from pytest_repro.plugin.inquiries import Inquiries
 from pytest_repro.plugin.rehearse import Rehearser
 from pytest_repro.plugin.silence import silence
 
@@ -42,7 +48,8 @@ class Conductor:
     def __init__(self, session: pytest.Session) -> None:
         config = session.config
         self._elsewhere = Elsewhere(session)
-        config.add_cleanup(self._elsewhere.close)
+        self._inquiries = Inquiries(session)
+        config.add_cleanup(self.close)
         self._keep_mb = config.stash[SETTINGS].keep_mb
         self._rehearser = Rehearser(config.pluginmanager, self)
         self._act: Act | None = None
@@ -56,6 +63,7 @@ class Conductor:
         if plan is None or only_shown(item.config):
             return (yield)
         with self._acting(item, plan) as act, closing(act.trial):
+            act.explained = lambda verdict: self._inquiries.explained(item, verdict)
             if not act.last:
                 self._elsewhere.ask(act)
                 self._rehearse(act)
@@ -72,10 +80,15 @@ class Conductor:
         try:
             result = yield
         except BaseException as error:
-            self._elsewhere.close(at_once=not isinstance(error, Exception))
+            self.close(at_once=not isinstance(error, Exception))
             raise
-        self._elsewhere.close()
+        self.close()
         return result
+
+    def close(self, at_once: bool = False) -> None:
+        """Ends every companion; gives them a few seconds, unless *at_once*."""
+        self._inquiries.close()
+        self._elsewhere.close(at_once)
 
     def apart(self, item: pytest.Item, cell: Cell, number: int) -> tuple[Trial, Run, Recording]:
         """One run of *item* in a companion; the trial keeps its values until it is closed.
@@ -90,6 +103,13 @@ class Conductor:
             with peers.rehearsing(item), silence(item, act.hear, act.warnings.keep):
                 reports = self._counting(act, _SPARE)[0]
             return act.trial, act.finished(reports), act.recording
+
+    def perform(self, item: pytest.Item, experiment: Experiment) -> Tried:
+        """The runs of *experiment* on *item*, in a fork of a companion."""
+        with self._acting(item, item.stash[PLAN]) as act, closing(act.trial):
+            act.suspended = experiment.suspended
+            with peers.rehearsing(item), silence(item, act.hear, act.warnings.keep):
+                return perform(_ActStage(act, self._counting), experiment)
 
     @contextmanager
     def _acting(self, item: pytest.Item, plan: Plan) -> Iterator[Act]:
@@ -157,6 +177,7 @@ class Conductor:
                 self._let_go(stack)
                 if self._act is not None:
                     self._act.made_wide = True
+                    stack.enter_context(unwatched())
                 if self._act is not None and not autouse(fixturedef, request.session):
                     stack.enter_context(seeded_apart(self._act.plan.seed))
                 return (yield)
@@ -201,6 +222,23 @@ class Conductor:
         """Hears of subtests that fail: they do not fail the body."""
         if self._act is not None:
             self._act.hear(report)
+
+
+class _ActStage:
+    """Runs a test once more for an experiment."""
+
+    def __init__(self, act: Act, counting: Callable[[Act, int], Any]) -> None:
+        self.trial, self._act, self._counting = act.trial, act, counting
+
+    def once(self, cell: Cell, number: int, entered: Callable[[], None]) -> tuple[Run, Recording]:
+        self._act.entered = entered
+        self._act.turn(cell, number)
+        reports = self._counting(self._act, _SPARE)[0]
+        return self._act.finished(reports), self._act.recording
+
+    def roots(self) -> dict[str, Root]:
+        """Fixtures that outlive the test, and its parameters."""
+        return outliving(self._act.item)
 
 
 def _stopping(item: pytest.Item) -> bool:

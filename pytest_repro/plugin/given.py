@@ -5,6 +5,9 @@ from __future__ import annotations
 from pytest_repro.core.plan import BadArgument, checked_runs, checked_seed
 
 
+DIAGNOSE = ("auto", "always", "never")
+
+
 def _number(text: object) -> object:
     try:
         return int(str(text)) if not isinstance(text, bool) else text
@@ -63,12 +66,24 @@ def varies(given: object) -> dict[str, object]:
     return dict(vary(each) for each in lines if str(each).strip())
 
 
-def seconds(given: object) -> float:
+def seconds(given: object, name: str = "companion_timeout") -> float:
     """A time limit."""
     try:
         number = float(str(given))
     except ValueError:
         number = -1.0
     if isinstance(given, bool) or not 0 < number < float("inf"):
-        raise BadArgument("companion_timeout", given, "seconds, more than 0")
+        raise BadArgument(name, given, "seconds, more than 0")
     return number
+
+
+def budget(given: object) -> float:
+    """The time in which a cause is looked for."""
+    return seconds(given, "diagnose_seconds")
+
+
+def diagnose(given: object) -> str:
+    """When a cause is looked for."""
+    if given not in DIAGNOSE:
+        raise BadArgument("diagnose", given, 'one of "auto", "always", "never"')
+    return str(given)

@@ -12,6 +12,8 @@ from _pytest._io import TerminalWriter
 from _pytest.config import _prepareconfig
 from _pytest.runner import runtestprotocol
 
+from pytest_repro.engine.watch import Root
+
 
 def run_unreported(item: pytest.Item) -> list[pytest.TestReport]:
     """Runs the three phases of *item*; gives the reports to the caller alone.
@@ -79,6 +81,24 @@ def autouse(fixturedef: Any, session: Any) -> bool:
         names = session._fixturemanager._nodeid_autousenames.values()
         known = any(fixturedef.argname in each for each in names)
     return bool(known)
+
+
+def outliving(item: Any) -> dict[str, Root]:
+    """What a run of *item* can leave to the next: fixtures wider than it, and parameters."""
+    found: dict[str, Root] = {}
+    known = getattr(item, "funcargs", None) or {}
+    for name, defs in getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}).items():
+        if defs[-1].scope != "function" and name in known:
+            found[f"fixture {name}"] = Root(known[name], _defined(defs[-1].func))
+    path, line, _ = item.reportinfo()
+    for name, value in getattr(getattr(item, "callspec", None), "params", {}).items():
+        found[f"parameter {name}"] = Root(value, f"{path}:{(line or 0) + 1}")
+    return found
+
+
+def _defined(function: Any) -> str:
+    code = getattr(function, "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else ""
 
 
 def raw_ini(config: Any, name: str) -> object:

@@ -51,6 +51,8 @@ class Option(NamedTuple):
 _SEED_HELP = f"seed of every generator, 0 to {MAX_SEED}, or 'random'"
 
 _VARY_HELP = "vary an axis in every marked test: process, threads=1,2, device=cpu,cuda, …, or stress"
+_DIAGNOSE_HELP = "look for the cause of a mismatch: auto (where a run took under 10 s), always, never"
+_BUDGET_HELP = "seconds in which the cause of one test's mismatch is looked for"
 _TIMEOUT_HELP = "seconds after which another interpreter that gives no answer is given up"
 
 OPTIONS: tuple[Option, ...] = (
@@ -59,6 +61,9 @@ OPTIONS: tuple[Option, ...] = (
     Option("all", False, bool, "audit: treat every collected test as marked", kind="bool"),
     Option("capture", "auto", checked_capture, f"what is observed: {', '.join(CAPTURES)}", "WHAT"),
     Option("vary", {}, given.varies, _VARY_HELP, "AXIS[=V,V]", kind="linelist", each=given.vary),
+    Option("trace", False, bool, "record the ops of every run, not only to explain a mismatch", kind="bool"),
+    Option("diagnose", "auto", given.diagnose, _DIAGNOSE_HELP, "WHEN"),
+    Option("diagnose-seconds", 60.0, given.budget, _BUDGET_HELP, flag=False, kind="float"),
     Option("json", None, given.path, "write the JSON report to PATH", "PATH"),
     Option("companion-timeout", 300.0, given.seconds, _TIMEOUT_HELP, flag=False, kind="float"),
     Option("keep-mb", 512, given.keep, "megabytes of recorded values kept in memory", flag=False, kind="int"),
@@ -78,6 +83,9 @@ class Settings(NamedTuple):
         vary: Axis → values, from the command line.
         vary_ini: The same from the ini file, below the marker.
         companion_timeout: Seconds that a companion may be silent.
+        trace: Whether the ops of every run are recorded.
+        diagnose: When the cause of a mismatch is looked for: ``"auto"``, ``"always"``, ``"never"``.
+        diagnose_seconds: For how long.
     """
 
     defaults: Plan
@@ -89,6 +97,9 @@ class Settings(NamedTuple):
     vary: dict[str, object]
     vary_ini: dict[str, object]
     companion_timeout: float
+    trace: bool = False
+    diagnose: str = "auto"
+    diagnose_seconds: float = 60.0
 
     @property
     def plan(self) -> Plan:
@@ -157,6 +168,7 @@ def read(config: pytest.Config) -> Settings:
     return Settings(
         defaults, wins, bool(both["all"]), drawn, both["json"], ini["keep-mb"],
         dict(commanded["vary"] or ()), ini["vary"], ini["companion-timeout"],
+        bool(both["trace"]), both["diagnose"], ini["diagnose-seconds"],
     )  # fmt: skip
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pytest_repro.core.divergence import Divergence
+from pytest_repro.core.finding import Finding
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.run import Run
 from pytest_repro.core.verdict import Verdict
@@ -38,8 +40,35 @@ def row_of(nodeid: str, verdict: Verdict) -> dict[str, Any]:
         "seconds": round(verdict.seconds, 6),
         "runs": [_present(_run_row(run)) for run in verdict.runs],
         "mismatches": [_mismatch_row(each) for each in verdict.mismatches] or None,
+        "divergence": _divergence_row(verdict.divergence) if verdict.divergence else None,
+        "cause": _cause_row(verdict.finding) if verdict.finding else None,
     }
     return _present(row)
+
+
+def _divergence_row(found: Divergence) -> dict[str, Any]:
+    row = {
+        "kind": found.kind,
+        "op": found.op,
+        "index": found.index,
+        "location": found.location or None,
+        "forward_location": found.forward_location or None,
+        "other_op": found.other_op if found.other_op != found.op else None,
+        "other_location": found.other_location if found.other_location != found.location else None,
+    }
+    return _present({key: value or None if key.startswith("other") else value for key, value in row.items()})
+
+
+def _cause_row(found: Finding) -> dict[str, Any]:
+    return _present(
+        {
+            "name": found.name,
+            "location": found.location or None,
+            "explanation": found.explanation,
+            "fix": found.fix or None,
+            "ruled_out": list(found.ruled_out),
+        }
+    )
 
 
 def _run_row(run: Run) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
 from pytest_repro.core.verdict import Verdict
+from pytest_repro.reports import cause
 from pytest_repro.reports.runs import axes, between, called, inputs, look_for
 from pytest_repro.reports.values import values
 
@@ -97,7 +98,9 @@ def _diverged(nodeid: str, verdict: Verdict) -> Iterator[str]:
         yield from values(found, verdict)
         yield ""
         yield from inputs(verdict)
-        yield from look_for(verdict)
+        if verdict.finding is None:
+            yield from look_for(verdict)
+    yield from cause.told(verdict)
     for run in verdict.runs:
         if run.state == "lost":
             yield from (f"  {line}" for line in f"besides    {run.error}".splitlines())

@@ -35,6 +35,10 @@ class Peer:
         """Around the rehearsals of *item*."""
         return nullcontext()
 
+    def waiting(self, item: pytest.Item) -> AbstractContextManager[None]:
+        """Around a pause in the body of *item*'s last run, in which a cause is looked for."""
+        return nullcontext()
+
 
 @cache
 def _known() -> tuple[Peer, ...]:
@@ -56,6 +60,15 @@ def acting(item: pytest.Item, plan: Plan) -> Iterator[None]:
     with ExitStack() as stack:
         for peer in _awake():
             stack.enter_context(peer.acting(item, plan))
+        yield
+
+
+@contextmanager
+def waiting(item: pytest.Item) -> Iterator[None]:
+    """What the awake peers need around a pause in the body of *item*."""
+    with ExitStack() as stack:
+        for peer in _awake():
+            stack.enter_context(peer.waiting(item))
         yield
 
 

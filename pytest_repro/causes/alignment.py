@@ -1,0 +1,19 @@
+"""Where in memory arrays begin: kernels take other ways at odd offsets."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pytest_repro.causes import OfAxis
+
+
+class Alignment(OfAxis):
+    """The axis is the cause: repeatable at each offset, different between them."""
+
+    explains: ClassVar = (
+        "run to run each offset gives the same, and {beside} differ: kernels treat aligned memory apart"
+    )
+    fixes: ClassVar = "copy what is sliced before it is computed with (contiguous(), .copy()), or compare within a tolerance"
+
+
+cause = Alignment()

@@ -1,0 +1,19 @@
+"""The dtype: it rounds, and generators draw other numbers in it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pytest_repro.causes import OfAxis
+
+
+class Dtype(OfAxis):
+    """The axis is the cause: repeatable at each value, different between them."""
+
+    explains: ClassVar = (
+        "run to run each dtype gives the same, and {beside} differ by more than the coarser of them rounds"
+    )
+    fixes: ClassVar = "draw inputs in one dtype and convert them; where they are equal, look for differences of large numbers, and sums that want a wider accumulator"
+
+
+cause = Dtype()

@@ -1,0 +1,4 @@
+from pytest_repro.causes import Cause
+class FileOrder(Cause):
+    pass
+cause=FileOrder()

@@ -1,0 +1,77 @@
+"""The same op on the same inputs gave another output: its threads race."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+from pytest_repro.causes import Cause, Evidence
+from pytest_repro.core.finding import Finding
+
+_INSTEAD = {
+    "index_put": "or gather with torch.nn.functional.embedding or torch.index_select, whose backward adds in order",
+    "put_": "or write with index_put_ under deterministic algorithms",
+    "take": "or gather with torch.index_select, whose backward adds in order",
+    "scatter": "or sort by index and add segments (torch.segment_reduce)",
+    "index_add": "or multiply by a one-hot matrix",
+    "cumsum": "or cumsum on the CPU",
+    "bincount": "or count on the CPU",
+}
+
+
+class NondeterministicOp(Cause):
+    """Threads of an op that add in the order in which they come.
+
+    Held in two ways that are told apart: one thread, and deterministic algorithms without the
+    filling of fresh memory that torch couples with them.
+    """
+
+    ways: ClassVar = ("algorithms", "threads")
+    said: ClassVar = {"algorithms": "deterministic algorithms on, memory not filled", "threads": "one thread"}
+
+    def suspects(self, evidence: Evidence) -> bool:
+        found = evidence.divergence
+        return "torch" in sys.modules and (found is None or (found.kind == "value" and not found.random))
+
+    def presses(self, evidence: Evidence) -> bool:
+        found = evidence.divergence
+        return found is not None and found.kind == "value" and not found.random
+
+    @contextmanager
+    def suspended(self, seed: int, way: str = "algorithms") -> Iterator[None]:
+        import torch
+
+        if way == "threads":
+            before = torch.get_num_threads()
+            torch.set_num_threads(1)
+            try:
+                yield
+            finally:
+                torch.set_num_threads(before)
+            return
+        from pytest_repro.adapters.torch import adapter
+
+        with adapter.deterministic(True):
+            torch.utils.deterministic.fill_uninitialized_memory = False
+            yield
+
+    def found(self, evidence: Evidence, way: str = "", beside: str = "") -> Finding:
+        op = evidence.divergence
+        name = op.op if op is not None else "an op"
+        location = (op.forward_location or op.location) if op is not None else ""
+        held = "with deterministic algorithms" if way == "algorithms" else "with one thread"
+        backward = (
+            f", in the backward of {op.forward_location}" if op is not None and op.forward_location else ""
+        )
+        return Finding(
+            self.name, location,
+            f"{name}{backward} gave another output for equal inputs: its threads add in the order in which "
+            f"they come. {evidence.often}; {held} all were equal",
+            "torch.use_deterministic_algorithms(True), which the marker sets unless told deterministic=False"
+            + next((f"; {text}" for part, text in _INSTEAD.items() if part in name), ""),
+        )  # fmt: skip
+
+
+cause = NondeterministicOp()

@@ -1,0 +1,61 @@
+"""A function as an inquiry tries it: in a companion where it can be imported, else in this process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from pytest_repro.axes import Interpreter
+from pytest_repro.companions.companion import Companion, Lost
+from pytest_repro.core.experiment import Experiment, Tried, order_text, tried_of
+from pytest_repro.core.plan import BadArgument, Plan
+from pytest_repro.engine.called import TIMEOUT, order_for
+from pytest_repro.engine.fork import AVAILABLE
+from pytest_repro.engine.once import tried_here
+from pytest_repro.engine.subject import LIKE_THIS, Untried
+
+_GRACE = 10.0
+"""Seconds over its time that an experiment may take to answer."""
+
+
+class Function:
+    """``fn(*args)``, to be tried.
+
+    Attributes:
+        fresh: Whether each experiment begins in a process that has not computed yet.
+    """
+
+    def __init__(self, plan: Plan, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        self._plan, self._called = plan, (fn, args)
+        self._companions: dict[str, Companion] = {}
+        try:
+            self._order = order_for(plan, "inquiry", fn, args)
+        except BadArgument:
+            self._order = {}
+        self.fresh = bool(self._order) and AVAILABLE
+
+    def tried(self, experiment: Experiment, interpreter: Interpreter | None, seconds: float) -> Tried:
+        if not self._order and interpreter is not None:
+            raise Untried("another interpreter cannot import the function: it must be one of a module")
+        if not self._order:
+            return tried_here(self._plan, *self._called, experiment)
+        return self._elsewhere(experiment, interpreter or LIKE_THIS, seconds)
+
+    def _elsewhere(self, experiment: Experiment, where: Interpreter, seconds: float) -> Tried:
+        try:
+            if where.called not in self._companions:
+                self._companions[where.called] = Companion(where, self._order, sys.path, TIMEOUT)
+            companion = self._companions[where.called]
+            companion.send("try", order_text(experiment), seconds)
+            word, said = companion.receive("while it tried the function", seconds + _GRACE)
+        except Lost as lost:
+            raise Untried(str(lost)) from None
+        if word == "unknown":
+            raise Untried(f"an experiment in {where.called} {said}")
+        return tried_of(said)
+
+    def close(self) -> None:
+        """Ends the interpreters that were needed."""
+        while self._companions:
+            self._companions.popitem()[1].kill()

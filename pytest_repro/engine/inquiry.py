@@ -1,0 +1,186 @@
+"""Looks for the cause of a mismatch: makes it happen again, then suspends one suspect at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from pytest_repro import causes
+from pytest_repro.causes import Evidence
+from pytest_repro.causes.unknown import seldom
+from pytest_repro.core.cell import REPEAT, Cell
+from pytest_repro.core.divergence import Divergence, first_divergence
+from pytest_repro.core.experiment import Experiment, Tried
+from pytest_repro.core.finding import Finding
+from pytest_repro.core.mismatch import Mismatch
+from pytest_repro.core.verdict import Verdict
+from pytest_repro.engine.between import between
+from pytest_repro.engine.placed import BY_LINES, with_line
+from pytest_repro.engine.subject import Bench, Spent, Subject, Tell, Untried, runs_needed
+
+SHARED = "shared-state"
+_GROWTH = (4, 16, 64)
+"""Runs that are made to see a difference again: races do not show on every try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an inquiry has found."""
+
+    divergence: Divergence | None
+    finding: Finding
+
+
+def inquire(subject: Subject, verdict: Verdict, seconds: float, tell: Tell) -> Answer:
+    """The first op that parted, and the cause, of a verdict that is ``diverged``.
+
+    Args:
+        subject: What the verdict is about.
+        verdict: Is not changed.
+        seconds: The time for it.
+        tell: Shows what is being done.
+    """
+    try:
+        return _answer(subject, verdict, seconds, tell)
+    except Exception as error:  # ours: it must not hide what the test has shown
+        return Answer(None, causes.not_found(f"the inquiry itself broke: {type(error).__name__}: {error}"))
+
+
+def _answer(subject: Subject, verdict: Verdict, seconds: float, tell: Tell) -> Answer:
+    bench = Bench(subject, seconds, max(run.seconds for run in verdict.runs), tell)
+    first = _first(verdict)
+    if first.axis != REPEAT:
+        return Answer(*between(bench, first.axis, first.value, verdict.runs[0].setting))
+    setting = next(
+        r.setting for r in verdict.runs if (r.axis, r.value, r.at) == (first.axis, first.value, first.at)
+    )
+    inquiry = Repeated(bench, setting)
+    return inquiry.answer()
+
+
+def _first(verdict: Verdict) -> Mismatch:
+    """The mismatch to explain: what does not repeat itself comes before what differs between values."""
+    found = verdict.mismatches
+    return next((each for each in found if each.axis == REPEAT), found[0])
+
+
+class Repeated:
+    """Why equal runs of one process differ.
+
+    Args:
+        bench: Makes the experiments.
+        setting: Axis → value, of each run.
+    """
+
+    def __init__(self, bench: Bench, setting: dict[str, object]) -> None:
+        self._bench, self._setting = bench, setting
+        self._ruled_out: list[str] = []
+        self._divergence: Divergence | None = None
+
+    def answer(self) -> Answer:
+        """What made them differ."""
+        try:
+            finding = self._placed(self._found())
+        except Untried as why:
+            finding = causes.not_found(f"it could not be established: {why}")
+        return Answer(self._divergence, replace(finding, ruled_out=tuple(self._ruled_out)))
+
+    def _cells(self, runs: int) -> tuple[Cell, ...]:
+        return tuple(Cell(REPEAT, number, self._setting) for number in range(runs))
+
+    def _found(self) -> Finding:
+        first = self._bench.try_(
+            Experiment(self._cells(2), traced=True, heard=True, watched=True), "run again, its ops recorded"
+        )
+        differing, runs = self._again(first)
+        if not differing:
+            return causes.not_found(_gone(runs, self._bench.fresh))
+        traced = first if first.differing else self._traced_again(differing, runs)
+        self._divergence = first_divergence(*traced.traces) if len(traced.traces) == 2 else None
+        self._evidence = Evidence(first.calls, self._divergence, first.changed, differing, runs)
+        self._needed = self._bench.affordable(runs_needed(differing, runs))
+        return self._single() or self._several() or causes.not_found(_no_suspect(self._evidence))
+
+    def _placed(self, finding: Finding) -> Finding:
+        """*finding* with the line at which the runs first parted, where no op and no call tells it."""
+        if finding.name not in BY_LINES or self._divergence is not None:
+            return finding
+        with suppress(Untried):
+            asked = Experiment(self._cells(2), lined=True)
+            return with_line(finding, self._bench.try_(asked, "run again, line by line").steps)
+        return finding
+
+    def _again(self, first: Tried) -> tuple[int, int]:
+        """How many of how many more runs differ from the first; tries harder until one does."""
+        differing, runs = len(first.differing), first.runs - 1
+        for number in _GROWTH:
+            if differing and runs >= 4:
+                break
+            more = self._bench.try_(
+                Experiment(self._cells(self._bench.affordable(number + 1))),
+                "run again, to see how often it differs",
+            )
+            differing, runs = differing + len(more.differing), runs + more.runs - 1
+        return differing, runs
+
+    def _traced_again(self, differing: int, runs: int) -> Tried:
+        """The traces of two runs that differ, where that is rare."""
+        number = self._bench.affordable(2 * runs_needed(differing, runs))
+        asked = Experiment(self._cells(number), traced=True)
+        tried = self._bench.try_(asked, "run again, its ops recorded, until it differs")
+        return tried if tried.differing else replace(tried, traces=())
+
+    def _single(self) -> Finding | None:
+        """The one suspect without which the runs are equal."""
+        for way in causes.suspects(self._evidence):
+            if way == SHARED:
+                finding = self._fresh()
+            else:
+                finding = causes.established((way,), self._evidence) if self._equal_without((way,)) else None
+            if finding is not None:
+                return finding
+            name = causes.word(way)
+            if name not in self._ruled_out:
+                self._ruled_out.append(name)
+        return None
+
+    def _equal_without(self, ways: Sequence[str]) -> bool:
+        doing = ", ".join(causes.held(way) for way in ways)
+        return self._bench.try_(Experiment(self._cells(self._needed), tuple(ways)), doing).equal
+
+    def _fresh(self, ways: Sequence[str] = ()) -> Finding | None:
+        """Runs that each begin in a process that has not computed yet, and so meet nothing left behind."""
+        if not self._bench.fresh:
+            return None
+        asked = Experiment(self._cells(self._needed), tuple(ways), apart=True)
+        apart = self._bench.try_(asked, "each run in a fresh process")
+        if not apart.equal:
+            return None
+        asked = Experiment(self._cells(1), tuple(ways), stirred=True)
+        stirred = self._bench.try_(asked, "memory laid out in another way")
+        name = SHARED if stirred.shown == apart.shown else "address-order"
+        return causes.established((name, *ways), self._evidence)
+
+    def _several(self) -> Finding | None:
+        """The suspects without which, taken together, the runs are equal; as few as suffice."""
+        ways = [way for way in causes.suspects(self._evidence) if way != SHARED]
+        if not self._equal_without(ways):
+            return self._fresh(ways) if SHARED in self._ruled_out else None
+        for way in list(reversed(ways)):
+            rest = [each for each in ways if each != way]
+            if rest and self._equal_without(rest):
+                ways = rest
+        named = {causes.word(way) for way in ways}
+        self._ruled_out = [name for name in self._ruled_out if name not in named]
+        return causes.established(tuple(ways), self._evidence)
+
+
+def _gone(runs: int, fresh: bool) -> str:
+    where = "in a fresh process" if fresh else "in this process"
+    return f"run again {runs} times {where}, it did not differ: {seldom()}"
+
+
+def _no_suspect(evidence: Evidence) -> str:
+    often = f"{evidence.differing} of {evidence.runs} runs differed"
+    return f"{often}, with each of the suspects held and with all of them together"

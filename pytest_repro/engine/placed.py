@@ -1,0 +1,23 @@
+"""Places a cause by the first line that parted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pytest_repro.core.finding import Finding
+from pytest_repro.core.steps import Parted, Step, first_parted
+
+BY_LINES = ("shared-state", "address-order", "hash-seed", "process", "unknown", "completion-order")
+"""Causes that no call and no op gives away: they are placed by the first line that parted."""
+
+
+def with_line(finding: Finding, steps: Sequence[Sequence[Step]]) -> Finding:
+    """*finding* with the line at which two runs first parted."""
+    parted = first_parted(*steps) if len(steps) == 2 else Parted()
+    if not parted.location:
+        return finding
+    told = f"the runs first parted at {parted.location}" + (f", in {parted.name}" if parted.name else "")
+    return replace(
+        finding, location=finding.location or parted.location, explanation=f"{finding.explanation}; {told}"
+    )

@@ -1,0 +1,104 @@
+"""What is inquired into: a test, or a function, that can be tried again under an experiment."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from pytest_repro.axes import Interpreter
+from pytest_repro.core.experiment import Experiment, Tried
+
+Tell = Callable[[str], None]
+"""Shows what is being done, where somebody is looking."""
+
+
+LIKE_THIS = Interpreter(environ={"PYTHONHASHSEED": "1"}, called="hash seed 1, interpreter 1")
+"""Where an experiment is made that needs no other interpreter than one like this."""
+
+
+class Untried(Exception):
+    """An experiment could not be made; the message says why."""
+
+
+class Spent(Untried):
+    """There is no time left for another experiment."""
+
+
+class Subject(Protocol):
+    """A test or a function.
+
+    Attributes:
+        fresh: Whether each experiment begins in a process that has not computed yet.
+    """
+
+    fresh: bool
+
+    def tried(self, experiment: Experiment, interpreter: Interpreter | None, seconds: float) -> Tried:
+        """Makes the runs of *experiment*.
+
+        Args:
+            experiment: What is tried.
+            interpreter: Where; None: in one like this process.
+            seconds: How long it may take.
+
+        Raises:
+            Untried: It could not be made there.
+        """
+
+
+class Bench:
+    """Makes the experiments of one inquiry, as long as there is time, and keeps count.
+
+    Args:
+        subject: What is tried.
+        seconds: The time for all of them.
+        run_seconds: How long one run takes, as far as is known.
+        tell: Shows what is being done.
+    """
+
+    def __init__(self, subject: Subject, seconds: float, run_seconds: float, tell: Tell) -> None:
+        self.fresh = subject.fresh
+        self._subject, self._tell, self.seconds = subject, tell, seconds
+        self._end, self._run = time.monotonic() + seconds, run_seconds
+        self.runs = 0
+
+    def try_(self, experiment: Experiment, doing: str, interpreter: Interpreter | None = None) -> Tried:
+        """Makes *experiment*.
+
+        Args:
+            experiment: What is tried.
+            doing: What it is for, to be shown: ``"clock frozen"``.
+            interpreter: Where, if not in one like this process.
+
+        Raises:
+            Spent: There is no time left for it.
+            Untried: It could not be made.
+        """
+        left = self._end - time.monotonic()
+        if left < self._run * len(experiment.cells):
+            raise Spent(f"the {self.seconds:g} s for it were spent (repro_diagnose_seconds)")
+        self._tell(f"{doing} ({left:.0f} s left)")
+        tried = self._subject.tried(experiment, interpreter, left)
+        self.runs += tried.runs
+        return tried
+
+    def affordable(self, wanted: int) -> int:
+        """How many of *wanted* runs there is time for, when half of the rest is kept."""
+        left = (self._end - time.monotonic()) / 2
+        return max(2, min(wanted, math.floor(left / max(self._run, 1e-3))))
+
+
+def runs_needed(differing: int, runs: int, most: int = 40) -> int:
+    """Runs after which, if none differs, that is hardly chance: 2 % where it is known how often they do.
+
+    Args:
+        differing: How many differed from the first.
+        runs: Of how many, the first not counted.
+        most: No more than this.
+    """
+    share = differing / runs if runs else 1.0
+    if share >= 1:
+        return 3
+    return max(3, min(most, 1 + math.ceil(math.log(0.02) / math.log(1 - share))))

@@ -1,0 +1,137 @@
+"""Looks for what made a test differ, in companions of its own that never compute: they fork."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from typing import Any, TypeVar
+
+import pytest
+
+from pytest_repro.axes import Interpreter
+from pytest_repro.companions.companion import Companion, Lost
+from pytest_repro.core.experiment import Experiment, Tried, order_text, tried_of
+from pytest_repro.core.verdict import Verdict
+from pytest_repro.engine.fork import AVAILABLE
+from pytest_repro.engine.subject import LIKE_THIS, Untried
+from pytest_repro.plugin import SETTINGS, peers
+from pytest_repro.plugin.companion import Place, places
+from pytest_repro.plugin.inside import basetemp
+from pytest_repro.plugin.worker import order
+
+_GRACE = 10.0
+_LONG = 10.0
+"""Seconds over its time that an experiment may take to answer; of a run from which on nobody looks
+for causes unless asked to."""
+
+T = TypeVar("T")
+
+
+class Inquiries:
+    """The inquiries of a session."""
+
+    def __init__(self, session: pytest.Session) -> None:
+        self._config = session.config
+        self._places: dict[pytest.Item, Place] = {item: place for place, item in places(session.items)}
+        self._companions: dict[str, Companion] = {}
+
+    def explained(self, item: pytest.Item, verdict: Verdict) -> Verdict:
+        """*verdict*, which is ``diverged``, with what made it so, where that is asked for."""
+        settings = self._config.stash[SETTINGS]
+        seconds = max(run.seconds for run in verdict.runs)
+        if settings.diagnose == "never" or (settings.diagnose == "auto" and seconds > _LONG):
+            return verdict
+        from pytest_repro.engine.inquiry import inquire
+
+        with peers.waiting(item), _told(self._config, item) as tell:
+            answer = inquire(_Test(self, item), verdict, settings.diagnose_seconds, tell)
+        root = f"{self._config.rootpath}{os.sep}"
+        return replace(
+            verdict,
+            divergence=_relative(answer.divergence, root) if answer.divergence else None,
+            finding=_relative(answer.finding, root),
+        )
+
+    def tried(self, item: pytest.Item, asked: Experiment, where: Interpreter, seconds: float) -> Tried:
+        """Makes an experiment in the companion for *where*.
+
+        Raises:
+            Untried: It gave no answer.
+        """
+        try:
+            companion = self._companion(where)
+            companion.send("try", *self._places[item], order_text(asked), seconds)
+            word, said = companion.receive("while it tried the test", seconds + _GRACE)
+        except Lost as lost:
+            if where.called in self._companions:
+                self._companions.pop(where.called).kill()
+            raise Untried(str(lost)) from None
+        if word == "unknown":
+            raise Untried(f"an experiment in {where.called} {said}")
+        return tried_of(said)
+
+    def _companion(self, where: Interpreter) -> Companion:
+        if where.called not in self._companions:
+            timeout = self._config.stash[SETTINGS].companion_timeout
+            told = order(self._config, f"inquiry {where.called}", where.local, basetemp(self._config))
+            companion = Companion(where, told, sys.path, timeout)
+            self._companions[where.called] = companion
+            companion.receive("while it collected the tests")
+        return self._companions[where.called]
+
+    def close(self) -> None:
+        """Ends the companions at once: they have nothing to bring home."""
+        while self._companions:
+            self._companions.popitem()[1].kill()
+
+
+class _Test:
+    """A test, as an inquiry tries it."""
+
+    fresh = AVAILABLE
+
+    def __init__(self, inquiries: Inquiries, item: pytest.Item) -> None:
+        self._inquiries, self._item = inquiries, item
+
+    def tried(self, experiment: Experiment, interpreter: Interpreter | None, seconds: float) -> Tried:
+        return self._inquiries.tried(self._item, experiment, interpreter or LIKE_THIS, seconds)
+
+
+def _relative(record: T, root: str) -> T:
+    """*record* with every path in it as it is from *root*."""
+    found: Any = record
+    changes = {each.name: _shorter(getattr(found, each.name), root) for each in fields(found)}
+    return replace(found, **changes)
+
+
+def _shorter(value: Any, root: str) -> Any:
+    if isinstance(value, str):
+        return value.replace(root, "")
+    if not isinstance(value, tuple):
+        return value
+    parts = [_shorter(each, root) for each in value]
+    return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+
+
+@contextmanager
+def _told(config: pytest.Config, item: pytest.Item) -> Iterator[Any]:
+    """Shows what is being done in a line of the terminal, which is gone afterwards."""
+    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is None or not getattr(terminal, "isatty", False) or config.get_verbosity() < 0:
+        yield lambda text: None
+        return
+    capture: Any = config.pluginmanager.get_plugin("capturemanager")
+
+    def tell(text: str) -> None:
+        with capture.global_and_fixture_disabled():
+            terminal.rewrite(f"{item.name}: {text}", erase=True)
+
+    try:
+        yield tell
+    finally:
+        with capture.global_and_fixture_disabled():
+            terminal.rewrite("", erase=True)
+            terminal.currentfspath = None

@@ -1,0 +1,61 @@
+"""Where runs first parted, what made it, and what to change."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from pytest_repro.core.divergence import Divergence
+from pytest_repro.core.finding import Finding
+from pytest_repro.core.verdict import Verdict
+
+_WIDTH = 92
+
+_READ = {
+    "value": "equal inputs, other output",
+    "input": "the input came from outside torch, and differs",
+    "path": "another op in the other run",
+    "length": "the other run ends here",
+}
+
+
+def told(verdict: Verdict) -> Iterator[str]:
+    """What an inquiry has found, in lines; nothing where nobody looked."""
+    if verdict.divergence is not None:
+        yield from _parted(verdict.divergence)
+    if verdict.finding is not None:
+        yield from _cause(verdict.finding)
+
+
+def _labelled(label: str, text: str) -> Iterator[str]:
+    """*text* behind *label*, wrapped, in the columns of the report."""
+    for number, line in enumerate(
+        textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
+    ):
+        yield f"  {label if number == 0 else '':<10} {line}"
+
+
+def _parted(found: Divergence) -> Iterator[str]:
+    where = found.location or "nowhere in your code"
+    if found.forward_location and found.forward_location != found.location:
+        where = f"{found.forward_location}, in its backward, called at {where}"
+    read = "its generator stood elsewhere" if found.random and found.kind == "input" else _READ[found.kind]
+    yield from _labelled("parted at", f"op {found.index:,} {found.op}   {where}: {read}")
+    if found.kind in ("path", "length"):
+        yield from (f"  {'':<10}   {line}" for line in _sides(found))
+
+
+def _sides(found: Divergence) -> Iterator[str]:
+    """Both sides, where the ops themselves differ."""
+    for name, lines in (("run 1", found.context), ("the other", found.other_context)):
+        yield f"{name}: {' → '.join(lines) if lines else 'no more ops'}"
+
+
+def _cause(found: Finding) -> Iterator[str]:
+    at = f" at {found.location}" if found.location else ""
+    yield from _labelled("cause", f"{found.name}{at}")
+    yield from _labelled("", found.explanation)
+    if found.fix:
+        yield from _labelled("fix", found.fix)
+    if found.ruled_out:
+        yield from _labelled("ruled out", ", ".join(found.ruled_out))
