@@ -17,7 +17,7 @@ def packed(run: Run, observations: Iterable[Observation]) -> str:
     return json.dumps({"run": told, "observations": [_row(each) for each in observations]})
 
 
-_TOLD = ("outcome", "seconds", "observations", "error", "error_type", "traceback", "left_out")
+_TOLD = ("outcome", "seconds", "observations", "error", "error_type", "traceback", "left_out", "drew")
 
 
 def _row(each: Observation) -> list[Any]:

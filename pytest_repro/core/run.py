@@ -28,6 +28,7 @@ class Run:
         at: Of a repeat away from the reference: the axis and value that it repeats.
         state: ``"absent"``: the value is not to be had here, *error* says why, and nothing ran;
             ``"lost"``: the run was begun elsewhere and gave no answer, *error* says why.
+        drew: Whether it asked generators that draw other numbers at other values of its axis.
     """
 
     axis: str
@@ -42,3 +43,4 @@ class Run:
     setting: Mapping[str, object] = field(default_factory=dict)
     at: tuple[str, object] | None = None
     state: State = "ran"
+    drew: bool = False
