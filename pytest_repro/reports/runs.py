@@ -125,6 +125,19 @@ _REPEATED = (
 )
 
 
+def unlike(verdict: Verdict) -> Iterator[str]:
+    """A line for whatever is not the same where a run that differs was made: ``numpy 2.4.6 here, …``."""
+    differing = {(m.axis, m.value) for m in verdict.mismatches}
+    lines = [
+        f"{name} {here} here, {there} {where(run)}"
+        for run in verdict.runs
+        if (run.axis, run.value) in differing and run.at is None
+        for name, (here, there) in run.unlike.items()
+    ]
+    for number, line in enumerate(lines):
+        yield f"  {'unlike' if number == 0 else '':<10} {line}"
+
+
 def without(verdict: Verdict) -> str:
     """What was asked and was not to be had: ``device cuda: torch finds no cuda device``."""
     absent = [run for run in verdict.runs if run.state == "absent"]

@@ -11,7 +11,7 @@ from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
 from pytest_repro.core.verdict import Verdict
-from pytest_repro.reports.runs import axes, between, called, inputs, look_for
+from pytest_repro.reports.runs import axes, between, called, inputs, look_for, unlike
 from pytest_repro.reports.values import values
 
 
@@ -92,6 +92,8 @@ def _diverged(nodeid: str, verdict: Verdict) -> Iterator[str]:
         yield from values(found, verdict)
         yield ""
         yield from inputs(verdict)
+    yield from unlike(verdict)
+    if found:
         yield from look_for(verdict)
     for run in verdict.runs:
         if run.state == "lost":
