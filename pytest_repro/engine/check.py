@@ -80,6 +80,8 @@ def planned(arguments: dict[str, Any]) -> Plan:
 def _runs(trial: Trial, pin: Pin, fn: Callable[..., Any], args: Any) -> BaseException | None:
     """Makes every run of the plan; gives the exception that the last one to fail raised."""
     error: BaseException | None = None
+    if trial.nothing:
+        return error
     for cell in trial.rehearsals():
         error = _run(trial, pin, cell, fn, args) or error
     call_elsewhere(trial, fn, args)
@@ -104,7 +106,7 @@ def once(
     Raises:
         TypeError: Something that it returned cannot be compared.
     """
-    pin.vary(cell.setting)
+    pin.vary(cell)
     pin.seed()
     recording, error, start = trial.recording(cell), None, perf_counter()
     result = None
@@ -116,7 +118,7 @@ def once(
         recording.record("result", result)
     seconds = perf_counter() - start
     outcome: Outcome = "passed" if error is None else "failed"
-    return as_run(cell, outcome, seconds, recording, error), recording, error
+    return as_run(cell, outcome, seconds, recording, error, pin.drew), recording, error
 
 
 def placed(args: tuple[Any, ...], setting: Mapping[str, Any]) -> tuple[Any, ...]:
