@@ -56,6 +56,19 @@ def seed_every(seed: int) -> None:
         other.manual_seed_all(seed)
 
 
+def standing(cpu: bool = True) -> list[bytes]:
+    """Where the generators stand: the same until one of them is asked.
+
+    Args:
+        cpu: Whether the CPU's counts, beside those of the accelerators that have started.
+    """
+    states = [each.get_state() for each in ([torch.default_generator] if cpu else []) + _started()]
+    other = _other_backend()
+    if hasattr(other, "get_rng_state_all"):
+        states += other.get_rng_state_all()
+    return [state.numpy().tobytes() for state in states]
+
+
 def restorer() -> Callable[[], None]:
     """Takes the state of every generator; the function given back restores it."""
     states = [(g, g.get_state()) for g in (torch.default_generator, *_started())]

@@ -98,8 +98,13 @@ def _attention() -> list[Switch]:
     ]
 
 
-def _set_device(device: torch.device) -> None:
-    torch.set_default_device(None if device.type == "cpu" else device)
+def default_device() -> Any:
+    """What was given to ``torch.set_default_device``, as it was given; None where nothing was.
+
+    ``torch.get_default_device`` tells of a surrounding ``with torch.device(…)`` instead, and adds an
+    index: set again, either would be left behind.
+    """
+    return getattr(getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None), "device", None)
 
 
 def _variable(name: str) -> Switch:
@@ -127,7 +132,7 @@ def switches() -> tuple[Switch, ...]:
         _attribute(matmul, "allow_bf16_reduced_precision_reduction", "bf16_reduced_precision"),
         *_attention(),
         Switch("default_dtype", torch.get_default_dtype, torch.set_default_dtype),
-        Switch("default_device", torch.get_default_device, _set_device),
+        Switch("default_device", default_device, torch.set_default_device),
         Switch("grad_mode", torch.is_grad_enabled, torch._C._set_grad_enabled),
         Switch("threads", torch.get_num_threads, torch.set_num_threads),
         *(_variable(name) for name in _VARIABLES),

@@ -7,6 +7,7 @@ axis is varied at a time, the others stay at their reference: so a difference ha
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -49,8 +50,6 @@ class Axis:
     mixed: ClassVar[bool] = False
     #: Why a run is not counted whose test did not take part, where it has to; else ``""``.
     asks: ClassVar[str] = ""
-    #: Whether generators draw other numbers at another value, equally seeded.
-    draws: ClassVar[bool] = False
     #: Where to look when runs differ between values.
     look_for: ClassVar[tuple[str, ...]] = ()
 
@@ -81,6 +80,14 @@ class Axis:
     def missing(self, value: object) -> str:
         """Why *value* is not to be had here, in a few words; ``""`` where it is."""
         return ""
+
+    def gone(self, value: object) -> str:
+        """Why not even the reference can be run at *value*; ``""`` where it can, or it is not known yet."""
+        return ""
+
+    def drawn(self) -> object:
+        """Where those generators stand that draw other numbers at other values, equally seeded."""
+        return None
 
     def applied(self, value: object) -> AbstractContextManager[None]:
         """Sets *value* in this process, for a block, and restores what was before."""
@@ -185,6 +192,15 @@ def applied(setting: Mapping[str, object]) -> Iterator[None]:
         for name, value in setting.items():
             stack.enter_context(named(name).applied(value))
         yield
+
+
+def generators(cpu: bool = True) -> object:
+    """Where torch's generators stand, the CPU's among them or not; None before torch is imported."""
+    if "torch" not in sys.modules:
+        return None
+    from pytest_repro.adapters._torch_generators import standing
+
+    return standing(cpu)
 
 
 def listed(given: object) -> tuple[object, ...]:

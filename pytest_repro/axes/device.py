@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from pytest_repro.axes import Axis, distinct, listed
+from pytest_repro.axes import Axis, distinct, generators, listed
 from pytest_repro.core.plan import BadArgument
 
 _NAME = re.compile(r"[a-z]\w*(:\d+)?")
@@ -18,11 +18,11 @@ class Device(Axis):
     """``device=("cpu", "cuda")``: names as ``torch.device`` takes them, the reference's first."""
 
     close = True
-    draws = True
     preposition = "on"
     look_for: ClassVar = (
         "inputs drawn on the device: generators of two devices draw other numbers by design. Draw on",
-        "the CPU and move: torch.randn(3, generator=repro.generator(), device='cpu').to(repro.device)",
+        "the CPU and move: torch.randn(3, generator=repro.generator(), device='cpu').to(repro.device);",
+        "TF32 in products and convolutions, and sums that are added up in another order",
     )
 
     def values(self, given: object) -> tuple[object, ...]:
@@ -48,6 +48,13 @@ class Device(Axis):
         device = torch.device(name)
         return "" if device.type == "cpu" else _not_there(device)
 
+    def gone(self, value: object) -> str:
+        # A test that is the first to import torch finds out by itself.
+        return self.missing(value) if "torch" in sys.modules else ""
+
+    def drawn(self) -> object:
+        return generators(cpu=False)
+
     @contextmanager
     def applied(self, value: object) -> Iterator[None]:
         if "torch" not in sys.modules:
@@ -55,15 +62,17 @@ class Device(Axis):
             return
         import torch
 
-        device, before = torch.device(str(value)), torch.get_default_device()
-        if device == before:  # setting it would take every call of torch through Python
+        from pytest_repro.adapters._torch_switches import default_device
+
+        device, before = torch.device(str(value)), default_device()
+        if device == (before or torch.get_default_device()):  # setting it leads all of torch through Python
             yield
             return
         torch.set_default_device(device)
         try:
             yield
         finally:
-            torch.set_default_device(None if before.type == "cpu" else before)
+            torch.set_default_device(before)
 
     def called(self, value: object) -> str:
         return str(value)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-from pytest_repro.axes import Axis, distinct, listed
+from pytest_repro.axes import Axis, distinct, generators, listed
 from pytest_repro.core.plan import BadArgument
 
 _NAMES = ("float16", "bfloat16", "float32", "float64")
@@ -18,7 +18,6 @@ class Dtype(Axis):
     """``dtype=("float32", "float64")``: names, the reference's first."""
 
     close = True
-    draws = True
     mixed = True
     preposition = "in"
     look_for: ClassVar = (
@@ -36,6 +35,9 @@ class Dtype(Axis):
 
     def missing(self, value: object) -> str:
         return "" if "torch" in sys.modules else "torch is not imported, and numpy has no default dtype"
+
+    def drawn(self) -> object:
+        return generators()
 
     @contextmanager
     def applied(self, value: object) -> Iterator[None]:

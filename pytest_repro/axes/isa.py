@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
-from pytest_repro.axes import Axis, Interpreter, listed
+from pytest_repro.axes import Axis, Interpreter, generators, listed
 from pytest_repro.core.plan import BadArgument
 
 NATIVE = "native"
@@ -51,7 +51,6 @@ class Isa(Axis):
 
     elsewhere = True
     close = True
-    draws = True
     look_for: ClassVar = (
         "matrix products, convolutions, exp and tanh, and torch.randn itself: vectors of another",
         "width round in another order. Where inputs differ already, draw them with repro.rng()",
@@ -68,6 +67,9 @@ class Isa(Axis):
         if platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686"):
             return f"{value} is a level of x86, this is {platform.machine()}"
         return "" if not level.needs or _features().get(level.needs) else f"the processor has no {value}"
+
+    def drawn(self) -> object:
+        return generators()  # torch's; numpy draws alike
 
     def interpreter(self, value: object) -> Interpreter:
         level = LEVELS[str(value)]

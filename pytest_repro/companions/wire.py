@@ -6,18 +6,20 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pytest_repro.adapters import environment
 from pytest_repro.core.cell import Cell
 from pytest_repro.core.observation import Key, Observation, Stored
 from pytest_repro.core.run import Run
 
 
 def packed(run: Run, observations: Iterable[Observation]) -> str:
-    """*run* and its *observations* as text; of large values only the digest."""
+    """*run*, its *observations* and the environment as text; of large values only the digest."""
     told = {name: getattr(run, name) for name in _TOLD}
-    return json.dumps({"run": told, "observations": [_row(each) for each in observations]})
+    rows = [_row(each) for each in observations]
+    return json.dumps({"run": told, "environment": environment(), "observations": rows})
 
 
-_TOLD = ("outcome", "seconds", "observations", "error", "error_type", "traceback", "left_out")
+_TOLD = ("outcome", "seconds", "observations", "error", "error_type", "traceback", "left_out", "drew")
 
 
 def _row(each: Observation) -> list[Any]:
@@ -29,9 +31,16 @@ def _row(each: Observation) -> list[Any]:
 def unpacked(text: str, cell: Cell) -> tuple[Run, dict[Key, Observation]]:
     """The run of *cell* that :func:`packed` made text of, and its observations by key."""
     found: Mapping[str, Any] = json.loads(text)
-    run = Run(cell.axis, cell.value, setting=cell.setting, at=cell.at, **found["run"])
+    unlike = _unlike(environment(), found["environment"], cell)
+    run = Run(cell.axis, cell.value, setting=cell.setting, at=cell.at, unlike=unlike, **found["run"])
     rows = (_observation(*row) for row in found["observations"])
     return run, {each.key: each for each in rows}
+
+
+def _unlike(here: Mapping[str, str], there: Mapping[str, str], cell: Cell) -> dict[str, tuple[str, str]]:
+    """What is not the same on both sides; of what is varied, and of libraries of one side, nothing."""
+    both = (name for name in here if name in there and name not in cell.setting)
+    return {name: (here[name], there[name]) for name in both if here[name] != there[name]}
 
 
 def _observation(

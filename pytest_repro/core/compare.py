@@ -116,7 +116,7 @@ def judged(runs: Sequence[Run], found: Sequence[Mismatch]) -> Word | None:
         return "diverged"
     if any(run.state == "lost" for run in runs):
         return "failed"
-    if len(runs) < 2:
+    if len(ran) < 2:
         return None
     if not any(run.observations for run in ran):
         return "unobserved"

@@ -28,6 +28,9 @@ class Run:
         at: Of a repeat away from the reference: the axis and value that it repeats.
         state: ``"absent"``: the value is not to be had here, *error* says why, and nothing ran;
             ``"lost"``: the run was begun elsewhere and gave no answer, *error* says why.
+        drew: Whether it asked generators that draw other numbers at other values of its axis.
+        unlike: Of a run elsewhere: what could change a result and is not the same there, as name →
+            here, there: ``{"numpy": ("2.4.6", "2.3.1")}``.
     """
 
     axis: str
@@ -42,3 +45,5 @@ class Run:
     setting: Mapping[str, object] = field(default_factory=dict)
     at: tuple[str, object] | None = None
     state: State = "ran"
+    drew: bool = False
+    unlike: Mapping[str, tuple[str, str]] = field(default_factory=dict)

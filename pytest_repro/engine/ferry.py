@@ -31,8 +31,17 @@ def take(trial: Trial, companion: Any, cell: Cell, said: str) -> None:
         companion: Which still holds the values.
         cell: Under what it was run.
         said: The run on the wire.
+
+    Raises:
+        Lost: It cannot be read: the two sides are not of one make, though of one version.
     """
-    run, observations = unpacked(said, cell)
+    try:
+        run, observations = unpacked(said, cell)
+    except (KeyError, TypeError, ValueError) as error:
+        from pytest_repro.companions.companion import Lost  # execnet is there by now, not before
+
+        why = f"gave an answer that cannot be read: is its pytest-repro this one? ({error!r})"
+        raise Lost(f"the companion for {companion.interpreter.called} {why}") from None
     received = Received(observations, run.left_out)
     trial.received(cell, run, received, lambda key: _fetched(companion, key))
 

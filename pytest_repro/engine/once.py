@@ -37,7 +37,7 @@ def once(
     Raises:
         TypeError: Something that it returned cannot be compared.
     """
-    pin.vary(cell.setting, suspended)
+    pin.vary(cell, suspended)
     pin.seed()
     recording, error, start = trial.recording(cell), None, perf_counter()
     result = None
@@ -49,7 +49,7 @@ def once(
         recording.record("result", result)
     seconds = perf_counter() - start
     outcome: Outcome = "passed" if error is None else "failed"
-    return as_run(cell, outcome, seconds, recording, error), recording, error
+    return as_run(cell, outcome, seconds, recording, error, pin.drew), recording, error
 
 
 def placed(args: tuple[Any, ...], setting: Mapping[str, Any]) -> tuple[Any, ...]:

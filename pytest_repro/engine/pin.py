@@ -7,7 +7,8 @@ from contextlib import ExitStack, contextmanager
 from types import TracebackType
 
 from pytest_repro.adapters import awake, seed_all
-from pytest_repro.axes import applied
+from pytest_repro.axes import applied, named
+from pytest_repro.core.cell import REPEAT, Cell
 from pytest_repro.core.plan import Deterministic, checked_deterministic, checked_seed
 
 
@@ -28,26 +29,39 @@ class Pin:
         self._setting: Mapping[str, object] = {}
         self._applied: Mapping[str, object] | None = {}
         self._suspended: Sequence[str] = ()
+        self._axis, self._drew = REPEAT, False
+        self._drawn: object = None
 
-    def vary(self, setting: Mapping[str, object], suspended: Sequence[str] = ()) -> None:
-        """Sets the axes to *setting*, by name, from the next :meth:`seed` on.
+    def vary(self, cell: Cell, suspended: Sequence[str] = ()) -> None:
+        """Sets the axes as *cell* says, from the next :meth:`seed` on.
 
         Args:
-            setting: Axis → value.
+            cell: Under what the next run is made.
             suspended: Suspects that cannot act meanwhile, by name; they are suspended anew, so that
                 each run meets the same: a frozen clock begins at the same instant.
         """
         if suspended or self._suspended:
             self._applied = None
-        self._setting, self._suspended = setting, suspended
+        self._setting, self._suspended = cell.setting, suspended
+        self._axis, self._drawn, self._drew = cell.axis, None, False
 
     def seed(self) -> None:
         """Seeds every generator, and holds what is not held yet."""
+        self._drew = self.drew
         found = awake()
         if self._applied != self._setting or not self._held.issuperset(found):
             self._hold()
         for adapter in found.values():
             adapter.seed(self._seed)
+        self._drawn = self._stand()
+
+    @property
+    def drew(self) -> bool:
+        """Whether, since :meth:`vary`, numbers were drawn that differ at other values of the axis."""
+        return self._drew or (self._drawn is not None and self._drawn != self._stand())
+
+    def _stand(self) -> object:
+        return None if self._axis == REPEAT else named(self._axis).drawn()
 
     def _hold(self) -> None:
         self._let_axes_go()  # what is held comes below them, and is restored after them

@@ -12,6 +12,7 @@ from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Outcome, Run
 from pytest_repro.core.verdict import Verdict
+from pytest_repro.engine.reach import within_reach
 from pytest_repro.engine.received import Fetch, Received
 from pytest_repro.engine.recording import Recorded, Recording
 from pytest_repro.values.shelf import Shelf
@@ -28,11 +29,13 @@ class Trial:
         keep_mb: Megabytes (2**20 bytes) of values kept in memory to say how far runs are apart.
 
     Attributes:
-        shelf: Where they are kept.
+        plan: What is asked, as far as it is to be had here.
+        nothing: Whether nothing can be run: there is no value at all of an axis to be had here.
+        shelf: Where values are kept.
     """
 
     def __init__(self, plan: Plan, keep_mb: int = KEEP_MB) -> None:
-        self.plan = plan
+        self.plan, self._gone, self.nothing = within_reach(plan)
         self.shelf = Shelf(keep_mb * 2**20)
         self._done: list[tuple[Run, Recorded]] = []
         self._without: list[Run] = []
@@ -49,7 +52,7 @@ class Trial:
         close, it is run again, to tell a value that differs from one that does not repeat itself.
         """
         vary = self.plan.vary
-        if self.plan.runs < 2:
+        if self.plan.runs < 2 or self.nothing:
             return
         yield repeat(vary, 0)
         for cell in others(vary, elsewhere=False):
@@ -69,7 +72,7 @@ class Trial:
 
     def elsewhere(self) -> Iterator[Cell]:
         """What is run in other interpreters; what is not to be had there is put down as absent."""
-        if self.plan.runs < 2:
+        if self.plan.runs < 2 or self.nothing:
             return
         for cell in others(self.plan.vary, elsewhere=True):
             if why := named(cell.axis).missing(cell.value):
@@ -138,7 +141,9 @@ class Trial:
         done = [*self._done, *last]
         # What nothing was varied in is told first.
         done[1:] = sorted(done[1:], key=lambda each: each[0].axis != REPEAT or each[0].at is not None)
-        runs = (*(run for run, _ in done), *self._without)
+        runs = (*(run for run, _ in done), *self._gone, *self._without)
+        if not done:
+            return Verdict("skipped", self.plan, runs)
         found = (*outcome_mismatches(runs), *self._mismatches(done))
         series = steps(done[0][1].observations()) if found else {}
         return Verdict(judged(runs, found), self.plan, runs, found, series)
@@ -163,7 +168,12 @@ class Trial:
 
 
 def as_run(
-    cell: Cell, outcome: Outcome, seconds: float, recording: Recorded, error: BaseException | None
+    cell: Cell,
+    outcome: Outcome,
+    seconds: float,
+    recording: Recorded,
+    error: BaseException | None,
+    drew: bool = False,
 ) -> Run:
     """The record of a run.
 
@@ -173,13 +183,14 @@ def as_run(
         seconds: Wall time.
         recording: What it recorded.
         error: The exception that ended it, if one did.
+        drew: Whether it drew numbers that differ at other values of its axis.
     """
     kind = type(error)
     return Run(
         cell.axis, cell.value, outcome, seconds, len(recording),
         error="" if error is None else str(error) if outcome == "skipped" else one_line(error),
         error_type=f"{kind.__module__}.{kind.__qualname__}" if error is not None else "",
-        left_out=recording.left_out, setting=cell.setting, at=cell.at,
+        left_out=recording.left_out, setting=cell.setting, at=cell.at, drew=drew,
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from pytest_repro.engine.frames import code_of, kept_frame, plain_variables, var
 from pytest_repro.engine.pin import Pin
 from pytest_repro.engine.recording import Recording
 from pytest_repro.engine.trial import Trial, as_run
-from pytest_repro.plugin.diverged import Diverged, diverged, not_compared
+from pytest_repro.plugin.diverged import Diverged, diverged, none_there, not_compared
 from pytest_repro.plugin.ended import outcome_of, reason_of, traceback_of, unittest_error
 from pytest_repro.plugin.inside import told
 from pytest_repro.plugin.warned import Warnings
@@ -51,8 +51,8 @@ class Act:
     """
 
     def __init__(self, item: pytest.Item, plan: Plan, keep_mb: int) -> None:
-        self.item, self.plan = item, plan
-        self.trial = Trial(plan, keep_mb)
+        self.item, self.trial = item, Trial(plan, keep_mb)
+        self.plan = self.trial.plan
         self.pin = Pin(plan.seed, plan.deterministic)
         self.last = plan.runs == 1
         self.verdict: Verdict | None = None
@@ -75,14 +75,14 @@ class Act:
             number: Its number, from 0; by default as many as have been run.
         """
         self.cell, self._number = cell, number
-        self.pin.vary(cell.setting, self.suspended)
+        self.pin.vary(cell, self.suspended)
         self._begin()
 
     def _begin(self) -> None:
         self.recording: Recording = self.trial.recording(self.cell)
         self.index = len(self.trial.runs) if self._number is None else self._number
         self.took: set[str] = set()
-        self.ran = self.subtest_failed = False
+        self.ran = self.subtest_failed = self.drew = False
         self._run: Run | None = None
         self._passed_over: tuple[str, ...] = ()
         self._start = perf_counter()
@@ -93,6 +93,7 @@ class Act:
         """Seeds, then sets the item up: function fixtures draw the same in each run."""
         __tracebackhide__ = True
         self._begin()
+        none_there(self.trial)
         self.pin.seed()
         self._phases[0]()
 
@@ -156,7 +157,8 @@ class Act:
     def _ended(self, error: BaseException | None) -> None:
         __tracebackhide__ = True
         seconds = perf_counter() - self._start
-        run = as_run(self.cell, outcome_of(error), seconds, self.recording, error)
+        drew = self.drew or self.pin.drew
+        run = as_run(self.cell, outcome_of(error), seconds, self.recording, error, drew)
         if run.outcome == "failed":
             run = replace(run, traceback=traceback_of(self.item, error))
         elif error is None and self.subtest_failed:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_repro.core.verdict import NotReproducible, Verdict
+from pytest_repro.engine.trial import Trial
 from pytest_repro.reports.runs import without
 from pytest_repro.reports.text import failure, lost
 
@@ -36,6 +37,17 @@ class CompanionLost(_Failed):  # type: ignore[misc]
 
 CompanionLost.__name__ = CompanionLost.__qualname__ = "CompanionLost"
 CompanionLost.__module__ = "builtins"
+
+
+def none_there(trial: Trial) -> None:
+    """Ends a test before it begins, for an axis of which no value is to be had here.
+
+    Raises:
+        pytest.skip.Exception: That is so.
+    """
+    __tracebackhide__ = True
+    if trial.nothing:
+        pytest.skip(f"nothing was run: {without(trial.verdict())}")
 
 
 def not_compared(item: pytest.Item, verdict: Verdict) -> None:

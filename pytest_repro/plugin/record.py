@@ -96,7 +96,10 @@ class Repro:
         """
         import torch
 
-        return torch.Generator(device or "cpu").manual_seed(self.seed)
+        found = torch.Generator(device or "cpu").manual_seed(self.seed)
+        if found.device.type != "cpu" and self._act.cell.axis == "device":
+            self._act.drew = True
+        return found
 
 
 def of_item(item: pytest.Item) -> Repro:

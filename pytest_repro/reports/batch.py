@@ -49,4 +49,6 @@ def _size(size: object, found: list[Mismatch], reference: object) -> Iterator[st
         yield f"    V_c {far.share:.3g}: {distance(far)}"
         (first, other), index = far.first_values, list(far.first_index)
         sides = f"{first} in {_called(reference)}, {other} in {_called(size)}"
-        yield f"    first row {index[0]}: at {index} {sides}"
+        # Where closeness is asked, the first to differ at all need not be one of those outside of it.
+        which = "first row" if far.outside == far.differing else "first to differ at all: row"
+        yield f"    {which} {index[0]}: at {index} {sides}"

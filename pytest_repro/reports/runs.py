@@ -95,14 +95,13 @@ def _far(found: Mismatch) -> str:
 
 
 def inputs(verdict: Verdict) -> Iterator[str]:
-    """A line where what was recorded first differs already on an axis on which drawing differs."""
-    if not verdict.steps or verdict.runs[0].observations < 2:
-        return
-    first = next(iter(verdict.steps))
+    """A line where what was recorded first differs already, in a run that drew other numbers."""
+    drew = {(run.axis, run.value) for run in verdict.runs if run.drew}
+    first = (next(iter(verdict.steps), ""), 0)
     for each in verdict.mismatches:
-        is_first = (each.series, each.step) == (first, 0) and each.problem == "values"
-        if is_first and each.axis != REPEAT and named(each.axis).draws:
-            yield f"  inputs     {each.name}, the first value of the test, differs already {where(each)}"
+        if (each.axis, each.value) in drew and (each.series, each.step) == first:
+            already = f"{each.name}, the first value of the test, differs already"
+            yield f"  inputs     other numbers were drawn {where(each)}: {already}"
             return
 
 
@@ -124,6 +123,19 @@ _REPEATED = (
     "of a set of objects, threads that race, what the run before left behind: in a",
     "global, a cache, a file, or a fixture of module or session scope",
 )
+
+
+def unlike(verdict: Verdict) -> Iterator[str]:
+    """A line for whatever is not the same where a run that differs was made: ``numpy 2.4.6 here, …``."""
+    differing = {(m.axis, m.value) for m in verdict.mismatches}
+    lines = [
+        f"{name} {here} here, {there} {where(run)}"
+        for run in verdict.runs
+        if (run.axis, run.value) in differing and run.at is None
+        for name, (here, there) in run.unlike.items()
+    ]
+    for number, line in enumerate(lines):
+        yield f"  {'unlike' if number == 0 else '':<10} {line}"
 
 
 def without(verdict: Verdict) -> str:

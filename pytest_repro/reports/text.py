@@ -12,7 +12,7 @@ from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
 from pytest_repro.core.verdict import Verdict
 from pytest_repro.reports import cause
-from pytest_repro.reports.runs import axes, between, called, inputs, look_for
+from pytest_repro.reports.runs import axes, between, called, inputs, look_for, unlike
 from pytest_repro.reports.values import values
 
 
@@ -66,9 +66,10 @@ def terms(plan: Plan) -> str:
     if close is not None and not close.exact:
         asked = f"within rtol {close.rtol:g} and atol {close.atol:g}"
     else:
-        near = [each.axis for each in plan.vary if each.close and close is None]
+        near = [v.axis for v in plan.vary if v.close and close is None and len(v.values) > 1]
         asked = "bit for bit" + (f", within torch.testing's tolerance on {', '.join(near)}" if near else "")
-    varied = f", varied: {', '.join(each.axis for each in plan.vary)}" if plan.vary else ""
+    axes = [each.axis for each in plan.vary if len(each.values) > 1]
+    varied = f", varied: {', '.join(axes)}" if axes else ""
     return f"{asked}, {plan.runs} runs, seed {plan.seed}{varied}"
 
 
@@ -98,8 +99,9 @@ def _diverged(nodeid: str, verdict: Verdict) -> Iterator[str]:
         yield from values(found, verdict)
         yield ""
         yield from inputs(verdict)
-        if verdict.finding is None:
-            yield from look_for(verdict)
+    yield from unlike(verdict)
+    if found and verdict.finding is None:
+        yield from look_for(verdict)
     yield from cause.told(verdict)
     for run in verdict.runs:
         if run.state == "lost":
@@ -112,7 +114,8 @@ def _replay(nodeid: str, plan: Plan) -> str:
     """The command that shows it again, as a shell takes it."""
     capture = f" --repro-capture={plan.capture}" if plan.capture != "auto" else ""
     audit = " --repro-all" if plan.audit else ""
-    vary = "".join(f" --repro-vary={shlex.quote(named(v.axis).written(v.values))}" for v in plan.vary)
+    varied = [each for each in plan.vary if len(each.values) > 1]  # of others one value is there, as asked
+    vary = "".join(f" --repro-vary={shlex.quote(named(v.axis).written(v.values))}" for v in varied)
     asked = f"--repro-seed={plan.seed} --repro-runs={plan.runs}{capture}{audit}{vary}"
     return f"pytest {shlex.quote(nodeid)} {asked}"
 

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_repro.axes import Interpreter
+from pytest_repro.companions import wire
+from pytest_repro.companions.companion import Lost
 from pytest_repro.companions.wire import packed, unpacked
 from pytest_repro.core.cell import Cell
 from pytest_repro.core.observation import Observation, Stored
+from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
+from pytest_repro.engine.ferry import take
+from pytest_repro.engine.trial import Trial
 
 _TEXT = st.text(st.characters(exclude_categories=()), max_size=20)  # lone surrogates too
 _SIZES = st.integers(0, 2**40)
@@ -97,3 +105,22 @@ def test_where_it_was_run_is_known_here_and_not_told() -> None:
     found, _ = unpacked(packed(away, []), cell)
     assert (found.axis, found.value, found.setting, found.at) == cell
     assert (found.seconds, found.state) == (0.5, "ran")
+
+
+def test_what_is_unlike_there_is_told_but_not_what_is_varied(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = {"numpy": "2.4", "python": "3.11", "threads": "2", "torch": "2.13"}
+    there = {"numpy": "2.3", "python": "3.11", "threads": "8", "jax": "0.4"}
+    sides = iter([there, here, there, here])
+    monkeypatch.setattr(wire, "environment", lambda: next(sides))
+    machine, threads = Cell("machine", "a"), Cell("machine", "a", {"threads": 1})
+    run = Run("machine", "a", "passed")
+    both = {"numpy": ("2.4", "2.3"), "threads": ("2", "8")}
+    assert unpacked(packed(run, []), machine)[0].unlike == both
+    assert unpacked(packed(run, []), threads)[0].unlike == {"numpy": ("2.4", "2.3")}
+
+
+@pytest.mark.parametrize("said", ['{"run": {"outcome": "passed"}}', '{"environment": {}}', "{", "[]"])
+def test_an_answer_of_another_make_loses_the_run_and_not_the_session(said: str) -> None:
+    companion = SimpleNamespace(interpreter=Interpreter(called="ssh=far"))
+    with pytest.raises(Lost, match="the companion for ssh=far gave an answer that cannot be read"):
+        take(Trial(Plan()), companion, Cell("machine", "ssh=far"), said)
