@@ -1,4 +1,0 @@
-from pytest_repro.causes import Cause
-class FileOrder(Cause):
-    pass
-cause=FileOrder()

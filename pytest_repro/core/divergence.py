@@ -1,6 +1,0 @@
-class Divergence:
-    pass
-
-
-def first_divergence(a, b):
-    return None
