@@ -14,7 +14,7 @@ from typing import ClassVar, NamedTuple
 
 from pytest_repro.core.call import Call
 from pytest_repro.core.catalogue import catalogue, load
-from pytest_repro.ledger.target import Target, When, targets
+from pytest_repro.ledger.target import Reach, Target, When, targets
 
 
 class Row(NamedTuple):
@@ -26,7 +26,7 @@ class Row(NamedTuple):
         fix: What to do instead.
         what: How it is called; ``""``: by its home and name.
         when: Tells by the arguments whether a call counts.
-        inside: Whether calls count that Python's library makes on its own account.
+        reach: Whose calls count, as in :class:`~pytest_repro.ledger.target.Target`.
         names: For a hook: the functions that run into it; *what* then holds ``{}``.
     """
 
@@ -35,7 +35,7 @@ class Row(NamedTuple):
     fix: str
     what: str = ""
     when: When | None = None
-    inside: bool = False
+    reach: Reach = "library"
     names: frozenset[str] = frozenset()
 
     @property
@@ -81,7 +81,7 @@ class Cause:
     def targets(self) -> Iterator[Target]:
         """The calls that are evidence for it, of the libraries imported so far."""
         for row in self.rows:
-            yield from targets(row.where, row.called, self.name, row.when, row.inside, row.names)
+            yield from targets(row.where, row.called, self.name, row.when, row.reach, row.names)
 
     def suspended(self, seed: int) -> AbstractContextManager[None]:
         """Keeps it from making runs differ, for a block; each block with *seed* is like any other.

@@ -12,9 +12,8 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-from pytest_repro.ledger.listening import renamed
-from pytest_repro.ledger.places import module_of
-from pytest_repro.ledger.replaced import Swap
+from pytest_repro.ledger.places import asker, module_of
+from pytest_repro.ledger.replaced import Swap, renamed
 from pytest_repro.ledger.stand_in import stand_in
 
 _NAMES = ("time", "monotonic", "perf_counter", "process_time", "thread_time")
@@ -78,11 +77,9 @@ class Frozen:
 
         return Swap(owner, name, renamed(frozen, real, owner, name))
 
-    def _reads_real(self, frame: FrameType | None) -> bool:
+    def _reads_real(self, frame: FrameType) -> bool:
         """Whether the code of *frame* is to read the real clock."""
-        while frame is not None and module_of(frame).startswith("pytest_repro.ledger"):
-            frame = frame.f_back  # whoever listens asks for another
-        return not self.live or frame is None or module_of(frame).partition(".")[0] in _WAITING
+        return not self.live or module_of(asker(frame)).partition(".")[0] in _WAITING
 
     def _seconds(self, start: int) -> float:
         return self.look(start) / 1e9

@@ -32,7 +32,7 @@ def _unseeded_instance(self: Any, x: Any = None, *_: Any) -> bool:
 def _system(name: str) -> Row:
     says = "draws from the operating system, and cannot be seeded"
     fix = "take random.Random(seed), or record nothing that hangs on it"
-    return Row(f"random:SystemRandom.{name}", says, fix, "random.SystemRandom", inside=True)
+    return Row(f"random:SystemRandom.{name}", says, fix, "random.SystemRandom", reach="all")
 
 
 def _secret(name: str) -> Row:
@@ -59,16 +59,16 @@ class OsEntropy(Cause):
         Row("numpy.random:default_rng", _SEEDED_BY, "pass a seed, or take repro.rng()", when=_without_seed),
         Row("numpy.random:seed", _SEEDED_BY, "pass a number: np.random.seed(0)", when=_without_seed),
         Row("numpy.random.bit_generator:randbits", _SEEDED_BY, "pass a seed, or take repro.rng()",
-            "numpy.random.{}()", inside=True, names=_UNSEEDED),
+            "numpy.random.{}()", reach="all", names=_UNSEEDED),
         Row("random:Random.__init__", _SEEDED_BY, "pass a seed: random.Random(0)", "random.Random()",
-            when=_unseeded_instance, inside=True),
+            when=_unseeded_instance, reach="all"),
         Row("random:seed", _SEEDED_BY, "pass a number: random.seed(0)", when=_without_seed),
         *(_system(name) for name in ("random", "getrandbits", "randbytes")),
         *(_secret(name) for name in (
             "choice", "randbelow", "randbits", "token_bytes", "token_hex", "token_urlsafe")),
         Row("uuid:uuid4", _DRAWS, "take uuid.UUID(int=rng.getrandbits(128), version=4) with a seeded "
             "random.Random rng, or uuid.uuid5() of a name"),
-        Row("os:urandom", _DRAWS, _BYTES, inside=True),
+        Row("os:urandom", _DRAWS, _BYTES, reach="all"),
         Row("os:getrandom", _DRAWS, _BYTES),
         *(_temporary(name) for name in (
             "mkdtemp", "mkstemp", "mktemp", "NamedTemporaryFile", "TemporaryDirectory.__init__")),

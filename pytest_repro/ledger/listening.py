@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,10 +11,10 @@ from types import ClassMethodDescriptorType, FrameType
 from typing import Any
 
 from pytest_repro.core.call import Call
-from pytest_repro.ledger.places import Origin, called_name, line, module_of, origin, owner_of
-from pytest_repro.ledger.replaced import Swap, replaced_everywhere
+from pytest_repro.ledger.places import Origin, Owner, called_name, line, module_of, origin, outwards, owner_of
+from pytest_repro.ledger.replaced import Swap, address, renamed, replaced_everywhere
 from pytest_repro.ledger.stand_in import immutable, stand_in
-from pytest_repro.ledger.target import Target
+from pytest_repro.ledger.target import Reach, Target
 
 
 class Ledger:
@@ -32,14 +31,14 @@ class Ledger:
     @property
     def calls(self) -> tuple[Call, ...]:
         """Each call once by what, line and way, in the order of the first time."""
-        return tuple(Call(*key, count=_reached(entry)) for key, entry in list(self._entries.items()))
+        return tuple(Call(*key, count=_standing(entry)) for key, entry in list(self._entries.items()))
 
     def hear(self, targets: Sequence[Target], frame: FrameType, args: Any, named: Any) -> None:
         """Notes a call that *frame* makes, for each of *targets* for which it is evidence."""
         for target in targets:
             if target.when is None or target.when(*args, **named):
                 # A line that was met before is looked up by where its code stands: 0.2 µs.
-                key = (id(target), frame.f_code, frame.f_lasti)
+                key = (address(target), frame.f_code, frame.f_lasti)
                 try:
                     entry = self._known[key]
                 except KeyError:
@@ -50,7 +49,7 @@ class Ledger:
     def _met(self, target: Target, frame: FrameType, key: tuple[Any, ...]) -> count[int] | None:
         whose = owner_of(frame)
         own = module_of(frame).partition(".")[0] == target.package
-        if (own or whose == "python") and not target.inside:
+        if not _reached(target.reach, "python" if own else whose):
             self._known[key] = None
             return None
         if _heard_already(frame, target.cause):
@@ -69,16 +68,24 @@ class Ledger:
         return self._entries.setdefault((what, target.cause, line(found.frame), found.via), count())
 
 
-def _heard_already(frame: FrameType | None, cause: str) -> bool:
+def _heard_already(frame: FrameType, cause: str) -> bool:
     """Whether a call is made by one that was heard: uuid4() asks os.urandom(), told once."""
-    while frame is not None and owner_of(frame) != "user":
-        if frame.f_code.co_name == "noting" and module_of(frame) == __name__:
-            return any(target.cause == cause for target in frame.f_locals["group"])
-        frame = frame.f_back
+    for each in outwards(frame):
+        if each.f_code.co_name == "noting" and module_of(each) == __name__:
+            return any(target.cause == cause for target in each.f_locals["group"])
+        if owner_of(each) == "user":
+            return False
     return False
 
 
-def _reached(entry: count[int]) -> int:
+def _reached(reach: Reach, whose: Owner) -> bool:
+    """Whether a call that code of *whose* makes is within *reach*."""
+    if reach == "line":
+        return whose == "user"
+    return reach == "all" or whose != "python"
+
+
+def _standing(entry: count[int]) -> int:
     """Where a counter stands, without moving it."""
     return int(repr(entry)[len("count(") : -1])
 
@@ -96,7 +103,7 @@ def listening(targets: Iterable[Target]) -> Iterator[Ledger]:
     targets = tuple(targets)
     for target in targets:
         owner, name = target.place
-        by_place.setdefault((id(owner), name), []).append(target)
+        by_place.setdefault((address(owner), name), []).append(target)
     ledger = Ledger()
     with replaced_everywhere(_swaps(ledger, list(by_place.values()))):
         yield ledger
@@ -125,14 +132,6 @@ def _noting(
         return real(*args, **named)
 
     return renamed(noting, real, owner, name)
-
-
-def renamed(made: Callable[..., Any], real: Any, owner: Any, name: str) -> Callable[..., Any]:
-    """*made*, looking like *real*; and found where it is, so that it pickles."""
-    made = functools.wraps(real)(made)
-    if not isinstance(owner, type):
-        made.__module__, made.__qualname__ = owner.__name__, name
-    return made
 
 
 def _stand_in(real: type, ledger: Ledger, groups: Sequence[Sequence[Target]]) -> Swap:

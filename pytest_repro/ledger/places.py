@@ -64,6 +64,20 @@ def owner_of(frame: FrameType) -> Owner:
     return owner(frame.f_code.co_filename, module_of(frame))
 
 
+def outwards(frame: FrameType | None) -> Iterator[FrameType]:
+    """*frame* and those that have called it, the innermost first."""
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def asker(frame: FrameType) -> FrameType:
+    """The frame that asks: *frame*, or where that only listens, the one that asked it."""
+    while module_of(frame).startswith("pytest_repro.ledger") and frame.f_back is not None:
+        frame = frame.f_back
+    return frame
+
+
 def is_users(module: ModuleType) -> bool:
     """Whether *module* is a file of the user's, or what is typed in."""
     file = getattr(module, "__file__", None)
@@ -79,7 +93,7 @@ def origin(frame: FrameType | None) -> Origin | None:
     Python's own.
     """
     via, last = "", None
-    for each in _outwards(frame):
+    for each in outwards(frame):
         whose = owner_of(each)
         if whose == "runner":
             return None
@@ -89,12 +103,6 @@ def origin(frame: FrameType | None) -> Origin | None:
             via = f"{module_of(each)}.{each.f_code.co_name}"
             last = last if last is not None and whose == "python" else each
     return None if last is None else Origin(last, "")
-
-
-def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
-    while frame is not None:
-        yield frame
-        frame = frame.f_back
 
 
 def line(frame: FrameType) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from pytest_repro.ledger.places import is_users
 from pytest_repro.ledger.stand_in import StandIn, pickled
 
 _ABSENT = object()
+address = id  # before anybody replaces it
 
 
 class Swap(NamedTuple):
@@ -44,12 +46,12 @@ def replaced_everywhere(swaps: Iterable[Swap]) -> Iterator[None]:
     """
     swaps = tuple(swaps)
     originals = [getattr(swap.owner, swap.name) for swap in swaps]
-    known = {id(module) for module in modules()}
+    known = {address(module) for module in modules()}
     with ExitStack() as stack:
-        stack.callback(_take_out, {id(s.value): (s.value, o) for s, o in zip(swaps, originals)}, known)
+        stack.callback(_take_out, {address(s.value): (s.value, o) for s, o in zip(swaps, originals)}, known)
         for swap in swaps:
             _put(stack, swap.owner, swap.name, swap.value)
-        bound = {id(o): (o, s.value) for o, s in zip(originals, swaps) if not s.only_there}
+        bound = {address(o): (o, s.value) for o, s in zip(originals, swaps) if not s.only_there}
         for module in modules():
             if is_users(module):
                 for name, value in held(module, bound):
@@ -72,7 +74,11 @@ def held(module: ModuleType, wanted: Mapping[int, tuple[Any, Any]]) -> list[tupl
         module: Is only looked into, not asked: a lazy module stays asleep.
         wanted: The id of an object → the object, and what replaces it.
     """
-    return [(name, wanted[id(value)][1]) for name, value in list(vars(module).items()) if id(value) in wanted]
+    return [
+        (name, wanted[address(value)][1])
+        for name, value in list(vars(module).items())
+        if address(value) in wanted
+    ]
 
 
 def _put(stack: ExitStack, owner: Any, name: str, value: Any) -> None:
@@ -92,6 +98,14 @@ def _put_back(owner: Any, name: str, value: Any, before: Any) -> None:
 
 def _take_out(replaced: Mapping[int, tuple[Any, Any]], known: set[int]) -> None:
     for module in modules():
-        if id(module) not in known or is_users(module):
+        if address(module) not in known or is_users(module):
             for name, original in held(module, replaced):
                 setattr(module, name, original)
+
+
+def renamed(made: Callable[..., Any], real: Any, owner: Any, name: str) -> Callable[..., Any]:
+    """*made*, looking like *real*; and found where it is, so that it pickles."""
+    made = functools.wraps(real)(made)
+    if not isinstance(owner, type):
+        made.__module__, made.__qualname__ = owner.__name__, name
+    return made

@@ -6,7 +6,9 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
+
+Reach = Literal["line", "library", "all"]
 
 When = Callable[..., bool]
 """Called with the arguments of a call: whether that call is evidence."""
@@ -22,7 +24,8 @@ class Target:
         what: How it is called when something is said of it: ``"time.time()"``.
         cause: The cause word.
         when: Tells by the arguments whether a call counts; None: each one does.
-        inside: Whether calls count that Python's library makes on its own account.
+        reach: Whose calls count: the user's own ``"line"``, those of an installed ``"library"`` as
+            well, or of ``"all"``, with those that Python's library makes on its own account.
         names: For a hook that functions of C run into: names of these, by which the call is told
             from the code that made it; *what* then holds ``{}``.
     """
@@ -32,7 +35,7 @@ class Target:
     what: str
     cause: str
     when: When | None = None
-    inside: bool = False
+    reach: Reach = "library"
     names: frozenset[str] = frozenset()
 
     @property
@@ -59,12 +62,12 @@ class Target:
 
 
 def targets(
-    where: str, what: str, cause: str, when: When | None, inside: bool, names: frozenset[str]
+    where: str, what: str, cause: str, when: When | None, reach: Reach, names: frozenset[str]
 ) -> Iterator[Target]:
     """The target at *where* ("random:Random.__init__"), if its library is imported and has it."""
     module, _, path = where.partition(":")
     home = sys.modules.get(module)
     if isinstance(home, ModuleType):
-        target = Target(home, path, what, cause, when, inside, names)
+        target = Target(home, path, what, cause, when, reach, names)
         if target.there:
             yield target
