@@ -14,13 +14,17 @@ import pytest_repro
 
 ROOT = Path(pytest_repro.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
-FLOORS = ["core", "values", "adapters", "axes", "companions", "engine", "reports", "plugin"]
+FLOORS = [
+    "core", "ledger", "values", "adapters", "axes", "companions", "causes", "engine", "reports", "plugin",
+]  # fmt: skip
 LIBRARIES = {
     "core": set(),
+    "ledger": set(),
     "values": {"numpy", "xxhash"},
     "adapters": {"numpy", "torch"},
     "axes": {"numpy", "torch", "threadpoolctl"},
     "companions": {"execnet"},
+    "causes": {"numpy", "torch"},
     "engine": set(),
     "reports": set(),
     "plugin": {"pytest", "_pytest", "hypothesis"},

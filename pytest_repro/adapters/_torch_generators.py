@@ -7,10 +7,14 @@ lazy way is taken only where an accelerator is there and has not started yet.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+
+from pytest_repro.ledger.replaced import Swap
+from pytest_repro.ledger.stand_in import stand_in
 
 _LAZY = ("cuda", "xpu")
 
@@ -89,3 +93,18 @@ def restorer() -> Callable[[], None]:
             other.set_rng_state_all(others)
 
     return restore
+
+
+def drawn(source: random.Random) -> Iterator[Swap]:
+    """What seeds a generator from the operating system, seeding it from *source* instead."""
+
+    def seed(generator: Any = torch) -> int:
+        number = source.getrandbits(63)
+        generator.manual_seed(number)
+        return number
+
+    yield Swap(torch, "seed", seed)
+    yield Swap(torch.random, "seed", seed)
+    yield Swap(torch.cuda, "seed", lambda: torch.cuda.manual_seed(source.getrandbits(63)))
+    yield Swap(torch.cuda, "seed_all", lambda: torch.cuda.manual_seed_all(source.getrandbits(63)))
+    yield Swap(torch, "Generator", stand_in(torch.Generator, {"seed": seed}, makes=True))

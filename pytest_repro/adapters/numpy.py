@@ -12,6 +12,7 @@ from pytest_repro.adapters import Adapter, Quick
 from pytest_repro.adapters._blocks import blocks
 from pytest_repro.core.observation import Leaf, Parts
 from pytest_repro.core.walk import Opened
+from pytest_repro.ledger.replaced import Swap, replaced_everywhere
 
 INLINE = 512
 
@@ -142,21 +143,17 @@ class Numpy(Adapter):
 
         draw = random.Random(seed).getrandbits
         module: Any = np.random.bit_generator
-        before = getattr(module, "randbits", None), np.random.seed
+        real = np.random.seed
 
         def seeded(seed: Any = None) -> None:
             # Without a number numpy keeps the place in the stream that it had before.
-            before[1](draw(32) if seed is None else seed)
+            real(draw(32) if seed is None else seed)
 
-        if before[0] is not None:  # a private name: left alone once it is gone
-            module.randbits = draw
-        _random.seed = seeded
-        try:
+        swaps = [Swap(np.random, "seed", seeded)]
+        if hasattr(module, "randbits"):  # a private name: left alone once it is gone
+            swaps.append(Swap(module, "randbits", draw, only_there=True))
+        with replaced_everywhere(swaps):
             yield
-        finally:
-            _random.seed = before[1]
-            if before[0] is not None:
-                module.randbits = before[0]
 
     def switches(self) -> dict[str, str]:
         return {"numpy.geterr()": str(np.geterr())}

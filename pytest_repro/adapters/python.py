@@ -7,6 +7,7 @@ import os
 import platform
 import random
 import struct
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
@@ -18,6 +19,7 @@ from typing import Any, ClassVar
 from pytest_repro.adapters import Adapter, Quick
 from pytest_repro.core.observation import Leaf, Parts
 from pytest_repro.core.walk import Opened
+from pytest_repro.ledger.replaced import Swap, replaced_everywhere
 
 _PLAIN_KEYS = (str, int, float, bool, type(None), bytes, Enum, tuple)
 _PYTESTS = "PYTEST_CURRENT_TEST"
@@ -118,6 +120,42 @@ def _of_sequence(value: Any) -> Parts:
     return Parts(kind, ((f"[{index}]", part) for index, part in enumerate(value)))
 
 
+def _entropy(source: random.Random) -> Iterator[Swap]:
+    """What draws from the operating system, drawing from *source* instead."""
+    real = random.Random.seed
+
+    def urandom(size: int, /) -> bytes:
+        return source.randbytes(size)
+
+    def getrandom(size: int, flags: int = 0) -> bytes:
+        return source.randbytes(size)
+
+    def seeded(self: random.Random, a: Any = None, version: int = 2) -> None:
+        real(self, source.getrandbits(64) if a is None else a, version)
+
+    yield Swap(os, "urandom", urandom)
+    yield Swap(random, "_urandom", urandom)
+    yield Swap(random.Random, "seed", seeded)
+    yield Swap(random, "seed", partial(seeded, random.seed.__self__))  # type: ignore[attr-defined]
+    if hasattr(os, "getrandom"):
+        yield Swap(os, "getrandom", getrandom)
+
+
+@contextmanager
+def _names_of_files_drawn() -> Iterator[None]:
+    """``tempfile`` draws names from one generator of its own, which is made anew for the block."""
+    module: Any = sys.modules.get("tempfile")
+    if not hasattr(module, "_name_sequence"):  # a private name: left alone once it is gone
+        yield
+        return
+    before = module._name_sequence
+    module._name_sequence = None
+    try:
+        yield
+    finally:
+        module._name_sequence = before
+
+
 class Python(Adapter):
     """Numbers, text, containers; the global generator of ``random``; the system's entropy."""
 
@@ -153,23 +191,10 @@ class Python(Adapter):
 
     @contextmanager
     def pinned_entropy(self, seed: int) -> Iterator[None]:
-        """``os.urandom``, ``secrets``, ``uuid4``, ``SystemRandom`` and ``Random()`` from *seed*."""
+        """``os.urandom``, ``secrets``, ``uuid4``, ``SystemRandom``, ``Random()``, temporary names."""
         source = random.Random(seed)
-        before = os.urandom, random._urandom, random.Random.seed, random.seed  # type: ignore[attr-defined]
-
-        def urandom(size: int, /) -> bytes:
-            return source.randbytes(size)
-
-        def seeded(self: random.Random, a: Any = None, version: int = 2) -> None:
-            before[2](self, source.getrandbits(64) if a is None else a, version)
-
-        os.urandom, random._urandom = urandom, urandom  # type: ignore[attr-defined]
-        random.Random.seed = seeded  # type: ignore[method-assign]
-        random.seed = partial(seeded, random.seed.__self__)  # type: ignore[attr-defined]
-        try:
+        with replaced_everywhere(_entropy(source)), _names_of_files_drawn():
             yield
-        finally:
-            os.urandom, random._urandom, random.Random.seed, random.seed = before  # type: ignore[attr-defined, method-assign]
 
     def switches(self) -> dict[str, str]:
         variables = {f"os.environ[{name!r}]": value for name, value in os.environ.items() if name != _PYTESTS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -10,12 +11,13 @@ from typing import Any, ClassVar
 import torch
 
 from pytest_repro.adapters import Adapter, Quick
-from pytest_repro.adapters._torch_generators import restorer, seed_every
+from pytest_repro.adapters._torch_generators import drawn, restorer, seed_every
 from pytest_repro.adapters._torch_switches import deterministic, switches
 from pytest_repro.adapters._torch_tensors import described, opened_tensor, quick
 from pytest_repro.core.observation import Parts
 from pytest_repro.core.plan import Deterministic
 from pytest_repro.core.walk import Opened
+from pytest_repro.ledger.replaced import replaced_everywhere
 
 
 def _suffix(name: str) -> str:
@@ -65,6 +67,10 @@ class Torch(Adapter):
 
     def deterministic(self, mode: Deterministic) -> AbstractContextManager[None]:
         return deterministic(mode)
+
+    def pinned_entropy(self, seed: int) -> AbstractContextManager[None]:
+        """``torch.seed()`` and ``Generator.seed()``; not of a generator that was there before."""
+        return replaced_everywhere(drawn(random.Random(seed)))
 
     def switches(self) -> dict[str, str]:
         return {f"torch {row.name}": str(row.get()) for row in switches()}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any, ClassVar
 
 from pytest_repro.axes import Axis, distinct, listed
 from pytest_repro.core.plan import BadArgument
+from pytest_repro.ledger.replaced import Swap, replaced_everywhere
 
 
 class Memory(Axis):
@@ -81,18 +82,11 @@ def _fill(made: Any, value: Any, byte: Any) -> None:
             made.view(byte).fill_(bool(value))
 
 
-@contextmanager
-def _numpy_filled(value: object) -> Iterator[None]:
+def _numpy_filled(value: object) -> AbstractContextManager[None]:
     import numpy
 
-    before = {name: getattr(numpy, name) for name in ("empty", "empty_like")}
-    try:
-        for name, real in before.items():
-            setattr(numpy, name, _filled(real, value))
-        yield
-    finally:
-        for name, real in before.items():
-            setattr(numpy, name, real)
+    names = ("empty", "empty_like")
+    return replaced_everywhere(Swap(numpy, name, _filled(getattr(numpy, name), value)) for name in names)
 
 
 def _filled(real: Callable[..., Any], value: object) -> Callable[..., Any]:

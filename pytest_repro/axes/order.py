@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import pathlib
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,15 +12,19 @@ from typing import Any, ClassVar, TypeVar
 
 from pytest_repro.axes import Axis
 from pytest_repro.core.plan import BadArgument
+from pytest_repro.ledger.replaced import Swap, renamed, replaced_everywhere
 
 T = TypeVar("T")
+
+Arrange = Callable[[list[Any], list[Any]], list[Any]]
+"""Puts entries in another order, given their names."""
 
 
 class Order(Axis):
     """``order=True`` or a number of shuffles; value 0 leaves listings as they are.
 
     ``os.listdir`` and ``os.scandir`` are replaced, and with them ``glob``, ``os.walk`` and
-    ``pathlib``. A name bound before (``from os import listdir``) is out of reach.
+    ``pathlib``, as well where a user's module has bound them (``from os import listdir``).
     """
 
     look_for: ClassVar = ("os.listdir, glob or Path.iterdir without sorted()",)
@@ -40,8 +46,7 @@ class Order(Axis):
         if not value:
             yield
             return
-        listdir, scandir = _listdir(value), _scandir(value)
-        with _replaced(os, "listdir", listdir), _replaced(os, "scandir", scandir), _pathlib_of_310():
+        with arranged(lambda entries, names: shuffled(entries, names, value)):
             yield
 
     def called(self, value: object) -> str:
@@ -66,14 +71,27 @@ def shuffled(entries: list[T], names: list[Any], seed: object) -> list[T]:
     return [entries[i] for i in found]
 
 
-def _listdir(seed: object) -> Callable[..., list[Any]]:
+@contextmanager
+def arranged(arrange: Arrange) -> Iterator[None]:
+    """Every listing of a directory comes as *arrange* puts it, for a block.
+
+    Args:
+        arrange: Is given the entries, names or ``DirEntry``, and their names, text or bytes.
+    """
+    listdir, scandir = _listdir(arrange), _scandir(arrange)
+    swaps = [Swap(os, "listdir", listdir), Swap(os, "scandir", scandir)]
+    with replaced_everywhere([*swaps, *_bound_in_classes(listdir, scandir)]):
+        yield
+
+
+def _listdir(arrange: Arrange) -> Callable[..., list[Any]]:
     real = os.listdir
 
     def listdir(*path: Any, **named: Any) -> list[Any]:
         entries = real(*path, **named)
-        return shuffled(entries, entries, seed)
+        return arrange(entries, entries)
 
-    return listdir
+    return renamed(listdir, real, os, "listdir")
 
 
 class _Entries:
@@ -98,39 +116,23 @@ class _Entries:
         self._left = iter(())
 
 
-def _scandir(seed: object) -> Callable[..., _Entries]:
+def _scandir(arrange: Arrange) -> Callable[..., _Entries]:
     real = os.scandir
 
     def scandir(*path: Any, **named: Any) -> _Entries:
         with real(*path, **named) as found:
             entries = list(found)
-        return _Entries(shuffled(entries, [entry.name for entry in entries], seed))
+        return _Entries(arrange(entries, [entry.name for entry in entries]))
 
-    return scandir
-
-
-@contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    before = getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)
+    return renamed(scandir, real, os, "scandir")
 
 
-@contextmanager
-def _pathlib_of_310() -> Iterator[None]:
-    """Python 3.10's pathlib keeps the functions it lists with."""
-    import pathlib
-
-    accessor = getattr(pathlib, "_NormalAccessor", None)
-    if accessor is None:
-        yield
-        return
-    listdir, scandir = staticmethod(os.listdir), staticmethod(os.scandir)
-    with _replaced(accessor, "listdir", listdir), _replaced(accessor, "scandir", scandir):
-        yield
+def _bound_in_classes(*made: Callable[..., Any]) -> Iterator[Swap]:
+    """Classes of Python's own that keep the functions they list with: 3.10's and 3.13's."""
+    for owner in (getattr(pathlib, "_NormalAccessor", None), getattr(glob, "_StringGlobber", None)):
+        for each in made:
+            if getattr(owner, each.__name__, None) is getattr(os, each.__name__):
+                yield Swap(owner, each.__name__, staticmethod(each), only_there=True)
 
 
 axis = Order()

@@ -1,0 +1,138 @@
+"""Floor 3: what can make runs differ, one file per cause word.
+
+A file is named as the word, with ``_`` for ``-``, and holds one object, ``cause``. Other
+distributions add theirs as entry points of the group ``pytest_repro.causes``. A cause knows which
+calls are evidence for it, how it is suspended for a block, and what is said when it was it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from typing import ClassVar, NamedTuple
+
+from pytest_repro.core.call import Call
+from pytest_repro.core.catalogue import catalogue, load
+from pytest_repro.ledger.target import Reach, Target, When, targets
+
+
+class Row(NamedTuple):
+    """A function whose calls are evidence, and what is said of a call.
+
+    Attributes:
+        where: Its home and name there: ``"random:Random.__init__"``.
+        says: What such a call does, as it continues the call's name: ``"reads the clock"``.
+        fix: What to do instead.
+        what: How it is called; ``""``: by its home and name.
+        when: Tells by the arguments whether a call counts.
+        reach: Whose calls count, as in :class:`~pytest_repro.ledger.target.Target`.
+        names: For a hook: the functions that run into it; *what* then holds ``{}``.
+    """
+
+    where: str
+    says: str
+    fix: str
+    what: str = ""
+    when: When | None = None
+    reach: Reach = "library"
+    names: frozenset[str] = frozenset()
+
+    @property
+    def called(self) -> str:
+        """How it is called when something is said of it: ``time.time()``."""
+        return self.what or f"{self.where.replace(':', '.')}()"
+
+    def tells(self, what: str) -> bool:
+        """Whether this row is about calls that are called *what*."""
+        return what == self.called or what in {self.called.format(name) for name in self.names}
+
+
+class Explanation(NamedTuple):
+    """What is said of a cause.
+
+    Attributes:
+        location: Where it sits, ``"/abs/file.py:12"``; ``""`` where no call was heard.
+        explanation: What happens there, one sentence without a full stop.
+        fix: What to change, likewise.
+    """
+
+    location: str
+    explanation: str
+    fix: str
+
+
+class Cause:
+    """One thing that can make runs differ. Every method may be left as it is."""
+
+    #: Whether it cannot be suspended in this process: other runs, or other interpreters, tell.
+    elsewhere: ClassVar[bool] = False
+    #: What is listened to, and what is said of it.
+    rows: ClassVar[Sequence[Row]] = ()
+    #: What is said, and what to do, where no call was heard.
+    says: ClassVar[str] = ""
+    fix: ClassVar[str] = ""
+
+    @property
+    def name(self) -> str:
+        """The cause word: the name of its file, with dashes."""
+        return type(self).__module__.rpartition(".")[2].replace("_", "-")
+
+    def targets(self) -> Iterator[Target]:
+        """The calls that are evidence for it, of the libraries imported so far."""
+        for row in self.rows:
+            yield from targets(row.where, row.called, self.name, row.when, row.reach, row.names)
+
+    def suspended(self, seed: int) -> AbstractContextManager[None]:
+        """Keeps it from making runs differ, for a block; each block with *seed* is like any other.
+
+        Args:
+            seed: What would come from outside comes from this number, 0 … 2**32 - 1.
+        """
+        return nullcontext()
+
+    def explained(self, calls: Sequence[Call]) -> Explanation:
+        """What is said when this was it.
+
+        Args:
+            calls: What was heard; those that are evidence for other causes are passed over. Of
+                several, one that the user's own line makes comes before one made by a library.
+        """
+        mine = sorted((call for call in calls if call.cause == self.name), key=lambda call: call.via != "")
+        if not mine:
+            return Explanation("", self.says, self.fix)
+        call = mine[0]
+        row = next((row for row in self.rows if row.tells(call.what)), None)
+        says, fix = (row.says, row.fix) if row is not None else (self.says, self.fix)
+        return Explanation(call.location, f"{_asked(call)} {says}{_more(len(mine) - 1)}", fix)
+
+
+def _asked(call: Call) -> str:
+    return f"{call.what}, called by {call.via}," if call.via else call.what
+
+
+def _more(number: int) -> str:
+    return f" (and {number} other call{'s' * (number > 1)} like it)" if number else ""
+
+
+@cache
+def named(name: str) -> Cause:
+    """The cause of that name, a cause word.
+
+    Raises:
+        KeyError: There is none.
+    """
+    found = load(__name__, name.replace("-", "_")).cause
+    assert isinstance(found, Cause)
+    return found
+
+
+def names() -> Sequence[str]:
+    """The words of all causes in the catalogue."""
+    return [name.replace("_", "-") for name in catalogue(__name__)]
+
+
+def all_targets() -> Iterator[Target]:
+    """The calls that are evidence for any cause."""
+    for name in names():
+        yield from named(name).targets()

@@ -1,0 +1,110 @@
+"""Executors that run one task at a time, and futures in the order of submission."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
+from time import monotonic
+from typing import Any
+
+from pytest_repro.causes._threads import PATIENCE, InOrder, ordered, wait_for
+from pytest_repro.ledger.replaced import Swap, renamed
+
+_PROCESS_PATIENCE = 2.0
+
+
+class _Submitted:
+    """The futures of one block, numbered."""
+
+    def __init__(self) -> None:
+        self._numbers: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self._fresh = count()
+
+    def add(self, future: Any) -> None:
+        self._numbers[future] = next(self._fresh)
+
+    def place(self, future: Any) -> float:
+        return self._numbers.get(future, math.inf)
+
+
+def in_order() -> Iterator[Swap]:
+    """What ``concurrent.futures`` has, where it is imported."""
+    futures: Any = sys.modules.get("concurrent.futures")
+    if futures is None:
+        return
+    submitted = _Submitted()
+    threads: Any = sys.modules.get("concurrent.futures.thread")
+    processes: Any = sys.modules.get("concurrent.futures.process")
+    if threads is not None:
+        yield _submit(threads.ThreadPoolExecutor, submitted, futures.wait, _in_thread)
+    if processes is not None:
+        yield _submit(processes.ProcessPoolExecutor, submitted, futures.wait, _in_process)
+    as_completed = _as_completed(submitted, futures)
+    yield Swap(futures, "as_completed", renamed(as_completed, futures.as_completed, futures, "as_completed"))
+    yield Swap(futures, "wait", renamed(_wait(submitted, futures.wait), futures.wait, futures, "wait"))
+
+
+def _submit(executor: Any, submitted: _Submitted, wait: Any, start: Callable[..., Any]) -> Swap:
+    real = executor.submit
+
+    def submit(self: Any, fn: Callable[..., Any], /, *args: Any, **named: Any) -> Any:
+        future = start(wait, lambda fn: real(self, fn, *args, **named), fn)
+        submitted.add(future)
+        return future
+
+    return Swap(executor, "submit", renamed(submit, real, executor, "submit"))
+
+
+def _in_thread(wait: Any, submit: Callable[[Callable[..., Any]], Any], fn: Callable[..., Any]) -> Any:
+    thread: list[int] = []
+
+    def told(*args: Any, **named: Any) -> Any:
+        thread.append(threading.get_ident())
+        return fn(*args, **named)
+
+    future = submit(told)
+    wait_for(lambda step: wait([future], step).done, lambda: thread[0] if thread else None)
+    return future
+
+
+def _in_process(wait: Any, submit: Callable[[Callable[..., Any]], Any], fn: Callable[..., Any]) -> Any:
+    future = submit(fn)
+    wait([future], _PROCESS_PATIENCE)
+    return future
+
+
+def _as_completed(submitted: _Submitted, futures: Any) -> Callable[..., Iterator[Any]]:
+    wait = futures.wait
+
+    def as_completed(fs: Iterable[Any], timeout: float | None = None) -> Iterator[Any]:
+        left = ordered(fs, submitted.place)
+        total, end = len(left), math.inf if timeout is None else monotonic() + timeout
+        while left:
+            found = _next(left, wait, end)
+            if found is None:
+                raise futures.TimeoutError(f"{len(left)} (of {total}) futures unfinished")
+            left.remove(found)
+            yield found
+
+    return as_completed
+
+
+def _next(left: list[Any], wait: Any, end: float) -> Any:
+    """The first of *left*; where it is long in coming, the first one done; None after *end*."""
+    patience = max(0.0, min(PATIENCE, end - monotonic()))
+    if not wait(left[:1], patience).done:
+        wait(left, None if end == math.inf else max(0.0, end - monotonic()), "FIRST_COMPLETED")
+    return next((future for future in left if future.done()), None)
+
+
+def _wait(submitted: _Submitted, real: Any) -> Callable[..., Any]:
+    def wait(fs: Iterable[Any], timeout: float | None = None, return_when: str = "ALL_COMPLETED") -> Any:
+        members = ordered(fs, submitted.place)
+        found = real(members, timeout, return_when)
+        return type(found)(*(InOrder(m for m in members if m in part) for part in found))
+
+    return wait

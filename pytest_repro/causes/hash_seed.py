@@ -1,0 +1,38 @@
+"""The order of sets of text, and ``hash()`` of text: other in each interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from pytest_repro.causes import Cause, Row
+
+_HASHED = (str, bytes, memoryview)
+
+
+def _of_text(value: Any, *_: Any) -> bool:
+    if isinstance(value, (tuple, frozenset)):
+        return any(_of_text(part) for part in value)
+    return isinstance(value, _HASHED)
+
+
+class HashSeed(Cause):
+    """``PYTHONHASHSEED``: an interpreter reads it once, so other interpreters tell.
+
+    Heard are calls of ``hash()`` alone; the order of a set leaves no call behind.
+    """
+
+    elsewhere = True
+    says = "an order or a number comes from the hash of text, which each interpreter salts differently"
+    fix = (
+        "sort the set before it is walked through, or take a dict or list; "
+        "for a number that lasts, take zlib.crc32(text.encode())"
+    )
+    rows: ClassVar[Sequence[Row]] = (
+        Row("builtins:hash", "of text hangs on PYTHONHASHSEED, which is another in each interpreter",
+            "take a hash that lasts: zlib.crc32(text.encode()), or hashlib", "hash()",
+            when=_of_text, reach="line"),
+    )  # fmt: skip
+
+
+cause = HashSeed()
