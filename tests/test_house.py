@@ -14,11 +14,12 @@ import pytest_repro
 
 ROOT = Path(pytest_repro.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
-FLOORS = ["core", "values", "adapters", "axes", "companions", "engine", "reports", "plugin"]
+FLOORS = ["core", "values", "adapters", "traces", "axes", "companions", "engine", "reports", "plugin"]
 LIBRARIES = {
     "core": set(),
     "values": {"numpy", "xxhash"},
     "adapters": {"numpy", "torch"},
+    "traces": {"torch", "xxhash"},
     "axes": {"numpy", "torch", "threadpoolctl"},
     "companions": {"execnet"},
     "engine": set(),
