@@ -6,9 +6,10 @@ The way of the data, which is also the order of the rooms::
                                                        └─ companion: the same in another interpreter
     repro.record ─▶ walk ─▶ adapter.opened ─▶ digest, shelf ─▶ Observation … ─▶ Run
     Runs ─▶ compare ─▶ Verdict ─▶ terminal, JSON, JUnit
+    trace ─▶ ops ─▶ first_divergence ─▶ Divergence
 
 ``core`` nouns and pure functions · ``values`` the bytes of values · ``adapters`` one file per
-library · ``axes`` one file per thing varied · ``companions`` other interpreters · ``engine``
+library · ``traces`` what each op computed · ``axes`` one file per thing varied · ``companions`` other interpreters · ``engine``
 plan × call → verdict · ``reports`` verdict → text · ``plugin`` pytest.
 """
 
@@ -20,6 +21,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_repro.adapters import digest as digest
     from pytest_repro.adapters import seed_all as seed_all
+    from pytest_repro.core.divergence import Divergence as Divergence
+    from pytest_repro.core.divergence import first_divergence as first_divergence
+    from pytest_repro.core.trace import Trace as Trace
     from pytest_repro.core.verdict import NotReproducible as NotReproducible
     from pytest_repro.core.verdict import Verdict as Verdict
     from pytest_repro.engine.batch import assert_batch_invariant as assert_batch_invariant
@@ -27,24 +31,29 @@ if TYPE_CHECKING:
     from pytest_repro.engine.check import check as check
     from pytest_repro.engine.pin import deterministic as deterministic
     from pytest_repro.engine.pin import pinned as pinned
+    from pytest_repro.traces import trace as trace
 
 __version__ = "0.1.0"
 
 _WHERE = {
+    "Divergence": "core.divergence",
     "NotReproducible": "core.verdict",
+    "Trace": "core.trace",
     "Verdict": "core.verdict",
     "assert_batch_invariant": "engine.batch",
     "assert_reproducible": "engine.check",
     "check": "engine.check",
     "deterministic": "engine.pin",
     "digest": "adapters",
+    "first_divergence": "core.divergence",
     "pinned": "engine.pin",
     "seed_all": "adapters",
+    "trace": "traces",
 }
 
 __all__ = [
-    "NotReproducible", "Verdict", "assert_batch_invariant", "assert_reproducible", "check",
-    "deterministic", "digest", "pinned", "seed_all",
+    "Divergence", "NotReproducible", "Trace", "Verdict", "assert_batch_invariant", "assert_reproducible",
+    "check", "deterministic", "digest", "first_divergence", "pinned", "seed_all", "trace",
 ]  # fmt: skip
 
 

@@ -15,19 +15,21 @@ import pytest_repro
 ROOT = Path(pytest_repro.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = [
-    "core", "ledger", "values", "adapters", "axes", "companions", "causes", "engine", "reports", "plugin",
+    "core", "ledger", "values", "adapters", "traces", "axes", "companions", "causes", "engine", "reports",
+    "plugin",
 ]  # fmt: skip
 LIBRARIES = {
     "core": set(),
     "ledger": set(),
     "values": {"numpy", "xxhash"},
     "adapters": {"numpy", "torch"},
+    "traces": {"torch", "xxhash"},
     "axes": {"numpy", "torch", "threadpoolctl"},
     "companions": {"execnet"},
     "causes": {"numpy", "torch"},
     "engine": set(),
     "reports": set(),
-    "plugin": {"pytest", "_pytest", "hypothesis"},
+    "plugin": {"pytest", "_pytest", "hypothesis", "pytest_timeout"},
     "": set(),
 }
 

@@ -1,19 +1,23 @@
-"""Floor 3: what can make runs differ, one file per cause word.
+"""Floor 7: what can make runs differ, one file per cause word.
 
 A file is named as the word, with ``_`` for ``-``, and holds one object, ``cause``. Other
 distributions add theirs as entry points of the group ``pytest_repro.causes``. A cause knows which
-calls are evidence for it, how it is suspended for a block, and what is said when it was it.
+calls are evidence for it, how it is suspended for a block, and what is said when it was it. It is
+established by suspending it: without it, the runs are equal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import ClassVar, NamedTuple
 
 from pytest_repro.core.call import Call
 from pytest_repro.core.catalogue import catalogue, load
+from pytest_repro.core.divergence import Divergence
+from pytest_repro.core.finding import Change, Finding
 from pytest_repro.ledger.target import Reach, Target, When, targets
 
 
@@ -62,11 +66,43 @@ class Explanation(NamedTuple):
     fix: str
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known before anything is suspended.
+
+    Attributes:
+        calls: Calls of the outside world that were heard.
+        divergence: The first op that parted.
+        changed: What the first run left behind for the second.
+        differing: How many runs differed from the first.
+        runs: Of how many, the first not counted.
+    """
+
+    calls: tuple[Call, ...] = ()
+    divergence: Divergence | None = None
+    changed: tuple[Change, ...] = ()
+    differing: int = 0
+    runs: int = 0
+
+    def of(self, name: str) -> tuple[Call, ...]:
+        """The calls that are evidence for the cause *name*."""
+        return tuple(call for call in self.calls if call.cause == name)
+
+    @property
+    def often(self) -> str:
+        """How often runs differed, in words."""
+        return f"{self.differing} of {self.runs} runs differed from the first"
+
+
 class Cause:
     """One thing that can make runs differ. Every method may be left as it is."""
 
     #: Whether it cannot be suspended in this process: other runs, or other interpreters, tell.
     elsewhere: ClassVar[bool] = False
+    #: In which ways it is suspended, apart from each other; ``""`` is the only one.
+    ways: ClassVar[tuple[str, ...]] = ("",)
+    #: What suspending it is called, by way: "one thread".
+    held: ClassVar[Mapping[str, str]] = {}
     #: What is listened to, and what is said of it.
     rows: ClassVar[Sequence[Row]] = ()
     #: What is said, and what to do, where no call was heard.
@@ -90,6 +126,24 @@ class Cause:
             seed: What would come from outside comes from this number, 0 … 2**32 - 1.
         """
         return nullcontext()
+
+    def suspects(self, evidence: Evidence) -> bool:
+        """Whether it can be what made runs of one process differ."""
+        return not self.elsewhere and type(self).suspended is not Cause.suspended
+
+    def presses(self, evidence: Evidence) -> bool:
+        """Whether something speaks for it: it is tried before those for which nothing does."""
+        return bool(evidence.of(self.name))
+
+    def found(self, evidence: Evidence, way: str = "", beside: str = "") -> Finding:
+        """What is told once it is established.
+
+        Args:
+            evidence: What was known before.
+            way: In which way it was suspended.
+            beside: Words of the one who established it.
+        """
+        return Finding(self.name, *self.explained(evidence.calls))
 
     def explained(self, calls: Sequence[Call]) -> Explanation:
         """What is said when this was it.
@@ -115,6 +169,23 @@ def _more(number: int) -> str:
     return f" (and {number} other call{'s' * (number > 1)} like it)" if number else ""
 
 
+class OfAxis(Cause):
+    """An axis that is its own cause.
+
+    Attributes:
+        explains: What it does; ``{beside}`` are the two sides.
+        fixes: What to change.
+    """
+
+    explains: ClassVar[str] = ""
+    fixes: ClassVar[str] = ""
+
+    def found(self, evidence: Evidence, way: str = "", beside: str = "") -> Finding:
+        op = evidence.divergence
+        where = (op.forward_location or op.location) if op is not None else ""
+        return Finding(self.name, where, self.explains.format(beside=beside), self.fixes)
+
+
 @cache
 def named(name: str) -> Cause:
     """The cause of that name, a cause word.
@@ -132,7 +203,79 @@ def names() -> Sequence[str]:
     return [name.replace("_", "-") for name in catalogue(__name__)]
 
 
-def all_targets() -> Iterator[Target]:
+def word(way: str) -> str:
+    """The cause word of a way to suspend it: ``"nondeterministic-op:threads"``."""
+    return way.partition(":")[0]
+
+
+def held(way: str) -> str:
+    """What suspending it is called."""
+    cause = named(word(way))
+    return cause.held.get(way.partition(":")[2], f"{cause.name} held")
+
+
+def all_targets() -> list[Target]:
     """The calls that are evidence for any cause."""
-    for name in names():
-        yield from named(name).targets()
+    return [target for name in names() for target in named(name).targets()]
+
+
+def suspects(evidence: Evidence) -> list[str]:
+    """What can have made runs of one process differ, in the order in which it is suspended.
+
+    First what speaks for itself: calls that were heard, an op that gave another output for equal
+    inputs; then what the last run left behind; then the rest.
+    """
+    found = [cause for cause in map(named, names()) if cause.suspects(evidence)]
+    pressing = [cause for cause in found if cause.presses(evidence)]
+    pressing.sort(key=lambda cause: cause.name != "nondeterministic-op")
+    rest = [cause for cause in found if cause not in pressing]
+    ways = [_ways(cause) for cause in pressing]
+    if not any(cause.name == "shared-state" for cause in pressing):
+        ways.append(["shared-state"])
+    return [way for each in [*ways, *map(_ways, rest)] for way in each]
+
+
+def _ways(cause: Cause) -> list[str]:
+    return [f"{cause.name}:{way}" if way else cause.name for way in cause.ways]
+
+
+@contextmanager
+def suspension(ways: Sequence[str], seed: int) -> Iterator[None]:
+    """None of *ways* can make runs differ, for a run.
+
+    Args:
+        ways: As :func:`suspects` gives them.
+        seed: Of the run.
+    """
+    with ExitStack() as stack:
+        for each in ways:
+            name, _, way = each.partition(":")
+            stack.enter_context(named(name).suspended(seed, way) if way else named(name).suspended(seed))  # type: ignore[call-arg]
+        yield
+
+
+def established(ways: Sequence[str], evidence: Evidence, beside: str = "") -> Finding:
+    """The finding that *ways* made the difference, all of them where there are several."""
+    first, *others = ways
+    name, _, way = first.partition(":")
+    found = named(name).found(evidence, way, beside)
+    if not others:
+        return found
+    also = [named(word(each)).found(evidence, each.partition(":")[2]) for each in others]
+    told = "; and ".join(f"{each.name}{f' at {each.location}' if each.location else ''}" for each in also)
+    fixes = "; ".join(each.fix for each in also if each.fix)
+    return replace(
+        found,
+        explanation=f"{found.explanation}; it takes several to be held until all are equal: also {told}",
+        fix=f"{found.fix}; {fixes}" if fixes else found.fix,
+    )
+
+
+def not_found(why: str, evidence: Evidence | None = None) -> Finding:
+    """The finding that no cause could be established, and why."""
+    return named("unknown").found(evidence or Evidence(), "", why)
+
+
+def of_axis(name: str) -> str:
+    """The cause word of an axis: its own name, but for those that stand for a cause."""
+    return {"order": "file-order", "memory": "uninitialised-memory"}.get(name, name)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
-from pytest_repro.causes import Cause, Row
+from pytest_repro.causes import Cause, Evidence, Row
+from pytest_repro.core.finding import Finding
 from pytest_repro.ledger.places import asker, module_of, owner_of
 from pytest_repro.ledger.replaced import Swap, renamed, replaced_everywhere
 
@@ -44,6 +45,10 @@ class AddressOrder(Cause):
     def suspended(self, seed: int) -> AbstractContextManager[None]:
         number = _numbering(builtins.id)
         return replaced_everywhere([_id(number), _hash(number)])
+
+    def found(self, evidence: Evidence, way: str = "", beside: str = "") -> Finding:
+        said = self.explained(evidence.calls)
+        return Finding(self.name, said.location, f"{said.explanation}{beside and '; '}{beside}", said.fix)
 
 
 def _numbering(address: Callable[[object], int]) -> Callable[[object], int]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from pytest_repro.causes import Cause, Row
+from pytest_repro.causes import Cause, Evidence, Row
+from pytest_repro.core.finding import Finding
 
 _HASHED = (str, bytes, memoryview)
 
@@ -33,6 +34,11 @@ class HashSeed(Cause):
             "take a hash that lasts: zlib.crc32(text.encode()), or hashlib", "hash()",
             when=_of_text, reach="line"),
     )  # fmt: skip
+
+    def found(self, evidence: Evidence, way: str = "", beside: str = "") -> Finding:
+        said = self.explained(evidence.calls)
+        shown = "two interpreters with the same PYTHONHASHSEED gave the same, one with another did not"
+        return Finding(self.name, said.location, f"{said.explanation}; {shown}", said.fix)
 
 
 cause = HashSeed()

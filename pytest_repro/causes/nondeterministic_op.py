@@ -29,7 +29,7 @@ class NondeterministicOp(Cause):
     """
 
     ways: ClassVar = ("algorithms", "threads")
-    said: ClassVar = {"algorithms": "deterministic algorithms on, memory not filled", "threads": "one thread"}
+    held: ClassVar = {"algorithms": "deterministic algorithms on, memory not filled", "threads": "one thread"}
 
     def suspects(self, evidence: Evidence) -> bool:
         found = evidence.divergence

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from pytest_repro.causes import Cause, Row
+from pytest_repro.causes import Cause, Evidence, Row
+from pytest_repro.core.finding import Change, Finding
 
 _SEEDS = (
     "torch:manual_seed",
@@ -13,6 +14,8 @@ _SEEDS = (
     "torch.cuda:manual_seed",
     "torch.cuda:manual_seed_all",
 )
+_TOLD, _FRESH = 3, "; each begun in a fresh process, runs were equal"
+
 _STATES = ("random:setstate", "numpy.random:set_state", "torch:set_rng_state", "torch.random:set_rng_state")
 _FLAGS = (
     "torch:set_default_dtype", "torch:set_default_device", "torch:set_default_tensor_type",
@@ -55,6 +58,45 @@ class SharedState(Cause):
         *(_reseeding(where) for where in _STATES),
         *(_flag(where) for where in _FLAGS),
     )
+
+    def suspects(self, evidence: Evidence) -> bool:
+        return True
+
+    def presses(self, evidence: Evidence) -> bool:
+        return bool(evidence.changed)
+
+    def found(self, evidence: Evidence, way: str = "", beside: str = "") -> Finding:
+        changed, said = evidence.changed, self.explained(evidence.calls)
+        if evidence.of(self.name) and not any(each.location for each in changed):
+            return Finding(self.name, said.location, f"{said.explanation}; {_left(changed)}", said.fix)
+        first = changed[0] if changed else None
+        location = first.location if first else ""
+        return Finding(self.name, location, _left(changed), _fix(first) if first else self.fix)
+
+
+def _left(changed: tuple[Change, ...]) -> str:
+    if not changed:
+        return f"a run leaves something behind for the next, of what kind could not be seen{_FRESH}"
+    told = "; ".join(f"{each.name} {each.how}" for each in changed[:_TOLD])
+    more = f", and {len(changed) - _TOLD} more" if len(changed) > _TOLD else ""
+    return f"a run leaves something behind for the next: {told}{more}{_FRESH}"
+
+
+def _fix(change: Change) -> str:
+    name = change.name
+    if name.startswith("fixture "):
+        return f"give {name.split('[')[0].split('.')[0]} scope='function', or copy what the test changes"
+    if name.startswith("parameter "):
+        return "copy the parameter before it is changed: it is one object for all runs"
+    if name.startswith("file "):
+        return "write to tmp_path, which is empty in each run"
+    if "(default " in name:
+        return "make the default argument None, and the container in the function's body"
+    if name.startswith(("torch ", "numpy", "os.environ", "the working")):
+        return "put it back at the end of the test: in a fixture, or with monkeypatch"
+    if change.how.endswith("cache") or "cache" in name.lower():
+        return f"clear {name} before each run, in a function fixture"
+    return f"make {name} anew in each run, in a function fixture, or restore it with monkeypatch"
 
 
 cause = SharedState()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, NamedTuple
 
 from pytest_repro.core.call import Call
@@ -91,7 +91,7 @@ def answer_bytes(tried: Tried) -> bytes:
     traces = [trace.to_bytes() for trace in tried.traces]
     told = {
         "runs": tried.runs, "differing": tried.differing, "shown": tried.shown, "seconds": tried.seconds,
-        "calls": tried.calls, "changed": tried.changed, "steps": tried.steps,
+        "calls": list(map(astuple, tried.calls)), "changed": tried.changed, "steps": tried.steps,
         "traces": [len(each) for each in traces],
     }  # fmt: skip
     return b"\n".join([json.dumps(told).encode(), b"".join(traces)])

@@ -19,6 +19,8 @@ from pytest_repro.engine.subject import Bench, Untried
 _SAME, _OTHER = "1", "2"
 """Hash seeds of the interpreters that are compared."""
 
+_LAID = "interpreters with the same hash seed differed, and one differed from itself with memory laid out anew"
+
 
 def between(
     bench: Bench, axis: str, value: object, setting: Mapping[str, object]
@@ -82,7 +84,7 @@ class _Between:
         if like.equal and like.shown == again.shown:
             return self._placed(causes.established(("hash-seed",), evidence), _OTHER)
         if like.equal and self._in(_SAME, 1, stirred=True).shown != like.shown:
-            found = causes.established(("address-order",), evidence)
+            found = causes.established(("address-order",), evidence, _LAID)
             return self._placed(replace(found, ruled_out=("hash-seed",)), _SAME)
         return self._suspect(evidence)
 

@@ -42,7 +42,7 @@ def tried_apart(perform: Callable[[Experiment], Tried], asked: Experiment, secon
     Raises:
         Broken: It gave no answer.
     """
-    causes.targets()  # all are loaded: what a fork had to import first would lay its memory out otherwise
+    causes.all_targets()  # all are loaded: what a fork had to import first would lay its memory out otherwise
     if not AVAILABLE:
         return _here(perform, asked)
     if not asked.apart:

@@ -160,7 +160,8 @@ class Repeated:
         asked = Experiment(self._cells(1), tuple(ways), stirred=True)
         stirred = self._bench.try_(asked, "memory laid out in another way")
         name = SHARED if stirred.shown == apart.shown else "address-order"
-        return causes.established((name, *ways), self._evidence)
+        laid = "with the same addresses runs were equal, with memory laid out in another way they were not"
+        return causes.established((name, *ways), self._evidence, "" if name == SHARED else laid)
 
     def _several(self) -> Finding | None:
         """The suspects without which, taken together, the runs are equal; as few as suffice."""

@@ -17,7 +17,7 @@ from typing import Any
 from pytest_repro.adapters import known
 from pytest_repro.core.observation import Leaf, Parts
 from pytest_repro.core.steps import Step
-from pytest_repro.ledger import is_users
+from pytest_repro.ledger.places import is_users, owner_of
 from pytest_repro.values.tree import digest
 
 MOST = 20_000
@@ -59,7 +59,7 @@ class _Stepping:
         self._frames: dict[FrameType, tuple[int, dict[str, str]]] = {}
 
     def call(self, frame: FrameType, event: str, argument: object) -> Any:
-        if len(self._found) >= self._most or not is_users(frame.f_code.co_filename):
+        if len(self._found) >= self._most or owner_of(frame) != "user":
             return None
         now = _looked_at(frame.f_locals)
         self._found.append(Step(f"{frame.f_code.co_filename}:{frame.f_lineno}", tuple(now.items())))
@@ -124,5 +124,6 @@ def _object(value: Any, kind: type, depth: int) -> Iterator[str]:
         yield from _each((part for _, part in islice(opened.items, _ITEMS)), depth)
     else:
         yield kind.__qualname__
-        if is_users(getattr(sys.modules.get(kind.__module__), "__file__", None) or ""):
+        home = sys.modules.get(kind.__module__)
+        if home is not None and is_users(home):
             yield from _each(list(getattr(value, "__dict__", {}).values())[:_ITEMS], depth)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from time import perf_counter
 from typing import Protocol, TypeVar
 
-from pytest_repro.causes import suspension, targets
+from pytest_repro.causes import all_targets
 from pytest_repro.core.call import Call
 from pytest_repro.core.cell import Cell
 from pytest_repro.core.experiment import Experiment, Tried
@@ -21,7 +21,7 @@ from pytest_repro.engine.recording import Recorded
 from pytest_repro.engine.stir import stirred
 from pytest_repro.engine.trial import Trial
 from pytest_repro.engine.watch import Entered, Facts, Root, changes, facts
-from pytest_repro.ledger import Ledger, listening
+from pytest_repro.ledger.listening import listening
 from pytest_repro.traces import trace
 from pytest_repro.values.tree import digest
 
@@ -73,8 +73,8 @@ class _Performance:
     def _run(self, cell: Cell, number: int) -> None:
         with ExitStack() as stack:
             if self._asked.heard and number == 0:
-                ledger = stack.enter_context(listening(targets()))
-                stack.callback(lambda: self._calls.extend(ledger.calls()))
+                ledger = stack.enter_context(listening(all_targets()))
+                stack.callback(lambda: self._calls.extend(ledger.calls))
             if self._asked.traced:
                 self._traces.append(stack.enter_context(trace(thorough=True)))
             if self._asked.lined:

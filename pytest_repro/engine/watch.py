@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from pytest_repro.adapters import awake, known
 from pytest_repro.core.finding import Change
 from pytest_repro.core.observation import Leaf, Parts
-from pytest_repro.ledger import is_users
+from pytest_repro.ledger.places import is_users
 from pytest_repro.values.tree import digest
 
 DEPTH, WIDTH, NODES, NBYTES = 5, 200, 50_000, 2**26
@@ -63,7 +63,7 @@ def facts(roots: Mapping[str, Root]) -> Facts:
     for name, root in roots.items():
         walk.value(name, root.value, 0)
     for module in list(sys.modules.values()):
-        if isinstance(module, ModuleType) and is_users(getattr(module, "__file__", None) or ""):
+        if isinstance(module, ModuleType) and is_users(module):
             walk.module(module)
     for adapter in awake().values():
         walk.found.update((name, Fact(None, value)) for name, value in adapter.switches().items())
@@ -111,7 +111,8 @@ class _Walk:
 
     def _code(self, name: str, value: Any, depth: int) -> None:
         """Data that hangs on functions and classes: default arguments, attributes."""
-        if not is_users(getattr(sys.modules.get(value.__module__), "__file__", None) or ""):
+        home = sys.modules.get(value.__module__)
+        if home is None or not is_users(home):
             return
         for number, each in enumerate(getattr(value, "__defaults__", None) or ()):
             self.value(f"{name}(default {number + 1})", each, depth)

@@ -1,0 +1,177 @@
+"""Digests of tensors and numbers as 64 bits: kind first, then the logical bytes."""
+
+from __future__ import annotations
+
+import ctypes
+import marshal
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from typing import Any, NamedTuple
+
+import torch
+from xxhash import xxh3_64, xxh3_64_intdigest
+
+from pytest_repro.adapters._torch_tensors import opened_tensor
+from pytest_repro.core.columns import Texts
+from pytest_repro.core.observation import Leaf, Parts
+from pytest_repro.traces.device import device_digest
+
+PLAIN_TENSORS = {torch.Tensor, torch.nn.Parameter}
+
+_READERS: dict[int, Callable[[int], Any]] = {}
+_MANY = 10_000  # sizes whose readers are kept
+
+_INDICES = {
+    torch.sparse_coo: ("_indices", "_values"),
+    torch.sparse_csr: ("crow_indices", "col_indices", "values"),
+    torch.sparse_bsr: ("crow_indices", "col_indices", "values"),
+    torch.sparse_csc: ("ccol_indices", "row_indices", "values"),
+    torch.sparse_bsc: ("ccol_indices", "row_indices", "values"),
+}
+
+_no_dispatch: Callable[[], AbstractContextManager[Any]]
+_no_dispatch = getattr(torch._C, "_DisableTorchDispatch", nullcontext)
+
+
+class Late(NamedTuple):
+    """A digest that still lies on a device: an int64 tensor of shape (), and the kind's seed."""
+
+    scalar: Any
+    seed: int
+
+
+Digest = int | Late | None
+"""0: could not be digested; None: has no values, as on the meta device."""
+
+
+def unseen() -> ExitStack:
+    """Within it, what we ask of torch is seen by no mode and no tensor subclass, the user's or ours."""
+    stack = ExitStack()
+    stack.enter_context(torch._C.DisableTorchFunction())
+    stack.enter_context(_no_dispatch())
+    stack.enter_context(torch.no_grad())
+    return stack
+
+
+class Digests:
+    """Digests values, and numbers their kinds."""
+
+    __slots__ = ("_kinds", "_texts")
+
+    def __init__(self, texts: Texts) -> None:
+        self._texts = texts
+        self._kinds: dict[Any, tuple[int, int, bool]] = {}
+
+    def of(self, t: Any) -> tuple[int, Digest]:
+        """Number of the kind of the tensor *t*, and its digest.
+
+        A contiguous tensor on the CPU is hashed by its pointer, in 1 µs when it is small. No op of
+        torch runs for that, so that no mode notices.
+        """
+        key = t.dtype, t.shape
+        number, seed, simple = self._kinds.get(key) or self._met(key)
+        try:  # sparse, nested and wrapper tensors raise: asking each whether it is one takes time
+            if simple and type(t) in PLAIN_TENSORS and t.is_cpu and t.is_contiguous():
+                size, place = t.nbytes, t.data_ptr()
+                if place:
+                    read = _READERS.get(size) or _reader(size)
+                    return number, xxh3_64_intdigest(read(place), seed) or 1
+        except RuntimeError:
+            pass
+        return number, self._slowly(t, seed)
+
+    def kind(self, t: Any) -> int:
+        """Number of the kind of the tensor *t*."""
+        key = t.dtype, t.shape
+        return (self._kinds.get(key) or self._met(key))[0]
+
+    def number(self, value: object) -> tuple[int, Digest]:
+        """The same for a number that an op gave."""
+        return self._texts.number(type(value).__name__), plain(value)
+
+    def _met(self, key: Any) -> tuple[int, int, bool]:
+        dtype, shape = key
+        text = f"{str(dtype).removeprefix('torch.')}{list(shape)}"
+        # Complex tensors may be conjugated views, whose memory holds other numbers.
+        met = self._texts.number(text), xxh3_64_intdigest(text.encode()), not dtype.is_complex
+        self._kinds[key] = met
+        return met
+
+    def _slowly(self, t: Any, seed: int) -> Digest:
+        try:
+            with unseen():
+                return _digest(t, seed)
+        except Exception:  # whatever a tensor of somebody's may do: the program must go on
+            return 0
+
+
+def plain(value: object) -> int:
+    """Digest of numbers, text and lists of them; 0 where something else is among them.
+
+    Python's own hash would do for numbers, but -1 and -2 have the same, and NaN one by address.
+    """
+    try:
+        return xxh3_64_intdigest(marshal.dumps(value, 2)) or 1
+    except ValueError:
+        return 0
+
+
+def _reader(size: int) -> Callable[[int], Any]:
+    if len(_READERS) > _MANY:
+        _READERS.clear()
+    read: Callable[[int], Any] = (ctypes.c_char * size).from_address
+    _READERS[size] = read
+    return read
+
+
+def on_device(t: Any) -> bool:
+    """Whether *t* is digested where it lies, since reading it here would cost a transfer."""
+    return not t.is_cpu
+
+
+def has_no_values(t: Any) -> bool:
+    """Whether *t* stands for a tensor without being one."""
+    return bool(t.is_meta) or type(t).__name__ == "FakeTensor"
+
+
+def _digest(t: Any, seed: int) -> Digest:
+    if has_no_values(t):
+        return None
+    if t.layout in _INDICES:
+        return _joined([_number_of(_part(t, name)) for name in _INDICES[t.layout]], seed)
+    if on_device(t) and t.layout is torch.strided and not (t.is_quantized or t.is_nested):
+        return Late(device_digest(t), seed)
+    return _opened(opened_tensor(t), seed)
+
+
+def _part(t: Any, name: str) -> Any:
+    return getattr(t, name)()
+
+
+def _number_of(t: Any) -> int:
+    found = _digest(t, 0)
+    return late([found])[0] if isinstance(found, Late) else found or 0
+
+
+def _opened(opened: Any, seed: int) -> int:
+    if isinstance(opened, Parts):
+        items = [_opened(opened_tensor(part), seed) for _, part in opened.items if torch.is_tensor(part)]
+        return _joined(items, seed)
+    if not isinstance(opened, Leaf):
+        return 0
+    # The kind tells scale and zero point of quantised values; shape and dtype it tells anyway.
+    hasher = xxh3_64(opened.kind.encode(), seed=seed)
+    for piece in opened.pieces():
+        hasher.update(piece)
+    return hasher.intdigest() or 1
+
+
+def _joined(digests: list[int], seed: int) -> int:
+    return xxh3_64_intdigest(b"".join(each.to_bytes(8, "little") for each in digests), seed) or 1
+
+
+def late(digests: list[Late]) -> list[int]:
+    """Reads digests from one device in one transfer."""
+    with unseen():
+        lanes = torch.stack([each.scalar for each in digests]).cpu().tolist()
+    return [_joined([lane % 2**64], each.seed) for lane, each in zip(lanes, digests)]

@@ -1,0 +1,86 @@
+"""What an op's declaration says of it, read once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+_SEEDED = getattr(torch.Tag, "nondeterministic_seeded", None)
+
+_VIEWS = {"aten::_unsafe_view"}
+# Not declared as a view, since autograd does not take it for one.
+
+_STAGING = ("profiler::", "prim::", "inductor::")
+# Brackets of the profiler, questions about devices: nothing of the program's is computed.
+
+_WRITE_ONLY = {
+    "copy_", "fill_", "zero_", "normal_", "uniform_", "random_", "bernoulli_", "exponential_",
+    "geometric_", "log_normal_", "cauchy_", "resize_", "resize_as_", "set_", "_foreach_copy_",
+    "_foreach_zero_",
+}  # fmt: skip
+_IN_PART = {
+    "index_put_", "_index_put_impl_", "masked_fill_", "masked_scatter_", "scatter_", "scatter_add_",
+    "scatter_reduce_", "index_copy_", "index_fill_", "index_add_", "index_reduce_", "put_",
+}  # fmt: skip
+_STATISTICS = {"aten::native_batch_norm", "aten::cudnn_batch_norm", "aten::miopen_batch_norm"}
+# They write the running mean and variance, arguments 3 and 4, without declaring it.
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What is known of an op before it runs.
+
+    Attributes:
+        op: The op itself, kept so that no other takes its id.
+        name: ``"aten.add.Tensor"``.
+        passed: Whether it has no entry: a view, an alias, or nothing that computes.
+        entering: Whether it takes in data that was not torch's before.
+        empty: Whether it gives memory as it happens to be.
+        draws: Whether it may draw random numbers.
+        ignored: Places of arguments that are written without being read.
+        in_part: Whether it may leave part of what it writes to as it was.
+        mutated: Places of written arguments, by number or keyword, that are not given back.
+    """
+
+    op: Any
+    name: str
+    passed: bool = False
+    entering: bool = False
+    empty: bool = False
+    draws: bool = False
+    ignored: frozenset[int | str] = frozenset()
+    in_part: bool = False
+    mutated: tuple[int | str, ...] = ()
+
+
+def declared(op: Any) -> Declared:
+    """What the declaration of *op*, an overload or a higher-order op, says of it."""
+    schema = getattr(op, "_schema", None)
+    if schema is None:
+        return Declared(op, str(op))
+    bare = schema.name.rpartition("::")[2]
+    written = [a for a in schema.arguments if a.alias_info is not None and a.alias_info.is_write]
+    returned = [r.alias_info for r in schema.returns]
+    aliases = any(each is not None and not each.is_write for each in returned)
+    given_back = any(each is not None and each.is_write for each in returned)
+    mutated = tuple(_place(schema, each) for each in written) if not given_back else ()
+    nothing = not schema.returns and not written
+    return Declared(
+        op,
+        str(op),
+        passed=aliases or nothing or schema.name in _VIEWS or schema.name.startswith(_STAGING),
+        entering=bare == "lift_fresh",
+        empty=bare.startswith(("empty", "new_empty", "_empty")),
+        draws=_SEEDED in op.tags,
+        ignored=frozenset(_place(schema, a) for a in written if bare in _WRITE_ONLY or a.is_out),
+        in_part=bare in _IN_PART,
+        mutated=(*mutated, 3, 4) if schema.name in _STATISTICS else mutated,
+    )
+
+
+def _place(schema: Any, argument: Any) -> int | str:
+    if argument.kwarg_only:
+        return str(argument.name)
+    return int(next(i for i, each in enumerate(schema.arguments) if each.name == argument.name))

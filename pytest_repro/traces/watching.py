@@ -1,0 +1,74 @@
+"""The dispatch mode: sees each op and calls it as if nobody watched."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from pytest_repro.core.columns import Columns
+from pytest_repro.traces.schema import Declared, declared
+from pytest_repro.traces.writing import Writing
+
+_UNWRAPPED = torch.Tensor.__torch_dispatch__
+
+
+class Watching(TorchDispatchMode):
+    """Has every op written down."""
+
+    supports_higher_order_operators = True  # without it, torch refuses them under a mode
+
+    def __init__(self, writing: Writing) -> None:
+        super().__init__()
+        self.writing = writing
+        self.ops: dict[int, Declared] = {}
+
+    @classmethod
+    def ignore_compile_internals(cls) -> bool:
+        """Compiled regions run as they do without us, unseen; else torch would not compile them."""
+        return True
+
+    def met(self, op: Any) -> Declared:
+        """What is declared of *op*."""
+        found = self.ops[id(op)] = declared(op)
+        return found
+
+
+def _dispatched(
+    self: Watching, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+) -> Any:
+    if types and any(each.__torch_dispatch__ is not _UNWRAPPED for each in types):
+        return NotImplemented  # it calls ops on the tensors inside, which come here again
+    op = self.ops.get(id(func)) or self.met(func)
+    kwargs = kwargs or {}
+    if op.passed:
+        result = func(*args, **kwargs)
+        if op.entering:
+            self.writing.entered(result, sys._getframe(1))
+        else:
+            self.writing.passed(sys._getframe(1))
+        return result
+    step = self.writing.begun(op, args, kwargs, sys._getframe(1))
+    result = func(*args, **kwargs)
+    self.writing.ended(op, step, args, kwargs, result)
+    return result
+
+
+# Set after the class is made: torch wraps what is defined in its body, and the wrapper imports
+# torch._dynamo, 800 modules and 0.75 s, at the first op.
+Watching.__torch_dispatch__ = _dispatched  # type: ignore[method-assign, assignment]
+
+
+@contextmanager
+def watching(columns: Columns, thorough: bool) -> Iterator[None]:
+    """Has every op of this thread written to *columns*."""
+    writing = Writing(columns, thorough)
+    try:
+        with Watching(writing):
+            yield
+    finally:
+        writing.close()
