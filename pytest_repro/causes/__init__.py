@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import ClassVar, NamedTuple
 
+from pytest_repro.adapters import awake
 from pytest_repro.core.call import Call
 from pytest_repro.core.catalogue import catalogue, load
 from pytest_repro.core.divergence import Divergence
@@ -216,6 +217,7 @@ def held(way: str) -> str:
 
 def all_targets() -> list[Target]:
     """The calls that are evidence for any cause."""
+    awake()  # numpy imports numpy.random when it is first asked for, and its adapter asks
     return [target for name in names() for target in named(name).targets()]
 
 

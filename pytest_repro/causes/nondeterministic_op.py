@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import ClassVar
+from contextlib import ExitStack, contextmanager
+from typing import Any, ClassVar
 
 from pytest_repro.causes import Cause, Evidence
 from pytest_repro.core.finding import Finding
@@ -19,6 +19,16 @@ _INSTEAD = {
     "cumsum": "or cumsum on the CPU",
     "bincount": "or count on the CPU",
 }
+
+
+_HELD: dict[str, dict[str, Any]] = {
+    "threads": {"threads": 1},
+    "algorithms": {
+        "deterministic_algorithms": "on", "fill_uninitialized_memory": False, "cudnn.benchmark": False,
+        "cudnn.deterministic": True, "mkldnn.deterministic": True,
+    },
+}  # fmt: skip
+"""What is set, by way."""
 
 
 class NondeterministicOp(Cause):
@@ -41,20 +51,14 @@ class NondeterministicOp(Cause):
 
     @contextmanager
     def suspended(self, seed: int, way: str = "algorithms") -> Iterator[None]:
-        import torch
+        from pytest_repro.adapters._torch_switches import switches
 
-        if way == "threads":
-            before = torch.get_num_threads()
-            torch.set_num_threads(1)
-            try:
-                yield
-            finally:
-                torch.set_num_threads(before)
-            return
-        from pytest_repro.adapters.torch import adapter
-
-        with adapter.deterministic(True):
-            torch.utils.deterministic.fill_uninitialized_memory = False
+        # Nothing else is put back: a flag that the test leaves set must stay set.
+        rows = [row for row in switches() if row.name in _HELD[way]]
+        with ExitStack() as stack:
+            for row in rows:
+                stack.callback(row.put, row.get())
+                row.put(_HELD[way][row.name])
             yield
 
     def found(self, evidence: Evidence, way: str = "", beside: str = "") -> Finding:

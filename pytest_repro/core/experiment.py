@@ -69,7 +69,7 @@ class Tried:
 
 def order_text(experiment: Experiment) -> str:
     """*experiment* as JSON."""
-    return json.dumps(experiment._replace(cells=tuple(map(_plain, experiment.cells))))  # type: ignore[arg-type]
+    return json.dumps(experiment._replace(cells=tuple(map(_plain, experiment.cells))))
 
 
 def _plain(cell: Cell) -> Any:
@@ -100,16 +100,16 @@ def answer_bytes(tried: Tried) -> bytes:
 def tried_of(said: bytes) -> Tried:
     """The answer that :func:`answer_bytes` wrote."""
     text, _, rest = said.partition(b"\n")
-    told = json.loads(text)
-    calls = tuple(Call(*each) for each in told.pop("calls"))
-    changed = tuple(Change(*each) for each in told.pop("changed"))
-    steps = tuple(tuple(_step(*each) for each in run) for run in told.pop("steps"))
-    differing, traces = tuple(told.pop("differing")), []
-    for length in told.pop("traces"):
+    told, traces = json.loads(text), []
+    for length in told["traces"]:
         traces.append(Trace.from_bytes(rest[:length]))
         rest = rest[length:]
-    found = {"calls": calls, "changed": changed, "traces": tuple(traces), "steps": steps}
-    return Tried(differing=differing, **found, **told)
+    return Tried(
+        runs=told["runs"], differing=tuple(told["differing"]), shown=told["shown"], seconds=told["seconds"],
+        calls=tuple(Call(*each) for each in told["calls"]),
+        changed=tuple(Change(*each) for each in told["changed"]), traces=tuple(traces),
+        steps=tuple(tuple(_step(*each) for each in run) for run in told["steps"]),
+    )  # fmt: skip
 
 
 def _step(location: str, changed: list[list[str]]) -> Step:

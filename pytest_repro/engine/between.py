@@ -13,13 +13,15 @@ from pytest_repro.core.cell import REPEAT, Cell
 from pytest_repro.core.divergence import Divergence, first_divergence
 from pytest_repro.core.experiment import Experiment, Tried
 from pytest_repro.core.finding import Finding
-from pytest_repro.engine.placed import with_line
+from pytest_repro.engine.placed import late, with_line, with_op
 from pytest_repro.engine.subject import Bench, Untried
 
 _SAME, _OTHER = "1", "2"
 """Hash seeds of the interpreters that are compared."""
 
-_LAID = "interpreters with the same hash seed differed, and one differed from itself with memory laid out anew"
+_LAID = (
+    "interpreters with the same hash seed differed, and one differed from itself with memory laid out anew"
+)
 
 
 def between(
@@ -76,7 +78,9 @@ class _Between:
 
     def processes(self) -> Finding:
         """Of two interpreters: their hash seeds, their addresses, or anything else of a process."""
-        like, again, other = (self._in(*each) for each in ((_SAME, 1), (_SAME, 2), (_OTHER, 1)))
+        places = ((_SAME, 1), (_SAME, 2), (_OTHER, 1))
+        self._bench.prepare([_interpreter(*each) for each in places])
+        like, again, other = (self._in(*each) for each in places)
         self._compare(like, other)
         evidence = Evidence(like.calls, self.divergence)
         if like.equal and like.shown == again.shown == other.shown:
@@ -103,21 +107,23 @@ class _Between:
 
     def _placed(self, finding: Finding, seed: str) -> Finding:
         """*finding* with the line at which two interpreters first parted."""
-        if self.divergence is not None and self.divergence.location:
-            return finding
-        with suppress(Untried):
-            asked = Experiment((self._cell,), lined=True)
-            doing, places = "run line by line", ((_SAME, 1), (seed, 2))
-            sides = [self._bench.try_(asked, doing, _interpreter(*place)) for place in places]
-            return with_line(finding, [side.steps[0] for side in sides])
-        return finding
+        if late(self.divergence):
+            with suppress(Untried):
+                asked = Experiment((self._cell,), lined=True)
+                doing, places = "run line by line", ((_SAME, 1), (seed, 1 if seed == _OTHER else 2))
+                sides = [self._bench.try_(asked, doing, _interpreter(*place)) for place in places]
+                finding = with_line(finding, [side.steps[0] for side in sides])
+        return with_op(finding, self.divergence)
 
-    def _in(
-        self, seed: str, number: int, ways: tuple[str, ...] = (), stirred: bool = False
-    ) -> Tried:
+    def _in(self, seed: str, number: int, ways: tuple[str, ...] = (), stirred: bool = False) -> Tried:
         """Two runs, each in a fork of one image of an interpreter."""
         asked = Experiment(
-            (self._cell, self._cell), ways, traced=not ways, heard=not ways, apart=not stirred, stirred=stirred
+            (self._cell, self._cell),
+            ways,
+            traced=not ways,
+            heard=not ways,
+            apart=not stirred,
+            stirred=stirred,
         )
         return self._bench.try_(asked, _doing(seed, ways, stirred), _interpreter(seed, number))
 

@@ -12,8 +12,8 @@ from pytest_repro.core.plan import ARGUMENTS, Plan, asked
 from pytest_repro.core.verdict import NotReproducible, Verdict
 from pytest_repro.engine.called import call_elsewhere
 from pytest_repro.engine.function import Function
-from pytest_repro.engine.once import SPARE, once
 from pytest_repro.engine.inquiry import inquire
+from pytest_repro.engine.once import SPARE, once
 from pytest_repro.engine.pin import Pin
 from pytest_repro.engine.trial import Trial
 

@@ -122,8 +122,8 @@ def _work(work: Callable[[], bytes], writing: int) -> None:
     with suppress(BaseException):
         with open(writing, "wb") as stream:
             stream.write(len(said).to_bytes(8, "little") + said)
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(status)
 
 
@@ -137,12 +137,15 @@ def _read(reading: int, pid: int, end: float) -> bytes | None:
         if not select.select([reading], [], [], 0.2)[0]:
             if time.monotonic() > end:
                 return None
-            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
-                if not select.select([reading], [], [], 0)[0]:
-                    return b""
+            if _ended(pid) and not select.select([reading], [], [], 0)[0]:
+                return b""
             continue
         said += os.read(reading, 2**20)
     return bytes(said[8:])
+
+
+def _ended(pid: int) -> bool:
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def _answer(said: bytes | None, pid: int) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pytest_repro.axes import Interpreter
@@ -35,18 +35,18 @@ class Function:
             self._order = {}
         self.fresh = bool(self._order) and AVAILABLE
 
+    def prepare(self, interpreters: Sequence[Interpreter]) -> None:
+        for each in interpreters:
+            self._companion(each)
+
     def tried(self, experiment: Experiment, interpreter: Interpreter | None, seconds: float) -> Tried:
-        if not self._order and interpreter is not None:
-            raise Untried("another interpreter cannot import the function: it must be one of a module")
-        if not self._order:
+        if not self._order and interpreter is None:
             return tried_here(self._plan, *self._called, experiment)
         return self._elsewhere(experiment, interpreter or LIKE_THIS, seconds)
 
     def _elsewhere(self, experiment: Experiment, where: Interpreter, seconds: float) -> Tried:
         try:
-            if where.called not in self._companions:
-                self._companions[where.called] = Companion(where, self._order, sys.path, TIMEOUT)
-            companion = self._companions[where.called]
+            companion = self._companion(where)
             companion.send("try", order_text(experiment), seconds)
             word, said = companion.receive("while it tried the function", seconds + _GRACE)
         except Lost as lost:
@@ -54,6 +54,16 @@ class Function:
         if word == "unknown":
             raise Untried(f"an experiment in {where.called} {said}")
         return tried_of(said)
+
+    def _companion(self, where: Interpreter) -> Companion:
+        if not self._order:
+            raise Untried("another interpreter cannot import the function: it must be one of a module")
+        try:
+            if where.called not in self._companions:
+                self._companions[where.called] = Companion(where, self._order, sys.path, TIMEOUT)
+        except Lost as lost:
+            raise Untried(str(lost)) from None
+        return self._companions[where.called]
 
     def close(self) -> None:
         """Ends the interpreters that were needed."""

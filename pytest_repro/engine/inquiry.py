@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -16,8 +16,8 @@ from pytest_repro.core.finding import Finding
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.verdict import Verdict
 from pytest_repro.engine.between import between
-from pytest_repro.engine.placed import BY_LINES, with_line
-from pytest_repro.engine.subject import Bench, Spent, Subject, Tell, Untried, runs_needed
+from pytest_repro.engine.placed import BY_LINES, late, with_line, with_op
+from pytest_repro.engine.subject import Bench, Subject, Tell, Untried, runs_needed
 
 SHARED = "shared-state"
 _GROWTH = (4, 16, 64)
@@ -73,7 +73,7 @@ class Repeated:
         setting: Axis → value, of each run.
     """
 
-    def __init__(self, bench: Bench, setting: dict[str, object]) -> None:
+    def __init__(self, bench: Bench, setting: Mapping[str, object]) -> None:
         self._bench, self._setting = bench, setting
         self._ruled_out: list[str] = []
         self._divergence: Divergence | None = None
@@ -104,12 +104,11 @@ class Repeated:
 
     def _placed(self, finding: Finding) -> Finding:
         """*finding* with the line at which the runs first parted, where no op and no call tells it."""
-        if finding.name not in BY_LINES or self._divergence is not None:
-            return finding
-        with suppress(Untried):
-            asked = Experiment(self._cells(2), lined=True)
-            return with_line(finding, self._bench.try_(asked, "run again, line by line").steps)
-        return finding
+        if finding.name in BY_LINES and late(self._divergence):
+            with suppress(Untried):
+                asked = Experiment(self._cells(2), lined=True)
+                finding = with_line(finding, self._bench.try_(asked, "run again, line by line").steps)
+        return with_op(finding, self._divergence)
 
     def _again(self, first: Tried) -> tuple[int, int]:
         """How many of how many more runs differ from the first; tries harder until one does."""

@@ -78,7 +78,8 @@ def probe_instability(
     max_abs = max(map(_far, far), default=0.0)
     return Instability(
         repeatable=all(each.value == 2 for each in found), moved=moved, max_abs=max_abs,
-        amplification=max_abs / moved, first_step=min((each.step for each in far), default=None), steps=steps[0],
+        amplification=max_abs / moved, first_step=min((each.step for each in far), default=None),
+        steps=steps[0],
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pytest_repro.core.divergence import Divergence
 from pytest_repro.core.finding import Finding
 from pytest_repro.core.steps import Parted, Step, first_parted
 
@@ -21,3 +22,15 @@ def with_line(finding: Finding, steps: Sequence[Sequence[Step]]) -> Finding:
     return replace(
         finding, location=finding.location or parted.location, explanation=f"{finding.explanation}; {told}"
     )
+
+
+def with_op(finding: Finding, divergence: Divergence | None) -> Finding:
+    """*finding* with the place of the first op that parted, where it has none of its own."""
+    if finding.location or divergence is None:
+        return finding
+    return replace(finding, location=divergence.forward_location or divergence.location)
+
+
+def late(divergence: Divergence | None) -> bool:
+    """Whether no op parted before a value was recorded: then it parted at a line that is no op's."""
+    return divergence is None or divergence.op.startswith("record ")

@@ -141,6 +141,11 @@ class Recording(Recorded):
     def __len__(self) -> int:
         return len(self._entries)
 
+    def since(self, count: int) -> list[Observation]:
+        """What was recorded after the first *count* values."""
+        by_reader = _by_reader()
+        return [e if isinstance(e, Observation) else _described(e, by_reader) for e in self._entries[count:]]
+
     def same_as(self, other: Recorded) -> bool:
         if isinstance(other, Recording) and self._entries == other._entries:
             return True
@@ -148,10 +153,8 @@ class Recording(Recorded):
         return super().same_as(other)
 
     def observations(self) -> dict[Key, Observation]:
-        by_reader = {quick: each for each in awake().values() for quick in each.quick.values()}
-        found = (e if isinstance(e, Observation) else _described(e, by_reader) for e in self._entries)
         by_key: dict[Key, Observation] = {}
-        for each in found:
+        for each in self.since(0):
             by_key[_free(each.key, by_key)] = each
         return by_key
 
@@ -162,6 +165,10 @@ class Recording(Recorded):
         if values is None:
             return None
         return distance(reference, values, other, [memoryview(other.content)], self._close)
+
+
+def _by_reader() -> dict[Quick, Adapter]:
+    return {quick: each for each in awake().values() for quick in each.quick.values()}
 
 
 def _free(key: Key, taken: dict[Key, Observation]) -> Key:

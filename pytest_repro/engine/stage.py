@@ -27,6 +27,9 @@ from pytest_repro.values.tree import digest
 
 T = TypeVar("T")
 
+_CHANGES = 20
+"""Changes that are told of one experiment."""
+
 
 class Stage(Protocol):
     """Who can run a test once more."""
@@ -90,7 +93,9 @@ class _Performance:
             self._entries.append(facts(self._roots))
 
     def _changes(self) -> tuple[Change, ...]:
-        return tuple(changes(*self._entries, self._roots))[:20] if len(self._entries) == 2 else ()
+        if len(self._entries) < 2:
+            return ()
+        return tuple(changes(self._entries[0], self._entries[1], self._roots))[:_CHANGES]
 
     def _differing(self) -> tuple[int, ...]:
         return differing(self._stage.trial)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from pytest_repro.axes import Interpreter
@@ -35,6 +35,9 @@ class Subject(Protocol):
 
     fresh: bool
 
+    def prepare(self, interpreters: Sequence[Interpreter]) -> None:
+        """Starts *interpreters* that will be needed, beside each other, and does not wait."""
+
     def tried(self, experiment: Experiment, interpreter: Interpreter | None, seconds: float) -> Tried:
         """Makes the runs of *experiment*.
 
@@ -63,6 +66,11 @@ class Bench:
         self._subject, self._tell, self.seconds = subject, tell, seconds
         self._end, self._run = time.monotonic() + seconds, run_seconds
         self.runs = 0
+
+    def prepare(self, interpreters: Sequence[Interpreter]) -> None:
+        """Has *interpreters* started that will be needed."""
+        self._tell(f"starting {len(interpreters)} interpreters")
+        self._subject.prepare(interpreters)
 
     def try_(self, experiment: Experiment, doing: str, interpreter: Interpreter | None = None) -> Tried:
         """Makes *experiment*.

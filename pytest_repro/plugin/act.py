@@ -16,6 +16,7 @@ from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Outcome, Run
 from pytest_repro.core.verdict import Verdict
 from pytest_repro.engine.frames import code_of, kept_frame, plain_variables, variables
+from pytest_repro.engine.noted import noted
 from pytest_repro.engine.pin import Pin
 from pytest_repro.engine.recording import Recording
 from pytest_repro.engine.trial import Trial, as_run
@@ -46,6 +47,7 @@ class Act:
 
     Attributes:
         suspended: Suspects that cannot act in the runs of an experiment, by name.
+        traced: Whether the ops of its runs are recorded.
         entered: Called when a body is about to begin.
         explained: Adds to a verdict that is ``diverged`` what made it so.
     """
@@ -60,6 +62,7 @@ class Act:
         self.warnings = Warnings()
         self.expected = self.made_wide = False
         self.suspended: tuple[str, ...] = ()
+        self.traced = False
         self.entered: Callable[[], None] = _nothing
         self.explained: Callable[[Verdict], Verdict] = _as_it_is
         self._setup_output: list[tuple[str, str, str]] | None = None
@@ -182,6 +185,10 @@ class Act:
             raise self._raised.with_traceback(trace) from None
         if run.outcome == "passed":
             not_compared(self.item, self.verdict)
+
+    def recorder(self) -> Callable[[str, object], None]:
+        """What ``repro.record`` calls in this run."""
+        return noted(self.recording) if self.traced else self.recording.record
 
     # Between the runs.
 

@@ -24,8 +24,8 @@ from pytest_repro.plugin import PLAN, SETTINGS, peers, results
 from pytest_repro.plugin.act import ACT, Act
 from pytest_repro.plugin.elsewhere import Elsewhere
 from pytest_repro.plugin.frames import without_own_frames
-from pytest_repro.plugin.inside import autouse, only_shown, outliving
 from pytest_repro.plugin.inquiries import Inquiries
+from pytest_repro.plugin.inside import autouse, only_shown, outliving
 from pytest_repro.plugin.rehearse import Rehearser
 from pytest_repro.plugin.silence import silence
 
@@ -107,7 +107,7 @@ class Conductor:
     def perform(self, item: pytest.Item, experiment: Experiment) -> Tried:
         """The runs of *experiment* on *item*, in a fork of a companion."""
         with self._acting(item, item.stash[PLAN]) as act, closing(act.trial):
-            act.suspended = experiment.suspended
+            act.suspended, act.traced = experiment.suspended, experiment.traced
             with peers.rehearsing(item), silence(item, act.hear, act.warnings.keep):
                 return perform(_ActStage(act, self._counting), experiment)
 

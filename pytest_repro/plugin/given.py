@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pytest_repro.core.plan import BadArgument, checked_runs, checked_seed
 
-
 DIAGNOSE = ("auto", "always", "never")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Any, TypeVar
@@ -37,6 +37,7 @@ class Inquiries:
         self._config = session.config
         self._places: dict[pytest.Item, Place] = {item: place for place, item in places(session.items)}
         self._companions: dict[str, Companion] = {}
+        self._ready: set[str] = set()
 
     def explained(self, item: pytest.Item, verdict: Verdict) -> Verdict:
         """*verdict*, which is ``diverged``, with what made it so, where that is asked for."""
@@ -63,11 +64,15 @@ class Inquiries:
         """
         try:
             companion = self._companion(where)
+            if where.called not in self._ready:
+                companion.receive("while it collected the tests")
+                self._ready.add(where.called)
             companion.send("try", *self._places[item], order_text(asked), seconds)
             word, said = companion.receive("while it tried the test", seconds + _GRACE)
         except Lost as lost:
             if where.called in self._companions:
                 self._companions.pop(where.called).kill()
+                self._ready.discard(where.called)
             raise Untried(str(lost)) from None
         if word == "unknown":
             raise Untried(f"an experiment in {where.called} {said}")
@@ -77,10 +82,20 @@ class Inquiries:
         if where.called not in self._companions:
             timeout = self._config.stash[SETTINGS].companion_timeout
             told = order(self._config, f"inquiry {where.called}", where.local, basetemp(self._config))
-            companion = Companion(where, told, sys.path, timeout)
-            self._companions[where.called] = companion
-            companion.receive("while it collected the tests")
+            self._companions[where.called] = Companion(where, told, sys.path, timeout)
         return self._companions[where.called]
+
+    def prepare(self, interpreters: Sequence[Interpreter]) -> None:
+        """Starts *interpreters* beside each other; they collect while the first is asked.
+
+        Raises:
+            Untried: One cannot be started.
+        """
+        try:
+            for each in interpreters:
+                self._companion(each)
+        except Lost as lost:
+            raise Untried(str(lost)) from None
 
     def close(self) -> None:
         """Ends the companions at once: they have nothing to bring home."""
@@ -96,6 +111,9 @@ class _Test:
     def __init__(self, inquiries: Inquiries, item: pytest.Item) -> None:
         self._inquiries, self._item = inquiries, item
 
+    def prepare(self, interpreters: Sequence[Interpreter]) -> None:
+        self._inquiries.prepare(interpreters)
+
     def tried(self, experiment: Experiment, interpreter: Interpreter | None, seconds: float) -> Tried:
         return self._inquiries.tried(self._item, experiment, interpreter or LIKE_THIS, seconds)
 
@@ -103,8 +121,10 @@ class _Test:
 def _relative(record: T, root: str) -> T:
     """*record* with every path in it as it is from *root*."""
     found: Any = record
-    changes = {each.name: _shorter(getattr(found, each.name), root) for each in fields(found)}
-    return replace(found, **changes)
+    made: T = replace(
+        found, **{each.name: _shorter(getattr(found, each.name), root) for each in fields(found)}
+    )
+    return made
 
 
 def _shorter(value: Any, root: str) -> Any:

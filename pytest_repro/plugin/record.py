@@ -31,7 +31,7 @@ class Repro:
     __slots__ = ("_act", "_record", "run", "seed", "setting")
 
     def __init__(self, act: Act) -> None:
-        self._act, self._record = act, act.recording.record
+        self._act, self._record = act, act.recorder()
         self.seed, self.run = act.plan.seed, act.index
         self.setting: dict[str, Any] = dict(act.cell.setting)
 

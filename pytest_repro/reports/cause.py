@@ -47,8 +47,9 @@ def _parted(found: Divergence) -> Iterator[str]:
 
 def _sides(found: Divergence) -> Iterator[str]:
     """Both sides, where the ops themselves differ."""
-    for name, lines in (("run 1", found.context), ("the other", found.other_context)):
-        yield f"{name}: {' → '.join(lines) if lines else 'no more ops'}"
+    for name, ops in (("one run", found.context), ("other", found.other_context)):
+        names = [f"[{op.name}]" if n == found.index else op.name for n, op in enumerate(ops, found.start)]
+        yield f"{name:<8} {' '.join(names)}{' and no more' if len(ops) <= found.index - found.start else ''}"
 
 
 def _cause(found: Finding) -> Iterator[str]:

@@ -71,9 +71,7 @@ class Writing:
         self._known.seen(t)
         return ("from numpy" if shared else "from Python", *self._digests.of(t))
 
-    def begun(
-        self, op: Declared, args: tuple[Any, ...], kwargs: dict[str, Any], frame: FrameType
-    ) -> Step:
+    def begun(self, op: Declared, args: tuple[Any, ...], kwargs: dict[str, Any], frame: FrameType) -> Step:
         """Reads what goes into *op*, before it may write there."""
         step = Step(self._digests, self._known, self._thorough)
         step.place = self._places.of(frame)
