@@ -8,11 +8,11 @@ axis is varied at a time, the others stay at their reference: so a difference ha
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pytest_repro.core.catalogue import catalogue, load
 from pytest_repro.core.cell import Varied
@@ -208,14 +208,16 @@ def listed(given: object) -> tuple[object, ...]:
     return tuple(given) if isinstance(given, (tuple, list)) else (given,)
 
 
-def distinct(name: str, values: Sequence[object], at_least: int = 2) -> tuple[object, ...]:
-    """*values* as a tuple, if there are enough and no two are the same.
+def distinct(
+    name: str, values: Sequence[object], meant: Callable[[Any], object] = lambda value: value
+) -> tuple[object, ...]:
+    """*values* as a tuple, if there are two or more and no two mean the same.
 
     Raises:
         BadArgument: There are too few, or one is there twice.
     """
-    if len(values) < at_least:
-        raise BadArgument(name, tuple(values), f"at least {at_least} values, the reference first")
-    if len(set(values)) < len(values):
+    if len(values) < 2:
+        raise BadArgument(name, tuple(values), "at least 2 values, the reference first")
+    if len(set(map(meant, values))) < len(values):
         raise BadArgument(name, tuple(values), "each value once")
     return tuple(values)

@@ -31,7 +31,7 @@ class Dtype(Axis):
         values = listed(given)
         if any(not isinstance(each, str) or _SHORT.get(each, each) not in _NAMES for each in values):
             raise BadArgument(self.name, given, f"names of floating dtypes: {', '.join(_NAMES)}")
-        return distinct(self.name, values)
+        return distinct(self.name, values, lambda each: _SHORT.get(each, each))
 
     def missing(self, value: object) -> str:
         return "" if "torch" in sys.modules else "torch is not imported, and numpy has no default dtype"

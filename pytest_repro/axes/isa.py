@@ -58,7 +58,7 @@ class Isa(Axis):
 
     def values(self, given: object) -> tuple[object, ...]:
         values = ("default", "avx2") if given is True else listed(given)
-        if not values or any(each not in LEVELS for each in values):
+        if not values or any(not isinstance(each, str) or each not in LEVELS for each in values):
             raise BadArgument(self.name, given, f"instruction sets: {', '.join(LEVELS)}")
         return NATIVE, *dict.fromkeys(values)
 

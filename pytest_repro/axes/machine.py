@@ -26,9 +26,8 @@ class Machine(Axis):
     def values(self, given: object) -> tuple[object, ...]:
         allowed = "a spec of execnet: 'popen//python=python3.12', 'ssh=host//python=python3'"
         specs = listed(given)
-        for spec in specs:
-            if not isinstance(spec, str) or not spec.startswith(_KINDS):
-                raise BadArgument(self.name, given, allowed)
+        if not specs or any(not isinstance(each, str) or not each.startswith(_KINDS) for each in specs):
+            raise BadArgument(self.name, given, allowed)
         return HERE, *dict.fromkeys(specs)
 
     def interpreter(self, value: object) -> Interpreter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, ClassVar
 
 from pytest_repro.axes import Axis, distinct, listed
@@ -28,10 +28,10 @@ class Memory(Axis):
         return distinct(self.name, values)
 
     def read(self, text: str) -> object:
-        try:
-            return float(text) if "." in text else int(text)
-        except ValueError:
-            return text
+        for number in (int, float):
+            with suppress(ValueError):
+                return number(text)
+        return text
 
     @contextmanager
     def applied(self, value: object) -> Iterator[None]:
@@ -66,10 +66,19 @@ def _filling(value: object) -> Any:
             made = func(*args, **(kwargs or {}))
             if func in makers and made.layout is torch.strided and not made.is_quantized:
                 with torch.no_grad():
-                    made.fill_(value)
+                    _fill(made, value, torch.uint8)
             return made
 
     return Filling()
+
+
+def _fill(made: Any, value: Any, byte: Any) -> None:
+    """Fills a tensor with *value*, or where its dtype cannot hold that, its bytes with 0 or 1."""
+    try:
+        made.fill_(value)
+    except (RuntimeError, ValueError):  # too large, NaN among integers, or a dtype without fill_
+        with suppress(RuntimeError):
+            made.view(byte).fill_(bool(value))
 
 
 @contextmanager
@@ -90,7 +99,10 @@ def _filled(real: Callable[..., Any], value: object) -> Callable[..., Any]:
     def empty(*args: Any, **named: Any) -> Any:
         made = real(*args, **named)
         if made.dtype.kind in "biufc":
-            made.fill(value)
+            try:
+                made.fill(value)
+            except (OverflowError, ValueError):  # the dtype cannot hold it
+                made.fill(bool(value))
         return made
 
     return empty

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -15,6 +16,12 @@ import execnet
 from pytest_repro import __version__
 from pytest_repro.axes import Interpreter
 from pytest_repro.companions.far import PROGRAM
+
+# Whose frames stand in every dump of Python's fault handler: below the test, or on other threads.
+_CALLERS = re.compile(
+    r'File "[^"]*\W(_pytest|pluggy|execnet|pytest_repro)\W|File "<(remote exec|string)>"'
+    r"|^Thread 0x|^Extension modules:|^$"
+)
 
 _TAIL = 12
 _GRACE = 5.0
@@ -114,7 +121,7 @@ class Companion:
 
     def _last_words(self) -> str:
         self._errors.seek(0)
-        return _last_lines(self._errors.read().decode(errors="replace"), _TAIL)
+        return last_words(self._errors.read().decode(errors="replace"))
 
     def finish(self) -> None:
         """Asks it to end; what it does not end by itself is ended by :meth:`kill`."""
@@ -142,6 +149,19 @@ class Companion:
     def _ended(self) -> bool:
         channel = getattr(self, "_channel", None)
         return channel is not None and channel.isclosed()
+
+
+def last_words(text: str) -> str:
+    """The end of an error output; of a crash, where it was, without the frames it was called by.
+
+    Args:
+        text: All that was written there.
+    """
+    lines = [line for line in text.strip().splitlines() if not _CALLERS.search(line)]
+    fatal = [number for number, line in enumerate(lines) if line.startswith("Fatal Python error")]
+    if fatal:  # what was said right before belongs to it: "terminate called after throwing …"
+        lines = lines[max(0, fatal[-1] - 3) :][:_TAIL]
+    return _last_lines("\n".join(lines), _TAIL)
 
 
 def _last_lines(text: str, number: int) -> str:

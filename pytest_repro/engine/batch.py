@@ -58,19 +58,22 @@ def assert_batch_invariant(
         raise TypeError(f"fn: a function of rows, or a model, not {type(fn).__qualname__}")
     plan = asked(Plan(), {"seed": seed, "rtol": rtol, "atol": atol})
     rows = _rows(batch)
-    order = _ordered(sizes, rows)
+    verdict = _compared(plan, fn, batch, _ordered(sizes, rows))
+    if verdict.word != "reproduced":
+        name = getattr(fn, "__qualname__", type(fn).__qualname__)
+        raise NotReproducible(failure(name, rows, verdict), verdict)
+    return verdict
+
+
+def _compared(plan: Plan, fn: Callable[[Any], Any], batch: Any, order: Sequence[int | None]) -> Verdict:
     trial = Trial(plan)
     try:
         with Pin(plan.seed, deterministic=True) as pin:
             for size in order:
                 _run(trial, pin, fn, batch, size)
-        verdict = trial.verdict()
+        return trial.verdict()
     finally:
         trial.close()
-    if verdict.word != "reproduced":
-        name = getattr(fn, "__qualname__", type(fn).__qualname__)
-        raise NotReproducible(failure(name, rows, verdict), verdict)
-    return verdict
 
 
 def _rows(batch: Any) -> int:

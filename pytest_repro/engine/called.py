@@ -57,7 +57,7 @@ def _take(trial: Trial, companion: Any, cell: Cell) -> None:
 
 def _order(plan: Plan, axis: str, fn: Callable[..., Any], args: tuple[Any, ...]) -> dict[str, Any]:
     module, name = getattr(fn, "__module__", None), getattr(fn, "__qualname__", "")
-    if module in (None, "__main__") or "<" in name:
+    if module in (None, "__main__") or _found(sys.modules.get(module), name) != fn:
         why = "needs a function that another interpreter can import: one of a module, no lambda"
         raise BadArgument(axis, fn, why)
     try:
@@ -67,6 +67,14 @@ def _order(plan: Plan, axis: str, fn: Callable[..., Any], args: tuple[Any, ...])
     told = {"seed": plan.seed, "deterministic": plan.deterministic}
     place = {"serve": __name__, "chdir": os.getcwd(), "module": module, "name": name}
     return {**place, "args": pickled, **told}
+
+
+def _found(module: Any, name: str) -> Any:
+    """What is called *name* in *module*; None where nothing is: in a function, say."""
+    found = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
 
 
 def serve(channel: Any, order: Mapping[str, Any]) -> None:
@@ -80,9 +88,7 @@ def serve(channel: Any, order: Mapping[str, Any]) -> None:
     from pytest_repro.engine.check import once
     from pytest_repro.engine.pin import Pin
 
-    fn: Any = import_module(order["module"])
-    for part in order["name"].split("."):
-        fn = getattr(fn, part)
+    fn = _found(import_module(order["module"]), order["name"])
     args, kept = pickle.loads(order["args"]), Kept(channel)
     plan = Plan(seed=order["seed"], deterministic=order["deterministic"])
 

@@ -149,17 +149,23 @@ def assert_reproducible(
     """As :func:`check`, but raises when the calls differ.
 
     Raises:
-        NotReproducible: The calls differ, or *fn* returned nothing to compare.
+        NotReproducible: The calls differ, *fn* returned nothing to compare, or another interpreter
+            gave no answer.
         Exception: What *fn* itself raised, when it did so in each call.
         ValueError: An argument does not fit.
         TypeError: Something that *fn* returned cannot be compared.
     """
-    from pytest_repro.reports.text import failure
+    from pytest_repro.reports.text import failure, lost
 
     verdict = check(fn, *args, runs=runs, seed=seed, rtol=rtol, atol=atol, **axes)
     if verdict.word == "failed" and verdict.error is not None:
         raise verdict.error
     if verdict.word in ("diverged", "unobserved"):
-        name = f"{fn.__module__}.{getattr(fn, '__qualname__', type(fn).__qualname__)}"
-        raise NotReproducible(failure(name, verdict), verdict) from verdict.error
+        raise NotReproducible(failure(_called(fn), verdict), verdict) from verdict.error
+    if verdict.word == "failed":
+        raise NotReproducible(lost(_called(fn), verdict), verdict)
     return verdict
+
+
+def _called(fn: Callable[..., Any]) -> str:
+    return f"{fn.__module__}.{getattr(fn, '__qualname__', type(fn).__qualname__)}"

@@ -10,7 +10,7 @@ import pytest
 from pytest_repro.core.verdict import NotReproducible, Verdict
 from pytest_repro.engine.trial import Trial
 from pytest_repro.reports.runs import without
-from pytest_repro.reports.text import failure
+from pytest_repro.reports.text import failure, lost
 
 _Failed: Any = pytest.fail.Exception
 
@@ -58,10 +58,8 @@ def not_compared(item: pytest.Item, verdict: Verdict) -> None:
         pytest.skip.Exception: No value of any axis was to be had here but the reference's.
     """
     __tracebackhide__ = True
-    lost = [run for run in verdict.runs if run.state == "lost"]
-    if lost:
-        told = "\n".join(run.error for run in lost)
-        raise CompanionLost(f"{called(item)} was not compared: {told}", pytrace=False)
+    if told := lost(called(item), verdict):
+        raise CompanionLost(told, pytrace=False)
     if verdict.word == "skipped":
         pytest.skip(f"nothing was compared: {without(verdict)}")
 

@@ -50,6 +50,11 @@ def _plain(value: object) -> bool:
     return value is None or isinstance(value, (str, bytes, bool, int, float))
 
 
+def _uncaptured(config: pytest.Config) -> list[str]:
+    """What is written to the file descriptors is not captured there: a crash would take it along."""
+    return ["--capture=sys"] if config.getoption("capture", None) == "fd" else []
+
+
 def order(config: pytest.Config, cell_name: str, local: bool, basetemp: str) -> dict[str, Any]:
     """What a companion is started with, plain data.
 
@@ -63,7 +68,7 @@ def order(config: pytest.Config, cell_name: str, local: bool, basetemp: str) -> 
     return {
         "serve": "pytest_repro.plugin.companion",
         "chdir": str(config.invocation_params.dir) if local else "",
-        "args": [os.fspath(each) for each in config.invocation_params.args],
+        "args": [*map(os.fspath, config.invocation_params.args), *_uncaptured(config)],
         "workerinput": told,
         "basetemp": os.path.join(basetemp, told["workerid"]) if local else "",
     }

@@ -26,6 +26,12 @@ def failure(nodeid: str, verdict: Verdict) -> str:
     return "\n".join(lines(nodeid, verdict))
 
 
+def lost(nodeid: str, verdict: Verdict) -> str:
+    """What is said of a test that other interpreters were to run, and gave no answer; or nothing."""
+    told = "\n".join(run.error for run in verdict.runs if run.state == "lost")
+    return f"{nodeid} was not compared: {told}" if told else ""
+
+
 def headline(verdict: Verdict) -> str:
     """The failure in a few words, for one-line summaries: ``loss[4] differs, max abs 0.454``."""
     if not verdict.mismatches:

@@ -397,13 +397,11 @@ def test_a_process_that_dies_is_no_silent_pass(helper: ModuleType) -> None:
     assert "died while it called the function (exit status 3)" in verdict.runs[2].error
 
 
-@pytest.mark.xfail(strict=True, reason="assert_reproducible passes where a run gave no answer")
 def test_a_process_that_dies_is_told_by_assert_reproducible(helper: ModuleType) -> None:
     with pytest.raises(NotReproducible, match="died while it called the function"):
         assert_reproducible(helper.dies_elsewhere, os.getpid(), process=True)
 
 
-@pytest.mark.xfail(strict=True, reason="taken as if they could be found by their name")
 @pytest.mark.parametrize(
     "made", [lambda h: partial(h.steady, 3), lambda h: h.Model().bound, lambda h: h.Model()],
     ids=["partial", "bound method", "callable object"],
