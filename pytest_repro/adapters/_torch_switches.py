@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -72,15 +72,46 @@ def _precision(backend: str, op: str) -> Switch:
     return Switch(f"{backend}.{op}.fp32_precision", get, put)
 
 
+_OLD = ("float32_matmul_precision", "cudnn.allow_tf32")
+_TOUCHED = (("cuda", "matmul"), ("mkldnn", "matmul"), ("cuda", "conv"), ("cuda", "rnn"))
+"""The old switches of precision, and what they set beside themselves."""
+
+
+def _as_before(switch: Switch) -> Switch:
+    """A switch that torch 2.9 has replaced and keeps: to read it raises where the new ones disagree."""
+
+    def get() -> Any:
+        try:
+            return switch.get()
+        except RuntimeError:
+            return None
+
+    def put(value: Any) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it tells whoever sets it to use the new ones
+            if value is not None:
+                switch.put(value)
+                for key in _TOUCHED if _by_keys() else ():
+                    torch._C._set_fp32_precision_setter(*key, "none")
+
+    return Switch(switch.name, get, put)
+
+
 def _precisions() -> list[Switch]:
-    if not hasattr(torch._C, "_get_fp32_precision_getter"):  # before torch 2.9
-        matmul = torch.backends.cuda.matmul
-        return [
-            _attribute(torch.backends.cudnn, "allow_tf32", "cudnn.allow_tf32"),
-            _attribute(matmul, "allow_tf32", "cuda.matmul.allow_tf32"),
-        ]
+    matmul = torch.get_float32_matmul_precision, torch.set_float32_matmul_precision
+    before = [
+        _as_before(Switch(_OLD[0], *matmul)),
+        _as_before(_attribute(torch.backends.cudnn, "allow_tf32", _OLD[1])),
+    ]
+    if not _by_keys():
+        return before
     keys = [(b, op) for b in ("cuda", "mkldnn") for op in ("all", "conv", "rnn", "matmul")]
-    return [_precision(*key) for key in [("generic", "all"), *keys]]
+    return [*(_precision(*key) for key in [("generic", "all"), *keys]), *before]
+
+
+def _by_keys() -> bool:
+    """Whether precisions are set by backend and op, as from torch 2.9 on."""
+    return hasattr(torch._C, "_get_fp32_precision_getter")
 
 
 def _attention() -> list[Switch]:
@@ -168,14 +199,13 @@ def _cublas_needs_telling() -> bool:
     if torch.version.cuda is None or _CUBLAS in os.environ or _version() >= (2, 10):
         return False
     cuda: Any = torch.cuda
-    if cuda.is_initialized():
+    if cuda.is_initialized():  # torch looks at it in the first product: set, it may still be in time
         warnings.warn(
-            f"{_CUBLAS} comes too late: CUDA has started, and cuBLAS read it then. "
+            f"{_CUBLAS} may come too late: CUDA has started, and cuBLAS reads it when it is first used. "
             f"Set {_CUBLAS}=:4096:8 in the environment before pytest starts.",
             SwitchTooLate,
             stacklevel=2,
         )
-        return False
     return True
 
 
@@ -192,8 +222,9 @@ def deterministic(mode: Deterministic) -> Iterator[None]:
             op that has none warns instead of raising; False: deterministic algorithms off.
     """
     with ExitStack() as stack:  # restores the others, in turn, where one of them cannot be
-        for row in reversed(switches()):
-            stack.callback(_restore, row, row.get())
+        before = [(row, row.get()) for row in switches()]
+        for row, value in reversed(before):
+            stack.callback(_restore, row, value, before)
         wanted = _wanted(mode)
         for row in switches():
             if row.name in wanted:
@@ -201,6 +232,10 @@ def deterministic(mode: Deterministic) -> Iterator[None]:
         yield
 
 
-def _restore(row: Switch, value: Any) -> None:
+def _restore(row: Switch, value: Any, before: Sequence[tuple[Switch, Any]] = ()) -> None:
     if row.get() != value:
         row.put(value)
+        if row.name in _OLD:  # which sets some of the new ones as well
+            for other, its in before:
+                if other.name.endswith("fp32_precision"):
+                    _restore(other, its)

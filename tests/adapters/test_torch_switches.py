@@ -28,6 +28,7 @@ def other(name: str, value: Any) -> Any:
     special = {
         "deterministic_algorithms": {"off": "warn"}.get(value, "off"),
         "default_dtype": torch.float64,
+        "float32_matmul_precision": {"high": "medium"}.get(value, "high"),
         "default_device": torch.device("meta"),
         "threads": 1 if value != 1 else 2,
     }
@@ -107,6 +108,36 @@ def test_an_inherited_precision_stays_inherited() -> None:
         put("generic", "all", before)
 
 
+SET = [
+    "torch.set_float32_matmul_precision('high')",
+    "torch.backends.cuda.matmul.allow_tf32 = not torch.backends.cuda.matmul.allow_tf32",
+    "torch.backends.cudnn.allow_tf32 = not torch.backends.cudnn.allow_tf32",
+    "torch.backends.cudnn.conv.fp32_precision = 'ieee'",
+    "m = b.cuda.matmul; m.fp32_precision = 'ieee' if m.fp32_precision == 'tf32' else 'tf32'",
+    "torch.backends.fp32_precision = 'tf32'",
+]
+STATE = """if True:
+    import torch
+    from pytest_repro import pinned
+    b = torch.backends
+    new = [b, b.cuda.matmul, b.cudnn.conv, b.cudnn.rnn, b.mkldnn.matmul, b.mkldnn.conv]
+    def state():
+        old = torch.get_float32_matmul_precision(), b.cuda.matmul.allow_tf32, b.cudnn.allow_tf32
+        return *old, *(getattr(each, "fp32_precision", None) for each in new)
+"""
+
+
+@pytest.mark.parametrize("outer", ["", "torch.set_float32_matmul_precision('medium')"])
+def test_old_and_new_switches_of_precision_come_back_together(outer: str) -> None:
+    """In a process of their own: once the two disagree, torch raises where the old ones are read."""
+    by_keys = hasattr(torch._C, "_get_fp32_precision_getter")
+    sets = [each for each in SET if by_keys or "fp32_precision" not in each]
+    blocks = [f"    with pinned(): {each}\n    assert state() == before, {each!r}\n" for each in sets]
+    code = f"{STATE}    {outer}\n    before = state()\n{''.join(blocks)}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_variable_that_comes_too_late_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.version, "cuda", "12.1")
     monkeypatch.setattr(torch, "__version__", "2.6.0+cu121")
@@ -115,9 +146,10 @@ def test_a_variable_that_comes_too_late_is_said(monkeypatch: pytest.MonkeyPatch)
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
-    late = pytest.warns(_switches.SwitchTooLate, match="CUBLAS_WORKSPACE_CONFIG comes too late")
+    late = pytest.warns(_switches.SwitchTooLate, match="CUBLAS_WORKSPACE_CONFIG may come too late")
     with late, _switches.deterministic(True):
-        pass
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
     with _switches.deterministic(True):
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
