@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
-import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from time import monotonic
 from typing import Any
 
-from pytest_repro.causes._threads import PATIENCE, InOrder, ordered, wait_for
+from pytest_repro.causes._threads import PATIENCE, PROCESS_PATIENCE, InOrder, ordered, telling, wait_for
 from pytest_repro.ledger.replaced import Swap, renamed
-
-_PROCESS_PATIENCE = 2.0
 
 
 class _Submitted:
@@ -61,19 +58,14 @@ def _submit(executor: Any, submitted: _Submitted, wait: Any, start: Callable[...
 
 def _in_thread(wait: Any, submit: Callable[[Callable[..., Any]], Any], fn: Callable[..., Any]) -> Any:
     thread: list[int] = []
-
-    def told(*args: Any, **named: Any) -> Any:
-        thread.append(threading.get_ident())
-        return fn(*args, **named)
-
-    future = submit(told)
-    wait_for(lambda step: wait([future], step).done, lambda: thread[0] if thread else None)
+    future = submit(telling(fn, thread))
+    wait_for(lambda step: wait([future], step).done, thread)
     return future
 
 
 def _in_process(wait: Any, submit: Callable[[Callable[..., Any]], Any], fn: Callable[..., Any]) -> Any:
     future = submit(fn)
-    wait([future], _PROCESS_PATIENCE)
+    wait([future], PROCESS_PATIENCE)
     return future
 
 
