@@ -34,12 +34,9 @@ def in_order() -> Iterator[Swap]:
     if futures is None:
         return
     submitted = _Submitted()
-    threads: Any = sys.modules.get("concurrent.futures.thread")
-    processes: Any = sys.modules.get("concurrent.futures.process")
-    if threads is not None:
-        yield _submit(threads.ThreadPoolExecutor, submitted, futures.wait, _in_thread)
-    if processes is not None:
-        yield _submit(processes.ProcessPoolExecutor, submitted, futures.wait, _in_process)
+    # Asked for, the executors are imported; else that would be inside the block.
+    yield _submit(futures.ThreadPoolExecutor, submitted, futures.wait, _in_thread)
+    yield _submit(futures.ProcessPoolExecutor, submitted, futures.wait, _in_process)
     as_completed = _as_completed(submitted, futures)
     yield Swap(futures, "as_completed", renamed(as_completed, futures.as_completed, futures, "as_completed"))
     yield Swap(futures, "wait", renamed(_wait(submitted, futures.wait), futures.wait, futures, "wait"))

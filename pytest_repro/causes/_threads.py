@@ -32,16 +32,16 @@ _SYNCHRONISING = {
 
 
 def wait_for(
-    done: Callable[[float], object], threads: Sequence[int | None], patience: float = PATIENCE
+    done: Callable[[float], object], threads: Sequence[int | None], patience: float | None = None
 ) -> None:
     """Waits until something is done, but not while its thread waits for others.
 
     Args:
         done: Waits for some seconds at most; says whether it is done.
         threads: Holds the identifier of the thread that does it, once that is known.
-        patience: Seconds after which it is left to itself.
+        patience: Seconds after which it is left to itself; None: as many as for a thread.
     """
-    end, waiting = monotonic() + patience, 0
+    end, waiting = monotonic() + (patience or PATIENCE), 0
     while monotonic() < end and not done(_STEP):
         waiting = waiting + 1 if any(map(_waits, threads)) else 0
         if waiting == _STEPS:
@@ -88,7 +88,7 @@ class InOrder(set[Any]):
     """A set that is walked through in the order in which it was given its members."""
 
     def __init__(self, members: Iterable[Any]) -> None:
-        self._order = list(members)
+        self._order = list(dict.fromkeys(members))
         super().__init__(self._order)
 
     def __iter__(self) -> Iterator[Any]:
