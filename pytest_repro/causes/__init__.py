@@ -50,7 +50,9 @@ class Row(NamedTuple):
 
     def tells(self, what: str) -> bool:
         """Whether this row is about calls that are called *what*."""
-        return what == self.called or what in {self.called.format(name) for name in self.names}
+        return what == self.called or what in {
+            self.called.format(name.removesuffix("()")) for name in (*self.names, "*")
+        }
 
 
 class Explanation(NamedTuple):

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
-import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from time import monotonic
 from typing import Any
 
-from pytest_repro.causes._threads import PATIENCE, InOrder, ordered, wait_for
+from pytest_repro.causes._threads import PATIENCE, PROCESS_PATIENCE, InOrder, ordered, telling, wait_for
 from pytest_repro.ledger.replaced import Swap, renamed
-
-_PROCESS_PATIENCE = 2.0
 
 
 class _Submitted:
@@ -37,12 +34,9 @@ def in_order() -> Iterator[Swap]:
     if futures is None:
         return
     submitted = _Submitted()
-    threads: Any = sys.modules.get("concurrent.futures.thread")
-    processes: Any = sys.modules.get("concurrent.futures.process")
-    if threads is not None:
-        yield _submit(threads.ThreadPoolExecutor, submitted, futures.wait, _in_thread)
-    if processes is not None:
-        yield _submit(processes.ProcessPoolExecutor, submitted, futures.wait, _in_process)
+    # Asked for, the executors are imported; else that would be inside the block.
+    yield _submit(futures.ThreadPoolExecutor, submitted, futures.wait, _in_thread)
+    yield _submit(futures.ProcessPoolExecutor, submitted, futures.wait, _in_process)
     as_completed = _as_completed(submitted, futures)
     yield Swap(futures, "as_completed", renamed(as_completed, futures.as_completed, futures, "as_completed"))
     yield Swap(futures, "wait", renamed(_wait(submitted, futures.wait), futures.wait, futures, "wait"))
@@ -61,19 +55,14 @@ def _submit(executor: Any, submitted: _Submitted, wait: Any, start: Callable[...
 
 def _in_thread(wait: Any, submit: Callable[[Callable[..., Any]], Any], fn: Callable[..., Any]) -> Any:
     thread: list[int] = []
-
-    def told(*args: Any, **named: Any) -> Any:
-        thread.append(threading.get_ident())
-        return fn(*args, **named)
-
-    future = submit(told)
-    wait_for(lambda step: wait([future], step).done, lambda: thread[0] if thread else None)
+    future = submit(telling(fn, thread))
+    wait_for(lambda step: wait([future], step).done, thread)
     return future
 
 
 def _in_process(wait: Any, submit: Callable[[Callable[..., Any]], Any], fn: Callable[..., Any]) -> Any:
     future = submit(fn)
-    wait([future], _PROCESS_PATIENCE)
+    wait([future], PROCESS_PATIENCE)
     return future
 
 

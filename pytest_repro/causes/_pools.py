@@ -7,11 +7,9 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from pytest_repro.causes._threads import PATIENCE
+from pytest_repro.causes._threads import PATIENCE, PROCESS_PATIENCE, telling, wait_for
 from pytest_repro.ledger.places import asker, owner_of
 from pytest_repro.ledger.replaced import Swap, renamed
-
-_PROCESS_PATIENCE = 2.0
 
 
 class _Turns:
@@ -57,9 +55,9 @@ def in_turn() -> Iterator[Swap]:
         return
     pool, threads = pools.Pool, pools.ThreadPool
     yield Swap(pool, "imap_unordered", renamed(_as(pool.imap), pool.imap_unordered, pool, "imap_unordered"))
-    yield Swap(
-        pool, "apply_async", renamed(_waiting(pool.apply_async), pool.apply_async, pool, "apply_async")
-    )
+    for kind in (pool, threads):
+        waiting = _waiting(pool.apply_async, kind is threads)
+        yield Swap(kind, "apply_async", renamed(waiting, pool.apply_async, kind, "apply_async"))
     for name, real in (("map", pool.map), ("imap", pool.imap), ("imap_unordered", pool.imap)):
         yield Swap(threads, name, renamed(_taking_turns(real), real, threads, name))
     spread = _taking_turns(pool.map, _Spread)
@@ -79,13 +77,29 @@ def _taking_turns(
     return mapped
 
 
-def _waiting(real: Callable[..., Any]) -> Callable[..., Any]:
-    def apply_async(*args: Any, **named: Any) -> Any:
-        result = real(*args, **named)
-        result.wait(_PROCESS_PATIENCE)
+def _waiting(real: Callable[..., Any], in_threads: bool) -> Callable[..., Any]:
+    def apply_async(
+        self: Any, func: Any, args: Any = (), kwds: Any = None, callback: Any = None, *rest: Any, **named: Any
+    ) -> Any:
+        thread: list[int] = []
+        called = threading.Event()
+        func = telling(func, thread) if in_threads else func
+        told = callback and _signalling(callback, called)
+        result = real(self, func, args, kwds or {}, told, *rest, **named)
+        # A result is ready only after its callback, which may wait for whoever submits (joblib's does).
+        seen = called.wait if callback else result.wait
+        wait_for(lambda step: seen(step) or result.ready(), thread, PROCESS_PATIENCE)
         return result
 
     return apply_async
+
+
+def _signalling(callback: Callable[[Any], Any], called: threading.Event) -> Callable[[Any], Any]:
+    def signalling(value: Any) -> Any:
+        called.set()
+        return callback(value)
+
+    return signalling
 
 
 def _start(process: Any) -> Swap:
@@ -95,6 +109,6 @@ def _start(process: Any) -> Swap:
         real(self)
         # The workers of a library wait for work: only what the user starts is waited for.
         if owner_of(asker(sys._getframe(1))) == "user":
-            self.join(_PROCESS_PATIENCE)
+            self.join(PROCESS_PATIENCE)
 
     return Swap(process, "start", renamed(start, real, process, "start"))

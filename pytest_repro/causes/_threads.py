@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 PATIENCE = 5.0
 """Seconds after which a thread is left to itself."""
+PROCESS_PATIENCE = 2.0
+"""The same for a process, of which nobody sees whether it waits for another."""
 _STEP, _STEPS = 0.01, 5  # seconds between looks at a thread, and how many find it waiting
 
 # Where a thread is when it waits for another: for a lock, an item, a connection.
@@ -29,16 +31,19 @@ _SYNCHRONISING = {
 }
 
 
-def wait_for(done: Callable[[float], object], thread: Callable[[], int | None]) -> None:
+def wait_for(
+    done: Callable[[float], object], threads: Sequence[int | None], patience: float | None = None
+) -> None:
     """Waits until something is done, but not while its thread waits for others.
 
     Args:
         done: Waits for some seconds at most; says whether it is done.
-        thread: The identifier of the thread that does it, once that is known.
+        threads: Holds the identifier of the thread that does it, once that is known.
+        patience: Seconds after which it is left to itself; None: as many as for a thread.
     """
-    end, waiting = monotonic() + PATIENCE, 0
+    end, waiting = monotonic() + (patience or PATIENCE), 0
     while monotonic() < end and not done(_STEP):
-        waiting = waiting + 1 if _waits(thread()) else 0
+        waiting = waiting + 1 if any(map(_waits, threads)) else 0
         if waiting == _STEPS:
             return
 
@@ -51,6 +56,16 @@ def _waits(thread: int | None) -> bool:
     return not any(f.f_code is wait_for.__code__ or module_of(f) == "subprocess" for f in outwards(frame))
 
 
+def telling(function: Callable[..., Any], thread: list[int]) -> Callable[..., Any]:
+    """*function*, which puts down by which thread it is called."""
+
+    def told(*args: Any, **named: Any) -> Any:
+        thread.append(threading.get_ident())
+        return function(*args, **named)
+
+    return told
+
+
 def in_turn() -> Iterator[Swap]:
     """``Thread.start``, which waits for what it has started."""
     real = threading.Thread.start
@@ -59,7 +74,7 @@ def in_turn() -> Iterator[Swap]:
         real(self)
         # Python's own threads wait for work: what is given to them is waited for.
         if owner_of(asker(sys._getframe(1))) in ("user", "library"):
-            wait_for(lambda step: _joined(self, step), lambda: self.ident)
+            wait_for(lambda step: _joined(self, step), [self.ident])
 
     yield Swap(threading.Thread, "start", renamed(start, real, threading.Thread, "start"))
 
@@ -73,7 +88,7 @@ class InOrder(set[Any]):
     """A set that is walked through in the order in which it was given its members."""
 
     def __init__(self, members: Iterable[Any]) -> None:
-        self._order = list(members)
+        self._order = list(dict.fromkeys(members))
         super().__init__(self._order)
 
     def __iter__(self) -> Iterator[Any]:

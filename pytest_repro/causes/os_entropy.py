@@ -13,8 +13,9 @@ _SEEDED_BY = "draws its seed from the operating system"
 _DRAWS = "draws from the operating system"
 _SEEDS = "seeds {} from the operating system"
 _BYTES = "take repro.rng().bytes(n), or random.Random(seed).randbytes(n)"
+# RandomState(3) makes an unseeded MT19937 before it seeds that.
 _UNSEEDED = frozenset({
-    "default_rng", "RandomState", "SeedSequence", "Generator",
+    "default_rng", "RandomState()", "SeedSequence", "Generator",
     "MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64",
 })  # fmt: skip
 

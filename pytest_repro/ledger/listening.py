@@ -11,7 +11,17 @@ from types import ClassMethodDescriptorType, FrameType
 from typing import Any
 
 from pytest_repro.core.call import Call
-from pytest_repro.ledger.places import Origin, Owner, called_name, line, module_of, origin, outwards, owner_of
+from pytest_repro.ledger.places import (
+    Origin,
+    Owner,
+    asker,
+    called_name,
+    line,
+    module_of,
+    origin,
+    outwards,
+    owner_of,
+)
 from pytest_repro.ledger.replaced import Swap, address, renamed, replaced_everywhere
 from pytest_repro.ledger.stand_in import immutable, stand_in
 from pytest_repro.ledger.target import Reach, Target
@@ -54,18 +64,24 @@ class Ledger:
             return None
         if _heard_already(frame, target.cause):
             return None
-        found = origin(frame)
-        entry = None if found is None else self._entry(target, found)
+        found, what = origin(frame), _called(target, frame)
+        entry = None if found is None or what is None else self._entry(what, target.cause, found)
         if whose == "user":
             self._known[key] = entry
         return entry
 
-    def _entry(self, target: Target, found: Origin) -> count[int]:
-        what = target.what
-        if target.names:
-            name = called_name(found.frame, target.names)
-            what = what.format(name) if name else f"{target.module.__name__}.{target.path}()"
-        return self._entries.setdefault((what, target.cause, line(found.frame), found.via), count())
+    def _entry(self, what: str, cause: str, found: Origin) -> count[int]:
+        return self._entries.setdefault((what, cause, line(found.frame), found.via), count())
+
+
+def _called(target: Target, frame: FrameType) -> str | None:
+    """What *frame* calls, as it is said; None where that is no evidence after all."""
+    if not target.names:
+        return target.what
+    name = called_name(asker(frame), target.names)
+    if name is not None and name.endswith("(…)"):
+        return None
+    return target.what.format("*" if name is None else name.removesuffix("()"))
 
 
 def _heard_already(frame: FrameType, cause: str) -> bool:
@@ -100,13 +116,16 @@ def listening(targets: Iterable[Target]) -> Iterator[Ledger]:
         The ledger, which fills as calls are made.
     """
     by_place: dict[tuple[int, str], list[Target]] = {}
-    targets = tuple(targets)
     for target in targets:
         owner, name = target.place
         by_place.setdefault((address(owner), name), []).append(target)
     ledger = Ledger()
-    with replaced_everywhere(_swaps(ledger, list(by_place.values()))):
-        yield ledger
+    try:
+        with replaced_everywhere(_swaps(ledger, list(by_place.values()))):
+            yield ledger
+    finally:
+        for group in by_place.values():
+            group.clear()  # whoever has kept a replaced function is not heard any more
 
 
 def _swaps(ledger: Ledger, groups: Sequence[Sequence[Target]]) -> Iterator[Swap]:

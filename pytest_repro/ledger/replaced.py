@@ -22,7 +22,7 @@ class Swap(NamedTuple):
     Attributes:
         owner: A module, or a class written in Python.
         name: The attribute; one that a class inherits is replaced for that class alone.
-        value: The new one.
+        value: The new one, which nobody holds yet.
         only_there: Whether it stays where others hold the same object: a hook into a library, which
             holds a function under another meaning.
     """
@@ -51,7 +51,9 @@ def replaced_everywhere(swaps: Iterable[Swap]) -> Iterator[None]:
         stack.callback(_take_out, {address(s.value): (s.value, o) for s, o in zip(swaps, originals)}, known)
         for swap in swaps:
             _put(stack, swap.owner, swap.name, swap.value)
-        bound = {address(o): (o, s.value) for o, s in zip(originals, swaps) if not s.only_there}
+        # Of two names for one object (torch.seed, torch.random.seed) the first stands for it.
+        pairs = reversed([*zip(originals, swaps)])
+        bound = {address(o): (o, s.value) for o, s in pairs if not s.only_there}
         for module in modules():
             if is_users(module):
                 for name, value in held(module, bound):

@@ -27,7 +27,8 @@ class Target:
         reach: Whose calls count: the user's own ``"line"``, those of an installed ``"library"`` as
             well, or of ``"all"``, with those that Python's library makes on its own account.
         names: For a hook that functions of C run into: names of these, by which the call is told
-            from the code that made it; *what* then holds ``{}``.
+            from the code that made it; *what* then holds ``{}``. A name that ends in ``()`` counts
+            only where it is called without arguments.
     """
 
     module: ModuleType

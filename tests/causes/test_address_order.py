@@ -1,0 +1,80 @@
+"""Numbers instead of addresses, which serve wherever ``id()`` serves."""
+
+from __future__ import annotations
+
+import copy
+import gc
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_repro.causes import named
+
+
+class Thing:
+    """Has no order and no hash of its own; may hold itself."""
+
+    me: Any = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Thing:
+        if id(self) in memo:
+            found = memo[id(self)]
+            assert isinstance(found, Thing)
+            return found
+        made = memo[id(self)] = Thing()
+        made.me = copy.deepcopy(self.me, memo)
+        return made
+
+
+@pytest.fixture(autouse=True)
+def numbered() -> Any:
+    with named("address-order").suspended(0):
+        yield
+
+
+def test_numbers_come_in_the_order_of_asking_and_stay() -> None:
+    things = [Thing(), [], {}, 3.5, Thing]
+    found = [id(each) for each in things]
+    assert found == sorted(set(found))
+    assert [id(each) for each in reversed(things)] == found[::-1]
+
+
+@pytest.mark.parametrize("make", [Thing, list, lambda: {1: 2}, lambda: np.zeros(3), lambda: torch.zeros(3)])
+def test_an_address_that_is_used_again_is_another_number(make: Any) -> None:
+    found = set()
+    for _ in range(50):
+        found.add(id(make()))
+        gc.collect(0)
+    assert len(found) == 50
+
+
+def test_what_a_library_keeps_by_id_is_found_by_id() -> None:
+    thing = Thing()
+    thing.me = [thing, {"again": thing}]
+    made = copy.deepcopy(thing)
+    assert made.me[0] is made is made.me[1]["again"]
+    shared = copy.deepcopy([thing, thing])
+    assert shared[0] is shared[1]
+
+
+def test_a_hash_is_the_number_where_there_is_no_other() -> None:
+    first, second = Thing(), Thing()
+    assert (hash(first) < hash(second), hash(first) == hash(first)) == (True, True)
+    assert {first: 1}[first] == 1
+
+
+@given(st.integers() | st.text() | st.floats() | st.tuples(st.integers()) | st.binary())
+def test_every_other_hash_stays(value: Any) -> None:
+    assert hash(value) == value.__hash__()
+
+
+def test_optimisers_and_modules_do_their_work() -> None:
+    model = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    twin = torch.optim.SGD(copy.deepcopy(model).parameters(), 0.1)
+    twin.load_state_dict(optimizer.state_dict())
+    assert len(twin.state_dict()["param_groups"][0]["params"]) == 2

@@ -1,0 +1,152 @@
+"""A frozen clock goes on by looks and by sleep; whoever waits for the world reads the real one."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+import pickle
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from time import monotonic as bound
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_repro.causes import named
+from pytest_repro.causes._frozen import Frozen
+
+TRUE_TIME, TRUE_NOW = time.perf_counter, datetime.datetime.now
+keeps_time = {"clock": time.perf_counter}  # a binding that nobody replaces
+
+
+@pytest.fixture
+def frozen() -> Iterator[None]:
+    with named("clock").suspended(0):
+        yield
+
+
+@given(st.lists(st.sampled_from([0.0, 0.001]) | st.none(), min_size=1, max_size=6))
+@settings(deadline=None)
+def test_each_block_is_like_any_other(order: list[float | None]) -> None:
+    def looks() -> list[float]:
+        found: list[float] = []
+        with named("clock").suspended(0):
+            for each in order:
+                if each is None:
+                    found.append(time.time_ns())
+                else:
+                    time.sleep(each)
+                    found.append(time.monotonic_ns())
+        return found
+
+    first = looks()
+    assert looks() == first
+    walls = [found for found, each in zip(first, order) if each is None]
+    assert walls == sorted(set(walls))
+
+
+def test_a_look_is_a_millisecond_and_grows() -> None:
+    clock = Frozen()
+    looks = [clock.look(0) for _ in range(1000)]
+    assert looks[0] == 1_000_000
+    assert looks[1] == 2_001_000
+    assert looks[-1] == sum(1_000_000 + 1_000 * n for n in range(1000))
+
+
+def test_clocks_do_not_run_behind_what_was_seen_before(frozen: None) -> None:
+    assert time.perf_counter() > 0
+    assert abs(time.time() - TRUE_NOW().timestamp()) < 86400
+
+
+@pytest.mark.usefixtures("frozen")
+def test_a_loop_that_waits_for_a_deadline_ends() -> None:
+    end, looks = time.time() + 60, 0
+    while time.time() < end:
+        looks += 1
+    assert 5_000 < looks < 20_000
+
+
+@pytest.mark.usefixtures("frozen")
+def test_sleep_sleeps_and_moves_the_clock_on() -> None:
+    begun, real = bound(), keeps_time["clock"]()
+    time.sleep(0.05)
+    assert 0.05 <= bound() - begun < 0.06
+    assert keeps_time["clock"]() - real >= 0.045
+
+
+@pytest.mark.usefixtures("frozen")
+def test_who_waits_waits_as_long_as_ever() -> None:
+    real = keeps_time["clock"]
+    for wait in (
+        lambda: queue.Queue().get(timeout=0.05),
+        lambda: threading.Event().wait(0.05) or 1 / 0,
+        lambda: subprocess.run([sys.executable, "-c", "import time; time.sleep(9)"], timeout=0.05),
+        lambda: asyncio.run(asyncio.wait_for(asyncio.sleep(60), 0.05)),
+    ):
+        begun = real()
+        with pytest.raises(BaseException):  # noqa: B017
+            wait()
+        assert 0.045 <= real() - begun < 30
+
+
+@pytest.mark.usefixtures("frozen")
+def test_the_loop_of_asyncio_runs_on_real_time() -> None:
+    async def main() -> list[float]:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        await asyncio.sleep(0.02)
+        return [begun, loop.time()]
+
+    begun, ended = asyncio.run(main())
+    assert 0 < ended - begun < 0.01  # a look, not the time slept
+
+
+def test_each_thread_has_a_clock_of_its_own() -> None:
+    found: list[list[int]] = []
+
+    def looks() -> None:
+        found.append([time.time_ns() for _ in range(200)])
+
+    with named("clock").suspended(0):
+        threads = [threading.Thread(target=looks) for _ in range(4)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+    assert found == [found[0]] * 4
+
+
+@pytest.mark.usefixtures("frozen")
+def test_dates_agree_with_the_clock() -> None:
+    zone = datetime.timezone(datetime.timedelta(hours=5))
+    wall, naive, aware = time.time(), datetime.datetime.now(), datetime.datetime.now(zone)
+    assert 0 < naive.timestamp() - wall < 0.01
+    assert 0 < aware.timestamp() - naive.timestamp() < 0.01
+    assert datetime.datetime.now(tz=None).date() == datetime.date.today()
+    assert type(naive) is type(datetime.datetime.min)
+    assert aware.utcoffset() == datetime.timedelta(hours=5)
+    assert abs(time.mktime(time.localtime()) - wall) < 2
+    assert time.localtime(0)[:1] == time.localtime(0.0)[:1]
+    assert time.strftime("%Y", time.gmtime(0)) == "1970"
+    assert pickle.loads(pickle.dumps([naive, aware, datetime.date.today()]))[0] == naive
+
+
+@pytest.mark.usefixtures("frozen")
+def test_log_records_are_stamped_by_it() -> None:
+    record = logging.LogRecord("a", 10, "b", 1, "c", (), None)
+    assert 0 < time.time() - record.created < 0.01
+
+
+def test_what_is_kept_reads_the_real_clock_afterwards() -> None:
+    with named("clock").suspended(0):
+        kept: Any = time.perf_counter
+        time.sleep(0)
+        kept()
+    assert abs(kept() - time.perf_counter()) < 5

@@ -1,0 +1,232 @@
+"""In turn, where that can be; and never for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures as futures
+import multiprocessing
+import queue
+import socket
+import socketserver
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from multiprocessing.pool import Pool, ThreadPool
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_repro.causes import _pools, _tasks, _threads, named
+from pytest_repro.causes._threads import InOrder, ordered
+
+fork = pytest.mark.skipif(sys.platform != "linux", reason="forks")
+
+
+@pytest.fixture(autouse=True)
+def in_turn(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Suspended, and patient for a second at most."""
+    monkeypatch.setattr(_threads, "PATIENCE", 1.0)
+    monkeypatch.setattr(_tasks, "PATIENCE", 0.2)
+    monkeypatch.setattr(_pools, "PATIENCE", 0.2)
+    with named("completion-order").suspended(0):
+        yield
+
+
+def in_thread(target: Callable[..., Any]) -> threading.Thread:
+    thread = threading.Thread(target=target, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_thread_that_waits_for_its_starter_is_not_waited_for() -> None:
+    event, items = threading.Event(), queue.Queue[int]()
+    found: list[int] = []
+    threads = [
+        in_thread(lambda: found.append(int(event.wait()))),
+        in_thread(lambda: found.append(items.get())),
+    ]
+    assert found == []
+    event.set()
+    items.put(2)
+    for each in threads:
+        each.join(5)
+    assert sorted(found) == [1, 2]
+
+
+def test_a_thread_that_waits_for_a_bare_lock_is_given_up() -> None:
+    lock = threading.Lock()
+    lock.acquire()
+    thread = in_thread(lambda: lock.acquire())
+    assert thread.is_alive()
+    lock.release()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_threads_that_meet_at_a_barrier_meet() -> None:
+    barrier = threading.Barrier(3)
+    with futures.ThreadPoolExecutor(3) as pool:
+        assert sorted(pool.map(lambda _: barrier.wait(5), range(3))) == [0, 1, 2]
+    with ThreadPool(3) as pool:
+        assert sorted(pool.map(lambda _: barrier.wait(5), range(3), chunksize=1)) == [0, 1, 2]
+
+
+def test_a_thread_waits_for_the_threads_that_it_starts() -> None:
+    found: list[str] = []
+
+    def inner() -> None:
+        time.sleep(0.3)
+        found.append("inner")
+
+    def outer() -> None:
+        in_thread(inner)
+        found.append("outer")
+
+    in_thread(outer)
+    assert found == ["inner", "outer"]
+
+
+def test_a_thread_that_waits_for_a_program_is_waited_for() -> None:
+    found: list[int] = []
+    program = [sys.executable, "-c", "import time; time.sleep(0.3)"]
+    in_thread(lambda: found.append(subprocess.run(program, check=True, capture_output=True).returncode))
+    assert found == [0]
+
+
+def test_a_server_and_its_client_come_together() -> None:
+    class Echo(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(self.rfile.readline())
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo) as server:
+        thread = in_thread(lambda: server.serve_forever(0.01))
+        with socket.create_connection(server.server_address[:2], 5) as client:  # type: ignore[arg-type]
+            client.sendall(b"hello\n")
+            assert client.makefile().readline() == "hello\n"
+        server.shutdown()
+        thread.join(5)
+
+
+def test_a_task_that_submits_tasks_gets_their_results() -> None:
+    with futures.ThreadPoolExecutor(2) as pool:
+        assert pool.submit(lambda: pool.submit(lambda: 3).result(5)).result(5) == 3
+
+
+def test_errors_come_out_where_they_did() -> None:
+    def fails(number: int) -> int:
+        if number == 1:
+            raise ValueError("one")
+        return number
+
+    with futures.ThreadPoolExecutor(2) as pool:
+        done = list(futures.as_completed([pool.submit(fails, n) for n in range(3)]))
+        assert [str(future.exception()) for future in done] == ["None", "one", "None"]
+        assert pool.submit(str, object=5).result() == "5"
+    with ThreadPool(2) as threads:
+        left = threads.imap_unordered(fails, range(3))
+        assert next(left) == 0
+        with pytest.raises(ValueError, match="one"):
+            next(left)
+        assert next(left) == 2
+        assert threads.starmap(divmod, [(7, 2), (9, 4)]) == [(3, 1), (2, 1)]
+        with pytest.raises(ValueError, match="one"):
+            threads.apply(fails, (1,))
+
+
+def test_time_outs_stay_time_outs() -> None:
+    event = threading.Event()
+    with futures.ThreadPoolExecutor(2) as pool:
+        waits, done = pool.submit(event.wait, 5), pool.submit(bool)
+        with pytest.raises(futures.TimeoutError, match="1 \\(of 2\\) futures unfinished"):
+            list(futures.as_completed([done, waits], timeout=0.05))
+        assert futures.wait([waits, done], 0.05).not_done == {waits}
+        event.set()
+
+
+def test_the_first_one_done_comes_first_where_the_one_in_turn_never_comes() -> None:
+    event = threading.Event()
+    with futures.ThreadPoolExecutor(2) as pool:
+        waits, done = pool.submit(event.wait, 5), pool.submit(bool)
+        left = futures.as_completed([waits, done])
+        assert next(left) is done
+        event.set()
+        assert list(left) == [waits]
+
+
+async def _told(number: int, seconds: float) -> int:
+    await asyncio.sleep(seconds)
+    return number
+
+
+def test_asyncio_times_out_and_is_not_stopped_by_who_never_comes() -> None:
+    async def main() -> None:
+        never = asyncio.ensure_future(asyncio.Event().wait())
+        soon = asyncio.ensure_future(_told(1, 0))
+        done, pending = await asyncio.wait([never, soon], return_when=asyncio.FIRST_COMPLETED)
+        assert (done, pending) == ({soon}, {never})
+        done, pending = await asyncio.wait([never], timeout=0.01)
+        assert (done, pending) == (set(), {never})
+        with pytest.raises(asyncio.TimeoutError):
+            for each in asyncio.as_completed([never], timeout=0.01):
+                await each
+        never.cancel()
+
+    asyncio.run(main())
+
+
+def test_what_asyncio_gives_may_be_awaited_together() -> None:
+    async def main() -> list[int]:
+        return await asyncio.gather(*asyncio.as_completed([_told(n, 0.02 * (3 - n)) for n in range(3)]))
+
+    assert asyncio.run(main()) == [0, 1, 2]
+
+
+def _square(number: int) -> int:
+    time.sleep(0.02 * (3 - number))
+    return number**2
+
+
+def _puts(items: Any, number: int) -> None:
+    time.sleep(0.05 * (3 - number))
+    items.put(number)
+
+
+@fork
+def test_processes_come_in_turn() -> None:
+    context = multiprocessing.get_context("fork")
+    items = context.SimpleQueue()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch has threads, and forks are warned of
+        processes = [context.Process(target=_puts, args=(items, n)) for n in range(3)]
+        for process in processes:
+            process.start()
+        assert [items.get() for _ in range(3)] == [0, 1, 2]
+        with Pool(3, context=context) as pool:
+            assert list(pool.imap_unordered(_square, range(3))) == [0, 1, 4]
+            found: list[int] = []
+            for n in range(3):
+                pool.apply_async(_square, (n,), callback=found.append)
+            assert found == [0, 1, 4]
+        with futures.ProcessPoolExecutor(3, mp_context=context) as executor:
+            done = futures.as_completed({executor.submit(_square, n) for n in range(3)})
+            assert [future.result() for future in done] == [0, 1, 4]
+
+
+@given(st.lists(st.integers()), st.integers())
+def test_a_set_in_order_is_a_set(members: list[int], other: int) -> None:
+    found = InOrder(members)
+    assert found == set(members)
+    assert (other in found) is (other in members)
+    assert list(found) == list(dict.fromkeys(members)) == ordered(found, float) == ordered(members, float)
+    assert ordered(set(members), float) == sorted(set(members))
+    taken = []
+    while found:
+        taken.append(found.pop())
+    assert taken == list(dict.fromkeys(members))
+    with pytest.raises(KeyError):
+        found.pop()
