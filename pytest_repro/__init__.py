@@ -5,12 +5,14 @@ The way of the data, which is also the order of the rooms::
     item ─ marker, options ─▶ Plan ─▶ Cells ─▶ engine ─┬─ adapter: seeded, switched ─ axis: applied ─ call()
                                                        └─ companion: the same in another interpreter
     repro.record ─▶ walk ─▶ adapter.opened ─▶ digest, shelf ─▶ Observation … ─▶ Run
-    Runs ─▶ compare ─▶ Verdict ─▶ terminal, JSON, JUnit
+    Runs ─▶ compare ─▶ Verdict ─(diverged)─▶ Experiments ─▶ Divergence, Finding
+    Verdict ─▶ terminal, JSON, JUnit
     trace ─▶ ops ─▶ first_divergence ─▶ Divergence
 
-``core`` nouns and pure functions · ``values`` the bytes of values · ``adapters`` one file per
-library · ``traces`` what each op computed · ``axes`` one file per thing varied · ``companions`` other interpreters · ``engine``
-plan × call → verdict · ``reports`` verdict → text · ``plugin`` pytest.
+``core`` nouns and pure functions · ``ledger`` calls of the world outside · ``values`` the bytes of
+values · ``adapters`` one file per library · ``traces`` what each op computed · ``axes`` one file per
+thing varied · ``companions`` other interpreters · ``causes`` one file per cause word · ``engine``
+plan × call → verdict → cause · ``reports`` verdict → text · ``plugin`` pytest.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
-from pytest_repro.causes import Cause, Evidence, Row
+from pytest_repro.causes import Cause, Row
+from pytest_repro.core.evidence import Evidence
 from pytest_repro.core.finding import Finding
 from pytest_repro.ledger.places import asker, module_of, owner_of
 from pytest_repro.ledger.replaced import Swap, renamed, replaced_everywhere

@@ -13,7 +13,10 @@ class Alignment(OfAxis):
     explains: ClassVar = (
         "run to run each offset gives the same, and {beside} differ: kernels treat aligned memory apart"
     )
-    fixes: ClassVar = "copy what is sliced before it is computed with (contiguous(), .copy()), or compare within a tolerance"
+    fixes: ClassVar = (
+        "copy what is sliced before it is computed with (contiguous(), .copy()), or compare within a "
+        "tolerance"
+    )
 
 
 cause = Alignment()

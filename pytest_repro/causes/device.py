@@ -10,8 +10,14 @@ from pytest_repro.causes import OfAxis
 class Device(OfAxis):
     """The axis is the cause: repeatable at each value, different between them."""
 
-    explains: ClassVar = "run to run each device gives the same, and {beside} differ: their kernels add in another order, and take other ways"
-    fixes: ClassVar = "compare within a tolerance (leave rtol and atol out), draw inputs on the CPU and move them (repro.generator()), and set TF32 off: torch.backends.cuda.matmul.allow_tf32 = False"
+    explains: ClassVar = (
+        "run to run each device gives the same, and {beside} differ: their kernels add in another order, "
+        "and take other ways"
+    )
+    fixes: ClassVar = (
+        "compare within a tolerance (leave rtol and atol out), draw inputs on the CPU and move them "
+        "(repro.generator()), and set TF32 off: torch.backends.cuda.matmul.allow_tf32 = False"
+    )
 
 
 cause = Device()

@@ -13,7 +13,10 @@ class Dtype(OfAxis):
     explains: ClassVar = (
         "run to run each dtype gives the same, and {beside} differ by more than the coarser of them rounds"
     )
-    fixes: ClassVar = "draw inputs in one dtype and convert them; where they are equal, look for differences of large numbers, and sums that want a wider accumulator"
+    fixes: ClassVar = (
+        "draw inputs in one dtype and convert them; where they are equal, look for differences of large "
+        "numbers, and sums that want a wider accumulator"
+    )
 
 
 cause = Dtype()

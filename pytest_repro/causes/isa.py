@@ -10,8 +10,14 @@ from pytest_repro.causes import OfAxis
 class Isa(OfAxis):
     """The axis is the cause: repeatable at each value, different between them."""
 
-    explains: ClassVar = "run to run each instruction set gives the same, and {beside} differ: vectors of another width add up in another order, and torch.randn draws other numbers"
-    fixes: ClassVar = "fix the instruction set (ATEN_CPU_CAPABILITY, ONEDNN_MAX_CPU_ISA, MKL_CBWR) wherever bits must be equal, draw inputs with repro.rng(), or compare within a tolerance"
+    explains: ClassVar = (
+        "run to run each instruction set gives the same, and {beside} differ: vectors of another width "
+        "add up in another order, and torch.randn draws other numbers"
+    )
+    fixes: ClassVar = (
+        "fix the instruction set (ATEN_CPU_CAPABILITY, ONEDNN_MAX_CPU_ISA, MKL_CBWR) wherever bits must "
+        "be equal, draw inputs with repro.rng(), or compare within a tolerance"
+    )
 
 
 cause = Isa()

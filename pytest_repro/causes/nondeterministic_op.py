@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
-from pytest_repro.causes import Cause, Evidence
+from pytest_repro.causes import Cause
+from pytest_repro.core.evidence import Evidence
 from pytest_repro.core.finding import Finding
 
 _INSTEAD = {
-    "index_put": "or gather with torch.nn.functional.embedding or torch.index_select, whose backward adds in order",
+    "index_put": "or gather with F.embedding or torch.index_select, whose backward adds in order",
     "put_": "or write with index_put_ under deterministic algorithms",
     "take": "or gather with torch.index_select, whose backward adds in order",
     "scatter": "or sort by index and add segments (torch.segment_reduce)",

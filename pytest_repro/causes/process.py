@@ -10,7 +10,11 @@ from pytest_repro.causes import OfAxis
 class Process(OfAxis):
     """The axis is the cause: repeatable at each value, different between them."""
 
-    explains: ClassVar = "two fresh processes with one hash seed differ, whatever the layout of their memory: something of the process itself goes in (its number, its working folder, its environment, when it was started)"
+    explains: ClassVar = (
+        "two fresh processes with one hash seed differ, whatever the layout of their memory: something of"
+        " the process itself goes in (its number, its working folder, its environment, when it was "
+        "started)"
+    )
     fixes: ClassVar = (
         "look for os.getpid(), os.environ, the working folder, host and temporary names in what is computed"
     )

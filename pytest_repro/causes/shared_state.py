@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from pytest_repro.causes import Cause, Evidence, Row
+from pytest_repro.causes import Cause, Row
+from pytest_repro.core.evidence import Evidence
 from pytest_repro.core.finding import Change, Finding
 
 _SEEDS = (

@@ -10,8 +10,14 @@ from pytest_repro.causes import OfAxis
 class Threads(OfAxis):
     """The axis is the cause: repeatable at each value, different between them."""
 
-    explains: ClassVar = "run to run each number of threads gives the same, and {beside} differ: sums are split over the threads and added up in another order"
-    fixes: ClassVar = "fix the number of threads (torch.set_num_threads, OMP_NUM_THREADS) wherever results must be equal, or compare within a tolerance"
+    explains: ClassVar = (
+        "run to run each number of threads gives the same, and {beside} differ: sums are split over the "
+        "threads and added up in another order"
+    )
+    fixes: ClassVar = (
+        "fix the number of threads (torch.set_num_threads, OMP_NUM_THREADS) wherever results must be "
+        "equal, or compare within a tolerance"
+    )
 
 
 cause = Threads()

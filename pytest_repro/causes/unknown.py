@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from pytest_repro.causes import Cause, Evidence
+from pytest_repro.causes import Cause
+from pytest_repro.core.evidence import Evidence
 from pytest_repro.core.finding import Finding
 
 

@@ -37,3 +37,15 @@ class Change(NamedTuple):
     name: str
     how: str
     location: str = ""
+
+
+class Root(NamedTuple):
+    """Something that belongs to a test and outlives a run.
+
+    Attributes:
+        value: A fixture's, a parameter's, an argument.
+        location: Where it is defined, ``"/abs/conftest.py:12"``; ``""`` unknown.
+    """
+
+    value: object
+    location: str = ""

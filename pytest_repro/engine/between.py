@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from pytest_repro import causes
 from pytest_repro.axes import Interpreter, named
-from pytest_repro.causes import Evidence
 from pytest_repro.core.cell import REPEAT, Cell
 from pytest_repro.core.divergence import Divergence, first_divergence
+from pytest_repro.core.evidence import Evidence
 from pytest_repro.core.experiment import Experiment, Tried
 from pytest_repro.core.finding import Finding
 from pytest_repro.engine.placed import late, with_line, with_op
 from pytest_repro.engine.subject import Bench, Untried
+from pytest_repro.engine.suspects import established, held, not_found, of_axis, suspects, word
 
 _SAME, _OTHER = "1", "2"
 """Hash seeds of the interpreters that are compared."""
@@ -39,7 +39,7 @@ def between(
     try:
         finding = inquiry.processes() if axis == "process" else inquiry.values()
     except Untried as why:
-        finding = causes.not_found(f"it could not be established: {why}")
+        finding = not_found(f"it could not be established: {why}")
     return inquiry.divergence, finding
 
 
@@ -58,8 +58,8 @@ class _Between:
         elsewhere = self._axis.interpreter(self._value) if self._axis.elsewhere else None
         there = self._tried(self._cell, elsewhere)
         self._compare(here, there)
-        name = causes.of_axis(self._axis.name)
-        return causes.established((name,), Evidence(here.calls, self.divergence), self._called())
+        name = of_axis(self._axis.name)
+        return established((name,), Evidence(here.calls, self.divergence), self._called())
 
     def _called(self) -> str:
         return self._axis.between(self._reference.setting[self._axis.name], self._value)
@@ -84,22 +84,22 @@ class _Between:
         self._compare(like, other)
         evidence = Evidence(like.calls, self.divergence)
         if like.equal and like.shown == again.shown == other.shown:
-            return causes.established(("shared-state",), evidence, "a fresh process and the session's own")
+            return established(("shared-state",), evidence, "a fresh process and the session's own")
         if like.equal and like.shown == again.shown:
-            return self._placed(causes.established(("hash-seed",), evidence), _OTHER)
+            return self._placed(established(("hash-seed",), evidence), _OTHER)
         if like.equal and self._in(_SAME, 1, stirred=True).shown != like.shown:
-            found = causes.established(("address-order",), evidence, _LAID)
+            found = established(("address-order",), evidence, _LAID)
             return self._placed(replace(found, ruled_out=("hash-seed",)), _SAME)
         return self._suspect(evidence)
 
     def _suspect(self, evidence: Evidence) -> Finding:
         """What differs between processes of one image: whatever a process draws, or is told, by itself."""
         ruled_out = ["hash-seed", "address-order"]
-        for way in causes.suspects(evidence):
+        for way in suspects(evidence):
             if way != "shared-state" and self._in(_SAME, 1, (way,)).equal and self._equal(way):
-                return replace(causes.established((way,), evidence), ruled_out=tuple(ruled_out))
-            ruled_out.append(causes.word(way))
-        found = causes.established(("process",), evidence)
+                return replace(established((way,), evidence), ruled_out=tuple(ruled_out))
+            ruled_out.append(word(way))
+        found = established(("process",), evidence)
         return self._placed(replace(found, ruled_out=tuple(dict.fromkeys(ruled_out))), _SAME)
 
     def _equal(self, way: str) -> bool:
@@ -131,7 +131,7 @@ class _Between:
 def _doing(seed: str, ways: tuple[str, ...], stirred: bool) -> str:
     if stirred:
         return "memory laid out in another way"
-    return ", ".join(map(causes.held, ways)) or f"run in an interpreter with hash seed {seed}"
+    return ", ".join(map(held, ways)) or f"run in an interpreter with hash seed {seed}"
 
 
 def _interpreter(seed: str, number: int) -> Interpreter:

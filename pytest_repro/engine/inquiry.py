@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from pytest_repro import causes
-from pytest_repro.causes import Evidence
 from pytest_repro.causes.unknown import seldom
 from pytest_repro.core.cell import REPEAT, Cell
 from pytest_repro.core.divergence import Divergence, first_divergence
+from pytest_repro.core.evidence import Evidence
 from pytest_repro.core.experiment import Experiment, Tried
 from pytest_repro.core.finding import Finding
 from pytest_repro.core.mismatch import Mismatch
@@ -18,6 +17,7 @@ from pytest_repro.core.verdict import Verdict
 from pytest_repro.engine.between import between
 from pytest_repro.engine.placed import BY_LINES, late, with_line, with_op
 from pytest_repro.engine.subject import Bench, Subject, Tell, Untried, runs_needed
+from pytest_repro.engine.suspects import established, held, not_found, suspects, word
 
 SHARED = "shared-state"
 _GROWTH = (4, 16, 64)
@@ -44,7 +44,7 @@ def inquire(subject: Subject, verdict: Verdict, seconds: float, tell: Tell) -> A
     try:
         return _answer(subject, verdict, seconds, tell)
     except Exception as error:  # ours: it must not hide what the test has shown
-        return Answer(None, causes.not_found(f"the inquiry itself broke: {type(error).__name__}: {error}"))
+        return Answer(None, not_found(f"the inquiry itself broke: {type(error).__name__}: {error}"))
 
 
 def _answer(subject: Subject, verdict: Verdict, seconds: float, tell: Tell) -> Answer:
@@ -83,7 +83,7 @@ class Repeated:
         try:
             finding = self._placed(self._found())
         except Untried as why:
-            finding = causes.not_found(f"it could not be established: {why}")
+            finding = not_found(f"it could not be established: {why}")
         return Answer(self._divergence, replace(finding, ruled_out=tuple(self._ruled_out)))
 
     def _cells(self, runs: int) -> tuple[Cell, ...]:
@@ -95,12 +95,12 @@ class Repeated:
         )
         differing, runs = self._again(first)
         if not differing:
-            return causes.not_found(_gone(runs, self._bench.fresh))
+            return not_found(_gone(runs, self._bench.fresh))
         traced = first if first.differing else self._traced_again(differing, runs)
         self._divergence = first_divergence(*traced.traces) if len(traced.traces) == 2 else None
         self._evidence = Evidence(first.calls, self._divergence, first.changed, differing, runs)
         self._needed = self._bench.affordable(runs_needed(differing, runs))
-        return self._single() or self._several() or causes.not_found(_no_suspect(self._evidence))
+        return self._single() or self._several() or not_found(_no_suspect(self._evidence))
 
     def _placed(self, finding: Finding) -> Finding:
         """*finding* with the line at which the runs first parted, where no op and no call tells it."""
@@ -132,20 +132,20 @@ class Repeated:
 
     def _single(self) -> Finding | None:
         """The one suspect without which the runs are equal."""
-        for way in causes.suspects(self._evidence):
+        for way in suspects(self._evidence):
             if way == SHARED:
                 finding = self._fresh()
             else:
-                finding = causes.established((way,), self._evidence) if self._equal_without((way,)) else None
+                finding = established((way,), self._evidence) if self._equal_without((way,)) else None
             if finding is not None:
                 return finding
-            name = causes.word(way)
+            name = word(way)
             if name not in self._ruled_out:
                 self._ruled_out.append(name)
         return None
 
     def _equal_without(self, ways: Sequence[str]) -> bool:
-        doing = ", ".join(causes.held(way) for way in ways)
+        doing = ", ".join(held(way) for way in ways)
         return self._bench.try_(Experiment(self._cells(self._needed), tuple(ways)), doing).equal
 
     def _fresh(self, ways: Sequence[str] = ()) -> Finding | None:
@@ -160,20 +160,20 @@ class Repeated:
         stirred = self._bench.try_(asked, "memory laid out in another way")
         name = SHARED if stirred.shown == apart.shown else "address-order"
         laid = "with the same addresses runs were equal, with memory laid out in another way they were not"
-        return causes.established((name, *ways), self._evidence, "" if name == SHARED else laid)
+        return established((name, *ways), self._evidence, "" if name == SHARED else laid)
 
     def _several(self) -> Finding | None:
         """The suspects without which, taken together, the runs are equal; as few as suffice."""
-        ways = [way for way in causes.suspects(self._evidence) if way != SHARED]
+        ways = [way for way in suspects(self._evidence) if way != SHARED]
         if not self._equal_without(ways):
             return self._fresh(ways) if SHARED in self._ruled_out else None
         for way in list(reversed(ways)):
             rest = [each for each in ways if each != way]
             if rest and self._equal_without(rest):
                 ways = rest
-        named = {causes.word(way) for way in ways}
+        named = {word(way) for way in ways}
         self._ruled_out = [name for name in self._ruled_out if name not in named]
-        return causes.established(tuple(ways), self._evidence)
+        return established(tuple(ways), self._evidence)
 
 
 def _gone(runs: int, fresh: bool) -> str:

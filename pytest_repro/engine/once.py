@@ -9,13 +9,14 @@ from typing import Any
 
 from pytest_repro.core.cell import Cell
 from pytest_repro.core.experiment import Experiment, Tried
+from pytest_repro.core.finding import Root
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Outcome, Run
 from pytest_repro.engine.pin import Pin
 from pytest_repro.engine.recording import Recording
 from pytest_repro.engine.stage import perform
 from pytest_repro.engine.trial import Trial, as_run
-from pytest_repro.engine.watch import Entered, Root
+from pytest_repro.engine.watch import Entered
 
 SPARE = 4
 """Calls of which all but the last may be repeated because a library was first imported in them."""

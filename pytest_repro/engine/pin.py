@@ -72,7 +72,7 @@ class Pin:
                 self._stack.enter_context(adapter.deterministic(self._mode))
         self._axes.enter_context(applied(self._setting))
         if self._suspended:
-            from pytest_repro.causes import suspension
+            from pytest_repro.engine.suspects import suspension
 
             self._axes.enter_context(suspension(self._suspended, self._seed))
         self._applied = self._setting

@@ -11,7 +11,7 @@ from pytest_repro.causes import all_targets
 from pytest_repro.core.call import Call
 from pytest_repro.core.cell import Cell
 from pytest_repro.core.experiment import Experiment, Tried
-from pytest_repro.core.finding import Change
+from pytest_repro.core.finding import Change, Root
 from pytest_repro.core.observation import Observation, Stored
 from pytest_repro.core.run import Run
 from pytest_repro.core.steps import Step
@@ -20,7 +20,7 @@ from pytest_repro.engine.lines import stepping
 from pytest_repro.engine.recording import Recorded
 from pytest_repro.engine.stir import stirred
 from pytest_repro.engine.trial import Trial
-from pytest_repro.engine.watch import Entered, Facts, Root, changes, facts
+from pytest_repro.engine.watch import Entered, Facts, changes, facts
 from pytest_repro.ledger.listening import listening
 from pytest_repro.traces import trace
 from pytest_repro.values.tree import digest

@@ -12,7 +12,7 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from pytest_repro.adapters import awake, known
-from pytest_repro.core.finding import Change
+from pytest_repro.core.finding import Change, Root
 from pytest_repro.core.observation import Leaf, Parts
 from pytest_repro.ledger.places import is_users
 from pytest_repro.values.tree import digest
@@ -39,18 +39,6 @@ class Fact(NamedTuple):
 
 
 Facts = Mapping[str, Fact]
-
-
-class Root(NamedTuple):
-    """Something that belongs to a test and outlives a run.
-
-    Attributes:
-        value: A fixture's, a parameter's, an argument.
-        location: Where it is defined, ``"/abs/conftest.py:12"``; ``""`` unknown.
-    """
-
-    value: object
-    location: str = ""
 
 
 def facts(roots: Mapping[str, Root]) -> Facts:

@@ -28,15 +28,6 @@ from pytest_repro.plugin.warned import Warnings
 _LEAVE = (KeyboardInterrupt, pytest.exit.Exception)
 
 
-def _nothing() -> None:
-    """Nothing is to be done when a body begins."""
-
-
-def _as_it_is(verdict: Verdict) -> Verdict:
-    """Nobody looks for a cause."""
-    return verdict
-
-
 class Act:
     """Runs one item's phases: seeds before each, keeps what was observed, judges the last run.
 
@@ -63,8 +54,8 @@ class Act:
         self.expected = self.made_wide = False
         self.suspended: tuple[str, ...] = ()
         self.traced = False
-        self.entered: Callable[[], None] = _nothing
-        self.explained: Callable[[Verdict], Verdict] = _as_it_is
+        self.entered: Callable[[], None] = lambda: None
+        self.explained: Callable[[Verdict], Verdict] = lambda verdict: verdict
         self._setup_output: list[tuple[str, str, str]] | None = None
         self._raised: Diverged | None = None
         self._phases = item.setup, item.runtest, item.teardown
@@ -189,8 +180,6 @@ class Act:
     def recorder(self) -> Callable[[str, object], None]:
         """What ``repro.record`` calls in this run."""
         return noted(self.recording) if self.traced else self.recording.record
-
-    # Between the runs.
 
     def hear(self, report: pytest.TestReport) -> None:
         """Hears a report that goes out while the body runs: a subtest's."""

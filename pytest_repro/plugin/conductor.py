@@ -12,6 +12,7 @@ import pytest
 
 from pytest_repro.core.cell import Cell
 from pytest_repro.core.experiment import Experiment, Tried
+from pytest_repro.core.finding import Root
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
 from pytest_repro.engine.lines import unwatched
@@ -19,7 +20,6 @@ from pytest_repro.engine.pin import seeded_apart
 from pytest_repro.engine.recording import Recording
 from pytest_repro.engine.stage import perform
 from pytest_repro.engine.trial import Trial
-from pytest_repro.engine.watch import Root
 from pytest_repro.plugin import PLAN, SETTINGS, peers, results
 from pytest_repro.plugin.act import ACT, Act
 from pytest_repro.plugin.elsewhere import Elsewhere

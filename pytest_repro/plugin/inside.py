@@ -12,7 +12,7 @@ from _pytest._io import TerminalWriter
 from _pytest.config import _prepareconfig
 from _pytest.runner import runtestprotocol
 
-from pytest_repro.engine.watch import Root
+from pytest_repro.core.finding import Root
 
 
 def run_unreported(item: pytest.Item) -> list[pytest.TestReport]:
