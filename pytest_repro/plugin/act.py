@@ -183,8 +183,7 @@ class Act:
 
     def hear(self, report: pytest.TestReport) -> None:
         """Hears a report that goes out while the body runs: a subtest's."""
-        if self.ran and self._run is None and report.failed:
-            self.subtest_failed = True
+        self.subtest_failed |= self.ran and self._run is None and report.failed
 
     def keep_setup_output(self) -> None:
         """Keeps what a set-up printed in which wider fixtures were made: no later one prints it."""
