@@ -23,6 +23,7 @@ from pytest_repro.engine.trial import Trial, as_run
 from pytest_repro.plugin.diverged import Diverged, diverged, none_there, not_compared
 from pytest_repro.plugin.ended import outcome_of, reason_of, traceback_of, unittest_error
 from pytest_repro.plugin.inside import told
+from pytest_repro.plugin.tracing import Tracer
 from pytest_repro.plugin.warned import Warnings
 
 _LEAVE = (KeyboardInterrupt, pytest.exit.Exception)
@@ -38,7 +39,7 @@ class Act:
 
     Attributes:
         suspended: Suspects that cannot act in the runs of an experiment, by name.
-        traced: Whether the ops of its runs are recorded.
+        tracer: Keeps the ops of its runs.
         entered: Called when a body is about to begin.
         explained: Adds to a verdict that is ``diverged`` what made it so.
     """
@@ -53,7 +54,7 @@ class Act:
         self.warnings = Warnings()
         self.expected = self.made_wide = False
         self.suspended: tuple[str, ...] = ()
-        self.traced = False
+        self.tracer = Tracer(False)
         self.entered: Callable[[], None] = lambda: None
         self.explained: Callable[[Verdict], Verdict] = lambda verdict: verdict
         self._setup_output: list[tuple[str, str, str]] | None = None
@@ -62,12 +63,7 @@ class Act:
         self.turn(self.trial.last)
 
     def turn(self, cell: Cell, number: int | None = None) -> None:
-        """Turns to the next run.
-
-        Args:
-            cell: Under what it is made.
-            number: Its number, from 0; by default as many as have been run.
-        """
+        """Turns to the next run, under *cell*; its number is *number*, else as many as have been run."""
         self.cell, self._number = cell, number
         self.pin.vary(cell, self.suspended)
         self._begin()
@@ -151,6 +147,7 @@ class Act:
     def _ended(self, error: BaseException | None) -> None:
         __tracebackhide__ = True
         seconds = perf_counter() - self._start
+        self.tracer.body_ended(self.cell)
         drew = self.drew or self.pin.drew
         run = as_run(self.cell, outcome_of(error), seconds, self.recording, error, drew)
         if run.outcome == "failed":
@@ -167,7 +164,7 @@ class Act:
         self.verdict = replace(verdict, passed_over=self._passed_over)
         word = self.verdict.word
         if word == "diverged":
-            self.verdict = self.explained(self.verdict)
+            self.verdict = self.explained(self.tracer.told(self.verdict))
         # Nothing observed is no failure that an xfail was waiting for: it would hide an XPASS.
         lenient = self.plan.audit or self.item.get_closest_marker("xfail") is not None
         if word == "diverged" or (word == "unobserved" and not lenient):
@@ -179,7 +176,7 @@ class Act:
 
     def recorder(self) -> Callable[[str, object], None]:
         """What ``repro.record`` calls in this run."""
-        return noted(self.recording) if self.traced else self.recording.record
+        return noted(self.recording) if self.tracer.on else self.recording.record
 
     def hear(self, report: pytest.TestReport) -> None:
         """Hears a report that goes out while the body runs: a subtest's."""

@@ -50,7 +50,7 @@ class Conductor:
         self._elsewhere = Elsewhere(session)
         self._inquiries = Inquiries(session)
         config.add_cleanup(self.close)
-        self._keep_mb = config.stash[SETTINGS].keep_mb
+        self._keep_mb, self._trace = config.stash[SETTINGS].keep_mb, config.stash[SETTINGS].trace
         self._rehearser = Rehearser(config.pluginmanager, self)
         self._act: Act | None = None
 
@@ -64,11 +64,13 @@ class Conductor:
             return (yield)
         with self._acting(item, plan) as act, closing(act.trial):
             act.explained = lambda verdict: self._inquiries.explained(item, verdict)
+            act.tracer.on = self._trace
             if not act.last:
                 self._elsewhere.ask(act)
                 self._rehearse(act)
                 self._elsewhere.gather(act)
-            result = yield
+            with act.tracer.run(act.trial.last):
+                result = yield
             for kwargs in act.warnings.unheard():
                 item.ihook.pytest_warning_recorded.call_historic(kwargs=kwargs)
         self._elsewhere.ended(item, nextitem)
@@ -107,7 +109,7 @@ class Conductor:
     def perform(self, item: pytest.Item, experiment: Experiment) -> Tried:
         """The runs of *experiment* on *item*, in a fork of a companion."""
         with self._acting(item, item.stash[PLAN]) as act, closing(act.trial):
-            act.suspended, act.traced = experiment.suspended, experiment.traced
+            act.suspended, act.tracer.on = experiment.suspended, experiment.traced
             with peers.rehearsing(item), silence(item, act.hear, act.warnings.keep):
                 return perform(_ActStage(act, self._counting), experiment)
 
@@ -133,7 +135,8 @@ class Conductor:
                 if _stopping(item):
                     break
                 act.turn(cell)
-                reports, spare = self._counting(act, spare)
+                with act.tracer.run(cell):
+                    reports, spare = self._counting(act, spare)
                 act.rehearsed(reports)
         act.turn(act.trial.last)
         act.last = True

@@ -43,17 +43,18 @@ class Inquiries:
         """*verdict*, which is ``diverged``, with what made it so, where that is asked for."""
         settings = self._config.stash[SETTINGS]
         seconds = max(run.seconds for run in verdict.runs)
+        root = f"{self._config.rootpath}{os.sep}"
+        if verdict.divergence is not None:
+            verdict = replace(verdict, divergence=_relative(verdict.divergence, root))
         if settings.diagnose == "never" or (settings.diagnose == "auto" and seconds > _LONG):
             return verdict
         from pytest_repro.engine.inquiry import inquire
 
         with peers.waiting(item), _told(self._config, item) as tell:
             answer = inquire(_Test(self, item), verdict, settings.diagnose_seconds, tell)
-        root = f"{self._config.rootpath}{os.sep}"
+        found = _relative(answer.divergence, root) if answer.divergence else None
         return replace(
-            verdict,
-            divergence=_relative(answer.divergence, root) if answer.divergence else None,
-            finding=_relative(answer.finding, root),
+            verdict, divergence=verdict.divergence or found, finding=_relative(answer.finding, root)
         )
 
     def tried(self, item: pytest.Item, asked: Experiment, where: Interpreter, seconds: float) -> Tried:

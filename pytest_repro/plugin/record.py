@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     import numpy
     import torch
 
+    from pytest_repro.engine.instability import Instability
     from pytest_repro.plugin.act import Act
 
 T = TypeVar("T")
@@ -81,6 +83,28 @@ class Repro:
 
         self._act.took.add("alignment")
         return shifted(value, self.setting.get("alignment", 0))
+
+    def probe_instability(
+        self, fn: Callable[[Any], Any], tensor: Any, ulps: int = 1, index: int | None = None
+    ) -> Instability:
+        """Moves one element of *tensor* by *ulps*, calls *fn* again, and says how far the result moved.
+
+        Tells chaos from randomness: a training that amplifies one ulp a thousandfold differs between
+        machines whatever is seeded. See :func:`pytest_repro.engine.instability.probe_instability`.
+
+        Args:
+            fn: Gives a value, or a list of values, one for each step.
+            tensor: A floating tensor or array, of any shape; *fn* is given copies.
+            ulps: How far to move, in representable numbers of its dtype; not 0.
+            index: Which element, in C order; by default the largest one.
+
+        Raises:
+            TypeError: *tensor* is no floating tensor or array, or *fn* gives what cannot be compared.
+            ValueError: It has no elements, *ulps* is 0, or *index* is none of its elements.
+        """
+        from pytest_repro.engine.instability import probe_instability
+
+        return probe_instability(fn, tensor, ulps, index, self.seed)
 
     def rng(self) -> numpy.random.Generator:
         """A fresh generator, seeded like the test: two of them draw the same."""

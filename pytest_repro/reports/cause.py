@@ -39,10 +39,16 @@ def _parted(found: Divergence) -> Iterator[str]:
     where = found.location or "nowhere in your code"
     if found.forward_location and found.forward_location != found.location:
         where = f"{found.forward_location}, in its backward, called at {where}"
-    read = "its generator stood elsewhere" if found.random and found.kind == "input" else _READ[found.kind]
-    yield from _labelled("parted at", f"op {found.index:,} {found.op}   {where}: {read}")
+    yield from _labelled("parted at", f"op {found.index:,} {found.op}   {where}: {_read(found)}")
     if found.kind in ("path", "length"):
         yield from (f"  {'':<10}   {line}" for line in _sides(found))
+
+
+def _read(found: Divergence) -> str:
+    """What a divergence says, in a few words."""
+    if found.kind == "input" and found.op.startswith("record "):
+        return "the first value that differs, and no op of torch made it"
+    return "its generator stood elsewhere" if found.kind == "input" and found.random else _READ[found.kind]
 
 
 def _sides(found: Divergence) -> Iterator[str]:
