@@ -7,9 +7,10 @@ The way of the data, which is also the order of the rooms::
     repro.record ─▶ walk ─▶ adapter.opened ─▶ digest, shelf ─▶ Observation … ─▶ Run
     Runs ─▶ compare ─▶ Verdict ─▶ terminal, JSON, JUnit
 
-``core`` nouns and pure functions · ``values`` the bytes of values · ``adapters`` one file per
-library · ``axes`` one file per thing varied · ``companions`` other interpreters · ``engine``
-plan × call → verdict · ``reports`` verdict → text · ``plugin`` pytest.
+``core`` nouns and pure functions · ``ledger`` calls of the world outside · ``values`` the bytes of
+values · ``adapters`` one file per library · ``axes`` one file per thing varied · ``companions``
+other interpreters · ``causes`` one file per thing that makes runs differ · ``engine`` plan × call →
+verdict · ``reports`` verdict → text · ``plugin`` pytest.
 """
 
 from __future__ import annotations
