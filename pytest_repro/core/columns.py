@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from threading import Lock
+from typing import ClassVar
 
 NOWHERE = -1
 """In the column ``forward``: no forward op is known."""
@@ -50,11 +51,11 @@ class Columns:
         picked_at: Indices of the ops that read a part of a tensor; *picked*: which part.
     """
 
-    NUMBERS = {
+    NUMBERS: ClassVar = {
         "name": "I", "place": "I", "forward": "i", "output_end": "I", "output": "Q", "kind": "I",
         "input_end": "I", "input": "Q", "draw_at": "I", "draw": "Q", "picked_at": "I", "picked": "Q",
     }  # fmt: skip
-    TEXTS = ("names", "places", "kinds")
+    TEXTS: ClassVar = ("names", "places", "kinds")
 
     __slots__ = ("_lock", *NUMBERS, *TEXTS)
 

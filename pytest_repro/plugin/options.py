@@ -62,7 +62,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("capture", "auto", checked_capture, f"what is observed: {', '.join(CAPTURES)}", "WHAT"),
     Option("vary", {}, given.varies, _VARY_HELP, "AXIS[=V,V]", kind="linelist", each=given.vary),
     Option("trace", False, bool, "record the ops of every run, not only to explain a mismatch", kind="bool"),
-    Option("diagnose", "auto", given.diagnose, _DIAGNOSE_HELP, "WHEN"),
+    Option("diagnose", "never", given.diagnose, _DIAGNOSE_HELP, "WHEN"),
     Option("diagnose-seconds", 60.0, given.budget, _BUDGET_HELP, flag=False, kind="float"),
     Option("json", None, given.path, "write the JSON report to PATH", "PATH"),
     Option("companion-timeout", 300.0, given.seconds, _TIMEOUT_HELP, flag=False, kind="float"),

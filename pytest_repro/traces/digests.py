@@ -6,7 +6,7 @@ import ctypes
 import marshal
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from xxhash import xxh3_64, xxh3_64_intdigest
@@ -111,7 +111,7 @@ def plain(value: object) -> int:
     Python's own hash would do for numbers, but -1 and -2 have the same, and NaN one by address.
     """
     try:
-        return xxh3_64_intdigest(marshal.dumps(value, 2)) or 1
+        return xxh3_64_intdigest(marshal.dumps(cast("Any", value), 2)) or 1
     except ValueError:
         return 0
 

@@ -133,7 +133,7 @@ class Step:
         if op.empty or self._raw:
             number, digest = self._digests.kind(t), None if has_no_values(t) else 0
         else:
-            number, digest = self._digests.of(t)
+            number, digest = self._digests.of(t)  # type: ignore[assignment]
         self.kinds.append(number)
         self.outputs.append(digest)
         if digest is None:

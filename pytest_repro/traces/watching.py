@@ -17,13 +17,13 @@ from pytest_repro.traces.writing import Writing
 _UNWRAPPED = torch.Tensor.__torch_dispatch__
 
 
-class Watching(TorchDispatchMode):
+class Watching(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Has every op written down."""
 
     supports_higher_order_operators = True  # without it, torch refuses them under a mode
 
     def __init__(self, writing: Writing) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.writing = writing
         self.ops: dict[int, Declared] = {}
 

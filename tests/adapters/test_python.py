@@ -5,10 +5,12 @@ import os
 import random
 import secrets
 import struct
+import tempfile
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
+from os import urandom
 from typing import Any
 
 import pytest
@@ -34,6 +36,8 @@ SOURCES: dict[str, Callable[[], Any]] = {
     "Random": lambda: random.Random().random(),
     "Random.seed": lambda: reseeded(random.Random(3)),
     "random.seed": lambda: reseeded(random),
+    "a name bound before": lambda: urandom(8),
+    "tempfile": lambda: os.path.basename(tempfile.mktemp()),
 }
 
 
@@ -50,6 +54,22 @@ def test_what_the_system_gives_is_drawn_from_the_seed(name: str) -> None:
     assert found[0][0] != found[0][1]
     assert draw() != draw()
     restore()
+
+
+@pytest.mark.skipif(not hasattr(os, "getrandom"), reason="Linux has it")
+def test_getrandom_is_drawn_too() -> None:
+    with adapter.pinned_entropy(5):
+        first = os.getrandom(8, os.GRND_NONBLOCK)
+    with adapter.pinned_entropy(5):
+        assert os.getrandom(8) == first
+
+
+def test_names_of_temporary_files_go_on_where_they_were() -> None:
+    tempfile.mktemp()
+    before = tempfile._name_sequence  # type: ignore[attr-defined]
+    with adapter.pinned_entropy(5):
+        tempfile.mktemp()
+    assert tempfile._name_sequence is before  # type: ignore[attr-defined]
 
 
 def test_a_given_seed_stays_what_it_is() -> None:

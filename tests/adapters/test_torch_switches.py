@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_repro.adapters import seed_all
+from pytest_repro.adapters import pinned_entropy, seed_all
 
 torch = pytest.importorskip("torch")
 _switches = pytest.importorskip("pytest_repro.adapters._torch_switches")
@@ -195,3 +195,25 @@ def test_all_libraries_are_seeded_alike() -> None:
     np.testing.assert_equal(np.random.get_state(legacy=False), state[1])
     assert torch.equal(torch.get_rng_state(), state[0])
     assert random.getstate() == state[2]
+
+
+def from_the_system() -> list[Any]:
+    generator = torch.Generator()
+    return [torch.seed(), torch.rand(1).item(), torch.random.seed(), generator.seed(), seed_of_torch()]
+
+
+seed_of_torch = torch.seed  # as a test file binds it by name
+
+
+def test_what_the_system_gives_is_drawn_from_the_seed() -> None:
+    before, kept = torch.get_rng_state(), torch.Generator
+    found = []
+    for seed in (5, 5, 6):
+        with pinned_entropy(seed):
+            found.append(from_the_system())
+            assert torch.initial_seed() == found[-1][-1]
+    assert found[0] == found[1]
+    assert all(a != b for a, b in zip(found[0], found[2]))
+    assert from_the_system() != from_the_system()
+    assert torch.Generator is kept is torch._C.Generator
+    torch.set_rng_state(before)

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from os import listdir
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,7 @@ def copied(folder: Path) -> list[str]:
 
 LISTINGS: dict[str, Callable[[Path], list[str]]] = {
     "os.listdir": lambda folder: os.listdir(folder),
+    "a name bound before": lambda folder: listdir(folder),
     "os.listdir(path=)": lambda folder: os.listdir(path=str(folder)),
     "os.listdir(bytes)": lambda folder: [os.fsdecode(name) for name in os.listdir(os.fsencode(folder))],
     "os.scandir": entries,
@@ -193,3 +195,16 @@ def test_an_empty_folder_and_a_single_file_stay_as_they_are(tmp_path: Path) -> N
         assert os.listdir(tmp_path) == []
         (tmp_path / "one").touch()
         assert (os.listdir(tmp_path), entries(tmp_path)) == (["one"], ["one"])
+
+
+@pytest.mark.parametrize("module", ["glob", "pathlib"])
+@pytest.mark.parametrize("kept", [staticmethod(os.scandir), os.scandir], ids=["3.13", "3.10"])
+def test_a_class_of_pythons_that_keeps_scandir_is_reached(
+    module: str, kept: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = {"glob": "_StringGlobber", "pathlib": "_NormalAccessor"}[module]
+    keeper = type(name, (), {"scandir": kept})
+    monkeypatch.setattr(sys.modules[module], name, keeper, raising=False)
+    with applied({"order": 1}):
+        assert [entry.name for entry in keeper.scandir(folder)] == entries(folder)  # type: ignore[attr-defined]
+    assert vars(keeper)["scandir"] is kept

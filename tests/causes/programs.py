@@ -29,9 +29,11 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import torch
+import pytest
 from numpy import empty
 from numpy.random import default_rng
+
+torch: Any = pytest.importorskip("torch")
 
 Program = Callable[[int], Any]
 numpy_random: Any = np.random

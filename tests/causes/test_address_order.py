@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_repro.causes import named
+
+torch: Any = pytest.importorskip("torch")
 
 
 class Thing:

@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.causes import _pools, _tasks, _threads, named
+from pytest_repro.causes import _futures, _pools, _tasks, _threads, named
 from pytest_repro.causes._threads import InOrder, ordered
 
 fork = pytest.mark.skipif(sys.platform != "linux", reason="forks")
@@ -31,6 +31,7 @@ fork = pytest.mark.skipif(sys.platform != "linux", reason="forks")
 def in_turn(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Suspended, and patient for a second at most."""
     monkeypatch.setattr(_threads, "PATIENCE", 1.0)
+    monkeypatch.setattr(_futures, "PATIENCE", 0.2)
     monkeypatch.setattr(_tasks, "PATIENCE", 0.2)
     monkeypatch.setattr(_pools, "PATIENCE", 0.2)
     with named("completion-order").suspended(0):
@@ -141,7 +142,7 @@ def test_errors_come_out_where_they_did() -> None:
 def test_time_outs_stay_time_outs() -> None:
     event = threading.Event()
     with futures.ThreadPoolExecutor(2) as pool:
-        waits, done = pool.submit(event.wait, 5), pool.submit(bool)
+        waits, done = pool.submit(event.wait, 30), pool.submit(bool)
         with pytest.raises(futures.TimeoutError, match="1 \\(of 2\\) futures unfinished"):
             list(futures.as_completed([done, waits], timeout=0.05))
         assert futures.wait([waits, done], 0.05).not_done == {waits}
@@ -151,7 +152,7 @@ def test_time_outs_stay_time_outs() -> None:
 def test_the_first_one_done_comes_first_where_the_one_in_turn_never_comes() -> None:
     event = threading.Event()
     with futures.ThreadPoolExecutor(2) as pool:
-        waits, done = pool.submit(event.wait, 5), pool.submit(bool)
+        waits, done = pool.submit(event.wait, 30), pool.submit(bool)
         left = futures.as_completed([waits, done])
         assert next(left) is done
         event.set()

@@ -25,7 +25,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from pytest_repro.adapters import digest
 from pytest_repro.axes import applied
@@ -33,6 +32,8 @@ from pytest_repro.causes import all_targets, named, names
 from pytest_repro.ledger.listening import listening
 from tests.causes import programs
 from tests.causes.programs import PROGRAMS
+
+torch: Any = pytest.importorskip("torch")
 
 HERE = [name for name in names() if not named(name).elsewhere]
 CASES = [(cause, name) for cause, table in PROGRAMS.items() for name in table]

@@ -18,13 +18,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_repro.causes import all_targets, named, names
 from pytest_repro.core.call import Call
 from pytest_repro.ledger.listening import listening
+
+torch: Any = pytest.importorskip("torch")
 
 random_: Any = np.random
 
@@ -217,6 +218,7 @@ def test_nothing_is_heard_before_and_after() -> None:
     assert time.time is kept
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.sampled_from(["time", "date", "entropy"]), max_size=30))
 def test_counts_are_numbers_of_calls(order: list[str]) -> None:
     calls: dict[str, Callable[[], Any]] = {

@@ -15,13 +15,14 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import torch
 
 from pytest_repro.ledger.places import called_name, is_users, owner
 from pytest_repro.ledger.replaced import Swap, replaced_everywhere
 from pytest_repro.ledger.stand_in import stand_in
 
 import os  # isort: skip
+
+torch: Any = pytest.importorskip("torch")
 
 
 def nowhere(only_there: bool = False) -> Swap:
