@@ -92,14 +92,25 @@ def _numpy_filled(value: object) -> AbstractContextManager[None]:
 def _filled(real: Callable[..., Any], value: object) -> Callable[..., Any]:
     def empty(*args: Any, **named: Any) -> Any:
         made = real(*args, **named)
-        if made.dtype.kind in "biufc":
-            try:
-                made.fill(value)
-            except (OverflowError, ValueError):  # the dtype cannot hold it
-                made.fill(bool(value))
+        _fill_array(made, value)
         return made
 
     return empty
+
+
+def _fill_array(made: Any, value: Any) -> None:
+    """Fills an array, field by field; where its dtype cannot hold *value*, with whether it is zero."""
+    kind = made.dtype.kind
+    if made.dtype.names is not None:
+        for name in made.dtype.names:
+            _fill_array(made[name], value)
+    elif kind in "mM":
+        _fill_array(made.view("i8"), value)
+    elif kind in "biufc":
+        try:
+            made.fill(value if kind not in "iu" or value == int(value) else bool(value))
+        except (OverflowError, ValueError):
+            made.fill(bool(value))
 
 
 axis = Memory()

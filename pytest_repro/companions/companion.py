@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -41,21 +43,28 @@ class Companion:
             answers, the rest is for that.
         paths: ``sys.path`` of an interpreter of this installation.
         timeout: Seconds after which a silent companion is given up.
+        environ: The environment it starts in, below the interpreter's own variables; this one's if None.
 
     Raises:
         Lost: It could not be started.
     """
 
     def __init__(
-        self, interpreter: Interpreter, order: Mapping[str, Any], paths: Iterable[str], timeout: float
+        self,
+        interpreter: Interpreter,
+        order: Mapping[str, Any],
+        paths: Iterable[str],
+        timeout: float,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.interpreter, self._timeout = interpreter, timeout
         self._errors = tempfile.TemporaryFile(prefix="pytest-repro-")  # noqa: SIM115
         self._group = execnet.Group()
         # A test belongs on the main thread: signals, and the limits others put on it, want that.
-        spec = f"{interpreter.spec}//execmodel=main_thread_only"
+        spec = f"{interpreter.spec}{_flags() if interpreter.local else ''}//execmodel=main_thread_only"
+        variables = {**(os.environ if environ is None else environ), **interpreter.environ}
         try:
-            with _environment(interpreter.environ), _stderr(self._errors):
+            with _environment(variables), _stderr(self._errors):
                 self._gateway = self._group.makegateway(spec)
             self._channel: Any = self._gateway.remote_exec(PROGRAM)
             self._channel.send([str(path) for path in paths] if interpreter.local else [])
@@ -170,19 +179,32 @@ def _last_lines(text: str, number: int) -> str:
     return "\n".join(f"  {line}" for line in text.strip().splitlines()[-number:])
 
 
+_NOT_HANDED_ON = {"-E", "-I", "-R"}
+# With these an interpreter does not hear of PYTHONHASHSEED.
+
+
+def _flags() -> str:
+    """This interpreter's own flags (``-O``, ``-X dev``, ``-W error``), as a spec starts another with them."""
+    own: list[str] = getattr(subprocess, "_args_from_interpreter_flags", list)()
+    flags = [each for each in own if each not in _NOT_HANDED_ON and "//" not in each]
+    return f"//python={shlex.join([sys.executable, *flags])}" if flags else ""
+
+
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """What must be set when an interpreter starts; execnet's own ``env:`` comes after that."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
+    """What is started in the block inherits *variables*; execnet's own ``env:`` would come later."""
+    before = dict(os.environ)
+    _become(variables)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        _become(before)
+
+
+def _become(variables: Mapping[str, str]) -> None:
+    for name in [name for name in os.environ if name not in variables]:
+        del os.environ[name]
+    os.environ.update({name: value for name, value in variables.items() if os.environ.get(name) != value})
 
 
 @contextmanager

@@ -54,13 +54,34 @@ def once(
 
 
 def placed(args: tuple[Any, ...], setting: Mapping[str, Any]) -> tuple[Any, ...]:
-    """*args*, where ``alignment`` is varied with the tensors and arrays among them moved."""
+    """*args*, where ``alignment`` is varied with the tensors and arrays in them moved."""
     if "alignment" not in setting:
         return args
     from pytest_repro.axes.alignment import shifted
 
-    arrays = tuple(getattr(sys.modules.get(m), k, ()) for m, k in (("torch", "Tensor"), ("numpy", "ndarray")))
-    return tuple(shifted(a, setting["alignment"]) if isinstance(a, arrays) else a for a in args)
+    return tuple(_each_array(each, lambda array: shifted(array, setting["alignment"])) for each in args)
+
+
+def places_any(args: tuple[Any, ...]) -> bool:
+    """Whether there is a tensor or an array in *args*, to be moved."""
+    found: list[Any] = []
+    _each_array(args, lambda array: found.append(array))
+    return bool(found)
+
+
+def _each_array(value: Any, change: Callable[[Any], Any]) -> Any:
+    """*value* with each tensor and array changed, in lists, tuples and dicts as well."""
+    if isinstance(value, _arrays()):
+        return change(value)
+    if type(value) in (list, tuple):
+        return type(value)(_each_array(each, change) for each in value)
+    if type(value) is dict:
+        return {key: _each_array(each, change) for key, each in value.items()}
+    return value
+
+
+def _arrays() -> tuple[Any, ...]:
+    return tuple(getattr(sys.modules.get(m), k, ()) for m, k in (("torch", "Tensor"), ("numpy", "ndarray")))
 
 
 def tried_here(plan: Plan, fn: Callable[..., Any], args: Any, asked: Experiment) -> Tried:

@@ -91,6 +91,7 @@ class Act:
         """Seeds, runs the body, observes; after the last run, judges."""
         __tracebackhide__ = True
         if self._raised is not None:  # a rerun must not try a mismatch away
+            self.ran = True
             raise self._raised
         self.pin.seed()
         self.entered()

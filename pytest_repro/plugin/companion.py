@@ -16,7 +16,7 @@ from pytest_repro.core.experiment import experiment_of
 from pytest_repro.engine.ferry import Kept
 from pytest_repro.engine.fork import Broken, tried_apart
 from pytest_repro.plugin import PLAN
-from pytest_repro.plugin.inside import prepared, teardown_to
+from pytest_repro.plugin.inside import mute, prepared, teardown_to
 
 Place = tuple[str, int]
 """A test's node id, and which of those with this id it is: under ``--pyargs`` ids can repeat."""
@@ -61,6 +61,11 @@ class Server:
         self.broken: dict[str, str] = {}
         self._items: dict[Place, pytest.Item] = {}
         self._kept = Kept(channel)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Nobody reads what the terminal's reporter here would write."""
+        mute(session.config)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keeps why a file could not be collected."""

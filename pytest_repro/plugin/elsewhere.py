@@ -16,10 +16,10 @@ from pytest_repro.plugin import SETTINGS
 from pytest_repro.plugin.act import Act
 from pytest_repro.plugin.companion import Place, places
 from pytest_repro.plugin.inside import basetemp
-from pytest_repro.plugin.worker import order
+from pytest_repro.plugin.worker import not_handed_on, order
 
 _LOSSES = 3
-"""Companions of one setting that may be lost before it is given up."""
+"""Companions of one setting that may be lost in a row before it is given up."""
 
 _Setting = tuple[str, object]
 
@@ -29,6 +29,8 @@ class Elsewhere:
 
     def __init__(self, session: pytest.Session) -> None:
         self._config = session.config
+        # As they are before any test has run: one that forgets to undo its own changes none of them.
+        self._world = list(sys.path), dict(os.environ)
         self._places: dict[pytest.Item, Place] = {item: place for place, item in places(session.items)}
         self._companions: dict[_Setting, Companion] = {}
         self._given_up: dict[_Setting, str] = {}
@@ -65,8 +67,11 @@ class Elsewhere:
             interpreter = named(setting[0]).interpreter(setting[1])
             timeout = self._config.stash[SETTINGS].companion_timeout
             name = f"{setting[0]} {setting[1]}"
+            if why := not_handed_on(self._config):
+                raise Lost(f"the companion for {interpreter.called} could not be started: {why}")
             told = order(self._config, name, interpreter.local, basetemp(self._config))
-            self._companions[setting] = Companion(interpreter, told, sys.path, timeout)
+            paths, environ = self._world
+            self._companions[setting] = Companion(interpreter, told, paths, timeout, environ)
         return self._companions[setting]
 
     def gather(self, act: Act) -> None:
@@ -95,6 +100,7 @@ class Elsewhere:
             act.trial.lost(cell, f"the companion for {companion.interpreter.called} {said}")
             return
         take(act.trial, companion, cell, said)
+        self._losses.pop(setting, None)
 
     def _lose(self, act: Act, cell: Cell, lost: Lost) -> None:
         act.trial.lost(cell, str(lost))
@@ -106,7 +112,8 @@ class Elsewhere:
         if setting not in self._ready:  # another start would end likewise
             self._given_up.setdefault(setting, str(lost))
         elif self._losses[setting] >= _LOSSES:
-            self._given_up.setdefault(setting, f"{lost}\n(given up after {_LOSSES} of them)")
+            again = f"not started again: {_LOSSES} were lost in a row, the last in {act.item.nodeid}"
+            self._given_up.setdefault(setting, f"{str(lost).partition(' died')[0]} was {again}")
         self._ready.discard(setting)
 
     def ended(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:

@@ -36,6 +36,7 @@ class Inquiries:
     def __init__(self, session: pytest.Session) -> None:
         self._config = session.config
         self._places: dict[pytest.Item, Place] = {item: place for place, item in places(session.items)}
+        self._world = list(sys.path), dict(os.environ)
         self._companions: dict[str, Companion] = {}
         self._ready: set[str] = set()
 
@@ -83,7 +84,7 @@ class Inquiries:
         if where.called not in self._companions:
             timeout = self._config.stash[SETTINGS].companion_timeout
             told = order(self._config, f"inquiry {where.called}", where.local, basetemp(self._config))
-            self._companions[where.called] = Companion(where, told, sys.path, timeout)
+            self._companions[where.called] = Companion(where, told, *self._world[:1], timeout, self._world[1])
         return self._companions[where.called]
 
     def prepare(self, interpreters: Sequence[Interpreter]) -> None:

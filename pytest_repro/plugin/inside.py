@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import os
 from typing import Any
 
 import pytest
@@ -36,14 +37,21 @@ def prepared(args: list[str], basetemp: str | None) -> pytest.Config:
     # A companion imports us before pytest, which would have rewritten our assertions.
     known = "ignore:Module already imported so cannot be rewritten:pytest.PytestAssertRewriteWarning"
     config = _prepareconfig([*args, "-W", known], None)
-    # Not "-p no:terminal", which would take the options of the terminal away, "-q" among them.
-    config.pluginmanager.set_blocked("terminalreporter")
     quiet = {
         "usepdb": False, "trace": False, "looponfail": False, "dist": "no", "distload": False,
         "loadgroup": False, "numprocesses": None, "maxprocesses": None, "basetemp": basetemp,
+        "log_file": os.devnull, "cacheclear": False,
     }  # fmt: skip
     vars(config.option).update(quiet)
     return config
+
+
+def mute(config: pytest.Config) -> None:
+    """The terminal's reporter is there for those who ask for it (pytest-timeout), and heard by nobody."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # until the process ends
+        reporter._tw = TerminalWriter(nowhere)
 
 
 def teardown_to(session: pytest.Session, item: pytest.Item | None) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from pytest_repro.plugin.act import ACT
+from pytest_repro.plugin.inside import only_shown
 
 if TYPE_CHECKING:
     import numpy
@@ -126,13 +127,15 @@ class Repro:
         return found
 
 
-def of_item(item: pytest.Item) -> Repro:
-    """The object for the run of *item* that is going on.
+def of_item(item: pytest.Item) -> Repro | None:
+    """The object for the run of *item* that is going on; None where tests are set up and not called.
 
     Raises:
         pytest.UsageError: The fixture was asked for while the test ran, unknown at collection.
     """
     act = item.stash.get(ACT, None)
+    if act is None and only_shown(item.config):
+        return None
     if act is None:
         raise pytest.UsageError(
             f"{item.nodeid}: the fixture 'repro' was requested by getfixturevalue(), so the test "

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -50,6 +50,35 @@ def _plain(value: object) -> bool:
     return value is None or isinstance(value, (str, bytes, bool, int, float))
 
 
+def _arguments(config: pytest.Config) -> list[str]:
+    """The command line; what the caller of ``pytest.main`` has named beside it as plugins; no debugging."""
+    given = [os.fspath(each) for each in config.invocation_params.args]
+    plugins = [_named(each) for each in config.invocation_params.plugins or ()]
+    kept = [each for each in given if not each.startswith("--debug")]
+    return [*kept, *(word for name in plugins if name for word in ("-p", name))]
+
+
+def _named(plugin: object) -> str:
+    """The name by which another interpreter can import a plugin; ``""`` where there is none."""
+    return (
+        plugin if isinstance(plugin, str) else getattr(plugin, "__name__", "") if _is_module(plugin) else ""
+    )
+
+
+def _is_module(plugin: object) -> bool:
+    return isinstance(plugin, ModuleType)
+
+
+def not_handed_on(config: pytest.Config) -> str:
+    """Why companions cannot have the plugins of this session; ``""`` where they can."""
+    for plugin in config.invocation_params.plugins or ():
+        kind = type(plugin)
+        if not _named(plugin) and not kind.__module__.startswith("_pytest"):
+            name = f"{kind.__module__}.{kind.__qualname__}"
+            return f"pytest.main(plugins=…) was given an object ({name}), which cannot be sent: give a module"
+    return ""
+
+
 def _uncaptured(config: pytest.Config) -> list[str]:
     """What is written to the file descriptors is not captured there: a crash would take it along."""
     return ["--capture=sys"] if config.getoption("capture", None) == "fd" else []
@@ -68,7 +97,7 @@ def order(config: pytest.Config, cell_name: str, local: bool, basetemp: str) -> 
     return {
         "serve": "pytest_repro.plugin.companion",
         "chdir": str(config.invocation_params.dir) if local else "",
-        "args": [*map(os.fspath, config.invocation_params.args), *_uncaptured(config)],
+        "args": [*_arguments(config), *_uncaptured(config)],
         "workerinput": told,
         "basetemp": os.path.join(basetemp, told["workerid"]) if local else "",
     }

@@ -6,6 +6,7 @@ import glob
 import importlib
 import os
 import sys
+import unittest
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 
 from pytest_repro import NotReproducible, Verdict, assert_reproducible, check
+from pytest_repro.axes import named
 
 MODULE = """
 import os
@@ -451,3 +453,32 @@ def test_where_no_other_value_is_to_be_had_nothing_was_checked(monkeypatch: pyte
     verdict = check(lambda: 1, dtype=True)
     assert (verdict.word, verdict.runs[2].state) == ("skipped", "absent")
     assert verdict.runs[2].error == "torch is not imported, and numpy has no default dtype"
+
+
+def test_where_nothing_can_be_moved_alignment_is_not_taken_for_reproduced() -> None:
+    verdict = check(lambda: np.ones(3), alignment=(0, 1))
+    assert (verdict.word, verdict.runs[2].state) == ("skipped", "absent")
+    assert "nothing was moved" in verdict.runs[2].error
+
+
+def test_arrays_inside_of_arguments_are_moved() -> None:
+    def offset(given: dict[str, list[Any]]) -> int:
+        return int(given["x"][0].ctypes.data % 64)
+
+    verdict = check(offset, {"x": [np.ones(3, "f4")]}, alignment=(0, 1), rtol=0, atol=0)
+    assert (verdict.word, verdict.mismatches[0].axis) == ("diverged", "alignment")
+
+
+def test_an_assertion_that_compared_nothing_is_a_skip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    with pytest.raises(unittest.SkipTest, match="nothing was compared: dtype float64: torch is not imported"):
+        assert_reproducible(lambda: 1, dtype=True)
+
+
+@pytest.mark.parametrize("dtype", [[("a", "f4"), ("b", "i8")], "M8[s]", "i8", "c8"])
+def test_two_fills_differ_in_every_dtype(dtype: Any) -> None:
+    fills = []
+    for value in (0, 0.5):
+        with named("memory").applied(value):
+            fills.append(np.empty(3, dtype).tobytes())
+    assert fills[0] != fills[1]

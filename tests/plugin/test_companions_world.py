@@ -1,0 +1,142 @@
+"""What a companion shares with its session: flags, environment, plugins; and what it must not touch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import Project
+from tests.plugin.peers import needs
+
+LOADED = ["-p", "no:cacheprovider", "-p", "repro", "-p", "repro_marker"]
+
+
+def pytest_by(folder: Path, flags: list[str], *args: str) -> str:
+    """What pytest prints, run by an interpreter with *flags*."""
+    command = [sys.executable, *flags, "-m", "pytest", *LOADED, *args]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def test_the_flags_of_the_interpreter_are_handed_on(project: Project) -> None:
+    project.write(
+        test_it="""
+        import pytest, sys
+        @pytest.mark.reproducible(process=True)
+        def test_flags(repro):
+            repro.record(debug=__debug__, mode=sys.flags.dev_mode, warnings=len(sys.warnoptions))
+        """
+    )
+    for flags in (["-O"], ["-X", "dev", "-W", "default"]):
+        assert "1 passed" in pytest_by(project.pytester.path, flags, "-s")
+
+
+def test_what_an_earlier_test_leaves_in_the_environment_does_not_reach_it(project: Project) -> None:
+    project(
+        """
+        import os, pytest, sys
+        def test_forgets_to_undo():
+            os.environ["PYTEST_ADDOPTS"] = "--no-such-option"
+            sys.path.insert(0, "/no/such/folder")
+        @pytest.mark.reproducible(process=True)
+        def test_a(repro): repro.record(x=1)
+        """,
+        subprocess=True,
+    ).check(passed=2)
+
+
+def test_modules_given_to_main_are_plugins_there_and_objects_are_refused(project: Project) -> None:
+    project.write(
+        extra="""
+        import pytest
+        @pytest.fixture
+        def val(): return 1
+        """,
+        test_it="""
+        import pytest
+        @pytest.mark.reproducible(process=True)
+        def test_a(repro, val): repro.record(x=val)
+        """,
+        main="""
+        import sys, pytest, extra
+        class Plugin:
+            @pytest.fixture
+            def val(self): return 1
+        given = {"module": extra, "text": "extra", "object": Plugin()}[sys.argv[1]]
+        sys.exit(pytest.main(["-p", "repro", "-p", "repro_marker", "test_it.py"], plugins=[given]))
+        """,
+    )
+    for kind, says in {
+        "module": "1 passed", "text": "1 passed",
+        "object": "was given an object (__main__.Plugin), which cannot be sent: give a module",
+    }.items():  # fmt: skip
+        command = [sys.executable, "main.py", kind]
+        done = subprocess.run(command, cwd=project.pytester.path, capture_output=True, text=True, check=False)
+        assert says in done.stdout
+
+
+def test_the_terminal_is_there_for_who_asks_and_a_log_file_is_left_alone(project: Project) -> None:
+    project(
+        """
+        import logging, pytest
+        def test_first(): logging.getLogger().warning("first line")
+        @pytest.mark.reproducible(process=True)
+        def test_x(repro, request):
+            request.config.get_terminal_writer().line("hello")
+            request.config.pluginmanager.get_plugin("terminalreporter").write_line("hello")
+            repro.record(x=1)
+        def test_last(): logging.getLogger().warning("last line")
+        """,
+        "--log-file=l.log",
+        subprocess=True,
+    ).check(passed=3)
+    lines = (project.pytester.path / "l.log").read_text().splitlines()
+    assert [line.rpartition("  ")[2].split()[-2] for line in lines] == ["first", "last"]
+
+
+@needs("pytest_timeout")
+def test_a_timeout_there_is_told_as_one(project: Project) -> None:
+    project(
+        """
+        import os, pytest, time
+        @pytest.mark.reproducible(process=True)
+        @pytest.mark.timeout(2)
+        def test_hangs(repro):
+            repro.record(x=1)
+            if os.environ.get("PYTHONHASHSEED") == "1": time.sleep(30)
+        """,
+        plugins=("timeout",),
+        subprocess=True,
+    ).check(failed=1, says="Timeout")
+
+
+def test_losses_that_are_not_in_a_row_give_up_nothing(project: Project) -> None:
+    project(
+        """
+        import os, pytest
+        @pytest.mark.reproducible(process=True)
+        @pytest.mark.parametrize("n", range(8))
+        def test_a(repro, n):
+            repro.record(x=1)
+            if n % 2 == 0 and os.environ.get("PYTHONHASHSEED") == "1": os._exit(3)
+        """,
+        subprocess=True,
+    ).check(passed=4, failed=4, lacks="not started again")
+
+
+def test_setup_only_shows_a_test_that_takes_repro(project: Project) -> None:
+    project("def test_a(repro): pass", "--setup-only").check(exit=0, says="repro")
+
+
+@needs("pytest_rerunfailures")
+def test_a_rerun_keeps_the_words_of_the_mismatch(project: Project) -> None:
+    project(
+        """
+        import itertools
+        numbers = itertools.count()
+        def test_a(repro): repro.record(x=next(numbers))
+        """,
+        "--reruns=1",
+        plugins=("rerunfailures",),
+    ).check(failed=1, says="test_a  x differs, max abs 1", lacks="outcome differs")
