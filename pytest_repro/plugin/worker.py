@@ -73,10 +73,15 @@ def not_handed_on(config: pytest.Config) -> str:
     """Why companions cannot have the plugins of this session; ``""`` where they can."""
     for plugin in config.invocation_params.plugins or ():
         kind = type(plugin)
-        if not _named(plugin) and not kind.__module__.startswith("_pytest"):
+        if not _named(plugin) and any(map(_is_fixture, vars(kind).values())):
             name = f"{kind.__module__}.{kind.__qualname__}"
             return f"pytest.main(plugins=…) was given an object ({name}), which cannot be sent: give a module"
     return ""
+
+
+def _is_fixture(value: object) -> bool:
+    """Whether tests may ask for it; an object of hooks alone may be there to look on."""
+    return type(value).__name__ == "FixtureFunctionDefinition" or hasattr(value, "_pytestfixturefunction")
 
 
 def _uncaptured(config: pytest.Config) -> list[str]:
