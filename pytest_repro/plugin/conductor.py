@@ -27,6 +27,7 @@ from pytest_repro.plugin.frames import without_own_frames
 from pytest_repro.plugin.inquiries import Inquiries
 from pytest_repro.plugin.inside import autouse, only_shown, outliving
 from pytest_repro.plugin.rehearse import Rehearser
+from pytest_repro.plugin.replays import replay_of
 from pytest_repro.plugin.silence import silence
 
 NAME = "repro-conductor"
@@ -113,7 +114,7 @@ class Conductor:
 
     @contextmanager
     def _acting(self, item: pytest.Item, plan: Plan) -> Iterator[Act]:
-        act = self._act = item.stash[ACT] = Act(item, plan, self._keep_mb)
+        act = self._act = item.stash[ACT] = Act(item, plan, self._keep_mb, replay_of(item))
         vars(item).update(setup=act.setup, runtest=act.runtest, teardown=act.teardown)
         try:
             with peers.acting(item, plan):
@@ -142,7 +143,7 @@ class Conductor:
         """Rehearses until a run counts; gives its reports, and how many more may be spared."""
         while True:
             reports = self._rehearser.once(act.item)
-            act.keep_setup_output()
+            act.output.keep()
             if act.pin.complete or not spare:
                 return reports, spare
             spare -= 1
@@ -176,7 +177,7 @@ class Conductor:
             with ExitStack() as stack:
                 self._let_go(stack)
                 if self._act is not None:
-                    self._act.made_wide = True
+                    self._act.output.wide = True
                     stack.enter_context(unwatched())
                 if self._act is not None and not autouse(fixturedef, request.session):
                     stack.enter_context(seeded_apart(self._act.plan.seed))
@@ -197,7 +198,7 @@ class Conductor:
         if act is not None and call.excinfo is not None:
             without_own_frames(call.excinfo.tb)
         if act is not None and act.last and call.when == "setup":
-            act.give_setup_output()
+            act.output.give()
         report = yield
         if act is None or act.item is not item:
             return report
