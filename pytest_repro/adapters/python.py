@@ -24,6 +24,7 @@ from pytest_repro.ledger.replaced import Swap, replaced_everywhere
 
 _PLAIN_KEYS = (str, int, float, bool, type(None), bytes, Enum, tuple)
 _PYTESTS = "PYTEST_CURRENT_TEST"
+_GLOBAL: random.Random = random.getstate.__self__  # type: ignore[attr-defined]
 _LOW, _HIGH = -(2**63), 2**63
 
 
@@ -137,7 +138,7 @@ def _entropy(source: Source) -> Iterator[Swap]:
     yield Swap(os, "urandom", urandom)
     yield Swap(random, "_urandom", urandom)
     yield Swap(random.Random, "seed", seeded)
-    yield Swap(random, "seed", partial(seeded, random.seed.__self__))  # type: ignore[attr-defined]
+    yield Swap(random, "seed", partial(seeded, _GLOBAL))
     if hasattr(os, "getrandom"):
         yield Swap(os, "getrandom", getrandom)
 

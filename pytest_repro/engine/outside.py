@@ -124,24 +124,42 @@ def _found(libraries: list[Adapter], value: object) -> _Found | None:
 
 @contextmanager
 def _standing(tape: Tape) -> Iterator[None]:
-    """Generators begin where they stood in the log, and afterwards are where they were before.
-
-    A run whose answers are put down draws from them as ever.
-    """
+    """Generators begin where they stood in the log, and afterwards are where they were before."""
     found = _generators()
     if tape.given is None:
-        if tape.generators is None:
-            tape.generators = {name: each.state for name, each in found.items()}
-        yield
+        with _noted(tape, found):
+            yield
         return
-    states = tape.given.generators if tape.generators is None else tape.generators
+    states = {**tape.given.generators, **tape.left}
     placed = {name: found[name] for name, state in states.items() if _stands(tape, name, state, found)}
     try:
         yield
     finally:
-        tape.generators = {n: _state(each) for n, each in placed.items()}
+        tape.left = _states(placed)
         for each in placed.values():
             each.adapter.stand(each.generator, each.state)
+
+
+@contextmanager
+def _noted(tape: Tape, found: Mapping[str, _Found]) -> Iterator[None]:
+    """Puts down where generators stand; a run whose answers are put down draws from them as ever.
+
+    What moves one while the run is left (a wider fixture, which no later run makes) is no part of
+    the run: where the run has not drawn from it yet, it begins where it stands afterwards.
+    """
+    begun = tape.generators if tape.generators is not None else {}
+    for name, each in found.items():
+        if begun.get(name) == tape.left.get(name):
+            begun[name] = each.state
+    tape.generators = begun
+    try:
+        yield
+    finally:
+        tape.left = _states(found)
+
+
+def _states(found: Mapping[str, _Found]) -> dict[str, str]:
+    return {name: _state(each) for name, each in found.items()}
 
 
 def _state(found: _Found) -> str:

@@ -86,6 +86,11 @@ class Pin:
             self._axes.enter_context(suspension(self._suspended, self._seed))
         self._applied = self._setting
 
+    def rest(self) -> None:
+        """Lets go of what each run has for itself, its setting and what is suspended, until the next."""
+        self._applied = None
+        self._axes.close()
+
     def _let_axes_go(self) -> None:
         self._applied = {}
         self._axes.close()

@@ -7,7 +7,7 @@ it, a program differs by nothing else than what it takes from outside.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 
@@ -15,7 +15,8 @@ from pytest_repro.core.taken import Log
 from pytest_repro.engine.outside import Threads, fed
 from pytest_repro.engine.tape import Tape
 
-_WHOLE = ""
+WHOLE = ""
+"""The log of a whole run, among those of blocks."""
 
 
 class Replay:
@@ -29,13 +30,17 @@ class Replay:
 
     Args:
         whole: Whether whole runs are fed; else only blocks.
-        log: What whole runs are given; None: the first run is put down.
+        logs: What is given: that of whole runs as :data:`WHOLE`; of what is not there, the first
+            run is put down.
         root: Files below this folder are called by their path in it.
+
+    Attributes:
+        logs: What runs are fed with, and blocks of them.
     """
 
-    def __init__(self, whole: bool = False, log: Log | None = None, root: str = "") -> None:
+    def __init__(self, whole: bool = False, logs: Mapping[str, Log] | None = None, root: str = "") -> None:
         self._whole, self._root = whole, root
-        self._logs = {_WHOLE: log} if log is not None else {}
+        self.logs: dict[str, Log] = dict(logs or {})
         self._tapes: dict[str, Tape] = {}
         self._threads = Threads()
 
@@ -48,11 +53,11 @@ class Replay:
         self._tapes, self._threads = {}, Threads()
         if not self._whole:
             return None
-        tape, threads = self._tape(_WHOLE), self._threads
+        tape, threads = self._tape(WHOLE), self._threads
         return lambda: fed(tape, threads)
 
     def _tape(self, part: str) -> Tape:
-        made = self._tapes[part] = Tape(self._logs.get(part), self._root, self._threads.name)
+        made = self._tapes[part] = Tape(self.logs.get(part), self._root, self._threads.name)
         return made
 
     def block(self) -> AbstractContextManager[None]:
@@ -64,12 +69,7 @@ class Replay:
     def counts(self) -> None:
         """Has the run that ended be the first: what it took, and no earlier one did, is kept."""
         for part, tape in self._tapes.items():
-            self._logs.setdefault(part, tape.log)
-
-    @property
-    def log(self) -> Log | None:
-        """What whole runs are fed with; None before the first."""
-        return self._logs.get(_WHOLE)
+            self.logs.setdefault(part, tape.log)
 
     @property
     def beyond(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from types import FrameType
@@ -37,14 +37,15 @@ class Tape:
 
     Attributes:
         given: The log that answers are taken from, if any.
-        generators: Where generators stood when the run began, or when it was last left; None as
-            long as nobody has looked.
+        generators: Where generators stood when the run began; None as long as nobody has looked.
+        left: Where they stood when the run was last left.
         ahead: Nanoseconds that a clock shows more than the real one, by clock.
     """
 
     def __init__(self, log: Log | None, root: str = "", thread: Callable[[], str] = lambda: "") -> None:
         self.given, self._root, self._thread = log, root, thread
-        self.generators: Mapping[str, str] | None = None
+        self.generators: dict[str, str] | None = None
+        self.left: dict[str, str] = {}
         self.ahead: dict[str, int] = {}
         self._calls: list[Taken] = []
         self._written: dict[object, str] = {}

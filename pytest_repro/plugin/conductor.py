@@ -234,7 +234,10 @@ class _ActStage:
     def once(self, cell: Cell, number: int, entered: Callable[[], None]) -> tuple[Run, Recording]:
         self._act.entered = entered
         self._act.turn(cell, number)
-        reports = self._counting(self._act, _SPARE)[0]
+        try:
+            reports = self._counting(self._act, _SPARE)[0]
+        finally:
+            self._act.pin.rest()  # before what listens and traces is put back, which it lies upon
         return self._act.finished(reports), self._act.recording
 
     def roots(self) -> dict[str, Root]:

@@ -7,7 +7,8 @@ log is fed from it; a test that is not is treated as with ``record``, and not wr
 Companions (other interpreters, for the axes ``process``, ``isa``, …) see the command line. Given a
 path, they are fed from the same log. With ``record`` nothing is logged yet when they start, so each
 logs for itself: its first run of a test takes fresh values, and differs from the runs here wherever
-these values count. To compare interpreters under equal entropy, record first and give the path.
+these values count. To compare interpreters under equal entropy, record first and give the path. One
+that looks for a cause is told with each experiment what the test was fed with here.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.core.log_file import read, text, write
+from pytest_repro.core.log_file import plain, read, text, write
 from pytest_repro.core.taken import Log
-from pytest_repro.engine.replay import Replay
+from pytest_repro.engine.replay import WHOLE, Replay
 from pytest_repro.plugin import SETTINGS
 
 RECORD = "record"
@@ -52,11 +53,26 @@ def load(config: pytest.Config) -> None:
 def replay_of(item: pytest.Item) -> Replay:
     """What feeds the runs of *item*, the same object as long as the session lasts."""
     if _REPLAY not in item.stash:
-        config = item.config
-        log = config.stash.get(_LOGS, {}).get(item.nodeid)
-        whole = config.stash[SETTINGS].replay is not None
-        item.stash[_REPLAY] = Replay(whole, log, f"{config.rootpath}{os.sep}")
+        log = item.config.stash.get(_LOGS, {}).get(item.nodeid)
+        item.stash[_REPLAY] = _replay(item, {WHOLE: log} if log is not None else {})
     return item.stash[_REPLAY]
+
+
+def _replay(item: pytest.Item, logs: Mapping[str, Log]) -> Replay:
+    config = item.config
+    return Replay(config.stash[SETTINGS].replay is not None, logs, f"{config.rootpath}{os.sep}")
+
+
+def told_logs(item: pytest.Item) -> str:
+    """What *item* is fed with here, for a companion that tries it; ``""`` where that is nothing."""
+    logs = replay_of(item).logs
+    return text({part: plain(log) for part, log in logs.items()}) if logs else ""
+
+
+def take_logs(item: pytest.Item, said: str) -> None:
+    """Has *item* fed with what :func:`told_logs` gave."""
+    if said:
+        item.stash[_REPLAY] = _replay(item, read(said))
 
 
 def write_log(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -73,8 +89,8 @@ def write_log(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> None:
     if tests:
         write(config.invocation_params.dir / FILE, text(dict(sorted(tests.items()))))
         calls = sum(len(test["calls"]) for test in tests.values())
-        told = f"{calls} calls of {len(tests)} test{'s' * (len(tests) != 1)}"
-        config.stash[_WRITTEN] = f"replay    {told}: --repro-replay={FILE} feeds them again"
+        told = f"{calls} call{'s' * (calls != 1)} of {len(tests)} test{'s' * (len(tests) != 1)}"
+        config.stash[_WRITTEN] = f"replay    {told} logged: --repro-replay={FILE} feeds them again"
 
 
 def told(config: pytest.Config) -> list[str]:

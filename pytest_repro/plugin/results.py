@@ -9,6 +9,7 @@ import pytest
 
 from pytest_repro.adapters import environment
 from pytest_repro.core.log_file import plain
+from pytest_repro.engine.replay import WHOLE
 from pytest_repro.plugin import ROWS, SETTINGS, replays
 from pytest_repro.plugin.act import Act
 from pytest_repro.plugin.diverged import CompanionLost, Diverged, diverged
@@ -88,9 +89,8 @@ def _send(act: Act, report: pytest.TestReport) -> None:
     row = row_of(act.item.nodeid, act.verdict)
     row["key"], row["expected"] = id(act.item), act.expected
     act.replay.counts()
-    recorded = act.item.config.stash[SETTINGS].replay == replays.RECORD
-    if recorded and act.replay.log is not None:
-        row["replay"] = plain(act.replay.log)
+    if act.item.config.stash[SETTINGS].replay == replays.RECORD:
+        row["replay"] = plain(act.replay.logs[WHOLE])
     if act.verdict.word in BAD:
         row["headline"] = headline(act.verdict)
     setattr(report, _ATTRIBUTE, row)
