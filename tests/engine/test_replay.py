@@ -27,6 +27,7 @@ from pytest_repro.causes import all_targets, named
 from pytest_repro.core.log_file import FORMAT, plain, read, text, write
 from pytest_repro.core.taken import Log, Taken
 from pytest_repro.engine.outside import Threads, fed
+from pytest_repro.engine.pin import Pin
 from pytest_repro.engine.replay import WHOLE, Replay, Replayed
 from pytest_repro.engine.tape import Tape
 from pytest_repro.ledger.listening import listening
@@ -256,6 +257,20 @@ def test_blocks_of_all_kinds_nest() -> None:
             assert world() == inner != first
     assert held() == before
     assert {each.cause for each in heard.calls} == {"os-entropy"}
+
+
+def test_a_pin_that_rests_leaves_nothing_on_what_it_lay_upon() -> None:
+    before, first = held(), []
+    tape, threads = Tape(None), Threads()
+    with Pin(0) as pin:
+        for _ in range(2):
+            with listening(all_targets()):
+                pin.feed(lambda: fed(tape, threads))
+                pin.seed()
+                first += ask(1)
+                pin.rest()
+            assert held() == before
+    assert len(tape.log.calls) == len(first)
 
 
 def test_a_run_that_does_not_count_is_not_the_first() -> None:
