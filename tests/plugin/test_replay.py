@@ -130,7 +130,8 @@ def test_unseeded_programs_are_equal_under_replay_and_different_without(
 
 
 def test_the_log_names_every_call_with_file_and_line(project: Project) -> None:
-    programs(project, "--repro-replay=record")
+    # Apart: this process holds generators of other test modules, which are logged as well.
+    programs(project, "--repro-replay=record", subprocess=True)
     lines = PROGRAMS.strip().splitlines()
     for test, text, asked in (
         ("default_rng", "np.random.default_rng()", ["128 bits"]),
