@@ -8,12 +8,13 @@ generators has been asked. Other distributions add theirs as entry points of the
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import cache
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from pytest_repro.core.catalogue import catalogue, load
 from pytest_repro.core.plan import Deterministic, checked_seed
@@ -25,6 +26,16 @@ STANDARD = "python"
 
 Quick = Callable[[object], "tuple[object, bytes] | None"]
 """Reads a small value of one exact type at once: what stands for its kind, and its bytes."""
+
+
+class Source(Protocol):
+    """What is asked in the place of the operating system; a ``random.Random`` is one."""
+
+    def getrandbits(self, k: int, /) -> int:
+        """A number of *k* bits."""
+
+    def randbytes(self, n: int, /) -> bytes:
+        """*n* bytes."""
 
 
 class Adapter:
@@ -52,9 +63,16 @@ class Adapter:
         """Sets every determinism switch of the library to *mode*; restores them."""
         return nullcontext()
 
-    def pinned_entropy(self, seed: int) -> AbstractContextManager[None]:
-        """Replaces what the library takes from the operating system by draws from *seed*."""
+    def pinned_entropy(self, source: Source) -> AbstractContextManager[None]:
+        """Has *source* asked for what the library takes from the operating system."""
         return nullcontext()
+
+    def standing(self, generator: object) -> str | None:
+        """Where *generator* stands, as text; None for what is no generator of the library."""
+        return None
+
+    def stand(self, generator: object, state: str) -> None:
+        """Puts *generator* where :meth:`standing` said; may raise anything where *state* is no such text."""
 
     def environment(self) -> dict[str, str]:
         """What else could change a result: versions, thread counts, instruction sets."""
@@ -156,9 +174,21 @@ def seed_all(seed: int) -> None:
 @contextmanager
 def pinned_entropy(seed: int) -> Iterator[None]:
     """Everything that is drawn from the operating system is drawn from *seed* instead."""
+    # Each library has a sequence of its own: it draws the same whether others are imported or not.
+    with entropy_from(lambda: random.Random(seed)):
+        yield
+
+
+@contextmanager
+def entropy_from(made: Callable[[], Source]) -> Iterator[None]:
+    """Everything that is drawn from the operating system is asked of sources, one for each library.
+
+    Args:
+        made: Gives a source.
+    """
     with ExitStack() as stack:
         for adapter in awake().values():
-            stack.enter_context(adapter.pinned_entropy(seed))
+            stack.enter_context(adapter.pinned_entropy(made()))
         yield
 
 

@@ -7,12 +7,12 @@ lazy way is taken only where an accelerator is there and has not started yet.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
+from pytest_repro.adapters import Source
 from pytest_repro.ledger.replaced import Swap
 from pytest_repro.ledger.stand_in import stand_in
 
@@ -95,7 +95,7 @@ def restorer() -> Callable[[], None]:
     return restore
 
 
-def drawn(source: random.Random) -> Iterator[Swap]:
+def drawn(source: Source) -> Iterator[Swap]:
     """What seeds a generator from the operating system, seeding it from *source* instead."""
 
     def seed(generator: Any = torch) -> int:

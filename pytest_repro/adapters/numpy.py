@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
 
-from pytest_repro.adapters import Adapter, Quick
+from pytest_repro.adapters import Adapter, Quick, Source
 from pytest_repro.adapters._blocks import blocks
 from pytest_repro.core.observation import Leaf, Parts
 from pytest_repro.core.walk import Opened
@@ -137,11 +138,9 @@ class Numpy(Adapter):
         return restore
 
     @contextmanager
-    def pinned_entropy(self, seed: int) -> Iterator[None]:
+    def pinned_entropy(self, source: Source) -> Iterator[None]:
         """``default_rng()``, ``SeedSequence()``, ``RandomState()``, ``np.random.seed()``."""
-        import random
-
-        draw = random.Random(seed).getrandbits
+        draw = source.getrandbits
         module: Any = np.random.bit_generator
         real = np.random.seed
 
@@ -154,6 +153,22 @@ class Numpy(Adapter):
             swaps.append(Swap(module, "randbits", draw, only_there=True))
         with replaced_everywhere(swaps):
             yield
+
+    def standing(self, generator: Any) -> str | None:
+        kind = type(generator)
+        if issubclass(kind, np.random.RandomState):
+            state = generator.get_state(legacy=False)
+        elif issubclass(kind, (np.random.Generator, np.random.BitGenerator)):
+            state = getattr(generator, "bit_generator", generator).state
+        else:
+            return None
+        return json.dumps(state, default=lambda array: array.tolist())
+
+    def stand(self, generator: Any, state: str) -> None:
+        if isinstance(generator, np.random.RandomState):
+            generator.set_state(json.loads(state))
+        else:
+            getattr(generator, "bit_generator", generator).state = json.loads(state)
 
     def switches(self) -> dict[str, str]:
         return {"numpy.geterr()": str(np.geterr())}

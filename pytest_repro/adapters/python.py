@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import platform
 import random
@@ -16,13 +17,14 @@ from fractions import Fraction
 from functools import partial
 from typing import Any, ClassVar
 
-from pytest_repro.adapters import Adapter, Quick
+from pytest_repro.adapters import Adapter, Quick, Source
 from pytest_repro.core.observation import Leaf, Parts
 from pytest_repro.core.walk import Opened
 from pytest_repro.ledger.replaced import Swap, replaced_everywhere
 
 _PLAIN_KEYS = (str, int, float, bool, type(None), bytes, Enum, tuple)
 _PYTESTS = "PYTEST_CURRENT_TEST"
+_GLOBAL: random.Random = random.getstate.__self__  # type: ignore[attr-defined]
 _LOW, _HIGH = -(2**63), 2**63
 
 
@@ -120,7 +122,7 @@ def _of_sequence(value: Any) -> Parts:
     return Parts(kind, ((f"[{index}]", part) for index, part in enumerate(value)))
 
 
-def _entropy(source: random.Random) -> Iterator[Swap]:
+def _entropy(source: Source) -> Iterator[Swap]:
     """What draws from the operating system, drawing from *source* instead."""
     real = random.Random.seed
 
@@ -136,7 +138,7 @@ def _entropy(source: random.Random) -> Iterator[Swap]:
     yield Swap(os, "urandom", urandom)
     yield Swap(random, "_urandom", urandom)
     yield Swap(random.Random, "seed", seeded)
-    yield Swap(random, "seed", partial(seeded, random.seed.__self__))  # type: ignore[attr-defined]
+    yield Swap(random, "seed", partial(seeded, _GLOBAL))
     if hasattr(os, "getrandom"):
         yield Swap(os, "getrandom", getrandom)
 
@@ -190,11 +192,20 @@ class Python(Adapter):
         return lambda: random.setstate(state)
 
     @contextmanager
-    def pinned_entropy(self, seed: int) -> Iterator[None]:
+    def pinned_entropy(self, source: Source) -> Iterator[None]:
         """``os.urandom``, ``secrets``, ``uuid4``, ``SystemRandom``, ``Random()``, temporary names."""
-        source = random.Random(seed)
         with replaced_everywhere(_entropy(source)), _names_of_files_drawn():
             yield
+
+    def standing(self, generator: Any) -> str | None:
+        kind = type(generator)
+        # A class with a state of its own says by that what its state is.
+        ours = issubclass(kind, random.Random) and kind.getstate is random.Random.getstate
+        return json.dumps(generator.getstate()) if ours else None
+
+    def stand(self, generator: Any, state: str) -> None:
+        version, words, gaussian = json.loads(state)
+        generator.setstate((version, tuple(words), gaussian))
 
     def switches(self) -> dict[str, str]:
         variables = {f"os.environ[{name!r}]": value for name, value in os.environ.items() if name != _PYTESTS}

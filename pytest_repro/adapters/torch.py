@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -10,7 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from pytest_repro.adapters import Adapter, Quick
+from pytest_repro.adapters import Adapter, Quick, Source
 from pytest_repro.adapters._torch_generators import drawn, restorer, seed_every
 from pytest_repro.adapters._torch_switches import deterministic, switches
 from pytest_repro.adapters._torch_tensors import described, opened_tensor, quick
@@ -68,9 +67,16 @@ class Torch(Adapter):
     def deterministic(self, mode: Deterministic) -> AbstractContextManager[None]:
         return deterministic(mode)
 
-    def pinned_entropy(self, seed: int) -> AbstractContextManager[None]:
+    def pinned_entropy(self, source: Source) -> AbstractContextManager[None]:
         """``torch.seed()`` and ``Generator.seed()``; not of a generator that was there before."""
-        return replaced_everywhere(drawn(random.Random(seed)))
+        return replaced_everywhere(drawn(source))
+
+    def standing(self, generator: Any) -> str | None:
+        ours = issubclass(type(generator), torch.Generator)
+        return generator.get_state().numpy().tobytes().hex() if ours else None
+
+    def stand(self, generator: Any, state: str) -> None:
+        generator.set_state(torch.frombuffer(bytearray.fromhex(state), dtype=torch.uint8))
 
     def switches(self) -> dict[str, str]:
         return {f"torch {row.name}": str(row.get()) for row in switches()}

@@ -19,6 +19,15 @@ from pytest_repro.ledger.stand_in import stand_in
 _NAMES = ("time", "monotonic", "perf_counter", "process_time", "thread_time")
 # Where the clocks stand when a block begins: not before anything that this process has seen.
 _STARTS: dict[str, int] = {name: getattr(time, f"{name}_ns")() for name in _NAMES if hasattr(time, name)}
+_BY_NUMBER = {
+    getattr(time, f"CLOCK_{number}"): name
+    for number, name in (
+        ("REALTIME", "time"),
+        ("PROCESS_CPUTIME_ID", "process_time"),
+        ("THREAD_CPUTIME_ID", "thread_time"),
+    )
+    if hasattr(time, f"CLOCK_{number}")
+}
 _LOOK, _GROWTH = 1_000_000, 1_000  # ns
 
 # They wait for what goes on outside, and would give up too early, or never.
@@ -48,20 +57,20 @@ class Frozen:
         self.live = True
         self._hand = _Hand()
 
-    def look(self, start: int) -> int:
-        """Nanoseconds since *start* was, moved on by this look."""
+    def look(self, clock: str) -> int:
+        """Nanoseconds that *clock* shows (``"time"``, ``"monotonic"``, …), moved on by this look."""
         hand = self._hand
         hand.gone += _LOOK + _GROWTH * hand.looks
         hand.looks += 1
-        return start + hand.gone
+        return _STARTS[clock] + hand.gone
 
     def swaps(self) -> Iterator[Swap]:
         """Every clock of Python's, and what takes its place."""
-        for name, start in _STARTS.items():
-            yield self._swap(time, name, partial(self._seconds, start))
-            yield self._swap(time, f"{name}_ns", partial(self.look, start))
-        yield self._swap(time, "clock_gettime", lambda clock: self._seconds(_start(clock)))
-        yield self._swap(time, "clock_gettime_ns", lambda clock: self.look(_start(clock)))
+        for name in _STARTS:
+            yield self._swap(time, name, partial(self._seconds, name))
+            yield self._swap(time, f"{name}_ns", partial(self.look, name))
+        yield self._swap(time, "clock_gettime", lambda clock: self._seconds(_called(clock)))
+        yield self._swap(time, "clock_gettime_ns", lambda clock: self.look(_called(clock)))
         yield self._swap(time, "sleep", partial(self._sleep, time.sleep))
         yield from self._broken_down()
         yield from self._dates()
@@ -81,15 +90,15 @@ class Frozen:
         """Whether the code of *frame* is to read the real clock."""
         return not self.live or module_of(asker(frame)).partition(".")[0] in _WAITING
 
-    def _seconds(self, start: int) -> float:
-        return self.look(start) / 1e9
+    def _seconds(self, clock: str) -> float:
+        return self.look(clock) / 1e9
 
     def _sleep(self, real: Callable[[float], None], seconds: float) -> None:
         real(seconds)
         self._hand.gone += int(seconds * 1e9)
 
     def _now(self) -> float:
-        return self._seconds(_STARTS["time"])
+        return self._seconds("time")
 
     def _broken_down(self) -> Iterator[Swap]:
         for name in ("localtime", "gmtime", "ctime"):
@@ -106,7 +115,7 @@ class Frozen:
 
     def _dates(self) -> Iterator[Swap]:
         def stamp(cls: Any, zone: datetime.tzinfo | None = None) -> Any:
-            seconds, rest = divmod(self.look(_STARTS["time"]), 10**9)
+            seconds, rest = divmod(self.look("time"), 10**9)
             return cls.fromtimestamp(seconds, zone).replace(microsecond=rest // 1000)
 
         def now(cls: Any, tz: datetime.tzinfo | None = None) -> Any:
@@ -128,10 +137,10 @@ class Frozen:
 
     def _elsewhere(self) -> Iterator[Swap]:
         """What takes the time by a way of its own, where it is imported."""
-        steady = partial(self._seconds, _STARTS["monotonic"])
+        steady = partial(self._seconds, "monotonic")
         timeit, asyncio, uuid = map(sys.modules.get, ("timeit", "asyncio", "uuid"))
         if timeit is not None:
-            yield self._swap(timeit, "default_timer", partial(self._seconds, _STARTS["perf_counter"]))
+            yield self._swap(timeit, "default_timer", partial(self._seconds, "perf_counter"))
         if asyncio is not None:
             yield self._swap(asyncio.BaseEventLoop, "time", lambda loop: steady())
         if uuid is not None:
@@ -154,5 +163,5 @@ class Frozen:
             uuid._last_timestamp = before
 
 
-def _start(clock: int) -> int:
-    return _STARTS["time" if clock == time.CLOCK_REALTIME else "monotonic"]
+def _called(clock: int) -> str:
+    return _BY_NUMBER.get(clock, "monotonic")

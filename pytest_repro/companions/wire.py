@@ -19,7 +19,9 @@ def packed(run: Run, observations: Iterable[Observation]) -> str:
     return json.dumps({"run": told, "environment": environment(), "observations": rows})
 
 
-_TOLD = ("outcome", "seconds", "observations", "error", "error_type", "traceback", "left_out", "drew")
+_TOLD = (
+    "outcome", "seconds", "observations", "error", "error_type", "traceback", "left_out", "drew", "beyond",
+)  # fmt: skip
 
 
 def _row(each: Observation) -> list[Any]:
@@ -32,7 +34,8 @@ def unpacked(text: str, cell: Cell) -> tuple[Run, dict[Key, Observation]]:
     """The run of *cell* that :func:`packed` made text of, and its observations by key."""
     found: Mapping[str, Any] = json.loads(text)
     unlike = _unlike(environment(), found["environment"], cell)
-    run = Run(cell.axis, cell.value, setting=cell.setting, at=cell.at, unlike=unlike, **found["run"])
+    told = {**found["run"], "beyond": tuple(found["run"]["beyond"])}
+    run = Run(cell.axis, cell.value, setting=cell.setting, at=cell.at, unlike=unlike, **told)
     rows = (_observation(*row) for row in found["observations"])
     return run, {each.key: each for each in rows}
 

@@ -31,6 +31,8 @@ class Run:
         drew: Whether it asked generators that draw other numbers at other values of its axis.
         unlike: Of a run elsewhere: what could change a result and is not the same there, as name →
             here, there: ``{"numpy": ("2.4.6", "2.3.1")}``.
+        beyond: Of a run that was fed from a log: where it asked for what is not in it, a sentence
+            for each place.
     """
 
     axis: str
@@ -47,3 +49,4 @@ class Run:
     state: State = "ran"
     drew: bool = False
     unlike: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    beyond: tuple[str, ...] = ()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
 
 from pytest_repro.adapters import awake, seed_all
@@ -29,6 +29,7 @@ class Pin:
         self._setting: Mapping[str, object] = {}
         self._applied: Mapping[str, object] | None = {}
         self._suspended: Sequence[str] = ()
+        self._feeding: Callable[[], AbstractContextManager[None]] | None = None
         self._axis, self._drew = REPEAT, False
         self._drawn: object = None
 
@@ -44,6 +45,12 @@ class Pin:
             self._applied = None
         self._setting, self._suspended = cell.setting, suspended
         self._axis, self._drawn, self._drew = cell.axis, None, False
+
+    def feed(self, feeding: Callable[[], AbstractContextManager[None]] | None) -> None:
+        """Has the run that begins with the next :meth:`seed` fed, in contexts that *feeding* makes."""
+        if feeding or self._feeding:
+            self._applied = None
+        self._feeding = feeding
 
     def seed(self) -> None:
         """Seeds every generator, and holds what is not held yet."""
@@ -71,11 +78,18 @@ class Pin:
                 self._stack.callback(adapter.states())
                 self._stack.enter_context(adapter.deterministic(self._mode))
         self._axes.enter_context(applied(self._setting))
+        if self._feeding is not None:
+            self._axes.enter_context(self._feeding())
         if self._suspended:
             from pytest_repro.engine.suspects import suspension
 
             self._axes.enter_context(suspension(self._suspended, self._seed))
         self._applied = self._setting
+
+    def rest(self) -> None:
+        """Lets go of what each run has for itself, its setting and what is suspended, until the next."""
+        self._applied = None
+        self._axes.close()
 
     def _let_axes_go(self) -> None:
         self._applied = {}

@@ -174,6 +174,7 @@ def as_run(
     recording: Recorded,
     error: BaseException | None,
     drew: bool = False,
+    beyond: tuple[str, ...] = (),
 ) -> Run:
     """The record of a run.
 
@@ -184,13 +185,14 @@ def as_run(
         recording: What it recorded.
         error: The exception that ended it, if one did.
         drew: Whether it drew numbers that differ at other values of its axis.
+        beyond: Where it asked for what is not in the log that it was fed from.
     """
     kind = type(error)
     return Run(
         cell.axis, cell.value, outcome, seconds, len(recording),
         error="" if error is None else str(error) if outcome == "skipped" else one_line(error),
         error_type=f"{kind.__module__}.{kind.__qualname__}" if error is not None else "",
-        left_out=recording.left_out, setting=cell.setting, at=cell.at, drew=drew,
+        left_out=recording.left_out, setting=cell.setting, at=cell.at, drew=drew, beyond=beyond,
     )  # fmt: skip
 
 

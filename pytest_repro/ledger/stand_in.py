@@ -44,7 +44,7 @@ class StandIn(type):
 
     # A table by type, made inside the block, is asked for the types of real instances.
     def __eq__(cls, other: object) -> bool:
-        return cls is other or ("real" in vars(cls) and cls.real is other)
+        return cls is other or ("real" in vars(cls) and bool(cls.real == other))
 
     def __hash__(cls) -> int:
         return hash(cls.real) if "real" in vars(cls) else super().__hash__()
@@ -54,7 +54,7 @@ def stand_in(real: Any, members: Mapping[str, object], makes: bool = False) -> t
     """A class that is *real* but for *members*.
 
     Args:
-        real: A class that can be subclassed.
+        real: A class that can be subclassed; may be a stand-in itself, since blocks nest.
         members: Methods by name.
         makes: Whether its instances are its own, which methods of instances need, and pickle as
             those of *real*; else it is a name alone, and what it makes are instances of *real*.
@@ -62,8 +62,11 @@ def stand_in(real: Any, members: Mapping[str, object], makes: bool = False) -> t
 
     def reduced(self: Any, protocol: Any = 4) -> Any:
         kind, *rest = real.__reduce_ex__(self, protocol)
-        return (real if kind is made else kind, *rest)
+        return (home if kind is made else kind, *rest)
 
+    home = real
+    while isinstance(home, StandIn):
+        home = home.real
     told = {"__module__": real.__module__, "__qualname__": real.__qualname__, "__doc__": real.__doc__}
     own = {"__reduce_ex__": reduced} if makes else {}
     body = {**told, "real": real, "makes": makes, **own, **members}
@@ -75,6 +78,8 @@ def stand_in(real: Any, members: Mapping[str, object], makes: bool = False) -> t
 @cache
 def _kind_for(meta: type) -> type[StandIn]:
     """The type of stand-ins for classes that have a metaclass of their own, as torch.Generator."""
+    if issubclass(meta, StandIn):
+        return meta
     return StandIn if meta is type else type("StandIn", (StandIn, meta), {})
 
 

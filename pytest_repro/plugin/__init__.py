@@ -31,7 +31,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Reads the settings: a wrong one ends the session before it starts."""
-    config.stash[SETTINGS] = read(config)
+    settings = config.stash[SETTINGS] = read(config)
+    if settings.replay is not None:
+        from pytest_repro.plugin.replays import load
+
+        load(config)
     marker.pytest_configure(config)
 
 
@@ -52,7 +56,8 @@ def pytest_report_header(config: pytest.Config) -> str:
     runs = f"{plan.runs} runs" if plan.runs > 1 else "1 run, nothing is compared"
     axes = [*dict.fromkeys([*settings.vary_ini, *settings.vary])]
     varied = f", varied: {', '.join(axes)}" if axes else ""
-    return f"repro: pytest-repro {__version__}, seed {plan.seed}{drawn}, {runs}{varied}"
+    replay = f", replay {settings.replay}" if settings.replay else ""
+    return f"repro: pytest-repro {__version__}, seed {plan.seed}{drawn}, {runs}{varied}{replay}"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -93,13 +98,13 @@ def pytest_testnodedown(node: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Writes the JSON report; a worker of xdist leaves that to its controller."""
-    config = session.config
-    if config.stash[SETTINGS].json is None or hasattr(config, "workerinput"):
+    """Writes the JSON report and the log; a worker of xdist leaves that to its controller."""
+    settings = session.config.stash[SETTINGS]
+    if (settings.json, settings.replay) == (None, None) or hasattr(session.config, "workerinput"):
         return
-    from pytest_repro.plugin.results import write_reports
+    from pytest_repro.plugin.results import write_all
 
-    write_reports(session)
+    write_all(session)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -19,10 +19,12 @@ from pytest_repro.engine.frames import code_of, kept_frame, plain_variables, var
 from pytest_repro.engine.noted import noted
 from pytest_repro.engine.pin import Pin
 from pytest_repro.engine.recording import Recording
+from pytest_repro.engine.replay import Replay
 from pytest_repro.engine.trial import Trial, as_run
 from pytest_repro.plugin.diverged import Diverged, diverged, none_there, not_compared
 from pytest_repro.plugin.ended import outcome_of, reason_of, traceback_of, unittest_error
 from pytest_repro.plugin.inside import told
+from pytest_repro.plugin.set_up import SetUpOutput
 from pytest_repro.plugin.tracing import Tracer
 from pytest_repro.plugin.warned import Warnings
 
@@ -36,28 +38,30 @@ class Act:
         item: The test.
         plan: What is asked of it.
         keep_mb: Megabytes of values kept in memory.
+        replay: Feeds its runs, or blocks of them.
 
     Attributes:
         suspended: Suspects that cannot act in the runs of an experiment, by name.
         tracer: Keeps the ops of its runs.
+        output: Of its set-ups.
         entered: Called when a body is about to begin.
         explained: Adds to a verdict that is ``diverged`` what made it so.
     """
 
-    def __init__(self, item: pytest.Item, plan: Plan, keep_mb: int) -> None:
-        self.item, self.trial = item, Trial(plan, keep_mb)
+    def __init__(self, item: pytest.Item, plan: Plan, keep_mb: int, replay: Replay) -> None:
+        self.item, self.trial, self.replay = item, Trial(plan, keep_mb), replay
         self.plan = self.trial.plan
         self.pin = Pin(plan.seed, plan.deterministic)
         self.last = plan.runs == 1
         self.verdict: Verdict | None = None
         self.teardown_error = ""
         self.warnings = Warnings()
-        self.expected = self.made_wide = False
+        self.output = SetUpOutput(item)
+        self.expected = False
         self.suspended: tuple[str, ...] = ()
         self.tracer = Tracer(False)
         self.entered: Callable[[], None] = lambda: None
         self.explained: Callable[[Verdict], Verdict] = lambda verdict: verdict
-        self._setup_output: list[tuple[str, str, str]] | None = None
         self._raised: Diverged | None = None
         self._phases = item.setup, item.runtest, item.teardown
         self.turn(self.trial.last)
@@ -74,6 +78,7 @@ class Act:
         self.took: set[str] = set()
         self.ran = self.subtest_failed = self.drew = False
         self._run: Run | None = None
+        self.pin.feed(self.replay.begin())
         self._passed_over: tuple[str, ...] = ()
         self._start = perf_counter()
 
@@ -149,8 +154,7 @@ class Act:
         __tracebackhide__ = True
         seconds = perf_counter() - self._start
         self.tracer.body_ended(self.cell)
-        drew = self.drew or self.pin.drew
-        run = as_run(self.cell, outcome_of(error), seconds, self.recording, error, drew)
+        run = self._as_run(outcome_of(error), seconds, error, self.drew or self.pin.drew)
         if run.outcome == "failed":
             run = replace(run, traceback=traceback_of(self.item, error))
         elif error is None and self.subtest_failed:
@@ -158,6 +162,11 @@ class Act:
         self._run = run
         if self.last:
             self._judge(run, error.__traceback__ if error is not None else None)
+
+    def _as_run(
+        self, outcome: Outcome, seconds: float, error: BaseException | None = None, drew: bool = False
+    ) -> Run:
+        return as_run(self.cell, outcome, seconds, self.recording, error, drew, self.replay.beyond)
 
     def _judge(self, run: Run, trace: TracebackType | None) -> None:
         __tracebackhide__ = True
@@ -183,17 +192,6 @@ class Act:
         """Hears a report that goes out while the body runs: a subtest's."""
         self.subtest_failed |= self.ran and self._run is None and report.failed
 
-    def keep_setup_output(self) -> None:
-        """Keeps what a set-up printed in which wider fixtures were made: no later one prints it."""
-        if self.made_wide and self._setup_output is None:
-            self._setup_output = [s for s in self.item._report_sections if s[0] == "setup"]
-
-    def give_setup_output(self) -> None:
-        """Puts that in place of what the last set-up printed: it holds the function fixtures' too."""
-        sections = self.item._report_sections
-        if self._setup_output is not None:
-            sections[:] = [*self._setup_output, *(s for s in sections if s[0] != "setup")]
-
     def rehearsed(self, reports: Sequence[pytest.TestReport]) -> None:
         """Takes the rehearsal that ended, with the reports nobody else saw."""
         run = self.finished(reports)
@@ -214,7 +212,7 @@ class Act:
     def broke_after_body(self, error: BaseException, report: pytest.TestReport) -> None:
         """Takes a failure that others raise once the body has passed: a thread that died, say."""
         if self._run is not None and self._run.outcome == "passed":
-            run = as_run(self.cell, "failed", self._run.seconds, self.recording, error)
+            run = self._as_run("failed", self._run.seconds, error)
             self._run = replace(run, traceback=report.longreprtext)
 
     def finished(self, reports: Sequence[pytest.TestReport]) -> Run:
@@ -223,10 +221,10 @@ class Act:
         Args:
             reports: What pytest made of its phases: they tell why a body did not run.
         """
+        self.replay.counts()
         if self._run is not None:
             return self._run
-        seconds = perf_counter() - self._start
-        run = as_run(self.cell, "failed", seconds, self.recording, None)
+        run = self._as_run("failed", perf_counter() - self._start)
         broken = next((report for report in reports if not report.passed), None)
         if broken is None:
             return replace(run, outcome="passed")

@@ -17,6 +17,7 @@ from pytest_repro.engine.ferry import Kept
 from pytest_repro.engine.fork import Broken, tried_apart
 from pytest_repro.plugin import PLAN
 from pytest_repro.plugin.inside import mute, prepared, teardown_to
+from pytest_repro.plugin.replays import take_logs
 
 Place = tuple[str, int]
 """A test's node id, and which of those with this id it is: under ``--pyargs`` ids can repeat."""
@@ -96,11 +97,12 @@ class Server:
         trial, run, recording = conductor.apart(item, Cell(*cell), number)
         return self._kept.said(trial, run, recording)
 
-    def _try(self, nodeid: str, nth: int, text: str, seconds: float) -> Any:
+    def _try(self, nodeid: str, nth: int, text: str, seconds: float, logs: str) -> Any:
         """An experiment, in a fork of this process: it has collected and never computed."""
         item = self._items.get((nodeid, nth))
         if item is None or PLAN not in item.stash:
             return "unknown", self._why_unknown(nodeid)
+        take_logs(item, logs)
         conductor: Any = item.config.pluginmanager.get_plugin("repro-conductor")
         try:
             return "tried", tried_apart(partial(conductor.perform, item), experiment_of(text), seconds)

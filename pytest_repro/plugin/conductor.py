@@ -27,6 +27,7 @@ from pytest_repro.plugin.frames import without_own_frames
 from pytest_repro.plugin.inquiries import Inquiries
 from pytest_repro.plugin.inside import autouse, only_shown, outliving
 from pytest_repro.plugin.rehearse import Rehearser
+from pytest_repro.plugin.replays import replay_of
 from pytest_repro.plugin.silence import silence
 
 NAME = "repro-conductor"
@@ -115,7 +116,7 @@ class Conductor:
 
     @contextmanager
     def _acting(self, item: pytest.Item, plan: Plan) -> Iterator[Act]:
-        act = self._act = item.stash[ACT] = Act(item, plan, self._keep_mb)
+        act = self._act = item.stash[ACT] = Act(item, plan, self._keep_mb, replay_of(item))
         vars(item).update(setup=act.setup, runtest=act.runtest, teardown=act.teardown)
         try:
             with peers.acting(item, plan):
@@ -145,7 +146,7 @@ class Conductor:
         """Rehearses until a run counts; gives its reports, and how many more may be spared."""
         while True:
             reports = self._rehearser.once(act.item)
-            act.keep_setup_output()
+            act.output.keep()
             if act.pin.complete or not spare:
                 return reports, spare
             spare -= 1
@@ -179,7 +180,7 @@ class Conductor:
             with ExitStack() as stack:
                 self._let_go(stack)
                 if self._act is not None:
-                    self._act.made_wide = True
+                    self._act.output.wide = True
                     stack.enter_context(unwatched())
                 if self._act is not None and not autouse(fixturedef, request.session):
                     stack.enter_context(seeded_apart(self._act.plan.seed))
@@ -200,7 +201,7 @@ class Conductor:
         if act is not None and call.excinfo is not None:
             without_own_frames(call.excinfo.tb)
         if act is not None and act.last and call.when == "setup":
-            act.give_setup_output()
+            act.output.give()
         report = yield
         if act is None or act.item is not item:
             return report
@@ -236,7 +237,10 @@ class _ActStage:
     def once(self, cell: Cell, number: int, entered: Callable[[], None]) -> tuple[Run, Recording]:
         self._act.entered = entered
         self._act.turn(cell, number)
-        reports = self._counting(self._act, _SPARE)[0]
+        try:
+            reports = self._counting(self._act, _SPARE)[0]
+        finally:
+            self._act.pin.rest()  # before what listens and traces is put back, which it lies upon
         return self._act.finished(reports), self._act.recording
 
     def roots(self) -> dict[str, Root]:

@@ -44,6 +44,14 @@ def path(given: object) -> str:
     return given
 
 
+def replay(given: object) -> str:
+    """``"record"``, or the path of a log."""
+    try:
+        return path(given)
+    except BadArgument:
+        raise BadArgument("replay", given, '"record", or the path of a log') from None
+
+
 def vary(given: object) -> tuple[str, object]:
     """``AXIS`` or ``AXIS=V,V`` as the axis, and what the marker would have given it."""
     from pytest_repro.axes import named, names, varied

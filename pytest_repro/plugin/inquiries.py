@@ -20,6 +20,7 @@ from pytest_repro.engine.subject import LIKE_THIS, Untried
 from pytest_repro.plugin import SETTINGS, peers
 from pytest_repro.plugin.companion import Place, places
 from pytest_repro.plugin.inside import basetemp
+from pytest_repro.plugin.replays import told_logs
 from pytest_repro.plugin.worker import order
 
 _GRACE = 10.0
@@ -69,7 +70,7 @@ class Inquiries:
             if where.called not in self._ready:
                 companion.receive("while it collected the tests")
                 self._ready.add(where.called)
-            companion.send("try", *self._places[item], order_text(asked), seconds)
+            companion.send("try", *self._places[item], order_text(asked), seconds, told_logs(item))
             word, said = companion.receive("while it tried the test", seconds + _GRACE)
         except Lost as lost:
             if where.called in self._companions:

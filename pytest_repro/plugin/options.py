@@ -53,6 +53,7 @@ _SEED_HELP = f"seed of every generator, 0 to {MAX_SEED}, or 'random'"
 _VARY_HELP = "vary an axis in every marked test: process, threads=1,2, device=cpu,cuda, …, or stress"
 _DIAGNOSE_HELP = "look for the cause of a mismatch: auto (where a run took under 10 s), always, never"
 _BUDGET_HELP = "seconds in which the cause of one test's mismatch is looked for"
+_REPLAY_HELP = "feed runs what the first took from outside (record: in repro-replay.json), or a log"
 _TIMEOUT_HELP = "seconds after which another interpreter that gives no answer is given up"
 
 OPTIONS: tuple[Option, ...] = (
@@ -64,6 +65,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("trace", False, bool, "record the ops of every run, not only to explain a mismatch", kind="bool"),
     Option("diagnose", "never", given.diagnose, _DIAGNOSE_HELP, "WHEN"),
     Option("diagnose-seconds", 60.0, given.budget, _BUDGET_HELP, flag=False, kind="float"),
+    Option("replay", None, given.replay, _REPLAY_HELP, "record|PATH"),
     Option("json", None, given.path, "write the JSON report to PATH", "PATH"),
     Option("companion-timeout", 300.0, given.seconds, _TIMEOUT_HELP, flag=False, kind="float"),
     Option("keep-mb", 512, given.keep, "megabytes of recorded values kept in memory", flag=False, kind="int"),
@@ -86,6 +88,7 @@ class Settings(NamedTuple):
         trace: Whether the ops of every run are recorded.
         diagnose: When the cause of a mismatch is looked for: ``"auto"``, ``"always"``, ``"never"``.
         diagnose_seconds: For how long.
+        replay: ``"record"``, the path of a log that runs are fed from, or None.
     """
 
     defaults: Plan
@@ -100,6 +103,7 @@ class Settings(NamedTuple):
     trace: bool = False
     diagnose: str = "auto"
     diagnose_seconds: float = 60.0
+    replay: str | None = None
 
     @property
     def plan(self) -> Plan:
@@ -168,7 +172,7 @@ def read(config: pytest.Config) -> Settings:
     return Settings(
         defaults, wins, bool(both["all"]), drawn, both["json"], ini["keep-mb"],
         dict(commanded["vary"] or ()), ini["vary"], ini["companion-timeout"],
-        bool(both["trace"]), both["diagnose"], ini["diagnose-seconds"],
+        bool(both["trace"]), both["diagnose"], ini["diagnose-seconds"], both["replay"],
     )  # fmt: skip
 
 

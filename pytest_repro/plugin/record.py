@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from pytest_repro.engine.replay import Replayed
 from pytest_repro.plugin.act import ACT
 from pytest_repro.plugin.inside import only_shown
 
@@ -106,6 +107,17 @@ class Repro:
         from pytest_repro.engine.instability import probe_instability
 
         return probe_instability(fn, tensor, ulps, index, self.seed)
+
+    @property
+    def replayed(self) -> Replayed:
+        """A block that takes from outside in each run what it took in the first.
+
+        ``with repro.replayed:`` feeds entropy, clocks and generators that are globals of your
+        modules to the block as ``--repro-replay`` feeds them to a whole test; under that option it
+        does nothing, for the whole run is fed. Another interpreter (the axes ``process``, ``isa``,
+        …) has a first run of its own, whose values are its own.
+        """
+        return Replayed(self._act.replay)
 
     def rng(self) -> numpy.random.Generator:
         """A fresh generator, seeded like the test: two of them draw the same."""

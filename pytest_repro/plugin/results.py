@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from pytest_repro.adapters import environment
-from pytest_repro.plugin import ROWS, SETTINGS
+from pytest_repro.core.log_file import plain
+from pytest_repro.engine.replay import WHOLE
+from pytest_repro.plugin import ROWS, SETTINGS, replays
 from pytest_repro.plugin.act import Act
 from pytest_repro.plugin.diverged import CompanionLost, Diverged, diverged
 from pytest_repro.plugin.inside import plain_repr
+from pytest_repro.reports import runs
 from pytest_repro.reports.json import content, row_of, write
-from pytest_repro.reports.summary import BAD, absent, counted, failing
+from pytest_repro.reports.summary import BAD, absent, beyond, counted, failing
 from pytest_repro.reports.text import beside, headline
 
 _NAME = "repro-results"
@@ -31,6 +35,7 @@ def explain(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport) ->
         return
     if not report.passed and not act.ran:
         act.never_ran(report)
+    _tell_beyond(act, call, report)
     if call.excinfo is not None and isinstance(call.excinfo.value, CompanionLost):
         _fail(report, str(call.excinfo.value))
     elif call.excinfo is not None and isinstance(call.excinfo.value, Diverged):
@@ -43,6 +48,13 @@ def explain(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport) ->
         # A skip in the last run must not hide that another run did something else.
         assert act.verdict is not None
         _fail(report, _repr(act.item, diverged(act.item, act.verdict)))
+
+
+def _tell_beyond(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    """Hangs on a report where the test asked for what is not in its log, if its text does not say so."""
+    said = call.excinfo is not None and isinstance(call.excinfo.value, Diverged)
+    if act.verdict is not None and not said and (told := "\n".join(runs.beyond(act.verdict))):
+        report.sections.append(("replay", told))
 
 
 def _fail(report: pytest.TestReport, told: Any) -> None:
@@ -76,6 +88,9 @@ def _send(act: Act, report: pytest.TestReport) -> None:
         return
     row = row_of(act.item.nodeid, act.verdict)
     row["key"], row["expected"] = id(act.item), act.expected
+    act.replay.counts()
+    if act.item.config.stash[SETTINGS].replay == replays.RECORD:
+        row["replay"] = plain(act.replay.logs[WHOLE])
     if act.verdict.word in BAD:
         row["headline"] = headline(act.verdict)
     setattr(report, _ATTRIBUTE, row)
@@ -112,20 +127,30 @@ def _rows(config: pytest.Config) -> list[dict[str, Any]]:
     return rows
 
 
-def write_reports(session: pytest.Session) -> None:
-    """Writes the JSON report; one that cannot be written fails the session."""
-    config = session.config
+def write_all(session: pytest.Session) -> None:
+    """Writes the JSON report and the log; one that cannot be written fails the session."""
+    config, rows = session.config, _rows(session.config)
     settings = config.stash[SETTINGS]
-    assert settings.json is not None
-    path = config.invocation_params.dir / settings.json
-    private = ("key", "expected", "headline")
-    rows = [{k: v for k, v in row.items() if k not in private} for row in _rows(config)]
-    judged = [row for row in rows if "verdict" in row]
+    if settings.json is not None:
+        _write(session, f"--repro-json={settings.json}", lambda: _write_report(config, rows))
+    if settings.replay == replays.RECORD:
+        _write(session, f"--repro-replay={replays.RECORD}", lambda: replays.write_log(config, rows))
+
+
+def _write(session: pytest.Session, option: str, written: Callable[[], None]) -> None:
     try:
-        write(path, content(judged, settings.plan.seed, environment()))
+        written()
     except OSError as error:
-        _complain(config, f"--repro-json={settings.json}: cannot be written: {error}")
+        _complain(session.config, f"{option}: cannot be written: {error}")
         session.exitstatus = session.exitstatus or pytest.ExitCode.INTERNAL_ERROR
+
+
+def _write_report(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> None:
+    settings = config.stash[SETTINGS]
+    private = ("key", "expected", "headline", "replay")
+    public = [{k: v for k, v in row.items() if k not in private} for row in rows if "verdict" in row]
+    path = config.invocation_params.dir / str(settings.json)
+    write(path, content(public, settings.plan.seed, environment()))
 
 
 def _complain(config: pytest.Config, message: str) -> None:
@@ -140,10 +165,11 @@ def tell(terminal: Any, config: pytest.Config) -> None:
     rows = _rows(config)
     bad = list(failing(rows))
     settings = config.stash[SETTINGS]
-    if not rows or (config.get_verbosity() < 0 and not bad and not settings.seed_drawn):
+    heard = bad or settings.seed_drawn or settings.replay
+    if not rows or (config.get_verbosity() < 0 and not heard):
         return
     terminal.section("reproducibility", sep="=")
     drawn = f", --repro-seed={settings.plan.seed} was drawn" if settings.seed_drawn else ""
     terminal.line(f"{counted(rows)}{drawn}")
-    for line in [*absent(rows), *bad]:
+    for line in [*absent(rows), *replays.told(config), *beyond(rows), *bad]:
         terminal.line(line)

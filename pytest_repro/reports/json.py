@@ -82,6 +82,7 @@ def _run_row(run: Run) -> dict[str, Any]:
         "at": {run.at[0]: run.at[1]} if run.at else None,
         "reason": run.error if run.state != "ran" else None,
         "environment": {name: there for name, (_, there) in run.unlike.items()} or None,
+        "beyond": list(run.beyond) or None,
     }
 
 

@@ -138,6 +138,16 @@ def unlike(verdict: Verdict) -> Iterator[str]:
         yield f"  {'unlike' if number == 0 else '':<10} {line}"
 
 
+def beyond(verdict: Verdict) -> Iterator[str]:
+    """A line for each place where runs asked for what is not in the log that they were fed from."""
+    told: dict[str, str] = {}
+    for run in verdict.runs:
+        for each in run.beyond:
+            told.setdefault(each, called(run))
+    for each, first in told.items():
+        yield f"{each} ({first})"
+
+
 def without(verdict: Verdict) -> str:
     """What was asked and was not to be had: ``device cuda: torch finds no cuda device``."""
     absent = [run for run in verdict.runs if run.state == "absent"]

@@ -26,6 +26,15 @@ def absent(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"not run   {what} ({number} test{'s' * (number != 1)})"
 
 
+def beyond(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each test that was fed from a log, and asked for what is not in it."""
+    for row in rows:
+        told = dict.fromkeys(each for run in row["runs"] for each in run.get("beyond", ()))
+        if told:
+            more = f", and {len(told) - 1} more" if len(told) > 1 else ""
+            yield f"beyond    {row['nodeid']}  {next(iter(told))}{more}"
+
+
 def failing(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """A line for each test that is not reproducible or observed nothing.
 

@@ -12,7 +12,7 @@ from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
 from pytest_repro.core.verdict import Verdict
 from pytest_repro.reports import cause
-from pytest_repro.reports.runs import axes, between, called, inputs, look_for, unlike
+from pytest_repro.reports.runs import axes, between, beyond, called, inputs, look_for, unlike
 from pytest_repro.reports.values import values
 
 
@@ -103,6 +103,7 @@ def _diverged(nodeid: str, verdict: Verdict) -> Iterator[str]:
     if found and verdict.finding is None:
         yield from look_for(verdict)
     yield from cause.told(verdict)
+    yield from (f"  besides    {line}" for line in beyond(verdict))
     for run in verdict.runs:
         if run.state == "lost":
             yield from (f"  {line}" for line in f"besides    {run.error}".splitlines())

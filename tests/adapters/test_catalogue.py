@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from pathlib import Path
+from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
@@ -67,9 +68,47 @@ def test_seeding_repeats_and_states_restore(adapter: Adapter) -> None:
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_contexts_let_errors_through(adapter: Adapter, error: type[BaseException]) -> None:
-    for context in (adapter.deterministic(True), adapter.pinned_entropy(0)):
+    for context in (adapter.deterministic(True), adapter.pinned_entropy(random.Random(0))):
         with pytest.raises(error), context:
             raise error
+
+
+def made_by(name: str) -> list[Any]:
+    if name == "numpy":
+        import numpy
+
+        kinds = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
+        bits = [getattr(numpy.random, kind)(1) for kind in kinds]
+        return [*bits, *map(numpy.random.Generator, bits), numpy.random.RandomState(1)]
+    if name == "torch":
+        import torch
+
+        return [torch.Generator().manual_seed(1)]
+    return [random.Random(1)]
+
+
+def drawn(generator: Any) -> object:
+    for way in ("random_raw", "standard_normal", "gauss"):
+        if hasattr(generator, way):
+            return getattr(generator, way)(*([0, 1] if way == "gauss" else []))
+    import torch
+
+    return torch.rand(1, generator=generator).item()
+
+
+def test_a_generator_is_put_back_where_it_stood(adapter: Adapter) -> None:
+    for generator in made_by(type(adapter).__module__.rpartition(".")[2]):
+        drawn(generator)  # half of a pair is left behind
+        state = adapter.standing(generator)
+        assert state is not None
+        first = [drawn(generator) for _ in range(700)]
+        adapter.stand(generator, state)
+        assert [drawn(generator) for _ in range(700)] == first
+        with pytest.raises(Exception):  # noqa: B017
+            adapter.stand(generator, state[: len(state) // 2])
+    assert [adapter.standing(other) for other in (3, None, random.SystemRandom(), random.Random)] == [
+        None
+    ] * 4
 
 
 def test_the_environment_is_text(adapter: Adapter) -> None:

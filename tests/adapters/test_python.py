@@ -47,7 +47,7 @@ def test_what_the_system_gives_is_drawn_from_the_seed(name: str) -> None:
     restore = adapter.states()
     found = []
     for seed in (5, 5, 6):
-        with adapter.pinned_entropy(seed):
+        with adapter.pinned_entropy(random.Random(seed)):
             found.append([draw(), draw()])
     restore()
     assert found[0] == found[1] != found[2]
@@ -74,7 +74,7 @@ def test_names_of_temporary_files_go_on_where_they_were() -> None:
 
 def test_a_given_seed_stays_what_it_is() -> None:
     expected = random.Random(3).random()
-    with adapter.pinned_entropy(0):
+    with adapter.pinned_entropy(random.Random(0)):
         assert random.Random(3).random() == expected
 
 

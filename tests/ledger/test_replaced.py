@@ -125,6 +125,34 @@ def test_a_stand_in_is_the_real_class_for_whoever_asks(late: Any) -> None:
             raise AssertionError
 
 
+def test_stand_ins_nest(late: Any) -> None:
+    later = STAMP + datetime.timedelta(1)
+    made = stand_in(datetime.datetime, {"now": classmethod(lambda cls, tz=None: later)})
+    with replaced_everywhere([Swap(datetime, "datetime", made)]):
+        assert (datetime.datetime, datetime.datetime.now()) == (made, later)
+        assert made is not late
+        assert type(datetime.datetime(2021, 1, 1)) is type(STAMP)
+        assert isinstance(STAMP, datetime.datetime)
+        assert {datetime.datetime: 1}[type(STAMP)] == 1
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+            for value in (STAMP, made):
+                assert pickle.loads(pickle.dumps(value, protocol)) == value
+    assert (datetime.datetime, datetime.datetime.now()) == (late, STAMP)
+    assert pickle.loads(pickle.dumps(STAMP)) == STAMP
+
+
+def test_stand_ins_that_make_instances_nest() -> None:
+    inner = stand_in(torch.Generator, {"seed": lambda self: 3}, makes=True)
+    with replaced_everywhere([Swap(torch, "Generator", inner)]):
+        outer = stand_in(torch.Generator, {"initial_seed": lambda self: 4}, makes=True)
+        with replaced_everywhere([Swap(torch, "Generator", outer)]):
+            generator = torch.Generator("cpu").manual_seed(5)
+            assert (generator.seed(), generator.initial_seed()) == (3, 4)
+            again = pickle.loads(pickle.dumps(generator))
+    assert torch.equal(torch.rand(2, generator=again), torch.rand(2, generator=generator))
+    assert type(again) is torch.Generator
+
+
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_instances_and_the_class_pickle(protocol: int, late: Any) -> None:
     aware = datetime.datetime(2020, 5, 6, 7, tzinfo=datetime.timezone(datetime.timedelta(hours=1)))
