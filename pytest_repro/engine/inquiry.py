@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -165,15 +165,25 @@ class Repeated:
     def _several(self) -> Finding | None:
         """The suspects without which, taken together, the runs are equal; as few as suffice."""
         ways = [way for way in suspects(self._evidence) if way != SHARED]
-        if not self._equal_without(ways):
-            return self._fresh(ways) if SHARED in self._ruled_out else None
+        if self._equal_without(ways):
+            ways = self._fewest(ways, self._equal_without)
+            found: Finding | None = established(tuple(ways), self._evidence)
+        elif (found := self._fresh(ways)) is not None:
+            ways = self._fewest(ways, lambda rest: self._fresh(rest) is not None)
+            found = self._fresh(ways)
+        if found is None:
+            return None
+        named = {found.name, *map(word, ways)}
+        self._ruled_out = [name for name in self._ruled_out if name not in named]
+        return found
+
+    def _fewest(self, ways: list[str], equal: Callable[[list[str]], bool]) -> list[str]:
+        """As few of *ways* as suffice, those that come last left out first."""
         for way in list(reversed(ways)):
             rest = [each for each in ways if each != way]
-            if rest and self._equal_without(rest):
+            if rest and equal(rest):
                 ways = rest
-        named = {word(way) for way in ways}
-        self._ruled_out = [name for name in self._ruled_out if name not in named]
-        return established(tuple(ways), self._evidence)
+        return ways
 
 
 def _gone(runs: int, fresh: bool) -> str:
@@ -183,4 +193,6 @@ def _gone(runs: int, fresh: bool) -> str:
 
 def _no_suspect(evidence: Evidence) -> str:
     often = f"{evidence.differing} of {evidence.runs} runs differed"
-    return f"{often}, with each of the suspects held and with all of them together"
+    told = f"{often}, with each of the suspects held and with all of them together"
+    files = [f"{each.name} {each.how}" for each in evidence.changed if each.name.startswith("file ")]
+    return f"{told}; a run leaves files behind, which fresh processes find as well: {files[0]}" if files else told

@@ -28,16 +28,17 @@ def test_counted(repro: Any) -> None:
 
 
 @varied(threads=(1, 2), rtol=0, atol=0)
-def test_summed(repro: Any) -> None:
-    weights = torch.randn(300_000)
-    total = weights.exp().sum()
-    repro.record(total=total)
+def test_squared(repro: Any) -> None:
+    weights = torch.randn(100_000)
+    norm = torch.dot(weights, weights)
+    repro.record(norm=norm)
 
 
 @varied(threads=(1, 2), rtol=0, atol=0)
 def test_convolved(repro: Any) -> None:
-    layer = torch.nn.Conv2d(8, 16, 3)
-    layer(torch.randn(16, 8, 32, 32)).pow(2).mean().backward()
+    layer = torch.nn.Conv2d(3, 4, 3)
+    loss = layer(torch.randn(32, 3, 32, 32)).pow(2).mean()
+    loss.backward()
     repro.record(gradient=layer.weight.grad)
 
 
