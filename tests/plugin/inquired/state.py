@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import net
-import numpy as np
 import pytest
 import torch
 
@@ -61,15 +59,7 @@ def test_normalises_a_parameter(repro: Any, weights: list[float]) -> None:
     weights[0] += 1
 
 
-@pytest.fixture
-def restored() -> Iterator[None]:
-    dtype = torch.get_default_dtype()
-    yield
-    if not dtype.is_floating_point:
-        torch.set_default_dtype(dtype)
-
-
-def test_dtype_left_set(repro: Any, restored: None) -> None:
+def test_dtype_left_set(repro: Any) -> None:
     model = torch.nn.Linear(3, 1)
     torch.set_default_dtype(torch.float64)
     repro.record(weight=model.weight)
@@ -92,25 +82,3 @@ def test_results_in_a_file(repro: Any) -> None:
 
 def test_an_iterator_moves_on(repro: Any) -> None:
     repro.record(step=next(STEPS))
-
-
-class Counter:
-    """Counts in the class."""
-
-    made = 0
-
-    def __init__(self) -> None:
-        Counter.made += 1
-        self.number = Counter.made
-
-
-def test_a_class_counts(repro: Any) -> None:
-    repro.record(name=f"layer{Counter().number}")
-
-
-def test_an_array_is_scaled(repro: Any, data: Any = None) -> None:
-    np.multiply(SCALE, 2, out=SCALE)
-    repro.record(scale=SCALE)
-
-
-SCALE = np.ones(3)

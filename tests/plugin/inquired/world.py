@@ -143,7 +143,7 @@ def test_buffer(repro: Any) -> None:
 
 def test_first_come(repro: Any) -> None:
     def work(number: int) -> int:
-        return sum(range(200_000)) * 0 + number
+        return number + 0 * sum(range(40_000 * (number % 5)))
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         futures = [pool.submit(work, number) for number in range(40)]
@@ -155,7 +155,7 @@ def test_threads_add_up(repro: Any) -> None:
     total: list[float] = []
 
     def work(number: int) -> None:
-        total.append(number + 0.1 * sum(range(100_000)) * 0)
+        total.append(number + 0.0 * sum(range(100_000 * (number % 5))))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(60)]
     for thread in threads:
