@@ -76,6 +76,7 @@ class Repeated:
     def __init__(self, bench: Bench, setting: Mapping[str, object]) -> None:
         self._bench, self._setting = bench, setting
         self._ruled_out: list[str] = []
+        self._needed = 2
         self._divergence: Divergence | None = None
 
     def answer(self) -> Answer:
@@ -106,7 +107,7 @@ class Repeated:
         """*finding* with the line at which the runs first parted, where no op and no call tells it."""
         if finding.name in BY_LINES and late(self._divergence):
             with suppress(Untried):
-                asked = Experiment(self._cells(2), lined=True)
+                asked = Experiment(self._cells(self._needed), lined=True)
                 finding = with_line(finding, self._bench.try_(asked, "run again, line by line").steps)
         return with_op(finding, self._divergence)
 

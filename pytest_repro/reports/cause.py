@@ -13,7 +13,7 @@ _WIDTH = 92
 
 _READ = {
     "value": "equal inputs, other output",
-    "input": "the input came from outside torch, and differs",
+    "input": "an input differs that no op of this run made",
     "path": "another op in the other run",
     "length": "the other run ends here",
 }
@@ -39,10 +39,19 @@ def _parted(found: Divergence) -> Iterator[str]:
     where = found.location or "nowhere in your code"
     if found.forward_location and found.forward_location != found.location:
         where = f"{found.forward_location}, in its backward, called at {where}"
-    read = "its generator stood elsewhere" if found.random and found.kind == "input" else _READ[found.kind]
-    yield from _labelled("parted at", f"op {found.index:,} {found.op}   {where}: {read}")
+    yield from _labelled("parted at", f"op {found.index:,} {found.op}   {where}: {_read(found)}")
     if found.kind in ("path", "length"):
         yield from (f"  {'':<10}   {line}" for line in _sides(found))
+
+
+def _read(found: Divergence) -> str:
+    if found.kind != "input":
+        return _READ[found.kind]
+    if found.random:
+        return "its generator stood elsewhere"
+    if found.op.startswith(("from ", "record ")):
+        return "it came from outside torch, and differs"
+    return _READ["input"]
 
 
 def _sides(found: Divergence) -> Iterator[str]:

@@ -155,7 +155,7 @@ def test_threads_add_up(repro: Any) -> None:
     total: list[float] = []
 
     def work(number: int) -> None:
-        total.append(number + 0.0 * sum(range(100_000 * (number % 5))))
+        total.append(number + 0.0 * sum(range(30_000 * (number % 5))))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(60)]
     for thread in threads:
