@@ -199,7 +199,9 @@ class Python(Adapter):
             yield
 
     def switches(self) -> dict[str, str]:
-        variables = {f"os.environ[{name!r}]": value for name, value in os.environ.items() if name not in _OTHERS}
+        variables = {
+            f"os.environ[{name!r}]": value for name, value in os.environ.items() if name not in _OTHERS
+        }
         return {**variables, "the working folder": os.getcwd()}
 
     def environment(self) -> dict[str, str]:

@@ -132,7 +132,9 @@ class Cause:
         call = mine[0]
         row = next((row for row in self.rows if row.tells(call.what)), None)
         says, fix = (row.says, row.fix) if row is not None else (self.says, self.fix)
-        return Explanation(call.location, f"{_asked(call)} {says}{_more(len(mine) - 1)}", fix)
+        return Explanation(
+            call.location, f"{_asked(call)} {says}{_more(len({c.location for c in mine}) - 1)}", fix
+        )
 
 
 def _asked(call: Call) -> str:

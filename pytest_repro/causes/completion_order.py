@@ -54,7 +54,9 @@ class CompletionOrder(Cause):
 
     def explained(self, calls: Sequence[Call]) -> Explanation:
         # Who lets work run beside other work may still gather it in order: who does not comes first.
-        unordered = [call for call in calls if not any(r.says == _BESIDE and r.tells(call.what) for r in self.rows)]
+        unordered = [
+            call for call in calls if not any(r.says == _BESIDE and r.tells(call.what) for r in self.rows)
+        ]
         mine = [call for call in unordered if call.cause == self.name]
         return super().explained(mine or calls)
 

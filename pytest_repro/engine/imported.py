@@ -24,7 +24,9 @@ def with_imports(work: Callable[[], bytes]) -> bytes:
     new = [
         name
         for name, module in list(sys.modules.items())
-        if name not in before and name.partition(".")[0] in packages and not (module is None or is_users(module))
+        if name not in before
+        and name.partition(".")[0] in packages
+        and not (module is None or is_users(module))
     ]
     return b"\n".join([json.dumps(new).encode(), said])
 

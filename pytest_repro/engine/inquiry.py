@@ -76,6 +76,7 @@ class Repeated:
     def __init__(self, bench: Bench, setting: Mapping[str, object]) -> None:
         self._bench, self._setting = bench, setting
         self._ruled_out: list[str] = []
+        self._innocent: list[str] = []
         self._needed = 2
         self._divergence: Divergence | None = None
 
@@ -107,7 +108,9 @@ class Repeated:
         """*finding* with the line at which the runs first parted, where no op and no call tells it."""
         if finding.name in BY_LINES and late(self._divergence):
             with suppress(Untried):
-                asked = Experiment(self._cells(self._needed), lined=True)
+                # What is held because it was not it does not draw the eye to its own lines.
+                held = tuple(way for way in self._innocent if word(way) in self._ruled_out)
+                asked = Experiment(self._cells(self._needed), held, lined=True)
                 finding = with_line(finding, self._bench.try_(asked, "run again, line by line").steps)
         return with_op(finding, self._divergence)
 
@@ -141,6 +144,7 @@ class Repeated:
             if finding is not None:
                 return finding
             name = word(way)
+            self._innocent += [way] * (way != SHARED)
             if name not in self._ruled_out:
                 self._ruled_out.append(name)
         return None
@@ -196,4 +200,8 @@ def _no_suspect(evidence: Evidence) -> str:
     often = f"{evidence.differing} of {evidence.runs} runs differed"
     told = f"{often}, with each of the suspects held and with all of them together"
     files = [f"{each.name} {each.how}" for each in evidence.changed if each.name.startswith("file ")]
-    return f"{told}; a run leaves files behind, which fresh processes find as well: {files[0]}" if files else told
+    return (
+        f"{told}; a run leaves files behind, which fresh processes find as well: {files[0]}"
+        if files
+        else told
+    )

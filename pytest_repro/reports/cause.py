@@ -49,7 +49,9 @@ def _read(found: Divergence) -> str:
         return _READ[found.kind]
     if found.random:
         return "its generator stood elsewhere"
-    if found.op.startswith(("from ", "record ")):
+    if found.op.startswith("record "):
+        return "no op before it differs"
+    if found.op.startswith("from "):
         return "it came from outside torch, and differs"
     return _READ["input"]
 

@@ -16,7 +16,7 @@ import pytest
 from pytest_repro.core.finding import Change, Root
 from pytest_repro.engine.watch import changes, facts, place_of
 
-SOURCE = '''\
+SOURCE = """\
 import collections, functools, itertools
 import numpy as np
 
@@ -40,7 +40,7 @@ class Model:
     def add(self, item, into=[]): into.append(item)
 
 MODEL = Model()
-'''
+"""
 
 
 @pytest.fixture
@@ -81,7 +81,9 @@ LEFT: list[tuple[Callable[[Any], object], str, str, int]] = [
 
 
 @pytest.mark.parametrize(("run", "name", "how", "line"), LEFT, ids=[row[1] for row in LEFT])
-def test_what_a_module_keeps(module: Any, run: Callable[[Any], object], name: str, how: str, line: int) -> None:
+def test_what_a_module_keeps(
+    module: Any, run: Callable[[Any], object], name: str, how: str, line: int
+) -> None:
     (found,) = left(lambda: run(module))
     assert found == Change(f"watched_module.{name}", how, f"{module.__file__}:{line}")
 
