@@ -30,7 +30,8 @@ def test_training(repro: Any) -> None:
 
 
 def test_loader(repro: Any) -> None:
-    loader = torch.utils.data.DataLoader(list(range(64)), 8, shuffle=True)
+    numbers: Any = list(range(64))
+    loader: Any = torch.utils.data.DataLoader(numbers, 8, shuffle=True)
     repro.record(batches=[batch for batch in loader])  # noqa: C416
 
 

@@ -50,7 +50,8 @@ def test_run_name(repro: Any) -> None:
 def test_shuffled_loader(repro: Any) -> None:
     generator = torch.Generator()
     generator.seed()
-    loader = torch.utils.data.DataLoader(list(range(64)), 8, shuffle=True, generator=generator)
+    numbers: Any = list(range(64))
+    loader: Any = torch.utils.data.DataLoader(numbers, 8, shuffle=True, generator=generator)
     repro.record(first=next(iter(loader)))
 
 
@@ -74,13 +75,13 @@ def test_steps_in_a_budget(repro: Any) -> None:
 @varied(process=True)
 def test_vocabulary(repro: Any) -> None:
     places = net.vocabulary("the cat sat on the mat and the dog sat by the door")
-    index = torch.tensor([places[word] for word in "cat dog mat door".split()])
+    index = torch.tensor([places[word] for word in ["cat", "dog", "mat", "door"]])
     repro.record(vectors=torch.randn(12, 4)[index])
 
 
 @varied(process=True)
 def test_hashed_features(repro: Any) -> None:
-    repro.record(features=net.hashed("the cat sat on the mat".split(), 64))
+    repro.record(features=net.hashed(["the", "cat", "sat", "on", "the", "mat"], 64))
 
 
 @varied(process=True)
