@@ -151,7 +151,7 @@ def test_time_outs_stay_time_outs() -> None:
 def test_the_first_one_done_comes_first_where_the_one_in_turn_never_comes() -> None:
     event = threading.Event()
     with futures.ThreadPoolExecutor(2) as pool:
-        waits, done = pool.submit(event.wait, 5), pool.submit(bool)
+        waits, done = pool.submit(event.wait, 20), pool.submit(bool)
         left = futures.as_completed([waits, done])
         assert next(left) is done
         event.set()

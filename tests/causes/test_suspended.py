@@ -34,7 +34,7 @@ from pytest_repro.ledger.listening import listening
 from tests.causes import programs
 from tests.causes.programs import PROGRAMS
 
-HERE = [name for name in names() if not named(name).elsewhere]
+HERE = sorted(PROGRAMS)
 CASES = [(cause, name) for cause, table in PROGRAMS.items() for name in table]
 OTHERS = [(cause, name, other) for cause, name in CASES for other in HERE if other != cause]
 

@@ -49,6 +49,8 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     (tmp_path / "watched_module.py").write_text(SOURCE)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
+    # Of this process, in which other tests' modules change as well, nothing else is looked at.
+    monkeypatch.setattr("pytest_repro.engine.watch.is_users", lambda it: it.__name__ == "watched_module")
     yield importlib.import_module("watched_module")
     del sys.modules["watched_module"]
 

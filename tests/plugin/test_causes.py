@@ -1,4 +1,4 @@
-"""Programs that differ, by cause: which cause, op and lines the report names; and some of which nothing is said."""
+"""Programs that differ, by cause: which cause, op and lines are told; and some of which nothing is said."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ WORLD = {
     ),
     "test_vocabulary": Told(
         "hash-seed", "return {word: number for number, word in enumerate(set(text.split()))}",
-        "input", "from Python", 'index = torch.tensor([places[word] for word in "cat dog mat door".split()])',
+        "input", "from Python", 'index = torch.tensor([places[word] for word in ["cat", "dog", "mat", "door"]])',
     ),
     "test_hashed_features": Told(
         "hash-seed", "found[hash(word) % width] += 1",
         "input", "record features",
-        'repro.record(features=net.hashed("the cat sat on the mat".split(), 64))',
+        'repro.record(features=net.hashed(["the", "cat", "sat", "on", "the", "mat"], 64))',
     ),
     "test_labels_from_a_set": Told(
         "hash-seed", 'repro.record(order=",".join(labels))',
@@ -252,7 +252,8 @@ def test_programs_by_cause(project: Project) -> None:
     expected = {**WORLD, **STATE, **KERNELS}
     races = RACES if CORES < 2 else set()  # on one core threads hardly race
     given = {name: row for name, row in told(result).items() if name not in races}
-    assert wrong({name: row for name, row in expected.items() if name not in races}, given) == []
+    lines = wrong({name: row for name, row in expected.items() if name not in races}, given)
+    assert not lines, "\n".join(lines)
     assert sum(test["verdict"] == "reproduced" for test in result.report["tests"]) >= 11
     file = next(each for each in result.report["tests"] if each["nodeid"].endswith("in_a_file"))
     assert "file results.txt" in file["cause"]["explanation"]
@@ -281,4 +282,5 @@ def test_a_second_device(project: Project) -> None:
         """
     )
     result = project.again("-W", "error", subprocess=True)
-    assert wrong(SECOND, told(result)) == []
+    lines = wrong(SECOND, told(result))
+    assert not lines, "\n".join(lines)

@@ -142,9 +142,11 @@ def test_buffer(repro: Any) -> None:
     repro.record(total=buffer.clamp(0, 1).sum())
 
 
+@varied(runs=5)
 def test_first_come(repro: Any) -> None:
     def work(number: int) -> int:
-        return number + 0 * sum(range(40_000 * (number % 5)))
+        time.sleep(0.001)
+        return number
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         futures = [pool.submit(work, number) for number in range(40)]
@@ -152,11 +154,13 @@ def test_first_come(repro: Any) -> None:
     repro.record(done=done)
 
 
+@varied(runs=5)
 def test_threads_add_up(repro: Any) -> None:
     total: list[float] = []
 
     def work(number: int) -> None:
-        total.append(number + 0.0 * sum(range(30_000 * (number % 5))))
+        time.sleep(0.001)
+        total.append(float(number))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(60)]
     for thread in threads:
@@ -167,7 +171,7 @@ def test_threads_add_up(repro: Any) -> None:
 
 
 async def _answered(number: int) -> int:
-    await asyncio.to_thread(sum, range(100_000))
+    await asyncio.to_thread(time.sleep, 0.001)
     return number
 
 
@@ -175,6 +179,7 @@ async def _answers() -> list[int]:
     return [await each for each in asyncio.as_completed([_answered(n) for n in range(40)])]
 
 
+@varied(runs=5)
 def test_answers_as_they_come(repro: Any) -> None:
     repro.record(answers=asyncio.run(_answers()))
 
