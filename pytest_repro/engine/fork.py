@@ -47,9 +47,14 @@ def tried_apart(perform: Callable[[Experiment], Tried], asked: Experiment, secon
     if not AVAILABLE:
         return _here(perform, asked)
     if not asked.apart:
-        return imported(forked([lambda: with_imports(lambda: answer_bytes(perform(asked)))], seconds)[0])
+        return _forked([lambda: answer_bytes(perform(asked))], seconds)[0]
     single = [partial(_single, perform, asked, cell) for cell in asked.cells]
-    return answer_bytes(_together([tried_of(said) for said in forked(single, seconds)]))
+    return answer_bytes(_together([tried_of(said) for said in _forked(single, seconds)]))
+
+
+def _forked(works: Sequence[Callable[[], bytes]], seconds: float) -> list[bytes]:
+    said = forked([partial(with_imports, work) for work in works], seconds)
+    return [imported(each) for each in said]  # when all have been made: they must be alike
 
 
 def _here(perform: Callable[[Experiment], Tried], asked: Experiment) -> bytes:

@@ -64,14 +64,14 @@ WORLD = {
     ),
     "test_vocabulary": Told(
         "hash-seed", "return {word: number for number, word in enumerate(set(text.split()))}",
-        "input", "from Python", 'index = torch.tensor([places[word] for word in ["cat", "dog", "mat", "door"]])',
+        "input", "from Python", 'index = torch.tensor([places[word] for word in ["cat", "dog", "mat"]])',
     ),
     "test_hashed_features": Told(
         "hash-seed", "found[hash(word) % width] += 1",
         "input", "record features",
         'repro.record(features=net.hashed(["the", "cat", "sat", "on", "the", "mat"], 64))',
     ),
-    "test_labels_from_a_set": Told(
+    "test_labels": Told(
         "hash-seed", 'repro.record(order=",".join(labels))',
         "input", "record order", 'repro.record(order=",".join(labels))',
     ),

@@ -56,8 +56,8 @@ GOLDEN = {
                  in order
       replay     pytest test_kernels.py::test_gathered --repro-seed=0 --repro-runs=2
     """,
-    "test_labels_from_a_set": """
-    test_world.py::test_labels_from_a_set is not reproducible (bit for bit, 2 runs, seed 0, varied: process)
+    "test_labels": """
+    test_world.py::test_labels is not reproducible (bit for bit, 2 runs, seed 0, varied: process)
 
       process    run to run deterministic; differs between this process and another (PYTHONHASHSEED=N): order
 
@@ -70,7 +70,7 @@ GOLDEN = {
                  two interpreters with the same PYTHONHASHSEED gave the same, one with another did not
       fix        sort the set before it is walked through, or take a dict or list; for a number that lasts,
                  take zlib.crc32(text.encode())
-      replay     pytest test_world.py::test_labels_from_a_set --repro-seed=0 --repro-runs=2 --repro-vary=process=1
+      replay     pytest test_world.py::test_labels --repro-seed=0 --repro-runs=2 --repro-vary=process=1
     """,
 }
 # fmt: on

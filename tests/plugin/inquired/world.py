@@ -75,7 +75,7 @@ def test_steps_in_a_budget(repro: Any) -> None:
 @varied(process=True)
 def test_vocabulary(repro: Any) -> None:
     places = net.vocabulary("the cat sat on the mat and the dog sat by the door")
-    index = torch.tensor([places[word] for word in ["cat", "dog", "mat", "door"]])
+    index = torch.tensor([places[word] for word in ["cat", "dog", "mat"]])
     repro.record(vectors=torch.randn(12, 4)[index])
 
 
@@ -85,7 +85,7 @@ def test_hashed_features(repro: Any) -> None:
 
 
 @varied(process=True)
-def test_labels_from_a_set(repro: Any) -> None:
+def test_labels(repro: Any) -> None:
     labels = {"setosa", "versicolor", "virginica", "unknown", "other"}
     repro.record(order=",".join(labels))
 
