@@ -23,8 +23,9 @@ from pytest_repro.core.walk import Opened
 from pytest_repro.ledger.replaced import Swap, replaced_everywhere
 
 _PLAIN_KEYS = (str, int, float, bool, type(None), bytes, Enum, tuple)
-_PYTESTS = "PYTEST_CURRENT_TEST"
 _GLOBAL: random.Random = random.getstate.__self__  # type: ignore[attr-defined]
+_OTHERS = ("PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR")
+"""Variables that pytest, and torch when it is first asked, set by themselves."""
 _LOW, _HIGH = -(2**63), 2**63
 
 
@@ -150,6 +151,7 @@ def _names_of_files_drawn() -> Iterator[None]:
     if not hasattr(module, "_name_sequence"):  # a private name: left alone once it is gone
         yield
         return
+    module.gettempdir()  # looked for once a process, by drawing names
     before = module._name_sequence
     module._name_sequence = None
     try:
@@ -194,7 +196,7 @@ class Python(Adapter):
     @contextmanager
     def pinned_entropy(self, source: Source) -> Iterator[None]:
         """``os.urandom``, ``secrets``, ``uuid4``, ``SystemRandom``, ``Random()``, temporary names."""
-        with replaced_everywhere(_entropy(source)), _names_of_files_drawn():
+        with _names_of_files_drawn(), replaced_everywhere(_entropy(source)):
             yield
 
     def standing(self, generator: Any) -> str | None:
@@ -208,7 +210,9 @@ class Python(Adapter):
         generator.setstate((version, tuple(words), gaussian))
 
     def switches(self) -> dict[str, str]:
-        variables = {f"os.environ[{name!r}]": value for name, value in os.environ.items() if name != _PYTESTS}
+        variables = {
+            f"os.environ[{name!r}]": value for name, value in os.environ.items() if name not in _OTHERS
+        }
         return {**variables, "the working folder": os.getcwd()}
 
     def environment(self) -> dict[str, str]:

@@ -130,9 +130,10 @@ class Cause:
         if not mine:
             return Explanation("", self.says, self.fix)
         call = mine[0]
+        like = {each.location for each in mine if bool(each.via) == bool(call.via)}
         row = next((row for row in self.rows if row.tells(call.what)), None)
         says, fix = (row.says, row.fix) if row is not None else (self.says, self.fix)
-        return Explanation(call.location, f"{_asked(call)} {says}{_more(len(mine) - 1)}", fix)
+        return Explanation(call.location, f"{_asked(call)} {says}{_more(len(like) - 1)}", fix)
 
 
 def _asked(call: Call) -> str:

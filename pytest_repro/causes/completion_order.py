@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
-from pytest_repro.causes import Cause, Row, _futures, _pools, _tasks, _threads
+from pytest_repro.causes import Cause, Explanation, Row, _futures, _pools, _tasks, _threads
+from pytest_repro.core.call import Call
 from pytest_repro.ledger.replaced import Swap, replaced_everywhere
 
 _FINISHED = "gives results in the order in which they finish"
@@ -50,6 +51,14 @@ class CompletionOrder(Cause):
         _beside("asyncio:gather", "asyncio.gather()"),
         _beside("asyncio:create_task", "asyncio.create_task()"),
     )  # fmt: skip
+
+    def explained(self, calls: Sequence[Call]) -> Explanation:
+        # Who lets work run beside other work may still gather it in order: who does not comes first.
+        unordered = [
+            call for call in calls if not any(r.says == _BESIDE and r.tells(call.what) for r in self.rows)
+        ]
+        mine = [call for call in unordered if call.cause == self.name]
+        return super().explained(mine or calls)
 
     def suspended(self, seed: int) -> AbstractContextManager[None]:
         return replaced_everywhere(_swaps())

@@ -68,7 +68,7 @@ class NondeterministicOp(Cause):
         location = (op.forward_location or op.location) if op is not None else ""
         held = "with deterministic algorithms" if way == "algorithms" else "with one thread"
         backward = (
-            f", in the backward of {op.forward_location}" if op is not None and op.forward_location else ""
+            f", in the backward of {op.forward_location}," if op is not None and op.forward_location else ""
         )
         return Finding(
             self.name, location,

@@ -72,7 +72,8 @@ class SharedState(Cause):
             return Finding(self.name, said.location, f"{said.explanation}; {_left(changed)}", said.fix)
         first = changed[0] if changed else None
         location = first.location if first else ""
-        return Finding(self.name, location, _left(changed), _fix(first) if first else self.fix)
+        beside = f"; in the first run {said.explanation}, at {said.location}" if said.location else ""
+        return Finding(self.name, location, _left(changed) + beside, _fix(first) if first else self.fix)
 
 
 def _left(changed: tuple[Change, ...]) -> str:
@@ -95,7 +96,9 @@ def _fix(change: Change) -> str:
         return "make the default argument None, and the container in the function's body"
     if name.startswith(("torch ", "numpy", "os.environ", "the working")):
         return "put it back at the end of the test: in a fixture, or with monkeypatch"
-    if change.how.endswith("cache") or "cache" in name.lower():
+    if change.how.endswith("results"):
+        return f"call {name}.cache_clear() before each run, in a function fixture"
+    if "cache" in name.lower():
         return f"clear {name} before each run, in a function fixture"
     return f"make {name} anew in each run, in a function fixture, or restore it with monkeypatch"
 

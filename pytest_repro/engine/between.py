@@ -99,7 +99,8 @@ class _Between:
             if way != "shared-state" and self._in(_SAME, 1, (way,)).equal and self._equal(way):
                 return replace(established((way,), evidence), ruled_out=tuple(ruled_out))
             ruled_out.append(word(way))
-        found = established(("process",), evidence)
+        told = replace(evidence, divergence=None) if late(self.divergence) else evidence
+        found = established(("process",), told)
         return self._placed(replace(found, ruled_out=tuple(dict.fromkeys(ruled_out))), _SAME)
 
     def _equal(self, way: str) -> bool:

@@ -23,6 +23,7 @@ from functools import partial
 from pytest_repro import causes
 from pytest_repro.core.cell import Cell
 from pytest_repro.core.experiment import Experiment, Tried, answer_bytes, tried_of
+from pytest_repro.engine.imported import imported, with_imports
 
 AVAILABLE = hasattr(os, "fork")
 
@@ -46,9 +47,14 @@ def tried_apart(perform: Callable[[Experiment], Tried], asked: Experiment, secon
     if not AVAILABLE:
         return _here(perform, asked)
     if not asked.apart:
-        return forked([lambda: answer_bytes(perform(asked))], seconds)[0]
+        return _forked([lambda: answer_bytes(perform(asked))], seconds)[0]
     single = [partial(_single, perform, asked, cell) for cell in asked.cells]
-    return answer_bytes(_together([tried_of(said) for said in forked(single, seconds)]))
+    return answer_bytes(_together([tried_of(said) for said in _forked(single, seconds)]))
+
+
+def _forked(works: Sequence[Callable[[], bytes]], seconds: float) -> list[bytes]:
+    said = forked([partial(with_imports, work) for work in works], seconds)
+    return [imported(each) for each in said]  # when all have been made: they must be alike
 
 
 def _here(perform: Callable[[Experiment], Tried], asked: Experiment) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -76,6 +76,8 @@ class Repeated:
     def __init__(self, bench: Bench, setting: Mapping[str, object]) -> None:
         self._bench, self._setting = bench, setting
         self._ruled_out: list[str] = []
+        self._innocent: list[str] = []
+        self._needed = 2
         self._divergence: Divergence | None = None
 
     def answer(self) -> Answer:
@@ -106,7 +108,9 @@ class Repeated:
         """*finding* with the line at which the runs first parted, where no op and no call tells it."""
         if finding.name in BY_LINES and late(self._divergence):
             with suppress(Untried):
-                asked = Experiment(self._cells(2), lined=True)
+                # What is held because it was not it does not draw the eye to its own lines.
+                held = tuple(way for way in self._innocent if word(way) in self._ruled_out)
+                asked = Experiment(self._cells(self._needed), held, lined=True)
                 finding = with_line(finding, self._bench.try_(asked, "run again, line by line").steps)
         return with_op(finding, self._divergence)
 
@@ -140,6 +144,7 @@ class Repeated:
             if finding is not None:
                 return finding
             name = word(way)
+            self._innocent += [way] * (way != SHARED)
             if name not in self._ruled_out:
                 self._ruled_out.append(name)
         return None
@@ -165,15 +170,25 @@ class Repeated:
     def _several(self) -> Finding | None:
         """The suspects without which, taken together, the runs are equal; as few as suffice."""
         ways = [way for way in suspects(self._evidence) if way != SHARED]
-        if not self._equal_without(ways):
-            return self._fresh(ways) if SHARED in self._ruled_out else None
+        if self._equal_without(ways):
+            ways = self._fewest(ways, self._equal_without)
+            found: Finding | None = established(tuple(ways), self._evidence)
+        elif (found := self._fresh(ways)) is not None:
+            ways = self._fewest(ways, lambda rest: self._fresh(rest) is not None)
+            found = self._fresh(ways)
+        if found is None:
+            return None
+        named = {found.name, *map(word, ways)}
+        self._ruled_out = [name for name in self._ruled_out if name not in named]
+        return found
+
+    def _fewest(self, ways: list[str], equal: Callable[[list[str]], bool]) -> list[str]:
+        """As few of *ways* as suffice, those that come last left out first."""
         for way in list(reversed(ways)):
             rest = [each for each in ways if each != way]
-            if rest and self._equal_without(rest):
+            if rest and equal(rest):
                 ways = rest
-        named = {word(way) for way in ways}
-        self._ruled_out = [name for name in self._ruled_out if name not in named]
-        return established(tuple(ways), self._evidence)
+        return ways
 
 
 def _gone(runs: int, fresh: bool) -> str:
@@ -183,4 +198,10 @@ def _gone(runs: int, fresh: bool) -> str:
 
 def _no_suspect(evidence: Evidence) -> str:
     often = f"{evidence.differing} of {evidence.runs} runs differed"
-    return f"{often}, with each of the suspects held and with all of them together"
+    told = f"{often}, with each of the suspects held and with all of them together"
+    files = [f"{each.name} {each.how}" for each in evidence.changed if each.name.startswith("file ")]
+    return (
+        f"{told}; a run leaves files behind, which fresh processes find as well: {files[0]}"
+        if files
+        else told
+    )

@@ -18,6 +18,7 @@ from pytest_repro.adapters import known
 from pytest_repro.core.observation import Leaf, Parts
 from pytest_repro.core.steps import Step
 from pytest_repro.ledger.places import is_users, owner_of
+from pytest_repro.traces import paused
 from pytest_repro.values.tree import digest
 
 MOST = 20_000
@@ -41,12 +42,13 @@ def stepping(most: int = MOST) -> Iterator[list[Step]]:
 
 @contextmanager
 def unwatched() -> Iterator[None]:
-    """A block whose lines do not count: what is made once for all runs."""
+    """A block whose lines and ops do not count: what is made once for all runs."""
     before: Any = sys.gettrace()
     if isinstance(getattr(before, "__self__", None), _Stepping):
         sys.settrace(None)
     try:
-        yield
+        with paused():
+            yield
     finally:
         sys.settrace(before)
 

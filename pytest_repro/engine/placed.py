@@ -32,5 +32,5 @@ def with_op(finding: Finding, divergence: Divergence | None) -> Finding:
 
 
 def late(divergence: Divergence | None) -> bool:
-    """Whether no op parted before a value was recorded: then it parted at a line that is no op's."""
-    return divergence is None or divergence.op.startswith("record ")
+    """Whether it parted at a line before any op did: in what was recorded, or came into torch."""
+    return divergence is None or divergence.kind == "input" or divergence.op.startswith("record ")

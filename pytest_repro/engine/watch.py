@@ -170,7 +170,9 @@ def _how(before: Fact | None, after: Fact) -> str:
         return "was not there before"
     if before.size != after.size:
         verb = "grew" if _size(after) > _size(before) else "shrank"
-        return f"{verb} from {before.size} to {after.size} items"
+        return (
+            f"{verb} from {before.size} to {after.size} {'results' if after.content == 'cache' else 'items'}"
+        )
     short = len(before.content) <= 20 and len(after.content) <= 20 and after.size is None
     return f"went from {before.content} to {after.content}" if short else "has other values"
 

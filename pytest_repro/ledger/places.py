@@ -102,7 +102,8 @@ def origin(frame: FrameType | None) -> Origin | None:
     via, last = "", None
     for each in outwards(frame):
         whose = owner_of(each)
-        if whose == "runner":
+        # What a library asks while it is imported (torch._dynamo: a folder's name) is no line's doing.
+        if whose == "runner" or each.f_code.co_filename == "<frozen importlib._bootstrap>":
             return None
         if whose == "user":
             return Origin(each, via)

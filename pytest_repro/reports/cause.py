@@ -13,7 +13,7 @@ _WIDTH = 92
 
 _READ = {
     "value": "equal inputs, other output",
-    "input": "the input came from outside torch, and differs",
+    "input": "an input differs that no op of this run made",
     "path": "another op in the other run",
     "length": "the other run ends here",
 }
@@ -46,9 +46,15 @@ def _parted(found: Divergence) -> Iterator[str]:
 
 def _read(found: Divergence) -> str:
     """What a divergence says, in a few words."""
-    if found.kind == "input" and found.op.startswith("record "):
-        return "the first value that differs, and no op of torch made it"
-    return "its generator stood elsewhere" if found.kind == "input" and found.random else _READ[found.kind]
+    if found.kind != "input":
+        return _READ[found.kind]
+    if found.random:
+        return "its generator stood elsewhere"
+    if found.op.startswith("record "):
+        return "no op before it differs"
+    if found.op.startswith("from "):
+        return "it came from outside torch, and differs"
+    return _READ["input"]
 
 
 def _sides(found: Divergence) -> Iterator[str]:

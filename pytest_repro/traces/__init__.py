@@ -46,6 +46,14 @@ def trace(thorough: bool = False) -> Iterator[Trace]:
         _active.reset(token)
 
 
+@contextmanager
+def paused() -> Iterator[None]:
+    """A block whose ops do not count: what is made once for all runs."""
+    ours = sys.modules.get(f"{__name__}.watching")
+    with ours.paused() if ours is not None and _active.get() else nullcontext():
+        yield
+
+
 def note(name: str, digests: tuple[str, ...]) -> None:
     """Adds a value that was recorded to the traces being made by this thread; if none is, nothing.
 

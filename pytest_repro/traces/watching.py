@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.utils import _python_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_repro.core.columns import Columns
@@ -61,6 +62,21 @@ def _dispatched(
 # Set after the class is made: torch wraps what is defined in its body, and the wrapper imports
 # torch._dynamo, 800 modules and 0.75 s, at the first op.
 Watching.__torch_dispatch__ = _dispatched  # type: ignore[method-assign, assignment]
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """A block whose ops are not written down."""
+    top: Any = getattr(_python_dispatch, "_get_current_dispatch_mode", lambda: None)
+    mode: Any = top()  # a private name: where it is gone, such ops are written down
+    if Watching not in type(mode).__mro__:
+        yield
+        return
+    mode.__exit__(None, None, None)
+    try:
+        yield
+    finally:
+        mode.__enter__()
 
 
 @contextmanager

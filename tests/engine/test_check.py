@@ -124,3 +124,44 @@ def test_a_library_imported_by_the_function_does_not_count_as_a_difference() -> 
         "v = check(f); assert 'torch' in sys.modules; sys.exit(v.word != 'reproduced')"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_cause_is_found_of_a_function_that_only_this_process_has() -> None:
+    def noisy() -> float:
+        return random.Random().random()
+
+    found = check(noisy).finding
+    assert found is not None
+    assert (found.name, found.fix) == ("os-entropy", "pass a seed: random.Random(0)")
+    assert found.location == f"{__file__}:{noisy.__code__.co_firstlineno + 1}"
+    assert check(noisy, diagnose="never").finding is None
+
+
+def test_what_a_closure_keeps_is_left_unknown_here_and_told() -> None:
+    kept: list[int] = []
+
+    def keeping() -> int:
+        kept.append(1)
+        return len(kept)
+
+    found = check(keeping).finding
+    assert found is not None
+    assert (found.name, "shared-state" in found.ruled_out) == ("unknown", True)
+
+
+def test_the_cause_is_found_of_a_module_function_in_fresh_processes(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "checked_module.py").write_text(
+        "import os\nDONE = []\ndef keeping(step):\n    DONE.append(step)\n    return len(DONE)\n"
+        "def named():\n    return ','.join({'one', 'two', 'three', 'four', 'five', 'six'})\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import checked_module  # type: ignore[import-not-found]
+
+    found = check(checked_module.keeping, 3).finding
+    assert found is not None
+    assert (found.name, found.location) == ("shared-state", f"{tmp_path}/checked_module.py:2")
+    found = check(checked_module.named, process=True).finding
+    assert found is not None
+    assert (found.name, found.location) == ("hash-seed", f"{tmp_path}/checked_module.py:7")

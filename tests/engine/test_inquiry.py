@@ -1,0 +1,210 @@
+"""An inquiry into programs that are only played: what is tried, and what is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from pytest_repro.axes import Interpreter
+from pytest_repro.core.call import Call
+from pytest_repro.core.cell import REPEAT, Cell
+from pytest_repro.core.experiment import Experiment, Tried
+from pytest_repro.core.finding import Change
+from pytest_repro.core.mismatch import Mismatch
+from pytest_repro.core.plan import Plan
+from pytest_repro.core.run import Run
+from pytest_repro.core.steps import Step
+from pytest_repro.core.trace import Op, Trace
+from pytest_repro.core.verdict import Verdict
+from pytest_repro.engine.inquiry import Answer, inquire
+from pytest_repro.engine.subject import Bench, Spent, Untried, runs_needed
+
+RUNS = (Run(REPEAT, 0, "passed", 0.001), Run(REPEAT, 1, "passed", 0.001))
+DIVERGED = Verdict("diverged", Plan(), RUNS, (Mismatch("x", "x", 0, "", REPEAT, 1, "values"),))
+CLOCK = Call("time.time()", "clock", "/a.py:3")
+NOISE = Call("numpy.random.default_rng()", "os-entropy", "/a.py:4")
+GREW = Change("a.CACHE", "grew from 0 to 1 items", "/a.py:1")
+
+
+@dataclass
+class Played:
+    """A program: what the run of a number shows, if some suspects are held.
+
+    *number* counts all runs made so far, *left* those made before in the same process.
+    """
+
+    shows: Callable[[int, int, frozenset[str]], object]
+    fresh: bool = True
+    calls: tuple[Call, ...] = ()
+    changed: tuple[Change, ...] = ()
+    asked: list[Experiment] = field(default_factory=list)
+    made: int = 0
+
+    def prepare(self, interpreters: Sequence[Interpreter]) -> None:
+        raise AssertionError("no other interpreter is needed")
+
+    def tried(self, experiment: Experiment, interpreter: Interpreter | None, seconds: float) -> Tried:
+        self.asked.append(experiment)
+        shown: list[object] = []
+        for number in range(len(experiment.cells)):
+            held = frozenset(experiment.suspended) | ({"stirred"} if experiment.stirred else set())
+            shown.append(self.shows(self.made, 0 if experiment.apart else number, held))
+            self.made += 1
+            if (experiment.traced or experiment.lined) and shown[-1] != shown[0]:
+                break
+        differing = tuple(n for n, each in enumerate(shown) if each != shown[0])
+        ends = (shown[0], shown[-1])
+        return Tried(
+            len(shown), differing, str(shown[0]), self.calls, self.changed,
+            tuple(map(traced, ends)) if experiment.traced else (),
+            tuple(map(lined, ends)) if experiment.lined else (),
+        )  # fmt: skip
+
+
+def traced(value: object) -> Trace:
+    digest = f"{hash(value) & 0xFFFF:016x}"
+    return Trace.of([Op("record x", (digest,), (digest,), "/a.py:9")])
+
+
+def lined(value: object) -> tuple[Step, ...]:
+    return Step("/a.py:2", (("name", "cat"),)), Step("/a.py:7", (("order", str(value)),))
+
+
+def answered(subject: Played, seconds: float = 60.0, verdict: Verdict = DIVERGED) -> Answer:
+    return inquire(subject, verdict, seconds, lambda doing: None)
+
+
+def test_the_one_suspect_that_makes_it_is_established() -> None:
+    subject = Played(lambda n, left, held: 0 if "clock" in held else n, calls=(NOISE, CLOCK))
+    answer = answered(subject)
+    assert answer.finding.name == "clock"
+    assert answer.finding.location == "/a.py:3"
+    assert answer.finding.ruled_out == ()  # it was heard, and is first by name
+    assert answer.divergence is not None
+    assert (answer.divergence.kind, answer.divergence.op) == ("input", "record x")
+
+
+def test_what_was_not_it_is_ruled_out_in_order() -> None:
+    found = answered(Played(lambda n, left, held: 0 if "os-entropy" in held else n, calls=(NOISE, CLOCK)))
+    assert (found.finding.name, found.finding.location) == ("os-entropy", "/a.py:4")
+    assert found.finding.ruled_out == ("clock",)
+
+
+@pytest.mark.parametrize("differs", [1, 3])
+def test_what_differs_seldom_is_made_to_differ(differs: int) -> None:
+    """A race: one run in five, or three in five, unless tasks are held in order."""
+
+    def shows(number: int, left: int, held: frozenset[str]) -> object:
+        return "completion-order" not in held and number % 5 >= 5 - differs
+
+    subject = Played(shows)
+    found = answered(subject).finding
+    assert found.name == "completion-order"
+    assert "/a.py:7" in found.location
+    held = next(each for each in subject.asked if each.suspended == ("completion-order",))
+    assert len(held.cells) >= (13 if differs == 1 else 4)
+
+
+def test_what_does_not_differ_again_is_unknown() -> None:
+    subject = Played(lambda n, left, held: 0)
+    found = answered(subject).finding
+    assert found.name == "unknown"
+    assert found.explanation.startswith("run again 85 times in a fresh process, it did not differ: ")
+    assert found.ruled_out == ()
+
+
+def test_two_causes_at_once_are_both_named_and_no_third() -> None:
+    def shows(number: int, left: int, held: frozenset[str]) -> object:
+        return "clock" not in held and number, "os-entropy" not in held and number
+
+    found = answered(Played(shows, calls=(NOISE, CLOCK))).finding
+    assert (found.name, found.location) == ("clock", "/a.py:3")
+    assert "it takes several to be held until all are equal: also os-entropy at /a.py:4" in found.explanation
+    assert not {"clock", "os-entropy"} & set(found.ruled_out)
+    assert "file-order" not in found.explanation
+
+
+def test_a_cause_beside_what_is_left_behind() -> None:
+    def shows(number: int, left: int, held: frozenset[str]) -> object:
+        return left, "clock" not in held and number
+
+    found = answered(Played(shows, calls=(CLOCK,), changed=(GREW,))).finding
+    assert found.name == "shared-state"
+    assert "a.CACHE grew from 0 to 1 items" in found.explanation
+    assert "also clock at /a.py:3" in found.explanation
+    assert "completion-order" not in found.explanation
+    assert not {"clock", "shared-state"} & set(found.ruled_out)
+
+
+def test_what_is_left_behind_is_told_from_addresses() -> None:
+    left = answered(Played(lambda n, left, held: left, changed=(GREW,))).finding
+    assert (left.name, left.location) == ("shared-state", "/a.py:1")
+    laid = answered(Played(lambda n, left, held: (left, "stirred" in held))).finding
+    assert (laid.name, laid.location) == ("address-order", "/a.py:7")
+    assert "the runs first parted at /a.py:7, in order" in laid.explanation
+
+
+def test_where_no_process_is_fresh_it_is_never_shared_state() -> None:
+    subject = Played(lambda n, left, held: n, fresh=False, changed=(GREW,))
+    found = answered(subject).finding
+    assert found.name == "unknown"
+    assert "with each of the suspects held and with all of them together" in found.explanation
+    assert not any(each.apart or each.stirred for each in subject.asked)
+    assert {"clock", "os-entropy", "shared-state"} <= set(found.ruled_out)
+
+
+def test_time_that_is_spent_is_said() -> None:
+    found = answered(Played(lambda n, left, held: n), seconds=0.0).finding
+    assert found.name == "unknown"
+    assert found.explanation == (
+        "it could not be established: the 0 s for it were spent (repro_diagnose_seconds)"
+    )
+
+
+class Breaking(Played):
+    """A program that kills its process, or an inquiry with a bug."""
+
+    def __init__(self, error: Exception, after: int) -> None:
+        super().__init__(lambda n, left, held: n)
+        self._error, self._after = error, after
+
+    def tried(self, experiment: Experiment, interpreter: Interpreter | None, seconds: float) -> Tried:
+        if len(self.asked) == self._after:
+            raise self._error
+        return super().tried(experiment, interpreter, seconds)
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_a_subject_that_gives_no_answer_is_told(after: int) -> None:
+    found = answered(Breaking(Untried("the fork died (SIGKILL)"), after)).finding
+    assert (found.name, found.fix != "") == ("unknown", True)
+    assert found.explanation.startswith("it could not be established: the fork died (SIGKILL)")
+
+
+def test_an_inquiry_that_breaks_hides_nothing() -> None:
+    answer = answered(Breaking(ZeroDivisionError("by zero"), 1))
+    assert answer.divergence is None
+    assert answer.finding.explanation == "the inquiry itself broke: ZeroDivisionError: by zero"
+    with pytest.raises(KeyboardInterrupt):
+        answered(Breaking(KeyboardInterrupt(), 1))  # type: ignore[arg-type]
+
+
+def test_a_bench_keeps_half_of_the_time_and_counts() -> None:
+    subject = Played(lambda n, left, held: 0)
+    bench = Bench(subject, 10.0, 0.5, lambda doing: None)
+    assert bench.affordable(100) == 9
+    assert bench.affordable(3) == 3
+    asked = Experiment((Cell(REPEAT, 0, {}),))
+    bench.try_(asked, "run again")
+    with pytest.raises(Spent):
+        Bench(subject, 1.0, 2.0, lambda doing: None).try_(asked, "run again")
+    assert (bench.runs, len(subject.asked)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("differing", "runs", "needed"), [(5, 5, 3), (1, 2, 7), (1, 5, 19), (1, 100, 40), (0, 0, 3)]
+)
+def test_as_many_runs_as_make_chance_unlikely(differing: int, runs: int, needed: int) -> None:
+    assert runs_needed(differing, runs) == needed
