@@ -60,12 +60,14 @@ def _filling(value: object) -> Any:
         tensor.new_empty, tensor.new_empty_strided,
     }  # fmt: skip
 
+    makers = {_plain(each) for each in makers}
+
     class Filling(TorchFunctionMode):
         """Fills what the makers of uninitialised tensors give."""
 
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             made = func(*args, **(kwargs or {}))
-            if func in makers and made.layout is torch.strided and not made.is_quantized:
+            if _plain(func) in makers and made.layout is torch.strided and not made.is_quantized:
                 with torch.no_grad():
                     _fill(made, value, torch.uint8)
             return made
@@ -80,6 +82,11 @@ def _fill(made: Any, value: Any, byte: Any) -> None:
     except (RuntimeError, ValueError):  # too large, NaN among integers, or a dtype without fill_
         with suppress(RuntimeError):
             made.view(byte).fill_(bool(value))
+
+
+def _plain(func: Any) -> Any:
+    """*func* itself where somebody listens to its calls: torch looks methods up by their name."""
+    return getattr(func, "__wrapped__", func)
 
 
 def _numpy_filled(value: object) -> AbstractContextManager[None]:

@@ -39,10 +39,13 @@ class CompletionOrder(Cause):
         Row("concurrent.futures:wait", "gives sets of futures, which have no order",
             "walk through the list of futures itself"),
         _beside("concurrent.futures.thread:ThreadPoolExecutor.submit", "ThreadPoolExecutor.submit()"),
+        _beside("concurrent.futures.thread:ThreadPoolExecutor.map", "ThreadPoolExecutor.map()"),
         _beside("concurrent.futures.process:ProcessPoolExecutor.submit", "ProcessPoolExecutor.submit()"),
         Row("multiprocessing.pool:Pool.imap_unordered", _FINISHED, "take imap() or map()",
             "Pool.imap_unordered()"),
         _beside("multiprocessing.pool:Pool.apply_async", "Pool.apply_async()"),
+        *(_beside(f"multiprocessing.pool:ThreadPool.{name}", f"ThreadPool.{name}()")
+          for name in ("map", "imap", "starmap")),
         _beside("multiprocessing.process:BaseProcess.start", "Process.start()"),
         _beside("threading:Thread.start", "Thread.start()"),
         Row("asyncio:as_completed", _FINISHED, "take asyncio.gather(), which keeps the order it was given"),

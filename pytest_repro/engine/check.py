@@ -28,7 +28,7 @@ def check(
     seed: int = 0,
     rtol: float | None = None,
     atol: float | None = None,
-    diagnose: Literal["auto", "always", "never"] = "never",
+    diagnose: Literal["auto", "always", "never"] = "auto",
     **axes: Any,
 ) -> Verdict:
     """Calls ``fn(*args)`` *runs* times, equally seeded, and compares what it returns.
@@ -128,7 +128,7 @@ def assert_reproducible(
     seed: int = 0,
     rtol: float | None = None,
     atol: float | None = None,
-    diagnose: Literal["auto", "always", "never"] = "never",
+    diagnose: Literal["auto", "always", "never"] = "auto",
     **axes: Any,
 ) -> Verdict:
     """As :func:`check`, but raises when the calls differ.

@@ -47,7 +47,7 @@ class Ledger:
         """Notes a call that *frame* makes, for each of *targets* for which it is evidence."""
         for target in targets:
             if target.when is None or target.when(*args, **named):
-                # A line that was met before is looked up by where its code stands: 0.2 µs.
+                # A line met before is looked up by where its code stands: a call takes 1.2 µs more in all.
                 key = (address(target), frame.f_code, frame.f_lasti)
                 try:
                     entry = self._known[key]

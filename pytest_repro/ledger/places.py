@@ -83,7 +83,7 @@ def asker(frame: FrameType) -> FrameType:
 def is_users(module: ModuleType) -> bool:
     """Whether *module* is a file of the user's, or what is typed in."""
     file = vars(module).get("__file__")
-    if file in _FOREIGN:  # 0.2 µs; a thousand modules are gone through several times
+    if file in _FOREIGN:  # 0.3 µs each, of some thousand that are gone through
         return False
     if not isinstance(file, str):
         return module.__name__ == "__main__"

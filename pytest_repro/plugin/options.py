@@ -63,7 +63,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("capture", "auto", checked_capture, f"what is observed: {', '.join(CAPTURES)}", "WHAT"),
     Option("vary", {}, given.varies, _VARY_HELP, "AXIS[=V,V]", kind="linelist", each=given.vary),
     Option("trace", False, bool, "record the ops of every run, not only to explain a mismatch", kind="bool"),
-    Option("diagnose", "never", given.diagnose, _DIAGNOSE_HELP, "WHEN"),
+    Option("diagnose", "auto", given.diagnose, _DIAGNOSE_HELP, "WHEN"),
     Option("diagnose-seconds", 60.0, given.budget, _BUDGET_HELP, flag=False, kind="float"),
     Option("replay", None, given.replay, _REPLAY_HELP, "record|PATH"),
     Option("json", None, given.path, "write the JSON report to PATH", "PATH"),

@@ -58,16 +58,16 @@ def test_what_the_system_gives_is_drawn_from_the_seed(name: str) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "getrandom"), reason="Linux has it")
 def test_getrandom_is_drawn_too() -> None:
-    with adapter.pinned_entropy(5):
+    with adapter.pinned_entropy(random.Random(5)):
         first = os.getrandom(8, os.GRND_NONBLOCK)
-    with adapter.pinned_entropy(5):
+    with adapter.pinned_entropy(random.Random(5)):
         assert os.getrandom(8) == first
 
 
 def test_names_of_temporary_files_go_on_where_they_were() -> None:
     tempfile.mktemp()
     before = tempfile._name_sequence  # type: ignore[attr-defined]
-    with adapter.pinned_entropy(5):
+    with adapter.pinned_entropy(random.Random(5)):
         tempfile.mktemp()
     assert tempfile._name_sequence is before  # type: ignore[attr-defined]
 

@@ -150,3 +150,17 @@ def test_what_is_kept_reads_the_real_clock_afterwards() -> None:
         time.sleep(0)
         kept()
     assert abs(kept() - time.perf_counter()) < 5
+
+
+@pytest.mark.usefixtures("frozen")
+@pytest.mark.parametrize(
+    "module", ["_pytest.timing", "pytest_timeout", "pytest_repro.engine.check", "threading"]
+)
+def test_the_runner_and_who_waits_read_the_real_clock(module: str) -> None:
+    asking: dict[str, Any] = {"__name__": module, "time": time, "datetime": datetime}
+    exec("def asks(): return time.perf_counter(), datetime.datetime.now(), time.time()", asking)
+    steady, now, wall = asking["asks"]()
+    assert abs(steady - keeps_time["clock"]()) < 5
+    assert abs(now.timestamp() - wall) < 5
+    asking["__name__"] = "mine"
+    assert asking["asks"]()[0] < steady

@@ -61,7 +61,7 @@ def held() -> list[dict[Any, int]]:
 _MOVES = {"_last_timestamp", "_name_sequence", "__builtins__", "_", "environ", "_nodes", "_abc_impl"}
 
 
-def run(cause: str, name: str, suspended: str | None) -> list[Any]:
+def run(cause: str, name: str, suspended: str | None, listens: bool = False) -> list[Any]:
     """What two runs give, in a world whose file system lists in another order in each."""
     found = []
     for number in (1, 2):
@@ -69,6 +69,8 @@ def run(cause: str, name: str, suspended: str | None) -> list[Any]:
             stack.enter_context(applied({"order": number}))
             if suspended is not None:
                 stack.enter_context(named(suspended).suspended(0))
+            if listens:
+                stack.enter_context(listening(all_targets()))
             found.append(PROGRAMS[cause][name](number))
     return found
 
@@ -81,6 +83,19 @@ def test_a_cause_suspended_makes_runs_equal(cause: str, name: str) -> None:
     first, second = run(cause, name, cause)
     assert first == second
     assert held() == before
+
+
+@pytest.mark.parametrize(("cause", "name"), CASES)
+def test_whoever_listens_inside_hears_and_changes_nothing(cause: str, name: str) -> None:
+    first, second = run(cause, name, cause, listens=True)
+    assert first == second
+    with listening(named(cause).targets()) as ledger:
+        PROGRAMS[cause][name](1)
+    assert {call.cause for call in ledger.calls} == {cause}
+    location, explanation, fix = named(cause).explained(ledger.calls)
+    assert location.startswith(programs.__file__)
+    assert explanation
+    assert fix
 
 
 @pytest.mark.parametrize(("cause", "name", "other"), OTHERS)
