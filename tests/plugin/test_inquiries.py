@@ -300,3 +300,27 @@ def test_nothing_is_left_behind_and_nothing_printed_twice(noisy: Project) -> Non
     left = {path.name for path in noisy.pytester.path.iterdir() if not path.name.startswith("runpytest")}
     mine = {"conftest.py", "noise.py", "test_it.py", "report.json"}
     assert left - {"__pycache__", "stdout", "stderr"} == mine
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+def test_what_wide_fixtures_start_is_ended_in_forks_as_well(
+    noisy: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = f"{os.getpid()}-{time.monotonic_ns()}"
+    monkeypatch.setenv("MARK", mark)
+    noisy(
+        """
+        import subprocess, pytest
+        from noise import noise
+        @pytest.fixture(scope="module")
+        def server():
+            process = subprocess.Popen(["sleep", "60"])
+            yield process
+            process.kill()
+            process.wait()
+        def test_a(repro, server): repro.record(x=noise())
+        """,
+        subprocess=True,
+    ).check(failed=1, says="os-entropy at noise.py:3")
+    monkeypatch.delenv("MARK")
+    assert wait(lambda: not alive(mark), 10), alive(mark)
