@@ -12,7 +12,7 @@ import pytest
 
 from pytest_repro.companions.far import answer
 from pytest_repro.core.cell import Cell
-from pytest_repro.core.experiment import experiment_of
+from pytest_repro.core.experiment import Experiment, Tried, experiment_of
 from pytest_repro.engine.ferry import Kept
 from pytest_repro.engine.fork import Broken, tried_apart
 from pytest_repro.plugin import PLAN
@@ -103,11 +103,19 @@ class Server:
         if item is None or PLAN not in item.stash:
             return "unknown", self._why_unknown(nodeid)
         take_logs(item, logs)
-        conductor: Any = item.config.pluginmanager.get_plugin("repro-conductor")
         try:
-            return "tried", tried_apart(partial(conductor.perform, item), experiment_of(text), seconds)
+            return "tried", tried_apart(partial(self._perform, item), experiment_of(text), seconds)
         except Broken as broken:
             return "unknown", str(broken)
+
+    def _perform(self, item: pytest.Item, asked: Experiment) -> Tried:
+        conductor: Any = item.config.pluginmanager.get_plugin("repro-conductor")
+        try:
+            tried: Tried = conductor.perform(item, asked)
+        finally:
+            with suppress(Exception):  # what wide fixtures have started outlives a fork that just ends
+                teardown_to(self._session, None)
+        return tried
 
     def _why_unknown(self, nodeid: str) -> str:
         file = nodeid.split("::")[0]

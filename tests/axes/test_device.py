@@ -41,7 +41,7 @@ def run(project: Project) -> Run:
         project.write(test_it=source)
         path = project.pytester.path / "test_it.py"
         path.write_text("from head import *\n" + path.read_text())
-        return project.again("-W", "error", *args, subprocess=True)
+        return project.again("-W", "error", "--repro-diagnose=never", *args, subprocess=True)
 
     return run
 

@@ -175,7 +175,7 @@ def test_twenty_runs_in_one_process_see_none_of_them(sick: Project) -> None:
 
 
 def test_two_runs_under_stress_find_each_and_name_the_axis(sick: Project) -> None:
-    result = sick.again("--repro-vary=stress", "--repro-runs=2")
+    result = sick.again("--repro-vary=stress", "--repro-runs=2", "--repro-diagnose=never")
     assert set(result.verdicts.values()) == {"diverged"}
     found = differing(result)
     assert found == {name: {name.removeprefix("test_").split("__")[0]} for name in found}

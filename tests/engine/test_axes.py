@@ -90,7 +90,7 @@ def found(verdict: Verdict) -> list[tuple[Any, ...]]:
 def failure(fn: Callable[..., Any], *args: Any, **asked: Any) -> list[str]:
     """The lines of the failure text."""
     with pytest.raises(NotReproducible) as caught:
-        assert_reproducible(fn, *args, **asked)
+        assert_reproducible(fn, *args, diagnose="never", **asked)
     return str(caught.value).splitlines()
 
 

@@ -142,7 +142,8 @@ def test_what_differs_there_is_told(run: Run) -> None:
         def test_two(repro):
             note("two", repro.setting["process"])
             repro.record(x=repro.setting["process"])
-        """
+        """,
+        "--repro-diagnose=never",
     ).check(failed=2, says=["PYTHONHASHSEED", "this process and another"])
     assert set(result.verdicts.values()) == {"diverged"}
     assert len(run.pids) == 3
@@ -630,7 +631,7 @@ def test_last_failed_is_known_there(run: Run) -> None:
         def test_c(repro): repro.record(x=1)
         """
     )
-    args = ["-p", "cacheprovider", "--lf"]
+    args = ["-p", "cacheprovider", "--lf", "--repro-diagnose=never"]
     for passed in (2, 0):
         run.project.again(*args, subprocess=True).check(passed=passed, failed=1)
     assert len(run.by("b", "True")) == 4

@@ -300,3 +300,27 @@ def test_nothing_is_left_behind_and_nothing_printed_twice(noisy: Project) -> Non
     left = {path.name for path in noisy.pytester.path.iterdir() if not path.name.startswith("runpytest")}
     mine = {"conftest.py", "noise.py", "test_it.py", "report.json"}
     assert left - {"__pycache__", "stdout", "stderr"} == mine
+
+
+def test_what_wide_fixtures_start_is_ended_in_forks_as_well(noisy: Project) -> None:
+    """A server that stayed would hold its port in the next experiment."""
+    noisy(
+        """
+        import pytest
+        from noise import noise
+        from pathlib import Path
+        def log(text):
+            with Path("log").open("a") as file:
+                file.write(text + "\\n")
+        @pytest.fixture(scope="module")
+        def server():
+            log("started")
+            yield
+            log("ended")
+        def test_a(repro, server): repro.record(x=noise())
+        """,
+        subprocess=True,
+    ).check(failed=1, says="os-entropy at noise.py:3")
+    lines = (noisy.pytester.path / "log").read_text().split()
+    assert lines[1:-1] == ["started", "ended"] * (len(lines) // 2 - 1)
+    assert len(lines) > 4

@@ -40,7 +40,7 @@ def test_a_run_that_hangs_is_stopped_there(project: Project, hangs: int) -> None
             if repro.run == {hangs}:
                 time.sleep(30)
         """,
-        "--timeout=0.5", "--timeout-method=signal", plugins=["timeout"],
+        "--timeout=0.5", "--timeout-method=signal", "--repro-diagnose=never", plugins=["timeout"],
     ).check(failed=1, says="Timeout (>0.5s) from pytest-timeout")  # fmt: skip
     assert perf_counter() - start < 10
     assert logged(project) == ["0", "1"]

@@ -59,7 +59,7 @@ VERDICTS = {
 
 def test_all_outcomes(project: Project) -> None:
     project.write(conftest=LOG)
-    result = project(SOURCE)
+    result = project(SOURCE, "--repro-diagnose=never")
     assert result.verdicts == VERDICTS
     lines = logged(project)
     assert lines[0] == "setUpClass"
