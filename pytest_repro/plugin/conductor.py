@@ -133,7 +133,7 @@ class Conductor:
         item, spare = act.item, _SPARE
         with peers.rehearsing(item), silence(item, act.hear, act.warnings.keep):
             for cell in act.trial.rehearsals():
-                if _stopping(item):
+                if item.session.shouldfail or item.session.shouldstop:
                     break
                 act.turn(cell)
                 with act.tracer.run(cell):
@@ -246,7 +246,3 @@ class _ActStage:
     def roots(self) -> dict[str, Root]:
         """Fixtures that outlive the test, and its parameters."""
         return outliving(self._act.item)
-
-
-def _stopping(item: pytest.Item) -> bool:
-    return bool(item.session.shouldfail or item.session.shouldstop)

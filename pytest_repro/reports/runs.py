@@ -106,9 +106,16 @@ def inputs(verdict: Verdict) -> Iterator[str]:
 
 
 def look_for(verdict: Verdict) -> Iterator[str]:
-    """Where to look, by the axes that differ."""
+    """Where to look, by the axes that differ; for the one whose cause was found that is said already."""
     differing = dict.fromkeys((m.at or (m.axis,))[0] for m in verdict.mismatches if m.problem != "outcome")
     unsteady = any(m.at is not None for m in verdict.mismatches)
+    if verdict.finding is not None:
+        differing.pop(
+            REPEAT if any(m.axis == REPEAT for m in verdict.mismatches) else next(iter(differing)), None
+        )
+        unsteady = False
+        if not differing:
+            return
     lines: list[str] = [line for axis in differing if axis != REPEAT for line in named(axis).look_for]
     if REPEAT in differing or not differing:
         lines = [*_REPEATED, *lines]

@@ -100,9 +100,9 @@ def _diverged(nodeid: str, verdict: Verdict) -> Iterator[str]:
         yield ""
         yield from inputs(verdict)
     yield from unlike(verdict)
-    if found and verdict.finding is None:
-        yield from look_for(verdict)
     yield from cause.told(verdict)
+    if found:
+        yield from look_for(verdict)
     yield from (f"  besides    {line}" for line in beyond(verdict))
     for run in verdict.runs:
         if run.state == "lost":
