@@ -10,6 +10,11 @@ from typing import ClassVar
 NOWHERE = -1
 """In the column ``forward``: no forward op is known."""
 
+Row = tuple[int, int, int, Sequence[int], Sequence[int], Sequence[int], int, int]
+"""One op: name, place, forward, outputs, kinds, inputs, draws, picked, as :class:`Columns` says."""
+
+_MANY = 512
+
 
 class Texts:
     """Texts by number; each is kept once."""
@@ -57,7 +62,7 @@ class Columns:
     }  # fmt: skip
     TEXTS: ClassVar = ("names", "places", "kinds")
 
-    __slots__ = ("_lock", *NUMBERS, *TEXTS)
+    __slots__ = ("_lock", "_rows", *NUMBERS, *TEXTS)
 
     names: Texts
     places: Texts
@@ -81,36 +86,51 @@ class Columns:
         for each, code in self.NUMBERS.items():
             setattr(self, each, array(code))
         self._lock = Lock()
+        # The last ops as they came, until they are many: writing each into eight arrays at once
+        # would take 30 µs of a training step, where Python's code is not in the cache.
+        self._rows: list[Row] = []
 
     def __len__(self) -> int:
-        return len(self.name)
+        return len(self.name) + len(self._rows)
 
-    def add(
+    def add(self, row: Row) -> int:
+        """Adds one op and gives its index; several threads may add at a time."""
+        with self._lock:
+            self._rows.append(row)
+            index = len(self.name) + len(self._rows) - 1
+        if len(self._rows) >= _MANY:
+            self.settle()
+        return index
+
+    def settle(self) -> None:
+        """Writes all ops into the arrays: before they are read."""
+        with self._lock:
+            for row in self._rows:
+                self._write(*row)
+            self._rows.clear()
+
+    def _write(
         self,
         name: int,
         place: int,
-        forward: int = NOWHERE,
-        outputs: Sequence[int] = (),
-        kinds: Sequence[int] = (),
-        inputs: Sequence[int] = (),
-        draws: int = 0,
-        picked: int = 0,
-    ) -> int:
-        """Adds one op and gives its index; several threads may add at a time."""
-        with self._lock:
-            index = len(self.name)
-            self.output.extend(outputs)
-            self.kind.extend(kinds)
-            self.input.extend(inputs)
-            self.output_end.append(len(self.output))
-            self.input_end.append(len(self.input))
-            if draws:
-                self.draw_at.append(index)
-                self.draw.append(draws)
-            if picked:
-                self.picked_at.append(index)
-                self.picked.append(picked)
-            self.forward.append(forward)
-            self.place.append(place)
-            self.name.append(name)  # the last one, for those who read meanwhile
-        return index
+        forward: int,
+        outputs: Sequence[int],
+        kinds: Sequence[int],
+        inputs: Sequence[int],
+        draws: int,
+        picked: int,
+    ) -> None:
+        self.output.extend(outputs)
+        self.kind.extend(kinds)
+        self.input.extend(inputs)
+        self.output_end.append(len(self.output))
+        self.input_end.append(len(self.input))
+        if draws:
+            self.draw_at.append(len(self.name))
+            self.draw.append(draws)
+        if picked:
+            self.picked_at.append(len(self.name))
+            self.picked.append(picked)
+        self.forward.append(forward)
+        self.place.append(place)
+        self.name.append(name)

@@ -68,6 +68,7 @@ class Trace(Sequence[Op]):
     @overload
     def __getitem__(self, index: slice) -> tuple[Op, ...]: ...
     def __getitem__(self, index: int | slice) -> Op | tuple[Op, ...]:
+        self._columns.settle()
         places = range(len(self))[index]
         return self._op(places) if isinstance(places, int) else tuple(map(self._op, places))
 
@@ -83,6 +84,7 @@ class Trace(Sequence[Op]):
         For equal ops it equals that of another trace, if all ops before *start* are equal too.
         """
         c = self._columns
+        c.settle()
         draws = slice(bisect_left(c.draw_at, start), bisect_left(c.draw_at, stop))
         names = c.names.all
         return (
@@ -178,12 +180,14 @@ def _add(columns: Columns, op: Op) -> None:
         forward = NOWHERE - 1 - columns.places.number(op.forward_location)
     kinds = op.kinds or ("",) * len(op.outputs)
     columns.add(
-        columns.names.number(op.name),
-        columns.places.number(op.location),
-        forward,
-        [*map(number, op.outputs)],
-        [*map(columns.kinds.number, kinds)],
-        [*map(number, op.inputs)],
-        number(op.draws),
-        number(op.picked),
+        (
+            columns.names.number(op.name),
+            columns.places.number(op.location),
+            forward,
+            [*map(number, op.outputs)],
+            [*map(columns.kinds.number, kinds)],
+            [*map(number, op.inputs)],
+            number(op.draws),
+            number(op.picked),
+        )
     )

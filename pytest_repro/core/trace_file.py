@@ -24,6 +24,7 @@ _LENGTH, _SUM = 8, 4
 
 def packed(columns: Columns) -> Iterator[bytes]:
     """The bytes of *columns*, in pieces."""
+    columns.settle()
     header: dict[str, Any] = {each: getattr(columns, each).all for each in Columns.TEXTS}
     header["counts"] = {each: len(getattr(columns, each)) for each in Columns.NUMBERS}
     text = json.dumps(header).encode()

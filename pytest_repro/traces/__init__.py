@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from types import ModuleType
 
-from pytest_repro.core.columns import Columns
+from pytest_repro.core.columns import NOWHERE, Columns
 from pytest_repro.core.trace import Trace, number
 from pytest_repro.traces.places import Places
 
@@ -65,7 +65,7 @@ def note(name: str, digests: tuple[str, ...]) -> None:
     for columns in _active.get():
         place = Places(columns.places).of(sys._getframe(1))
         inputs = [number(digest) for digest in digests]
-        columns.add(columns.names.number(name), place, inputs=inputs)
+        columns.add((columns.names.number(name), place, NOWHERE, (), (), inputs, 0, 0))
 
 
 def _watching(columns: Columns, thorough: bool) -> AbstractContextManager[None]:

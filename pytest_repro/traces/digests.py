@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import marshal
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -15,11 +17,7 @@ from pytest_repro.adapters._torch_tensors import opened_tensor
 from pytest_repro.core.columns import Texts
 from pytest_repro.core.observation import Leaf, Parts
 from pytest_repro.traces.device import device_digest
-
-PLAIN_TENSORS = {torch.Tensor, torch.nn.Parameter}
-
-_READERS: dict[int, Callable[[int], Any]] = {}
-_MANY = 10_000  # sizes whose readers are kept
+from pytest_repro.traces.known import PLAIN_TENSORS
 
 _INDICES = {
     torch.sparse_coo: ("_indices", "_values"),
@@ -53,48 +51,68 @@ def unseen() -> ExitStack:
     return stack
 
 
+class _Kind(NamedTuple):
+    """What is known of all tensors of one dtype and shape."""
+
+    number: int
+    seed: int
+    read: Callable[[int], Any] | None
+
+
 class Digests:
     """Digests values, and numbers their kinds."""
 
-    __slots__ = ("_kinds", "_texts")
+    __slots__ = ("_kinds", "_orders", "_texts")
 
     def __init__(self, texts: Texts) -> None:
         self._texts = texts
-        self._kinds: dict[Any, tuple[int, int, bool]] = {}
+        self._kinds: dict[Any, _Kind] = {}
+        self._orders: dict[Any, int] = {}
 
     def of(self, t: Any) -> tuple[int, Digest]:
         """Number of the kind of the tensor *t*, and its digest.
 
-        A contiguous tensor on the CPU is hashed by its pointer, in 1 µs when it is small. No op of
-        torch runs for that, so that no mode notices.
+        A tensor on the CPU that fills its memory is hashed by its pointer, in 1 µs when it is
+        small. No op of torch runs for that, so that no mode notices. Where it fills its memory in
+        another order than C's (transposed, channels last) the bytes are hashed as they lie, together
+        with the strides: putting them in order would take ten times as long.
         """
         key = t.dtype, t.shape
-        number, seed, simple = self._kinds.get(key) or self._met(key)
+        number, seed, read = self._kinds.get(key) or self._met(key)
         try:  # sparse, nested and wrapper tensors raise: asking each whether it is one takes time
-            if simple and type(t) in PLAIN_TENSORS and t.is_cpu and t.is_contiguous():
-                size, place = t.nbytes, t.data_ptr()
-                if place:
-                    read = _READERS.get(size) or _reader(size)
+            if read is not None and type(t) in PLAIN_TENSORS and t.is_cpu:
+                if not t.is_contiguous():
+                    seed = self._order(key, t.stride(), seed)
+                place = t.data_ptr()
+                if place and seed:
                     return number, xxh3_64_intdigest(read(place), seed) or 1
         except RuntimeError:
             pass
-        return number, self._slowly(t, seed)
+        return number, self._slowly(t, self._kinds[key].seed)
 
     def kind(self, t: Any) -> int:
         """Number of the kind of the tensor *t*."""
         key = t.dtype, t.shape
-        return (self._kinds.get(key) or self._met(key))[0]
+        return (self._kinds.get(key) or self._met(key)).number
+
+    def _order(self, key: Any, strides: tuple[int, ...], seed: int) -> int:
+        """A seed for tensors of these strides; 0 for those that do not fill their memory."""
+        found = self._orders.get((key, strides))
+        if found is None:
+            filled = _fills(key[1], strides)
+            found = self._orders[key, strides] = plain((seed, strides)) if filled else 0
+        return found
 
     def number(self, value: object) -> tuple[int, Digest]:
         """The same for a number that an op gave."""
         return self._texts.number(type(value).__name__), plain(value)
 
-    def _met(self, key: Any) -> tuple[int, int, bool]:
+    def _met(self, key: Any) -> _Kind:
         dtype, shape = key
         text = f"{str(dtype).removeprefix('torch.')}{list(shape)}"
         # Complex tensors may be conjugated views, whose memory holds other numbers.
-        met = self._texts.number(text), xxh3_64_intdigest(text.encode()), not dtype.is_complex
-        self._kinds[key] = met
+        read = None if dtype.is_complex else _reader(dtype.itemsize * math.prod(shape))
+        self._kinds[key] = met = _Kind(self._texts.number(text), xxh3_64_intdigest(text.encode()), read)
         return met
 
     def _slowly(self, t: Any, seed: int) -> Digest:
@@ -116,12 +134,21 @@ def plain(value: object) -> int:
         return 0
 
 
+@lru_cache(4096)
 def _reader(size: int) -> Callable[[int], Any]:
-    if len(_READERS) > _MANY:
-        _READERS.clear()
+    """Makes a buffer of *size* bytes of an address."""
     read: Callable[[int], Any] = (ctypes.c_char * size).from_address
-    _READERS[size] = read
     return read
+
+
+def _fills(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    """Whether elements of these strides fill their memory, without gaps and without overlap."""
+    expected = 1
+    for stride, length in sorted((s, n) for s, n in zip(strides, shape) if n != 1):
+        if stride != expected:
+            return False
+        expected *= length
+    return True
 
 
 def on_device(t: Any) -> bool:

@@ -28,6 +28,7 @@ class Arriving:
     def expect(self, index: int, outputs: Sequence[Digest], inputs: Sequence[Digest]) -> None:
         """Notes which digests of the op at *index* come later."""
         c = self._columns
+        c.settle()
         for column, end, digests in ((c.output, c.output_end, outputs), (c.input, c.input_end, inputs)):
             first = end[index] - len(digests)
             for place, each in enumerate(digests, first):

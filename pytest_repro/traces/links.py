@@ -15,9 +15,9 @@ import torch
 
 from pytest_repro.core.columns import NOWHERE
 
-_next_number: Callable[[], int]
-_next_number = getattr(getattr(torch._C, "_autograd", None), "_get_sequence_nr", lambda: 0)
-_running: Callable[[], Any] = getattr(torch._C, "_current_autograd_node", lambda: None)
+next_number: Callable[[], int]
+next_number = getattr(getattr(torch._C, "_autograd", None), "_get_sequence_nr", lambda: 0)
+running: Callable[[], Any] = getattr(torch._C, "_current_autograd_node", lambda: None)
 # Private names: where one is gone, an op of the backward pass stands for itself.
 
 _GAP = 10**6  # nodes between two ops; more than that is no sequence any more
@@ -27,35 +27,36 @@ class Links:
     """What each autograd node was made by, 4 bytes a node.
 
     Numbers are counted by each thread for itself: nodes made by other threads are not linked.
+
+    Attributes:
+        next: Number of the first node that is not linked yet.
     """
 
-    __slots__ = ("_first", "_made", "_next", "_thread")
+    __slots__ = ("_first", "_made", "_thread", "next")
 
     def __init__(self) -> None:
         self._thread = get_ident()
-        self._begin(_next_number())
+        self._begin(next_number())
 
     def _begin(self, number: int) -> None:
-        self._first = self._next = number
+        self._first = self.next = number
         self._made = array("i")
 
     def forward(self) -> int:
         """What made the autograd node that is running, as a trace's column ``forward`` says it."""
-        node = _running()
+        node = running()
         if node is None:
             return NOWHERE
         at = node._sequence_nr() - self._first
         return self._made[at] if 0 <= at < len(self._made) else NOWHERE
 
-    def new(self) -> int:
-        """How many nodes were made since the op before."""
-        gap = _next_number() - self._next
-        return gap if gap and get_ident() == self._thread else 0
-
-    def made(self, new: int, by: int) -> None:
-        """*new* nodes were made by the op at index *by*."""
-        if not 0 < new < _GAP:
-            self._begin(_next_number())
+    def made(self, by: int) -> None:
+        """All nodes since the last one that is linked were made by the op at index *by*."""
+        if get_ident() != self._thread:
             return
-        self._made.extend((by,) * new)
-        self._next += new
+        number = next_number()
+        if 0 <= number - self.next < _GAP:
+            self._made.extend((by,) * (number - self.next))
+            self.next = number
+        else:
+            self._begin(number)

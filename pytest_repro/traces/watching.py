@@ -12,8 +12,12 @@ from torch.utils import _python_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_repro.core.columns import Columns
+from pytest_repro.traces.digests import plain
+from pytest_repro.traces.known import PLAIN_TENSORS
+from pytest_repro.traces.links import next_number
 from pytest_repro.traces.schema import Declared, declared
-from pytest_repro.traces.writing import Writing
+from pytest_repro.traces.step import Step
+from pytest_repro.traces.writing import Writing, functions_watched
 
 _UNWRAPPED = torch.Tensor.__torch_dispatch__
 
@@ -23,9 +27,10 @@ class Watching(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     supports_higher_order_operators = True  # without it, torch refuses them under a mode
 
-    def __init__(self, writing: Writing) -> None:
+    def __init__(self, writing: Writing, thorough: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.writing = writing
+        self.thorough = thorough
         self.ops: dict[int, Declared] = {}
 
     @classmethod
@@ -44,18 +49,25 @@ def _dispatched(
 ) -> Any:
     if types and any(each.__torch_dispatch__ is not _UNWRAPPED for each in types):
         return NotImplemented  # it calls ops on the tensors inside, which come here again
+    writing, kwargs = self.writing, kwargs or {}
     op = self.ops.get(id(func)) or self.met(func)
-    kwargs = kwargs or {}
     if op.passed:
         result = func(*args, **kwargs)
         if op.entering:
-            self.writing.entered(result, sys._getframe(1))
-        else:
-            self.writing.passed(sys._getframe(1))
+            writing.entered(result, sys._getframe(1))
+        elif next_number() != writing.links.next:
+            writing.passed(sys._getframe(1))
         return result
-    step = self.writing.begun(op, args, kwargs, sys._getframe(1))
+    others: list[Any] | None = None
+    if op.simple and not self.thorough and not functions_watched():
+        others = writing.known.all_of((*args, *kwargs.values()) if kwargs else args)
+    step = writing.begun(op, args, kwargs) if others is None else Step()
     result = func(*args, **kwargs)
-    self.writing.ended(op, step, args, kwargs, result)
+    if others is not None:
+        if type(result) in PLAIN_TENSORS and writing.simply(op, others, result, sys._getframe(1)):
+            return result
+        step.inputs += [plain(others)] if others else []
+    writing.ended(op, step, args, kwargs, result, sys._getframe(1))
     return result
 
 
@@ -84,7 +96,7 @@ def watching(columns: Columns, thorough: bool) -> Iterator[None]:
     """Has every op of this thread written to *columns*."""
     writing = Writing(columns, thorough)
     try:
-        with Watching(writing):
+        with Watching(writing, thorough):
             yield
     finally:
         writing.close()

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import FrameType
 from typing import Any
 
 import torch
 
 from pytest_repro.core.columns import NOWHERE, Columns
-from pytest_repro.traces.digests import Digest, Digests, unseen
+from pytest_repro.traces.digests import Digest, Digests, plain, unseen
 from pytest_repro.traces.generators import default, state
-from pytest_repro.traces.known import known
+from pytest_repro.traces.known import Known, known
 from pytest_repro.traces.late import Arriving
-from pytest_repro.traces.links import Links
+from pytest_repro.traces.links import Links, next_number, running
 from pytest_repro.traces.places import Places
 from pytest_repro.traces.schema import Declared
-from pytest_repro.traces.step import Step
+from pytest_repro.traces.step import Reading, Step
 
-_functions_watched: Callable[[], int] = getattr(torch._C, "_len_torch_function_stack", lambda: 1)
+functions_watched: Callable[[], int] = getattr(torch._C, "_len_torch_function_stack", lambda: 1)
+"""How many modes see what functions of torch are called; a private name, without which: some."""
+
+_ALONE = nullcontext()
 
 
 class Writing:
@@ -27,31 +31,33 @@ class Writing:
     Args:
         columns: Where the ops go.
         thorough: Whether all inputs are digested.
+
+    Attributes:
+        known: What traced ops made.
+        links: What autograd's nodes were made by.
     """
 
-    __slots__ = ("_arriving", "_columns", "_digests", "_known", "_links", "_numbers", "_places", "_thorough")
+    __slots__ = (
+        "_arriving", "_columns", "_digests", "_numbers", "_places", "_reading", "known", "links",
+    )  # fmt: skip
 
     def __init__(self, columns: Columns, thorough: bool) -> None:
-        self._columns, self._thorough = columns, thorough
+        self._columns = columns
         self._digests = Digests(columns.kinds)
-        self._known = known()
+        self.known: Known = known()
+        self._reading = Reading(self._digests, self.known, thorough)
         self._places = Places(columns.places)
         self._arriving = Arriving(columns)
-        self._links = Links()
+        self.links = Links()
         self._numbers: dict[str, int] = {}
 
     def close(self) -> None:
-        """Fetches the digests that still lie on devices, and lets go of everything held."""
-        try:
-            self._arriving.fetch()
-        finally:
-            self._known.close()
+        """Fetches the digests that still lie on devices."""
+        self._arriving.fetch()
 
     def passed(self, frame: FrameType) -> None:
-        """A view or an alias ran: no entry."""
-        new = self._links.new()
-        if new:
-            self._links.made(new, NOWHERE - 1 - self._places.of(frame))
+        """A view or an alias made an autograd node: it has no entry, but a line."""
+        self.links.made(NOWHERE - 1 - self._places.of(frame))
 
     def entered(self, t: Any, frame: FrameType) -> None:
         """Data of numpy's or Python's became the tensor *t*."""
@@ -62,27 +68,21 @@ class Writing:
             return
         if isinstance(digest, int):
             number, place = self._columns.names.number(name), self._places.of(frame)
-            self._columns.add(number, place, NOWHERE, [digest], [kind], [digest])
+            self._columns.add((number, place, NOWHERE, (digest,), (kind,), (digest,), 0, 0))
 
     def _entry(self, t: Any) -> tuple[str, int, Digest]:
-        if self._known.part(t) is not None:
+        if self.known.part(t) is not None:
             return "", 0, None
         shared = not t.untyped_storage().resizable()
-        self._known.seen(t)
+        self.known.seen(t)
         return ("from numpy" if shared else "from Python", *self._digests.of(t))
 
-    def begun(self, op: Declared, args: tuple[Any, ...], kwargs: dict[str, Any], frame: FrameType) -> Step:
+    def begun(self, op: Declared, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Step:
         """Reads what goes into *op*, before it may write there."""
-        step = Step(self._digests, self._known, self._thorough)
-        step.place = self._places.of(frame)
-        step.forward = self._links.forward()
-        step.new = self._links.new()
+        step = Step()
         try:
-            if _functions_watched():
-                with unseen():
-                    step.arguments(op, args, kwargs)
-            else:
-                step.arguments(op, args, kwargs)
+            with _quiet():
+                self._reading.arguments(step, op, args, kwargs)
             if op.draws:
                 step.generator = step.generator or default(args, kwargs)
                 step.draws = state(step.generator, self._digests)
@@ -91,35 +91,70 @@ class Writing:
         return step
 
     def ended(
-        self, op: Declared, step: Step, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+        self,
+        op: Declared,
+        step: Step,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        result: Any,
+        frame: FrameType,
     ) -> None:
         """Adds *op*, unless all that came out has no values, as on the meta device."""
         try:
-            if _functions_watched():
-                with unseen():
-                    step.results(op, args, kwargs, result)
-            else:
-                step.results(op, args, kwargs, result)
-            if step.draws and step.draws == state(step.generator, self._digests):
-                step.draws = 0  # it could have drawn, and did not
+            with _quiet():
+                self._reading.results(step, op, args, kwargs, result)
+            if op.unsure and step.draws == state(step.generator, self._digests):
+                step.draws = 0
         except Exception:  # as above
             del step.kinds[len(step.outputs) :]
-        if not step.outputs or any(each is not None for each in step.outputs):
-            self._add(op, step)
+        if not step.outputs or step.outputs.count(None) < len(step.outputs):
+            picked = plain(step.part) if step.part else 0
+            self._add(op, step, frame, picked)
 
-    def _add(self, op: Declared, step: Step) -> None:
-        name = self._numbers.get(op.name)
-        if name is None:
-            name = self._numbers[op.name] = self._columns.names.number(op.name)
+    def simply(self, op: Declared, others: list[Any], t: Any, frame: FrameType) -> bool:
+        """As :meth:`ended`, for an op that read nothing from outside and gave the tensor *t*.
+
+        Returns:
+            False, and nothing is done, where it is not that simple.
+        """
+        try:
+            kind, digest = self._digests.of(t)
+            if type(digest) is not int:
+                return False
+            (self.known.seen if op.writes else self.known.made)(t)
+        except Exception:  # as above; a sparse tensor has no storage
+            return False
+        name = self._numbers.get(op.name) or self._number(op)
+        place = self._places.of(frame)
+        forward = self.links.forward() if running() is not None else NOWHERE
+        inputs = (plain(others),) if others else ()
+        index = self._columns.add((name, place, forward, (digest,), (kind,), inputs, 0, 0))
+        if next_number() != self.links.next:
+            self.links.made(index)
+        return True
+
+    def _add(self, op: Declared, step: Step, frame: FrameType, picked: int) -> None:
         outputs: Any = _now(step.outputs) if step.late else step.outputs
         inputs: Any = _now(step.inputs) if step.late else step.inputs
+        place, forward = self._places.of(frame), self.links.forward()
         index = self._columns.add(
-            name, step.place, step.forward, outputs, step.kinds, inputs, step.draws, step.picked
+            (self._number(op), place, forward, outputs, step.kinds, inputs, step.draws, picked)
         )
-        if step.new:
-            self._links.made(step.new, index)
+        if next_number() != self.links.next:
+            self.links.made(index)
         if step.late:
             self._arriving.expect(index, step.outputs, step.inputs)
+
+    def _number(self, op: Declared) -> int:
+        number = self._numbers.get(op.name)
+        if number is None:
+            number = self._numbers[op.name] = self._columns.names.number(op.name)
+        return number
+
+
+def _quiet() -> AbstractContextManager[object]:
+    """What hides our reading of tensors from function modes, if there are any; 5 µs then."""
+    return unseen() if functions_watched() else _ALONE
 
 
 def _now(digests: Sequence[Digest]) -> list[int]:
