@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import monotonic
+from types import FrameType
 from typing import Any, TypeVar
 
 from pytest_repro.ledger.places import asker, module_of, outwards, owner_of
@@ -49,11 +51,23 @@ def wait_for(
 
 
 def _waits(thread: int | None) -> bool:
-    frame = sys._current_frames().get(thread) if thread is not None else None
+    frame = _frame(thread) if thread is not None else None
     if frame is None or module_of(frame).partition(".")[0] not in _SYNCHRONISING:
         return frame is not None and frame.f_code.co_name == "accept"
     # What it waits for is no other thread of the program's: a program, or one that it has started.
     return not any(f.f_code is wait_for.__code__ or module_of(f) == "subprocess" for f in outwards(frame))
+
+
+def _frame(thread: int) -> FrameType | None:
+    """Where *thread* is now."""
+    # Up to Python 3.11 a collection in here hangs for ever: github.com/python/cpython/issues/106883
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames().get(thread)
+    finally:
+        if collects:
+            gc.enable()
 
 
 def telling(function: Callable[..., Any], thread: list[int]) -> Callable[..., Any]:
