@@ -27,6 +27,9 @@ _INDICES = {
     torch.sparse_bsc: ("ccol_indices", "row_indices", "values"),
 }
 
+FAKE = "FakeTensor"
+"""Name of the class of tensors without values, with which torch tries programs."""
+
 _no_dispatch: Callable[[], AbstractContextManager[Any]]
 _no_dispatch = getattr(torch._C, "_DisableTorchDispatch", nullcontext)
 
@@ -77,10 +80,10 @@ class Digests:
         another order than C's (transposed, channels last) the bytes are hashed as they lie, together
         with the strides: putting them in order would take ten times as long.
         """
-        key = t.dtype, t.shape
+        key = _key(t)
         number, seed, read = self._kinds.get(key) or self._met(key)
-        try:  # sparse, nested and wrapper tensors raise: asking each whether it is one takes time
-            if read is not None and type(t) in PLAIN_TENSORS and t.is_cpu:
+        try:  # sparse and wrapper tensors raise: asking each whether it is one takes time
+            if read is not None and type(t) in PLAIN_TENSORS and t.is_cpu and not t.is_neg():
                 if not t.is_contiguous():
                     seed = self._order(key, t.stride(), seed)
                 place = t.data_ptr()
@@ -92,7 +95,7 @@ class Digests:
 
     def kind(self, t: Any) -> int:
         """Number of the kind of the tensor *t*."""
-        key = t.dtype, t.shape
+        key = _key(t)
         return (self._kinds.get(key) or self._met(key)).number
 
     def _order(self, key: Any, strides: tuple[int, ...], seed: int) -> int:
@@ -109,9 +112,12 @@ class Digests:
 
     def _met(self, key: Any) -> _Kind:
         dtype, shape = key
-        text = f"{str(dtype).removeprefix('torch.')}{list(shape)}"
-        # Complex tensors may be conjugated views, whose memory holds other numbers.
-        read = None if dtype.is_complex else _reader(dtype.itemsize * math.prod(shape))
+        name = str(dtype).removeprefix("torch.")
+        text = f"{name}[nested]" if shape is None else f"{name}{list(shape)}"
+        # Complex tensors may be conjugated views, whose memory holds other numbers; quantised ones
+        # are more than their memory.
+        slow = shape is None or dtype.is_complex or name.startswith("q")
+        read = None if slow else _reader(dtype.itemsize * math.prod(shape))
         self._kinds[key] = met = _Kind(self._texts.number(text), xxh3_64_intdigest(text.encode()), read)
         return met
 
@@ -121,6 +127,13 @@ class Digests:
                 return _digest(t, seed)
         except Exception:  # whatever a tensor of somebody's may do: the program must go on
             return 0
+
+
+def _key(t: Any) -> tuple[Any, Any]:
+    try:
+        return t.dtype, t.shape
+    except RuntimeError:  # a nested tensor has no shape
+        return t.dtype, None
 
 
 def plain(value: object) -> int:
@@ -158,7 +171,7 @@ def on_device(t: Any) -> bool:
 
 def has_no_values(t: Any) -> bool:
     """Whether *t* stands for a tensor without being one."""
-    return bool(t.is_meta) or type(t).__name__ == "FakeTensor"
+    return bool(t.is_meta) or type(t).__name__ == FAKE
 
 
 def _digest(t: Any, seed: int) -> Digest:

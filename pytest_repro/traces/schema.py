@@ -77,7 +77,7 @@ def declared(op: Any) -> Declared:
         str(op),
         passed=_passes(schema, returned) or (not schema.returns and not written),
         entering=bare == "lift_fresh",
-        empty=bare.startswith(("empty", "new_empty", "_empty")),
+        empty=bare.startswith(("empty", "new_empty", "_empty", "resize_")),
         draws=_SEEDED in op.tags,
         unsure="attention" in bare or "dropout" in bare,
         ignored=frozenset(_place(schema, a) for a in written if bare in _WRITE_ONLY or a.is_out),

@@ -12,7 +12,7 @@ from torch.utils import _python_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_repro.core.columns import Columns
-from pytest_repro.traces.digests import plain
+from pytest_repro.traces.digests import FAKE, plain
 from pytest_repro.traces.known import PLAIN_TENSORS
 from pytest_repro.traces.links import next_number
 from pytest_repro.traces.schema import Declared, declared
@@ -47,9 +47,11 @@ class Watching(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def _dispatched(
     self: Watching, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
 ) -> Any:
-    if types and any(each.__torch_dispatch__ is not _UNWRAPPED for each in types):
-        return NotImplemented  # it calls ops on the tensors inside, which come here again
     writing, kwargs = self.writing, kwargs or {}
+    if types and any(each.__torch_dispatch__ is not _UNWRAPPED for each in types):
+        if any(each.__name__ == FAKE for each in types):
+            return func(*args, **kwargs)  # it has no values, and its mode below may not be declined
+        return NotImplemented  # it calls ops on the tensors inside, which come here again
     op = self.ops.get(id(func)) or self.met(func)
     if op.passed:
         result = func(*args, **kwargs)
