@@ -57,7 +57,7 @@ class Trace(Sequence[Op]):
 
     @classmethod
     def of(cls, ops: Iterable[Op]) -> Trace:
-        """A trace of *ops*; a ``forward_location`` counts only where no index is given."""
+        """A trace of *ops*; ``forward_location`` counts only where *forward* is no op before it."""
         columns = Columns()
         for op in ops:
             _add(columns, op)
@@ -176,8 +176,8 @@ def number(digest: str) -> int:
 
 def _add(columns: Columns, op: Op) -> None:
     forward = NOWHERE if op.forward is None else op.forward
-    if op.forward is None and op.forward_location:
-        forward = NOWHERE - 1 - columns.places.number(op.forward_location)
+    if not 0 <= forward < len(columns):
+        forward = NOWHERE - 1 - columns.places.number(op.forward_location) if op.forward_location else NOWHERE
     kinds = op.kinds or ("",) * len(op.outputs)
     columns.add(
         (

@@ -11,7 +11,7 @@ import sys
 from array import array
 from collections.abc import Iterator
 from itertools import pairwise
-from operator import le
+from operator import le, lt
 from typing import Any
 from zlib import crc32
 
@@ -60,7 +60,7 @@ def _unpacked(data: memoryview) -> Columns:
         raise ValueError("damaged trace: cut short, or changed since it was written")
     length = int.from_bytes(data[start : start + _LENGTH], "little")
     start += _LENGTH
-    header = json.loads(bytes(data[start : start + length]))
+    header = _header(bytes(data[start : start + length]))
     columns = Columns()
     for each in Columns.TEXTS:
         setattr(columns, each, Texts(_checked_texts(header[each])))
@@ -77,6 +77,13 @@ def _after_magic(data: memoryview) -> int:
         version = line.removeprefix(_MAGIC).decode("ascii", "replace")
         raise ValueError(f"a trace of format {version}; this version of pytest-repro reads format {FORMAT}")
     return len(line) + 1
+
+
+def _header(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"damaged trace: its header is no JSON: {error}") from None
 
 
 def _checked_texts(texts: Any) -> list[str]:
@@ -114,8 +121,8 @@ def _check(c: Columns) -> None:
     sound = (
         n == len(c.place) == len(c.forward) == len(c.output_end) == len(c.input_end)
         and len(c.output) == len(c.kind)
-        and len(c.draw_at) == len(c.draw)
-        and len(c.picked_at) == len(c.picked)
+        and _at(c.draw_at, c.draw, n)
+        and _at(c.picked_at, c.picked, n)
         and _within(c.name, c.names)
         and _within(c.place, c.places)
         and _within(c.kind, c.kinds)
@@ -130,6 +137,12 @@ def _check(c: Columns) -> None:
 
 def _within(column: array[int], texts: Texts) -> bool:
     return max(column, default=-1) < len(texts.all)
+
+
+def _at(indices: array[int], values: array[int], n: int) -> bool:
+    """Whether *values* belong to some of *n* ops each: 0 stands for none."""
+    rising = all(map(lt, indices, indices[1:])) and (not indices or indices[-1] < n)
+    return rising and len(indices) == len(values) and 0 not in values
 
 
 def _rises(ends: array[int], last: int) -> bool:

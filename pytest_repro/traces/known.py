@@ -154,7 +154,6 @@ class Nothing(Known):
 
 def known() -> Known:
     """Nothing known yet."""
-    storage = torch.UntypedStorage(0)
     t = torch.empty(1, device="cpu")
     # Where torch makes a new object each time it is asked for a storage, none can be told apart.
     return Known() if t.untyped_storage() is t.untyped_storage() else Nothing()

@@ -44,7 +44,8 @@ class Writing:
     def __init__(self, columns: Columns, thorough: bool) -> None:
         self._columns = columns
         self._digests = Digests(columns.kinds)
-        self.known: Known = known()
+        with unseen():
+            self.known: Known = known()
         self._reading = Reading(self._digests, self.known, thorough)
         self._places = Places(columns.places)
         self._arriving = Arriving(columns)
