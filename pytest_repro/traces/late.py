@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -23,24 +22,30 @@ class Arriving:
 
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
-        self._waiting: list[tuple[array[int], int, Late]] = []
+        self._waiting: list[tuple[bool, int, int, Late]] = []
+        # Whether it is an output, the index of its op, its number there.
 
     def expect(self, index: int, outputs: Sequence[Digest], inputs: Sequence[Digest]) -> None:
         """Notes which digests of the op at *index* come later."""
-        c = self._columns
-        c.settle()
-        for column, end, digests in ((c.output, c.output_end, outputs), (c.input, c.input_end, inputs)):
-            first = end[index] - len(digests)
-            for place, each in enumerate(digests, first):
+        for is_output, digests in ((True, outputs), (False, inputs)):
+            for number, each in enumerate(digests):
                 if isinstance(each, Late):
-                    self._waiting.append((column, place, each))
+                    self._waiting.append((is_output, index, number, each))
         if len(self._waiting) > _MANY:
             self.fetch()
 
     def fetch(self) -> None:
-        """Fetches all digests that wait."""
+        """Fetches all digests that wait; of a device that fails none come, and the program goes on."""
         waiting, self._waiting = self._waiting, []
-        for _, group in groupby(waiting, lambda each: each[2].scalar.device):
+        c = self._columns
+        if waiting:
+            c.settle()
+        for _, group in groupby(waiting, lambda each: each[3].scalar.device):
             found = list(group)
-            for (column, place, _), digest in zip(found, late([each for _, _, each in found])):
-                column[place] = digest
+            try:
+                digests = late([each for *_, each in found])
+            except Exception:
+                continue
+            for (is_output, index, number, _), digest in zip(found, digests):
+                column, end = (c.output, c.output_end) if is_output else (c.input, c.input_end)
+                column[(end[index - 1] if index else 0) + number] = digest

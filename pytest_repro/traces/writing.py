@@ -120,7 +120,7 @@ class Writing:
         """
         try:
             kind, digest = self._digests.of(t)
-            if type(digest) is not int:
+            if digest is None:
                 return False
             (self.known.seen if op.writes else self.known.made)(t)
         except Exception:  # as above; a sparse tensor has no storage
@@ -129,9 +129,12 @@ class Writing:
         place = self._places.of(frame)
         forward = self.links.forward() if running() is not None else NOWHERE
         inputs = (plain(others),) if others else ()
-        index = self._columns.add((name, place, forward, (digest,), (kind,), inputs, 0, 0))
+        now = digest if type(digest) is int else 0
+        index = self._columns.add((name, place, forward, (now,), (kind,), inputs, 0, 0))
         if next_number() != self.links.next:
             self.links.made(index)
+        if digest is not now:
+            self._arriving.expect(index, (digest,), ())
         return True
 
     def _add(self, op: Declared, step: Step, frame: FrameType, picked: int) -> None:
