@@ -15,7 +15,7 @@ NO_VALUES = {torch.dtype, torch.device, torch.layout, torch.memory_format}
 _SWEEP = 1024
 # Entries at least between two searches for dead ones, which take 0.1 µs each.
 
-_IN_PART = -1
+_IN_PART, _SCRATCH = -1, -2
 
 
 class Known:
@@ -33,7 +33,7 @@ class Known:
     __slots__ = ("_held", "_limit", "_parts", "_raw")
 
     def __init__(self) -> None:
-        # By id: the reference, and the number of bytes where all of them are known, or _IN_PART.
+        # By id: the reference, and the number of bytes where all of them are known, or one of those.
         self._held: dict[int, tuple[ref[Any], int]] = {}
         self._raw: set[int] = set()  # memory as it happens to be, or partly so
         self._parts: dict[int, set[object]] = {}  # what is known of those not wholly known
@@ -76,7 +76,7 @@ class Known:
         size = self._size(storage)
         if size is None or not storage.resizable():
             return None
-        if size == t.nbytes:
+        if size in (t.nbytes, _SCRATCH):
             return ()
         part = _part(t)
         return part if size != _IN_PART or part in self._parts.get(id(storage), ()) else None
@@ -85,6 +85,10 @@ class Known:
         """Whether *t* lies in memory that may hold what happened to be there."""
         storage = t.untyped_storage()
         return self._size(storage) is not None and id(storage) in self._raw
+
+    def is_scratch(self, t: Any) -> bool:
+        """Whether *t* lies in memory of which nobody needs to know what it holds."""
+        return self._size(t.untyped_storage()) == _SCRATCH
 
     def made(self, t: Any) -> None:
         """*t* was given new memory by a traced op, and is all that matters in it."""
@@ -111,6 +115,10 @@ class Known:
         storage = t.untyped_storage()
         self._hold(storage, _IN_PART)
         self._raw.add(id(storage))
+
+    def left_scratch(self, t: Any) -> None:
+        """*t* is for the op alone that will read it: :data:`Declared.scratch`."""
+        self._hold(t.untyped_storage(), _SCRATCH)
 
     def _size(self, storage: Any) -> int | None:
         held = self._held.get(id(storage))
@@ -146,10 +154,12 @@ class Nothing(Known):
     def is_raw(self, t: Any) -> bool:
         return False
 
+    is_scratch = is_raw
+
     def seen(self, t: Any) -> None:
         return None
 
-    made = left_raw = seen
+    made = left_raw = left_scratch = seen
 
 
 def known() -> Known:

@@ -25,6 +25,15 @@ _IN_PART = {
     "index_put_", "_index_put_impl_", "masked_fill_", "masked_scatter_", "scatter_", "scatter_add_",
     "scatter_reduce_", "index_copy_", "index_fill_", "index_add_", "index_reduce_", "put_",
 }  # fmt: skip
+_SCRATCH_RESULTS = {
+    "aten::mkldnn_rnn_layer": {3}, "aten::_cudnn_rnn": {3}, "aten::miopen_rnn": {3},
+    "aten::cudnn_batch_norm": {3}, "aten::_batch_norm_with_update": {3},
+}  # fmt: skip
+_SCRATCH_NAMES = {"philox_seed", "philox_offset", "rng_state", "unused", "debug_attn_mask"}
+_SCRATCH_ARGUMENTS = {"aten::rrelu_with_noise": {1}, "aten::rrelu_with_noise_": {1}}
+# What the forward pass keeps for the backward pass, of which it writes what that will read. The
+# workspace of an LSTM has gaps that hold what happened to be there.
+
 _STATISTICS = {"aten::native_batch_norm", "aten::cudnn_batch_norm", "aten::miopen_batch_norm"}
 # They write the running mean and variance, arguments 3 and 4, without declaring it.
 
@@ -44,6 +53,8 @@ class Declared:
         in_part: Whether it may leave part of what it writes to as it was.
         writes: Whether it writes to arguments.
         mutated: Places of written arguments, by number or keyword, that are not given back.
+        scratch: Numbers of results, *noise*: places of arguments, that it leaves partly unwritten
+            though all is well: what they hold says nothing.
         simple: Whether it reads all its arguments, and computes all that it gives.
     """
 
@@ -58,6 +69,8 @@ class Declared:
     in_part: bool = False
     writes: bool = False
     mutated: tuple[int | str, ...] = ()
+    scratch: frozenset[int] = frozenset()
+    noise: frozenset[int] = frozenset()
     simple: bool = False
 
 
@@ -70,8 +83,10 @@ def declared(op: Any) -> Declared:
     bare = schema.name.rpartition("::")[2]
     written = [a for a in schema.arguments if a.alias_info is not None and a.alias_info.is_write]
     returned = [r.alias_info for r in schema.returns]
-    given_back = any(each is not None and each.is_write for each in returned)
-    mutated = [_place(schema, each) for each in written] if not given_back else []
+    given_back = {name for each in returned if each is not None for name in each.before_set}
+    noise = frozenset(_SCRATCH_ARGUMENTS.get(schema.name, ()))
+    mutated = [_place(schema, a) for a in written if given_back.isdisjoint(a.alias_info.before_set)]
+    mutated += [3, 4] if schema.name in _STATISTICS else []
     found = Declared(
         op,
         str(op),
@@ -80,13 +95,28 @@ def declared(op: Any) -> Declared:
         empty=bare.startswith(("empty", "new_empty", "_empty", "resize_")),
         draws=_SEEDED in op.tags,
         unsure="attention" in bare or "dropout" in bare,
-        ignored=frozenset(_place(schema, a) for a in written if bare in _WRITE_ONLY or a.is_out),
+        ignored=noise | _unread(schema, bare, written),
         in_part=bare in _IN_PART,
         writes=bool(written) or schema.name in _STATISTICS,
-        mutated=(*mutated, 3, 4) if schema.name in _STATISTICS else tuple(mutated),
+        mutated=tuple(place for place in mutated if place not in noise),
+        scratch=_scratch(schema),
+        noise=noise,
     )
     special = found.draws or found.empty or found.ignored or found.in_part or found.mutated
     return replace(found, simple=not special)
+
+
+def _unread(schema: Any, bare: str, written: list[Any]) -> frozenset[int | str]:
+    """Places of arguments of which an op does not read the values."""
+    found = {_place(schema, a) for a in written if bare in _WRITE_ONLY or a.is_out}
+    if bare.endswith("_like") or bare.startswith("new_"):
+        found.add(0)  # it makes another tensor of that kind
+    return frozenset(found)
+
+
+def _scratch(schema: Any) -> frozenset[int]:
+    named = {place for place, each in enumerate(schema.returns) if each.name in _SCRATCH_NAMES}
+    return frozenset(_SCRATCH_RESULTS.get(schema.name, set()) | named)
 
 
 def _passes(schema: Any, returned: list[Any]) -> bool:

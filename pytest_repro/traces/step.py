@@ -93,7 +93,7 @@ class Reading:
             if part is not None:
                 if part:
                     step.part = (*(step.part or ()), *part)
-                if not self._thorough:
+                if not self._thorough or self._known.is_scratch(t):
                     return
             elif op.in_part and self._known.is_raw(t):
                 step.raw = True
@@ -113,8 +113,13 @@ class Reading:
         """Reads what came out: what is given back, and what else *op* wrote to."""
         if type(result) in PLAIN_TENSORS:
             self._wrote(step, op, result)
+        elif op.scratch:
+            for number, each in enumerate(result):
+                (self._left if number in op.scratch else self._result)(step, op, each)
         else:
             self._result(step, op, result)
+        for number in op.noise:
+            self._known.left_scratch(args[number])
         for place in op.mutated:
             if isinstance(place, str):
                 self._result(step, op, kwargs.get(place))
@@ -135,6 +140,12 @@ class Reading:
             number, digest = self._digests.number(value)
             step.kinds.append(number)
             step.outputs.append(digest)
+
+    def _left(self, step: Step, op: Declared, t: Any) -> None:
+        if isinstance(t, torch.Tensor):
+            step.kinds.append(self._digests.kind(t))
+            step.outputs.append(None if has_no_values(t) else 0)
+            self._known.left_scratch(t)
 
     def _wrote(self, step: Step, op: Declared, t: Any) -> None:
         if op.empty or step.raw:

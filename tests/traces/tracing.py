@@ -49,9 +49,9 @@ def agree(a: Callable[[], object], b: Callable[[], object]) -> bool:
 
 
 def line(of: Callable[..., object], mark: str) -> str:
-    """The line of *of* that holds *mark*, as a trace says it."""
+    """The line of *of* that ends in *mark*, as a trace says it."""
     lines, start = inspect.getsourcelines(of)
-    (at,) = [number for number, text in enumerate(lines, start) if mark in text]
+    (at,) = [number for number, text in enumerate(lines, start) if text.rstrip().endswith(mark)]
     return f"{inspect.getsourcefile(of)}:{at}"
 
 
