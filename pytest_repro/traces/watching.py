@@ -56,9 +56,9 @@ def _dispatched(
     if op.passed:
         result = func(*args, **kwargs)
         if op.entering:
-            writing.entered(result, sys._getframe(1))
+            writing.entered(result, sys._getframe())
         elif next_number() != writing.links.next:
-            writing.passed(sys._getframe(1))
+            writing.passed(sys._getframe())
         return result
     others: list[Any] | None = None
     if op.simple and not self.thorough and not functions_watched():
@@ -66,10 +66,10 @@ def _dispatched(
     step = writing.begun(op, args, kwargs) if others is None else Step()
     result = func(*args, **kwargs)
     if others is not None:
-        if type(result) in PLAIN_TENSORS and writing.simply(op, others, result, sys._getframe(1)):
+        if type(result) in PLAIN_TENSORS and writing.simply(op, others, result, sys._getframe()):
             return result
         step.inputs += [plain(others)] if others else []
-    writing.ended(op, step, args, kwargs, result, sys._getframe(1))
+    writing.ended(op, step, args, kwargs, result, sys._getframe())
     return result
 
 
