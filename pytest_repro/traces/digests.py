@@ -6,7 +6,7 @@ import ctypes
 import marshal
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
@@ -180,7 +180,8 @@ def _digest(t: Any, seed: int) -> Digest:
     if t.layout in _INDICES:
         return _joined([_number_of(_part(t, name)) for name in _INDICES[t.layout]], seed)
     if on_device(t) and t.layout is torch.strided and not (t.is_quantized or t.is_nested):
-        return Late(device_digest(t), seed)
+        with suppress(RuntimeError):  # not every device has these ops: then it is read here
+            return Late(device_digest(t), seed)
     return _opened(opened_tensor(t), seed)
 
 

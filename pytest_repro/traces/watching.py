@@ -32,6 +32,7 @@ class Watching(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.writing = writing
         self.thorough = thorough
         self.ops: dict[int, Declared] = {}
+        self.paused = False
 
     @classmethod
     def ignore_compile_internals(cls) -> bool:
@@ -52,6 +53,8 @@ def _dispatched(
         if any(each.__name__ == FAKE for each in types):
             return func(*args, **kwargs)  # it has no values, and its mode below may not be declined
         return NotImplemented  # it calls ops on the tensors inside, which come here again
+    if self.paused:
+        return func(*args, **kwargs)
     op = self.ops.get(id(func)) or self.met(func)
     if op.passed:
         result = func(*args, **kwargs)
@@ -81,16 +84,16 @@ Watching.__torch_dispatch__ = _dispatched  # type: ignore[method-assign, assignm
 @contextmanager
 def paused() -> Iterator[None]:
     """A block whose ops are not written down."""
-    top: Any = getattr(_python_dispatch, "_get_current_dispatch_mode", lambda: None)
-    mode: Any = top()  # a private name: where it is gone, such ops are written down
-    if Watching not in type(mode).__mro__:
-        yield
-        return
-    mode.__exit__(None, None, None)
+    # A private name: where it is gone, such ops are written down.
+    modes = getattr(_python_dispatch, "_get_current_dispatch_mode_stack", list[Any])()
+    ours = [mode for mode in modes if isinstance(mode, Watching) and not mode.paused]
+    for mode in ours:
+        mode.paused = True
     try:
         yield
     finally:
-        mode.__enter__()
+        for mode in ours:
+            mode.paused = False
 
 
 @contextmanager

@@ -9,10 +9,10 @@ import pytest
 
 pytest.importorskip("torch")
 
-import torch  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
+import torch
+from torch.nn import functional as F
 
-from tests.traces.tracing import agree, only, outside, parted, traced  # noqa: E402
+from tests.traces.tracing import agree, only, outside, parted, traced
 
 X = torch.full((8,), 0.5)
 Q = torch.rand(1, 1, 4, 8)

@@ -9,11 +9,11 @@ import pytest
 
 pytest.importorskip("torch")
 
-import torch  # noqa: E402
-from torch.utils.checkpoint import checkpoint  # noqa: E402
+import torch
+from torch.utils.checkpoint import checkpoint
 
-from pytest_repro import Trace  # noqa: E402
-from tests.traces.tracing import line, names, only, parted, traced  # noqa: E402
+from pytest_repro import Trace
+from tests.traces.tracing import line, names, only, parted, traced
 
 
 def gather(weight: Any, index: Any) -> Any:
@@ -67,7 +67,7 @@ def links(found: Trace) -> dict[str, str]:
 
 
 def test_each_backward_op_belongs_to_its_forward_op() -> None:
-    x = torch.rand(3, 3, requires_grad=True)
+    x: Any = torch.rand(3, 3, requires_grad=True)
     found = traced(lambda: x.sin().mm(x).exp().sum().backward())
     assert names(found)[:4] == ["sin.default", "mm.default", "exp.default", "sum.default"]
     assert [found[op.forward].name for op in found if op.name == "aten.mm.default" and op.forward] == [
@@ -83,7 +83,7 @@ def view(x: Any) -> Any:
 
 
 def test_a_view_has_no_entry_but_a_line() -> None:
-    x = torch.rand(3, requires_grad=True)
+    x: Any = torch.rand(3, requires_grad=True)
     found = traced(lambda: view(x).sum().backward())
     summed = [op for op in found if op.name == "aten.sum.dim_IntList"]
     assert [(op.forward, op.forward_location) for op in summed] == [(None, line(view, "has no entry"))]
@@ -102,8 +102,9 @@ class Cubed(torch.autograd.Function):
 
 
 def test_functions_of_the_users() -> None:
-    x = torch.rand(3, requires_grad=True)
-    found = traced(lambda: Cubed.apply(x).sum().backward())
+    cubed: Any = Cubed.apply
+    x: Any = torch.rand(3, requires_grad=True)
+    found = traced(lambda: cubed(x).sum().backward())
     derived = [op for op in found if op.location == line(Cubed, "its derivative")]
     assert len(derived) == 3
     assert {op.forward_location for op in derived} == {line(Cubed, "within a function of the user's")}
@@ -114,26 +115,28 @@ def block(x: Any) -> Any:
 
 
 def test_what_is_computed_again_within_the_backward_pass() -> None:
-    x = torch.rand(3, requires_grad=True)
+    x: Any = torch.rand(3, requires_grad=True)
     found = traced(lambda: checkpoint(block, x, use_reentrant=False).sum().backward())
     assert names(found).count("tanh.default") == 2
     assert only(found, "tanh_backward.default").forward_location == line(block, "computed twice")
 
 
 def test_a_gradient_of_a_gradient() -> None:
-    x = torch.rand(3, requires_grad=True)
+    x: Any = torch.rand(3, requires_grad=True)
 
     def program() -> None:
         (first,) = torch.autograd.grad(x.sin().sum(), x, create_graph=True)
         first.sum().backward()
 
     found = traced(program)
-    assert links(found) == {"mul.Tensor": "cos.default", "cos.default": "sin.default", "neg.default": "cos.default",
-                            "sin.default": "cos.default"}  # fmt: skip
+    assert links(found) == {
+        "mul.Tensor": "cos.default", "cos.default": "sin.default", "neg.default": "cos.default",
+        "sin.default": "cos.default",
+    }  # fmt: skip
 
 
 def test_nodes_of_before_the_trace_and_of_other_programs_are_not_mistaken() -> None:
-    x = torch.rand(3, requires_grad=True)
+    x: Any = torch.rand(3, requires_grad=True)
     loss = x.sin().exp().sum()
     found = traced(lambda: (torch.ones(2, requires_grad=True).add(1).mul(2), loss.backward()))
     assert names(found)[:3] == ["ones.default", "add.Tensor", "mul.Tensor"]
@@ -153,9 +156,11 @@ def test_ops_that_raise_link_nothing_wrongly() -> None:
     assert links(traced(program))["mul.Tensor"] in ("sin.default", "exp.default")
 
 
-@pytest.mark.parametrize("make", [lambda p: torch.optim.Adam(p, foreach=True), lambda p: torch.optim.SGD(p, 0.1)])
+@pytest.mark.parametrize(
+    "make", [lambda p: torch.optim.Adam(p, foreach=True), lambda p: torch.optim.SGD(p, 0.1)]
+)
 def test_ops_of_no_backward_pass_belong_to_none(make: Callable[[Any], Any]) -> None:
-    x = torch.rand(3, requires_grad=True)
+    x: Any = torch.rand(3, requires_grad=True)
     optimiser = make([x])
 
     def program() -> None:

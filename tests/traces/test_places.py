@@ -12,13 +12,13 @@ import pytest
 
 pytest.importorskip("torch")
 
-import torch  # noqa: E402
-from torch import nn  # noqa: E402
+import torch
+from torch import nn
 
-from pytest_repro import trace  # noqa: E402
-from pytest_repro.core.columns import Texts  # noqa: E402
-from pytest_repro.traces.places import Places, is_users  # noqa: E402
-from tests.traces.tracing import line, traced  # noqa: E402
+from pytest_repro import trace
+from pytest_repro.core.columns import Texts
+from pytest_repro.traces.places import Places, is_users
+from tests.traces.tracing import line, traced
 
 
 def inner(x: Any) -> Any:
@@ -105,8 +105,7 @@ def test_several_ops_of_one_line_and_one_op_of_several_lines() -> None:
     def program(x: Any) -> None:
         x.add(1).add(2)  # twice
         (
-            x.mul(3)  # upper
-            .mul(4)  # lower
+            x.mul(3).mul(4)  # upper  # lower
         )
 
     found = traced(lambda: program(torch.ones(2)))[1:]

@@ -11,13 +11,13 @@ import pytest
 
 pytest.importorskip("torch")
 
-import torch  # noqa: E402
-from torch import nn  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
+import torch
+from torch import nn
+from torch.nn import functional as F
 
-from pytest_repro import Trace, first_divergence  # noqa: E402
-from pytest_repro.traces.schema import declared  # noqa: E402
-from tests.traces.tracing import traced  # noqa: E402
+from pytest_repro import Trace, first_divergence
+from pytest_repro.traces.schema import declared
+from tests.traces.tracing import traced
 
 _PERTURB = -6  # of mallopt: what freshly given memory holds
 
@@ -105,13 +105,14 @@ def test_running_statistics_are_written() -> None:
 
 
 def test_views_compute_nothing() -> None:
-    x = torch.ones(2, 2, 2)
+    x: Any = torch.ones(2, 2, 2)
     x.grad = torch.ones(2, 2, 2)
     found = traced(
         lambda: (
             x.view(4, 2), x.mT, x.detach(), x.expand(2, 2, 2, 2), x.unbind(), x.split(1),
-            x.unsqueeze(0), x[0], x[..., None], x.movedim(0, 1), x.diagonal(), x.unfold(0, 1, 1), x.grad, x.data,
-            torch.ops.aten._unsafe_view(x, [8]), x.view(torch.int32), x.as_strided((2,), (1,)), x.requires_grad_(),
+            x.unsqueeze(0), x[0], x[..., None], x.movedim(0, 1), x.diagonal(), x.unfold(0, 1, 1), x.grad,
+            x.data, x.view(torch.int32), x.as_strided((2,), (1,)), x.requires_grad_(),
+            torch.ops.aten._unsafe_view(x, [8]),
         )
     )  # fmt: skip
     assert [op.name for op in found] == []

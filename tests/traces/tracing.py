@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -28,7 +28,7 @@ def names(found: Trace) -> list[str]:
     return [op.name.removeprefix("aten.") for op in found]
 
 
-def only(found: Trace, name: str) -> Op:
+def only(found: Sequence[Op], name: str) -> Op:
     """The one op called *name*, without ``aten.``."""
     (op,) = [op for op in found if op.name.removeprefix("aten.") == name]
     return op
