@@ -97,6 +97,22 @@ class Trace(Sequence[Op]):
             c.draw[draws],
         )
 
+    def until(self, stop: int) -> Trace:
+        """A trace of the first *stop* ops alone, with the same texts."""
+        c, cut, stop = self._columns, Columns(), min(stop, len(self))
+        c.settle()
+        outputs = _first(c.output_end, stop)
+        draws, picks = bisect_left(c.draw_at, stop), bisect_left(c.picked_at, stop)
+        lengths = {
+            "output": outputs, "kind": outputs, "input": _first(c.input_end, stop),
+            "draw_at": draws, "draw": draws, "picked_at": picks, "picked": picks,
+        }  # fmt: skip
+        for each in Columns.TEXTS:
+            setattr(cut, each, getattr(c, each))
+        for each in Columns.NUMBERS:
+            setattr(cut, each, getattr(c, each)[: lengths.get(each, stop)])
+        return Trace(cut)
+
     def to_bytes(self) -> bytes:
         """The trace as plain data, for another process."""
         return b"".join(packed(self._columns))

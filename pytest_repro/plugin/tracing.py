@@ -55,7 +55,7 @@ class Tracer:
 
     def _body(self, place: _Place) -> Trace | None:
         found = self._traces.get(place)
-        return None if found is None else Trace.of(found[: self._lengths.get(place, len(found))])
+        return None if found is None else found.until(self._lengths.get(place, len(found)))
 
 
 def _place(cell: Cell) -> _Place:

@@ -56,6 +56,15 @@ def test_a_trace_is_the_sequence_of_its_ops(program: list[Op]) -> None:
             trace[beyond]
 
 
+@given(programs(), st.integers(0, 13))
+def test_the_beginning_of_a_trace_is_one(program: list[Op], stop: int) -> None:
+    whole = Trace.of(program)
+    found = whole.until(stop)
+    assert list(found) == program[:stop]
+    assert list(Trace.from_bytes(found.to_bytes())) == program[:stop]
+    assert list(whole) == program
+
+
 def test_a_trace_says_how_long_it_is() -> None:
     assert repr(Trace.of([Op("a"), Op("b")])) == "<Trace of 2 ops>"
     assert repr(Trace()) == "<Trace of 0 ops>"

@@ -258,7 +258,7 @@ def test_many_dead_tensors_do_not_fill_the_memory() -> None:
     t: Any = torch.ones(4, requires_grad=True)
 
     def loop() -> None:
-        for _ in range(2_500):
+        for _ in range(1_000):
             t.mul(2).sum().backward()
 
     traced(loop)
@@ -268,7 +268,7 @@ def test_many_dead_tensors_do_not_fill_the_memory() -> None:
         used, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert len(found) >= 10_000
+    assert len(found) >= 4_000
     assert used / len(found) <= 140
 
 
