@@ -4,7 +4,9 @@ A dispatch mode of our own sees every op that this thread asks of torch, those o
 included, on whatever thread autograd runs them. Not seen: what numpy and Python compute (what
 enters torch from them is digested where it enters), what threads of the user's compute, what runs
 inside a region compiled by ``torch.compile`` (its results are inputs from outside to the op that
-reads them first).
+reads them first; what it or a thread writes to memory that a traced op made is told from a kernel
+by a thorough trace alone). Where autograd runs on a device's own thread no line of the user's
+leads to the op: the line of its forward op is told.
 """
 
 from __future__ import annotations

@@ -80,7 +80,10 @@ class Digests:
         another order than C's (transposed, channels last) the bytes are hashed as they lie, together
         with the strides: putting them in order would take ten times as long.
         """
-        key = _key(t)
+        try:
+            key = t.dtype, t.shape
+        except RuntimeError:  # a nested tensor has no shape
+            key = t.dtype, None
         number, seed, read = self._kinds.get(key) or self._met(key)
         try:  # sparse and wrapper tensors raise: asking each whether it is one takes time
             if read is not None and type(t) in PLAIN_TENSORS and t.is_cpu and not t.is_neg():
@@ -95,7 +98,7 @@ class Digests:
 
     def kind(self, t: Any) -> int:
         """Number of the kind of the tensor *t*."""
-        key = _key(t)
+        key = t.dtype, None if t.is_nested else t.shape
         return (self._kinds.get(key) or self._met(key)).number
 
     def _order(self, key: Any, strides: tuple[int, ...], seed: int) -> int:
@@ -127,13 +130,6 @@ class Digests:
                 return _digest(t, seed)
         except Exception:  # whatever a tensor of somebody's may do: the program must go on
             return 0
-
-
-def _key(t: Any) -> tuple[Any, Any]:
-    try:
-        return t.dtype, t.shape
-    except RuntimeError:  # a nested tensor has no shape
-        return t.dtype, None
 
 
 def plain(value: object) -> int:

@@ -172,6 +172,17 @@ def test_lengths_that_lie_cost_no_memory(change: Change) -> None:
         tracemalloc.stop()
 
 
+def test_nothing_may_be_left_over() -> None:
+    header, body = parts(Trace.of(PROGRAM).to_bytes())
+    lengths = r"^evil: damaged trace: the columns do not have the lengths that the header says$"
+    for more in (bytes(8), body):
+        with pytest.raises(ValueError, match=lengths):
+            Trace.from_bytes(forged(json.dumps(header).encode(), body + more), "evil")
+    moved(header)
+    with pytest.raises(ValueError, match=lengths):
+        Trace.from_bytes(forged(json.dumps(header).encode(), body), "evil")
+
+
 @pytest.mark.parametrize(
     ("column", "numbers"),
     [
