@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ import torch
 
 from pytest_repro import trace
 from pytest_repro.core.trace import Op, Trace
+from pytest_repro.traces.known import Known
 from tests.traces.tracing import agree, kernel, names, only, outside, parted, traced
 
 
@@ -252,9 +254,19 @@ def test_memory_that_a_resize_added_differs_where_it_is_read() -> None:
     assert (found.kind, found.op, found.index) == ("input", "aten.clone.default", 2)
 
 
-def test_many_dead_tensors_do_not_fill_the_memory() -> None:
-    import tracemalloc
+def test_dead_tensors_are_forgotten() -> None:
+    known, others, ids, many = Known(), [], set(), 4000
+    for _ in range(many):
+        t = torch.empty(1)
+        known.made(t)
+        ids.add(id(t.untyped_storage()))
+        del t
+        others.append(torch.empty(1).untyped_storage())  # takes the place of the dead one
+    assert len(ids) > many / 2
+    assert len(known._held) < many / 2
 
+
+def test_a_trace_of_small_ops_takes_little_memory() -> None:
     t: Any = torch.ones(4, requires_grad=True)
 
     def loop() -> None:
@@ -264,8 +276,9 @@ def test_many_dead_tensors_do_not_fill_the_memory() -> None:
     traced(loop)
     tracemalloc.start()
     try:
-        found = traced(loop)
-        used, _ = tracemalloc.get_traced_memory()
+        with trace() as found:
+            loop()
+            used, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert len(found) >= 4_000
