@@ -27,13 +27,15 @@ pytestmark = pytest.mark.filterwarnings(
 Made = Callable[[float], Any]
 
 
-def quantised(t: Any, scale: float = 0.5, zero: int = 3) -> Any:
-    return torch.quantize_per_tensor(t, scale, zero, torch.quint8)
+def quantised(number: float = 1, scale: float = 0.5, zero: int = 3) -> Any:
+    """Integers that mean something else with another scale or zero point."""
+    integers = torch.tensor([[1, 2], [3, number]]).to(torch.uint8)
+    return torch._make_per_tensor_quantized_tensor(integers, scale, zero)
 
 
 def by_channel(scale: float) -> Any:
-    scales, zeros = torch.tensor([0.5, scale]), torch.tensor([0, 1])
-    return torch.quantize_per_channel(torch.ones(2, 3), scales, zeros, 0, torch.qint8)
+    scales, zeros = torch.tensor([0.5, scale], dtype=torch.float64), torch.tensor([0, 1])
+    return torch._make_per_channel_quantized_tensor(torch.ones(2, 3, dtype=torch.int8), scales, zeros, 0)
 
 
 def two(value: float) -> Any:
@@ -62,9 +64,9 @@ LAYOUTS: dict[str, Made] = {
     "jagged": lambda value: torch.nested.nested_tensor(
         [torch.ones(2), torch.tensor([value])], layout=torch.jagged
     ),
-    "quantised": lambda value: quantised(two(value)),
-    "scale": lambda value: quantised(two(0), 1 / value),
-    "zero point": lambda value: quantised(two(0), 0.5, int(value)),
+    "quantised": lambda value: quantised(value),
+    "scale": lambda value: quantised(scale=1 / value),
+    "zero point": lambda value: quantised(zero=int(value)),
     "scales": by_channel,
 }
 
