@@ -137,6 +137,15 @@ def test_a_negated_view_is_what_it_stands_for() -> None:
     assert found[1].inputs == ()
 
 
+def test_a_conjugated_view_is_what_it_stands_for() -> None:
+    """A product reads such a view as it lies, and the conjugation apart."""
+    z = outside(lambda: torch.complex(two(1), two(2)))
+    conjugated = outside(lambda: torch.complex(two(1), two(2)).conj())
+    assert conjugated.is_conj()
+    found = parted(lambda: z.mm(z), lambda: conjugated.mm(conjugated))
+    assert (found.kind, found.op) == ("input", "aten.mm.default")
+
+
 def test_numbers_that_ops_give() -> None:
     x = outside(lambda: torch.tensor(1.5))
     (found,) = traced(x.item)
