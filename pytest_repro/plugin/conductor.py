@@ -136,8 +136,7 @@ class Conductor:
                 if item.session.shouldfail or item.session.shouldstop:
                     break
                 act.turn(cell)
-                with act.tracer.run(cell):
-                    reports, spare = self._counting(act, spare)
+                reports, spare = self._counting(act, spare)
                 act.rehearsed(reports)
         act.turn(act.trial.last)
         act.last = True
@@ -145,7 +144,8 @@ class Conductor:
     def _counting(self, act: Act, spare: int) -> tuple[list[pytest.TestReport], int]:
         """Rehearses until a run counts; gives its reports, and how many more may be spared."""
         while True:
-            reports = self._rehearser.once(act.item)
+            with act.tracer.run(act.cell):  # of a run that does not count, none is kept
+                reports = self._rehearser.once(act.item)
             act.output.keep()
             if act.pin.complete or not spare:
                 return reports, spare

@@ -98,6 +98,7 @@ def test_it_reads_what_views_stand_for() -> None:
     z = torch.tensor([1 + 2j, 3 - 4j])
     assert of(z.conj()) == of(z.conj().resolve_conj()) != of(z)
     assert of(z.conj().imag) == of(-z.imag)
+    assert of(torch._neg_view(z.real.clone())) == of(-z.real)
     assert of(z.requires_grad_()) == of(z.detach())
 
 
