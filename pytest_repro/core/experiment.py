@@ -50,6 +50,7 @@ class Tried:
         traces: Of the first run, and of the first that differs, else of the last.
         steps: Of the same, what each line did.
         seconds: Wall time.
+        ended: How the runs ended, each way once: ``"passed"``, ``"failed builtins.ValueError"``.
     """
 
     runs: int
@@ -60,6 +61,7 @@ class Tried:
     traces: tuple[Trace, ...] = ()
     steps: tuple[tuple[Step, ...], ...] = ()
     seconds: float = 0.0
+    ended: tuple[str, ...] = ()
 
     @property
     def equal(self) -> bool:
@@ -92,7 +94,7 @@ def answer_bytes(tried: Tried) -> bytes:
     told = {
         "runs": tried.runs, "differing": tried.differing, "shown": tried.shown, "seconds": tried.seconds,
         "calls": list(map(astuple, tried.calls)), "changed": tried.changed, "steps": tried.steps,
-        "traces": [len(each) for each in traces],
+        "traces": [len(each) for each in traces], "ended": tried.ended,
     }  # fmt: skip
     return b"\n".join([json.dumps(told).encode(), b"".join(traces)])
 
@@ -109,6 +111,7 @@ def tried_of(said: bytes) -> Tried:
         calls=tuple(Call(*each) for each in told["calls"]),
         changed=tuple(Change(*each) for each in told["changed"]), traces=tuple(traces),
         steps=tuple(tuple(_step(*each) for each in run) for run in told["steps"]),
+        ended=tuple(told["ended"]),
     )  # fmt: skip
 
 

@@ -90,21 +90,26 @@ class _Between:
         if like.equal and self._in(_SAME, 1, stirred=True).shown != like.shown:
             found = established(("address-order",), evidence, _LAID)
             return self._placed(replace(found, ruled_out=("hash-seed",)), _SAME)
-        return self._suspect(evidence)
+        return self._suspect(evidence, like)
 
-    def _suspect(self, evidence: Evidence) -> Finding:
+    def _suspect(self, evidence: Evidence, like: Tried) -> Finding:
         """What differs between processes of one image: whatever a process draws, or is told, by itself."""
         ruled_out = ["hash-seed", "address-order"]
         for way in suspects(evidence):
-            if way != "shared-state" and self._in(_SAME, 1, (way,)).equal and self._equal(way):
+            if way != "shared-state" and self._equal(way, like):
                 return replace(established((way,), evidence), ruled_out=tuple(ruled_out))
             ruled_out.append(word(way))
         told = replace(evidence, divergence=None) if late(self.divergence) else evidence
         found = established(("process",), told)
         return self._placed(replace(found, ruled_out=tuple(dict.fromkeys(ruled_out))), _SAME)
 
-    def _equal(self, way: str) -> bool:
-        return self._in(_SAME, 1, (way,)).shown == self._in(_SAME, 2, (way,)).shown
+    def _equal(self, way: str, like: Tried) -> bool:
+        """Whether two interpreters give the same without *way*, and end as *like* did."""
+        tried = self._in(_SAME, 1, (way,))
+        # Where what is held makes all runs fail, they are equal and say nothing.
+        if not (tried.equal and set(like.ended).issuperset(tried.ended)):
+            return False
+        return tried.shown == self._in(_SAME, 2, (way,)).shown
 
     def _placed(self, finding: Finding, seed: str) -> Finding:
         """*finding* with the line at which two interpreters first parted."""

@@ -72,7 +72,13 @@ def _together(each: Sequence[Tried]) -> Tried:
     """Runs made apart, as one experiment."""
     first = each[0]
     differing = tuple(n for n, tried in enumerate(each) if tried.shown != first.shown)
-    return replace(first, runs=len(each), differing=differing, seconds=sum(tried.seconds for tried in each))
+    return replace(
+        first,
+        runs=len(each),
+        differing=differing,
+        seconds=sum(tried.seconds for tried in each),
+        ended=tuple(dict.fromkeys(end for tried in each for end in tried.ended)),
+    )
 
 
 def forked(works: Sequence[Callable[[], bytes]], seconds: float) -> list[bytes]:

@@ -79,6 +79,7 @@ class Repeated:
         self._innocent: list[str] = []
         self._needed = 2
         self._divergence: Divergence | None = None
+        self._ended: set[str] = set()
 
     def answer(self) -> Answer:
         """What made them differ."""
@@ -117,6 +118,7 @@ class Repeated:
     def _again(self, first: Tried) -> tuple[int, int]:
         """How many of how many more runs differ from the first; tries harder until one does."""
         differing, runs = len(first.differing), first.runs - 1
+        self._ended.update(first.ended)
         for number in _GROWTH:
             if differing and runs >= 4:
                 break
@@ -125,6 +127,7 @@ class Repeated:
                 "run again, to see how often it differs",
             )
             differing, runs = differing + len(more.differing), runs + more.runs - 1
+            self._ended.update(more.ended)
         return differing, runs
 
     def _traced_again(self, differing: int, runs: int) -> Tried:
@@ -151,7 +154,14 @@ class Repeated:
 
     def _equal_without(self, ways: Sequence[str]) -> bool:
         doing = ", ".join(held(way) for way in ways)
-        return self._bench.try_(Experiment(self._cells(self._needed), tuple(ways)), doing).equal
+        return self._same(self._bench.try_(Experiment(self._cells(self._needed), tuple(ways)), doing))
+
+    def _same(self, tried: Tried) -> bool:
+        """Whether runs are equal, and do what they do by themselves.
+
+        Where what is held makes all of them fail, they are equal and say nothing.
+        """
+        return tried.equal and self._ended.issuperset(tried.ended)
 
     def _fresh(self, ways: Sequence[str] = ()) -> Finding | None:
         """Runs that each begin in a process that has not computed yet, and so meet nothing left behind."""
@@ -159,7 +169,7 @@ class Repeated:
             return None
         asked = Experiment(self._cells(self._needed), tuple(ways), apart=True)
         apart = self._bench.try_(asked, "each run in a fresh process")
-        if not apart.equal:
+        if not self._same(apart):
             return None
         asked = Experiment(self._cells(1), tuple(ways), stirred=True)
         stirred = self._bench.try_(asked, "memory laid out in another way")

@@ -70,7 +70,7 @@ class _Performance:
                 break
         return Tried(
             number + 1, self._differing(), self._shown, tuple(self._calls), self._changes(),
-            _ends(self._traces), tuple(map(tuple, _ends(self._steps))), perf_counter() - start,
+            _ends(self._traces), tuple(map(tuple, _ends(self._steps))), perf_counter() - start, self._ended(),
         )  # fmt: skip
 
     def _run(self, cell: Cell, number: int) -> None:
@@ -96,6 +96,10 @@ class _Performance:
         if len(self._entries) < 2:
             return ()
         return tuple(changes(self._entries[0], self._entries[1], self._roots))[:_CHANGES]
+
+    def _ended(self) -> tuple[str, ...]:
+        runs = self._stage.trial.runs
+        return tuple(dict.fromkeys(f"{run.outcome} {run.error_type}".strip() for run in runs))
 
     def _differing(self) -> tuple[int, ...]:
         return differing(self._stage.trial)

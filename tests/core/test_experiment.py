@@ -55,6 +55,7 @@ def test_an_experiment_arrives_as_it_was(asked: Experiment) -> None:
         st.lists(st.builds(Change, TEXT, TEXT, TEXT), max_size=2).map(tuple),
         steps=st.lists(st.lists(STEPS, max_size=3).map(tuple), max_size=2).map(tuple),
         seconds=st.floats(0, 1e6),
+        ended=st.lists(TEXT, max_size=2).map(tuple),
     ),
     st.lists(TRACES, max_size=2),
 )
@@ -62,6 +63,6 @@ def test_an_answer_arrives_as_it_was_with_its_traces(tried: Tried, ops: list[lis
     told = replace(tried, traces=tuple(map(Trace.of, ops)))
     arrived = tried_of(answer_bytes(told))
     assert [list(trace) for trace in arrived.traces] == [list(trace) for trace in told.traces]
-    for name in ("runs", "differing", "shown", "calls", "changed", "steps", "seconds"):
+    for name in ("runs", "differing", "shown", "calls", "changed", "steps", "seconds", "ended"):
         assert getattr(arrived, name) == getattr(told, name), name
     assert arrived.equal is not bool(told.differing)

@@ -60,7 +60,12 @@ class Played:
             len(shown), differing, str(shown[0]), self.calls, self.changed,
             tuple(map(traced, ends)) if experiment.traced else (),
             tuple(map(lined, ends)) if experiment.lined else (),
+            ended=tuple({"failed" if each == BROKEN else "passed" for each in shown}),
         )  # fmt: skip
+
+
+BROKEN = "raised"
+"""Shown by a run that fails."""
 
 
 def traced(value: object) -> Trace:
@@ -113,6 +118,14 @@ def test_what_does_not_differ_again_is_unknown() -> None:
     assert found.name == "unknown"
     assert found.explanation.startswith("run again 85 times in a fresh process, it did not differ: ")
     assert found.ruled_out == ()
+
+
+def test_a_suspect_without_which_all_runs_fail_is_not_the_cause() -> None:
+    def shows(number: int, left: int, held: frozenset[str]) -> object:
+        return BROKEN if "clock" in held else "os-entropy" not in held and number
+
+    found = answered(Played(shows, calls=(NOISE, CLOCK))).finding
+    assert (found.name, found.ruled_out) == ("os-entropy", ("clock",))
 
 
 def test_two_causes_at_once_are_both_named_and_no_third() -> None:
