@@ -130,18 +130,26 @@ class Cause:
         if not mine:
             return Explanation("", self.says, self.fix)
         call = mine[0]
-        like = {each.location for each in mine if bool(each.via) == bool(call.via)}
+        like = dict.fromkeys(each.location for each in mine if bool(each.via) == bool(call.via))
+        others = [each for each in like if each != call.location]
         row = next((row for row in self.rows if row.tells(call.what)), None)
         says, fix = (row.says, row.fix) if row is not None else (self.says, self.fix)
-        return Explanation(call.location, f"{_asked(call)} {says}{_more(len(like) - 1)}", fix)
+        return Explanation(call.location, f"{_asked(call)} {says}{_more(others)}", fix)
 
 
 def _asked(call: Call) -> str:
     return f"{call.what}, called by {call.via}," if call.via else call.what
 
 
-def _more(number: int) -> str:
-    return f" (and {number} other call{'s' * (number > 1)} like it)" if number else ""
+_LISTED = 3
+
+
+def _more(locations: Sequence[str]) -> str:
+    """Where the other calls are: any of them may be the one that made the difference."""
+    if not locations:
+        return ""
+    more = f" and {len(locations) - _LISTED} more" if len(locations) > _LISTED else ""
+    return f" (so do calls at {', '.join(locations[:_LISTED])}{more})"
 
 
 class OfAxis(Cause):

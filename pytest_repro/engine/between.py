@@ -97,11 +97,14 @@ class _Between:
         ruled_out = ["hash-seed", "address-order"]
         for way in suspects(evidence):
             if way != "shared-state" and self._equal(way, like):
-                return replace(established((way,), evidence), ruled_out=tuple(ruled_out))
+                found = established((way,), evidence)
+                innocent = (name for name in dict.fromkeys(ruled_out) if name != found.name)
+                return replace(found, ruled_out=tuple(innocent))
             ruled_out.append(word(way))
         told = replace(evidence, divergence=None) if late(self.divergence) else evidence
         found = established(("process",), told)
-        return self._placed(replace(found, ruled_out=tuple(dict.fromkeys(ruled_out))), _SAME)
+        innocent = (name for name in dict.fromkeys(ruled_out) if name != found.name)
+        return self._placed(replace(found, ruled_out=tuple(innocent)), _SAME)
 
     def _equal(self, way: str, like: Tried) -> bool:
         """Whether two interpreters give the same without *way*, and end as *like* did."""

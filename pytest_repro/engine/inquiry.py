@@ -87,7 +87,8 @@ class Repeated:
             finding = self._placed(self._found())
         except Untried as why:
             finding = not_found(f"it could not be established: {why}")
-        return Answer(self._divergence, replace(finding, ruled_out=tuple(self._ruled_out)))
+        innocent = tuple(name for name in self._ruled_out if name != finding.name)
+        return Answer(self._divergence, replace(finding, ruled_out=innocent))
 
     def _cells(self, runs: int) -> tuple[Cell, ...]:
         return tuple(Cell(REPEAT, number, self._setting) for number in range(runs))
@@ -102,7 +103,10 @@ class Repeated:
         traced = first if first.differing else self._traced_again(differing, runs)
         self._divergence = first_divergence(*traced.traces) if len(traced.traces) == 2 else None
         self._evidence = Evidence(first.calls, self._divergence, first.changed, differing, runs)
-        self._needed = self._bench.affordable(runs_needed(differing, runs))
+        wanted = runs_needed(differing, runs)
+        self._needed = self._bench.affordable(wanted)
+        if self._needed < wanted:
+            return not_found(_too_seldom(self._evidence, wanted, self._needed))
         return self._single() or self._several() or not_found(_no_suspect(self._evidence))
 
     def _placed(self, finding: Finding) -> Finding:
@@ -120,7 +124,8 @@ class Repeated:
         differing, runs = len(first.differing), first.runs - 1
         self._ended.update(first.ended)
         for number in _GROWTH:
-            if differing and runs >= 4:
+            # What differs each time is known after four; of the rest it must be known how often.
+            if differing and runs >= (4 if differing == runs else 16):
                 break
             more = self._bench.try_(
                 Experiment(self._cells(self._bench.affordable(number + 1))),
@@ -171,11 +176,18 @@ class Repeated:
         apart = self._bench.try_(asked, "each run in a fresh process")
         if not self._same(apart):
             return None
-        asked = Experiment(self._cells(1), tuple(ways), stirred=True)
-        stirred = self._bench.try_(asked, "memory laid out in another way")
-        name = SHARED if stirred.shown == apart.shown else "address-order"
+        laid_out = self._stirred(ways)
+        if laid_out is None:
+            return None
+        name = SHARED if laid_out == apart.shown else "address-order"
         laid = "with the same addresses runs were equal, with memory laid out in another way they were not"
         return established((name, *ways), self._evidence, "" if name == SHARED else laid)
+
+    def _stirred(self, ways: Sequence[str]) -> str | None:
+        """What a run shows with memory laid out in another way; None where that is not always the same."""
+        asked = Experiment(self._cells(1), tuple(ways), stirred=True)
+        shown = {self._bench.try_(asked, "memory laid out in another way").shown for _ in range(2)}
+        return shown.pop() if len(shown) == 1 else None
 
     def _several(self) -> Finding | None:
         """The suspects without which, taken together, the runs are equal; as few as suffice."""
@@ -204,6 +216,13 @@ class Repeated:
 def _gone(runs: int, fresh: bool) -> str:
     where = "in a fresh process" if fresh else "in this process"
     return f"run again {runs} times {where}, it did not differ: {seldom()}"
+
+
+def _too_seldom(evidence: Evidence, wanted: int, affordable: int) -> str:
+    return (
+        f"{evidence.often}: to tell a suspect from chance each takes {wanted} runs, and there is time for"
+        f" {affordable} (repro_diagnose_seconds)"
+    )
 
 
 def _no_suspect(evidence: Evidence) -> str:

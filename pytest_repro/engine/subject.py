@@ -98,15 +98,28 @@ class Bench:
         return max(2, min(wanted, math.floor(left / max(self._run, 1e-3))))
 
 
-def runs_needed(differing: int, runs: int, most: int = 40) -> int:
-    """Runs after which, if none differs, that is hardly chance: 2 % where it is known how often they do.
+_CHANCE = 0.0025
+"""Chance at which an innocent suspect may be taken for the cause: 2 % over about eight of them."""
+
+
+def runs_needed(differing: int, runs: int) -> int:
+    """Runs after which, if none differs, that is hardly chance.
+
+    A few runs say little of how often they differ: what counts is the least share that would still
+    show as many in one case of ten (the lower bound of Wilson, 1927, at z = 1.28).
 
     Args:
         differing: How many differed from the first.
         runs: Of how many, the first not counted.
-        most: No more than this.
     """
-    share = differing / runs if runs else 1.0
-    if share >= 1:
+    if differing >= runs:
         return 3
-    return max(3, min(most, 1 + math.ceil(math.log(0.02) / math.log(1 - share))))
+    share = least_share(differing, runs)
+    return max(3, 1 + math.ceil(math.log(_CHANCE) / math.log1p(-share)))
+
+
+def least_share(differing: int, runs: int, z: float = 1.28) -> float:
+    """Wilson's lower bound of a share, 0 … 1 (https://doi.org/10.1080/01621459.1927.10502953)."""
+    share, spread = differing / runs, z * z / runs
+    middle = share + spread / 2
+    return (middle - math.sqrt(spread * (share * (1 - share) + spread / 4))) / (1 + spread)

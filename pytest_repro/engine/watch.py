@@ -183,7 +183,7 @@ def place_of(name: str) -> str:
     for count in range(len(parts) - 1, 0, -1):
         module = sys.modules.get(".".join(parts[:count]))
         file = getattr(module, "__file__", None)
-        if file:
+        if module is not None and file and is_users(module):
             line = _line_of(file, parts[count])
             return f"{file}:{line}" if line else file
     return ""

@@ -113,7 +113,7 @@ def test_the_users_own_line_comes_before_a_librarys() -> None:
     ]
     location, explanation, _ = named("os-entropy").explained(calls)
     assert location == "/b.py:2"
-    assert explanation == "uuid.uuid4() draws from the operating system (and 1 other call like it)"
+    assert explanation == "uuid.uuid4() draws from the operating system (so do calls at /b.py:3)"
     assert named("os-entropy").explained(calls[:1])[1] == (
         "os.urandom(), called by somelib.ids.fresh, draws from the operating system"
     )
