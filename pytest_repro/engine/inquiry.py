@@ -20,7 +20,7 @@ from pytest_repro.engine.subject import Bench, Subject, Tell, Untried, runs_need
 from pytest_repro.engine.suspects import established, held, not_found, suspects, word
 
 SHARED = "shared-state"
-_GROWTH = (4, 16, 64)
+_GROWTH = (4, 4, 16, 64)
 """Runs that are made to see a difference again: races do not show on every try."""
 
 
@@ -77,7 +77,7 @@ class Repeated:
         self._bench, self._setting = bench, setting
         self._ruled_out: list[str] = []
         self._innocent: list[str] = []
-        self._needed = 2
+        self._needed = self._wanted = 2
         self._divergence: Divergence | None = None
         self._ended: set[str] = set()
 
@@ -103,10 +103,9 @@ class Repeated:
         traced = first if first.differing else self._traced_again(differing, runs)
         self._divergence = first_divergence(*traced.traces) if len(traced.traces) == 2 else None
         self._evidence = Evidence(first.calls, self._divergence, first.changed, differing, runs)
-        wanted = runs_needed(differing, runs)
-        self._needed = self._bench.affordable(wanted)
-        if self._needed < wanted:
-            return not_found(_too_seldom(self._evidence, wanted, self._needed))
+        self._needed = self._bench.affordable(self._wanted)
+        if self._needed < self._wanted:
+            return not_found(_too_seldom(self._evidence, self._wanted, self._needed))
         return self._single() or self._several() or not_found(_no_suspect(self._evidence))
 
     def _placed(self, finding: Finding) -> Finding:
@@ -121,18 +120,19 @@ class Repeated:
 
     def _again(self, first: Tried) -> tuple[int, int]:
         """How many of how many more runs differ from the first; tries harder until one does."""
-        differing, runs = len(first.differing), first.runs - 1
-        self._ended.update(first.ended)
-        for number in _GROWTH:
-            # What differs each time is known after four; of the rest it must be known how often.
-            if differing and runs >= (4 if differing == runs else 16):
+        tried = [first]
+        for turn, number in enumerate(_GROWTH):
+            differing, runs = (sum(each) for each in zip(*map(_counts, tried)))
+            # All differ also from a first run that is the rare one itself: three first runs are asked.
+            # Of what differs now and then it must be known how often.
+            if turn >= 2 if differing == runs else differing and runs >= 16:
                 break
-            more = self._bench.try_(
-                Experiment(self._cells(self._bench.affordable(number + 1))),
-                "run again, to see how often it differs",
-            )
-            differing, runs = differing + len(more.differing), runs + more.runs - 1
-            self._ended.update(more.ended)
+            asked = Experiment(self._cells(self._bench.affordable(number + 1)))
+            tried.append(self._bench.try_(asked, "run again, to see how often it differs"))
+        for each in tried:
+            self._ended.update(each.ended)
+        differing, runs = (sum(each) for each in zip(*map(_counts, tried)))
+        self._wanted = runs_needed(*_odd(tried)) if differing else 2
         return differing, runs
 
     def _traced_again(self, differing: int, runs: int) -> Tried:
@@ -176,18 +176,12 @@ class Repeated:
         apart = self._bench.try_(asked, "each run in a fresh process")
         if not self._same(apart):
             return None
-        laid_out = self._stirred(ways)
-        if laid_out is None:
-            return None
-        name = SHARED if laid_out == apart.shown else "address-order"
+        # A rare difference would have shown among the runs apart: one stirred run is enough.
+        asked = Experiment(self._cells(1), tuple(ways), stirred=True)
+        stirred = self._bench.try_(asked, "memory laid out in another way")
+        name = SHARED if stirred.shown == apart.shown else "address-order"
         laid = "with the same addresses runs were equal, with memory laid out in another way they were not"
         return established((name, *ways), self._evidence, "" if name == SHARED else laid)
-
-    def _stirred(self, ways: Sequence[str]) -> str | None:
-        """What a run shows with memory laid out in another way; None where that is not always the same."""
-        asked = Experiment(self._cells(1), tuple(ways), stirred=True)
-        shown = {self._bench.try_(asked, "memory laid out in another way").shown for _ in range(2)}
-        return shown.pop() if len(shown) == 1 else None
 
     def _several(self) -> Finding | None:
         """The suspects without which, taken together, the runs are equal; as few as suffice."""
@@ -211,6 +205,22 @@ class Repeated:
             if rest and equal(rest):
                 ways = rest
         return ways
+
+
+def _counts(tried: Tried) -> tuple[int, int]:
+    """How many runs differ from the first, and of how many."""
+    return len(tried.differing), tried.runs - 1
+
+
+def _odd(tried: Sequence[Tried]) -> tuple[int, int]:
+    """How many runs stand out, and of how many, the first ones counted.
+
+    Where some but not all differ from the first, the first may be the one that stands out.
+    """
+    counts = [_counts(each) for each in tried]
+    if all(differing == runs for differing, runs in counts):
+        return sum(runs for _, runs in counts), sum(runs for _, runs in counts)
+    return sum(min(d, runs + 1 - d) for d, runs in counts), sum(runs + 1 for _, runs in counts)
 
 
 def _gone(runs: int, fresh: bool) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from random import Random
 
 import pytest
 
@@ -110,14 +111,14 @@ def test_what_differs_seldom_is_made_to_differ(differs: int) -> None:
     assert found.name == "completion-order"
     assert "/a.py:7" in found.location
     held = next(each for each in subject.asked if each.suspended == ("completion-order",))
-    assert len(held.cells) >= (50 if differs == 1 else 12)
+    assert len(held.cells) >= 20
 
 
 def test_what_does_not_differ_again_is_unknown() -> None:
     subject = Played(lambda n, left, held: 0)
     found = answered(subject).finding
     assert found.name == "unknown"
-    assert found.explanation.startswith("run again 85 times in a fresh process, it did not differ: ")
+    assert found.explanation.startswith("run again 89 times in a fresh process, it did not differ: ")
     assert found.ruled_out == ()
 
 
@@ -137,10 +138,9 @@ def test_what_is_too_rare_for_the_time_there_is_has_no_cause() -> None:
     assert "runs differed from the first: to tell a suspect from chance each takes" in found.explanation
 
 
-def test_what_memory_laid_out_anew_shows_must_repeat_itself() -> None:
-    """Else one rare run would pass for the order of addresses."""
-    shows = iter(range(10**6))
-    subject = Played(lambda n, left, held: next(shows) if "stirred" in held else left)
+def test_a_first_run_that_is_the_rare_one_does_not_pass_for_a_difference_each_time() -> None:
+    """Else three equal runs without an innocent suspect would establish it."""
+    subject = Played(lambda n, left, held: n in (0, 2) or Random(n).random() < 0.15, calls=(CLOCK,))
     assert answered(subject).finding.name == "unknown"
 
 
