@@ -10,9 +10,10 @@ The way of the data, which is also the order of the rooms::
     trace ─▶ ops ─▶ first_divergence ─▶ Divergence
 
 ``core`` nouns and pure functions · ``ledger`` calls of the world outside · ``values`` the bytes of
-values · ``adapters`` one file per library · ``traces`` what each op computed · ``axes`` one file per
-thing varied · ``companions`` other interpreters · ``causes`` one file per cause word · ``engine``
-plan × call → verdict → cause · ``reports`` verdict → text · ``plugin`` pytest.
+values · ``metrics`` the measures of the literature · ``adapters`` one file per library · ``traces``
+what each op computed · ``axes`` one file per thing varied · ``companions`` other interpreters ·
+``causes`` one file per cause word · ``engine`` plan × call → verdict → cause · ``reports`` verdict →
+text · ``plugin`` pytest.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_repro import metrics as metrics
     from pytest_repro.adapters import digest as digest
     from pytest_repro.adapters import seed_all as seed_all
     from pytest_repro.core.divergence import Divergence as Divergence
@@ -55,12 +57,14 @@ _WHERE = {
 
 __all__ = [
     "Divergence", "NotReproducible", "Trace", "Verdict", "assert_batch_invariant", "assert_reproducible",
-    "check", "deterministic", "digest", "first_divergence", "pinned", "seed_all", "trace",
+    "check", "deterministic", "digest", "first_divergence", "metrics", "pinned", "seed_all", "trace",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     """Loads a public name when it is first asked for: pytest starts without any of them."""
+    if name == "metrics":  # the module itself
+        return importlib.import_module(f"{__name__}.metrics")
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
@@ -69,4 +73,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_WHERE})
+    return sorted({*globals(), *__all__})

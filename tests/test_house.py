@@ -15,13 +15,14 @@ import pytest_repro
 ROOT = Path(pytest_repro.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = [
-    "core", "ledger", "values", "adapters", "traces", "axes", "companions", "causes", "engine", "reports",
-    "plugin",
+    "core", "ledger", "values", "metrics", "adapters", "traces", "axes", "companions", "causes", "engine",
+    "reports", "plugin",
 ]  # fmt: skip
 LIBRARIES = {
     "core": set(),
     "ledger": set(),
     "values": {"numpy", "xxhash"},
+    "metrics": {"numpy", "scipy"},
     "adapters": {"numpy", "torch"},
     "traces": {"torch", "xxhash"},
     "axes": {"numpy", "torch", "threadpoolctl"},

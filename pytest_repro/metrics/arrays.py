@@ -1,0 +1,116 @@
+"""Reads what is given as arrays: numpy's, torch's, lists of either. Torch is never imported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SINGLE = (bool, int, float, complex, str, np.generic)
+
+
+def array(name: str, value: object) -> NDArray[Any]:
+    """*value* as an array that is only read: it may share the memory of a tensor.
+
+    Args:
+        name: How errors call it.
+        value: An array, a tensor on any device and of any layout, a number, or a list of these.
+
+    Returns:
+        Of the same shape and dtype; float32 for bfloat16 and float8, which numpy has not.
+
+    Raises:
+        TypeError: It cannot be read as numbers or texts.
+        ValueError: The items of a list have different shapes.
+    """
+    if isinstance(value, (list, tuple)) and value and not isinstance(value[0], _SINGLE):
+        return _stacked(name, [array(f"{name}[{i}]", each) for i, each in enumerate(value)])
+    try:
+        found = _tensor(value) if hasattr(value, "detach") else np.asarray(value)
+    except Exception as error:  # a meta tensor, a ragged list: the reason is the library's
+        raise _unreadable(name, value, f" ({error})") from error
+    if found.dtype.kind in "biufcUS":
+        return found
+    raise _unreadable(name, value, "")
+
+
+def _unreadable(name: str, value: object, why: str) -> TypeError:
+    kind = type(value).__qualname__
+    return TypeError(f"{name} is a {kind}{why}: an array, a tensor or a list of numbers is allowed")
+
+
+def _tensor(tensor: Any) -> NDArray[Any]:
+    dense = tensor.detach()
+    if dense.is_quantized:
+        dense = dense.dequantize()
+    if str(dense.layout) != "torch.strided":
+        dense = dense.to_dense()
+    dense = dense.cpu().resolve_conj().resolve_neg()
+    try:
+        found: NDArray[Any] = dense.numpy()
+    except TypeError:  # bfloat16 and float8: float32 holds every value of theirs
+        found = dense.float().numpy()
+    return found
+
+
+def _stacked(name: str, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    for i, each in enumerate(parts):
+        if each.shape != parts[0].shape:
+            raise ValueError(
+                f"{name}[{i}] has shape {each.shape}, {name}[0] has {parts[0].shape}: one shape is allowed"
+            )
+    return np.stack(parts)
+
+
+def shaped(name: str, value: object, axes: str) -> NDArray[Any]:
+    """*value* as an array of the axes that are told as ``"runs, items"``, with one element or more.
+
+    Raises:
+        TypeError: It cannot be read as numbers or texts.
+        ValueError: It has other axes, or no elements.
+    """
+    found = array(name, value)
+    if found.ndim != axes.count(",") + 1 or not found.size:
+        empty = " without elements" if not found.size else ""
+        raise ValueError(f"{name} has shape {found.shape}{empty}: ({axes}) is allowed")
+    return found
+
+
+def numbers(name: str, value: object, axes: str) -> NDArray[np.float64]:
+    """As :func:`shaped`, of finite real numbers, as float64.
+
+    Raises:
+        TypeError: It holds no real numbers.
+        ValueError: It has other axes, no elements, or a NaN or infinity.
+    """
+    found = shaped(name, value, axes)
+    if found.dtype.kind not in "biuf":
+        raise TypeError(f"{name} has dtype {found.dtype}: real numbers are allowed")
+    wide = found.astype(np.float64)
+    if not np.isfinite(wide).all():
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(wide))[0])
+        raise ValueError(f"{name}{list(index)} is {wide[index]}: finite numbers are allowed")
+    return wide
+
+
+def labels(name: str, value: object, axes: str) -> NDArray[Any]:
+    """As :func:`shaped`, of class labels: integers, bools, texts, or floats without a fraction.
+
+    Raises:
+        TypeError: It holds complex numbers.
+        ValueError: It has other axes, no elements, or floats that are scores.
+    """
+    found = shaped(name, value, axes)
+    if found.dtype.kind == "c":
+        raise TypeError(f"{name} has dtype {found.dtype}: class labels are allowed")
+    if found.dtype.kind == "f" and (found != np.rint(found)).any():
+        odd = found[found != np.rint(found)][0]
+        raise ValueError(f"{name} holds {odd}: class labels are allowed; take the argmax of scores first")
+    return found
+
+
+def plain(value: Any) -> Any:
+    """A numpy scalar as Python's own."""
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,180 @@
+"""Budgets for a headline value over seeds, and the seeds that broke them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from statistics import median
+
+from pytest_repro.metrics.checks import listed, real
+from pytest_repro.metrics.seeds import Sweep, sweep
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A rule of a budget that was broken.
+
+    Attributes:
+        rule: ``std``, ``range``, ``min``, ``max`` or ``finite``.
+        allowed: By the rule, in the unit of the values.
+        found: Over the seeds.
+        seeds: That broke it: beyond ``min`` or ``max``; for ``std`` and ``range`` the fewest seeds
+            without which the others keep it.
+    """
+
+    rule: str
+    allowed: float
+    found: float
+    seeds: tuple[int, ...]
+
+    def __str__(self) -> str:
+        if self.rule == "finite":
+            return f"not finite: seeds {listed(self.seeds)}"
+        sign = "<" if self.rule == "min" else ">"
+        return f"{self.rule} {self.found:.4g} {sign} {self.allowed:.4g}: seeds {listed(self.seeds)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Whether a headline value stays within its budget.
+
+    Attributes:
+        sweep: The value over the seeds.
+        breaches: The rules that are broken; none when the budget is kept.
+    """
+
+    sweep: Sweep
+    breaches: tuple[Breach, ...]
+
+    @property
+    def kept(self) -> bool:
+        """Whether no rule is broken."""
+        return not self.breaches
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that broke a rule, in their order."""
+        return tuple(sorted({seed for each in self.breaches for seed in each.seeds}))
+
+    def __str__(self) -> str:
+        told = "; ".join(map(str, self.breaches))
+        return f"over budget: {told} ({self.sweep})" if told else f"within budget: {self.sweep}"
+
+
+def budget(
+    values: Mapping[int, float] | Sweep,
+    *,
+    std: float | None = None,
+    range: float | None = None,
+    min: float | None = None,
+    max: float | None = None,
+) -> Budget:
+    """Checks a headline value over seeds against what is allowed.
+
+    A value that is NaN or infinite breaks every budget. What equals a bound keeps it; a std or a
+    range also where it is above by no more than the rounding of the values.
+
+    Args:
+        values: One number for each seed, or what :func:`~pytest_repro.metrics.sweep` said of them.
+        std: Largest standard deviation (``ddof=1``) allowed, in the unit of the values; not negative.
+        range: Largest difference of two values allowed, likewise.
+        min: Smallest value allowed.
+        max: Largest value allowed.
+
+    Raises:
+        TypeError: An argument is no number, *values* is no mapping of integers to numbers.
+        ValueError: No rule is given, one is NaN, *std* or *range* is negative, or fewer than two
+            values are finite.
+    """
+    rules = _rules({"std": std, "range": range, "min": min, "max": max})
+    found = values if isinstance(values, Sweep) else sweep(values)
+    finite = [(seed, value) for seed, value in found.values if seed not in found.not_finite]
+    broken = [Breach("finite", math.inf, math.inf, found.not_finite)] if found.not_finite else []
+    for rule, allowed in rules.items():
+        seen, slack = float(getattr(found, rule)), _slack(found) if rule in ("std", "range") else 0.0
+        if seen < allowed if rule == "min" else seen > allowed + slack:
+            broken.append(Breach(rule, allowed, seen, _BREAKERS[rule](finite, allowed + slack)))
+    return Budget(found, tuple(broken))
+
+
+def _slack(found: Sweep) -> float:
+    """0.92 - 0.9 is 0.020000000000000018: the rounding of a difference breaks no budget of 0.02."""
+    return 4 * math.ulp(max(abs(found.min), abs(found.max)))
+
+
+def _rules(given: dict[str, float | None]) -> dict[str, float]:
+    rules = {name: real(name, each) for name, each in given.items() if each is not None}
+    if not rules:
+        raise ValueError("no rule is given: one or more of std, range, min and max are allowed")
+    for name, allowed in rules.items():
+        if math.isnan(allowed) or (name in ("std", "range") and allowed < 0):
+            raise ValueError(f"{name}={allowed:g}: a number that is not negative is allowed")
+    return rules
+
+
+_Values = list[tuple[int, float]]
+
+
+def _below(values: _Values, allowed: float) -> tuple[int, ...]:
+    return tuple(seed for seed, value in values if value < allowed)
+
+
+def _above(values: _Values, allowed: float) -> tuple[int, ...]:
+    return tuple(seed for seed, value in values if value > allowed)
+
+
+_Window = Callable[[int, int], float]
+"""The spread of the values from the first index to before the second."""
+
+
+def _outside(windows: Callable[[list[float]], _Window]) -> Callable[[_Values, float], tuple[int, ...]]:
+    """Names the fewest seeds without which the spread is allowed.
+
+    The most values that keep it are neighbours by size, for the std as for the range: putting a
+    value from between in the place of one outside makes neither larger.
+    """
+
+    def outside(values: _Values, allowed: float) -> tuple[int, ...]:
+        ordered = sorted(values, key=lambda each: each[1])
+        window = windows([value for _, value in ordered])
+        start, stop = _longest(window, len(ordered), allowed)
+        return tuple(sorted(seed for seed, _ in ordered[:start] + ordered[stop:]))
+
+    return outside
+
+
+def _longest(window: _Window, n: int, allowed: float) -> tuple[int, int]:
+    """The longest window, shorter than all, that is allowed; of those the narrowest."""
+    for length in range(n - 1, 1, -1):
+        start = min(range(n - length + 1), key=lambda at: window(at, at + length))
+        if window(start, start + length) <= allowed:
+            return start, start + length
+    return (n - 1) // 2, (n - 1) // 2 + 1  # the median: one value has no spread
+
+
+def _ranges(ordered: list[float]) -> _Window:
+    return lambda start, stop: ordered[stop - 1] - ordered[start]
+
+
+def _stds(ordered: list[float]) -> _Window:
+    """By running sums, of distances from the median: 1000 seeds take half a million windows."""
+    middle = median(ordered)
+    away = [each - middle for each in ordered]
+    sums = list(accumulate(away, initial=0.0))
+    squares = list(accumulate((each * each for each in away), initial=0.0))
+
+    def std(start: int, stop: int) -> float:
+        n, total = stop - start, sums[stop] - sums[start]
+        return math.sqrt(max(0.0, squares[stop] - squares[start] - total * total / n) / (n - 1))
+
+    return std
+
+
+_BREAKERS: dict[str, Callable[[_Values, float], tuple[int, ...]]] = {
+    "min": _below,
+    "max": _above,
+    "std": _outside(_stds),
+    "range": _outside(_ranges),
+}

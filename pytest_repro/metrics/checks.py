@@ -1,0 +1,79 @@
+"""What plain arguments must be, and how numbers are told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from numbers import Real
+from statistics import fmean, stdev
+
+
+def real(name: str, value: object) -> float:
+    """*value* as a float; a 0-d array or tensor counts as its number.
+
+    Raises:
+        TypeError: It is no number.
+    """
+    plain = getattr(value, "item", None)
+    if callable(plain) and getattr(value, "shape", ()) == ():
+        value = plain()
+    if isinstance(value, Real):
+        return float(value)
+    raise TypeError(f"{name} is a {type(value).__qualname__}: a number is allowed")
+
+
+def share(name: str, value: object) -> float:
+    """*value* as a number between 0 and 1, neither included.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is not between 0 and 1.
+    """
+    number = real(name, value)
+    if 0 < number < 1:
+        return number
+    raise ValueError(f"{name}={number:g}: a number between 0 and 1 is allowed, neither included")
+
+
+def whole(name: str, value: object, least: int) -> int:
+    """*value* as an integer of at least *least*.
+
+    Raises:
+        TypeError: It is no integer.
+        ValueError: It is smaller.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} is a {type(value).__qualname__}: an integer is allowed")
+    number = int(value.__index__())
+    if number < least:
+        raise ValueError(f"{name}={number}: at least {least} is allowed")
+    return number
+
+
+def by_seed(name: str, values: object) -> dict[int, float]:
+    """A mapping of seeds to numbers, in the order of the seeds.
+
+    Raises:
+        TypeError: It is no mapping, a seed is no integer, or a value no number.
+    """
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{name} is a {type(values).__qualname__}: a mapping of seed to value is allowed")
+    found = {whole(f"a seed of {name}", seed, 0): real(f"{name}[{seed}]", v) for seed, v in values.items()}
+    return dict(sorted(found.items()))
+
+
+def mean_and_std(values: list[float]) -> tuple[float, float]:
+    """Mean, and standard deviation with ``ddof=1``, of two or more finite values."""
+    # In exact arithmetic: by floats three times 0.1 would have a std of 1.7e-17, and outliers.
+    return fmean(values), stdev(values)
+
+
+def percent(value: float) -> str:
+    """``0.095`` as ``"9.5 %"``, to three digits."""
+    return f"{100 * value:.3g} %"
+
+
+def listed(items: Iterable[object], most: int = 10) -> str:
+    """The first of *items*, with commas, and how many more there are."""
+    every = [str(each) for each in items]
+    more = f", and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more

@@ -1,0 +1,128 @@
+"""Token sequences of several runs: how many there are, and where they part."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_repro.metrics.arrays import array, plain
+from pytest_repro.metrics.checks import percent
+
+Token = int | str
+_Completion = tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Token sequences of several runs.
+
+    Attributes:
+        runs: Number of runs.
+        distinct: Number of different completions.
+        share: Share of the runs that gave the most frequent one.
+        first: Index of the first token that is not the same in all runs; None where all are equal.
+        candidates: The two most frequent tokens there, the first run's first where they are as
+            frequent; None in the place of a token: the completion had ended.
+        gap: How far the logits of the two candidates are apart there, in the unit of the logits, at
+            least over the runs; None without logits, or where a completion had ended.
+        top_gap: How far the largest logit is above the second there, likewise: where the candidates
+            are not the two largest, the tokens were sampled.
+    """
+
+    runs: int
+    distinct: int
+    share: float
+    first: int | None = None
+    candidates: tuple[Token | None, Token | None] | None = None
+    gap: float | None = None
+    top_gap: float | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.distinct} distinct of {self.runs}, most frequent {percent(self.share)}"
+        if self.candidates is not None:
+            one, two = ("the end" if each is None else repr(each) for each in self.candidates)
+            text += f", first differing index {self.first}: {one} or {two}"
+        text += "" if self.gap is None else f", gap {self.gap:.3g}"
+        return text + ("" if self.top_gap is None else f" (top-1 over top-2 {self.top_gap:.3g})")
+
+
+def tokens(runs: Collection[object], logits: Collection[object] | None = None) -> Tokens:
+    """How many completions several runs gave, and where they part first.
+
+    Up to the first differing index all runs have read the same, so that the gap there says what made
+    them part: far below the rounding of the logits, or a sampled token.
+
+    Args:
+        runs: Two or more, each the token ids of one, of shape (steps,), integers; or a list of
+            texts. Their lengths may differ.
+        logits: For each run of shape (steps, vocabulary), what its tokens were taken from; those at
+            the first differing index are looked at. Token ids are the indices into the vocabulary.
+
+    Raises:
+        TypeError: *runs* holds what are no tokens, or *logits* no numbers, or texts have logits.
+        ValueError: There are fewer than two runs, not one array of logits for each, or one that does
+            not reach to the first differing index.
+    """
+    found = [_completion(f"runs[{i}]", run) for i, run in enumerate(runs)]
+    if len(found) < 2:
+        raise ValueError(f"runs holds {len(found)}: 2 or more are allowed")
+    if logits is not None and len(logits) != len(found):
+        raise ValueError(f"logits holds {len(logits)}: one for each of the {len(found)} runs is allowed")
+    every = Counter(found)
+    share = every.most_common(1)[0][1] / len(found)
+    if len(every) == 1:
+        return Tokens(len(found), 1, share)
+    first = _parting(found)
+    counted = Counter(run[first] if first < len(run) else None for run in found)
+    (one, _), (two, _) = counted.most_common(2)
+    gaps = (None, None) if logits is None else _gaps(list(logits), found, first, one, two)
+    return Tokens(len(found), len(every), share, first, (one, two), *gaps)
+
+
+def _completion(name: str, run: object) -> _Completion:
+    if isinstance(run, str):
+        raise TypeError(f"{name} is a text: token ids of shape (steps,), or a list of texts, are allowed")
+    read = array(name, run)
+    if read.ndim != 1 or (read.size and read.dtype.kind not in "iuU"):
+        raise TypeError(f"{name} has shape {read.shape}, dtype {read.dtype}: integers of (steps) are allowed")
+    return tuple(plain(each) for each in read)
+
+
+def _parting(runs: Sequence[_Completion]) -> int:
+    """The first index at which not all have the same, or some have ended."""
+    shortest = min(map(len, runs))
+    return next((i for i in range(shortest) if len({run[i] for run in runs}) > 1), shortest)
+
+
+def _gaps(
+    logits: Sequence[object], runs: Sequence[_Completion], at: int, one: Token | None, two: Token | None
+) -> tuple[float | None, float | None]:
+    rows = [_row(f"logits[{i}]", logits[i], at) for i, run in enumerate(runs) if at < len(run)]
+    top = min(float(np.diff(np.sort(row)[-2:])[0]) for row in rows)
+    if one is None or two is None:
+        return None, top
+    return min(abs(_logit(row, one) - _logit(row, two)) for row in rows), top
+
+
+def _row(name: str, logits: object, at: int) -> NDArray[np.float64]:
+    read = array(name, logits)
+    if read.dtype.kind not in "iuf":
+        raise TypeError(f"{name} has dtype {read.dtype}: real numbers are allowed")
+    if read.ndim != 2 or len(read) <= at or read.shape[1] < 2:
+        raise ValueError(
+            f"{name} has shape {read.shape}: (steps, vocabulary) with more than {at} steps is allowed"
+        )
+    row: NDArray[np.float64] = read[at].astype(np.float64)
+    return row
+
+
+def _logit(row: NDArray[np.float64], token: Token) -> float:
+    if isinstance(token, str):
+        raise TypeError(f"runs holds the text {token!r}: token ids are allowed where logits are given")
+    if not 0 <= token < len(row):
+        raise ValueError(f"runs holds token {token}: 0 to {len(row) - 1} are allowed, by the logits")
+    return float(row[token])

@@ -1,0 +1,70 @@
+"""What determinism costs in time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from pytest_repro.metrics.checks import real
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What determinism costs in time.
+
+    Attributes:
+        deterministic: Median with the controls on, in the unit given (seconds).
+        default: Median with them off, likewise.
+        n: Number of times of either.
+    """
+
+    deterministic: float
+    default: float
+    n: tuple[int, int]
+
+    @property
+    def ratio(self) -> float:
+        """``deterministic / default``; below 1 where determinism is faster."""
+        return self.deterministic / self.default
+
+    @property
+    def percent(self) -> float:
+        """What determinism adds, in percent of the default: ``100 * (ratio - 1)``."""
+        return 100 * (self.ratio - 1)
+
+    def __str__(self) -> str:
+        return (
+            f"deterministic {self.deterministic:.3g} s, default {self.default:.3g} s (medians of {self.n[0]} "
+            f"and {self.n[1]}): ratio {self.ratio:.2f}, {self.percent:+.0f} %"
+        )
+
+
+def cost(on: Sequence[float], off: Sequence[float]) -> Cost:
+    """What determinism costs: the ratio of two medians, and the percentage that it adds.
+
+    Take the times interleaved (on, off, on, off, …), so that a machine that slows down slows both.
+    Zhuang et al. (Randomness in Neural Network Training, MLSys 2022) tell the cost of determinism as
+    overhead over the default in percent. It may be negative.
+
+    Args:
+        on: Times with determinism controls on, in seconds; one or more.
+        off: Times with them off, in seconds; one or more.
+
+    Raises:
+        TypeError: They are no sequences of numbers.
+        ValueError: One is empty, or holds what is not positive and finite.
+    """
+    deterministic, default = _times("on", on), _times("off", off)
+    return Cost(median(deterministic), median(default), (len(deterministic), len(default)))
+
+
+def _times(name: str, times: Sequence[float]) -> list[float]:
+    found = [real(f"{name}[{i}]", each) for i, each in enumerate(times)]
+    if not found:
+        raise ValueError(f"{name} is empty: one time or more is allowed")
+    for i, each in enumerate(found):
+        if not 0 < each < math.inf:
+            raise ValueError(f"{name}[{i}]={each:g}: a positive number of seconds is allowed")
+    return found

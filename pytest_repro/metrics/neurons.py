@@ -1,0 +1,147 @@
+"""Whether two networks are equal up to the order of their hidden units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_repro.metrics.arrays import numbers
+from pytest_repro.metrics.checks import whole
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """For each hidden unit of one network the most similar unit of another.
+
+    Attributes:
+        correlations: For each unit of the first its correlation with its partner, -1 … 1; NaN where
+            it has none.
+        partners: Which unit of the second that is, counted from 0; -1 where it has none.
+        mean: Mean of the correlations.
+        baseline: Mean best correlation with units of the second in a random basis.
+        excess: ``mean - baseline``.
+        still: Units of either that are constant over the samples, which correlate with nothing.
+        samples: Number of samples.
+    """
+
+    correlations: tuple[float, ...]
+    partners: tuple[int, ...]
+    mean: float
+    baseline: float
+    excess: float
+    still: tuple[tuple[int, ...], tuple[int, ...]]
+    samples: int
+
+    @property
+    def one_to_one(self) -> bool:
+        """Whether no two units have the same partner."""
+        found = [each for each in self.partners if each >= 0]
+        return len(found) == len(set(found))
+
+    def __str__(self) -> str:
+        still = len(self.still[0]) + len(self.still[1])
+        return (
+            f"best match {self.mean:.3f}, random basis {self.baseline:.3f}, excess {self.excess:+.3f} "
+            f"({len(self.partners)} units, {self.samples} samples{f', {still} constant units' * (still > 0)})"
+        )
+
+
+def match_neurons(
+    a: object, b: object, *, one_to_one: bool = False, rotations: int = 5, seed: int = 0
+) -> Matching:
+    """Matches hidden units by how their activations correlate over the same samples.
+
+    ``mean over i of max over j of ρ(a_i, b_j)``, less the same with *b* in a random basis: excess
+    correlation as of Gurnee et al. (Universal Neurons in GPT2 Language Models, TMLR 2024), who
+    multiply *b* by a Gaussian matrix. Here it is an orthogonal one, drawn uniformly (Mezzadri, How to
+    generate random matrices from the classical compact groups, Notices of the AMS 54, 2007), and the
+    mean over several. Networks that are equal up to the order of their units have mean 1; those that
+    share a space but no units have an excess near 0. Units that are constant are left out.
+
+    Args:
+        a: Activations of shape (samples, units), three samples or more; any real dtype.
+        b: Activations for the same samples in the same order, of shape (samples, units of b).
+        one_to_one: Whether each unit of *b* is the partner of one unit at most, such that the sum of
+            the correlations is largest; the baseline likewise. Needs scipy.
+        rotations: Number of random bases; each costs as much as the matching itself.
+        seed: Of the bases; no global generator is moved.
+
+    Raises:
+        TypeError: *a* or *b* hold no real numbers.
+        ValueError: They have other shapes, different numbers of samples, fewer than three, a NaN or
+            infinity, or only constant units.
+        ImportError: *one_to_one* is asked, and scipy is not installed.
+    """
+    left, right = numbers("a", a, "samples, units"), numbers("b", b, "samples, units")
+    if len(left) != len(right) or len(left) < 3:
+        raise ValueError(
+            f"a has shape {left.shape}, b has {right.shape}: 3 samples or more, in both, are allowed"
+        )
+    x, y = _standard("a", left), _standard("b", right)
+    partners, found = _pairs(x, y, one_to_one)
+    rng = np.random.default_rng(whole("seed", seed, 0))
+    bases = []
+    for _ in range(whole("rotations", rotations, 1)):
+        turned = _standard("b", right @ _rotation(right.shape[1], rng))
+        bases.append(float(np.nanmean(_pairs(x, turned, one_to_one)[1])))
+    mean, baseline = float(np.nanmean(found)), float(np.mean(bases))
+    return Matching(
+        tuple(found.tolist()), tuple(partners.tolist()), mean, baseline, mean - baseline,
+        (_still(x), _still(y)), len(x),
+    )  # fmt: skip
+
+
+def _standard(name: str, activations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Each unit with mean 0 and length 1, so that products are correlations; 0 where it is constant."""
+    # Divided by their size first: squares of 1e200 would be infinite, and the mean of equal numbers is
+    # off by rounding, that of ones is not.
+    size = np.abs(activations).max(axis=0)
+    scaled = activations / np.where(size > 0, size, 1)
+    centred = scaled - scaled.mean(axis=0)
+    length = np.linalg.norm(centred, axis=0)
+    moves = length > 0
+    if not moves.any():
+        raise ValueError(f"{name} holds only units that are constant over the samples: others are allowed")
+    found: NDArray[np.float64] = np.where(moves, centred / np.where(moves, length, 1), 0)
+    return found
+
+
+def _still(standard: NDArray[np.float64]) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.flatnonzero(~standard.any(axis=0)))
+
+
+_Pairs = tuple[NDArray[np.intp], NDArray[np.float64]]
+
+
+def _pairs(x: NDArray[np.float64], y: NDArray[np.float64], one_to_one: bool) -> _Pairs:
+    """For each unit of *x* its partner in *y*, -1 for none, and their correlation, NaN for none."""
+    rows, columns = (np.flatnonzero(each.any(axis=0)) for each in (x, y))
+    correlations = np.clip(x[:, rows].T @ y[:, columns], -1, 1)
+    chosen, partner = _assigned(correlations) if one_to_one else _best(correlations)
+    partners, found = np.full(x.shape[1], -1), np.full(x.shape[1], np.nan)
+    partners[rows[chosen]] = columns[partner]
+    found[rows[chosen]] = correlations[chosen, partner]
+    return partners, found
+
+
+def _best(correlations: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    return np.arange(len(correlations)), correlations.argmax(axis=1)
+
+
+def _assigned(correlations: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and their columns, each column once; with more rows than columns some rows are missing."""
+    try:
+        from scipy.optimize import linear_sum_assignment
+    except ImportError as error:
+        raise ImportError("one_to_one=True needs scipy: pip install 'pytest-repro[stats]'") from error
+    rows, columns = linear_sum_assignment(correlations, maximize=True)
+    return rows, columns
+
+
+def _rotation(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """A random orthogonal matrix, uniform: QR of a Gaussian one, the signs of R's diagonal taken out."""
+    q, r = np.linalg.qr(rng.standard_normal((n, n)))
+    turned: NDArray[np.float64] = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
+    return turned

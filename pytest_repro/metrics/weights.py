@@ -1,0 +1,169 @@
+"""How far the weights of several runs are apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_repro.metrics.arrays import array
+
+_Weights = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightDistances:
+    """How far the weights of several runs are apart, over the pairs of runs.
+
+    Attributes:
+        runs: Number of runs.
+        weights: Number of weights of one.
+        l2: Mean L2 distance, in the unit of the weights.
+        l2_max: Largest of a pair.
+        l2_normalised: Mean L2 distance of the weights scaled to length 1: 0 … 2, about √2 where
+            they are unrelated.
+        l2_normalised_max: Largest of a pair.
+    """
+
+    runs: int
+    weights: int
+    l2: float
+    l2_max: float
+    l2_normalised: float
+    l2_normalised_max: float
+
+    def __str__(self) -> str:
+        return (
+            f"L2 {self.l2:.4g} (at most {self.l2_max:.4g}), normalised {self.l2_normalised:.4g} (at most "
+            f"{self.l2_normalised_max:.4g}; unrelated ≈ 1.41), {self.runs} runs × {self.weights} weights"
+        )
+
+
+def l2(runs: Collection[object]) -> float:
+    """The mean L2 distance of the weights of two runs, over the pairs of runs.
+
+    ``mean over i < j of ||w_i - w_j||``, w all weights of a run as one vector; used between training
+    runs by Zhuang et al. (Randomness in Neural Network Training, MLSys 2022).
+
+    Args:
+        runs: Two or more, each the weights of one: a module (its parameters; buffers such as
+            running statistics are no weights), a state dict (its floating entries, whatever they
+            are), a sequence of arrays, or one array. Any floating or complex dtype, equal shapes.
+
+    Returns:
+        In the unit of the weights, calculated in float64.
+
+    Raises:
+        TypeError: A run holds what cannot be read as numbers.
+        ValueError: Fewer than two runs, no weights, other names or shapes than in the first run, or
+            a weight that is not finite.
+    """
+    return _mean(_distances(_read(runs), [1.0] * len(runs)))
+
+
+def l2_normalised(runs: Collection[object]) -> float:
+    """The mean L2 distance of the weights scaled to length 1, over the pairs of runs.
+
+    ``mean over i < j of || w_i / ||w_i|| - w_j / ||w_j|| ||``, that is √(2 - 2 cos) of the angle
+    between them: it does not grow with the size of a model.
+
+    Args:
+        runs: As for :func:`l2`.
+
+    Returns:
+        0 (equal up to a positive factor) … 2 (opposite); about √2 where they are unrelated.
+
+    Raises:
+        TypeError: A run holds what cannot be read as numbers.
+        ValueError: As for :func:`l2`, or all weights of a run are 0.
+    """
+    read = _read(runs)
+    return _mean(_distances(read, _lengths(read)))
+
+
+def weight_distances(runs: Collection[object]) -> WeightDistances:
+    """Both distances of the weights, mean and largest: see :func:`l2` and :func:`l2_normalised`.
+
+    Args:
+        runs: As for :func:`l2`.
+
+    Raises:
+        TypeError: A run holds what cannot be read as numbers.
+        ValueError: As for :func:`l2`, or all weights of a run are 0.
+    """
+    read = _read(runs)
+    plain, normalised = _distances(read, [1.0] * len(read)), _distances(read, _lengths(read))
+    count = sum(each.size for each in read[0].values())
+    return WeightDistances(len(read), count, _mean(plain), max(plain), _mean(normalised), max(normalised))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _read(runs: Collection[object]) -> list[_Weights]:
+    if isinstance(runs, Mapping) or not hasattr(runs, "__len__"):
+        raise TypeError(f"runs is a {type(runs).__qualname__}: a sequence of the weights of runs is allowed")
+    if len(runs) < 2:
+        raise ValueError(f"runs holds {len(runs)}: 2 or more are allowed")
+    read = [_weights(f"runs[{i}]", run) for i, run in enumerate(runs)]
+    for i, each in enumerate(read):
+        _check(f"runs[{i}]", each, read[0])
+    return read
+
+
+def _weights(name: str, run: Any) -> _Weights:
+    if callable(getattr(run, "named_parameters", None)):
+        run = dict(run.named_parameters())
+    if isinstance(run, Mapping):
+        every = {str(key): array(f"{name}[{key!r}]", each) for key, each in run.items()}
+        # A state dict also holds counters, which are no weights.
+        return {key: each for key, each in every.items() if each.dtype.kind in "fc"}
+    several = isinstance(run, (list, tuple))
+    return {str(i): array(f"{name}[{i}]", each) for i, each in enumerate(run if several else [run])}
+
+
+def _check(name: str, run: _Weights, first: _Weights) -> None:
+    shapes, expected = ({key: each.shape for key, each in x.items()} for x in (run, first))
+    if not any(each.size for each in run.values()):
+        raise ValueError(f"{name} holds no weights: one or more are allowed")
+    if shapes != expected:
+        key = next(k for k in [*expected, *shapes] if shapes.get(k) != expected.get(k))
+        found, wanted = (f"shape {x[key]}" if key in x else "nothing" for x in (shapes, expected))
+        raise ValueError(f"{name} has {found} at {key!r}, runs[0] has {wanted}: the same is allowed")
+    for key, each in run.items():
+        if each.dtype.kind not in "biufc":
+            raise TypeError(f"{name}[{key!r}] has dtype {each.dtype}: numbers are allowed")
+        if not np.isfinite(each).all():
+            raise ValueError(f"{name}[{key!r}] holds a NaN or an infinity: finite weights are allowed")
+
+
+def _wide(values: NDArray[Any]) -> NDArray[Any]:
+    return values.astype(np.complex128 if values.dtype.kind == "c" else np.float64).reshape(-1)
+
+
+def _length(parts: Iterable[NDArray[Any]]) -> float:
+    return math.sqrt(math.fsum(float(np.vdot(each, each).real) for each in parts))
+
+
+def _lengths(read: Sequence[_Weights]) -> list[float]:
+    found = [_length(map(_wide, run.values())) for run in read]
+    for i, each in enumerate(found):
+        if not each:
+            raise ValueError(
+                f"runs[{i}] holds zeros only, which have no direction: other weights are allowed"
+            )
+    return found
+
+
+def _distances(read: Sequence[_Weights], lengths: Sequence[float]) -> list[float]:
+    def difference(i: int, j: int) -> Callable[[str], NDArray[Any]]:
+        return lambda key: _wide(read[i][key]) / lengths[i] - _wide(read[j][key]) / lengths[j]
+
+    pairs = combinations(range(len(read)), 2)
+    return [_length(map(difference(i, j), read[0])) for i, j in pairs]
