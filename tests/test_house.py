@@ -21,7 +21,7 @@ FLOORS = [
 LIBRARIES = {
     "core": set(),
     "ledger": set(),
-    "values": {"numpy", "xxhash"},
+    "values": {"numpy", "safetensors", "xxhash"},
     "metrics": {"numpy", "scipy"},
     "adapters": {"numpy", "torch"},
     "traces": {"torch", "xxhash"},
@@ -72,7 +72,7 @@ def test_pytests_inside_is_known_to_one_module() -> None:
     assert inside == {"inside.py"}
 
 
-@pytest.mark.parametrize("heavy", ["numpy", "torch", "xxhash", "jax", "hypothesis", "execnet"])
+@pytest.mark.parametrize("heavy", ["numpy", "torch", "xxhash", "jax", "hypothesis", "execnet", "safetensors"])
 @pytest.mark.parametrize("module", ["pytest_repro", "pytest_repro.plugin"])
 def test_the_plugin_is_light(module: str, heavy: str) -> None:
     code = f"import {module}, sys; sys.exit({heavy!r} in sys.modules)"

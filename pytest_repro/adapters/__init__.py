@@ -75,7 +75,15 @@ class Adapter:
         """Puts *generator* where :meth:`standing` said; may raise anything where *state* is no such text."""
 
     def environment(self) -> dict[str, str]:
-        """What else could change a result: versions, thread counts, instruction sets."""
+        """What else could change a result: versions, thread counts, instruction sets, devices.
+
+        The same names wherever it is asked: what is not there is told as such. No time, no name of
+        a machine.
+        """
+        return {}
+
+    def flags(self) -> dict[str, str]:
+        """What is set now and could change a result: precisions, determinism. The same names always."""
         return {}
 
     def switches(self) -> dict[str, str]:
@@ -197,4 +205,12 @@ def environment() -> dict[str, str]:
     found: dict[str, str] = {}
     for adapter in awake().values():
         found.update(adapter.environment())
+    return found
+
+
+def fingerprint() -> dict[str, str]:
+    """As :func:`environment`, and what is set at this moment: precisions, determinism."""
+    found = environment()
+    for adapter in awake().values():
+        found.update(adapter.flags())
     return found

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -174,7 +176,36 @@ class Numpy(Adapter):
         return {"numpy.geterr()": str(np.geterr())}
 
     def environment(self) -> dict[str, str]:
-        return {"numpy": np.__version__}
+        return {"numpy": np.__version__, **_built()}
+
+    def flags(self) -> dict[str, str]:
+        return {
+            "numpy blas threads": _blas_threads(),
+            "numpy blas kernels": os.environ.get("OPENBLAS_CORETYPE", "by CPU"),
+        }
+
+
+@cache
+def _built() -> dict[str, str]:
+    """What numpy was built with, and which of its kernels this CPU is given."""
+    try:
+        config: Any = np.show_config(mode="dicts")  # type: ignore[call-overload,unused-ignore]
+    except TypeError:  # before numpy 1.25, which only prints it
+        config = {}
+    blas = config.get("Build Dependencies", {}).get("blas", {})
+    simd = config.get("SIMD Extensions", {})
+    return {
+        "numpy blas": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip(),
+        "numpy simd": " ".join([*simd.get("baseline", ()), *simd.get("found", ())]) or "unknown",
+    }
+
+
+def _blas_threads() -> str:
+    """What a BLAS reads when it starts; without that it takes every core there is."""
+    names = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+    asked = next((os.environ[name] for name in names if os.environ.get(name)), "")
+    available = getattr(os, "sched_getaffinity", None)
+    return asked or str(len(available(0)) if available else os.cpu_count())
 
 
 def _generator(kind: str, state: Any) -> Parts:

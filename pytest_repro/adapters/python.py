@@ -219,7 +219,6 @@ class Python(Adapter):
         return {
             "python": f"{platform.python_implementation()} {platform.python_version()}",
             "platform": f"{platform.system()} {platform.machine()}",
-            "cores": str(os.cpu_count()),
         }
 
 

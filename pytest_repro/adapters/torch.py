@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 import torch
 
 from pytest_repro.adapters import Adapter, Quick, Source
+from pytest_repro.adapters._torch_built import accelerator, libraries
 from pytest_repro.adapters._torch_generators import drawn, restorer, seed_every
-from pytest_repro.adapters._torch_switches import deterministic, switches
+from pytest_repro.adapters._torch_switches import THREADS, deterministic, switches
 from pytest_repro.adapters._torch_tensors import described, opened_tensor, quick
 from pytest_repro.core.observation import Parts
 from pytest_repro.core.plan import Deterministic
@@ -82,15 +83,20 @@ class Torch(Adapter):
         return {f"torch {row.name}": str(row.get()) for row in switches()}
 
     def environment(self) -> dict[str, str]:
-        found = {
+        return {
             "torch": torch.__version__,
             "cpu capability": torch.backends.cpu.get_cpu_capability(),
             "threads": str(torch.get_num_threads()),
+            **libraries(),
+            **accelerator(),
         }
-        if torch.cuda.is_available():
-            found["cuda"] = str(torch.version.cuda)
-            found["device"] = torch.cuda.get_device_name(0)
-        return found
+
+    def flags(self) -> dict[str, str]:
+        return {f"torch {row.name}": str(row.get()) for row in switches() if row.name not in _NO_FLAGS}
+
+
+_NO_FLAGS = ("default_device", "grad_mode", "threads", *THREADS, "PYTHONHASHSEED")
+"""Switches that change no number, or are told by their effect."""
 
 
 adapter = Torch()

@@ -40,6 +40,7 @@ class Plan(NamedTuple):
         audit: Whether the test was not marked but taken along by ``--repro-all``; then
             observing nothing is told, not failed.
         vary: What is varied beside the repetition, one axis at a time.
+        baseline: Whether what was observed is also compared with the golden file.
     """
 
     runs: int = 2
@@ -49,6 +50,7 @@ class Plan(NamedTuple):
     capture: Capture = "auto"
     audit: bool = False
     vary: tuple[Varied, ...] = ()
+    baseline: bool = False
 
     def closeness(self, axis: str = REPEAT) -> Closeness:
         """How close runs must be that differ on *axis*, by the dtypes of two values."""
@@ -112,6 +114,17 @@ def checked_deterministic(given: object) -> Deterministic:
     raise BadArgument("deterministic", given, 'True, False or "warn"')
 
 
+def checked_baseline(given: object) -> bool:
+    """*given* as whether there is a golden file.
+
+    Raises:
+        BadArgument: It is no bool.
+    """
+    if isinstance(given, bool):
+        return given
+    raise BadArgument("baseline", given, "True or False")
+
+
 def checked_tolerance(rtol: object, atol: object) -> Tolerance | None:
     """The tolerance of *rtol* and *atol*: both or none of them.
 
@@ -135,6 +148,7 @@ _CHECKED = {
     "seed": checked_seed,
     "capture": checked_capture,
     "deterministic": checked_deterministic,
+    "baseline": checked_baseline,
 }
 
 ARGUMENTS: tuple[str, ...] = (*_CHECKED, "rtol", "atol")

@@ -7,12 +7,16 @@ from typing import Literal, get_args
 
 from pytest_repro.core.divergence import Divergence
 from pytest_repro.core.finding import Finding
+from pytest_repro.core.golden import Baseline
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
 
 Word = Literal["reproduced", "diverged", "unobserved", "failed", "skipped", "no-baseline", "foreign-baseline"]
 WORDS: tuple[str, ...] = get_args(Word)
+
+UNKNOWN: tuple[str, ...] = ("no-baseline", "foreign-baseline")
+"""Words of tests whose runs agree, and of which this environment has nothing stored."""
 
 
 class NotReproducible(AssertionError):
@@ -36,8 +40,9 @@ class Verdict:
 
     Attributes:
         word: ``reproduced``, ``diverged``, ``unobserved`` (nothing was observed, so nothing could
-            be compared), ``failed`` (the same way in each run) or ``skipped``. None after a
-            single run, which compares nothing.
+            be compared), ``failed`` (the same way in each run) or ``skipped``; ``no-baseline`` or
+            ``foreign-baseline`` where the golden file has nothing, or that of another
+            environment only. None after a single run, which compares nothing.
         plan: What was asked.
         runs: What each run did, the reference run first.
         mismatches: Every value or outcome that differs from the reference run.
@@ -45,6 +50,7 @@ class Verdict:
         steps: Number of steps of each recorded series, by name, in the reference run.
         divergence: The first op that parted, where two runs could be traced that differ.
         finding: What made them differ, where that was looked for.
+        baseline: How the test stands to its golden file, where it has asked for one.
         error: The exception of a ``failed`` function that :func:`pytest_repro.check` ran.
     """
 
@@ -56,6 +62,7 @@ class Verdict:
     passed_over: tuple[str, ...] = ()
     divergence: Divergence | None = None
     finding: Finding | None = None
+    baseline: Baseline | None = None
     error: BaseException | None = field(default=None, compare=False)
 
     @property

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pytest_repro.axes import known, varied
 from pytest_repro.core.cell import Cell
-from pytest_repro.core.plan import ARGUMENTS, Plan, asked
+from pytest_repro.core.plan import ARGUMENTS, BadArgument, Plan, asked
 from pytest_repro.core.verdict import NotReproducible, Verdict
 from pytest_repro.engine.called import call_elsewhere
 from pytest_repro.engine.function import Function
@@ -88,6 +88,9 @@ def planned(arguments: dict[str, Any]) -> Plan:
         ValueError: An argument does not fit; the message names it.
     """
     known(arguments)
+    if "baseline" in arguments:
+        allowed = "golden files are of tests: @pytest.mark.reproducible(baseline=True)"
+        raise BadArgument("baseline", arguments["baseline"], allowed)
     vary = varied({name: given for name, given in arguments.items() if name not in ARGUMENTS})
     plain = {name: given for name, given in arguments.items() if name in ARGUMENTS}
     return asked(Plan(vary=vary), plain)

@@ -113,6 +113,10 @@ class Trial:
         )  # fmt: skip
         self._without.append(run)
 
+    def reference(self, last: Recorded) -> Recorded:
+        """What the reference run recorded; *last* where that is the only one."""
+        return self._done[0][1] if self._done else last
+
     def differs(self, cell: Cell) -> bool:
         """Whether the run of *cell* recorded other bits than the one it is compared with."""
         found = next((done for done in self._done if (done[0].axis, done[0].value) == cell[:2]), None)

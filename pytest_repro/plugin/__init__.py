@@ -14,6 +14,7 @@ import pytest
 from pytest_repro import __version__
 from pytest_repro.core.plan import Plan
 from pytest_repro.plugin import marker
+from pytest_repro.plugin.collected import Collected
 from pytest_repro.plugin.options import Settings, add_options, read
 from pytest_repro.plugin.plans import plan_of
 
@@ -22,6 +23,10 @@ PLAN = pytest.StashKey[Plan]()
 _REFUSED = "repro_refused"
 ROWS = pytest.StashKey[dict[str, dict[str, Any]]]()
 """What the JSON report says of each test, by worker and test."""
+STALE = pytest.StashKey[dict[str, list[str]]]()
+"""Golden file → node ids of its tests that are gone."""
+GOLDEN = pytest.StashKey[list[str]]()
+"""What the section of the session says of golden files."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         load(config)
     marker.pytest_configure(config)
+    config.pluginmanager.register(Collected(), "repro-collected")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -98,18 +104,25 @@ def pytest_testnodedown(node: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Writes the JSON report and the log; a worker of xdist leaves that to its controller."""
+    """Writes reports, log and golden files; a worker of xdist leaves that to its controller."""
     settings = session.config.stash[SETTINGS]
-    if (settings.json, settings.replay) == (None, None) or hasattr(session.config, "workerinput"):
+    nothing = (settings.json, settings.replay) == (None, None) and not golden_asked(session.config)
+    if nothing or hasattr(session.config, "workerinput"):
         return
     from pytest_repro.plugin.results import write_all
 
     write_all(session)
 
 
+def golden_asked(config: pytest.Config) -> bool:
+    """Whether golden files are to be written, or to be told of."""
+    settings = config.stash[SETTINGS]
+    return settings.update or bool(config.stash.get(STALE, None))
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """The section of the session."""
-    if not config.stash.get(ROWS, None):
+    if not (config.stash.get(ROWS, None) or config.stash.get(GOLDEN, None)):
         return
     from pytest_repro.plugin.results import tell
 

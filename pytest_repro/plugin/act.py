@@ -14,7 +14,7 @@ from pytest_repro.axes import named
 from pytest_repro.core.cell import REPEAT, Cell
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Outcome, Run
-from pytest_repro.core.verdict import Verdict
+from pytest_repro.core.verdict import UNKNOWN, Verdict
 from pytest_repro.engine.frames import code_of, kept_frame, plain_variables, variables
 from pytest_repro.engine.noted import noted
 from pytest_repro.engine.pin import Pin
@@ -172,12 +172,16 @@ class Act:
         __tracebackhide__ = True
         verdict = self.trial.verdict((run, self.recording))
         self.verdict = replace(verdict, passed_over=self._passed_over)
+        if self.plan.baseline:
+            from pytest_repro.plugin.golden import judged
+
+            self.verdict = judged(self.item, self.verdict, self.trial, self.recording)
         word = self.verdict.word
-        if word == "diverged":
+        if word == "diverged" and self.verdict.baseline is None:  # else the runs agree
             self.verdict = self.explained(self.tracer.told(self.verdict))
         # Nothing observed is no failure that an xfail was waiting for: it would hide an XPASS.
         lenient = self.plan.audit or self.item.get_closest_marker("xfail") is not None
-        if word == "diverged" or (word == "unobserved" and not lenient):
+        if word in ("diverged", *UNKNOWN) or (word == "unobserved" and not lenient):
             self._raised = diverged(self.item, self.verdict)
             # Where the body broke, a debugger that is asked for stops there.
             raise self._raised.with_traceback(trace) from None

@@ -37,6 +37,14 @@ def keep(given: object) -> int:
     return number
 
 
+def baseline_kb(given: object) -> int:
+    """Kilobytes."""
+    number = _number(given)
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise BadArgument("baseline_kb", number, "a whole number of kilobytes, 0 or more")
+    return number
+
+
 def path(given: object) -> str:
     """The path of a file."""
     if not isinstance(given, str) or not given.strip():

@@ -54,6 +54,8 @@ _VARY_HELP = "vary an axis in every marked test: process, threads=1,2, device=cp
 _DIAGNOSE_HELP = "look for the cause of a mismatch: auto (where a run took under 10 s), always, never"
 _BUDGET_HELP = "seconds in which the cause of one test's mismatch is looked for"
 _REPLAY_HELP = "feed runs what the first took from outside (record: in repro-replay.json), or a log"
+_UPDATE_HELP = "write the golden files' entries of tests marked baseline=True that pass, and only those"
+_BASELINE_HELP = "kilobytes up to which a golden file holds a value itself, beside its digest"
 _TIMEOUT_HELP = "seconds after which another interpreter that gives no answer is given up"
 
 OPTIONS: tuple[Option, ...] = (
@@ -66,6 +68,9 @@ OPTIONS: tuple[Option, ...] = (
     Option("diagnose", "auto", given.diagnose, _DIAGNOSE_HELP, "WHEN"),
     Option("diagnose-seconds", 60.0, given.budget, _BUDGET_HELP, flag=False, kind="float"),
     Option("replay", None, given.replay, _REPLAY_HELP, "record|PATH"),
+    Option("update", False, bool, _UPDATE_HELP, kind="bool"),
+    Option("prune", False, bool, "remove entries of tests that are gone from golden files", kind="bool"),
+    Option("baseline-kb", 64, given.baseline_kb, _BASELINE_HELP, flag=False, kind="int"),
     Option("json", None, given.path, "write the JSON report to PATH", "PATH"),
     Option("companion-timeout", 300.0, given.seconds, _TIMEOUT_HELP, flag=False, kind="float"),
     Option("keep-mb", 512, given.keep, "megabytes of recorded values kept in memory", flag=False, kind="int"),
@@ -89,6 +94,9 @@ class Settings(NamedTuple):
         diagnose: When the cause of a mismatch is looked for: ``"auto"``, ``"always"``, ``"never"``.
         diagnose_seconds: For how long.
         replay: ``"record"``, the path of a log that runs are fed from, or None.
+        update: Whether entries of golden files are written.
+        prune: Whether entries of tests that are gone are removed.
+        baseline_kb: Kilobytes up to which a value is stored itself.
     """
 
     defaults: Plan
@@ -104,6 +112,9 @@ class Settings(NamedTuple):
     diagnose: str = "auto"
     diagnose_seconds: float = 60.0
     replay: str | None = None
+    update: bool = False
+    prune: bool = False
+    baseline_kb: int = 64
 
     @property
     def plan(self) -> Plan:
@@ -173,6 +184,7 @@ def read(config: pytest.Config) -> Settings:
         defaults, wins, bool(both["all"]), drawn, both["json"], ini["keep-mb"],
         dict(commanded["vary"] or ()), ini["vary"], ini["companion-timeout"],
         bool(both["trace"]), both["diagnose"], ini["diagnose-seconds"], both["replay"],
+        bool(both["update"]), bool(both["prune"]), ini["baseline-kb"],
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 from pytest_repro.adapters import environment
 from pytest_repro.core.log_file import plain
 from pytest_repro.engine.replay import WHOLE
-from pytest_repro.plugin import ROWS, SETTINGS, replays
+from pytest_repro.plugin import GOLDEN, ROWS, SETTINGS, golden_asked, replays
 from pytest_repro.plugin.act import Act
 from pytest_repro.plugin.diverged import CompanionLost, Diverged, diverged
 from pytest_repro.plugin.inside import plain_repr
@@ -31,6 +31,10 @@ def explain(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport) ->
     """
     if report.when == "teardown":
         _add_teardown_error(act, report)
+        if act.plan.baseline:
+            from pytest_repro.plugin.golden import send
+
+            send(act.item, report)
         _send(act, report)
         return
     if not report.passed and not act.ran:
@@ -118,6 +122,10 @@ def listen(config: pytest.Config) -> None:
         return
     config.stash[ROWS] = {}
     config.pluginmanager.register(_Rows(config.stash[ROWS]), _NAME)
+    if config.stash[SETTINGS].update:
+        from pytest_repro.plugin.golden_writer import listen as listen_for_golden
+
+        listen_for_golden(config)
 
 
 def _rows(config: pytest.Config) -> list[dict[str, Any]]:
@@ -128,21 +136,24 @@ def _rows(config: pytest.Config) -> list[dict[str, Any]]:
 
 
 def write_all(session: pytest.Session) -> None:
-    """Writes the JSON report and the log; one that cannot be written fails the session."""
+    """Writes the reports, the log and the golden files; one that cannot be written fails the session."""
     config, rows = session.config, _rows(session.config)
     settings = config.stash[SETTINGS]
     if settings.json is not None:
         _write(session, f"--repro-json={settings.json}", lambda: _write_report(config, rows))
     if settings.replay == replays.RECORD:
         _write(session, f"--repro-replay={replays.RECORD}", lambda: replays.write_log(config, rows))
+    if golden_asked(config):
+        from pytest_repro.plugin.golden_writer import write as write_golden
+
+        write_golden(config, lambda message: _complain(session, message))
 
 
 def _write(session: pytest.Session, option: str, written: Callable[[], None]) -> None:
     try:
         written()
     except OSError as error:
-        _complain(session.config, f"{option}: cannot be written: {error}")
-        session.exitstatus = session.exitstatus or pytest.ExitCode.INTERNAL_ERROR
+        _complain(session, f"{option}: cannot be written: {error}")
 
 
 def _write_report(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -153,8 +164,9 @@ def _write_report(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> N
     write(path, content(public, settings.plan.seed, environment()))
 
 
-def _complain(config: pytest.Config, message: str) -> None:
-    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
+def _complain(session: pytest.Session, message: str) -> None:
+    session.exitstatus = session.exitstatus or pytest.ExitCode.INTERNAL_ERROR
+    terminal: Any = session.config.pluginmanager.get_plugin("terminalreporter")
     if terminal is not None:
         terminal.line("")
         terminal.write_line(f"ERROR: {message}", red=True)
@@ -166,10 +178,12 @@ def tell(terminal: Any, config: pytest.Config) -> None:
     bad = list(failing(rows))
     settings = config.stash[SETTINGS]
     heard = bad or settings.seed_drawn or settings.replay
-    if not rows or (config.get_verbosity() < 0 and not heard):
+    golden = config.stash.get(GOLDEN, [])
+    if not (rows or golden) or (config.get_verbosity() < 0 and not heard):
         return
     terminal.section("reproducibility", sep="=")
     drawn = f", --repro-seed={settings.plan.seed} was drawn" if settings.seed_drawn else ""
-    terminal.line(f"{counted(rows)}{drawn}")
-    for line in [*absent(rows), *replays.told(config), *beyond(rows), *bad]:
+    if rows:
+        terminal.line(f"{counted(rows)}{drawn}")
+    for line in [*absent(rows), *replays.told(config), *golden, *beyond(rows), *bad]:
         terminal.line(line)

@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_repro.core.divergence import Divergence
 from pytest_repro.core.finding import Finding
+from pytest_repro.core.golden import Baseline
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.run import Run
 from pytest_repro.core.verdict import Verdict
@@ -42,6 +43,19 @@ def row_of(nodeid: str, verdict: Verdict) -> dict[str, Any]:
         "mismatches": [_mismatch_row(each) for each in verdict.mismatches] or None,
         "divergence": _divergence_row(verdict.divergence) if verdict.divergence else None,
         "cause": _cause_row(verdict.finding) if verdict.finding else None,
+        "baseline": _baseline_row(verdict.baseline) if verdict.baseline else None,
+    }
+    return _present(row)
+
+
+def _baseline_row(found: Baseline) -> dict[str, Any]:
+    row = {
+        "path": found.path,
+        "environment": found.key,
+        "stored": found.stored or None,
+        "unlike": {name: list(sides) for name, sides in found.unlike.items()} or None,
+        "untold": list(found.untold) or None,
+        "broken": found.broken or None,
     }
     return _present(row)
 

@@ -7,6 +7,7 @@ from itertools import groupby
 
 from pytest_repro.axes import named
 from pytest_repro.core.cell import REPEAT, repeat
+from pytest_repro.core.golden import BASELINE
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
@@ -23,7 +24,9 @@ def called(run: Run | Mismatch) -> str:
 
 
 def where(run: Run | Mismatch) -> str:
-    """``in run 2``, ``with 2 threads``."""
+    """``in run 2``, ``with 2 threads``; ``here``, of what is compared with a golden file."""
+    if run.axis == BASELINE:
+        return "here"
     axis = (run.at or (run.axis,))[0]
     return f"{'in' if axis == REPEAT else named(axis).preposition} {called(run)}"
 
@@ -33,8 +36,17 @@ def at(axis: str, value: object) -> str:
     return f"{named(axis).preposition} {named(axis).called(value)}"
 
 
+def reference(found: Mismatch) -> str:
+    """Where the value is that *found* differs from: ``in run 1``, ``on cuda``."""
+    if found.axis == BASELINE:
+        return "in the golden file"
+    return at(*found.at) if found.at else "in run 1"
+
+
 def which_runs(found: Sequence[Mismatch], runs: Sequence[Run]) -> str:
     """``run 2 differs from run 1``; where axes are varied ``differs at 2 threads``."""
+    if found[0].axis == BASELINE:
+        return "differs from the golden file"
     if any(m.axis != REPEAT or m.at is not None for m in found):
         return f"differs {', '.join(where(m) for m in found)}"
     differ = [int(str(m.value)) for m in found]
@@ -60,6 +72,8 @@ def between(plan: Plan, found: Mismatch) -> str:
     axis, value = found.at or (found.axis, found.value)
     if axis == REPEAT:
         return ""
+    if axis == BASELINE:
+        return "from the golden file"
     if found.at is not None:
         return f"from run to run {at(axis, value)}"
     return f"between {named(axis).between(repeat(plan.vary, 0).setting.get(axis), value)}"
@@ -67,7 +81,7 @@ def between(plan: Plan, found: Mismatch) -> str:
 
 def axes(verdict: Verdict) -> Iterator[str]:
     """A line for each value that parts from the reference: does it repeat itself, and is it equal?"""
-    values = [m for m in verdict.mismatches if m.problem != "outcome"]
+    values = [m for m in verdict.mismatches if m.problem != "outcome" and m.axis != BASELINE]
     wild = next((m for m in values if m.axis == REPEAT and m.at is None), None)
     told = {m.at or (m.axis, m.value): m for m in reversed(values)}
     for (axis, value), first in reversed(told.items()):

@@ -7,23 +7,25 @@ from collections.abc import Iterator, Sequence
 
 from pytest_repro.axes import named
 from pytest_repro.core.compare import said
+from pytest_repro.core.golden import BASELINE
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
-from pytest_repro.core.verdict import Verdict
-from pytest_repro.reports import cause
+from pytest_repro.core.verdict import UNKNOWN, Verdict
+from pytest_repro.reports import cause, golden
 from pytest_repro.reports.runs import axes, between, beyond, called, inputs, look_for, unlike
 from pytest_repro.reports.values import values
 
 
 def failure(nodeid: str, verdict: Verdict) -> str:
-    """The whole failure text of a verdict that is ``diverged`` or ``unobserved``.
+    """The whole failure text of a verdict that is ``diverged``, ``unobserved``, or has no baseline.
 
     Args:
         nodeid: What is called not reproducible: pytest's node id, or a function's name.
         verdict: Why.
     """
-    lines = _unobserved if verdict.word == "unobserved" else _diverged
+    ways = {"unobserved": _unobserved, "no-baseline": golden.missing, "foreign-baseline": golden.foreign}
+    lines = ways.get(str(verdict.word), _diverged)
     return "\n".join(lines(nodeid, verdict))
 
 
@@ -35,6 +37,8 @@ def lost(nodeid: str, verdict: Verdict) -> str:
 
 def headline(verdict: Verdict) -> str:
     """The failure in a few words, for one-line summaries: ``loss[4] differs, max abs 0.454``."""
+    if verdict.word in UNKNOWN:
+        return golden.headline(verdict)
     if not verdict.mismatches:
         return "observed nothing"
     first = verdict.mismatches[0]
@@ -55,7 +59,7 @@ def _part(plan: Plan, found: Sequence[Mismatch]) -> str:
     if first.problem == "kind":
         return f"{what}: {first.kind}, then {first.other_kind}"
     if first.problem == "missing":
-        return f"{what}: not recorded in every run"
+        return f"{what}: {first.detail if first.axis == BASELINE else 'not recorded in every run'}"
     far = first.difference
     return what + (f", max abs {far.max_abs:.3g}" if far is not None and far.max_abs is not None else "")
 
@@ -87,7 +91,8 @@ def _unobserved(nodeid: str, verdict: Verdict) -> Iterator[str]:
 
 
 def _diverged(nodeid: str, verdict: Verdict) -> Iterator[str]:
-    yield f"{nodeid} is not reproducible ({terms(verdict.plan)})"
+    wrong = "is not reproducible" if verdict.baseline is None else "differs from its golden file"
+    yield f"{nodeid} {wrong} ({terms(verdict.plan)})"
     yield ""
     outcome = [m for m in verdict.mismatches if m.problem == "outcome"]
     found = [m for m in verdict.mismatches if m.problem != "outcome"]
@@ -101,8 +106,9 @@ def _diverged(nodeid: str, verdict: Verdict) -> Iterator[str]:
         yield from inputs(verdict)
     yield from unlike(verdict)
     yield from cause.told(verdict)
-    if found:
+    if found and verdict.baseline is None:
         yield from look_for(verdict)
+    yield from golden.accept(nodeid, verdict)
     yield from (f"  besides    {line}" for line in beyond(verdict))
     for run in verdict.runs:
         if run.state == "lost":

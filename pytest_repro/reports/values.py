@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pytest_repro.core.difference import Difference
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.verdict import Verdict
-from pytest_repro.reports.runs import at, where, which_runs
+from pytest_repro.reports.runs import reference, where, which_runs
 
 SHOWN = 6
 """Observations told in full; of the others only the names."""
@@ -56,9 +56,9 @@ def _observation(name: str, by_name: dict[str, list[Mismatch]], verdict: Verdict
     head = found[0]
     yield f"  {head.name}   {head.kind}   {which_runs(found, verdict.runs)}"
     if head.problem == "kind":
-        yield f"    {head.kind} in run 1, {head.other_kind} {where(head)}"
+        yield f"    {head.kind} {reference(head)}, {head.other_kind} {where(head)}"
     elif head.problem == "missing":
-        yield f"    recorded {where(head) if head.other_kind else 'in run 1'} only"
+        yield f"    recorded {where(head) if head.other_kind else reference(head)} only"
     elif head.difference is None:
         yield f"    {head.detail}"
     else:
@@ -116,5 +116,4 @@ def _first_values(found: Difference, head: Mismatch) -> Iterator[str]:
     if found.first_values is None:
         return
     index = f"first at {list(found.first_index)}: " if found.first_index else ""
-    first = at(*head.at) if head.at else "in run 1"
-    yield f"    {index}{found.first_values[0]} {first}, {found.first_values[1]} {where(head)}"
+    yield f"    {index}{found.first_values[0]} {reference(head)}, {found.first_values[1]} {where(head)}"

@@ -94,6 +94,12 @@ class Shelf:
             return _OnFile(self._file, stored.place)
         return None
 
+    @staticmethod
+    def nbytes(stored: Stored) -> int:
+        """Number of the bytes of *stored*; 0 when they were not kept."""
+        place = stored.place
+        return place.nbytes if isinstance(place, OnDisk) else len(getattr(place, "buffer", b""))
+
     def close(self) -> None:
         """Lets go of everything kept."""
         if self._file is not None:

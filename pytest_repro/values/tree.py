@@ -114,3 +114,8 @@ def _shared(cuts: list[memoryview], threads: int) -> list[bytes]:
         for _ in range(threads - 1):
             finished.get()
     return hashes
+
+
+def short_digest(text: str) -> str:
+    """16 hexadecimal digits of xxh3-64, to call something by."""
+    return xxhash.xxh3_64_hexdigest(text.encode("utf-8", "surrogatepass"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import random
 import sys
 from pathlib import Path
@@ -112,7 +113,9 @@ def test_a_generator_is_put_back_where_it_stood(adapter: Adapter) -> None:
 
 
 def test_the_environment_is_text(adapter: Adapter) -> None:
-    assert all(isinstance(word, str) for pair in adapter.environment().items() for word in pair)
+    found = {**adapter.environment(), **adapter.flags()}
+    assert all(isinstance(word, str) for pair in found.items() for word in pair)
+    assert platform.node() not in found.values()
 
 
 @pytest.mark.parametrize("there", [None, MagicMock()])

@@ -1,0 +1,228 @@
+"""Golden files on the disk: read with suspicion, written under a lock, each file replaced at once.
+
+The text is what counts; a value stands in the file beside it under its own digest. Written is first
+the file of values with old and new ones, then the text, then the values that the text still names:
+whoever dies in between leaves a text all of whose values are there.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pytest_repro.core.golden import Golden, Update, digests, merged, without
+from pytest_repro.core.golden_file import read, text
+
+_LARGEST = 2**28
+"""Bytes of a text that is read: two million observations."""
+
+_PATIENCE = 60.0
+"""Seconds that are waited for another session to finish writing."""
+
+
+def values_beside(path: Path) -> Path:
+    """Where the values of the golden file *path* are."""
+    return path.with_suffix(".safetensors")
+
+
+def load(path: Path) -> Golden:
+    """What the golden file at *path* holds: nothing where there is none.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is none, or damaged; the message says what is wrong, not where it is.
+    """
+    return read(content) if (content := _content(path)) else Golden()
+
+
+def _content(path: Path) -> str:
+    _checked_folder(path.parent)
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return ""
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("is no plain file")
+    if found.st_size > _LARGEST:
+        raise ValueError(f"is too large: {found.st_size:,} bytes, and {_LARGEST:,} are read at most")
+    content = path.read_bytes()
+    if not content:
+        raise ValueError("is empty")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"is no text: {error}") from None
+
+
+def _checked_folder(folder: Path) -> None:
+    if folder.is_symlink():
+        raise ValueError(
+            f"is in a folder that is a symbolic link ({folder.name}): nothing is written elsewhere"
+        )
+
+
+def store(
+    path: Path,
+    updates: Iterable[Update] = (),
+    arrays: Mapping[str, Any] | None = None,
+    gone: Collection[str] = (),
+) -> None:
+    """Merges *updates* into the golden file at *path*, and removes the entries of *gone*.
+
+    Where nothing changes no byte is written.
+
+    Args:
+        path: The text; it need not be there.
+        updates: Entries.
+        arrays: Values, by digest.
+        gone: Node ids.
+
+    Raises:
+        OSError: It cannot be written; what was there before is there still.
+        ValueError: What is there cannot be read; it is left as it is.
+    """
+    _checked_folder(path.parent)
+    path.parent.mkdir(exist_ok=True)
+    with locked(path.with_name(f".{path.stem}.lock")):
+        _sweep(path)
+        before = _content(path)
+        golden = read(before) if before else Golden()
+        after = without(merged(golden, updates), gone)
+        if after != golden:
+            _write(path, golden, after, arrays or {})
+    if not any(path.parent.iterdir()):
+        path.parent.rmdir()
+
+
+def _write(path: Path, before: Golden, after: Golden, arrays: Mapping[str, Any]) -> None:
+    beside, needed = values_beside(path), digests(after)
+    kept = _kept(beside, digests(before) | needed)
+    both = {**kept, **{name: arrays[name] for name in arrays.keys() & needed}}
+    if both.keys() != kept.keys():
+        _put(beside, both)
+    if after.tests:
+        replaced(path, text(after).encode())
+    else:
+        path.unlink(missing_ok=True)
+    left = {name: both[name] for name in both.keys() & needed}
+    if not left:
+        beside.unlink(missing_ok=True)
+    elif left.keys() != both.keys():
+        _put(beside, left)
+
+
+def _kept(beside: Path, names: Collection[str]) -> dict[str, Any]:
+    """The arrays that are stored already."""
+    if not os.path.lexists(beside):
+        return {}
+    from pytest_repro.values.tensors import opened
+
+    try:
+        with opened(beside) as there:
+            found = {} if there is None else {name: there.array(name) for name in there.names & set(names)}
+    except ValueError as error:
+        raise ValueError(f"has values that cannot be read: {beside.name} {error}") from None
+    return {name: array for name, array in found.items() if array is not None}
+
+
+def _put(beside: Path, arrays: Mapping[str, Any]) -> None:
+    from pytest_repro.values.tensors import written
+
+    replaced(beside, written(arrays))
+
+
+def replaced(path: Path, content: bytes) -> None:
+    """Puts *content* in the place of *path* at once; whoever holds the lock is the only one to.
+
+    Raises:
+        OSError: It cannot be written; what was there before is there still.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(beside, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink()
+        raise
+    _settle(path.parent)
+
+
+def _settle(folder: Path) -> None:
+    """Has the folder's own list of files written: a power cut must not bring the old one back."""
+    with suppress(OSError):  # Windows opens no folders
+        place = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(place)
+        finally:
+            os.close(place)
+
+
+def _sweep(path: Path) -> None:
+    """Removes what a session left that was killed as it wrote: only who holds the lock writes."""
+    names = f".{path.name}.", f".{values_beside(path).name}."
+    for each in path.parent.iterdir():
+        if each.name.startswith(names) and each.name.endswith(".tmp"):
+            with suppress(OSError):
+                each.unlink()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds the lock file *path*, which is there no longer than anybody needs it.
+
+    Of a process that is killed the lock ends with it.
+
+    Raises:
+        OSError: Another process has held it for a minute.
+    """
+    until = time.monotonic() + _PATIENCE
+    while (file := _taken(path)) is None:
+        if time.monotonic() > until:
+            raise OSError(errno.EAGAIN, "another session has been writing there for a minute", str(path))
+        time.sleep(0.01)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()
+        os.close(file)
+
+
+def _taken(path: Path) -> int | None:
+    """The lock file, locked; None where another holds it, or has just removed it."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    try:
+        _lock(file)
+        if os.path.samestat(os.fstat(file), path.lstat()):
+            return file
+    except (BlockingIOError, PermissionError, FileNotFoundError):
+        pass
+    except BaseException:
+        os.close(file)
+        raise
+    os.close(file)
+    return None
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: int) -> None:
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

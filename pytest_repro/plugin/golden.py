@@ -1,0 +1,174 @@
+"""A test and its golden file: it is compared with what is stored of it, or an entry is made to be stored.
+
+Tests are compared where they run. What is to be stored travels with the tear-down's report to the
+session that was started by hand: one process writes, whatever workers there were, and one that dies
+later takes nothing along.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from pytest_repro.adapters import fingerprint
+from pytest_repro.core.compare import steps
+from pytest_repro.core.golden import Baseline, Entry, Fields, Golden, nearest, unlike
+from pytest_repro.core.golden_file import text
+from pytest_repro.core.mismatch import Mismatch
+from pytest_repro.core.observation import Key, label
+from pytest_repro.core.plan import Plan
+from pytest_repro.core.verdict import Verdict, Word
+from pytest_repro.engine.golden import Seen, arrays_of, compared, differing, entry_of, seen
+from pytest_repro.engine.recording import Recorded
+from pytest_repro.engine.store import load, values_beside
+from pytest_repro.engine.trial import Trial
+from pytest_repro.plugin import SETTINGS
+from pytest_repro.values.tensors import opened, written
+from pytest_repro.values.tree import short_digest
+
+FOLDER = "__repro__"
+ATTRIBUTE = "repro_golden"
+"""Of a report: what is to be stored, as plain data."""
+
+_LOADED = pytest.StashKey[tuple[object, Golden]]()
+_PENDING = pytest.StashKey[dict[str, Any]]()
+
+
+def golden_file(module: Path) -> Path:
+    """Where the entries of the tests in *module* are."""
+    return module.parent / FOLDER / f"{module.stem}.json"
+
+
+class _Here(NamedTuple):
+    """One test in this environment.
+
+    Attributes:
+        nodeid: pytest's own.
+        path: Of its golden file.
+        key: Of the environment.
+        fields: The environment.
+        seen: What was observed.
+        base: What is said of it whatever comes of it.
+    """
+
+    nodeid: str
+    path: Path
+    key: str
+    fields: Fields
+    seen: Mapping[Key, Seen]
+    base: Baseline
+
+
+def judged(item: pytest.Item, verdict: Verdict, trial: Trial, last: Recorded) -> Verdict:
+    """*verdict*, whose runs agree, with what the golden file says; of others nothing is asked.
+
+    Args:
+        item: The test, while the switches stand as it has met them.
+        verdict: What follows from its runs.
+        trial: Of them.
+        last: What the last run recorded.
+    """
+    item.stash[_PENDING] = {}
+    if verdict.word not in (None, "reproduced"):
+        return verdict
+    recorded = trial.reference(last)
+    if not len(recorded):
+        return replace(verdict, word="unobserved")
+    here = _here(item, verdict.plan, seen(recorded, trial.shelf))
+    try:
+        golden = _loaded(item.config, here.path)
+        stored = nearest(golden, here.nodeid, here.key, here.fields)
+        found = _missing(here, verdict) if stored is None else _beside(here, verdict, golden, stored)
+    except (OSError, ValueError) as error:
+        said = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+        return replace(verdict, word="no-baseline", baseline=replace(here.base, broken=said))
+    settings = item.config.stash[SETTINGS]
+    if not settings.update or (found.word == "reproduced" and not found.baseline.unlike):  # type: ignore[union-attr]
+        return found
+    item.stash[_PENDING] = _plain(here, settings.baseline_kb * 2**10)
+    return replace(verdict, baseline=here.base)
+
+
+def _here(item: pytest.Item, plan: Plan, found: Mapping[Key, Seen]) -> _Here:
+    # The seed is no machine's, but like one it makes other numbers rightful.
+    fields = {**fingerprint(), "seed": str(plan.seed)}
+    key = short_digest("\n".join(f"{name}={value}" for name, value in sorted(fields.items())))
+    path = golden_file(item.path)
+    commanded = item.config.stash[SETTINGS].commanded.items()
+    options = "".join(f" --repro-{name}={value}" for name, value in commanded)
+    return _Here(
+        item.nodeid, path, key, fields, found, Baseline(_called(item.config, path), key, options=options)
+    )
+
+
+def _loaded(config: pytest.Config, path: Path) -> Golden:
+    """The golden file at *path*, read once for all tests of a module as long as it stays the same."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return load(path)
+    mark = path, found.st_ino, found.st_size, found.st_mtime_ns
+    if config.stash.get(_LOADED, (None,))[0] != mark:
+        config.stash[_LOADED] = mark, load(path)
+    return config.stash[_LOADED][1]
+
+
+def _called(config: pytest.Config, path: Path) -> str:
+    try:
+        return os.path.relpath(path, config.invocation_params.dir)
+    except ValueError:  # on another drive
+        return str(path)
+
+
+def _missing(here: _Here, verdict: Verdict) -> Verdict:
+    return replace(verdict, word="no-baseline", baseline=here.base)
+
+
+def _beside(here: _Here, verdict: Verdict, golden: Golden, stored: str) -> Verdict:
+    """What follows from the entry of the environment *stored*."""
+    entry = golden.tests[here.nodeid][stored]
+    base = replace(here.base, stored=stored, unlike=unlike(here.fields, golden.environments[stored]))
+    apart = list(differing(entry, here.seen))
+    if base.unlike:
+        base = replace(base, differing=tuple(_names(apart, entry, here)))
+    if base.unlike and verdict.plan.tolerance is None:
+        return replace(verdict, word="foreign-baseline", baseline=base)
+    found = _compared(here, verdict, entry, stored)
+    untold = [each.name for each in found if base.unlike and each.problem == "values" and not each.difference]
+    told = tuple(each for each in found if each.name not in untold)
+    series = steps(here.seen) if told else {}
+    word: Word = "diverged" if told else "foreign-baseline" if untold else "reproduced"
+    base = replace(base, untold=tuple(untold))
+    return replace(verdict, word=word, mismatches=told, steps=series, baseline=base)
+
+
+def _compared(here: _Here, verdict: Verdict, entry: Entry, stored: str) -> list[Mismatch]:
+    beside = values_beside(here.path)
+    try:
+        with opened(beside) as tensors:
+            close = verdict.plan.closeness()
+            return compared(entry, here.seen, verdict.runs[0], stored, close, tensors)
+    except ValueError as error:
+        raise ValueError(f"has values that cannot be read: {beside.name} {error}") from None
+
+
+def _names(keys: Iterable[Key], entry: Entry, here: _Here) -> Iterator[str]:
+    lengths = steps([*here.seen, *(row.key for row in entry)])
+    return (label(key, lengths[key[0]] > 1) for key in keys)
+
+
+def _plain(here: _Here, most: int) -> dict[str, Any]:
+    golden = Golden({here.key: here.fields}, {here.nodeid: {here.key: entry_of(here.seen)}})
+    return {"path": str(here.path), "text": text(golden), "values": written(arrays_of(here.seen, most))}
+
+
+def send(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Hangs on the tear-down's report what is to be stored of *item*."""
+    if pending := item.stash.get(_PENDING, {}):
+        setattr(report, ATTRIBUTE, pending)
+        item.stash[_PENDING] = {}
