@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_repro.core.divergence import Divergence as Divergence
     from pytest_repro.core.divergence import first_divergence as first_divergence
     from pytest_repro.core.trace import Trace as Trace
+    from pytest_repro.core.unused import SeedUnusedWarning as SeedUnusedWarning
     from pytest_repro.core.verdict import NotReproducible as NotReproducible
     from pytest_repro.core.verdict import Verdict as Verdict
     from pytest_repro.engine.batch import assert_batch_invariant as assert_batch_invariant
@@ -42,6 +43,7 @@ __version__ = "0.1.0"
 _WHERE = {
     "Divergence": "core.divergence",
     "NotReproducible": "core.verdict",
+    "SeedUnusedWarning": "core.unused",
     "Trace": "core.trace",
     "Verdict": "core.verdict",
     "assert_batch_invariant": "engine.batch",
@@ -56,8 +58,9 @@ _WHERE = {
 }
 
 __all__ = [
-    "Divergence", "NotReproducible", "Trace", "Verdict", "assert_batch_invariant", "assert_reproducible",
-    "check", "deterministic", "digest", "first_divergence", "metrics", "pinned", "seed_all", "trace",
+    "Divergence", "NotReproducible", "SeedUnusedWarning", "Trace", "Verdict", "assert_batch_invariant",
+    "assert_reproducible", "check", "deterministic", "digest", "first_divergence", "metrics", "pinned",
+    "seed_all", "trace",
 ]  # fmt: skip
 
 

@@ -59,6 +59,10 @@ class Adapter:
         """Takes the state of every global generator; the function given back restores it."""
         return lambda: None
 
+    def stands(self) -> object:
+        """Where the global generators of the library stand: equal until one of them is asked."""
+        return None
+
     def deterministic(self, mode: Deterministic) -> AbstractContextManager[None]:
         """Sets every determinism switch of the library to *mode*; restores them."""
         return nullcontext()

@@ -139,6 +139,9 @@ class Numpy(Adapter):
 
         return restore
 
+    def stands(self) -> object:
+        return _told(np.random.get_state(legacy=False))
+
     @contextmanager
     def pinned_entropy(self, source: Source) -> Iterator[None]:
         """``default_rng()``, ``SeedSequence()``, ``RandomState()``, ``np.random.seed()``."""
@@ -164,7 +167,7 @@ class Numpy(Adapter):
             state = getattr(generator, "bit_generator", generator).state
         else:
             return None
-        return json.dumps(state, default=lambda array: array.tolist())
+        return _told(state)
 
     def stand(self, generator: Any, state: str) -> None:
         if isinstance(generator, np.random.RandomState):
@@ -206,6 +209,10 @@ def _blas_threads() -> str:
     asked = next((os.environ[name] for name in names if os.environ.get(name)), "")
     available = getattr(os, "sched_getaffinity", None)
     return asked or str(len(available(0)) if available else os.cpu_count())
+
+
+def _told(state: Any) -> str:
+    return json.dumps(state, default=lambda array: array.tolist())
 
 
 def _generator(kind: str, state: Any) -> Parts:

@@ -193,6 +193,9 @@ class Python(Adapter):
         state = random.getstate()
         return lambda: random.setstate(state)
 
+    def stands(self) -> object:
+        return random.getstate()
+
     @contextmanager
     def pinned_entropy(self, source: Source) -> Iterator[None]:
         """``os.urandom``, ``secrets``, ``uuid4``, ``SystemRandom``, ``Random()``, temporary names."""

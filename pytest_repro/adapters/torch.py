@@ -11,7 +11,7 @@ import torch
 
 from pytest_repro.adapters import Adapter, Quick, Source
 from pytest_repro.adapters._torch_built import accelerator, libraries
-from pytest_repro.adapters._torch_generators import drawn, restorer, seed_every
+from pytest_repro.adapters._torch_generators import drawn, restorer, seed_every, standing
 from pytest_repro.adapters._torch_switches import THREADS, deterministic, switches
 from pytest_repro.adapters._torch_tensors import described, opened_tensor, quick
 from pytest_repro.core.observation import Parts
@@ -64,6 +64,9 @@ class Torch(Adapter):
 
     def states(self) -> Callable[[], None]:
         return restorer()
+
+    def stands(self) -> object:
+        return standing()
 
     def deterministic(self, mode: Deterministic) -> AbstractContextManager[None]:
         return deterministic(mode)

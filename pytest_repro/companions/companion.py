@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from time import monotonic
 from typing import IO, Any
 
 import execnet
@@ -27,7 +28,9 @@ _CALLERS = re.compile(
 
 _TAIL = 12
 _GRACE = 5.0
-"""Lines of its error output that are told when it is lost; seconds it has to end by itself."""
+_TICK = 1.0
+"""Lines of its error output that are told when it is lost; seconds it has to end by itself; seconds
+after which is told what is waited for."""
 
 
 class Lost(Exception):
@@ -85,19 +88,22 @@ class Companion:
         except OSError:
             raise self._gone("") from None
 
-    def receive(self, doing: str, timeout: float | None = None) -> Any:
+    def receive(
+        self, doing: str, timeout: float | None = None, waiting: Callable[[], None] = lambda: None
+    ) -> Any:
         """Waits for the next answer: a word, and what belongs to it.
 
         Args:
             doing: What it is doing, for the message: ``"while it ran the test"``.
             timeout: Seconds, if not as it was made with.
+            waiting: Called each second until there is one.
 
         Raises:
             Lost: It died, raised, or was silent for longer than the time limit.
         """
         seconds = self._timeout if timeout is None else timeout
         try:
-            said = self._channel.receive(seconds)
+            said = self._next(seconds, waiting)
         except self._channel.TimeoutError:
             raise self._lost(f"gave no answer within {seconds:g} s {doing}") from None
         except EOFError:
@@ -107,6 +113,15 @@ class Companion:
         if said[0] == "refused":
             raise self._lost(said[1])
         return said
+
+    def _next(self, seconds: float, waiting: Callable[[], None]) -> Any:
+        end = monotonic() + seconds
+        while (left := end - monotonic()) > _TICK:
+            try:
+                return self._channel.receive(_TICK)
+            except self._channel.TimeoutError:
+                waiting()
+        return self._channel.receive(max(left, 0))
 
     def _gone(self, doing: str) -> Lost:
         return self._lost(f"died {doing}{self._status()}".rstrip())

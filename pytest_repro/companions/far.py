@@ -16,10 +16,18 @@ import sys
 paths = channel.receive()
 if paths:
     sys.path[:] = paths
-from pytest_repro.companions.far import live
-live(channel)
+try:
+    from pytest_repro.companions.far import live
+except ModuleNotFoundError as error:
+    version = channel.receive()["version"]
+    channel.send(("refused", LACKS.format(error.name, sys.executable, version)))
+else:
+    live(channel)
 """
 """Sent as source: all that must be there beforehand is Python and this package."""
+
+LACKS = "has no module {}: {} -m pip install pytest-repro=={} brings what is needed there"
+PROGRAM = PROGRAM.replace("LACKS", repr(LACKS))
 
 
 def live(channel: Any) -> None:
@@ -35,11 +43,21 @@ def live(channel: Any) -> None:
     let_go = _tied_to(channel.gateway)
     if order.get("chdir"):
         os.chdir(order["chdir"])
+    sys.argv[:] = order.get("argv", sys.argv)
     try:
-        import_module(order["serve"]).serve(channel, order)
+        _serve(channel, order)
     finally:
         let_go()
         _flush()
+
+
+def _serve(channel: Any, order: Mapping[str, Any]) -> None:
+    try:
+        module = import_module(order["serve"])
+    except ModuleNotFoundError as error:
+        channel.send(("refused", LACKS.format(error.name, sys.executable, __version__)))
+    else:
+        module.serve(channel, order)
 
 
 def _tied_to(gateway: Any) -> Callable[[], None]:

@@ -9,7 +9,7 @@ from typing import Any
 from pytest_repro.adapters import environment
 from pytest_repro.core.cell import Cell
 from pytest_repro.core.observation import Key, Observation, Stored
-from pytest_repro.core.run import Run
+from pytest_repro.core.run import Run, Warned
 
 
 def packed(run: Run, observations: Iterable[Observation]) -> str:
@@ -21,6 +21,7 @@ def packed(run: Run, observations: Iterable[Observation]) -> str:
 
 _TOLD = (
     "outcome", "seconds", "observations", "error", "error_type", "traceback", "left_out", "drew", "beyond",
+    "warned",
 )  # fmt: skip
 
 
@@ -34,7 +35,8 @@ def unpacked(text: str, cell: Cell) -> tuple[Run, dict[Key, Observation]]:
     """The run of *cell* that :func:`packed` made text of, and its observations by key."""
     found: Mapping[str, Any] = json.loads(text)
     unlike = _unlike(environment(), found["environment"], cell)
-    told = {**found["run"], "beyond": tuple(found["run"]["beyond"])}
+    told = dict(found["run"])
+    told |= {"beyond": tuple(told["beyond"]), "warned": tuple(Warned(*each) for each in told["warned"])}
     run = Run(cell.axis, cell.value, setting=cell.setting, at=cell.at, unlike=unlike, **told)
     rows = (_observation(*row) for row in found["observations"])
     return run, {each.key: each for each in rows}

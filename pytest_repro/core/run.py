@@ -4,10 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Outcome = Literal["passed", "failed", "skipped"]
 State = Literal["ran", "absent", "lost"]
+
+
+class Warned(NamedTuple):
+    """A warning that was given in a run.
+
+    Attributes:
+        category: Its class, as ``module.Name``.
+        text: What it says.
+        file: Where it was given.
+        line: From 1.
+    """
+
+    category: str
+    text: str
+    file: str
+    line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +49,7 @@ class Run:
             here, there: ``{"numpy": ("2.4.6", "2.3.1")}``.
         beyond: Of a run that was fed from a log: where it asked for what is not in it, a sentence
             for each place.
+        warned: Of a run elsewhere: the warnings given in it.
     """
 
     axis: str
@@ -50,3 +67,4 @@ class Run:
     drew: bool = False
     unlike: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     beyond: tuple[str, ...] = ()
+    warned: tuple[Warned, ...] = ()

@@ -23,7 +23,7 @@ def plain(cell: Cell) -> tuple[Any, ...]:
     return cell.axis, cell.value, dict(cell.setting), cell.at
 
 
-def take(trial: Trial, companion: Any, cell: Cell, said: str) -> None:
+def take(trial: Trial, companion: Any, cell: Cell, said: str) -> Run:
     """Takes the run that a companion has made, and fetches of its values what must be measured.
 
     Args:
@@ -31,6 +31,9 @@ def take(trial: Trial, companion: Any, cell: Cell, said: str) -> None:
         companion: Which still holds the values.
         cell: Under what it was run.
         said: The run on the wire.
+
+    Returns:
+        The run.
 
     Raises:
         Lost: It cannot be read: the two sides are not of one make, though of one version.
@@ -44,6 +47,7 @@ def take(trial: Trial, companion: Any, cell: Cell, said: str) -> None:
         raise Lost(f"the companion for {companion.interpreter.called} {why}") from None
     received = Received(observations, run.left_out)
     trial.received(cell, run, received, lambda key: _fetched(companion, key))
+    return run
 
 
 def _fetched(companion: Any, key: Key) -> Iterable[memoryview] | None:

@@ -20,6 +20,9 @@ class Pin:
     Args:
         seed: Given to every generator, 0 … 2**32 - 1.
         deterministic: Deterministic algorithms: True, False or ``"warn"``.
+
+    Attributes:
+        counting: Whether is looked at whether generators are asked.
     """
 
     def __init__(self, seed: int, deterministic: Deterministic = True) -> None:
@@ -31,16 +34,21 @@ class Pin:
         self._suspended: Sequence[str] = ()
         self._feeding: Callable[[], AbstractContextManager[None]] | None = None
         self._axis, self._drew = REPEAT, False
+        self._other: int | None = None
+        self.counting = False
+        self._stood: list[object] = []
         self._drawn: object = None
 
-    def vary(self, cell: Cell, suspended: Sequence[str] = ()) -> None:
+    def vary(self, cell: Cell, suspended: Sequence[str] = (), seed: int | None = None) -> None:
         """Sets the axes as *cell* says, from the next :meth:`seed` on.
 
         Args:
             cell: Under what the next run is made.
             suspended: Suspects that cannot act meanwhile, by name; they are suspended anew, so that
                 each run meets the same: a frozen clock begins at the same instant.
+            seed: Of a run that is given another one.
         """
+        self._other, self._stood = seed, []
         if suspended or self._suspended:
             self._applied = None
         self._setting, self._suspended = cell.setting, suspended
@@ -59,13 +67,19 @@ class Pin:
         if self._applied != self._setting or not self._held.issuperset(found):
             self._hold()
         for adapter in found.values():
-            adapter.seed(self._seed)
+            adapter.seed(self._seed if self._other is None else self._other)
         self._drawn = self._stand()
+        self._stood = _standing() if self.counting else []
 
     @property
     def drew(self) -> bool:
         """Whether, since :meth:`vary`, numbers were drawn that differ at other values of the axis."""
         return self._drew or (self._drawn is not None and self._drawn != self._stand())
+
+    @property
+    def asked(self) -> bool:
+        """Whether a generator was asked since the last :meth:`seed`, where that is looked at."""
+        return bool(self._stood) and self._stood != _standing()
 
     def _stand(self) -> object:
         return None if self._axis == REPEAT else named(self._axis).drawn()
@@ -133,6 +147,11 @@ class Pin:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         self.release()
+
+
+def _standing() -> list[object]:
+    """Where every global generator stands."""
+    return [adapter.stands() for adapter in awake().values()]
 
 
 @contextmanager

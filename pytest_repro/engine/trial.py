@@ -66,6 +66,15 @@ class Trial:
             yield repeat(vary, number)
 
     @property
+    def planned(self) -> int:
+        """Number of runs in this process, as far as is known: a value that differs is run again."""
+        here = [each.axis for each in self.plan.vary if not each.elsewhere]
+        asked = sum(1 for _ in others(self.plan.vary, elsewhere=False))
+        gone = sum(run.axis in here for run in self._without)
+        again = sum(run.at is not None and run.at[0] in here for run in self.runs)
+        return self.plan.runs + asked - gone + again
+
+    @property
     def last(self) -> Cell:
         """The last run: one more at the reference."""
         return repeat(self.plan.vary, self.plan.runs - 1)
@@ -87,6 +96,16 @@ class Trial:
             return Recording(self.shelf, self.plan.closeness())
         axis, keep = cell.axis, cell.axis != REPEAT
         return Recording(self.shelf, self.plan.closeness(axis), base[1], keep, self.plan.mixed(axis))
+
+    @property
+    def reference(self) -> tuple[Run, Recorded] | None:
+        """The run that others are compared with, once it is done."""
+        return self._done[0] if self._done else None
+
+    def aside(self) -> Recording:
+        """An empty recording for a run that is no part of the trial: large values are digested alone."""
+        close = self.plan.closeness()
+        return Recording(self.shelf, close, Recording(self.shelf, close))
 
     def received(self, cell: Cell, run: Run, recording: Received, fetch: Fetch) -> None:
         """Takes a run from elsewhere, and measures it while its values can be fetched."""
@@ -112,10 +131,6 @@ class Trial:
             cell.axis, cell.value, "failed", error=why, setting=cell.setting, at=cell.at, state="lost"
         )  # fmt: skip
         self._without.append(run)
-
-    def reference(self, last: Recorded) -> Recorded:
-        """What the reference run recorded; *last* where that is the only one."""
-        return self._done[0][1] if self._done else last
 
     def differs(self, cell: Cell) -> bool:
         """Whether the run of *cell* recorded other bits than the one it is compared with."""

@@ -41,6 +41,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_repro.plugin.replays import load
 
         load(config)
+    if settings.require:
+        from pytest_repro.plugin.gate import watch
+
+        watch(config)
     marker.pytest_configure(config)
     config.pluginmanager.register(Collected(), "repro-collected")
 
@@ -81,7 +85,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             item.stash[PLAN] = plan
             marked = True
     if refused:
-        _refuse(session.config, "\n".join(refused))
+        _refuse(session.config, "\n".join(dict.fromkeys(refused)))
     if marked:
         from pytest_repro.plugin.conductor import wake
 
@@ -122,7 +126,8 @@ def golden_asked(config: pytest.Config) -> bool:
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """The section of the session."""
-    if not (config.stash.get(ROWS, None) or config.stash.get(GOLDEN, None)):
+    settings = config.stash[SETTINGS]
+    if not (config.stash.get(ROWS, None) or config.stash.get(GOLDEN, None) or settings.require):
         return
     from pytest_repro.plugin.results import tell
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from time import perf_counter
 from types import CodeType, FrameType, TracebackType
@@ -12,18 +12,20 @@ import pytest
 
 from pytest_repro.axes import named
 from pytest_repro.core.cell import REPEAT, Cell
+from pytest_repro.core.control import Control
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Outcome, Run
-from pytest_repro.core.verdict import UNKNOWN, Verdict
+from pytest_repro.core.verdict import Verdict
 from pytest_repro.engine.frames import code_of, kept_frame, plain_variables, variables
 from pytest_repro.engine.noted import noted
 from pytest_repro.engine.pin import Pin
 from pytest_repro.engine.recording import Recording
 from pytest_repro.engine.replay import Replay
 from pytest_repro.engine.trial import Trial, as_run
-from pytest_repro.plugin.diverged import Diverged, diverged, none_there, not_compared
-from pytest_repro.plugin.ended import outcome_of, reason_of, traceback_of, unittest_error
+from pytest_repro.plugin.diverged import Diverged, none_there
+from pytest_repro.plugin.ended import outcome_of, reason_of, traceback_of, unittest_error, without_body
 from pytest_repro.plugin.inside import told
+from pytest_repro.plugin.judge import judged
 from pytest_repro.plugin.set_up import SetUpOutput
 from pytest_repro.plugin.tracing import Tracer
 from pytest_repro.plugin.warned import Warnings
@@ -45,6 +47,10 @@ class Act:
         tracer: Keeps the ops of its runs.
         output: Of its set-ups.
         entered: Called when a body is about to begin.
+        seed: Of this run: the plan's, but for a control run.
+        control: The control run, if there was one; told of it is ``control_note``.
+        asked: Whether a generator was asked that is seeded, as far as was looked at.
+        shown: Around the set-up and the body of the last run: what is shown meanwhile.
         explained: Adds to a verdict that is ``diverged`` what made it so.
     """
 
@@ -61,19 +67,26 @@ class Act:
         self.suspended: tuple[str, ...] = ()
         self.tracer = Tracer(False)
         self.entered: Callable[[], None] = lambda: None
+        self.control: Control | None = None
+        self.control_note, self.asked = "", False
+        self.shown: Callable[[], AbstractContextManager[None]] = nullcontext
         self.explained: Callable[[Verdict], Verdict] = lambda verdict: verdict
         self._raised: Diverged | None = None
         self._phases = item.setup, item.runtest, item.teardown
         self.turn(self.trial.last)
 
-    def turn(self, cell: Cell, number: int | None = None) -> None:
-        """Turns to the next run, under *cell*; its number is *number*, else as many as have been run."""
-        self.cell, self._number = cell, number
-        self.pin.vary(cell, self.suspended)
+    def turn(self, cell: Cell, number: int | None = None, seed: int | None = None) -> None:
+        """Turns to the next run, under *cell*.
+
+        Its number is *number*, else as many as have been run; *seed* is a control run's.
+        """
+        self.cell, self._number, self._aside = cell, number, seed is not None
+        self.seed = self.plan.seed if seed is None else seed
+        self.pin.vary(cell, self.suspended, seed)
         self._begin()
 
     def _begin(self) -> None:
-        self.recording: Recording = self.trial.recording(self.cell)
+        self.recording: Recording = self.trial.aside() if self._aside else self.trial.recording(self.cell)
         self.index = len(self.trial.runs) if self._number is None else self._number
         self.took: set[str] = set()
         self.ran = self.subtest_failed = self.drew = False
@@ -89,8 +102,10 @@ class Act:
         __tracebackhide__ = True
         self._begin()
         none_there(self.trial)
-        self.pin.seed()
-        self._phases[0]()
+        with self.shown():
+            self.pin.seed()
+            self._phases[0]()
+        self.asked |= self.pin.asked
 
     def runtest(self) -> None:
         """Seeds, runs the body, observes; after the last run, judges."""
@@ -102,7 +117,8 @@ class Act:
         self.entered()
         self.ran = True
         try:
-            self._body()
+            with self.shown():
+                self._body()
         except BaseException as error:
             if isinstance(error, _LEAVE):
                 raise
@@ -153,6 +169,7 @@ class Act:
     def _ended(self, error: BaseException | None) -> None:
         __tracebackhide__ = True
         seconds = perf_counter() - self._start
+        self.asked |= self.pin.asked
         self.tracer.body_ended(self.cell)
         run = self._as_run(outcome_of(error), seconds, error, self.drew or self.pin.drew)
         if run.outcome == "failed":
@@ -170,23 +187,10 @@ class Act:
 
     def _judge(self, run: Run, trace: TracebackType | None) -> None:
         __tracebackhide__ = True
-        verdict = self.trial.verdict((run, self.recording))
-        self.verdict = replace(verdict, passed_over=self._passed_over)
-        if self.plan.baseline:
-            from pytest_repro.plugin.golden import judged
-
-            self.verdict = judged(self.item, self.verdict, self.trial, self.recording)
-        word = self.verdict.word
-        if word == "diverged" and self.verdict.baseline is None:  # else the runs agree
-            self.verdict = self.explained(self.tracer.told(self.verdict))
-        # Nothing observed is no failure that an xfail was waiting for: it would hide an XPASS.
-        lenient = self.plan.audit or self.item.get_closest_marker("xfail") is not None
-        if word in ("diverged", *UNKNOWN) or (word == "unobserved" and not lenient):
-            self._raised = diverged(self.item, self.verdict)
+        self._raised = judged(self, run, self._passed_over)
+        if self._raised is not None:
             # Where the body broke, a debugger that is asked for stops there.
             raise self._raised.with_traceback(trace) from None
-        if run.outcome == "passed":
-            not_compared(self.item, self.verdict)
 
     def recorder(self) -> Callable[[str, object], None]:
         """What ``repro.record`` calls in this run."""
@@ -220,30 +224,14 @@ class Act:
             self._run = replace(run, traceback=report.longreprtext)
 
     def finished(self, reports: Sequence[pytest.TestReport]) -> Run:
-        """The record of the run that ended.
-
-        Args:
-            reports: What pytest made of its phases: they tell why a body did not run.
-        """
+        """The record of the run that ended; its *reports* tell why a body did not run."""
         self.replay.counts()
         if self._run is not None:
             return self._run
-        run = self._as_run("failed", perf_counter() - self._start)
-        broken = next((report for report in reports if not report.passed), None)
-        if broken is None:
-            return replace(run, outcome="passed")
-        outcome: Outcome = "skipped" if broken.skipped else "failed"
-        return replace(
-            run, outcome=outcome, error=reason_of(broken), error_type=broken.when or "",
-            traceback="" if broken.skipped else broken.longreprtext,
-        )  # fmt: skip
+        return without_body(self._as_run("failed", perf_counter() - self._start), reports)
 
     def never_ran(self, report: pytest.TestReport) -> None:
-        """Judges a test whose last run did not reach its body.
-
-        Args:
-            report: Of the set-up, which failed or was skipped.
-        """
+        """Judges a test whose last run did not reach its body: *report* is of the set-up."""
         self.verdict = self.trial.verdict((self.finished([report]), self.recording))
 
 

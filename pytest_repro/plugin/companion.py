@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from pytest_repro.core.experiment import Experiment, Tried, experiment_of
 from pytest_repro.engine.ferry import Kept
 from pytest_repro.engine.fork import Broken, tried_apart
 from pytest_repro.plugin import PLAN
+from pytest_repro.plugin.ended import broke, missing_module
 from pytest_repro.plugin.inside import mute, prepared, teardown_to
 from pytest_repro.plugin.replays import take_logs
 
@@ -43,14 +45,32 @@ def serve(channel: Any, order: Mapping[str, Any]) -> None:
     except (pytest.UsageError, SystemExit) as error:
         channel.send(("refused", f"could not start pytest there: {error}"))
         return
+    except Exception as error:  # of a plugin or a conftest
+        channel.send(("refused", f"could not start pytest there: {broke(error)}"))
+        return
     told: Any = config
     told.workerinput, told.workeroutput = dict(order["workerinput"]), {}
     server = Server(channel)
     config.pluginmanager.register(server, "repro-companion")
+    if config.pluginmanager.has_plugin("xdist"):
+        config.pluginmanager.register(_named(order["worker_id"]), "repro-worker-id")
     status = config.hook.pytest_cmdline_main(config=config)
     if not server.ready:
         why = "\n".join(server.broken.values()) or f"exit status {status}"
         channel.send(("refused", f"could not collect the tests there: {why}"))
+
+
+def _named(worker: str) -> Any:
+    """A plugin whose ``worker_id`` is what the test's other runs have from pytest-xdist."""
+
+    @pytest.fixture(scope="session")
+    def worker_id() -> str:
+        """The name of the worker that this is a companion of."""
+        return worker
+
+    plugin: Any = ModuleType("repro-worker-id")  # of an object, pytest asks the class for fixtures
+    plugin.worker_id = worker_id
+    return plugin
 
 
 class Server:
@@ -71,7 +91,7 @@ class Server:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keeps why a file could not be collected."""
         if report.failed:
-            self.broken[report.nodeid] = report.longreprtext
+            self.broken[report.nodeid] = missing_module(report.longreprtext) or report.longreprtext
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -121,7 +141,8 @@ class Server:
         file = nodeid.split("::")[0]
         why = next((text for name, text in self.broken.items() if name and file.startswith(name)), "")
         known = f"collected {len(self._items)} test{'s' * (len(self._items) != 1)}, and not this one"
-        return f"{known}:\n{why}" if why else known
+        apart = "\n" if "\n" in why else " "
+        return f"{known}:{apart}{why}" if why else known
 
     def _end(self, nodeid: str | None, nth: int) -> None:
         """Tears down what the next test does not need, as the other side does now."""

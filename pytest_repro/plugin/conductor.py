@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
@@ -26,13 +26,15 @@ from pytest_repro.plugin.elsewhere import Elsewhere
 from pytest_repro.plugin.frames import without_own_frames
 from pytest_repro.plugin.inquiries import Inquiries
 from pytest_repro.plugin.inside import autouse, only_shown, outliving
+from pytest_repro.plugin.progress import Progress
+from pytest_repro.plugin.rehearsals import Rehearsals
 from pytest_repro.plugin.rehearse import Rehearser
 from pytest_repro.plugin.replays import replay_of
 from pytest_repro.plugin.silence import silence
 
 NAME = "repro-conductor"
-_SPARE = 3
-"""Rehearsals that may be repeated because a library was first imported in them."""
+
+Counting = Callable[[Act], Sequence[pytest.TestReport]]
 
 
 def wake(session: pytest.Session) -> None:
@@ -48,11 +50,13 @@ class Conductor:
 
     def __init__(self, session: pytest.Session) -> None:
         config = session.config
-        self._elsewhere = Elsewhere(session)
-        self._inquiries = Inquiries(session)
+        self._progress = Progress(config)
+        self._elsewhere = Elsewhere(session, self._progress)
+        self._inquiries = Inquiries(session, self._progress)
         config.add_cleanup(self.close)
         self._keep_mb, self._trace = config.stash[SETTINGS].keep_mb, config.stash[SETTINGS].trace
-        self._rehearser = Rehearser(config.pluginmanager, self)
+        rehearser = Rehearser(config.pluginmanager, self)
+        self._rehearsals = Rehearsals(rehearser, self._progress, config)
         self._act: Act | None = None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -63,13 +67,11 @@ class Conductor:
         plan = item.stash.get(PLAN, None)
         if plan is None or only_shown(item.config):
             return (yield)
-        with self._acting(item, plan) as act, closing(act.trial):
+        with self._progress.test(item), self._acting(item, plan) as act, closing(act.trial):
             act.explained = lambda verdict: self._inquiries.explained(item, verdict)
             act.tracer.on = self._trace
             if not act.last:
-                self._elsewhere.ask(act)
                 self._rehearse(act)
-                self._elsewhere.gather(act)
             with act.tracer.run(act.trial.last):
                 result = yield
             for kwargs in act.warnings.unheard():
@@ -104,15 +106,16 @@ class Conductor:
         with self._acting(item, item.stash[PLAN]) as act:
             act.turn(cell, number)
             with peers.rehearsing(item), silence(item, act.hear, act.warnings.keep):
-                reports = self._counting(act, _SPARE)[0]
-            return act.trial, act.finished(reports), act.recording
+                reports = self._rehearsals.counting(act)
+            run = replace(act.finished(reports), warned=act.warnings.given())
+            return act.trial, run, act.recording
 
     def perform(self, item: pytest.Item, experiment: Experiment) -> Tried:
         """The runs of *experiment* on *item*, in a fork of a companion."""
         with self._acting(item, item.stash[PLAN]) as act, closing(act.trial):
             act.suspended, act.tracer.on = experiment.suspended, experiment.traced
             with peers.rehearsing(item), silence(item, act.hear, act.warnings.keep):
-                return perform(_ActStage(act, self._counting), experiment)
+                return perform(_ActStage(act, self._rehearsals.counting), experiment)
 
     @contextmanager
     def _acting(self, item: pytest.Item, plan: Plan) -> Iterator[Act]:
@@ -129,27 +132,13 @@ class Conductor:
             del item.stash[ACT]
 
     def _rehearse(self, act: Act) -> None:
-        """Runs the rehearsals; one in which a library was first imported does not count."""
-        item, spare = act.item, _SPARE
-        with peers.rehearsing(item), silence(item, act.hear, act.warnings.keep):
-            for cell in act.trial.rehearsals():
-                if item.session.shouldfail or item.session.shouldstop:
-                    break
-                act.turn(cell)
-                reports, spare = self._counting(act, spare)
-                act.rehearsed(reports)
+        """All runs but the last, here and elsewhere; then turns to that one."""
+        self._elsewhere.ask(act)
+        self._rehearsals.made(act)
         act.turn(act.trial.last)
-        act.last = True
-
-    def _counting(self, act: Act, spare: int) -> tuple[list[pytest.TestReport], int]:
-        """Rehearses until a run counts; gives its reports, and how many more may be spared."""
-        while True:
-            with act.tracer.run(act.cell):  # of a run that does not count, none is kept
-                reports = self._rehearser.once(act.item)
-            act.output.keep()
-            if act.pin.complete or not spare:
-                return reports, spare
-            spare -= 1
+        act.last, act.shown = True, lambda: self._progress.last(act.trial)
+        self._elsewhere.gather(act)
+        self._progress.close()
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
@@ -222,23 +211,25 @@ class Conductor:
         if self._act is not None:
             self._act.warnings.told(warning_message)
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Hears of subtests that fail: they do not fail the body."""
         if self._act is not None:
+            self._progress.close()  # what reporters write now may take a line of its own
             self._act.hear(report)
 
 
 class _ActStage:
     """Runs a test once more for an experiment."""
 
-    def __init__(self, act: Act, counting: Callable[[Act, int], Any]) -> None:
+    def __init__(self, act: Act, counting: Counting) -> None:
         self.trial, self._act, self._counting = act.trial, act, counting
 
     def once(self, cell: Cell, number: int, entered: Callable[[], None]) -> tuple[Run, Recording]:
         self._act.entered = entered
         self._act.turn(cell, number)
         try:
-            reports = self._counting(self._act, _SPARE)[0]
+            reports = self._counting(self._act)
         finally:
             self._act.pin.rest()  # before what listens and traces is put back, which it lies upon
         return self._act.finished(reports), self._act.recording

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
@@ -16,7 +17,9 @@ from pytest_repro.plugin import SETTINGS
 from pytest_repro.plugin.act import Act
 from pytest_repro.plugin.companion import Place, places
 from pytest_repro.plugin.inside import basetemp
+from pytest_repro.plugin.progress import Progress
 from pytest_repro.plugin.worker import not_handed_on, order
+from pytest_repro.reports.runs import where
 
 _LOSSES = 3
 """Companions of one setting that may be lost in a row before it is given up."""
@@ -27,10 +30,11 @@ _Setting = tuple[str, object]
 class Elsewhere:
     """Runs tests in other interpreters, one for each setting, and fetches what they recorded."""
 
-    def __init__(self, session: pytest.Session) -> None:
-        self._config = session.config
+    def __init__(self, session: pytest.Session, progress: Progress) -> None:
+        self._config, self._progress = session.config, progress
         # As they are before any test has run: one that forgets to undo its own changes none of them.
         self._world = list(sys.path), dict(os.environ)
+        self._argv = list(sys.argv)
         self._places: dict[pytest.Item, Place] = {item: place for place, item in places(session.items)}
         self._companions: dict[_Setting, Companion] = {}
         self._given_up: dict[_Setting, str] = {}
@@ -69,7 +73,8 @@ class Elsewhere:
             name = f"{setting[0]} {setting[1]}"
             if why := not_handed_on(self._config):
                 raise Lost(f"the companion for {interpreter.called} could not be started: {why}")
-            told = order(self._config, name, interpreter.local, basetemp(self._config))
+            told = order(self._config, name, interpreter.local, basetemp(self._config), self._argv)
+            self._progress.say(f"starting {interpreter.called}")
             paths, environ = self._world
             self._companions[setting] = Companion(interpreter, told, paths, timeout, environ)
         return self._companions[setting]
@@ -92,15 +97,20 @@ class Elsewhere:
     def _take(self, act: Act, cell: Cell) -> None:
         setting = cell.at or (cell.axis, cell.value)
         companion = self._companions[setting]
+        there = companion.interpreter.called
         if setting not in self._ready:
-            companion.receive("while it collected the tests")
+            companion.receive("while it collected the tests", waiting=self._waits(f"collecting in {there}"))
             self._ready.add(setting)
-        word, said = companion.receive("while it ran the test")
+        word, said = companion.receive("while it ran the test", waiting=self._waits(f"running in {there}"))
         if word == "unknown":
-            act.trial.lost(cell, f"the companion for {companion.interpreter.called} {said}")
+            act.trial.lost(cell, f"the companion for {there} {said}")
             return
-        take(act.trial, companion, cell, said)
+        for each in take(act.trial, companion, cell, said).warned:
+            act.warnings.keep_given(each, act.item.nodeid, where(cell))
         self._losses.pop(setting, None)
+
+    def _waits(self, doing: str) -> Callable[[], None]:
+        return lambda: self._progress.since(doing)
 
     def _lose(self, act: Act, cell: Cell, lost: Lost) -> None:
         act.trial.lost(cell, str(lost))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import traceback
 import unittest
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from pytest_repro.core.run import Outcome
+from pytest_repro.core.run import Outcome, Run
 from pytest_repro.plugin.frames import without_own_frames
 from pytest_repro.plugin.inside import told
 
@@ -21,6 +25,39 @@ def reason_of(report: pytest.TestReport) -> str:
     crash = getattr(report.longrepr, "reprcrash", None)
     lines = str(getattr(crash, "message", "") or report.longreprtext).strip().splitlines()
     return f"in {report.when}: {lines[0] if lines else 'no reason given'}"
+
+
+def without_body(run: Run, reports: Sequence[pytest.TestReport]) -> Run:
+    """*run*, of which no body ended, as pytest's *reports* of its phases have it."""
+    broken = next((report for report in reports if not report.passed), None)
+    if broken is None:
+        return replace(run, outcome="passed")
+    outcome: Outcome = "skipped" if broken.skipped else "failed"
+    return replace(
+        run, outcome=outcome, error=reason_of(broken), error_type=broken.when or "",
+        traceback="" if broken.skipped else broken.longreprtext,
+    )  # fmt: skip
+
+
+def broke(error: BaseException) -> str:
+    """What broke a start, and in which line: the first cause, without who passed it on."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    frames = traceback.extract_tb(error.__traceback__)
+    at = next((frame for frame in reversed(frames) if not frame.filename.startswith("<frozen")), None)
+    where = f", at {at.filename}:{at.lineno}" if at is not None else ""
+    return f"{type(error).__name__}: {error}{where}"
+
+
+def missing_module(text: str) -> str:
+    """What a file lacks that could not be imported, and in which line; ``""`` where it is something else.
+
+    Args:
+        text: The failure as pytest prints it.
+    """
+    lacks = re.findall(r"^E +(ModuleNotFoundError: .*)$", text, re.MULTILINE)
+    lines = re.findall(r"^(\S.*:\d+): in ", text, re.MULTILINE)
+    return f"{lacks[-1]}, at {lines[-1]}" if lacks and lines else ""
 
 
 def outcome_of(error: BaseException | None) -> Outcome:

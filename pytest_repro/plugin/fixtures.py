@@ -9,15 +9,16 @@ import pytest
 
 from pytest_repro.adapters import pinned_entropy
 from pytest_repro.engine.pin import seeded_apart
-from pytest_repro.plugin import PLAN, SETTINGS
+from pytest_repro.plugin import SETTINGS
+from pytest_repro.plugin.act import ACT
 
 
 @contextmanager
 def seeded(request: pytest.FixtureRequest) -> Iterator[int]:
     """Every generator seeded and the system's entropy pinned, for one test.
 
-    A marked test keeps the seed of its plan.
+    A marked test keeps the seed of its run.
     """
-    plan = request.node.stash.get(PLAN, None) or request.config.stash[SETTINGS].plan
-    with seeded_apart(plan.seed), pinned_entropy(plan.seed):
-        yield plan.seed
+    run = request.node.stash.get(ACT, None) or request.config.stash[SETTINGS].plan
+    with seeded_apart(run.seed), pinned_entropy(run.seed):
+        yield run.seed

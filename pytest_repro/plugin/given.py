@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pytest_repro.core.plan import BadArgument, checked_runs, checked_seed
 
 DIAGNOSE = ("auto", "always", "never")
@@ -31,17 +33,23 @@ def seed(given: object) -> int | str:
 
 def keep(given: object) -> int:
     """Megabytes."""
-    number = _number(given)
-    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-        raise BadArgument("keep_mb", number, "a whole number of megabytes, 0 or more")
-    return number
+    return _whole("keep_mb", given, "a whole number of megabytes, 0 or more")
 
 
 def baseline_kb(given: object) -> int:
     """Kilobytes."""
+    return _whole("baseline_kb", given, "a whole number of kilobytes, 0 or more")
+
+
+def require(given: object) -> int:
+    """A number of tests."""
+    return _whole("require", given, "a whole number of tests, 0 or more")
+
+
+def _whole(name: str, given: object, allowed: str) -> int:
     number = _number(given)
     if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-        raise BadArgument("baseline_kb", number, "a whole number of kilobytes, 0 or more")
+        raise BadArgument(name, number, allowed)
     return number
 
 
@@ -69,8 +77,18 @@ def vary(given: object) -> tuple[str, object]:
         raise BadArgument("axis", name, f"unknown; allowed are {', '.join(names())}")
     values = tuple(named(name).read(each.strip()) for each in rest.split(","))
     asked = (values if len(values) > 1 else values[0]) if equals else True
-    varied({name: asked})
+    try:
+        varied({name: asked})
+    except BadArgument as error:
+        raise BadArgument("vary", str(given).strip(), allowed_there(error)) from None
     return name, asked
+
+
+def allowed_there(error: BadArgument) -> str:
+    """What an axis allows, as ``--repro-vary`` and the ini file take it: axes speak as the marker does."""
+    name = error.name
+    allowed = error.allowed.replace("True, or ", f"{name} alone, or ")
+    return re.sub(rf"\b{name}=\(([^()]*)\)", lambda m: f"{name}=" + re.sub("[' ]", "", m[1]), allowed)
 
 
 def varies(given: object) -> dict[str, object]:

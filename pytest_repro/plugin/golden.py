@@ -76,7 +76,7 @@ def judged(item: pytest.Item, verdict: Verdict, trial: Trial, last: Recorded) ->
     item.stash[_PENDING] = {}
     if verdict.word not in (None, "reproduced"):
         return verdict
-    recorded = trial.reference(last)
+    recorded = trial.reference[1] if trial.reference is not None else last
     if not len(recorded):
         return replace(verdict, word="unobserved")
     here = _here(item, verdict.plan, seen(recorded, trial.shelf))

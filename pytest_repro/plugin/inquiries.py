@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from pytest_repro.engine.subject import LIKE_THIS, Untried
 from pytest_repro.plugin import SETTINGS, peers
 from pytest_repro.plugin.companion import Place, places
 from pytest_repro.plugin.inside import basetemp
+from pytest_repro.plugin.progress import Progress
 from pytest_repro.plugin.replays import told_logs
 from pytest_repro.plugin.worker import order
 
@@ -34,10 +35,10 @@ T = TypeVar("T")
 class Inquiries:
     """The inquiries of a session."""
 
-    def __init__(self, session: pytest.Session) -> None:
-        self._config = session.config
+    def __init__(self, session: pytest.Session, progress: Progress) -> None:
+        self._config, self._progress = session.config, progress
         self._places: dict[pytest.Item, Place] = {item: place for place, item in places(session.items)}
-        self._world = list(sys.path), dict(os.environ)
+        self._world, self._argv = (list(sys.path), dict(os.environ)), list(sys.argv)
         self._companions: dict[str, Companion] = {}
         self._ready: set[str] = set()
 
@@ -52,8 +53,8 @@ class Inquiries:
             return verdict
         from pytest_repro.engine.inquiry import inquire
 
-        with peers.waiting(item), _told(self._config, item) as tell:
-            answer = inquire(_Test(self, item), verdict, settings.diagnose_seconds, tell)
+        with peers.waiting(item), closing(self._progress) as progress:
+            answer = inquire(_Test(self, item), verdict, settings.diagnose_seconds, progress.say)
         found = _relative(answer.divergence, root) if answer.divergence else None
         return replace(
             verdict, divergence=verdict.divergence or found, finding=_relative(answer.finding, root)
@@ -84,7 +85,8 @@ class Inquiries:
     def _companion(self, where: Interpreter) -> Companion:
         if where.called not in self._companions:
             timeout = self._config.stash[SETTINGS].companion_timeout
-            told = order(self._config, f"inquiry {where.called}", where.local, basetemp(self._config))
+            name, folder = f"inquiry {where.called}", basetemp(self._config)
+            told = order(self._config, name, where.local, folder, self._argv)
             self._companions[where.called] = Companion(where, told, *self._world[:1], timeout, self._world[1])
         return self._companions[where.called]
 
@@ -137,24 +139,3 @@ def _shorter(value: Any, root: str) -> Any:
         return value
     parts = [_shorter(each, root) for each in value]
     return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-
-
-@contextmanager
-def _told(config: pytest.Config, item: pytest.Item) -> Iterator[Any]:
-    """Shows what is being done in a line of the terminal, which is gone afterwards."""
-    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
-    if terminal is None or not getattr(terminal, "isatty", False) or config.get_verbosity() < 0:
-        yield lambda text: None
-        return
-    capture: Any = config.pluginmanager.get_plugin("capturemanager")
-
-    def tell(text: str) -> None:
-        with capture.global_and_fixture_disabled():
-            terminal.rewrite(f"{item.name}: {text}", erase=True)
-
-    try:
-        yield tell
-    finally:
-        with capture.global_and_fixture_disabled():
-            terminal.rewrite("", erase=True)
-            terminal.currentfspath = None

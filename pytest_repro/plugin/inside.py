@@ -12,6 +12,7 @@ from _pytest._code.code import ExceptionChainRepr, ReprEntry, ReprFileLocation, 
 from _pytest._io import TerminalWriter
 from _pytest.config import _prepareconfig
 from _pytest.runner import runtestprotocol
+from _pytest.terminal import TerminalReporter
 
 from pytest_repro.core.finding import Root
 
@@ -52,6 +53,39 @@ def mute(config: pytest.Config) -> None:
     if reporter is not None:
         nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # until the process ends
         reporter._tw = TerminalWriter(nowhere)
+
+
+class Terminal:
+    """The terminal that pytest's own reporter writes to.
+
+    Attributes:
+        width: In columns.
+    """
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+
+    @property
+    def width(self) -> int:
+        return int(self._writer.fullwidth)
+
+    def write(self, text: str) -> None:
+        """Writes *text* past the reporter, which keeps count of what is on its line."""
+        file = self._writer._file
+        file.write(text.encode(file.encoding or "ascii", "replace").decode(file.encoding or "ascii"))
+        file.flush()
+
+
+def terminal_of(config: pytest.Config) -> Terminal | None:
+    """The terminal, if pytest's own reporter writes to one that can move its cursor, and is not to be quiet.
+
+    Reporters of other plugins draw on it as they like: they are left alone.
+    """
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if type(reporter) is not TerminalReporter or not reporter.isatty or config.get_verbosity() < 0:
+        return None
+    moves = os.name != "nt" and os.environ.get("TERM", "dumb") != "dumb"
+    return Terminal(reporter._tw) if moves else None
 
 
 def teardown_to(session: pytest.Session, item: pytest.Item | None) -> None:

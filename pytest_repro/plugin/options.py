@@ -56,6 +56,8 @@ _BUDGET_HELP = "seconds in which the cause of one test's mismatch is looked for"
 _REPLAY_HELP = "feed runs what the first took from outside (record: in repro-replay.json), or a log"
 _UPDATE_HELP = "write the golden files' entries of tests marked baseline=True that pass, and only those"
 _BASELINE_HELP = "kilobytes up to which a golden file holds a value itself, beside its digest"
+_REQUIRE_HELP = "fail the session when fewer than N marked tests were really compared"
+_CONTROL_HELP = "run once more with another seed, and warn when nothing at all changed"
 _TIMEOUT_HELP = "seconds after which another interpreter that gives no answer is given up"
 
 OPTIONS: tuple[Option, ...] = (
@@ -72,6 +74,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("prune", False, bool, "remove entries of tests that are gone from golden files", kind="bool"),
     Option("baseline-kb", 64, given.baseline_kb, _BASELINE_HELP, flag=False, kind="int"),
     Option("json", None, given.path, "write the JSON report to PATH", "PATH"),
+    Option("require", 0, given.require, _REQUIRE_HELP, "N", kind="int"),
+    Option("control", False, bool, _CONTROL_HELP, flag=False, kind="bool"),
     Option("companion-timeout", 300.0, given.seconds, _TIMEOUT_HELP, flag=False, kind="float"),
     Option("keep-mb", 512, given.keep, "megabytes of recorded values kept in memory", flag=False, kind="int"),
 )  # fmt: skip
@@ -97,6 +101,8 @@ class Settings(NamedTuple):
         update: Whether entries of golden files are written.
         prune: Whether entries of tests that are gone are removed.
         baseline_kb: Kilobytes up to which a value is stored itself.
+        require: How many tests must have been compared, or the session fails.
+        control: Whether each test is run once more with another seed.
     """
 
     defaults: Plan
@@ -115,6 +121,8 @@ class Settings(NamedTuple):
     update: bool = False
     prune: bool = False
     baseline_kb: int = 64
+    require: int = 0
+    control: bool = False
 
     @property
     def plan(self) -> Plan:
@@ -184,7 +192,7 @@ def read(config: pytest.Config) -> Settings:
         defaults, wins, bool(both["all"]), drawn, both["json"], ini["keep-mb"],
         dict(commanded["vary"] or ()), ini["vary"], ini["companion-timeout"],
         bool(both["trace"]), both["diagnose"], ini["diagnose-seconds"], both["replay"],
-        bool(both["update"]), bool(both["prune"]), ini["baseline-kb"],
+        bool(both["update"]), bool(both["prune"]), ini["baseline-kb"], both["require"], ini["control"],
     )  # fmt: skip
 
 

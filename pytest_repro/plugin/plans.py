@@ -9,6 +9,7 @@ import pytest
 
 from pytest_repro.core.cell import Varied
 from pytest_repro.core.plan import ARGUMENTS, BadArgument, Plan, asked
+from pytest_repro.plugin.given import allowed_there
 from pytest_repro.plugin.marker import NAME
 from pytest_repro.plugin.options import Settings
 
@@ -43,10 +44,18 @@ def _varied(settings: Settings, marked: dict[str, Any]) -> tuple[Varied, ...]:
     """The axes: the command line's, then the marker's, then those of the ini file."""
     if not (marked or settings.vary or settings.vary_ini):
         return ()
-    from pytest_repro.axes import known, varied
+    from pytest_repro.axes import known, listed, varied
 
     known(marked)
-    return varied({**settings.vary_ini, **marked, **settings.vary})
+    try:
+        return varied({**settings.vary_ini, **marked, **settings.vary})
+    except BadArgument as error:
+        if error.name in marked and error.name not in settings.vary:
+            raise
+        # No test has asked for it. It was not refused at once: torch, by now imported, knows its devices.
+        where = "--repro-vary=" if error.name in settings.vary else "ini file: repro_vary = "
+        said = ",".join(map(str, listed(error.given)))
+        raise pytest.UsageError(f"{where}{error.name}={said}: {allowed_there(error)}") from None
 
 
 def _requests_ours(item: Any) -> bool:

@@ -36,7 +36,7 @@ class Repro:
 
     def __init__(self, act: Act) -> None:
         self._act, self._record = act, act.recorder()
-        self.seed, self.run = act.plan.seed, act.index
+        self.seed, self.run = act.seed, act.index
         self.setting: dict[str, Any] = dict(act.cell.setting)
 
     def __repr__(self) -> str:
@@ -123,6 +123,7 @@ class Repro:
         """A fresh generator, seeded like the test: two of them draw the same."""
         import numpy
 
+        self._act.asked = True
         return numpy.random.default_rng(self.seed)
 
     def generator(self, device: torch.device | str | None = None) -> torch.Generator:
@@ -133,6 +134,7 @@ class Repro:
         """
         import torch
 
+        self._act.asked = True
         found = torch.Generator(device or "cpu").manual_seed(self.seed)
         if found.device.type != "cpu" and self._act.cell.axis == "device":
             self._act.drew = True

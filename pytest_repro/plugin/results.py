@@ -10,13 +10,14 @@ import pytest
 from pytest_repro.adapters import environment
 from pytest_repro.core.log_file import plain
 from pytest_repro.engine.replay import WHOLE
-from pytest_repro.plugin import GOLDEN, ROWS, SETTINGS, golden_asked, replays
+from pytest_repro.plugin import GOLDEN, ROWS, SETTINGS, gate, golden_asked, replays
 from pytest_repro.plugin.act import Act
 from pytest_repro.plugin.diverged import CompanionLost, Diverged, diverged
 from pytest_repro.plugin.inside import plain_repr
 from pytest_repro.reports import runs
+from pytest_repro.reports.control import before_the_last
 from pytest_repro.reports.json import content, row_of, write
-from pytest_repro.reports.summary import BAD, absent, beyond, counted, failing
+from pytest_repro.reports.summary import BAD, COMPARED, absent, beyond, controls, counted, failing
 from pytest_repro.reports.text import beside, headline
 
 _NAME = "repro-results"
@@ -45,6 +46,8 @@ def explain(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport) ->
     elif call.excinfo is not None and isinstance(call.excinfo.value, Diverged):
         act.expected = hasattr(report, "wasxfail")
         report.longrepr = _repr(act.item, call.excinfo.value)
+        if act.control is not None:
+            report.sections.append(("control", before_the_last(act.control)))
     elif _differs(act) and report.failed:
         assert act.verdict is not None
         report.sections.append(("reproducibility", beside(act.verdict)))
@@ -92,6 +95,7 @@ def _send(act: Act, report: pytest.TestReport) -> None:
         return
     row = row_of(act.item.nodeid, act.verdict)
     row["key"], row["expected"] = id(act.item), act.expected
+    row |= _controlled(act)
     act.replay.counts()
     if act.item.config.stash[SETTINGS].replay == replays.RECORD:
         row["replay"] = plain(act.replay.logs[WHOLE])
@@ -99,6 +103,14 @@ def _send(act: Act, report: pytest.TestReport) -> None:
         row["headline"] = headline(act.verdict)
     setattr(report, _ATTRIBUTE, row)
     report.user_properties += [("repro_verdict", act.verdict.word), ("repro_seed", act.plan.seed)]
+
+
+def _controlled(act: Act) -> dict[str, str]:
+    """What the row says of a control run."""
+    if act.control is None or act.verdict is None:
+        return {}
+    found = {"control_note": act.control_note}
+    return found | ({"control": act.control.word} if act.verdict.word in COMPARED else {})
 
 
 class _Rows:
@@ -128,7 +140,8 @@ def listen(config: pytest.Config) -> None:
         listen_for_golden(config)
 
 
-def _rows(config: pytest.Config) -> list[dict[str, Any]]:
+def rows_of(config: pytest.Config) -> list[dict[str, Any]]:
+    """What is known of each marked test of the session, in order."""
     rows = list(config.stash.get(ROWS, {}).values())
     if config.pluginmanager.has_plugin("dsession"):  # workers report in any order
         rows.sort(key=lambda row: str(row["nodeid"]))
@@ -137,7 +150,7 @@ def _rows(config: pytest.Config) -> list[dict[str, Any]]:
 
 def write_all(session: pytest.Session) -> None:
     """Writes the reports, the log and the golden files; one that cannot be written fails the session."""
-    config, rows = session.config, _rows(session.config)
+    config, rows = session.config, rows_of(session.config)
     settings = config.stash[SETTINGS]
     if settings.json is not None:
         _write(session, f"--repro-json={settings.json}", lambda: _write_report(config, rows))
@@ -146,27 +159,32 @@ def write_all(session: pytest.Session) -> None:
     if golden_asked(config):
         from pytest_repro.plugin.golden_writer import write as write_golden
 
-        write_golden(config, lambda message: _complain(session, message))
+        write_golden(config, lambda message: _fail_session(session, message))
 
 
 def _write(session: pytest.Session, option: str, written: Callable[[], None]) -> None:
     try:
         written()
     except OSError as error:
-        _complain(session, f"{option}: cannot be written: {error}")
+        _fail_session(session, f"{option}: cannot be written: {error}")
+
+
+def _fail_session(session: pytest.Session, why: str) -> None:
+    session.exitstatus = session.exitstatus or pytest.ExitCode.INTERNAL_ERROR
+    complain(session.config, why)
 
 
 def _write_report(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> None:
     settings = config.stash[SETTINGS]
-    private = ("key", "expected", "headline", "replay")
+    private = ("key", "expected", "headline", "replay", "control_note")
     public = [{k: v for k, v in row.items() if k not in private} for row in rows if "verdict" in row]
     path = config.invocation_params.dir / str(settings.json)
     write(path, content(public, settings.plan.seed, environment()))
 
 
-def _complain(session: pytest.Session, message: str) -> None:
-    session.exitstatus = session.exitstatus or pytest.ExitCode.INTERNAL_ERROR
-    terminal: Any = session.config.pluginmanager.get_plugin("terminalreporter")
+def complain(config: pytest.Config, message: str) -> None:
+    """Says what went wrong with the session, past its summary."""
+    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
     if terminal is not None:
         terminal.line("")
         terminal.write_line(f"ERROR: {message}", red=True)
@@ -174,16 +192,18 @@ def _complain(session: pytest.Session, message: str) -> None:
 
 def tell(terminal: Any, config: pytest.Config) -> None:
     """The section of the session: counts by verdict, and a line for each test that failed it."""
-    rows = _rows(config)
-    bad = list(failing(rows))
+    rows = rows_of(config)
+    bad, too_few = list(failing(rows)), gate.told(config)
     settings = config.stash[SETTINGS]
-    heard = bad or settings.seed_drawn or settings.replay
     golden = config.stash.get(GOLDEN, [])
-    if not (rows or golden) or (config.get_verbosity() < 0 and not heard):
+    heard = bad or too_few or settings.seed_drawn or settings.replay
+    if not (rows or too_few or golden) or (config.get_verbosity() < 0 and not heard):
         return
     terminal.section("reproducibility", sep="=")
     drawn = f", --repro-seed={settings.plan.seed} was drawn" if settings.seed_drawn else ""
-    if rows:
+    if rows or too_few:
         terminal.line(f"{counted(rows)}{drawn}")
-    for line in [*absent(rows), *replays.told(config), *golden, *beyond(rows), *bad]:
+    for line in [*absent(rows), *replays.told(config), *golden, *beyond(rows), *controls(rows), *bad]:
         terminal.line(line)
+    if too_few:
+        terminal.line(too_few, red=True)

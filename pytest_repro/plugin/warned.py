@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 from warnings import WarningMessage
+
+from pytest_repro.core.run import Warned
 
 _Place = tuple[type[Warning], str, int]
 
@@ -24,6 +27,22 @@ class Warnings:
         """Keeps what would have been told of a warning: the arguments of pytest's hook."""
         self._kept.setdefault(_place(kwargs["warning_message"]), kwargs)
 
+    def given(self) -> tuple[Warned, ...]:
+        """What is still to be told, to be told by another interpreter."""
+        return tuple(_warned(kwargs["warning_message"]) for kwargs in self.unheard())
+
+    def keep_given(self, given: Warned, nodeid: str, where: str) -> None:
+        """Keeps what :meth:`given` gave elsewhere.
+
+        Args:
+            given: The warning.
+            nodeid: Of the test.
+            where: ``"in process 1"``.
+        """
+        category, text = _category(given)
+        message = WarningMessage(category(f"{text} ({where})"), category, given.file, given.line)
+        self.keep({"warning_message": message, "when": "runtest", "nodeid": nodeid, "location": None})
+
     def told(self, message: WarningMessage) -> None:
         """Takes note that the last run gave *message*."""
         self._kept.pop(_place(message), None)
@@ -32,3 +51,21 @@ class Warnings:
         """What is still to be told, once."""
         while self._kept:
             yield self._kept.pop(next(iter(self._kept)))
+
+
+def _warned(message: WarningMessage) -> Warned:
+    kind = message.category
+    return Warned(
+        f"{kind.__module__}.{kind.__qualname__}", str(message.message), message.filename, message.lineno
+    )
+
+
+def _category(given: Warned) -> tuple[type[Warning], str]:
+    """The class of a warning, and its text; one that is not imported here is told by its name."""
+    module, _, name = given.category.rpartition(".")
+    found = getattr(sys.modules.get(module), name, None)
+    if isinstance(found, type) and issubclass(found, Warning):
+        own = [kind for kind in found.__mro__ if kind.__module__ != "builtins"]
+        if not any("__init__" in vars(kind) or "__new__" in vars(kind) for kind in own):
+            return found, given.text
+    return UserWarning, f"{name}: {given.text}"  # not imported here, or it wants more than a text

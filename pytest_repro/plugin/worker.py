@@ -89,7 +89,9 @@ def _uncaptured(config: pytest.Config) -> list[str]:
     return ["--capture=sys"] if config.getoption("capture", None) == "fd" else []
 
 
-def order(config: pytest.Config, cell_name: str, local: bool, basetemp: str) -> dict[str, Any]:
+def order(
+    config: pytest.Config, cell_name: str, local: bool, basetemp: str, argv: list[str]
+) -> dict[str, Any]:
     """What a companion is started with, plain data.
 
     Args:
@@ -97,6 +99,7 @@ def order(config: pytest.Config, cell_name: str, local: bool, basetemp: str) -> 
         cell_name: ``"process 1"``.
         local: Whether it has this process's file system.
         basetemp: Where its temporary folders go, if it has.
+        argv: ``sys.argv``, as it was before any test had run.
     """
     told = workerinput(config, cell_name)
     return {
@@ -104,5 +107,7 @@ def order(config: pytest.Config, cell_name: str, local: bool, basetemp: str) -> 
         "chdir": str(config.invocation_params.dir) if local else "",
         "args": [*_arguments(config), *_uncaptured(config)],
         "workerinput": told,
+        "argv": argv,
+        "worker_id": getattr(config, "workerinput", {}).get("workerid", "master"),
         "basetemp": os.path.join(basetemp, told["workerid"]) if local else "",
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from pytest_repro.axes import named
-from pytest_repro.core.cell import REPEAT, repeat
+from pytest_repro.core.cell import REPEAT, Cell, repeat
 from pytest_repro.core.golden import BASELINE
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.plan import Plan
@@ -14,7 +14,7 @@ from pytest_repro.core.run import Run
 from pytest_repro.core.verdict import Verdict
 
 
-def called(run: Run | Mismatch) -> str:
+def called(run: Run | Mismatch | Cell) -> str:
     """A run's name: ``run 2`` (counted from 1), ``2 threads``, ``2 threads again``."""
     if run.at is not None:
         return f"{named(run.at[0]).called(run.at[1])} again"
@@ -23,7 +23,7 @@ def called(run: Run | Mismatch) -> str:
     return named(run.axis).called(run.value)
 
 
-def where(run: Run | Mismatch) -> str:
+def where(run: Run | Mismatch | Cell) -> str:
     """``in run 2``, ``with 2 threads``; ``here``, of what is compared with a golden file."""
     if run.axis == BASELINE:
         return "here"

@@ -10,12 +10,57 @@ BAD = ("diverged", "unobserved", "no-baseline", "foreign-baseline")
 """Verdicts that are told by name."""
 
 
+COMPARED = ("reproduced", "diverged")
+"""Verdicts of tests that were really compared."""
+
+
+def compared(rows: Sequence[Mapping[str, Any]]) -> int:
+    """How many tests were really compared; one that failed, was skipped or ran once was not."""
+    return sum(row.get("verdict") in COMPARED for row in rows)
+
+
 def counted(rows: Sequence[Mapping[str, Any]]) -> str:
-    """``12 reproduced, 1 diverged``, and how many ran once and compared nothing."""
-    counts = Counter(row.get("verdict", "ran once, nothing compared") for row in rows)
+    """``2 compared (1 reproduced, 1 diverged), 0 observed nothing, 1 skipped on every device, 1 failed``.
+
+    The first three are always told, so that a session that compares less than it did is seen to.
+    """
+    counts = Counter(map(_said, rows))
+    words = ", ".join(f"{counts.pop(word)} {word}" for word in COMPARED if counts[word])
+    told = [f"{compared(rows)} compared" + (f" ({words})" if words else "")]
+    told += [f"{counts.pop(each, 0)} {each}" for each in (_NOTHING, _NO_DEVICE)]
     # Reports of workers come in any order: ties are told by name.
-    ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
-    return ", ".join(f"{number} {word}" for word, number in ordered)
+    rest = sorted(((n, word) for word, n in counts.items() if n), key=lambda each: (-each[0], each[1]))
+    return ", ".join([*told, *(f"{number} {word}" for number, word in rest)])
+
+
+_NOTHING = "observed nothing"
+_NO_DEVICE = "skipped on every device"
+
+
+def _said(row: Mapping[str, Any]) -> str:
+    """What is counted of a test."""
+    word = str(row.get("verdict", "ran once, nothing compared"))
+    if word == "skipped":
+        axes = sorted({run["axis"] for run in row["runs"] if "reason" in run})
+        if axes and axes != ["device"]:
+            return f"skipped at every value of {', '.join(axes)}"
+        return _NO_DEVICE if axes else word
+    return _NOTHING if word == "unobserved" else word
+
+
+def too_few(rows: Sequence[Mapping[str, Any]], required: int, asked: str) -> str:
+    """Why the session fails that was to compare more tests; ``""`` where it compared enough.
+
+    Args:
+        rows: Rows of the JSON report.
+        required: How many tests must have been compared.
+        asked: By what that was asked: ``"--repro-require=5"``.
+    """
+    found = compared(rows)
+    if found >= required:
+        return ""
+    how = f"{found or 'no'} test{'s were' if found != 1 else ' was'} compared"
+    return f"too few   {how}, {asked} asks for {required} or more: the session fails"
 
 
 def absent(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -33,6 +78,13 @@ def beyond(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         if told:
             more = f", and {len(told) - 1} more" if len(told) > 1 else ""
             yield f"beyond    {row['nodeid']}  {next(iter(told))}{more}"
+
+
+def controls(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each test of which a run with another seed has shown something."""
+    for row in rows:
+        if told := row.get("control_note"):
+            yield f"control   {row['nodeid']}  {told}"
 
 
 def failing(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -276,7 +276,7 @@ def test_devices_that_are_not_there(run: Run) -> None:
     none = "device cuda: torch finds no cuda device on this machine"
     result.check(
         says=[
-            "4 skipped, 2 diverged, 1 failed, 1 ran once, nothing compared, 1 reproduced",
+            "3 compared (1 reproduced, 2 diverged), 0 observed nothing, 4 skipped on every device, 1 failed,",
             f"not run   {none} (8 tests)",
             "not run   device second:1: this machine has 1 second device (1 test)",
             f"nothing was compared: {none}",

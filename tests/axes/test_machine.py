@@ -175,7 +175,7 @@ def test_what_is_missing_there_is_told(project: Project, bare: str, other: str) 
     assert set(result.verdicts.values()) == {"failed"}
     result = project.again("test_it.py", subprocess=True).check(passed=1, failed=2)
     assert result.verdicts == {"test_bare": "failed", "test_nowhere": "failed", "test_there": "reproduced"}
-    for python, why in ((bare, "No module named 'pytest"), ("no-such-python", "could not be started: ")):
+    for python, why in ((bare, "has no module pytest"), ("no-such-python", "could not be started: ")):
         result.check(says=[f"was not compared: the companion for popen//python={python} ", why])
 
 

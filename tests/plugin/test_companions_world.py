@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Project
 from tests.plugin.peers import needs
 
@@ -140,3 +142,84 @@ def test_a_rerun_keeps_the_words_of_the_mismatch(project: Project) -> None:
         "--reruns=1",
         plugins=("rerunfailures",),
     ).check(failed=1, says="test_a  x differs, max abs 1", lacks="outcome differs")
+
+
+@needs("xdist")
+@pytest.mark.parametrize("args", [[], ["-n1"]])
+def test_a_test_finds_the_same_command_line_and_worker_there(project: Project, args: list[str]) -> None:
+    project(
+        """
+        import sys, pytest
+        def test_forgets_to_undo(): sys.argv.append("--left")
+        @pytest.mark.reproducible(process=True)
+        def test_a(repro, worker_id):
+            repro.record(argv=sys.argv[:-1] if sys.argv[-1] == "--left" else sys.argv, worker=worker_id)
+        """,
+        *args,
+        plugins=["xdist"],
+        subprocess=True,
+    ).check(passed=2)
+
+
+def test_warnings_given_only_there_are_told_with_the_run(project: Project) -> None:
+    project.write(
+        own="""
+        class Own(Warning):
+            def __init__(self, a, b): super().__init__(f"{a} and {b}")
+        """
+    )
+    result = project(
+        """
+        import warnings, pytest
+        @pytest.mark.reproducible(process=True, order=True)
+        @pytest.mark.filterwarnings("ignore:quiet")
+        def test_a(repro):
+            warnings.warn("everywhere")
+            repro.record(x=1)
+            if repro.setting["process"]:
+                import own
+                warnings.warn("there", DeprecationWarning)
+                warnings.warn("quiet there")
+                warnings.warn(own.Own("this", "that"))
+        """,
+        subprocess=True,
+    ).check(passed=1, warnings=3)
+    result.check(
+        says=["DeprecationWarning: there (in process 1)", "UserWarning: Own: this and that (in process 1)"],
+        lacks="quiet there (",
+    )
+    assert result.text.count("UserWarning: everywhere") == 1
+
+
+MISSING = 'import os\nif os.environ.get("PYTHONHASHSEED") == "1": import no_such_library\n'
+
+
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ("test_lacks", "collected 1 test, and not this one: {}, at test_lacks.py:2"),
+        ("conftest", "could not start pytest there: {}, at {folder}/conftest.py:2"),
+        ("extra", "could not start pytest there: {}, at {folder}/extra.py:2"),
+    ],
+)
+def test_a_module_that_is_missing_there_is_told_in_a_line(project: Project, place: str, says: str) -> None:
+    test = "import pytest\n@pytest.mark.reproducible(process=True)\ndef test_a(repro): repro.record(x=1)\n"
+    folder = project.pytester.path
+    (folder / f"{place}.py").write_text(MISSING + (test if place == "test_lacks" else ""))
+    args = ["-p", "extra"] if place == "extra" else []
+    result = project(test.replace("test_a", "test_b"), *args, subprocess=True)
+    module = "ModuleNotFoundError: No module named 'no_such_library'"
+    result.check(says=f"(PYTHONHASHSEED=1) {says.format(module, folder=folder)}\n", lacks="importlib")
+
+
+def test_an_interpreter_without_this_package_is_told_what_it_lacks(project: Project) -> None:
+    project.write(
+        bare="""
+        import os, sys
+        os.environ.pop("PYTHONPATH", None)
+        os.execv(sys.executable, [sys.executable, "-S", *sys.argv[1:]])
+        """
+    )
+    spec = f"popen//python={sys.executable} {project.pytester.path / 'bare.py'}"
+    result = project("def test_a(repro): repro.record(x=1)", f"--repro-vary=machine={spec}", subprocess=True)
+    result.check(failed=1, says=f"has no module pytest_repro: {sys.executable} -m pip install pytest-repro==")

@@ -179,3 +179,41 @@ def test_a_folder_of_the_markers_name_marks_nothing(project: Project) -> None:
     folder = project.pytester.mkdir("reproducible")
     (folder / "test_it.py").write_text("def test_reproducible(): pass\n")
     assert project.again().check(passed=1).report["tests"] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("threads=0", "numbers of threads, 1 or more: threads=1,2"),
+        ("device=cpu,9", "names of devices: device=cpu,cuda"),
+        ("process=x", "process alone, or a number of interpreters, 1 or more"),
+        ("memory=x", "memory alone, or the numbers to fill with: memory=0,1"),
+        ("dtype=float32", "at least 2 values, the reference first"),
+        ("stress=1", "takes no values: it names a fixed set of axes"),
+    ],
+)
+def test_an_axis_on_the_command_line_is_refused_in_its_language(
+    project: Project, given: str, says: str
+) -> None:
+    project(MARKED.format(""), f"--repro-vary={given}").check(
+        exit=4, says=f"argument --repro-vary: '{given}': {says}\n"
+    )
+    project.ini(f"[tool.pytest.ini_options]\nrepro_vary = ['{given}']")
+    project.again().check(exit=4, says=f"ini file: repro_vary = '{given}': {says} (vary an axis")
+
+
+def test_a_device_that_torch_does_not_know_is_the_options_fault(project: Project) -> None:
+    pytest.importorskip("torch")
+    source = "import torch\ndef test_a(repro): pass\ndef test_b(repro): pass\n"
+    said = "names of devices: device=cpu,cuda; Expected one of cpu"
+    result = project(source, "--repro-vary=device=cpu,third", subprocess=True).check(exit=4)
+    assert result.text.count(f"ERROR: --repro-vary=device=cpu,third: {said}") == 1
+    project.ini("[tool.pytest.ini_options]\nrepro_vary = ['device=cpu,third']")
+    project.again(subprocess=True).check(
+        exit=4, says=f"ERROR: ini file: repro_vary = device=cpu,third: {said}"
+    )
+    project.ini("[tool.pytest.ini_options]\nrepro_vary = []")
+    marked = "import pytest, torch\n@pytest.mark.reproducible(device=('cpu', 'fourth'))\ndef test_a(): pass\n"
+    project(marked).check(
+        exit=4, says="test_it.py::test_a: @pytest.mark.reproducible: device=('cpu', 'fourth')"
+    )

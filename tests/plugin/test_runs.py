@@ -279,7 +279,7 @@ def test_doctests_and_all_tests_are_audited(project: Project) -> None:
         ''',
         "--repro-all",
         "--doctest-modules",
-    ).check(passed=3, failed=1, says=["unobserved  test_it.py::test_c", "2 unobserved"])
+    ).check(passed=3, failed=1, says=["unobserved  test_it.py::test_c", "2 observed nothing"])
     assert result.verdicts == {
         "test_it.double": "unobserved",
         "test_a": "reproduced",

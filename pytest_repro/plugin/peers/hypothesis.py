@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_repro.core.plan import Plan
+from pytest_repro.plugin.act import ACT, Act
 from pytest_repro.plugin.peers import Peer
 
 # Names inside Hypothesis. Where one is gone, nothing is done.
@@ -23,12 +24,13 @@ class _Seed:
     So ``@seed``, ``derandomize`` and ``--hypothesis-seed`` win, as they always do.
     """
 
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
+    def __init__(self, act: Act) -> None:
+        self._act = act
 
     def getrandbits(self, bits: int) -> int:
-        """The seed of this test, for each run and each ``@given`` in it."""
-        return self._seed
+        """The seed of this run, for each ``@given`` in it: of all runs that are compared the same."""
+        self._act.asked = True
+        return self._act.seed
 
 
 @contextmanager
@@ -65,7 +67,7 @@ class Hypothesis(Peer):
         with ExitStack() as stack:
             for owner in (getattr(core, "threadlocal", None), core):
                 if hasattr(owner, _SEEDS):
-                    stack.enter_context(_set(owner, _SEEDS, _Seed(plan.seed)))
+                    stack.enter_context(_set(owner, _SEEDS, _Seed(item.stash[ACT])))
             for owner, name, found in _settings(item):
                 stack.enter_context(_set(owner, name, _allowing(item, found)))
             yield

@@ -162,7 +162,7 @@ def test_a_mended_failure_is_forgotten_by_the_last_run(examples: Project) -> Non
     assert _stored(examples)
     logged(examples)
     examples.write(limit="LIMIT = 2000")
-    examples.again(plugins=["hypothesispytest"], subprocess=True).check(says="1 unobserved")
+    examples.again(plugins=["hypothesispytest"], subprocess=True).check(says="1 observed nothing")
     first, second = _halves(examples)
     assert first == second
     assert first[0] == "50"

@@ -1,0 +1,47 @@
+"""What becomes of a test whose last run has ended: its verdict, and whether that fails it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pytest_repro.core.run import Run
+from pytest_repro.core.verdict import UNKNOWN, Verdict
+from pytest_repro.plugin.control import note_of
+from pytest_repro.plugin.diverged import Diverged, diverged, not_compared
+
+if TYPE_CHECKING:
+    from pytest_repro.plugin.act import Act
+
+
+def judged(act: Act, run: Run, passed_over: tuple[str, ...]) -> Diverged | None:
+    """Puts the verdict into *act*; gives what is to be raised where it fails the test.
+
+    Args:
+        act: All its runs are done.
+        run: The last one.
+        passed_over: Local variables that could not be observed in it.
+    """
+    __tracebackhide__ = True
+    act.verdict = verdict = _verdict(act, run, passed_over)
+    if verdict.word == "diverged" and verdict.baseline is None:  # else the runs agree
+        act.verdict = verdict = act.explained(act.tracer.told(verdict))
+    word, item = verdict.word, act.item
+    # Nothing observed is no failure that an xfail was waiting for: it would hide an XPASS.
+    lenient = act.plan.audit or item.get_closest_marker("xfail") is not None
+    if word in ("diverged", *UNKNOWN) or (word == "unobserved" and not lenient):
+        return diverged(item, verdict)
+    if run.outcome == "passed":
+        not_compared(item, verdict)
+    if act.control is not None:
+        act.control_note = note_of(item, act.control, verdict)
+    return None
+
+
+def _verdict(act: Act, run: Run, passed_over: tuple[str, ...]) -> Verdict:
+    verdict = replace(act.trial.verdict((run, act.recording)), passed_over=passed_over)
+    if act.plan.baseline:
+        from pytest_repro.plugin import golden
+
+        return golden.judged(act.item, verdict, act.trial, act.recording)
+    return verdict
