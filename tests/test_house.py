@@ -29,7 +29,7 @@ LIBRARIES = {
     "companions": {"execnet"},
     "causes": {"numpy", "torch"},
     "engine": set(),
-    "reports": set(),
+    "reports": {"jinja2", "markupsafe"},
     "plugin": {"pytest", "_pytest", "hypothesis", "pytest_timeout"},
     "": set(),
 }
@@ -72,7 +72,9 @@ def test_pytests_inside_is_known_to_one_module() -> None:
     assert inside == {"inside.py"}
 
 
-@pytest.mark.parametrize("heavy", ["numpy", "torch", "xxhash", "jax", "hypothesis", "execnet", "safetensors"])
+@pytest.mark.parametrize(
+    "heavy", ["numpy", "torch", "xxhash", "jax", "hypothesis", "execnet", "safetensors", "jinja2"]
+)
 @pytest.mark.parametrize("module", ["pytest_repro", "pytest_repro.plugin"])
 def test_the_plugin_is_light(module: str, heavy: str) -> None:
     code = f"import {module}, sys; sys.exit({heavy!r} in sys.modules)"

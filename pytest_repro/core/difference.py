@@ -21,6 +21,9 @@ class Difference:
         first_index: Index of the first differing element, C order.
         first_values: Reference and other value there, as text.
         non_finite: Number of differing elements of which one or both are NaN or infinite.
+        ulps: Number of the other differing elements by the bits of their distance in ulp: 0, 1,
+            2 to 3, 4 to 7, …; of a complex element the larger one of its parts. Empty where nobody
+            asked.
     """
 
     differing: int
@@ -32,6 +35,7 @@ class Difference:
     first_index: tuple[int, ...] | None = None
     first_values: tuple[str, str] | None = None
     non_finite: int = 0
+    ulps: tuple[int, ...] = ()
 
     @property
     def share(self) -> float:

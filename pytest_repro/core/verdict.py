@@ -9,6 +9,7 @@ from pytest_repro.core.divergence import Divergence
 from pytest_repro.core.finding import Finding
 from pytest_repro.core.golden import Baseline
 from pytest_repro.core.mismatch import Mismatch
+from pytest_repro.core.picture import Picture
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
 
@@ -51,6 +52,7 @@ class Verdict:
         divergence: The first op that parted, where two runs could be traced that differ.
         finding: What made them differ, where that was looked for.
         baseline: How the test stands to its golden file, where it has asked for one.
+        pictures: What of the mismatches can be drawn, where that was asked for.
         error: The exception of a ``failed`` function that :func:`pytest_repro.check` ran.
     """
 
@@ -63,6 +65,7 @@ class Verdict:
     divergence: Divergence | None = None
     finding: Finding | None = None
     baseline: Baseline | None = None
+    pictures: tuple[Picture, ...] = ()
     error: BaseException | None = field(default=None, compare=False)
 
     @property

@@ -22,7 +22,12 @@ def alike(reference: Observation, other: Observation, mixed: bool) -> bool:
 
 
 def distance(
-    reference: Observation, values: Kept, other: Observation, pieces: Iterable[memoryview], close: Closeness
+    reference: Observation,
+    values: Kept,
+    other: Observation,
+    pieces: Iterable[memoryview],
+    close: Closeness,
+    counted: bool = False,
 ) -> Difference:
     """How far *other* is from *reference*.
 
@@ -32,6 +37,7 @@ def distance(
         other: An observation that is :func:`alike`.
         pieces: Its bytes, in pieces of whole elements.
         close: The tolerance, by the dtypes of both.
+        counted: Whether elements are counted by their distance in ulp, to draw them.
     """
     from pytest_repro.values.measure import difference  # numpy only where two values differ
 
@@ -43,4 +49,4 @@ def distance(
         return difference_across(elements, reference.shape, values, pieces, tolerance)
     # Numbers that no common dtype holds (1, then 2**70) are compared as text.
     element = reference.element if reference.element == other.element else ""
-    return difference(element, reference.shape, values, pieces, tolerance)
+    return difference(element, reference.shape, values, pieces, tolerance, counted)

@@ -45,7 +45,7 @@ def take(trial: Trial, companion: Any, cell: Cell, said: str) -> Run:
 
         why = f"gave an answer that cannot be read: is its pytest-repro this one? ({error!r})"
         raise Lost(f"the companion for {companion.interpreter.called} {why}") from None
-    received = Received(observations, run.left_out)
+    received = Received(observations, run.left_out, trial.pictured)
     trial.received(cell, run, received, lambda key: _fetched(companion, key))
     return run
 

@@ -21,10 +21,13 @@ class Received(Recorded):
     Args:
         observations: By key, in the order of recording.
         left_out: Number of local values that could not be digested.
+        counted: Whether elements that differ are counted by their distance, to draw them.
     """
 
-    def __init__(self, observations: Mapping[Key, Observation], left_out: int = 0) -> None:
-        self._observations = dict(observations)
+    def __init__(
+        self, observations: Mapping[Key, Observation], left_out: int = 0, counted: bool = False
+    ) -> None:
+        self._observations, self._counted = dict(observations), counted
         self._measured: dict[Key, Difference] = {}
         self.left_out = left_out
 
@@ -45,7 +48,7 @@ class Received(Recorded):
                 continue
             pieces = fetch(key) if isinstance(here.content, Stored) else [memoryview(here.content)]
             if pieces is not None:
-                self._measured[key] = distance(there, values, here, pieces, close)
+                self._measured[key] = distance(there, values, here, pieces, close, self._counted)
 
     def measure(self, reference: Observation, other: Observation) -> Difference | None:
         return self._measured.get(other.key)

@@ -60,10 +60,12 @@ class Recording(Recorded):
         reference: The recording it is compared with; None when this is the reference run.
         keep: Whether a run that has a reference keeps its values as well.
         mixed: Whether numbers of two dtypes are compared.
+        counted: Whether elements that differ are counted by their distance, to draw them.
     """
 
     __slots__ = (
-        "_close", "_entries", "_keep", "_measured", "_mixed", "_quick", "_reference", "_shelf", "_steps",
+        "_close", "_counted", "_entries", "_keep", "_measured", "_mixed", "_quick", "_reference",
+        "_shelf", "_steps",
     )  # fmt: skip
 
     def __init__(
@@ -73,12 +75,13 @@ class Recording(Recorded):
         reference: Recorded | None = None,
         keep: bool = False,
         mixed: bool = False,
+        counted: bool = False,
     ) -> None:
         # An entry is an Observation, or (name, step, quick reader, what that read).
         self._entries: list[Any] = []
         self._steps: defaultdict[str, count[int]] = defaultdict(count)
         self._quick: dict[type, Quick] = {}
-        self._shelf, self._close = shelf, close
+        self._shelf, self._close, self._counted = shelf, close, counted
         self._keep, self._mixed = keep or reference is None, mixed
         self._reference = reference.observations() if reference is not None else None
         self._measured: dict[Key, Difference] = {}
@@ -136,7 +139,8 @@ class Recording(Recorded):
             return
         values = kept(there.content, self._shelf)
         if values is not None and (there.kind, there.content) != (found.kind, found.content):
-            self._measured[found.key] = distance(there, values, found, leaf.pieces(), self._close)
+            pieces = leaf.pieces()
+            self._measured[found.key] = distance(there, values, found, pieces, self._close, self._counted)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -164,7 +168,8 @@ class Recording(Recorded):
         values = kept(reference.content, self._shelf)
         if values is None:
             return None
-        return distance(reference, values, other, [memoryview(other.content)], self._close)
+        pieces = [memoryview(other.content)]
+        return distance(reference, values, other, pieces, self._close, self._counted)
 
 
 def _by_reader() -> dict[Quick, Adapter]:

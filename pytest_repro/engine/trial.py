@@ -9,6 +9,7 @@ from pytest_repro.axes import named
 from pytest_repro.core.cell import REPEAT, Cell, others, repeat
 from pytest_repro.core.compare import Observed, judged, mismatches, outcome_mismatches, steps
 from pytest_repro.core.mismatch import Mismatch
+from pytest_repro.core.picture import Picture
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Outcome, Run
 from pytest_repro.core.verdict import Verdict
@@ -27,16 +28,18 @@ class Trial:
     Args:
         plan: What is asked.
         keep_mb: Megabytes (2**20 bytes) of values kept in memory to say how far runs are apart.
+        pictured: Whether a verdict that is ``diverged`` holds what can be drawn of it.
 
     Attributes:
         plan: What is asked, as far as it is to be had here.
         nothing: Whether nothing can be run: there is no value at all of an axis to be had here.
         shelf: Where values are kept.
+        pictured: Whether differences are drawn.
     """
 
-    def __init__(self, plan: Plan, keep_mb: int = KEEP_MB) -> None:
+    def __init__(self, plan: Plan, keep_mb: int = KEEP_MB, pictured: bool = False) -> None:
         self.plan, self._gone, self.nothing = within_reach(plan)
-        self.shelf = Shelf(keep_mb * 2**20)
+        self.shelf, self.pictured = Shelf(keep_mb * 2**20), pictured
         self._done: list[tuple[Run, Recorded]] = []
         self._without: list[Run] = []
 
@@ -95,7 +98,8 @@ class Trial:
         if base is None:
             return Recording(self.shelf, self.plan.closeness())
         axis, keep = cell.axis, cell.axis != REPEAT
-        return Recording(self.shelf, self.plan.closeness(axis), base[1], keep, self.plan.mixed(axis))
+        close, mixed = self.plan.closeness(axis), self.plan.mixed(axis)
+        return Recording(self.shelf, close, base[1], keep, mixed, self.pictured)
 
     @property
     def reference(self) -> tuple[Run, Recorded] | None:
@@ -165,7 +169,14 @@ class Trial:
             return Verdict("skipped", self.plan, runs)
         found = (*outcome_mismatches(runs), *self._mismatches(done))
         series = steps(done[0][1].observations()) if found else {}
-        return Verdict(judged(runs, found), self.plan, runs, found, series)
+        drawn = self._pictures(done, found) if self.pictured and found else ()
+        return Verdict(judged(runs, found), self.plan, runs, found, series, pictures=drawn)
+
+    def _pictures(self, done: list[tuple[Run, Recorded]], found: tuple[Mismatch, ...]) -> tuple[Picture, ...]:
+        from pytest_repro.engine.pictures import pictures
+
+        compared = ((run, (self._base(run) or done[0])[1], recording) for run, recording in done[1:])
+        return tuple(pictures(found, compared, self.plan.mixed))
 
     def _mismatches(self, done: list[tuple[Run, Recorded]]) -> Iterator[Mismatch]:
         if len({run.outcome for run, _ in done}) > 1:

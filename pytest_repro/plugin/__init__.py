@@ -110,8 +110,8 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Writes reports, log and golden files; a worker of xdist leaves that to its controller."""
     settings = session.config.stash[SETTINGS]
-    nothing = (settings.json, settings.replay) == (None, None) and not golden_asked(session.config)
-    if nothing or hasattr(session.config, "workerinput"):
+    asked = any((settings.json, settings.html, settings.replay)) or golden_asked(session.config)
+    if not asked or hasattr(session.config, "workerinput"):
         return
     from pytest_repro.plugin.results import write_all
 

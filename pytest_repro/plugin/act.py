@@ -41,6 +41,7 @@ class Act:
         plan: What is asked of it.
         keep_mb: Megabytes of values kept in memory.
         replay: Feeds its runs, or blocks of them.
+        pictured: Whether a report draws what differs.
 
     Attributes:
         suspended: Suspects that cannot act in the runs of an experiment, by name.
@@ -54,8 +55,10 @@ class Act:
         explained: Adds to a verdict that is ``diverged`` what made it so.
     """
 
-    def __init__(self, item: pytest.Item, plan: Plan, keep_mb: int, replay: Replay) -> None:
-        self.item, self.trial, self.replay = item, Trial(plan, keep_mb), replay
+    def __init__(
+        self, item: pytest.Item, plan: Plan, keep_mb: int, replay: Replay, pictured: bool = False
+    ) -> None:
+        self.item, self.trial, self.replay = item, Trial(plan, keep_mb, pictured), replay
         self.plan = self.trial.plan
         self.pin = Pin(plan.seed, plan.deterministic)
         self.last = plan.runs == 1

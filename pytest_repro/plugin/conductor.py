@@ -54,6 +54,7 @@ class Conductor:
         self._elsewhere = Elsewhere(session, self._progress)
         self._inquiries = Inquiries(session, self._progress)
         config.add_cleanup(self.close)
+        self._pictured = results.pictured(config)
         self._keep_mb, self._trace = config.stash[SETTINGS].keep_mb, config.stash[SETTINGS].trace
         rehearser = Rehearser(config.pluginmanager, self)
         self._rehearsals = Rehearsals(rehearser, self._progress, config)
@@ -67,7 +68,8 @@ class Conductor:
         plan = item.stash.get(PLAN, None)
         if plan is None or only_shown(item.config):
             return (yield)
-        with self._progress.test(item), self._acting(item, plan) as act, closing(act.trial):
+        acting = self._acting(item, plan, self._pictured)
+        with self._progress.test(item), acting as act, closing(act.trial):
             act.explained = lambda verdict: self._inquiries.explained(item, verdict)
             act.tracer.on = self._trace
             if not act.last:
@@ -118,8 +120,8 @@ class Conductor:
                 return perform(_ActStage(act, self._rehearsals.counting), experiment)
 
     @contextmanager
-    def _acting(self, item: pytest.Item, plan: Plan) -> Iterator[Act]:
-        act = self._act = item.stash[ACT] = Act(item, plan, self._keep_mb, replay_of(item))
+    def _acting(self, item: pytest.Item, plan: Plan, pictured: bool = False) -> Iterator[Act]:
+        act = self._act = item.stash[ACT] = Act(item, plan, self._keep_mb, replay_of(item), pictured)
         vars(item).update(setup=act.setup, runtest=act.runtest, teardown=act.teardown)
         try:
             with peers.acting(item, plan):

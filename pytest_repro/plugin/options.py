@@ -74,6 +74,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("prune", False, bool, "remove entries of tests that are gone from golden files", kind="bool"),
     Option("baseline-kb", 64, given.baseline_kb, _BASELINE_HELP, flag=False, kind="int"),
     Option("json", None, given.path, "write the JSON report to PATH", "PATH"),
+    Option("html", None, given.path, "write the HTML report to PATH: one page, drawings included", "PATH"),
     Option("require", 0, given.require, _REQUIRE_HELP, "N", kind="int"),
     Option("control", False, bool, _CONTROL_HELP, flag=False, kind="bool"),
     Option("companion-timeout", 300.0, given.seconds, _TIMEOUT_HELP, flag=False, kind="float"),
@@ -103,6 +104,7 @@ class Settings(NamedTuple):
         baseline_kb: Kilobytes up to which a value is stored itself.
         require: How many tests must have been compared, or the session fails.
         control: Whether each test is run once more with another seed.
+        html: Where the HTML report goes.
     """
 
     defaults: Plan
@@ -123,6 +125,7 @@ class Settings(NamedTuple):
     baseline_kb: int = 64
     require: int = 0
     control: bool = False
+    html: str | None = None
 
     @property
     def plan(self) -> Plan:
@@ -193,6 +196,7 @@ def read(config: pytest.Config) -> Settings:
         dict(commanded["vary"] or ()), ini["vary"], ini["companion-timeout"],
         bool(both["trace"]), both["diagnose"], ini["diagnose-seconds"], both["replay"],
         bool(both["update"]), bool(both["prune"]), ini["baseline-kb"], both["require"], ini["control"],
+        both["html"],
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What a session tells: sections and properties of a test, the summary, the JSON report."""
+"""What a session tells: sections and properties of a test, the summary, the reports."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from pytest_repro.adapters import environment
 from pytest_repro.core.log_file import plain
 from pytest_repro.engine.replay import WHOLE
-from pytest_repro.plugin import GOLDEN, ROWS, SETTINGS, gate, golden_asked, replays
+from pytest_repro.plugin import GOLDEN, ROWS, SETTINGS, gate, golden_asked, peers, replays
 from pytest_repro.plugin.act import Act
-from pytest_repro.plugin.diverged import CompanionLost, Diverged, diverged
+from pytest_repro.plugin.diverged import CompanionLost, Diverged, called, diverged
 from pytest_repro.plugin.inside import plain_repr
 from pytest_repro.reports import runs
 from pytest_repro.reports.control import before_the_last
@@ -101,8 +101,14 @@ def _send(act: Act, report: pytest.TestReport) -> None:
         row["replay"] = plain(act.replay.logs[WHOLE])
     if act.verdict.word in BAD:
         row["headline"] = headline(act.verdict)
+    if act.trial.pictured and act.verdict.word not in (None, "reproduced"):
+        from pytest_repro.reports.html.told import plain as told
+
+        row["page"] = told(called(act.item), act.verdict)
     setattr(report, _ATTRIBUTE, row)
     report.user_properties += [("repro_verdict", act.verdict.word), ("repro_seed", act.plan.seed)]
+    if act.verdict.finding is not None:
+        report.user_properties.append(("repro_cause", act.verdict.finding.name))
 
 
 def _controlled(act: Act) -> dict[str, str]:
@@ -126,6 +132,7 @@ class _Rows:
             node = getattr(report, "node", None)
             worker = getattr(getattr(node, "gateway", None), "id", "")
             self._rows[f"{worker} {row['key']}"] = row
+            peers.reported(report, row)
 
 
 def listen(config: pytest.Config) -> None:
@@ -154,6 +161,8 @@ def write_all(session: pytest.Session) -> None:
     settings = config.stash[SETTINGS]
     if settings.json is not None:
         _write(session, f"--repro-json={settings.json}", lambda: _write_report(config, rows))
+    if settings.html is not None:
+        _write(session, f"--repro-html={settings.html}", lambda: _write_page(config, rows))
     if settings.replay == replays.RECORD:
         _write(session, f"--repro-replay={replays.RECORD}", lambda: replays.write_log(config, rows))
     if golden_asked(config):
@@ -176,10 +185,23 @@ def _fail_session(session: pytest.Session, why: str) -> None:
 
 def _write_report(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> None:
     settings = config.stash[SETTINGS]
-    private = ("key", "expected", "headline", "replay", "control_note")
+    private = ("key", "expected", "headline", "replay", "control_note", "page")
     public = [{k: v for k, v in row.items() if k not in private} for row in rows if "verdict" in row]
     path = config.invocation_params.dir / str(settings.json)
     write(path, content(public, settings.plan.seed, environment()))
+
+
+def _write_page(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> None:
+    from pytest_repro.reports.html.page import page, write
+
+    settings = config.stash[SETTINGS]
+    told = page(rows, settings.plan.seed, environment(), config.rootpath.name)
+    write(config.invocation_params.dir / str(settings.html), told)
+
+
+def pictured(config: pytest.Config) -> bool:
+    """Whether a report draws what differs: ours, or another plugin's."""
+    return config.stash[SETTINGS].html is not None or peers.draws(config)
 
 
 def complain(config: pytest.Config, message: str) -> None:

@@ -39,12 +39,12 @@ def _parted(found: Divergence) -> Iterator[str]:
     where = found.location or "nowhere in your code"
     if found.forward_location and found.forward_location != found.location:
         where = f"{found.forward_location}, in its backward, called at {where}"
-    yield from _labelled("parted at", f"op {found.index:,} {found.op}   {where}: {_read(found)}")
+    yield from _labelled("parted at", f"op {found.index:,} {found.op}   {where}: {read(found)}")
     if found.kind in ("path", "length"):
         yield from (f"  {'':<10}   {line}" for line in _sides(found))
 
 
-def _read(found: Divergence) -> str:
+def read(found: Divergence) -> str:
     """What a divergence says, in a few words."""
     if found.kind != "input":
         return _READ[found.kind]

@@ -9,12 +9,13 @@ from pytest_repro.axes import named
 from pytest_repro.core.cell import REPEAT, Cell, repeat
 from pytest_repro.core.golden import BASELINE
 from pytest_repro.core.mismatch import Mismatch
+from pytest_repro.core.picture import Picture
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
 from pytest_repro.core.verdict import Verdict
 
 
-def called(run: Run | Mismatch | Cell) -> str:
+def called(run: Run | Mismatch | Cell | Picture) -> str:
     """A run's name: ``run 2`` (counted from 1), ``2 threads``, ``2 threads again``."""
     if run.at is not None:
         return f"{named(run.at[0]).called(run.at[1])} again"

@@ -32,6 +32,7 @@ class _Tally:
     differing: int = 0
     outside: int = 0
     non_finite: int = 0
+    bits: NDArray[Any] | None = None
     max_abs: float | None = None
     max_rel: float | None = None
     max_ulp: int | None = None
@@ -45,6 +46,7 @@ def difference(
     reference: Kept,
     other: Iterable[memoryview],
     tolerance: Tolerance,
+    counted: bool = False,
 ) -> Difference:
     """How far *other* is from *reference*.
 
@@ -55,10 +57,11 @@ def difference(
         reference: The reference's bytes in C order, little-endian.
         other: The other's bytes likewise, in pieces of whole elements.
         tolerance: Elements within it are not counted as ``outside``.
+        counted: Whether elements are counted by their distance in ulp, to draw them.
     """
     if element == "":
         return _text_difference(reference, other)
-    tally, size, at = _Tally(), itemsize(element), 0
+    tally, size, at = _Tally(bits=np.zeros(65, "i8") if counted else None), itemsize(element), 0
     with np.errstate(all="ignore"):
         for piece in other:
             flat = memoryview(piece).cast("B")
@@ -69,8 +72,13 @@ def difference(
     index = None if tally.first is None else _index(tally.first, shape)
     return Difference(
         tally.differing, at // size, tally.outside, tally.max_abs, tally.max_rel, tally.max_ulp,
-        index, tally.first_values, tally.non_finite,
+        index, tally.first_values, tally.non_finite, _filled(tally.bits),
     )  # fmt: skip
+
+
+def _filled(bits: NDArray[Any] | None) -> tuple[int, ...]:
+    """The counts as far as there are any."""
+    return () if bits is None else tuple(int(n) for n in np.trim_zeros(bits, "b"))
 
 
 def _index(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -88,6 +96,8 @@ def _add(tally: _Tally, element: str, at: int, a: memoryview, b: memoryview, tol
         first = int(unequal.argmax())
         tally.first = at + first
         tally.first_values = shown(element, left[first]), shown(element, right[first])
+    if tally.bits is not None:
+        _add_bits(tally.bits, element, left[unequal], right[unequal])
     few = count * _FEW < len(unequal)
     x, y = (left[unequal], right[unequal]) if few else (left, right)
     if _add_finite(tally, element, x, y, count, tolerance):
@@ -176,6 +186,18 @@ def _add_ulps(tally: _Tally, element: str, left: NDArray[Any], right: NDArray[An
     a, b = float_codes(element, bits_of(left)), float_codes(element, bits_of(right))
     if a is not None and b is not None:
         tally.max_ulp = max(tally.max_ulp or 0, int(_steps(a, b).max()))
+
+
+def _add_bits(bits: NDArray[Any], element: str, left: NDArray[Any], right: NDArray[Any]) -> None:
+    """Counts differing elements by the bits of their distance in ulp; those that are finite."""
+    a, b = float_codes(element, bits_of(left)), float_codes(element, bits_of(right))
+    x, y = numbers(element, bits_of(left)), numbers(element, bits_of(right))
+    if a is None or b is None or x is None or y is None:
+        return
+    apart = _steps(a, b).reshape(len(left), -1).max(axis=1)[np.isfinite(x) & np.isfinite(y)]
+    # Without the bits that follow another one, no float64 rounds up to the next power of two.
+    lean = apart & ~(apart >> apart.dtype.type(1))
+    bits += np.bincount(np.frexp(lean.astype("f8"))[1], minlength=len(bits))
 
 
 def _steps(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -39,6 +40,13 @@ class Peer:
         """Around a pause in the body of *item*'s last run, in which a cause is looked for."""
         return nullcontext()
 
+    def draws(self, config: pytest.Config) -> bool:
+        """Whether it makes a report that what differs can be drawn in."""
+        return False
+
+    def reported(self, report: pytest.TestReport, row: Mapping[str, Any]) -> None:
+        """Hangs on the last report of a test what *row*, the JSON report's, tells of it."""
+
 
 @cache
 def _known() -> tuple[Peer, ...]:
@@ -52,6 +60,17 @@ def _awake() -> list[Peer]:
 def worker(config: pytest.Config) -> dict[str, object]:
     """What the awake peers need in a companion's ``workerinput``."""
     return {name: value for peer in _awake() for name, value in peer.worker(config).items()}
+
+
+def draws(config: pytest.Config) -> bool:
+    """Whether an awake peer makes a report to draw in."""
+    return any(peer.draws(config) for peer in _awake())
+
+
+def reported(report: pytest.TestReport, row: Mapping[str, Any]) -> None:
+    """Tells the awake peers of a test that is done."""
+    for peer in _awake():
+        peer.reported(report, row)
 
 
 @contextmanager

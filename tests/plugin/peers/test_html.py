@@ -7,6 +7,8 @@ import json
 import re
 from typing import Any
 
+import pytest
+
 from tests.conftest import Project
 from tests.plugin.peers import needs, plain
 
@@ -45,3 +47,29 @@ def test_one_row_per_test(project: Project) -> None:
     results = {name: [row["result"] for row in rows] for name, rows in ours.items()}
     assert results == {"test_it.py::test_same": ["Passed"], "test_it.py::test_fails": ["Failed"]}
     assert ours["test_it.py::test_same"][0]["log"].count("printed once") == 1
+
+
+DRAWN = """
+import itertools
+runs = itertools.count()
+def test_differs(repro):
+    run = next(runs)
+    for step in range(20):
+        repro.record(loss=1 / (step + 1) + (step > 11) * run * 1e-9)
+def test_same(repro): repro.record(x=1)
+def test_unmarked(): pass
+"""
+
+
+@pytest.mark.parametrize("how", [["--self-contained-html"], [], ["--self-contained-html", "-n2"]])
+def test_verdict_and_drawings_stand_in_the_row(project: Project, how: list[str]) -> None:
+    args = ["--html=page.html", "--repro-diagnose=never", *how]
+    plugins = ["html", "html_fixtures", "metadata", *(["xdist", "xdist.looponfail"] if "-n2" in how else [])]
+    project(DRAWN, *args, plugins=plugins, subprocess=True).check(failed=1, passed=2)
+    shown = {name: [each["content"] for each in rows[0]["extras"]] for name, rows in _rows(project).items()}
+    (differs,), (same,) = shown["test_it.py::test_differs"], shown["test_it.py::test_same"]
+    assert "≠ diverged · loss[12] and 7 more differ, max abs 1e-09" in differs
+    assert differs.count('role="img"') == 3
+    assert "= reproduced" in same
+    assert "<svg" not in same
+    assert shown["test_it.py::test_unmarked"] == []
