@@ -6,14 +6,14 @@ The way of the data, which is also the order of the rooms::
                                                        └─ companion: the same in another interpreter
     repro.record ─▶ walk ─▶ adapter.opened ─▶ digest, shelf ─▶ Observation … ─▶ Run
     Runs ─▶ compare ─▶ Verdict ─(diverged)─▶ Experiments ─▶ Divergence, Finding
-    Verdict ─▶ terminal, JSON, JUnit
+    Verdict ─▶ terminal, JSON, JUnit, GitHub; two JSONs ─▶ compare
     trace ─▶ ops ─▶ first_divergence ─▶ Divergence
 
 ``core`` nouns and pure functions · ``ledger`` calls of the world outside · ``values`` the bytes of
 values · ``metrics`` the measures of the literature · ``adapters`` one file per library · ``traces``
 what each op computed · ``axes`` one file per thing varied · ``companions`` other interpreters ·
 ``causes`` one file per cause word · ``engine`` plan × call → verdict → cause · ``reports`` verdict →
-text · ``plugin`` pytest.
+text · ``cli`` the command · ``plugin`` pytest.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ ROOT = Path(pytest_repro.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = [
     "core", "ledger", "values", "metrics", "adapters", "traces", "axes", "companions", "causes", "engine",
-    "reports", "plugin",
+    "reports", "cli", "plugin",
 ]  # fmt: skip
 LIBRARIES = {
     "core": set(),
@@ -30,6 +30,7 @@ LIBRARIES = {
     "causes": {"numpy", "torch"},
     "engine": set(),
     "reports": {"jinja2", "markupsafe"},
+    "cli": set(),
     "plugin": {"pytest", "_pytest", "hypothesis", "pytest_timeout"},
     "": set(),
 }

@@ -6,16 +6,20 @@ import traceback
 from collections.abc import Iterator
 
 from pytest_repro.axes import named
+from pytest_repro.core.account import Account
 from pytest_repro.core.cell import REPEAT, Cell, others, repeat
 from pytest_repro.core.compare import Observed, judged, mismatches, outcome_mismatches, steps
 from pytest_repro.core.mismatch import Mismatch
+from pytest_repro.core.observation import label
 from pytest_repro.core.picture import Picture
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Outcome, Run
 from pytest_repro.core.verdict import Verdict
+from pytest_repro.engine.distance import kept
 from pytest_repro.engine.reach import within_reach
 from pytest_repro.engine.received import Fetch, Received
 from pytest_repro.engine.recording import Recorded, Recording
+from pytest_repro.values.accounts import account
 from pytest_repro.values.shelf import Shelf
 
 KEEP_MB = 512
@@ -191,6 +195,13 @@ class Trial:
                 recording.measure,
                 self.plan.mixed(run.axis),
             )
+
+    def accounts(self) -> Iterator[Account]:
+        """What a report tells of what the reference run observed, in its order; before :meth:`close`."""
+        observed = self._done[0][1].observations() if self._done else {}
+        lengths = steps(observed)
+        for key, found in observed.items():
+            yield account(label(key, lengths[key[0]] > 1), found, kept(found.content, self.shelf))
 
     def close(self) -> None:
         """Lets go of the values kept."""

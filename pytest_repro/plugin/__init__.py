@@ -6,6 +6,7 @@ first marked test was collected.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -27,6 +28,9 @@ STALE = pytest.StashKey[dict[str, list[str]]]()
 """Golden file → node ids of its tests that are gone."""
 GOLDEN = pytest.StashKey[list[str]]()
 """What the section of the session says of golden files."""
+ENVIRONMENT = pytest.StashKey[dict[str, str]]()
+"""What could change a result, as the workers of xdist tell it."""
+_TOLD = "repro_environment"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,6 +49,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_repro.plugin.gate import watch
 
         watch(config)
+    if os.environ.get("GITHUB_ACTIONS") == "true" and not hasattr(config, "workerinput"):
+        from pytest_repro.plugin.github import listen
+
+        listen(config)
     marker.pytest_configure(config)
     config.pluginmanager.register(Collected(), "repro-collected")
 
@@ -52,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Gives each worker of xdist the seed of this session, and listens to its reports."""
-    from pytest_repro.plugin.results import listen
+    from pytest_repro.plugin.rows import listen
 
     node.workerinput["repro_seed"] = node.config.stash[SETTINGS].plan.seed
     listen(node.config)
@@ -100,8 +108,10 @@ def _refuse(config: pytest.Config, why: str) -> NoReturn:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Ends the session with what a worker of xdist had to refuse."""
-    refused = getattr(node, "workeroutput", {}).get(_REFUSED)
+    """Takes a worker's environment, and ends the session with what it had to refuse."""
+    told = getattr(node, "workeroutput", {})
+    node.config.stash.setdefault(ENVIRONMENT, {}).update(told.get(_TOLD, {}))
+    refused = told.get(_REFUSED)
     if refused is not None:
         raise pytest.UsageError(refused)
 
@@ -110,10 +120,15 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Writes reports, log and golden files; a worker of xdist leaves that to its controller."""
     settings = session.config.stash[SETTINGS]
+    if hasattr(session.config, "workeroutput") and session.config.pluginmanager.has_plugin("repro-conductor"):
+        from pytest_repro.adapters import environment
+
+        # torch's version is a text of its own class, which execnet does not take.
+        session.config.workeroutput[_TOLD] = {name: str(value) for name, value in environment().items()}
     asked = any((settings.json, settings.html, settings.replay)) or golden_asked(session.config)
     if not asked or hasattr(session.config, "workerinput"):
         return
-    from pytest_repro.plugin.results import write_all
+    from pytest_repro.plugin.ending import write_all
 
     write_all(session)
 
@@ -129,7 +144,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     settings = config.stash[SETTINGS]
     if not (config.stash.get(ROWS, None) or config.stash.get(GOLDEN, None) or settings.require):
         return
-    from pytest_repro.plugin.results import tell
+    from pytest_repro.plugin.ending import tell
 
     tell(terminalreporter, config)
 

@@ -52,6 +52,8 @@ class Act:
         control: The control run, if there was one; told of it is ``control_note``.
         asked: Whether a generator was asked that is seeded, as far as was looked at.
         shown: Around the set-up and the body of the last run: what is shown meanwhile.
+        expected: Whether what differs was expected: the test is marked ``xfail``.
+        failed: Whether its last run failed since it is not reproducible, and not by itself.
         explained: Adds to a verdict that is ``diverged`` what made it so.
     """
 
@@ -66,7 +68,7 @@ class Act:
         self.teardown_error = ""
         self.warnings = Warnings()
         self.output = SetUpOutput(item)
-        self.expected = False
+        self.expected = self.failed = False
         self.suspended: tuple[str, ...] = ()
         self.tracer = Tracer(False)
         self.entered: Callable[[], None] = lambda: None

@@ -20,7 +20,7 @@ from pytest_repro.engine.pin import seeded_apart
 from pytest_repro.engine.recording import Recording
 from pytest_repro.engine.stage import perform
 from pytest_repro.engine.trial import Trial
-from pytest_repro.plugin import PLAN, SETTINGS, peers, results
+from pytest_repro.plugin import PLAN, SETTINGS, peers, results, rows
 from pytest_repro.plugin.act import ACT, Act
 from pytest_repro.plugin.elsewhere import Elsewhere
 from pytest_repro.plugin.frames import without_own_frames
@@ -42,7 +42,7 @@ def wake(session: pytest.Session) -> None:
     config = session.config
     if not config.pluginmanager.has_plugin(NAME):
         config.pluginmanager.register(Conductor(session), NAME)
-        results.listen(config)
+        rows.listen(config)
 
 
 class Conductor:
@@ -54,7 +54,7 @@ class Conductor:
         self._elsewhere = Elsewhere(session, self._progress)
         self._inquiries = Inquiries(session, self._progress)
         config.add_cleanup(self.close)
-        self._pictured = results.pictured(config)
+        self._pictured = rows.pictured(config)
         self._keep_mb, self._trace = config.stash[SETTINGS].keep_mb, config.stash[SETTINGS].trace
         rehearser = Rehearser(config.pluginmanager, self)
         self._rehearsals = Rehearsals(rehearser, self._progress, config)

@@ -48,7 +48,7 @@ class Gate:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Fails a session that has not failed; of one that was broken off, nothing is said."""
-        from pytest_repro.plugin.results import rows_of
+        from pytest_repro.plugin.rows import rows_of
 
         ended = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
         if not self._ran or session.exitstatus not in ended:
@@ -63,7 +63,7 @@ class Gate:
 
     def pytest_unconfigure(self, config: pytest.Config) -> None:
         """Says it where there was no section: until pytest 9.2 ``--no-summary`` left that out."""
-        from pytest_repro.plugin.results import complain
+        from pytest_repro.plugin.ending import complain
 
         if self.why and not self.said:
             complain(config, self.why)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from pytest_repro.core.account import Account, Statistics
 from pytest_repro.core.difference import Difference
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
 from pytest_repro.core.verdict import Verdict
-from pytest_repro.reports.json import content, row_of, write
+from pytest_repro.reports.json import content, row_of, write, written
 
 RUNS = (Run("repeat", 0, "passed", 0.25, 1), Run("repeat", 1, "passed", 0.5, 1))
 
@@ -35,6 +36,7 @@ def test_a_row_holds_what_applies_and_nothing_else(tmp_path: Path) -> None:
                 "nodeid": "a.py::test_é",
                 "verdict": "diverged",
                 "seconds": 0.75,
+                "plan": {"runs": 2, "seed": 0},
                 "runs": [
                     {"axis": "repeat", "value": 0, "outcome": "passed", "seconds": 0.25, "observations": 1},
                     {"axis": "repeat", "value": 1, "outcome": "passed", "seconds": 0.5, "observations": 1},
@@ -58,3 +60,20 @@ def test_a_row_holds_what_applies_and_nothing_else(tmp_path: Path) -> None:
             {"nodeid": "once"},
         ],
     }
+
+
+def test_an_observation_takes_one_line_and_the_whole_is_the_same_json() -> None:
+    seen = [
+        Account("x", "float64[2]", "d" * 32, (1.5, math.nan)),
+        Account("z", "complex64[]", "e" * 32, (complex(-math.inf, 2),)),
+        Account("w", "float32[99]", "f" * 32, statistics=Statistics(0.0, 2.0, 1.0, 0.5, 9.0, 3)),
+        Account("name", "str", "a" * 32, text="\n é"),
+    ]
+    row = row_of("a.py::test_a", Verdict("reproduced", Plan(), RUNS), seen)
+    for tests in ([], [row], [row, {"nodeid": "once"}, row]):
+        report = content(tests, 0, {})
+        text = "".join(written(report))
+        assert json.loads(text, parse_constant=pytest.fail) == report
+        assert sum('"digest"' in line for line in text.splitlines()) == text.count('"digest"')
+    assert row["observations"][0]["values"] == [1.5, "NaN"]
+    assert row["observations"][1]["values"] == [["-Infinity", 2.0]]

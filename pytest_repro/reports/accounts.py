@@ -1,0 +1,73 @@
+"""What is told of a value as a row of the JSON report: ``{"name": "loss[3]", "digest": …}``."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from pytest_repro.core.account import FEW, Account, Number, Statistics
+from pytest_repro.reports.reading import BadReport, Place
+
+
+def observation_row(found: Account) -> dict[str, Any]:
+    """*found* as plain data; NaN and infinity, which JSON has no word for, as text."""
+    row: dict[str, Any] = {"name": found.name, "kind": found.kind, "digest": found.digest}
+    if found.values is not None:
+        row["values"] = [_written(value) for value in found.values]
+    if found.text is not None:
+        row["text"] = found.text
+    if found.statistics is not None:
+        told = found.statistics._asdict()
+        told["non_finite"] = told["non_finite"] or None
+        row["statistics"] = {name: _written(value) for name, value in told.items() if value is not None}
+    return row
+
+
+def _written(value: Number) -> Any:
+    if isinstance(value, complex):
+        return [_written(value.real), _written(value.imag)]
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def account_of(row: Place) -> Account:
+    """What :func:`observation_row` made *row* of.
+
+    Raises:
+        BadReport: Something in it does not fit; says where.
+    """
+    values, text, told = row.get("values"), row.get("text"), row.get("statistics")
+    read = tuple(map(_read, values)) if values else None
+    if read is not None and len(read) > FEW:
+        raise BadReport(f"{row.where} has {len(read)} values, and more than {FEW}")
+    return Account(
+        row["name"].text(), row["kind"].text(), row["digest"].text(), read,
+        text.text() if text else None, _statistics(told) if told else None,
+    )  # fmt: skip
+
+
+def _statistics(row: Place) -> Statistics:
+    read = {name: _float(place) for name in Statistics._fields[:-1] if (place := row.get(name))}
+    odd = row.get("non_finite")
+    return Statistics(**read, non_finite=odd.whole() if odd else 0)
+
+
+_WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def _read(place: Place) -> Number:
+    if isinstance(place.value, list):
+        parts = [_float(each) for each in place]
+        if len(parts) != 2:
+            raise BadReport(f"{place.where} is a list of {len(parts)}, and no complex number")
+        return complex(*parts)
+    return _real(place)
+
+
+def _real(place: Place) -> int | float:
+    return _WORDS[place.text(*_WORDS)] if isinstance(place.value, str) else place.number()
+
+
+def _float(place: Place) -> float:
+    return float(_real(place))

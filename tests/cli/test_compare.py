@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_repro.cli.apart import apart, distance
+from pytest_repro.core.account import Account, Statistics
+from pytest_repro.core.tolerance import EXACT, Tolerance
+from tests.cli.reports import ENVIRONMENT, number, report, row, run, written
+
+LARGE = Account("w", "float32[99]", "1" * 32, statistics=Statistics(0.0, 2.0, 1.0, 0.5, 9.0))
+LIKE = Account("w", "float32[99]", "2" * 32, statistics=Statistics(0.0, 2.0, 1.0 + 1e-9, 0.5, 9.0))
+
+
+def both(tmp_path: Path, capsys: Any, a: list[Account], b: list[Account], *options: str) -> tuple[int, str]:
+    one, other = report(tmp_path / "a.json", row(*a)), report(tmp_path / "b.json", row(*b))
+    code, out, err = run(capsys, "compare", one, other, *options)
+    assert not err
+    return code, out
+
+
+def test_the_whole_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    shared = [number("loss[0]", 2.5), number("loss[1]", 2.25), number("loss[2]", 2.0), LARGE]
+    there = [number("loss[0]", 2.5), number("loss[1]", 2.0), number("loss[2]", 1.0), LIKE]
+    a = report(
+        Path("a.json"),
+        row(*shared),
+        row(number("x", 1.0), nodeid="test_a.py::test_same"),
+        row(nodeid="test_a.py::test_wild", word="diverged"),
+        row(nodeid="test_a.py::test_off", word="skipped"),
+        row(number("x", 1.0), nodeid="test_a.py::test_old"),
+    )
+    b = report(
+        Path("ci/b.json"),
+        row(nodeid="test_a.py::test_off", word="skipped"),
+        row(number("x", 1.0), nodeid="test_a.py::test_same"),
+        row(*there),
+        row(number("x", 1.0), nodeid="test_a.py::test_wild"),
+        environment={**ENVIRONMENT, "cpu capability": "DEFAULT", "threads": "2"},
+    )
+    code, out, _ = run(capsys, "compare", a, b)
+    assert code == 1
+    assert out == (
+        "A  a.json     5 tests, seed 0\n"
+        "B  ci/b.json  4 tests, seed 0\n"
+        "\n"
+        "environment  2 of 3 fields differ\n"
+        "  cpu capability  AVX2 in A, DEFAULT in B\n"
+        "  threads         not there in A, 2 in B\n"
+        "\n"
+        "differs  test_a.py::test_a  loss[1] and 2 more differ, max abs 0.25\n"
+        "  loss[1]   float64[]\n"
+        "    max abs 0.25, max rel 0.111\n"
+        "    2.25 in A, 2.0 in B\n"
+        "    1 more of loss differs too\n"
+        "  w   float32[99]\n"
+        "    more than 64 elements: only statistics are known\n"
+        "      mean       1.0 in A, 1.000000001 in B\n"
+        "only in A  test_a.py::test_old  reproduced there\n"
+        "not compared  test_a.py::test_wild  diverged in A, reproduced in B\n"
+        "passed over  test_a.py::test_off  skipped on both\n"
+        "\n"
+        "compared bit for bit: 1 equal, 1 passed over, 1 not compared, 1 only in A, 1 differs\n"
+        "a test that is not reproducible on its own machine counts as a difference: mend it there first\n"
+    )
+
+
+def test_equal_reports_agree(tmp_path: Path, capsys: Any) -> None:
+    code, out = both(tmp_path, capsys, [number("x", 1.0), LARGE], [number("x", 1.0), LARGE])
+    assert code == 0
+    assert out.endswith("environment  all 2 fields equal\n\ncompared bit for bit: 1 equal\n")
+
+
+def test_a_tolerance_is_asked_of_numbers(tmp_path: Path, capsys: Any) -> None:
+    a, b = [number("x", 100.0), number("y", 0.0)], [number("x", 100.5), number("y", 0.25)]
+    assert both(tmp_path, capsys, a, b)[0] == 1
+    assert both(tmp_path, capsys, a, b, "--rtol=0.004", "--atol=0.05")[0] == 1
+    code, out = both(tmp_path, capsys, a, b, "--rtol=0.005", "--atol=0.25")
+    assert code == 0
+    line = "close  test_a.py::test_a  2 of 2 values not equal to the bit, farthest max abs 0.5 at x"
+    assert line in out
+    assert "compared within rtol 0.005 and atol 0.25: 1 close" in out
+
+
+def test_a_large_array_is_never_close_unless_its_statistics_are_taken(tmp_path: Path, capsys: Any) -> None:
+    near = ("--rtol=1e-5", "--atol=0")
+    code, out = both(tmp_path, capsys, [LARGE], [LIKE], *near)
+    assert code == 1
+    assert "1 value of more than 64 elements cannot be compared within a tolerance" in out
+    assert both(tmp_path, capsys, [LARGE], [LIKE], *near, "--statistics")[0] == 0
+    assert both(tmp_path, capsys, [LARGE], [LIKE], "--rtol=1e-10", "--atol=0", "--statistics")[0] == 1
+    dropped = Account("w", "float32[99]", "2" * 32)
+    code, out = both(tmp_path, capsys, [LARGE], [dropped], *near, "--statistics")
+    assert code == 1
+    assert "how far is not known: the reports hold the digests alone" in out
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "says"),
+    [
+        (number("x", 0.0), number("x", -0.0), "in bits that the numbers do not show"),
+        (number("x", 1.0), number("x", 1.0, "float32[]"), "x   float64[] in A, float32[] in B"),
+        (number("x", 1.0), number("y", 1.0), "x   float64[]   recorded in A only"),
+        (Account("x", "str", "1", text="cat"), Account("x", "str", "2", text="a"), "'cat' in A, 'a' in B"),
+        (number("x", math.nan), number("x", 1.0), "1 with NaN or infinity"),
+        (
+            Account("x", "float32[2, 2]", "1", (0.0, 0.1, 0.25, 0.5)),
+            Account("x", "float32[2, 2]", "2", (0.0, 0.1, 0.25, 0.1)),
+            "first at [1, 1]: 0.5 in A, 0.1 in B",
+        ),
+    ],
+)  # fmt: skip
+def test_what_differs_is_said(tmp_path: Path, capsys: Any, a: Account, b: Account, says: str) -> None:
+    code, out = both(tmp_path, capsys, [a], [b])
+    assert code == 1
+    assert says in out
+
+
+def test_nothing_compared_is_no_pass(tmp_path: Path, capsys: Any) -> None:
+    a = report(tmp_path / "a.json", row(word="skipped"))
+    code, out, _ = run(capsys, "compare", a, a)
+    assert code == 1
+    assert out.endswith("no test was compared: the machines do not count as equal\n")
+    empty = report(tmp_path / "b.json")
+    assert run(capsys, "compare", empty, empty)[0] == 1
+
+
+def test_tests_of_one_node_id_are_told_apart(tmp_path: Path, capsys: Any) -> None:
+    a = report(tmp_path / "a.json", row(number("x", 1.0)), row(number("x", 2.0)))
+    b = report(tmp_path / "b.json", row(number("x", 1.0)), row(number("x", 3.0)))
+    assert run(capsys, "compare", a, a)[0] == 0
+    assert "1 equal, 1 differs" in run(capsys, "compare", a, b)[1]
+
+
+def test_another_seed_is_named(tmp_path: Path, capsys: Any) -> None:
+    a = report(tmp_path / "a.json", row(number("x", 1.0)))
+    b = report(tmp_path / "b.json", row(number("x", 2.0), seed=3), seed=3)
+    assert "test_a.py::test_a  seed 0 in A, 3 in B: x differs, max abs 1" in run(capsys, "compare", a, b)[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--rtol=1"], "--rtol and --atol belong together: give both or none"),
+        (["--rtol=-1", "--atol=0"], "rtol=-1.0: a finite number, 0 or more"),
+        (["--rtol=nan", "--atol=0"], "rtol=nan: a finite number, 0 or more"),
+        (["--statistics"], "--statistics needs a tolerance: give --rtol and --atol as well"),
+        (["--rtol=x", "--atol=0"], "argument --rtol: invalid float value: 'x'"),
+    ],
+)
+def test_options_that_do_not_fit(tmp_path: Path, capsys: Any, options: list[str], says: str) -> None:
+    a = report(tmp_path / "a.json", row(number("x", 1.0)))
+    code, out, err = run(capsys, "compare", a, a, *options)
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1].endswith(says)
+
+
+def test_a_report_without_values_is_no_silent_pass(tmp_path: Path, capsys: Any) -> None:
+    old = json.loads(Path(report(tmp_path / "a.json", row(number("x", 1.0)))).read_text())
+    del old["tests"][0]["observations"]
+    path = written(tmp_path / "old.json", old)
+    code, _, err = run(capsys, "compare", path, path)
+    assert code == 2
+    assert "tests[0]: test_a.py::test_a is reproduced, and its values are not there" in err
+
+
+def test_what_a_terminal_would_obey_is_shown(tmp_path: Path, capsys: Any) -> None:
+    a = report(tmp_path / "a.json", row(number("x", 1.0), nodeid="a\x1b[31m\n::error::b\u202e"))
+    b = report(tmp_path / "b.json", row(number("x", 2.0)))
+    _, out, _ = run(capsys, "compare", a, b)
+    assert "only in A  a\\x1b[31m\\n::error::b\\u202e" in out
+
+
+def test_two_thousand_tests_that_differ_stay_readable(tmp_path: Path, capsys: Any) -> None:
+    many = [f"t.py::test[{n}]" for n in range(2000)]
+    a = report(tmp_path / "a.json", *(row(number("x", 1.0), nodeid=name) for name in many))
+    b = report(tmp_path / "b.json", *(row(number("x", 2.0), nodeid=name) for name in many))
+    code, out, _ = run(capsys, "compare", a, b)
+    assert code == 1
+    assert out.count("1.0 in A, 2.0 in B") == 20
+    assert out.count("differs  t.py") == 2000
+
+
+NUMBERS = st.one_of(
+    st.integers(-(2**63), 2**64 - 1), st.floats(), st.complex_numbers(allow_nan=True, allow_infinity=True)
+)
+
+
+@given(st.lists(st.tuples(NUMBERS, NUMBERS), max_size=8), st.floats(0, 1e300), st.floats(0, 1e300))
+def test_any_numbers_have_a_distance(pairs: list[tuple[Any, Any]], rtol: float, atol: float) -> None:
+    a, b = [x for x, _ in pairs], [y for _, y in pairs]
+    found = distance(a, b, f"float64[{len(a)}]", Tolerance(rtol, atol))
+    assert 0 <= found.outside <= found.differing <= found.total == len(pairs)
+    assert found.max_abs is None or (found.max_abs >= 0 and math.isfinite(found.max_abs))
+    assert not distance(a, a, f"float64[{len(a)}]", EXACT).differing
+
+
+@given(st.floats(-1e9, 1e9), st.floats(-1e9, 1e9), st.floats(0, 1), st.floats(0, 1e6))
+def test_closeness_is_the_markers(a: float, b: float, rtol: float, atol: float) -> None:
+    found = apart("x", number("x", a), number("x", b), Tolerance(rtol, atol), False)
+    if repr(a) == repr(b):
+        assert found is None
+    else:
+        assert found is not None
+        close = a == b or abs(b - a) <= atol + rtol * abs(a)
+        assert found.close == (close and (rtol, atol) != (0, 0))

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from pytest_repro import __version__
+from pytest_repro.adapters import STANDARD, awake, environment
+from pytest_repro.cli.switches import VARIABLES, meaning, switches
+from tests.cli.reports import run
+
+
+def test_every_switch_has_a_meaning() -> None:
+    pytest.importorskip("torch")
+    from pytest_repro.adapters import _torch_switches
+
+    found = [each for each in switches() if not each.meaning]
+    assert found == []
+    assert set(_torch_switches._VARIABLES) <= set(VARIABLES)
+    names = {name for key, each in awake().items() if key != STANDARD for name in each.switches()}
+    told = {each.name for each in switches()}
+    assert {name for name in names if name.rpartition(" ")[2] not in VARIABLES} | set(VARIABLES) == told
+    assert meaning("jax enable_x64") == ""
+
+
+def test_text_and_json_say_the_same(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    monkeypatch.delenv("MKL_CBWR", raising=False)
+    monkeypatch.setenv("SOME_TOKEN", "hunter2")
+    code, text, _ = run(capsys, "env")
+    assert code == 0
+    code, told, _ = run(capsys, "env", "--json")
+    assert code == 0
+    found = json.loads(told)
+    assert found["format"] == 1
+    assert found["environment"] == environment()
+    states = {each["name"]: each["state"] for each in found["switches"]}
+    assert (states["PYTHONHASHSEED"], states["MKL_CBWR"]) == ("7", "not set")
+    lines = [line.split() for line in text.splitlines()]
+    assert ["pytest-repro", __version__] in lines
+    for each in found["switches"]:
+        assert [*each["name"].split(), *each["state"].split()] in lines
+        assert " ".join(each["meaning"].split()) in " ".join(text.split())
+    assert "hunter2" not in text + told  # variables are told by name, never all there are
+
+
+def test_libraries_are_woken_and_a_broken_one_is_told(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    wake = "import sys; from pytest_repro.cli import env; env.wake(); sys.exit('numpy' not in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", wake], check=False).returncode == 0
+
+    def broken(name: str) -> None:
+        raise OSError(f"lib{name}.so: cannot open shared object file")
+
+    monkeypatch.setattr("pytest_repro.cli.env.importlib.import_module", broken)
+    code, text, _ = run(capsys, "env")
+    assert code == 0
+    assert "cannot be imported: OSError: libnumpy.so: cannot open shared object file" in text
+    assert "OSError: libnumpy.so" in json.loads(run(capsys, "env", "--json")[1])["not imported"]["numpy"]

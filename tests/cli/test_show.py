@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_repro.core.cell import Varied
+from pytest_repro.core.difference import Difference
+from pytest_repro.core.divergence import Divergence
+from pytest_repro.core.finding import Finding
+from pytest_repro.core.mismatch import Mismatch
+from pytest_repro.core.plan import Plan
+from pytest_repro.core.run import Run
+from pytest_repro.core.tolerance import Tolerance
+from pytest_repro.core.trace import Op
+from pytest_repro.core.verdict import Verdict
+from pytest_repro.reports.json import row_of
+from pytest_repro.reports.reading import Place
+from pytest_repro.reports.rows import verdict_of
+from pytest_repro.reports.text import failure, headline, lost
+from tests.cli.reports import RUNS, report, row, run
+from tests.conftest import Project
+
+HERE = {"numpy": "2.4.6"}
+FAR = Difference(3, 9, 2, 0.5, 0.25, 2**70, (1, 2), ("1.0", "nan"), 1)
+LOSS = Mismatch(
+    "loss[3]", "loss", 3, "", "repeat", 1, "values", "float32[]", "float32[]", Difference(1, 1, 1)
+)
+PART = Mismatch("m.w", "m", 0, ".w", "threads", 2, "values", "float32[3, 3]", "float32[3, 3]", FAR)
+AGAIN = replace(PART, axis="repeat", value=1, at=("threads", 2))
+KIND = Mismatch("k", "k", 0, "", "repeat", 1, "kind", "int", "str")
+THERE = Mismatch(
+    "a", "a", 0, "", "repeat", 1, "missing", "int", "int", detail="recorded in the other run only"
+)
+GONE = Mismatch("b", "b", 0, "", "repeat", 1, "missing", "int", "", detail="not recorded in the other run")
+DIGEST = Mismatch("d", "d", 0, "", "repeat", 1, "values", "str", "str", detail="the values were not kept")
+OUTCOME = Mismatch("outcome", "outcome", 0, "", "repeat", 1, "outcome", detail="passed, then failed (E: x)")
+BROKEN = (RUNS[0], replace(RUNS[1], outcome="failed", error="E: x", traceback="test_a.py:3\nE: x"))
+VARIED = Plan(3, 7, Tolerance(1e-5, 1e-8), True, "locals", True, (Varied("threads", (1, 2), close=True),))
+ELSEWHERE = (
+    Run("repeat", 0, "passed", 0.5, 2, setting={"threads": 1}),
+    Run("threads", 2, "passed", 0.5, 2, setting={"threads": 2}, drew=True),
+    Run("repeat", 1, "passed", 0.5, 2, setting={"threads": 2}, at=("threads", 2), beyond=("no more",)),
+    Run("machine", "ssh=x", "passed", 0.5, 2, unlike={"numpy": ("2.4.6", "1.26.0")}),
+    Run("device", "cuda", "skipped", error="torch finds no cuda device", state="absent"),
+    Run("process", 1, "failed", error="the companion\ndied", state="lost"),
+)
+OPS = tuple(Op(f"aten.op{n}.default") for n in range(7))
+PARTED = Divergence("path", "aten.op3.default", 3, "a.py:1", "b.py:2", "o", "c.py:3", False, "", 0, OPS, OPS)
+SHORT = replace(
+    PARTED, kind="length", other_op="", other_location="", ended="second", other_context=OPS[:3], start=0
+)
+DRAWN = Divergence("input", "record x", 0, "", "", "record x", "", True, "", 0, OPS[:1], OPS[:1])
+CAUSE = Finding("os-entropy", "a.py:3", "default_rng() draws", "pass a seed", ("clock", "hash-seed"))
+UNKNOWN = Finding("unknown")
+PROCESS = Mismatch("x", "x", 0, "", "machine", "ssh=x", "values", "int", "int", detail="digests only")
+
+VERDICTS = [
+    Verdict(
+        "diverged", Plan(), RUNS, (LOSS, KIND, THERE, GONE, DIGEST), {"loss": 9, "k": 1}, (), DRAWN, CAUSE
+    ),
+    Verdict("diverged", Plan(), BROKEN, (OUTCOME,), {"x": 1}),
+    Verdict(
+        "diverged",
+        VARIED,
+        ELSEWHERE,
+        (PART, AGAIN, PROCESS),
+        {"m": 1, "x": 1},
+        (),
+        PARTED,
+        Finding("unknown"),
+    ),
+    Verdict("diverged", VARIED, ELSEWHERE, (PART,), {"m": 1}, (), SHORT),
+    Verdict("unobserved", Plan(capture="recorded"), RUNS, passed_over=("x (a list)",)),
+    Verdict("unobserved", Plan(), RUNS),
+    Verdict("failed", Plan(), ELSEWHERE[:1] + ELSEWHERE[5:]),
+]
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_a_row_gives_its_texts_again(verdict: Verdict) -> None:
+    text = json.dumps(row_of("a.py::test_b", verdict), allow_nan=False)
+    found = verdict_of(Place(json.loads(text), "row"), HERE, 0)
+    assert failure("a.py::test_b", found) == failure("a.py::test_b", verdict)
+    assert headline(found) == headline(verdict)
+    assert lost("a.py::test_b", found) == lost("a.py::test_b", verdict)
+    assert found.seconds == pytest.approx(verdict.seconds)
+
+
+def test_a_session_is_shown_as_the_terminal_told_it(project: Project, capsys: Any) -> None:
+    result = project(
+        """
+        import itertools, pytest, numpy as np
+        counter = itertools.count()
+
+        class TestIn:
+            def test_series(self, repro):
+                for step in range(5): repro.record(loss=step if step < 3 else next(counter))
+
+        @pytest.mark.reproducible(threads=(1, 2), rtol=1e-5, atol=0.5)
+        def test_axis(repro):
+            repro.record(x=np.arange(repro.setting["threads"]))
+        def test_outcome(repro): assert repro.run == 0, "boom"
+        def test_nothing(repro): pass
+        def test_same(repro): repro.record(x=1)
+        @pytest.mark.reproducible(device=("cpu", "cuda:99"))
+        def test_no_device(repro): repro.record(x=1)
+        @pytest.mark.xfail
+        def test_expected(repro): repro.record(x=next(counter))
+        @pytest.mark.reproducible
+        def test_broken(): raise ValueError("as always")
+        """,
+        "--repro-diagnose=never",
+    )
+    capsys.readouterr()
+    code, out, err = run(capsys, "show", "report.json")
+    assert (code, err) == (0, "")
+    shown = [line for line in out.splitlines()[1:] if line.strip()]
+    assert shown.pop() == "failed  test_it.py::test_broken  failed (ValueError: as always)"
+    told = iter(result.text.splitlines())
+    assert [line for line in shown if line not in told] == []
+    for name in ("test_series", "test_axis", "test_outcome", "test_nothing"):
+        assert any(line.startswith("____") and name in line for line in shown)
+    assert not any("test_expected" in line for line in shown)
+
+
+def test_a_report_of_nothing(tmp_path: Path, capsys: Any) -> None:
+    path = report(tmp_path / "a.json")
+    code, out, _ = run(capsys, "show", path)
+    assert code == 0
+    assert out.splitlines()[1:] == [" reproducibility ".center(80, "="), "no tests"]
+
+
+def test_a_report_of_version_0_1_0(tmp_path: Path, capsys: Any) -> None:
+    old = row()
+    del old["plan"]
+    assert run(capsys, "show", report(tmp_path / "a.json", old))[0] == 0

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import html
+import re
+from functools import reduce
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_repro.core.divergence import Divergence
+from pytest_repro.core.finding import Finding
+from pytest_repro.core.mismatch import Mismatch
+from pytest_repro.core.plan import Plan
+from pytest_repro.core.run import Run
+from pytest_repro.core.verdict import Verdict, Word
+from pytest_repro.reports.github import LARGEST, commands, summary
+from pytest_repro.reports.json import row_of
+
+RUNS = (Run("repeat", 0, "passed", 0.25, 1), Run("repeat", 1, "passed", 0.5, 1))
+FOUND = Mismatch("x", "x", 0, "", "repeat", 1, "values", "int", "int")
+CAUSE = Finding("os-entropy", "lib/data.py:9", "default_rng() draws its seed", "pass a seed")
+
+
+def parted(location: str, forward: str = "") -> Divergence:
+    return Divergence("value", "aten.add.Tensor", 1, location, forward, "", "", False, "", 0, (), ())
+
+
+def row(
+    nodeid: str = "t/test_a.py::test_b",
+    word: Word = "diverged",
+    divergence: Divergence | None = None,
+    cause: Finding | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    found = (FOUND,) if word == "diverged" else ()
+    told = row_of(nodeid, Verdict(word, Plan(), RUNS, found, {"x": 1}, (), divergence, cause))
+    bad = word in ("diverged", "unobserved")
+    headline = {"headline": "x differs" if word == "diverged" else "observed nothing"} if bad else {}
+    return {**told, "location": "t/test_a.py:3", "failed": bad, **headline, **more}
+
+
+def test_an_annotation_says_what_and_what_to_do() -> None:
+    assert list(commands([row(cause=CAUSE, divergence=parted("lib/net.py:7"))], "")) == [
+        "::error file=lib/net.py,line=7,title=not reproducible%3A test_b::x differs%0A"
+        "cause: os-entropy at lib/data.py:9: default_rng() draws its seed%0Afix: pass a seed%0A"
+        "test: t/test_a.py::test_b%0A"
+        "replay: pytest t/test_a.py::test_b --repro-seed=0 --repro-runs=2"
+    ]
+    (nothing,) = commands([row(word="unobserved")], "")
+    assert nothing.startswith("::error file=t/test_a.py,line=3,title=observed nothing%3A test_b::")
+    assert "fix: record what must stay the same" in nothing
+
+
+@pytest.mark.parametrize(
+    ("base", "divergence", "cause", "where"),
+    [
+        ("", parted("a.py:1", "b.py:2"), CAUSE, "file=b.py,line=2"),
+        (".", parted("a.py:1"), CAUSE, "file=a.py,line=1"),
+        ("", parted(""), CAUSE, "file=lib/data.py,line=9"),
+        ("", parted("/venv/lib/nn.py:5"), None, "file=t/test_a.py,line=3"),
+        ("", parted("C:\\venv\\nn.py:5"), None, "file=t/test_a.py,line=3"),
+        ("", parted("<string>:5"), None, "file=t/test_a.py,line=3"),
+        ("", parted("../other/nn.py:5"), None, "file=t/test_a.py,line=3"),
+        ("sub/dir", parted("../nn.py:5"), None, "file=sub/nn.py,line=5"),
+        ("sub", parted("src\\nn.py:5"), None, "file=sub/src/nn.py,line=5"),
+        ("", parted("a,b:c%.py:5"), None, "file=t/test_a.py,line=3"),
+        ("", parted("a,b%.py:5"), None, "file=a%2Cb%25.py,line=5"),
+        ("../elsewhere", None, None, "title=not"),
+    ],
+)
+def test_it_stands_at_a_line_of_the_repository(
+    base: str, divergence: Divergence | None, cause: Finding | None, where: str
+) -> None:
+    (line,) = commands([row(divergence=divergence, cause=cause)], base)
+    assert line.startswith(f"::error {where}")
+
+
+def test_what_is_no_failure_of_ours_is_not_annotated() -> None:
+    rows = [row(word="reproduced"), row(failed=False, expected=True), row(word="failed", failed=False)]
+    assert list(commands(rows, "")) == []
+    lost = row(word="failed", failed=True)
+    lost["runs"][1] = {**lost["runs"][1], "outcome": "failed", "reason": "the companion died"}
+    (line,) = commands([lost], "")
+    assert "title=not compared%3A test_b::the companion died" in line
+
+
+def test_what_github_would_drop_is_counted() -> None:
+    lines = list(commands([row() for _ in range(25)], ""))
+    assert [line.split(" ")[0] for line in lines] == ["::error"] * 10 + ["::notice"]
+    assert "15 more failing tests" in lines[-1]
+
+
+@given(st.text(), st.text())
+def test_a_command_is_one_line_that_reads_back(nodeid: str, headline: str) -> None:
+    (line,) = commands([row(f"t.py::{nodeid}", headline=headline)], "")
+    assert not re.search(r"[\r\n]", line)
+    found = re.fullmatch(r"::error file=t/test_a.py,line=3,title=([^:,]*)::(.*)", line, re.DOTALL)
+    assert found is not None
+    escapes = [("%2C", ","), ("%3A", ":"), ("%0A", "\n"), ("%0D", "\r"), ("%25", "%")]
+    title, message = (
+        reduce(lambda text, each: text.replace(*each), escapes, part) for part in found.groups()
+    )
+    assert title == f"not reproducible: {nodeid}"
+    assert message.startswith(f"{headline}\n")
+
+
+def test_the_summary_of_a_step() -> None:
+    text = summary([row(cause=CAUSE), row(word="reproduced")], {"torch": "2.13"}, 7, LARGEST)
+    assert text == (
+        "### Reproducibility: 1 diverged, 1 reproduced\n"
+        "\n"
+        "\n"
+        "| verdict | test | what | cause | fix |\n"
+        "|-|-|-|-|-|\n"
+        "| diverged | t/test&#95;a.py&#58;&#58;test&#95;b | x differs | os-entropy at lib/data.py&#58;9&#58; "
+        "default&#95;rng&#40;&#41; draws its seed | pass a seed |\n"
+        "\n"
+        "<details><summary>The failures in full</summary>\n"
+        "\n"
+        "<pre>t/test_a.py::test_b is not reproducible (bit for bit, 2 runs, seed 0)\n"
+        "\n"
+        "  x   int   run 2 differs from run 1\n"
+        "    \n"
+        "\n"
+        "  cause      os-entropy at lib/data.py:9\n"
+        "             default_rng() draws its seed\n"
+        "  fix        pass a seed\n"
+        "  replay     pytest t/test_a.py::test_b --repro-seed=0 --repro-runs=2</pre>\n"
+        "\n"
+        "</details>\n"
+        "\n"
+        "<details><summary>Environment</summary>\n"
+        "\n"
+        "| | |\n"
+        "|-|-|\n"
+        "| seed | 7 |\n"
+        "| torch | 2.13 |\n"
+        "\n"
+        "</details>\n"
+        "\n"
+    )
+
+
+@given(st.text())
+def test_nothing_in_a_cell_is_markup(odd: str) -> None:
+    text = summary([row(f"t.py::{odd}", headline=odd)], {odd or "x": odd}, 0, LARGEST)
+    (line,) = [line for line in text.split("\n") if line.startswith("| diverged")]
+    assert re.fullmatch(r"(\| ([\w .,/=;?-]|&#\d+;)* ){5}\|", line), line
+    assert "_" not in line
+    cells = [html.unescape(cell.strip(" ")) for cell in line.split("|")[1:-1]]
+    plain = re.sub(r"[\x00-\x1f]", " ", odd)
+    if re.fullmatch(r"[\x20-\x7e]*", plain):
+        assert cells[2] == plain.strip(" ")
+    outside = re.sub(r"<pre>.*?</pre>", "", text, flags=re.DOTALL)
+    assert set(re.findall(r"<[^>]*>", outside)) <= {"<details>", "<summary>", "</summary>", "</details>"}
+
+
+def test_a_summary_keeps_within_its_room() -> None:
+    rows = [row(f"t.py::test[{n}-{'é' * 300}]", headline="<" * 300) for n in range(3000)]
+    for room in (20_000, LARGEST):
+        text = summary(rows, {"torch": "2.13"}, 0, room)
+        assert room / 2 < len(text.encode()) <= room
+        assert "3000 diverged" in text.splitlines()[0]
+        assert re.search(r"\| \d+ more \|", text)
+        assert re.search(r"… and \d+ more", text)
+        assert text.count("<pre>") == text.count("</pre>")
+        assert text.endswith("</details>\n\n")

@@ -1,0 +1,156 @@
+"""action.yml and the workflows of examples/ci: read as YAML, and their steps run by bash."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_repro.plugin.options import OPTIONS
+
+yaml = pytest.importorskip("yaml")
+ROOT = Path(__file__).parent.parent
+WORKFLOWS = sorted((ROOT / "examples" / "ci").glob("*.yml"))
+ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
+STEPS = {step["name"]: step for step in ACTION["runs"]["steps"]}
+needs_bash = pytest.mark.skipif(
+    not shutil.which("bash") or sys.platform == "win32", reason="runs the steps by bash"
+)
+
+# python answers to pip by writing down what it was asked; the rest is done for real.
+PYTHON = """\
+#!/bin/sh
+if [ "$1 $2" = "-m pip" ]; then printf '%s\\n' "$@" > pip.txt; else exec {python} "$@"; fi
+"""
+COMMAND = '#!/bin/sh\nexec {python} -m pytest_repro "$@"\n'
+
+
+def filled(text: str, **values: str) -> str:
+    """*text* with its expressions evaluated, as far as they are names."""
+    return re.sub(
+        r"\$\{\{ (\S+) \}\}", lambda found: values[found[1].replace(".", "_").replace("-", "_")], text
+    )
+
+
+class Runner:
+    """A folder in which steps are run as GitHub runs them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.summary = folder, folder / "summary.md"
+        for name, text in (("python", PYTHON), ("pytest-repro", COMMAND)):
+            script = folder / "bin" / name
+            script.parent.mkdir(exist_ok=True)
+            script.write_text(text.format(python=sys.executable))
+            script.chmod(0o755)
+
+    def step(self, step: Mapping[str, Any], environ: Mapping[str, str] = {}, **values: str) -> Any:
+        """Runs the script of *step*."""
+        own = {key: filled(value, **values) for key, value in step.get("env", {}).items()}
+        script = self.folder / "step.sh"
+        script.write_text(without_html(filled(step["run"], **values)))
+        known = {
+            **os.environ, "PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "",
+            "GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(self.folder),
+            "GITHUB_STEP_SUMMARY": str(self.summary), **own, **environ,
+        }  # fmt: skip
+        how = ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)]
+        return subprocess.run(how, cwd=self.folder, env=known, capture_output=True, text=True, check=False)
+
+
+def without_html(script: str) -> str:
+    known = {option.name for option in OPTIONS}
+    return script if "html" in known else re.sub(r" --repro-html=\S+", "", script)
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Runner:
+    return Runner(tmp_path)
+
+
+def test_the_action_is_composite_and_passes_inputs_as_variables() -> None:
+    assert ACTION["runs"]["using"] == "composite"
+    used = set(re.findall(r"inputs\.([\w-]+)", json.dumps(ACTION["runs"])))
+    assert used == set(ACTION["inputs"])
+    for step in STEPS.values():
+        assert ("run" in step) == ("shell" in step)  # a composite step must name its shell
+        assert "${{" not in step.get("run", "")
+    assert STEPS["Upload"]["if"] == "${{ always() }}"
+    assert STEPS["Upload"]["uses"] == "actions/upload-artifact@v4"
+    assert STEPS["Upload"]["with"]["path"] == "${{ inputs.reports }}"
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: str(path.name))
+def test_a_workflow_gives_inputs_that_there_are(path: Path) -> None:
+    workflow = yaml.safe_load(path.read_text())
+    assert workflow["permissions"] == {"contents": "read"}
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    ours = [step for step in steps if step.get("uses", "").startswith("OWNER/pytest-repro@")]
+    assert len(ours) == 1
+    assert set(ours[0]["with"]) <= set(ACTION["inputs"])
+    for job in workflow["jobs"].values():
+        needed = [job.get("needs", [])] if isinstance(job.get("needs"), str) else job.get("needs", [])
+        assert set(needed) <= set(workflow["jobs"])
+
+
+@needs_bash
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [("", []), ('-r "a b.txt" -e .[test]', ["-r", "a b.txt", "-e", ".[test]"]), ("a\nb", ["a", "b"])],
+)
+def test_it_installs_itself_and_what_is_asked(runner: Runner, given: str, words: list[str]) -> None:
+    done = runner.step(STEPS["Install"], github_action_path="/the action", inputs_requirements=given)
+    assert done.returncode == 0, done.stderr
+    asked = (runner.folder / "pip.txt").read_text().splitlines()
+    assert asked == ["-m", "pip", "install", "/the action", "--disable-pip-version-check", *words]
+
+
+@needs_bash
+def test_it_runs_reports_and_fails(runner: Runner) -> None:
+    (runner.folder / "test_it.py").write_text(
+        "def test_a(repro): repro.record(x=1)\n\ndef test_b(repro): repro.record(x=repro.run)\n"
+    )
+    args = "-p repro -p repro_marker -q --repro-diagnose=never -k 'test_a or test_b'"
+    done = runner.step(STEPS["Run"], inputs_args=args, inputs_reports="the reports")
+    assert done.returncode == 1, done.stdout + done.stderr
+    found = json.loads((runner.folder / "the reports" / "report.json").read_text())
+    assert found["summary"] == {"diverged": 1, "reproduced": 1}
+    assert "::error file=test_it.py,line=3,title=not reproducible%3A test_b::x differs" in done.stdout
+    assert runner.summary.read_text().startswith("### Reproducibility: 1 diverged")
+
+
+@needs_bash
+def test_two_machines_are_compared_by_the_last_job(runner: Runner) -> None:
+    torch = pytest.importorskip("torch")
+    if not torch.backends.cpu.get_cpu_capability().startswith("AVX"):
+        pytest.skip("has one instruction set to be two machines by")
+    (runner.folder / "test_it.py").write_text(
+        "import torch\n"
+        "def test_sum(repro): repro.record(s=torch.linspace(0, 3, 1000).exp().double().sum())\n"
+        "def test_counts(repro): repro.record(n=torch.arange(5))\n"
+    )
+    workflow = yaml.safe_load((ROOT / "examples" / "ci" / "two-runners.yml").read_text())
+    args = "-p repro -p repro_marker -q"
+    machines = zip(workflow["jobs"]["test"]["strategy"]["matrix"]["runner"], ("default", "avx2"))
+    for name, capability in machines:
+        # What download-artifact makes of the artifacts: a folder for each, by its name.
+        reports, environ = f"reports/repro-{name}", {"ATEN_CPU_CAPABILITY": capability}
+        done = runner.step(STEPS["Run"], environ, inputs_args=args, inputs_reports=reports)
+        assert done.returncode == 0, done.stdout + done.stderr
+    compare = next(step for step in workflow["jobs"]["compare"]["steps"] if step.get("name") == "Compare")
+    done = runner.step(compare)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "cpu capability  DEFAULT in A, AVX2 in B" in done.stdout
+    assert "compared within rtol 1e-05 and atol 1e-08: 1 equal, 1 close" in done.stdout
+    strict = {**compare, "run": compare["run"].replace("--rtol 1e-5 --atol 1e-8", "")}
+    done = runner.step(strict)
+    assert done.returncode == 1
+    assert "differs  test_it.py::test_sum  s differs, max abs" in done.stdout

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from pytest_repro.adapters import digest, opened
+from pytest_repro.core.account import FEW, Account
+from pytest_repro.core.observation import Leaf, Observation
+from pytest_repro.values.accounts import account, statistics
+from pytest_repro.values.shelf import Shelf
+
+
+def told(value: object) -> Account:
+    """The account of *value*, whether it is kept in the observation or on the shelf."""
+    leaf = opened(value)
+    assert isinstance(leaf, Leaf)
+    shelf = Shelf(2**20)
+    inline = Observation(
+        ("x", 0, ""), leaf.kind, leaf.element, leaf.shape, b"".join(map(bytes, leaf.pieces()))
+    )
+    shelved = Observation(("x", 0, ""), leaf.kind, leaf.element, leaf.shape, stored := shelf.put(leaf))
+    assert isinstance(inline.content, bytes)
+    found = account("x", inline, memoryview(inline.content))
+    assert found == account("x", shelved, shelf.get(stored))
+    assert found.digest == digest(value)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("value", "values"),
+    [
+        (1.5, (1.5,)), (-3, (-3,)), (True, (1,)), (1 + 2j, (1 + 2j,)),
+        (np.float32(0.1), (0.10000000149011612,)),
+        (np.array([[1, 2], [3, 4]], "u1"), (1, 2, 3, 4)), (np.array([1, 2j], "c8"), (1 + 0j, 2j)),
+        (np.zeros(0), ()), (np.array([1.5], "g"), (1.5,)), (np.array([2**64 - 1], "u8"), (2**64 - 1,)),
+    ],
+)  # fmt: skip
+def test_few_numbers_are_told_as_they_are(value: object, values: tuple[object, ...]) -> None:
+    found = told(value)
+    assert found.values == values
+    assert [type(each) for each in found.values or ()] == [type(each) for each in values]
+
+
+def test_dtypes_that_numpy_has_not_are_told_as_well() -> None:
+    torch = pytest.importorskip("torch")
+    assert told(torch.tensor([1.5, -2.0], dtype=torch.bfloat16)).values == (1.5, -2.0)
+    assert told(torch.tensor([0.5]).to(torch.float8_e4m3fn)).values == (0.5,)
+
+
+def test_text_is_told_shortened() -> None:
+    assert told("é\n").text == "é\n"
+    assert told(2**70).text == f"{2**70:x}"
+    long = told("é" * 500).text
+    assert long == "é" * 119 + "…"
+
+
+def test_what_was_not_kept_is_told_by_its_digest() -> None:
+    leaf = opened(np.arange(100.0))
+    assert isinstance(leaf, Leaf)
+    stored = Shelf(2**20).put(leaf)
+    found = account("x", Observation(("x", 0, ""), leaf.kind, leaf.element, leaf.shape, stored), None)
+    assert found == Account("x", "float64[100]", digest(np.arange(100.0)))
+
+
+@given(arrays("f8", st.integers(FEW + 1, 200), elements=st.floats(-1e100, 1e100)))
+def test_statistics_are_numpys(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> None:
+    found = told(values).statistics
+    assert found is not None
+    assert (found.min, found.max, found.non_finite) == (values.min(), values.max(), 0)
+    scale = float(np.abs(values).max()) * 1e-12
+    expected = values.mean(), values.std(), np.linalg.norm(values)
+    assert [found.mean, found.std, found.l2] == pytest.approx(expected, rel=1e-9, abs=scale)
+
+
+def test_statistics_of_many_blocks_pass_over_what_is_not_finite() -> None:
+    values = np.random.default_rng(0).normal(1000, 1, 200_000).astype("f4")
+    values[::1000] = np.nan
+    values[1] = np.inf
+    found = statistics("float32", memoryview(values.tobytes()), values.size)
+    finite = values[np.isfinite(values)].astype("f8")
+    assert found.non_finite == values.size - finite.size == 201
+    expected = finite.min(), finite.max(), finite.mean(), finite.std(), np.linalg.norm(finite)
+    assert list(found[:5]) == pytest.approx(expected, rel=1e-12)
+    nothing = statistics("float64", memoryview(np.full(99, np.nan).tobytes()), 99)
+    assert nothing == (None, None, None, None, None, 99)
+    assert statistics("complex64", memoryview(np.full(99, 3 + 4j, "c8").tobytes()), 99).l2 == 5 * math.sqrt(
+        99
+    )
