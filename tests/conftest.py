@@ -72,9 +72,14 @@ class Result:
 
 @dataclass
 class Project:
-    """A folder with a test module; pytest runs there with this plugin and the peers asked for."""
+    """A folder with a test module; pytest runs there with this plugin and the peers asked for.
+
+    Causes are looked for where a test sets *inquires*, or gives ``--repro-diagnose`` itself: that
+    starts an interpreter for each session in which something differs.
+    """
 
     pytester: pytest.Pytester
+    inquires: bool = False
 
     def __call__(
         self, source: str, *args: str, plugins: Sequence[str] = (), subprocess: bool = False
@@ -89,6 +94,8 @@ class Project:
     def again(self, *args: str, plugins: Sequence[str] = (), subprocess: bool = False) -> Result:
         """Runs pytest in the folder as it is."""
         loaded = [word for name in ("repro", "repro_marker", *plugins) for word in ("-p", name)]
+        if not self.inquires and not any(each.startswith("--repro-diagnose") for each in args):
+            args = ("--repro-diagnose=never", *args)
         run = self.pytester.runpytest_subprocess if subprocess else self.pytester.runpytest_inprocess
         result = run("-p", "no:cacheprovider", *loaded, "--repro-json=report.json", *args)
         return Result(result, self.pytester.path)

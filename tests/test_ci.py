@@ -124,7 +124,7 @@ def test_it_runs_reports_and_fails(runner: Runner) -> None:
     found = json.loads((runner.folder / "the reports" / "report.json").read_text())
     assert found["summary"] == {"diverged": 1, "reproduced": 1}
     assert "::error file=test_it.py,line=3,title=not reproducible%3A test_b::x differs" in done.stdout
-    assert runner.summary.read_text().startswith("### Reproducibility: 1 diverged")
+    assert runner.summary.read_text().startswith("### Reproducibility: 2 compared (1 reproduced, 1 diverged)")
 
 
 @needs_bash

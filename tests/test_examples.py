@@ -1,4 +1,4 @@
-"""The examples run as they stand, and the ones that are not reproducible say why."""
+"""The examples run as they stand, and the ones that are not reproducible say from which step on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_examples(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) ->
         pytest.skip("the examples train a torch model on scikit-learn's digits")
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     result = pytester.runpytest_subprocess(
-        "-p", "repro", "-p", "no:cacheprovider", str(EXAMPLES), "-rx", "--xfail-tb"
+        "-p", "repro", "-p", "no:cacheprovider", "--repro-diagnose=never", str(EXAMPLES), "-rx", "--xfail-tb"
     )
     result.assert_outcomes(passed=7, xfailed=6)
     told = [line.strip() for line in result.outlines if "first differing step of loss" in line]

@@ -40,7 +40,7 @@ def shown(report: Report) -> Iterator[str]:
             yield from test.text.splitlines()
     rows = [test.row for test in tests]
     yield _ruled("reproducibility", "=")
-    yield counted(rows) or "no tests"
+    yield counted(rows)
     yield from [*absent(rows), *beyond(rows), *failing(rows), *(test.failed for test in tests if test.failed)]
 
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import signal
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from time import monotonic
-from typing import IO, Any
+from typing import Any
 
 import execnet
 
 from pytest_repro import __version__
 from pytest_repro.axes import Interpreter
 from pytest_repro.companions.far import PROGRAM
+from pytest_repro.companions.starting import environment, flags, started_within, stderr
 
 # Whose frames stand in every dump of Python's fault handler: below the test, or on other threads.
 _CALLERS = re.compile(
@@ -45,7 +43,7 @@ class Companion:
         order: What it is to do: ``"serve"`` is the module there whose ``serve(channel, order)``
             answers, the rest is for that.
         paths: ``sys.path`` of an interpreter of this installation.
-        timeout: Seconds after which a silent companion is given up.
+        timeout: Seconds after which a silent companion is given up, and one that does not start.
         environ: The environment it starts in, below the interpreter's own variables; this one's if None.
 
     Raises:
@@ -64,10 +62,10 @@ class Companion:
         self._errors = tempfile.TemporaryFile(prefix="pytest-repro-")  # noqa: SIM115
         self._group = execnet.Group()
         # A test belongs on the main thread: signals, and the limits others put on it, want that.
-        spec = f"{interpreter.spec}{_flags() if interpreter.local else ''}//execmodel=main_thread_only"
+        spec = f"{interpreter.spec}{flags() if interpreter.local else ''}//execmodel=main_thread_only"
         variables = {**(os.environ if environ is None else environ), **interpreter.environ}
         try:
-            with _environment(variables), _stderr(self._errors):
+            with environment(variables), stderr(self._errors), started_within(timeout):
                 self._gateway = self._group.makegateway(spec)
             self._channel: Any = self._gateway.remote_exec(PROGRAM)
             self._channel.send([str(path) for path in paths] if interpreter.local else [])
@@ -192,44 +190,3 @@ def last_words(text: str) -> str:
 
 def _last_lines(text: str, number: int) -> str:
     return "\n".join(f"  {line}" for line in text.strip().splitlines()[-number:])
-
-
-_NOT_HANDED_ON = {"-E", "-I", "-R"}
-# With these an interpreter does not hear of PYTHONHASHSEED.
-
-
-def _flags() -> str:
-    """This interpreter's own flags (``-O``, ``-X dev``, ``-W error``), as a spec starts another with them."""
-    own: list[str] = getattr(subprocess, "_args_from_interpreter_flags", list)()
-    flags = [each for each in own if each not in _NOT_HANDED_ON and "//" not in each]
-    return f"//python={shlex.join([sys.executable, *flags])}" if flags else ""
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """What is started in the block inherits *variables*; execnet's own ``env:`` would come later."""
-    before = dict(os.environ)
-    _become(variables)
-    try:
-        yield
-    finally:
-        _become(before)
-
-
-def _become(variables: Mapping[str, str]) -> None:
-    for name in [name for name in os.environ if name not in variables]:
-        del os.environ[name]
-    os.environ.update({name: value for name, value in variables.items() if os.environ.get(name) != value})
-
-
-@contextmanager
-def _stderr(file: IO[bytes]) -> Iterator[None]:
-    """What is started in the block inherits *file* as its error output: last words are kept."""
-    sys.stderr.flush()
-    before = os.dup(2)
-    try:
-        os.dup2(file.fileno(), 2)
-        yield
-    finally:
-        os.dup2(before, 2)
-        os.close(before)

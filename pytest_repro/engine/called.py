@@ -6,6 +6,7 @@ import os
 import pickle
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -18,6 +19,7 @@ from pytest_repro.core.tolerance import Tolerance
 from pytest_repro.engine.ferry import Kept, plain, take
 from pytest_repro.engine.fork import Broken, tried_apart
 from pytest_repro.engine.once import once, tried_here
+from pytest_repro.engine.one_thread import one_thread
 from pytest_repro.engine.pin import Pin
 from pytest_repro.engine.trial import Trial
 
@@ -111,8 +113,9 @@ class _Served:
     """A function that is called over here."""
 
     def __init__(self, channel: Any, order: Mapping[str, Any]) -> None:
-        self._fn = _found(import_module(order["module"]), order["name"])
-        self._args, self.kept = pickle.loads(order["args"]), Kept(channel)
+        with one_thread(order["threads"]) if "threads" in order else nullcontext():
+            self._fn = _found(import_module(order["module"]), order["name"])
+            self._args, self.kept = pickle.loads(order["args"]), Kept(channel)
         close = Tolerance(*order["tolerance"]) if order["tolerance"] else None
         self._plan = Plan(seed=order["seed"], deterministic=order["deterministic"], tolerance=close)
 

@@ -13,10 +13,11 @@ from pytest_repro.core.plan import BadArgument, Plan
 from pytest_repro.engine.called import TIMEOUT, order_for
 from pytest_repro.engine.fork import AVAILABLE
 from pytest_repro.engine.once import tried_here
+from pytest_repro.engine.one_thread import threads_here
 from pytest_repro.engine.subject import LIKE_THIS, Untried
 
-_GRACE = 10.0
-"""Seconds over its time that an experiment may take to answer."""
+_IMPORT = 30.0
+"""Seconds over its time that an experiment may take to answer: the module is imported before."""
 
 
 class Function:
@@ -35,32 +36,37 @@ class Function:
             self._order = {}
         self.fresh = bool(self._order) and AVAILABLE
 
-    def prepare(self, interpreters: Sequence[Interpreter]) -> None:
+    def prepare(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
         for each in interpreters:
-            self._companion(each)
+            self._companion(each, seconds)
 
-    def tried(self, experiment: Experiment, interpreter: Interpreter | None, seconds: float) -> Tried:
+    def tried(
+        self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, left: float
+    ) -> Tried:
         if not self._order and interpreter is None:
             return tried_here(self._plan, *self._called, experiment)
-        return self._elsewhere(experiment, interpreter or LIKE_THIS, seconds)
+        return self._elsewhere(experiment, interpreter or LIKE_THIS, seconds, left)
 
-    def _elsewhere(self, experiment: Experiment, where: Interpreter, seconds: float) -> Tried:
+    def _elsewhere(self, experiment: Experiment, where: Interpreter, seconds: float, left: float) -> Tried:
         try:
-            companion = self._companion(where)
+            companion = self._companion(where, left)
             companion.send("try", order_text(experiment), seconds)
-            word, said = companion.receive("while it tried the function", seconds + _GRACE)
+            word, said = companion.receive("while it tried the function", min(seconds + _IMPORT, left))
         except Lost as lost:
+            if where.called in self._companions:
+                self._companions.pop(where.called).kill()
             raise Untried(str(lost)) from None
         if word == "unknown":
             raise Untried(f"an experiment in {where.called} {said}")
         return tried_of(said)
 
-    def _companion(self, where: Interpreter) -> Companion:
+    def _companion(self, where: Interpreter, seconds: float) -> Companion:
         if not self._order:
             raise Untried("another interpreter cannot import the function: it must be one of a module")
         try:
             if where.called not in self._companions:
-                self._companions[where.called] = Companion(where, self._order, sys.path, TIMEOUT)
+                order = {**self._order, "threads": threads_here()}
+                self._companions[where.called] = Companion(where, order, sys.path, min(seconds, TIMEOUT))
         except Lost as lost:
             raise Untried(str(lost)) from None
         return self._companions[where.called]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from pytest_repro.causes.unknown import seldom
 from pytest_repro.core.cell import REPEAT, Cell
 from pytest_repro.core.divergence import Divergence, first_divergence
 from pytest_repro.core.evidence import Evidence
@@ -16,8 +15,9 @@ from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.verdict import Verdict
 from pytest_repro.engine.between import between
 from pytest_repro.engine.placed import BY_LINES, late, with_line, with_op
-from pytest_repro.engine.subject import Bench, Subject, Tell, Untried, runs_needed
+from pytest_repro.engine.subject import Bench, Spent, Subject, Tell, Untried, runs_needed
 from pytest_repro.engine.suspects import established, held, not_found, suspects, word
+from pytest_repro.engine.unfound import gone, no_suspect, too_seldom
 
 SHARED = "shared-state"
 _GROWTH = (4, 4, 16, 64)
@@ -99,14 +99,14 @@ class Repeated:
         )
         differing, runs = self._again(first)
         if not differing:
-            return not_found(_gone(runs, self._bench.fresh))
+            return not_found(gone(runs, self._bench.fresh))
         traced = first if first.differing else self._traced_again(differing, runs)
         self._divergence = first_divergence(*traced.traces) if len(traced.traces) == 2 else None
         self._evidence = Evidence(first.calls, self._divergence, first.changed, differing, runs)
         self._needed = self._bench.affordable(self._wanted)
         if self._needed < self._wanted:
-            return not_found(_too_seldom(self._evidence, self._wanted, self._needed))
-        return self._single() or self._several() or not_found(_no_suspect(self._evidence))
+            return not_found(too_seldom(self._evidence, self._wanted, self._needed))
+        return self._single() or self._several() or not_found(no_suspect(self._evidence))
 
     def _placed(self, finding: Finding) -> Finding:
         """*finding* with the line at which the runs first parted, where no op and no call tells it."""
@@ -145,10 +145,12 @@ class Repeated:
     def _single(self) -> Finding | None:
         """The one suspect without which the runs are equal."""
         for way in suspects(self._evidence):
-            if way == SHARED:
-                finding = self._fresh()
-            else:
-                finding = established((way,), self._evidence) if self._equal_without((way,)) else None
+            try:
+                finding = self._without(way)
+            except Spent:
+                raise
+            except Untried:  # held, it makes the test hang or die: that says nothing of the others
+                continue
             if finding is not None:
                 return finding
             name = word(way)
@@ -156,6 +158,11 @@ class Repeated:
             if name not in self._ruled_out:
                 self._ruled_out.append(name)
         return None
+
+    def _without(self, way: str) -> Finding | None:
+        if way == SHARED:
+            return self._fresh()
+        return established((way,), self._evidence) if self._equal_without((way,)) else None
 
     def _equal_without(self, ways: Sequence[str]) -> bool:
         doing = ", ".join(held(way) for way in ways)
@@ -221,26 +228,3 @@ def _odd(tried: Sequence[Tried]) -> tuple[int, int]:
     if all(differing == runs for differing, runs in counts):
         return sum(runs for _, runs in counts), sum(runs for _, runs in counts)
     return sum(min(d, runs + 1 - d) for d, runs in counts), sum(runs + 1 for _, runs in counts)
-
-
-def _gone(runs: int, fresh: bool) -> str:
-    where = "in a fresh process" if fresh else "in this process"
-    return f"run again {runs} times {where}, it did not differ: {seldom()}"
-
-
-def _too_seldom(evidence: Evidence, wanted: int, affordable: int) -> str:
-    return (
-        f"{evidence.often}: to tell a suspect from chance each takes {wanted} runs, and there is time for"
-        f" {affordable} (repro_diagnose_seconds)"
-    )
-
-
-def _no_suspect(evidence: Evidence) -> str:
-    often = f"{evidence.differing} of {evidence.runs} runs differed"
-    told = f"{often}, with each of the suspects held and with all of them together"
-    files = [f"{each.name} {each.how}" for each in evidence.changed if each.name.startswith("file ")]
-    return (
-        f"{told}; a run leaves files behind, which fresh processes find as well: {files[0]}"
-        if files
-        else told
-    )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from pytest_repro.axes import Interpreter
 from pytest_repro.core.experiment import Experiment, Tried
+
+T = TypeVar("T")
 
 Tell = Callable[[str], None]
 """Shows what is being done, where somebody is looking."""
@@ -16,6 +18,11 @@ Tell = Callable[[str], None]
 
 LIKE_THIS = Interpreter(environ={"PYTHONHASHSEED": "1"}, called="hash seed 1, interpreter 1")
 """Where an experiment is made that needs no other interpreter than one like this."""
+
+
+_FLOOR, _PATIENCE = 20.0, 20.0
+"""Seconds that any experiment may take, and how many times as long as its runs took by themselves: one
+that hangs must leave time for others. The first of all may import torch._dynamo, 2.5 s without load."""
 
 
 class Untried(Exception):
@@ -35,16 +42,24 @@ class Subject(Protocol):
 
     fresh: bool
 
-    def prepare(self, interpreters: Sequence[Interpreter]) -> None:
-        """Starts *interpreters* that will be needed, beside each other, and does not wait."""
+    def prepare(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
+        """Starts *interpreters* that will be needed, beside each other, and does not wait.
 
-    def tried(self, experiment: Experiment, interpreter: Interpreter | None, seconds: float) -> Tried:
+        Args:
+            interpreters: Which.
+            seconds: How long each may take to start.
+        """
+
+    def tried(
+        self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, left: float
+    ) -> Tried:
         """Makes the runs of *experiment*.
 
         Args:
             experiment: What is tried.
             interpreter: Where; None: in one like this process.
             seconds: How long it may take.
+            left: How long it may take together with the start of what makes it.
 
         Raises:
             Untried: It could not be made there.
@@ -70,7 +85,7 @@ class Bench:
     def prepare(self, interpreters: Sequence[Interpreter]) -> None:
         """Has *interpreters* started that will be needed."""
         self._tell(f"starting {len(interpreters)} interpreters")
-        self._subject.prepare(interpreters)
+        self._within(lambda: self._subject.prepare(interpreters, self._left()))
 
     def try_(self, experiment: Experiment, doing: str, interpreter: Interpreter | None = None) -> Tried:
         """Makes *experiment*.
@@ -84,17 +99,34 @@ class Bench:
             Spent: There is no time left for it.
             Untried: It could not be made.
         """
-        left = self._end - time.monotonic()
-        if left < self._run * len(experiment.cells):
-            raise Spent(f"the {self.seconds:g} s for it were spent (repro_diagnose_seconds)")
+        left, least = self._left(), self._run * len(experiment.cells)
+        if left <= least:
+            raise self._spent()
         self._tell(f"{doing} ({left:.0f} s left)")
-        tried = self._subject.tried(experiment, interpreter, left)
+        seconds = min(left, _FLOOR + _PATIENCE * least)
+        tried = self._within(lambda: self._subject.tried(experiment, interpreter, seconds, left))
         self.runs += tried.runs
         return tried
 
+    def _left(self) -> float:
+        return self._end - time.monotonic()
+
+    def _within(self, work: Callable[[], T]) -> T:
+        """What *work* gives; what it could not do because the time was over is called so."""
+        try:
+            return work()
+        except Untried as why:
+            if self._left() <= 0:
+                raise self._spent(why) from None
+            raise
+
+    def _spent(self, why: object = "") -> Spent:
+        told = f"the {self.seconds:g} s for it were spent (repro_diagnose_seconds)"
+        return Spent(f"{told}: {why}" if why else told)
+
     def affordable(self, wanted: int) -> int:
         """How many of *wanted* runs there is time for, when half of the rest is kept."""
-        left = (self._end - time.monotonic()) / 2
+        left = self._left() / 2
         return max(2, min(wanted, math.floor(left / max(self._run, 1e-3))))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -16,6 +16,7 @@ from pytest_repro.core.cell import Cell
 from pytest_repro.core.experiment import Experiment, Tried, experiment_of
 from pytest_repro.engine.ferry import Kept
 from pytest_repro.engine.fork import Broken, tried_apart
+from pytest_repro.engine.one_thread import one_thread
 from pytest_repro.plugin import PLAN
 from pytest_repro.plugin.ended import broke, missing_module
 from pytest_repro.plugin.inside import mute, prepared, teardown_to
@@ -40,6 +41,9 @@ def serve(channel: Any, order: Mapping[str, Any]) -> None:
         channel: execnet's.
         order: ``args``, ``workerinput`` and ``basetemp`` of the session.
     """
+    server = Server(channel)
+    if "threads" in order:  # it will be forked
+        server.collecting.enter_context(one_thread(order["threads"]))
     try:
         config = prepared(list(order["args"]), order["basetemp"] or None)
     except (pytest.UsageError, SystemExit) as error:
@@ -50,11 +54,11 @@ def serve(channel: Any, order: Mapping[str, Any]) -> None:
         return
     told: Any = config
     told.workerinput, told.workeroutput = dict(order["workerinput"]), {}
-    server = Server(channel)
     config.pluginmanager.register(server, "repro-companion")
     if config.pluginmanager.has_plugin("xdist"):
         config.pluginmanager.register(_named(order["worker_id"]), "repro-worker-id")
-    status = config.hook.pytest_cmdline_main(config=config)
+    with server.collecting:
+        status = config.hook.pytest_cmdline_main(config=config)
     if not server.ready:
         why = "\n".join(server.broken.values()) or f"exit status {status}"
         channel.send(("refused", f"could not collect the tests there: {why}"))
@@ -79,6 +83,7 @@ class Server:
     def __init__(self, channel: Any) -> None:
         self._channel = channel
         self.ready = False
+        self.collecting = ExitStack()
         self.broken: dict[str, str] = {}
         self._items: dict[Place, pytest.Item] = {}
         self._kept = Kept(channel)
@@ -98,6 +103,7 @@ class Server:
         """Answers until the other side has had enough."""
         self._session, self._items = session, dict(places(session.items))
         self.ready = True
+        self.collecting.close()
         self._channel.send(("ready", len(self._items)))
         try:
             ways = {"run": self._run, "fetch": self._kept.fetch, "end": self._end, "try": self._try}

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_repro.core.verdict import NotReproducible, Verdict
 from pytest_repro.engine.trial import Trial
+from pytest_repro.plugin import SETTINGS
 from pytest_repro.reports.runs import without
 from pytest_repro.reports.text import failure, lost
 
@@ -66,7 +67,7 @@ def not_compared(item: pytest.Item, verdict: Verdict) -> None:
 
 def diverged(item: pytest.Item, verdict: Verdict) -> Diverged:
     """The failure of *item*."""
-    return Diverged(failure(called(item), verdict), verdict)
+    return Diverged(failure(called(item), verdict, item.config.stash[SETTINGS].replay), verdict)
 
 
 def called(item: pytest.Item) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import fields, replace
@@ -13,9 +14,11 @@ import pytest
 
 from pytest_repro.axes import Interpreter
 from pytest_repro.companions.companion import Companion, Lost
+from pytest_repro.companions.names import Names
 from pytest_repro.core.experiment import Experiment, Tried, order_text, tried_of
 from pytest_repro.core.verdict import Verdict
 from pytest_repro.engine.fork import AVAILABLE
+from pytest_repro.engine.one_thread import threads_here
 from pytest_repro.engine.subject import LIKE_THIS, Untried
 from pytest_repro.plugin import SETTINGS, peers
 from pytest_repro.plugin.companion import Place, places
@@ -39,13 +42,15 @@ class Inquiries:
         self._config, self._progress = session.config, progress
         self._places: dict[pytest.Item, Place] = {item: place for place, item in places(session.items)}
         self._world, self._argv = (list(sys.path), dict(os.environ)), list(sys.argv)
+        self._names, self._threads = Names(), threads_here()
         self._companions: dict[str, Companion] = {}
         self._ready: set[str] = set()
 
     def explained(self, item: pytest.Item, verdict: Verdict) -> Verdict:
         """*verdict*, which is ``diverged``, with what made it so, where that is asked for."""
         settings = self._config.stash[SETTINGS]
-        seconds = max(run.seconds for run in verdict.runs)
+        # Of all runs the quickest: the first may have imported what the others found.
+        seconds = min(run.seconds for run in verdict.runs)
         root = f"{self._config.rootpath}{os.sep}"
         if verdict.divergence is not None:
             verdict = replace(verdict, divergence=_relative(verdict.divergence, root))
@@ -53,26 +58,32 @@ class Inquiries:
             return verdict
         from pytest_repro.engine.inquiry import inquire
 
-        with peers.waiting(item), closing(self._progress) as progress:
+        # The body has ended, its fixtures have not: what they have patched is still in place.
+        with self._names.back(), peers.waiting(item), closing(self._progress) as progress:
             answer = inquire(_Test(self, item), verdict, settings.diagnose_seconds, progress.say)
         found = _relative(answer.divergence, root) if answer.divergence else None
         return replace(
             verdict, divergence=verdict.divergence or found, finding=_relative(answer.finding, root)
         )
 
-    def tried(self, item: pytest.Item, asked: Experiment, where: Interpreter, seconds: float) -> Tried:
+    def tried(
+        self, item: pytest.Item, asked: Experiment, where: Interpreter, seconds: float, left: float
+    ) -> Tried:
         """Makes an experiment in the companion for *where*.
 
         Raises:
             Untried: It gave no answer.
         """
+        end = time.monotonic() + left
         try:
-            companion = self._companion(where)
+            companion = self._companion(where, left)
             if where.called not in self._ready:
-                companion.receive("while it collected the tests")
+                companion.receive("while it collected the tests", self._within(end - time.monotonic()))
                 self._ready.add(where.called)
+            left = end - time.monotonic()
+            seconds = min(seconds, left)
             companion.send("try", *self._places[item], order_text(asked), seconds, told_logs(item))
-            word, said = companion.receive("while it tried the test", seconds + _GRACE)
+            word, said = companion.receive("while it tried the test", min(seconds + _GRACE, left))
         except Lost as lost:
             if where.called in self._companions:
                 self._companions.pop(where.called).kill()
@@ -82,23 +93,29 @@ class Inquiries:
             raise Untried(f"an experiment in {where.called} {said}")
         return tried_of(said)
 
-    def _companion(self, where: Interpreter) -> Companion:
+    def _companion(self, where: Interpreter, left: float) -> Companion:
         if where.called not in self._companions:
-            timeout = self._config.stash[SETTINGS].companion_timeout
             name, folder = f"inquiry {where.called}", basetemp(self._config)
             told = order(self._config, name, where.local, folder, self._argv)
-            self._companions[where.called] = Companion(where, told, *self._world[:1], timeout, self._world[1])
+            told["threads"] = self._threads
+            paths, environ = self._world
+            self._companions[where.called] = Companion(where, told, paths, self._within(left), environ)
         return self._companions[where.called]
 
-    def prepare(self, interpreters: Sequence[Interpreter]) -> None:
+    def _within(self, left: float) -> float:
+        """Seconds that are waited for an interpreter, when *left* are left of the time for the cause."""
+        return max(0.0, min(left, self._config.stash[SETTINGS].companion_timeout))
+
+    def prepare(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
         """Starts *interpreters* beside each other; they collect while the first is asked.
 
         Raises:
             Untried: One cannot be started.
         """
+        end = time.monotonic() + seconds
         try:
             for each in interpreters:
-                self._companion(each)
+                self._companion(each, end - time.monotonic())
         except Lost as lost:
             raise Untried(str(lost)) from None
 
@@ -116,11 +133,13 @@ class _Test:
     def __init__(self, inquiries: Inquiries, item: pytest.Item) -> None:
         self._inquiries, self._item = inquiries, item
 
-    def prepare(self, interpreters: Sequence[Interpreter]) -> None:
-        self._inquiries.prepare(interpreters)
+    def prepare(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
+        self._inquiries.prepare(interpreters, seconds)
 
-    def tried(self, experiment: Experiment, interpreter: Interpreter | None, seconds: float) -> Tried:
-        return self._inquiries.tried(self._item, experiment, interpreter or LIKE_THIS, seconds)
+    def tried(
+        self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, left: float
+    ) -> Tried:
+        return self._inquiries.tried(self._item, experiment, interpreter or LIKE_THIS, seconds, left)
 
 
 def _relative(record: T, root: str) -> T:

@@ -106,7 +106,7 @@ def summary(rows: Sequence[Mapping[str, Any]], environment: Mapping[str, str], s
         seed: Of the session.
         room: Bytes that it may take; what is beyond is counted, not told.
     """
-    head = [f"### Reproducibility: {_text(counted(rows))}", ""]
+    head = [f"### Reproducibility: {counted(rows)}", ""]
     head += [f"{_text(line)}  " for line in [*absent(rows), *beyond(rows)]]
     fields = (f"| {_text(name)} | {_text(value)} |" for name, value in environment.items())
     tail = _folded("Environment", ["| | |", "|-|-|", f"| seed | {seed} |", *fields])

@@ -17,16 +17,19 @@ from pytest_repro.reports.runs import axes, between, beyond, called, inputs, loo
 from pytest_repro.reports.values import values
 
 
-def failure(nodeid: str, verdict: Verdict) -> str:
+def failure(nodeid: str, verdict: Verdict, fed: str | None = None) -> str:
     """The whole failure text of a verdict that is ``diverged``, ``unobserved``, or has no baseline.
 
     Args:
         nodeid: What is called not reproducible: pytest's node id, or a function's name.
         verdict: Why.
+        fed: What was given as ``--repro-replay``.
     """
     ways = {"unobserved": _unobserved, "no-baseline": golden.missing, "foreign-baseline": golden.foreign}
-    lines = ways.get(str(verdict.word), _diverged)
-    return "\n".join(lines(nodeid, verdict))
+    lines = [*ways.get(str(verdict.word), _diverged)(nodeid, verdict)]
+    if verdict.word == "diverged" and "::" in nodeid:
+        lines.append(f"  replay     {_replay(nodeid, verdict.plan, fed)}")
+    return "\n".join(lines)
 
 
 def lost(nodeid: str, verdict: Verdict) -> str:
@@ -113,17 +116,16 @@ def _diverged(nodeid: str, verdict: Verdict) -> Iterator[str]:
     for run in verdict.runs:
         if run.state == "lost":
             yield from (f"  {line}" for line in f"besides    {run.error}".splitlines())
-    if "::" in nodeid:
-        yield f"  replay     {_replay(nodeid, verdict.plan)}"
 
 
-def _replay(nodeid: str, plan: Plan) -> str:
+def _replay(nodeid: str, plan: Plan, fed: str | None) -> str:
     """The command that shows it again, as a shell takes it."""
     capture = f" --repro-capture={plan.capture}" if plan.capture != "auto" else ""
     audit = " --repro-all" if plan.audit else ""
     varied = [each for each in plan.vary if len(each.values) > 1]  # of others one value is there, as asked
     vary = "".join(f" --repro-vary={shlex.quote(named(v.axis).written(v.values))}" for v in varied)
-    asked = f"--repro-seed={plan.seed} --repro-runs={plan.runs}{capture}{audit}{vary}"
+    log = f" --repro-replay={shlex.quote(fed)}" if fed is not None else ""
+    asked = f"--repro-seed={plan.seed} --repro-runs={plan.runs}{capture}{audit}{vary}{log}"
     return f"pytest {shlex.quote(nodeid)} {asked}"
 
 

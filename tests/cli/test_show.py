@@ -131,7 +131,10 @@ def test_a_report_of_nothing(tmp_path: Path, capsys: Any) -> None:
     path = report(tmp_path / "a.json")
     code, out, _ = run(capsys, "show", path)
     assert code == 0
-    assert out.splitlines()[1:] == [" reproducibility ".center(80, "="), "no tests"]
+    assert out.splitlines()[1:] == [
+        " reproducibility ".center(80, "="),
+        "0 compared, 0 observed nothing, 0 skipped on every device",
+    ]
 
 
 def test_a_report_of_version_0_1_0(tmp_path: Path, capsys: Any) -> None:

@@ -44,10 +44,12 @@ class Played:
     asked: list[Experiment] = field(default_factory=list)
     made: int = 0
 
-    def prepare(self, interpreters: Sequence[Interpreter]) -> None:
+    def prepare(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
         raise AssertionError("no other interpreter is needed")
 
-    def tried(self, experiment: Experiment, interpreter: Interpreter | None, seconds: float) -> Tried:
+    def tried(
+        self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, left: float
+    ) -> Tried:
         self.asked.append(experiment)
         shown: list[object] = []
         for number in range(len(experiment.cells)):
@@ -199,10 +201,12 @@ class Breaking(Played):
         super().__init__(lambda n, left, held: n)
         self._error, self._after = error, after
 
-    def tried(self, experiment: Experiment, interpreter: Interpreter | None, seconds: float) -> Tried:
+    def tried(
+        self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, left: float
+    ) -> Tried:
         if len(self.asked) == self._after:
             raise self._error
-        return super().tried(experiment, interpreter, seconds)
+        return super().tried(experiment, interpreter, seconds, left)
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])
@@ -210,6 +214,57 @@ def test_a_subject_that_gives_no_answer_is_told(after: int) -> None:
     found = answered(Breaking(Untried("the fork died (SIGKILL)"), after)).finding
     assert (found.name, found.fix != "") == ("unknown", True)
     assert found.explanation.startswith("it could not be established: the fork died (SIGKILL)")
+
+
+class Hanging(Played):
+    """A program that never ends while the clock stands still."""
+
+    def tried(
+        self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, left: float
+    ) -> Tried:
+        if "clock" in experiment.suspended:
+            raise Untried("took too long")
+        return super().tried(experiment, interpreter, seconds, left)
+
+
+def test_a_suspect_that_cannot_be_held_is_neither_ruled_out_nor_the_end() -> None:
+    subject = Hanging(lambda n, left, held: 0 if "os-entropy" in held else n, calls=(NOISE, CLOCK))
+    found = answered(subject).finding
+    assert (found.name, found.ruled_out) == ("os-entropy", ())
+    found = answered(Hanging(lambda n, left, held: n, calls=(NOISE, CLOCK))).finding
+    assert found.explanation == "it could not be established: took too long"
+    assert "os-entropy" in found.ruled_out
+    assert "clock" not in found.ruled_out
+
+
+class Slow(Played):
+    """A program that takes as long as it may, by a clock of its own."""
+
+    now = 0.0
+    allowed: float
+
+    def tried(
+        self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, left: float
+    ) -> Tried:
+        self.allowed = seconds
+        self.now += seconds
+        raise Untried("took too long")
+
+
+@pytest.mark.parametrize(
+    ("budget", "run", "allowed"), [(60.0, 0.001, 20.02), (600.0, 1.0, 40.0), (4.0, 0.001, 4.0)]
+)
+def test_one_experiment_may_not_take_all_the_time(
+    budget: float, run: float, allowed: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = Slow(lambda n, left, held: n)
+    monkeypatch.setattr("time.monotonic", lambda: subject.now)
+    bench = Bench(subject, budget, run, lambda doing: None)
+    spent = "4 s for it were spent .repro_diagnose_seconds.: took too long"
+    with pytest.raises(Untried, match=spent if budget == allowed else "^took too long") as raised:
+        bench.try_(Experiment((Cell(REPEAT, 0, {}),)), "run again")
+    assert subject.allowed == pytest.approx(allowed)
+    assert isinstance(raised.value, Spent) == (budget == allowed)
 
 
 def test_an_inquiry_that_breaks_hides_nothing() -> None:

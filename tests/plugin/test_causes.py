@@ -203,7 +203,7 @@ SECOND = {
 
 def run(project: Project, *files: str) -> Result:
     """Runs the programs of *files* in one session."""
-    folder = project.pytester.path
+    folder, project.inquires = project.pytester.path, True
     folder.joinpath("net.py").write_text((PROGRAMS / "net.py").read_text())
     for name in files:
         folder.joinpath(f"test_{name}.py").write_text((PROGRAMS / f"{name}.py").read_text())
@@ -269,6 +269,7 @@ def test_a_second_device(project: Project) -> None:
         pytest.skip("this torch lets no second device be made in Python")
     made = (Path(__file__).parents[1] / "axes" / "second_device.py").read_text()
     project.write(second_device=made, conftest="import second_device")
+    project.inquires = True
     project.pytester.makepyfile(
         test_it="""
         import pytest, torch

@@ -53,7 +53,7 @@ def test_what_differs_is_drawn(project: Project) -> None:
         "Elements of weights by distance in ulp",
     ]
     assert drawn(path) == of_one * 3
-    assert not {"page", "key", "expected"} & {key for test in result.report["tests"] for key in test}
+    assert not {"page", "key", "failed"} & {key for test in result.report["tests"] for key in test}
 
 
 def test_workers_send_what_is_drawn(project: Project) -> None:

@@ -23,6 +23,7 @@ NOISE = "import random\ndef noise():\n    return random.Random().random()\n"
 @pytest.fixture
 def noisy(project: Project) -> Project:
     """A project with a module that draws from the operating system in line 3."""
+    project.inquires = True
     project.pytester.path.joinpath("noise.py").write_text(NOISE)
     return project
 
@@ -66,6 +67,61 @@ def test_a_budget_that_is_spent_is_said(noisy: Project) -> None:
     assert test["cause"]["name"] == "unknown"
     assert test["cause"]["explanation"].startswith("it could not be established: ")
     assert "fix" in test["cause"]
+
+
+def test_the_start_of_an_interpreter_is_bounded_as_well(noisy: Project) -> None:
+    """It imports the tests, which may take any time."""
+    noisy.ini("[tool.pytest.ini_options]\nrepro_diagnose_seconds = 1.5\n")
+    result = noisy(
+        """
+        import os, time
+        from noise import noise
+        if os.environ.setdefault("FIRST", str(os.getpid())) != str(os.getpid()):
+            time.sleep(600)
+        def test_a(repro): repro.record(x=noise())
+        """,
+        subprocess=True,
+    ).check(failed=1)
+    (test,) = result.report["tests"]
+    assert test["cause"]["name"] == "unknown"
+    said = "it could not be established: the 1.5 s for it were spent (repro_diagnose_seconds): the companion"
+    assert test["cause"]["explanation"].startswith(said)
+    assert test["cause"]["explanation"].endswith("while it collected the tests")
+
+
+def test_what_a_test_has_patched_hinders_no_inquiry(noisy: Project) -> None:
+    """Its fixtures have not ended yet when it is made."""
+    result = noisy(
+        """
+        import builtins, os, subprocess, time
+        from unittest import mock
+        from noise import noise
+        def test_a(repro, monkeypatch):
+            monkeypatch.setattr(subprocess, "Popen", mock.MagicMock())
+            monkeypatch.setattr(builtins, "open", mock.mock_open())
+            monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+            monkeypatch.setattr(os, "environ", {})
+            repro.record(x=noise())
+        """,
+        subprocess=True,
+    ).check(failed=1)
+    assert causes(result) == {"test_a": "os-entropy noise.py:3"}
+
+
+def test_a_module_that_computes_when_it_is_imported(noisy: Project) -> None:
+    """torch's threads, once started, would be missing in a fork: its first parallel op would hang."""
+    pytest.importorskip("torch")
+    result = noisy(
+        """
+        import torch
+        from noise import noise
+        TABLE = torch.ones(2_000_000).exp().sum()
+        def test_a(repro):
+            repro.record(y=torch.ones(2_000_000).exp().sum() / TABLE, x=noise())
+        """,
+        subprocess=True,
+    ).check(failed=1)
+    assert causes(result) == {"test_a": "os-entropy noise.py:3"}
 
 
 KINDS = """

@@ -168,6 +168,13 @@ def test_a_program_that_asks_for_more_is_told_and_goes_on(project: Project) -> N
     assert [each["name"] for each in test["mismatches"]] == ["n[3]", "n[4]"]
 
 
+def test_a_failure_tells_to_feed_from_the_log_again(project: Project) -> None:
+    project("def test_a(repro): repro.record(y=repro.run)", "--repro-replay=record", "--repro-diagnose=never")
+    project.again("--repro-diagnose=never", f"--repro-replay={FILE}").check(
+        failed=1, says=f"--repro-seed=0 --repro-runs=2 --repro-replay={FILE}"
+    )
+
+
 def test_what_is_not_compared_may_run_out_too(project: Project) -> None:
     source = """
     import uuid

@@ -20,9 +20,15 @@ numbers = itertools.count()
 TRACED = ("--repro-trace", "--repro-diagnose=never")
 
 
+_CONTEXT = ("start", "context", "other_context")
+
+
 def divergences(result: Result) -> dict[str, Any]:
     """What the report says of where each test parted, by its name."""
-    return {test["nodeid"].split("::", 1)[1]: test.get("divergence") for test in result.report["tests"]}
+    found = {test["nodeid"].split("::", 1)[1]: test.get("divergence") for test in result.report["tests"]}
+    return {
+        name: each and {key: each[key] for key in each if key not in _CONTEXT} for name, each in found.items()
+    }
 
 
 def test_it_is_told_where_the_runs_parted(project: Project) -> None:

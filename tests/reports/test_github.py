@@ -109,7 +109,8 @@ def test_a_command_is_one_line_that_reads_back(nodeid: str, headline: str) -> No
 def test_the_summary_of_a_step() -> None:
     text = summary([row(cause=CAUSE), row(word="reproduced")], {"torch": "2.13"}, 7, LARGEST)
     assert text == (
-        "### Reproducibility: 1 diverged, 1 reproduced\n"
+        "### Reproducibility: 2 compared (1 reproduced, 1 diverged), 0 observed nothing, "
+        "0 skipped on every device\n"
         "\n"
         "\n"
         "| verdict | test | what | cause | fix |\n"

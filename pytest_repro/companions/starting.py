@@ -1,0 +1,98 @@
+"""Around the start of an interpreter: its flags, its environment, its error output, its time."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import IO, Any
+
+from execnet import gateway_io
+
+_NOT_HANDED_ON = {"-E", "-I", "-R"}
+# With these an interpreter does not hear of PYTHONHASHSEED.
+
+
+def flags() -> str:
+    """This interpreter's own flags (``-O``, ``-X dev``, ``-W error``), as a spec starts another with them."""
+    own: list[str] = getattr(subprocess, "_args_from_interpreter_flags", list)()
+    flags = [each for each in own if each not in _NOT_HANDED_ON and "//" not in each]
+    return f"//python={shlex.join([sys.executable, *flags])}" if flags else ""
+
+
+@contextmanager
+def started_within(seconds: float) -> Iterator[None]:
+    """What execnet starts in the block is ended when the block takes longer.
+
+    execnet waits without a limit for the first word of an interpreter; where that is gone, it raises.
+
+    Args:
+        seconds: The limit.
+
+    Raises:
+        TimeoutError: It took longer.
+    """
+    started: list[Any] = []
+    done, late = Event(), Event()
+    real: Any = gateway_io.Popen2IOMaster
+
+    class Kept(real):  # type: ignore[misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            started.append(self)
+
+    def watch() -> None:
+        if not done.wait(seconds):
+            late.set()
+            for each in started:
+                each.kill()
+                each.wait()
+
+    watching = Thread(target=watch, daemon=True)
+    vars(gateway_io)["Popen2IOMaster"] = Kept
+    watching.start()
+    try:
+        yield
+    except Exception:
+        if not late.is_set():
+            raise
+    finally:
+        vars(gateway_io)["Popen2IOMaster"] = real
+        done.set()
+        watching.join()
+    if late.is_set():  # some ways to start end well all the same
+        raise TimeoutError(f"it said nothing within {seconds:.3g} s")
+
+
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """What is started in the block inherits *variables*; execnet's own ``env:`` would come later."""
+    before = dict(os.environ)
+    _become(variables)
+    try:
+        yield
+    finally:
+        _become(before)
+
+
+def _become(variables: Mapping[str, str]) -> None:
+    for name in [name for name in os.environ if name not in variables]:
+        del os.environ[name]
+    os.environ.update({name: value for name, value in variables.items() if os.environ.get(name) != value})
+
+
+@contextmanager
+def stderr(file: IO[bytes]) -> Iterator[None]:
+    """What is started in the block inherits *file* as its error output: last words are kept."""
+    sys.stderr.flush()
+    before = os.dup(2)
+    try:
+        os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)

@@ -1,0 +1,33 @@
+"""An interpreter that does not start is given up after its time, and is gone."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from execnet import gateway_io
+
+from pytest_repro.axes import Interpreter
+from pytest_repro.companions.companion import Companion, Lost
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+def test_one_that_says_nothing_is_given_up_and_ended(tmp_path: Path) -> None:
+    silent = tmp_path / "python"
+    silent.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 100\n")
+    silent.chmod(0o700)
+    real = gateway_io.Popen2IOMaster
+    with pytest.raises(
+        Lost, match="hash seed 1 could not be started: TimeoutError: it said nothing within 1"
+    ):
+        Companion(Interpreter(f"popen//python={silent}", {}, "hash seed 1"), {}, sys.path, 1.5)
+    assert gateway_io.Popen2IOMaster is real
+    pid = int((tmp_path / "pid").read_text())
+    end = time.monotonic() + 20
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
