@@ -179,10 +179,9 @@ class Numpy(Adapter):
         return {"numpy.geterr()": str(np.geterr())}
 
     def environment(self) -> dict[str, str]:
-        return {"numpy": np.__version__, **_built()}
-
-    def flags(self) -> dict[str, str]:
         return {
+            "numpy": np.__version__,
+            **_built(),
             "numpy blas threads": _blas_threads(),
             "numpy blas kernels": os.environ.get("OPENBLAS_CORETYPE", "by CPU"),
         }

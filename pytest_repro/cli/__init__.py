@@ -23,7 +23,8 @@ up to 64 numbers of each value, and of larger arrays a digest and statistics: wh
 differ they count as different, also within a tolerance, unless --statistics is given.
 
 A test that only one report has, or that is not reproducible on one machine alone, is a difference.
-Tests that both skipped are none.
+Tests that both skipped are none. What a golden file says of a test does not count: it is compared if
+its runs agree.
 """
 
 _ENV = """\
@@ -85,7 +86,7 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("b", metavar="B.json", help="report of the other")
     parser.add_argument("--rtol", type=float, metavar="R", help="relative tolerance; needs --atol")
     parser.add_argument("--atol", type=float, metavar="A", help="absolute tolerance; needs --rtol")
-    closeness = "of larger arrays, min, max, mean, std and l2 within the tolerance count as closeness"
+    closeness = "of larger arrays, five elements, min, max, mean, std and l2 within the tolerance are close"
     parser.add_argument("--statistics", action="store_true", help=closeness)
 
 

@@ -7,10 +7,12 @@ import math
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from pytest_repro.core.account import Account, Number, Statistics
+from pytest_repro.core.account import Account, Number
 from pytest_repro.core.difference import Difference
+from pytest_repro.core.statistics import Statistics, unequal
 from pytest_repro.core.tolerance import Tolerance
 
 
@@ -61,8 +63,18 @@ def apart(
 def _alike(a: Statistics | None, b: Statistics | None, tolerance: Tolerance) -> bool:
     if a is None or b is None or a.non_finite != b.non_finite or tolerance.exact:
         return False
-    pairs = list(zip(a[:-1], b[:-1]))
-    return all(x == y or (x is not None and y is not None and _close(x, y, tolerance)) for x, y in pairs)
+    pairs = [(_number(each.a), _number(each.b)) for each in unequal(a, b)]
+    return all(x is not None and y is not None and _close(x, y, tolerance) for x, y in pairs)
+
+
+def _number(told: float | str | None) -> Number | None:
+    """One of the statistics as a number; None for what is none, such as the element of an array of bools."""
+    if not isinstance(told, str):
+        return told
+    for form in (int, float, complex):
+        with suppress(ValueError):
+            return form(told)
+    return None
 
 
 def _close(a: Number, b: Number, tolerance: Tolerance) -> bool:

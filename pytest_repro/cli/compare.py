@@ -10,7 +10,7 @@ from typing import Literal
 from pytest_repro.cli.apart import Apart, apart
 from pytest_repro.core.account import Account
 from pytest_repro.core.tolerance import EXACT, Tolerance
-from pytest_repro.core.verdict import WORDS
+from pytest_repro.core.verdict import UNKNOWN, WORDS
 from pytest_repro.reports.accounts import account_of
 from pytest_repro.reports.reading import BadReport, Place, Report
 
@@ -40,12 +40,14 @@ class Seen:
     Attributes:
         nodeid: pytest's own node id.
         verdict: The verdict word.
+        agree: Whether its runs gave the same there, whatever the golden file says.
         seed: What its generators were given.
         accounts: What its reference run observed, by name.
     """
 
     nodeid: str
     verdict: str
+    agree: bool
     seed: int
     accounts: Mapping[str, Account]
 
@@ -95,7 +97,9 @@ def _seen(row: Place, seed: int) -> Seen:
         raise BadReport(f"{row.where}: {why}: an older pytest-repro wrote it; write it again")
     plan = row.get("plan")
     own = plan["seed"].whole() if plan else seed
-    return Seen(nodeid, verdict, own, dict(_named(told or ())))
+    # A golden file is asked only where the runs agree.
+    agree = verdict in ("reproduced", *UNKNOWN) or (verdict == "diverged" and row.get("baseline") is not None)
+    return Seen(nodeid, verdict, agree and told is not None, own, dict(_named(told or ())))
 
 
 def _named(rows: Place | tuple[()]) -> Iterator[tuple[str, Account]]:
@@ -122,17 +126,28 @@ def _test(a: Seen | None, b: Seen | None, asked: Asked) -> Compared:
         there = a or b
         assert there is not None
         return Compared(there.nodeid, "only in A" if b is None else "only in B", f"{there.verdict} there")
-    if (a.verdict, b.verdict) != ("reproduced", "reproduced"):
+    if not (a.agree and b.agree):
         same = a.verdict == b.verdict
-        why = f"{a.verdict} on both" if same else f"{a.verdict} in A, {b.verdict} in B"
+        why = _verdicts(a, b)
         over = same and a.verdict in _NEUTRAL
         return Compared(a.nodeid, "passed over" if over else "not compared", why, fine=over)
     names = {**a.accounts, **b.accounts}
     found = [each for name in names if (each := _value(a, b, name, asked))]
     both = sum(name in a.accounts and name in b.accounts for name in names)
-    why = f"seed {a.seed} in A, {b.seed} in B" if a.seed != b.seed else ""
+    said = [f"seed {a.seed} in A, {b.seed} in B"] if a.seed != b.seed else []
+    said += [_verdicts(a, b)] if (a.verdict, b.verdict) != ("reproduced", "reproduced") else []
+    why = ", ".join(said)
     word: Word = "equal" if not found else "close" if all(each.close for each in found) else "differs"
     return Compared(a.nodeid, word, why, both, tuple(found), word != "differs")
+
+
+def _verdicts(a: Seen, b: Seen) -> str:
+    one, other = (_said(each) for each in (a, b))
+    return f"{one} on both" if one == other else f"{one} in A, {other} in B"
+
+
+def _said(test: Seen) -> str:
+    return "not as its golden file" if test.agree and test.verdict == "diverged" else test.verdict
 
 
 def _value(a: Seen, b: Seen, name: str, asked: Asked) -> Apart | None:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pytest_repro.cli.apart import Apart, farthest, hidden
 from pytest_repro.cli.compare import Asked, Compared, Word, unlike
-from pytest_repro.core.account import FEW, Statistics
+from pytest_repro.core.account import FEW
+from pytest_repro.core.statistics import Statistics, unequal
 from pytest_repro.reports.reading import Report
 from pytest_repro.reports.values import NAMED, SHOWN, distance
 
@@ -127,18 +128,19 @@ def _first(found: Apart) -> Iterator[str]:
 
 def _statistics(a: Statistics, b: Statistics) -> Iterator[str]:
     yield f"    more than {FEW} elements: only statistics are known"
-    for name, x, y in zip(Statistics._fields, a, b):
-        if x != y:
-            yield f"      {name:<10} {_number(x, y)} in A, {_number(y, x)} in B"
-    if a == b:
+    found = list(unequal(a, b))
+    width = max([10, *(len(each.name) for each in found)])
+    for name, x, y in found:
+        yield f"      {name:<{width}} {_number(x, y)} in A, {_number(y, x)} in B"
+    if not found:
         yield "      which are equal"
 
 
-def _number(number: float | None, beside: float | None) -> str:
-    if number is None or beside is None:
-        return "none" if number is None else f"{number:.9g}"
+def _number(number: float | str | None, beside: float | str | None) -> str:
+    if number is None or isinstance(number, str):
+        return number or "none"
     short = f"{number:.9g}"
-    return short if short != f"{beside:.9g}" else repr(number)
+    return repr(number) if isinstance(beside, (int, float)) and short == f"{beside:.9g}" else short
 
 
 def _end(tests: Sequence[Compared], asked: Asked) -> Iterator[str]:
@@ -152,11 +154,15 @@ def _end(tests: Sequence[Compared], asked: Asked) -> Iterator[str]:
         yield "no test was compared: the machines do not count as equal"
     if counts["not compared"]:
         yield "a test that is not reproducible on its own machine counts as a difference: mend it there first"
-    if not close.exact and (unknown := sum(_by_statistics(test.apart) for test in tests)):
-        what = f"{_count(unknown, 'value')} of more than {FEW} elements"
-        yield f"{what} cannot be compared within a tolerance: record {FEW} elements of each or fewer,"
-        yield "or have their statistics compared with --statistics"
+    if not (close.exact or asked.statistics) and (unknown := sum(_large(test.apart) for test in tests)):
+        what = (
+            f"{_count(unknown, 'value')} of more than {FEW} elements count{'s' * (unknown == 1)} as different"
+        )
+        yield f"{what}, however close: of these, reports hold statistics only."
+        yield f"Record {FEW} elements of each or fewer, or have the statistics compared with --statistics"
 
 
-def _by_statistics(found: Iterable[Apart]) -> int:
-    return sum(each.a is not None and each.a.statistics is not None and not each.close for each in found)
+def _large(found: Iterable[Apart]) -> int:
+    """Of how many values only statistics are known."""
+    sides = ((each.a, each.b) for each in found)
+    return sum(bool(a and b and a.statistics and b.statistics and a.kind == b.kind) for a, b in sides)

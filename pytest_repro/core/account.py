@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+
+from pytest_repro.core.statistics import Statistics
 
 Number = int | float | complex
 
 FEW = 64
 """Elements up to which the values themselves are told."""
-
-
-class Statistics(NamedTuple):
-    """What is told of the elements of a large array; of complex ones their magnitudes count.
-
-    Attributes:
-        min: Smallest finite element; None where none is finite.
-        max: Largest finite element.
-        mean: Mean of the finite elements.
-        std: Their standard deviation, divided by their number.
-        l2: Square root of the sum of their squares.
-        non_finite: Number of elements that are NaN or infinite.
-    """
-
-    min: float | None = None
-    max: float | None = None
-    mean: float | None = None
-    std: float | None = None
-    l2: float | None = None
-    non_finite: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,32 +7,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pytest_repro.core.observation import Key
+from pytest_repro.core.statistics import Statistics
 
 BASELINE = "baseline"
 """The axis of mismatches between a run and what is stored."""
 
 Fields = Mapping[str, str]
 """What an environment is: ``{"numpy": "2.4.6", "threads": "2", …}``."""
-
-
-class Statistics(NamedTuple):
-    """An array of numbers in a few of them, in the unit of the values; of complex ones the magnitudes.
-
-    Attributes:
-        min: Smallest element; NaN where one is.
-        max: Largest element.
-        mean: Arithmetic mean.
-        std: Standard deviation of the population.
-        l2: Euclidean norm.
-        elements: ``(index in C order, element as text)``: the first, the last, and the three quarters.
-    """
-
-    min: float
-    max: float
-    mean: float
-    std: float
-    l2: float
-    elements: tuple[tuple[int, str], ...] = ()
 
 
 class Row(NamedTuple):

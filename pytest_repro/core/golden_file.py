@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pytest_repro.core.golden import Entry, Fields, Golden, Row, Statistics
+from pytest_repro.core.golden import Entry, Fields, Golden, Row
+from pytest_repro.core.statistics import NUMBERS, Statistics
 
 FORMAT = 1
 _KIND = "pytest-repro golden"
-_NUMBERS = ("min", "max", "mean", "std", "l2")
 _WORDS = ("nan", "inf", "-inf")
 _KEY, _DIGEST = re.compile("[0-9a-f]{16}"), re.compile("[0-9a-f]{32}")
 
@@ -55,7 +55,8 @@ def _plain(row: Row) -> dict[str, Any]:
     plain |= {"path": path} if path else {}
     found = row.statistics
     if found is not None:
-        plain |= {each: _spoken(getattr(found, each)) for each in _NUMBERS}
+        plain |= {each: _spoken(known) for each in NUMBERS if (known := getattr(found, each)) is not None}
+        plain |= {"non_finite": found.non_finite} if found.non_finite else {}
         plain["elements"] = [list(each) for each in found.elements]
     return plain
 
@@ -115,17 +116,20 @@ def _row(plain: Any, at: str) -> Row:
     digest = _a(str, plain.get("digest"), f"{at}.digest")
     _fits(_DIGEST.fullmatch(digest) is not None, digest, f"{at}.digest")
     kind = _a(str, plain.get("kind"), f"{at}.kind")
-    return Row((name, step, path), kind, digest, _statistics(plain, at) if "min" in plain else None)
+    return Row((name, step, path), kind, digest, _statistics(plain, at) if "elements" in plain else None)
 
 
 def _statistics(plain: Mapping[str, Any], at: str) -> Statistics:
-    low, high, mean, std, l2 = (_number(plain.get(each), f"{at}.{each}") for each in _NUMBERS)
+    known = plain.keys() & NUMBERS  # all, or where no element is finite none
+    read = {each: _number(plain.get(each), f"{at}.{each}") for each in NUMBERS if known}
+    odd = _a(int, plain.get("non_finite", 0), f"{at}.non_finite")
+    _fits(0 <= odd < 2**63, odd, f"{at}.non_finite")
     elements = _a(list, plain.get("elements"), f"{at}.elements")
     for each in elements:
         fits = isinstance(each, list) and [*map(type, each)] == [int, str]
         _fits(fits, each, f"{at}.elements")
     shown = tuple((index, text) for index, text in elements)
-    return Statistics(low, high, mean, std, l2, shown)
+    return Statistics(**read, non_finite=odd, elements=shown)
 
 
 def _number(found: Any, at: str) -> float:

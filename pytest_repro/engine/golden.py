@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_repro.core.compare import Observed, mismatches
 from pytest_repro.core.difference import Difference
-from pytest_repro.core.golden import BASELINE, Entry, Row, Statistics
+from pytest_repro.core.golden import BASELINE, Entry, Row
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.observation import Key, Observation, Stored
 from pytest_repro.core.run import Run
+from pytest_repro.core.statistics import Statistics, Unequal, unequal
 from pytest_repro.core.tolerance import Closeness
 from pytest_repro.engine.distance import distance, kept
 from pytest_repro.engine.recording import Recorded
@@ -148,18 +148,13 @@ def said(there: Statistics | None, here: Statistics | None) -> str:
     """How far two arrays are apart of which one is known by its statistics."""
     if there is None or here is None:
         return "the value is not in the golden file: only its digest is known"
-    known = [
-        (name, getattr(there, name), getattr(here, name)) for name in ("min", "max", "mean", "std", "l2")
-    ]
-    apart = [f"{name} {a:.6g}, here {b:.6g}" for name, a, b in known if a != b and not _both_nan(a, b)]
-    elements = dict(here.elements)
-    apart += [
-        f"element {at} {shown}, here {elements[at]}"
-        for at, shown in there.elements
-        if elements.get(at, shown) != shown
-    ][:1]
+    found = list(unequal(there, here))
+    elements = [each for each in found if each.name.startswith("element ")]
+    apart = [_words(each) for each in found if each not in elements[1:]]
     return f"only statistics are in the golden file: {'; '.join(apart) or 'they are the same'}"
 
 
-def _both_nan(a: float, b: float) -> bool:
-    return math.isnan(a) and math.isnan(b)
+def _words(found: Unequal) -> str:
+    sides = ("none" if each is None else each for each in (found.a, found.b))
+    there, here = (f"{each:.6g}" if isinstance(each, float) else each for each in sides)
+    return f"{found.name} {there}, here {here}"

@@ -16,6 +16,7 @@ from pytest_repro.core.control import Control
 from pytest_repro.core.plan import MAX_SEED
 from pytest_repro.core.unused import SeedUnusedWarning
 from pytest_repro.core.verdict import Verdict
+from pytest_repro.plugin import peers
 from pytest_repro.reports.control import UNUSED, outcome, unused
 
 if TYPE_CHECKING:
@@ -49,13 +50,14 @@ def controlled(act: Act, rehearsed: Callable[[Act], Sequence[pytest.TestReport]]
 def note_of(item: pytest.Item, control: Control, verdict: Verdict) -> str:
     """Warns where the seed changes nothing; gives what the session tells of that, in few words.
 
-    Of a test that was taken along by an audit, nobody has said that it is to be random.
+    Of a test that was taken along by an audit, nobody has said that it is to be random; of one
+    whose examples are derandomized, somebody has said that it is not.
 
     Raises:
         pytest.fail.Exception: Such warnings are errors.
     """
-    audit = verdict.plan.audit and not control.drew
-    if verdict.word != "reproduced" or control.word == "changed" or not control.observed or audit:
+    unasked = (verdict.plan.audit and not control.drew) or peers.fixed(item)
+    if verdict.word != "reproduced" or control.word == "changed" or not control.observed or unasked:
         return outcome(control)
     with warnings.catch_warnings(record=True) as heard:  # as the filters of the test have it
         _warn(item, control, verdict.plan.seed)

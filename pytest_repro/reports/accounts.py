@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pytest_repro.core.account import FEW, Account, Number, Statistics
+from pytest_repro.core.account import FEW, Account, Number
+from pytest_repro.core.statistics import NUMBERS, Statistics
 from pytest_repro.reports.reading import BadReport, Place
 
 
@@ -17,9 +18,14 @@ def observation_row(found: Account) -> dict[str, Any]:
     if found.text is not None:
         row["text"] = found.text
     if found.statistics is not None:
-        told = found.statistics._asdict()
-        told["non_finite"] = told["non_finite"] or None
-        row["statistics"] = {name: _written(value) for name, value in told.items() if value is not None}
+        row["statistics"] = _statistics_row(found.statistics)
+    return row
+
+
+def _statistics_row(found: Statistics) -> dict[str, Any]:
+    row: dict[str, Any] = {n: _written(known) for n in NUMBERS if (known := getattr(found, n)) is not None}
+    row |= {"non_finite": found.non_finite} if found.non_finite else {}
+    row |= {"elements": [list(each) for each in found.elements]} if found.elements else {}
     return row
 
 
@@ -48,9 +54,17 @@ def account_of(row: Place) -> Account:
 
 
 def _statistics(row: Place) -> Statistics:
-    read = {name: _float(place) for name in Statistics._fields[:-1] if (place := row.get(name))}
-    odd = row.get("non_finite")
-    return Statistics(**read, non_finite=odd.whole() if odd else 0)
+    read = {name: _float(place) for name in NUMBERS if (place := row.get(name))}
+    odd, elements = row.get("non_finite"), row.get("elements")
+    shown = tuple(map(_element, elements)) if elements else ()
+    return Statistics(**read, non_finite=odd.whole() if odd else 0, elements=shown)
+
+
+def _element(place: Place) -> tuple[int, str]:
+    parts = list(place)
+    if len(parts) != 2:
+        raise BadReport(f"{place.where} is a list of {len(parts)}, and no index and element")
+    return parts[0].whole(), parts[1].text()
 
 
 _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}

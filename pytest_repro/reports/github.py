@@ -9,10 +9,10 @@ import html
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
-from pytest_repro.reports.reading import BadReport, Place
+from pytest_repro.reports.golden import command
+from pytest_repro.reports.reading import DISJOINT, BadReport, Place
 from pytest_repro.reports.rows import verdict_of
 from pytest_repro.reports.summary import BAD, absent, beyond, counted, failing
 from pytest_repro.reports.text import failure
@@ -23,7 +23,10 @@ LARGEST = 1000 * 2**10
 _SHOWN = 10
 """Annotations of one kind that GitHub shows for a step; it drops the others without a word."""
 
-_TITLES = {"diverged": "not reproducible", "unobserved": "observed nothing", "failed": "not compared"}
+_TITLES = {
+    "diverged": "not reproducible", "unobserved": "observed nothing", "failed": "not compared",
+    "no-baseline": "no baseline", "foreign-baseline": "baseline of another environment only",
+}  # fmt: skip
 
 
 def commands(rows: Iterable[Mapping[str, Any]], base: str) -> Iterator[str]:
@@ -35,13 +38,19 @@ def commands(rows: Iterable[Mapping[str, Any]], base: str) -> Iterator[str]:
     """
     bad = [row for row in rows if row.get("failed")]
     for row in bad[:_SHOWN]:
-        title = f"{_TITLES.get(row['verdict'], row['verdict'])}: {row['nodeid'].partition('::')[2]}"
+        title = f"{_title(row)}: {row['nodeid'].partition('::')[2]}"
         at = _place(row, base)
         where = f"file={_property(at[0])},line={at[1]}," if at else ""
         yield f"::error {where}title={_property(title)}::{_data(chr(10).join(_message(row)))}"
     if len(bad) > _SHOWN:
         more = f"{len(bad) - _SHOWN} more failing tests are in the summary of this step, and in the log"
         yield f"::notice title=pytest-repro::{more}"
+
+
+def _title(row: Mapping[str, Any]) -> str:
+    if row["verdict"] == "diverged" and "baseline" in row:  # the runs agree
+        return "differs from its golden file"
+    return _TITLES.get(row["verdict"], str(row["verdict"]))
 
 
 def _data(text: str) -> str:
@@ -73,7 +82,17 @@ def _what(row: Mapping[str, Any]) -> str:
 def _fix(row: Mapping[str, Any]) -> str:
     if row["verdict"] == "unobserved":
         return "record what must stay the same: def test_…(repro): repro.record(loss=loss)"
+    if row["verdict"] in BAD and (stored := row.get("baseline")):
+        return _golden_fix(row, stored)
     return str(row.get("cause", {}).get("fix", ""))
+
+
+def _golden_fix(row: Mapping[str, Any], stored: Mapping[str, Any]) -> str:
+    options = stored.get("options", "")
+    how = command(row["nodeid"], f" {options}" if options else "")
+    if "broken" in stored:
+        return f"restore the file from version control; or delete it, and write it anew: {how}"
+    return f"where it is right as it is here, {how}" if row["verdict"] == "diverged" else how
 
 
 def _cause(cause: Mapping[str, Any]) -> str:
@@ -148,10 +167,12 @@ def _table_row(row: Mapping[str, Any]) -> str:
 
 def _failure(row: Mapping[str, Any], environment: Mapping[str, str], seed: int) -> str:
     """The terminal's text of a failure; ``""`` for a test that failed in another way."""
-    with suppress(BadReport):  # of an axis of another distribution, whose values JSON does not know
-        if row["verdict"] in BAD:
-            return failure(row["nodeid"], verdict_of(Place(row, row["nodeid"]), environment, seed))
-    return ""
+    if row["verdict"] not in BAD:
+        return ""
+    try:
+        return failure(row["nodeid"], verdict_of(Place(row, row["nodeid"]), environment, seed))
+    except (BadReport, *DISJOINT):  # of an axis of another distribution, whose values JSON does not know
+        return ""
 
 
 def _text(text: str) -> str:

@@ -11,9 +11,14 @@ from pytest_repro.core.verdict import Verdict
 _NAMED = 8
 
 
-def command(nodeid: str, found: Baseline) -> str:
-    """What writes the entry, as a shell takes it."""
-    return f"pytest {shlex.quote(nodeid)} --repro-update{found.options}"
+def command(nodeid: str, options: str) -> str:
+    """What writes the entry, as a shell takes it.
+
+    Args:
+        nodeid: pytest's own.
+        options: What the command needs beside, each behind a blank.
+    """
+    return f"pytest {shlex.quote(nodeid)} --repro-update{options}"
 
 
 def headline(verdict: Verdict) -> str:
@@ -35,11 +40,11 @@ def missing(nodeid: str, verdict: Verdict) -> Iterator[str]:
         yield f"{nodeid} was not compared: its golden file {found.path} {found.broken}"
         yield ""
         yield "  mend it    restore the file from version control; or delete it, and write it anew:"
-        yield f"             {command(nodeid, found)}"
+        yield f"             {command(nodeid, found.options)}"
         return
     yield f"{nodeid} has no baseline: nothing is stored for it in {found.path}"
     yield ""
-    yield f"  write it   {command(nodeid, found)}"
+    yield f"  write it   {command(nodeid, found.options)}"
 
 
 def foreign(nodeid: str, verdict: Verdict) -> Iterator[str]:
@@ -55,7 +60,7 @@ def foreign(nodeid: str, verdict: Verdict) -> Iterator[str]:
         yield "  compare    @pytest.mark.reproducible(baseline=True, rtol=…, atol=…), within a tolerance"
     else:
         yield "  compare    a larger repro_baseline_kb stores them, where the entry is written"
-    yield f"  write it   {command(nodeid, found)}"
+    yield f"  write it   {command(nodeid, found.options)}"
 
 
 def _values(verdict: Verdict, found: Baseline) -> str:
@@ -81,4 +86,4 @@ def accept(nodeid: str, verdict: Verdict) -> Iterator[str]:
         yield f"  unlike     {name}: {here} here, {there} in the golden file"
     yield "  look for   what was changed since it was written: code, data, weights; the runs here agree"
     if "::" in nodeid:
-        yield f"  accept     {command(nodeid, found)}"
+        yield f"  accept     {command(nodeid, found.options)}"

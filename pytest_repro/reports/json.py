@@ -61,7 +61,9 @@ def _baseline_row(found: Baseline) -> dict[str, Any]:
         "environment": found.key,
         "stored": found.stored or None,
         "unlike": {name: list(sides) for name, sides in found.unlike.items()} or None,
+        "differing": list(found.differing) or None,
         "untold": list(found.untold) or None,
+        "options": found.options.strip() or None,
         "broken": found.broken or None,
     }
     return _present(row)

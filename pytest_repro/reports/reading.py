@@ -19,6 +19,11 @@ class BadReport(ValueError):
     """What was given is no report, or one that cannot be read; the message says which and where."""
 
 
+DISJOINT = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""What is raised where each field fits, and they do not fit each other: a run of an axis that the plan does
+not name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A value in a report, and where it stands.

@@ -10,6 +10,7 @@ from pytest_repro.core.cell import REPEAT, Varied
 from pytest_repro.core.difference import Difference
 from pytest_repro.core.divergence import Divergence, Parting
 from pytest_repro.core.finding import Finding
+from pytest_repro.core.golden import BASELINE, Baseline
 from pytest_repro.core.mismatch import Mismatch, Problem
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Outcome, Run
@@ -44,6 +45,7 @@ def verdict_of(row: Place, environment: Mapping[str, str], seed: int) -> Verdict
         _texts(row.get("passed_over")),
         _divergence(divergence) if divergence else None,
         _finding(cause) if cause else None,
+        _baseline(stored) if (stored := row.get("baseline")) else None,
     )
 
 
@@ -64,8 +66,7 @@ def _whole(place: Place | None) -> int:
 
 
 def _axis(place: Place, name: str) -> str:
-    # "baseline" is what golden files are compared along.
-    if name not in (REPEAT, "baseline", *names()):
+    if name not in (REPEAT, BASELINE, *names()):
         raise BadReport(f"{place.where} is of the axis {name!r}, which is not known here")
     return name
 
@@ -159,3 +160,20 @@ def _finding(row: Place) -> Finding:
         row["name"].text(), _text(row.get("location")), _text(row.get("explanation")),
         _text(row.get("fix")), _texts(row.get("ruled_out")),
     )  # fmt: skip
+
+
+def _baseline(row: Place) -> Baseline:
+    options = _text(row.get("options"))
+    return Baseline(
+        row["path"].text(), row["environment"].text(), _text(row.get("stored")),
+        {name: _sides(place) for name, place in _fields(row.get("unlike"))},
+        _texts(row.get("differing")), _texts(row.get("untold")), f" {options}" if options else "",
+        _text(row.get("broken")),
+    )  # fmt: skip
+
+
+def _sides(place: Place) -> tuple[str, str]:
+    found = _texts(place)
+    if len(found) != 2:
+        raise BadReport(f"{place.where} is a list of {len(found)}, and not what is here and there")
+    return found[0], found[1]

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
 
-from pytest_repro.core.account import FEW, Account, Number, Statistics
+from pytest_repro.core.account import FEW, Account, Number
 from pytest_repro.core.observation import Observation, Stored
 from pytest_repro.values.shelf import Kept
 from pytest_repro.values.tree import digest
 
 _SHOWN = 120
 """Characters of a text that are told."""
-
-_BLOCK = 2**15
-"""Elements read together: their float64 copies, 256 KiB, stay in the cache."""
 
 # A test of plain Python numbers must not wait 0.1 s for numpy because a report is written.
 _STRUCT = {
@@ -43,7 +39,11 @@ def account(name: str, found: Observation, values: Kept | None) -> Account:
         return Account(name, found.kind, known, text=_text(values))
     if count <= FEW:
         return Account(name, found.kind, known, tuple(_few(element, bytes(values[:]), count)))
-    return Account(name, found.kind, known, statistics=statistics(element, values, count))
+    from pytest_repro.values.elements import itemsize
+    from pytest_repro.values.statistics import statistics
+
+    nbytes = count * itemsize(element)
+    return Account(name, found.kind, known, statistics=statistics(element, values, nbytes))
 
 
 def _text(values: Kept) -> str:
@@ -68,40 +68,3 @@ def _few(element: str, buffer: bytes, count: int) -> Iterable[Number]:
 def _number(value: object) -> Number:
     """*value* as Python has it: the elements of ``longdouble`` arrays are numpy's own."""
     return value if isinstance(value, (int, float, complex)) else float(value)  # type: ignore[arg-type]
-
-
-def statistics(element: str, values: Kept, count: int) -> Statistics:
-    """Statistics of an array, block by block: it is never held as a whole.
-
-    Args:
-        element: dtype name, ``"float32"``, ``"bfloat16"``.
-        values: The bytes in C order, little-endian.
-        count: Number of elements, more than 0.
-    """
-    import numpy as np
-
-    low, high, mean, squares, l2, seen = math.inf, -math.inf, 0.0, 0.0, 0.0, 0
-    with np.errstate(all="ignore"):
-        for block in _blocks(element, values, count):
-            read = np.abs(block) if block.dtype.kind == "c" else block
-            finite = read[np.isfinite(read)].astype("f8")
-            if not (size := finite.size):
-                continue
-            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
-            # Chan, Golub & LeVeque 1979: means and sums of squares of two parts, put together.
-            own = float(finite.mean())
-            apart, total = own - mean, seen + size
-            squares += float(np.square(finite - own).sum()) + apart * apart * seen * size / total
-            mean, seen = mean + apart * size / total, total
-            l2 = math.hypot(l2, float(np.sqrt(np.square(finite).sum())))
-    if not seen:
-        return Statistics(non_finite=count)
-    return Statistics(low, high, mean, math.sqrt(squares / seen), l2, count - seen)
-
-
-def _blocks(element: str, values: Kept, count: int) -> Iterator[Any]:
-    from pytest_repro.values.elements import itemsize, numbers
-
-    size = itemsize(element)
-    for start in range(0, count * size, _BLOCK * size):
-        yield numbers(element, values[start : start + _BLOCK * size])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_repro.cli.apart import apart, distance
-from pytest_repro.core.account import Account, Statistics
+from pytest_repro.core.account import Account
+from pytest_repro.core.statistics import Statistics
 from pytest_repro.core.tolerance import EXACT, Tolerance
 from tests.cli.reports import ENVIRONMENT, number, report, row, run, written
 
-LARGE = Account("w", "float32[99]", "1" * 32, statistics=Statistics(0.0, 2.0, 1.0, 0.5, 9.0))
-LIKE = Account("w", "float32[99]", "2" * 32, statistics=Statistics(0.0, 2.0, 1.0 + 1e-9, 0.5, 9.0))
+LARGE = Account(
+    "w",
+    "float32[99]",
+    "1" * 32,
+    statistics=Statistics(0.0, 2.0, 1.0, 0.5, 9.0, elements=((0, "0.5"), (98, "nan"))),
+)
+LIKE = Account(
+    "w",
+    "float32[99]",
+    "2" * 32,
+    statistics=Statistics(0.0, 2.0, 1.0 + 1e-9, 0.5, 9.0, elements=((0, "0.500001"), (98, "nan"))),
+)
 
 
 def both(tmp_path: Path, capsys: Any, a: list[Account], b: list[Account], *options: str) -> tuple[int, str]:
@@ -63,6 +75,7 @@ def test_the_whole_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
         "  w   float32[99]\n"
         "    more than 64 elements: only statistics are known\n"
         "      mean       1.0 in A, 1.000000001 in B\n"
+        "      element 0  0.5 in A, 0.500001 in B\n"
         "only in A  test_a.py::test_old  reproduced there\n"
         "not compared  test_a.py::test_wild  diverged in A, reproduced in B\n"
         "passed over  test_a.py::test_off  skipped on both\n"
@@ -93,9 +106,19 @@ def test_a_large_array_is_never_close_unless_its_statistics_are_taken(tmp_path: 
     near = ("--rtol=1e-5", "--atol=0")
     code, out = both(tmp_path, capsys, [LARGE], [LIKE], *near)
     assert code == 1
-    assert "1 value of more than 64 elements cannot be compared within a tolerance" in out
+    assert out.endswith(
+        "1 value of more than 64 elements counts as different, however close: "
+        "of these, reports hold statistics only.\n"
+        "Record 64 elements of each or fewer, or have the statistics compared with --statistics\n"
+    )
+    assert "however close" not in both(tmp_path, capsys, [LARGE], [number("x", 1.0)], *near)[1]
     assert both(tmp_path, capsys, [LARGE], [LIKE], *near, "--statistics")[0] == 0
     assert both(tmp_path, capsys, [LARGE], [LIKE], "--rtol=1e-10", "--atol=0", "--statistics")[0] == 1
+    turned = LIKE.statistics._replace(elements=((0, "-0.5"), (98, "nan"))) if LIKE.statistics else None
+    code, out = both(tmp_path, capsys, [LARGE], [replace(LIKE, statistics=turned)], *near, "--statistics")
+    assert code == 1
+    assert "element 0  0.5 in A, -0.5 in B" in out
+    assert "however close" not in out
     dropped = Account("w", "float32[99]", "2" * 32)
     code, out = both(tmp_path, capsys, [LARGE], [dropped], *near, "--statistics")
     assert code == 1
@@ -211,3 +234,20 @@ def test_closeness_is_the_markers(a: float, b: float, rtol: float, atol: float) 
         assert found is not None
         close = a == b or abs(b - a) <= atol + rtol * abs(a)
         assert found.close == (close and (rtol, atol) != (0, 0))
+
+
+def test_what_a_golden_file_says_is_no_difference_of_machines(tmp_path: Path, capsys: Any) -> None:
+    stored = {"path": "__repro__/test_a.json", "environment": "0" * 16}
+    same, other = number("x", 1.0), number("x", 2.0)
+    unlike = {**row(other, word="diverged"), "baseline": stored}
+    for one, word, said in [
+        (row(same, word="no-baseline"), 0, "compared bit for bit: 1 equal\n"),
+        (row(same, word="foreign-baseline"), 0, "compared bit for bit: 1 equal\n"),
+        (row(other, word="no-baseline"), 1, "reproduced in A, no-baseline in B: x differs, max abs 1"),
+        (unlike, 1, "reproduced in A, not as its golden file in B: x differs, max abs 1"),
+        (row(same, word="diverged"), 1, "not compared  test_a.py::test_a  reproduced in A, diverged in B"),
+        (row(word="no-baseline"), 1, "not compared  test_a.py::test_a  reproduced in A, no-baseline in B"),
+    ]:
+        a, b = report(tmp_path / "a.json", row(same)), report(tmp_path / "b.json", one)
+        code, out, _ = run(capsys, "compare", a, b)
+        assert (code, said in out) == (word, True), out

@@ -11,6 +11,7 @@ from pytest_repro.core.cell import Varied
 from pytest_repro.core.difference import Difference
 from pytest_repro.core.divergence import Divergence
 from pytest_repro.core.finding import Finding
+from pytest_repro.core.golden import BASELINE, Baseline
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
@@ -58,7 +59,18 @@ CAUSE = Finding("os-entropy", "a.py:3", "default_rng() draws", "pass a seed", ("
 UNKNOWN = Finding("unknown")
 PROCESS = Mismatch("x", "x", 0, "", "machine", "ssh=x", "values", "int", "int", detail="digests only")
 
+STORED = Baseline("__repro__/a.json", "0" * 16, "0" * 16)
+FOREIGN = replace(STORED, stored="f" * 16, unlike={"numpy": ("2.4.6", "1.0")}, options=" --repro-seed=3")
+GOLDEN = replace(LOSS, axis=BASELINE, value="0" * 16)
+
 VERDICTS = [
+    Verdict("diverged", Plan(), RUNS, (GOLDEN,), {"loss": 9}, baseline=STORED),
+    Verdict("diverged", VARIED, RUNS, (GOLDEN,), {"loss": 9}, baseline=FOREIGN),
+    Verdict("no-baseline", Plan(), RUNS, baseline=replace(STORED, stored="", options=" --repro-seed=3")),
+    Verdict("no-baseline", Plan(), RUNS, baseline=replace(STORED, broken="is empty")),
+    Verdict("foreign-baseline", Plan(), RUNS, baseline=FOREIGN),
+    Verdict("foreign-baseline", Plan(), RUNS, baseline=replace(FOREIGN, differing=("x", "y"))),
+    Verdict("foreign-baseline", VARIED, RUNS, baseline=replace(FOREIGN, untold=("x",))),
     Verdict(
         "diverged", Plan(), RUNS, (LOSS, KIND, THERE, GONE, DIGEST), {"loss": 9, "k": 1}, (), DRAWN, CAUSE
     ),

@@ -10,15 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.core.golden import Golden, Row, Statistics, Update, merged
+from pytest_repro.core.golden import Golden, Row, Update, merged
 from pytest_repro.core.golden_file import read, text
+from pytest_repro.core.statistics import Statistics
 
 KEY = "0123456789abcdef"
 DIGEST = "0" * 32
 numbers = st.floats(allow_nan=False)
-statistics = st.builds(
-    Statistics, *[numbers] * 5, st.lists(st.tuples(st.integers(0, 2**40), st.text()), max_size=3).map(tuple)
-)
+elements = st.lists(st.tuples(st.integers(0, 2**40), st.text()), max_size=3).map(tuple)
+some = st.tuples(*[numbers] * 5, st.integers(0, 2**40), elements)
+none = st.tuples(*[st.none()] * 5, st.integers(1, 2**40), elements)
+statistics = (some | none).map(lambda fields: Statistics(*fields))
 rows = st.builds(
     Row,
     st.tuples(st.text(), st.integers(0, 2**63 - 1), st.text()),
@@ -39,12 +41,14 @@ def test_what_is_written_is_read_back(golden: Golden) -> None:
 
 
 def test_an_observation_is_a_line() -> None:
-    found = Statistics(0, 1, 0.5, float("inf"), float("nan"), ((0, "0.0"),))
+    found = Statistics(0, 1, 0.5, float("inf"), 2.5, elements=((0, "0.0"),))
     row = Row(("loss", 3, ".w"), "float32[2]", DIGEST, found)
-    entry = (row, row._replace(key=("y", 0, "")))
+    odd = Statistics(non_finite=2, elements=((0, "nan"), (1, "inf")))
+    entry = (row, row._replace(key=("y", 0, ""), statistics=odd))
     golden = merged(Golden(), [Update("test_a.py::test_b[ß]", KEY, {"python": "3"}, entry)])
-    line = f'"digest": "{DIGEST}", "elements": [[0, "0.0"]], "kind": "float32[2]", "l2": "nan"'
-    numbers = '"max": 1, "mean": 0.5, "min": 0'
+    line = f'"digest": "{DIGEST}", "elements": [[0, "0.0"]], "kind": "float32[2]"'
+    numbers = '"l2": 2.5, "max": 1, "mean": 0.5, "min": 0'
+    other = line.replace('[[0, "0.0"]]', '[[0, "nan"], [1, "inf"]]')
     assert text(golden) == (
         "{\n"
         ' "environments": {\n'
@@ -58,7 +62,7 @@ def test_an_observation_is_a_line() -> None:
         '  "test_a.py::test_b[\\u00df]": {\n'
         '   "0123456789abcdef": [\n'
         f'    {{{line}, {numbers}, "name": "loss", "path": ".w", "std": "inf", "step": 3}},\n'
-        f'    {{{line}, {numbers}, "name": "y", "std": "inf"}}\n'
+        f'    {{{other}, "name": "y", "non_finite": 2}}\n'
         "   ]\n"
         "  }\n"
         " }\n"
@@ -110,6 +114,8 @@ def test_the_sample_is_sound() -> None:
         (content(row={"digest": DIGEST + "\n"}), "[0].digest cannot be"),
         (content(row={"l2": "__import__('os')"}), "[0].l2 cannot be"),
         (content(row={"l2": 10**4000}), "[0].l2 cannot be"),
+        (content(row={"l2": None}), "[0].l2 cannot be None"),
+        (content(row={"non_finite": -1}), "[0].non_finite cannot be -1"),
         (content(row={"elements": [[0]]}), "[0].elements cannot be [0]"),
         (content().replace('"l2": 1', f'"l2": {"9" * 5000}'), "is no JSON"),
     ],

@@ -142,15 +142,23 @@ def test_examples_are_drawn_from_the_other_seed(project: Project) -> None:
     result = project(
         """
         import pytest
-        from hypothesis import given, strategies as st
+        from hypothesis import given, seed, settings, strategies as st
+        @settings(derandomize=False)  # which is Hypothesis's own choice where CI is set
         @given(n=st.integers())
         def test_a(repro, n): repro.record(n=n)
+        @settings(derandomize=True)
+        @given(n=st.integers())
+        def test_b(repro, n): repro.record(n=n)
+        @seed(3)
+        @settings(derandomize=False)
+        @given(n=st.integers())
+        def test_c(repro, n): repro.record(n=n)
         """,
         ON,
         plugins=["hypothesispytest"],
         subprocess=True,
-    ).check(passed=1, lacks="SeedUnused")
-    assert controls(result) == {"test_a": "changed"}
+    ).check(passed=3, lacks="SeedUnused")
+    assert controls(result) == {"test_a": "changed", "test_b": "unchanged", "test_c": "unchanged"}
 
 
 @pytest.mark.parametrize(("seed", "next_one"), [(0, 1), (2**32 - 1, 0)])

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import json
+import re
+from html import escape
 from pathlib import Path
 
 import pytest
 
+from tests.cli.reports import run
 from tests.conftest import Project, Result
 
 SOURCE = """
@@ -104,3 +108,31 @@ def test_companions_tell_nothing(github: Project) -> None:
     )
     assert len(annotated(result)) == 1
     assert Path(result.folder / "summary.md").read_text().count("### Reproducibility") == 1
+
+
+def test_what_golden_files_say_is_told_by_every_report(
+    github: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = """
+        import pytest
+        @pytest.mark.reproducible(baseline=True)
+        def test_value(repro): repro.record(x={x})
+        @pytest.mark.reproducible(baseline=True)
+        def test_{name}(repro): repro.record(x=1.0)
+    """
+    first = github(source.format(x=1.0, name="same"), "--repro-update").check(passed=2)
+    fields = json.loads((first.folder / "__repro__" / "test_it.json").read_text())["environments"]
+    assert first.report["environment"].items() <= next(iter(fields.values())).items()
+    result = github(source.format(x=2.0, name="other"), "--repro-html=page.html").check(exit=1, failed=2)
+    titles = [re.findall("title=([^:]*)", line)[0] for line in annotated(result)]
+    assert titles == ["differs from its golden file%3A test_value", "no baseline%3A test_other"]
+    summary = (result.folder / "summary.md").read_text()
+    assert "differs from its golden file (bit for bit" in summary
+    page = (result.folder / "page.html").read_text()
+    assert "1 of 2 tests differs from its golden file." in page
+    assert all(escape(field) in page for field in result.report["environment"].values())
+    (result.folder / "report.json").write_text(json.dumps(result.report))
+    code, out, _ = run(capsys, "show", str(result.folder / "report.json"))
+    assert code == 0
+    between = result.text.partition("FAILURES")[2].partition("short test summary")[0].splitlines()[1:-1]
+    assert [line for line in between if line.strip() and line not in out.splitlines()] == []

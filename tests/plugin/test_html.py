@@ -123,7 +123,9 @@ def test_the_cause_is_a_property_of_the_test(project: Project) -> None:
         def test_differs(repro): repro.record(x=next(runs))
         def test_same(repro): repro.record(x=1)
     """
-    project(source, "--junitxml=unit.xml", "-o", "junit_family=xunit1").check(failed=1)
+    project(source, "--junitxml=unit.xml", "-o", "junit_family=xunit1", "--repro-diagnose=auto").check(
+        failed=1
+    )
     cases = ElementTree.parse(project.pytester.path / "unit.xml").iter("testcase")
     found = {
         case.attrib["name"]: {each.attrib["name"]: each.attrib["value"] for each in case.iter("property")}

@@ -37,6 +37,8 @@ def test_each_test_tells_what_its_reference_run_observed(
     seen: dict[str, Any] = {n: {o["name"]: o for o in t.get("observations", [])} for n, t in tests.items()}
     large = seen["test_recorded"].pop("w")
     assert large["digest"] == digest(np.arange(100.0))
+    five = [[0, "0.0"], [25, "25.0"], [50, "50.0"], [75, "75.0"], [99, "99.0"]]
+    assert large["statistics"].pop("elements") == five
     assert large["statistics"] == pytest.approx(
         {"min": 0, "max": 99, "mean": 49.5, "std": np.arange(100).std(), "l2": np.sqrt(328350)}
     )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -11,12 +12,14 @@ from hypothesis import strategies as st
 
 from pytest_repro.core.divergence import Divergence
 from pytest_repro.core.finding import Finding
+from pytest_repro.core.golden import BASELINE, Baseline
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
 from pytest_repro.core.verdict import Verdict, Word
 from pytest_repro.reports.github import LARGEST, commands, summary
 from pytest_repro.reports.json import row_of
+from pytest_repro.reports.text import failure, headline
 
 RUNS = (Run("repeat", 0, "passed", 0.25, 1), Run("repeat", 1, "passed", 0.5, 1))
 FOUND = Mismatch("x", "x", 0, "", "repeat", 1, "values", "int", "int")
@@ -168,3 +171,36 @@ def test_a_summary_keeps_within_its_room() -> None:
         assert re.search(r"… and \d+ more", text)
         assert text.count("<pre>") == text.count("</pre>")
         assert text.endswith("</details>\n\n")
+
+
+@pytest.mark.parametrize(
+    ("word", "stored", "title", "fix"),
+    [
+        ("diverged", Baseline("g.json", "k", "k"), "differs from its golden file",
+         "where it is right as it is here, {}"),
+        ("no-baseline", Baseline("g.json", "k"), "no baseline", "{}"),
+        ("no-baseline", Baseline("g.json", "k", broken="is empty"), "no baseline",
+         "restore the file from version control; or delete it, and write it anew: {}"),
+        ("foreign-baseline", Baseline("g.json", "k", "l", {"numpy": ("2", "1")}),
+         "baseline of another environment only", "{}"),
+    ],
+)  # fmt: skip
+def test_golden_files_are_told(word: Word, stored: Baseline, title: str, fix: str) -> None:
+    found = (replace(FOUND, axis=BASELINE, value="k"),) if word == "diverged" else ()
+    verdict = Verdict(
+        word, Plan(), RUNS, found, {"x": 1}, baseline=replace(stored, options=" --repro-seed=3")
+    )
+    nodeid = "t/test_a.py::test_b"
+    told = {**row_of(nodeid, verdict), "failed": True, "headline": headline(verdict)}
+    how = fix.format(f"pytest {nodeid} --repro-update --repro-seed=3")
+    (line,) = commands([told], "")
+    assert line.startswith(f"::error title={title}%3A test_b::{headline(verdict)}%0Afix: {how}%0Atest: ")
+    text = summary([told], {}, 0, LARGEST)
+    assert f"<pre>{html.escape(failure(nodeid, verdict))}</pre>" in text
+    assert "--repro-update --repro-seed=3 |" in text
+
+
+def test_a_row_that_does_not_hang_together_ends_no_session() -> None:
+    odd = {**row(), "mismatches": [{**row()["mismatches"][0], "axis": BASELINE, "value": "k"}]}
+    (line,) = commands([odd], "")
+    assert line.endswith("test: t/test_a.py::test_b")

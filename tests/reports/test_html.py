@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ from hypothesis import strategies as st
 from pytest_repro.core.difference import Difference
 from pytest_repro.core.divergence import first_divergence
 from pytest_repro.core.finding import Finding
+from pytest_repro.core.golden import BASELINE, Baseline
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.picture import Histogram, Picture, Series
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
 from pytest_repro.core.trace import Op, Trace
-from pytest_repro.core.verdict import WORDS, Verdict, Word
+from pytest_repro.core.verdict import UNKNOWN, WORDS, Verdict, Word
 from pytest_repro.reports.html.colours import DARK, LIGHT, TEXT, contrast
 from pytest_repro.reports.html.page import entries, page, standing, write
 from pytest_repro.reports.html.series import apart, lines
@@ -82,6 +84,7 @@ def verdict(name: str = "loss", word: Word = "diverged", series: Series | None =
         (found,) if word == "diverged" else (),
         {name: 3},
         divergence=first_divergence(Trace.of(ops), Trace.of(other)),
+        baseline=Baseline("g.json", "0" * 16) if word in UNKNOWN else None,
         finding=Finding("os-entropy", "data.py:12", f"it asks {name}", "seed it", ("clock", "threads")),
         pictures=(Picture(name, "repeat", 1, None, "float", series, Histogram((4, 8), (2,), 3)),),
     )
@@ -207,10 +210,19 @@ def test_what_failed_unexpectedly_comes_first() -> None:
         (["reproduced"] * 2000, "All 2,000 tests are reproducible."),
         (["reproduced", "skipped"], "1 of 2 tests was seen to be reproducible."),
         (["skipped"], "The only test was not compared."),
+        (["no-baseline", "foreign-baseline"], "None of 2 tests was compared."),
+        (["golden", "reproduced"], "1 of 2 tests differs from its golden file."),
+        (["golden"] * 2, "2 of 2 tests differ from their golden files."),
+        (["golden", "diverged"], "1 of 2 tests is not reproducible, 1 differs from its golden file."),
     ],
 )
-def test_the_head_says_it_in_a_sentence(words: list[Word], said: str) -> None:
-    rows = [{"nodeid": f"a.py::test_{n}", "verdict": word, "runs": []} for n, word in enumerate(words)]
+def test_the_head_says_it_in_a_sentence(words: list[str], said: str) -> None:
+    rows: list[dict[str, Any]] = [
+        {"nodeid": f"a.py::test_{n}", "verdict": word, "runs": []} for n, word in enumerate(words)
+    ]
+    for each in rows:
+        if each["verdict"] == "golden":
+            each |= {"verdict": "diverged", "baseline": {"path": "g.json"}}
     assert said in Page(made(*rows)).words
 
 
@@ -327,3 +339,32 @@ def test_drawings_stand_alone_in_another_page() -> None:
 def test_the_file_is_made_with_its_folder(tmp_path: Path) -> None:
     write(tmp_path / "deep" / "page.html", made(row(f"a.py::{NASTY}", verdict(NASTY))))
     Page((tmp_path / "deep" / "page.html").read_text(encoding="utf-8"))
+
+
+def golden(word: Word, stored: Baseline) -> str:
+    found = Mismatch("x", "x", 0, "", BASELINE, "k", "values", "float", "float", FAR)
+    told = verdict(word=word)
+    found_there = (found,) if word == "diverged" else ()
+    told = replace(told, mismatches=found_there, pictures=(), divergence=None, finding=None, baseline=stored)
+    return Page(made(row("a.py::test_a", told))).words
+
+
+FAR = Difference(1, 1, 1, 0.5, 0.25, 7, (), ("2.0", "2.5"))
+
+
+def test_a_golden_file_is_told_of_as_here_and_there() -> None:
+    stored = Baseline("__repro__/a.json", "0" * 16, "f" * 16, {"numpy": ("2.4.6", "1.0")}, options=" --x=1")
+    words = golden("diverged", stored)
+    assert "values: 2.0 in the golden file, 2.5 here" in words
+    assert "__repro__/a.json holds another environment." in words
+    assert re.search(r"numpy\s*2\.4\.6\s*1\.0", words)
+    assert "Where it is right as it is here: pytest a.py::test_a --repro-update --x=1" in words
+    assert "baseline k" not in words
+    words = golden("foreign-baseline", stored)
+    assert "Write it: pytest a.py::test_a --repro-update --x=1" in words
+    assert "a.py::test_a has a baseline of another environment only" in words
+    words = golden("no-baseline", Baseline("__repro__/a.json", "0" * 16))
+    assert "__repro__/a.json holds nothing for this test." in words
+    words = golden("no-baseline", Baseline("__repro__/a.json", "0" * 16, broken="is empty"))
+    assert "__repro__/a.json is empty." in words
+    assert "Restore it from version control" in words

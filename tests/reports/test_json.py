@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from pytest_repro.core.account import Account, Statistics
+from pytest_repro.core.account import Account
 from pytest_repro.core.difference import Difference
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
+from pytest_repro.core.statistics import Statistics
 from pytest_repro.core.verdict import Verdict
 from pytest_repro.reports.json import content, row_of, write, written
 
@@ -66,7 +67,9 @@ def test_an_observation_takes_one_line_and_the_whole_is_the_same_json() -> None:
     seen = [
         Account("x", "float64[2]", "d" * 32, (1.5, math.nan)),
         Account("z", "complex64[]", "e" * 32, (complex(-math.inf, 2),)),
-        Account("w", "float32[99]", "f" * 32, statistics=Statistics(0.0, 2.0, 1.0, 0.5, 9.0, 3)),
+        Account(
+            "w", "float32[99]", "f" * 32, statistics=Statistics(0.0, 2.0, 1.0, 0.5, 9.0, 3, ((0, "nan"),))
+        ),
         Account("name", "str", "a" * 32, text="\n é"),
     ]
     row = row_of("a.py::test_a", Verdict("reproduced", Plan(), RUNS), seen)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from pytest_repro.cli.compare import Asked, compared
 from pytest_repro.cli.show import shown
-from pytest_repro.core.account import Account, Statistics
+from pytest_repro.core.account import Account
+from pytest_repro.core.statistics import Statistics
 from pytest_repro.core.tolerance import Tolerance
 from pytest_repro.reports import reading
 from pytest_repro.reports.json import content, row_of
@@ -23,9 +24,10 @@ from pytest_repro.reports.reading import BadReport, report_of
 from tests.cli.reports import run
 from tests.cli.test_show import VERDICTS
 
+TOLD = Statistics(0.0, 2.0, 1.0, 0.5, 9.0, 3, ((0, "0.0"), (98, "nan")))
 SEEN = [
     Account("x", "complex64[2]", "1" * 32, (1 + 2j, complex("nan"))),
-    Account("w", "float32[99]", "2" * 32, statistics=Statistics(0.0, 2.0, 1.0, 0.5, 9.0, 3)),
+    Account("w", "float32[99]", "2" * 32, statistics=TOLD),
 ]
 GOOD: Any = json.loads(json.dumps(content([row_of("a::b", each, SEEN) for each in VERDICTS], 0, {"a": "b"})))
 HEAD = '{"format": 1, "environment": {}, "seed": 0, "tests": '

@@ -40,6 +40,10 @@ class Peer:
         """Around a pause in the body of *item*'s last run, in which a cause is looked for."""
         return nullcontext()
 
+    def fixed(self, item: pytest.Item) -> bool:
+        """Whether the user has said that what *item* draws is to hang on no seed of ours."""
+        return False
+
     def draws(self, config: pytest.Config) -> bool:
         """Whether it makes a report that what differs can be drawn in."""
         return False
@@ -60,6 +64,11 @@ def _awake() -> list[Peer]:
 def worker(config: pytest.Config) -> dict[str, object]:
     """What the awake peers need in a companion's ``workerinput``."""
     return {name: value for peer in _awake() for name, value in peer.worker(config).items()}
+
+
+def fixed(item: pytest.Item) -> bool:
+    """Whether a peer knows that *item* draws the same from every seed, by its author's word."""
+    return any(peer.fixed(item) for peer in _awake())
 
 
 def draws(config: pytest.Config) -> bool:

@@ -122,10 +122,11 @@ def page(rows: Sequence[Mapping[str, Any]], seed: int, environment: Mapping[str,
     counts = counted([each.word for each in shown])
     told = [each for each in shown if each.close]
     expected = sum(each.word == "diverged" and bool(each.row.get("expected")) for each in shown)
+    stored = sum(each.word == "diverged" and "baseline" in each.row for each in shown)
     rendered: str = _template("page.html").render(
         title=title, seed=seed, environment=environment, entries=shown, told=told, counts=counts,
-        sentence=sentence(counts), expected=expected, look=look, light=variables(LIGHT), dark=variables(DARK),
-        tone=tone(counts), seconds=_seconds(shown),
+        sentence=sentence(counts, stored), expected=expected, look=look,
+        light=variables(LIGHT), dark=variables(DARK), tone=tone(counts), seconds=_seconds(shown),
         styles=_style("drawing.css") + _style("page.css"),
     )  # fmt: skip
     return rendered

@@ -12,7 +12,9 @@ from pytest_repro.core.run import Run
 from pytest_repro.core.trace import Op
 from pytest_repro.core.verdict import Verdict
 from pytest_repro.reports.cause import read
+from pytest_repro.reports.golden import command
 from pytest_repro.reports.runs import at, called, where
+from pytest_repro.reports.summary import BAD
 from pytest_repro.reports.text import beside, failure, lost, terms
 
 
@@ -69,11 +71,12 @@ def plain(nodeid: str, verdict: Verdict) -> dict[str, Any]:
         "where": list(dict.fromkeys(where(each) for each in verdict.mismatches)),
         "pictures": [_picture(each) for each in verdict.pictures],
         "sides": asdict(_sides(found)) if found is not None else None,
+        "command": command(nodeid, verdict.baseline.options) if verdict.baseline else "",
     }
 
 
 def _text(nodeid: str, verdict: Verdict) -> str:
-    if verdict.word in ("diverged", "unobserved"):
+    if verdict.word in BAD:
         return failure(nodeid, verdict)
     return lost(nodeid, verdict) or (beside(verdict) if verdict.word == "failed" else "")
 

@@ -25,7 +25,9 @@ class Look(NamedTuple):
 
 
 LOOKS: Mapping[str, Look] = {
-    "diverged": Look("≠", "bad", "runs differ that should be equal"),
+    "diverged": Look(
+        "≠", "bad", "runs differ that should be equal, or what they gave differs from the golden file"
+    ),
     "failed": Look("×", "bad", "the test itself fails, the same way in each run"),
     "unobserved": Look("∅", "warn", "nothing was recorded, so nothing was compared"),
     "no-baseline": Look("?", "warn", "there is no golden file entry to compare with"),
@@ -56,12 +58,20 @@ def tone(counts: Mapping[str, int]) -> str:
     return "good" if {look(word).tone for word in counts} - {"idle"} == {"good"} else "idle"
 
 
-def sentence(counts: Mapping[str, int]) -> str:
-    """What the page says in one sentence."""
+def sentence(counts: Mapping[str, int], stored: int = 0) -> str:
+    """What the page says in one sentence.
+
+    Args:
+        counts: Of each verdict.
+        stored: How many of those that diverged only differ from what is stored: their runs agree.
+    """
     total = sum(counts.values())
-    if bad := counts.get("diverged", 0):
+    if bad := counts.get("diverged", 0) - stored:
         verb = "is" if bad == 1 else "are"
-        return f"{bad:,} of {_tests(total)} {verb} not reproducible."
+        also = f", {stored:,} {_from_golden(stored)}" if stored else ""
+        return f"{bad:,} of {_tests(total)} {verb} not reproducible{also}."
+    if stored:
+        return f"{stored:,} of {_tests(total)} {_from_golden(stored)}."
     if not total:
         return "No test was marked, so nothing was compared."
     good = counts.get("reproduced", 0)
@@ -70,6 +80,10 @@ def sentence(counts: Mapping[str, int]) -> str:
     if good:
         return f"{good:,} of {_tests(total)} {'was' if good == 1 else 'were'} seen to be reproducible."
     return f"None of {_tests(total)} was compared." if total > 1 else "The only test was not compared."
+
+
+def _from_golden(number: int) -> str:
+    return "differs from its golden file" if number == 1 else "differ from their golden files"
 
 
 def _tests(number: int) -> str:
