@@ -113,16 +113,21 @@ def _leaf(t: torch.Tensor, kind: str, facts: str) -> Leaf:
 def _pieces(t: torch.Tensor) -> Iterator[memoryview]:
     if not t.is_cpu or t.is_conj() or t.is_neg():
         for cut in cuts(tuple(t.shape), max(1, ACROSS // t.itemsize)):
-            yield _memory(t[cut].resolve_conj().resolve_neg().contiguous().cpu())
+            yield _memory(_bits(t[cut].resolve_conj().resolve_neg()).contiguous().cpu())
     elif t.is_contiguous():
         yield _memory(t)
     else:
-        bits = t.view(_BITS[t.itemsize])  # not every dtype can be copied, or go to numpy
+        bits = _bits(t)
         array = bits.numpy()
         if t.nbytes <= (_COPIED_ACROSS if goes_across(array) else ALONG):
             yield _memory(bits.contiguous())
         else:
             yield from (block.reshape(-1).view("u1").data for block in blocks(array, array.dtype))
+
+
+def _bits(t: torch.Tensor) -> torch.Tensor:
+    """*t* read as numbers that can be copied on every device, and go to numpy: not every dtype can."""
+    return t.view(_BITS[t.itemsize])
 
 
 def _memory(t: torch.Tensor) -> memoryview:

@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from pytest_repro.traces.fused import fused
+
 _MASK = {shift: (1 << (64 - shift)) - 1 for shift in (27, 30, 31)}
 _BLOCK = 2**22
 # Lanes of 8 bytes at a time: the work takes about four times the memory of a block.
@@ -35,14 +37,23 @@ def device_digest(t: Any) -> Any:
         An int64 tensor of shape (), on the device of *t*.
     """
     lanes = _lanes(t)
-    total = torch.zeros((), dtype=torch.int64, device=lanes.device)
-    for start in range(0, len(lanes), _BLOCK):
-        block = lanes[start : start + _BLOCK]
-        place = torch.arange(start + 1, start + 1 + len(block), device=lanes.device)
-        # The position is mixed before it meets the lane: a sum of both would let a neighbour that
-        # is larger by the constant stand for its neighbour.
-        total = total + _mixed(block ^ _mixed(place * _ODD)).sum()
-    return total
+    parts = [_part(lanes[start : start + _BLOCK], start + 1) for start in range(0, len(lanes), _BLOCK)]
+    if len(parts) == 1:
+        return parts[0]
+    return torch.stack(parts).sum() if parts else torch.zeros((), dtype=torch.int64, device=lanes.device)
+
+
+def _part(block: Any, first: int) -> Any:
+    """What the lanes of *block* add, of which the first stands at place *first*."""
+    place = torch.arange(first, first + len(block), device=block.device)
+    one = fused(block.device)
+    return (_placed(block, place) if one is None else one(block, place)).sum()
+
+
+def _placed(lane: Any, place: Any) -> Any:
+    # The position is mixed before it meets the lane: a sum of both would let a neighbour that is
+    # larger by the constant stand for its neighbour.
+    return _mixed(lane ^ _mixed(place * _ODD))
 
 
 def _lanes(t: Any) -> Any:
