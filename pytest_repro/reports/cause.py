@@ -38,7 +38,8 @@ def _labelled(label: str, text: str) -> Iterator[str]:
 def _parted(found: Divergence) -> Iterator[str]:
     where = found.location or "nowhere in your code"
     if found.forward_location and found.forward_location != found.location:
-        where = f"{found.forward_location}, in its backward, called at {where}"
+        called = f", called at {found.location}" if found.location else ""
+        where = f"{found.forward_location}, in its backward{called}"
     yield from _labelled("parted at", f"op {found.index:,} {found.op}   {where}: {read(found)}")
     if found.kind in ("path", "length"):
         yield from (f"  {'':<10}   {line}" for line in _sides(found))

@@ -6,9 +6,11 @@ comes to a dispatch mode; while it runs backwards, torch tells which node is run
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections.abc import Callable
 from threading import get_ident
+from types import FrameType
 from typing import Any
 
 import torch
@@ -49,6 +51,15 @@ class Links:
             return NOWHERE
         at = node._sequence_nr() - self._first
         return self._made[at] if 0 <= at < len(self._made) else NOWHERE
+
+    def waiting(self, frame: FrameType) -> FrameType:
+        """*frame*, or that of the thread which waits for the backward pass where it runs on another.
+
+        Each device but the CPU has autograd on a thread of its own, where there is no line of the user's.
+        """
+        if get_ident() == self._thread or running() is None:
+            return frame
+        return sys._current_frames().get(self._thread, frame)
 
     def made(self, by: int) -> None:
         """All nodes since the last one that is linked were made by the op at index *by*."""

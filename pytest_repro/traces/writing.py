@@ -126,8 +126,9 @@ class Writing:
         except Exception:  # as above; a sparse tensor has no storage
             return False
         name = self._numbers.get(op.name) or self._number(op)
-        place = self._places.of(frame)
-        forward = self.links.forward() if running() is not None else NOWHERE
+        backward = running() is not None
+        place = self._places.of(self.links.waiting(frame) if backward else frame)
+        forward = self.links.forward() if backward else NOWHERE
         inputs = (plain(others),) if others else ()
         now = digest if type(digest) is int else 0
         index = self._columns.add((name, place, forward, (now,), (kind,), inputs, 0, 0))
@@ -140,7 +141,7 @@ class Writing:
     def _add(self, op: Declared, step: Step, frame: FrameType, picked: int) -> None:
         outputs: Any = _now(step.outputs) if step.late else step.outputs
         inputs: Any = _now(step.inputs) if step.late else step.inputs
-        place, forward = self._places.of(frame), self.links.forward()
+        place, forward = self._places.of(self.links.waiting(frame)), self.links.forward()
         index = self._columns.add(
             (self._number(op), place, forward, outputs, step.kinds, inputs, step.draws, picked)
         )

@@ -409,7 +409,8 @@ SECOND = """if True:
 
     found, threads = run(2)
     print(threads[0] is threading.main_thread())
-    print([(op.name, op.forward_location.rpartition(":")[2]) for op in found if op.forward is not None])
+    linked = [op for op in found if op.forward is not None]
+    print([(op.name, *(at.rpartition(":")[2] for at in (op.forward_location, op.location))) for op in linked])
     print(all(digest for op in found for digest in op.outputs), first_divergence(found, run(2)[0]))
     print(first_divergence(found, run(3)[0]).kind)
 """
@@ -418,6 +419,6 @@ SECOND = """if True:
 def test_another_device_has_autograd_on_a_thread_of_its_own() -> None:
     threads, linked, sound, other = apart(SECOND).splitlines()
     assert threads == "False"
-    assert linked == "[('aten.mul.Tensor', '13'), ('aten.mul.Tensor', '11')]"
+    assert linked == "[('aten.mul.Tensor', '13', '13'), ('aten.mul.Tensor', '11', '13')]"
     assert sound == "True None"
     assert other == "input"
