@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from pytest_repro import __version__
 from pytest_repro.core.plan import BadArgument, checked_tolerance
+from pytest_repro.core.printable import printable
 from pytest_repro.reports.reading import BadReport, report_of
 
 _COMPARE = """\
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code, lines = _done(given)
     except (BadReport, BadArgument, BadOption) as error:
-        print(f"pytest-repro {given.command}: {_plain(str(error))}", file=sys.stderr)
+        print(f"pytest-repro {given.command}: {printable(str(error))}", file=sys.stderr)
         return 2
     _print(lines)
     return code
@@ -137,16 +138,6 @@ def _print(lines: Iterable[str]) -> None:
     if hasattr(sys.stdout, "reconfigure"):  # a console that has no word for "é" says its number
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        print("\n".join(map(_plain, lines)), flush=True)
+        print("\n".join(map(printable, lines)), flush=True)
     except BrokenPipeError:  # "| head": what it has not read it does not want
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _plain(text: str) -> str:
-    r"""*text* with everything that a terminal would obey, such as escapes, as ``\x1b``.
-
-    A report may come from a fork's pull request, and node ids hold what their author likes.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -95,7 +95,8 @@ def read(content: str) -> Golden:
 def _environment(key: str, fields: Any, at: str) -> Fields:
     _fits(_KEY.fullmatch(key) is not None, key, at)
     for name, value in _a(dict, fields, at).items():
-        _a(str, value, f"{at}[{name!r}]")
+        _shown(name, at)
+        _shown(value, f"{at}[{name!r}]")
     return dict(fields)
 
 
@@ -115,7 +116,7 @@ def _row(plain: Any, at: str) -> Row:
     _fits(0 <= step < 2**63, step, f"{at}.step")
     digest = _a(str, plain.get("digest"), f"{at}.digest")
     _fits(_DIGEST.fullmatch(digest) is not None, digest, f"{at}.digest")
-    kind = _a(str, plain.get("kind"), f"{at}.kind")
+    kind = _shown(plain.get("kind"), f"{at}.kind")
     return Row((name, step, path), kind, digest, _statistics(plain, at) if "elements" in plain else None)
 
 
@@ -127,7 +128,7 @@ def _statistics(plain: Mapping[str, Any], at: str) -> Statistics:
     elements = _a(list, plain.get("elements"), f"{at}.elements")
     for each in elements:
         fits = isinstance(each, list) and [*map(type, each)] == [int, str]
-        _fits(fits, each, f"{at}.elements")
+        _fits(fits and each[1].isprintable(), each, f"{at}.elements")
     shown = tuple((index, text) for index, text in elements)
     return Statistics(**read, non_finite=odd, elements=shown)
 
@@ -141,6 +142,12 @@ def _number(found: Any, at: str) -> float:
 def _a(kind: type, found: Any, at: str) -> Any:
     _fits(isinstance(found, kind) and not (kind is int and isinstance(found, bool)), found, at)
     return found
+
+
+def _shown(found: Any, at: str) -> str:
+    """Text that stands in messages as it is: it may not tell a terminal what to do."""
+    _fits(isinstance(found, str) and found.isprintable(), found, at)
+    return str(found)
 
 
 def _fits(fits: bool, found: Any, at: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from pytest_repro.core.printable import printable
+
 Key = tuple[str, int, str]
 """``(name, step, path)``: the recorded name, how often it was recorded before, the way inside."""
 
@@ -86,4 +88,4 @@ class Observation:
 def label(key: Key, series: bool) -> str:
     """The name shown for *key*: ``loss``, ``loss[3]`` in a series, ``model.head[2].weight``."""
     name, step, path = key
-    return f"{name}[{step}]{path}" if series else f"{name}{path}"
+    return printable(f"{name}[{step}]{path}" if series else f"{name}{path}")

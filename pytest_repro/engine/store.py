@@ -7,11 +7,8 @@ whoever dies in between leaves a text all of whose values are there.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
-import sys
-import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,12 +16,10 @@ from typing import Any
 
 from pytest_repro.core.golden import Golden, Update, digests, merged, without
 from pytest_repro.core.golden_file import read, text
+from pytest_repro.engine.locked import locked
 
 _LARGEST = 2**28
 """Bytes of a text that is read: two million observations."""
-
-_PATIENCE = 60.0
-"""Seconds that are waited for another session to finish writing."""
 
 
 def values_beside(path: Path) -> Path:
@@ -76,7 +71,7 @@ def store(
 ) -> None:
     """Merges *updates* into the golden file at *path*, and removes the entries of *gone*.
 
-    Where nothing changes no byte is written.
+    Where nothing changes, and every value of *arrays* is there, no byte is written.
 
     Args:
         path: The text; it need not be there.
@@ -89,16 +84,41 @@ def store(
         ValueError: What is there cannot be read; it is left as it is.
     """
     _checked_folder(path.parent)
-    path.parent.mkdir(exist_ok=True)
     with locked(path.with_name(f".{path.stem}.lock")):
         _sweep(path)
         before = _content(path)
         golden = read(before) if before else Golden()
         after = without(merged(golden, updates), gone)
-        if after != golden:
+        if after != golden or lacking(values_beside(path), (arrays or {}).keys() & digests(after)):
             _write(path, golden, after, arrays or {})
-    if not any(path.parent.iterdir()):
+    with suppress(OSError):  # it is empty no longer where another session has come
         path.parent.rmdir()
+
+
+def lacking(beside: Path, names: Collection[str]) -> set[str]:
+    """Which of the values *names* are not in the file *beside* a text.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is no file of values.
+    """
+    with _values(beside) as there:
+        return set(names) - (there.names if there is not None else set())
+
+
+@contextmanager
+def _values(beside: Path) -> Iterator[Any]:
+    """The values of *beside*; None, and safetensors stays unimported, where there are none."""
+    if not os.path.lexists(beside):
+        yield None
+        return
+    from pytest_repro.values.tensors import opened
+
+    try:
+        with opened(beside) as there:
+            yield there
+    except ValueError as error:
+        raise ValueError(f"has values that cannot be read: {beside.name} {error}") from None
 
 
 def _write(path: Path, before: Golden, after: Golden, arrays: Mapping[str, Any]) -> None:
@@ -120,15 +140,8 @@ def _write(path: Path, before: Golden, after: Golden, arrays: Mapping[str, Any])
 
 def _kept(beside: Path, names: Collection[str]) -> dict[str, Any]:
     """The arrays that are stored already."""
-    if not os.path.lexists(beside):
-        return {}
-    from pytest_repro.values.tensors import opened
-
-    try:
-        with opened(beside) as there:
-            found = {} if there is None else {name: there.array(name) for name in there.names & set(names)}
-    except ValueError as error:
-        raise ValueError(f"has values that cannot be read: {beside.name} {error}") from None
+    with _values(beside) as there:
+        found = {} if there is None else {name: there.array(name) for name in there.names & set(names)}
     return {name: array for name, array in found.items() if array is not None}
 
 
@@ -175,54 +188,3 @@ def _sweep(path: Path) -> None:
         if each.name.startswith(names) and each.name.endswith(".tmp"):
             with suppress(OSError):
                 each.unlink()
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Holds the lock file *path*, which is there no longer than anybody needs it.
-
-    Of a process that is killed the lock ends with it.
-
-    Raises:
-        OSError: Another process has held it for a minute.
-    """
-    until = time.monotonic() + _PATIENCE
-    while (file := _taken(path)) is None:
-        if time.monotonic() > until:
-            raise OSError(errno.EAGAIN, "another session has been writing there for a minute", str(path))
-        time.sleep(0.01)
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            path.unlink()
-        os.close(file)
-
-
-def _taken(path: Path) -> int | None:
-    """The lock file, locked; None where another holds it, or has just removed it."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
-    try:
-        _lock(file)
-        if os.path.samestat(os.fstat(file), path.lstat()):
-            return file
-    except (BlockingIOError, PermissionError, FileNotFoundError):
-        pass
-    except BaseException:
-        os.close(file)
-        raise
-    os.close(file)
-    return None
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: int) -> None:
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(file: int) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -72,7 +72,8 @@ def tell(terminal: Any, config: pytest.Config) -> None:
     settings = config.stash[SETTINGS]
     golden = config.stash.get(GOLDEN, [])
     heard = bad or too_few or settings.seed_drawn or settings.replay
-    if not (rows or too_few or golden) or (config.get_verbosity() < 0 and not heard):
+    least = 0 if not (heard or golden) else -1 if not heard else config.get_verbosity()
+    if not (rows or too_few or golden) or config.get_verbosity() < least:
         return
     terminal.section("reproducibility", sep="=")
     drawn = f", --repro-seed={settings.plan.seed} was drawn" if settings.seed_drawn else ""

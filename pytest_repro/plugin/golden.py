@@ -25,7 +25,7 @@ from pytest_repro.core.plan import Plan
 from pytest_repro.core.verdict import Verdict, Word
 from pytest_repro.engine.golden import Seen, arrays_of, compared, differing, entry_of, seen
 from pytest_repro.engine.recording import Recorded
-from pytest_repro.engine.store import load, values_beside
+from pytest_repro.engine.store import lacking, load, values_beside
 from pytest_repro.engine.trial import Trial
 from pytest_repro.plugin import SETTINGS
 from pytest_repro.values.tensors import opened, written
@@ -88,9 +88,10 @@ def judged(item: pytest.Item, verdict: Verdict, trial: Trial, last: Recorded) ->
         said = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
         return replace(verdict, word="no-baseline", baseline=replace(here.base, broken=said))
     settings = item.config.stash[SETTINGS]
-    if not settings.update or (found.word == "reproduced" and not found.baseline.unlike):  # type: ignore[union-attr]
+    most = settings.baseline_kb * 2**10
+    if not settings.update or (found.word == "reproduced" and not _lacks(here, golden, stored, most)):
         return found
-    item.stash[_PENDING] = _plain(here, settings.baseline_kb * 2**10)
+    item.stash[_PENDING] = _plain(here, most)
     return replace(verdict, baseline=here.base)
 
 
@@ -155,6 +156,18 @@ def _compared(here: _Here, verdict: Verdict, entry: Entry, stored: str) -> list[
             return compared(entry, here.seen, verdict.runs[0], stored, close, tensors)
     except ValueError as error:
         raise ValueError(f"has values that cannot be read: {beside.name} {error}") from None
+
+
+def _lacks(here: _Here, golden: Golden, stored: str | None, most: int) -> bool:
+    """Whether an entry for this environment, or a value that belongs to it, is still to be stored.
+
+    An entry whose values are close but not equal stays as it is: else it would wander off step by step.
+    """
+    if stored is None or unlike(here.fields, golden.environments[stored]):
+        return True
+    if any(differing(golden.tests[here.nodeid][stored], here.seen)):
+        return False
+    return bool(lacking(values_beside(here.path), arrays_of(here.seen, most).keys()))
 
 
 def _names(keys: Iterable[Key], entry: Entry, here: _Here) -> Iterator[str]:

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_repro.core.golden import Update
 from pytest_repro.core.golden_file import read
+from pytest_repro.core.printable import printable
 from pytest_repro.engine.store import store
 from pytest_repro.plugin import GOLDEN, SETTINGS, STALE
 from pytest_repro.plugin.golden import ATTRIBUTE
@@ -19,7 +20,7 @@ from pytest_repro.values.tensors import read_written
 
 _NAME = "repro-golden-writer"
 _ENOUGH = 2**26
-"""Bytes of values that wait to be written; where they are more, what waits is written at once."""
+"""Bytes that wait to be written; where they are more, what waits is written at once."""
 
 
 def listen(config: pytest.Config) -> None:
@@ -50,7 +51,7 @@ class Writer:
         if pending is None or report.nodeid in self._failed:
             return
         self._waiting[pending["path"]].append(pending)
-        self._bytes += len(pending["values"])
+        self._bytes += len(pending["values"]) + len(pending["text"])
         if self._bytes > _ENOUGH:
             self.write({})
 
@@ -110,5 +111,5 @@ def write(config: pytest.Config, complain: Callable[[str], None]) -> None:
             lines.append(f"pruned    {len(gone)} of tests that are gone: {_called(config, path)}")
         elif not settings.prune:
             said = f"not collected any more, still in {_called(config, path)}: --repro-prune removes it"
-            lines += [f"stale     {nodeid}  {said}" for nodeid in gone]
+            lines += [f"stale     {printable(nodeid)}  {said}" for nodeid in gone]
     config.stash[GOLDEN] = lines

@@ -40,8 +40,19 @@ def array_of(element: str, shape: tuple[int, ...], content: bytes) -> Any:
 
 
 def written(arrays: Mapping[str, Any]) -> bytes:
-    """The file that holds *arrays*, by name."""
+    """The file that holds *arrays*, by name.
+
+    Raises:
+        ValueError: No session would read it: it is too large.
+    """
     from safetensors.numpy import save
+
+    size = sum(array.nbytes for array in arrays.values())
+    if size > _LARGEST // 2:
+        raise ValueError(
+            f"would hold {size:,} bytes of values, and {_LARGEST // 2:,} are kept at most: "
+            "lower repro_baseline_kb"
+        )
 
     return bytes(save(dict(sorted(arrays.items()))))
 
@@ -65,14 +76,23 @@ class Tensors:
         self.names = set(opened.keys())
 
     def array(self, name: str, most: int = _LARGEST) -> Any:
-        """The array *name*; None where there is none, or it takes more than *most* bytes."""
+        """The array *name*; None where there is none, or it takes more than *most* bytes.
+
+        Raises:
+            ValueError: It is of a dtype that is not written here.
+        """
         if name not in self.names:
             return None
         part = self._opened.get_slice(name)
         shape, count = part.get_shape(), 1
         for length in shape:
             count *= length
-        return self._opened.get_tensor(name) if count <= most else None
+        if count > most:
+            return None
+        try:
+            return self._opened.get_tensor(name)
+        except Exception as error:  # whatever numpy and safetensors say of a dtype that we never write
+            raise ValueError(f"is damaged: the value {name} cannot be read: {error}") from None
 
     def content(self, name: str, kind: str, nbytes: int, fixed: bool = True) -> memoryview | None:
         """The bytes of the value whose digest is *name*; None where they are not there.

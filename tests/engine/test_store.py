@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pytest_repro.core.golden import Row, Update
-from pytest_repro.engine import store as room
+from pytest_repro.engine import locked
 from pytest_repro.engine.store import load, store
 from pytest_repro.values.tensors import opened
 from pytest_repro.values.tree import digest
@@ -176,15 +176,24 @@ def test_a_disk_that_is_full_for_the_text_alone(path: Path, monkeypatch: pytest.
 
 
 def test_a_lock_that_is_held_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "_PATIENCE", 0.05)
+    monkeypatch.setattr(locked, "_PATIENCE", 0.05)
     path.parent.mkdir()
     with (
-        room.locked(path.with_name(".t.lock")),
+        locked.locked(path.with_name(".t.lock")),
         pytest.raises(OSError, match="another session has been writing"),
     ):
         put(path, 1)
     put(path, 1)
     assert not path.with_name(".t.lock").exists()
+
+
+def test_values_that_were_lost_are_stored_again(path: Path) -> None:
+    put(path, 1)
+    text = path.read_bytes()
+    path.with_suffix(".safetensors").unlink()
+    put(path, 1)
+    assert names(path) == {value(1)[0]}
+    assert path.read_bytes() == text
 
 
 def test_a_lock_left_by_the_dead_is_no_lock(path: Path) -> None:

@@ -371,6 +371,56 @@ def test_values_that_are_not_there_cost_the_distance_alone(project: Project) -> 
     project(module(x=2.5)).check(failed=1, says="only statistics are in the golden file: ")
 
 
+def test_an_update_stores_values_that_are_lost_or_were_too_large(project: Project) -> None:
+    result = project(module(many=10_000), "--repro-update")
+    before = files(result)
+    golden(result).with_suffix(".safetensors").unlink()
+    project.again("--repro-update", "-q").check(passed=1, says="1 entry written: __repro__/test_it.json")
+    assert files(result) == before
+    project.again("--repro-update", "-o", "repro_baseline_kb=100").check(passed=1)
+    assert len(files(result)["test_it.safetensors"]) > 80_000
+    assert files(result)["test_it.json"] == before["test_it.json"]
+    result = project.again("--repro-update").check(passed=1)
+    assert "written" not in result.text
+
+
+def test_values_that_are_close_are_left_as_they_were(project: Project) -> None:
+    result = project(module(more=", rtol=0, atol=0.1"), "--repro-update")
+    before = files(result)
+    project(module(x=2.01, more=", rtol=0, atol=0.1"), "--repro-update").check(passed=1)
+    assert files(result) == before
+
+
+def test_values_of_a_dtype_that_is_never_written_are_named(project: Project) -> None:
+    result = project(module(), "--repro-update")
+    values = golden(result).with_suffix(".safetensors")
+    content = values.read_bytes()
+    assert b'"F64","shape":[3]' in content
+    values.write_bytes(headed(content, b'"F64","shape":[3]', b'"BF16","shape":[12]'))
+    for args in ((), ("--repro-update",)):
+        project(module(x=2.5), *args).check(
+            failed=1, says="has values that cannot be read: test_it.safetensors is damaged: the value"
+        )
+
+
+def headed(content: bytes, old: bytes, new: bytes) -> bytes:
+    """A safetensors file with something else in its header."""
+    size = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + size].rstrip().replace(old, new)
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[8 + size :]
+
+
+def test_what_a_golden_file_holds_commands_no_terminal(project: Project) -> None:
+    result = project(module(), "--repro-update")
+    text = golden(result).read_text()
+    golden(result).write_text(text.replace('"name": "x"', '"name": "\\u001b[31mx\\n::y"'))
+    again = project.again().check(failed=1, says=r"\x1b[31mx\n::y")
+    assert "\x1b" not in again.text
+    golden(result).write_text(text.replace('"kind": "float64[3]"', '"kind": "\\n::error::"'))
+    project.again().check(failed=1, says=r".kind cannot be '\n::error::'")
+
+
 def test_a_folder_that_cannot_be_written_fails_the_session(project: Project) -> None:
     project.pytester.makefile("", __repro__="in the way")
     (project.pytester.path / "__repro__").touch()

@@ -1,0 +1,77 @@
+"""A lock among processes: a file that is there no longer than anybody needs it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_PATIENCE = 60.0
+"""Seconds that are waited for another session to finish writing."""
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds the lock file *path*, which is there no longer than anybody needs it.
+
+    Of a process that is killed the lock ends with it.
+
+    Raises:
+        OSError: Another process has held it for a minute.
+    """
+    until = time.monotonic() + _PATIENCE
+    while (file := _taken(path)) is None:
+        if time.monotonic() > until:
+            raise OSError(errno.EAGAIN, "another session has been writing there for a minute", str(path))
+        time.sleep(0.01)
+    try:
+        yield
+    finally:
+        _let_go(file, path)
+
+
+def _taken(path: Path) -> int | None:
+    """The lock file, locked; None where another holds it, or has just removed it or its folder."""
+    path.parent.mkdir(exist_ok=True)
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    except FileNotFoundError:
+        return None
+    try:
+        _lock(file)
+        if os.path.samestat(os.fstat(file), path.lstat()):
+            return file
+    except (BlockingIOError, PermissionError, FileNotFoundError):
+        pass
+    except BaseException:
+        os.close(file)
+        raise
+    os.close(file)
+    return None
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: int) -> None:
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+
+    def _let_go(file: int, path: Path) -> None:
+        os.close(file)
+        with suppress(OSError):  # another session has opened it: then that one removes it
+            path.unlink()
+
+else:
+    import fcntl
+
+    def _lock(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _let_go(file: int, path: Path) -> None:
+        with suppress(OSError):  # while it is held: whoever waits for it sees that it is gone
+            path.unlink()
+        os.close(file)
