@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pytest_repro import metrics as metrics
     from pytest_repro.adapters import digest as digest
     from pytest_repro.adapters import seed_all as seed_all
+    from pytest_repro.core.completion import Completion as Completion
     from pytest_repro.core.divergence import Divergence as Divergence
     from pytest_repro.core.divergence import first_divergence as first_divergence
     from pytest_repro.core.trace import Trace as Trace
@@ -34,13 +35,18 @@ if TYPE_CHECKING:
     from pytest_repro.engine.batch import assert_batch_invariant as assert_batch_invariant
     from pytest_repro.engine.check import assert_reproducible as assert_reproducible
     from pytest_repro.engine.check import check as check
+    from pytest_repro.engine.draws import draws as draws
+    from pytest_repro.engine.draws import no_draws as no_draws
+    from pytest_repro.engine.loader import check_loader as check_loader
     from pytest_repro.engine.pin import deterministic as deterministic
     from pytest_repro.engine.pin import pinned as pinned
+    from pytest_repro.engine.resume import assert_resumable as assert_resumable
     from pytest_repro.traces import trace as trace
 
 __version__ = "0.1.0"
 
 _WHERE = {
+    "Completion": "core.completion",
     "Divergence": "core.divergence",
     "NotReproducible": "core.verdict",
     "SeedUnusedWarning": "core.unused",
@@ -48,19 +54,24 @@ _WHERE = {
     "Verdict": "core.verdict",
     "assert_batch_invariant": "engine.batch",
     "assert_reproducible": "engine.check",
+    "assert_resumable": "engine.resume",
     "check": "engine.check",
+    "check_loader": "engine.loader",
     "deterministic": "engine.pin",
     "digest": "adapters",
+    "draws": "engine.draws",
     "first_divergence": "core.divergence",
+    "no_draws": "engine.draws",
     "pinned": "engine.pin",
     "seed_all": "adapters",
     "trace": "traces",
 }
 
 __all__ = [
-    "Divergence", "NotReproducible", "SeedUnusedWarning", "Trace", "Verdict", "assert_batch_invariant",
-    "assert_reproducible", "check", "deterministic", "digest", "first_divergence", "metrics", "pinned",
-    "seed_all", "trace",
+    "Completion", "Divergence", "NotReproducible", "SeedUnusedWarning", "Trace", "Verdict",
+    "assert_batch_invariant", "assert_reproducible", "assert_resumable", "check", "check_loader",
+    "deterministic", "digest", "draws", "first_divergence", "metrics", "no_draws", "pinned", "seed_all",
+    "trace",
 ]  # fmt: skip
 
 

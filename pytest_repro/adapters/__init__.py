@@ -14,12 +14,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import cache
 from types import ModuleType
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pytest_repro.core.catalogue import catalogue, load
 from pytest_repro.core.plan import Deterministic, checked_seed
 from pytest_repro.core.walk import Opened, leaves
 from pytest_repro.values import tree
+
+if TYPE_CHECKING:
+    from pytest_repro.adapters._blame import Look
 
 STANDARD = "python"
 """The adapter of the standard library, which is always awake."""
@@ -77,6 +80,22 @@ class Adapter:
 
     def stand(self, generator: object, state: str) -> None:
         """Puts *generator* where :meth:`standing` said; may raise anything where *state* is no such text."""
+
+    def generators(self) -> Mapping[str, object]:
+        """The global generators, by name: ``torch cpu``."""
+        return {}
+
+    def place(self, generator: object) -> object:
+        """As :meth:`standing`, as anything that is quick to read and to compare."""
+        return self.standing(generator)
+
+    def saved_by(self, generator: object) -> str:
+        """How its place is saved and restored, in code: ``random.getstate(), random.setstate(…)``."""
+        return ""
+
+    def watched(self, look: Look) -> AbstractContextManager[None]:
+        """Has *look* called, in this thread, whenever a part of something larger begins or ends."""
+        return nullcontext()
 
     def environment(self) -> dict[str, str]:
         """What else could change a result: versions, thread counts, instruction sets, devices.

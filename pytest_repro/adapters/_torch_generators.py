@@ -31,6 +31,11 @@ def _started() -> list[Any]:
     return found
 
 
+def named() -> dict[str, Any]:
+    """The default generators of the CPU and of the accelerators that have started: ``torch cuda:0``."""
+    return {f"torch {each.device}": each for each in (torch.default_generator, *_started())}
+
+
 def _other_backend() -> Any:
     """The module of a backend registered from outside torch, if it seeds at all."""
     module = getattr(torch, torch._C._get_privateuse1_backend_name(), None)

@@ -13,6 +13,7 @@ import numpy as np
 
 from pytest_repro.adapters import Adapter, Quick, Source
 from pytest_repro.adapters._blocks import blocks
+from pytest_repro.adapters._numpy_generators import comparable, state_of, told
 from pytest_repro.core.observation import Leaf, Parts
 from pytest_repro.core.walk import Opened
 from pytest_repro.ledger.replaced import Swap, replaced_everywhere
@@ -140,7 +141,7 @@ class Numpy(Adapter):
         return restore
 
     def stands(self) -> object:
-        return _told(np.random.get_state(legacy=False))
+        return told(np.random.get_state(legacy=False))
 
     @contextmanager
     def pinned_entropy(self, source: Source) -> Iterator[None]:
@@ -160,14 +161,21 @@ class Numpy(Adapter):
             yield
 
     def standing(self, generator: Any) -> str | None:
-        kind = type(generator)
-        if issubclass(kind, np.random.RandomState):
-            state = generator.get_state(legacy=False)
-        elif issubclass(kind, (np.random.Generator, np.random.BitGenerator)):
-            state = getattr(generator, "bit_generator", generator).state
-        else:
-            return None
-        return _told(state)
+        state = state_of(generator)
+        return None if state is None else told(state)
+
+    def generators(self) -> Mapping[str, object]:
+        return {"numpy.random": _random.get_state.__self__}
+
+    def saved_by(self, generator: Any) -> str:
+        if generator is _random.get_state.__self__:
+            return "numpy.random.get_state(), numpy.random.set_state(…)"
+        legacy = isinstance(generator, np.random.RandomState)
+        state = ".state" if isinstance(generator, np.random.BitGenerator) else ".bit_generator.state"
+        return ".get_state(), .set_state(…)" if legacy else f"{state}, {state} = …"
+
+    def place(self, generator: Any) -> object:
+        return comparable(state_of(generator))
 
     def stand(self, generator: Any, state: str) -> None:
         if isinstance(generator, np.random.RandomState):
@@ -208,10 +216,6 @@ def _blas_threads() -> str:
     asked = next((os.environ[name] for name in names if os.environ.get(name)), "")
     available = getattr(os, "sched_getaffinity", None)
     return asked or str(len(available(0)) if available else os.cpu_count())
-
-
-def _told(state: Any) -> str:
-    return json.dumps(state, default=lambda array: array.tolist())
 
 
 def _generator(kind: str, state: Any) -> Parts:

@@ -18,6 +18,8 @@ from functools import partial
 from typing import Any, ClassVar
 
 from pytest_repro.adapters import Adapter, Quick, Source
+from pytest_repro.adapters._completion import of_completion
+from pytest_repro.core.completion import Completion
 from pytest_repro.core.observation import Leaf, Parts
 from pytest_repro.core.walk import Opened
 from pytest_repro.ledger.replaced import Swap, replaced_everywhere
@@ -182,6 +184,8 @@ class Python(Adapter):
             return _of_set(value)  # type: ignore[arg-type]
         if issubclass(kind, random.Random) and kind is not random.SystemRandom:
             return Parts("random.Random", ((".state", _state(value)),), numeric=True)
+        if kind is Completion:
+            return of_completion(value)  # type: ignore[arg-type]
         if dataclasses.is_dataclass(kind):
             return _of_dataclass(value)
         return _scalar(kind, value)
@@ -211,6 +215,18 @@ class Python(Adapter):
     def stand(self, generator: Any, state: str) -> None:
         version, words, gaussian = json.loads(state)
         generator.setstate((version, tuple(words), gaussian))
+
+    def generators(self) -> Mapping[str, object]:
+        return {"random": _GLOBAL}
+
+    def saved_by(self, generator: Any) -> str:
+        owner = "random" if generator is _GLOBAL else ""
+        return f"{owner}.getstate(), {owner}.setstate(…)"
+
+    def place(self, generator: Any) -> object:
+        kind = type(generator)
+        ours = issubclass(kind, random.Random) and kind.getstate is random.Random.getstate
+        return generator.getstate() if ours else None
 
     def switches(self) -> dict[str, str]:
         variables = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
@@ -10,8 +9,10 @@ from typing import Any, ClassVar
 import torch
 
 from pytest_repro.adapters import Adapter, Quick, Source
+from pytest_repro.adapters._blame import Look
 from pytest_repro.adapters._torch_built import accelerator, libraries
-from pytest_repro.adapters._torch_generators import drawn, restorer, seed_every, standing
+from pytest_repro.adapters._torch_generators import drawn, named, restorer, seed_every, standing
+from pytest_repro.adapters._torch_modules import suffix, watched
 from pytest_repro.adapters._torch_switches import THREADS, deterministic, switches
 from pytest_repro.adapters._torch_tensors import described, opened_tensor, quick
 from pytest_repro.core.observation import Parts
@@ -20,17 +21,12 @@ from pytest_repro.core.walk import Opened
 from pytest_repro.ledger.replaced import replaced_everywhere
 
 
-def _suffix(name: str) -> str:
-    """``head.2.weight`` as a path: ``.head[2].weight``."""
-    return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", f".{name}")
-
-
 def _of_module(module: torch.nn.Module) -> Opened:
     if "_parameters" not in module.__dict__:
         return "is a half-made module: its __init__ did not finish"
     named = [*module.named_parameters(), *module.named_buffers()]
     kind = type(module).__qualname__
-    return Parts(kind, ((_suffix(name), tensor) for name, tensor in named))
+    return Parts(kind, ((suffix(name), tensor) for name, tensor in named))
 
 
 def _of_optimizer(optimizer: torch.optim.Optimizer) -> Parts:
@@ -81,6 +77,24 @@ class Torch(Adapter):
 
     def stand(self, generator: Any, state: str) -> None:
         generator.set_state(torch.frombuffer(bytearray.fromhex(state), dtype=torch.uint8))
+
+    def generators(self) -> Mapping[str, object]:
+        return named()
+
+    def place(self, generator: Any) -> object:
+        ours = issubclass(type(generator), torch.Generator)
+        return generator.get_state().numpy().tobytes() if ours else None
+
+    def saved_by(self, generator: Any) -> str:
+        if generator is torch.default_generator:
+            return "torch.get_rng_state(), torch.set_rng_state(…)"
+        known = any(generator is each for each in named().values())
+        device = f"torch.{generator.device.type}.%s_rng_state%s" if known else ".%s_state%s"
+        return f"{device % ('get', '()')}, {device % ('set', '(…)')}"
+
+    def watched(self, look: Look) -> AbstractContextManager[None]:
+        """Forward passes of modules, and what a ``DataLoader`` draws to seed its workers."""
+        return watched(look)
 
     def switches(self) -> dict[str, str]:
         return {f"torch {row.name}": str(row.get()) for row in switches()}

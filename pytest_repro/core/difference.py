@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pytest_repro.core.completion import Parting
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -24,6 +26,7 @@ class Difference:
         ulps: Number of the other differing elements by the bits of their distance in ulp: 0, 1,
             2 to 3, 4 to 7, …; of a complex element the larger one of its parts. Empty where nobody
             asked.
+        parting: Of two sequences of tokens: what each has where they part, at *first_index*.
     """
 
     differing: int
@@ -36,6 +39,7 @@ class Difference:
     first_values: tuple[str, str] | None = None
     non_finite: int = 0
     ulps: tuple[int, ...] = ()
+    parting: Parting | None = None
 
     @property
     def share(self) -> float:

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pytest_repro.core.printable import printable
 
 Key = tuple[str, int, str]
 """``(name, step, path)``: the recorded name, how often it was recorded before, the way inside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is known beside a sequence of tokens: not compared, but told where it parts.
+
+    Attributes:
+        sampling: Settings by name, as JSON has them.
+        logits: Called without arguments, gives the logits: real numbers of shape (steps, vocabulary);
+            once they are kept, in pieces of one row each.
+    """
+
+    sampling: Mapping[str, object] = field(default_factory=dict)
+    logits: Callable[[], Leaf] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +38,7 @@ class Leaf:
             little-endian, as contiguous buffers. A buffer is valid until the next one is taken.
         numeric: Whether it is an array of numbers: only those count among local variables.
         facts: What is known but not hashed: layout, strides, device, ``requires_grad``.
+        beside: Of a sequence of tokens, which is short: its content is always kept.
     """
 
     kind: str
@@ -33,6 +48,7 @@ class Leaf:
     pieces: Callable[[], Iterable[memoryview]]
     numeric: bool = False
     facts: str = ""
+    beside: Beside | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +91,7 @@ class Observation:
         shape: Lengths of the axes.
         content: The bytes themselves when they are few, else their digest.
         facts: Layout, device, ``requires_grad``: told, not compared.
+        beside: Of the tokens of the reference run.
     """
 
     key: Key
@@ -83,6 +100,7 @@ class Observation:
     shape: tuple[int, ...]
     content: bytes | Stored
     facts: str = field(default="", compare=False)
+    beside: Beside | None = field(default=None, compare=False)
 
 
 def label(key: Key, series: bool) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pytest_repro.core.compare import comparable
+from pytest_repro.core.completion import KIND
 from pytest_repro.core.difference import Difference
 from pytest_repro.core.observation import Observation, Stored
 from pytest_repro.core.tolerance import Closeness
@@ -39,6 +40,10 @@ def distance(
         close: The tolerance, by the dtypes of both.
         counted: Whether elements are counted by their distance in ulp, to draw them.
     """
+    if reference.kind == KIND:
+        from pytest_repro.engine.parting import parting
+
+        return parting(reference, values, pieces)
     from pytest_repro.values.measure import difference  # numpy only where two values differ
 
     tolerance = close(reference.element, other.element)

@@ -123,13 +123,18 @@ class Recording(Recorded):
             yield self._observation((name, step, path), leaf)
 
     def _observation(self, key: Key, leaf: Leaf) -> Observation:
-        found = Observation(key, leaf.kind, leaf.element, leaf.shape, self._content(leaf), leaf.facts)
+        beside = leaf.beside
+        if beside is not None and self._reference is None:
+            from pytest_repro.engine.parting import shelved
+
+            beside = shelved(beside, self._shelf)
+        found = Observation(key, leaf.kind, leaf.element, leaf.shape, self._content(leaf), leaf.facts, beside)
         if self._reference is not None and isinstance(found.content, Stored):
             self._measure(self._reference.get(key), found, leaf)
         return found
 
     def _content(self, leaf: Leaf) -> bytes | Stored:
-        if leaf.nbytes <= INLINE:
+        if leaf.nbytes <= INLINE or leaf.beside is not None:
             return b"".join(bytes(piece) for piece in leaf.pieces())
         return self._shelf.put(leaf) if self._keep else Stored(digest(leaf.kind, leaf.pieces()))
 

@@ -98,14 +98,29 @@ def _parting(runs: Sequence[_Completion]) -> int:
     return next((i for i in range(shortest) if len({run[i] for run in runs}) > 1), shortest)
 
 
+def gaps(row: NDArray[np.float64], one: Token | None, two: Token | None) -> tuple[float | None, float]:
+    """How far the logits of two tokens are apart, and how far the largest is above the second.
+
+    Args:
+        row: The logits of one step, float64 of shape (vocabulary,), in any unit.
+        one: A token id, its index; None or a text: it has no logit.
+        two: Another, likewise.
+    """
+    top = float(np.diff(np.sort(row)[-2:])[0])
+    if not (isinstance(one, int) and isinstance(two, int)):
+        return None, top
+    return abs(_logit(row, one) - _logit(row, two)), top
+
+
 def _gaps(
     logits: Sequence[object], runs: Sequence[_Completion], at: int, one: Token | None, two: Token | None
 ) -> tuple[float | None, float | None]:
     rows = [_row(f"logits[{i}]", logits[i], at) for i, run in enumerate(runs) if at < len(run)]
-    top = min(float(np.diff(np.sort(row)[-2:])[0]) for row in rows)
-    if one is None or two is None:
-        return None, top
-    return min(abs(_logit(row, one) - _logit(row, two)) for row in rows), top
+    for each in (one, two):
+        if isinstance(each, str):
+            raise TypeError(f"runs holds the text {each!r}: token ids are allowed where logits are given")
+    found = [gaps(row, one, two) for row in rows]
+    return min((gap for gap, _ in found if gap is not None), default=None), min(top for _, top in found)
 
 
 def _row(name: str, logits: object, at: int) -> NDArray[np.float64]:
@@ -120,9 +135,7 @@ def _row(name: str, logits: object, at: int) -> NDArray[np.float64]:
     return row
 
 
-def _logit(row: NDArray[np.float64], token: Token) -> float:
-    if isinstance(token, str):
-        raise TypeError(f"runs holds the text {token!r}: token ids are allowed where logits are given")
+def _logit(row: NDArray[np.float64], token: int) -> float:
     if not 0 <= token < len(row):
         raise ValueError(f"runs holds token {token}: 0 to {len(row) - 1} are allowed, by the logits")
     return float(row[token])

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_repro.engine.replay import Replayed
 from pytest_repro.plugin.act import ACT
+from pytest_repro.plugin.assertions import Assertions
 from pytest_repro.plugin.inside import only_shown
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ T = TypeVar("T")
 _NOTHING: Any = object()
 
 
-class Repro:
+class Repro(Assertions):
     """Records what must stay the same, and knows about the run it is in.
 
     Attributes:

@@ -159,6 +159,13 @@ def _mismatch_row(mismatch: Mismatch) -> dict[str, Any]:
             "first_index": None if found.first_index is None else list(found.first_index),
             "first_values": None if found.first_values is None else list(found.first_values),
         }
+    if found is not None and found.parting is not None:
+        row |= {
+            "candidates": list(found.parting.candidates),
+            "gap": found.parting.gap,
+            "top_gap": found.parting.top_gap,
+            "sampling": dict(found.parting.sampling) or None,
+        }
     return _present(row)
 
 

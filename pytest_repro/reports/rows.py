@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from pytest_repro.axes import named, names
 from pytest_repro.core.cell import REPEAT, Varied
+from pytest_repro.core.completion import Parting as TokenParting
 from pytest_repro.core.difference import Difference
 from pytest_repro.core.divergence import Divergence, Parting
 from pytest_repro.core.finding import Finding
@@ -136,7 +137,18 @@ def _difference(row: Place) -> Difference:
         far.get("max_abs"), far.get("max_rel"), ulp.whole() if ulp else None,
         tuple(each.whole() for each in index) if index else None,
         (sides[0], sides[1]) if len(sides) == 2 else None, _whole(row.get("non_finite")),
+        parting=_tokens(row),
     )  # fmt: skip
+
+
+def _tokens(row: Place) -> TokenParting | None:
+    sides = [each.scalar() for each in row.get("candidates") or ()]
+    if len(sides) != 2:
+        return None
+    one, two = (each if isinstance(each, (int, str)) else None for each in sides)
+    gap, top = (float(place.number()) if (place := row.get(key)) else None for key in ("gap", "top_gap"))
+    sampling = {name: place.scalar() for name, place in _fields(row.get("sampling"))}
+    return TokenParting((one, two), gap, top, sampling)
 
 
 def _divergence(row: Place) -> Divergence:

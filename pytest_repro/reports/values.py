@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from pytest_repro.core.completion import Parting
 from pytest_repro.core.difference import Difference
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.verdict import Verdict
@@ -65,6 +66,8 @@ def _observation(name: str, by_name: dict[str, list[Mismatch]], verdict: Verdict
         far = distance(head.difference)
         yield from [f"    {far}"] if far else []
         yield from _first_values(head.difference, head)
+        if head.difference.parting is not None:
+            yield from _parting(head.difference.parting)
     family = [each[0] for each in by_name.values() if _family(each[0]) == _family(head)]
     yield from _others(head, family, verdict.steps.get(head.series, 0))
 
@@ -80,6 +83,19 @@ def _others(head: Mismatch, family: Sequence[Mismatch], steps: int) -> Iterator[
         steps_differ = "step differs" if later == 1 else "steps differ"
         after = f", {later} later {steps_differ} too" if later else ""
         yield f"    first differing step of {head.series}: {head.step} (0 to {steps - 1}){after}"
+
+
+def _parting(found: Parting) -> Iterator[str]:
+    """How close the two tokens were, and how they were sampled."""
+    words = []
+    if found.gap is not None:
+        words.append(f"their logits {found.gap:.3g} apart")
+    if found.top_gap is not None:
+        words.append(f"the largest {found.top_gap:.3g} above the second")
+    if words:
+        yield f"    {', '.join(words)}"
+    if found.sampling:
+        yield f"    sampled with {', '.join(f'{name} {given}' for name, given in found.sampling.items())}"
 
 
 def distance(found: Difference) -> str:

@@ -1,0 +1,79 @@
+"""Why a training is not resumable, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pytest_repro.core.mismatch import Mismatch
+from pytest_repro.core.verdict import Verdict
+from pytest_repro.reports.text import terms
+from pytest_repro.reports.values import distance
+
+_SHOWN = 3
+
+
+def nothing(name: str) -> str:
+    """What is said where there is nothing to compare."""
+    return (
+        f"{name} observed nothing: it gave no values, and no module, optimiser, tensor or array was found in "
+        "what make() gave, so nothing could be compared"
+    )
+
+
+def unsteady(name: str, first: Mismatch) -> str:
+    """What is said where training straight is not reproducible."""
+    return (
+        f"{name} is not reproducible: trained straight twice, {first.name} differs already, so nothing can "
+        "be said of resuming; assert_reproducible looks for the cause"
+    )
+
+
+def failure(name: str, at: int, steps: int, verdict: Verdict, missing: Any) -> str:
+    """The whole failure text.
+
+    Args:
+        name: What the training is called.
+        at: Number of steps after which it was stopped.
+        steps: Number of steps in all.
+        verdict: What differs.
+        missing: An :class:`~pytest_repro.engine.lives.Missing`.
+    """
+    return "\n".join(_failure(name, at, steps, verdict, missing))
+
+
+def _failure(name: str, at: int, steps: int, verdict: Verdict, missing: Any) -> Iterator[str]:
+    asked = terms(verdict.plan).replace(f", {verdict.plan.runs} runs", "")
+    yield f"{name} is not resumable ({asked}): stopped after {at} of {steps} steps, it goes on otherwise"
+    yield ""
+    for each in verdict.mismatches[:_SHOWN]:
+        far = distance(each.difference) if each.difference is not None else each.detail or each.problem
+        yield f"  {each.name}   {each.kind}   {far}"
+    rest = len(verdict.mismatches) - _SHOWN
+    if rest > 0:
+        yield f"  and {rest} more"
+    yield ""
+    yield from _paused() if missing.paused else _unseen(missing) if missing.unseen else _missing(missing)
+
+
+def _missing(missing: Any) -> Iterator[str]:
+    width = max(len(part.name) for part in missing.parts)
+    for number, part in enumerate(missing.parts):
+        fix = part.fix and f"   save and load it: {part.fix}"
+        yield f"  {'missing' if number == 0 else '':<10} {part.name:<{width}}{fix}".rstrip()
+    these = "it" if len(missing.parts) == 1 else "them"
+    yield f"  {'':<10} put back as at the stop, training goes on as if it had not stopped"
+    yield f"  {'':<10} the checkpoint lacks {these}, or load() does not put {these} back"
+
+
+def _paused() -> Iterator[str]:
+    yield "  missing    nothing that save() and load() could bring: stopping alone makes the difference"
+    yield "  look for   what train() begins anew in each call: an iterator over a loader (the place in the"
+    yield "             epoch), a scheduler, a generator; keep it in the state"
+
+
+def _unseen(missing: Any) -> Iterator[str]:
+    yield "  missing    what cannot be seen in the state: putting back all else was not enough"
+    if missing.parts:
+        yield f"  besides    not as at the stop: {', '.join(part.name for part in missing.parts)}"
+    yield "  look for   globals, closures, iterators, objects that have no state_dict()"
