@@ -26,7 +26,7 @@ LIBRARIES = {
     "adapters": {"numpy", "torch"},
     "traces": {"torch", "xxhash"},
     "axes": {"numpy", "torch", "threadpoolctl"},
-    "companions": {"execnet"},
+    "companions": {"execnet", "torch"},
     "causes": {"numpy", "torch"},
     "engine": set(),
     "reports": {"jinja2", "markupsafe"},

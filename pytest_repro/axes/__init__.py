@@ -85,6 +85,10 @@ class Axis:
         """Why not even the reference can be run at *value*; ``""`` where it can, or it is not known yet."""
         return ""
 
+    def short(self, value: object, ranks: int) -> str:
+        """Why there is not enough of *value* for so many processes at once; ``""`` where there is."""
+        return ""
+
     def drawn(self) -> object:
         """Where those generators stand that draw other numbers at other values, equally seeded."""
         return None

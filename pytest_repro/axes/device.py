@@ -52,6 +52,15 @@ class Device(Axis):
         # A test that is the first to import torch finds out by itself.
         return self.missing(value) if "torch" in sys.modules else ""
 
+    def short(self, value: object, ranks: int) -> str:
+        if ranks and value == "cuda" and "torch" in sys.modules:
+            import torch
+
+            found = torch.cuda.device_count()
+            if found < ranks:
+                return f"this machine has {found} cuda device{'s' * (found != 1)} for {ranks} ranks"
+        return ""
+
     def drawn(self) -> object:
         return generators(cpu=False)
 

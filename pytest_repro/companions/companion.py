@@ -161,7 +161,7 @@ class Companion:
     def kill(self) -> None:
         """Ends it at once, and what it has started."""
         popen = getattr(getattr(getattr(self, "_gateway", None), "_io", None), "popen", None)
-        if popen is not None and not self._ended():
+        if popen is not None and not self.ended():
             with suppress(OSError):
                 os.killpg(popen.pid, signal.SIGKILL) if hasattr(os, "killpg") else popen.kill()
             with suppress(OSError):
@@ -170,7 +170,8 @@ class Companion:
             self._group.terminate(timeout=1)
         self._errors.close()
 
-    def _ended(self) -> bool:
+    def ended(self) -> bool:
+        """Whether it has done what it was to do, or is gone; what it said before can be received still."""
         channel = getattr(self, "_channel", None)
         return channel is not None and channel.isclosed()
 

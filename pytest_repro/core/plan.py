@@ -41,6 +41,7 @@ class Plan(NamedTuple):
             observing nothing is told, not failed.
         vary: What is varied beside the repetition, one axis at a time.
         baseline: Whether what was observed is also compared with the golden file.
+        ranks: Number of processes, one process group of torch, that each run is made in; 0: none.
     """
 
     runs: int = 2
@@ -51,6 +52,7 @@ class Plan(NamedTuple):
     audit: bool = False
     vary: tuple[Varied, ...] = ()
     baseline: bool = False
+    ranks: int = 0
 
     def closeness(self, axis: str = REPEAT) -> Closeness:
         """How close runs must be that differ on *axis*, by the dtypes of two values."""
@@ -90,6 +92,15 @@ def checked_seed(given: object) -> int:
         BadArgument: It is no whole number from 0 to 2**32 - 1.
     """
     return _whole("seed", given, 0, MAX_SEED)
+
+
+def checked_ranks(given: object) -> int:
+    """*given* as a number of ranks.
+
+    Raises:
+        BadArgument: It is no whole number of at least 1.
+    """
+    return _whole("ranks", given, 1, None)
 
 
 def checked_capture(given: object) -> Capture:
@@ -149,6 +160,7 @@ _CHECKED = {
     "capture": checked_capture,
     "deterministic": checked_deterministic,
     "baseline": checked_baseline,
+    "ranks": checked_ranks,
 }
 
 ARGUMENTS: tuple[str, ...] = (*_CHECKED, "rtol", "atol")

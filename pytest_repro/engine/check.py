@@ -88,6 +88,8 @@ def planned(arguments: dict[str, Any]) -> Plan:
         ValueError: An argument does not fit; the message names it.
     """
     known(arguments)
+    if "ranks" in arguments:
+        raise BadArgument("ranks", arguments["ranks"], "of tests alone: @pytest.mark.reproducible(ranks=2)")
     if "baseline" in arguments:
         allowed = "golden files are of tests: @pytest.mark.reproducible(baseline=True)"
         raise BadArgument("baseline", arguments["baseline"], allowed)

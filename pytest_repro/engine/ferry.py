@@ -10,7 +10,7 @@ from pytest_repro.core.cell import Cell
 from pytest_repro.core.observation import Key, Stored
 from pytest_repro.core.run import Run
 from pytest_repro.engine.received import Received
-from pytest_repro.engine.recording import Recording
+from pytest_repro.engine.recording import Recorded
 from pytest_repro.engine.trial import Trial
 from pytest_repro.values.elements import itemsize
 
@@ -46,11 +46,11 @@ def take(trial: Trial, companion: Any, cell: Cell, said: str) -> Run:
         why = f"gave an answer that cannot be read: is its pytest-repro this one? ({error!r})"
         raise Lost(f"the companion for {companion.interpreter.called} {why}") from None
     received = Received(observations, run.left_out, trial.pictured)
-    trial.received(cell, run, received, lambda key: _fetched(companion, key))
+    trial.received(cell, run, received, lambda key: fetched(companion, key))
     return run
 
 
-def _fetched(companion: Any, key: Key) -> Iterable[memoryview] | None:
+def fetched(companion: Any, key: Key) -> Iterable[memoryview] | None:
     """The bytes of a value over there, in pieces; None where they were not kept."""
     companion.send("fetch", *key)
     word, first = companion.receive("while it sent a value")
@@ -69,9 +69,9 @@ class Kept:
 
     def __init__(self, channel: Any) -> None:
         self._channel = channel
-        self._last: tuple[Trial, Recording] | None = None
+        self._last: tuple[Trial, Recorded] | None = None
 
-    def said(self, trial: Trial, run: Run, recording: Recording) -> tuple[str, str]:
+    def said(self, trial: Trial, run: Run, recording: Recorded) -> tuple[str, str]:
         """The answer that tells of *run*; its values, on the shelf of *trial*, are kept."""
         self.drop()
         self._last = trial, recording

@@ -27,7 +27,7 @@ class Reach(NamedTuple):
 
 def within_reach(plan: Plan) -> Reach:
     """What can be run here of *plan*: ``device=("cuda", "cpu")`` begins on the CPU without a GPU."""
-    found = [(each, _passed_over(each)) for each in plan.vary]
+    found = [(each, _passed_over(plan, each)) for each in plan.vary]
     if not any(gone for _, gone in found):
         return Reach(plan)
     setting = repeat(plan.vary, 0).setting
@@ -41,11 +41,16 @@ def within_reach(plan: Plan) -> Reach:
     return Reach(plan._replace(vary=tuple(left)), absent, nothing)
 
 
-def _passed_over(each: Varied) -> dict[object, str]:
+def missing(plan: Plan, axis: str, value: object) -> str:
+    """Why a run of *plan* cannot be made at *value*; ``""`` where it can."""
+    return named(axis).missing(value) or named(axis).short(value, plan.ranks)
+
+
+def _passed_over(plan: Plan, each: Varied) -> dict[object, str]:
     """The values before the first that is to be had here, and why each of them is not."""
     gone: dict[object, str] = {}
     for value in each.values:
-        why = named(each.axis).gone(value)
+        why = named(each.axis).gone(value) or named(each.axis).short(value, plan.ranks)
         if not why:
             break
         gone[value] = why

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from pytest_repro.core.difference import Difference
-from pytest_repro.core.observation import Key, Observation, Stored
+from pytest_repro.core.observation import Key, Leaf, Observation, Stored
 from pytest_repro.core.tolerance import Closeness
 from pytest_repro.engine.distance import alike, distance, kept
 from pytest_repro.engine.recording import Recorded
@@ -50,5 +51,17 @@ class Received(Recorded):
             if pieces is not None:
                 self._measured[key] = distance(there, values, here, pieces, close, self._counted)
 
+    def keep(self, shelf: Shelf, fetch: Fetch) -> None:
+        """Keeps the large values, while they can be fetched: other runs will be compared with them."""
+        for key, each in self._observations.items():
+            pieces = fetch(key) if isinstance(each.content, Stored) else None
+            if pieces is not None:
+                self._observations[key] = replace(each, content=shelf.put(_leaf(each, pieces)))
+
     def measure(self, reference: Observation, other: Observation) -> Difference | None:
         return self._measured.get(other.key)
+
+
+def _leaf(each: Observation, pieces: Iterable[memoryview]) -> Leaf:
+    content = b"".join(pieces)
+    return Leaf(each.kind, each.element, each.shape, len(content), lambda: [memoryview(content)])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator
 
-from pytest_repro.axes import named
 from pytest_repro.core.account import Account
 from pytest_repro.core.cell import REPEAT, Cell, others, repeat
 from pytest_repro.core.compare import Observed, judged, mismatches, outcome_mismatches, steps
@@ -16,7 +15,7 @@ from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Outcome, Run
 from pytest_repro.core.verdict import Verdict
 from pytest_repro.engine.distance import kept
-from pytest_repro.engine.reach import within_reach
+from pytest_repro.engine.reach import missing, within_reach
 from pytest_repro.engine.received import Fetch, Received
 from pytest_repro.engine.recording import Recorded, Recording
 from pytest_repro.values.accounts import account
@@ -63,7 +62,7 @@ class Trial:
             return
         yield repeat(vary, 0)
         for cell in others(vary, elsewhere=False):
-            if why := named(cell.axis).missing(cell.value):
+            if why := missing(self.plan, cell.axis, cell.value):
                 self.absent(cell, why)
                 continue
             yield cell
@@ -91,7 +90,7 @@ class Trial:
         if self.plan.runs < 2 or self.nothing:
             return
         for cell in others(self.plan.vary, elsewhere=True):
-            if why := named(cell.axis).missing(cell.value):
+            if why := missing(self.plan, cell.axis, cell.value):
                 self.absent(cell, why)
             else:
                 yield cell
@@ -117,11 +116,17 @@ class Trial:
 
     def received(self, cell: Cell, run: Run, recording: Received, fetch: Fetch) -> None:
         """Takes a run from elsewhere, and measures it while its values can be fetched."""
+        self.measured(cell, run, recording, fetch)
+        self.add(run, recording)
+
+    def measured(self, cell: Cell, run: Run, recording: Received, fetch: Fetch) -> None:
+        """Measures a run from elsewhere, or keeps its values where others will be compared with it."""
         base = self._base(cell)
         if base is not None and run.outcome == base[0].outcome and not recording.same_as(base[1]):
             close, mixed = self.plan.closeness(cell.axis), self.plan.mixed(cell.axis)
             recording.compare(base[1], self.shelf, close, mixed, fetch)
-        self.add(run, recording)
+        if self.plan.ranks and (base is None or cell.axis != REPEAT):
+            recording.keep(self.shelf, fetch)
 
     def add(self, run: Run, recording: Recorded) -> None:
         """Takes a finished run."""
@@ -170,7 +175,8 @@ class Trial:
         done[1:] = sorted(done[1:], key=lambda each: each[0].axis != REPEAT or each[0].at is not None)
         runs = (*(run for run, _ in done), *self._gone, *self._without)
         if not done:
-            return Verdict("skipped", self.plan, runs)
+            lost = any(run.state == "lost" for run in runs)
+            return Verdict("failed" if lost else "skipped", self.plan, runs)
         found = (*outcome_mismatches(runs), *self._mismatches(done))
         series = steps(done[0][1].observations()) if found else {}
         drawn = self._pictures(done, found) if self.pictured and found else ()

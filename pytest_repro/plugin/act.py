@@ -19,7 +19,7 @@ from pytest_repro.core.verdict import Verdict
 from pytest_repro.engine.frames import code_of, kept_frame, plain_variables, variables
 from pytest_repro.engine.noted import noted
 from pytest_repro.engine.pin import Pin
-from pytest_repro.engine.recording import Recording
+from pytest_repro.engine.recording import Recorded, Recording
 from pytest_repro.engine.replay import Replay
 from pytest_repro.engine.trial import Trial, as_run
 from pytest_repro.plugin.diverged import Diverged, none_there
@@ -48,6 +48,7 @@ class Act:
         tracer: Keeps the ops of its runs.
         output: Of its set-ups.
         entered: Called when a body is about to begin.
+        over: Whether no more rehearsals are worth while.
         seed: Of this run: the plan's, but for a control run.
         control: The control run, if there was one; told of it is ``control_note``.
         asked: Whether a generator was asked that is seeded, as far as was looked at.
@@ -68,7 +69,7 @@ class Act:
         self.teardown_error = ""
         self.warnings = Warnings()
         self.output = SetUpOutput(item)
-        self.expected = self.failed = False
+        self.expected = self.failed = self.over = False
         self.suspended: tuple[str, ...] = ()
         self.tracer = Tracer(False)
         self.entered: Callable[[], None] = lambda: None
@@ -92,6 +93,7 @@ class Act:
 
     def _begin(self) -> None:
         self.recording: Recording = self.trial.aside() if self._aside else self.trial.recording(self.cell)
+        self.recorded: Recorded = self.recording
         self.index = len(self.trial.runs) if self._number is None else self._number
         self.took: set[str] = set()
         self.ran = self.subtest_failed = self.drew = False
@@ -188,7 +190,7 @@ class Act:
     def _as_run(
         self, outcome: Outcome, seconds: float, error: BaseException | None = None, drew: bool = False
     ) -> Run:
-        return as_run(self.cell, outcome, seconds, self.recording, error, drew, self.replay.beyond)
+        return as_run(self.cell, outcome, seconds, self.recorded, error, drew, self.replay.beyond)
 
     def _judge(self, run: Run, trace: TracebackType | None) -> None:
         __tracebackhide__ = True
@@ -211,7 +213,7 @@ class Act:
         if run.outcome == "passed" and (why := self._took_no_part()):
             self.trial.absent(self.cell, why)
         else:
-            self.trial.add(run, self.recording)
+            self.trial.add(run, self.recorded)
         end = reports[-1] if reports else None
         if end is not None and end.when == "teardown" and end.failed and not self.teardown_error:
             why = f"tear-down failed in run {len(self.trial.runs)}, not in the last one"
@@ -237,7 +239,7 @@ class Act:
 
     def never_ran(self, report: pytest.TestReport) -> None:
         """Judges a test whose last run did not reach its body: *report* is of the set-up."""
-        self.verdict = self.trial.verdict((self.finished([report]), self.recording))
+        self.verdict = self.trial.verdict((self.finished([report]), self.recorded))
 
 
 ACT = pytest.StashKey[Act]()

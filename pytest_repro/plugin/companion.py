@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
 from types import ModuleType
@@ -34,14 +35,15 @@ def places(items: list[pytest.Item]) -> Iterator[tuple[Place, pytest.Item]]:
         seen[item.nodeid] += 1
 
 
-def serve(channel: Any, order: Mapping[str, Any]) -> None:
+def serve(channel: Any, order: Mapping[str, Any], made: Callable[[Any], Server] | None = None) -> None:
     """A session of pytest that runs what comes over *channel*.
 
     Args:
-        channel: execnet's.
+        channel: execnet's, or what a rank has in its place.
         order: ``args``, ``workerinput`` and ``basetemp`` of the session.
+        made: Makes what answers on *channel*; a :class:`Server` by default.
     """
-    server = Server(channel)
+    server = (made or Server)(channel)
     if "threads" in order:  # it will be forked
         server.collecting.enter_context(one_thread(order["threads"]))
     try:
@@ -78,10 +80,15 @@ def _named(worker: str) -> Any:
 
 
 class Server:
-    """Stands in the place of pytest's loop over the tests."""
+    """Stands in the place of pytest's loop over the tests.
+
+    Attributes:
+        outcome: Of the last run.
+    """
 
     def __init__(self, channel: Any) -> None:
         self._channel = channel
+        self.outcome = ""
         self.ready = False
         self.collecting = ExitStack()
         self.broken: dict[str, str] = {}
@@ -110,6 +117,8 @@ class Server:
             answer(self._channel, ways)
         finally:
             self._kept.drop()
+            # pytest collects garbage five times as it ends, and Python twice: with torch 0.2 s each.
+            gc.freeze()
         return True
 
     def _run(self, nodeid: str, nth: int, number: int, *cell: Any) -> Any:
@@ -121,6 +130,7 @@ class Server:
             teardown_to(self._session, item)
         conductor: Any = item.config.pluginmanager.get_plugin("repro-conductor")
         trial, run, recording = conductor.apart(item, Cell(*cell), number)
+        self.outcome = run.outcome
         return self._kept.said(trial, run, recording)
 
     def _try(self, nodeid: str, nth: int, text: str, seconds: float, logs: str) -> Any:

@@ -17,7 +17,7 @@ from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
 from pytest_repro.engine.lines import unwatched
 from pytest_repro.engine.pin import seeded_apart
-from pytest_repro.engine.recording import Recording
+from pytest_repro.engine.recording import Recorded
 from pytest_repro.engine.stage import perform
 from pytest_repro.engine.trial import Trial
 from pytest_repro.plugin import PLAN, SETTINGS, peers, results, rows
@@ -27,9 +27,9 @@ from pytest_repro.plugin.frames import without_own_frames
 from pytest_repro.plugin.inquiries import Inquiries
 from pytest_repro.plugin.inside import autouse, only_shown, outliving
 from pytest_repro.plugin.progress import Progress
+from pytest_repro.plugin.rank import inside
 from pytest_repro.plugin.rehearsals import Rehearsals
 from pytest_repro.plugin.rehearse import Rehearser
-from pytest_repro.plugin.replays import replay_of
 from pytest_repro.plugin.silence import silence
 
 NAME = "repro-conductor"
@@ -71,7 +71,7 @@ class Conductor:
         acting = self._acting(item, plan, self._pictured)
         with self._progress.test(item), acting as act, closing(act.trial):
             act.explained = lambda verdict: self._inquiries.explained(item, verdict)
-            act.tracer.on = self._trace
+            act.tracer.on = self._trace and not plan.ranks
             if not act.last:
                 self._rehearse(act)
             with act.tracer.run(act.trial.last):
@@ -97,7 +97,7 @@ class Conductor:
         self._inquiries.close()
         self._elsewhere.close(at_once)
 
-    def apart(self, item: pytest.Item, cell: Cell, number: int) -> tuple[Trial, Run, Recording]:
+    def apart(self, item: pytest.Item, cell: Cell, number: int) -> tuple[Trial, Run, Recorded]:
         """One run of *item* in a companion; the trial keeps its values until it is closed.
 
         Args:
@@ -108,9 +108,10 @@ class Conductor:
         with self._acting(item, item.stash[PLAN]) as act:
             act.turn(cell, number)
             with peers.rehearsing(item), silence(item, act.hear, act.warnings.keep):
-                reports = self._rehearsals.counting(act)
+                # In a rank such a run is told of: all of them must make the next one, or none.
+                reports = self._rehearsals.counting(act, spares=not inside(item.config))
             run = replace(act.finished(reports), warned=act.warnings.given())
-            return act.trial, run, act.recording
+            return act.trial, run, act.recorded
 
     def perform(self, item: pytest.Item, experiment: Experiment) -> Tried:
         """The runs of *experiment* on *item*, in a fork of a companion."""
@@ -121,7 +122,7 @@ class Conductor:
 
     @contextmanager
     def _acting(self, item: pytest.Item, plan: Plan, pictured: bool = False) -> Iterator[Act]:
-        act = self._act = item.stash[ACT] = Act(item, plan, self._keep_mb, replay_of(item), pictured)
+        act = self._act = item.stash[ACT] = self._elsewhere.act(item, plan, self._keep_mb, pictured)
         vars(item).update(setup=act.setup, runtest=act.runtest, teardown=act.teardown)
         try:
             with peers.acting(item, plan):
@@ -227,14 +228,14 @@ class _ActStage:
     def __init__(self, act: Act, counting: Counting) -> None:
         self.trial, self._act, self._counting = act.trial, act, counting
 
-    def once(self, cell: Cell, number: int, entered: Callable[[], None]) -> tuple[Run, Recording]:
+    def once(self, cell: Cell, number: int, entered: Callable[[], None]) -> tuple[Run, Recorded]:
         self._act.entered = entered
         self._act.turn(cell, number)
         try:
             reports = self._counting(self._act)
         finally:
             self._act.pin.rest()  # before what listens and traces is put back, which it lies upon
-        return self._act.finished(reports), self._act.recording
+        return self._act.finished(reports), self._act.recorded
 
     def roots(self) -> dict[str, Root]:
         """Fixtures that outlive the test, and its parameters."""

@@ -12,12 +12,17 @@ import pytest
 from pytest_repro.axes import named
 from pytest_repro.companions.companion import Companion, Lost
 from pytest_repro.core.cell import Cell
+from pytest_repro.core.plan import Plan
 from pytest_repro.engine.ferry import plain, take
 from pytest_repro.plugin import SETTINGS
 from pytest_repro.plugin.act import Act
 from pytest_repro.plugin.companion import Place, places
 from pytest_repro.plugin.inside import basetemp
 from pytest_repro.plugin.progress import Progress
+from pytest_repro.plugin.rank import inside
+from pytest_repro.plugin.ranked import Ranked
+from pytest_repro.plugin.ranks import Ranks
+from pytest_repro.plugin.replays import replay_of
 from pytest_repro.plugin.worker import not_handed_on, order
 from pytest_repro.reports.runs import where
 
@@ -42,6 +47,15 @@ class Elsewhere:
         self._ready: set[_Setting] = set()
         self._waiting: list[tuple[int, Cell]] = []
         self._asked: list[tuple[int, Cell]] = []
+        self._ranks: Ranks | None = None
+        if not inside(session.config):
+            self._ranks = Ranks(session.config, self._places, self._world, self._argv, progress)
+
+    def act(self, item: pytest.Item, plan: Plan, keep_mb: int, pictured: bool) -> Act:
+        """Leads *item* through its runs, in this process or in ranks, as its plan asks."""
+        if not plan.ranks or self._ranks is None:
+            return Act(item, plan, keep_mb, replay_of(item), pictured)
+        return Ranked(self._ranks, item, plan, keep_mb, pictured)
 
     def ask(self, act: Act) -> None:
         """Has the runs of a test begun that belong elsewhere, as many as there are cores to spare."""
@@ -131,6 +145,8 @@ class Elsewhere:
         if nextitem is not None and nextitem.parent is item.parent:
             return
         place = self._places.get(nextitem, (None, 0)) if nextitem is not None else (None, 0)
+        if self._ranks is not None:
+            self._ranks.end(*place)
         for setting in self._ready & set(self._companions):
             try:
                 self._companions[setting].send("end", *place)
@@ -141,6 +157,8 @@ class Elsewhere:
         """Ends every companion; gives them a few seconds, unless *at_once*."""
         companions = list(self._companions.values())
         self._companions.clear()
+        if self._ranks is not None:
+            self._ranks.close(at_once)
         if not at_once:
             for companion in companions:
                 companion.finish()

@@ -54,7 +54,11 @@ class Inquiries:
         root = f"{self._config.rootpath}{os.sep}"
         if verdict.divergence is not None:
             verdict = replace(verdict, divergence=_relative(verdict.divergence, root))
-        if settings.diagnose == "never" or (settings.diagnose == "auto" and seconds > _LONG):
+        if (
+            verdict.plan.ranks
+            or settings.diagnose == "never"
+            or (settings.diagnose == "auto" and seconds > _LONG)
+        ):
             return verdict
         from pytest_repro.engine.inquiry import inquire
 

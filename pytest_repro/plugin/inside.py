@@ -41,7 +41,7 @@ def prepared(args: list[str], basetemp: str | None) -> pytest.Config:
     quiet = {
         "usepdb": False, "trace": False, "looponfail": False, "dist": "no", "distload": False,
         "loadgroup": False, "numprocesses": None, "maxprocesses": None, "basetemp": basetemp,
-        "log_file": os.devnull, "cacheclear": False,
+        "log_file": os.devnull, "cacheclear": False, "no_summary": True,
     }  # fmt: skip
     vars(config.option).update(quiet)
     return config

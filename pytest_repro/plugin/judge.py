@@ -39,9 +39,9 @@ def judged(act: Act, run: Run, passed_over: tuple[str, ...]) -> Diverged | None:
 
 
 def _verdict(act: Act, run: Run, passed_over: tuple[str, ...]) -> Verdict:
-    verdict = replace(act.trial.verdict((run, act.recording)), passed_over=passed_over)
+    verdict = replace(act.trial.verdict((run, act.recorded)), passed_over=passed_over)
     if act.plan.baseline:
         from pytest_repro.plugin import golden
 
-        return golden.judged(act.item, verdict, act.trial, act.recording)
+        return golden.judged(act.item, verdict, act.trial, act.recorded)
     return verdict

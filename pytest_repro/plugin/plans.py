@@ -33,6 +33,7 @@ def plan_of(item: pytest.Item, settings: Settings) -> Plan | None:
         arguments = _arguments(marks)
         plan = asked(settings.defaults, {n: v for n, v in arguments.items() if n in ARGUMENTS})
         vary = _varied(settings, {n: v for n, v in arguments.items() if n not in ARGUMENTS})
+        _fits(plan.ranks, vary)
     except BadArgument as error:
         raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{NAME}: {error}") from None
     # An audit asks nothing of a test that its author did not ask.
@@ -56,6 +57,24 @@ def _varied(settings: Settings, marked: dict[str, Any]) -> tuple[Varied, ...]:
         where = "--repro-vary=" if error.name in settings.vary else "ini file: repro_vary = "
         said = ",".join(map(str, listed(error.given)))
         raise pytest.UsageError(f"{where}{error.name}={said}: {allowed_there(error)}") from None
+
+
+def _fits(ranks: int, vary: tuple[Varied, ...]) -> None:
+    """Checks that each axis can be varied in *ranks* processes.
+
+    Raises:
+        BadArgument: One cannot.
+    """
+    if not ranks:
+        return
+    from pytest_repro.axes import named
+
+    for each in vary:
+        if each.axis == "machine" or named(each.axis).asks:
+            raise BadArgument(each.axis, each.values, f"not together with ranks={ranks}")
+        if each.axis == "device" and not {"cpu", "cuda"}.issuperset(each.values):
+            allowed = "with ranks 'cpu' and 'cuda' alone: each rank has the GPU of its own number"
+            raise BadArgument(each.axis, each.values, allowed)
 
 
 def _requests_ours(item: Any) -> bool:

@@ -11,6 +11,7 @@ from pytest_repro.engine.replay import Replayed
 from pytest_repro.plugin.act import ACT
 from pytest_repro.plugin.assertions import Assertions
 from pytest_repro.plugin.inside import only_shown
+from pytest_repro.plugin.rank import of_config
 
 if TYPE_CHECKING:
     import numpy
@@ -31,14 +32,17 @@ class Repro(Assertions):
         seed: Seed of this test, 0 … 2**32 - 1.
         run: Number of this run, from 0.
         setting: Axis → value of this run; empty where nothing is varied.
+        rank: Of the process that this is, from 0, where the marker asks for ``ranks``; else 0.
+        world_size: Number of the ranks; else 1.
     """
 
-    __slots__ = ("_act", "_record", "run", "seed", "setting")
+    __slots__ = ("_act", "_record", "rank", "run", "seed", "setting", "world_size")
 
     def __init__(self, act: Act) -> None:
         self._act, self._record = act, act.recorder()
         self.seed, self.run = act.seed, act.index
         self.setting: dict[str, Any] = dict(act.cell.setting)
+        self.rank, self.world_size = of_config(act.item.config)
 
     def __repr__(self) -> str:
         return f"<repro: run {self.run}, seed {self.seed}>"
@@ -68,10 +72,11 @@ class Repro(Assertions):
 
     @property
     def device(self) -> torch.device:
-        """The device of this run; the CPU where the device is not varied."""
+        """The device of this run, of ranks the GPU of its own; the CPU where the device is not varied."""
         import torch
 
-        return torch.device(str(self.setting.get("device", "cpu")))
+        name = str(self.setting.get("device", "cpu"))
+        return torch.device(name, self.rank) if name == "cuda" and self.world_size > 1 else torch.device(name)
 
     def tensor(self, value: T) -> T:
         """A copy of a tensor or array, placed at this run's offset where ``alignment`` is varied.

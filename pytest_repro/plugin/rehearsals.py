@@ -38,13 +38,13 @@ class Rehearsals:
         act.pin.counting = self._control
         with peers.rehearsing(item), silence(item, act.hear, act.warnings.keep):
             for cell in act.trial.rehearsals():
-                if _stops(item):
+                if _stops(item) or act.over:
                     return
                 self._progress.run(act.trial, cell)
                 act.turn(cell)
                 reports, spare = self._counting(act, spare)
                 act.rehearsed(reports)
-        if self._control and not _stops(item):
+        if self._control and not (_stops(item) or act.plan.ranks):
             self._make_control(act)
 
     def _make_control(self, act: Act) -> None:
@@ -53,9 +53,9 @@ class Rehearsals:
         with peers.rehearsing(act.item), silence(act.item, act.hear, lambda kwargs: None):
             act.control = controlled(act, self.counting)
 
-    def counting(self, act: Act) -> Sequence[pytest.TestReport]:
-        """Rehearses until a run counts; gives its reports."""
-        return self._counting(act, _SPARE)[0]
+    def counting(self, act: Act, spares: bool = True) -> Sequence[pytest.TestReport]:
+        """Rehearses until a run counts, or just once where none is to spare; gives its reports."""
+        return self._counting(act, _SPARE if spares else 0)[0]
 
     def _counting(self, act: Act, spare: int) -> tuple[list[pytest.TestReport], int]:
         """Gives the reports of a run that counts, and how many more may be spared."""

@@ -33,7 +33,7 @@ def send(act: Act, report: pytest.TestReport) -> None:
     if act.expected:
         row["expected"] = True
     act.replay.counts()
-    if act.item.config.stash[SETTINGS].replay == replays.RECORD:
+    if act.item.config.stash[SETTINGS].replay == replays.RECORD and not act.plan.ranks:
         row["replay"] = plain(act.replay.logs[WHOLE])
     if act.verdict.word in BAD:
         row["headline"] = headline(act.verdict)

@@ -82,6 +82,8 @@ def _plan_row(plan: Plan) -> dict[str, Any]:
         row["audit"] = True
     if plan.vary:
         row["vary"] = {each.axis: list(each.values) for each in plan.vary}
+    if plan.ranks:
+        row["ranks"] = plan.ranks
     return row
 
 

@@ -77,7 +77,8 @@ def terms(plan: Plan) -> str:
         asked = "bit for bit" + (f", within torch.testing's tolerance on {', '.join(near)}" if near else "")
     axes = [each.axis for each in plan.vary if len(each.values) > 1]
     varied = f", varied: {', '.join(axes)}" if axes else ""
-    return f"{asked}, {plan.runs} runs, seed {plan.seed}{varied}"
+    ranks = f" in {plan.ranks} rank{'s' * (plan.ranks != 1)}" if plan.ranks else ""
+    return f"{asked}, {plan.runs} runs{ranks}, seed {plan.seed}{varied}"
 
 
 def _unobserved(nodeid: str, verdict: Verdict) -> Iterator[str]:

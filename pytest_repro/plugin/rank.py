@@ -1,0 +1,93 @@
+"""pytest in a rank: runs what it is asked to, each time in a process group of torch made for that run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping
+from typing import Any, NamedTuple
+
+import pytest
+
+from pytest_repro.adapters import awake
+from pytest_repro.companions.rank import Groups
+from pytest_repro.plugin import companion
+
+_MORE = 60.0
+"""Seconds that a collective waits longer than the session does, which can say where each rank is."""
+
+RANK, SIZE = "repro_rank", "repro_world_size"
+
+
+Section = tuple[str, str, str]
+"""A phase, ``"stdout"`` or another stream, and what was captured of it."""
+
+
+class Answer(NamedTuple):
+    """What a rank says of a run.
+
+    Attributes:
+        text: The run and what it observed, as :func:`pytest_repro.companions.wire.packed` writes it.
+        outcome: Of the run.
+        ended: When it had ended, in seconds since the epoch.
+        settled: Whether it counts: no library was first imported in it.
+        sections: What was captured.
+    """
+
+    text: str
+    outcome: str
+    ended: float
+    settled: bool
+    sections: list[Section]
+
+
+def of_config(config: pytest.Config) -> tuple[int, int]:
+    """The rank that this process is, and of how many; 0 of 1 where it is none."""
+    told = getattr(config, "workerinput", {})
+    return told.get(RANK, 0), told.get(SIZE, 1)
+
+
+def inside(config: pytest.Config) -> bool:
+    """Whether this process is a rank."""
+    return RANK in getattr(config, "workerinput", {})
+
+
+def serve(channel: Any, order: Mapping[str, Any]) -> None:
+    """A session of pytest in a rank.
+
+    Args:
+        channel: To the session that asked for it.
+        order: As for a companion; ``limit``, the seconds that the session waits.
+    """
+    groups = Groups(order["limit"] + _MORE)
+    companion.serve(channel, order, lambda line: _Server(line, groups))
+
+
+class _Server(companion.Server):
+    """Answers with what one rank did; the others are asked the same at the same time."""
+
+    def __init__(self, channel: Any, groups: Groups) -> None:
+        super().__init__(channel)
+        self._groups = groups
+        self._sections: list[Section] = []
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Keeps what was captured: nobody reads the reports made here."""
+        report = yield
+        self._sections = list(item._report_sections)
+        return report
+
+    @pytest.hookimpl(tryfirst=True, optionalhook=True)
+    def pytest_timeout_set_timer(self) -> bool:
+        """Sets none: the session has a limit of its own, and can say where every rank is."""
+        return True
+
+    def _run(self, nodeid: str, nth: int, number: int, *cell: Any) -> Any:
+        before, self._sections = set(awake()), []
+        with self._groups.fresh():
+            word, said = super()._run(nodeid, nth, number, *cell)
+            # Others fail when this one leaves the group: the first is known by its time. It is said
+            # at once, since nccl waits in leaving for one that hangs.
+            settled = set(awake()) <= before
+            told = Answer(said, self.outcome, time.time(), settled, self._sections)
+            self._channel.send((word, *(told if word == "ran" else [said])))
