@@ -27,11 +27,13 @@ class Interpreter:
         spec: As execnet takes it: ``"popen"``, ``"ssh=host//python=python3"``.
         environ: Variables that are set when it starts.
         called: How it is called when something is said of it.
+        bare: Whether it waits with bringing in the program: each run of an experiment does so, anew.
     """
 
     spec: str = "popen"
     environ: Mapping[str, str] = field(default_factory=dict)
     called: str = ""
+    bare: bool = False
 
     @property
     def local(self) -> bool:

@@ -32,6 +32,7 @@ class Row(NamedTuple):
         when: Tells by the arguments whether a call counts.
         reach: Whose calls count, as in :class:`~pytest_repro.ledger.target.Target`.
         names: For a hook: the functions that run into it; *what* then holds ``{}``.
+        held: Whether the cause, suspended, keeps such a call from making runs differ.
     """
 
     where: str
@@ -41,6 +42,7 @@ class Row(NamedTuple):
     when: When | None = None
     reach: Reach = "library"
     names: frozenset[str] = frozenset()
+    held: bool = True
 
     @property
     def called(self) -> str:
@@ -126,18 +128,30 @@ class Cause:
             calls: What was heard; those that are evidence for other causes are passed over. Of
                 several, one that the user's own line makes comes before one made by a library.
         """
-        mine = sorted((call for call in calls if call.cause == self.name), key=lambda call: call.via != "")
+        loose = self.loose(calls)
+        heard = (call for call in calls if call.cause == self.name)
+        mine = sorted(heard, key=lambda call: (call in loose, call.via != ""))
         if not mine:
             return Explanation("", self.says, self.fix)
         call = mine[0]
         like = dict.fromkeys(each.location for each in mine if bool(each.via) == bool(call.via))
         others = [each for each in like if each != call.location]
-        row = next((row for row in self.rows if row.tells(call.what)), None)
+        row = self.row(call)
         says, fix = (row.says, row.fix) if row is not None else (self.says, self.fix)
-        return Explanation(call.location, f"{_asked(call)} {says}{_more(others)}", fix)
+        return Explanation(call.location, f"{asked(call)} {says}{_more(others)}", fix)
+
+    def row(self, call: Call) -> Row | None:
+        """The row that is about *call*."""
+        return next((row for row in self.rows if row.tells(call.what)), None)
+
+    def loose(self, calls: Sequence[Call]) -> list[Call]:
+        """Of *calls* those that are evidence for it, and go on to make runs differ when it is suspended."""
+        mine = (call for call in calls if call.cause == self.name)
+        return [call for call in mine if (row := self.row(call)) is not None and not row.held]
 
 
-def _asked(call: Call) -> str:
+def asked(call: Call) -> str:
+    """What was called, and by whom where that was no line of the user's."""
     return f"{call.what}, called by {call.via}," if call.via else call.what
 
 

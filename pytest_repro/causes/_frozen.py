@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ from typing import Any
 
 from pytest_repro.ledger.places import asker, module_of
 from pytest_repro.ledger.replaced import Swap, renamed
+from pytest_repro.ledger.spared import is_spared
 from pytest_repro.ledger.stand_in import stand_in
 
 _NAMES = ("time", "monotonic", "perf_counter", "process_time", "thread_time")
@@ -72,6 +74,7 @@ class Frozen:
         yield self._swap(time, "clock_gettime", lambda clock: self._seconds(_called(clock)))
         yield self._swap(time, "clock_gettime_ns", lambda clock: self.look(_called(clock)))
         yield self._swap(time, "sleep", partial(self._sleep, time.sleep))
+        yield from self._used()
         yield from self._broken_down()
         yield from self._dates()
         yield from self._elsewhere()
@@ -88,7 +91,8 @@ class Frozen:
 
     def _reads_real(self, frame: FrameType) -> bool:
         """Whether the code of *frame* is to read the real clock."""
-        return not self.live or module_of(asker(frame)).partition(".")[0] in _WAITING
+        waits = module_of(asker(frame)).partition(".")[0] in _WAITING
+        return not self.live or waits or is_spared(frame)
 
     def _seconds(self, clock: str) -> float:
         return self.look(clock) / 1e9
@@ -109,6 +113,21 @@ class Frozen:
         yield self._swap(
             time, "strftime", lambda form, t=None: strftime(form, local(self._now()) if t is None else t)
         )
+
+    def _used(self) -> Iterator[Swap]:
+        """Time that the process has used; of ``getrusage`` memory and switches stay as they are."""
+        if hasattr(os, "times"):
+            yield self._swap(os, "times", self._times)
+        resource: Any = sys.modules.get("resource")
+        if resource is not None:
+            usage = resource.getrusage
+            yield self._swap(resource, "getrusage", lambda who: self._usage(usage(who)))
+
+    def _times(self) -> os.times_result:
+        return os.times_result((self._seconds("process_time"), 0.0, 0.0, 0.0, self._seconds("monotonic")))
+
+    def _usage(self, real: Any) -> Any:
+        return type(real)((self._seconds("process_time"), 0.0, *real[2:]))
 
     def _at(self, real: Callable[[float], Any], seconds: float | None = None) -> Any:
         return real(self._now() if seconds is None else seconds)

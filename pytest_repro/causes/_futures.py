@@ -10,7 +10,15 @@ from itertools import count
 from time import monotonic
 from typing import Any
 
-from pytest_repro.causes._threads import PATIENCE, PROCESS_PATIENCE, InOrder, ordered, telling, wait_for
+from pytest_repro.causes._threads import (
+    PATIENCE,
+    PROCESS_PATIENCE,
+    InOrder,
+    left_alone,
+    ordered,
+    telling,
+    wait_for,
+)
 from pytest_repro.ledger.replaced import Swap, renamed
 
 
@@ -62,7 +70,8 @@ def _in_thread(wait: Any, submit: Callable[[Callable[..., Any]], Any], fn: Calla
 
 def _in_process(wait: Any, submit: Callable[[Callable[..., Any]], Any], fn: Callable[..., Any]) -> Any:
     future = submit(fn)
-    wait([future], PROCESS_PATIENCE)
+    if not wait([future], PROCESS_PATIENCE).done:
+        left_alone(PROCESS_PATIENCE)
     return future
 
 
@@ -86,6 +95,7 @@ def _next(left: list[Any], wait: Any, end: float) -> Any:
     """The first of *left*; where it is long in coming, the first one done; None after *end*."""
     patience = max(0.0, min(PATIENCE, end - monotonic()))
     if not wait(left[:1], patience).done:
+        left_alone(patience)
         wait(left, None if end == math.inf else max(0.0, end - monotonic()), "FIRST_COMPLETED")
     return next((future for future in left if future.done()), None)
 

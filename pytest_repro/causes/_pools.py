@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from pytest_repro.causes._threads import PATIENCE, PROCESS_PATIENCE, telling, wait_for
+from pytest_repro.causes._threads import PATIENCE, PROCESS_PATIENCE, left_alone, telling, wait_for
 from pytest_repro.ledger.places import asker, owner_of
 from pytest_repro.ledger.replaced import Swap, renamed
 
@@ -26,7 +26,8 @@ class _Turns:
     def __call__(self, numbered: tuple[int, Any]) -> Any:
         number, argument = numbered
         with self._changed:
-            self._changed.wait_for(lambda: number == 0 or number - 1 in self._done, PATIENCE)
+            if not self._changed.wait_for(lambda: number == 0 or number - 1 in self._done, PATIENCE):
+                left_alone(PATIENCE)
         try:
             return self._function(argument)
         finally:
@@ -110,5 +111,7 @@ def _start(process: Any) -> Swap:
         # The workers of a library wait for work: only what the user starts is waited for.
         if owner_of(asker(sys._getframe(1))) == "user":
             self.join(PROCESS_PATIENCE)
+            if self.is_alive():
+                left_alone(PROCESS_PATIENCE)
 
     return Swap(process, "start", renamed(start, real, process, "start"))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
 from typing import Any
 
-from pytest_repro.causes._threads import InOrder, ordered
+from pytest_repro.causes._threads import InOrder, left_alone, ordered
 from pytest_repro.ledger.replaced import Swap, renamed
 
 PATIENCE = 1.0
@@ -43,6 +43,7 @@ async def _next(left: list[Any], wait: Any, end: float) -> Any:
     patience = max(0.0, min(PATIENCE, end - monotonic()))
     done, _ = await wait(left[:1], timeout=patience)
     if not done:
+        left_alone(patience)
         rest = None if end == math.inf else max(0.0, end - monotonic())
         await wait(left, timeout=rest, return_when="FIRST_COMPLETED")
     return next((task for task in left if task.done()), None)

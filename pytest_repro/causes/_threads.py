@@ -10,10 +10,13 @@ from time import monotonic
 from types import FrameType
 from typing import Any, TypeVar
 
+from pytest_repro.causes._loose import loose
 from pytest_repro.ledger.places import asker, module_of, outwards, owner_of
 from pytest_repro.ledger.replaced import Swap, renamed
 
 T = TypeVar("T")
+
+ORDER = "completion-order"
 
 PATIENCE = 5.0
 """Seconds after which a thread is left to itself."""
@@ -44,10 +47,19 @@ def wait_for(
         patience: Seconds after which it is left to itself; None: as many as for a thread.
     """
     end, waiting = monotonic() + (patience or PATIENCE), 0
-    while monotonic() < end and not done(_STEP):
+    while not done(_STEP):
         waiting = waiting + 1 if any(map(_waits, threads)) else 0
         if waiting == _STEPS:
+            loose(ORDER, "threads wait for each other, so that none can be run to its end before the next")
             return
+        if monotonic() >= end:
+            left_alone(patience or PATIENCE)
+            return
+
+
+def left_alone(patience: float) -> None:
+    """Says that somebody took longer than *patience* seconds, and runs on beside the others."""
+    loose(ORDER, f"a thread, process or task takes longer than {patience:g} s and runs on beside the others")
 
 
 def _waits(thread: int | None) -> bool:

@@ -41,6 +41,9 @@ class AddressOrder(Cause):
         Row("builtins:hash", "of an object without __hash__ is its address, which is another in each run",
             "give the class a __hash__ of what it holds, or sort by that", "hash()",
             when=_by_address, reach="line"),
+        Row("torch:Tensor.data_ptr", "is an address, which is another in each run",
+            "leave it out of what is recorded: for whether two tensors share memory, record that",
+            "Tensor.data_ptr()", reach="line"),
     )  # fmt: skip
 
     def suspended(self, seed: int) -> AbstractContextManager[None]:

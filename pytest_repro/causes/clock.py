@@ -22,6 +22,12 @@ def _without_second(_: Any = None, time: Any = None) -> bool:
     return time is None
 
 
+def _written(where: str, what: str = "") -> Row:
+    says = "tells among other things when a file was written, which is not held"
+    fix = "set the times of the files in the test (os.utime), or leave them out of what is recorded"
+    return Row(where, says, fix, what, reach="line", held=False)
+
+
 def _wall(where: str, when: Any = None) -> Row:
     return Row(where, "reads the wall clock", _GIVEN, when=when)
 
@@ -46,7 +52,8 @@ class Clock(Cause):
         *(Row(f"time:{name}{unit}", "reads a clock that never stands still", _MEASURED)
           for name in ("monotonic", "perf_counter", "process_time", "thread_time") for unit in ("", "_ns")),
         *(Row(where, "reads a clock that never stands still", _MEASURED) for where in (
-            "time:clock_gettime", "time:clock_gettime_ns", "timeit:default_timer")),
+            "time:clock_gettime", "time:clock_gettime_ns", "timeit:default_timer", "os:times",
+            "resource:getrusage")),
         Row("asyncio:BaseEventLoop.time", "reads a clock that never stands still", _MEASURED,
             "asyncio's loop.time()"),
         *(_wall(f"time:{name}", _without_time) for name in ("localtime", "gmtime", "ctime", "asctime")),
@@ -57,6 +64,9 @@ class Clock(Cause):
         _wall("datetime:date.today"),
         Row("uuid:uuid1", "is made of the time and of the machine's address",
             "take uuid.uuid5() of a name, or uuid.UUID(int=…) from a seeded random.Random"),
+        *(_written(f"os:{name}") for name in ("stat", "lstat", "fstat")),
+        *(_written(f"os.path:{name}") for name in ("getmtime", "getctime", "getatime")),
+        *(_written(f"pathlib:Path.{name}", f"Path.{name}()") for name in ("stat", "lstat")),
     )  # fmt: skip
 
     @contextmanager

@@ -51,8 +51,9 @@ class CompletionOrder(Cause):
         Row("asyncio:as_completed", _FINISHED, "take asyncio.gather(), which keeps the order it was given"),
         Row("asyncio:wait", "gives sets of tasks, which have no order",
             "walk through the list of tasks itself, or take asyncio.gather()"),
-        _beside("asyncio:gather", "asyncio.gather()"),
-        _beside("asyncio:create_task", "asyncio.create_task()"),
+        # Tasks take effect while they run, beside each other: that is not held.
+        _beside("asyncio:gather", "asyncio.gather()")._replace(held=False),
+        _beside("asyncio:create_task", "asyncio.create_task()")._replace(held=False),
     )  # fmt: skip
 
     def explained(self, calls: Sequence[Call]) -> Explanation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
@@ -18,6 +19,15 @@ _UNSEEDED = frozenset({
     "default_rng", "RandomState()", "SeedSequence", "Generator",
     "MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64",
 })  # fmt: skip
+
+
+def _noise(file: Any, *_: Any, **__: Any) -> bool:
+    return isinstance(file, (str, os.PathLike)) and os.fspath(file) in ("/dev/random", "/dev/urandom")
+
+
+def _device(where: str) -> Row:
+    return Row(where, "reads what the operating system draws, which is not held here", _BYTES, "open()",
+               when=_noise, reach="all", held=False)  # fmt: skip
 
 
 def _without_seed(seed: Any = None, *_: Any, **__: Any) -> bool:
@@ -51,7 +61,7 @@ class OsEntropy(Cause):
     """``default_rng()``, ``Random()``, ``secrets``, ``uuid4``, ``os.urandom``, ``torch.seed()`` and the like.
 
     Out of reach: a ``torch.Generator`` that was there before the block and reseeds itself, entropy
-    that a library's compiled code takes (``std::random_device``, OpenSSL).
+    that a library's compiled code takes (``std::random_device``, OpenSSL), ``/dev/urandom``.
     """
 
     says = "a generator draws its seed from the operating system"
@@ -73,6 +83,8 @@ class OsEntropy(Cause):
         Row("os:getrandom", _DRAWS, _BYTES),
         *(_temporary(name) for name in (
             "mkdtemp", "mkstemp", "mktemp", "NamedTemporaryFile", "TemporaryDirectory.__init__")),
+        _device("builtins:open"),
+        _device("io:open"),
         Row("torch:seed", _SEEDS.format("torch"), "call torch.manual_seed(0) instead"),
         Row("torch.random:seed", _SEEDS.format("torch"), "call torch.manual_seed(0) instead"),
         Row("torch.cuda:seed", _SEEDS.format("CUDA"), "call torch.cuda.manual_seed(0) instead"),

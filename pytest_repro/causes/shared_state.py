@@ -84,6 +84,16 @@ def _left(changed: tuple[Change, ...]) -> str:
     return f"a run leaves something behind for the next: {told}{more}{_FRESH}"
 
 
+_ANEW = {
+    "module": "build {} in the test or in a function fixture: each run is seeded before these begin",
+    "optimiser": "make {} and its model in the test or in a function fixture",
+    "torch generator": "draw from a generator that the test makes itself, repro.generator(), instead of {}",
+    "numpy generator": "draw from a generator that the test makes itself, repro.rng(), instead of {}",
+    "random.Random": "draw from a generator that the test makes itself, random.Random(0), instead of {}",
+}
+"""What to do about a module's global, by what it is."""
+
+
 def _fix(change: Change) -> str:
     name = change.name
     if name.startswith("fixture "):
@@ -96,6 +106,8 @@ def _fix(change: Change) -> str:
         return "make the default argument None, and the container in the function's body"
     if name.startswith(("torch ", "numpy", "os.environ", "the working")):
         return "put it back at the end of the test: in a fixture, or with monkeypatch"
+    if change.kind:
+        return _ANEW[change.kind].format(change.whole)
     if change.how.endswith("results"):
         return f"call {name}.cache_clear() before each run, in a function fixture"
     if "cache" in name.lower():

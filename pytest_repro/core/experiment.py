@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pytest_repro.core.call import Call
 from pytest_repro.core.cell import Cell
+from pytest_repro.core.divergence import Divergence, first_divergence
 from pytest_repro.core.finding import Change
 from pytest_repro.core.steps import Step
 from pytest_repro.core.trace import Trace
@@ -22,9 +23,12 @@ class Experiment(NamedTuple):
         traced: Whether the ops of the runs are recorded; then the runs end with the first that differs.
         heard: Whether calls of the outside world are noted.
         watched: Whether is looked for what a run leaves behind for the next.
-        stirred: Whether memory is laid out in another way before the first run.
+        stirred: Whether memory is laid out in another way before the first run; of runs made apart
+            before the second alone.
         apart: Whether each run begins in a process that has not computed yet, all in like ones.
         lined: Whether the user's lines are watched; then the runs end with the first that differs.
+        spared: Lines whose calls reach what is suspended: ``"/abs/file.py:12"``.
+        restored: Names of what is put back before each run as the first one found it.
     """
 
     cells: tuple[Cell, ...]
@@ -35,6 +39,8 @@ class Experiment(NamedTuple):
     stirred: bool = False
     apart: bool = False
     lined: bool = False
+    spared: tuple[str, ...] = ()
+    restored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,8 @@ class Tried:
         steps: Of the same, what each line did.
         seconds: Wall time.
         ended: How the runs ended, each way once: ``"passed"``, ``"failed builtins.ValueError"``.
+        loose: What was to be held and could not be: a cause word, and why.
+        restored: Names of what could be put back altogether.
     """
 
     runs: int
@@ -62,11 +70,18 @@ class Tried:
     steps: tuple[tuple[Step, ...], ...] = ()
     seconds: float = 0.0
     ended: tuple[str, ...] = ()
+    loose: tuple[tuple[str, str], ...] = ()
+    restored: tuple[str, ...] = ()
 
     @property
     def equal(self) -> bool:
         """Whether no run differs from the first."""
         return not self.differing
+
+    @property
+    def parted(self) -> Divergence | None:
+        """The first op at which the two runs part that were traced."""
+        return first_divergence(*self.traces) if len(self.traces) == 2 else None
 
 
 def order_text(experiment: Experiment) -> str:
@@ -81,7 +96,8 @@ def _plain(cell: Cell) -> Any:
 def experiment_of(text: str) -> Experiment:
     """The experiment that :func:`order_text` made text of."""
     cells, suspended, *rest = json.loads(text)
-    return Experiment(tuple(_cell(*cell) for cell in cells), tuple(suspended), *rest)
+    found = Experiment(tuple(_cell(*cell) for cell in cells), tuple(suspended), *rest)
+    return found._replace(spared=tuple(found.spared), restored=tuple(found.restored))
 
 
 def _cell(axis: str, value: object, setting: dict[str, object], at: list[Any] | None) -> Cell:
@@ -94,7 +110,8 @@ def answer_bytes(tried: Tried) -> bytes:
     told = {
         "runs": tried.runs, "differing": tried.differing, "shown": tried.shown, "seconds": tried.seconds,
         "calls": list(map(astuple, tried.calls)), "changed": tried.changed, "steps": tried.steps,
-        "traces": [len(each) for each in traces], "ended": tried.ended,
+        "traces": [len(each) for each in traces], "ended": tried.ended, "loose": tried.loose,
+        "restored": tried.restored,
     }  # fmt: skip
     return b"\n".join([json.dumps(told).encode(), b"".join(traces)])
 
@@ -111,7 +128,8 @@ def tried_of(said: bytes) -> Tried:
         calls=tuple(Call(*each) for each in told["calls"]),
         changed=tuple(Change(*each) for each in told["changed"]), traces=tuple(traces),
         steps=tuple(tuple(_step(*each) for each in run) for run in told["steps"]),
-        ended=tuple(told["ended"]),
+        ended=tuple(told["ended"]), loose=tuple((name, why) for name, why in told["loose"]),
+        restored=tuple(told["restored"]),
     )  # fmt: skip
 
 

@@ -32,11 +32,16 @@ class Change(NamedTuple):
         name: ``"test_model.CACHE"``, ``"fixture model.bn.running_mean"``.
         how: ``"grew from 0 to 1 items"``, ``"has other values"``.
         location: Where it is defined, ``"/abs/test_model.py:7"``; ``""`` unknown.
+        kind: What it is a part of: ``"module"``, ``"optimiser"``, ``"numpy generator"``,
+            ``"torch generator"``, ``"random.Random"``; ``""`` anything else.
+        whole: What that is called: ``"test_model.MODEL"``.
     """
 
     name: str
     how: str
     location: str = ""
+    kind: str = ""
+    whole: str = ""
 
 
 class Root(NamedTuple):

@@ -16,6 +16,7 @@ from pytest_repro.core.cell import Cell
 from pytest_repro.core.experiment import experiment_of
 from pytest_repro.core.plan import BadArgument, Plan
 from pytest_repro.core.tolerance import Tolerance
+from pytest_repro.engine.anew import serve_anew
 from pytest_repro.engine.ferry import Kept, plain, take
 from pytest_repro.engine.fork import Broken, tried_apart
 from pytest_repro.engine.once import once, tried_here
@@ -103,6 +104,9 @@ def serve(channel: Any, order: Mapping[str, Any]) -> None:
         channel: execnet's.
         order: As :func:`order_for` makes it.
     """
+    if order.get("bare"):
+        serve_anew(serve, channel, {**order, "bare": False})
+        return
     from pytest_repro.companions.far import answer
 
     served = _Served(channel, order)

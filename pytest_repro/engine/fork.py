@@ -21,7 +21,6 @@ from dataclasses import replace
 from functools import partial
 
 from pytest_repro import causes
-from pytest_repro.core.cell import Cell
 from pytest_repro.core.experiment import Experiment, Tried, answer_bytes, tried_of
 from pytest_repro.engine.imported import imported, with_imports
 
@@ -48,8 +47,8 @@ def tried_apart(perform: Callable[[Experiment], Tried], asked: Experiment, secon
         return _here(perform, asked)
     if not asked.apart:
         return _forked([lambda: answer_bytes(perform(asked))], seconds)[0]
-    single = [partial(_single, perform, asked, cell) for cell in asked.cells]
-    return answer_bytes(_together([tried_of(said) for said in _forked(single, seconds)]))
+    single = [partial(_single, perform, asked, number) for number in range(len(asked.cells))]
+    return answer_bytes(together([tried_of(said) for said in _forked(single, seconds)]))
 
 
 def _forked(works: Sequence[Callable[[], bytes]], seconds: float) -> list[bytes]:
@@ -64,12 +63,13 @@ def _here(perform: Callable[[Experiment], Tried], asked: Experiment) -> bytes:
         raise Broken(f"{type(error).__name__}: {error}") from error
 
 
-def _single(perform: Callable[[Experiment], Tried], asked: Experiment, cell: Cell) -> bytes:
-    return answer_bytes(perform(asked._replace(cells=(cell,))))
+def _single(perform: Callable[[Experiment], Tried], asked: Experiment, number: int) -> bytes:
+    stirred = asked.stirred and number == 1
+    return answer_bytes(perform(asked._replace(cells=(asked.cells[number],), stirred=stirred)))
 
 
-def _together(each: Sequence[Tried]) -> Tried:
-    """Runs made apart, as one experiment."""
+def together(each: Sequence[Tried]) -> Tried:
+    """Runs made apart, of one cell each, as one experiment."""
     first = each[0]
     differing = tuple(n for n, tried in enumerate(each) if tried.shown != first.shown)
     return replace(
@@ -78,6 +78,7 @@ def _together(each: Sequence[Tried]) -> Tried:
         differing=differing,
         seconds=sum(tried.seconds for tried in each),
         ended=tuple(dict.fromkeys(end for tried in each for end in tried.ended)),
+        loose=tuple(dict(found for tried in each for found in tried.loose).items()),
     )
 
 

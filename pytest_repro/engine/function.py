@@ -65,8 +65,8 @@ class Function:
             raise Untried("another interpreter cannot import the function: it must be one of a module")
         try:
             if where.called not in self._companions:
-                order = {**self._order, "threads": threads_here()}
-                self._companions[where.called] = Companion(where, order, sys.path, min(seconds, TIMEOUT))
+                told = {**self._order, "threads": threads_here(), "bare": where.bare}
+                self._companions[where.called] = Companion(where, told, sys.path, min(seconds, TIMEOUT))
         except Lost as lost:
             raise Untried(str(lost)) from None
         return self._companions[where.called]

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from pytest_repro.core.cell import REPEAT, Cell
-from pytest_repro.core.divergence import Divergence, first_divergence
+from pytest_repro.core.divergence import Divergence
 from pytest_repro.core.evidence import Evidence
 from pytest_repro.core.experiment import Experiment, Tried
 from pytest_repro.core.finding import Finding
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.verdict import Verdict
 from pytest_repro.engine.between import between
+from pytest_repro.engine.narrowed import SHARED, fewest, first_to_part, telling_calls, telling_changes
+from pytest_repro.engine.often import how_often
 from pytest_repro.engine.placed import BY_LINES, late, with_line, with_op
 from pytest_repro.engine.subject import Bench, Spent, Subject, Tell, Untried, runs_needed
 from pytest_repro.engine.suspects import established, held, not_found, suspects, word
-from pytest_repro.engine.unfound import gone, no_suspect, too_seldom
+from pytest_repro.engine.unfound import (
+    LAID,
+    NOT_FRESH,
+    gone,
+    left_unseen,
+    no_suspect,
+    too_seldom,
+    unheld,
+    with_loose,
+)
 
-SHARED = "shared-state"
-_GROWTH = (4, 4, 16, 64)
-"""Runs that are made to see a difference again: races do not show on every try."""
+ADDRESSES = "address-order"
+LAID_OUT = "address-order:laid out"
+"""The way in which orders by address are found that cannot be held: memory is laid out in another way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +88,26 @@ class Repeated:
         self._bench, self._setting = bench, setting
         self._ruled_out: list[str] = []
         self._innocent: list[str] = []
-        self._needed = self._wanted = 2
+        self._needed = 2
         self._divergence: Divergence | None = None
-        self._ended: set[str] = set()
+        self._ended: frozenset[str] = frozenset()
+        self._unseen = ""
+        self._evidence = Evidence()
+        self._loose: dict[str, str] = {} if bench.fresh else dict.fromkeys((SHARED, ADDRESSES), NOT_FRESH)
 
     def answer(self) -> Answer:
         """What made them differ."""
         try:
             finding = self._placed(self._found())
         except Untried as why:
-            finding = not_found(f"it could not be established: {why}")
-        innocent = tuple(name for name in self._ruled_out if name != finding.name)
+            finding = self._not_found(f"it could not be established: {why}")
+        loose = {finding.name, *unheld(self._evidence, self._loose)}
+        innocent = tuple(name for name in self._ruled_out if name not in loose)
         return Answer(self._divergence, replace(finding, ruled_out=innocent))
+
+    def _not_found(self, why: str) -> Finding:
+        tried = {name: said for name, said in self._loose.items() if name in self._ruled_out}
+        return not_found(with_loose(why, tried), replace(self._evidence, divergence=None))
 
     def _cells(self, runs: int) -> tuple[Cell, ...]:
         return tuple(Cell(REPEAT, number, self._setting) for number in range(runs))
@@ -97,16 +116,17 @@ class Repeated:
         first = self._bench.try_(
             Experiment(self._cells(2), traced=True, heard=True, watched=True), "run again, its ops recorded"
         )
-        differing, runs = self._again(first)
+        differing, runs, wanted, self._ended = how_often(first, self._more)
         if not differing:
             return not_found(gone(runs, self._bench.fresh))
         traced = first if first.differing else self._traced_again(differing, runs)
-        self._divergence = first_divergence(*traced.traces) if len(traced.traces) == 2 else None
+        self._divergence = traced.parted
         self._evidence = Evidence(first.calls, self._divergence, first.changed, differing, runs)
-        self._needed = self._bench.affordable(self._wanted)
-        if self._needed < self._wanted:
-            return not_found(too_seldom(self._evidence, self._wanted, self._needed))
-        return self._single() or self._several() or not_found(no_suspect(self._evidence))
+        self._needed = self._bench.affordable(wanted)
+        if self._needed < wanted:
+            return not_found(too_seldom(self._evidence, wanted, self._needed))
+        found = self._single() or self._several()
+        return found or self._not_found(self._unseen or no_suspect(self._evidence))
 
     def _placed(self, finding: Finding) -> Finding:
         """*finding* with the line at which the runs first parted, where no op and no call tells it."""
@@ -118,22 +138,9 @@ class Repeated:
                 finding = with_line(finding, self._bench.try_(asked, "run again, line by line").steps)
         return with_op(finding, self._divergence)
 
-    def _again(self, first: Tried) -> tuple[int, int]:
-        """How many of how many more runs differ from the first; tries harder until one does."""
-        tried = [first]
-        for turn, number in enumerate(_GROWTH):
-            differing, runs = (sum(each) for each in zip(*map(_counts, tried)))
-            # All differ also from a first run that is the rare one itself: three first runs are asked.
-            # Of what differs now and then it must be known how often.
-            if turn >= 2 if differing == runs else differing and runs >= 16:
-                break
-            asked = Experiment(self._cells(self._bench.affordable(number + 1)))
-            tried.append(self._bench.try_(asked, "run again, to see how often it differs"))
-        for each in tried:
-            self._ended.update(each.ended)
-        differing, runs = (sum(each) for each in zip(*map(_counts, tried)))
-        self._wanted = runs_needed(*_odd(tried)) if differing else 2
-        return differing, runs
+    def _more(self, number: int) -> Tried:
+        asked = Experiment(self._cells(self._bench.affordable(number)))
+        return self._bench.try_(asked, "run again, to see how often it differs")
 
     def _traced_again(self, differing: int, runs: int) -> Tried:
         """The traces of two runs that differ, where that is rare."""
@@ -155,14 +162,15 @@ class Repeated:
                 return finding
             name = word(way)
             self._innocent += [way] * (way != SHARED)
-            if name not in self._ruled_out:
+            if name not in self._ruled_out and not (way == SHARED and self._unseen):
                 self._ruled_out.append(name)
         return None
 
     def _without(self, way: str) -> Finding | None:
         if way == SHARED:
-            return self._fresh()
-        return established((way,), self._evidence) if self._equal_without((way,)) else None
+            found = self._fresh()
+            return self._named([found]) if found else None
+        return self._named([way]) if self._equal_without((way,)) else None
 
     def _equal_without(self, ways: Sequence[str]) -> bool:
         doing = ", ".join(held(way) for way in ways)
@@ -173,58 +181,63 @@ class Repeated:
 
         Where what is held makes all of them fail, they are equal and say nothing.
         """
+        self._loose.update(tried.loose)
         return tried.equal and self._ended.issuperset(tried.ended)
 
-    def _fresh(self, ways: Sequence[str] = ()) -> Finding | None:
-        """Runs that each begin in a process that has not computed yet, and so meet nothing left behind."""
+    def _fresh(self, ways: Sequence[str] = ()) -> str:
+        """What it is that runs do not meet that each begin in a process that has not computed yet."""
         if not self._bench.fresh:
-            return None
+            return ""
         asked = Experiment(self._cells(self._needed), tuple(ways), apart=True)
         apart = self._bench.try_(asked, "each run in a fresh process")
         if not self._same(apart):
-            return None
+            return ""
         # A rare difference would have shown among the runs apart: one stirred run is enough.
-        asked = Experiment(self._cells(1), tuple(ways), stirred=True)
-        stirred = self._bench.try_(asked, "memory laid out in another way")
-        name = SHARED if stirred.shown == apart.shown else "address-order"
-        laid = "with the same addresses runs were equal, with memory laid out in another way they were not"
-        return established((name, *ways), self._evidence, "" if name == SHARED else laid)
+        # All three are forks of one moment: between experiments addresses may change.
+        asked = asked._replace(cells=self._cells(3), stirred=True)
+        laid = self._bench.try_(
+            asked, "each in a fresh process, memory of the second laid out in another way"
+        )
+        if laid.differing == (1,):
+            return LAID_OUT
+        seen = self._evidence.changed or self._evidence.of(SHARED)
+        if seen and laid.equal and laid.shown == apart.shown:
+            return SHARED
+        self._unseen = left_unseen()
+        return ""
 
     def _several(self) -> Finding | None:
         """The suspects without which, taken together, the runs are equal; as few as suffice."""
         ways = [way for way in suspects(self._evidence) if way != SHARED]
         if self._equal_without(ways):
-            ways = self._fewest(ways, self._equal_without)
-            found: Finding | None = established(tuple(ways), self._evidence)
-        elif (found := self._fresh(ways)) is not None:
-            ways = self._fewest(ways, lambda rest: self._fresh(rest) is not None)
-            found = self._fresh(ways)
-        if found is None:
+            return self._named(fewest(ways, self._equal_without))
+        if not self._fresh(ways):
             return None
-        named = {found.name, *map(word, ways)}
-        self._ruled_out = [name for name in self._ruled_out if name not in named]
-        return found
+        ways = fewest(ways, lambda rest: self._fresh(rest) != "")
+        found = self._fresh(ways)
+        return self._named([found, *ways]) if found else None
 
-    def _fewest(self, ways: list[str], equal: Callable[[list[str]], bool]) -> list[str]:
-        """As few of *ways* as suffice, those that come last left out first."""
-        for way in list(reversed(ways)):
-            rest = [each for each in ways if each != way]
-            if rest and equal(rest):
-                ways = rest
-        return ways
+    def _named(self, ways: list[str]) -> Finding | None:
+        """The finding that *ways* made the difference, by those of their calls and changes that did."""
+        held = tuple(way for way in ways if way not in (SHARED, LAID_OUT))
+        asked = Experiment(self._cells(self._needed), held)
+        found = self._evidence
+        if SHARED in ways and found.changed:
+            told = telling_changes(found, asked, self._bench.try_)
+            if told is None and not found.of(SHARED):
+                self._unseen = left_unseen(found.changed)
+                return None
+            found = told or replace(found, changed=())
+        apart = asked._replace(apart=len(held) < len(ways))
+        found = telling_calls(found, held, apart, self._bench.try_)
+        if len(ways) > 1:
+            ways = first_to_part(ways, self._divergence, self._parted)
+            self._ruled_out = [name for name in self._ruled_out if name not in map(word, ways)]
+        return established(
+            [ADDRESSES if way == LAID_OUT else way for way in ways], found, LAID * (LAID_OUT in ways)
+        )
 
-
-def _counts(tried: Tried) -> tuple[int, int]:
-    """How many runs differ from the first, and of how many."""
-    return len(tried.differing), tried.runs - 1
-
-
-def _odd(tried: Sequence[Tried]) -> tuple[int, int]:
-    """How many runs stand out, and of how many, the first ones counted.
-
-    Where some but not all differ from the first, the first may be the one that stands out.
-    """
-    counts = [_counts(each) for each in tried]
-    if all(differing == runs for differing, runs in counts):
-        return sum(runs for _, runs in counts), sum(runs for _, runs in counts)
-    return sum(min(d, runs + 1 - d) for d, runs in counts), sum(runs + 1 for _, runs in counts)
+    def _parted(self, ways: Sequence[str]) -> Divergence | None:
+        """Where runs first part that differ although *ways* are held."""
+        asked = Experiment(self._cells(self._needed), tuple(ways), traced=True)
+        return self._bench.try_(asked, "its ops recorded, all but one held").parted

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from time import perf_counter
 from typing import Protocol, TypeVar
 
 from pytest_repro.causes import all_targets
+from pytest_repro.causes._loose import gathered
 from pytest_repro.core.call import Call
 from pytest_repro.core.cell import Cell
 from pytest_repro.core.experiment import Experiment, Tried
@@ -16,12 +18,15 @@ from pytest_repro.core.observation import Observation, Stored
 from pytest_repro.core.run import Run
 from pytest_repro.core.steps import Step
 from pytest_repro.core.trace import Trace
+from pytest_repro.engine.changes import changes
 from pytest_repro.engine.lines import stepping
 from pytest_repro.engine.recording import Recorded
+from pytest_repro.engine.restored import Keeping
 from pytest_repro.engine.stir import stirred
 from pytest_repro.engine.trial import Trial
-from pytest_repro.engine.watch import Entered, Facts, changes, facts
+from pytest_repro.engine.watch import Entered, Facts, facts
 from pytest_repro.ledger.listening import listening
+from pytest_repro.ledger.spared import spared
 from pytest_repro.traces import trace
 from pytest_repro.values.tree import digest
 
@@ -46,9 +51,11 @@ class Stage(Protocol):
 def perform(stage: Stage, experiment: Experiment) -> Tried:
     """Makes the runs of *experiment*, and compares them as its plan asks."""
     with ExitStack() as stack:
-        if experiment.stirred:
-            stack.enter_context(stirred())
-        return _Performance(stage, experiment).tried()
+        stack.enter_context(stirred() if experiment.stirred else stirred(0))
+        stack.enter_context(spared(experiment.spared))
+        loose = stack.enter_context(gathered())
+        tried = _Performance(stage, experiment).tried()
+        return replace(tried, loose=tuple(loose.items()))
 
 
 class _Performance:
@@ -60,7 +67,7 @@ class _Performance:
         self._entries: list[Facts] = []
         self._traces: list[Trace] = []
         self._steps: list[list[Step]] = []
-        self._shown = ""
+        self._shown, self._kept = "", Keeping(experiment.restored)
 
     def tried(self) -> Tried:
         start, number = perf_counter(), 0
@@ -71,9 +78,12 @@ class _Performance:
         return Tried(
             number + 1, self._differing(), self._shown, tuple(self._calls), self._changes(),
             _ends(self._traces), tuple(map(tuple, _ends(self._steps))), perf_counter() - start, self._ended(),
+            restored=self._kept.restored(),
         )  # fmt: skip
 
     def _run(self, cell: Cell, number: int) -> None:
+        if self._asked.restored:
+            self._kept.put_back() if number else self._kept.modules()
         with ExitStack() as stack:
             if self._asked.heard and number == 0:
                 ledger = stack.enter_context(listening(all_targets()))
@@ -88,6 +98,8 @@ class _Performance:
         self._stage.trial.add(run, recorded)
 
     def _entered(self) -> None:
+        if self._asked.restored and not self._stage.trial.runs:
+            self._kept.roots(self._stage.roots())
         if self._asked.watched and len(self._entries) < 2:
             self._roots = self._stage.roots()
             self._entries.append(facts(self._roots))

@@ -7,20 +7,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _OBJECTS = 20_000
-_SIZES = (16, 496)
-"""Bytes of what is put between: Python serves up to 512 bytes from pools by size."""
-
-
-class _Junk:
-    """An object as those whose order by default hash is asked for."""
+_SIZES = (16, 496), (512, 4096)
+"""Bytes of what is put between: Python serves up to 512 bytes from pools by size, and asks malloc for
+more: for classes, the tables of dicts, small tensors."""
 
 
 @contextmanager
-def stirred() -> Iterator[None]:
-    """Holds many small objects, and lets go of as many between them, so that others get other places."""
+def stirred(objects: int = _OBJECTS) -> Iterator[None]:
+    """Holds many small objects, and lets go of as many between them, so that others get other places.
+
+    Args:
+        objects: How many; with 0 all is as in a block that is stirred, but for the places.
+    """
     draw = random.Random(1)
     made: list[object] = [
-        _Junk() if draw.random() < 0.5 else bytes(draw.randrange(*_SIZES)) for _ in range(_OBJECTS)
+        # Bytes are no objects that Python's garbage collector counts: gc.get_objects() stays as long.
+        bytes(draw.randrange(*_SIZES[draw.random() < 0.1]))
+        for _ in range(objects)
     ]
     draw.shuffle(made)
     del made[::2]

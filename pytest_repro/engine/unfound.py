@@ -2,8 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+from pytest_repro.causes import named, names
 from pytest_repro.causes.unknown import seldom
 from pytest_repro.core.evidence import Evidence
+from pytest_repro.core.finding import Change
+
+_TOLD = 3
+
+LAID = "with the same addresses runs were equal, with memory laid out in another way they were not"
+NOT_FRESH = "there is no process that has not run it before"
+
+
+def left_unseen(put_back: Sequence[Change] = ()) -> str:
+    """Fresh processes agree, and nothing of what was seen to be left behind makes the difference."""
+    told = ", ".join(each.name for each in put_back[:_TOLD]) + " and more" * (len(put_back) > _TOLD)
+    seen = (
+        f"{told} changed, was put back, and runs differed all the same"
+        if put_back
+        else "nothing was seen that a run leaves behind"
+    )
+    return (
+        "each begun in a fresh process, runs were equal: they meet something of a process that has run "
+        f"before, and {seen} (memory in use? what compiled code keeps?)"
+    )
+
+
+def unheld(evidence: Evidence, loose: Mapping[str, str]) -> set[str]:
+    """The causes that were not held altogether: they are not ruled out."""
+    return {*loose, *(name for name in names() if named(name).loose(evidence.calls))}
+
+
+def with_loose(why: str, loose: Mapping[str, str]) -> str:
+    """*why*, and which suspects could not be held."""
+    told = "; ".join(f"{name} ({said})" for name, said in loose.items())
+    return f"{why}; tried, and not held: {told}" if told else why
 
 
 def gone(runs: int, fresh: bool) -> str:

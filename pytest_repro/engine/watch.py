@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from pytest_repro.adapters import awake, known
-from pytest_repro.core.finding import Change, Root
+from pytest_repro.core.finding import Root
 from pytest_repro.core.observation import Leaf, Parts
 from pytest_repro.ledger.places import is_users
 from pytest_repro.values.tree import digest
@@ -20,10 +20,10 @@ from pytest_repro.values.tree import digest
 DEPTH, WIDTH, NODES, NBYTES = 5, 200, 50_000, 2**26
 """How deep and how wide is looked, how many values, and bytes of an array: what is more is passed over."""
 
-MOST = 500
-"""Changes that are looked through."""
-
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
+
+
+Put = Callable[[Any], object]
 
 
 class Fact(NamedTuple):
@@ -47,31 +47,39 @@ def facts(roots: Mapping[str, Root]) -> Facts:
     Args:
         roots: What belongs to the test, by name: ``"fixture model"``.
     """
-    walk = _Walk()
+    walk = Walk()
     for name, root in roots.items():
         walk.value(name, root.value, 0)
-    for module in list(sys.modules.values()):
-        if isinstance(module, ModuleType) and is_users(module):
-            walk.module(module)
+    walk.modules()
     for adapter in awake().values():
         walk.found.update((name, Fact(None, value)) for name, value in adapter.switches().items())
     walk.found.update(_files())
     return walk.found
 
 
-class _Walk:
+class Walk:
     """Goes through values, each once."""
 
     def __init__(self) -> None:
         self.found: dict[str, Fact] = {}
         self._seen: set[int] = set()
 
+    def met(self, name: str, value: object, put: Put | None) -> None:
+        """Called with each value once for each name; *put* puts another in its place, if that can be done."""
+
+    def modules(self) -> None:
+        """Goes through the globals of the user's modules."""
+        for module in list(sys.modules.values()):
+            if isinstance(module, ModuleType) and is_users(module):
+                self.module(module)
+
     def module(self, module: ModuleType) -> None:
         for name, value in list(vars(module).items()):
             if not name.startswith(("__", "@")) and getattr(value, "__module__", "") != "pytest_repro":
-                self.value(f"{module.__name__}.{name}", value, 0)
+                self.value(f"{module.__name__}.{name}", value, 0, partial(setattr, module, name))
 
-    def value(self, name: str, value: object, depth: int) -> None:
+    def value(self, name: str, value: object, depth: int, put: Put | None = None) -> None:
+        self.met(name, value, put)
         if isinstance(value, _PLAIN):
             self.found[name] = Fact(None, repr(value))
         elif not isinstance(value, (ModuleType, BuiltinFunctionType)) and self._new(value, depth):
@@ -95,7 +103,7 @@ class _Walk:
         elif type(value).__module__ == "itertools" or hasattr(value, "__length_hint__"):
             self.found[name] = Fact(None, _position(value))
         elif not callable(value) or hasattr(value, "__dict__"):
-            self._parts(name, vars(value), depth)
+            self._parts(name, value, vars(value), depth)
 
     def _code(self, name: str, value: Any, depth: int) -> None:
         """Data that hangs on functions and classes: default arguments, attributes."""
@@ -105,21 +113,22 @@ class _Walk:
         for number, each in enumerate(getattr(value, "__defaults__", None) or ()):
             self.value(f"{name}(default {number + 1})", each, depth)
         data = {n: v for n, v in vars(value).items() if not n.startswith("__") and not callable(v)}
-        self._parts(name, data, depth)
+        self._parts(name, value, data, depth)
         if isinstance(value, type):
             methods = {n: v for n, v in vars(value).items() if isinstance(v, FunctionType)}
-            self._parts(name, methods, depth)
+            self._parts(name, value, methods, depth)
 
-    def _parts(self, name: str, parts: Mapping[str, object], depth: int) -> None:
+    def _parts(self, name: str, whole: object, parts: Mapping[str, object], depth: int) -> None:
         for each, value in islice(list(parts.items()), WIDTH):
-            self.value(f"{name}.{each}", value, depth)
+            self.value(f"{name}.{each}", value, depth, partial(setattr, whole, each))
 
     def _container(self, name: str, value: Any, depth: int) -> None:
         self.found[name] = Fact(len(value), _members(value))
         items = value.items() if isinstance(value, dict) else enumerate(value)
         if not isinstance(value, (set, frozenset)):
             for key, each in islice(list(items), WIDTH):
-                self.value(f"{name}[{key!r}]" if isinstance(key, _PLAIN) else name, each, depth)
+                put = partial(value.__setitem__, key) if hasattr(value, "__setitem__") else None
+                self.value(f"{name}[{key!r}]" if isinstance(key, _PLAIN) else name, each, depth, put)
 
     def _opened(self, name: str, opened: Leaf | Parts, depth: int) -> None:
         if isinstance(opened, Leaf):
@@ -150,59 +159,6 @@ def _files() -> Iterator[tuple[str, Fact]]:
             if entry.is_file() and not entry.name.startswith("."):
                 found = entry.stat()
                 yield f"file {entry.name}", Fact(None, f"{found.st_size} {found.st_mtime_ns}")
-
-
-def changes(before: Facts, after: Facts, roots: Mapping[str, Root]) -> Iterator[Change]:
-    """What has changed between two looks, the most telling first: what grew, then other values."""
-    names = [name for name in after if after[name] != before.get(name)][:MOST]
-    names = [name for name in names if not any(name.startswith((f"{n}.", f"{n}[")) for n in names)]
-    for name in sorted(names, key=lambda n: (_size(after[n]) == _size(before.get(n)), n.startswith("file"))):
-        root = next((root for each, root in roots.items() if name.startswith(each)), None)
-        yield Change(name, _how(before.get(name), after[name]), root.location if root else place_of(name))
-
-
-def _size(fact: Fact | None) -> int:
-    return (fact.size or 0) if fact is not None else 0
-
-
-def _how(before: Fact | None, after: Fact) -> str:
-    if before is None:
-        return "was not there before"
-    if before.size != after.size:
-        verb = "grew" if _size(after) > _size(before) else "shrank"
-        return (
-            f"{verb} from {before.size} to {after.size} {'results' if after.content == 'cache' else 'items'}"
-        )
-    short = len(before.content) <= 20 and len(after.content) <= 20 and after.size is None
-    return f"went from {before.content} to {after.content}" if short else "has other values"
-
-
-def place_of(name: str) -> str:
-    """Where a module's global is defined: ``"/abs/model.py:7"``; ``""`` for what is none."""
-    parts = name.replace("(", ".").replace("[", ".").split(".")
-    for count in range(len(parts) - 1, 0, -1):
-        module = sys.modules.get(".".join(parts[:count]))
-        file = getattr(module, "__file__", None)
-        if module is not None and file and is_users(module):
-            line = _line_of(file, parts[count])
-            return f"{file}:{line}" if line else file
-    return ""
-
-
-def _line_of(file: str, name: str) -> int:
-    with suppress(OSError, SyntaxError), open(file, "rb") as stream:
-        for node in ast.parse(stream.read()).body:
-            if any(found == name for found in _defined(node)):
-                return node.lineno
-    return 0
-
-
-def _defined(node: ast.stmt) -> Iterator[str]:
-    if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
-        yield node.name
-    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    for target in targets:
-        yield from (each.id for each in ast.walk(target) if isinstance(each, ast.Name)) if target else ()
 
 
 Entered = Callable[[], None]

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from pytest_repro.ledger.places import is_users
+from pytest_repro.ledger.spared import sparing
 from pytest_repro.ledger.stand_in import StandIn, pickled
 
 _ABSENT = object()
@@ -46,6 +47,7 @@ def replaced_everywhere(swaps: Iterable[Swap]) -> Iterator[None]:
     """
     swaps = tuple(swaps)
     originals = [getattr(swap.owner, swap.name) for swap in swaps]
+    swaps = tuple(swap._replace(value=sparing(swap.value, o)) for swap, o in zip(swaps, originals))
     known = {address(module) for module in modules()}
     with ExitStack() as stack:
         stack.callback(_take_out, {address(s.value): (s.value, o) for s, o in zip(swaps, originals)}, known)

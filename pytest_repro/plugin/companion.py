@@ -15,12 +15,13 @@ import pytest
 from pytest_repro.companions.far import answer
 from pytest_repro.core.cell import Cell
 from pytest_repro.core.experiment import Experiment, Tried, experiment_of
+from pytest_repro.engine.anew import serve_anew
 from pytest_repro.engine.ferry import Kept
 from pytest_repro.engine.fork import Broken, tried_apart
 from pytest_repro.engine.one_thread import one_thread
 from pytest_repro.plugin import PLAN
 from pytest_repro.plugin.ended import broke, missing_module
-from pytest_repro.plugin.inside import mute, prepared, teardown_to
+from pytest_repro.plugin.inside import mute, prepared, teardown_to, unheard
 from pytest_repro.plugin.replays import take_logs
 
 Place = tuple[str, int]
@@ -43,6 +44,10 @@ def serve(channel: Any, order: Mapping[str, Any], made: Callable[[Any], Server] 
         order: ``args``, ``workerinput`` and ``basetemp`` of the session.
         made: Makes what answers on *channel*; a :class:`Server` by default.
     """
+    if order.get("bare"):
+        channel.send(("ready", 0))
+        serve_anew(serve, channel, {**order, "bare": False})
+        return
     server = (made or Server)(channel)
     if "threads" in order:  # it will be forked
         server.collecting.enter_context(one_thread(order["threads"]))
@@ -117,6 +122,7 @@ class Server:
             answer(self._channel, ways)
         finally:
             self._kept.drop()
+            unheard(session.config)
             # pytest collects garbage five times as it ends, and Python twice: with torch 0.2 s each.
             gc.freeze()
         return True
@@ -133,7 +139,7 @@ class Server:
         self.outcome = run.outcome
         return self._kept.said(trial, run, recording)
 
-    def _try(self, nodeid: str, nth: int, text: str, seconds: float, logs: str) -> Any:
+    def _try(self, text: str, seconds: float, nodeid: str, nth: int, logs: str) -> Any:
         """An experiment, in a fork of this process: it has collected and never computed."""
         item = self._items.get((nodeid, nth))
         if item is None or PLAN not in item.stash:

@@ -86,7 +86,7 @@ class Inquiries:
                 self._ready.add(where.called)
             left = end - time.monotonic()
             seconds = min(seconds, left)
-            companion.send("try", *self._places[item], order_text(asked), seconds, told_logs(item))
+            companion.send("try", order_text(asked), seconds, *self._places[item], told_logs(item))
             word, said = companion.receive("while it tried the test", min(seconds + _GRACE, left))
         except Lost as lost:
             if where.called in self._companions:
@@ -101,7 +101,7 @@ class Inquiries:
         if where.called not in self._companions:
             name, folder = f"inquiry {where.called}", basetemp(self._config)
             told = order(self._config, name, where.local, folder, self._argv)
-            told["threads"] = self._threads
+            told.update(threads=self._threads, bare=where.bare)
             paths, environ = self._world
             self._companions[where.called] = Companion(where, told, paths, self._within(left), environ)
         return self._companions[where.called]

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from pytest_repro import check
-from pytest_repro.axes import named
+from pytest_repro.axes import named, varied
+from pytest_repro.core.plan import Plan
+from pytest_repro.engine.reach import within_reach
 from tests.conftest import Project, Result
 
 torch = pytest.importorskip("torch")
@@ -340,3 +342,15 @@ def test_a_device_that_surrounds_the_test_is_not_taken_for_the_default() -> None
         pass
     assert slot() is None
     assert not torch.overrides._get_current_function_mode_stack()
+
+
+@pytest.mark.parametrize(("there", "said"), [(1, "this machine has 1 cuda device for 2 ranks"), (2, "")])
+def test_each_rank_has_a_gpu_of_its_own_or_the_device_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch, there: int, said: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
+    monkeypatch.setattr(named("device"), "gone", lambda value: "")
+    assert named("device").short("cuda", 2) == said
+    reach = within_reach(Plan(ranks=2, vary=varied({"device": ("cuda", "cpu")})))
+    assert [run.error for run in reach.absent] == [said] * bool(said)
+    assert [named("device").short(*asked) for asked in (("cpu", 2), ("cuda", 0))] == ["", ""]

@@ -146,7 +146,8 @@ def test_what_a_closure_keeps_is_left_unknown_here_and_told() -> None:
 
     found = check(keeping).finding
     assert found is not None
-    assert (found.name, "shared-state" in found.ruled_out) == ("unknown", True)
+    assert (found.name, "shared-state" in found.ruled_out) == ("unknown", False)
+    assert "not held: shared-state (there is no process that has not run it before)" in found.explanation
 
 
 def test_the_cause_is_found_of_a_module_function_in_fresh_processes(

@@ -53,7 +53,8 @@ class Played:
         self.asked.append(experiment)
         shown: list[object] = []
         for number in range(len(experiment.cells)):
-            held = frozenset(experiment.suspended) | ({"stirred"} if experiment.stirred else set())
+            stirred = experiment.stirred and (number == 1 or not experiment.apart)
+            held = frozenset(experiment.suspended) | ({"stirred"} if stirred else set())
             shown.append(self.shows(self.made, 0 if experiment.apart else number, held))
             self.made += 1
             if (experiment.traced or experiment.lined) and shown[-1] != shown[0]:
@@ -177,13 +178,33 @@ def test_what_is_left_behind_is_told_from_addresses() -> None:
     assert "the runs first parted at /a.py:7, in order" in laid.explanation
 
 
+def test_what_is_left_behind_unseen_has_no_name() -> None:
+    found = answered(Played(lambda n, left, held: left)).finding
+    assert found.name == "unknown"
+    assert "each begun in a fresh process, runs were equal" in found.explanation
+    assert "shared-state" not in found.ruled_out
+
+
+def test_a_process_that_is_another_each_time_says_nothing_of_addresses() -> None:
+    """The number of objects: it hangs on what the experiment itself has made."""
+
+    def shows(number: int, left: int, held: frozenset[str]) -> object:
+        return (len(subject.asked), left) if subject.asked[-1].apart else left
+
+    subject = Played(shows, changed=(GREW,))
+    assert answered(subject).finding.name == "unknown"
+    assert any(each.apart and each.stirred for each in subject.asked)
+
+
 def test_where_no_process_is_fresh_it_is_never_shared_state() -> None:
     subject = Played(lambda n, left, held: n, fresh=False, changed=(GREW,))
     found = answered(subject).finding
     assert found.name == "unknown"
     assert "with each of the suspects held and with all of them together" in found.explanation
     assert not any(each.apart or each.stirred for each in subject.asked)
-    assert {"clock", "os-entropy", "shared-state"} <= set(found.ruled_out)
+    assert {"clock", "os-entropy"} <= set(found.ruled_out)
+    assert not {"shared-state", "address-order"} & set(found.ruled_out)  # nothing could be tried for them
+    assert "tried, and not held: " in found.explanation
 
 
 def test_time_that_is_spent_is_said() -> None:

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from pytest_repro.core.finding import Change, Root
-from pytest_repro.engine.watch import changes, facts, place_of
+from pytest_repro.engine.changes import changes
+from pytest_repro.engine.defined import place_of
+from pytest_repro.engine.watch import facts
 
 SOURCE = """\
 import collections, functools, itertools
@@ -76,8 +78,8 @@ LEFT: list[tuple[Callable[[Any], object], str, str, int]] = [
     (lambda m: m.SEEN.add("x"), "SEEN", "grew from 0 to 1 items", 10),
     (lambda m: m.squared(3), "squared", "grew from 0 to 1 results", 13),
     (lambda m: m.collect(1), "collect(default 1)", "grew from 0 to 1 items", 15),
-    (lambda m: setattr(m.Model, "made", 1), "Model.made", "went from 0 to 1", 17),
-    (lambda m: m.MODEL.add(1), "Model.add(default 1)", "grew from 0 to 1 items", 17),
+    (lambda m: setattr(m.Model, "made", 1), "Model.made", "went from 0 to 1", 18),
+    (lambda m: m.MODEL.add(1), "Model.add(default 1)", "grew from 0 to 1 items", 21),
     (lambda m: m.MODEL.state.update(step=1), "MODEL.state['step']", "went from 0 to 1", 23),
 ]
 

@@ -126,7 +126,8 @@ WORLD = {
         "input", "record noise", "repro.record(noise=noise)",
     ),
     "test_stamped_noise": Told(
-        "clock", "stamp = time.time()", "input", "record noise", "repro.record(noise=noise, stamp=stamp)",
+        "os-entropy", "noise = np.random.default_rng().normal()",
+        "input", "record noise", "repro.record(noise=noise, stamp=stamp)",
     ),
 }  # fmt: skip
 
@@ -164,7 +165,7 @@ STATE = {
         "length", "record items[1]", "repro.record(items=net.collected(1.0))",
     ),
     "test_library_seeds_once": Told(
-        "shared-state", "class Registry:", "input", "record draw", "repro.record(draw=random.random())",
+        "shared-state", "ready = False", "input", "record draw", "repro.record(draw=random.random())",
     ),
     "test_an_iterator_moves_on": Told(
         "shared-state", "STEPS = iter(range(1000))",

@@ -97,6 +97,21 @@ def test_the_terminal_is_there_for_who_asks_and_a_log_file_is_left_alone(project
     assert [line.rpartition("  ")[2].split()[-2] for line in lines] == ["first", "last"]
 
 
+def test_no_plugin_is_asked_there_for_a_summary_that_nobody_reads(project: Project) -> None:
+    project.write(
+        conftest="""
+        def pytest_terminal_summary(config):
+            with open("summaries", "a") as file: print(hasattr(config, "workerinput"), file=file)
+        def pytest_sessionfinish():
+            with open("ended", "a") as file: print("ended", file=file)
+        """
+    )
+    source = "import pytest\n@pytest.mark.reproducible(process=True)\ndef test_a(repro): repro.record(x=1)\n"
+    project(source, subprocess=True).check(passed=1)
+    assert (project.pytester.path / "summaries").read_text().split() == ["False"]
+    assert (project.pytester.path / "ended").read_text().split() == ["ended"] * 2
+
+
 @needs("pytest_timeout")
 def test_a_timeout_there_is_told_as_one(project: Project) -> None:
     project(

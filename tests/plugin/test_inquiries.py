@@ -380,3 +380,44 @@ def test_what_wide_fixtures_start_is_ended_in_forks_as_well(noisy: Project) -> N
     lines = (noisy.pytester.path / "log").read_text().split()
     assert lines[1:-1] == ["started", "ended"] * (len(lines) // 2 - 1)
     assert len(lines) > 4
+
+
+@pytest.mark.skipif(not AVAILABLE, reason="there is no fork here")
+def test_the_order_of_a_set_of_functions_is_one_of_addresses(noisy: Project) -> None:
+    """What lies where is settled when the test module is imported: interpreters agree by chance."""
+    made = "\n".join(f"def f{number}(): ..." for number in range(12))
+    noisy.write(zoo=made)
+    result = noisy(
+        """
+        import pytest, zoo
+        @pytest.mark.reproducible(process=True)
+        def test_a(repro):
+            every = {found for name, found in vars(zoo).items() if name.startswith("f")}
+            names = [found.__name__ for found in every]
+            repro.record(names=names)
+        """,
+        "-p", "no:randomly", subprocess=True,
+    )  # fmt: skip
+    (test,) = result.report["tests"]
+    if test["verdict"] == "diverged":  # two processes may agree
+        assert causes(result) == {"test_a": "address-order test_it.py:5"}, test
+
+
+@pytest.mark.skipif(not AVAILABLE, reason="there is no fork here")
+def test_addresses_and_numbers_of_objects_are_not_taken_for_what_a_run_leaves_behind(noisy: Project) -> None:
+    pytest.importorskip("torch")
+    result = noisy(
+        """
+        import gc, torch
+        def test_address(repro):
+            found = [torch.ones(100) for _ in range(5)]
+            repro.record(place=[each.data_ptr() for each in found])
+        def test_objects(repro):
+            repro.record(objects=len(gc.get_objects()))
+        """,
+        subprocess=True,
+    )
+    found = causes(result)
+    if found["test_address"]:  # malloc may give the same places again
+        assert found["test_address"] == "address-order test_it.py:4"
+    assert found["test_objects"].split()[:1] in ([], ["unknown"])

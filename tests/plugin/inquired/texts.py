@@ -32,9 +32,9 @@ GOLDEN = {
 
       parted at  op 1 aten.addmm.default   test_state.py:45: an input differs that no op of this run made
       cause      shared-state at test_state.py:38
-                 a run leaves something behind for the next: fixture model.weight has other values; fixture
-                 model.bias has other values; each begun in a fresh process, runs were equal; the runs first
-                 parted at test_state.py:43, in model
+                 a run leaves something behind for the next: fixture model has other values in weight, bias;
+                 each begun in a fresh process, runs were equal; the runs first parted at test_state.py:43,
+                 in model
       fix        give fixture model scope='function', or copy what the test changes
       replay     pytest test_state.py::test_trains_a_module_fixture --repro-seed=0 --repro-runs=2
     """,
@@ -70,6 +70,7 @@ GOLDEN = {
                  two interpreters with the same PYTHONHASHSEED gave the same, one with another did not
       fix        sort the set before it is walked through, or take a dict or list; for a number that lasts,
                  take zlib.crc32(text.encode())
+      ruled out  address-order
       replay     pytest test_world.py::test_labels --repro-seed=0 --repro-runs=2 --repro-vary=process=1
     """,
 }
