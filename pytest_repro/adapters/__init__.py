@@ -74,6 +74,9 @@ class Adapter:
         """Has *source* asked for what the library takes from the operating system."""
         return nullcontext()
 
+    def finish(self) -> None:
+        """Waits until devices have done what was asked of them: before a clock is read."""
+
     def standing(self, generator: object) -> str | None:
         """Where *generator* stands, as text; None for what is no generator of the library."""
         return None

@@ -71,6 +71,11 @@ class Torch(Adapter):
         """``torch.seed()`` and ``Generator.seed()``; not of a generator that was there before."""
         return replaced_everywhere(drawn(source))
 
+    def finish(self) -> None:
+        cuda: Any = torch.cuda
+        if cuda.is_initialized():
+            cuda.synchronize()
+
     def standing(self, generator: Any) -> str | None:
         ours = issubclass(type(generator), torch.Generator)
         return generator.get_state().numpy().tobytes().hex() if ours else None

@@ -6,6 +6,7 @@ import math
 from typing import Any, Literal, NamedTuple
 
 from pytest_repro.core.cell import REPEAT, Varied
+from pytest_repro.core.level import LEVELS, Level
 from pytest_repro.core.tolerance import Closeness, Tolerance, close_for, exactly
 
 MAX_SEED = 2**32 - 1
@@ -42,6 +43,8 @@ class Plan(NamedTuple):
         vary: What is varied beside the repetition, one axis at a time.
         baseline: Whether what was observed is also compared with the golden file.
         ranks: Number of processes, one process group of torch, that each run is made in; 0: none.
+        level: What must be equal; None is ``"bitwise"``, and nothing is told of levels.
+        seeds: Of a sweep, one run for each; empty where it is switched off, None where none is asked.
     """
 
     runs: int = 2
@@ -53,6 +56,8 @@ class Plan(NamedTuple):
     vary: tuple[Varied, ...] = ()
     baseline: bool = False
     ranks: int = 0
+    level: Level | None = None
+    seeds: tuple[int, ...] | None = None
 
     def closeness(self, axis: str = REPEAT) -> Closeness:
         """How close runs must be that differ on *axis*, by the dtypes of two values."""
@@ -136,6 +141,34 @@ def checked_baseline(given: object) -> bool:
     raise BadArgument("baseline", given, "True or False")
 
 
+def checked_level(given: object) -> Level:
+    """*given* as a level.
+
+    Raises:
+        BadArgument: It is none of :data:`LEVELS`.
+    """
+    if given not in LEVELS:
+        raise BadArgument("level", given, 'one of "bitwise", "process", "outcome"')
+    return given
+
+
+def checked_seeds(given: object) -> tuple[int, ...]:
+    """*given* as the seeds of a sweep, each of them once.
+
+    Raises:
+        BadArgument: It is neither a number of seeds nor a list, tuple or range of them.
+    """
+    many = range(given) if isinstance(given, int) and not isinstance(given, bool) else given
+    try:
+        if isinstance(many, (list, tuple, range)) and (many or not given):
+            return tuple(dict.fromkeys(checked_seed(each) for each in many))
+    except BadArgument:
+        pass
+    raise BadArgument(
+        "seeds", given, "a number of seeds (20: 0 to 19), or a tuple of them, each 0 to 4294967295"
+    )
+
+
 def checked_tolerance(rtol: object, atol: object) -> Tolerance | None:
     """The tolerance of *rtol* and *atol*: both or none of them.
 
@@ -161,6 +194,8 @@ _CHECKED = {
     "deterministic": checked_deterministic,
     "baseline": checked_baseline,
     "ranks": checked_ranks,
+    "level": checked_level,
+    "seeds": checked_seeds,
 }
 
 ARGUMENTS: tuple[str, ...] = (*_CHECKED, "rtol", "atol")

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from pytest_repro.core.divergence import Divergence
 from pytest_repro.core.finding import Finding
 from pytest_repro.core.golden import Baseline
+from pytest_repro.core.level import Standing
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.picture import Picture
 from pytest_repro.core.plan import Plan
@@ -53,6 +54,7 @@ class Verdict:
         finding: What made them differ, where that was looked for.
         baseline: How the test stands to its golden file, where it has asked for one.
         pictures: What of the mismatches can be drawn, where that was asked for.
+        level: Which level was asked and which was reached, where the plan asks for one.
         error: The exception of a ``failed`` function that :func:`pytest_repro.check` ran.
     """
 
@@ -66,6 +68,7 @@ class Verdict:
     finding: Finding | None = None
     baseline: Baseline | None = None
     pictures: tuple[Picture, ...] = ()
+    level: Standing | None = None
     error: BaseException | None = field(default=None, compare=False)
 
     @property

@@ -93,6 +93,9 @@ def planned(arguments: dict[str, Any]) -> Plan:
     if "baseline" in arguments:
         allowed = "golden files are of tests: @pytest.mark.reproducible(baseline=True)"
         raise BadArgument("baseline", arguments["baseline"], allowed)
+    if "seeds" in arguments:
+        allowed = "seed sweeps are of tests: @pytest.mark.reproducible(seeds=20)"
+        raise BadArgument("seeds", arguments["seeds"], allowed)
     vary = varied({name: given for name, given in arguments.items() if name not in ARGUMENTS})
     plain = {name: given for name, given in arguments.items() if name in ARGUMENTS}
     return asked(Plan(vary=vary), plain)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pytest_repro.core.account import Account
 from pytest_repro.core.cell import REPEAT, Cell, others, repeat
-from pytest_repro.core.compare import Observed, judged, mismatches, outcome_mismatches, steps
+from pytest_repro.core.compare import outcome_mismatches, steps
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.observation import label
 from pytest_repro.core.picture import Picture
@@ -15,6 +15,7 @@ from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Outcome, Run
 from pytest_repro.core.verdict import Verdict
 from pytest_repro.engine.distance import kept
+from pytest_repro.engine.levels import parted, standing, worded
 from pytest_repro.engine.reach import missing, within_reach
 from pytest_repro.engine.received import Fetch, Received
 from pytest_repro.engine.recording import Recorded, Recording
@@ -177,30 +178,18 @@ class Trial:
         if not done:
             lost = any(run.state == "lost" for run in runs)
             return Verdict("failed" if lost else "skipped", self.plan, runs)
-        found = (*outcome_mismatches(runs), *self._mismatches(done))
+        values = parted(self.plan, done, self._base, self.plan.level or "bitwise")
+        found = (*outcome_mismatches(runs), *values)
         series = steps(done[0][1].observations()) if found else {}
         drawn = self._pictures(done, found) if self.pictured and found else ()
-        return Verdict(judged(runs, found), self.plan, runs, found, series, pictures=drawn)
+        word, level = worded(self.plan, runs, done, found), standing(self.plan, done, self._base, found)
+        return Verdict(word, self.plan, runs, found, series, pictures=drawn, level=level)
 
     def _pictures(self, done: list[tuple[Run, Recorded]], found: tuple[Mismatch, ...]) -> tuple[Picture, ...]:
         from pytest_repro.engine.pictures import pictures
 
         compared = ((run, (self._base(run) or done[0])[1], recording) for run, recording in done[1:])
         return tuple(pictures(found, compared, self.plan.mixed))
-
-    def _mismatches(self, done: list[tuple[Run, Recorded]]) -> Iterator[Mismatch]:
-        if len({run.outcome for run, _ in done}) > 1:
-            return  # a run that broke recorded less: the outcome is the answer, not what is missing
-        for run, recording in done[1:]:
-            base = self._base(run) or done[0]
-            if recording.same_as(base[1]):
-                continue
-            yield from mismatches(
-                Observed(base[0], base[1].observations()),
-                Observed(run, recording.observations()),
-                recording.measure,
-                self.plan.mixed(run.axis),
-            )
 
     def accounts(self) -> Iterator[Account]:
         """What a report tells of what the reference run observed, in its order; before :meth:`close`."""

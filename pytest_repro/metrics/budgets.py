@@ -88,11 +88,11 @@ def budget(
         ValueError: No rule is given, one is NaN, *std* or *range* is negative, or fewer than two
             values are finite.
     """
-    rules = _rules({"std": std, "range": range, "min": min, "max": max})
+    allowed_by = rules({"std": std, "range": range, "min": min, "max": max})
     found = values if isinstance(values, Sweep) else sweep(values)
     finite = [(seed, value) for seed, value in found.values if seed not in found.not_finite]
     broken = [Breach("finite", math.inf, math.inf, found.not_finite)] if found.not_finite else []
-    for rule, allowed in rules.items():
+    for rule, allowed in allowed_by.items():
         seen, slack = float(getattr(found, rule)), _slack(found) if rule in ("std", "range") else 0.0
         if seen < allowed if rule == "min" else seen > allowed + slack:
             broken.append(Breach(rule, allowed, seen, _BREAKERS[rule](finite, allowed + slack)))
@@ -104,14 +104,23 @@ def _slack(found: Sweep) -> float:
     return 4 * math.ulp(max(abs(found.min), abs(found.max)))
 
 
-def _rules(given: dict[str, float | None]) -> dict[str, float]:
-    rules = {name: real(name, each) for name, each in given.items() if each is not None}
-    if not rules:
+def rules(given: dict[str, float | None]) -> dict[str, float]:
+    """The rules that *given* holds, checked.
+
+    Args:
+        given: ``std``, ``range``, ``min`` and ``max``; None for no rule.
+
+    Raises:
+        TypeError: One is no number.
+        ValueError: No rule is given, one is NaN, or *std* or *range* is negative.
+    """
+    found = {name: real(name, each) for name, each in given.items() if each is not None}
+    if not found:
         raise ValueError("no rule is given: one or more of std, range, min and max are allowed")
-    for name, allowed in rules.items():
+    for name, allowed in found.items():
         if math.isnan(allowed) or (name in ("std", "range") and allowed < 0):
             raise ValueError(f"{name}={allowed:g}: a number that is not negative is allowed")
-    return rules
+    return found
 
 
 _Values = list[tuple[int, float]]

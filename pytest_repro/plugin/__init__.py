@@ -16,8 +16,9 @@ from pytest_repro import __version__
 from pytest_repro.core.plan import Plan
 from pytest_repro.plugin import marker
 from pytest_repro.plugin.collected import Collected
-from pytest_repro.plugin.options import Settings, add_options, read
+from pytest_repro.plugin.options import add_options, read
 from pytest_repro.plugin.plans import plan_of
+from pytest_repro.plugin.settings import Settings
 
 SETTINGS = pytest.StashKey[Settings]()
 PLAN = pytest.StashKey[Plan]()

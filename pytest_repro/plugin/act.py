@@ -22,7 +22,8 @@ from pytest_repro.engine.pin import Pin
 from pytest_repro.engine.recording import Recorded, Recording
 from pytest_repro.engine.replay import Replay
 from pytest_repro.engine.trial import Trial, as_run
-from pytest_repro.plugin.diverged import Diverged, none_there
+from pytest_repro.plugin.beside import Beside
+from pytest_repro.plugin.diverged import none_there
 from pytest_repro.plugin.ended import outcome_of, reason_of, traceback_of, unittest_error, without_body
 from pytest_repro.plugin.inside import told
 from pytest_repro.plugin.judge import judged
@@ -52,6 +53,7 @@ class Act:
         seed: Of this run: the plan's, but for a control run.
         control: The control run, if there was one; told of it is ``control_note``.
         asked: Whether a generator was asked that is seeded, as far as was looked at.
+        beside: What runs have shown that are not compared, nor told of, and how those are recorded.
         shown: Around the set-up and the body of the last run: what is shown meanwhile.
         expected: Whether what differs was expected: the test is marked ``xfail``.
         failed: Whether its last run failed since it is not reproducible, and not by itself.
@@ -75,9 +77,10 @@ class Act:
         self.entered: Callable[[], None] = lambda: None
         self.control: Control | None = None
         self.control_note, self.asked = "", False
+        self.beside = Beside(self.trial.aside)
         self.shown: Callable[[], AbstractContextManager[None]] = nullcontext
         self.explained: Callable[[Verdict], Verdict] = lambda verdict: verdict
-        self._raised: Diverged | None = None
+        self._raised: BaseException | None = None
         self._phases = item.setup, item.runtest, item.teardown
         self.turn(self.trial.last)
 
@@ -92,7 +95,8 @@ class Act:
         self._begin()
 
     def _begin(self) -> None:
-        self.recording: Recording = self.trial.aside() if self._aside else self.trial.recording(self.cell)
+        aside, compared = self.beside.recording, self.trial.recording
+        self.recording: Recording = aside() if self._aside else compared(self.cell)
         self.recorded: Recorded = self.recording
         self.index = len(self.trial.runs) if self._number is None else self._number
         self.took: set[str] = set()

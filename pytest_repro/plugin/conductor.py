@@ -72,7 +72,7 @@ class Conductor:
         with self._progress.test(item), acting as act, closing(act.trial):
             act.explained = lambda verdict: self._inquiries.explained(item, verdict)
             act.tracer.on = self._trace and not plan.ranks
-            if not act.last:
+            if not act.last or self._rehearsals.more(act):
                 self._rehearse(act)
             with act.tracer.run(act.trial.last):
                 result = yield
@@ -136,6 +136,7 @@ class Conductor:
 
     def _rehearse(self, act: Act) -> None:
         """All runs but the last, here and elsewhere; then turns to that one."""
+        act.last = False
         self._elsewhere.ask(act)
         self._rehearsals.made(act)
         act.turn(act.trial.last)

@@ -17,6 +17,7 @@ from pytest_repro.core.plan import MAX_SEED
 from pytest_repro.core.unused import SeedUnusedWarning
 from pytest_repro.core.verdict import Verdict
 from pytest_repro.plugin import peers
+from pytest_repro.plugin.warned import warn_at
 from pytest_repro.reports.control import UNUSED, outcome, unused
 
 if TYPE_CHECKING:
@@ -59,16 +60,9 @@ def note_of(item: pytest.Item, control: Control, verdict: Verdict) -> str:
     unasked = (verdict.plan.audit and not control.drew) or peers.fixed(item)
     if verdict.word != "reproduced" or control.word == "changed" or not control.observed or unasked:
         return outcome(control)
+    told = unused(control, verdict.plan.seed)
     with warnings.catch_warnings(record=True) as heard:  # as the filters of the test have it
-        _warn(item, control, verdict.plan.seed)
+        warn_at(item, SeedUnusedWarning, told)
     if heard:
-        _warn(item, control, verdict.plan.seed)
+        warn_at(item, SeedUnusedWarning, told)
     return UNUSED if heard else ""
-
-
-def _warn(item: pytest.Item, control: Control, seed: int) -> None:
-    path, line, _ = item.reportinfo()
-    try:
-        warnings.warn_explicit(unused(control, seed), SeedUnusedWarning, str(path), (line or 0) + 1)
-    except SeedUnusedWarning as error:  # from here it would show pytest's frames alone
-        raise pytest.fail.Exception(f"SeedUnusedWarning: {error}", pytrace=False) from None

@@ -40,6 +40,21 @@ CompanionLost.__name__ = CompanionLost.__qualname__ = "CompanionLost"
 CompanionLost.__module__ = "builtins"
 
 
+class SeedDependent(_Failed):  # type: ignore[misc]
+    """Fails a test that passes with its own seed, and not with each of its sweep.
+
+    Attributes:
+        headline: In few words.
+    """
+
+    def __init__(self, message: str, headline: str) -> None:
+        super().__init__(message, pytrace=False)
+        self.headline = f"SeedDependent: {headline}"
+
+
+SeedDependent.__module__ = "builtins"
+
+
 def none_there(trial: Trial) -> None:
     """Ends a test before it begins, for an axis of which no value is to be had here.
 

@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 
 from pytest_repro.plugin import GOLDEN, SETTINGS, gate, golden_asked, replays
+from pytest_repro.plugin.beside import NOTES
 from pytest_repro.plugin.rows import environment_of, rows_of
+from pytest_repro.reports.cost import costs
 from pytest_repro.reports.json import content, write
+from pytest_repro.reports.noise import noisy
 from pytest_repro.reports.summary import absent, beyond, controls, counted, failing
+from pytest_repro.reports.sweep import sweeps
 
 
 def write_all(session: pytest.Session) -> None:
@@ -43,7 +47,7 @@ def _fail_session(session: pytest.Session, why: str) -> None:
 
 def _write_report(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> None:
     settings = config.stash[SETTINGS]
-    private = ("key", "failed", "headline", "replay", "control_note", "page")
+    private = ("key", "failed", "headline", "replay", "control_note", "page", *NOTES)
     public = [{k: v for k, v in row.items() if k not in private} for row in rows if "verdict" in row]
     path = config.invocation_params.dir / str(settings.json)
     write(path, content(public, settings.plan.seed, environment_of(config)))
@@ -71,7 +75,8 @@ def tell(terminal: Any, config: pytest.Config) -> None:
     bad, too_few = list(failing(rows)), gate.told(config)
     settings = config.stash[SETTINGS]
     golden = config.stash.get(GOLDEN, [])
-    heard = bad or too_few or settings.seed_drawn or settings.replay
+    heard = bad or too_few or settings.seed_drawn or settings.replay or settings.cost
+    heard = heard or any(note in row for row in rows for note in NOTES)
     least = 0 if not (heard or golden) else -1 if not heard else config.get_verbosity()
     if not (rows or too_few or golden) or config.get_verbosity() < least:
         return
@@ -79,7 +84,9 @@ def tell(terminal: Any, config: pytest.Config) -> None:
     drawn = f", --repro-seed={settings.plan.seed} was drawn" if settings.seed_drawn else ""
     if rows or too_few:
         terminal.line(f"{counted(rows)}{drawn}")
-    for line in [*absent(rows), *replays.told(config), *golden, *beyond(rows), *controls(rows), *bad]:
+    told = [*absent(rows), *replays.told(config), *golden, *beyond(rows), *controls(rows), *costs(rows)]
+    told += [*sweeps(rows), *noisy(rows)]
+    for line in [*told, *bad]:
         terminal.line(line)
     if too_few:
         terminal.line(too_few, red=True)

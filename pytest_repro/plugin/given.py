@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pytest_repro.core.plan import BadArgument, checked_runs, checked_seed
+from pytest_repro.core.plan import BadArgument, checked_runs, checked_seed, checked_seeds
 
 DIAGNOSE = ("auto", "always", "never")
 
@@ -29,6 +29,39 @@ def seed(given: object) -> int | str:
         return checked_seed(_number(given))
     except BadArgument as error:
         raise BadArgument(error.name, error.given, f"{error.allowed}, or 'random'") from None
+
+
+def seeds(given: object) -> tuple[int, ...]:
+    """Seeds: how many, or which."""
+    allowed = "20 (seeds 0 to 19), 0-99, 1,2,5 or 0 (none)"
+    try:
+        number = _number(given)
+        return checked_seeds(number if isinstance(number, int) else _spans(str(given)))
+    except (ValueError, IndexError):  # BadArgument is one
+        raise BadArgument("seeds", given, allowed) from None
+
+
+def _spans(text: str) -> tuple[int, ...]:
+    """``1,4-6`` as 1, 4, 5, 6."""
+    found: list[int] = []
+    for each in text.split(","):
+        first, dash, last = each.partition("-")
+        span = range(int(first), int(last if dash else first) + 1)
+        found.append(span[0])  # an IndexError where it is empty
+        found += span[1:]
+    return tuple(found)
+
+
+def noise(given: object) -> int:
+    """A number of runs."""
+    number = _number(given)
+    if isinstance(number, bool) or not isinstance(number, int) or number < 2:
+        raise BadArgument(
+            "noise",
+            number,
+            "a whole number of runs, 2 or more; --repro-noise alone (5) goes behind the files",
+        )
+    return number
 
 
 def keep(given: object) -> int:

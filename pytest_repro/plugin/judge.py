@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from pytest_repro.core.run import Run
 from pytest_repro.core.verdict import UNKNOWN, Verdict
 from pytest_repro.plugin.control import note_of
-from pytest_repro.plugin.diverged import Diverged, diverged, not_compared
+from pytest_repro.plugin.diverged import diverged, not_compared
 
 if TYPE_CHECKING:
     from pytest_repro.plugin.act import Act
 
 
-def judged(act: Act, run: Run, passed_over: tuple[str, ...]) -> Diverged | None:
+def judged(act: Act, run: Run, passed_over: tuple[str, ...]) -> BaseException | None:
     """Puts the verdict into *act*; gives what is to be raised where it fails the test.
 
     Args:
@@ -35,7 +35,15 @@ def judged(act: Act, run: Run, passed_over: tuple[str, ...]) -> Diverged | None:
         not_compared(item, verdict)
     if act.control is not None:
         act.control_note = note_of(item, act.control, verdict)
-    return None
+    if act.beside.noise:
+        from pytest_repro.plugin.noise import warn_of_constant
+
+        warn_of_constant(act)
+    if act.beside.swept is None or run.outcome != "passed":
+        return None
+    from pytest_repro.plugin.scattered import scattered
+
+    return scattered(act, act.beside.swept)
 
 
 def _verdict(act: Act, run: Run, passed_over: tuple[str, ...]) -> Verdict:

@@ -10,7 +10,7 @@ import pytest
 NAME = "reproducible"
 _HELP = (
     "reproducible(runs=2, seed=0, rtol=None, atol=None, deterministic=True, capture='auto', "
-    "baseline=False, ranks=, "
+    "baseline=False, ranks=, level='bitwise', seeds=, "
     "device=, threads=, dtype=, process=, isa=, machine=, order=, memory=, alignment=, stress=): "
     "run the test again, equally seeded, and fail when what it computed differs "
     "(pytest-repro)."

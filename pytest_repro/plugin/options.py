@@ -17,6 +17,7 @@ from pytest_repro.core.plan import (
 )
 from pytest_repro.plugin import given
 from pytest_repro.plugin.inside import raw_ini
+from pytest_repro.plugin.settings import Settings
 
 
 class Option(NamedTuple):
@@ -30,6 +31,7 @@ class Option(NamedTuple):
         metavar: Shown behind ``=``; None for a flag.
         flag: Whether it is on the command line; otherwise it is in the ini file only.
         kind: Type in the ini file.
+        bare: What it means on the command line without ``=``; None where it needs a value.
         each: Checks one value from the command line of an option that may be repeated.
     """
 
@@ -41,6 +43,7 @@ class Option(NamedTuple):
     flag: bool = True
     kind: str = "string"
     each: Callable[[object], Any] | None = None
+    bare: Any = None
 
     @property
     def key(self) -> str:
@@ -58,11 +61,17 @@ _UPDATE_HELP = "write the golden files' entries of tests marked baseline=True th
 _BASELINE_HELP = "kilobytes up to which a golden file holds a value itself, beside its digest"
 _REQUIRE_HELP = "fail the session when fewer than N marked tests were really compared"
 _CONTROL_HELP = "run once more with another seed, and warn when nothing at all changed"
+_COST_HELP = "also time each marked test with determinism controls off, and report the ratio"
+_NOISE_HELP = (
+    "also run each marked test N times (5) with seeds and algorithms free or fixed: which noise it has"
+)
+_SEEDS_HELP = "run each marked test once per seed, and tell how it scatters: 20, 0-99 or 1,2,5; 0 = none"
 _TIMEOUT_HELP = "seconds after which another interpreter that gives no answer is given up"
 
 OPTIONS: tuple[Option, ...] = (
     Option("runs", 2, given.runs, "runs of each marked test; 1 = run once, compare nothing", "N", kind="int"),
     Option("seed", 0, given.seed, _SEED_HELP, "N|random", kind="int|string"),
+    Option("seeds", None, given.seeds, _SEEDS_HELP, "SEEDS"),
     Option("all", False, bool, "audit: treat every collected test as marked", kind="bool"),
     Option("capture", "auto", checked_capture, f"what is observed: {', '.join(CAPTURES)}", "WHAT"),
     Option("vary", {}, given.varies, _VARY_HELP, "AXIS[=V,V]", kind="linelist", each=given.vary),
@@ -76,61 +85,12 @@ OPTIONS: tuple[Option, ...] = (
     Option("json", None, given.path, "write the JSON report to PATH", "PATH"),
     Option("html", None, given.path, "write the HTML report to PATH: one page, drawings included", "PATH"),
     Option("require", 0, given.require, _REQUIRE_HELP, "N", kind="int"),
+    Option("cost", False, bool, _COST_HELP, kind="bool"),
+    Option("noise", 0, given.noise, _NOISE_HELP, "N", kind="int", bare=5),
     Option("control", False, bool, _CONTROL_HELP, flag=False, kind="bool"),
     Option("companion-timeout", 300.0, given.seconds, _TIMEOUT_HELP, flag=False, kind="float"),
     Option("keep-mb", 512, given.keep, "megabytes of recorded values kept in memory", flag=False, kind="int"),
 )  # fmt: skip
-
-
-class Settings(NamedTuple):
-    """What this session was asked for.
-
-    Attributes:
-        defaults: What holds for a test whose marker says nothing: ini file, or default.
-        commanded: What the command line says: it wins over the marker.
-        audit: Whether every test is taken as marked.
-        seed_drawn: Whether the seed was drawn for this session.
-        json: Where the JSON report goes.
-        keep_mb: Megabytes of values kept in memory.
-        vary: Axis → values, from the command line.
-        vary_ini: The same from the ini file, below the marker.
-        companion_timeout: Seconds that a companion may be silent.
-        trace: Whether the ops of every run are recorded.
-        diagnose: When the cause of a mismatch is looked for: ``"auto"``, ``"always"``, ``"never"``.
-        diagnose_seconds: For how long.
-        replay: ``"record"``, the path of a log that runs are fed from, or None.
-        update: Whether entries of golden files are written.
-        prune: Whether entries of tests that are gone are removed.
-        baseline_kb: Kilobytes up to which a value is stored itself.
-        require: How many tests must have been compared, or the session fails.
-        control: Whether each test is run once more with another seed.
-        html: Where the HTML report goes.
-    """
-
-    defaults: Plan
-    commanded: dict[str, Any]
-    audit: bool
-    seed_drawn: bool
-    json: str | None
-    keep_mb: int
-    vary: dict[str, object]
-    vary_ini: dict[str, object]
-    companion_timeout: float
-    trace: bool = False
-    diagnose: str = "auto"
-    diagnose_seconds: float = 60.0
-    replay: str | None = None
-    update: bool = False
-    prune: bool = False
-    baseline_kb: int = 64
-    require: int = 0
-    control: bool = False
-    html: str | None = None
-
-    @property
-    def plan(self) -> Plan:
-        """The plan of a test whose marker says nothing."""
-        return self.defaults._replace(**self.commanded)
 
 
 def _type(option: Option) -> Callable[[str], Any]:
@@ -156,6 +116,8 @@ def add_options(parser: pytest.Parser) -> None:
         else:
             kind, metavar = _type(option), option.metavar
             action = "append" if option.each else "store"
+            if option.bare is not None:
+                how |= {"nargs": "?", "const": option.bare}
             group.addoption(f"--repro-{option.name}", type=kind, metavar=metavar, action=action, **how)
 
 
@@ -186,17 +148,19 @@ def read(config: pytest.Config) -> Settings:
     ini = {option.name: _from_ini(config, option) for option in OPTIONS}
     both = {name: ini[name] if commanded.get(name) is None else commanded[name] for name in ini}
     seed, drawn = _session_seed(config, both["seed"])
-    wins = {n: commanded[n] for n in ("runs", "capture") if commanded[n] is not None}
+    wins = {n: commanded[n] for n in ("runs", "capture", "seeds") if commanded[n] is not None}
     if commanded["seed"] is not None:
         wins["seed"] = seed
     ini_seed = 0 if ini["seed"] == "random" and commanded["seed"] is not None else ini["seed"]
-    defaults = Plan(ini["runs"], seed if ini_seed == "random" else ini_seed, capture=ini["capture"])
+    defaults = Plan(
+        ini["runs"], seed if ini_seed == "random" else ini_seed, capture=ini["capture"], seeds=ini["seeds"]
+    )
     return Settings(
         defaults, wins, bool(both["all"]), drawn, both["json"], ini["keep-mb"],
         dict(commanded["vary"] or ()), ini["vary"], ini["companion-timeout"],
         bool(both["trace"]), both["diagnose"], ini["diagnose-seconds"], both["replay"],
         bool(both["update"]), bool(both["prune"]), ini["baseline-kb"], both["require"], ini["control"],
-        both["html"],
+        both["html"], bool(both["cost"]), both["noise"],
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from pytest_repro.core.cell import Varied
 from pytest_repro.core.plan import ARGUMENTS, BadArgument, Plan, asked
 from pytest_repro.plugin.given import allowed_there
 from pytest_repro.plugin.marker import NAME
-from pytest_repro.plugin.options import Settings
+from pytest_repro.plugin.settings import Settings
 
 FIXTURE = "repro"
 
@@ -33,7 +33,7 @@ def plan_of(item: pytest.Item, settings: Settings) -> Plan | None:
         arguments = _arguments(marks)
         plan = asked(settings.defaults, {n: v for n, v in arguments.items() if n in ARGUMENTS})
         vary = _varied(settings, {n: v for n, v in arguments.items() if n not in ARGUMENTS})
-        _fits(plan.ranks, vary)
+        _fits(plan, vary)
     except BadArgument as error:
         raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{NAME}: {error}") from None
     # An audit asks nothing of a test that its author did not ask.
@@ -59,14 +59,17 @@ def _varied(settings: Settings, marked: dict[str, Any]) -> tuple[Varied, ...]:
         raise pytest.UsageError(f"{where}{error.name}={said}: {allowed_there(error)}") from None
 
 
-def _fits(ranks: int, vary: tuple[Varied, ...]) -> None:
-    """Checks that each axis can be varied in *ranks* processes.
+def _fits(plan: Plan, vary: tuple[Varied, ...]) -> None:
+    """Checks that what *plan* asks, and each axis, can be had in ranks.
 
     Raises:
         BadArgument: One cannot.
     """
+    ranks = plan.ranks
     if not ranks:
         return
+    if plan.seeds:
+        raise BadArgument("seeds", plan.seeds, f"not together with ranks={ranks}")
     from pytest_repro.axes import named
 
     for each in vary:

@@ -70,6 +70,40 @@ class Repro(Assertions):
         for each, its in named.items():
             self._record(each, its)
 
+    def budget(
+        self,
+        name: str,
+        *,
+        std: float | None = None,
+        range: float | None = None,
+        min: float | None = None,
+        max: float | None = None,
+    ) -> None:
+        """What a recorded number may do over the seeds of a sweep; judged once all of them are run.
+
+        See :func:`pytest_repro.metrics.budget`, which judges. Where the sweep is switched off
+        (``--repro-seeds=0``), nothing is.
+
+        Args:
+            name: As it was recorded; the last step of a series counts.
+            std: Largest standard deviation (``ddof=1``) allowed, in the unit of the values.
+            range: Largest difference of two seeds allowed, likewise.
+            min: Smallest value allowed.
+            max: Largest value allowed.
+
+        Raises:
+            TypeError: A rule is no number.
+            ValueError: No rule is given, one is NaN, or *std* or *range* is negative.
+            pytest.UsageError: The test has no sweep, so that the budget could never be broken.
+        """
+        from pytest_repro.metrics.budgets import rules
+
+        checked = rules({"std": std, "range": range, "min": min, "max": max})
+        if self._act.plan.seeds is None:
+            asked = "none are asked: @pytest.mark.reproducible(seeds=20) or --repro-seeds=20"
+            raise pytest.UsageError(f"repro.budget({name!r}) is judged over seeds, and {asked}")
+        self._act.beside.budgets[name] = checked
+
     @property
     def device(self) -> torch.device:
         """The device of this run, of ranks the GPU of its own; the CPU where the device is not varied."""

@@ -9,6 +9,7 @@ import pytest
 from pytest_repro.plugin import SETTINGS, peers
 from pytest_repro.plugin.act import Act
 from pytest_repro.plugin.control import controlled, other
+from pytest_repro.plugin.extras import Extras
 from pytest_repro.plugin.progress import Progress
 from pytest_repro.plugin.rehearse import Rehearser
 from pytest_repro.plugin.silence import silence
@@ -31,6 +32,7 @@ class Rehearsals:
         settings = config.stash[SETTINGS]
         # Fed from a log, another seed would draw what the log holds.
         self._control = settings.control and settings.replay is None
+        self._extras = Extras(settings, progress)
 
     def made(self, act: Act) -> None:
         """Runs the rehearsals of *act*; one in which a library was first imported does not count."""
@@ -46,6 +48,12 @@ class Rehearsals:
                 act.rehearsed(reports)
         if self._control and not (_stops(item) or act.plan.ranks):
             self._make_control(act)
+        if self.more(act) and not _stops(item):
+            self._extras.made(act, self.counting)
+
+    def more(self, act: Act) -> bool:
+        """Whether there are runs to make besides those that are compared."""
+        return self._extras.asked(act.plan)
 
     def _make_control(self, act: Act) -> None:
         self._progress.long(f"control with seed {other(act.plan.seed)}")

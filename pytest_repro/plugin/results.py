@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pytest_repro.plugin.act import Act
-from pytest_repro.plugin.diverged import CompanionLost, Diverged, diverged
+from pytest_repro.plugin.diverged import CompanionLost, Diverged, SeedDependent, diverged
 from pytest_repro.plugin.inside import plain_repr
 from pytest_repro.plugin.rows import send
 from pytest_repro.reports import runs
@@ -32,6 +32,7 @@ def explain(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport) ->
     if not report.passed and not act.ran:
         act.never_ran(report)
     _tell_beyond(act, call, report)
+    _tell_seeds(act, call, report)
     if call.excinfo is not None and isinstance(call.excinfo.value, CompanionLost):
         _fail(report, str(call.excinfo.value))
     elif call.excinfo is not None and isinstance(call.excinfo.value, Diverged):
@@ -39,6 +40,9 @@ def explain(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport) ->
         report.longrepr = _repr(act.item, call.excinfo.value)
         if act.control is not None:
             report.sections.append(("control", before_the_last(act.control)))
+    elif call.excinfo is not None and isinstance(call.excinfo.value, SeedDependent):
+        error = call.excinfo.value
+        report.longrepr = _plain(act.item, str(error), error.headline)
     elif _differs(act) and report.failed:
         assert act.verdict is not None
         report.sections.append(("reproducibility", beside(act.verdict)))
@@ -58,6 +62,15 @@ def _tell_beyond(act: Act, call: pytest.CallInfo[None], report: pytest.TestRepor
         report.sections.append(("replay", told))
 
 
+def _tell_seeds(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    """Hangs on a report of a test that fails by itself how often it fails over seeds."""
+    said = call.excinfo is not None and isinstance(call.excinfo.value, SeedDependent)
+    if act.beside.swept is not None and report.failed and not said:
+        from pytest_repro.reports.sweep import told
+
+        report.sections.append(("seeds", "\n".join(told(act.beside.swept))))
+
+
 def _fail(report: pytest.TestReport, told: Any) -> None:
     """Fails what was skipped or expected to fail: nobody expects this."""
     report.outcome, report.longrepr = "failed", told
@@ -73,8 +86,12 @@ def _differs(act: Act) -> bool:
 
 def _repr(item: pytest.Item, error: Diverged) -> Any:
     """The failure by its text alone, at the line of the test."""
+    return _plain(item, str(error), f"NotReproducible: {headline(error.verdict)}")
+
+
+def _plain(item: pytest.Item, text: str, message: str) -> Any:
     path, line, _ = item.reportinfo()
-    return plain_repr(str(error), str(path), (line or 0) + 1, f"NotReproducible: {headline(error.verdict)}")
+    return plain_repr(text, str(path), (line or 0) + 1, message)
 
 
 def _add_teardown_error(act: Act, report: pytest.TestReport) -> None:

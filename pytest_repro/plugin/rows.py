@@ -14,6 +14,7 @@ from pytest_repro.core.log_file import plain
 from pytest_repro.engine.replay import WHOLE
 from pytest_repro.plugin import ENVIRONMENT, ROWS, SETTINGS, peers, replays
 from pytest_repro.plugin.act import Act
+from pytest_repro.plugin.beside import told
 from pytest_repro.plugin.diverged import called
 from pytest_repro.reports.json import row_of
 from pytest_repro.reports.summary import BAD, COMPARED
@@ -29,7 +30,7 @@ def send(act: Act, report: pytest.TestReport) -> None:
         return
     row = row_of(act.item.nodeid, act.verdict, _observed(act))
     row |= {"key": id(act.item), "failed": act.failed, "location": _stands(act.item)}
-    row |= _controlled(act)
+    row |= _controlled(act) | told(act.beside)
     if act.expected:
         row["expected"] = True
     act.replay.counts()
@@ -38,9 +39,9 @@ def send(act: Act, report: pytest.TestReport) -> None:
     if act.verdict.word in BAD:
         row["headline"] = headline(act.verdict)
     if act.trial.pictured and act.verdict.word not in (None, "reproduced"):
-        from pytest_repro.reports.html.told import plain as told
+        from pytest_repro.reports.html.told import plain as drawn
 
-        row["page"] = told(called(act.item), act.verdict)
+        row["page"] = drawn(called(act.item), act.verdict)
     setattr(report, _ATTRIBUTE, row)
     report.user_properties += [("repro_verdict", act.verdict.word), ("repro_seed", act.plan.seed)]
     if act.verdict.finding is not None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any
 from warnings import WarningMessage
+
+import pytest
 
 from pytest_repro.core.run import Warned
 
@@ -15,6 +18,19 @@ _Place = tuple[type[Warning], str, int]
 def _place(message: WarningMessage) -> _Place:
     # Without the text, which may hold a time or an address, and then differs from run to run.
     return message.category, message.filename, message.lineno
+
+
+def warn_at(item: pytest.Item, category: type[Warning], text: str) -> None:
+    """Warns at the line of *item*.
+
+    Raises:
+        pytest.fail.Exception: Such warnings are errors.
+    """
+    path, line, _ = item.reportinfo()
+    try:
+        warnings.warn_explicit(text, category, str(path), (line or 0) + 1)
+    except category as error:  # from here it would show pytest's frames alone
+        raise pytest.fail.Exception(f"{category.__name__}: {error}", pytrace=False) from None
 
 
 class Warnings:

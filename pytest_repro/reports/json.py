@@ -51,6 +51,7 @@ def row_of(nodeid: str, verdict: Verdict, observed: Iterable[Account] = ()) -> d
         "passed_over": list(verdict.passed_over) or None,
         "observations": [observation_row(each) for each in observed] or None,
         "baseline": _baseline_row(verdict.baseline) if verdict.baseline else None,
+        "level": verdict.level._asdict() if verdict.level else None,
     }
     return _present(row)
 
@@ -78,6 +79,8 @@ def _plan_row(plan: Plan) -> dict[str, Any]:
         row["deterministic"] = plan.deterministic
     if plan.capture != "auto":
         row["capture"] = plan.capture
+    if plan.level is not None:
+        row["level"] = plan.level
     if plan.audit:
         row["audit"] = True
     if plan.vary:

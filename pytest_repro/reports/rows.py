@@ -12,6 +12,7 @@ from pytest_repro.core.difference import Difference
 from pytest_repro.core.divergence import Divergence, Parting
 from pytest_repro.core.finding import Finding
 from pytest_repro.core.golden import BASELINE, Baseline
+from pytest_repro.core.level import LEVELS, Standing
 from pytest_repro.core.mismatch import Mismatch, Problem
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Outcome, Run
@@ -47,7 +48,16 @@ def verdict_of(row: Place, environment: Mapping[str, str], seed: int) -> Verdict
         _divergence(divergence) if divergence else None,
         _finding(cause) if cause else None,
         _baseline(stored) if (stored := row.get("baseline")) else None,
+        level=_standing(row.get("level")),
     )
+
+
+def _standing(row: Place | None) -> Standing | None:
+    if row is None:
+        return None
+    asked: Any = row["asked"].text(*LEVELS)
+    reached: Any = row["reached"].text(*LEVELS, "none")
+    return Standing(asked, reached)
 
 
 def _fields(place: Place | None) -> list[tuple[str, Place]]:
@@ -103,10 +113,11 @@ def _plan(row: Place | None, runs: tuple[Run, ...], seed: int) -> Plan:
         return Plan(sum(run.axis == REPEAT and run.at is None for run in runs), seed)
     rtol, atol, audit = row.get("rtol"), row.get("atol"), row.get("audit")
     capture: Any = _text(row.get("capture"), "auto", "recorded", "locals") or "auto"
+    level: Any = _text(row.get("level"), *LEVELS) or None
     return Plan(
         row["runs"].whole(1), row["seed"].whole(),
         Tolerance(float(rtol.number()), float(atol.number())) if rtol and atol else None,
-        capture=capture, audit=audit is not None and audit.scalar() is True,
+        capture=capture, level=level, audit=audit is not None and audit.scalar() is True,
         vary=tuple(_varied(place, name) for name, place in _fields(row.get("vary"))),
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
 from pytest_repro.core.verdict import UNKNOWN, Verdict
-from pytest_repro.reports import cause, golden
+from pytest_repro.reports import cause, golden, level
 from pytest_repro.reports.runs import axes, between, beyond, called, inputs, look_for, unlike
 from pytest_repro.reports.values import values
 
@@ -75,6 +75,8 @@ def terms(plan: Plan) -> str:
     else:
         near = [v.axis for v in plan.vary if v.close and close is None and len(v.values) > 1]
         asked = "bit for bit" + (f", within torch.testing's tolerance on {', '.join(near)}" if near else "")
+    if plan.level not in (None, "bitwise"):
+        asked = f"level {plan.level}, {asked}"
     axes = [each.axis for each in plan.vary if len(each.values) > 1]
     varied = f", varied: {', '.join(axes)}" if axes else ""
     ranks = f" in {plan.ranks} rank{'s' * (plan.ranks != 1)}" if plan.ranks else ""
@@ -82,6 +84,10 @@ def terms(plan: Plan) -> str:
 
 
 def _unobserved(nodeid: str, verdict: Verdict) -> Iterator[str]:
+    asked = verdict.plan.level not in (None, "bitwise")
+    if asked and any(run.observations for run in verdict.runs):
+        yield from level.unobserved(nodeid, verdict.plan)
+        return
     yield f"{nodeid} observed nothing: nothing was compared, so it could never have failed"
     yield ""
     if "::" not in nodeid:
@@ -107,6 +113,7 @@ def _diverged(nodeid: str, verdict: Verdict) -> Iterator[str]:
         yield from [*told, ""] if told else []
         yield from values(found, verdict)
         yield ""
+        yield from level.reached(verdict)
         yield from inputs(verdict)
     yield from unlike(verdict)
     yield from cause.told(verdict)

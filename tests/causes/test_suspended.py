@@ -53,6 +53,7 @@ def held() -> list[dict[Any, int]]:
     """The identity of everything that could have been replaced."""
     tempfile.gettempdir()
     uuid.getnode()
+    _ = concurrent.futures.ProcessPoolExecutor  # imported, and put there, when it is first asked for
     found = [place if isinstance(place, dict) else vars(place) for place in PLACES]
     return [{name: id(value) for name, value in each.items() if name not in _MOVES} for each in found]
 

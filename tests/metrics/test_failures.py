@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_repro import metrics
@@ -32,6 +32,7 @@ def test_the_seeds_that_failed_are_named() -> None:
     assert str(found).startswith("2 of 20 failed: seeds 3, 7; P(fail) 10 %, up to 28.3 %")
 
 
+@settings(deadline=None)  # the first example imports scipy: 9 s on a busy machine
 @given(counts, st.floats(0.5, 0.999))
 def test_the_bounds_are_those_of_the_beta_distribution(count: tuple[int, int], confidence: float) -> None:
     beta = pytest.importorskip("scipy.stats").beta

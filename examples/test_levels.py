@@ -1,0 +1,23 @@
+"""Levels: two threads add sums up in another order, so gradients and weights differ in their last bits.
+
+The outcome, accuracy and predictions, is to be equal all the same. Of a longer training it would not be.
+"""
+
+import pytest
+import torch
+from digits import dataset
+from torch.nn.functional import cross_entropy
+
+
+@pytest.mark.reproducible(level="outcome", threads=(1, 2), rtol=0, atol=0)
+def test_threads_change_no_prediction(repro):
+    images, labels = dataset().tensors
+    model = torch.nn.Linear(64, 10)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    for _ in range(20):
+        loss = cross_entropy(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    predictions = model(images).argmax(1)
+    repro.record(model=model, predictions=predictions, right=int((predictions == labels).sum()))

@@ -1,0 +1,36 @@
+"""What one run has shown that is told of many: its headline values, predictions and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_repro.core.run import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Of one run of a seed sweep, or of the noise matrix.
+
+    Attributes:
+        seed: Of the run.
+        outcome: What the body did; what it recorded before it failed counts.
+        error: ``"ValueError: …"`` of a failed run, else ``""``.
+        seconds: That the body took.
+        digest: Of everything observed.
+        headlines: The last step of what is recorded as a real number, by name.
+        predictions: The last step of what is recorded as an array of integers or bools, by name; of
+            any shape.
+        weights: The last step of what modules hold as floating arrays, running statistics left out;
+            where no module was recorded, of every floating array. Empty where not asked for.
+    """
+
+    seed: int
+    outcome: Outcome
+    error: str
+    seconds: float
+    digest: str
+    headlines: Mapping[str, float]
+    predictions: Mapping[str, Any]
+    weights: Mapping[str, Any]

@@ -1,0 +1,31 @@
+"""``seeds=``: one run of a test for each seed; the reference run counts for its own."""
+
+from __future__ import annotations
+
+from pytest_repro.core.gathered import Gathered
+from pytest_repro.engine.gathered import gathered
+from pytest_repro.engine.recording import Recording
+from pytest_repro.engine.sweep import Swept
+from pytest_repro.engine.sweep import swept as summed
+from pytest_repro.plugin.extras import Stage
+
+
+def swept(stage: Stage) -> Swept:
+    """Runs a test with each seed of its sweep, else as ever."""
+    act, found = stage.act, list[Gathered]()
+    asked = act.plan.seeds or ()
+    for number, seed in enumerate(asked, 1):
+        if stage.stops:
+            break
+        known = _reference(stage) if seed == act.plan.seed else None
+        doing = f"seed {seed}, {number} of {len(asked)}"
+        found.append(known or stage.shown(doing, seed, act.plan.deterministic))
+    return summed(asked, found, act.beside.budgets)
+
+
+def _reference(stage: Stage) -> Gathered | None:
+    trial, seed = stage.act.trial, stage.act.plan.seed
+    run, recording = trial.reference or (None, None)
+    if run is None or not isinstance(recording, Recording):
+        return None
+    return gathered(seed, run, run.seconds, recording, trial.shelf)

@@ -1,0 +1,197 @@
+"""``seeds=`` and ``--repro-seeds``: one run for each seed, and budgets over them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_repro import check
+from pytest_repro.core.plan import BadArgument
+from pytest_repro.plugin.given import seeds
+from tests.conftest import Project
+from tests.plugin.peers import needs
+
+SOURCE = """
+import pytest, numpy as np
+SEEDS = pytest.mark.reproducible(seeds=6)
+VALUES = [0.5, 0.52, 0.51, 0.9, 0.5, 0.51]
+seen = []
+@SEEDS
+def test_scatters(repro):
+    seen.append((repro.seed, repro.rng().random()))
+    repro.record(accuracy=0.0)
+    repro.record(accuracy=VALUES[repro.seed], labels=np.array([0, 1, repro.seed % 2] * 100))
+    repro.budget("accuracy", std=0.01, range=0.02, max=1)
+    assert VALUES[repro.seed] != 0.52, "no"
+@SEEDS
+def test_holds(repro):
+    repro.record(accuracy=VALUES[repro.seed])
+    repro.budget("accuracy", min=0.5)
+@SEEDS
+def test_misnamed(repro):
+    repro.record(accuracy=1)
+    repro.budget("acuracy", min=0.5)
+@pytest.mark.reproducible(seeds=(9, 0, 7), seed=9, runs=1)
+def test_fails_with_its_own(repro):
+    repro.record(x=1)
+    assert repro.seed != 9
+@pytest.mark.xfail(strict=True)
+@SEEDS
+def test_expected(repro):
+    repro.record(x=1)
+    assert repro.seed < 3
+@SEEDS
+def test_skips(repro):
+    repro.record(x=1)
+    if repro.seed > 4: pytest.skip("no")
+def test_without(repro): repro.record(x=1)
+def test_each_seed_once():
+    assert sorted(seed for seed, _ in seen) == [0, *range(6)]
+    assert len(set(seen)) == 6
+"""
+SCATTERS = """\
+test_it.py::test_scatters does not hold for every seed
+
+  seeds      1 of 6 failed: seeds 1; P(fail) 16.7 %, up to 58.2 % (95 % confidence)
+  seed 1     AssertionError: no
+  budget     accuracy: std 0.1602 > 0.01: seeds 3; range 0.4 > 0.02: seeds 3
+  accuracy   n 6, mean 0.5733, std 0.16, min 0.5, max 0.9, range 0.4 (0.99 of a normal's), outliers: seeds 3
+             suggested: accuracy >= -0.02067, or <= 1.167, fails for at most 5 % of seeds (95 % confidence, if normal; 59 seeds tell without that)
+  labels     churn 20 %, 6 seeds × 300 items, largest 33.3 % between seeds 0 and 1, all agree on 66.7 %
+  replay     pytest test_it.py::test_scatters --repro-seed=1 --repro-seeds=0
+"""  # noqa: E501
+SECTION = """\
+sweep     test_it.py::test_expected  3 of 6 failed: seeds 3, 4, 5; P(fail) 50 %, up to 84.7 % (95 % confidence)
+sweep     test_it.py::test_fails_with_its_own  1 of 3 failed: seeds 9; P(fail) 33.3 %, up to 86.5 % (95 % confidence)
+sweep     test_it.py::test_holds
+          seeds      0 of 6 failed; P(fail) 0 %, up to 39.3 % (95 % confidence)
+          budget     accuracy: kept
+          accuracy   n 6, mean 0.5733, std 0.16, min 0.5, max 0.9, range 0.4 (0.99 of a normal's), outliers: seeds 3
+          suggested
+sweep     test_it.py::test_misnamed  0 of 6 failed; P(fail) 0 %, up to 39.3 % (95 % confidence)
+sweep     test_it.py::test_scatters  1 of 6 failed: seeds 1; P(fail) 16.7 %, up to 58.2 % (95 % confidence)
+sweep     test_it.py::test_skips
+          seeds      0 of 5 failed; P(fail) 0 %, up to 45.1 % (95 % confidence); skipped: seeds 5
+          x          n 5, mean 1, std 0, min 1, max 1, range 0
+"""  # noqa: E501
+
+
+def section(lines: list[str]) -> list[str]:
+    """Of each sweep, in the order of the tests."""
+    start = lines.index(next(line for line in lines if line.startswith("sweep ")))
+    blocks: list[list[str]] = []
+    for line in lines[start:]:
+        if line.startswith("sweep "):
+            blocks.append([])
+        elif not line.startswith("          "):
+            break
+        blocks[-1].append("          suggested" if "  suggested: " in line else line)
+    return [line for block in sorted(blocks) for line in block]
+
+
+@pytest.mark.parametrize("args", [(), pytest.param(("-n2", "--dist=loadfile"), marks=needs("xdist"))])
+def test_a_test_is_told_over_its_seeds(project: Project, args: tuple[str, ...]) -> None:
+    result = project(SOURCE, *args, plugins=["xdist"] if args else [], subprocess=bool(args))
+    own = "test_it.py::test_misnamed does not hold for every seed"
+    why = "  budget     acuracy: nothing is recorded by that name as a number (recorded: accuracy)"
+    result.check(passed=4, failed=3, xfailed=1, says=[SCATTERS, own, why])
+    result.check(says="FAILED test_it.py::test_scatters - SeedDependent: 1 of 6 seeds failed")
+    assert section(result.run.outlines) == SECTION.splitlines()
+    assert result.verdicts["test_scatters"] == result.verdicts["test_holds"] == "reproduced"
+
+
+def test_the_report_holds_every_value(project: Project) -> None:
+    tests = project(SOURCE, "-k", "scatters or without").report["tests"]
+    found: dict[str, Any] = tests[0]["sweep"]
+    assert "sweep" not in tests[1]
+    assert (found["seeds"], found["failed"], found["skipped"]) == ([0, 1, 2, 3, 4, 5], [1], [])
+    assert found["p_fail"] == 1 / 6
+    assert found["errors"] == {"1": "AssertionError: no"}
+    accuracy = found["headlines"]["accuracy"]
+    assert accuracy["values"] == {"0": 0.5, "1": 0.52, "2": 0.51, "3": 0.9, "4": 0.5, "5": 0.51}
+    assert accuracy["outliers"] == [3]
+    assert accuracy["suggested"]["method"] == "normal"
+    breaches = found["budgets"]["accuracy"]["breaches"]
+    assert [(each["rule"], each["seeds"]) for each in breaches] == [("std", [3]), ("range", [3])]
+    labels = found["predictions"]["labels"]
+    assert (labels["churn"], labels["constant"]) == (0.2, [])
+    assert len(tests[0]["runs"]) == 2
+
+
+def test_the_command_line_wins(project: Project) -> None:
+    project.ini("[tool.pytest.ini_options]\nrepro_seeds = '1,3-4'")
+    source = """
+    import pytest
+    def test_a(repro): repro.record(x=repro.seed)
+    @pytest.mark.reproducible(seeds=[5])
+    def test_b(repro):
+        repro.record(x=repro.seed)
+        repro.budget('x', max=3)
+    """
+    why = "budget     x: finite under 1 of 1 seeds; over fewer than two there is nothing to judge"
+    result = project(source).check(passed=1, failed=1, says=[why, "--repro-seeds=5-5"])
+    assert [test["sweep"]["seeds"] for test in result.report["tests"]] == [[1, 3, 4], [5]]
+    result = project.again("--repro-seeds=4").check(passed=2)
+    assert [test["sweep"]["seeds"] for test in result.report["tests"]] == [[0, 1, 2, 3]] * 2
+    result = project.again("--repro-seeds=0").check(passed=2, lacks="sweep ")
+    assert not any("sweep" in test for test in result.report["tests"])
+
+
+def test_a_model_that_is_constant_is_warned_of(project: Project) -> None:
+    source = """
+    import numpy as np, pytest
+    @pytest.mark.reproducible(seeds=3)
+    def test_a(repro): repro.record(labels=np.arange(9) % (1 if repro.seed == 2 else 3))
+    """
+    told = "ConstantModelWarning: labels is the same for every item with seeds 2: stable, but collapsed"
+    project(source, "-W", "default").check(passed=1, says=told)
+    project(source, "-W", "error").check(failed=1, says=told)
+
+
+def test_a_broken_budget_is_replayed_with_all_its_seeds(project: Project) -> None:
+    source = """
+    import pytest
+    @pytest.mark.reproducible(seeds=(4, 1, 9))
+    def test_a(repro):
+        repro.record(x=repro.seed)
+        repro.budget("x", range=1)
+    """
+    project(source).check(failed=1, says="  replay     pytest test_it.py::test_a --repro-seeds=1,4,9")
+    project.again("--repro-seeds=1,4,9").check(failed=1, says="x: range 8 > 1")
+    project.again("--repro-seeds=0").check(passed=1)
+
+
+def test_a_budget_without_seeds_is_refused(project: Project) -> None:
+    project("def test_a(repro):\n    repro.record(x=1)\n    repro.budget('x', std=1)").check(
+        failed=1, says="repro.budget('x') is judged over seeds, and none are asked"
+    )
+
+
+@pytest.mark.parametrize("given", ["-1", "True", "(1, 'a')", "1.5", "{1}", "(2**32,)"])
+def test_seeds_of_a_marker(project: Project, given: str) -> None:
+    source = f"import pytest\n@pytest.mark.reproducible(seeds={given})\ndef test_a(): pass"
+    project(source).check(
+        exit=4, says="a number of seeds (20: 0 to 19), or a tuple of them, each 0 to 4294967295"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("3", (0, 1, 2)), ("0", ()), ("2-4", (2, 3, 4)), ("5,1,5-6", (5, 1, 6)), ("7-7", (7,))],
+)
+def test_seeds_of_the_command_line(text: str, found: tuple[int, ...]) -> None:
+    assert seeds(text) == found
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a", "-1", "3-", "4-2", "1,,2", "1.5", str(2**32 - 1) + "-" + str(2**32)]
+)
+def test_seeds_that_are_none(text: str) -> None:
+    with pytest.raises(BadArgument, match="0-99"):
+        seeds(text)
+
+
+def test_a_function_has_no_sweep() -> None:
+    with pytest.raises(BadArgument, match="seed sweeps are of tests"):
+        check(lambda: 1, seeds=3)
