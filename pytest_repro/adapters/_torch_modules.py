@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import re
 import sys
@@ -84,7 +85,8 @@ def _of(root: torch.nn.Module, module: torch.nn.Module, frame: FrameType) -> Bla
 
 def _written(module: torch.nn.Module) -> str:
     """Where the forward pass is written, if the user did: which of its lines drew is not known."""
-    code = getattr(type(module).forward, "__code__", None)
+    # Of a scripted module, asking the class for it fails.
+    code = getattr(inspect.getattr_static(type(module), "forward", None), "__code__", None)
     if code is None or owner(code.co_filename, type(module).__module__) != "user":
         return ""
     return f"{os.path.abspath(code.co_filename)}:{code.co_firstlineno}"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from pytest_repro.core.run import Outcome
+
+Shown = Outcome | Literal["xfailed"]
+"""What a run did; ``"xfailed"``: its body called :func:`pytest.xfail`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +18,8 @@ class Gathered:
 
     Attributes:
         seed: Of the run.
-        outcome: What the body did; what it recorded before it failed counts.
+        outcome: What the body did; the headlines and predictions of one that failed are those it
+            had got to.
         error: ``"ValueError: …"`` of a failed run, else ``""``.
         seconds: That the body took.
         digest: Of everything observed.
@@ -24,13 +28,17 @@ class Gathered:
             any shape.
         weights: The last step of what modules hold as floating arrays, running statistics left out;
             where no module was recorded, of every floating array. Empty where not asked for.
+        steps: Which step of its series, from 0, each headline and each prediction is, by name.
+        expected: Why its failure was expected: the reason of a marker ``xfail`` that matches it.
     """
 
     seed: int
-    outcome: Outcome
+    outcome: Shown
     error: str
     seconds: float
     digest: str
     headlines: Mapping[str, float]
     predictions: Mapping[str, Any]
     weights: Mapping[str, Any]
+    steps: Mapping[str, int] = field(default_factory=dict)
+    expected: str | None = None

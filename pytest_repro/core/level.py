@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from pytest_repro.core.observation import Key, Observation
+from pytest_repro.core.observation import Key, Observation, label
 
 Level = Literal["bitwise", "process", "outcome"]
 
@@ -37,7 +37,8 @@ class Standing(NamedTuple):
 def plain(key: Key) -> bool:
     """Whether what has *key* was recorded itself, or in dicts, lists and tuples."""
     name, _, path = key
-    return "." not in (path[1:] if name == "locals" else path)
+    within = name.rpartition(".")[2] == "locals"  # of a rank they are rank0.locals
+    return "." not in (path[1:] if within else path)
 
 
 def is_number(found: Observation) -> bool:
@@ -48,6 +49,13 @@ def is_number(found: Observation) -> bool:
 def is_prediction(found: Observation) -> bool:
     """Whether *found* is an array of integers or bools."""
     return found.shape != () and plain(found.key) and found.element.startswith(("int", "uint", "bool"))
+
+
+def uncounted(found: Observation) -> str:
+    """What *found* is, and why it is part of neither level: ``loss float32[1]: of arrays, …``."""
+    own = plain(found.key)
+    why = "of arrays, those of integers and bools count" if own else "a module or an object has it inside"
+    return f"{label(found.key, False)} {found.kind}: {why}"
 
 
 def seen_at(

@@ -48,7 +48,8 @@ class Verdict:
         plan: What was asked.
         runs: What each run did, the reference run first.
         mismatches: Every value or outcome that differs from the reference run.
-        passed_over: Local variables that were seen and not compared, where nothing was observed.
+        passed_over: Local variables that were seen and not compared, where nothing was observed; what
+            was observed and does not count, where that was nothing at the level asked for.
         steps: Number of steps of each recorded series, by name, in the reference run.
         divergence: The first op that parted, where two runs could be traced that differ.
         finding: What made them differ, where that was looked for.

@@ -41,6 +41,7 @@ def gathered(
         {name: float(found[0]) for name, found in numbers.items()},
         _read((each for each in last if is_prediction(each)), shelf),
         _read(_weights(last), shelf) if weights else {},
+        {label(each.key, False): each.key[1] for each in last if is_number(each) or is_prediction(each)},
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from pytest_repro.core.compare import Observed, judged, mismatches
-from pytest_repro.core.level import LEVELS, Level, Standing, seen_at
+from pytest_repro.core.level import LEVELS, Level, Standing, seen_at, uncounted
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
@@ -47,6 +47,11 @@ def worded(plan: Plan, runs: Sequence[Run], done: Sequence[Done], found: Sequenc
     if word != "reproduced" or level is None or any(seen_at(level, each.observations()) for _, each in done):
         return word
     return "unobserved"
+
+
+def uncounted_in(recording: Recorded) -> tuple[str, ...]:
+    """What *recording* holds that counts at no level but ``bitwise``, each name once, and why."""
+    return tuple(dict.fromkeys(map(uncounted, recording.observations().values())))
 
 
 def standing(

@@ -39,7 +39,7 @@ class Lives:
     """The lives of a training: straight, stopped, stopped with parts put back.
 
     Args:
-        plan: Seed and tolerance.
+        plan: Seed, tolerance and mode of deterministic algorithms.
         train: See :func:`~pytest_repro.engine.resume.assert_resumable`; as all that follow.
         save: Likewise.
         load: Likewise.
@@ -51,7 +51,7 @@ class Lives:
     def __init__(self, plan: Plan, train: Any, save: Any, load: Any, make: Any, at: int, steps: int) -> None:
         self._train, self._save, self._load, self._make = train, save, load, make
         self._plan, self._at, self._steps, self._begin = plan, at, steps, 0
-        self._trial, self._pin = Trial(plan), Pin(plan.seed, deterministic=True)
+        self._trial, self._pin = Trial(plan), Pin(plan.seed, plan.deterministic)
         self._truth: dict[str, Any] | None = None
 
     def __enter__(self) -> Lives:

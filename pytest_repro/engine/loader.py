@@ -45,8 +45,10 @@ def check_loader(loader: Any, epochs: int = 2, batches: int | None = None) -> Lo
     by nobody: all workers draw the same augmentations, and each epoch draws those of the first. That
     is equal in every run, so running again cannot show it. Looked at is where the generators stand
     before each batch: the global ones, and those that the data set and the globals of your modules
-    lead to. Not seen is a generator that ``__getitem__`` or ``__iter__`` makes and forgets: give
-    :func:`pytest_repro.metrics.duplicates` what it drew.
+    lead to. Not seen is a generator that ``__getitem__`` or ``__iter__`` makes and forgets, nor one that
+    they seed by the index (``np.random.seed(index)``) where the loader shuffles: it stands elsewhere
+    before each batch, and yet each item is given the same numbers in each epoch. Give
+    :func:`pytest_repro.metrics.duplicates` what was drawn, of each epoch in the order of the items.
 
     Args:
         loader: A ``torch.utils.data.DataLoader``; it, and every generator of this process, are left as
@@ -76,7 +78,9 @@ def check_loader(loader: Any, epochs: int = 2, batches: int | None = None) -> Lo
     if not drawn.places:
         raise AssertionError("\n".join(_unobserved(drawn)))
     if repeated := drawn.repeated():
-        raise AssertionError("\n".join(_failure(drawn, repeated)))
+        raise AssertionError(
+            "\n".join(_failure(drawn, repeated, getattr(loader, "persistent_workers", False)))
+        )
     return drawn
 
 
@@ -111,16 +115,18 @@ def _of(drawn: LoaderDraws) -> str:
     return f"{drawn.epochs} epoch{'s' * (drawn.epochs != 1)}{workers}"
 
 
-def _failure(drawn: LoaderDraws, repeated: Mapping[str, Duplicates]) -> Iterator[str]:
+def _failure(drawn: LoaderDraws, repeated: Mapping[str, Duplicates], persistent: bool) -> Iterator[str]:
     yield f"the loader draws the same numbers more than once ({_of(drawn)})"
     yield ""
     for name, each in repeated.items():
         yield f"  {name}: {each}"
     yield ""
     if drawn.workers:
-        yield "  why        each worker begins with a copy of it, or seeds it alike; in each epoch anew"
+        # Persistent workers begin once, and go on where they were in the next epoch.
+        anew, own = ("", "worker") if persistent else ("; in each epoch anew", "worker and epoch")
+        yield f"  why        each worker begins with a copy of it, or seeds it alike{anew}"
         yield "  fix        a worker_init_fn that seeds it from torch.initial_seed(), which is another number"
-        yield "             in each worker and epoch: torch.utils.data.get_worker_info().dataset is the copy"
+        yield f"             in each {own}: torch.utils.data.get_worker_info().dataset is the copy"
     else:
         yield "  why        it is seeded alike at the beginning of each epoch"
         yield "  fix        seed it once, before the first epoch"

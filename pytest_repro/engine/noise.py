@@ -46,9 +46,10 @@ class Noise:
 
     Attributes:
         runs: Number of runs that passed; the others are left out of all that follows.
-        failed: Of each run that did not pass: its seed, and why.
+        failed: Of each run that did not pass: which it was, from 0, its seed, and why.
         distinct: Number of different results, by everything observed.
-        churn: Mean share of predictions that two runs make differently, over all of them.
+        churn: Mean share of predictions that two runs make differently; of several arrays, of that
+            with the largest: labels beside them, which never change, must not hide it.
         std: Of each headline value, ``ddof=1``.
         l2_normalised: Mean L2 distance of the weights of two runs, scaled to length 1.
         seconds: Median time of the body.
@@ -56,7 +57,7 @@ class Noise:
     """
 
     runs: int
-    failed: tuple[tuple[int, str], ...]
+    failed: tuple[tuple[int, int, str], ...]
     distinct: int
     churn: float | None
     std: Mapping[str, float]
@@ -68,12 +69,15 @@ class Noise:
 def noise(runs: Sequence[Gathered]) -> Noise:
     """What the *runs* of one variant say together."""
     passed = [each for each in runs if each.outcome == "passed"]
-    failed = tuple((each.seed, each.error or each.outcome) for each in runs if each.outcome != "passed")
+    failed = tuple(
+        (number, each.seed, each.error or each.outcome)
+        for number, each in enumerate(runs)
+        if each.outcome != "passed"
+    )
     found = stabilities(passed)
-    items = sum(each.items for each in found.values())
     return Noise(
         len(passed), failed, len({each.digest for each in passed}),
-        sum(each.churn * each.items for each in found.values()) / items if items else None,
+        max((each.churn for each in found.values()), default=None),
         _stds(passed), _l2_normalised(passed),
         median(each.seconds for each in passed) if passed else None,
         tuple(name for name, each in found.items() if each.constant),

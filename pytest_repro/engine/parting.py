@@ -13,11 +13,17 @@ from pytest_repro.core.observation import Beside, Leaf, Observation
 from pytest_repro.values.shelf import Kept, Shelf
 
 
-def shelved(beside: Beside, shelf: Shelf) -> Beside:
-    """*beside*, its logits kept on *shelf*: later they may be gone, or have been written to."""
+def shelved(beside: Beside, shelf: Shelf | None) -> Beside:
+    """*beside*, its logits kept on *shelf*: later they may be gone, or have been written to.
+
+    Without a shelf they are left out, but read like the others: what cannot be read fails each run
+    alike, else an ordinary failure would be told as one that runs do not share.
+    """
     if beside.logits is None:
         return beside
     leaf = beside.logits()
+    if shelf is None:
+        return replace(beside, logits=None)
     kept = shelf.get(shelf.put(leaf))
     if kept is None:
         return replace(beside, logits=None)
@@ -60,7 +66,9 @@ def _measured(beside: Beside, at: int, candidates: tuple[Token, Token]) -> Parti
     leaf = beside.logits()
     row = numbers(leaf.element, next(islice(_rows(leaf), at, None)))
     assert row is not None
-    return Parting(candidates, *gaps(row.astype("f8"), *candidates), beside.sampling)
+    # Tokens added to a vocabulary can lie beyond the logits.
+    one, two = (None if isinstance(each, int) and each >= row.size else each for each in candidates)
+    return Parting(candidates, *gaps(row.astype("f8"), one, two), beside.sampling)
 
 
 def _rows(leaf: Leaf) -> Iterable[memoryview]:

@@ -22,11 +22,12 @@ class Pin:
         deterministic: Deterministic algorithms: True, False or ``"warn"``.
 
     Attributes:
+        mode: Of deterministic algorithms.
         counting: Whether is looked at whether generators are asked.
     """
 
     def __init__(self, seed: int, deterministic: Deterministic = True) -> None:
-        self._seed, self._mode = seed, deterministic
+        self._seed, self.mode = seed, deterministic
         self._stack, self._axes = ExitStack(), ExitStack()
         self._held: set[str] = set()
         self._setting: Mapping[str, object] = {}
@@ -90,7 +91,7 @@ class Pin:
             if name not in self._held:
                 self._held.add(name)
                 self._stack.callback(adapter.states())
-                self._stack.enter_context(adapter.deterministic(self._mode))
+                self._stack.enter_context(adapter.deterministic(self.mode))
         self._axes.enter_context(applied(self._setting))
         if self._feeding is not None:
             self._axes.enter_context(self._feeding())

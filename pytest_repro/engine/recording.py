@@ -124,10 +124,10 @@ class Recording(Recorded):
 
     def _observation(self, key: Key, leaf: Leaf) -> Observation:
         beside = leaf.beside
-        if beside is not None and self._reference is None:
+        if beside is not None:
             from pytest_repro.engine.parting import shelved
 
-            beside = shelved(beside, self._shelf)
+            beside = shelved(beside, self._shelf if self._reference is None else None)
         found = Observation(key, leaf.kind, leaf.element, leaf.shape, self._content(leaf), leaf.facts, beside)
         if self._reference is not None and isinstance(found.content, Stored):
             self._measure(self._reference.get(key), found, leaf)

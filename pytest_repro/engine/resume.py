@@ -29,7 +29,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from pytest_repro.core.plan import Plan, asked
+from pytest_repro.core.plan import Deterministic, Plan, asked
 from pytest_repro.core.verdict import NotReproducible, Verdict
 from pytest_repro.engine.lives import Lives
 
@@ -43,6 +43,7 @@ def assert_resumable(
     at: int,
     steps: int | None = None,
     seed: int = 0,
+    deterministic: Deterministic = True,
     rtol: float | None = None,
     atol: float | None = None,
 ) -> Verdict:
@@ -61,6 +62,7 @@ def assert_resumable(
         at: Number of steps after which is stopped, 1 or more.
         steps: Number of steps in all, more than *at*; by default twice as many.
         seed: Given to every generator before a state is made, 0 … 2**32 - 1.
+        deterministic: Deterministic algorithms meanwhile: True, ``"warn"`` or False.
         rtol: Relative tolerance; together with *atol*. None asks equal bits.
         atol: Absolute tolerance, in the unit of the values.
 
@@ -74,7 +76,8 @@ def assert_resumable(
         if not callable(given):
             raise TypeError(f"{name}: a function is allowed, not {type(given).__qualname__}")
     total = _checked(at, steps)
-    plan = asked(Plan(), {"seed": seed, "rtol": rtol, "atol": atol})
+    asks = {"seed": seed, "deterministic": deterministic, "rtol": rtol, "atol": atol}
+    plan = asked(Plan(), asks)
     with Lives(plan, train, save, load, make, at, total) as lives:
         return _judged(lives, getattr(train, "__qualname__", type(train).__qualname__), at, total)
 

@@ -15,7 +15,7 @@ from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Outcome, Run
 from pytest_repro.core.verdict import Verdict
 from pytest_repro.engine.distance import kept
-from pytest_repro.engine.levels import parted, standing, worded
+from pytest_repro.engine.levels import parted, standing, uncounted_in, worded
 from pytest_repro.engine.reach import missing, within_reach
 from pytest_repro.engine.received import Fetch, Received
 from pytest_repro.engine.recording import Recorded, Recording
@@ -183,7 +183,8 @@ class Trial:
         series = steps(done[0][1].observations()) if found else {}
         drawn = self._pictures(done, found) if self.pictured and found else ()
         word, level = worded(self.plan, runs, done, found), standing(self.plan, done, self._base, found)
-        return Verdict(word, self.plan, runs, found, series, pictures=drawn, level=level)
+        over = uncounted_in(done[0][1]) if word == "unobserved" else ()
+        return Verdict(word, self.plan, runs, found, series, over, pictures=drawn, level=level)
 
     def _pictures(self, done: list[tuple[Run, Recorded]], found: tuple[Mismatch, ...]) -> tuple[Picture, ...]:
         from pytest_repro.engine.pictures import pictures

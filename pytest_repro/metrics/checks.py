@@ -64,7 +64,10 @@ def by_seed(name: str, values: object) -> dict[int, float]:
 def mean_and_std(values: list[float]) -> tuple[float, float]:
     """Mean, and standard deviation with ``ddof=1``, of two or more finite values."""
     # In exact arithmetic: by floats three times 0.1 would have a std of 1.7e-17, and outliers.
-    return fmean(values), stdev(values)
+    try:
+        return fmean(values), stdev(values)
+    except OverflowError:  # near the largest float: then of a thousandth of them
+        return 1e3 * fmean(each / 1e3 for each in values), 1e3 * stdev(each / 1e3 for each in values)
 
 
 def percent(value: float) -> str:

@@ -10,7 +10,10 @@ from typing import Literal
 
 import numpy as np
 
-from pytest_repro.metrics.checks import percent, real, share, whole
+from pytest_repro.metrics.checks import by_seed, percent, real, share, whole
+from pytest_repro.metrics.failures import at_most
+
+_ROUNDED = 1 + 1e-9
 
 Said = Literal["significant and meaningful", "significant, not meaningful", "not significant"]
 
@@ -31,6 +34,7 @@ class Comparison:
         verdict: ``significant and meaningful``, ``significant, not meaningful``, ``not significant``.
         seeds_needed: Number of pairs to find a P(A > B) of *gamma*: see
             :func:`~pytest_repro.metrics.seeds_needed`.
+        sign: P of the one-sided sign test: of so many wins or more, were neither version better.
     """
 
     n: int
@@ -43,9 +47,12 @@ class Comparison:
     confidence: float
     verdict: Said
     seeds_needed: int
+    sign: float
 
     def __str__(self) -> str:
-        few = f", {self.seeds_needed} seeds needed" if self.n < self.seeds_needed else ""
+        least, differ = _least(1 - self.confidence), self.n - self.ties
+        few = f", {differ} differ, fewer than {least} are never significant" if differ < least else ""
+        few += f", {self.seeds_needed} seeds needed" if self.n < self.seeds_needed else ""
         return (
             f"{self.verdict}: P(A > B) {self.p:.3f}, {percent(self.confidence)} interval {self.low:.3f} to "
             f"{self.high:.3f}, gamma {self.gamma:g} (n {self.n}{few})"
@@ -73,6 +80,12 @@ def compare_versions(
     not meaningful* where it does not and ends at or below *gamma*; else *significant and meaningful*.
     Whether B is better is another question: ask ``compare_versions(b, a)``.
 
+    Of few pairs a percentile interval is too narrow: two wins of two have the interval 1 to 1, and
+    one time in four of two equal versions. So *significant* also asks the exact sign test (Dixon and
+    Mood, The statistical sign test, JASA 41, 1946), one-sided, ties left out: ``P(Binomial(wins +
+    losses, 0.5) >= wins) <= (1 - confidence) / 2``. At 0.95 fewer than 6 pairs that differ are never
+    significant.
+
     Args:
         a: Values of A: a mapping of seed to value, or a sequence in the order of the seeds.
         b: Values of B, for the same seeds.
@@ -83,28 +96,45 @@ def compare_versions(
         seed: Of the bootstrap; no global generator is moved.
 
     Raises:
-        TypeError: *a* or *b* hold what is no number, or one is a mapping and the other is not.
+        TypeError: *a* or *b* hold what is no number, a seed is no integer, or one is a mapping and
+            the other is not.
         ValueError: They have other seeds or lengths, fewer than two pairs, a NaN, or *gamma* or
             *confidence* is out of its range.
     """
     _between("gamma", gamma)
     missed = 1 - share("confidence", confidence)
     differences = [x - y if larger_is_better else y - x for x, y in _pairs(a, b)]
-    n, wins = len(differences), sum(each > 0 for each in differences)
-    ties = sum(each == 0 for each in differences)
-    # Which pairs a resample holds does not matter, only how many of them are wins and ties.
-    rng = np.random.default_rng(whole("seed", seed, 0))
-    odds = [wins / n, ties / n, (n - wins - ties) / n]
-    drawn = rng.multinomial(n, odds, size=whole("resamples", resamples, 1))
-    low, high = np.quantile((drawn[:, 0] + drawn[:, 1] / 2) / n, [missed / 2, 1 - missed / 2])
+    n, wins, ties = len(differences), sum(x > 0 for x in differences), sum(x == 0 for x in differences)
+    sign = _sign(wins, n - wins - ties)
+    low, high = _interval(n, wins, ties, missed, whole("resamples", resamples, 1), whole("seed", seed, 0))
     return Comparison(
-        n, wins, ties, (wins + ties / 2) / n, float(low), float(high), gamma, confidence,
-        _verdict(float(low), float(high), gamma), seeds_needed(gamma, missed),
+        n, wins, ties, (wins + ties / 2) / n, low, high, gamma, confidence,
+        _verdict(low, high, gamma, sign <= missed / 2 * _ROUNDED), seeds_needed(gamma, missed), sign,
     )  # fmt: skip
 
 
-def _verdict(low: float, high: float, gamma: float) -> Said:
-    if low <= 0.5:
+def _interval(n: int, wins: int, ties: int, missed: float, resamples: int, seed: int) -> tuple[float, float]:
+    # Which pairs a resample holds does not matter, only how many of them are wins and ties.
+    odds = [wins / n, ties / n, (n - wins - ties) / n]
+    drawn = np.random.default_rng(seed).multinomial(n, odds, size=resamples)
+    low, high = np.quantile((drawn[:, 0] + drawn[:, 1] / 2) / n, [missed / 2, 1 - missed / 2])
+    return float(low), float(high)
+
+
+def _sign(wins: int, losses: int) -> float:
+    """The probability of *wins* or more of all that differ, were each as likely as not."""
+    if wins > losses:
+        return at_most(losses, wins + losses, 0.5)
+    return 1 - at_most(wins - 1, wins + losses, 0.5) if wins else 1.0
+
+
+def _least(missed: float) -> int:
+    """The number of pairs that differ from which on all wins are significant."""
+    return math.ceil(-math.log2(missed / 2 * _ROUNDED))
+
+
+def _verdict(low: float, high: float, gamma: float, rare: bool) -> Said:
+    if low <= 0.5 or not rare:
         return "not significant"
     return "significant and meaningful" if high > gamma else "significant, not meaningful"
 
@@ -141,15 +171,16 @@ def _between(name: str, value: float) -> None:
 def _pairs(a: _Values, b: _Values) -> list[tuple[float, float]]:
     if isinstance(a, Mapping) != isinstance(b, Mapping):
         raise TypeError("a and b: two mappings of seed to value, or two sequences, are allowed")
-    seeds = [list(each) if isinstance(each, Mapping) else list(range(len(each))) for each in (a, b)]
-    if set(seeds[0]) != set(seeds[1]):
-        odd = sorted(set(seeds[0]) ^ set(seeds[1]))[0]
+    one, two = (
+        by_seed(name, each if isinstance(each, Mapping) else dict(enumerate(each)))
+        for name, each in (("a", a), ("b", b))
+    )
+    if odd := sorted(one.keys() ^ two.keys()):
         raise ValueError(
-            f"a holds {len(a)}, b {len(b)}, and {odd} is in one only: the same seeds are allowed"
+            f"a holds {len(a)}, b {len(b)}, and {odd[0]} is in one only: the same seeds are allowed"
         )
-    found = [(real(f"a[{i}]", a[i]), real(f"b[{i}]", b[i])) for i in seeds[0]]
-    if len(found) < 2:
-        raise ValueError(f"a holds {len(found)}: 2 or more are allowed")
-    if odd_ones := [i for i, pair in zip(seeds[0], found) if any(map(math.isnan, pair))]:
-        raise ValueError(f"a[{odd_ones[0]}] or b[{odd_ones[0]}] is NaN: numbers are allowed")
-    return found
+    if len(one) < 2:
+        raise ValueError(f"a holds {len(one)}: 2 or more are allowed")
+    if bad := [i for i in one if math.isnan(one[i]) or math.isnan(two[i])]:
+        raise ValueError(f"a[{bad[0]}] or b[{bad[0]}] is NaN: numbers are allowed")
+    return [(one[i], two[i]) for i in one]

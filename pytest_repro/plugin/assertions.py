@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pytest_repro.core.verdict import Verdict
     from pytest_repro.engine.draws import Draws, NoDraws
     from pytest_repro.engine.loader import LoaderDraws
+    from pytest_repro.plugin.act import Act
 
 
 class Assertions:
@@ -18,6 +19,7 @@ class Assertions:
 
     __slots__ = ()
 
+    _act: Act
     _record: Callable[[str, object], None]
 
     seed: int
@@ -36,15 +38,17 @@ class Assertions:
     ) -> Verdict:
         """Trains straight against stop, save, load, go on; names what the checkpoint lacks.
 
-        Each time is seeded like the test. See :func:`pytest_repro.assert_resumable`, whose arguments
-        and errors it has. That it holds is recorded, as ``resumable``.
+        Each time is seeded like the test, and its algorithms are as deterministic as the marker asks.
+        See :func:`pytest_repro.assert_resumable`, whose arguments and errors it has. That it holds is
+        recorded, as ``resumable``.
         """
         from pytest_repro.engine.resume import assert_resumable
 
-        seed = self.seed
+        seed, mode = self.seed, self._act.pin.mode
         verdict = assert_resumable(
-            train, save, load, make=make, at=at, steps=steps, seed=seed, rtol=rtol, atol=atol
-        )
+            train, save, load,
+            make=make, at=at, steps=steps, seed=seed, deterministic=mode, rtol=rtol, atol=atol,
+        )  # fmt: skip
         self._record("resumable", True)
         return verdict
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from pytest_repro.engine.recording import Recording
 
 if TYPE_CHECKING:
+    from pytest_repro.core.plan import Plan
     from pytest_repro.core.timed import Timed
     from pytest_repro.engine.noise import Noise
     from pytest_repro.engine.sweep import Swept
+    from pytest_repro.plugin.settings import Settings
 
-NOTES = ("cost_note", "sweep_note", "noise_note")
+NOTES = ("cost_note", "sweep_note", "noise_note", "unmade_note")
 """Keys of a row that are for the terminal alone."""
 
 
@@ -36,6 +38,28 @@ class Beside:
         self.budgets: dict[str, dict[str, float]] = {}
         self.swept: Swept | None = None
         self.noise: dict[str, Noise] = {}
+
+    def allow(self, name: str, rules: dict[str, float]) -> None:
+        """Adds to what the headline *name* is allowed.
+
+        Raises:
+            ValueError: A rule was another number before, in this run or with another seed.
+        """
+        known = self.budgets.setdefault(name, {})
+        for rule, allowed in rules.items():
+            if known.setdefault(rule, allowed) != allowed:
+                given = f"{rule}={known[rule]:g} first and {rule}={allowed:g} now"
+                raise ValueError(f"repro.budget({name!r}): {given}: one number holds for all seeds")
+
+
+def unmade(plan: Plan, settings: Settings, beside: Beside) -> str:
+    """What a test of *plan* was asked for, and why it was not done; ``""`` where everything was."""
+    asked = ["seed sweep"] * bool(plan.seeds) + ["its budgets"] * bool(plan.seeds and beside.budgets)
+    asked += ["--repro-cost"] * settings.cost + ["--repro-noise"] * bool(settings.noise)
+    if not asked or not (settings.replay or plan.ranks):
+        return ""
+    why = "not with --repro-replay: the log feeds each run" if settings.replay else "not of runs in ranks"
+    return f"{', '.join(asked)}: {why}"
 
 
 def told(beside: Beside) -> dict[str, Any]:

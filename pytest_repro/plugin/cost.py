@@ -18,6 +18,8 @@ def timed(stage: Stage) -> Timed:
     late with the controls off (an autotuner, a pool), does not count.
     """
     plan, begun = stage.act.plan, perf_counter()
+    if plan.deterministic is False:
+        return Timed((), (), "deterministic=False, there are no determinism controls to switch off")
     times: dict[bool, list[float]] = {True: [], False: []}
     for number in range(_PAIRS + 1):
         if stage.stops or (number > _FEWEST and perf_counter() - begun > _LONG):

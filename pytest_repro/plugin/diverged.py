@@ -45,11 +45,12 @@ class SeedDependent(_Failed):  # type: ignore[misc]
 
     Attributes:
         headline: In few words.
+        expected: Why a marker ``xfail`` expected the error of each seed that failed, if it did.
     """
 
-    def __init__(self, message: str, headline: str) -> None:
+    def __init__(self, message: str, headline: str, expected: str | None = None) -> None:
         super().__init__(message, pytrace=False)
-        self.headline = f"SeedDependent: {headline}"
+        self.headline, self.expected = f"SeedDependent: {headline}", expected
 
 
 SeedDependent.__module__ = "builtins"

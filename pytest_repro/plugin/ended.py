@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from pytest_repro.core.gathered import Shown
 from pytest_repro.core.run import Outcome, Run
 from pytest_repro.plugin.frames import without_own_frames
 from pytest_repro.plugin.inside import told
 
+_XFAILED = f"{pytest.xfail.Exception.__module__}.{pytest.xfail.Exception.__qualname__}"
 _SKIPS = (pytest.skip.Exception, unittest.SkipTest)
 
 
@@ -37,6 +39,28 @@ def without_body(run: Run, reports: Sequence[pytest.TestReport]) -> Run:
         run, outcome=outcome, error=reason_of(broken), error_type=broken.when or "",
         traceback="" if broken.skipped else broken.longreprtext,
     )  # fmt: skip
+
+
+def torn_down(run: Run, reports: Sequence[pytest.TestReport]) -> Run:
+    """*run*, which failed if its tear-down did."""
+    broken = [each for each in reports if each.when == "teardown" and each.failed]
+    if run.outcome != "passed" or not broken:
+        return run
+    report = broken[0]
+    return replace(
+        run, outcome="failed", error=reason_of(report), error_type="teardown", traceback=report.longreprtext
+    )
+
+
+def shown(run: Run) -> Shown:
+    """What *run* did, where a body that calls :func:`pytest.xfail` is none that failed."""
+    return "xfailed" if run.outcome == "failed" and run.error_type == _XFAILED else run.outcome
+
+
+def expected(reports: Sequence[pytest.TestReport]) -> str | None:
+    """Why pytest expected a run to fail whose *reports* these are; None where it did not."""
+    found = (vars(each).get("wasxfail") for each in reports if each.skipped)
+    return next((str(each) for each in found if each is not None), None)
 
 
 def broke(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from pytest_repro.plugin.rows import environment_of, rows_of
 from pytest_repro.reports.cost import costs
 from pytest_repro.reports.json import content, write
 from pytest_repro.reports.noise import noisy
-from pytest_repro.reports.summary import absent, beyond, controls, counted, failing
+from pytest_repro.reports.summary import absent, beyond, controls, counted, failing, not_made
 from pytest_repro.reports.sweep import sweeps
 
 
@@ -76,7 +76,7 @@ def tell(terminal: Any, config: pytest.Config) -> None:
     settings = config.stash[SETTINGS]
     golden = config.stash.get(GOLDEN, [])
     heard = bad or too_few or settings.seed_drawn or settings.replay or settings.cost
-    heard = heard or any(note in row for row in rows for note in NOTES)
+    heard = heard or any(row.get(note) for row in rows for note in NOTES)
     least = 0 if not (heard or golden) else -1 if not heard else config.get_verbosity()
     if not (rows or too_few or golden) or config.get_verbosity() < least:
         return
@@ -85,7 +85,7 @@ def tell(terminal: Any, config: pytest.Config) -> None:
     if rows or too_few:
         terminal.line(f"{counted(rows)}{drawn}")
     told = [*absent(rows), *replays.told(config), *golden, *beyond(rows), *controls(rows), *costs(rows)]
-    told += [*sweeps(rows), *noisy(rows)]
+    told += [*sweeps(rows), *noisy(rows), *not_made(rows)]
     for line in [*told, *bad]:
         terminal.line(line)
     if too_few:

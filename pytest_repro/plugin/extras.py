@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from pytest_repro.engine.gathered import gathered
 from pytest_repro.engine.pin import Pin
 from pytest_repro.engine.recording import Recording
 from pytest_repro.plugin import peers
+from pytest_repro.plugin.ended import expected, shown, torn_down
 from pytest_repro.plugin.progress import Progress
 from pytest_repro.plugin.settings import Settings
 from pytest_repro.plugin.silence import silence
@@ -65,7 +67,7 @@ class Extras:
         # Their warnings are of another seed or another mode: those of the runs that are compared are told.
         with peers.rehearsing(act.item), silence(act.item, act.hear, lambda kwargs: None):
             stage = Stage(act, counting, self._progress)
-            if self._cost and act.plan.deterministic is not False and outcome == "passed":
+            if self._cost and outcome == "passed":
                 from pytest_repro.plugin.cost import timed
 
                 act.beside.timed = timed(stage)
@@ -88,6 +90,7 @@ class Stage:
 
     def __init__(self, act: Act, counting: Counting, progress: Progress) -> None:
         self.act, self._counting, self._progress = act, counting, progress
+        self._reports: Sequence[pytest.TestReport] = ()
 
     @property
     def stops(self) -> bool:
@@ -110,7 +113,8 @@ class Stage:
         act, watch = self.act, _Stopwatch()
         with _pinned(act, mode), _shown(act, watch):
             act.turn(act.trial.last, seed=seed)
-            run = act.finished(self._counting(act))
+            self._reports = self._counting(act)
+            run = torn_down(act.finished(self._reports), self._reports)
         return run, watch.seconds
 
     def shown(self, doing: str, seed: int, mode: Deterministic, weights: bool = False) -> Gathered:
@@ -122,7 +126,8 @@ class Stage:
         act = self.act
         with Shelf(_KEEP) as shelf, _recorded(act, shelf):
             run, seconds = self.once(doing, seed, mode)
-            return gathered(seed, run, seconds, act.recording, shelf, weights)
+            found = gathered(seed, run, seconds, act.recording, shelf, weights)
+        return replace(found, outcome=shown(run), expected=expected(self._reports))
 
 
 @contextmanager

@@ -47,7 +47,8 @@ def judged(act: Act, run: Run, passed_over: tuple[str, ...]) -> BaseException | 
 
 
 def _verdict(act: Act, run: Run, passed_over: tuple[str, ...]) -> Verdict:
-    verdict = replace(act.trial.verdict((run, act.recorded)), passed_over=passed_over)
+    verdict = act.trial.verdict((run, act.recorded))
+    verdict = replace(verdict, passed_over=passed_over or verdict.passed_over)
     if act.plan.baseline:
         from pytest_repro.plugin import golden
 

@@ -82,7 +82,7 @@ class Repro(Assertions):
         """What a recorded number may do over the seeds of a sweep; judged once all of them are run.
 
         See :func:`pytest_repro.metrics.budget`, which judges. Where the sweep is switched off
-        (``--repro-seeds=0``), nothing is.
+        (``--repro-seeds=0``), nothing is. Several budgets of one name hold together.
 
         Args:
             name: As it was recorded; the last step of a series counts.
@@ -93,7 +93,8 @@ class Repro(Assertions):
 
         Raises:
             TypeError: A rule is no number.
-            ValueError: No rule is given, one is NaN, or *std* or *range* is negative.
+            ValueError: No rule is given, one is NaN or was another number before, or *std* or *range*
+                is negative.
             pytest.UsageError: The test has no sweep, so that the budget could never be broken.
         """
         from pytest_repro.metrics.budgets import rules
@@ -102,7 +103,7 @@ class Repro(Assertions):
         if self._act.plan.seeds is None:
             asked = "none are asked: @pytest.mark.reproducible(seeds=20) or --repro-seeds=20"
             raise pytest.UsageError(f"repro.budget({name!r}) is judged over seeds, and {asked}")
-        self._act.beside.budgets[name] = checked
+        self._act.beside.allow(name, checked)
 
     @property
     def device(self) -> torch.device:

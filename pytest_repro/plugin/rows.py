@@ -14,7 +14,7 @@ from pytest_repro.core.log_file import plain
 from pytest_repro.engine.replay import WHOLE
 from pytest_repro.plugin import ENVIRONMENT, ROWS, SETTINGS, peers, replays
 from pytest_repro.plugin.act import Act
-from pytest_repro.plugin.beside import told
+from pytest_repro.plugin.beside import told, unmade
 from pytest_repro.plugin.diverged import called
 from pytest_repro.reports.json import row_of
 from pytest_repro.reports.summary import BAD, COMPARED
@@ -31,6 +31,8 @@ def send(act: Act, report: pytest.TestReport) -> None:
     row = row_of(act.item.nodeid, act.verdict, _observed(act))
     row |= {"key": id(act.item), "failed": act.failed, "location": _stands(act.item)}
     row |= _controlled(act) | told(act.beside)
+    if act.verdict.word != "skipped":
+        row["unmade_note"] = unmade(act.plan, act.item.config.stash[SETTINGS], act.beside)
     if act.expected:
         row["expected"] = True
     act.replay.counts()

@@ -25,4 +25,4 @@ def scattered(act: Act, swept: Swept) -> SeedDependent | None:
         warn_at(act.item, ConstantModelWarning, told)
     if not swept.broken:
         return None
-    return SeedDependent(failure(called(act.item), swept), headline(swept))
+    return SeedDependent(failure(called(act.item), swept), headline(swept), swept.expected)

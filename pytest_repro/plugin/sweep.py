@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pytest_repro.core.gathered import Gathered
 from pytest_repro.engine.gathered import gathered
 from pytest_repro.engine.recording import Recording
 from pytest_repro.engine.sweep import Swept
 from pytest_repro.engine.sweep import swept as summed
+from pytest_repro.plugin.ended import shown
 from pytest_repro.plugin.extras import Stage
 
 
@@ -28,4 +31,4 @@ def _reference(stage: Stage) -> Gathered | None:
     run, recording = trial.reference or (None, None)
     if run is None or not isinstance(recording, Recording):
         return None
-    return gathered(seed, run, run.seconds, recording, trial.shelf)
+    return replace(gathered(seed, run, run.seconds, recording, trial.shelf), outcome=shown(run))

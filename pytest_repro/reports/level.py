@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_repro.core.plan import Plan
 from pytest_repro.core.verdict import Verdict
 
 _EQUAL = {
@@ -22,8 +21,16 @@ def reached(verdict: Verdict) -> Iterator[str]:
         yield f"  level      asked {asked}, reached {found}: {_EQUAL[found]}"
 
 
-def unobserved(nodeid: str, plan: Plan) -> Iterator[str]:
+_MOST = 5
+"""Values that are told of those that do not count."""
+
+
+def unobserved(nodeid: str, verdict: Verdict) -> Iterator[str]:
     """The failure text of a test that observed something, and nothing that counts at its level."""
-    yield f"{nodeid} observed nothing at level {plan.level}: it could never have failed"
+    yield f"{nodeid} observed nothing at level {verdict.plan.level}: it could never have failed"
     yield ""
     yield "  record what counts there   numbers, text, predictions: repro.record(loss=loss, labels=labels)"
+    for number, each in enumerate(verdict.passed_over[:_MOST]):
+        yield f"  {'' if number else 'not counted':27}{each}"
+    if len(verdict.passed_over) > _MOST:
+        yield f"  {'':27}and {len(verdict.passed_over) - _MOST} more"

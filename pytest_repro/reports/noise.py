@@ -27,8 +27,10 @@ def table(found: Mapping[str, Noise]) -> Iterator[str]:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
     for name, each in found.items():
         if each.failed:
-            seeds = listed(seed for seed, _ in each.failed)
-            yield f"{name}: {len(each.failed)} left out (seeds {seeds}): {each.failed[0][1]}"
+            seeds = listed(dict.fromkeys(seed for _, seed, _ in each.failed))
+            yield f"{name}: {len(each.failed)} left out (seeds {seeds}): {each.failed[0][2]}"
+    if more := headlines(found)[_MOST:]:
+        yield f"std of {len(more)} more in the JSON report: {listed(more)}"
     yield from constant(found)
 
 
@@ -65,7 +67,7 @@ def _row(found: Noise) -> dict[str, Any]:
     row = {
         "runs": found.runs, "distinct": found.distinct, "churn": found.churn, "std": dict(found.std) or None,
         "l2_normalised": found.l2_normalised, "seconds": found.seconds,
-        "failed": {str(seed): why for seed, why in found.failed} or None,
+        "failed": [dict(zip(("run", "seed", "error"), each)) for each in found.failed] or None,
         "constant": list(found.constant) or None,
     }  # fmt: skip
     return {key: value for key, value in row.items() if value is not None}

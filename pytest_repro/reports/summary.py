@@ -71,6 +71,13 @@ def absent(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"not run   {what} ({number} test{'s' * (number != 1)})"
 
 
+def not_made(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each reason why runs besides those that are compared were asked for, and not made."""
+    counts = Counter(row["unmade_note"] for row in rows if row.get("unmade_note"))
+    for what, number in sorted(counts.items()):
+        yield f"not made  {what} ({number} test{'s' * (number != 1)})"
+
+
 def beyond(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """A line for each test that was fed from a log, and asked for what is not in it."""
     for row in rows:

@@ -27,8 +27,7 @@ def headline(swept: Swept) -> str:
     told = []
     if swept.rate is not None and swept.rate.failed:
         told.append(f"{swept.rate.failed} of {swept.rate.n} seeds failed: {listed(swept.rate.seeds)}")
-    over = [name for name, each in swept.budgets.items() if isinstance(each, str) or not each.kept]
-    return "; ".join([*told, f"over budget: {listed(over)}"] if over else told)
+    return "; ".join([*told, f"over budget: {listed(swept.over)}"] if swept.over else told)
 
 
 def failure(called: str, swept: Swept) -> str:
@@ -76,9 +75,10 @@ def told(swept: Swept) -> Iterator[str]:
 
 def counted(swept: Swept) -> str:
     """``1 of 20 failed: seeds 7; P(fail) 5 %, up to 21.6 % (95 % confidence)``."""
-    skipped = [each.seed for each in swept.runs if each.outcome == "skipped"]
     found = [str(swept.rate)] if swept.rate is not None else []
-    found += [f"skipped: seeds {listed(skipped)}"] if skipped else []
+    for outcome in ("skipped", "xfailed"):
+        seeds = [each.seed for each in swept.runs if each.outcome == outcome]
+        found += [f"{outcome}: seeds {listed(seeds)}"] if seeds else []
     missing = len(swept.asked) - len(swept.runs)
     return "; ".join([*found, f"{missing} not run, the session ended"] if missing else found)
 
@@ -116,7 +116,7 @@ def stable(found: Stability, pair: Sequence[int]) -> str:
 def constant(swept: Swept) -> Iterator[str]:
     """A text for each prediction that is the same for every item, under any seed."""
     for name, each in swept.stability.items():
-        if each.constant:
+        if each.constant and not name.startswith("locals."):  # a mask among them is no model
             yield is_constant(name, f"seeds {listed(swept.seeds(each.constant))}")
 
 
@@ -128,8 +128,10 @@ def is_constant(name: str, where: str) -> str:
 def row_of(swept: Swept) -> dict[str, Any]:
     """What the row of a test says: ``sweep``, and its lines for the terminal."""
     row: dict[str, Any] = {"seeds": [each.seed for each in swept.runs]}
-    for outcome in ("failed", "skipped"):
+    for outcome in ("failed", "skipped", "xfailed"):
         row[outcome] = [each.seed for each in swept.runs if each.outcome == outcome]
+    if not row["xfailed"]:
+        del row["xfailed"]
     if swept.rate is not None:
         rate = swept.rate
         row |= {"p_fail": rate.rate, "p_fail_upper": rate.upper, "confidence": rate.confidence}

@@ -86,7 +86,7 @@ def terms(plan: Plan) -> str:
 def _unobserved(nodeid: str, verdict: Verdict) -> Iterator[str]:
     asked = verdict.plan.level not in (None, "bitwise")
     if asked and any(run.observations for run in verdict.runs):
-        yield from level.unobserved(nodeid, verdict.plan)
+        yield from level.unobserved(nodeid, verdict)
         return
     yield f"{nodeid} observed nothing: nothing was compared, so it could never have failed"
     yield ""

@@ -153,7 +153,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
     assert ", ".join(names()) == listed
     with pytest.raises(BadArgument, match=f"^axis='colour': unknown; allowed are {listed}$"):
         vary("colour=1,2")
-    arguments = "runs, seed, capture, deterministic, baseline, rtol, atol"
+    arguments = "runs, seed, capture, deterministic, baseline, ranks, level, seeds, rtol, atol"
     with pytest.raises(BadArgument, match=f"^colour=3: unknown; allowed are {arguments}, {listed}$"):
         known({"runs": 2, "colour": 3})
 

@@ -28,6 +28,14 @@ class Encoder(nn.Module):  # type: ignore[misc]
         return self.dropout(self.linear(x))
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_scripted_module_is_named() -> None:
+    module = torch.jit.script(nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5)))
+    with pytest_repro.draws() as found:
+        module(torch.ones(1, 2))
+    assert "torch cpu" in str(found)
+
+
 class Net(nn.Module):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_repro import check_loader
+from pytest_repro import check_loader, metrics
 from tests.conftest import Project
 
 torch = pytest.importorskip("torch")
@@ -54,6 +54,7 @@ def test_a_generator_on_the_data_set_is_the_same_in_every_worker(persistent: boo
     else:
         assert f"{both}1 distinct of 4 draws, the same: epoch 1 worker 0, epoch 1 worker 1, epoch 2" in told
     assert "torch.initial_seed()" in told
+    assert ("in each epoch anew" in told, "in each worker and epoch:" in told) == (not persistent,) * 2
 
 
 def test_a_worker_seeded_by_its_number_repeats_the_first_epoch() -> None:
@@ -88,6 +89,19 @@ class Reseeded(Noisy):
         if index == 0:
             self.rng = np.random.default_rng(0)
         return super().__getitem__(index)
+
+
+def by_index(dataset: Any, index: int) -> float:
+    np.random.seed(index)
+    return float(np.random.rand())
+
+
+def test_items_seeded_by_their_index_are_not_seen_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Noisy, "__getitem__", by_index)
+    check_loader(data.DataLoader(Noisy(), 2, shuffle=True, generator=torch.Generator().manual_seed(0)))
+    failure(data.DataLoader(Noisy(), 2))
+    epochs = {f"epoch {n}": [by_index(None, i) for i in range(4)] for n in (1, 2)}
+    assert str(metrics.duplicates(epochs)).endswith("the same: epoch 1, epoch 2")
 
 
 def test_without_workers_an_epoch_goes_on_where_the_last_ended() -> None:

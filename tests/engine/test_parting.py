@@ -166,6 +166,15 @@ def test_record_tokens_in_a_series_in_text_and_json(project: Project) -> None:
     assert row["sampling"] == {"temperature": 1.0, "top_p": 0.5, "top_k": 4}
 
 
+def test_logits_that_do_not_fit_fail_each_run_alike(project: Project) -> None:
+    project("""
+        def test_a(repro):
+            repro.record_tokens([1, 2], [[0.0, 1.0]] * 3)
+    """).check(
+        failed=1, says=["logits has shape (3, 2)", "failed in each of 2 runs"], lacks="not reproducible"
+    )  # fmt: skip
+
+
 def test_tokens_of_another_interpreter(project: Project) -> None:
     project("""
         import pytest

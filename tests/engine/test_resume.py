@@ -248,6 +248,7 @@ def test_every_generator_is_as_before() -> None:
         ({"at": 3, "steps": 3}, ValueError, "steps=3: a number of steps, more than at=3"),
         ({"at": 3, "make": None}, TypeError, "make: a function is allowed, not NoneType"),
         ({"at": 3, "seed": -1}, ValueError, "seed"),
+        ({"at": 3, "deterministic": "no"}, ValueError, "deterministic='no': True, False or \"warn\""),
         ({"at": 3, "save": lambda state: Lock()}, TypeError, "save gave a lock that cannot be copied"),
         ({"at": 1, "make": dict, "train": lambda state, steps: None}, NotReproducible, "observed nothing"),
     ],
@@ -256,6 +257,66 @@ def test_what_does_not_fit_is_refused(arguments: Any, error: type[Exception], sa
     given = {"train": train, "save": save, "load": loading(), "make": Training, **arguments}
     with pytest.raises(error, match=says.replace("(", r"\(")):
         assert_resumable(**given)
+
+
+def test_algorithms_are_as_deterministic_as_is_asked(project: Project) -> None:
+    project("""
+        import pytest
+        import torch
+        from pytest_repro import assert_resumable
+
+        def train(weight, steps):
+            for _ in range(steps):  # put_ has no deterministic implementation
+                weight.put_(torch.tensor([1]), torch.rand(1))
+                yield weight.sum()
+
+        def resumes(assertion, **asked):
+            assertion(
+                train, lambda weight: (weight.clone(), torch.get_rng_state()),
+                lambda weight, saved: (weight.copy_(saved[0]), torch.set_rng_state(saved[1])),
+                make=lambda: torch.zeros(3), at=2, **asked,
+            )
+
+        def test_true(repro):
+            resumes(repro.assert_resumable)
+
+        @pytest.mark.reproducible(deterministic="warn")
+        def test_warn(repro):
+            with pytest.warns(UserWarning, match="deterministic implementation"):
+                resumes(repro.assert_resumable)
+
+        @pytest.mark.reproducible(deterministic=False)
+        def test_false(repro):
+            resumes(repro.assert_resumable)
+
+        def test_function():
+            resumes(assert_resumable, deterministic=False)
+            with pytest.raises(RuntimeError, match="deterministic implementation"):
+                resumes(assert_resumable)
+    """).check(passed=3, failed=1, says=["FAILED test_it.py::test_true", "lets the op run"])
+
+
+def test_deterministic_algorithms_are_off_where_their_cost_is_measured(project: Project) -> None:
+    project(
+        """
+        import torch
+
+        modes = []
+
+        def train(weight, steps):
+            modes.append(torch.are_deterministic_algorithms_enabled())
+            return [float(weight)] * steps
+
+        def test_a(repro):
+            before = len(modes)
+            repro.assert_resumable(train, torch.clone, torch.Tensor.copy_, make=lambda: torch.ones(1), at=1)
+            assert set(modes[before:]) == {torch.are_deterministic_algorithms_enabled()}
+
+        def test_both():
+            assert set(modes) == {True, False}
+    """,
+        "--repro-cost",
+    ).check(passed=2)
 
 
 def test_in_a_test(project: Project) -> None:

@@ -50,7 +50,29 @@ def test_many_seeds_can_show_a_difference_that_means_little() -> None:
 def test_too_few_seeds_are_told() -> None:
     found = metrics.compare_versions(*pairs(5, 0))
     assert (found.p, found.low, found.high) == (1, 1, 1)
-    assert str(found).endswith("gamma 0.75 (n 5, 29 seeds needed)")
+    assert found.verdict == "not significant"
+    assert found.sign == pytest.approx(1 / 32)
+    assert str(found).endswith("(n 5, 5 differ, fewer than 6 are never significant, 29 seeds needed)")
+    assert str(metrics.compare_versions(*pairs(6, 0, 1))).endswith("gamma 0.75 (n 7, 29 seeds needed)")
+    tied = metrics.compare_versions(*pairs(5, 0, 40))
+    assert str(tied).endswith("(n 45, 5 differ, fewer than 6 are never significant)")
+
+
+@pytest.mark.parametrize(("confidence", "least"), [(0.95, 6), (0.875, 4), (0.99, 8)])
+def test_from_how_many_wins_on_all_of_them_are_significant(confidence: float, least: int) -> None:
+    found = [metrics.compare_versions(*pairs(n, 0), confidence=confidence) for n in (least - 1, least)]
+    assert [each.verdict for each in found] == ["not significant", "significant and meaningful"]
+    assert ["never" in str(each) for each in found] == [True, False]
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 7, 8, 29, 50])
+def test_equal_versions_are_seldom_significant(n: int) -> None:
+    by_wins = [metrics.compare_versions(*pairs(wins, n - wins)) for wins in range(n + 1)]
+    chances = [math.comb(n, wins) / 2**n for wins in range(n + 1)]
+    found = sum(p for p, each in zip(chances, by_wins) if each.verdict != "not significant")
+    assert found <= 0.025
+    for wins, each in enumerate(by_wins):
+        assert each.sign == pytest.approx(sum(chances[wins:]))
 
 
 def test_values_are_paired_by_seed() -> None:
@@ -98,6 +120,8 @@ def test_the_interval_is_that_of_resampled_pairs() -> None:
         ([1.0], [2.0], {}, ValueError, "a holds 1: 2 or more"),
         ([1.0, 2.0], [2.0], {}, ValueError, "a holds 2, b 1, and 1 is in one only: the same seeds"),
         ({1: 1.0, 2: 2.0}, {1: 1.0, 3: 2.0}, {}, ValueError, "a holds 2, b 2, and 2 is in one only"),
+        ({"a": 1, 2: 2}, {1: 1, 3: 2}, {}, TypeError, "a seed of a is a str: an integer"),
+        ({1: 1, 3: 2}, {1: 1, None: 2}, {}, TypeError, "a seed of b is a NoneType: an integer"),
         ({1: 1.0}, [1.0], {}, TypeError, "two mappings of seed to value, or two sequences"),
         ([1.0, math.nan], [1.0, 2.0], {}, ValueError, r"a\[1\] or b\[1\] is NaN"),
         ([1.0, "a"], [1.0, 2.0], {}, TypeError, r"a\[1\] is a str"),

@@ -41,10 +41,11 @@ TIMES = r"deterministic \S+ s, default \S+ s(?: \(medians of 5 and 5\))?: ratio 
 SECTION = """\
 cost      test_it.py::test_cheap  TIMES
 cost      test_it.py::test_dear  TIMES
+cost      test_it.py::test_nothing_to_time  not told: deterministic=False, there are no determinism controls to switch off
 cost      test_it.py::test_needs_it  not told: with determinism controls off it fails: ValueError
 cost      test_it.py::test_once  TIMES
 cost      in sum  TIMES
-"""
+"""  # noqa: E501
 
 
 def told(result: Result) -> list[str]:

@@ -70,6 +70,7 @@ NOTHING = """\
 test_it.py::test_nothing_counts observed nothing at level outcome: it could never have failed
 
   record what counts there   numbers, text, predictions: repro.record(loss=loss, labels=labels)
+  not counted                w float64[3]: of arrays, those of integers and bools count
 """
 
 
@@ -87,6 +88,30 @@ def test_a_test_below_its_level_says_which_it_reached(project: Project) -> None:
         "level asked outcome, reached none:",
         "level asked outcome, reached none:",
     ]
+
+
+def test_what_does_not_count_is_named(project: Project) -> None:
+    pytest.importorskip("torch")
+    source = """
+    import pytest, torch
+    @pytest.mark.reproducible(level="outcome")
+    def test_a(repro):
+        for step in range(3): repro.record(loss=torch.zeros(1))
+        repro.record(model=torch.nn.Linear(1, 1), x=[torch.zeros(2), torch.zeros(3), torch.zeros(4)])
+    """
+    arrays = "of arrays, those of integers and bools count"
+    inside = "a module or an object has it inside"
+    project(source).check(
+        failed=1,
+        says=f"""
+  not counted                loss float32[1]: {arrays}
+                             model.weight float32[1, 1]: {inside}
+                             model.bias float32[1]: {inside}
+                             x[0] float32[2]: {arrays}
+                             x[1] float32[3]: {arrays}
+                             and 1 more
+""",
+    )
 
 
 def test_the_whole_text(project: Project) -> None:

@@ -75,8 +75,21 @@ def test_a_table_for_each_test_that_passes(project: Project) -> None:
     control = found["test_both"]["CONTROL"]
     assert control.pop("seconds") > 0
     assert control == {"runs": 2, "distinct": 1, "churn": 0.0, "std": {"accuracy": 0.0}, "l2_normalised": 0.0}
-    assert found["test_breaks"]["ALGO"]["failed"] == {"1": "AssertionError: no"}
+    assert found["test_breaks"]["ALGO"]["failed"] == [{"run": 1, "seed": 1, "error": "AssertionError: no"}]
     assert set(result.verdicts.values()) == {"reproduced", "failed"}
+
+
+def test_nothing_is_left_out_unseen(project: Project) -> None:
+    source = """
+    import torch
+    def test_a(repro):
+        repro.record(**{f"v{i}": repro.seed for i in range(6)})
+        assert torch.are_deterministic_algorithms_enabled(), repro.seed
+    """
+    result = project(source, "--repro-noise=3").check(passed=1, says="IMPL: 3 left out (seeds 0): Assert")
+    result.check(says=["std v0  std v1  std v2  L2n", "  std of 3 more in the JSON report: v3, v4, v5"])
+    failed = result.report["tests"][0]["noise"]["IMPL"]["failed"]
+    assert [(each["run"], each["seed"]) for each in failed] == [(0, 0), (1, 0), (2, 0)]
 
 
 def test_five_runs_where_nothing_is_said(project: Project) -> None:

@@ -133,6 +133,12 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Session:
     def bad(): raise KeyError("x")
     def test_fixture(bad): pass
 
+    @pytest.fixture
+    def untidy(repro):
+        yield
+        if repro.rank == 1: raise OSError("left")
+    def test_teardown(repro, untidy): repro.record(x=1)
+
     @pytest.mark.xfail(strict=True)
     def test_expected(): assert dist.get_world_size() == 1
     def test_skip(): pytest.skip("not today")
@@ -216,6 +222,7 @@ def test_a_rank_that_breaks_in_one_run_alone_is_a_difference(healthy: Session) -
 
 
 def test_other_ways_to_end_keep_their_meaning(healthy: Session) -> None:
+    assert healthy.section("test_teardown").lstrip("_\n").startswith("rank 1: in teardown: OSError: left")
     first = [line for line in healthy.section("test_fixture").splitlines() if "in setup" in line]
     assert first in ([f"rank {each}: in setup: KeyError: 'x'"] for each in (0, 1))  # whichever came first
     assert [healthy.rows[name]["verdict"] for name in ("test_expected", "test_skip")] == ["failed", "skipped"]

@@ -138,6 +138,15 @@ def test_the_command_line_wins(project: Project) -> None:
     assert not any("sweep" in test for test in result.report["tests"])
 
 
+def test_nothing_is_said_of_empty_predictions(project: Project) -> None:
+    source = """
+    import numpy as np, pytest
+    def test_a(repro): repro.record(none=np.zeros(0, int), labels=np.arange(3))
+    """
+    result = project(source, "--repro-seeds=3", "--repro-noise=2").check(passed=1)
+    assert list(result.report["tests"][0]["sweep"]["predictions"]) == ["labels"]
+
+
 def test_a_model_that_is_constant_is_warned_of(project: Project) -> None:
     source = """
     import numpy as np, pytest
@@ -160,6 +169,134 @@ def test_a_broken_budget_is_replayed_with_all_its_seeds(project: Project) -> Non
     project(source).check(failed=1, says="  replay     pytest test_it.py::test_a --repro-seeds=1,4,9")
     project.again("--repro-seeds=1,4,9").check(failed=1, says="x: range 8 > 1")
     project.again("--repro-seeds=0").check(passed=1)
+
+
+def test_budgets_of_one_name_hold_together(project: Project) -> None:
+    source = """
+    import pytest
+    SEEDS = pytest.mark.reproducible(seeds=3)
+    @SEEDS
+    def test_merged(repro):
+        repro.record(x=repro.seed)
+        repro.budget("x", std=0.5, max=9)
+        repro.budget("x", range=100, max=9)
+    @SEEDS
+    def test_twice(repro):
+        repro.record(x=1)
+        repro.budget("x", std=0.5)
+        repro.budget("x", std=7, range=1)
+    @SEEDS
+    def test_by_seed(repro):
+        repro.record(x=1)
+        repro.budget("x", max=repro.seed + 9)
+    """
+    twice = "ValueError: repro.budget('x'): std=0.5 first and std=7 now: one number holds for all seeds"
+    by_seed = "seed 2     ValueError: repro.budget('x'): max=9 first and max=11 now: one number holds"
+    project(source).check(failed=3, says=["x: std 1 > 0.5: seeds", twice, by_seed])
+
+
+def test_a_budget_asks_for_the_value_of_every_seed(project: Project) -> None:
+    source = """
+    import pytest
+    @pytest.mark.reproducible(seeds=5)
+    def test_a(repro):
+        repro.record(seen=1)
+        if repro.seed not in (1, 3): repro.record(x=0.5)
+        repro.budget("x", std=5)
+    """
+    project(source).check(failed=1, says="  budget     x: not recorded as a number with seeds 1, 3")
+
+
+def test_what_a_seed_left_half_way_is_no_headline(project: Project) -> None:
+    source = """
+    import pytest, numpy as np
+    @pytest.mark.reproducible(seeds=5)
+    def test_a(repro):
+        repro.budget("loss", range=1)
+        for step in range(5 - (repro.seed == 2)):
+            repro.record(loss=10 - step, labels=np.arange(9) % (step + 1))
+            assert repro.seed != 3 or step < 1
+        repro.record(accuracy=0.9 - repro.seed / 10)
+        assert repro.seed != 4
+    """
+    found = project(source).check(failed=1).report["tests"][0]["sweep"]
+    assert found["failed"] == [3, 4]
+    loss, accuracy = (found["headlines"][name]["values"] for name in ("loss", "accuracy"))
+    assert loss == {"0": 6.0, "1": 6.0, "2": 7.0, "4": 6.0}, "none of seed 3"
+    assert accuracy.keys() == {"0", "1", "2", "4"}, "what failed at the end is told"
+    assert found["budgets"]["loss"] == {"kept": True, "breaches": []}
+    assert found["predictions"]["labels"]["churn"] < 0.5
+
+
+def test_xfail_keeps_its_meaning_over_seeds(project: Project) -> None:
+    source = """
+    import pytest
+    SEEDS = pytest.mark.reproducible(seeds=4)
+    RAISES = pytest.mark.xfail(raises=ValueError, reason="known")
+    def broken(repro, error):
+        repro.record(x=1)
+        if repro.seed == 2: raise error
+    @SEEDS
+    @RAISES
+    def test_expected(repro): broken(repro, ValueError("a"))
+    @SEEDS
+    @RAISES
+    def test_another(repro): broken(repro, KeyError("b"))
+    @SEEDS
+    @RAISES
+    def test_over_budget(repro):
+        repro.budget("x", max=0)
+        broken(repro, ValueError("c"))
+    @SEEDS
+    def test_calls_it(repro):
+        repro.budget("x", max=1)
+        if repro.seed == 2: pytest.xfail("known")
+        repro.record(x=1)
+    """
+    result = project(source, "-rxf").check(xfailed=1, failed=2, passed=1)
+    result.check(says=["XFAIL test_it.py::test_expected - known", "budget     x: max 1 > 0"])
+    result.check(
+        says="seeds      0 of 3 failed; P(fail) 0 %, up to 63.2 % (95 % confidence); xfailed: seeds 2"
+    )
+    found = {test["nodeid"].partition("::")[2]: test["sweep"] for test in result.report["tests"]}
+    assert (found["test_calls_it"]["failed"], found["test_calls_it"]["xfailed"]) == ([], [2])
+    assert "xfailed" not in found["test_expected"]
+    project.again("--runxfail").check(failed=3, passed=1)
+
+
+def test_a_tear_down_fails_its_seed(project: Project) -> None:
+    source = """
+    import pytest
+    @pytest.fixture
+    def broken(repro):
+        yield
+        if repro.seed == 2: raise RuntimeError("boom")
+    @pytest.mark.reproducible(seeds=4)
+    def test_a(repro, broken): repro.record(x=1)
+    """
+    told = "  seed 2     in teardown: RuntimeError: boom"
+    project(source).check(failed=1, says=["1 of 4 failed: seeds 2", told])
+
+
+def test_what_a_replay_leaves_out_is_told(project: Project) -> None:
+    source = """
+    import pytest
+    @pytest.mark.reproducible(seeds=4)
+    def test_a(repro):
+        repro.record(x=repro.seed)
+        repro.budget("x", max=2)
+    def test_b(repro): repro.record(x=1)
+    @pytest.mark.skip
+    def test_c(repro): pass
+    """
+    line = "not made  {}: not with --repro-replay: the log feeds each run (1 test)"
+    asked = "--repro-cost, --repro-noise"
+    lines = [line.format(each) for each in (asked, f"seed sweep, its budgets, {asked}")]
+    result = project(source, "--repro-replay=record", "--repro-cost", "--repro-noise")
+    result.check(passed=2, skipped=1, says="\n".join(lines))
+    assert not any("unmade_note" in test for test in result.report["tests"])
+    project.again("--repro-replay=record", "--repro-seeds=0").check(passed=2, lacks="not made")
+    project.again().check(failed=1, passed=1, lacks="not made")
 
 
 def test_a_budget_without_seeds_is_refused(project: Project) -> None:
