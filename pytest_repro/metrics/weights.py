@@ -148,7 +148,16 @@ def _wide(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _length(parts: Iterable[NDArray[Any]]) -> float:
-    return math.sqrt(math.fsum(float(np.vdot(each, each).real) for each in parts))
+    # Squares of numbers beyond 1e154 are infinite: each part is measured in its largest.
+    return math.hypot(*map(_part_length, parts))
+
+
+def _part_length(part: NDArray[Any]) -> float:
+    largest = float(np.abs(part).max(initial=0.0))
+    if not largest or not math.isfinite(largest):
+        return largest
+    scaled = part / largest
+    return largest * math.sqrt(float(np.vdot(scaled, scaled).real))
 
 
 def _lengths(read: Sequence[_Weights]) -> list[float]:

@@ -29,6 +29,7 @@ class Beside:
         timed: What the test takes with determinism controls and without, where that was asked.
         budgets: What the test allows its headline values over seeds, by name.
         swept: The test over seeds, where that was asked.
+        broken: Why what these runs say together could not be told, with where it broke.
         noise: What each variant of the noise matrix has shown, where that was asked.
     """
 
@@ -38,6 +39,7 @@ class Beside:
         self.budgets: dict[str, dict[str, float]] = {}
         self.swept: Swept | None = None
         self.noise: dict[str, Noise] = {}
+        self.broken = ""
 
     def allow(self, name: str, rules: dict[str, float]) -> None:
         """Adds to what the headline *name* is allowed.

@@ -32,6 +32,10 @@ Diverged.__name__ = Diverged.__qualname__ = "NotReproducible"
 Diverged.__module__ = "builtins"
 
 
+class Untold(_Failed):  # type: ignore[misc]
+    """Fails a test of whose further runs nothing could be told: no budget was judged."""
+
+
 class CompanionLost(_Failed):  # type: ignore[misc]
     """Fails a test that another interpreter was to run, and gave no answer."""
 
@@ -54,6 +58,17 @@ class SeedDependent(_Failed):  # type: ignore[misc]
 
 
 SeedDependent.__module__ = "builtins"
+
+
+def untold(item: pytest.Item, broken: str) -> Untold:
+    """What is raised where summing up further runs broke.
+
+    Args:
+        item: The test.
+        broken: How, with its traceback.
+    """
+    why = "what its seeds, the noise matrix or the cost say together could not be told"
+    return Untold(f"{called(item)}: {why}\n\n{broken}", pytrace=False)
 
 
 def none_there(trial: Trial) -> None:

@@ -5,6 +5,7 @@ What they leave behind on the way meets the last run alone, as of a control run.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +17,7 @@ import pytest
 from pytest_repro.adapters import awake
 from pytest_repro.core.gathered import Gathered
 from pytest_repro.core.plan import Deterministic, Plan
-from pytest_repro.core.run import Run
+from pytest_repro.core.run import Outcome, Run
 from pytest_repro.engine.gathered import gathered
 from pytest_repro.engine.pin import Pin
 from pytest_repro.engine.recording import Recording
@@ -66,19 +67,25 @@ class Extras:
             return
         # Their warnings are of another seed or another mode: those of the runs that are compared are told.
         with peers.rehearsing(act.item), silence(act.item, act.hear, lambda kwargs: None):
-            stage = Stage(act, counting, self._progress)
-            if self._cost and outcome == "passed":
-                from pytest_repro.plugin.cost import timed
+            try:
+                self._told(act, Stage(act, counting, self._progress), outcome)
+            except Exception as error:  # of what the test recorded: the session goes on
+                act.beside.broken = "".join(traceback.format_exception(error))
 
-                act.beside.timed = timed(stage)
-            if self._sweeps(act.plan):
-                from pytest_repro.plugin.sweep import swept
+    def _told(self, act: Act, stage: Stage, outcome: Outcome) -> None:
+        """Makes them, and puts down what they say together."""
+        if self._cost and outcome == "passed":
+            from pytest_repro.plugin.cost import timed
 
-                act.beside.swept = swept(stage)
-            if self._noise and outcome == "passed":
-                from pytest_repro.plugin.noise import noises
+            act.beside.timed = timed(stage)
+        if self._sweeps(act.plan):
+            from pytest_repro.plugin.sweep import swept
 
-                act.beside.noise = noises(stage, self._noise)
+            act.beside.swept = swept(stage)
+        if self._noise and outcome == "passed":
+            from pytest_repro.plugin.noise import noises
+
+            act.beside.noise = noises(stage, self._noise)
 
 
 class Stage:

@@ -19,6 +19,7 @@ from pytest_repro.adapters import fingerprint
 from pytest_repro.core.compare import steps
 from pytest_repro.core.golden import Baseline, Entry, Fields, Golden, nearest, unlike
 from pytest_repro.core.golden_file import text
+from pytest_repro.core.level import seen_at
 from pytest_repro.core.mismatch import Mismatch
 from pytest_repro.core.observation import Key, label
 from pytest_repro.core.plan import Plan
@@ -149,11 +150,15 @@ def _beside(here: _Here, verdict: Verdict, golden: Golden, stored: str) -> Verdi
 
 
 def _compared(here: _Here, verdict: Verdict, entry: Entry, stored: str) -> list[Mismatch]:
-    beside = values_beside(here.path)
+    beside, observed = values_beside(here.path), here.seen
+    if (level := verdict.plan.level) is not None:
+        kept = seen_at(level, {key: each.observation for key, each in observed.items()})
+        entry = tuple(row for row in entry if row.key in kept or row.key not in observed)
+        observed = {key: observed[key] for key in kept}
     try:
         with opened(beside) as tensors:
             close = verdict.plan.closeness()
-            return compared(entry, here.seen, verdict.runs[0], stored, close, tensors)
+            return compared(entry, observed, verdict.runs[0], stored, close, tensors)
     except ValueError as error:
         raise ValueError(f"has values that cannot be read: {beside.name} {error}") from None
 

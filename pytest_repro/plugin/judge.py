@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_repro.core.run import Run
 from pytest_repro.core.verdict import UNKNOWN, Verdict
 from pytest_repro.plugin.control import note_of
-from pytest_repro.plugin.diverged import diverged, not_compared
+from pytest_repro.plugin.diverged import diverged, not_compared, untold
 
 if TYPE_CHECKING:
     from pytest_repro.plugin.act import Act
@@ -39,6 +39,8 @@ def judged(act: Act, run: Run, passed_over: tuple[str, ...]) -> BaseException | 
         from pytest_repro.plugin.noise import warn_of_constant
 
         warn_of_constant(act)
+    if act.beside.broken and run.outcome == "passed":
+        return untold(item, act.beside.broken)
     if act.beside.swept is None or run.outcome != "passed":
         return None
     from pytest_repro.plugin.scattered import scattered

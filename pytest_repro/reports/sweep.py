@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +92,7 @@ def _kept(found: Budget | str) -> str:
 
 def _bounds(sweep: Sweep) -> tuple[Bound, Bound] | None:
     """Of values that scatter, and are all finite."""
-    if not sweep.std or sweep.not_finite or sweep.n < _FEW:
+    if not sweep.std or not math.isfinite(sweep.std) or sweep.not_finite or sweep.n < _FEW:
         return None
     values = dict(sweep.values)
     return suggested_bound(values, "lower"), suggested_bound(values, "upper")
@@ -154,7 +155,12 @@ def _headline_row(sweep: Sweep) -> dict[str, Any]:
     row["values"] = {str(seed): each for seed, each in sweep.values if seed not in sweep.not_finite}
     if bounds is not None:
         row["suggested"] = {each.side: each.bound for each in bounds} | {"method": bounds[0].method}
-    return {key: value for key, value in row.items() if value is not None}
+    return {key: value for key, value in row.items() if value is not None and _strict(value)}
+
+
+def _strict(value: object) -> bool:
+    """Whether JSON has a number for it: the spread of the largest floats is infinite."""
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _budget_row(found: Budget | str) -> dict[str, Any]:
@@ -166,7 +172,8 @@ def _budget_row(found: Budget | str) -> dict[str, Any]:
 
 def _breach_row(breach: Any) -> dict[str, Any]:
     row = {"rule": breach.rule, "seeds": list(breach.seeds)}
-    return row if breach.rule == "finite" else row | {"allowed": breach.allowed, "found": breach.found}
+    row |= {} if breach.rule == "finite" else {"allowed": breach.allowed, "found": breach.found}
+    return {key: value for key, value in row.items() if _strict(value)}
 
 
 def _stability_row(swept: Swept, found: Stability) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def _diverged(nodeid: str, verdict: Verdict) -> Iterator[str]:
         yield from [*told, ""] if told else []
         yield from values(found, verdict)
         yield ""
-        yield from level.reached(verdict)
+        yield from level.reached(verdict) if verdict.baseline is None else ()  # there the runs agree
         yield from inputs(verdict)
     yield from unlike(verdict)
     yield from cause.told(verdict)

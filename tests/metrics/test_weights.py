@@ -108,3 +108,9 @@ def test_zeros_have_no_direction() -> None:
     assert metrics.l2([[0.0], [1.0]]) == 1
     with pytest.raises(ValueError, match=r"runs\[0\] holds zeros only"):
         metrics.l2_normalised([[0.0], [1.0]])
+
+
+def test_the_largest_weights_have_a_direction() -> None:
+    huge = np.full(3, 1e300)
+    assert metrics.l2_normalised([huge, -huge]) == pytest.approx(2)
+    assert metrics.l2([huge, 2 * huge]) == pytest.approx(math.sqrt(3) * 1e300)

@@ -135,3 +135,18 @@ def test_without_pytest() -> None:
     assert (verdict.word, verdict.level) == ("reproduced", ("outcome", "process"))
     with pytest.raises(NotReproducible, match="asked bitwise, reached process"):
         assert_reproducible(train, level="bitwise", diagnose="never")
+
+
+def test_a_golden_file_counts_at_the_level(project: Project) -> None:
+    source = """
+    import numpy as np, pytest
+    @pytest.mark.reproducible(level="outcome", baseline=True)
+    def test_a(repro):
+        repro.record(weights=np.full(3, {weight}), accuracy={accuracy})
+        for step in range(3): repro.record(loss={weight} if step == 1 else 1.0)
+    """
+    project(source.format(weight=1.0, accuracy=0.5), "--repro-update").check(passed=1)
+    project(source.format(weight=2.0, accuracy=0.5)).check(passed=1)
+    told = "accuracy   float   differs from the golden file"
+    result = project(source.format(weight=2.0, accuracy=0.25)).check(failed=1, says=told)
+    assert [each["name"] for each in result.report["tests"][0]["mismatches"]] == ["accuracy"]

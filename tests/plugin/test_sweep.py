@@ -147,6 +147,31 @@ def test_nothing_is_said_of_empty_predictions(project: Project) -> None:
     assert list(result.report["tests"][0]["sweep"]["predictions"]) == ["labels"]
 
 
+def test_what_cannot_be_told_fails_the_test_and_the_session_goes_on(project: Project) -> None:
+    project.write(
+        conftest="""
+    import pytest_repro.plugin.sweep as room
+    def breaks(*args): raise RuntimeError("unforeseen")
+    room.summed = breaks
+    """
+    )
+    source = """
+    def test_a(repro): repro.record(x=1.7e308 * (-1) ** repro.seed)
+    def test_b(): pass
+    """
+    why = "could not be told"
+    project(source, "--repro-seeds=3").check(passed=1, failed=1, says=[why, "RuntimeError: unforeseen"])
+
+
+def test_the_largest_numbers_scatter_without_end(project: Project) -> None:
+    source = """
+    def test_a(repro):
+        repro.record(x=1.7e308 * (-1) ** repro.seed)
+        repro.budget("x", std=1)
+    """
+    project(source, "--repro-seeds=6").check(failed=1, says="budget     x: std inf > 1")
+
+
 def test_a_model_that_is_constant_is_warned_of(project: Project) -> None:
     source = """
     import numpy as np, pytest
