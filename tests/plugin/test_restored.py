@@ -143,6 +143,7 @@ def test_seeded_pins_what_seeding_cannot_reach(project: Project) -> None:
     project(
         """
         import os, random, secrets, uuid, numpy as np, pytest
+        random.seed()  # what ran before in this process may have left it at 0
         def draws():
             return [os.urandom(4), secrets.token_hex(4), uuid.uuid4(), random.Random().random(),
                     random.SystemRandom().random(), np.random.default_rng().random(),
