@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,10 @@ with contextlib.suppress(ImportError):
 # the projects use is imported here, before.
 
 pytest_plugins = "pytester"
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell's background job ignores interrupts and hands that on: sessions could not be interrupted.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass
