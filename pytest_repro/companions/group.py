@@ -82,6 +82,7 @@ class Group:
     ) -> None:  # fmt: skip
         self._limit, self._size = limit, len(orders)
         self.ranks: list[Rank] = []
+        self._answered: dict[int, Any] = {}
         self._logs = tempfile.mkdtemp(prefix="ranks-", dir=folder or None)
         self._launcher: Companion | None = None
         try:
@@ -149,7 +150,7 @@ class Group:
         Raises:
             Lost: A rank died, or gave no answer in time: the group is of no use any more.
         """
-        found: dict[int, Any] = {}
+        found = self._answered = dict[int, Any]()
         end = time.monotonic() + self._limit
         while waited := [rank for rank in self.ranks if rank.number not in found]:
             lines = {rank.line: rank for rank in waited}
@@ -197,6 +198,9 @@ class Group:
 
     def _place(self, rank: Rank) -> Iterator[str]:
         """Where a silent rank is, by its own account."""
+        if rank.number in self._answered:
+            yield f"rank {rank.number} is through with it"
+            return
         said: Any = ("", "")
         with suppress(Lost):
             rank.send("where")

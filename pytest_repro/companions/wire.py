@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_repro.adapters import environment
 from pytest_repro.core.cell import Cell
-from pytest_repro.core.observation import Key, Observation, Stored
+from pytest_repro.core.observation import Beside, Key, Leaf, Observation, Stored
 from pytest_repro.core.run import Run, Warned
 
 
@@ -28,7 +28,15 @@ _TOLD = (
 def _row(each: Observation) -> list[Any]:
     stored = isinstance(each.content, Stored)
     content = each.content.digest if isinstance(each.content, Stored) else each.content.decode("latin-1")
-    return [each.key, each.kind, each.element, each.shape, stored, content, each.facts]
+    return [each.key, each.kind, each.element, each.shape, stored, content, each.facts, _told(each.beside)]
+
+
+def _told(beside: Beside | None) -> list[Any] | None:
+    """*beside*; of the logits only what they are."""
+    if beside is None:
+        return None
+    leaf = beside.logits() if beside.logits is not None else None
+    return [beside.sampling, leaf and [leaf.kind, leaf.element, leaf.shape, leaf.nbytes]]
 
 
 def unpacked(text: str, cell: Cell) -> tuple[Run, dict[Key, Observation]]:
@@ -49,8 +57,18 @@ def _unlike(here: Mapping[str, str], there: Mapping[str, str], cell: Cell) -> di
 
 
 def _observation(
-    key: list[Any], kind: str, element: str, shape: list[int], stored: bool, content: str, facts: str
-) -> Observation:
+    key: list[Any], kind: str, element: str, shape: list[int], stored: bool, content: str, facts: str,
+    beside: list[Any] | None,
+) -> Observation:  # fmt: skip
     name, step, path = key
     value = Stored(content) if stored else content.encode("latin-1")
-    return Observation((name, step, path), kind, element, tuple(shape), value, facts)
+    known = None if beside is None else _beside(*beside)
+    return Observation((name, step, path), kind, element, tuple(shape), value, facts, known)
+
+
+def _beside(sampling: Mapping[str, Any], logits: list[Any] | None) -> Beside:
+    if logits is None:
+        return Beside(sampling)
+    kind, element, shape, nbytes = logits
+    leaf = Leaf(kind, element, tuple(shape), nbytes, tuple)
+    return Beside(sampling, lambda: leaf)

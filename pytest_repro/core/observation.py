@@ -18,7 +18,8 @@ class Beside:
     Attributes:
         sampling: Settings by name, as JSON has them.
         logits: Called without arguments, gives the logits: real numbers of shape (steps, vocabulary);
-            once they are kept, in pieces of one row each.
+            once they are kept, in pieces of one row each; of another interpreter without pieces,
+            until they are fetched.
     """
 
     sampling: Mapping[str, object] = field(default_factory=dict)

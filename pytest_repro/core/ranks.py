@@ -65,6 +65,7 @@ def whole(parts: Iterable[Part]) -> Run:
         error=f"rank {first.rank}: {first.run.error}" if first.run.error else "",
         left_out=sum(part.run.left_out for part in runs),
         drew=any(part.run.drew for part in runs),
+        warned=tuple(dict.fromkeys(each for part in runs for each in part.run.warned)),
         unlike={},  # nothing of this run was made here
         beyond=tuple(f"rank {part.rank}: {each}" for part in runs for each in part.run.beyond),
     )

@@ -116,17 +116,27 @@ class NoDraws(Draws):
     An inference that samples gives equal results in every run that is seeded equally; running it
     again cannot show it. What a ``DataLoader`` draws in each iteration to seed its workers is no
     sampling, and is passed over.
+
+    Args:
+        held: Called at the end of a block that moved none.
     """
 
-    __slots__ = ()
+    __slots__ = ("_held",)
+
+    def __init__(self, held: Callable[[], None] = lambda: None) -> None:
+        super().__init__()
+        self._held = held
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         __tracebackhide__ = True
         super().__exit__(kind, error, at)
-        if kind is None and self:
+        if kind is not None:
+            return
+        if self:
             raise AssertionError("\n".join(_failure(self)))
+        self._held()
 
 
 def draws() -> Draws:

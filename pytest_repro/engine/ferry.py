@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from pytest_repro.companions.wire import packed, unpacked
 from pytest_repro.core.cell import Cell
-from pytest_repro.core.observation import Key, Stored
+from pytest_repro.core.observation import Key, Observation, Stored
 from pytest_repro.core.run import Run
 from pytest_repro.engine.received import Received
 from pytest_repro.engine.recording import Recorded
 from pytest_repro.engine.trial import Trial
 from pytest_repro.values.elements import itemsize
+from pytest_repro.values.shelf import Shelf
 
 _PIECE = 2**20
 # Bytes sent in one message: a value need not be held twice.
@@ -46,13 +48,13 @@ def take(trial: Trial, companion: Any, cell: Cell, said: str) -> Run:
         why = f"gave an answer that cannot be read: is its pytest-repro this one? ({error!r})"
         raise Lost(f"the companion for {companion.interpreter.called} {why}") from None
     received = Received(observations, run.left_out, trial.pictured)
-    trial.received(cell, run, received, lambda key: fetched(companion, key))
+    trial.received(cell, run, received, partial(fetched, companion))
     return run
 
 
-def fetched(companion: Any, key: Key) -> Iterable[memoryview] | None:
-    """The bytes of a value over there, in pieces; None where they were not kept."""
-    companion.send("fetch", *key)
+def fetched(companion: Any, key: Key, logits: bool = False) -> Iterable[memoryview] | None:
+    """The bytes of a value over there, or of *logits* beside it, in pieces; None where they were not kept."""
+    companion.send("fetch", logits, *key)
     word, first = companion.receive("while it sent a value")
     return _pieces(companion, first) if word == "piece" else None
 
@@ -77,18 +79,13 @@ class Kept:
         self._last = trial, recording
         return "ran", packed(run, recording.observations().values())
 
-    def fetch(self, *key: Any) -> None:
-        """Sends the value of *key* in pieces of whole elements, then an end."""
+    def fetch(self, logits: bool, *key: Any) -> None:
+        """Sends the value of *key*, or the *logits* beside it, in pieces of whole elements, then an end."""
         assert self._last is not None
         trial, recording = self._last
         found = recording.observations()[key]
-        kept = trial.shelf.get(found.content) if isinstance(found.content, Stored) else None
-        if kept is not None:
-            size = itemsize(found.element)
-            step, at = max(1, _PIECE // size) * size, 0
-            while piece := bytes(kept[at : at + step]):
-                self._channel.send(("piece", piece))
-                at += len(piece)
+        for piece in _rows(found) if logits else _sliced(found, trial.shelf):
+            self._channel.send(("piece", piece))
         self._channel.send(("end", b""))
 
     def drop(self) -> None:
@@ -96,3 +93,19 @@ class Kept:
         if self._last is not None:
             self._last[0].close()
             self._last = None
+
+
+def _sliced(found: Observation, shelf: Shelf) -> Iterator[bytes]:
+    kept = shelf.get(found.content) if isinstance(found.content, Stored) else None
+    if kept is None:
+        return
+    size = itemsize(found.element)
+    step, at = max(1, _PIECE // size) * size, 0
+    while piece := bytes(kept[at : at + step]):
+        yield piece
+        at += len(piece)
+
+
+def _rows(found: Observation) -> Iterator[bytes]:
+    if found.beside is not None and found.beside.logits is not None:
+        yield from map(bytes, found.beside.logits().pieces())

@@ -9,7 +9,7 @@ from itertools import islice
 
 from pytest_repro.core.completion import Parting, Token
 from pytest_repro.core.difference import Difference
-from pytest_repro.core.observation import Beside, Leaf, Observation
+from pytest_repro.core.observation import Beside, Observation
 from pytest_repro.values.shelf import Kept, Shelf
 
 
@@ -64,12 +64,10 @@ def _measured(beside: Beside, at: int, candidates: tuple[Token, Token]) -> Parti
     from pytest_repro.values.elements import numbers
 
     leaf = beside.logits()
-    row = numbers(leaf.element, next(islice(_rows(leaf), at, None)))
-    assert row is not None
+    content = next(islice(leaf.pieces(), at, None), None)
+    row = numbers(leaf.element, content) if content is not None else None
+    if row is None:  # they are elsewhere, and were not fetched
+        return Parting(candidates, sampling=beside.sampling)
     # Tokens added to a vocabulary can lie beyond the logits.
     one, two = (None if isinstance(each, int) and each >= row.size else each for each in candidates)
     return Parting(candidates, *gaps(row.astype("f8"), one, two), beside.sampling)
-
-
-def _rows(leaf: Leaf) -> Iterable[memoryview]:
-    return leaf.pieces()

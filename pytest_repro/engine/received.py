@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
+from typing import Protocol
 
 from pytest_repro.core.difference import Difference
-from pytest_repro.core.observation import Key, Leaf, Observation, Stored
+from pytest_repro.core.observation import Beside, Key, Leaf, Observation, Stored
 from pytest_repro.core.tolerance import Closeness
 from pytest_repro.engine.distance import alike, distance, kept
+from pytest_repro.engine.parting import shelved
 from pytest_repro.engine.recording import Recorded
 from pytest_repro.values.shelf import Shelf
 
-Fetch = Callable[[Key], "Iterable[memoryview] | None"]
-"""The bytes of a large value, from where it was recorded; None when they were not kept there."""
+
+class Fetch(Protocol):
+    """Gives values from where they were recorded."""
+
+    def __call__(self, key: Key, logits: bool = False) -> Iterable[memoryview] | None:
+        """The bytes of a large value, or *logits* beside tokens; None when they were not kept there."""
 
 
 class Received(Recorded):
@@ -56,10 +63,21 @@ class Received(Recorded):
         for key, each in self._observations.items():
             pieces = fetch(key) if isinstance(each.content, Stored) else None
             if pieces is not None:
-                self._observations[key] = replace(each, content=shelf.put(_leaf(each, pieces)))
+                each = replace(each, content=shelf.put(_leaf(each, pieces)))
+            if each.beside is not None:
+                beside = _fetched(each.beside, partial(fetch, key, logits=True))
+                each = replace(each, beside=shelved(beside, shelf))
+            self._observations[key] = each
 
     def measure(self, reference: Observation, other: Observation) -> Difference | None:
         return self._measured.get(other.key)
+
+
+def _fetched(beside: Beside, logits: Callable[[], Iterable[memoryview] | None]) -> Beside:
+    if beside.logits is None:
+        return beside
+    leaf = replace(beside.logits(), pieces=lambda: logits() or ())
+    return replace(beside, logits=lambda: leaf)
 
 
 def _leaf(each: Observation, pieces: Iterable[memoryview]) -> Leaf:

@@ -64,7 +64,7 @@ class Recording(Recorded):
     """
 
     __slots__ = (
-        "_close", "_counted", "_entries", "_keep", "_measured", "_mixed", "_quick", "_reference",
+        "_close", "_counted", "_entries", "_held", "_keep", "_measured", "_mixed", "_quick", "_reference",
         "_shelf", "_steps",
     )  # fmt: skip
 
@@ -85,7 +85,17 @@ class Recording(Recorded):
         self._keep, self._mixed = keep or reference is None, mixed
         self._reference = reference.observations() if reference is not None else None
         self._measured: dict[Key, Difference] = {}
+        self._held = ""
         self.left_out = 0
+
+    def hold(self, name: str) -> None:
+        """Takes note that an assertion held, to be recorded as *name* where nothing else is."""
+        self._held = name
+
+    def settle(self) -> None:
+        """Records what held, if there is nothing else: a test of it alone can fail, and is compared."""
+        if self._held and not self._entries:
+            self.record(self._held, True)
 
     def record(self, name: str, value: object) -> None:
         """Records *value*, as it is now, as the next step of *name*.

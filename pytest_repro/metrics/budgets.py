@@ -118,8 +118,9 @@ def rules(given: dict[str, float | None]) -> dict[str, float]:
     if not found:
         raise ValueError("no rule is given: one or more of std, range, min and max are allowed")
     for name, allowed in found.items():
-        if math.isnan(allowed) or (name in ("std", "range") and allowed < 0):
-            raise ValueError(f"{name}={allowed:g}: a number that is not negative is allowed")
+        spread = name in ("std", "range")
+        if math.isnan(allowed) or (spread and allowed < 0):
+            raise ValueError(f"{name}={allowed:g}: a number{' that is not negative' * spread} is allowed")
     return found
 
 

@@ -22,9 +22,9 @@ from pytest_repro.engine.pin import Pin
 from pytest_repro.engine.recording import Recorded, Recording
 from pytest_repro.engine.replay import Replay
 from pytest_repro.engine.trial import Trial, as_run
+from pytest_repro.plugin import ended
 from pytest_repro.plugin.beside import Beside
 from pytest_repro.plugin.diverged import none_there
-from pytest_repro.plugin.ended import outcome_of, reason_of, traceback_of, unittest_error, without_body
 from pytest_repro.plugin.inside import told
 from pytest_repro.plugin.judge import judged
 from pytest_repro.plugin.set_up import SetUpOutput
@@ -100,7 +100,7 @@ class Act:
         self.recorded: Recorded = self.recording
         self.index = len(self.trial.runs) if self._number is None else self._number
         self.took: set[str] = set()
-        self.ran = self.subtest_failed = self.drew = False
+        self.ran, self.subtest, self.drew = False, "", False
         self._run: Run | None = None
         self.pin.feed(self.replay.begin())
         self._passed_over: tuple[str, ...] = ()
@@ -135,7 +135,7 @@ class Act:
                 raise
             self._ended(error)
             raise
-        self._ended(unittest_error(self.item))
+        self._ended(ended.unittest_error(self.item))
 
     def teardown(self) -> None:
         """Tears the item down; what is wider than the function ends in the world without us."""
@@ -157,6 +157,7 @@ class Act:
                     self._phases[1]()
             if self._frames and (self.plan.capture == "locals" or not len(self.recording)):
                 self.recording.record_locals(variables(self._frames[0]))
+            self.recording.settle()
             if self._frames and not len(self.recording):
                 self._passed_over = plain_variables(variables(self._frames[0]))
         finally:
@@ -182,11 +183,11 @@ class Act:
         seconds = perf_counter() - self._start
         self.asked |= self.pin.asked
         self.tracer.body_ended(self.cell)
-        run = self._as_run(outcome_of(error), seconds, error, self.drew or self.pin.drew)
+        run = self._as_run(ended.outcome_of(error), seconds, error, self.drew or self.pin.drew)
         if run.outcome == "failed":
-            run = replace(run, traceback=traceback_of(self.item, error))
-        elif error is None and self.subtest_failed:
-            run = replace(run, outcome="failed", error="a subtest failed", error_type="subtest")
+            run = replace(run, traceback=ended.traceback_of(self.item, error))
+        elif error is None and self.subtest:
+            run = ended.without_subtest(run, self.subtest)
         self._run = run
         if self.last:
             self._judge(run, error.__traceback__ if error is not None else None)
@@ -209,7 +210,8 @@ class Act:
 
     def hear(self, report: pytest.TestReport) -> None:
         """Hears a report that goes out while the body runs: a subtest's."""
-        self.subtest_failed |= self.ran and self._run is None and report.failed
+        if self.ran and self._run is None and report.failed:
+            self.subtest = self.subtest or told(report.longrepr)
 
     def rehearsed(self, reports: Sequence[pytest.TestReport]) -> None:
         """Takes the rehearsal that ended, with the reports nobody else saw."""
@@ -218,10 +220,7 @@ class Act:
             self.trial.absent(self.cell, why)
         else:
             self.trial.add(run, self.recorded)
-        end = reports[-1] if reports else None
-        if end is not None and end.when == "teardown" and end.failed and not self.teardown_error:
-            why = f"tear-down failed in run {len(self.trial.runs)}, not in the last one"
-            self.teardown_error = f"{why}: {reason_of(end)}\n{told(end.longrepr)}"
+        self.teardown_error = self.teardown_error or ended.torn(reports, len(self.trial.runs))
 
     def _took_no_part(self) -> str:
         """Why a value was not varied though it was set: the test must do its part for some axes."""
@@ -239,7 +238,7 @@ class Act:
         self.replay.counts()
         if self._run is not None:
             return self._run
-        return without_body(self._as_run("failed", perf_counter() - self._start), reports)
+        return ended.without_body(self._as_run("failed", perf_counter() - self._start), reports)
 
     def never_ran(self, report: pytest.TestReport) -> None:
         """Judges a test whose last run did not reach its body: *report* is of the set-up."""

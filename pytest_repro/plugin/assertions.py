@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pytest_repro.core.completion import Completion
@@ -135,8 +136,9 @@ class Assertions:
         """A block that must move no random generator: ``with repro.no_draws(): model(images)``.
 
         Inference that still samples is equal in all runs, since they are seeded equally; this is
-        what sees it. See :func:`pytest_repro.no_draws`.
+        what sees it. That it holds is recorded, as ``no_draws``, where the test records nothing else.
+        See :func:`pytest_repro.no_draws`.
         """
-        from pytest_repro.engine.draws import no_draws
+        from pytest_repro.engine.draws import NoDraws
 
-        return no_draws()
+        return NoDraws(partial(self._act.recording.hold, "no_draws"))

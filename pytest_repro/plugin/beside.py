@@ -58,6 +58,7 @@ def unmade(plan: Plan, settings: Settings, beside: Beside) -> str:
     """What a test of *plan* was asked for, and why it was not done; ``""`` where everything was."""
     asked = ["seed sweep"] * bool(plan.seeds) + ["its budgets"] * bool(plan.seeds and beside.budgets)
     asked += ["--repro-cost"] * settings.cost + ["--repro-noise"] * bool(settings.noise)
+    asked += ["repro_control"] * bool(settings.control and plan.ranks)
     if not asked or not (settings.replay or plan.ranks):
         return ""
     why = "not with --repro-replay: the log feeds each run" if settings.replay else "not of runs in ranks"

@@ -118,7 +118,12 @@ class Server:
         self.collecting.close()
         self._channel.send(("ready", len(self._items)))
         try:
-            ways = {"run": self._run, "fetch": self._kept.fetch, "end": self._end, "try": self._try}
+            ways: dict[str, Callable[..., Any]] = {
+                "run": self._run,
+                "fetch": self._kept.fetch,
+                "end": self._end,
+                "try": self._try,
+            }
             answer(self._channel, ways)
         finally:
             self._kept.drop()

@@ -41,6 +41,11 @@ def without_body(run: Run, reports: Sequence[pytest.TestReport]) -> Run:
     )  # fmt: skip
 
 
+def without_subtest(run: Run, text: str) -> Run:
+    """*run*, whose body ended well but for a subtest, which failed as *text* tells."""
+    return replace(run, outcome="failed", error="a subtest failed", error_type="subtest", traceback=text)
+
+
 def torn_down(run: Run, reports: Sequence[pytest.TestReport]) -> Run:
     """*run*, which failed if its tear-down did."""
     broken = [each for each in reports if each.when == "teardown" and each.failed]
@@ -50,6 +55,14 @@ def torn_down(run: Run, reports: Sequence[pytest.TestReport]) -> Run:
     return replace(
         run, outcome="failed", error=reason_of(report), error_type="teardown", traceback=report.longreprtext
     )
+
+
+def torn(reports: Sequence[pytest.TestReport], number: int) -> str:
+    """How the tear-down of a rehearsal failed, the run of that *number*; ``""`` where it did not."""
+    end = reports[-1] if reports else None
+    if end is None or end.when != "teardown" or not end.failed:
+        return ""
+    return f"tear-down failed in run {number}, not in the last one: {reason_of(end)}\n{told(end.longrepr)}"
 
 
 def shown(run: Run) -> Shown:

@@ -22,6 +22,10 @@ Section = tuple[str, str, str]
 """A phase, ``"stdout"`` or another stream, and what was captured of it."""
 
 
+Property = tuple[str, Any]
+"""Of ``record_property``: numbers, texts and truth values, all else as text."""
+
+
 class Answer(NamedTuple):
     """What a rank says of a run.
 
@@ -31,6 +35,7 @@ class Answer(NamedTuple):
         ended: When it had ended, in seconds since the epoch.
         settled: Whether it counts: no library was first imported in it.
         sections: What was captured.
+        properties: What the test adds to its report.
     """
 
     text: str
@@ -38,6 +43,7 @@ class Answer(NamedTuple):
     ended: float
     settled: bool
     sections: list[Section]
+    properties: list[Property]
 
 
 def of_config(config: pytest.Config) -> tuple[int, int]:
@@ -69,12 +75,14 @@ class _Server(companion.Server):
         super().__init__(channel)
         self._groups = groups
         self._sections: list[Section] = []
+        self._properties: list[Property] = []
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """Keeps what was captured: nobody reads the reports made here."""
+        """Keeps what was captured and added: nobody reads the reports made here."""
         report = yield
         self._sections = list(item._report_sections)
+        self._properties = [(str(name), _plain(value)) for name, value in item.user_properties]
         return report
 
     @pytest.hookimpl(tryfirst=True, optionalhook=True)
@@ -83,11 +91,15 @@ class _Server(companion.Server):
         return True
 
     def _run(self, nodeid: str, nth: int, number: int, *cell: Any) -> Any:
-        before, self._sections = set(awake()), []
+        before, self._sections, self._properties = set(awake()), [], []
         with self._groups.fresh():
             word, said = super()._run(nodeid, nth, number, *cell)
             # Others fail when this one leaves the group: the first is known by its time. It is said
             # at once, since nccl waits in leaving for one that hangs.
             settled = set(awake()) <= before
-            told = Answer(said, self.outcome, time.time(), settled, self._sections)
+            told = Answer(said, self.outcome, time.time(), settled, self._sections, self._properties)
             self._channel.send((word, *(told if word == "ran" else [said])))
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, (bool, int, float, str)) or value is None else str(value)

@@ -57,7 +57,7 @@ class Ranked(Act):
         if self.last:
             self._judge(run, None)
         if run.outcome == "skipped":
-            pytest.skip(run.error)
+            raise pytest.skip.Exception(run.error, _use_item_location=True)
         if run.outcome == "failed":
             raise RankFailed(f"{run.error}\n\n{run.traceback}", pytrace=False)
 
@@ -79,9 +79,12 @@ class Ranked(Act):
         except Lost as lost:
             raise self._given_up(str(lost)) from None
         self._run, self.recorded = made.run, made.recording
+        for each in made.run.warned:
+            self.warnings.keep_given(each, self.item.nodeid, f"in {self.plan.ranks} ranks")
         if self.last:
             for section in made.sections:
                 self.item.add_report_section(*section)
+            self.item.user_properties.extend(made.properties)
         return made.run
 
     def _given_up(self, why: str) -> RankLost:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from pytest_repro.plugin import SETTINGS, peers
 from pytest_repro.plugin.companion import Place
 from pytest_repro.plugin.inside import basetemp
 from pytest_repro.plugin.progress import Progress
-from pytest_repro.plugin.rank import RANK, SIZE, Answer, Section
+from pytest_repro.plugin.rank import RANK, SIZE, Answer, Property, Section
 from pytest_repro.plugin.worker import not_handed_on, order
 
 _SPARE = 3
@@ -39,12 +40,14 @@ class Made(NamedTuple):
         recording: What they recorded, by rank.
         fetch: Gives the values, until the next run.
         sections: What they printed, by rank.
+        properties: What the test's report is to hold, by the first rank.
     """
 
     run: Run
     recording: Received
     fetch: Fetch
     sections: list[Section]
+    properties: list[Property]
 
 
 class Ranks:
@@ -166,9 +169,9 @@ def _made(group: Group, answers: Mapping[int, Answer], cell: Cell) -> Made:
         for rank, answer in answers.items()
         for when, stream, text in answer.sections
     ]
-    return Made(run, recording, lambda key: _fetch(group, key), sections)
+    return Made(run, recording, partial(_fetch, group), sections, answers[min(answers)].properties)
 
 
-def _fetch(group: Group, key: Key) -> Iterable[memoryview] | None:
+def _fetch(group: Group, key: Key, logits: bool = False) -> Iterable[memoryview] | None:
     rank, its = unnamed(key)
-    return fetched(group.ranks[rank], its)
+    return fetched(group.ranks[rank], its, logits)

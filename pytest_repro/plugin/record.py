@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from pytest_repro.core.printable import printable
 from pytest_repro.engine.replay import Replayed
 from pytest_repro.plugin.act import ACT
 from pytest_repro.plugin.assertions import Assertions
@@ -103,7 +104,7 @@ class Repro(Assertions):
         if self._act.plan.seeds is None:
             asked = "none are asked: @pytest.mark.reproducible(seeds=20) or --repro-seeds=20"
             raise pytest.UsageError(f"repro.budget({name!r}) is judged over seeds, and {asked}")
-        self._act.beside.allow(name, checked)
+        self._act.beside.allow(printable(name), checked)  # as the names of what is recorded are
 
     @property
     def device(self) -> torch.device:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 
@@ -89,9 +90,11 @@ def _parting(found: Parting) -> Iterator[str]:
     """How close the two tokens were, and how they were sampled."""
     words = []
     if found.gap is not None:
-        words.append(f"their logits {found.gap:.3g} apart")
+        far = "NaN among them" if math.isnan(found.gap) else f"{found.gap:.3g} apart"
+        words.append(f"their logits {far}")
     if found.top_gap is not None:
-        words.append(f"the largest {found.top_gap:.3g} above the second")
+        nan = math.isnan(found.top_gap)
+        words.append("NaN among all" if nan else f"the largest {found.top_gap:.3g} above the second")
     if words:
         yield f"    {', '.join(words)}"
     if found.sampling:

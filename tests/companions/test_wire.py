@@ -15,7 +15,7 @@ from pytest_repro.companions import wire
 from pytest_repro.companions.companion import Lost
 from pytest_repro.companions.wire import packed, unpacked
 from pytest_repro.core.cell import Cell
-from pytest_repro.core.observation import Observation, Stored
+from pytest_repro.core.observation import Beside, Leaf, Observation, Stored
 from pytest_repro.core.plan import Plan
 from pytest_repro.core.run import Run
 from pytest_repro.engine.ferry import take
@@ -82,11 +82,25 @@ def test_of_a_large_value_only_the_digest_travels() -> None:
     kept = Observation(("w", 0, ""), "float32[9999]", "float32", (9999,), Stored("ab" * 16, place=object()))
     text = packed(Run("repeat", 0, "passed"), [kept])
     assert json.loads(text)["observations"] == [
-        [["w", 0, ""], "float32[9999]", "float32", [9999], True, "ab" * 16, ""]
+        [["w", 0, ""], "float32[9999]", "float32", [9999], True, "ab" * 16, "", None]
     ]
     content = unpacked(text, Cell())[1][kept.key].content
     assert isinstance(content, Stored)
     assert (content, content.place) == (Stored("ab" * 16), None)
+
+
+def test_of_logits_travels_what_they_are() -> None:
+    rows = Leaf("float32[2, 8]", "float32", (2, 8), 64, lambda: [memoryview(bytes(32))] * 2)
+    beside = Beside({"temperature": 0.5}, lambda: rows)
+    told = Observation(("tokens", 0, ""), "tokens", "", (), b"[1, 2]", beside=beside)
+    _, arrived = unpacked(packed(Run("repeat", 0, "passed"), [told]), Cell())
+    found = arrived[told.key].beside
+    assert found is not None
+    assert found.sampling == {"temperature": 0.5}
+    assert found.logits is not None
+    leaf = found.logits()
+    assert (leaf.kind, leaf.element, leaf.shape, leaf.nbytes) == ("float32[2, 8]", "float32", (2, 8), 64)
+    assert not list(leaf.pieces())
 
 
 def test_a_digest_is_not_mistaken_for_bytes_of_its_letters() -> None:

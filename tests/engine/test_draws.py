@@ -200,6 +200,10 @@ def test_inference_that_samples_fails_though_every_run_is_seeded(project: Projec
             with repro.draws() as drawn:
                 torch.rand(1)
             assert [each.generator for each in drawn.found] == ["torch cpu"]
+
+        def test_d(repro):
+            with repro.no_draws():
+                torch.ones(3)
     """).check(
-        passed=2, failed=1, says="torch cpu   model[1] (Dropout, training)   test_it.py:10", lacks="draws.py"
+        passed=3, failed=1, says="torch cpu   model[1] (Dropout, training)   test_it.py:10", lacks="draws.py"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from itertools import count
 from typing import Any
 
@@ -133,6 +134,12 @@ def test_the_failure_says_all_of_it() -> None:
         "    their logits 0.25 apart, the largest 0.25 above the second\n"
         "    sampled with temperature 0.7, top_p 0.9\n"
     ) in str(caught.value)
+
+
+def test_logits_that_are_nan_are_said_to_be() -> None:
+    given = iter(([1, 0, 2], [1, 1, 2]))
+    with pytest.raises(NotReproducible, match="their logits NaN among them, NaN among all\n"):
+        assert_reproducible(lambda: Completion(next(given), np.full((3, 4), math.nan)), diagnose="never")
 
 
 def test_record_tokens_in_a_series_in_text_and_json(project: Project) -> None:

@@ -71,7 +71,7 @@ def test_the_fewest_seeds_are_blamed(values: dict[int, float], rule: str, allowe
     [
         ({}, "no rule is given"),
         ({"std": -1.0}, "std=-1: a number that is not negative"),
-        ({"min": math.nan}, "min=nan"),
+        ({"min": math.nan}, "min=nan: a number is allowed"),
     ],
 )
 def test_bad_rules_are_refused(limits: Any, said: str) -> None:

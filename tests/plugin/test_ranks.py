@@ -144,6 +144,24 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Session:
     def test_skip(): pytest.skip("not today")
     def test_nothing(): pass
 
+    def test_skip_of_one(repro):
+        if repro.rank == 1: pytest.skip("only one")
+
+    def test_sub(repro, subtests):
+        repro.record(x=1)
+        with subtests.test("half"): assert repro.rank == 0, "not the first"
+
+    def test_heard(repro, record_property):
+        import warnings
+        warnings.warn("said in each run of each rank")
+        record_property("world", repro.world_size)
+        record_property("device", torch.device("cpu"))
+        with repro.no_draws(): pass
+
+    def test_tokens(repro):
+        other = repro.run and repro.rank
+        repro.record_tokens([5, other], torch.eye(2, 8) * 3, temperature=0.5)
+
     @pytest.mark.reproducible(dtype=("float32", "float64"))
     def test_axes(repro):
         repro.record(x=torch.full((3,), 0.1).double() * (1 + repro.rank))
@@ -161,7 +179,8 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Session:
         dist.all_reduce(x)
         assert x[0] == 2
     """
-    return Session(tmp_path_factory.mktemp("healthy"), source).made()
+    asked = ["-rs", "--junitxml=junit.xml", "-o", "repro_control=true"]
+    return Session(tmp_path_factory.mktemp("healthy"), source, *asked).made()
 
 
 def test_what_ranks_record_is_named_by_rank_and_compared(healthy: Session) -> None:
@@ -230,6 +249,31 @@ def test_other_ways_to_end_keep_their_meaning(healthy: Session) -> None:
     assert healthy.rows["test_nothing"]["verdict"] == "unobserved"
 
 
+def test_what_is_said_in_a_rank_is_heard(healthy: Session) -> None:
+    assert "SKIPPED [1] test_it.py" in healthy.text
+    assert "rank 1: only one" in healthy.text
+    told = healthy.section("test_sub")
+    assert told.lstrip("_\n").startswith("rank 1: a subtest failed")
+    assert "AssertionError: not the first" in told
+    assert healthy.text.count("said in each run of each rank (in 2 ranks)") == 1
+    xml = (healthy.folder / "junit.xml").read_text()
+    assert '<property name="world" value="2" />' in xml
+    assert '<property name="device" value="cpu" />' in xml
+    assert healthy.rows["test_heard"]["verdict"] == "reproduced"
+
+
+def test_tokens_of_a_rank_tell_how_close_they_were(healthy: Session) -> None:
+    told = healthy.section("test_tokens")
+    assert "rank1.tokens   tokens   run 2 differs from run 1" in told
+    assert "first at [1]: 0 in run 1, 1 in run 2" in told
+    assert "their logits 3 apart, the largest 3 above the second" in told
+    assert "sampled with temperature 0.5" in told
+
+
+def test_what_is_not_done_in_ranks_is_said(healthy: Session) -> None:
+    assert "not made  repro_control: not of runs in ranks" in healthy.text
+
+
 def test_no_process_and_no_log_is_left(healthy: Session) -> None:
     assert all(gone(pid) for pid, _ in healthy.ranks)
 
@@ -265,6 +309,10 @@ def test_a_rank_that_hangs_is_bounded_by_the_tests_own_limit(tmp_path: Path) -> 
         x = torch.zeros(1)
         if repro.rank == 1: time.sleep(1000)
         dist.all_reduce(x)
+
+    @pytest.mark.timeout(4)
+    def test_hangs_alone(repro):
+        if repro.rank == 1: time.sleep(1000)
     """
     session = Session(tmp_path, source, "-p", "timeout").made()
     told = session.section("test_hangs")
@@ -273,6 +321,8 @@ def test_a_rank_that_hangs_is_bounded_by_the_tests_own_limit(tmp_path: Path) -> 
     assert "dist.all_reduce(x)" in told
     assert "rank 1 is at\n" in told
     assert "time.sleep(1000)" in told
+    alone = session.section("test_hangs_alone")
+    assert "rank 0 is through with it\nrank 1 is at\n" in alone
     assert all(gone(pid) for pid, _ in session.ranks)
 
 
