@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 from pytest_repro.axes import Interpreter
@@ -76,13 +77,14 @@ class Group:
         Lost: They could not be started.
     """
 
+    _answered: Mapping[int, Any] = MappingProxyType({})
+
     def __init__(
         self, orders: Sequence[Mapping[str, Any]], paths: list[str], environ: Mapping[str, str],
         limit: float, folder: str,
     ) -> None:  # fmt: skip
         self._limit, self._size = limit, len(orders)
         self.ranks: list[Rank] = []
-        self._answered: dict[int, Any] = {}
         self._logs = tempfile.mkdtemp(prefix="ranks-", dir=folder or None)
         self._launcher: Companion | None = None
         try:
@@ -150,7 +152,7 @@ class Group:
         Raises:
             Lost: A rank died, or gave no answer in time: the group is of no use any more.
         """
-        found = self._answered = dict[int, Any]()
+        self._answered = found = dict[int, Any]()
         end = time.monotonic() + self._limit
         while waited := [rank for rank in self.ranks if rank.number not in found]:
             lines = {rank.line: rank for rank in waited}
