@@ -1,4 +1,4 @@
-"""What tracing costs, beside the same training step untraced and beside torch's DebugMode.
+"""What tracing costs, beside the same training step untraced, in a mode that does nothing, in DebugMode.
 
 Every line is one run, A B A B, medians.
 """
@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from _side_by_side import Call, apart, medians, shown
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_repro import first_divergence, trace
 from pytest_repro.core.columns import Columns
@@ -59,6 +60,13 @@ def trained(made: tuple[nn.Module, torch.Tensor]) -> Call:
     return steps
 
 
+class Bare(TorchDispatchMode):
+    """What any mode written in Python costs: it calls the op, and does nothing else."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **(kwargs or {}))
+
+
 class Hashing:
     """DebugMode with a hash of every output, opened like a trace."""
 
@@ -91,6 +99,7 @@ def steps(name: str, made: Callable[[], tuple[nn.Module, torch.Tensor]], repeats
     found = medians(
         {
             "plain": call,
+            "bare": under(call, Bare),
             "trace": under(call, trace),
             "thorough": under(call, lambda: trace(thorough=True)),
             "DebugMode": under(call, Hashing),

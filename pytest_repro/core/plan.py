@@ -160,7 +160,7 @@ def checked_seeds(given: object) -> tuple[int, ...]:
     """
     many = range(given) if isinstance(given, int) and not isinstance(given, bool) else given
     try:
-        if isinstance(many, (list, tuple, range)) and (many or not given):
+        if isinstance(many, (list, tuple, range)) and (many or given == 0):
             return tuple(dict.fromkeys(checked_seed(each) for each in many))
     except BadArgument:
         pass

@@ -68,6 +68,6 @@ def _measured(beside: Beside, at: int, candidates: tuple[Token, Token]) -> Parti
     row = numbers(leaf.element, content) if content is not None else None
     if row is None:  # they are elsewhere, and were not fetched
         return Parting(candidates, sampling=beside.sampling)
-    # Tokens added to a vocabulary can lie beyond the logits.
-    one, two = (None if isinstance(each, int) and each >= row.size else each for each in candidates)
+    # Tokens added to a vocabulary can lie beyond the logits, and those that stand for none below.
+    one, two = (None if isinstance(each, int) and not 0 <= each < row.size else each for each in candidates)
     return Parting(candidates, *gaps(row.astype("f8"), one, two), beside.sampling)

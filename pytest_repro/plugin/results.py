@@ -45,6 +45,8 @@ def explain(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport) ->
         report.longrepr = _plain(act.item, str(error), error.headline)
         if report.failed and error.expected is not None:  # xfail(raises=ValueError) knows the seeds' errors
             report.outcome, report.wasxfail = "skipped", error.expected
+    elif (hidden := _hidden(act, call, report)) is not None:
+        _fail(report, _plain(act.item, str(hidden), hidden.headline))
     elif _differs(act) and report.failed:
         assert act.verdict is not None
         report.sections.append(("reproducibility", beside(act.verdict)))
@@ -71,6 +73,16 @@ def _tell_seeds(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport
         from pytest_repro.reports.sweep import told
 
         report.sections.append(("seeds", "\n".join(told(act.beside.swept))))
+
+
+def _hidden(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport) -> SeedDependent | None:
+    """What an expected failure of the test's own run would hide of its seeds."""
+    expected = report.when == "call" and report.skipped and hasattr(report, "wasxfail")
+    if act.beside.swept is None or not expected or call.excinfo is None:
+        return None
+    from pytest_repro.plugin.scattered import hidden
+
+    return hidden(act, isinstance(call.excinfo.value, pytest.xfail.Exception))
 
 
 def _fail(report: pytest.TestReport, told: Any) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from pytest_repro.engine.sweep import Swept
-from pytest_repro.plugin.diverged import SeedDependent, called
+from pytest_repro.plugin.diverged import SeedDependent
+from pytest_repro.plugin.diverged import called as called_as
 from pytest_repro.plugin.warned import warn_at
 from pytest_repro.reports.sweep import constant, failure, headline
 
@@ -23,6 +26,31 @@ def scattered(act: Act, swept: Swept) -> SeedDependent | None:
         from pytest_repro.metrics.predictions import ConstantModelWarning
 
         warn_at(act.item, ConstantModelWarning, told)
-    if not swept.broken:
+    return _broken(act, swept, swept.expected) if swept.broken else None
+
+
+def hidden(act: Act, called: bool) -> SeedDependent | None:
+    """How the sweep fails of a test whose own run was expected to fail; None where nothing else is broken.
+
+    That the one failure was expected says nothing of the other seeds.
+
+    Args:
+        act: Of the test.
+        called: Whether its body called :func:`pytest.xfail`; else a marker expects the failure.
+    """
+    swept = act.beside.swept
+    if swept is None:
         return None
-    return SeedDependent(failure(called(act.item), swept), headline(swept), swept.expected)
+    others = (each for each in swept.runs if each.seed != act.plan.seed)
+    failed = any(each.outcome == "failed" and each.expected is None for each in others)
+    over = swept.over and (called or not _expects_any(act.item))
+    return _broken(act, swept, None) if failed or over else None
+
+
+def _expects_any(item: pytest.Item) -> bool:
+    """Whether a marker ``xfail`` expects any failure, a broken budget too."""
+    return any(mark.kwargs.get("raises") is None for mark in item.iter_markers("xfail"))
+
+
+def _broken(act: Act, swept: Swept, expected: str | None) -> SeedDependent:
+    return SeedDependent(failure(called_as(act.item), swept), headline(swept), expected)

@@ -74,6 +74,13 @@ def test_equal_tokens_are_equal_whatever_holds_them(one: list[int], two: list[in
         assert found.differing == sum(a != b for a, b in zip(one, two)) + abs(len(one) - len(two))
 
 
+@pytest.mark.parametrize("token", [-100, 3, 70_000])
+def test_a_token_without_a_logit_has_no_gap(token: int) -> None:
+    found = difference(Completion([1, 0], LOGITS[:2]), Completion([1, token], LOGITS[:2]))
+    assert found is not None
+    assert found.parting == Parting((0, token), None, 0.25)
+
+
 def test_what_torch_holds_and_steps_of_a_batch_of_one() -> None:
     torch = pytest.importorskip("torch")
     rows = [torch.tensor(row, dtype=torch.bfloat16, requires_grad=True)[None] for row in LOGITS]

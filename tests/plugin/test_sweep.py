@@ -289,6 +289,52 @@ def test_xfail_keeps_its_meaning_over_seeds(project: Project) -> None:
     project.again("--runxfail").check(failed=3, passed=1)
 
 
+def test_an_expected_failure_of_its_own_run_hides_no_other_seed(project: Project) -> None:
+    source = """
+    import pytest
+    SEEDS = pytest.mark.reproducible(seeds=4)
+    RAISES = pytest.mark.xfail(raises=ValueError, reason="known")
+    def broken(repro, own, other=KeyError("b")):
+        repro.record(x=repro.seed)
+        if repro.seed == 0: own()
+        if repro.seed == 2: raise other
+    def raises(): raise ValueError("a")
+    @SEEDS
+    def test_called(repro): broken(repro, lambda: pytest.xfail("known"))
+    @SEEDS
+    @RAISES
+    def test_marked(repro): broken(repro, raises)
+    @SEEDS
+    def test_called_over(repro):
+        repro.budget("x", max=2)
+        broken(repro, lambda: pytest.xfail("known"), pytest.skip.Exception("no"))
+    @SEEDS
+    @RAISES
+    def test_marked_over(repro):
+        repro.budget("x", max=2)
+        broken(repro, raises, ValueError("a"))
+    @SEEDS
+    @RAISES
+    def test_all_known(repro): broken(repro, raises, ValueError("a"))
+    @SEEDS
+    @pytest.mark.xfail
+    def test_any(repro):
+        repro.budget("x", max=2)
+        broken(repro, raises)
+    @SEEDS
+    def test_rest_holds(repro):
+        if repro.seed == 0: pytest.xfail("known")
+        repro.record(x=1)
+    """
+    result = project(source, "-rf").check(failed=4, xfailed=3)
+    for name, why in (
+        ("called", "1 of 4 seeds failed: 2"), ("marked", "2 of 4 seeds failed: 0, 2"),
+        ("called_over", "over budget: x"), ("marked_over", "2 of 4 seeds failed: 0, 2; over budget: x"),
+    ):  # fmt: skip
+        result.check(says=f"test_it.py::test_{name} does not hold for every seed")
+        assert any(f"test_{name} - SeedDependent: " in line for line in result.run.outlines), why
+
+
 def test_a_tear_down_fails_its_seed(project: Project) -> None:
     source = """
     import pytest
@@ -330,7 +376,7 @@ def test_a_budget_without_seeds_is_refused(project: Project) -> None:
     )
 
 
-@pytest.mark.parametrize("given", ["-1", "True", "(1, 'a')", "1.5", "{1}", "(2**32,)"])
+@pytest.mark.parametrize("given", ["-1", "True", "(1, 'a')", "1.5", "{1}", "(2**32,)", "[]", "range(0)"])
 def test_seeds_of_a_marker(project: Project, given: str) -> None:
     source = f"import pytest\n@pytest.mark.reproducible(seeds={given})\ndef test_a(): pass"
     project(source).check(
