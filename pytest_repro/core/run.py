@@ -10,6 +10,10 @@ Outcome = Literal["passed", "failed", "skipped"]
 State = Literal["ran", "absent", "lost"]
 
 
+SUBTEST = "subtest"
+"""The ``error_type`` of a run whose body ended well, but for a subtest."""
+
+
 class Warned(NamedTuple):
     """A warning that was given in a run.
 

@@ -96,6 +96,7 @@ class Act:
 
     def _begin(self) -> None:
         aside, compared = self.beside.recording, self.trial.recording
+        self.warnings.begin()
         self.recording: Recording = aside() if self._aside else compared(self.cell)
         self.recorded: Recorded = self.recording
         self.index = len(self.trial.runs) if self._number is None else self._number

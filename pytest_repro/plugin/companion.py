@@ -140,9 +140,12 @@ class Server:
         with suppress(Exception):  # of a module that ends: what it does there is told by this session
             teardown_to(self._session, item)
         conductor: Any = item.config.pluginmanager.get_plugin("repro-conductor")
-        trial, run, recording = conductor.apart(item, Cell(*cell), number)
+        trial, run, recording = conductor.apart(item, Cell(*cell), number, self.heard)
         self.outcome = run.outcome
         return self._kept.said(trial, run, recording)
+
+    def heard(self, report: pytest.TestReport) -> None:
+        """Hears the report of a subtest; that one failed is told by the run."""
 
     def _try(self, text: str, seconds: float, nodeid: str, nth: int, logs: str) -> Any:
         """An experiment, in a fork of this process: it has collected and never computed."""

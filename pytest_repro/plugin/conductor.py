@@ -36,6 +36,7 @@ from pytest_repro.plugin.silence import silence
 NAME = "repro-conductor"
 
 Counting = Callable[[Act], Sequence[pytest.TestReport]]
+Heard = Callable[[pytest.TestReport], None]
 
 
 def wake(session: pytest.Session) -> None:
@@ -98,17 +99,23 @@ class Conductor:
         self._inquiries.close()
         self._elsewhere.close(at_once)
 
-    def apart(self, item: pytest.Item, cell: Cell, number: int) -> tuple[Trial, Run, Recorded]:
+    def apart(self, item: pytest.Item, cell: Cell, number: int, hear: Heard) -> tuple[Trial, Run, Recorded]:
         """One run of *item* in a companion; the trial keeps its values until it is closed.
 
         Args:
             item: The test.
             cell: Under what it is run.
             number: The run's number, from 0.
+            hear: Called with the reports of subtests.
         """
+
+        def heard(report: pytest.TestReport) -> None:
+            act.hear(report)
+            hear(report)
+
         with self._acting(item, item.stash[PLAN]) as act:
             act.turn(cell, number)
-            with peers.rehearsing(item), silence(item, act.hear, act.warnings.keep):
+            with peers.rehearsing(item), silence(item, heard, act.warnings.keep):
                 # In a rank such a run is told of: all of them must make the next one, or none.
                 reports = self._rehearsals.counting(act, spares=not inside(item.config))
             run = replace(act.finished(reports), warned=act.warnings.given())

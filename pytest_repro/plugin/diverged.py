@@ -60,6 +60,21 @@ class SeedDependent(_Failed):  # type: ignore[misc]
 SeedDependent.__module__ = "builtins"
 
 
+class RankFailed(_Failed):  # type: ignore[misc]
+    """Fails a test as one of its ranks failed, by the traceback that was made there.
+
+    Attributes:
+        expected: Why that was expected there; None where it was not.
+    """
+
+    def __init__(self, message: str, expected: str | None) -> None:
+        super().__init__(message, pytrace=False)
+        self.expected = expected
+
+
+RankFailed.__module__ = "builtins"
+
+
 def untold(item: pytest.Item, broken: str) -> Untold:
     """What is raised where summing up further runs broke.
 

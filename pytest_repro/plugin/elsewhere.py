@@ -119,8 +119,8 @@ class Elsewhere:
         if word == "unknown":
             act.trial.lost(cell, f"the companion for {there} {said}")
             return
-        for each in take(act.trial, companion, cell, said).warned:
-            act.warnings.keep_given(each, act.item.nodeid, where(cell))
+        given = take(act.trial, companion, cell, said).warned
+        act.warnings.keep_given(given, act.item.nodeid, where(cell))
         self._losses.pop(setting, None)
 
     def _waits(self, doing: str) -> Callable[[], None]:

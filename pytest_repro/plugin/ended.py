@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pytest_repro.core.gathered import Shown
-from pytest_repro.core.run import Outcome, Run
+from pytest_repro.core.run import SUBTEST, Outcome, Run
 from pytest_repro.plugin.frames import without_own_frames
 from pytest_repro.plugin.inside import told
 
@@ -43,7 +43,7 @@ def without_body(run: Run, reports: Sequence[pytest.TestReport]) -> Run:
 
 def without_subtest(run: Run, text: str) -> Run:
     """*run*, whose body ended well but for a subtest, which failed as *text* tells."""
-    return replace(run, outcome="failed", error="a subtest failed", error_type="subtest", traceback=text)
+    return replace(run, outcome="failed", error="a subtest failed", error_type=SUBTEST, traceback=text)
 
 
 def torn_down(run: Run, reports: Sequence[pytest.TestReport]) -> Run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import json
 import os
 from typing import Any
 
@@ -117,6 +118,29 @@ def failed_subtests(item: pytest.Item) -> Any:
     except ImportError:  # before pytest 9.0
         return {}
     return item.config.stash.get(failed_subtests_key, {})
+
+
+def count_failed_subtests(item: Any, number: int) -> None:
+    """Counts subtests of *item* that failed elsewhere: pytest then fails the test that passed itself."""
+    counts = failed_subtests(item)
+    test = getattr(item, "id", item.nodeid)  # from pytest 9.2 on no text
+    counts[test] = counts.get(test, 0) + number
+
+
+def sent(config: pytest.Config, report: pytest.TestReport) -> str:
+    """*report* as text for another process: JSON."""
+    plain = config.hook.pytest_report_to_serializable(config=config, report=report)
+    return json.dumps(plain, default=str)
+
+
+def subtest_of(config: pytest.Config, rank: int, text: str) -> Any:
+    """The report of a subtest that :func:`sent` made text of, named by its *rank*."""
+    data = json.loads(text)
+    report: Any = config.hook.pytest_report_from_serializable(config=config, data=data)
+    context = data["_subtest.context"]
+    # Its class would write each of them as Python does a text, which they are by now.
+    object.__setattr__(report.context, "kwargs", {"rank": str(rank), **context["kwargs"]})
+    return report
 
 
 def suite_properties(config: pytest.Config) -> Any:

@@ -11,6 +11,8 @@ import pytest
 from pytest_repro.adapters import awake
 from pytest_repro.companions.rank import Groups
 from pytest_repro.plugin import companion
+from pytest_repro.plugin.ended import expected
+from pytest_repro.plugin.inside import sent
 
 _MORE = 60.0
 """Seconds that a collective waits longer than the session does, which can say where each rank is."""
@@ -34,16 +36,20 @@ class Answer(NamedTuple):
         outcome: Of the run.
         ended: When it had ended, in seconds since the epoch.
         settled: Whether it counts: no library was first imported in it.
+        expected: Why its failure was expected; None where it was not, or there is none.
         sections: What was captured.
         properties: What the test adds to its report.
+        subtests: Their reports, as JSON.
     """
 
     text: str
     outcome: str
     ended: float
     settled: bool
+    expected: str | None
     sections: list[Section]
     properties: list[Property]
+    subtests: list[str]
 
 
 def of_config(config: pytest.Config) -> tuple[int, int]:
@@ -74,8 +80,13 @@ class _Server(companion.Server):
     def __init__(self, channel: Any, groups: Groups) -> None:
         super().__init__(channel)
         self._groups = groups
+        self._begin()
+
+    def _begin(self) -> None:
+        self._expected: str | None = None
         self._sections: list[Section] = []
         self._properties: list[Property] = []
+        self._subtests: list[str] = []
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
@@ -83,7 +94,13 @@ class _Server(companion.Server):
         report = yield
         self._sections = list(item._report_sections)
         self._properties = [(str(name), _plain(value)) for name, value in item.user_properties]
+        if report.when != "teardown":  # which may follow
+            self._expected = expected([report])
         return report
+
+    def heard(self, report: pytest.TestReport) -> None:
+        """Keeps the report of a subtest, for the session to give it out."""
+        self._subtests.append(sent(self._session.config, report))
 
     @pytest.hookimpl(tryfirst=True, optionalhook=True)
     def pytest_timeout_set_timer(self) -> bool:
@@ -91,13 +108,17 @@ class _Server(companion.Server):
         return True
 
     def _run(self, nodeid: str, nth: int, number: int, *cell: Any) -> Any:
-        before, self._sections, self._properties = set(awake()), [], []
+        before = set(awake())
+        self._begin()
         with self._groups.fresh():
             word, said = super()._run(nodeid, nth, number, *cell)
             # Others fail when this one leaves the group: the first is known by its time. It is said
             # at once, since nccl waits in leaving for one that hangs.
             settled = set(awake()) <= before
-            told = Answer(said, self.outcome, time.time(), settled, self._sections, self._properties)
+            told = Answer(
+                said, self.outcome, time.time(), settled,
+                self._expected, self._sections, self._properties, self._subtests,
+            )  # fmt: skip
             self._channel.send((word, *(told if word == "ran" else [said])))
 
 

@@ -10,25 +10,19 @@ import pytest
 
 from pytest_repro.companions.companion import Lost
 from pytest_repro.core.plan import Plan
-from pytest_repro.core.run import Run
+from pytest_repro.core.run import SUBTEST
 from pytest_repro.plugin.act import Act
-from pytest_repro.plugin.diverged import CompanionLost, called, none_there
-from pytest_repro.plugin.ranks import Ranks
+from pytest_repro.plugin.diverged import CompanionLost, RankFailed, called, none_there
+from pytest_repro.plugin.inside import count_failed_subtests, subtest_of
+from pytest_repro.plugin.ranks import Made, Ranks
 from pytest_repro.plugin.replays import replay_of
-
-_Failed: Any = pytest.fail.Exception
-
-
-class RankFailed(_Failed):  # type: ignore[misc]
-    """Fails a test as its first rank failed, by the traceback that was made there."""
 
 
 class RankLost(CompanionLost):
     """Fails a test of which a rank died or hangs."""
 
 
-for _kind in (RankFailed, RankLost):
-    _kind.__module__, _kind.__qualname__ = "builtins", _kind.__name__
+RankLost.__module__ = "builtins"
 
 
 class Ranked(Act):
@@ -53,18 +47,20 @@ class Ranked(Act):
         self.ran = True
         if self._raised is not None:  # a rerun must not try a mismatch away
             raise self._raised
-        run = self._made()
+        made = self._made()
+        run = made.run
         if self.last:
+            tell(self.item, made)
             self._judge(run, None)
         if run.outcome == "skipped":
             raise pytest.skip.Exception(run.error, _use_item_location=True)
-        if run.outcome == "failed":
-            raise RankFailed(f"{run.error}\n\n{run.traceback}", pytrace=False)
+        if run.outcome == "failed" and run.error_type != SUBTEST:  # of subtests pytest says it itself
+            raise RankFailed(f"{run.error}\n\n{run.traceback}", made.expected)
 
     def teardown(self) -> None:
         """Has nothing to tear down."""
 
-    def _made(self) -> Run:
+    def _made(self) -> Made:
         """The run that the ranks make.
 
         Raises:
@@ -79,13 +75,8 @@ class Ranked(Act):
         except Lost as lost:
             raise self._given_up(str(lost)) from None
         self._run, self.recorded = made.run, made.recording
-        for each in made.run.warned:
-            self.warnings.keep_given(each, self.item.nodeid, f"in {self.plan.ranks} ranks")
-        if self.last:
-            for section in made.sections:
-                self.item.add_report_section(*section)
-            self.item.user_properties.extend(made.properties)
-        return made.run
+        self.warnings.keep_given(made.run.warned, self.item.nodeid)
+        return made
 
     def _given_up(self, why: str) -> RankLost:
         if not self._lost:
@@ -98,3 +89,21 @@ class Ranked(Act):
     def rehearsed(self, reports: Any) -> None:
         if not self._lost:
             super().rehearsed(reports)
+
+
+def tell(item: pytest.Item, made: Made) -> None:
+    """Gives out what was heard in the ranks of a last run: prints, properties, reports of subtests."""
+    capture = item.config.getoption("capture", None)
+    for rank, (when, stream, text) in made.sections:
+        live = capture in ("no", "tee-sys") and stream in ("stdout", "stderr")
+        if live:
+            lines = "".join(f"rank {rank}: {line}\n" for line in text.splitlines())
+            print(lines, end="", file=getattr(sys, stream), flush=True)
+        if not live or capture == "tee-sys":
+            item.add_report_section(when, f"{stream} of rank {rank}", text)
+    item.user_properties.extend(made.properties)
+    for rank, answer in made.answers.items():
+        for text in answer.subtests:
+            report = subtest_of(item.config, rank, text)
+            count_failed_subtests(item, int(report.failed))
+            item.ihook.pytest_runtest_logreport(report=report)

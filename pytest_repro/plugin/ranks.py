@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from pytest_repro.companions.group import Group
 from pytest_repro.companions.wire import unpacked
 from pytest_repro.core.cell import Cell
 from pytest_repro.core.observation import Key
-from pytest_repro.core.ranks import Part, joined, unnamed, whole
+from pytest_repro.core.ranks import Part, joined, unnamed, whole, worst
 from pytest_repro.core.run import Run
 from pytest_repro.engine.ferry import fetched, plain
 from pytest_repro.engine.received import Fetch, Received
@@ -39,15 +39,31 @@ class Made(NamedTuple):
         run: What they did.
         recording: What they recorded, by rank.
         fetch: Gives the values, until the next run.
-        sections: What they printed, by rank.
-        properties: What the test's report is to hold, by the first rank.
+        expected: Why the failure that it is told by was expected; None where it was not.
+        answers: Of each rank.
     """
 
     run: Run
     recording: Received
     fetch: Fetch
-    sections: list[Section]
-    properties: list[Property]
+    expected: str | None
+    answers: Mapping[int, Answer]
+
+    @property
+    def sections(self) -> Iterator[tuple[int, Section]]:
+        """What each rank printed."""
+        for rank, answer in self.answers.items():
+            yield from ((rank, section) for section in answer.sections)
+
+    @property
+    def properties(self) -> Iterator[Property]:
+        """What the test's report is to hold: of the first rank, and by rank what others have otherwise."""
+        first, *others = self.answers
+        yield from (own := self.answers[first].properties)
+        for rank in others:
+            for name, value in self.answers[rank].properties:
+                if (name, value) not in own:
+                    yield f"rank{rank}.{name}", value
 
 
 class Ranks:
@@ -124,6 +140,8 @@ class Ranks:
     def _order(self, size: int, rank: int, folder: str) -> dict[str, Any]:
         told = order(self._config, f"{size} ranks {rank}", True, folder, self._argv)
         told["workerinput"] |= {RANK: rank, SIZE: size}
+        if self._config.getoption("capture", None) == "no":  # what ranks print goes through the session
+            told["args"].append("--capture=sys")
         return {**told, "serve": "pytest_repro.plugin.rank"}
 
     def _drop(self, size: int) -> None:
@@ -161,15 +179,12 @@ def _failed(said: Any) -> bool:
 
 
 def _made(group: Group, answers: Mapping[int, Answer], cell: Cell) -> Made:
-    parts = [Part(rank, *unpacked(each.text, cell), each.ended) for rank, each in answers.items()]
+    parts = [
+        Part(rank, *unpacked(each.text, cell), each.ended, each.expected) for rank, each in answers.items()
+    ]
     run = whole(parts)
     recording = Received({each.key: each for each in joined(parts)}, run.left_out)
-    sections = [
-        (when, f"{stream} of rank {rank}", text)
-        for rank, answer in answers.items()
-        for when, stream, text in answer.sections
-    ]
-    return Made(run, recording, partial(_fetch, group), sections, answers[min(answers)].properties)
+    return Made(run, recording, partial(_fetch, group), worst(parts).expected, answers)
 
 
 def _fetch(group: Group, key: Key, logits: bool = False) -> Iterable[memoryview] | None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pytest_repro.plugin.act import Act
-from pytest_repro.plugin.diverged import CompanionLost, Diverged, SeedDependent, diverged
+from pytest_repro.plugin.diverged import CompanionLost, Diverged, RankFailed, SeedDependent, diverged
 from pytest_repro.plugin.inside import plain_repr
 from pytest_repro.plugin.rows import send
 from pytest_repro.reports import runs
@@ -43,8 +43,9 @@ def explain(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport) ->
     elif call.excinfo is not None and isinstance(call.excinfo.value, SeedDependent):
         error = call.excinfo.value
         report.longrepr = _plain(act.item, str(error), error.headline)
-        if report.failed and error.expected is not None:  # xfail(raises=ValueError) knows the seeds' errors
-            report.outcome, report.wasxfail = "skipped", error.expected
+        _expect(report, error)
+    elif call.excinfo is not None and isinstance(call.excinfo.value, RankFailed):
+        _expect(report, call.excinfo.value)
     elif (hidden := _hidden(act, call, report)) is not None:
         _fail(report, _plain(act.item, str(hidden), hidden.headline))
     elif _differs(act) and report.failed:
@@ -83,6 +84,12 @@ def _hidden(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport) ->
     from pytest_repro.plugin.scattered import hidden
 
     return hidden(act, isinstance(call.excinfo.value, pytest.xfail.Exception))
+
+
+def _expect(report: pytest.TestReport, error: SeedDependent | RankFailed) -> None:
+    """Has a failure expected that was expected where it happened: ``xfail(raises=ValueError)`` sees ours."""
+    if report.failed and error.expected is not None:
+        report.outcome, report.wasxfail = "skipped", error.expected
 
 
 def _fail(report: pytest.TestReport, told: Any) -> None:

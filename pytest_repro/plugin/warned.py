@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from warnings import WarningMessage
 
@@ -16,7 +16,6 @@ _Place = tuple[type[Warning], str, int]
 
 
 def _place(message: WarningMessage) -> _Place:
-    # Without the text, which may hold a time or an address, and then differs from run to run.
     return message.category, message.filename, message.lineno
 
 
@@ -34,30 +33,44 @@ def warn_at(item: pytest.Item, category: type[Warning], text: str) -> None:
 
 
 class Warnings:
-    """Keeps the warnings of rehearsals until it is known which of them the last run gave too."""
+    """Keeps the warnings of rehearsals until it is known which of them the last run gave too.
+
+    Of one run every text is kept. A later one adds nothing to a place that has given one: a text may
+    hold a time or an address, and then differs from run to run.
+    """
 
     def __init__(self) -> None:
-        self._kept: dict[_Place, dict[str, Any]] = {}
+        self._kept: dict[_Place, dict[str, dict[str, Any]]] = {}
+        self._known: set[_Place] = set()
+
+    def begin(self) -> None:
+        """A run begins."""
+        self._known = set(self._kept)
 
     def keep(self, kwargs: dict[str, Any]) -> None:
         """Keeps what would have been told of a warning: the arguments of pytest's hook."""
-        self._kept.setdefault(_place(kwargs["warning_message"]), kwargs)
+        message = kwargs["warning_message"]
+        if (place := _place(message)) not in self._known:
+            self._kept.setdefault(place, {}).setdefault(str(message.message), kwargs)
 
     def given(self) -> tuple[Warned, ...]:
         """What is still to be told, to be told by another interpreter."""
         return tuple(_warned(kwargs["warning_message"]) for kwargs in self.unheard())
 
-    def keep_given(self, given: Warned, nodeid: str, where: str) -> None:
-        """Keeps what :meth:`given` gave elsewhere.
+    def keep_given(self, given: Iterable[Warned], nodeid: str, where: str = "") -> None:
+        """Keeps what :meth:`given` gave in a run elsewhere.
 
         Args:
-            given: The warning.
+            given: The warnings.
             nodeid: Of the test.
-            where: ``"in process 1"``.
+            where: ``"in process 1"``; ``""`` where their texts say it.
         """
-        category, text = _category(given)
-        message = WarningMessage(category(f"{text} ({where})"), category, given.file, given.line)
-        self.keep({"warning_message": message, "when": "runtest", "nodeid": nodeid, "location": None})
+        self.begin()
+        for each in given:
+            category, text = _category(each)
+            told = f"{text} ({where})" if where else text
+            message = WarningMessage(category(told), category, each.file, each.line)
+            self.keep({"warning_message": message, "when": "runtest", "nodeid": nodeid, "location": None})
 
     def told(self, message: WarningMessage) -> None:
         """Takes note that the last run gave *message*."""
@@ -66,7 +79,7 @@ class Warnings:
     def unheard(self) -> Iterator[dict[str, Any]]:
         """What is still to be told, once."""
         while self._kept:
-            yield self._kept.pop(next(iter(self._kept)))
+            yield from self._kept.pop(next(iter(self._kept))).values()
 
 
 def _warned(message: WarningMessage) -> Warned:

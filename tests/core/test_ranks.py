@@ -6,16 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_repro.core.observation import Key, Observation
-from pytest_repro.core.ranks import Part, joined, named, unnamed, whole
-from pytest_repro.core.run import Outcome, Run
+from pytest_repro.core.ranks import Part, joined, named, unnamed, whole, worst
+from pytest_repro.core.run import SUBTEST, Outcome, Run, Warned
 
 
 def part(
-    rank: int, outcome: Outcome = "passed", ended: float = 0.0, error: str = "", names: str = ""
-) -> Part:
-    run = Run("repeat", 0, outcome, 1.0 + rank, len(names), error=error, traceback=error and f"in {rank}")
+    rank: int, outcome: Outcome = "passed", ended: float = 0.0, error: str = "", names: str = "",
+    expected: str | None = None, warned: str = "", kind: str = "ValueError",
+) -> Part:  # fmt: skip
+    run = Run(
+        "repeat", 0, outcome, 1.0 + rank, len(names), error=error, error_type=kind,
+        traceback=error and f"in {rank}", warned=tuple(Warned("a.B", text, "f.py", 1) for text in warned),
+    )  # fmt: skip
     found = (Observation((name, 0, ""), "int", "", (), b"1", "") for name in names)
-    return Part(rank, run, {each.key: each for each in found}, ended)
+    return Part(rank, run, {each.key: each for each in found}, ended, expected)
 
 
 @given(st.integers(0, 10**6), st.tuples(st.text(), st.integers(0), st.text()))
@@ -31,8 +35,29 @@ def test_names_of_ranks_do_not_meet() -> None:
 def test_a_run_failed_as_the_rank_that_failed_first() -> None:
     parts = [part(0, "failed", 2.0, "later"), part(1, "failed", 1.0, "first"), part(2, ended=0.5)]
     run = whole(parts)
-    assert (run.outcome, run.error, run.traceback) == ("failed", "rank 1: first", "in 1")
+    told = "in 1\n\nrank 0, 1 s later: later"
+    assert (run.outcome, run.error, run.traceback) == ("failed", "rank 1: first", told)
     assert whole(reversed(parts)) == run
+
+
+def test_ranks_that_failed_alike_are_told_together() -> None:
+    both = [part(0, "failed", 2.0, "boom"), part(1, "failed", 1.0, "boom")]
+    assert whole(both).error == "each rank: boom"
+    assert whole([*both, part(2)]).error == "ranks 0, 1: boom"
+    assert whole([part(0, "failed", 2.0, "boom")]).error == "rank 0: boom"
+
+
+def test_what_was_expected_hides_no_failure_and_a_subtest_none_of_a_body() -> None:
+    known, sub = part(0, "failed", 1.0, "known", expected="why"), part(1, "failed", 2.0, "sub", kind=SUBTEST)
+    assert worst([known, part(1)]) is known
+    assert worst([known, sub]) is sub
+    assert worst([known, sub, part(2, "failed", 3.0, "real")]).rank == 2
+
+
+def test_warnings_are_told_by_rank() -> None:
+    run = whole([part(0, warned="ab"), part(1, warned="bb"), part(2, warned="b")])
+    assert [each.text for each in run.warned] == ["a (in rank 0)", "b (in each rank)"]
+    assert whole([part(0, warned="a"), part(1, warned="a"), part(2)]).warned[0].text == "a (in ranks 0, 1)"
 
 
 def test_a_failure_outweighs_a_skip_and_a_skip_a_pass() -> None:

@@ -141,6 +141,15 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Session:
 
     @pytest.mark.xfail(strict=True)
     def test_expected(): assert dist.get_world_size() == 1
+
+    @pytest.mark.xfail(raises=ValueError, reason="known")
+    def test_expected_error():
+        if dist.get_rank(): raise ValueError("a")
+    @pytest.mark.xfail(raises=ValueError)
+    def test_another_error():
+        raise ValueError("a") if dist.get_rank() else KeyError("b")
+    def test_calls_xfail(repro):
+        if repro.rank: pytest.xfail("not here")
     def test_skip(): pytest.skip("not today")
     def test_nothing(): pass
 
@@ -149,12 +158,14 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Session:
 
     def test_sub(repro, subtests):
         repro.record(x=1)
-        with subtests.test("half"): assert repro.rank == 0, "not the first"
+        for n in range(2):
+            with subtests.test("half", n=n): assert repro.rank == 0 or n == 0, "not the first"
 
     def test_heard(repro, record_property):
         import warnings
-        warnings.warn("said in each run of each rank")
+        for said in ("each run of each", f"of {repro.rank}"): warnings.warn(f"said in {said} rank")
         record_property("world", repro.world_size)
+        record_property("rank", repro.rank)
         record_property("device", torch.device("cpu"))
         with repro.no_draws(): pass
 
@@ -179,7 +190,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Session:
         dist.all_reduce(x)
         assert x[0] == 2
     """
-    asked = ["-rs", "--junitxml=junit.xml", "-o", "repro_control=true"]
+    asked = ["-rsx", "--junitxml=junit.xml", "-o", "repro_control=true"]
     return Session(tmp_path_factory.mktemp("healthy"), source, *asked).made()
 
 
@@ -232,7 +243,7 @@ def test_a_rank_that_raises_fails_the_test_with_its_own_traceback(healthy: Sessi
     assert "pytest_repro" not in told
     for rank in (0, 1):
         assert f"Captured stdout of rank {rank} call" in told
-        assert f"said by {rank}\n" in told
+        assert f"said by {rank}" in told.splitlines()
 
 
 def test_a_rank_that_breaks_in_one_run_alone_is_a_difference(healthy: Session) -> None:
@@ -242,23 +253,27 @@ def test_a_rank_that_breaks_in_one_run_alone_is_a_difference(healthy: Session) -
 
 def test_other_ways_to_end_keep_their_meaning(healthy: Session) -> None:
     assert healthy.section("test_teardown").lstrip("_\n").startswith("rank 1: in teardown: OSError: left")
-    first = [line for line in healthy.section("test_fixture").splitlines() if "in setup" in line]
-    assert first in ([f"rank {each}: in setup: KeyError: 'x'"] for each in (0, 1))  # whichever came first
+    assert "each rank: in setup: KeyError: 'x'" in healthy.section("test_fixture")
     assert [healthy.rows[name]["verdict"] for name in ("test_expected", "test_skip")] == ["failed", "skipped"]
-    assert "1 xfailed" in healthy.text
+    assert "3 xfailed" in healthy.text
+    assert "XFAIL test_it.py::test_expected_error - known" in healthy.text
+    assert "XFAIL test_it.py::test_calls_xfail - not here" in healthy.text
+    assert healthy.section("test_another_error").lstrip("_\n").startswith("rank 0: KeyError: 'b'")
     assert healthy.rows["test_nothing"]["verdict"] == "unobserved"
 
 
 def test_what_is_said_in_a_rank_is_heard(healthy: Session) -> None:
     assert "SKIPPED [1] test_it.py" in healthy.text
     assert "rank 1: only one" in healthy.text
-    told = healthy.section("test_sub")
-    assert told.lstrip("_\n").startswith("rank 1: a subtest failed")
+    told = healthy.section("test_sub [half] (rank=1, n=1)")
     assert "AssertionError: not the first" in told
-    assert healthy.text.count("said in each run of each rank (in 2 ranks)") == 1
+    assert "contains 1 failed subtest" in healthy.section("test_sub")
+    for said in ("each run of each rank (in each rank)", "of 0 rank (in rank 0)", "of 1 rank (in rank 1)"):
+        assert healthy.text.count(f"said in {said}") == 1
     xml = (healthy.folder / "junit.xml").read_text()
-    assert '<property name="world" value="2" />' in xml
-    assert '<property name="device" value="cpu" />' in xml
+    for name, value in {"world": 2, "rank": 0, "rank1.rank": 1, "device": "cpu"}.items():
+        assert f'<property name="{name}" value="{value}" />' in xml
+    assert "rank1.world" not in xml
     assert healthy.rows["test_heard"]["verdict"] == "reproduced"
 
 
@@ -290,9 +305,15 @@ def test_a_rank_that_dies_fails_its_test_and_the_next_has_ranks_of_its_own(tmp_p
     def test_killed(repro):
         if repro.run == 1 and repro.rank == 0: os.kill(os.getpid(), signal.SIGKILL)
         dist.barrier()
+
+    def test_says(repro):
+        repro.record(x=1)
+        print(f"said in run {repro.run}")
     """
-    session = Session(tmp_path, source).made()
-    assert "2 failed" in session.text
+    session = Session(tmp_path, source, "-s").made()
+    assert "2 failed, 1 passed" in session.text
+    assert "rank 0: said in run 1\nrank 1: said in run 1\n" in session.text
+    assert "said in run 0" not in session.text
     exits = session.section("test_exits")
     assert "test_exits: rank 1 of 2 died in the test (exit status 3)" in exits
     assert "my last words" in exits
