@@ -84,6 +84,8 @@ def seen(report: Report) -> dict[tuple[str, int], Seen]:
     found: dict[tuple[str, int], Seen] = {}
     times: Counter[str] = Counter()
     for row in report.tests:
+        if row.get("verdict") is None and any(row.get(each) for each in ("sweep", "noise", "cost")):
+            continue  # runs=1: nothing was compared
         test = _seen(row, report.seed)
         found[test.nodeid, times[test.nodeid]] = test
         times[test.nodeid] += 1

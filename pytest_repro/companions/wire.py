@@ -21,7 +21,7 @@ def packed(run: Run, observations: Iterable[Observation]) -> str:
 
 _TOLD = (
     "outcome", "seconds", "observations", "error", "error_type", "traceback", "left_out", "drew", "beyond",
-    "warned",
+    "warned", "checked",
 )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ class Gathered:
         weights: The last step of what modules hold as floating arrays, running statistics left out;
             where no module was recorded, of every floating array. Empty where not asked for.
         steps: Which step of its series, from 0, each headline and each prediction is, by name.
+        kinds: dtype and shape of what was recorded itself and is no headline, by name.
         expected: Why its failure was expected: the reason of a marker ``xfail`` that matches it.
     """
 
@@ -41,4 +42,5 @@ class Gathered:
     predictions: Mapping[str, Any]
     weights: Mapping[str, Any]
     steps: Mapping[str, int] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
     expected: str | None = None

@@ -54,6 +54,7 @@ class Run:
         beyond: Of a run that was fed from a log: where it asked for what is not in it, a sentence
             for each place.
         warned: Of a run elsewhere: the warnings given in it.
+        checked: Whether it failed by a check of this package, such as ``no_draws``: not by its seed.
     """
 
     axis: str
@@ -72,3 +73,4 @@ class Run:
     unlike: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     beyond: tuple[str, ...] = ()
     warned: tuple[Warned, ...] = ()
+    checked: bool = False

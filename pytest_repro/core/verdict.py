@@ -36,6 +36,9 @@ class NotReproducible(AssertionError):
         return type(self), (str(self), self.verdict)
 
 
+NotReproducible.__module__ = "pytest_repro"  # as it is imported, and shown
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What follows from the runs of one test.

@@ -42,6 +42,7 @@ def gathered(
         _read((each for each in last if is_prediction(each)), shelf),
         _read(_weights(last), shelf) if weights else {},
         {label(each.key, False): each.key[1] for each in last if is_number(each) or is_prediction(each)},
+        {label(each.key, False): each.kind for each in last if plain(each.key) and not is_number(each)},
     )  # fmt: skip
 
 

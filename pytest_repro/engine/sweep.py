@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pytest_repro.core.gathered import Gathered
 from pytest_repro.engine.gathered import in_all
 from pytest_repro.metrics.budgets import Budget, budget
-from pytest_repro.metrics.checks import listed
+from pytest_repro.metrics.checks import seeds
 from pytest_repro.metrics.failures import FailureRate, failure_rate
 from pytest_repro.metrics.seeds import Sweep, sweep
 
@@ -34,6 +34,8 @@ class Swept:
         budgets: Those the test has asked for, by headline; a text where there is nothing to judge.
         stability: How far predictions agree between seeds, by name.
         predicting: The seeds of the runs that tell it: those that passed, or failed after all of it.
+        uneven: Predictions of another size under another seed, of which nothing can be told: the
+            smallest and the largest number of items, by name.
     """
 
     asked: tuple[int, ...]
@@ -43,6 +45,7 @@ class Swept:
     budgets: Mapping[str, Budget | str]
     stability: Mapping[str, Stability]
     predicting: tuple[int, ...]
+    uneven: Mapping[str, tuple[int, int]]
 
     @property
     def broken(self) -> bool:
@@ -86,8 +89,10 @@ def swept(asked: Sequence[int], runs: Sequence[Gathered], budgets: Mapping[str, 
     rate = failure_rate(failed, len(ran)) if ran else None
     expected = {name for each in ran for name in each.predictions}
     whole = [each for each in ran if each.outcome == "passed" or each.predictions.keys() >= expected]
-    seeds = tuple(each.seed for each in whole)
-    return Swept(tuple(asked), tuple(runs), rate, headlines, judged, stabilities(whole), seeds)
+    by = tuple(each.seed for each in whole)
+    return Swept(
+        tuple(asked), tuple(runs), rate, headlines, judged, stabilities(whole), by, uneven(whole)
+    )  # fmt: skip
 
 
 def _to_the_end(runs: Sequence[Gathered]) -> list[Gathered]:
@@ -128,12 +133,13 @@ def _judged(
     name: str, runs: Sequence[Gathered], values: Mapping[str, Mapping[int, float]], rules: Rules
 ) -> Budget | str:
     if name not in values:
-        there = ", ".join(values) or "none"
-        return f"nothing is recorded by that name as a number (recorded: {there})"
+        kind = next((each.kinds[name] for each in runs if name in each.kinds), "")
+        there = f"it is {kind}" if kind else f"recorded: {', '.join(values) or 'none'}"
+        return f"nothing is recorded by that name as a number ({there})"
     # One that failed is told already, and may have failed before.
     without = [each.seed for each in runs if each.outcome == "passed" and name not in each.headlines]
     if without:
-        return f"not recorded as a number with seeds {listed(without)}"
+        return f"not recorded as a number with {seeds(without)}"
     if _finite(values[name]) < 2:
         found = f"finite under {_finite(values[name])} of {len(values[name])} seeds"
         return f"{found}; over fewer than two there is nothing to judge"
@@ -142,11 +148,19 @@ def _judged(
 
 def stabilities(runs: Sequence[Gathered]) -> dict[str, Stability]:
     """How far the predictions of two runs or more agree, by name, but for empty ones and unlike sizes."""
-    if len(runs) < 2:
-        return {}
-    shared = in_all(runs, lambda run: run.predictions)
-    sizes = {name: {array.size for array in each} for name, each in shared.items()}
+    shared, sizes = _predictions(runs)
     return {name: _stability(shared[name]) for name, its in sizes.items() if len(its) == 1 and its != {0}}
+
+
+def uneven(runs: Sequence[Gathered]) -> dict[str, tuple[int, int]]:
+    """Of predictions whose size is not the same in all *runs*, the smallest and the largest, by name."""
+    return {name: (min(its), max(its)) for name, its in _predictions(runs)[1].items() if len(its) > 1}
+
+
+def _predictions(runs: Sequence[Gathered]) -> tuple[dict[str, list[Any]], dict[str, set[int]]]:
+    """What all of two runs or more predict, and the sizes of it, by name."""
+    shared = in_all(runs, lambda run: run.predictions) if len(runs) > 1 else {}
+    return shared, {name: {array.size for array in each} for name, each in shared.items()}
 
 
 def _stability(arrays: list[Any]) -> Stability:

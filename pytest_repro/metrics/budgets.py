@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from statistics import median
 
-from pytest_repro.metrics.checks import listed, real
+from pytest_repro.metrics.checks import real, seeds
 from pytest_repro.metrics.seeds import Sweep, sweep
 
 
@@ -31,9 +31,9 @@ class Breach:
 
     def __str__(self) -> str:
         if self.rule == "finite":
-            return f"not finite: seeds {listed(self.seeds)}"
+            return f"not finite: {seeds(self.seeds)}"
         sign = "<" if self.rule == "min" else ">"
-        return f"{self.rule} {self.found:.4g} {sign} {self.allowed:.4g}: seeds {listed(self.seeds)}"
+        return f"{self.rule} {self.found:.4g} {sign} {self.allowed:.4g}: {seeds(self.seeds)}"
 
 
 @dataclass(frozen=True, slots=True)

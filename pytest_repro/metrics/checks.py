@@ -75,6 +75,12 @@ def percent(value: float) -> str:
     return f"{100 * value:.3g} %"
 
 
+def seeds(items: Iterable[int]) -> str:
+    """``seed 7``, ``seeds 7, 9``."""
+    every = list(items)
+    return f"seed{'s' * (len(every) != 1)} {listed(every)}"
+
+
 def listed(items: Iterable[object], most: int = 10) -> str:
     """The first of *items*, with commas, and how many more there are."""
     every = [str(each) for each in items]

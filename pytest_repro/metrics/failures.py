@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from pytest_repro.metrics.checks import listed, percent, share, whole
+from pytest_repro.metrics.checks import percent, seeds, share, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class FailureRate:
     seeds: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        named = f": seeds {listed(self.seeds)}" if self.seeds else ""
+        named = f": {seeds(self.seeds)}" if self.seeds else ""
         return (
             f"{self.failed} of {self.n} failed{named}; P(fail) {percent(self.rate)}, "
             f"up to {percent(self.upper)} ({percent(self.confidence)} confidence)"
@@ -58,12 +58,12 @@ def failure_rate(failed: int | Collection[int], n: int, confidence: float = 0.95
     """
     whole("n", n, 1)
     missed = 1 - share("confidence", confidence)
-    seeds = tuple(sorted(set(failed))) if isinstance(failed, Collection) else ()
-    count = len(seeds) if isinstance(failed, Collection) else whole("failed", failed, 0)
+    which = tuple(sorted(set(failed))) if isinstance(failed, Collection) else ()
+    count = len(which) if isinstance(failed, Collection) else whole("failed", failed, 0)
     if count > n:
         raise ValueError(f"failed={count}: at most n={n} is allowed")
     low, high = 1 - _upper(n - count, n, missed / 2), _upper(count, n, missed / 2)
-    return FailureRate(count, n, count / n, _upper(count, n, missed), (low, high), confidence, seeds)
+    return FailureRate(count, n, count / n, _upper(count, n, missed), (low, high), confidence, which)
 
 
 def _upper(count: int, n: int, probability: float) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist, fmean, median
 
-from pytest_repro.metrics.checks import by_seed, listed, mean_and_std, whole
+from pytest_repro.metrics.checks import by_seed, mean_and_std, seeds, whole
 
 OUTLYING = 3.5
 """A modified z-score beyond which a value is called an outlier."""
@@ -54,8 +54,8 @@ class Sweep:
             f"n {self.n}, mean {self.mean:.4g}, std {self.std:.3g}, min {self.min:.4g}, max {self.max:.4g}, "
             f"range {self.range:.3g}{ratio}"
         )
-        text += f", outliers: seeds {listed(self.outliers)}" if self.outliers else ""
-        return text + (f", not finite: seeds {listed(self.not_finite)}" if self.not_finite else "")
+        text += f", outliers: {seeds(self.outliers)}" if self.outliers else ""
+        return text + (f", not finite: {seeds(self.not_finite)}" if self.not_finite else "")
 
 
 def sweep(values: Mapping[int, float]) -> Sweep:

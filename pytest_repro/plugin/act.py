@@ -25,7 +25,6 @@ from pytest_repro.engine.trial import Trial, as_run
 from pytest_repro.plugin import ended
 from pytest_repro.plugin.beside import Beside
 from pytest_repro.plugin.diverged import none_there
-from pytest_repro.plugin.inside import told
 from pytest_repro.plugin.judge import judged
 from pytest_repro.plugin.set_up import SetUpOutput
 from pytest_repro.plugin.tracing import Tracer
@@ -101,7 +100,8 @@ class Act:
         self.recorded: Recorded = self.recording
         self.index = len(self.trial.runs) if self._number is None else self._number
         self.took: set[str] = set()
-        self.ran, self.subtest, self.drew = False, "", False
+        self.subtest: tuple[str, str] | None = None
+        self.ran = self.drew = False
         self._run: Run | None = None
         self.pin.feed(self.replay.begin())
         self._passed_over: tuple[str, ...] = ()
@@ -186,9 +186,10 @@ class Act:
         self.tracer.body_ended(self.cell)
         run = self._as_run(ended.outcome_of(error), seconds, error, self.drew or self.pin.drew)
         if run.outcome == "failed":
-            run = replace(run, traceback=ended.traceback_of(self.item, error))
+            checked = ended.by_check(error)  # seen by frames that the traceback leaves out
+            run = replace(run, checked=checked, traceback=ended.traceback_of(self.item, error))
         elif error is None and self.subtest:
-            run = ended.without_subtest(run, self.subtest)
+            run = ended.without_subtest(run, *self.subtest)
         self._run = run
         if self.last:
             self._judge(run, error.__traceback__ if error is not None else None)
@@ -212,7 +213,7 @@ class Act:
     def hear(self, report: pytest.TestReport) -> None:
         """Hears a report that goes out while the body runs: a subtest's."""
         if self.ran and self._run is None and report.failed:
-            self.subtest = self.subtest or told(report.longrepr)
+            self.subtest = self.subtest or ended.subtest(report)
 
     def rehearsed(self, reports: Sequence[pytest.TestReport]) -> None:
         """Takes the rehearsal that ended, with the reports nobody else saw."""

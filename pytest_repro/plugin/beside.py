@@ -59,10 +59,10 @@ def unmade(plan: Plan, settings: Settings, beside: Beside) -> str:
     asked = ["seed sweep"] * bool(plan.seeds) + ["its budgets"] * bool(plan.seeds and beside.budgets)
     asked += ["--repro-cost"] * settings.cost + ["--repro-noise"] * bool(settings.noise)
     asked += ["repro_control"] * bool(settings.control and plan.ranks)
-    if not asked or not (settings.replay or plan.ranks):
-        return ""
-    why = "not with --repro-replay: the log feeds each run" if settings.replay else "not of runs in ranks"
-    return f"{', '.join(asked)}: {why}"
+    if asked and (settings.replay or plan.ranks):
+        why = "not with --repro-replay: the log feeds each run" if settings.replay else "not of runs in ranks"
+        return f"{', '.join(asked)}: {why}"
+    return "budgets: not with --repro-seeds=0" if beside.budgets and not plan.seeds else ""
 
 
 def told(beside: Beside) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from pytest_repro.plugin.progress import Progress
 from pytest_repro.plugin.rank import inside
 from pytest_repro.plugin.rehearsals import Rehearsals
 from pytest_repro.plugin.rehearse import Rehearser
-from pytest_repro.plugin.silence import silence
+from pytest_repro.plugin.silence import both, silence
 
 NAME = "repro-conductor"
 
@@ -108,14 +108,9 @@ class Conductor:
             number: The run's number, from 0.
             hear: Called with the reports of subtests.
         """
-
-        def heard(report: pytest.TestReport) -> None:
-            act.hear(report)
-            hear(report)
-
         with self._acting(item, item.stash[PLAN]) as act:
             act.turn(cell, number)
-            with peers.rehearsing(item), silence(item, heard, act.warnings.keep):
+            with peers.rehearsing(item), silence(item, both(act.hear, hear), act.warnings.keep):
                 # In a rank such a run is told of: all of them must make the next one, or none.
                 reports = self._rehearsals.counting(act, spares=not inside(item.config))
             run = replace(act.finished(reports), warned=act.warnings.given())

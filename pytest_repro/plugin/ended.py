@@ -13,7 +13,7 @@ import pytest
 
 from pytest_repro.core.gathered import Shown
 from pytest_repro.core.run import SUBTEST, Outcome, Run
-from pytest_repro.plugin.frames import without_own_frames
+from pytest_repro.plugin.frames import is_own, without_own_frames
 from pytest_repro.plugin.inside import told
 
 _XFAILED = f"{pytest.xfail.Exception.__module__}.{pytest.xfail.Exception.__qualname__}"
@@ -24,9 +24,15 @@ def reason_of(report: pytest.TestReport) -> str:
     """Why a set-up failed or was skipped, in one line."""
     if isinstance(report.longrepr, tuple):
         return str(report.longrepr[2]).removeprefix("Skipped: ")
+    return f"in {report.when}: {_crash(report)}"
+
+
+def _crash(report: pytest.TestReport) -> str:
+    """What broke, in one line."""
     crash = getattr(report.longrepr, "reprcrash", None)
-    lines = str(getattr(crash, "message", "") or report.longreprtext).strip().splitlines()
-    return f"in {report.when}: {lines[0] if lines else 'no reason given'}"
+    text = str(getattr(crash, "message", "") or report.longreprtext).strip()
+    told = re.search(r"^E +(\S.*)$", text, re.MULTILINE)  # of a fixture that is not there
+    return told[1] if told else text.splitlines()[0] if text else "no reason given"
 
 
 def without_body(run: Run, reports: Sequence[pytest.TestReport]) -> Run:
@@ -41,9 +47,23 @@ def without_body(run: Run, reports: Sequence[pytest.TestReport]) -> Run:
     )  # fmt: skip
 
 
-def without_subtest(run: Run, text: str) -> Run:
-    """*run*, whose body ended well but for a subtest, which failed as *text* tells."""
-    return replace(run, outcome="failed", error="a subtest failed", error_type=SUBTEST, traceback=text)
+def subtest(report: pytest.TestReport) -> tuple[str, str]:
+    """What is said of a subtest that failed: in one line, and its traceback."""
+    named: Any = getattr(report, "_sub_test_description", None) or getattr(
+        report, "sub_test_description", str
+    )
+    return f"subtest {named()}: {_crash(report)}", told(report.longrepr)
+
+
+def without_subtest(run: Run, error: str, text: str) -> Run:
+    """*run*, whose body ended well but for a subtest, which failed as *error* and *text* tell."""
+    return replace(run, outcome="failed", error=error, error_type=SUBTEST, traceback=text)
+
+
+def by_check(error: BaseException | None) -> bool:
+    """Whether this package raised *error*, and not the test: then no seed is to blame for it."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)] if error is not None else []
+    return bool(frames) and is_own(frames[-1].f_code.co_filename)
 
 
 def torn_down(run: Run, reports: Sequence[pytest.TestReport]) -> Run:

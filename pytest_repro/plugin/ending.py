@@ -48,7 +48,8 @@ def _fail_session(session: pytest.Session, why: str) -> None:
 def _write_report(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> None:
     settings = config.stash[SETTINGS]
     private = ("key", "failed", "headline", "replay", "control_note", "page", *NOTES)
-    public = [{k: v for k, v in row.items() if k not in private} for row in rows if "verdict" in row]
+    told = (row for row in rows if any(key in row for key in ("verdict", "sweep", "noise", "cost")))
+    public = [{k: v for k, v in row.items() if k not in private} for row in told]
     path = config.invocation_params.dir / str(settings.json)
     write(path, content(public, settings.plan.seed, environment_of(config)))
 
@@ -77,7 +78,7 @@ def tell(terminal: Any, config: pytest.Config) -> None:
     golden = config.stash.get(GOLDEN, [])
     heard = bad or too_few or settings.seed_drawn or settings.replay or settings.cost
     heard = heard or any(row.get(note) for row in rows for note in NOTES)
-    least = 0 if not (heard or golden) else -1 if not heard else config.get_verbosity()
+    least = config.get_verbosity() if heard else -1
     if not (rows or too_few or golden) or config.get_verbosity() < least:
         return
     terminal.section("reproducibility", sep="=")

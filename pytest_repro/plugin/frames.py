@@ -19,6 +19,11 @@ def without_own_frames(trace: TracebackType | None) -> TracebackType | None:
 
 
 def _beyond(trace: TracebackType | None) -> TracebackType | None:
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
+    while trace is not None and is_own(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     return trace
+
+
+def is_own(file: str) -> bool:
+    """Whether *file* is one of this package."""
+    return file.startswith(_OURS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_repro.core.run import Run
+from pytest_repro.core.run import SUBTEST, Run
 from pytest_repro.core.verdict import UNKNOWN, Verdict
 from pytest_repro.plugin.control import note_of
 from pytest_repro.plugin.diverged import diverged, not_compared, untold
@@ -41,7 +41,7 @@ def judged(act: Act, run: Run, passed_over: tuple[str, ...]) -> BaseException | 
         warn_of_constant(act)
     if act.beside.broken and run.outcome == "passed":
         return untold(item, act.beside.broken)
-    if act.beside.swept is None or run.outcome != "passed":
+    if act.beside.swept is None or not (run.outcome == "passed" or run.error_type == SUBTEST):
         return None
     from pytest_repro.plugin.scattered import scattered
 

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_repro.core.printable import printable
 from pytest_repro.engine.replay import Replayed
+from pytest_repro.plugin import SETTINGS
 from pytest_repro.plugin.act import ACT
 from pytest_repro.plugin.assertions import Assertions
 from pytest_repro.plugin.inside import only_shown
@@ -101,7 +102,8 @@ class Repro(Assertions):
         from pytest_repro.metrics.budgets import rules
 
         checked = rules({"std": std, "range": range, "min": min, "max": max})
-        if self._act.plan.seeds is None:
+        commanded = self._act.item.config.stash[SETTINGS].commanded.get("seeds")
+        if not self._act.plan.seeds and commanded is None:
             asked = "none are asked: @pytest.mark.reproducible(seeds=20) or --repro-seeds=20"
             raise pytest.UsageError(f"repro.budget({name!r}) is judged over seeds, and {asked}")
         self._act.beside.allow(printable(name), checked)  # as the names of what is recorded are

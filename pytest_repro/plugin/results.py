@@ -50,7 +50,7 @@ def explain(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport) ->
         _fail(report, _plain(act.item, str(hidden), hidden.headline))
     elif _differs(act) and report.failed:
         assert act.verdict is not None
-        report.sections.append(("reproducibility", beside(act.verdict)))
+        report.sections.append(("reproducibility", beside(act.verdict, act.beside.swept is None)))
     elif _differs(act) and report.skipped and not hasattr(report, "wasxfail"):
         # A skip in the last run must not hide that another run did something else.
         assert act.verdict is not None

@@ -48,6 +48,8 @@ def send(act: Act, report: pytest.TestReport) -> None:
     report.user_properties += [("repro_verdict", act.verdict.word), ("repro_seed", act.plan.seed)]
     if act.verdict.finding is not None:
         report.user_properties.append(("repro_cause", act.verdict.finding.name))
+    if act.beside.swept is not None:
+        report.user_properties.append(("repro_sweep", "broken" if act.beside.swept.broken else "kept"))
 
 
 def _controlled(act: Act) -> dict[str, str]:

@@ -60,6 +60,16 @@ class _Relay:
         return found
 
 
+def both(one: Callable[[Any], None], other: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Has two hear what one could."""
+
+    def heard(report: Any) -> None:
+        one(report)
+        other(report)
+
+    return heard
+
+
 @contextmanager
 def silence(
     item: pytest.Item, report: Callable[[Any], None], warning: Callable[[Any], None]

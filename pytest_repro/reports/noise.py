@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pytest_repro.engine.noise import VARIANTS, Noise, headlines
-from pytest_repro.metrics.checks import listed, percent
+from pytest_repro.metrics.checks import listed, percent, seeds
 from pytest_repro.reports.sweep import is_constant
 
 _MOST = 3
@@ -27,8 +27,8 @@ def table(found: Mapping[str, Noise]) -> Iterator[str]:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
     for name, each in found.items():
         if each.failed:
-            seeds = listed(dict.fromkeys(seed for _, seed, _ in each.failed))
-            yield f"{name}: {len(each.failed)} left out (seeds {seeds}): {each.failed[0][2]}"
+            which = seeds(dict.fromkeys(seed for _, seed, _ in each.failed))
+            yield f"{name}: {len(each.failed)} left out ({which}): {each.failed[0][2]}"
     if more := headlines(found)[_MOST:]:
         yield f"std of {len(more)} more in the JSON report: {listed(more)}"
     yield from constant(found)

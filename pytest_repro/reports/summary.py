@@ -30,6 +30,11 @@ def counted(rows: Sequence[Mapping[str, Any]]) -> str:
     told += [f"{counts.pop(each, 0)} {each}" for each in (_NOTHING, _NO_DEVICE)]
     # Reports of workers come in any order: ties are told by name.
     rest = sorted(((n, word) for word, n in counts.items() if n), key=lambda each: (-each[0], each[1]))
+    # Their runs of one seed agree, and yet they fail.
+    broken = sum(
+        row.get("verdict") in COMPARED and not row["sweep"]["kept"] for row in rows if "sweep" in row
+    )
+    rest += [(broken, "not for every seed")] if broken else []
     return ", ".join([*told, *(f"{number} {word}" for number, word in rest)])
 
 

@@ -10,7 +10,7 @@ from pytest_repro.core.gathered import Gathered
 from pytest_repro.engine.sweep import Swept
 from pytest_repro.metrics.bounds import Bound, suggested_bound
 from pytest_repro.metrics.budgets import Budget
-from pytest_repro.metrics.checks import listed, percent
+from pytest_repro.metrics.checks import listed, percent, seeds
 from pytest_repro.metrics.seeds import Sweep
 
 if TYPE_CHECKING:
@@ -48,18 +48,18 @@ def _again(swept: Swept) -> str:
     """The options that show it again: one seed that fails, or for a budget all of them."""
     if swept.rate is not None and swept.rate.failed:
         return f"--repro-seed={swept.rate.seeds[0]} --repro-seeds=0"
-    seeds = sorted(swept.asked)
-    if seeds == list(range(seeds[0], seeds[-1] + 1)):
-        return f"--repro-seeds={seeds[0]}-{seeds[-1]}"
-    return f"--repro-seeds={','.join(map(str, seeds))}"
+    asked = sorted(swept.asked)
+    if asked == list(range(asked[0], asked[-1] + 1)):
+        return f"--repro-seeds={asked[0]}-{asked[-1]}"
+    return f"--repro-seeds={','.join(map(str, asked))}"
 
 
 def told(swept: Swept) -> Iterator[str]:
     """The lines of the test: how often it fails, then its headlines, budgets and predictions."""
     yield f"{'seeds':10} {counted(swept)}"
-    broken = [each for each in swept.runs if each.outcome == "failed"]
-    for run in broken[:_MOST]:
-        yield f"{f'seed {run.seed}':10} {run.error or 'failed'}"
+    broken = _by_error(swept)
+    for error, which in list(broken.items())[:_MOST]:
+        yield f"{seeds(which):10} {error}"
     for name, each in swept.budgets.items():
         yield f"{'budget':10} {name}: {_kept(each)}"
     for name, sweep in list(swept.headlines.items())[:_MOST]:
@@ -68,18 +68,30 @@ def told(swept: Swept) -> Iterator[str]:
             yield f"{'':10} {_suggested(name, *bound)}"
     for name, stability in list(swept.stability.items())[:_MOST]:
         yield f"{name:10} {stable(stability, swept.seeds(stability.pair))}"
-    left_out = sum(max(0, len(each) - _MOST) for each in (broken, swept.headlines, swept.stability))
+    for name, (few, many) in list(swept.uneven.items())[:_MOST]:
+        yield f"{name:10} {few} to {many} items: of another number with another seed, so no churn is told"
+    groups = (broken, swept.headlines, swept.stability, swept.uneven)
+    left_out = sum(max(0, len(each) - _MOST) for each in groups)
     if left_out:
         yield f"{'':10} and {left_out} more, in the JSON report"
     yield from (f"{'constant':10} {each}" for each in constant(swept))
 
 
+def _by_error(swept: Swept) -> dict[str, list[int]]:
+    """The seeds that failed, by how they did."""
+    found: dict[str, list[int]] = {}
+    for each in swept.runs:
+        if each.outcome == "failed":
+            found.setdefault(each.error or "failed", []).append(each.seed)
+    return found
+
+
 def counted(swept: Swept) -> str:
-    """``1 of 20 failed: seeds 7; P(fail) 5 %, up to 21.6 % (95 % confidence)``."""
+    """``1 of 20 failed: seed 7; P(fail) 5 %, up to 21.6 % (95 % confidence)``."""
     found = [str(swept.rate)] if swept.rate is not None else []
     for outcome in ("skipped", "xfailed"):
-        seeds = [each.seed for each in swept.runs if each.outcome == outcome]
-        found += [f"{outcome}: seeds {listed(seeds)}"] if seeds else []
+        which = [each.seed for each in swept.runs if each.outcome == outcome]
+        found += [f"{outcome}: {seeds(which)}"] if which else []
     missing = len(swept.asked) - len(swept.runs)
     return "; ".join([*found, f"{missing} not run, the session ended"] if missing else found)
 
@@ -118,7 +130,7 @@ def constant(swept: Swept) -> Iterator[str]:
     """A text for each prediction that is the same for every item, under any seed."""
     for name, each in swept.stability.items():
         if each.constant and not name.startswith("locals."):  # a mask among them is no model
-            yield is_constant(name, f"seeds {listed(swept.seeds(each.constant))}")
+            yield is_constant(name, seeds(swept.seeds(each.constant)))
 
 
 def is_constant(name: str, where: str) -> str:
@@ -128,7 +140,7 @@ def is_constant(name: str, where: str) -> str:
 
 def row_of(swept: Swept) -> dict[str, Any]:
     """What the row of a test says: ``sweep``, and its lines for the terminal."""
-    row: dict[str, Any] = {"seeds": [each.seed for each in swept.runs]}
+    row: dict[str, Any] = {"seeds": [each.seed for each in swept.runs], "kept": not swept.broken}
     for outcome in ("failed", "skipped", "xfailed"):
         row[outcome] = [each.seed for each in swept.runs if each.outcome == outcome]
     if not row["xfailed"]:
@@ -140,7 +152,9 @@ def row_of(swept: Swept) -> dict[str, Any]:
     row["headlines"] = {name: _headline_row(each) for name, each in swept.headlines.items()}
     row["budgets"] = {name: _budget_row(each) for name, each in swept.budgets.items()}
     row["predictions"] = {name: _stability_row(swept, each) for name, each in swept.stability.items()}
-    note = [counted(swept)] if swept.broken else ["", *told(swept)]
+    row["uneven"] = {name: list(sizes) for name, sizes in swept.uneven.items()}
+    over = f"; over budget: {listed(swept.over)}" if swept.over else ""
+    note = [f"{counted(swept)}{over}"] if swept.broken else ["", *told(swept)]
     return {"sweep": {k: v for k, v in row.items() if v != {}}, "sweep_note": note}
 
 

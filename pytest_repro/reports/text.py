@@ -148,13 +148,20 @@ def _outcomes(runs: Sequence[Run]) -> Iterator[str]:
         yield ""
 
 
-def beside(verdict: Verdict) -> str:
-    """What the runs have shown beside a failure that pytest shows itself."""
+def beside(verdict: Verdict, unswept: bool = True) -> str:
+    """What the runs have shown beside a failure that pytest shows itself.
+
+    Args:
+        verdict: On them.
+        unswept: Whether no sweep tells what other seeds do.
+    """
     runs = sum(run.state == "ran" for run in verdict.runs)
     if verdict.word == "failed":
         times = f"in each of {runs} runs" if runs > 1 else "in its only run"
         said = f"failed {times}, each seeded with {verdict.plan.seed} by pytest-repro"
         if "deterministic implementation" in verdict.runs[0].traceback:
             return f'{said}; @pytest.mark.reproducible(deterministic="warn") lets the op run'
+        if verdict.runs[0].checked or not unswept:
+            return said
         return f"{said}; --repro-seed=random tells whether the seed is to blame"
     return "\n".join(_outcomes(verdict.runs)).strip()

@@ -29,15 +29,15 @@ def test_a_budget_that_is_broken_names_the_seeds() -> None:
     assert not found.kept
     assert found.seeds == (4, 5)
     assert str(found).startswith(
-        "over budget: std 0.1693 > 0.02: seeds 4; range 0.43 > 0.02: seeds 4, 5; "
-        "min 0.5 < 0.9: seeds 4; max 0.93 > 0.92: seeds 5 (n 6"
+        "over budget: std 0.1693 > 0.02: seed 4; range 0.43 > 0.02: seeds 4, 5; "
+        "min 0.5 < 0.9: seed 4; max 0.93 > 0.92: seed 5 (n 6"
     )
 
 
 def test_what_is_not_finite_breaks_every_budget() -> None:
     found = metrics.budget({0: 1.0, 1: math.nan, 2: 1.0}, max=2.0)
     assert [(each.rule, each.seeds) for each in found.breaches] == [("finite", (1,))]
-    assert str(found).startswith("over budget: not finite: seeds 1 (n 2")
+    assert str(found).startswith("over budget: not finite: seed 1 (n 2")
 
 
 def test_a_sweep_can_be_checked_as_well() -> None:

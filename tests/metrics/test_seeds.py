@@ -55,7 +55,7 @@ def test_an_outlier_by_hand() -> None:
     # Median 0.90, distances 0.01, 0.00, 0.01, 0.02, 0.40: MAD 0.01, scores 0.67, 0, 0.67, 1.3, 27.
     found = metrics.sweep({0: 0.91, 1: 0.90, 2: 0.89, 3: 0.92, 4: 0.50})
     assert found.outliers == (4,)
-    assert str(found).endswith("outliers: seeds 4")
+    assert str(found).endswith("outliers: seed 4")
 
 
 def test_where_most_are_equal_the_mean_distance_is_the_scale() -> None:

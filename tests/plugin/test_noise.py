@@ -57,8 +57,8 @@ noise     test_it.py::test_breaks
           ALGO       free   deterministic  1 of 1    -      -      -    TIME
           IMPL       fixed  any            1 of 2    -      0      -    TIME
           CONTROL    fixed  deterministic  1 of 2    -      0      -    TIME
-          ALGO+IMPL: 1 left out (seeds 1): AssertionError: no
-          ALGO: 1 left out (seeds 1): AssertionError: no
+          ALGO+IMPL: 1 left out (seed 1): AssertionError: no
+          ALGO: 1 left out (seed 1): AssertionError: no
 """
 
 
@@ -86,7 +86,7 @@ def test_nothing_is_left_out_unseen(project: Project) -> None:
         repro.record(**{f"v{i}": repro.seed for i in range(6)})
         assert torch.are_deterministic_algorithms_enabled(), repro.seed
     """
-    result = project(source, "--repro-noise=3").check(passed=1, says="IMPL: 3 left out (seeds 0): Assert")
+    result = project(source, "--repro-noise=3").check(passed=1, says="IMPL: 3 left out (seed 0): Assert")
     result.check(says=["std v0  std v1  std v2  L2n", "  std of 3 more in the JSON report: v3, v4, v5"])
     failed = result.report["tests"][0]["noise"]["IMPL"]["failed"]
     assert [(each["run"], each["seed"]) for each in failed] == [(0, 0), (1, 0), (2, 0)]

@@ -53,26 +53,26 @@ def test_each_seed_once():
 SCATTERS = """\
 test_it.py::test_scatters does not hold for every seed
 
-  seeds      1 of 6 failed: seeds 1; P(fail) 16.7 %, up to 58.2 % (95 % confidence)
+  seeds      1 of 6 failed: seed 1; P(fail) 16.7 %, up to 58.2 % (95 % confidence)
   seed 1     AssertionError: no
-  budget     accuracy: std 0.1602 > 0.01: seeds 3; range 0.4 > 0.02: seeds 3
-  accuracy   n 6, mean 0.5733, std 0.16, min 0.5, max 0.9, range 0.4 (0.99 of a normal's), outliers: seeds 3
+  budget     accuracy: std 0.1602 > 0.01: seed 3; range 0.4 > 0.02: seed 3
+  accuracy   n 6, mean 0.5733, std 0.16, min 0.5, max 0.9, range 0.4 (0.99 of a normal's), outliers: seed 3
              suggested: accuracy >= -0.02067, or <= 1.167, fails for at most 5 % of seeds (95 % confidence, if normal; 59 seeds tell without that)
   labels     churn 20 %, 6 seeds × 300 items, largest 33.3 % between seeds 0 and 1, all agree on 66.7 %
   replay     pytest test_it.py::test_scatters --repro-seed=1 --repro-seeds=0
 """  # noqa: E501
 SECTION = """\
 sweep     test_it.py::test_expected  3 of 6 failed: seeds 3, 4, 5; P(fail) 50 %, up to 84.7 % (95 % confidence)
-sweep     test_it.py::test_fails_with_its_own  1 of 3 failed: seeds 9; P(fail) 33.3 %, up to 86.5 % (95 % confidence)
+sweep     test_it.py::test_fails_with_its_own  1 of 3 failed: seed 9; P(fail) 33.3 %, up to 86.5 % (95 % confidence)
 sweep     test_it.py::test_holds
           seeds      0 of 6 failed; P(fail) 0 %, up to 39.3 % (95 % confidence)
           budget     accuracy: kept
-          accuracy   n 6, mean 0.5733, std 0.16, min 0.5, max 0.9, range 0.4 (0.99 of a normal's), outliers: seeds 3
+          accuracy   n 6, mean 0.5733, std 0.16, min 0.5, max 0.9, range 0.4 (0.99 of a normal's), outliers: seed 3
           suggested
-sweep     test_it.py::test_misnamed  0 of 6 failed; P(fail) 0 %, up to 39.3 % (95 % confidence)
-sweep     test_it.py::test_scatters  1 of 6 failed: seeds 1; P(fail) 16.7 %, up to 58.2 % (95 % confidence)
+sweep     test_it.py::test_misnamed  0 of 6 failed; P(fail) 0 %, up to 39.3 % (95 % confidence); over budget: acuracy
+sweep     test_it.py::test_scatters  1 of 6 failed: seed 1; P(fail) 16.7 %, up to 58.2 % (95 % confidence); over budget: accuracy
 sweep     test_it.py::test_skips
-          seeds      0 of 5 failed; P(fail) 0 %, up to 45.1 % (95 % confidence); skipped: seeds 5
+          seeds      0 of 5 failed; P(fail) 0 %, up to 45.1 % (95 % confidence); skipped: seed 5
           x          n 5, mean 1, std 0, min 1, max 1, range 0
 """  # noqa: E501
 
@@ -99,6 +99,8 @@ def test_a_test_is_told_over_its_seeds(project: Project, args: tuple[str, ...]) 
     result.check(says="FAILED test_it.py::test_scatters - SeedDependent: 1 of 6 seeds failed")
     assert section(result.run.outlines) == SECTION.splitlines()
     assert result.verdicts["test_scatters"] == result.verdicts["test_holds"] == "reproduced"
+    counts = "6 compared (6 reproduced), 0 observed nothing, 0 skipped on every device, 1 failed"
+    result.check(says=f"{counts}, 3 not for every seed")
 
 
 def test_the_report_holds_every_value(project: Project) -> None:
@@ -178,7 +180,7 @@ def test_a_model_that_is_constant_is_warned_of(project: Project) -> None:
     @pytest.mark.reproducible(seeds=3)
     def test_a(repro): repro.record(labels=np.arange(9) % (1 if repro.seed == 2 else 3))
     """
-    told = "ConstantModelWarning: labels is the same for every item with seeds 2: stable, but collapsed"
+    told = "ConstantModelWarning: labels is the same for every item with seed 2: stable, but collapsed"
     project(source, "-W", "default").check(passed=1, says=told)
     project(source, "-W", "error").check(failed=1, says=told)
 
@@ -193,7 +195,75 @@ def test_a_broken_budget_is_replayed_with_all_its_seeds(project: Project) -> Non
     """
     project(source).check(failed=1, says="  replay     pytest test_it.py::test_a --repro-seeds=1,4,9")
     project.again("--repro-seeds=1,4,9").check(failed=1, says="x: range 8 > 1")
-    project.again("--repro-seeds=0").check(passed=1)
+    project.again("--repro-seeds=0").check(passed=1, says="not made  budgets: not with --repro-seeds=0")
+
+
+def test_seeds_that_are_switched_off_by_the_marker_leave_no_budget_unjudged(project: Project) -> None:
+    source = """
+    import pytest
+    @pytest.mark.reproducible(seeds=0)
+    def test_a(repro):
+        repro.record(x=1)
+        repro.budget("x", std=1)
+    """
+    project(source).check(failed=1, says="repro.budget('x') is judged over seeds, and none are asked")
+    project.again("--repro-seeds=2").check(passed=1)
+
+
+def test_what_is_no_headline_and_what_has_no_churn_is_said(project: Project) -> None:
+    source = """
+    import numpy as np, pytest
+    @pytest.mark.reproducible(seeds=3, runs=1)
+    def test_a(repro):
+        repro.record(accuracy=np.zeros(3), labels=np.arange(9 + repro.seed))
+        repro.budget("accuracy", std=1)
+    @pytest.mark.reproducible(seeds=3, runs=1)
+    def test_b(repro): repro.record(x=1)
+    """
+    result = project(source).check(failed=1, passed=1)
+    why = "budget     accuracy: nothing is recorded by that name as a number (it is float64[3])"
+    sizes = "labels     9 to 11 items: of another number with another seed, so no churn is told"
+    result.check(says=[why, sizes])
+    found = {test["nodeid"].partition("::")[2]: test for test in result.report["tests"]}
+    assert found["test_a"]["sweep"]["uneven"] == {"labels": [9, 11]}
+    assert ("verdict" in found["test_b"], found["test_b"]["sweep"]["kept"]) == (False, True)
+
+
+def test_subtests_and_equal_errors_are_told_by_seed(project: Project) -> None:
+    source = """
+    import pytest
+    @pytest.mark.reproducible(seeds=5)
+    def test_a(repro, subtests):
+        repro.record(x=1)
+        with subtests.test("half", n=3):
+            assert repro.seed % 2 == 0, "odd"
+    @pytest.mark.reproducible(seeds=(1, 2))
+    def test_own(repro, subtests):
+        repro.record(x=1)
+        for n in range(2):
+            with subtests.test(n=n): assert repro.seed == 2 and n == 0
+    """
+    result = project(source, "--junitxml=junit.xml")
+    result.check(says=["seeds 1, 3 subtest [half] (n=3): AssertionError: odd", "2 of 5 failed: seeds 1, 3"])
+    result.check(says=["seed 1     subtest (n=0): assert", "seed 2     subtest (n=1): assert"])
+    assert '<property name="repro_sweep" value="broken" />' in (result.folder / "junit.xml").read_text()
+
+
+def test_a_check_of_this_package_blames_no_seed(project: Project) -> None:
+    source = """
+    import numpy as np
+    def test_draws(repro):
+        repro.record(x=1)
+        with repro.no_draws(): np.random.rand()
+    def test_type(repro): repro.record(x=object())
+    def test_plain(repro):
+        repro.record(x=1)
+        assert repro.seed
+    """
+    result = project(source).check(failed=3)
+    assert result.text.count("failed in each of 2 runs") == 3
+    assert result.text.count("tells whether the seed is to blame") == 1
+    project.again("--repro-seeds=2").check(failed=3, lacks="tells whether the seed is to blame")
 
 
 def test_budgets_of_one_name_hold_together(project: Project) -> None:
@@ -281,7 +351,7 @@ def test_xfail_keeps_its_meaning_over_seeds(project: Project) -> None:
     result = project(source, "-rxf").check(xfailed=1, failed=2, passed=1)
     result.check(says=["XFAIL test_it.py::test_expected - known", "budget     x: max 1 > 0"])
     result.check(
-        says="seeds      0 of 3 failed; P(fail) 0 %, up to 63.2 % (95 % confidence); xfailed: seeds 2"
+        says="seeds      0 of 3 failed; P(fail) 0 %, up to 63.2 % (95 % confidence); xfailed: seed 2"
     )
     found = {test["nodeid"].partition("::")[2]: test["sweep"] for test in result.report["tests"]}
     assert (found["test_calls_it"]["failed"], found["test_calls_it"]["xfailed"]) == ([], [2])
@@ -346,7 +416,7 @@ def test_a_tear_down_fails_its_seed(project: Project) -> None:
     def test_a(repro, broken): repro.record(x=1)
     """
     told = "  seed 2     in teardown: RuntimeError: boom"
-    project(source).check(failed=1, says=["1 of 4 failed: seeds 2", told])
+    project(source).check(failed=1, says=["1 of 4 failed: seed 2", told])
 
 
 def test_what_a_replay_leaves_out_is_told(project: Project) -> None:
@@ -366,7 +436,8 @@ def test_what_a_replay_leaves_out_is_told(project: Project) -> None:
     result = project(source, "--repro-replay=record", "--repro-cost", "--repro-noise")
     result.check(passed=2, skipped=1, says="\n".join(lines))
     assert not any("unmade_note" in test for test in result.report["tests"])
-    project.again("--repro-replay=record", "--repro-seeds=0").check(passed=2, lacks="not made")
+    off = "not made  budgets: not with --repro-seeds=0 (1 test)"
+    project.again("--repro-replay=record", "--repro-seeds=0").check(passed=2, says=off)
     project.again().check(failed=1, passed=1, lacks="not made")
 
 
