@@ -49,7 +49,7 @@ def _logits(given: object, count: int) -> Leaf:
     if read.ndim == 3 and read.shape[1] == 1:  # a step of a batch of one: (1, vocabulary)
         read = read[:, 0]
     if read.ndim != 2 or read.dtype.kind not in "iuf" or read.shape[0] != count or read.shape[1] < 2:
-        allowed = f"real numbers of shape ({count}, vocabulary), a row for each token, are allowed"
+        allowed = f"expected real numbers of shape ({count}, vocabulary), a row for each token"
         raise ValueError(f"logits has shape {read.shape}, dtype {read.dtype}: {allowed}")
     leaf = adapter.opened(read)
     assert isinstance(leaf, Leaf)

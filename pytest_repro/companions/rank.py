@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
@@ -51,6 +52,8 @@ class Groups:
         import torch.distributed as dist
         from torch.distributed.distributed_c10d import PrefixStore
 
+        # It logs every failure of a collective at DEBUG, whatever the level asked for.
+        logging.getLogger("c10d-NullHandler").setLevel(logging.INFO)
         rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
         limit, self._number = timedelta(seconds=self._limit), self._number + 1
         store = PrefixStore(f"pytest-repro {self._number}", self._stored())

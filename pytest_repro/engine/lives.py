@@ -38,6 +38,9 @@ class Missing(NamedTuple):
 class Lives:
     """The lives of a training: straight, stopped, stopped with parts put back.
 
+    Attributes:
+        ignored: What *load* returned.
+
     Args:
         plan: Seed, tolerance and mode of deterministic algorithms.
         train: See :func:`~pytest_repro.engine.resume.assert_resumable`; as all that follow.
@@ -53,6 +56,7 @@ class Lives:
         self._plan, self._at, self._steps, self._begin = plan, at, steps, 0
         self._trial, self._pin = Trial(plan), Pin(plan.seed, plan.deterministic)
         self._truth: dict[str, Any] | None = None
+        self.ignored: object = None
 
     def __enter__(self) -> Lives:
         self._pin.__enter__()
@@ -140,7 +144,7 @@ class Lives:
         except Exception as error:
             kind = type(self._checkpoint).__qualname__
             raise TypeError(f"save gave a {kind} that cannot be copied: {error}") from error
-        self._load(state, checkpoint)
+        self.ignored = self._load(state, checkpoint)
         return state
 
     def _resumed(self, put_back: Collection[str]) -> Recording:

@@ -66,11 +66,11 @@ def check_loader(loader: Any, epochs: int = 2, batches: int | None = None) -> Lo
     """
     workers = getattr(loader, "num_workers", None)
     if not isinstance(workers, int) or not hasattr(loader, "collate_fn"):
-        raise TypeError(f"loader: a torch.utils.data.DataLoader is allowed, not {type(loader).__qualname__}")
+        raise TypeError(f"loader: expected a torch.utils.data.DataLoader, not {type(loader).__qualname__}")
     if epochs < 1 or (epochs < 2 and workers < 2):
-        raise ValueError(f"epochs={epochs}: 2 or more are allowed with {workers} workers")
+        raise ValueError(f"epochs={epochs}: expected 2 or more with {workers} workers")
     if batches is not None and batches < 1:
-        raise ValueError(f"batches={batches}: 1 or more are allowed")
+        raise ValueError(f"batches={batches}: expected 1 or more")
     from pytest_repro.adapters._torch_loader import epochs_told
 
     told = epochs_told(loader, epochs, batches or _BATCHES * max(1, workers))

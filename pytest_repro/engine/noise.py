@@ -98,7 +98,7 @@ def _l2_normalised(runs: Sequence[Gathered]) -> float | None:
     from pytest_repro.metrics.weights import l2_normalised
 
     weights: dict[str, list[Any]] = in_all(runs, lambda run: run.weights)
-    if len(runs) < 2 or not weights:
+    if len(runs) < 2 or sum(each[0].size for each in weights.values()) < 2:  # one number has no direction
         return None
     try:
         return l2_normalised([dict(zip(weights, each)) for each in zip(*weights.values())])

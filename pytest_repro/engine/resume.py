@@ -74,7 +74,7 @@ def assert_resumable(
     """
     for name, given in {"train": train, "save": save, "load": load, "make": make}.items():
         if not callable(given):
-            raise TypeError(f"{name}: a function is allowed, not {type(given).__qualname__}")
+            raise TypeError(f"{name}: expected a function, not {type(given).__qualname__}")
     total = _checked(at, steps)
     asks = {"seed": seed, "deterministic": deterministic, "rtol": rtol, "atol": atol}
     plan = asked(Plan(), asks)
@@ -84,10 +84,10 @@ def assert_resumable(
 
 def _checked(at: int, steps: int | None) -> int:
     if isinstance(at, bool) or not isinstance(at, int) or at < 1:
-        raise ValueError(f"at={at!r}: a number of steps, 1 or more, is allowed")
+        raise ValueError(f"at={at!r}: expected a number of steps, 1 or more")
     total = 2 * at if steps is None else steps
     if isinstance(total, bool) or not isinstance(total, int) or total <= at:
-        raise ValueError(f"steps={steps!r}: a number of steps, more than at={at}, is allowed")
+        raise ValueError(f"steps={steps!r}: expected a number of steps, more than at={at}")
     return total
 
 
@@ -101,5 +101,6 @@ def _judged(lives: Lives, name: str, at: int, steps: int) -> Verdict:
     found = lives.resumed()
     verdict = lives.verdict(found)
     if found:
-        raise NotReproducible(told.failure(name, at, steps, verdict, lives.missing()), verdict)
+        text = told.failure(name, at, steps, verdict, lives.missing(), lives.ignored)
+        raise NotReproducible(text, verdict)
     return verdict

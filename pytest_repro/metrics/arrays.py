@@ -38,7 +38,7 @@ def array(name: str, value: object) -> NDArray[Any]:
 
 def _unreadable(name: str, value: object, why: str) -> TypeError:
     kind = type(value).__qualname__
-    return TypeError(f"{name} is a {kind}{why}: an array, a tensor or a list of numbers is allowed")
+    return TypeError(f"{name} is a {kind}{why}: expected an array, a tensor or a list of numbers")
 
 
 def _tensor(tensor: Any) -> NDArray[Any]:
@@ -59,7 +59,7 @@ def _stacked(name: str, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     for i, each in enumerate(parts):
         if each.shape != parts[0].shape:
             raise ValueError(
-                f"{name}[{i}] has shape {each.shape}, {name}[0] has {parts[0].shape}: one shape is allowed"
+                f"{name}[{i}] has shape {each.shape}, {name}[0] has {parts[0].shape}: expected one shape"
             )
     return np.stack(parts)
 
@@ -74,7 +74,7 @@ def shaped(name: str, value: object, axes: str) -> NDArray[Any]:
     found = array(name, value)
     if found.ndim != axes.count(",") + 1 or not found.size:
         empty = " without elements" if not found.size else ""
-        raise ValueError(f"{name} has shape {found.shape}{empty}: ({axes}) is allowed")
+        raise ValueError(f"{name} has shape {found.shape}{empty}: expected ({axes})")
     return found
 
 
@@ -87,11 +87,11 @@ def numbers(name: str, value: object, axes: str) -> NDArray[np.float64]:
     """
     found = shaped(name, value, axes)
     if found.dtype.kind not in "biuf":
-        raise TypeError(f"{name} has dtype {found.dtype}: real numbers are allowed")
+        raise TypeError(f"{name} has dtype {found.dtype}: expected real numbers")
     wide = found.astype(np.float64)
     if not np.isfinite(wide).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(wide))[0])
-        raise ValueError(f"{name}{list(index)} is {wide[index]}: finite numbers are allowed")
+        raise ValueError(f"{name}{list(index)} is {wide[index]}: expected finite numbers")
     return wide
 
 
@@ -104,10 +104,12 @@ def labels(name: str, value: object, axes: str) -> NDArray[Any]:
     """
     found = shaped(name, value, axes)
     if found.dtype.kind == "c":
-        raise TypeError(f"{name} has dtype {found.dtype}: class labels are allowed")
+        raise TypeError(f"{name} has dtype {found.dtype}: expected class labels")
+    if found.dtype.kind == "f" and np.isnan(found).any():
+        raise ValueError(f"{name} holds a NaN: expected class labels, one for each")
     if found.dtype.kind == "f" and (found != np.rint(found)).any():
         odd = found[found != np.rint(found)][0]
-        raise ValueError(f"{name} holds {odd}: class labels are allowed; take the argmax of scores first")
+        raise ValueError(f"{name} holds {odd}: expected class labels; take the argmax of scores first")
     return found
 
 

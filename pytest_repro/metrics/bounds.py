@@ -79,10 +79,10 @@ def suggested_bound(
             *confidence* out of its range.
     """
     if side not in ("lower", "upper"):
-        raise ValueError(f"side={side!r}: 'lower' and 'upper' are allowed")
+        raise ValueError(f"side={side!r}: expected 'lower' or 'upper'")
     share("fails", fails), share("confidence", confidence)
     if confidence > _SUREST:
-        raise ValueError(f"confidence={confidence}: at most {_SUREST} is allowed")
+        raise ValueError(f"confidence={confidence}: expected at most {_SUREST}")
     found = _finite(by_seed("values", values))
     sign, n = 1 if side == "lower" else -1, len(found)
     ordered = sorted(sign * each for each in found)
@@ -98,9 +98,9 @@ def suggested_bound(
 def _finite(values: dict[int, float]) -> list[float]:
     odd = [seed for seed, value in values.items() if not math.isfinite(value)]
     if odd:
-        raise ValueError(f"values[{odd[0]}]={values[odd[0]]}: finite numbers are allowed")
+        raise ValueError(f"values[{odd[0]}]={values[odd[0]]}: expected finite numbers")
     if len(values) < 2:
-        raise ValueError(f"values holds {len(values)}: at least 2 are allowed")
+        raise ValueError(f"values holds {len(values)}: expected at least 2")
     return list(values.values())
 
 

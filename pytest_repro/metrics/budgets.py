@@ -116,11 +116,11 @@ def rules(given: dict[str, float | None]) -> dict[str, float]:
     """
     found = {name: real(name, each) for name, each in given.items() if each is not None}
     if not found:
-        raise ValueError("no rule is given: one or more of std, range, min and max are allowed")
+        raise ValueError("no rule is given: expected one or more of std, range, min and max")
     for name, allowed in found.items():
         spread = name in ("std", "range")
         if math.isnan(allowed) or (spread and allowed < 0):
-            raise ValueError(f"{name}={allowed:g}: a number{' that is not negative' * spread} is allowed")
+            raise ValueError(f"{name}={allowed:g}: expected a number{' that is not negative' * spread}")
     return found
 
 

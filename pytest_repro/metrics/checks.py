@@ -18,7 +18,7 @@ def real(name: str, value: object) -> float:
         value = plain()
     if isinstance(value, Real):
         return float(value)
-    raise TypeError(f"{name} is a {type(value).__qualname__}: a number is allowed")
+    raise TypeError(f"{name} is a {type(value).__qualname__}: expected a number")
 
 
 def share(name: str, value: object) -> float:
@@ -31,7 +31,7 @@ def share(name: str, value: object) -> float:
     number = real(name, value)
     if 0 < number < 1:
         return number
-    raise ValueError(f"{name}={number:g}: a number between 0 and 1 is allowed, neither included")
+    raise ValueError(f"{name}={number:g}: expected a number between 0 and 1, neither included")
 
 
 def whole(name: str, value: object, least: int) -> int:
@@ -42,10 +42,10 @@ def whole(name: str, value: object, least: int) -> int:
         ValueError: It is smaller.
     """
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} is a {type(value).__qualname__}: an integer is allowed")
+        raise TypeError(f"{name} is a {type(value).__qualname__}: expected an integer")
     number = int(value.__index__())
     if number < least:
-        raise ValueError(f"{name}={number}: at least {least} is allowed")
+        raise ValueError(f"{name}={number}: expected at least {least}")
     return number
 
 
@@ -56,7 +56,7 @@ def by_seed(name: str, values: object) -> dict[int, float]:
         TypeError: It is no mapping, a seed is no integer, or a value no number.
     """
     if not isinstance(values, Mapping):
-        raise TypeError(f"{name} is a {type(values).__qualname__}: a mapping of seed to value is allowed")
+        raise TypeError(f"{name} is a {type(values).__qualname__}: expected a mapping of seed to value")
     found = {whole(f"a seed of {name}", seed, 0): real(f"{name}[{seed}]", v) for seed, v in values.items()}
     return dict(sorted(found.items()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_repro.metrics.arrays import array, plain
-from pytest_repro.metrics.checks import percent
+from pytest_repro.metrics.checks import percent, real
 
 Token = int | str
 _Completion = tuple[Token, ...]
@@ -69,9 +70,9 @@ def tokens(runs: Collection[object], logits: Collection[object] | None = None) -
     """
     found = [_completion(f"runs[{i}]", run) for i, run in enumerate(runs)]
     if len(found) < 2:
-        raise ValueError(f"runs holds {len(found)}: 2 or more are allowed")
+        raise ValueError(f"runs holds {len(found)}: expected 2 or more")
     if logits is not None and len(logits) != len(found):
-        raise ValueError(f"logits holds {len(logits)}: one for each of the {len(found)} runs is allowed")
+        raise ValueError(f"logits holds {len(logits)}: expected one for each of the {len(found)} runs")
     every = Counter(found)
     share = every.most_common(1)[0][1] / len(found)
     if len(every) == 1:
@@ -83,12 +84,29 @@ def tokens(runs: Collection[object], logits: Collection[object] | None = None) -
     return Tokens(len(found), len(every), share, first, (one, two), *gaps)
 
 
+def sampled(temperature: object, top_p: object) -> dict[str, float | None]:
+    """Sampling settings, checked; None for one that is not given.
+
+    Raises:
+        TypeError: One is no number.
+        ValueError: *temperature* is negative or not finite, or *top_p* is not from 0 to 1.
+    """
+    most = {"temperature": math.inf, "top_p": 1.0}
+    given = {"temperature": temperature, "top_p": top_p}
+    found = {name: None if each is None else real(name, each) for name, each in given.items()}
+    for name, each in found.items():
+        if each is not None and not (0 <= each <= most[name] and math.isfinite(each)):
+            allowed = "a number, 0 or more" if name == "temperature" else "a number from 0 to 1"
+            raise ValueError(f"{name}={each:g}: expected {allowed}")
+    return found
+
+
 def _completion(name: str, run: object) -> _Completion:
     if isinstance(run, str):
-        raise TypeError(f"{name} is a text: token ids of shape (steps,), or a list of texts, are allowed")
+        raise TypeError(f"{name} is a text: expected token ids of shape (steps,), or a list of texts")
     read = array(name, run)
     if read.ndim != 1 or (read.size and read.dtype.kind not in "iuU"):
-        raise TypeError(f"{name} has shape {read.shape}, dtype {read.dtype}: integers of (steps) are allowed")
+        raise TypeError(f"{name} has shape {read.shape}, dtype {read.dtype}: expected integers of (steps)")
     return tuple(plain(each) for each in read)
 
 
@@ -118,7 +136,7 @@ def _gaps(
     rows = [_row(f"logits[{i}]", logits[i], at) for i, run in enumerate(runs) if at < len(run)]
     for each in (one, two):
         if isinstance(each, str):
-            raise TypeError(f"runs holds the text {each!r}: token ids are allowed where logits are given")
+            raise TypeError(f"runs holds the text {each!r}: expected token ids where logits are given")
     found = [gaps(row, one, two) for row in rows]
     return min((gap for gap, _ in found if gap is not None), default=None), min(top for _, top in found)
 
@@ -126,10 +144,10 @@ def _gaps(
 def _row(name: str, logits: object, at: int) -> NDArray[np.float64]:
     read = array(name, logits)
     if read.dtype.kind not in "iuf":
-        raise TypeError(f"{name} has dtype {read.dtype}: real numbers are allowed")
+        raise TypeError(f"{name} has dtype {read.dtype}: expected real numbers")
     if read.ndim != 2 or len(read) <= at or read.shape[1] < 2:
         raise ValueError(
-            f"{name} has shape {read.shape}: (steps, vocabulary) with more than {at} steps is allowed"
+            f"{name} has shape {read.shape}: expected (steps, vocabulary) with more than {at} steps"
         )
     row: NDArray[np.float64] = read[at].astype(np.float64)
     return row
@@ -137,5 +155,5 @@ def _row(name: str, logits: object, at: int) -> NDArray[np.float64]:
 
 def _logit(row: NDArray[np.float64], token: int) -> float:
     if not 0 <= token < len(row):
-        raise ValueError(f"runs holds token {token}: 0 to {len(row) - 1} are allowed, by the logits")
+        raise ValueError(f"runs holds token {token}: expected 0 to {len(row) - 1}, by the logits")
     return float(row[token])

@@ -69,8 +69,8 @@ def cost(on: Sequence[float], off: Sequence[float]) -> Cost:
 def _times(name: str, times: Sequence[float]) -> list[float]:
     found = [real(f"{name}[{i}]", each) for i, each in enumerate(times)]
     if not found:
-        raise ValueError(f"{name} is empty: one time or more is allowed")
+        raise ValueError(f"{name} is empty: expected one time or more")
     for i, each in enumerate(found):
         if not 0 < each < math.inf:
-            raise ValueError(f"{name}[{i}]={each:g}: a positive number of seconds is allowed")
+            raise ValueError(f"{name}[{i}]={each:g}: expected a positive number of seconds")
     return found

@@ -64,10 +64,10 @@ def _pair(reference: object, other: object) -> tuple[NDArray[Any], NDArray[Any]]
     a, b = array("reference", reference), array("other", other)
     for name, each in (("reference", a), ("other", b)):
         if each.dtype.kind not in "biufc":
-            raise TypeError(f"{name} has dtype {each.dtype}: numbers are allowed")
+            raise TypeError(f"{name} has dtype {each.dtype}: expected numbers")
     if a.shape != b.shape or not a.size:
         raise ValueError(
-            f"reference has shape {a.shape}, other has {b.shape}: one shape, with elements, is allowed"
+            f"reference has shape {a.shape}, other has {b.shape}: expected one shape, with elements"
         )
     return a, b
 

@@ -61,7 +61,7 @@ def failure_rate(failed: int | Collection[int], n: int, confidence: float = 0.95
     which = tuple(sorted(set(failed))) if isinstance(failed, Collection) else ()
     count = len(which) if isinstance(failed, Collection) else whole("failed", failed, 0)
     if count > n:
-        raise ValueError(f"failed={count}: at most n={n} is allowed")
+        raise ValueError(f"failed={count}: expected at most n={n}")
     low, high = 1 - _upper(n - count, n, missed / 2), _upper(count, n, missed / 2)
     return FailureRate(count, n, count / n, _upper(count, n, missed), (low, high), confidence, which)
 

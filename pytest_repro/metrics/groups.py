@@ -99,7 +99,8 @@ def class_spread(predictions: object, truth: object) -> Spreads:
     Software Systems, ASE 2020). A class of few items has a large std by that alone: its n is told.
 
     Args:
-        predictions: Class labels of shape (runs, items), two runs or more; integers, bools, texts.
+        predictions: Class labels of shape (runs, items), two runs or more; integers, bools, texts. One
+            that *truth* does not hold is wrong.
         truth: The true labels, of shape (items,).
 
     Raises:
@@ -139,9 +140,7 @@ def subgroup_rates(predictions: object, truth: object, groups: object, positive:
     runs = runs_of(predictions)
     true, member = _truth(truth, runs) == positive, _items("groups", groups, runs)
     if not np.any(true) or np.all(true):
-        raise ValueError(
-            f"truth holds {'only' if np.any(true) else 'no'} {positive!r}: both kinds are allowed"
-        )
+        raise ValueError(f"truth holds {'only' if np.any(true) else 'no'} {positive!r}: expected both kinds")
     wrong = (runs == positive) != true
     fpr = _spreads("FPR", wrong[:, ~true], _members(member[~true]))
     return SubgroupRates(fpr, _spreads("FNR", wrong[:, true], _members(member[true])))
@@ -150,7 +149,7 @@ def subgroup_rates(predictions: object, truth: object, groups: object, positive:
 def _items(name: str, value: object, runs: NDArray[Any]) -> NDArray[Any]:
     found = labels(name, value, "items")
     if len(found) != runs.shape[1]:
-        raise ValueError(f"{name} has shape {found.shape}: ({runs.shape[1]},) as in predictions is allowed")
+        raise ValueError(f"{name} has shape {found.shape}: expected ({runs.shape[1]},) as in predictions")
     return found
 
 

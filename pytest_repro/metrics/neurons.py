@@ -42,10 +42,15 @@ class Matching:
 
     def __str__(self) -> str:
         still = len(self.still[0]) + len(self.still[1])
+        constant = [_counted(still, "constant unit")] if still else []
         return (
             f"best match {self.mean:.3f}, random basis {self.baseline:.3f}, excess {self.excess:+.3f} "
-            f"({len(self.partners)} units, {self.samples} samples{f', {still} constant units' * (still > 0)})"
+            f"({', '.join([_counted(len(self.partners), 'unit'), f'{self.samples} samples', *constant])})"
         )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def match_neurons(
@@ -71,15 +76,17 @@ def match_neurons(
     Raises:
         TypeError: *a* or *b* hold no real numbers.
         ValueError: They have other shapes, different numbers of samples, fewer than three, a NaN or
-            infinity, or only constant units.
+            infinity, or only constant units; or *b* has one other, in which there is no random basis.
         ImportError: *one_to_one* is asked, and scipy is not installed.
     """
     left, right = numbers("a", a, "samples, units"), numbers("b", b, "samples, units")
     if len(left) != len(right) or len(left) < 3:
         raise ValueError(
-            f"a has shape {left.shape}, b has {right.shape}: 3 samples or more, in both, are allowed"
+            f"a has shape {left.shape}, b has {right.shape}: expected 3 samples or more, in both"
         )
     x, y = _standard("a", left), _standard("b", right)
+    if y.any(axis=0).sum() < 2:  # whose only basis is itself
+        raise ValueError("b has one unit that is not constant over the samples: expected 2 or more")
     partners, found = _pairs(x, y, one_to_one)
     rng = np.random.default_rng(whole("seed", seed, 0))
     bases = []
@@ -103,7 +110,9 @@ def _standard(name: str, activations: NDArray[np.float64]) -> NDArray[np.float64
     length = np.linalg.norm(centred, axis=0)
     moves = length > 0
     if not moves.any():
-        raise ValueError(f"{name} holds only units that are constant over the samples: others are allowed")
+        raise ValueError(
+            f"{name} holds only units that are constant over the samples: expected some that are not"
+        )
     found: NDArray[np.float64] = np.where(moves, centred / np.where(moves, length, 1), 0)
     return found
 

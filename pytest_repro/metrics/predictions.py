@@ -151,7 +151,7 @@ def runs_of(predictions: object) -> NDArray[Any]:
     """
     runs = labels("predictions", predictions, "runs, items")
     if len(runs) < 2:
-        raise ValueError(f"predictions has shape {runs.shape}: (runs, items) with 2 runs or more is allowed")
+        raise ValueError(f"predictions has shape {runs.shape}: expected (runs, items) with 2 runs or more")
     if found := _constant(runs):
         text = f"predictions of runs {listed(found)} are the same for every item: stable, but collapsed"
         warnings.warn(text, ConstantModelWarning, stacklevel=3)

@@ -59,9 +59,9 @@ def duplicates(draws: Mapping[Any, object]) -> Duplicates:
         ValueError: Fewer than two drew, or one drew nothing.
     """
     if not isinstance(draws, Mapping):
-        raise TypeError(f"draws is a {type(draws).__qualname__}: a mapping of name to numbers is allowed")
+        raise TypeError(f"draws is a {type(draws).__qualname__}: expected a mapping of name to numbers")
     if len(draws) < 2:
-        raise ValueError(f"draws holds {len(draws)}: 2 or more are allowed")
+        raise ValueError(f"draws holds {len(draws)}: expected 2 or more")
     read = {name: _drawn(f"draws[{name!r}]", each) for name, each in draws.items()}
     groups: list[_Group] = []
     for name in sorted(read, key=lambda each: -len(read[each])):
@@ -78,7 +78,7 @@ def duplicates(draws: Mapping[Any, object]) -> Duplicates:
 def _drawn(name: str, value: object) -> NDArray[Any]:
     found = np.atleast_1d(array(name, value))
     if not found.size:
-        raise ValueError(f"{name} has shape {found.shape} without elements: one draw or more is allowed")
+        raise ValueError(f"{name} has shape {found.shape} without elements: expected one draw or more")
     return found
 
 

@@ -80,7 +80,7 @@ def sweep(values: Mapping[int, float]) -> Sweep:
     found = by_seed("values", values)
     finite = {seed: value for seed, value in found.items() if math.isfinite(value)}
     if len(finite) < 2:
-        raise ValueError(f"values holds {len(finite)} finite of {len(found)}: at least 2 are allowed")
+        raise ValueError(f"values holds {len(finite)} finite of {len(found)}: expected at least 2")
     numbers = list(finite.values())
     (mean, std), low, high = mean_and_std(numbers), min(numbers), max(numbers)
     return Sweep(

@@ -53,10 +53,13 @@ class Comparison:
         least, differ = _least(1 - self.confidence), self.n - self.ties
         few = f", {differ} differ, fewer than {least} are never significant" if differ < least else ""
         few += f", {self.seeds_needed} seeds needed" if self.n < self.seeds_needed else ""
-        return (
+        text = (
             f"{self.verdict}: P(A > B) {self.p:.3f}, {percent(self.confidence)} interval {self.low:.3f} to "
-            f"{self.high:.3f}, gamma {self.gamma:g} (n {self.n}{few})"
+            f"{self.high:.3f}, sign test {self.sign:.2g}, gamma {self.gamma:g} (n {self.n}{few})"
         )
+        losses = differ - self.wins
+        asks = f"; B is better with {losses} of {self.n}: compare_versions(b, a) asks whether that is so"
+        return text + (asks if losses > self.wins else "")
 
 
 _Values = Mapping[int, float] | Sequence[float]
@@ -159,28 +162,29 @@ def seeds_needed(gamma: float = 0.75, alpha: float = 0.05, beta: float = 0.05) -
     z = NormalDist().inv_cdf
     sum_of_z = z(1 - share("alpha", alpha)) + z(1 - share("beta", beta))
     if sum_of_z <= 0:
-        raise ValueError(f"alpha={alpha:g}, beta={beta:g}: together less than 1 is allowed")
+        raise ValueError(f"alpha={alpha:g}, beta={beta:g}: expected less than 1 together")
     return math.ceil((sum_of_z / (math.sqrt(6) * (gamma - 0.5))) ** 2)
 
 
 def _between(name: str, value: float) -> None:
     if not 0.5 < real(name, value) < 1:
-        raise ValueError(f"{name}={value:g}: a number between 0.5 and 1 is allowed, neither included")
+        raise ValueError(f"{name}={value:g}: expected a number between 0.5 and 1, neither included")
 
 
 def _pairs(a: _Values, b: _Values) -> list[tuple[float, float]]:
-    if isinstance(a, Mapping) != isinstance(b, Mapping):
-        raise TypeError("a and b: two mappings of seed to value, or two sequences, are allowed")
+    many = all(hasattr(each, "__len__") and hasattr(each, "__iter__") for each in (a, b))
+    if not many or isinstance(a, Mapping) != isinstance(b, Mapping):
+        raise TypeError("a and b: expected two mappings of seed to value, or two sequences")
     one, two = (
         by_seed(name, each if isinstance(each, Mapping) else dict(enumerate(each)))
         for name, each in (("a", a), ("b", b))
     )
     if odd := sorted(one.keys() ^ two.keys()):
         raise ValueError(
-            f"a holds {len(a)}, b {len(b)}, and {odd[0]} is in one only: the same seeds are allowed"
+            f"a holds {len(a)}, b {len(b)}, and {odd[0]} is in one only: expected the same seeds"
         )
     if len(one) < 2:
-        raise ValueError(f"a holds {len(one)}: 2 or more are allowed")
+        raise ValueError(f"a holds {len(one)}: expected 2 or more")
     if bad := [i for i in one if math.isnan(one[i]) or math.isnan(two[i])]:
-        raise ValueError(f"a[{bad[0]}] or b[{bad[0]}] is NaN: numbers are allowed")
+        raise ValueError(f"a[{bad[0]}] or b[{bad[0]}] is NaN: expected numbers")
     return [(one[i], two[i]) for i in one]

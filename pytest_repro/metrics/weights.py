@@ -108,9 +108,9 @@ def _mean(values: Sequence[float]) -> float:
 
 def _read(runs: Collection[object]) -> list[_Weights]:
     if isinstance(runs, Mapping) or not hasattr(runs, "__len__"):
-        raise TypeError(f"runs is a {type(runs).__qualname__}: a sequence of the weights of runs is allowed")
+        raise TypeError(f"runs is a {type(runs).__qualname__}: expected a sequence of the weights of runs")
     if len(runs) < 2:
-        raise ValueError(f"runs holds {len(runs)}: 2 or more are allowed")
+        raise ValueError(f"runs holds {len(runs)}: expected 2 or more")
     read = [_weights(f"runs[{i}]", run) for i, run in enumerate(runs)]
     for i, each in enumerate(read):
         _check(f"runs[{i}]", each, read[0])
@@ -131,16 +131,16 @@ def _weights(name: str, run: Any) -> _Weights:
 def _check(name: str, run: _Weights, first: _Weights) -> None:
     shapes, expected = ({key: each.shape for key, each in x.items()} for x in (run, first))
     if not any(each.size for each in run.values()):
-        raise ValueError(f"{name} holds no weights: one or more are allowed")
+        raise ValueError(f"{name} holds no weights: expected one or more")
     if shapes != expected:
         key = next(k for k in [*expected, *shapes] if shapes.get(k) != expected.get(k))
         found, wanted = (f"shape {x[key]}" if key in x else "nothing" for x in (shapes, expected))
-        raise ValueError(f"{name} has {found} at {key!r}, runs[0] has {wanted}: the same is allowed")
+        raise ValueError(f"{name} has {found} at {key!r}, runs[0] has {wanted}: expected the same")
     for key, each in run.items():
         if each.dtype.kind not in "biufc":
-            raise TypeError(f"{name}[{key!r}] has dtype {each.dtype}: numbers are allowed")
+            raise TypeError(f"{name}[{key!r}] has dtype {each.dtype}: expected numbers")
         if not np.isfinite(each).all():
-            raise ValueError(f"{name}[{key!r}] holds a NaN or an infinity: finite weights are allowed")
+            raise ValueError(f"{name}[{key!r}] holds a NaN or an infinity: expected finite weights")
 
 
 def _wide(values: NDArray[Any]) -> NDArray[Any]:
@@ -164,9 +164,7 @@ def _lengths(read: Sequence[_Weights]) -> list[float]:
     found = [_length(map(_wide, run.values())) for run in read]
     for i, each in enumerate(found):
         if not each:
-            raise ValueError(
-                f"runs[{i}] holds zeros only, which have no direction: other weights are allowed"
-            )
+            raise ValueError(f"runs[{i}] holds zeros only, which have no direction: expected other weights")
     return found
 
 

@@ -116,11 +116,13 @@ class Assertions:
                 difference of its own.
 
         Raises:
-            TypeError: *tokens* is no sequence of tokens, or *logits* no numbers.
-            ValueError: *logits* has not one row for each token.
+            TypeError: *tokens* is no sequence of tokens, *logits* no numbers, or a setting no number.
+            ValueError: *logits* has not one row for each token, *temperature* is negative, or *top_p*
+                is not from 0 to 1.
         """
-        settings = {"temperature": temperature, "top_p": top_p, **sampling}
-        self._record(name, Completion(tokens, logits, settings))
+        from pytest_repro.metrics.completions import sampled
+
+        self._record(name, Completion(tokens, logits, {**sampled(temperature, top_p), **sampling}))
 
     def draws(self) -> Draws:
         """A block that tells which random generators it moved, and which module moved them.

@@ -29,7 +29,7 @@ def unsteady(name: str, first: Mismatch) -> str:
     )
 
 
-def failure(name: str, at: int, steps: int, verdict: Verdict, missing: Any) -> str:
+def failure(name: str, at: int, steps: int, verdict: Verdict, missing: Any, ignored: object = None) -> str:
     """The whole failure text.
 
     Args:
@@ -38,8 +38,13 @@ def failure(name: str, at: int, steps: int, verdict: Verdict, missing: Any) -> s
         steps: Number of steps in all.
         verdict: What differs.
         missing: An :class:`~pytest_repro.engine.lives.Missing`.
+        ignored: What ``load`` returned.
     """
-    return "\n".join(_failure(name, at, steps, verdict, missing))
+    lines = [*_failure(name, at, steps, verdict, missing)]
+    if ignored is not None:
+        gave = f"load() returned a {type(ignored).__qualname__}, which is not looked at"
+        lines.append(f"  {'besides':<10} {gave}: it has to change the state it is given")
+    return "\n".join(lines)
 
 
 def _failure(name: str, at: int, steps: int, verdict: Verdict, missing: Any) -> Iterator[str]:

@@ -68,7 +68,7 @@ def _observation(name: str, by_name: dict[str, list[Mismatch]], verdict: Verdict
         yield from [f"    {far}"] if far else []
         yield from _first_values(head.difference, head)
         if head.difference.parting is not None:
-            yield from _parting(head.difference.parting)
+            yield from _parting(head.difference.parting, reference(head))
     family = [each[0] for each in by_name.values() if _family(each[0]) == _family(head)]
     yield from _others(head, family, verdict.steps.get(head.series, 0))
 
@@ -86,17 +86,17 @@ def _others(head: Mismatch, family: Sequence[Mismatch], steps: int) -> Iterator[
         yield f"    first differing step of {head.series}: {head.step} (0 to {steps - 1}){after}"
 
 
-def _parting(found: Parting) -> Iterator[str]:
-    """How close the two tokens were, and how they were sampled."""
+def _parting(found: Parting, where: str) -> Iterator[str]:
+    """How close the two tokens were, and how they were sampled; *where* the logits are known."""
     words = []
     if found.gap is not None:
-        far = "NaN among them" if math.isnan(found.gap) else f"{found.gap:.3g} apart"
+        far = "hold NaN" if math.isnan(found.gap) else f"are {found.gap:.3g} apart"
         words.append(f"their logits {far}")
     if found.top_gap is not None:
         nan = math.isnan(found.top_gap)
         words.append("NaN among all" if nan else f"the largest {found.top_gap:.3g} above the second")
     if words:
-        yield f"    {', '.join(words)}"
+        yield f"    {where} {', '.join(words)}"
     if found.sampling:
         yield f"    sampled with {', '.join(f'{name} {given}' for name, given in found.sampling.items())}"
 

@@ -152,10 +152,10 @@ def test_loader_and_generators_are_left_as_they_were(workers: int) -> None:
 @pytest.mark.parametrize(
     ("loader", "arguments", "error", "says"),
     [
-        ([1, 2], {}, TypeError, "loader: a torch.utils.data.DataLoader is allowed, not list"),
-        (data.DataLoader([1]), {"epochs": 1}, ValueError, "epochs=1: 2 or more are allowed with 0 workers"),
+        ([1, 2], {}, TypeError, "loader: expected a torch.utils.data.DataLoader, not list"),
+        (data.DataLoader([1]), {"epochs": 1}, ValueError, "epochs=1: expected 2 or more with 0 workers"),
         (data.DataLoader([1], num_workers=2), {"epochs": 0}, ValueError, "epochs=0"),
-        (data.DataLoader([1]), {"batches": 0}, ValueError, "batches=0: 1 or more"),
+        (data.DataLoader([1]), {"batches": 0}, ValueError, "batches=0: expected 1 or more"),
     ],
 )
 def test_what_does_not_fit_is_refused(loader: Any, arguments: Any, error: Any, says: str) -> None:

@@ -60,6 +60,19 @@ def test_a_sequence_that_ends_earlier_parts_there(one: Any, two: Any, candidates
     assert found.first_index == (min(len(one), len(two)),)
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("temperature='hot'", "TypeError: temperature is a str: expected a number"),
+        ("temperature=-2", "ValueError: temperature=-2: expected a number, 0 or more"),
+        ("temperature=float('nan')", "ValueError: temperature=nan: expected a number, 0 or more"),
+        ("top_p=1.5", "ValueError: top_p=1.5: expected a number from 0 to 1"),
+    ],
+)
+def test_sampling_settings_that_cannot_be_are_refused(project: Project, given: str, says: str) -> None:
+    project(f"def test_a(repro): repro.record_tokens([1], {given})").check(failed=1, says=says)
+
+
 TOKENS = st.lists(st.integers(0, 2), max_size=5)
 
 
@@ -112,8 +125,13 @@ def test_logits_are_kept_as_they_were_whatever_becomes_of_them() -> None:
         ([[1, 2]], None, TypeError, "holds a list in a list: integers"),
         (np.ones((1, 2), "i8"), None, TypeError, "of shape (1, 2): integers of shape (steps,)"),
         ([0.5], None, TypeError, "holds a float"),
-        ([1, 2], LOGITS, ValueError, "logits has shape (3, 3), dtype float64: real numbers of shape (2,"),
-        ([1], [["a", "b"]], ValueError, "dtype <U1: real numbers"),
+        (
+            [1, 2],
+            LOGITS,
+            ValueError,
+            "shape (3, 3), dtype float64: expected real numbers of shape (2,",
+        ),
+        ([1], [["a", "b"]], ValueError, "dtype <U1: expected real numbers"),
     ],
 )
 def test_what_is_no_sequence_is_refused(tokens: Any, logits: Any, error: type[Exception], says: str) -> None:
@@ -138,14 +156,14 @@ def test_the_failure_says_all_of_it() -> None:
         "   tokens   run 2 differs from run 1\n"
         "    1 of 3 elements (33.3 %)\n"
         "    first at [1]: 0 in run 1, 1 in run 2\n"
-        "    their logits 0.25 apart, the largest 0.25 above the second\n"
+        "    in run 1 their logits are 0.25 apart, the largest 0.25 above the second\n"
         "    sampled with temperature 0.7, top_p 0.9\n"
     ) in str(caught.value)
 
 
 def test_logits_that_are_nan_are_said_to_be() -> None:
     given = iter(([1, 0, 2], [1, 1, 2]))
-    with pytest.raises(NotReproducible, match="their logits NaN among them, NaN among all\n"):
+    with pytest.raises(NotReproducible, match="in run 1 their logits hold NaN, NaN among all\n"):
         assert_reproducible(lambda: Completion(next(given), np.full((3, 4), math.nan)), diagnose="never")
 
 
@@ -197,7 +215,7 @@ def test_tokens_of_another_interpreter(project: Project) -> None:
         def test_a(repro):
             last = int(repro.setting["process"])
             repro.record_tokens([2] * 99 + [last], [[1.0, 2.0, 4.0]] * 100, temperature=0.5)
-    """).check(failed=1, says=["first at [99]: 0 in run 1, 1 ", "their logits 1 apart", "temperature 0.5"])
+    """).check(failed=1, says=["first at [99]: 0 in run 1, 1 ", "logits are 1 apart", "temperature 0.5"])
 
 
 def test_a_report_that_is_read_back_says_the_same() -> None:

@@ -243,10 +243,10 @@ def test_every_generator_is_as_before() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "says"),
     [
-        ({"at": 0}, ValueError, "at=0: a number of steps, 1 or more"),
+        ({"at": 0}, ValueError, "at=0: expected a number of steps, 1 or more"),
         ({"at": True}, ValueError, "at=True"),
-        ({"at": 3, "steps": 3}, ValueError, "steps=3: a number of steps, more than at=3"),
-        ({"at": 3, "make": None}, TypeError, "make: a function is allowed, not NoneType"),
+        ({"at": 3, "steps": 3}, ValueError, "steps=3: expected a number of steps, more than at=3"),
+        ({"at": 3, "make": None}, TypeError, "make: expected a function, not NoneType"),
         ({"at": 3, "seed": -1}, ValueError, "seed"),
         ({"at": 3, "deterministic": "no"}, ValueError, "deterministic='no': True, False or \"warn\""),
         ({"at": 3, "save": lambda state: Lock()}, TypeError, "save gave a lock that cannot be copied"),

@@ -76,11 +76,11 @@ def test_the_upper_bound_mirrors_the_lower_one(values: list[float]) -> None:
 @pytest.mark.parametrize(
     ("given", "options", "said"),
     [
-        ({0: 1.0}, {}, "values holds 1: at least 2"),
-        ({0: 1.0, 5: float("nan")}, {}, r"values\[5\]=nan: finite"),
-        ({0: 1.0, 1: 2.0}, {"side": "left"}, "side='left': 'lower' and 'upper'"),
-        ({0: 1.0, 1: 2.0}, {"confidence": 0.99999}, "confidence=0.99999: at most 0.9999"),
-        ({0: 1.0, 1: 2.0}, {"fails": 0}, "fails=0: a number between 0 and 1"),
+        ({0: 1.0}, {}, "values holds 1: expected at least 2"),
+        ({0: 1.0, 5: float("nan")}, {}, r"values\[5\]=nan: expected finite"),
+        ({0: 1.0, 1: 2.0}, {"side": "left"}, "side='left': expected 'lower' or 'upper'"),
+        ({0: 1.0, 1: 2.0}, {"confidence": 0.99999}, "confidence=0.99999: expected at most 0.9999"),
+        ({0: 1.0, 1: 2.0}, {"fails": 0}, "fails=0: expected a number between 0 and 1"),
     ],
 )
 def test_bad_values_are_refused(given: Any, options: Any, said: str) -> None:

@@ -70,8 +70,8 @@ def test_the_fewest_seeds_are_blamed(values: dict[int, float], rule: str, allowe
     ("limits", "said"),
     [
         ({}, "no rule is given"),
-        ({"std": -1.0}, "std=-1: a number that is not negative"),
-        ({"min": math.nan}, "min=nan: a number is allowed"),
+        ({"std": -1.0}, "std=-1: expected a number that is not negative"),
+        ({"min": math.nan}, "min=nan: expected a number"),
     ],
 )
 def test_bad_rules_are_refused(limits: Any, said: str) -> None:

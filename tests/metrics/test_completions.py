@@ -68,13 +68,13 @@ def test_completions_are_counted(runs: list[list[int]]) -> None:
 @pytest.mark.parametrize(
     ("runs", "logits", "error", "said"),
     [
-        ([[1]], None, ValueError, "runs holds 1: 2 or more"),
+        ([[1]], None, ValueError, "runs holds 1: expected 2 or more"),
         (["ab", "ac"], None, TypeError, r"runs\[0\] is a text"),
-        ([[1.5], [1.0]], None, TypeError, r"runs\[0\] has shape \(1,\), dtype float64: integers"),
+        ([[1.5], [1.0]], None, TypeError, r"runs\[0\] has shape \(1,\), dtype float64: expected integers"),
         ([[[1]], [[2]]], None, TypeError, r"runs\[0\] has shape \(1, 1\)"),
-        ([[1], [2]], [[[0, 1, 2]]], ValueError, "logits holds 1: one for each of the 2 runs"),
+        ([[1], [2]], [[[0, 1, 2]]], ValueError, "logits holds 1: expected one for each of the 2 runs"),
         ([[0, 1], [0, 2]], [[[0, 1, 2]]] * 2, ValueError, r"logits\[0\] has shape \(1, 3\): .*than 1 steps"),
-        ([[1], [5]], [[[0, 1, 2]]] * 2, ValueError, "runs holds token 5: 0 to 2"),
+        ([[1], [5]], [[[0, 1, 2]]] * 2, ValueError, "runs holds token 5: expected 0 to 2"),
         ([["a"], ["b"]], [[[0, 1, 2]]] * 2, TypeError, "runs holds the text 'a'"),
         ([[1], [2]], [[["a", "b"]]] * 2, TypeError, r"logits\[0\] has dtype <U1"),
     ],

@@ -38,11 +38,11 @@ def test_a_ratio_has_no_unit(on: list[float], off: list[float], unit: float) -> 
 @pytest.mark.parametrize(
     ("on", "off", "error", "said"),
     [
-        ([], [1.0], ValueError, "on is empty: one time or more"),
-        ([1.0], [1.0, 0.0], ValueError, r"off\[1\]=0: a positive number of seconds"),
-        ([math.nan], [1.0], ValueError, r"on\[0\]=nan: a positive"),
-        ([math.inf], [1.0], ValueError, r"on\[0\]=inf: a positive"),
-        (["a"], [1.0], TypeError, r"on\[0\] is a str: a number"),
+        ([], [1.0], ValueError, "on is empty: expected one time or more"),
+        ([1.0], [1.0, 0.0], ValueError, r"off\[1\]=0: expected a positive number of seconds"),
+        ([math.nan], [1.0], ValueError, r"on\[0\]=nan: expected a positive"),
+        ([math.inf], [1.0], ValueError, r"on\[0\]=inf: expected a positive"),
+        (["a"], [1.0], TypeError, r"on\[0\] is a str: expected a number"),
     ],
 )
 def test_bad_times_are_refused(on: Any, off: Any, error: type[Exception], said: str) -> None:

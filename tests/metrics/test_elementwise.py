@@ -57,9 +57,9 @@ def test_any_dtype(dtype: str) -> None:
 @pytest.mark.parametrize(
     ("a", "b", "error", "said"),
     [
-        ([1.0], [1.0, 2.0], ValueError, r"reference has shape \(1,\), other has \(2,\): one shape"),
+        ([1.0], [1.0, 2.0], ValueError, r"reference has shape \(1,\), other has \(2,\): expected one shape"),
         ([], [], ValueError, "with elements"),
-        (["a"], [1.0], TypeError, "reference has dtype <U1: numbers"),
+        (["a"], [1.0], TypeError, "reference has dtype <U1: expected numbers"),
         ([1.0], {}, TypeError, "other is a dict"),
     ],
 )

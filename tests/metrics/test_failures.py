@@ -61,11 +61,11 @@ def test_a_million_trials_are_no_trouble() -> None:
 @pytest.mark.parametrize(
     ("failed", "n", "confidence", "error", "said"),
     [
-        (3, 2, 0.95, ValueError, "failed=3: at most n=2"),
-        (0, 0, 0.95, ValueError, "n=0: at least 1"),
-        (-1, 2, 0.95, ValueError, "failed=-1: at least 0"),
-        (0.5, 2, 0.95, TypeError, "failed is a float: an integer"),
-        (0, 2, 95, ValueError, "confidence=95: a number between 0 and 1"),
+        (3, 2, 0.95, ValueError, "failed=3: expected at most n=2"),
+        (0, 0, 0.95, ValueError, "n=0: expected at least 1"),
+        (-1, 2, 0.95, ValueError, "failed=-1: expected at least 0"),
+        (0.5, 2, 0.95, TypeError, "failed is a float: expected an integer"),
+        (0, 2, 95, ValueError, "confidence=95: expected a number between 0 and 1"),
     ],
 )
 def test_bad_counts_are_refused(

@@ -98,10 +98,10 @@ def test_constant_models_are_told() -> None:
 @pytest.mark.parametrize(
     ("truth", "error", "said"),
     [
-        ([0, 1], ValueError, r"truth has shape \(2,\): \(3,\) as in predictions"),
+        ([0, 1], ValueError, r"truth has shape \(2,\): expected \(3,\) as in predictions"),
         (["a", "b", "a"], TypeError, "truth has dtype <U1, predictions int64: both texts or neither"),
-        ([0, 0, 0], ValueError, "truth holds no 1: both kinds"),
-        ([1, 1, 1], ValueError, "truth holds only 1: both kinds"),
+        ([0, 0, 0], ValueError, "truth holds no 1: expected both kinds"),
+        ([1, 1, 1], ValueError, "truth holds only 1: expected both kinds"),
     ],
 )
 def test_a_truth_that_does_not_fit_is_refused(truth: Any, error: type[Exception], said: str) -> None:

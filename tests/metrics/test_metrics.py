@@ -51,7 +51,8 @@ def test_what_needs_no_arrays_imports_no_numpy(use: str) -> None:
 
 
 def test_arrays_bring_neither_torch_nor_scipy() -> None:
-    use = "metrics.churn([[0, 1], [1, 0]]); metrics.match_neurons([[0.0], [1], [3]], [[0.0], [1], [2]])"
+    use = "metrics.churn([[0, 1], [1, 0]]); "
+    use += "metrics.match_neurons([[0.0], [1], [3]], [[0.0, 3], [1, 2], [2, 2]])"
     heavy = "bool({'torch', 'scipy'} & set(sys.modules))"
     code = f"import sys; from pytest_repro import metrics; {use}; sys.exit({heavy})"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -28,8 +28,12 @@ def test_correlations_by_hand() -> None:
 
 
 def test_a_unit_may_correlate_with_nothing_and_yet_vary() -> None:
-    found = metrics.match_neurons([[1.0], [1.0], [-1.0], [-1.0]], [[1.0], [-1.0], [1.0], [-1.0]])
+    others = [[1.0, 1.0], [-1.0, -1.0], [1.0, 1.0], [-1.0, -1.0]]
+    found = metrics.match_neurons([[1.0], [1.0], [-1.0], [-1.0]], others)
     assert (found.correlations, found.partners, found.still) == ((0.0,), (0,), ((), ()))
+    assert str(found).endswith("(1 unit, 4 samples)")
+    with pytest.raises(ValueError, match="b has one unit that is not constant"):
+        metrics.match_neurons(others, [[1.0, 0.0], [2.0, 0.0], [3.0, 0.0], [5.0, 0.0]])
 
 
 @settings(deadline=None, max_examples=20)
@@ -73,7 +77,7 @@ def test_units_that_are_constant_are_left_out() -> None:
 def test_an_opposite_unit_is_no_match() -> None:
     found = metrics.match_neurons(UNITS, -UNITS)
     assert found.mean < 0.5
-    single = metrics.match_neurons(UNITS[:, :1], -UNITS[:, :1])
+    single = metrics.match_neurons(UNITS[:, :1], -UNITS[:, [0, 0]])
     assert single.correlations == pytest.approx((-1,))
 
 
@@ -117,12 +121,17 @@ def test_tensors_and_sizes() -> None:
 @pytest.mark.parametrize(
     ("a", "b", "error", "said"),
     [
-        (UNITS, UNITS[:9], ValueError, r"a has shape \(500, 12\), b has \(9, 12\): 3 samples or more"),
+        (
+            UNITS,
+            UNITS[:9],
+            ValueError,
+            r"a has shape \(500, 12\), b has \(9, 12\): expected 3",
+        ),
         (UNITS[:2], UNITS[:2], ValueError, "3 samples or more"),
-        (UNITS[0], UNITS, ValueError, r"a has shape \(12,\): \(samples, units\)"),
-        (UNITS, UNITS * np.nan, ValueError, r"b\[0, 0\] is nan: finite"),
+        (UNITS[0], UNITS, ValueError, r"a has shape \(12,\): expected \(samples, units\)"),
+        (UNITS, UNITS * np.nan, ValueError, r"b\[0, 0\] is nan: expected finite"),
         (UNITS, np.ones((500, 2)), ValueError, "b holds only units that are constant"),
-        (UNITS, UNITS.astype(complex), TypeError, "b has dtype complex128: real"),
+        (UNITS, UNITS.astype(complex), TypeError, "b has dtype complex128: expected real"),
     ],
 )
 def test_what_are_no_activations_is_refused(a: Any, b: Any, error: type[Exception], said: str) -> None:

@@ -88,13 +88,17 @@ def test_tensors_are_read_like_arrays(dtype: str) -> None:
 @pytest.mark.parametrize(
     ("given", "error", "said"),
     [
-        ([0, 1], ValueError, r"predictions has shape \(2,\): \(runs, items\) is allowed"),
-        ([[0, 1]], ValueError, r"predictions has shape \(1, 2\): \(runs, items\) with 2 runs or more"),
+        ([0, 1], ValueError, r"predictions has shape \(2,\): expected \(runs, items\)"),
+        (
+            [[0, 1]],
+            ValueError,
+            r"shape \(1, 2\): expected \(runs, items\) with 2 runs or more",
+        ),
         (np.zeros((2, 0)), ValueError, r"predictions has shape \(2, 0\) without elements"),
         ([[0, 1], [0, 1, 1]], ValueError, r"predictions\[1\] has shape \(3,\), predictions\[0\] has \(2,\)"),
-        ([[0.2, 0.8], [0.9, 0.1]], ValueError, "predictions holds 0.2: class labels.*argmax"),
-        ([[0.0, np.nan], [0.0, 1.0]], ValueError, "predictions holds nan"),
-        ([[object()], [object()]], TypeError, r"predictions\[0\]\[0\] is a object: an array"),
+        ([[0.2, 0.8], [0.9, 0.1]], ValueError, "predictions holds 0.2: expected class labels.*argmax"),
+        ([[0.0, np.nan], [0.0, 1.0]], ValueError, "predictions holds a NaN"),
+        ([[object()], [object()]], TypeError, r"predictions\[0\]\[0\] is a object: expected an array"),
         (np.zeros((2, 2), complex), TypeError, "predictions has dtype complex128"),
         (None, TypeError, "predictions is a NoneType"),
     ],

@@ -68,8 +68,8 @@ def test_groups_are_those_of_equal_values(values: list[bytes], shuffle: Any) -> 
 @pytest.mark.parametrize(
     ("draws", "error", "said"),
     [
-        ([EQUAL, OTHER], TypeError, "draws is a list: a mapping of name to numbers"),
-        ({"a": EQUAL}, ValueError, "draws holds 1: 2 or more"),
+        ([EQUAL, OTHER], TypeError, "draws is a list: expected a mapping of name to numbers"),
+        ({"a": EQUAL}, ValueError, "draws holds 1: expected 2 or more"),
         ({"a": EQUAL, "b": []}, ValueError, r"draws\['b'\] has shape \(0,\) without elements"),
         ({"a": EQUAL, "b": None}, TypeError, r"draws\['b'\] is a NoneType"),
     ],

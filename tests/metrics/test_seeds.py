@@ -120,12 +120,12 @@ def test_a_tensor_counts_as_its_number() -> None:
 @pytest.mark.parametrize(
     ("given", "error", "said"),
     [
-        ([1.0, 2.0], TypeError, "values is a list: a mapping of seed to value"),
-        ({0: "a", 1: 2.0}, TypeError, r"values\[0\] is a str: a number"),
-        ({"a": 1.0, 1: 2.0}, TypeError, "a seed of values is a str: an integer"),
-        ({-1: 1.0, 1: 2.0}, ValueError, "a seed of values=-1: at least 0"),
-        ({0: 1.0}, ValueError, "values holds 1 finite of 1: at least 2"),
-        ({0: 1.0, 1: math.nan}, ValueError, "values holds 1 finite of 2: at least 2"),
+        ([1.0, 2.0], TypeError, "values is a list: expected a mapping of seed to value"),
+        ({0: "a", 1: 2.0}, TypeError, r"values\[0\] is a str: expected a number"),
+        ({"a": 1.0, 1: 2.0}, TypeError, "a seed of values is a str: expected an integer"),
+        ({-1: 1.0, 1: 2.0}, ValueError, "a seed of values=-1: expected at least 0"),
+        ({0: 1.0}, ValueError, "values holds 1 finite of 1: expected at least 2"),
+        ({0: 1.0, 1: math.nan}, ValueError, "values holds 1 finite of 2: expected at least 2"),
     ],
 )
 def test_bad_values_are_refused(given: Any, error: type[Exception], said: str) -> None:

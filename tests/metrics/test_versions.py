@@ -75,6 +75,13 @@ def test_equal_versions_are_seldom_significant(n: int) -> None:
         assert each.sign == pytest.approx(sum(chances[wins:]))
 
 
+def test_that_the_other_is_better_is_pointed_at() -> None:
+    told = str(metrics.compare_versions(*pairs(1, 28)))
+    assert told.endswith("; B is better with 28 of 29: compare_versions(b, a) asks whether that is so")
+    assert "sign test 1, gamma" in told
+    assert "compare_versions" not in str(metrics.compare_versions(*pairs(14, 14)))
+
+
 def test_values_are_paired_by_seed() -> None:
     a, b = {1: 0.9, 2: 0.8, 7: 0.7}, {7: 0.6, 2: 0.8, 1: 0.95}
     found = metrics.compare_versions(a, b)
@@ -117,17 +124,24 @@ def test_the_interval_is_that_of_resampled_pairs() -> None:
 @pytest.mark.parametrize(
     ("a", "b", "options", "error", "said"),
     [
-        ([1.0], [2.0], {}, ValueError, "a holds 1: 2 or more"),
-        ([1.0, 2.0], [2.0], {}, ValueError, "a holds 2, b 1, and 1 is in one only: the same seeds"),
+        ([1.0], [2.0], {}, ValueError, "a holds 1: expected 2 or more"),
+        ([1.0, 2.0], [2.0], {}, ValueError, "a holds 2, b 1, and 1 is in one only: expected the same seeds"),
         ({1: 1.0, 2: 2.0}, {1: 1.0, 3: 2.0}, {}, ValueError, "a holds 2, b 2, and 2 is in one only"),
-        ({"a": 1, 2: 2}, {1: 1, 3: 2}, {}, TypeError, "a seed of a is a str: an integer"),
-        ({1: 1, 3: 2}, {1: 1, None: 2}, {}, TypeError, "a seed of b is a NoneType: an integer"),
+        ({"a": 1, 2: 2}, {1: 1, 3: 2}, {}, TypeError, "a seed of a is a str: expected an integer"),
+        ({1: 1, 3: 2}, {1: 1, None: 2}, {}, TypeError, "a seed of b is a NoneType: expected an integer"),
         ({1: 1.0}, [1.0], {}, TypeError, "two mappings of seed to value, or two sequences"),
+        (None, None, {}, TypeError, "two mappings of seed to value, or two sequences"),
         ([1.0, math.nan], [1.0, 2.0], {}, ValueError, r"a\[1\] or b\[1\] is NaN"),
         ([1.0, "a"], [1.0, 2.0], {}, TypeError, r"a\[1\] is a str"),
-        ([1.0, 2.0], [1.0, 2.0], {"gamma": 0.5}, ValueError, "gamma=0.5: a number between 0.5 and 1"),
+        (
+            [1.0, 2.0],
+            [1.0, 2.0],
+            {"gamma": 0.5},
+            ValueError,
+            "gamma=0.5: expected a number between 0.5",
+        ),
         ([1.0, 2.0], [1.0, 2.0], {"confidence": 95}, ValueError, "confidence=95"),
-        ([1.0, 2.0], [1.0, 2.0], {"resamples": 0}, ValueError, "resamples=0: at least 1"),
+        ([1.0, 2.0], [1.0, 2.0], {"resamples": 0}, ValueError, "resamples=0: expected at least 1"),
     ],
 )
 def test_bad_values_are_refused(a: Any, b: Any, options: Any, error: type[Exception], said: str) -> None:
@@ -136,5 +150,5 @@ def test_bad_values_are_refused(a: Any, b: Any, options: Any, error: type[Except
 
 
 def test_seeds_needed_refuses_errors_that_are_no_errors() -> None:
-    with pytest.raises(ValueError, match=r"alpha=0.6, beta=0.5: together less than 1"):
+    with pytest.raises(ValueError, match=r"alpha=0.6, beta=0.5: expected less than 1 together"):
         metrics.seeds_needed(0.75, 0.6, 0.5)

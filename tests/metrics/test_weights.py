@@ -87,15 +87,15 @@ def test_layouts_of_tensors() -> None:
 @pytest.mark.parametrize(
     ("runs", "error", "said"),
     [
-        ({"w": [1.0]}, TypeError, "runs is a dict: a sequence of the weights of runs"),
-        ([[1.0]], ValueError, "runs holds 1: 2 or more"),
+        ({"w": [1.0]}, TypeError, "runs is a dict: expected a sequence of the weights of runs"),
+        ([[1.0]], ValueError, "runs holds 1: expected 2 or more"),
         ([{"n": np.array([1])}] * 2, ValueError, r"runs\[0\] holds no weights"),
         ([{"w": [1.0]}, {"w": [1.0], "b": [1.0]}], ValueError,
          r"runs\[1\] has shape \(1,\) at 'b', runs\[0\] has nothing"),
         ([[np.ones(2)], [np.ones(3)]], ValueError,
          r"runs\[1\] has shape \(3,\) at '0', runs\[0\] has shape \(2,\)"),
         ([[1.0], [math.nan]], ValueError, r"runs\[1\]\['0'\] holds a NaN"),
-        ([["a"], ["b"]], TypeError, r"runs\[0\]\['0'\] has dtype <U1: numbers"),
+        ([["a"], ["b"]], TypeError, r"runs\[0\]\['0'\] has dtype <U1: expected numbers"),
         ([[None], [1.0]], TypeError, r"runs\[0\]\[0\] is a NoneType"),
     ],
 )  # fmt: skip

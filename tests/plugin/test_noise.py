@@ -103,7 +103,9 @@ def test_what_runs_say_together() -> None:
 
     def run(seed: int, weight: float) -> Gathered:
         labels = numpy.arange(1000) % (2 + seed)
-        return Gathered(seed, "passed", "", seed, str(seed), {}, {"labels": labels}, {"w": [weight, 0.0]})
+        return Gathered(
+            seed, "passed", "", seed, str(seed), {}, {"labels": labels}, {"w": numpy.array([weight, 0.0])}
+        )
 
     found = noise([run(0, 1.0), run(1, -1.0)])
     assert (found.runs, found.distinct, found.l2_normalised, found.seconds) == (2, 2, 2.0, 0.5)

@@ -281,7 +281,7 @@ def test_tokens_of_a_rank_tell_how_close_they_were(healthy: Session) -> None:
     told = healthy.section("test_tokens")
     assert "rank1.tokens   tokens   run 2 differs from run 1" in told
     assert "first at [1]: 0 in run 1, 1 in run 2" in told
-    assert "their logits 3 apart, the largest 3 above the second" in told
+    assert "in run 1 their logits are 3 apart, the largest 3 above the second" in told
     assert "sampled with temperature 0.5" in told
 
 
