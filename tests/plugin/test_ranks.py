@@ -212,8 +212,8 @@ def test_the_process_group_stays_from_test_to_test(healthy: Session) -> None:
 
 def test_fixtures_parameters_classes_runs_and_seed_are_those_of_the_test(healthy: Session) -> None:
     for n in (1, 2):
-        row = healthy.rows[f"TestParts::test_part[{n}]"]
-        assert (row["verdict"], len(row["runs"]), row["plan"]["seed"]) == ("reproduced", 3, 7)
+        row, told = healthy.rows[f"TestParts::test_part[{n}]"], healthy.section(f"TestParts.test_part[{n}]")
+        assert (row["verdict"], len(row["runs"]), row["plan"]["seed"]) == ("reproduced", 3, 7), told
 
 
 def test_what_differs_in_a_rank_names_it_and_the_distance(healthy: Session) -> None:
