@@ -182,7 +182,8 @@ class Group:
         try:
             _, ends = self._launcher.receive(doing, _LAUNCHER)
         except Lost as lost:
-            return Lost(f"{rank.interpreter.called} died {doing}" if rank else str(lost))
+            called = f"{rank.interpreter.called} died {doing}; how is not known: " if rank else ""
+            return Lost(f"{called}{lost}")
         first = next((end for end in ends if rank is None or end[0] == rank.number), ends[0])
         number, status, killed, words = first
         how = f"killed by {killed}" if killed else f"exit status {status}"

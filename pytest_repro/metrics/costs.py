@@ -18,11 +18,14 @@ class Cost:
         deterministic: Median with the controls on, in the unit given (seconds).
         default: Median with them off, likewise.
         n: Number of times of either.
+        spread: The least and the largest ratio of two times that were taken side by side; None where
+            there are not as many of either.
     """
 
     deterministic: float
     default: float
     n: tuple[int, int]
+    spread: tuple[float, float] | None = None
 
     @property
     def ratio(self) -> float:
@@ -44,7 +47,8 @@ class Cost:
         return f"{times}: ratio {self.ratio:.2f}, {round(self.percent) or 0:+} %"
 
     def __str__(self) -> str:
-        return self._told(f" (medians of {self.n[0]} and {self.n[1]})")
+        pairs = f" (pair by pair {self.spread[0]:.2f} to {self.spread[1]:.2f})" if self.spread else ""
+        return self._told(f" (medians of {self.n[0]} and {self.n[1]})") + pairs
 
 
 def cost(on: Sequence[float], off: Sequence[float]) -> Cost:
@@ -63,7 +67,9 @@ def cost(on: Sequence[float], off: Sequence[float]) -> Cost:
         ValueError: One is empty, or holds what is not positive and finite.
     """
     deterministic, default = _times("on", on), _times("off", off)
-    return Cost(median(deterministic), median(default), (len(deterministic), len(default)))
+    n = len(deterministic), len(default)
+    ratios = [a / b for a, b in zip(deterministic, default)] if n[0] == n[1] > 1 else []
+    return Cost(median(deterministic), median(default), n, (min(ratios), max(ratios)) if ratios else None)
 
 
 def _times(name: str, times: Sequence[float]) -> list[float]:

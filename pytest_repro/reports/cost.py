@@ -15,7 +15,10 @@ def row_of(timed: Timed) -> dict[str, Any]:
         return {"cost_note": f"not told: {timed.broken}"} if timed.broken else {}
     found = cost(timed.on, timed.off)
     row = {"deterministic": found.deterministic, "default": found.default, "ratio": found.ratio}
-    return {"cost": {name: round(value, 9) for name, value in row.items()}, "cost_note": str(found)}
+    told: dict[str, Any] = {name: round(value, 9) for name, value in row.items()}
+    if found.spread:
+        told["spread"] = [round(each, 9) for each in found.spread]
+    return {"cost": told, "cost_note": str(found)}
 
 
 def costs(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

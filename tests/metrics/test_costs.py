@@ -25,6 +25,13 @@ def test_determinism_may_be_faster() -> None:
     found = metrics.cost([0.32], [0.48])
     assert (round(found.ratio, 2), round(found.percent)) == (0.67, -33)
     assert str(found).endswith("ratio 0.67, -33 %")
+    assert found.spread is None
+
+
+def test_pairs_tell_how_sure_a_ratio_is() -> None:
+    found = metrics.cost([0.2, 0.5, 0.4], [0.4, 0.4, 0.2])
+    assert found.spread == pytest.approx((0.5, 2))
+    assert str(found).endswith("(medians of 3 and 3): ratio 1.00, +0 % (pair by pair 0.50 to 2.00)")
 
 
 @given(times, times, st.sampled_from([0.5, 8]))

@@ -37,7 +37,11 @@ def test_fails(repro): assert not repro
 def test_skipped(repro): pass
 def test_plain(): assert not on()
 """
-TIMES = r"deterministic \S+ s, default \S+ s(?: \(medians of 5 and 5\))?: ratio \S+, \S+ %"
+ONE = (
+    r"deterministic \S+ s, default \S+ s \(medians of 5 and 5\): ratio \S+, \S+ % \(pair by pair \S+ to \S+\)"
+)
+SUM = r"deterministic \S+ s, default \S+ s: ratio \S+, \S+ %"
+TIMES = f"{ONE}|{SUM}"
 SECTION = """\
 cost      test_it.py::test_cheap  TIMES
 cost      test_it.py::test_dear  TIMES
@@ -58,7 +62,7 @@ def check(result: Result) -> None:
     assert told(result) == sorted(SECTION.splitlines())
     found = {test["nodeid"].partition("::")[2]: test.get("cost") for test in result.report["tests"]}
     assert {name for name, cost in found.items() if cost} == {"test_cheap", "test_dear", "test_once"}
-    assert found["test_cheap"].keys() == {"deterministic", "default", "ratio"}
+    assert found["test_cheap"].keys() == {"deterministic", "default", "ratio", "spread"}
     assert found["test_cheap"]["ratio"] < 0.9, "faster with the controls on, and no set-up timed"
     assert found["test_dear"]["ratio"] > 1.1
     assert not any("cost_note" in test for test in result.report["tests"])
@@ -104,11 +108,13 @@ def test_a_difference_fails_as_without_it(project: Project) -> None:
 
 def test_it_may_be_below_1() -> None:
     row = row_of(Timed((0.3, 0.32, 0.5), (0.4, 0.5, 0.48)))
-    assert row["cost"] == {"deterministic": 0.32, "default": 0.48, "ratio": 0.666666667}
+    wanted = {"deterministic": 0.32, "default": 0.48, "ratio": 0.666666667, "spread": [0.64, 1.041666667]}
+    assert row["cost"] == wanted
     other = row_of(Timed((0.1,), (0.08,)))
     rows = [{"nodeid": "a", **row}, {"nodeid": "b", **other}, {"nodeid": "c"}]
     assert list(costs(rows)) == [
-        "cost      a  deterministic 0.32 s, default 0.48 s (medians of 3 and 3): ratio 0.67, -33 %",
+        "cost      a  deterministic 0.32 s, default 0.48 s (medians of 3 and 3): ratio 0.67, -33 %"
+        " (pair by pair 0.64 to 1.04)",
         "cost      b  deterministic 0.1 s, default 0.08 s (medians of 1 and 1): ratio 1.25, +25 %",
         "cost      in sum  deterministic 0.42 s, default 0.56 s: ratio 0.75, -25 %",
     ]

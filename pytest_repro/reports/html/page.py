@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_repro.reports.html.colours import DARK, LIGHT, variables
 from pytest_repro.reports.html.drawings import Figure, figures
+from pytest_repro.reports.html.measured import Measured, measured, seen
 from pytest_repro.reports.html.svg import printable
 from pytest_repro.reports.html.told import Drawn, Sides, drawn, sides
 from pytest_repro.reports.html.words import LOOKS, ONCE, Look, counted, look, sentence, tone
@@ -45,6 +46,7 @@ class Entry:
         pictures: What is drawn.
         undrawn: How many more pictures there would be.
         sides: The op that parted.
+        measured: What further runs have shown: seeds, noise, cost.
     """
 
     ident: str
@@ -58,6 +60,12 @@ class Entry:
     pictures: tuple[Pictured, ...] = ()
     undrawn: int = 0
     sides: Sides | None = None
+    measured: Measured | None = None
+
+    @property
+    def link(self) -> str:
+        """Where on the page there is more of it; ``""`` where there is nothing."""
+        return self.ident if self.close else f"{self.ident}-m" if self.measured else ""
 
     @property
     def close(self) -> bool:
@@ -99,10 +107,17 @@ def _entry(ident: str, row: Mapping[str, Any], few: int) -> Entry:
     file, _, name = str(row["nodeid"]).partition("::")
     return Entry(
         ident, row, _word(row), look(_word(row)), file, name or file, told,
-        str(row.get("headline") or next((r["error"] for r in told.get("runs", ()) if r["error"]), "")),
+        _seen(row, told),
         tuple(_pictured(f"{ident}-{n}", drawn(each)) for n, each in enumerate(found[:few], 1)),
-        len(found) - few, sides(told["sides"]) if told.get("sides") else None,
+        len(found) - few, sides(told["sides"]) if told.get("sides") else None, measured(f"{ident}-m", row),
     )  # fmt: skip
+
+
+def _seen(row: Mapping[str, Any], told: Mapping[str, Any]) -> str:
+    """What was seen of a test, in a line; of one that holds nothing."""
+    sweep = row.get("sweep")
+    broken = seen(sweep) if sweep and not sweep["kept"] else ""
+    return str(row.get("headline") or next((r["error"] for r in told.get("runs", ()) if r["error"]), broken))
 
 
 def _pictured(ident: str, each: Drawn) -> Pictured:
@@ -123,10 +138,11 @@ def page(rows: Sequence[Mapping[str, Any]], seed: int, environment: Mapping[str,
     told = [each for each in shown if each.close]
     expected = sum(each.word == "diverged" and bool(each.row.get("expected")) for each in shown)
     stored = sum(each.word == "diverged" and "baseline" in each.row for each in shown)
+    broken = sum(each.measured is not None and each.measured.broken for each in shown)
     rendered: str = _template("page.html").render(
         title=title, seed=seed, environment=environment, entries=shown, told=told, counts=counts,
-        sentence=sentence(counts, stored), expected=expected, look=look,
-        light=variables(LIGHT), dark=variables(DARK), tone=tone(counts), seconds=_seconds(shown),
+        sentence=sentence(counts, stored, broken), expected=expected, look=look,
+        light=variables(LIGHT), dark=variables(DARK), tone=tone(counts, broken), seconds=_seconds(shown),
         styles=_style("drawing.css") + _style("page.css"),
     )  # fmt: skip
     return rendered

@@ -51,20 +51,28 @@ def counted(words: Sequence[str]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda each: order.index(each[0]) if each[0] in order else 99))
 
 
-def tone(counts: Mapping[str, int]) -> str:
+def tone(counts: Mapping[str, int], broken: int = 0) -> str:
     """The sign at the head of the page: ``bad`` unequal, ``good`` equal, ``idle`` none."""
     if "diverged" in counts:
         return "bad"
+    if broken:
+        return "idle"
     return "good" if {look(word).tone for word in counts} - {"idle"} == {"good"} else "idle"
 
 
-def sentence(counts: Mapping[str, int], stored: int = 0) -> str:
+def sentence(counts: Mapping[str, int], stored: int = 0, broken: int = 0) -> str:
     """What the page says in one sentence.
 
     Args:
         counts: Of each verdict.
         stored: How many of those that diverged only differ from what is stored: their runs agree.
+        broken: How many tests do not hold for every seed, whatever their verdict is.
     """
+    said = _verdicts(counts, stored)
+    return f"{said[:-1]}, {broken:,} not for every seed." if broken else said
+
+
+def _verdicts(counts: Mapping[str, int], stored: int) -> str:
     total = sum(counts.values())
     if bad := counts.get("diverged", 0) - stored:
         verb = "is" if bad == 1 else "are"
