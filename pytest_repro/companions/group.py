@@ -182,8 +182,11 @@ class Group:
         try:
             _, ends = self._launcher.receive(doing, _LAUNCHER)
         except Lost as lost:
-            called = f"{rank.interpreter.called} died {doing}; how is not known: " if rank else ""
-            return Lost(f"{called}{lost}")
+            if rank is None:
+                return lost
+            if self._launcher.ended():
+                return Lost(f"{rank.interpreter.called} died {doing}; how is not known: {lost}")
+            return Lost(f"{rank.interpreter.called} ended {doing} (exit status 0)")  # all else it tells
         first = next((end for end in ends if rank is None or end[0] == rank.number), ends[0])
         number, status, killed, words = first
         how = f"killed by {killed}" if killed else f"exit status {status}"

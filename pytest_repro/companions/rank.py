@@ -36,7 +36,8 @@ def live() -> None:
 class Groups:
     """Process groups, one after the other: each meets under a name of its own in the launcher's store.
 
-    A group that met under the name of an earlier one would read the addresses this left there.
+    A group that met under the name of an earlier one would read the addresses this left there. One is
+    ready once every rank has joined it: a rank that leaves while another still connects breaks that one.
 
     Args:
         limit: Seconds that a collective may take.
@@ -60,6 +61,7 @@ class Groups:
         dist.init_process_group(
             _backend(size), store=store, rank=rank, world_size=size, timeout=limit
         )  # fmt: skip
+        _meet(store, size)
         try:
             yield
         finally:
@@ -74,6 +76,13 @@ class Groups:
                 host, port, is_master=False, timeout=timedelta(seconds=self._limit)
             )  # fmt: skip
         return self._store
+
+
+def _meet(store: Any, size: int) -> None:
+    """Waits until every rank is here; through the store, since gloo's own barrier needs all of them."""
+    if store.add("here", 1) == size:
+        store.set("all here", "")
+    store.wait(["all here"])
 
 
 def _backend(size: int) -> str:

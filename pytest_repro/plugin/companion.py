@@ -105,6 +105,11 @@ class Server:
         """Nobody reads what the terminal's reporter here would write."""
         mute(session.config)
 
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Tells what broke: pytest ends now, and would do so in silence."""
+        with suppress(OSError):
+            self._channel.send(("refused", f"broke: {broke(excinfo.value)}"))
+
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keeps why a file could not be collected."""
         if report.failed:

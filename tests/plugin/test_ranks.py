@@ -322,6 +322,37 @@ def test_a_rank_that_dies_fails_its_test_and_the_next_has_ranks_of_its_own(tmp_p
     assert all(gone(pid) for pid, _ in session.ranks)
 
 
+def test_a_test_begins_when_all_have_joined_and_one_that_cannot_says_why(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(
+        dedent("""
+        import os, time
+        import torch.distributed as dist
+        join, joined = dist.init_process_group, []
+        def late(*args, **kwargs):
+            joined.append(1)
+            if os.environ["RANK"] == "1" and len(joined) == 3: raise RuntimeError("no network")
+            join(*args, **kwargs)
+            if os.environ["RANK"] == "1":
+                time.sleep(0.5)
+                with open("joined", "a") as file: file.write(".")
+        dist.init_process_group = late
+        """)
+    )
+    source = """
+    def test_late(repro):
+        with open("joined") as file: assert file.read() == "." * (repro.run + 1)
+        repro.record(x=1)
+    def test_breaks(repro): repro.record(x=1)
+    def test_after(repro): repro.record(x=1)
+    """
+    session = Session(tmp_path, source).made()
+    assert {name: row["verdict"] for name, row in session.rows.items()} == {
+        "test_late": "reproduced", "test_breaks": "failed", "test_after": "reproduced"
+    }  # fmt: skip
+    assert "test_breaks: rank 1 of 2 broke: RuntimeError: no network, at " in session.section("test_breaks")
+    assert all(gone(pid) for pid, _ in session.ranks)
+
+
 @needs("pytest_timeout")
 def test_a_rank_that_hangs_is_bounded_by_the_tests_own_limit(tmp_path: Path) -> None:
     source = """
