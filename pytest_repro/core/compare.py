@@ -101,16 +101,17 @@ def judged(runs: Sequence[Run], found: Sequence[Mismatch]) -> Word | None:
     """The verdict word of *runs*, between which *found* differs.
 
     A run that differs in outcome makes the test ``diverged`` whatever it recorded. Where each
-    run failed or was skipped alike, the values recorded before that say nothing more. A run that
-    gave no answer is no silent pass; and where no value of any axis was to be had but the
-    reference's, the test is ``skipped``: what it asks was not looked at.
+    run failed or was skipped alike, the values recorded before that say nothing more; but of a run
+    in ranks one that was skipped hides none that went on. A run that gave no answer is no silent
+    pass; and where no value of any axis was to be had but the reference's, the test is
+    ``skipped``: what it asks was not looked at.
     """
     ran = [run for run in runs if run.state == "ran"]
     if any(m.problem == "outcome" for m in found):
         return "diverged"
     if ran[0].outcome == "failed":
         return "failed"
-    if ran[0].outcome == "skipped":
+    if ran[0].outcome == "skipped" and not (found and ran[0].in_part):
         return "skipped"
     if found:
         return "diverged"

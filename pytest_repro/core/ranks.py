@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -84,8 +85,15 @@ def whole(parts: Iterable[Part]) -> Run:
         drew=any(part.run.drew for part in runs),
         warned=tuple(_warned(runs)),
         unlike={},  # nothing of this run was made here
+        in_part=first.run.outcome == "skipped" and any(part.run.outcome == "passed" for part in runs),
         beyond=tuple(f"rank {part.rank}: {each}" for part in runs for each in part.run.beyond),
     )
+
+
+_LEFT = re.compile("onnection (closed|reset)|roken pipe|imed out")
+"""What a collective says for which another rank is missing."""
+
+_ENDED = {"passed": "passed", "skipped": "was skipped"}
 
 
 def _called(ranks: Sequence[int], size: int) -> str:
@@ -96,8 +104,12 @@ def _called(ranks: Sequence[int], size: int) -> str:
 
 
 def _others(runs: Sequence[Part], first: Part) -> Iterator[str]:
-    """A text for each rank that failed otherwise than the *first* one."""
+    """A text for each rank that failed otherwise than the *first* one, or that did not wait for it."""
+    waited = _LEFT.search(first.run.error + first.run.traceback)  # the error may be cut short
     for part in runs:
+        earlier = first.ended - part.ended
+        if waited and part.run.outcome != "failed" and earlier > 0:
+            yield f"rank {part.rank} had left the test: it {_ENDED[part.run.outcome]} {earlier:.2g} s before"
         if part.run.outcome == "failed" and part.run.error != first.run.error:
             later = part.ended - first.ended
             yield f"rank {part.rank}{f', {later:.2g} s later' if later > 0 else ''}: {part.run.error}"

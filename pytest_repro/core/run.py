@@ -55,6 +55,7 @@ class Run:
             for each place.
         warned: Of a run elsewhere: the warnings given in it.
         checked: Whether it failed by a check of this package, such as ``no_draws``: not by its seed.
+        in_part: Of a run in ranks that is skipped: whether a rank was not, and went on.
     """
 
     axis: str
@@ -74,3 +75,4 @@ class Run:
     beyond: tuple[str, ...] = ()
     warned: tuple[Warned, ...] = ()
     checked: bool = False
+    in_part: bool = False

@@ -183,7 +183,8 @@ class Trial:
         series = steps(done[0][1].observations()) if found else {}
         drawn = self._pictures(done, found) if self.pictured and found else ()
         word, level = worded(self.plan, runs, done, found), standing(self.plan, done, self._base, found)
-        over = uncounted_in(done[0][1]) if word == "unobserved" else ()
+        found = () if word == "skipped" else found  # what was recorded before a skip says nothing
+        over = uncounted_in(done[0][1]) if self.plan.level not in (None, "bitwise") else ()
         return Verdict(word, self.plan, runs, found, series, over, pictures=drawn, level=level)
 
     def _pictures(self, done: list[tuple[Run, Recorded]], found: tuple[Mismatch, ...]) -> tuple[Picture, ...]:

@@ -156,6 +156,13 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Session:
     def test_skip_of_one(repro):
         if repro.rank == 1: pytest.skip("only one")
 
+    def test_skip_of_one_hides_none(repro):
+        if repro.rank == 0: pytest.skip("nothing to do")
+        repro.record(x=np.random.default_rng().random())
+
+    def test_leaves(repro):
+        if repro.rank == 0: dist.all_reduce(torch.zeros(1))
+
     def test_sub(repro, subtests):
         repro.record(x=1)
         for n in range(2):
@@ -260,6 +267,18 @@ def test_other_ways_to_end_keep_their_meaning(healthy: Session) -> None:
     assert "XFAIL test_it.py::test_calls_xfail - not here" in healthy.text
     assert healthy.section("test_another_error").lstrip("_\n").startswith("rank 0: KeyError: 'b'")
     assert healthy.rows["test_nothing"]["verdict"] == "unobserved"
+
+
+def test_a_rank_that_skips_hides_no_difference_of_another(healthy: Session) -> None:
+    row = healthy.rows["test_skip_of_one_hides_none"]
+    assert (row["verdict"], row["mismatches"][0]["name"]) == ("diverged", "rank1.x")
+    assert "rank1.x   float   run 2 differs from run 1" in healthy.section("test_skip_of_one_hides_none")
+
+
+def test_a_rank_that_left_is_told_to_the_one_that_waits(healthy: Session) -> None:
+    told = healthy.section("test_leaves")
+    assert told.lstrip("_\n").startswith("rank 0: RuntimeError")
+    assert "rank 1 had left the test: it passed " in told
 
 
 def test_what_is_said_in_a_rank_is_heard(healthy: Session) -> None:
