@@ -31,9 +31,28 @@ def array(name: str, value: object) -> NDArray[Any]:
         found = _tensor(value) if hasattr(value, "detach") else np.asarray(value)
     except Exception as error:  # a meta tensor, a ragged list: the reason is the library's
         raise _unreadable(name, value, f" ({error})") from error
+    if found.dtype.kind == "O" or (found.dtype.kind == "U" and isinstance(value, (list, tuple))):
+        found = _of_one_kind(name, value, found)
     if found.dtype.kind in "biufcUS":
         return found
-    raise _unreadable(name, value, "")
+    raise _unreadable(name, value, f" of dtype {found.dtype}" if hasattr(value, "dtype") else "")
+
+
+def _of_one_kind(name: str, value: object, found: NDArray[Any]) -> NDArray[Any]:
+    """Texts, or numbers, that an array of objects holds, as pandas gives them, or a list.
+
+    Raises:
+        TypeError: It holds something else, or both: numpy would make texts of numbers.
+    """
+    items = value if isinstance(value, (list, tuple)) else found.ravel().tolist()
+    texts = [isinstance(each, str) for each in items]
+    if any(texts) and not all(texts):
+        odd = items[texts.index(False)]
+        raise TypeError(f"{name} holds texts and a {type(odd).__qualname__}: expected one of the two")
+    try:
+        return np.asarray(found.tolist())
+    except ValueError as error:  # arrays of unlike shapes among them
+        raise _unreadable(name, value, f" of dtype {found.dtype}") from error
 
 
 def _unreadable(name: str, value: object, why: str) -> TypeError:
@@ -61,6 +80,9 @@ def _stacked(name: str, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
             raise ValueError(
                 f"{name}[{i}] has shape {each.shape}, {name}[0] has {parts[0].shape}: expected one shape"
             )
+        if (each.dtype.kind in "US") != (parts[0].dtype.kind in "US"):
+            kinds = f"dtype {each.dtype}, {name}[0] has {parts[0].dtype}"
+            raise TypeError(f"{name}[{i}] has {kinds}: expected texts in all of them, or numbers")
     return np.stack(parts)
 
 

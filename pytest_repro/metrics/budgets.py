@@ -114,6 +114,9 @@ def rules(given: dict[str, float | None]) -> dict[str, float]:
         TypeError: One is no number.
         ValueError: No rule is given, one is NaN, or *std* or *range* is negative.
     """
+    for name, each in given.items():
+        if isinstance(each, bool):
+            raise TypeError(f"{name} is a bool: expected a number")
     found = {name: real(name, each) for name, each in given.items() if each is not None}
     if not found:
         raise ValueError("no rule is given: expected one or more of std, range, min and max")

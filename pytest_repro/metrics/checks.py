@@ -34,6 +34,17 @@ def share(name: str, value: object) -> float:
     raise ValueError(f"{name}={number:g}: expected a number between 0 and 1, neither included")
 
 
+def truth(name: str, value: object) -> bool:
+    """*value* as a bool.
+
+    Raises:
+        TypeError: It is none: a text is true whatever it says.
+    """
+    if isinstance(value, bool) or type(value).__name__ == "bool":  # numpy's has the same name
+        return bool(value)
+    raise TypeError(f"{name} is a {type(value).__qualname__}: expected True or False")
+
+
 def whole(name: str, value: object, least: int) -> int:
     """*value* as an integer of at least *least*.
 

@@ -66,7 +66,7 @@ def tokens(runs: Collection[object], logits: Collection[object] | None = None) -
     Raises:
         TypeError: *runs* holds what are no tokens, or *logits* no numbers, or texts have logits.
         ValueError: There are fewer than two runs, not one array of logits for each, or one that does
-            not reach to the first differing index.
+            not reach to the first differing index, or holds a NaN there.
     """
     found = [_completion(f"runs[{i}]", run) for i, run in enumerate(runs)]
     if len(found) < 2:
@@ -150,6 +150,8 @@ def _row(name: str, logits: object, at: int) -> NDArray[np.float64]:
             f"{name} has shape {read.shape}: expected (steps, vocabulary) with more than {at} steps"
         )
     row: NDArray[np.float64] = read[at].astype(np.float64)
+    if np.isnan(row).any():
+        raise ValueError(f"{name}[{at}] holds a NaN: expected numbers")
     return row
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_repro.metrics.arrays import numbers
-from pytest_repro.metrics.checks import whole
+from pytest_repro.metrics.checks import truth, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +74,12 @@ def match_neurons(
         seed: Of the bases; no global generator is moved.
 
     Raises:
-        TypeError: *a* or *b* hold no real numbers.
+        TypeError: *a* or *b* hold no real numbers, or *one_to_one* is no bool.
         ValueError: They have other shapes, different numbers of samples, fewer than three, a NaN or
             infinity, or only constant units; or *b* has one other, in which there is no random basis.
         ImportError: *one_to_one* is asked, and scipy is not installed.
     """
+    one_to_one = truth("one_to_one", one_to_one)
     left, right = numbers("a", a, "samples, units"), numbers("b", b, "samples, units")
     if len(left) != len(right) or len(left) < 3:
         raise ValueError(

@@ -77,6 +77,8 @@ def duplicates(draws: Mapping[Any, object]) -> Duplicates:
 
 def _drawn(name: str, value: object) -> NDArray[Any]:
     found = np.atleast_1d(array(name, value))
+    if found.dtype.kind in "US":
+        raise TypeError(f"{name} has dtype {found.dtype}: expected numbers that were drawn")
     if not found.size:
         raise ValueError(f"{name} has shape {found.shape} without elements: expected one draw or more")
     return found

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from pytest_repro.metrics.checks import by_seed, percent, real, share, whole
+from pytest_repro.metrics.checks import by_seed, percent, real, share, truth, whole
 from pytest_repro.metrics.failures import at_most
 
 _ROUNDED = 1 + 1e-9
@@ -99,12 +99,13 @@ def compare_versions(
         seed: Of the bootstrap; no global generator is moved.
 
     Raises:
-        TypeError: *a* or *b* hold what is no number, a seed is no integer, or one is a mapping and
-            the other is not.
+        TypeError: *a* or *b* hold what is no number, a seed is no integer, one is a mapping and
+            the other is not, or *larger_is_better* is no bool.
         ValueError: They have other seeds or lengths, fewer than two pairs, a NaN, or *gamma* or
             *confidence* is out of its range.
     """
     _between("gamma", gamma)
+    larger_is_better = truth("larger_is_better", larger_is_better)
     missed = 1 - share("confidence", confidence)
     differences = [x - y if larger_is_better else y - x for x, y in _pairs(a, b)]
     n, wins, ties = len(differences), sum(x > 0 for x in differences), sum(x == 0 for x in differences)

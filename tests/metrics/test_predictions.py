@@ -112,3 +112,26 @@ def test_a_meta_tensor_is_refused() -> None:
     torch = pytest.importorskip("torch")
     with pytest.raises(TypeError, match=r"predictions is a Tensor \(.*meta"):
         metrics.churn(torch.empty((2, 2), device="meta"))
+
+
+def test_texts_as_pandas_gives_them_are_read() -> None:
+    texts = np.array([["cat", "dog"], ["dog", "cat"]], dtype=object)
+    assert metrics.stability(texts).churn == metrics.stability(texts.tolist()).churn == 1
+    assert metrics.stability(np.array([[1, 2, 3], [1, 2, 2]], dtype=object)).churn == 1 / 3
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (np.array([["cat", None], ["cat", "cat"]], dtype=object), "predictions holds texts and a NoneType"),
+        ([["1", 2], ["1", "2"]], r"predictions\[0\] holds texts and a int"),
+        (
+            [np.array(["1", "2"]), np.array([1, 2])],
+            r"predictions\[1\] has dtype int64, predictions\[0\] has <U1",
+        ),
+        (np.array([[object()], [object()]]), "predictions is a ndarray of dtype object"),
+    ],
+)
+def test_texts_and_numbers_are_not_mixed(given: object, said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        metrics.stability(given)
