@@ -28,18 +28,20 @@ class Missing(NamedTuple):
         parts: Without which training does not go on as it would have.
         paused: Whether stopping by itself makes the difference, without saving and loading.
         unseen: Whether putting back all that can be seen was not enough.
+        changed: Names of the learnt parts that *save* changed: it saved what training did not stop with.
     """
 
     parts: tuple[Part, ...] = ()
     paused: bool = False
     unseen: bool = False
+    changed: tuple[str, ...] = ()
 
 
 class Lives:
     """The lives of a training: straight, stopped, stopped with parts put back.
 
     Attributes:
-        ignored: What *load* returned.
+        ignored: What *load* returned; not what torch's own ``load_state_dict`` does.
 
     Args:
         plan: Seed, tolerance and mode of deterministic algorithms.
@@ -57,6 +59,7 @@ class Lives:
         self._trial, self._pin = Trial(plan), Pin(plan.seed, plan.deterministic)
         self._truth: dict[str, Any] | None = None
         self.ignored: object = None
+        self._changed: tuple[str, ...] = ()
 
     def __enter__(self) -> Lives:
         self._pin.__enter__()
@@ -77,6 +80,11 @@ class Lives:
             if self._pin.complete:  # else a library was first imported meanwhile, its generators unseeded
                 break
         return len(recording) > 0
+
+    @property
+    def compared_from(self) -> int:
+        """The number of the first value of *train* that is compared."""
+        return self._begin
 
     def verdict(self, found: Sequence[Mismatch]) -> Verdict:
         """The verdict on training straight and another life that differs by *found*."""
@@ -100,6 +108,9 @@ class Lives:
 
     def missing(self) -> Missing:
         """What it takes for a training that was stopped to go on as one that was not."""
+        return self._missing()._replace(changed=self._changed)
+
+    def _missing(self) -> Missing:
         if self._difference(self._paused()):
             return Missing(paused=True)
         unlike = list(self._unlike())
@@ -131,6 +142,8 @@ class Lives:
         _listed(self._train(state, self._at))
         self._truth = {part.name: part.holder.read() for part in state_parts(state)}
         self._checkpoint = self._save(state)
+        learnt = (part for part in state_parts(state) if part.learnt and part.name in self._truth)
+        self._changed = tuple(p.name for p in learnt if marks(p.holder.read()) != marks(self._truth[p.name]))
 
     def _paused(self) -> Recording:
         state = self._born()
@@ -144,7 +157,8 @@ class Lives:
         except Exception as error:
             kind = type(self._checkpoint).__qualname__
             raise TypeError(f"save gave a {kind} that cannot be copied: {error}") from error
-        self.ignored = self._load(state, checkpoint)
+        given = self._load(state, checkpoint)
+        self.ignored = None if type(given).__name__ == "_IncompatibleKeys" else given
         return state
 
     def _resumed(self, put_back: Collection[str]) -> Recording:

@@ -124,7 +124,8 @@ def _failure(drawn: LoaderDraws, repeated: Mapping[str, Duplicates], persistent:
     if drawn.workers:
         # Persistent workers begin once, and go on where they were in the next epoch.
         anew, own = ("", "worker") if persistent else ("; in each epoch anew", "worker and epoch")
-        yield f"  why        each worker begins with a copy of it, or seeds it alike{anew}"
+        yield f"  why        each worker begins with a copy of it, or seeds it alike{anew}; or the data set"
+        yield "             seeds it in __getitem__: then draw from a generator of its own there"
         yield "  fix        a worker_init_fn that seeds it from torch.initial_seed(), which is another number"
         yield f"             in each {own}: torch.utils.data.get_worker_info().dataset is the copy"
     else:

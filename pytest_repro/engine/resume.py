@@ -97,7 +97,7 @@ def _judged(lives: Lives, name: str, at: int, steps: int) -> Verdict:
     if not lives.begin():
         raise NotReproducible(told.nothing(name), replace(lives.verdict(()), word="unobserved"))
     if again := lives.straight_again():
-        raise NotReproducible(told.unsteady(name, again[0]), lives.verdict(again))
+        raise NotReproducible(told.unsteady(name, again[0], lives.compared_from), lives.verdict(again))
     found = lives.resumed()
     verdict = lives.verdict(found)
     if found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pytest_repro.core.mismatch import Mismatch
@@ -21,10 +21,17 @@ def nothing(name: str) -> str:
     )
 
 
-def unsteady(name: str, first: Mismatch) -> str:
-    """What is said where training straight is not reproducible."""
+def unsteady(name: str, first: Mismatch, begin: int) -> str:
+    """What is said where training straight is not reproducible.
+
+    Args:
+        name: What the training is called.
+        first: What differs first of that which was compared.
+        begin: Number of the first value that was compared.
+    """
+    since = f" (compared from train()[{begin}] on)" if begin else ""
     return (
-        f"{name} is not reproducible: trained straight twice, {first.name} differs already, so nothing can "
+        f"{name} is not reproducible: trained straight twice, {first.name} differs{since}, so nothing can "
         "be said of resuming; assert_reproducible looks for the cause"
     )
 
@@ -58,7 +65,16 @@ def _failure(name: str, at: int, steps: int, verdict: Verdict, missing: Any) -> 
     if rest > 0:
         yield f"  and {rest} more"
     yield ""
-    yield from _paused() if missing.paused else _unseen(missing) if missing.unseen else _missing(missing)
+    changed = [part for part in missing.parts if part.name in missing.changed]
+    if changed:
+        yield from _changed(missing.changed)
+    if missing.paused or missing.unseen or len(changed) < len(missing.parts):
+        yield from _paused() if missing.paused else _unseen(missing) if missing.unseen else _missing(missing)
+
+
+def _changed(names: Sequence[str]) -> Iterator[str]:
+    yield f"  changed    {', '.join(names)}: by save(), which saved what training did not stop with"
+    yield f"  {'':<10} have it save a copy: copy.deepcopy(…) before what it converts or moves in place"
 
 
 def _missing(missing: Any) -> Iterator[str]:

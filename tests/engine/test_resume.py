@@ -211,11 +211,31 @@ def test_the_whole_failure_and_where_it_begins() -> None:
     )
 
 
+def test_a_save_that_changes_the_state_is_told() -> None:
+    def rounds(state: Training) -> Any:
+        state.model.half().float()
+        return save(state)
+
+    def load(state: Training, saved: Any) -> Any:
+        for name, put in PUT.items():
+            put(state, saved[name])
+        return state.model.load_state_dict(saved["model"])
+
+    with pytest.raises(NotReproducible) as failure:
+        assert_resumable(train, rounds, load, make=Training, at=2, steps=3)
+    said = str(failure.value)
+    assert "  changed    state.model (Sequential): by save(), which saved what training did not" in said
+    assert "missing" not in said
+    assert "besides" not in said
+
+
 def test_a_training_that_is_not_reproducible_is_told_from_one_that_is_not_resumable() -> None:
     def draws(state: Training, steps: int) -> list[float]:
         return [np.random.default_rng().random() for _ in range(steps)]
 
-    with pytest.raises(NotReproducible, match=r"trained straight twice, train\(\)\[3\] differs already"):
+    with pytest.raises(
+        NotReproducible, match=r"trained straight twice, train\(\)\[3\] differs \(compared from"
+    ):
         assert_resumable(draws, save, loading(), make=Training, at=3)
 
 
