@@ -21,9 +21,10 @@ LEVELS: tuple[Level, ...] = ("bitwise", "process", "outcome")
 - ``process``: every step of what is recorded as a number or as text, and of predictions, is equal.
 - ``outcome``: the last step of each of these is equal.
 
-Predictions are arrays of integers or bools, of any shape but that of a single number. Of either
-counts what is recorded itself, or in dicts, lists and tuples; what a module, an optimiser or an object
-has inside is part of neither level. Equal means bit for bit, or within the tolerance that is given.
+A number may stand in an array of floats of one element, as a loss of shape (1,) does. Predictions are
+arrays of integers or bools, of any shape but that of a single number. Of either counts what is recorded
+itself, or in dicts, lists and tuples; what a module, an optimiser or an object has inside is part of
+neither level. Equal means bit for bit, or within the tolerance that is given.
 """
 
 
@@ -43,7 +44,8 @@ def plain(key: Key) -> bool:
 
 def is_number(found: Observation) -> bool:
     """Whether *found* is one number, or one text."""
-    return found.shape == () and plain(found.key)
+    one = all(length == 1 for length in found.shape)
+    return one and plain(found.key) and (found.shape == () or "float" in found.element)
 
 
 def is_prediction(found: Observation) -> bool:
@@ -51,10 +53,14 @@ def is_prediction(found: Observation) -> bool:
     return found.shape != () and plain(found.key) and found.element.startswith(("int", "uint", "bool"))
 
 
+ARRAYS = "of arrays, those of integers and bools count"
+"""Why an array that was recorded itself is part of neither level."""
+
+
 def uncounted(found: Observation) -> str:
     """What *found* is, and why it is part of neither level: ``loss float32[1]: of arrays, …``."""
     own = plain(found.key)
-    why = "of arrays, those of integers and bools count" if own else "a module or an object has it inside"
+    why = ARRAYS if own else "a module or an object has it inside"
     return f"{label(found.key, False)} {found.kind}: {why}"
 
 

@@ -51,7 +51,9 @@ def worded(plan: Plan, runs: Sequence[Run], done: Sequence[Done], found: Sequenc
 
 def uncounted_in(recording: Recorded) -> tuple[str, ...]:
     """What *recording* holds that counts at no level but ``bitwise``, each name once, and why."""
-    return tuple(dict.fromkeys(map(uncounted, recording.observations().values())))
+    seen = recording.observations()
+    counts = seen_at("process", seen)
+    return tuple(dict.fromkeys(uncounted(each) for key, each in seen.items() if key not in counts))
 
 
 def standing(

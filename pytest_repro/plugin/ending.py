@@ -12,6 +12,7 @@ from pytest_repro.plugin.beside import NOTES
 from pytest_repro.plugin.rows import environment_of, rows_of
 from pytest_repro.reports.cost import costs
 from pytest_repro.reports.json import content, write
+from pytest_repro.reports.level import levels
 from pytest_repro.reports.noise import noisy
 from pytest_repro.reports.summary import absent, beyond, controls, counted, failing, not_made
 from pytest_repro.reports.sweep import sweeps
@@ -86,7 +87,7 @@ def tell(terminal: Any, config: pytest.Config) -> None:
     if rows or too_few:
         terminal.line(f"{counted(rows)}{drawn}")
     told = [*absent(rows), *replays.told(config), *golden, *beyond(rows), *controls(rows), *costs(rows)]
-    told += [*sweeps(rows), *noisy(rows), *not_made(rows)]
+    told += [*sweeps(rows), *noisy(rows), *levels(rows), *not_made(rows)]
     for line in [*told, *bad]:
         terminal.line(line)
     if too_few:

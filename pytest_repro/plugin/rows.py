@@ -16,6 +16,7 @@ from pytest_repro.plugin import ENVIRONMENT, ROWS, SETTINGS, peers, replays
 from pytest_repro.plugin.act import Act
 from pytest_repro.plugin.beside import told, unmade
 from pytest_repro.plugin.diverged import called
+from pytest_repro.reports import level
 from pytest_repro.reports.json import row_of
 from pytest_repro.reports.summary import BAD, COMPARED
 from pytest_repro.reports.text import headline
@@ -33,6 +34,7 @@ def send(act: Act, report: pytest.TestReport) -> None:
     row |= _controlled(act) | told(act.beside)
     if act.verdict.word != "skipped":
         row["unmade_note"] = unmade(act.plan, act.item.config.stash[SETTINGS], act.beside)
+        row["level_note"] = level.note(act.verdict)
     if act.expected:
         row["expected"] = True
     act.replay.counts()
@@ -45,7 +47,9 @@ def send(act: Act, report: pytest.TestReport) -> None:
 
         row["page"] = drawn(called(act.item), act.verdict)
     setattr(report, _ATTRIBUTE, row)
-    report.user_properties += [("repro_verdict", act.verdict.word), ("repro_seed", act.plan.seed)]
+    if act.verdict.word is not None:
+        report.user_properties.append(("repro_verdict", act.verdict.word))
+    report.user_properties.append(("repro_seed", act.plan.seed))
     if act.verdict.finding is not None:
         report.user_properties.append(("repro_cause", act.verdict.finding.name))
     if act.beside.swept is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+from pytest_repro.core.level import ARRAYS
 from pytest_repro.core.verdict import Verdict
 
 _EQUAL = {
@@ -23,6 +25,22 @@ def reached(verdict: Verdict) -> Iterator[str]:
 
 _MOST = 5
 """Values that are told of those that do not count."""
+
+
+def note(verdict: Verdict) -> str:
+    """What a test recorded itself, and did not have compared: ``probs float64[5, 3]``; ``""`` of none."""
+    found = [each.removesuffix(f": {ARRAYS}") for each in verdict.passed_over if each.endswith(ARRAYS)]
+    if not found or verdict.word == "unobserved":  # whose failure says so
+        return ""
+    more = f", and {len(found) - _MOST} more" if len(found) > _MOST else ""
+    return f"not compared at {verdict.plan.level}: {', '.join(found[:_MOST])}{more} ({ARRAYS})"
+
+
+def levels(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each test of which not all that it recorded counts at its level."""
+    for row in rows:
+        if told := row.get("level_note"):
+            yield f"level     {row['nodeid']}  {told}"
 
 
 def unobserved(nodeid: str, verdict: Verdict) -> Iterator[str]:

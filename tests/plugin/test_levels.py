@@ -96,7 +96,7 @@ def test_what_does_not_count_is_named(project: Project) -> None:
     import pytest, torch
     @pytest.mark.reproducible(level="outcome")
     def test_a(repro):
-        for step in range(3): repro.record(loss=torch.zeros(1))
+        for step in range(3): repro.record(loss=torch.zeros(2))
         repro.record(model=torch.nn.Linear(1, 1), x=[torch.zeros(2), torch.zeros(3), torch.zeros(4)])
     """
     arrays = "of arrays, those of integers and bools count"
@@ -104,7 +104,7 @@ def test_what_does_not_count_is_named(project: Project) -> None:
     project(source).check(
         failed=1,
         says=f"""
-  not counted                loss float32[1]: {arrays}
+  not counted                loss float32[2]: {arrays}
                              model.weight float32[1, 1]: {inside}
                              model.bias float32[1]: {inside}
                              x[0] float32[2]: {arrays}
@@ -112,6 +112,24 @@ def test_what_does_not_count_is_named(project: Project) -> None:
                              and 1 more
 """,
     )
+
+
+def test_what_does_not_count_beside_what_does_is_told_of_a_test_that_passes(project: Project) -> None:
+    source = """
+    import os, numpy as np, pytest
+    @pytest.mark.reproducible(level="process")
+    def test_a(repro):
+        repro.record(acc=0.5, probs=np.frombuffer(os.urandom(24)), loss=np.ones(1))
+    @pytest.mark.reproducible(level="process")
+    def test_b(repro):
+        repro.record(loss=np.random.default_rng().random(1))
+    """
+    arrays = "of arrays, those of integers and bools count"
+    told = f"level     test_it.py::test_a  not compared at process: probs float64[3] ({arrays})"
+    result = project(source, "--repro-diagnose=never").check(passed=1, failed=1, says=told)
+    assert result.verdicts == {"test_a": "reproduced", "test_b": "diverged"}
+    assert result.report["tests"][0]["passed_over"] == [f"probs float64[3]: {arrays}"]
+    assert "level_note" not in result.report["tests"][0]
 
 
 def test_the_whole_text(project: Project) -> None:

@@ -43,27 +43,29 @@ def _halves(project: Project, name: str = "log") -> tuple[list[str], list[str]]:
 
 
 DRAWING = """
+from hypothesis import HealthCheck
+SLOW = [HealthCheck.too_slow]
 @pytest.mark.reproducible
-@settings(max_examples=20)
+@settings(max_examples=20, suppress_health_check=SLOW)
 @given(n=st.integers(), x=st.floats())
 def test_function(repro, n, x):
     log(n, x, name="function")
     repro.record("n", n)
 @pytest.mark.reproducible
 @pytest.mark.parametrize("kind", ["a", "b"])
-@settings(max_examples=20)
+@settings(max_examples=20, suppress_health_check=SLOW)
 @given(n=st.integers())
 def test_parametrised(repro, kind, n):
     log(n, name=f"parametrised_{kind}")
     repro.record("n", n)
 class TestIt:
     @pytest.mark.reproducible
-    @settings(max_examples=20)
+    @settings(max_examples=20, suppress_health_check=SLOW)
     @given(n=st.integers())
     def test_method(self, repro, n):
         log(n, name="method")
         repro.record("n", n)
-    @settings(max_examples=20)
+    @settings(max_examples=20, suppress_health_check=SLOW)
     @given(n=st.integers())
     def test_unmarked(self, n):
         pass
