@@ -31,6 +31,7 @@ class Gathered:
         steps: Which step of its series, from 0, each headline and each prediction is, by name.
         kinds: dtype and shape of what was recorded itself and is no headline, by name.
         expected: Why its failure was expected: the reason of a marker ``xfail`` that matches it.
+        place: ``"test_net.py:47"`` where a failed run broke; ``""`` where that is not known.
     """
 
     seed: int
@@ -44,3 +45,4 @@ class Gathered:
     steps: Mapping[str, int] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
     expected: str | None = None
+    place: str = ""

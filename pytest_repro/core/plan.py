@@ -152,18 +152,25 @@ def checked_level(given: object) -> Level:
     return given
 
 
+MOST_SEEDS = 100_000
+"""Of a sweep: more is a date or a seed that was meant for another option."""
+
+
 def checked_seeds(given: object) -> tuple[int, ...]:
     """*given* as the seeds of a sweep, each of them once.
 
     Raises:
-        BadArgument: It is neither a number of seeds nor a list, tuple or range of them.
+        BadArgument: It is neither a number of seeds nor a list, tuple or range of them, or too many.
     """
     many = range(given) if isinstance(given, int) and not isinstance(given, bool) else given
     try:
+        if isinstance(many, range) and len(many) > MOST_SEEDS:
+            raise BadArgument("seeds", given, f"at most {MOST_SEEDS:,} of them")
         if isinstance(many, (list, tuple, range)) and (many or given == 0):
             return tuple(dict.fromkeys(checked_seed(each) for each in many))
-    except BadArgument:
-        pass
+    except BadArgument as error:
+        if error.name == "seeds":
+            raise
     raise BadArgument(
         "seeds", given, "a number of seeds (20: 0 to 19), or a tuple of them, each 0 to 4294967295"
     )

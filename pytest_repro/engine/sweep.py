@@ -36,6 +36,8 @@ class Swept:
         predicting: The seeds of the runs that tell it: those that passed, or failed after all of it.
         uneven: Predictions of another size under another seed, of which nothing can be told: the
             smallest and the largest number of items, by name.
+        not_finite: Numbers recorded that are finite under fewer than two seeds, so that nothing of
+            them can be told: the seeds under which they are not, by name.
     """
 
     asked: tuple[int, ...]
@@ -46,6 +48,7 @@ class Swept:
     stability: Mapping[str, Stability]
     predicting: tuple[int, ...]
     uneven: Mapping[str, tuple[int, int]]
+    not_finite: Mapping[str, tuple[int, ...]]
 
     @property
     def broken(self) -> bool:
@@ -91,8 +94,13 @@ def swept(asked: Sequence[int], runs: Sequence[Gathered], budgets: Mapping[str, 
     whole = [each for each in ran if each.outcome == "passed" or each.predictions.keys() >= expected]
     by = tuple(each.seed for each in whole)
     return Swept(
-        tuple(asked), tuple(runs), rate, headlines, judged, stabilities(whole), by, uneven(whole)
+        tuple(asked), tuple(runs), rate, headlines, judged, stabilities(whole), by, uneven(whole),
+        {name: bad for name, each in values.items() if name not in headlines and (bad := _not_finite(each))},
     )  # fmt: skip
+
+
+def _not_finite(values: Mapping[int, float]) -> tuple[int, ...]:
+    return tuple(seed for seed, value in values.items() if not math.isfinite(value))
 
 
 def _to_the_end(runs: Sequence[Gathered]) -> list[Gathered]:

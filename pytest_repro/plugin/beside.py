@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_repro.engine.sweep import Swept
     from pytest_repro.plugin.settings import Settings
 
-NOTES = ("cost_note", "sweep_note", "noise_note", "unmade_note")
+NOTES = ("cost_note", "sweep_note", "noise_note", "unmade_note", "level_note")
 """Keys of a row that are for the terminal alone."""
 
 

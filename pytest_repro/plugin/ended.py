@@ -60,6 +60,18 @@ def without_subtest(run: Run, error: str, text: str) -> Run:
     return replace(run, outcome="failed", error=error, error_type=SUBTEST, traceback=text)
 
 
+def place_of(run: Run) -> str:
+    """Where *run* broke, as pytest tells it: ``"test_net.py:47"``; in a library, where that was called."""
+    places = re.findall(r"^(\S[^\n]*?:\d+): ", run.traceback, re.MULTILINE)
+    own = [each for each in places if "site-packages" not in each]
+    return own[-1] if own and run.outcome == "failed" else ""
+
+
+def by_mark(run: Run) -> bool:
+    """Whether *run*, which is skipped, was so before its body: then it is with every seed."""
+    return run.error_type == "setup"
+
+
 def by_check(error: BaseException | None) -> bool:
     """Whether this package raised *error*, and not the test: then no seed is to blame for it."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)] if error is not None else []

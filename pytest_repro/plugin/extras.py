@@ -22,7 +22,7 @@ from pytest_repro.engine.gathered import gathered
 from pytest_repro.engine.pin import Pin
 from pytest_repro.engine.recording import Recording
 from pytest_repro.plugin import peers
-from pytest_repro.plugin.ended import expected, shown, torn_down
+from pytest_repro.plugin.ended import by_mark, expected, place_of, shown, torn_down
 from pytest_repro.plugin.progress import Progress
 from pytest_repro.plugin.settings import Settings
 from pytest_repro.plugin.silence import silence
@@ -63,7 +63,8 @@ class Extras:
         """Makes those of *act*, whose rehearsals are done; of a test that fails its sweep alone."""
         reference = act.trial.reference
         outcome = reference[0].outcome if reference is not None else "passed"
-        if not self.asked(act.plan) or outcome == "skipped":
+        skipped = outcome == "skipped" and reference is not None and by_mark(reference[0])
+        if not self.asked(act.plan) or skipped:
             return
         # Their warnings are of another seed or another mode: those of the runs that are compared are told.
         with peers.rehearsing(act.item), silence(act.item, act.hear, lambda kwargs: None):
@@ -134,7 +135,8 @@ class Stage:
         with Shelf(_KEEP) as shelf, _recorded(act, shelf):
             run, seconds = self.once(doing, seed, mode)
             found = gathered(seed, run, seconds, act.recording, shelf, weights)
-        return replace(found, outcome=shown(run), expected=expected(self._reports))
+        expects = expected(self._reports)
+        return replace(found, outcome=shown(run), expected=expects, place=place_of(run))
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pytest_repro.core.plan import BadArgument, checked_runs, checked_seed, checked_seeds
+from pytest_repro.core.plan import MOST_SEEDS, BadArgument, checked_runs, checked_seed, checked_seeds
 
 DIAGNOSE = ("auto", "always", "never")
 
@@ -38,7 +38,7 @@ def seeds(given: object) -> tuple[int, ...]:
         number = _number(given)
         return checked_seeds(number if isinstance(number, int) else _spans(str(given)))
     except (ValueError, IndexError):  # BadArgument is one
-        raise BadArgument("seeds", given, allowed) from None
+        raise BadArgument("seeds", given, f"{allowed}, at most {MOST_SEEDS:,} of them") from None
 
 
 def _spans(text: str) -> tuple[int, ...]:
@@ -47,7 +47,9 @@ def _spans(text: str) -> tuple[int, ...]:
     for each in text.split(","):
         first, dash, last = each.partition("-")
         span = range(int(first), int(last if dash else first) + 1)
-        found.append(span[0])  # an IndexError where it is empty
+        if span[-1] - span[0] >= MOST_SEEDS:  # an IndexError where it is empty
+            raise ValueError
+        found.append(span[0])
         found += span[1:]
     return tuple(found)
 

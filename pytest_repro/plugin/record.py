@@ -32,7 +32,7 @@ class Repro(Assertions):
 
     Attributes:
         seed: Seed of this test, 0 … 2**32 - 1.
-        run: Number of this run, from 0.
+        run: Number of this run, from 0; failures call the first one ``run 1``.
         setting: Axis → value of this run; empty where nothing is varied.
         rank: Of the process that this is, from 0, where the marker asks for ``ranks``; else 0.
         world_size: Number of the ranks; else 1.
@@ -47,7 +47,7 @@ class Repro(Assertions):
         self.rank, self.world_size = of_config(act.item.config)
 
     def __repr__(self) -> str:
-        return f"<repro: run {self.run}, seed {self.seed}>"
+        return f"<repro: run {self.run + 1}, seed {self.seed}>"  # as failures count runs
 
     def record(self, name: str | None = None, value: object = _NOTHING, /, **named: object) -> None:
         """Records values, as they are now, to be compared with the other runs'.
@@ -94,13 +94,15 @@ class Repro(Assertions):
             max: Largest value allowed.
 
         Raises:
-            TypeError: A rule is no number.
+            TypeError: *name* is no text, or a rule no number.
             ValueError: No rule is given, one is NaN or was another number before, or *std* or *range*
                 is negative.
             pytest.UsageError: The test has no sweep, so that the budget could never be broken.
         """
         from pytest_repro.metrics.budgets import rules
 
+        if not isinstance(name, str):
+            raise TypeError(f"repro.budget: name is a {type(name).__qualname__}: expected a text")
         checked = rules({"std": std, "range": range, "min": min, "max": max})
         commanded = self._act.item.config.stash[SETTINGS].commanded.get("seeds")
         if not self._act.plan.seeds and commanded is None:

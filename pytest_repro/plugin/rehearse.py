@@ -26,6 +26,16 @@ def _fresh(item: Any) -> Iterator[None]:
 
 
 @contextmanager
+def _markers(item: pytest.Item) -> Iterator[None]:
+    """What a run marks itself with (``request.node.add_marker``) is not for the next one."""
+    before = list(item.own_markers)
+    try:
+        yield
+    finally:
+        item.own_markers[:] = before
+
+
+@contextmanager
 def _doctest_globals(item: Any) -> Iterator[None]:
     """A doctest clears its globals once it has run."""
     doctest = getattr(item, "dtest", None)
@@ -65,7 +75,7 @@ class Rehearser:
     def once(self, item: pytest.Item) -> list[pytest.TestReport]:
         """One rehearsal of *item*; gives the reports that nobody else sees."""
         self._asked, self._reports = True, []
-        with _fresh(item), _doctest_globals(item):
+        with _fresh(item), _markers(item), _doctest_globals(item):
             try:
                 self._caller()(item=item, nextitem=item)
             finally:

@@ -77,13 +77,14 @@ def _tell_seeds(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport
 
 
 def _hidden(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport) -> SeedDependent | None:
-    """What an expected failure of the test's own run would hide of its seeds."""
-    expected = report.when == "call" and report.skipped and hasattr(report, "wasxfail")
-    if act.beside.swept is None or not expected or call.excinfo is None:
+    """What an expected failure of the test's own run, or its skip, would hide of its seeds."""
+    set_aside = report.when == "call" and report.skipped
+    if act.beside.swept is None or not set_aside or call.excinfo is None:
         return None
     from pytest_repro.plugin.scattered import hidden
 
-    return hidden(act, isinstance(call.excinfo.value, pytest.xfail.Exception))
+    called = not hasattr(report, "wasxfail") or isinstance(call.excinfo.value, pytest.xfail.Exception)
+    return hidden(act, called)
 
 
 def _expect(report: pytest.TestReport, error: SeedDependent | RankFailed) -> None:

@@ -30,13 +30,14 @@ def scattered(act: Act, swept: Swept) -> SeedDependent | None:
 
 
 def hidden(act: Act, called: bool) -> SeedDependent | None:
-    """How the sweep fails of a test whose own run was expected to fail; None where nothing else is broken.
+    """How the sweep fails of a test whose own run was expected to fail, or skipped; None where it is kept.
 
-    That the one failure was expected says nothing of the other seeds.
+    That the one run was set aside says nothing of the other seeds.
 
     Args:
         act: Of the test.
-        called: Whether its body called :func:`pytest.xfail`; else a marker expects the failure.
+        called: Whether its body called :func:`pytest.xfail` or :func:`pytest.skip`; else a marker
+            expects the failure.
     """
     swept = act.beside.swept
     if swept is None:
@@ -44,7 +45,7 @@ def hidden(act: Act, called: bool) -> SeedDependent | None:
     others = (each for each in swept.runs if each.seed != act.plan.seed)
     failed = any(each.outcome == "failed" and each.expected is None for each in others)
     over = swept.over and (called or not _expects_any(act.item))
-    return _broken(act, swept, None) if failed or over else None
+    return _broken(act, swept, None, act.plan.seed) if failed or over else None
 
 
 def _expects_any(item: pytest.Item) -> bool:
@@ -52,5 +53,5 @@ def _expects_any(item: pytest.Item) -> bool:
     return any(mark.kwargs.get("raises") is None for mark in item.iter_markers("xfail"))
 
 
-def _broken(act: Act, swept: Swept, expected: str | None) -> SeedDependent:
-    return SeedDependent(failure(called_as(act.item), swept), headline(swept), expected)
+def _broken(act: Act, swept: Swept, expected: str | None, but: int | None = None) -> SeedDependent:
+    return SeedDependent(failure(called_as(act.item), swept, but), headline(swept), expected)

@@ -9,7 +9,7 @@ from pytest_repro.engine.gathered import gathered
 from pytest_repro.engine.recording import Recording
 from pytest_repro.engine.sweep import Swept
 from pytest_repro.engine.sweep import swept as summed
-from pytest_repro.plugin.ended import shown
+from pytest_repro.plugin.ended import place_of, shown
 from pytest_repro.plugin.extras import Stage
 
 
@@ -31,4 +31,5 @@ def _reference(stage: Stage) -> Gathered | None:
     run, recording = trial.reference or (None, None)
     if run is None or not isinstance(recording, Recording):
         return None
-    return replace(gathered(seed, run, run.seconds, recording, trial.shelf), outcome=shown(run))
+    found = gathered(seed, run, run.seconds, recording, trial.shelf)
+    return replace(found, outcome=shown(run), place=place_of(run))

@@ -31,23 +31,26 @@ def headline(swept: Swept) -> str:
     return "; ".join([*told, f"over budget: {listed(swept.over)}"] if swept.over else told)
 
 
-def failure(called: str, swept: Swept) -> str:
+def failure(called: str, swept: Swept, but: int | None = None) -> str:
     """The whole text of a test that its sweep fails.
 
     Args:
         called: The test's node id.
         swept: It is broken.
+        but: A seed whose failure was expected.
     """
     import shlex
 
     lines = [f"{called} does not hold for every seed", "", *(f"  {line}" for line in told(swept))]
-    return "\n".join([*lines, f"  replay     pytest {shlex.quote(called)} {_again(swept)}"])
+    return "\n".join([*lines, f"  replay     pytest {shlex.quote(called)} {_again(swept, but)}"])
 
 
-def _again(swept: Swept) -> str:
+def _again(swept: Swept, but: int | None) -> str:
     """The options that show it again: one seed that fails, or for a budget all of them."""
     if swept.rate is not None and swept.rate.failed:
-        return f"--repro-seed={swept.rate.seeds[0]} --repro-seeds=0"
+        expected = [each.seed for each in swept.runs if each.expected is not None or each.seed == but]
+        first = [seed for seed in swept.rate.seeds if seed not in expected] or swept.rate.seeds
+        return f"--repro-seed={first[0]} --repro-seeds=0"
     asked = sorted(swept.asked)
     if asked == list(range(asked[0], asked[-1] + 1)):
         return f"--repro-seeds={asked[0]}-{asked[-1]}"
@@ -58,8 +61,8 @@ def told(swept: Swept) -> Iterator[str]:
     """The lines of the test: how often it fails, then its headlines, budgets and predictions."""
     yield f"{'seeds':10} {counted(swept)}"
     broken = _by_error(swept)
-    for error, which in list(broken.items())[:_MOST]:
-        yield f"{seeds(which):10} {error}"
+    for (error, place), which in list(broken.items())[:_MOST]:
+        yield f"{seeds(which):10} {error}{place and f'   {place}'}"
     for name, each in swept.budgets.items():
         yield f"{'budget':10} {name}: {_kept(each)}"
     for name, sweep in list(swept.headlines.items())[:_MOST]:
@@ -70,19 +73,21 @@ def told(swept: Swept) -> Iterator[str]:
         yield f"{name:10} {stable(stability, swept.seeds(stability.pair))}"
     for name, (few, many) in list(swept.uneven.items())[:_MOST]:
         yield f"{name:10} {few} to {many} items: of another number with another seed, so no churn is told"
-    groups = (broken, swept.headlines, swept.stability, swept.uneven)
+    for name, bad in list(swept.not_finite.items())[:_MOST]:
+        yield f"{name:10} not finite: {seeds(bad)}"
+    groups = (broken, swept.headlines, swept.stability, swept.uneven, swept.not_finite)
     left_out = sum(max(0, len(each) - _MOST) for each in groups)
     if left_out:
         yield f"{'':10} and {left_out} more, in the JSON report"
     yield from (f"{'constant':10} {each}" for each in constant(swept))
 
 
-def _by_error(swept: Swept) -> dict[str, list[int]]:
-    """The seeds that failed, by how they did."""
-    found: dict[str, list[int]] = {}
+def _by_error(swept: Swept) -> dict[tuple[str, str], list[int]]:
+    """The seeds that failed, by how they did, and where."""
+    found: dict[tuple[str, str], list[int]] = {}
     for each in swept.runs:
         if each.outcome == "failed":
-            found.setdefault(each.error or "failed", []).append(each.seed)
+            found.setdefault((each.error or "failed", each.place), []).append(each.seed)
     return found
 
 
@@ -149,9 +154,11 @@ def row_of(swept: Swept) -> dict[str, Any]:
         rate = swept.rate
         row |= {"p_fail": rate.rate, "p_fail_upper": rate.upper, "confidence": rate.confidence}
     row["errors"] = _errors(swept.runs)
+    row["places"] = {str(each.seed): each.place for each in swept.runs if each.place}
     row["headlines"] = {name: _headline_row(each) for name, each in swept.headlines.items()}
     row["budgets"] = {name: _budget_row(each) for name, each in swept.budgets.items()}
     row["predictions"] = {name: _stability_row(swept, each) for name, each in swept.stability.items()}
+    row["not_finite"] = {name: list(which) for name, which in swept.not_finite.items()}
     row["uneven"] = {name: list(sizes) for name, sizes in swept.uneven.items()}
     over = f"; over budget: {listed(swept.over)}" if swept.over else ""
     note = [f"{counted(swept)}{over}"] if swept.broken else ["", *told(swept)]

@@ -132,7 +132,7 @@ def test_the_run_knows_itself(project: Project) -> None:
         import numpy as np
         def test_a(repro):
             assert repro.seed == 7 and repro.setting == {}
-            assert repr(repro) == f"<repro: run {repro.run}, seed 7>"
+            assert repr(repro) == f"<repro: run {repro.run + 1}, seed 7>"
             a, b = repro.rng(), repro.rng()
             assert a.random() == b.random() == np.random.default_rng(7).random()
             repro.record("run is the same", 0 * repro.run)

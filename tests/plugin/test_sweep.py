@@ -54,7 +54,7 @@ SCATTERS = """\
 test_it.py::test_scatters does not hold for every seed
 
   seeds      1 of 6 failed: seed 1; P(fail) 16.7 %, up to 58.2 % (95 % confidence)
-  seed 1     AssertionError: no
+  seed 1     AssertionError: no   test_it.py:11
   budget     accuracy: std 0.1602 > 0.01: seed 3; range 0.4 > 0.02: seed 3
   accuracy   n 6, mean 0.5733, std 0.16, min 0.5, max 0.9, range 0.4 (0.99 of a normal's), outliers: seed 3
              suggested: accuracy >= -0.02067, or <= 1.167, fails for at most 5 % of seeds (95 % confidence, if normal; 59 seeds tell without that)
@@ -474,3 +474,84 @@ def test_seeds_that_are_none(text: str) -> None:
 def test_a_function_has_no_sweep() -> None:
     with pytest.raises(BadArgument, match="seed sweeps are of tests"):
         check(lambda: 1, seeds=3)
+
+
+def test_what_one_seed_does_to_its_test_is_not_for_the_next(project: Project) -> None:
+    source = """
+    import pytest
+    MARK = pytest.mark.reproducible(seeds=3)
+    @MARK
+    def test_marks_itself(request, repro):
+        if repro.seed == 1: request.node.add_marker(pytest.mark.xfail(reason="known of 1"))
+        repro.record(a=1.0)
+        assert repro.seed != 2, "a bug"
+    @MARK
+    def test_skips_its_own(repro):
+        if repro.seed == 0: pytest.skip("an empty split")
+        repro.record(a=1.0)
+        assert repro.seed != 2, "a bug"
+    @MARK
+    def test_skips_where_it_holds(repro):
+        if repro.seed == 0: pytest.skip("an empty split")
+        repro.record(a=1.0)
+    @MARK
+    @pytest.mark.skip
+    def test_skipped(repro): raise ValueError
+    @MARK
+    @pytest.mark.xfail(raises=ValueError)
+    def test_another_error(repro):
+        repro.record(a=1.0)
+        if repro.seed == 2: raise KeyError("a")
+        raise ValueError
+    """
+    result = project(source).check(failed=3, skipped=2)
+    told = "1 of 2 failed: seed 2; P(fail) 50 %, up to 97.5 % (95 % confidence); skipped: seed 0"
+    result.check(says=[told, "seed 2     AssertionError: a bug   test_it.py:7"])
+    result.check(says="replay     pytest test_it.py::test_another_error --repro-seed=2 --repro-seeds=0")
+    swept = {test["nodeid"].partition("::")[2]: test.get("sweep") for test in result.report["tests"]}
+    assert swept["test_skipped"] is None
+    assert swept["test_skips_where_it_holds"]["kept"] is True
+    assert swept["test_marks_itself"]["places"] == {"2": "test_it.py:7"}
+
+
+def test_a_number_that_is_never_finite_is_told(project: Project) -> None:
+    source = """
+    import pytest
+    @pytest.mark.reproducible(seeds=3)
+    def test_a(repro): repro.record(loss=float("nan"), n=1)
+    """
+    result = project(source).check(passed=1, says="loss       not finite: seeds 0, 1, 2")
+    assert result.report["tests"][0]["sweep"]["not_finite"] == {"loss": [0, 1, 2]}
+
+
+@pytest.mark.parametrize("many", ["0-4294967296", "100001", "2000000000", "5,7-200000"])
+def test_so_many_seeds_are_refused(project: Project, many: str) -> None:
+    project("def test_a(): pass", f"--repro-seeds={many}").check(exit=4, says="at most 100,000 of them")
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("repro.budget(3, std=1)", "TypeError: repro.budget: name is a int: expected a text"),
+        ("repro.budget('x', std=True)", "TypeError: std is a bool: expected a number"),
+    ],
+)
+def test_a_budget_that_is_none_is_refused(project: Project, call: str, said: str) -> None:
+    source = f"""
+    import pytest
+    @pytest.mark.reproducible(seeds=3)
+    def test_a(repro): {call}
+    """
+    project(source).check(failed=1, says=said)
+
+
+def test_a_test_that_runs_once_has_no_verdict_in_junit(project: Project) -> None:
+    source = """
+    import pytest
+    @pytest.mark.reproducible(seeds=3, runs=1)
+    def test_a(repro): repro.record(x=1)
+    """
+    project(source, "--junitxml=j.xml").check(passed=1)
+    xml = (project.pytester.path / "j.xml").read_text("utf-8")
+    assert 'name="repro_sweep" value="kept"' in xml
+    assert "repro_verdict" not in xml

@@ -64,11 +64,14 @@ def measured(ident: str, row: Mapping[str, Any]) -> Measured | None:
 
 def seen(sweep: Mapping[str, Any]) -> str:
     """``2 of 20 seeds failed, P(fail) up to 28.3 % (95 % confidence); over budget: accuracy``."""
-    run, failed = len(sweep["seeds"]), len(sweep.get("failed", ()))
-    said = f"{failed} of {run} seeds failed" if failed else f"It passed with each of {run} seeds"
+    aside = {word: sweep[word] for word in ("skipped", "xfailed") if sweep.get(word)}
+    failed, run = len(sweep.get("failed", ())), len(sweep["seeds"]) - sum(map(len, aside.values()))
+    passed = f"It passed with each of {run} seeds" if run else "It neither passed nor failed with any seed"
+    said = f"{failed} of {run} seeds failed" if failed else passed
     if "p_fail_upper" in sweep:
         upper, confidence = percent(sweep["p_fail_upper"]), percent(sweep["confidence"])
         said += f", P(fail) up to {upper} ({confidence} confidence)"
+    said += "".join(f"; {word}: {seeds(which)}" for word, which in aside.items())
     over = [name for name, each in sweep.get("budgets", {}).items() if not each["kept"]]
     return f"{said}; over budget: {listed(over)}" if over else said
 
@@ -91,7 +94,10 @@ def _of_seeds(sweep: Mapping[str, Any]) -> Iterator[Table]:
         (
             "Values over seeds",
             ("Value", "Mean", "Std", "Min", "Max", "Range / (d₂·std)", "Outliers"),
-            (_headline(name, each) for name, each in sweep.get("headlines", {}).items()),
+            [
+                *(_headline(name, each) for name, each in sweep.get("headlines", {}).items()),
+                *((name, *("–",) * 6) for name in sweep.get("not_finite", {})),
+            ],
         ),
         (
             "Predictions over seeds",
