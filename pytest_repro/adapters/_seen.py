@@ -97,9 +97,9 @@ def _parts(value: Any) -> Iterable[tuple[str, object]]:
         some = islice(value.items(), _ITEMS)
         return [(f"[{key!r}]", part) for key, part in some if isinstance(key, (str, int))]
     if isinstance(value, (list, tuple)):
-        names = getattr(type(value), "_fields", None)
-        called = [f".{name}" for name in names] if names else [f"[{i}]" for i in range(len(value))]
-        return list(zip(called, value[:_ITEMS]))
+        first, names = value[:_ITEMS], getattr(type(value), "_fields", ())
+        called = [f".{name}" for name in names] or [f"[{i}]" for i in range(len(first))]
+        return list(zip(called, first))
     if owner("", type(value).__module__) in ("runner", "none"):
         return []  # pytest's own: all of the session hangs on it
     try:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -209,6 +209,73 @@ def test_the_whole_failure_and_where_it_begins() -> None:
         "             put back as at the stop, training goes on as if it had not stopped\n"
         "             the checkpoint lacks it, or load() does not put it back"
     )
+
+
+class Held(NamedTuple):
+    weights: list[Any]
+    average: Any
+
+
+def held() -> list[Any]:
+    """A training in plain tensors: their holder, in the four shapes that are written."""
+    weight, average = torch.ones(3), torch.zeros(3)
+    return [
+        (weight, average), [weight, average], {"weights": [weight], "average": average},
+        Held([weight], average),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("at", "average"), list(enumerate(("[1]", "[1]", "['average']", ".average"))))
+def test_tensors_are_found_in_whatever_holds_them(at: int, average: str) -> None:
+    def tensors(state: Any) -> tuple[Any, Any]:
+        first, last = state.values() if isinstance(state, dict) else state
+        return (first[0] if isinstance(first, list) else first), last
+
+    def train(state: Any, steps: int) -> list[float]:
+        weight, mean = tensors(state)
+        for _ in range(steps):
+            mean.mul_(0.9).add_(weight)
+            weight.mul_(1.1)
+        return [1.0] * steps
+
+    def load(state: Any, saved: Any) -> None:
+        tensors(state)[0].copy_(saved)
+
+    with pytest.raises(NotReproducible) as failure:
+        assert_resumable(train, lambda state: tensors(state)[0], load, make=lambda: held()[at], at=2, steps=3)
+    said = str(failure.value)
+    assert f"  missing    state{average} (Tensor)   save and load it: its value" in said
+    assert said.count("save and load it") == 1
+    assert "goes on as if it had not stopped" in said
+
+    def forgetful(state: Any, saved: Any) -> None:
+        tensors(state)[1].copy_(saved)
+
+    with pytest.raises(NotReproducible, match="missing"):  # a list of tensors is learnt, too
+        assert_resumable(
+            train, lambda state: tensors(state)[1], forgetful, make=lambda: held()[at], at=2, steps=3
+        )
+
+
+def test_what_a_module_counts_is_a_part_and_no_state_dict_holds_it() -> None:
+    class Cooled(nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self._calls = nn.Linear(6, 1), 0
+
+        def forward(self, x: Any) -> Any:
+            self._calls += 1
+            return self.layer(x) / self._calls
+
+    class Cooling(Training):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = nn.Sequential(nn.Linear(6, 6), Cooled())
+            self.optimizer = torch.optim.Adam(self.model.parameters(), lr=0.1)
+            self.scheduler = torch.optim.lr_scheduler.StepLR(self.optimizer, 2, gamma=0.5)
+
+    first, *_ = missing(loading(), make=Cooling)
+    assert first == "state.model.1._calls (int)   save and load it: its value"
 
 
 def test_a_save_that_changes_the_state_is_told() -> None:
