@@ -25,6 +25,28 @@ def test_the_papers_settings_need_29_seeds() -> None:
     assert metrics.seeds_needed(0.6, 0.05, 0.1) == 143
 
 
+def test_with_as_many_seeds_as_it_asks_for_it_finds_what_is_there() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    for gamma, confidence in ((0.75, 0.95), (0.75, 0.99), (0.65, 0.95), (0.6, 0.9)):
+        few = metrics.compare_versions(*pairs(2, 0), gamma=gamma, confidence=confidence)
+        n = few.seeds_needed
+        odds = stats.binom(n, gamma)
+        found = (
+            odds.pmf(wins)
+            for wins in range(n // 2, n + 1)
+            if stats.binomtest(wins, n, 0.5, "greater").pvalue <= (1 - confidence) / 2
+        )
+        assert 0.93 < sum(found) < 0.98
+    assert metrics.compare_versions(*pairs(2, 0)).seeds_needed == 52
+
+
+def test_of_two_infinities_neither_is_better() -> None:
+    inf = float("inf")
+    for larger in (True, False):
+        found = metrics.compare_versions([inf, inf, 1.0], [inf, 1.0, 2.0], larger_is_better=larger)
+        assert (found.wins, found.ties) == (1, 1)
+
+
 @pytest.mark.parametrize(
     ("wins", "losses", "verdict"),
     [
@@ -52,8 +74,8 @@ def test_too_few_seeds_are_told() -> None:
     assert (found.p, found.low, found.high) == (1, 1, 1)
     assert found.verdict == "not significant"
     assert found.sign == pytest.approx(1 / 32)
-    assert str(found).endswith("(n 5, 5 differ, fewer than 6 are never significant, 29 seeds needed)")
-    assert str(metrics.compare_versions(*pairs(6, 0, 1))).endswith("gamma 0.75 (n 7, 29 seeds needed)")
+    assert str(found).endswith("(n 5, 5 differ, fewer than 6 are never significant, 52 seeds needed)")
+    assert str(metrics.compare_versions(*pairs(6, 0, 1))).endswith("gamma 0.75 (n 7, 52 seeds needed)")
     tied = metrics.compare_versions(*pairs(5, 0, 40))
     assert str(tied).endswith("(n 45, 5 differ, fewer than 6 are never significant)")
 
