@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,7 +65,8 @@ def probe_instability(
 
     Raises:
         TypeError: *tensor* is no floating tensor or array, or *fn* gives what cannot be compared.
-        ValueError: It has no elements, *ulps* is 0, or *index* is none of its elements.
+        ValueError: It has no elements, *ulps* is 0, *index* is none of its elements, or the element is not
+            finite there, or so far away.
     """
     moved_tensor, moved = _moved(tensor, ulps, index)
     trial = Trial(asked(Plan(runs=3), {"seed": seed}))
@@ -123,7 +125,25 @@ def _moved(value: Any, ulps: int, index: int | None) -> tuple[Any, float]:
     if not -count <= at < count:
         raise ValueError(f"index={at}: the tensor has {count} elements")
     before = float(flat[at])
-    words = flat.view(getattr(torch if is_tensor else numpy, _WORDS[value.itemsize]))
-    words[at] += ulps  # sign and magnitude: one more is one further from zero, on either side
+    word: Any = _WORDS[value.itemsize]
+    kind = getattr(torch, word) if is_tensor else value.dtype.str.replace("f", "i")  # in its byte order
+    words = flat.view(kind)
+    words[at] = _further(int(words[at]), ulps, 8 * value.itemsize)
+    if not math.isfinite(float(flat[at])):
+        raise ValueError(f"index={at}: {before:g} is not finite, or no finite number is {ulps} ulps further")
     result = flat.reshape(value.shape)
     return result.requires_grad_(value.requires_grad) if is_tensor else result, abs(float(flat[at]) - before)
+
+
+def _further(word: int, ulps: int, bits: int) -> int:
+    """The bits of the number that is *ulps* further from zero than that of *word*.
+
+    Floating point numbers are sign and magnitude, and the magnitude counts them up from zero. Less than
+    none is as far on the other side.
+    """
+    sign = 1 << (bits - 1)
+    negative, magnitude = word < 0, (word & (sign - 1)) + ulps
+    if magnitude < 0:
+        negative, magnitude = not negative, -magnitude
+    magnitude = min(magnitude, sign - 1)  # a NaN
+    return magnitude - sign if negative else magnitude

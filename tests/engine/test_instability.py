@@ -51,6 +51,30 @@ def test_an_element_is_moved_away_from_zero(dtype: str, sign: int) -> None:
     assert torch.equal(before, given[0])
 
 
+@pytest.mark.parametrize(
+    ("value", "ulps", "becomes"),
+    [
+        (0.0, -1, -5e-324),  # there is nothing nearer to zero
+        (0.0, 1, 5e-324),
+        (5e-324, -3, -1e-323),
+        (-1.5, -1, -1.5 + math.ulp(1.5)),
+    ],
+)
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_across_zero_and_in_either_byte_order(value: float, ulps: int, becomes: float, order: str) -> None:
+    given: list[Any] = []
+    before = np.array([value], f"{order}f8")
+    found = probe_instability(lambda x: given.append(x) or x * 2, before, ulps=ulps)  # type: ignore[func-returns-value]
+    assert given[2].tolist() == [becomes]
+    assert found.moved == abs(becomes - value)
+
+
+@pytest.mark.parametrize(("value", "ulps"), [(np.inf, 1), (np.nan, 1), (np.finfo("f4").max, 1), (1.0, 2**70)])
+def test_no_finite_number_lies_there(value: float, ulps: int) -> None:
+    with pytest.raises(ValueError, match=r"index=0: .* is not finite, or no finite number is \d+ ulps fur"):
+        probe_instability(lambda x: x, np.array([value], np.float32), ulps=ulps)
+
+
 def test_a_step_that_forgets_is_stable_and_a_later_one_is_named() -> None:
     assert probe_instability(lambda x: x.sum() * 0, np.ones(3)).first_step is None
     late = probe_instability(lambda x: [np.zeros(1), np.ones(1), x], np.ones(3, np.float32), index=2)
