@@ -64,5 +64,6 @@ def standing(
         return None
     if any(each.problem == "outcome" for each in found):
         return Standing(plan.level, "none")
-    reached = (each for each in LEVELS if not any(parted(plan, done, base, each)))
+    counting = (each for each in LEVELS if any(seen_at(each, seen.observations()) for _, seen in done))
+    reached = (each for each in counting if not any(parted(plan, done, base, each)))
     return Standing(plan.level, next(reached, "none"))

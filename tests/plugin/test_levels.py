@@ -34,6 +34,8 @@ def test_close_enough(repro): train(repro, last=lambda: next(n))
 def test_predictions_missed(repro): train(repro, labels=lambda: next(n))
 @LEVEL(level="outcome")
 def test_nothing_counts(repro): repro.record(w=np.zeros(3))
+@LEVEL(level="process")
+def test_what_differs_does_not_count(repro): repro.record(w=np.array([next(n), 0.5]))
 @LEVEL(level="outcome")
 def test_another_number_of_steps(repro):
     for step in range(next(n) % 2, 4): repro.record(loss=step)
@@ -52,6 +54,7 @@ VERDICTS = {
     "test_close_enough": ("reproduced", "outcome", "bitwise"),
     "test_predictions_missed": ("diverged", "outcome", "none"),
     "test_nothing_counts": ("unobserved", "outcome", "bitwise"),
+    "test_what_differs_does_not_count": ("unobserved", "process", "none"),
     "test_another_number_of_steps": ("reproduced", "outcome", "outcome"),
     "test_passes_or_fails": ("diverged", "outcome", "none"),
     "test_unasked": ("diverged", None, None),
@@ -75,7 +78,7 @@ test_it.py::test_nothing_counts observed nothing at level outcome: it could neve
 
 
 def test_a_test_below_its_level_says_which_it_reached(project: Project) -> None:
-    result = project(SOURCE).check(passed=4, failed=7, says=NOTHING)
+    result = project(SOURCE).check(passed=4, failed=8, says=NOTHING)
     found = {}
     for test in result.report["tests"]:
         level: dict[str, Any] = test.get("level", {})
