@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 def printable(text: str) -> str:
     r"""*text* with everything that a terminal would obey, such as escapes, as ``\x1b``.
@@ -11,3 +13,12 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def encodable(value: Any) -> Any:
+    r"""Plain data whose texts another process can be sent: a lone surrogate is written ``\ud800``."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {encodable(key): encodable(each) for key, each in value.items()}
+    return type(value)(map(encodable, value)) if type(value) in (list, tuple) else value

@@ -11,6 +11,7 @@ import pytest
 from pytest_repro.adapters import environment
 from pytest_repro.core.account import Account
 from pytest_repro.core.log_file import plain
+from pytest_repro.core.printable import encodable
 from pytest_repro.engine.replay import WHOLE
 from pytest_repro.plugin import ENVIRONMENT, ROWS, SETTINGS, peers, replays
 from pytest_repro.plugin.act import Act
@@ -46,7 +47,7 @@ def send(act: Act, report: pytest.TestReport) -> None:
         from pytest_repro.reports.html.told import plain as drawn
 
         row["page"] = drawn(called(act.item), act.verdict)
-    setattr(report, _ATTRIBUTE, row)
+    setattr(report, _ATTRIBUTE, encodable(row))
     if act.verdict.word is not None:
         report.user_properties.append(("repro_verdict", act.verdict.word))
     report.user_properties.append(("repro_seed", act.plan.seed))

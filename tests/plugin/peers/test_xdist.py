@@ -108,3 +108,19 @@ def test_a_wrong_marker_is_said_by_the_controller(project: Project) -> None:
     ).check(
         exit=4, says="test_it.py::test_a: @pytest.mark.reproducible: runs='many'", lacks="INTERNALERROR"
     )  # fmt: skip
+
+
+def test_texts_that_cannot_be_encoded_reach_the_controller(project: Project) -> None:
+    source = """
+    import pytest
+    @pytest.mark.reproducible(seeds=3)
+    def test_a(repro):
+        repro.record(**{"x\\ud800": repro.seed})
+        assert repro.seed != 1, "\\ud801"
+    @pytest.mark.reproducible(seeds=3)
+    def test_b(repro): repro.record(**{"x\\ud800": repro.seed})
+    """
+    found = project(source, "-n1", plugins=["xdist"]).check(
+        failed=1, passed=1, says=[r"AssertionError: \ud801", r"x\ud800   "]
+    )
+    assert r"\ud801" in found.report["tests"][0]["sweep"]["errors"]["1"]
