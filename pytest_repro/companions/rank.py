@@ -54,7 +54,9 @@ class Groups:
         from torch.distributed.distributed_c10d import PrefixStore
 
         # It logs every failure of a collective at DEBUG, whatever the level asked for.
-        logging.getLogger("c10d-NullHandler").setLevel(logging.INFO)
+        logger = getattr(import_module("torch.distributed.c10d_logger"), "_c10d_logger", None)
+        if isinstance(logger, logging.Logger):
+            logger.setLevel(logging.INFO)
         rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
         limit, self._number = timedelta(seconds=self._limit), self._number + 1
         store = PrefixStore(f"pytest-repro {self._number}", self._stored())

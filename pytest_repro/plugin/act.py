@@ -30,8 +30,6 @@ from pytest_repro.plugin.set_up import SetUpOutput
 from pytest_repro.plugin.tracing import Tracer
 from pytest_repro.plugin.warned import Warnings
 
-_LEAVE = (KeyboardInterrupt, pytest.exit.Exception)
-
 
 class Act:
     """Runs one item's phases: seeds before each, keeps what was observed, judges the last run.
@@ -132,7 +130,7 @@ class Act:
             with self.shown():
                 self._body()
         except BaseException as error:
-            if isinstance(error, _LEAVE):
+            if isinstance(error, ended.LEAVE):
                 raise
             self._ended(error)
             raise

@@ -65,6 +65,22 @@ def unmade(plan: Plan, settings: Settings, beside: Beside) -> str:
     return "budgets: not with --repro-seeds=0" if beside.budgets and not plan.seeds else ""
 
 
+def before_the_last(beside: Beside) -> str:
+    """Of a test that differs: what runs of *beside* may have had a part in it; ``""`` of none."""
+    made = {
+        "a seed sweep (--repro-seeds=0 leaves it out)": beside.swept,
+        "--repro-noise": beside.noise,
+        "--repro-cost": beside.timed,
+    }
+    asked = [name for name, found in made.items() if found]
+    if not asked:
+        return ""
+    return (
+        f"runs that are not compared came before the last one, for {' and '.join(asked)}: "
+        "without, it shows whether what they left behind has made the difference"
+    )
+
+
 def told(beside: Beside) -> dict[str, Any]:
     """What a row of the report says of it."""
     row: dict[str, Any] = {}

@@ -110,6 +110,12 @@ class Server:
         with suppress(OSError):
             self._channel.send(("refused", f"broke: {broke(excinfo.value)}"))
 
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Tells what a test that leaves the session says: there is another session to be told."""
+        if isinstance(excinfo.value, pytest.exit.Exception):
+            with suppress(OSError):
+                self._channel.send(("refused", f"was left by pytest.exit: {excinfo.value}"))
+
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keeps why a file could not be collected."""
         if report.failed:

@@ -17,6 +17,9 @@ from pytest_repro.plugin.frames import is_own, without_own_frames
 from pytest_repro.plugin.inside import told
 
 _XFAILED = f"{pytest.xfail.Exception.__module__}.{pytest.xfail.Exception.__qualname__}"
+LEAVE = (KeyboardInterrupt, pytest.exit.Exception)
+"""What ends the session, and no run alone."""
+
 _SKIPS = (pytest.skip.Exception, unittest.SkipTest)
 
 

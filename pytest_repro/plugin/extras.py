@@ -22,7 +22,7 @@ from pytest_repro.engine.gathered import gathered
 from pytest_repro.engine.pin import Pin
 from pytest_repro.engine.recording import Recording
 from pytest_repro.plugin import peers
-from pytest_repro.plugin.ended import by_mark, expected, place_of, shown, torn_down
+from pytest_repro.plugin.ended import LEAVE, by_mark, expected, place_of, shown, torn_down
 from pytest_repro.plugin.progress import Progress
 from pytest_repro.plugin.settings import Settings
 from pytest_repro.plugin.silence import silence
@@ -70,6 +70,8 @@ class Extras:
         with peers.rehearsing(act.item), silence(act.item, act.hear, lambda kwargs: None):
             try:
                 self._told(act, Stage(act, counting, self._progress), outcome)
+            except LEAVE:
+                raise
             except Exception as error:  # of what the test recorded: the session goes on
                 act.beside.broken = "".join(traceback.format_exception(error))
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from pytest_repro.core.printable import encodable
 from pytest_repro.plugin.act import Act
+from pytest_repro.plugin.beside import before_the_last as asked_besides
 from pytest_repro.plugin.diverged import CompanionLost, Diverged, RankFailed, SeedDependent, diverged
 from pytest_repro.plugin.inside import plain_repr
 from pytest_repro.plugin.rows import send
-from pytest_repro.reports import runs
-from pytest_repro.reports.control import before_the_last
+from pytest_repro.reports import control, runs
 from pytest_repro.reports.text import beside, headline
 
 
@@ -38,8 +40,7 @@ def explain(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport) ->
     elif call.excinfo is not None and isinstance(call.excinfo.value, Diverged):
         act.expected = hasattr(report, "wasxfail")
         report.longrepr = _repr(act.item, call.excinfo.value)
-        if act.control is not None:
-            report.sections.append(("control", before_the_last(act.control)))
+        report.sections += before_the_last(act)
     elif call.excinfo is not None and isinstance(call.excinfo.value, SeedDependent):
         error = call.excinfo.value
         report.longrepr = _plain(act.item, str(error), error.headline)
@@ -60,6 +61,14 @@ def explain(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport) ->
     act.failed |= report.failed and (ours or differs)
 
 
+def before_the_last(act: Act) -> Iterator[tuple[str, str]]:
+    """What may have had a part in a difference: runs that are not compared came before the last one."""
+    if act.control is not None:
+        yield "control", control.before_the_last(act.control)
+    if why := asked_besides(act.beside):
+        yield "runs besides", why
+
+
 def _tell_beyond(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
     """Hangs on a report where the test asked for what is not in its log, if its text does not say so."""
     said = call.excinfo is not None and isinstance(call.excinfo.value, Diverged)
@@ -73,7 +82,7 @@ def _tell_seeds(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport
     if act.beside.swept is not None and report.failed and not said:
         from pytest_repro.reports.sweep import told
 
-        report.sections.append(("seeds", "\n".join(told(act.beside.swept))))
+        report.sections.append(("seeds", encodable("\n".join(told(act.beside.swept)))))
 
 
 def _hidden(act: Act, call: pytest.CallInfo[None], report: pytest.TestReport) -> SeedDependent | None:
@@ -113,7 +122,7 @@ def _repr(item: pytest.Item, error: Diverged) -> Any:
 
 def _plain(item: pytest.Item, text: str, message: str) -> Any:
     path, line, _ = item.reportinfo()
-    return plain_repr(text, str(path), (line or 0) + 1, message)
+    return plain_repr(encodable(text), str(path), (line or 0) + 1, encodable(message))
 
 
 def _add_teardown_error(act: Act, report: pytest.TestReport) -> None:

@@ -192,6 +192,18 @@ def section(result: Result, test: str) -> str:
     return "\n".join(lines[begin : next(n for n in heads if n > begin)])
 
 
+def test_one_that_leaves_the_session_says_why(run: Run) -> None:
+    result = run(
+        """
+        @pytest.mark.reproducible(process=True)
+        def test_a(repro):
+            repro.record(x=1)
+            if there(repro): pytest.exit("no licence")
+        """
+    )
+    result.check(failed=1, says="was left by pytest.exit: no licence", lacks="died")
+
+
 def test_one_that_hangs_is_given_up(run: Run) -> None:
     run.project.ini("[tool.pytest.ini_options]\nrepro_companion_timeout = 120")
     run.project.write(  # to start may take its time; only then it is too long to wait for

@@ -545,6 +545,34 @@ def test_a_budget_that_is_none_is_refused(project: Project, call: str, said: str
     project(source).check(failed=1, says=said)
 
 
+def test_one_that_leaves_the_session_with_a_seed_does_so(project: Project) -> None:
+    source = """
+    import pytest
+    @pytest.mark.reproducible(seeds=3)
+    def test_a(repro):
+        if repro.seed == 2:
+            pytest.exit("no licence", returncode=7)
+        repro.record(x=1)
+    """
+    project(source).check(exit=7, says="!!! _pytest.outcomes.Exit: no licence !!!")
+
+
+def test_what_its_seeds_leave_behind_may_make_the_difference(project: Project) -> None:
+    source = """
+    import pytest
+    seen = []
+    @pytest.mark.reproducible(seeds=3)
+    def test_a(repro):
+        seen.append(repro.seed)
+        repro.record(x=max(seen))
+    """
+    project(source, "--repro-diagnose=never").check(
+        failed=1,
+        says=["for a seed sweep (--repro-seeds=0 leaves it out): without, it shows whether what they left"],
+    )
+    project(source, "--repro-seeds=0").check(passed=1, lacks="runs besides")
+
+
 def test_a_test_that_runs_once_has_no_verdict_in_junit(project: Project) -> None:
     source = """
     import pytest
