@@ -12,6 +12,7 @@ from types import FrameType, TracebackType
 from pytest_repro.adapters import awake
 from pytest_repro.adapters._blame import Blame
 from pytest_repro.adapters._seen import Seen, reached, seen, users_globals
+from pytest_repro.engine.followed import Followed
 from pytest_repro.ledger.places import line, origin
 
 
@@ -22,8 +23,9 @@ class Draw:
     Attributes:
         generator: ``"torch cpu"``, ``"random"``, ``"dataset.rng (numpy.random.Generator)"``.
         by: ``"model.encoder.dropout (Dropout, training)"``; ``""`` where that is not known.
-        location: ``"file.py:12"``: where its forward pass is written, if by you, else your line that
-            called it; ``""`` where that is not known.
+        location: ``"file.py:12"``: your line that drew, or called what drew. Under a debugger, a coverage
+            tool or after 20,000 lines: where the module's forward pass is written, if by you, else your
+            line that called it; ``""`` where there is none.
         seeding: Whether a ``DataLoader`` drew a seed for its workers, and nothing else: every
             iteration does, and no value changes by it.
     """
@@ -55,7 +57,18 @@ class Draws:
             in the order in which they were first seen to; complete once the block has ended.
     """
 
-    __slots__ = ("_blames", "_frame", "_places", "_seen", "_stack", "found", "location")
+    __slots__ = (
+        "_blames",
+        "_follows",
+        "_frame",
+        "_lines",
+        "_passed",
+        "_places",
+        "_seen",
+        "_stack",
+        "found",
+        "location",
+    )
 
     def __init__(self) -> None:
         self.found: tuple[Draw, ...] = ()
@@ -65,12 +78,14 @@ class Draws:
         self._frame = _around(sys._getframe(1))
         self.location, self.found = _short(line(self._frame)), ()
         self._seen = seen([*_variables(self._frame), *users_globals()])
-        self._blames: dict[tuple[str, int, str], tuple[Seen, Blame | None]] = {}
-        self._stack = ExitStack()
+        self._blames: dict[tuple[str, str, int, str], tuple[Seen, Blame | None, str]] = {}
+        self._stack, self._follows = ExitStack(), Followed(self._pass)
         try:
             for adapter in awake().values():
                 self._stack.enter_context(adapter.watched(self._look))
             self._places = [each.place for each in self._seen]
+            self._passed, self._lines = list(self._places), dict[tuple[int, str], None]()
+            self._stack.enter_context(self._follows.around(self._frame))
         except BaseException:
             self._stack.close()
             raise
@@ -82,24 +97,34 @@ class Draws:
         self._stack.close()
         self._look(None)
         names = list(self._named())
-        self.found = tuple(_draw(each, blame, names) for each, blame in self._blames.values())
+        self.found = tuple(_draw(*each, names) for each in self._blames.values())
         del self._frame, self._seen, self._places, self._blames, self._stack
+        del self._follows, self._passed, self._lines
 
-    def _look(self, who: Callable[[], Blame] | None) -> None:
-        blame: Blame | None = None
+    def _pass(self) -> None:
+        """Notes which generators the line has moved that has just run."""
         for number, each in enumerate(self._seen):
             place = each.place
-            if place == self._places[number]:
-                continue
-            self._places[number] = place
-            if blame is None and who is not None:
-                blame = who()
-            key = (each.name, 0, "") if blame is None else (each.name, id(blame.root), blame.path)
-            self._blames.setdefault(key, (each, blame))
+            if place != self._passed[number]:
+                self._passed[number] = place
+                self._lines[number, self._follows.now] = None
+
+    def _look(self, who: Callable[[], Blame] | None) -> None:
+        """Puts down what moved since the last look, by which lines, and that *who* moved it."""
+        self._pass()
+        # One that was put back where it was has given nothing.
+        moved = {i for i, place in enumerate(self._passed) if place != self._places[i]}
+        blame = who() if moved and who is not None else None
+        whose = ("", 0) if blame is None else (blame.path, id(blame.root))
+        for number, at in self._lines:
+            if number in moved:
+                each = self._seen[number]
+                self._blames.setdefault((each.name, *whose, at), (each, blame, at))
+        self._places, self._lines = list(self._passed), {}
 
     def _named(self) -> Iterator[tuple[str, object]]:
         """What variables lead to, where something drew that must be called by a name."""
-        if any(blame is not None for _, blame in self._blames.values()):
+        if any(blame is not None for _, blame, _ in self._blames.values()):
             yield from reached([*_variables(self._frame), *users_globals()])
 
     def __bool__(self) -> bool:
@@ -149,7 +174,7 @@ def no_draws() -> NoDraws:
 
     Raises:
         AssertionError: At the end of the block; the message names generators, what moved them (the
-            module, and whether it is in training mode), and where that is, as far as it is known.
+            module, and whether it is in training mode), and the lines, as far as they are known.
     """
     return NoDraws()
 
@@ -183,11 +208,11 @@ def _variables(frame: FrameType) -> Iterator[tuple[str, object]]:
                 yield name, value
 
 
-def _draw(each: Seen, blame: Blame | None, names: list[tuple[str, object]]) -> Draw:
+def _draw(each: Seen, blame: Blame | None, at: str, names: list[tuple[str, object]]) -> Draw:
     if blame is None:
-        return Draw(each.name)
+        return Draw(each.name, "", _short(at))
     root = next((name for name, value in names if value is blame.root), type(blame.root).__qualname__)
-    return Draw(each.name, f"{root}{blame.path} ({blame.what})", _short(blame.location), blame.seeding)
+    return Draw(each.name, f"{root}{blame.path} ({blame.what})", _short(at or blame.location), blame.seeding)
 
 
 def _short(location: str) -> str:

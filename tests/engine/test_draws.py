@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import random
+import sys
 from typing import Any
 
 import numpy as np
@@ -86,11 +87,11 @@ def test_each_dropout_is_named_with_its_mode_and_line() -> None:
     assert str(drawn) == "nothing was drawn"
 
 
-def test_a_module_of_the_users_own_is_named_by_where_it_is_written() -> None:
+def test_a_module_of_the_users_own_is_named_with_the_line_that_drew() -> None:
     layers = {"noise": Noisy().eval()}
     with pytest_repro.draws() as drawn:
         layers["noise"](torch.ones(1))
-    by, at = "layers['noise'] (Noisy, evaluation)", line_of(Noisy, "def forward")
+    by, at = "layers['noise'] (Noisy, evaluation)", line_of(Noisy, "return x + self")
     assert set(drawn.found) == {
         Draw("torch cpu", by, at),
         Draw("layers['noise'].rng (numpy.random.Generator)", by, at),
@@ -149,6 +150,63 @@ def test_a_failure_names_what_drew() -> None:
         torch.rand(1)
 
 
+def sampled() -> float:
+    total = 0.0
+    for _ in range(3):
+        total += random.gauss(0, 1)
+    return total + np.random.rand()
+
+
+def test_each_line_that_drew_is_named() -> None:
+    state = random.getstate()
+    with pytest_repro.draws() as drawn:
+        sampled()
+        random.shuffle([1, 2, 3])
+    random.setstate(state)
+    with pytest_repro.draws() as put_back:
+        random.random()
+        random.setstate(state)
+    here = test_each_line_that_drew_is_named
+    assert [(each.generator, each.location) for each in drawn.found] == [
+        ("random", line_of(sampled, "random.gauss")),
+        ("numpy.random", line_of(sampled, "np.random.rand")),
+        ("random", line_of(here, "random.shuffle")),
+    ]
+    assert not put_back
+
+
+def test_lines_are_left_to_a_debugger_and_to_a_coverage_tool() -> None:
+    model = nn.Dropout(0.5)
+    lines: list[int] = []
+
+    def trace(frame: Any, event: str, argument: object) -> Any:
+        lines.append(frame.f_lineno)
+        return trace
+
+    before: Any = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with pytest_repro.draws() as drawn:
+            sampled()
+            model(torch.ones(2))
+        assert sys.gettrace() is trace
+    finally:
+        sys.settrace(before)
+    call = line_of(test_lines_are_left_to_a_debugger_and_to_a_coverage_tool, "model(")
+    assert {(each.generator, each.location) for each in drawn.found} == {
+        ("random", ""), ("numpy.random", ""), ("torch cpu", call),
+    }  # fmt: skip
+    assert len(lines) > 10
+
+
+def test_after_so_many_lines_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_repro.engine.followed.MOST", 5)
+    with pytest_repro.draws() as drawn:
+        sampled()
+    assert [each.location != "" for each in drawn.found] == [True, False, False]
+    assert sys.gettrace() is None
+
+
 def test_an_error_of_the_block_is_not_hidden_and_nothing_stays_hooked() -> None:
     hooks = torch.nn.modules.module
     before = len(hooks._global_forward_hooks), len(hooks._global_forward_pre_hooks)
@@ -176,7 +234,7 @@ def test_a_loaders_seed_for_its_workers_is_no_sampling_but_a_shuffle_is() -> Non
     with pytest_repro.no_draws() as drawn:
         list(plain)
     assert told(drawn) == [("torch cpu", "plain (DataLoader, a seed for its workers)")]
-    with pytest.raises(AssertionError, match=r"torch cpu\n"), pytest_repro.no_draws():
+    with pytest.raises(AssertionError, match=r"torch cpu   [^ ]*:\d+\n"), pytest_repro.no_draws():
         list(shuffled)
 
 
