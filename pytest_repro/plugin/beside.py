@@ -9,6 +9,7 @@ from pytest_repro.engine.recording import Recording
 
 if TYPE_CHECKING:
     from pytest_repro.core.plan import Plan
+    from pytest_repro.core.run import Outcome
     from pytest_repro.core.timed import Timed
     from pytest_repro.engine.noise import Noise
     from pytest_repro.engine.sweep import Swept
@@ -31,6 +32,7 @@ class Beside:
         swept: The test over seeds, where that was asked.
         broken: Why what these runs say together could not be told, with where it broke.
         noise: What each variant of the noise matrix has shown, where that was asked.
+        first: What the run has done that others are compared with: one that fails has no noise and no cost.
     """
 
     def __init__(self, recording: Callable[[], Recording]) -> None:
@@ -40,6 +42,7 @@ class Beside:
         self.swept: Swept | None = None
         self.noise: dict[str, Noise] = {}
         self.broken = ""
+        self.first: Outcome = "passed"
 
     def allow(self, name: str, rules: dict[str, float]) -> None:
         """Adds to what the headline *name* is allowed.
@@ -62,6 +65,9 @@ def unmade(plan: Plan, settings: Settings, beside: Beside) -> str:
     if asked and (settings.replay or plan.ranks):
         why = "not with --repro-replay: the log feeds each run" if settings.replay else "not of runs in ranks"
         return f"{', '.join(asked)}: {why}"
+    timed = ["--repro-cost"] * settings.cost + ["--repro-noise"] * bool(settings.noise)
+    if timed and beside.first == "failed":
+        return f"{', '.join(timed)}: not of a test that fails"
     return "budgets: not with --repro-seeds=0" if beside.budgets and not plan.seeds else ""
 
 

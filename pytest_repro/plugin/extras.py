@@ -62,7 +62,7 @@ class Extras:
     def made(self, act: Act, counting: Counting) -> None:
         """Makes those of *act*, whose rehearsals are done; of a test that fails its sweep alone."""
         reference = act.trial.reference
-        outcome = reference[0].outcome if reference is not None else "passed"
+        outcome = act.beside.first = reference[0].outcome if reference is not None else "passed"
         skipped = outcome == "skipped" and reference is not None and by_mark(reference[0])
         if not self.asked(act.plan) or skipped:
             return
