@@ -48,8 +48,11 @@ def _life(serve: Serve, order: Mapping[str, Any], asked: Experiment, rest: Any, 
     channel = _Told(("try", order_text(single), *rest), ("finish",))
     with ExitStack() as stack:
         stir = asked.stirred and (number == 1 or not asked.apart)
-        stack.enter_context(stirred() if stir else stirred(0))
-        serve(channel, order)
+        # Laid out in one way or in another, never as it is: that hangs on what was asked before.
+        way = 2 if stir else 1
+        stack.enter_context(stirred(way=way))
+        # What it imports first (pytest, plugins) fills the gaps: there are new ones for its own program.
+        serve(channel, {**order, "stirred": way})
     word, said = channel.said[-1]
     if word != "tried":
         raise Broken(said)

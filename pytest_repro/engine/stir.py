@@ -13,13 +13,14 @@ more: for classes, the tables of dicts, small tensors."""
 
 
 @contextmanager
-def stirred(objects: int = _OBJECTS) -> Iterator[None]:
+def stirred(objects: int = _OBJECTS, way: int = 1) -> Iterator[None]:
     """Holds many small objects, and lets go of as many between them, so that others get other places.
 
     Args:
         objects: How many; with 0 all is as in a block that is stirred, but for the places.
+        way: Which of the many layouts.
     """
-    draw = random.Random(1)
+    draw = random.Random(way)
     made: list[object] = [
         # Bytes are no objects that Python's garbage collector counts: gc.get_objects() stays as long.
         bytes(draw.randrange(*_SIZES[draw.random() < 0.1]))

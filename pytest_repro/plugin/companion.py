@@ -19,6 +19,7 @@ from pytest_repro.engine.anew import serve_anew
 from pytest_repro.engine.ferry import Kept
 from pytest_repro.engine.fork import Broken, tried_apart
 from pytest_repro.engine.one_thread import one_thread
+from pytest_repro.engine.stir import stirred
 from pytest_repro.plugin import PLAN
 from pytest_repro.plugin.ended import broke, missing_module
 from pytest_repro.plugin.inside import mute, prepared, teardown_to, unheard
@@ -64,6 +65,8 @@ def serve(channel: Any, order: Mapping[str, Any], made: Callable[[Any], Server] 
     config.pluginmanager.register(server, "repro-companion")
     if config.pluginmanager.has_plugin("xdist"):
         config.pluginmanager.register(_named(order["worker_id"]), "repro-worker-id")
+    if "stirred" in order:
+        server.collecting.enter_context(stirred(way=order["stirred"]))
     with server.collecting:
         status = config.hook.pytest_cmdline_main(config=config)
     if not server.ready:

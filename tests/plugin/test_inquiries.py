@@ -383,10 +383,13 @@ def test_what_wide_fixtures_start_is_ended_in_forks_as_well(noisy: Project) -> N
 
 
 @pytest.mark.skipif(not AVAILABLE, reason="there is no fork here")
-def test_the_order_of_a_set_of_functions_is_one_of_addresses(noisy: Project) -> None:
-    """What lies where is settled when the test module is imported: interpreters agree by chance."""
-    made = "\n".join(f"def f{number}(): ..." for number in range(200))
-    noisy.write(zoo=made)
+@pytest.mark.parametrize("many", [12, 60])
+def test_the_order_of_a_set_of_functions_is_one_of_addresses(noisy: Project, many: int) -> None:
+    """What lies where is settled when the test module is imported: interpreters agree by chance.
+
+    Of more than 76 the order hangs on addresses beyond a page, which are not always what was asked for.
+    """
+    noisy.write(zoo="\n".join(f"def f{number}(): ..." for number in range(many)))
     result = noisy(
         """
         import pytest, zoo
