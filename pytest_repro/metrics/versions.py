@@ -33,7 +33,9 @@ class Comparison:
         confidence: Of the interval.
         verdict: ``significant and meaningful``, ``significant, not meaningful``, ``not significant``.
         seeds_needed: Number of pairs, none of them equal, with which a P(A > B) of *gamma* is found
-            significant here 19 times in 20.
+            significant here 19 times in 20: ``((z((1 + confidence) / 2) + z(0.95)) / (2 (gamma -
+            0.5)))²`` (Noether, Sample size determination for some common nonparametric tests, JASA 82,
+            1987, for the sign test), 52 by default.
         sign: P of the one-sided sign test: of so many wins or more, were neither version better.
     """
 
@@ -77,10 +79,6 @@ def compare_versions(
 ) -> Comparison:
     """Whether version A is better than version B, both run with the same seeds.
 
-    How many pairs are needed for that is told with the verdict: ``((z((1 + confidence) / 2) +
-    z(0.95)) / (2 (gamma - 0.5)))²`` (Noether, Sample size determination for some common nonparametric
-    tests, JASA 82, 1987, for the sign test): 52 by default.
-
     P(A > B) is the share of seeds at which A is better, with its percentile bootstrap interval over
     the pairs. Three verdicts (Bouthillier et al., Accounting for Variance in Machine Learning
     Benchmarks, MLSys 2021): *not significant* where the interval reaches down to 0.5; *significant,
@@ -103,17 +101,16 @@ def compare_versions(
         seed: Of the bootstrap; no global generator is moved.
 
     Raises:
-        TypeError: *a* or *b* hold what is no number, a seed is no integer, one is a mapping and
-            the other is not, or *larger_is_better* is no bool.
+        TypeError: *a* or *b* hold what is no number, a seed is no integer, one alone is a mapping, or
+            *larger_is_better* is no bool.
         ValueError: They have other seeds or lengths, fewer than two pairs, a NaN, or *gamma* or
             *confidence* is out of its range.
     """
     _between("gamma", gamma)
-    larger_is_better = truth("larger_is_better", larger_is_better)
-    missed = 1 - share("confidence", confidence)
+    larger, missed = truth("larger_is_better", larger_is_better), 1 - share("confidence", confidence)
     pairs = _pairs(a, b)  # not their differences: of two infinities there is none
     n, ties = len(pairs), sum(x == y for x, y in pairs)
-    wins = sum(x > y if larger_is_better else x < y for x, y in pairs)
+    wins = sum(x > y if larger else x < y for x, y in pairs)
     sign = _sign(wins, n - wins - ties)
     low, high = _interval(n, wins, ties, missed, whole("resamples", resamples, 1), whole("seed", seed, 0))
     return Comparison(
