@@ -188,10 +188,12 @@ def _failure(draws: Draws) -> Iterator[str]:
         told = "   ".join(part for part in (each.by, each.location) if part)
         yield f"  {each.generator:<{width}}   {told}".rstrip()
     yield ""
-    if any(each.by.endswith(", training)") for each in found):
+    training = [each for each in found if each.by.endswith(", training)")]
+    if training:
         yield "  look for   a module in training mode: model.eval() before inference"
-    else:
-        yield "  look for   sampling, an augmentation or a shuffle in what should only be computed"
+    if len(training) < len(found):
+        called = " " * len("look for") if training else "look for"
+        yield f"  {called}   sampling, an augmentation or a shuffle in what should only be computed"
 
 
 def _around(frame: FrameType) -> FrameType:

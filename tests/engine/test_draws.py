@@ -148,6 +148,8 @@ def test_a_failure_names_what_drew() -> None:
     )
     with pytest.raises(AssertionError, match="look for   sampling"), pytest_repro.no_draws():
         torch.rand(1)
+    with pytest.raises(AssertionError, match=r"before inference\n {13}sampling"), pytest_repro.no_draws():
+        model(torch.rand(1, 4))
 
 
 def sampled() -> float:
