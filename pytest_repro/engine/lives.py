@@ -58,6 +58,7 @@ class Lives:
         self._plan, self._at, self._steps, self._begin = plan, at, steps, 0
         self._trial, self._pin = Trial(plan), Pin(plan.seed, plan.deterministic)
         self._truth: dict[str, Any] | None = None
+        self._begun = set[str]()
         self.ignored: object = None
         self._changed: tuple[str, ...] = ()
 
@@ -131,6 +132,7 @@ class Lives:
 
     def _straight(self) -> Recording:
         state = self._born()
+        self._begun = {part.name for part in state_parts(state) if part.learnt}
         given = _listed(self._train(state, self._steps))
         after = len(given) * self._at
         # Values that are not a number for each step: the last one is what both lives give.
@@ -173,7 +175,8 @@ class Lives:
         for number, value in enumerate(given, self._begin):
             recording.record(f"train()[{number}]", value)
         for part in state_parts(state):
-            if part.learnt:
+            # A list that began without arrays is a history (of activations), and no part of what is learnt.
+            if part.learnt and (part.name in self._begun or not part.collects):
                 for path, value in readable(part.holder.read()).items():
                     recording.record(f"{part.name}{path}", value)
         return recording

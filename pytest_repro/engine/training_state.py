@@ -41,6 +41,11 @@ class Part(NamedTuple):
     learnt: bool
     fix: str
 
+    @property
+    def collects(self) -> bool:
+        """Whether it is a list, tuple or dict of plain values."""
+        return isinstance(self.holder, Plain) and isinstance(self.holder.value, (list, tuple, dict, deque))
+
 
 class _Module(NamedTuple):
     module: Any

@@ -278,6 +278,26 @@ def test_what_a_module_counts_is_a_part_and_no_state_dict_holds_it() -> None:
     assert first == "state.model.1._calls (int)   save and load it: its value"
 
 
+def test_a_history_that_grows_is_not_learnt() -> None:
+    class Kept(nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.seen = nn.Linear(6, 1), list[Any]()
+
+        def forward(self, x: Any) -> Any:
+            self.seen.append(x.detach())
+            return self.layer(x)
+
+    class Keeping(Training):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = nn.Sequential(nn.Linear(6, 6), Kept())
+            self.optimizer = torch.optim.Adam(self.model.parameters(), lr=0.1)
+            self.scheduler = torch.optim.lr_scheduler.StepLR(self.optimizer, 2, gamma=0.5)
+
+    assert assert_resumable(train, save, loading(), make=Keeping, at=2, steps=4).reproduced
+
+
 def test_a_save_that_changes_the_state_is_told() -> None:
     def rounds(state: Training) -> Any:
         state.model.half().float()
