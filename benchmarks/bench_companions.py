@@ -50,7 +50,7 @@ def _companion(folder: Path, path: str) -> Companion:
         "mainargv": ["pytest"],
     }
     options = ["-q", "-p", "no:cacheprovider", *OURS, path]
-    order = {"serve": "pytest_repro.plugin.companion", "chdir": str(folder), "args": options}
+    order = {"serve": "pytest_repro.plugin.remote.companion_session", "chdir": str(folder), "args": options}
     companion = Companion(
         Interpreter(called="bench"), {**order, "workerinput": told, "basetemp": ""}, sys.path, 60
     )

@@ -11,8 +11,8 @@ CODE = """if True:
     sys.path.insert(0, {folder!r})
     import torch
     from _side_by_side import extra_memory, once
-    from pytest_repro.core.tolerance import EXACT, close_for
-    from pytest_repro.values.measure import difference
+    from pytest_repro.core.plan.tolerance import EXACT, close_for
+    from pytest_repro.values.difference import difference
 
     count = {size} // torch.{dtype}.itemsize
     a = (torch.rand(count) * 100 - 50).to(torch.{dtype})

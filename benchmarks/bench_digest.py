@@ -17,10 +17,10 @@ from _side_by_side import Call, apart, medians, ratio, shown
 
 from pytest_repro import digest
 from pytest_repro.adapters import seed_all
-from pytest_repro.core.tolerance import EXACT
-from pytest_repro.engine.recording import Recording
-from pytest_repro.values import tree
-from pytest_repro.values.shelf import Shelf
+from pytest_repro.core.plan.tolerance import EXACT
+from pytest_repro.engine.runs.recording import Recording
+from pytest_repro.values import hashing
+from pytest_repro.values.spill_store import Shelf
 
 MB = 2**20
 SIZES = (4 * 2**10, 64 * 2**10, MB, 8 * MB, 16 * MB, 32 * MB, 64 * MB, 256 * MB, 1024 * MB)
@@ -32,8 +32,8 @@ def throughput(size: int, repeats: int) -> None:
     buffer = memoryview(array).cast("B")
     calls: dict[str, Call] = {
         "read": array.sum,
-        "one thread": lambda: tree.digest("", [buffer], 1),
-        "two threads": lambda: tree.digest("", [buffer], 2),
+        "one thread": lambda: hashing.digest("", [buffer], 1),
+        "two threads": lambda: hashing.digest("", [buffer], 2),
         "digest()": lambda: digest(array),
     }
     if size <= 256 * MB:

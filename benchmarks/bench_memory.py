@@ -13,9 +13,9 @@ _SIZE = 2**28  # float32 elements: 1 GiB
 
 _BODY = f"""
 import resource, sys, numpy, torch, xxhash
-import pytest_repro.values.measure
-from pytest_repro.core.plan import Plan
-from pytest_repro.engine.trial import Trial, as_run
+import pytest_repro.values.difference
+from pytest_repro.core.plan.plan import Plan
+from pytest_repro.engine.runs.trial import Trial, as_run
 
 keep = int(sys.argv[1])
 values = torch.empty({_SIZE}).fill_(1.0)

@@ -17,8 +17,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_repro import first_divergence, trace
-from pytest_repro.core.columns import Columns
-from pytest_repro.core.trace import Trace
+from pytest_repro.core.trace.columns import Columns
+from pytest_repro.core.trace.trace import Trace
 
 STEPS = 5
 """Training steps within one trace: the block around them is opened and closed once."""
@@ -126,7 +126,7 @@ def off() -> None:
 
 
 FIRST = """if True:
-    import sys, time, torch, pytest_repro.traces.watching
+    import sys, time, torch, pytest_repro.traces.dispatch_mode
     from pytest_repro import trace
     known = set(sys.modules)
     start = time.perf_counter()
@@ -149,7 +149,7 @@ MEMORY = f"""if True:
     import torch
     from _side_by_side import extra_memory
     from pytest_repro import trace
-    from pytest_repro.core.columns import Columns
+    from pytest_repro.core.trace.columns import Columns
     t = torch.ones(4, requires_grad=True)
     def loop():
         with trace() as found:

@@ -25,44 +25,44 @@ if TYPE_CHECKING:
     from pytest_repro import metrics as metrics
     from pytest_repro.adapters import digest as digest
     from pytest_repro.adapters import seed_all as seed_all
-    from pytest_repro.core.completion import Completion as Completion
-    from pytest_repro.core.divergence import Divergence as Divergence
-    from pytest_repro.core.divergence import first_divergence as first_divergence
-    from pytest_repro.core.trace import Trace as Trace
-    from pytest_repro.core.unused import SeedUnusedWarning as SeedUnusedWarning
-    from pytest_repro.core.verdict import NotReproducible as NotReproducible
-    from pytest_repro.core.verdict import Verdict as Verdict
-    from pytest_repro.engine.batch import assert_batch_invariant as assert_batch_invariant
-    from pytest_repro.engine.check import assert_reproducible as assert_reproducible
-    from pytest_repro.engine.check import check as check
-    from pytest_repro.engine.draws import draws as draws
-    from pytest_repro.engine.draws import no_draws as no_draws
-    from pytest_repro.engine.loader import check_loader as check_loader
-    from pytest_repro.engine.pin import deterministic as deterministic
-    from pytest_repro.engine.pin import pinned as pinned
-    from pytest_repro.engine.resume import assert_resumable as assert_resumable
+    from pytest_repro.assertions.batch_invariance import assert_batch_invariant as assert_batch_invariant
+    from pytest_repro.assertions.dataloader import check_loader as check_loader
+    from pytest_repro.assertions.draws import draws as draws
+    from pytest_repro.assertions.draws import no_draws as no_draws
+    from pytest_repro.assertions.resume import assert_resumable as assert_resumable
+    from pytest_repro.core.compare.unused import SeedUnusedWarning as SeedUnusedWarning
+    from pytest_repro.core.compare.verdict import NotReproducible as NotReproducible
+    from pytest_repro.core.compare.verdict import Verdict as Verdict
+    from pytest_repro.core.runs.token_sequence import Completion as Completion
+    from pytest_repro.core.trace.divergence import Divergence as Divergence
+    from pytest_repro.core.trace.divergence import first_divergence as first_divergence
+    from pytest_repro.core.trace.trace import Trace as Trace
+    from pytest_repro.engine.check.check import assert_reproducible as assert_reproducible
+    from pytest_repro.engine.check.check import check as check
+    from pytest_repro.engine.runs.pin import deterministic as deterministic
+    from pytest_repro.engine.runs.pin import pinned as pinned
     from pytest_repro.traces import trace as trace
 
 __version__ = "0.1.0"
 
 _WHERE = {
-    "Completion": "core.completion",
-    "Divergence": "core.divergence",
-    "NotReproducible": "core.verdict",
-    "SeedUnusedWarning": "core.unused",
-    "Trace": "core.trace",
-    "Verdict": "core.verdict",
-    "assert_batch_invariant": "engine.batch",
-    "assert_reproducible": "engine.check",
-    "assert_resumable": "engine.resume",
-    "check": "engine.check",
-    "check_loader": "engine.loader",
-    "deterministic": "engine.pin",
+    "Completion": "core.runs.token_sequence",
+    "Divergence": "core.trace.divergence",
+    "NotReproducible": "core.compare.verdict",
+    "SeedUnusedWarning": "core.compare.unused",
+    "Trace": "core.trace.trace",
+    "Verdict": "core.compare.verdict",
+    "assert_batch_invariant": "assertions.batch_invariance",
+    "assert_reproducible": "engine.check.check",
+    "assert_resumable": "assertions.resume",
+    "check": "engine.check.check",
+    "check_loader": "assertions.dataloader",
+    "deterministic": "engine.runs.pin",
     "digest": "adapters",
-    "draws": "engine.draws",
-    "first_divergence": "core.divergence",
-    "no_draws": "engine.draws",
-    "pinned": "engine.pin",
+    "draws": "assertions.draws",
+    "first_divergence": "core.trace.divergence",
+    "no_draws": "assertions.draws",
+    "pinned": "engine.runs.pin",
     "seed_all": "adapters",
     "trace": "traces",
 }

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.plugin.options import OPTIONS
+from pytest_repro.plugin.config.options import OPTIONS
 
 yaml = pytest.importorskip("yaml")
 ROOT = Path(__file__).parent.parent

@@ -84,7 +84,7 @@ def test_the_scripts_print_what_is_told(mentions: str) -> None:
 
 
 def test_every_option_is_in_the_table() -> None:
-    from pytest_repro.plugin.options import OPTIONS
+    from pytest_repro.plugin.config.options import OPTIONS
 
     text = README.read_text()
     for option in OPTIONS:

@@ -16,13 +16,13 @@ from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from pytest_repro.core.catalogue import catalogue, load
-from pytest_repro.core.plan import Deterministic, checked_seed
-from pytest_repro.core.walk import Opened, leaves
-from pytest_repro.values import tree
+from pytest_repro.core.plan.plan import Deterministic, checked_seed
+from pytest_repro.core.plugins import catalogue, load
+from pytest_repro.core.runs.pytree import Opened, leaves
+from pytest_repro.values import hashing
 
 if TYPE_CHECKING:
-    from pytest_repro.adapters._blame import Look
+    from pytest_repro.adapters._draw_origin import Look
 
 STANDARD = "python"
 """The adapter of the standard library, which is always awake."""
@@ -184,11 +184,11 @@ def digest(value: object) -> str:
     Raises:
         TypeError: Something in it cannot be read; the message names its path and type.
     """
-    found = [(p, tree.digest(x.kind, x.pieces())) for p, x in leaves(value, "value", opened)]
+    found = [(p, hashing.digest(x.kind, x.pieces())) for p, x in leaves(value, "value", opened)]
     if len(found) == 1 and found[0][0] == "":
         return found[0][1]
     joined = "\n".join(f"{path} {each}" for path, each in found)
-    return tree.digest("parts", [memoryview(joined.encode())])
+    return hashing.digest("parts", [memoryview(joined.encode())])
 
 
 def seed_all(seed: int) -> None:

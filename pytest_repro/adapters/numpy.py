@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pytest_repro.adapters import Adapter, Quick, Source
-from pytest_repro.adapters._blocks import blocks
-from pytest_repro.adapters._numpy_generators import comparable, state_of, told
-from pytest_repro.core.observation import Leaf, Parts
-from pytest_repro.core.walk import Opened
-from pytest_repro.ledger.replaced import Swap, replaced_everywhere
+from pytest_repro.adapters._numpy.blocks import blocks
+from pytest_repro.adapters._numpy.generators import comparable, state_of, told
+from pytest_repro.core.runs.observation import Leaf, Parts
+from pytest_repro.core.runs.pytree import Opened
+from pytest_repro.interpose.patch import Swap, replaced_everywhere
 
 INLINE = 512
 

@@ -18,11 +18,11 @@ from functools import partial
 from typing import Any, ClassVar
 
 from pytest_repro.adapters import Adapter, Quick, Source
-from pytest_repro.adapters._completion import of_completion
-from pytest_repro.core.completion import Completion
-from pytest_repro.core.observation import Leaf, Parts
-from pytest_repro.core.walk import Opened
-from pytest_repro.ledger.replaced import Swap, replaced_everywhere
+from pytest_repro.adapters._token_sequence import of_completion
+from pytest_repro.core.runs.observation import Leaf, Parts
+from pytest_repro.core.runs.pytree import Opened
+from pytest_repro.core.runs.token_sequence import Completion
+from pytest_repro.interpose.patch import Swap, replaced_everywhere
 
 _PLAIN_KEYS = (str, int, float, bool, type(None), bytes, Enum, tuple)
 _GLOBAL: random.Random = random.getstate.__self__  # type: ignore[attr-defined]

@@ -9,16 +9,16 @@ from typing import Any, ClassVar
 import torch
 
 from pytest_repro.adapters import Adapter, Quick, Source
-from pytest_repro.adapters._blame import Look
-from pytest_repro.adapters._torch_built import accelerator, libraries
-from pytest_repro.adapters._torch_generators import drawn, named, restorer, seed_every, standing
-from pytest_repro.adapters._torch_modules import suffix, watched
-from pytest_repro.adapters._torch_switches import THREADS, deterministic, switches
-from pytest_repro.adapters._torch_tensors import described, opened_tensor, quick
-from pytest_repro.core.observation import Parts
-from pytest_repro.core.plan import Deterministic
-from pytest_repro.core.walk import Opened
-from pytest_repro.ledger.replaced import replaced_everywhere
+from pytest_repro.adapters._draw_origin import Look
+from pytest_repro.adapters._torch.build_info import accelerator, libraries
+from pytest_repro.adapters._torch.determinism import THREADS, deterministic, switches
+from pytest_repro.adapters._torch.generators import drawn, named, restorer, seed_every, standing
+from pytest_repro.adapters._torch.module_hooks import suffix, watched
+from pytest_repro.adapters._torch.tensors import described, opened_tensor, quick
+from pytest_repro.core.plan.plan import Deterministic
+from pytest_repro.core.runs.observation import Parts
+from pytest_repro.core.runs.pytree import Opened
+from pytest_repro.interpose.patch import replaced_everywhere
 
 
 def _of_module(module: torch.nn.Module) -> Opened:

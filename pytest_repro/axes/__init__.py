@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ClassVar
 
-from pytest_repro.core.catalogue import catalogue, load
-from pytest_repro.core.cell import Varied
-from pytest_repro.core.plan import ARGUMENTS, BadArgument
+from pytest_repro.core.plan.cell import Varied
+from pytest_repro.core.plan.plan import ARGUMENTS, BadArgument
+from pytest_repro.core.plugins import catalogue, load
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,7 @@ def generators(cpu: bool = True) -> object:
     """Where torch's generators stand, the CPU's among them or not; None before torch is imported."""
     if "torch" not in sys.modules:
         return None
-    from pytest_repro.adapters._torch_generators import standing
+    from pytest_repro.adapters._torch.generators import standing
 
     return standing(cpu)
 

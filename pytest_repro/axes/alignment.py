@@ -6,7 +6,7 @@ import sys
 from typing import Any, ClassVar, TypeVar
 
 from pytest_repro.axes import Axis, distinct, listed
-from pytest_repro.core.plan import BadArgument
+from pytest_repro.core.plan.plan import BadArgument
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from pytest_repro.axes import Axis, distinct, generators, listed
-from pytest_repro.core.plan import BadArgument
+from pytest_repro.core.plan.plan import BadArgument
 
 _NAME = re.compile(r"[a-z]\w*(:\d+)?")
 
@@ -71,7 +71,7 @@ class Device(Axis):
             return
         import torch
 
-        from pytest_repro.adapters._torch_switches import default_device
+        from pytest_repro.adapters._torch.determinism import default_device
 
         device, before = torch.device(str(value)), default_device()
         if device == (before or torch.get_default_device()):  # setting it leads all of torch through Python

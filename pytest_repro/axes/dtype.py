@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 from pytest_repro.axes import Axis, distinct, generators, listed
-from pytest_repro.core.plan import BadArgument
+from pytest_repro.core.plan.plan import BadArgument
 
 _NAMES = ("float16", "bfloat16", "float32", "float64")
 _SHORT = {"bf16": "bfloat16"}

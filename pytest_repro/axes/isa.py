@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 from pytest_repro.axes import Axis, Interpreter, generators, listed
-from pytest_repro.core.plan import BadArgument
+from pytest_repro.core.plan.plan import BadArgument
 
 NATIVE = "native"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pytest_repro.axes import Axis, Interpreter, listed
-from pytest_repro.core.plan import BadArgument
+from pytest_repro.core.plan.plan import BadArgument
 
 HERE = "here"
 _KINDS = ("popen", "ssh=", "socket=", "vagrant_ssh=")

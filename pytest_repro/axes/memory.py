@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from typing import Any, ClassVar
 
 from pytest_repro.axes import Axis, distinct, listed
-from pytest_repro.core.plan import BadArgument
-from pytest_repro.ledger.replaced import Swap, replaced_everywhere
+from pytest_repro.core.plan.plan import BadArgument
+from pytest_repro.interpose.patch import Swap, replaced_everywhere
 
 
 class Memory(Axis):

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
 
 from pytest_repro.axes import Axis
-from pytest_repro.core.plan import BadArgument
-from pytest_repro.ledger.replaced import Swap, renamed, replaced_everywhere
+from pytest_repro.core.plan.plan import BadArgument
+from pytest_repro.interpose.patch import Swap, renamed, replaced_everywhere
 
 T = TypeVar("T")
 

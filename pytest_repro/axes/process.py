@@ -6,7 +6,7 @@ import os
 from typing import ClassVar
 
 from pytest_repro.axes import Axis, Interpreter
-from pytest_repro.core.plan import BadArgument
+from pytest_repro.core.plan.plan import BadArgument
 
 
 class Process(Axis):

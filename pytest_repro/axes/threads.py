@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import ClassVar
 
 from pytest_repro.axes import Axis, distinct, listed
-from pytest_repro.core.plan import BadArgument
+from pytest_repro.core.plan.plan import BadArgument
 
 
 class Threads(Axis):

@@ -14,11 +14,11 @@ from functools import cache
 from typing import ClassVar, NamedTuple
 
 from pytest_repro.adapters import awake
-from pytest_repro.core.call import Call
-from pytest_repro.core.catalogue import catalogue, load
-from pytest_repro.core.evidence import Evidence
-from pytest_repro.core.finding import Finding
-from pytest_repro.ledger.target import Reach, Target, When, targets
+from pytest_repro.core.diagnose.evidence import Evidence
+from pytest_repro.core.diagnose.external_call import Call
+from pytest_repro.core.diagnose.finding import Finding
+from pytest_repro.core.plugins import catalogue, load
+from pytest_repro.interpose.target import Reach, Target, When, targets
 
 
 class Row(NamedTuple):
@@ -30,7 +30,7 @@ class Row(NamedTuple):
         fix: What to do instead.
         what: How it is called; ``""``: by its home and name.
         when: Tells by the arguments whether a call counts.
-        reach: Whose calls count, as in :class:`~pytest_repro.ledger.target.Target`.
+        reach: Whose calls count, as in :class:`~pytest_repro.interpose.target.Target`.
         names: For a hook: the functions that run into it; *what* then holds ``{}``.
         held: Whether the cause, suspended, keeps such a call from making runs differ.
     """

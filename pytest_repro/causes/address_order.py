@@ -11,10 +11,10 @@ from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 from pytest_repro.causes import Cause, Row
-from pytest_repro.core.evidence import Evidence
-from pytest_repro.core.finding import Finding
-from pytest_repro.ledger.places import asker, module_of, owner_of
-from pytest_repro.ledger.replaced import Swap, renamed, replaced_everywhere
+from pytest_repro.core.diagnose.evidence import Evidence
+from pytest_repro.core.diagnose.finding import Finding
+from pytest_repro.interpose.patch import Swap, renamed, replaced_everywhere
+from pytest_repro.interpose.user_frames import asker, module_of, owner_of
 
 _STEP = 16  # as far apart as objects are at least
 

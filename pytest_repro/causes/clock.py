@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from pytest_repro.causes import Cause, Row
-from pytest_repro.causes._frozen import Frozen
-from pytest_repro.ledger.replaced import replaced_everywhere
+from pytest_repro.causes._frozen_clock import Frozen
+from pytest_repro.interpose.patch import replaced_everywhere
 
 _MEASURED = "keep durations out of what is recorded, or have the test replace the clock"
 _GIVEN = "give the time as an argument, and a fixed one in the test"

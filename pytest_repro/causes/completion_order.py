@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
-from pytest_repro.causes import Cause, Explanation, Row, _futures, _pools, _tasks, _threads
-from pytest_repro.core.call import Call
-from pytest_repro.ledger.replaced import Swap, replaced_everywhere
+from pytest_repro.causes import Cause, Explanation, Row
+from pytest_repro.causes._serial import futures, pools, tasks, threads
+from pytest_repro.core.diagnose.external_call import Call
+from pytest_repro.interpose.patch import Swap, replaced_everywhere
 
 _FINISHED = "gives results in the order in which they finish"
 _BESIDE = "lets work run beside other work: what both write to comes in the order in which they finish"
@@ -69,10 +70,10 @@ class CompletionOrder(Cause):
 
 
 def _swaps() -> Iterator[Swap]:
-    yield from _threads.in_turn()
-    yield from _futures.in_order()
-    yield from _pools.in_turn()
-    yield from _tasks.in_order()
+    yield from threads.in_turn()
+    yield from futures.in_order()
+    yield from pools.in_turn()
+    yield from tasks.in_order()
 
 
 cause = CompletionOrder()

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from pytest_repro.causes import Cause, Row
-from pytest_repro.core.evidence import Evidence
-from pytest_repro.core.finding import Finding
+from pytest_repro.core.diagnose.evidence import Evidence
+from pytest_repro.core.diagnose.finding import Finding
 
 _HASHED = (str, bytes, memoryview)
 

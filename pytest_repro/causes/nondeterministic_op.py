@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
 from pytest_repro.causes import Cause
-from pytest_repro.core.evidence import Evidence
-from pytest_repro.core.finding import Finding
+from pytest_repro.core.diagnose.evidence import Evidence
+from pytest_repro.core.diagnose.finding import Finding
 
 _INSTEAD = {
     "index_put": "or gather with F.embedding or torch.index_select, whose backward adds in order",
@@ -51,7 +51,7 @@ class NondeterministicOp(Cause):
 
     @contextmanager
     def suspended(self, seed: int, way: str = "algorithms") -> Iterator[None]:
-        from pytest_repro.adapters._torch_switches import switches
+        from pytest_repro.adapters._torch.determinism import switches
 
         # Nothing else is put back: a flag that the test leaves set must stay set.
         rows = [row for row in switches() if row.name in _HELD[way]]

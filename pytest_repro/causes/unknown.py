@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from pytest_repro.causes import Cause, Row, asked, named, names
-from pytest_repro.core.call import Call
-from pytest_repro.core.evidence import Evidence
-from pytest_repro.core.finding import Finding
+from pytest_repro.core.diagnose.evidence import Evidence
+from pytest_repro.core.diagnose.external_call import Call
+from pytest_repro.core.diagnose.finding import Finding
 
 _ANSWER = "have the test put a fixed answer in its place, or record nothing that hangs on it"
 _NEARER = "record more values along the way: the first that differs is nearest"

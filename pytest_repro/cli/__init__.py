@@ -12,9 +12,9 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from pytest_repro import __version__
-from pytest_repro.core.plan import BadArgument, checked_tolerance
-from pytest_repro.core.printable import printable
-from pytest_repro.reports.reading import BadReport, report_of
+from pytest_repro.core.plan.plan import BadArgument, checked_tolerance
+from pytest_repro.core.text import printable
+from pytest_repro.reports.json.checked import BadReport, report_of
 
 _COMPARE = """\
 Compares two reports that pytest wrote with --repro-json, each on its own machine: first the fields of
@@ -121,7 +121,7 @@ def _done(given: argparse.Namespace) -> tuple[int, list[str]]:
 
 def _compared(given: argparse.Namespace) -> tuple[int, list[str]]:
     from pytest_repro.cli.compare import Asked, agree, compared
-    from pytest_repro.cli.told import told
+    from pytest_repro.cli.compare_text import told
 
     if (given.rtol is None) != (given.atol is None):
         raise BadOption("--rtol and --atol belong together: give both or none")

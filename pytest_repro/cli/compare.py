@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_repro.cli.apart import Apart, apart
-from pytest_repro.core.account import Account
-from pytest_repro.core.tolerance import EXACT, Tolerance
-from pytest_repro.core.verdict import UNKNOWN, WORDS
-from pytest_repro.reports.accounts import account_of
-from pytest_repro.reports.reading import BadReport, Place, Report
+from pytest_repro.cli.compare_values import Apart, apart
+from pytest_repro.core.compare.verdict import UNKNOWN, WORDS
+from pytest_repro.core.golden.value_summary import Account
+from pytest_repro.core.plan.tolerance import EXACT, Tolerance
+from pytest_repro.reports.json.checked import BadReport, Place, Report
+from pytest_repro.reports.json.values import account_of
 
 Word = Literal["equal", "close", "differs", "only in A", "only in B", "not compared", "passed over"]
 

@@ -13,7 +13,7 @@ from pytest_repro import __version__
 from pytest_repro.adapters import STANDARD, environment
 from pytest_repro.adapters import __name__ as _ADAPTERS
 from pytest_repro.cli.switches import switches
-from pytest_repro.core.catalogue import catalogue
+from pytest_repro.core.plugins import catalogue
 
 _WIDTH = 100
 

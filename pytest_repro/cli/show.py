@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from pytest_repro.core.compare import said
-from pytest_repro.core.verdict import Verdict
-from pytest_repro.reports.reading import DISJOINT, BadReport, Place, Report
-from pytest_repro.reports.rows import verdict_of
-from pytest_repro.reports.summary import BAD, absent, beyond, counted, failing
-from pytest_repro.reports.text import failure, headline, lost
+from pytest_repro.core.compare.compare import said
+from pytest_repro.core.compare.verdict import Verdict
+from pytest_repro.reports.failure.text import failure, headline, lost
+from pytest_repro.reports.json.checked import DISJOINT, BadReport, Place, Report
+from pytest_repro.reports.json.read import verdict_of
+from pytest_repro.reports.session.summary import BAD, absent, beyond, counted, failing
 
 _WIDTH = 80
 

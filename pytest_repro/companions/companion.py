@@ -15,8 +15,8 @@ import execnet
 
 from pytest_repro import __version__
 from pytest_repro.axes import Interpreter
-from pytest_repro.companions.far import PROGRAM
-from pytest_repro.companions.starting import environment, flags, started_within, stderr
+from pytest_repro.companions.remote_main import PROGRAM
+from pytest_repro.companions.spawn import environment, flags, started_within, stderr
 
 # Whose frames stand in every dump of Python's fault handler: below the test, or on other threads.
 _CALLERS = re.compile(

@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from pytest_repro.metrics.completions import tokens as tokens
     from pytest_repro.metrics.costs import Cost as Cost
     from pytest_repro.metrics.costs import cost as cost
-    from pytest_repro.metrics.elementwise import ermv as ermv
-    from pytest_repro.metrics.elementwise import v_c as v_c
-    from pytest_repro.metrics.failures import FailureRate as FailureRate
-    from pytest_repro.metrics.failures import failure_rate as failure_rate
+    from pytest_repro.metrics.duplicates import Duplicates as Duplicates
+    from pytest_repro.metrics.duplicates import duplicates as duplicates
+    from pytest_repro.metrics.elements import ermv as ermv
+    from pytest_repro.metrics.elements import v_c as v_c
+    from pytest_repro.metrics.failure_rate import FailureRate as FailureRate
+    from pytest_repro.metrics.failure_rate import failure_rate as failure_rate
     from pytest_repro.metrics.groups import Spread as Spread
     from pytest_repro.metrics.groups import Spreads as Spreads
     from pytest_repro.metrics.groups import SubgroupRates as SubgroupRates
@@ -44,8 +46,6 @@ if TYPE_CHECKING:
     from pytest_repro.metrics.predictions import churn as churn
     from pytest_repro.metrics.predictions import disagreement as disagreement
     from pytest_repro.metrics.predictions import stability as stability
-    from pytest_repro.metrics.repeats import Duplicates as Duplicates
-    from pytest_repro.metrics.repeats import duplicates as duplicates
     from pytest_repro.metrics.seeds import Sweep as Sweep
     from pytest_repro.metrics.seeds import expected_range as expected_range
     from pytest_repro.metrics.seeds import sweep as sweep
@@ -65,12 +65,12 @@ _WHERE = {
         "budgets": "Breach Budget budget",
         "completions": "Tokens tokens",
         "costs": "Cost cost",
-        "elementwise": "ermv v_c",
-        "failures": "FailureRate failure_rate",
+        "elements": "ermv v_c",
+        "failure_rate": "FailureRate failure_rate",
         "groups": "Spread Spreads SubgroupRates class_spread subgroup_rates",
         "neurons": "Matching match_neurons",
         "predictions": "ConstantModelWarning Stability agreement churn disagreement stability",
-        "repeats": "Duplicates duplicates",
+        "duplicates": "Duplicates duplicates",
         "seeds": "Sweep expected_range sweep",
         "versions": "Comparison compare_versions seeds_needed",
         "weights": "WeightDistances l2 l2_normalised weight_distances",

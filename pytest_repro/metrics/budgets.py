@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from statistics import median
 
-from pytest_repro.metrics.checks import real, seeds
+from pytest_repro.metrics._arguments import real, seeds
 from pytest_repro.metrics.seeds import Sweep, sweep
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_repro.metrics.arrays import array, plain
-from pytest_repro.metrics.checks import percent, real
+from pytest_repro.metrics._arguments import percent, real
+from pytest_repro.metrics._arrays import array, plain
 
 Token = int | str
 _Completion = tuple[Token, ...]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from pytest_repro.metrics.checks import real
+from pytest_repro.metrics._arguments import real
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_repro.metrics.arrays import labels, plain
-from pytest_repro.metrics.checks import percent
+from pytest_repro.metrics._arguments import percent
+from pytest_repro.metrics._arrays import labels, plain
 from pytest_repro.metrics.predictions import runs_of
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_repro.metrics.arrays import numbers
-from pytest_repro.metrics.checks import truth, whole
+from pytest_repro.metrics._arguments import truth, whole
+from pytest_repro.metrics._arrays import numbers
 
 
 @dataclass(frozen=True, slots=True)

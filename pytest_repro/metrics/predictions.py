@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_repro.metrics.arrays import labels
-from pytest_repro.metrics.checks import listed, percent
+from pytest_repro.metrics._arguments import listed, percent
+from pytest_repro.metrics._arrays import labels
 
 
 class ConstantModelWarning(UserWarning):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist, fmean, median
 
-from pytest_repro.metrics.checks import by_seed, mean_and_std, seeds, whole
+from pytest_repro.metrics._arguments import by_seed, mean_and_std, seeds, whole
 
 OUTLYING = 3.5
 """A modified z-score beyond which a value is called an outlier."""

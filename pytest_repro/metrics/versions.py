@@ -10,8 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from pytest_repro.metrics.checks import by_seed, percent, real, share, truth, whole
-from pytest_repro.metrics.failures import at_most
+from pytest_repro.metrics._arguments import by_seed, percent, real, share, truth, whole
+from pytest_repro.metrics.failure_rate import at_most
 
 _ROUNDED = 1 + 1e-9
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_repro.metrics.arrays import array
+from pytest_repro.metrics._arrays import array
 
 _Weights = dict[str, NDArray[Any]]
 

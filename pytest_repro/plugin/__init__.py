@@ -13,12 +13,12 @@ from typing import Any, NoReturn
 import pytest
 
 from pytest_repro import __version__
-from pytest_repro.core.plan import Plan
+from pytest_repro.core.plan.plan import Plan
 from pytest_repro.plugin import marker
-from pytest_repro.plugin.collected import Collected
-from pytest_repro.plugin.options import add_options, read
-from pytest_repro.plugin.plans import plan_of
-from pytest_repro.plugin.settings import Settings
+from pytest_repro.plugin.config.item_plan import plan_of
+from pytest_repro.plugin.config.options import add_options, read
+from pytest_repro.plugin.config.settings import Settings
+from pytest_repro.plugin.session.collected_modules import Collected
 
 SETTINGS = pytest.StashKey[Settings]()
 PLAN = pytest.StashKey[Plan]()
@@ -43,15 +43,15 @@ def pytest_configure(config: pytest.Config) -> None:
     """Reads the settings: a wrong one ends the session before it starts."""
     settings = config.stash[SETTINGS] = read(config)
     if settings.replay is not None:
-        from pytest_repro.plugin.replays import load
+        from pytest_repro.plugin.run.replay import load
 
         load(config)
     if settings.require:
-        from pytest_repro.plugin.gate import watch
+        from pytest_repro.plugin.session.require import watch
 
         watch(config)
     if os.environ.get("GITHUB_ACTIONS") == "true" and not hasattr(config, "workerinput"):
-        from pytest_repro.plugin.github import listen
+        from pytest_repro.plugin.session.github import listen
 
         listen(config)
     marker.pytest_configure(config)
@@ -61,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Gives each worker of xdist the seed of this session, and listens to its reports."""
-    from pytest_repro.plugin.rows import listen
+    from pytest_repro.plugin.session.rows import listen
 
     node.workerinput["repro_seed"] = node.config.stash[SETTINGS].plan.seed
     listen(node.config)
@@ -96,7 +96,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if refused:
         _refuse(session.config, "\n".join(dict.fromkeys(refused)))
     if marked:
-        from pytest_repro.plugin.conductor import wake
+        from pytest_repro.plugin.session.conductor import wake
 
         wake(session)
 
@@ -129,7 +129,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     asked = any((settings.json, settings.html, settings.replay)) or golden_asked(session.config)
     if not asked or hasattr(session.config, "workerinput"):
         return
-    from pytest_repro.plugin.ending import write_all
+    from pytest_repro.plugin.session.session_end import write_all
 
     write_all(session)
 
@@ -145,7 +145,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     settings = config.stash[SETTINGS]
     if not (config.stash.get(ROWS, None) or config.stash.get(GOLDEN, None) or settings.require):
         return
-    from pytest_repro.plugin.ending import tell
+    from pytest_repro.plugin.session.session_end import tell
 
     tell(terminalreporter, config)
 
@@ -153,7 +153,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 @pytest.fixture
 def repro(request: pytest.FixtureRequest) -> Any:
     """Records what must stay the same: ``repro.record(loss=loss)``; marks the test by itself."""
-    from pytest_repro.plugin.record import of_item
+    from pytest_repro.plugin.fixtures.repro import of_item
 
     return of_item(request.node)
 
@@ -161,7 +161,7 @@ def repro(request: pytest.FixtureRequest) -> Any:
 @pytest.fixture
 def seeded(request: pytest.FixtureRequest) -> Iterator[int]:
     """Every generator seeded for this one test, and what the system would draw; gives the seed."""
-    from pytest_repro.plugin.fixtures import seeded
+    from pytest_repro.plugin.fixtures.seeded import seeded
 
     with seeded(request) as seed:
         yield seed
@@ -170,7 +170,7 @@ def seeded(request: pytest.FixtureRequest) -> Iterator[int]:
 @pytest.fixture
 def deterministic() -> Iterator[None]:
     """Deterministic algorithms and every related switch on for this one test."""
-    from pytest_repro.engine.pin import deterministic
+    from pytest_repro.engine.runs.pin import deterministic
 
     with deterministic():
         yield

@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pytest_repro.reports.golden import command
-from pytest_repro.reports.reading import DISJOINT, BadReport, Place
-from pytest_repro.reports.rows import verdict_of
-from pytest_repro.reports.summary import BAD, absent, beyond, counted, failing
-from pytest_repro.reports.text import failure
+from pytest_repro.reports.failure.golden import command
+from pytest_repro.reports.failure.text import failure
+from pytest_repro.reports.json.checked import DISJOINT, BadReport, Place
+from pytest_repro.reports.json.read import verdict_of
+from pytest_repro.reports.session.summary import BAD, absent, beyond, counted, failing
 
 LARGEST = 1000 * 2**10
 """Bytes of a summary. GitHub refuses more than 1024 KiB for one step, and then shows none of it."""

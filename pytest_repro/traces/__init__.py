@@ -17,9 +17,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from types import ModuleType
 
-from pytest_repro.core.columns import NOWHERE, Columns
-from pytest_repro.core.trace import Trace, number
-from pytest_repro.traces.places import Places
+from pytest_repro.core.trace.columns import NOWHERE, Columns
+from pytest_repro.core.trace.trace import Trace, number
+from pytest_repro.traces.op_location import Places
 
 _active: ContextVar[tuple[Columns, ...]] = ContextVar("pytest_repro_traces", default=())
 
@@ -75,6 +75,6 @@ def _watching(columns: Columns, thorough: bool) -> AbstractContextManager[None]:
     # None there forbids an import, and a test may put a mock there.
     if not isinstance(torch, ModuleType) or torch.__spec__ is None:
         return nullcontext()
-    from pytest_repro.traces.watching import watching
+    from pytest_repro.traces.dispatch_mode import watching
 
     return watching(columns, thorough)

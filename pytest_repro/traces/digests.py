@@ -13,11 +13,11 @@ from typing import Any, NamedTuple, cast
 import torch
 from xxhash import xxh3_64, xxh3_64_intdigest
 
-from pytest_repro.adapters._torch_tensors import opened_tensor
-from pytest_repro.core.columns import Texts
-from pytest_repro.core.observation import Leaf, Parts
-from pytest_repro.traces.device import device_digest
-from pytest_repro.traces.known import PLAIN_TENSORS
+from pytest_repro.adapters._torch.tensors import opened_tensor
+from pytest_repro.core.runs.observation import Leaf, Parts
+from pytest_repro.core.trace.columns import Texts
+from pytest_repro.traces.device_hashing import device_digest
+from pytest_repro.traces.known_memory import PLAIN_TENSORS
 
 _INDICES = {
     torch.sparse_coo: ("_indices", "_values"),

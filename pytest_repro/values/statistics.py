@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from pytest_repro.core.statistics import Statistics
-from pytest_repro.values.elements import codes, itemsize, numbers, shown
-from pytest_repro.values.shelf import Kept
+from pytest_repro.core.compare.statistics import Statistics
+from pytest_repro.values.dtypes import codes, itemsize, numbers, shown
+from pytest_repro.values.spill_store import Kept
 
 _BLOCK = 2**13
 # Elements looked at together: 64 KiB as float64. Of larger blocks the four copies are given back to the

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_repro import adapters
 from pytest_repro.adapters import Adapter, awake, pinned_entropy, seed_all
-from pytest_repro.core.catalogue import catalogue, load
+from pytest_repro.core.plugins import catalogue, load
 
 NAMES = sorted(catalogue("pytest_repro.adapters"))
 

@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pytest_repro.adapters import _blocks, digest, opened
+from pytest_repro.adapters import digest, opened
+from pytest_repro.adapters._numpy import blocks
 from pytest_repro.adapters.numpy import adapter
-from pytest_repro.core.observation import Leaf, Parts
+from pytest_repro.core.runs.observation import Leaf, Parts
 
 random: Any = np.random
 
@@ -67,8 +68,8 @@ def test_shape_is_a_value(a: tuple[int, ...], b: tuple[int, ...]) -> None:
 def test_blocks_and_tiles_follow_c_order(
     transposed: tuple[int, ...], step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_blocks, "ALONG", 2**9)
-    monkeypatch.setattr(_blocks, "ACROSS", 2**11)
+    monkeypatch.setattr(blocks, "ALONG", 2**9)
+    monkeypatch.setattr(blocks, "ACROSS", 2**11)
     array = np.arange(41 * 19 * 30, dtype="i2").reshape(41, 19, 30)[::step].transpose(transposed)
     assert digest(array) == digest(array.copy())
 

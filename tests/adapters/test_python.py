@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from pytest_repro.adapters import digest, opened
 from pytest_repro.adapters.python import adapter
-from pytest_repro.core.observation import Leaf
+from pytest_repro.core.runs.observation import Leaf
 
 
 def reseeded(generator: Any) -> float:

@@ -11,8 +11,8 @@ import pytest
 
 from pytest_repro import check
 from pytest_repro.axes import named, varied
-from pytest_repro.core.plan import Plan
-from pytest_repro.engine.reach import within_reach
+from pytest_repro.core.plan.plan import Plan
+from pytest_repro.engine.runs.availability import within_reach
 from tests.conftest import Project, Result
 
 torch = pytest.importorskip("torch")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from pytest_repro.axes import Axis, Bundle, applied, known, named, names, varied
-from pytest_repro.core.catalogue import load
-from pytest_repro.core.plan import BadArgument
-from pytest_repro.plugin.given import vary
+from pytest_repro.core.plan.plan import BadArgument
+from pytest_repro.core.plugins import load
+from pytest_repro.plugin.config.parsers import vary
 
 GOOD: list[tuple[str, object, tuple[object, ...]]] = [
     ("process", True, (0, 1)),

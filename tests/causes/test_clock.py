@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_repro.causes import named
-from pytest_repro.causes._frozen import _STARTS, Frozen
+from pytest_repro.causes._frozen_clock import _STARTS, Frozen
 
 TRUE_TIME, TRUE_NOW = time.perf_counter, datetime.datetime.now
 keeps_time = {"clock": time.perf_counter}  # a binding that nobody replaces
@@ -154,7 +154,7 @@ def test_what_is_kept_reads_the_real_clock_afterwards() -> None:
 
 @pytest.mark.usefixtures("frozen")
 @pytest.mark.parametrize(
-    "module", ["_pytest.timing", "pytest_timeout", "pytest_repro.engine.check", "threading"]
+    "module", ["_pytest.timing", "pytest_timeout", "pytest_repro.engine.check.check", "threading"]
 )
 def test_the_runner_and_who_waits_read_the_real_clock(module: str) -> None:
     asking: dict[str, Any] = {"__name__": module, "time": time, "datetime": datetime}

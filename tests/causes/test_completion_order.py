@@ -21,8 +21,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.causes import _futures, _pools, _tasks, _threads, named
-from pytest_repro.causes._threads import InOrder, ordered
+from pytest_repro.causes import named
+from pytest_repro.causes._serial import futures as serial_futures
+from pytest_repro.causes._serial import pools, tasks, threads
+from pytest_repro.causes._serial.threads import InOrder, ordered
 
 fork = pytest.mark.skipif(sys.platform != "linux", reason="forks")
 
@@ -30,10 +32,10 @@ fork = pytest.mark.skipif(sys.platform != "linux", reason="forks")
 @pytest.fixture(autouse=True)
 def in_turn(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Suspended, and patient for a second at most."""
-    monkeypatch.setattr(_threads, "PATIENCE", 1.0)
-    monkeypatch.setattr(_futures, "PATIENCE", 0.2)
-    monkeypatch.setattr(_tasks, "PATIENCE", 0.2)
-    monkeypatch.setattr(_pools, "PATIENCE", 0.2)
+    monkeypatch.setattr(threads, "PATIENCE", 1.0)
+    monkeypatch.setattr(serial_futures, "PATIENCE", 0.2)
+    monkeypatch.setattr(tasks, "PATIENCE", 0.2)
+    monkeypatch.setattr(pools, "PATIENCE", 0.2)
     with named("completion-order").suspended(0):
         yield
 

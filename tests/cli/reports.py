@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from pytest_repro.cli import main
-from pytest_repro.core.account import Account
-from pytest_repro.core.plan import Plan
-from pytest_repro.core.run import Run
-from pytest_repro.core.verdict import Verdict, Word
-from pytest_repro.reports.json import content, row_of, write
+from pytest_repro.core.compare.verdict import Verdict, Word
+from pytest_repro.core.golden.value_summary import Account
+from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.runs.run import Run
+from pytest_repro.reports.json.write import content, row_of, write
 
 ENVIRONMENT = {"python": "CPython 3.11.4", "cpu capability": "AVX2"}
 RUNS = (Run("repeat", 0, "passed", 0.25, 1), Run("repeat", 1, "passed", 0.5, 1))

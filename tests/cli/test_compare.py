@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.cli.apart import apart, distance
-from pytest_repro.core.account import Account
-from pytest_repro.core.statistics import Statistics
-from pytest_repro.core.tolerance import EXACT, Tolerance
+from pytest_repro.cli.compare_values import apart, distance
+from pytest_repro.core.compare.statistics import Statistics
+from pytest_repro.core.golden.value_summary import Account
+from pytest_repro.core.plan.tolerance import EXACT, Tolerance
 from tests.cli.reports import ENVIRONMENT, number, report, row, run, written
 
 LARGE = Account(

@@ -15,11 +15,11 @@ from tests.cli.reports import run
 
 def test_every_switch_has_a_meaning() -> None:
     pytest.importorskip("torch")
-    from pytest_repro.adapters import _torch_switches
+    from pytest_repro.adapters._torch import determinism
 
     found = [each for each in switches() if not each.meaning]
     assert found == []
-    assert set(_torch_switches._VARIABLES) <= set(VARIABLES)
+    assert set(determinism._VARIABLES) <= set(VARIABLES)
     names = {name for key, each in awake().items() if key != STANDARD for name in each.switches()}
     told = {each.name for each in switches()}
     assert {name for name in names if name.rpartition(" ")[2] not in VARIABLES} | set(VARIABLES) == told

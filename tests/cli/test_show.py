@@ -7,21 +7,21 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.core.cell import Varied
-from pytest_repro.core.difference import Difference
-from pytest_repro.core.divergence import Divergence
-from pytest_repro.core.finding import Finding
-from pytest_repro.core.golden import BASELINE, Baseline
-from pytest_repro.core.mismatch import Mismatch
-from pytest_repro.core.plan import Plan
-from pytest_repro.core.run import Run
-from pytest_repro.core.tolerance import Tolerance
-from pytest_repro.core.trace import Op
-from pytest_repro.core.verdict import Verdict
-from pytest_repro.reports.json import row_of
-from pytest_repro.reports.reading import Place
-from pytest_repro.reports.rows import verdict_of
-from pytest_repro.reports.text import failure, headline, lost
+from pytest_repro.core.compare.difference import Difference
+from pytest_repro.core.compare.mismatch import Mismatch
+from pytest_repro.core.compare.verdict import Verdict
+from pytest_repro.core.diagnose.finding import Finding
+from pytest_repro.core.golden.golden import BASELINE, Baseline
+from pytest_repro.core.plan.cell import Varied
+from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.plan.tolerance import Tolerance
+from pytest_repro.core.runs.run import Run
+from pytest_repro.core.trace.divergence import Divergence
+from pytest_repro.core.trace.trace import Op
+from pytest_repro.reports.failure.text import failure, headline, lost
+from pytest_repro.reports.json.checked import Place
+from pytest_repro.reports.json.read import verdict_of
+from pytest_repro.reports.json.write import row_of
 from tests.cli.reports import RUNS, report, row, run
 from tests.conftest import Project
 

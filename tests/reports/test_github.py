@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.core.divergence import Divergence
-from pytest_repro.core.finding import Finding
-from pytest_repro.core.golden import BASELINE, Baseline
-from pytest_repro.core.mismatch import Mismatch
-from pytest_repro.core.plan import Plan
-from pytest_repro.core.run import Run
-from pytest_repro.core.verdict import Verdict, Word
+from pytest_repro.core.compare.mismatch import Mismatch
+from pytest_repro.core.compare.verdict import Verdict, Word
+from pytest_repro.core.diagnose.finding import Finding
+from pytest_repro.core.golden.golden import BASELINE, Baseline
+from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.runs.run import Run
+from pytest_repro.core.trace.divergence import Divergence
+from pytest_repro.reports.failure.text import failure, headline
 from pytest_repro.reports.github import LARGEST, commands, summary
-from pytest_repro.reports.json import row_of
-from pytest_repro.reports.text import failure, headline
+from pytest_repro.reports.json.write import row_of
 
 RUNS = (Run("repeat", 0, "passed", 0.25, 1), Run("repeat", 1, "passed", 0.5, 1))
 FOUND = Mismatch("x", "x", 0, "", "repeat", 1, "values", "int", "int")

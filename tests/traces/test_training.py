@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from pytest_repro import first_divergence
-from pytest_repro.core.trace import Op
+from pytest_repro.core.trace.trace import Op
 from tests.traces.tracing import line, names, only, outside, parted, traced
 
 STEPS = 20

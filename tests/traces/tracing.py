@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 
 from pytest_repro import Divergence, Trace, first_divergence, trace
-from pytest_repro.core.trace import Op
+from pytest_repro.core.trace.trace import Op
 
 T = TypeVar("T")
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.core.tolerance import EXACT
-from pytest_repro.values.measure import _BLOCK, difference
-from tests.values.test_measure import arrays, steps
+from pytest_repro.core.plan.tolerance import EXACT
+from pytest_repro.values.difference import _BLOCK, difference
+from tests.values.test_difference import arrays, steps
 
 
 def counted(element: str, a: Any, b: Any) -> Any:

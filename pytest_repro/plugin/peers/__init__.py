@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.core.catalogue import catalogue, load
-from pytest_repro.core.plan import Plan
+from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.plugins import catalogue, load
 
 
 class Peer:

@@ -36,8 +36,8 @@ def _extra(content: str) -> dict[str, str | None]:
 
 def _shown(row: Mapping[str, Any]) -> str:
     """Verdict, cause and drawings as markup."""
+    from pytest_repro.reports.html.labels import look
     from pytest_repro.reports.html.page import standing
-    from pytest_repro.reports.html.words import look
 
     cause = row.get("cause", {})
     words = [row["verdict"], row.get("headline", ""), *(cause[k] for k in ("name", "fix") if k in cause)]

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.core.plan import Plan
-from pytest_repro.plugin.act import ACT, Act
+from pytest_repro.core.plan.plan import Plan
 from pytest_repro.plugin.peers import Peer
+from pytest_repro.plugin.run.item_runner import ACT, Act
 
 # Names inside Hypothesis. Where one is gone, nothing is done.
 _SEEDS = "_hypothesis_global_random"

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from pytest_repro.reports.html.colours import DARK, LIGHT, variables
-from pytest_repro.reports.html.drawings import Figure, figures
-from pytest_repro.reports.html.measured import Measured, measured, seen
-from pytest_repro.reports.html.svg import printable
-from pytest_repro.reports.html.told import Drawn, Sides, drawn, sides
-from pytest_repro.reports.html.words import LOOKS, ONCE, Look, counted, look, sentence, tone
+from pytest_repro.reports.html.extra_runs import Measured, measured, seen
+from pytest_repro.reports.html.labels import LOOKS, ONCE, Look, counted, look, sentence, tone
+from pytest_repro.reports.html.page_data import Drawn, Sides, drawn, sides
+from pytest_repro.reports.html.plots.figures import Figure, figures
+from pytest_repro.reports.html.plots.svg import printable
 
 MOST = 240
 """Pictures on the page: each takes up to 60 kB."""

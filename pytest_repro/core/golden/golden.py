@@ -1,0 +1,156 @@
+"""What is stored of a test for later sessions: one entry for each environment, in one file a module."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pytest_repro.core.compare.statistics import Statistics
+from pytest_repro.core.runs.observation import Key
+
+BASELINE = "baseline"
+"""The axis of mismatches between a run and what is stored."""
+
+Fields = Mapping[str, str]
+"""What an environment is: ``{"numpy": "2.4.6", "threads": "2", …}``."""
+
+
+class Row(NamedTuple):
+    """What is stored of one observation.
+
+    Attributes:
+        key: Recorded name, step and path.
+        kind: dtype and shape, ``"float32[4, 8]"``.
+        digest: xxh3-128 of kind and bytes, 32 hexadecimal digits; by this its value is found, too.
+        statistics: None for text and for arrays without elements.
+    """
+
+    key: Key
+    kind: str
+    digest: str
+    statistics: Statistics | None = None
+
+
+Entry = tuple[Row, ...]
+"""What is stored of one test in one environment, in the order of recording."""
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """What one golden file holds.
+
+    Attributes:
+        environments: By key, each that an entry refers to.
+        tests: Node id → key of an environment → entry.
+    """
+
+    environments: Mapping[str, Fields] = field(default_factory=dict)
+    tests: Mapping[str, Mapping[str, Entry]] = field(default_factory=dict)
+
+
+class Update(NamedTuple):
+    """An entry to be stored.
+
+    Attributes:
+        nodeid: pytest's own.
+        key: Of its environment.
+        fields: Its environment.
+        entry: What was observed.
+    """
+
+    nodeid: str
+    key: str
+    fields: Fields
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """How a test stands to its golden file.
+
+    Attributes:
+        path: The file, as it is called from where pytest was started.
+        key: Of this environment.
+        stored: Key of the environment whose entry was compared; ``""`` where there is none.
+        unlike: What differs between the two, as name → here, in the golden file.
+        differing: Names of observations whose bits differ from those of another environment.
+        untold: Those of them that could not be compared within a tolerance.
+        options: What the command that writes the entry needs beside ``--repro-update``.
+        broken: Why the golden file cannot be read; ``""`` where it can.
+    """
+
+    path: str
+    key: str
+    stored: str = ""
+    unlike: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    differing: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()
+    options: str = ""
+    broken: str = ""
+
+
+def unlike(here: Fields, there: Fields) -> dict[str, tuple[str, str]]:
+    """What is not the same in two environments: name → here, there.
+
+    Which libraries were imported hangs on the tests that came before: of one that only one side
+    knows nothing is said. A library gives the same names wherever it is, so that nothing else hides.
+    """
+    return {n: (here[n], there[n]) for n in sorted(here) if n in there and here[n] != there[n]}
+
+
+def nearest(golden: Golden, nodeid: str, key: str, fields: Fields) -> str | None:
+    """Key of the environment, among those with an entry of *nodeid*, that is most like *fields*."""
+
+    def rank(stored: str) -> tuple[bool, int, int, str]:
+        there = golden.environments[stored]
+        return stored != key, len(unlike(fields, there)), -len(fields.keys() & there.keys()), stored
+
+    return min(golden.tests.get(nodeid, ()), key=rank, default=None)
+
+
+def merged(golden: Golden, updates: Iterable[Update]) -> Golden:
+    """*golden* with *updates*; what they do not name stays, and of equal values the entry itself.
+
+    The order of updates does not matter, where no two are of one test: of these the last one holds.
+    """
+    tests = {nodeid: dict(entries) for nodeid, entries in golden.tests.items()}
+    environments = dict(golden.environments)
+    for each in updates:
+        entries = tests.setdefault(each.nodeid, {})
+        same = [key for key in entries if not unlike(each.fields, environments[key])]
+        if any(equal(entries[key], each.entry) for key in same):
+            continue
+        for key in same:
+            del entries[key]
+        entries[each.key] = each.entry
+        environments[each.key] = each.fields
+    return _tidy(environments, tests)
+
+
+def without(golden: Golden, nodeids: Collection[str]) -> Golden:
+    """*golden* without the entries of *nodeids*."""
+    return _tidy(golden.environments, {n: e for n, e in golden.tests.items() if n not in nodeids})
+
+
+def _tidy(environments: Mapping[str, Fields], tests: Mapping[str, Mapping[str, Entry]]) -> Golden:
+    used = sorted({key for entries in tests.values() for key in entries})
+    ordered = {n: dict(sorted(tests[n].items())) for n in sorted(tests) if tests[n]}
+    return Golden({key: dict(sorted(environments[key].items())) for key in used}, ordered)
+
+
+def equal(a: Entry, b: Entry) -> bool:
+    """Whether two entries hold the same values, in whatever order they were recorded."""
+    return {row.key: row[1:3] for row in a} == {row.key: row[1:3] for row in b}
+
+
+def stale(golden: Golden, file: str, collected: Collection[str]) -> Iterator[str]:
+    """Node ids with entries, of tests in *file* (``"tests/test_a.py"``) that are not among *collected*."""
+    for nodeid in golden.tests:
+        if nodeid.partition("::")[0] == file and nodeid not in collected:
+            yield nodeid
+
+
+def digests(golden: Golden) -> set[str]:
+    """The digests of all values that entries refer to."""
+    return {row.digest for entries in golden.tests.values() for entry in entries.values() for row in entry}

@@ -1,0 +1,154 @@
+"""Takes a value apart into leaves, each with the path that leads to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pytest_repro.core.runs.observation import Leaf, Parts
+
+Opened = Leaf | Parts | str | None
+"""A leaf, its parts, why it cannot be read (``"is a meta tensor: …"``), or None: nobody knows it."""
+
+Opener = Callable[[object], Opened]
+
+_NEVER = (str, bytes, bytearray, int, float, complex, set, frozenset, type(None))
+# Among local variables these never count; a list of a million numbers spends none of the budget.
+
+DEPTH = 100
+"""How deep a recorded value may nest; deeper is taken for a mistake."""
+
+
+def _no_bytes() -> Iterator[memoryview]:
+    return iter(())
+
+
+def hollow(kind: str) -> Leaf:
+    """The leaf that stands for a container without items: its kind is all there is to compare."""
+    return Leaf(kind, "", (), 0, _no_bytes)
+
+
+def leaves(value: object, name: str, opener: Opener) -> Iterator[tuple[str, Leaf]]:
+    """The leaves of a recorded *value* in a fixed order, each with its path below *name*.
+
+    Args:
+        value: Anything recordable.
+        name: How errors call it.
+        opener: Opens one value.
+
+    Raises:
+        TypeError: Something in it cannot be read; the message names its path and type.
+    """
+    yield from _leaves(value, name, "", opener, ())
+
+
+def _leaves(
+    value: object, name: str, path: str, opener: Opener, above: tuple[int, ...]
+) -> Iterator[tuple[str, Leaf]]:
+    opened = _opened(value, f"{name}{path}", opener)
+    if isinstance(opened, Leaf):
+        yield path, opened
+    elif isinstance(opened, str):
+        raise TypeError(f"{name}{path} {opened}")
+    elif opened is None:
+        raise TypeError(unreadable(f"{name}{path}", value))
+    elif id(value) in above or len(above) >= DEPTH:
+        why = "contains itself" if id(value) in above else f"nests deeper than {DEPTH}"
+        raise TypeError(f"{name}{path} cannot be recorded: it {why}")
+    else:
+        empty = True
+        for suffix, part in opened.items:
+            empty = False
+            yield from _leaves(part, name, path + suffix, opener, (*above, id(value)))
+        if empty:
+            yield path, hollow(opened.kind)
+
+
+def _opened(value: object, path: str, opener: Opener) -> Opened:
+    try:
+        return opener(value)
+    except Exception as error:
+        raise TypeError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
+
+
+def unreadable(path: str, value: object) -> str:
+    """Why *value* at *path* cannot be recorded, and what to record instead."""
+    kind = type(value)
+    said = f"{path} is a {kind.__module__}.{kind.__qualname__}, which cannot be recorded"
+    if callable(getattr(kind, "state_dict", None)):
+        return f"{said}: record its .state_dict()"
+    return (
+        f"{said}: record the numbers, text, arrays, tensors, modules or optimisers in it, "
+        "or lists, tuples, dicts, sets or dataclasses of them"
+    )
+
+
+@dataclass(slots=True)
+class LocalsBudget:
+    """How much of the local variables is looked at; what is left over is counted."""
+
+    nodes: int = 10_000
+    depth: int = 8
+    nbytes: int = 2**32  # logical ones: a broadcast view of four bytes may stand for terabytes
+    left_out: int = 0
+
+
+def numeric_leaves(
+    value: object, name: str, opener: Opener, budget: LocalsBudget
+) -> Iterator[tuple[str, Leaf]]:
+    """The arrays of numbers in a local variable; whatever else it holds is passed over.
+
+    A value that cannot be read is skipped and counted in *budget*, never an error of the test
+    that happens to hold it.
+    """
+    yield from _numeric(value, name, "", opener, budget, (), False)
+
+
+def _numeric(
+    value: object,
+    name: str,
+    path: str,
+    opener: Opener,
+    budget: LocalsBudget,
+    above: tuple[int, ...],
+    inside: bool,
+) -> Iterator[tuple[str, Leaf]]:
+    if not inside and isinstance(value, _NEVER):
+        return
+    budget.nodes -= 1
+    if budget.nodes < 0 or len(above) > budget.depth or id(value) in above:
+        budget.left_out += 1
+        return
+    try:
+        opened = opener(value)
+    except Exception:  # a half-made module, a lazy tensor: somebody else's object may do anything
+        budget.left_out += 1
+        return
+    if isinstance(opened, Leaf):
+        if opened.numeric or inside:
+            yield from _affordable(path, opened, budget)
+    elif isinstance(opened, str):
+        budget.left_out += 1
+    elif opened is not None:
+        below = (*above, id(value))
+        for suffix, part in _guarded(opened, budget):
+            yield from _numeric(part, name, path + suffix, opener, budget, below, inside or opened.numeric)
+
+
+def _affordable(path: str, leaf: Leaf, budget: LocalsBudget) -> Iterator[tuple[str, Leaf]]:
+    if leaf.nbytes > budget.nbytes:
+        budget.left_out += 1
+        return
+    budget.nbytes -= leaf.nbytes
+    yield path, leaf
+
+
+def _guarded(opened: Parts, budget: LocalsBudget) -> Iterator[tuple[str, object]]:
+    """The parts, until the budget is spent or somebody else's object raises."""
+    try:
+        for item in opened.items:
+            if budget.nodes <= 0:
+                return
+            yield item
+    except Exception:
+        budget.left_out += 1

@@ -1,0 +1,209 @@
+"""The ops of one run in order, each with digests of what went in and came out."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import NamedTuple, overload
+
+from pytest_repro.core.trace.columns import NOWHERE, Columns
+from pytest_repro.core.trace.trace_file import packed, unpacked
+
+
+class Op(NamedTuple):
+    """One step of a run.
+
+    Attributes:
+        name: ``"aten.index_put.default"``; ``"record loss[3]"`` for a recorded value;
+            ``"from numpy"``, ``"from Python"`` for data that enters torch.
+        outputs: Digests of the outputs, 16 hexadecimal digits each; ``""`` for what could not
+            be digested.
+        inputs: Digests of the inputs that no traced op made (in a thorough trace of all
+            inputs), in order; then one of the arguments that are no tensors, if there are any.
+        location: The user's line, ``"/abs/file.py:19"``; ``""`` unknown.
+        forward: Of an op of the backward pass: the index of the forward op that it belongs to.
+        forward_location: The user's line of that forward op; known for views as well, which
+            have no index.
+        draws: Of an op that drew random numbers: digest of the generator's state before it.
+        picked: Of an op that read a part of a tensor: digest of offset, shape and strides.
+        kinds: dtype and shape of the outputs, ``"float32[4, 8]"``.
+    """
+
+    name: str
+    outputs: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    location: str = ""
+    forward: int | None = None
+    forward_location: str = ""
+    draws: str = ""
+    picked: str = ""
+    kinds: tuple[str, ...] = ()
+
+
+class Trace(Sequence[Op]):
+    """The ops of one run in order.
+
+    Args:
+        columns: Where they are kept; it may still grow.
+    """
+
+    __slots__ = ("_columns",)
+
+    def __init__(self, columns: Columns | None = None) -> None:
+        self._columns = Columns() if columns is None else columns
+
+    @classmethod
+    def of(cls, ops: Iterable[Op]) -> Trace:
+        """A trace of *ops*; ``forward_location`` counts only where *forward* is no op before it."""
+        columns = Columns()
+        for op in ops:
+            _add(columns, op)
+        return cls(columns)
+
+    @overload
+    def __getitem__(self, index: int) -> Op: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Op, ...]: ...
+    def __getitem__(self, index: int | slice) -> Op | tuple[Op, ...]:
+        self._columns.settle()
+        places = range(len(self))[index]
+        return self._op(places) if isinstance(places, int) else tuple(map(self._op, places))
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def __repr__(self) -> str:
+        return f"<Trace of {len(self)} ops>"
+
+    def block(self, start: int, stop: int) -> tuple[object, ...]:
+        """All that counts of the ops from *start* to *stop*.
+
+        For equal ops it equals that of another trace, if all ops before *start* are equal too.
+        """
+        c = self._columns
+        c.settle()
+        draws = slice(bisect_left(c.draw_at, start), bisect_left(c.draw_at, stop))
+        names = c.names.all
+        return (
+            [names[number] for number in c.name[start:stop]],
+            c.output_end[start:stop],
+            c.input_end[start:stop],
+            c.output[_first(c.output_end, start) : _first(c.output_end, stop)],
+            c.input[_first(c.input_end, start) : _first(c.input_end, stop)],
+            c.draw_at[draws],
+            c.draw[draws],
+        )
+
+    def until(self, stop: int) -> Trace:
+        """A trace of the first *stop* ops alone, with the same texts."""
+        c, cut, stop = self._columns, Columns(), min(stop, len(self))
+        c.settle()
+        outputs = _first(c.output_end, stop)
+        draws, picks = bisect_left(c.draw_at, stop), bisect_left(c.picked_at, stop)
+        lengths = {
+            "output": outputs, "kind": outputs, "input": _first(c.input_end, stop),
+            "draw_at": draws, "draw": draws, "picked_at": picks, "picked": picks,
+        }  # fmt: skip
+        for each in Columns.TEXTS:
+            setattr(cut, each, getattr(c, each))
+        for each in Columns.NUMBERS:
+            setattr(cut, each, getattr(c, each)[: lengths.get(each, stop)])
+        return Trace(cut)
+
+    def to_bytes(self) -> bytes:
+        """The trace as plain data, for another process."""
+        return b"".join(packed(self._columns))
+
+    @classmethod
+    def from_bytes(cls, data: bytes | memoryview, name: str = "data") -> Trace:
+        """The trace that :meth:`to_bytes` gave.
+
+        Args:
+            data: The bytes.
+            name: How errors call them.
+
+        Raises:
+            ValueError: *data* is no trace, or a damaged or newer one; the message says which.
+        """
+        return cls(unpacked(memoryview(data), name))
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Writes the trace to *path*.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        with Path(path).open("wb") as file:
+            file.writelines(packed(self._columns))
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Trace:
+        """Reads a trace that was saved, by this process or another.
+
+        Raises:
+            OSError: *path* cannot be read.
+            ValueError: It is no trace, or a damaged or newer one; the message names it.
+        """
+        return cls.from_bytes(Path(path).read_bytes(), str(path))
+
+    def _op(self, index: int) -> Op:
+        c = self._columns
+        outputs = slice(_first(c.output_end, index), c.output_end[index])
+        forward, forward_location = self._forward(c.forward[index])
+        return Op(
+            c.names.all[c.name[index]],
+            tuple(map(_text, c.output[outputs])),
+            tuple(map(_text, c.input[_first(c.input_end, index) : c.input_end[index]])),
+            c.places.all[c.place[index]],
+            forward,
+            forward_location,
+            _text(_sparse(c.draw_at, c.draw, index)),
+            _text(_sparse(c.picked_at, c.picked, index)),
+            tuple(c.kinds.all[number] for number in c.kind[outputs]),
+        )
+
+    def _forward(self, number: int) -> tuple[int | None, str]:
+        places = self._columns.places.all
+        if number >= 0:
+            return number, places[self._columns.place[number]]
+        return None, places[NOWHERE - 1 - number] if number < NOWHERE else ""
+
+
+def _first(ends: array[int], index: int) -> int:
+    return ends[index - 1] if index else 0
+
+
+def _sparse(places: array[int], values: array[int], index: int) -> int:
+    at = bisect_left(places, index)
+    return values[at] if at < len(places) and places[at] == index else 0
+
+
+def _text(digest: int) -> str:
+    return f"{digest:016x}" if digest else ""
+
+
+def number(digest: str) -> int:
+    """The first 16 hexadecimal digits of *digest* as columns keep them; 0 for ``""``."""
+    return int(digest[:16] or "0", 16)
+
+
+def _add(columns: Columns, op: Op) -> None:
+    forward = NOWHERE if op.forward is None else op.forward
+    if not 0 <= forward < len(columns):
+        forward = NOWHERE - 1 - columns.places.number(op.forward_location) if op.forward_location else NOWHERE
+    kinds = op.kinds or ("",) * len(op.outputs)
+    columns.add(
+        (
+            columns.names.number(op.name),
+            columns.places.number(op.location),
+            forward,
+            [*map(number, op.outputs)],
+            [*map(columns.kinds.number, kinds)],
+            [*map(number, op.inputs)],
+            number(op.draws),
+            number(op.picked),
+        )
+    )

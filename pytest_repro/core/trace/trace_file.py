@@ -1,0 +1,149 @@
+"""A trace as plain bytes: a line of magic, a header in JSON, the columns, a checksum.
+
+All numbers are little-endian. Lengths are compared with what is there before anything is made of
+it, so a hostile file costs no more memory than its own size.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from array import array
+from collections.abc import Iterator
+from itertools import pairwise
+from operator import le, lt
+from typing import Any
+from zlib import crc32
+
+from pytest_repro.core.trace.columns import NOWHERE, Columns, Texts
+
+FORMAT = 1
+_MAGIC = b"pytest-repro trace "
+_LENGTH, _SUM = 8, 4
+
+
+def packed(columns: Columns) -> Iterator[bytes]:
+    """The bytes of *columns*, in pieces."""
+    columns.settle()
+    header: dict[str, Any] = {each: getattr(columns, each).all for each in Columns.TEXTS}
+    header["counts"] = {each: len(getattr(columns, each)) for each in Columns.NUMBERS}
+    text = json.dumps(header).encode()
+    checksum = 0
+    for piece in (
+        _MAGIC + b"%d\n" % FORMAT,
+        len(text).to_bytes(_LENGTH, "little"),
+        text,
+        *(_little(getattr(columns, each)).tobytes() for each in Columns.NUMBERS),
+    ):
+        checksum = crc32(piece, checksum)
+        yield piece
+    yield checksum.to_bytes(_SUM, "little")
+
+
+def unpacked(data: memoryview, name: str) -> Columns:
+    """The columns that *data* holds.
+
+    Raises:
+        ValueError: It is no trace, or a damaged or newer one.
+    """
+    try:
+        return _unpacked(data)
+    except (LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise ValueError(f"{name}: damaged trace: {type(error).__name__}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _unpacked(data: memoryview) -> Columns:
+    start = _after_magic(data)
+    if crc32(data[:-_SUM]) != int.from_bytes(data[-_SUM:], "little"):
+        raise ValueError("damaged trace: cut short, or changed since it was written")
+    length = int.from_bytes(data[start : start + _LENGTH], "little")
+    start += _LENGTH
+    header = _header(bytes(data[start : start + length]))
+    columns = Columns()
+    for each in Columns.TEXTS:
+        setattr(columns, each, Texts(_checked_texts(header[each])))
+    _fill(columns, header["counts"], data[start + length : -_SUM])
+    _check(columns)
+    return columns
+
+
+def _after_magic(data: memoryview) -> int:
+    line, found, _ = bytes(data[:40]).partition(b"\n")
+    if not found or not line.startswith(_MAGIC):
+        raise ValueError("no trace of pytest-repro")
+    if line != _MAGIC + b"%d" % FORMAT:
+        version = line.removeprefix(_MAGIC).decode("ascii", "replace")
+        raise ValueError(f"a trace of format {version}; this version of pytest-repro reads format {FORMAT}")
+    return len(line) + 1
+
+
+def _header(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"damaged trace: its header is no JSON: {error}") from None
+
+
+def _checked_texts(texts: Any) -> list[str]:
+    if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
+        raise TypeError("a table holds something else than texts")
+    return texts
+
+
+def _fill(columns: Columns, counts: dict[str, int], body: memoryview) -> None:
+    sizes = {each: counts[each] * array(code).itemsize for each, code in Columns.NUMBERS.items()}
+    if sum(sizes.values()) != body.nbytes or min(sizes.values()) < 0:
+        raise ValueError("damaged trace: the columns do not have the lengths that the header says")
+    at = 0
+    for each, size in sizes.items():
+        column: array[int] = getattr(columns, each)
+        column.frombytes(body[at : at + size])
+        setattr(columns, each, _little(column))
+        at += size
+
+
+def _little(column: array[int]) -> array[int]:
+    if sys.byteorder == "big":
+        column = column[:]
+        column.byteswap()
+    return column
+
+
+def _check(c: Columns) -> None:
+    """Every number leads somewhere, so that reading an op later cannot fail.
+
+    Raises:
+        ValueError: One does not.
+    """
+    n = len(c.name)
+    sound = (
+        n == len(c.place) == len(c.forward) == len(c.output_end) == len(c.input_end)
+        and len(c.output) == len(c.kind)
+        and _at(c.draw_at, c.draw, n)
+        and _at(c.picked_at, c.picked, n)
+        and _within(c.name, c.names)
+        and _within(c.place, c.places)
+        and _within(c.kind, c.kinds)
+        and _rises(c.output_end, len(c.output))
+        and _rises(c.input_end, len(c.input))
+        and max(c.forward, default=NOWHERE) < max(n, 1)
+        and NOWHERE - 1 - min(c.forward, default=NOWHERE) < len(c.places.all)
+    )
+    if not sound:
+        raise ValueError("damaged trace: its columns contradict each other")
+
+
+def _within(column: array[int], texts: Texts) -> bool:
+    return max(column, default=-1) < len(texts.all)
+
+
+def _at(indices: array[int], values: array[int], n: int) -> bool:
+    """Whether *values* belong to some of *n* ops each: 0 stands for none."""
+    rising = all(map(lt, indices, indices[1:])) and (not indices or indices[-1] < n)
+    return rising and len(indices) == len(values) and 0 not in values
+
+
+def _rises(ends: array[int], last: int) -> bool:
+    return not len(ends) or (ends[-1] == last and all(le(a, b) for a, b in pairwise(ends)))

@@ -1,0 +1,170 @@
+"""The same verdict without pytest: calls a function several times and compares what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Literal
+
+from pytest_repro.axes import known, varied
+from pytest_repro.core.compare.verdict import NotReproducible, Verdict
+from pytest_repro.core.plan.cell import Cell
+from pytest_repro.core.plan.plan import ARGUMENTS, BadArgument, Plan, asked
+from pytest_repro.engine.check.call_once import SPARE, once, places_any
+from pytest_repro.engine.check.function_subject import Function
+from pytest_repro.engine.check.remote_call import call_elsewhere
+from pytest_repro.engine.diagnose.diagnose import inquire
+from pytest_repro.engine.runs.pin import Pin
+from pytest_repro.engine.runs.trial import Trial
+
+SECONDS, LONG = 60.0, 10.0
+"""For how long a cause is looked for; seconds of a call from which on only where that is asked."""
+
+
+def check(
+    fn: Callable[..., Any],
+    *args: Any,
+    runs: int = 2,
+    seed: int = 0,
+    rtol: float | None = None,
+    atol: float | None = None,
+    diagnose: Literal["auto", "always", "never"] = "auto",
+    **axes: Any,
+) -> Verdict:
+    """Calls ``fn(*args)`` *runs* times, equally seeded, and compares what it returns.
+
+    Args:
+        fn: Returns what must not change: numbers, arrays, tensors, modules, or dicts, lists,
+            tuples and dataclasses of them. Returning None is observing nothing.
+        *args: Given to *fn* in each run; what it changes in them the next run meets.
+        runs: Number of calls, at least 1; 1 compares nothing.
+        seed: Given to every generator before each call, 0 … 2**32 - 1.
+        rtol: Relative tolerance; together with *atol*. None asks equal bits.
+        atol: Absolute tolerance, in the unit of the values.
+        diagnose: Whether the cause of a difference is looked for, by more calls; ``"auto"``: where
+            a call took under 10 s.
+        **axes: ``deterministic=True | "warn" | False``: deterministic algorithms; and what is
+            varied, as the marker takes it: ``threads=(1, 2)``, ``device=("cpu", "cuda")``. For
+            ``process``, ``isa`` and ``machine`` *fn* must be a function of a module that another
+            interpreter can import, and *args* must pickle.
+
+    Returns:
+        The :class:`Verdict`; an exception that *fn* raises in each call is its ``error``.
+
+    Raises:
+        ValueError: An argument does not fit; the message names it.
+        TypeError: Something that *fn* returned cannot be compared.
+    """
+    if not callable(fn):
+        raise TypeError(f"check takes a function to call, not {type(fn).__qualname__}: check(train, 3)")
+    plan = planned({"runs": runs, "seed": seed, "rtol": rtol, "atol": atol, **axes})
+    trial = Trial(plan)
+    try:
+        with Pin(plan.seed, plan.deterministic) as pin:
+            error = _runs(trial, pin, fn, args)
+        verdict = trial.verdict()
+    finally:
+        trial.close()
+    if verdict.word == "diverged" and diagnose != "never":
+        verdict = _explained(verdict, Function(plan, fn, args), diagnose)
+    return verdict if error is None else _with_error(verdict, error)
+
+
+def _explained(verdict: Verdict, function: Function, diagnose: str) -> Verdict:
+    """*verdict* with what made it so."""
+    if diagnose == "auto" and max(run.seconds for run in verdict.runs) > LONG:
+        return verdict
+    try:
+        answer = inquire(function, verdict, SECONDS, lambda doing: None)
+    finally:
+        function.close()
+    return replace(verdict, divergence=answer.divergence, finding=answer.finding)
+
+
+def planned(arguments: dict[str, Any]) -> Plan:
+    """The plan that *arguments* ask, axes among them.
+
+    Raises:
+        ValueError: An argument does not fit; the message names it.
+    """
+    known(arguments)
+    if "ranks" in arguments:
+        raise BadArgument("ranks", arguments["ranks"], "of tests alone: @pytest.mark.reproducible(ranks=2)")
+    if "baseline" in arguments:
+        allowed = "golden files are of tests: @pytest.mark.reproducible(baseline=True)"
+        raise BadArgument("baseline", arguments["baseline"], allowed)
+    if "seeds" in arguments:
+        allowed = "seed sweeps are of tests: @pytest.mark.reproducible(seeds=20)"
+        raise BadArgument("seeds", arguments["seeds"], allowed)
+    vary = varied({name: given for name, given in arguments.items() if name not in ARGUMENTS})
+    plain = {name: given for name, given in arguments.items() if name in ARGUMENTS}
+    return asked(Plan(vary=vary), plain)
+
+
+def _runs(trial: Trial, pin: Pin, fn: Callable[..., Any], args: Any) -> BaseException | None:
+    """Makes every run of the plan; gives the exception that the last one to fail raised."""
+    error: BaseException | None = None
+    if trial.nothing:
+        return error
+    for cell in trial.rehearsals():
+        error = _run(trial, pin, cell, fn, args) or error
+    call_elsewhere(trial, fn, args)
+    return _run(trial, pin, trial.last, fn, args) or error
+
+
+def _run(trial: Trial, pin: Pin, cell: Cell, fn: Callable[..., Any], args: Any) -> BaseException | None:
+    """One run; one in which a library was first imported, whose generators were not seeded, is repeated."""
+    for _ in range(SPARE):
+        run, recording, error = once(trial, pin, cell, fn, args)
+        if pin.complete:
+            break
+    if cell.axis == "alignment" and not places_any(args):
+        trial.absent(cell, "there is no tensor or array in the arguments, so nothing was moved")
+    else:
+        trial.add(run, recording)
+    return error
+
+
+def _with_error(verdict: Verdict, error: BaseException) -> Verdict:
+    return replace(verdict, error=error)
+
+
+def assert_reproducible(
+    fn: Callable[..., Any],
+    *args: Any,
+    runs: int = 2,
+    seed: int = 0,
+    rtol: float | None = None,
+    atol: float | None = None,
+    diagnose: Literal["auto", "always", "never"] = "auto",
+    **axes: Any,
+) -> Verdict:
+    """As :func:`check`, but raises when the calls differ.
+
+    Raises:
+        NotReproducible: The calls differ, *fn* returned nothing to compare, or another interpreter
+            gave no answer.
+        unittest.SkipTest: No value of an axis was to be had here but the reference's.
+        Exception: What *fn* itself raised, when it did so in each call.
+        ValueError: An argument does not fit.
+        TypeError: Something that *fn* returned cannot be compared.
+    """
+    from unittest import SkipTest
+
+    from pytest_repro.reports.failure.runs import without
+    from pytest_repro.reports.failure.text import failure, lost
+
+    verdict = check(fn, *args, runs=runs, seed=seed, rtol=rtol, atol=atol, diagnose=diagnose, **axes)
+    if verdict.word == "failed" and verdict.error is not None:
+        raise verdict.error
+    if verdict.word in ("diverged", "unobserved"):
+        raise NotReproducible(failure(_called(fn), verdict), verdict) from verdict.error
+    if verdict.word == "failed":
+        raise NotReproducible(lost(_called(fn), verdict), verdict)
+    if verdict.word == "skipped":  # pytest takes it for a skip; elsewhere it is an error of its own
+        raise SkipTest(f"nothing was compared: {without(verdict)}")
+    return verdict
+
+
+def _called(fn: Callable[..., Any]) -> str:
+    return f"{fn.__module__}.{getattr(fn, '__qualname__', type(fn).__qualname__)}"

@@ -1,0 +1,99 @@
+"""How often a test fails over seeds, with an exact bound."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from pytest_repro.metrics._arguments import percent, seeds, share, whole
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRate:
+    """How often a test fails over seeds.
+
+    Attributes:
+        failed: Number of seeds at which it failed.
+        n: Number of seeds.
+        rate: ``failed / n``, the estimate of P(fail).
+        upper: One-sided upper bound of P(fail).
+        interval: Two-sided interval of P(fail), of the same confidence.
+        confidence: Of either.
+        seeds: That failed, where they were given.
+    """
+
+    failed: int
+    n: int
+    rate: float
+    upper: float
+    interval: tuple[float, float]
+    confidence: float
+    seeds: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        named = f": {seeds(self.seeds)}" if self.seeds else ""
+        return (
+            f"{self.failed} of {self.n} failed{named}; P(fail) {percent(self.rate)}, "
+            f"up to {percent(self.upper)} ({percent(self.confidence)} confidence)"
+        )
+
+
+def failure_rate(failed: int | Collection[int], n: int, confidence: float = 0.95) -> FailureRate:
+    """P(fail) of a test over seeds, with the exact bounds of Clopper and Pearson.
+
+    The upper bound is the P(fail) at which *failed* or fewer failures in *n* have the probability
+    ``1 - confidence`` (Clopper and Pearson, The use of confidence or fiducial limits illustrated in
+    the case of the binomial, Biometrika 26, 1934); the two-sided interval has half of that on
+    either side. 0 of *n* give ``1 - (1 - confidence) ** (1 / n)``: 9.5 % for 0 of 30.
+
+    Args:
+        failed: How many seeds failed, or which.
+        n: How many were tried, at least 1.
+        confidence: Between 0 and 1.
+
+    Raises:
+        TypeError: *failed* or *n* are no integers.
+        ValueError: More failed than were tried, or *confidence* is not between 0 and 1.
+    """
+    whole("n", n, 1)
+    missed = 1 - share("confidence", confidence)
+    which = tuple(sorted(set(failed))) if isinstance(failed, Collection) else ()
+    count = len(which) if isinstance(failed, Collection) else whole("failed", failed, 0)
+    if count > n:
+        raise ValueError(f"failed={count}: expected at most n={n}")
+    low, high = 1 - _upper(n - count, n, missed / 2), _upper(count, n, missed / 2)
+    return FailureRate(count, n, count / n, _upper(count, n, missed), (low, high), confidence, which)
+
+
+def _upper(count: int, n: int, probability: float) -> float:
+    """The p at which *count* or fewer of *n* have *probability*; by halving, to the last digit."""
+    if count == n:
+        return 1.0
+    if count == 0:
+        return -math.expm1(math.log(probability) / n)
+    low, high = count / n, 1.0
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (middle, high) if at_most(count, n, middle) > probability else (low, middle)
+    return high
+
+
+def at_most(count: int, n: int, p: float) -> float:
+    """The probability of *count* or fewer of *n*, at ``count / n <= p < 1``.
+
+    Args:
+        count: 0 … n.
+        n: Trials.
+        p: Of one.
+    """
+    # From the largest term down each is smaller than the one before: those that are lost in the
+    # digits of the sum are not asked for, and 1e6 trials take some thousand terms.
+    log = math.lgamma(n + 1) - math.lgamma(count + 1) - math.lgamma(n - count + 1)
+    term = math.exp(log + count * math.log(p) + (n - count) * math.log1p(-p))
+    total = term
+    for i in range(count, 0, -1):
+        term *= i * (1 - p) / ((n - i + 1) * p)
+        total += term
+        if term < total * 1e-17:
+            break
+    return total

@@ -1,0 +1,205 @@
+"""The options, as a table: command line, ini file, default, and what is allowed."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
+
+import pytest
+
+from pytest_repro.core.plan.plan import (
+    CAPTURES,
+    MAX_SEED,
+    BadArgument,
+    Plan,
+    checked_capture,
+)
+from pytest_repro.plugin.config import parsers
+from pytest_repro.plugin.config.settings import Settings
+from pytest_repro.plugin.pytest_internals import raw_ini
+
+
+class Option(NamedTuple):
+    """One row: ``--repro-NAME`` on the command line and ``repro_NAME`` in the ini file.
+
+    Attributes:
+        name: With dashes.
+        default: Where neither says anything.
+        parse: Checks a value from either; raises :class:`BadArgument`.
+        help: What ``pytest --help`` says.
+        metavar: Shown behind ``=``; None for a flag.
+        flag: Whether it is on the command line; otherwise it is in the ini file only.
+        kind: Type in the ini file.
+        bare: What it means on the command line without ``=``; None where it needs a value.
+        each: Checks one value from the command line of an option that may be repeated.
+    """
+
+    name: str
+    default: Any
+    parse: Callable[[object], Any]
+    help: str
+    metavar: str | None = None
+    flag: bool = True
+    kind: str = "string"
+    each: Callable[[object], Any] | None = None
+    bare: Any = None
+
+    @property
+    def key(self) -> str:
+        """Name in the ini file and of the parsed option."""
+        return f"repro_{self.name.replace('-', '_')}"
+
+
+_SEED_HELP = f"seed of every generator, 0 to {MAX_SEED}, or 'random'"
+
+_VARY_HELP = "vary an axis in every marked test: process, threads=1,2, device=cpu,cuda, …, or stress"
+_DIAGNOSE_HELP = "look for the cause of a mismatch: auto (where a run took under 10 s), always, never"
+_BUDGET_HELP = "seconds in which the cause of one test's mismatch is looked for"
+_REPLAY_HELP = "feed runs what the first took from outside (record: in repro-replay.json), or a log"
+_UPDATE_HELP = "write the golden files' entries of tests marked baseline=True that pass, and only those"
+_BASELINE_HELP = "kilobytes up to which a golden file holds a value itself, beside its digest"
+_REQUIRE_HELP = "fail the session when fewer than N marked tests were really compared"
+_CONTROL_HELP = "run once more with another seed, and warn when nothing at all changed"
+_COST_HELP = "also time each marked test with determinism controls off, and report the ratio"
+_NOISE_HELP = (
+    "also run each marked test N times (5) with seeds and algorithms free or fixed: which noise it has"
+)
+_SEEDS_HELP = "run each marked test once per seed, and tell how it scatters: 20, 0-99 or 1,2,5; 0 = none"
+_TIMEOUT_HELP = "seconds after which another interpreter that gives no answer is given up"
+
+OPTIONS: tuple[Option, ...] = (
+    Option("runs", 2, parsers.runs, "runs of each marked test; 1: compare nothing", "N", kind="int"),
+    Option("seed", 0, parsers.seed, _SEED_HELP, "N|random", kind="int|string"),
+    Option("seeds", None, parsers.seeds, _SEEDS_HELP, "SEEDS"),
+    Option("all", False, bool, "audit: treat every collected test as marked", kind="bool"),
+    Option("capture", "auto", checked_capture, f"what is observed: {', '.join(CAPTURES)}", "WHAT"),
+    Option("vary", {}, parsers.varies, _VARY_HELP, "AXIS[=V,V]", kind="linelist", each=parsers.vary),
+    Option("trace", False, bool, "record the ops of every run, not only to explain a mismatch", kind="bool"),
+    Option("diagnose", "auto", parsers.diagnose, _DIAGNOSE_HELP, "WHEN"),
+    Option("diagnose-seconds", 60.0, parsers.budget, _BUDGET_HELP, flag=False, kind="float"),
+    Option("replay", None, parsers.replay, _REPLAY_HELP, "record|PATH"),
+    Option("update", False, bool, _UPDATE_HELP, kind="bool"),
+    Option("prune", False, bool, "remove entries of tests that are gone from golden files", kind="bool"),
+    Option("baseline-kb", 64, parsers.baseline_kb, _BASELINE_HELP, flag=False, kind="int"),
+    Option("json", None, parsers.path, "write the JSON report to PATH", "PATH"),
+    Option("html", None, parsers.path, "write the HTML report to PATH: one page, drawings included", "PATH"),
+    Option("require", 0, parsers.require, _REQUIRE_HELP, "N", kind="int"),
+    Option("cost", False, bool, _COST_HELP, kind="bool"),
+    Option("noise", 0, parsers.noise, _NOISE_HELP, "N", kind="int", bare=5),
+    Option("control", False, bool, _CONTROL_HELP, flag=False, kind="bool"),
+    Option("companion-timeout", 300.0, parsers.seconds, _TIMEOUT_HELP, flag=False, kind="float"),
+    Option("keep-mb", 512, parsers.keep, "MB of recorded values kept in memory", flag=False, kind="int"),
+)  # fmt: skip
+
+
+def _type(option: Option) -> Callable[[str], Any]:
+    def parsed(text: str) -> Any:
+        try:
+            return (option.each or option.parse)(text)
+        except BadArgument as error:
+            raise argparse.ArgumentTypeError(f"{error.given!r}: {error.allowed}") from None
+
+    return parsed
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Adds every row of :data:`OPTIONS` to *parser*."""
+    group = parser.getgroup("repro", "reproducibility (pytest-repro)")
+    for option in OPTIONS:
+        _add_ini(parser, option)
+        if not option.flag:
+            continue
+        how: dict[str, Any] = {"dest": option.key, "default": None, "help": option.help}
+        if option.metavar is None:
+            group.addoption(f"--repro-{option.name}", action="store_true", **how)
+        else:
+            kind, metavar = _type(option), option.metavar
+            action = "append" if option.each else "store"
+            if option.bare is not None:
+                how |= {"nargs": "?", "const": option.bare}
+            group.addoption(f"--repro-{option.name}", type=kind, metavar=metavar, action=action, **how)
+
+
+def _add_ini(parser: pytest.Parser, option: Option) -> None:
+    """Typed where this pytest knows the type, so that a native TOML value fits as well.
+
+    ``int`` came with pytest 8.4, unions of types after 9.0; before, a string is converted here.
+    """
+    kinds: dict[str, list[Any]] = {
+        "int": ["int"], "float": [float | int, "float"], "int|string": [int | str], "bool": ["bool"],
+        "linelist": ["linelist"],
+    }  # fmt: skip
+    for kind in [*kinds.get(option.kind, []), "string"]:
+        try:
+            parser.addini(option.key, option.help, type=kind, default=None)
+        except (AssertionError, TypeError, ValueError):
+            continue
+        return
+
+
+def read(config: pytest.Config) -> Settings:
+    """The settings of this session.
+
+    Raises:
+        pytest.UsageError: A value in the ini file does not fit; names it and what is allowed.
+    """
+    commanded = {option.name: config.getoption(option.key, None) for option in OPTIONS if option.flag}
+    ini = {option.name: _from_ini(config, option) for option in OPTIONS}
+    both = {name: ini[name] if commanded.get(name) is None else commanded[name] for name in ini}
+    seed, drawn = _session_seed(config, both["seed"])
+    wins = {n: commanded[n] for n in ("runs", "capture", "seeds") if commanded[n] is not None}
+    if commanded["seed"] is not None:
+        wins["seed"] = seed
+    ini_seed = 0 if ini["seed"] == "random" and commanded["seed"] is not None else ini["seed"]
+    defaults = Plan(
+        ini["runs"], seed if ini_seed == "random" else ini_seed, capture=ini["capture"], seeds=ini["seeds"]
+    )
+    return Settings(
+        defaults, wins, bool(both["all"]), drawn, both["json"], ini["keep-mb"],
+        dict(commanded["vary"] or ()), ini["vary"], ini["companion-timeout"],
+        bool(both["trace"]), both["diagnose"], ini["diagnose-seconds"], both["replay"],
+        bool(both["update"]), bool(both["prune"]), ini["baseline-kb"], both["require"], ini["control"],
+        both["html"], bool(both["cost"]), both["noise"],
+    )  # fmt: skip
+
+
+def _from_ini(config: pytest.Config, option: Option) -> Any:
+    try:
+        value = config.getini(option.key)
+    except (TypeError, ValueError, pytest.UsageError) as error:
+        value = raw_ini(config, option.key)
+        if option.kind != "int|string" or not isinstance(value, int):
+            _refuse_unread(option, value, error)
+    if value is None or value == "" or value == []:
+        return option.default
+    try:
+        return option.parse(value)
+    except BadArgument as error:
+        _refuse(option.key, error.given, error.allowed, option)
+
+
+def _refuse_unread(option: Option, value: object, error: Exception) -> NoReturn:
+    """pytest could not read the value as the type it knows: say what is allowed, if we can."""
+    try:
+        option.parse(value)
+    except BadArgument as bad:
+        _refuse(option.key, bad.given, bad.allowed, option)
+    _refuse(option.key, None, str(error), option)
+
+
+def _refuse(key: str, value: object, why: str, option: Option) -> NoReturn:
+    said = f"{key} = {value!r}: {why}" if value is not None else f"{key}: {why}"
+    raise pytest.UsageError(f"ini file: {said} ({option.help})")
+
+
+def _session_seed(config: pytest.Config, asked: int | str) -> tuple[int, bool]:
+    """The seed, and whether it was drawn: a worker of xdist takes the one its controller drew."""
+    if asked != "random":
+        return int(asked), False
+    shared = getattr(config, "workerinput", {}).get("repro_seed")
+    if shared is not None:
+        return int(shared), True
+    import os
+
+    return int.from_bytes(os.urandom(4), "little"), True

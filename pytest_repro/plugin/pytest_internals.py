@@ -1,0 +1,212 @@
+"""pytest's inside: the only module that imports ``_pytest``."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import os
+from typing import Any
+
+import pytest
+from _pytest._code.code import ExceptionChainRepr, ReprEntry, ReprFileLocation, ReprTraceback
+from _pytest._io import TerminalWriter
+from _pytest.config import _prepareconfig
+from _pytest.runner import runtestprotocol
+from _pytest.terminal import TerminalReporter
+
+from pytest_repro.core.diagnose.finding import Root
+
+
+def run_unreported(item: pytest.Item) -> list[pytest.TestReport]:
+    """Runs the three phases of *item*; gives the reports to the caller alone.
+
+    The next item is a copy of this one: with the item itself pytest would tear nothing down, and
+    with None it would tear down the module's fixtures as well.
+    """
+    return runtestprotocol(item, log=False, nextitem=copy.copy(item))
+
+
+def prepared(args: list[str], basetemp: str | None) -> pytest.Config:
+    """The configuration of a session that is no user's own: of a companion.
+
+    Debuggers, and the workers of pytest-xdist, belong to the session that asked for it.
+
+    Args:
+        args: The command line.
+        basetemp: Where temporary folders go.
+    """
+    # A companion imports us before pytest, which would have rewritten our assertions.
+    known = "ignore:Module already imported so cannot be rewritten:pytest.PytestAssertRewriteWarning"
+    config = _prepareconfig([*args, "-W", known], None)
+    quiet = {
+        "usepdb": False, "trace": False, "looponfail": False, "dist": "no", "distload": False,
+        "loadgroup": False, "numprocesses": None, "maxprocesses": None, "basetemp": basetemp,
+        "log_file": os.devnull, "cacheclear": False,
+    }  # fmt: skip
+    vars(config.option).update(quiet)
+    return config
+
+
+def mute(config: pytest.Config) -> None:
+    """The terminal's reporter is there for those who ask for it (pytest-timeout), and heard by nobody."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # until the process ends
+        reporter._tw = TerminalWriter(nowhere)
+
+
+def unheard(config: pytest.Config) -> None:
+    """Ends the terminal's reporter: it would ask every plugin for a summary that nobody reads.
+
+    Hypothesis imports itself for its own, 1.3 s of a core; --no-summary keeps pytest 9.2 from none of them.
+    """
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        config.pluginmanager.unregister(reporter)
+
+
+class Terminal:
+    """The terminal that pytest's own reporter writes to.
+
+    Attributes:
+        width: In columns.
+    """
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+
+    @property
+    def width(self) -> int:
+        return int(self._writer.fullwidth)
+
+    def write(self, text: str) -> None:
+        """Writes *text* past the reporter, which keeps count of what is on its line."""
+        file = self._writer._file
+        file.write(text.encode(file.encoding or "ascii", "replace").decode(file.encoding or "ascii"))
+        file.flush()
+
+
+def terminal_of(config: pytest.Config) -> Terminal | None:
+    """The terminal, if pytest's own reporter writes to one that can move its cursor, and is not to be quiet.
+
+    Reporters of other plugins draw on it as they like: they are left alone.
+    """
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if type(reporter) is not TerminalReporter or not reporter.isatty or config.get_verbosity() < 0:
+        return None
+    moves = os.name != "nt" and os.environ.get("TERM", "dumb") != "dumb"
+    return Terminal(reporter._tw) if moves else None
+
+
+def teardown_to(session: pytest.Session, item: pytest.Item | None) -> None:
+    """Tears down whatever *item* does not need: with None, everything."""
+    setup: Any = session._setupstate
+    setup.teardown_exact(item)
+
+
+def basetemp(config: Any) -> str:
+    """Where this session makes its temporary folders; ``""`` where it makes none."""
+    factory = getattr(config, "_tmp_path_factory", None)
+    return str(factory.getbasetemp()) if factory is not None else ""
+
+
+def failed_subtests(item: pytest.Item) -> Any:
+    """How many subtests failed, by test; counted over all runs of a test."""
+    try:
+        from _pytest.subtests import failed_subtests_key
+    except ImportError:  # before pytest 9.0
+        return {}
+    return item.config.stash.get(failed_subtests_key, {})
+
+
+def count_failed_subtests(item: Any, number: int) -> None:
+    """Counts subtests of *item* that failed elsewhere: pytest then fails the test that passed itself."""
+    counts = failed_subtests(item)
+    test = getattr(item, "id", item.nodeid)  # from pytest 9.2 on no text
+    counts[test] = counts.get(test, 0) + number
+
+
+def sent(config: pytest.Config, report: pytest.TestReport) -> str:
+    """*report* as text for another process: JSON."""
+    plain = config.hook.pytest_report_to_serializable(config=config, report=report)
+    return json.dumps(plain, default=str)
+
+
+def subtest_of(config: pytest.Config, rank: int, text: str) -> Any:
+    """The report of a subtest that :func:`sent` made text of, named by its *rank*."""
+    data = json.loads(text)
+    report: Any = config.hook.pytest_report_from_serializable(config=config, data=data)
+    context = data["_subtest.context"]
+    # Its class would write each of them as Python does a text, which they are by now.
+    object.__setattr__(report.context, "kwargs", {"rank": str(rank), **context["kwargs"]})
+    return report
+
+
+def suite_properties(config: pytest.Config) -> Any:
+    """The properties of the whole suite that the JUnit report will hold."""
+    from _pytest.junitxml import xml_key
+
+    return getattr(config.stash.get(xml_key, None), "global_properties", [])
+
+
+def autouse(fixturedef: Any, session: Any) -> bool:
+    """Whether a fixture is there for its effect on the world: nobody asks for its value."""
+    known = getattr(fixturedef, "_autouse", None)
+    if known is None:  # before pytest 8.4
+        names = session._fixturemanager._nodeid_autousenames.values()
+        known = any(fixturedef.argname in each for each in names)
+    return bool(known)
+
+
+def outliving(item: Any) -> dict[str, Root]:
+    """What a run of *item* can leave to the next: fixtures wider than it, and parameters."""
+    found: dict[str, Root] = {}
+    known = getattr(item, "funcargs", None) or {}
+    for name, defs in getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}).items():
+        if defs[-1].scope != "function" and name in known:
+            found[f"fixture {name}"] = Root(known[name], _defined(defs[-1].func))
+    path, line, _ = item.reportinfo()
+    for name, value in getattr(getattr(item, "callspec", None), "params", {}).items():
+        found[f"parameter {name}"] = Root(value, f"{path}:{(line or 0) + 1}")
+    return found
+
+
+def _defined(function: Any) -> str:
+    code = getattr(function, "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else ""
+
+
+def raw_ini(config: Any, name: str) -> object:
+    """A value of the ini file as it stands there, whatever type pytest expects."""
+    values = config._inicfg if hasattr(config, "_inicfg") else config.inicfg
+    found = values.get(name)
+    return getattr(found, "value", found)
+
+
+def only_shown(config: pytest.Config) -> bool:
+    """Whether tests are not called at all: ``--setup-only``, ``--setup-plan``."""
+    return bool(config.getoption("setuponly", False) or config.getoption("setupplan", False))
+
+
+def told(representation: Any) -> str:
+    """A failure as pytest prints it; its own ``str`` would take the first line's indentation."""
+    if not hasattr(representation, "toterminal"):
+        return str(representation)
+    text = io.StringIO()
+    representation.toterminal(TerminalWriter(text))
+    return text.getvalue().strip("\n")
+
+
+def plain_repr(text: str, path: str, line: int, message: str) -> ExceptionChainRepr:
+    """A failure that is shown by *text* alone, without a traceback.
+
+    Args:
+        text: What is shown.
+        path: File of the test.
+        line: Its line, from 1.
+        message: What one-line summaries and JUnit show.
+    """
+    entry = ReprEntry(text.split("\n"), None, None, None, "value")
+    shown = ReprTraceback([entry], None, "value")
+    return ExceptionChainRepr([(shown, ReprFileLocation(path, line, message), None)])

@@ -1,0 +1,113 @@
+"""What a companion is told of itself: what a worker of pytest-xdist would be told.
+
+Plugins that write reports, number databases or share a seed know such workers, and keep out of
+the way there; they need not learn of companions as well.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pytest_repro.plugin import SETTINGS, peers
+
+
+def workerinput(config: pytest.Config, cell_name: str) -> dict[str, Any]:
+    """The ``config.workerinput`` of the companion for *cell_name*, plain data.
+
+    Args:
+        config: Of this session, which may be a worker's itself.
+        cell_name: ``"process 1"``.
+    """
+    own = dict(getattr(config, "workerinput", {}))
+    name = re.sub(r"\W+", "-", f"repro {cell_name}")
+    told = {"workerid": f"{own['workerid']}-{name}" if own else name}
+    node: Any = SimpleNamespace(config=config, workerinput={**own, **told})
+    node.gateway = SimpleNamespace(id=told["workerid"])
+    if not own:
+        _ask_plugins(config, node)
+    node.workerinput.update(peers.worker(config))
+    node.workerinput["repro_seed"] = config.stash[SETTINGS].plan.seed
+    return {key: value for key, value in node.workerinput.items() if _plain(value)}
+
+
+def _ask_plugins(config: pytest.Config, node: Any) -> None:
+    """What plugins tell their workers; one that wants more of a node than there is tells nothing."""
+    node.workerinput.update(workercount=1, testrunuid="repro", mainargv=["pytest"])
+    for impl in config.hook.pytest_configure_node.get_hookimpls():
+        with suppress(Exception):
+            impl.function(*[{"node": node}[name] for name in impl.argnames])
+
+
+def _plain(value: object) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_plain, value))
+    return value is None or isinstance(value, (str, bytes, bool, int, float))
+
+
+def _arguments(config: pytest.Config) -> list[str]:
+    """The command line; what the caller of ``pytest.main`` has named beside it as plugins; no debugging."""
+    given = [os.fspath(each) for each in config.invocation_params.args]
+    plugins = [_named(each) for each in config.invocation_params.plugins or ()]
+    kept = [each for each in given if not each.startswith("--debug")]
+    return [*kept, *(word for name in plugins if name for word in ("-p", name))]
+
+
+def _named(plugin: object) -> str:
+    """The name by which another interpreter can import a plugin; ``""`` where there is none."""
+    return (
+        plugin if isinstance(plugin, str) else getattr(plugin, "__name__", "") if _is_module(plugin) else ""
+    )
+
+
+def _is_module(plugin: object) -> bool:
+    return isinstance(plugin, ModuleType)
+
+
+def not_handed_on(config: pytest.Config) -> str:
+    """Why companions cannot have the plugins of this session; ``""`` where they can."""
+    for plugin in config.invocation_params.plugins or ():
+        kind = type(plugin)
+        if not _named(plugin) and any(map(_is_fixture, vars(kind).values())):
+            name = f"{kind.__module__}.{kind.__qualname__}"
+            return f"pytest.main(plugins=…) was given an object ({name}), which cannot be sent: give a module"
+    return ""
+
+
+def _is_fixture(value: object) -> bool:
+    """Whether tests may ask for it; an object of hooks alone may be there to look on."""
+    return type(value).__name__ == "FixtureFunctionDefinition" or hasattr(value, "_pytestfixturefunction")
+
+
+def _uncaptured(config: pytest.Config) -> list[str]:
+    """What is written to the file descriptors is not captured there: a crash would take it along."""
+    return ["--capture=sys"] if config.getoption("capture", None) == "fd" else []
+
+
+def order(
+    config: pytest.Config, cell_name: str, local: bool, basetemp: str, argv: list[str]
+) -> dict[str, Any]:
+    """What a companion is started with, plain data.
+
+    Args:
+        config: Of this session.
+        cell_name: ``"process 1"``.
+        local: Whether it has this process's file system.
+        basetemp: Where its temporary folders go, if it has.
+        argv: ``sys.argv``, as it was before any test had run.
+    """
+    told = workerinput(config, cell_name)
+    return {
+        "serve": "pytest_repro.plugin.remote.companion_session",
+        "chdir": str(config.invocation_params.dir) if local else "",
+        "args": [*_arguments(config), *_uncaptured(config)],
+        "workerinput": told,
+        "argv": argv,
+        "worker_id": getattr(config, "workerinput", {}).get("workerid", "master"),
+        "basetemp": os.path.join(basetemp, told["workerid"]) if local else "",
+    }

@@ -1,0 +1,152 @@
+"""How a run ended: what its body raised, or what pytest made of a phase before it."""
+
+from __future__ import annotations
+
+import re
+import traceback
+import unittest
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pytest_repro.core.runs.run import SUBTEST, Outcome, Run
+from pytest_repro.core.runs.run_summary import Shown
+from pytest_repro.plugin.pytest_internals import told
+from pytest_repro.plugin.run.traceback_filter import is_own, without_own_frames
+
+_XFAILED = f"{pytest.xfail.Exception.__module__}.{pytest.xfail.Exception.__qualname__}"
+LEAVE = (KeyboardInterrupt, pytest.exit.Exception)
+"""What ends the session, and no run alone."""
+
+_SKIPS = (pytest.skip.Exception, unittest.SkipTest)
+
+
+def reason_of(report: pytest.TestReport) -> str:
+    """Why a set-up failed or was skipped, in one line."""
+    if isinstance(report.longrepr, tuple):
+        return str(report.longrepr[2]).removeprefix("Skipped: ")
+    return f"in {report.when}: {_crash(report)}"
+
+
+def _crash(report: pytest.TestReport) -> str:
+    """What broke, in one line."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = str(getattr(crash, "message", "") or report.longreprtext).strip()
+    told = re.search(r"^E +(\S.*)$", text, re.MULTILINE)  # of a fixture that is not there
+    return told[1] if told else text.splitlines()[0] if text else "no reason given"
+
+
+def without_body(run: Run, reports: Sequence[pytest.TestReport]) -> Run:
+    """*run*, of which no body ended, as pytest's *reports* of its phases have it."""
+    broken = next((report for report in reports if not report.passed), None)
+    if broken is None:
+        return replace(run, outcome="passed")
+    outcome: Outcome = "skipped" if broken.skipped else "failed"
+    return replace(
+        run, outcome=outcome, error=reason_of(broken), error_type=broken.when or "",
+        traceback="" if broken.skipped else broken.longreprtext,
+    )  # fmt: skip
+
+
+def subtest(report: pytest.TestReport) -> tuple[str, str]:
+    """What is said of a subtest that failed: in one line, and its traceback."""
+    named: Any = getattr(report, "_sub_test_description", None) or getattr(
+        report, "sub_test_description", str
+    )
+    return f"subtest {named()}: {_crash(report)}", told(report.longrepr)
+
+
+def without_subtest(run: Run, error: str, text: str) -> Run:
+    """*run*, whose body ended well but for a subtest, which failed as *error* and *text* tell."""
+    return replace(run, outcome="failed", error=error, error_type=SUBTEST, traceback=text)
+
+
+def place_of(run: Run) -> str:
+    """Where *run* broke, as pytest tells it: ``"test_net.py:47"``; in a library, where that was called."""
+    places = re.findall(r"^(\S[^\n]*?:\d+): ", run.traceback, re.MULTILINE)
+    own = [each for each in places if "site-packages" not in each]
+    return own[-1] if own and run.outcome == "failed" else ""
+
+
+def by_mark(run: Run) -> bool:
+    """Whether *run*, which is skipped, was so before its body: then it is with every seed."""
+    return run.error_type == "setup"
+
+
+def by_check(error: BaseException | None) -> bool:
+    """Whether this package raised *error*, and not the test: then no seed is to blame for it."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)] if error is not None else []
+    return bool(frames) and is_own(frames[-1].f_code.co_filename)
+
+
+def torn_down(run: Run, reports: Sequence[pytest.TestReport]) -> Run:
+    """*run*, which failed if its tear-down did."""
+    broken = [each for each in reports if each.when == "teardown" and each.failed]
+    if run.outcome != "passed" or not broken:
+        return run
+    report = broken[0]
+    return replace(
+        run, outcome="failed", error=reason_of(report), error_type="teardown", traceback=report.longreprtext
+    )
+
+
+def torn(reports: Sequence[pytest.TestReport], number: int) -> str:
+    """How the tear-down of a rehearsal failed, the run of that *number*; ``""`` where it did not."""
+    end = reports[-1] if reports else None
+    if end is None or end.when != "teardown" or not end.failed:
+        return ""
+    return f"tear-down failed in run {number}, not in the last one: {reason_of(end)}\n{told(end.longrepr)}"
+
+
+def shown(run: Run) -> Shown:
+    """What *run* did, where a body that calls :func:`pytest.xfail` is none that failed."""
+    return "xfailed" if run.outcome == "failed" and run.error_type == _XFAILED else run.outcome
+
+
+def expected(reports: Sequence[pytest.TestReport]) -> str | None:
+    """Why pytest expected a run to fail whose *reports* these are; None where it did not."""
+    found = (vars(each).get("wasxfail") for each in reports if each.skipped)
+    return next((str(each) for each in found if each is not None), None)
+
+
+def broke(error: BaseException) -> str:
+    """What broke a start, and in which line: the first cause, without who passed it on."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    frames = traceback.extract_tb(error.__traceback__)
+    at = next((frame for frame in reversed(frames) if not frame.filename.startswith("<frozen")), None)
+    where = f", at {at.filename}:{at.lineno}" if at is not None else ""
+    return f"{type(error).__name__}: {error}{where}"
+
+
+def missing_module(text: str) -> str:
+    """What a file lacks that could not be imported, and in which line; ``""`` where it is something else.
+
+    Args:
+        text: The failure as pytest prints it.
+    """
+    lacks = re.findall(r"^E +(ModuleNotFoundError: .*)$", text, re.MULTILINE)
+    lines = re.findall(r"^(\S.*:\d+): in ", text, re.MULTILINE)
+    return f"{lacks[-1]}, at {lines[-1]}" if lacks and lines else ""
+
+
+def outcome_of(error: BaseException | None) -> Outcome:
+    """What a body did that raised *error*."""
+    if error is None:
+        return "passed"
+    return "skipped" if isinstance(error, _SKIPS) else "failed"
+
+
+def unittest_error(item: Any) -> BaseException | None:
+    """What a unittest method raised: pytest finds it on the item, it never comes through."""
+    found = item.__dict__.get("_excinfo")
+    return found[0].value if found else None
+
+
+def traceback_of(item: pytest.Item, error: BaseException | None) -> str:
+    """The failure as pytest would print it."""
+    assert error is not None
+    error = error.with_traceback(without_own_frames(error.__traceback__))
+    return told(item.repr_failure(pytest.ExceptionInfo.from_exception(error)))

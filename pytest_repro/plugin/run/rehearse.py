@@ -1,0 +1,93 @@
+"""Runs an item once more, with nobody listening."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from pytest_repro.plugin.pytest_internals import run_unreported
+
+
+@contextmanager
+def _fresh(item: Any) -> Iterator[None]:
+    """The next run gets a new class instance, and the function that others may have wrapped."""
+    before = vars(item).get("_obj")
+    try:
+        yield
+    finally:
+        vars(item).pop("_obj", None)
+        if isinstance(item.parent, pytest.Class):
+            vars(item).pop("_instance", None)
+        if before is not None and getattr(before, "__self__", None) is None:
+            item._obj = before
+
+
+@contextmanager
+def _markers(item: pytest.Item) -> Iterator[None]:
+    """What a run marks itself with (``request.node.add_marker``) is not for the next one."""
+    before = list(item.own_markers)
+    try:
+        yield
+    finally:
+        item.own_markers[:] = before
+
+
+@contextmanager
+def _doctest_globals(item: Any) -> Iterator[None]:
+    """A doctest clears its globals once it has run."""
+    doctest = getattr(item, "dtest", None)
+    before = dict(doctest.globs) if doctest is not None else {}
+    try:
+        yield
+    finally:
+        if doctest is not None:
+            doctest.globs.update(before)
+
+
+class Rehearser:
+    """Runs items inside the protocol wrappers of other plugins, and reports to nobody.
+
+    A wrapper is where a plugin bounds a test's time or sets its warning filters; each rehearsal
+    gets its own. The implementations that are no wrappers would run the test themselves, so they
+    are left out, but for the one below, which answers only while a rehearsal is asked for.
+    """
+
+    def __init__(self, manager: pytest.PytestPluginManager, without: object) -> None:
+        self._manager, self._without = manager, without
+        self._asked = False
+        self._reports: list[pytest.TestReport] = []
+        self._impls: list[Any] = []
+        self._wrapped: Any = None
+        manager.register(self, "repro-rehearser")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        """Runs the rehearsal that was asked for; otherwise leaves the item to others."""
+        if not self._asked:
+            return None
+        self._asked = False
+        self._reports = run_unreported(item)
+        return True
+
+    def once(self, item: pytest.Item) -> list[pytest.TestReport]:
+        """One rehearsal of *item*; gives the reports that nobody else sees."""
+        self._asked, self._reports = True, []
+        with _fresh(item), _markers(item), _doctest_globals(item):
+            try:
+                self._caller()(item=item, nextitem=item)
+            finally:
+                self._asked = False
+        return self._reports
+
+    def _caller(self) -> Any:
+        """Calls the wrappers and this; made anew where a plugin came or went."""
+        impls = self._manager.hook.pytest_runtest_protocol.get_hookimpls()
+        if impls != self._impls:
+            others = [i.plugin for i in impls if not (i.wrapper or i.hookwrapper) and i.plugin is not self]
+            out = [*others, self._without]
+            self._impls = impls
+            self._wrapped = self._manager.subset_hook_caller("pytest_runtest_protocol", out)
+        return self._wrapped

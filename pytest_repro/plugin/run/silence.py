@@ -1,0 +1,179 @@
+"""Keeps a rehearsal from being seen: what others would hear, print, log or count.
+
+Kept from them are reports, warnings, captured output, properties, and markers added while the
+test ran.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+
+from pytest_repro.plugin.pytest_internals import failed_subtests, suite_properties
+from pytest_repro.plugin.run.mute_output import muted_output
+
+# Raised by rehearsals, these would be heard by reporters, debuggers and warning summaries.
+_UNHEARD = frozenset(
+    {
+        "pytest_runtest_logreport",
+        "pytest_runtest_logstart",
+        "pytest_runtest_logfinish",
+        "pytest_exception_interact",
+        "pytest_warning_recorded",
+    }
+)
+_MUTED_OPTIONS = {"setupshow": False}
+
+
+class _Unheard:
+    """A hook nobody implements."""
+
+    def __init__(self, heard: Callable[[Any], None] | None = None) -> None:
+        self._heard = heard
+
+    def __call__(self, **arguments: Any) -> list[Any]:
+        if self._heard is not None:
+            self._heard(arguments["report"])
+        return []
+
+    def call_historic(self, kwargs: dict[str, Any]) -> None:
+        """Warnings are recorded by a historic hook."""
+        if self._heard is not None:
+            self._heard(kwargs)
+
+
+class _Relay:
+    """The hooks of an item without those that others listen to."""
+
+    def __init__(self, relay: Any, heard: dict[str, Callable[[Any], None]]) -> None:
+        self._relay, self._heard = relay, heard
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._relay, name)
+        if name in _UNHEARD:
+            found = _Unheard(self._heard.get(name))
+        setattr(self, name, found)  # asked for in each phase of each rehearsal
+        return found
+
+
+def both(one: Callable[[Any], None], other: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Has two hear what one could."""
+
+    def heard(report: Any) -> None:
+        one(report)
+        other(report)
+
+    return heard
+
+
+@contextmanager
+def silence(
+    item: pytest.Item, report: Callable[[Any], None], warning: Callable[[Any], None]
+) -> Iterator[None]:
+    """Keeps everything that happens to *item* in the block from being seen by others.
+
+    Args:
+        item: The test.
+        report: Called with reports that would have gone out: subtests send their own.
+        warning: Called with what would have been told of a warning.
+    """
+    session: Any = item.session
+    ways = session.gethookproxy
+    with ExitStack() as stack:
+        stack.callback(session.__dict__.pop, "gethookproxy", None)
+        heard = {"pytest_runtest_logreport": report, "pytest_warning_recorded": warning}
+        relay = _Relay(ways(item.path), heard)
+        session.gethookproxy = lambda path: relay
+        stack.enter_context(_options(item.config))
+        stack.enter_context(_logging(item.config))
+        stack.enter_context(muted_output(item.config))
+        stack.enter_context(_marks(item))
+        stack.enter_context(_subtests(item))
+        stack.enter_context(_suite_properties(item.config))
+        stack.enter_context(_without_plugin(item.config, "pdbtrace"))
+        yield
+
+
+@contextmanager
+def _options(config: pytest.Config) -> Iterator[None]:
+    options = vars(config.option)
+    before = {name: options[name] for name in _MUTED_OPTIONS if options.get(name)}
+    options.update({name: _MUTED_OPTIONS[name] for name in before})
+    try:
+        yield
+    finally:
+        options.update(before)
+
+
+@contextmanager
+def _logging(config: pytest.Config) -> Iterator[None]:
+    """Live logging and the log file write at once, past all reports."""
+    plugin: Any = config.pluginmanager.get_plugin("logging-plugin")
+    names = ("log_cli_handler", "log_file_handler")
+    handlers = [h for h in (getattr(plugin, name, None) for name in names) if h is not None]
+    for handler in handlers:
+        handler.addFilter(_nothing)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(_nothing)
+
+
+def _nothing(record: logging.LogRecord) -> bool:
+    return False
+
+
+@contextmanager
+def _marks(item: pytest.Item) -> Iterator[None]:
+    """Markers, properties and captured sections that the test adds while it runs."""
+    marks, properties = list(item.own_markers), list(item.user_properties)
+    sections: list[Any] = getattr(item, "_report_sections", [])
+    kept = list(sections)
+    try:
+        yield
+    finally:
+        item.own_markers[:] = marks
+        item.user_properties[:] = properties
+        sections[:] = kept
+
+
+@contextmanager
+def _subtests(item: pytest.Item) -> Iterator[None]:
+    """pytest counts failed subtests by test, over all its runs."""
+    counts = failed_subtests(item)
+    before = dict(counts)
+    try:
+        yield
+    finally:
+        counts.clear()
+        counts.update(before)
+
+
+@contextmanager
+def _suite_properties(config: pytest.Config) -> Iterator[None]:
+    """``record_testsuite_property`` writes past all reports."""
+    properties = suite_properties(config)
+    before = list(properties)
+    try:
+        yield
+    finally:
+        properties[:] = before
+
+
+@contextmanager
+def _without_plugin(config: pytest.Config, name: str) -> Iterator[None]:
+    """A plugin that stops in the test: the debugger of ``--trace``."""
+    plugin = config.pluginmanager.get_plugin(name)
+    if plugin is None:
+        yield
+        return
+    config.pluginmanager.unregister(plugin)
+    try:
+        yield
+    finally:
+        config.pluginmanager.register(plugin, name)

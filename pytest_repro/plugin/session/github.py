@@ -1,0 +1,75 @@
+"""Tells GitHub Actions what failed, after the terminal's own summary; of xdist the controller does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from pytest_repro.plugin import ROWS, SETTINGS
+
+_NAME = "repro-github"
+_SUMMARY = "GITHUB_STEP_SUMMARY"
+
+
+def listen(config: pytest.Config) -> None:
+    """Has this session tell GitHub."""
+    config.pluginmanager.register(GitHub(), _NAME)
+
+
+class GitHub:
+    """Writes annotations to the terminal and a summary of the step to the file that GitHub names."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Comes after every other hook's end, the terminal's last line among them."""
+        result = yield
+        if session.config.stash.get(ROWS, None):
+            terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+            for line in _told(session.config):
+                if terminal is not None:
+                    terminal.write_line(line)
+        return result
+
+
+def _told(config: pytest.Config) -> Iterator[str]:
+    """The lines for the terminal: annotations, and what became of the summary if it could not be written."""
+    from pytest_repro.plugin.session.rows import rows_of
+    from pytest_repro.reports.github import commands
+
+    rows = rows_of(config)
+    yield from commands(rows, _base(config))
+    path = os.environ.get(_SUMMARY, "")
+    if path:
+        try:
+            _write(config, path)
+        except OSError as error:  # the results stand in the log all the same
+            yield f"WARNING: the summary of this step ({_SUMMARY}={path}) cannot be written: {error}"
+
+
+def _base(config: pytest.Config) -> str:
+    """From the folder of the repository to rootdir, which the report's paths are relative to."""
+    root = os.path.realpath(config.rootpath)
+    workspace = os.path.realpath(os.environ.get("GITHUB_WORKSPACE") or root)
+    try:
+        return os.path.relpath(root, workspace).replace(os.sep, "/")
+    except ValueError:  # on another drive of Windows
+        return root.replace(os.sep, "/")
+
+
+def _write(config: pytest.Config, path: str) -> None:
+    """Adds to what other sessions of this step have written.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    from pytest_repro.plugin.session.rows import environment_of, rows_of
+    from pytest_repro.reports.github import LARGEST, summary
+
+    room = LARGEST - (os.path.getsize(path) if os.path.exists(path) else 0)
+    if room < 20_000:
+        raise OSError(f"{LARGEST - room:,} bytes are in it, and GitHub takes no more than 1 MiB")
+    text = summary(rows_of(config), environment_of(config), config.stash[SETTINGS].plan.seed, room)
+    with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(text)

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytest_repro.adapters import pinned_entropy, seed_all
+
+torch = pytest.importorskip("torch")
+_switches = pytest.importorskip("pytest_repro.adapters._torch.determinism")
+_generators = pytest.importorskip("pytest_repro.adapters._torch.generators")
+
+NAMES = [switch.name for switch in _switches.switches()]
+
+
+def values() -> dict[str, Any]:
+    return {switch.name: switch.get() for switch in _switches.switches()}
+
+
+def other(name: str, value: Any) -> Any:
+    """A value the switch does not have now."""
+    special = {
+        "deterministic_algorithms": {"off": "warn"}.get(value, "off"),
+        "default_dtype": torch.float64,
+        "float32_matmul_precision": {"high": "medium"}.get(value, "high"),
+        "default_device": torch.device("meta"),
+        "threads": 1 if value != 1 else 2,
+    }
+    if name in special:
+        return special[name]
+    if name.endswith("fp32_precision"):
+        return "ieee" if value != "ieee" else "tf32"
+    return (not value) if isinstance(value, bool) else "1"
+
+
+@pytest.fixture(autouse=True)
+def _all_as_before() -> Iterator[None]:
+    before = values()
+    yield
+    assert values() == before
+
+
+@pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("mode", [True, "warn", False])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_switch_is_restored(name: str, mode: Any, error: type[BaseException] | None) -> None:
+    switch = next(s for s in _switches.switches() if s.name == name)
+    before = switch.get()
+    raised = pytest.raises(error) if error else nullcontext()
+    with raised, _switches.deterministic(mode):
+        switch.put(other(name, switch.get()))
+        if error is not None:
+            raise error
+    assert switch.get() == before
+
+
+def test_what_is_set() -> None:
+    with _switches.deterministic(True):
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.is_deterministic_algorithms_warn_only_enabled()
+        assert torch.backends.cudnn.deterministic
+        assert not torch.backends.cudnn.benchmark
+        with _switches.deterministic("warn"):
+            assert torch.is_deterministic_algorithms_warn_only_enabled()
+            with _switches.deterministic(False):
+                assert not torch.are_deterministic_algorithms_enabled()
+        assert not torch.is_deterministic_algorithms_warn_only_enabled()
+
+
+def test_one_switch_that_fails_does_not_keep_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = {"a": 0, "b": 0, "c": 0}
+
+    def switch(name: str) -> Any:
+        def put(value: Any) -> None:
+            if name == "b" and value == 0:
+                raise RuntimeError("cannot be undone")
+            state[name] = value
+
+        return _switches.Switch(name, lambda: state[name], put)
+
+    rows = tuple(switch(name) for name in state)
+    monkeypatch.setattr(_switches, "switches", lambda: rows)
+    with pytest.raises(RuntimeError, match="cannot be undone"), _switches.deterministic(False):
+        for row in rows:
+            row.put(1)
+    monkeypatch.undo()
+    assert state == {"a": 0, "b": 1, "c": 0}
+
+
+@pytest.mark.skipif(not hasattr(torch._C, "_get_fp32_precision_getter"), reason="torch before 2.9")
+def test_an_inherited_precision_stays_inherited() -> None:
+    get, put = torch._C._get_fp32_precision_getter, torch._C._set_fp32_precision_setter
+    before = get("generic", "all")
+    try:
+        put("generic", "all", "ieee")
+        with _switches.deterministic(True):
+            put("mkldnn", "matmul", "bf16")
+        assert get("mkldnn", "matmul") == "ieee"
+        put("generic", "all", "tf32")
+        assert get("mkldnn", "matmul") == "tf32"
+    finally:
+        put("generic", "all", before)
+
+
+SET = [
+    "torch.set_float32_matmul_precision('high')",
+    "torch.backends.cuda.matmul.allow_tf32 = not torch.backends.cuda.matmul.allow_tf32",
+    "torch.backends.cudnn.allow_tf32 = not torch.backends.cudnn.allow_tf32",
+    "torch.backends.cudnn.conv.fp32_precision = 'ieee'",
+    "m = b.cuda.matmul; m.fp32_precision = 'ieee' if m.fp32_precision == 'tf32' else 'tf32'",
+    "torch.backends.fp32_precision = 'tf32'",
+]
+STATE = """if True:
+    import torch
+    from pytest_repro import pinned
+    b = torch.backends
+    new = [b, b.cuda.matmul, b.cudnn.conv, b.cudnn.rnn, b.mkldnn.matmul, b.mkldnn.conv]
+    def state():
+        old = torch.get_float32_matmul_precision(), b.cuda.matmul.allow_tf32, b.cudnn.allow_tf32
+        return *old, *(getattr(each, "fp32_precision", None) for each in new)
+"""
+
+
+@pytest.mark.parametrize("outer", ["", "torch.set_float32_matmul_precision('medium')"])
+def test_old_and_new_switches_of_precision_come_back_together(outer: str) -> None:
+    """In a process of their own: once the two disagree, torch raises where the old ones are read."""
+    by_keys = hasattr(torch._C, "_get_fp32_precision_getter")
+    sets = [each for each in SET if by_keys or "fp32_precision" not in each]
+    blocks = [f"    with pinned(): {each}\n    assert state() == before, {each!r}\n" for each in sets]
+    code = f"{STATE}    {outer}\n    before = state()\n{''.join(blocks)}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_variable_that_comes_too_late_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.version, "cuda", "12.1")
+    monkeypatch.setattr(torch, "__version__", "2.6.0+cu121")
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    with _switches.deterministic(True):
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    late = pytest.warns(_switches.SwitchTooLate, match="CUBLAS_WORKSPACE_CONFIG may come too late")
+    with late, _switches.deterministic(True):
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    with _switches.deterministic(True):
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
+    monkeypatch.undo()
+
+
+def test_deterministic_algorithms_do_not_import_the_compiler() -> None:
+    code = """if True:
+        import sys, torch
+        from pytest_repro import pinned
+        with pinned():
+            assert torch.are_deterministic_algorithms_enabled()
+        sys.exit("torch._inductor.config" in sys.modules or "torch._dynamo" in sys.modules)
+    """
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_the_generator_is_seeded_as_torch_seeds_it_and_restored_to_the_bit() -> None:
+    torch.rand(3)
+    before = torch.get_rng_state()
+    restore = _generators.restorer()
+    _generators.seed_every(7)
+    found = torch.rand(5)
+    assert torch.initial_seed() == 7
+    torch.manual_seed(7)
+    assert torch.equal(found, torch.rand(5))
+    restore()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_all_libraries_are_seeded_alike() -> None:
+    import random
+
+    from pytest_repro.engine.runs.pin import pinned
+
+    state = torch.get_rng_state(), np.random.get_state(legacy=False), random.getstate()
+    draws = []
+    for _ in range(2):
+        with pinned(0):
+            seed_all(3)
+            draws.append((torch.rand(2).tolist(), np.random.random_sample(), random.random()))
+    assert draws[0] == draws[1]
+    np.testing.assert_equal(np.random.get_state(legacy=False), state[1])
+    assert torch.equal(torch.get_rng_state(), state[0])
+    assert random.getstate() == state[2]
+
+
+def from_the_system() -> list[Any]:
+    generator = torch.Generator()
+    return [torch.seed(), torch.rand(1).item(), torch.random.seed(), generator.seed(), seed_of_torch()]
+
+
+seed_of_torch = torch.seed  # as a test file binds it by name
+
+
+def test_what_the_system_gives_is_drawn_from_the_seed() -> None:
+    before, kept = torch.get_rng_state(), torch.Generator
+    found = []
+    for seed in (5, 5, 6):
+        with pinned_entropy(seed):
+            found.append(from_the_system())
+            assert torch.initial_seed() == found[-1][-1]
+    assert found[0] == found[1]
+    assert all(a != b for a, b in zip(found[0], found[2]))
+    assert from_the_system() != from_the_system()
+    assert torch.Generator is kept is torch._C.Generator
+    torch.set_rng_state(before)

@@ -1,0 +1,125 @@
+"""What is said of a cause, in the user's own terms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_repro import causes
+from pytest_repro.causes import Explanation, named, names
+from pytest_repro.core.diagnose.evidence import Evidence
+from pytest_repro.core.diagnose.external_call import Call
+
+IN_PROCESS = {
+    "os-entropy", "clock", "file-order", "completion-order", "address-order", "uninitialised-memory",
+}  # fmt: skip
+ELSEWHERE = {"hash-seed", "shared-state"}
+
+
+def test_the_catalogue_is_the_directory() -> None:
+    files = {path.stem for path in Path(causes.__file__).parent.glob("[!_]*.py")}
+    assert {name.replace("-", "_") for name in names()} >= files
+    assert {*IN_PROCESS, *ELSEWHERE} <= set(names())
+
+
+@pytest.mark.parametrize("name", [name for name in names() if named(name).rows])
+def test_every_cause_says_something(name: str) -> None:
+    cause = named(name)
+    assert cause.name == name
+    assert cause.elsewhere is (name in ELSEWHERE)
+    found = cause.found(Evidence(), "", "1 and 2 threads")
+    assert found.name == name
+    said = [(found.explanation, found.fix), *((row.says, row.fix) for row in cause.rows)]
+    assert all(text and text[-1] not in ".!" for pair in said for text in pair)
+    assert len({row.where + str(row.when) for row in cause.rows}) == len(cause.rows)
+
+
+SAID = [
+    (
+        "os-entropy", "numpy.random.default_rng()",
+        "numpy.random.default_rng() draws its seed from the operating system",
+        "pass a seed, or take repro.rng()",
+    ),
+    (
+        "os-entropy", "numpy.random.PCG64()",
+        "numpy.random.PCG64() draws its seed from the operating system",
+        "pass a seed, or take repro.rng()",
+    ),
+    (
+        "os-entropy", "random.SystemRandom",
+        "random.SystemRandom draws from the operating system, and cannot be seeded",
+        "take random.Random(seed), or record nothing that hangs on it",
+    ),
+    (
+        "os-entropy", "torch.Generator.seed()",
+        "torch.Generator.seed() seeds itself from the operating system",
+        "call manual_seed(0) on it, or take repro.generator()",
+    ),
+    (
+        "clock", "datetime.datetime.now()",
+        "datetime.datetime.now() reads the wall clock",
+        "give the time as an argument, and a fixed one in the test",
+    ),
+    (
+        "clock", "time.perf_counter()",
+        "time.perf_counter() reads a clock that never stands still",
+        "keep durations out of what is recorded, or have the test replace the clock",
+    ),
+    (
+        "file-order", "os.listdir()",
+        "os.listdir() gives entries in the order of the file system",
+        "sort them: sorted(os.listdir(folder))",
+    ),
+    (
+        "completion-order", "concurrent.futures.as_completed()",
+        "concurrent.futures.as_completed() gives results in the order in which they finish",
+        "take executor.map(), or walk through the list of futures itself",
+    ),
+    (
+        "address-order", "id()",
+        "id() is an address, which is another in each run",
+        "number the objects yourself (itertools.count()), or sort by something that they hold",
+    ),
+    (
+        "uninitialised-memory", "torch.empty()",
+        "torch.empty() gives memory that holds what was there before",
+        "write each element before it is read, or take torch.zeros()",
+    ),
+    (
+        "hash-seed", "hash()",
+        "hash() of text hangs on PYTHONHASHSEED, which is another in each interpreter",
+        "take a hash that lasts: zlib.crc32(text.encode()), or hashlib",
+    ),
+    (
+        "shared-state", "torch.manual_seed()",
+        "torch.manual_seed() seeds a generator that everybody draws from, in the midst of the test",
+        "leave seeding to pytest-repro, or draw from a generator of your own: repro.rng(), repro.generator()",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("cause", "what", "explanation", "fix"), SAID)
+def test_a_call_is_explained(cause: str, what: str, explanation: str, fix: str) -> None:
+    found = named(cause).explained([Call("x()", "other", "/a.py:1"), Call(what, cause, "/data.py:12")])
+    assert found == Explanation("/data.py:12", explanation, fix)
+
+
+def test_the_users_own_line_comes_before_a_librarys() -> None:
+    calls = [
+        Call("os.urandom()", "os-entropy", "/a.py:1", via="somelib.ids.fresh"),
+        Call("uuid.uuid4()", "os-entropy", "/b.py:2"),
+        Call("uuid.uuid4()", "os-entropy", "/b.py:3"),
+    ]
+    location, explanation, _ = named("os-entropy").explained(calls)
+    assert location == "/b.py:2"
+    assert explanation == "uuid.uuid4() draws from the operating system (so do calls at /b.py:3)"
+    assert named("os-entropy").explained(calls[:1])[1] == (
+        "os.urandom(), called by somelib.ids.fresh, draws from the operating system"
+    )
+
+
+def test_without_a_call_it_is_said_in_general() -> None:
+    assert named("file-order").explained([]) == Explanation(
+        "", "an order comes from the file system", "sort what was listed: sorted(os.listdir(folder))"
+    )

@@ -1,0 +1,71 @@
+"""What is suspended says when it could not hold."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from pytest_repro.causes import named
+from pytest_repro.causes._not_suspended import gathered, loose
+from pytest_repro.causes._serial import threads
+
+
+def run_beside(works: Sequence[Callable[[], object]]) -> None:
+    threads = [threading.Thread(target=work, daemon=True) for work in works]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(5)
+
+
+def heard(works: Sequence[Callable[[], object]]) -> list[str]:
+    with gathered() as found, named("completion-order").suspended(0):
+        run_beside(works)
+    return [f"{cause}: {why}" for cause, why in found.items()]
+
+
+def test_threads_that_are_run_one_after_the_other_are_held() -> None:
+    assert heard([lambda: None, lambda: None]) == []
+
+
+def test_threads_that_meet_are_not() -> None:
+    barrier = threading.Barrier(2)
+    (said,) = heard([barrier.wait, barrier.wait])
+    assert said.startswith("completion-order: threads wait for each other")
+
+
+def test_what_takes_long_is_not() -> None:
+    with gathered() as found:
+        threads.wait_for(time.sleep, [], 0.05)  # sleep() says None: it is never done
+    assert found == {
+        "completion-order": "a thread, process or task takes longer than 0.05 s and runs on beside the others"
+    }
+
+
+def test_each_block_hears_what_is_said_in_it_the_first_time() -> None:
+    with gathered() as outer:
+        loose("clock", "first")
+        with gathered() as inner:
+            loose("clock", "second")
+        with gathered() as equal:
+            loose("clock", "first")
+        loose("os-entropy", "after")
+    loose("clock", "unheard")
+    assert outer == {"clock": "first", "os-entropy": "after"}
+    assert (inner, equal) == ({"clock": "second"}, {"clock": "first"})
+
+
+@pytest.mark.skipif(not hasattr(os, "times"), reason="needs os.times")
+def test_time_that_was_used_stands_with_the_clock() -> None:
+    resource = pytest.importorskip("resource")
+
+    def looks() -> list[float]:
+        with named("clock").suspended(0):
+            sum(range(200_000))
+            return [os.times().user, os.times().elapsed, resource.getrusage(resource.RUSAGE_SELF).ru_utime]
+
+    assert looks() == looks()

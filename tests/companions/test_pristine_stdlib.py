@@ -1,0 +1,38 @@
+"""Interpreters are started by the real names, and what a test has put there comes back after it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from unittest import mock
+
+import pytest
+
+from pytest_repro.companions.pristine_stdlib import Names
+
+
+def test_names_mean_what_they_meant_and_then_what_they_were_made_to_mean() -> None:
+    names = Names()
+    start, sleep, joined = subprocess.Popen.__init__, time.sleep, os.path.join
+    with (
+        mock.patch("subprocess.Popen.__init__") as first,
+        mock.patch("time.sleep") as second,
+        mock.patch.dict("os.environ", {"IS": "a dict, and stays"}),
+        mock.patch("os.path.join"),
+        mock.patch("os.added", create=True) as third,
+    ):
+        with pytest.raises(KeyboardInterrupt), names.back():
+            assert (subprocess.Popen.__init__, time.sleep, os.path.join) == (start, sleep, joined)
+            assert os.environ["IS"] == "a dict, and stays"
+            raise KeyboardInterrupt
+        assert (subprocess.Popen.__init__, time.sleep, os.added) == (first, second, third)  # type: ignore[attr-defined]
+    assert (subprocess.Popen.__init__, time.sleep, os.path.join) == (start, sleep, joined)
+
+
+def test_what_was_taken_away_is_away_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Names()
+    monkeypatch.delattr("os.getpid")
+    with names.back():
+        assert os.getpid() > 0
+    assert not hasattr(os, "getpid")

@@ -1,0 +1,128 @@
+"""The text of a golden file: what is written is read back, what is damaged is named."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_repro.core.compare.statistics import Statistics
+from pytest_repro.core.golden.golden import Golden, Row, Update, merged
+from pytest_repro.core.golden.golden_file import read, text
+
+KEY = "0123456789abcdef"
+DIGEST = "0" * 32
+numbers = st.floats(allow_nan=False)
+shown = st.text(st.characters(exclude_categories=["C", "Z"]))
+elements = st.lists(st.tuples(st.integers(0, 2**40), shown), max_size=3).map(tuple)
+some = st.tuples(*[numbers] * 5, st.integers(0, 2**40), elements)
+none = st.tuples(*[st.none()] * 5, st.integers(1, 2**40), elements)
+statistics = (some | none).map(lambda fields: Statistics(*fields))
+rows = st.builds(
+    Row,
+    st.tuples(st.text(), st.integers(0, 2**63 - 1), st.text()),
+    shown,
+    st.text("0123456789abcdef", min_size=32, max_size=32),
+    st.none() | statistics,
+)
+goldens = st.dictionaries(st.text(), st.lists(rows, max_size=3).map(tuple), max_size=4).map(
+    lambda tests: merged(Golden(), [Update(n, KEY, {"python": "3"}, entry) for n, entry in tests.items()])
+)
+
+
+@given(goldens)
+def test_what_is_written_is_read_back(golden: Golden) -> None:
+    written = text(golden)
+    assert read(written) == golden
+    assert text(read(written)) == written
+
+
+def test_an_observation_is_a_line() -> None:
+    found = Statistics(0, 1, 0.5, float("inf"), 2.5, elements=((0, "0.0"),))
+    row = Row(("loss", 3, ".w"), "float32[2]", DIGEST, found)
+    odd = Statistics(non_finite=2, elements=((0, "nan"), (1, "inf")))
+    entry = (row, row._replace(key=("y", 0, ""), statistics=odd))
+    golden = merged(Golden(), [Update("test_a.py::test_b[ß]", KEY, {"python": "3"}, entry)])
+    line = f'"digest": "{DIGEST}", "elements": [[0, "0.0"]], "kind": "float32[2]"'
+    numbers = '"l2": 2.5, "max": 1, "mean": 0.5, "min": 0'
+    other = line.replace('[[0, "0.0"]]', '[[0, "nan"], [1, "inf"]]')
+    assert text(golden) == (
+        "{\n"
+        ' "environments": {\n'
+        '  "0123456789abcdef": {\n'
+        '   "python": "3"\n'
+        "  }\n"
+        " },\n"
+        ' "format": 1,\n'
+        ' "kind": "pytest-repro golden",\n'
+        ' "tests": {\n'
+        '  "test_a.py::test_b[\\u00df]": {\n'
+        '   "0123456789abcdef": [\n'
+        f'    {{{line}, {numbers}, "name": "loss", "path": ".w", "std": "inf", "step": 3}},\n'
+        f'    {{{other}, "name": "y", "non_finite": 2}}\n'
+        "   ]\n"
+        "  }\n"
+        " }\n"
+        "}\n"
+    )
+
+
+def content(**changes: Any) -> str:
+    row: dict[str, Any] = {"name": "x", "kind": "float", "digest": DIGEST, "elements": []}
+    row |= {"min": 1, "max": 1, "mean": 1, "std": 0, "l2": 1}
+    row |= changes.pop("row", {})
+    whole = {
+        "kind": "pytest-repro golden",
+        "format": 1,
+        "environments": {KEY: {"python": "3"}},
+        "tests": {"t": {KEY: [row]}},
+    }
+    return json.dumps({**whole, **changes})
+
+
+def test_the_sample_is_sound() -> None:
+    assert read(content()).tests["t"][KEY][0].key == ("x", 0, "")
+
+
+@pytest.mark.parametrize(
+    ("damaged", "says"),
+    [
+        ("", "is no JSON"),
+        (content()[:-20], "is no JSON, or not all of it"),
+        ("<<<<<<< HEAD\n" + content(), "is no JSON"),
+        ("[" * 100_000, "is no JSON"),
+        (pickle.dumps([1]).decode("latin-1"), "is no JSON"),
+        ("[]", "is no golden file"),
+        ('{"kind": "pytest-repro replay"}', "is no golden file"),
+        (content(format=2), "is of format 2; this version of pytest-repro reads format 1"),
+        (content(format=True), "is of format True"),
+        (content(format="1"), "is of format 1"),
+        (content(tests=[]), "tests cannot be []"),
+        (content(environments=None), "environments cannot be None"),
+        (content(environments={"../../etc": {}}), "environments['../../etc'] cannot be '../../etc'"),
+        (content(environments={KEY: {"python": 3}}), "cannot be 3"),
+        (content(tests={"t": {"f" * 16: []}}), "an environment of tests['t'] cannot be"),
+        (content(tests={"t": {KEY: {}}}), "cannot be {}"),
+        (content(row={"name": None}), "[0].name cannot be None"),
+        (content(row={"step": -1}), "[0].step cannot be -1"),
+        (content(row={"step": 10**30}), "[0].step cannot be 1000"),
+        (content(row={"step": True}), "[0].step cannot be True"),
+        (content(row={"digest": "../../../etc/passwd"}), "[0].digest cannot be '../../../etc/passwd'"),
+        (content(row={"digest": DIGEST + "\n"}), "[0].digest cannot be"),
+        (content(row={"l2": "__import__('os')"}), "[0].l2 cannot be"),
+        (content(row={"l2": 10**4000}), "[0].l2 cannot be"),
+        (content(row={"l2": None}), "[0].l2 cannot be None"),
+        (content(row={"non_finite": -1}), "[0].non_finite cannot be -1"),
+        (content(row={"elements": [[0]]}), "[0].elements cannot be [0]"),
+        (content().replace('"l2": 1', f'"l2": {"9" * 5000}'), "is no JSON"),
+    ],
+)  # fmt: skip
+def test_what_is_damaged_is_named(damaged: str, says: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        read(damaged)
+    assert says in str(caught.value)
+    assert len(str(caught.value)) < 300

@@ -1,0 +1,118 @@
+"""An inquiry into what differs between interpreters, with programs that are only played."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import pytest
+
+from pytest_repro.axes import Interpreter
+from pytest_repro.core.diagnose.experiment import Experiment, Tried
+from pytest_repro.core.diagnose.external_call import Call
+from pytest_repro.core.diagnose.finding import Change, Finding
+from pytest_repro.core.trace.line_steps import Step
+from pytest_repro.engine.diagnose.axis_difference import between
+from pytest_repro.engine.diagnose.budgeted_experiments import Bench
+
+EMPTY = Call("torch.empty()", "uninitialised-memory", "/a.py:5")
+
+
+class Place(NamedTuple):
+    """Where a run is made."""
+
+    seed: str
+    number: int
+    bare: bool
+    stirred: bool
+    held: tuple[str, ...]
+    run: int
+
+
+@dataclass
+class Played:
+    """A program: what it shows at a place; *run* counts the runs of one process."""
+
+    shows: Callable[[Place], object]
+    calls: tuple[Call, ...] = ()
+    changed: tuple[Change, ...] = ()
+    fresh: bool = True
+    asked: list[Experiment] = field(default_factory=list)
+
+    def prepare(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
+        """They need not be started."""
+
+    def tried(
+        self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, left: float
+    ) -> Tried:
+        assert interpreter is not None
+        self.asked.append(experiment)
+        number = 0 if interpreter.bare else int(interpreter.called.rpartition(" ")[2])
+        seed, bare = interpreter.environ["PYTHONHASHSEED"], interpreter.bare
+        shown = [
+            self.shows(Place(seed, number, bare, experiment.stirred, experiment.suspended, 0 if apart else n))
+            for n, apart in enumerate([experiment.apart] * len(experiment.cells))
+        ]
+        differing = tuple(n for n, each in enumerate(shown) if each != shown[0])
+        steps = (Step("/a.py:7", (("order", str(shown[0])),)),)
+        return Tried(
+            len(shown), differing, str(shown[0]), self.calls, self.changed,
+            steps=(steps,) if experiment.lined else (), ended=("passed",),
+        )  # fmt: skip
+
+
+def found(subject: Played) -> Finding:
+    return between(Bench(subject, 60.0, 0.001, lambda doing: None), "process", 1, {"process": 0})[1]
+
+
+def test_what_changes_with_the_hash_seed_alone() -> None:
+    finding = found(Played(lambda at: at.seed))
+    assert (finding.name, finding.location) == ("hash-seed", "/a.py:7")
+    assert finding.ruled_out == ("address-order",)
+
+
+def test_two_names_that_two_hash_seeds_put_in_one_order() -> None:
+    assert found(Played(lambda at: at.seed in "45")).name == "hash-seed"
+
+
+@pytest.mark.parametrize(
+    "shows",
+    [
+        lambda at: (at.number, at.stirred),
+        lambda at: at.stirred,
+        lambda at: (at.number, at.bare and at.stirred),
+        # The order of some classes, in which all interpreters agree by chance but one.
+        lambda at: at.seed == "2" or (at.bare and at.stirred),
+    ],
+)
+def test_what_changes_with_addresses(shows: Callable[[Place], object]) -> None:
+    finding = found(Played(shows))
+    assert (finding.name, finding.location) == ("address-order", "/a.py:7")
+
+
+def test_what_changes_from_life_to_life_is_no_matter_of_addresses() -> None:
+    lives = iter(range(100))
+    finding = found(Played(lambda at: next(lives) if at.bare else at.number))
+    assert finding.name == "process"
+    assert {"hash-seed", "address-order"} <= set(finding.ruled_out)
+    assert "shared-state" not in finding.ruled_out  # nobody has tried it
+
+
+def test_memory_that_nobody_wrote_is_no_matter_of_addresses() -> None:
+    def shows(at: Place) -> object:
+        return "uninitialised-memory" not in at.held and (at.number, at.stirred)
+
+    finding = found(Played(shows, (EMPTY,)))
+    assert (finding.name, finding.location) == ("uninitialised-memory", "/a.py:5")
+
+
+GREW = Change("a.CACHE", "grew from 0 to 1 items", "/a.py:1")
+
+
+def test_what_the_session_alone_gave_is_shared_state_only_where_something_named_makes_a_difference() -> None:
+    assert found(Played(lambda at: at.run, changed=(GREW,))).location == "/a.py:1"
+    for subject in (Played(lambda at: at.run), Played(lambda at: 0, changed=(GREW,))):
+        finding = found(subject)
+        assert finding.name == "unknown"
+        assert "only the session's own gave something else" in finding.explanation

@@ -1,0 +1,44 @@
+"""torch has one thread while tests are collected, and then as many as it would have."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from textwrap import dedent
+
+import pytest
+
+from pytest_repro.engine.experiments.fork import AVAILABLE
+from pytest_repro.engine.experiments.single_thread import one_thread, threads_here
+
+torch = pytest.importorskip("torch")
+
+
+@pytest.mark.parametrize(("asked", "then"), [(0, None), (3, 3)])
+def test_where_it_is_imported_already(asked: int, then: int | None) -> None:
+    before, finders = threads_here(), list(sys.meta_path)
+    try:
+        with pytest.raises(KeyError), one_thread(asked):
+            assert torch.get_num_threads() == 1
+            raise KeyError
+        assert torch.get_num_threads() == (then or before)
+        assert sys.meta_path == finders
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.skipif(not AVAILABLE, reason="there is no fork here")
+def test_a_fork_computes_after_torch_was_imported_and_has_computed() -> None:
+    """Without the block it would wait for ever."""
+    script = """
+    from pytest_repro.engine.experiments.fork import forked
+    from pytest_repro.engine.experiments.single_thread import one_thread, threads_here
+    assert threads_here() == 0
+    with one_thread(4):
+        import torch
+        assert threads_here() == 1
+        table = torch.ones(2_000_000).exp().sum()
+    print(forked([lambda: f"{torch.ones(2_000_000).exp().sum() / table:.3f} {threads_here()}".encode()], 30))
+    """
+    run = subprocess.run([sys.executable, "-c", dedent(script)], capture_output=True, text=True, timeout=90)
+    assert run.stdout.strip() == "[b'1.000 4']", run.stderr

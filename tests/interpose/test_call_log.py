@@ -1,0 +1,251 @@
+"""What is heard, and where: the user's line, whoever asks on its behalf."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import random
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import astuple
+from pathlib import Path
+from time import perf_counter as clock
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_repro.causes import all_targets, named, names
+from pytest_repro.core.diagnose.external_call import Call
+from pytest_repro.interpose.call_log import listening
+
+torch: Any = pytest.importorskip("torch")
+
+random_: Any = np.random
+
+
+def line() -> int:
+    return sys._getframe(1).f_lineno
+
+
+def heard(*calls: Callable[[], Any]) -> list[tuple[str, str, int]]:
+    """What, via and count of what *calls* ask for; each one's line is this file's."""
+    with listening(all_targets()) as ledger:
+        for call in calls:
+            call()
+    assert {call.location.rpartition(":")[0] for call in ledger.calls} <= {__file__}
+    return [(call.what, call.via, call.count) for call in ledger.calls]
+
+
+def test_each_line_is_one_call_with_a_count() -> None:
+    with listening(named("clock").targets()) as ledger:
+        at = line() + 2
+        for _ in range(3):
+            time.time()
+        clock(), clock()
+    assert ledger.calls == (
+        Call("time.time()", "clock", f"{__file__}:{at}", count=3),
+        Call("time.perf_counter()", "clock", f"{__file__}:{at + 1}", count=2),
+    )
+
+
+def test_calls_travel_as_plain_data() -> None:
+    with listening(named("clock").targets()) as ledger:
+        time.time()
+    (call,) = ledger.calls
+    assert Call(*json.loads(json.dumps(astuple(call)))) == call
+
+
+ENTROPY: dict[str, Callable[[], Any]] = {
+    "numpy.random.default_rng()": lambda: np.random.default_rng(),
+    "numpy.random.RandomState()": lambda: np.random.RandomState(),
+    "numpy.random.SeedSequence()": lambda: np.random.SeedSequence(),
+    "numpy.random.PCG64()": lambda: np.random.Generator(np.random.PCG64()),
+    "numpy.random.seed()": lambda: random_.seed(),
+    "random.Random()": lambda: random.Random(),
+    "random.seed()": lambda: random.seed(),
+    "random.SystemRandom": lambda: random.SystemRandom().random(),
+    "uuid.uuid4()": lambda: uuid.uuid4(),
+    "os.urandom()": lambda: os.urandom(1),
+    "torch.seed()": lambda: torch.seed(),
+    "torch.Generator.seed()": lambda: torch.Generator().seed(),
+}
+
+
+@pytest.mark.parametrize("what", ENTROPY)
+def test_entropy_is_told_once_as_what_the_line_asks(what: str) -> None:
+    before = random.getstate(), torch.get_rng_state(), random_.get_state()
+    assert heard(ENTROPY[what]) == [(what, "", 1)]
+    random.setstate(before[0])
+    torch.set_rng_state(before[1])
+    random_.set_state(before[2])
+
+
+def test_what_is_seeded_is_no_entropy() -> None:
+    before = random.getstate(), random_.get_state()
+    found = heard(
+        lambda: (np.random.default_rng(0), np.random.RandomState(seed=0), np.random.PCG64(3)),
+        lambda: (random.Random(0), random.Random("x"), torch.Generator().manual_seed(0)),
+    )
+    assert found == []
+    assert heard(lambda: random.seed(1), lambda: random_.seed(1)) == [
+        ("random.seed()", "", 1),
+        ("numpy.random.seed()", "", 1),
+    ]
+    random.setstate(before[0])
+    random_.set_state(before[1])
+
+
+def test_reseeding_and_flags_are_shared_state() -> None:
+    with torch.random.fork_rng(), listening(named("shared-state").targets()) as ledger:
+        torch.manual_seed(3)
+        torch.set_default_dtype(torch.get_default_dtype())
+    assert [(call.what, call.cause) for call in ledger.calls] == [
+        ("torch.manual_seed()", "shared-state"),
+        ("torch.set_default_dtype()", "shared-state"),
+    ]
+
+
+def test_hashes_are_told_apart_by_what_is_hashed() -> None:
+    def calls() -> list[int]:
+        return [hash("text"), hash((1, b"bytes")), hash(object()), hash(3), hash((1, 2)), id(calls)]
+
+    with listening(all_targets()) as ledger:
+        calls()
+    assert [(call.what, call.cause, call.count) for call in ledger.calls] == [
+        ("hash()", "hash-seed", 2),
+        ("hash()", "address-order", 1),
+        ("id()", "address-order", 1),
+    ]
+
+
+LIBRARY = """
+import os, time, uuid, random
+from uuid import uuid4
+from time import time as bound
+
+def fresh(): return uuid4()
+def looked_up(): return uuid.uuid4()
+def draws(): return inner()
+def inner(): return os.urandom(1)
+def stamp(): return time.time(), bound()
+def back(function): return function()
+"""
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    folder = tmp_path / "site-packages" / "somelib"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    (folder / "ids.py").write_text(LIBRARY)
+    monkeypatch.syspath_prepend(str(folder.parent))
+    for name in ("somelib", "somelib.ids"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    from importlib import import_module
+
+    return import_module("somelib.ids")
+
+
+def test_a_library_is_named_and_the_line_is_the_users(library: Any) -> None:
+    assert heard(library.fresh, library.looked_up, library.draws, library.stamp) == [
+        ("os.urandom()", "somelib.ids.fresh", 1),
+        ("uuid.uuid4()", "somelib.ids.looked_up", 1),
+        ("os.urandom()", "somelib.ids.draws", 1),
+        ("time.time()", "somelib.ids.stamp", 1),
+    ]
+
+
+def test_a_function_of_the_users_that_a_library_calls_is_the_users_line(library: Any) -> None:
+    assert heard(lambda: library.back(lambda: os.urandom(1))) == [("os.urandom()", "", 1)]
+
+
+def test_what_python_and_torch_ask_for_themselves_is_no_evidence() -> None:
+    import logging
+
+    record = logging.LogRecord("a", 10, "b", 1, "c", (), None)
+    assert (
+        heard(lambda: logging.LogRecord("a", 10, "b", 1, "c", (), None), lambda: torch.nn.Linear(2, 2)) == []
+    )
+    assert record.created
+
+
+def test_what_the_runner_asks_is_no_evidence() -> None:
+    asking: dict[str, Any] = {"__name__": "_pytest.runner", "time": time, "os": os}
+    exec("def timed(): return time.time(), os.urandom(1)", asking)
+    assert heard(asking["timed"]) == []
+
+
+def test_threads_write_to_one_ledger() -> None:
+    def asks() -> None:
+        for _ in range(500):
+            time.time()
+
+    with listening(named("clock").targets()) as ledger:
+        threads = [threading.Thread(target=asks) for _ in range(8)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+    assert [(call.what, call.count) for call in ledger.calls] == [("time.time()", 4000)]
+
+
+def test_a_thread_without_a_line_of_the_users_is_told_by_its_outermost_frame(library: Any) -> None:
+    def start() -> None:
+        thread = threading.Thread(target=library.draws)
+        thread.start()
+        thread.join()
+
+    with listening(named("os-entropy").targets()) as ledger:
+        start()
+    assert [(call.what, Path(call.location.rpartition(":")[0]).name) for call in ledger.calls] == [
+        ("os.urandom()", "ids.py")
+    ]
+
+
+def test_nothing_is_heard_before_and_after() -> None:
+    kept = time.time
+    with listening(named("clock").targets()) as ledger:
+        wrapped = time.time
+    wrapped()
+    assert ledger.calls == ()
+    assert time.time is kept
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.sampled_from(["time", "date", "entropy"]), max_size=30))
+def test_counts_are_numbers_of_calls(order: list[str]) -> None:
+    calls: dict[str, Callable[[], Any]] = {
+        "time": lambda: time.time(),
+        "date": lambda: datetime.datetime.now(),
+        "entropy": lambda: os.urandom(1),
+    }
+    what = {"time": "time.time()", "date": "datetime.datetime.now()", "entropy": "os.urandom()"}
+    found = heard(*(calls[each] for each in order))
+    assert {name: count for name, _, count in found} == {what[each]: order.count(each) for each in order}
+
+
+def test_what_is_drawn_is_what_would_have_been_drawn() -> None:
+    def draws() -> list[Any]:
+        rng, legacy, own = np.random.default_rng(3), np.random.RandomState(3), random.Random(3)
+        generator = torch.Generator().manual_seed(3)
+        return [rng.random(), legacy.rand(), own.random(), torch.rand(1, generator=generator).item()]
+
+    expected, before = draws(), random.getstate()
+    with listening(all_targets()):
+        assert draws() == expected
+    assert random.getstate() == before
+
+
+def test_every_target_is_there_and_has_a_word() -> None:
+    found = list(all_targets())
+    assert {target.cause for target in found} == {name for name in names() if named(name).rows}
+    assert all(target.what for target in found)
+    for target in found:
+        assert callable(getattr(*target.place))

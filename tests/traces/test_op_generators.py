@@ -1,0 +1,122 @@
+"""Ops that draw random numbers are told with the state of their generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+from torch.nn import functional as F
+
+from tests.traces.tracing import agree, only, outside, parted, traced
+
+X = torch.full((8,), 0.5)
+Q = torch.rand(1, 1, 4, 8)
+
+DRAWING: dict[str, Callable[[], object]] = {
+    "rand": lambda: torch.rand(3),
+    "randn": lambda: torch.randn(3),
+    "randint": lambda: torch.randint(9, (8,)),
+    "randperm": lambda: torch.randperm(9),
+    "rand_like": lambda: torch.rand_like(X),
+    "bernoulli": lambda: torch.bernoulli(X),
+    "multinomial": lambda: torch.multinomial(X, 3),
+    "normal": lambda: torch.normal(X, X),
+    "poisson": lambda: torch.poisson(X * 9),
+    "normal_": lambda: torch.empty(3).normal_(),
+    "uniform_": lambda: torch.empty(3).uniform_(),
+    "exponential_": lambda: torch.empty(3).exponential_(),
+    "random_": lambda: torch.empty(3).random_(),
+    "dropout": lambda: F.dropout(X, 0.5),
+    "alpha dropout": lambda: F.alpha_dropout(X, 0.5, training=True),
+    "rrelu": lambda: F.rrelu(-X, training=True),
+    "gumbel": lambda: F.gumbel_softmax(X),
+    "out": lambda: torch.rand(3, out=torch.empty(3)),
+    "attention": lambda: F.scaled_dot_product_attention(Q, Q, Q, dropout_p=0.5),
+    "gamma": lambda: torch._standard_gamma(X),
+}
+
+
+@pytest.mark.parametrize("draw", DRAWING.values(), ids=DRAWING)
+def test_another_state_of_the_generator_is_an_input(draw: Callable[[], object]) -> None:
+    def program(seed: int) -> Callable[[], object]:
+        return lambda: (torch.manual_seed(seed), draw())
+
+    assert agree(program(1), program(1))
+    found = parted(program(1), program(2))
+    assert (found.kind, found.random) == ("input", True)
+    drawing = [op for op in traced(program(1)) if op.draws]
+    assert drawing
+    assert all("" not in op.outputs for op in drawing)
+
+
+def test_a_generator_that_is_given_counts_and_the_default_one_does_not() -> None:
+    def program(seed: int, given: int) -> Callable[[], object]:
+        def run() -> None:
+            torch.manual_seed(seed)
+            torch.rand(3, generator=torch.Generator().manual_seed(given))
+            torch.empty(3).normal_(generator=torch.Generator().manual_seed(given))
+
+        return run
+
+    assert agree(program(1, 3), program(2, 3))
+    found = parted(program(1, 3), program(1, 4))
+    assert (found.kind, found.op, found.random) == ("input", "aten.rand.generator", True)
+
+
+def test_the_state_is_that_of_before() -> None:
+    def program() -> None:
+        torch.manual_seed(0)
+        torch.rand(3)
+        torch.rand(3)
+
+    first, second = (op for op in traced(program) if op.draws)
+    assert first.draws != second.draws
+    assert first.draws == next(op.draws for op in traced(program))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: F.dropout(X, 0.5, training=False),
+        lambda: F.scaled_dot_product_attention(Q, Q, Q),
+        lambda: torch.native_dropout(X, 0.5, train=False),
+        lambda: torch.ones(3).add(1),
+        lambda: torch.zeros(3).fill_(2),
+    ],
+)
+def test_what_draws_nothing_is_not_random(call: Callable[[], Any]) -> None:
+    torch.manual_seed(0)
+    first = traced(lambda: (call(), X.clone()))
+    torch.manual_seed(1)
+    assert agree(lambda: (call(), X.clone()), lambda: (call(), X.clone()))
+    assert [op.draws for op in first] == [""] * len(first)
+
+
+def test_a_shift_of_the_draws_is_found_where_it_shows() -> None:
+    """Somebody else seeds, on a thread that no trace sees."""
+    extra = iter([False, True])
+
+    def program() -> None:
+        torch.manual_seed(0)
+        X.add(1)
+        if next(extra):
+            outside(lambda: torch.default_generator.manual_seed(1))
+        F.dropout(X, 0.5)
+
+    found = parted(program, program)
+    assert (found.kind, found.random) == ("input", True)
+    assert "bernoulli_" in found.op or "dropout" in found.op
+
+
+def test_a_generator_that_cannot_be_read_stops_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("Cannot call CUDAGeneratorImpl::current_seed during CUDA graph capture")
+
+    monkeypatch.setattr("pytest_repro.traces.op_generators.unseen", broken)
+    found = traced(lambda: torch.rand(3))
+    assert (only(found, "rand.default").draws, len(found[0].outputs)) == ("", 1)
