@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_repro.adapters._torch.dataloader import Told
-    from pytest_repro.metrics.duplicates import Duplicates
+    from pytest_repro.metrics.duplicate_draws import Duplicates
 
 _BATCHES = 2
 """Batches that each worker loads in each epoch."""
@@ -99,7 +99,7 @@ def _drawn_from(epochs: Iterable[Iterable[Told]], workers: int) -> dict[str, dic
 
 def _shared(places: Mapping[str, Sequence[str]]) -> Duplicates:
     """Which drew from one and the same place: from there on they drew the same numbers."""
-    from pytest_repro.metrics.duplicates import Duplicates
+    from pytest_repro.metrics.duplicate_draws import Duplicates
 
     groups: list[tuple[set[str], list[str]]] = []
     for at, stood in places.items():

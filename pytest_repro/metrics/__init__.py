@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from pytest_repro.metrics.completions import tokens as tokens
     from pytest_repro.metrics.costs import Cost as Cost
     from pytest_repro.metrics.costs import cost as cost
-    from pytest_repro.metrics.duplicates import Duplicates as Duplicates
-    from pytest_repro.metrics.duplicates import duplicates as duplicates
+    from pytest_repro.metrics.duplicate_draws import Duplicates as Duplicates
+    from pytest_repro.metrics.duplicate_draws import duplicates as duplicates
     from pytest_repro.metrics.elements import ermv as ermv
     from pytest_repro.metrics.elements import v_c as v_c
-    from pytest_repro.metrics.failure_rate import FailureRate as FailureRate
-    from pytest_repro.metrics.failure_rate import failure_rate as failure_rate
+    from pytest_repro.metrics.failures import FailureRate as FailureRate
+    from pytest_repro.metrics.failures import failure_rate as failure_rate
     from pytest_repro.metrics.groups import Spread as Spread
     from pytest_repro.metrics.groups import Spreads as Spreads
     from pytest_repro.metrics.groups import SubgroupRates as SubgroupRates
@@ -66,11 +66,11 @@ _WHERE = {
         "completions": "Tokens tokens",
         "costs": "Cost cost",
         "elements": "ermv v_c",
-        "failure_rate": "FailureRate failure_rate",
+        "failures": "FailureRate failure_rate",
         "groups": "Spread Spreads SubgroupRates class_spread subgroup_rates",
         "neurons": "Matching match_neurons",
         "predictions": "ConstantModelWarning Stability agreement churn disagreement stability",
-        "duplicates": "Duplicates duplicates",
+        "duplicate_draws": "Duplicates duplicates",
         "seeds": "Sweep expected_range sweep",
         "versions": "Comparison compare_versions seeds_needed",
         "weights": "WeightDistances l2 l2_normalised weight_distances",

@@ -10,7 +10,7 @@ from statistics import NormalDist
 from typing import Literal
 
 from pytest_repro.metrics._arguments import by_seed, mean_and_std, percent, share
-from pytest_repro.metrics.failure_rate import at_most
+from pytest_repro.metrics.failures import at_most
 
 _STEPS = 4000
 # With these k is right to 1e-9 of it from 2 seeds on, to 2e-7 at a confidence of 0.9999; beyond that

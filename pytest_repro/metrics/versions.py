@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from pytest_repro.metrics._arguments import by_seed, percent, real, share, truth, whole
-from pytest_repro.metrics.failure_rate import at_most
+from pytest_repro.metrics.failures import at_most
 
 _ROUNDED = 1 + 1e-9
 

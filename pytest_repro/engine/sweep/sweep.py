@@ -12,7 +12,7 @@ from pytest_repro.core.runs.run_summary import Gathered
 from pytest_repro.engine.sweep.run_summary import in_all
 from pytest_repro.metrics._arguments import seeds
 from pytest_repro.metrics.budgets import Budget, budget
-from pytest_repro.metrics.failure_rate import FailureRate, failure_rate
+from pytest_repro.metrics.failures import FailureRate, failure_rate
 from pytest_repro.metrics.seeds import Sweep, sweep
 
 if TYPE_CHECKING:
