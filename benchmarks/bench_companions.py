@@ -52,7 +52,7 @@ def _companion(folder: Path, path: str) -> Companion:
     options = ["-q", "-p", "no:cacheprovider", *OURS, path]
     order = {"serve": "pytest_repro.plugin.remote.companion_session", "chdir": str(folder), "args": options}
     companion = Companion(
-        Interpreter(called="bench"), {**order, "workerinput": told, "basetemp": ""}, sys.path, 60
+        Interpreter(name="bench"), {**order, "workerinput": told, "basetemp": ""}, sys.path, 60
     )
     companion.receive("while it collected the tests")
     return companion
@@ -63,8 +63,8 @@ def _come_and_go(folder: Path, path: str) -> None:
 
 
 def _ended(companion: Companion) -> None:
-    companion.finish()
-    companion.end()
+    companion.request_exit()
+    companion.join_or_kill()
 
 
 def _pytest(path: str) -> Callable[[], object]:

@@ -20,7 +20,7 @@ from pytest_repro.adapters import seed_all
 from pytest_repro.core.plan.tolerance import EXACT
 from pytest_repro.engine.runs.recording import Recording
 from pytest_repro.values import hashing
-from pytest_repro.values.spill_store import Shelf
+from pytest_repro.values.spill_store import SpillStore
 
 MB = 2**20
 SIZES = (4 * 2**10, 64 * 2**10, MB, 8 * MB, 16 * MB, 32 * MB, 64 * MB, 256 * MB, 1024 * MB)
@@ -98,7 +98,7 @@ def recording() -> None:
     """Recording a small tensor beside ``detach().clone()``."""
     tensors = {"0-d": torch.rand(()), "[8]": torch.rand(8), "[4, 8] grad": torch.rand(4, 8).requires_grad_()}
     for name, t in tensors.items():
-        kept = Recording(Shelf(0), EXACT)
+        kept = Recording(SpillStore(0), EXACT)
         share = ratio(lambda t=t, r=kept: r.record("x", t), lambda t=t: t.detach().clone(), 25, 0.003)
         print(f"record {name:12} {share:.2f} of detach().clone()")
 

@@ -185,7 +185,7 @@ def compared() -> None:
 
 def columns() -> Columns:
     found = Columns()
-    name, place, kind = found.names.number("op"), found.places.number("f:1"), found.kinds.number("k")
+    name, place, kind = found.names.intern("op"), found.places.intern("f:1"), found.kinds.intern("k")
     for each in range(10**6):
         found.add((name, place, -1, [each + 1], [kind], [each + 1], 0, 0))
     return found

@@ -88,4 +88,4 @@ def test_every_option_is_in_the_table() -> None:
 
     text = README.read_text()
     for option in OPTIONS:
-        assert (f"`--repro-{option.name}" if option.flag else f"`{option.key}`") in text
+        assert (f"`--repro-{option.name}" if option.on_command_line else f"`{option.key}`") in text

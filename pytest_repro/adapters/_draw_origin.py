@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 
-class Blame(NamedTuple):
+class DrawOrigin(NamedTuple):
     """A part of a larger object that drew.
 
     Attributes:
         root: The object that was called by nobody else's call.
         path: The way from there: ``.encoder.dropout``.
-        what: ``"Dropout, training"``.
+        label: ``"Dropout, training"``.
         location: Where it is written, if by the user, else the user's line that called it,
             ``"/abs/file.py:12"``; ``""`` where there is none.
         seeding: Whether it drew a seed for others, which changes no value by itself.
@@ -20,10 +20,10 @@ class Blame(NamedTuple):
 
     root: object
     path: str
-    what: str
+    label: str
     location: str
     seeding: bool = False
 
 
-Look = Callable[["Callable[[], Blame] | None"], None]
+BoundaryCallback = Callable[["Callable[[], DrawOrigin] | None"], None]
 """Told that from here on another part runs: what moved since the last look, the one given moved."""

@@ -11,27 +11,27 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pytest_repro.adapters import Adapter, Quick, Source
-from pytest_repro.adapters._numpy.blocks import blocks
-from pytest_repro.adapters._numpy.generators import comparable, state_of, told
+from pytest_repro.adapters import Adapter, EntropySource, FastReader
+from pytest_repro.adapters._numpy.blocks import iter_blocks
+from pytest_repro.adapters._numpy.generators import encode_state, read_state, to_comparable
 from pytest_repro.core.runs.observation import Leaf, Parts
-from pytest_repro.core.runs.pytree import Opened
-from pytest_repro.interpose.patch import Swap, replaced_everywhere
+from pytest_repro.core.runs.pytree import FlattenResult
+from pytest_repro.interpose.patch import Patch, patch_everywhere
 
-INLINE = 512
+INLINE_BYTES = 512
 
-_PLAIN = {np.dtype(c): np.dtype(c).name for c in "?bBhHiIlLqQefdFD"}
+_PLAIN_DTYPES = {np.dtype(c): np.dtype(c).name for c in "?bBhHiIlLqQefdFD"}
 
 
-def _quick(value: Any) -> tuple[object, bytes] | None:
-    if value.nbytes > INLINE or value.dtype not in _PLAIN:
+def _read_small_array(value: Any) -> tuple[object, bytes] | None:
+    if value.nbytes > INLINE_BYTES or value.dtype not in _PLAIN_DTYPES:
         return None
     return (value.dtype, value.shape), value.tobytes()
 
 
-def _element(dtype: np.dtype[Any]) -> str:
-    if dtype in _PLAIN:
-        return _PLAIN[dtype]
+def _element_dtype(dtype: np.dtype[Any]) -> str:
+    if dtype in _PLAIN_DTYPES:
+        return _PLAIN_DTYPES[dtype]
     if dtype.kind in "mM":
         return "int64"
     if dtype.kind in "iufc" and dtype.itemsize <= 16:
@@ -39,35 +39,35 @@ def _element(dtype: np.dtype[Any]) -> str:
     return f"raw{dtype.itemsize}" if dtype.itemsize else ""
 
 
-def _kind(dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
+def _format_kind(dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
     """``float32[4, 8]``; byte order is no part of it, nor of the bytes that are hashed."""
     name = dtype.newbyteorder("=").name if dtype.kind not in "USV" else dtype.str.lstrip("<>|=")
     return f"{name}{list(shape)}"
 
 
-def _little(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def _to_little_endian(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtype.newbyteorder("<")
 
 
-def _bytes_of(array: np.ndarray[Any, Any]) -> memoryview:
+def _view_bytes(array: np.ndarray[Any, Any]) -> memoryview:
     """The memory of a C-contiguous array, as bytes."""
     if array.dtype.itemsize == 0:
         return memoryview(b"")
     return array.reshape(-1).view("u1").data
 
 
-def _pieces(array: np.ndarray[Any, Any]) -> Iterator[memoryview]:
-    little = _little(array.dtype)
+def _iter_buffers(array: np.ndarray[Any, Any]) -> Iterator[memoryview]:
+    little = _to_little_endian(array.dtype)
     if array.flags.c_contiguous and array.dtype == little and array.dtype.char not in "gG":
-        yield _bytes_of(array)
+        yield _view_bytes(array)
         return
     if not array.nbytes:
         return
-    for block in blocks(array, little):
-        yield _without_padding(block) if array.dtype.char in "gG" else _bytes_of(block)
+    for block in iter_blocks(array, little):
+        yield _clear_padding(block) if array.dtype.char in "gG" else _view_bytes(block)
 
 
-def _without_padding(block: np.ndarray[Any, Any]) -> memoryview:
+def _clear_padding(block: np.ndarray[Any, Any]) -> memoryview:
     """x86's 80-bit floats fill 16 bytes, 6 of them with whatever was there before."""
     raw = block.reshape(-1).view("u1").reshape(-1, np.dtype("g").itemsize).copy()
     if np.finfo(np.longdouble).nmant == 63:
@@ -75,7 +75,7 @@ def _without_padding(block: np.ndarray[Any, Any]) -> memoryview:
     return raw.reshape(-1).data
 
 
-def _opened_array(array: np.ndarray[Any, Any]) -> Opened:
+def _flatten_array(array: np.ndarray[Any, Any]) -> FlattenResult:
     dtype = array.dtype
     if dtype.hasobject:
         return f"is an array of Python objects ({dtype}): record the arrays or numbers in it"
@@ -88,8 +88,8 @@ def _opened_array(array: np.ndarray[Any, Any]) -> Opened:
     numeric = dtype.kind in "biufc"
     layout = "C" if plain.flags.c_contiguous else f"strides {plain.strides}"
     return Leaf(
-        _kind(dtype, plain.shape), _element(dtype), plain.shape, plain.nbytes,
-        lambda: _pieces(plain), numeric, f"numpy, {layout}",
+        _format_kind(dtype, plain.shape), _element_dtype(dtype), plain.shape, plain.nbytes,
+        lambda: _iter_buffers(plain), numeric, f"numpy, {layout}",
     )  # fmt: skip
 
 
@@ -99,26 +99,26 @@ _random: Any = np.random
 class Numpy(Adapter):
     """Arrays and scalars; ``numpy.random``'s legacy global generator; unseeded bit generators."""
 
-    quick: ClassVar[Mapping[type, Quick]] = {np.ndarray: _quick}
+    fast_readers: ClassVar[Mapping[type, FastReader]] = {np.ndarray: _read_small_array}
 
-    def described(self, token: Any) -> tuple[str, str, tuple[int, ...]]:
-        dtype, shape = token
-        return _kind(dtype, shape), _PLAIN[dtype], shape
+    def describe(self, kind_key: Any) -> tuple[str, str, tuple[int, ...]]:
+        dtype, shape = kind_key
+        return _format_kind(dtype, shape), _PLAIN_DTYPES[dtype], shape
 
-    def opened(self, value: Any) -> Opened:
+    def flatten(self, value: Any) -> FlattenResult:
         kind = type(value)
         if issubclass(kind, np.ndarray):
-            return _opened_array(value)
+            return _flatten_array(value)
         if issubclass(kind, np.generic):
-            opened = _opened_array(np.asarray(value))
+            opened = _flatten_array(np.asarray(value))
             # A scalar is a plain number: it counts when recorded, not among local variables.
-            return opened if not isinstance(opened, Leaf) else _not_numeric(opened)
+            return opened if not isinstance(opened, Leaf) else _mark_non_numeric(opened)
         if issubclass(kind, np.random.Generator):
-            return _generator("numpy.random.Generator", value.bit_generator.state)
+            return _flatten_generator("numpy.random.Generator", value.bit_generator.state)
         if issubclass(kind, np.random.RandomState):
-            return _generator("numpy.random.RandomState", value.get_state(legacy=False))
+            return _flatten_generator("numpy.random.RandomState", value.get_state(legacy=False))
         if issubclass(kind, np.random.BitGenerator):
-            return _generator("numpy.random.BitGenerator", value.state)
+            return _flatten_generator("numpy.random.BitGenerator", value.state)
         return None
 
     def seed(self, seed: int) -> None:
@@ -129,7 +129,7 @@ class Numpy(Adapter):
             fresh = type(generator)(seed).state
             np.random.set_state({**fresh, "has_gauss": 0, "gauss": 0.0})
 
-    def states(self) -> Callable[[], None]:
+    def save_global_states(self) -> Callable[[], None]:
         generator = _random.get_bit_generator()
         state = np.random.get_state(legacy=False)
 
@@ -140,44 +140,44 @@ class Numpy(Adapter):
 
         return restore
 
-    def stands(self) -> object:
-        return told(np.random.get_state(legacy=False))
+    def global_states_key(self) -> object:
+        return encode_state(np.random.get_state(legacy=False))
 
     @contextmanager
-    def pinned_entropy(self, source: Source) -> Iterator[None]:
+    def patch_entropy(self, source: EntropySource) -> Iterator[None]:
         """``default_rng()``, ``SeedSequence()``, ``RandomState()``, ``np.random.seed()``."""
         draw = source.getrandbits
         module: Any = np.random.bit_generator
         real = np.random.seed
 
-        def seeded(seed: Any = None) -> None:
+        def seed_from_source(seed: Any = None) -> None:
             # Without a number numpy keeps the place in the stream that it had before.
             real(draw(32) if seed is None else seed)
 
-        swaps = [Swap(np.random, "seed", seeded)]
+        swaps = [Patch(np.random, "seed", seed_from_source)]
         if hasattr(module, "randbits"):  # a private name: left alone once it is gone
-            swaps.append(Swap(module, "randbits", draw, only_there=True))
-        with replaced_everywhere(swaps):
+            swaps.append(Patch(module, "randbits", draw, owner_only=True))
+        with patch_everywhere(swaps):
             yield
 
-    def standing(self, generator: Any) -> str | None:
-        state = state_of(generator)
-        return None if state is None else told(state)
+    def get_state(self, generator: Any) -> str | None:
+        state = read_state(generator)
+        return None if state is None else encode_state(state)
 
-    def generators(self) -> Mapping[str, object]:
+    def global_generators(self) -> Mapping[str, object]:
         return {"numpy.random": _random.get_state.__self__}
 
-    def saved_by(self, generator: Any) -> str:
+    def state_api_hint(self, generator: Any) -> str:
         if generator is _random.get_state.__self__:
             return "numpy.random.get_state(), numpy.random.set_state(…)"
         legacy = isinstance(generator, np.random.RandomState)
         state = ".state" if isinstance(generator, np.random.BitGenerator) else ".bit_generator.state"
         return ".get_state(), .set_state(…)" if legacy else f"{state}, {state} = …"
 
-    def place(self, generator: Any) -> object:
-        return comparable(state_of(generator))
+    def state_key(self, generator: Any) -> object:
+        return to_comparable(read_state(generator))
 
-    def stand(self, generator: Any, state: str) -> None:
+    def set_state(self, generator: Any, state: str) -> None:
         if isinstance(generator, np.random.RandomState):
             generator.set_state(json.loads(state))
         else:
@@ -189,14 +189,14 @@ class Numpy(Adapter):
     def environment(self) -> dict[str, str]:
         return {
             "numpy": np.__version__,
-            **_built(),
-            "numpy blas threads": _blas_threads(),
+            **_read_build_info(),
+            "numpy blas threads": _read_blas_threads(),
             "numpy blas kernels": os.environ.get("OPENBLAS_CORETYPE", "by CPU"),
         }
 
 
 @cache
-def _built() -> dict[str, str]:
+def _read_build_info() -> dict[str, str]:
     """What numpy was built with, and which of its kernels this CPU is given."""
     try:
         config: Any = np.show_config(mode="dicts")  # type: ignore[call-overload,unused-ignore]
@@ -210,7 +210,7 @@ def _built() -> dict[str, str]:
     }
 
 
-def _blas_threads() -> str:
+def _read_blas_threads() -> str:
     """What a BLAS reads when it starts; without that it takes every core there is."""
     names = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
     asked = next((os.environ[name] for name in names if os.environ.get(name)), "")
@@ -218,11 +218,11 @@ def _blas_threads() -> str:
     return asked or str(len(available(0)) if available else os.cpu_count())
 
 
-def _generator(kind: str, state: Any) -> Parts:
+def _flatten_generator(kind: str, state: Any) -> Parts:
     return Parts(kind, ((".state", state),), numeric=True)
 
 
-def _not_numeric(leaf: Leaf) -> Leaf:
+def _mark_non_numeric(leaf: Leaf) -> Leaf:
     from dataclasses import replace
 
     return replace(leaf, numeric=False)

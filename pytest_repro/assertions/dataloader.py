@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_repro.adapters._torch.dataloader import Told
+    from pytest_repro.adapters._torch.dataloader import BatchStates
     from pytest_repro.metrics.duplicate_draws import Duplicates
 
-_BATCHES = 2
+_BATCHES_PER_WORKER = 2
 """Batches that each worker loads in each epoch."""
 
 
@@ -21,21 +21,21 @@ class LoaderDraws:
     Attributes:
         epochs: Number of epochs that were begun.
         workers: Number of the loader's workers; 0: it loads in its own process.
-        places: For each generator that moved, by its name: where it stood before each batch that
+        states: For each generator that moved, by its name: where it stood before each batch that
             moved it, as digests, by ``"epoch 1 worker 0"``; ``"epoch 1"`` without workers.
     """
 
     epochs: int
     workers: int
-    places: Mapping[str, Mapping[str, Sequence[str]]]
+    states: Mapping[str, Mapping[str, Sequence[str]]]
 
-    def repeated(self) -> dict[str, Duplicates]:
+    def find_duplicates(self) -> dict[str, Duplicates]:
         """The generators that draw the same numbers more than once, and where."""
-        found = {name: _shared(each) for name, each in self.places.items()}
+        found = {name: _find_duplicates(each) for name, each in self.states.items()}
         return {name: each for name, each in found.items() if each}
 
     def __str__(self) -> str:
-        return f"{_of(self)} draw numbers of their own from {', '.join(self.places)}"
+        return f"{_format_counts(self)} draw numbers of their own from {', '.join(self.states)}"
 
 
 def check_loader(loader: Any, epochs: int = 2, batches: int | None = None) -> LoaderDraws:
@@ -71,20 +71,20 @@ def check_loader(loader: Any, epochs: int = 2, batches: int | None = None) -> Lo
         raise ValueError(f"epochs={epochs}: expected 2 or more with {workers} workers")
     if batches is not None and batches < 1:
         raise ValueError(f"batches={batches}: expected 1 or more")
-    from pytest_repro.adapters._torch.dataloader import epochs_told
+    from pytest_repro.adapters._torch.dataloader import iter_epoch_states
 
-    told = epochs_told(loader, epochs, batches or _BATCHES * max(1, workers))
-    drawn = LoaderDraws(epochs, workers, _drawn_from(told, workers))
-    if not drawn.places:
-        raise AssertionError("\n".join(_unobserved(drawn)))
-    if repeated := drawn.repeated():
+    told = iter_epoch_states(loader, epochs, batches or _BATCHES_PER_WORKER * max(1, workers))
+    drawn = LoaderDraws(epochs, workers, _collect_states(told, workers))
+    if not drawn.states:
+        raise AssertionError("\n".join(_format_no_draws(drawn)))
+    if repeated := drawn.find_duplicates():
         raise AssertionError(
-            "\n".join(_failure(drawn, repeated, getattr(loader, "persistent_workers", False)))
+            "\n".join(_format_failure(drawn, repeated, getattr(loader, "persistent_workers", False)))
         )
     return drawn
 
 
-def _drawn_from(epochs: Iterable[Iterable[Told]], workers: int) -> dict[str, dict[str, list[str]]]:
+def _collect_states(epochs: Iterable[Iterable[BatchStates]], workers: int) -> dict[str, dict[str, list[str]]]:
     """Where the generators that moved stood before each batch that moved them, by epoch and worker."""
     found: dict[str, dict[str, list[str]]] = {}
     for number, told in enumerate(epochs, 1):
@@ -97,31 +97,37 @@ def _drawn_from(epochs: Iterable[Iterable[Told]], workers: int) -> dict[str, dic
     return found
 
 
-def _shared(places: Mapping[str, Sequence[str]]) -> Duplicates:
+def _find_duplicates(states: Mapping[str, Sequence[str]]) -> Duplicates:
     """Which drew from one and the same place: from there on they drew the same numbers."""
     from pytest_repro.metrics.duplicate_draws import Duplicates
 
     groups: list[tuple[set[str], list[str]]] = []
-    for at, stood in places.items():
+    for at, stood in states.items():
         same = [group for group in groups if not group[0].isdisjoint(stood)]
         groups = [group for group in groups if group not in same]
         names = [name for _, known in same for name in known]
         groups.append((set(stood).union(*(known for known, _ in same)), [*names, at]))
-    return Duplicates(len(places), tuple(tuple(names) for _, names in groups if len(names) > 1))
+    return Duplicates(len(states), tuple(tuple(names) for _, names in groups if len(names) > 1))
 
 
-def _of(drawn: LoaderDraws) -> str:
-    workers = f" of {drawn.workers} worker{'s' * (drawn.workers != 1)}" if drawn.workers else ""
-    return f"{drawn.epochs} epoch{'s' * (drawn.epochs != 1)}{workers}"
+def _format_counts(loader_draws: LoaderDraws) -> str:
+    workers = (
+        f" of {loader_draws.workers} worker{'s' * (loader_draws.workers != 1)}"
+        if loader_draws.workers
+        else ""
+    )
+    return f"{loader_draws.epochs} epoch{'s' * (loader_draws.epochs != 1)}{workers}"
 
 
-def _failure(drawn: LoaderDraws, repeated: Mapping[str, Duplicates], persistent: bool) -> Iterator[str]:
-    yield f"the loader draws the same numbers more than once ({_of(drawn)})"
+def _format_failure(
+    loader_draws: LoaderDraws, duplicates: Mapping[str, Duplicates], persistent: bool
+) -> Iterator[str]:
+    yield f"the loader draws the same numbers more than once ({_format_counts(loader_draws)})"
     yield ""
-    for name, each in repeated.items():
+    for name, each in duplicates.items():
         yield f"  {name}: {each}"
     yield ""
-    if drawn.workers:
+    if loader_draws.workers:
         # Persistent workers begin once, and go on where they were in the next epoch.
         anew, own = ("", "worker") if persistent else ("; in each epoch anew", "worker and epoch")
         yield f"  why        each worker begins with a copy of it, or seeds it alike{anew}; or the data set"
@@ -133,7 +139,7 @@ def _failure(drawn: LoaderDraws, repeated: Mapping[str, Duplicates], persistent:
         yield "  fix        seed it once, before the first epoch"
 
 
-def _unobserved(drawn: LoaderDraws) -> Iterator[str]:
-    yield f"the loader observed nothing: no generator moved in {_of(drawn)}, so nothing was compared"
+def _format_no_draws(loader_draws: LoaderDraws) -> Iterator[str]:
+    yield f"the loader observed nothing: no generator moved in {_format_counts(loader_draws)}, so nothing was compared"
     yield ""
     yield "  a generator made in __getitem__ or __iter__ is not seen: record_draws takes what it drew"

@@ -9,11 +9,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from types import FrameType, TracebackType
 
-from pytest_repro.adapters import awake
-from pytest_repro.adapters._draw_origin import Blame
-from pytest_repro.adapters._find_generators import Seen, reached, seen, users_globals
-from pytest_repro.engine.experiments.line_monitor import Followed
-from pytest_repro.interpose.user_frames import line, origin
+from pytest_repro.adapters import active_adapters
+from pytest_repro.adapters._draw_origin import DrawOrigin
+from pytest_repro.adapters._find_generators import (
+    FoundGenerator,
+    find_generators,
+    iter_user_globals,
+    walk_reachable,
+)
+from pytest_repro.engine.experiments.line_monitor import LineMonitor
+from pytest_repro.interpose.user_frames import call_origin, format_location
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +27,7 @@ class Draw:
 
     Attributes:
         generator: ``"torch cpu"``, ``"random"``, ``"dataset.rng (numpy.random.Generator)"``.
-        by: ``"model.encoder.dropout (Dropout, training)"``; ``""`` where that is not known.
+        source: ``"model.encoder.dropout (Dropout, training)"``; ``""`` where that is not known.
         location: ``"file.py:12"``: your line that drew, or called what drew. Under a debugger, a coverage
             tool or after 20,000 lines: where the module's forward pass is written, if by you, else your
             line that called it; ``""`` where there is none.
@@ -31,12 +36,12 @@ class Draw:
     """
 
     generator: str
-    by: str = ""
+    source: str = ""
     location: str = ""
     seeding: bool = False
 
     def __str__(self) -> str:
-        return "   ".join(each for each in (self.generator, self.by, self.location) if each)
+        return "   ".join(each for each in (self.generator, self.source, self.location) if each)
 
 
 class Draws:
@@ -53,86 +58,89 @@ class Draws:
 
     Attributes:
         location: Where the block is, ``"file.py:12"``.
-        found: What was moved, one :class:`Draw` for each generator and each part that moved it,
+        entries: What was moved, one :class:`Draw` for each generator and each part that moved it,
             in the order in which they were first seen to; complete once the block has ended.
     """
 
     __slots__ = (
-        "_blames",
-        "_follows",
         "_frame",
+        "_generators",
+        "_line_monitor",
+        "_line_states",
         "_lines",
-        "_passed",
-        "_places",
-        "_seen",
+        "_origins",
+        "_recorded_states",
         "_stack",
-        "found",
+        "entries",
         "location",
     )
 
     def __init__(self) -> None:
-        self.found: tuple[Draw, ...] = ()
+        self.entries: tuple[Draw, ...] = ()
         self.location = ""
 
     def __enter__(self) -> Draws:
-        self._frame = _around(sys._getframe(1))
-        self.location, self.found = _short(line(self._frame)), ()
-        self._seen = seen([*_variables(self._frame), *users_globals()])
-        self._blames: dict[tuple[str, str, int, str], tuple[Seen, Blame | None, str]] = {}
-        self._stack, self._follows = ExitStack(), Followed(self._pass)
+        self._frame = _find_user_frame(sys._getframe(1))
+        self.location, self.entries = _shorten(format_location(self._frame)), ()
+        self._generators = find_generators([*_iter_variables(self._frame), *iter_user_globals()])
+        self._origins: dict[tuple[str, str, int, str], tuple[FoundGenerator, DrawOrigin | None, str]] = {}
+        self._stack, self._line_monitor = ExitStack(), LineMonitor(self._record_line)
         try:
-            for adapter in awake().values():
-                self._stack.enter_context(adapter.watched(self._look))
-            self._places = [each.place for each in self._seen]
-            self._passed, self._lines = list(self._places), dict[tuple[int, str], None]()
-            self._stack.enter_context(self._follows.around(self._frame))
+            for adapter in active_adapters().values():
+                self._stack.enter_context(adapter.watch_draws(self._record_moves))
+            self._recorded_states = [each.state_key for each in self._generators]
+            self._line_states, self._lines = list(self._recorded_states), dict[tuple[int, str], None]()
+            self._stack.enter_context(self._line_monitor.monitor(self._frame))
         except BaseException:
             self._stack.close()
             raise
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._stack.close()
-        self._look(None)
-        names = list(self._named())
-        self.found = tuple(_draw(*each, names) for each in self._blames.values())
-        del self._frame, self._seen, self._places, self._blames, self._stack
-        del self._follows, self._passed, self._lines
+        self._record_moves(None)
+        names = list(self._iter_reachable())
+        self.entries = tuple(_make_draw(*each, names) for each in self._origins.values())
+        del self._frame, self._generators, self._recorded_states, self._origins, self._stack
+        del self._line_monitor, self._line_states, self._lines
 
-    def _pass(self) -> None:
+    def _record_line(self) -> None:
         """Notes which generators the line has moved that has just run."""
-        for number, each in enumerate(self._seen):
-            place = each.place
-            if place != self._passed[number]:
-                self._passed[number] = place
-                self._lines[number, self._follows.now] = None
+        for number, each in enumerate(self._generators):
+            place = each.state_key
+            if place != self._line_states[number]:
+                self._line_states[number] = place
+                self._lines[number, self._line_monitor.current_line] = None
 
-    def _look(self, who: Callable[[], Blame] | None) -> None:
-        """Puts down what moved since the last look, by which lines, and that *who* moved it."""
-        self._pass()
+    def _record_moves(self, get_origin: Callable[[], DrawOrigin] | None) -> None:
+        """Puts down what moved since the last look, by which lines, and that *get_origin* moved it."""
+        self._record_line()
         # One that was put back where it was has given nothing.
-        moved = {i for i, place in enumerate(self._passed) if place != self._places[i]}
-        blame = who() if moved and who is not None else None
+        moved = {i for i, place in enumerate(self._line_states) if place != self._recorded_states[i]}
+        blame = get_origin() if moved and get_origin is not None else None
         whose = ("", 0) if blame is None else (blame.path, id(blame.root))
         for number, at in self._lines:
             if number in moved:
-                each = self._seen[number]
-                self._blames.setdefault((each.name, *whose, at), (each, blame, at))
-        self._places, self._lines = list(self._passed), {}
+                each = self._generators[number]
+                self._origins.setdefault((each.name, *whose, at), (each, blame, at))
+        self._recorded_states, self._lines = list(self._line_states), {}
 
-    def _named(self) -> Iterator[tuple[str, object]]:
+    def _iter_reachable(self) -> Iterator[tuple[str, object]]:
         """What variables lead to, where something drew that must be called by a name."""
-        if any(blame is not None for _, blame, _ in self._blames.values()):
-            yield from reached([*_variables(self._frame), *users_globals()])
+        if any(blame is not None for _, blame, _ in self._origins.values()):
+            yield from walk_reachable([*_iter_variables(self._frame), *iter_user_globals()])
 
     def __bool__(self) -> bool:
         """Whether anything was drawn, but for a loader's seeds for its workers."""
-        return any(not each.seeding for each in self.found)
+        return any(not each.seeding for each in self.entries)
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.found)) or "nothing was drawn"
+        return "\n".join(map(str, self.entries)) or "nothing was drawn"
 
 
 class NoDraws(Draws):
@@ -143,25 +151,28 @@ class NoDraws(Draws):
     sampling, and is passed over.
 
     Args:
-        held: Called at the end of a block that moved none.
+        on_success: Called at the end of a block that moved none.
     """
 
-    __slots__ = ("_held",)
+    __slots__ = ("_on_success",)
 
-    def __init__(self, held: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, on_success: Callable[[], None] = lambda: None) -> None:
         super().__init__()
-        self._held = held
+        self._on_success = on_success
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         __tracebackhide__ = True
-        super().__exit__(kind, error, at)
-        if kind is not None:
+        super().__exit__(exc_type, exc_value, traceback)
+        if exc_type is not None:
             return
         if self:
-            raise AssertionError("\n".join(_failure(self)))
-        self._held()
+            raise AssertionError("\n".join(_format_failure(self)))
+        self._on_success()
 
 
 def draws() -> Draws:
@@ -179,16 +190,16 @@ def no_draws() -> NoDraws:
     return NoDraws()
 
 
-def _failure(draws: Draws) -> Iterator[str]:
+def _format_failure(draws: Draws) -> Iterator[str]:
     yield f"the block at {draws.location} drew random numbers"
     yield ""
-    found = [each for each in draws.found if not each.seeding]
+    found = [each for each in draws.entries if not each.seeding]
     width = max(len(each.generator) for each in found)
     for each in found:
-        told = "   ".join(part for part in (each.by, each.location) if part)
+        told = "   ".join(part for part in (each.source, each.location) if part)
         yield f"  {each.generator:<{width}}   {told}".rstrip()
     yield ""
-    training = [each for each in found if each.by.endswith(", training)")]
+    training = [each for each in found if each.source.endswith(", training)")]
     if training:
         yield "  look for   a module in training mode: model.eval() before inference"
     if len(training) < len(found):
@@ -196,13 +207,13 @@ def _failure(draws: Draws) -> Iterator[str]:
         yield f"  {called}   sampling, an augmentation or a shuffle in what should only be computed"
 
 
-def _around(frame: FrameType) -> FrameType:
+def _find_user_frame(frame: FrameType) -> FrameType:
     """The frame of the block: the user's innermost."""
-    found = origin(frame)
+    found = call_origin(frame)
     return found.frame if found is not None else frame
 
 
-def _variables(frame: FrameType) -> Iterator[tuple[str, object]]:
+def _iter_variables(frame: FrameType) -> Iterator[tuple[str, object]]:
     """Local variables, then the module's; ``@…`` are pytest's own."""
     for names in (frame.f_locals, frame.f_globals):
         for name, value in list(names.items()):
@@ -210,14 +221,27 @@ def _variables(frame: FrameType) -> Iterator[tuple[str, object]]:
                 yield name, value
 
 
-def _draw(each: Seen, blame: Blame | None, at: str, names: list[tuple[str, object]]) -> Draw:
-    if blame is None:
-        return Draw(each.name, "", _short(at))
-    root = next((name for name, value in names if value is blame.root), type(blame.root).__qualname__)
-    return Draw(each.name, f"{root}{blame.path} ({blame.what})", _short(at or blame.location), blame.seeding)
+def _make_draw(
+    generator: FoundGenerator,
+    draw_origin: DrawOrigin | None,
+    location: str,
+    named_values: list[tuple[str, object]],
+) -> Draw:
+    if draw_origin is None:
+        return Draw(generator.name, "", _shorten(location))
+    root = next(
+        (name for name, value in named_values if value is draw_origin.root),
+        type(draw_origin.root).__qualname__,
+    )
+    return Draw(
+        generator.name,
+        f"{root}{draw_origin.path} ({draw_origin.label})",
+        _shorten(location or draw_origin.location),
+        draw_origin.seeding,
+    )
 
 
-def _short(location: str) -> str:
+def _shorten(location: str) -> str:
     """*location* from the working folder on, where it is in there."""
     here = os.getcwd() + os.sep
     return location.removeprefix(here)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_repro.core.compare.mismatch import Mismatch
-from pytest_repro.core.plan.cell import repeat
-from pytest_repro.core.plan.plan import Plan, asked
+from pytest_repro.core.plan.cell import make_reference_cell
+from pytest_repro.core.plan.plan import Plan, override_plan
 from pytest_repro.engine.runs.pin import Pin
-from pytest_repro.engine.runs.trial import Trial, as_run
+from pytest_repro.engine.runs.trial import Trial, make_run
 
-_WORDS = {2: "int16", 4: "int32", 8: "int64"}
+_INT_DTYPES = {2: "int16", 4: "int32", 8: "int64"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Instability:
     Attributes:
         repeatable: Whether the unchanged call gave the same twice; if not, it draws by itself, and
             nothing here says anything about rounding.
-        moved: How far the element was moved, in the unit of its values.
+        perturbation: How far the element was moved, in the unit of its values.
         max_abs: Largest change of the result, in the unit of its values.
         amplification: ``max_abs / moved``, the absolute condition number of the call along this
             element (Higham, Accuracy and Stability of Numerical Algorithms, 2002, 1.6).
@@ -33,7 +33,7 @@ class Instability:
     """
 
     repeatable: bool
-    moved: float
+    perturbation: float
     max_abs: float
     amplification: float
     first_step: int | None
@@ -43,9 +43,9 @@ class Instability:
         if not self.repeatable:
             return "not repeatable: the unchanged call gives something else each time, so it is no rounding"
         if self.first_step is None:
-            return f"stable: moved by {self.moved:.3g}, and no bit of the result changed"
+            return f"stable: moved by {self.perturbation:.3g}, and no bit of the result changed"
         at = f", from step {self.first_step} of {self.steps} on" if self.steps > 1 else ""
-        return f"moved by {self.moved:.3g}, the result by {self.max_abs:.3g}{at}: × {self.amplification:.3g}"
+        return f"moved by {self.perturbation:.3g}, the result by {self.max_abs:.3g}{at}: × {self.amplification:.3g}"
 
 
 def probe_instability(
@@ -68,74 +68,74 @@ def probe_instability(
         ValueError: It has no elements, *ulps* is 0, *index* is none of its elements, or the element is not
             finite there, or so far away.
     """
-    moved_tensor, moved = _moved(tensor, ulps, index)
-    trial = Trial(asked(Plan(runs=3), {"seed": seed}))
+    moved_tensor, moved = _perturb(tensor, ulps, index)
+    trial = Trial(override_plan(Plan(runs=3), {"seed": seed}))
     try:
         with Pin(seed) as pin:
             steps = [_run(trial, pin, n, fn, each) for n, each in enumerate((tensor, tensor, moved_tensor))]
-        found = trial.verdict().mismatches
+        found = trial.compute_verdict().mismatches
     finally:
         trial.close()
     far = [each for each in found if each.value == 2]
-    max_abs = max(map(_far, far), default=0.0)
+    max_abs = max(map(_measure_change, far), default=0.0)
     return Instability(
-        repeatable=all(each.value == 2 for each in found), moved=moved, max_abs=max_abs,
+        repeatable=all(each.value == 2 for each in found), perturbation=moved, max_abs=max_abs,
         amplification=max_abs / moved, first_step=min((each.step for each in far), default=None),
         steps=steps[0],
     )  # fmt: skip
 
 
-def _run(trial: Trial, pin: Pin, number: int, fn: Callable[[Any], Any], given: Any) -> int:
+def _run(trial: Trial, pin: Pin, number: int, fn: Callable[[Any], Any], argument: Any) -> int:
     """Calls *fn* once; gives the number of steps."""
     pin.seed()
-    result, cell = fn(_copied(given)), repeat((), number)
+    result, cell = fn(_copy(argument)), make_reference_cell((), number)
     steps = list(result) if isinstance(result, (list, tuple)) else [result]
-    recording = trial.recording(cell)
+    recording = trial.new_recording(cell)
     for value in steps:
         recording.record("step", value)
-    trial.add(as_run(cell, "passed", 0.0, recording, None), recording)
+    trial.add(make_run(cell, "passed", 0.0, recording, None), recording)
     return len(steps)
 
 
-def _copied(value: Any) -> Any:
+def _copy(value: Any) -> Any:
     if not hasattr(value, "detach"):
         return value.copy()
     return value.detach().clone().requires_grad_(value.requires_grad)
 
 
-def _far(mismatch: Mismatch) -> float:
+def _measure_change(mismatch: Mismatch) -> float:
     """The largest change of a step; infinite where its shape changed, or it is no number any more."""
     far = mismatch.difference.max_abs if mismatch.difference is not None else None
     return float("inf") if far is None else far
 
 
-def _moved(value: Any, ulps: int, index: int | None) -> tuple[Any, float]:
+def _perturb(value: Any, ulps: int, index: int | None) -> tuple[Any, float]:
     """A copy with one element moved, and how far."""
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
     is_tensor = torch is not None and isinstance(value, torch.Tensor) and value.dtype.is_floating_point
     is_array = numpy is not None and isinstance(value, numpy.ndarray) and value.dtype.kind == "f"
-    if not (is_tensor or is_array) or value.itemsize not in _WORDS:
+    if not (is_tensor or is_array) or value.itemsize not in _INT_DTYPES:
         raise TypeError(f"tensor: a floating tensor or array can be moved, not {type(value).__qualname__}")
     if ulps == 0:
         raise ValueError("ulps=0: a number of ulps to move by, not 0")
-    moved = _copied(value)
+    moved = _copy(value)
     flat = (moved.detach() if is_tensor else moved).reshape(-1)
     count = len(flat)
     at = int(abs(flat).argmax()) if index is None and count else index or 0
     if not -count <= at < count:
         raise ValueError(f"index={at}: the tensor has {count} elements")
     before = float(flat[at])
-    word: Any = _WORDS[value.itemsize]
+    word: Any = _INT_DTYPES[value.itemsize]
     kind = getattr(torch, word) if is_tensor else value.dtype.str.replace("f", "i")  # in its byte order
     words = flat.view(kind)
-    words[at] = _further(int(words[at]), ulps, 8 * value.itemsize)
+    words[at] = _add_ulps(int(words[at]), ulps, 8 * value.itemsize)
     if not math.isfinite(float(flat[at])):
         raise ValueError(f"index={at}: {before:g} is not finite, or no finite number is {ulps} ulps further")
     result = flat.reshape(value.shape)
     return result.requires_grad_(value.requires_grad) if is_tensor else result, abs(float(flat[at]) - before)
 
 
-def _further(word: int, ulps: int, bits: int) -> int:
+def _add_ulps(word: int, ulps: int, bits: int) -> int:
     """The bits of the number that is *ulps* further from zero than that of *word*.
 
     Floating point numbers are sign and magnitude, and the magnitude counts them up from zero. Less than

@@ -29,9 +29,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from pytest_repro.assertions.resumed_training import Lives
+from pytest_repro.assertions.resumed_training import ResumeExperiment
 from pytest_repro.core.compare.verdict import NotReproducible, Verdict
-from pytest_repro.core.plan.plan import Deterministic, Plan, asked
+from pytest_repro.core.plan.plan import Deterministic, Plan, override_plan
 
 
 def assert_resumable(
@@ -75,14 +75,14 @@ def assert_resumable(
     for name, given in {"train": train, "save": save, "load": load, "make": make}.items():
         if not callable(given):
             raise TypeError(f"{name}: expected a function, not {type(given).__qualname__}")
-    total = _checked(at, steps)
+    total = _check_steps(at, steps)
     asks = {"seed": seed, "deterministic": deterministic, "rtol": rtol, "atol": atol}
-    plan = asked(Plan(), asks)
-    with Lives(plan, train, save, load, make, at, total) as lives:
-        return _judged(lives, getattr(train, "__qualname__", type(train).__qualname__), at, total)
+    plan = override_plan(Plan(), asks)
+    with ResumeExperiment(plan, train, save, load, make, at, total) as lives:
+        return _judge(lives, getattr(train, "__qualname__", type(train).__qualname__), at, total)
 
 
-def _checked(at: int, steps: int | None) -> int:
+def _check_steps(at: int, steps: int | None) -> int:
     if isinstance(at, bool) or not isinstance(at, int) or at < 1:
         raise ValueError(f"at={at!r}: expected a number of steps, 1 or more")
     total = 2 * at if steps is None else steps
@@ -91,16 +91,23 @@ def _checked(at: int, steps: int | None) -> int:
     return total
 
 
-def _judged(lives: Lives, name: str, at: int, steps: int) -> Verdict:
+def _judge(experiment: ResumeExperiment, name: str, at: int, steps: int) -> Verdict:
     from pytest_repro.reports.failure import resume as told
 
-    if not lives.begin():
-        raise NotReproducible(told.nothing(name), replace(lives.verdict(()), word="unobserved"))
-    if again := lives.straight_again():
-        raise NotReproducible(told.unsteady(name, again[0], lives.compared_from), lives.verdict(again))
-    found = lives.resumed()
-    verdict = lives.verdict(found)
+    if not experiment.run_reference():
+        raise NotReproducible(
+            told.format_no_observation(name), replace(experiment.make_verdict(()), outcome="unobserved")
+        )
+    if again := experiment.rerun_reference():
+        raise NotReproducible(
+            told.format_not_reproducible(name, again[0], experiment.first_compared),
+            experiment.make_verdict(again),
+        )
+    found = experiment.resume()
+    verdict = experiment.make_verdict(found)
     if found:
-        text = told.failure(name, at, steps, verdict, lives.missing(), lives.ignored)
+        text = told.format_failure(
+            name, at, steps, verdict, experiment.find_missing(), experiment.load_result
+        )
         raise NotReproducible(text, verdict)
     return verdict

@@ -9,110 +9,121 @@ from copy import deepcopy
 from typing import Any, NamedTuple, Protocol
 
 from pytest_repro.adapters import digest
-from pytest_repro.adapters._find_generators import Seen, reached, seen
-from pytest_repro.assertions.plain_values import Plain, beside_modules, is_again, learnt, plain_of
+from pytest_repro.adapters._find_generators import FoundGenerator, find_generators, walk_reachable
+from pytest_repro.assertions.plain_values import (
+    PlainValue,
+    find_module_values,
+    find_plain_values,
+    is_learnt,
+    is_parameter_alias,
+)
 
-ROOT = "state"
+ROOT_NAME = "state"
 
 
-class Holder(Protocol):
+class StateAccess(Protocol):
     """Holds what is read and put back."""
 
     def read(self) -> Any:
         """A copy of what it holds now."""
 
-    def put(self, saved: Any) -> None:
+    def restore(self, saved: Any) -> None:
         """Puts back what :meth:`read` gave, as far as it is here."""
 
 
-class Part(NamedTuple):
+class StatePart(NamedTuple):
     """A part of the state of a training.
 
     Attributes:
         name: ``"state.optimizer (Adam)"``, ``"torch cpu"``.
-        holder: Reads it, and puts it back.
+        access: Reads it, and puts it back.
         learnt: Whether it counts when trainings are compared: modules, optimisers, tensors, whatever
             has a ``state_dict``; not where a generator stands, nor a counter.
         fix: How it is saved and loaded, in code.
     """
 
     name: str
-    holder: Holder
+    access: StateAccess
     learnt: bool
     fix: str
 
     @property
-    def collects(self) -> bool:
+    def is_collection(self) -> bool:
         """Whether it is a list, tuple or dict of plain values."""
-        return isinstance(self.holder, Plain) and isinstance(self.holder.value, (list, tuple, dict, deque))
+        return isinstance(self.access, PlainValue) and isinstance(
+            self.access.value, (list, tuple, dict, deque)
+        )
 
 
-class _Module(NamedTuple):
+class _ModuleAccess(NamedTuple):
     module: Any
 
-    def _tensors(self) -> dict[str, Any]:
+    def _get_tensors(self) -> dict[str, Any]:
         """Also buffers that no ``state_dict`` holds, since they were registered so."""
         return {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}
 
     def read(self) -> Any:
-        return {name: tensor.detach().clone() for name, tensor in self._tensors().items()}
+        return {name: tensor.detach().clone() for name, tensor in self._get_tensors().items()}
 
-    def put(self, saved: Any) -> None:
-        for name, tensor in self._tensors().items():
+    def restore(self, saved: Any) -> None:
+        for name, tensor in self._get_tensors().items():
             if name in saved and saved[name].shape == tensor.shape:
                 tensor.detach().copy_(saved[name])
 
 
-class _Stateful(NamedTuple):
+class _StateDictAccess(NamedTuple):
     owner: Any
 
     def read(self) -> Any:
         return deepcopy(self.owner.state_dict())
 
-    def put(self, saved: Any) -> None:
+    def restore(self, saved: Any) -> None:
         self.owner.load_state_dict(deepcopy(saved))
 
 
-class _Generator(NamedTuple):
-    seen: Seen
+class _GeneratorAccess(NamedTuple):
+    source: FoundGenerator
 
     def read(self) -> Any:
-        return self.seen.adapter.standing(self.seen.generator)
+        return self.source.adapter.get_state(self.source.generator)
 
-    def put(self, saved: Any) -> None:
-        self.seen.adapter.stand(self.seen.generator, saved)
+    def restore(self, saved: Any) -> None:
+        self.source.adapter.set_state(self.source.generator, saved)
 
 
-def state_parts(state: object) -> list[Part]:
+def state_parts(state: object) -> list[StatePart]:
     """The parts of *state*, and the global generators, in the order in which they are put back."""
-    found, inside, closed = list[Part](), set[int](), list[str]()
-    plain: list[Plain] = []
+    found, inside, closed = list[StatePart](), set[int](), list[str]()
+    plain: list[PlainValue] = []
     value: Any
-    for path, value in reached([(ROOT, state)]):
+    for path, value in walk_reachable([(ROOT_NAME, state)]):
         if id(value) in inside:
             continue
         if _is_module(value):
             inside.update(map(id, (*value.modules(), *value.parameters(), *value.buffers())))
-        if _is_module(value) or (path != ROOT and _is_stateful(value)):
+        if _is_module(value) or (path != ROOT_NAME and _is_stateful(value)):
             closed.append(path)
-            holder: Holder = _Module(value) if _is_module(value) else _Stateful(value)
-            found.append(Part(_called(path, value), holder, True, ".state_dict(), .load_state_dict(…)"))
-            plain += beside_modules(path, value) if _is_module(value) else ()
+            holder: StateAccess = _ModuleAccess(value) if _is_module(value) else _StateDictAccess(value)
+            found.append(
+                StatePart(_format_name(path, value), holder, True, ".state_dict(), .load_state_dict(…)")
+            )
+            plain += find_module_values(path, value) if _is_module(value) else ()
         elif not any(path.startswith((f"{each}.", f"{each}[")) for each in closed):
-            plain += plain_of(path, value, path == ROOT)
-    every = seen([(ROOT, state)])
+            plain += find_plain_values(path, value, path == ROOT_NAME)
+    every = find_generators([(ROOT_NAME, state)])
     generators = (
-        Part(each.name, _Generator(each), False, each.adapter.saved_by(each.generator)) for each in every
+        StatePart(each.name, _GeneratorAccess(each), False, each.adapter.state_api_hint(each.generator))
+        for each in every
     )
     beside = (
-        Part(_called(each.path, each.value), each, learnt(each.value), "its value")
+        StatePart(_format_name(each.path, each.value), each, is_learnt(each.value), "its value")
         for each in plain
-        if not is_again(each.value, inside)
+        if not is_parameter_alias(each.value, inside)
     )
     return [*found, *beside, *generators]
 
 
-def _called(path: str, value: object) -> str:
+def _format_name(path: str, value: object) -> str:
     return f"{path} ({type(value).__qualname__})"
 
 
@@ -126,7 +137,7 @@ def _is_stateful(value: object) -> bool:
     return callable(getattr(kind, "state_dict", None)) and callable(getattr(kind, "load_state_dict", None))
 
 
-def readable(saved: Any) -> dict[str, object]:
+def flatten_recordable(saved: Any) -> dict[str, object]:
     """What of a part can be recorded, by path."""
     found: dict[str, object] = {}
     todo = [("", saved)]
@@ -142,6 +153,6 @@ def readable(saved: Any) -> dict[str, object]:
     return found
 
 
-def marks(saved: Any) -> dict[str, str]:
+def fingerprint(saved: Any) -> dict[str, str]:
     """Digests of what can be read of a part, by path."""
-    return {path: digest(value) for path, value in readable(saved).items()}
+    return {path: digest(value) for path, value in flatten_recordable(saved).items()}

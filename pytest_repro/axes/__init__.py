@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ClassVar
 
-from pytest_repro.core.plan.cell import Varied
+from pytest_repro.core.plan.cell import AxisValues
 from pytest_repro.core.plan.plan import ARGUMENTS, BadArgument
-from pytest_repro.core.plugins import catalogue, load
+from pytest_repro.core.plugins import find_plugins, load_plugin
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,14 @@ class Interpreter:
     Attributes:
         spec: As execnet takes it: ``"popen"``, ``"ssh=host//python=python3"``.
         environ: Variables that are set when it starts.
-        called: How it is called when something is said of it.
-        bare: Whether it waits with bringing in the program: each run of an experiment does so, anew.
+        name: How it is called when something is said of it.
+        imports_per_run: Whether it waits with bringing in the program: each run of an experiment does so, anew.
     """
 
     spec: str = "popen"
     environ: Mapping[str, str] = field(default_factory=dict)
-    called: str = ""
-    bare: bool = False
+    name: str = ""
+    imports_per_run: bool = False
 
     @property
     def local(self) -> bool:
@@ -42,56 +42,56 @@ class Interpreter:
 
 
 class Axis:
-    """One thing that can be varied. Every method but :meth:`values` may be left as it is."""
+    """One thing that can be varied. Every method but :meth:`resolve_values` may be left as it is."""
 
     #: Whether the values beside the reference need another interpreter.
-    elsewhere: ClassVar[bool] = False
+    remote: ClassVar[bool] = False
     #: Whether closeness is expected by default, ``torch.testing``'s, instead of equal bits.
-    close: ClassVar[bool] = False
+    close_by_default: ClassVar[bool] = False
     #: Whether dtypes may differ between values.
-    mixed: ClassVar[bool] = False
+    mixes_dtypes: ClassVar[bool] = False
     #: Why a run is not counted whose test did not take part, where it has to; else ``""``.
-    asks: ClassVar[str] = ""
+    opt_in_message: ClassVar[str] = ""
     #: Where to look when runs differ between values.
-    look_for: ClassVar[tuple[str, ...]] = ()
+    hints: ClassVar[tuple[str, ...]] = ()
 
     @property
     def name(self) -> str:
         """The name of its file."""
         return type(self).__module__.rpartition(".")[2]
 
-    def values(self, given: object) -> tuple[object, ...]:
-        """The values that *given* asks, the reference's first.
+    def resolve_values(self, argument: object) -> tuple[object, ...]:
+        """The values that *argument* asks, the reference's first.
 
         Args:
-            given: What the marker says; True asks for the usual values.
+            argument: What the marker says; True asks for the usual values.
 
         Raises:
-            BadArgument: *given* does not fit.
+            BadArgument: *argument* does not fit.
         """
         raise NotImplementedError
 
-    def read(self, text: str) -> object:
+    def parse_option(self, text: str) -> object:
         """One value from the command line, as the marker would have given it."""
         return text
 
-    def written(self, values: tuple[object, ...]) -> str:
+    def format_option(self, values: tuple[object, ...]) -> str:
         """*values* as ``--repro-vary`` takes them: ``threads=1,2``."""
-        return f"{self.name}={','.join(map(str, values[1:] if self.elsewhere else values))}"
+        return f"{self.name}={','.join(map(str, values[1:] if self.remote else values))}"
 
-    def missing(self, value: object) -> str:
+    def why_unavailable(self, value: object) -> str:
         """Why *value* is not to be had here, in a few words; ``""`` where it is."""
         return ""
 
-    def gone(self, value: object) -> str:
+    def why_reference_unavailable(self, value: object) -> str:
         """Why not even the reference can be run at *value*; ``""`` where it can, or it is not known yet."""
         return ""
 
-    def short(self, value: object, ranks: int) -> str:
+    def why_too_few(self, value: object, ranks: int) -> str:
         """Why there is not enough of *value* for so many processes at once; ``""`` where there is."""
         return ""
 
-    def drawn(self) -> object:
+    def get_generator_states(self) -> object:
         """Where those generators stand that draw other numbers at other values, equally seeded."""
         return None
 
@@ -99,20 +99,20 @@ class Axis:
         """Sets *value* in this process, for a block, and restores what was before."""
         return nullcontext()
 
-    def interpreter(self, value: object) -> Interpreter:
+    def build_interpreter(self, value: object) -> Interpreter:
         """The interpreter that *value* needs, for an axis of elsewhere."""
         raise NotImplementedError
 
     #: What stands before a value's name: ``with`` 2 threads.
     preposition: ClassVar[str] = "with"
 
-    def called(self, value: object) -> str:
+    def format_value(self, value: object) -> str:
         """How *value* is called: ``2 threads``."""
         return f"{self.name} {value}"
 
-    def between(self, reference: object, value: object) -> str:
+    def format_pair(self, reference: object, value: object) -> str:
         """The two sides of a difference: ``1 and 2 threads``."""
-        return f"{self.called(reference)} and {self.called(value)}"
+        return f"{self.format_value(reference)} and {self.format_value(value)}"
 
 
 class Bundle(Axis):
@@ -124,71 +124,73 @@ class Bundle(Axis):
 
     parts: ClassVar[Mapping[str, object]] = {}
 
-    def values(self, given: object) -> tuple[object, ...]:
-        if given is not True:
-            raise BadArgument(self.name, given, "takes no values: it names a fixed set of axes")
+    def resolve_values(self, argument: object) -> tuple[object, ...]:
+        if argument is not True:
+            raise BadArgument(self.name, argument, "takes no values: it names a fixed set of axes")
         return ()
 
 
 @cache
-def named(name: str) -> Axis:
+def get_axis(name: str) -> Axis:
     """The axis of that name.
 
     Raises:
         KeyError: There is none.
     """
-    found = load(__name__, name).axis
+    found = load_plugin(__name__, name).axis
     assert isinstance(found, Axis)
     return found
 
 
-def names() -> Sequence[str]:
+def list_axis_names() -> Sequence[str]:
     """The names of all axes."""
-    return list(catalogue(__name__))
+    return list(find_plugins(__name__))
 
 
-def known(arguments: Mapping[str, object]) -> None:
+def validate_argument_names(arguments: Mapping[str, object]) -> None:
     """Checks that each of *arguments* is one of a plan, or an axis.
 
     Raises:
         BadArgument: One of them is neither.
     """
     for name in arguments:
-        if name not in ARGUMENTS and name not in catalogue(__name__):
-            allowed = ", ".join([*ARGUMENTS, *names()])
+        if name not in ARGUMENTS and name not in find_plugins(__name__):
+            allowed = ", ".join([*ARGUMENTS, *list_axis_names()])
             raise BadArgument(name, arguments[name], f"unknown; allowed are {allowed}")
 
 
-def varied(asked: Mapping[str, object]) -> tuple[Varied, ...]:
+def resolve_axes(arguments: Mapping[str, object]) -> tuple[AxisValues, ...]:
     """The axes of a plan; a set of axes stands for its parts, unless they are asked themselves.
 
     Args:
-        asked: Axis → what the marker or the command line gives; False and None ask nothing.
+        arguments: Axis → what the marker or the command line gives; False and None ask nothing.
 
     Raises:
         BadArgument: A value does not fit its axis; names both.
     """
-    found: dict[str, Varied] = {}
-    for name, given in _unbundled(asked).items():
-        axis = named(name)
+    found: dict[str, AxisValues] = {}
+    for name, given in _expand_bundles(arguments).items():
+        axis = get_axis(name)
         if given is not False and given is not None:
-            found[name] = Varied(name, axis.values(given), axis.elsewhere, axis.close, axis.mixed)
+            found[name] = AxisValues(
+                name, axis.resolve_values(given), axis.remote, axis.close_by_default, axis.mixes_dtypes
+            )
     return tuple(each for each in found.values() if len(each.values) > 1)
 
 
-def _unbundled(asked: Mapping[str, object]) -> dict[str, object]:
+def _expand_bundles(arguments: Mapping[str, object]) -> dict[str, object]:
     parts: dict[str, object] = {}
-    for name, given in asked.items():
-        axis = named(name)
+    for name, given in arguments.items():
+        axis = get_axis(name)
         if isinstance(axis, Bundle) and given is not False and given is not None:
-            axis.values(given)
+            axis.resolve_values(given)
             parts |= axis.parts
-    own = {name: given for name, given in asked.items() if not isinstance(named(name), Bundle)}
+    own = {name: given for name, given in arguments.items() if not isinstance(get_axis(name), Bundle)}
     return {**parts, **own}
 
 
 @contextmanager
-def applied(setting: Mapping[str, object]) -> Iterator[None]:
+def apply_setting(setting: Mapping[str, object]) -> Iterator[None]:
     """Sets every axis of *setting* that is varied in this process, and restores it.
 
     Args:
@@ -196,26 +198,26 @@ def applied(setting: Mapping[str, object]) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for name, value in setting.items():
-            stack.enter_context(named(name).applied(value))
+            stack.enter_context(get_axis(name).applied(value))
         yield
 
 
-def generators(cpu: bool = True) -> object:
+def get_torch_generator_states(include_cpu: bool = True) -> object:
     """Where torch's generators stand, the CPU's among them or not; None before torch is imported."""
     if "torch" not in sys.modules:
         return None
-    from pytest_repro.adapters._torch.generators import standing
+    from pytest_repro.adapters._torch.generators import read_states
 
-    return standing(cpu)
+    return read_states(include_cpu)
 
 
-def listed(given: object) -> tuple[object, ...]:
+def as_tuple(argument: object) -> tuple[object, ...]:
     """What an axis was given as a tuple: one value stands for itself."""
-    return tuple(given) if isinstance(given, (tuple, list)) else (given,)
+    return tuple(argument) if isinstance(argument, (tuple, list)) else (argument,)
 
 
-def distinct(
-    name: str, values: Sequence[object], meant: Callable[[Any], object] = lambda value: value
+def require_distinct(
+    name: str, values: Sequence[object], key: Callable[[Any], object] = lambda value: value
 ) -> tuple[object, ...]:
     """*values* as a tuple, if there are two or more and no two mean the same.
 
@@ -224,6 +226,6 @@ def distinct(
     """
     if len(values) < 2:
         raise BadArgument(name, tuple(values), "at least 2 values, the reference first")
-    if len(set(map(meant, values))) < len(values):
+    if len(set(map(key, values))) < len(values):
         raise BadArgument(name, tuple(values), "each value once")
     return tuple(values)

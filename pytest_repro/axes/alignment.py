@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, ClassVar, TypeVar
 
-from pytest_repro.axes import Axis, distinct, listed
+from pytest_repro.axes import Axis, as_tuple, require_distinct
 from pytest_repro.core.plan.plan import BadArgument
 
 T = TypeVar("T")
@@ -18,57 +18,57 @@ class Alignment(Axis):
     run in which nothing was moved is therefore not counted.
     """
 
-    close = True
-    asks = "the test passed nothing through repro.tensor(), so nothing was moved"
+    close_by_default = True
+    opt_in_message = "the test passed nothing through repro.tensor(), so nothing was moved"
     preposition = "at"
-    look_for: ClassVar = ("kernels that treat aligned memory apart: a matrix times a vector, sums",)
+    hints: ClassVar = ("kernels that treat aligned memory apart: a matrix times a vector, sums",)
 
-    def values(self, given: object) -> tuple[object, ...]:
-        values = (0, 1) if given is True else listed(given)
+    def resolve_values(self, argument: object) -> tuple[object, ...]:
+        values = (0, 1) if argument is True else as_tuple(argument)
         if any(isinstance(each, bool) or not isinstance(each, int) or each < 0 for each in values):
-            raise BadArgument(self.name, given, "offsets in elements, 0 or more: alignment=(0, 1)")
-        return distinct(self.name, values)
+            raise BadArgument(self.name, argument, "offsets in elements, 0 or more: alignment=(0, 1)")
+        return require_distinct(self.name, values)
 
-    def read(self, text: str) -> object:
+    def parse_option(self, text: str) -> object:
         return int(text) if text.isdecimal() else text
 
-    def called(self, value: object) -> str:
+    def format_value(self, value: object) -> str:
         return f"an offset of {value} element{'s' * (value != 1)}"
 
-    def between(self, reference: object, value: object) -> str:
+    def format_pair(self, reference: object, value: object) -> str:
         return f"offsets of {reference} and {value} elements"
 
 
-def shifted(value: T, elements: int) -> T:
-    """A copy of a tensor or an array that begins *elements* elements behind an aligned address.
+def copy_at_offset(value: T, offset: int) -> T:
+    """A copy of a tensor or an array that begins *offset* elements behind an aligned address.
 
     Args:
         value: A dense tensor or a numpy array, of any shape and dtype.
-        elements: Offset, in elements.
+        offset: Offset, in elements.
 
     Raises:
         TypeError: *value* is neither.
     """
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
     if torch is not None and isinstance(value, torch.Tensor):
-        return _shifted_tensor(torch, value, elements)  # type: ignore[no-any-return]
+        return _copy_tensor_at_offset(torch, value, offset)  # type: ignore[no-any-return]
     if numpy is not None and isinstance(value, numpy.ndarray):
-        return _shifted_array(numpy, value, elements)  # type: ignore[no-any-return]
+        return _copy_array_at_offset(numpy, value, offset)  # type: ignore[no-any-return]
     raise TypeError(f"only a tensor or an array can be placed, not a {type(value).__qualname__}")
 
 
-def _shifted_tensor(torch: Any, value: Any, elements: int) -> Any:
-    flat = torch.empty(value.numel() + elements, dtype=value.dtype, device=value.device)
-    placed = flat[elements:].view(value.shape)
+def _copy_tensor_at_offset(torch: Any, value: Any, offset: int) -> Any:
+    flat = torch.empty(value.numel() + offset, dtype=value.dtype, device=value.device)
+    placed = flat[offset:].view(value.shape)
     with torch.no_grad():
         placed.copy_(value)
     return placed.requires_grad_(value.requires_grad)
 
 
-def _shifted_array(numpy: Any, value: Any, elements: int) -> Any:
+def _copy_array_at_offset(numpy: Any, value: Any, offset: int) -> Any:
     size, grain = value.dtype.itemsize, 64
-    buffer = numpy.zeros(value.nbytes + elements * size + grain, dtype="u1")
-    start = -buffer.ctypes.data % grain + elements * size
+    buffer = numpy.zeros(value.nbytes + offset * size + grain, dtype="u1")
+    start = -buffer.ctypes.data % grain + offset * size
     placed = buffer[start : start + value.nbytes].view(value.dtype).reshape(value.shape)
     placed[...] = value
     return placed

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from pytest_repro.axes import Axis, distinct, generators, listed
+from pytest_repro.axes import Axis, as_tuple, get_torch_generator_states, require_distinct
 from pytest_repro.core.plan.plan import BadArgument
 
 _NAME = re.compile(r"[a-z]\w*(:\d+)?")
@@ -17,42 +17,42 @@ _NAME = re.compile(r"[a-z]\w*(:\d+)?")
 class Device(Axis):
     """``device=("cpu", "cuda")``: names as ``torch.device`` takes them, the reference's first."""
 
-    close = True
+    close_by_default = True
     preposition = "on"
-    look_for: ClassVar = (
+    hints: ClassVar = (
         "inputs drawn on the device: generators of two devices draw other numbers by design. Draw on",
         "the CPU and move: torch.randn(3, generator=repro.generator(), device='cpu').to(repro.device);",
         "TF32 in products and convolutions, and sums that are added up in another order",
     )
 
-    def values(self, given: object) -> tuple[object, ...]:
-        if given is True:
-            return "cpu", _accelerator()
-        values = listed(given)
+    def resolve_values(self, argument: object) -> tuple[object, ...]:
+        if argument is True:
+            return "cpu", _choose_accelerator()
+        values = as_tuple(argument)
         allowed = "names of devices: device=('cpu', 'cuda')"
         for each in values:
             if not isinstance(each, str) or not _NAME.fullmatch(each):
-                raise BadArgument(self.name, given, allowed)
-            if "torch" in sys.modules and (why := _unknown(each)):
-                raise BadArgument(self.name, given, f"{allowed}; {why}")
-        return distinct(self.name, values)
+                raise BadArgument(self.name, argument, allowed)
+            if "torch" in sys.modules and (why := _why_unknown(each)):
+                raise BadArgument(self.name, argument, f"{allowed}; {why}")
+        return require_distinct(self.name, values)
 
-    def missing(self, value: object) -> str:
+    def why_unavailable(self, value: object) -> str:
         if "torch" not in sys.modules:
             return "torch is not imported"
         import torch
 
         name = str(value)
-        if why := _unknown(name):
+        if why := _why_unknown(name):
             return why
         device = torch.device(name)
-        return "" if device.type == "cpu" else _not_there(device)
+        return "" if device.type == "cpu" else _why_unusable(device)
 
-    def gone(self, value: object) -> str:
+    def why_reference_unavailable(self, value: object) -> str:
         # A test that is the first to import torch finds out by itself.
-        return self.missing(value) if "torch" in sys.modules else ""
+        return self.why_unavailable(value) if "torch" in sys.modules else ""
 
-    def short(self, value: object, ranks: int) -> str:
+    def why_too_few(self, value: object, ranks: int) -> str:
         if ranks and value == "cuda" and "torch" in sys.modules:
             import torch
 
@@ -61,8 +61,8 @@ class Device(Axis):
                 return f"this machine has {found} cuda device{'s' * (found != 1)} for {ranks} ranks"
         return ""
 
-    def drawn(self) -> object:
-        return generators(cpu=False)
+    def get_generator_states(self) -> object:
+        return get_torch_generator_states(include_cpu=False)
 
     @contextmanager
     def applied(self, value: object) -> Iterator[None]:
@@ -71,9 +71,9 @@ class Device(Axis):
             return
         import torch
 
-        from pytest_repro.adapters._torch.determinism import default_device
+        from pytest_repro.adapters._torch.determinism import get_default_device
 
-        device, before = torch.device(str(value)), default_device()
+        device, before = torch.device(str(value)), get_default_device()
         if device == (before or torch.get_default_device()):  # setting it leads all of torch through Python
             yield
             return
@@ -83,11 +83,11 @@ class Device(Axis):
         finally:
             torch.set_default_device(before)
 
-    def called(self, value: object) -> str:
+    def format_value(self, value: object) -> str:
         return str(value)
 
 
-def _unknown(name: str) -> str:
+def _why_unknown(name: str) -> str:
     """Why torch does not know *name*, in its own words."""
     import torch
 
@@ -98,7 +98,7 @@ def _unknown(name: str) -> str:
     return ""
 
 
-def _not_there(device: Any) -> str:
+def _why_unusable(device: Any) -> str:
     """Why nothing can be made on *device*."""
     import torch
 
@@ -115,7 +115,7 @@ def _not_there(device: Any) -> str:
     return ""
 
 
-def _accelerator() -> str:
+def _choose_accelerator() -> str:
     if "torch" in sys.modules:
         import torch
 

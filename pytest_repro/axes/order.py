@@ -12,11 +12,11 @@ from typing import Any, ClassVar, TypeVar
 
 from pytest_repro.axes import Axis
 from pytest_repro.core.plan.plan import BadArgument
-from pytest_repro.interpose.patch import Swap, renamed, replaced_everywhere
+from pytest_repro.interpose.patch import Patch, copy_identity, patch_everywhere
 
 T = TypeVar("T")
 
-Arrange = Callable[[list[Any], list[Any]], list[Any]]
+Reordering = Callable[[list[Any], list[Any]], list[Any]]
 """Puts entries in another order, given their names."""
 
 
@@ -27,18 +27,18 @@ class Order(Axis):
     ``pathlib``, as well where a user's module has bound them (``from os import listdir``).
     """
 
-    look_for: ClassVar = ("os.listdir, glob or Path.iterdir without sorted()",)
+    hints: ClassVar = ("os.listdir, glob or Path.iterdir without sorted()",)
 
-    def values(self, given: object) -> tuple[object, ...]:
-        number = int(given) if isinstance(given, (bool, int)) else 0
+    def resolve_values(self, argument: object) -> tuple[object, ...]:
+        number = int(argument) if isinstance(argument, (bool, int)) else 0
         if number < 1:
-            raise BadArgument(self.name, given, "True, or a number of shuffles, 1 or more")
+            raise BadArgument(self.name, argument, "True, or a number of shuffles, 1 or more")
         return tuple(range(number + 1))
 
-    def written(self, values: tuple[object, ...]) -> str:
+    def format_option(self, values: tuple[object, ...]) -> str:
         return f"{self.name}={len(values) - 1}"
 
-    def read(self, text: str) -> object:
+    def parse_option(self, text: str) -> object:
         return int(text) if text.isdecimal() else text
 
     @contextmanager
@@ -46,17 +46,17 @@ class Order(Axis):
         if not value:
             yield
             return
-        with arranged(lambda entries, names: shuffled(entries, names, value)):
+        with reorder_listings(lambda entries, names: shuffle_entries(entries, names, value)):
             yield
 
-    def called(self, value: object) -> str:
+    def format_value(self, value: object) -> str:
         return f"listings shuffled ({value})" if value else "listings as given"
 
-    def between(self, reference: object, value: object) -> str:
+    def format_pair(self, reference: object, value: object) -> str:
         return "directory listings as given and shuffled"
 
 
-def shuffled(entries: list[T], names: list[Any], seed: object) -> list[T]:
+def shuffle_entries(entries: list[T], names: list[Any], seed: object) -> list[T]:
     """*entries* in another order than they have, which hangs on *names* and *seed* alone.
 
     A directory that is listed twice keeps its order, as on a real file system.
@@ -72,67 +72,67 @@ def shuffled(entries: list[T], names: list[Any], seed: object) -> list[T]:
 
 
 @contextmanager
-def arranged(arrange: Arrange) -> Iterator[None]:
-    """Every listing of a directory comes as *arrange* puts it, for a block.
+def reorder_listings(reorder: Reordering) -> Iterator[None]:
+    """Every listing of a directory comes as *reorder* puts it, for a block.
 
     Args:
-        arrange: Is given the entries, names or ``DirEntry``, and their names, text or bytes.
+        reorder: Is given the entries, names or ``DirEntry``, and their names, text or bytes.
     """
-    listdir, scandir = _listdir(arrange), _scandir(arrange)
-    swaps = [Swap(os, "listdir", listdir), Swap(os, "scandir", scandir)]
-    with replaced_everywhere([*swaps, *_bound_in_classes(listdir, scandir)]):
+    listdir, scandir = _make_listdir(reorder), _make_scandir(reorder)
+    swaps = [Patch(os, "listdir", listdir), Patch(os, "scandir", scandir)]
+    with patch_everywhere([*swaps, *_make_class_patches(listdir, scandir)]):
         yield
 
 
-def _listdir(arrange: Arrange) -> Callable[..., list[Any]]:
+def _make_listdir(reorder: Reordering) -> Callable[..., list[Any]]:
     real = os.listdir
 
     def listdir(*path: Any, **named: Any) -> list[Any]:
         entries = real(*path, **named)
-        return arrange(entries, entries)
+        return reorder(entries, entries)
 
-    return renamed(listdir, real, os, "listdir")
+    return copy_identity(listdir, real, os, "listdir")
 
 
-class _Entries:
+class _ScandirIterator:
     """What ``os.scandir`` gives: an iterator that is closed."""
 
     def __init__(self, entries: list[Any]) -> None:
-        self._left = iter(entries)
+        self._iterator = iter(entries)
 
-    def __iter__(self) -> _Entries:
+    def __iter__(self) -> _ScandirIterator:
         return self
 
     def __next__(self) -> Any:
-        return next(self._left)
+        return next(self._iterator)
 
-    def __enter__(self) -> _Entries:
+    def __enter__(self) -> _ScandirIterator:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
-        self._left = iter(())
+        self._iterator = iter(())
 
 
-def _scandir(arrange: Arrange) -> Callable[..., _Entries]:
+def _make_scandir(reorder: Reordering) -> Callable[..., _ScandirIterator]:
     real = os.scandir
 
-    def scandir(*path: Any, **named: Any) -> _Entries:
+    def scandir(*path: Any, **named: Any) -> _ScandirIterator:
         with real(*path, **named) as found:
             entries = list(found)
-        return _Entries(arrange(entries, [entry.name for entry in entries]))
+        return _ScandirIterator(reorder(entries, [entry.name for entry in entries]))
 
-    return renamed(scandir, real, os, "scandir")
+    return copy_identity(scandir, real, os, "scandir")
 
 
-def _bound_in_classes(*made: Callable[..., Any]) -> Iterator[Swap]:
+def _make_class_patches(*replacements: Callable[..., Any]) -> Iterator[Patch]:
     """Classes of Python's own that keep the functions they list with: 3.10's and 3.13's."""
     for owner in (getattr(pathlib, "_NormalAccessor", None), getattr(glob, "_StringGlobber", None)):
-        for each in made:
+        for each in replacements:
             if getattr(owner, each.__name__, None) is getattr(os, each.__name__):
-                yield Swap(owner, each.__name__, staticmethod(each), only_there=True)
+                yield Patch(owner, each.__name__, staticmethod(each), owner_only=True)
 
 
 axis = Order()

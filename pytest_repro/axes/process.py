@@ -12,38 +12,36 @@ from pytest_repro.core.plan.plan import BadArgument
 class Process(Axis):
     """``process=True`` or a number of interpreters; value 0 is this process."""
 
-    elsewhere = True
+    remote = True
     preposition = "in"
-    look_for: ClassVar = (
+    hints: ClassVar = (
         "the order of a set of strings, hash() of a string, order by id() or by the default hash",
     )
 
-    def values(self, given: object) -> tuple[object, ...]:
-        number = int(given) if isinstance(given, (bool, int)) else 0
+    def resolve_values(self, argument: object) -> tuple[object, ...]:
+        number = int(argument) if isinstance(argument, (bool, int)) else 0
         if number < 1:
-            raise BadArgument(self.name, given, "True, or a number of interpreters, 1 or more")
+            raise BadArgument(self.name, argument, "True, or a number of interpreters, 1 or more")
         return tuple(range(number + 1))
 
-    def written(self, values: tuple[object, ...]) -> str:
+    def format_option(self, values: tuple[object, ...]) -> str:
         return f"{self.name}={len(values) - 1}"
 
-    def read(self, text: str) -> object:
+    def parse_option(self, text: str) -> object:
         return int(text) if text.isdecimal() else text
 
-    def interpreter(self, value: object) -> Interpreter:
-        seed = hash_seed(value)
-        return Interpreter(
-            environ={"PYTHONHASHSEED": seed}, called=f"process {value} (PYTHONHASHSEED={seed})"
-        )
+    def build_interpreter(self, value: object) -> Interpreter:
+        seed = choose_hash_seed(value)
+        return Interpreter(environ={"PYTHONHASHSEED": seed}, name=f"process {value} (PYTHONHASHSEED={seed})")
 
-    def called(self, value: object) -> str:
+    def format_value(self, value: object) -> str:
         return f"process {value}" if value else "this process"
 
-    def between(self, reference: object, value: object) -> str:
-        return f"this process and another (PYTHONHASHSEED={hash_seed(value)})"
+    def format_pair(self, reference: object, value: object) -> str:
+        return f"this process and another (PYTHONHASHSEED={choose_hash_seed(value)})"
 
 
-def hash_seed(value: object) -> str:
+def choose_hash_seed(value: object) -> str:
     """The hash seed of process *value*: its number, or where this process has that, another."""
     seed = str(value)
     return seed if seed != os.environ.get("PYTHONHASHSEED") else str(1000 + int(seed))

@@ -9,31 +9,31 @@ from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from typing import ClassVar
 
-from pytest_repro.axes import Axis, distinct, listed
+from pytest_repro.axes import Axis, as_tuple, require_distinct
 from pytest_repro.core.plan.plan import BadArgument
 
 
 class Threads(Axis):
     """``threads=(1, 2)``; True compares the number of here with one thread, or one with two."""
 
-    close = True
-    look_for: ClassVar = (
+    close_by_default = True
+    hints: ClassVar = (
         "sums, means, dot products and weight gradients, which threads add up in another order",
     )
 
-    def values(self, given: object) -> tuple[object, ...]:
-        if given is True:
-            here = _here()
+    def resolve_values(self, argument: object) -> tuple[object, ...]:
+        if argument is True:
+            here = _get_thread_count()
             return here, 1 if here > 1 else 2
-        values = listed(given)
+        values = as_tuple(argument)
         if any(isinstance(each, bool) or not isinstance(each, int) or each < 1 for each in values):
-            raise BadArgument(self.name, given, "numbers of threads, 1 or more: threads=(1, 2)")
-        return distinct(self.name, values)
+            raise BadArgument(self.name, argument, "numbers of threads, 1 or more: threads=(1, 2)")
+        return require_distinct(self.name, values)
 
-    def read(self, text: str) -> object:
+    def parse_option(self, text: str) -> object:
         return int(text) if text.isdecimal() else text
 
-    def missing(self, value: object) -> str:
+    def why_unavailable(self, value: object) -> str:
         if "torch" in sys.modules or ("numpy" in sys.modules and find_spec("threadpoolctl")):
             return ""
         return "there are no threads to set: torch is not imported, nor is threadpoolctl installed for numpy"
@@ -53,14 +53,14 @@ class Threads(Axis):
                 stack.enter_context(threadpool_limits(number, user_api="blas"))
             yield
 
-    def called(self, value: object) -> str:
+    def format_value(self, value: object) -> str:
         return f"{value} thread{'s' * (value != 1)}"
 
-    def between(self, reference: object, value: object) -> str:
-        return f"{reference} and {self.called(value)}"
+    def format_pair(self, reference: object, value: object) -> str:
+        return f"{reference} and {self.format_value(value)}"
 
 
-def _here() -> int:
+def _get_thread_count() -> int:
     if "torch" in sys.modules:
         import torch
 

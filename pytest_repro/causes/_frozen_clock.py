@@ -13,15 +13,17 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-from pytest_repro.interpose.passthrough import is_spared
-from pytest_repro.interpose.patch import Swap, renamed
-from pytest_repro.interpose.proxy_class import stand_in
-from pytest_repro.interpose.user_frames import asker, module_of
+from pytest_repro.interpose.passthrough import is_passthrough
+from pytest_repro.interpose.patch import Patch, copy_identity
+from pytest_repro.interpose.proxy_class import make_proxy_class
+from pytest_repro.interpose.user_frames import caller_frame, get_module_name
 
-_NAMES = ("time", "monotonic", "perf_counter", "process_time", "thread_time")
+_CLOCK_NAMES = ("time", "monotonic", "perf_counter", "process_time", "thread_time")
 # Where the clocks stand when a block begins: not before anything that this process has seen.
-_STARTS: dict[str, int] = {name: getattr(time, f"{name}_ns")() for name in _NAMES if hasattr(time, name)}
-_BY_NUMBER = {
+_START_TIMES: dict[str, int] = {
+    name: getattr(time, f"{name}_ns")() for name in _CLOCK_NAMES if hasattr(time, name)
+}
+_CLOCK_BY_NUMBER = {
     getattr(time, f"CLOCK_{number}"): name
     for number, name in (
         ("REALTIME", "time"),
@@ -30,10 +32,10 @@ _BY_NUMBER = {
     )
     if hasattr(time, f"CLOCK_{number}")
 }
-_LOOK, _GROWTH = 1_000_000, 1_000  # ns
+_READ_STEP, _READ_STEP_GROWTH = 1_000_000, 1_000  # ns
 
 # They wait for what goes on outside, and would give up too early, or never.
-_WAITING = {
+_REAL_CLOCK_PACKAGES = {
     "anyio", "asyncio", "concurrent", "dask", "distributed", "execnet", "faulthandler", "gevent", "joblib",
     "multiprocessing", "pluggy", "pytest", "pytest_repro", "pytest_timeout", "queue", "ray", "sched",
     "selectors", "signal", "socket", "socketserver", "ssl", "subprocess", "threading", "tornado", "trio",
@@ -41,134 +43,148 @@ _WAITING = {
 }  # fmt: skip
 
 
-class _Hand(threading.local):
+class _ThreadClock(threading.local):
     """How far one thread's clock has been moved on."""
 
-    gone = 0
-    looks = 0
+    elapsed = 0
+    reads = 0
 
 
-class Frozen:
+class FrozenClock:
     """The clocks of one block.
 
     Attributes:
-        live: Whether the block lasts; what was kept of it reads the real clock afterwards.
+        active: Whether the block lasts; what was kept of it reads the real clock afterwards.
     """
 
     def __init__(self) -> None:
-        self.live = True
-        self._hand = _Hand()
+        self.active = True
+        self._thread_clock = _ThreadClock()
 
-    def look(self, clock: str) -> int:
+    def read_ns(self, clock: str) -> int:
         """Nanoseconds that *clock* shows (``"time"``, ``"monotonic"``, …), moved on by this look."""
-        hand = self._hand
-        hand.gone += _LOOK + _GROWTH * hand.looks
-        hand.looks += 1
-        return _STARTS[clock] + hand.gone
+        hand = self._thread_clock
+        hand.elapsed += _READ_STEP + _READ_STEP_GROWTH * hand.reads
+        hand.reads += 1
+        return _START_TIMES[clock] + hand.elapsed
 
-    def swaps(self) -> Iterator[Swap]:
+    def make_patches(self) -> Iterator[Patch]:
         """Every clock of Python's, and what takes its place."""
-        for name in _STARTS:
-            yield self._swap(time, name, partial(self._seconds, name))
-            yield self._swap(time, f"{name}_ns", partial(self.look, name))
-        yield self._swap(time, "clock_gettime", lambda clock: self._seconds(_called(clock)))
-        yield self._swap(time, "clock_gettime_ns", lambda clock: self.look(_called(clock)))
-        yield self._swap(time, "sleep", partial(self._sleep, time.sleep))
-        yield from self._used()
-        yield from self._broken_down()
-        yield from self._dates()
-        yield from self._elsewhere()
+        for name in _START_TIMES:
+            yield self._make_patch(time, name, partial(self._read_seconds, name))
+            yield self._make_patch(time, f"{name}_ns", partial(self.read_ns, name))
+        yield self._make_patch(
+            time, "clock_gettime", lambda clock: self._read_seconds(_get_clock_name(clock))
+        )
+        yield self._make_patch(time, "clock_gettime_ns", lambda clock: self.read_ns(_get_clock_name(clock)))
+        yield self._make_patch(time, "sleep", partial(self._sleep_and_advance, time.sleep))
+        yield from self._make_cpu_time_patches()
+        yield from self._make_struct_time_patches()
+        yield from self._make_datetime_patches()
+        yield from self._make_library_patches()
 
-    def _swap(self, owner: Any, name: str, answer: Callable[..., Any]) -> Swap:
+    def _make_patch(self, owner: Any, name: str, replacement: Callable[..., Any]) -> Patch:
         real = getattr(owner, name)
 
-        def frozen(*args: Any, **named: Any) -> Any:
-            if self._reads_real(sys._getframe(1)):
+        def read_frozen(*args: Any, **named: Any) -> Any:
+            if self._should_read_real(sys._getframe(1)):
                 return real(*args, **named)
-            return answer(*args, **named)
+            return replacement(*args, **named)
 
-        return Swap(owner, name, renamed(frozen, real, owner, name))
+        return Patch(owner, name, copy_identity(read_frozen, real, owner, name))
 
-    def _reads_real(self, frame: FrameType) -> bool:
+    def _should_read_real(self, frame: FrameType) -> bool:
         """Whether the code of *frame* is to read the real clock."""
-        waits = module_of(asker(frame)).partition(".")[0] in _WAITING
-        return not self.live or waits or is_spared(frame)
+        waits = get_module_name(caller_frame(frame)).partition(".")[0] in _REAL_CLOCK_PACKAGES
+        return not self.active or waits or is_passthrough(frame)
 
-    def _seconds(self, clock: str) -> float:
-        return self.look(clock) / 1e9
+    def _read_seconds(self, clock: str) -> float:
+        return self.read_ns(clock) / 1e9
 
-    def _sleep(self, real: Callable[[float], None], seconds: float) -> None:
+    def _sleep_and_advance(self, real: Callable[[float], None], seconds: float) -> None:
         real(seconds)
-        self._hand.gone += int(seconds * 1e9)
+        self._thread_clock.elapsed += int(seconds * 1e9)
 
-    def _now(self) -> float:
-        return self._seconds("time")
+    def _read_wall_clock(self) -> float:
+        return self._read_seconds("time")
 
-    def _broken_down(self) -> Iterator[Swap]:
+    def _make_struct_time_patches(self) -> Iterator[Patch]:
         for name in ("localtime", "gmtime", "ctime"):
             real = getattr(time, name)
-            yield self._swap(time, name, partial(self._at, real))
+            yield self._make_patch(time, name, partial(self._convert_time, real))
         asctime, strftime, local = time.asctime, time.strftime, time.localtime
-        yield self._swap(time, "asctime", lambda t=None: asctime(local(self._now()) if t is None else t))
-        yield self._swap(
-            time, "strftime", lambda form, t=None: strftime(form, local(self._now()) if t is None else t)
+        yield self._make_patch(
+            time, "asctime", lambda t=None: asctime(local(self._read_wall_clock()) if t is None else t)
+        )
+        yield self._make_patch(
+            time,
+            "strftime",
+            lambda form, t=None: strftime(form, local(self._read_wall_clock()) if t is None else t),
         )
 
-    def _used(self) -> Iterator[Swap]:
+    def _make_cpu_time_patches(self) -> Iterator[Patch]:
         """Time that the process has used; of ``getrusage`` memory and switches stay as they are."""
         if hasattr(os, "times"):
-            yield self._swap(os, "times", self._times)
+            yield self._make_patch(os, "times", self._get_process_times)
         resource: Any = sys.modules.get("resource")
         if resource is not None:
             usage = resource.getrusage
-            yield self._swap(resource, "getrusage", lambda who: self._usage(usage(who)))
+            yield self._make_patch(resource, "getrusage", lambda who: self._freeze_usage(usage(who)))
 
-    def _times(self) -> os.times_result:
-        return os.times_result((self._seconds("process_time"), 0.0, 0.0, 0.0, self._seconds("monotonic")))
+    def _get_process_times(self) -> os.times_result:
+        return os.times_result(
+            (self._read_seconds("process_time"), 0.0, 0.0, 0.0, self._read_seconds("monotonic"))
+        )
 
-    def _usage(self, real: Any) -> Any:
-        return type(real)((self._seconds("process_time"), 0.0, *real[2:]))
+    def _freeze_usage(self, usage: Any) -> Any:
+        return type(usage)((self._read_seconds("process_time"), 0.0, *usage[2:]))
 
-    def _at(self, real: Callable[[float], Any], seconds: float | None = None) -> Any:
-        return real(self._now() if seconds is None else seconds)
+    def _convert_time(self, real: Callable[[float], Any], seconds: float | None = None) -> Any:
+        return real(self._read_wall_clock() if seconds is None else seconds)
 
-    def _dates(self) -> Iterator[Swap]:
-        def stamp(cls: Any, zone: datetime.tzinfo | None = None) -> Any:
-            seconds, rest = divmod(self.look("time"), 10**9)
+    def _make_datetime_patches(self) -> Iterator[Patch]:
+        def make_datetime(cls: Any, zone: datetime.tzinfo | None = None) -> Any:
+            seconds, rest = divmod(self.read_ns("time"), 10**9)
             return cls.fromtimestamp(seconds, zone).replace(microsecond=rest // 1000)
 
         def now(cls: Any, tz: datetime.tzinfo | None = None) -> Any:
-            return real.now(tz) if self._reads_real(sys._getframe(1)) else stamp(cls, tz)
+            return real.now(tz) if self._should_read_real(sys._getframe(1)) else make_datetime(cls, tz)
 
         def utcnow(cls: Any) -> Any:
             zone = datetime.timezone.utc
-            here = real.now(zone) if self._reads_real(sys._getframe(1)) else stamp(cls, zone)
+            here = real.now(zone) if self._should_read_real(sys._getframe(1)) else make_datetime(cls, zone)
             return here.replace(tzinfo=None)
 
         def today(cls: Any) -> Any:
-            return day.today() if self._reads_real(sys._getframe(1)) else cls.fromtimestamp(self._now())
+            return (
+                day.today()
+                if self._should_read_real(sys._getframe(1))
+                else cls.fromtimestamp(self._read_wall_clock())
+            )
 
         real, day = datetime.datetime, datetime.date
         members = {"now": now, "utcnow": utcnow, "today": now}
         classes = {name: classmethod(member) for name, member in members.items()}
-        yield Swap(datetime, "datetime", stand_in(real, classes))
-        yield Swap(datetime, "date", stand_in(day, {"today": classmethod(today)}))
+        yield Patch(datetime, "datetime", make_proxy_class(real, classes))
+        yield Patch(datetime, "date", make_proxy_class(day, {"today": classmethod(today)}))
 
-    def _elsewhere(self) -> Iterator[Swap]:
+    def _make_library_patches(self) -> Iterator[Patch]:
         """What takes the time by a way of its own, where it is imported."""
-        steady = partial(self._seconds, "monotonic")
+        steady = partial(self._read_seconds, "monotonic")
         timeit, asyncio, uuid = map(sys.modules.get, ("timeit", "asyncio", "uuid"))
         if timeit is not None:
-            yield self._swap(timeit, "default_timer", partial(self._seconds, "perf_counter"))
+            yield self._make_patch(timeit, "default_timer", partial(self._read_seconds, "perf_counter"))
         if asyncio is not None:
-            yield self._swap(asyncio.BaseEventLoop, "time", lambda loop: steady())
+            yield self._make_patch(asyncio.BaseEventLoop, "time", lambda loop: steady())
         if uuid is not None:
             # Given a sequence number, it asks time.time_ns() instead of the system's libuuid.
             real = uuid.uuid1
-            yield self._swap(uuid, "uuid1", lambda node=None, clock_seq=None: real(node, clock_seq or 0))
+            yield self._make_patch(
+                uuid, "uuid1", lambda node=None, clock_seq=None: real(node, clock_seq or 0)
+            )
 
     @contextmanager
-    def stamps(self) -> Iterator[None]:
+    def reset_uuid_timestamp(self) -> Iterator[None]:
         """``uuid1`` goes on from the time that it gave last, whatever the clock says."""
         uuid: Any = sys.modules.get("uuid")
         if not hasattr(uuid, "_last_timestamp"):  # a private name: left alone once it is gone
@@ -182,5 +198,5 @@ class Frozen:
             uuid._last_timestamp = before
 
 
-def _called(clock: int) -> str:
-    return _BY_NUMBER.get(clock, "monotonic")
+def _get_clock_name(number: int) -> str:
+    return _CLOCK_BY_NUMBER.get(number, "monotonic")

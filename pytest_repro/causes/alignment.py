@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pytest_repro.causes import OfAxis
+from pytest_repro.causes import AxisCause
 
 
-class Alignment(OfAxis):
+class Alignment(AxisCause):
     """The axis is the cause: repeatable at each offset, different between them."""
 
-    explains: ClassVar = (
+    explanation_template: ClassVar = (
         "run to run each offset gives the same, and {beside} differ: kernels treat aligned memory apart"
     )
-    fixes: ClassVar = (
+    fix: ClassVar = (
         "copy what is sliced before it is computed with (contiguous(), .copy()), or compare within a "
         "tolerance"
     )

@@ -6,30 +6,30 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from pytest_repro.causes import Cause, Row
-from pytest_repro.causes._frozen_clock import Frozen
-from pytest_repro.interpose.patch import replaced_everywhere
+from pytest_repro.causes import Cause, WatchedFunction
+from pytest_repro.causes._frozen_clock import FrozenClock
+from pytest_repro.interpose.patch import patch_everywhere
 
-_MEASURED = "keep durations out of what is recorded, or have the test replace the clock"
-_GIVEN = "give the time as an argument, and a fixed one in the test"
+_DURATION_FIX = "keep durations out of what is recorded, or have the test replace the clock"
+_TIME_FIX = "give the time as an argument, and a fixed one in the test"
 
 
-def _without_time(seconds: Any = None, *_: Any) -> bool:
+def _omits_time(seconds: Any = None, *_: Any) -> bool:
     return seconds is None
 
 
-def _without_second(_: Any = None, time: Any = None) -> bool:
+def _omits_second_argument(_: Any = None, time: Any = None) -> bool:
     return time is None
 
 
-def _written(where: str, what: str = "") -> Row:
+def _watch_file_time(function: str, label: str = "") -> WatchedFunction:
     says = "tells among other things when a file was written, which is not held"
     fix = "set the times of the files in the test (os.utime), or leave them out of what is recorded"
-    return Row(where, says, fix, what, reach="line", held=False)
+    return WatchedFunction(function, says, fix, label, reach="line", suspendable=False)
 
 
-def _wall(where: str, when: Any = None) -> Row:
-    return Row(where, "reads the wall clock", _GIVEN, when=when)
+def _watch_wall_clock(function: str, when: Any = None) -> WatchedFunction:
+    return WatchedFunction(function, "reads the wall clock", _TIME_FIX, when=when)
 
 
 class Clock(Cause):
@@ -44,39 +44,59 @@ class Clock(Cause):
     reads, the time stamps of files, a name bound before as a default argument or in a class.
     """
 
-    says = "the program reads a clock"
-    fix = f"{_GIVEN}; {_MEASURED}"
-    rows: ClassVar[Sequence[Row]] = (
-        _wall("time:time"),
-        _wall("time:time_ns"),
-        *(Row(f"time:{name}{unit}", "reads a clock that never stands still", _MEASURED)
-          for name in ("monotonic", "perf_counter", "process_time", "thread_time") for unit in ("", "_ns")),
-        *(Row(where, "reads a clock that never stands still", _MEASURED) for where in (
-            "time:clock_gettime", "time:clock_gettime_ns", "timeit:default_timer", "os:times",
-            "resource:getrusage")),
-        Row("asyncio:BaseEventLoop.time", "reads a clock that never stands still", _MEASURED,
-            "asyncio's loop.time()"),
-        *(_wall(f"time:{name}", _without_time) for name in ("localtime", "gmtime", "ctime", "asctime")),
-        _wall("time:strftime", _without_second),
-        _wall("datetime:datetime.now"),
-        _wall("datetime:datetime.utcnow"),
-        _wall("datetime:datetime.today"),
-        _wall("datetime:date.today"),
-        Row("uuid:uuid1", "is made of the time and of the machine's address",
-            "take uuid.uuid5() of a name, or uuid.UUID(int=…) from a seeded random.Random"),
-        *(_written(f"os:{name}") for name in ("stat", "lstat", "fstat")),
-        *(_written(f"os.path:{name}") for name in ("getmtime", "getctime", "getatime")),
-        *(_written(f"pathlib:Path.{name}", f"Path.{name}()") for name in ("stat", "lstat")),
-    )  # fmt: skip
+    explanation = "the program reads a clock"
+    fix = f"{_TIME_FIX}; {_DURATION_FIX}"
+    watched_functions: ClassVar[Sequence[WatchedFunction]] = (
+        _watch_wall_clock("time:time"),
+        _watch_wall_clock("time:time_ns"),
+        *(
+            WatchedFunction(f"time:{name}{unit}", "reads a clock that never stands still", _DURATION_FIX)
+            for name in ("monotonic", "perf_counter", "process_time", "thread_time")
+            for unit in ("", "_ns")
+        ),
+        *(
+            WatchedFunction(where, "reads a clock that never stands still", _DURATION_FIX)
+            for where in (
+                "time:clock_gettime",
+                "time:clock_gettime_ns",
+                "timeit:default_timer",
+                "os:times",
+                "resource:getrusage",
+            )
+        ),
+        WatchedFunction(
+            "asyncio:BaseEventLoop.time",
+            "reads a clock that never stands still",
+            _DURATION_FIX,
+            "asyncio's loop.time()",
+        ),
+        *(
+            _watch_wall_clock(f"time:{name}", _omits_time)
+            for name in ("localtime", "gmtime", "ctime", "asctime")
+        ),
+        _watch_wall_clock("time:strftime", _omits_second_argument),
+        _watch_wall_clock("datetime:datetime.now"),
+        _watch_wall_clock("datetime:datetime.utcnow"),
+        _watch_wall_clock("datetime:datetime.today"),
+        _watch_wall_clock("datetime:date.today"),
+        WatchedFunction(
+            "uuid:uuid1",
+            "is made of the time and of the machine's address",
+            "take uuid.uuid5() of a name, or uuid.UUID(int=…) from a seeded random.Random",
+        ),
+        *(_watch_file_time(f"os:{name}") for name in ("stat", "lstat", "fstat")),
+        *(_watch_file_time(f"os.path:{name}") for name in ("getmtime", "getctime", "getatime")),
+        *(_watch_file_time(f"pathlib:Path.{name}", f"Path.{name}()") for name in ("stat", "lstat")),
+    )
 
     @contextmanager
-    def suspended(self, seed: int) -> Iterator[None]:
-        frozen = Frozen()
+    def suspend(self, seed: int) -> Iterator[None]:
+        frozen = FrozenClock()
         try:
-            with replaced_everywhere(frozen.swaps()), frozen.stamps():
+            with patch_everywhere(frozen.make_patches()), frozen.reset_uuid_timestamp():
                 yield
         finally:
-            frozen.live = False
+            frozen.active = False
 
 
 cause = Clock()

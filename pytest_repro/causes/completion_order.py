@@ -6,18 +6,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
-from pytest_repro.causes import Cause, Explanation, Row
+from pytest_repro.causes import Cause, Explanation, WatchedFunction
 from pytest_repro.causes._serial import futures, pools, tasks, threads
-from pytest_repro.core.diagnose.external_call import Call
-from pytest_repro.interpose.patch import Swap, replaced_everywhere
+from pytest_repro.core.diagnose.external_call import ExternalCall
+from pytest_repro.interpose.patch import Patch, patch_everywhere
 
-_FINISHED = "gives results in the order in which they finish"
-_BESIDE = "lets work run beside other work: what both write to comes in the order in which they finish"
-_RESULTS = "have each task return its result, and gather the results in the order of submission"
+_FINISH_ORDER_EFFECT = "gives results in the order in which they finish"
+_CONCURRENT_EFFECT = (
+    "lets work run beside other work: what both write to comes in the order in which they finish"
+)
+_CONCURRENT_FIX = "have each task return its result, and gather the results in the order of submission"
 
 
-def _beside(where: str, what: str) -> Row:
-    return Row(where, _BESIDE, _RESULTS, what)
+def _watch_concurrent(function: str, label: str) -> WatchedFunction:
+    return WatchedFunction(function, _CONCURRENT_EFFECT, _CONCURRENT_FIX, label)
 
 
 class CompletionOrder(Cause):
@@ -32,48 +34,76 @@ class CompletionOrder(Cause):
     is submitted to them is in turn), the order in which asyncio's tasks take effect while they run.
     """
 
-    says = "an order hangs on which thread, process or task finishes first"
-    fix = _RESULTS
-    rows: ClassVar[Sequence[Row]] = (
-        Row("concurrent.futures:as_completed", _FINISHED,
-            "take executor.map(), or walk through the list of futures itself"),
-        Row("concurrent.futures:wait", "gives sets of futures, which have no order",
-            "walk through the list of futures itself"),
-        _beside("concurrent.futures.thread:ThreadPoolExecutor.submit", "ThreadPoolExecutor.submit()"),
-        _beside("concurrent.futures.thread:ThreadPoolExecutor.map", "ThreadPoolExecutor.map()"),
-        _beside("concurrent.futures.process:ProcessPoolExecutor.submit", "ProcessPoolExecutor.submit()"),
-        Row("multiprocessing.pool:Pool.imap_unordered", _FINISHED, "take imap() or map()",
-            "Pool.imap_unordered()"),
-        _beside("multiprocessing.pool:Pool.apply_async", "Pool.apply_async()"),
-        *(_beside(f"multiprocessing.pool:ThreadPool.{name}", f"ThreadPool.{name}()")
-          for name in ("map", "imap", "starmap")),
-        _beside("multiprocessing.process:BaseProcess.start", "Process.start()"),
-        _beside("threading:Thread.start", "Thread.start()"),
-        Row("asyncio:as_completed", _FINISHED, "take asyncio.gather(), which keeps the order it was given"),
-        Row("asyncio:wait", "gives sets of tasks, which have no order",
-            "walk through the list of tasks itself, or take asyncio.gather()"),
+    explanation = "an order hangs on which thread, process or task finishes first"
+    fix = _CONCURRENT_FIX
+    watched_functions: ClassVar[Sequence[WatchedFunction]] = (
+        WatchedFunction(
+            "concurrent.futures:as_completed",
+            _FINISH_ORDER_EFFECT,
+            "take executor.map(), or walk through the list of futures itself",
+        ),
+        WatchedFunction(
+            "concurrent.futures:wait",
+            "gives sets of futures, which have no order",
+            "walk through the list of futures itself",
+        ),
+        _watch_concurrent(
+            "concurrent.futures.thread:ThreadPoolExecutor.submit", "ThreadPoolExecutor.submit()"
+        ),
+        _watch_concurrent("concurrent.futures.thread:ThreadPoolExecutor.map", "ThreadPoolExecutor.map()"),
+        _watch_concurrent(
+            "concurrent.futures.process:ProcessPoolExecutor.submit", "ProcessPoolExecutor.submit()"
+        ),
+        WatchedFunction(
+            "multiprocessing.pool:Pool.imap_unordered",
+            _FINISH_ORDER_EFFECT,
+            "take imap() or map()",
+            "Pool.imap_unordered()",
+        ),
+        _watch_concurrent("multiprocessing.pool:Pool.apply_async", "Pool.apply_async()"),
+        *(
+            _watch_concurrent(f"multiprocessing.pool:ThreadPool.{name}", f"ThreadPool.{name}()")
+            for name in ("map", "imap", "starmap")
+        ),
+        _watch_concurrent("multiprocessing.process:BaseProcess.start", "Process.start()"),
+        _watch_concurrent("threading:Thread.start", "Thread.start()"),
+        WatchedFunction(
+            "asyncio:as_completed",
+            _FINISH_ORDER_EFFECT,
+            "take asyncio.gather(), which keeps the order it was given",
+        ),
+        WatchedFunction(
+            "asyncio:wait",
+            "gives sets of tasks, which have no order",
+            "walk through the list of tasks itself, or take asyncio.gather()",
+        ),
         # Tasks take effect while they run, beside each other: that is not held.
-        _beside("asyncio:gather", "asyncio.gather()")._replace(held=False),
-        _beside("asyncio:create_task", "asyncio.create_task()")._replace(held=False),
-    )  # fmt: skip
+        _watch_concurrent("asyncio:gather", "asyncio.gather()")._replace(suspendable=False),
+        _watch_concurrent("asyncio:create_task", "asyncio.create_task()")._replace(suspendable=False),
+    )
 
-    def explained(self, calls: Sequence[Call]) -> Explanation:
+    def explain(self, calls: Sequence[ExternalCall]) -> Explanation:
         # Who lets work run beside other work may still gather it in order: who does not comes first.
         unordered = [
-            call for call in calls if not any(r.says == _BESIDE and r.tells(call.what) for r in self.rows)
+            call
+            for call in calls
+            if not any(
+                r.effect == _CONCURRENT_EFFECT and r.matches(call.display_name)
+                for r in self.watched_functions
+            )
         ]
         mine = [call for call in unordered if call.cause == self.name]
-        return super().explained(mine or calls)
+        return super().explain(mine or calls)
 
-    def suspended(self, seed: int) -> AbstractContextManager[None]:
-        return replaced_everywhere(_swaps())
+    def suspend(self, seed: int) -> AbstractContextManager[None]:
+        return patch_everywhere(_make_patches())
 
 
-def _swaps() -> Iterator[Swap]:
-    yield from threads.in_turn()
-    yield from futures.in_order()
-    yield from pools.in_turn()
-    yield from tasks.in_order()
+def _make_patches() -> Iterator[Patch]:
+    yield from threads.make_patches()
+    yield from futures.make_patches()
+    yield from pools.make_patches()
+    yield from tasks.make_patches()
 
 
 cause = CompletionOrder()

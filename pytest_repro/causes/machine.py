@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pytest_repro.causes import OfAxis
+from pytest_repro.causes import AxisCause
 
 
-class Machine(OfAxis):
+class Machine(AxisCause):
     """The axis is the cause: repeatable on each, different between them."""
 
-    explains: ClassVar = (
+    explanation_template: ClassVar = (
         "run to run each gives the same, and {beside} differ: each has versions and a processor of its own"
     )
-    fixes: ClassVar = "pin the versions that differ, or compare within a tolerance"
+    fix: ClassVar = "pin the versions that differ, or compare within a tolerance"
 
 
 cause = Machine()

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pytest_repro.causes import OfAxis
+from pytest_repro.causes import AxisCause
 
 
-class Process(OfAxis):
+class Process(AxisCause):
     """The axis is the cause: repeatable at each value, different between them."""
 
-    explains: ClassVar = (
+    explanation_template: ClassVar = (
         "two fresh processes with one hash seed differ, whatever the layout of their memory: something of"
         " the process itself goes in (its number, its working folder, its environment, when it was "
         "started)"
     )
-    fixes: ClassVar = (
+    fix: ClassVar = (
         "look for os.getpid(), os.environ, the working folder, host and temporary names in what is computed"
     )
 

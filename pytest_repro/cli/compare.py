@@ -7,160 +7,170 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_repro.cli.compare_values import Apart, apart
-from pytest_repro.core.compare.verdict import UNKNOWN, WORDS
-from pytest_repro.core.golden.value_summary import Account
+from pytest_repro.cli.compare_values import ValueMismatch, compare_value
+from pytest_repro.core.compare.verdict import VERDICT_OUTCOMES, WITHOUT_BASELINE
+from pytest_repro.core.golden.value_summary import ValueSummary
 from pytest_repro.core.plan.tolerance import EXACT, Tolerance
-from pytest_repro.reports.json.checked import BadReport, Place, Report
-from pytest_repro.reports.json.values import account_of
+from pytest_repro.reports.json.checked import BadReport, JsonNode, Report
+from pytest_repro.reports.json.values import value_from_row
 
-Word = Literal["equal", "close", "differs", "only in A", "only in B", "not compared", "passed over"]
+Outcome = Literal["equal", "close", "differs", "only in A", "only in B", "not compared", "passed over"]
 
-_NEUTRAL = ("skipped", "unobserved")
+_NEUTRAL_VERDICTS = ("skipped", "unobserved")
 """Verdicts that are no difference where both machines gave them: there is nothing to compare."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CompareOptions:
     """How close two machines must be.
 
     Attributes:
         tolerance: Of numbers; everything else must be equal.
-        statistics: Whether arrays of which only statistics are known count as close where those are.
+        use_statistics: Whether arrays of which only statistics are known count as close where those are.
     """
 
     tolerance: Tolerance = EXACT
-    statistics: bool = False
+    use_statistics: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ReportedTest:
     """A test as one report tells it.
 
     Attributes:
         nodeid: pytest's own node id.
         verdict: The verdict word.
-        agree: Whether its runs gave the same there, whatever the golden file says.
+        runs_agree: Whether its runs gave the same there, whatever the golden file says.
         seed: What its generators were given.
-        accounts: What its reference run observed, by name.
+        values: What its reference run observed, by name.
     """
 
     nodeid: str
     verdict: str
-    agree: bool
+    runs_agree: bool
     seed: int
-    accounts: Mapping[str, Account]
+    values: Mapping[str, ValueSummary]
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class ComparedTest:
     """What became of one test.
 
     Attributes:
         nodeid: pytest's own node id.
-        word: ``"equal"``, ``"close"`` (within the tolerance), ``"differs"``, ``"only in A"``,
+        outcome: ``"equal"``, ``"close"`` (within the tolerance), ``"differs"``, ``"only in A"``,
             ``"only in B"``, ``"not compared"`` (on one machine alone it is not reproducible), or
             ``"passed over"`` (both skipped it, or observed nothing).
-        why: A word more: the verdicts, the seeds.
-        values: Number of values that both have recorded.
-        apart: What differs, or is close, in the order of recording.
-        fine: Whether the machines agree as far as this test goes.
+        reason: A word more: the verdicts, the seeds.
+        value_count: Number of values that both have recorded.
+        mismatches: What differs, or is close, in the order of recording.
+        agrees: Whether the machines agree as far as this test goes.
     """
 
     nodeid: str
-    word: Word
-    why: str = ""
-    values: int = 0
-    apart: tuple[Apart, ...] = ()
-    fine: bool = False
+    outcome: Outcome
+    reason: str = ""
+    value_count: int = 0
+    mismatches: tuple[ValueMismatch, ...] = ()
+    agrees: bool = False
 
 
-def seen(report: Report) -> dict[tuple[str, int], Seen]:
+def read_tests(report: Report) -> dict[tuple[str, int], ReportedTest]:
     """The tests of *report* by node id, and by which of those with this id it is.
 
     Raises:
         BadReport: A row does not fit, or holds no values to compare.
     """
-    found: dict[tuple[str, int], Seen] = {}
+    found: dict[tuple[str, int], ReportedTest] = {}
     times: Counter[str] = Counter()
     for row in report.tests:
         if row.get("verdict") is None and any(row.get(each) for each in ("sweep", "noise", "cost")):
             continue  # runs=1: nothing was compared
-        test = _seen(row, report.seed)
+        test = _read_test(row, report.seed)
         found[test.nodeid, times[test.nodeid]] = test
         times[test.nodeid] += 1
     return found
 
 
-def _seen(row: Place, seed: int) -> Seen:
-    nodeid, verdict, told = row["nodeid"].text(), row["verdict"].text(*WORDS), row.get("observations")
+def _read_test(row: JsonNode, seed: int) -> ReportedTest:
+    nodeid, verdict, told = (
+        row["nodeid"].as_text(),
+        row["verdict"].as_text(*VERDICT_OUTCOMES),
+        row.get("observations"),
+    )
     if told is None and verdict == "reproduced":
         why = f"{nodeid} is reproduced, and its values are not there"
-        raise BadReport(f"{row.where}: {why}: an older pytest-repro wrote it; write it again")
+        raise BadReport(f"{row.location}: {why}: an older pytest-repro wrote it; write it again")
     plan = row.get("plan")
-    own = plan["seed"].whole() if plan else seed
+    own = plan["seed"].as_int() if plan else seed
     # A golden file is asked only where the runs agree.
-    agree = verdict in ("reproduced", *UNKNOWN) or (verdict == "diverged" and row.get("baseline") is not None)
-    return Seen(nodeid, verdict, agree and told is not None, own, dict(_named(told or ())))
+    agree = verdict in ("reproduced", *WITHOUT_BASELINE) or (
+        verdict == "diverged" and row.get("baseline") is not None
+    )
+    return ReportedTest(nodeid, verdict, agree and told is not None, own, dict(_read_values(told or ())))
 
 
-def _named(rows: Place | tuple[()]) -> Iterator[tuple[str, Account]]:
+def _read_values(rows: JsonNode | tuple[()]) -> Iterator[tuple[str, ValueSummary]]:
     times: Counter[str] = Counter()
     for row in rows:
-        found = account_of(row)
+        found = value_from_row(row)
         again = times[found.name]  # a dict with the keys 1 and "1", say, gives two values one name
         times[found.name] += 1
         yield f"{found.name}#{again}" if again else found.name, found
 
 
-def compared(a: Report, b: Report, asked: Asked) -> list[Compared]:
+def compare_reports(a: Report, b: Report, options: CompareOptions) -> list[ComparedTest]:
     """Every test of two reports, in the order of the first, then of the second.
 
     Raises:
         BadReport: A row does not fit.
     """
-    left, right = seen(a), seen(b)
-    return [_test(left.get(key), right.get(key), asked) for key in {**left, **right}]
+    left, right = read_tests(a), read_tests(b)
+    return [_compare_test(left.get(key), right.get(key), options) for key in {**left, **right}]
 
 
-def _test(a: Seen | None, b: Seen | None, asked: Asked) -> Compared:
+def _compare_test(a: ReportedTest | None, b: ReportedTest | None, options: CompareOptions) -> ComparedTest:
     if a is None or b is None:
         there = a or b
         assert there is not None
-        return Compared(there.nodeid, "only in A" if b is None else "only in B", f"{there.verdict} there")
-    if not (a.agree and b.agree):
+        return ComparedTest(there.nodeid, "only in A" if b is None else "only in B", f"{there.verdict} there")
+    if not (a.runs_agree and b.runs_agree):
         same = a.verdict == b.verdict
-        why = _verdicts(a, b)
-        over = same and a.verdict in _NEUTRAL
-        return Compared(a.nodeid, "passed over" if over else "not compared", why, fine=over)
-    names = {**a.accounts, **b.accounts}
-    found = [each for name in names if (each := _value(a, b, name, asked))]
-    both = sum(name in a.accounts and name in b.accounts for name in names)
+        why = _format_verdicts(a, b)
+        over = same and a.verdict in _NEUTRAL_VERDICTS
+        return ComparedTest(a.nodeid, "passed over" if over else "not compared", why, agrees=over)
+    names = {**a.values, **b.values}
+    found = [each for name in names if (each := _compare_value(a, b, name, options))]
+    both = sum(name in a.values and name in b.values for name in names)
     said = [f"seed {a.seed} in A, {b.seed} in B"] if a.seed != b.seed else []
-    said += [_verdicts(a, b)] if (a.verdict, b.verdict) != ("reproduced", "reproduced") else []
+    said += [_format_verdicts(a, b)] if (a.verdict, b.verdict) != ("reproduced", "reproduced") else []
     why = ", ".join(said)
-    word: Word = "equal" if not found else "close" if all(each.close for each in found) else "differs"
-    return Compared(a.nodeid, word, why, both, tuple(found), word != "differs")
+    word: Outcome = "equal" if not found else "close" if all(each.close for each in found) else "differs"
+    return ComparedTest(a.nodeid, word, why, both, tuple(found), word != "differs")
 
 
-def _verdicts(a: Seen, b: Seen) -> str:
-    one, other = (_said(each) for each in (a, b))
+def _format_verdicts(a: ReportedTest, b: ReportedTest) -> str:
+    one, other = (_format_verdict(each) for each in (a, b))
     return f"{one} on both" if one == other else f"{one} in A, {other} in B"
 
 
-def _said(test: Seen) -> str:
-    return "not as its golden file" if test.agree and test.verdict == "diverged" else test.verdict
+def _format_verdict(test: ReportedTest) -> str:
+    return "not as its golden file" if test.runs_agree and test.verdict == "diverged" else test.verdict
 
 
-def _value(a: Seen, b: Seen, name: str, asked: Asked) -> Apart | None:
-    return apart(name, a.accounts.get(name), b.accounts.get(name), asked.tolerance, asked.statistics)
+def _compare_value(
+    a: ReportedTest, b: ReportedTest, name: str, options: CompareOptions
+) -> ValueMismatch | None:
+    return compare_value(
+        name, a.values.get(name), b.values.get(name), options.tolerance, options.use_statistics
+    )
 
 
-def unlike(a: Mapping[str, str], b: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+def diff_environments(a: Mapping[str, str], b: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     """The fields of two environments that differ, with both sides; ``""`` where one has none."""
     return {n: (a.get(n, ""), b.get(n, "")) for n in {**a, **b} if a.get(n) != b.get(n)}
 
 
-def agree(tests: Sequence[Compared]) -> bool:
+def machines_agree(tests: Sequence[ComparedTest]) -> bool:
     """Whether two machines agree: something was compared, and nothing differs."""
-    return all(test.fine for test in tests) and any(test.word in ("equal", "close") for test in tests)
+    return all(test.agrees for test in tests) and any(test.outcome in ("equal", "close") for test in tests)

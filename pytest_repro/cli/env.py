@@ -10,22 +10,22 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from pytest_repro import __version__
-from pytest_repro.adapters import STANDARD, environment
+from pytest_repro.adapters import STANDARD_LIBRARY, environment
 from pytest_repro.adapters import __name__ as _ADAPTERS
-from pytest_repro.cli.switches import switches
-from pytest_repro.core.plugins import catalogue
+from pytest_repro.cli.switches import iter_switches
+from pytest_repro.core.plugins import find_plugins
 
 _WIDTH = 100
 
 
-def wake() -> dict[str, str]:
+def import_libraries() -> dict[str, str]:
     """Imports every library that there is an adapter for, and gives why those failed that did.
 
     A library that is not installed is no failure.
     """
     failed = {}
-    for name in catalogue(_ADAPTERS):
-        if name == STANDARD or importlib.util.find_spec(name) is None:
+    for name in find_plugins(_ADAPTERS):
+        if name == STANDARD_LIBRARY or importlib.util.find_spec(name) is None:
             continue
         try:
             importlib.import_module(name)
@@ -34,22 +34,22 @@ def wake() -> dict[str, str]:
     return failed
 
 
-def as_json() -> Iterator[str]:
-    """The same as :func:`as_text`, for programs: ``{"format": 1, "environment": …, "switches": […]}``."""
-    failed = wake()
+def format_json() -> Iterator[str]:
+    """The same as :func:`format_text`, for programs: ``{"format": 1, "environment": …, "switches": […]}``."""
+    failed = import_libraries()
     told = {
         "format": 1,
         "pytest-repro": __version__,
         "environment": environment(),
-        "switches": [each._asdict() for each in switches()],
+        "switches": [each._asdict() for each in iter_switches()],
         **({"not imported": failed} if failed else {}),
     }
     yield from json.dumps(told, indent=1).splitlines()
 
 
-def as_text() -> Iterator[str]:
+def format_text() -> Iterator[str]:
     """Fingerprint and switches, in lines."""
-    failed = wake()
+    failed = import_libraries()
     yield "environment"
     found = {"pytest-repro": __version__, **environment()}
     found |= {name: f"cannot be imported: {why}" for name, why in failed.items()}
@@ -57,7 +57,7 @@ def as_text() -> Iterator[str]:
     yield from (f"  {name:<{width}}  {value}" for name, value in found.items())
     yield ""
     yield "switches"
-    rows = list(switches())
+    rows = list(iter_switches())
     width = max(len(each.name) for each in rows)
     for meaning, group in groupby(rows, key=lambda each: each.meaning):
         yield from (f"  {each.name:<{width}}  {each.state}" for each in group)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from pytest_repro.adapters import STANDARD, awake
+from pytest_repro.adapters import STANDARD_LIBRARY, active_adapters
 
 
 class Switch(NamedTuple):
@@ -64,18 +64,18 @@ _MEANINGS: Mapping[str, str] = {
 }
 
 
-def switches() -> Iterator[Switch]:
+def iter_switches() -> Iterator[Switch]:
     """The switches of every imported library, then the variables; asks no library that sleeps."""
-    for name, adapter in awake().items():
+    for name, adapter in active_adapters().items():
         # The standard library's are all variables there are, secrets among them.
-        found = adapter.switches() if name != STANDARD else {}
+        found = adapter.switches() if name != STANDARD_LIBRARY else {}
         for switch, state in found.items():
             if switch.rpartition(" ")[2] not in VARIABLES:
-                yield Switch(switch, state, meaning(switch))
+                yield Switch(switch, state, describe_switch(switch))
     for name, means in VARIABLES.items():
         yield Switch(name, os.environ.get(name, "not set"), means)
 
 
-def meaning(name: str) -> str:
+def describe_switch(name: str) -> str:
     """What the switch *name* does; ``""`` for what is not known here."""
     return next((means for pattern, means in _MEANINGS.items() if re.fullmatch(pattern, name)), "")

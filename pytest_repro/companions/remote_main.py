@@ -11,13 +11,13 @@ from typing import Any
 
 from pytest_repro import __version__
 
-PROGRAM = """
+BOOTSTRAP = """
 import sys
 paths = channel.receive()
 if paths:
     sys.path[:] = paths
 try:
-    from pytest_repro.companions.remote_main import live
+    from pytest_repro.companions.remote_main import main
 except ModuleNotFoundError as error:
     version = channel.receive()["version"]
     channel.send(("refused", LACKS.format(error.name, sys.executable, version)))
@@ -26,11 +26,11 @@ else:
 """
 """Sent as source: all that must be there beforehand is Python and this package."""
 
-LACKS = "has no module {}: {} -m pip install pytest-repro=={} brings what is needed there"
-PROGRAM = PROGRAM.replace("LACKS", repr(LACKS))
+MISSING_MODULE = "has no module {}: {} -m pip install pytest-repro=={} brings what is needed there"
+BOOTSTRAP = BOOTSTRAP.replace("LACKS", repr(MISSING_MODULE))
 
 
-def live(channel: Any) -> None:
+def main(channel: Any) -> None:
     """The life of a companion: takes its orders, serves them, ends.
 
     Args:
@@ -40,7 +40,7 @@ def live(channel: Any) -> None:
     if order["version"] != __version__:
         channel.send(("refused", f"it has pytest-repro {__version__}, this is {order['version']}"))
         return
-    let_go = _tied_to(channel.gateway)
+    let_go = _exit_on_disconnect(channel.gateway)
     if order.get("chdir"):
         os.chdir(order["chdir"])
     sys.argv[:] = order.get("argv", sys.argv)
@@ -55,12 +55,12 @@ def _serve(channel: Any, order: Mapping[str, Any]) -> None:
     try:
         module = import_module(order["serve"])
     except ModuleNotFoundError as error:
-        channel.send(("refused", LACKS.format(error.name, sys.executable, __version__)))
+        channel.send(("refused", MISSING_MODULE.format(error.name, sys.executable, __version__)))
     else:
         module.serve(channel, order)
 
 
-def _tied_to(gateway: Any) -> Callable[[], None]:
+def _exit_on_disconnect(gateway: Any) -> Callable[[], None]:
     """Ends this process, and what it has started, as soon as the connection is gone.
 
     It leads a session of its own: Ctrl-C in the terminal is for the one that asked for it.
@@ -68,16 +68,16 @@ def _tied_to(gateway: Any) -> Callable[[], None]:
     leads = hasattr(os, "setsid") and os.getpid() != os.getpgrp()
     if leads:
         os.setsid()
-    tied = [True]
+    attached = [True]
 
-    def gone(_: object) -> None:
-        if tied:
+    def on_disconnect(_: object) -> None:
+        if attached:
             if leads:
                 os.killpg(0, signal.SIGKILL)
             os._exit(1)
 
-    gateway.newchannel().setcallback(gone, endmarker=None)
-    return tied.clear
+    gateway.newchannel().setcallback(on_disconnect, endmarker=None)
+    return attached.clear
 
 
 def _flush() -> None:
@@ -85,17 +85,17 @@ def _flush() -> None:
         stream.flush()
 
 
-def answer(channel: Any, ways: Mapping[str, Callable[..., Any]]) -> None:
+def serve_requests(channel: Any, functions: Mapping[str, Callable[..., Any]]) -> None:
     """Answers what is asked until ``("finish",)``, one message for each that is not ``None``.
 
     Args:
         channel: execnet's.
-        ways: What is called, by the first word of a message, with the rest of it.
+        functions: What is called, by the first word of a message, with the rest of it.
     """
     while True:
         word, *arguments = channel.receive()
         if word == "finish":
             return
-        said = ways[word](*arguments)
+        said = functions[word](*arguments)
         if said is not None:
             channel.send(said)

@@ -8,67 +8,87 @@ from typing import Any
 
 from pytest_repro.adapters import environment
 from pytest_repro.core.plan.cell import Cell
-from pytest_repro.core.runs.observation import Beside, Key, Leaf, Observation, Stored
-from pytest_repro.core.runs.run import Run, Warned
+from pytest_repro.core.runs.observation import ContentRef, Key, Leaf, Observation, TokenContext
+from pytest_repro.core.runs.run import RecordedWarning, Run
 
 
-def packed(run: Run, observations: Iterable[Observation]) -> str:
+def encode_run(run: Run, observations: Iterable[Observation]) -> str:
     """*run*, its *observations* and the environment as text; of large values only the digest."""
-    told = {name: getattr(run, name) for name in _TOLD}
-    rows = [_row(each) for each in observations]
+    told = {name: getattr(run, name) for name in _RUN_FIELDS}
+    rows = [_encode_observation(each) for each in observations]
     return json.dumps({"run": told, "environment": environment(), "observations": rows})
 
 
-_TOLD = (
-    "outcome", "seconds", "observations", "error", "error_type", "traceback", "left_out", "drew", "beyond",
-    "warned", "checked",
+_RUN_FIELDS = (
+    "outcome", "seconds", "observation_count", "error", "error_type", "traceback", "skipped_locals",
+    "drew_on_axis", "past_log", "warnings", "failed_check",
 )  # fmt: skip
 
 
-def _row(each: Observation) -> list[Any]:
-    stored = isinstance(each.content, Stored)
-    content = each.content.digest if isinstance(each.content, Stored) else each.content.decode("latin-1")
-    return [each.key, each.kind, each.element, each.shape, stored, content, each.facts, _told(each.beside)]
+def _encode_observation(observation: Observation) -> list[Any]:
+    stored = isinstance(observation.content, ContentRef)
+    content = (
+        observation.content.digest
+        if isinstance(observation.content, ContentRef)
+        else observation.content.decode("latin-1")
+    )
+    return [
+        observation.key,
+        observation.kind,
+        observation.dtype,
+        observation.shape,
+        stored,
+        content,
+        observation.metadata,
+        _encode_token_context(observation.token_context),
+    ]
 
 
-def _told(beside: Beside | None) -> list[Any] | None:
-    """*beside*; of the logits only what they are."""
-    if beside is None:
+def _encode_token_context(context: TokenContext | None) -> list[Any] | None:
+    """*context*; of the logits only what they are."""
+    if context is None:
         return None
-    leaf = beside.logits() if beside.logits is not None else None
-    return [beside.sampling, leaf and [leaf.kind, leaf.element, leaf.shape, leaf.nbytes]]
+    leaf = context.load_logits() if context.load_logits is not None else None
+    return [context.sampling, leaf and [leaf.kind, leaf.dtype, leaf.shape, leaf.nbytes]]
 
 
-def unpacked(text: str, cell: Cell) -> tuple[Run, dict[Key, Observation]]:
-    """The run of *cell* that :func:`packed` made text of, and its observations by key."""
+def decode_run(text: str, cell: Cell) -> tuple[Run, dict[Key, Observation]]:
+    """The run of *cell* that :func:`encode_run` made text of, and its observations by key."""
     found: Mapping[str, Any] = json.loads(text)
-    unlike = _unlike(environment(), found["environment"], cell)
+    unlike = _diff_environments(environment(), found["environment"], cell)
     told = dict(found["run"])
-    told |= {"beyond": tuple(told["beyond"]), "warned": tuple(Warned(*each) for each in told["warned"])}
-    run = Run(cell.axis, cell.value, setting=cell.setting, at=cell.at, unlike=unlike, **told)
-    rows = (_observation(*row) for row in found["observations"])
+    told |= {
+        "past_log": tuple(told["past_log"]),
+        "warnings": tuple(RecordedWarning(*each) for each in told["warnings"]),
+    }
+    run = Run(
+        cell.axis, cell.value, setting=cell.setting, repeat_of=cell.repeat_of, environment_diff=unlike, **told
+    )
+    rows = (_decode_observation(*row) for row in found["observations"])
     return run, {each.key: each for each in rows}
 
 
-def _unlike(here: Mapping[str, str], there: Mapping[str, str], cell: Cell) -> dict[str, tuple[str, str]]:
+def _diff_environments(
+    here: Mapping[str, str], there: Mapping[str, str], cell: Cell
+) -> dict[str, tuple[str, str]]:
     """What is not the same on both sides; of what is varied, and of libraries of one side, nothing."""
     both = (name for name in here if name in there and name not in cell.setting)
     return {name: (here[name], there[name]) for name in both if here[name] != there[name]}
 
 
-def _observation(
+def _decode_observation(
     key: list[Any], kind: str, element: str, shape: list[int], stored: bool, content: str, facts: str,
-    beside: list[Any] | None,
+    context: list[Any] | None,
 ) -> Observation:  # fmt: skip
     name, step, path = key
-    value = Stored(content) if stored else content.encode("latin-1")
-    known = None if beside is None else _beside(*beside)
+    value = ContentRef(content) if stored else content.encode("latin-1")
+    known = None if context is None else _decode_token_context(*context)
     return Observation((name, step, path), kind, element, tuple(shape), value, facts, known)
 
 
-def _beside(sampling: Mapping[str, Any], logits: list[Any] | None) -> Beside:
+def _decode_token_context(sampling: Mapping[str, Any], logits: list[Any] | None) -> TokenContext:
     if logits is None:
-        return Beside(sampling)
+        return TokenContext(sampling)
     kind, element, shape, nbytes = logits
     leaf = Leaf(kind, element, tuple(shape), nbytes, tuple)
-    return Beside(sampling, lambda: leaf)
+    return TokenContext(sampling, lambda: leaf)

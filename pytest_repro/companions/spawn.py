@@ -13,19 +13,19 @@ from typing import IO, Any
 
 from execnet import gateway_io
 
-_NOT_HANDED_ON = {"-E", "-I", "-R"}
+_EXCLUDED_FLAGS = {"-E", "-I", "-R"}
 # With these an interpreter does not hear of PYTHONHASHSEED.
 
 
-def flags() -> str:
+def format_python_spec() -> str:
     """This interpreter's own flags (``-O``, ``-X dev``, ``-W error``), as a spec starts another with them."""
     own: list[str] = getattr(subprocess, "_args_from_interpreter_flags", list)()
-    flags = [each for each in own if each not in _NOT_HANDED_ON and "//" not in each]
+    flags = [each for each in own if each not in _EXCLUDED_FLAGS and "//" not in each]
     return f"//python={shlex.join([sys.executable, *flags])}" if flags else ""
 
 
 @contextmanager
-def started_within(seconds: float) -> Iterator[None]:
+def limit_start_time(seconds: float) -> Iterator[None]:
     """What execnet starts in the block is ended when the block takes longer.
 
     execnet waits without a limit for the first word of an interpreter; where that is gone, it raises.
@@ -40,7 +40,7 @@ def started_within(seconds: float) -> Iterator[None]:
     done, late = Event(), Event()
     real: Any = gateway_io.Popen2IOMaster
 
-    class Kept(real):  # type: ignore[misc]
+    class RecordedIO(real):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             started.append(self)
@@ -53,7 +53,7 @@ def started_within(seconds: float) -> Iterator[None]:
                 each.wait()
 
     watching = Thread(target=watch, daemon=True)
-    vars(gateway_io)["Popen2IOMaster"] = Kept
+    vars(gateway_io)["Popen2IOMaster"] = RecordedIO
     watching.start()
     try:
         yield
@@ -69,24 +69,24 @@ def started_within(seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def environment(variables: Mapping[str, str]) -> Iterator[None]:
+def replace_environ(variables: Mapping[str, str]) -> Iterator[None]:
     """What is started in the block inherits *variables*; execnet's own ``env:`` would come later."""
     before = dict(os.environ)
-    _become(variables)
+    _set_environ(variables)
     try:
         yield
     finally:
-        _become(before)
+        _set_environ(before)
 
 
-def _become(variables: Mapping[str, str]) -> None:
+def _set_environ(variables: Mapping[str, str]) -> None:
     for name in [name for name in os.environ if name not in variables]:
         del os.environ[name]
     os.environ.update({name: value for name, value in variables.items() if os.environ.get(name) != value})
 
 
 @contextmanager
-def stderr(file: IO[bytes]) -> Iterator[None]:
+def redirect_stderr(file: IO[bytes]) -> Iterator[None]:
     """What is started in the block inherits *file* as its error output: last words are kept."""
     sys.stderr.flush()
     before = os.dup(2)

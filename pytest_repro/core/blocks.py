@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-Cut = tuple["int | slice", ...]
+BlockIndex = tuple["int | slice", ...]
 
 
-def cuts(shape: tuple[int, ...], limit: int) -> Iterator[Cut]:
+def iter_block_indices(shape: tuple[int, ...], limit: int) -> Iterator[BlockIndex]:
     """Index tuples of blocks of at most *limit* elements, in C order.
 
     Joined one after the other, the blocks' elements are the whole array's in C order, so a
@@ -29,5 +29,5 @@ def cuts(shape: tuple[int, ...], limit: int) -> Iterator[Cut]:
             yield (slice(start, start + step),)
     else:
         for index in range(shape[0]):
-            for rest in cuts(shape[1:], limit):
+            for rest in iter_block_indices(shape[1:], limit):
                 yield (index, *rest)

@@ -15,7 +15,7 @@ from types import ModuleType
 
 
 @functools.cache
-def catalogue(package: str) -> Mapping[str, str | EntryPoint]:
+def find_plugins(package: str) -> Mapping[str, str | EntryPoint]:
     """Names in *package* and where each is loaded from, in name order.
 
     Args:
@@ -32,13 +32,13 @@ def catalogue(package: str) -> Mapping[str, str | EntryPoint]:
     return dict(sorted(found.items()))
 
 
-def load(package: str, name: str) -> ModuleType:
+def load_plugin(package: str, name: str) -> ModuleType:
     """The module of entry *name*.
 
     Raises:
         KeyError: There is no such entry.
     """
-    where = catalogue(package)[name]
+    where = find_plugins(package)[name]
     found = importlib.import_module(where) if isinstance(where, str) else where.load()
     assert isinstance(found, ModuleType), f"entry point {name} of {package} is no module"
     return found

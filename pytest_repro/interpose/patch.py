@@ -9,33 +9,33 @@ from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from pytest_repro.interpose.passthrough import sparing
-from pytest_repro.interpose.proxy_class import StandIn, pickled
-from pytest_repro.interpose.user_frames import is_users
+from pytest_repro.interpose.passthrough import wrap_passthrough
+from pytest_repro.interpose.proxy_class import ProxyMeta, patch_pickling
+from pytest_repro.interpose.user_frames import is_user_module
 
 _ABSENT = object()
-address = id  # before anybody replaces it
+real_id = id  # before anybody replaces it
 
 
-class Swap(NamedTuple):
+class Patch(NamedTuple):
     """What is put in the place of an attribute.
 
     Attributes:
         owner: A module, or a class written in Python.
         name: The attribute; one that a class inherits is replaced for that class alone.
         value: The new one, which nobody holds yet.
-        only_there: Whether it stays where others hold the same object: a hook into a library, which
+        owner_only: Whether it stays where others hold the same object: a hook into a library, which
             holds a function under another meaning.
     """
 
     owner: Any
     name: str
     value: Any
-    only_there: bool = False
+    owner_only: bool = False
 
 
 @contextmanager
-def replaced_everywhere(swaps: Iterable[Swap]) -> Iterator[None]:
+def patch_everywhere(patches: Iterable[Patch]) -> Iterator[None]:
     """Replaces attributes, and the same objects wherever a user's module has bound them.
 
     ``from time import time`` in a test file is found by identity; the standard library and
@@ -43,55 +43,59 @@ def replaced_everywhere(swaps: Iterable[Swap]) -> Iterator[None]:
     out of modules that were imported meanwhile. What the block itself rebinds stays as it left it.
 
     Args:
-        swaps: What is replaced by what. Two of one attribute are one too many.
+        patches: What is replaced by what. Two of one attribute are one too many.
     """
-    swaps = tuple(swaps)
-    originals = [getattr(swap.owner, swap.name) for swap in swaps]
-    swaps = tuple(swap._replace(value=sparing(swap.value, o)) for swap, o in zip(swaps, originals))
-    known = {address(module) for module in modules()}
+    patches = tuple(patches)
+    originals = [getattr(swap.owner, swap.name) for swap in patches]
+    patches = tuple(
+        swap._replace(value=wrap_passthrough(swap.value, o)) for swap, o in zip(patches, originals)
+    )
+    known = {real_id(module) for module in list_modules()}
     with ExitStack() as stack:
-        stack.callback(_take_out, {address(s.value): (s.value, o) for s, o in zip(swaps, originals)}, known)
-        for swap in swaps:
-            _put(stack, swap.owner, swap.name, swap.value)
+        stack.callback(
+            _unpatch_late_imports, {real_id(s.value): (s.value, o) for s, o in zip(patches, originals)}, known
+        )
+        for swap in patches:
+            _set_attribute(stack, swap.owner, swap.name, swap.value)
         # Of two names for one object (torch.seed, torch.random.seed) the first stands for it.
-        pairs = reversed([*zip(originals, swaps)])
-        bound = {address(o): (o, s.value) for o, s in pairs if not s.only_there}
-        for module in modules():
-            if is_users(module):
-                for name, value in held(module, bound):
-                    _put(stack, module, name, value)
-        for swap in swaps:
-            if isinstance(swap.value, StandIn) and not swap.value.makes:
-                stack.enter_context(pickled(swap.value))
+        pairs = reversed([*zip(originals, patches)])
+        bound = {real_id(o): (o, s.value) for o, s in pairs if not s.owner_only}
+        for module in list_modules():
+            if is_user_module(module):
+                for name, value in find_bindings(module, bound):
+                    _set_attribute(stack, module, name, value)
+        for swap in patches:
+            if isinstance(swap.value, ProxyMeta) and not swap.value.owns_instances:
+                stack.enter_context(patch_pickling(swap.value))
         yield
 
 
-def modules() -> list[ModuleType]:
+def list_modules() -> list[ModuleType]:
     """The modules imported so far; what else stands among them is passed over."""
     return [module for module in list(sys.modules.values()) if isinstance(module, ModuleType)]
 
 
-def held(module: ModuleType, wanted: Mapping[int, tuple[Any, Any]]) -> list[tuple[str, Any]]:
-    """Names in *module* that hold one of the objects *wanted*, and what is to stand there.
+def find_bindings(module: ModuleType, replacements: Mapping[int, tuple[Any, Any]]) -> list[tuple[str, Any]]:
+    """Names in *module* that hold one of the objects *replacements*, and what is to stand there.
 
     Args:
         module: Is only looked into, not asked: a lazy module stays asleep.
-        wanted: The id of an object → the object, and what replaces it.
+        replacements: The id of an object → the object, and what replaces it.
     """
     return [
-        (name, wanted[address(value)][1])
+        (name, replacements[real_id(value)][1])
         for name, value in list(vars(module).items())
-        if address(value) in wanted
+        if real_id(value) in replacements
     ]
 
 
-def _put(stack: ExitStack, owner: Any, name: str, value: Any) -> None:
+def _set_attribute(stack: ExitStack, owner: Any, name: str, value: Any) -> None:
     before = vars(owner).get(name, _ABSENT)
-    stack.callback(_put_back, owner, name, value, before)
+    stack.callback(_restore_attribute, owner, name, value, before)
     setattr(owner, name, value)
 
 
-def _put_back(owner: Any, name: str, value: Any, before: Any) -> None:
+def _restore_attribute(owner: Any, name: str, value: Any, before: Any) -> None:
     if vars(owner).get(name, _ABSENT) is not value:
         return
     if before is _ABSENT:
@@ -100,16 +104,16 @@ def _put_back(owner: Any, name: str, value: Any, before: Any) -> None:
         setattr(owner, name, before)
 
 
-def _take_out(replaced: Mapping[int, tuple[Any, Any]], known: set[int]) -> None:
-    for module in modules():
-        if address(module) not in known or is_users(module):
-            for name, original in held(module, replaced):
+def _unpatch_late_imports(originals: Mapping[int, tuple[Any, Any]], known_modules: set[int]) -> None:
+    for module in list_modules():
+        if real_id(module) not in known_modules or is_user_module(module):
+            for name, original in find_bindings(module, originals):
                 setattr(module, name, original)
 
 
-def renamed(made: Callable[..., Any], real: Any, owner: Any, name: str) -> Callable[..., Any]:
-    """*made*, looking like *real*; and found where it is, so that it pickles."""
-    made = functools.wraps(real)(made)
+def copy_identity(wrapper: Callable[..., Any], real: Any, owner: Any, name: str) -> Callable[..., Any]:
+    """*wrapper*, looking like *real*; and found where it is, so that it pickles."""
+    wrapper = functools.wraps(real)(wrapper)
     if not isinstance(owner, type):
-        made.__module__, made.__qualname__ = owner.__name__, name
-    return made
+        wrapper.__module__, wrapper.__qualname__ = owner.__name__, name
+    return wrapper

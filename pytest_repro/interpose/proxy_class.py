@@ -11,26 +11,26 @@ from typing import Any
 _IMMUTABLE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE
 
 
-def immutable(kind: type) -> bool:
-    """Whether the methods of *kind* cannot be replaced."""
-    return bool(kind.__flags__ & _IMMUTABLE)
+def is_immutable(cls: type) -> bool:
+    """Whether the methods of *cls* cannot be replaced."""
+    return bool(cls.__flags__ & _IMMUTABLE)
 
 
-class StandIn(type):
+class ProxyMeta(type):
     """The type of stand-ins: whoever asks, they are the real class.
 
     Attributes:
         real: The class stood in for, on the stand-in itself.
-        makes: Whether a stand-in's instances are its own; else they are the real class's.
+        owns_instances: Whether a stand-in's instances are its own; else they are the real class's.
     """
 
     real: type
-    makes: bool
+    owns_instances: bool
 
-    def __call__(cls, *args: Any, **named: Any) -> Any:
-        if "real" in vars(cls) and not cls.makes:
-            return cls.real(*args, **named)
-        return super().__call__(*args, **named)
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if "real" in vars(cls) and not cls.owns_instances:
+            return cls.real(*args, **kwargs)
+        return super().__call__(*args, **kwargs)
 
     def __instancecheck__(cls, instance: Any) -> bool:
         if "real" in vars(cls):
@@ -50,50 +50,50 @@ class StandIn(type):
         return hash(cls.real) if "real" in vars(cls) else super().__hash__()
 
 
-def stand_in(real: Any, members: Mapping[str, object], makes: bool = False) -> type:
+def make_proxy_class(real: Any, members: Mapping[str, object], owns_instances: bool = False) -> type:
     """A class that is *real* but for *members*.
 
     Args:
         real: A class that can be subclassed; may be a stand-in itself, since blocks nest.
         members: Methods by name.
-        makes: Whether its instances are its own, which methods of instances need, and pickle as
+        owns_instances: Whether its instances are its own, which methods of instances need, and pickle as
             those of *real*; else it is a name alone, and what it makes are instances of *real*.
     """
 
-    def reduced(self: Any, protocol: Any = 4) -> Any:
+    def reduce_ex(self: Any, protocol: Any = 4) -> Any:
         kind, *rest = real.__reduce_ex__(self, protocol)
         return (home if kind is made else kind, *rest)
 
     home = real
-    while isinstance(home, StandIn):
+    while isinstance(home, ProxyMeta):
         home = home.real
     told = {"__module__": real.__module__, "__qualname__": real.__qualname__, "__doc__": real.__doc__}
-    own = {"__reduce_ex__": reduced} if makes else {}
-    body = {**told, "real": real, "makes": makes, **own, **members}
+    own = {"__reduce_ex__": reduce_ex} if owns_instances else {}
+    body = {**told, "real": real, "owns_instances": owns_instances, **own, **members}
     meta: Any = type(real)
-    made: type = _kind_for(meta)(real.__name__, (real,), body)
+    made: type = _get_metaclass(meta)(real.__name__, (real,), body)
     return made
 
 
 @cache
-def _kind_for(meta: type) -> type[StandIn]:
+def _get_metaclass(meta: type) -> type[ProxyMeta]:
     """The type of stand-ins for classes that have a metaclass of their own, as torch.Generator."""
-    if issubclass(meta, StandIn):
+    if issubclass(meta, ProxyMeta):
         return meta
-    return StandIn if meta is type else type("StandIn", (StandIn, meta), {})
+    return ProxyMeta if meta is type else type("StandIn", (ProxyMeta, meta), {})
 
 
 @contextmanager
-def pickled(made: StandIn) -> Iterator[None]:
+def patch_pickling(proxy: ProxyMeta) -> Iterator[None]:
     """Instances of the real class pickle by the name that the stand-in has taken."""
 
-    def reduced(instance: Any) -> Any:
+    def reduce_to_proxy(instance: Any) -> Any:
         _, *rest = instance.__reduce_ex__(4)
-        return (made, *rest)
+        return (proxy, *rest)
 
-    real, table = made.real, copyreg.dispatch_table
+    real, table = proxy.real, copyreg.dispatch_table
     before = table.get(real)
-    copyreg.pickle(real, reduced)
+    copyreg.pickle(real, reduce_to_proxy)
     try:
         yield
     finally:

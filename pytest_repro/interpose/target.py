@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 Reach = Literal["line", "library", "all"]
 
-When = Callable[..., bool]
+Condition = Callable[..., bool]
 """Called with the arguments of a call: whether that call is evidence."""
 
 
@@ -21,23 +21,23 @@ class Target:
     Attributes:
         module: Where it is at home.
         path: Its name there: ``"time"``, ``"Random.__init__"``, ``"datetime.now"``.
-        what: How it is called when something is said of it: ``"time.time()"``.
+        display_name: How it is called when something is said of it: ``"time.time()"``.
         cause: The cause word.
-        when: Tells by the arguments whether a call counts; None: each one does.
+        condition: Tells by the arguments whether a call counts; None: each one does.
         reach: Whose calls count: the user's own ``"line"``, those of an installed ``"library"`` as
             well, or of ``"all"``, with those that Python's library makes on its own account.
-        names: For a hook that functions of C run into: names of these, by which the call is told
-            from the code that made it; *what* then holds ``{}``. A name that ends in ``()`` counts
+        function_names: For a hook that functions of C run into: names of these, by which the call is told
+            from the code that made it; *display_name* then holds ``{}``. A name that ends in ``()`` counts
             only where it is called without arguments.
     """
 
     module: ModuleType
     path: str
-    what: str
+    display_name: str
     cause: str
-    when: When | None = None
+    condition: Condition | None = None
     reach: Reach = "library"
-    names: frozenset[str] = frozenset()
+    function_names: frozenset[str] = frozenset()
 
     @property
     def package(self) -> str:
@@ -45,7 +45,7 @@ class Target:
         return self.module.__name__.partition(".")[0]
 
     @property
-    def place(self) -> tuple[Any, str]:
+    def attribute(self) -> tuple[Any, str]:
         """The object that holds it, and the name there."""
         *above, name = self.path.split(".")
         owner: Any = self.module
@@ -54,21 +54,26 @@ class Target:
         return owner, name
 
     @property
-    def there(self) -> bool:
+    def available(self) -> bool:
         """Whether this version of the library has it."""
         try:
-            return hasattr(*self.place)
+            return hasattr(*self.attribute)
         except AttributeError:
             return False
 
 
-def targets(
-    where: str, what: str, cause: str, when: When | None, reach: Reach, names: frozenset[str]
+def find_targets(
+    spec: str,
+    display_name: str,
+    cause: str,
+    condition: Condition | None,
+    reach: Reach,
+    function_names: frozenset[str],
 ) -> Iterator[Target]:
-    """The target at *where* ("random:Random.__init__"), if its library is imported and has it."""
-    module, _, path = where.partition(":")
+    """The target at *spec* ("random:Random.__init__"), if its library is imported and has it."""
+    module, _, path = spec.partition(":")
     home = sys.modules.get(module)
     if isinstance(home, ModuleType):
-        target = Target(home, path, what, cause, when, reach, names)
-        if target.there:
+        target = Target(home, path, display_name, cause, condition, reach, function_names)
+        if target.available:
             yield target

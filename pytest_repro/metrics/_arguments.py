@@ -7,7 +7,7 @@ from numbers import Real
 from statistics import fmean, stdev
 
 
-def real(name: str, value: object) -> float:
+def check_real(name: str, value: object) -> float:
     """*value* as a float; a 0-d array or tensor counts as its number.
 
     Raises:
@@ -21,20 +21,20 @@ def real(name: str, value: object) -> float:
     raise TypeError(f"{name} is a {type(value).__qualname__}: expected a number")
 
 
-def share(name: str, value: object) -> float:
+def check_fraction(name: str, value: object) -> float:
     """*value* as a number between 0 and 1, neither included.
 
     Raises:
         TypeError: It is no number.
         ValueError: It is not between 0 and 1.
     """
-    number = real(name, value)
+    number = check_real(name, value)
     if 0 < number < 1:
         return number
     raise ValueError(f"{name}={number:g}: expected a number between 0 and 1, neither included")
 
 
-def truth(name: str, value: object) -> bool:
+def check_bool(name: str, value: object) -> bool:
     """*value* as a bool.
 
     Raises:
@@ -45,8 +45,8 @@ def truth(name: str, value: object) -> bool:
     raise TypeError(f"{name} is a {type(value).__qualname__}: expected True or False")
 
 
-def whole(name: str, value: object, least: int) -> int:
-    """*value* as an integer of at least *least*.
+def check_integer(name: str, value: object, minimum: int) -> int:
+    """*value* as an integer of at least *minimum*.
 
     Raises:
         TypeError: It is no integer.
@@ -55,12 +55,12 @@ def whole(name: str, value: object, least: int) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} is a {type(value).__qualname__}: expected an integer")
     number = int(value.__index__())
-    if number < least:
-        raise ValueError(f"{name}={number}: expected at least {least}")
+    if number < minimum:
+        raise ValueError(f"{name}={number}: expected at least {minimum}")
     return number
 
 
-def by_seed(name: str, values: object) -> dict[int, float]:
+def check_seed_values(name: str, values: object) -> dict[int, float]:
     """A mapping of seeds to numbers, in the order of the seeds.
 
     Raises:
@@ -68,7 +68,10 @@ def by_seed(name: str, values: object) -> dict[int, float]:
     """
     if not isinstance(values, Mapping):
         raise TypeError(f"{name} is a {type(values).__qualname__}: expected a mapping of seed to value")
-    found = {whole(f"a seed of {name}", seed, 0): real(f"{name}[{seed}]", v) for seed, v in values.items()}
+    found = {
+        check_integer(f"a seed of {name}", seed, 0): check_real(f"{name}[{seed}]", v)
+        for seed, v in values.items()
+    }
     return dict(sorted(found.items()))
 
 
@@ -81,19 +84,19 @@ def mean_and_std(values: list[float]) -> tuple[float, float]:
         return 1e3 * fmean(each / 1e3 for each in values), 1e3 * stdev(each / 1e3 for each in values)
 
 
-def percent(value: float) -> str:
+def format_percent(value: float) -> str:
     """``0.095`` as ``"9.5 %"``, to three digits."""
     return f"{100 * value:.3g} %"
 
 
-def seeds(items: Iterable[int]) -> str:
+def format_seeds(items: Iterable[int]) -> str:
     """``seed 7``, ``seeds 7, 9``."""
     every = list(items)
-    return f"seed{'s' * (len(every) != 1)} {listed(every)}"
+    return f"seed{'s' * (len(every) != 1)} {format_list(every)}"
 
 
-def listed(items: Iterable[object], most: int = 10) -> str:
+def format_list(items: Iterable[object], limit: int = 10) -> str:
     """The first of *items*, with commas, and how many more there are."""
     every = [str(each) for each in items]
-    more = f", and {len(every) - most} more" if len(every) > most else ""
-    return ", ".join(every[:most]) + more
+    more = f", and {len(every) - limit} more" if len(every) > limit else ""
+    return ", ".join(every[:limit]) + more

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_SINGLE = (bool, int, float, complex, str, np.generic)
+_SCALAR_TYPES = (bool, int, float, complex, str, np.generic)
 
 
-def array(name: str, value: object) -> NDArray[Any]:
+def as_array(name: str, value: object) -> NDArray[Any]:
     """*value* as an array that is only read: it may share the memory of a tensor.
 
     Args:
@@ -25,42 +25,42 @@ def array(name: str, value: object) -> NDArray[Any]:
         TypeError: It cannot be read as numbers or texts.
         ValueError: The items of a list have different shapes.
     """
-    if isinstance(value, (list, tuple)) and value and not isinstance(value[0], _SINGLE):
-        return _stacked(name, [array(f"{name}[{i}]", each) for i, each in enumerate(value)])
+    if isinstance(value, (list, tuple)) and value and not isinstance(value[0], _SCALAR_TYPES):
+        return _stack(name, [as_array(f"{name}[{i}]", each) for i, each in enumerate(value)])
     try:
-        found = _tensor(value) if hasattr(value, "detach") else np.asarray(value)
+        found = _tensor_to_numpy(value) if hasattr(value, "detach") else np.asarray(value)
     except Exception as error:  # a meta tensor, a ragged list: the reason is the library's
-        raise _unreadable(name, value, f" ({error})") from error
+        raise _make_unreadable_error(name, value, f" ({error})") from error
     if found.dtype.kind == "O" or (found.dtype.kind == "U" and isinstance(value, (list, tuple))):
-        found = _of_one_kind(name, value, found)
+        found = _convert_objects(name, value, found)
     if found.dtype.kind in "biufcUS":
         return found
-    raise _unreadable(name, value, f" of dtype {found.dtype}" if hasattr(value, "dtype") else "")
+    raise _make_unreadable_error(name, value, f" of dtype {found.dtype}" if hasattr(value, "dtype") else "")
 
 
-def _of_one_kind(name: str, value: object, found: NDArray[Any]) -> NDArray[Any]:
+def _convert_objects(name: str, value: object, objects: NDArray[Any]) -> NDArray[Any]:
     """Texts, or numbers, that an array of objects holds, as pandas gives them, or a list.
 
     Raises:
         TypeError: It holds something else, or both: numpy would make texts of numbers.
     """
-    items = value if isinstance(value, (list, tuple)) else found.ravel().tolist()
+    items = value if isinstance(value, (list, tuple)) else objects.ravel().tolist()
     texts = [isinstance(each, str) for each in items]
     if any(texts) and not all(texts):
         odd = items[texts.index(False)]
         raise TypeError(f"{name} holds texts and a {type(odd).__qualname__}: expected one of the two")
     try:
-        return np.asarray(found.tolist())
+        return np.asarray(objects.tolist())
     except ValueError as error:  # arrays of unlike shapes among them
-        raise _unreadable(name, value, f" of dtype {found.dtype}") from error
+        raise _make_unreadable_error(name, value, f" of dtype {objects.dtype}") from error
 
 
-def _unreadable(name: str, value: object, why: str) -> TypeError:
+def _make_unreadable_error(name: str, value: object, detail: str) -> TypeError:
     kind = type(value).__qualname__
-    return TypeError(f"{name} is a {kind}{why}: expected an array, a tensor or a list of numbers")
+    return TypeError(f"{name} is a {kind}{detail}: expected an array, a tensor or a list of numbers")
 
 
-def _tensor(tensor: Any) -> NDArray[Any]:
+def _tensor_to_numpy(tensor: Any) -> NDArray[Any]:
     dense = tensor.detach()
     if dense.is_quantized:
         dense = dense.dequantize()
@@ -74,7 +74,7 @@ def _tensor(tensor: Any) -> NDArray[Any]:
     return found
 
 
-def _stacked(name: str, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+def _stack(name: str, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     for i, each in enumerate(parts):
         if each.shape != parts[0].shape:
             raise ValueError(
@@ -86,28 +86,28 @@ def _stacked(name: str, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return np.stack(parts)
 
 
-def shaped(name: str, value: object, axes: str) -> NDArray[Any]:
+def check_array(name: str, value: object, axes: str) -> NDArray[Any]:
     """*value* as an array of the axes that are told as ``"runs, items"``, with one element or more.
 
     Raises:
         TypeError: It cannot be read as numbers or texts.
         ValueError: It has other axes, or no elements.
     """
-    found = array(name, value)
+    found = as_array(name, value)
     if found.ndim != axes.count(",") + 1 or not found.size:
         empty = " without elements" if not found.size else ""
         raise ValueError(f"{name} has shape {found.shape}{empty}: expected ({axes})")
     return found
 
 
-def numbers(name: str, value: object, axes: str) -> NDArray[np.float64]:
-    """As :func:`shaped`, of finite real numbers, as float64.
+def check_numbers(name: str, value: object, axes: str) -> NDArray[np.float64]:
+    """As :func:`check_array`, of finite real numbers, as float64.
 
     Raises:
         TypeError: It holds no real numbers.
         ValueError: It has other axes, no elements, or a NaN or infinity.
     """
-    found = shaped(name, value, axes)
+    found = check_array(name, value, axes)
     if found.dtype.kind not in "biuf":
         raise TypeError(f"{name} has dtype {found.dtype}: expected real numbers")
     wide = found.astype(np.float64)
@@ -117,14 +117,14 @@ def numbers(name: str, value: object, axes: str) -> NDArray[np.float64]:
     return wide
 
 
-def labels(name: str, value: object, axes: str) -> NDArray[Any]:
-    """As :func:`shaped`, of class labels: integers, bools, texts, or floats without a fraction.
+def check_labels(name: str, value: object, axes: str) -> NDArray[Any]:
+    """As :func:`check_array`, of class labels: integers, bools, texts, or floats without a fraction.
 
     Raises:
         TypeError: It holds complex numbers.
         ValueError: It has other axes, no elements, or floats that are scores.
     """
-    found = shaped(name, value, axes)
+    found = check_array(name, value, axes)
     if found.dtype.kind == "c":
         raise TypeError(f"{name} has dtype {found.dtype}: expected class labels")
     if found.dtype.kind == "f" and np.isnan(found).any():
@@ -135,6 +135,6 @@ def labels(name: str, value: object, axes: str) -> NDArray[Any]:
     return found
 
 
-def plain(value: Any) -> Any:
+def to_python_scalar(value: Any) -> Any:
     """A numpy scalar as Python's own."""
     return value.item() if isinstance(value, np.generic) else value

@@ -9,13 +9,13 @@ from functools import lru_cache
 from statistics import NormalDist
 from typing import Literal
 
-from pytest_repro.metrics._arguments import by_seed, mean_and_std, percent, share
-from pytest_repro.metrics.failures import at_most
+from pytest_repro.metrics._arguments import check_fraction, check_seed_values, format_percent, mean_and_std
+from pytest_repro.metrics.failures import binomial_cdf
 
-_STEPS = 4000
+_INTEGRATION_STEPS = 4000
 # With these k is right to 1e-9 of it from 2 seeds on, to 2e-7 at a confidence of 0.9999; beyond that
 # 2 seeds lean on stds so small that the steps would miss them.
-_SUREST = 0.9999
+_MAX_CONFIDENCE = 0.9999
 
 Side = Literal["lower", "upper"]
 
@@ -47,8 +47,8 @@ class Bound:
         sign = ">=" if self.side == "lower" else "<="
         taken = "" if self.method == "order" else f", if normal; {self.seeds_needed} seeds tell without that"
         return (
-            f"value {sign} {self.bound:.6g} fails for at most {percent(self.fails)} of seeds "
-            f"({percent(self.confidence)} confidence, n {self.n}{taken})"
+            f"value {sign} {self.bound:.6g} fails for at most {format_percent(self.fails)} of seeds "
+            f"({format_percent(self.confidence)} confidence, n {self.n}{taken})"
         )
 
 
@@ -80,22 +80,22 @@ def suggested_bound(
     """
     if side not in ("lower", "upper"):
         raise ValueError(f"side={side!r}: expected 'lower' or 'upper'")
-    share("fails", fails), share("confidence", confidence)
-    if confidence > _SUREST:
-        raise ValueError(f"confidence={confidence}: expected at most {_SUREST}")
-    found = _finite(by_seed("values", values))
+    check_fraction("fails", fails), check_fraction("confidence", confidence)
+    if confidence > _MAX_CONFIDENCE:
+        raise ValueError(f"confidence={confidence}: expected at most {_MAX_CONFIDENCE}")
+    found = _check_finite(check_seed_values("values", values))
     sign, n = 1 if side == "lower" else -1, len(found)
     ordered = sorted(sign * each for each in found)
     needed = math.ceil(math.log(1 - confidence) / math.log(1 - fails))
     if n >= needed:
-        rank = _rank(n, fails, 1 - confidence)
+        rank = _find_rank(n, fails, 1 - confidence)
         return Bound(sign * ordered[rank - 1], side, fails, confidence, n, "order", needed)
     mean, std = mean_and_std(ordered)
-    bound = sign * (mean - _factor(n, fails, confidence) * std)
+    bound = sign * (mean - _solve_tolerance_factor(n, fails, confidence) * std)
     return Bound(bound, side, fails, confidence, n, "normal", needed)
 
 
-def _finite(values: dict[int, float]) -> list[float]:
+def _check_finite(values: dict[int, float]) -> list[float]:
     odd = [seed for seed, value in values.items() if not math.isfinite(value)]
     if odd:
         raise ValueError(f"values[{odd[0]}]={values[odd[0]]}: expected finite numbers")
@@ -104,43 +104,43 @@ def _finite(values: dict[int, float]) -> list[float]:
     return list(values.values())
 
 
-def _rank(n: int, fails: float, missed: float) -> int:
+def _find_rank(n: int, fails: float, alpha: float) -> int:
     """The largest r with P(Binomial(n, fails) < r) <= missed; 1 where even that is more by rounding."""
     rank = 1
-    while rank < n * fails and at_most(rank, n, fails) <= missed:
+    while rank < n * fails and binomial_cdf(rank, n, fails) <= alpha:
         rank += 1
     return rank
 
 
 @lru_cache(maxsize=64)
-def _factor(n: int, fails: float, confidence: float) -> float:
+def _solve_tolerance_factor(n: int, fails: float, confidence: float) -> float:
     """k of the normal's tolerance limit; by halving."""
     root, z = math.sqrt(n / 2), NormalDist().inv_cdf(1 - fails)
-    stds = _stds(n - 1)
+    stds = _tabulate_std_density(n - 1)
 
-    def covered(k: float) -> float:
+    def coverage(k: float) -> float:
         return sum(weight * math.erfc(root * (z - k * s)) for s, weight in stds) / 2
 
     low, high = -10.0, 10.0
-    while covered(high) < confidence:
+    while coverage(high) < confidence:
         low, high = high, 2 * high
     while high - low > 1e-13 * (1 + abs(high)):
         middle = (low + high) / 2
-        low, high = (middle, high) if covered(middle) < confidence else (low, middle)
+        low, high = (middle, high) if coverage(middle) < confidence else (low, middle)
     return high
 
 
-def _stds(degrees: int) -> list[tuple[float, float]]:
+def _tabulate_std_density(degrees: int) -> list[tuple[float, float]]:
     """Values of the std of a standard normal's sample, with their probabilities by Simpson's rule.
 
     In steps of its root: near 0 they are small, as k is large there, and 0 itself has no weight.
     """
     # Twelve over the root of the degrees are seventeen of its own standard deviations.
     start = math.sqrt(max(0.0, 1 - 12 / math.sqrt(degrees)))
-    step = (math.sqrt(1 + 12 / math.sqrt(degrees)) - start) / _STEPS
+    step = (math.sqrt(1 + 12 / math.sqrt(degrees)) - start) / _INTEGRATION_STEPS
     constant = math.log(4) + degrees / 2 * math.log(degrees / 2) - math.lgamma(degrees / 2)
     found = []
-    for i in range(1, _STEPS):
+    for i in range(1, _INTEGRATION_STEPS):
         root = start + i * step
         power = (2 * degrees - 1) * math.log(root) - degrees * root**4 / 2
         found.append((root * root, (4 if i % 2 else 2) * math.exp(constant + power)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from statistics import median
 
-from pytest_repro.metrics._arguments import real, seeds
+from pytest_repro.metrics._arguments import check_real, format_seeds
 from pytest_repro.metrics.seeds import Sweep, sweep
 
 
@@ -19,21 +19,21 @@ class Breach:
     Attributes:
         rule: ``std``, ``range``, ``min``, ``max`` or ``finite``.
         allowed: By the rule, in the unit of the values.
-        found: Over the seeds.
+        actual: Over the seeds.
         seeds: That broke it: beyond ``min`` or ``max``; for ``std`` and ``range`` the fewest seeds
             without which the others keep it.
     """
 
     rule: str
     allowed: float
-    found: float
+    actual: float
     seeds: tuple[int, ...]
 
     def __str__(self) -> str:
         if self.rule == "finite":
-            return f"not finite: {seeds(self.seeds)}"
+            return f"not finite: {format_seeds(self.seeds)}"
         sign = "<" if self.rule == "min" else ">"
-        return f"{self.rule} {self.found:.4g} {sign} {self.allowed:.4g}: {seeds(self.seeds)}"
+        return f"{self.rule} {self.actual:.4g} {sign} {self.allowed:.4g}: {format_seeds(self.seeds)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Budget:
     breaches: tuple[Breach, ...]
 
     @property
-    def kept(self) -> bool:
+    def within_budget(self) -> bool:
         """Whether no rule is broken."""
         return not self.breaches
 
@@ -88,36 +88,39 @@ def budget(
         ValueError: No rule is given, one is NaN, *std* or *range* is negative, or fewer than two
             values are finite.
     """
-    allowed_by = rules({"std": std, "range": range, "min": min, "max": max})
+    allowed_by = check_rules({"std": std, "range": range, "min": min, "max": max})
     found = values if isinstance(values, Sweep) else sweep(values)
     finite = [(seed, value) for seed, value in found.values if seed not in found.not_finite]
     broken = [Breach("finite", math.inf, math.inf, found.not_finite)] if found.not_finite else []
     for rule, allowed in allowed_by.items():
-        seen, slack = float(getattr(found, rule)), _slack(found) if rule in ("std", "range") else 0.0
+        seen, slack = (
+            float(getattr(found, rule)),
+            _compute_rounding_slack(found) if rule in ("std", "range") else 0.0,
+        )
         if seen < allowed if rule == "min" else seen > allowed + slack:
-            broken.append(Breach(rule, allowed, seen, _BREAKERS[rule](finite, allowed + slack)))
+            broken.append(Breach(rule, allowed, seen, _SEED_FINDERS[rule](finite, allowed + slack)))
     return Budget(found, tuple(broken))
 
 
-def _slack(found: Sweep) -> float:
+def _compute_rounding_slack(result: Sweep) -> float:
     """0.92 - 0.9 is 0.020000000000000018: the rounding of a difference breaks no budget of 0.02."""
-    return 4 * math.ulp(max(abs(found.min), abs(found.max)))
+    return 4 * math.ulp(max(abs(result.min), abs(result.max)))
 
 
-def rules(given: dict[str, float | None]) -> dict[str, float]:
-    """The rules that *given* holds, checked.
+def check_rules(limits: dict[str, float | None]) -> dict[str, float]:
+    """The rules that *limits* holds, checked.
 
     Args:
-        given: ``std``, ``range``, ``min`` and ``max``; None for no rule.
+        limits: ``std``, ``range``, ``min`` and ``max``; None for no rule.
 
     Raises:
         TypeError: One is no number.
         ValueError: No rule is given, one is NaN, or *std* or *range* is negative.
     """
-    for name, each in given.items():
+    for name, each in limits.items():
         if isinstance(each, bool):
             raise TypeError(f"{name} is a bool: expected a number")
-    found = {name: real(name, each) for name, each in given.items() if each is not None}
+    found = {name: check_real(name, each) for name, each in limits.items() if each is not None}
     if not found:
         raise ValueError("no rule is given: expected one or more of std, range, min and max")
     for name, allowed in found.items():
@@ -130,48 +133,50 @@ def rules(given: dict[str, float | None]) -> dict[str, float]:
 _Values = list[tuple[int, float]]
 
 
-def _below(values: _Values, allowed: float) -> tuple[int, ...]:
+def _find_seeds_below(values: _Values, allowed: float) -> tuple[int, ...]:
     return tuple(seed for seed, value in values if value < allowed)
 
 
-def _above(values: _Values, allowed: float) -> tuple[int, ...]:
+def _find_seeds_above(values: _Values, allowed: float) -> tuple[int, ...]:
     return tuple(seed for seed, value in values if value > allowed)
 
 
-_Window = Callable[[int, int], float]
+_WindowSpread = Callable[[int, int], float]
 """The spread of the values from the first index to before the second."""
 
 
-def _outside(windows: Callable[[list[float]], _Window]) -> Callable[[_Values, float], tuple[int, ...]]:
+def _make_seed_finder(
+    make_window_spread: Callable[[list[float]], _WindowSpread],
+) -> Callable[[_Values, float], tuple[int, ...]]:
     """Names the fewest seeds without which the spread is allowed.
 
     The most values that keep it are neighbours by size, for the std as for the range: putting a
     value from between in the place of one outside makes neither larger.
     """
 
-    def outside(values: _Values, allowed: float) -> tuple[int, ...]:
+    def find_fewest_seeds(values: _Values, allowed: float) -> tuple[int, ...]:
         ordered = sorted(values, key=lambda each: each[1])
-        window = windows([value for _, value in ordered])
-        start, stop = _longest(window, len(ordered), allowed)
+        window = make_window_spread([value for _, value in ordered])
+        start, stop = _find_longest_window(window, len(ordered), allowed)
         return tuple(sorted(seed for seed, _ in ordered[:start] + ordered[stop:]))
 
-    return outside
+    return find_fewest_seeds
 
 
-def _longest(window: _Window, n: int, allowed: float) -> tuple[int, int]:
+def _find_longest_window(window_spread: _WindowSpread, n: int, allowed: float) -> tuple[int, int]:
     """The longest window, shorter than all, that is allowed; of those the narrowest."""
     for length in range(n - 1, 1, -1):
-        start = min(range(n - length + 1), key=lambda at: window(at, at + length))
-        if window(start, start + length) <= allowed:
+        start = min(range(n - length + 1), key=lambda at: window_spread(at, at + length))
+        if window_spread(start, start + length) <= allowed:
             return start, start + length
     return (n - 1) // 2, (n - 1) // 2 + 1  # the median: one value has no spread
 
 
-def _ranges(ordered: list[float]) -> _Window:
+def _make_window_range(ordered: list[float]) -> _WindowSpread:
     return lambda start, stop: ordered[stop - 1] - ordered[start]
 
 
-def _stds(ordered: list[float]) -> _Window:
+def _make_window_std(ordered: list[float]) -> _WindowSpread:
     """By running sums, of distances from the median: 1000 seeds take half a million windows."""
     middle = median(ordered)
     away = [each - middle for each in ordered]
@@ -185,9 +190,9 @@ def _stds(ordered: list[float]) -> _Window:
     return std
 
 
-_BREAKERS: dict[str, Callable[[_Values, float], tuple[int, ...]]] = {
-    "min": _below,
-    "max": _above,
-    "std": _outside(_stds),
-    "range": _outside(_ranges),
+_SEED_FINDERS: dict[str, Callable[[_Values, float], tuple[int, ...]]] = {
+    "min": _find_seeds_below,
+    "max": _find_seeds_above,
+    "std": _make_seed_finder(_make_window_std),
+    "range": _make_seed_finder(_make_window_range),
 }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from pytest_repro.metrics._arguments import real
+from pytest_repro.metrics._arguments import check_real
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +38,17 @@ class Cost:
         return 100 * (self.ratio - 1)
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """``deterministic 0.32 s, default 0.48 s: ratio 0.67, -33 %``."""
-        return self._told("")
+        return self._format_summary("")
 
-    def _told(self, how: str) -> str:
-        times = f"deterministic {self.deterministic:.3g} s, default {self.default:.3g} s{how}"
+    def _format_summary(self, detail: str) -> str:
+        times = f"deterministic {self.deterministic:.3g} s, default {self.default:.3g} s{detail}"
         return f"{times}: ratio {self.ratio:.2f}, {round(self.percent) or 0:+} %"
 
     def __str__(self) -> str:
         pairs = f" (pair by pair {self.spread[0]:.2f} to {self.spread[1]:.2f})" if self.spread else ""
-        return self._told(f" (medians of {self.n[0]} and {self.n[1]})") + pairs
+        return self._format_summary(f" (medians of {self.n[0]} and {self.n[1]})") + pairs
 
 
 def cost(on: Sequence[float], off: Sequence[float]) -> Cost:
@@ -66,14 +66,14 @@ def cost(on: Sequence[float], off: Sequence[float]) -> Cost:
         TypeError: They are no sequences of numbers.
         ValueError: One is empty, or holds what is not positive and finite.
     """
-    deterministic, default = _times("on", on), _times("off", off)
+    deterministic, default = _check_times("on", on), _check_times("off", off)
     n = len(deterministic), len(default)
     ratios = [a / b for a, b in zip(deterministic, default)] if n[0] == n[1] > 1 else []
     return Cost(median(deterministic), median(default), n, (min(ratios), max(ratios)) if ratios else None)
 
 
-def _times(name: str, times: Sequence[float]) -> list[float]:
-    found = [real(f"{name}[{i}]", each) for i, each in enumerate(times)]
+def _check_times(name: str, times: Sequence[float]) -> list[float]:
+    found = [check_real(f"{name}[{i}]", each) for i, each in enumerate(times)]
     if not found:
         raise ValueError(f"{name} is empty: expected one time or more")
     for i, each in enumerate(found):

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_repro.metrics._arguments import listed
-from pytest_repro.metrics._arrays import array
+from pytest_repro.metrics._arguments import format_list
+from pytest_repro.metrics._arrays import as_array
 from pytest_repro.values.hashing import digest
 
 
@@ -37,7 +37,7 @@ class Duplicates:
     def __str__(self) -> str:
         if not self.groups:
             return f"no duplicates among {self.total} draws"
-        told = "; ".join(listed(group) for group in self.groups)
+        told = "; ".join(format_list(group) for group in self.groups)
         return f"{self.distinct} distinct of {self.total} draws, the same: {told}"
 
 
@@ -62,11 +62,11 @@ def duplicates(draws: Mapping[Any, object]) -> Duplicates:
         raise TypeError(f"draws is a {type(draws).__qualname__}: expected a mapping of name to numbers")
     if len(draws) < 2:
         raise ValueError(f"draws holds {len(draws)}: expected 2 or more")
-    read = {name: _drawn(f"draws[{name!r}]", each) for name, each in draws.items()}
+    read = {name: _check_draws(f"draws[{name!r}]", each) for name, each in draws.items()}
     groups: list[_Group] = []
     for name in sorted(read, key=lambda each: -len(read[each])):
-        length, own = len(read[name]), _digest(read[name])
-        known = next((group for group in groups if group.beginning(length) == own), None)
+        length, own = len(read[name]), _digest_array(read[name])
+        known = next((group for group in groups if group.digest_prefix(length) == own), None)
         if known is None:
             groups.append(known := _Group(read[name]))
         known.names.append(name)
@@ -75,8 +75,8 @@ def duplicates(draws: Mapping[Any, object]) -> Duplicates:
     return Duplicates(len(read), tuple(sorted(found, key=lambda names: order[names[0]])))
 
 
-def _drawn(name: str, value: object) -> NDArray[Any]:
-    found = np.atleast_1d(array(name, value))
+def _check_draws(name: str, value: object) -> NDArray[Any]:
+    found = np.atleast_1d(as_array(name, value))
     if found.dtype.kind in "US":
         raise TypeError(f"{name} has dtype {found.dtype}: expected numbers that were drawn")
     if not found.size:
@@ -92,13 +92,13 @@ class _Group:
         self._longest = longest
         self._digests: dict[int, str] = {}
 
-    def beginning(self, length: int) -> str:
+    def digest_prefix(self, length: int) -> str:
         """The digest of its first draws."""
         if length not in self._digests:
-            self._digests[length] = _digest(self._longest[:length])
+            self._digests[length] = _digest_array(self._longest[:length])
         return self._digests[length]
 
 
-def _digest(draws: NDArray[Any]) -> str:
+def _digest_array(draws: NDArray[Any]) -> str:
     plain = np.ascontiguousarray(draws)
     return digest(f"{plain.dtype}{list(plain.shape)}", [plain.reshape(-1).view("u1").data], threads=1)

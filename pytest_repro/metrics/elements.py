@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_repro.metrics._arrays import array
+from pytest_repro.metrics._arrays import as_array
 
 
 def v_c(reference: object, other: object) -> float:
@@ -28,8 +28,8 @@ def v_c(reference: object, other: object) -> float:
         TypeError: An argument holds no numbers.
         ValueError: They have different shapes, or no elements.
     """
-    a, b = _pair(reference, other)
-    return float(_differ(a, b).mean())
+    a, b = _read_pair(reference, other)
+    return float(_find_unequal(a, b).mean())
 
 
 def ermv(reference: object, other: object) -> float:
@@ -52,16 +52,16 @@ def ermv(reference: object, other: object) -> float:
         TypeError: An argument holds no numbers.
         ValueError: They have different shapes, or no elements.
     """
-    a, b = _pair(reference, other)
-    differ = _differ(a, b)
+    a, b = _read_pair(reference, other)
+    differ = _find_unequal(a, b)
     wide = np.complex128 if "c" in (a.dtype.kind, b.dtype.kind) else np.float64
     x, y = a[differ].astype(wide), b[differ].astype(wide)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return float((np.abs(x - y) / np.abs(x)).sum() / a.size)
 
 
-def _pair(reference: object, other: object) -> tuple[NDArray[Any], NDArray[Any]]:
-    a, b = array("reference", reference), array("other", other)
+def _read_pair(reference: object, other: object) -> tuple[NDArray[Any], NDArray[Any]]:
+    a, b = as_array("reference", reference), as_array("other", other)
     for name, each in (("reference", a), ("other", b)):
         if each.dtype.kind not in "biufc":
             raise TypeError(f"{name} has dtype {each.dtype}: expected numbers")
@@ -72,6 +72,6 @@ def _pair(reference: object, other: object) -> tuple[NDArray[Any], NDArray[Any]]
     return a, b
 
 
-def _differ(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
+def _find_unequal(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
     differ: NDArray[np.bool_] = (a != b) & ~((a != a) & (b != b))
     return differ

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from pytest_repro.metrics._arguments import percent, seeds, share, whole
+from pytest_repro.metrics._arguments import check_fraction, check_integer, format_percent, format_seeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ class FailureRate:
     seeds: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        named = f": {seeds(self.seeds)}" if self.seeds else ""
+        named = f": {format_seeds(self.seeds)}" if self.seeds else ""
         return (
-            f"{self.failed} of {self.n} failed{named}; P(fail) {percent(self.rate)}, "
-            f"up to {percent(self.upper)} ({percent(self.confidence)} confidence)"
+            f"{self.failed} of {self.n} failed{named}; P(fail) {format_percent(self.rate)}, "
+            f"up to {format_percent(self.upper)} ({format_percent(self.confidence)} confidence)"
         )
 
 
@@ -56,17 +56,19 @@ def failure_rate(failed: int | Collection[int], n: int, confidence: float = 0.95
         TypeError: *failed* or *n* are no integers.
         ValueError: More failed than were tried, or *confidence* is not between 0 and 1.
     """
-    whole("n", n, 1)
-    missed = 1 - share("confidence", confidence)
+    check_integer("n", n, 1)
+    missed = 1 - check_fraction("confidence", confidence)
     which = tuple(sorted(set(failed))) if isinstance(failed, Collection) else ()
-    count = len(which) if isinstance(failed, Collection) else whole("failed", failed, 0)
+    count = len(which) if isinstance(failed, Collection) else check_integer("failed", failed, 0)
     if count > n:
         raise ValueError(f"failed={count}: expected at most n={n}")
-    low, high = 1 - _upper(n - count, n, missed / 2), _upper(count, n, missed / 2)
-    return FailureRate(count, n, count / n, _upper(count, n, missed), (low, high), confidence, which)
+    low, high = 1 - _solve_upper_bound(n - count, n, missed / 2), _solve_upper_bound(count, n, missed / 2)
+    return FailureRate(
+        count, n, count / n, _solve_upper_bound(count, n, missed), (low, high), confidence, which
+    )
 
 
-def _upper(count: int, n: int, probability: float) -> float:
+def _solve_upper_bound(count: int, n: int, probability: float) -> float:
     """The p at which *count* or fewer of *n* have *probability*; by halving, to the last digit."""
     if count == n:
         return 1.0
@@ -74,11 +76,11 @@ def _upper(count: int, n: int, probability: float) -> float:
         return -math.expm1(math.log(probability) / n)
     low, high = count / n, 1.0
     while low < (middle := (low + high) / 2) < high:
-        low, high = (middle, high) if at_most(count, n, middle) > probability else (low, middle)
+        low, high = (middle, high) if binomial_cdf(count, n, middle) > probability else (low, middle)
     return high
 
 
-def at_most(count: int, n: int, p: float) -> float:
+def binomial_cdf(count: int, n: int, p: float) -> float:
     """The probability of *count* or fewer of *n*, at ``count / n <= p < 1``.
 
     Args:

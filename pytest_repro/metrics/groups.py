@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_repro.metrics._arguments import percent
-from pytest_repro.metrics._arrays import labels, plain
-from pytest_repro.metrics.predictions import runs_of
+from pytest_repro.metrics._arguments import format_percent
+from pytest_repro.metrics._arrays import check_labels, to_python_scalar
+from pytest_repro.metrics.predictions import check_predictions
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class Spread:
     def __str__(self) -> str:
         times = "" if self.ratio is None else f", × {self.ratio:.2f}"
         return (
-            f"{self.part}: n {self.n}, mean {percent(self.mean)}, std {percent(self.std)}{times}, "
-            f"{percent(self.min)} to {percent(self.max)}"
+            f"{self.part}: n {self.n}, mean {format_percent(self.mean)}, std {format_percent(self.std)}{times}, "
+            f"{format_percent(self.min)} to {format_percent(self.max)}"
         )
 
 
@@ -110,9 +110,9 @@ def class_spread(predictions: object, truth: object) -> Spreads:
     Warns:
         ConstantModelWarning: A run predicts the same for every item.
     """
-    runs = runs_of(predictions)
-    true = _truth(truth, runs)
-    return _spreads("accuracy", runs == true, _members(true))
+    runs = check_predictions(predictions)
+    true = _check_truth(truth, runs)
+    return _compute_spreads("accuracy", runs == true, _iter_group_masks(true))
 
 
 def subgroup_rates(predictions: object, truth: object, groups: object, positive: object = 1) -> SubgroupRates:
@@ -137,47 +137,47 @@ def subgroup_rates(predictions: object, truth: object, groups: object, positive:
     Warns:
         ConstantModelWarning: A run predicts the same for every item.
     """
-    runs = runs_of(predictions)
-    true, member = _truth(truth, runs) == positive, _items("groups", groups, runs)
+    runs = check_predictions(predictions)
+    true, member = _check_truth(truth, runs) == positive, _check_item_labels("groups", groups, runs)
     if not np.any(true) or np.all(true):
         raise ValueError(f"truth holds {'only' if np.any(true) else 'no'} {positive!r}: expected both kinds")
     wrong = (runs == positive) != true
-    fpr = _spreads("FPR", wrong[:, ~true], _members(member[~true]))
-    return SubgroupRates(fpr, _spreads("FNR", wrong[:, true], _members(member[true])))
+    fpr = _compute_spreads("FPR", wrong[:, ~true], _iter_group_masks(member[~true]))
+    return SubgroupRates(fpr, _compute_spreads("FNR", wrong[:, true], _iter_group_masks(member[true])))
 
 
-def _items(name: str, value: object, runs: NDArray[Any]) -> NDArray[Any]:
-    found = labels(name, value, "items")
+def _check_item_labels(name: str, value: object, runs: NDArray[Any]) -> NDArray[Any]:
+    found = check_labels(name, value, "items")
     if len(found) != runs.shape[1]:
         raise ValueError(f"{name} has shape {found.shape}: expected ({runs.shape[1]},) as in predictions")
     return found
 
 
-def _truth(value: object, runs: NDArray[Any]) -> NDArray[Any]:
-    found = _items("truth", value, runs)
+def _check_truth(value: object, runs: NDArray[Any]) -> NDArray[Any]:
+    found = _check_item_labels("truth", value, runs)
     if (found.dtype.kind in "US") != (runs.dtype.kind in "US"):
         raise TypeError(f"truth has dtype {found.dtype}, predictions {runs.dtype}: both texts or neither")
     return found
 
 
-def _members(parts: NDArray[Any]) -> Iterator[tuple[object, NDArray[np.bool_]]]:
+def _iter_group_masks(parts: NDArray[Any]) -> Iterator[tuple[object, NDArray[np.bool_]]]:
     for part in np.unique(parts):
-        yield plain(part), parts == part
+        yield to_python_scalar(part), parts == part
 
 
-def _spreads(
-    rate: str, hits: NDArray[np.bool_], members: Iterable[tuple[object, NDArray[np.bool_]]]
+def _compute_spreads(
+    rate: str, hits: NDArray[np.bool_], group_masks: Iterable[tuple[object, NDArray[np.bool_]]]
 ) -> Spreads:
     """Of *hits* of (runs, items), over all items and over those of each part."""
-    whole = _spread("overall", hits, None)
-    parts = tuple(_spread(part, hits[:, inside], whole.std) for part, inside in members)
+    whole = _compute_spread("overall", hits, None)
+    parts = tuple(_compute_spread(part, hits[:, inside], whole.std) for part, inside in group_masks)
     return Spreads(rate, len(hits), whole, parts)
 
 
-def _spread(part: object, hits: NDArray[np.bool_], overall: float | None) -> Spread:
+def _compute_spread(part: object, hits: NDArray[np.bool_], overall_std: float | None) -> Spread:
     counts = hits.sum(axis=1)  # equal counts have a std of exactly 0, where equal shares may not
     n = hits.shape[1]
     std = float(counts.std(ddof=1)) / n
-    ratio = 1.0 if overall is None else std / overall if overall else None
+    ratio = 1.0 if overall_std is None else std / overall_std if overall_std else None
     low, high = int(counts.min()) / n, int(counts.max()) / n
-    return Spread(part, n, float(counts.mean()) / n, std, low, high, ratio if std or overall else None)
+    return Spread(part, n, float(counts.mean()) / n, std, low, high, ratio if std or overall_std else None)

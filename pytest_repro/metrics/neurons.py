@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_repro.metrics._arguments import truth, whole
-from pytest_repro.metrics._arrays import numbers
+from pytest_repro.metrics._arguments import check_bool, check_integer
+from pytest_repro.metrics._arrays import check_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Matching:
         mean: Mean of the correlations.
         baseline: Mean best correlation with units of the second in a random basis.
         excess: ``mean - baseline``.
-        still: Units of either that are constant over the samples, which correlate with nothing.
+        constant: Units of either that are constant over the samples, which correlate with nothing.
         samples: Number of samples.
     """
 
@@ -31,7 +31,7 @@ class Matching:
     mean: float
     baseline: float
     excess: float
-    still: tuple[tuple[int, ...], tuple[int, ...]]
+    constant: tuple[tuple[int, ...], tuple[int, ...]]
     samples: int
 
     @property
@@ -41,16 +41,16 @@ class Matching:
         return len(found) == len(set(found))
 
     def __str__(self) -> str:
-        still = len(self.still[0]) + len(self.still[1])
-        constant = [_counted(still, "constant unit")] if still else []
+        still = len(self.constant[0]) + len(self.constant[1])
+        constant = [_format_count(still, "constant unit")] if still else []
         return (
             f"best match {self.mean:.3f}, random basis {self.baseline:.3f}, excess {self.excess:+.3f} "
-            f"({', '.join([_counted(len(self.partners), 'unit'), f'{self.samples} samples', *constant])})"
+            f"({', '.join([_format_count(len(self.partners), 'unit'), f'{self.samples} samples', *constant])})"
         )
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
+def _format_count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def match_neurons(
@@ -79,29 +79,29 @@ def match_neurons(
             infinity, or only constant units; or *b* has one other, in which there is no random basis.
         ImportError: *one_to_one* is asked, and scipy is not installed.
     """
-    one_to_one = truth("one_to_one", one_to_one)
-    left, right = numbers("a", a, "samples, units"), numbers("b", b, "samples, units")
+    one_to_one = check_bool("one_to_one", one_to_one)
+    left, right = check_numbers("a", a, "samples, units"), check_numbers("b", b, "samples, units")
     if len(left) != len(right) or len(left) < 3:
         raise ValueError(
             f"a has shape {left.shape}, b has {right.shape}: expected 3 samples or more, in both"
         )
-    x, y = _standard("a", left), _standard("b", right)
+    x, y = _standardize("a", left), _standardize("b", right)
     if y.any(axis=0).sum() < 2:  # whose only basis is itself
         raise ValueError("b has one unit that is not constant over the samples: expected 2 or more")
-    partners, found = _pairs(x, y, one_to_one)
-    rng = np.random.default_rng(whole("seed", seed, 0))
+    partners, found = _find_partners(x, y, one_to_one)
+    rng = np.random.default_rng(check_integer("seed", seed, 0))
     bases = []
-    for _ in range(whole("rotations", rotations, 1)):
-        turned = _standard("b", right @ _rotation(right.shape[1], rng))
-        bases.append(float(np.nanmean(_pairs(x, turned, one_to_one)[1])))
+    for _ in range(check_integer("rotations", rotations, 1)):
+        turned = _standardize("b", right @ _draw_rotation(right.shape[1], rng))
+        bases.append(float(np.nanmean(_find_partners(x, turned, one_to_one)[1])))
     mean, baseline = float(np.nanmean(found)), float(np.mean(bases))
     return Matching(
         tuple(found.tolist()), tuple(partners.tolist()), mean, baseline, mean - baseline,
-        (_still(x), _still(y)), len(x),
+        (_find_constant_units(x), _find_constant_units(y)), len(x),
     )  # fmt: skip
 
 
-def _standard(name: str, activations: NDArray[np.float64]) -> NDArray[np.float64]:
+def _standardize(name: str, activations: NDArray[np.float64]) -> NDArray[np.float64]:
     """Each unit with mean 0 and length 1, so that products are correlations; 0 where it is constant."""
     # Divided by their size first: squares of 1e200 would be infinite, and the mean of equal numbers is
     # off by rounding, that of ones is not.
@@ -118,29 +118,29 @@ def _standard(name: str, activations: NDArray[np.float64]) -> NDArray[np.float64
     return found
 
 
-def _still(standard: NDArray[np.float64]) -> tuple[int, ...]:
+def _find_constant_units(standard: NDArray[np.float64]) -> tuple[int, ...]:
     return tuple(int(i) for i in np.flatnonzero(~standard.any(axis=0)))
 
 
-_Pairs = tuple[NDArray[np.intp], NDArray[np.float64]]
+_Partners = tuple[NDArray[np.intp], NDArray[np.float64]]
 
 
-def _pairs(x: NDArray[np.float64], y: NDArray[np.float64], one_to_one: bool) -> _Pairs:
+def _find_partners(x: NDArray[np.float64], y: NDArray[np.float64], one_to_one: bool) -> _Partners:
     """For each unit of *x* its partner in *y*, -1 for none, and their correlation, NaN for none."""
     rows, columns = (np.flatnonzero(each.any(axis=0)) for each in (x, y))
     correlations = np.clip(x[:, rows].T @ y[:, columns], -1, 1)
-    chosen, partner = _assigned(correlations) if one_to_one else _best(correlations)
+    chosen, partner = _assign_one_to_one(correlations) if one_to_one else _assign_best(correlations)
     partners, found = np.full(x.shape[1], -1), np.full(x.shape[1], np.nan)
     partners[rows[chosen]] = columns[partner]
     found[rows[chosen]] = correlations[chosen, partner]
     return partners, found
 
 
-def _best(correlations: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _assign_best(correlations: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.arange(len(correlations)), correlations.argmax(axis=1)
 
 
-def _assigned(correlations: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _assign_one_to_one(correlations: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows and their columns, each column once; with more rows than columns some rows are missing."""
     try:
         from scipy.optimize import linear_sum_assignment
@@ -150,7 +150,7 @@ def _assigned(correlations: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDAr
     return rows, columns
 
 
-def _rotation(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _draw_rotation(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """A random orthogonal matrix, uniform: QR of a Gaussian one, the signs of R's diagonal taken out."""
     q, r = np.linalg.qr(rng.standard_normal((n, n)))
     turned: NDArray[np.float64] = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)

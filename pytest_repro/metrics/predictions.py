@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_repro.metrics._arguments import listed, percent
-from pytest_repro.metrics._arrays import labels
+from pytest_repro.metrics._arguments import format_list, format_percent
+from pytest_repro.metrics._arrays import check_labels
 
 
 class ConstantModelWarning(UserWarning):
@@ -43,11 +43,11 @@ class Stability:
 
     def __str__(self) -> str:
         text = (
-            f"churn {percent(self.churn)}, agreement {percent(self.agreement)} ({self.runs} runs × "
-            f"{self.items} items), largest {percent(self.largest)} between runs {self.pair[0]} and "
-            f"{self.pair[1]}, all runs agree on {percent(self.unanimous)}"
+            f"churn {format_percent(self.churn)}, agreement {format_percent(self.agreement)} ({self.runs} runs × "
+            f"{self.items} items), largest {format_percent(self.largest)} between runs {self.pair[0]} and "
+            f"{self.pair[1]}, all runs agree on {format_percent(self.unanimous)}"
         )
-        return text + (f", constant: runs {listed(self.constant)}" if self.constant else "")
+        return text + (f", constant: runs {format_list(self.constant)}" if self.constant else "")
 
 
 def disagreement(predictions: object) -> NDArray[np.float64]:
@@ -66,8 +66,8 @@ def disagreement(predictions: object) -> NDArray[np.float64]:
     Warns:
         ConstantModelWarning: A run predicts the same for every item.
     """
-    runs = runs_of(predictions)
-    shares: NDArray[np.float64] = _counts(runs) / runs.shape[1]
+    runs = check_predictions(predictions)
+    shares: NDArray[np.float64] = _count_disagreements(runs) / runs.shape[1]
     return shares
 
 
@@ -92,8 +92,8 @@ def churn(predictions: object) -> float:
     Warns:
         ConstantModelWarning: A run predicts the same for every item.
     """
-    runs = runs_of(predictions)
-    return _shares(runs, _counts(runs))[0]
+    runs = check_predictions(predictions)
+    return _compute_churn_and_agreement(runs, _count_disagreements(runs))[0]
 
 
 def agreement(predictions: object) -> float:
@@ -112,8 +112,8 @@ def agreement(predictions: object) -> float:
     Warns:
         ConstantModelWarning: A run predicts the same for every item.
     """
-    runs = runs_of(predictions)
-    return _shares(runs, _counts(runs))[1]
+    runs = check_predictions(predictions)
+    return _compute_churn_and_agreement(runs, _count_disagreements(runs))[1]
 
 
 def stability(predictions: object) -> Stability:
@@ -129,42 +129,42 @@ def stability(predictions: object) -> Stability:
     Warns:
         ConstantModelWarning: A run predicts the same for every item.
     """
-    runs = runs_of(predictions)
-    counts, items = _counts(runs), runs.shape[1]
-    mean, alike = _shares(runs, counts)
+    runs = check_predictions(predictions)
+    counts, items = _count_disagreements(runs), runs.shape[1]
+    mean, alike = _compute_churn_and_agreement(runs, counts)
     first, second = (int(i) for i in np.unravel_index(counts.argmax(), counts.shape))
     if first == second:  # all agree
         second = 1
     return Stability(
         runs=len(runs), items=items, churn=mean, agreement=alike,
         largest=int(counts[first, second]) / items, pair=(first, second),
-        unanimous=int((runs == runs[0]).all(axis=0).sum()) / items, constant=_constant(runs),
+        unanimous=int((runs == runs[0]).all(axis=0).sum()) / items, constant=_find_constant_runs(runs),
     )  # fmt: skip
 
 
-def runs_of(predictions: object) -> NDArray[Any]:
+def check_predictions(predictions: object) -> NDArray[Any]:
     """Predictions as an array of (runs, items); warns of constant ones at the caller's caller.
 
     Raises:
         TypeError: *predictions* cannot be read as labels.
         ValueError: It has another shape, fewer than two runs, or holds scores.
     """
-    runs = labels("predictions", predictions, "runs, items")
+    runs = check_labels("predictions", predictions, "runs, items")
     if len(runs) < 2:
         raise ValueError(f"predictions has shape {runs.shape}: expected (runs, items) with 2 runs or more")
-    if found := _constant(runs):
-        text = f"predictions of runs {listed(found)} are the same for every item: stable, but collapsed"
+    if found := _find_constant_runs(runs):
+        text = f"predictions of runs {format_list(found)} are the same for every item: stable, but collapsed"
         warnings.warn(text, ConstantModelWarning, stacklevel=3)
     return runs
 
 
-def _constant(runs: NDArray[Any]) -> tuple[int, ...]:
+def _find_constant_runs(runs: NDArray[Any]) -> tuple[int, ...]:
     """Which runs, of (runs, items), predict the same for every item; none where there is one item."""
     same = (runs == runs[:, :1]).all(axis=1) & (runs.shape[1] > 1)
     return tuple(int(i) for i in np.flatnonzero(same))
 
 
-def _counts(runs: NDArray[Any]) -> NDArray[np.int64]:
+def _count_disagreements(runs: NDArray[Any]) -> NDArray[np.int64]:
     """How many items each two runs predict differently."""
     found = np.zeros((len(runs), len(runs)), np.int64)
     for i, run in enumerate(runs):
@@ -172,7 +172,7 @@ def _counts(runs: NDArray[Any]) -> NDArray[np.int64]:
     return found
 
 
-def _shares(runs: NDArray[Any], counts: NDArray[np.int64]) -> tuple[float, float]:
+def _compute_churn_and_agreement(runs: NDArray[Any], counts: NDArray[np.int64]) -> tuple[float, float]:
     """Churn and agreement; from counts, since a mean of shares may be 0.4000000000000001."""
     differ, every = int(counts.sum()), runs.shape[1] * len(runs) * (len(runs) - 1)
     return differ / every, (every - differ) / every

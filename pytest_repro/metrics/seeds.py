@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist, fmean, median
 
-from pytest_repro.metrics._arguments import by_seed, mean_and_std, seeds, whole
+from pytest_repro.metrics._arguments import check_integer, check_seed_values, format_seeds, mean_and_std
 
-OUTLYING = 3.5
+OUTLIER_SCORE = 3.5
 """A modified z-score beyond which a value is called an outlier."""
 
 _QUARTILE = NormalDist().inv_cdf(0.75)  # 0.6745: a normal's median absolute deviation, in its std
 _MEAN_DEVIATION = math.sqrt(math.pi / 2)  # 1.2533: a normal's std, in its mean absolute deviation
-_STEP = 1 / 64
+_INTEGRATION_STEP = 1 / 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class Sweep:
             f"n {self.n}, mean {self.mean:.4g}, std {self.std:.3g}, min {self.min:.4g}, max {self.max:.4g}, "
             f"range {self.range:.3g}{ratio}"
         )
-        text += f", outliers: {seeds(self.outliers)}" if self.outliers else ""
-        return text + (f", not finite: {seeds(self.not_finite)}" if self.not_finite else "")
+        text += f", outliers: {format_seeds(self.outliers)}" if self.outliers else ""
+        return text + (f", not finite: {format_seeds(self.not_finite)}" if self.not_finite else "")
 
 
 def sweep(values: Mapping[int, float]) -> Sweep:
@@ -77,7 +77,7 @@ def sweep(values: Mapping[int, float]) -> Sweep:
         TypeError: *values* is no mapping of integers to numbers.
         ValueError: Fewer than two of them are finite.
     """
-    found = by_seed("values", values)
+    found = check_seed_values("values", values)
     finite = {seed: value for seed, value in found.items() if math.isfinite(value)}
     if len(finite) < 2:
         raise ValueError(f"values holds {len(finite)} finite of {len(found)}: expected at least 2")
@@ -86,12 +86,12 @@ def sweep(values: Mapping[int, float]) -> Sweep:
     return Sweep(
         values=tuple(found.items()), n=len(finite), mean=mean, std=std, min=low, max=high, range=high - low,
         range_ratio=(high - low) / (expected_range(len(finite)) * std) if std else None,
-        outliers=tuple(seed for seed, score in _scores(finite).items() if score > OUTLYING),
+        outliers=tuple(seed for seed, score in _compute_z_scores(finite).items() if score > OUTLIER_SCORE),
         not_finite=tuple(seed for seed in found if seed not in finite),
     )  # fmt: skip
 
 
-def _scores(values: Mapping[int, float]) -> dict[int, float]:
+def _compute_z_scores(values: Mapping[int, float]) -> dict[int, float]:
     """Modified z-scores, without their sign."""
     middle = median(values.values())
     away = {seed: abs(value - middle) for seed, value in values.items()}
@@ -117,13 +117,16 @@ def expected_range(n: int) -> float:
         TypeError: *n* is no integer.
         ValueError: It is below 2.
     """
-    whole("n", n, 2)
+    check_integer("n", n, 2)
     # The integrand is even, and at 40 even for n = 10**300 nothing is left of it.
-    steps = range(1, int(40 / _STEP))
-    return _STEP * (_missing(n, 0) + 2 * math.fsum(_missing(n, _STEP * i) for i in steps))
+    steps = range(1, int(40 / _INTEGRATION_STEP))
+    return _INTEGRATION_STEP * (
+        _evaluate_integrand(n, 0)
+        + 2 * math.fsum(_evaluate_integrand(n, _INTEGRATION_STEP * i) for i in steps)
+    )
 
 
-def _missing(n: int, x: float) -> float:
+def _evaluate_integrand(n: int, x: float) -> float:
     """``1 - Φ(x)^n - (1 - Φ(x))^n`` for x ≥ 0, without cancellation where Φ is close to 1."""
     above = math.erfc(x / math.sqrt(2)) / 2
     return -math.expm1(n * math.log1p(-above)) - above**n

@@ -10,12 +10,19 @@ from typing import Literal
 
 import numpy as np
 
-from pytest_repro.metrics._arguments import by_seed, percent, real, share, truth, whole
-from pytest_repro.metrics.failures import at_most
+from pytest_repro.metrics._arguments import (
+    check_bool,
+    check_fraction,
+    check_integer,
+    check_real,
+    check_seed_values,
+    format_percent,
+)
+from pytest_repro.metrics.failures import binomial_cdf
 
-_ROUNDED = 1 + 1e-9
+_ROUNDING_FACTOR = 1 + 1e-9
 
-Said = Literal["significant and meaningful", "significant, not meaningful", "not significant"]
+VersionVerdict = Literal["significant and meaningful", "significant, not meaningful", "not significant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +33,7 @@ class Comparison:
         n: Number of pairs.
         wins: Pairs in which A is better.
         ties: Pairs that are equal.
-        p: Estimate of P(A > B), a tie counting half.
+        p_better: Estimate of P(A > B), a tie counting half.
         low: Lower end of its bootstrap interval.
         high: Upper end.
         gamma: The P(A > B) from which on a difference means something.
@@ -36,28 +43,28 @@ class Comparison:
             significant here 19 times in 20: ``((z((1 + confidence) / 2) + z(0.95)) / (2 (gamma -
             0.5)))²`` (Noether, Sample size determination for some common nonparametric tests, JASA 82,
             1987, for the sign test), 52 by default.
-        sign: P of the one-sided sign test: of so many wins or more, were neither version better.
+        sign_test_p: P of the one-sided sign test: of so many wins or more, were neither version better.
     """
 
     n: int
     wins: int
     ties: int
-    p: float
+    p_better: float
     low: float
     high: float
     gamma: float
     confidence: float
-    verdict: Said
+    verdict: VersionVerdict
     seeds_needed: int
-    sign: float
+    sign_test_p: float
 
     def __str__(self) -> str:
-        least, differ = _least(1 - self.confidence), self.n - self.ties
+        least, differ = _find_min_significant_wins(1 - self.confidence), self.n - self.ties
         few = f", {differ} differ, fewer than {least} are never significant" if differ < least else ""
         few += f", {self.seeds_needed} seeds needed" if self.n < self.seeds_needed else ""
         text = (
-            f"{self.verdict}: P(A > B) {self.p:.3f}, {percent(self.confidence)} interval {self.low:.3f} to "
-            f"{self.high:.3f}, sign test {self.sign:.2g}, gamma {self.gamma:g} (n {self.n}{few})"
+            f"{self.verdict}: P(A > B) {self.p_better:.3f}, {format_percent(self.confidence)} interval {self.low:.3f} to "
+            f"{self.high:.3f}, sign test {self.sign_test_p:.2g}, gamma {self.gamma:g} (n {self.n}{few})"
         )
         losses = differ - self.wins
         asks = f"; B is better with {losses} of {self.n}: compare_versions(b, a) asks whether that is so"
@@ -106,41 +113,57 @@ def compare_versions(
         ValueError: They have other seeds or lengths, fewer than two pairs, a NaN, or *gamma* or
             *confidence* is out of its range.
     """
-    _between("gamma", gamma)
-    larger, missed = truth("larger_is_better", larger_is_better), 1 - share("confidence", confidence)
-    pairs = _pairs(a, b)  # not their differences: of two infinities there is none
+    _check_above_half("gamma", gamma)
+    larger, missed = (
+        check_bool("larger_is_better", larger_is_better),
+        1 - check_fraction("confidence", confidence),
+    )
+    pairs = _pair_by_seed(a, b)  # not their differences: of two infinities there is none
     n, ties = len(pairs), sum(x == y for x, y in pairs)
     wins = sum(x > y if larger else x < y for x, y in pairs)
-    sign = _sign(wins, n - wins - ties)
-    low, high = _interval(n, wins, ties, missed, whole("resamples", resamples, 1), whole("seed", seed, 0))
+    sign = _compute_sign_test_p(wins, n - wins - ties)
+    low, high = _bootstrap_interval(
+        n, wins, ties, missed, check_integer("resamples", resamples, 1), check_integer("seed", seed, 0)
+    )
     return Comparison(
-        n, wins, ties, (wins + ties / 2) / n, low, high, gamma, confidence,
-        _verdict(low, high, gamma, sign <= missed / 2 * _ROUNDED), _noether(gamma, missed / 2, 0.05, 4), sign,
-    )  # fmt: skip
+        n,
+        wins,
+        ties,
+        (wins + ties / 2) / n,
+        low,
+        high,
+        gamma,
+        confidence,
+        _choose_verdict(low, high, gamma, sign <= missed / 2 * _ROUNDING_FACTOR),
+        _compute_sample_size(gamma, missed / 2, 0.05, 4),
+        sign,
+    )
 
 
-def _interval(n: int, wins: int, ties: int, missed: float, resamples: int, seed: int) -> tuple[float, float]:
+def _bootstrap_interval(
+    n: int, wins: int, ties: int, alpha: float, resamples: int, seed: int
+) -> tuple[float, float]:
     # Which pairs a resample holds does not matter, only how many of them are wins and ties.
     odds = [wins / n, ties / n, (n - wins - ties) / n]
     drawn = np.random.default_rng(seed).multinomial(n, odds, size=resamples)
-    low, high = np.quantile((drawn[:, 0] + drawn[:, 1] / 2) / n, [missed / 2, 1 - missed / 2])
+    low, high = np.quantile((drawn[:, 0] + drawn[:, 1] / 2) / n, [alpha / 2, 1 - alpha / 2])
     return float(low), float(high)
 
 
-def _sign(wins: int, losses: int) -> float:
+def _compute_sign_test_p(wins: int, losses: int) -> float:
     """The probability of *wins* or more of all that differ, were each as likely as not."""
     if wins > losses:
-        return at_most(losses, wins + losses, 0.5)
-    return 1 - at_most(wins - 1, wins + losses, 0.5) if wins else 1.0
+        return binomial_cdf(losses, wins + losses, 0.5)
+    return 1 - binomial_cdf(wins - 1, wins + losses, 0.5) if wins else 1.0
 
 
-def _least(missed: float) -> int:
+def _find_min_significant_wins(alpha: float) -> int:
     """The number of pairs that differ from which on all wins are significant."""
-    return math.ceil(-math.log2(missed / 2 * _ROUNDED))
+    return math.ceil(-math.log2(alpha / 2 * _ROUNDING_FACTOR))
 
 
-def _verdict(low: float, high: float, gamma: float, rare: bool) -> Said:
-    if low <= 0.5 or not rare:
+def _choose_verdict(low: float, high: float, gamma: float, sign_significant: bool) -> VersionVerdict:
+    if low <= 0.5 or not sign_significant:
         return "not significant"
     return "significant and meaningful" if high > gamma else "significant, not meaningful"
 
@@ -162,30 +185,30 @@ def seeds_needed(gamma: float = 0.75, alpha: float = 0.05, beta: float = 0.05) -
         TypeError: An argument is no number.
         ValueError: One is out of its range, or *alpha* and *beta* together 1 or more.
     """
-    _between("gamma", gamma)
-    if share("alpha", alpha) + share("beta", beta) >= 1:
+    _check_above_half("gamma", gamma)
+    if check_fraction("alpha", alpha) + check_fraction("beta", beta) >= 1:
         raise ValueError(f"alpha={alpha:g}, beta={beta:g}: expected less than 1 together")
-    return _noether(gamma, alpha, beta, 6)
+    return _compute_sample_size(gamma, alpha, beta, 6)
 
 
-def _noether(gamma: float, alpha: float, beta: float, weight: int) -> int:
+def _compute_sample_size(gamma: float, alpha: float, beta: float, weight: int) -> int:
     """The number of pairs; *weight* is 4 for the sign test, 6 for Wilcoxon's."""
     z = NormalDist().inv_cdf
     sum_of_z = z(1 - alpha) + z(1 - beta)
     return math.ceil(sum_of_z**2 / (weight * (gamma - 0.5) ** 2))
 
 
-def _between(name: str, value: float) -> None:
-    if not 0.5 < real(name, value) < 1:
+def _check_above_half(name: str, value: float) -> None:
+    if not 0.5 < check_real(name, value) < 1:
         raise ValueError(f"{name}={value:g}: expected a number between 0.5 and 1, neither included")
 
 
-def _pairs(a: _Values, b: _Values) -> list[tuple[float, float]]:
+def _pair_by_seed(a: _Values, b: _Values) -> list[tuple[float, float]]:
     many = all(hasattr(each, "__len__") and hasattr(each, "__iter__") for each in (a, b))
     if not many or isinstance(a, Mapping) != isinstance(b, Mapping):
         raise TypeError("a and b: expected two mappings of seed to value, or two sequences")
     one, two = (
-        by_seed(name, each if isinstance(each, Mapping) else dict(enumerate(each)))
+        check_seed_values(name, each if isinstance(each, Mapping) else dict(enumerate(each)))
         for name, each in (("a", a), ("b", b))
     )
     if odd := sorted(one.keys() ^ two.keys()):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_repro.metrics._arrays import array
+from pytest_repro.metrics._arrays import as_array
 
 _Weights = dict[str, NDArray[Any]]
 
@@ -63,7 +63,7 @@ def l2(runs: Collection[object]) -> float:
         ValueError: Fewer than two runs, no weights, other names or shapes than in the first run, or
             a weight that is not finite.
     """
-    return _mean(_distances(_read(runs), [1.0] * len(runs)))
+    return _mean(_compute_pairwise_distances(_read_runs(runs), [1.0] * len(runs)))
 
 
 def l2_normalised(runs: Collection[object]) -> float:
@@ -82,8 +82,8 @@ def l2_normalised(runs: Collection[object]) -> float:
         TypeError: A run holds what cannot be read as numbers.
         ValueError: As for :func:`l2`, or all weights of a run are 0.
     """
-    read = _read(runs)
-    return _mean(_distances(read, _lengths(read)))
+    read = _read_runs(runs)
+    return _mean(_compute_pairwise_distances(read, _compute_norms(read)))
 
 
 def weight_distances(runs: Collection[object]) -> WeightDistances:
@@ -96,8 +96,11 @@ def weight_distances(runs: Collection[object]) -> WeightDistances:
         TypeError: A run holds what cannot be read as numbers.
         ValueError: As for :func:`l2`, or all weights of a run are 0.
     """
-    read = _read(runs)
-    plain, normalised = _distances(read, [1.0] * len(read)), _distances(read, _lengths(read))
+    read = _read_runs(runs)
+    plain, normalised = (
+        _compute_pairwise_distances(read, [1.0] * len(read)),
+        _compute_pairwise_distances(read, _compute_norms(read)),
+    )
     count = sum(each.size for each in read[0].values())
     return WeightDistances(len(read), count, _mean(plain), max(plain), _mean(normalised), max(normalised))
 
@@ -106,29 +109,29 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def _read(runs: Collection[object]) -> list[_Weights]:
+def _read_runs(runs: Collection[object]) -> list[_Weights]:
     if isinstance(runs, Mapping) or not hasattr(runs, "__len__"):
         raise TypeError(f"runs is a {type(runs).__qualname__}: expected a sequence of the weights of runs")
     if len(runs) < 2:
         raise ValueError(f"runs holds {len(runs)}: expected 2 or more")
-    read = [_weights(f"runs[{i}]", run) for i, run in enumerate(runs)]
+    read = [_read_weights(f"runs[{i}]", run) for i, run in enumerate(runs)]
     for i, each in enumerate(read):
-        _check(f"runs[{i}]", each, read[0])
+        _check_weights(f"runs[{i}]", each, read[0])
     return read
 
 
-def _weights(name: str, run: Any) -> _Weights:
+def _read_weights(name: str, run: Any) -> _Weights:
     if callable(getattr(run, "named_parameters", None)):
         run = dict(run.named_parameters())
     if isinstance(run, Mapping):
-        every = {str(key): array(f"{name}[{key!r}]", each) for key, each in run.items()}
+        every = {str(key): as_array(f"{name}[{key!r}]", each) for key, each in run.items()}
         # A state dict also holds counters, which are no weights.
         return {key: each for key, each in every.items() if each.dtype.kind in "fc"}
     several = isinstance(run, (list, tuple))
-    return {str(i): array(f"{name}[{i}]", each) for i, each in enumerate(run if several else [run])}
+    return {str(i): as_array(f"{name}[{i}]", each) for i, each in enumerate(run if several else [run])}
 
 
-def _check(name: str, run: _Weights, first: _Weights) -> None:
+def _check_weights(name: str, run: _Weights, first: _Weights) -> None:
     shapes, expected = ({key: each.shape for key, each in x.items()} for x in (run, first))
     if not any(each.size for each in run.values()):
         raise ValueError(f"{name} holds no weights: expected one or more")
@@ -143,16 +146,16 @@ def _check(name: str, run: _Weights, first: _Weights) -> None:
             raise ValueError(f"{name}[{key!r}] holds a NaN or an infinity: expected finite weights")
 
 
-def _wide(values: NDArray[Any]) -> NDArray[Any]:
+def _widen(values: NDArray[Any]) -> NDArray[Any]:
     return values.astype(np.complex128 if values.dtype.kind == "c" else np.float64).reshape(-1)
 
 
-def _length(parts: Iterable[NDArray[Any]]) -> float:
+def _compute_norm(parts: Iterable[NDArray[Any]]) -> float:
     # Squares of numbers beyond 1e154 are infinite: each part is measured in its largest.
-    return math.hypot(*map(_part_length, parts))
+    return math.hypot(*map(_compute_part_norm, parts))
 
 
-def _part_length(part: NDArray[Any]) -> float:
+def _compute_part_norm(part: NDArray[Any]) -> float:
     largest = float(np.abs(part).max(initial=0.0))
     if not largest or not math.isfinite(largest):
         return largest
@@ -160,17 +163,17 @@ def _part_length(part: NDArray[Any]) -> float:
     return largest * math.sqrt(float(np.vdot(scaled, scaled).real))
 
 
-def _lengths(read: Sequence[_Weights]) -> list[float]:
-    found = [_length(map(_wide, run.values())) for run in read]
+def _compute_norms(runs: Sequence[_Weights]) -> list[float]:
+    found = [_compute_norm(map(_widen, run.values())) for run in runs]
     for i, each in enumerate(found):
         if not each:
             raise ValueError(f"runs[{i}] holds zeros only, which have no direction: expected other weights")
     return found
 
 
-def _distances(read: Sequence[_Weights], lengths: Sequence[float]) -> list[float]:
+def _compute_pairwise_distances(runs: Sequence[_Weights], norms: Sequence[float]) -> list[float]:
     def difference(i: int, j: int) -> Callable[[str], NDArray[Any]]:
-        return lambda key: _wide(read[i][key]) / lengths[i] - _wide(read[j][key]) / lengths[j]
+        return lambda key: _widen(runs[i][key]) / norms[i] - _widen(runs[j][key]) / norms[j]
 
-    pairs = combinations(range(len(read)), 2)
-    return [_length(map(difference(i, j), read[0])) for i, j in pairs]
+    pairs = combinations(range(len(runs)), 2)
+    return [_compute_norm(map(difference(i, j), runs[0])) for i, j in pairs]

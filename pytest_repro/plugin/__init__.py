@@ -15,23 +15,23 @@ import pytest
 from pytest_repro import __version__
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.plugin import marker
-from pytest_repro.plugin.config.item_plan import plan_of
-from pytest_repro.plugin.config.options import add_options, read
+from pytest_repro.plugin.config.item_plan import resolve_plan
+from pytest_repro.plugin.config.options import add_options, read_settings
 from pytest_repro.plugin.config.settings import Settings
-from pytest_repro.plugin.session.collected_modules import Collected
+from pytest_repro.plugin.session.collected_modules import CollectionTracker
 
 SETTINGS = pytest.StashKey[Settings]()
 PLAN = pytest.StashKey[Plan]()
-_REFUSED = "repro_refused"
+_REFUSAL_KEY = "repro_refused"
 ROWS = pytest.StashKey[dict[str, dict[str, Any]]]()
 """What the JSON report says of each test, by worker and test."""
-STALE = pytest.StashKey[dict[str, list[str]]]()
+STALE_TESTS = pytest.StashKey[dict[str, list[str]]]()
 """Golden file → node ids of its tests that are gone."""
-GOLDEN = pytest.StashKey[list[str]]()
+GOLDEN_LINES = pytest.StashKey[list[str]]()
 """What the section of the session says of golden files."""
 ENVIRONMENT = pytest.StashKey[dict[str, str]]()
 """What could change a result, as the workers of xdist tell it."""
-_TOLD = "repro_environment"
+_ENVIRONMENT_KEY = "repro_environment"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,37 +41,37 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Reads the settings: a wrong one ends the session before it starts."""
-    settings = config.stash[SETTINGS] = read(config)
+    settings = config.stash[SETTINGS] = read_settings(config)
     if settings.replay is not None:
-        from pytest_repro.plugin.run.replay import load
+        from pytest_repro.plugin.run.replay import load_log
 
-        load(config)
+        load_log(config)
     if settings.require:
-        from pytest_repro.plugin.session.require import watch
+        from pytest_repro.plugin.session.require import register_gate
 
-        watch(config)
+        register_gate(config)
     if os.environ.get("GITHUB_ACTIONS") == "true" and not hasattr(config, "workerinput"):
-        from pytest_repro.plugin.session.github import listen
+        from pytest_repro.plugin.session.github import register_github
 
-        listen(config)
+        register_github(config)
     marker.pytest_configure(config)
-    config.pluginmanager.register(Collected(), "repro-collected")
+    config.pluginmanager.register(CollectionTracker(), "repro-collected")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Gives each worker of xdist the seed of this session, and listens to its reports."""
-    from pytest_repro.plugin.session.rows import listen
+    from pytest_repro.plugin.session.rows import collect_rows
 
     node.workerinput["repro_seed"] = node.config.stash[SETTINGS].plan.seed
-    listen(node.config)
+    collect_rows(node.config)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Version, seed and runs in one line."""
     settings = config.stash[SETTINGS]
     plan = settings.plan
-    drawn = f" (drawn: --repro-seed={plan.seed} gives it again)" if settings.seed_drawn else ""
+    drawn = f" (drawn: --repro-seed={plan.seed} gives it again)" if settings.is_seed_random else ""
     runs = f"{plan.runs} runs" if plan.runs > 1 else "1 run, nothing is compared"
     axes = [*dict.fromkeys([*settings.vary_ini, *settings.vary])]
     varied = f", varied: {', '.join(axes)}" if axes else ""
@@ -86,7 +86,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     refused = []
     for item in session.items:
         try:
-            plan = plan_of(item, settings)
+            plan = resolve_plan(item, settings)
         except pytest.UsageError as error:
             refused.append(str(error))
             continue
@@ -96,23 +96,23 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if refused:
         _refuse(session.config, "\n".join(dict.fromkeys(refused)))
     if marked:
-        from pytest_repro.plugin.session.conductor import wake
+        from pytest_repro.plugin.session.conductor import register_hooks
 
-        wake(session)
+        register_hooks(session)
 
 
-def _refuse(config: pytest.Config, why: str) -> NoReturn:
+def _refuse(config: pytest.Config, reason: str) -> NoReturn:
     # A worker of xdist dies of it without a word: its controller is to say it.
-    getattr(config, "workeroutput", {})[_REFUSED] = why
-    raise pytest.UsageError(why)
+    getattr(config, "workeroutput", {})[_REFUSAL_KEY] = reason
+    raise pytest.UsageError(reason)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Takes a worker's environment, and ends the session with what it had to refuse."""
     told = getattr(node, "workeroutput", {})
-    node.config.stash.setdefault(ENVIRONMENT, {}).update(told.get(_TOLD, {}))
-    refused = told.get(_REFUSED)
+    node.config.stash.setdefault(ENVIRONMENT, {}).update(told.get(_ENVIRONMENT_KEY, {}))
+    refused = told.get(_REFUSAL_KEY)
     if refused is not None:
         raise pytest.UsageError(refused)
 
@@ -125,8 +125,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         from pytest_repro.adapters import environment
 
         # torch's version is a text of its own class, which execnet does not take.
-        session.config.workeroutput[_TOLD] = {name: str(value) for name, value in environment().items()}
-    asked = any((settings.json, settings.html, settings.replay)) or golden_asked(session.config)
+        session.config.workeroutput[_ENVIRONMENT_KEY] = {
+            name: str(value) for name, value in environment().items()
+        }
+    asked = any((settings.json, settings.html, settings.replay)) or should_write_golden(session.config)
     if not asked or hasattr(session.config, "workerinput"):
         return
     from pytest_repro.plugin.session.session_end import write_all
@@ -134,36 +136,36 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     write_all(session)
 
 
-def golden_asked(config: pytest.Config) -> bool:
+def should_write_golden(config: pytest.Config) -> bool:
     """Whether golden files are to be written, or to be told of."""
     settings = config.stash[SETTINGS]
-    return settings.update or bool(config.stash.get(STALE, None))
+    return settings.update or bool(config.stash.get(STALE_TESTS, None))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """The section of the session."""
     settings = config.stash[SETTINGS]
-    if not (config.stash.get(ROWS, None) or config.stash.get(GOLDEN, None) or settings.require):
+    if not (config.stash.get(ROWS, None) or config.stash.get(GOLDEN_LINES, None) or settings.require):
         return
-    from pytest_repro.plugin.session.session_end import tell
+    from pytest_repro.plugin.session.session_end import write_terminal_summary
 
-    tell(terminalreporter, config)
+    write_terminal_summary(terminalreporter, config)
 
 
 @pytest.fixture
 def repro(request: pytest.FixtureRequest) -> Any:
     """Records what must stay the same: ``repro.record(loss=loss)``; marks the test by itself."""
-    from pytest_repro.plugin.fixtures.repro import of_item
+    from pytest_repro.plugin.fixtures.repro import make_repro
 
-    return of_item(request.node)
+    return make_repro(request.node)
 
 
 @pytest.fixture
 def seeded(request: pytest.FixtureRequest) -> Iterator[int]:
     """Every generator seeded for this one test, and what the system would draw; gives the seed."""
-    from pytest_repro.plugin.fixtures.seeded import seeded
+    from pytest_repro.plugin.fixtures.seeded import seed_generators
 
-    with seeded(request) as seed:
+    with seed_generators(request) as seed:
         yield seed
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-NAME = "reproducible"
+MARKER_NAME = "reproducible"
 _HELP = (
     "reproducible(runs=2, seed=0, rtol=None, atol=None, deterministic=True, capture='auto', "
     "baseline=False, ranks=, level='bitwise', seeds=, "

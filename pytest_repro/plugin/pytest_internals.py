@@ -15,10 +15,10 @@ from _pytest.config import _prepareconfig
 from _pytest.runner import runtestprotocol
 from _pytest.terminal import TerminalReporter
 
-from pytest_repro.core.diagnose.finding import Root
+from pytest_repro.core.diagnose.finding import StateRoot
 
 
-def run_unreported(item: pytest.Item) -> list[pytest.TestReport]:
+def run_silently(item: pytest.Item) -> list[pytest.TestReport]:
     """Runs the three phases of *item*; gives the reports to the caller alone.
 
     The next item is a copy of this one: with the item itself pytest would tear nothing down, and
@@ -27,7 +27,7 @@ def run_unreported(item: pytest.Item) -> list[pytest.TestReport]:
     return runtestprotocol(item, log=False, nextitem=copy.copy(item))
 
 
-def prepared(args: list[str], basetemp: str | None) -> pytest.Config:
+def prepare_config(args: list[str], basetemp: str | None) -> pytest.Config:
     """The configuration of a session that is no user's own: of a companion.
 
     Debuggers, and the workers of pytest-xdist, belong to the session that asked for it.
@@ -48,7 +48,7 @@ def prepared(args: list[str], basetemp: str | None) -> pytest.Config:
     return config
 
 
-def mute(config: pytest.Config) -> None:
+def mute_terminal(config: pytest.Config) -> None:
     """The terminal's reporter is there for those who ask for it (pytest-timeout), and heard by nobody."""
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
@@ -56,7 +56,7 @@ def mute(config: pytest.Config) -> None:
         reporter._tw = TerminalWriter(nowhere)
 
 
-def unheard(config: pytest.Config) -> None:
+def unregister_terminal(config: pytest.Config) -> None:
     """Ends the terminal's reporter: it would ask every plugin for a summary that nobody reads.
 
     Hypothesis imports itself for its own, 1.3 s of a core; --no-summary keeps pytest 9.2 from none of them.
@@ -87,7 +87,7 @@ class Terminal:
         file.flush()
 
 
-def terminal_of(config: pytest.Config) -> Terminal | None:
+def find_terminal(config: pytest.Config) -> Terminal | None:
     """The terminal, if pytest's own reporter writes to one that can move its cursor, and is not to be quiet.
 
     Reporters of other plugins draw on it as they like: they are left alone.
@@ -99,19 +99,19 @@ def terminal_of(config: pytest.Config) -> Terminal | None:
     return Terminal(reporter._tw) if moves else None
 
 
-def teardown_to(session: pytest.Session, item: pytest.Item | None) -> None:
-    """Tears down whatever *item* does not need: with None, everything."""
+def teardown_for_next(session: pytest.Session, nextitem: pytest.Item | None) -> None:
+    """Tears down whatever *nextitem* does not need: with None, everything."""
     setup: Any = session._setupstate
-    setup.teardown_exact(item)
+    setup.teardown_exact(nextitem)
 
 
-def basetemp(config: Any) -> str:
+def get_basetemp(config: Any) -> str:
     """Where this session makes its temporary folders; ``""`` where it makes none."""
     factory = getattr(config, "_tmp_path_factory", None)
     return str(factory.getbasetemp()) if factory is not None else ""
 
 
-def failed_subtests(item: pytest.Item) -> Any:
+def get_failed_subtest_counts(item: pytest.Item) -> Any:
     """How many subtests failed, by test; counted over all runs of a test."""
     try:
         from _pytest.subtests import failed_subtests_key
@@ -120,21 +120,21 @@ def failed_subtests(item: pytest.Item) -> Any:
     return item.config.stash.get(failed_subtests_key, {})
 
 
-def count_failed_subtests(item: Any, number: int) -> None:
+def add_failed_subtests(item: Any, number: int) -> None:
     """Counts subtests of *item* that failed elsewhere: pytest then fails the test that passed itself."""
-    counts = failed_subtests(item)
+    counts = get_failed_subtest_counts(item)
     test = getattr(item, "id", item.nodeid)  # from pytest 9.2 on no text
     counts[test] = counts.get(test, 0) + number
 
 
-def sent(config: pytest.Config, report: pytest.TestReport) -> str:
+def encode_report(config: pytest.Config, report: pytest.TestReport) -> str:
     """*report* as text for another process: JSON."""
     plain = config.hook.pytest_report_to_serializable(config=config, report=report)
     return json.dumps(plain, default=str)
 
 
-def subtest_of(config: pytest.Config, rank: int, text: str) -> Any:
-    """The report of a subtest that :func:`sent` made text of, named by its *rank*."""
+def decode_subtest_report(config: pytest.Config, rank: int, text: str) -> Any:
+    """The report of a subtest that :func:`encode_report` made text of, named by its *rank*."""
     data = json.loads(text)
     report: Any = config.hook.pytest_report_from_serializable(config=config, data=data)
     context = data["_subtest.context"]
@@ -143,14 +143,14 @@ def subtest_of(config: pytest.Config, rank: int, text: str) -> Any:
     return report
 
 
-def suite_properties(config: pytest.Config) -> Any:
+def get_suite_properties(config: pytest.Config) -> Any:
     """The properties of the whole suite that the JUnit report will hold."""
     from _pytest.junitxml import xml_key
 
     return getattr(config.stash.get(xml_key, None), "global_properties", [])
 
 
-def autouse(fixturedef: Any, session: Any) -> bool:
+def is_autouse(fixturedef: Any, session: Any) -> bool:
     """Whether a fixture is there for its effect on the world: nobody asks for its value."""
     known = getattr(fixturedef, "_autouse", None)
     if known is None:  # before pytest 8.4
@@ -159,46 +159,46 @@ def autouse(fixturedef: Any, session: Any) -> bool:
     return bool(known)
 
 
-def outliving(item: Any) -> dict[str, Root]:
+def find_outliving_roots(item: Any) -> dict[str, StateRoot]:
     """What a run of *item* can leave to the next: fixtures wider than it, and parameters."""
-    found: dict[str, Root] = {}
+    found: dict[str, StateRoot] = {}
     known = getattr(item, "funcargs", None) or {}
     for name, defs in getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}).items():
         if defs[-1].scope != "function" and name in known:
-            found[f"fixture {name}"] = Root(known[name], _defined(defs[-1].func))
+            found[f"fixture {name}"] = StateRoot(known[name], _locate_function(defs[-1].func))
     path, line, _ = item.reportinfo()
     for name, value in getattr(getattr(item, "callspec", None), "params", {}).items():
-        found[f"parameter {name}"] = Root(value, f"{path}:{(line or 0) + 1}")
+        found[f"parameter {name}"] = StateRoot(value, f"{path}:{(line or 0) + 1}")
     return found
 
 
-def _defined(function: Any) -> str:
+def _locate_function(function: Any) -> str:
     code = getattr(function, "__code__", None)
     return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else ""
 
 
-def raw_ini(config: Any, name: str) -> object:
+def get_raw_ini(config: Any, name: str) -> object:
     """A value of the ini file as it stands there, whatever type pytest expects."""
     values = config._inicfg if hasattr(config, "_inicfg") else config.inicfg
     found = values.get(name)
     return getattr(found, "value", found)
 
 
-def only_shown(config: pytest.Config) -> bool:
+def is_setup_only(config: pytest.Config) -> bool:
     """Whether tests are not called at all: ``--setup-only``, ``--setup-plan``."""
     return bool(config.getoption("setuponly", False) or config.getoption("setupplan", False))
 
 
-def told(representation: Any) -> str:
+def format_longrepr(longrepr: Any) -> str:
     """A failure as pytest prints it; its own ``str`` would take the first line's indentation."""
-    if not hasattr(representation, "toterminal"):
-        return str(representation)
+    if not hasattr(longrepr, "toterminal"):
+        return str(longrepr)
     text = io.StringIO()
-    representation.toterminal(TerminalWriter(text))
+    longrepr.toterminal(TerminalWriter(text))
     return text.getvalue().strip("\n")
 
 
-def plain_repr(text: str, path: str, line: int, message: str) -> ExceptionChainRepr:
+def make_plain_repr(text: str, path: str, line: int, message: str) -> ExceptionChainRepr:
     """A failure that is shown by *text* alone, without a traceback.
 
     Args:

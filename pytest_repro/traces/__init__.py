@@ -17,11 +17,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from types import ModuleType
 
-from pytest_repro.core.trace.columns import NOWHERE, Columns
-from pytest_repro.core.trace.trace import Trace, number
-from pytest_repro.traces.op_location import Places
+from pytest_repro.core.trace.columns import NO_FORWARD, Columns
+from pytest_repro.core.trace.trace import Trace, parse_digest
+from pytest_repro.traces.op_location import Locator
 
-_active: ContextVar[tuple[Columns, ...]] = ContextVar("pytest_repro_traces", default=())
+_active_columns: ContextVar[tuple[Columns, ...]] = ContextVar("pytest_repro_traces", default=())
 
 
 @contextmanager
@@ -40,23 +40,23 @@ def trace(thorough: bool = False) -> Iterator[Trace]:
         The trace; it grows until the block ends.
     """
     columns = Columns()
-    token = _active.set((*_active.get(), columns))
+    token = _active_columns.set((*_active_columns.get(), columns))
     try:
-        with _watching(columns, thorough):
+        with _trace_ops(columns, thorough):
             yield Trace(columns)
     finally:
-        _active.reset(token)
+        _active_columns.reset(token)
 
 
 @contextmanager
-def paused() -> Iterator[None]:
+def pause_tracing() -> Iterator[None]:
     """A block whose ops do not count: what is made once for all runs."""
-    ours = sys.modules.get(f"{__name__}.watching")
-    with ours.paused() if ours is not None and _active.get() else nullcontext():
+    ours = sys.modules.get(f"{__name__}.dispatch_mode")
+    with ours.pause_tracing() if ours is not None and _active_columns.get() else nullcontext():
         yield
 
 
-def note(name: str, digests: tuple[str, ...]) -> None:
+def trace_value(name: str, digests: tuple[str, ...]) -> None:
     """Adds a value that was recorded to the traces being made by this thread; if none is, nothing.
 
     Args:
@@ -64,17 +64,17 @@ def note(name: str, digests: tuple[str, ...]) -> None:
         digests: Hexadecimal, of which the first 16 digits count. They are taken for inputs: a
             value that differs although no op did came from outside torch.
     """
-    for columns in _active.get():
-        place = Places(columns.places).of(sys._getframe(1))
-        inputs = [number(digest) for digest in digests]
-        columns.add((columns.names.number(name), place, NOWHERE, (), (), inputs, 0, 0))
+    for columns in _active_columns.get():
+        place = Locator(columns.places).locate(sys._getframe(1))
+        inputs = [parse_digest(digest) for digest in digests]
+        columns.add((columns.names.intern(name), place, NO_FORWARD, (), (), inputs, 0, 0))
 
 
-def _watching(columns: Columns, thorough: bool) -> AbstractContextManager[None]:
+def _trace_ops(columns: Columns, thorough: bool) -> AbstractContextManager[None]:
     torch = sys.modules.get("torch")
     # None there forbids an import, and a test may put a mock there.
     if not isinstance(torch, ModuleType) or torch.__spec__ is None:
         return nullcontext()
-    from pytest_repro.traces.dispatch_mode import watching
+    from pytest_repro.traces.dispatch_mode import trace_ops
 
-    return watching(columns, thorough)
+    return trace_ops(columns, thorough)

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-_SOURCE = """
+_KERNEL_SOURCE = """
 template <typename T> T mixed(T lane, T place) {
     typedef unsigned long long u64;
     auto mix = [](u64 x) {
@@ -27,12 +27,12 @@ template <typename T> T mixed(T lane, T place) {
 
 
 @lru_cache
-def fused(device: torch.device) -> Callable[[Any, Any], Any] | None:
+def compile_lane_mixer(device: torch.device) -> Callable[[Any, Any], Any] | None:
     """A function of lanes and places, both int64 of shape (n,); None where there is no such kernel."""
     if device.type != "cuda" or torch.version.cuda is None:
         return None
     try:  # a private name that compiles with NVRTC, which comes with torch, and keeps what it compiled
-        made: Callable[[Any, Any], Any] = torch.cuda.jiterator._create_jit_fn(_SOURCE)
+        made: Callable[[Any, Any], Any] = torch.cuda.jiterator._create_jit_fn(_KERNEL_SOURCE)
         made(*torch.ones(2, 1, dtype=torch.int64, device=device))
     except Exception:  # it may be gone, or find no compiler: then the operations serve one by one
         return None

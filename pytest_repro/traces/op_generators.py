@@ -6,20 +6,20 @@ from typing import Any
 
 import torch
 
-from pytest_repro.traces.digests import Digests, unseen
+from pytest_repro.traces.digests import Digester, hide_from_modes
 
 
-def state(generator: Any, digests: Digests) -> int:
+def digest_generator_state(generator: Any, digester: Digester) -> int:
     """Digest of the state of *generator*; 0 where it cannot be read, as while CUDA captures a graph."""
     try:
-        with unseen():
-            found = digests.of(generator.get_state())[1]
+        with hide_from_modes():
+            found = digester.digest_tensor(generator.get_state())[1]
             return found if isinstance(found, int) else 0
     except Exception:
         return 0
 
 
-def default(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def find_default_generator(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The default generator of the device that an op with these arguments runs on."""
     device = kwargs.get("device") or next((a.device for a in args if isinstance(a, torch.Tensor)), None)
     if device is None or torch.device(device).type == "cpu":

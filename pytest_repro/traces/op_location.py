@@ -10,14 +10,14 @@ from pathlib import Path
 from types import CodeType, FrameType
 
 import pytest_repro
-from pytest_repro.core.trace.columns import Texts
+from pytest_repro.core.trace.columns import StringTable
 
-_INSTALLED = {"site-packages", "dist-packages"}
-_TYPED = ("<stdin", "<ipython", "<doctest", "<string")  # other names in <> are made by libraries
+_INSTALL_FOLDERS = {"site-packages", "dist-packages"}
+_INTERACTIVE_NAMES = ("<stdin", "<ipython", "<doctest", "<string")  # other names in <> are made by libraries
 
 
 @cache
-def _folders() -> tuple[str, ...]:
+def _library_folders() -> tuple[str, ...]:
     """Folders of code that is not the user's, wherever they lie."""
     packages = [pytest_repro, *(sys.modules[n] for n in ("torch", "numpy") if n in sys.modules)]
     found = [Path(str(package.__file__)).parent for package in packages]
@@ -26,47 +26,47 @@ def _folders() -> tuple[str, ...]:
 
 
 @cache
-def is_users(filename: str) -> bool:
+def is_user_file(filename: str) -> bool:
     """Whether code of *filename* is the user's: no library's, installed or standard, nor ours."""
     if filename.startswith("<"):
-        return filename.startswith(_TYPED)
+        return filename.startswith(_INTERACTIVE_NAMES)
     path = os.path.abspath(filename)
-    return not path.startswith(_folders()) and _INSTALLED.isdisjoint(path.split(os.sep))
+    return not path.startswith(_library_folders()) and _INSTALL_FOLDERS.isdisjoint(path.split(os.sep))
 
 
-class Places:
+class Locator:
     """Finds the innermost line of the user's, and gives it a number.
 
     The line is looked up once for each instruction: walking to it takes 50 ns a frame, where the
     line of a frame alone takes up to 2 µs in a long function.
     """
 
-    __slots__ = ("_known", "_texts")
+    __slots__ = ("_codes", "_texts")
 
-    def __init__(self, texts: Texts) -> None:
+    def __init__(self, texts: StringTable) -> None:
         # By the id of the code, since hashing code reads all of it; the code is kept, so that
         # none other takes its id. For the user's: number of the place by instruction.
-        self._known: dict[int, tuple[CodeType, dict[int, int] | None]] = {}
+        self._codes: dict[int, tuple[CodeType, dict[int, int] | None]] = {}
         self._texts = texts
 
-    def of(self, frame: FrameType | None) -> int:
+    def locate(self, frame: FrameType | None) -> int:
         """The number of the innermost place of the user's, seen from *frame* outwards."""
-        known = self._known
+        known = self._codes
         while frame is not None:
             code = frame.f_code
-            found = known.get(id(code)) or self._met(code)
+            found = known.get(id(code)) or self._add_code(code)
             if found[1] is not None:
                 number = found[1].get(frame.f_lasti)
-                return self._looked_up(found[1], frame) if number is None else number
+                return self._add_line(found[1], frame) if number is None else number
             frame = frame.f_back
-        return self._texts.number("")
+        return self._texts.intern("")
 
-    def _met(self, code: CodeType) -> tuple[CodeType, dict[int, int] | None]:
-        found = self._known[id(code)] = (code, {} if is_users(code.co_filename) else None)
+    def _add_code(self, code: CodeType) -> tuple[CodeType, dict[int, int] | None]:
+        found = self._codes[id(code)] = (code, {} if is_user_file(code.co_filename) else None)
         return found
 
-    def _looked_up(self, numbers: dict[int, int], frame: FrameType) -> int:
+    def _add_line(self, numbers: dict[int, int], frame: FrameType) -> int:
         name = frame.f_code.co_filename
         path = name if name.startswith("<") else os.path.abspath(name)
-        number = numbers[frame.f_lasti] = self._texts.number(f"{path}:{frame.f_lineno}")
+        number = numbers[frame.f_lasti] = self._texts.intern(f"{path}:{frame.f_lineno}")
         return number

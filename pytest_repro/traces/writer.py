@@ -9,23 +9,23 @@ from typing import Any
 
 import torch
 
-from pytest_repro.core.trace.columns import NOWHERE, Columns
-from pytest_repro.traces.backward_links import Links, next_number, running
-from pytest_repro.traces.digests import Digest, Digests, plain, unseen
-from pytest_repro.traces.known_memory import Known, known
-from pytest_repro.traces.op_generators import default, state
-from pytest_repro.traces.op_location import Places
-from pytest_repro.traces.op_reader import Reading, Step
-from pytest_repro.traces.op_schema import Declared
-from pytest_repro.traces.pending_digests import Arriving
+from pytest_repro.core.trace.columns import NO_FORWARD, Columns
+from pytest_repro.traces.backward_links import BackwardLinks, get_running_node, next_sequence_number
+from pytest_repro.traces.digests import Digest, Digester, digest_plain, hide_from_modes
+from pytest_repro.traces.known_memory import KnownMemory, create_known_memory
+from pytest_repro.traces.op_generators import digest_generator_state, find_default_generator
+from pytest_repro.traces.op_location import Locator
+from pytest_repro.traces.op_reader import OpReader, OpRecord
+from pytest_repro.traces.op_schema import OpSchema
+from pytest_repro.traces.pending_digests import PendingDigests
 
-functions_watched: Callable[[], int] = getattr(torch._C, "_len_torch_function_stack", lambda: 1)
+count_function_modes: Callable[[], int] = getattr(torch._C, "_len_torch_function_stack", lambda: 1)
 """How many modes see what functions of torch are called; a private name, without which: some."""
 
-_ALONE = nullcontext()
+_NULL_CONTEXT = nullcontext()
 
 
-class Writing:
+class TraceWriter:
     """Digests what goes into ops and what comes out, and adds them to columns.
 
     Args:
@@ -33,68 +33,75 @@ class Writing:
         thorough: Whether all inputs are digested.
 
     Attributes:
-        known: What traced ops made.
+        known_memory: What traced ops made.
         links: What autograd's nodes were made by.
     """
 
     __slots__ = (
-        "_arriving", "_columns", "_digests", "_numbers", "_places", "_reading", "known", "links",
+        "_columns",
+        "_digester",
+        "_locator",
+        "_name_numbers",
+        "_pending",
+        "_reader",
+        "known_memory",
+        "links",
     )  # fmt: skip
 
     def __init__(self, columns: Columns, thorough: bool) -> None:
         self._columns = columns
-        self._digests = Digests(columns.kinds)
-        with unseen():
-            self.known: Known = known()
-        self._reading = Reading(self._digests, self.known, thorough)
-        self._places = Places(columns.places)
-        self._arriving = Arriving(columns)
-        self.links = Links()
-        self._numbers: dict[str, int] = {}
+        self._digester = Digester(columns.kinds)
+        with hide_from_modes():
+            self.known_memory: KnownMemory = create_known_memory()
+        self._reader = OpReader(self._digester, self.known_memory, thorough)
+        self._locator = Locator(columns.places)
+        self._pending = PendingDigests(columns)
+        self.links = BackwardLinks()
+        self._name_numbers: dict[str, int] = {}
 
     def close(self) -> None:
         """Fetches the digests that still lie on devices."""
-        self._arriving.fetch()
+        self._pending.fetch()
 
-    def passed(self, frame: FrameType) -> None:
+    def write_view(self, frame: FrameType) -> None:
         """A view or an alias made an autograd node: it has no entry, but a line."""
-        self.links.made(NOWHERE - 1 - self._places.of(frame))
+        self.links.link_nodes(NO_FORWARD - 1 - self._locator.locate(frame))
 
-    def entered(self, t: Any, frame: FrameType) -> None:
+    def write_external_data(self, t: Any, frame: FrameType) -> None:
         """Data of numpy's or Python's became the tensor *t*."""
         try:
-            with unseen():
-                name, kind, digest = self._entry(t)
+            with hide_from_modes():
+                name, kind, digest = self._read_external_data(t)
         except Exception:  # somebody else's tensor may do anything; the program must go on
             return
         if isinstance(digest, int):
-            number, place = self._columns.names.number(name), self._places.of(frame)
-            self._columns.add((number, place, NOWHERE, (digest,), (kind,), (digest,), 0, 0))
+            number, place = self._columns.names.intern(name), self._locator.locate(frame)
+            self._columns.add((number, place, NO_FORWARD, (digest,), (kind,), (digest,), 0, 0))
 
-    def _entry(self, t: Any) -> tuple[str, int, Digest]:
-        if self.known.part(t) is not None:
+    def _read_external_data(self, t: Any) -> tuple[str, int, Digest]:
+        if self.known_memory.find_part(t) is not None:
             return "", 0, None
         shared = not t.untyped_storage().resizable()
-        self.known.seen(t)
-        return ("from numpy" if shared else "from Python", *self._digests.of(t))
+        self.known_memory.add(t)
+        return ("from numpy" if shared else "from Python", *self._digester.digest_tensor(t))
 
-    def begun(self, op: Declared, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Step:
+    def begin_op(self, op: OpSchema, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OpRecord:
         """Reads what goes into *op*, before it may write there."""
-        step = Step()
+        step = OpRecord()
         try:
-            with _quiet():
-                self._reading.arguments(step, op, args, kwargs)
+            with _hide_from_function_modes():
+                self._reader.read_arguments(step, op, args, kwargs)
             if op.draws:
-                step.generator = step.generator or default(args, kwargs)
-                step.draws = state(step.generator, self._digests)
+                step.generator = step.generator or find_default_generator(args, kwargs)
+                step.draws = digest_generator_state(step.generator, self._digester)
         except Exception:  # as above
             step.inputs.append(0)
         return step
 
-    def ended(
+    def end_op(
         self,
-        op: Declared,
-        step: Step,
+        op: OpSchema,
+        record: OpRecord,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         result: Any,
@@ -102,66 +109,69 @@ class Writing:
     ) -> None:
         """Adds *op*, unless all that came out has no values, as on the meta device."""
         try:
-            with _quiet():
-                self._reading.results(step, op, args, kwargs, result)
-            if op.unsure and step.draws == state(step.generator, self._digests):
-                step.draws = 0
+            with _hide_from_function_modes():
+                self._reader.read_results(record, op, args, kwargs, result)
+            if op.may_draw and record.draws == digest_generator_state(record.generator, self._digester):
+                record.draws = 0
         except Exception:  # as above
-            del step.kinds[len(step.outputs) :]
-        if not step.outputs or step.outputs.count(None) < len(step.outputs):
-            picked = plain(step.part) if step.part else 0
-            self._add(op, step, frame, picked)
+            del record.kinds[len(record.outputs) :]
+        if not record.outputs or record.outputs.count(None) < len(record.outputs):
+            picked = digest_plain(record.parts) if record.parts else 0
+            self._write_op(op, record, frame, picked)
 
-    def simply(self, op: Declared, others: list[Any], t: Any, frame: FrameType) -> bool:
-        """As :meth:`ended`, for an op that read nothing from outside and gave the tensor *t*.
+    def try_write_simple_op(self, op: OpSchema, plain_arguments: list[Any], t: Any, frame: FrameType) -> bool:
+        """As :meth:`end_op`, for an op that read nothing from outside and gave the tensor *t*.
 
         Returns:
             False, and nothing is done, where it is not that simple.
         """
         try:
-            kind, digest = self._digests.of(t)
+            kind, digest = self._digester.digest_tensor(t)
             if digest is None:
                 return False
-            (self.known.seen if op.writes else self.known.made)(t)
+            (self.known_memory.add if op.writes else self.known_memory.add_result)(t)
         except Exception:  # as above; a sparse tensor has no storage
             return False
-        name = self._numbers.get(op.name) or self._number(op)
-        backward = running() is not None
-        place = self._places.of(self.links.waiting(frame) if backward else frame)
-        forward = self.links.forward() if backward else NOWHERE
-        inputs = (plain(others),) if others else ()
+        name = self._name_numbers.get(op.name) or self._get_name_number(op)
+        backward = get_running_node() is not None
+        place = self._locator.locate(self.links.find_calling_frame(frame) if backward else frame)
+        forward = self.links.find_forward_op() if backward else NO_FORWARD
+        inputs = (digest_plain(plain_arguments),) if plain_arguments else ()
         now = digest if type(digest) is int else 0
         index = self._columns.add((name, place, forward, (now,), (kind,), inputs, 0, 0))
-        if next_number() != self.links.next:
-            self.links.made(index)
+        if next_sequence_number() != self.links.next_node:
+            self.links.link_nodes(index)
         if digest is not now:
-            self._arriving.expect(index, (digest,), ())
+            self._pending.add_op(index, (digest,), ())
         return True
 
-    def _add(self, op: Declared, step: Step, frame: FrameType, picked: int) -> None:
-        outputs: Any = _now(step.outputs) if step.late else step.outputs
-        inputs: Any = _now(step.inputs) if step.late else step.inputs
-        place, forward = self._places.of(self.links.waiting(frame)), self.links.forward()
-        index = self._columns.add(
-            (self._number(op), place, forward, outputs, step.kinds, inputs, step.draws, picked)
+    def _write_op(self, op: OpSchema, record: OpRecord, frame: FrameType, picked: int) -> None:
+        outputs: Any = _zero_pending(record.outputs) if record.has_pending else record.outputs
+        inputs: Any = _zero_pending(record.inputs) if record.has_pending else record.inputs
+        place, forward = (
+            self._locator.locate(self.links.find_calling_frame(frame)),
+            self.links.find_forward_op(),
         )
-        if next_number() != self.links.next:
-            self.links.made(index)
-        if step.late:
-            self._arriving.expect(index, step.outputs, step.inputs)
+        index = self._columns.add(
+            (self._get_name_number(op), place, forward, outputs, record.kinds, inputs, record.draws, picked)
+        )
+        if next_sequence_number() != self.links.next_node:
+            self.links.link_nodes(index)
+        if record.has_pending:
+            self._pending.add_op(index, record.outputs, record.inputs)
 
-    def _number(self, op: Declared) -> int:
-        number = self._numbers.get(op.name)
+    def _get_name_number(self, op: OpSchema) -> int:
+        number = self._name_numbers.get(op.name)
         if number is None:
-            number = self._numbers[op.name] = self._columns.names.number(op.name)
+            number = self._name_numbers[op.name] = self._columns.names.intern(op.name)
         return number
 
 
-def _quiet() -> AbstractContextManager[object]:
+def _hide_from_function_modes() -> AbstractContextManager[object]:
     """What hides our reading of tensors from function modes, if there are any; 5 µs then."""
-    return unseen() if functions_watched() else _ALONE
+    return hide_from_modes() if count_function_modes() else _NULL_CONTEXT
 
 
-def _now(digests: Sequence[Digest]) -> list[int]:
+def _zero_pending(digests: Sequence[Digest]) -> list[int]:
     """What is known of *digests* now; those to come are 0 until then."""
     return [each if isinstance(each, int) else 0 for each in digests]

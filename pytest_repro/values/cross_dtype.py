@@ -9,57 +9,59 @@ import numpy as np
 
 from pytest_repro.core.compare.difference import Difference
 from pytest_repro.core.plan.tolerance import Tolerance
-from pytest_repro.values.difference import difference
-from pytest_repro.values.dtypes import bits_of, itemsize, numbers
-from pytest_repro.values.spill_store import Kept
+from pytest_repro.values.difference import measure_difference
+from pytest_repro.values.dtypes import decode_numbers, itemsize, view_bytes
+from pytest_repro.values.spill_store import ValueBuffer
 
 _BLOCK = 2**15
 # Elements widened at a time: 256 KiB as float64.
 
 
-def difference_across(
-    elements: tuple[str, str],
+def measure_cross_dtype_difference(
+    dtypes: tuple[str, str],
     shape: tuple[int, ...],
-    reference: Kept,
+    reference: ValueBuffer,
     other: Iterable[memoryview],
     tolerance: Tolerance,
 ) -> Difference:
-    """As :func:`~pytest_repro.values.difference.difference`, between two dtypes; without ulps.
+    """As :func:`~pytest_repro.values.difference.measure_difference`, between two dtypes; without ulps.
 
     Args:
-        elements: dtype names of the reference and of the other, both of numbers.
+        dtypes: dtype names of the reference and of the other, both of numbers.
         shape: Lengths of the axes, of both.
         reference: The reference's bytes in C order, little-endian.
         other: The other's bytes likewise, in pieces of whole elements.
         tolerance: Elements within it are not counted as ``outside``.
     """
-    wide = "complex128" if any(each.startswith("complex") for each in elements) else "float64"
-    pieces = _widened(elements[1], other, wide)
-    found = difference(wide, shape, _Wide(elements[0], reference, wide), pieces, tolerance)
+    wide = "complex128" if any(each.startswith("complex") for each in dtypes) else "float64"
+    pieces = _widen_pieces(dtypes[1], other, wide)
+    found = measure_difference(wide, shape, _WidenedBuffer(dtypes[0], reference, wide), pieces, tolerance)
     return replace(found, max_ulp=None)
 
 
-class _Wide:
+class _WidenedBuffer:
     """Kept bytes of one dtype, read as if they were of a wider one."""
 
-    def __init__(self, element: str, kept: Kept, wide: str) -> None:
-        self._element, self._kept, self._wide = element, kept, wide
-        self._narrow, self._size = itemsize(element), itemsize(wide)
+    def __init__(self, dtype: str, buffer: ValueBuffer, wide_dtype: str) -> None:
+        self._dtype, self._buffer, self._wide_dtype = dtype, buffer, wide_dtype
+        self._itemsize, self._wide_itemsize = itemsize(dtype), itemsize(wide_dtype)
 
     def __getitem__(self, part: slice) -> memoryview:
-        start, stop = part.start // self._size, part.stop // self._size
-        return _wide(self._element, self._kept[start * self._narrow : stop * self._narrow], self._wide)
+        start, stop = part.start // self._wide_itemsize, part.stop // self._wide_itemsize
+        return _widen(
+            self._dtype, self._buffer[start * self._itemsize : stop * self._itemsize], self._wide_dtype
+        )
 
 
-def _wide(element: str, buffer: memoryview, wide: str) -> memoryview:
-    values = numbers(element, buffer)
+def _widen(dtype: str, buffer: memoryview, wide_dtype: str) -> memoryview:
+    values = decode_numbers(dtype, buffer)
     assert values is not None
-    return bits_of(np.ascontiguousarray(values, dtype=wide))
+    return view_bytes(np.ascontiguousarray(values, dtype=wide_dtype))
 
 
-def _widened(element: str, pieces: Iterable[memoryview], wide: str) -> Iterator[memoryview]:
-    size = itemsize(element) * _BLOCK
+def _widen_pieces(dtype: str, pieces: Iterable[memoryview], wide_dtype: str) -> Iterator[memoryview]:
+    size = itemsize(dtype) * _BLOCK
     for piece in pieces:
         flat = memoryview(piece).cast("B")
         for start in range(0, flat.nbytes, size):
-            yield _wide(element, flat[start : start + size], wide)
+            yield _widen(dtype, flat[start : start + size], wide_dtype)

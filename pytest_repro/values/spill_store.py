@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Protocol
 
-from pytest_repro.core.runs.observation import Leaf, Stored
+from pytest_repro.core.runs.observation import ContentRef, Leaf
 from pytest_repro.values.hashing import digest
 
 
@@ -28,26 +28,26 @@ class OnDisk:
     nbytes: int
 
 
-class Kept(Protocol):
+class ValueBuffer(Protocol):
     """Bytes that are read slice by slice; those on disk never come back as a whole."""
 
     def __getitem__(self, part: slice, /) -> memoryview:
         """The bytes of *part*."""
 
 
-class _OnFile:
+class _FileBuffer:
     """Reads from the file what is asked for; mapping it would count as memory in use."""
 
-    def __init__(self, file: IO[bytes], place: OnDisk) -> None:
-        self._file, self._place = file, place
+    def __init__(self, file: IO[bytes], location: OnDisk) -> None:
+        self._file, self._location = file, location
 
     def __getitem__(self, part: slice) -> memoryview:
-        start, stop, _ = part.indices(self._place.nbytes)
-        self._file.seek(self._place.offset + start)
+        start, stop, _ = part.indices(self._location.nbytes)
+        self._file.seek(self._location.offset + start)
         return memoryview(self._file.read(stop - start))
 
 
-class Shelf:
+class SpillStore:
     """Keeps bytes: in memory up to a budget, beyond it in one temporary file.
 
     Args:
@@ -56,48 +56,48 @@ class Shelf:
 
     def __init__(self, budget: int) -> None:
         self.budget = budget
-        self._room = budget
+        self._memory_left = budget
         self._file: IO[bytes] | None = None
-        self._end = 0
+        self._file_size = 0
 
-    def put(self, leaf: Leaf) -> Stored:
+    def put(self, leaf: Leaf) -> ContentRef:
         """Keeps the bytes of *leaf* and digests them in the same pass.
 
         Where the disk is full only the digest is kept: the verdict holds, the distance is lost.
         """
-        if leaf.nbytes <= self._room:
-            self._room -= leaf.nbytes
-            kept = _copied(leaf)
-            return Stored(digest(leaf.kind, [memoryview(kept)]), InMemory(kept))
+        if leaf.nbytes <= self._memory_left:
+            self._memory_left -= leaf.nbytes
+            kept = _copy_bytes(leaf)
+            return ContentRef(digest(leaf.kind, [memoryview(kept)]), InMemory(kept))
         try:
-            return self._spilled(leaf)
+            return self._spill(leaf)
         except OSError:
             if self._file is not None:
-                self._file.truncate(self._end)  # the test may need the room
-            return Stored(digest(leaf.kind, leaf.pieces()))
+                self._file.truncate(self._file_size)  # the test may need the room
+            return ContentRef(digest(leaf.kind, leaf.read_chunks()))
 
-    def _spilled(self, leaf: Leaf) -> Stored:
+    def _spill(self, leaf: Leaf) -> ContentRef:
         if self._file is None:
             # Unbuffered: what a full disk refused must not come up again when the file is closed.
             self._file = tempfile.TemporaryFile(prefix="pytest-repro-", buffering=0)  # noqa: SIM115
-        place = OnDisk(self._end, leaf.nbytes)
-        self._file.seek(self._end)
-        found = digest(leaf.kind, _through(leaf.pieces(), self._file))
-        self._end += leaf.nbytes
-        return Stored(found, place)
+        place = OnDisk(self._file_size, leaf.nbytes)
+        self._file.seek(self._file_size)
+        found = digest(leaf.kind, _write_through(leaf.read_chunks(), self._file))
+        self._file_size += leaf.nbytes
+        return ContentRef(found, place)
 
-    def get(self, stored: Stored) -> Kept | None:
+    def get(self, stored: ContentRef) -> ValueBuffer | None:
         """The bytes of *stored*, or None when they were not kept."""
-        if isinstance(stored.place, InMemory):
-            return memoryview(stored.place.buffer)
-        if isinstance(stored.place, OnDisk) and self._file is not None:
-            return _OnFile(self._file, stored.place)
+        if isinstance(stored.storage, InMemory):
+            return memoryview(stored.storage.buffer)
+        if isinstance(stored.storage, OnDisk) and self._file is not None:
+            return _FileBuffer(self._file, stored.storage)
         return None
 
     @staticmethod
-    def nbytes(stored: Stored) -> int:
+    def get_nbytes(stored: ContentRef) -> int:
         """Number of the bytes of *stored*; 0 when they were not kept."""
-        place = stored.place
+        place = stored.storage
         return place.nbytes if isinstance(place, OnDisk) else len(getattr(place, "buffer", b""))
 
     def close(self) -> None:
@@ -106,17 +106,20 @@ class Shelf:
             self._file.close()
             self._file = None
 
-    def __enter__(self) -> Shelf:
+    def __enter__(self) -> SpillStore:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.close()
 
 
-def _copied(leaf: Leaf) -> bytes | mmap.mmap:
-    stream = iter(leaf.pieces())
+def _copy_bytes(leaf: Leaf) -> bytes | mmap.mmap:
+    stream = iter(leaf.read_chunks())
     first = next(stream, b"")
     if memoryview(first).nbytes == leaf.nbytes:
         return bytes(first)
@@ -128,7 +131,7 @@ def _copied(leaf: Leaf) -> bytes | mmap.mmap:
     return kept
 
 
-def _through(pieces: Iterable[memoryview], file: IO[bytes]) -> Iterator[memoryview]:
+def _write_through(pieces: Iterable[memoryview], file: IO[bytes]) -> Iterator[memoryview]:
     for piece in pieces:
         rest = piece
         while rest.nbytes:  # a raw file may take a part only

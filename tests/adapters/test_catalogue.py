@@ -12,17 +12,17 @@ from unittest.mock import MagicMock
 import pytest
 
 from pytest_repro import adapters
-from pytest_repro.adapters import Adapter, awake, pinned_entropy, seed_all
-from pytest_repro.core.plugins import catalogue, load
+from pytest_repro.adapters import Adapter, active_adapters, pin_entropy, seed_all
+from pytest_repro.core.plugins import find_plugins, load_plugin
 
-NAMES = sorted(catalogue("pytest_repro.adapters"))
+NAMES = sorted(find_plugins("pytest_repro.adapters"))
 
 
 @pytest.fixture(params=NAMES)
 def adapter(request: pytest.FixtureRequest) -> Adapter:
-    if request.param != adapters.STANDARD:
+    if request.param != adapters.STANDARD_LIBRARY:
         pytest.importorskip(request.param)
-    found = load("pytest_repro.adapters", request.param).adapter
+    found = load_plugin("pytest_repro.adapters", request.param).adapter
     assert isinstance(found, Adapter)
     return found
 
@@ -34,19 +34,19 @@ def test_the_catalogue_is_the_directory() -> None:
 
 
 def test_knows_its_own_values_only(adapter: Adapter) -> None:
-    assert adapter.opened(object()) is None
-    assert adapter.opened(MagicMock()) is None
-    assert adapter.opened(type) is None
+    assert adapter.flatten(object()) is None
+    assert adapter.flatten(MagicMock()) is None
+    assert adapter.flatten(type) is None
 
 
 def test_quick_readers_agree_with_slow_ones(adapter: Adapter) -> None:
-    for kind, quick in adapter.quick.items():
+    for kind, quick in adapter.fast_readers.items():
         value = kind(2) if kind in (int, float) else _one(kind)
-        read, opened = quick(value), adapter.opened(value)
+        read, opened = quick(value), adapter.flatten(value)
         assert read is not None
         token, content = read
-        assert (opened.kind, opened.element, opened.shape) == adapter.described(token)  # type: ignore[union-attr]
-        assert content == b"".join(bytes(piece) for piece in opened.pieces())  # type: ignore[union-attr]
+        assert (opened.kind, opened.dtype, opened.shape) == adapter.describe(token)  # type: ignore[union-attr]
+        assert content == b"".join(bytes(piece) for piece in opened.read_chunks())  # type: ignore[union-attr]
 
 
 def _one(kind: type) -> object:
@@ -60,7 +60,7 @@ def _one(kind: type) -> object:
 
 
 def test_seeding_repeats_and_states_restore(adapter: Adapter) -> None:
-    restore = adapter.states()
+    restore = adapter.save_global_states()
     adapter.seed(2**32 - 1)
     adapter.seed(0)
     restore()
@@ -69,7 +69,7 @@ def test_seeding_repeats_and_states_restore(adapter: Adapter) -> None:
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_contexts_let_errors_through(adapter: Adapter, error: type[BaseException]) -> None:
-    for context in (adapter.deterministic(True), adapter.pinned_entropy(random.Random(0))):
+    for context in (adapter.deterministic(True), adapter.patch_entropy(random.Random(0))):
         with pytest.raises(error), context:
             raise error
 
@@ -100,14 +100,14 @@ def drawn(generator: Any) -> object:
 def test_a_generator_is_put_back_where_it_stood(adapter: Adapter) -> None:
     for generator in made_by(type(adapter).__module__.rpartition(".")[2]):
         drawn(generator)  # half of a pair is left behind
-        state = adapter.standing(generator)
+        state = adapter.get_state(generator)
         assert state is not None
         first = [drawn(generator) for _ in range(700)]
-        adapter.stand(generator, state)
+        adapter.set_state(generator, state)
         assert [drawn(generator) for _ in range(700)] == first
         with pytest.raises(Exception):  # noqa: B017
-            adapter.stand(generator, state[: len(state) // 2])
-    assert [adapter.standing(other) for other in (3, None, random.SystemRandom(), random.Random)] == [
+            adapter.set_state(generator, state[: len(state) // 2])
+    assert [adapter.get_state(other) for other in (3, None, random.SystemRandom(), random.Random)] == [
         None
     ] * 4
 
@@ -121,9 +121,9 @@ def test_the_environment_is_text(adapter: Adapter) -> None:
 @pytest.mark.parametrize("there", [None, MagicMock()])
 def test_a_forbidden_or_mocked_library_is_not_awake(there: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", there)
-    assert "torch" not in awake()
+    assert "torch" not in active_adapters()
     monkeypatch.delitem(sys.modules, "torch")
-    assert "torch" not in awake()
+    assert "torch" not in active_adapters()
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.0, "0", None, True])
@@ -138,7 +138,7 @@ def test_all_entropy_is_let_go_after_an_error() -> None:
     import os
 
     before = os.urandom, random.seed
-    with pytest.raises(KeyboardInterrupt), pinned_entropy(0):
+    with pytest.raises(KeyboardInterrupt), pin_entropy(0):
         assert os.urandom is not before[0]
         raise KeyboardInterrupt
     assert (os.urandom, random.seed) == before

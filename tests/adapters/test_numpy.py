@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pytest_repro.adapters import digest, opened
+from pytest_repro.adapters import digest, flatten
 from pytest_repro.adapters._numpy import blocks
 from pytest_repro.adapters.numpy import adapter
 from pytest_repro.core.runs.observation import Leaf, Parts
@@ -68,8 +68,8 @@ def test_shape_is_a_value(a: tuple[int, ...], b: tuple[int, ...]) -> None:
 def test_blocks_and_tiles_follow_c_order(
     transposed: tuple[int, ...], step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "ALONG", 2**9)
-    monkeypatch.setattr(blocks, "ACROSS", 2**11)
+    monkeypatch.setattr(blocks, "ROW_BLOCK_BYTES", 2**9)
+    monkeypatch.setattr(blocks, "TILED_BLOCK_BYTES", 2**11)
     array = np.arange(41 * 19 * 30, dtype="i2").reshape(41, 19, 30)[::step].transpose(transposed)
     assert digest(array) == digest(array.copy())
 
@@ -155,10 +155,10 @@ def test_a_foreign_array_that_fails_says_so() -> None:
 
 
 def test_element_and_facts() -> None:
-    found = opened(np.ones((2, 3), ">f4").T)
+    found = flatten(np.ones((2, 3), ">f4").T)
     assert isinstance(found, Leaf)
-    assert (found.kind, found.element, found.shape, found.nbytes) == ("float32[3, 2]", "float32", (3, 2), 24)
-    assert found.facts == "numpy, strides (4, 12)"
+    assert (found.kind, found.dtype, found.shape, found.nbytes) == ("float32[3, 2]", "float32", (3, 2), 24)
+    assert found.metadata == "numpy, strides (4, 12)"
 
 
 def test_generators_are_their_state() -> None:
@@ -166,7 +166,7 @@ def test_generators_are_their_state() -> None:
     assert digest(a) == digest(b)
     b.random()
     assert digest(a) != digest(b)
-    assert isinstance(opened(np.random.RandomState(0)), Parts)
+    assert isinstance(flatten(np.random.RandomState(0)), Parts)
     assert digest(np.random.PCG64(1)) == digest(np.random.PCG64(1))
 
 
@@ -182,9 +182,9 @@ SOURCES: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_what_the_system_gives_is_drawn_from_the_seed(name: str) -> None:
-    draw, restore, found = SOURCES[name], adapter.states(), []
+    draw, restore, found = SOURCES[name], adapter.save_global_states(), []
     for seed in (5, 5, 6):
-        with adapter.pinned_entropy(Random(seed)):
+        with adapter.patch_entropy(Random(seed)):
             found.append([draw(), draw()])
     assert found[0] == found[1] != found[2]
     assert found[0][0] != found[0][1]
@@ -193,7 +193,7 @@ def test_what_the_system_gives_is_drawn_from_the_seed(name: str) -> None:
 
 
 def test_seeding_is_numpys_own() -> None:
-    restore = adapter.states()
+    restore = adapter.save_global_states()
     adapter.seed(7)
     assert np.random.random_sample() == np.random.RandomState(7).random_sample()
     restore()
@@ -211,7 +211,7 @@ def other_generator() -> Any:
 def test_another_bit_generator_is_seeded_and_restored() -> None:
     np.random.standard_normal()
     generator, state = random.get_bit_generator(), random.get_bit_generator().state
-    restore, drawn = adapter.states(), []
+    restore, drawn = adapter.save_global_states(), []
     for _ in range(2):
         adapter.seed(1)
         drawn.append(np.random.standard_normal(3).tolist())
@@ -226,7 +226,7 @@ def test_a_generator_put_in_later_is_taken_out_again() -> None:
     np.random.standard_normal()  # leaves half of a pair behind
     before = random.get_bit_generator()
     state = np.random.get_state(legacy=False)
-    restore = adapter.states()
+    restore = adapter.save_global_states()
     random.set_bit_generator(np.random.PCG64(3))
     restore()
     assert random.get_bit_generator() is before

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.adapters import digest, opened
+from pytest_repro.adapters import digest, flatten
 from pytest_repro.adapters.python import adapter
 from pytest_repro.core.runs.observation import Leaf
 
@@ -44,10 +44,10 @@ SOURCES: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("name", SOURCES)
 def test_what_the_system_gives_is_drawn_from_the_seed(name: str) -> None:
     draw = SOURCES[name]
-    restore = adapter.states()
+    restore = adapter.save_global_states()
     found = []
     for seed in (5, 5, 6):
-        with adapter.pinned_entropy(random.Random(seed)):
+        with adapter.patch_entropy(random.Random(seed)):
             found.append([draw(), draw()])
     restore()
     assert found[0] == found[1] != found[2]
@@ -58,30 +58,30 @@ def test_what_the_system_gives_is_drawn_from_the_seed(name: str) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "getrandom"), reason="Linux has it")
 def test_getrandom_is_drawn_too() -> None:
-    with adapter.pinned_entropy(random.Random(5)):
+    with adapter.patch_entropy(random.Random(5)):
         first = os.getrandom(8, os.GRND_NONBLOCK)
-    with adapter.pinned_entropy(random.Random(5)):
+    with adapter.patch_entropy(random.Random(5)):
         assert os.getrandom(8) == first
 
 
 def test_names_of_temporary_files_go_on_where_they_were() -> None:
     tempfile.mktemp()
     before = tempfile._name_sequence  # type: ignore[attr-defined]
-    with adapter.pinned_entropy(random.Random(5)):
+    with adapter.patch_entropy(random.Random(5)):
         tempfile.mktemp()
     assert tempfile._name_sequence is before  # type: ignore[attr-defined]
 
 
 def test_a_given_seed_stays_what_it_is() -> None:
     expected = random.Random(3).random()
-    with adapter.pinned_entropy(random.Random(0)):
+    with adapter.patch_entropy(random.Random(0)):
         assert random.Random(3).random() == expected
 
 
 def test_the_generator_is_restored_to_the_bit() -> None:
     random.gauss(0, 1)  # leaves half of a pair behind
     before = random.getstate()
-    restore = adapter.states()
+    restore = adapter.save_global_states()
     adapter.seed(1)
     random.random()
     restore()
@@ -89,7 +89,7 @@ def test_the_generator_is_restored_to_the_bit() -> None:
 
 
 def test_the_seed_is_the_number_itself() -> None:
-    restore = adapter.states()
+    restore = adapter.save_global_states()
     adapter.seed(7)
     assert random.random() == random.Random(7).random()
     restore()
@@ -119,9 +119,9 @@ class Size(int):
 
 
 def test_a_subclass_of_int_is_read_at_once() -> None:
-    found = opened(Size(3))
+    found = flatten(Size(3))
     assert isinstance(found, Leaf)
-    assert (found.kind, found.element, found.nbytes) == ("Size", "int64", 8)
+    assert (found.kind, found.dtype, found.nbytes) == ("Size", "int64", 8)
 
 
 def test_unpaired_surrogates_are_text() -> None:

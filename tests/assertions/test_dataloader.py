@@ -79,8 +79,8 @@ def test_a_global_of_the_users_module_is_copied_too() -> None:
 )
 def test_what_is_seeded_in_each_worker_and_epoch(dataset: Any, init: Any, generator: str) -> None:
     drawn = check_loader(data.DataLoader(dataset, 2, num_workers=2, worker_init_fn=init))
-    assert list(drawn.places) == [generator]
-    assert len(drawn.places[generator]) == 4
+    assert list(drawn.states) == [generator]
+    assert len(drawn.states[generator]) == 4
     assert str(drawn) == f"2 epochs of 2 workers draw numbers of their own from {generator}"
 
 
@@ -106,7 +106,7 @@ def test_items_seeded_by_their_index_are_not_seen_in_another_order(monkeypatch: 
 
 def test_without_workers_an_epoch_goes_on_where_the_last_ended() -> None:
     drawn = check_loader(data.DataLoader(Noisy(), batch_size=4))
-    assert (drawn.workers, list(drawn.places)) == (0, ["dataset.rng (numpy.random.Generator)"])
+    assert (drawn.workers, list(drawn.states)) == (0, ["dataset.rng (numpy.random.Generator)"])
 
 
 def test_an_epoch_that_repeats_the_last() -> None:

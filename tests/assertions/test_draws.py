@@ -70,7 +70,7 @@ def line_of(function: Any, text: str) -> str:
 
 
 def told(drawn: Draws) -> list[tuple[str, str]]:
-    return [(each.generator, each.by) for each in drawn.found]
+    return [(each.generator, each.source) for each in drawn.entries]
 
 
 def test_each_dropout_is_named_with_its_mode_and_line() -> None:
@@ -78,8 +78,8 @@ def test_each_dropout_is_named_with_its_mode_and_line() -> None:
     with pytest_repro.draws() as drawn:
         model(torch.ones(1, 4))
     asked = line_of(Encoder.forward, "self.dropout(")
-    assert drawn.found[0] == Draw("torch cpu", "model.encoder.dropout (Dropout, training)", asked)
-    assert [each.by for each in drawn.found[1:]] == ["model.heads[1] (Dropout, training)"]
+    assert drawn.entries[0] == Draw("torch cpu", "model.encoder.dropout (Dropout, training)", asked)
+    assert [each.source for each in drawn.entries[1:]] == ["model.heads[1] (Dropout, training)"]
     model.eval()
     with pytest_repro.draws() as drawn:
         model(torch.ones(1, 4))
@@ -92,7 +92,7 @@ def test_a_module_of_the_users_own_is_named_with_the_line_that_drew() -> None:
     with pytest_repro.draws() as drawn:
         layers["noise"](torch.ones(1))
     by, at = "layers['noise'] (Noisy, evaluation)", line_of(Noisy, "return x + self")
-    assert set(drawn.found) == {
+    assert set(drawn.entries) == {
         Draw("torch cpu", by, at),
         Draw("layers['noise'].rng (numpy.random.Generator)", by, at),
     }
@@ -169,7 +169,7 @@ def test_each_line_that_drew_is_named() -> None:
         random.random()
         random.setstate(state)
     here = test_each_line_that_drew_is_named
-    assert [(each.generator, each.location) for each in drawn.found] == [
+    assert [(each.generator, each.location) for each in drawn.entries] == [
         ("random", line_of(sampled, "random.gauss")),
         ("numpy.random", line_of(sampled, "np.random.rand")),
         ("random", line_of(here, "random.shuffle")),
@@ -195,17 +195,17 @@ def test_lines_are_left_to_a_debugger_and_to_a_coverage_tool() -> None:
     finally:
         sys.settrace(before)
     call = line_of(test_lines_are_left_to_a_debugger_and_to_a_coverage_tool, "model(")
-    assert {(each.generator, each.location) for each in drawn.found} == {
+    assert {(each.generator, each.location) for each in drawn.entries} == {
         ("random", ""), ("numpy.random", ""), ("torch cpu", call),
     }  # fmt: skip
     assert len(lines) > 10
 
 
 def test_after_so_many_lines_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_repro.engine.experiments.line_monitor.MOST", 5)
+    monkeypatch.setattr("pytest_repro.engine.experiments.line_monitor.MAX_LINES", 5)
     with pytest_repro.draws() as drawn:
         sampled()
-    assert [each.location != "" for each in drawn.found] == [True, False, False]
+    assert [each.location != "" for each in drawn.entries] == [True, False, False]
     assert sys.gettrace() is None
 
 

@@ -24,10 +24,10 @@ def logistic(x: Any) -> list[Any]:
 def test_chaos_is_told_by_how_much_it_amplifies() -> None:
     found = probe_instability(logistic, np.array([0.3, 0.2]))
     assert (found.repeatable, found.first_step, found.steps) == (True, 0, 60)
-    assert found.moved == math.ulp(0.3)
-    assert found.amplification == found.max_abs / found.moved > 1e6
+    assert found.perturbation == math.ulp(0.3)
+    assert found.amplification == found.max_abs / found.perturbation > 1e6
     assert str(found) == (
-        f"moved by {found.moved:.3g}, the result by {found.max_abs:.3g}, from step 0 of 60 on: "
+        f"moved by {found.perturbation:.3g}, the result by {found.max_abs:.3g}, from step 0 of 60 on: "
         f"× {found.amplification:.3g}"
     )
 
@@ -47,7 +47,7 @@ def test_an_element_is_moved_away_from_zero(dtype: str, sign: int) -> None:
     found = probe_instability(lambda x: given.append(x) or x * 2, before, ulps=3)  # type: ignore[func-returns-value]
     ulp = torch.finfo(before.dtype).eps
     assert given[2].tolist() == [0.25, sign * (1.5 + 3 * ulp), 0.5]
-    assert (found.moved, found.max_abs, found.amplification) == (3 * ulp, 6 * ulp, 2)
+    assert (found.perturbation, found.max_abs, found.amplification) == (3 * ulp, 6 * ulp, 2)
     assert torch.equal(before, given[0])
 
 
@@ -66,7 +66,7 @@ def test_across_zero_and_in_either_byte_order(value: float, ulps: int, becomes: 
     before = np.array([value], f"{order}f8")
     found = probe_instability(lambda x: given.append(x) or x * 2, before, ulps=ulps)  # type: ignore[func-returns-value]
     assert given[2].tolist() == [becomes]
-    assert found.moved == abs(becomes - value)
+    assert found.perturbation == abs(becomes - value)
 
 
 @pytest.mark.parametrize(("value", "ulps"), [(np.inf, 1), (np.nan, 1), (np.finfo("f4").max, 1), (1.0, 2**70)])

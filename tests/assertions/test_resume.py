@@ -98,7 +98,7 @@ def missing(load: Any, train: Any = train, make: Any = Training) -> list[str]:
     """The lines that say what is missing."""
     with pytest.raises(NotReproducible) as caught:
         assert_resumable(train, save, load, make=make, at=3)
-    assert caught.value.verdict.word == "diverged"
+    assert caught.value.verdict.outcome == "diverged"
     _, _, told = str(caught.value).partition("\n  missing    ")
     return [line.strip() for line in told.splitlines()]
 

@@ -156,13 +156,13 @@ def test_tf32_differs_in_bits_and_is_close() -> None:
     before = torch.get_float32_matmul_precision()
     verdict = check(product, deterministic=False)
     (found,) = verdict.mismatches
-    assert verdict.word == "diverged"
+    assert verdict.outcome == "diverged"
     assert found.difference is not None
     # A product of 512 terms of N(0, 1): TF32 keeps 10 bits of each factor, so it is off by about
     # sqrt(512) * 2**-11 = 0.011 where float32 is by 1e-5.
     assert 1e-3 < (found.difference.max_abs or 0) < 0.2
-    assert check(product, rtol=0, atol=0.2, deterministic=False).word == "reproduced"
-    assert check(lambda: factors[0] @ factors[1], deterministic=False).word == "reproduced"
+    assert check(product, rtol=0, atol=0.2, deterministic=False).outcome == "reproduced"
+    assert check(lambda: factors[0] @ factors[1], deterministic=False).outcome == "reproduced"
     assert torch.get_float32_matmul_precision() == before
 
 

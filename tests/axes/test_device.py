@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from pytest_repro import check
-from pytest_repro.axes import named, varied
+from pytest_repro.axes import get_axis, resolve_axes
 from pytest_repro.core.plan.plan import Plan
-from pytest_repro.engine.runs.availability import within_reach
+from pytest_repro.engine.runs.availability import restrict_to_available
 from tests.conftest import Project, Result
 
 torch = pytest.importorskip("torch")
@@ -311,12 +311,12 @@ needs_none = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GP
 def test_check_alike() -> None:
     calls: list[int] = []
     verdict = check(lambda: calls.append(1), device=("cuda", "cuda:1"))
-    assert (verdict.word, calls, [run.state for run in verdict.runs]) == ("skipped", [], ["absent"] * 2)
+    assert (verdict.outcome, calls, [run.state for run in verdict.runs]) == ("skipped", [], ["absent"] * 2)
     verdict = check(lambda: torch.ones(2), device=("cuda", "cpu"))
-    assert (verdict.word, [run.state for run in verdict.runs]) == ("skipped", ["ran", "ran", "absent"])
+    assert (verdict.outcome, [run.state for run in verdict.runs]) == ("skipped", ["ran", "ran", "absent"])
     assert [run.setting for run in verdict.runs] == [{"device": "cpu"}] * 2 + [{"device": "cuda"}]
     verdict = check(lambda: torch.ones(2), device=("cuda", "cpu"), threads=(1, 2))
-    assert (verdict.word, verdict.runs[2].setting) == ("reproduced", {"device": "cpu", "threads": 2})
+    assert (verdict.outcome, verdict.runs[2].setting) == ("reproduced", {"device": "cpu", "threads": 2})
 
 
 def slot() -> Any:
@@ -330,7 +330,7 @@ def test_the_default_device_comes_back_as_it_was_given(before: str | None) -> No
     try:
         given = slot()
         for value in ("meta", "cpu", "meta:0"):
-            with named("device").applied(value):
+            with get_axis("device").applied(value):
                 assert torch.ones(1).device.type == value.partition(":")[0]
             assert slot() == given
     finally:
@@ -338,7 +338,7 @@ def test_the_default_device_comes_back_as_it_was_given(before: str | None) -> No
 
 
 def test_a_device_that_surrounds_the_test_is_not_taken_for_the_default() -> None:
-    with torch.device("meta"), named("device").applied("cpu"):
+    with torch.device("meta"), get_axis("device").applied("cpu"):
         pass
     assert slot() is None
     assert not torch.overrides._get_current_function_mode_stack()
@@ -349,8 +349,8 @@ def test_each_rank_has_a_gpu_of_its_own_or_the_device_is_passed_over(
     monkeypatch: pytest.MonkeyPatch, there: int, said: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
-    monkeypatch.setattr(named("device"), "gone", lambda value: "")
-    assert named("device").short("cuda", 2) == said
-    reach = within_reach(Plan(ranks=2, vary=varied({"device": ("cuda", "cpu")})))
-    assert [run.error for run in reach.absent] == [said] * bool(said)
-    assert [named("device").short(*asked) for asked in (("cpu", 2), ("cuda", 0))] == ["", ""]
+    monkeypatch.setattr(get_axis("device"), "why_reference_unavailable", lambda value: "")
+    assert get_axis("device").why_too_few("cuda", 2) == said
+    reach = restrict_to_available(Plan(ranks=2, vary=resolve_axes({"device": ("cuda", "cpu")})))
+    assert [run.error for run in reach.unavailable] == [said] * bool(said)
+    assert [get_axis("device").why_too_few(*asked) for asked in (("cpu", 2), ("cuda", 0))] == ["", ""]

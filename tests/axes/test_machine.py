@@ -192,8 +192,8 @@ def test_a_function_is_called_there(
     made_for_machines = importlib.import_module("made_for_machines")
     spec = f"popen//python={other}"
     verdict = check(made_for_machines.ramp, 1000, machine=spec, rtol=0, atol=0)
-    assert (verdict.word, verdict.runs[2].value) == ("reproduced", spec)
-    assert verdict.runs[2].unlike["numpy"] == (np.__version__, versions[0])
+    assert (verdict.outcome, verdict.runs[2].value) == ("reproduced", spec)
+    assert verdict.runs[2].environment_diff["numpy"] == (np.__version__, versions[0])
     with pytest.raises(NotReproducible) as caught:
         assert_reproducible(made_for_machines.version, machine=spec)
     assert all(line in str(caught.value) for line in unlike(versions, spec))

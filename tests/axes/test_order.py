@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.axes import applied
-from pytest_repro.axes.order import shuffled
+from pytest_repro.axes import apply_setting
+from pytest_repro.axes.order import shuffle_entries
 
 _NAMES = [f"{number:02}.txt" for number in range(30)]
 _ANY_NAMES = st.lists(st.text(st.characters(exclude_characters="/\0")), unique=True, max_size=12)
@@ -34,17 +34,17 @@ def folder(tmp_path: Path) -> Path:
 
 @given(names=_ANY_NAMES | _BYTES, seed=st.integers(1, 5))
 def test_a_listing_is_permuted_and_never_as_it_was(names: list[Any], seed: int) -> None:
-    found = shuffled(names, names, seed)
+    found = shuffle_entries(names, names, seed)
     assert sorted(found) == sorted(names)
     assert (found == names) is (len(names) < 2)
 
 
 @given(names=_ANY_NAMES | _BYTES, seed=st.integers(1, 5), data=st.data())
 def test_the_order_hangs_on_names_and_seed_alone(names: list[Any], seed: int, data: st.DataObject) -> None:
-    found = shuffled(names, names, seed)
-    assert shuffled(list(names), list(names), seed) == found
+    found = shuffle_entries(names, names, seed)
+    assert shuffle_entries(list(names), list(names), seed) == found
     other = data.draw(st.permutations(names))
-    again = shuffled(other, other, seed)
+    again = shuffle_entries(other, other, seed)
     # What comes in the shuffled order already is turned round, so that it changes.
     turned = again == found[::-1] and (names == again or other == found)
     assert again == found or turned
@@ -53,21 +53,21 @@ def test_the_order_hangs_on_names_and_seed_alone(names: list[Any], seed: int, da
 @given(names=st.lists(st.text("ab", min_size=1), unique=True, min_size=2, max_size=12))
 def test_entries_go_with_their_names(names: list[str]) -> None:
     entries = [(name, object()) for name in names]
-    found = shuffled(entries, names, 1)
-    assert [name for name, _ in found] == shuffled(names, names, 1)
+    found = shuffle_entries(entries, names, 1)
+    assert [name for name, _ in found] == shuffle_entries(names, names, 1)
     assert set(found) == set(entries)
 
 
 def test_seeds_shuffle_differently() -> None:
-    assert len({tuple(shuffled(_NAMES, _NAMES, seed)) for seed in range(1, 6)}) == 5
+    assert len({tuple(shuffle_entries(_NAMES, _NAMES, seed)) for seed in range(1, 6)}) == 5
 
 
 def test_the_order_is_the_same_in_every_version_and_on_every_machine() -> None:
-    assert shuffled(list("abcde"), list("abcde"), 1) == list("ceadb")
+    assert shuffle_entries(list("abcde"), list("abcde"), 1) == list("ceadb")
 
 
 def under(order: int, listing: Callable[[Path], list[str]], folder: Path) -> list[str]:
-    with applied({"order": order}):
+    with apply_setting({"order": order}):
         return listing(folder)
 
 
@@ -123,7 +123,7 @@ def test_every_way_to_list_goes_through_it(listing: Callable[[Path], list[str]],
 def test_a_descriptor_is_listed_as_its_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with applied({"order": 1}):
+        with apply_setting({"order": 1}):
             expected = os.listdir(folder)
             assert os.listdir(descriptor) == expected
             assert [entry.name for entry in os.scandir(descriptor)] == expected
@@ -137,12 +137,12 @@ def test_without_an_argument_it_is_the_working_directory(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
-    with applied({"order": 1}):
+    with apply_setting({"order": 1}):
         assert os.listdir() == os.listdir(".") == os.listdir(folder) == [each.name for each in os.scandir()]
 
 
 def test_scandir_gives_what_the_real_one_gives(folder: Path) -> None:
-    with applied({"order": 1}), os.scandir(folder) as found:
+    with apply_setting({"order": 1}), os.scandir(folder) as found:
         assert iter(found) is found
         first = next(found)
         assert isinstance(first, os.DirEntry)
@@ -156,7 +156,7 @@ def test_scandir_gives_what_the_real_one_gives(folder: Path) -> None:
 
 
 def test_a_closed_scandir_gives_nothing_more(folder: Path) -> None:
-    with applied({"order": 1}):
+    with apply_setting({"order": 1}):
         with os.scandir(folder) as found:
             next(found)
         assert list(found) == []
@@ -168,7 +168,7 @@ def test_a_closed_scandir_gives_nothing_more(folder: Path) -> None:
 
 @pytest.mark.parametrize("listing", [os.listdir, os.scandir], ids=["listdir", "scandir"])
 def test_what_cannot_be_listed_raises_as_ever(listing: Any, folder: Path) -> None:
-    with applied({"order": 1}):
+    with apply_setting({"order": 1}):
         replaced = getattr(os, listing.__name__)
         for path in (folder / "nothing", folder / _NAMES[0]):
             with pytest.raises(OSError) as real:
@@ -185,13 +185,13 @@ def test_names_that_are_no_text_are_shuffled_too(tmp_path: Path) -> None:
     names = [b"\xff", b"\xfe\x80", b"plain", "Größe".encode()]
     for name in names:
         Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name))).touch()
-    with applied({"order": 1}):
+    with apply_setting({"order": 1}):
         assert sorted(os.listdir(os.fsencode(tmp_path))) == sorted(names)
         assert sorted(map(os.fsencode, os.listdir(tmp_path))) == sorted(names)
 
 
 def test_an_empty_folder_and_a_single_file_stay_as_they_are(tmp_path: Path) -> None:
-    with applied({"order": 1}):
+    with apply_setting({"order": 1}):
         assert os.listdir(tmp_path) == []
         (tmp_path / "one").touch()
         assert (os.listdir(tmp_path), entries(tmp_path)) == (["one"], ["one"])
@@ -205,6 +205,6 @@ def test_a_class_of_pythons_that_keeps_scandir_is_reached(
     name = {"glob": "_StringGlobber", "pathlib": "_NormalAccessor"}[module]
     keeper = type(name, (), {"scandir": kept})
     monkeypatch.setattr(sys.modules[module], name, keeper, raising=False)
-    with applied({"order": 1}):
+    with apply_setting({"order": 1}):
         assert [entry.name for entry in keeper.scandir(folder)] == entries(folder)  # type: ignore[attr-defined]
     assert vars(keeper)["scandir"] is kept

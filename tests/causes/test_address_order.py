@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.causes import named
+from pytest_repro.causes import get_cause
 
 torch: Any = pytest.importorskip("torch")
 
@@ -33,7 +33,7 @@ class Thing:
 
 @pytest.fixture(autouse=True)
 def numbered() -> Any:
-    with named("address-order").suspended(0):
+    with get_cause("address-order").suspend(0):
         yield
 
 

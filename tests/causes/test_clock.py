@@ -19,8 +19,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_repro.causes import named
-from pytest_repro.causes._frozen_clock import _STARTS, Frozen
+from pytest_repro.causes import get_cause
+from pytest_repro.causes._frozen_clock import _START_TIMES, FrozenClock
 
 TRUE_TIME, TRUE_NOW = time.perf_counter, datetime.datetime.now
 keeps_time = {"clock": time.perf_counter}  # a binding that nobody replaces
@@ -28,7 +28,7 @@ keeps_time = {"clock": time.perf_counter}  # a binding that nobody replaces
 
 @pytest.fixture
 def frozen() -> Iterator[None]:
-    with named("clock").suspended(0):
+    with get_cause("clock").suspend(0):
         yield
 
 
@@ -37,7 +37,7 @@ def frozen() -> Iterator[None]:
 def test_each_block_is_like_any_other(order: list[float | None]) -> None:
     def looks() -> list[float]:
         found: list[float] = []
-        with named("clock").suspended(0):
+        with get_cause("clock").suspend(0):
             for each in order:
                 if each is None:
                     found.append(time.time_ns())
@@ -53,8 +53,8 @@ def test_each_block_is_like_any_other(order: list[float | None]) -> None:
 
 
 def test_a_look_is_a_millisecond_and_grows() -> None:
-    clock = Frozen()
-    looks = [clock.look("time") - _STARTS["time"] for _ in range(1000)]
+    clock = FrozenClock()
+    looks = [clock.read_ns("time") - _START_TIMES["time"] for _ in range(1000)]
     assert looks[0] == 1_000_000
     assert looks[1] == 2_001_000
     assert looks[-1] == sum(1_000_000 + 1_000 * n for n in range(1000))
@@ -114,7 +114,7 @@ def test_each_thread_has_a_clock_of_its_own() -> None:
     def looks() -> None:
         found.append([time.time_ns() for _ in range(200)])
 
-    with named("clock").suspended(0):
+    with get_cause("clock").suspend(0):
         threads = [threading.Thread(target=looks) for _ in range(4)]
         for each in threads:
             each.start()
@@ -145,7 +145,7 @@ def test_log_records_are_stamped_by_it() -> None:
 
 
 def test_what_is_kept_reads_the_real_clock_afterwards() -> None:
-    with named("clock").suspended(0):
+    with get_cause("clock").suspend(0):
         kept: Any = time.perf_counter
         time.sleep(0)
         kept()

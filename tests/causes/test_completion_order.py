@@ -21,10 +21,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.causes import named
+from pytest_repro.causes import get_cause
 from pytest_repro.causes._serial import futures as serial_futures
 from pytest_repro.causes._serial import pools, tasks, threads
-from pytest_repro.causes._serial.threads import InOrder, ordered
+from pytest_repro.causes._serial.threads import OrderedSet, order_unique
 
 fork = pytest.mark.skipif(sys.platform != "linux", reason="forks")
 
@@ -32,11 +32,11 @@ fork = pytest.mark.skipif(sys.platform != "linux", reason="forks")
 @pytest.fixture(autouse=True)
 def in_turn(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Suspended, and patient for a second at most."""
-    monkeypatch.setattr(threads, "PATIENCE", 1.0)
-    monkeypatch.setattr(serial_futures, "PATIENCE", 0.2)
-    monkeypatch.setattr(tasks, "PATIENCE", 0.2)
-    monkeypatch.setattr(pools, "PATIENCE", 0.2)
-    with named("completion-order").suspended(0):
+    monkeypatch.setattr(threads, "THREAD_TIMEOUT", 1.0)
+    monkeypatch.setattr(serial_futures, "THREAD_TIMEOUT", 0.2)
+    monkeypatch.setattr(tasks, "TASK_TIMEOUT", 0.2)
+    monkeypatch.setattr(pools, "THREAD_TIMEOUT", 0.2)
+    with get_cause("completion-order").suspend(0):
         yield
 
 
@@ -222,11 +222,16 @@ def test_processes_come_in_turn() -> None:
 
 @given(st.lists(st.integers()), st.integers())
 def test_a_set_in_order_is_a_set(members: list[int], other: int) -> None:
-    found = InOrder(members)
+    found = OrderedSet(members)
     assert found == set(members)
     assert (other in found) is (other in members)
-    assert list(found) == list(dict.fromkeys(members)) == ordered(found, float) == ordered(members, float)
-    assert ordered(set(members), float) == sorted(set(members))
+    assert (
+        list(found)
+        == list(dict.fromkeys(members))
+        == order_unique(found, float)
+        == order_unique(members, float)
+    )
+    assert order_unique(set(members), float) == sorted(set(members))
     taken = []
     while found:
         taken.append(found.pop())

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pytest_repro import causes
-from pytest_repro.causes import Explanation, named, names
+from pytest_repro.causes import Explanation, get_cause, list_cause_names
 from pytest_repro.core.diagnose.evidence import Evidence
-from pytest_repro.core.diagnose.external_call import Call
+from pytest_repro.core.diagnose.external_call import ExternalCall
 
 IN_PROCESS = {
     "os-entropy", "clock", "file-order", "completion-order", "address-order", "uninitialised-memory",
@@ -19,20 +19,22 @@ ELSEWHERE = {"hash-seed", "shared-state"}
 
 def test_the_catalogue_is_the_directory() -> None:
     files = {path.stem for path in Path(causes.__file__).parent.glob("[!_]*.py")}
-    assert {name.replace("-", "_") for name in names()} >= files
-    assert {*IN_PROCESS, *ELSEWHERE} <= set(names())
+    assert {name.replace("-", "_") for name in list_cause_names()} >= files
+    assert {*IN_PROCESS, *ELSEWHERE} <= set(list_cause_names())
 
 
-@pytest.mark.parametrize("name", [name for name in names() if named(name).rows])
+@pytest.mark.parametrize("name", [name for name in list_cause_names() if get_cause(name).watched_functions])
 def test_every_cause_says_something(name: str) -> None:
-    cause = named(name)
+    cause = get_cause(name)
     assert cause.name == name
-    assert cause.elsewhere is (name in ELSEWHERE)
-    found = cause.found(Evidence(), "", "1 and 2 threads")
+    assert cause.needs_fresh_process is (name in ELSEWHERE)
+    found = cause.build_finding(Evidence(), "", "1 and 2 threads")
     assert found.name == name
-    said = [(found.explanation, found.fix), *((row.says, row.fix) for row in cause.rows)]
+    said = [(found.explanation, found.fix), *((row.effect, row.fix) for row in cause.watched_functions)]
     assert all(text and text[-1] not in ".!" for pair in said for text in pair)
-    assert len({row.where + str(row.when) for row in cause.rows}) == len(cause.rows)
+    assert len({row.function + str(row.when) for row in cause.watched_functions}) == len(
+        cause.watched_functions
+    )
 
 
 SAID = [
@@ -101,25 +103,27 @@ SAID = [
 
 @pytest.mark.parametrize(("cause", "what", "explanation", "fix"), SAID)
 def test_a_call_is_explained(cause: str, what: str, explanation: str, fix: str) -> None:
-    found = named(cause).explained([Call("x()", "other", "/a.py:1"), Call(what, cause, "/data.py:12")])
+    found = get_cause(cause).explain(
+        [ExternalCall("x()", "other", "/a.py:1"), ExternalCall(what, cause, "/data.py:12")]
+    )
     assert found == Explanation("/data.py:12", explanation, fix)
 
 
 def test_the_users_own_line_comes_before_a_librarys() -> None:
     calls = [
-        Call("os.urandom()", "os-entropy", "/a.py:1", via="somelib.ids.fresh"),
-        Call("uuid.uuid4()", "os-entropy", "/b.py:2"),
-        Call("uuid.uuid4()", "os-entropy", "/b.py:3"),
+        ExternalCall("os.urandom()", "os-entropy", "/a.py:1", via="somelib.ids.fresh"),
+        ExternalCall("uuid.uuid4()", "os-entropy", "/b.py:2"),
+        ExternalCall("uuid.uuid4()", "os-entropy", "/b.py:3"),
     ]
-    location, explanation, _ = named("os-entropy").explained(calls)
+    location, explanation, _ = get_cause("os-entropy").explain(calls)
     assert location == "/b.py:2"
     assert explanation == "uuid.uuid4() draws from the operating system (so do calls at /b.py:3)"
-    assert named("os-entropy").explained(calls[:1])[1] == (
+    assert get_cause("os-entropy").explain(calls[:1])[1] == (
         "os.urandom(), called by somelib.ids.fresh, draws from the operating system"
     )
 
 
 def test_without_a_call_it_is_said_in_general() -> None:
-    assert named("file-order").explained([]) == Explanation(
+    assert get_cause("file-order").explain([]) == Explanation(
         "", "an order comes from the file system", "sort what was listed: sorted(os.listdir(folder))"
     )

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from pytest_repro.causes import named
-from pytest_repro.causes._not_suspended import gathered, loose
+from pytest_repro.causes import get_cause
+from pytest_repro.causes._not_suspended import collect_not_suspended, report_not_suspended
 from pytest_repro.causes._serial import threads
 
 
@@ -23,7 +23,7 @@ def run_beside(works: Sequence[Callable[[], object]]) -> None:
 
 
 def heard(works: Sequence[Callable[[], object]]) -> list[str]:
-    with gathered() as found, named("completion-order").suspended(0):
+    with collect_not_suspended() as found, get_cause("completion-order").suspend(0):
         run_beside(works)
     return [f"{cause}: {why}" for cause, why in found.items()]
 
@@ -39,7 +39,7 @@ def test_threads_that_meet_are_not() -> None:
 
 
 def test_what_takes_long_is_not() -> None:
-    with gathered() as found:
+    with collect_not_suspended() as found:
         threads.wait_for(time.sleep, [], 0.05)  # sleep() says None: it is never done
     assert found == {
         "completion-order": "a thread, process or task takes longer than 0.05 s and runs on beside the others"
@@ -47,14 +47,14 @@ def test_what_takes_long_is_not() -> None:
 
 
 def test_each_block_hears_what_is_said_in_it_the_first_time() -> None:
-    with gathered() as outer:
-        loose("clock", "first")
-        with gathered() as inner:
-            loose("clock", "second")
-        with gathered() as equal:
-            loose("clock", "first")
-        loose("os-entropy", "after")
-    loose("clock", "unheard")
+    with collect_not_suspended() as outer:
+        report_not_suspended("clock", "first")
+        with collect_not_suspended() as inner:
+            report_not_suspended("clock", "second")
+        with collect_not_suspended() as equal:
+            report_not_suspended("clock", "first")
+        report_not_suspended("os-entropy", "after")
+    report_not_suspended("clock", "unheard")
     assert outer == {"clock": "first", "os-entropy": "after"}
     assert (inner, equal) == ({"clock": "second"}, {"clock": "first"})
 
@@ -64,7 +64,7 @@ def test_time_that_was_used_stands_with_the_clock() -> None:
     resource = pytest.importorskip("resource")
 
     def looks() -> list[float]:
-        with named("clock").suspended(0):
+        with get_cause("clock").suspend(0):
             sum(range(200_000))
             return [os.times().user, os.times().elapsed, resource.getrusage(resource.RUSAGE_SELF).ru_utime]
 

@@ -27,9 +27,9 @@ import numpy as np
 import pytest
 
 from pytest_repro.adapters import digest
-from pytest_repro.axes import applied
-from pytest_repro.causes import all_targets, named, names
-from pytest_repro.interpose.call_log import listening
+from pytest_repro.axes import apply_setting
+from pytest_repro.causes import find_all_targets, get_cause, list_cause_names
+from pytest_repro.interpose.call_log import log_calls
 from tests.causes import programs
 from tests.causes.programs import PROGRAMS
 
@@ -67,11 +67,11 @@ def run(cause: str, name: str, suspended: str | None, listens: bool = False) -> 
     found = []
     for number in (1, 2):
         with ExitStack() as stack:
-            stack.enter_context(applied({"order": number}))
+            stack.enter_context(apply_setting({"order": number}))
             if suspended is not None:
-                stack.enter_context(named(suspended).suspended(0))
+                stack.enter_context(get_cause(suspended).suspend(0))
             if listens:
-                stack.enter_context(listening(all_targets()))
+                stack.enter_context(log_calls(find_all_targets()))
             found.append(PROGRAMS[cause][name](number))
     return found
 
@@ -90,10 +90,10 @@ def test_a_cause_suspended_makes_runs_equal(cause: str, name: str) -> None:
 def test_whoever_listens_inside_hears_and_changes_nothing(cause: str, name: str) -> None:
     first, second = run(cause, name, cause, listens=True)
     assert first == second
-    with listening(named(cause).targets()) as ledger:
+    with log_calls(get_cause(cause).find_targets()) as ledger:
         PROGRAMS[cause][name](1)
     assert {call.cause for call in ledger.calls} == {cause}
-    location, explanation, fix = named(cause).explained(ledger.calls)
+    location, explanation, fix = get_cause(cause).explain(ledger.calls)
     assert location.startswith(programs.__file__)
     assert explanation
     assert fix
@@ -109,7 +109,7 @@ def test_another_cause_suspended_leaves_them_unequal(cause: str, name: str, othe
 @pytest.mark.parametrize("cause", HERE)
 def test_all_is_put_back_after_an_error(cause: str, error: type[BaseException]) -> None:
     before = held()
-    with pytest.raises(error), named(cause).suspended(0):
+    with pytest.raises(error), get_cause(cause).suspend(0):
         assert held() != before or cause == "uninitialised-memory"
         raise error
     assert held() == before
@@ -117,7 +117,7 @@ def test_all_is_put_back_after_an_error(cause: str, error: type[BaseException]) 
 
 def test_listening_puts_all_back_and_changes_nothing_that_is_drawn() -> None:
     before, states = held(), (random.getstate(), torch.get_rng_state(), legacy()[1])
-    with pytest.raises(ValueError), listening(all_targets()):
+    with pytest.raises(ValueError), log_calls(find_all_targets()):
         assert held() != before
         raise ValueError
     assert held() == before
@@ -159,12 +159,12 @@ def fitted() -> str:
 
 @contextmanager
 def nothing_else(cause: str) -> Iterator[None]:
-    context = listening(all_targets()) if cause == "listening" else named(cause).suspended(0)
+    context = log_calls(find_all_targets()) if cause == "listening" else get_cause(cause).suspend(0)
     with context:
         yield
 
 
-@pytest.mark.parametrize("cause", ["listening", *names()])
+@pytest.mark.parametrize("cause", ["listening", *list_cause_names()])
 @pytest.mark.parametrize("program", [trained, fitted])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_what_is_reproducible_stays_what_it_is(cause: str, program: Callable[[], str]) -> None:

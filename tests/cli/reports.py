@@ -7,33 +7,36 @@ from pathlib import Path
 from typing import Any
 
 from pytest_repro.cli import main
-from pytest_repro.core.compare.verdict import Verdict, Word
-from pytest_repro.core.golden.value_summary import Account
+from pytest_repro.core.compare.verdict import Verdict, VerdictOutcome
+from pytest_repro.core.golden.value_summary import ValueSummary
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run
-from pytest_repro.reports.json.write import content, row_of, write
+from pytest_repro.reports.json.write import build_report, verdict_to_row, write_report
 
 ENVIRONMENT = {"python": "CPython 3.11.4", "cpu capability": "AVX2"}
 RUNS = (Run("repeat", 0, "passed", 0.25, 1), Run("repeat", 1, "passed", 0.5, 1))
 
 
 def row(
-    *accounts: Account, nodeid: str = "test_a.py::test_a", word: Word = "reproduced", seed: int = 0
+    *accounts: ValueSummary,
+    nodeid: str = "test_a.py::test_a",
+    word: VerdictOutcome = "reproduced",
+    seed: int = 0,
 ) -> dict[str, Any]:
     """A row with what *accounts* tell."""
-    return row_of(nodeid, Verdict(word, Plan(seed=seed), RUNS), accounts)
+    return verdict_to_row(nodeid, Verdict(word, Plan(seed=seed), RUNS), accounts)
 
 
-def number(name: str, value: float, kind: str = "float64[]") -> Account:
+def number(name: str, value: float, kind: str = "float64[]") -> ValueSummary:
     """An account of one number."""
-    return Account(name, kind, f"{value!r:>32}", (value,))
+    return ValueSummary(name, kind, f"{value!r:>32}", (value,))
 
 
 def report(
     path: Path, *rows: dict[str, Any], environment: dict[str, str] = ENVIRONMENT, seed: int = 0
 ) -> str:
     """Writes a report, and gives its path."""
-    write(path, content(rows, seed, environment))
+    write_report(path, build_report(rows, seed, environment))
     return str(path)
 
 

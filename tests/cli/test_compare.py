@@ -10,19 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.cli.compare_values import apart, distance
+from pytest_repro.cli.compare_values import compare_value, measure_difference
 from pytest_repro.core.compare.statistics import Statistics
-from pytest_repro.core.golden.value_summary import Account
+from pytest_repro.core.golden.value_summary import ValueSummary
 from pytest_repro.core.plan.tolerance import EXACT, Tolerance
 from tests.cli.reports import ENVIRONMENT, number, report, row, run, written
 
-LARGE = Account(
+LARGE = ValueSummary(
     "w",
     "float32[99]",
     "1" * 32,
     statistics=Statistics(0.0, 2.0, 1.0, 0.5, 9.0, elements=((0, "0.5"), (98, "nan"))),
 )
-LIKE = Account(
+LIKE = ValueSummary(
     "w",
     "float32[99]",
     "2" * 32,
@@ -30,7 +30,9 @@ LIKE = Account(
 )
 
 
-def both(tmp_path: Path, capsys: Any, a: list[Account], b: list[Account], *options: str) -> tuple[int, str]:
+def both(
+    tmp_path: Path, capsys: Any, a: list[ValueSummary], b: list[ValueSummary], *options: str
+) -> tuple[int, str]:
     one, other = report(tmp_path / "a.json", row(*a)), report(tmp_path / "b.json", row(*b))
     code, out, err = run(capsys, "compare", one, other, *options)
     assert not err
@@ -119,7 +121,7 @@ def test_a_large_array_is_never_close_unless_its_statistics_are_taken(tmp_path: 
     assert code == 1
     assert "element 0  0.5 in A, -0.5 in B" in out
     assert "however close" not in out
-    dropped = Account("w", "float32[99]", "2" * 32)
+    dropped = ValueSummary("w", "float32[99]", "2" * 32)
     code, out = both(tmp_path, capsys, [LARGE], [dropped], *near, "--statistics")
     assert code == 1
     assert "how far is not known: the reports hold the digests alone" in out
@@ -131,16 +133,18 @@ def test_a_large_array_is_never_close_unless_its_statistics_are_taken(tmp_path: 
         (number("x", 0.0), number("x", -0.0), "in bits that the numbers do not show"),
         (number("x", 1.0), number("x", 1.0, "float32[]"), "x   float64[] in A, float32[] in B"),
         (number("x", 1.0), number("y", 1.0), "x   float64[]   recorded in A only"),
-        (Account("x", "str", "1", text="cat"), Account("x", "str", "2", text="a"), "'cat' in A, 'a' in B"),
+        (ValueSummary("x", "str", "1", text="cat"), ValueSummary("x", "str", "2", text="a"), "'cat' in A, 'a' in B"),
         (number("x", math.nan), number("x", 1.0), "1 with NaN or infinity"),
         (
-            Account("x", "float32[2, 2]", "1", (0.0, 0.1, 0.25, 0.5)),
-            Account("x", "float32[2, 2]", "2", (0.0, 0.1, 0.25, 0.1)),
+            ValueSummary("x", "float32[2, 2]", "1", (0.0, 0.1, 0.25, 0.5)),
+            ValueSummary("x", "float32[2, 2]", "2", (0.0, 0.1, 0.25, 0.1)),
             "first at [1, 1]: 0.5 in A, 0.1 in B",
         ),
     ],
 )  # fmt: skip
-def test_what_differs_is_said(tmp_path: Path, capsys: Any, a: Account, b: Account, says: str) -> None:
+def test_what_differs_is_said(
+    tmp_path: Path, capsys: Any, a: ValueSummary, b: ValueSummary, says: str
+) -> None:
     code, out = both(tmp_path, capsys, [a], [b])
     assert code == 1
     assert says in out
@@ -219,15 +223,15 @@ NUMBERS = st.one_of(
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), max_size=8), st.floats(0, 1e300), st.floats(0, 1e300))
 def test_any_numbers_have_a_distance(pairs: list[tuple[Any, Any]], rtol: float, atol: float) -> None:
     a, b = [x for x, _ in pairs], [y for _, y in pairs]
-    found = distance(a, b, f"float64[{len(a)}]", Tolerance(rtol, atol))
-    assert 0 <= found.outside <= found.differing <= found.total == len(pairs)
+    found = measure_difference(a, b, f"float64[{len(a)}]", Tolerance(rtol, atol))
+    assert 0 <= found.outside_tolerance <= found.differing <= found.total == len(pairs)
     assert found.max_abs is None or (found.max_abs >= 0 and math.isfinite(found.max_abs))
-    assert not distance(a, a, f"float64[{len(a)}]", EXACT).differing
+    assert not measure_difference(a, a, f"float64[{len(a)}]", EXACT).differing
 
 
 @given(st.floats(-1e9, 1e9), st.floats(-1e9, 1e9), st.floats(0, 1), st.floats(0, 1e6))
 def test_closeness_is_the_markers(a: float, b: float, rtol: float, atol: float) -> None:
-    found = apart("x", number("x", a), number("x", b), Tolerance(rtol, atol), False)
+    found = compare_value("x", number("x", a), number("x", b), Tolerance(rtol, atol), False)
     if repr(a) == repr(b):
         assert found is None
     else:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pytest_repro import __version__
-from pytest_repro.adapters import STANDARD, awake, environment
-from pytest_repro.cli.switches import VARIABLES, meaning, switches
+from pytest_repro.adapters import STANDARD_LIBRARY, active_adapters, environment
+from pytest_repro.cli.switches import VARIABLES, describe_switch, iter_switches
 from tests.cli.reports import run
 
 
@@ -17,13 +17,15 @@ def test_every_switch_has_a_meaning() -> None:
     pytest.importorskip("torch")
     from pytest_repro.adapters._torch import determinism
 
-    found = [each for each in switches() if not each.meaning]
+    found = [each for each in iter_switches() if not each.meaning]
     assert found == []
-    assert set(determinism._VARIABLES) <= set(VARIABLES)
-    names = {name for key, each in awake().items() if key != STANDARD for name in each.switches()}
-    told = {each.name for each in switches()}
+    assert set(determinism._ENVIRONMENT_VARIABLES) <= set(VARIABLES)
+    names = {
+        name for key, each in active_adapters().items() if key != STANDARD_LIBRARY for name in each.switches()
+    }
+    told = {each.name for each in iter_switches()}
     assert {name for name in names if name.rpartition(" ")[2] not in VARIABLES} | set(VARIABLES) == told
-    assert meaning("jax enable_x64") == ""
+    assert describe_switch("jax enable_x64") == ""
 
 
 def test_text_and_json_say_the_same(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:

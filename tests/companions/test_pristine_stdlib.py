@@ -9,11 +9,11 @@ from unittest import mock
 
 import pytest
 
-from pytest_repro.companions.pristine_stdlib import Names
+from pytest_repro.companions.pristine_stdlib import PristineModules
 
 
 def test_names_mean_what_they_meant_and_then_what_they_were_made_to_mean() -> None:
-    names = Names()
+    names = PristineModules()
     start, sleep, joined = subprocess.Popen.__init__, time.sleep, os.path.join
     with (
         mock.patch("subprocess.Popen.__init__") as first,
@@ -22,7 +22,7 @@ def test_names_mean_what_they_meant_and_then_what_they_were_made_to_mean() -> No
         mock.patch("os.path.join"),
         mock.patch("os.added", create=True) as third,
     ):
-        with pytest.raises(KeyboardInterrupt), names.back():
+        with pytest.raises(KeyboardInterrupt), names.restore():
             assert (subprocess.Popen.__init__, time.sleep, os.path.join) == (start, sleep, joined)
             assert os.environ["IS"] == "a dict, and stays"
             raise KeyboardInterrupt
@@ -31,8 +31,8 @@ def test_names_mean_what_they_meant_and_then_what_they_were_made_to_mean() -> No
 
 
 def test_what_was_taken_away_is_away_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = Names()
+    names = PristineModules()
     monkeypatch.delattr("os.getpid")
-    with names.back():
+    with names.restore():
         assert os.getpid() > 0
     assert not hasattr(os, "getpid")

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from pytest_repro.axes import Interpreter
 from pytest_repro.companions import serialize_run
-from pytest_repro.companions.companion import Lost
-from pytest_repro.companions.serialize_run import packed, unpacked
+from pytest_repro.companions.companion import InterpreterLost
+from pytest_repro.companions.serialize_run import decode_run, encode_run
 from pytest_repro.core.plan.cell import Cell
 from pytest_repro.core.plan.plan import Plan
-from pytest_repro.core.runs.observation import Beside, Leaf, Observation, Stored
+from pytest_repro.core.runs.observation import ContentRef, Leaf, Observation, TokenContext
 from pytest_repro.core.runs.run import Run
-from pytest_repro.engine.runs.remote_run import take
+from pytest_repro.engine.runs.remote_run import receive_run
 from pytest_repro.engine.runs.trial import Trial
 
 _TEXT = st.text(st.characters(exclude_categories=()), max_size=20)  # lone surrogates too
@@ -40,7 +40,7 @@ runs: st.SearchStrategy[dict[str, Any]] = st.builds(
 observations = st.lists(
     st.builds(
         Observation, st.tuples(_TEXT, _SIZES, _TEXT), _TEXT, _TEXT, st.lists(_SIZES, max_size=4).map(tuple),
-        st.binary() | st.builds(Stored, st.text("0123456789abcdef", min_size=32, max_size=32)), _TEXT,
+        st.binary() | st.builds(ContentRef, st.text("0123456789abcdef", min_size=32, max_size=32)), _TEXT,
     ),
     unique_by=lambda each: each.key, max_size=6,
 )  # fmt: skip
@@ -50,19 +50,21 @@ observations = st.lists(
 def test_a_run_and_what_it_observed_arrive_as_they_were(
     cell: Cell, told: dict[str, Any], seen: list[Observation]
 ) -> None:
-    run = Run(cell.axis, cell.value, setting=cell.setting, at=cell.at, **told)
-    text = packed(run, iter(seen))
-    found, arrived = unpacked(text, cell)
+    run = Run(cell.axis, cell.value, setting=cell.setting, repeat_of=cell.repeat_of, **told)
+    text = encode_run(run, iter(seen))
+    found, arrived = decode_run(text, cell)
     assert found == run
     assert list(arrived.items()) == [(each.key, each) for each in seen]
-    assert [each.facts for each in arrived.values()] == [each.facts for each in seen]  # not compared above
+    assert [each.metadata for each in arrived.values()] == [
+        each.metadata for each in seen
+    ]  # not compared above
     assert text.encode("ascii")  # whatever connection it travels on
     assert hash(tuple(arrived.values())) == hash(tuple(seen))
 
 
 def test_every_byte_arrives() -> None:
     every = Observation(("all", 0, ""), "bytes", "", (), bytes(range(256)))
-    _, arrived = unpacked(packed(Run("repeat", 0, "passed"), [every]), Cell())
+    _, arrived = decode_run(encode_run(Run("repeat", 0, "passed"), [every]), Cell())
     assert arrived[every.key].content == bytes(range(256))
 
 
@@ -74,50 +76,52 @@ def test_odd_names_arrive() -> None:
         ("", 0, "\U0001f600"),
     ]
     seen = [Observation(key, "float", "float64", (), b"\0" * 8) for key in keys]
-    _, arrived = unpacked(packed(Run("repeat", 0, "passed"), seen), Cell())
+    _, arrived = decode_run(encode_run(Run("repeat", 0, "passed"), seen), Cell())
     assert list(arrived) == keys
 
 
 def test_of_a_large_value_only_the_digest_travels() -> None:
-    kept = Observation(("w", 0, ""), "float32[9999]", "float32", (9999,), Stored("ab" * 16, place=object()))
-    text = packed(Run("repeat", 0, "passed"), [kept])
+    kept = Observation(
+        ("w", 0, ""), "float32[9999]", "float32", (9999,), ContentRef("ab" * 16, storage=object())
+    )
+    text = encode_run(Run("repeat", 0, "passed"), [kept])
     assert json.loads(text)["observations"] == [
         [["w", 0, ""], "float32[9999]", "float32", [9999], True, "ab" * 16, "", None]
     ]
-    content = unpacked(text, Cell())[1][kept.key].content
-    assert isinstance(content, Stored)
-    assert (content, content.place) == (Stored("ab" * 16), None)
+    content = decode_run(text, Cell())[1][kept.key].content
+    assert isinstance(content, ContentRef)
+    assert (content, content.storage) == (ContentRef("ab" * 16), None)
 
 
 def test_of_logits_travels_what_they_are() -> None:
     rows = Leaf("float32[2, 8]", "float32", (2, 8), 64, lambda: [memoryview(bytes(32))] * 2)
-    beside = Beside({"temperature": 0.5}, lambda: rows)
-    told = Observation(("tokens", 0, ""), "tokens", "", (), b"[1, 2]", beside=beside)
-    _, arrived = unpacked(packed(Run("repeat", 0, "passed"), [told]), Cell())
-    found = arrived[told.key].beside
+    beside = TokenContext({"temperature": 0.5}, lambda: rows)
+    told = Observation(("tokens", 0, ""), "tokens", "", (), b"[1, 2]", token_context=beside)
+    _, arrived = decode_run(encode_run(Run("repeat", 0, "passed"), [told]), Cell())
+    found = arrived[told.key].token_context
     assert found is not None
     assert found.sampling == {"temperature": 0.5}
-    assert found.logits is not None
-    leaf = found.logits()
-    assert (leaf.kind, leaf.element, leaf.shape, leaf.nbytes) == ("float32[2, 8]", "float32", (2, 8), 64)
-    assert not list(leaf.pieces())
+    assert found.load_logits is not None
+    leaf = found.load_logits()
+    assert (leaf.kind, leaf.dtype, leaf.shape, leaf.nbytes) == ("float32[2, 8]", "float32", (2, 8), 64)
+    assert not list(leaf.read_chunks())
 
 
 def test_a_digest_is_not_mistaken_for_bytes_of_its_letters() -> None:
     letters = "ab" * 16
     seen = [
         Observation(("a", 0, ""), "str", "", (), letters.encode()),
-        Observation(("b", 0, ""), "str", "", (), Stored(letters)),
+        Observation(("b", 0, ""), "str", "", (), ContentRef(letters)),
     ]
-    _, arrived = unpacked(packed(Run("repeat", 0, "passed"), seen), Cell())
-    assert [each.content for each in arrived.values()] == [letters.encode(), Stored(letters)]
+    _, arrived = decode_run(encode_run(Run("repeat", 0, "passed"), seen), Cell())
+    assert [each.content for each in arrived.values()] == [letters.encode(), ContentRef(letters)]
 
 
 def test_where_it_was_run_is_known_here_and_not_told() -> None:
-    away = Run("threads", 4, "passed", 0.5, setting={"threads": 4}, at=("isa", "avx2"), state="lost")
+    away = Run("threads", 4, "passed", 0.5, setting={"threads": 4}, repeat_of=("isa", "avx2"), state="lost")
     cell = Cell("process", 1, {"process": 1}, ("process", 1))
-    found, _ = unpacked(packed(away, []), cell)
-    assert (found.axis, found.value, found.setting, found.at) == cell
+    found, _ = decode_run(encode_run(away, []), cell)
+    assert (found.axis, found.value, found.setting, found.repeat_of) == cell
     assert (found.seconds, found.state) == (0.5, "ran")
 
 
@@ -129,12 +133,12 @@ def test_what_is_unlike_there_is_told_but_not_what_is_varied(monkeypatch: pytest
     machine, threads = Cell("machine", "a"), Cell("machine", "a", {"threads": 1})
     run = Run("machine", "a", "passed")
     both = {"numpy": ("2.4", "2.3"), "threads": ("2", "8")}
-    assert unpacked(packed(run, []), machine)[0].unlike == both
-    assert unpacked(packed(run, []), threads)[0].unlike == {"numpy": ("2.4", "2.3")}
+    assert decode_run(encode_run(run, []), machine)[0].environment_diff == both
+    assert decode_run(encode_run(run, []), threads)[0].environment_diff == {"numpy": ("2.4", "2.3")}
 
 
 @pytest.mark.parametrize("said", ['{"run": {"outcome": "passed"}}', '{"environment": {}}', "{", "[]"])
 def test_an_answer_of_another_make_loses_the_run_and_not_the_session(said: str) -> None:
-    companion = SimpleNamespace(interpreter=Interpreter(called="ssh=far"))
-    with pytest.raises(Lost, match="the companion for ssh=far gave an answer that cannot be read"):
-        take(Trial(Plan()), companion, Cell("machine", "ssh=far"), said)
+    companion = SimpleNamespace(interpreter=Interpreter(name="ssh=far"))
+    with pytest.raises(InterpreterLost, match="the companion for ssh=far gave an answer that cannot be read"):
+        receive_run(Trial(Plan()), companion, Cell("machine", "ssh=far"), said)

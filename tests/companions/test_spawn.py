@@ -11,7 +11,7 @@ import pytest
 from execnet import gateway_io
 
 from pytest_repro.axes import Interpreter
-from pytest_repro.companions.companion import Companion, Lost
+from pytest_repro.companions.companion import Companion, InterpreterLost
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a shell")
@@ -21,7 +21,7 @@ def test_one_that_says_nothing_is_given_up_and_ended(tmp_path: Path) -> None:
     silent.chmod(0o700)
     real = gateway_io.Popen2IOMaster
     with pytest.raises(
-        Lost, match="hash seed 1 could not be started: TimeoutError: it said nothing within 1"
+        InterpreterLost, match="hash seed 1 could not be started: TimeoutError: it said nothing within 1"
     ):
         Companion(Interpreter(f"popen//python={silent}", {}, "hash seed 1"), {}, sys.path, 1.5)
     assert gateway_io.Popen2IOMaster is real

@@ -21,9 +21,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_repro.causes import all_targets, named, names
-from pytest_repro.core.diagnose.external_call import Call
-from pytest_repro.interpose.call_log import listening
+from pytest_repro.causes import find_all_targets, get_cause, list_cause_names
+from pytest_repro.core.diagnose.external_call import ExternalCall
+from pytest_repro.interpose.call_log import log_calls
 
 torch: Any = pytest.importorskip("torch")
 
@@ -36,30 +36,30 @@ def line() -> int:
 
 def heard(*calls: Callable[[], Any]) -> list[tuple[str, str, int]]:
     """What, via and count of what *calls* ask for; each one's line is this file's."""
-    with listening(all_targets()) as ledger:
+    with log_calls(find_all_targets()) as ledger:
         for call in calls:
             call()
     assert {call.location.rpartition(":")[0] for call in ledger.calls} <= {__file__}
-    return [(call.what, call.via, call.count) for call in ledger.calls]
+    return [(call.display_name, call.via, call.count) for call in ledger.calls]
 
 
 def test_each_line_is_one_call_with_a_count() -> None:
-    with listening(named("clock").targets()) as ledger:
+    with log_calls(get_cause("clock").find_targets()) as ledger:
         at = line() + 2
         for _ in range(3):
             time.time()
         clock(), clock()
     assert ledger.calls == (
-        Call("time.time()", "clock", f"{__file__}:{at}", count=3),
-        Call("time.perf_counter()", "clock", f"{__file__}:{at + 1}", count=2),
+        ExternalCall("time.time()", "clock", f"{__file__}:{at}", count=3),
+        ExternalCall("time.perf_counter()", "clock", f"{__file__}:{at + 1}", count=2),
     )
 
 
 def test_calls_travel_as_plain_data() -> None:
-    with listening(named("clock").targets()) as ledger:
+    with log_calls(get_cause("clock").find_targets()) as ledger:
         time.time()
     (call,) = ledger.calls
-    assert Call(*json.loads(json.dumps(astuple(call)))) == call
+    assert ExternalCall(*json.loads(json.dumps(astuple(call)))) == call
 
 
 ENTROPY: dict[str, Callable[[], Any]] = {
@@ -103,10 +103,10 @@ def test_what_is_seeded_is_no_entropy() -> None:
 
 
 def test_reseeding_and_flags_are_shared_state() -> None:
-    with torch.random.fork_rng(), listening(named("shared-state").targets()) as ledger:
+    with torch.random.fork_rng(), log_calls(get_cause("shared-state").find_targets()) as ledger:
         torch.manual_seed(3)
         torch.set_default_dtype(torch.get_default_dtype())
-    assert [(call.what, call.cause) for call in ledger.calls] == [
+    assert [(call.display_name, call.cause) for call in ledger.calls] == [
         ("torch.manual_seed()", "shared-state"),
         ("torch.set_default_dtype()", "shared-state"),
     ]
@@ -116,9 +116,9 @@ def test_hashes_are_told_apart_by_what_is_hashed() -> None:
     def calls() -> list[int]:
         return [hash("text"), hash((1, b"bytes")), hash(object()), hash(3), hash((1, 2)), id(calls)]
 
-    with listening(all_targets()) as ledger:
+    with log_calls(find_all_targets()) as ledger:
         calls()
-    assert [(call.what, call.cause, call.count) for call in ledger.calls] == [
+    assert [(call.display_name, call.cause, call.count) for call in ledger.calls] == [
         ("hash()", "hash-seed", 2),
         ("hash()", "address-order", 1),
         ("id()", "address-order", 1),
@@ -187,13 +187,13 @@ def test_threads_write_to_one_ledger() -> None:
         for _ in range(500):
             time.time()
 
-    with listening(named("clock").targets()) as ledger:
+    with log_calls(get_cause("clock").find_targets()) as ledger:
         threads = [threading.Thread(target=asks) for _ in range(8)]
         for each in threads:
             each.start()
         for each in threads:
             each.join()
-    assert [(call.what, call.count) for call in ledger.calls] == [("time.time()", 4000)]
+    assert [(call.display_name, call.count) for call in ledger.calls] == [("time.time()", 4000)]
 
 
 def test_a_thread_without_a_line_of_the_users_is_told_by_its_outermost_frame(library: Any) -> None:
@@ -202,16 +202,16 @@ def test_a_thread_without_a_line_of_the_users_is_told_by_its_outermost_frame(lib
         thread.start()
         thread.join()
 
-    with listening(named("os-entropy").targets()) as ledger:
+    with log_calls(get_cause("os-entropy").find_targets()) as ledger:
         start()
-    assert [(call.what, Path(call.location.rpartition(":")[0]).name) for call in ledger.calls] == [
+    assert [(call.display_name, Path(call.location.rpartition(":")[0]).name) for call in ledger.calls] == [
         ("os.urandom()", "ids.py")
     ]
 
 
 def test_nothing_is_heard_before_and_after() -> None:
     kept = time.time
-    with listening(named("clock").targets()) as ledger:
+    with log_calls(get_cause("clock").find_targets()) as ledger:
         wrapped = time.time
     wrapped()
     assert ledger.calls == ()
@@ -238,14 +238,16 @@ def test_what_is_drawn_is_what_would_have_been_drawn() -> None:
         return [rng.random(), legacy.rand(), own.random(), torch.rand(1, generator=generator).item()]
 
     expected, before = draws(), random.getstate()
-    with listening(all_targets()):
+    with log_calls(find_all_targets()):
         assert draws() == expected
     assert random.getstate() == before
 
 
 def test_every_target_is_there_and_has_a_word() -> None:
-    found = list(all_targets())
-    assert {target.cause for target in found} == {name for name in names() if named(name).rows}
-    assert all(target.what for target in found)
+    found = list(find_all_targets())
+    assert {target.cause for target in found} == {
+        name for name in list_cause_names() if get_cause(name).watched_functions
+    }
+    assert all(target.display_name for target in found)
     for target in found:
-        assert callable(getattr(*target.place))
+        assert callable(getattr(*target.attribute))

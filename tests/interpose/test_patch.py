@@ -16,22 +16,22 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.interpose.patch import Swap, replaced_everywhere
-from pytest_repro.interpose.proxy_class import stand_in
-from pytest_repro.interpose.user_frames import called_name, is_users, owner
+from pytest_repro.interpose.patch import Patch, patch_everywhere
+from pytest_repro.interpose.proxy_class import make_proxy_class
+from pytest_repro.interpose.user_frames import classify_code, find_called_name, is_user_module
 
 import os  # isort: skip
 
 torch: Any = pytest.importorskip("torch")
 
 
-def nowhere(only_there: bool = False) -> Swap:
-    return Swap(os, "getcwd", lambda: "nowhere", only_there)
+def nowhere(only_there: bool = False) -> Patch:
+    return Patch(os, "getcwd", lambda: "nowhere", only_there)
 
 
 def test_a_name_bound_by_a_users_module_is_replaced_and_put_back() -> None:
     real = os.getcwd
-    with replaced_everywhere([nowhere()]):
+    with patch_everywhere([nowhere()]):
         assert (os.getcwd(), where()) == ("nowhere", "nowhere")
     assert os.getcwd is where is real
 
@@ -39,7 +39,7 @@ def test_a_name_bound_by_a_users_module_is_replaced_and_put_back() -> None:
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_an_error_puts_back_as_well(error: type[BaseException]) -> None:
     real = os.getcwd
-    with pytest.raises(error), replaced_everywhere([nowhere()]):
+    with pytest.raises(error), patch_everywhere([nowhere()]):
         raise error
     assert os.getcwd is where is real
 
@@ -49,12 +49,12 @@ def test_installed_packages_and_python_keep_what_they_have_bound(monkeypatch: py
     installed.__file__ = "/x/site-packages/somelib.py"
     vars(installed)["where"] = os.getcwd
     monkeypatch.setitem(sys.modules, "somelib", installed)
-    with replaced_everywhere([nowhere()]):
+    with patch_everywhere([nowhere()]):
         assert vars(installed)["where"]() != "nowhere"
 
 
 def test_only_there_is_only_there() -> None:
-    with replaced_everywhere([nowhere(only_there=True)]):
+    with patch_everywhere([nowhere(only_there=True)]):
         assert os.getcwd() == "nowhere" != where()
 
 
@@ -65,7 +65,7 @@ def test_a_module_imported_meanwhile_holds_the_real_one_afterwards(
     (tmp_path / folder).mkdir()
     (tmp_path / folder / "late_one.py").write_text("from os import getcwd as here")
     monkeypatch.syspath_prepend(str(tmp_path / folder))
-    with replaced_everywhere([nowhere()]):
+    with patch_everywhere([nowhere()]):
         import late_one  # type: ignore[import-not-found]
 
         assert late_one.here() == "nowhere"
@@ -76,7 +76,7 @@ def test_a_module_imported_meanwhile_holds_the_real_one_afterwards(
 def test_what_the_block_rebinds_stays_as_it_left_it() -> None:
     real = os.getcwd
     try:
-        with replaced_everywhere([nowhere()]):
+        with patch_everywhere([nowhere()]):
             os.getcwd = lambda: "mine"
         assert os.getcwd() == "mine"
     finally:
@@ -84,14 +84,14 @@ def test_what_the_block_rebinds_stays_as_it_left_it() -> None:
 
 
 def test_an_inherited_method_is_taken_away_again() -> None:
-    with replaced_everywhere([Swap(torch.Tensor, "new_empty", lambda self: "none")]):
+    with patch_everywhere([Patch(torch.Tensor, "new_empty", lambda self: "none")]):
         assert torch.zeros(1).new_empty() == "none"
     assert "new_empty" not in vars(torch.Tensor)
 
 
 def test_blocks_nest() -> None:
-    with replaced_everywhere([nowhere()]):
-        with replaced_everywhere([Swap(os, "getcwd", lambda: "inner")]):
+    with patch_everywhere([nowhere()]):
+        with patch_everywhere([Patch(os, "getcwd", lambda: "inner")]):
             assert (os.getcwd(), where()) == ("inner", "inner")
         assert os.getcwd() == where() == "nowhere"
 
@@ -102,8 +102,8 @@ STAMP = datetime.datetime(2020, 1, 2, tzinfo=datetime.timezone.utc)
 @pytest.fixture
 def late() -> Iterator[Any]:
     """``datetime.datetime`` with a clock that stands."""
-    made = stand_in(datetime.datetime, {"now": classmethod(lambda cls, tz=None: STAMP)})
-    with replaced_everywhere([Swap(datetime, "datetime", made)]):
+    made = make_proxy_class(datetime.datetime, {"now": classmethod(lambda cls, tz=None: STAMP)})
+    with patch_everywhere([Patch(datetime, "datetime", made)]):
         yield made
 
 
@@ -127,8 +127,8 @@ def test_a_stand_in_is_the_real_class_for_whoever_asks(late: Any) -> None:
 
 def test_stand_ins_nest(late: Any) -> None:
     later = STAMP + datetime.timedelta(1)
-    made = stand_in(datetime.datetime, {"now": classmethod(lambda cls, tz=None: later)})
-    with replaced_everywhere([Swap(datetime, "datetime", made)]):
+    made = make_proxy_class(datetime.datetime, {"now": classmethod(lambda cls, tz=None: later)})
+    with patch_everywhere([Patch(datetime, "datetime", made)]):
         assert (datetime.datetime, datetime.datetime.now()) == (made, later)
         assert made is not late
         assert type(datetime.datetime(2021, 1, 1)) is type(STAMP)
@@ -142,10 +142,10 @@ def test_stand_ins_nest(late: Any) -> None:
 
 
 def test_stand_ins_that_make_instances_nest() -> None:
-    inner = stand_in(torch.Generator, {"seed": lambda self: 3}, makes=True)
-    with replaced_everywhere([Swap(torch, "Generator", inner)]):
-        outer = stand_in(torch.Generator, {"initial_seed": lambda self: 4}, makes=True)
-        with replaced_everywhere([Swap(torch, "Generator", outer)]):
+    inner = make_proxy_class(torch.Generator, {"seed": lambda self: 3}, owns_instances=True)
+    with patch_everywhere([Patch(torch, "Generator", inner)]):
+        outer = make_proxy_class(torch.Generator, {"initial_seed": lambda self: 4}, owns_instances=True)
+        with patch_everywhere([Patch(torch, "Generator", outer)]):
             generator = torch.Generator("cpu").manual_seed(5)
             assert (generator.seed(), generator.initial_seed()) == (3, 4)
             again = pickle.loads(pickle.dumps(generator))
@@ -162,8 +162,8 @@ def test_instances_and_the_class_pickle(protocol: int, late: Any) -> None:
 
 
 def test_what_was_pickled_inside_is_the_real_class_outside() -> None:
-    made = stand_in(datetime.datetime, {})
-    with replaced_everywhere([Swap(datetime, "datetime", made)]):
+    made = make_proxy_class(datetime.datetime, {})
+    with patch_everywhere([Patch(datetime, "datetime", made)]):
         text = pickle.dumps(STAMP)
     assert type(pickle.loads(text)) is datetime.datetime
 
@@ -182,9 +182,9 @@ def test_a_subclass_of_a_stand_in_makes_its_own(late: Any) -> None:
 
 
 def test_instances_of_a_stand_in_outlive_it() -> None:
-    made = stand_in(torch.Generator, {"seed": lambda self: 3}, makes=True)
+    made = make_proxy_class(torch.Generator, {"seed": lambda self: 3}, owns_instances=True)
     before = torch.Generator()
-    with replaced_everywhere([Swap(torch, "Generator", made)]):
+    with patch_everywhere([Patch(torch, "Generator", made)]):
         assert isinstance(before, torch.Generator)
         generator = torch.Generator("cpu").manual_seed(5)
         assert type(generator) is torch.Generator
@@ -213,19 +213,19 @@ def test_instances_of_a_stand_in_outlive_it() -> None:
     ][1:],
 )
 def test_whose_code_it_is(filename: str, module: str, whose: str) -> None:
-    assert owner(filename, module) == whose
+    assert classify_code(filename, module) == whose
 
 
 def test_modules_of_the_user() -> None:
-    assert is_users(sys.modules[__name__])
-    assert not is_users(random)
-    assert not is_users(torch)
-    assert not is_users(sys)
+    assert is_user_module(sys.modules[__name__])
+    assert not is_user_module(random)
+    assert not is_user_module(torch)
+    assert not is_user_module(sys)
 
 
 def test_what_is_called_is_read_off_the_code() -> None:
     def hook(*_: object) -> str | None:
-        return called_name(sys._getframe(1), frozenset({"first", "second()"}))
+        return find_called_name(sys._getframe(1), frozenset({"first", "second()"}))
 
     class Library:
         first = second = third = staticmethod(hook)
@@ -238,7 +238,7 @@ def test_what_is_called_is_read_off_the_code() -> None:
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="bytecode does not say where it comes from")
 def test_a_name_that_was_called_before_is_not_taken_for_another() -> None:
     def hook(*_: object) -> str | None:
-        return called_name(sys._getframe(1), frozenset({"first"}))
+        return find_called_name(sys._getframe(1), frozenset({"first"}))
 
     class Library:
         first = other = staticmethod(hook)

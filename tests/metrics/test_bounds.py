@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_repro import metrics
-from pytest_repro.metrics.bounds import _factor
+from pytest_repro.metrics.bounds import _solve_tolerance_factor
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from pytest_repro.metrics.bounds import _factor
 def test_the_factor_of_a_normal_is_that_of_the_tables(
     n: int, fails: float, confidence: float, published: float
 ) -> None:
-    assert _factor(n, fails, confidence) == pytest.approx(published, abs=6e-4)
+    assert _solve_tolerance_factor(n, fails, confidence) == pytest.approx(published, abs=6e-4)
 
 
 @pytest.mark.parametrize("confidence", [0.5, 0.95, 0.9999])
@@ -29,7 +29,7 @@ def test_the_factor_of_a_normal_is_that_of_the_tables(
 def test_the_factor_is_the_quantile_of_a_noncentral_t(n: int, confidence: float) -> None:
     stats = pytest.importorskip("scipy.stats")
     expected = stats.nct.ppf(confidence, n - 1, n**0.5 * stats.norm.ppf(0.95)) / n**0.5
-    assert _factor(n, 0.05, confidence) == pytest.approx(
+    assert _solve_tolerance_factor(n, 0.05, confidence) == pytest.approx(
         float(expected), rel=1e-6 if confidence > 0.99 else 1e-8
     )
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pytest_repro import first_divergence, trace
 from pytest_repro.traces import device_hashing, digests
-from pytest_repro.traces.device_hashing import device_digest
+from pytest_repro.traces.device_hashing import digest_on_device
 from tests.traces.tracing import agree, names, parted, traced
 
 DTYPES = {
@@ -34,7 +34,7 @@ def tensor(data: bytes, dtype: str = "uint8") -> Any:
 
 
 def of(t: Any) -> int:
-    found = device_digest(t)
+    found = digest_on_device(t)
     assert (found.dtype, found.shape, found.device) == (torch.int64, (), t.device)
     return int(found.item())
 
@@ -106,15 +106,15 @@ def test_it_reads_what_views_stand_for() -> None:
 def test_blocks_are_added_up(data: bytes, block: int) -> None:
     whole = of(tensor(data))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(device_hashing, "_BLOCK", block)
+        patch.setattr(device_hashing, "_BLOCK_LANES", block)
         assert of(tensor(data)) == whole
 
 
 @pytest.fixture
 def far(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tensors of the CPU are digested as those of another device are."""
-    monkeypatch.setattr(digests, "on_device", lambda t: True)
-    monkeypatch.setattr(digests, "_reader", lambda size: None)
+    monkeypatch.setattr(digests, "should_digest_on_device", lambda t: True)
+    monkeypatch.setattr(digests, "_make_reader", lambda size: None)
 
 
 @pytest.mark.usefixtures("far")
@@ -139,7 +139,7 @@ def test_digests_that_come_later_are_there_when_the_block_ends() -> None:
 
 @pytest.mark.usefixtures("far")
 def test_many_digests_are_fetched_before_the_block_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_repro.traces.pending_digests._MANY", 8)
+    monkeypatch.setattr("pytest_repro.traces.pending_digests._MAX_PENDING", 8)
     with trace() as found:
         x = torch.ones(3)
         for _ in range(30):
@@ -154,9 +154,9 @@ def test_each_tensor_is_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def counted(t: Any) -> Any:
         hashed.append(t)
-        return device_digest(t)
+        return digest_on_device(t)
 
-    monkeypatch.setattr(digests, "device_digest", counted)
+    monkeypatch.setattr(digests, "digest_on_device", counted)
     x = torch.ones(3)
     assert len(traced(lambda: x.mul(2).add(1).add_(1))) == 3
     assert len(hashed) == 4
@@ -167,7 +167,7 @@ def test_a_device_that_fails_at_the_end_breaks_no_program(monkeypatch: pytest.Mo
     def fails(_: object) -> list[int]:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr("pytest_repro.traces.pending_digests.late", fails)
+    monkeypatch.setattr("pytest_repro.traces.pending_digests.fetch_digests", fails)
     with trace() as found:
         result = torch.ones(3).add(1)
     assert result.tolist() == [2, 2, 2]

@@ -21,7 +21,7 @@ from torch.utils._debug_mode import DebugMode
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
 
 from pytest_repro import Trace, first_divergence, trace
-from pytest_repro.traces import note, paused
+from pytest_repro.traces import pause_tracing, trace_value
 from tests.traces.tracing import agree, kernel, line, names, only, outside, parted, traced
 
 PLAIN = ["ones.default", "add.Tensor", "sum.default"]
@@ -77,7 +77,7 @@ def test_other_modes_look_on_at_the_same_time(mode: Callable[[], AbstractContext
         below = traced(program)
     with trace() as above, mode():
         assert program().item() == 6
-    for found in (below, Trace.of(above[:3])):
+    for found in (below, Trace.from_ops(above[:3])):
         assert names(found) == PLAIN
         assert first_divergence(expected, found) is None
 
@@ -139,7 +139,9 @@ def test_an_op_that_raises_raises_as_without_us() -> None:
         frames = [str(entry.path) for entry in error.traceback if entry.path != Path(__file__)]
         caught.append((str(error.value), error.type, error.value.__context__, error.value.__cause__))
     assert caught[0] == caught[1]
-    assert all("watching.py" in each or "contextlib" in each for each in frames if "pytest_repro" in each)
+    assert all(
+        "dispatch_mode.py" in each or "contextlib" in each for each in frames if "pytest_repro" in each
+    )
 
 
 def test_a_kernel_that_raises_leaves_a_trace_that_goes_on() -> None:
@@ -160,7 +162,7 @@ def test_a_kernel_that_raises_leaves_a_trace_that_goes_on() -> None:
     assert names(found) == ["ones.default", "add.Tensor"]
     assert names(ended) == ["ones.default"]
     assert _get_current_dispatch_mode() is None
-    note("late", ("1" * 16,))
+    trace_value("late", ("1" * 16,))
     assert len(ended) == 1
 
 
@@ -188,7 +190,7 @@ def test_each_thread_traces_its_own() -> None:
         with trace() as mine:
             for _ in range(50):
                 torch.full((2,), float(number)).add(1)
-            note("record n", (f"{number:016x}",))
+            trace_value("record n", (f"{number:016x}",))
         found[number] = mine
 
     threads = [Thread(target=run, args=(number,)) for number in (1, 2, 3)]
@@ -204,7 +206,7 @@ def test_each_thread_traces_its_own() -> None:
 
 def recording() -> None:
     torch.ones(1)
-    note("record loss[3]", ("00000000000000ff" + "0" * 16, ""))  # recorded
+    trace_value("record loss[3]", ("00000000000000ff" + "0" * 16, ""))  # recorded
 
 
 def test_recorded_values_have_their_place() -> None:
@@ -212,26 +214,26 @@ def test_recorded_values_have_their_place() -> None:
     assert names(found) == ["ones.default", "record loss[3]"]
     assert found[1].inputs == ("00000000000000ff", "")
     assert (found[1].outputs, found[1].location) == ((), line(recording, "# recorded"))
-    note("nowhere", ("1" * 16,))
+    trace_value("nowhere", ("1" * 16,))
 
 
 def test_a_paused_block_is_left_out() -> None:
     with trace() as found:
         torch.ones(1)
-        with paused():
+        with pause_tracing():
             torch.zeros(1)
         torch.ones(1)
-        with pytest.raises(KeyError), paused():
+        with pytest.raises(KeyError), pause_tracing():
             raise KeyError
         torch.ones(1)
     assert names(found) == ["ones.default"] * 3
-    with paused():
+    with pause_tracing():
         torch.zeros(1)
 
 
 def test_a_block_paused_within_several_traces_is_left_out_of_all() -> None:
     with trace() as outer, trace() as inner, Ops() as ops:
-        with paused():
+        with pause_tracing():
             torch.zeros(1)
         torch.ones(1)
     assert names(outer) == names(inner) == ["ones.default"]
@@ -377,8 +379,8 @@ def test_the_first_op_imports_nothing() -> None:
 WITHOUT = """if True:
     import sys
     from pytest_repro import trace
-    from pytest_repro.traces import note, paused
-    with trace() as found, paused():
+    from pytest_repro.traces import note, pause_tracing
+    with trace() as found, pause_tracing():
         note("record x", ("00000000000000ff",))
     print([op.name for op in found], {"torch", "numpy"} & set(sys.modules))
     sys.modules["torch"] = None

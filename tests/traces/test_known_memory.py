@@ -16,7 +16,7 @@ import torch
 
 from pytest_repro import trace
 from pytest_repro.core.trace.trace import Op, Trace
-from pytest_repro.traces.known_memory import Known
+from pytest_repro.traces.known_memory import KnownMemory
 from tests.traces.tracing import agree, kernel, names, only, outside, parted, traced
 
 
@@ -42,7 +42,7 @@ def test_views_are_known_with_what_they_view() -> None:
     found = traced(lambda: (x.clone(), x[1:].clone(), x.t().clone(), x.detach().view(2, 8)[:, 1].clone()))
     assert names(found) == ["clone.default"] * 4
     assert read(found) == [1, 0, 0, 0]
-    assert [bool(op.picked) for op in found] == [False, True, False, True]
+    assert [bool(op.view) for op in found] == [False, True, False, True]
 
 
 def test_of_what_was_read_in_part_the_part_is_known() -> None:
@@ -255,15 +255,15 @@ def test_memory_that_a_resize_added_differs_where_it_is_read() -> None:
 
 
 def test_dead_tensors_are_forgotten() -> None:
-    known, others, ids, many = Known(), [], set(), 4000
+    known, others, ids, many = KnownMemory(), [], set(), 4000
     for _ in range(many):
         t = torch.empty(1)
-        known.made(t)
+        known.add_result(t)
         ids.add(id(t.untyped_storage()))
         del t
         others.append(torch.empty(1).untyped_storage())  # takes the place of the dead one
     assert len(ids) > many / 2
-    assert len(known._held) < many / 2
+    assert len(known._storages) < many / 2
 
 
 def test_a_trace_of_small_ops_takes_little_memory() -> None:

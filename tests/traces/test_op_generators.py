@@ -49,7 +49,7 @@ def test_another_state_of_the_generator_is_an_input(draw: Callable[[], object]) 
     assert agree(program(1), program(1))
     found = parted(program(1), program(2))
     assert (found.kind, found.random) == ("input", True)
-    drawing = [op for op in traced(program(1)) if op.draws]
+    drawing = [op for op in traced(program(1)) if op.generator_state]
     assert drawing
     assert all("" not in op.outputs for op in drawing)
 
@@ -74,9 +74,9 @@ def test_the_state_is_that_of_before() -> None:
         torch.rand(3)
         torch.rand(3)
 
-    first, second = (op for op in traced(program) if op.draws)
-    assert first.draws != second.draws
-    assert first.draws == next(op.draws for op in traced(program))
+    first, second = (op for op in traced(program) if op.generator_state)
+    assert first.generator_state != second.generator_state
+    assert first.generator_state == next(op.generator_state for op in traced(program))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_what_draws_nothing_is_not_random(call: Callable[[], Any]) -> None:
     first = traced(lambda: (call(), X.clone()))
     torch.manual_seed(1)
     assert agree(lambda: (call(), X.clone()), lambda: (call(), X.clone()))
-    assert [op.draws for op in first] == [""] * len(first)
+    assert [op.generator_state for op in first] == [""] * len(first)
 
 
 def test_a_shift_of_the_draws_is_found_where_it_shows() -> None:
@@ -117,6 +117,6 @@ def test_a_generator_that_cannot_be_read_stops_no_program(monkeypatch: pytest.Mo
     def broken(*_: object) -> None:
         raise RuntimeError("Cannot call CUDAGeneratorImpl::current_seed during CUDA graph capture")
 
-    monkeypatch.setattr("pytest_repro.traces.op_generators.unseen", broken)
+    monkeypatch.setattr("pytest_repro.traces.op_generators.hide_from_modes", broken)
     found = traced(lambda: torch.rand(3))
-    assert (only(found, "rand.default").draws, len(found[0].outputs)) == ("", 1)
+    assert (only(found, "rand.default").generator_state, len(found[0].outputs)) == ("", 1)

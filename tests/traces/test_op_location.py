@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 from pytest_repro import trace
-from pytest_repro.core.trace.columns import Texts
-from pytest_repro.traces.op_location import Places, is_users
+from pytest_repro.core.trace.columns import StringTable
+from pytest_repro.traces.op_location import Locator, is_user_file
 from tests.traces.tracing import line, traced
 
 
@@ -85,7 +85,7 @@ CALL = "def call(x):\n    return x.add(1)\n"
     ],
 )
 def test_whose_code_it_is(name: str, users: bool) -> None:
-    assert is_users(name) is users
+    assert is_user_file(name) is users
     call = compiled(CALL, name)
     op = traced(lambda: call(torch.ones(2)))[1]  # the user's own
     assert op.location == (f"{name}:2" if users else line(test_whose_code_it_is, "# the user's own"))
@@ -97,8 +97,8 @@ def test_a_relative_name_is_made_absolute() -> None:
 
 
 def test_where_no_code_is_the_users() -> None:
-    assert Places(texts := Texts()).of(None) == 0
-    assert texts.all == [""]
+    assert Locator(texts := StringTable()).locate(None) == 0
+    assert texts.strings == [""]
 
 
 def test_several_ops_of_one_line_and_one_op_of_several_lines() -> None:

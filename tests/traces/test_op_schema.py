@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from pytest_repro import Trace, first_divergence
-from pytest_repro.traces.op_schema import declared
+from pytest_repro.traces.op_schema import read_schema
 from tests.traces.tracing import traced
 
 _PERTURB = -6  # of mallopt: what freshly given memory holds
@@ -92,7 +92,7 @@ def test_all_that_an_op_writes_is_digested() -> None:
         aten._native_batch_norm_legit.default: (3, 4),
         aten._fused_adam_.default: (0, 1, 2, 3, 4),
     }
-    assert {op: declared(op).mutated for op in expected} == expected
+    assert {op: read_schema(op).unreturned_arguments for op in expected} == expected
 
 
 def test_running_statistics_are_written() -> None:
@@ -116,8 +116,8 @@ def test_views_compute_nothing() -> None:
         )
     )  # fmt: skip
     assert [op.name for op in found] == []
-    assert not declared(torch.ops.aten.view_copy.default).passed
-    assert not declared(torch.ops.aten.t_.default).passed
+    assert not read_schema(torch.ops.aten.view_copy.default).untraced
+    assert not read_schema(torch.ops.aten.t_.default).untraced
 
 
 def test_an_op_that_gives_nothing_and_writes_nothing_has_no_entry() -> None:

@@ -209,8 +209,8 @@ def stopping(steps: int) -> None:
 
 def test_an_early_stop_is_told_with_the_first_op_beyond_it() -> None:
     found = parted(lambda: stopping(3), lambda: stopping(5))
-    assert (found.kind, found.op, found.index, found.ended) == ("length", "aten.mul.Tensor", 7, "first")
-    assert parted(lambda: stopping(5), lambda: stopping(3)).ended == "second"
+    assert (found.kind, found.op, found.index, found.ended_trace) == ("length", "aten.mul.Tensor", 7, "first")
+    assert parted(lambda: stopping(5), lambda: stopping(3)).ended_trace == "second"
 
 
 def sparse(touch: Touch = untouched) -> Callable[[], None]:

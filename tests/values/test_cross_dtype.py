@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_repro.core.compare.difference import Difference
-from pytest_repro.core.plan.tolerance import EXACT, Tolerance, close_for
-from pytest_repro.values.cross_dtype import _BLOCK, difference_across
+from pytest_repro.core.plan.tolerance import EXACT, Tolerance, default_tolerance
+from pytest_repro.values.cross_dtype import _BLOCK, measure_cross_dtype_difference
 from pytest_repro.values.dtypes import itemsize
 
 ELEMENTS = ("float16", "bfloat16", "float32", "float64", "complex64", "complex128", "int64")
@@ -99,7 +99,7 @@ def test_equals_whole_arrays_of_float64(
     with np.errstate(all="ignore"):
         expected = plain(read(reference, a), read(other, b), shape, tolerance)
     pieces = cut(b, itemsize(other), cuts)
-    found = difference_across((reference, other), shape, memoryview(a), pieces, tolerance)
+    found = measure_cross_dtype_difference((reference, other), shape, memoryview(a), pieces, tolerance)
     for name, value in expected.items():
         rough = isinstance(value, float) and value < 1e300
         assert getattr(found, name) == (pytest.approx(value, rel=1e-12) if rough else value), name
@@ -111,13 +111,13 @@ def test_equals_numpy_over_many_blocks(pieces: int) -> None:
     b = a.astype("f4")
     size = b.size // pieces
     streamed = cut(b.tobytes(), 4, [size, 2 * size])
-    found = difference_across(
+    found = measure_cross_dtype_difference(
         ("float64", "float32"), a.shape, memoryview(a.tobytes()), streamed, Tolerance(5e-8, 0)
     )
     gap = np.abs(b.astype("f8") - a)
     assert found.differing == np.count_nonzero(gap)
     assert found.total == a.size
-    assert found.outside == np.count_nonzero(gap > 5e-8 * np.abs(a))
+    assert found.outside_tolerance == np.count_nonzero(gap > 5e-8 * np.abs(a))
     assert found.max_abs == gap.max()
     assert found.max_rel == (gap / np.abs(a)).max()
     assert found.first_index == tuple(int(i[0]) for i in np.nonzero(gap))
@@ -126,7 +126,7 @@ def test_equals_numpy_over_many_blocks(pieces: int) -> None:
 def test_what_both_dtypes_hold_is_no_difference() -> None:
     halves = np.arange(-100, 100) / 2
     for element in ("float16", "bfloat16", "float32", "complex64"):
-        found = difference_across(
+        found = measure_cross_dtype_difference(
             ("float64", element), (200,), memoryview(halves.tobytes()),
             [memoryview(stored(element, list(halves)))], EXACT,
         )  # fmt: skip
@@ -136,16 +136,16 @@ def test_what_both_dtypes_hold_is_no_difference() -> None:
 def test_the_tolerance_of_the_coarser_dtype_holds_its_rounding() -> None:
     values = np.random.default_rng(0).standard_normal(1000)
     for element in ("float16", "bfloat16", "float32"):
-        found = difference_across(
+        found = measure_cross_dtype_difference(
             ("float64", element), (1000,), memoryview(values.tobytes()),
-            [memoryview(stored(element, list(values)))], close_for("float64", element),
+            [memoryview(stored(element, list(values)))], default_tolerance("float64", element),
         )  # fmt: skip
-        assert (found.outside, found.differing > 900) == (0, True), element
+        assert (found.outside_tolerance, found.differing > 900) == (0, True), element
 
 
 def test_both_values_are_told_as_they_are_widened() -> None:
     third = memoryview(np.float64(1 / 3).tobytes())
-    found = difference_across(
+    found = measure_cross_dtype_difference(
         ("float64", "float32"), (), third, [memoryview(stored("float32", [1 / 3]))], EXACT
     )
     assert found.first_values == ("0.3333333333333333", "0.3333333432674408")
@@ -153,5 +153,7 @@ def test_both_values_are_told_as_they_are_widened() -> None:
 
 
 def test_nothing_is_compared_where_there_is_nothing() -> None:
-    found = difference_across(("float32", "float64"), (0, 3), memoryview(b""), [memoryview(b"")], EXACT)
+    found = measure_cross_dtype_difference(
+        ("float32", "float64"), (0, 3), memoryview(b""), [memoryview(b"")], EXACT
+    )
     assert found == Difference(0, 0, 0)

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_repro.core.compare.difference import Difference
-from pytest_repro.core.plan.tolerance import EXACT, Tolerance, close_for
-from pytest_repro.values.difference import _BLOCK, difference
-from pytest_repro.values.dtypes import codes
+from pytest_repro.core.plan.tolerance import EXACT, Tolerance, default_tolerance
+from pytest_repro.values.difference import _BLOCK, measure_difference
+from pytest_repro.values.dtypes import view_bits
 
 _REAL = ("float16", "float32", "float64")
 _CLOSE = Tolerance(0.01, 0.1)
@@ -23,14 +23,14 @@ def measured(element: str, a: Any, b: Any, tolerance: Tolerance = EXACT, pieces:
     flat = np.ascontiguousarray(b).reshape(-1).view("u1").data
     step = max(1, b.size // pieces) * b.dtype.itemsize
     stream = [flat[at : at + step] for at in range(0, flat.nbytes, step)]
-    return difference(element, a.shape, memoryview(a.tobytes()), stream, tolerance)
+    return measure_difference(element, a.shape, memoryview(a.tobytes()), stream, tolerance)
 
 
 def steps(a: float, b: float, kind: Any) -> int:
     """Representable numbers from *a* to *b*, counted one by one in sign and magnitude."""
     size = kind().itemsize
     sign = 1 << (8 * size - 1)
-    x, y = (int(codes(kind.__name__, memoryview(kind(v).tobytes()))[0]) for v in (a, b))
+    x, y = (int(view_bits(kind.__name__, memoryview(kind(v).tobytes()))[0]) for v in (a, b))
     signed = [-(code - sign) if code >= sign else code for code in (x, y)]
     return int(abs(signed[0] - signed[1]))
 
@@ -99,7 +99,7 @@ def test_equals_numpy_over_many_blocks(changed: int) -> None:
     b.reshape(-1)[where] *= 1 + 1e-9 * generator.random(changed)
     found = measured("float64", a, b, Tolerance(5e-10, 0.0), pieces=3)
     assert found.differing == np.count_nonzero(a != b)
-    assert found.outside == np.count_nonzero(~np.isclose(b, a, 5e-10, 0))
+    assert found.outside_tolerance == np.count_nonzero(~np.isclose(b, a, 5e-10, 0))
     assert found.max_abs == np.abs(b - a).max()
     assert found.max_rel == (np.abs(b - a) / np.abs(a)).max()
     assert found.first_index == tuple(int(i[0]) for i in np.nonzero(a != b))
@@ -111,14 +111,14 @@ def test_equals_numpy_over_many_blocks(changed: int) -> None:
 @pytest.mark.parametrize("apart", [0.0, 0.3, 3.0, math.nan])
 def test_agrees_with_assert_close(element: str, apart: float) -> None:
     torch = pytest.importorskip("torch")
-    tolerance = close_for(element)
+    tolerance = default_tolerance(element)
     a = torch.tensor([0.0, 1.0, -3.0, 100.0]).to(getattr(torch, element))
     room = apart * (tolerance.atol + tolerance.rtol * a.abs().double()) if apart == apart else apart
     b = (a.to(torch.complex128 if a.is_complex() else torch.float64) + room).to(a.dtype)
     bits = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.complex128}[a.itemsize]
     found = measured(element, a.view(bits).numpy(), b.view(bits).numpy(), tolerance)
-    said = f"Mismatched elements: {found.outside} / 4"
-    with pytest.raises(AssertionError, match=said) if found.outside else nullcontext():
+    said = f"Mismatched elements: {found.outside_tolerance} / 4"
+    with pytest.raises(AssertionError, match=said) if found.outside_tolerance else nullcontext():
         torch.testing.assert_close(b, a, equal_nan=True)
 
 
@@ -167,5 +167,5 @@ def test_a_scalar_has_an_empty_index_and_empty_arrays_do_not_differ() -> None:
 
 def test_text_is_shown_from_where_it_parts() -> None:
     left, right = b"x" * 100 + b"left" + b"y" * 100, b"x" * 100 + b"right"
-    found = difference("", (), memoryview(left), [memoryview(right)], EXACT)
+    found = measure_difference("", (), memoryview(left), [memoryview(right)], EXACT)
     assert found.first_values == (f"…'{'x' * 20}left{'y' * 36}'…", f"…'{'x' * 20}right'")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_repro.values.dtypes import codes, itemsize, numbers, shown
+from pytest_repro.values.dtypes import decode_numbers, format_element, itemsize, view_bits
 
 torch = pytest.importorskip("torch")
 
@@ -23,13 +23,13 @@ def _same(found: Any, expected: Any) -> None:
 @pytest.mark.parametrize("element", _FLOAT8)
 def test_every_float8_is_read_as_torch_reads_it(element: str) -> None:
     code = torch.arange(256, dtype=torch.uint8)
-    _same(numbers(element, code.numpy()), code.view(getattr(torch, element)))
+    _same(decode_numbers(element, code.numpy()), code.view(getattr(torch, element)))
 
 
 @pytest.mark.parametrize("element", ["bfloat16", "float16"])
 def test_every_16_bit_float_is_read_as_torch_reads_it(element: str) -> None:
     code = torch.arange(-(2**15), 2**15, dtype=torch.int16)
-    _same(numbers(element, code.numpy()), code.view(getattr(torch, element)))
+    _same(decode_numbers(element, code.numpy()), code.view(getattr(torch, element)))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_every_16_bit_float_is_read_as_torch_reads_it(element: str) -> None:
     ("complex32", "c8"), ("longdouble", "g")]
 )  # fmt: skip
 def test_wide_numbers_are_not_copied_and_narrow_ones_fit(element: str, dtype: str) -> None:
-    found = numbers(element, memoryview(bytes(2 * itemsize(element))))
+    found = decode_numbers(element, memoryview(bytes(2 * itemsize(element))))
     assert found is not None
     assert (found.dtype, found.tolist()) == (np.dtype(dtype), [0, 0])
 
@@ -46,15 +46,15 @@ def test_wide_numbers_are_not_copied_and_narrow_ones_fit(element: str, dtype: st
 @pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
 def test_complex32_is_two_halves() -> None:
     value = torch.tensor([1 + 2j, -0.5j], dtype=torch.complex32)
-    found = numbers("complex32", value.view(torch.int32).numpy())
+    found = decode_numbers("complex32", value.view(torch.int32).numpy())
     assert found is not None
     assert found.tolist() == [1 + 2j, -0.5j]
 
 
 def test_what_is_no_number_has_bits_only() -> None:
     buffer = memoryview(b"abcdef")
-    assert numbers("raw3", buffer) is None
-    assert codes("raw3", buffer).tolist() == [[97, 98, 99], [100, 101, 102]]
+    assert decode_numbers("raw3", buffer) is None
+    assert view_bits("raw3", buffer).tolist() == [[97, 98, 99], [100, 101, 102]]
 
 
 @pytest.mark.parametrize(
@@ -65,4 +65,4 @@ def test_what_is_no_number_has_bits_only() -> None:
 )  # fmt: skip
 def test_an_element_is_shown_in_its_own_precision(element: str, value: Any, text: str) -> None:
     buffer = memoryview(value if isinstance(value, bytes) else value.tobytes())
-    assert shown(element, codes(element, buffer)[0]) == text
+    assert format_element(element, view_bits(element, buffer)[0]) == text

@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_repro.core.plan.tolerance import EXACT
-from pytest_repro.values.difference import _BLOCK, difference
+from pytest_repro.values.difference import _BLOCK, measure_difference
 from tests.values.test_difference import arrays, steps
 
 
 def counted(element: str, a: Any, b: Any) -> Any:
-    return difference(element, a.shape, memoryview(a.tobytes()), [memoryview(b.tobytes())], EXACT, True)
+    return measure_difference(
+        element, a.shape, memoryview(a.tobytes()), [memoryview(b.tobytes())], EXACT, True
+    )
 
 
 @pytest.mark.parametrize("element", ["float16", "float32", "float64"])
@@ -56,5 +58,10 @@ def test_a_complex_element_counts_once_by_its_larger_part() -> None:
 
 def test_nobody_asked_or_no_ulps_gives_no_counts() -> None:
     a, b = np.arange(3, dtype="f4"), np.arange(3, dtype="f4") + 1
-    assert difference("float32", (3,), memoryview(a.tobytes()), [memoryview(b.tobytes())], EXACT).ulps == ()
+    assert (
+        measure_difference(
+            "float32", (3,), memoryview(a.tobytes()), [memoryview(b.tobytes())], EXACT
+        ).ulp_counts
+        == ()
+    )
     assert counted("int64", np.arange(3), np.arange(3) + 1).ulps == ()

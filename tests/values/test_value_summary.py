@@ -3,26 +3,26 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_repro.adapters import digest, opened
-from pytest_repro.core.golden.value_summary import FEW, Account
+from pytest_repro.adapters import digest, flatten
+from pytest_repro.core.golden.value_summary import MAX_VALUES, ValueSummary
 from pytest_repro.core.runs.observation import Leaf, Observation
-from pytest_repro.values.spill_store import Shelf
-from pytest_repro.values.statistics import statistics
-from pytest_repro.values.value_summary import account
+from pytest_repro.values.spill_store import SpillStore
+from pytest_repro.values.statistics import compute_statistics
+from pytest_repro.values.value_summary import summarize_value
 
 
-def told(value: object) -> Account:
+def told(value: object) -> ValueSummary:
     """The account of *value*, whether it is kept in the observation or on the shelf."""
-    leaf = opened(value)
+    leaf = flatten(value)
     assert isinstance(leaf, Leaf)
-    shelf = Shelf(2**20)
+    shelf = SpillStore(2**20)
     inline = Observation(
-        ("x", 0, ""), leaf.kind, leaf.element, leaf.shape, b"".join(map(bytes, leaf.pieces()))
+        ("x", 0, ""), leaf.kind, leaf.dtype, leaf.shape, b"".join(map(bytes, leaf.read_chunks()))
     )
-    shelved = Observation(("x", 0, ""), leaf.kind, leaf.element, leaf.shape, stored := shelf.put(leaf))
+    shelved = Observation(("x", 0, ""), leaf.kind, leaf.dtype, leaf.shape, stored := shelf.put(leaf))
     assert isinstance(inline.content, bytes)
-    found = account("x", inline, memoryview(inline.content))
-    assert found == account("x", shelved, shelf.get(stored))
+    found = summarize_value("x", inline, memoryview(inline.content))
+    assert found == summarize_value("x", shelved, shelf.get(stored))
     assert found.digest == digest(value)
     return found
 
@@ -56,16 +56,16 @@ def test_text_is_told_shortened() -> None:
 
 
 def test_what_was_not_kept_is_told_by_its_digest() -> None:
-    leaf = opened(np.arange(100.0))
+    leaf = flatten(np.arange(100.0))
     assert isinstance(leaf, Leaf)
-    stored = Shelf(2**20).put(leaf)
-    found = account("x", Observation(("x", 0, ""), leaf.kind, leaf.element, leaf.shape, stored), None)
-    assert found == Account("x", "float64[100]", digest(np.arange(100.0)))
+    stored = SpillStore(2**20).put(leaf)
+    found = summarize_value("x", Observation(("x", 0, ""), leaf.kind, leaf.dtype, leaf.shape, stored), None)
+    assert found == ValueSummary("x", "float64[100]", digest(np.arange(100.0)))
 
 
 def test_of_more_numbers_the_statistics_are_told() -> None:
-    values = np.arange(FEW + 1.0)
+    values = np.arange(MAX_VALUES + 1.0)
     found = told(values)
     assert found.values is None
-    assert found.statistics == statistics("float64", memoryview(values.tobytes()), values.nbytes)
+    assert found.statistics == compute_statistics("float64", memoryview(values.tobytes()), values.nbytes)
     assert told(values[1:]).statistics is None

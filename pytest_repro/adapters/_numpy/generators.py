@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 
-def state_of(generator: Any) -> Any:
+def read_state(generator: Any) -> Any:
     """The state of a generator; None for what is none."""
     kind = type(generator)
     if issubclass(kind, np.random.RandomState):
@@ -18,13 +18,13 @@ def state_of(generator: Any) -> Any:
     return None
 
 
-def told(state: Any) -> str:
+def encode_state(state: Any) -> str:
     """*state* as text."""
     return json.dumps(state, default=lambda array: array.tolist())
 
 
-def comparable(state: Any) -> object:
+def to_comparable(state: Any) -> object:
     """*state* without arrays, which do not compare to one truth; 30 times as quick as its text."""
     if isinstance(state, dict):
-        return {name: comparable(part) for name, part in state.items()}
+        return {name: to_comparable(part) for name, part in state.items()}
     return state.tobytes() if isinstance(state, np.ndarray) else state

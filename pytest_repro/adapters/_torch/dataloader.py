@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from torch.utils.data import get_worker_info
 
-from pytest_repro.adapters._find_generators import Seen, seen, users_globals
+from pytest_repro.adapters._find_generators import FoundGenerator, find_generators, iter_user_globals
 
 
-class Told(NamedTuple):
+class BatchStates(NamedTuple):
     """What a worker tells of a batch, in the place of the batch.
 
     Attributes:
@@ -27,62 +27,68 @@ class Told(NamedTuple):
     after: dict[str, str]
 
 
-def _seen(dataset: object) -> list[Seen]:
-    return seen([("dataset", dataset), *users_globals()])
+def _find_dataset_generators(dataset: object) -> list[FoundGenerator]:
+    return find_generators([("dataset", dataset), *iter_user_globals()])
 
 
-def _places(dataset: object) -> dict[str, str]:
-    found = ((each.name, each.adapter.standing(each.generator)) for each in _seen(dataset))
+def _digest_states(dataset: object) -> dict[str, str]:
+    found = (
+        (each.name, each.adapter.get_state(each.generator)) for each in _find_dataset_generators(dataset)
+    )
     return {name: blake2b((place or "").encode(), digest_size=16).hexdigest() for name, place in found}
 
 
-class _Listener:
+class _WorkerHooks:
     """Stands in for a loader's ``worker_init_fn`` and ``collate_fn``; goes to the workers with them."""
 
     def __init__(self, loader: Any) -> None:
-        self._init, self._collate, self._dataset = loader.worker_init_fn, loader.collate_fn, loader.dataset
+        self._worker_init_fn, self._collate_fn, self._dataset = (
+            loader.worker_init_fn,
+            loader.collate_fn,
+            loader.dataset,
+        )
         self._before: dict[str, str] = {}
 
-    def begin(self, worker: int) -> None:
-        if self._init is not None:
-            self._init(worker)
-        self.look()
+    def init_worker(self, worker: int) -> None:
+        if self._worker_init_fn is not None:
+            self._worker_init_fn(worker)
+        self.record_states()
 
-    def look(self) -> None:
+    def record_states(self) -> None:
         info = get_worker_info()
         # A worker has a copy of the data set, and its init function may have put another one there.
         self._dataset = self._dataset if info is None else info.dataset
-        self._before = _places(self._dataset)
+        self._before = _digest_states(self._dataset)
 
-    def collate(self, items: Any) -> Told:
-        self._collate(items)  # which may draw, too; what it gives need not be sent
+    def collate(self, items: Any) -> BatchStates:
+        self._collate_fn(items)  # which may draw, too; what it gives need not be sent
         info, before = get_worker_info(), self._before
-        self._before = _places(self._dataset)
-        return Told(0 if info is None else info.id, before, self._before)
+        self._before = _digest_states(self._dataset)
+        return BatchStates(0 if info is None else info.id, before, self._before)
 
 
-def epochs_told(loader: Any, epochs: int, batches: int) -> Iterator[list[Told]]:
+def iter_epoch_states(loader: Any, epochs: int, max_batches: int) -> Iterator[list[BatchStates]]:
     """What is told of each epoch; the loader, and each generator of this process, end as they were.
 
     Args:
         loader: A ``DataLoader``.
         epochs: Number of epochs.
-        batches: Number of batches of each that are loaded at most.
+        max_batches: Number of batches of each that are loaded at most.
     """
-    with _heard(loader) as listener, _standing(loader.dataset):
+    with _hook_workers(loader) as listener, _preserve_states(loader.dataset):
         for _ in range(epochs):
             batch = iter(loader)
             if not loader.num_workers:
-                listener.look()
-            yield list(islice(batch, batches))
+                listener.record_states()
+            yield list(islice(batch, max_batches))
 
 
 @contextmanager
-def _heard(loader: Any) -> Iterator[_Listener]:
-    listener, persistent = _Listener(loader), hasattr(loader, "_iterator")
+def _hook_workers(loader: Any) -> Iterator[_WorkerHooks]:
+    listener, persistent = _WorkerHooks(loader), hasattr(loader, "_iterator")
     before = loader.worker_init_fn, loader.collate_fn, getattr(loader, "_iterator", None)
     try:
-        loader.worker_init_fn, loader.collate_fn = listener.begin, listener.collate
+        loader.worker_init_fn, loader.collate_fn = listener.init_worker, listener.collate
         if persistent:  # workers that are there already know nothing of it
             loader._iterator = None
         yield listener
@@ -93,11 +99,11 @@ def _heard(loader: Any) -> Iterator[_Listener]:
 
 
 @contextmanager
-def _standing(dataset: object) -> Iterator[None]:
-    before = [(each, each.adapter.standing(each.generator)) for each in _seen(dataset)]
+def _preserve_states(dataset: object) -> Iterator[None]:
+    before = [(each, each.adapter.get_state(each.generator)) for each in _find_dataset_generators(dataset)]
     try:
         yield
     finally:
         for each, place in before:
             if place is not None:
-                each.adapter.stand(each.generator, place)
+                each.adapter.set_state(each.generator, place)

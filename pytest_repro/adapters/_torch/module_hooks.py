@@ -16,90 +16,93 @@ from typing import Any
 import torch
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
-from pytest_repro.adapters._draw_origin import Blame, Look
-from pytest_repro.interpose.user_frames import line, origin, owner
+from pytest_repro.adapters._draw_origin import BoundaryCallback, DrawOrigin
+from pytest_repro.interpose.user_frames import call_origin, classify_code, format_location
 
 
-def suffix(name: str) -> str:
+def format_path(name: str) -> str:
     """``head.2.weight`` as a path: ``.head[2].weight``; ``""`` for ``""``."""
     return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", f".{name}") if name else ""
 
 
 @contextmanager
-def watched(look: Look) -> Iterator[None]:
-    """Has *look* told, in this thread, of each module that is entered or left.
+def watch_draws(on_boundary: BoundaryCallback) -> Iterator[None]:
+    """Has *on_boundary* told, in this thread, of each module that is entered or left.
 
     Args:
-        look: Told of the innermost module that has run until then.
+        on_boundary: Told of the innermost module that has run until then.
     """
-    watch = _Watch(look)
+    watch = _ModuleWatcher(on_boundary)
     with ExitStack() as stack:
-        stack.callback(register_module_forward_pre_hook(watch.enters).remove)
+        stack.callback(register_module_forward_pre_hook(watch.enter_module).remove)
         # Called also where forward raises: else all that follows would stand below it.
-        stack.callback(register_module_forward_hook(watch.leaves, always_call=True).remove)
-        stack.enter_context(_loaders(watch))
+        stack.callback(register_module_forward_hook(watch.leave_module, always_call=True).remove)
+        stack.enter_context(_watch_loaders(watch))
         yield
 
 
-class _Watch:
+class _ModuleWatcher:
     """Knows the modules that are running, the innermost last."""
 
-    def __init__(self, look: Look) -> None:
-        self._look, self._thread = look, threading.get_ident()
-        self._inside: list[torch.nn.Module] = []
+    def __init__(self, on_boundary: BoundaryCallback) -> None:
+        self._on_boundary, self._thread = on_boundary, threading.get_ident()
+        self._running: list[torch.nn.Module] = []
 
     @property
-    def here(self) -> bool:
+    def in_own_thread(self) -> bool:
         return threading.get_ident() == self._thread
 
-    def enters(self, module: torch.nn.Module, args: Any) -> None:
-        if self.here:
-            self.looks()
-            self._inside.append(module)
+    def enter_module(self, module: torch.nn.Module, args: Any) -> None:
+        if self.in_own_thread:
+            self.report_boundary()
+            self._running.append(module)
 
-    def leaves(self, module: torch.nn.Module, args: Any, result: Any) -> None:
-        if self.here and any(each is module for each in self._inside):
-            self.looks()
-            while self._inside.pop() is not module:
+    def leave_module(self, module: torch.nn.Module, args: Any, result: Any) -> None:
+        if self.in_own_thread and any(each is module for each in self._running):
+            self.report_boundary()
+            while self._running.pop() is not module:
                 pass
 
-    def looks(self, who: Callable[[], Blame] | None = None) -> None:
-        """Looks: what moved, *who* moved, else the innermost module."""
+    def report_boundary(self, get_origin: Callable[[], DrawOrigin] | None = None) -> None:
+        """Looks: what moved, *get_origin* moved, else the innermost module."""
         frame = sys._getframe(2)
-        if who is None and self._inside:
-            root, inner = self._inside[0], self._inside[-1]
-            self._look(lambda: _of(root, inner, frame))
+        if get_origin is None and self._running:
+            root, inner = self._running[0], self._running[-1]
+            self._on_boundary(lambda: _describe_origin(root, inner, frame))
         else:
-            self._look(who)
+            self._on_boundary(get_origin)
 
 
-def _of(root: torch.nn.Module, module: torch.nn.Module, frame: FrameType) -> Blame:
+def _describe_origin(root: torch.nn.Module, module: torch.nn.Module, frame: FrameType) -> DrawOrigin:
     path = next((name for name, each in root.named_modules() if each is module), None)
     if path is None:  # called by a module that does not hold it
         root, path = module, ""
     mode = "training" if module.training else "evaluation"
-    return Blame(
-        root, suffix(path), f"{type(module).__qualname__}, {mode}", _written(module) or _asked(frame)
+    return DrawOrigin(
+        root,
+        format_path(path),
+        f"{type(module).__qualname__}, {mode}",
+        _locate_forward(module) or _locate_user_line(frame),
     )
 
 
-def _written(module: torch.nn.Module) -> str:
+def _locate_forward(module: torch.nn.Module) -> str:
     """Where the forward pass is written, if the user did: which of its lines drew is not known."""
     # Of a scripted module, asking the class for it fails.
     code = getattr(inspect.getattr_static(type(module), "forward", None), "__code__", None)
-    if code is None or owner(code.co_filename, type(module).__module__) != "user":
+    if code is None or classify_code(code.co_filename, type(module).__module__) != "user":
         return ""
     return f"{os.path.abspath(code.co_filename)}:{code.co_firstlineno}"
 
 
-def _asked(frame: FrameType) -> str:
+def _locate_user_line(frame: FrameType) -> str:
     # Found without tracing: it is told under a debugger and a coverage tool, too.
-    asked = origin(frame)
-    return line(asked.frame) if asked is not None else ""
+    asked = call_origin(frame)
+    return format_location(asked.frame) if asked is not None else ""
 
 
 @contextmanager
-def _loaders(watch: _Watch) -> Iterator[None]:
+def _watch_loaders(watcher: _ModuleWatcher) -> Iterator[None]:
     """Each iteration of a ``DataLoader`` draws a seed for workers, whether it has any or not."""
     owner: Any = getattr(torch.utils.data.dataloader, "_BaseDataLoaderIter", None)
     if owner is None:  # a private name: left alone once it is gone
@@ -108,16 +111,18 @@ def _loaders(watch: _Watch) -> Iterator[None]:
     real = owner.__init__
 
     @functools.wraps(real)
-    def begins(self: Any, loader: Any, *args: Any, **named: Any) -> None:
-        if watch.here:
-            watch.looks()
+    def init_iterator(self: Any, loader: Any, *args: Any, **named: Any) -> None:
+        if watcher.in_own_thread:
+            watcher.report_boundary()
         real(self, loader, *args, **named)
-        if watch.here:
+        if watcher.in_own_thread:
             frame = sys._getframe(1)
             what = f"{type(loader).__qualname__}, a seed for its workers"
-            watch.looks(lambda: Blame(loader, "", what, _asked(frame), seeding=True))
+            watcher.report_boundary(
+                lambda: DrawOrigin(loader, "", what, _locate_user_line(frame), seeding=True)
+            )
 
-    owner.__init__ = begins
+    owner.__init__ = init_iterator
     try:
         yield
     finally:

@@ -7,12 +7,18 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from pytest_repro.causes._serial.threads import PATIENCE, PROCESS_PATIENCE, left_alone, telling, wait_for
-from pytest_repro.interpose.patch import Swap, renamed
-from pytest_repro.interpose.user_frames import asker, owner_of
+from pytest_repro.causes._serial.threads import (
+    PROCESS_TIMEOUT,
+    THREAD_TIMEOUT,
+    record_thread_id,
+    report_timeout,
+    wait_for,
+)
+from pytest_repro.interpose.patch import Patch, copy_identity
+from pytest_repro.interpose.user_frames import caller_frame, classify_frame
 
 
-class _Turns:
+class _OrderedFunction:
     """A function whose calls, numbered from 0, come one after another, in whichever thread.
 
     A call that has waited too long for the one before goes ahead: it may be what that waits for.
@@ -20,23 +26,25 @@ class _Turns:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
-        self._changed = threading.Condition()
-        self._done: set[int] = set()
+        self._condition = threading.Condition()
+        self._finished: set[int] = set()
 
-    def __call__(self, numbered: tuple[int, Any]) -> Any:
-        number, argument = numbered
-        with self._changed:
-            if not self._changed.wait_for(lambda: number == 0 or number - 1 in self._done, PATIENCE):
-                left_alone(PATIENCE)
+    def __call__(self, item: tuple[int, Any]) -> Any:
+        number, argument = item
+        with self._condition:
+            if not self._condition.wait_for(
+                lambda: number == 0 or number - 1 in self._finished, THREAD_TIMEOUT
+            ):
+                report_timeout(THREAD_TIMEOUT)
         try:
             return self._function(argument)
         finally:
-            with self._changed:
-                self._done.add(number)
-                self._changed.notify_all()
+            with self._condition:
+                self._finished.add(number)
+                self._condition.notify_all()
 
 
-class _Spread:
+class _StarFunction:
     """A function of several arguments that takes them as one."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -46,72 +54,78 @@ class _Spread:
         return self._function(*arguments)
 
 
-def in_turn() -> Iterator[Swap]:
+def make_patches() -> Iterator[Patch]:
     """What ``multiprocessing`` has, where it is imported."""
     pools: Any = sys.modules.get("multiprocessing.pool")
     processes: Any = sys.modules.get("multiprocessing.process")
     if processes is not None:
-        yield _start(processes.BaseProcess)
+        yield _make_start_patch(processes.BaseProcess)
     if pools is None:
         return
     pool, threads = pools.Pool, pools.ThreadPool
-    yield Swap(pool, "imap_unordered", renamed(_as(pool.imap), pool.imap_unordered, pool, "imap_unordered"))
+    yield Patch(
+        pool,
+        "imap_unordered",
+        copy_identity(_delegate_to(pool.imap), pool.imap_unordered, pool, "imap_unordered"),
+    )
     for kind in (pool, threads):
-        waiting = _waiting(pool.apply_async, kind is threads)
-        yield Swap(kind, "apply_async", renamed(waiting, pool.apply_async, kind, "apply_async"))
+        waiting = _make_apply_async(pool.apply_async, kind is threads)
+        yield Patch(kind, "apply_async", copy_identity(waiting, pool.apply_async, kind, "apply_async"))
     for name, real in (("map", pool.map), ("imap", pool.imap), ("imap_unordered", pool.imap)):
-        yield Swap(threads, name, renamed(_taking_turns(real), real, threads, name))
-    spread = _taking_turns(pool.map, _Spread)
-    yield Swap(threads, "starmap", renamed(spread, pool.starmap, threads, "starmap"))
+        yield Patch(threads, name, copy_identity(_make_ordered_map(real), real, threads, name))
+    spread = _make_ordered_map(pool.map, _StarFunction)
+    yield Patch(threads, "starmap", copy_identity(spread, pool.starmap, threads, "starmap"))
 
 
-def _as(real: Callable[..., Any]) -> Callable[..., Any]:
+def _delegate_to(real: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *args, **named: real(*args, **named)
 
 
-def _taking_turns(
-    real: Callable[..., Any], shaped: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda f: f
+def _make_ordered_map(
+    real: Callable[..., Any], wrap: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda f: f
 ) -> Callable[..., Any]:
-    def mapped(self: Any, func: Callable[..., Any], iterable: Iterable[Any], *rest: Any, **named: Any) -> Any:
-        return real(self, _Turns(shaped(func)), enumerate(iterable), *rest, **named)
+    def ordered_map(
+        self: Any, func: Callable[..., Any], iterable: Iterable[Any], *rest: Any, **named: Any
+    ) -> Any:
+        return real(self, _OrderedFunction(wrap(func)), enumerate(iterable), *rest, **named)
 
-    return mapped
+    return ordered_map
 
 
-def _waiting(real: Callable[..., Any], in_threads: bool) -> Callable[..., Any]:
+def _make_apply_async(real: Callable[..., Any], in_threads: bool) -> Callable[..., Any]:
     def apply_async(
         self: Any, func: Any, args: Any = (), kwds: Any = None, callback: Any = None, *rest: Any, **named: Any
     ) -> Any:
         thread: list[int] = []
         called = threading.Event()
-        func = telling(func, thread) if in_threads else func
-        told = callback and _signalling(callback, called)
+        func = record_thread_id(func, thread) if in_threads else func
+        told = callback and _signal_before(callback, called)
         result = real(self, func, args, kwds or {}, told, *rest, **named)
         # A result is ready only after its callback, which may wait for whoever submits (joblib's does).
         seen = called.wait if callback else result.wait
-        wait_for(lambda step: seen(step) or result.ready(), thread, PROCESS_PATIENCE)
+        wait_for(lambda step: seen(step) or result.ready(), thread, PROCESS_TIMEOUT)
         return result
 
     return apply_async
 
 
-def _signalling(callback: Callable[[Any], Any], called: threading.Event) -> Callable[[Any], Any]:
-    def signalling(value: Any) -> Any:
-        called.set()
+def _signal_before(callback: Callable[[Any], Any], event: threading.Event) -> Callable[[Any], Any]:
+    def signal_and_call(value: Any) -> Any:
+        event.set()
         return callback(value)
 
-    return signalling
+    return signal_and_call
 
 
-def _start(process: Any) -> Swap:
+def _make_start_patch(process: Any) -> Patch:
     real = process.start
 
     def start(self: Any) -> None:
         real(self)
         # The workers of a library wait for work: only what the user starts is waited for.
-        if owner_of(asker(sys._getframe(1))) == "user":
-            self.join(PROCESS_PATIENCE)
+        if classify_frame(caller_frame(sys._getframe(1))) == "user":
+            self.join(PROCESS_TIMEOUT)
             if self.is_alive():
-                left_alone(PROCESS_PATIENCE)
+                report_timeout(PROCESS_TIMEOUT)
 
-    return Swap(process, "start", renamed(start, real, process, "start"))
+    return Patch(process, "start", copy_identity(start, real, process, "start"))

@@ -9,93 +9,98 @@ from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
 from typing import Any
 
-from pytest_repro.causes._serial.threads import InOrder, left_alone, ordered
-from pytest_repro.interpose.patch import Swap, renamed
+from pytest_repro.causes._serial.threads import OrderedSet, order_unique, report_timeout
+from pytest_repro.interpose.patch import Patch, copy_identity
 
-PATIENCE = 1.0
+TASK_TIMEOUT = 1.0
 """Seconds after which another task may come before the one whose turn it is."""
 
 
-def in_order() -> Iterator[Swap]:
+def make_patches() -> Iterator[Patch]:
     """What ``asyncio`` has, where it is imported."""
     asyncio: Any = sys.modules.get("asyncio")
     if asyncio is None:
         return
     wait, real = asyncio.wait, asyncio.as_completed
-    yield Swap(asyncio, "wait", renamed(_wait(wait), wait, asyncio, "wait"))
+    yield Patch(asyncio, "wait", copy_identity(_make_wait(wait), wait, asyncio, "wait"))
 
     def as_completed(fs: Iterable[Any], *, timeout: float | None = None) -> Any:
-        return _OneByOne(
-            [asyncio.ensure_future(each) for each in ordered(fs, _place)], timeout, asyncio, wait
+        return _AsCompletedIterator(
+            [asyncio.ensure_future(each) for each in order_unique(fs, _get_task_number)],
+            timeout,
+            asyncio,
+            wait,
         )
 
-    yield Swap(asyncio, "as_completed", renamed(as_completed, real, asyncio, "as_completed"))
+    yield Patch(asyncio, "as_completed", copy_identity(as_completed, real, asyncio, "as_completed"))
 
 
-def _place(task: Any) -> float:
+def _get_task_number(task: Any) -> float:
     """The number that asyncio gives each task in its name, in the order in which they are made."""
     named = re.fullmatch(r"Task-(\d+)", task.get_name()) if hasattr(task, "get_name") else None
     return int(named[1]) if named else math.inf
 
 
-async def _next(left: list[Any], wait: Any, end: float) -> Any:
-    """The first of *left*; where it is long in coming, the first one done; None after *end*."""
-    patience = max(0.0, min(PATIENCE, end - monotonic()))
-    done, _ = await wait(left[:1], timeout=patience)
+async def _wait_next(pending: list[Any], wait: Any, deadline: float) -> Any:
+    """The first of *pending*; where it is long in coming, the first one done; None after *deadline*."""
+    patience = max(0.0, min(TASK_TIMEOUT, deadline - monotonic()))
+    done, _ = await wait(pending[:1], timeout=patience)
     if not done:
-        left_alone(patience)
-        rest = None if end == math.inf else max(0.0, end - monotonic())
-        await wait(left, timeout=rest, return_when="FIRST_COMPLETED")
-    return next((task for task in left if task.done()), None)
+        report_timeout(patience)
+        rest = None if deadline == math.inf else max(0.0, deadline - monotonic())
+        await wait(pending, timeout=rest, return_when="FIRST_COMPLETED")
+    return next((task for task in pending if task.done()), None)
 
 
-def _wait(real: Any) -> Callable[..., Any]:
+def _make_wait(real: Any) -> Callable[..., Any]:
     async def wait(
         fs: Iterable[Any], *, timeout: float | None = None, return_when: str = "ALL_COMPLETED"
     ) -> Any:
-        members = ordered(fs, _place)
+        members = order_unique(fs, _get_task_number)
         if return_when == "FIRST_COMPLETED" and members and all(hasattr(each, "done") for each in members):
-            first = await _next(members, real, math.inf if timeout is None else monotonic() + timeout)
-            return InOrder(m for m in members if m is first), InOrder(m for m in members if m is not first)
+            first = await _wait_next(members, real, math.inf if timeout is None else monotonic() + timeout)
+            return OrderedSet(m for m in members if m is first), OrderedSet(
+                m for m in members if m is not first
+            )
         done, pending = await real(members, timeout=timeout, return_when=return_when)
-        made = [*ordered(done, _place)], [*ordered(pending, _place)]
-        return InOrder(made[0]), InOrder(made[1])
+        made = [*order_unique(done, _get_task_number)], [*order_unique(pending, _get_task_number)]
+        return OrderedSet(made[0]), OrderedSet(made[1])
 
     return wait
 
 
-class _OneByOne:
+class _AsCompletedIterator:
     """What ``as_completed`` gives: walked through, awaitables; walked through by ``async for``, tasks."""
 
     def __init__(self, tasks: list[Any], timeout: float | None, asyncio: Any, wait: Any) -> None:
-        self._left, self._wait, self._asyncio = list(tasks), wait, asyncio
-        self._asked, self._turn = len(tasks), asyncio.Lock()
-        self._end = math.inf if timeout is None else monotonic() + timeout
+        self._pending, self._wait, self._asyncio = list(tasks), wait, asyncio
+        self._remaining, self._lock = len(tasks), asyncio.Lock()
+        self._deadline = math.inf if timeout is None else monotonic() + timeout
 
-    def __iter__(self) -> _OneByOne:
+    def __iter__(self) -> _AsCompletedIterator:
         return self
 
     def __next__(self) -> Any:
-        if not self._asked:
+        if not self._remaining:
             raise StopIteration
-        self._asked -= 1
-        return self._result()
+        self._remaining -= 1
+        return self._get_next_result()
 
-    async def _result(self) -> Any:
-        return (await self._task()).result()
+    async def _get_next_result(self) -> Any:
+        return (await self._get_next_task()).result()
 
-    async def _task(self) -> Any:
-        async with self._turn:
-            task = await _next(self._left, self._wait, self._end)
+    async def _get_next_task(self) -> Any:
+        async with self._lock:
+            task = await _wait_next(self._pending, self._wait, self._deadline)
             if task is None:
                 raise self._asyncio.TimeoutError
-            self._left.remove(task)
+            self._pending.remove(task)
         return task
 
-    def __aiter__(self) -> _OneByOne:
+    def __aiter__(self) -> _AsCompletedIterator:
         return self
 
     async def __anext__(self) -> Any:
-        if not self._left:
+        if not self._pending:
             raise StopAsyncIteration
-        return await self._task()
+        return await self._get_next_task()

@@ -10,22 +10,25 @@ from time import monotonic
 from types import FrameType
 from typing import Any, TypeVar
 
-from pytest_repro.causes._not_suspended import loose
-from pytest_repro.interpose.patch import Swap, renamed
-from pytest_repro.interpose.user_frames import asker, module_of, outwards, owner_of
+from pytest_repro.causes._not_suspended import report_not_suspended
+from pytest_repro.interpose.patch import Patch, copy_identity
+from pytest_repro.interpose.user_frames import caller_frame, classify_frame, get_module_name, walk_up
 
 T = TypeVar("T")
 
-ORDER = "completion-order"
+COMPLETION_ORDER = "completion-order"
 
-PATIENCE = 5.0
+THREAD_TIMEOUT = 5.0
 """Seconds after which a thread is left to itself."""
-PROCESS_PATIENCE = 2.0
+PROCESS_TIMEOUT = 2.0
 """The same for a process, of which nobody sees whether it waits for another."""
-_STEP, _STEPS = 0.01, 5  # seconds between looks at a thread, and how many find it waiting
+_POLL_INTERVAL, _MAX_WAITING_POLLS = (
+    0.01,
+    5,
+)  # seconds between looks at a thread, and how many find it waiting
 
 # Where a thread is when it waits for another: for a lock, an item, a connection.
-_SYNCHRONISING = {
+_WAIT_PACKAGES = {
     "asyncio",
     "concurrent",
     "multiprocessing",
@@ -37,80 +40,88 @@ _SYNCHRONISING = {
 
 
 def wait_for(
-    done: Callable[[float], object], threads: Sequence[int | None], patience: float | None = None
+    poll: Callable[[float], object], thread_ids: Sequence[int | None], timeout: float | None = None
 ) -> None:
     """Waits until something is done, but not while its thread waits for others.
 
     Args:
-        done: Waits for some seconds at most; says whether it is done.
-        threads: Holds the identifier of the thread that does it, once that is known.
-        patience: Seconds after which it is left to itself; None: as many as for a thread.
+        poll: Waits for some seconds at most; says whether it is done.
+        thread_ids: Holds the identifier of the thread that does it, once that is known.
+        timeout: Seconds after which it is left to itself; None: as many as for a thread.
     """
-    end, waiting = monotonic() + (patience or PATIENCE), 0
-    while not done(_STEP):
-        waiting = waiting + 1 if any(map(_waits, threads)) else 0
-        if waiting == _STEPS:
-            loose(ORDER, "threads wait for each other, so that none can be run to its end before the next")
+    end, waiting = monotonic() + (timeout or THREAD_TIMEOUT), 0
+    while not poll(_POLL_INTERVAL):
+        waiting = waiting + 1 if any(map(_is_waiting, thread_ids)) else 0
+        if waiting == _MAX_WAITING_POLLS:
+            report_not_suspended(
+                COMPLETION_ORDER,
+                "threads wait for each other, so that none can be run to its end before the next",
+            )
             return
         if monotonic() >= end:
-            left_alone(patience or PATIENCE)
+            report_timeout(timeout or THREAD_TIMEOUT)
             return
 
 
-def left_alone(patience: float) -> None:
-    """Says that somebody took longer than *patience* seconds, and runs on beside the others."""
-    loose(ORDER, f"a thread, process or task takes longer than {patience:g} s and runs on beside the others")
+def report_timeout(timeout: float) -> None:
+    """Says that somebody took longer than *timeout* seconds, and runs on beside the others."""
+    report_not_suspended(
+        COMPLETION_ORDER,
+        f"a thread, process or task takes longer than {timeout:g} s and runs on beside the others",
+    )
 
 
-def _waits(thread: int | None) -> bool:
-    frame = _frame(thread) if thread is not None else None
-    if frame is None or module_of(frame).partition(".")[0] not in _SYNCHRONISING:
+def _is_waiting(thread_id: int | None) -> bool:
+    frame = _get_frame(thread_id) if thread_id is not None else None
+    if frame is None or get_module_name(frame).partition(".")[0] not in _WAIT_PACKAGES:
         return frame is not None and frame.f_code.co_name == "accept"
     # What it waits for is no other thread of the program's: a program, or one that it has started.
-    return not any(f.f_code is wait_for.__code__ or module_of(f) == "subprocess" for f in outwards(frame))
+    return not any(
+        f.f_code is wait_for.__code__ or get_module_name(f) == "subprocess" for f in walk_up(frame)
+    )
 
 
-def _frame(thread: int) -> FrameType | None:
-    """Where *thread* is now."""
+def _get_frame(thread_id: int) -> FrameType | None:
+    """Where *thread_id* is now."""
     # Up to Python 3.11 a collection in here hangs for ever: github.com/python/cpython/issues/106883
     collects = gc.isenabled()
     gc.disable()
     try:
-        return sys._current_frames().get(thread)
+        return sys._current_frames().get(thread_id)
     finally:
         if collects:
             gc.enable()
 
 
-def telling(function: Callable[..., Any], thread: list[int]) -> Callable[..., Any]:
+def record_thread_id(function: Callable[..., Any], thread_ids: list[int]) -> Callable[..., Any]:
     """*function*, which puts down by which thread it is called."""
 
-    def told(*args: Any, **named: Any) -> Any:
-        thread.append(threading.get_ident())
+    def record_and_call(*args: Any, **named: Any) -> Any:
+        thread_ids.append(threading.get_ident())
         return function(*args, **named)
 
-    return told
+    return record_and_call
 
 
-def in_turn() -> Iterator[Swap]:
+def make_patches() -> Iterator[Patch]:
     """``Thread.start``, which waits for what it has started."""
     real = threading.Thread.start
 
     def start(self: threading.Thread) -> None:
         real(self)
         # Python's own threads wait for work: what is given to them is waited for.
-        if owner_of(asker(sys._getframe(1))) in ("user", "library"):
-            wait_for(lambda step: _joined(self, step), [self.ident])
+        if classify_frame(caller_frame(sys._getframe(1))) in ("user", "library"):
+            wait_for(lambda step: _join(self, step), [self.ident])
 
-    yield Swap(threading.Thread, "start", renamed(start, real, threading.Thread, "start"))
+    yield Patch(threading.Thread, "start", copy_identity(start, real, threading.Thread, "start"))
 
 
-def _joined(thread: threading.Thread, step: float) -> bool:
-    thread.join(step)
+def _join(thread: threading.Thread, timeout: float) -> bool:
+    thread.join(timeout)
     return not thread.is_alive()
 
 
-class InOrder(set[Any]):
+class OrderedSet(set[Any]):
     """A set that is walked through in the order in which it was given its members."""
 
     def __init__(self, members: Iterable[Any]) -> None:
@@ -128,8 +139,8 @@ class InOrder(set[Any]):
         raise KeyError("pop from an empty set")
 
 
-def ordered(given: Iterable[T], place: Callable[[T], float]) -> list[T]:
-    """*given* without repetitions; in its own order, or for a set in that of *place*."""
-    members = list(dict.fromkeys(given))
-    plain = isinstance(given, (set, frozenset)) and not isinstance(given, InOrder)
-    return sorted(members, key=place) if plain else members
+def order_unique(iterable: Iterable[T], key: Callable[[T], float]) -> list[T]:
+    """*iterable* without repetitions; in its own order, or for a set in that of *key*."""
+    members = list(dict.fromkeys(iterable))
+    plain = isinstance(iterable, (set, frozenset)) and not isinstance(iterable, OrderedSet)
+    return sorted(members, key=key) if plain else members

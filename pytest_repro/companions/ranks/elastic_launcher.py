@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_repro.companions.companion import last_words
-from pytest_repro.companions.ranks.rank_main import ADDRESS
+from pytest_repro.companions.companion import format_stderr_tail
+from pytest_repro.companions.ranks.rank_main import ADDRESS_VARIABLE
 
 _PROGRAM = (
-    "import sys; sys.path[:] = {paths!r}; from pytest_repro.companions.ranks.rank_main import live; live()"
+    "import sys; sys.path[:] = {paths!r}; from pytest_repro.companions.ranks.rank_main import main; main()"
 )
 
 
@@ -31,17 +31,17 @@ def serve(channel: Any, order: Mapping[str, Any]) -> None:
     except ImportError as error:
         channel.send(("refused", f"needs torch.distributed: {error}"))
         return
-    os.environ[ADDRESS] = order["address"]
+    os.environ[ADDRESS_VARIABLE] = order["address"]
     # As torchrun does: else each rank takes all cores, and they wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     program = _PROGRAM.format(paths=list(order["paths"]))
     try:
-        elastic_launch(_config(order), sys.executable)(*order["flags"], "-c", program)
+        elastic_launch(_make_launch_config(order), sys.executable)(*order["flags"], "-c", program)
     except ChildFailedError as error:
-        channel.send(("failed", [_end(order["logs"], *each) for each in error.failures.items()]))
+        channel.send(("failed", [_describe_failure(order["logs"], *each) for each in error.failures.items()]))
 
 
-def _config(order: Mapping[str, Any]) -> Any:
+def _make_launch_config(order: Mapping[str, Any]) -> Any:
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
     from torch.distributed.launcher.api import LaunchConfig
 
@@ -53,13 +53,13 @@ def _config(order: Mapping[str, Any]) -> Any:
     )  # fmt: skip
 
 
-def _end(logs: str, rank: int, failure: Any) -> tuple[int, int, str, str]:
+def _describe_failure(log_folder: str, rank: int, failure: Any) -> tuple[int, int, str, str]:
     """A rank, its exit status, the signal that killed it, and its last words."""
     signal = failure.signal_name() if failure.exitcode < 0 else ""
-    files = Path(logs).glob(f"*/attempt_0/{rank}/stderr.log")
+    files = Path(log_folder).glob(f"*/attempt_0/{rank}/stderr.log")
     return (
         rank,
         failure.exitcode,
         str(signal),
-        last_words("".join(f.read_text("utf-8", "replace") for f in files)),
+        format_stderr_tail("".join(f.read_text("utf-8", "replace") for f in files)),
     )

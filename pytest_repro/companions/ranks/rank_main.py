@@ -12,43 +12,43 @@ from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
-from pytest_repro.companions.ranks.socket_channel import Channel, Line
+from pytest_repro.companions.ranks.socket_channel import RankChannel, SocketChannel
 
-ADDRESS = "PYTEST_REPRO_RANKS"
+ADDRESS_VARIABLE = "PYTEST_REPRO_RANKS"
 """The variable that tells where the session listens, and the word by which it knows its ranks."""
 
 
-def live() -> None:
+def main() -> None:
     """The life of a rank: takes its orders, serves them, ends."""
-    port, token = os.environ.pop(ADDRESS).split()
+    port, token = os.environ.pop(ADDRESS_VARIABLE).split()
     connected = socket.create_connection(("127.0.0.1", int(port)))
     connected.sendall(token.encode())
-    line = Line(connected)
+    line = SocketChannel(connected)
     line.send(("here", int(os.environ["RANK"]), os.getpid()))
-    channel = Channel(line)
+    channel = RankChannel(line)
     order = channel.receive()
     sys.path[:], sys.argv[:] = order["paths"], order["argv"]
     os.chdir(order["chdir"])
     import_module(order["serve"]).serve(channel, order)
-    channel.let_go()
+    channel.detach()
 
 
-class Groups:
+class ProcessGroups:
     """Process groups, one after the other: each meets under a name of its own in the launcher's store.
 
     A group that met under the name of an earlier one would read the addresses this left there. One is
     ready once every rank has joined it: a rank that leaves while another still connects breaks that one.
 
     Args:
-        limit: Seconds that a collective may take.
+        timeout: Seconds that a collective may take.
     """
 
-    def __init__(self, limit: float) -> None:
-        self._limit, self._number = limit, 0
+    def __init__(self, timeout: float) -> None:
+        self._timeout, self._count = timeout, 0
         self._store: Any = None
 
     @contextmanager
-    def fresh(self) -> Iterator[None]:
+    def init_process_group(self) -> Iterator[None]:
         """The default process group of torch, for a block."""
         import torch.distributed as dist
         from torch.distributed.distributed_c10d import PrefixStore
@@ -58,36 +58,36 @@ class Groups:
         if isinstance(logger, logging.Logger):
             logger.setLevel(logging.INFO)
         rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-        limit, self._number = timedelta(seconds=self._limit), self._number + 1
-        store = PrefixStore(f"pytest-repro {self._number}", self._stored())
+        limit, self._count = timedelta(seconds=self._timeout), self._count + 1
+        store = PrefixStore(f"pytest-repro {self._count}", self._get_store())
         dist.init_process_group(
-            _backend(size), store=store, rank=rank, world_size=size, timeout=limit
+            _choose_backend(size), store=store, rank=rank, world_size=size, timeout=limit
         )  # fmt: skip
-        _meet(store, size)
+        _barrier(store, size)
         try:
             yield
         finally:
             if dist.is_initialized():
                 dist.destroy_process_group()
 
-    def _stored(self) -> Any:
+    def _get_store(self) -> Any:
         if self._store is None:
             dist: Any = import_module("torch.distributed")  # which does not say that it exports it
             host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
             self._store = dist.TCPStore(
-                host, port, is_master=False, timeout=timedelta(seconds=self._limit)
+                host, port, is_master=False, timeout=timedelta(seconds=self._timeout)
             )  # fmt: skip
         return self._store
 
 
-def _meet(store: Any, size: int) -> None:
+def _barrier(store: Any, size: int) -> None:
     """Waits until every rank is here; through the store, since gloo's own barrier needs all of them."""
     if store.add("here", 1) == size:
         store.set("all here", "")
     store.wait(["all here"])
 
 
-def _backend(size: int) -> str:
+def _choose_backend(size: int) -> str:
     """gloo for what is on the CPU; nccl for what is on a GPU, where each rank has one of its own."""
     import torch
 

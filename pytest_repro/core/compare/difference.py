@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pytest_repro.core.runs.token_sequence import Parting
+from pytest_repro.core.runs.token_sequence import TokenDivergence
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class Difference:
     Attributes:
         differing: Number of elements whose bits differ.
         total: Number of elements.
-        outside: Number of elements further apart than the tolerance allows; equals *differing*
+        outside_tolerance: Number of elements further apart than the tolerance allows; equals *differing*
             where equality is asked.
         max_abs: Largest ``|other - reference|`` over the finite pairs; None when there is none.
         max_rel: Largest ``|other - reference| / |reference|`` where the reference is not 0.
@@ -23,23 +23,23 @@ class Difference:
         first_index: Index of the first differing element, C order.
         first_values: Reference and other value there, as text.
         non_finite: Number of differing elements of which one or both are NaN or infinite.
-        ulps: Number of the other differing elements by the bits of their distance in ulp: 0, 1,
+        ulp_counts: Number of the other differing elements by the bits of their distance in ulp: 0, 1,
             2 to 3, 4 to 7, …; of a complex element the larger one of its parts. Empty where nobody
             asked.
-        parting: Of two sequences of tokens: what each has where they part, at *first_index*.
+        token_divergence: Of two sequences of tokens: what each has where they part, at *first_index*.
     """
 
     differing: int
     total: int
-    outside: int
+    outside_tolerance: int
     max_abs: float | None = None
     max_rel: float | None = None
     max_ulp: int | None = None
     first_index: tuple[int, ...] | None = None
     first_values: tuple[str, str] | None = None
     non_finite: int = 0
-    ulps: tuple[int, ...] = ()
-    parting: Parting | None = None
+    ulp_counts: tuple[int, ...] = ()
+    token_divergence: TokenDivergence | None = None
 
     @property
     def share(self) -> float:

@@ -28,7 +28,7 @@ class Mismatch:
         difference: How far apart; None where that cannot be said.
         detail: A word more where numbers cannot say it: in which run it is missing, which
             outcomes, why no distance is known.
-        at: Of two runs that differ away from the reference, though nothing is varied between
+        repeat_of: Of two runs that differ away from the reference, though nothing is varied between
             them: their axis and value.
     """
 
@@ -43,4 +43,4 @@ class Mismatch:
     other_kind: str = ""
     difference: Difference | None = None
     detail: str = ""
-    at: tuple[str, object] | None = None
+    repeat_of: tuple[str, object] | None = None

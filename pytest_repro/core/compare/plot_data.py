@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-POINTS = 400
+MAX_POINTS = 400
 """Points of a series that are kept."""
 
-_PER_SPAN = 6
+_POINTS_PER_SPAN = 6
 # Of each span: smallest and largest of both runs, the furthest apart, the first that is no number.
 
 Number = float | None
@@ -21,22 +21,22 @@ class Series:
     """One number after the other, in the reference run and in another.
 
     Attributes:
-        along: What *steps* counts: the steps of a series, or the elements of a list or vector.
+        unit: What *steps* counts: the steps of a series, or the elements of a list or vector.
         steps: Those that are kept, ascending, from 0.
-        ours: The number of the reference run at each; None where it has none. Empty where the
+        reference: The number of the reference run at each; None where it has none. Empty where the
             values are arrays, of which only the distance is known.
-        theirs: The same of the other run.
-        apart: ``|theirs - ours|``, the largest over an array; None where that cannot be said.
+        other: The same of the other run.
+        distance: ``|theirs - ours|``, the largest over an array; None where that cannot be said.
         differing: Whether each counts as differing, within the tolerance asked.
         first_differing: The first step that differs.
         total: Number of steps before any were left out.
     """
 
-    along: Literal["step", "element"]
+    unit: Literal["step", "element"]
     steps: tuple[int, ...]
-    ours: tuple[Number, ...]
-    theirs: tuple[Number, ...]
-    apart: tuple[Number, ...]
+    reference: tuple[Number, ...]
+    other: tuple[Number, ...]
+    distance: tuple[Number, ...]
     differing: tuple[bool, ...]
     first_differing: int
     total: int
@@ -60,14 +60,14 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class PlotData:
     """What of one observation, in one run that differs, can be drawn.
 
     Attributes:
         name: ``loss``, ``model.head.weight``.
         axis: What was varied.
         value: The setting of the other run.
-        at: Of two runs that differ away from the reference: their axis and value.
+        repeat_of: Of two runs that differ away from the reference: their axis and value.
         kind: dtype and shape in the reference run.
         series: Against step; None where there is one step.
         histogram: None where the dtype has no units in the last place, or no values were kept.
@@ -76,13 +76,13 @@ class Picture:
     name: str
     axis: str
     value: object
-    at: tuple[str, object] | None
+    repeat_of: tuple[str, object] | None
     kind: str
     series: Series | None
     histogram: Histogram | None
 
 
-def by_ulps(counts: Sequence[int], total: int, non_finite: int) -> Histogram | None:
+def build_ulp_histogram(counts: Sequence[int], total: int, non_finite: int) -> Histogram | None:
     """The bins that are filled, and what is between them; None where all are empty.
 
     Args:
@@ -98,7 +98,7 @@ def by_ulps(counts: Sequence[int], total: int, non_finite: int) -> Histogram | N
     return Histogram(edges, tuple(counts[bits] for bits in bins), total, non_finite)
 
 
-def added(counts: Iterable[Sequence[int]]) -> tuple[int, ...]:
+def add_counts(counts: Iterable[Sequence[int]]) -> tuple[int, ...]:
     """The sums, place by place; of a shorter one the rest is 0."""
     sums: list[int] = []
     for each in counts:
@@ -108,55 +108,55 @@ def added(counts: Iterable[Sequence[int]]) -> tuple[int, ...]:
     return tuple(sums)
 
 
-def thinned(series: Series, points: int = POINTS) -> Series:
-    """*series* with at most *points* of its steps, its shape kept.
+def downsample(series: Series, max_points: int = MAX_POINTS) -> Series:
+    """*series* with at most *max_points* of its steps, its shape kept.
 
     The first and the last step stay, the first that differs and the one before it, and of each of
     some spans of equal length the extremes of every line in it.
 
     Args:
         series: Of any length.
-        points: At least 16.
+        max_points: At least 16.
     """
-    if len(series.steps) <= points:
+    if len(series.steps) <= max_points:
         return series
     kept = {0, len(series.steps) - 1}
     first = series.steps.index(series.first_differing)
     kept |= {first, max(0, first - 1)}
-    spans = (points - len(kept)) // _PER_SPAN
+    spans = (max_points - len(kept)) // _POINTS_PER_SPAN
     for number in range(spans):
         start, stop = (len(series.steps) * n // spans for n in (number, number + 1))
-        kept |= set(_telling(series, range(start, stop)))
-    return _only(series, sorted(kept))
+        kept |= set(_select_points(series, range(start, stop)))
+    return _keep_points(series, sorted(kept))
 
 
-def _telling(series: Series, span: range) -> Iterator[int]:
+def _select_points(series: Series, span: range) -> Iterator[int]:
     """Places of *span* without which its shape would be another."""
-    lines = [line for line in (series.ours, series.theirs) if line]
+    lines = [line for line in (series.reference, series.other) if line]
     for line in lines:
-        yield from _extreme(line, span, min)
-        yield from _extreme(line, span, max)
-    yield from _extreme(series.apart, span, max)
-    odd = (i for i in span if any(_number(line[i]) is None for line in (*lines, series.apart)))
+        yield from _find_extreme(line, span, min)
+        yield from _find_extreme(line, span, max)
+    yield from _find_extreme(series.distance, span, max)
+    odd = (i for i in span if any(_finite_or_none(line[i]) is None for line in (*lines, series.distance)))
     yield from [place for place in [next(odd, None)] if place is not None]
 
 
-def _extreme(line: Sequence[Number], span: range, which: Callable[..., int]) -> Iterator[int]:
-    finite = [i for i in span if _number(line[i]) is not None]
+def _find_extreme(line: Sequence[Number], span: range, choose: Callable[..., int]) -> Iterator[int]:
+    finite = [i for i in span if _finite_or_none(line[i]) is not None]
     if finite:
-        yield which(finite, key=line.__getitem__)
+        yield choose(finite, key=line.__getitem__)
 
 
-def _number(value: Number) -> Number:
+def _finite_or_none(value: Number) -> Number:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _only(series: Series, places: Sequence[int]) -> Series:
+def _keep_points(series: Series, indices: Sequence[int]) -> Series:
     return replace(
         series,
-        steps=tuple(series.steps[i] for i in places),
-        ours=tuple(series.ours[i] for i in places) if series.ours else (),
-        theirs=tuple(series.theirs[i] for i in places) if series.theirs else (),
-        apart=tuple(series.apart[i] for i in places),
-        differing=tuple(series.differing[i] for i in places),
+        steps=tuple(series.steps[i] for i in indices),
+        reference=tuple(series.reference[i] for i in indices) if series.reference else (),
+        other=tuple(series.other[i] for i in indices) if series.other else (),
+        distance=tuple(series.distance[i] for i in indices),
+        differing=tuple(series.differing[i] for i in indices),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-NUMBERS = ("min", "max", "mean", "std", "l2")
+NUMBER_FIELDS = ("min", "max", "mean", "std", "l2")
 """What is None where no element is finite."""
 
 
@@ -31,7 +31,7 @@ class Statistics(NamedTuple):
     elements: tuple[tuple[int, str], ...] = ()
 
 
-class Unequal(NamedTuple):
+class StatisticDifference(NamedTuple):
     """One of the statistics of two arrays that is not the same: ``("mean", 2.0, 2.5)``.
 
     Attributes:
@@ -45,13 +45,13 @@ class Unequal(NamedTuple):
     b: float | str | None
 
 
-def unequal(a: Statistics, b: Statistics) -> Iterator[Unequal]:
+def compare_statistics(a: Statistics, b: Statistics) -> Iterator[StatisticDifference]:
     """What is not the same in two arrays; of elements those that both tell."""
-    for name in (*NUMBERS, "non_finite"):
+    for name in (*NUMBER_FIELDS, "non_finite"):
         x, y = getattr(a, name), getattr(b, name)
         if x != y:
-            yield Unequal(name, x, y)
+            yield StatisticDifference(name, x, y)
     there = dict(b.elements)
     for index, shown in a.elements:
         if there.get(index, shown) != shown:
-            yield Unequal(f"element {index}", shown, there[index])
+            yield StatisticDifference(f"element {index}", shown, there[index])

@@ -6,18 +6,20 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from pytest_repro.core.compare.mismatch import Mismatch
-from pytest_repro.core.compare.plot_data import Picture
+from pytest_repro.core.compare.plot_data import PlotData
 from pytest_repro.core.diagnose.finding import Finding
 from pytest_repro.core.golden.golden import Baseline
-from pytest_repro.core.plan.level import Standing
+from pytest_repro.core.plan.level import LevelResult
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.divergence import Divergence
 
-Word = Literal["reproduced", "diverged", "unobserved", "failed", "skipped", "no-baseline", "foreign-baseline"]
-WORDS: tuple[str, ...] = get_args(Word)
+VerdictOutcome = Literal[
+    "reproduced", "diverged", "unobserved", "failed", "skipped", "no-baseline", "foreign-baseline"
+]
+VERDICT_OUTCOMES: tuple[str, ...] = get_args(VerdictOutcome)
 
-UNKNOWN: tuple[str, ...] = ("no-baseline", "foreign-baseline")
+WITHOUT_BASELINE: tuple[str, ...] = ("no-baseline", "foreign-baseline")
 """Words of tests whose runs agree, and of which this environment has nothing stored."""
 
 
@@ -44,41 +46,41 @@ class Verdict:
     """What follows from the runs of one test.
 
     Attributes:
-        word: ``reproduced``, ``diverged``, ``unobserved`` (nothing was observed, so nothing could
+        outcome: ``reproduced``, ``diverged``, ``unobserved`` (nothing was observed, so nothing could
             be compared), ``failed`` (the same way in each run) or ``skipped``; ``no-baseline`` or
             ``foreign-baseline`` where the golden file has nothing, or that of another
             environment only. None after a single run, which compares nothing.
         plan: What was asked.
         runs: What each run did, the reference run first.
         mismatches: Every value or outcome that differs from the reference run.
-        passed_over: Local variables that were seen and not compared, where nothing was observed; what
+        unobserved_locals: Local variables that were seen and not compared, where nothing was observed; what
             was observed and does not count, where that was nothing at the level asked for.
         steps: Number of steps of each recorded series, by name, in the reference run.
         divergence: The first op that parted, where two runs could be traced that differ.
-        finding: What made them differ, where that was looked for.
+        cause: What made them differ, where that was looked for.
         baseline: How the test stands to its golden file, where it has asked for one.
-        pictures: What of the mismatches can be drawn, where that was asked for.
+        plots: What of the mismatches can be drawn, where that was asked for.
         level: Which level was asked and which was reached, where the plan asks for one.
         error: The exception of a ``failed`` function that :func:`pytest_repro.check` ran.
     """
 
-    word: Word | None
+    outcome: VerdictOutcome | None
     plan: Plan
     runs: tuple[Run, ...]
     mismatches: tuple[Mismatch, ...] = ()
     steps: dict[str, int] = field(default_factory=dict)
-    passed_over: tuple[str, ...] = ()
+    unobserved_locals: tuple[str, ...] = ()
     divergence: Divergence | None = None
-    finding: Finding | None = None
+    cause: Finding | None = None
     baseline: Baseline | None = None
-    pictures: tuple[Picture, ...] = ()
-    level: Standing | None = None
+    plots: tuple[PlotData, ...] = ()
+    level: LevelResult | None = None
     error: BaseException | None = field(default=None, compare=False)
 
     @property
     def reproduced(self) -> bool:
         """Whether every run gave the same."""
-        return self.word == "reproduced"
+        return self.outcome == "reproduced"
 
     @property
     def seconds(self) -> float:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ExternalCall:
     """One call that could make runs differ, and where the user's code made it; text and a number.
 
     Attributes:
-        what: What was called: ``"numpy.random.default_rng()"``.
+        display_name: What was called: ``"numpy.random.default_rng()"``.
         cause: The cause word that it is evidence for: ``"os-entropy"``.
         location: The innermost line of the user's own code, ``"/abs/file.py:12"``.
         via: The function of a library that was asked there and asked in turn:
@@ -18,7 +18,7 @@ class Call:
         count: How often it was seen.
     """
 
-    what: str
+    display_name: str
     cause: str
     location: str
     via: str = ""

@@ -30,21 +30,21 @@ class Change(NamedTuple):
 
     Attributes:
         name: ``"test_model.CACHE"``, ``"fixture model.bn.running_mean"``.
-        how: ``"grew from 0 to 1 items"``, ``"has other values"``.
+        description: ``"grew from 0 to 1 items"``, ``"has other values"``.
         location: Where it is defined, ``"/abs/test_model.py:7"``; ``""`` unknown.
         kind: What it is a part of: ``"module"``, ``"optimiser"``, ``"numpy generator"``,
             ``"torch generator"``, ``"random.Random"``; ``""`` anything else.
-        whole: What that is called: ``"test_model.MODEL"``.
+        owner: What that is called: ``"test_model.MODEL"``.
     """
 
     name: str
-    how: str
+    description: str
     location: str = ""
     kind: str = ""
-    whole: str = ""
+    owner: str = ""
 
 
-class Root(NamedTuple):
+class StateRoot(NamedTuple):
     """Something that belongs to a test and outlives a run.
 
     Attributes:

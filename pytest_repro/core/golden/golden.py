@@ -12,11 +12,11 @@ from pytest_repro.core.runs.observation import Key
 BASELINE = "baseline"
 """The axis of mismatches between a run and what is stored."""
 
-Fields = Mapping[str, str]
+Environment = Mapping[str, str]
 """What an environment is: ``{"numpy": "2.4.6", "threads": "2", …}``."""
 
 
-class Row(NamedTuple):
+class StoredValue(NamedTuple):
     """What is stored of one observation.
 
     Attributes:
@@ -32,7 +32,7 @@ class Row(NamedTuple):
     statistics: Statistics | None = None
 
 
-Entry = tuple[Row, ...]
+Entry = tuple[StoredValue, ...]
 """What is stored of one test in one environment, in the order of recording."""
 
 
@@ -45,23 +45,23 @@ class Golden:
         tests: Node id → key of an environment → entry.
     """
 
-    environments: Mapping[str, Fields] = field(default_factory=dict)
+    environments: Mapping[str, Environment] = field(default_factory=dict)
     tests: Mapping[str, Mapping[str, Entry]] = field(default_factory=dict)
 
 
-class Update(NamedTuple):
+class EntryUpdate(NamedTuple):
     """An entry to be stored.
 
     Attributes:
         nodeid: pytest's own.
-        key: Of its environment.
-        fields: Its environment.
+        environment_key: Of its environment.
+        environment: Its environment.
         entry: What was observed.
     """
 
     nodeid: str
-    key: str
-    fields: Fields
+    environment_key: str
+    environment: Environment
     entry: Entry
 
 
@@ -71,26 +71,26 @@ class Baseline:
 
     Attributes:
         path: The file, as it is called from where pytest was started.
-        key: Of this environment.
-        stored: Key of the environment whose entry was compared; ``""`` where there is none.
-        unlike: What differs between the two, as name → here, in the golden file.
+        environment_key: Of this environment.
+        stored_key: Key of the environment whose entry was compared; ``""`` where there is none.
+        environment_diff: What differs between the two, as name → here, in the golden file.
         differing: Names of observations whose bits differ from those of another environment.
-        untold: Those of them that could not be compared within a tolerance.
+        uncompared: Those of them that could not be compared within a tolerance.
         options: What the command that writes the entry needs beside ``--repro-update``.
-        broken: Why the golden file cannot be read; ``""`` where it can.
+        read_error: Why the golden file cannot be read; ``""`` where it can.
     """
 
     path: str
-    key: str
-    stored: str = ""
-    unlike: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    environment_key: str
+    stored_key: str = ""
+    environment_diff: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     differing: tuple[str, ...] = ()
-    untold: tuple[str, ...] = ()
+    uncompared: tuple[str, ...] = ()
     options: str = ""
-    broken: str = ""
+    read_error: str = ""
 
 
-def unlike(here: Fields, there: Fields) -> dict[str, tuple[str, str]]:
+def diff_environments(here: Environment, there: Environment) -> dict[str, tuple[str, str]]:
     """What is not the same in two environments: name → here, there.
 
     Which libraries were imported hangs on the tests that came before: of one that only one side
@@ -99,17 +99,22 @@ def unlike(here: Fields, there: Fields) -> dict[str, tuple[str, str]]:
     return {n: (here[n], there[n]) for n in sorted(here) if n in there and here[n] != there[n]}
 
 
-def nearest(golden: Golden, nodeid: str, key: str, fields: Fields) -> str | None:
-    """Key of the environment, among those with an entry of *nodeid*, that is most like *fields*."""
+def find_nearest(golden: Golden, nodeid: str, environment_key: str, environment: Environment) -> str | None:
+    """Key of the environment, among those with an entry of *nodeid*, that is most like *environment*."""
 
-    def rank(stored: str) -> tuple[bool, int, int, str]:
-        there = golden.environments[stored]
-        return stored != key, len(unlike(fields, there)), -len(fields.keys() & there.keys()), stored
+    def sort_key(stored_key: str) -> tuple[bool, int, int, str]:
+        there = golden.environments[stored_key]
+        return (
+            stored_key != environment_key,
+            len(diff_environments(environment, there)),
+            -len(environment.keys() & there.keys()),
+            stored_key,
+        )
 
-    return min(golden.tests.get(nodeid, ()), key=rank, default=None)
+    return min(golden.tests.get(nodeid, ()), key=sort_key, default=None)
 
 
-def merged(golden: Golden, updates: Iterable[Update]) -> Golden:
+def merge_updates(golden: Golden, updates: Iterable[EntryUpdate]) -> Golden:
     """*golden* with *updates*; what they do not name stays, and of equal values the entry itself.
 
     The order of updates does not matter, where no two are of one test: of these the last one holds.
@@ -118,39 +123,39 @@ def merged(golden: Golden, updates: Iterable[Update]) -> Golden:
     environments = dict(golden.environments)
     for each in updates:
         entries = tests.setdefault(each.nodeid, {})
-        same = [key for key in entries if not unlike(each.fields, environments[key])]
-        if any(equal(entries[key], each.entry) for key in same):
+        same = [key for key in entries if not diff_environments(each.environment, environments[key])]
+        if any(has_same_values(entries[key], each.entry) for key in same):
             continue
         for key in same:
             del entries[key]
-        entries[each.key] = each.entry
-        environments[each.key] = each.fields
-    return _tidy(environments, tests)
+        entries[each.environment_key] = each.entry
+        environments[each.environment_key] = each.environment
+    return _normalize(environments, tests)
 
 
-def without(golden: Golden, nodeids: Collection[str]) -> Golden:
+def remove_tests(golden: Golden, nodeids: Collection[str]) -> Golden:
     """*golden* without the entries of *nodeids*."""
-    return _tidy(golden.environments, {n: e for n, e in golden.tests.items() if n not in nodeids})
+    return _normalize(golden.environments, {n: e for n, e in golden.tests.items() if n not in nodeids})
 
 
-def _tidy(environments: Mapping[str, Fields], tests: Mapping[str, Mapping[str, Entry]]) -> Golden:
+def _normalize(environments: Mapping[str, Environment], tests: Mapping[str, Mapping[str, Entry]]) -> Golden:
     used = sorted({key for entries in tests.values() for key in entries})
     ordered = {n: dict(sorted(tests[n].items())) for n in sorted(tests) if tests[n]}
     return Golden({key: dict(sorted(environments[key].items())) for key in used}, ordered)
 
 
-def equal(a: Entry, b: Entry) -> bool:
+def has_same_values(a: Entry, b: Entry) -> bool:
     """Whether two entries hold the same values, in whatever order they were recorded."""
     return {row.key: row[1:3] for row in a} == {row.key: row[1:3] for row in b}
 
 
-def stale(golden: Golden, file: str, collected: Collection[str]) -> Iterator[str]:
+def find_stale(golden: Golden, file: str, collected: Collection[str]) -> Iterator[str]:
     """Node ids with entries, of tests in *file* (``"tests/test_a.py"``) that are not among *collected*."""
     for nodeid in golden.tests:
         if nodeid.partition("::")[0] == file and nodeid not in collected:
             yield nodeid
 
 
-def digests(golden: Golden) -> set[str]:
+def collect_digests(golden: Golden) -> set[str]:
     """The digests of all values that entries refer to."""
     return {row.digest for entries in golden.tests.values() for entry in entries.values() for row in entry}

@@ -8,19 +8,19 @@ from pytest_repro.core.compare.statistics import Statistics
 
 Number = int | float | complex
 
-FEW = 64
+MAX_VALUES = 64
 """Elements up to which the values themselves are told."""
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class ValueSummary:
     """What a report tells of one observation of the reference run.
 
     Attributes:
         name: As it is shown: ``loss[3]``, ``model.head[2].weight``.
         kind: dtype and shape, ``"float32[4, 8]"``.
         digest: Of kind and bytes, 32 hexadecimal digits: equal where the values are, on every machine.
-        values: The elements in C order, where they are numbers and at most :data:`FEW`.
+        values: The elements in C order, where they are numbers and at most :data:`MAX_VALUES`.
         text: The value where it is no number, shortened.
         statistics: Of an array of more numbers, where they were kept.
     """

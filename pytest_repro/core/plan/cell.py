@@ -9,22 +9,22 @@ REPEAT = "repeat"
 """The axis of runs between which nothing is varied."""
 
 
-class Varied(NamedTuple):
+class AxisValues(NamedTuple):
     """One axis of a plan, with what the rest of the house needs to know of it.
 
     Attributes:
         axis: Its name, which is the marker's keyword.
         values: All values, the reference's first.
-        elsewhere: Whether the other values need another interpreter.
+        remote: Whether the other values need another interpreter.
         close: Whether closeness is expected where the plan asks no tolerance.
-        mixed: Whether dtypes may differ between values.
+        mixed_dtypes: Whether dtypes may differ between values.
     """
 
     axis: str
     values: tuple[object, ...]
-    elsewhere: bool = False
+    remote: bool = False
     close: bool = False
-    mixed: bool = False
+    mixed_dtypes: bool = False
 
 
 class Cell(NamedTuple):
@@ -34,33 +34,33 @@ class Cell(NamedTuple):
         axis: What is varied; ``"repeat"``: nothing.
         value: The value on that axis; for ``"repeat"`` the number of the run, from 0.
         setting: Axis → value, of every axis of the plan.
-        at: Of a repeat away from the reference: the axis and value that it repeats.
+        repeat_of: Of a repeat away from the reference: the axis and value that it repeats.
     """
 
     axis: str = REPEAT
     value: object = 0
     setting: Mapping[str, object] = {}
-    at: tuple[str, object] | None = None
+    repeat_of: tuple[str, object] | None = None
 
-    def again(self, number: int = 1) -> Cell:
+    def as_repeat(self, number: int = 1) -> Cell:
         """The same cell a second time."""
         return Cell(REPEAT, number, self.setting, (self.axis, self.value))
 
 
-def repeat(vary: tuple[Varied, ...], number: int) -> Cell:
+def make_reference_cell(vary: tuple[AxisValues, ...], number: int) -> Cell:
     """The run *number* at the reference value of every axis."""
     return Cell(REPEAT, number, {each.axis: each.values[0] for each in vary})
 
 
-def others(vary: tuple[Varied, ...], elsewhere: bool) -> Iterator[Cell]:
+def iter_other_cells(vary: tuple[AxisValues, ...], remote: bool) -> Iterator[Cell]:
     """A cell for each value beside the reference: one axis at a time, so that it can be named.
 
     Args:
         vary: The axes of a plan.
-        elsewhere: Whether those are asked that need another interpreter, or those that do not.
+        remote: Whether those are asked that need another interpreter, or those that do not.
     """
-    reference = repeat(vary, 0).setting
+    reference = make_reference_cell(vary, 0).setting
     for each in vary:
-        if each.elsewhere is elsewhere:
+        if each.remote is remote:
             for value in each.values[1:]:
                 yield Cell(each.axis, value, {**reference, each.axis: value})

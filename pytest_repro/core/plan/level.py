@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from pytest_repro.core.runs.observation import Key, Observation, label
+from pytest_repro.core.runs.observation import Key, Observation, format_key
 
 Level = Literal["bitwise", "process", "outcome"]
 
@@ -28,51 +28,59 @@ neither level. Equal means bit for bit, or within the tolerance that is given.
 """
 
 
-class Standing(NamedTuple):
+class LevelResult(NamedTuple):
     """The level that a test was asked for, and the strictest that its runs have reached."""
 
-    asked: Level
+    requested: Level
     reached: Level | Literal["none"]
 
 
-def plain(key: Key) -> bool:
+def is_recorded_directly(key: Key) -> bool:
     """Whether what has *key* was recorded itself, or in dicts, lists and tuples."""
     name, _, path = key
     within = name.rpartition(".")[2] == "locals"  # of a rank they are rank0.locals
     return "." not in (path[1:] if within else path)
 
 
-def is_number(found: Observation) -> bool:
-    """Whether *found* is one number, or one text."""
-    one = all(length == 1 for length in found.shape)
-    return one and plain(found.key) and (found.shape == () or "float" in found.element)
+def is_number(observation: Observation) -> bool:
+    """Whether *observation* is one number, or one text."""
+    one = all(length == 1 for length in observation.shape)
+    return (
+        one
+        and is_recorded_directly(observation.key)
+        and (observation.shape == () or "float" in observation.dtype)
+    )
 
 
-def is_prediction(found: Observation) -> bool:
-    """Whether *found* is an array of integers or bools."""
-    return found.shape != () and plain(found.key) and found.element.startswith(("int", "uint", "bool"))
+def is_prediction(observation: Observation) -> bool:
+    """Whether *observation* is an array of integers or bools."""
+    return (
+        observation.shape != ()
+        and is_recorded_directly(observation.key)
+        and observation.dtype.startswith(("int", "uint", "bool"))
+    )
 
 
-ARRAYS = "of arrays, those of integers and bools count"
+ARRAY_EXCLUSION = "of arrays, those of integers and bools count"
 """Why an array that was recorded itself is part of neither level."""
 
 
-def uncounted(found: Observation) -> str:
-    """What *found* is, and why it is part of neither level: ``loss float32[1]: of arrays, …``."""
-    own = plain(found.key)
-    why = ARRAYS if own else "a module or an object has it inside"
-    return f"{label(found.key, False)} {found.kind}: {why}"
+def explain_exclusion(observation: Observation) -> str:
+    """What *observation* is, and why it is part of neither level: ``loss float32[1]: of arrays, …``."""
+    own = is_recorded_directly(observation.key)
+    why = ARRAY_EXCLUSION if own else "a module or an object has it inside"
+    return f"{format_key(observation.key, False)} {observation.kind}: {why}"
 
 
-def seen_at(
-    level: Level, observations: Mapping[Key, Observation], like: Mapping[Key, Observation] | None = None
+def select_at_level(
+    level: Level, observations: Mapping[Key, Observation], reference: Mapping[Key, Observation] | None = None
 ) -> Mapping[Key, Observation]:
     """What of *observations* counts at *level*, in their order.
 
     Args:
         level: Asked.
         observations: Of one run.
-        like: What counts of the run that it is compared with: at ``outcome`` last steps are called
+        reference: What counts of the run that it is compared with: at ``outcome`` last steps are called
             alike, however many there were.
     """
     if level == "bitwise":
@@ -80,12 +88,12 @@ def seen_at(
     kept = {key: each for key, each in observations.items() if is_number(each) or is_prediction(each)}
     if level == "process":
         return kept
-    there = {(name, path): (name, step, path) for name, step, path in like or ()}
-    last = last_steps(kept)
+    there = {(name, path): (name, step, path) for name, step, path in reference or ()}
+    last = select_last_steps(kept)
     return {there.get((each.key[0], each.key[2]), key): each for key, each in last.items()}
 
 
-def last_steps(observations: Mapping[Key, Observation]) -> dict[Key, Observation]:
+def select_last_steps(observations: Mapping[Key, Observation]) -> dict[Key, Observation]:
     """The last of each series, in the order in which the series began."""
     last = {(name, path): (name, step, path) for name, step, path in observations}
     return {key: observations[key] for key in last.values()}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any, Literal, NamedTuple
 
-from pytest_repro.core.plan.cell import REPEAT, Varied
+from pytest_repro.core.plan.cell import REPEAT, AxisValues
 from pytest_repro.core.plan.level import LEVELS, Level
-from pytest_repro.core.plan.tolerance import Closeness, Tolerance, close_for, exactly
+from pytest_repro.core.plan.tolerance import Tolerance, ToleranceFunction, default_tolerance, exact_tolerance
 
 MAX_SEED = 2**32 - 1
 """The largest seed that every library takes: ``numpy.random.seed`` refuses more."""
@@ -21,10 +21,10 @@ CAPTURES: tuple[str, ...] = ("auto", "recorded", "locals")
 class BadArgument(ValueError):
     """An argument that does not fit: names it, what was given and what is allowed."""
 
-    def __init__(self, name: str, given: object, allowed: str) -> None:
-        super().__init__(f"{name}={given!r}: {allowed}")
+    def __init__(self, name: str, value: object, allowed: str) -> None:
+        super().__init__(f"{name}={value!r}: {allowed}")
         self.name = name
-        self.given = given
+        self.value = value
         self.allowed = allowed
 
 
@@ -53,130 +53,130 @@ class Plan(NamedTuple):
     deterministic: Deterministic = True
     capture: Capture = "auto"
     audit: bool = False
-    vary: tuple[Varied, ...] = ()
+    vary: tuple[AxisValues, ...] = ()
     baseline: bool = False
     ranks: int = 0
     level: Level | None = None
     seeds: tuple[int, ...] | None = None
 
-    def closeness(self, axis: str = REPEAT) -> Closeness:
+    def tolerance_for(self, axis: str = REPEAT) -> ToleranceFunction:
         """How close runs must be that differ on *axis*, by the dtypes of two values."""
         asked = self.tolerance
         if asked is not None:
             return lambda *elements: asked
         close = any(each.close for each in self.vary if each.axis == axis)
-        return close_for if close else exactly
+        return default_tolerance if close else exact_tolerance
 
-    def mixed(self, axis: str) -> bool:
+    def mixes_dtypes(self, axis: str) -> bool:
         """Whether dtypes may differ between values of *axis*."""
-        return any(each.mixed for each in self.vary if each.axis == axis)
+        return any(each.mixed_dtypes for each in self.vary if each.axis == axis)
 
 
-def _whole(name: str, given: object, low: int, high: int | None) -> int:
+def _validate_int(name: str, value: object, low: int, high: int | None) -> int:
     allowed = f"a whole number, {low} or more" if high is None else f"a whole number, {low} to {high}"
-    if isinstance(given, bool) or not isinstance(given, int):
-        raise BadArgument(name, given, allowed)
-    if given < low or (high is not None and given > high):
-        raise BadArgument(name, given, allowed)
-    return given
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise BadArgument(name, value, allowed)
+    if value < low or (high is not None and value > high):
+        raise BadArgument(name, value, allowed)
+    return value
 
 
-def checked_runs(given: object) -> int:
-    """*given* as a number of runs.
+def validate_runs(value: object) -> int:
+    """*value* as a number of runs.
 
     Raises:
         BadArgument: It is no whole number of at least 1.
     """
-    return _whole("runs", given, 1, None)
+    return _validate_int("runs", value, 1, None)
 
 
-def checked_seed(given: object) -> int:
-    """*given* as a seed.
+def validate_seed(value: object) -> int:
+    """*value* as a seed.
 
     Raises:
         BadArgument: It is no whole number from 0 to 2**32 - 1.
     """
-    return _whole("seed", given, 0, MAX_SEED)
+    return _validate_int("seed", value, 0, MAX_SEED)
 
 
-def checked_ranks(given: object) -> int:
-    """*given* as a number of ranks.
+def validate_ranks(value: object) -> int:
+    """*value* as a number of ranks.
 
     Raises:
         BadArgument: It is no whole number of at least 1.
     """
-    return _whole("ranks", given, 1, None)
+    return _validate_int("ranks", value, 1, None)
 
 
-def checked_capture(given: object) -> Capture:
-    """*given* as a way to observe.
+def validate_capture(value: object) -> Capture:
+    """*value* as a way to observe.
 
     Raises:
         BadArgument: It is none of :data:`CAPTURES`.
     """
-    if given not in CAPTURES:
-        raise BadArgument("capture", given, 'one of "auto", "recorded", "locals"')
-    return given  # type: ignore[return-value]
+    if value not in CAPTURES:
+        raise BadArgument("capture", value, 'one of "auto", "recorded", "locals"')
+    return value  # type: ignore[return-value]
 
 
-def checked_deterministic(given: object) -> Deterministic:
-    """*given* as a mode of deterministic algorithms.
+def validate_deterministic(value: object) -> Deterministic:
+    """*value* as a mode of deterministic algorithms.
 
     Raises:
         BadArgument: It is neither a bool nor ``"warn"``.
     """
-    if given is True or given is False or given == "warn":
-        return given
-    raise BadArgument("deterministic", given, 'True, False or "warn"')
+    if value is True or value is False or value == "warn":
+        return value
+    raise BadArgument("deterministic", value, 'True, False or "warn"')
 
 
-def checked_baseline(given: object) -> bool:
-    """*given* as whether there is a golden file.
+def validate_baseline(value: object) -> bool:
+    """*value* as whether there is a golden file.
 
     Raises:
         BadArgument: It is no bool.
     """
-    if isinstance(given, bool):
-        return given
-    raise BadArgument("baseline", given, "True or False")
+    if isinstance(value, bool):
+        return value
+    raise BadArgument("baseline", value, "True or False")
 
 
-def checked_level(given: object) -> Level:
-    """*given* as a level.
+def validate_level(value: object) -> Level:
+    """*value* as a level.
 
     Raises:
         BadArgument: It is none of :data:`LEVELS`.
     """
-    if given not in LEVELS:
-        raise BadArgument("level", given, 'one of "bitwise", "process", "outcome"')
-    return given
+    if value not in LEVELS:
+        raise BadArgument("level", value, 'one of "bitwise", "process", "outcome"')
+    return value
 
 
-MOST_SEEDS = 100_000
+MAX_SEEDS = 100_000
 """Of a sweep: more is a date or a seed that was meant for another option."""
 
 
-def checked_seeds(given: object) -> tuple[int, ...]:
-    """*given* as the seeds of a sweep, each of them once.
+def validate_seeds(value: object) -> tuple[int, ...]:
+    """*value* as the seeds of a sweep, each of them once.
 
     Raises:
         BadArgument: It is neither a number of seeds nor a list, tuple or range of them, or too many.
     """
-    many = range(given) if isinstance(given, int) and not isinstance(given, bool) else given
+    many = range(value) if isinstance(value, int) and not isinstance(value, bool) else value
     try:
-        if isinstance(many, range) and len(many) > MOST_SEEDS:
-            raise BadArgument("seeds", given, f"at most {MOST_SEEDS:,} of them")
-        if isinstance(many, (list, tuple, range)) and (many or given == 0):
-            return tuple(dict.fromkeys(checked_seed(each) for each in many))
+        if isinstance(many, range) and len(many) > MAX_SEEDS:
+            raise BadArgument("seeds", value, f"at most {MAX_SEEDS:,} of them")
+        if isinstance(many, (list, tuple, range)) and (many or value == 0):
+            return tuple(dict.fromkeys(validate_seed(each) for each in many))
     except BadArgument as error:
         if error.name == "seeds":
             raise
     raise BadArgument(
-        "seeds", given, "a number of seeds (20: 0 to 19), or a tuple of them, each 0 to 4294967295"
+        "seeds", value, "a number of seeds (20: 0 to 19), or a tuple of them, each 0 to 4294967295"
     )
 
 
-def checked_tolerance(rtol: object, atol: object) -> Tolerance | None:
+def validate_tolerance(rtol: object, atol: object) -> Tolerance | None:
     """The tolerance of *rtol* and *atol*: both or none of them.
 
     Raises:
@@ -194,22 +194,22 @@ def checked_tolerance(rtol: object, atol: object) -> Tolerance | None:
     return Tolerance(float(rtol), float(atol))  # type: ignore[arg-type]
 
 
-_CHECKED = {
-    "runs": checked_runs,
-    "seed": checked_seed,
-    "capture": checked_capture,
-    "deterministic": checked_deterministic,
-    "baseline": checked_baseline,
-    "ranks": checked_ranks,
-    "level": checked_level,
-    "seeds": checked_seeds,
+_VALIDATORS = {
+    "runs": validate_runs,
+    "seed": validate_seed,
+    "capture": validate_capture,
+    "deterministic": validate_deterministic,
+    "baseline": validate_baseline,
+    "ranks": validate_ranks,
+    "level": validate_level,
+    "seeds": validate_seeds,
 }
 
-ARGUMENTS: tuple[str, ...] = (*_CHECKED, "rtol", "atol")
+ARGUMENTS: tuple[str, ...] = (*_VALIDATORS, "rtol", "atol")
 """The names a plan is asked by, in the marker and in ``check``."""
 
 
-def asked(plan: Plan, arguments: dict[str, Any]) -> Plan:
+def override_plan(plan: Plan, arguments: dict[str, Any]) -> Plan:
     """*plan* with what *arguments* ask instead.
 
     Args:
@@ -219,7 +219,7 @@ def asked(plan: Plan, arguments: dict[str, Any]) -> Plan:
     Raises:
         BadArgument: A value does not fit.
     """
-    changes: dict[str, Any] = {n: _CHECKED[n](v) for n, v in arguments.items() if n in _CHECKED}
+    changes: dict[str, Any] = {n: _VALIDATORS[n](v) for n, v in arguments.items() if n in _VALIDATORS}
     if "rtol" in arguments or "atol" in arguments:
-        changes["tolerance"] = checked_tolerance(arguments.get("rtol"), arguments.get("atol"))
+        changes["tolerance"] = validate_tolerance(arguments.get("rtol"), arguments.get("atol"))
     return plan._replace(**changes)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 # torch.testing.assert_close's defaults, https://pytorch.org/docs/stable/testing.html
-_CLOSE: dict[str, tuple[float, float]] = {
+_DEFAULT_TOLERANCES: dict[str, tuple[float, float]] = {
     "float16": (1e-3, 1e-5),
     "bfloat16": (1.6e-2, 1e-5),
     "float32": (1.3e-6, 1e-5),
@@ -37,21 +37,21 @@ class Tolerance(NamedTuple):
 
 EXACT = Tolerance(0.0, 0.0)
 
-Closeness = Callable[..., Tolerance]
+ToleranceFunction = Callable[..., Tolerance]
 """The tolerance for two values, by the names of their dtypes."""
 
 
-def exactly(*elements: str) -> Tolerance:
+def exact_tolerance(*dtypes: str) -> Tolerance:
     """Equal bits, whatever the dtypes."""
     return EXACT
 
 
-def close_for(*elements: str) -> Tolerance:
-    """The tolerance of ``torch.testing`` for the coarsest of the dtypes *elements*.
+def default_tolerance(*dtypes: str) -> Tolerance:
+    """The tolerance of ``torch.testing`` for the coarsest of the dtypes *dtypes*.
 
     Dtypes that hold no fractions are compared exactly, as there; 8-bit floats, which
     ``torch.testing`` gives none for, get one step of their 3- or 2-bit fraction.
     """
-    eighth = [Tolerance(0.25 if "e5m2" in e else 0.125, 1e-5) for e in elements if "float8" in e]
-    rows = eighth + [Tolerance(*_CLOSE[e]) for e in elements if e in _CLOSE]
+    eighth = [Tolerance(0.25 if "e5m2" in e else 0.125, 1e-5) for e in dtypes if "float8" in e]
+    rows = eighth + [Tolerance(*_DEFAULT_TOLERANCES[e]) for e in dtypes if e in _DEFAULT_TOLERANCES]
     return max(rows, key=lambda row: row.rtol, default=EXACT)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ExternalInput:
     """One call and its answer; all of it text.
 
     Attributes:
@@ -18,7 +18,7 @@ class Taken:
             ``""`` where that line made the call itself.
         thread: ``""`` for the thread that began, ``"2"`` for the second that it started, ``"2.1"``
             for the first that this one started.
-        asked: What was asked for: ``"128 bits"``, ``"16 bytes"``, or a clock, ``"monotonic"``.
+        request: What was asked for: ``"128 bits"``, ``"16 bytes"``, or a clock, ``"monotonic"``.
         value: The answer: hexadecimal, or nanoseconds as a decimal number.
     """
 
@@ -26,12 +26,12 @@ class Taken:
     location: str
     via: str
     thread: str
-    asked: str
+    request: str
     value: str
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class ReplayLog:
     """What one run took from outside.
 
     Attributes:
@@ -41,4 +41,4 @@ class Log:
     """
 
     generators: Mapping[str, str]
-    calls: tuple[Taken, ...]
+    calls: tuple[ExternalInput, ...]

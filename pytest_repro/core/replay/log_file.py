@@ -12,25 +12,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pytest_repro.core.replay.external_input import Log, Taken
+from pytest_repro.core.replay.external_input import ExternalInput, ReplayLog
 
 FORMAT = 1
 _KIND = "pytest-repro replay"
-_FIELDS = tuple(field.name for field in fields(Taken))
-_CLOCK = re.compile(r"[a-z_]+")
-_SIZED = re.compile(r"(\d{1,9}) (bits|bytes)")
+_FIELDS = tuple(field.name for field in fields(ExternalInput))
+_CLOCK_NAME = re.compile(r"[a-z_]+")
+_ENTROPY_REQUEST = re.compile(r"(\d{1,9}) (bits|bytes)")
 
 
-def plain(log: Log) -> dict[str, Any]:
+def encode_log(log: ReplayLog) -> dict[str, Any]:
     """*log* as plain data."""
     return {"generators": dict(log.generators), "calls": [asdict(each) for each in log.calls]}
 
 
-def text(tests: Mapping[str, Mapping[str, Any]]) -> str:
+def format_logs(tests: Mapping[str, Mapping[str, Any]]) -> str:
     """The content of the file.
 
     Args:
-        tests: Node id → what :func:`plain` gave, in the order of the file.
+        tests: Node id → what :func:`encode_log` gave, in the order of the file.
     """
     states: dict[str, int] = {}  # a generator that stands still is the same in a thousand tests
     rows = {
@@ -44,7 +44,7 @@ def text(tests: Mapping[str, Mapping[str, Any]]) -> str:
     return json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def write(path: Path, content: str) -> None:
+def write_atomically(path: Path, content: str) -> None:
     """Puts *content* in the place of *path* at once: no reader ever meets half of it.
 
     Raises:
@@ -60,7 +60,7 @@ def write(path: Path, content: str) -> None:
         raise
 
 
-def read(content: str) -> dict[str, Log]:
+def read_logs(content: str) -> dict[str, ReplayLog]:
     """The logs that *content* holds, by node id.
 
     Raises:
@@ -75,51 +75,56 @@ def read(content: str) -> dict[str, Log]:
     if found.get("format") != FORMAT:
         newer = f"is a log of format {found.get('format')!r}"
         raise ValueError(f"{newer}; this version of pytest-repro reads format {FORMAT}")
-    tests, states = _each(found.get("tests"), dict, "tests"), _each(found.get("states"), list, "states")
+    tests, states = (
+        _check_type(found.get("tests"), dict, "tests"),
+        _check_type(found.get("states"), list, "states"),
+    )
     for number, state in enumerate(states):
-        _each(state, str, f"states[{number}]")
-    return {nodeid: _log(row, states, f"tests[{nodeid!r}]") for nodeid, row in tests.items()}
+        _check_type(state, str, f"states[{number}]")
+    return {nodeid: _decode_log(row, states, f"tests[{nodeid!r}]") for nodeid, row in tests.items()}
 
 
-def _log(row: Any, states: list[str], at: str) -> Log:
-    row = _each(row, dict, at)
-    numbers = _each(row.get("generators"), dict, f"{at}.generators")
+def _decode_log(row: Any, states: list[str], where: str) -> ReplayLog:
+    row = _check_type(row, dict, where)
+    numbers = _check_type(row.get("generators"), dict, f"{where}.generators")
     for name, number in numbers.items():
-        _checked(number, partial(_numbers, states), f"{at}.generators[{name!r}]")
-    calls = _each(row.get("calls"), list, f"{at}.calls")
+        _check(number, partial(_is_state_index, states), f"{where}.generators[{name!r}]")
+    calls = _check_type(row.get("calls"), list, f"{where}.calls")
     generators = {name: states[number] for name, number in numbers.items()}
-    return Log(generators, tuple(_taken(call, f"{at}.calls[{n}]") for n, call in enumerate(calls)))
+    return ReplayLog(
+        generators, tuple(_decode_input(call, f"{where}.calls[{n}]") for n, call in enumerate(calls))
+    )
 
 
-def _numbers(states: list[str], number: object) -> bool:
+def _is_state_index(states: list[str], number: object) -> bool:
     return type(number) is int and 0 <= number < len(states)
 
 
-def _taken(row: Any, at: str) -> Taken:
-    row = _each(row, dict, at)
+def _decode_input(row: Any, where: str) -> ExternalInput:
+    row = _check_type(row, dict, where)
     for name in _FIELDS:
-        _each(row.get(name), str, f"{at}.{name}")
-    taken = Taken(*(row[name] for name in _FIELDS))
-    _checked(taken.value, lambda given: _fits(taken.asked, given), f"{at}.value")
+        _check_type(row.get(name), str, f"{where}.{name}")
+    taken = ExternalInput(*(row[name] for name in _FIELDS))
+    _check(taken.value, lambda given: _answers_request(taken.request, given), f"{where}.value")
     return taken
 
 
-def _fits(asked: str, value: str) -> bool:
-    """Whether *value* answers what was *asked*."""
-    sized = _SIZED.fullmatch(asked)
+def _answers_request(request: str, value: str) -> bool:
+    """Whether *value* answers what was *request*."""
+    sized = _ENTROPY_REQUEST.fullmatch(request)
     if sized is None:
-        return bool(_CLOCK.fullmatch(asked)) and re.fullmatch(r"-?\d{1,30}", value) is not None
+        return bool(_CLOCK_NAME.fullmatch(request)) and re.fullmatch(r"-?\d{1,30}", value) is not None
     if re.fullmatch("[0-9a-f]*", value) is None:
         return False
     number = int(sized[1])
     return len(value) == 2 * number if sized[2] == "bytes" else int(value or "0", 16).bit_length() <= number
 
 
-def _each(found: Any, kind: type, at: str) -> Any:
-    return _checked(found, lambda given: isinstance(given, kind), at)
+def _check_type(value: Any, expected_type: type, where: str) -> Any:
+    return _check(value, lambda given: isinstance(given, expected_type), where)
 
 
-def _checked(found: Any, fits: Callable[[Any], bool], at: str) -> Any:
-    if not fits(found):
-        raise ValueError(f"is damaged: {at} cannot be {str(found)[:40]!r}")
-    return found
+def _check(value: Any, is_valid: Callable[[Any], bool], where: str) -> Any:
+    if not is_valid(value):
+        raise ValueError(f"is damaged: {where} cannot be {str(value)[:40]!r}")
+    return value

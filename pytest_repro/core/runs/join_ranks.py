@@ -8,118 +8,120 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from pytest_repro.core.runs.observation import Key, Observation
-from pytest_repro.core.runs.run import SUBTEST, Run, Warned
+from pytest_repro.core.runs.run import SUBTEST_ERROR, RecordedWarning, Run
 
 
-class Part(NamedTuple):
+class RankRun(NamedTuple):
     """What one rank did in a run.
 
     Attributes:
         rank: Its number, from 0.
         run: What it did.
         observations: What it observed, by key.
-        ended: When its body had ended, in seconds since the epoch.
-        expected: Why its failure was expected; None where it was not, or it did not fail.
+        end_time: When its body had ended, in seconds since the epoch.
+        xfail_reason: Why its failure was expected; None where it was not, or it did not fail.
     """
 
     rank: int
     run: Run
     observations: Mapping[Key, Observation]
-    ended: float
-    expected: str | None = None
+    end_time: float
+    xfail_reason: str | None = None
 
     @property
-    def grade(self) -> int:
+    def severity(self) -> int:
         """How bad its end is: the worst of all ranks is told of the whole run."""
         if self.run.outcome != "failed":
             return ("passed", "skipped").index(self.run.outcome)
-        return 2 if self.expected is not None else 3 if self.run.error_type == SUBTEST else 4
+        return 2 if self.xfail_reason is not None else 3 if self.run.error_type == SUBTEST_ERROR else 4
 
 
-def named(rank: int, key: Key) -> Key:
+def prefix_rank(rank: int, key: Key) -> Key:
     """*key* as the whole run has it: ``rank0.loss``."""
     name, step, path = key
     return f"rank{rank}.{name}", step, path
 
 
-def unnamed(key: Key) -> tuple[int, Key]:
-    """The rank and the key that :func:`named` made one of."""
+def split_rank(key: Key) -> tuple[int, Key]:
+    """The rank and the key that :func:`prefix_rank` made one of."""
     rank, _, name = key[0].partition(".")
     return int(rank.removeprefix("rank")), (name, *key[1:])
 
 
-def joined(parts: Iterable[Part]) -> Iterator[Observation]:
+def join_observations(rank_runs: Iterable[RankRun]) -> Iterator[Observation]:
     """What every rank observed, each under its own name, rank by rank."""
-    for part in parts:
+    for part in rank_runs:
         for key, each in part.observations.items():
-            yield replace(each, key=named(part.rank, key))
+            yield replace(each, key=prefix_rank(part.rank, key))
 
 
-def worst(parts: Iterable[Part]) -> Part:
+def select_worst(rank_runs: Iterable[RankRun]) -> RankRun:
     """The part by which the whole run is told: of those that ended worst, the first.
 
     Where one rank has failed the others often follow: what they wait for never comes.
 
     Args:
-        parts: Of every rank that answered, in any order.
+        rank_runs: Of every rank that answered, in any order.
     """
-    return min(parts, key=lambda part: (-part.grade, part.ended, part.rank))
+    return min(rank_runs, key=lambda part: (-part.severity, part.end_time, part.rank))
 
 
-def whole(parts: Iterable[Part]) -> Run:
+def join_runs(rank_runs: Iterable[RankRun]) -> Run:
     """The run of all ranks: it failed where one of them did, as that one did.
 
     Args:
-        parts: Of every rank that answered, in any order.
+        rank_runs: Of every rank that answered, in any order.
     """
-    runs = sorted(parts, key=lambda part: part.rank)
-    first = worst(runs)
+    runs = sorted(rank_runs, key=lambda part: part.rank)
+    first = select_worst(runs)
     alike = [part.rank for part in runs if part.run.error == first.run.error]
     return replace(
         first.run,
         seconds=max(part.run.seconds for part in runs),
-        observations=sum(part.run.observations for part in runs),
-        error=f"{_called(alike, len(runs))}: {first.run.error}" if first.run.error else "",
-        traceback="\n\n".join([first.run.traceback, *_others(runs, first)]) if first.run.traceback else "",
+        observation_count=sum(part.run.observation_count for part in runs),
+        error=f"{_format_ranks(alike, len(runs))}: {first.run.error}" if first.run.error else "",
+        traceback="\n\n".join([first.run.traceback, *_describe_others(runs, first)])
+        if first.run.traceback
+        else "",
         left_out=sum(part.run.left_out for part in runs),
-        drew=any(part.run.drew for part in runs),
-        warned=tuple(_warned(runs)),
-        unlike={},  # nothing of this run was made here
-        in_part=first.run.outcome == "skipped" and any(part.run.outcome == "passed" for part in runs),
-        beyond=tuple(f"rank {part.rank}: {each}" for part in runs for each in part.run.beyond),
+        drew_on_axis=any(part.run.drew_on_axis for part in runs),
+        warnings=tuple(_join_warnings(runs)),
+        environment_diff={},  # nothing of this run was made here
+        partly_skipped=first.run.outcome == "skipped" and any(part.run.outcome == "passed" for part in runs),
+        past_log=tuple(f"rank {part.rank}: {each}" for part in runs for each in part.run.past_log),
     )
 
 
-_LEFT = re.compile("onnection (closed|reset)|roken pipe|imed out")
+_PEER_LOST = re.compile("onnection (closed|reset)|roken pipe|imed out")
 """What a collective says for which another rank is missing."""
 
-_ENDED = {"passed": "passed", "skipped": "was skipped"}
+_OUTCOME_TEXT = {"passed": "passed", "skipped": "was skipped"}
 
 
-def _called(ranks: Sequence[int], size: int) -> str:
+def _format_ranks(ranks: Sequence[int], size: int) -> str:
     """``rank 1``, ``ranks 0, 2``, ``each rank``."""
     if len(ranks) == size > 1:
         return "each rank"
     return f"rank{'s' * (len(ranks) > 1)} {', '.join(map(str, ranks))}"
 
 
-def _others(runs: Sequence[Part], first: Part) -> Iterator[str]:
+def _describe_others(rank_runs: Sequence[RankRun], first: RankRun) -> Iterator[str]:
     """A text for each rank that failed otherwise than the *first* one, or that did not wait for it."""
-    waited = _LEFT.search(first.run.error + first.run.traceback)  # the error may be cut short
-    for part in runs:
-        earlier = first.ended - part.ended
+    waited = _PEER_LOST.search(first.run.error + first.run.traceback)  # the error may be cut short
+    for part in rank_runs:
+        earlier = first.end_time - part.end_time
         if waited and part.run.outcome != "failed" and earlier > 0:
-            yield f"rank {part.rank} had left the test: it {_ENDED[part.run.outcome]} {earlier:.2g} s before"
+            yield f"rank {part.rank} had left the test: it {_OUTCOME_TEXT[part.run.outcome]} {earlier:.2g} s before"
         if part.run.outcome == "failed" and part.run.error != first.run.error:
-            later = part.ended - first.ended
+            later = part.end_time - first.end_time
             yield f"rank {part.rank}{f', {later:.2g} s later' if later > 0 else ''}: {part.run.error}"
 
 
-def _warned(runs: Sequence[Part]) -> Iterator[Warned]:
+def _join_warnings(rank_runs: Sequence[RankRun]) -> Iterator[RecordedWarning]:
     """The warnings of all ranks, each with the ranks that gave it."""
-    given: dict[Warned, list[int]] = {}
-    for part in runs:
-        for each in dict.fromkeys(part.run.warned):
+    given: dict[RecordedWarning, list[int]] = {}
+    for part in rank_runs:
+        for each in dict.fromkeys(part.run.warnings):
             given.setdefault(each, []).append(part.rank)
     for each, ranks in given.items():
-        yield each._replace(text=f"{each.text} (in {_called(ranks, len(runs))})")
+        yield each._replace(text=f"{each.text} (in {_format_ranks(ranks, len(rank_runs))})")

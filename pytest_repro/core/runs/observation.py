@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pytest_repro.core.text import printable
+from pytest_repro.core.text import escape_unprintable
 
 Key = tuple[str, int, str]
 """``(name, step, path)``: the recorded name, how often it was recorded before, the way inside."""
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class TokenContext:
     """What is known beside a sequence of tokens: not compared, but told where it parts.
 
     Attributes:
         sampling: Settings by name, as JSON has them.
-        logits: Called without arguments, gives the logits: real numbers of shape (steps, vocabulary);
+        load_logits: Called without arguments, gives the logits: real numbers of shape (steps, vocabulary);
             once they are kept, in pieces of one row each; of another interpreter without pieces,
             until they are fetched.
     """
 
     sampling: Mapping[str, object] = field(default_factory=dict)
-    logits: Callable[[], Leaf] | None = None
+    load_logits: Callable[[], Leaf] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +32,24 @@ class Leaf:
 
     Attributes:
         kind: dtype and shape, ``"float32[4, 8]"``; a Python type name for what is no array.
-        element: how the bytes are read back as numbers: a dtype name, or ``""`` for text.
+        dtype: how the bytes are read back as numbers: a dtype name, or ``""`` for text.
         shape: Lengths of the axes; ``()`` for a scalar.
         nbytes: Number of logical bytes.
-        pieces: Called without arguments, iterates over the logical bytes in C order,
+        read_chunks: Called without arguments, iterates over the logical bytes in C order,
             little-endian, as contiguous buffers. A buffer is valid until the next one is taken.
         numeric: Whether it is an array of numbers: only those count among local variables.
-        facts: What is known but not hashed: layout, strides, device, ``requires_grad``.
-        beside: Of a sequence of tokens, which is short: its content is always kept.
+        metadata: What is known but not hashed: layout, strides, device, ``requires_grad``.
+        token_context: Of a sequence of tokens, which is short: its content is always kept.
     """
 
     kind: str
-    element: str
+    dtype: str
     shape: tuple[int, ...]
     nbytes: int
-    pieces: Callable[[], Iterable[memoryview]]
+    read_chunks: Callable[[], Iterable[memoryview]]
     numeric: bool = False
-    facts: str = ""
-    beside: Beside | None = None
+    metadata: str = ""
+    token_context: TokenContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +69,16 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class ContentRef:
     """The content of a value too large to be kept inside its observation.
 
     Attributes:
         digest: xxh3-128 of kind and bytes, hexadecimal.
-        place: Where the values are kept, or None when only the digest is known.
+        storage: Where the values are kept, or None when only the digest is known.
     """
 
     digest: str
-    place: object = field(default=None, compare=False)
+    storage: object = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,23 +88,23 @@ class Observation:
     Attributes:
         key: Recorded name, step and path; equal in every run for what is compared.
         kind: dtype and shape, ``"float32[4, 8]"``.
-        element: dtype name by which the bytes are read as numbers; ``""`` when they are text.
+        dtype: dtype name by which the bytes are read as numbers; ``""`` when they are text.
         shape: Lengths of the axes.
         content: The bytes themselves when they are few, else their digest.
-        facts: Layout, device, ``requires_grad``: told, not compared.
-        beside: Of the tokens of the reference run.
+        metadata: Layout, device, ``requires_grad``: told, not compared.
+        token_context: Of the tokens of the reference run.
     """
 
     key: Key
     kind: str
-    element: str
+    dtype: str
     shape: tuple[int, ...]
-    content: bytes | Stored
-    facts: str = field(default="", compare=False)
-    beside: Beside | None = field(default=None, compare=False)
+    content: bytes | ContentRef
+    metadata: str = field(default="", compare=False)
+    token_context: TokenContext | None = field(default=None, compare=False)
 
 
-def label(key: Key, series: bool) -> str:
+def format_key(key: Key, in_series: bool) -> str:
     """The name shown for *key*: ``loss``, ``loss[3]`` in a series, ``model.head[2].weight``."""
     name, step, path = key
-    return printable(f"{name}[{step}]{path}" if series else f"{name}{path}")
+    return escape_unprintable(f"{name}[{step}]{path}" if in_series else f"{name}{path}")

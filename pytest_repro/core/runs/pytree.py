@@ -7,71 +7,71 @@ from dataclasses import dataclass
 
 from pytest_repro.core.runs.observation import Leaf, Parts
 
-Opened = Leaf | Parts | str | None
+FlattenResult = Leaf | Parts | str | None
 """A leaf, its parts, why it cannot be read (``"is a meta tensor: …"``), or None: nobody knows it."""
 
-Opener = Callable[[object], Opened]
+Flattener = Callable[[object], FlattenResult]
 
-_NEVER = (str, bytes, bytearray, int, float, complex, set, frozenset, type(None))
+_IGNORED_TYPES = (str, bytes, bytearray, int, float, complex, set, frozenset, type(None))
 # Among local variables these never count; a list of a million numbers spends none of the budget.
 
-DEPTH = 100
+MAX_DEPTH = 100
 """How deep a recorded value may nest; deeper is taken for a mistake."""
 
 
-def _no_bytes() -> Iterator[memoryview]:
+def _read_nothing() -> Iterator[memoryview]:
     return iter(())
 
 
-def hollow(kind: str) -> Leaf:
+def make_empty_leaf(kind: str) -> Leaf:
     """The leaf that stands for a container without items: its kind is all there is to compare."""
-    return Leaf(kind, "", (), 0, _no_bytes)
+    return Leaf(kind, "", (), 0, _read_nothing)
 
 
-def leaves(value: object, name: str, opener: Opener) -> Iterator[tuple[str, Leaf]]:
+def iter_leaves(value: object, name: str, flatten: Flattener) -> Iterator[tuple[str, Leaf]]:
     """The leaves of a recorded *value* in a fixed order, each with its path below *name*.
 
     Args:
         value: Anything recordable.
         name: How errors call it.
-        opener: Opens one value.
+        flatten: Opens one value.
 
     Raises:
         TypeError: Something in it cannot be read; the message names its path and type.
     """
-    yield from _leaves(value, name, "", opener, ())
+    yield from _iter_leaves(value, name, "", flatten, ())
 
 
-def _leaves(
-    value: object, name: str, path: str, opener: Opener, above: tuple[int, ...]
+def _iter_leaves(
+    value: object, name: str, path: str, flatten: Flattener, ancestors: tuple[int, ...]
 ) -> Iterator[tuple[str, Leaf]]:
-    opened = _opened(value, f"{name}{path}", opener)
+    opened = _flatten(value, f"{name}{path}", flatten)
     if isinstance(opened, Leaf):
         yield path, opened
     elif isinstance(opened, str):
         raise TypeError(f"{name}{path} {opened}")
     elif opened is None:
-        raise TypeError(unreadable(f"{name}{path}", value))
-    elif id(value) in above or len(above) >= DEPTH:
-        why = "contains itself" if id(value) in above else f"nests deeper than {DEPTH}"
+        raise TypeError(explain_unrecordable(f"{name}{path}", value))
+    elif id(value) in ancestors or len(ancestors) >= MAX_DEPTH:
+        why = "contains itself" if id(value) in ancestors else f"nests deeper than {MAX_DEPTH}"
         raise TypeError(f"{name}{path} cannot be recorded: it {why}")
     else:
         empty = True
         for suffix, part in opened.items:
             empty = False
-            yield from _leaves(part, name, path + suffix, opener, (*above, id(value)))
+            yield from _iter_leaves(part, name, path + suffix, flatten, (*ancestors, id(value)))
         if empty:
-            yield path, hollow(opened.kind)
+            yield path, make_empty_leaf(opened.kind)
 
 
-def _opened(value: object, path: str, opener: Opener) -> Opened:
+def _flatten(value: object, path: str, flatten: Flattener) -> FlattenResult:
     try:
-        return opener(value)
+        return flatten(value)
     except Exception as error:
         raise TypeError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
 
 
-def unreadable(path: str, value: object) -> str:
+def explain_unrecordable(path: str, value: object) -> str:
     """Why *value* at *path* cannot be recorded, and what to record instead."""
     kind = type(value)
     said = f"{path} is a {kind.__module__}.{kind.__qualname__}, which cannot be recorded"
@@ -93,49 +93,51 @@ class LocalsBudget:
     left_out: int = 0
 
 
-def numeric_leaves(
-    value: object, name: str, opener: Opener, budget: LocalsBudget
+def iter_numeric_leaves(
+    value: object, name: str, flatten: Flattener, budget: LocalsBudget
 ) -> Iterator[tuple[str, Leaf]]:
     """The arrays of numbers in a local variable; whatever else it holds is passed over.
 
     A value that cannot be read is skipped and counted in *budget*, never an error of the test
     that happens to hold it.
     """
-    yield from _numeric(value, name, "", opener, budget, (), False)
+    yield from _iter_numeric(value, name, "", flatten, budget, (), False)
 
 
-def _numeric(
+def _iter_numeric(
     value: object,
     name: str,
     path: str,
-    opener: Opener,
+    flatten: Flattener,
     budget: LocalsBudget,
-    above: tuple[int, ...],
-    inside: bool,
+    ancestors: tuple[int, ...],
+    in_numeric: bool,
 ) -> Iterator[tuple[str, Leaf]]:
-    if not inside and isinstance(value, _NEVER):
+    if not in_numeric and isinstance(value, _IGNORED_TYPES):
         return
     budget.nodes -= 1
-    if budget.nodes < 0 or len(above) > budget.depth or id(value) in above:
+    if budget.nodes < 0 or len(ancestors) > budget.depth or id(value) in ancestors:
         budget.left_out += 1
         return
     try:
-        opened = opener(value)
+        opened = flatten(value)
     except Exception:  # a half-made module, a lazy tensor: somebody else's object may do anything
         budget.left_out += 1
         return
     if isinstance(opened, Leaf):
-        if opened.numeric or inside:
-            yield from _affordable(path, opened, budget)
+        if opened.numeric or in_numeric:
+            yield from _iter_affordable(path, opened, budget)
     elif isinstance(opened, str):
         budget.left_out += 1
     elif opened is not None:
-        below = (*above, id(value))
-        for suffix, part in _guarded(opened, budget):
-            yield from _numeric(part, name, path + suffix, opener, budget, below, inside or opened.numeric)
+        below = (*ancestors, id(value))
+        for suffix, part in _iter_parts(opened, budget):
+            yield from _iter_numeric(
+                part, name, path + suffix, flatten, budget, below, in_numeric or opened.numeric
+            )
 
 
-def _affordable(path: str, leaf: Leaf, budget: LocalsBudget) -> Iterator[tuple[str, Leaf]]:
+def _iter_affordable(path: str, leaf: Leaf, budget: LocalsBudget) -> Iterator[tuple[str, Leaf]]:
     if leaf.nbytes > budget.nbytes:
         budget.left_out += 1
         return
@@ -143,10 +145,10 @@ def _affordable(path: str, leaf: Leaf, budget: LocalsBudget) -> Iterator[tuple[s
     yield path, leaf
 
 
-def _guarded(opened: Parts, budget: LocalsBudget) -> Iterator[tuple[str, object]]:
+def _iter_parts(parts: Parts, budget: LocalsBudget) -> Iterator[tuple[str, object]]:
     """The parts, until the budget is spent or somebody else's object raises."""
     try:
-        for item in opened.items:
+        for item in parts.items:
             if budget.nodes <= 0:
                 return
             yield item

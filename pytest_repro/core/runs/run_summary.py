@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 from pytest_repro.core.runs.run import Outcome
 
-Shown = Outcome | Literal["xfailed"]
+SummaryOutcome = Outcome | Literal["xfailed"]
 """What a run did; ``"xfailed"``: its body called :func:`pytest.xfail`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
+class RunSummary:
     """Of one run of a seed sweep, or of the noise matrix.
 
     Attributes:
@@ -30,12 +30,12 @@ class Gathered:
             where no module was recorded, of every floating array. Empty where not asked for.
         steps: Which step of its series, from 0, each headline and each prediction is, by name.
         kinds: dtype and shape of what was recorded itself and is no headline, by name.
-        expected: Why its failure was expected: the reason of a marker ``xfail`` that matches it.
-        place: ``"test_net.py:47"`` where a failed run broke; ``""`` where that is not known.
+        xfail_reason: Why its failure was expected: the reason of a marker ``xfail`` that matches it.
+        location: ``"test_net.py:47"`` where a failed run broke; ``""`` where that is not known.
     """
 
     seed: int
-    outcome: Shown
+    outcome: SummaryOutcome
     error: str
     seconds: float
     digest: str
@@ -44,5 +44,5 @@ class Gathered:
     weights: Mapping[str, Any]
     steps: Mapping[str, int] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
-    expected: str | None = None
-    place: str = ""
+    xfail_reason: str | None = None
+    location: str = ""

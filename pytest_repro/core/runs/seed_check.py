@@ -6,24 +6,24 @@ from typing import Literal, NamedTuple
 
 from pytest_repro.core.runs.run import Run
 
-Word = Literal["changed", "unchanged"]
+SeedCheckOutcome = Literal["changed", "unchanged"]
 
 
-class Control(NamedTuple):
+class SeedCheck(NamedTuple):
     """A run with another seed, compared with the reference run.
 
     Attributes:
         seed: The other one.
-        word: Whether anything at all changed: an outcome, or a bit of what was observed.
-        drew: Whether a generator was asked that is seeded, in this run or an earlier one.
-        observed: Whether there was anything to compare but the outcome.
+        outcome: Whether anything at all changed: an outcome, or a bit of what was observed.
+        drew_random: Whether a generator was asked that is seeded, in this run or an earlier one.
+        has_observations: Whether there was anything to compare but the outcome.
         reference: The run it is compared with.
         run: The run itself.
     """
 
     seed: int
-    word: Word
-    drew: bool
-    observed: bool
+    outcome: SeedCheckOutcome
+    drew_random: bool
+    has_observations: bool
     reference: Run
     run: Run

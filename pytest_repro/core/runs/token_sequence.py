@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-KIND = "tokens"
+TOKENS_KIND = "tokens"
 """The kind of a sequence of tokens, whatever its length."""
 
 Token = int | str | None
@@ -33,7 +33,7 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True)
-class Parting:
+class TokenDivergence:
     """Where two sequences of tokens part.
 
     Attributes:

@@ -7,31 +7,31 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import ClassVar
 
-NOWHERE = -1
+NO_FORWARD = -1
 """In the column ``forward``: no forward op is known."""
 
-Row = tuple[int, int, int, Sequence[int], Sequence[int], Sequence[int], int, int]
+OpRecord = tuple[int, int, int, Sequence[int], Sequence[int], Sequence[int], int, int]
 """One op: name, place, forward, outputs, kinds, inputs, draws, picked, as :class:`Columns` says."""
 
-_MANY = 512
+_MAX_PENDING = 512
 
 
-class Texts:
+class StringTable:
     """Texts by number; each is kept once."""
 
-    __slots__ = ("_lock", "_numbers", "all")
+    __slots__ = ("_indices", "_lock", "strings")
 
     def __init__(self, texts: Sequence[str] = ()) -> None:
-        self.all = list(texts)
-        self._numbers = {text: number for number, text in enumerate(self.all)}
+        self.strings = list(texts)
+        self._indices = {text: number for number, text in enumerate(self.strings)}
         self._lock = Lock()
 
-    def number(self, text: str) -> int:
+    def intern(self, text: str) -> int:
         """The number of *text*, which is kept from now on."""
         with self._lock:
-            number = self._numbers.setdefault(text, len(self.all))
-            if number == len(self.all):
-                self.all.append(text)
+            number = self._indices.setdefault(text, len(self.strings))
+            if number == len(self.strings):
+                self.strings.append(text)
         return number
 
 
@@ -56,17 +56,17 @@ class Columns:
         picked_at: Indices of the ops that read a part of a tensor; *picked*: which part.
     """
 
-    NUMBERS: ClassVar = {
+    NUMBER_COLUMNS: ClassVar = {
         "name": "I", "place": "I", "forward": "i", "output_end": "I", "output": "Q", "kind": "I",
         "input_end": "I", "input": "Q", "draw_at": "I", "draw": "Q", "picked_at": "I", "picked": "Q",
     }  # fmt: skip
-    TEXTS: ClassVar = ("names", "places", "kinds")
+    STRING_TABLES: ClassVar = ("names", "places", "kinds")
 
-    __slots__ = ("_lock", "_rows", *NUMBERS, *TEXTS)
+    __slots__ = ("_lock", "_pending", *NUMBER_COLUMNS, *STRING_TABLES)
 
-    names: Texts
-    places: Texts
-    kinds: Texts
+    names: StringTable
+    places: StringTable
+    kinds: StringTable
     name: array[int]
     place: array[int]
     forward: array[int]
@@ -81,35 +81,35 @@ class Columns:
     picked: array[int]
 
     def __init__(self) -> None:
-        for each in self.TEXTS:
-            setattr(self, each, Texts())
-        for each, code in self.NUMBERS.items():
+        for each in self.STRING_TABLES:
+            setattr(self, each, StringTable())
+        for each, code in self.NUMBER_COLUMNS.items():
             setattr(self, each, array(code))
         self._lock = Lock()
         # The last ops as they came, until they are many: writing each into eight arrays at once
         # would take 30 µs of a training step, where Python's code is not in the cache.
-        self._rows: list[Row] = []
+        self._pending: list[OpRecord] = []
 
     def __len__(self) -> int:
-        return len(self.name) + len(self._rows)
+        return len(self.name) + len(self._pending)
 
-    def add(self, row: Row) -> int:
+    def add(self, record: OpRecord) -> int:
         """Adds one op and gives its index; several threads may add at a time."""
         with self._lock:
-            self._rows.append(row)
-            index = len(self.name) + len(self._rows) - 1
-        if len(self._rows) >= _MANY:
-            self.settle()
+            self._pending.append(record)
+            index = len(self.name) + len(self._pending) - 1
+        if len(self._pending) >= _MAX_PENDING:
+            self.flush()
         return index
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Writes all ops into the arrays: before they are read."""
         with self._lock:
-            for row in self._rows:
-                self._write(*row)
-            self._rows.clear()
+            for row in self._pending:
+                self._write_op(*row)
+            self._pending.clear()
 
-    def _write(
+    def _write_op(
         self,
         name: int,
         place: int,
@@ -117,20 +117,20 @@ class Columns:
         outputs: Sequence[int],
         kinds: Sequence[int],
         inputs: Sequence[int],
-        draws: int,
-        picked: int,
+        generator_state: int,
+        view: int,
     ) -> None:
         self.output.extend(outputs)
         self.kind.extend(kinds)
         self.input.extend(inputs)
         self.output_end.append(len(self.output))
         self.input_end.append(len(self.input))
-        if draws:
+        if generator_state:
             self.draw_at.append(len(self.name))
-            self.draw.append(draws)
-        if picked:
+            self.draw.append(generator_state)
+        if view:
             self.picked_at.append(len(self.name))
-            self.picked.append(picked)
+            self.picked.append(view)
         self.forward.append(forward)
         self.place.append(place)
         self.name.append(name)

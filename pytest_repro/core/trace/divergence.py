@@ -7,7 +7,7 @@ from typing import Literal
 
 from pytest_repro.core.trace.trace import Op, Trace
 
-Parting = Literal["value", "path", "length", "input"]
+DivergenceKind = Literal["value", "path", "length", "input"]
 
 CONTEXT = 3
 """Ops shown before and after the one at which two traces part."""
@@ -31,13 +31,13 @@ class Divergence:
         other_op: Name of the op in the second trace; of ``"length"`` it is ``""``.
         other_location: The user's line in the second trace.
         random: Whether the op draws random numbers.
-        ended: Of ``"length"``: which trace ended, the ``"first"`` or the ``"second"``.
-        start: Index of the first op of both contexts.
+        ended_trace: Of ``"length"``: which trace ended, the ``"first"`` or the ``"second"``.
+        context_start: Index of the first op of both contexts.
         context: The ops of the first trace from three before it to three after it.
         other_context: Those of the second trace.
     """
 
-    kind: Parting
+    kind: DivergenceKind
     op: str
     index: int
     location: str
@@ -45,8 +45,8 @@ class Divergence:
     other_op: str
     other_location: str
     random: bool
-    ended: Literal["", "first", "second"]
-    start: int
+    ended_trace: Literal["", "first", "second"]
+    context_start: int
     context: tuple[Op, ...]
     other_context: tuple[Op, ...]
 
@@ -62,7 +62,7 @@ def first_divergence(a: Trace, b: Trace) -> Divergence | None:
         a: A trace, of this process or another.
         b: Another trace of the same program.
     """
-    index = _first_difference(a, b)
+    index = _find_first_difference(a, b)
     left = a[index] if index < len(a) else None
     right = b[index] if index < len(b) else None
     shown = left or right
@@ -70,39 +70,41 @@ def first_divergence(a: Trace, b: Trace) -> Divergence | None:
         return None
     start, stop = max(0, index - CONTEXT), index + CONTEXT + 1
     return Divergence(
-        kind=_kind(left, right),
+        kind=_classify(left, right),
         op=shown.name,
         index=index,
         location=shown.location,
         forward_location=shown.forward_location,
         other_op=right.name if left and right else "",
         other_location=right.location if left and right else "",
-        random=any(op.draws for op in (left, right) if op),
-        ended="second" if right is None else "first" if left is None else "",
-        start=start,
+        random=any(op.generator_state for op in (left, right) if op),
+        ended_trace="second" if right is None else "first" if left is None else "",
+        context_start=start,
         context=a[start:stop],
         other_context=b[start:stop],
     )
 
 
-def _first_difference(a: Trace, b: Trace) -> int:
+def _find_first_difference(a: Trace, b: Trace) -> int:
     """Index of the first op that differs; where none does, the length of the shorter trace."""
     shorter = min(len(a), len(b))
     for start in range(0, shorter, _BLOCK):
         stop = min(start + _BLOCK, shorter)
-        if a.block(start, stop) != b.block(start, stop):
-            return next(i for i in range(start, stop) if _counted(a[i]) != _counted(b[i]))
+        if a.comparison_key(start, stop) != b.comparison_key(start, stop):
+            return next(i for i in range(start, stop) if _comparison_key(a[i]) != _comparison_key(b[i]))
     return shorter
 
 
-def _counted(op: Op) -> tuple[object, ...]:
-    return op.name, op.inputs, op.draws, op.outputs
+def _comparison_key(op: Op) -> tuple[object, ...]:
+    return op.name, op.inputs, op.generator_state, op.outputs
 
 
-def _kind(a: Op | None, b: Op | None) -> Parting:
+def _classify(a: Op | None, b: Op | None) -> DivergenceKind:
     if a is None or b is None:
         return "length"
     if a.name != b.name:
         return "path"
     # Another part of the same tensor was read: an index came from outside, no kernel did it.
-    return "input" if (a.inputs, a.draws, a.picked) != (b.inputs, b.draws, b.picked) else "value"
+    return (
+        "input" if (a.inputs, a.generator_state, a.view) != (b.inputs, b.generator_state, b.view) else "value"
+    )

@@ -7,20 +7,20 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 
-class Step(NamedTuple):
+class LineStep(NamedTuple):
     """What one line did.
 
     Attributes:
         location: ``"/abs/data.py:12"``.
-        changed: Names of the local variables that hold something else after it, with a digest of
+        changed_locals: Names of the local variables that hold something else after it, with a digest of
             that each; ``return`` is what a function gave.
     """
 
     location: str
-    changed: tuple[tuple[str, str], ...]
+    changed_locals: tuple[tuple[str, str], ...]
 
 
-class Parted(NamedTuple):
+class LineDivergence(NamedTuple):
     """Where the lines of two runs first parted.
 
     Attributes:
@@ -32,14 +32,14 @@ class Parted(NamedTuple):
     name: str = ""
 
 
-def first_parted(reference: Sequence[Step], other: Sequence[Step]) -> Parted:
+def find_line_divergence(reference: Sequence[LineStep], other: Sequence[LineStep]) -> LineDivergence:
     """Where two runs first did something else: another line, or another value in a local variable."""
     for a, b in zip_longest(reference, other):
         if a == b:
             continue
         if a is None or b is None or a.location != b.location:
-            return Parted((a or b).location)
-        mine, other_ = dict(a.changed), dict(b.changed)
+            return LineDivergence((a or b).location)
+        mine, other_ = dict(a.changed_locals), dict(b.changed_locals)
         name = next((n for n in {**mine, **other_} if mine.get(n) != other_.get(n)), "")
-        return Parted(a.location, name)
-    return Parted()
+        return LineDivergence(a.location, name)
+    return LineDivergence()

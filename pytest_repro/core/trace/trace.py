@@ -9,8 +9,8 @@ from os import PathLike
 from pathlib import Path
 from typing import NamedTuple, overload
 
-from pytest_repro.core.trace.columns import NOWHERE, Columns
-from pytest_repro.core.trace.trace_file import packed, unpacked
+from pytest_repro.core.trace.columns import NO_FORWARD, Columns
+from pytest_repro.core.trace.trace_file import decode_columns, encode_columns
 
 
 class Op(NamedTuple):
@@ -27,8 +27,8 @@ class Op(NamedTuple):
         forward: Of an op of the backward pass: the index of the forward op that it belongs to.
         forward_location: The user's line of that forward op; known for views as well, which
             have no index.
-        draws: Of an op that drew random numbers: digest of the generator's state before it.
-        picked: Of an op that read a part of a tensor: digest of offset, shape and strides.
+        generator_state: Of an op that drew random numbers: digest of the generator's state before it.
+        view: Of an op that read a part of a tensor: digest of offset, shape and strides.
         kinds: dtype and shape of the outputs, ``"float32[4, 8]"``.
     """
 
@@ -38,8 +38,8 @@ class Op(NamedTuple):
     location: str = ""
     forward: int | None = None
     forward_location: str = ""
-    draws: str = ""
-    picked: str = ""
+    generator_state: str = ""
+    view: str = ""
     kinds: tuple[str, ...] = ()
 
 
@@ -56,11 +56,11 @@ class Trace(Sequence[Op]):
         self._columns = Columns() if columns is None else columns
 
     @classmethod
-    def of(cls, ops: Iterable[Op]) -> Trace:
+    def from_ops(cls, ops: Iterable[Op]) -> Trace:
         """A trace of *ops*; ``forward_location`` counts only where *forward* is no op before it."""
         columns = Columns()
         for op in ops:
-            _add(columns, op)
+            _add_op(columns, op)
         return cls(columns)
 
     @overload
@@ -68,9 +68,9 @@ class Trace(Sequence[Op]):
     @overload
     def __getitem__(self, index: slice) -> tuple[Op, ...]: ...
     def __getitem__(self, index: int | slice) -> Op | tuple[Op, ...]:
-        self._columns.settle()
+        self._columns.flush()
         places = range(len(self))[index]
-        return self._op(places) if isinstance(places, int) else tuple(map(self._op, places))
+        return self._read_op(places) if isinstance(places, int) else tuple(map(self._read_op, places))
 
     def __len__(self) -> int:
         return len(self._columns)
@@ -78,44 +78,44 @@ class Trace(Sequence[Op]):
     def __repr__(self) -> str:
         return f"<Trace of {len(self)} ops>"
 
-    def block(self, start: int, stop: int) -> tuple[object, ...]:
+    def comparison_key(self, start: int, stop: int) -> tuple[object, ...]:
         """All that counts of the ops from *start* to *stop*.
 
         For equal ops it equals that of another trace, if all ops before *start* are equal too.
         """
         c = self._columns
-        c.settle()
+        c.flush()
         draws = slice(bisect_left(c.draw_at, start), bisect_left(c.draw_at, stop))
-        names = c.names.all
+        names = c.names.strings
         return (
             [names[number] for number in c.name[start:stop]],
             c.output_end[start:stop],
             c.input_end[start:stop],
-            c.output[_first(c.output_end, start) : _first(c.output_end, stop)],
-            c.input[_first(c.input_end, start) : _first(c.input_end, stop)],
+            c.output[_start_offset(c.output_end, start) : _start_offset(c.output_end, stop)],
+            c.input[_start_offset(c.input_end, start) : _start_offset(c.input_end, stop)],
             c.draw_at[draws],
             c.draw[draws],
         )
 
-    def until(self, stop: int) -> Trace:
+    def head(self, stop: int) -> Trace:
         """A trace of the first *stop* ops alone, with the same texts."""
         c, cut, stop = self._columns, Columns(), min(stop, len(self))
-        c.settle()
-        outputs = _first(c.output_end, stop)
+        c.flush()
+        outputs = _start_offset(c.output_end, stop)
         draws, picks = bisect_left(c.draw_at, stop), bisect_left(c.picked_at, stop)
         lengths = {
-            "output": outputs, "kind": outputs, "input": _first(c.input_end, stop),
+            "output": outputs, "kind": outputs, "input": _start_offset(c.input_end, stop),
             "draw_at": draws, "draw": draws, "picked_at": picks, "picked": picks,
         }  # fmt: skip
-        for each in Columns.TEXTS:
+        for each in Columns.STRING_TABLES:
             setattr(cut, each, getattr(c, each))
-        for each in Columns.NUMBERS:
+        for each in Columns.NUMBER_COLUMNS:
             setattr(cut, each, getattr(c, each)[: lengths.get(each, stop)])
         return Trace(cut)
 
     def to_bytes(self) -> bytes:
         """The trace as plain data, for another process."""
-        return b"".join(packed(self._columns))
+        return b"".join(encode_columns(self._columns))
 
     @classmethod
     def from_bytes(cls, data: bytes | memoryview, name: str = "data") -> Trace:
@@ -128,7 +128,7 @@ class Trace(Sequence[Op]):
         Raises:
             ValueError: *data* is no trace, or a damaged or newer one; the message says which.
         """
-        return cls(unpacked(memoryview(data), name))
+        return cls(decode_columns(memoryview(data), name))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Writes the trace to *path*.
@@ -137,7 +137,7 @@ class Trace(Sequence[Op]):
             OSError: It cannot be written.
         """
         with Path(path).open("wb") as file:
-            file.writelines(packed(self._columns))
+            file.writelines(encode_columns(self._columns))
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Trace:
@@ -149,61 +149,63 @@ class Trace(Sequence[Op]):
         """
         return cls.from_bytes(Path(path).read_bytes(), str(path))
 
-    def _op(self, index: int) -> Op:
+    def _read_op(self, index: int) -> Op:
         c = self._columns
-        outputs = slice(_first(c.output_end, index), c.output_end[index])
-        forward, forward_location = self._forward(c.forward[index])
+        outputs = slice(_start_offset(c.output_end, index), c.output_end[index])
+        forward, forward_location = self._resolve_forward(c.forward[index])
         return Op(
-            c.names.all[c.name[index]],
-            tuple(map(_text, c.output[outputs])),
-            tuple(map(_text, c.input[_first(c.input_end, index) : c.input_end[index]])),
-            c.places.all[c.place[index]],
+            c.names.strings[c.name[index]],
+            tuple(map(_format_digest, c.output[outputs])),
+            tuple(map(_format_digest, c.input[_start_offset(c.input_end, index) : c.input_end[index]])),
+            c.places.strings[c.place[index]],
             forward,
             forward_location,
-            _text(_sparse(c.draw_at, c.draw, index)),
-            _text(_sparse(c.picked_at, c.picked, index)),
-            tuple(c.kinds.all[number] for number in c.kind[outputs]),
+            _format_digest(_lookup_sparse(c.draw_at, c.draw, index)),
+            _format_digest(_lookup_sparse(c.picked_at, c.picked, index)),
+            tuple(c.kinds.strings[number] for number in c.kind[outputs]),
         )
 
-    def _forward(self, number: int) -> tuple[int | None, str]:
-        places = self._columns.places.all
+    def _resolve_forward(self, number: int) -> tuple[int | None, str]:
+        places = self._columns.places.strings
         if number >= 0:
             return number, places[self._columns.place[number]]
-        return None, places[NOWHERE - 1 - number] if number < NOWHERE else ""
+        return None, places[NO_FORWARD - 1 - number] if number < NO_FORWARD else ""
 
 
-def _first(ends: array[int], index: int) -> int:
+def _start_offset(ends: array[int], index: int) -> int:
     return ends[index - 1] if index else 0
 
 
-def _sparse(places: array[int], values: array[int], index: int) -> int:
-    at = bisect_left(places, index)
-    return values[at] if at < len(places) and places[at] == index else 0
+def _lookup_sparse(indices: array[int], values: array[int], index: int) -> int:
+    at = bisect_left(indices, index)
+    return values[at] if at < len(indices) and indices[at] == index else 0
 
 
-def _text(digest: int) -> str:
+def _format_digest(digest: int) -> str:
     return f"{digest:016x}" if digest else ""
 
 
-def number(digest: str) -> int:
+def parse_digest(digest: str) -> int:
     """The first 16 hexadecimal digits of *digest* as columns keep them; 0 for ``""``."""
     return int(digest[:16] or "0", 16)
 
 
-def _add(columns: Columns, op: Op) -> None:
-    forward = NOWHERE if op.forward is None else op.forward
+def _add_op(columns: Columns, op: Op) -> None:
+    forward = NO_FORWARD if op.forward is None else op.forward
     if not 0 <= forward < len(columns):
-        forward = NOWHERE - 1 - columns.places.number(op.forward_location) if op.forward_location else NOWHERE
+        forward = (
+            NO_FORWARD - 1 - columns.places.intern(op.forward_location) if op.forward_location else NO_FORWARD
+        )
     kinds = op.kinds or ("",) * len(op.outputs)
     columns.add(
         (
-            columns.names.number(op.name),
-            columns.places.number(op.location),
+            columns.names.intern(op.name),
+            columns.places.intern(op.location),
             forward,
-            [*map(number, op.outputs)],
-            [*map(columns.kinds.number, kinds)],
-            [*map(number, op.inputs)],
-            number(op.draws),
-            number(op.picked),
+            [*map(parse_digest, op.outputs)],
+            [*map(columns.kinds.intern, kinds)],
+            [*map(parse_digest, op.inputs)],
+            parse_digest(op.generator_state),
+            parse_digest(op.view),
         )
     )

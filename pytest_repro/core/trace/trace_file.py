@@ -15,61 +15,61 @@ from operator import le, lt
 from typing import Any
 from zlib import crc32
 
-from pytest_repro.core.trace.columns import NOWHERE, Columns, Texts
+from pytest_repro.core.trace.columns import NO_FORWARD, Columns, StringTable
 
 FORMAT = 1
 _MAGIC = b"pytest-repro trace "
-_LENGTH, _SUM = 8, 4
+_LENGTH_BYTES, _CHECKSUM_BYTES = 8, 4
 
 
-def packed(columns: Columns) -> Iterator[bytes]:
+def encode_columns(columns: Columns) -> Iterator[bytes]:
     """The bytes of *columns*, in pieces."""
-    columns.settle()
-    header: dict[str, Any] = {each: getattr(columns, each).all for each in Columns.TEXTS}
-    header["counts"] = {each: len(getattr(columns, each)) for each in Columns.NUMBERS}
+    columns.flush()
+    header: dict[str, Any] = {each: getattr(columns, each).all for each in Columns.STRING_TABLES}
+    header["counts"] = {each: len(getattr(columns, each)) for each in Columns.NUMBER_COLUMNS}
     text = json.dumps(header).encode()
     checksum = 0
     for piece in (
         _MAGIC + b"%d\n" % FORMAT,
-        len(text).to_bytes(_LENGTH, "little"),
+        len(text).to_bytes(_LENGTH_BYTES, "little"),
         text,
-        *(_little(getattr(columns, each)).tobytes() for each in Columns.NUMBERS),
+        *(_to_little_endian(getattr(columns, each)).tobytes() for each in Columns.NUMBER_COLUMNS),
     ):
         checksum = crc32(piece, checksum)
         yield piece
-    yield checksum.to_bytes(_SUM, "little")
+    yield checksum.to_bytes(_CHECKSUM_BYTES, "little")
 
 
-def unpacked(data: memoryview, name: str) -> Columns:
+def decode_columns(data: memoryview, name: str) -> Columns:
     """The columns that *data* holds.
 
     Raises:
         ValueError: It is no trace, or a damaged or newer one.
     """
     try:
-        return _unpacked(data)
+        return _decode(data)
     except (LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise ValueError(f"{name}: damaged trace: {type(error).__name__}: {error}") from error
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
 
 
-def _unpacked(data: memoryview) -> Columns:
-    start = _after_magic(data)
-    if crc32(data[:-_SUM]) != int.from_bytes(data[-_SUM:], "little"):
+def _decode(data: memoryview) -> Columns:
+    start = _skip_magic(data)
+    if crc32(data[:-_CHECKSUM_BYTES]) != int.from_bytes(data[-_CHECKSUM_BYTES:], "little"):
         raise ValueError("damaged trace: cut short, or changed since it was written")
-    length = int.from_bytes(data[start : start + _LENGTH], "little")
-    start += _LENGTH
-    header = _header(bytes(data[start : start + length]))
+    length = int.from_bytes(data[start : start + _LENGTH_BYTES], "little")
+    start += _LENGTH_BYTES
+    header = _parse_header(bytes(data[start : start + length]))
     columns = Columns()
-    for each in Columns.TEXTS:
-        setattr(columns, each, Texts(_checked_texts(header[each])))
-    _fill(columns, header["counts"], data[start + length : -_SUM])
-    _check(columns)
+    for each in Columns.STRING_TABLES:
+        setattr(columns, each, StringTable(_check_strings(header[each])))
+    _fill_columns(columns, header["counts"], data[start + length : -_CHECKSUM_BYTES])
+    _check_columns(columns)
     return columns
 
 
-def _after_magic(data: memoryview) -> int:
+def _skip_magic(data: memoryview) -> int:
     line, found, _ = bytes(data[:40]).partition(b"\n")
     if not found or not line.startswith(_MAGIC):
         raise ValueError("no trace of pytest-repro")
@@ -79,39 +79,39 @@ def _after_magic(data: memoryview) -> int:
     return len(line) + 1
 
 
-def _header(text: bytes) -> Any:
+def _parse_header(text: bytes) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
         raise ValueError(f"damaged trace: its header is no JSON: {error}") from None
 
 
-def _checked_texts(texts: Any) -> list[str]:
+def _check_strings(texts: Any) -> list[str]:
     if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
         raise TypeError("a table holds something else than texts")
     return texts
 
 
-def _fill(columns: Columns, counts: dict[str, int], body: memoryview) -> None:
-    sizes = {each: counts[each] * array(code).itemsize for each, code in Columns.NUMBERS.items()}
+def _fill_columns(columns: Columns, counts: dict[str, int], body: memoryview) -> None:
+    sizes = {each: counts[each] * array(code).itemsize for each, code in Columns.NUMBER_COLUMNS.items()}
     if sum(sizes.values()) != body.nbytes or min(sizes.values()) < 0:
         raise ValueError("damaged trace: the columns do not have the lengths that the header says")
     at = 0
     for each, size in sizes.items():
         column: array[int] = getattr(columns, each)
         column.frombytes(body[at : at + size])
-        setattr(columns, each, _little(column))
+        setattr(columns, each, _to_little_endian(column))
         at += size
 
 
-def _little(column: array[int]) -> array[int]:
+def _to_little_endian(column: array[int]) -> array[int]:
     if sys.byteorder == "big":
         column = column[:]
         column.byteswap()
     return column
 
 
-def _check(c: Columns) -> None:
+def _check_columns(c: Columns) -> None:
     """Every number leads somewhere, so that reading an op later cannot fail.
 
     Raises:
@@ -121,29 +121,29 @@ def _check(c: Columns) -> None:
     sound = (
         n == len(c.place) == len(c.forward) == len(c.output_end) == len(c.input_end)
         and len(c.output) == len(c.kind)
-        and _at(c.draw_at, c.draw, n)
-        and _at(c.picked_at, c.picked, n)
-        and _within(c.name, c.names)
-        and _within(c.place, c.places)
-        and _within(c.kind, c.kinds)
-        and _rises(c.output_end, len(c.output))
-        and _rises(c.input_end, len(c.input))
-        and max(c.forward, default=NOWHERE) < max(n, 1)
-        and NOWHERE - 1 - min(c.forward, default=NOWHERE) < len(c.places.all)
+        and _is_sparse_column(c.draw_at, c.draw, n)
+        and _is_sparse_column(c.picked_at, c.picked, n)
+        and _is_within(c.name, c.names)
+        and _is_within(c.place, c.places)
+        and _is_within(c.kind, c.kinds)
+        and _is_ascending(c.output_end, len(c.output))
+        and _is_ascending(c.input_end, len(c.input))
+        and max(c.forward, default=NO_FORWARD) < max(n, 1)
+        and NO_FORWARD - 1 - min(c.forward, default=NO_FORWARD) < len(c.places.strings)
     )
     if not sound:
         raise ValueError("damaged trace: its columns contradict each other")
 
 
-def _within(column: array[int], texts: Texts) -> bool:
-    return max(column, default=-1) < len(texts.all)
+def _is_within(column: array[int], table: StringTable) -> bool:
+    return max(column, default=-1) < len(table.strings)
 
 
-def _at(indices: array[int], values: array[int], n: int) -> bool:
+def _is_sparse_column(indices: array[int], values: array[int], n: int) -> bool:
     """Whether *values* belong to some of *n* ops each: 0 stands for none."""
     rising = all(map(lt, indices, indices[1:])) and (not indices or indices[-1] < n)
     return rising and len(indices) == len(values) and 0 not in values
 
 
-def _rises(ends: array[int], last: int) -> bool:
+def _is_ascending(ends: array[int], last: int) -> bool:
     return not len(ends) or (ends[-1] == last and all(le(a, b) for a, b in pairwise(ends)))

@@ -6,18 +6,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
 
-from pytest_repro.axes import known, varied
+from pytest_repro.axes import resolve_axes, validate_argument_names
 from pytest_repro.core.compare.verdict import NotReproducible, Verdict
 from pytest_repro.core.plan.cell import Cell
-from pytest_repro.core.plan.plan import ARGUMENTS, BadArgument, Plan, asked
-from pytest_repro.engine.check.call_once import SPARE, once, places_any
-from pytest_repro.engine.check.function_subject import Function
-from pytest_repro.engine.check.remote_call import call_elsewhere
-from pytest_repro.engine.diagnose.diagnose import inquire
+from pytest_repro.core.plan.plan import ARGUMENTS, BadArgument, Plan, override_plan
+from pytest_repro.engine.check.call_once import MAX_ATTEMPTS, call_once, has_arrays
+from pytest_repro.engine.check.function_subject import FunctionTarget
+from pytest_repro.engine.check.remote_call import call_in_companions
+from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
 from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.engine.runs.trial import Trial
 
-SECONDS, LONG = 60.0, 10.0
+DIAGNOSE_SECONDS, SLOW_CALL_SECONDS = 60.0, 10.0
 """For how long a cause is looked for; seconds of a call from which on only where that is asked."""
 
 
@@ -57,37 +57,37 @@ def check(
     """
     if not callable(fn):
         raise TypeError(f"check takes a function to call, not {type(fn).__qualname__}: check(train, 3)")
-    plan = planned({"runs": runs, "seed": seed, "rtol": rtol, "atol": atol, **axes})
+    plan = build_plan({"runs": runs, "seed": seed, "rtol": rtol, "atol": atol, **axes})
     trial = Trial(plan)
     try:
         with Pin(plan.seed, plan.deterministic) as pin:
-            error = _runs(trial, pin, fn, args)
-        verdict = trial.verdict()
+            error = _run_all(trial, pin, fn, args)
+        verdict = trial.compute_verdict()
     finally:
         trial.close()
-    if verdict.word == "diverged" and diagnose != "never":
-        verdict = _explained(verdict, Function(plan, fn, args), diagnose)
+    if verdict.outcome == "diverged" and diagnose != "never":
+        verdict = _add_diagnosis(verdict, FunctionTarget(plan, fn, args), diagnose)
     return verdict if error is None else _with_error(verdict, error)
 
 
-def _explained(verdict: Verdict, function: Function, diagnose: str) -> Verdict:
+def _add_diagnosis(verdict: Verdict, function: FunctionTarget, mode: str) -> Verdict:
     """*verdict* with what made it so."""
-    if diagnose == "auto" and max(run.seconds for run in verdict.runs) > LONG:
+    if mode == "auto" and max(run.seconds for run in verdict.runs) > SLOW_CALL_SECONDS:
         return verdict
     try:
-        answer = inquire(function, verdict, SECONDS, lambda doing: None)
+        answer = diagnose_verdict(function, verdict, DIAGNOSE_SECONDS, lambda doing: None)
     finally:
         function.close()
-    return replace(verdict, divergence=answer.divergence, finding=answer.finding)
+    return replace(verdict, divergence=answer.divergence, cause=answer.cause)
 
 
-def planned(arguments: dict[str, Any]) -> Plan:
+def build_plan(arguments: dict[str, Any]) -> Plan:
     """The plan that *arguments* ask, axes among them.
 
     Raises:
         ValueError: An argument does not fit; the message names it.
     """
-    known(arguments)
+    validate_argument_names(arguments)
     if "ranks" in arguments:
         raise BadArgument("ranks", arguments["ranks"], "of tests alone: @pytest.mark.reproducible(ranks=2)")
     if "baseline" in arguments:
@@ -96,30 +96,30 @@ def planned(arguments: dict[str, Any]) -> Plan:
     if "seeds" in arguments:
         allowed = "seed sweeps are of tests: @pytest.mark.reproducible(seeds=20)"
         raise BadArgument("seeds", arguments["seeds"], allowed)
-    vary = varied({name: given for name, given in arguments.items() if name not in ARGUMENTS})
+    vary = resolve_axes({name: given for name, given in arguments.items() if name not in ARGUMENTS})
     plain = {name: given for name, given in arguments.items() if name in ARGUMENTS}
-    return asked(Plan(vary=vary), plain)
+    return override_plan(Plan(vary=vary), plain)
 
 
-def _runs(trial: Trial, pin: Pin, fn: Callable[..., Any], args: Any) -> BaseException | None:
+def _run_all(trial: Trial, pin: Pin, fn: Callable[..., Any], args: Any) -> BaseException | None:
     """Makes every run of the plan; gives the exception that the last one to fail raised."""
     error: BaseException | None = None
-    if trial.nothing:
+    if trial.unrunnable:
         return error
-    for cell in trial.rehearsals():
-        error = _run(trial, pin, cell, fn, args) or error
-    call_elsewhere(trial, fn, args)
-    return _run(trial, pin, trial.last, fn, args) or error
+    for cell in trial.iter_rehearsals():
+        error = _run_cell(trial, pin, cell, fn, args) or error
+    call_in_companions(trial, fn, args)
+    return _run_cell(trial, pin, trial.last_cell, fn, args) or error
 
 
-def _run(trial: Trial, pin: Pin, cell: Cell, fn: Callable[..., Any], args: Any) -> BaseException | None:
+def _run_cell(trial: Trial, pin: Pin, cell: Cell, fn: Callable[..., Any], args: Any) -> BaseException | None:
     """One run; one in which a library was first imported, whose generators were not seeded, is repeated."""
-    for _ in range(SPARE):
-        run, recording, error = once(trial, pin, cell, fn, args)
-        if pin.complete:
+    for _ in range(MAX_ATTEMPTS):
+        run, recording, error = call_once(trial, pin, cell, fn, args)
+        if pin.all_libraries_seeded:
             break
-    if cell.axis == "alignment" and not places_any(args):
-        trial.absent(cell, "there is no tensor or array in the arguments, so nothing was moved")
+    if cell.axis == "alignment" and not has_arrays(args):
+        trial.add_unavailable(cell, "there is no tensor or array in the arguments, so nothing was moved")
     else:
         trial.add(run, recording)
     return error
@@ -151,20 +151,20 @@ def assert_reproducible(
     """
     from unittest import SkipTest
 
-    from pytest_repro.reports.failure.runs import without
-    from pytest_repro.reports.failure.text import failure, lost
+    from pytest_repro.reports.failure.runs import describe_unavailable
+    from pytest_repro.reports.failure.text import format_failure, format_lost_runs
 
     verdict = check(fn, *args, runs=runs, seed=seed, rtol=rtol, atol=atol, diagnose=diagnose, **axes)
-    if verdict.word == "failed" and verdict.error is not None:
+    if verdict.outcome == "failed" and verdict.error is not None:
         raise verdict.error
-    if verdict.word in ("diverged", "unobserved"):
-        raise NotReproducible(failure(_called(fn), verdict), verdict) from verdict.error
-    if verdict.word == "failed":
-        raise NotReproducible(lost(_called(fn), verdict), verdict)
-    if verdict.word == "skipped":  # pytest takes it for a skip; elsewhere it is an error of its own
-        raise SkipTest(f"nothing was compared: {without(verdict)}")
+    if verdict.outcome in ("diverged", "unobserved"):
+        raise NotReproducible(format_failure(_format_name(fn), verdict), verdict) from verdict.error
+    if verdict.outcome == "failed":
+        raise NotReproducible(format_lost_runs(_format_name(fn), verdict), verdict)
+    if verdict.outcome == "skipped":  # pytest takes it for a skip; elsewhere it is an error of its own
+        raise SkipTest(f"nothing was compared: {describe_unavailable(verdict)}")
     return verdict
 
 
-def _called(fn: Callable[..., Any]) -> str:
+def _format_name(fn: Callable[..., Any]) -> str:
     return f"{fn.__module__}.{getattr(fn, '__qualname__', type(fn).__qualname__)}"

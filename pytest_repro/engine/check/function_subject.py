@@ -7,69 +7,82 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pytest_repro.axes import Interpreter
-from pytest_repro.companions.companion import Companion, Lost
-from pytest_repro.core.diagnose.experiment import Experiment, Tried, order_text, tried_of
+from pytest_repro.companions.companion import Companion, InterpreterLost
+from pytest_repro.core.diagnose.experiment import (
+    Experiment,
+    ExperimentResult,
+    decode_result,
+    encode_experiment,
+)
 from pytest_repro.core.plan.plan import BadArgument, Plan
-from pytest_repro.engine.check.call_once import tried_here
-from pytest_repro.engine.check.remote_call import TIMEOUT, order_for
-from pytest_repro.engine.diagnose.budgeted_experiments import LIKE_THIS, Untried
-from pytest_repro.engine.experiments.fork import AVAILABLE
-from pytest_repro.engine.experiments.single_thread import threads_here
+from pytest_repro.engine.check.call_once import run_in_process
+from pytest_repro.engine.check.remote_call import TIMEOUT, build_order
+from pytest_repro.engine.diagnose.budgeted_experiments import DEFAULT_INTERPRETER, ExperimentFailed
+from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
+from pytest_repro.engine.experiments.single_thread import get_thread_count
 
-_IMPORT = 30.0
+_IMPORT_SECONDS = 30.0
 """Seconds over its time that an experiment may take to answer: the module is imported before."""
 
 
-class Function:
+class FunctionTarget:
     """``fn(*args)``, to be tried.
 
     Attributes:
-        fresh: Whether each experiment begins in a process that has not computed yet.
+        fresh_processes: Whether each experiment begins in a process that has not computed yet.
     """
 
     def __init__(self, plan: Plan, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        self._plan, self._called = plan, (fn, args)
+        self._plan, self._fn_and_args = plan, (fn, args)
         self._companions: dict[str, Companion] = {}
         try:
-            self._order = order_for(plan, "inquiry", fn, args)
+            self._order = build_order(plan, "inquiry", fn, args)
         except BadArgument:
             self._order = {}
-        self.fresh = bool(self._order) and AVAILABLE
+        self.fresh_processes = bool(self._order) and FORK_AVAILABLE
 
-    def prepare(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
+    def start_interpreters(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
         for each in interpreters:
-            self._companion(each, seconds)
+            self._get_companion(each, seconds)
 
-    def tried(
-        self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, left: float
-    ) -> Tried:
+    def run_experiment(
+        self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, seconds_left: float
+    ) -> ExperimentResult:
         if not self._order and interpreter is None:
-            return tried_here(self._plan, *self._called, experiment)
-        return self._elsewhere(experiment, interpreter or LIKE_THIS, seconds, left)
+            return run_in_process(self._plan, *self._fn_and_args, experiment)
+        return self._run_in_companion(experiment, interpreter or DEFAULT_INTERPRETER, seconds, seconds_left)
 
-    def _elsewhere(self, experiment: Experiment, where: Interpreter, seconds: float, left: float) -> Tried:
+    def _run_in_companion(
+        self, experiment: Experiment, interpreter: Interpreter, seconds: float, seconds_left: float
+    ) -> ExperimentResult:
         try:
-            companion = self._companion(where, left)
-            companion.send("try", order_text(experiment), seconds)
-            word, said = companion.receive("while it tried the function", min(seconds + _IMPORT, left))
-        except Lost as lost:
-            if where.called in self._companions:
-                self._companions.pop(where.called).kill()
-            raise Untried(str(lost)) from None
+            companion = self._get_companion(interpreter, seconds_left)
+            companion.send("try", encode_experiment(experiment), seconds)
+            word, said = companion.receive(
+                "while it tried the function", min(seconds + _IMPORT_SECONDS, seconds_left)
+            )
+        except InterpreterLost as lost:
+            if interpreter.name in self._companions:
+                self._companions.pop(interpreter.name).kill()
+            raise ExperimentFailed(str(lost)) from None
         if word == "unknown":
-            raise Untried(f"an experiment in {where.called} {said}")
-        return tried_of(said)
+            raise ExperimentFailed(f"an experiment in {interpreter.name} {said}")
+        return decode_result(said)
 
-    def _companion(self, where: Interpreter, seconds: float) -> Companion:
+    def _get_companion(self, interpreter: Interpreter, seconds: float) -> Companion:
         if not self._order:
-            raise Untried("another interpreter cannot import the function: it must be one of a module")
+            raise ExperimentFailed(
+                "another interpreter cannot import the function: it must be one of a module"
+            )
         try:
-            if where.called not in self._companions:
-                told = {**self._order, "threads": threads_here(), "bare": where.bare}
-                self._companions[where.called] = Companion(where, told, sys.path, min(seconds, TIMEOUT))
-        except Lost as lost:
-            raise Untried(str(lost)) from None
-        return self._companions[where.called]
+            if interpreter.name not in self._companions:
+                told = {**self._order, "threads": get_thread_count(), "bare": interpreter.imports_per_run}
+                self._companions[interpreter.name] = Companion(
+                    interpreter, told, sys.path, min(seconds, TIMEOUT)
+                )
+        except InterpreterLost as lost:
+            raise ExperimentFailed(str(lost)) from None
+        return self._companions[interpreter.name]
 
     def close(self) -> None:
         """Ends the interpreters that were needed."""

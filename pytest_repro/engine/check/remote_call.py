@@ -11,60 +11,60 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from pytest_repro.axes import named
-from pytest_repro.core.diagnose.experiment import experiment_of
+from pytest_repro.axes import get_axis
+from pytest_repro.core.diagnose.experiment import decode_experiment
 from pytest_repro.core.plan.cell import Cell
 from pytest_repro.core.plan.plan import BadArgument, Plan
 from pytest_repro.core.plan.tolerance import Tolerance
-from pytest_repro.engine.check.call_once import once, tried_here
-from pytest_repro.engine.experiments.fork import Broken, tried_apart
-from pytest_repro.engine.experiments.fork_before_import import serve_anew
-from pytest_repro.engine.experiments.single_thread import one_thread
+from pytest_repro.engine.check.call_once import call_once, run_in_process
+from pytest_repro.engine.experiments.fork import ForkFailed, run_in_forks
+from pytest_repro.engine.experiments.fork_before_import import serve_fresh_forks
+from pytest_repro.engine.experiments.single_thread import single_threaded
 from pytest_repro.engine.runs.pin import Pin
-from pytest_repro.engine.runs.remote_run import Kept, plain, take
+from pytest_repro.engine.runs.remote_run import RemoteValues, encode_cell, receive_run
 from pytest_repro.engine.runs.trial import Trial
 
 TIMEOUT = 300.0
 """Seconds after which a call in another interpreter is given up."""
 
 
-def call_elsewhere(trial: Trial, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+def call_in_companions(trial: Trial, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
     """Has *fn* called wherever the plan of *trial* wants another interpreter.
 
     Raises:
         BadArgument: *fn* cannot be imported there, or *args* do not pickle.
     """
-    cells = list(trial.elsewhere())
+    cells = list(trial.remote_cells())
     if not cells:
         return
-    from pytest_repro.companions.companion import Companion, Lost
+    from pytest_repro.companions.companion import Companion, InterpreterLost
 
-    order = order_for(trial.plan, cells[0].axis, fn, args)
+    order = build_order(trial.plan, cells[0].axis, fn, args)
     for cell in cells:
         companion = None
         try:
-            companion = Companion(named(cell.axis).interpreter(cell.value), order, sys.path, TIMEOUT)
-            _call(trial, companion, cell)
-        except Lost as lost:
-            trial.lost(cell, str(lost))
+            companion = Companion(get_axis(cell.axis).build_interpreter(cell.value), order, sys.path, TIMEOUT)
+            _call_cell(trial, companion, cell)
+        except InterpreterLost as lost:
+            trial.add_lost(cell, str(lost))
         finally:
             if companion is not None:
-                companion.finish()
-                companion.end()
+                companion.request_exit()
+                companion.join_or_kill()
 
 
-def _call(trial: Trial, companion: Any, cell: Cell) -> None:
-    _take(trial, companion, cell)
+def _call_cell(trial: Trial, companion: Any, cell: Cell) -> None:
+    _call_once(trial, companion, cell)
     if trial.differs(cell):
-        _take(trial, companion, cell.again())
+        _call_once(trial, companion, cell.as_repeat())
 
 
-def _take(trial: Trial, companion: Any, cell: Cell) -> None:
-    companion.send("call", *plain(cell))
-    take(trial, companion, cell, companion.receive("while it called the function")[1])
+def _call_once(trial: Trial, companion: Any, cell: Cell) -> None:
+    companion.send("call", *encode_cell(cell))
+    receive_run(trial, companion, cell, companion.receive("while it called the function")[1])
 
 
-def order_for(plan: Plan, axis: str, fn: Callable[..., Any], args: tuple[Any, ...]) -> dict[str, Any]:
+def build_order(plan: Plan, axis: str, fn: Callable[..., Any], args: tuple[Any, ...]) -> dict[str, Any]:
     """What a companion is told that is to call ``fn(*args)``.
 
     Args:
@@ -77,7 +77,7 @@ def order_for(plan: Plan, axis: str, fn: Callable[..., Any], args: tuple[Any, ..
         BadArgument: *fn* cannot be imported there, or *args* do not pickle.
     """
     module, name = getattr(fn, "__module__", None), getattr(fn, "__qualname__", "")
-    if module in (None, "__main__") or _found(sys.modules.get(module), name) != fn:
+    if module in (None, "__main__") or _find_attribute(sys.modules.get(module), name) != fn:
         why = "needs a function that another interpreter can import: one of a module, no lambda"
         raise BadArgument(axis, fn, why)
     try:
@@ -89,7 +89,7 @@ def order_for(plan: Plan, axis: str, fn: Callable[..., Any], args: tuple[Any, ..
     return {**place, "args": pickled, **told}
 
 
-def _found(module: Any, name: str) -> Any:
+def _find_attribute(module: Any, name: str) -> Any:
     """What is called *name* in *module*; None where nothing is: in a function, say."""
     found = module
     for part in name.split("."):
@@ -102,24 +102,26 @@ def serve(channel: Any, order: Mapping[str, Any]) -> None:
 
     Args:
         channel: execnet's.
-        order: As :func:`order_for` makes it.
+        order: As :func:`build_order` makes it.
     """
     if order.get("bare"):
-        serve_anew(serve, channel, {**order, "bare": False})
+        serve_fresh_forks(serve, channel, {**order, "bare": False})
         return
-    from pytest_repro.companions.remote_main import answer
+    from pytest_repro.companions.remote_main import serve_requests
 
-    served = _Served(channel, order)
-    answer(channel, {"call": served.call, "try": served.tried, "fetch": served.kept.fetch})
+    served = _FunctionServer(channel, order)
+    serve_requests(
+        channel, {"call": served.call, "try": served.run_experiment, "fetch": served.values.send_value}
+    )
 
 
-class _Served:
+class _FunctionServer:
     """A function that is called over here."""
 
     def __init__(self, channel: Any, order: Mapping[str, Any]) -> None:
-        with one_thread(order["threads"]) if "threads" in order else nullcontext():
-            self._fn = _found(import_module(order["module"]), order["name"])
-            self._args, self.kept = pickle.loads(order["args"]), Kept(channel)
+        with single_threaded(order["threads"]) if "threads" in order else nullcontext():
+            self._fn = _find_attribute(import_module(order["module"]), order["name"])
+            self._args, self.values = pickle.loads(order["args"]), RemoteValues(channel)
         close = Tolerance(*order["tolerance"]) if order["tolerance"] else None
         self._plan = Plan(seed=order["seed"], deterministic=order["deterministic"], tolerance=close)
 
@@ -127,15 +129,15 @@ class _Served:
         """One call, under a cell."""
         trial = Trial(self._plan)
         with Pin(self._plan.seed, self._plan.deterministic) as pin:
-            run, recording, _ = once(trial, pin, Cell(*cell), self._fn, self._args)
-            if not pin.complete:
-                run, recording, _ = once(trial, pin, Cell(*cell), self._fn, self._args)
-        return self.kept.said(trial, run, recording)
+            run, recording, _ = call_once(trial, pin, Cell(*cell), self._fn, self._args)
+            if not pin.all_libraries_seeded:
+                run, recording, _ = call_once(trial, pin, Cell(*cell), self._fn, self._args)
+        return self.values.keep_and_encode(trial, run, recording)
 
-    def tried(self, text: str, seconds: float) -> tuple[str, Any]:
+    def run_experiment(self, text: str, seconds: float) -> tuple[str, Any]:
         """An experiment, in a fork of this process: it has imported and never computed."""
-        perform = partial(tried_here, self._plan, self._fn, self._args)
+        perform = partial(run_in_process, self._plan, self._fn, self._args)
         try:
-            return "tried", tried_apart(perform, experiment_of(text), seconds)
-        except Broken as broken:
+            return "tried", run_in_forks(perform, decode_experiment(text), seconds)
+        except ForkFailed as broken:
             return "unknown", str(broken)

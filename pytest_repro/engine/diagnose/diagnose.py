@@ -9,248 +9,279 @@ from dataclasses import dataclass, replace
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.diagnose.evidence import Evidence
-from pytest_repro.core.diagnose.experiment import Experiment, Tried
+from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
 from pytest_repro.core.diagnose.finding import Finding
 from pytest_repro.core.plan.cell import REPEAT, Cell
 from pytest_repro.core.trace.divergence import Divergence
-from pytest_repro.engine.diagnose.axis_difference import between
+from pytest_repro.engine.diagnose.axis_difference import diagnose_axis
 from pytest_repro.engine.diagnose.budgeted_experiments import (
-    Bench,
-    Spent,
-    Subject,
-    Tell,
-    Untried,
-    runs_needed,
+    ExperimentBudget,
+    ExperimentFailed,
+    ExperimentTarget,
+    OutOfTime,
+    ProgressCallback,
+    compute_required_runs,
 )
-from pytest_repro.engine.diagnose.locate import BY_LINES, late, with_line, with_op
+from pytest_repro.engine.diagnose.locate import LOCATED_BY_LINE, is_before_ops, locate_by_line, locate_by_op
 from pytest_repro.engine.diagnose.minimize import (
-    SHARED,
-    fewest,
-    first_to_part,
-    telling_calls,
-    telling_changes,
+    SHARED_STATE,
+    minimize,
+    minimize_calls,
+    minimize_changes,
+    put_earliest_first,
 )
 from pytest_repro.engine.diagnose.no_cause_found import (
-    LAID,
-    NOT_FRESH,
-    gone,
-    left_unseen,
-    no_suspect,
-    too_seldom,
-    unheld,
-    with_loose,
+    LAYOUT_MATTERS,
+    NO_FRESH_PROCESS,
+    append_not_suspended_note,
+    describe_no_recurrence,
+    describe_no_suspect,
+    describe_too_rare,
+    describe_unseen_state,
+    find_not_suspendable,
 )
-from pytest_repro.engine.diagnose.repeat_until_differs import how_often
-from pytest_repro.engine.diagnose.suspects import established, held, not_found, suspects, word
+from pytest_repro.engine.diagnose.repeat_until_differs import repeat_until_differs
+from pytest_repro.engine.diagnose.suspects import (
+    build_finding,
+    build_unknown_finding,
+    describe_suspension,
+    get_cause_name,
+    rank_suspects,
+)
 
-ADDRESSES = "address-order"
-LAID_OUT = "address-order:laid out"
+ADDRESS_ORDER = "address-order"
+ADDRESS_LAYOUT = "address-order:laid out"
 """The way in which orders by address are found that cannot be held: memory is laid out in another way."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Diagnosis:
     """What an inquiry has found."""
 
     divergence: Divergence | None
-    finding: Finding
+    cause: Finding
 
 
-def inquire(subject: Subject, verdict: Verdict, seconds: float, tell: Tell) -> Answer:
+def diagnose_verdict(
+    target: ExperimentTarget, verdict: Verdict, seconds: float, show_progress: ProgressCallback
+) -> Diagnosis:
     """The first op that parted, and the cause, of a verdict that is ``diverged``.
 
     Args:
-        subject: What the verdict is about.
+        target: What the verdict is about.
         verdict: Is not changed.
         seconds: The time for it.
-        tell: Shows what is being done.
+        show_progress: Shows what is being done.
     """
     try:
-        return _answer(subject, verdict, seconds, tell)
+        return _diagnose(target, verdict, seconds, show_progress)
     except Exception as error:  # ours: it must not hide what the test has shown
-        return Answer(None, not_found(f"the inquiry itself broke: {type(error).__name__}: {error}"))
+        return Diagnosis(
+            None, build_unknown_finding(f"the inquiry itself broke: {type(error).__name__}: {error}")
+        )
 
 
-def _answer(subject: Subject, verdict: Verdict, seconds: float, tell: Tell) -> Answer:
-    bench = Bench(subject, seconds, max(run.seconds for run in verdict.runs), tell)
-    first = _first(verdict)
+def _diagnose(
+    target: ExperimentTarget, verdict: Verdict, seconds: float, show_progress: ProgressCallback
+) -> Diagnosis:
+    bench = ExperimentBudget(target, seconds, max(run.seconds for run in verdict.runs), show_progress)
+    first = _pick_mismatch(verdict)
     if first.axis != REPEAT:
-        return Answer(*between(bench, first.axis, first.value, verdict.runs[0].setting))
+        return Diagnosis(*diagnose_axis(bench, first.axis, first.value, verdict.runs[0].setting))
     setting = next(
-        r.setting for r in verdict.runs if (r.axis, r.value, r.at) == (first.axis, first.value, first.at)
+        r.setting
+        for r in verdict.runs
+        if (r.axis, r.value, r.repeat_of) == (first.axis, first.value, first.repeat_of)
     )
-    inquiry = Repeated(bench, setting)
-    return inquiry.answer()
+    inquiry = RepeatDiagnosis(bench, setting)
+    return inquiry.diagnose()
 
 
-def _first(verdict: Verdict) -> Mismatch:
+def _pick_mismatch(verdict: Verdict) -> Mismatch:
     """The mismatch to explain: what does not repeat itself comes before what differs between values."""
     found = verdict.mismatches
     return next((each for each in found if each.axis == REPEAT), found[0])
 
 
-class Repeated:
+class RepeatDiagnosis:
     """Why equal runs of one process differ.
 
     Args:
-        bench: Makes the experiments.
+        budget: Makes the experiments.
         setting: Axis → value, of each run.
     """
 
-    def __init__(self, bench: Bench, setting: Mapping[str, object]) -> None:
-        self._bench, self._setting = bench, setting
+    def __init__(self, budget: ExperimentBudget, setting: Mapping[str, object]) -> None:
+        self._budget, self._setting = budget, setting
         self._ruled_out: list[str] = []
-        self._innocent: list[str] = []
-        self._needed = 2
+        self._ineffective_suspensions: list[str] = []
+        self._runs_needed = 2
         self._divergence: Divergence | None = None
-        self._ended: frozenset[str] = frozenset()
-        self._unseen = ""
+        self._outcomes: frozenset[str] = frozenset()
+        self._no_cause_reason = ""
         self._evidence = Evidence()
-        self._loose: dict[str, str] = {} if bench.fresh else dict.fromkeys((SHARED, ADDRESSES), NOT_FRESH)
+        self._not_suspended: dict[str, str] = (
+            {} if budget.fresh_processes else dict.fromkeys((SHARED_STATE, ADDRESS_ORDER), NO_FRESH_PROCESS)
+        )
 
-    def answer(self) -> Answer:
+    def diagnose(self) -> Diagnosis:
         """What made them differ."""
         try:
-            finding = self._placed(self._found())
-        except Untried as why:
-            finding = self._not_found(f"it could not be established: {why}")
-        loose = {finding.name, *unheld(self._evidence, self._loose)}
+            finding = self._locate(self._find_cause())
+        except ExperimentFailed as why:
+            finding = self._conclude_unknown(f"it could not be established: {why}")
+        loose = {finding.name, *find_not_suspendable(self._evidence, self._not_suspended)}
         innocent = tuple(name for name in self._ruled_out if name not in loose)
-        return Answer(self._divergence, replace(finding, ruled_out=innocent))
+        return Diagnosis(self._divergence, replace(finding, ruled_out=innocent))
 
-    def _not_found(self, why: str) -> Finding:
-        tried = {name: said for name, said in self._loose.items() if name in self._ruled_out}
-        return not_found(with_loose(why, tried), replace(self._evidence, divergence=None))
-
-    def _cells(self, runs: int) -> tuple[Cell, ...]:
-        return tuple(Cell(REPEAT, number, self._setting) for number in range(runs))
-
-    def _found(self) -> Finding:
-        first = self._bench.try_(
-            Experiment(self._cells(2), traced=True, heard=True, watched=True), "run again, its ops recorded"
+    def _conclude_unknown(self, reason: str) -> Finding:
+        tried = {name: said for name, said in self._not_suspended.items() if name in self._ruled_out}
+        return build_unknown_finding(
+            append_not_suspended_note(reason, tried), replace(self._evidence, divergence=None)
         )
-        differing, runs, wanted, self._ended = how_often(first, self._more)
+
+    def _make_cells(self, count: int) -> tuple[Cell, ...]:
+        return tuple(Cell(REPEAT, number, self._setting) for number in range(count))
+
+    def _find_cause(self) -> Finding:
+        first = self._budget.run_experiment(
+            Experiment(self._make_cells(2), trace_ops=True, log_calls=True, diff_state=True),
+            "run again, its ops recorded",
+        )
+        differing, runs, wanted, self._outcomes = repeat_until_differs(first, self._run_more)
         if not differing:
-            return not_found(gone(runs, self._bench.fresh))
-        traced = first if first.differing else self._traced_again(differing, runs)
-        self._divergence = traced.parted
-        self._evidence = Evidence(first.calls, self._divergence, first.changed, differing, runs)
-        self._needed = self._bench.affordable(wanted)
-        if self._needed < wanted:
-            return not_found(too_seldom(self._evidence, wanted, self._needed))
-        found = self._single() or self._several()
-        return found or self._not_found(self._unseen or no_suspect(self._evidence))
+            return build_unknown_finding(describe_no_recurrence(runs, self._budget.fresh_processes))
+        traced = first if first.differing else self._trace_again(differing, runs)
+        self._divergence = traced.divergence
+        self._evidence = Evidence(first.calls, self._divergence, first.changes, differing, runs)
+        self._runs_needed = self._budget.limit_runs(wanted)
+        if self._runs_needed < wanted:
+            return build_unknown_finding(describe_too_rare(self._evidence, wanted, self._runs_needed))
+        found = self._find_single_cause() or self._find_several_causes()
+        return found or self._conclude_unknown(self._no_cause_reason or describe_no_suspect(self._evidence))
 
-    def _placed(self, finding: Finding) -> Finding:
+    def _locate(self, finding: Finding) -> Finding:
         """*finding* with the line at which the runs first parted, where no op and no call tells it."""
-        if finding.name in BY_LINES and late(self._divergence):
-            with suppress(Untried):
+        if finding.name in LOCATED_BY_LINE and is_before_ops(self._divergence):
+            with suppress(ExperimentFailed):
                 # What is held because it was not it does not draw the eye to its own lines.
-                held = tuple(way for way in self._innocent if word(way) in self._ruled_out)
-                asked = Experiment(self._cells(self._needed), held, lined=True)
-                finding = with_line(finding, self._bench.try_(asked, "run again, line by line").steps)
-        return with_op(finding, self._divergence)
+                held = tuple(
+                    way for way in self._ineffective_suspensions if get_cause_name(way) in self._ruled_out
+                )
+                asked = Experiment(self._make_cells(self._runs_needed), held, trace_lines=True)
+                finding = locate_by_line(
+                    finding, self._budget.run_experiment(asked, "run again, line by line").steps
+                )
+        return locate_by_op(finding, self._divergence)
 
-    def _more(self, number: int) -> Tried:
-        asked = Experiment(self._cells(self._bench.affordable(number)))
-        return self._bench.try_(asked, "run again, to see how often it differs")
+    def _run_more(self, count: int) -> ExperimentResult:
+        asked = Experiment(self._make_cells(self._budget.limit_runs(count)))
+        return self._budget.run_experiment(asked, "run again, to see how often it differs")
 
-    def _traced_again(self, differing: int, runs: int) -> Tried:
+    def _trace_again(self, differing: int, runs: int) -> ExperimentResult:
         """The traces of two runs that differ, where that is rare."""
-        number = self._bench.affordable(2 * runs_needed(differing, runs))
-        asked = Experiment(self._cells(number), traced=True)
-        tried = self._bench.try_(asked, "run again, its ops recorded, until it differs")
+        number = self._budget.limit_runs(2 * compute_required_runs(differing, runs))
+        asked = Experiment(self._make_cells(number), trace_ops=True)
+        tried = self._budget.run_experiment(asked, "run again, its ops recorded, until it differs")
         return tried if tried.differing else replace(tried, traces=())
 
-    def _single(self) -> Finding | None:
+    def _find_single_cause(self) -> Finding | None:
         """The one suspect without which the runs are equal."""
-        for way in suspects(self._evidence):
+        for way in rank_suspects(self._evidence):
             try:
-                finding = self._without(way)
-            except Spent:
+                finding = self._try_without(way)
+            except OutOfTime:
                 raise
-            except Untried:  # held, it makes the test hang or die: that says nothing of the others
+            except ExperimentFailed:  # held, it makes the test hang or die: that says nothing of the others
                 continue
             if finding is not None:
                 return finding
-            name = word(way)
-            self._innocent += [way] * (way != SHARED)
-            if name not in self._ruled_out and not (way == SHARED and self._unseen):
+            name = get_cause_name(way)
+            self._ineffective_suspensions += [way] * (way != SHARED_STATE)
+            if name not in self._ruled_out and not (way == SHARED_STATE and self._no_cause_reason):
                 self._ruled_out.append(name)
         return None
 
-    def _without(self, way: str) -> Finding | None:
-        if way == SHARED:
-            found = self._fresh()
-            return self._named([found]) if found else None
-        return self._named([way]) if self._equal_without((way,)) else None
+    def _try_without(self, suspension: str) -> Finding | None:
+        if suspension == SHARED_STATE:
+            found = self._try_fresh_processes()
+            return self._conclude([found]) if found else None
+        return self._conclude([suspension]) if self._is_equal_without((suspension,)) else None
 
-    def _equal_without(self, ways: Sequence[str]) -> bool:
-        doing = ", ".join(held(way) for way in ways)
-        return self._same(self._bench.try_(Experiment(self._cells(self._needed), tuple(ways)), doing))
+    def _is_equal_without(self, suspensions: Sequence[str]) -> bool:
+        doing = ", ".join(describe_suspension(way) for way in suspensions)
+        return self._is_equal(
+            self._budget.run_experiment(
+                Experiment(self._make_cells(self._runs_needed), tuple(suspensions)), doing
+            )
+        )
 
-    def _same(self, tried: Tried) -> bool:
+    def _is_equal(self, result: ExperimentResult) -> bool:
         """Whether runs are equal, and do what they do by themselves.
 
         Where what is held makes all of them fail, they are equal and say nothing.
         """
-        self._loose.update(tried.loose)
-        return tried.equal and self._ended.issuperset(tried.ended)
+        self._not_suspended.update(result.not_suspendable)
+        return result.equal and self._outcomes.issuperset(result.outcomes)
 
-    def _fresh(self, ways: Sequence[str] = ()) -> str:
+    def _try_fresh_processes(self, suspensions: Sequence[str] = ()) -> str:
         """What it is that runs do not meet that each begin in a process that has not computed yet."""
-        if not self._bench.fresh:
+        if not self._budget.fresh_processes:
             return ""
-        asked = Experiment(self._cells(self._needed), tuple(ways), apart=True)
-        apart = self._bench.try_(asked, "each run in a fresh process")
-        if not self._same(apart):
+        asked = Experiment(self._make_cells(self._runs_needed), tuple(suspensions), fresh_forks=True)
+        apart = self._budget.run_experiment(asked, "each run in a fresh process")
+        if not self._is_equal(apart):
             return ""
         # A rare difference would have shown among the runs apart: one stirred run is enough.
         # All three are forks of one moment: between experiments addresses may change.
-        asked = asked._replace(cells=self._cells(3), stirred=True)
-        laid = self._bench.try_(
+        asked = asked._replace(cells=self._make_cells(3), shift_heap=True)
+        laid = self._budget.run_experiment(
             asked, "each in a fresh process, memory of the second laid out in another way"
         )
         if laid.differing == (1,):
-            return LAID_OUT
-        seen = self._evidence.changed or self._evidence.of(SHARED)
-        if seen and laid.equal and laid.shown == apart.shown:
-            return SHARED
-        self._unseen = left_unseen()
+            return ADDRESS_LAYOUT
+        seen = self._evidence.changes or self._evidence.calls_for(SHARED_STATE)
+        if seen and laid.equal and laid.reference_digest == apart.reference_digest:
+            return SHARED_STATE
+        self._no_cause_reason = describe_unseen_state()
         return ""
 
-    def _several(self) -> Finding | None:
+    def _find_several_causes(self) -> Finding | None:
         """The suspects without which, taken together, the runs are equal; as few as suffice."""
-        ways = [way for way in suspects(self._evidence) if way != SHARED]
-        if self._equal_without(ways):
-            return self._named(fewest(ways, self._equal_without))
-        if not self._fresh(ways):
+        ways = [way for way in rank_suspects(self._evidence) if way != SHARED_STATE]
+        if self._is_equal_without(ways):
+            return self._conclude(minimize(ways, self._is_equal_without))
+        if not self._try_fresh_processes(ways):
             return None
-        ways = fewest(ways, lambda rest: self._fresh(rest) != "")
-        found = self._fresh(ways)
-        return self._named([found, *ways]) if found else None
+        ways = minimize(ways, lambda rest: self._try_fresh_processes(rest) != "")
+        found = self._try_fresh_processes(ways)
+        return self._conclude([found, *ways]) if found else None
 
-    def _named(self, ways: list[str]) -> Finding | None:
-        """The finding that *ways* made the difference, by those of their calls and changes that did."""
-        held = tuple(way for way in ways if way not in (SHARED, LAID_OUT))
-        asked = Experiment(self._cells(self._needed), held)
+    def _conclude(self, suspensions: list[str]) -> Finding | None:
+        """The finding that *suspensions* made the difference, by those of their calls and changes that did."""
+        held = tuple(way for way in suspensions if way not in (SHARED_STATE, ADDRESS_LAYOUT))
+        asked = Experiment(self._make_cells(self._runs_needed), held)
         found = self._evidence
-        if SHARED in ways and found.changed:
-            told = telling_changes(found, asked, self._bench.try_)
-            if told is None and not found.of(SHARED):
-                self._unseen = left_unseen(found.changed)
+        if SHARED_STATE in suspensions and found.changes:
+            told = minimize_changes(found, asked, self._budget.run_experiment)
+            if told is None and not found.calls_for(SHARED_STATE):
+                self._no_cause_reason = describe_unseen_state(found.changes)
                 return None
-            found = told or replace(found, changed=())
-        apart = asked._replace(apart=len(held) < len(ways))
-        found = telling_calls(found, held, apart, self._bench.try_)
-        if len(ways) > 1:
-            ways = first_to_part(ways, self._divergence, self._parted)
-            self._ruled_out = [name for name in self._ruled_out if name not in map(word, ways)]
-        return established(
-            [ADDRESSES if way == LAID_OUT else way for way in ways], found, LAID * (LAID_OUT in ways)
+            found = told or replace(found, changes=())
+        apart = asked._replace(fresh_forks=len(held) < len(suspensions))
+        found = minimize_calls(found, held, apart, self._budget.run_experiment)
+        if len(suspensions) > 1:
+            suspensions = put_earliest_first(suspensions, self._divergence, self._find_divergence)
+            self._ruled_out = [
+                name for name in self._ruled_out if name not in map(get_cause_name, suspensions)
+            ]
+        return build_finding(
+            [ADDRESS_ORDER if way == ADDRESS_LAYOUT else way for way in suspensions],
+            found,
+            LAYOUT_MATTERS * (ADDRESS_LAYOUT in suspensions),
         )
 
-    def _parted(self, ways: Sequence[str]) -> Divergence | None:
-        """Where runs first part that differ although *ways* are held."""
-        asked = Experiment(self._cells(self._needed), tuple(ways), traced=True)
-        return self._bench.try_(asked, "its ops recorded, all but one held").parted
+    def _find_divergence(self, suspensions: Sequence[str]) -> Divergence | None:
+        """Where runs first part that differ although *suspensions* are held."""
+        asked = Experiment(self._make_cells(self._runs_needed), tuple(suspensions), trace_ops=True)
+        return self._budget.run_experiment(asked, "its ops recorded, all but one held").divergence

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from pytest_repro.interpose.user_frames import is_users
+from pytest_repro.interpose.user_frames import is_user_module
 
 _Scope = ast.Module | ast.ClassDef
 
 
-def place_of(name: str) -> str:
+def find_definition(name: str) -> str:
     """Where what is called *name* is defined: ``"/abs/model.py:7"``; ``""`` for what is in no module.
 
     Args:
@@ -23,19 +23,19 @@ def place_of(name: str) -> str:
     for count in range(len(parts) - 1, 0, -1):
         module = sys.modules.get(".".join(parts[:count]))
         file = getattr(module, "__file__", None)
-        if module is not None and file and is_users(module):
-            line = _line_of(file, parts[count:])
+        if module is not None and file and is_user_module(module):
+            line = _find_line(file, parts[count:])
             return f"{file}:{line}" if line else file
     return ""
 
 
-def _line_of(file: str, names: Sequence[str]) -> int:
+def _find_line(file: str, names: Sequence[str]) -> int:
     """The line that defines the last of *names* that any line does, each in the scope before it."""
     with suppress(OSError, SyntaxError), open(file, "rb") as stream:
         tree = ast.parse(stream.read())
         found, scope = 0, tree
         for above, name in zip(["", *names], names):
-            node = _in_body(scope, name) or _anywhere(tree, above, name)
+            node = _find_in_body(scope, name) or _find_anywhere(tree, above, name)
             if node is None:
                 break
             found = node.lineno
@@ -46,30 +46,30 @@ def _line_of(file: str, names: Sequence[str]) -> int:
     return 0
 
 
-def _in_body(scope: _Scope, name: str) -> ast.stmt | None:
-    return next((node for node in scope.body if name in _defined(node)), None)
+def _find_in_body(scope: _Scope, name: str) -> ast.stmt | None:
+    return next((node for node in scope.body if name in _iter_defined_names(node)), None)
 
 
-def _anywhere(tree: ast.Module, above: str, name: str) -> ast.stmt | None:
+def _find_anywhere(tree: ast.Module, owner: str, name: str) -> ast.stmt | None:
     """The first statement in a function, a loop or an ``if`` that sets the global, or ``above.name``."""
     for node in ast.walk(tree):
-        for target in _targets(node):
-            sets = isinstance(target, ast.Name) if not above else isinstance(target, ast.Attribute)
+        for target in _get_targets(node):
+            sets = isinstance(target, ast.Name) if not owner else isinstance(target, ast.Attribute)
             if sets and name in (getattr(target, "id", ""), getattr(target, "attr", "")):
-                whose = getattr(getattr(target, "value", None), "id", above)
-                if isinstance(node, ast.stmt) and whose in (above, "cls"):
+                whose = getattr(getattr(target, "value", None), "id", owner)
+                if isinstance(node, ast.stmt) and whose in (owner, "cls"):
                     return node
     return None
 
 
-def _defined(node: ast.stmt) -> Iterator[str]:
+def _iter_defined_names(node: ast.stmt) -> Iterator[str]:
     if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
         yield node.name
-    for target in _targets(node):
+    for target in _get_targets(node):
         yield from (each.id for each in ast.walk(target) if isinstance(each, ast.Name))
 
 
-def _targets(node: ast.AST) -> list[ast.expr]:
+def _get_targets(node: ast.AST) -> list[ast.expr]:
     if isinstance(node, ast.Assign):
         return node.targets
     return [node.target] if isinstance(node, (ast.AnnAssign, ast.AugAssign)) else []

@@ -11,22 +11,22 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
-from pytest_repro.companions.remote_main import answer
+from pytest_repro.companions.remote_main import serve_requests
 from pytest_repro.core.diagnose.experiment import (
     Experiment,
-    answer_bytes,
-    experiment_of,
-    order_text,
-    tried_of,
+    decode_experiment,
+    decode_result,
+    encode_experiment,
+    encode_result,
 )
-from pytest_repro.engine.experiments.fork import AVAILABLE, Broken, forked, together
-from pytest_repro.engine.experiments.memory_layout import stirred
+from pytest_repro.engine.experiments.fork import FORK_AVAILABLE, ForkFailed, call_in_forks, join_results
+from pytest_repro.engine.experiments.memory_layout import shifted_heap
 
-Serve = Callable[[Any, Mapping[str, Any]], None]
+ServeFunction = Callable[[Any, Mapping[str, Any]], None]
 """The life of a companion that brings in a program: ``serve(channel, order)``."""
 
 
-def serve_anew(serve: Serve, channel: Any, order: Mapping[str, Any]) -> None:
+def serve_fresh_forks(serve: ServeFunction, channel: Any, order: Mapping[str, Any]) -> None:
     """Answers ``("try", experiment, seconds, …)``, each run with a life of its own.
 
     Args:
@@ -34,50 +34,58 @@ def serve_anew(serve: Serve, channel: Any, order: Mapping[str, Any]) -> None:
         channel: execnet's.
         order: Given to *serve*.
     """
-    answer(channel, {"try": partial(_tried, serve, order)})
+    serve_requests(channel, {"try": partial(_run_in_forks, serve, order)})
 
 
-def _tried(serve: Serve, order: Mapping[str, Any], text: str, seconds: float, *rest: Any) -> Any:
-    if not AVAILABLE:
+def _run_in_forks(
+    serve: ServeFunction, order: Mapping[str, Any], text: str, seconds: float, *rest: Any
+) -> Any:
+    if not FORK_AVAILABLE:
         return "unknown", "needs fork, which is not there"
-    asked = experiment_of(text)
-    works = [partial(_life, serve, order, asked, (seconds, *rest), n) for n in range(len(asked.cells))]
+    asked = decode_experiment(text)
+    works = [partial(_run_one, serve, order, asked, (seconds, *rest), n) for n in range(len(asked.cells))]
     try:
-        return "tried", answer_bytes(together([tried_of(said) for said in forked(works, seconds)]))
-    except Broken as broken:
+        return "tried", encode_result(
+            join_results([decode_result(said) for said in call_in_forks(works, seconds)])
+        )
+    except ForkFailed as broken:
         return "unknown", str(broken)
 
 
-def _life(serve: Serve, order: Mapping[str, Any], asked: Experiment, rest: Any, number: int) -> bytes:
+def _run_one(
+    serve: ServeFunction, order: Mapping[str, Any], experiment: Experiment, rest: Any, number: int
+) -> bytes:
     """What the run of a number has shown."""
-    single = asked._replace(cells=asked.cells[number : number + 1], stirred=False, apart=False)
-    channel = _Told(("try", order_text(single), *rest), ("finish",))
+    single = experiment._replace(
+        cells=experiment.cells[number : number + 1], shift_heap=False, fresh_forks=False
+    )
+    channel = _ScriptedChannel(("try", encode_experiment(single), *rest), ("finish",))
     with ExitStack() as stack:
-        stir = asked.stirred and (number == 1 or not asked.apart)
+        stir = experiment.shift_heap and (number == 1 or not experiment.fresh_forks)
         # Laid out in one way or in another, never as it is: that hangs on what was asked before.
         way = 2 if stir else 1
-        stack.enter_context(stirred(way=way))
+        stack.enter_context(shifted_heap(layout=way))
         # What it imports first (pytest, plugins) fills the gaps: there are new ones for its own program.
         serve(channel, {**order, "stirred": way})
-    word, said = channel.said[-1]
+    word, said = channel.replies[-1]
     if word != "tried":
-        raise Broken(said)
+        raise ForkFailed(said)
     tried: bytes = said
     return tried
 
 
-class _Told:
+class _ScriptedChannel:
     """Stands in the place of a connection: everything that will be asked is there already.
 
     Attributes:
-        said: The answers.
+        replies: The answers.
     """
 
-    def __init__(self, *asked: Any) -> None:
-        self._asked, self.said = [*asked], list[Any]()
+    def __init__(self, *requests: Any) -> None:
+        self._requests, self.replies = [*requests], list[Any]()
 
     def receive(self) -> Any:
-        return self._asked.pop(0)
+        return self._requests.pop(0)
 
-    def send(self, said: Any) -> None:
-        self.said.append(said)
+    def send(self, reply: Any) -> None:
+        self.replies.append(reply)

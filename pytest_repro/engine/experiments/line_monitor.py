@@ -8,27 +8,27 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from pytest_repro.interpose.user_frames import line, outwards, owner_of
+from pytest_repro.interpose.user_frames import classify_frame, format_location, walk_up
 
-MOST = 20_000
+MAX_LINES = 20_000
 """Lines that are followed: who asks takes 50 µs for each."""
 
 
-class Followed:
+class LineMonitor:
     """Calls something after each line.
 
     Attributes:
-        now: The line that runs, ``"/abs/file.py:12"``; ``""`` where none is followed.
+        current_line: The line that runs, ``"/abs/file.py:12"``; ``""`` where none is followed.
 
     Args:
-        ended: Is called after each line; :attr:`now` is that one still.
+        on_line_end: Is called after each line; :attr:`current_line` is that one still.
     """
 
-    def __init__(self, ended: Callable[[], None]) -> None:
-        self.now, self._ended, self._left = "", ended, MOST
+    def __init__(self, on_line_end: Callable[[], None]) -> None:
+        self.current_line, self._on_line_end, self._lines_left = "", on_line_end, MAX_LINES
 
     @contextmanager
-    def around(self, frame: FrameType) -> Iterator[None]:
+    def monitor(self, frame: FrameType) -> Iterator[None]:
         """Follows lines of this thread for a block in *frame*; none where a debugger or coverage does.
 
         Args:
@@ -37,35 +37,35 @@ class Followed:
         if sys.gettrace() is not None:
             yield
             return
-        running = [(each, each.f_trace) for each in outwards(frame) if owner_of(each) == "user"]
+        running = [(each, each.f_trace) for each in walk_up(frame) if classify_frame(each) == "user"]
         for each, _ in running:
-            each.f_trace = self._heard
-        self.now = line(frame)
-        sys.settrace(self._called)
+            each.f_trace = self._trace_line
+        self.current_line = format_location(frame)
+        sys.settrace(self._trace_call)
         try:
             yield
         finally:
-            if sys.gettrace() == self._called:
+            if sys.gettrace() == self._trace_call:
                 sys.settrace(None)
             for each, before in running:
-                if each.f_trace == self._heard:  # and no debugger's, which was started in the block
+                if each.f_trace == self._trace_line:  # and no debugger's, which was started in the block
                     each.f_trace = before
 
-    def _called(self, frame: FrameType, event: str, argument: object) -> Any:
-        if owner_of(frame) != "user":
+    def _trace_call(self, frame: FrameType, event: str, argument: object) -> Any:
+        if classify_frame(frame) != "user":
             return None
-        return self._heard(frame, event, argument)
+        return self._trace_line(frame, event, argument)
 
-    def _heard(self, frame: FrameType, event: str, argument: object) -> Any:
+    def _trace_line(self, frame: FrameType, event: str, argument: object) -> Any:
         if event == "exception":
-            return self._heard
-        self._ended()
-        self._left -= 1
-        if self._left < 0:
-            self.now = ""
+            return self._trace_line
+        self._on_line_end()
+        self._lines_left -= 1
+        if self._lines_left < 0:
+            self.current_line = ""
             sys.settrace(None)
             return None
-        outer = (each for each in outwards(frame.f_back) if owner_of(each) == "user")
+        outer = (each for each in walk_up(frame.f_back) if classify_frame(each) == "user")
         at = next(outer, None) if event == "return" else frame
-        self.now = line(at) if at is not None else ""
-        return self._heard
+        self.current_line = format_location(at) if at is not None else ""
+        return self._trace_line

@@ -13,27 +13,27 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 
-from pytest_repro.interpose.user_frames import is_users
+from pytest_repro.interpose.user_frames import is_user_module
 
 
-def with_imports(work: Callable[[], bytes]) -> bytes:
-    """What *work* gives, and before it what it has imported, by name."""
+def report_imports(function: Callable[[], bytes]) -> bytes:
+    """What *function* gives, and before it what it has imported, by name."""
     before = set(sys.modules)
     packages = {name.partition(".")[0] for name in before}
-    said = work()
+    said = function()
     new = [
         name
         for name, module in list(sys.modules.items())
         if name not in before
         and name.partition(".")[0] in packages
-        and not (module is None or is_users(module))
+        and not (module is None or is_user_module(module))
     ]
     return b"\n".join([json.dumps(new).encode(), said])
 
 
-def imported(said: bytes) -> bytes:
-    """What :func:`with_imports` was given; what was imported there is imported here as well."""
-    names, _, rest = said.partition(b"\n")
+def preload_imports(message: bytes) -> bytes:
+    """What :func:`report_imports` was given; what was imported there is imported here as well."""
+    names, _, rest = message.partition(b"\n")
     for name in json.loads(names):
         if name not in sys.modules:
             with suppress(Exception):  # the fork had it by another way

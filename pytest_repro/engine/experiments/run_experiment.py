@@ -8,133 +8,146 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Protocol, TypeVar
 
-from pytest_repro.causes import all_targets
-from pytest_repro.causes._not_suspended import gathered
-from pytest_repro.core.diagnose.experiment import Experiment, Tried
-from pytest_repro.core.diagnose.external_call import Call
-from pytest_repro.core.diagnose.finding import Change, Root
+from pytest_repro.causes import find_all_targets
+from pytest_repro.causes._not_suspended import collect_not_suspended
+from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
+from pytest_repro.core.diagnose.external_call import ExternalCall
+from pytest_repro.core.diagnose.finding import Change, StateRoot
 from pytest_repro.core.plan.cell import Cell
-from pytest_repro.core.runs.observation import Observation, Stored
+from pytest_repro.core.runs.observation import ContentRef, Observation
 from pytest_repro.core.runs.run import Run
-from pytest_repro.core.trace.line_steps import Step
+from pytest_repro.core.trace.line_steps import LineStep
 from pytest_repro.core.trace.trace import Trace
-from pytest_repro.engine.experiments.line_trace import stepping
-from pytest_repro.engine.experiments.memory_layout import stirred
-from pytest_repro.engine.experiments.process_state import Entered, Facts, facts
-from pytest_repro.engine.experiments.state_diff import changes
-from pytest_repro.engine.experiments.state_restore import Keeping
-from pytest_repro.engine.runs.recording import Recorded
+from pytest_repro.engine.experiments.line_trace import trace_lines
+from pytest_repro.engine.experiments.memory_layout import shifted_heap
+from pytest_repro.engine.experiments.process_state import BodyStartCallback, StateFacts, capture_state
+from pytest_repro.engine.experiments.state_diff import diff_states
+from pytest_repro.engine.experiments.state_restore import StateRestorer
+from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.trial import Trial
-from pytest_repro.interpose.call_log import listening
-from pytest_repro.interpose.passthrough import spared
+from pytest_repro.interpose.call_log import log_calls
+from pytest_repro.interpose.passthrough import pass_through
 from pytest_repro.traces import trace
 from pytest_repro.values.hashing import digest
 
 T = TypeVar("T")
 
-_CHANGES = 20
+_MAX_CHANGES = 20
 """Changes that are told of one experiment."""
 
 
-class Stage(Protocol):
+class RunSource(Protocol):
     """Who can run a test once more."""
 
     trial: Trial
 
-    def once(self, cell: Cell, number: int, entered: Entered) -> tuple[Run, Recorded]:
-        """Makes one run; *entered* is called when its body is about to begin."""
+    def run_once(
+        self, cell: Cell, number: int, on_body_start: BodyStartCallback
+    ) -> tuple[Run, RecordingBase]:
+        """Makes one run; *on_body_start* is called when its body is about to begin."""
 
-    def roots(self) -> Mapping[str, Root]:
+    def find_roots(self) -> Mapping[str, StateRoot]:
         """What belongs to the test and outlives a run, by name: fixtures, parameters."""
 
 
-def perform(stage: Stage, experiment: Experiment) -> Tried:
+def run_experiment(source: RunSource, experiment: Experiment) -> ExperimentResult:
     """Makes the runs of *experiment*, and compares them as its plan asks."""
     with ExitStack() as stack:
-        stack.enter_context(stirred() if experiment.stirred else stirred(0))
-        stack.enter_context(spared(experiment.spared))
-        loose = stack.enter_context(gathered())
-        tried = _Performance(stage, experiment).tried()
-        return replace(tried, loose=tuple(loose.items()))
+        stack.enter_context(shifted_heap() if experiment.shift_heap else shifted_heap(0))
+        stack.enter_context(pass_through(experiment.passthrough_lines))
+        loose = stack.enter_context(collect_not_suspended())
+        tried = _ExperimentRun(source, experiment).run()
+        return replace(tried, not_suspendable=tuple(loose.items()))
 
 
-class _Performance:
+class _ExperimentRun:
     """The runs of one experiment."""
 
-    def __init__(self, stage: Stage, experiment: Experiment) -> None:
-        self._stage, self._asked = stage, experiment
-        self._calls: list[Call] = []
-        self._entries: list[Facts] = []
+    def __init__(self, source: RunSource, experiment: Experiment) -> None:
+        self._source, self._experiment = source, experiment
+        self._calls: list[ExternalCall] = []
+        self._states: list[StateFacts] = []
         self._traces: list[Trace] = []
-        self._steps: list[list[Step]] = []
-        self._shown, self._kept = "", Keeping(experiment.restored)
+        self._steps: list[list[LineStep]] = []
+        self._first_digest, self._restorer = "", StateRestorer(experiment.restored_names)
 
-    def tried(self) -> Tried:
+    def run(self) -> ExperimentResult:
         start, number = perf_counter(), 0
-        for number, cell in enumerate(self._asked.cells):
-            self._run(cell, number)
-            if (self._asked.traced or self._asked.lined) and self._differing():
+        for number, cell in enumerate(self._experiment.cells):
+            self._run_cell(cell, number)
+            if (self._experiment.trace_ops or self._experiment.trace_lines) and self._find_differing():
                 break
-        return Tried(
-            number + 1, self._differing(), self._shown, tuple(self._calls), self._changes(),
-            _ends(self._traces), tuple(map(tuple, _ends(self._steps))), perf_counter() - start, self._ended(),
-            restored=self._kept.restored(),
-        )  # fmt: skip
+        return ExperimentResult(
+            number + 1,
+            self._find_differing(),
+            self._first_digest,
+            tuple(self._calls),
+            self._find_changes(),
+            _take_ends(self._traces),
+            tuple(map(tuple, _take_ends(self._steps))),
+            perf_counter() - start,
+            self._list_outcomes(),
+            restored_names=self._restorer.list_restored_names(),
+        )
 
-    def _run(self, cell: Cell, number: int) -> None:
-        if self._asked.restored:
-            self._kept.put_back() if number else self._kept.modules()
+    def _run_cell(self, cell: Cell, number: int) -> None:
+        if self._experiment.restored_names:
+            self._restorer.restore() if number else self._restorer.visit_modules()
         with ExitStack() as stack:
-            if self._asked.heard and number == 0:
-                ledger = stack.enter_context(listening(all_targets()))
+            if self._experiment.log_calls and number == 0:
+                ledger = stack.enter_context(log_calls(find_all_targets()))
                 stack.callback(lambda: self._calls.extend(ledger.calls))
-            if self._asked.traced:
+            if self._experiment.trace_ops:
                 self._traces.append(stack.enter_context(trace(thorough=True)))
-            if self._asked.lined:
-                self._steps.append(stack.enter_context(stepping()))
-            run, recorded = self._stage.once(cell, number, self._entered)
+            if self._experiment.trace_lines:
+                self._steps.append(stack.enter_context(trace_lines()))
+            run, recorded = self._source.run_once(cell, number, self._on_body_start)
         if not number:
-            self._shown = shown(run, recorded)
-        self._stage.trial.add(run, recorded)
+            self._first_digest = digest_run(run, recorded)
+        self._source.trial.add(run, recorded)
 
-    def _entered(self) -> None:
-        if self._asked.restored and not self._stage.trial.runs:
-            self._kept.roots(self._stage.roots())
-        if self._asked.watched and len(self._entries) < 2:
-            self._roots = self._stage.roots()
-            self._entries.append(facts(self._roots))
+    def _on_body_start(self) -> None:
+        if self._experiment.restored_names and not self._source.trial.runs:
+            self._restorer.visit_roots(self._source.find_roots())
+        if self._experiment.diff_state and len(self._states) < 2:
+            self._roots = self._source.find_roots()
+            self._states.append(capture_state(self._roots))
 
-    def _changes(self) -> tuple[Change, ...]:
-        if len(self._entries) < 2:
+    def _find_changes(self) -> tuple[Change, ...]:
+        if len(self._states) < 2:
             return ()
-        return tuple(changes(self._entries[0], self._entries[1], self._roots))[:_CHANGES]
+        return tuple(diff_states(self._states[0], self._states[1], self._roots))[:_MAX_CHANGES]
 
-    def _ended(self) -> tuple[str, ...]:
-        runs = self._stage.trial.runs
+    def _list_outcomes(self) -> tuple[str, ...]:
+        runs = self._source.trial.runs
         return tuple(dict.fromkeys(f"{run.outcome} {run.error_type}".strip() for run in runs))
 
-    def _differing(self) -> tuple[int, ...]:
-        return differing(self._stage.trial)
+    def _find_differing(self) -> tuple[int, ...]:
+        return find_differing_runs(self._source.trial)
 
 
-def _ends(each: Sequence[T]) -> tuple[T, ...]:
+def _take_ends(items: Sequence[T]) -> tuple[T, ...]:
     """The first and the last, if there are two."""
-    return (each[0], each[-1]) if len(each) > 1 else tuple(each)
+    return (items[0], items[-1]) if len(items) > 1 else tuple(items)
 
 
-def differing(trial: Trial) -> tuple[int, ...]:
+def find_differing_runs(trial: Trial) -> tuple[int, ...]:
     """Numbers of the runs that differ from the first, as the plan asks."""
-    found = trial.verdict().mismatches
+    found = trial.compute_verdict().mismatches
     bad = {(each.axis, each.value) for each in found}
     return tuple(n for n, run in enumerate(trial.runs) if (run.axis, run.value) in bad)
 
 
-def shown(run: Run, recorded: Recorded) -> str:
+def digest_run(run: Run, recording: RecordingBase) -> str:
     """A digest of what a run has shown, which another process can give as well."""
-    rows = [f"{run.outcome} {run.error_type}", *map(_row, recorded.observations().values())]
+    rows = [f"{run.outcome} {run.error_type}", *map(_format_observation, recording.observations().values())]
     return digest("shown", [memoryview("\n".join(rows).encode("utf-8", "surrogatepass"))])
 
 
-def _row(each: Observation) -> str:
-    content = each.content.digest if isinstance(each.content, Stored) else each.content.hex()
-    return f"{each.key} {each.kind} {content}"
+def _format_observation(observation: Observation) -> str:
+    content = (
+        observation.content.digest
+        if isinstance(observation.content, ContentRef)
+        else observation.content.hex()
+    )
+    return f"{observation.key} {observation.kind} {content}"

@@ -16,34 +16,34 @@ from typing import Any
 
 
 @contextmanager
-def one_thread(threads: int) -> Iterator[None]:
+def single_threaded(threads_after: int) -> Iterator[None]:
     """In the block torch computes on one thread, also where it is imported there.
 
     Args:
-        threads: Number that it is given afterwards; 0: as many as it had.
+        threads_after: Number that it is given afterwards; 0: as many as it had.
     """
-    watch = _Watch()
+    watch = _TorchFinder()
     sys.meta_path.insert(0, watch)
     if "torch" in sys.modules:
-        watch.limit(sys.modules["torch"])
+        watch.limit_threads(sys.modules["torch"])
     try:
         yield
     finally:
         sys.meta_path.remove(watch)
-        if watch.had:
-            sys.modules["torch"].set_num_threads(threads or watch.had)
+        if watch.previous_threads:
+            sys.modules["torch"].set_num_threads(threads_after or watch.previous_threads)
 
 
-def threads_here() -> int:
+def get_thread_count() -> int:
     """How many threads torch has in this process; 0 where it is not imported."""
     torch: Any = sys.modules.get("torch")
     return int(torch.get_num_threads()) if hasattr(torch, "get_num_threads") else 0
 
 
-class _Watch:
+class _TorchFinder:
     """Finds torch by those who find it otherwise, and limits it as soon as it is loaded."""
 
-    had = 0
+    previous_threads = 0
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -58,13 +58,13 @@ class _Watch:
 
             def exec_module(module: ModuleType) -> None:
                 loads(module)
-                self.limit(module)
+                self.limit_threads(module)
 
             with suppress(AttributeError):  # a loader with slots: others than Python's own
                 loader.exec_module = exec_module
         return spec
 
-    def limit(self, torch: Any) -> None:
+    def limit_threads(self, torch: Any) -> None:
         """Leaves *torch* one thread."""
-        self.had = torch.get_num_threads()
+        self.previous_threads = torch.get_num_threads()
         torch.set_num_threads(1)

@@ -9,14 +9,14 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from pytest_repro.adapters import awake
-from pytest_repro.core.diagnose.finding import Root
-from pytest_repro.engine.experiments.process_state import Put, Walk
+from pytest_repro.adapters import active_adapters
+from pytest_repro.core.diagnose.finding import StateRoot
+from pytest_repro.engine.experiments.process_state import Setter, StateVisitor
 
-_PLAIN = (bool, int, float, complex, str, bytes, type(None))
+_PLAIN_TYPES = (bool, int, float, complex, str, bytes, type(None))
 
 
-class Keeping(Walk):
+class StateRestorer(StateVisitor):
     """Keeps what belongs to some names as it is when it is gone through.
 
     Args:
@@ -26,81 +26,89 @@ class Keeping(Walk):
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__()
         self._names = names
-        self._back: dict[str, Callable[[], object]] = {}
-        self._beyond: set[str] = set()
-        self._drawn: set[str] = set()
+        self._restorers: dict[str, Callable[[], object]] = {}
+        self._failed_names: set[str] = set()
+        self._generator_names: set[str] = set()
 
-    def roots(self, roots: Mapping[str, Root]) -> None:
+    def visit_roots(self, roots: Mapping[str, StateRoot]) -> None:
         """Goes through what belongs to the test."""
         for name, root in roots.items():
-            self.value(name, root.value, 0)
+            self.visit(name, root.value, 0)
 
-    def met(self, name: str, value: Any, put: Put | None) -> None:
+    def on_value(self, name: str, value: Any, setter: Setter | None) -> None:
         # Of a generator another name is told, that of its state.
-        whose = self._whose(name) or (self._whose(name, above=True) if self._names else "")
-        if not whose or name in self._back or not (self._whose(name) or _standing(value)):
+        whose = self._match_name(name) or (self._match_name(name, as_whole=True) if self._names else "")
+        if (
+            not whose
+            or name in self._restorers
+            or not (self._match_name(name) or _make_generator_restorer(value))
+        ):
             return
-        if any(_within(name, each) for each in self._drawn):  # a generator is put back as a whole
+        if any(
+            _is_within(name, each) for each in self._generator_names
+        ):  # a generator is put back as a whole
             return
         back = None
         with suppress(Exception):  # somebody else's object may refuse to be copied
-            back = _way_back(value, put)
+            back = _make_restorer(value, setter)
         if back is None:
-            self._beyond.add(whose)
+            self._failed_names.add(whose)
         else:
-            self._back[name] = back
-            self._drawn.update([name] * (_standing(value) is not None))
+            self._restorers[name] = back
+            self._generator_names.update([name] * (_make_generator_restorer(value) is not None))
 
-    def _whose(self, name: str, above: bool = False) -> str:
-        """Which of the names *name* is a part of, or where *above* a whole."""
-        pairs = ((name, each) if above else (each, name) for each in self._names)
-        found = (part if above else whole for whole, part in pairs if _within(part, whole))
+    def _match_name(self, name: str, as_whole: bool = False) -> str:
+        """Which of the names *name* is a part of, or where *as_whole* a whole."""
+        pairs = ((name, each) if as_whole else (each, name) for each in self._names)
+        found = (part if as_whole else whole for whole, part in pairs if _is_within(part, whole))
         return next(found, "")
 
-    def put_back(self) -> None:
+    def restore(self) -> None:
         """What was kept is as it was."""
-        for name, back in self._back.items():
+        for name, back in self._restorers.items():
             try:
                 back()
             except Exception:  # of an object that has changed its mind
-                self._beyond.add(self._whose(name) or self._whose(name, above=True))
+                self._failed_names.add(self._match_name(name) or self._match_name(name, as_whole=True))
 
-    def restored(self) -> tuple[str, ...]:
+    def list_restored_names(self) -> tuple[str, ...]:
         """The names of what could be put back altogether."""
-        kept = {self._whose(name) or self._whose(name, above=True) for name in self._back}
-        return tuple(name for name in self._names if name in kept - self._beyond)
+        kept = {self._match_name(name) or self._match_name(name, as_whole=True) for name in self._restorers}
+        return tuple(name for name in self._names if name in kept - self._failed_names)
 
 
-def _within(part: str, whole: str) -> bool:
+def _is_within(part: str, whole: str) -> bool:
     return part == whole or part.startswith((f"{whole}.", f"{whole}[", f"{whole}("))
 
 
-def _way_back(value: Any, put: Put | None) -> Callable[[], object] | None:
+def _make_restorer(value: Any, setter: Setter | None) -> Callable[[], object] | None:
     """What makes *value* again what it is now, and has it stand where it stands; None: nothing does."""
-    inside = _inside(value)
+    inside = _make_content_restorer(value)
     if inside is None:
         return None
-    places: list[Callable[[], object]] = [partial(put, value)] if put is not None else []
-    if isinstance(value, _PLAIN) and not places:
+    places: list[Callable[[], object]] = [partial(setter, value)] if setter is not None else []
+    if isinstance(value, _PLAIN_TYPES) and not places:
         return None
     return lambda: [each() for each in (inside, *places)]
 
 
-def _inside(value: Any) -> Callable[[], object] | None:
-    if isinstance(value, _PLAIN):
-        return _nothing
-    if (state := _standing(value)) is not None:
+def _make_content_restorer(value: Any) -> Callable[[], object] | None:
+    if isinstance(value, _PLAIN_TYPES):
+        return _do_nothing
+    if (state := _make_generator_restorer(value)) is not None:
         return state
     if callable(getattr(value, "cache_clear", None)):
         return value.cache_clear  # type: ignore[no-any-return]
     if isinstance(value, (dict, set)):
-        return partial(_refill, value, value.update, _copied(value))
+        return partial(_refill, value, value.update, _copy_value(value))
     if isinstance(value, list) or hasattr(value, "popleft"):
-        return partial(_refill, value, value.extend, _copied(value))
-    return _array(value) or (_nothing if hasattr(value, "__dict__") or isinstance(value, tuple) else None)
+        return partial(_refill, value, value.extend, _copy_value(value))
+    return _make_array_restorer(value) or (
+        _do_nothing if hasattr(value, "__dict__") or isinstance(value, tuple) else None
+    )
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     """What is inside is looked at part by part."""
 
 
@@ -109,24 +117,24 @@ def _refill(value: Any, fill: Callable[[Iterable[Any]], object], before: Any) ->
     fill(before)
 
 
-def _copied(value: Any) -> Any:
+def _copy_value(value: Any) -> Any:
     """*value* as it is now; its members too, where they let themselves be copied."""
     with suppress(Exception):
         return copy.deepcopy(value)
     return copy.copy(value)
 
 
-def _standing(value: object) -> Callable[[], object] | None:
+def _make_generator_restorer(value: object) -> Callable[[], object] | None:
     """What puts *value* where it stands, if it is a generator."""
-    for adapter in awake().values():
+    for adapter in active_adapters().values():
         with suppress(Exception):  # a class of the user's own that only looks like one
-            state = adapter.standing(value)
+            state = adapter.get_state(value)
             if state is not None:
-                return partial(adapter.stand, value, state)
+                return partial(adapter.set_state, value, state)
     return None
 
 
-def _array(value: Any) -> Callable[[], object] | None:
+def _make_array_restorer(value: Any) -> Callable[[], object] | None:
     """What puts its numbers back into an array or a tensor."""
     torch, numpy = map(sys.modules.get, ("torch", "numpy"))
     if torch is not None and isinstance(value, torch.Tensor):

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 """Seconds that are waited for another session to finish writing."""
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def lock_file(path: Path) -> Iterator[None]:
     """Holds the lock file *path*, which is there no longer than anybody needs it.
 
     Of a process that is killed the lock ends with it.
@@ -23,18 +23,18 @@ def locked(path: Path) -> Iterator[None]:
     Raises:
         OSError: Another process has held it for a minute.
     """
-    until = time.monotonic() + _PATIENCE
-    while (file := _taken(path)) is None:
+    until = time.monotonic() + _TIMEOUT
+    while (file := _try_lock(path)) is None:
         if time.monotonic() > until:
             raise OSError(errno.EAGAIN, "another session has been writing there for a minute", str(path))
         time.sleep(0.01)
     try:
         yield
     finally:
-        _let_go(file, path)
+        _release(file, path)
 
 
-def _taken(path: Path) -> int | None:
+def _try_lock(path: Path) -> int | None:
     """The lock file, locked; None where another holds it, or has just removed it or its folder."""
     path.parent.mkdir(exist_ok=True)
     try:
@@ -60,7 +60,7 @@ if sys.platform == "win32":
     def _lock(file: int) -> None:
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
 
-    def _let_go(file: int, path: Path) -> None:
+    def _release(file: int, path: Path) -> None:
         os.close(file)
         with suppress(OSError):  # another session has opened it: then that one removes it
             path.unlink()
@@ -71,7 +71,7 @@ else:
     def _lock(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-    def _let_go(file: int, path: Path) -> None:
+    def _release(file: int, path: Path) -> None:
         with suppress(OSError):  # while it is held: whoever waits for it sees that it is gone
             path.unlink()
         os.close(file)

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 
-from pytest_repro.core.replay.external_input import Log
-from pytest_repro.engine.replay.intercept import Threads, fed
+from pytest_repro.core.replay.external_input import ReplayLog
+from pytest_repro.engine.replay.intercept import ThreadNames, intercept
 from pytest_repro.engine.replay.tape import Tape
 
-WHOLE = ""
+WHOLE_RUN = ""
 """The log of a whole run, among those of blocks."""
 
 
@@ -29,8 +29,8 @@ class Replay:
     asks by itself, and which thread of a pool comes first.
 
     Args:
-        whole: Whether whole runs are fed; else only blocks.
-        logs: What is given: that of whole runs as :data:`WHOLE`; of what is not there, the first
+        whole_runs: Whether whole runs are fed; else only blocks.
+        logs: What is given: that of whole runs as :data:`WHOLE_RUN`; of what is not there, the first
             run is put down.
         root: Files below this folder are called by their path in it.
 
@@ -38,62 +38,67 @@ class Replay:
         logs: What runs are fed with, and blocks of them.
     """
 
-    def __init__(self, whole: bool = False, logs: Mapping[str, Log] | None = None, root: str = "") -> None:
-        self._whole, self._root = whole, root
-        self.logs: dict[str, Log] = dict(logs or {})
+    def __init__(
+        self, whole_runs: bool = False, logs: Mapping[str, ReplayLog] | None = None, root: str = ""
+    ) -> None:
+        self._whole_runs, self._root = whole_runs, root
+        self.logs: dict[str, ReplayLog] = dict(logs or {})
         self._tapes: dict[str, Tape] = {}
-        self._threads = Threads()
+        self._thread_names = ThreadNames()
 
-    def begin(self) -> Callable[[], AbstractContextManager[None]] | None:
+    def begin_run(self) -> Callable[[], AbstractContextManager[None]] | None:
         """Turns to the next run.
 
         Returns:
             What feeds it, to be entered as often as it is left; None where no whole run is fed.
         """
-        self._tapes, self._threads = {}, Threads()
-        if not self._whole:
+        self._tapes, self._thread_names = {}, ThreadNames()
+        if not self._whole_runs:
             return None
-        tape, threads = self._tape(WHOLE), self._threads
-        return lambda: fed(tape, threads)
+        tape, threads = self._make_tape(WHOLE_RUN), self._thread_names
+        return lambda: intercept(tape, threads)
 
-    def _tape(self, part: str) -> Tape:
-        made = self._tapes[part] = Tape(self.logs.get(part), self._root, self._threads.name)
+    def _make_tape(self, part: str) -> Tape:
+        made = self._tapes[part] = Tape(self.logs.get(part), self._root, self._thread_names.get_current_name)
         return made
 
-    def block(self) -> AbstractContextManager[None]:
+    def intercept_block(self) -> AbstractContextManager[None]:
         """Feeds the next block of this run; of a run that is fed as a whole it is a part anyway."""
-        if self._whole:
+        if self._whole_runs:
             return nullcontext()
-        return fed(self._tape(f"block {len(self._tapes) + 1}"), self._threads)
+        return intercept(self._make_tape(f"block {len(self._tapes) + 1}"), self._thread_names)
 
-    def counts(self) -> None:
+    def keep_logs(self) -> None:
         """Has the run that ended be the first: what it took, and no earlier one did, is kept."""
         for part, tape in self._tapes.items():
             self.logs.setdefault(part, tape.log)
 
     @property
-    def beyond(self) -> tuple[str, ...]:
+    def past_log(self) -> tuple[str, ...]:
         """Where the run asked for what is not in its log, a sentence for each place."""
-        return tuple(dict.fromkeys(each for tape in self._tapes.values() for each in tape.beyond))
+        return tuple(dict.fromkeys(each for tape in self._tapes.values() for each in tape.past_log))
 
 
-class Replayed:
+class ReplayedBlock:
     """Blocks of which each run takes from outside what the first one took: ``with repro.replayed:``."""
 
     def __init__(self, replay: Replay) -> None:
         self._replay = replay
-        self._open: list[AbstractContextManager[None]] = []
+        self._open_blocks: list[AbstractContextManager[None]] = []
 
-    def __call__(self) -> Replayed:
+    def __call__(self) -> ReplayedBlock:
         """The same: ``with repro.replayed():``."""
         return self
 
     def __enter__(self) -> None:
-        block = self._replay.block()
+        block = self._replay.intercept_block()
         block.__enter__()
-        self._open.append(block)
+        self._open_blocks.append(block)
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
     ) -> bool | None:
-        return self._open.pop().__exit__(kind, error, at)
+        return self._open_blocks.pop().__exit__(exc_type, exc_value, traceback)

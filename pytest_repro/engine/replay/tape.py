@@ -11,13 +11,13 @@ from itertools import count
 from types import FrameType
 from typing import NamedTuple
 
-from pytest_repro.core.replay.external_input import Log, Taken
-from pytest_repro.interpose.source_text import call_text
-from pytest_repro.interpose.user_frames import Origin, line, module_of, origin
+from pytest_repro.core.replay.external_input import ExternalInput, ReplayLog
+from pytest_repro.interpose.source_text import read_call_source
+from pytest_repro.interpose.user_frames import Origin, call_origin, format_location, get_module_name
 
 
-class _Place(NamedTuple):
-    asked: str
+class _CallSite(NamedTuple):
+    request: str
     location: str
     via: str
 
@@ -33,99 +33,108 @@ class Tape:
     Args:
         log: What is given; None: answers come from outside and are put down.
         root: Files below this folder are called by their path in it.
-        thread: Gives the name of the thread that asks.
+        get_thread_name: Gives the name of the thread that asks.
 
     Attributes:
-        given: The log that answers are taken from, if any.
-        generators: Where generators stood when the run began; None as long as nobody has looked.
-        left: Where they stood when the run was last left.
-        ahead: Nanoseconds that a clock shows more than the real one, by clock.
+        replayed_log: The log that answers are taken from, if any.
+        initial_states: Where generators stood when the run began; None as long as nobody has looked.
+        exit_states: Where they stood when the run was last left.
+        clock_offsets: Nanoseconds that a clock shows more than the real one, by clock.
     """
 
-    def __init__(self, log: Log | None, root: str = "", thread: Callable[[], str] = lambda: "") -> None:
-        self.given, self._root, self._thread = log, root, thread
-        self.generators: dict[str, str] | None = None
-        self.left: dict[str, str] = {}
-        self.ahead: dict[str, int] = {}
-        self._calls: list[Taken] = []
-        self._written: dict[object, str] = {}
-        self._beyond: dict[str, None] = {}
-        self._more: dict[_Place, count[int]] = {}
-        self._left: dict[_Place, dict[str, deque[str]]] = {}
-        self._known: dict[_Place, int] = {}
+    def __init__(
+        self, log: ReplayLog | None, root: str = "", get_thread_name: Callable[[], str] = lambda: ""
+    ) -> None:
+        self.replayed_log, self._root, self._get_thread_name = log, root, get_thread_name
+        self.initial_states: dict[str, str] | None = None
+        self.exit_states: dict[str, str] = {}
+        self.clock_offsets: dict[str, int] = {}
+        self._inputs: list[ExternalInput] = []
+        self._call_texts: dict[object, str] = {}
+        self._past_log: dict[str, None] = {}
+        self._extra_calls: dict[_CallSite, count[int]] = {}
+        self._queues: dict[_CallSite, dict[str, deque[str]]] = {}
+        self._logged_counts: dict[_CallSite, int] = {}
         for each in log.calls if log is not None else ():
-            self._wind(each)
+            self._enqueue(each)
 
-    def _wind(self, each: Taken) -> None:
-        place = _Place(each.asked, each.location, each.via)
-        self._left.setdefault(place, {}).setdefault(each.thread, deque()).append(each.value)
-        self._known[place] = self._known.get(place, 0) + 1
+    def _enqueue(self, external_input: ExternalInput) -> None:
+        place = _CallSite(external_input.request, external_input.location, external_input.via)
+        self._queues.setdefault(place, {}).setdefault(external_input.thread, deque()).append(
+            external_input.value
+        )
+        self._logged_counts[place] = self._logged_counts.get(place, 0) + 1
 
     @property
-    def log(self) -> Log:
+    def log(self) -> ReplayLog:
         """What the run has taken; where it was given a log, that one."""
-        return self.given or Log(self.generators or {}, tuple(self._calls))
+        return self.replayed_log or ReplayLog(self.initial_states or {}, tuple(self._inputs))
 
     @property
-    def beyond(self) -> tuple[str, ...]:
+    def past_log(self) -> tuple[str, ...]:
         """Where the run asked for what is not in the log, a sentence for each place."""
-        return tuple(self._beyond)
+        return tuple(self._past_log)
 
-    def note(self, what: str) -> None:
+    def note_past_log(self, message: str) -> None:
         """Puts down that the run was not given what the log has."""
-        self._beyond.setdefault(what)
+        self._past_log.setdefault(message)
 
-    def take(self, asked: str, fresh: Callable[[], str]) -> str:
+    def answer(self, request: str, read_real: Callable[[], str]) -> str:
         """The answer to a call; what the test's runner asks for itself is no part of the run.
 
         Args:
-            asked: What is asked for, as in :class:`~pytest_repro.core.replay.external_input.Taken`.
-            fresh: Gives an answer from outside.
+            request: What is asked for, as in :class:`~pytest_repro.core.replay.external_input.ExternalInput`.
+            read_real: Gives an answer from outside.
         """
-        found = _asker(sys._getframe(1))
+        found = _find_caller(sys._getframe(1))
         if found is None:
-            return fresh()
-        place = _Place(asked, self._called(line(found.frame)), found.via)
-        if self.given is not None:
-            answer = self._next(place)
-            return fresh() if answer is None else answer
-        value = fresh()
-        text = self._text(found.frame)
-        self._calls.append(Taken(text, place.location, place.via, self._thread(), asked, value))
+            return read_real()
+        place = _CallSite(request, self._relative_location(format_location(found.frame)), found.via)
+        if self.replayed_log is not None:
+            answer = self._pop_answer(place)
+            return read_real() if answer is None else answer
+        value = read_real()
+        text = self._get_call_text(found.frame)
+        self._inputs.append(
+            ExternalInput(text, place.location, place.via, self._get_thread_name(), request, value)
+        )
         return value
 
-    def _called(self, location: str) -> str:
+    def _relative_location(self, location: str) -> str:
         return location.removeprefix(self._root).replace(os.sep, "/")
 
-    def _text(self, frame: FrameType) -> str:
+    def _get_call_text(self, frame: FrameType) -> str:
         key = frame.f_code, frame.f_lasti
-        if key not in self._written:
-            self._written[key] = call_text(frame)
-        return self._written[key]
+        if key not in self._call_texts:
+            self._call_texts[key] = read_call_source(frame)
+        return self._call_texts[key]
 
-    def _next(self, place: _Place) -> str | None:
+    def _pop_answer(self, call_site: _CallSite) -> str | None:
         """The next answer that the log has there; None, and a note, where there is none left."""
-        queues = self._left.get(place, {})
-        for queue in (queues.get(self._thread()), *queues.values()):
+        queues = self._queues.get(call_site, {})
+        for queue in (queues.get(self._get_thread_name()), *queues.values()):
             with suppress(IndexError):
                 if queue:
                     return queue.popleft()
-        known, more = self._known.get(place, 0), next(self._more.setdefault(place, count(1)))
+        known, more = (
+            self._logged_counts.get(call_site, 0),
+            next(self._extra_calls.setdefault(call_site, count(1))),
+        )
         if more == 1:
-            has = f"the log has {known} call{'s' * (known != 1)}, this is the {_ordinal(known + 1)}"
-            self.note(f"replay ran out at {place.location}: {has}")
+            has = f"the log has {known} call{'s' * (known != 1)}, this is the {_format_ordinal(known + 1)}"
+            self.note_past_log(f"replay ran out at {call_site.location}: {has}")
         return None
 
 
-def _asker(frame: FrameType) -> Origin | None:
+def _find_caller(frame: FrameType) -> Origin | None:
     """Where the user's code asks, when *frame* is what answers in the place of the real function."""
     each: FrameType | None = frame
-    while each is not None and module_of(each).partition(".")[0] == "pytest_repro":
+    while each is not None and get_module_name(each).partition(".")[0] == "pytest_repro":
         each = each.f_back
-    return origin(each)
+    return call_origin(each)
 
 
-def _ordinal(number: int) -> str:
+def _format_ordinal(number: int) -> str:
     """``1st``, ``12th``."""
     teens = number % 100 in (11, 12, 13)
     return f"{number}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"

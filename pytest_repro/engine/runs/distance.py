@@ -4,54 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pytest_repro.core.compare.compare import comparable
+from pytest_repro.core.compare.compare import can_compare
 from pytest_repro.core.compare.difference import Difference
-from pytest_repro.core.plan.tolerance import Closeness
-from pytest_repro.core.runs.observation import Observation, Stored
-from pytest_repro.core.runs.token_sequence import KIND
-from pytest_repro.values.spill_store import Kept, Shelf
+from pytest_repro.core.plan.tolerance import ToleranceFunction
+from pytest_repro.core.runs.observation import ContentRef, Observation
+from pytest_repro.core.runs.token_sequence import TOKENS_KIND
+from pytest_repro.values.spill_store import SpillStore, ValueBuffer
 
 
-def kept(content: bytes | Stored, shelf: Shelf) -> Kept | None:
+def load_content(content: bytes | ContentRef, store: SpillStore) -> ValueBuffer | None:
     """The bytes behind *content*, or None when they were not kept."""
-    return memoryview(content) if isinstance(content, bytes) else shelf.get(content)
+    return memoryview(content) if isinstance(content, bytes) else store.get(content)
 
 
-def alike(reference: Observation, other: Observation, mixed: bool) -> bool:
+def can_measure(reference: Observation, other: Observation, mixed_dtypes: bool) -> bool:
     """Whether a distance between the two can be told: one kind, or numbers of two dtypes."""
-    return reference.kind == other.kind or (mixed and comparable(reference, other))
+    return reference.kind == other.kind or (mixed_dtypes and can_compare(reference, other))
 
 
-def distance(
+def measure_distance(
     reference: Observation,
-    values: Kept,
+    values: ValueBuffer,
     other: Observation,
     pieces: Iterable[memoryview],
-    close: Closeness,
-    counted: bool = False,
+    tolerance_for: ToleranceFunction,
+    count_ulps: bool = False,
 ) -> Difference:
     """How far *other* is from *reference*.
 
     Args:
         reference: What it is compared with.
         values: The reference's bytes.
-        other: An observation that is :func:`alike`.
+        other: An observation that is :func:`can_measure`.
         pieces: Its bytes, in pieces of whole elements.
-        close: The tolerance, by the dtypes of both.
-        counted: Whether elements are counted by their distance in ulp, to draw them.
+        tolerance_for: The tolerance, by the dtypes of both.
+        count_ulps: Whether elements are counted by their distance in ulp, to draw them.
     """
-    if reference.kind == KIND:
-        from pytest_repro.engine.runs.token_divergence import parting
+    if reference.kind == TOKENS_KIND:
+        from pytest_repro.engine.runs.token_divergence import diff_tokens
 
-        return parting(reference, values, pieces)
-    from pytest_repro.values.difference import difference  # numpy only where two values differ
+        return diff_tokens(reference, values, pieces)
+    from pytest_repro.values.difference import measure_difference  # numpy only where two values differ
 
-    tolerance = close(reference.element, other.element)
+    tolerance = tolerance_for(reference.dtype, other.dtype)
     if reference.kind != other.kind:
-        from pytest_repro.values.cross_dtype import difference_across
+        from pytest_repro.values.cross_dtype import measure_cross_dtype_difference
 
-        elements = reference.element, other.element
-        return difference_across(elements, reference.shape, values, pieces, tolerance)
+        elements = reference.dtype, other.dtype
+        return measure_cross_dtype_difference(elements, reference.shape, values, pieces, tolerance)
     # Numbers that no common dtype holds (1, then 2**70) are compared as text.
-    element = reference.element if reference.element == other.element else ""
-    return difference(element, reference.shape, values, pieces, tolerance, counted)
+    element = reference.dtype if reference.dtype == other.dtype else ""
+    return measure_difference(element, reference.shape, values, pieces, tolerance, count_ulps)

@@ -16,7 +16,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 
-def code_of(function: Callable[..., Any] | None) -> CodeType | None:
+def find_code(function: Callable[..., Any] | None) -> CodeType | None:
     """The code of the user's own function below its decorators, or None where there is none."""
     if function is None:
         return None
@@ -26,7 +26,7 @@ def code_of(function: Callable[..., Any] | None) -> CodeType | None:
 
 
 @contextmanager
-def kept_frame(code: CodeType | None) -> Iterator[list[FrameType]]:
+def keep_frame(code: CodeType | None) -> Iterator[list[FrameType]]:
     """Keeps the frame of the first call of *code* during the block; before Python 3.12, in this thread.
 
     Yields:
@@ -36,53 +36,53 @@ def kept_frame(code: CodeType | None) -> Iterator[list[FrameType]]:
     if code is None:
         yield kept
         return
-    stop = _watched(code, kept)
+    stop = _watch(code, kept)
     try:
         yield kept
     finally:
         stop()
 
 
-def _profiled(code: CodeType, kept: list[FrameType]) -> Callable[[], None]:
+def _watch_with_profiler(code: CodeType, frames: list[FrameType]) -> Callable[[], None]:
     before: Any = sys.getprofile()
     if not (before is None or callable(before) or hasattr(before, "enable")):
         return lambda: None  # a profiler that could not be put back is not disturbed
 
     def profile(frame: FrameType, event: str, _: object) -> None:
         if frame.f_code is code and event == "call":
-            _profile_again(before)
-            kept.append(frame)
+            _restore_profiler(before)
+            frames.append(frame)
 
     def stop() -> None:
         if sys.getprofile() is profile:
-            _profile_again(before)
+            _restore_profiler(before)
 
     sys.setprofile(profile)
     return stop
 
 
-def _profile_again(before: Any) -> None:
+def _restore_profiler(previous: Any) -> None:
     """Puts the profiler back that was there; cProfile's is no function, but is enabled."""
-    if before is not None and not callable(before):
+    if previous is not None and not callable(previous):
         sys.setprofile(None)
-        before.enable()
+        previous.enable()
     else:
-        sys.setprofile(before)
+        sys.setprofile(previous)
 
 
-def _monitored(code: CodeType, kept: list[FrameType]) -> Callable[[], None]:
+def _watch_with_monitoring(code: CodeType, frames: list[FrameType]) -> Callable[[], None]:
     monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
     tool = next((t for t in (4, 3) if monitoring.get_tool(t) is None), None)
     if tool is None:  # others have taken what is free for all
-        return _profiled(code, kept)
+        return _watch_with_profiler(code, frames)
 
-    def started(begun: CodeType, _: int) -> object:
-        if not kept:
-            kept.append(sys._getframe(1))
+    def on_start(started_code: CodeType, _: int) -> object:
+        if not frames:
+            frames.append(sys._getframe(1))
         return monitoring.DISABLE
 
     monitoring.use_tool_id(tool, "pytest-repro")
-    monitoring.register_callback(tool, monitoring.events.PY_START, started)
+    monitoring.register_callback(tool, monitoring.events.PY_START, on_start)
     monitoring.set_local_events(tool, code, monitoring.events.PY_START)
 
     def stop() -> None:
@@ -93,10 +93,10 @@ def _monitored(code: CodeType, kept: list[FrameType]) -> Callable[[], None]:
     return stop
 
 
-_watched = _monitored if sys.version_info >= (3, 12) else _profiled
+_watch = _watch_with_monitoring if sys.version_info >= (3, 12) else _watch_with_profiler
 
 
-def variables(frame: FrameType) -> Iterator[tuple[str, object]]:
+def iter_locals(frame: FrameType) -> Iterator[tuple[str, object]]:
     """Names and values of a finished frame's local variables, in order of their first mention.
 
     Left out are pytest's own, whose names start with ``@`` (assertion rewriting).
@@ -106,8 +106,8 @@ def variables(frame: FrameType) -> Iterator[tuple[str, object]]:
             yield name, value
 
 
-def plain_variables(variables: Iterable[tuple[str, object]], most: int = 4) -> tuple[str, ...]:
+def describe_plain_variables(variables: Iterable[tuple[str, object]], limit: int = 4) -> tuple[str, ...]:
     """Names and types of the numbers and texts among *variables*: what may have been meant."""
     plain = (int, float, complex, str, bytes, list, dict)
     found = [f"{name} ({type(value).__name__})" for name, value in variables if isinstance(value, plain)]
-    return tuple(found[:most])
+    return tuple(found[:limit])

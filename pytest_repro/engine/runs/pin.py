@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
 
-from pytest_repro.adapters import awake, seed_all
-from pytest_repro.axes import applied, named
+from pytest_repro.adapters import active_adapters, seed_all
+from pytest_repro.axes import apply_setting, get_axis
 from pytest_repro.core.plan.cell import REPEAT, Cell
-from pytest_repro.core.plan.plan import Deterministic, checked_deterministic, checked_seed
+from pytest_repro.core.plan.plan import Deterministic, validate_deterministic, validate_seed
 
 
 class Pin:
@@ -22,25 +22,25 @@ class Pin:
         deterministic: Deterministic algorithms: True, False or ``"warn"``.
 
     Attributes:
-        mode: Of deterministic algorithms.
-        counting: Whether is looked at whether generators are asked.
+        deterministic: Of deterministic algorithms.
+        track_generators: Whether is looked at whether generators are asked.
     """
 
     def __init__(self, seed: int, deterministic: Deterministic = True) -> None:
-        self._seed, self.mode = seed, deterministic
-        self._stack, self._axes = ExitStack(), ExitStack()
-        self._held: set[str] = set()
+        self._seed, self.deterministic = seed, deterministic
+        self._stack, self._run_stack = ExitStack(), ExitStack()
+        self._pinned_libraries: set[str] = set()
         self._setting: Mapping[str, object] = {}
-        self._applied: Mapping[str, object] | None = {}
+        self._applied_setting: Mapping[str, object] | None = {}
         self._suspended: Sequence[str] = ()
-        self._feeding: Callable[[], AbstractContextManager[None]] | None = None
-        self._axis, self._drew = REPEAT, False
-        self._other: int | None = None
-        self.counting = False
-        self._stood: list[object] = []
-        self._drawn: object = None
+        self._open_input: Callable[[], AbstractContextManager[None]] | None = None
+        self._axis, self._axis_used = REPEAT, False
+        self._seed_override: int | None = None
+        self.track_generators = False
+        self._generator_states: list[object] = []
+        self._axis_state: object = None
 
-    def vary(self, cell: Cell, suspended: Sequence[str] = (), seed: int | None = None) -> None:
+    def prepare_run(self, cell: Cell, suspended: Sequence[str] = (), seed: int | None = None) -> None:
         """Sets the axes as *cell* says, from the next :meth:`seed` on.
 
         Args:
@@ -49,90 +49,92 @@ class Pin:
                 each run meets the same: a frozen clock begins at the same instant.
             seed: Of a run that is given another one.
         """
-        self._other, self._stood = seed, []
+        self._seed_override, self._generator_states = seed, []
         if suspended or self._suspended:
-            self._applied = None
+            self._applied_setting = None
         self._setting, self._suspended = cell.setting, suspended
-        self._axis, self._drawn, self._drew = cell.axis, None, False
+        self._axis, self._axis_state, self._axis_used = cell.axis, None, False
 
-    def feed(self, feeding: Callable[[], AbstractContextManager[None]] | None) -> None:
-        """Has the run that begins with the next :meth:`seed` fed, in contexts that *feeding* makes."""
-        if feeding or self._feeding:
-            self._applied = None
-        self._feeding = feeding
+    def set_input(self, open_input: Callable[[], AbstractContextManager[None]] | None) -> None:
+        """Has the run that begins with the next :meth:`seed` fed, in contexts that *open_input* makes."""
+        if open_input or self._open_input:
+            self._applied_setting = None
+        self._open_input = open_input
 
     def seed(self) -> None:
         """Seeds every generator, and holds what is not held yet."""
-        self._drew = self.drew
-        found = awake()
-        if self._applied != self._setting or not self._held.issuperset(found):
-            self._hold()
+        self._axis_used = self.axis_generators_used
+        found = active_adapters()
+        if self._applied_setting != self._setting or not self._pinned_libraries.issuperset(found):
+            self._apply_pins()
         for adapter in found.values():
-            adapter.seed(self._seed if self._other is None else self._other)
-        self._drawn = self._stand()
-        self._stood = _standing() if self.counting else []
+            adapter.seed(self._seed if self._seed_override is None else self._seed_override)
+        self._axis_state = self._read_axis_state()
+        self._generator_states = _read_generator_states() if self.track_generators else []
 
     @property
-    def drew(self) -> bool:
-        """Whether, since :meth:`vary`, numbers were drawn that differ at other values of the axis."""
-        return self._drew or (self._drawn is not None and self._drawn != self._stand())
+    def axis_generators_used(self) -> bool:
+        """Whether, since :meth:`prepare_run`, numbers were drawn that differ at other values of the axis."""
+        return self._axis_used or (
+            self._axis_state is not None and self._axis_state != self._read_axis_state()
+        )
 
     @property
-    def asked(self) -> bool:
+    def generators_used(self) -> bool:
         """Whether a generator was asked since the last :meth:`seed`, where that is looked at."""
-        return bool(self._stood) and self._stood != _standing()
+        return bool(self._generator_states) and self._generator_states != _read_generator_states()
 
-    def _stand(self) -> object:
-        return None if self._axis == REPEAT else named(self._axis).drawn()
+    def _read_axis_state(self) -> object:
+        return None if self._axis == REPEAT else get_axis(self._axis).get_generator_states()
 
-    def _hold(self) -> None:
-        self._let_axes_go()  # what is held comes below them, and is restored after them
-        for name, adapter in awake().items():
-            if name not in self._held:
-                self._held.add(name)
-                self._stack.callback(adapter.states())
-                self._stack.enter_context(adapter.deterministic(self.mode))
-        self._axes.enter_context(applied(self._setting))
-        if self._feeding is not None:
-            self._axes.enter_context(self._feeding())
+    def _apply_pins(self) -> None:
+        self._release_run()  # what is held comes below them, and is restored after them
+        for name, adapter in active_adapters().items():
+            if name not in self._pinned_libraries:
+                self._pinned_libraries.add(name)
+                self._stack.callback(adapter.save_global_states())
+                self._stack.enter_context(adapter.deterministic(self.deterministic))
+        self._run_stack.enter_context(apply_setting(self._setting))
+        if self._open_input is not None:
+            self._run_stack.enter_context(self._open_input())
         if self._suspended:
-            from pytest_repro.engine.diagnose.suspects import suspension
+            from pytest_repro.engine.diagnose.suspects import suspend
 
-            self._axes.enter_context(suspension(self._suspended, self._seed))
-        self._applied = self._setting
+            self._run_stack.enter_context(suspend(self._suspended, self._seed))
+        self._applied_setting = self._setting
 
-    def rest(self) -> None:
+    def end_run(self) -> None:
         """Lets go of what each run has for itself, its setting and what is suspended, until the next."""
-        self._applied = None
-        self._axes.close()
+        self._applied_setting = None
+        self._run_stack.close()
 
-    def _let_axes_go(self) -> None:
-        self._applied = {}
-        self._axes.close()
+    def _release_run(self) -> None:
+        self._applied_setting = {}
+        self._run_stack.close()
 
     def release(self) -> None:
         """Restores everything as it was before the first :meth:`seed`."""
-        self._held.clear()
+        self._pinned_libraries.clear()
         try:
-            self._let_axes_go()
+            self._release_run()
         finally:
             self._stack.close()
 
     @property
-    def complete(self) -> bool:
+    def all_libraries_seeded(self) -> bool:
         """Whether no library was imported since the last seeding: a newcomer's generator is unseeded."""
-        return not self._held or self._held.issuperset(awake())
+        return not self._pinned_libraries or self._pinned_libraries.issuperset(active_adapters())
 
     @contextmanager
-    def let_go(self) -> Iterator[None]:
+    def unpinned(self) -> Iterator[None]:
         """The world as it is without the pin, for a block; then the pinned world as it was.
 
         What the block does to generators and switches outlives the pin.
         """
-        if not self._held:
+        if not self._pinned_libraries:
             yield
             return
-        inside = [adapter.states() for adapter in awake().values()]
+        inside = [adapter.save_global_states() for adapter in active_adapters().values()]
         self.release()
         try:
             yield
@@ -145,24 +147,27 @@ class Pin:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.release()
 
 
-def _standing() -> list[object]:
+def _read_generator_states() -> list[object]:
     """Where every global generator stands."""
-    return [adapter.stands() for adapter in awake().values()]
+    return [adapter.global_states_key() for adapter in active_adapters().values()]
 
 
 @contextmanager
-def seeded_apart(seed: int) -> Iterator[None]:
+def seed_temporarily(seed: int) -> Iterator[None]:
     """Every generator seeded for a block; afterwards they stand where they stood before.
 
     Args:
         seed: 0 … 2**32 - 1.
     """
-    before = [adapter.states() for adapter in awake().values()]
+    before = [adapter.save_global_states() for adapter in active_adapters().values()]
     try:
         seed_all(seed)
         yield
@@ -188,7 +193,7 @@ def pinned(seed: int = 0, deterministic: Deterministic = True) -> Iterator[int]:
     Raises:
         ValueError: *seed* or *deterministic* is none of these.
     """
-    with Pin(checked_seed(seed), checked_deterministic(deterministic)) as pin:
+    with Pin(validate_seed(seed), validate_deterministic(deterministic)) as pin:
         pin.seed()
         yield seed
 
@@ -203,8 +208,8 @@ def deterministic(mode: Deterministic = True) -> Iterator[None]:
     Raises:
         ValueError: *mode* is none of these.
     """
-    checked_deterministic(mode)
+    validate_deterministic(mode)
     with ExitStack() as stack:
-        for adapter in awake().values():
+        for adapter in active_adapters().values():
             stack.enter_context(adapter.deterministic(mode))
         yield

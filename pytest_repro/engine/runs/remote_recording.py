@@ -8,36 +8,36 @@ from functools import partial
 from typing import Protocol
 
 from pytest_repro.core.compare.difference import Difference
-from pytest_repro.core.plan.tolerance import Closeness
-from pytest_repro.core.runs.observation import Beside, Key, Leaf, Observation, Stored
-from pytest_repro.engine.runs.distance import alike, distance, kept
-from pytest_repro.engine.runs.recording import Recorded
-from pytest_repro.engine.runs.token_divergence import shelved
-from pytest_repro.values.spill_store import Shelf
+from pytest_repro.core.plan.tolerance import ToleranceFunction
+from pytest_repro.core.runs.observation import ContentRef, Key, Leaf, Observation, TokenContext
+from pytest_repro.engine.runs.distance import can_measure, load_content, measure_distance
+from pytest_repro.engine.runs.recording import RecordingBase
+from pytest_repro.engine.runs.token_divergence import store_logits
+from pytest_repro.values.spill_store import SpillStore
 
 
-class Fetch(Protocol):
+class ValueFetcher(Protocol):
     """Gives values from where they were recorded."""
 
     def __call__(self, key: Key, logits: bool = False) -> Iterable[memoryview] | None:
         """The bytes of a large value, or *logits* beside tokens; None when they were not kept there."""
 
 
-class Received(Recorded):
+class RemoteRecording(RecordingBase):
     """Observations that came from elsewhere: digests for what is large, bytes for what is small.
 
     Args:
         observations: By key, in the order of recording.
-        left_out: Number of local values that could not be digested.
-        counted: Whether elements that differ are counted by their distance, to draw them.
+        skipped_locals: Number of local values that could not be digested.
+        count_ulps: Whether elements that differ are counted by their distance, to draw them.
     """
 
     def __init__(
-        self, observations: Mapping[Key, Observation], left_out: int = 0, counted: bool = False
+        self, observations: Mapping[Key, Observation], skipped_locals: int = 0, count_ulps: bool = False
     ) -> None:
-        self._observations, self._counted = dict(observations), counted
-        self._measured: dict[Key, Difference] = {}
-        self.left_out = left_out
+        self._observations, self._count_ulps = dict(observations), count_ulps
+        self._differences: dict[Key, Difference] = {}
+        self.skipped_locals = skipped_locals
 
     def __len__(self) -> int:
         return len(self._observations)
@@ -45,41 +45,54 @@ class Received(Recorded):
     def observations(self) -> dict[Key, Observation]:
         return self._observations
 
-    def compare(self, reference: Recorded, shelf: Shelf, close: Closeness, mixed: bool, fetch: Fetch) -> None:
+    def measure_against(
+        self,
+        reference: RecordingBase,
+        store: SpillStore,
+        tolerance_for: ToleranceFunction,
+        mixed_dtypes: bool,
+        fetch: ValueFetcher,
+    ) -> None:
         """Measures what differs from *reference*, while the values can still be fetched."""
         for key, there in reference.observations().items():
             here = self._observations.get(key)
             if here is None or (there.kind, there.content) == (here.kind, here.content):
                 continue
-            values = kept(there.content, shelf)
-            if values is None or not alike(there, here, mixed):
+            values = load_content(there.content, store)
+            if values is None or not can_measure(there, here, mixed_dtypes):
                 continue
-            pieces = fetch(key) if isinstance(here.content, Stored) else [memoryview(here.content)]
+            pieces = fetch(key) if isinstance(here.content, ContentRef) else [memoryview(here.content)]
             if pieces is not None:
-                self._measured[key] = distance(there, values, here, pieces, close, self._counted)
+                self._differences[key] = measure_distance(
+                    there, values, here, pieces, tolerance_for, self._count_ulps
+                )
 
-    def keep(self, shelf: Shelf, fetch: Fetch) -> None:
+    def store_values(self, store: SpillStore, fetch: ValueFetcher) -> None:
         """Keeps the large values, while they can be fetched: other runs will be compared with them."""
         for key, each in self._observations.items():
-            pieces = fetch(key) if isinstance(each.content, Stored) else None
+            pieces = fetch(key) if isinstance(each.content, ContentRef) else None
             if pieces is not None:
-                each = replace(each, content=shelf.put(_leaf(each, pieces)))
-            if each.beside is not None:
-                beside = _fetched(each.beside, partial(fetch, key, logits=True))
-                each = replace(each, beside=shelved(beside, shelf))
+                each = replace(each, content=store.put(_make_leaf(each, pieces)))
+            if each.token_context is not None:
+                beside = _attach_logits(each.token_context, partial(fetch, key, logits=True))
+                each = replace(each, token_context=store_logits(beside, store))
             self._observations[key] = each
 
     def measure(self, reference: Observation, other: Observation) -> Difference | None:
-        return self._measured.get(other.key)
+        return self._differences.get(other.key)
 
 
-def _fetched(beside: Beside, logits: Callable[[], Iterable[memoryview] | None]) -> Beside:
-    if beside.logits is None:
-        return beside
-    leaf = replace(beside.logits(), pieces=lambda: logits() or ())
-    return replace(beside, logits=lambda: leaf)
+def _attach_logits(
+    context: TokenContext, fetch_logits: Callable[[], Iterable[memoryview] | None]
+) -> TokenContext:
+    if context.load_logits is None:
+        return context
+    leaf = replace(context.load_logits(), read_chunks=lambda: fetch_logits() or ())
+    return replace(context, load_logits=lambda: leaf)
 
 
-def _leaf(each: Observation, pieces: Iterable[memoryview]) -> Leaf:
+def _make_leaf(observation: Observation, pieces: Iterable[memoryview]) -> Leaf:
     content = b"".join(pieces)
-    return Leaf(each.kind, each.element, each.shape, len(content), lambda: [memoryview(content)])
+    return Leaf(
+        observation.kind, observation.dtype, observation.shape, len(content), lambda: [memoryview(content)]
+    )

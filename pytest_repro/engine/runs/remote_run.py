@@ -6,33 +6,33 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from pytest_repro.companions.serialize_run import packed, unpacked
+from pytest_repro.companions.serialize_run import decode_run, encode_run
 from pytest_repro.core.plan.cell import Cell
-from pytest_repro.core.runs.observation import Key, Observation, Stored
+from pytest_repro.core.runs.observation import ContentRef, Key, Observation
 from pytest_repro.core.runs.run import Run
-from pytest_repro.engine.runs.recording import Recorded
-from pytest_repro.engine.runs.remote_recording import Received
+from pytest_repro.engine.runs.recording import RecordingBase
+from pytest_repro.engine.runs.remote_recording import RemoteRecording
 from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.values.dtypes import itemsize
-from pytest_repro.values.spill_store import Shelf
+from pytest_repro.values.spill_store import SpillStore
 
-_PIECE = 2**20
+_MESSAGE_BYTES = 2**20
 # Bytes sent in one message: a value need not be held twice.
 
 
-def plain(cell: Cell) -> tuple[Any, ...]:
+def encode_cell(cell: Cell) -> tuple[Any, ...]:
     """*cell* as execnet sends it."""
-    return cell.axis, cell.value, dict(cell.setting), cell.at
+    return cell.axis, cell.value, dict(cell.setting), cell.repeat_of
 
 
-def take(trial: Trial, companion: Any, cell: Cell, said: str) -> Run:
+def receive_run(trial: Trial, companion: Any, cell: Cell, message: str) -> Run:
     """Takes the run that a companion has made, and fetches of its values what must be measured.
 
     Args:
         trial: Of the runs.
         companion: Which still holds the values.
         cell: Under what it was run.
-        said: The run on the wire.
+        message: The run on the wire.
 
     Returns:
         The run.
@@ -41,50 +41,50 @@ def take(trial: Trial, companion: Any, cell: Cell, said: str) -> Run:
         Lost: It cannot be read: the two sides are not of one make, though of one version.
     """
     try:
-        run, observations = unpacked(said, cell)
+        run, observations = decode_run(message, cell)
     except (KeyError, TypeError, ValueError) as error:
-        from pytest_repro.companions.companion import Lost  # execnet is there by now, not before
+        from pytest_repro.companions.companion import InterpreterLost  # execnet is there by now, not before
 
         why = f"gave an answer that cannot be read: is its pytest-repro this one? ({error!r})"
-        raise Lost(f"the companion for {companion.interpreter.called} {why}") from None
-    received = Received(observations, run.left_out, trial.pictured)
-    trial.received(cell, run, received, partial(fetched, companion))
+        raise InterpreterLost(f"the companion for {companion.interpreter.called} {why}") from None
+    received = RemoteRecording(observations, run.left_out, trial.with_plots)
+    trial.add_remote(cell, run, received, partial(fetch_value, companion))
     return run
 
 
-def fetched(companion: Any, key: Key, logits: bool = False) -> Iterable[memoryview] | None:
+def fetch_value(companion: Any, key: Key, logits: bool = False) -> Iterable[memoryview] | None:
     """The bytes of a value over there, or of *logits* beside it, in pieces; None where they were not kept."""
     companion.send("fetch", logits, *key)
     word, first = companion.receive("while it sent a value")
-    return _pieces(companion, first) if word == "piece" else None
+    return _receive_pieces(companion, first) if word == "piece" else None
 
 
-def _pieces(companion: Any, first: bytes) -> Iterator[memoryview]:
-    word, piece = "piece", first
+def _receive_pieces(companion: Any, first_piece: bytes) -> Iterator[memoryview]:
+    word, piece = "piece", first_piece
     while word == "piece":
         yield memoryview(piece)
         word, piece = companion.receive("while it sent a value")
 
 
-class Kept:
+class RemoteValues:
     """The last run of a companion, whose values can be fetched until the next one."""
 
     def __init__(self, channel: Any) -> None:
         self._channel = channel
-        self._last: tuple[Trial, Recorded] | None = None
+        self._last: tuple[Trial, RecordingBase] | None = None
 
-    def said(self, trial: Trial, run: Run, recording: Recorded) -> tuple[str, str]:
+    def keep_and_encode(self, trial: Trial, run: Run, recording: RecordingBase) -> tuple[str, str]:
         """The answer that tells of *run*; its values, on the shelf of *trial*, are kept."""
         self.drop()
         self._last = trial, recording
-        return "ran", packed(run, recording.observations().values())
+        return "ran", encode_run(run, recording.observations().values())
 
-    def fetch(self, logits: bool, *key: Any) -> None:
+    def send_value(self, logits: bool, *key: Any) -> None:
         """Sends the value of *key*, or the *logits* beside it, in pieces of whole elements, then an end."""
         assert self._last is not None
         trial, recording = self._last
         found = recording.observations()[key]
-        for piece in _rows(found) if logits else _sliced(found, trial.shelf):
+        for piece in _iter_logits(found) if logits else _iter_pieces(found, trial.store):
             self._channel.send(("piece", piece))
         self._channel.send(("end", b""))
 
@@ -95,17 +95,17 @@ class Kept:
             self._last = None
 
 
-def _sliced(found: Observation, shelf: Shelf) -> Iterator[bytes]:
-    kept = shelf.get(found.content) if isinstance(found.content, Stored) else None
+def _iter_pieces(observation: Observation, store: SpillStore) -> Iterator[bytes]:
+    kept = store.get(observation.content) if isinstance(observation.content, ContentRef) else None
     if kept is None:
         return
-    size = itemsize(found.element)
-    step, at = max(1, _PIECE // size) * size, 0
+    size = itemsize(observation.dtype)
+    step, at = max(1, _MESSAGE_BYTES // size) * size, 0
     while piece := bytes(kept[at : at + step]):
         yield piece
         at += len(piece)
 
 
-def _rows(found: Observation) -> Iterator[bytes]:
-    if found.beside is not None and found.beside.logits is not None:
-        yield from map(bytes, found.beside.logits().pieces())
+def _iter_logits(observation: Observation) -> Iterator[bytes]:
+    if observation.token_context is not None and observation.token_context.load_logits is not None:
+        yield from map(bytes, observation.token_context.load_logits().read_chunks())

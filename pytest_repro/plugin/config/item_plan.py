@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.core.plan.cell import Varied
-from pytest_repro.core.plan.plan import ARGUMENTS, BadArgument, Plan, asked
-from pytest_repro.plugin.config.parsers import allowed_there
+from pytest_repro.core.plan.cell import AxisValues
+from pytest_repro.core.plan.plan import ARGUMENTS, BadArgument, Plan, override_plan
+from pytest_repro.plugin.config.parsers import format_allowed
 from pytest_repro.plugin.config.settings import Settings
-from pytest_repro.plugin.marker import NAME
+from pytest_repro.plugin.marker import MARKER_NAME
 
 FIXTURE = "repro"
 
 
-def plan_of(item: pytest.Item, settings: Settings) -> Plan | None:
+def resolve_plan(item: pytest.Item, settings: Settings) -> Plan | None:
     """The plan of *item*, or None when it is not marked.
 
     Markers of the module, the class and the function add up; the nearest one wins.
@@ -24,42 +24,42 @@ def plan_of(item: pytest.Item, settings: Settings) -> Plan | None:
     Raises:
         pytest.UsageError: A marker's argument does not fit; names the test and the argument.
     """
-    marked = _marked(item)
-    requested = _requests_ours(item)
+    marked = _has_marker(item)
+    requested = _requests_repro(item)
     if not (marked or settings.audit or requested):
         return None
-    marks = list(item.iter_markers(NAME)) if marked else []
+    marks = list(item.iter_markers(MARKER_NAME)) if marked else []
     try:
-        arguments = _arguments(marks)
-        plan = asked(settings.defaults, {n: v for n, v in arguments.items() if n in ARGUMENTS})
-        vary = _varied(settings, {n: v for n, v in arguments.items() if n not in ARGUMENTS})
-        _fits(plan, vary)
+        arguments = _merge_arguments(marks)
+        plan = override_plan(settings.defaults, {n: v for n, v in arguments.items() if n in ARGUMENTS})
+        vary = _resolve_axes(settings, {n: v for n, v in arguments.items() if n not in ARGUMENTS})
+        _check_rank_support(plan, vary)
     except BadArgument as error:
-        raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{NAME}: {error}") from None
+        raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{MARKER_NAME}: {error}") from None
     # An audit asks nothing of a test that its author did not ask.
     audit = not marks and not requested
-    return plan._replace(**settings.commanded, audit=audit, vary=vary)
+    return plan._replace(**settings.command_line, audit=audit, vary=vary)
 
 
-def _varied(settings: Settings, marked: dict[str, Any]) -> tuple[Varied, ...]:
+def _resolve_axes(settings: Settings, marker_axes: dict[str, Any]) -> tuple[AxisValues, ...]:
     """The axes: the command line's, then the marker's, then those of the ini file."""
-    if not (marked or settings.vary or settings.vary_ini):
+    if not (marker_axes or settings.vary or settings.vary_ini):
         return ()
-    from pytest_repro.axes import known, listed, varied
+    from pytest_repro.axes import as_tuple, resolve_axes, validate_argument_names
 
-    known(marked)
+    validate_argument_names(marker_axes)
     try:
-        return varied({**settings.vary_ini, **marked, **settings.vary})
+        return resolve_axes({**settings.vary_ini, **marker_axes, **settings.vary})
     except BadArgument as error:
-        if error.name in marked and error.name not in settings.vary:
+        if error.name in marker_axes and error.name not in settings.vary:
             raise
         # No test has asked for it. It was not refused at once: torch, by now imported, knows its devices.
         where = "--repro-vary=" if error.name in settings.vary else "ini file: repro_vary = "
-        said = ",".join(map(str, listed(error.given)))
-        raise pytest.UsageError(f"{where}{error.name}={said}: {allowed_there(error)}") from None
+        said = ",".join(map(str, as_tuple(error.value)))
+        raise pytest.UsageError(f"{where}{error.name}={said}: {format_allowed(error)}") from None
 
 
-def _fits(plan: Plan, vary: tuple[Varied, ...]) -> None:
+def _check_rank_support(plan: Plan, vary: tuple[AxisValues, ...]) -> None:
     """Checks that what *plan* asks, and each axis, can be had in ranks.
 
     Raises:
@@ -70,17 +70,17 @@ def _fits(plan: Plan, vary: tuple[Varied, ...]) -> None:
         return
     if plan.seeds:
         raise BadArgument("seeds", plan.seeds, f"not together with ranks={ranks}")
-    from pytest_repro.axes import named
+    from pytest_repro.axes import get_axis
 
     for each in vary:
-        if each.axis == "machine" or named(each.axis).asks:
+        if each.axis == "machine" or get_axis(each.axis).opt_in_message:
             raise BadArgument(each.axis, each.values, f"not together with ranks={ranks}")
         if each.axis == "device" and not {"cpu", "cuda"}.issuperset(each.values):
             allowed = "with ranks 'cpu' and 'cuda' alone: each rank has the GPU of its own number"
             raise BadArgument(each.axis, each.values, allowed)
 
 
-def _requests_ours(item: Any) -> bool:
+def _requests_repro(item: Any) -> bool:
     """Whether *item* takes the fixture ``repro``, and not one of its own that has the same name."""
     if FIXTURE not in getattr(item, "fixturenames", ()):
         return False
@@ -88,18 +88,18 @@ def _requests_ours(item: Any) -> bool:
     return found is None or found[-1].func.__module__ == "pytest_repro.plugin"
 
 
-def _marked(item: pytest.Item) -> bool:
+def _has_marker(item: pytest.Item) -> bool:
     """Whether the marker is on *item* or above it; ``item.keywords`` holds names of folders as well."""
     node: Any = item
     while node is not None:
         for mark in node.own_markers:
-            if mark.name == NAME:
+            if mark.name == MARKER_NAME:
                 return True
         node = node.parent
     return False
 
 
-def _arguments(marks: Sequence[pytest.Mark]) -> dict[str, Any]:
+def _merge_arguments(marks: Sequence[pytest.Mark]) -> dict[str, Any]:
     arguments: dict[str, Any] = {}
     for mark in reversed(marks):  # from the module to the function
         if mark.args:

@@ -13,11 +13,11 @@ from pytest_repro.core.plan.plan import (
     MAX_SEED,
     BadArgument,
     Plan,
-    checked_capture,
+    validate_capture,
 )
 from pytest_repro.plugin.config import parsers
 from pytest_repro.plugin.config.settings import Settings
-from pytest_repro.plugin.pytest_internals import raw_ini
+from pytest_repro.plugin.pytest_internals import get_raw_ini
 
 
 class Option(NamedTuple):
@@ -29,10 +29,10 @@ class Option(NamedTuple):
         parse: Checks a value from either; raises :class:`BadArgument`.
         help: What ``pytest --help`` says.
         metavar: Shown behind ``=``; None for a flag.
-        flag: Whether it is on the command line; otherwise it is in the ini file only.
-        kind: Type in the ini file.
-        bare: What it means on the command line without ``=``; None where it needs a value.
-        each: Checks one value from the command line of an option that may be repeated.
+        on_command_line: Whether it is on the command line; otherwise it is in the ini file only.
+        ini_type: Type in the ini file.
+        bare_value: What it means on the command line without ``=``; None where it needs a value.
+        parse_each: Checks one value from the command line of an option that may be repeated.
     """
 
     name: str
@@ -40,10 +40,10 @@ class Option(NamedTuple):
     parse: Callable[[object], Any]
     help: str
     metavar: str | None = None
-    flag: bool = True
-    kind: str = "string"
-    each: Callable[[object], Any] | None = None
-    bare: Any = None
+    on_command_line: bool = True
+    ini_type: str = "string"
+    parse_each: Callable[[object], Any] | None = None
+    bare_value: Any = None
 
     @property
     def key(self) -> str:
@@ -55,7 +55,7 @@ _SEED_HELP = f"seed of every generator, 0 to {MAX_SEED}, or 'random'"
 
 _VARY_HELP = "vary an axis in every marked test: process, threads=1,2, device=cpu,cuda, …, or stress"
 _DIAGNOSE_HELP = "look for the cause of a mismatch: auto (where a run took under 10 s), always, never"
-_BUDGET_HELP = "seconds in which the cause of one test's mismatch is looked for"
+_DIAGNOSE_SECONDS_HELP = "seconds in which the cause of one test's mismatch is looked for"
 _REPLAY_HELP = "feed runs what the first took from outside (record: in repro-replay.json), or a log"
 _UPDATE_HELP = "write the golden files' entries of tests marked baseline=True that pass, and only those"
 _BASELINE_HELP = "kilobytes up to which a golden file holds a value itself, beside its digest"
@@ -69,38 +69,75 @@ _SEEDS_HELP = "run each marked test once per seed, and tell how it scatters: 20,
 _TIMEOUT_HELP = "seconds after which another interpreter that gives no answer is given up"
 
 OPTIONS: tuple[Option, ...] = (
-    Option("runs", 2, parsers.runs, "runs of each marked test; 1: compare nothing", "N", kind="int"),
-    Option("seed", 0, parsers.seed, _SEED_HELP, "N|random", kind="int|string"),
-    Option("seeds", None, parsers.seeds, _SEEDS_HELP, "SEEDS"),
-    Option("all", False, bool, "audit: treat every collected test as marked", kind="bool"),
-    Option("capture", "auto", checked_capture, f"what is observed: {', '.join(CAPTURES)}", "WHAT"),
-    Option("vary", {}, parsers.varies, _VARY_HELP, "AXIS[=V,V]", kind="linelist", each=parsers.vary),
-    Option("trace", False, bool, "record the ops of every run, not only to explain a mismatch", kind="bool"),
-    Option("diagnose", "auto", parsers.diagnose, _DIAGNOSE_HELP, "WHEN"),
-    Option("diagnose-seconds", 60.0, parsers.budget, _BUDGET_HELP, flag=False, kind="float"),
-    Option("replay", None, parsers.replay, _REPLAY_HELP, "record|PATH"),
-    Option("update", False, bool, _UPDATE_HELP, kind="bool"),
-    Option("prune", False, bool, "remove entries of tests that are gone from golden files", kind="bool"),
-    Option("baseline-kb", 64, parsers.baseline_kb, _BASELINE_HELP, flag=False, kind="int"),
-    Option("json", None, parsers.path, "write the JSON report to PATH", "PATH"),
-    Option("html", None, parsers.path, "write the HTML report to PATH: one page, drawings included", "PATH"),
-    Option("require", 0, parsers.require, _REQUIRE_HELP, "N", kind="int"),
-    Option("cost", False, bool, _COST_HELP, kind="bool"),
-    Option("noise", 0, parsers.noise, _NOISE_HELP, "N", kind="int", bare=5),
-    Option("control", False, bool, _CONTROL_HELP, flag=False, kind="bool"),
-    Option("companion-timeout", 300.0, parsers.seconds, _TIMEOUT_HELP, flag=False, kind="float"),
-    Option("keep-mb", 512, parsers.keep, "MB of recorded values kept in memory", flag=False, kind="int"),
-)  # fmt: skip
+    Option(
+        "runs", 2, parsers.parse_runs, "runs of each marked test; 1: compare nothing", "N", ini_type="int"
+    ),
+    Option("seed", 0, parsers.parse_seed, _SEED_HELP, "N|random", ini_type="int|string"),
+    Option("seeds", None, parsers.parse_seeds, _SEEDS_HELP, "SEEDS"),
+    Option("all", False, bool, "audit: treat every collected test as marked", ini_type="bool"),
+    Option("capture", "auto", validate_capture, f"what is observed: {', '.join(CAPTURES)}", "WHAT"),
+    Option(
+        "vary",
+        {},
+        parsers.parse_vary_lines,
+        _VARY_HELP,
+        "AXIS[=V,V]",
+        ini_type="linelist",
+        parse_each=parsers.parse_vary,
+    ),
+    Option(
+        "trace", False, bool, "record the ops of every run, not only to explain a mismatch", ini_type="bool"
+    ),
+    Option("diagnose", "auto", parsers.parse_diagnose, _DIAGNOSE_HELP, "WHEN"),
+    Option(
+        "diagnose-seconds",
+        60.0,
+        parsers.parse_diagnose_seconds,
+        _DIAGNOSE_SECONDS_HELP,
+        on_command_line=False,
+        ini_type="float",
+    ),
+    Option("replay", None, parsers.parse_replay, _REPLAY_HELP, "record|PATH"),
+    Option("update", False, bool, _UPDATE_HELP, ini_type="bool"),
+    Option("prune", False, bool, "remove entries of tests that are gone from golden files", ini_type="bool"),
+    Option(
+        "baseline-kb", 64, parsers.parse_baseline_kb, _BASELINE_HELP, on_command_line=False, ini_type="int"
+    ),
+    Option("json", None, parsers.parse_path, "write the JSON report to PATH", "PATH"),
+    Option(
+        "html", None, parsers.parse_path, "write the HTML report to PATH: one page, drawings included", "PATH"
+    ),
+    Option("require", 0, parsers.parse_require, _REQUIRE_HELP, "N", ini_type="int"),
+    Option("cost", False, bool, _COST_HELP, ini_type="bool"),
+    Option("noise", 0, parsers.parse_noise, _NOISE_HELP, "N", ini_type="int", bare_value=5),
+    Option("control", False, bool, _CONTROL_HELP, on_command_line=False, ini_type="bool"),
+    Option(
+        "companion-timeout",
+        300.0,
+        parsers.parse_seconds,
+        _TIMEOUT_HELP,
+        on_command_line=False,
+        ini_type="float",
+    ),
+    Option(
+        "keep-mb",
+        512,
+        parsers.parse_keep_mb,
+        "MB of recorded values kept in memory",
+        on_command_line=False,
+        ini_type="int",
+    ),
+)
 
 
-def _type(option: Option) -> Callable[[str], Any]:
-    def parsed(text: str) -> Any:
+def _make_argparse_type(option: Option) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
         try:
-            return (option.each or option.parse)(text)
+            return (option.parse_each or option.parse)(text)
         except BadArgument as error:
-            raise argparse.ArgumentTypeError(f"{error.given!r}: {error.allowed}") from None
+            raise argparse.ArgumentTypeError(f"{error.value!r}: {error.allowed}") from None
 
-    return parsed
+    return parse
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -108,16 +145,16 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("repro", "reproducibility (pytest-repro)")
     for option in OPTIONS:
         _add_ini(parser, option)
-        if not option.flag:
+        if not option.on_command_line:
             continue
         how: dict[str, Any] = {"dest": option.key, "default": None, "help": option.help}
         if option.metavar is None:
             group.addoption(f"--repro-{option.name}", action="store_true", **how)
         else:
-            kind, metavar = _type(option), option.metavar
-            action = "append" if option.each else "store"
-            if option.bare is not None:
-                how |= {"nargs": "?", "const": option.bare}
+            kind, metavar = _make_argparse_type(option), option.metavar
+            action = "append" if option.parse_each else "store"
+            if option.bare_value is not None:
+                how |= {"nargs": "?", "const": option.bare_value}
             group.addoption(f"--repro-{option.name}", type=kind, metavar=metavar, action=action, **how)
 
 
@@ -130,7 +167,7 @@ def _add_ini(parser: pytest.Parser, option: Option) -> None:
         "int": ["int"], "float": [float | int, "float"], "int|string": [int | str], "bool": ["bool"],
         "linelist": ["linelist"],
     }  # fmt: skip
-    for kind in [*kinds.get(option.kind, []), "string"]:
+    for kind in [*kinds.get(option.ini_type, []), "string"]:
         try:
             parser.addini(option.key, option.help, type=kind, default=None)
         except (AssertionError, TypeError, ValueError):
@@ -138,16 +175,18 @@ def _add_ini(parser: pytest.Parser, option: Option) -> None:
         return
 
 
-def read(config: pytest.Config) -> Settings:
+def read_settings(config: pytest.Config) -> Settings:
     """The settings of this session.
 
     Raises:
         pytest.UsageError: A value in the ini file does not fit; names it and what is allowed.
     """
-    commanded = {option.name: config.getoption(option.key, None) for option in OPTIONS if option.flag}
-    ini = {option.name: _from_ini(config, option) for option in OPTIONS}
+    commanded = {
+        option.name: config.getoption(option.key, None) for option in OPTIONS if option.on_command_line
+    }
+    ini = {option.name: _read_ini(config, option) for option in OPTIONS}
     both = {name: ini[name] if commanded.get(name) is None else commanded[name] for name in ini}
-    seed, drawn = _session_seed(config, both["seed"])
+    seed, drawn = _resolve_seed(config, both["seed"])
     wins = {n: commanded[n] for n in ("runs", "capture", "seeds") if commanded[n] is not None}
     if commanded["seed"] is not None:
         wins["seed"] = seed
@@ -164,39 +203,39 @@ def read(config: pytest.Config) -> Settings:
     )  # fmt: skip
 
 
-def _from_ini(config: pytest.Config, option: Option) -> Any:
+def _read_ini(config: pytest.Config, option: Option) -> Any:
     try:
         value = config.getini(option.key)
     except (TypeError, ValueError, pytest.UsageError) as error:
-        value = raw_ini(config, option.key)
-        if option.kind != "int|string" or not isinstance(value, int):
-            _refuse_unread(option, value, error)
+        value = get_raw_ini(config, option.key)
+        if option.ini_type != "int|string" or not isinstance(value, int):
+            _refuse_unreadable(option, value, error)
     if value is None or value == "" or value == []:
         return option.default
     try:
         return option.parse(value)
     except BadArgument as error:
-        _refuse(option.key, error.given, error.allowed, option)
+        _refuse(option.key, error.value, error.allowed, option)
 
 
-def _refuse_unread(option: Option, value: object, error: Exception) -> NoReturn:
+def _refuse_unreadable(option: Option, value: object, error: Exception) -> NoReturn:
     """pytest could not read the value as the type it knows: say what is allowed, if we can."""
     try:
         option.parse(value)
     except BadArgument as bad:
-        _refuse(option.key, bad.given, bad.allowed, option)
+        _refuse(option.key, bad.value, bad.allowed, option)
     _refuse(option.key, None, str(error), option)
 
 
-def _refuse(key: str, value: object, why: str, option: Option) -> NoReturn:
-    said = f"{key} = {value!r}: {why}" if value is not None else f"{key}: {why}"
+def _refuse(key: str, value: object, reason: str, option: Option) -> NoReturn:
+    said = f"{key} = {value!r}: {reason}" if value is not None else f"{key}: {reason}"
     raise pytest.UsageError(f"ini file: {said} ({option.help})")
 
 
-def _session_seed(config: pytest.Config, asked: int | str) -> tuple[int, bool]:
+def _resolve_seed(config: pytest.Config, seed: int | str) -> tuple[int, bool]:
     """The seed, and whether it was drawn: a worker of xdist takes the one its controller drew."""
-    if asked != "random":
-        return int(asked), False
+    if seed != "random":
+        return int(seed), False
     shared = getattr(config, "workerinput", {}).get("repro_seed")
     if shared is not None:
         return int(shared), True

@@ -12,9 +12,9 @@ class Settings(NamedTuple):
 
     Attributes:
         defaults: What holds for a test whose marker says nothing: ini file, or default.
-        commanded: What the command line says: it wins over the marker.
+        command_line: What the command line says: it wins over the marker.
         audit: Whether every test is taken as marked.
-        seed_drawn: Whether the seed was drawn for this session.
+        is_seed_random: Whether the seed was drawn for this session.
         json: Where the JSON report goes.
         keep_mb: Megabytes of values kept in memory.
         vary: Axis → values, from the command line.
@@ -35,9 +35,9 @@ class Settings(NamedTuple):
     """
 
     defaults: Plan
-    commanded: dict[str, Any]
+    command_line: dict[str, Any]
     audit: bool
-    seed_drawn: bool
+    is_seed_random: bool
     json: str | None
     keep_mb: int
     vary: dict[str, object]
@@ -59,4 +59,4 @@ class Settings(NamedTuple):
     @property
     def plan(self) -> Plan:
         """The plan of a test whose marker says nothing."""
-        return self.defaults._replace(**self.commanded)
+        return self.defaults._replace(**self.command_line)

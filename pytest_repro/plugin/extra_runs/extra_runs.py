@@ -14,30 +14,37 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_repro.adapters import awake
+from pytest_repro.adapters import active_adapters
 from pytest_repro.core.plan.plan import Deterministic, Plan
 from pytest_repro.core.runs.run import Outcome, Run
-from pytest_repro.core.runs.run_summary import Gathered
+from pytest_repro.core.runs.run_summary import RunSummary
 from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.engine.runs.recording import Recording
-from pytest_repro.engine.sweep.run_summary import gathered
+from pytest_repro.engine.sweep.run_summary import summarize_run
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.config.settings import Settings
-from pytest_repro.plugin.run.outcome import LEAVE, by_mark, expected, place_of, shown, torn_down
+from pytest_repro.plugin.run.outcome import (
+    EXIT_EXCEPTIONS,
+    apply_teardown_outcome,
+    classify_run,
+    find_xfail_reason,
+    is_skipped_by_mark,
+    locate_failure,
+)
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.run.silence import silence
-from pytest_repro.values.spill_store import Shelf
+from pytest_repro.values.spill_store import SpillStore
 
 if TYPE_CHECKING:
-    from pytest_repro.plugin.run.item_runner import Act
+    from pytest_repro.plugin.run.item_runner import ItemRunner
 
-_KEEP = 256 * 2**20
+_MEMORY_BUDGET = 256 * 2**20
 """Bytes of one run's values in memory; the rest waits in a file for being read."""
 
-Counting = Callable[["Act"], Sequence[pytest.TestReport]]
+RehearseFunction = Callable[["ItemRunner"], Sequence[pytest.TestReport]]
 
 
-class Extras:
+class ExtraRuns:
     """Makes them.
 
     Args:
@@ -48,130 +55,137 @@ class Extras:
     def __init__(self, settings: Settings, progress: Progress) -> None:
         self._progress = progress
         # Fed from a log, they would draw and time what the log holds.
-        self._replayed = settings.replay is not None
-        self._cost = settings.cost and not self._replayed
-        self._noise = 0 if self._replayed else settings.noise
+        self._is_replaying = settings.replay is not None
+        self._cost = settings.cost and not self._is_replaying
+        self._noise = 0 if self._is_replaying else settings.noise
 
-    def asked(self, plan: Plan) -> bool:
+    def should_run(self, plan: Plan) -> bool:
         """Whether a test of *plan* has any; runs in ranks are not recorded here, and make none."""
-        return not plan.ranks and (self._cost or self._noise > 0 or self._sweeps(plan))
+        return not plan.ranks and (self._cost or self._noise > 0 or self._should_sweep(plan))
 
-    def _sweeps(self, plan: Plan) -> bool:
-        return bool(plan.seeds) and not self._replayed
+    def _should_sweep(self, plan: Plan) -> bool:
+        return bool(plan.seeds) and not self._is_replaying
 
-    def made(self, act: Act, counting: Counting) -> None:
-        """Makes those of *act*, whose rehearsals are done; of a test that fails its sweep alone."""
-        reference = act.trial.reference
-        outcome = act.beside.first = reference[0].outcome if reference is not None else "passed"
-        skipped = outcome == "skipped" and reference is not None and by_mark(reference[0])
-        if not self.asked(act.plan) or skipped:
+    def run(self, runner: ItemRunner, rehearse: RehearseFunction) -> None:
+        """Makes those of *runner*, whose rehearsals are done; of a test that fails its sweep alone."""
+        reference = runner.trial.reference
+        outcome = runner.extra_results.reference_outcome = (
+            reference[0].outcome if reference is not None else "passed"
+        )
+        skipped = outcome == "skipped" and reference is not None and is_skipped_by_mark(reference[0])
+        if not self.should_run(runner.plan) or skipped:
             return
         # Their warnings are of another seed or another mode: those of the runs that are compared are told.
-        with peers.rehearsing(act.item), silence(act.item, act.hear, lambda kwargs: None):
+        with (
+            peers.wrap_rehearsals(runner.item),
+            silence(runner.item, runner.note_subtest_report, lambda kwargs: None),
+        ):
             try:
-                self._told(act, Stage(act, counting, self._progress), outcome)
-            except LEAVE:
+                self._run_all(runner, ExtraRunner(runner, rehearse, self._progress), outcome)
+            except EXIT_EXCEPTIONS:
                 raise
             except Exception as error:  # of what the test recorded: the session goes on
-                act.beside.broken = "".join(traceback.format_exception(error))
+                runner.extra_results.error = "".join(traceback.format_exception(error))
 
-    def _told(self, act: Act, stage: Stage, outcome: Outcome) -> None:
+    def _run_all(self, runner: ItemRunner, extra_runner: ExtraRunner, outcome: Outcome) -> None:
         """Makes them, and puts down what they say together."""
         if self._cost and outcome == "passed":
-            from pytest_repro.plugin.extra_runs.cost import timed
+            from pytest_repro.plugin.extra_runs.cost import measure_cost
 
-            act.beside.timed = timed(stage)
-        if self._sweeps(act.plan):
-            from pytest_repro.plugin.extra_runs.sweep import swept
+            runner.extra_results.cost = measure_cost(extra_runner)
+        if self._should_sweep(runner.plan):
+            from pytest_repro.plugin.extra_runs.sweep import run_sweep
 
-            act.beside.swept = swept(stage)
+            runner.extra_results.sweep = run_sweep(extra_runner)
         if self._noise and outcome == "passed":
-            from pytest_repro.plugin.extra_runs.noise import noises
+            from pytest_repro.plugin.extra_runs.noise import run_noise_matrix
 
-            act.beside.noise = noises(stage, self._noise)
+            runner.extra_results.noise = run_noise_matrix(extra_runner, self._noise)
 
 
-class Stage:
+class ExtraRunner:
     """Where one test is run besides.
 
     Attributes:
-        act: The test.
+        runner: The test.
     """
 
-    def __init__(self, act: Act, counting: Counting, progress: Progress) -> None:
-        self.act, self._counting, self._progress = act, counting, progress
+    def __init__(self, runner: ItemRunner, rehearse: RehearseFunction, progress: Progress) -> None:
+        self.runner, self._rehearse, self._progress = runner, rehearse, progress
         self._reports: Sequence[pytest.TestReport] = ()
 
     @property
-    def stops(self) -> bool:
+    def should_stop(self) -> bool:
         """Whether the session is to end."""
-        session = self.act.item.session
+        session = self.runner.item.session
         return bool(session.shouldfail or session.shouldstop)
 
-    def once(self, doing: str, seed: int, mode: Deterministic) -> tuple[Run, float]:
+    def run(self, purpose: str, seed: int, mode: Deterministic) -> tuple[Run, float]:
         """One run.
 
         Args:
-            doing: What it is for, to be shown.
+            purpose: What it is for, to be shown.
             seed: Of its generators.
             mode: Of deterministic algorithms.
 
         Returns:
             Its record, and the seconds that its body took.
         """
-        self._progress.long(doing)
-        act, watch = self.act, _Stopwatch()
-        with _pinned(act, mode), _shown(act, watch):
-            act.turn(act.trial.last, seed=seed)
-            self._reports = self._counting(act)
-            run = torn_down(act.finished(self._reports), self._reports)
+        self._progress.show_if_long(purpose)
+        act, watch = self.runner, _Stopwatch()
+        with _pin_mode(act, mode), _time_phases(act, watch):
+            act.prepare_run(act.trial.last_cell, seed=seed)
+            self._reports = self._rehearse(act)
+            run = apply_teardown_outcome(act.finish_run(self._reports), self._reports)
         return run, watch.seconds
 
-    def shown(self, doing: str, seed: int, mode: Deterministic, weights: bool = False) -> Gathered:
-        """One run, and what is told of it together with others; arguments as of :meth:`once`.
+    def run_and_summarize(
+        self, purpose: str, seed: int, mode: Deterministic, with_weights: bool = False
+    ) -> RunSummary:
+        """One run, and what is told of it together with others; arguments as of :meth:`run`.
 
         Args:
-            weights: Whether weights are read as well.
+            with_weights: Whether weights are read as well.
         """
-        act = self.act
-        with Shelf(_KEEP) as shelf, _recorded(act, shelf):
-            run, seconds = self.once(doing, seed, mode)
-            found = gathered(seed, run, seconds, act.recording, shelf, weights)
-        expects = expected(self._reports)
-        return replace(found, outcome=shown(run), expected=expects, place=place_of(run))
+        act = self.runner
+        with SpillStore(_MEMORY_BUDGET) as shelf, _spill_values(act, shelf):
+            run, seconds = self.run(purpose, seed, mode)
+            found = summarize_run(seed, run, seconds, act.recording, shelf, with_weights)
+        expects = find_xfail_reason(self._reports)
+        return replace(found, outcome=classify_run(run), xfail_reason=expects, location=locate_failure(run))
 
 
 @contextmanager
-def _recorded(act: Act, shelf: Shelf) -> Iterator[None]:
-    """Puts the values of the runs of the block on *shelf*, where they can be read."""
-    before = act.beside.recording
-    act.beside.recording = lambda: Recording(shelf, act.plan.closeness())
+def _spill_values(runner: ItemRunner, store: SpillStore) -> Iterator[None]:
+    """Puts the values of the runs of the block on *store*, where they can be read."""
+    before = runner.extra_results.make_recording
+    runner.extra_results.make_recording = lambda: Recording(store, runner.plan.tolerance_for())
     try:
         yield
     finally:
-        act.beside.recording = before
+        runner.extra_results.make_recording = before
 
 
 @contextmanager
-def _pinned(act: Act, mode: Deterministic) -> Iterator[None]:
+def _pin_mode(runner: ItemRunner, mode: Deterministic) -> Iterator[None]:
     """Holds the runs of the block at *mode*, and what is held otherwise is as it was before."""
-    before = act.pin
+    before = runner.pin
     before.release()
-    act.pin = Pin(act.plan.seed, mode)
+    runner.pin = Pin(runner.plan.seed, mode)
     try:
         yield
     finally:
-        act.pin.release()
-        act.pin = before
+        runner.pin.release()
+        runner.pin = before
 
 
 @contextmanager
-def _shown(act: Act, watch: _Stopwatch) -> Iterator[None]:
-    before, act.shown = act.shown, watch.measured
+def _time_phases(runner: ItemRunner, stopwatch: _Stopwatch) -> Iterator[None]:
+    before, runner.phase_context = runner.phase_context, stopwatch.measure
     try:
         yield
     finally:
-        act.shown = before
+        runner.phase_context = before
 
 
 class _Stopwatch:
@@ -181,16 +195,16 @@ class _Stopwatch:
         self.seconds = 0.0
 
     @contextmanager
-    def measured(self) -> Iterator[None]:
-        _finish()
+    def measure(self) -> Iterator[None]:
+        _synchronize()
         begun = perf_counter()
         try:
             yield
-            _finish()
+            _synchronize()
         finally:
             self.seconds = perf_counter() - begun
 
 
-def _finish() -> None:
-    for adapter in awake().values():
-        adapter.finish()
+def _synchronize() -> None:
+    for adapter in active_adapters().values():
+        adapter.synchronize()

@@ -15,40 +15,42 @@ import pytest
 from pytest_repro.core.compare.unused import SeedUnusedWarning
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.plan.plan import MAX_SEED
-from pytest_repro.core.runs.seed_check import Control
+from pytest_repro.core.runs.seed_check import SeedCheck
 from pytest_repro.plugin import peers
-from pytest_repro.plugin.run.warnings import warn_at
-from pytest_repro.reports.session.seed_check import UNUSED, outcome, unused
+from pytest_repro.plugin.run.warnings import warn_at_item
+from pytest_repro.reports.session.seed_check import UNUSED_NOTE, describe_outcome, format_unused_warning
 
 if TYPE_CHECKING:
-    from pytest_repro.plugin.run.item_runner import Act
+    from pytest_repro.plugin.run.item_runner import ItemRunner
 
 
-def other(seed: int) -> int:
+def other_seed(seed: int) -> int:
     """The seed of the control run."""
     return (seed + 1) % (MAX_SEED + 1)
 
 
-def controlled(act: Act, rehearsed: Callable[[Act], Sequence[pytest.TestReport]]) -> Control | None:
-    """Runs the test of *act* with another seed; None where there is nothing to compare that with.
+def run_with_other_seed(
+    runner: ItemRunner, rehearse: Callable[[ItemRunner], Sequence[pytest.TestReport]]
+) -> SeedCheck | None:
+    """Runs the test of *runner* with another seed; None where there is nothing to compare that with.
 
     Args:
-        act: Its rehearsals are done.
-        rehearsed: Makes a run.
+        runner: Its rehearsals are done.
+        rehearse: Makes a run.
     """
-    reference = act.trial.reference
+    reference = runner.trial.reference
     if reference is None or reference[0].outcome == "skipped":
         return None
-    seed = other(act.plan.seed)
-    act.turn(act.trial.last, seed=seed)
-    run = act.finished(rehearsed(act))
+    seed = other_seed(runner.plan.seed)
+    runner.prepare_run(runner.trial.last_cell, seed=seed)
+    run = runner.finish_run(rehearse(runner))
     alike = (run.outcome, run.error_type) == (reference[0].outcome, reference[0].error_type)
-    same = alike and act.recording.same_as(reference[1])
-    word, observed = ("unchanged" if same else "changed"), bool(len(act.recording) or len(reference[1]))
-    return Control(seed, word, act.asked, observed, reference[0], run)  # type: ignore[arg-type]
+    same = alike and runner.recording.equals(reference[1])
+    word, observed = ("unchanged" if same else "changed"), bool(len(runner.recording) or len(reference[1]))
+    return SeedCheck(seed, word, runner.generators_used, observed, reference[0], run)  # type: ignore[arg-type]
 
 
-def note_of(item: pytest.Item, control: Control, verdict: Verdict) -> str:
+def warn_if_seed_unused(item: pytest.Item, seed_check: SeedCheck, verdict: Verdict) -> str:
     """Warns where the seed changes nothing; gives what the session tells of that, in few words.
 
     Of a test that was taken along by an audit, nobody has said that it is to be random; of one
@@ -57,12 +59,17 @@ def note_of(item: pytest.Item, control: Control, verdict: Verdict) -> str:
     Raises:
         pytest.fail.Exception: Such warnings are errors.
     """
-    unasked = (verdict.plan.audit and not control.drew) or peers.fixed(item)
-    if verdict.word != "reproduced" or control.word == "changed" or not control.observed or unasked:
-        return outcome(control)
-    told = unused(control, verdict.plan.seed)
+    unasked = (verdict.plan.audit and not seed_check.drew_random) or peers.has_own_seed(item)
+    if (
+        verdict.outcome != "reproduced"
+        or seed_check.outcome == "changed"
+        or not seed_check.has_observations
+        or unasked
+    ):
+        return describe_outcome(seed_check)
+    told = format_unused_warning(seed_check, verdict.plan.seed)
     with warnings.catch_warnings(record=True) as heard:  # as the filters of the test have it
-        warn_at(item, SeedUnusedWarning, told)
+        warn_at_item(item, SeedUnusedWarning, told)
     if heard:
-        warn_at(item, SeedUnusedWarning, told)
-    return UNUSED if heard else ""
+        warn_at_item(item, SeedUnusedWarning, told)
+    return UNUSED_NOTE if heard else ""

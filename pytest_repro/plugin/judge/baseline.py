@@ -15,178 +15,220 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pytest_repro.adapters import fingerprint
-from pytest_repro.core.compare.compare import steps
+from pytest_repro.adapters import environment_with_flags
+from pytest_repro.core.compare.compare import count_steps
 from pytest_repro.core.compare.mismatch import Mismatch
-from pytest_repro.core.compare.verdict import Verdict, Word
-from pytest_repro.core.golden.golden import Baseline, Entry, Fields, Golden, nearest, unlike
-from pytest_repro.core.golden.golden_file import text
-from pytest_repro.core.plan.level import seen_at
+from pytest_repro.core.compare.verdict import Verdict, VerdictOutcome
+from pytest_repro.core.golden.golden import (
+    Baseline,
+    Entry,
+    Environment,
+    Golden,
+    diff_environments,
+    find_nearest,
+)
+from pytest_repro.core.golden.golden_file import format_golden
+from pytest_repro.core.plan.level import select_at_level
 from pytest_repro.core.plan.plan import Plan
-from pytest_repro.core.runs.observation import Key, label
-from pytest_repro.engine.golden.compare import Seen, arrays_of, compared, differing, entry_of, seen
-from pytest_repro.engine.golden.store import lacking, load, values_beside
-from pytest_repro.engine.runs.recording import Recorded
+from pytest_repro.core.runs.observation import Key, format_key
+from pytest_repro.engine.golden.compare import (
+    ObservedValue,
+    collect_arrays,
+    collect_values,
+    compare_with_golden,
+    find_differing_keys,
+    make_entry,
+)
+from pytest_repro.engine.golden.store import find_missing_values, get_values_path, load_golden
+from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.plugin import SETTINGS
 from pytest_repro.values.hashing import short_digest
-from pytest_repro.values.safetensors_file import opened, written
+from pytest_repro.values.safetensors_file import encode_arrays, open_safetensors
 
-FOLDER = "__repro__"
-ATTRIBUTE = "repro_golden"
+GOLDEN_FOLDER = "__repro__"
+REPORT_ATTRIBUTE = "repro_golden"
 """Of a report: what is to be stored, as plain data."""
 
-_LOADED = pytest.StashKey[tuple[object, Golden]]()
-_PENDING = pytest.StashKey[dict[str, Any]]()
+_CACHE = pytest.StashKey[tuple[object, Golden]]()
+_PENDING_ENTRY = pytest.StashKey[dict[str, Any]]()
 
 
-def golden_file(module: Path) -> Path:
+def get_golden_path(module: Path) -> Path:
     """Where the entries of the tests in *module* are."""
-    return module.parent / FOLDER / f"{module.stem}.json"
+    return module.parent / GOLDEN_FOLDER / f"{module.stem}.json"
 
 
-class _Here(NamedTuple):
+class _CurrentTest(NamedTuple):
     """One test in this environment.
 
     Attributes:
         nodeid: pytest's own.
         path: Of its golden file.
-        key: Of the environment.
-        fields: The environment.
-        seen: What was observed.
-        base: What is said of it whatever comes of it.
+        environment_key: Of the environment.
+        environment: The environment.
+        values: What was observed.
+        baseline: What is said of it whatever comes of it.
     """
 
     nodeid: str
     path: Path
-    key: str
-    fields: Fields
-    seen: Mapping[Key, Seen]
-    base: Baseline
+    environment_key: str
+    environment: Environment
+    values: Mapping[Key, ObservedValue]
+    baseline: Baseline
 
 
-def judged(item: pytest.Item, verdict: Verdict, trial: Trial, last: Recorded) -> Verdict:
+def judge_baseline(
+    item: pytest.Item, verdict: Verdict, trial: Trial, last_recording: RecordingBase
+) -> Verdict:
     """*verdict*, whose runs agree, with what the golden file says; of others nothing is asked.
 
     Args:
         item: The test, while the switches stand as it has met them.
         verdict: What follows from its runs.
         trial: Of them.
-        last: What the last run recorded.
+        last_recording: What the last run recorded.
     """
-    item.stash[_PENDING] = {}
-    if verdict.word not in (None, "reproduced"):
+    item.stash[_PENDING_ENTRY] = {}
+    if verdict.outcome not in (None, "reproduced"):
         return verdict
-    recorded = trial.reference[1] if trial.reference is not None else last
+    recorded = trial.reference[1] if trial.reference is not None else last_recording
     if not len(recorded):
-        return replace(verdict, word="unobserved")
-    here = _here(item, verdict.plan, seen(recorded, trial.shelf))
+        return replace(verdict, outcome="unobserved")
+    here = _make_current_test(item, verdict.plan, collect_values(recorded, trial.store))
     try:
-        golden = _loaded(item.config, here.path)
-        stored = nearest(golden, here.nodeid, here.key, here.fields)
-        found = _missing(here, verdict) if stored is None else _beside(here, verdict, golden, stored)
+        golden = _load_cached(item.config, here.path)
+        stored = find_nearest(golden, here.nodeid, here.environment_key, here.environment)
+        found = (
+            _judge_missing(here, verdict) if stored is None else _judge_against(here, verdict, golden, stored)
+        )
     except (OSError, ValueError) as error:
         said = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
-        return replace(verdict, word="no-baseline", baseline=replace(here.base, broken=said))
+        return replace(verdict, outcome="no-baseline", baseline=replace(here.baseline, read_error=said))
     settings = item.config.stash[SETTINGS]
     most = settings.baseline_kb * 2**10
-    if not settings.update or (found.word == "reproduced" and not _lacks(here, golden, stored, most)):
+    if not settings.update or (
+        found.outcome == "reproduced" and not _needs_update(here, golden, stored, most)
+    ):
         return found
-    item.stash[_PENDING] = _plain(here, most)
-    return replace(verdict, baseline=here.base)
+    item.stash[_PENDING_ENTRY] = _encode_update(here, most)
+    return replace(verdict, baseline=here.baseline)
 
 
-def _here(item: pytest.Item, plan: Plan, found: Mapping[Key, Seen]) -> _Here:
+def _make_current_test(item: pytest.Item, plan: Plan, values: Mapping[Key, ObservedValue]) -> _CurrentTest:
     # The seed is no machine's, but like one it makes other numbers rightful.
-    fields = {**fingerprint(), "seed": str(plan.seed)}
+    fields = {**environment_with_flags(), "seed": str(plan.seed)}
     key = short_digest("\n".join(f"{name}={value}" for name, value in sorted(fields.items())))
-    path = golden_file(item.path)
-    commanded = item.config.stash[SETTINGS].commanded.items()
+    path = get_golden_path(item.path)
+    commanded = item.config.stash[SETTINGS].command_line.items()
     options = "".join(f" --repro-{name}={value}" for name, value in commanded)
-    return _Here(
-        item.nodeid, path, key, fields, found, Baseline(_called(item.config, path), key, options=options)
+    return _CurrentTest(
+        item.nodeid,
+        path,
+        key,
+        fields,
+        values,
+        Baseline(_format_path(item.config, path), key, options=options),
     )
 
 
-def _loaded(config: pytest.Config, path: Path) -> Golden:
+def _load_cached(config: pytest.Config, path: Path) -> Golden:
     """The golden file at *path*, read once for all tests of a module as long as it stays the same."""
     try:
         found = path.lstat()
     except OSError:
-        return load(path)
+        return load_golden(path)
     mark = path, found.st_ino, found.st_size, found.st_mtime_ns
-    if config.stash.get(_LOADED, (None,))[0] != mark:
-        config.stash[_LOADED] = mark, load(path)
-    return config.stash[_LOADED][1]
+    if config.stash.get(_CACHE, (None,))[0] != mark:
+        config.stash[_CACHE] = mark, load_golden(path)
+    return config.stash[_CACHE][1]
 
 
-def _called(config: pytest.Config, path: Path) -> str:
+def _format_path(config: pytest.Config, path: Path) -> str:
     try:
         return os.path.relpath(path, config.invocation_params.dir)
     except ValueError:  # on another drive
         return str(path)
 
 
-def _missing(here: _Here, verdict: Verdict) -> Verdict:
-    return replace(verdict, word="no-baseline", baseline=here.base)
+def _judge_missing(current: _CurrentTest, verdict: Verdict) -> Verdict:
+    return replace(verdict, outcome="no-baseline", baseline=current.baseline)
 
 
-def _beside(here: _Here, verdict: Verdict, golden: Golden, stored: str) -> Verdict:
-    """What follows from the entry of the environment *stored*."""
-    entry = golden.tests[here.nodeid][stored]
-    base = replace(here.base, stored=stored, unlike=unlike(here.fields, golden.environments[stored]))
-    apart = list(differing(entry, here.seen))
-    if base.unlike:
-        base = replace(base, differing=tuple(_names(apart, entry, here)))
-    if base.unlike and verdict.plan.tolerance is None:
-        return replace(verdict, word="foreign-baseline", baseline=base)
-    found = _compared(here, verdict, entry, stored)
-    untold = [each.name for each in found if base.unlike and each.problem == "values" and not each.difference]
+def _judge_against(current: _CurrentTest, verdict: Verdict, golden: Golden, stored_key: str) -> Verdict:
+    """What follows from the entry of the environment *stored_key*."""
+    entry = golden.tests[current.nodeid][stored_key]
+    base = replace(
+        current.baseline,
+        stored_key=stored_key,
+        environment_diff=diff_environments(current.environment, golden.environments[stored_key]),
+    )
+    apart = list(find_differing_keys(entry, current.values))
+    if base.environment_diff:
+        base = replace(base, differing=tuple(_format_names(apart, entry, current)))
+    if base.environment_diff and verdict.plan.tolerance is None:
+        return replace(verdict, outcome="foreign-baseline", baseline=base)
+    found = _compare_values(current, verdict, entry, stored_key)
+    untold = [
+        each.name
+        for each in found
+        if base.environment_diff and each.problem == "values" and not each.difference
+    ]
     told = tuple(each for each in found if each.name not in untold)
-    series = steps(here.seen) if told else {}
-    word: Word = "diverged" if told else "foreign-baseline" if untold else "reproduced"
-    base = replace(base, untold=tuple(untold))
-    return replace(verdict, word=word, mismatches=told, steps=series, baseline=base)
+    series = count_steps(current.values) if told else {}
+    word: VerdictOutcome = "diverged" if told else "foreign-baseline" if untold else "reproduced"
+    base = replace(base, uncompared=tuple(untold))
+    return replace(verdict, outcome=word, mismatches=told, steps=series, baseline=base)
 
 
-def _compared(here: _Here, verdict: Verdict, entry: Entry, stored: str) -> list[Mismatch]:
-    beside, observed = values_beside(here.path), here.seen
+def _compare_values(current: _CurrentTest, verdict: Verdict, entry: Entry, stored_key: str) -> list[Mismatch]:
+    beside, observed = get_values_path(current.path), current.values
     if (level := verdict.plan.level) is not None:
-        kept = seen_at(level, {key: each.observation for key, each in observed.items()})
+        kept = select_at_level(level, {key: each.observation for key, each in observed.items()})
         entry = tuple(row for row in entry if row.key in kept or row.key not in observed)
         observed = {key: observed[key] for key in kept}
     try:
-        with opened(beside) as tensors:
-            close = verdict.plan.closeness()
-            return compared(entry, observed, verdict.runs[0], stored, close, tensors)
+        with open_safetensors(beside) as tensors:
+            close = verdict.plan.tolerance_for()
+            return compare_with_golden(entry, observed, verdict.runs[0], stored_key, close, tensors)
     except ValueError as error:
         raise ValueError(f"has values that cannot be read: {beside.name} {error}") from None
 
 
-def _lacks(here: _Here, golden: Golden, stored: str | None, most: int) -> bool:
+def _needs_update(current: _CurrentTest, golden: Golden, stored_key: str | None, max_bytes: int) -> bool:
     """Whether an entry for this environment, or a value that belongs to it, is still to be stored.
 
     An entry whose values are close but not equal stays as it is: else it would wander off step by step.
     """
-    if stored is None or unlike(here.fields, golden.environments[stored]):
+    if stored_key is None or diff_environments(current.environment, golden.environments[stored_key]):
         return True
-    if any(differing(golden.tests[here.nodeid][stored], here.seen)):
+    if any(find_differing_keys(golden.tests[current.nodeid][stored_key], current.values)):
         return False
-    return bool(lacking(values_beside(here.path), arrays_of(here.seen, most).keys()))
+    return bool(
+        find_missing_values(get_values_path(current.path), collect_arrays(current.values, max_bytes).keys())
+    )
 
 
-def _names(keys: Iterable[Key], entry: Entry, here: _Here) -> Iterator[str]:
-    lengths = steps([*here.seen, *(row.key for row in entry)])
-    return (label(key, lengths[key[0]] > 1) for key in keys)
+def _format_names(keys: Iterable[Key], entry: Entry, current: _CurrentTest) -> Iterator[str]:
+    lengths = count_steps([*current.values, *(row.key for row in entry)])
+    return (format_key(key, lengths[key[0]] > 1) for key in keys)
 
 
-def _plain(here: _Here, most: int) -> dict[str, Any]:
-    golden = Golden({here.key: here.fields}, {here.nodeid: {here.key: entry_of(here.seen)}})
-    return {"path": str(here.path), "text": text(golden), "values": written(arrays_of(here.seen, most))}
+def _encode_update(current: _CurrentTest, max_bytes: int) -> dict[str, Any]:
+    golden = Golden(
+        {current.environment_key: current.environment},
+        {current.nodeid: {current.environment_key: make_entry(current.values)}},
+    )
+    return {
+        "path": str(current.path),
+        "text": format_golden(golden),
+        "values": encode_arrays(collect_arrays(current.values, max_bytes)),
+    }
 
 
-def send(item: pytest.Item, report: pytest.TestReport) -> None:
+def attach_entry(item: pytest.Item, report: pytest.TestReport) -> None:
     """Hangs on the tear-down's report what is to be stored of *item*."""
-    if pending := item.stash.get(_PENDING, {}):
-        setattr(report, ATTRIBUTE, pending)
-        item.stash[_PENDING] = {}
+    if pending := item.stash.get(_PENDING_ENTRY, {}):
+        setattr(report, REPORT_ATTRIBUTE, pending)
+        item.stash[_PENDING_ENTRY] = {}

@@ -5,54 +5,54 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_repro.core.compare.verdict import UNKNOWN, Verdict
-from pytest_repro.core.runs.run import SUBTEST, Run
-from pytest_repro.plugin.exceptions import diverged, not_compared, untold
-from pytest_repro.plugin.extra_runs.seed_check import note_of
+from pytest_repro.core.compare.verdict import WITHOUT_BASELINE, Verdict
+from pytest_repro.core.runs.run import SUBTEST_ERROR, Run
+from pytest_repro.plugin.exceptions import make_extra_runs_failure, make_failure, raise_if_not_compared
+from pytest_repro.plugin.extra_runs.seed_check import warn_if_seed_unused
 
 if TYPE_CHECKING:
-    from pytest_repro.plugin.run.item_runner import Act
+    from pytest_repro.plugin.run.item_runner import ItemRunner
 
 
-def judged(act: Act, run: Run, passed_over: tuple[str, ...]) -> BaseException | None:
-    """Puts the verdict into *act*; gives what is to be raised where it fails the test.
+def judge_item(runner: ItemRunner, run: Run, unobserved_locals: tuple[str, ...]) -> BaseException | None:
+    """Puts the verdict into *runner*; gives what is to be raised where it fails the test.
 
     Args:
-        act: All its runs are done.
+        runner: All its runs are done.
         run: The last one.
-        passed_over: Local variables that could not be observed in it.
+        unobserved_locals: Local variables that could not be observed in it.
     """
     __tracebackhide__ = True
-    act.verdict = verdict = _verdict(act, run, passed_over)
-    if verdict.word == "diverged" and verdict.baseline is None:  # else the runs agree
-        act.verdict = verdict = act.explained(act.tracer.told(verdict))
-    word, item = verdict.word, act.item
+    runner.verdict = verdict = _compute_verdict(runner, run, unobserved_locals)
+    if verdict.outcome == "diverged" and verdict.baseline is None:  # else the runs agree
+        runner.verdict = verdict = runner.diagnose(runner.tracer.add_divergence(verdict))
+    word, item = verdict.outcome, runner.item
     # Nothing observed is no failure that an xfail was waiting for: it would hide an XPASS.
-    lenient = act.plan.audit or item.get_closest_marker("xfail") is not None
-    if word in ("diverged", *UNKNOWN) or (word == "unobserved" and not lenient):
-        return diverged(item, verdict)
+    lenient = runner.plan.audit or item.get_closest_marker("xfail") is not None
+    if word in ("diverged", *WITHOUT_BASELINE) or (word == "unobserved" and not lenient):
+        return make_failure(item, verdict)
     if run.outcome == "passed":
-        not_compared(item, verdict)
-    if act.control is not None:
-        act.control_note = note_of(item, act.control, verdict)
-    if act.beside.noise:
-        from pytest_repro.plugin.extra_runs.noise import warn_of_constant
+        raise_if_not_compared(item, verdict)
+    if runner.seed_check is not None:
+        runner.seed_check_note = warn_if_seed_unused(item, runner.seed_check, verdict)
+    if runner.extra_results.noise:
+        from pytest_repro.plugin.extra_runs.noise import warn_of_constant_predictions
 
-        warn_of_constant(act)
-    if act.beside.broken and run.outcome == "passed":
-        return untold(item, act.beside.broken)
-    if act.beside.swept is None or not (run.outcome == "passed" or run.error_type == SUBTEST):
+        warn_of_constant_predictions(runner)
+    if runner.extra_results.error and run.outcome == "passed":
+        return make_extra_runs_failure(item, runner.extra_results.error)
+    if runner.extra_results.sweep is None or not (run.outcome == "passed" or run.error_type == SUBTEST_ERROR):
         return None
-    from pytest_repro.plugin.judge.sweep_failure import scattered
+    from pytest_repro.plugin.judge.sweep_failure import find_sweep_failure
 
-    return scattered(act, act.beside.swept)
+    return find_sweep_failure(runner, runner.extra_results.sweep)
 
 
-def _verdict(act: Act, run: Run, passed_over: tuple[str, ...]) -> Verdict:
-    verdict = act.trial.verdict((run, act.recorded))
-    verdict = replace(verdict, passed_over=passed_over or verdict.passed_over)
-    if act.plan.baseline:
+def _compute_verdict(runner: ItemRunner, run: Run, unobserved_locals: tuple[str, ...]) -> Verdict:
+    verdict = runner.trial.compute_verdict((run, runner.final_recording))
+    verdict = replace(verdict, unobserved_locals=unobserved_locals or verdict.unobserved_locals)
+    if runner.plan.baseline:
         from pytest_repro.plugin.judge import baseline
 
-        return baseline.judged(act.item, verdict, act.trial, act.recorded)
+        return baseline.judge_baseline(runner.item, verdict, runner.trial, runner.final_recording)
     return verdict

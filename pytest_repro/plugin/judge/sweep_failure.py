@@ -6,52 +6,56 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_repro.engine.sweep.sweep import Swept
+from pytest_repro.engine.sweep.sweep import SweepResult
 from pytest_repro.plugin.exceptions import SeedDependent
-from pytest_repro.plugin.exceptions import called as called_as
-from pytest_repro.plugin.run.warnings import warn_at
-from pytest_repro.reports.session.sweep import constant, failure, headline
+from pytest_repro.plugin.exceptions import format_nodeid as called_as
+from pytest_repro.plugin.run.warnings import warn_at_item
+from pytest_repro.reports.session.sweep import format_constant_predictions, format_failure, format_headline
 
 if TYPE_CHECKING:
-    from pytest_repro.plugin.run.item_runner import Act
+    from pytest_repro.plugin.run.item_runner import ItemRunner
 
 
-def scattered(act: Act, swept: Swept) -> SeedDependent | None:
+def find_sweep_failure(runner: ItemRunner, result: SweepResult) -> SeedDependent | None:
     """What is to be raised of a test that passed, where its sweep fails it; warns of constant models.
 
     Raises:
         pytest.fail.Exception: Such warnings are errors.
     """
-    for told in constant(swept):
+    for told in format_constant_predictions(result):
         from pytest_repro.metrics.predictions import ConstantModelWarning
 
-        warn_at(act.item, ConstantModelWarning, told)
-    return _broken(act, swept, swept.expected) if swept.broken else None
+        warn_at_item(runner.item, ConstantModelWarning, told)
+    return _make_failure(runner, result, result.xfail_reason) if result.failed else None
 
 
-def hidden(act: Act, called: bool) -> SeedDependent | None:
+def find_hidden_sweep_failure(runner: ItemRunner, raised_in_body: bool) -> SeedDependent | None:
     """How the sweep fails of a test whose own run was expected to fail, or skipped; None where it is kept.
 
     That the one run was set aside says nothing of the other seeds.
 
     Args:
-        act: Of the test.
-        called: Whether its body called :func:`pytest.xfail` or :func:`pytest.skip`; else a marker
+        runner: Of the test.
+        raised_in_body: Whether its body called :func:`pytest.xfail` or :func:`pytest.skip`; else a marker
             expects the failure.
     """
-    swept = act.beside.swept
+    swept = runner.extra_results.sweep
     if swept is None:
         return None
-    others = (each for each in swept.runs if each.seed != act.plan.seed)
-    failed = any(each.outcome == "failed" and each.expected is None for each in others)
-    over = swept.over and (called or not _expects_any(act.item))
-    return _broken(act, swept, None, act.plan.seed) if failed or over else None
+    others = (each for each in swept.runs if each.seed != runner.plan.seed)
+    failed = any(each.outcome == "failed" and each.xfail_reason is None for each in others)
+    over = swept.exceeded_budgets and (raised_in_body or not _expects_any_failure(runner.item))
+    return _make_failure(runner, swept, None, runner.plan.seed) if failed or over else None
 
 
-def _expects_any(item: pytest.Item) -> bool:
+def _expects_any_failure(item: pytest.Item) -> bool:
     """Whether a marker ``xfail`` expects any failure, a broken budget too."""
     return any(mark.kwargs.get("raises") is None for mark in item.iter_markers("xfail"))
 
 
-def _broken(act: Act, swept: Swept, expected: str | None, but: int | None = None) -> SeedDependent:
-    return SeedDependent(failure(called_as(act.item), swept, but), headline(swept), expected)
+def _make_failure(
+    runner: ItemRunner, result: SweepResult, xfail_reason: str | None, expected_seed: int | None = None
+) -> SeedDependent:
+    return SeedDependent(
+        format_failure(called_as(runner.item), result, expected_seed), format_headline(result), xfail_reason
+    )

@@ -17,7 +17,7 @@ class Benchmark(Peer):
     module = "pytest_benchmark.fixture"
 
     @contextmanager
-    def rehearsing(self, item: pytest.Item) -> Iterator[None]:
+    def wrap_rehearsals(self, item: pytest.Item) -> Iterator[None]:
         session: Any = getattr(item.config, "_benchmarksession", None)
         if session is None or not hasattr(session, "disabled"):
             yield

@@ -16,7 +16,7 @@ class Cov(Peer):
 
     module = "pytest_cov"
 
-    def worker(self, config: pytest.Config) -> Mapping[str, object]:
+    def get_workerinput(self, config: pytest.Config) -> Mapping[str, object]:
         told = {"cov_master_host": socket.gethostname(), "cov_master_topdir": os.getcwd()}
         return {**told, "cov_master_rsync_roots": []}
 

@@ -14,7 +14,7 @@ class Randomly(Peer):
 
     module = "pytest_randomly"
 
-    def worker(self, config: pytest.Config) -> Mapping[str, object]:
+    def get_workerinput(self, config: pytest.Config) -> Mapping[str, object]:
         return {"randomly_seed": config.getoption("randomly_seed", 0)}
 
 

@@ -17,7 +17,7 @@ class Timeout(Peer):
     module = "pytest_timeout"
 
     @contextmanager
-    def waiting(self, item: pytest.Item) -> Iterator[None]:
+    def wrap_pause(self, item: pytest.Item) -> Iterator[None]:
         hook: Any = item.ihook
         if not hasattr(hook, "pytest_timeout_cancel_timer"):
             yield

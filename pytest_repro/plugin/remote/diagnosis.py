@@ -13,104 +13,122 @@ from typing import Any, TypeVar
 import pytest
 
 from pytest_repro.axes import Interpreter
-from pytest_repro.companions.companion import Companion, Lost
-from pytest_repro.companions.pristine_stdlib import Names
+from pytest_repro.companions.companion import Companion, InterpreterLost
+from pytest_repro.companions.pristine_stdlib import PristineModules
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.diagnose.experiment import Experiment, Tried, order_text, tried_of
-from pytest_repro.engine.diagnose.budgeted_experiments import LIKE_THIS, Untried
-from pytest_repro.engine.experiments.fork import AVAILABLE
-from pytest_repro.engine.experiments.single_thread import threads_here
+from pytest_repro.core.diagnose.experiment import (
+    Experiment,
+    ExperimentResult,
+    decode_result,
+    encode_experiment,
+)
+from pytest_repro.engine.diagnose.budgeted_experiments import DEFAULT_INTERPRETER, ExperimentFailed
+from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
+from pytest_repro.engine.experiments.single_thread import get_thread_count
 from pytest_repro.plugin import SETTINGS, peers
-from pytest_repro.plugin.pytest_internals import basetemp
-from pytest_repro.plugin.remote.companion_session import Place, places
-from pytest_repro.plugin.remote.workerinput import order
+from pytest_repro.plugin.pytest_internals import get_basetemp
+from pytest_repro.plugin.remote.companion_session import ItemKey, iter_item_keys
+from pytest_repro.plugin.remote.workerinput import build_companion_order
 from pytest_repro.plugin.run.progress import Progress
-from pytest_repro.plugin.run.replay import told_logs
+from pytest_repro.plugin.run.replay import encode_logs
 
 _GRACE = 10.0
-_LONG = 10.0
+_LONG_RUN = 10.0
 """Seconds over its time that an experiment may take to answer; of a run from which on nobody looks
 for causes unless asked to."""
 
 T = TypeVar("T")
 
 
-class Inquiries:
+class Diagnoser:
     """The inquiries of a session."""
 
     def __init__(self, session: pytest.Session, progress: Progress) -> None:
         self._config, self._progress = session.config, progress
-        self._places: dict[pytest.Item, Place] = {item: place for place, item in places(session.items)}
-        self._world, self._argv = (list(sys.path), dict(os.environ)), list(sys.argv)
-        self._names, self._threads = Names(), threads_here()
+        self._item_keys: dict[pytest.Item, ItemKey] = {
+            item: place for place, item in iter_item_keys(session.items)
+        }
+        self._environment, self._argv = (list(sys.path), dict(os.environ)), list(sys.argv)
+        self._pristine_modules, self._thread_count = PristineModules(), get_thread_count()
         self._companions: dict[str, Companion] = {}
         self._ready: set[str] = set()
 
-    def explained(self, item: pytest.Item, verdict: Verdict) -> Verdict:
+    def diagnose(self, item: pytest.Item, verdict: Verdict) -> Verdict:
         """*verdict*, which is ``diverged``, with what made it so, where that is asked for."""
         settings = self._config.stash[SETTINGS]
         # Of all runs the quickest: the first may have imported what the others found.
         seconds = min(run.seconds for run in verdict.runs)
         root = f"{self._config.rootpath}{os.sep}"
         if verdict.divergence is not None:
-            verdict = replace(verdict, divergence=_relative(verdict.divergence, root))
+            verdict = replace(verdict, divergence=_make_paths_relative(verdict.divergence, root))
         if (
             verdict.plan.ranks
             or settings.diagnose == "never"
-            or (settings.diagnose == "auto" and seconds > _LONG)
+            or (settings.diagnose == "auto" and seconds > _LONG_RUN)
         ):
             return verdict
-        from pytest_repro.engine.diagnose.diagnose import inquire
+        from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
 
         # The body has ended, its fixtures have not: what they have patched is still in place.
-        with self._names.back(), peers.waiting(item), closing(self._progress) as progress:
-            answer = inquire(_Test(self, item), verdict, settings.diagnose_seconds, progress.say)
-        found = _relative(answer.divergence, root) if answer.divergence else None
+        with self._pristine_modules.restore(), peers.wrap_pause(item), closing(self._progress) as progress:
+            answer = diagnose_verdict(
+                _ItemTarget(self, item), verdict, settings.diagnose_seconds, progress.show
+            )
+        found = _make_paths_relative(answer.divergence, root) if answer.divergence else None
         return replace(
-            verdict, divergence=verdict.divergence or found, finding=_relative(answer.finding, root)
+            verdict, divergence=verdict.divergence or found, cause=_make_paths_relative(answer.cause, root)
         )
 
-    def tried(
-        self, item: pytest.Item, asked: Experiment, where: Interpreter, seconds: float, left: float
-    ) -> Tried:
-        """Makes an experiment in the companion for *where*.
+    def run_experiment(
+        self,
+        item: pytest.Item,
+        experiment: Experiment,
+        interpreter: Interpreter,
+        seconds: float,
+        seconds_left: float,
+    ) -> ExperimentResult:
+        """Makes an experiment in the companion for *interpreter*.
 
         Raises:
             Untried: It gave no answer.
         """
-        end = time.monotonic() + left
+        end = time.monotonic() + seconds_left
         try:
-            companion = self._companion(where, left)
-            if where.called not in self._ready:
-                companion.receive("while it collected the tests", self._within(end - time.monotonic()))
-                self._ready.add(where.called)
-            left = end - time.monotonic()
-            seconds = min(seconds, left)
-            companion.send("try", order_text(asked), seconds, *self._places[item], told_logs(item))
-            word, said = companion.receive("while it tried the test", min(seconds + _GRACE, left))
-        except Lost as lost:
-            if where.called in self._companions:
-                self._companions.pop(where.called).kill()
-                self._ready.discard(where.called)
-            raise Untried(str(lost)) from None
+            companion = self._get_companion(interpreter, seconds_left)
+            if interpreter.name not in self._ready:
+                companion.receive("while it collected the tests", self._limit_timeout(end - time.monotonic()))
+                self._ready.add(interpreter.name)
+            seconds_left = end - time.monotonic()
+            seconds = min(seconds, seconds_left)
+            companion.send(
+                "try", encode_experiment(experiment), seconds, *self._item_keys[item], encode_logs(item)
+            )
+            word, said = companion.receive("while it tried the test", min(seconds + _GRACE, seconds_left))
+        except InterpreterLost as lost:
+            if interpreter.name in self._companions:
+                self._companions.pop(interpreter.name).kill()
+                self._ready.discard(interpreter.name)
+            raise ExperimentFailed(str(lost)) from None
         if word == "unknown":
-            raise Untried(f"an experiment in {where.called} {said}")
-        return tried_of(said)
+            raise ExperimentFailed(f"an experiment in {interpreter.name} {said}")
+        return decode_result(said)
 
-    def _companion(self, where: Interpreter, left: float) -> Companion:
-        if where.called not in self._companions:
-            name, folder = f"inquiry {where.called}", basetemp(self._config)
-            told = order(self._config, name, where.local, folder, self._argv)
-            told.update(threads=self._threads, bare=where.bare)
-            paths, environ = self._world
-            self._companions[where.called] = Companion(where, told, paths, self._within(left), environ)
-        return self._companions[where.called]
+    def _get_companion(self, interpreter: Interpreter, seconds_left: float) -> Companion:
+        if interpreter.name not in self._companions:
+            name, folder = f"inquiry {interpreter.name}", get_basetemp(self._config)
+            told = build_companion_order(self._config, name, interpreter.local, folder, self._argv)
+            told.update(threads=self._thread_count, bare=interpreter.imports_per_run)
+            paths, environ = self._environment
+            self._companions[interpreter.name] = Companion(
+                interpreter, told, paths, self._limit_timeout(seconds_left), environ
+            )
+        return self._companions[interpreter.name]
 
-    def _within(self, left: float) -> float:
-        """Seconds that are waited for an interpreter, when *left* are left of the time for the cause."""
-        return max(0.0, min(left, self._config.stash[SETTINGS].companion_timeout))
+    def _limit_timeout(self, seconds_left: float) -> float:
+        """Seconds that are waited for an interpreter, when *seconds_left* are left of the time for the cause."""
+        return max(0.0, min(seconds_left, self._config.stash[SETTINGS].companion_timeout))
 
-    def prepare(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
+    def start_interpreters(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
         """Starts *interpreters* beside each other; they collect while the first is asked.
 
         Raises:
@@ -119,9 +137,9 @@ class Inquiries:
         end = time.monotonic() + seconds
         try:
             for each in interpreters:
-                self._companion(each, end - time.monotonic())
-        except Lost as lost:
-            raise Untried(str(lost)) from None
+                self._get_companion(each, end - time.monotonic())
+        except InterpreterLost as lost:
+            raise ExperimentFailed(str(lost)) from None
 
     def close(self) -> None:
         """Ends the companions at once: they have nothing to bring home."""
@@ -129,36 +147,38 @@ class Inquiries:
             self._companions.popitem()[1].kill()
 
 
-class _Test:
+class _ItemTarget:
     """A test, as an inquiry tries it."""
 
-    fresh = AVAILABLE
+    fresh_processes = FORK_AVAILABLE
 
-    def __init__(self, inquiries: Inquiries, item: pytest.Item) -> None:
-        self._inquiries, self._item = inquiries, item
+    def __init__(self, diagnoser: Diagnoser, item: pytest.Item) -> None:
+        self._diagnoser, self._item = diagnoser, item
 
-    def prepare(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
-        self._inquiries.prepare(interpreters, seconds)
+    def start_interpreters(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
+        self._diagnoser.start_interpreters(interpreters, seconds)
 
-    def tried(
-        self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, left: float
-    ) -> Tried:
-        return self._inquiries.tried(self._item, experiment, interpreter or LIKE_THIS, seconds, left)
+    def run_experiment(
+        self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, seconds_left: float
+    ) -> ExperimentResult:
+        return self._diagnoser.run_experiment(
+            self._item, experiment, interpreter or DEFAULT_INTERPRETER, seconds, seconds_left
+        )
 
 
-def _relative(record: T, root: str) -> T:
+def _make_paths_relative(record: T, root: str) -> T:
     """*record* with every path in it as it is from *root*."""
     found: Any = record
     made: T = replace(
-        found, **{each.name: _shorter(getattr(found, each.name), root) for each in fields(found)}
+        found, **{each.name: _strip_root(getattr(found, each.name), root) for each in fields(found)}
     )
     return made
 
 
-def _shorter(value: Any, root: str) -> Any:
+def _strip_root(value: Any, root: str) -> Any:
     if isinstance(value, str):
         return value.replace(root, "")
     if not isinstance(value, tuple):
         return value
-    parts = [_shorter(each, root) for each in value]
+    parts = [_strip_root(each, root) for each in value]
     return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)

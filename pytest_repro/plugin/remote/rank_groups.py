@@ -9,64 +9,64 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pytest_repro.companions.companion import Lost
-from pytest_repro.companions.ranks.group import Group
-from pytest_repro.companions.serialize_run import unpacked
+from pytest_repro.companions.companion import InterpreterLost
+from pytest_repro.companions.ranks.group import RankGroup
+from pytest_repro.companions.serialize_run import decode_run
 from pytest_repro.core.plan.cell import Cell
-from pytest_repro.core.runs.join_ranks import Part, joined, unnamed, whole, worst
+from pytest_repro.core.runs.join_ranks import RankRun, join_observations, join_runs, select_worst, split_rank
 from pytest_repro.core.runs.observation import Key
 from pytest_repro.core.runs.run import Run
-from pytest_repro.engine.runs.remote_recording import Fetch, Received
-from pytest_repro.engine.runs.remote_run import fetched, plain
+from pytest_repro.engine.runs.remote_recording import RemoteRecording, ValueFetcher
+from pytest_repro.engine.runs.remote_run import encode_cell, fetch_value
 from pytest_repro.plugin import SETTINGS, peers
-from pytest_repro.plugin.pytest_internals import basetemp
-from pytest_repro.plugin.remote.companion_session import Place
-from pytest_repro.plugin.remote.rank_session import RANK, SIZE, Answer, Property, Section
-from pytest_repro.plugin.remote.workerinput import not_handed_on, order
+from pytest_repro.plugin.pytest_internals import get_basetemp
+from pytest_repro.plugin.remote.companion_session import ItemKey
+from pytest_repro.plugin.remote.rank_session import RANK_KEY, WORLD_SIZE_KEY, Property, RankResult, Section
+from pytest_repro.plugin.remote.workerinput import build_companion_order, explain_unpicklable_plugin
 from pytest_repro.plugin.run.progress import Progress
 
-_SPARE = 3
+_MAX_RETRIES = 3
 """Runs that may be repeated because a library was first imported in one of their ranks."""
 
-World = tuple[list[str], dict[str, str]]
+PristineEnvironment = tuple[list[str], dict[str, str]]
 """``sys.path`` and the environment, as they were before any test had run."""
 
 
-class Made(NamedTuple):
+class RankedRun(NamedTuple):
     """A run that was made in ranks.
 
     Attributes:
         run: What they did.
         recording: What they recorded, by rank.
         fetch: Gives the values, until the next run.
-        expected: Why the failure that it is told by was expected; None where it was not.
-        answers: Of each rank.
+        xfail_reason: Why the failure that it is told by was expected; None where it was not.
+        results: Of each rank.
     """
 
     run: Run
-    recording: Received
-    fetch: Fetch
-    expected: str | None
-    answers: Mapping[int, Answer]
+    recording: RemoteRecording
+    fetch: ValueFetcher
+    xfail_reason: str | None
+    results: Mapping[int, RankResult]
 
     @property
     def sections(self) -> Iterator[tuple[int, Section]]:
         """What each rank printed."""
-        for rank, answer in self.answers.items():
+        for rank, answer in self.results.items():
             yield from ((rank, section) for section in answer.sections)
 
     @property
     def properties(self) -> Iterator[Property]:
         """What the test's report is to hold: of the first rank, and by rank what others have otherwise."""
-        first, *others = self.answers
-        yield from (own := self.answers[first].properties)
+        first, *others = self.results
+        yield from (own := self.results[first].properties)
         for rank in others:
-            for name, value in self.answers[rank].properties:
+            for name, value in self.results[rank].properties:
                 if (name, value) not in own:
                     yield f"rank{rank}.{name}", value
 
 
-class Ranks:
+class RankGroups:
     """Runs tests in ranks.
 
     A group stays for the session, since each rank pays for importing torch and for collecting; the
@@ -74,83 +74,87 @@ class Ranks:
     """
 
     def __init__(
-        self, config: pytest.Config, places: Mapping[pytest.Item, Place], world: World, argv: list[str],
+        self,
+        config: pytest.Config,
+        item_keys: Mapping[pytest.Item, ItemKey],
+        environment: PristineEnvironment,
+        argv: list[str],
         progress: Progress,
-    ) -> None:  # fmt: skip
-        self._config, self._places, self._progress = config, places, progress
-        self._world, self._argv = world, argv
-        self._groups: dict[int, Group] = {}
-        self._given_up: dict[int, str] = {}
+    ) -> None:
+        self._config, self._item_keys, self._progress = config, item_keys, progress
+        self._environment, self._argv = environment, argv
+        self._groups: dict[int, RankGroup] = {}
+        self._give_up_reasons: dict[int, str] = {}
 
-    def run(self, item: pytest.Item, size: int, cell: Cell, number: int) -> Made:
+    def run(self, item: pytest.Item, size: int, cell: Cell, number: int) -> RankedRun:
         """Makes one run of *item* in *size* ranks.
 
         Raises:
             Lost: A rank died, or hangs, or could not be started.
         """
-        with peers.waiting(item):  # a limit on the test is not for what starts once in a session
-            group = self._group(size)
+        with peers.wrap_pause(item):  # a limit on the test is not for what starts once in a session
+            group = self._get_group(size)
         try:
-            for _ in range(1 + _SPARE):
-                group.ask("run", *self._places[item], number, *plain(cell))
-                said = group.answers("in the test", _failed)
-                answers = {rank: _known(each) for rank, each in sorted(said.items())}
+            for _ in range(1 + _MAX_RETRIES):
+                group.broadcast("run", *self._item_keys[item], number, *encode_cell(cell))
+                said = group.collect_answers("in the test", _has_failed)
+                answers = {rank: _parse_result(each) for rank, each in sorted(said.items())}
                 if len(said) < size or all(each.settled for each in answers.values()):
                     break
         except pytest.fail.Exception as stopped:  # by a limit on the test: pytest-timeout's
-            where = group.places()
-            self._drop(size)
-            raise Lost(f"{stopped}\n{where}") from None
+            where = group.describe_locations()
+            self._drop_group(size)
+            raise InterpreterLost(f"{stopped}\n{where}") from None
         except BaseException:
-            self._drop(size)
+            self._drop_group(size)
             raise
-        made = _made(group, answers, cell)
+        made = _join_results(group, answers, cell)
         if len(said) < size:  # the others hang, since one has failed
-            self._drop(size)
+            self._drop_group(size)
         return made
 
-    def _group(self, size: int) -> Group:
-        if size in self._given_up:
-            raise Lost(self._given_up[size])
+    def _get_group(self, size: int) -> RankGroup:
+        if size in self._give_up_reasons:
+            raise InterpreterLost(self._give_up_reasons[size])
         if size not in self._groups:
-            self._progress.say(f"starting {size} ranks")
+            self._progress.show(f"starting {size} ranks")
             try:
-                self._groups[size] = self._started(size)
-            except Lost as lost:  # another start would end likewise
-                self._given_up[size] = f"{size} ranks could not be started: {lost}"
-                raise Lost(self._given_up[size]) from None
+                self._groups[size] = self._start_group(size)
+            except InterpreterLost as lost:  # another start would end likewise
+                self._give_up_reasons[size] = f"{size} ranks could not be started: {lost}"
+                raise InterpreterLost(self._give_up_reasons[size]) from None
         return self._groups[size]
 
-    def _started(self, size: int) -> Group:
+    def _start_group(self, size: int) -> RankGroup:
         if find_spec("torch") is None:
-            raise Lost("torch is not installed")
-        if why := not_handed_on(self._config):
-            raise Lost(why)
-        limit, (paths, environ) = self._config.stash[SETTINGS].companion_timeout, self._world
-        folder = basetemp(self._config)
-        orders = [self._order(size, rank, folder) for rank in range(size)]
-        group = Group(orders, paths, environ, limit, folder)
+            raise InterpreterLost("torch is not installed")
+        if why := explain_unpicklable_plugin(self._config):
+            raise InterpreterLost(why)
+        limit, (paths, environ) = self._config.stash[SETTINGS].companion_timeout, self._environment
+        folder = get_basetemp(self._config)
+        orders = [self._build_order(size, rank, folder) for rank in range(size)]
+        group = RankGroup(orders, paths, environ, limit, folder)
         try:
-            group.answers("while the tests were collected", lambda said: False)
+            group.collect_answers("while the tests were collected", lambda said: False)
         except BaseException:
             group.kill()
             raise
         return group
 
-    def _order(self, size: int, rank: int, folder: str) -> dict[str, Any]:
-        told = order(self._config, f"{size} ranks {rank}", True, folder, self._argv)
-        told["workerinput"] |= {RANK: rank, SIZE: size}
+    def _build_order(self, size: int, rank: int, folder: str) -> dict[str, Any]:
+        told = build_companion_order(self._config, f"{size} ranks {rank}", True, folder, self._argv)
+        told["workerinput"] |= {RANK_KEY: rank, WORLD_SIZE_KEY: size}
         if self._config.getoption("capture", None) == "no":  # what ranks print goes through the session
             told["args"].append("--capture=sys")
         return {**told, "serve": "pytest_repro.plugin.remote.rank_session"}
 
-    def _drop(self, size: int) -> None:
+    def _drop_group(self, size: int) -> None:
         self._groups.pop(size).kill()
 
-    def end(self, nodeid: str | None, nth: int) -> None:
+    def teardown_for_next(self, nodeid: str | None, nth: int) -> None:
         """Has ranks tear down what the next test does not need."""
         for group in self._groups.values():
-            group.ask("end", nodeid, nth)
+            group.broadcast("end", nodeid, nth)
 
     def close(self, at_once: bool) -> None:
         """Ends all ranks; gives them a few seconds, unless *at_once*."""
@@ -158,35 +162,36 @@ class Ranks:
         self._groups.clear()
         if not at_once:
             for group in groups:
-                group.finish()
+                group.request_exit()
         for group in groups:
-            group.kill() if at_once else group.end()
+            group.kill() if at_once else group.join_or_kill()
 
 
-def _known(said: Any) -> Answer:
+def _parse_result(message: Any) -> RankResult:
     """What a rank said of a run.
 
     Raises:
         Lost: It knows no such test.
     """
-    if said[0] != "ran":
-        raise Lost(f"a rank {said[1]}")
-    return Answer(*said[1:])
+    if message[0] != "ran":
+        raise InterpreterLost(f"a rank {message[1]}")
+    return RankResult(*message[1:])
 
 
-def _failed(said: Any) -> bool:
-    return said[0] != "ran" or Answer(*said[1:]).outcome == "failed"
+def _has_failed(message: Any) -> bool:
+    return message[0] != "ran" or RankResult(*message[1:]).outcome == "failed"
 
 
-def _made(group: Group, answers: Mapping[int, Answer], cell: Cell) -> Made:
+def _join_results(group: RankGroup, results: Mapping[int, RankResult], cell: Cell) -> RankedRun:
     parts = [
-        Part(rank, *unpacked(each.text, cell), each.ended, each.expected) for rank, each in answers.items()
+        RankRun(rank, *decode_run(each.encoded_run, cell), each.end_time, each.xfail_reason)
+        for rank, each in results.items()
     ]
-    run = whole(parts)
-    recording = Received({each.key: each for each in joined(parts)}, run.left_out)
-    return Made(run, recording, partial(_fetch, group), worst(parts).expected, answers)
+    run = join_runs(parts)
+    recording = RemoteRecording({each.key: each for each in join_observations(parts)}, run.left_out)
+    return RankedRun(run, recording, partial(_fetch, group), select_worst(parts).xfail_reason, results)
 
 
-def _fetch(group: Group, key: Key, logits: bool = False) -> Iterable[memoryview] | None:
-    rank, its = unnamed(key)
-    return fetched(group.ranks[rank], its, logits)
+def _fetch(group: RankGroup, key: Key, logits: bool = False) -> Iterable[memoryview] | None:
+    rank, its = split_rank(key)
+    return fetch_value(group.ranks[rank], its, logits)

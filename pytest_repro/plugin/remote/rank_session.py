@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pytest_repro.adapters import awake
-from pytest_repro.companions.ranks.rank_main import Groups
-from pytest_repro.plugin.pytest_internals import sent
+from pytest_repro.adapters import active_adapters
+from pytest_repro.companions.ranks.rank_main import ProcessGroups
+from pytest_repro.plugin.pytest_internals import encode_report
 from pytest_repro.plugin.remote import companion_session
-from pytest_repro.plugin.run.outcome import expected
+from pytest_repro.plugin.run.outcome import find_xfail_reason
 
-_MORE = 60.0
+_EXTRA_WAIT = 60.0
 """Seconds that a collective waits longer than the session does, which can say where each rank is."""
 
-RANK, SIZE = "repro_rank", "repro_world_size"
+RANK_KEY, WORLD_SIZE_KEY = "repro_rank", "repro_world_size"
 
 
 Section = tuple[str, str, str]
@@ -28,39 +28,39 @@ Property = tuple[str, Any]
 """Of ``record_property``: numbers, texts and truth values, all else as text."""
 
 
-class Answer(NamedTuple):
+class RankResult(NamedTuple):
     """What a rank says of a run.
 
     Attributes:
-        text: The run and what it observed, as :func:`pytest_repro.companions.serialize_run.packed` writes it.
+        encoded_run: The run and what it observed, as :func:`pytest_repro.companions.serialize_run.encode_run` writes it.
         outcome: Of the run.
-        ended: When it had ended, in seconds since the epoch.
+        end_time: When it had ended, in seconds since the epoch.
         settled: Whether it counts: no library was first imported in it.
-        expected: Why its failure was expected; None where it was not, or there is none.
+        xfail_reason: Why its failure was expected; None where it was not, or there is none.
         sections: What was captured.
         properties: What the test adds to its report.
         subtests: Their reports, as JSON.
     """
 
-    text: str
+    encoded_run: str
     outcome: str
-    ended: float
+    end_time: float
     settled: bool
-    expected: str | None
+    xfail_reason: str | None
     sections: list[Section]
     properties: list[Property]
     subtests: list[str]
 
 
-def of_config(config: pytest.Config) -> tuple[int, int]:
+def get_rank_and_size(config: pytest.Config) -> tuple[int, int]:
     """The rank that this process is, and of how many; 0 of 1 where it is none."""
     told = getattr(config, "workerinput", {})
-    return told.get(RANK, 0), told.get(SIZE, 1)
+    return told.get(RANK_KEY, 0), told.get(WORLD_SIZE_KEY, 1)
 
 
-def inside(config: pytest.Config) -> bool:
+def is_rank(config: pytest.Config) -> bool:
     """Whether this process is a rank."""
-    return RANK in getattr(config, "workerinput", {})
+    return RANK_KEY in getattr(config, "workerinput", {})
 
 
 def serve(channel: Any, order: Mapping[str, Any]) -> None:
@@ -70,20 +70,20 @@ def serve(channel: Any, order: Mapping[str, Any]) -> None:
         channel: To the session that asked for it.
         order: As for a companion; ``limit``, the seconds that the session waits.
     """
-    groups = Groups(order["limit"] + _MORE)
-    companion_session.serve(channel, order, lambda line: _Server(line, groups))
+    groups = ProcessGroups(order["limit"] + _EXTRA_WAIT)
+    companion_session.serve(channel, order, lambda line: _RankServer(line, groups))
 
 
-class _Server(companion_session.Server):
+class _RankServer(companion_session.CompanionServer):
     """Answers with what one rank did; the others are asked the same at the same time."""
 
-    def __init__(self, channel: Any, groups: Groups) -> None:
+    def __init__(self, channel: Any, groups: ProcessGroups) -> None:
         super().__init__(channel)
         self._groups = groups
-        self._begin()
+        self._reset()
 
-    def _begin(self) -> None:
-        self._expected: str | None = None
+    def _reset(self) -> None:
+        self._xfail_reason: str | None = None
         self._sections: list[Section] = []
         self._properties: list[Property] = []
         self._subtests: list[str] = []
@@ -93,14 +93,14 @@ class _Server(companion_session.Server):
         """Keeps what was captured and added: nobody reads the reports made here."""
         report = yield
         self._sections = list(item._report_sections)
-        self._properties = [(str(name), _plain(value)) for name, value in item.user_properties]
+        self._properties = [(str(name), _to_plain_value(value)) for name, value in item.user_properties]
         if report.when != "teardown":  # which may follow
-            self._expected = expected([report])
+            self._xfail_reason = find_xfail_reason([report])
         return report
 
-    def heard(self, report: pytest.TestReport) -> None:
+    def note_subtest_report(self, report: pytest.TestReport) -> None:
         """Keeps the report of a subtest, for the session to give it out."""
-        self._subtests.append(sent(self._session.config, report))
+        self._subtests.append(encode_report(self._session.config, report))
 
     @pytest.hookimpl(tryfirst=True, optionalhook=True)
     def pytest_timeout_set_timer(self) -> bool:
@@ -108,19 +108,19 @@ class _Server(companion_session.Server):
         return True
 
     def _run(self, nodeid: str, nth: int, number: int, *cell: Any) -> Any:
-        before = set(awake())
-        self._begin()
-        with self._groups.fresh():
+        before = set(active_adapters())
+        self._reset()
+        with self._groups.init_process_group():
             word, said = super()._run(nodeid, nth, number, *cell)
             # Others fail when this one leaves the group: the first is known by its time. It is said
             # at once, since nccl waits in leaving for one that hangs.
-            settled = set(awake()) <= before
-            told = Answer(
+            settled = set(active_adapters()) <= before
+            told = RankResult(
                 said, self.outcome, time.time(), settled,
-                self._expected, self._sections, self._properties, self._subtests,
+                self._xfail_reason, self._sections, self._properties, self._subtests,
             )  # fmt: skip
             self._channel.send((word, *(told if word == "ran" else [said])))
 
 
-def _plain(value: object) -> object:
+def _to_plain_value(value: object) -> object:
     return value if isinstance(value, (bool, int, float, str)) or value is None else str(value)

@@ -17,7 +17,7 @@ import pytest
 from pytest_repro.plugin import SETTINGS, peers
 
 
-def workerinput(config: pytest.Config, cell_name: str) -> dict[str, Any]:
+def make_workerinput(config: pytest.Config, cell_name: str) -> dict[str, Any]:
     """The ``config.workerinput`` of the companion for *cell_name*, plain data.
 
     Args:
@@ -30,13 +30,13 @@ def workerinput(config: pytest.Config, cell_name: str) -> dict[str, Any]:
     node: Any = SimpleNamespace(config=config, workerinput={**own, **told})
     node.gateway = SimpleNamespace(id=told["workerid"])
     if not own:
-        _ask_plugins(config, node)
-    node.workerinput.update(peers.worker(config))
+        _call_configure_node(config, node)
+    node.workerinput.update(peers.get_workerinput(config))
     node.workerinput["repro_seed"] = config.stash[SETTINGS].plan.seed
-    return {key: value for key, value in node.workerinput.items() if _plain(value)}
+    return {key: value for key, value in node.workerinput.items() if _is_plain(value)}
 
 
-def _ask_plugins(config: pytest.Config, node: Any) -> None:
+def _call_configure_node(config: pytest.Config, node: Any) -> None:
     """What plugins tell their workers; one that wants more of a node than there is tells nothing."""
     node.workerinput.update(workercount=1, testrunuid="repro", mainargv=["pytest"])
     for impl in config.hook.pytest_configure_node.get_hookimpls():
@@ -44,21 +44,21 @@ def _ask_plugins(config: pytest.Config, node: Any) -> None:
             impl.function(*[{"node": node}[name] for name in impl.argnames])
 
 
-def _plain(value: object) -> bool:
+def _is_plain(value: object) -> bool:
     if isinstance(value, (list, tuple)):
-        return all(map(_plain, value))
+        return all(map(_is_plain, value))
     return value is None or isinstance(value, (str, bytes, bool, int, float))
 
 
-def _arguments(config: pytest.Config) -> list[str]:
+def _make_arguments(config: pytest.Config) -> list[str]:
     """The command line; what the caller of ``pytest.main`` has named beside it as plugins; no debugging."""
     given = [os.fspath(each) for each in config.invocation_params.args]
-    plugins = [_named(each) for each in config.invocation_params.plugins or ()]
+    plugins = [_find_plugin_name(each) for each in config.invocation_params.plugins or ()]
     kept = [each for each in given if not each.startswith("--debug")]
     return [*kept, *(word for name in plugins if name for word in ("-p", name))]
 
 
-def _named(plugin: object) -> str:
+def _find_plugin_name(plugin: object) -> str:
     """The name by which another interpreter can import a plugin; ``""`` where there is none."""
     return (
         plugin if isinstance(plugin, str) else getattr(plugin, "__name__", "") if _is_module(plugin) else ""
@@ -69,11 +69,11 @@ def _is_module(plugin: object) -> bool:
     return isinstance(plugin, ModuleType)
 
 
-def not_handed_on(config: pytest.Config) -> str:
+def explain_unpicklable_plugin(config: pytest.Config) -> str:
     """Why companions cannot have the plugins of this session; ``""`` where they can."""
     for plugin in config.invocation_params.plugins or ():
         kind = type(plugin)
-        if not _named(plugin) and any(map(_is_fixture, vars(kind).values())):
+        if not _find_plugin_name(plugin) and any(map(_is_fixture, vars(kind).values())):
             name = f"{kind.__module__}.{kind.__qualname__}"
             return f"pytest.main(plugins=…) was given an object ({name}), which cannot be sent: give a module"
     return ""
@@ -84,12 +84,12 @@ def _is_fixture(value: object) -> bool:
     return type(value).__name__ == "FixtureFunctionDefinition" or hasattr(value, "_pytestfixturefunction")
 
 
-def _uncaptured(config: pytest.Config) -> list[str]:
+def _make_capture_arguments(config: pytest.Config) -> list[str]:
     """What is written to the file descriptors is not captured there: a crash would take it along."""
     return ["--capture=sys"] if config.getoption("capture", None) == "fd" else []
 
 
-def order(
+def build_companion_order(
     config: pytest.Config, cell_name: str, local: bool, basetemp: str, argv: list[str]
 ) -> dict[str, Any]:
     """What a companion is started with, plain data.
@@ -101,11 +101,11 @@ def order(
         basetemp: Where its temporary folders go, if it has.
         argv: ``sys.argv``, as it was before any test had run.
     """
-    told = workerinput(config, cell_name)
+    told = make_workerinput(config, cell_name)
     return {
         "serve": "pytest_repro.plugin.remote.companion_session",
         "chdir": str(config.invocation_params.dir) if local else "",
-        "args": [*_arguments(config), *_uncaptured(config)],
+        "args": [*_make_arguments(config), *_make_capture_arguments(config)],
         "workerinput": told,
         "argv": argv,
         "worker_id": getattr(config, "workerinput", {}).get("workerid", "master"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 
-class _Sink:
+class _MutedStream:
     """The stream it stands for, but for what is written to it.
 
     Whoever keeps it (a logging handler set up in a test) writes to the real stream once the
@@ -28,8 +28,8 @@ class _Sink:
             self.write(line)
 
     @property
-    def buffer(self) -> _Sink:
-        below = _Sink(self._real.buffer)
+    def buffer(self) -> _MutedStream:
+        below = _MutedStream(self._real.buffer)
         below._muted = self._muted
         return below
 
@@ -41,21 +41,21 @@ class _Sink:
 
 
 @contextmanager
-def muted_output(config: pytest.Config) -> Iterator[None]:
+def mute_output(config: pytest.Config) -> Iterator[None]:
     """Where pytest does not capture (``-s``), or shows what it captures, output is dropped."""
     how = config.getoption("capture", None)
     with ExitStack() as stack:
-        stack.enter_context(_capture_disabled(config))
+        stack.enter_context(_mute_disabled_capture(config))
         if how == "no":
-            stack.enter_context(_muted())
+            stack.enter_context(_mute_streams())
         if how == "tee-sys":
-            stack.enter_context(_without_tee(config))
+            stack.enter_context(_mute_tee(config))
         yield
 
 
 @contextmanager
-def _muted() -> Iterator[None]:
-    out, err = _Sink(sys.stdout), _Sink(sys.stderr)
+def _mute_streams() -> Iterator[None]:
+    out, err = _MutedStream(sys.stdout), _MutedStream(sys.stderr)
     try:
         with redirect_stdout(out), redirect_stderr(err):
             yield
@@ -65,7 +65,7 @@ def _muted() -> Iterator[None]:
 
 
 @contextmanager
-def _capture_disabled(config: pytest.Config) -> Iterator[None]:
+def _mute_disabled_capture(config: pytest.Config) -> Iterator[None]:
     """``capsys.disabled()`` prints past all capturing."""
     plugin: Any = config.pluginmanager.get_plugin("capturemanager")
     way = getattr(plugin, "global_and_fixture_disabled", None)
@@ -74,11 +74,11 @@ def _capture_disabled(config: pytest.Config) -> Iterator[None]:
         return
 
     @contextmanager
-    def disabled() -> Iterator[None]:
-        with way(), _muted():
+    def disable_and_mute() -> Iterator[None]:
+        with way(), _mute_streams():
             yield
 
-    plugin.global_and_fixture_disabled = disabled
+    plugin.global_and_fixture_disabled = disable_and_mute
     try:
         yield
     finally:
@@ -86,13 +86,13 @@ def _capture_disabled(config: pytest.Config) -> Iterator[None]:
 
 
 @contextmanager
-def _without_tee(config: pytest.Config) -> Iterator[None]:
+def _mute_tee(config: pytest.Config) -> Iterator[None]:
     plugin: Any = config.pluginmanager.get_plugin("capturemanager")
     streams = [getattr(plugin._global_capturing, name) for name in ("out", "err")]
     tees = [s.tmpfile for s in streams if hasattr(getattr(s, "tmpfile", None), "_other")]
     others = [tee._other for tee in tees]
     for tee in tees:
-        tee._other = _Sink(tee._other)
+        tee._other = _MutedStream(tee._other)
     try:
         yield
     finally:

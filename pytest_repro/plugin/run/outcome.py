@@ -11,26 +11,26 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.core.runs.run import SUBTEST, Outcome, Run
-from pytest_repro.core.runs.run_summary import Shown
-from pytest_repro.plugin.pytest_internals import told
-from pytest_repro.plugin.run.traceback_filter import is_own, without_own_frames
+from pytest_repro.core.runs.run import SUBTEST_ERROR, Outcome, Run
+from pytest_repro.core.runs.run_summary import SummaryOutcome
+from pytest_repro.plugin.pytest_internals import format_longrepr
+from pytest_repro.plugin.run.traceback_filter import is_own_file, strip_own_frames
 
-_XFAILED = f"{pytest.xfail.Exception.__module__}.{pytest.xfail.Exception.__qualname__}"
-LEAVE = (KeyboardInterrupt, pytest.exit.Exception)
+_XFAIL_TYPE = f"{pytest.xfail.Exception.__module__}.{pytest.xfail.Exception.__qualname__}"
+EXIT_EXCEPTIONS = (KeyboardInterrupt, pytest.exit.Exception)
 """What ends the session, and no run alone."""
 
-_SKIPS = (pytest.skip.Exception, unittest.SkipTest)
+_SKIP_EXCEPTIONS = (pytest.skip.Exception, unittest.SkipTest)
 
 
-def reason_of(report: pytest.TestReport) -> str:
+def format_reason(report: pytest.TestReport) -> str:
     """Why a set-up failed or was skipped, in one line."""
     if isinstance(report.longrepr, tuple):
         return str(report.longrepr[2]).removeprefix("Skipped: ")
-    return f"in {report.when}: {_crash(report)}"
+    return f"in {report.when}: {_format_crash(report)}"
 
 
-def _crash(report: pytest.TestReport) -> str:
+def _format_crash(report: pytest.TestReport) -> str:
     """What broke, in one line."""
     crash = getattr(report.longrepr, "reprcrash", None)
     text = str(getattr(crash, "message", "") or report.longreprtext).strip()
@@ -38,80 +38,84 @@ def _crash(report: pytest.TestReport) -> str:
     return told[1] if told else text.splitlines()[0] if text else "no reason given"
 
 
-def without_body(run: Run, reports: Sequence[pytest.TestReport]) -> Run:
+def apply_phase_outcome(run: Run, reports: Sequence[pytest.TestReport]) -> Run:
     """*run*, of which no body ended, as pytest's *reports* of its phases have it."""
     broken = next((report for report in reports if not report.passed), None)
     if broken is None:
         return replace(run, outcome="passed")
     outcome: Outcome = "skipped" if broken.skipped else "failed"
     return replace(
-        run, outcome=outcome, error=reason_of(broken), error_type=broken.when or "",
+        run, outcome=outcome, error=format_reason(broken), error_type=broken.when or "",
         traceback="" if broken.skipped else broken.longreprtext,
     )  # fmt: skip
 
 
-def subtest(report: pytest.TestReport) -> tuple[str, str]:
+def describe_failed_subtest(report: pytest.TestReport) -> tuple[str, str]:
     """What is said of a subtest that failed: in one line, and its traceback."""
     named: Any = getattr(report, "_sub_test_description", None) or getattr(
         report, "sub_test_description", str
     )
-    return f"subtest {named()}: {_crash(report)}", told(report.longrepr)
+    return f"subtest {named()}: {_format_crash(report)}", format_longrepr(report.longrepr)
 
 
-def without_subtest(run: Run, error: str, text: str) -> Run:
+def apply_failed_subtest(run: Run, error: str, text: str) -> Run:
     """*run*, whose body ended well but for a subtest, which failed as *error* and *text* tell."""
-    return replace(run, outcome="failed", error=error, error_type=SUBTEST, traceback=text)
+    return replace(run, outcome="failed", error=error, error_type=SUBTEST_ERROR, traceback=text)
 
 
-def place_of(run: Run) -> str:
+def locate_failure(run: Run) -> str:
     """Where *run* broke, as pytest tells it: ``"test_net.py:47"``; in a library, where that was called."""
     places = re.findall(r"^(\S[^\n]*?:\d+): ", run.traceback, re.MULTILINE)
     own = [each for each in places if "site-packages" not in each]
     return own[-1] if own and run.outcome == "failed" else ""
 
 
-def by_mark(run: Run) -> bool:
+def is_skipped_by_mark(run: Run) -> bool:
     """Whether *run*, which is skipped, was so before its body: then it is with every seed."""
     return run.error_type == "setup"
 
 
-def by_check(error: BaseException | None) -> bool:
+def is_plugin_error(error: BaseException | None) -> bool:
     """Whether this package raised *error*, and not the test: then no seed is to blame for it."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)] if error is not None else []
-    return bool(frames) and is_own(frames[-1].f_code.co_filename)
+    return bool(frames) and is_own_file(frames[-1].f_code.co_filename)
 
 
-def torn_down(run: Run, reports: Sequence[pytest.TestReport]) -> Run:
+def apply_teardown_outcome(run: Run, reports: Sequence[pytest.TestReport]) -> Run:
     """*run*, which failed if its tear-down did."""
     broken = [each for each in reports if each.when == "teardown" and each.failed]
     if run.outcome != "passed" or not broken:
         return run
     report = broken[0]
     return replace(
-        run, outcome="failed", error=reason_of(report), error_type="teardown", traceback=report.longreprtext
+        run,
+        outcome="failed",
+        error=format_reason(report),
+        error_type="teardown",
+        traceback=report.longreprtext,
     )
 
 
-def torn(reports: Sequence[pytest.TestReport], number: int) -> str:
+def format_teardown_failure(reports: Sequence[pytest.TestReport], number: int) -> str:
     """How the tear-down of a rehearsal failed, the run of that *number*; ``""`` where it did not."""
     end = reports[-1] if reports else None
     if end is None or end.when != "teardown" or not end.failed:
         return ""
-    return f"tear-down failed in run {number}, not in the last one: {reason_of(end)}\n{told(end.longrepr)}"
+    return f"tear-down failed in run {number}, not in the last one: {format_reason(end)}\n{format_longrepr(end.longrepr)}"
 
 
-def shown(run: Run) -> Shown:
+def classify_run(run: Run) -> SummaryOutcome:
     """What *run* did, where a body that calls :func:`pytest.xfail` is none that failed."""
-    return "xfailed" if run.outcome == "failed" and run.error_type == _XFAILED else run.outcome
+    return "xfailed" if run.outcome == "failed" and run.error_type == _XFAIL_TYPE else run.outcome
 
 
-def expected(reports: Sequence[pytest.TestReport]) -> str | None:
+def find_xfail_reason(reports: Sequence[pytest.TestReport]) -> str | None:
     """Why pytest expected a run to fail whose *reports* these are; None where it did not."""
     found = (vars(each).get("wasxfail") for each in reports if each.skipped)
     return next((str(each) for each in found if each is not None), None)
 
 
-def broke(error: BaseException) -> str:
+def format_first_cause(error: BaseException) -> str:
     """What broke a start, and in which line: the first cause, without who passed it on."""
     while error.__cause__ is not None:
         error = error.__cause__
@@ -121,7 +125,7 @@ def broke(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}{where}"
 
 
-def missing_module(text: str) -> str:
+def find_missing_module(text: str) -> str:
     """What a file lacks that could not be imported, and in which line; ``""`` where it is something else.
 
     Args:
@@ -132,21 +136,21 @@ def missing_module(text: str) -> str:
     return f"{lacks[-1]}, at {lines[-1]}" if lacks and lines else ""
 
 
-def outcome_of(error: BaseException | None) -> Outcome:
+def classify_error(error: BaseException | None) -> Outcome:
     """What a body did that raised *error*."""
     if error is None:
         return "passed"
-    return "skipped" if isinstance(error, _SKIPS) else "failed"
+    return "skipped" if isinstance(error, _SKIP_EXCEPTIONS) else "failed"
 
 
-def unittest_error(item: Any) -> BaseException | None:
+def get_unittest_error(item: Any) -> BaseException | None:
     """What a unittest method raised: pytest finds it on the item, it never comes through."""
     found = item.__dict__.get("_excinfo")
     return found[0].value if found else None
 
 
-def traceback_of(item: pytest.Item, error: BaseException | None) -> str:
+def format_traceback(item: pytest.Item, error: BaseException | None) -> str:
     """The failure as pytest would print it."""
     assert error is not None
-    error = error.with_traceback(without_own_frames(error.__traceback__))
-    return told(item.repr_failure(pytest.ExceptionInfo.from_exception(error)))
+    error = error.with_traceback(strip_own_frames(error.__traceback__))
+    return format_longrepr(item.repr_failure(pytest.ExceptionInfo.from_exception(error)))

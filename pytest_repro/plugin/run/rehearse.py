@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.plugin.pytest_internals import run_unreported
+from pytest_repro.plugin.pytest_internals import run_silently
 
 
 @contextmanager
-def _fresh(item: Any) -> Iterator[None]:
+def _reset_instance(item: Any) -> Iterator[None]:
     """The next run gets a new class instance, and the function that others may have wrapped."""
     before = vars(item).get("_obj")
     try:
@@ -26,7 +26,7 @@ def _fresh(item: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _markers(item: pytest.Item) -> Iterator[None]:
+def _restore_markers(item: pytest.Item) -> Iterator[None]:
     """What a run marks itself with (``request.node.add_marker``) is not for the next one."""
     before = list(item.own_markers)
     try:
@@ -36,7 +36,7 @@ def _markers(item: pytest.Item) -> Iterator[None]:
 
 
 @contextmanager
-def _doctest_globals(item: Any) -> Iterator[None]:
+def _restore_doctest_globals(item: Any) -> Iterator[None]:
     """A doctest clears its globals once it has run."""
     doctest = getattr(item, "dtest", None)
     before = dict(doctest.globs) if doctest is not None else {}
@@ -55,39 +55,39 @@ class Rehearser:
     are left out, but for the one below, which answers only while a rehearsal is asked for.
     """
 
-    def __init__(self, manager: pytest.PytestPluginManager, without: object) -> None:
-        self._manager, self._without = manager, without
-        self._asked = False
+    def __init__(self, plugins: pytest.PytestPluginManager, excluded_plugin: object) -> None:
+        self._plugins, self._excluded_plugin = plugins, excluded_plugin
+        self._is_pending = False
         self._reports: list[pytest.TestReport] = []
         self._impls: list[Any] = []
-        self._wrapped: Any = None
-        manager.register(self, "repro-rehearser")
+        self._hook_caller: Any = None
+        plugins.register(self, "repro-rehearser")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
         """Runs the rehearsal that was asked for; otherwise leaves the item to others."""
-        if not self._asked:
+        if not self._is_pending:
             return None
-        self._asked = False
-        self._reports = run_unreported(item)
+        self._is_pending = False
+        self._reports = run_silently(item)
         return True
 
-    def once(self, item: pytest.Item) -> list[pytest.TestReport]:
+    def rehearse(self, item: pytest.Item) -> list[pytest.TestReport]:
         """One rehearsal of *item*; gives the reports that nobody else sees."""
-        self._asked, self._reports = True, []
-        with _fresh(item), _markers(item), _doctest_globals(item):
+        self._is_pending, self._reports = True, []
+        with _reset_instance(item), _restore_markers(item), _restore_doctest_globals(item):
             try:
-                self._caller()(item=item, nextitem=item)
+                self._get_hook_caller()(item=item, nextitem=item)
             finally:
-                self._asked = False
+                self._is_pending = False
         return self._reports
 
-    def _caller(self) -> Any:
+    def _get_hook_caller(self) -> Any:
         """Calls the wrappers and this; made anew where a plugin came or went."""
-        impls = self._manager.hook.pytest_runtest_protocol.get_hookimpls()
+        impls = self._plugins.hook.pytest_runtest_protocol.get_hookimpls()
         if impls != self._impls:
             others = [i.plugin for i in impls if not (i.wrapper or i.hookwrapper) and i.plugin is not self]
-            out = [*others, self._without]
+            out = [*others, self._excluded_plugin]
             self._impls = impls
-            self._wrapped = self._manager.subset_hook_caller("pytest_runtest_protocol", out)
-        return self._wrapped
+            self._hook_caller = self._plugins.subset_hook_caller("pytest_runtest_protocol", out)
+        return self._hook_caller

@@ -19,60 +19,60 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.core.replay.external_input import Log
-from pytest_repro.core.replay.log_file import plain, read, text, write
-from pytest_repro.engine.replay.replay import WHOLE, Replay
+from pytest_repro.core.replay.external_input import ReplayLog
+from pytest_repro.core.replay.log_file import encode_log, format_logs, read_logs, write_atomically
+from pytest_repro.engine.replay.replay import WHOLE_RUN, Replay
 from pytest_repro.plugin import SETTINGS
 
-RECORD = "record"
-FILE = "repro-replay.json"
+RECORD_MODE = "record"
+LOG_FILE = "repro-replay.json"
 
-_LOGS = pytest.StashKey[Mapping[str, Log]]()
+_LOGS = pytest.StashKey[Mapping[str, ReplayLog]]()
 _REPLAY = pytest.StashKey[Replay]()
-_WRITTEN = pytest.StashKey[str]()
+_SUMMARY_LINE = pytest.StashKey[str]()
 
 
-def load(config: pytest.Config) -> None:
+def load_log(config: pytest.Config) -> None:
     """Reads the log that runs are fed from.
 
     Raises:
         pytest.UsageError: It cannot be read; the message names the path and what is wrong.
     """
     given = config.stash[SETTINGS].replay
-    if given is None or given == RECORD:
+    if given is None or given == RECORD_MODE:
         return
     try:
         content = (config.invocation_params.dir / given).read_text("utf-8")
-        config.stash[_LOGS] = read(content)
+        config.stash[_LOGS] = read_logs(content)
     except OSError as error:
         raise pytest.UsageError(f"--repro-replay={given}: cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise pytest.UsageError(f"--repro-replay={given}: {error}") from None
 
 
-def replay_of(item: pytest.Item) -> Replay:
+def get_replay(item: pytest.Item) -> Replay:
     """What feeds the runs of *item*, the same object as long as the session lasts."""
     if _REPLAY not in item.stash:
         log = item.config.stash.get(_LOGS, {}).get(item.nodeid)
-        item.stash[_REPLAY] = _replay(item, {WHOLE: log} if log is not None else {})
+        item.stash[_REPLAY] = _make_replay(item, {WHOLE_RUN: log} if log is not None else {})
     return item.stash[_REPLAY]
 
 
-def _replay(item: pytest.Item, logs: Mapping[str, Log]) -> Replay:
+def _make_replay(item: pytest.Item, logs: Mapping[str, ReplayLog]) -> Replay:
     config = item.config
     return Replay(config.stash[SETTINGS].replay is not None, logs, f"{config.rootpath}{os.sep}")
 
 
-def told_logs(item: pytest.Item) -> str:
+def encode_logs(item: pytest.Item) -> str:
     """What *item* is fed with here, for a companion that tries it; ``""`` where that is nothing."""
-    logs = replay_of(item).logs
-    return text({part: plain(log) for part, log in logs.items()}) if logs else ""
+    logs = get_replay(item).logs
+    return format_logs({part: encode_log(log) for part, log in logs.items()}) if logs else ""
 
 
-def take_logs(item: pytest.Item, said: str) -> None:
-    """Has *item* fed with what :func:`told_logs` gave."""
-    if said:
-        item.stash[_REPLAY] = _replay(item, read(said))
+def restore_logs(item: pytest.Item, encoded: str) -> None:
+    """Has *item* fed with what :func:`encode_logs` gave."""
+    if encoded:
+        item.stash[_REPLAY] = _make_replay(item, read_logs(encoded))
 
 
 def write_log(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -87,13 +87,13 @@ def write_log(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> None:
     """
     tests = {str(row["nodeid"]): row["replay"] for row in rows if "replay" in row}
     if tests:
-        write(config.invocation_params.dir / FILE, text(dict(sorted(tests.items()))))
+        write_atomically(config.invocation_params.dir / LOG_FILE, format_logs(dict(sorted(tests.items()))))
         calls = sum(len(test["calls"]) for test in tests.values())
         told = f"{calls} call{'s' * (calls != 1)} of {len(tests)} test{'s' * (len(tests) != 1)}"
-        config.stash[_WRITTEN] = f"replay    {told} logged: --repro-replay={FILE} feeds them again"
+        config.stash[_SUMMARY_LINE] = f"replay    {told} logged: --repro-replay={LOG_FILE} feeds them again"
 
 
-def told(config: pytest.Config) -> list[str]:
+def get_summary_lines(config: pytest.Config) -> list[str]:
     """The line that says where the log is."""
-    found = config.stash.get(_WRITTEN, "")
+    found = config.stash.get(_SUMMARY_LINE, "")
     return [found] if found else []

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.plugin.pytest_internals import failed_subtests, suite_properties
-from pytest_repro.plugin.run.mute_output import muted_output
+from pytest_repro.plugin.pytest_internals import get_failed_subtest_counts, get_suite_properties
+from pytest_repro.plugin.run.mute_output import mute_output
 
 # Raised by rehearsals, these would be heard by reporters, debuggers and warning summaries.
-_UNHEARD = frozenset(
+_SILENCED_HOOKS = frozenset(
     {
         "pytest_runtest_logreport",
         "pytest_runtest_logstart",
@@ -29,77 +29,77 @@ _UNHEARD = frozenset(
 _MUTED_OPTIONS = {"setupshow": False}
 
 
-class _Unheard:
+class _SilencedHook:
     """A hook nobody implements."""
 
-    def __init__(self, heard: Callable[[Any], None] | None = None) -> None:
-        self._heard = heard
+    def __init__(self, callback: Callable[[Any], None] | None = None) -> None:
+        self._callback = callback
 
     def __call__(self, **arguments: Any) -> list[Any]:
-        if self._heard is not None:
-            self._heard(arguments["report"])
+        if self._callback is not None:
+            self._callback(arguments["report"])
         return []
 
     def call_historic(self, kwargs: dict[str, Any]) -> None:
         """Warnings are recorded by a historic hook."""
-        if self._heard is not None:
-            self._heard(kwargs)
+        if self._callback is not None:
+            self._callback(kwargs)
 
 
-class _Relay:
+class _HookRelay:
     """The hooks of an item without those that others listen to."""
 
-    def __init__(self, relay: Any, heard: dict[str, Callable[[Any], None]]) -> None:
-        self._relay, self._heard = relay, heard
+    def __init__(self, relay: Any, callbacks: dict[str, Callable[[Any], None]]) -> None:
+        self._relay, self._callbacks = relay, callbacks
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._relay, name)
-        if name in _UNHEARD:
-            found = _Unheard(self._heard.get(name))
+        if name in _SILENCED_HOOKS:
+            found = _SilencedHook(self._callbacks.get(name))
         setattr(self, name, found)  # asked for in each phase of each rehearsal
         return found
 
 
-def both(one: Callable[[Any], None], other: Callable[[Any], None]) -> Callable[[Any], None]:
+def chain_callbacks(first: Callable[[Any], None], second: Callable[[Any], None]) -> Callable[[Any], None]:
     """Has two hear what one could."""
 
-    def heard(report: Any) -> None:
-        one(report)
-        other(report)
+    def call_both(report: Any) -> None:
+        first(report)
+        second(report)
 
-    return heard
+    return call_both
 
 
 @contextmanager
 def silence(
-    item: pytest.Item, report: Callable[[Any], None], warning: Callable[[Any], None]
+    item: pytest.Item, on_report: Callable[[Any], None], on_warning: Callable[[Any], None]
 ) -> Iterator[None]:
     """Keeps everything that happens to *item* in the block from being seen by others.
 
     Args:
         item: The test.
-        report: Called with reports that would have gone out: subtests send their own.
-        warning: Called with what would have been told of a warning.
+        on_report: Called with reports that would have gone out: subtests send their own.
+        on_warning: Called with what would have been told of a warning.
     """
     session: Any = item.session
     ways = session.gethookproxy
     with ExitStack() as stack:
         stack.callback(session.__dict__.pop, "gethookproxy", None)
-        heard = {"pytest_runtest_logreport": report, "pytest_warning_recorded": warning}
-        relay = _Relay(ways(item.path), heard)
+        heard = {"pytest_runtest_logreport": on_report, "pytest_warning_recorded": on_warning}
+        relay = _HookRelay(ways(item.path), heard)
         session.gethookproxy = lambda path: relay
-        stack.enter_context(_options(item.config))
-        stack.enter_context(_logging(item.config))
-        stack.enter_context(muted_output(item.config))
-        stack.enter_context(_marks(item))
-        stack.enter_context(_subtests(item))
-        stack.enter_context(_suite_properties(item.config))
-        stack.enter_context(_without_plugin(item.config, "pdbtrace"))
+        stack.enter_context(_mute_options(item.config))
+        stack.enter_context(_mute_logging(item.config))
+        stack.enter_context(mute_output(item.config))
+        stack.enter_context(_restore_item_state(item))
+        stack.enter_context(_restore_subtest_counts(item))
+        stack.enter_context(_restore_suite_properties(item.config))
+        stack.enter_context(_unregister_plugin(item.config, "pdbtrace"))
         yield
 
 
 @contextmanager
-def _options(config: pytest.Config) -> Iterator[None]:
+def _mute_options(config: pytest.Config) -> Iterator[None]:
     options = vars(config.option)
     before = {name: options[name] for name in _MUTED_OPTIONS if options.get(name)}
     options.update({name: _MUTED_OPTIONS[name] for name in before})
@@ -110,26 +110,26 @@ def _options(config: pytest.Config) -> Iterator[None]:
 
 
 @contextmanager
-def _logging(config: pytest.Config) -> Iterator[None]:
+def _mute_logging(config: pytest.Config) -> Iterator[None]:
     """Live logging and the log file write at once, past all reports."""
     plugin: Any = config.pluginmanager.get_plugin("logging-plugin")
     names = ("log_cli_handler", "log_file_handler")
     handlers = [h for h in (getattr(plugin, name, None) for name in names) if h is not None]
     for handler in handlers:
-        handler.addFilter(_nothing)
+        handler.addFilter(_reject_record)
     try:
         yield
     finally:
         for handler in handlers:
-            handler.removeFilter(_nothing)
+            handler.removeFilter(_reject_record)
 
 
-def _nothing(record: logging.LogRecord) -> bool:
+def _reject_record(record: logging.LogRecord) -> bool:
     return False
 
 
 @contextmanager
-def _marks(item: pytest.Item) -> Iterator[None]:
+def _restore_item_state(item: pytest.Item) -> Iterator[None]:
     """Markers, properties and captured sections that the test adds while it runs."""
     marks, properties = list(item.own_markers), list(item.user_properties)
     sections: list[Any] = getattr(item, "_report_sections", [])
@@ -143,9 +143,9 @@ def _marks(item: pytest.Item) -> Iterator[None]:
 
 
 @contextmanager
-def _subtests(item: pytest.Item) -> Iterator[None]:
+def _restore_subtest_counts(item: pytest.Item) -> Iterator[None]:
     """pytest counts failed subtests by test, over all its runs."""
-    counts = failed_subtests(item)
+    counts = get_failed_subtest_counts(item)
     before = dict(counts)
     try:
         yield
@@ -155,9 +155,9 @@ def _subtests(item: pytest.Item) -> Iterator[None]:
 
 
 @contextmanager
-def _suite_properties(config: pytest.Config) -> Iterator[None]:
+def _restore_suite_properties(config: pytest.Config) -> Iterator[None]:
     """``record_testsuite_property`` writes past all reports."""
-    properties = suite_properties(config)
+    properties = get_suite_properties(config)
     before = list(properties)
     try:
         yield
@@ -166,7 +166,7 @@ def _suite_properties(config: pytest.Config) -> Iterator[None]:
 
 
 @contextmanager
-def _without_plugin(config: pytest.Config, name: str) -> Iterator[None]:
+def _unregister_plugin(config: pytest.Config, name: str) -> Iterator[None]:
     """A plugin that stops in the test: the debugger of ``--trace``."""
     plugin = config.pluginmanager.get_plugin(name)
     if plugin is None:

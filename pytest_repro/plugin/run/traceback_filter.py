@@ -5,25 +5,25 @@ from __future__ import annotations
 import os
 from types import TracebackType
 
-_OURS = os.path.dirname(os.path.dirname(__file__)) + os.sep
+_PACKAGE_FOLDER = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 
-def without_own_frames(trace: TracebackType | None) -> TracebackType | None:
-    """*trace* without the frames of this plugin: a failing test is nobody's but its author's."""
-    trace = _beyond(trace)
-    at = trace
+def strip_own_frames(tb: TracebackType | None) -> TracebackType | None:
+    """*tb* without the frames of this plugin: a failing test is nobody's but its author's."""
+    tb = _skip_own_frames(tb)
+    at = tb
     while at is not None:
-        at.tb_next = _beyond(at.tb_next)
+        at.tb_next = _skip_own_frames(at.tb_next)
         at = at.tb_next
-    return trace
+    return tb
 
 
-def _beyond(trace: TracebackType | None) -> TracebackType | None:
-    while trace is not None and is_own(trace.tb_frame.f_code.co_filename):
-        trace = trace.tb_next
-    return trace
+def _skip_own_frames(tb: TracebackType | None) -> TracebackType | None:
+    while tb is not None and is_own_file(tb.tb_frame.f_code.co_filename):
+        tb = tb.tb_next
+    return tb
 
 
-def is_own(file: str) -> bool:
+def is_own_file(file: str) -> bool:
     """Whether *file* is one of this package."""
-    return file.startswith(_OURS)
+    return file.startswith(_PACKAGE_FOLDER)

@@ -10,16 +10,16 @@ from warnings import WarningMessage
 
 import pytest
 
-from pytest_repro.core.runs.run import Warned
+from pytest_repro.core.runs.run import RecordedWarning
 
-_Place = tuple[type[Warning], str, int]
+_WarningKey = tuple[type[Warning], str, int]
 
 
-def _place(message: WarningMessage) -> _Place:
+def _get_warning_key(message: WarningMessage) -> _WarningKey:
     return message.category, message.filename, message.lineno
 
 
-def warn_at(item: pytest.Item, category: type[Warning], text: str) -> None:
+def warn_at_item(item: pytest.Item, category: type[Warning], text: str) -> None:
     """Warns at the line of *item*.
 
     Raises:
@@ -32,7 +32,7 @@ def warn_at(item: pytest.Item, category: type[Warning], text: str) -> None:
         raise pytest.fail.Exception(f"{category.__name__}: {error}", pytrace=False) from None
 
 
-class Warnings:
+class RehearsalWarnings:
     """Keeps the warnings of rehearsals until it is known which of them the last run gave too.
 
     Of one run every text is kept. A later one adds nothing to a place that has given one: a text may
@@ -40,61 +40,61 @@ class Warnings:
     """
 
     def __init__(self) -> None:
-        self._kept: dict[_Place, dict[str, dict[str, Any]]] = {}
-        self._known: set[_Place] = set()
+        self._pending: dict[_WarningKey, dict[str, dict[str, Any]]] = {}
+        self._known_keys: set[_WarningKey] = set()
 
-    def begin(self) -> None:
+    def start_run(self) -> None:
         """A run begins."""
-        self._known = set(self._kept)
+        self._known_keys = set(self._pending)
 
-    def keep(self, kwargs: dict[str, Any]) -> None:
+    def add(self, kwargs: dict[str, Any]) -> None:
         """Keeps what would have been told of a warning: the arguments of pytest's hook."""
         message = kwargs["warning_message"]
-        if (place := _place(message)) not in self._known:
-            self._kept.setdefault(place, {}).setdefault(str(message.message), kwargs)
+        if (place := _get_warning_key(message)) not in self._known_keys:
+            self._pending.setdefault(place, {}).setdefault(str(message.message), kwargs)
 
-    def given(self) -> tuple[Warned, ...]:
+    def pop_records(self) -> tuple[RecordedWarning, ...]:
         """What is still to be told, to be told by another interpreter."""
-        return tuple(_warned(kwargs["warning_message"]) for kwargs in self.unheard())
+        return tuple(_make_record(kwargs["warning_message"]) for kwargs in self.pop_pending())
 
-    def keep_given(self, given: Iterable[Warned], nodeid: str, where: str = "") -> None:
-        """Keeps what :meth:`given` gave in a run elsewhere.
+    def add_records(self, records: Iterable[RecordedWarning], nodeid: str, where: str = "") -> None:
+        """Keeps what :meth:`records` gave in a run elsewhere.
 
         Args:
-            given: The warnings.
+            records: The warnings.
             nodeid: Of the test.
             where: ``"in process 1"``; ``""`` where their texts say it.
         """
-        self.begin()
-        for each in given:
-            category, text = _category(each)
+        self.start_run()
+        for each in records:
+            category, text = _resolve_category(each)
             told = f"{text} ({where})" if where else text
             message = WarningMessage(category(told), category, each.file, each.line)
-            self.keep({"warning_message": message, "when": "runtest", "nodeid": nodeid, "location": None})
+            self.add({"warning_message": message, "when": "runtest", "nodeid": nodeid, "location": None})
 
-    def told(self, message: WarningMessage) -> None:
+    def discard(self, message: WarningMessage) -> None:
         """Takes note that the last run gave *message*."""
-        self._kept.pop(_place(message), None)
+        self._pending.pop(_get_warning_key(message), None)
 
-    def unheard(self) -> Iterator[dict[str, Any]]:
+    def pop_pending(self) -> Iterator[dict[str, Any]]:
         """What is still to be told, once."""
-        while self._kept:
-            yield from self._kept.pop(next(iter(self._kept))).values()
+        while self._pending:
+            yield from self._pending.pop(next(iter(self._pending))).values()
 
 
-def _warned(message: WarningMessage) -> Warned:
+def _make_record(message: WarningMessage) -> RecordedWarning:
     kind = message.category
-    return Warned(
+    return RecordedWarning(
         f"{kind.__module__}.{kind.__qualname__}", str(message.message), message.filename, message.lineno
     )
 
 
-def _category(given: Warned) -> tuple[type[Warning], str]:
+def _resolve_category(record: RecordedWarning) -> tuple[type[Warning], str]:
     """The class of a warning, and its text; one that is not imported here is told by its name."""
-    module, _, name = given.category.rpartition(".")
+    module, _, name = record.category.rpartition(".")
     found = getattr(sys.modules.get(module), name, None)
     if isinstance(found, type) and issubclass(found, Warning):
         own = [kind for kind in found.__mro__ if kind.__module__ != "builtins"]
         if not any("__init__" in vars(kind) or "__new__" in vars(kind) for kind in own):
-            return found, given.text
-    return UserWarning, f"{name}: {given.text}"  # not imported here, or it wants more than a text
+            return found, record.text
+    return UserWarning, f"{name}: {record.text}"  # not imported here, or it wants more than a text

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-_FOLDER = "__repro__"
-_OUTPUT = "repro_stale"
-_NARROWING = ("lf", "stepwise", "collectonly")
+_GOLDEN_FOLDER = "__repro__"
+_STALE_KEY = "repro_stale"
+_PARTIAL_OPTIONS = ("lf", "stepwise", "collectonly")
 """Options under which modules are collected in part, and nobody is told."""
 
 
-class Collected:
+class CollectionTracker:
     """Listens while tests are collected.
 
     Tests are heard of as they are collected, before anybody picks some of them: a session that is
@@ -25,8 +25,8 @@ class Collected:
 
     def __init__(self) -> None:
         self._tests: dict[Path, set[str]] = defaultdict(set)
-        self._files: set[str] = set()
-        self._narrowed: set[str] = set()
+        self._modules: set[str] = set()
+        self._partial_modules: set[str] = set()
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         """Notes a test."""
@@ -34,62 +34,62 @@ class Collected:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Notes a module, and one that could not be collected."""
-        (self._files if report.passed else self._narrowed).add(report.nodeid.partition("::")[0])
+        (self._modules if report.passed else self._partial_modules).add(report.nodeid.partition("::")[0])
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Notes that of a module some tests are left out on purpose."""
-        self._narrowed.update(item.nodeid.partition("::")[0] for item in items)
+        self._partial_modules.update(item.nodeid.partition("::")[0] for item in items)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Looks for entries of tests that are gone; a worker of xdist tells its controller."""
-        found = {str(path): gone for path, gone in self._stale(session.config) if gone}
+        found = {str(path): gone for path, gone in self._find_stale(session.config) if gone}
         told: Any = getattr(session.config, "workeroutput", None)
         if told is not None:
-            told[_OUTPUT] = found
+            told[_STALE_KEY] = found
         elif found:
-            _keep(session.config, found)
+            _store_stale(session.config, found)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Hears what a worker of xdist has found: each has collected the same."""
-        if found := getattr(node, "workeroutput", {}).get(_OUTPUT):
-            _keep(node.config, found)
+        if found := getattr(node, "workeroutput", {}).get(_STALE_KEY):
+            _store_stale(node.config, found)
 
-    def _stale(self, config: pytest.Config) -> Iterator[tuple[Path, list[str]]]:
-        if any(config.getoption(name, False) for name in _NARROWING):
+    def _find_stale(self, config: pytest.Config) -> Iterator[tuple[Path, list[str]]]:
+        if any(config.getoption(name, False) for name in _PARTIAL_OPTIONS):
             return
-        files = {config.rootpath / name: name for name in self._files - self._narrowed if name}
+        files = {config.rootpath / name: name for name in self._modules - self._partial_modules if name}
         for folder in {path.parent for path in files}:
-            if (folder / _FOLDER).is_dir():
-                yield from _in_folder(folder, files, self._tests, _asked_in_part(config))
+            if (folder / _GOLDEN_FOLDER).is_dir():
+                yield from _find_stale_in_folder(folder, files, self._tests, _find_partial_modules(config))
 
 
-def _in_folder(
-    folder: Path, files: dict[Path, str], tests: dict[Path, set[str]], part: set[Path] | None
+def _find_stale_in_folder(
+    folder: Path, modules: dict[Path, str], tests: dict[Path, set[str]], partial_modules: set[Path] | None
 ) -> Iterator[tuple[Path, list[str]]]:
     """The golden files of *folder*, each with the node ids of its tests that are gone."""
-    from pytest_repro.core.golden.golden import stale
-    from pytest_repro.engine.golden.store import load
+    from pytest_repro.core.golden.golden import find_stale
+    from pytest_repro.engine.golden.store import load_golden
 
     beside = {path.stem for path in folder.iterdir() if path.is_file()}
-    for path in sorted((folder / _FOLDER).glob("*.json")):
+    for path in sorted((folder / _GOLDEN_FOLDER).glob("*.json")):
         with suppress(OSError, ValueError):  # one that cannot be read is told by its tests
-            golden = load(path)
+            golden = load_golden(path)
             if path.stem not in beside:
                 yield path, list(golden.tests)
                 continue
-            for module, name in files.items():
+            for module, name in modules.items():
                 if (
                     module.parent == folder
                     and module.stem == path.stem
-                    and part is not None
-                    and module not in part
+                    and partial_modules is not None
+                    and module not in partial_modules
                 ):
-                    yield path, list(stale(golden, name, tests[module]))
+                    yield path, list(find_stale(golden, name, tests[module]))
 
 
-def _asked_in_part(config: pytest.Config) -> set[Path] | None:
+def _find_partial_modules(config: pytest.Config) -> set[Path] | None:
     """Modules of which the command line names single tests; None where that cannot be told."""
     found = set()
     for each in config.args:
@@ -102,7 +102,7 @@ def _asked_in_part(config: pytest.Config) -> set[Path] | None:
     return found
 
 
-def _keep(config: pytest.Config, found: dict[str, list[str]]) -> None:
-    from pytest_repro.plugin import STALE
+def _store_stale(config: pytest.Config, stale_tests: dict[str, list[str]]) -> None:
+    from pytest_repro.plugin import STALE_TESTS
 
-    config.stash[STALE] = found
+    config.stash[STALE_TESTS] = stale_tests

@@ -10,58 +10,58 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_repro.core.diagnose.experiment import Experiment, Tried
-from pytest_repro.core.diagnose.finding import Root
+from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
+from pytest_repro.core.diagnose.finding import StateRoot
 from pytest_repro.core.plan.cell import Cell
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run
-from pytest_repro.engine.experiments.line_trace import unwatched
-from pytest_repro.engine.experiments.run_experiment import perform
-from pytest_repro.engine.runs.pin import seeded_apart
-from pytest_repro.engine.runs.recording import Recorded
+from pytest_repro.engine.experiments.line_trace import pause_all_tracing
+from pytest_repro.engine.experiments.run_experiment import run_experiment
+from pytest_repro.engine.runs.pin import seed_temporarily
+from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.plugin import PLAN, SETTINGS, peers
-from pytest_repro.plugin.pytest_internals import autouse, only_shown, outliving
-from pytest_repro.plugin.remote.axis_companions import Elsewhere
-from pytest_repro.plugin.remote.diagnosis import Inquiries
-from pytest_repro.plugin.remote.rank_session import inside
-from pytest_repro.plugin.run.item_runner import ACT, Act
-from pytest_repro.plugin.run.outcome import without_body
+from pytest_repro.plugin.pytest_internals import find_outliving_roots, is_autouse, is_setup_only
+from pytest_repro.plugin.remote.axis_companions import AxisCompanions
+from pytest_repro.plugin.remote.diagnosis import Diagnoser
+from pytest_repro.plugin.remote.rank_session import is_rank
+from pytest_repro.plugin.run.item_runner import RUNNER, ItemRunner
+from pytest_repro.plugin.run.outcome import apply_phase_outcome
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.run.rehearse import Rehearser
-from pytest_repro.plugin.run.silence import both, silence
-from pytest_repro.plugin.run.traceback_filter import without_own_frames
+from pytest_repro.plugin.run.silence import chain_callbacks, silence
+from pytest_repro.plugin.run.traceback_filter import strip_own_frames
 from pytest_repro.plugin.session import item_report, rows
 from pytest_repro.plugin.session.rehearsals import Rehearsals
 
-NAME = "repro-conductor"
+PLUGIN_NAME = "repro-conductor"
 
-Counting = Callable[[Act], Sequence[pytest.TestReport]]
-Heard = Callable[[pytest.TestReport], None]
+RehearseFunction = Callable[[ItemRunner], Sequence[pytest.TestReport]]
+ReportCallback = Callable[[pytest.TestReport], None]
 
 
-def wake(session: pytest.Session) -> None:
+def register_hooks(session: pytest.Session) -> None:
     """Registers the hooks that marked tests need; without any, nobody pays for them."""
     config = session.config
-    if not config.pluginmanager.has_plugin(NAME):
-        config.pluginmanager.register(Conductor(session), NAME)
-        rows.listen(config)
+    if not config.pluginmanager.has_plugin(PLUGIN_NAME):
+        config.pluginmanager.register(ReproHooks(session), PLUGIN_NAME)
+        rows.collect_rows(config)
 
 
-class Conductor:
+class ReproHooks:
     """Leads each marked test through its runs."""
 
     def __init__(self, session: pytest.Session) -> None:
         config = session.config
         self._progress = Progress(config)
-        self._elsewhere = Elsewhere(session, self._progress)
-        self._inquiries = Inquiries(session, self._progress)
+        self._axis_companions = AxisCompanions(session, self._progress)
+        self._diagnoser = Diagnoser(session, self._progress)
         config.add_cleanup(self.close)
-        self._pictured = rows.pictured(config)
+        self._with_plots = rows.should_plot(config)
         self._keep_mb, self._trace = config.stash[SETTINGS].keep_mb, config.stash[SETTINGS].trace
         rehearser = Rehearser(config.pluginmanager, self)
         self._rehearsals = Rehearsals(rehearser, self._progress, config)
-        self._act: Act | None = None
+        self._runner: ItemRunner | None = None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(
@@ -69,19 +69,19 @@ class Conductor:
     ) -> Generator[None, object, object]:
         """All runs but the last are rehearsals; the last one is pytest's own."""
         plan = item.stash.get(PLAN, None)
-        if plan is None or only_shown(item.config):
+        if plan is None or is_setup_only(item.config):
             return (yield)
-        acting = self._acting(item, plan, self._pictured)
-        with self._progress.test(item), acting as act, closing(act.trial):
-            act.explained = lambda verdict: self._inquiries.explained(item, verdict)
-            act.tracer.on = self._trace and not plan.ranks
-            if not act.last or self._rehearsals.more(act):
-                self._rehearse(act)
-            with act.tracer.run(act.trial.last):
+        acting = self._install_runner(item, plan, self._with_plots)
+        with self._progress.track_test(item), acting as act, closing(act.trial):
+            act.diagnose = lambda verdict: self._diagnoser.diagnose(item, verdict)
+            act.tracer.enabled = self._trace and not plan.ranks
+            if not act.is_last_run or self._rehearsals.has_extra_runs(act):
+                self._run_rehearsals(act)
+            with act.tracer.trace_run(act.trial.last_cell):
                 result = yield
-            for kwargs in act.warnings.unheard():
+            for kwargs in act.warnings.pop_pending():
                 item.ihook.pytest_warning_recorded.call_historic(kwargs=kwargs)
-        self._elsewhere.ended(item, nextitem)
+        self._axis_companions.teardown_for_next(item, nextitem)
         return result
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -97,58 +97,69 @@ class Conductor:
 
     def close(self, at_once: bool = False) -> None:
         """Ends every companion; gives them a few seconds, unless *at_once*."""
-        self._inquiries.close()
-        self._elsewhere.close(at_once)
+        self._diagnoser.close()
+        self._axis_companions.close(at_once)
 
-    def apart(self, item: pytest.Item, cell: Cell, number: int, hear: Heard) -> tuple[Trial, Run, Recorded]:
+    def run_in_companion(
+        self, item: pytest.Item, cell: Cell, number: int, on_subtest_report: ReportCallback
+    ) -> tuple[Trial, Run, RecordingBase]:
         """One run of *item* in a companion; the trial keeps its values until it is closed.
 
         Args:
             item: The test.
             cell: Under what it is run.
             number: The run's number, from 0.
-            hear: Called with the reports of subtests.
+            on_subtest_report: Called with the reports of subtests.
         """
-        with self._acting(item, item.stash[PLAN]) as act:
-            act.turn(cell, number)
-            with peers.rehearsing(item), silence(item, both(act.hear, hear), act.warnings.keep):
+        with self._install_runner(item, item.stash[PLAN]) as act:
+            act.prepare_run(cell, number)
+            with (
+                peers.wrap_rehearsals(item),
+                silence(item, chain_callbacks(act.note_subtest_report, on_subtest_report), act.warnings.add),
+            ):
                 # In a rank such a run is told of: all of them must make the next one, or none.
-                reports = self._rehearsals.counting(act, spares=not inside(item.config))
-            run = replace(act.finished(reports), warned=act.warnings.given())
-            if inside(item.config) and run.outcome == "passed":
+                reports = self._rehearsals.rehearse_until_settled(act, can_retry=not is_rank(item.config))
+            run = replace(act.finish_run(reports), warnings=act.warnings.pop_records())
+            if is_rank(item.config) and run.outcome == "passed":
                 # No report of a tear-down that failed is seen; nor is what a marker xfail made of a body.
-                run = without_body(run, [each for each in reports if each.when == "teardown"])
-            return act.trial, run, act.recorded
+                run = apply_phase_outcome(run, [each for each in reports if each.when == "teardown"])
+            return act.trial, run, act.final_recording
 
-    def perform(self, item: pytest.Item, experiment: Experiment) -> Tried:
+    def run_experiment(self, item: pytest.Item, experiment: Experiment) -> ExperimentResult:
         """The runs of *experiment* on *item*, in a fork of a companion."""
-        with self._acting(item, item.stash[PLAN]) as act, closing(act.trial):
-            act.suspended, act.tracer.on = experiment.suspended, experiment.traced
-            with peers.rehearsing(item), silence(item, act.hear, act.warnings.keep):
-                return perform(_ActStage(act, self._rehearsals.counting), experiment)
+        with self._install_runner(item, item.stash[PLAN]) as act, closing(act.trial):
+            act.suspended, act.tracer.enabled = experiment.suspended, experiment.trace_ops
+            with peers.wrap_rehearsals(item), silence(item, act.note_subtest_report, act.warnings.add):
+                return run_experiment(
+                    _ItemRunSource(act, self._rehearsals.rehearse_until_settled), experiment
+                )
 
     @contextmanager
-    def _acting(self, item: pytest.Item, plan: Plan, pictured: bool = False) -> Iterator[Act]:
-        act = self._act = item.stash[ACT] = self._elsewhere.act(item, plan, self._keep_mb, pictured)
+    def _install_runner(
+        self, item: pytest.Item, plan: Plan, with_plots: bool = False
+    ) -> Iterator[ItemRunner]:
+        act = self._runner = item.stash[RUNNER] = self._axis_companions.make_runner(
+            item, plan, self._keep_mb, with_plots
+        )
         vars(item).update(setup=act.setup, runtest=act.runtest, teardown=act.teardown)
         try:
-            with peers.acting(item, plan):
+            with peers.wrap_runs(item, plan):
                 yield act
         finally:
-            self._act = None
+            self._runner = None
             for phase in ("setup", "runtest", "teardown"):
                 vars(item).pop(phase, None)
             act.pin.release()
-            del item.stash[ACT]
+            del item.stash[RUNNER]
 
-    def _rehearse(self, act: Act) -> None:
+    def _run_rehearsals(self, runner: ItemRunner) -> None:
         """All runs but the last, here and elsewhere; then turns to that one."""
-        act.last = False
-        self._elsewhere.ask(act)
-        self._rehearsals.made(act)
-        act.turn(act.trial.last)
-        act.last, act.shown = True, lambda: self._progress.last(act.trial)
-        self._elsewhere.gather(act)
+        runner.is_last_run = False
+        self._axis_companions.start_runs(runner)
+        self._rehearsals.run(runner)
+        runner.prepare_run(runner.trial.last_cell)
+        runner.is_last_run, runner.phase_context = True, lambda: self._progress.wrap_last_run(runner.trial)
+        self._axis_companions.receive_runs(runner)
         self._progress.close()
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -157,9 +168,9 @@ class Conductor:
 
         Watched from ``runtest`` on, 86 calls would be heard of before the test's.
         """
-        if self._act is None or self._act.item is not pyfuncitem:
+        if self._runner is None or self._runner.item is not pyfuncitem:
             return (yield)
-        with self._act.watching():
+        with self._runner.keep_test_frame():
             return (yield)
 
     @pytest.hookimpl(wrapper=True)
@@ -178,37 +189,37 @@ class Conductor:
         fixturedef.addfinalizer(world.close)
         try:
             with ExitStack() as stack:
-                self._let_go(stack)
-                if self._act is not None:
-                    self._act.output.wide = True
-                    stack.enter_context(unwatched())
-                if self._act is not None and not autouse(fixturedef, request.session):
-                    stack.enter_context(seeded_apart(self._act.plan.seed))
+                self._unpin(stack)
+                if self._runner is not None:
+                    self._runner.setup_output.has_wider_fixtures = True
+                    stack.enter_context(pause_all_tracing())
+                if self._runner is not None and not is_autouse(fixturedef, request.session):
+                    stack.enter_context(seed_temporarily(self._runner.plan.seed))
                 return (yield)
         finally:
-            fixturedef.addfinalizer(lambda: self._let_go(world))
+            fixturedef.addfinalizer(lambda: self._unpin(world))
 
-    def _let_go(self, stack: ExitStack) -> None:
-        if self._act is not None:
-            stack.enter_context(self._act.pin.let_go())
+    def _unpin(self, stack: ExitStack) -> None:
+        if self._runner is not None:
+            stack.enter_context(self._runner.pin.unpinned())
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Hangs the verdict on the last run's reports."""
-        act = self._act
+        act = self._runner
         if act is not None and call.excinfo is not None:
-            without_own_frames(call.excinfo.tb)
-        if act is not None and act.last and call.when == "setup":
-            act.output.give()
+            strip_own_frames(call.excinfo.tb)
+        if act is not None and act.is_last_run and call.when == "setup":
+            act.setup_output.restore()
         report = yield
         if act is None or act.item is not item:
             return report
-        if act.last:
-            item_report.explain(act, call, report)
+        if act.is_last_run:
+            item_report.update_report(act, call, report)
         elif call.when == "call" and call.excinfo is not None:
-            act.broke_after_body(call.excinfo.value, report)
+            act.fail_after_body(call.excinfo.value, report)
         return report
 
     @pytest.hookimpl(tryfirst=True)
@@ -219,32 +230,34 @@ class Conductor:
 
     def pytest_warning_recorded(self, warning_message: warnings.WarningMessage) -> None:
         """A warning of the last run is told: none of the rehearsals' need be."""
-        if self._act is not None:
-            self._act.warnings.told(warning_message)
+        if self._runner is not None:
+            self._runner.warnings.discard(warning_message)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Hears of subtests that fail: they do not fail the body."""
-        if self._act is not None:
+        if self._runner is not None:
             self._progress.close()  # what reporters write now may take a line of its own
-            self._act.hear(report)
+            self._runner.note_subtest_report(report)
 
 
-class _ActStage:
+class _ItemRunSource:
     """Runs a test once more for an experiment."""
 
-    def __init__(self, act: Act, counting: Counting) -> None:
-        self.trial, self._act, self._counting = act.trial, act, counting
+    def __init__(self, runner: ItemRunner, rehearse: RehearseFunction) -> None:
+        self.trial, self._runner, self._rehearse = runner.trial, runner, rehearse
 
-    def once(self, cell: Cell, number: int, entered: Callable[[], None]) -> tuple[Run, Recorded]:
-        self._act.entered = entered
-        self._act.turn(cell, number)
+    def run_once(
+        self, cell: Cell, number: int, on_body_start: Callable[[], None]
+    ) -> tuple[Run, RecordingBase]:
+        self._runner.on_body_start = on_body_start
+        self._runner.prepare_run(cell, number)
         try:
-            reports = self._counting(self._act)
+            reports = self._rehearse(self._runner)
         finally:
-            self._act.pin.rest()  # before what listens and traces is put back, which it lies upon
-        return self._act.finished(reports), self._act.recorded
+            self._runner.pin.end_run()  # before what listens and traces is put back, which it lies upon
+        return self._runner.finish_run(reports), self._runner.final_recording
 
-    def roots(self) -> dict[str, Root]:
+    def find_roots(self) -> dict[str, StateRoot]:
         """Fixtures that outlive the test, and its parameters."""
-        return outliving(self._act.item)
+        return find_outliving_roots(self._runner.item)

@@ -9,16 +9,16 @@ import pytest
 
 from pytest_repro.plugin import ROWS, SETTINGS
 
-_NAME = "repro-github"
-_SUMMARY = "GITHUB_STEP_SUMMARY"
+_PLUGIN_NAME = "repro-github"
+_SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 
 
-def listen(config: pytest.Config) -> None:
+def register_github(config: pytest.Config) -> None:
     """Has this session tell GitHub."""
-    config.pluginmanager.register(GitHub(), _NAME)
+    config.pluginmanager.register(GitHubReporter(), _PLUGIN_NAME)
 
 
-class GitHub:
+class GitHubReporter:
     """Writes annotations to the terminal and a summary of the step to the file that GitHub names."""
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -27,28 +27,28 @@ class GitHub:
         result = yield
         if session.config.stash.get(ROWS, None):
             terminal = session.config.pluginmanager.get_plugin("terminalreporter")
-            for line in _told(session.config):
+            for line in _format_lines(session.config):
                 if terminal is not None:
                     terminal.write_line(line)
         return result
 
 
-def _told(config: pytest.Config) -> Iterator[str]:
+def _format_lines(config: pytest.Config) -> Iterator[str]:
     """The lines for the terminal: annotations, and what became of the summary if it could not be written."""
-    from pytest_repro.plugin.session.rows import rows_of
-    from pytest_repro.reports.github import commands
+    from pytest_repro.plugin.session.rows import get_rows
+    from pytest_repro.reports.github import format_annotations
 
-    rows = rows_of(config)
-    yield from commands(rows, _base(config))
-    path = os.environ.get(_SUMMARY, "")
+    rows = get_rows(config)
+    yield from format_annotations(rows, _find_relative_root(config))
+    path = os.environ.get(_SUMMARY_VARIABLE, "")
     if path:
         try:
-            _write(config, path)
+            _append_summary(config, path)
         except OSError as error:  # the results stand in the log all the same
-            yield f"WARNING: the summary of this step ({_SUMMARY}={path}) cannot be written: {error}"
+            yield f"WARNING: the summary of this step ({_SUMMARY_VARIABLE}={path}) cannot be written: {error}"
 
 
-def _base(config: pytest.Config) -> str:
+def _find_relative_root(config: pytest.Config) -> str:
     """From the folder of the repository to rootdir, which the report's paths are relative to."""
     root = os.path.realpath(config.rootpath)
     workspace = os.path.realpath(os.environ.get("GITHUB_WORKSPACE") or root)
@@ -58,18 +58,18 @@ def _base(config: pytest.Config) -> str:
         return root.replace(os.sep, "/")
 
 
-def _write(config: pytest.Config, path: str) -> None:
+def _append_summary(config: pytest.Config, path: str) -> None:
     """Adds to what other sessions of this step have written.
 
     Raises:
         OSError: It cannot be written.
     """
-    from pytest_repro.plugin.session.rows import environment_of, rows_of
-    from pytest_repro.reports.github import LARGEST, summary
+    from pytest_repro.plugin.session.rows import get_environment, get_rows
+    from pytest_repro.reports.github import MAX_SUMMARY_BYTES, format_summary
 
-    room = LARGEST - (os.path.getsize(path) if os.path.exists(path) else 0)
+    room = MAX_SUMMARY_BYTES - (os.path.getsize(path) if os.path.exists(path) else 0)
     if room < 20_000:
-        raise OSError(f"{LARGEST - room:,} bytes are in it, and GitHub takes no more than 1 MiB")
-    text = summary(rows_of(config), environment_of(config), config.stash[SETTINGS].plan.seed, room)
+        raise OSError(f"{MAX_SUMMARY_BYTES - room:,} bytes are in it, and GitHub takes no more than 1 MiB")
+    text = format_summary(get_rows(config), get_environment(config), config.stash[SETTINGS].plan.seed, room)
     with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text)

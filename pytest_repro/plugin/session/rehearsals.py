@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import pytest
 
 from pytest_repro.plugin import SETTINGS, peers
-from pytest_repro.plugin.extra_runs.extra_runs import Extras
-from pytest_repro.plugin.extra_runs.seed_check import controlled, other
-from pytest_repro.plugin.run.item_runner import Act
+from pytest_repro.plugin.extra_runs.extra_runs import ExtraRuns
+from pytest_repro.plugin.extra_runs.seed_check import other_seed, run_with_other_seed
+from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.run.rehearse import Rehearser
 from pytest_repro.plugin.run.silence import silence
 
-_SPARE = 3
+_MAX_RETRIES = 3
 """Rehearsals that may be repeated because a library was first imported in them."""
 
 
@@ -31,50 +31,57 @@ class Rehearsals:
         self._rehearser, self._progress = rehearser, progress
         settings = config.stash[SETTINGS]
         # Fed from a log, another seed would draw what the log holds.
-        self._control = settings.control and settings.replay is None
-        self._extras = Extras(settings, progress)
+        self._with_seed_check = settings.control and settings.replay is None
+        self._extra_runs = ExtraRuns(settings, progress)
 
-    def made(self, act: Act) -> None:
-        """Runs the rehearsals of *act*; one in which a library was first imported does not count."""
-        item, spare = act.item, _SPARE
-        act.pin.counting = self._control
-        with peers.rehearsing(item), silence(item, act.hear, act.warnings.keep):
-            for cell in act.trial.rehearsals():
-                if _stops(item) or act.over:
+    def run(self, runner: ItemRunner) -> None:
+        """Runs the rehearsals of *runner*; one in which a library was first imported does not count."""
+        item, spare = runner.item, _MAX_RETRIES
+        runner.pin.track_generators = self._with_seed_check
+        with peers.wrap_rehearsals(item), silence(item, runner.note_subtest_report, runner.warnings.add):
+            for cell in runner.trial.iter_rehearsals():
+                if _should_stop(item) or runner.rehearsals_over:
                     return
-                self._progress.run(act.trial, cell)
-                act.turn(cell)
-                reports, spare = self._counting(act, spare)
-                act.rehearsed(reports)
-        if self._control and not (_stops(item) or act.plan.ranks):
-            self._make_control(act)
-        if self.more(act) and not _stops(item):
-            self._extras.made(act, self.counting)
+                self._progress.show_run(runner.trial, cell)
+                runner.prepare_run(cell)
+                reports, spare = self._rehearse_with_retries(runner, spare)
+                runner.finish_rehearsal(reports)
+        if self._with_seed_check and not (_should_stop(item) or runner.plan.ranks):
+            self._run_seed_check(runner)
+        if self.has_extra_runs(runner) and not _should_stop(item):
+            self._extra_runs.run(runner, self.rehearse_until_settled)
 
-    def more(self, act: Act) -> bool:
+    def has_extra_runs(self, runner: ItemRunner) -> bool:
         """Whether there are runs to make besides those that are compared."""
-        return self._extras.asked(act.plan)
+        return self._extra_runs.should_run(runner.plan)
 
-    def _make_control(self, act: Act) -> None:
-        self._progress.long(f"control with seed {other(act.plan.seed)}")
+    def _run_seed_check(self, runner: ItemRunner) -> None:
+        self._progress.show_if_long(f"control with seed {other_seed(runner.plan.seed)}")
         # Its warnings are another seed's: those of the runs that are compared are told.
-        with peers.rehearsing(act.item), silence(act.item, act.hear, lambda kwargs: None):
-            act.control = controlled(act, self.counting)
+        with (
+            peers.wrap_rehearsals(runner.item),
+            silence(runner.item, runner.note_subtest_report, lambda kwargs: None),
+        ):
+            runner.seed_check = run_with_other_seed(runner, self.rehearse_until_settled)
 
-    def counting(self, act: Act, spares: bool = True) -> Sequence[pytest.TestReport]:
+    def rehearse_until_settled(
+        self, runner: ItemRunner, can_retry: bool = True
+    ) -> Sequence[pytest.TestReport]:
         """Rehearses until a run counts, or just once where none is to spare; gives its reports."""
-        return self._counting(act, _SPARE if spares else 0)[0]
+        return self._rehearse_with_retries(runner, _MAX_RETRIES if can_retry else 0)[0]
 
-    def _counting(self, act: Act, spare: int) -> tuple[list[pytest.TestReport], int]:
+    def _rehearse_with_retries(
+        self, runner: ItemRunner, retries_left: int
+    ) -> tuple[list[pytest.TestReport], int]:
         """Gives the reports of a run that counts, and how many more may be spared."""
         while True:
-            with act.tracer.run(act.cell):  # of a run that does not count, none is kept
-                reports = self._rehearser.once(act.item)
-            act.output.keep()
-            if act.pin.complete or not spare:
-                return reports, spare
-            spare -= 1
+            with runner.tracer.trace_run(runner.cell):  # of a run that does not count, none is kept
+                reports = self._rehearser.rehearse(runner.item)
+            runner.setup_output.save()
+            if runner.pin.all_libraries_seeded or not retries_left:
+                return reports, retries_left
+            retries_left -= 1
 
 
-def _stops(item: pytest.Item) -> bool:
+def _should_stop(item: pytest.Item) -> bool:
     return bool(item.session.shouldfail or item.session.shouldstop)

@@ -7,63 +7,63 @@ from typing import Any
 import pytest
 
 from pytest_repro.plugin import SETTINGS
-from pytest_repro.plugin.pytest_internals import only_shown
-from pytest_repro.reports.session.summary import too_few
+from pytest_repro.plugin.pytest_internals import is_setup_only
+from pytest_repro.reports.session.summary import format_too_few
 
-_NAME = "repro-gate"
+_PLUGIN_NAME = "repro-gate"
 
 
-def watch(config: pytest.Config) -> None:
+def register_gate(config: pytest.Config) -> None:
     """Has the session fail that compares too few tests; its workers and companions are but parts of it."""
-    if hasattr(config, "workerinput") or config.getoption("collectonly", False) or only_shown(config):
+    if hasattr(config, "workerinput") or config.getoption("collectonly", False) or is_setup_only(config):
         return
-    config.pluginmanager.register(Gate(), _NAME)
+    config.pluginmanager.register(RequireGate(), _PLUGIN_NAME)
 
 
-def told(config: pytest.Config) -> str:
+def take_failure_text(config: pytest.Config) -> str:
     """Why the session fails by this; ``""`` where it does not."""
-    found: Any = config.pluginmanager.get_plugin(_NAME)
+    found: Any = config.pluginmanager.get_plugin(_PLUGIN_NAME)
     if found is None:
         return ""
     found.said = True
     return str(found.why)
 
 
-class Gate:
+class RequireGate:
     """Counts what was compared.
 
     Attributes:
-        why: Why the session fails; ``""`` while it does not.
-        said: Whether the section of the session has said so.
+        failure_text: Why the session fails; ``""`` while it does not.
+        is_reported: Whether the section of the session has said so.
     """
 
     def __init__(self) -> None:
-        self.why, self.said, self._ran = "", False, False
+        self.failure_text, self.is_reported, self._loop_started = "", False, False
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> None:
         """Takes note that tests were to run: ``--fixtures`` and ``--cache-show`` are sessions as well."""
-        self._ran = True
+        self._loop_started = True
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Fails a session that has not failed; of one that was broken off, nothing is said."""
-        from pytest_repro.plugin.session.rows import rows_of
+        from pytest_repro.plugin.session.rows import get_rows
 
         ended = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
-        if not self._ran or session.exitstatus not in ended:
+        if not self._loop_started or session.exitstatus not in ended:
             return
         config = session.config
         required = config.stash[SETTINGS].require
         commanded = config.getoption("repro_require", None) is not None
         asked = f"--repro-require={required}" if commanded else f"repro_require = {required}"
-        self.why = too_few(rows_of(config), required, asked)
-        if self.why and session.exitstatus == pytest.ExitCode.OK:
+        self.failure_text = format_too_few(get_rows(config), required, asked)
+        if self.failure_text and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_unconfigure(self, config: pytest.Config) -> None:
         """Says it where there was no section: until pytest 9.2 ``--no-summary`` left that out."""
-        from pytest_repro.plugin.session.session_end import complain
+        from pytest_repro.plugin.session.session_end import print_session_error
 
-        if self.why and not self.said:
-            complain(config, self.why)
+        if self.failure_text and not self.is_reported:
+            print_session_error(config, self.failure_text)

@@ -11,7 +11,7 @@ from pytest_repro.core.trace.divergence import Divergence
 
 _WIDTH = 92
 
-_READ = {
+_KIND_TEXTS = {
     "value": "equal inputs, other output",
     "input": "an input differs that no op of this run made",
     "path": "another op in the other run",
@@ -19,15 +19,15 @@ _READ = {
 }
 
 
-def told(verdict: Verdict) -> Iterator[str]:
+def format_diagnosis(verdict: Verdict) -> Iterator[str]:
     """What an inquiry has found, in lines; nothing where nobody looked."""
     if verdict.divergence is not None:
-        yield from _parted(verdict.divergence)
-    if verdict.finding is not None:
-        yield from _cause(verdict.finding)
+        yield from _format_divergence(verdict.divergence)
+    if verdict.cause is not None:
+        yield from _format_cause(verdict.cause)
 
 
-def _labelled(label: str, text: str) -> Iterator[str]:
+def _wrap_with_label(label: str, text: str) -> Iterator[str]:
     """*text* behind *label*, wrapped, in the columns of the report."""
     for number, line in enumerate(
         textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
@@ -35,41 +35,46 @@ def _labelled(label: str, text: str) -> Iterator[str]:
         yield f"  {label if number == 0 else '':<10} {line}"
 
 
-def _parted(found: Divergence) -> Iterator[str]:
-    where = found.location or "nowhere in your code"
-    if found.forward_location and found.forward_location != found.location:
-        called = f", called at {found.location}" if found.location else ""
-        where = f"{found.forward_location}, in its backward{called}"
-    yield from _labelled("parted at", f"op {found.index:,} {found.op}   {where}: {read(found)}")
-    if found.kind in ("path", "length"):
-        yield from (f"  {'':<10}   {line}" for line in _sides(found))
+def _format_divergence(divergence: Divergence) -> Iterator[str]:
+    where = divergence.location or "nowhere in your code"
+    if divergence.forward_location and divergence.forward_location != divergence.location:
+        called = f", called at {divergence.location}" if divergence.location else ""
+        where = f"{divergence.forward_location}, in its backward{called}"
+    yield from _wrap_with_label(
+        "parted at", f"op {divergence.index:,} {divergence.op}   {where}: {describe_divergence(divergence)}"
+    )
+    if divergence.kind in ("path", "length"):
+        yield from (f"  {'':<10}   {line}" for line in _format_ops(divergence))
 
 
-def read(found: Divergence) -> str:
+def describe_divergence(divergence: Divergence) -> str:
     """What a divergence says, in a few words."""
-    if found.kind != "input":
-        return _READ[found.kind]
-    if found.random:
+    if divergence.kind != "input":
+        return _KIND_TEXTS[divergence.kind]
+    if divergence.random:
         return "its generator stood elsewhere"
-    if found.op.startswith("record "):
+    if divergence.op.startswith("record "):
         return "no op before it differs"
-    if found.op.startswith("from "):
+    if divergence.op.startswith("from "):
         return "it came from outside torch, and differs"
-    return _READ["input"]
+    return _KIND_TEXTS["input"]
 
 
-def _sides(found: Divergence) -> Iterator[str]:
+def _format_ops(divergence: Divergence) -> Iterator[str]:
     """Both sides, where the ops themselves differ."""
-    for name, ops in (("one run", found.context), ("other", found.other_context)):
-        names = [f"[{op.name}]" if n == found.index else op.name for n, op in enumerate(ops, found.start)]
-        yield f"{name:<8} {' '.join(names)}{' and no more' if len(ops) <= found.index - found.start else ''}"
+    for name, ops in (("one run", divergence.context), ("other", divergence.other_context)):
+        names = [
+            f"[{op.name}]" if n == divergence.index else op.name
+            for n, op in enumerate(ops, divergence.context_start)
+        ]
+        yield f"{name:<8} {' '.join(names)}{' and no more' if len(ops) <= divergence.index - divergence.context_start else ''}"
 
 
-def _cause(found: Finding) -> Iterator[str]:
-    at = f" at {found.location}" if found.location else ""
-    yield from _labelled("cause", f"{found.name}{at}")
-    yield from _labelled("", found.explanation)
-    if found.fix:
-        yield from _labelled("fix", found.fix)
-    if found.ruled_out:
-        yield from _labelled("ruled out", ", ".join(found.ruled_out))
+def _format_cause(finding: Finding) -> Iterator[str]:
+    at = f" at {finding.location}" if finding.location else ""
+    yield from _wrap_with_label("cause", f"{finding.name}{at}")
+    yield from _wrap_with_label("", finding.explanation)
+    if finding.fix:
+        yield from _wrap_with_label("fix", finding.fix)
+    if finding.ruled_out:
+        yield from _wrap_with_label("ruled out", ", ".join(finding.ruled_out))

@@ -18,7 +18,7 @@ DARK = {
     "ours": "#5fc4e8", "theirs": "#ff9f68",
 }  # fmt: skip
 
-TEXT: tuple[tuple[str, str], ...] = (
+TEXT_PAIRS: tuple[tuple[str, str], ...] = (
     *((ink, ground) for ink in ("ink", "soft") for ground in ("page", "card", "well")),
     ("ink", "bad-tint"),
     ("soft", "bad-tint"),
@@ -31,7 +31,7 @@ TEXT: tuple[tuple[str, str], ...] = (
 """Text and what it lies on: a contrast of 4.5 at least, WCAG 2.2, 1.4.3."""
 
 
-def variables(colours: dict[str, str]) -> str:
+def format_css_variables(colours: dict[str, str]) -> str:
     """*colours* as the custom properties of a style sheet."""
     return "".join(f"--{name}:{value};" for name, value in colours.items())
 

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from pytest_repro.core.runs.seed_check import Control
+from pytest_repro.core.runs.seed_check import SeedCheck
 
-UNUSED = "does not depend on the seed: cached?"
+UNUSED_NOTE = "does not depend on the seed: cached?"
 
-_VERBS = {"passed": "passes", "failed": "fails", "skipped": "is skipped"}
+_OUTCOME_VERBS = {"passed": "passes", "failed": "fails", "skipped": "is skipped"}
 
 
-def outcome(control: Control) -> str:
+def describe_outcome(seed_check: SeedCheck) -> str:
     """``fails with seed 1: AssertionError: …``; ``""`` where the outcome is the same."""
-    run, reference = control.run, control.reference
+    run, reference = seed_check.run, seed_check.reference
     if (run.outcome, run.error_type) == (reference.outcome, reference.error_type):
         return ""
     why = f": {run.error}" if run.error else ""
-    return f"{_VERBS[run.outcome]} with seed {control.seed}{why}"
+    return f"{_OUTCOME_VERBS[run.outcome]} with seed {seed_check.seed}{why}"
 
 
-def unused(control: Control, seed: int) -> str:
+def format_unused_warning(seed_check: SeedCheck, seed: int) -> str:
     """The whole warning about a seed that changes nothing, and what to do.
 
     Args:
-        control: Its word is ``unchanged``.
+        seed_check: Its word is ``unchanged``.
         seed: Of the other runs.
     """
-    same = f"{UNUSED} Seeds {seed} and {control.seed} give the same, bit for bit"
-    if control.drew:
+    same = f"{UNUSED_NOTE} Seeds {seed} and {seed_check.seed} give the same, bit for bit"
+    if seed_check.drew_random:
         return (
             f"{same}, though random numbers are drawn. Look for what an earlier run or a wider fixture "
             "keeps (a cache, a file), for a generator with a seed of its own, or record what depends on them"
@@ -37,9 +37,9 @@ def unused(control: Control, seed: int) -> str:
     )
 
 
-def before_the_last(control: Control) -> str:
+def format_interference_note(seed_check: SeedCheck) -> str:
     """What may have had a part in a difference: the control run came before the last one."""
     return (
-        f"a run with seed {control.seed} came before the last one (repro_control): "
+        f"a run with seed {seed_check.seed} came before the last one (repro_control): "
         "-o repro_control=false tells whether what it left behind has made the difference"
     )

@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from pytest_repro.adapters import fingerprint  # noqa: E402
+from pytest_repro.adapters import environment_with_flags  # noqa: E402
 from pytest_repro.adapters._torch import build_info as built  # noqa: E402
 from pytest_repro.adapters._torch.determinism import deterministic  # noqa: E402
 
@@ -16,15 +16,15 @@ FLAGS = ["torch deterministic_algorithms", "torch float32_matmul_precision", "to
 
 
 def test_the_libraries_of_the_cpu_are_told() -> None:
-    assert set(built.libraries()) == {"torch blas", "onednn"}
-    assert "unknown" not in built.libraries().values()
+    assert set(built.read_cpu_libraries()) == {"torch blas", "onednn"}
+    assert "unknown" not in built.read_cpu_libraries().values()
 
 
 def test_names_are_the_same_whatever_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = built.accelerator.__wrapped__()
-    monkeypatch.setattr(built, "_cuda", lambda: True)
-    monkeypatch.setattr(built, "_name", lambda: "GPU")
-    there = built.accelerator.__wrapped__()
+    here = built.read_accelerator.__wrapped__()
+    monkeypatch.setattr(built, "_has_cuda", lambda: True)
+    monkeypatch.setattr(built, "_read_device_name", lambda: "GPU")
+    there = built.read_accelerator.__wrapped__()
     assert (list(here), there["device"]) == (list(there), "GPU")
 
 
@@ -41,13 +41,13 @@ def test_the_driver_names_the_device(
         (tmp_path / str(number) / "information").write_text(f"Model: \t\t {model}\nIRQ:   \t\t 1\n")
     monkeypatch.setattr(built, "_GPUS", tmp_path)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: "asked")
-    assert built._name() == name
+    assert built._read_device_name() == name
 
 
 def test_what_is_set_is_told_as_it_stands() -> None:
-    before = fingerprint()
+    before = environment_with_flags()
     with deterministic(True):
-        found = fingerprint()
+        found = environment_with_flags()
     assert (before[FLAGS[0]], found[FLAGS[0]]) == ("off", "on")
     assert set(FLAGS) <= set(found)
     assert found.keys() == before.keys()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_repro.adapters import pinned_entropy, seed_all
+from pytest_repro.adapters import pin_entropy, seed_all
 
 torch = pytest.importorskip("torch")
 _switches = pytest.importorskip("pytest_repro.adapters._torch.determinism")
@@ -85,7 +85,7 @@ def test_one_switch_that_fails_does_not_keep_the_others(monkeypatch: pytest.Monk
         return _switches.Switch(name, lambda: state[name], put)
 
     rows = tuple(switch(name) for name in state)
-    monkeypatch.setattr(_switches, "switches", lambda: rows)
+    monkeypatch.setattr(_switches, "list_switches", lambda: rows)
     with pytest.raises(RuntimeError, match="cannot be undone"), _switches.deterministic(False):
         for row in rows:
             row.put(1)
@@ -209,7 +209,7 @@ def test_what_the_system_gives_is_drawn_from_the_seed() -> None:
     before, kept = torch.get_rng_state(), torch.Generator
     found = []
     for seed in (5, 5, 6):
-        with pinned_entropy(seed):
+        with pin_entropy(seed):
             found.append(from_the_system())
             assert torch.initial_seed() == found[-1][-1]
     assert found[0] == found[1]

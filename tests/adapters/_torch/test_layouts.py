@@ -65,7 +65,7 @@ def test_hybrid_batched_and_uncoalesced_sparse_tensors() -> None:
 
 
 def test_sparse_tensors_are_made_dense_by_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_tensors, "_BLOCK", 64)
+    monkeypatch.setattr(_tensors, "_DENSE_BLOCK_BYTES", 64)
     dense = torch.rand(13, 11) * (torch.rand(13, 11) > 0.7)
     assert digest(dense.to_sparse()) == digest(dense.to_sparse_csr()) == digest(dense)
 

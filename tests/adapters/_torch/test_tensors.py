@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.adapters import digest, opened
+from pytest_repro.adapters import digest, flatten
 from pytest_repro.adapters._numpy import blocks
 from pytest_repro.core.runs.observation import Leaf
 
@@ -48,9 +48,9 @@ def random_tensor(dtype: Any, *shape: int, seed: int = 0) -> Any:
 
 
 def logical_bytes(tensor: Any) -> bytes:
-    found = opened(tensor)
+    found = flatten(tensor)
     assert isinstance(found, Leaf)
-    content = b"".join(bytes(piece) for piece in found.pieces())
+    content = b"".join(bytes(piece) for piece in found.read_chunks())
     assert len(content) == found.nbytes
     return content
 
@@ -114,7 +114,7 @@ def test_large_views_are_read_by_blocks(order: Any, dtype: Any, monkeypatch: pyt
         (blocks, "ALONG", 256),
     ):
         monkeypatch.setattr(owner, name, size)
-    monkeypatch.setattr(blocks, "ACROSS", 2**11)
+    monkeypatch.setattr(blocks, "TILED_BLOCK_BYTES", 2**11)
     assert [digest(t.permute(order)), digest(t[:, ::2])] == expected
 
 
@@ -144,9 +144,9 @@ def test_gradients_and_parameters_are_facts() -> None:
     t = torch.rand(3, 2)
     assert digest(t) == digest(t.clone().requires_grad_()) == digest(torch.nn.Parameter(t))
     assert digest((torch.nn.Parameter(t) * 1).T) == digest(t.T)
-    found = opened(torch.nn.Parameter(t))
+    found = flatten(torch.nn.Parameter(t))
     assert isinstance(found, Leaf)
-    assert found.facts == "torch.strided, cpu, requires grad"
+    assert found.metadata == "torch.strided, cpu, requires grad"
 
 
 def test_threads_do_not_change_the_digest() -> None:
@@ -193,7 +193,7 @@ def test_tensors_without_memory_are_refused(made: Any) -> None:
     from pytest_repro.adapters.torch import adapter
 
     t = made()
-    quick = adapter.quick.get(type(t))
+    quick = adapter.fast_readers.get(type(t))
     assert quick is None or quick(t) is None
     with pytest.raises(TypeError, match="value has no memory: it is a fake tensor, or its storage was freed"):
         digest(t)
@@ -202,7 +202,7 @@ def test_tensors_without_memory_are_refused(made: Any) -> None:
 def test_the_quick_way_leaves_the_rest_to_the_slow_one() -> None:
     from pytest_repro.adapters.torch import adapter
 
-    quick, t = adapter.quick[torch.Tensor], torch.rand(4, 4)
+    quick, t = adapter.fast_readers[torch.Tensor], torch.rand(4, 4)
     complex_view = torch.rand(2, dtype=torch.complex64).conj().imag
     layouts = [t.to_sparse(), t.to_sparse_csr(), t.to_sparse_bsc((2, 2)), t.to_mkldnn()]
     layouts += [torch.nested.nested_tensor([t]), torch.nested.nested_tensor([t], layout=torch.jagged)]

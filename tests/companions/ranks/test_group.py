@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.companions.companion import Lost
-from pytest_repro.companions.ranks.group import Group, Rank
-from pytest_repro.companions.ranks.socket_channel import Line
+from pytest_repro.companions.companion import InterpreterLost
+from pytest_repro.companions.ranks.group import Rank, RankGroup
+from pytest_repro.companions.ranks.socket_channel import SocketChannel
 
 
 class Launcher:
@@ -19,7 +19,7 @@ class Launcher:
         self._said, self.ended = said, lambda: ended
 
     def receive(self, doing: str, timeout: float) -> Any:
-        if isinstance(self._said, Lost):
+        if isinstance(self._said, InterpreterLost):
             raise self._said
         return self._said
 
@@ -31,21 +31,21 @@ class Launcher:
             Launcher(("failed", [(0, -15, "SIGTERM", ""), (1, 3, "", "  boom")]), False),
             "rank 1 of 2 died in the test (exit status 3)\nits last words on stderr:\n  boom",
         ),
-        (Launcher(Lost("silent"), False), "rank 1 of 2 ended in the test (exit status 0)"),
+        (Launcher(InterpreterLost("silent"), False), "rank 1 of 2 ended in the test (exit status 0)"),
         (
-            Launcher(Lost("the companion for 2 ranks died (killed)"), True),
+            Launcher(InterpreterLost("the companion for 2 ranks died (killed)"), True),
             "rank 1 of 2 died in the test; how is not known: the companion for 2 ranks died (killed)",
         ),
     ],
 )
 def test_a_rank_that_is_gone_is_told_by_its_launcher(launcher: Any, told: str) -> None:
     here, there = socket.socketpair()
-    group: Any = Group.__new__(Group)
+    group: Any = RankGroup.__new__(RankGroup)
     group._limit, group._size, group._launcher = 5.0, 2, launcher
-    group.ranks = [Rank(Line(here), 1, 0, "rank 1 of 2")]
+    group.ranks = [Rank(SocketChannel(here), 1, 0, "rank 1 of 2")]
     there.close()
     try:
-        with pytest.raises(Lost) as lost:
+        with pytest.raises(InterpreterLost) as lost:
             group.answers("in the test", lambda said: False)
     finally:
         here.close()

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("execnet")
 
-from pytest_repro.companions.ranks.rank_main import _backend
+from pytest_repro.companions.ranks.rank_main import _choose_backend
 
 
 @pytest.mark.parametrize(("gpus", "used"), [(0, "gloo"), (1, "gloo"), (2, "cpu:gloo,cuda:nccl")])
@@ -19,5 +19,5 @@ def test_nccl_is_for_ranks_that_each_have_a_gpu(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     monkeypatch.setattr(torch.cuda, "set_device", taken.append)
     monkeypatch.setenv("LOCAL_RANK", "1")
-    assert _backend(2) == used
+    assert _choose_backend(2) == used
     assert taken == [1] * ("nccl" in used)

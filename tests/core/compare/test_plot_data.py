@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.core.compare.plot_data import Number, Series, added, by_ulps, thinned
+from pytest_repro.core.compare.plot_data import Number, Series, add_counts, build_ulp_histogram, downsample
 
 numbers = st.none() | st.floats()
 
@@ -31,7 +31,7 @@ def finite(line: tuple[Number, ...]) -> list[float]:
 
 @given(long_series(), st.integers(16, 400))
 def test_a_thinned_series_keeps_its_shape(series: Series, points: int) -> None:
-    thin = thinned(series, points)
+    thin = downsample(series, points)
     assert len(thin.steps) <= points
     assert (thin.first_differing, thin.total) == (series.first_differing, series.total)
     assert {series.steps[0], series.steps[-1], series.first_differing} <= set(thin.steps)
@@ -43,17 +43,17 @@ def test_a_thinned_series_keeps_its_shape(series: Series, points: int) -> None:
 
 @given(long_series(), st.integers(16, 60))
 def test_the_extremes_of_a_thinned_series_stay(series: Series, points: int) -> None:
-    thin = thinned(series, points)
-    for kept, whole in ((thin.ours, series.ours), (thin.theirs, series.theirs)):
+    thin = downsample(series, points)
+    for kept, whole in ((thin.reference, series.reference), (thin.other, series.other)):
         if finite(whole):
             assert (min(finite(kept)), max(finite(kept))) == (min(finite(whole)), max(finite(whole)))
-    if finite(series.apart):
-        assert max(finite(thin.apart)) == max(finite(series.apart))
+    if finite(series.distance):
+        assert max(finite(thin.distance)) == max(finite(series.distance))
 
 
 def test_a_short_series_stays_as_it_is() -> None:
     series = Series("step", (0, 1), (1.0, 2.0), (1.0, 3.0), (0.0, 1.0), (False, True), 1, 2)
-    assert thinned(series) is series
+    assert downsample(series) is series
 
 
 @pytest.mark.parametrize(
@@ -68,15 +68,15 @@ def test_a_short_series_stays_as_it_is() -> None:
 def test_bins_are_powers_of_two(
     counts: tuple[int, ...], edges: tuple[int, ...], filled: tuple[int, ...]
 ) -> None:
-    found = by_ulps(counts, 10, 1)
+    found = build_ulp_histogram(counts, 10, 1)
     assert found is not None
     assert (found.edges, found.counts, found.total, found.non_finite) == (edges, filled, 10, 1)
 
 
 def test_nothing_that_differs_gives_no_bins() -> None:
-    assert by_ulps((0, 0), 10, 0) is None
-    assert by_ulps((), 0, 0) is None
+    assert build_ulp_histogram((0, 0), 10, 0) is None
+    assert build_ulp_histogram((), 0, 0) is None
 
 
 def test_counts_of_unequal_length_add_up() -> None:
-    assert added([(1, 2), (), (0, 1, 5)]) == (1, 3, 5)
+    assert add_counts([(1, 2), (), (0, 1, 5)]) == (1, 3, 5)

@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 
 from pytest_repro.core.diagnose.experiment import (
     Experiment,
-    Tried,
-    answer_bytes,
-    experiment_of,
-    order_text,
-    tried_of,
+    ExperimentResult,
+    decode_experiment,
+    decode_result,
+    encode_experiment,
+    encode_result,
 )
-from pytest_repro.core.diagnose.external_call import Call
+from pytest_repro.core.diagnose.external_call import ExternalCall
 from pytest_repro.core.diagnose.finding import Change
 from pytest_repro.core.plan.cell import Cell
-from pytest_repro.core.trace.line_steps import Step
+from pytest_repro.core.trace.line_steps import LineStep
 from pytest_repro.core.trace.trace import Op, Trace
 
 NUMBERS = st.integers(0, 2**31)
@@ -30,7 +30,7 @@ CELLS = st.builds(
 DIGESTS = st.lists(st.integers(1, 2**64 - 1).map("{:016x}".format), max_size=2).map(tuple)
 OPS = st.tuples(st.sampled_from(["aten.add", "record x"]), DIGESTS, DIGESTS).map(lambda parts: Op(*parts))
 TRACES = st.lists(OPS, max_size=4)
-STEPS = st.builds(Step, TEXT, st.lists(st.tuples(TEXT, TEXT), max_size=3).map(tuple))
+STEPS = st.builds(LineStep, TEXT, st.lists(st.tuples(TEXT, TEXT), max_size=3).map(tuple))
 
 
 @given(
@@ -42,16 +42,16 @@ STEPS = st.builds(Step, TEXT, st.lists(st.tuples(TEXT, TEXT), max_size=3).map(tu
     )
 )
 def test_an_experiment_arrives_as_it_was(asked: Experiment) -> None:
-    assert experiment_of(order_text(asked)) == asked
+    assert decode_experiment(encode_experiment(asked)) == asked
 
 
 @given(
     st.builds(
-        Tried,
+        ExperimentResult,
         NUMBERS,
         st.lists(NUMBERS, max_size=3).map(tuple),
         TEXT,
-        st.lists(st.builds(Call, TEXT, TEXT, TEXT, TEXT, NUMBERS), max_size=2).map(tuple),
+        st.lists(st.builds(ExternalCall, TEXT, TEXT, TEXT, TEXT, NUMBERS), max_size=2).map(tuple),
         st.lists(st.builds(Change, TEXT, TEXT, TEXT), max_size=2).map(tuple),
         steps=st.lists(st.lists(STEPS, max_size=3).map(tuple), max_size=2).map(tuple),
         seconds=st.floats(0, 1e6),
@@ -59,9 +59,9 @@ def test_an_experiment_arrives_as_it_was(asked: Experiment) -> None:
     ),
     st.lists(TRACES, max_size=2),
 )
-def test_an_answer_arrives_as_it_was_with_its_traces(tried: Tried, ops: list[list[Op]]) -> None:
-    told = replace(tried, traces=tuple(map(Trace.of, ops)))
-    arrived = tried_of(answer_bytes(told))
+def test_an_answer_arrives_as_it_was_with_its_traces(tried: ExperimentResult, ops: list[list[Op]]) -> None:
+    told = replace(tried, traces=tuple(map(Trace.from_ops, ops)))
+    arrived = decode_result(encode_result(told))
     assert [list(trace) for trace in arrived.traces] == [list(trace) for trace in told.traces]
     for name in ("runs", "differing", "shown", "calls", "changed", "steps", "seconds", "ended"):
         assert getattr(arrived, name) == getattr(told, name), name

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_repro.core.compare.statistics import Statistics
-from pytest_repro.core.golden.golden import Golden, Row, Update, merged
-from pytest_repro.core.golden.golden_file import read, text
+from pytest_repro.core.golden.golden import EntryUpdate, Golden, StoredValue, merge_updates
+from pytest_repro.core.golden.golden_file import format_golden, read_golden
 
 KEY = "0123456789abcdef"
 DIGEST = "0" * 32
@@ -23,34 +23,36 @@ some = st.tuples(*[numbers] * 5, st.integers(0, 2**40), elements)
 none = st.tuples(*[st.none()] * 5, st.integers(1, 2**40), elements)
 statistics = (some | none).map(lambda fields: Statistics(*fields))
 rows = st.builds(
-    Row,
+    StoredValue,
     st.tuples(st.text(), st.integers(0, 2**63 - 1), st.text()),
     shown,
     st.text("0123456789abcdef", min_size=32, max_size=32),
     st.none() | statistics,
 )
 goldens = st.dictionaries(st.text(), st.lists(rows, max_size=3).map(tuple), max_size=4).map(
-    lambda tests: merged(Golden(), [Update(n, KEY, {"python": "3"}, entry) for n, entry in tests.items()])
+    lambda tests: merge_updates(
+        Golden(), [EntryUpdate(n, KEY, {"python": "3"}, entry) for n, entry in tests.items()]
+    )
 )
 
 
 @given(goldens)
 def test_what_is_written_is_read_back(golden: Golden) -> None:
-    written = text(golden)
-    assert read(written) == golden
-    assert text(read(written)) == written
+    written = format_golden(golden)
+    assert read_golden(written) == golden
+    assert format_golden(read_golden(written)) == written
 
 
 def test_an_observation_is_a_line() -> None:
     found = Statistics(0, 1, 0.5, float("inf"), 2.5, elements=((0, "0.0"),))
-    row = Row(("loss", 3, ".w"), "float32[2]", DIGEST, found)
+    row = StoredValue(("loss", 3, ".w"), "float32[2]", DIGEST, found)
     odd = Statistics(non_finite=2, elements=((0, "nan"), (1, "inf")))
     entry = (row, row._replace(key=("y", 0, ""), statistics=odd))
-    golden = merged(Golden(), [Update("test_a.py::test_b[ß]", KEY, {"python": "3"}, entry)])
+    golden = merge_updates(Golden(), [EntryUpdate("test_a.py::test_b[ß]", KEY, {"python": "3"}, entry)])
     line = f'"digest": "{DIGEST}", "elements": [[0, "0.0"]], "kind": "float32[2]"'
     numbers = '"l2": 2.5, "max": 1, "mean": 0.5, "min": 0'
     other = line.replace('[[0, "0.0"]]', '[[0, "nan"], [1, "inf"]]')
-    assert text(golden) == (
+    assert format_golden(golden) == (
         "{\n"
         ' "environments": {\n'
         '  "0123456789abcdef": {\n'
@@ -85,7 +87,7 @@ def content(**changes: Any) -> str:
 
 
 def test_the_sample_is_sound() -> None:
-    assert read(content()).tests["t"][KEY][0].key == ("x", 0, "")
+    assert read_golden(content()).tests["t"][KEY][0].key == ("x", 0, "")
 
 
 @pytest.mark.parametrize(
@@ -123,6 +125,6 @@ def test_the_sample_is_sound() -> None:
 )  # fmt: skip
 def test_what_is_damaged_is_named(damaged: str, says: str) -> None:
     with pytest.raises(ValueError) as caught:
-        read(damaged)
+        read_golden(damaged)
     assert says in str(caught.value)
     assert len(str(caught.value)) < 300

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.core.plan.level import LEVELS, seen_at
+from pytest_repro.core.plan.level import LEVELS, select_at_level
 from pytest_repro.core.runs.observation import Key, Observation
 
 
@@ -38,18 +38,18 @@ NUMBERS = {("loss", 1), ("said", 0), ("found", 0), ("locals", 0), ("z", 0)}
 
 
 def test_numbers_and_predictions_count_and_what_objects_hold_does_not() -> None:
-    assert seen_at("bitwise", RUN) is RUN
-    process = seen_at("process", RUN)
+    assert select_at_level("bitwise", RUN) is RUN
+    process = select_at_level("process", RUN)
     assert {key[:2] for key in process} == NUMBERS | {("loss", 0)}
     assert [key[2] for key in process if key[0] in ("found", "locals")] == [
         "['labels']", "['accuracy']", ".mask"
     ]  # fmt: skip
-    assert {key[:2] for key in seen_at("outcome", RUN)} == NUMBERS
+    assert {key[:2] for key in select_at_level("outcome", RUN)} == NUMBERS
 
 
 def test_last_steps_are_called_alike_however_many_there_were() -> None:
     longer = observed(*(("loss", step, "", "float64", ()) for step in range(4)), ("new", 0, "", "int64", ()))
-    found = seen_at("outcome", longer, seen_at("outcome", RUN))
+    found = select_at_level("outcome", longer, select_at_level("outcome", RUN))
     assert list(found) == [("loss", 1, ""), ("new", 0, "")]
     assert found["loss", 1, ""] is longer["loss", 3, ""]
 
@@ -62,9 +62,9 @@ SEEN = st.dictionaries(KEYS, st.tuples(st.sampled_from(["float32", "int8"]), st.
 def test_each_level_holds_what_the_next_one_does(found: Mapping[Key, tuple[str, tuple[int, ...]]]) -> None:
     run = observed(*((*key, element, shape) for key, (element, shape) in found.items()))
     for strict, lenient in pairwise(LEVELS):
-        assert seen_at(strict, run).items() >= seen_at(lenient, run).items()
+        assert select_at_level(strict, run).items() >= select_at_level(lenient, run).items()
 
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_nothing_is_nothing(level: str) -> None:
-    assert not seen_at(level, {})  # type: ignore[arg-type]
+    assert not select_at_level(level, {})  # type: ignore[arg-type]

@@ -10,8 +10,8 @@ from unittest.mock import MagicMock, Mock
 import numpy as np
 import pytest
 
-from pytest_repro.adapters import digest, opened
-from pytest_repro.core.runs.pytree import LocalsBudget, leaves, numeric_leaves
+from pytest_repro.adapters import digest, flatten
+from pytest_repro.core.runs.pytree import LocalsBudget, iter_leaves, iter_numeric_leaves
 
 torch = pytest.importorskip("torch")
 
@@ -43,11 +43,11 @@ class Broken:
 
 
 def paths(value: object) -> list[str]:
-    return [f"model{path}" for path, _ in leaves(value, "model", opened)]
+    return [f"model{path}" for path, _ in iter_leaves(value, "model", flatten)]
 
 
 def local_paths(value: object, budget: LocalsBudget | None = None) -> list[str]:
-    return [path for path, _ in numeric_leaves(value, "x", opened, budget or LocalsBudget())]
+    return [path for path, _ in iter_numeric_leaves(value, "x", flatten, budget or LocalsBudget())]
 
 
 def test_paths_of_modules_and_optimisers() -> None:
@@ -126,14 +126,14 @@ def _half_made() -> Any:
 )
 def test_what_cannot_be_read_is_named_by_path_and_type(value: object, message: str) -> None:
     with pytest.raises(TypeError, match=re.escape(message)):
-        list(leaves(value, "loss", opened))
+        list(iter_leaves(value, "loss", flatten))
 
 
 def test_a_scheduler_is_told_to_record_its_state() -> None:
     optimiser = torch.optim.SGD([torch.ones(1)], lr=0.1)
     scheduler = torch.optim.lr_scheduler.ConstantLR(optimiser)
     with pytest.raises(TypeError, match=r"record its \.state_dict\(\)"):
-        list(leaves(scheduler, "scheduler", opened))
+        list(iter_leaves(scheduler, "scheduler", flatten))
 
 
 def test_an_error_while_reading_names_the_path() -> None:
@@ -141,7 +141,7 @@ def test_an_error_while_reading_names_the_path() -> None:
         raise RuntimeError("no data pointer")
 
     with pytest.raises(TypeError, match=r"^x cannot be read: RuntimeError: no data pointer$"):
-        list(leaves(1, "x", failing))
+        list(iter_leaves(1, "x", failing))
 
 
 def test_locals_hold_arrays_only() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.core.trace.columns import NOWHERE, Columns
+from pytest_repro.core.trace.columns import NO_FORWARD, Columns
 from pytest_repro.core.trace.trace import Op, Trace
 
 DIGESTS = st.sampled_from(["", "00000000000000ff", "f" * 16, "0123456789abcdef"])
@@ -26,8 +26,8 @@ def ops(draw: st.DrawFn, index: int) -> Op:
         location=draw(PLACES),
         forward=forward,
         forward_location=draw(PLACES) if forward is None else "",
-        draws=draw(DIGESTS),
-        picked=draw(DIGESTS),
+        generator_state=draw(DIGESTS),
+        view=draw(DIGESTS),
         kinds=tuple(draw(st.sampled_from(["float32[4, 8]", "int64[]"])) for _ in outputs),
     )
 
@@ -45,7 +45,7 @@ def programs(draw: st.DrawFn) -> list[Op]:
 
 @given(programs())
 def test_a_trace_is_the_sequence_of_its_ops(program: list[Op]) -> None:
-    trace = Trace.of(program)
+    trace = Trace.from_ops(program)
     assert list(trace) == program
     assert len(trace) == len(program)
     assert trace[1:-1] == tuple(program[1:-1])
@@ -58,37 +58,37 @@ def test_a_trace_is_the_sequence_of_its_ops(program: list[Op]) -> None:
 
 @given(programs(), st.integers(0, 13))
 def test_the_beginning_of_a_trace_is_one(program: list[Op], stop: int) -> None:
-    whole = Trace.of(program)
-    found = whole.until(stop)
+    whole = Trace.from_ops(program)
+    found = whole.head(stop)
     assert list(found) == program[:stop]
     assert list(Trace.from_bytes(found.to_bytes())) == program[:stop]
     assert list(whole) == program
 
 
 def test_a_trace_says_how_long_it_is() -> None:
-    assert repr(Trace.of([Op("a"), Op("b")])) == "<Trace of 2 ops>"
+    assert repr(Trace.from_ops([Op("a"), Op("b")])) == "<Trace of 2 ops>"
     assert repr(Trace()) == "<Trace of 0 ops>"
 
 
 def test_the_line_of_a_forward_op_is_that_ops_own() -> None:
-    found = Trace.of([Op("a", location="/a.py:1"), Op("b", forward=0, forward_location="/lies.py:2")])
+    found = Trace.from_ops([Op("a", location="/a.py:1"), Op("b", forward=0, forward_location="/lies.py:2")])
     assert found[1].forward_location == "/a.py:1"
     view = Op("b", forward_location="/view.py:2")
-    assert Trace.of([view])[0] == view
-    assert list(Trace.of([view._replace(forward=0), view._replace(forward=-5)])) == [view, view]
+    assert Trace.from_ops([view])[0] == view
+    assert list(Trace.from_ops([view._replace(forward=0), view._replace(forward=-5)])) == [view, view]
 
 
 def test_ops_are_found_before_and_after_they_reach_the_arrays() -> None:
     columns, expected = Columns(), []
     trace = Trace(columns)
     for number in range(1, 1500):  # more than wait at a time
-        columns.add((columns.names.number(f"op{number % 7}"), 0, NOWHERE, [number], [0], [], number, 0))
+        columns.add((columns.names.intern(f"op{number % 7}"), 0, NO_FORWARD, [number], [0], [], number, 0))
         expected.append((f"op{number % 7}", f"{number:016x}"))
         assert len(trace) == number
-    columns.places.number("")
-    columns.kinds.number("")
+    columns.places.intern("")
+    columns.kinds.intern("")
     assert [(op.name, op.outputs[0]) for op in trace] == expected
-    assert [op.draws for op in trace] == [digest for _, digest in expected]
+    assert [op.generator_state for op in trace] == [digest for _, digest in expected]
 
 
 def test_threads_add_at_a_time() -> None:
@@ -97,10 +97,10 @@ def test_threads_add_at_a_time() -> None:
     indices: list[int] = []
 
     def add(by: int) -> None:
-        indices.extend(columns.add((by, 0, NOWHERE, (by,), (0,), (), 0, 0)) for _ in range(each))
+        indices.extend(columns.add((by, 0, NO_FORWARD, (by,), (0,), (), 0, 0)) for _ in range(each))
 
     for name in range(number + 1):
-        assert columns.names.number(str(name)) == name
+        assert columns.names.intern(str(name)) == name
     threads = [Thread(target=add, args=(by,)) for by in range(1, number + 1)]
     try:
         sys.setswitchinterval(1e-6)
@@ -110,7 +110,7 @@ def test_threads_add_at_a_time() -> None:
             thread.join()
     finally:
         sys.setswitchinterval(switch)
-    columns.settle()
+    columns.flush()
     assert sorted(indices) == list(range(each * number))
     assert list(columns.output) == list(columns.name)
     assert list(columns.output_end) == list(range(1, each * number + 1))
@@ -119,7 +119,7 @@ def test_threads_add_at_a_time() -> None:
 
 def test_ten_times_the_ops_of_a_test_take_few_bytes_each() -> None:
     columns, many = Columns(), 50_000
-    name, place, kind = columns.names.number("op"), columns.places.number("f:1"), columns.kinds.number("k")
+    name, place, kind = columns.names.intern("op"), columns.places.intern("f:1"), columns.kinds.intern("k")
     tracemalloc.start()
     try:
         for number in range(1, many):

@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from pytest_repro.core.trace.columns import Columns
 from pytest_repro.core.trace.divergence import first_divergence
 from pytest_repro.core.trace.trace import Op, Trace
-from pytest_repro.core.trace.trace_file import packed
+from pytest_repro.core.trace.trace_file import encode_columns
 from tests.core.trace.test_trace import programs
 
 ONE, TWO = "1" * 16, "2" * 16
 PROGRAM = [
     Op("aten.mul.Tensor", (ONE, TWO), (TWO,), "/a/b.py:3", kinds=("float32[2]", "int64[]")),
-    Op("aten.rand.default", (TWO,), (), "/a/ü.py:4", draws=ONE, kinds=("float32[2]",)),
+    Op("aten.rand.default", (TWO,), (), "/a/ü.py:4", generator_state=ONE, kinds=("float32[2]",)),
     Op("record loss[3]", (), (ONE,), "/a/b.py:5"),
-    Op("aten.mul.Tensor", (ONE,), (), "/a/b.py:6", 0, "/a/b.py:3", picked=TWO, kinds=("float32[2]",)),
+    Op("aten.mul.Tensor", (ONE,), (), "/a/b.py:6", 0, "/a/b.py:3", view=TWO, kinds=("float32[2]",)),
     Op("aten.view.default", (TWO,), (), "", None, "/a/b.py:7", TWO, ONE, ("float32[2]",)),
 ]
 START = b"pytest-repro trace 1\n"
@@ -55,10 +55,10 @@ def parts(data: bytes) -> tuple[dict[str, Any], bytes]:
 
 @given(programs())
 def test_a_trace_is_the_same_when_it_comes_back(program: list[Op]) -> None:
-    back = Trace.from_bytes(Trace.of(program).to_bytes())
+    back = Trace.from_bytes(Trace.from_ops(program).to_bytes())
     assert list(back) == program
-    assert back.to_bytes() == Trace.of(program).to_bytes()
-    assert first_divergence(back, Trace.of(program)) is None
+    assert back.to_bytes() == Trace.from_ops(program).to_bytes()
+    assert first_divergence(back, Trace.from_ops(program)) is None
 
 
 READ = """if True:
@@ -71,7 +71,7 @@ READ = """if True:
 
 def test_another_process_reads_what_was_saved(tmp_path: Path) -> None:
     path = tmp_path / "run.trace"
-    Trace.of(PROGRAM).save(str(path))
+    Trace.from_ops(PROGRAM).save(str(path))
     assert list(Trace.load(path)) == PROGRAM
     command = [sys.executable, "-c", READ, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -79,16 +79,16 @@ def test_another_process_reads_what_was_saved(tmp_path: Path) -> None:
 
 
 def test_a_trace_that_came_back_can_grow(tmp_path: Path) -> None:
-    back = Trace.from_bytes(Trace.of(PROGRAM).to_bytes())
+    back = Trace.from_bytes(Trace.from_ops(PROGRAM).to_bytes())
     columns = back._columns
-    assert columns.names.number("aten.rand.default") == 1
-    columns.add((columns.names.number("new"), 0, -1, (5,), (0,), (), 0, 0))
+    assert columns.names.intern("aten.rand.default") == 1
+    columns.add((columns.names.intern("new"), 0, -1, (5,), (0,), (), 0, 0))
     assert back[len(PROGRAM)].name == "new"
     assert list(back)[:-1] == PROGRAM
 
 
 def test_no_byte_may_be_cut_off_or_changed(tmp_path: Path) -> None:
-    data, path = Trace.of(PROGRAM).to_bytes(), tmp_path / "run.trace"
+    data, path = Trace.from_ops(PROGRAM).to_bytes(), tmp_path / "run.trace"
     for stop in range(len(data)):
         with pytest.raises(ValueError, match=r"no trace|cut short"):
             Trace.from_bytes(data[:stop])
@@ -160,7 +160,7 @@ CHANGES: dict[str, Change] = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_lengths_that_lie_cost_no_memory(change: Change) -> None:
-    header, body = parts(Trace.of(PROGRAM).to_bytes())
+    header, body = parts(Trace.from_ops(PROGRAM).to_bytes())
     change(header)
     data = forged(json.dumps(header).encode(), body)
     tracemalloc.start()
@@ -173,7 +173,7 @@ def test_lengths_that_lie_cost_no_memory(change: Change) -> None:
 
 
 def test_nothing_may_be_left_over() -> None:
-    header, body = parts(Trace.of(PROGRAM).to_bytes())
+    header, body = parts(Trace.from_ops(PROGRAM).to_bytes())
     lengths = r"^evil: damaged trace: the columns do not have the lengths that the header says$"
     for more in (bytes(8), body):
         with pytest.raises(ValueError, match=lengths):
@@ -206,12 +206,12 @@ def test_nothing_may_be_left_over() -> None:
     ],
 )
 def test_columns_that_contradict_each_other_are_refused(column: str, numbers: list[int]) -> None:
-    columns = Trace.of(PROGRAM)._columns
-    columns.settle()
+    columns = Trace.from_ops(PROGRAM)._columns
+    columns.flush()
     assert list(getattr(columns, column)) != numbers
-    setattr(columns, column, array(Columns.NUMBERS[column], numbers))
+    setattr(columns, column, array(Columns.NUMBER_COLUMNS[column], numbers))
     with pytest.raises(ValueError, match=r"^evil: damaged trace: its columns contradict each other$"):
-        Trace.from_bytes(b"".join(packed(columns)), "evil")
+        Trace.from_bytes(b"".join(encode_columns(columns)), "evil")
 
 
 JSON = st.recursive(
@@ -220,8 +220,8 @@ JSON = st.recursive(
     max_leaves=8,
 )
 HEADERS = st.fixed_dictionaries(
-    {each: st.just(["a"]) | JSON for each in Columns.TEXTS}
-    | {"counts": JSON | st.fixed_dictionaries({each: st.just(0) | JSON for each in Columns.NUMBERS})}
+    {each: st.just(["a"]) | JSON for each in Columns.STRING_TABLES}
+    | {"counts": JSON | st.fixed_dictionaries({each: st.just(0) | JSON for each in Columns.NUMBER_COLUMNS})}
 )
 
 
@@ -236,7 +236,7 @@ def test_no_header_is_another_error(header: object) -> None:
 
 @pytest.mark.parametrize("change", [0x01, 0x03, 0x80, 0xFF])
 def test_columns_of_any_numbers_are_refused_or_can_be_read(change: int) -> None:
-    sound = Trace.of(PROGRAM)
+    sound = Trace.from_ops(PROGRAM)
     header, body = parts(sound.to_bytes())
     refused = read = 0
     for place in range(len(body)):

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from pytest_repro import NotReproducible, Verdict, assert_reproducible, check
-from pytest_repro.axes import named
+from pytest_repro.axes import get_axis
 
 MODULE = """
 import os
@@ -80,11 +80,11 @@ def helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleTy
 
 def made(verdict: Verdict) -> list[tuple[Any, ...]]:
     """The runs, as axis, value and what a repeat repeats."""
-    return [(run.axis, run.value, *([run.at] if run.at else [])) for run in verdict.runs]
+    return [(run.axis, run.value, *([run.repeat_of] if run.repeat_of else [])) for run in verdict.runs]
 
 
 def found(verdict: Verdict) -> list[tuple[Any, ...]]:
-    return [(m.axis, m.value, m.at, m.problem) for m in verdict.mismatches]
+    return [(m.axis, m.value, m.repeat_of, m.problem) for m in verdict.mismatches]
 
 
 def failure(fn: Callable[..., Any], *args: Any, **asked: Any) -> list[str]:
@@ -97,7 +97,7 @@ def failure(fn: Callable[..., Any], *args: Any, **asked: Any) -> list[str]:
 def test_each_value_is_run_once_and_the_reference_twice() -> None:
     verdict = check(lambda: 1, order=2, memory=(0, 1, 5), alignment=True)
     reference = {"order": 0, "memory": 0, "alignment": 0}
-    assert verdict.word == "reproduced"
+    assert verdict.outcome == "reproduced"
     assert [(run.axis, run.value, run.setting) for run in verdict.runs] == [
         ("repeat", 0, reference),
         ("repeat", 1, reference),
@@ -117,7 +117,7 @@ def test_an_axis_may_be_asked_not_to_vary(nothing: object) -> None:
 
 def test_one_run_varies_nothing() -> None:
     verdict = check(lambda: 1, runs=1, memory=True)
-    assert (verdict.word, made(verdict)) == (None, [("repeat", 0)])
+    assert (verdict.outcome, made(verdict)) == (None, [("repeat", 0)])
 
 
 # Values of this process
@@ -134,12 +134,12 @@ def test_threads_that_round_otherwise_are_close_unless_bits_are_asked() -> None:
     torch = pytest.importorskip("torch")
     before = torch.get_num_threads()
     verdict = check(sums, threads=(1, 2), rtol=0, atol=0)
-    assert verdict.word == "diverged"
+    assert verdict.outcome == "diverged"
     assert made(verdict) == [
         ("repeat", 0), ("repeat", 1), ("threads", 2), ("repeat", 1, ("threads", 2)),
     ]  # fmt: skip
     assert found(verdict) == [("threads", 2, None, "values")]
-    assert check(lambda: sums() / 1000, threads=(1, 2)).word == "reproduced"
+    assert check(lambda: sums() / 1000, threads=(1, 2)).outcome == "reproduced"
     assert torch.get_num_threads() == before
 
 
@@ -209,7 +209,7 @@ def test_dtypes_are_compared_as_numbers() -> None:
     def product() -> Any:
         return torch.linspace(0, 1, 200) * 3
 
-    assert check(product, dtype=("float32", "float64")).word == "reproduced"
+    assert check(product, dtype=("float32", "float64")).outcome == "reproduced"
     verdict = check(product, dtype=("float32", "float64"), rtol=0, atol=0)
     (mismatch,) = verdict.mismatches
     assert (mismatch.axis, mismatch.kind, mismatch.other_kind) == ("dtype", "float32[200]", "float64[200]")
@@ -244,7 +244,7 @@ def test_the_order_of_a_listing(tmp_path: Path) -> None:
     pattern, before = f"{tmp_path}/*", os.listdir
     verdict = check(glob.glob, pattern, order=True)
     assert {(m.axis, m.value) for m in verdict.mismatches} == {("order", 1)}
-    assert check(lambda: sorted(glob.glob(pattern)), order=3).word == "reproduced"
+    assert check(lambda: sorted(glob.glob(pattern)), order=3).outcome == "reproduced"
     lines = failure(lambda: "".join(os.listdir(tmp_path)), order=2)
     assert [line for line in lines if line.startswith("  order")] == [
         "  order      run to run deterministic; differs between directory listings as given and shuffled:"
@@ -281,7 +281,7 @@ def test_arguments_are_moved(library: str) -> None:
         return value + 1
 
     verdict = check(offset, module.ones(5, dtype=module.float32), "kept", alignment=(0, 1, 3))
-    assert (verdict.word, seen) == ("reproduced", [0, 4, 12, 0])
+    assert (verdict.outcome, seen) == ("reproduced", [0, 4, 12, 0])
     assert made(verdict)[2:] == [("alignment", 1), ("alignment", 3)]
 
 
@@ -353,21 +353,21 @@ def test_large_values_are_fetched_and_measured(helper: ModuleType) -> None:
 @pytest.mark.parametrize("name", ["steady", "draws"])
 def test_what_another_process_gives_alike_is_run_there_once(helper: ModuleType, name: str) -> None:
     verdict = check(getattr(helper, name), process=True, runs=3, seed=4)
-    assert (verdict.word, made(verdict)) == (
+    assert (verdict.outcome, made(verdict)) == (
         "reproduced", [("repeat", 0), ("repeat", 1), ("repeat", 2), ("process", 1)],
     )  # fmt: skip
 
 
 def test_arguments_travel_and_a_function_may_live_in_a_class(helper: ModuleType) -> None:
     verdict = check(helper.steady, 7, process=True)
-    assert (verdict.word, [run.observations for run in verdict.runs]) == ("reproduced", [1, 1, 1])
-    assert check(helper.Model.predict, process=True).word == "diverged"
+    assert (verdict.outcome, [run.observation_count for run in verdict.runs]) == ("reproduced", [1, 1, 1])
+    assert check(helper.Model.predict, process=True).outcome == "diverged"
 
 
 def test_the_portable_instruction_set(helper: ModuleType) -> None:
     verdict = check(helper.steady, isa=("default",))
     word, states = ("reproduced", ["ran"]) if _x86() else ("skipped", ["absent"])
-    assert (verdict.word, [run.state for run in verdict.runs[2:]]) == (word, states)
+    assert (verdict.outcome, [run.state for run in verdict.runs[2:]]) == (word, states)
     assert made(verdict) == [("repeat", 0), ("repeat", 1), ("isa", "default")]
     assert verdict.runs[2].setting == {"isa": "default"}
 
@@ -395,7 +395,7 @@ def test_an_exception_there_is_a_difference_in_outcome(helper: ModuleType) -> No
 
 def test_a_process_that_dies_is_no_silent_pass(helper: ModuleType) -> None:
     verdict = check(helper.dies_elsewhere, os.getpid(), process=True)
-    assert (verdict.word, [run.state for run in verdict.runs]) == ("failed", ["ran", "ran", "lost"])
+    assert (verdict.outcome, [run.state for run in verdict.runs]) == ("failed", ["ran", "ran", "lost"])
     assert "died while it called the function (exit status 3)" in verdict.runs[2].error
 
 
@@ -451,13 +451,13 @@ def test_a_wrong_axis_or_value_is_named_before_anything_runs(asked: dict[str, An
 def test_where_no_other_value_is_to_be_had_nothing_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     verdict = check(lambda: 1, dtype=True)
-    assert (verdict.word, verdict.runs[2].state) == ("skipped", "absent")
+    assert (verdict.outcome, verdict.runs[2].state) == ("skipped", "absent")
     assert verdict.runs[2].error == "torch is not imported, and numpy has no default dtype"
 
 
 def test_where_nothing_can_be_moved_alignment_is_not_taken_for_reproduced() -> None:
     verdict = check(lambda: np.ones(3), alignment=(0, 1))
-    assert (verdict.word, verdict.runs[2].state) == ("skipped", "absent")
+    assert (verdict.outcome, verdict.runs[2].state) == ("skipped", "absent")
     assert "nothing was moved" in verdict.runs[2].error
 
 
@@ -466,7 +466,7 @@ def test_arrays_inside_of_arguments_are_moved() -> None:
         return int(given["x"][0].ctypes.data % 64)
 
     verdict = check(offset, {"x": [np.ones(3, "f4")]}, alignment=(0, 1), rtol=0, atol=0)
-    assert (verdict.word, verdict.mismatches[0].axis) == ("diverged", "alignment")
+    assert (verdict.outcome, verdict.mismatches[0].axis) == ("diverged", "alignment")
 
 
 def test_an_assertion_that_compared_nothing_is_a_skip(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -479,6 +479,6 @@ def test_an_assertion_that_compared_nothing_is_a_skip(monkeypatch: pytest.Monkey
 def test_two_fills_differ_in_every_dtype(dtype: Any) -> None:
     fills = []
     for value in (0, 0.5):
-        with named("memory").applied(value):
+        with get_axis("memory").applied(value):
             fills.append(np.empty(3, dtype).tobytes())
     assert fills[0] != fills[1]

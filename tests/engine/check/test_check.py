@@ -23,7 +23,7 @@ def draws() -> dict[str, Any]:
 def test_seeded_draws_reproduce_and_leave_the_generators_alone() -> None:
     before = random.getstate(), str(np.random.get_state())
     verdict = check(draws, runs=3, seed=5)
-    assert (verdict.word, len(verdict.runs), verdict.reproduced) == ("reproduced", 3, True)
+    assert (verdict.outcome, len(verdict.runs), verdict.reproduced) == ("reproduced", 3, True)
     assert before == (random.getstate(), str(np.random.get_state()))
 
 
@@ -36,7 +36,7 @@ def test_what_differs_is_named_with_its_path_and_distance() -> None:
     verdict = check(step, 1.0)
     (found,) = verdict.mismatches
     assert (
-        verdict.word,
+        verdict.outcome,
         found.name,
         found.kind,
         found.value,
@@ -53,8 +53,8 @@ def test_a_tolerance_forgives() -> None:
     def noisy() -> np.ndarray[Any, Any]:
         return np.ones(1000) + np.random.default_rng().random(1000) * 1e-9
 
-    assert check(noisy).word == "diverged"
-    assert check(noisy, rtol=1e-6, atol=0.0).word == "reproduced"
+    assert check(noisy).outcome == "diverged"
+    assert check(noisy, rtol=1e-6, atol=0.0).outcome == "reproduced"
     with pytest.raises(NotReproducible, match="outside the tolerance"):
         assert_reproducible(noisy, rtol=5e-10, atol=0.0)
 
@@ -64,13 +64,13 @@ def test_what_the_function_raises_is_a_verdict_and_is_raised() -> None:
         raise ValueError("mine")
 
     verdict = check(broken)
-    assert (verdict.word, verdict.runs[1].error) == ("failed", "ValueError: mine")
+    assert (verdict.outcome, verdict.runs[1].error) == ("failed", "ValueError: mine")
     with pytest.raises(ValueError, match="mine"):
         assert_reproducible(broken)
 
 
 def test_nothing_returned_is_nothing_observed() -> None:
-    assert check(lambda: None).word == "unobserved"
+    assert check(lambda: None).outcome == "unobserved"
     with pytest.raises(NotReproducible, match="observed nothing"):
         assert_reproducible(lambda: None)
 
@@ -130,11 +130,11 @@ def test_the_cause_is_found_of_a_function_that_only_this_process_has() -> None:
     def noisy() -> float:
         return random.Random().random()
 
-    found = check(noisy).finding
+    found = check(noisy).cause
     assert found is not None
     assert (found.name, found.fix) == ("os-entropy", "pass a seed: random.Random(0)")
     assert found.location == f"{__file__}:{noisy.__code__.co_firstlineno + 1}"
-    assert check(noisy, diagnose="never").finding is None
+    assert check(noisy, diagnose="never").cause is None
 
 
 def test_what_a_closure_keeps_is_left_unknown_here_and_told() -> None:
@@ -144,7 +144,7 @@ def test_what_a_closure_keeps_is_left_unknown_here_and_told() -> None:
         kept.append(1)
         return len(kept)
 
-    found = check(keeping).finding
+    found = check(keeping).cause
     assert found is not None
     assert (found.name, "shared-state" in found.ruled_out) == ("unknown", False)
     assert "not held: shared-state (there is no process that has not run it before)" in found.explanation
@@ -160,9 +160,9 @@ def test_the_cause_is_found_of_a_module_function_in_fresh_processes(
     monkeypatch.syspath_prepend(tmp_path)
     import checked_module  # type: ignore[import-not-found]
 
-    found = check(checked_module.keeping, 3).finding
+    found = check(checked_module.keeping, 3).cause
     assert found is not None
     assert (found.name, found.location) == ("shared-state", f"{tmp_path}/checked_module.py:2")
-    found = check(checked_module.named, process=True).finding
+    found = check(checked_module.named, process=True).cause
     assert found is not None
     assert (found.name, found.location) == ("hash-seed", f"{tmp_path}/checked_module.py:7")

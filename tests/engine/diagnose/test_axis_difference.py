@@ -9,14 +9,14 @@ from typing import NamedTuple
 import pytest
 
 from pytest_repro.axes import Interpreter
-from pytest_repro.core.diagnose.experiment import Experiment, Tried
-from pytest_repro.core.diagnose.external_call import Call
+from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
+from pytest_repro.core.diagnose.external_call import ExternalCall
 from pytest_repro.core.diagnose.finding import Change, Finding
-from pytest_repro.core.trace.line_steps import Step
-from pytest_repro.engine.diagnose.axis_difference import between
-from pytest_repro.engine.diagnose.budgeted_experiments import Bench
+from pytest_repro.core.trace.line_steps import LineStep
+from pytest_repro.engine.diagnose.axis_difference import diagnose_axis
+from pytest_repro.engine.diagnose.budgeted_experiments import ExperimentBudget
 
-EMPTY = Call("torch.empty()", "uninitialised-memory", "/a.py:5")
+EMPTY = ExternalCall("torch.empty()", "uninitialised-memory", "/a.py:5")
 
 
 class Place(NamedTuple):
@@ -35,35 +35,39 @@ class Played:
     """A program: what it shows at a place; *run* counts the runs of one process."""
 
     shows: Callable[[Place], object]
-    calls: tuple[Call, ...] = ()
+    calls: tuple[ExternalCall, ...] = ()
     changed: tuple[Change, ...] = ()
-    fresh: bool = True
+    fresh_processes: bool = True
     asked: list[Experiment] = field(default_factory=list)
 
-    def prepare(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
+    def start_interpreters(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
         """They need not be started."""
 
-    def tried(
+    def run_experiment(
         self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, left: float
-    ) -> Tried:
+    ) -> ExperimentResult:
         assert interpreter is not None
         self.asked.append(experiment)
-        number = 0 if interpreter.bare else int(interpreter.called.rpartition(" ")[2])
-        seed, bare = interpreter.environ["PYTHONHASHSEED"], interpreter.bare
+        number = 0 if interpreter.imports_per_run else int(interpreter.name.rpartition(" ")[2])
+        seed, bare = interpreter.environ["PYTHONHASHSEED"], interpreter.imports_per_run
         shown = [
-            self.shows(Place(seed, number, bare, experiment.stirred, experiment.suspended, 0 if apart else n))
-            for n, apart in enumerate([experiment.apart] * len(experiment.cells))
+            self.shows(
+                Place(seed, number, bare, experiment.shift_heap, experiment.suspended, 0 if apart else n)
+            )
+            for n, apart in enumerate([experiment.fresh_forks] * len(experiment.cells))
         ]
         differing = tuple(n for n, each in enumerate(shown) if each != shown[0])
-        steps = (Step("/a.py:7", (("order", str(shown[0])),)),)
-        return Tried(
+        steps = (LineStep("/a.py:7", (("order", str(shown[0])),)),)
+        return ExperimentResult(
             len(shown), differing, str(shown[0]), self.calls, self.changed,
-            steps=(steps,) if experiment.lined else (), ended=("passed",),
+            steps=(steps,) if experiment.trace_lines else (), outcomes=("passed",),
         )  # fmt: skip
 
 
 def found(subject: Played) -> Finding:
-    return between(Bench(subject, 60.0, 0.001, lambda doing: None), "process", 1, {"process": 0})[1]
+    return diagnose_axis(
+        ExperimentBudget(subject, 60.0, 0.001, lambda doing: None), "process", 1, {"process": 0}
+    )[1]
 
 
 def test_what_changes_with_the_hash_seed_alone() -> None:

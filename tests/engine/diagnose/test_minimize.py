@@ -8,20 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_repro.core.diagnose.evidence import Evidence
-from pytest_repro.core.diagnose.experiment import Experiment, Tried
-from pytest_repro.core.diagnose.external_call import Call
+from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
+from pytest_repro.core.diagnose.external_call import ExternalCall
 from pytest_repro.core.diagnose.finding import Change
 from pytest_repro.core.plan.cell import REPEAT, Cell
-from pytest_repro.engine.diagnose.budgeted_experiments import Spent
-from pytest_repro.engine.diagnose.minimize import MOST, fewest, telling_calls, telling_changes
+from pytest_repro.engine.diagnose.budgeted_experiments import OutOfTime
+from pytest_repro.engine.diagnose.minimize import MAX_SINGLE_TRIES, minimize, minimize_calls, minimize_changes
 
 ASKED = Experiment((Cell(REPEAT, 0, {}), Cell(REPEAT, 1, {})), ("os-entropy",))
-SIZE = MOST
+SIZE = MAX_SINGLE_TRIES
 
 
-def trying(differs: Callable[[Experiment], bool]) -> Callable[[Experiment, str], Tried]:
-    def try_(asked: Experiment, doing: str) -> Tried:
-        return Tried(2, (1,) if differs(asked) else (), "", restored=asked.restored)
+def trying(differs: Callable[[Experiment], bool]) -> Callable[[Experiment, str], ExperimentResult]:
+    def try_(asked: Experiment, doing: str) -> ExperimentResult:
+        return ExperimentResult(2, (1,) if differs(asked) else (), "", restored_names=asked.restored_names)
 
     return try_
 
@@ -30,9 +30,9 @@ def trying(differs: Callable[[Experiment], bool]) -> Callable[[Experiment, str],
 def test_the_line_that_matters_is_found_among_many(size: int, data: st.DataObject) -> None:
     culprit = data.draw(st.integers(0, size - 1))
     lines = [f"/a.py:{number}" for number in range(size)]
-    evidence = Evidence(tuple(Call("os.urandom()", "os-entropy", line) for line in lines))
-    try_ = trying(lambda asked: lines[culprit] in asked.spared)
-    found = telling_calls(evidence, ["os-entropy"], ASKED, try_)
+    evidence = Evidence(tuple(ExternalCall("os.urandom()", "os-entropy", line) for line in lines))
+    try_ = trying(lambda asked: lines[culprit] in asked.passthrough_lines)
+    found = minimize_calls(evidence, ["os-entropy"], ASKED, try_)
     assert [call.location for call in found.calls] == [lines[culprit]]
 
 
@@ -40,28 +40,28 @@ def test_the_line_that_matters_is_found_among_many(size: int, data: st.DataObjec
 def test_only_changes_that_matter_are_left(matter: set[int]) -> None:
     changed = tuple(Change(f"a.X{number}", "grew") for number in range(SIZE))
     needed = {changed[number].name for number in matter}
-    try_ = trying(lambda asked: not needed <= set(asked.restored))
-    found = telling_changes(Evidence(changed=changed), ASKED, try_)
+    try_ = trying(lambda asked: not needed <= set(asked.restored_names))
+    found = minimize_changes(Evidence(changes=changed), ASKED, try_)
     assert found is not None
-    assert {each.name for each in found.changed} == needed
+    assert {each.name for each in found.changes} == needed
 
 
 def test_what_was_put_back_in_vain_is_no_evidence() -> None:
-    evidence = Evidence(changed=(Change("a.X", "grew"),))
-    assert telling_changes(evidence, ASKED, trying(lambda asked: True)) is None
+    evidence = Evidence(changes=(Change("a.X", "grew"),))
+    assert minimize_changes(evidence, ASKED, trying(lambda asked: True)) is None
 
 
 def test_without_time_all_stay() -> None:
-    def try_(asked: Experiment, doing: str) -> Tried:
-        raise Spent("no time")
+    def try_(asked: Experiment, doing: str) -> ExperimentResult:
+        raise OutOfTime("no time")
 
     evidence = Evidence(
-        tuple(Call("os.urandom()", "os-entropy", f"/a.py:{n}") for n in range(2)),
-        changed=(Change("a.X", "grew"), Change("a.Y", "grew")),
+        tuple(ExternalCall("os.urandom()", "os-entropy", f"/a.py:{n}") for n in range(2)),
+        changes=(Change("a.X", "grew"), Change("a.Y", "grew")),
     )
-    assert telling_calls(evidence, ["os-entropy"], ASKED, try_) == evidence
-    assert telling_changes(evidence, ASKED, try_) == evidence
+    assert minimize_calls(evidence, ["os-entropy"], ASKED, try_) == evidence
+    assert minimize_changes(evidence, ASKED, try_) == evidence
 
 
 def test_as_few_as_suffice() -> None:
-    assert fewest(["a", "b", "c", "d"], lambda ways: {"b", "d"} <= set(ways)) == ["b", "d"]
+    assert minimize(["a", "b", "c", "d"], lambda ways: {"b", "d"} <= set(ways)) == ["b", "d"]

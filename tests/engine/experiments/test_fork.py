@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from pytest_repro.core.diagnose.experiment import Experiment, Tried, tried_of
+from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult, decode_result
 from pytest_repro.core.plan.cell import REPEAT, Cell
 from pytest_repro.engine.experiments import fork
-from pytest_repro.engine.experiments.fork import Broken, forked, tried_apart
+from pytest_repro.engine.experiments.fork import ForkFailed, call_in_forks, run_in_forks
 
-pytestmark = pytest.mark.skipif(not fork.AVAILABLE, reason="there is no fork here")
+pytestmark = pytest.mark.skipif(not fork.FORK_AVAILABLE, reason="there is no fork here")
 CELLS = tuple(Cell(REPEAT, number, {}) for number in range(3))
 LEFT: list[int] = []
 
@@ -35,7 +35,7 @@ def no_children() -> bool:
 
 
 def test_each_fork_begins_where_this_process_stands() -> None:
-    assert forked([count, count, count], 20) == [b"1", b"1", b"1"]
+    assert call_in_forks([count, count, count], 20) == [b"1", b"1", b"1"]
     assert LEFT == []
     assert no_children()
 
@@ -44,13 +44,13 @@ def test_they_have_the_same_addresses_and_run_one_after_another() -> None:
     def seen() -> bytes:
         return f"{id(object())} {time.monotonic()}".encode()
 
-    rows = [said.split() for said in forked([seen] * 3, 20)]
+    rows = [said.split() for said in call_in_forks([seen] * 3, 20)]
     assert len({address for address, _ in rows}) == 1
     assert rows == sorted(rows, key=lambda row: float(row[1]))
 
 
 def test_an_answer_may_be_large() -> None:
-    assert forked([lambda: b"x" * 3_000_000], 20) == [b"x" * 3_000_000]
+    assert call_in_forks([lambda: b"x" * 3_000_000], 20) == [b"x" * 3_000_000]
 
 
 def raises() -> bytes:
@@ -87,33 +87,33 @@ def hangs() -> bytes:
 )
 def test_what_goes_wrong_in_one_is_told_and_nothing_stays(work: Callable[[], bytes], says: str) -> None:
     descriptors = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
-    with pytest.raises(Broken, match=says):
-        forked([count, work, hangs], 0.5 if work is hangs else 20)
+    with pytest.raises(ForkFailed, match=says):
+        call_in_forks([count, work, hangs], 0.5 if work is hangs else 20)
     assert no_children()
     if descriptors:
         assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
-def performed(asked: Experiment) -> Tried:
+def performed(asked: Experiment) -> ExperimentResult:
     for _ in asked.cells:
         LEFT.append(1)
-    return Tried(len(asked.cells), (1,) if len(LEFT) > 1 else (), str(len(LEFT)))
+    return ExperimentResult(len(asked.cells), (1,) if len(LEFT) > 1 else (), str(len(LEFT)))
 
 
 def test_runs_made_together_meet_what_the_last_has_left_and_runs_apart_do_not() -> None:
-    together = tried_of(tried_apart(performed, Experiment(CELLS), 20))
-    assert (together.runs, together.differing, together.shown) == (3, (1,), "3")
-    apart = tried_of(tried_apart(performed, Experiment(CELLS, apart=True), 20))
-    assert (apart.runs, apart.differing, apart.shown) == (3, (), "1")
+    together = decode_result(run_in_forks(performed, Experiment(CELLS), 20))
+    assert (together.run_count, together.differing, together.reference_digest) == (3, (1,), "3")
+    apart = decode_result(run_in_forks(performed, Experiment(CELLS, fresh_forks=True), 20))
+    assert (apart.run_count, apart.differing, apart.reference_digest) == (3, (), "1")
     assert LEFT == []
 
 
 def test_where_there_is_no_fork_it_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fork, "AVAILABLE", False)
+    monkeypatch.setattr(fork, "FORK_AVAILABLE", False)
     monkeypatch.setattr(sys.modules[__name__], "LEFT", [])
-    assert tried_of(tried_apart(performed, Experiment(CELLS), 20)).shown == "3"
-    with pytest.raises(Broken, match="ZeroDivisionError"):
-        tried_apart(lambda asked: 1 // 0, Experiment(CELLS), 20)  # type: ignore[arg-type, return-value]
+    assert decode_result(run_in_forks(performed, Experiment(CELLS), 20)).reference_digest == "3"
+    with pytest.raises(ForkFailed, match="ZeroDivisionError"):
+        run_in_forks(lambda asked: 1 // 0, Experiment(CELLS), 20)  # type: ignore[arg-type, return-value]
 
 
 def test_what_a_fork_has_imported_is_imported_once(tmp_path: Path) -> None:

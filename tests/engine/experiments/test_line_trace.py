@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_repro.core.trace.line_steps import Parted, Step, first_parted
-from pytest_repro.engine.experiments.line_trace import looked_at, stepping, unwatched
+from pytest_repro.core.trace.line_steps import LineDivergence, LineStep, find_line_divergence
+from pytest_repro.engine.experiments.line_trace import digest_value, pause_all_tracing, trace_lines
 
 
-def stepped(function: Callable[..., Any], *args: Any) -> list[Step]:
-    with stepping() as found:
+def stepped(function: Callable[..., Any], *args: Any) -> list[LineStep]:
+    with trace_lines() as found:
         function(*args)
     return list(found)
 
@@ -25,8 +25,8 @@ def line(function: Callable[..., Any], offset: int) -> str:
     return f"{code.co_filename}:{code.co_firstlineno + offset}"
 
 
-def parted(function: Callable[..., Any], one: Any, other: Any) -> Parted:
-    return first_parted(stepped(function, one), stepped(function, other))
+def parted(function: Callable[..., Any], one: Any, other: Any) -> LineDivergence:
+    return find_line_divergence(stepped(function, one), stepped(function, other))
 
 
 def drawn(source: Callable[[], float]) -> float:
@@ -52,16 +52,16 @@ def numbers(seed: int) -> Callable[[], float]:
 
 
 def test_the_line_and_the_name_at_which_runs_part() -> None:
-    assert parted(drawn, numbers(1), numbers(1)) == Parted()
-    assert parted(drawn, numbers(1), numbers(2)) == Parted(line(drawn, 3), "value")
+    assert parted(drawn, numbers(1), numbers(1)) == LineDivergence()
+    assert parted(drawn, numbers(1), numbers(2)) == LineDivergence(line(drawn, 3), "value")
 
 
 def test_another_way_taken_is_told_by_its_line() -> None:
-    assert parted(branching, iter([True]), iter([False])) == Parted(line(branching, 2))
+    assert parted(branching, iter([True]), iter([False])) == LineDivergence(line(branching, 2))
 
 
 def test_arguments_that_differ_are_told_at_the_call() -> None:
-    assert parted(given, [1, 2], [2, 1]) == Parted(line(given, 0), "rows")
+    assert parted(given, [1, 2], [2, 1]) == LineDivergence(line(given, 0), "rows")
 
 
 def test_steps_end_where_they_are_many_and_the_tracer_is_put_back() -> None:
@@ -71,7 +71,7 @@ def test_steps_end_where_they_are_many_and_the_tracer_is_put_back() -> None:
     real = sys.gettrace()
     sys.settrace(before)
     try:
-        with pytest.raises(KeyError), stepping(most=5) as found:
+        with pytest.raises(KeyError), trace_lines(limit=5) as found:
             drawn(numbers(1))
             raise KeyError
         assert sys.gettrace() is before
@@ -81,8 +81,8 @@ def test_steps_end_where_they_are_many_and_the_tracer_is_put_back() -> None:
 
 
 def test_what_is_made_once_for_all_runs_does_not_count() -> None:
-    with stepping() as found:
-        with unwatched():
+    with trace_lines() as found:
+        with pause_all_tracing():
             drawn(numbers(1))
         assert found == []
         drawn(numbers(1))
@@ -100,18 +100,18 @@ class Hostile:
 
 
 def test_values_are_looked_at_by_what_they_hold_in_their_order() -> None:
-    assert looked_at([1, "a", None]) == looked_at([1, "a", None]) != looked_at(["a", 1, None])
-    assert looked_at({"a": 1, "b": 2}) != looked_at({"b": 2, "a": 1})
-    assert looked_at({"a", "b", "c"}) == looked_at({"c", "b", "a"})
-    assert looked_at(np.arange(3)) == looked_at(np.arange(3)) != looked_at(np.arange(3.0))
-    assert looked_at(Plain(1)) == looked_at(Plain(1)) != looked_at(Plain(2))
-    assert looked_at(object()) == looked_at(object())
+    assert digest_value([1, "a", None]) == digest_value([1, "a", None]) != digest_value(["a", 1, None])
+    assert digest_value({"a": 1, "b": 2}) != digest_value({"b": 2, "a": 1})
+    assert digest_value({"a", "b", "c"}) == digest_value({"c", "b", "a"})
+    assert digest_value(np.arange(3)) == digest_value(np.arange(3)) != digest_value(np.arange(3.0))
+    assert digest_value(Plain(1)) == digest_value(Plain(1)) != digest_value(Plain(2))
+    assert digest_value(object()) == digest_value(object())
 
 
 def test_looking_is_never_an_error_and_ends() -> None:
     circle: list[Any] = []
     circle.append(circle)
-    assert looked_at(circle) == looked_at(circle)
-    assert isinstance(looked_at(Hostile()), str)
-    assert looked_at(iter([1, 2])) == looked_at(iter([3]))
-    assert looked_at(np.broadcast_to(np.float32(0), (10**6, 10**6)))
+    assert digest_value(circle) == digest_value(circle)
+    assert isinstance(digest_value(Hostile()), str)
+    assert digest_value(iter([1, 2])) == digest_value(iter([3]))
+    assert digest_value(np.broadcast_to(np.float32(0), (10**6, 10**6)))

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_repro.core.diagnose.finding import Change, Root
+from pytest_repro.core.diagnose.finding import Change, StateRoot
 from pytest_repro.engine.experiments import process_state
-from pytest_repro.engine.experiments.find_definition import place_of
-from pytest_repro.engine.experiments.process_state import facts
-from pytest_repro.engine.experiments.state_diff import changes
+from pytest_repro.engine.experiments.find_definition import find_definition
+from pytest_repro.engine.experiments.process_state import capture_state
+from pytest_repro.engine.experiments.state_diff import diff_states
 
 SOURCE = """\
 import collections, functools, itertools
@@ -53,16 +53,16 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     # Of this process, in which other tests' modules change as well, nothing else is looked at.
-    monkeypatch.setattr(process_state, "is_users", lambda it: it.__name__ == "watched_module")
+    monkeypatch.setattr(process_state, "is_user_module", lambda it: it.__name__ == "watched_module")
     yield importlib.import_module("watched_module")
     del sys.modules["watched_module"]
 
 
-def left(run: Callable[[], object], **roots: Root) -> list[Change]:
+def left(run: Callable[[], object], **roots: StateRoot) -> list[Change]:
     """What *run* leaves behind."""
-    before = facts(roots)
+    before = capture_state(roots)
     run()
-    return list(changes(before, facts(roots), roots))
+    return list(diff_states(before, capture_state(roots), roots))
 
 
 def setting(target: Any, name: str, value: object) -> Callable[[], object]:
@@ -100,21 +100,21 @@ def test_nothing_is_said_when_nothing_changed_and_looking_moves_nothing(module: 
 
 
 def test_fixtures_and_parameters_have_the_place_they_were_given(module: Any) -> None:
-    root = Root({"w": np.zeros(2)}, "/conftest.py:3")
+    root = StateRoot({"w": np.zeros(2)}, "/conftest.py:3")
     name = "fixture model"
-    before = facts({name: root})
+    before = capture_state({name: root})
     root.value["w"][0] = 1  # type: ignore[index]
-    found = list(changes(before, facts({name: root}), {name: root}))
+    found = list(diff_states(before, capture_state({name: root}), {name: root}))
     assert found == [Change("fixture model['w']", "has other values", "/conftest.py:3")]
 
 
 def test_files_and_variables_of_the_process(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     found = left(lambda: Path("out.txt").write_text("1"))
-    assert [(each.name, each.how, each.location) for each in found] == [
+    assert [(each.name, each.description, each.location) for each in found] == [
         ("file out.txt", "was not there before", "")
     ]
     (change,) = left(lambda: monkeypatch.setenv("WATCHED", "1"))
-    assert (change.name, change.how) == ("os.environ['WATCHED']", "was not there before")
+    assert (change.name, change.description) == ("os.environ['WATCHED']", "was not there before")
 
 
 def test_what_grew_comes_before_other_values(module: Any) -> None:
@@ -143,5 +143,5 @@ def test_hostile_and_circular_values_are_passed_over(module: Any) -> None:
 
 
 def test_a_name_that_no_module_has_is_nowhere() -> None:
-    assert place_of("nothing.of.that.kind") == ""
-    assert place_of("watch") == ""
+    assert find_definition("nothing.of.that.kind") == ""
+    assert find_definition("watch") == ""

@@ -8,17 +8,17 @@ from textwrap import dedent
 
 import pytest
 
-from pytest_repro.engine.experiments.fork import AVAILABLE
-from pytest_repro.engine.experiments.single_thread import one_thread, threads_here
+from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
+from pytest_repro.engine.experiments.single_thread import get_thread_count, single_threaded
 
 torch = pytest.importorskip("torch")
 
 
 @pytest.mark.parametrize(("asked", "then"), [(0, None), (3, 3)])
 def test_where_it_is_imported_already(asked: int, then: int | None) -> None:
-    before, finders = threads_here(), list(sys.meta_path)
+    before, finders = get_thread_count(), list(sys.meta_path)
     try:
-        with pytest.raises(KeyError), one_thread(asked):
+        with pytest.raises(KeyError), single_threaded(asked):
             assert torch.get_num_threads() == 1
             raise KeyError
         assert torch.get_num_threads() == (then or before)
@@ -27,7 +27,7 @@ def test_where_it_is_imported_already(asked: int, then: int | None) -> None:
         torch.set_num_threads(before)
 
 
-@pytest.mark.skipif(not AVAILABLE, reason="there is no fork here")
+@pytest.mark.skipif(not FORK_AVAILABLE, reason="there is no fork here")
 def test_a_fork_computes_after_torch_was_imported_and_has_computed() -> None:
     """Without the block it would wait for ever."""
     script = """

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_repro.core.diagnose.finding import Root
-from pytest_repro.engine.experiments.state_restore import Keeping
+from pytest_repro.core.diagnose.finding import StateRoot
+from pytest_repro.engine.experiments.state_restore import StateRestorer
 
 
 class Thing:
@@ -52,14 +52,14 @@ def test_what_has_that_name_is_put_back_and_nothing_else(name: str) -> None:
     thing = Thing()
     before = seen(thing)
     whole = f"fixture thing.{name}".rstrip(".")
-    keeping = Keeping([whole])
-    keeping.roots({"fixture thing": Root(thing, "")})
+    keeping = StateRestorer([whole])
+    keeping.visit_roots({"fixture thing": StateRoot(thing, "")})
     change(thing)
     changed = seen(thing)
     assert all(before[each] != changed[each] for each in PARTS)
-    keeping.put_back()
+    keeping.restore()
     assert seen(thing) == {each: (before if name in ("", each) else changed)[each] for each in PARTS}
-    assert keeping.restored() == (whole,)
+    assert keeping.list_restored_names() == (whole,)
 
 
 def test_what_refuses_is_not_said_to_be_restored() -> None:
@@ -69,7 +69,7 @@ def test_what_refuses_is_not_said_to_be_restored() -> None:
         def clear(self) -> None:
             raise RuntimeError("leave me alone")
 
-    keeping = Keeping(["fixture thing", "fixture other"])
-    keeping.roots({"fixture thing": Root(Refusing(a=1), "")})
-    keeping.put_back()
-    assert keeping.restored() == ()
+    keeping = StateRestorer(["fixture thing", "fixture other"])
+    keeping.visit_roots({"fixture thing": StateRoot(Refusing(a=1), "")})
+    keeping.restore()
+    assert keeping.list_restored_names() == ()

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pytest_repro.core.golden.golden import Row, Update
+from pytest_repro.core.golden.golden import EntryUpdate, StoredValue
 from pytest_repro.engine.golden import file_lock
-from pytest_repro.engine.golden.store import load, store
+from pytest_repro.engine.golden.store import load_golden, update_golden
 from pytest_repro.values.hashing import digest
-from pytest_repro.values.safetensors_file import opened
+from pytest_repro.values.safetensors_file import open_safetensors
 
 KEY, FIELDS = "a" * 16, {"python": "3"}
 
@@ -33,14 +33,14 @@ def value(number: int, count: int = 1) -> tuple[str, NDArray[np.int64]]:
 def put(path: Path, *numbers: int, gone: tuple[str, ...] = (), count: int = 1) -> None:
     values = dict(value(each, count) for each in numbers)
     updates = [
-        Update(f"t.py::test[{n}]", KEY, FIELDS, (Row(("x", 0, ""), f"int64[{count}]", name),))
+        EntryUpdate(f"t.py::test[{n}]", KEY, FIELDS, (StoredValue(("x", 0, ""), f"int64[{count}]", name),))
         for n, name in zip(numbers, values)
     ]
-    store(path, updates, values, gone)
+    update_golden(path, updates, values, gone)
 
 
 def names(path: Path) -> set[str]:
-    with opened(path.with_suffix(".safetensors")) as tensors:
+    with open_safetensors(path.with_suffix(".safetensors")) as tensors:
         return set() if tensors is None else tensors.names
 
 
@@ -56,10 +56,10 @@ def state(path: Path) -> dict[str, bytes]:
 def test_entries_gather_and_go(path: Path) -> None:
     put(path, 1)
     put(path, 2)
-    assert list(load(path).tests) == ["t.py::test[1]", "t.py::test[2]"]
+    assert list(load_golden(path).tests) == ["t.py::test[1]", "t.py::test[2]"]
     assert names(path) == {value(1)[0], value(2)[0]}
     put(path, gone=("t.py::test[1]",))
-    assert (list(load(path).tests), names(path)) == (["t.py::test[2]"], {value(2)[0]})
+    assert (list(load_golden(path).tests), names(path)) == (["t.py::test[2]"], {value(2)[0]})
     put(path, gone=("t.py::test[2]",))
     assert not path.parent.exists()
 
@@ -98,7 +98,7 @@ def started(code: str, *args: object) -> subprocess.Popen[bytes]:
 def test_sessions_that_write_at_once_lose_nothing(path: Path) -> None:
     writers = [started(WRITER, path, 10 * n) for n in range(4)]
     assert [each.wait(timeout=120) for each in writers] == [0] * 4
-    assert len(load(path).tests) == 40
+    assert len(load_golden(path).tests) == 40
     assert len(names(path)) == 40
     assert set(state(path)) == {"t.json", "t.safetensors"}
 
@@ -124,7 +124,7 @@ def test_who_is_killed_as_he_writes_leaves_a_whole(path: Path, call: str, number
     """At each replacement, and each time before: either all of the old is there, or all of the new."""
     put(path, 0, 1)
     code = started(KILLED, path, call, number).wait(timeout=60)
-    tests = set(load(path).tests)
+    tests = set(load_golden(path).tests)
     assert tests in ({"t.py::test[0]", "t.py::test[1]"}, {"t.py::test[1]", "t.py::test[2]"})
     numbers = [int(each[-2]) for each in tests]
     assert names(path) >= {value(each)[0] for each in numbers}
@@ -132,7 +132,7 @@ def test_who_is_killed_as_he_writes_leaves_a_whole(path: Path, call: str, number
     assert code in (0, -signal.SIGKILL)
     assert code or number > 1, "nobody was killed: the test shows nothing"
     put(path, 1, 2, gone=("t.py::test[0]",))  # the next session goes on, and tidies up
-    assert set(load(path).tests) == {"t.py::test[1]", "t.py::test[2]"}
+    assert set(load_golden(path).tests) == {"t.py::test[1]", "t.py::test[2]"}
     assert set(state(path)) == {"t.json", "t.safetensors"}
 
 
@@ -176,10 +176,10 @@ def test_a_disk_that_is_full_for_the_text_alone(path: Path, monkeypatch: pytest.
 
 
 def test_a_lock_that_is_held_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_lock, "_PATIENCE", 0.05)
+    monkeypatch.setattr(file_lock, "_TIMEOUT", 0.05)
     path.parent.mkdir()
     with (
-        file_lock.locked(path.with_name(".t.lock")),
+        file_lock.lock_file(path.with_name(".t.lock")),
         pytest.raises(OSError, match="another session has been writing"),
     ):
         put(path, 1)
@@ -231,4 +231,4 @@ def test_a_huge_text_is_not_read(path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(2**40)
     with pytest.raises(ValueError, match="is too large"):
-        load(path)
+        load_golden(path)

@@ -22,15 +22,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.adapters import digest, pinned_entropy
-from pytest_repro.causes import all_targets, named
-from pytest_repro.core.replay.external_input import Log, Taken
-from pytest_repro.core.replay.log_file import FORMAT, plain, read, text, write
-from pytest_repro.engine.replay.intercept import Threads, fed
-from pytest_repro.engine.replay.replay import WHOLE, Replay, Replayed
+from pytest_repro.adapters import digest, pin_entropy
+from pytest_repro.causes import find_all_targets, get_cause
+from pytest_repro.core.replay.external_input import ExternalInput, ReplayLog
+from pytest_repro.core.replay.log_file import FORMAT, encode_log, format_logs, read_logs, write_atomically
+from pytest_repro.engine.replay.intercept import ThreadNames, intercept
+from pytest_repro.engine.replay.replay import WHOLE_RUN, Replay, ReplayedBlock
 from pytest_repro.engine.replay.tape import Tape
 from pytest_repro.engine.runs.pin import Pin
-from pytest_repro.interpose.call_log import listening
+from pytest_repro.interpose.call_log import log_calls
 from tests.causes.programs import PROGRAMS
 from tests.causes.test_suspension import held
 
@@ -43,19 +43,19 @@ legacy = np.random.RandomState()
 
 
 @contextmanager
-def running(log: Log | None) -> Iterator[Tape]:
-    threads = Threads()
-    made = Tape(log, ROOT, threads.name)
-    with fed(made, threads):
+def running(log: ReplayLog | None) -> Iterator[Tape]:
+    threads = ThreadNames()
+    made = Tape(log, ROOT, threads.get_current_name)
+    with intercept(made, threads):
         yield made
 
 
-def kept(log: Log) -> Log:
+def kept(log: ReplayLog) -> ReplayLog:
     """*log* after a while in a file."""
-    return read(text({"a": plain(log)}))["a"]
+    return read_logs(format_logs({"a": encode_log(log)}))["a"]
 
 
-def of(program: Callable[[], Any], log: Log | None = None) -> tuple[Any, Tape]:
+def of(program: Callable[[], Any], log: ReplayLog | None = None) -> tuple[Any, Tape]:
     with running(log) as tape:
         found = program()
     return found, tape
@@ -70,7 +70,7 @@ def test_what_a_seed_does_not_reach_is_the_same_again(cause: str, name: str) -> 
     assert held() == before
     again, tape = of(lambda: program(2), log)
     assert held() == before
-    assert (again, tape.beyond) == (first, ())
+    assert (again, tape.past_log) == (first, ())
     assert program(3) != first
 
 
@@ -99,7 +99,7 @@ def test_a_generator_of_another_kind_is_left_alone_and_told(monkeypatch: pytest.
     monkeypatch.delattr(sys.modules[__name__], "of_python")
     before = digest(of_numpy)
     _, tape = of(lambda: None, tape.log)
-    (other, gone) = sorted(each for each in tape.beyond if __name__ in each)
+    (other, gone) = sorted(each for each in tape.past_log if __name__ in each)
     assert other.startswith(f"replay could not put {__name__}.of_numpy where it stood: ")
     assert gone == f"replay found no generator {__name__}.of_python to put where it stood"
     assert digest(of_numpy) == before
@@ -115,7 +115,9 @@ LINE = ask.__code__.co_firstlineno + 1
 def test_a_call_is_named_with_file_and_line() -> None:
     found, tape = of(lambda: ask(1))
     assert tape.log.calls == (
-        Taken("uuid.uuid4()", f"{HERE}:{LINE}", "uuid.uuid4", "", "16 bytes", tape.log.calls[0].value),
+        ExternalInput(
+            "uuid.uuid4()", f"{HERE}:{LINE}", "uuid.uuid4", "", "16 bytes", tape.log.calls[0].value
+        ),
     )
     assert uuid.UUID(bytes=bytes.fromhex(tape.log.calls[0].value), version=4).hex == found[0]
 
@@ -125,7 +127,7 @@ def test_a_program_that_asks_for_more_goes_on_with_fresh_values() -> None:
     again, tape = of(lambda: ask(5), logged.log)
     assert again[:3] == first
     assert len(set(again)) == 5
-    assert tape.beyond == (f"replay ran out at {HERE}:{LINE}: the log has 3 calls, this is the 4th",)
+    assert tape.past_log == (f"replay ran out at {HERE}:{LINE}: the log has 3 calls, this is the 4th",)
 
 
 def test_another_place_takes_nothing_from_the_log_of_this_one() -> None:
@@ -137,7 +139,7 @@ def test_another_place_takes_nothing_from_the_log_of_this_one() -> None:
 
     again, tape = of(elsewhere, logged.log)
     assert again[2] == first[0]
-    assert [each.partition(": ")[2] for each in tape.beyond] == ["the log has 0 calls, this is the 1st"] * 2
+    assert [each.partition(": ")[2] for each in tape.past_log] == ["the log has 0 calls, this is the 1st"] * 2
 
 
 def test_a_clock_that_ran_out_goes_on_and_never_back() -> None:
@@ -146,9 +148,9 @@ def test_a_clock_that_ran_out_goes_on_and_never_back() -> None:
 
     _, logged = of(lambda: looks(1))
     calls = [replace(each, value=str(int(each.value) + 3600 * 10**9)) for each in logged.log.calls]
-    again, tape = of(lambda: looks(3), Log({}, tuple(calls)))
+    again, tape = of(lambda: looks(3), ReplayLog({}, tuple(calls)))
     assert again[:2] == [int(each.value) for each in calls]
-    assert len(tape.beyond) == 1
+    assert len(tape.past_log) == 1
     for clock in (again[::2], again[1::2]):
         assert clock == sorted(set(clock))
         assert clock[-1] - clock[0] < 60 * 10**9
@@ -163,7 +165,7 @@ def test_a_loop_that_waits_for_a_deadline_ends_in_each_run() -> None:
 
     first, logged = of(waits)
     again, tape = of(waits, logged.log)
-    assert (again, tape.beyond) == (first, ())
+    assert (again, tape.past_log) == (first, ())
 
 
 def in_threads() -> dict[str, list[str]]:
@@ -194,7 +196,7 @@ def test_each_thread_is_given_what_it_took() -> None:
     assert {c.thread for c in logged.log.calls} == {"1", "2", "3"} | {f"{a}.{b}" for a in "123" for b in "12"}
     for _ in range(3):
         again, tape = of(in_threads, kept(logged.log))
-        assert (again, tape.beyond) == (first, ())
+        assert (again, tape.past_log) == (first, ())
     assert held() == before
 
 
@@ -205,15 +207,15 @@ def test_threads_of_a_pool_share_what_is_there() -> None:
 
     first, logged = of(lambda: pooled(4))
     again, tape = of(lambda: pooled(2), logged.log)
-    assert (again, tape.beyond) == (first, ())
+    assert (again, tape.past_log) == (first, ())
 
 
 def test_a_block_that_is_left_and_entered_again_goes_on() -> None:
-    def parted(log: Log | None) -> tuple[list[Any], Tape]:
-        threads, found = Threads(), []
-        tape = Tape(log, ROOT, threads.name)
+    def parted(log: ReplayLog | None) -> tuple[list[Any], Tape]:
+        threads, found = ThreadNames(), []
+        tape = Tape(log, ROOT, threads.get_current_name)
         for _ in range(2):
-            with fed(tape, threads):
+            with intercept(tape, threads):
                 found.append([ask(1), drawn()])
             if log is not None:  # of the run that is logged it would be a part
                 drawn()
@@ -221,7 +223,7 @@ def test_a_block_that_is_left_and_entered_again_goes_on() -> None:
 
     first, logged = parted(None)
     again, tape = parted(logged.log)
-    assert (again, tape.beyond) == (first, ())
+    assert (again, tape.past_log) == (first, ())
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
@@ -248,12 +250,12 @@ def world() -> list[Any]:
 
 def test_blocks_of_all_kinds_nest() -> None:
     before = held()
-    with pinned_entropy(3), named("clock").suspended(0), listening(all_targets()) as heard:
+    with pin_entropy(3), get_cause("clock").suspend(0), log_calls(find_all_targets()) as heard:
         first, tape = of(world)
         assert of(world, tape.log)[0] == first
-        with running(None), pinned_entropy(3), named("clock").suspended(0):
+        with running(None), pin_entropy(3), get_cause("clock").suspend(0):
             inner = world()
-        with running(tape.log), pinned_entropy(3), named("clock").suspended(0):
+        with running(tape.log), pin_entropy(3), get_cause("clock").suspend(0):
             assert world() == inner != first
     assert held() == before
     assert {each.cause for each in heard.calls} == {"os-entropy"}
@@ -261,29 +263,29 @@ def test_blocks_of_all_kinds_nest() -> None:
 
 def test_a_pin_that_rests_leaves_nothing_on_what_it_lay_upon() -> None:
     before, first = held(), []
-    tape, threads = Tape(None), Threads()
+    tape, threads = Tape(None), ThreadNames()
     with Pin(0) as pin:
         for _ in range(2):
-            with listening(all_targets()):
-                pin.feed(lambda: fed(tape, threads))
+            with log_calls(find_all_targets()):
+                pin.set_input(lambda: intercept(tape, threads))
                 pin.seed()
                 first += ask(1)
-                pin.rest()
+                pin.end_run()
             assert held() == before
     assert len(tape.log.calls) == len(first)
 
 
 def test_a_run_that_does_not_count_is_not_the_first() -> None:
     replay = Replay()
-    block, found = Replayed(replay), []
+    block, found = ReplayedBlock(replay), []
     for _ in range(4):
-        replay.begin()
+        replay.begin_run()
         with block:
             found.append(ask(1))
         with block():
             found[-1] += ask(2)
         if len(found) == 2:
-            replay.counts()
+            replay.keep_logs()
     assert found[0] != found[1] == found[2] == found[3]
     assert len({each for run in found for each in run}) == 6
 
@@ -292,16 +294,16 @@ def test_of_a_run_that_is_fed_a_block_is_a_part() -> None:
     replay = Replay(True)
     found = []
     for _ in range(2):
-        feeding = replay.begin()
+        feeding = replay.begin_run()
         assert feeding is not None
         with feeding():
             found.append(ask(1))
-            with Replayed(replay):
+            with ReplayedBlock(replay):
                 found[-1] += ask(1)
             found[-1] += ask(1)
-        replay.counts()
+        replay.keep_logs()
     assert found[0] == found[1]
-    assert len(replay.logs[WHOLE].calls) == 3
+    assert len(replay.logs[WHOLE_RUN].calls) == 3
 
 
 def test_a_call_over_several_lines_is_told_in_one() -> None:
@@ -311,7 +313,7 @@ def test_a_call_over_several_lines_is_told_in_one() -> None:
         )
     )
     (call,) = tape.log.calls
-    assert call.asked == "128 bits"
+    assert call.request == "128 bits"
     if sys.version_info >= (3, 11):
         assert call.call == "np.random.default_rng( seed=None, )"
 
@@ -321,23 +323,27 @@ CALLS = st.one_of(
     st.binary(max_size=20).map(lambda b: (f"{len(b)} bytes", b.hex())),
     st.integers(0, 2**128 - 1).map(lambda n: ("128 bits", f"{n:x}")),
     st.integers(-(2**63), 2**63).map(lambda n: ("perf_counter", str(n))),
-).flatmap(lambda pair: st.builds(Taken, WORDS, WORDS, WORDS, WORDS, st.just(pair[0]), st.just(pair[1])))
-LOGS = st.builds(Log, st.dictionaries(WORDS, WORDS, max_size=3), st.lists(CALLS, max_size=4).map(tuple))
+).flatmap(
+    lambda pair: st.builds(ExternalInput, WORDS, WORDS, WORDS, WORDS, st.just(pair[0]), st.just(pair[1]))
+)
+LOGS = st.builds(ReplayLog, st.dictionaries(WORDS, WORDS, max_size=3), st.lists(CALLS, max_size=4).map(tuple))
 
 
 @given(st.dictionaries(WORDS, LOGS, max_size=3))
-def test_a_file_gives_back_what_was_written(logs: dict[str, Log]) -> None:
-    assert read(text({name: plain(log) for name, log in logs.items()})) == logs
+def test_a_file_gives_back_what_was_written(logs: dict[str, ReplayLog]) -> None:
+    assert read_logs(format_logs({name: encode_log(log) for name, log in logs.items()})) == logs
 
 
 @given(st.dictionaries(WORDS, LOGS, min_size=1, max_size=2), st.data())
-def test_half_of_a_file_is_refused(logs: dict[str, Log], data: st.DataObject) -> None:
-    whole = text({name: plain(log) for name, log in logs.items()}).strip()
+def test_half_of_a_file_is_refused(logs: dict[str, ReplayLog], data: st.DataObject) -> None:
+    whole = format_logs({name: encode_log(log) for name, log in logs.items()}).strip()
     with pytest.raises(ValueError, match="is no JSON, or not all of it: "):
-        read(whole[: data.draw(st.integers(0, len(whole) - 1))])
+        read_logs(whole[: data.draw(st.integers(0, len(whole) - 1))])
 
 
-GOOD = text({"a": plain(Log({"m.g": "s"}, (Taken("f()", "a.py:1", "", "", "2 bytes", "00ff"),)))})
+GOOD = format_logs(
+    {"a": encode_log(ReplayLog({"m.g": "s"}, (ExternalInput("f()", "a.py:1", "", "", "2 bytes", "00ff"),)))}
+)
 DAMAGE = {
     ("00ff", "00f"): "is damaged: tests['a'].calls[0].value cannot be '00f'",
     ("00ff", "00fx"): "is damaged: tests['a'].calls[0].value cannot be '00fx'",
@@ -358,16 +364,16 @@ DAMAGE = {
 
 @pytest.mark.parametrize("change", DAMAGE, ids=lambda change: change[1][:20])
 def test_a_damaged_or_newer_file_is_refused(change: tuple[str, str]) -> None:
-    assert read(GOOD)
+    assert read_logs(GOOD)
     with pytest.raises(ValueError) as caught:
-        read(GOOD.replace(*change))
+        read_logs(GOOD.replace(*change))
     assert str(caught.value).startswith(DAMAGE[change])
 
 
 def test_a_file_is_replaced_at_once_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path / "log", "first")
-    write(tmp_path / "log", "second")
+    write_atomically(tmp_path / "log", "first")
+    write_atomically(tmp_path / "log", "second")
     monkeypatch.setattr(os, "replace", lambda *paths: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        write(tmp_path / "log", "third")
+        write_atomically(tmp_path / "log", "third")
     assert [each.read_text() for each in tmp_path.iterdir()] == ["second"]

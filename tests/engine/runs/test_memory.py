@@ -12,16 +12,16 @@ import pytest
 from pytest_repro.core.plan.cell import REPEAT, Cell
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run
-from pytest_repro.engine.runs.trial import Trial, as_run
+from pytest_repro.engine.runs.trial import Trial, make_run
 
 
 def trial_of(keep_mb: int, *runs: list[np.ndarray[Any, Any]]) -> Trial:
     trial = Trial(Plan(), keep_mb)
     for number, arrays in enumerate(runs):
-        recording = trial.recording(Cell())
+        recording = trial.new_recording(Cell())
         for array in arrays:
             recording.record("x", array)
-        trial.add(as_run(Cell(REPEAT, number), "passed", 0.0, recording, None), recording)
+        trial.add(make_run(Cell(REPEAT, number), "passed", 0.0, recording, None), recording)
     return trial
 
 
@@ -31,7 +31,7 @@ def test_the_distance_is_known_whatever_the_budget(keep_mb: int) -> None:
     other = [array.copy() for array in first]
     other[1][123_456] += 0.5
     trial = trial_of(keep_mb, first, other)
-    (found,) = trial.verdict().mismatches
+    (found,) = trial.compute_verdict().mismatches
     trial.close()
     assert (found.name, found.difference and found.difference.first_index) == ("x[1]", (123_456,))
     assert found.difference is not None
@@ -42,7 +42,7 @@ def test_beyond_the_budget_memory_does_not_grow() -> None:
     array = np.zeros(2**20, dtype="f8")
     tracemalloc.start()
     trial = Trial(Plan(), keep_mb=1)
-    recording = trial.recording(Cell())
+    recording = trial.new_recording(Cell())
     for _ in itertools.repeat(None, 8):
         recording.record("x", array)
     _, peak = tracemalloc.get_traced_memory()

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from pytest_repro import Completion, NotReproducible, assert_reproducible, check
 from pytest_repro.core.compare.difference import Difference
-from pytest_repro.core.runs.token_sequence import Parting
-from pytest_repro.reports.failure.values import values
-from pytest_repro.reports.json.checked import Place
-from pytest_repro.reports.json.read import verdict_of
-from pytest_repro.reports.json.write import row_of
+from pytest_repro.core.runs.token_sequence import TokenDivergence
+from pytest_repro.reports.failure.values import format_mismatches
+from pytest_repro.reports.json.checked import JsonNode
+from pytest_repro.reports.json.read import verdict_from_row
+from pytest_repro.reports.json.write import verdict_to_row
 from tests.conftest import Project
 
 LOGITS = np.array([[0.0, 9.0, 1.0], [5.0, 5.25, -1.0], [1.0, 0.0, 3.0]])
@@ -37,14 +37,14 @@ def test_the_first_index_the_candidates_and_their_gap() -> None:
     found = difference(Completion([1, 0, 2], LOGITS, asked), Completion([1, 1, 0], LOGITS, asked))
     assert found == Difference(
         2, 3, 2, first_index=(1,), first_values=("0", "1"),
-        parting=Parting((0, 1), 0.25, 0.25, {"temperature": 0.7}),
+        token_divergence=TokenDivergence((0, 1), 0.25, 0.25, {"temperature": 0.7}),
     )  # fmt: skip
 
 
 def test_a_sampled_token_is_further_from_the_other_than_the_second_is_from_the_first() -> None:
     found = difference(Completion([1, 1], LOGITS[:2]), Completion([1, 2], LOGITS[:2]))
     assert found is not None
-    assert found.parting == Parting((1, 2), 6.25, 0.25)
+    assert found.token_divergence == TokenDivergence((1, 2), 6.25, 0.25)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_sampled_token_is_further_from_the_other_than_the_second_is_from_the_f
 def test_a_sequence_that_ends_earlier_parts_there(one: Any, two: Any, candidates: Any) -> None:
     found = difference(Completion(one), Completion(two))
     assert found is not None
-    assert found.parting == Parting(candidates)
+    assert found.token_divergence == TokenDivergence(candidates)
     assert found.first_values is not None
     assert "the end" in found.first_values
     assert found.first_index == (min(len(one), len(two)),)
@@ -91,7 +91,7 @@ def test_equal_tokens_are_equal_whatever_holds_them(one: list[int], two: list[in
 def test_a_token_without_a_logit_has_no_gap(token: int) -> None:
     found = difference(Completion([1, 0], LOGITS[:2]), Completion([1, token], LOGITS[:2]))
     assert found is not None
-    assert found.parting == Parting((0, token), None, 0.25)
+    assert found.token_divergence == TokenDivergence((0, token), None, 0.25)
 
 
 def test_what_torch_holds_and_steps_of_a_batch_of_one() -> None:
@@ -100,7 +100,7 @@ def test_what_torch_holds_and_steps_of_a_batch_of_one() -> None:
     tokens = torch.tensor([1, 0, 2])
     found = difference(Completion(tokens, rows), Completion(torch.tensor([1, 2, 2]), rows))
     assert found is not None
-    assert found.parting == Parting((0, 2), 6.0, 0.25)
+    assert found.token_divergence == TokenDivergence((0, 2), 6.0, 0.25)
     assert difference(Completion(tokens, rows), Completion([1, 0, 2])) is None  # logits are not compared
 
 
@@ -114,7 +114,7 @@ def test_logits_are_kept_as_they_were_whatever_becomes_of_them() -> None:
 
     found = check(generate, diagnose="never").mismatches[0].difference
     assert found is not None
-    assert found.parting == Parting((0, 1), 0.25, 0.25)
+    assert found.token_divergence == TokenDivergence((0, 1), 0.25, 0.25)
 
 
 @pytest.mark.parametrize(
@@ -221,8 +221,8 @@ def test_tokens_of_another_interpreter(project: Project) -> None:
 def test_a_report_that_is_read_back_says_the_same() -> None:
     given = iter([Completion([1, 0], LOGITS[:2], {"top_p": 0.5}), Completion([1])])
     verdict = check(lambda: next(given), diagnose="never")
-    report = json.loads(json.dumps(row_of("a::b", verdict)))
-    again = verdict_of(Place(report, "tests[0]"), {}, 0)
-    told = [list(values(each.mismatches, each)) for each in (verdict, again)]
+    report = json.loads(json.dumps(verdict_to_row("a::b", verdict)))
+    again = verdict_from_row(JsonNode(report, "tests[0]"), {}, 0)
+    told = [list(format_mismatches(each.mismatches, each)) for each in (verdict, again)]
     assert told[0] == told[1]
     assert "    sampled with top_p 0.5" in told[0]

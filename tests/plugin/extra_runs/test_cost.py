@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from pytest_repro.core.runs.cost_timings import Timed
-from pytest_repro.reports.session.cost import costs, row_of
+from pytest_repro.core.runs.cost_timings import CostTimings
+from pytest_repro.reports.session.cost import cost_to_row, format_cost_lines
 from tests.conftest import Project, Result
 from tests.plugin.peers import needs
 
@@ -108,15 +108,15 @@ def test_a_difference_fails_as_without_it(project: Project) -> None:
 
 
 def test_it_may_be_below_1() -> None:
-    row = row_of(Timed((0.3, 0.32, 0.5), (0.4, 0.5, 0.48)))
+    row = cost_to_row(CostTimings((0.3, 0.32, 0.5), (0.4, 0.5, 0.48)))
     wanted = {"deterministic": 0.32, "default": 0.48, "ratio": 0.666666667, "spread": [0.64, 1.041666667]}
     assert row["cost"] == wanted
-    other = row_of(Timed((0.1,), (0.08,)))
+    other = cost_to_row(CostTimings((0.1,), (0.08,)))
     rows = [{"nodeid": "a", **row}, {"nodeid": "b", **other}, {"nodeid": "c"}]
-    assert list(costs(rows)) == [
+    assert list(format_cost_lines(rows)) == [
         "cost      a  deterministic 0.32 s, default 0.48 s (medians of 3 and 3): ratio 0.67, -33 %"
         " (pair by pair 0.64 to 1.04)",
         "cost      b  deterministic 0.1 s, default 0.08 s (medians of 1 and 1): ratio 1.25, +25 %",
         "cost      in sum  deterministic 0.42 s, default 0.56 s: ratio 0.75, -25 %",
     ]
-    assert row_of(Timed((), ())) == {}
+    assert cost_to_row(CostTimings((), ())) == {}

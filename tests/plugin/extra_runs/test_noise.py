@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.core.runs.run_summary import Gathered
-from pytest_repro.engine.sweep.noise import noise
+from pytest_repro.core.runs.run_summary import RunSummary
+from pytest_repro.engine.sweep.noise import summarize_noise
 from tests.conftest import Project
 
 pytest.importorskip("torch")
@@ -101,14 +101,14 @@ def test_five_runs_where_nothing_is_said(project: Project) -> None:
 def test_what_runs_say_together() -> None:
     numpy = pytest.importorskip("numpy")
 
-    def run(seed: int, weight: float) -> Gathered:
+    def run(seed: int, weight: float) -> RunSummary:
         labels = numpy.arange(1000) % (2 + seed)
-        return Gathered(
+        return RunSummary(
             seed, "passed", "", seed, str(seed), {}, {"labels": labels}, {"w": numpy.array([weight, 0.0])}
         )
 
-    found = noise([run(0, 1.0), run(1, -1.0)])
-    assert (found.runs, found.distinct, found.l2_normalised, found.seconds) == (2, 2, 2.0, 0.5)
+    found = summarize_noise([run(0, 1.0), run(1, -1.0)])
+    assert (found.runs, found.distinct_results, found.l2_normalised, found.seconds) == (2, 2, 2.0, 0.5)
     assert found.churn == (numpy.arange(1000) % 2 != numpy.arange(1000) % 3).mean()
-    assert noise([run(0, 1.0), run(1, 0.0)]).l2_normalised is None
-    assert noise([]).seconds is None
+    assert summarize_noise([run(0, 1.0), run(1, 0.0)]).l2_normalised is None
+    assert summarize_noise([]).seconds is None

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_repro import check
 from pytest_repro.core.plan.plan import BadArgument
-from pytest_repro.plugin.config.parsers import seeds
+from pytest_repro.plugin.config.parsers import parse_seeds
 from tests.conftest import Project
 from tests.plugin.peers import needs
 
@@ -154,7 +154,7 @@ def test_what_cannot_be_told_fails_the_test_and_the_session_goes_on(project: Pro
         conftest="""
     import pytest_repro.plugin.extra_runs.sweep as room
     def breaks(*args): raise RuntimeError("unforeseen")
-    room.summed = breaks
+    room.summarize_sweep = breaks
     """
     )
     source = """
@@ -460,7 +460,7 @@ def test_seeds_of_a_marker(project: Project, given: str) -> None:
     [("3", (0, 1, 2)), ("0", ()), ("2-4", (2, 3, 4)), ("5,1,5-6", (5, 1, 6)), ("7-7", (7,))],
 )
 def test_seeds_of_the_command_line(text: str, found: tuple[int, ...]) -> None:
-    assert seeds(text) == found
+    assert parse_seeds(text) == found
 
 
 @pytest.mark.parametrize(
@@ -468,7 +468,7 @@ def test_seeds_of_the_command_line(text: str, found: tuple[int, ...]) -> None:
 )
 def test_seeds_that_are_none(text: str) -> None:
     with pytest.raises(BadArgument, match="0-99"):
-        seeds(text)
+        parse_seeds(text)
 
 
 def test_a_function_has_no_sweep() -> None:

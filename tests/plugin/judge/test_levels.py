@@ -151,9 +151,9 @@ def test_without_pytest() -> None:
     def train() -> dict[str, object]:
         return {"accuracy": 0.5, "weights": np.full(3, next(drawn))[:, None] / 2}
 
-    assert check(train).word == "diverged"
+    assert check(train).outcome == "diverged"
     verdict = check(train, level="outcome")
-    assert (verdict.word, verdict.level) == ("reproduced", ("outcome", "process"))
+    assert (verdict.outcome, verdict.level) == ("reproduced", ("outcome", "process"))
     with pytest.raises(NotReproducible, match="asked bitwise, reached process"):
         assert_reproducible(train, level="bitwise", diagnose="never")
 

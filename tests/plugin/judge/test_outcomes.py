@@ -54,7 +54,7 @@ def test_another_exception_is_another_outcome(project: Project) -> None:
 def test_the_failing_test_shows_no_frame_of_ours(project: Project) -> None:
     for style in ("auto", "long", "short", "native", "line"):
         project("def test_a(repro):\n    raise ValueError('mine')", f"--tb={style}").check(
-            failed=1, lacks=["pytest_repro/", "act.py"], says="mine"
+            failed=1, lacks=["pytest_repro/", "item_runner.py"], says="mine"
         )
 
 

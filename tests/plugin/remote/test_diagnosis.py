@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.engine.experiments.fork import AVAILABLE
+from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
 from tests.conftest import Project, Result
 from tests.plugin.peers import needs
 
@@ -47,12 +47,12 @@ def test_when_it_is_looked_for(noisy: Project) -> None:
     def test_quick(repro):
         repro.record(x=noise())
     def test_slow(repro, monkeypatch):
-        monkeypatch.setattr("pytest_repro.plugin.remote.diagnosis._LONG", 0.0)
+        monkeypatch.setattr("pytest_repro.plugin.remote.diagnosis._LONG_RUN", 0.0)
         repro.record(x=noise())
     """
     result = noisy(source, "--repro-diagnose=never").check(failed=2, lacks="cause  ")
     assert causes(result) == {"test_quick": "", "test_slow": ""}
-    long = "import pytest_repro.plugin.remote.diagnosis as inquiries\ninquiries._LONG = -1.0\n"
+    long = "import pytest_repro.plugin.remote.diagnosis as diagnosis\ndiagnosis._LONG_RUN = -1.0\n"
     noisy.write(conftest=long)
     result = noisy.again(subprocess=True).check(failed=2, lacks="cause  ")
     result = noisy.again("--repro-diagnose=always", "-k", "quick", subprocess=True)
@@ -235,7 +235,7 @@ def test_the_time_of_an_inquiry_is_not_the_tests(noisy: Project) -> None:
     assert causes(result) == {"test_a": "os-entropy noise.py:3"}
 
 
-@pytest.mark.skipif(not AVAILABLE, reason="there is no fork here")
+@pytest.mark.skipif(not FORK_AVAILABLE, reason="there is no fork here")
 def test_a_test_that_kills_its_process_is_told(noisy: Project) -> None:
     result = noisy(
         """
@@ -382,7 +382,7 @@ def test_what_wide_fixtures_start_is_ended_in_forks_as_well(noisy: Project) -> N
     assert len(lines) > 4
 
 
-@pytest.mark.skipif(not AVAILABLE, reason="there is no fork here")
+@pytest.mark.skipif(not FORK_AVAILABLE, reason="there is no fork here")
 @pytest.mark.parametrize("many", [12, 60])
 def test_the_order_of_a_set_of_functions_is_one_of_addresses(noisy: Project, many: int) -> None:
     """What lies where is settled when the test module is imported: interpreters agree by chance.
@@ -406,7 +406,7 @@ def test_the_order_of_a_set_of_functions_is_one_of_addresses(noisy: Project, man
         assert causes(result) == {"test_a": "address-order test_it.py:5"}, test
 
 
-@pytest.mark.skipif(not AVAILABLE, reason="there is no fork here")
+@pytest.mark.skipif(not FORK_AVAILABLE, reason="there is no fork here")
 def test_addresses_and_numbers_of_objects_are_not_taken_for_what_a_run_leaves_behind(noisy: Project) -> None:
     pytest.importorskip("torch")
     result = noisy(

@@ -66,7 +66,9 @@ class Screen:
 
 def on_terminal(project: Project, long: str, *args: str, env: Sequence[str] = ()) -> Screen:
     """pytest on a terminal; a test is long from *long* seconds on."""
-    project.write(conftest=f"import pytest_repro.plugin.run.progress as progress\nprogress.LONG = {long}\n")
+    project.write(
+        conftest=f"import pytest_repro.plugin.run.progress as progress\nprogress.LONG_TEST = {long}\n"
+    )
     ours, theirs = pty.openpty()
     loaded = [word for name in ("repro", "repro_marker") for word in ("-p", name)]
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *loaded, *args]
@@ -136,7 +138,7 @@ def test_where_nobody_asks_for_it_there_is_none(project: Project, args: list[str
 
 
 def test_without_a_terminal_there_is_none(project: Project) -> None:
-    project.write(conftest="import pytest_repro.plugin.run.progress as progress\nprogress.LONG = 0\n")
+    project.write(conftest="import pytest_repro.plugin.run.progress as progress\nprogress.LONG_TEST = 0\n")
     project(SOURCE, "--repro-vary=process", subprocess=True).check(passed=4, lacks=["run 2 of", "\x1b"])
 
 
@@ -145,7 +147,7 @@ def test_a_companion_a_value_and_the_search_for_a_cause_are_told(project: Projec
         test_it="""
         import os, numpy, pytest
         import pytest_repro.companions.companion as companion
-        companion._TICK = 0.01
+        companion._POLL_INTERVAL = 0.01
         @pytest.mark.reproducible(process=True, memory=(0, 1))
         def test_a(repro): repro.record(x=os.environ.get("PYTHONHASHSEED"))
         """

@@ -12,12 +12,12 @@ from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.plan.tolerance import Tolerance
 from pytest_repro.core.runs.run import Run
-from pytest_repro.reports.failure.text import beside, failure, headline
-from pytest_repro.reports.failure.values import distance, percent
+from pytest_repro.reports.failure.text import format_failure, format_failure_note, format_headline
+from pytest_repro.reports.failure.values import format_distance, format_share
 
 FIVE = Plan(runs=5)
 SPREAD = {"differing": 2, "outside": 2, "total": 600, "non_finite": 1}
-RUNS = tuple(Run("repeat", n, "passed", observations=1) for n in range(5))
+RUNS = tuple(Run("repeat", n, "passed", observation_count=1) for n in range(5))
 
 
 def values(name: str, run: int = 1, step: int = 0, **far: object) -> Mismatch:
@@ -31,7 +31,7 @@ def verdict(*found: Mismatch, plan: Plan = FIVE, runs: tuple[Run, ...] = RUNS) -
 
 
 def text(told: Verdict) -> str:
-    return failure("test_a.py::test_b", told) + "\n"
+    return format_failure("test_a.py::test_b", told) + "\n"
 
 
 def test_a_series_is_told_by_its_first_step_that_differs() -> None:
@@ -59,7 +59,7 @@ def test_a_series_is_told_by_its_first_step_that_differs() -> None:
           replay     pytest test_a.py::test_b --repro-seed=0 --repro-runs=5
         """
     )
-    assert headline(told) == "loss[3] and 2 more differ, max abs 3.6e-05"
+    assert format_headline(told) == "loss[3] and 2 more differ, max abs 3.6e-05"
 
 
 def test_kinds_missing_values_and_tolerances_have_their_own_words() -> None:
@@ -123,8 +123,8 @@ def test_an_outcome_shows_the_broken_run() -> None:
           replay     pytest test_a.py::test_b --repro-seed=0 --repro-runs=2
         """
     )
-    assert headline(told) == f"outcome differs: {detail}"
-    assert beside(told).startswith("outcome    run 1 passed, run 2 failed")
+    assert format_headline(told) == f"outcome differs: {detail}"
+    assert format_failure_note(told).startswith("outcome    run 1 passed, run 2 failed")
 
 
 @pytest.mark.parametrize("capture", ["auto", "recorded"])
@@ -144,9 +144,9 @@ def test_nothing_observed_says_how_to_observe(capture: str) -> None:
     [(0.0, "0 %"), (1.0, "100 %"), (0.5, "50 %"), (1e-9, "1e-07 %"), (0.9999999, ">99.9 %")],
 )
 def test_percent_never_rounds_to_all_or_nothing(share: float, shown: str) -> None:
-    assert percent(share) == shown
+    assert format_share(share) == shown
 
 
 def test_ulps_never_stand_without_the_absolute_distance() -> None:
-    assert distance(Difference(1, 1, 1, max_ulp=207)) == ""
-    assert distance(Difference(1, 1, 1, max_ulp=207, max_abs=6e-8)) == "max abs 6e-08, max ulp 207"
+    assert format_distance(Difference(1, 1, 1, max_ulp=207)) == ""
+    assert format_distance(Difference(1, 1, 1, max_ulp=207, max_abs=6e-8)) == "max abs 6e-08, max ulp 207"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.reports.html.page import page
-from pytest_repro.reports.html.plots.strip import strip, told
+from pytest_repro.reports.html.page import render_page
+from pytest_repro.reports.html.plots.strip import describe_strip, draw_strip
 from tests.conftest import Project
 from tests.reports.html.test_page import NASTY, Page
 
@@ -48,7 +48,7 @@ def row(**more: Any) -> dict[str, Any]:
 
 
 def shown(*rows: dict[str, Any]) -> Page:
-    return Page(page(rows, 0, {}, "project"))
+    return Page(render_page(rows, 0, {}, "project"))
 
 
 def test_a_test_that_does_not_hold_for_every_seed_is_told() -> None:
@@ -76,7 +76,7 @@ def test_what_is_kept_lowers_no_tone_and_what_was_not_made_is_not_told(more: dic
 @given(st.dictionaries(st.integers(0, 999).map(str), finite, min_size=1, max_size=60), st.data())
 def test_each_seed_is_drawn_inside_the_drawing(values: dict[str, float], data: st.DataObject) -> None:
     failed = data.draw(st.sets(st.sampled_from(sorted(values))))
-    drawing = ElementTree.fromstring(strip("s", NASTY, values, failed))
+    drawing = ElementTree.fromstring(draw_strip("s", NASTY, values, failed))
     dots = [each for each in drawing if each.tag.endswith("circle")]
     crosses = [each for each in drawing if each.get("class") == "rp-failed"]
     assert (len(dots), len(crosses)) == (len(values) - len(failed), len(failed))
@@ -84,7 +84,7 @@ def test_each_seed_is_drawn_inside_the_drawing(values: dict[str, float], data: s
     for dot in dots:
         assert 0 < float(str(dot.get("cx"))) < width
         assert 0 < float(str(dot.get("cy"))) < height
-    assert told(values, failed).startswith(f"{len(values)} seeds, from ")
+    assert describe_strip(values, failed).startswith(f"{len(values)} seeds, from ")
 
 
 def test_a_session_shows_what_it_measured(project: Project) -> None:

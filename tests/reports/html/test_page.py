@@ -17,23 +17,23 @@ from hypothesis import strategies as st
 
 from pytest_repro.core.compare.difference import Difference
 from pytest_repro.core.compare.mismatch import Mismatch
-from pytest_repro.core.compare.plot_data import Histogram, Picture, Series
-from pytest_repro.core.compare.verdict import UNKNOWN, WORDS, Verdict, Word
+from pytest_repro.core.compare.plot_data import Histogram, PlotData, Series
+from pytest_repro.core.compare.verdict import VERDICT_OUTCOMES, WITHOUT_BASELINE, Verdict, VerdictOutcome
 from pytest_repro.core.diagnose.finding import Finding
 from pytest_repro.core.golden.golden import BASELINE, Baseline
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.divergence import first_divergence
 from pytest_repro.core.trace.trace import Op, Trace
-from pytest_repro.reports.html.colours import DARK, LIGHT, TEXT, contrast
-from pytest_repro.reports.html.labels import LOOKS
-from pytest_repro.reports.html.page import entries, page, standing, write
-from pytest_repro.reports.html.page_data import plain
-from pytest_repro.reports.html.plots.series import apart, lines
-from pytest_repro.reports.html.plots.svg import element
-from pytest_repro.reports.html.plots.ticks import decades, labels, nice, number
-from pytest_repro.reports.html.plots.ulp_histogram import bars
-from pytest_repro.reports.json.write import row_of
+from pytest_repro.reports.html.colours import DARK, LIGHT, TEXT_PAIRS, contrast
+from pytest_repro.reports.html.labels import VERDICT_STYLES
+from pytest_repro.reports.html.page import make_entries, render_fragment, render_page, write_page
+from pytest_repro.reports.html.page_data import make_page_data
+from pytest_repro.reports.html.plots.series import draw_distance, draw_series
+from pytest_repro.reports.html.plots.svg import make_element
+from pytest_repro.reports.html.plots.ticks import format_labels, format_number, make_decades, make_ticks
+from pytest_repro.reports.html.plots.ulp_histogram import draw_histogram
+from pytest_repro.reports.json.write import verdict_to_row
 
 NASTY = "</script><img src=x onerror=alert(1)>\x1b\ud800 & \"'"
 SERIES = Series(
@@ -72,7 +72,7 @@ class Page(HTMLParser):
         return [attrs for name, attrs in self.tags if name == tag]
 
 
-def verdict(name: str = "loss", word: Word = "diverged", series: Series | None = SERIES) -> Verdict:
+def verdict(name: str = "loss", word: VerdictOutcome = "diverged", series: Series | None = SERIES) -> Verdict:
     far = Difference(1, 1, 1, 0.5, 0.25, 7, (), ("2.0", "2.5"))
     found = Mismatch(f"{name}[1]", name, 1, "", "repeat", 1, "values", "float", "float", far)
     ops = [Op(f"aten.op{n}.default", (f"{n:016x}",), location="m.py:3") for n in range(9)]
@@ -83,19 +83,24 @@ def verdict(name: str = "loss", word: Word = "diverged", series: Series | None =
         (Run("repeat", 0, "passed", 0.25, 3), Run("repeat", 1, "passed", 0.5, 3)),
         (found,) if word == "diverged" else (),
         {name: 3},
-        divergence=first_divergence(Trace.of(ops), Trace.of(other)),
-        baseline=Baseline("g.json", "0" * 16) if word in UNKNOWN else None,
-        finding=Finding("os-entropy", "data.py:12", f"it asks {name}", "seed it", ("clock", "threads")),
-        pictures=(Picture(name, "repeat", 1, None, "float", series, Histogram((4, 8), (2,), 3)),),
+        divergence=first_divergence(Trace.from_ops(ops), Trace.from_ops(other)),
+        baseline=Baseline("g.json", "0" * 16) if word in WITHOUT_BASELINE else None,
+        cause=Finding("os-entropy", "data.py:12", f"it asks {name}", "seed it", ("clock", "threads")),
+        plots=(PlotData(name, "repeat", 1, None, "float", series, Histogram((4, 8), (2,), 3)),),
     )
 
 
 def row(nodeid: str, of: Verdict, **more: Any) -> dict[str, Any]:
-    return {**row_of(nodeid, of), "page": plain(nodeid, of), "headline": "loss[1] differs", **more}
+    return {
+        **verdict_to_row(nodeid, of),
+        "page": make_page_data(nodeid, of),
+        "headline": "loss[1] differs",
+        **more,
+    }
 
 
 def made(*rows: dict[str, Any]) -> str:
-    return page(rows, 3, {"python": "3.11", "torch": NASTY}, "project")
+    return render_page(rows, 3, {"python": "3.11", "torch": NASTY}, "project")
 
 
 def test_a_diverged_test_is_told_whole() -> None:
@@ -126,7 +131,7 @@ def test_the_page_needs_nothing_but_itself_and_runs_nothing() -> None:
 
 
 def test_attributes_are_escaped() -> None:
-    found = ElementTree.fromstring(element("text", aria_label=NASTY))
+    found = ElementTree.fromstring(make_element("text", aria_label=NASTY))
     assert found.attrib == {"aria-label": NASTY.replace("\x1b", r"\x1b").replace("\ud800", r"\ud800")}
 
 
@@ -165,18 +170,20 @@ def test_every_drawing_is_told_in_words_and_numbers() -> None:
 
 
 def test_the_filter_knows_every_verdict_that_is_there() -> None:
-    words: list[Word] = ["diverged", "failed", "unobserved", "skipped", "reproduced"]
+    words: list[VerdictOutcome] = ["diverged", "failed", "unobserved", "skipped", "reproduced"]
     text = made(*(row(f"a.py::test_{word}", verdict(word=word)) for word in words))
     for place, word in enumerate(words, 1):
-        assert f'<tr class="w{place}"><td class="v"><span class="chip {LOOKS[word].tone}">' in text
+        assert f'<tr class="w{place}"><td class="v"><span class="chip {VERDICT_STYLES[word].tone}">' in text
         assert f".tests:has(#show-{place}:checked) tbody tr:not(.w{place})" in text
-    assert set(WORDS) < set(LOOKS)
+    assert set(VERDICT_OUTCOMES) < set(VERDICT_STYLES)
 
 
 @pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
 def test_text_can_be_told_from_its_ground(colours: dict[str, str]) -> None:
     assert {
-        (a, b): contrast(colours[a], colours[b]) for a, b in TEXT if contrast(colours[a], colours[b]) < 4.5
+        (a, b): contrast(colours[a], colours[b])
+        for a, b in TEXT_PAIRS
+        if contrast(colours[a], colours[b]) < 4.5
     } == {}
 
 
@@ -198,7 +205,7 @@ def test_what_failed_unexpectedly_comes_first() -> None:
         row("a.py::awaited", verdict(), expected=True),
         row("a.py::bad", verdict()),
     ]
-    assert [each.name for each in entries(rows)] == ["bad", "awaited", "good"]
+    assert [each.name for each in make_entries(rows)] == ["bad", "awaited", "good"]
     assert "1 of them expected to fail" in Page(made(*rows)).words
 
 
@@ -230,8 +237,8 @@ def test_there_are_not_too_many_drawings_and_each_test_has_its_turn() -> None:
     rows = [row(f"a.py::test_{n}", verdict()) for n in range(4)]
     for each in rows:
         each["page"]["pictures"] *= 3
-    assert [len(each.pictures) for each in entries(rows, most=6)] == [2, 2, 1, 1]
-    assert [each.undrawn for each in entries(rows, most=6)] == [1, 1, 2, 2]
+    assert [len(each.figure_groups) for each in make_entries(rows, max_plots=6)] == [2, 2, 1, 1]
+    assert [each.omitted_count for each in make_entries(rows, max_plots=6)] == [1, 1, 2, 2]
 
 
 odd = (
@@ -265,8 +272,8 @@ def places(drawing: str) -> Iterator[float]:
 
 @given(series(), st.text(max_size=20))
 def test_any_series_is_drawn_on_the_field(found: Series, name: str) -> None:
-    drawings = [apart("i", name, ("run 1", "run 2"), found)]
-    drawings += [lines("i", name, ("run 1", "run 2"), found)] if found.ours else []
+    drawings = [draw_distance("i", name, ("run 1", "run 2"), found)]
+    drawings += [draw_series("i", name, ("run 1", "run 2"), found)] if found.reference else []
     for each in drawings:
         assert all(-10 <= place <= 410 for place in places(each))
 
@@ -275,14 +282,14 @@ def test_any_series_is_drawn_on_the_field(found: Series, name: str) -> None:
 def test_any_histogram_is_drawn_on_the_field(counts: list[int], start: int) -> None:
     counts[-1] += 1
     edges = tuple((1 << bits) >> 1 for bits in range(start, start + len(counts) + 1))
-    drawn = bars("i", "x", Histogram(edges, tuple(counts), sum(counts)))
+    drawn = draw_histogram("i", "x", Histogram(edges, tuple(counts), sum(counts)))
     assert all(-10 <= place <= 410 for place in places(drawn))
     assert drawn.count('class="rp-bar"') == len(counts)
 
 
 def test_equal_values_are_said_to_be_equal_unless_their_bits_differ() -> None:
     def drawn(**changed: Any) -> str:
-        return apart("i", "x", ("a", "b"), Series("step", (0, 1), (0.0, 1.0), (0.0, 2.0), **changed))
+        return draw_distance("i", "x", ("a", "b"), Series("step", (0, 1), (0.0, 1.0), (0.0, 2.0), **changed))
 
     assert ">equal<" in drawn(apart=(0.0, 1.0), differing=(False, True), first_differing=1, total=2)
     minus_zero = drawn(apart=(0.0, 1.0), differing=(True, True), first_differing=0, total=2)
@@ -295,22 +302,22 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 @given(finite, finite)
 def test_ticks_are_few_ascending_and_told_apart(a: float, b: float) -> None:
     low, high = sorted((a, b))
-    found = nice(low, high)
+    found = make_ticks(low, high)
     assert 1 <= len(found) <= 6
     assert found == sorted(set(found)) or low == high or found == [low, high]
-    assert len(set(labels(found))) == len(set(found))
+    assert len(set(format_labels(found))) == len(set(found))
 
 
 def test_round_numbers_are_chosen() -> None:
-    assert nice(0, 10) == [0, 5, 10]
-    assert nice(0, 1) == [0, 0.5, 1]
-    assert labels(nice(2.0, 2.00001)) == ["2", "2.000005", "2.00001"]
+    assert make_ticks(0, 10) == [0, 5, 10]
+    assert make_ticks(0, 1) == [0, 0.5, 1]
+    assert format_labels(make_ticks(2.0, 2.00001)) == ["2", "2.000005", "2.00001"]
 
 
 @given(st.floats(5e-324, 1.7e308), st.floats(5e-324, 1.7e308))
 def test_decades_enclose_what_is_drawn(a: float, b: float) -> None:
     low, high = sorted((a, b))
-    found = decades(low, high)
+    found = make_decades(low, high)
     assert 2 <= len(found) <= 6
     assert found[0] <= math.log10(low)
     assert math.log10(high) <= found[-1]
@@ -324,28 +331,28 @@ def test_decades_enclose_what_is_drawn(a: float, b: float) -> None:
     ],
 )  # fmt: skip
 def test_numbers_are_written_for_people(value: float | None, said: str) -> None:
-    assert number(value) == said
+    assert format_number(value) == said
 
 
 def test_drawings_stand_alone_in_another_page() -> None:
-    found = plain("a.py::test_b", verdict())["pictures"]
-    text = standing([{**found[0], "id": "x"}])
+    found = make_page_data("a.py::test_b", verdict())["pictures"]
+    text = render_fragment([{**found[0], "id": "x"}])
     assert len(Page(text).all("svg")) == 3
     assert text.startswith("<style>")
     assert "--theirs:" in text
-    assert standing([]) == ""
+    assert render_fragment([]) == ""
 
 
 def test_the_file_is_made_with_its_folder(tmp_path: Path) -> None:
-    write(tmp_path / "deep" / "page.html", made(row(f"a.py::{NASTY}", verdict(NASTY))))
+    write_page(tmp_path / "deep" / "page.html", made(row(f"a.py::{NASTY}", verdict(NASTY))))
     Page((tmp_path / "deep" / "page.html").read_text(encoding="utf-8"))
 
 
-def golden(word: Word, stored: Baseline) -> str:
+def golden(word: VerdictOutcome, stored: Baseline) -> str:
     found = Mismatch("x", "x", 0, "", BASELINE, "k", "values", "float", "float", FAR)
     told = verdict(word=word)
     found_there = (found,) if word == "diverged" else ()
-    told = replace(told, mismatches=found_there, pictures=(), divergence=None, finding=None, baseline=stored)
+    told = replace(told, mismatches=found_there, plots=(), divergence=None, cause=None, baseline=stored)
     return Page(made(row("a.py::test_a", told))).words
 
 
@@ -365,6 +372,6 @@ def test_a_golden_file_is_told_of_as_here_and_there() -> None:
     assert "a.py::test_a has a baseline of another environment only" in words
     words = golden("no-baseline", Baseline("__repro__/a.json", "0" * 16))
     assert "__repro__/a.json holds nothing for this test." in words
-    words = golden("no-baseline", Baseline("__repro__/a.json", "0" * 16, broken="is empty"))
+    words = golden("no-baseline", Baseline("__repro__/a.json", "0" * 16, read_error="is empty"))
     assert "__repro__/a.json is empty." in words
     assert "Restore it from version control" in words

@@ -13,23 +13,25 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_repro.cli.compare import Asked, compared
-from pytest_repro.cli.show import shown
+from pytest_repro.cli.compare import CompareOptions, compare_reports
+from pytest_repro.cli.show import format_report
 from pytest_repro.core.compare.statistics import Statistics
-from pytest_repro.core.golden.value_summary import Account
+from pytest_repro.core.golden.value_summary import ValueSummary
 from pytest_repro.core.plan.tolerance import Tolerance
 from pytest_repro.reports.json import checked
-from pytest_repro.reports.json.checked import BadReport, report_of
-from pytest_repro.reports.json.write import content, row_of
+from pytest_repro.reports.json.checked import BadReport, read_report
+from pytest_repro.reports.json.write import build_report, verdict_to_row
 from tests.cli.reports import run
 from tests.cli.test_show import VERDICTS
 
 TOLD = Statistics(0.0, 2.0, 1.0, 0.5, 9.0, 3, ((0, "0.0"), (98, "nan")))
 SEEN = [
-    Account("x", "complex64[2]", "1" * 32, (1 + 2j, complex("nan"))),
-    Account("w", "float32[99]", "2" * 32, statistics=TOLD),
+    ValueSummary("x", "complex64[2]", "1" * 32, (1 + 2j, complex("nan"))),
+    ValueSummary("w", "float32[99]", "2" * 32, statistics=TOLD),
 ]
-GOOD: Any = json.loads(json.dumps(content([row_of("a::b", each, SEEN) for each in VERDICTS], 0, {"a": "b"})))
+GOOD: Any = json.loads(
+    json.dumps(build_report([verdict_to_row("a::b", each, SEEN) for each in VERDICTS], 0, {"a": "b"}))
+)
 HEAD = '{"format": 1, "environment": {}, "seed": 0, "tests": '
 
 
@@ -72,14 +74,14 @@ def test_what_is_wrong_is_said_in_one_line(
 
 def test_files_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BadReport, match=r"nope\.json cannot be read: No such file or directory"):
-        report_of("nope.json")
+        read_report("nope.json")
     with pytest.raises(BadReport, match="cannot be read: Is a directory"):
-        report_of(str(tmp_path))
+        read_report(str(tmp_path))
     with pytest.raises(BadReport, match=r"cannot be read: .*null byte"):
-        report_of("a\0b")
-    monkeypatch.setattr(checked, "LARGEST", 1)
+        read_report("a\0b")
+    monkeypatch.setattr(checked, "MAX_REPORT_MIB", 1)
     with pytest.raises(BadReport, match="/dev/zero is larger than 1 MiB"):
-        report_of("/dev/zero")
+        read_report("/dev/zero")
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -120,10 +122,12 @@ def told(text: str) -> None:
         file.write(text)
         file.flush()
         try:
-            found = report_of(file.name)
+            found = read_report(file.name)
         except BadReport:
             return
         with contextlib.suppress(BadReport):
-            assert list(shown(found))
+            assert list(format_report(found))
         with contextlib.suppress(BadReport):
-            assert len(compared(found, found, Asked(Tolerance(1, 1), True))) == len(found.tests)
+            assert len(compare_reports(found, found, CompareOptions(Tolerance(1, 1), True))) == len(
+                found.tests
+            )

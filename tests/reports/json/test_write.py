@@ -10,10 +10,10 @@ from pytest_repro.core.compare.difference import Difference
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.statistics import Statistics
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.golden.value_summary import Account
+from pytest_repro.core.golden.value_summary import ValueSummary
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run
-from pytest_repro.reports.json.write import content, row_of, write, written
+from pytest_repro.reports.json.write import build_report, encode_report, verdict_to_row, write_report
 
 RUNS = (Run("repeat", 0, "passed", 0.25, 1), Run("repeat", 1, "passed", 0.5, 1))
 
@@ -23,8 +23,10 @@ def test_a_row_holds_what_applies_and_nothing_else(tmp_path: Path) -> None:
         1, 4, 1, max_abs=math.inf, max_rel=0.5, max_ulp=3, first_index=(2,), first_values=("1.0", "inf")
     )
     found = Mismatch("x", "x", 0, "", "repeat", 1, "values", "float32[4]", "float32[4]", far)
-    row = row_of("a.py::test_é", Verdict("diverged", Plan(), RUNS, (found,)))
-    write(tmp_path / "deep" / "report.json", content([row, {"nodeid": "once"}], 3, {"torch": "2"}))
+    row = verdict_to_row("a.py::test_é", Verdict("diverged", Plan(), RUNS, (found,)))
+    write_report(
+        tmp_path / "deep" / "report.json", build_report([row, {"nodeid": "once"}], 3, {"torch": "2"})
+    )
     text = (tmp_path / "deep" / "report.json").read_text(encoding="utf-8")
     assert "é" in text
     assert json.loads(text, parse_constant=pytest.fail) == {
@@ -65,17 +67,17 @@ def test_a_row_holds_what_applies_and_nothing_else(tmp_path: Path) -> None:
 
 def test_an_observation_takes_one_line_and_the_whole_is_the_same_json() -> None:
     seen = [
-        Account("x", "float64[2]", "d" * 32, (1.5, math.nan)),
-        Account("z", "complex64[]", "e" * 32, (complex(-math.inf, 2),)),
-        Account(
+        ValueSummary("x", "float64[2]", "d" * 32, (1.5, math.nan)),
+        ValueSummary("z", "complex64[]", "e" * 32, (complex(-math.inf, 2),)),
+        ValueSummary(
             "w", "float32[99]", "f" * 32, statistics=Statistics(0.0, 2.0, 1.0, 0.5, 9.0, 3, ((0, "nan"),))
         ),
-        Account("name", "str", "a" * 32, text="\n é"),
+        ValueSummary("name", "str", "a" * 32, text="\n é"),
     ]
-    row = row_of("a.py::test_a", Verdict("reproduced", Plan(), RUNS), seen)
+    row = verdict_to_row("a.py::test_a", Verdict("reproduced", Plan(), RUNS), seen)
     for tests in ([], [row], [row, {"nodeid": "once"}, row]):
-        report = content(tests, 0, {})
-        text = "".join(written(report))
+        report = build_report(tests, 0, {})
+        text = "".join(encode_report(report))
         assert json.loads(text, parse_constant=pytest.fail) == report
         assert sum('"digest"' in line for line in text.splitlines()) == text.count('"digest"')
     assert row["observations"][0]["values"] == [1.5, "NaN"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.reports.session.summary import counted, too_few
+from pytest_repro.reports.session.summary import format_counts, format_too_few
 
 
 def row(verdict: str, *absent: str) -> dict[str, Any]:
@@ -34,14 +34,14 @@ def row(verdict: str, *absent: str) -> dict[str, Any]:
     ],
 )
 def test_what_is_counted(rows: list[dict[str, Any]], says: str) -> None:
-    assert counted(rows) == says
+    assert format_counts(rows) == says
 
 
 def test_a_gate_counts_what_was_compared() -> None:
     rows = [row("reproduced"), row("diverged"), row("unobserved"), row("skipped"), row("failed")]
-    assert too_few(rows, 2, "x") == too_few(rows, 0, "x") == ""
+    assert format_too_few(rows, 2, "x") == format_too_few(rows, 0, "x") == ""
     assert (
-        too_few(rows, 3, "x=3")
+        format_too_few(rows, 3, "x=3")
         == "too few   2 tests were compared, x=3 asks for 3 or more: the session fails"
     )
-    assert too_few([], 1, "x=1").startswith("too few   no tests were compared")
+    assert format_too_few([], 1, "x=1").startswith("too few   no tests were compared")

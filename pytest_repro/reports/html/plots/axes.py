@@ -5,51 +5,53 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from pytest_repro.core.compare.plot_data import Series
-from pytest_repro.reports.html.plots.svg import Scale, element, text
-from pytest_repro.reports.html.plots.ticks import whole
+from pytest_repro.reports.html.plots.svg import Scale, make_element, make_text
+from pytest_repro.reports.html.plots.ticks import make_integer_ticks
 
-WIDTH, LEFT, RIGHT, BELOW = 400, 62, 12, 24
+WIDTH, LEFT_MARGIN, RIGHT_MARGIN, BOTTOM_MARGIN = 400, 62, 12, 24
 """Of a drawing; what is left beside and below its field for labels."""
 
 
-def along(series: Series) -> Scale:
+def make_step_scale(series: Series) -> Scale:
     """The axis of steps."""
     first, last = series.steps[0], series.steps[-1]
     low, high = (first, last) if last > first else (first - 1, first + 1)
-    return Scale(low, high, LEFT + 6, WIDTH - RIGHT - 6)
+    return Scale(low, high, LEFT_MARGIN + 6, WIDTH - RIGHT_MARGIN - 6)
 
 
-def field(top: float, bottom: float, x: Scale, series: Series) -> Iterator[str]:
+def draw_background(top: float, bottom: float, x: Scale, series: Series) -> Iterator[str]:
     """The ground of a drawing along steps: what follows the first difference is tinted."""
     start = x(series.first_differing)
-    edge = WIDTH - RIGHT
-    yield element("rect", x=LEFT, y=top, width=edge - LEFT, height=bottom - top, class_="rp-field")
-    yield element("rect", x=start, y=top, width=edge - start, height=bottom - top, class_="rp-after")
+    edge = WIDTH - RIGHT_MARGIN
+    yield make_element(
+        "rect", x=LEFT_MARGIN, y=top, width=edge - LEFT_MARGIN, height=bottom - top, class_="rp-field"
+    )
+    yield make_element("rect", x=start, y=top, width=edge - start, height=bottom - top, class_="rp-after")
 
 
-def mark(top: float, bottom: float, x: Scale, series: Series) -> Iterator[str]:
+def draw_difference_mark(top: float, bottom: float, x: Scale, series: Series) -> Iterator[str]:
     """Where both runs first part."""
     at = x(series.first_differing)
-    yield element("line", x1=at, x2=at, y1=top, y2=bottom, class_="rp-first")
+    yield make_element("line", x1=at, x2=at, y1=top, y2=bottom, class_="rp-first")
 
 
-def first_label(top: float, x: Scale, series: Series) -> str:
+def draw_difference_label(top: float, x: Scale, series: Series) -> str:
     """What the mark means, on the side where there is room."""
-    at, right = x(series.first_differing), x(series.first_differing) < (LEFT + WIDTH) / 2
-    said = f"first differs at {series.along} {series.first_differing:,}"
+    at, right = x(series.first_differing), x(series.first_differing) < (LEFT_MARGIN + WIDTH) / 2
+    said = f"first differs at {series.unit} {series.first_differing:,}"
     near = at - 3 if right else at + 3
-    return text(near, top, said, class_="rp-mark", text_anchor="start" if right else "end")
+    return make_text(near, top, said, class_="rp-mark", text_anchor="start" if right else "end")
 
 
-def steps(bottom: float, x: Scale, series: Series) -> Iterator[str]:
+def draw_step_axis(bottom: float, x: Scale, series: Series) -> Iterator[str]:
     """The labels below; of many steps a few."""
-    yield text(LEFT - 8, bottom + 17, series.along, class_="rp-name", text_anchor="end")
-    for each in whole(series.steps[0], series.steps[-1], 6):
-        yield text(x(each), bottom + 17, f"{each:,}", text_anchor="middle")
+    yield make_text(LEFT_MARGIN - 8, bottom + 17, series.unit, class_="rp-name", text_anchor="end")
+    for each in make_integer_ticks(series.steps[0], series.steps[-1], 6):
+        yield make_text(x(each), bottom + 17, f"{each:,}", text_anchor="middle")
 
 
-def grid(labelled: Iterable[tuple[float, str]]) -> Iterator[str]:
+def draw_grid(labels: Iterable[tuple[float, str]]) -> Iterator[str]:
     """A line across the field for each label at the left."""
-    for y, said in labelled:
-        yield element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="rp-grid")
-        yield text(LEFT - 8, y + 4, said, text_anchor="end")
+    for y, said in labels:
+        yield make_element("line", x1=LEFT_MARGIN, x2=WIDTH - RIGHT_MARGIN, y1=y, y2=y, class_="rp-grid")
+        yield make_text(LEFT_MARGIN - 8, y + 4, said, text_anchor="end")

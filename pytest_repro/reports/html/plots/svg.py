@@ -10,40 +10,40 @@ from typing import NamedTuple
 Point = tuple[float, float]
 
 # What XML 1.0 cannot hold: control characters but for tab and line ends, and halves of pairs.
-_UNSPEAKABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
-def printable(text: str) -> str:
+def escape_unprintable(text: str) -> str:
     """*text* with what no page can hold written as an escape: ``\\x1b``."""
-    return _UNSPEAKABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
-def element(name: str, *inside: str, **attributes: object) -> str:
-    """An element; *inside* is markup, attributes are text: ``stroke_width`` gives ``stroke-width``."""
+def make_element(name: str, *children: str, **attributes: object) -> str:
+    """An element; *children* is markup, attributes are text: ``stroke_width`` gives ``stroke-width``."""
     given = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(printable(_said(value)))}"'
+        f' {key.rstrip("_").replace("_", "-")}="{escape(escape_unprintable(_format_value(value)))}"'
         for key, value in attributes.items()
         if value is not None
     )
-    return f"<{name}{given}>{''.join(inside)}</{name}>" if inside else f"<{name}{given}/>"
+    return f"<{name}{given}>{''.join(children)}</{name}>" if children else f"<{name}{given}/>"
 
 
-def _said(value: object) -> str:
+def _format_value(value: object) -> str:
     return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def text(x: float, y: float, said: str, **attributes: object) -> str:
+def make_text(x: float, y: float, content: str, **attributes: object) -> str:
     """A line of text."""
-    return element("text", escape(printable(said)), x=x, y=y, **attributes)
+    return make_element("text", escape(escape_unprintable(content)), x=x, y=y, **attributes)
 
 
-def path(points: Sequence[Point], class_: str, closed: str = "") -> str:
+def make_path(points: Sequence[Point], class_: str, closed: str = "") -> str:
     """A line through *points*."""
-    drawn = "L".join(f"{_said(float(x))} {_said(float(y))}" for x, y in points)
-    return element("path", d=f"M{drawn}{closed}", class_=class_)
+    drawn = "L".join(f"{_format_value(float(x))} {_format_value(float(y))}" for x, y in points)
+    return make_element("path", d=f"M{drawn}{closed}", class_=class_)
 
 
-def spans(points: Iterable[Point | None]) -> list[list[Point]]:
+def split_spans(points: Iterable[Point | None]) -> list[list[Point]]:
     """*points* cut where there is none."""
     found: list[list[Point]] = [[]]
     for point in points:
@@ -70,7 +70,7 @@ class Scale(NamedTuple):
         return self.start + share * (self.stop - self.start)
 
 
-def drawing(ident: str, width: int, height: int, title: str, told: str, *inside: str) -> str:
+def make_drawing(ident: str, width: int, height: int, title: str, description: str, *children: str) -> str:
     """A drawing with its text alternative.
 
     Args:
@@ -78,12 +78,12 @@ def drawing(ident: str, width: int, height: int, title: str, told: str, *inside:
         width: In the units it is drawn in.
         height: Likewise.
         title: What it shows.
-        told: What can be seen on it.
-        *inside: Markup.
+        description: What can be seen on it.
+        *children: Markup.
     """
-    named = element("title", escape(printable(title)), id=f"{ident}-t")
-    said = element("desc", escape(printable(told)), id=f"{ident}-d")
-    return element(
-        "svg", named, said, *inside, xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {width} {height}",
+    named = make_element("title", escape(escape_unprintable(title)), id=f"{ident}-t")
+    said = make_element("desc", escape(escape_unprintable(description)), id=f"{ident}-d")
+    return make_element(
+        "svg", named, said, *children, xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {width} {height}",
         class_="rp", role="img", aria_labelledby=f"{ident}-t {ident}-d",
     )  # fmt: skip
