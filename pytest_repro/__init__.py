@@ -21,6 +21,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from pytest_repro._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from pytest_repro import metrics as metrics
     from pytest_repro.adapters import digest as digest
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
     from pytest_repro.engine.runs.pin import pinned as pinned
     from pytest_repro.traces import trace as trace
 
-__version__ = "0.1.0"
 
 _WHERE = {
     "Completion": "core.runs.token_sequence",

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 
-from pytest_repro import __version__
+from pytest_repro._version import __version__
 from pytest_repro.core.plan.plan import BadArgument, validate_tolerance
 from pytest_repro.core.text import escape_unprintable
 from pytest_repro.reports.json.checked import BadReport, read_report

@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterator
 from itertools import groupby
 
-from pytest_repro import __version__
+from pytest_repro._version import __version__
 from pytest_repro.adapters import STANDARD_LIBRARY, environment
 from pytest_repro.adapters import __name__ as _ADAPTERS
 from pytest_repro.cli.switches import iter_switches

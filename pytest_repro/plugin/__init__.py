@@ -12,25 +12,14 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pytest_repro import __version__
-from pytest_repro.core.plan.plan import Plan
+from pytest_repro._version import __version__
 from pytest_repro.plugin import marker
 from pytest_repro.plugin.config.item_plan import resolve_plan
 from pytest_repro.plugin.config.options import add_options, read_settings
-from pytest_repro.plugin.config.settings import Settings
-from pytest_repro.plugin.session.collected_modules import CollectionTracker
+from pytest_repro.plugin.session.collected_modules import CollectionTracker, should_write_golden
+from pytest_repro.plugin.stash import ENVIRONMENT, GOLDEN_LINES, PLAN, ROWS, SETTINGS
 
-SETTINGS = pytest.StashKey[Settings]()
-PLAN = pytest.StashKey[Plan]()
 _REFUSAL_KEY = "repro_refused"
-ROWS = pytest.StashKey[dict[str, dict[str, Any]]]()
-"""What the JSON report says of each test, by worker and test."""
-STALE_TESTS = pytest.StashKey[dict[str, list[str]]]()
-"""Golden file → node ids of its tests that are gone."""
-GOLDEN_LINES = pytest.StashKey[list[str]]()
-"""What the section of the session says of golden files."""
-ENVIRONMENT = pytest.StashKey[dict[str, str]]()
-"""What could change a result, as the workers of xdist tell it."""
 _ENVIRONMENT_KEY = "repro_environment"
 
 
@@ -134,12 +123,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     from pytest_repro.plugin.session.session_end import write_all
 
     write_all(session)
-
-
-def should_write_golden(config: pytest.Config) -> bool:
-    """Whether golden files are to be written, or to be told of."""
-    settings = config.stash[SETTINGS]
-    return settings.update or bool(config.stash.get(STALE_TESTS, None))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

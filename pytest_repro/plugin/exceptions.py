@@ -9,7 +9,7 @@ import pytest
 
 from pytest_repro.core.compare.verdict import NotReproducible, Verdict
 from pytest_repro.engine.runs.trial import Trial
-from pytest_repro.plugin import SETTINGS
+from pytest_repro.plugin.stash import SETTINGS
 from pytest_repro.reports.failure.runs import describe_unavailable
 from pytest_repro.reports.failure.text import format_failure, format_lost_runs
 

@@ -210,3 +210,11 @@ def make_plain_repr(text: str, path: str, line: int, message: str) -> ExceptionC
     entry = ReprEntry(text.split("\n"), None, None, None, "value")
     shown = ReprTraceback([entry], None, "value")
     return ExceptionChainRepr([(shown, ReprFileLocation(path, line, message), None)])
+
+
+def print_session_error(config: pytest.Config, message: str) -> None:
+    """Says what went wrong with the session, past its summary."""
+    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is not None:
+        terminal.line("")
+        terminal.write_line(f"ERROR: {message}", red=True)

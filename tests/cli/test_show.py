@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from pytest_repro.core.compare.baseline import BASELINE, Baseline
 from pytest_repro.core.compare.difference import Difference
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.diagnose.finding import Finding
-from pytest_repro.core.golden.golden import BASELINE, Baseline
 from pytest_repro.core.plan.cell import AxisValues
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.plan.tolerance import Tolerance

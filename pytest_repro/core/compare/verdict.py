@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from pytest_repro.core.compare.baseline import Baseline
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.plot_data import PlotData
 from pytest_repro.core.diagnose.finding import Finding
-from pytest_repro.core.golden.golden import Baseline
 from pytest_repro.core.plan.level import LevelResult
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run

@@ -9,9 +9,6 @@ from typing import NamedTuple
 from pytest_repro.core.compare.statistics import Statistics
 from pytest_repro.core.runs.observation import Key
 
-BASELINE = "baseline"
-"""The axis of mismatches between a run and what is stored."""
-
 Environment = Mapping[str, str]
 """What an environment is: ``{"numpy": "2.4.6", "threads": "2", …}``."""
 
@@ -63,31 +60,6 @@ class EntryUpdate(NamedTuple):
     environment_key: str
     environment: Environment
     entry: Entry
-
-
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """How a test stands to its golden file.
-
-    Attributes:
-        path: The file, as it is called from where pytest was started.
-        environment_key: Of this environment.
-        stored_key: Key of the environment whose entry was compared; ``""`` where there is none.
-        environment_diff: What differs between the two, as name → here, in the golden file.
-        differing: Names of observations whose bits differ from those of another environment.
-        uncompared: Those of them that could not be compared within a tolerance.
-        options: What the command that writes the entry needs beside ``--repro-update``.
-        read_error: Why the golden file cannot be read; ``""`` where it can.
-    """
-
-    path: str
-    environment_key: str
-    stored_key: str = ""
-    environment_diff: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    differing: tuple[str, ...] = ()
-    uncompared: tuple[str, ...] = ()
-    options: str = ""
-    read_error: str = ""
 
 
 def diff_environments(here: Environment, there: Environment) -> dict[str, tuple[str, str]]:

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from pytest_repro.core.compare.baseline import BASELINE
 from pytest_repro.core.compare.compare import ObservedRun, find_mismatches
 from pytest_repro.core.compare.difference import Difference
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.statistics import StatisticDifference, Statistics, compare_statistics
-from pytest_repro.core.golden.golden import BASELINE, Entry, StoredValue
+from pytest_repro.core.golden.golden import Entry, StoredValue
 from pytest_repro.core.plan.tolerance import ToleranceFunction
 from pytest_repro.core.runs.observation import ContentRef, Key, Observation
 from pytest_repro.core.runs.run import Run

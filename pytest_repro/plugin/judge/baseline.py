@@ -16,17 +16,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from pytest_repro.adapters import environment_with_flags
+from pytest_repro.core.compare.baseline import Baseline
 from pytest_repro.core.compare.compare import count_steps
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.verdict import Verdict, VerdictOutcome
-from pytest_repro.core.golden.golden import (
-    Baseline,
-    Entry,
-    Environment,
-    Golden,
-    diff_environments,
-    find_nearest,
-)
+from pytest_repro.core.golden.golden import Entry, Environment, Golden, diff_environments, find_nearest
 from pytest_repro.core.golden.golden_file import format_golden
 from pytest_repro.core.plan.level import select_at_level
 from pytest_repro.core.plan.plan import Plan
@@ -42,7 +36,7 @@ from pytest_repro.engine.golden.compare import (
 from pytest_repro.engine.golden.store import find_missing_values, get_values_path, load_golden
 from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.trial import Trial
-from pytest_repro.plugin import SETTINGS
+from pytest_repro.plugin.stash import SETTINGS
 from pytest_repro.values.hashing import short_digest
 from pytest_repro.values.safetensors_file import encode_arrays, open_safetensors
 

@@ -14,16 +14,16 @@ from pytest_repro.companions.companion import Companion, InterpreterLost
 from pytest_repro.core.plan.cell import Cell
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.engine.runs.remote_run import encode_cell, receive_run
-from pytest_repro.plugin import SETTINGS
 from pytest_repro.plugin.pytest_internals import get_basetemp
 from pytest_repro.plugin.remote.companion_session import ItemKey, iter_item_keys
 from pytest_repro.plugin.remote.rank_groups import RankGroups
-from pytest_repro.plugin.remote.rank_session import is_rank
 from pytest_repro.plugin.remote.ranked_runner import RankedItemRunner
 from pytest_repro.plugin.remote.workerinput import build_companion_order, explain_unpicklable_plugin
 from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.run.replay import get_replay
+from pytest_repro.plugin.stash import SETTINGS
+from pytest_repro.plugin.workerinput import is_rank
 from pytest_repro.reports.failure.runs import format_in_run
 
 _MAX_LOSSES = 3

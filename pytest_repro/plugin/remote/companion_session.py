@@ -20,7 +20,6 @@ from pytest_repro.engine.experiments.fork_before_import import serve_fresh_forks
 from pytest_repro.engine.experiments.memory_layout import shifted_heap
 from pytest_repro.engine.experiments.single_thread import single_threaded
 from pytest_repro.engine.runs.remote_run import RemoteValues
-from pytest_repro.plugin import PLAN
 from pytest_repro.plugin.pytest_internals import (
     mute_terminal,
     prepare_config,
@@ -29,6 +28,7 @@ from pytest_repro.plugin.pytest_internals import (
 )
 from pytest_repro.plugin.run.outcome import find_missing_module, format_first_cause
 from pytest_repro.plugin.run.replay import restore_logs
+from pytest_repro.plugin.stash import PLAN
 
 ItemKey = tuple[str, int]
 """A test's node id, and which of those with this id it is: under ``--pyargs`` ids can repeat."""

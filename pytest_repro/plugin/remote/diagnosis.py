@@ -25,12 +25,13 @@ from pytest_repro.core.diagnose.experiment import (
 from pytest_repro.engine.diagnose.budgeted_experiments import DEFAULT_INTERPRETER, ExperimentFailed
 from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
 from pytest_repro.engine.experiments.single_thread import get_thread_count
-from pytest_repro.plugin import SETTINGS, peers
+from pytest_repro.plugin import peers
 from pytest_repro.plugin.pytest_internals import get_basetemp
 from pytest_repro.plugin.remote.companion_session import ItemKey, iter_item_keys
 from pytest_repro.plugin.remote.workerinput import build_companion_order
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.run.replay import encode_logs
+from pytest_repro.plugin.stash import SETTINGS
 
 _GRACE = 10.0
 _LONG_RUN = 10.0

@@ -18,12 +18,14 @@ from pytest_repro.core.runs.observation import Key
 from pytest_repro.core.runs.run import Run
 from pytest_repro.engine.runs.remote_recording import RemoteRecording, ValueFetcher
 from pytest_repro.engine.runs.remote_run import encode_cell, fetch_value
-from pytest_repro.plugin import SETTINGS, peers
+from pytest_repro.plugin import peers
 from pytest_repro.plugin.pytest_internals import get_basetemp
 from pytest_repro.plugin.remote.companion_session import ItemKey
-from pytest_repro.plugin.remote.rank_session import RANK_KEY, WORLD_SIZE_KEY, Property, RankResult, Section
+from pytest_repro.plugin.remote.rank_session import Property, RankResult, Section
 from pytest_repro.plugin.remote.workerinput import build_companion_order, explain_unpicklable_plugin
 from pytest_repro.plugin.run.progress import Progress
+from pytest_repro.plugin.stash import SETTINGS
+from pytest_repro.plugin.workerinput import RANK_KEY, WORLD_SIZE_KEY
 
 _MAX_RETRIES = 3
 """Runs that may be repeated because a library was first imported in one of their ranks."""

@@ -17,8 +17,6 @@ from pytest_repro.plugin.run.outcome import find_xfail_reason
 _EXTRA_WAIT = 60.0
 """Seconds that a collective waits longer than the session does, which can say where each rank is."""
 
-RANK_KEY, WORLD_SIZE_KEY = "repro_rank", "repro_world_size"
-
 
 Section = tuple[str, str, str]
 """A phase, ``"stdout"`` or another stream, and what was captured of it."""
@@ -50,17 +48,6 @@ class RankResult(NamedTuple):
     sections: list[Section]
     properties: list[Property]
     subtests: list[str]
-
-
-def get_rank_and_size(config: pytest.Config) -> tuple[int, int]:
-    """The rank that this process is, and of how many; 0 of 1 where it is none."""
-    told = getattr(config, "workerinput", {})
-    return told.get(RANK_KEY, 0), told.get(WORLD_SIZE_KEY, 1)
-
-
-def is_rank(config: pytest.Config) -> bool:
-    """Whether this process is a rank."""
-    return RANK_KEY in getattr(config, "workerinput", {})
 
 
 def serve(channel: Any, order: Mapping[str, Any]) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.plugin import SETTINGS, peers
+from pytest_repro.plugin import peers
+from pytest_repro.plugin.stash import SETTINGS
 
 
 def make_workerinput(config: pytest.Config, cell_name: str) -> dict[str, Any]:

@@ -27,9 +27,9 @@ from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.engine.runs.recording import Recording, RecordingBase
 from pytest_repro.engine.runs.trial import Trial, make_run
 from pytest_repro.plugin.exceptions import skip_if_no_value
-from pytest_repro.plugin.extra_runs.results import ExtraResults
 from pytest_repro.plugin.judge.judge import judge_item
 from pytest_repro.plugin.run import outcome
+from pytest_repro.plugin.run.extra_results import ExtraResults
 from pytest_repro.plugin.run.noted import make_tracing_recorder
 from pytest_repro.plugin.run.setup_output import SetupOutput
 from pytest_repro.plugin.run.tracing import Tracer

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from pytest_repro.plugin.stash import SETTINGS, STALE_TESTS
+
 _GOLDEN_FOLDER = "__repro__"
 _STALE_KEY = "repro_stale"
 _PARTIAL_OPTIONS = ("lf", "stepwise", "collectonly")
@@ -103,6 +105,10 @@ def _find_partial_modules(config: pytest.Config) -> set[Path] | None:
 
 
 def _store_stale(config: pytest.Config, stale_tests: dict[str, list[str]]) -> None:
-    from pytest_repro.plugin import STALE_TESTS
-
     config.stash[STALE_TESTS] = stale_tests
+
+
+def should_write_golden(config: pytest.Config) -> bool:
+    """Whether golden files are to be written, or to be told of."""
+    settings = config.stash[SETTINGS]
+    return settings.update or bool(config.stash.get(STALE_TESTS, None))

@@ -20,11 +20,10 @@ from pytest_repro.engine.experiments.run_experiment import run_experiment
 from pytest_repro.engine.runs.pin import seed_temporarily
 from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.trial import Trial
-from pytest_repro.plugin import PLAN, SETTINGS, peers
+from pytest_repro.plugin import peers
 from pytest_repro.plugin.pytest_internals import find_outliving_roots, is_autouse, is_setup_only
 from pytest_repro.plugin.remote.axis_companions import AxisCompanions
 from pytest_repro.plugin.remote.diagnosis import Diagnoser
-from pytest_repro.plugin.remote.rank_session import is_rank
 from pytest_repro.plugin.run.item_runner import RUNNER, ItemRunner
 from pytest_repro.plugin.run.outcome import apply_phase_outcome
 from pytest_repro.plugin.run.progress import Progress
@@ -33,6 +32,8 @@ from pytest_repro.plugin.run.silence import chain_callbacks, silence
 from pytest_repro.plugin.run.traceback_filter import strip_own_frames
 from pytest_repro.plugin.session import item_report, rows
 from pytest_repro.plugin.session.rehearsals import Rehearsals
+from pytest_repro.plugin.stash import PLAN, SETTINGS
+from pytest_repro.plugin.workerinput import is_rank
 
 PLUGIN_NAME = "repro-conductor"
 

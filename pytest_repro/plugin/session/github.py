@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from pytest_repro.plugin import ROWS, SETTINGS
+from pytest_repro.plugin.stash import ROWS, SETTINGS
 
 _PLUGIN_NAME = "repro-github"
 _SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"

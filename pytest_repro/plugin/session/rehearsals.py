@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from pytest_repro.plugin import SETTINGS, peers
+from pytest_repro.plugin import peers
 from pytest_repro.plugin.extra_runs.extra_runs import ExtraRuns
 from pytest_repro.plugin.extra_runs.seed_check import other_seed, run_with_other_seed
 from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.run.rehearse import Rehearser
 from pytest_repro.plugin.run.silence import silence
+from pytest_repro.plugin.stash import SETTINGS
 
 _MAX_RETRIES = 3
 """Rehearsals that may be repeated because a library was first imported in them."""

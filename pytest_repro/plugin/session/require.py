@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from pytest_repro.plugin import SETTINGS
-from pytest_repro.plugin.pytest_internals import is_setup_only
+from pytest_repro.plugin.pytest_internals import is_setup_only, print_session_error
+from pytest_repro.plugin.session.rows import get_rows
+from pytest_repro.plugin.stash import SETTINGS
 from pytest_repro.reports.session.summary import format_too_few
 
 _PLUGIN_NAME = "repro-gate"
@@ -22,11 +21,11 @@ def register_gate(config: pytest.Config) -> None:
 
 def take_failure_text(config: pytest.Config) -> str:
     """Why the session fails by this; ``""`` where it does not."""
-    found: Any = config.pluginmanager.get_plugin(_PLUGIN_NAME)
-    if found is None:
+    found = config.pluginmanager.get_plugin(_PLUGIN_NAME)
+    if not isinstance(found, RequireGate):
         return ""
-    found.said = True
-    return str(found.why)
+    found.is_reported = True
+    return found.failure_text
 
 
 class RequireGate:
@@ -48,8 +47,6 @@ class RequireGate:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Fails a session that has not failed; of one that was broken off, nothing is said."""
-        from pytest_repro.plugin.session.rows import get_rows
-
         ended = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
         if not self._loop_started or session.exitstatus not in ended:
             return
@@ -63,7 +60,5 @@ class RequireGate:
 
     def pytest_unconfigure(self, config: pytest.Config) -> None:
         """Says it where there was no section: until pytest 9.2 ``--no-summary`` left that out."""
-        from pytest_repro.plugin.session.session_end import print_session_error
-
         if self.failure_text and not self.is_reported:
             print_session_error(config, self.failure_text)

@@ -13,11 +13,12 @@ from pytest_repro.core.golden.value_summary import ValueSummary
 from pytest_repro.core.replay.log_file import encode_log
 from pytest_repro.core.text import escape_surrogates
 from pytest_repro.engine.replay.replay import WHOLE_RUN
-from pytest_repro.plugin import ENVIRONMENT, ROWS, SETTINGS, peers
+from pytest_repro.plugin import peers
 from pytest_repro.plugin.exceptions import format_nodeid
 from pytest_repro.plugin.extra_runs.results import describe_omitted_runs, extra_results_to_row
 from pytest_repro.plugin.run import replay
 from pytest_repro.plugin.run.item_runner import ItemRunner
+from pytest_repro.plugin.stash import ENVIRONMENT, ROWS, SETTINGS
 from pytest_repro.reports.failure import level
 from pytest_repro.reports.failure.text import format_headline
 from pytest_repro.reports.json.write import verdict_to_row

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.plugin import GOLDEN_LINES, SETTINGS, should_write_golden
 from pytest_repro.plugin.extra_runs.results import NOTE_KEYS
+from pytest_repro.plugin.pytest_internals import print_session_error
 from pytest_repro.plugin.run import replay
 from pytest_repro.plugin.session import require
+from pytest_repro.plugin.session.collected_modules import should_write_golden
 from pytest_repro.plugin.session.rows import get_environment, get_rows
+from pytest_repro.plugin.stash import GOLDEN_LINES, SETTINGS
 from pytest_repro.reports.failure.level import format_level_lines
 from pytest_repro.reports.json.write import build_report, write_report
 from pytest_repro.reports.session.cost import format_cost_lines
@@ -72,14 +74,6 @@ def _write_page(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> Non
     settings = config.stash[SETTINGS]
     told = render_page(rows, settings.plan.seed, get_environment(config), config.rootpath.name)
     write_page(config.invocation_params.dir / str(settings.html), told)
-
-
-def print_session_error(config: pytest.Config, message: str) -> None:
-    """Says what went wrong with the session, past its summary."""
-    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
-    if terminal is not None:
-        terminal.line("")
-        terminal.write_line(f"ERROR: {message}", red=True)
 
 
 def write_terminal_summary(terminal: Any, config: pytest.Config) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
+from pytest_repro.core.compare.baseline import Baseline
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.golden.golden import Baseline
 
 _MAX_NAMES = 8
 

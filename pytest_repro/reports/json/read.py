@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from pytest_repro.axes import get_axis, list_axis_names
+from pytest_repro.core.compare.baseline import BASELINE, Baseline
 from pytest_repro.core.compare.difference import Difference
 from pytest_repro.core.compare.mismatch import Mismatch, Problem
 from pytest_repro.core.compare.verdict import VERDICT_OUTCOMES, Verdict
 from pytest_repro.core.diagnose.finding import Finding
-from pytest_repro.core.golden.golden import BASELINE, Baseline
 from pytest_repro.core.plan.cell import REPEAT, AxisValues
 from pytest_repro.core.plan.level import LEVELS, LevelResult
 from pytest_repro.core.plan.plan import Plan

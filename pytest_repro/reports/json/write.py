@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pytest_repro.core.compare.baseline import Baseline
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.diagnose.finding import Finding
-from pytest_repro.core.golden.golden import Baseline
 from pytest_repro.core.golden.value_summary import ValueSummary
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run
