@@ -22,7 +22,7 @@ except ModuleNotFoundError as error:
     version = channel.receive()["version"]
     channel.send(("refused", LACKS.format(error.name, sys.executable, version)))
 else:
-    live(channel)
+    main(channel)
 """
 """Sent as source: all that must be there beforehand is Python and this package."""
 

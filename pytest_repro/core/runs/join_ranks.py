@@ -83,7 +83,7 @@ def join_runs(rank_runs: Iterable[RankRun]) -> Run:
         traceback="\n\n".join([first.run.traceback, *_describe_others(runs, first)])
         if first.run.traceback
         else "",
-        left_out=sum(part.run.left_out for part in runs),
+        skipped_locals=sum(part.run.skipped_locals for part in runs),
         drew_on_axis=any(part.run.drew_on_axis for part in runs),
         warnings=tuple(_join_warnings(runs)),
         environment_diff={},  # nothing of this run was made here

@@ -90,7 +90,7 @@ class LocalsBudget:
     nodes: int = 10_000
     depth: int = 8
     nbytes: int = 2**32  # logical ones: a broadcast view of four bytes may stand for terabytes
-    left_out: int = 0
+    skipped_locals: int = 0
 
 
 def iter_numeric_leaves(
@@ -117,18 +117,18 @@ def _iter_numeric(
         return
     budget.nodes -= 1
     if budget.nodes < 0 or len(ancestors) > budget.depth or id(value) in ancestors:
-        budget.left_out += 1
+        budget.skipped_locals += 1
         return
     try:
         opened = flatten(value)
     except Exception:  # a half-made module, a lazy tensor: somebody else's object may do anything
-        budget.left_out += 1
+        budget.skipped_locals += 1
         return
     if isinstance(opened, Leaf):
         if opened.numeric or in_numeric:
             yield from _iter_affordable(path, opened, budget)
     elif isinstance(opened, str):
-        budget.left_out += 1
+        budget.skipped_locals += 1
     elif opened is not None:
         below = (*ancestors, id(value))
         for suffix, part in _iter_parts(opened, budget):
@@ -139,7 +139,7 @@ def _iter_numeric(
 
 def _iter_affordable(path: str, leaf: Leaf, budget: LocalsBudget) -> Iterator[tuple[str, Leaf]]:
     if leaf.nbytes > budget.nbytes:
-        budget.left_out += 1
+        budget.skipped_locals += 1
         return
     budget.nbytes -= leaf.nbytes
     yield path, leaf
@@ -153,4 +153,4 @@ def _iter_parts(parts: Parts, budget: LocalsBudget) -> Iterator[tuple[str, objec
                 return
             yield item
     except Exception:
-        budget.left_out += 1
+        budget.skipped_locals += 1

@@ -43,7 +43,7 @@ class Run:
         error: ``"ValueError: …"`` of a failed run, the reason of a skipped one, else ``""``.
         error_type: Qualified name of the exception's type; two failures are the same when it is.
         traceback: The failure as text, for the one who must mend it.
-        left_out: Number of local values that could not be digested.
+        skipped_locals: Number of local values that could not be digested.
         setting: Axis → value, of every axis of the plan.
         repeat_of: Of a repeat away from the reference: the axis and value that it repeats.
         state: ``"absent"``: the value is not to be had here, *error* says why, and nothing ran;
@@ -66,7 +66,7 @@ class Run:
     error: str = ""
     error_type: str = ""
     traceback: str = ""
-    left_out: int = 0
+    skipped_locals: int = 0
     setting: Mapping[str, object] = field(default_factory=dict)
     repeat_of: tuple[str, object] | None = None
     state: RunState = "ran"

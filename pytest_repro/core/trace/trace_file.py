@@ -25,7 +25,7 @@ _LENGTH_BYTES, _CHECKSUM_BYTES = 8, 4
 def encode_columns(columns: Columns) -> Iterator[bytes]:
     """The bytes of *columns*, in pieces."""
     columns.flush()
-    header: dict[str, Any] = {each: getattr(columns, each).all for each in Columns.STRING_TABLES}
+    header: dict[str, Any] = {each: getattr(columns, each).strings for each in Columns.STRING_TABLES}
     header["counts"] = {each: len(getattr(columns, each)) for each in Columns.NUMBER_COLUMNS}
     text = json.dumps(header).encode()
     checksum = 0

@@ -129,8 +129,8 @@ class Recording(RecordingBase):
                 try:
                     self._entries.append(self._observe(("locals", 0, f".{name}{path}"), leaf))
                 except Exception:  # a tensor that cannot be read must not fail the test that holds it
-                    budget.left_out += 1
-        self.skipped_locals = budget.left_out
+                    budget.skipped_locals += 1
+        self.skipped_locals = budget.skipped_locals
 
     def _find_quick_reader(self, kind: type) -> FastReader:
         found = (each.fast_readers[kind] for each in active_adapters().values() if kind in each.fast_readers)

@@ -46,8 +46,8 @@ def receive_run(trial: Trial, companion: Any, cell: Cell, message: str) -> Run:
         from pytest_repro.companions.companion import InterpreterLost  # execnet is there by now, not before
 
         why = f"gave an answer that cannot be read: is its pytest-repro this one? ({error!r})"
-        raise InterpreterLost(f"the companion for {companion.interpreter.called} {why}") from None
-    received = RemoteRecording(observations, run.left_out, trial.with_plots)
+        raise InterpreterLost(f"the companion for {companion.interpreter.name} {why}") from None
+    received = RemoteRecording(observations, run.skipped_locals, trial.with_plots)
     trial.add_remote(cell, run, received, partial(fetch_value, companion))
     return run
 

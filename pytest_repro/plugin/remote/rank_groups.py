@@ -190,7 +190,7 @@ def _join_results(group: RankGroup, results: Mapping[int, RankResult], cell: Cel
         for rank, each in results.items()
     ]
     run = join_runs(parts)
-    recording = RemoteRecording({each.key: each for each in join_observations(parts)}, run.left_out)
+    recording = RemoteRecording({each.key: each for each in join_observations(parts)}, run.skipped_locals)
     return RankedRun(run, recording, partial(_fetch, group), select_worst(parts).xfail_reason, results)
 
 

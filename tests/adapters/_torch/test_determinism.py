@@ -16,11 +16,11 @@ torch = pytest.importorskip("torch")
 _switches = pytest.importorskip("pytest_repro.adapters._torch.determinism")
 _generators = pytest.importorskip("pytest_repro.adapters._torch.generators")
 
-NAMES = [switch.name for switch in _switches.switches()]
+NAMES = [switch.name for switch in _switches.list_switches()]
 
 
 def values() -> dict[str, Any]:
-    return {switch.name: switch.get() for switch in _switches.switches()}
+    return {switch.name: switch.get() for switch in _switches.list_switches()}
 
 
 def other(name: str, value: Any) -> Any:
@@ -50,7 +50,7 @@ def _all_as_before() -> Iterator[None]:
 @pytest.mark.parametrize("mode", [True, "warn", False])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_switch_is_restored(name: str, mode: Any, error: type[BaseException] | None) -> None:
-    switch = next(s for s in _switches.switches() if s.name == name)
+    switch = next(s for s in _switches.list_switches() if s.name == name)
     before = switch.get()
     raised = pytest.raises(error) if error else nullcontext()
     with raised, _switches.deterministic(mode):
@@ -170,8 +170,8 @@ def test_deterministic_algorithms_do_not_import_the_compiler() -> None:
 def test_the_generator_is_seeded_as_torch_seeds_it_and_restored_to_the_bit() -> None:
     torch.rand(3)
     before = torch.get_rng_state()
-    restore = _generators.restorer()
-    _generators.seed_every(7)
+    restore = _generators.save_states()
+    _generators.seed_generators(7)
     found = torch.rand(5)
     assert torch.initial_seed() == 7
     torch.manual_seed(7)

@@ -109,7 +109,7 @@ def test_large_views_are_read_by_blocks(order: Any, dtype: Any, monkeypatch: pyt
     t = random_tensor(dtype, 23, 41, 17)
     expected = [digest(each) for each in (t.permute(order).contiguous(), t[:, ::2].contiguous())]
     for owner, name, size in (
-        (_tensors, "_COPIED_ACROSS", 0),
+        (_tensors, "_WHOLE_COPY_BYTES", 0),
         (_tensors, "ALONG", 0),
         (blocks, "ALONG", 256),
     ):

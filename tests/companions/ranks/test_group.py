@@ -41,12 +41,12 @@ class Launcher:
 def test_a_rank_that_is_gone_is_told_by_its_launcher(launcher: Any, told: str) -> None:
     here, there = socket.socketpair()
     group: Any = RankGroup.__new__(RankGroup)
-    group._limit, group._size, group._launcher = 5.0, 2, launcher
+    group._timeout, group._size, group._launcher = 5.0, 2, launcher
     group.ranks = [Rank(SocketChannel(here), 1, 0, "rank 1 of 2")]
     there.close()
     try:
         with pytest.raises(InterpreterLost) as lost:
-            group.answers("in the test", lambda said: False)
+            group.collect_answers("in the test", lambda said: False)
     finally:
         here.close()
     assert str(lost.value) == told

@@ -55,7 +55,7 @@ def test_an_experiment_arrives_as_it_was(asked: Experiment) -> None:
         st.lists(st.builds(Change, TEXT, TEXT, TEXT), max_size=2).map(tuple),
         steps=st.lists(st.lists(STEPS, max_size=3).map(tuple), max_size=2).map(tuple),
         seconds=st.floats(0, 1e6),
-        ended=st.lists(TEXT, max_size=2).map(tuple),
+        outcomes=st.lists(TEXT, max_size=2).map(tuple),
     ),
     st.lists(TRACES, max_size=2),
 )

@@ -163,7 +163,7 @@ def test_mocks_in_locals_are_not_touched(kind: Any, spec: type | None) -> None:
 def test_numbers_in_locals_spend_no_budget() -> None:
     budget = LocalsBudget(nodes=3)
     assert local_paths([*range(1000), torch.ones(1)], budget) == ["[1000]"]
-    assert budget.left_out == 0
+    assert budget.skipped_locals == 0
 
 
 def test_a_local_that_breaks_is_left_out_and_counted() -> None:
@@ -174,7 +174,7 @@ def test_a_local_that_breaks_is_left_out_and_counted() -> None:
     for value in (Lazy(a=1), _half_made(), torch.ones(2, device="meta"), np.array([None])):
         budget = LocalsBudget()
         assert local_paths([value, np.ones(1)], budget) == ["[1]"]
-        assert budget.left_out == 1
+        assert budget.skipped_locals == 1
 
 
 def test_depth_nodes_and_cycles_of_locals_are_bounded() -> None:

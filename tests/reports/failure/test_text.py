@@ -68,7 +68,7 @@ def test_kinds_missing_values_and_tolerances_have_their_own_words() -> None:
         Mismatch("x", "x", 0, "", *where, "kind", "float32[2]", "float64[2]"),
         Mismatch("y", "y", 0, "", *where, "missing", "int", detail="not recorded in the other run"),
         Mismatch("z", "z", 0, "", *where, "values", "int", "int", detail="the values were not kept"),
-        values("far", outside=3, differing=9, total=10, max_abs=0.25),
+        values("far", outside_tolerance=3, differing=9, total=10, max_abs=0.25),
         plan=Plan(runs=2, seed=7, tolerance=Tolerance(1e-5, 0.0)),
         runs=RUNS[:2],
     )
