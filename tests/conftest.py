@@ -16,7 +16,7 @@ import numpy.ma
 import numpy.random  # noqa: F401
 import pytest
 
-import pytest_repro.plugin.session.conductor  # noqa: F401
+import pytest_repro.plugin.session.hooks  # noqa: F401
 
 with contextlib.suppress(ImportError):
     import torch._dynamo  # noqa: F401

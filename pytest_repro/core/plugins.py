@@ -1,4 +1,4 @@
-"""A catalogue is a directory listing and the entry points of other distributions.
+"""Plugins of the package: the files of a folder, and the entry points of other distributions.
 
 There is no list to edit: a file ``adapters/jax.py`` is the adapter ``jax``, and another
 distribution adds its own under the entry point group ``pytest_repro.adapters``.
@@ -12,15 +12,17 @@ import pkgutil
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
+from typing import Any
 
 
 @functools.cache
-def find_plugins(package: str) -> Mapping[str, str | EntryPoint]:
+def find_plugins(package: str, group: str = "") -> Mapping[str, str | EntryPoint]:
     """Names in *package* and where each is loaded from, in name order.
 
     Args:
-        package: Dotted name of a folder, ``"pytest_repro.adapters"``, which is also the name of
-            the entry point group. Files that start with ``_`` are no entries.
+        package: Dotted name of a folder, ``"pytest_repro.adapters"``. Files that start with ``_``
+            are no entries.
+        group: Name of the entry point group, if it is not *package*.
     """
     folder = importlib.import_module(package)
     found: dict[str, str | EntryPoint] = {
@@ -28,17 +30,23 @@ def find_plugins(package: str) -> Mapping[str, str | EntryPoint]:
         for entry in pkgutil.iter_modules(folder.__path__)
         if not entry.name.startswith("_")
     }
-    found.update((point.name, point) for point in entry_points(group=package))
+    found.update((point.name, point) for point in _read_entry_points().select(group=group or package))
     return dict(sorted(found.items()))
 
 
-def load_plugin(package: str, name: str) -> ModuleType:
+@functools.cache
+def _read_entry_points() -> Any:
+    # Reads the metadata of every installed distribution: once for all groups.
+    return entry_points()
+
+
+def load_plugin(package: str, name: str, group: str = "") -> ModuleType:
     """The module of entry *name*.
 
     Raises:
         KeyError: There is no such entry.
     """
-    where = find_plugins(package)[name]
+    where = find_plugins(package, group)[name]
     found = importlib.import_module(where) if isinstance(where, str) else where.load()
     assert isinstance(found, ModuleType), f"entry point {name} of {package} is no module"
     return found

@@ -85,7 +85,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if refused:
         _refuse(session.config, "\n".join(dict.fromkeys(refused)))
     if marked:
-        from pytest_repro.plugin.session.conductor import register_hooks
+        from pytest_repro.plugin.session.hooks import register_hooks
 
         register_hooks(session)
 
@@ -110,7 +110,7 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Writes reports, log and golden files; a worker of xdist leaves that to its controller."""
     settings = session.config.stash[SETTINGS]
-    if hasattr(session.config, "workeroutput") and session.config.pluginmanager.has_plugin("repro-conductor"):
+    if hasattr(session.config, "workeroutput") and session.config.pluginmanager.has_plugin("repro-hooks"):
         from pytest_repro.adapters import environment
 
         # torch's version is a text of its own class, which execnet does not take.

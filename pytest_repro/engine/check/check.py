@@ -10,12 +10,10 @@ from pytest_repro.axes import resolve_axes, validate_argument_names
 from pytest_repro.core.compare.verdict import NotReproducible, Verdict
 from pytest_repro.core.plan.cell import Cell
 from pytest_repro.core.plan.plan import ARGUMENTS, BadArgument, Plan, override_plan
-from pytest_repro.engine.check.call_once import MAX_ATTEMPTS, call_once, has_arrays
+from pytest_repro.engine.check.function_runs import FunctionRuns, has_arrays
 from pytest_repro.engine.check.function_subject import FunctionTarget
 from pytest_repro.engine.check.remote_call import call_in_companions
 from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
-from pytest_repro.engine.runs.pin import Pin
-from pytest_repro.engine.runs.trial import Trial
 
 DIAGNOSE_SECONDS, SLOW_CALL_SECONDS = 60.0, 10.0
 """For how long a cause is looked for; seconds of a call from which on only where that is asked."""
@@ -58,16 +56,12 @@ def check(
     if not callable(fn):
         raise TypeError(f"check takes a function to call, not {type(fn).__qualname__}: check(train, 3)")
     plan = build_plan({"runs": runs, "seed": seed, "rtol": rtol, "atol": atol, **axes})
-    trial = Trial(plan)
-    try:
-        with Pin(plan.seed, plan.deterministic) as pin:
-            error = _run_all(trial, pin, fn, args)
-        verdict = trial.compute_verdict()
-    finally:
-        trial.close()
+    with FunctionRuns(plan, fn, args) as calls:
+        _make_runs(calls, fn, args)
+        verdict = calls.trial.compute_verdict()
     if verdict.outcome == "diverged" and diagnose != "never":
         verdict = _add_diagnosis(verdict, FunctionTarget(plan, fn, args), diagnose)
-    return verdict if error is None else _with_error(verdict, error)
+    return verdict if calls.error is None else replace(verdict, error=calls.error)
 
 
 def _add_diagnosis(verdict: Verdict, function: FunctionTarget, mode: str) -> Verdict:
@@ -101,32 +95,24 @@ def build_plan(arguments: dict[str, Any]) -> Plan:
     return override_plan(Plan(vary=vary), plain)
 
 
-def _run_all(trial: Trial, pin: Pin, fn: Callable[..., Any], args: Any) -> BaseException | None:
-    """Makes every run of the plan; gives the exception that the last one to fail raised."""
-    error: BaseException | None = None
+def _make_runs(runs: FunctionRuns, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    """Makes every run of the plan."""
+    trial = runs.trial
     if trial.unrunnable:
-        return error
+        return
     for cell in trial.iter_rehearsals():
-        error = _run_cell(trial, pin, cell, fn, args) or error
+        _run_cell(runs, cell, args)
     call_in_companions(trial, fn, args)
-    return _run_cell(trial, pin, trial.last_cell, fn, args) or error
+    _run_cell(runs, trial.last_cell, args)
 
 
-def _run_cell(trial: Trial, pin: Pin, cell: Cell, fn: Callable[..., Any], args: Any) -> BaseException | None:
-    """One run; one in which a library was first imported, whose generators were not seeded, is repeated."""
-    for _ in range(MAX_ATTEMPTS):
-        run, recording, error = call_once(trial, pin, cell, fn, args)
-        if pin.all_libraries_seeded:
-            break
+def _run_cell(runs: FunctionRuns, cell: Cell, args: tuple[Any, ...]) -> None:
+    trial = runs.trial
+    result = runs.run(trial.make_spec(cell, len(trial.runs)))
     if cell.axis == "alignment" and not has_arrays(args):
         trial.add_unavailable(cell, "there is no tensor or array in the arguments, so nothing was moved")
     else:
-        trial.add(run, recording)
-    return error
-
-
-def _with_error(verdict: Verdict, error: BaseException) -> Verdict:
-    return replace(verdict, error=error)
+        trial.add(*result)
 
 
 def assert_reproducible(

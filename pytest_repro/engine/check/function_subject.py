@@ -15,8 +15,7 @@ from pytest_repro.core.diagnose.experiment import (
     encode_experiment,
 )
 from pytest_repro.core.plan.plan import BadArgument, Plan
-from pytest_repro.engine.check.call_once import run_in_process
-from pytest_repro.engine.check.remote_call import TIMEOUT, build_order
+from pytest_repro.engine.check.remote_call import TIMEOUT, build_order, run_function_experiment
 from pytest_repro.engine.diagnose.budgeted_experiments import DEFAULT_INTERPRETER, ExperimentFailed
 from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
 from pytest_repro.engine.experiments.single_thread import get_thread_count
@@ -49,7 +48,7 @@ class FunctionTarget:
         self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, seconds_left: float
     ) -> ExperimentResult:
         if not self._order and interpreter is None:
-            return run_in_process(self._plan, *self._fn_and_args, experiment)
+            return run_function_experiment(self._plan, *self._fn_and_args, experiment)
         return self._run_in_companion(experiment, interpreter or DEFAULT_INTERPRETER, seconds, seconds_left)
 
     def _run_in_companion(

@@ -12,15 +12,15 @@ from importlib import import_module
 from typing import Any
 
 from pytest_repro.axes import get_axis
-from pytest_repro.core.diagnose.experiment import decode_experiment
+from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult, decode_experiment
 from pytest_repro.core.plan.cell import Cell
 from pytest_repro.core.plan.plan import BadArgument, Plan
 from pytest_repro.core.plan.tolerance import Tolerance
-from pytest_repro.engine.check.call_once import call_once, run_in_process
+from pytest_repro.engine.check.function_runs import FunctionRuns
 from pytest_repro.engine.experiments.fork import ForkFailed, run_in_forks
 from pytest_repro.engine.experiments.fork_before_import import serve_fresh_forks
+from pytest_repro.engine.experiments.run_experiment import run_experiment
 from pytest_repro.engine.experiments.single_thread import single_threaded
-from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.engine.runs.remote_run import RemoteValues, encode_cell, receive_run
 from pytest_repro.engine.runs.trial import Trial
 
@@ -97,6 +97,14 @@ def _find_attribute(module: Any, name: str) -> Any:
     return found
 
 
+def run_function_experiment(
+    plan: Plan, fn: Callable[..., Any], args: tuple[Any, ...], experiment: Experiment
+) -> ExperimentResult:
+    """Makes the runs of *experiment* on ``fn(*args)`` in this process."""
+    with FunctionRuns(plan, fn, args) as runs:
+        return run_experiment(runs, experiment)
+
+
 def serve(channel: Any, order: Mapping[str, Any]) -> None:
     """Calls a function as often as it is asked to, in a companion.
 
@@ -127,17 +135,17 @@ class _FunctionServer:
 
     def call(self, *cell: Any) -> tuple[str, str]:
         """One call, under a cell."""
-        trial = Trial(self._plan)
-        with Pin(self._plan.seed, self._plan.deterministic) as pin:
-            run, recording, _ = call_once(trial, pin, Cell(*cell), self._fn, self._args)
-            if not pin.all_libraries_seeded:
-                run, recording, _ = call_once(trial, pin, Cell(*cell), self._fn, self._args)
-        return self.values.keep_and_encode(trial, run, recording)
+        runs = FunctionRuns(self._plan, self._fn, self._args)
+        try:
+            run, recording = runs.run(runs.trial.make_spec(Cell(*cell), 0))
+        finally:
+            runs.release()
+        return self.values.keep_and_encode(runs.trial, run, recording)
 
     def run_experiment(self, text: str, seconds: float) -> tuple[str, Any]:
         """An experiment, in a fork of this process: it has imported and never computed."""
-        perform = partial(run_in_process, self._plan, self._fn, self._args)
+        run_here = partial(run_function_experiment, self._plan, self._fn, self._args)
         try:
-            return "tried", run_in_forks(perform, decode_experiment(text), seconds)
+            return "tried", run_in_forks(run_here, decode_experiment(text), seconds)
         except ForkFailed as broken:
             return "unknown", str(broken)

@@ -161,5 +161,4 @@ def _capture_files() -> Iterator[tuple[str, StateFact]]:
                 yield f"file {entry.name}", StateFact(None, f"{found.st_size} {found.st_mtime_ns}")
 
 
-BodyStartCallback = Callable[[], None]
 """Called when the body of a run is about to begin."""

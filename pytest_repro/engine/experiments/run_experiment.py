@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from time import perf_counter
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from pytest_repro.causes import find_all_targets
 from pytest_repro.causes._not_suspended import collect_not_suspended
 from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
 from pytest_repro.core.diagnose.external_call import ExternalCall
-from pytest_repro.core.diagnose.finding import Change, StateRoot
+from pytest_repro.core.diagnose.finding import Change
 from pytest_repro.core.plan.cell import Cell
+from pytest_repro.core.plan.run_spec import RunSpec
 from pytest_repro.core.runs.observation import ContentRef, Observation
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.line_steps import LineStep
 from pytest_repro.core.trace.trace import Trace
 from pytest_repro.engine.experiments.line_trace import trace_lines
 from pytest_repro.engine.experiments.memory_layout import shifted_heap
-from pytest_repro.engine.experiments.process_state import BodyStartCallback, StateFacts, capture_state
+from pytest_repro.engine.experiments.process_state import StateFacts, capture_state
 from pytest_repro.engine.experiments.state_diff import diff_states
 from pytest_repro.engine.experiments.state_restore import StateRestorer
 from pytest_repro.engine.runs.recording import RecordingBase
+from pytest_repro.engine.runs.run_source import RunSource
 from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.interpose.call_log import log_calls
 from pytest_repro.interpose.passthrough import pass_through
@@ -34,20 +36,6 @@ T = TypeVar("T")
 
 _MAX_CHANGES = 20
 """Changes that are told of one experiment."""
-
-
-class RunSource(Protocol):
-    """Who can run a test once more."""
-
-    trial: Trial
-
-    def run_once(
-        self, cell: Cell, number: int, on_body_start: BodyStartCallback
-    ) -> tuple[Run, RecordingBase]:
-        """Makes one run; *on_body_start* is called when its body is about to begin."""
-
-    def find_roots(self) -> Mapping[str, StateRoot]:
-        """What belongs to the test and outlives a run, by name: fixtures, parameters."""
 
 
 def run_experiment(source: RunSource, experiment: Experiment) -> ExperimentResult:
@@ -101,10 +89,14 @@ class _ExperimentRun:
                 self._traces.append(stack.enter_context(trace(thorough=True)))
             if self._experiment.trace_lines:
                 self._steps.append(stack.enter_context(trace_lines()))
-            run, recorded = self._source.run_once(cell, number, self._on_body_start)
+            run, recording = self._source.run(self._make_spec(cell, number), self._on_body_start)
         if not number:
-            self._first_digest = digest_run(run, recorded)
-        self._source.trial.add(run, recorded)
+            self._first_digest = digest_run(run, recording)
+        self._source.trial.add(run, recording)
+
+    def _make_spec(self, cell: Cell, number: int) -> RunSpec:
+        spec = self._source.trial.make_spec(cell, number)
+        return replace(spec, suspended=self._experiment.suspended, traced=self._experiment.trace_ops)
 
     def _on_body_start(self) -> None:
         if self._experiment.restored_names and not self._source.trial.runs:

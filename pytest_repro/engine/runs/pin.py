@@ -1,8 +1,8 @@
-"""Holds what can be held: every generator at a seed, every switch at deterministic."""
+"""Pins what can be pinned: the seed of every generator, every determinism switch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
 
@@ -10,67 +10,66 @@ from pytest_repro.adapters import active_adapters, seed_all
 from pytest_repro.axes import apply_setting, get_axis
 from pytest_repro.core.plan.cell import REPEAT, Cell
 from pytest_repro.core.plan.plan import Deterministic, validate_deterministic, validate_seed
+from pytest_repro.core.plan.run_spec import RunSpec
 
 
 class Pin:
-    """Holds generators, switches and the setting of a run; restores all of them when it lets go.
+    """Seeds generators, sets determinism switches and applies axes for runs, and restores all of them.
 
-    A library that is imported while the pin holds is held from the next :meth:`seed` on.
+    A library that is imported while the pin holds is pinned from the next :meth:`seed` on.
 
     Args:
-        seed: Given to every generator, 0 … 2**32 - 1.
-        deterministic: Deterministic algorithms: True, False or ``"warn"``.
-
-    Attributes:
-        deterministic: Of deterministic algorithms.
-        track_generators: Whether is looked at whether generators are asked.
+        seed: Given to every generator until :meth:`prepare_run` is called, 0 … 2**32 - 1.
+        deterministic: Mode of deterministic algorithms, likewise.
+        track_generators: Whether :attr:`generators_used` is known.
     """
 
-    def __init__(self, seed: int, deterministic: Deterministic = True) -> None:
-        self._seed, self.deterministic = seed, deterministic
+    def __init__(
+        self, seed: int = 0, deterministic: Deterministic = True, track_generators: bool = False
+    ) -> None:
+        self._spec = RunSpec(Cell(), 0, seed, deterministic)
         self._stack, self._run_stack = ExitStack(), ExitStack()
         self._pinned_libraries: set[str] = set()
-        self._setting: Mapping[str, object] = {}
         self._applied_setting: Mapping[str, object] | None = {}
-        self._suspended: Sequence[str] = ()
         self._open_input: Callable[[], AbstractContextManager[None]] | None = None
-        self._axis, self._axis_used = REPEAT, False
-        self._seed_override: int | None = None
-        self.track_generators = False
-        self._generator_states: list[object] = []
+        self._axis_used = False
         self._axis_state: object = None
+        self._track_generators = track_generators
+        self._generator_states: list[object] = []
 
-    def prepare_run(self, cell: Cell, suspended: Sequence[str] = (), seed: int | None = None) -> None:
-        """Sets the axes as *cell* says, from the next :meth:`seed` on.
+    def prepare_run(
+        self, spec: RunSpec, open_input: Callable[[], AbstractContextManager[None]] | None = None
+    ) -> None:
+        """Holds *spec* from the next :meth:`seed` on.
+
+        Suspects are suspended afresh for each run, so that each meets the same: a frozen clock begins
+        at the same instant.
 
         Args:
-            cell: Under what the next run is made.
-            suspended: Suspects that cannot act meanwhile, by name; they are suspended anew, so that
-                each run meets the same: a frozen clock begins at the same instant.
-            seed: Of a run that is given another one.
+            spec: The next run.
+            open_input: Returns a context that replays external input to the run.
         """
-        self._seed_override, self._generator_states = seed, []
-        if suspended or self._suspended:
-            self._applied_setting = None
-        self._setting, self._suspended = cell.setting, suspended
-        self._axis, self._axis_state, self._axis_used = cell.axis, None, False
-
-    def set_input(self, open_input: Callable[[], AbstractContextManager[None]] | None) -> None:
-        """Has the run that begins with the next :meth:`seed` fed, in contexts that *open_input* makes."""
-        if open_input or self._open_input:
+        before, self._spec = self._spec, spec
+        if self._pinned_libraries and before.deterministic != spec.deterministic:
+            self.release()
+        if spec.suspended or before.suspended or open_input or self._open_input:
             self._applied_setting = None
         self._open_input = open_input
+        self._axis_used, self._axis_state, self._generator_states = False, None, []
 
     def seed(self) -> None:
-        """Seeds every generator, and holds what is not held yet."""
+        """Seeds every generator, and pins what is not pinned yet."""
         self._axis_used = self.axis_generators_used
-        found = active_adapters()
-        if self._applied_setting != self._setting or not self._pinned_libraries.issuperset(found):
+        adapters = active_adapters()
+        if self._applied_setting != self._spec.cell.setting or not self._pinned_libraries.issuperset(
+            adapters
+        ):
             self._apply_pins()
-        for adapter in found.values():
-            adapter.seed(self._seed if self._seed_override is None else self._seed_override)
+        for adapter in adapters.values():
+            adapter.seed(self._spec.seed)
         self._axis_state = self._read_axis_state()
-        self._generator_states = _read_generator_states() if self.track_generators else []
+        if self._track_generators:
+            self._generator_states = _read_generator_states()
 
     @property
     def axis_generators_used(self) -> bool:
@@ -81,30 +80,31 @@ class Pin:
 
     @property
     def generators_used(self) -> bool:
-        """Whether a generator was asked since the last :meth:`seed`, where that is looked at."""
+        """Whether a global generator was drawn from since the last :meth:`seed`; False if not tracked."""
         return bool(self._generator_states) and self._generator_states != _read_generator_states()
 
     def _read_axis_state(self) -> object:
-        return None if self._axis == REPEAT else get_axis(self._axis).get_generator_states()
+        axis = self._spec.cell.axis
+        return None if axis == REPEAT else get_axis(axis).get_generator_states()
 
     def _apply_pins(self) -> None:
-        self._release_run()  # what is held comes below them, and is restored after them
+        self._release_run()  # libraries are pinned below the axes, and restored after them
         for name, adapter in active_adapters().items():
             if name not in self._pinned_libraries:
                 self._pinned_libraries.add(name)
                 self._stack.callback(adapter.save_global_states())
-                self._stack.enter_context(adapter.deterministic(self.deterministic))
-        self._run_stack.enter_context(apply_setting(self._setting))
+                self._stack.enter_context(adapter.deterministic(self._spec.deterministic))
+        self._run_stack.enter_context(apply_setting(self._spec.cell.setting))
         if self._open_input is not None:
             self._run_stack.enter_context(self._open_input())
-        if self._suspended:
+        if self._spec.suspended:
             from pytest_repro.engine.diagnose.suspects import suspend
 
-            self._run_stack.enter_context(suspend(self._suspended, self._seed))
-        self._applied_setting = self._setting
+            self._run_stack.enter_context(suspend(self._spec.suspended, self._spec.seed))
+        self._applied_setting = self._spec.cell.setting
 
     def end_run(self) -> None:
-        """Lets go of what each run has for itself, its setting and what is suspended, until the next."""
+        """Undoes what belongs to one run (its setting, its suspended suspects) until the next."""
         self._applied_setting = None
         self._run_stack.close()
 
@@ -122,12 +122,12 @@ class Pin:
 
     @property
     def all_libraries_seeded(self) -> bool:
-        """Whether no library was imported since the last seeding: a newcomer's generator is unseeded."""
+        """Whether no library was imported since the last seeding: its generators are unseeded."""
         return not self._pinned_libraries or self._pinned_libraries.issuperset(active_adapters())
 
     @contextmanager
     def unpinned(self) -> Iterator[None]:
-        """The world as it is without the pin, for a block; then the pinned world as it was.
+        """Releases the pin for a block, and restores the pinned state after it.
 
         What the block does to generators and switches outlives the pin.
         """

@@ -39,6 +39,10 @@ class RecordingBase:
         """Everything recorded so far, by key, in order."""
         raise NotImplementedError
 
+    def get_observation(self, key: Key) -> Observation | None:
+        """The value recorded under *key*."""
+        return self.observations().get(key)
+
     def measure(self, reference: Observation, other: Observation) -> Difference | None:
         """How far *other*, observed here, is from *reference*; None when that was not kept."""
         raise NotImplementedError
@@ -64,6 +68,7 @@ class Recording(RecordingBase):
     """
 
     __slots__ = (
+        "_by_key",
         "_count_ulps",
         "_differences",
         "_entries",
@@ -88,11 +93,12 @@ class Recording(RecordingBase):
     ) -> None:
         # An entry is an Observation, or (name, step, quick reader, what that read).
         self._entries: list[Any] = []
+        self._by_key: dict[Key, Observation] = {}
         self._step_counters: defaultdict[str, count[int]] = defaultdict(count)
         self._quick_readers: dict[type, FastReader] = {}
         self._store, self._tolerance_for, self._count_ulps = store, tolerance_for, count_ulps
         self._keep_values, self._mixed_dtypes = keep_values or reference is None, mixed_dtypes
-        self._reference = reference.observations() if reference is not None else None
+        self._reference = reference
         self._differences: dict[Key, Difference] = {}
         self._passed_assertion = ""
         self.skipped_locals = 0
@@ -151,7 +157,7 @@ class Recording(RecordingBase):
             key, leaf.kind, leaf.dtype, leaf.shape, self._read_content(leaf), leaf.metadata, beside
         )
         if self._reference is not None and isinstance(found.content, ContentRef):
-            self._store_difference(self._reference.get(key), found, leaf)
+            self._store_difference(self._reference.get_observation(key), found, leaf)
         return found
 
     def _read_content(self, leaf: Leaf) -> bytes | ContentRef:
@@ -192,10 +198,11 @@ class Recording(RecordingBase):
         return super().equals(other)
 
     def observations(self) -> dict[Key, Observation]:
-        by_key: dict[Key, Observation] = {}
-        for each in self.read_since(0):
-            by_key[_make_key_unique(each.key, by_key)] = each
-        return by_key
+        if len(self._by_key) != len(self._entries):
+            self._by_key = {}
+            for observation in self.read_since(0):
+                self._by_key[_make_key_unique(observation.key, self._by_key)] = observation
+        return self._by_key
 
     def measure(self, reference: Observation, other: Observation) -> Difference | None:
         if not isinstance(other.content, bytes):

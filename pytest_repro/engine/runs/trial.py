@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from pytest_repro.core.compare.compare import count_steps, find_outcome_mismatches
 from pytest_repro.core.compare.mismatch import Mismatch
@@ -12,6 +13,7 @@ from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.golden.value_summary import ValueSummary
 from pytest_repro.core.plan.cell import REPEAT, Cell, iter_other_cells, make_reference_cell
 from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.plan.run_spec import RunSpec
 from pytest_repro.core.runs.observation import format_key
 from pytest_repro.core.runs.run import Outcome, Run
 from pytest_repro.engine.runs.availability import find_unavailable_reason, restrict_to_available
@@ -29,6 +31,13 @@ from pytest_repro.values.value_summary import summarize_value
 
 KEEP_MB = 512
 """Megabytes of the reference run's values kept in memory; what is more goes to a file."""
+
+
+class RunResult(NamedTuple):
+    """A finished run, and what it recorded."""
+
+    run: Run
+    recording: RecordingBase
 
 
 class Trial:
@@ -49,7 +58,7 @@ class Trial:
     def __init__(self, plan: Plan, keep_mb: int = KEEP_MB, with_plots: bool = False) -> None:
         self.plan, self._unreachable_runs, self.unrunnable = restrict_to_available(plan)
         self.store, self.with_plots = SpillStore(keep_mb * 2**20), with_plots
-        self._finished_runs: list[tuple[Run, RecordingBase]] = []
+        self._finished_runs: list[RunResult] = []
         self._missing_runs: list[Run] = []
 
     @property
@@ -101,8 +110,17 @@ class Trial:
             else:
                 yield cell
 
+    def make_spec(self, cell: Cell, number: int, reported: bool = False) -> RunSpec:
+        """The run at *cell*, as the plan asks for it."""
+        return RunSpec(cell, number, self.plan.seed, self.plan.deterministic, reported=reported)
+
+    def new_uncompared_recording(self) -> Recording:
+        """An empty recording for an extra run; with a reference, large values are hashed and not stored."""
+        tolerance_for = self.plan.tolerance_for()
+        return Recording(self.store, tolerance_for, Recording(self.store, tolerance_for))
+
     def new_recording(self, cell: Cell) -> Recording:
-        """An empty recording for a run of *cell*."""
+        """An empty recording for a run at *cell*."""
         base = self._find_reference(cell)
         if base is None:
             return Recording(self.store, self.plan.tolerance_for())
@@ -111,14 +129,9 @@ class Trial:
         return Recording(self.store, close, base[1], keep, mixed, self.with_plots)
 
     @property
-    def reference(self) -> tuple[Run, RecordingBase] | None:
+    def reference(self) -> RunResult | None:
         """The run that others are compared with, once it is done."""
         return self._finished_runs[0] if self._finished_runs else None
-
-    def uncompared_recording(self) -> Recording:
-        """An empty recording for a run that is no part of the trial: large values are digested alone."""
-        close = self.plan.tolerance_for()
-        return Recording(self.store, close, Recording(self.store, close))
 
     def add_remote(self, cell: Cell, run: Run, recording: RemoteRecording, fetch: ValueFetcher) -> None:
         """Takes a run from elsewhere, and measures it while its values can be fetched."""
@@ -136,7 +149,7 @@ class Trial:
 
     def add(self, run: Run, recording: RecordingBase) -> None:
         """Takes a finished run."""
-        self._finished_runs.append((run, recording))
+        self._finished_runs.append(RunResult(run, recording))
 
     def add_unavailable(self, cell: Cell, reason: str) -> None:
         """Puts down that nothing ran at *cell*, since its value is not to be had here."""
@@ -169,7 +182,7 @@ class Trial:
             return False
         return not found[1].equals(base[1])
 
-    def _find_reference(self, cell: Cell | Run) -> tuple[Run, RecordingBase] | None:
+    def _find_reference(self, cell: Cell | Run) -> RunResult | None:
         """The run that *cell* is compared with: the reference, or for a repeat the first of its value."""
         if not self._finished_runs:
             return None
@@ -188,7 +201,7 @@ class Trial:
 
     def compute_verdict(self, *last: tuple[Run, RecordingBase]) -> Verdict:
         """What follows from the runs taken so far, and from *last*, which is not kept."""
-        done = [*self._finished_runs, *last]
+        done = [*self._finished_runs, *(RunResult(*each) for each in last)]
         # What nothing was varied in is told first.
         done[1:] = sorted(done[1:], key=lambda each: each[0].axis != REPEAT or each[0].repeat_of is not None)
         runs = (*(run for run, _ in done), *self._unreachable_runs, *self._missing_runs)
@@ -208,7 +221,7 @@ class Trial:
         return Verdict(word, self.plan, runs, found, series, over, plots=drawn, level=level)
 
     def _build_plots(
-        self, finished_runs: list[tuple[Run, RecordingBase]], mismatches: tuple[Mismatch, ...]
+        self, finished_runs: list[RunResult], mismatches: tuple[Mismatch, ...]
     ) -> tuple[PlotData, ...]:
         from pytest_repro.engine.runs.plots import build_plots
 

@@ -11,7 +11,7 @@ from pytest_repro.core.runs.observation import Observation, format_key
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.runs.run_summary import RunSummary
 from pytest_repro.engine.runs.distance import load_content
-from pytest_repro.engine.runs.recording import Recording
+from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.values.spill_store import SpillStore
 
 _RUNNING_STATISTICS = (".running_mean", ".running_var")
@@ -21,7 +21,12 @@ _REAL_DTYPES = ("int", "uint", "bool", "float", "bfloat")
 
 
 def summarize_run(
-    seed: int, run: Run, seconds: float, recording: Recording, store: SpillStore, with_weights: bool = False
+    seed: int,
+    run: Run,
+    seconds: float,
+    recording: RecordingBase,
+    store: SpillStore,
+    with_weights: bool = False,
 ) -> RunSummary:
     """What *run* has shown.
 

@@ -2,32 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
 from pytest_repro.core.plan.plan import MAX_SEED, Deterministic, Plan
+from pytest_repro.core.runs.run import Run
 from pytest_repro.core.runs.run_summary import RunSummary
 from pytest_repro.engine.sweep.noise import VARIANTS, Noise, Variant, summarize_noise
-from pytest_repro.plugin.extra_runs.extra_runs import ExtraRunner
-from pytest_repro.plugin.run.item_runner import ItemRunner
+from pytest_repro.plugin.extra_runs import ExtraRun
 from pytest_repro.plugin.run.warnings import warn_at_item
-from pytest_repro.reports.session.noise import format_constant_predictions
+
+if TYPE_CHECKING:
+    from pytest_repro.plugin.config.settings import Settings
+    from pytest_repro.plugin.run.extra_runner import ExtraRunner
+    from pytest_repro.plugin.run.item_runner import ItemRunner
+
+NoiseMatrix = Mapping[str, Noise]
 
 
-def run_noise_matrix(extra_runner: ExtraRunner, runs: int) -> dict[str, Noise]:
-    """Runs a test *runs* times in each variant, in turn; the free seeds are equal for both that have them.
+class NoiseRuns(ExtraRun):
+    """Runs a test several times in each variant of the noise matrix.
 
-    In turn, so that a machine that slows down slows all of them.
+    In turn, so that a machine that slows down slows all of them. The free seeds are the same for both
+    variants that have them.
     """
-    plan = extra_runner.runner.plan
-    found: dict[str, list[RunSummary]] = {each.name: [] for each in VARIANTS}
-    for number in range(runs):
-        for variant in VARIANTS:
-            if extra_runner.should_stop:
-                break
-            doing = f"noise {variant.name}, {number + 1} of {runs}"
-            seed = (plan.seed + number * variant.free_seeds) % (MAX_SEED + 1)
-            found[variant.name].append(
-                extra_runner.run_and_summarize(doing, seed, _choose_mode(plan, variant), True)
-            )
-    return {name: summarize_noise(each) for name, each in found.items()}
+
+    order = 40
+    needs_passing_test = True
+    note_keys = ("noise_note",)
+
+    def get_request(self, plan: Plan, settings: Settings) -> str:
+        return "--repro-noise" if settings.noise else ""
+
+    def make(self, runner: ExtraRunner) -> NoiseMatrix:
+        plan, count = runner.plan, runner.settings.noise
+        summaries: dict[str, list[RunSummary]] = {variant.name: [] for variant in VARIANTS}
+        for number in range(count):
+            for variant in VARIANTS:
+                if runner.should_stop:
+                    break
+                seed = (plan.seed + number * variant.free_seeds) % (MAX_SEED + 1)
+                progress, mode = f"noise {variant.name}, {number + 1} of {count}", _choose_mode(plan, variant)
+                summaries[variant.name].append(
+                    runner.run_and_summarize(progress, seed, mode, with_weights=True)
+                )
+        return {name: summarize_noise(runs) for name, runs in summaries.items()}
+
+    def judge(self, runner: ItemRunner, run: Run, result: NoiseMatrix) -> BaseException | None:
+        """Warns of predictions that are the same for every item.
+
+        Raises:
+            pytest.fail.Exception: Such warnings are errors.
+        """
+        from pytest_repro.metrics.predictions import ConstantModelWarning
+        from pytest_repro.reports.session.noise import format_constant_predictions
+
+        for text in format_constant_predictions(result):
+            warn_at_item(runner.item, ConstantModelWarning, text)
+        return None
+
+    def make_row(self, runner: ItemRunner, result: NoiseMatrix) -> Mapping[str, Any]:
+        from pytest_repro.reports.session.noise import noise_to_row
+
+        return noise_to_row(result)
+
+    def format_lines(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+        from pytest_repro.reports.session.noise import format_noise_lines
+
+        return format_noise_lines(rows)
 
 
 def _choose_mode(plan: Plan, variant: Variant) -> Deterministic:
@@ -35,13 +77,4 @@ def _choose_mode(plan: Plan, variant: Variant) -> Deterministic:
     return (plan.deterministic or "warn") if variant.deterministic else False
 
 
-def warn_of_constant_predictions(runner: ItemRunner) -> None:
-    """Warns of predictions that are the same for every item.
-
-    Raises:
-        pytest.fail.Exception: Such warnings are errors.
-    """
-    for told in format_constant_predictions(runner.extra_results.noise):
-        from pytest_repro.metrics.predictions import ConstantModelWarning
-
-        warn_at_item(runner.item, ConstantModelWarning, told)
+extra_run = NoiseRuns()

@@ -1,75 +1,108 @@
-"""``repro_control``: one run more with another seed, to see a test that does not depend on it.
-
-It comes after the rehearsals, so that they are as without it, and before the last run, which is
-pytest's own and ends the test. What it leaves behind on the way meets that one alone.
-"""
+"""``repro_control``: one run with another seed, to find a test that does not depend on its seed."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
-
-import pytest
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pytest_repro.core.compare.unused import SeedUnusedWarning
-from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.plan.plan import MAX_SEED
-from pytest_repro.core.runs.seed_check import SeedCheck
+from pytest_repro.core.plan.plan import MAX_SEED, Plan
+from pytest_repro.core.runs.run import Run
+from pytest_repro.core.runs.seed_check import SeedCheck, SeedCheckOutcome
 from pytest_repro.plugin import peers
+from pytest_repro.plugin.extra_runs import ExtraRun
 from pytest_repro.plugin.run.warnings import warn_at_item
-from pytest_repro.reports.session.seed_check import UNUSED_NOTE, describe_outcome, format_unused_warning
 
 if TYPE_CHECKING:
+    import pytest
+
+    from pytest_repro.plugin.config.settings import Settings
+    from pytest_repro.plugin.run.extra_runner import ExtraRunner
     from pytest_repro.plugin.run.item_runner import ItemRunner
 
 
-def other_seed(seed: int) -> int:
-    """The seed of the control run."""
+class SeedCheckRun(ExtraRun):
+    """Runs a test once more with another seed, and warns where nothing at all changes."""
+
+    order = 10
+    note_keys = ("control_note",)
+
+    def get_request(self, plan: Plan, settings: Settings) -> str:
+        return "repro_control" if settings.control else ""
+
+    def make(self, runner: ExtraRunner) -> SeedCheck | None:
+        reference = runner.reference
+        if reference is None or reference.run.outcome == "skipped":
+            return None
+        seed = choose_other_seed(runner.plan.seed)
+        run, recording = runner.run_compared_size(f"seed check with seed {seed}", seed)
+        same_outcome = (run.outcome, run.error_type) == (reference.run.outcome, reference.run.error_type)
+        is_unchanged = same_outcome and recording.equals(reference.recording)
+        has_observations = bool(len(recording) or len(reference.recording))
+        outcome: SeedCheckOutcome = "unchanged" if is_unchanged else "changed"
+        return SeedCheck(seed, outcome, runner.generators_used, has_observations, reference.run, run)
+
+    def judge(self, runner: ItemRunner, run: Run, result: SeedCheck) -> BaseException | None:
+        """Warns where the seed changes nothing.
+
+        Not for a test that an audit took along, which nobody said is random, and not for one whose
+        examples are derandomized, which somebody said is not.
+
+        Raises:
+            pytest.fail.Exception: Such warnings are errors.
+        """
+        from pytest_repro.reports.session.seed_check import (
+            UNUSED_NOTE,
+            describe_outcome,
+            format_unused_warning,
+        )
+
+        assert runner.verdict is not None
+        audited = runner.plan.audit and not result.drew_random
+        if (
+            runner.verdict.outcome != "reproduced"
+            or result.outcome == "changed"
+            or not result.has_observations
+            or audited
+            or peers.has_own_seed(runner.item)
+        ):
+            runner.extra_results.seed_check_note = describe_outcome(result)
+        elif _warn(runner.item, format_unused_warning(result, runner.plan.seed)):
+            runner.extra_results.seed_check_note = UNUSED_NOTE
+        return None
+
+    def make_row(self, runner: ItemRunner, result: SeedCheck) -> Mapping[str, Any]:
+        from pytest_repro.reports.session.summary import COMPARED_VERDICTS
+
+        row = {"control_note": runner.extra_results.seed_check_note}
+        if runner.verdict is not None and runner.verdict.outcome in COMPARED_VERDICTS:
+            row["control"] = result.outcome
+        return row
+
+    def format_lines(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+        from pytest_repro.reports.session.summary import format_seed_check_lines
+
+        return format_seed_check_lines(rows)
+
+    def format_interference(self, result: SeedCheck) -> tuple[str, str]:
+        from pytest_repro.reports.session.seed_check import format_interference_note
+
+        return "seed check", format_interference_note(result)
+
+
+def choose_other_seed(seed: int) -> int:
+    """The seed of the extra run."""
     return (seed + 1) % (MAX_SEED + 1)
 
 
-def run_with_other_seed(
-    runner: ItemRunner, rehearse: Callable[[ItemRunner], Sequence[pytest.TestReport]]
-) -> SeedCheck | None:
-    """Runs the test of *runner* with another seed; None where there is nothing to compare that with.
-
-    Args:
-        runner: Its rehearsals are done.
-        rehearse: Makes a run.
-    """
-    reference = runner.trial.reference
-    if reference is None or reference[0].outcome == "skipped":
-        return None
-    seed = other_seed(runner.plan.seed)
-    runner.prepare_run(runner.trial.last_cell, seed=seed)
-    run = runner.finish_run(rehearse(runner))
-    alike = (run.outcome, run.error_type) == (reference[0].outcome, reference[0].error_type)
-    same = alike and runner.recording.equals(reference[1])
-    word, observed = ("unchanged" if same else "changed"), bool(len(runner.recording) or len(reference[1]))
-    return SeedCheck(seed, word, runner.generators_used, observed, reference[0], run)  # type: ignore[arg-type]
+def _warn(item: pytest.Item, text: str) -> bool:
+    """Whether the warning filters of the test show the warning."""
+    with warnings.catch_warnings(record=True) as shown:
+        warn_at_item(item, SeedUnusedWarning, text)
+    if shown:
+        warn_at_item(item, SeedUnusedWarning, text)
+    return bool(shown)
 
 
-def warn_if_seed_unused(item: pytest.Item, seed_check: SeedCheck, verdict: Verdict) -> str:
-    """Warns where the seed changes nothing; gives what the session tells of that, in few words.
-
-    Of a test that was taken along by an audit, nobody has said that it is to be random; of one
-    whose examples are derandomized, somebody has said that it is not.
-
-    Raises:
-        pytest.fail.Exception: Such warnings are errors.
-    """
-    unasked = (verdict.plan.audit and not seed_check.drew_random) or peers.has_own_seed(item)
-    if (
-        verdict.outcome != "reproduced"
-        or seed_check.outcome == "changed"
-        or not seed_check.has_observations
-        or unasked
-    ):
-        return describe_outcome(seed_check)
-    told = format_unused_warning(seed_check, verdict.plan.seed)
-    with warnings.catch_warnings(record=True) as heard:  # as the filters of the test have it
-        warn_at_item(item, SeedUnusedWarning, told)
-    if heard:
-        warn_at_item(item, SeedUnusedWarning, told)
-    return UNUSED_NOTE if heard else ""
+extra_run = SeedCheckRun()

@@ -1,34 +1,57 @@
-"""``seeds=``: one run of a test for each seed; the reference run counts for its own."""
+"""``seeds=``: one run of a test for each seed; the reference run stands for its own seed."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from pytest_repro.core.runs.run_summary import RunSummary
-from pytest_repro.engine.runs.recording import Recording
-from pytest_repro.engine.sweep.run_summary import summarize_run
+from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.runs.run import SUBTEST_ERROR, Run
 from pytest_repro.engine.sweep.sweep import SweepResult, summarize_sweep
-from pytest_repro.plugin.extra_runs.extra_runs import ExtraRunner
-from pytest_repro.plugin.run.outcome import classify_run, locate_failure
+from pytest_repro.plugin.extra_runs import ExtraRun
+
+if TYPE_CHECKING:
+    from pytest_repro.plugin.config.settings import Settings
+    from pytest_repro.plugin.run.extra_runner import ExtraRunner
+    from pytest_repro.plugin.run.item_runner import ItemRunner
 
 
-def run_sweep(extra_runner: ExtraRunner) -> SweepResult:
-    """Runs a test with each seed of its sweep, else as ever."""
-    act, found = extra_runner.runner, list[RunSummary]()
-    asked = act.plan.seeds or ()
-    for number, seed in enumerate(asked, 1):
-        if extra_runner.should_stop:
-            break
-        known = _summarize_reference(extra_runner) if seed == act.plan.seed else None
-        doing = f"seed {seed}, {number} of {len(asked)}"
-        found.append(known or extra_runner.run_and_summarize(doing, seed, act.plan.deterministic))
-    return summarize_sweep(asked, found, act.extra_results.budgets)
+class SeedSweep(ExtraRun):
+    """Runs a test with each seed of its sweep."""
+
+    order = 30
+    note_keys = ("sweep_note",)
+
+    def get_request(self, plan: Plan, settings: Settings) -> str:
+        return "seed sweep" if plan.seeds else ""
+
+    def make(self, runner: ExtraRunner) -> SweepResult:
+        plan, summaries = runner.plan, []
+        seeds = plan.seeds or ()
+        for number, seed in enumerate(seeds, 1):
+            if runner.should_stop:
+                break
+            summary = runner.summarize_reference() if seed == plan.seed else None
+            progress = f"seed {seed}, {number} of {len(seeds)}"
+            summaries.append(summary or runner.run_and_summarize(progress, seed, plan.deterministic))
+        return summarize_sweep(seeds, summaries, runner.budgets)
+
+    def judge(self, runner: ItemRunner, run: Run, result: SweepResult) -> BaseException | None:
+        if not (run.outcome == "passed" or run.error_type == SUBTEST_ERROR):
+            return None
+        from pytest_repro.plugin.judge.sweep_failure import find_sweep_failure
+
+        return find_sweep_failure(runner, result)
+
+    def make_row(self, runner: ItemRunner, result: SweepResult) -> Mapping[str, Any]:
+        from pytest_repro.reports.session.sweep import sweep_to_row
+
+        return sweep_to_row(result)
+
+    def format_lines(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+        from pytest_repro.reports.session.sweep import format_sweep_lines
+
+        return format_sweep_lines(rows)
 
 
-def _summarize_reference(extra_runner: ExtraRunner) -> RunSummary | None:
-    trial, seed = extra_runner.runner.trial, extra_runner.runner.plan.seed
-    run, recording = trial.reference or (None, None)
-    if run is None or not isinstance(recording, Recording):
-        return None
-    found = summarize_run(seed, run, run.seconds, recording, trial.store)
-    return replace(found, outcome=classify_run(run), location=locate_failure(run))
+extra_run = SeedSweep()

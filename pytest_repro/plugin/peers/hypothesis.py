@@ -29,8 +29,8 @@ class _FixedRandom:
 
     def getrandbits(self, bits: int) -> int:
         """The seed of this run, for each ``@given`` in it: of all runs that are compared the same."""
-        self._runner.generators_used = True
-        return self._runner.seed
+        self._runner.extra_results.generators_used = True
+        return self._runner.current.spec.seed
 
 
 @contextmanager

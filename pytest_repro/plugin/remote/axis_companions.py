@@ -6,6 +6,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -14,12 +15,13 @@ from pytest_repro.companions.companion import Companion, InterpreterLost
 from pytest_repro.core.plan.cell import Cell
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.engine.runs.remote_run import encode_cell, receive_run
+from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.plugin.pytest_internals import get_basetemp
 from pytest_repro.plugin.remote.companion_session import ItemKey, iter_item_keys
 from pytest_repro.plugin.remote.rank_groups import RankGroups
 from pytest_repro.plugin.remote.ranked_runner import RankedItemRunner
 from pytest_repro.plugin.remote.workerinput import build_companion_order, explain_unpicklable_plugin
-from pytest_repro.plugin.run.item_runner import ItemRunner
+from pytest_repro.plugin.run.item_runner import ItemRunner, JudgeProtocol
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.run.replay import get_replay
 from pytest_repro.plugin.stash import SETTINGS
@@ -55,18 +57,24 @@ class AxisCompanions:
                 session.config, self._item_keys, self._environment, self._argv, progress
             )
 
-    def make_runner(self, item: pytest.Item, plan: Plan, keep_mb: int, with_plots: bool) -> ItemRunner:
-        """Leads *item* through its runs, in this process or in ranks, as its plan asks."""
-        if not plan.ranks or self._rank_groups is None:
-            return ItemRunner(item, plan, keep_mb, get_replay(item), with_plots)
-        return RankedItemRunner(self._rank_groups, item, plan, keep_mb, with_plots)
+    def make_runner(
+        self, item: pytest.Item, plan: Plan, judge: JudgeProtocol, with_plots: bool
+    ) -> ItemRunner:
+        """The runner of *item*, in this process or in ranks, as *plan* asks."""
+        settings = self._config.stash[SETTINGS]
+        if plan.ranks and self._rank_groups is not None:
+            _import_torch_for_devices(plan)
+            trial = Trial(plan, settings.keep_mb, with_plots)
+            return RankedItemRunner(self._rank_groups, item, trial, get_replay(item), judge)
+        trial = Trial(plan, settings.keep_mb, with_plots)
+        return ItemRunner(item, trial, get_replay(item), judge, track_generators=settings.control)
 
     def start_runs(self, runner: ItemRunner) -> None:
         """Has the runs of a test begun that belong elsewhere, as many as there are cores to spare."""
         if runner.item.get_closest_marker("skip") is not None:
             return
         cells = list(runner.trial.remote_cells())
-        self._queue, self._pending = list(enumerate(cells, runner.plan.runs)), []
+        self._queue, self._pending = list(enumerate(cells, runner.trial.planned_run_count)), []
         for _ in range(min(len(cells), _count_cores() - 1)):
             self._start_next_run(runner)
 
@@ -174,6 +182,13 @@ class AxisCompanions:
                 companion.request_exit()
         for companion in companions:
             companion.kill() if at_once else companion.join_or_kill()
+
+
+def _import_torch_for_devices(plan: Plan) -> None:
+    """torch knows which values of the axes are available on this machine."""
+    if plan.vary and "torch" not in sys.modules:
+        with suppress(ImportError):
+            import torch  # noqa: F401
 
 
 def _count_cores() -> int:

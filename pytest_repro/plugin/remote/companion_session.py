@@ -162,10 +162,8 @@ class CompanionServer:
         self._values.drop()
         with suppress(Exception):  # of a module that ends: what it does there is told by this session
             teardown_for_next(self._session, item)
-        conductor: Any = item.config.pluginmanager.get_plugin("repro-conductor")
-        trial, run, recording = conductor.run_in_companion(
-            item, Cell(*cell), number, self.note_subtest_report
-        )
+        hooks: Any = item.config.pluginmanager.get_plugin("repro-hooks")
+        trial, (run, recording) = hooks.run_in_companion(item, Cell(*cell), number, self.note_subtest_report)
         self.outcome = run.outcome
         return self._values.keep_and_encode(trial, run, recording)
 
@@ -186,9 +184,9 @@ class CompanionServer:
             return "unknown", str(broken)
 
     def _run_experiment(self, item: pytest.Item, experiment: Experiment) -> ExperimentResult:
-        conductor: Any = item.config.pluginmanager.get_plugin("repro-conductor")
+        hooks: Any = item.config.pluginmanager.get_plugin("repro-hooks")
         try:
-            tried: ExperimentResult = conductor.run_experiment(item, experiment)
+            tried: ExperimentResult = hooks.run_experiment(item, experiment)
         finally:
             with suppress(Exception):  # what wide fixtures have started outlives a fork that just ends
                 teardown_for_next(self._session, None)

@@ -13,11 +13,13 @@ from pytest_repro.companions.companion import InterpreterLost
 from pytest_repro.companions.ranks.group import RankGroup
 from pytest_repro.companions.serialize_run import decode_run
 from pytest_repro.core.plan.cell import Cell
+from pytest_repro.core.plan.run_spec import RunSpec
 from pytest_repro.core.runs.join_ranks import RankRun, join_observations, join_runs, select_worst, split_rank
 from pytest_repro.core.runs.observation import Key
 from pytest_repro.core.runs.run import Run
 from pytest_repro.engine.runs.remote_recording import RemoteRecording, ValueFetcher
 from pytest_repro.engine.runs.remote_run import encode_cell, fetch_value
+from pytest_repro.engine.runs.run_source import run_until_settled
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.pytest_internals import get_basetemp
 from pytest_repro.plugin.remote.companion_session import ItemKey
@@ -26,9 +28,6 @@ from pytest_repro.plugin.remote.workerinput import build_companion_order, explai
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.stash import SETTINGS
 from pytest_repro.plugin.workerinput import RANK_KEY, WORLD_SIZE_KEY
-
-_MAX_RETRIES = 3
-"""Runs that may be repeated because a library was first imported in one of their ranks."""
 
 PristineEnvironment = tuple[list[str], dict[str, str]]
 """``sys.path`` and the environment, as they were before any test had run."""
@@ -88,7 +87,7 @@ class RankGroups:
         self._groups: dict[int, RankGroup] = {}
         self._give_up_reasons: dict[int, str] = {}
 
-    def run(self, item: pytest.Item, size: int, cell: Cell, number: int) -> RankedRun:
+    def run(self, item: pytest.Item, size: int, spec: RunSpec) -> RankedRun:
         """Makes one run of *item* in *size* ranks.
 
         Raises:
@@ -97,12 +96,10 @@ class RankGroups:
         with peers.wrap_pause(item):  # a limit on the test is not for what starts once in a session
             group = self._get_group(size)
         try:
-            for _ in range(1 + _MAX_RETRIES):
-                group.broadcast("run", *self._item_keys[item], number, *encode_cell(cell))
-                said = group.collect_answers("in the test", _has_failed)
-                answers = {rank: _parse_result(each) for rank, each in sorted(said.items())}
-                if len(said) < size or all(each.settled for each in answers.values()):
-                    break
+            results = run_until_settled(
+                lambda: self._run_once(group, item, spec),
+                lambda results: len(results) < size or all(each.settled for each in results.values()),
+            )
         except pytest.fail.Exception as stopped:  # by a limit on the test: pytest-timeout's
             where = group.describe_locations()
             self._drop_group(size)
@@ -110,10 +107,15 @@ class RankGroups:
         except BaseException:
             self._drop_group(size)
             raise
-        made = _join_results(group, answers, cell)
-        if len(said) < size:  # the others hang, since one has failed
+        ranked_run = _join_results(group, results, spec.cell)
+        if len(results) < size:  # the others hang, since one has failed
             self._drop_group(size)
-        return made
+        return ranked_run
+
+    def _run_once(self, group: RankGroup, item: pytest.Item, spec: RunSpec) -> dict[int, RankResult]:
+        group.broadcast("run", *self._item_keys[item], spec.number, *encode_cell(spec.cell))
+        answers = group.collect_answers("in the test", _has_failed)
+        return {rank: _parse_result(answer) for rank, answer in sorted(answers.items())}
 
     def _get_group(self, size: int) -> RankGroup:
         if size in self._give_up_reasons:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from pytest_repro.companions.companion import InterpreterLost
-from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import SUBTEST_ERROR
-from pytest_repro.plugin.exceptions import CompanionLost, RankFailed, format_nodeid, skip_if_no_value
+from pytest_repro.engine.replay.replay import Replay
+from pytest_repro.engine.runs.trial import Trial
+from pytest_repro.plugin.exceptions import CompanionLost, RankFailed, format_nodeid
 from pytest_repro.plugin.pytest_internals import add_failed_subtests, decode_subtest_report
 from pytest_repro.plugin.remote.rank_groups import RankedRun, RankGroups
-from pytest_repro.plugin.run.item_runner import ItemRunner
-from pytest_repro.plugin.run.replay import get_replay
+from pytest_repro.plugin.run.item_runner import ItemRunner, JudgeProtocol
 
 
 class RankLost(CompanionLost):
@@ -29,29 +28,29 @@ class RankedItemRunner(ItemRunner):
     """Leads one item through its runs in ranks; its fixtures are made there, and not here."""
 
     def __init__(
-        self, rank_groups: RankGroups, item: pytest.Item, plan: Plan, keep_mb: int, with_plots: bool
-    ) -> None:  # fmt: skip
-        if plan.vary and "torch" not in sys.modules:
-            with suppress(ImportError):  # it knows which values are to be had here
-                import torch  # noqa: F401
-        super().__init__(item, plan, keep_mb, get_replay(item), with_plots)
+        self, rank_groups: RankGroups, item: pytest.Item, trial: Trial, replay: Replay, judge: JudgeProtocol
+    ) -> None:
+        super().__init__(item, trial, replay, judge)
         self._rank_groups, self._loss_reason = rank_groups, ""
+
+    @property
+    def is_abandoned(self) -> bool:
+        return bool(self._loss_reason)
 
     def setup(self) -> None:
         __tracebackhide__ = True
-        self._reset_run_state()
-        skip_if_no_value(self.trial)
+        self._start_setup()
 
     def runtest(self) -> None:
         __tracebackhide__ = True
-        self.body_started = True
+        self.current.body_started = True
         if self._failure is not None:  # a rerun must not try a mismatch away
             raise self._failure
         made = self._run_in_ranks()
         run = made.run
-        if self.is_last_run:
+        if self.current.spec.reported:
             forward_output(self.item, made)
-            self._judge(run, None)
+            self._raise_failure(run, None)
         if run.outcome == "skipped":
             raise pytest.skip.Exception(run.error, _use_item_location=True)
         if run.outcome == "failed" and run.error_type != SUBTEST_ERROR:  # of subtests pytest says it itself
@@ -67,22 +66,23 @@ class RankedItemRunner(ItemRunner):
             RankLost: They made none, now or before.
         """
         __tracebackhide__ = True
+        spec = self.current.spec
         try:
             if self._loss_reason:
                 raise InterpreterLost(self._loss_reason)
-            made = self._rank_groups.run(self.item, self.plan.ranks, self.cell, self.run_index)
-            self.trial.measure_remote(self.cell, made.run, made.recording, made.fetch)
+            made = self._rank_groups.run(self.item, self.plan.ranks, spec)
+            self.trial.measure_remote(spec.cell, made.run, made.recording, made.fetch)
         except InterpreterLost as lost:
             raise self._give_up(str(lost)) from None
-        self._run_record, self.final_recording = made.run, made.recording
+        self.current.record, self.current.remote_recording = made.run, made.recording
         self.warnings.add_records(made.run.warnings, self.item.nodeid)
         return made
 
     def _give_up(self, reason: str) -> RankLost:
         if not self._loss_reason:
-            self._loss_reason, self.rehearsals_over = reason, True
-            self.trial.add_lost(self.cell, reason)
-        if self.is_last_run:
+            self._loss_reason = reason
+            self.trial.add_lost(self.current.spec.cell, reason)
+        if self.current.spec.reported:
             self.verdict = self.trial.compute_verdict()
         return RankLost(f"{format_nodeid(self.item)}: {reason}", pytrace=False)
 

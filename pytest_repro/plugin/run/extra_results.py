@@ -1,52 +1,49 @@
-"""What runs that are not compared have shown of a test: its cost, its seeds, its noise."""
+"""Results of the runs of a test that are not compared."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_repro.engine.runs.recording import Recording
+from pytest_repro.core.runs.run import Outcome
 
 if TYPE_CHECKING:
-    from pytest_repro.core.runs.cost_timings import CostTimings
-    from pytest_repro.core.runs.run import Outcome
-    from pytest_repro.engine.sweep.noise import Noise
     from pytest_repro.engine.sweep.sweep import SweepResult
 
 
+@dataclass(slots=True)
 class ExtraResults:
     """Of one test.
 
-    Args:
-        make_recording: Makes an empty recording for a run that is not compared.
-
     Attributes:
-        make_recording: The same; replaced while such runs are to be recorded in another way.
-        cost: What the test takes with determinism controls and without, where that was asked.
-        budgets: What the test allows its headline values over seeds, by name.
-        sweep: The test over seeds, where that was asked.
-        error: Why what these runs say together could not be told, with where it broke.
-        noise: What each variant of the noise matrix has shown, where that was asked.
-        reference_outcome: What the run has done that others are compared with: one that fails has no noise and no cost.
+        by_kind: What each kind of extra runs shows, by its name.
+        budgets: Rules for recorded numbers over the seeds of a sweep, by name.
+        error: Traceback of what broke while extra runs were made.
+        reference_outcome: Outcome of the reference run.
+        generators_used: Whether a test drew from a global generator, where that is tracked.
+        seed_check_note: What the session's summary says of the seed check.
     """
 
-    def __init__(self, make_recording: Callable[[], Recording]) -> None:
-        self.make_recording = make_recording
-        self.cost: CostTimings | None = None
-        self.budgets: dict[str, dict[str, float]] = {}
-        self.sweep: SweepResult | None = None
-        self.noise: dict[str, Noise] = {}
-        self.error = ""
-        self.reference_outcome: Outcome = "passed"
+    by_kind: dict[str, object] = field(default_factory=dict)
+    budgets: dict[str, dict[str, float]] = field(default_factory=dict)
+    error: str = ""
+    reference_outcome: Outcome = "passed"
+    generators_used: bool = False
+    seed_check_note: str = ""
+
+    @property
+    def sweep(self) -> SweepResult | None:
+        """The result of the seed sweep."""
+        return self.by_kind.get("sweep")  # type: ignore[return-value]
 
     def add_budget(self, name: str, rules: dict[str, float]) -> None:
-        """Adds to what the headline *name* is allowed.
+        """Adds *rules* for the recorded number *name*.
 
         Raises:
-            ValueError: A rule was another number before, in this run or with another seed.
+            ValueError: A rule had another number before, in this run or with another seed.
         """
         known = self.budgets.setdefault(name, {})
-        for rule, allowed in rules.items():
-            if known.setdefault(rule, allowed) != allowed:
-                given = f"{rule}={known[rule]:g} first and {rule}={allowed:g} now"
-                raise ValueError(f"repro.budget({name!r}): {given}: one number holds for all seeds")
+        for rule, limit in rules.items():
+            if known.setdefault(rule, limit) != limit:
+                conflict = f"{rule}={known[rule]:g} first and {rule}={limit:g} now"
+                raise ValueError(f"repro.budget({name!r}): {conflict}: one number holds for all seeds")

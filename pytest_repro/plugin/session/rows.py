@@ -3,78 +3,83 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 
 from pytest_repro.adapters import environment
+from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.golden.value_summary import ValueSummary
 from pytest_repro.core.replay.log_file import encode_log
 from pytest_repro.core.text import escape_surrogates
 from pytest_repro.engine.replay.replay import WHOLE_RUN
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.exceptions import format_nodeid
-from pytest_repro.plugin.extra_runs.results import describe_omitted_runs, extra_results_to_row
+from pytest_repro.plugin.extra_runs import describe_omitted, list_extra_runs
 from pytest_repro.plugin.run import replay
 from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.stash import ENVIRONMENT, ROWS, SETTINGS
 from pytest_repro.reports.failure import level
 from pytest_repro.reports.failure.text import format_headline
 from pytest_repro.reports.json.write import verdict_to_row
-from pytest_repro.reports.session.summary import COMPARED_VERDICTS, FAILING_VERDICTS
+from pytest_repro.reports.session.summary import FAILING_VERDICTS
 
 _PLUGIN_NAME = "repro-rows"
 _REPORT_ATTRIBUTE = "repro"
 
 
-def attach_row(runner: ItemRunner, report: pytest.TestReport) -> None:
-    """Hangs the row of *runner* on a report, and what JUnit is told."""
-    if runner.verdict is None:
+def attach_row(runner: ItemRunner, report: pytest.TestReport, is_xfailed: bool, has_failed: bool) -> None:
+    """Attaches the test's row of the JSON report to *report*, and the properties for JUnit.
+
+    Args:
+        runner: Of the test.
+        report: Of its tear-down.
+        is_xfailed: Whether its failure was expected.
+        has_failed: Whether it failed because it is not reproducible.
+    """
+    verdict, settings = runner.verdict, runner.item.config.stash[SETTINGS]
+    if verdict is None:
         return
-    row = verdict_to_row(runner.item.nodeid, runner.verdict, _collect_values(runner))
-    row |= {
-        "key": id(runner.item),
-        "failed": runner.failed_by_plugin,
-        "location": _format_location(runner.item),
-    }
-    row |= _seed_check_to_row(runner) | extra_results_to_row(runner.extra_results)
-    if runner.verdict.outcome != "skipped":
-        row["unmade_note"] = describe_omitted_runs(
-            runner.plan, runner.item.config.stash[SETTINGS], runner.extra_results
-        )
-        row["level_note"] = level.describe_uncompared_values(runner.verdict)
-    if runner.xfailed:
+    row = verdict_to_row(runner.item.nodeid, verdict, _collect_values(runner))
+    row |= {"key": id(runner.item), "failed": has_failed, "location": _format_location(runner.item)}
+    row |= _make_extra_row(runner)
+    if is_xfailed:
         row["expected"] = True
-    runner.replay.keep_logs()
-    if runner.item.config.stash[SETTINGS].replay == replay.RECORD_MODE and not runner.plan.ranks:
+    if verdict.outcome != "skipped":
+        row["unmade_note"] = describe_omitted(runner, settings)
+        row["level_note"] = level.describe_uncompared_values(verdict)
+    if settings.replay == replay.RECORD_MODE and not runner.plan.ranks:
+        runner.replay.keep_logs()
         row["replay"] = encode_log(runner.replay.logs[WHOLE_RUN])
-    if runner.verdict.outcome in FAILING_VERDICTS:
-        row["headline"] = format_headline(runner.verdict)
-    if runner.trial.with_plots and runner.verdict.outcome not in (None, "reproduced"):
-        from pytest_repro.reports.html.page_data import make_page_data as drawn
+    if verdict.outcome in FAILING_VERDICTS:
+        row["headline"] = format_headline(verdict)
+    if runner.trial.with_plots and verdict.outcome not in (None, "reproduced"):
+        from pytest_repro.reports.html.page_data import make_page_data
 
-        row["page"] = drawn(format_nodeid(runner.item), runner.verdict)
+        row["page"] = make_page_data(format_nodeid(runner.item), verdict)
     setattr(report, _REPORT_ATTRIBUTE, escape_surrogates(row))
-    if runner.verdict.outcome is not None:
-        report.user_properties.append(("repro_verdict", runner.verdict.outcome))
-    report.user_properties.append(("repro_seed", runner.plan.seed))
-    if runner.verdict.cause is not None:
-        report.user_properties.append(("repro_cause", runner.verdict.cause.name))
-    if runner.extra_results.sweep is not None:
-        report.user_properties.append(
-            ("repro_sweep", "broken" if runner.extra_results.sweep.failed else "kept")
-        )
+    report.user_properties += _make_properties(runner, verdict)
 
 
-def _seed_check_to_row(runner: ItemRunner) -> dict[str, str]:
-    """What the row says of a control run."""
-    if runner.seed_check is None or runner.verdict is None:
-        return {}
-    found = {"control_note": runner.seed_check_note}
-    return found | (
-        {"control": runner.seed_check.outcome} if runner.verdict.outcome in COMPARED_VERDICTS else {}
-    )
+def _make_properties(runner: ItemRunner, verdict: Verdict) -> Iterator[tuple[str, object]]:
+    if verdict.outcome is not None:
+        yield "repro_verdict", verdict.outcome
+    yield "repro_seed", runner.plan.seed
+    if verdict.cause is not None:
+        yield "repro_cause", verdict.cause.name
+    if (sweep := runner.extra_results.sweep) is not None:
+        yield "repro_sweep", "broken" if sweep.failed else "kept"
+
+
+def _make_extra_row(runner: ItemRunner) -> dict[str, Any]:
+    """What the extra runs add to a row."""
+    results, row = runner.extra_results.by_kind, dict[str, Any]()
+    if results:
+        for kind in list_extra_runs():
+            if kind.name in results:
+                row |= kind.make_row(runner, results[kind.name])
+    return row
 
 
 def _collect_values(runner: ItemRunner) -> Iterable[ValueSummary]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.plugin.extra_runs.results import NOTE_KEYS
+from pytest_repro.plugin.extra_runs import list_extra_runs
 from pytest_repro.plugin.pytest_internals import print_session_error
 from pytest_repro.plugin.run import replay
 from pytest_repro.plugin.session import require
@@ -16,17 +16,13 @@ from pytest_repro.plugin.session.rows import get_environment, get_rows
 from pytest_repro.plugin.stash import GOLDEN_LINES, SETTINGS
 from pytest_repro.reports.failure.level import format_level_lines
 from pytest_repro.reports.json.write import build_report, write_report
-from pytest_repro.reports.session.cost import format_cost_lines
-from pytest_repro.reports.session.noise import format_noise_lines
 from pytest_repro.reports.session.summary import (
     format_counts,
     format_failing_lines,
     format_past_log_lines,
-    format_seed_check_lines,
     format_skipped_extra_run_lines,
     format_unavailable_lines,
 )
-from pytest_repro.reports.session.sweep import format_sweep_lines
 
 
 def write_all(session: pytest.Session) -> None:
@@ -61,11 +57,16 @@ def _fail_session(session: pytest.Session, reason: str) -> None:
 
 def _write_report(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> None:
     settings = config.stash[SETTINGS]
-    private = ("key", "failed", "headline", "replay", "control_note", "page", *NOTE_KEYS)
+    private = ("key", "failed", "headline", "replay", "page", *_list_note_keys())
     told = (row for row in rows if any(key in row for key in ("verdict", "sweep", "noise", "cost")))
     public = [{k: v for k, v in row.items() if k not in private} for row in told]
     path = config.invocation_params.dir / str(settings.json)
     write_report(path, build_report(public, settings.plan.seed, get_environment(config)))
+
+
+def _list_note_keys() -> list[str]:
+    """Keys of a row that are for the terminal alone."""
+    return ["unmade_note", "level_note", *(key for kind in list_extra_runs() for key in kind.note_keys)]
 
 
 def _write_page(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -83,7 +84,7 @@ def write_terminal_summary(terminal: Any, config: pytest.Config) -> None:
     settings = config.stash[SETTINGS]
     golden = config.stash.get(GOLDEN_LINES, [])
     heard = bad or too_few or settings.is_seed_random or settings.replay or settings.cost
-    heard = heard or any(row.get(note) for row in rows for note in NOTE_KEYS)
+    heard = heard or any(row.get(note) for row in rows for note in _list_note_keys())
     least = config.get_verbosity() if heard else -1
     if not (rows or too_few or golden) or config.get_verbosity() < least:
         return
@@ -91,21 +92,16 @@ def write_terminal_summary(terminal: Any, config: pytest.Config) -> None:
     drawn = f", --repro-seed={settings.plan.seed} was drawn" if settings.is_seed_random else ""
     if rows or too_few:
         terminal.line(f"{format_counts(rows)}{drawn}")
-    told = [
+    lines = [
         *format_unavailable_lines(rows),
         *replay.get_summary_lines(config),
         *golden,
         *format_past_log_lines(rows),
-        *format_seed_check_lines(rows),
-        *format_cost_lines(rows),
-    ]
-    told += [
-        *format_sweep_lines(rows),
-        *format_noise_lines(rows),
+        *(line for kind in list_extra_runs() for line in kind.format_lines(rows)),
         *format_level_lines(rows),
         *format_skipped_extra_run_lines(rows),
     ]
-    for line in [*told, *bad]:
+    for line in [*lines, *bad]:
         terminal.line(line)
     if too_few:
         terminal.line(too_few, red=True)

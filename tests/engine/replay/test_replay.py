@@ -24,6 +24,8 @@ from hypothesis import strategies as st
 
 from pytest_repro.adapters import digest, pin_entropy
 from pytest_repro.causes import find_all_targets, get_cause
+from pytest_repro.core.plan.cell import Cell
+from pytest_repro.core.plan.run_spec import RunSpec
 from pytest_repro.core.replay.external_input import ExternalInput, ReplayLog
 from pytest_repro.core.replay.log_file import FORMAT, encode_log, format_logs, read_logs, write_atomically
 from pytest_repro.engine.replay.intercept import ThreadNames, intercept
@@ -267,7 +269,7 @@ def test_a_pin_that_rests_leaves_nothing_on_what_it_lay_upon() -> None:
     with Pin(0) as pin:
         for _ in range(2):
             with log_calls(find_all_targets()):
-                pin.set_input(lambda: intercept(tape, threads))
+                pin.prepare_run(RunSpec(Cell(), 0, 0), lambda: intercept(tape, threads))
                 pin.seed()
                 first += ask(1)
                 pin.end_run()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.plugin.extra_runs.seed_check import other_seed
+from pytest_repro.plugin.extra_runs.seed_check import choose_other_seed
 from tests.conftest import Project, Result
 from tests.plugin.peers import needs
 
@@ -163,4 +163,4 @@ def test_examples_are_drawn_from_the_other_seed(project: Project) -> None:
 
 @pytest.mark.parametrize(("seed", "next_one"), [(0, 1), (2**32 - 1, 0)])
 def test_the_other_seed_is_a_seed(seed: int, next_one: int) -> None:
-    assert other_seed(seed) == next_one
+    assert choose_other_seed(seed) == next_one

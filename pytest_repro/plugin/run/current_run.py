@@ -1,0 +1,98 @@
+"""One run of a test while it is in progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from time import perf_counter
+from types import FrameType
+
+from pytest_repro.core.plan.plan import Capture
+from pytest_repro.core.plan.run_spec import RunSpec
+from pytest_repro.core.runs.run import Run
+from pytest_repro.engine.runs.local_variables import (
+    describe_plain_variables,
+    find_code,
+    iter_locals,
+    keep_frame,
+)
+from pytest_repro.engine.runs.recording import Recording, RecordingBase
+
+PhaseContext = Callable[[], AbstractContextManager[None]]
+
+
+@dataclass(slots=True)
+class CurrentRun:
+    """What is known of a run between its set-up and its end.
+
+    Attributes:
+        spec: What is run.
+        recording: What the test records into.
+        make_recording: Returns another one for a rerun, if not the trial does.
+        phase_context: Wraps the set-up and the body.
+        on_body_start: Called just before the body begins.
+        remote_recording: What ranks recorded, if the run is made in ranks.
+        used_axes: Axes that the test itself has applied.
+        failed_subtest: Error and traceback of the first subtest that failed.
+        drew_on_axis: Whether the test drew numbers that differ at other values of the axis.
+        setup_started: Whether the set-up has begun.
+        body_started: Whether the body has begun.
+        record: The finished run.
+        unobserved_locals: Names and types of local variables that were not compared.
+    """
+
+    spec: RunSpec
+    recording: Recording
+    make_recording: Callable[[], Recording] | None = None
+    phase_context: PhaseContext = nullcontext
+    on_body_start: Callable[[], None] | None = None
+    remote_recording: RecordingBase | None = None
+    used_axes: set[str] = field(default_factory=set)
+    failed_subtest: tuple[str, str] | None = None
+    drew_on_axis: bool = False
+    setup_started: bool = False
+    body_started: bool = False
+    record: Run | None = None
+    unobserved_locals: tuple[str, ...] = ()
+    _frames: list[FrameType] = field(default_factory=list)
+    _start: float = field(default_factory=perf_counter)
+
+    def start_setup(self) -> None:
+        """Marks the start of the run."""
+        self.setup_started, self._start = True, perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Time since the run began."""
+        return perf_counter() - self._start
+
+    @property
+    def final_recording(self) -> RecordingBase:
+        """What the run recorded, here or in ranks."""
+        return self.remote_recording or self.recording
+
+    @contextmanager
+    def keep_test_frame(self, function: Callable[..., object] | None, capture: Capture) -> Iterator[None]:
+        """Keeps the frame of the test's function if it is called in the block."""
+        # Hypothesis calls the body once per example: there is no single set of local variables.
+        is_ignored = capture == "recorded" or hasattr(function, "hypothesis")
+        with keep_frame(None if is_ignored else find_code(function)) as frames:
+            yield
+        self._frames += frames
+
+    def observe_locals(self, capture: Capture) -> None:
+        """Records the local variables of a body that has ended, as *capture* asks."""
+        if not self._frames:
+            self.recording.record_assertion()
+            return
+        frame = self._frames[0]
+        if capture == "locals" or not len(self.recording):
+            self.recording.record_locals(iter_locals(frame))
+        self.recording.record_assertion()
+        if not len(self.recording):
+            self.unobserved_locals = describe_plain_variables(iter_locals(frame))
+
+    def forget_frames(self) -> None:
+        """Drops the frame, which leads back to this one: it would keep the test's tensors alive."""
+        self._frames.clear()
