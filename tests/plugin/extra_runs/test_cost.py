@@ -58,7 +58,7 @@ def told(result: Result) -> list[str]:
 
 
 def check(result: Result) -> None:
-    assert "not made  --repro-cost: not of a test that fails (1 test)" in result.run.outlines
+    assert "not made  --repro-cost: not for a test that fails (1 test)" in result.run.outlines
     result.check(passed=6, xfailed=1, skipped=1, exit=0)
     assert told(result) == sorted(SECTION.splitlines())
     found = {test["nodeid"].partition("::")[2]: test.get("cost") for test in result.report["tests"]}

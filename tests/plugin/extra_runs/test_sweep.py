@@ -430,7 +430,7 @@ def test_what_a_replay_leaves_out_is_told(project: Project) -> None:
     @pytest.mark.skip
     def test_c(repro): pass
     """
-    line = "not made  {}: not with --repro-replay: the log feeds each run (1 test)"
+    line = "not made  {}: not with --repro-replay, whose log feeds each run (1 test)"
     asked = "--repro-cost, --repro-noise"
     lines = [line.format(each) for each in (asked, f"seed sweep, its budgets, {asked}")]
     result = project(source, "--repro-replay=record", "--repro-cost", "--repro-noise")
