@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from pytest_repro.core.runs.cost_timings import CostTimings
+from pytest_repro.core.runs.run_summary import CostTimings
 from pytest_repro.plugin.extra_runs.extra_runs import ExtraRunner
 
 _PAIRS, _MIN_PAIRS, _TIME_LIMIT = 5, 3, 60.0

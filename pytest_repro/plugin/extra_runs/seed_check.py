@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_repro.core.compare.unused import SeedUnusedWarning
-from pytest_repro.core.compare.verdict import Verdict
+from pytest_repro.core.compare.verdict import SeedUnusedWarning, Verdict
 from pytest_repro.core.plan.plan import MAX_SEED
-from pytest_repro.core.runs.seed_check import SeedCheck
+from pytest_repro.core.runs.run_summary import SeedCheck
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.run.warnings import warn_at_item
 from pytest_repro.reports.session.seed_check import UNUSED_NOTE, describe_outcome, format_unused_warning

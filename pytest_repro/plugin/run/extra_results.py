@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from pytest_repro.engine.runs.recording import Recording
 
 if TYPE_CHECKING:
-    from pytest_repro.core.runs.cost_timings import CostTimings
     from pytest_repro.core.runs.run import Outcome
+    from pytest_repro.core.runs.run_summary import CostTimings
     from pytest_repro.engine.sweep.noise import Noise
     from pytest_repro.engine.sweep.sweep import SweepResult
 

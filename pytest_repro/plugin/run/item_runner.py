@@ -15,7 +15,7 @@ from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.plan.cell import REPEAT, Cell
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Outcome, Run
-from pytest_repro.core.runs.seed_check import SeedCheck
+from pytest_repro.core.runs.run_summary import SeedCheck
 from pytest_repro.engine.replay.replay import Replay
 from pytest_repro.engine.runs.local_variables import (
     describe_plain_variables,
