@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from pytest_repro.assertions.draws import draws as draws
     from pytest_repro.assertions.draws import no_draws as no_draws
     from pytest_repro.assertions.resume import assert_resumable as assert_resumable
-    from pytest_repro.core.compare.unused import SeedUnusedWarning as SeedUnusedWarning
     from pytest_repro.core.compare.verdict import NotReproducible as NotReproducible
+    from pytest_repro.core.compare.verdict import SeedUnusedWarning as SeedUnusedWarning
     from pytest_repro.core.compare.verdict import Verdict as Verdict
     from pytest_repro.core.runs.token_sequence import Completion as Completion
     from pytest_repro.core.trace.divergence import Divergence as Divergence
@@ -50,7 +50,7 @@ _WHERE = {
     "Completion": "core.runs.token_sequence",
     "Divergence": "core.trace.divergence",
     "NotReproducible": "core.compare.verdict",
-    "SeedUnusedWarning": "core.compare.unused",
+    "SeedUnusedWarning": "core.compare.verdict",
     "Trace": "core.trace.trace",
     "Verdict": "core.compare.verdict",
     "assert_batch_invariant": "assertions.batch_invariance",

@@ -38,7 +38,15 @@ class NotReproducible(AssertionError):
         return type(self), (str(self), self.verdict)
 
 
-NotReproducible.__module__ = "pytest_repro"  # as it is imported, and shown
+class SeedUnusedWarning(UserWarning):
+    """A test gave the same values with another seed: they may come from a cache.
+
+    A test in which nothing is random says so:
+    ``@pytest.mark.filterwarnings("ignore::pytest_repro.SeedUnusedWarning")``.
+    """
+
+
+NotReproducible.__module__ = "pytest_repro"  # as users import it and tracebacks show it
 
 
 @dataclass(frozen=True, slots=True)

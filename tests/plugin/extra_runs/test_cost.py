@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pytest_repro.core.runs.cost_timings import CostTimings
+from pytest_repro.core.runs.run_summary import CostTimings
 from pytest_repro.reports.session.cost import cost_to_row, format_cost_lines
 from tests.conftest import Project, Result
 from tests.plugin.peers import needs
