@@ -110,8 +110,8 @@ def test_large_views_are_read_by_blocks(order: Any, dtype: Any, monkeypatch: pyt
     expected = [digest(each) for each in (t.permute(order).contiguous(), t[:, ::2].contiguous())]
     for owner, name, size in (
         (_tensors, "_WHOLE_COPY_BYTES", 0),
-        (_tensors, "ALONG", 0),
-        (blocks, "ALONG", 256),
+        (_tensors, "ROW_BLOCK_BYTES", 0),
+        (blocks, "ROW_BLOCK_BYTES", 256),
     ):
         monkeypatch.setattr(owner, name, size)
     monkeypatch.setattr(blocks, "TILED_BLOCK_BYTES", 2**11)
