@@ -146,7 +146,7 @@ def test_a_variable_that_comes_too_late_is_said(monkeypatch: pytest.MonkeyPatch)
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
-    late = pytest.warns(_switches.SwitchTooLate, match="CUBLAS_WORKSPACE_CONFIG may come too late")
+    late = pytest.warns(_switches.SwitchTooLate, match="CUBLAS_WORKSPACE_CONFIG may be set too late")
     with late, _switches.deterministic(True):
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_repro.adapters import digest, flatten
-from pytest_repro.adapters._numpy import blocks
+from pytest_repro.adapters._numpy import arrays
 from pytest_repro.core.runs.observation import Leaf
 
 torch = pytest.importorskip("torch")
@@ -111,10 +111,10 @@ def test_large_views_are_read_by_blocks(order: Any, dtype: Any, monkeypatch: pyt
     for owner, name, size in (
         (_tensors, "_WHOLE_COPY_BYTES", 0),
         (_tensors, "ROW_BLOCK_BYTES", 0),
-        (blocks, "ROW_BLOCK_BYTES", 256),
+        (arrays, "ROW_BLOCK_BYTES", 256),
     ):
         monkeypatch.setattr(owner, name, size)
-    monkeypatch.setattr(blocks, "TILED_BLOCK_BYTES", 2**11)
+    monkeypatch.setattr(arrays, "TILED_BLOCK_BYTES", 2**11)
     assert [digest(t.permute(order)), digest(t[:, ::2])] == expected
 
 
