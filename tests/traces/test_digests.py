@@ -205,7 +205,7 @@ def test_a_tensor_that_cannot_be_read_stops_no_program(monkeypatch: pytest.Monke
         raise ArithmeticError("not my day")
 
     x = outside(lambda: two(2).to_sparse())
-    monkeypatch.setattr("pytest_repro.traces.digests._read_part", broken)
+    monkeypatch.setattr("pytest_repro.traces.digests._digest_part", broken)
     with trace() as found:
         y = x.clone()
         torch.ones(2).add(1)
