@@ -1,4 +1,4 @@
-"""The generators that can be seen: global ones, and those that variables lead to."""
+"""Finds random generators: global ones, and those reachable from variables."""
 
 from __future__ import annotations
 
@@ -19,12 +19,10 @@ _OPAQUE_TYPES = (str, bytes, int, float, complex, type, FunctionType, ModuleType
 
 
 class FoundGenerator(NamedTuple):
-    """A generator, and what it is called.
+    """A generator and its library.
 
     Attributes:
         name: ``torch cpu``; ``dataset.rng (numpy.random.Generator)``.
-        generator: Itself.
-        adapter: Of its library.
     """
 
     name: str
@@ -33,31 +31,33 @@ class FoundGenerator(NamedTuple):
 
     @property
     def state_key(self) -> object:
-        """Where it stands: what compares equal until it is asked."""
+        """Compares equal until the generator is used."""
         return self.adapter.state_key(self.generator)
 
 
 def find_generators(roots: Iterable[tuple[str, object]] = ()) -> list[FoundGenerator]:
-    """Every global generator, and each other one that *roots* lead to, once.
+    """Every global generator, and each other one reachable from *roots*, without duplicates.
 
     Args:
-        roots: Names and values: local variables, a data set.
+        roots: Names and values: local variables, a dataset.
     """
-    libraries = list(active_adapters().values())
-    found = [
-        FoundGenerator(name, each, lib) for lib in libraries for name, each in lib.global_generators().items()
+    adapters = list(active_adapters().values())
+    generators = [
+        FoundGenerator(name, generator, adapter)
+        for adapter in adapters
+        for name, generator in adapter.global_generators().items()
     ]
-    known = {id(each.generator) for each in found}
+    known_ids = {id(found.generator) for found in generators}
     for path, value in walk_reachable(roots):
-        each = _match_generator(libraries, path, value)
-        if each is not None and id(value) not in known:
-            known.add(id(value))
-            found.append(each)
-    return found
+        found = _match_generator(adapters, path, value)
+        if found is not None and id(value) not in known_ids:
+            known_ids.add(id(value))
+            generators.append(found)
+    return generators
 
 
 def iter_user_globals() -> Iterator[tuple[str, object]]:
-    """The globals of the user's modules, by module and name."""
+    """The globals of the user's modules, named ``module.name``."""
     for module in list_modules():
         if is_user_module(module):
             for name, value in list(vars(module).items()):
@@ -65,65 +65,63 @@ def iter_user_globals() -> Iterator[tuple[str, object]]:
                     yield f"{module.__name__}.{name}", value
 
 
-def _match_generator(libraries: Iterable[Adapter], path: str, value: object) -> FoundGenerator | None:
-    for library in libraries:
-        with suppress(Exception):  # a class of the user's own that only looks like a generator
-            if library.state_key(value) is not None:
+def _match_generator(adapters: Iterable[Adapter], path: str, value: object) -> FoundGenerator | None:
+    for adapter in adapters:
+        with suppress(Exception):  # a user's class that only looks like a generator
+            if adapter.state_key(value) is not None:
                 kind = type(value)
-                home = re.sub(r"\.(_\w+|mtrand)$", "", kind.__module__)
-                return FoundGenerator(f"{path} ({home}.{kind.__qualname__})", value, library)
+                module = re.sub(r"\.(_\w+|mtrand)$", "", kind.__module__)
+                return FoundGenerator(f"{path} ({module}.{kind.__qualname__})", value, adapter)
     return None
 
 
 def walk_reachable(roots: Iterable[tuple[str, object]]) -> Iterator[tuple[str, object]]:
-    """What variables lead to by items and attributes, the nearest first; nothing is called to get there.
+    """Paths and values reachable through items and attributes, nearest first, without calling anything.
 
     Args:
-        roots: Names and values.
+        roots: Names and values of variables.
     """
-    todo = deque((name, value, 0) for name, value in roots)
-    known, left = set[int](), _MAX_NODES
-    while todo and left:
-        path, value, depth = todo.popleft()
-        if isinstance(value, _OPAQUE_TYPES) or id(value) in known:
+    queue = deque((name, value, 0) for name, value in roots)
+    known_ids = set[int]()
+    while queue and len(known_ids) < _MAX_NODES:
+        path, value, depth = queue.popleft()
+        if isinstance(value, _OPAQUE_TYPES) or id(value) in known_ids:
             continue
-        known.add(id(value))
-        left -= 1
+        known_ids.add(id(value))
         yield path, value
         if depth < _MAX_DEPTH:
-            todo.extend((f"{path}{name}", part, depth + 1) for name, part in _list_children(value))
+            queue.extend((f"{path}{name}", part, depth + 1) for name, part in _list_children(value))
 
 
 def _list_children(value: Any) -> Iterable[tuple[str, object]]:
     if isinstance(value, dict):
-        some = islice(value.items(), _MAX_ITEMS)
-        return [(f"[{key!r}]", part) for key, part in some if isinstance(key, (str, int))]
+        items = islice(value.items(), _MAX_ITEMS)
+        return [(f"[{key!r}]", part) for key, part in items if isinstance(key, (str, int))]
     if isinstance(value, (list, tuple)):
-        first, names = value[:_MAX_ITEMS], getattr(type(value), "_fields", ())
-        called = [f".{name}" for name in names] or [f"[{i}]" for i in range(len(first))]
-        return list(zip(called, first))
+        parts, fields = value[:_MAX_ITEMS], getattr(type(value), "_fields", ())
+        suffixes = [f".{field}" for field in fields] or [f"[{i}]" for i in range(len(parts))]
+        return list(zip(suffixes, parts))
     if classify_code("", type(value).__module__) in ("runner", "none"):
-        return []  # pytest's own: all of the session hangs on it
+        return []  # pytest's objects lead to the whole session
     try:
-        held = dict(object.__getattribute__(value, "__dict__"))
+        attributes = dict(object.__getattribute__(value, "__dict__"))
     except (AttributeError, TypeError):
         return _read_slots(value)
-    inner = held.pop("_modules", None)  # of torch: ``model.head``, not ``model._modules['head']``
-    if isinstance(inner, dict):
-        held = {**{name: part for name, part in held.items() if not name.startswith("_")}, **inner}
-    return [(f"[{name}]" if str(name).isdigit() else f".{name}", part) for name, part in held.items()]
+    submodules = attributes.pop("_modules", None)  # torch: ``model.head``, not ``model._modules['head']``
+    if isinstance(submodules, dict):
+        public = {name: part for name, part in attributes.items() if not name.startswith("_")}
+        attributes = {**public, **submodules}
+    return [(f"[{name}]" if str(name).isdigit() else f".{name}", part) for name, part in attributes.items()]
 
 
 def _read_slots(value: object) -> list[tuple[str, object]]:
-    """What an object without ``__dict__`` holds, if its class is written in Python."""
+    """The slots of an object without ``__dict__``, if its class is written in Python."""
     names = [
         name for kind in type(value).__mro__ for name in list_slot_names(vars(kind).get("__slots__", ()))
     ]
-    absent = object()
-    found = [(f".{name}", getattr(value, name, absent)) for name in names]
-    return [(name, part) for name, part in found if part is not absent]
+    return [(f".{name}", getattr(value, name)) for name in names if hasattr(value, name)]
 
 
 def list_slot_names(slots: Any) -> tuple[str, ...]:
-    """The names that a ``__slots__`` gives."""
+    """The names in the value of ``__slots__``, which may be a single string."""
     return (slots,) if isinstance(slots, str) else tuple(slots)

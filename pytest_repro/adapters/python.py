@@ -1,4 +1,4 @@
-"""The standard library: ``random``, numbers, text, and containers."""
+"""The standard library: numbers, text, containers, ``random``."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from pytest_repro.interpose.patch import Patch, patch_everywhere
 _PLAIN_KEYS = (str, int, float, bool, type(None), bytes, Enum, tuple)
 _GLOBAL_GENERATOR: random.Random = random.getstate.__self__  # type: ignore[attr-defined]
 _IGNORED_VARIABLES = ("PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR")
-"""Variables that pytest, and torch when it is first asked, set by themselves."""
+"""Variables that pytest and torch set themselves."""
 _INT64_MIN, _INT64_STOP = -(2**63), 2**63
 
 
 def _encode_number(kind: type, value: Any) -> tuple[str, bytes]:
-    """Element and bytes of a number, or of text where no dtype holds it."""
+    """Dtype and bytes of a number; of its text, with dtype ``""``, if no dtype can hold it."""
     if kind is bool:
         return "bool", bytes([value])
     if issubclass(kind, int):
-        small = _INT64_MIN <= int(value) < _INT64_STOP
-        return ("int64", int(value).to_bytes(8, "little", signed=True)) if small else ("", b"%x" % int(value))
+        fits = _INT64_MIN <= int(value) < _INT64_STOP
+        return ("int64", int(value).to_bytes(8, "little", signed=True)) if fits else ("", b"%x" % int(value))
     if issubclass(kind, float):
         return "float64", struct.pack("<d", value)
     if issubclass(kind, complex):
@@ -45,8 +45,8 @@ def _encode_number(kind: type, value: Any) -> tuple[str, bytes]:
     return "", str(value).encode()
 
 
-def _make_leaf(kind: str, element: str, content: bytes) -> Leaf:
-    return Leaf(kind, element, (), len(content), lambda: (memoryview(content),))
+def _make_leaf(kind: str, dtype: str, content: bytes) -> Leaf:
+    return Leaf(kind, dtype, (), len(content), lambda: (memoryview(content),))
 
 
 def _read_float(value: object) -> tuple[object, bytes]:
@@ -78,9 +78,9 @@ def _flatten_state(generator: Any) -> Leaf:
 
 
 def _find_unordered_type(key: object) -> type | None:
-    """The first type in *key* that has no order of its own: its text may hold an address."""
+    """The first type in *key* that cannot be sorted by its repr, which may hold an address."""
     if isinstance(key, tuple):
-        return next((found for part in key if (found := _find_unordered_type(part)) is not None), None)
+        return next((kind for part in key if (kind := _find_unordered_type(part)) is not None), None)
     return None if isinstance(key, _PLAIN_KEYS) else type(key)
 
 
@@ -94,9 +94,9 @@ def _format_member(value: Any) -> str:
 
 
 def _flatten_dict(value: dict[Any, Any]) -> FlattenResult:
-    foreign = next((found for key in value if (found := _find_unordered_type(key)) is not None), None)
-    if foreign is not None:
-        return f"has a key of type {foreign.__qualname__}: only plain keys have an order"
+    unordered = _find_unordered_type(tuple(value))
+    if unordered is not None:
+        return f"has a key of type {unordered.__qualname__}: only plain keys have a fixed order"
     items = sorted(value.items(), key=lambda item: (type(item[0]).__name__, _format_key(item[0])))
     return Parts("dict", ((_format_key(key), part) for key, part in items))
 
@@ -126,8 +126,8 @@ def _flatten_sequence(value: Any) -> Parts:
 
 
 def _make_entropy_patches(source: EntropySource) -> Iterator[Patch]:
-    """What draws from the operating system, drawing from *source* instead."""
-    real = random.Random.seed
+    """Functions that draw from the operating system, replaced to draw from *source*."""
+    real_seed = random.Random.seed
 
     def urandom(size: int, /) -> bytes:
         return source.randbytes(size)
@@ -136,7 +136,7 @@ def _make_entropy_patches(source: EntropySource) -> Iterator[Patch]:
         return source.randbytes(size)
 
     def seed_from_source(self: random.Random, a: Any = None, version: int = 2) -> None:
-        real(self, source.getrandbits(64) if a is None else a, version)
+        real_seed(self, source.getrandbits(64) if a is None else a, version)
 
     yield Patch(os, "urandom", urandom)
     yield Patch(random, "_urandom", urandom)
@@ -148,12 +148,12 @@ def _make_entropy_patches(source: EntropySource) -> Iterator[Patch]:
 
 @contextmanager
 def _reset_tempfile_names() -> Iterator[None]:
-    """``tempfile`` draws names from one generator of its own, which is made anew for the block."""
+    """Gives ``tempfile``, which draws names from a private generator, a new one for the block."""
     module: Any = sys.modules.get("tempfile")
-    if not hasattr(module, "_name_sequence"):  # a private name: left alone once it is gone
+    if not hasattr(module, "_name_sequence"):  # private: Python may remove it
         yield
         return
-    module.gettempdir()  # looked for once a process, by drawing names
+    module.gettempdir()  # its first call in a process draws names
     before = module._name_sequence
     module._name_sequence = None
     try:
@@ -163,7 +163,7 @@ def _reset_tempfile_names() -> Iterator[None]:
 
 
 class Python(Adapter):
-    """Numbers, text, containers; the global generator of ``random``; the system's entropy."""
+    """Numbers, text, containers, ``random``, random numbers of the operating system."""
 
     fast_readers: ClassVar[Mapping[type, FastReader]] = {float: _read_float, int: _read_int}
 
@@ -171,9 +171,9 @@ class Python(Adapter):
         return ("float", "float64", ()) if kind_key is float else ("int", "int64", ())
 
     def flatten(self, value: object) -> FlattenResult:
-        if isinstance(value, Leaf):  # a part that is open already
+        if isinstance(value, Leaf):  # a part that an adapter made
             return value
-        kind = type(value)  # not isinstance alone: a mock answers to the class it stands for
+        kind = type(value)  # not isinstance: a mock may be an instance of any class
         if issubclass(kind, Enum):
             return _make_leaf(kind.__qualname__, "", _format_member(value).encode())
         if issubclass(kind, dict):
@@ -189,6 +189,9 @@ class Python(Adapter):
         if dataclasses.is_dataclass(kind):
             return _flatten_dataclass(value)
         return _flatten_scalar(kind, value)
+
+    def kind_name(self, value: object) -> str:
+        return "random.Random" if issubclass(type(value), random.Random) else ""
 
     def seed(self, seed: int) -> None:
         random.seed(seed)
@@ -207,10 +210,8 @@ class Python(Adapter):
             yield
 
     def get_state(self, generator: Any) -> str | None:
-        kind = type(generator)
-        # A class with a state of its own says by that what its state is.
-        ours = issubclass(kind, random.Random) and kind.getstate is random.Random.getstate
-        return json.dumps(generator.getstate()) if ours else None
+        state = self.state_key(generator)
+        return None if state is None else json.dumps(state)
 
     def set_state(self, generator: Any, state: str) -> None:
         version, words, gaussian = json.loads(state)
@@ -225,8 +226,9 @@ class Python(Adapter):
 
     def state_key(self, generator: Any) -> object:
         kind = type(generator)
-        ours = issubclass(kind, random.Random) and kind.getstate is random.Random.getstate
-        return generator.getstate() if ours else None
+        # A subclass that overrides getstate() has a state of unknown form.
+        is_known = issubclass(kind, random.Random) and kind.getstate is random.Random.getstate
+        return generator.getstate() if is_known else None
 
     def switches(self) -> dict[str, str]:
         variables = {

@@ -1,15 +1,15 @@
-"""torch: tensors, modules, optimisers, generators of every device, determinism switches."""
+"""torch: tensors, modules, optimisers, generators, determinism switches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any, ClassVar
 
 import torch
 
-from pytest_repro.adapters import Adapter, EntropySource, FastReader
-from pytest_repro.adapters._draw_origin import BoundaryCallback
+from pytest_repro.adapters import Adapter, BoundaryCallback, EntropySource, FastReader
 from pytest_repro.adapters._torch.build_info import read_accelerator, read_cpu_libraries
 from pytest_repro.adapters._torch.determinism import THREAD_VARIABLES, deterministic, list_switches
 from pytest_repro.adapters._torch.generators import (
@@ -26,10 +26,27 @@ from pytest_repro.core.runs.observation import Parts
 from pytest_repro.core.runs.pytree import FlattenResult
 from pytest_repro.interpose.patch import patch_everywhere
 
+_INT_DTYPES = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+_KIND_NAMES = {
+    torch.nn.Module: "module",
+    torch.optim.Optimizer: "optimiser",
+    torch.Generator: "torch generator",
+}
+_EXCLUDED_FLAGS = {
+    f"torch {name}"
+    for name in ("default_device", "grad_mode", "threads", *THREAD_VARIABLES, "PYTHONHASHSEED")
+}
+"""Switches that change no result, or that :meth:`Adapter.environment` contains."""
+
+
+@cache
+def _module_attributes() -> Collection[str]:
+    return frozenset(vars(torch.nn.Module()))
+
 
 def _flatten_module(module: torch.nn.Module) -> FlattenResult:
     if "_parameters" not in module.__dict__:
-        return "is a half-made module: its __init__ did not finish"
+        return "is a module whose __init__ did not finish"
     named = [*module.named_parameters(), *module.named_buffers()]
     kind = type(module).__qualname__
     return Parts(kind, ((format_path(name), tensor) for name, tensor in named))
@@ -42,7 +59,7 @@ def _flatten_optimizer(optimizer: torch.optim.Optimizer) -> Parts:
 
 
 class Torch(Adapter):
-    """Tensors of every dtype and layout, module and optimiser state, generators, switches."""
+    """Tensors of every dtype and layout, modules, optimisers, generators of every device, switches."""
 
     fast_readers: ClassVar[Mapping[type, FastReader]] = {
         torch.Tensor: read_small_tensor,
@@ -64,6 +81,35 @@ class Torch(Adapter):
             return Parts("torch.Generator", ((".state", value.get_state()),), numeric=True)
         return None
 
+    def kind_name(self, value: object) -> str:
+        return next((name for base, name in _KIND_NAMES.items() if issubclass(type(value), base)), "")
+
+    def base_attributes(self, value: object) -> Collection[str]:
+        return _module_attributes() if issubclass(type(value), torch.nn.Module) else ()
+
+    def is_array(self, value: object) -> bool:
+        return issubclass(type(value), torch.Tensor)
+
+    def copy_array(self, array: Any) -> Any:
+        return array.detach().clone().requires_grad_(array.requires_grad)
+
+    def copy_at_offset(self, array: Any, offset: int) -> Any:
+        buffer = torch.empty(array.numel() + offset, dtype=array.dtype, device=array.device)
+        placed = buffer[offset:].view(array.shape)
+        with torch.no_grad():
+            placed.copy_(array)
+        return placed.requires_grad_(array.requires_grad)
+
+    def restore_array(self, array: Any, saved: Any) -> None:
+        array.detach().copy_(saved)
+
+    def concatenate(self, arrays: Sequence[Any]) -> Any:
+        return torch.cat(list(arrays))
+
+    def view_as_integers(self, array: Any) -> Any | None:
+        dtype = _INT_DTYPES.get(array.itemsize) if array.is_floating_point() else None
+        return None if dtype is None else array.detach().view(dtype)
+
     def seed(self, seed: int) -> None:
         seed_generators(seed)
 
@@ -77,7 +123,7 @@ class Torch(Adapter):
         return deterministic(mode)
 
     def patch_entropy(self, source: EntropySource) -> AbstractContextManager[None]:
-        """``torch.seed()`` and ``Generator.seed()``; not of a generator that was there before."""
+        """``torch.seed()``, and ``Generator.seed()`` of generators made in the block."""
         return patch_everywhere(make_entropy_patches(source))
 
     def synchronize(self) -> None:
@@ -86,8 +132,8 @@ class Torch(Adapter):
             cuda.synchronize()
 
     def get_state(self, generator: Any) -> str | None:
-        ours = issubclass(type(generator), torch.Generator)
-        return generator.get_state().numpy().tobytes().hex() if ours else None
+        state = self.state_key(generator)
+        return None if state is None else state.hex()
 
     def set_state(self, generator: Any, state: str) -> None:
         generator.set_state(torch.frombuffer(bytearray.fromhex(state), dtype=torch.uint8))
@@ -95,23 +141,23 @@ class Torch(Adapter):
     def global_generators(self) -> Mapping[str, object]:
         return get_default_generators()
 
-    def state_key(self, generator: Any) -> object:
-        ours = issubclass(type(generator), torch.Generator)
-        return generator.get_state().numpy().tobytes() if ours else None
+    def state_key(self, generator: Any) -> bytes | None:
+        is_known = issubclass(type(generator), torch.Generator)
+        return generator.get_state().numpy().tobytes() if is_known else None
 
     def state_api_hint(self, generator: Any) -> str:
         if generator is torch.default_generator:
             return "torch.get_rng_state(), torch.set_rng_state(…)"
-        known = any(generator is each for each in get_default_generators().values())
-        device = f"torch.{generator.device.type}.%s_rng_state%s" if known else ".%s_state%s"
-        return f"{device % ('get', '()')}, {device % ('set', '(…)')}"
+        is_default = any(generator is default for default in get_default_generators().values())
+        prefix, name = (f"torch.{generator.device.type}", "rng_state") if is_default else ("", "state")
+        return f"{prefix}.get_{name}(), {prefix}.set_{name}(…)"
 
     def watch_draws(self, on_boundary: BoundaryCallback) -> AbstractContextManager[None]:
-        """Forward passes of modules, and what a ``DataLoader`` draws to seed its workers."""
+        """Parts are modules, and a ``DataLoader`` that draws a seed for its workers."""
         return watch_draws(on_boundary)
 
     def switches(self) -> dict[str, str]:
-        return {f"torch {row.name}": str(row.get()) for row in list_switches()}
+        return {f"torch {switch.name}": str(switch.get()) for switch in list_switches()}
 
     def environment(self) -> dict[str, str]:
         return {
@@ -123,13 +169,7 @@ class Torch(Adapter):
         }
 
     def flags(self) -> dict[str, str]:
-        return {
-            f"torch {row.name}": str(row.get()) for row in list_switches() if row.name not in _EXCLUDED_FLAGS
-        }
-
-
-_EXCLUDED_FLAGS = ("default_device", "grad_mode", "threads", *THREAD_VARIABLES, "PYTHONHASHSEED")
-"""Switches that change no number, or are told by their effect."""
+        return {name: value for name, value in self.switches().items() if name not in _EXCLUDED_FLAGS}
 
 
 adapter = Torch()

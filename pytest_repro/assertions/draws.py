@@ -9,8 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from types import FrameType, TracebackType
 
-from pytest_repro.adapters import active_adapters
-from pytest_repro.adapters._draw_origin import DrawOrigin
+from pytest_repro.adapters import DrawOrigin, active_adapters
 from pytest_repro.adapters._find_generators import (
     FoundGenerator,
     find_generators,

@@ -13,8 +13,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-from pytest_repro.interpose.passthrough import is_passthrough
-from pytest_repro.interpose.patch import Patch, copy_identity
+from pytest_repro.interpose.patch import Patch, copy_identity, is_passthrough
 from pytest_repro.interpose.proxy_class import make_proxy_class
 from pytest_repro.interpose.user_frames import caller_frame, get_module_name
 

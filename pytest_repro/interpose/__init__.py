@@ -1,6 +1,6 @@
-"""Floor 1: what a program asks of the world outside, heard or answered otherwise, for a block.
+"""Floor 1: calls that a program makes to the outside world, logged or answered differently.
 
-:func:`~pytest_repro.interpose.call_log.log_calls` notes calls with file and line;
-:func:`~pytest_repro.interpose.patch.patch_everywhere` gives other answers. Both replace
-functions under every name that user code holds them by, and put all of them back.
+:func:`~pytest_repro.interpose.call_log.log_calls` logs calls with file and line;
+:func:`~pytest_repro.interpose.patch.patch_everywhere` replaces the functions. Both replace a
+function under every name by which user code refers to it, and restore all of them.
 """

@@ -1,4 +1,4 @@
-"""Notes the calls that a block makes of the outside world, with file and line."""
+"""Logs the calls that a block makes to the outside world, with file and line."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from typing import Any
 from pytest_repro.core.diagnose.external_call import ExternalCall
 from pytest_repro.interpose.patch import Patch, copy_identity, patch_everywhere, real_id
 from pytest_repro.interpose.proxy_class import is_immutable, make_proxy_class
-from pytest_repro.interpose.target import Reach, Target
+from pytest_repro.interpose.target import Target
 from pytest_repro.interpose.user_frames import (
-    CodeOwner,
     Origin,
     call_origin,
     caller_frame,
@@ -28,10 +27,10 @@ from pytest_repro.interpose.user_frames import (
 
 
 class CallLog:
-    """The calls heard so far. May be written by several threads at once.
+    """The calls logged so far. Several threads may log at once.
 
-    There is no lock, which a finaliser inside a call could wait for for ever: entries are made by
-    ``dict.setdefault`` and counted by ``itertools.count``, one step each.
+    There is no lock: a finalizer that runs inside a call could wait for it forever. Entries are added
+    by ``dict.setdefault`` and counted by ``itertools.count``, which are atomic.
     """
 
     def __init__(self) -> None:
@@ -40,46 +39,46 @@ class CallLog:
 
     @property
     def calls(self) -> tuple[ExternalCall, ...]:
-        """Each call once by what, line and way, in the order of the first time."""
+        """One entry per function, cause, line and library function, ordered by first call."""
+        # The repr of a counter, "count(3)", shows its value without advancing it.
         return tuple(
-            ExternalCall(*key, count=_read_counter(entry)) for key, entry in list(self._counters.items())
+            ExternalCall(*key, count=int(repr(counter)[len("count(") : -1]))
+            for key, counter in list(self._counters.items())
         )
 
     def record_call(self, targets: Sequence[Target], frame: FrameType, args: Any, kwargs: Any) -> None:
-        """Notes a call that *frame* makes, for each of *targets* for which it is evidence."""
+        """Logs a call that *frame* makes, for each of *targets* for which it is evidence."""
         for target in targets:
             if target.condition is None or target.condition(*args, **kwargs):
-                # A line met before is looked up by where its code stands: a call takes 1.2 µs more in all.
+                # Known instructions are looked up by code and offset: 1.2 µs for the whole call.
                 key = (real_id(target), frame.f_code, frame.f_lasti)
                 try:
-                    entry = self._counter_cache[key]
+                    counter = self._counter_cache[key]
                 except KeyError:
-                    entry = self._resolve_call(target, frame, key)
-                if entry is not None:
-                    next(entry)
+                    counter = self._resolve_call(target, frame, key)
+                if counter is not None:
+                    next(counter)
 
     def _resolve_call(self, target: Target, frame: FrameType, key: tuple[Any, ...]) -> count[int] | None:
-        whose = classify_frame(frame)
-        own = get_module_name(frame).partition(".")[0] == target.package
-        if not _is_within_reach(target.reach, "python" if own else whose):
+        code_owner = classify_frame(frame)
+        if not _is_within_reach(target, frame):
             self._counter_cache[key] = None
             return None
         if _is_already_logged(frame, target.cause):
             return None
-        found, what = call_origin(frame), _format_call(target, frame)
-        entry = None if found is None or what is None else self._get_counter(what, target.cause, found)
-        if whose == "user":
-            self._counter_cache[key] = entry
-        return entry
+        origin, name = call_origin(frame), _format_call(target, frame)
+        counter = None if origin is None or name is None else self._get_counter(name, target.cause, origin)
+        if code_owner == "user":
+            self._counter_cache[key] = counter
+        return counter
 
     def _get_counter(self, display_name: str, cause: str, origin: Origin) -> count[int]:
-        return self._counters.setdefault(
-            (display_name, cause, format_location(origin.frame), origin.via), count()
-        )
+        key = (display_name, cause, format_location(origin.frame), origin.via)
+        return self._counters.setdefault(key, count())
 
 
 def _format_call(target: Target, frame: FrameType) -> str | None:
-    """What *frame* calls, as it is said; None where that is no evidence after all."""
+    """The display name of the call that *frame* makes; None if that call is no evidence."""
     if not target.function_names:
         return target.display_name
     name = find_called_name(caller_frame(frame), target.function_names)
@@ -89,69 +88,67 @@ def _format_call(target: Target, frame: FrameType) -> str | None:
 
 
 def _is_already_logged(frame: FrameType, cause: str) -> bool:
-    """Whether a call is made by one that was heard: uuid4() asks os.urandom(), told once."""
-    for each in walk_up(frame):
-        if each.f_code.co_name == "log_and_call" and get_module_name(each) == __name__:
-            return any(target.cause == cause for target in each.f_locals["group"])
-        if classify_frame(each) == "user":
+    """Whether a logged call makes this call: uuid4() calls os.urandom(), which is one entry."""
+    for caller in walk_up(frame):
+        if caller.f_code.co_name == "log_and_call" and get_module_name(caller) == __name__:
+            return any(target.cause == cause for target in caller.f_locals["group"])
+        if classify_frame(caller) == "user":
             return False
     return False
 
 
-def _is_within_reach(reach: Reach, owner: CodeOwner) -> bool:
-    """Whether a call that code of *owner* makes is within *reach*."""
-    if reach == "line":
-        return owner == "user"
-    return reach == "all" or owner != "python"
-
-
-def _read_counter(counter: count[int]) -> int:
-    """Where a counter stands, without moving it."""
-    return int(repr(counter)[len("count(") : -1])
+def _is_within_reach(target: Target, frame: FrameType) -> bool:
+    """Whether a call that *frame* makes counts, by the owner of its code."""
+    in_own_package = get_module_name(frame).partition(".")[0] == target.package
+    code_owner = "python" if in_own_package else classify_frame(frame)
+    if target.reach == "line":
+        return code_owner == "user"
+    return target.reach == "all" or code_owner != "python"
 
 
 @contextmanager
 def log_calls(targets: Iterable[Target]) -> Iterator[CallLog]:
-    """Notes every call of *targets* during the block, whoever makes it, in whichever thread.
+    """Logs every call of *targets* during the block, by any code in any thread.
 
-    Results stay as they are: the functions themselves are called, with what they were given.
+    The real functions are called with their arguments, so results do not change.
 
     Yields:
-        The ledger, which fills as calls are made.
+        The log, which grows as calls are made.
     """
-    by_place: dict[tuple[int, str], list[Target]] = {}
+    groups_by_attribute: dict[tuple[int, str], list[Target]] = {}
     for target in targets:
         owner, name = target.attribute
-        by_place.setdefault((real_id(owner), name), []).append(target)
-    ledger = CallLog()
+        groups_by_attribute.setdefault((real_id(owner), name), []).append(target)
+    groups = list(groups_by_attribute.values())
+    call_log = CallLog()
     try:
-        with patch_everywhere(_build_patches(ledger, list(by_place.values()))):
-            yield ledger
+        with patch_everywhere(_build_patches(call_log, groups)):
+            yield call_log
     finally:
-        for group in by_place.values():
-            group.clear()  # whoever has kept a replaced function is not heard any more
+        for group in groups:
+            group.clear()  # a wrapper that outlives the block logs nothing
 
 
 def _build_patches(call_log: CallLog, groups: Sequence[Sequence[Target]]) -> Iterator[Patch]:
-    methods: dict[type, list[Sequence[Target]]] = {}
+    groups_by_class: dict[type, list[Sequence[Target]]] = {}
     for group in groups:
         owner, name = group[0].attribute
         if isinstance(owner, type) and is_immutable(owner):
-            methods.setdefault(owner, []).append(group)
+            groups_by_class.setdefault(owner, []).append(group)
         else:
-            made = _make_wrapper(getattr(owner, name), owner, name, call_log, group)
-            yield Patch(owner, name, made, owner_only=bool(group[0].function_names))
-    for real, theirs in methods.items():
-        yield _make_proxy_patch(real, call_log, theirs)
+            wrapper = _make_wrapper(getattr(owner, name), owner, name, call_log, group)
+            yield Patch(owner, name, wrapper, owner_only=bool(group[0].function_names))
+    for real, class_groups in groups_by_class.items():
+        yield _make_proxy_patch(real, call_log, class_groups)
 
 
 def _make_wrapper(
     real: Callable[..., Any], owner: Any, name: str, call_log: CallLog, group: Sequence[Target]
 ) -> Callable[..., Any]:
-    hear = call_log.record_call
+    record_call = call_log.record_call
 
     def log_and_call(*args: Any, **kwargs: Any) -> Any:
-        hear(group, sys._getframe(1), args, kwargs)
+        record_call(group, sys._getframe(1), args, kwargs)
         return real(*args, **kwargs)
 
     return copy_identity(log_and_call, real, owner, name)
@@ -159,16 +156,17 @@ def _make_wrapper(
 
 def _make_proxy_patch(real: type, call_log: CallLog, groups: Sequence[Sequence[Target]]) -> Patch:
     members: dict[str, object] = {}
-    makes = False
+    owns_instances = False
     for group in groups:
         name = group[0].attribute[1]
         descriptor = inspect.getattr_static(real, name)
-        of_class = isinstance(descriptor, ClassMethodDescriptorType)
-        noting = _make_classmethod_wrapper if of_class else _make_method_wrapper
-        members[name] = noting(descriptor, call_log, group)
-        makes = makes or not of_class
+        is_classmethod = isinstance(descriptor, ClassMethodDescriptorType)
+        make_wrapper = _make_classmethod_wrapper if is_classmethod else _make_method_wrapper
+        members[name] = make_wrapper(descriptor, call_log, group)
+        owns_instances = owns_instances or not is_classmethod
     target = groups[0][0]
-    return Patch(target.module, target.path.partition(".")[0], make_proxy_class(real, members, makes))
+    proxy = make_proxy_class(real, members, owns_instances)
+    return Patch(target.module, target.path.partition(".")[0], proxy)
 
 
 def _make_classmethod_wrapper(descriptor: Any, call_log: CallLog, group: Sequence[Target]) -> object:

@@ -1,4 +1,4 @@
-"""Classes that stand in for classes of C, whose methods cannot be replaced one by one."""
+"""Proxies for classes written in C, whose methods cannot be replaced one by one."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _IMMUTABLE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE
 
 
 def is_immutable(cls: type) -> bool:
-    """Whether the methods of *cls* cannot be replaced."""
+    """Whether attributes of *cls* cannot be set."""
     return bool(cls.__flags__ & _IMMUTABLE)
 
 
 class ProxyMeta(type):
-    """The type of stand-ins: whoever asks, they are the real class.
+    """The type of proxies: they compare, hash and check instances as the real class does.
 
     Attributes:
-        real: The class stood in for, on the stand-in itself.
-        owns_instances: Whether a stand-in's instances are its own; else they are the real class's.
+        real: The class that the proxy replaces; set on the proxy itself, not on its subclasses.
+        owns_instances: Whether calling the proxy makes instances of the proxy, not of *real*.
     """
 
     real: type
@@ -42,7 +42,7 @@ class ProxyMeta(type):
             return issubclass(subclass, cls.real)
         return super().__subclasscheck__(subclass)
 
-    # A table by type, made inside the block, is asked for the types of real instances.
+    # A dict keyed by type that the block builds is looked up with the types of real instances.
     def __eq__(cls, other: object) -> bool:
         return cls is other or ("real" in vars(cls) and bool(cls.real == other))
 
@@ -51,41 +51,47 @@ class ProxyMeta(type):
 
 
 def make_proxy_class(real: Any, members: Mapping[str, object], owns_instances: bool = False) -> type:
-    """A class that is *real* but for *members*.
+    """A class that behaves as *real* except for *members*.
 
     Args:
-        real: A class that can be subclassed; may be a stand-in itself, since blocks nest.
+        real: A class that can be subclassed; may be a proxy, since blocks nest.
         members: Methods by name.
-        owns_instances: Whether its instances are its own, which methods of instances need, and pickle as
-            those of *real*; else it is a name alone, and what it makes are instances of *real*.
+        owns_instances: Whether instances are of the proxy, which instance methods require; they
+            pickle as instances of *real*.
     """
 
     def reduce_ex(self: Any, protocol: Any = 4) -> Any:
-        kind, *rest = real.__reduce_ex__(self, protocol)
-        return (home if kind is made else kind, *rest)
+        reduced_class, *rest = real.__reduce_ex__(self, protocol)
+        return (original if reduced_class is proxy else reduced_class, *rest)
 
-    home = real
-    while isinstance(home, ProxyMeta):
-        home = home.real
-    told = {"__module__": real.__module__, "__qualname__": real.__qualname__, "__doc__": real.__doc__}
-    own = {"__reduce_ex__": reduce_ex} if owns_instances else {}
-    body = {**told, "real": real, "owns_instances": owns_instances, **own, **members}
-    meta: Any = type(real)
-    made: type = _get_metaclass(meta)(real.__name__, (real,), body)
-    return made
+    original = real
+    while isinstance(original, ProxyMeta):
+        original = original.real
+    body = {
+        "__module__": real.__module__,
+        "__qualname__": real.__qualname__,
+        "__doc__": real.__doc__,
+        "real": real,
+        "owns_instances": owns_instances,
+        **({"__reduce_ex__": reduce_ex} if owns_instances else {}),
+        **members,
+    }
+    metaclass: Any = type(real)
+    proxy: type = _get_metaclass(metaclass)(real.__name__, (real,), body)
+    return proxy
 
 
 @cache
-def _get_metaclass(meta: type) -> type[ProxyMeta]:
-    """The type of stand-ins for classes that have a metaclass of their own, as torch.Generator."""
-    if issubclass(meta, ProxyMeta):
-        return meta
-    return ProxyMeta if meta is type else type("StandIn", (ProxyMeta, meta), {})
+def _get_metaclass(metaclass: type) -> type[ProxyMeta]:
+    """A :class:`ProxyMeta` that also derives from *metaclass*, as torch.Generator needs."""
+    if issubclass(metaclass, ProxyMeta):
+        return metaclass
+    return ProxyMeta if metaclass is type else type("ProxyMeta", (ProxyMeta, metaclass), {})
 
 
 @contextmanager
 def patch_pickling(proxy: ProxyMeta) -> Iterator[None]:
-    """Instances of the real class pickle by the name that the stand-in has taken."""
+    """In the block, instances of the real class pickle as instances of *proxy*, which has its name."""
 
     def reduce_to_proxy(instance: Any) -> Any:
         _, *rest = instance.__reduce_ex__(4)

@@ -1,4 +1,4 @@
-"""What is listened to: a function at its home."""
+"""The functions whose calls are logged."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ from typing import Any, Literal
 Reach = Literal["line", "library", "all"]
 
 Condition = Callable[..., bool]
-"""Called with the arguments of a call: whether that call is evidence."""
+"""Called with the arguments of a call; returns whether that call is evidence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A function, and for what a call of it is evidence.
+    """A function, and the cause for which its calls are evidence.
 
     Attributes:
-        module: Where it is at home.
-        path: Its name there: ``"time"``, ``"Random.__init__"``, ``"datetime.now"``.
-        display_name: How it is called when something is said of it: ``"time.time()"``.
+        module: The module that defines it.
+        path: Its name in that module: ``"time"``, ``"Random.__init__"``, ``"datetime.now"``.
+        display_name: How reports call it: ``"time.time()"``.
         cause: The cause word.
-        condition: Tells by the arguments whether a call counts; None: each one does.
-        reach: Whose calls count: the user's own ``"line"``, those of an installed ``"library"`` as
-            well, or of ``"all"``, with those that Python's library makes on its own account.
-        function_names: For a hook that functions of C run into: names of these, by which the call is told
-            from the code that made it; *display_name* then holds ``{}``. A name that ends in ``()`` counts
-            only where it is called without arguments.
+        condition: Which calls count; None: all.
+        reach: Whose calls count: those of the user's own ``"line"``, also those of an installed
+            ``"library"``, or ``"all"``, with those of the standard library.
+        function_names: For a hook that several C functions call: their names. The name in the calling
+            code replaces ``{}`` in *display_name*. A name with ``()`` counts only without arguments.
     """
 
     module: ModuleType
@@ -41,21 +40,21 @@ class Target:
 
     @property
     def package(self) -> str:
-        """The library that it belongs to, whose own calls of it do not count."""
+        """The library that defines it. Its own calls do not count."""
         return self.module.__name__.partition(".")[0]
 
     @property
     def attribute(self) -> tuple[Any, str]:
-        """The object that holds it, and the name there."""
-        *above, name = self.path.split(".")
+        """The object that holds the function, and the name of its attribute."""
+        *owner_names, name = self.path.split(".")
         owner: Any = self.module
-        for part in above:
-            owner = getattr(owner, part)
+        for owner_name in owner_names:
+            owner = getattr(owner, owner_name)
         return owner, name
 
     @property
     def available(self) -> bool:
-        """Whether this version of the library has it."""
+        """Whether the installed version of the library has it."""
         try:
             return hasattr(*self.attribute)
         except AttributeError:
@@ -70,10 +69,10 @@ def find_targets(
     reach: Reach,
     function_names: frozenset[str],
 ) -> Iterator[Target]:
-    """The target at *spec* ("random:Random.__init__"), if its library is imported and has it."""
-    module, _, path = spec.partition(":")
-    home = sys.modules.get(module)
-    if isinstance(home, ModuleType):
-        target = Target(home, path, display_name, cause, condition, reach, function_names)
+    """The target at *spec* (``"random:Random.__init__"``), if its library is imported and has it."""
+    module_name, _, path = spec.partition(":")
+    module = sys.modules.get(module_name)
+    if isinstance(module, ModuleType):
+        target = Target(module, path, display_name, cause, condition, reach, function_names)
         if target.available:
             yield target

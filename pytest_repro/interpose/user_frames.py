@@ -1,23 +1,27 @@
-"""Whose code a frame runs: the user's, a library's, Python's own, or the runner's."""
+"""Whose code a frame runs (the user's, a library's, Python's, the runner's), and what it calls."""
 
 from __future__ import annotations
 
 import dis
+import linecache
 import os
 import sysconfig
 from collections.abc import Iterator
 from functools import cache
-from types import FrameType, ModuleType
+from itertools import islice
+from types import CodeType, FrameType, ModuleType
 from typing import Any, Literal, NamedTuple
 
 CodeOwner = Literal["user", "library", "python", "runner", "none"]
+
+SOURCE_BUILT_LIBRARIES = ("torch", "numpy")
+"""Libraries that developers build from source, outside of site-packages."""
 
 _RUNNER_PACKAGES = {"_pytest", "pytest", "pluggy", "xdist", "execnet", "pytest_timeout"}
 _OWN_RUNNER_PACKAGES = {"assertions", "companions", "engine", "plugin", "reports"}
 _SITE_DIRS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _STDLIB_DIRS = tuple({sysconfig.get_path("stdlib") + os.sep, sysconfig.get_path("platstdlib") + os.sep})
-# Built from source, these lie outside of site-packages.
-_LIBRARIES = {"torch", "numpy"}
+_MAX_SOURCE_WIDTH = 100
 
 _NON_USER_FILES: set[object] = set()
 
@@ -27,7 +31,7 @@ class Origin(NamedTuple):
 
     Attributes:
         frame: The innermost frame of the user's code.
-        via: The function that it called, where that made the call; else ``""``.
+        via: The library function through which that frame made the call, or ``""``.
     """
 
     frame: FrameType
@@ -36,113 +40,134 @@ class Origin(NamedTuple):
 
 @cache
 def classify_code(filename: str, module: str) -> CodeOwner:
-    """Whose code that is.
+    """The owner of code.
 
     Args:
-        filename: As code objects have it.
-        module: Dotted name of its module; ``""`` where that is not known.
+        filename: ``co_filename`` of the code object.
+        module: Dotted name of its module; ``""`` if unknown.
     """
-    top, _, rest = module.partition(".")
-    if top == "pytest_repro":
+    package, _, rest = module.partition(".")
+    if package == "pytest_repro":
         return "runner" if rest.partition(".")[0] in _OWN_RUNNER_PACKAGES else "none"
-    if top in _RUNNER_PACKAGES:
+    if package in _RUNNER_PACKAGES:
         return "runner"
-    if top in _LIBRARIES or any(part in filename for part in _SITE_DIRS):
+    if package in SOURCE_BUILT_LIBRARIES or any(folder in filename for folder in _SITE_DIRS):
         return "library"
     if filename.startswith(_STDLIB_DIRS):
         return "python"
-    # "<string>" is what dataclasses and named tuples are made of, "<frozen …>" the import system.
+    # dataclasses and named tuples compile "<string>", the import system runs "<frozen …>".
     return "user" if not filename.startswith("<") or filename.startswith("<doctest") else "python"
 
 
 def get_module_name(frame: FrameType) -> str:
-    """Dotted name of the module whose code *frame* runs."""
+    """Dotted name of the module whose code *frame* runs, or ``""``."""
     name = frame.f_globals.get("__name__")
     return name if isinstance(name, str) else ""
 
 
 def classify_frame(frame: FrameType) -> CodeOwner:
-    """Whose code *frame* runs."""
+    """The owner of the code that *frame* runs."""
     return classify_code(frame.f_code.co_filename, get_module_name(frame))
 
 
 def walk_up(frame: FrameType | None) -> Iterator[FrameType]:
-    """*frame* and those that have called it, the innermost first."""
+    """*frame* and its callers, innermost first."""
     while frame is not None:
         yield frame
         frame = frame.f_back
 
 
 def caller_frame(frame: FrameType) -> FrameType:
-    """The frame that asks: *frame*, or where that only listens, the one that asked it."""
+    """*frame*, or its first caller outside this package."""
     while get_module_name(frame).startswith("pytest_repro.interpose") and frame.f_back is not None:
         frame = frame.f_back
     return frame
 
 
 def is_user_module(module: ModuleType) -> bool:
-    """Whether *module* is a file of the user's, or what is typed in."""
+    """Whether *module* is a file of the user's or an interactive ``__main__``."""
     file = vars(module).get("__file__")
-    if file in _NON_USER_FILES:  # 0.3 µs each, of some thousand that are gone through
+    if file in _NON_USER_FILES:  # 0.3 µs each, for some thousand modules
         return False
     if not isinstance(file, str):
         return module.__name__ == "__main__"
-    mine = classify_code(file, module.__name__) == "user"
-    if not mine:
+    is_user = classify_code(file, module.__name__) == "user"
+    if not is_user:
         _NON_USER_FILES.add(file)
-    return mine
+    return is_user
 
 
 def call_origin(frame: FrameType | None) -> Origin | None:
-    """Where the call made by *frame* comes from; None where the runner asks on its own account.
+    """Where the call made by *frame* comes from; None if the runner or an import made it.
 
-    A thread that runs no line of the user's at all is its outermost frame's doing that is not
-    Python's own.
+    In a thread without user code it is the outermost frame that is not of the standard library.
     """
-    via, last = "", None
-    for each in walk_up(frame):
-        whose = classify_frame(each)
-        # What a library asks while it is imported (torch._dynamo: a folder's name) is no line's doing.
-        if whose == "runner" or each.f_code.co_filename == "<frozen importlib._bootstrap>":
+    via, outermost = "", None
+    for caller in walk_up(frame):
+        code_owner = classify_frame(caller)
+        # Calls that a library makes while it is imported (torch._dynamo) belong to no line.
+        if code_owner == "runner" or caller.f_code.co_filename == "<frozen importlib._bootstrap>":
             return None
-        if whose == "user":
-            return Origin(each, via)
-        if whose != "none":
-            via = f"{get_module_name(each)}.{each.f_code.co_name}"
-            last = last if last is not None and whose == "python" else each
-    return None if last is None else Origin(last, "")
+        if code_owner == "user":
+            return Origin(caller, via)
+        if code_owner != "none":
+            via = f"{get_module_name(caller)}.{caller.f_code.co_name}"
+            outermost = outermost if outermost is not None and code_owner == "python" else caller
+    return None if outermost is None else Origin(outermost, "")
 
 
 def format_location(frame: FrameType) -> str:
-    """``"/abs/file.py:12"``: where *frame* is."""
+    """The current line of *frame*: ``"/abs/file.py:12"``."""
     return f"{os.path.abspath(frame.f_code.co_filename)}:{frame.f_lineno}"
 
 
 def find_called_name(frame: FrameType, names: frozenset[str]) -> str | None:
-    """Which of *names* the code of *frame* is calling right now; None where it cannot be told.
+    """Which of *names* the code of *frame* is calling now; None if none can be found.
 
-    A function written in C or Cython has no frame; its name is read off the bytecode instead.
+    A function written in C or Cython has no frame, so its name is read from the caller's bytecode.
 
     Args:
-        frame: A frame that runs.
-        names: ``"PCG64"``; or ``"RandomState()"``, which says whether there are arguments:
-            ``"RandomState(…)"`` is what is found where there are.
+        names: ``"PCG64"``; or ``"RandomState()"``, for which a call with arguments returns
+            ``"RandomState(…)"``.
     """
-    done = [i for i in dis.get_instructions(frame.f_code) if i.offset <= frame.f_lasti]
-    call = done[-1]
-    wanted = names | {name.removesuffix("()") for name in names}
-    for each in reversed(done):
+    executed = [i for i in dis.get_instructions(frame.f_code) if i.offset <= frame.f_lasti]
+    call = executed[-1]
+    bare_names = names | {name.removesuffix("()") for name in names}
+    for instruction in reversed(executed):
+        name = instruction.argval
         if (
-            isinstance(each.argval, str)
-            and each.argval in wanted
-            and _start_position(each) == _start_position(call)
+            isinstance(name, str)
+            and name in bare_names
+            and _start_position(instruction) == _start_position(call)
         ):
-            name: str = each.argval
             return name if name in names else f"{name}({'…' if call.arg else ''})"
     return None
 
 
 def _start_position(instruction: dis.Instruction) -> object:
-    """Where in the source it starts: a call starts where the name does that is called (Python 3.11)."""
+    """Line and column: from Python 3.11 on a call starts where the name of its function starts."""
     positions: Any = getattr(instruction, "positions", None)
     return positions and (positions.lineno, positions.col_offset)
+
+
+def read_call_source(frame: FrameType) -> str:
+    """Source text of the call that *frame* is making, on one line; ``""`` without source.
+
+    Before Python 3.11 code objects have no columns: then the whole line.
+    """
+    first, last, start, end = _find_source_range(frame.f_code, frame.f_lasti)
+    first = first or frame.f_lineno
+    source_lines = linecache.getlines(frame.f_code.co_filename)[first - 1 : last or first]
+    lines = [line.encode() for line in source_lines]
+    if not lines:
+        return ""
+    lines[-1] = lines[-1][:end]  # columns count bytes
+    lines[0] = lines[0][start:]
+    text = " ".join(b" ".join(lines).decode("utf-8", "replace").split())
+    return text if len(text) <= _MAX_SOURCE_WIDTH else f"{text[: _MAX_SOURCE_WIDTH - 1]}…"
+
+
+def _find_source_range(code: CodeType, offset: int) -> tuple[int | None, ...]:
+    """First and last line, first and last column of the instruction at *offset*."""
+    positions: Any = getattr(code, "co_positions", lambda: ())
+    return next(islice(positions(), offset // 2, None), (None,) * 4)

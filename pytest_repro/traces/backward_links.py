@@ -1,7 +1,7 @@
-"""From an op of the backward pass to the op of the forward pass that it belongs to.
+"""Links an op of the backward pass to its op of the forward pass.
 
-Autograd numbers its nodes. A node is made, and takes the next number, before the op it stands for
-comes to a dispatch mode; while it runs backwards, torch tells which node is running.
+Autograd numbers its nodes. A node is created, and takes the next number, before its op reaches a
+dispatch mode; during the backward pass torch reports the running node.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from pytest_repro.core.trace.columns import NO_FORWARD
 next_sequence_number: Callable[[], int]
 next_sequence_number = getattr(getattr(torch._C, "_autograd", None), "_get_sequence_nr", lambda: 0)
 get_running_node: Callable[[], Any] = getattr(torch._C, "_current_autograd_node", lambda: None)
-# Private names: where one is gone, an op of the backward pass stands for itself.
+# Private names: without one, ops of the backward pass have no link.
 
-_MAX_GAP = 10**6  # nodes between two ops; more than that is no sequence any more
+_MAX_GAP = 10**6  # nodes between two ops; a larger difference is another sequence
 
 
 class BackwardLinks:
-    """What each autograd node was made by, 4 bytes a node.
+    """The op that created each autograd node, in 4 bytes per node.
 
-    Numbers are counted by each thread for itself: nodes made by other threads are not linked.
+    Each thread counts its own nodes: those of other threads are not linked.
 
     Attributes:
         next_node: Number of the first node that is not linked yet.
@@ -45,24 +45,24 @@ class BackwardLinks:
         self._op_indices = array("i")
 
     def find_forward_op(self) -> int:
-        """What made the autograd node that is running, as a trace's column ``forward`` says it."""
+        """The op that created the running autograd node, as a value of the column ``forward``."""
         node = get_running_node()
         if node is None:
             return NO_FORWARD
-        at = node._sequence_nr() - self._first_number
-        return self._op_indices[at] if 0 <= at < len(self._op_indices) else NO_FORWARD
+        offset = node._sequence_nr() - self._first_number
+        return self._op_indices[offset] if 0 <= offset < len(self._op_indices) else NO_FORWARD
 
     def find_calling_frame(self, frame: FrameType) -> FrameType:
-        """*frame*, or that of the thread which waits for the backward pass where it runs on another.
+        """*frame*; on another thread of autograd, the frame of the thread that waits for it.
 
-        Each device but the CPU has autograd on a thread of its own, where there is no line of the user's.
+        Autograd runs on one thread per device except the CPU, and these have no user code.
         """
         if get_ident() == self._thread or get_running_node() is None:
             return frame
         return sys._current_frames().get(self._thread, frame)
 
     def link_nodes(self, op_index: int) -> None:
-        """All nodes since the last one that is linked were made by the op at index *op_index*."""
+        """Links all nodes since :attr:`next_node` to the op at *op_index*."""
         if get_ident() != self._thread:
             return
         number = next_sequence_number()

@@ -1,4 +1,4 @@
-"""The dispatch mode: sees each op and calls it as if nobody watched."""
+"""The dispatch mode, which sees each op and calls it unchanged."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _DEFAULT_DISPATCH = torch.Tensor.__torch_dispatch__
 
 
 class TraceMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Has every op written down."""
+    """Passes every op to a writer."""
 
-    supports_higher_order_operators = True  # without it, torch refuses them under a mode
+    supports_higher_order_operators = True  # torch refuses them otherwise
 
     def __init__(self, writer: TraceWriter, thorough: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -36,72 +36,72 @@ class TraceMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @classmethod
     def ignore_compile_internals(cls) -> bool:
-        """Compiled regions run as they do without us, unseen; else torch would not compile them."""
+        """Compiled regions run untraced; torch would not compile them otherwise."""
         return True
 
     def add_schema(self, op: Any) -> OpSchema:
-        """What is declared of *op*."""
-        found = self.schemas[id(op)] = read_schema(op)
-        return found
+        """Reads the schema of *op* at its first call."""
+        schema = self.schemas[id(op)] = read_schema(op)
+        return schema
 
 
 def _dispatch(
     self: TraceMode, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
 ) -> Any:
-    writing, kwargs = self.writer, kwargs or {}
-    if types and any(each.__torch_dispatch__ is not _DEFAULT_DISPATCH for each in types):
-        if any(each.__name__ == FAKE_TENSOR for each in types):
-            return func(*args, **kwargs)  # it has no values, and its mode below may not be declined
-        return NotImplemented  # it calls ops on the tensors inside, which come here again
+    writer, kwargs = self.writer, kwargs or {}
+    if types and any(kind.__torch_dispatch__ is not _DEFAULT_DISPATCH for kind in types):
+        if any(kind.__name__ == FAKE_TENSOR for kind in types):
+            return func(*args, **kwargs)  # NotImplemented would also skip the mode of fake tensors
+        return NotImplemented  # a subclass calls ops on its inner tensors, which come here again
     if self.paused:
         return func(*args, **kwargs)
     op = self.schemas.get(id(func)) or self.add_schema(func)
     if op.untraced:
         result = func(*args, **kwargs)
         if op.reads_external_data:
-            writing.write_external_data(result, sys._getframe())
-        elif next_sequence_number() != writing.links.next_node:
-            writing.write_view(sys._getframe())
+            writer.write_external_data(result, sys._getframe())
+        elif next_sequence_number() != writer.links.next_node:
+            writer.write_view(sys._getframe())
         return result
-    others: list[Any] | None = None
+    plain: list[Any] | None = None
     if op.simple and not self.thorough and not count_function_modes():
-        others = writing.known_memory.plain_arguments_if_known((*args, *kwargs.values()) if kwargs else args)
-    step = writing.begin_op(op, args, kwargs) if others is None else OpRecord()
+        plain = writer.known_memory.plain_arguments_if_known((*args, *kwargs.values()) if kwargs else args)
+    record = writer.begin_op(op, args, kwargs) if plain is None else OpRecord()
     result = func(*args, **kwargs)
-    if others is not None:
-        if type(result) in PLAIN_TENSORS and writing.try_write_simple_op(op, others, result, sys._getframe()):
+    if plain is not None:
+        if type(result) in PLAIN_TENSORS and writer.try_write_simple_op(op, plain, result, sys._getframe()):
             return result
-        step.inputs += [digest_plain(others)] if others else []
-    writing.end_op(op, step, args, kwargs, result, sys._getframe())
+        record.inputs += [digest_plain(plain)] if plain else []
+    writer.end_op(op, record, args, kwargs, result, sys._getframe())
     return result
 
 
-# Set after the class is made: torch wraps what is defined in its body, and the wrapper imports
-# torch._dynamo, 800 modules and 0.75 s, at the first op.
+# Not defined in the class body, where torch would wrap it: the wrapper imports torch._dynamo
+# (800 modules, 0.75 s) at the first op.
 TraceMode.__torch_dispatch__ = _dispatch  # type: ignore[method-assign, assignment]
 
 
 @contextmanager
 def pause_tracing() -> Iterator[None]:
-    """A block whose ops are not written down."""
-    # A private name: where it is gone, such ops are written down.
+    """In the block, ops are not traced."""
+    # A private name: without it, they are traced.
     modes = getattr(_python_dispatch, "_get_current_dispatch_mode_stack", list[Any])()
-    ours = [mode for mode in modes if isinstance(mode, TraceMode) and not mode.paused]
-    for mode in ours:
+    trace_modes = [mode for mode in modes if isinstance(mode, TraceMode) and not mode.paused]
+    for mode in trace_modes:
         mode.paused = True
     try:
         yield
     finally:
-        for mode in ours:
+        for mode in trace_modes:
             mode.paused = False
 
 
 @contextmanager
 def trace_ops(columns: Columns, thorough: bool) -> Iterator[None]:
-    """Has every op of this thread written to *columns*."""
-    writing = TraceWriter(columns, thorough)
+    """In the block, adds every op of this thread to *columns*."""
+    writer = TraceWriter(columns, thorough)
     try:
-        with TraceMode(writing, thorough):
+        with TraceMode(writer, thorough):
             yield
     finally:
-        writing.close()
+        writer.close()

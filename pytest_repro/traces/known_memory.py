@@ -1,4 +1,4 @@
-"""Which memory holds what traced ops computed, or what was digested before."""
+"""Tracks which memory holds results of traced ops, or values that were digested before."""
 
 from __future__ import annotations
 
@@ -13,64 +13,63 @@ SCALAR_TYPES = {int, float, bool, str, complex, type(None)}
 VALUELESS_TYPES = {torch.dtype, torch.device, torch.layout, torch.memory_format}
 
 _PRUNE_INTERVAL = 1024
-# Entries at least between two searches for dead ones, which take 0.1 µs each.
+# Smallest number of new entries between two searches for dead ones, which take 0.1 µs per entry.
 
 _PARTIAL, _SCRATCH = -1, -2
 
 
 class KnownMemory:
-    """Storages that hold what is known, each by the Python object that stands for it.
+    """Known storages, by the Python object of each.
 
-    That object lives and dies with the memory itself, so a weak reference to it tells whether the
-    memory is still the same; holding torch's own weak pointers would pin their small blocks all
-    over the heap, and every large tensor would be given fresh, cold memory.
+    That object lives as long as the memory, so a weak reference to it shows whether the memory is
+    still the same. Torch's own weak pointers would fragment the heap, and every large tensor would
+    get fresh memory that is not in the cache.
 
-    Views share the storage of what they view: they are known with it, without being looked at.
-    Storages whose memory others can write to (numpy's, or what ``.numpy()`` gave away) are never
-    known: torch marks them as not resizable.
+    A view shares its storage with its base and is known with it. Memory that others can write to
+    (that of numpy arrays, or exported by ``.numpy()``) is never known: its storage is not resizable.
     """
 
     __slots__ = ("_known_parts", "_limit", "_raw_ids", "_storages")
 
     def __init__(self) -> None:
-        # By id: the reference, and the number of bytes where all of them are known, or one of those.
+        # By id: the reference, and the number of bytes if all are known, else _PARTIAL or _SCRATCH.
         self._storages: dict[int, tuple[ref[Any], int]] = {}
-        self._raw_ids: set[int] = set()  # memory as it happens to be, or partly so
-        self._known_parts: dict[int, set[object]] = {}  # what is known of those not wholly known
+        self._raw_ids: set[int] = set()  # partly or wholly uninitialized
+        self._known_parts: dict[int, set[object]] = {}  # for _PARTIAL
         self._limit = _PRUNE_INTERVAL
 
     def plain_arguments_if_known(self, args: Iterable[Any]) -> list[Any] | None:
-        """The arguments beside tensors, if those are known and all of their storages; else None.
+        """The arguments that are no tensors, if all tensors are known and fill their storage; else None.
 
-        It says in one call what :meth:`find_part` would say in many: within a training step, where
-        Python's own code has left the cache between two ops, each function takes 3 µs.
+        A single call instead of one of :meth:`find_part` per tensor: in a training step a function
+        call takes 3 µs, since the interpreter's code has left the cache between two ops.
         """
-        others: list[Any] = []
+        plain: list[Any] = []
         try:
             for value in args:
                 kind = type(value)
                 if kind in PLAIN_TENSORS:
                     storage = value.untyped_storage()
-                    held = self._storages.get(id(storage))
-                    if held is None or held[1] != value.nbytes or held[0]() is not storage:
+                    entry = self._storages.get(id(storage))
+                    if entry is None or entry[1] != value.nbytes or entry[0]() is not storage:
                         return None
                     if not storage.resizable():  # type: ignore[union-attr]  # not None: it is *storage*
                         return None
                 elif kind in SCALAR_TYPES:
-                    others.append(value)
+                    plain.append(value)
                 elif kind is list and SCALAR_TYPES.issuperset(map(type, value)):
-                    others.append(len(value))
-                    others += value
+                    plain.append(len(value))
+                    plain += value
                 elif kind not in VALUELESS_TYPES:
                     return None
-        except RuntimeError:  # a sparse tensor: it has no storage
+        except RuntimeError:  # a sparse tensor has no storage
             return None
-        return others
+        return plain
 
     def find_part(self, t: Any) -> tuple[object, ...] | None:
-        """None if the values of the dense tensor *t* are unknown, else which part of its storage it is.
+        """Which part of its storage the dense tensor *t* is; None if its values are unknown.
 
-        The part is empty for a tensor that is all of its storage.
+        ``()`` if it is the whole storage.
         """
         storage = t.untyped_storage()
         size = self._find_size(storage)
@@ -82,23 +81,23 @@ class KnownMemory:
         return part if size != _PARTIAL or part in self._known_parts.get(id(storage), ()) else None
 
     def is_raw(self, t: Any) -> bool:
-        """Whether *t* lies in memory that may hold what happened to be there."""
+        """Whether *t* is in memory that may be uninitialized."""
         storage = t.untyped_storage()
         return self._find_size(storage) is not None and id(storage) in self._raw_ids
 
     def is_scratch(self, t: Any) -> bool:
-        """Whether *t* lies in memory of which nobody needs to know what it holds."""
+        """Whether *t* is in memory whose values do not matter."""
         return self._find_size(t.untyped_storage()) == _SCRATCH
 
     def add_result(self, t: Any) -> None:
-        """*t* was given new memory by a traced op, and is all that matters in it."""
+        """Adds *t*, a result of a traced op in new memory, of which no other part matters."""
         storage = t.untyped_storage()
-        held = self._storages.get(id(storage))
-        if held is None or held[0]() is not storage:
+        entry = self._storages.get(id(storage))
+        if entry is None or entry[0]() is not storage:
             self._remember(storage, t.nbytes)
 
     def add(self, t: Any) -> None:
-        """*t* came from outside and was digested, or was written to by a traced op."""
+        """Adds *t*, which was digested, or written to by a traced op."""
         storage = t.untyped_storage()
         size = self._find_size(storage)
         if t.nbytes == storage.nbytes():
@@ -111,28 +110,28 @@ class KnownMemory:
             self._known_parts.setdefault(id(storage), set()).add(_part_key(t))
 
     def add_raw(self, t: Any) -> None:
-        """*t* was given memory that nobody wrote to."""
+        """Adds *t*, whose memory is uninitialized."""
         storage = t.untyped_storage()
         self._remember(storage, _PARTIAL)
         self._raw_ids.add(id(storage))
 
     def add_scratch(self, t: Any) -> None:
-        """*t* is for the op alone that will read it: :data:`Declared.scratch`."""
+        """Adds *t*, whose values only matter to its backward op: :attr:`OpSchema.scratch_results`."""
         self._remember(t.untyped_storage(), _SCRATCH)
 
     def _find_size(self, storage: Any) -> int | None:
-        held = self._storages.get(id(storage))
-        return held[1] if held is not None and held[0]() is storage else None
+        entry = self._storages.get(id(storage))
+        return entry[1] if entry is not None and entry[0]() is storage else None
 
     def _remember(self, storage: Any, size: int) -> None:
-        at = id(storage)
-        self._storages[at] = ref(storage), size
-        if self._raw_ids or self._known_parts:  # of this storage, or of a dead one that had its id
-            self._forget(at)
+        storage_id = id(storage)
+        self._storages[storage_id] = ref(storage), size
+        if self._raw_ids or self._known_parts:  # of this storage, or of a dead one with the same id
+            self._forget(storage_id)
         if len(self._storages) > self._limit:
-            for each in [at for at, held in list(self._storages.items()) if held[0]() is None]:
-                del self._storages[each]
-                self._forget(each)
+            for dead_id in [key for key, entry in list(self._storages.items()) if entry[0]() is None]:
+                del self._storages[dead_id]
+                self._forget(dead_id)
             self._limit = 2 * len(self._storages) + _PRUNE_INTERVAL
 
     def _forget(self, storage_id: int) -> None:
@@ -141,7 +140,7 @@ class KnownMemory:
 
 
 class NoKnownMemory(KnownMemory):
-    """Stands in where storages cannot be told apart: nothing is known of any."""
+    """For a torch whose storages have no lasting Python objects: no memory is known."""
 
     __slots__ = ()
 
@@ -163,9 +162,8 @@ class NoKnownMemory(KnownMemory):
 
 
 def create_known_memory() -> KnownMemory:
-    """Nothing known yet."""
+    """An empty :class:`KnownMemory`, if torch returns the same object for the same storage."""
     t = torch.empty(1, device="cpu")
-    # Where torch makes a new object each time it is asked for a storage, none can be told apart.
     return KnownMemory() if t.untyped_storage() is t.untyped_storage() else NoKnownMemory()
 
 

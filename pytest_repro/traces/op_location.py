@@ -1,4 +1,4 @@
-"""Which line of the user's an op stands on."""
+"""Finds the user's line that calls an op."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from types import CodeType, FrameType
 
 import pytest_repro
 from pytest_repro.core.trace.columns import StringTable
+from pytest_repro.interpose.user_frames import SOURCE_BUILT_LIBRARIES
 
 _INSTALL_FOLDERS = {"site-packages", "dist-packages"}
-_INTERACTIVE_NAMES = ("<stdin", "<ipython", "<doctest", "<string")  # other names in <> are made by libraries
+_INTERACTIVE_NAMES = ("<stdin", "<ipython", "<doctest", "<string")  # libraries make other names in <>
 
 
 @cache
 def _library_folders() -> tuple[str, ...]:
-    """Folders of code that is not the user's, wherever they lie."""
-    packages = [pytest_repro, *(sys.modules[n] for n in ("torch", "numpy") if n in sys.modules)]
-    found = [Path(str(package.__file__)).parent for package in packages]
-    found += [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")]
-    return tuple(f"{folder}{os.sep}" for each in found for folder in {each, each.resolve()})
+    """Folders of libraries, also outside site-packages."""
+    packages = [pytest_repro, *(sys.modules[n] for n in SOURCE_BUILT_LIBRARIES if n in sys.modules)]
+    folders = [Path(str(package.__file__)).parent for package in packages]
+    folders += [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")]
+    return tuple(f"{path}{os.sep}" for folder in folders for path in {folder, folder.resolve()})
 
 
 @cache
 def is_user_file(filename: str) -> bool:
-    """Whether code of *filename* is the user's: no library's, installed or standard, nor ours."""
+    """Whether code of *filename* is the user's: not of an installed or standard library, nor ours."""
     if filename.startswith("<"):
         return filename.startswith(_INTERACTIVE_NAMES)
     path = os.path.abspath(filename)
@@ -35,38 +36,38 @@ def is_user_file(filename: str) -> bool:
 
 
 class Locator:
-    """Finds the innermost line of the user's, and gives it a number.
+    """Finds and numbers the innermost line of user code.
 
-    The line is looked up once for each instruction: walking to it takes 50 ns a frame, where the
-    line of a frame alone takes up to 2 µs in a long function.
+    Line numbers are cached by instruction: walking up takes 50 ns per frame, but ``f_lineno`` up to
+    2 µs in a long function.
     """
 
-    __slots__ = ("_codes", "_texts")
+    __slots__ = ("_codes", "_locations")
 
-    def __init__(self, texts: StringTable) -> None:
-        # By the id of the code, since hashing code reads all of it; the code is kept, so that
-        # none other takes its id. For the user's: number of the place by instruction.
+    def __init__(self, locations: StringTable) -> None:
+        # By id, since hashing a code object reads all of it; the code is kept so that its id is not
+        # reused. For user code: location number by instruction.
         self._codes: dict[int, tuple[CodeType, dict[int, int] | None]] = {}
-        self._texts = texts
+        self._locations = locations
 
     def locate(self, frame: FrameType | None) -> int:
-        """The number of the innermost place of the user's, seen from *frame* outwards."""
-        known = self._codes
+        """The number of the innermost user line among *frame* and its callers."""
+        codes = self._codes
         while frame is not None:
             code = frame.f_code
-            found = known.get(id(code)) or self._add_code(code)
-            if found[1] is not None:
-                number = found[1].get(frame.f_lasti)
-                return self._add_line(found[1], frame) if number is None else number
+            entry = codes.get(id(code)) or self._add_code(code)
+            if entry[1] is not None:
+                number = entry[1].get(frame.f_lasti)
+                return self._add_line(entry[1], frame) if number is None else number
             frame = frame.f_back
-        return self._texts.intern("")
+        return self._locations.intern("")
 
     def _add_code(self, code: CodeType) -> tuple[CodeType, dict[int, int] | None]:
-        found = self._codes[id(code)] = (code, {} if is_user_file(code.co_filename) else None)
-        return found
+        entry = self._codes[id(code)] = (code, {} if is_user_file(code.co_filename) else None)
+        return entry
 
     def _add_line(self, numbers: dict[int, int], frame: FrameType) -> int:
         name = frame.f_code.co_filename
         path = name if name.startswith("<") else os.path.abspath(name)
-        number = numbers[frame.f_lasti] = self._texts.intern(f"{path}:{frame.f_lineno}")
+        number = numbers[frame.f_lasti] = self._locations.intern(f"{path}:{frame.f_lineno}")
         return number

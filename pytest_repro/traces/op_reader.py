@@ -1,4 +1,4 @@
-"""One op: what goes in, read before it runs, and what comes out, read after."""
+"""Reads the inputs of an op before it runs, and its outputs after."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ class OpRecord:
     """One op while it runs.
 
     Attributes:
-        inputs: Digests of tensors from outside, then of all other arguments together.
-        outputs: Digests of what came out; *kinds*: numbers of their kinds.
+        inputs: Digests of external tensors, then one of all other arguments together.
+        outputs: Digests of results and of written arguments; *kinds*: numbers of their kinds.
         plain_arguments: Arguments that are no tensors.
-        parts: Which parts of tensors it reads; None where only whole ones.
-        writes_raw: Whether it writes to part of a tensor whose rest nobody wrote to.
-        has_pending: Whether a digest still lies on a device.
-        generator: The generator it draws from.
-        draws: Digest of that generator's state before; 0 if it does not draw.
+        parts: Which parts of tensors it reads; None if only whole tensors.
+        writes_raw: Whether it writes to part of a tensor whose rest is uninitialized.
+        has_pending: Whether a digest is still on a device.
+        draws: Digest of the state of *generator* before; 0 if the op does not draw.
     """
 
-    # Defaults of the class: setting each for every op would take 0.5 µs.
+    # Class attributes, since setting these for every op takes 0.5 µs.
     parts: tuple[object, ...] | None = None
     writes_raw = False
     has_pending = False
@@ -40,12 +39,10 @@ class OpRecord:
 
 
 class OpReader:
-    """Reads what goes into ops and what comes out.
+    """Reads inputs and outputs of ops, and adds them to *known_memory*.
 
     Args:
-        digester: Digests tensors.
-        known_memory: What traced ops made; it learns what is read and made here.
-        thorough: Whether all inputs are digested.
+        thorough: Whether to digest all inputs, not only those from outside.
     """
 
     __slots__ = ("_digester", "_known_memory", "_thorough")
@@ -56,9 +53,9 @@ class OpReader:
     def read_arguments(
         self, record: OpRecord, op: OpSchema, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
-        """Reads all arguments, but for those that *op* only writes to."""
+        """Reads all arguments except those that *op* only writes to."""
         if op.write_only_arguments:
-            args = tuple(value for place, value in enumerate(args) if place not in op.write_only_arguments)
+            args = tuple(value for i, value in enumerate(args) if i not in op.write_only_arguments)
             kwargs = {name: value for name, value in kwargs.items() if name not in op.write_only_arguments}
         for value in args:
             kind = type(value)
@@ -81,8 +78,8 @@ class OpReader:
             self._read_tensor(record, op, value)
         elif kind is list or kind is tuple:
             record.plain_arguments.append(len(value))
-            for each in value:
-                self._read_argument(record, op, each)
+            for item in value:
+                self._read_argument(record, op, item)
         elif isinstance(value, torch.Tensor):
             with hide_from_modes():
                 self._read_tensor(record, op, value)
@@ -103,7 +100,7 @@ class OpReader:
             else:
                 self._known_memory.add(t)
         except RuntimeError:
-            pass  # it has no storage: a sparse tensor
+            pass  # a sparse tensor has no storage
         digest = self._digester.digest_tensor(t)[1]
         if digest is not None:
             record.inputs.append(digest)
@@ -112,31 +109,32 @@ class OpReader:
     def read_results(
         self, record: OpRecord, op: OpSchema, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
     ) -> None:
-        """Reads what came out: what is given back, and what else *op* wrote to."""
+        """Reads the result, and the arguments that *op* wrote to without returning them."""
         if type(result) in PLAIN_TENSORS:
             self._read_output(record, op, result)
         elif op.scratch_results:
-            for number, each in enumerate(result):
-                (self._read_scratch_result if number in op.scratch_results else self._read_result)(
-                    record, op, each
-                )
+            for i, item in enumerate(result):
+                if i in op.scratch_results:
+                    self._read_scratch_result(record, item)
+                else:
+                    self._read_result(record, op, item)
         else:
             self._read_result(record, op, result)
-        for number in op.scratch_arguments:
-            self._known_memory.add_scratch(args[number])
-        for place in op.unreturned_arguments:
-            if isinstance(place, str):
-                self._read_result(record, op, kwargs.get(place))
-            elif place < len(args):
-                self._read_result(record, op, args[place])
+        for i in op.scratch_arguments:
+            self._known_memory.add_scratch(args[i])
+        for position in op.unreturned_arguments:
+            if isinstance(position, str):
+                self._read_result(record, op, kwargs.get(position))
+            elif position < len(args):
+                self._read_result(record, op, args[position])
 
     def _read_result(self, record: OpRecord, op: OpSchema, value: Any) -> None:
         kind = type(value)
         if kind in PLAIN_TENSORS:
             self._read_output(record, op, value)
         elif kind is tuple or kind is list:
-            for each in value:
-                self._read_result(record, op, each)
+            for item in value:
+                self._read_result(record, op, item)
         elif isinstance(value, torch.Tensor):
             with hide_from_modes():
                 self._read_output(record, op, value)
@@ -145,7 +143,7 @@ class OpReader:
             record.kinds.append(number)
             record.outputs.append(digest)
 
-    def _read_scratch_result(self, record: OpRecord, op: OpSchema, t: Any) -> None:
+    def _read_scratch_result(self, record: OpRecord, t: Any) -> None:
         if isinstance(t, torch.Tensor):
             record.kinds.append(self._digester.kind_number(t))
             record.outputs.append(None if has_no_values(t) else 0)
@@ -172,4 +170,28 @@ class OpReader:
             else:
                 self._known_memory.add_result(t)
         except RuntimeError:
-            pass  # it has no storage: a sparse tensor
+            pass  # a sparse tensor has no storage
+
+
+def digest_generator_state(generator: Any, digester: Digester) -> int:
+    """Digest of the state of *generator*; 0 if it cannot be read, as while CUDA captures a graph."""
+    try:
+        with hide_from_modes():
+            digest = digester.digest_tensor(generator.get_state())[1]
+            return digest if isinstance(digest, int) else 0
+    except Exception:
+        return 0
+
+
+def find_default_generator(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The default generator of the device on which an op with these arguments runs."""
+    device = kwargs.get("device") or next((a.device for a in args if isinstance(a, torch.Tensor)), "cpu")
+    device = torch.device(device)
+    if device.type == "cpu":
+        return torch.default_generator
+    if device.type == "mps":
+        return torch.mps._get_default_mps_generator()
+    module = getattr(torch, device.type, None)
+    generators = getattr(module, "default_generators", ())
+    index = device.index if device.index is not None or module is None else module.current_device()
+    return generators[index] if index is not None and index < len(generators) else None

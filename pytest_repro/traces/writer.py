@@ -1,9 +1,10 @@
-"""Writes down one op after the other; whatever fails in here is left out of the trace."""
+"""Adds ops to the columns of a trace. An error in here leaves a gap in the trace, not in the program."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import groupby
 from types import FrameType
 from typing import Any
 
@@ -11,30 +12,72 @@ import torch
 
 from pytest_repro.core.trace.columns import NO_FORWARD, Columns
 from pytest_repro.traces.backward_links import BackwardLinks, get_running_node, next_sequence_number
-from pytest_repro.traces.digests import Digest, Digester, digest_plain, hide_from_modes
+from pytest_repro.traces.digests import (
+    DeviceDigest,
+    Digest,
+    Digester,
+    digest_plain,
+    fetch_digests,
+    hide_from_modes,
+)
 from pytest_repro.traces.known_memory import KnownMemory, create_known_memory
-from pytest_repro.traces.op_generators import digest_generator_state, find_default_generator
 from pytest_repro.traces.op_location import Locator
-from pytest_repro.traces.op_reader import OpReader, OpRecord
+from pytest_repro.traces.op_reader import (
+    OpReader,
+    OpRecord,
+    digest_generator_state,
+    find_default_generator,
+)
 from pytest_repro.traces.op_schema import OpSchema
-from pytest_repro.traces.pending_digests import PendingDigests
 
 count_function_modes: Callable[[], int] = getattr(torch._C, "_len_torch_function_stack", lambda: 1)
-"""How many modes see what functions of torch are called; a private name, without which: some."""
+"""Number of function modes; a private name, without which there may be some."""
 
 _NULL_CONTEXT = nullcontext()
+_MAX_PENDING = 4096  # each digest that was not fetched takes 512 bytes on its device
+
+
+class PendingDigests:
+    """Digests on devices, for which the columns hold 0 until many are fetched at once."""
+
+    __slots__ = ("_columns", "_pending")
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        # Whether it is an output, the index of its op, its index among the op's outputs or inputs.
+        self._pending: list[tuple[bool, int, int, DeviceDigest]] = []
+
+    def add_op(self, index: int, outputs: Sequence[Digest], inputs: Sequence[Digest]) -> None:
+        """Adds the digests of the op at *index* that are on a device."""
+        for is_output, digests in ((True, outputs), (False, inputs)):
+            for i, digest in enumerate(digests):
+                if isinstance(digest, DeviceDigest):
+                    self._pending.append((is_output, index, i, digest))
+        if len(self._pending) > _MAX_PENDING:
+            self.fetch()
+
+    def fetch(self) -> None:
+        """Fetches all digests. Those of a device that fails stay 0."""
+        pending, self._pending = self._pending, []
+        c = self._columns
+        if pending:
+            c.flush()
+        for _, group in groupby(pending, lambda entry: entry[3].scalar.device):
+            entries = list(group)
+            try:
+                digests = fetch_digests([entry[3] for entry in entries])
+            except Exception:
+                continue
+            for (is_output, index, i, _), digest in zip(entries, digests):
+                column, end = (c.output, c.output_end) if is_output else (c.input, c.input_end)
+                column[(end[index - 1] if index else 0) + i] = digest
 
 
 class TraceWriter:
-    """Digests what goes into ops and what comes out, and adds them to columns.
+    """Digests inputs and outputs of ops and adds them to *columns*.
 
     Args:
-        columns: Where the ops go.
-        thorough: Whether all inputs are digested.
-
-    Attributes:
-        known_memory: What traced ops made.
-        links: What autograd's nodes were made by.
+        thorough: Whether to digest all inputs, not only those from outside.
     """
 
     __slots__ = (
@@ -46,7 +89,7 @@ class TraceWriter:
         "_reader",
         "known_memory",
         "links",
-    )  # fmt: skip
+    )
 
     def __init__(self, columns: Columns, thorough: bool) -> None:
         self._columns = columns
@@ -60,43 +103,43 @@ class TraceWriter:
         self._name_numbers: dict[str, int] = {}
 
     def close(self) -> None:
-        """Fetches the digests that still lie on devices."""
+        """Fetches the digests that are still on devices."""
         self._pending.fetch()
 
     def write_view(self, frame: FrameType) -> None:
-        """A view or an alias made an autograd node: it has no entry, but a line."""
+        """Links the autograd node of a view or an alias, which has no entry, to its line."""
         self.links.link_nodes(NO_FORWARD - 1 - self._locator.locate(frame))
 
     def write_external_data(self, t: Any, frame: FrameType) -> None:
-        """Data of numpy's or Python's became the tensor *t*."""
+        """Adds the tensor *t*, made from data of numpy or Python."""
         try:
             with hide_from_modes():
                 name, kind, digest = self._read_external_data(t)
-        except Exception:  # somebody else's tensor may do anything; the program must go on
+        except Exception:  # a tensor subclass may raise anything, the program must continue
             return
         if isinstance(digest, int):
-            number, place = self._columns.names.intern(name), self._locator.locate(frame)
-            self._columns.add((number, place, NO_FORWARD, (digest,), (kind,), (digest,), 0, 0))
+            number, location = self._columns.names.intern(name), self._locator.locate(frame)
+            self._columns.add((number, location, NO_FORWARD, (digest,), (kind,), (digest,), 0, 0))
 
     def _read_external_data(self, t: Any) -> tuple[str, int, Digest]:
         if self.known_memory.find_part(t) is not None:
             return "", 0, None
-        shared = not t.untyped_storage().resizable()
+        is_shared = not t.untyped_storage().resizable()
         self.known_memory.add(t)
-        return ("from numpy" if shared else "from Python", *self._digester.digest_tensor(t))
+        return ("from numpy" if is_shared else "from Python", *self._digester.digest_tensor(t))
 
     def begin_op(self, op: OpSchema, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OpRecord:
-        """Reads what goes into *op*, before it may write there."""
-        step = OpRecord()
+        """Reads the inputs of *op* before it can write to them."""
+        record = OpRecord()
         try:
             with _hide_from_function_modes():
-                self._reader.read_arguments(step, op, args, kwargs)
+                self._reader.read_arguments(record, op, args, kwargs)
             if op.draws:
-                step.generator = step.generator or find_default_generator(args, kwargs)
-                step.draws = digest_generator_state(step.generator, self._digester)
+                record.generator = record.generator or find_default_generator(args, kwargs)
+                record.draws = digest_generator_state(record.generator, self._digester)
         except Exception:  # as above
-            step.inputs.append(0)
-        return step
+            record.inputs.append(0)
+        return record
 
     def end_op(
         self,
@@ -107,7 +150,7 @@ class TraceWriter:
         result: Any,
         frame: FrameType,
     ) -> None:
-        """Adds *op*, unless all that came out has no values, as on the meta device."""
+        """Adds *op*, unless no output has values, as on the meta device."""
         try:
             with _hide_from_function_modes():
                 self._reader.read_results(record, op, args, kwargs, result)
@@ -116,14 +159,13 @@ class TraceWriter:
         except Exception:  # as above
             del record.kinds[len(record.outputs) :]
         if not record.outputs or record.outputs.count(None) < len(record.outputs):
-            picked = digest_plain(record.parts) if record.parts else 0
-            self._write_op(op, record, frame, picked)
+            self._write_op(op, record, frame)
 
     def try_write_simple_op(self, op: OpSchema, plain_arguments: list[Any], t: Any, frame: FrameType) -> bool:
-        """As :meth:`end_op`, for an op that read nothing from outside and gave the tensor *t*.
+        """As :meth:`end_op`, for an op without external inputs that returned the tensor *t*.
 
         Returns:
-            False, and nothing is done, where it is not that simple.
+            False if the op must be added by :meth:`end_op` instead.
         """
         try:
             kind, digest = self._digester.digest_tensor(t)
@@ -133,28 +175,26 @@ class TraceWriter:
         except Exception:  # as above; a sparse tensor has no storage
             return False
         name = self._name_numbers.get(op.name) or self._get_name_number(op)
-        backward = get_running_node() is not None
-        place = self._locator.locate(self.links.find_calling_frame(frame) if backward else frame)
-        forward = self.links.find_forward_op() if backward else NO_FORWARD
+        is_backward = get_running_node() is not None
+        location = self._locator.locate(self.links.find_calling_frame(frame) if is_backward else frame)
+        forward = self.links.find_forward_op() if is_backward else NO_FORWARD
         inputs = (digest_plain(plain_arguments),) if plain_arguments else ()
-        now = digest if type(digest) is int else 0
-        index = self._columns.add((name, place, forward, (now,), (kind,), inputs, 0, 0))
+        output = digest if type(digest) is int else 0
+        index = self._columns.add((name, location, forward, (output,), (kind,), inputs, 0, 0))
         if next_sequence_number() != self.links.next_node:
             self.links.link_nodes(index)
-        if digest is not now:
+        if digest is not output:
             self._pending.add_op(index, (digest,), ())
         return True
 
-    def _write_op(self, op: OpSchema, record: OpRecord, frame: FrameType, picked: int) -> None:
+    def _write_op(self, op: OpSchema, record: OpRecord, frame: FrameType) -> None:
+        name, kinds, draws = self._get_name_number(op), record.kinds, record.draws
         outputs: Any = _zero_pending(record.outputs) if record.has_pending else record.outputs
         inputs: Any = _zero_pending(record.inputs) if record.has_pending else record.inputs
-        place, forward = (
-            self._locator.locate(self.links.find_calling_frame(frame)),
-            self.links.find_forward_op(),
-        )
-        index = self._columns.add(
-            (self._get_name_number(op), place, forward, outputs, record.kinds, inputs, record.draws, picked)
-        )
+        location = self._locator.locate(self.links.find_calling_frame(frame))
+        forward = self.links.find_forward_op()
+        parts = digest_plain(record.parts) if record.parts else 0
+        index = self._columns.add((name, location, forward, outputs, kinds, inputs, draws, parts))
         if next_sequence_number() != self.links.next_node:
             self.links.link_nodes(index)
         if record.has_pending:
@@ -168,10 +208,9 @@ class TraceWriter:
 
 
 def _hide_from_function_modes() -> AbstractContextManager[object]:
-    """What hides our reading of tensors from function modes, if there are any; 5 µs then."""
+    """Hides our calls from function modes; takes 5 µs if there are any."""
     return hide_from_modes() if count_function_modes() else _NULL_CONTEXT
 
 
 def _zero_pending(digests: Sequence[Digest]) -> list[int]:
-    """What is known of *digests* now; those to come are 0 until then."""
-    return [each if isinstance(each, int) else 0 for each in digests]
+    return [digest if isinstance(digest, int) else 0 for digest in digests]

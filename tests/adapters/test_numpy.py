@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pytest_repro.adapters import digest, flatten
-from pytest_repro.adapters._numpy import blocks
+from pytest_repro.adapters._numpy import arrays
 from pytest_repro.adapters.numpy import adapter
 from pytest_repro.core.runs.observation import Leaf, Parts
 
@@ -68,8 +68,8 @@ def test_shape_is_a_value(a: tuple[int, ...], b: tuple[int, ...]) -> None:
 def test_blocks_and_tiles_follow_c_order(
     transposed: tuple[int, ...], step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "ROW_BLOCK_BYTES", 2**9)
-    monkeypatch.setattr(blocks, "TILED_BLOCK_BYTES", 2**11)
+    monkeypatch.setattr(arrays, "ROW_BLOCK_BYTES", 2**9)
+    monkeypatch.setattr(arrays, "TILED_BLOCK_BYTES", 2**11)
     array = np.arange(41 * 19 * 30, dtype="i2").reshape(41, 19, 30)[::step].transpose(transposed)
     assert digest(array) == digest(array.copy())
 
@@ -148,7 +148,7 @@ def test_a_foreign_array_that_fails_says_so() -> None:
         def __dlpack__(self, **options: Any) -> Any:
             raise BufferError("on another device")
 
-    with pytest.raises(TypeError, match=r"value is a .*Elsewhere that does not become an array"):
+    with pytest.raises(TypeError, match=r"value is a .*Elsewhere that cannot be converted to an array"):
         digest(Elsewhere(np.ones(1)))
     with pytest.raises(TypeError, match="value is an array of Python objects"):
         digest(Frame([object()]))

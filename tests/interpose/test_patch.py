@@ -1,4 +1,4 @@
-"""Replaced under every name, put back under every name."""
+"""Attributes are replaced under every name and restored under every name."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import random
 import sys
 import time
 from collections.abc import Iterator
-from os import getcwd as where
+from os import getcwd as bound_getcwd
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from pytest_repro.interpose.patch import Patch, patch_everywhere
+from pytest_repro.interpose.patch import Patch, is_passthrough, pass_through, patch_everywhere
 from pytest_repro.interpose.proxy_class import make_proxy_class
 from pytest_repro.interpose.user_frames import classify_code, find_called_name, is_user_module
 
@@ -25,91 +25,91 @@ import os  # isort: skip
 torch: Any = pytest.importorskip("torch")
 
 
-def nowhere(only_there: bool = False) -> Patch:
-    return Patch(os, "getcwd", lambda: "nowhere", only_there)
+def patch_getcwd(owner_only: bool = False) -> Patch:
+    return Patch(os, "getcwd", lambda: "nowhere", owner_only)
 
 
-def test_a_name_bound_by_a_users_module_is_replaced_and_put_back() -> None:
+def test_names_in_user_modules_are_patched_and_restored() -> None:
     real = os.getcwd
-    with patch_everywhere([nowhere()]):
-        assert (os.getcwd(), where()) == ("nowhere", "nowhere")
-    assert os.getcwd is where is real
+    with patch_everywhere([patch_getcwd()]):
+        assert (os.getcwd(), bound_getcwd()) == ("nowhere", "nowhere")
+    assert os.getcwd is bound_getcwd is real
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_an_error_puts_back_as_well(error: type[BaseException]) -> None:
+def test_errors_restore(error: type[BaseException]) -> None:
     real = os.getcwd
-    with pytest.raises(error), patch_everywhere([nowhere()]):
+    with pytest.raises(error), patch_everywhere([patch_getcwd()]):
         raise error
-    assert os.getcwd is where is real
+    assert os.getcwd is bound_getcwd is real
 
 
-def test_installed_packages_and_python_keep_what_they_have_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_in_installed_packages_are_not_patched(monkeypatch: pytest.MonkeyPatch) -> None:
     installed = ModuleType("somelib")
     installed.__file__ = "/x/site-packages/somelib.py"
-    vars(installed)["where"] = os.getcwd
+    vars(installed)["getcwd"] = os.getcwd
     monkeypatch.setitem(sys.modules, "somelib", installed)
-    with patch_everywhere([nowhere()]):
-        assert vars(installed)["where"]() != "nowhere"
+    with patch_everywhere([patch_getcwd()]):
+        assert vars(installed)["getcwd"]() != "nowhere"
 
 
-def test_only_there_is_only_there() -> None:
-    with patch_everywhere([nowhere(only_there=True)]):
-        assert os.getcwd() == "nowhere" != where()
+def test_owner_only() -> None:
+    with patch_everywhere([patch_getcwd(owner_only=True)]):
+        assert os.getcwd() == "nowhere" != bound_getcwd()
 
 
 @pytest.mark.parametrize("folder", ["mine", "site-packages"])
-def test_a_module_imported_meanwhile_holds_the_real_one_afterwards(
+def test_modules_imported_in_the_block_are_restored(
     folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / folder).mkdir()
-    (tmp_path / folder / "late_one.py").write_text("from os import getcwd as here")
+    (tmp_path / folder / "late_one.py").write_text("from os import getcwd as bound")
     monkeypatch.syspath_prepend(str(tmp_path / folder))
-    with patch_everywhere([nowhere()]):
+    with patch_everywhere([patch_getcwd()]):
         import late_one  # type: ignore[import-not-found]
 
-        assert late_one.here() == "nowhere"
+        assert late_one.bound() == "nowhere"
     monkeypatch.delitem(sys.modules, "late_one")
-    assert late_one.here is os.getcwd
+    assert late_one.bound is os.getcwd
 
 
-def test_what_the_block_rebinds_stays_as_it_left_it() -> None:
+def test_attributes_rebound_in_the_block_stay() -> None:
     real = os.getcwd
     try:
-        with patch_everywhere([nowhere()]):
+        with patch_everywhere([patch_getcwd()]):
             os.getcwd = lambda: "mine"
         assert os.getcwd() == "mine"
     finally:
         os.getcwd = real
 
 
-def test_an_inherited_method_is_taken_away_again() -> None:
+def test_patched_inherited_methods_are_deleted() -> None:
     with patch_everywhere([Patch(torch.Tensor, "new_empty", lambda self: "none")]):
         assert torch.zeros(1).new_empty() == "none"
     assert "new_empty" not in vars(torch.Tensor)
 
 
 def test_blocks_nest() -> None:
-    with patch_everywhere([nowhere()]):
+    with patch_everywhere([patch_getcwd()]):
         with patch_everywhere([Patch(os, "getcwd", lambda: "inner")]):
-            assert (os.getcwd(), where()) == ("inner", "inner")
-        assert os.getcwd() == where() == "nowhere"
+            assert (os.getcwd(), bound_getcwd()) == ("inner", "inner")
+        assert os.getcwd() == bound_getcwd() == "nowhere"
 
 
 STAMP = datetime.datetime(2020, 1, 2, tzinfo=datetime.timezone.utc)
 
 
 @pytest.fixture
-def late() -> Iterator[Any]:
-    """``datetime.datetime`` with a clock that stands."""
-    made = make_proxy_class(datetime.datetime, {"now": classmethod(lambda cls, tz=None: STAMP)})
-    with patch_everywhere([Patch(datetime, "datetime", made)]):
-        yield made
+def datetime_proxy() -> Iterator[Any]:
+    """``datetime.datetime`` whose ``now()`` is constant."""
+    proxy = make_proxy_class(datetime.datetime, {"now": classmethod(lambda cls, tz=None: STAMP)})
+    with patch_everywhere([Patch(datetime, "datetime", proxy)]):
+        yield proxy
 
 
-def test_a_stand_in_is_the_real_class_for_whoever_asks(late: Any) -> None:
+def test_proxies_behave_as_the_real_class(datetime_proxy: Any) -> None:
     fresh = datetime.datetime(2021, 1, 1)
-    assert (datetime.datetime, datetime.datetime.now()) == (late, STAMP)
+    assert (datetime.datetime, datetime.datetime.now()) == (datetime_proxy, STAMP)
     assert isinstance(STAMP, datetime.datetime)
     assert isinstance(fresh, datetime.date)
     assert issubclass(type(STAMP), datetime.datetime)
@@ -125,23 +125,23 @@ def test_a_stand_in_is_the_real_class_for_whoever_asks(late: Any) -> None:
             raise AssertionError
 
 
-def test_stand_ins_nest(late: Any) -> None:
+def test_proxies_nest(datetime_proxy: Any) -> None:
     later = STAMP + datetime.timedelta(1)
-    made = make_proxy_class(datetime.datetime, {"now": classmethod(lambda cls, tz=None: later)})
-    with patch_everywhere([Patch(datetime, "datetime", made)]):
-        assert (datetime.datetime, datetime.datetime.now()) == (made, later)
-        assert made is not late
+    proxy = make_proxy_class(datetime.datetime, {"now": classmethod(lambda cls, tz=None: later)})
+    with patch_everywhere([Patch(datetime, "datetime", proxy)]):
+        assert (datetime.datetime, datetime.datetime.now()) == (proxy, later)
+        assert proxy is not datetime_proxy
         assert type(datetime.datetime(2021, 1, 1)) is type(STAMP)
         assert isinstance(STAMP, datetime.datetime)
         assert {datetime.datetime: 1}[type(STAMP)] == 1
         for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-            for value in (STAMP, made):
+            for value in (STAMP, proxy):
                 assert pickle.loads(pickle.dumps(value, protocol)) == value
-    assert (datetime.datetime, datetime.datetime.now()) == (late, STAMP)
+    assert (datetime.datetime, datetime.datetime.now()) == (datetime_proxy, STAMP)
     assert pickle.loads(pickle.dumps(STAMP)) == STAMP
 
 
-def test_stand_ins_that_make_instances_nest() -> None:
+def test_proxies_that_own_instances_nest() -> None:
     inner = make_proxy_class(torch.Generator, {"seed": lambda self: 3}, owns_instances=True)
     with patch_everywhere([Patch(torch, "Generator", inner)]):
         outer = make_proxy_class(torch.Generator, {"initial_seed": lambda self: 4}, owns_instances=True)
@@ -154,37 +154,37 @@ def test_stand_ins_that_make_instances_nest() -> None:
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_instances_and_the_class_pickle(protocol: int, late: Any) -> None:
+def test_instances_and_the_class_pickle(protocol: int, datetime_proxy: Any) -> None:
     aware = datetime.datetime(2020, 5, 6, 7, tzinfo=datetime.timezone(datetime.timedelta(hours=1)))
-    for value in (STAMP, aware, late):
+    for value in (STAMP, aware, datetime_proxy):
         assert pickle.loads(pickle.dumps(value, protocol)) == value
     assert copy.deepcopy([STAMP, STAMP])[0] == STAMP == copy.copy(STAMP)
 
 
-def test_what_was_pickled_inside_is_the_real_class_outside() -> None:
-    made = make_proxy_class(datetime.datetime, {})
-    with patch_everywhere([Patch(datetime, "datetime", made)]):
+def test_pickles_from_the_block_load_as_the_real_class() -> None:
+    proxy = make_proxy_class(datetime.datetime, {})
+    with patch_everywhere([Patch(datetime, "datetime", proxy)]):
         text = pickle.dumps(STAMP)
     assert type(pickle.loads(text)) is datetime.datetime
 
 
-def test_a_subclass_of_a_stand_in_makes_its_own(late: Any) -> None:
+def test_subclasses_of_a_proxy_own_their_instances(datetime_proxy: Any) -> None:
     class Mine(datetime.datetime):
-        def said(self) -> str:
+        def label(self) -> str:
             return "mine"
 
     mine = Mine(2020, 1, 1)
-    assert mine.said() == Mine.fromisoformat("2020-01-01").said() == "mine"
+    assert mine.label() == Mine.fromisoformat("2020-01-01").label() == "mine"
     assert isinstance(mine, Mine)
     assert isinstance(mine, datetime.datetime)
     assert not isinstance(STAMP, Mine)
     assert (Mine == datetime.datetime, issubclass(Mine, datetime.datetime)) == (False, True)
 
 
-def test_instances_of_a_stand_in_outlive_it() -> None:
-    made = make_proxy_class(torch.Generator, {"seed": lambda self: 3}, owns_instances=True)
+def test_instances_outlive_their_proxy() -> None:
+    proxy = make_proxy_class(torch.Generator, {"seed": lambda self: 3}, owns_instances=True)
     before = torch.Generator()
-    with patch_everywhere([Patch(torch, "Generator", made)]):
+    with patch_everywhere([Patch(torch, "Generator", proxy)]):
         assert isinstance(before, torch.Generator)
         generator = torch.Generator("cpu").manual_seed(5)
         assert type(generator) is torch.Generator
@@ -195,9 +195,8 @@ def test_instances_of_a_stand_in_outlive_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("filename", "module", "whose"),
+    ("filename", "module", "owner"),
     [
-        (time.__spec__.origin or "", "time", "user"),
         (random.__file__, "random", "python"),
         (torch.__file__, "torch", "library"),
         ("/src/torch/nn/init.py", "torch.nn.init", "library"),
@@ -210,20 +209,20 @@ def test_instances_of_a_stand_in_outlive_it() -> None:
         ("<frozen importlib._bootstrap>", "importlib._bootstrap", "python"),
         ("<doctest README.md[0]>", "__main__", "user"),
         ("/home/me/test_it.py", "test_it", "user"),
-    ][1:],
+    ],
 )
-def test_whose_code_it_is(filename: str, module: str, whose: str) -> None:
-    assert classify_code(filename, module) == whose
+def test_classify_code(filename: str, module: str, owner: str) -> None:
+    assert classify_code(filename, module) == owner
 
 
-def test_modules_of_the_user() -> None:
+def test_is_user_module() -> None:
     assert is_user_module(sys.modules[__name__])
     assert not is_user_module(random)
     assert not is_user_module(torch)
     assert not is_user_module(sys)
 
 
-def test_what_is_called_is_read_off_the_code() -> None:
+def test_find_called_name() -> None:
     def hook(*_: object) -> str | None:
         return find_called_name(sys._getframe(1), frozenset({"first", "second()"}))
 
@@ -235,8 +234,8 @@ def test_what_is_called_is_read_off_the_code() -> None:
     assert Library.first(Library.second(), Library.third()) == "first"
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="bytecode does not say where it comes from")
-def test_a_name_that_was_called_before_is_not_taken_for_another() -> None:
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="bytecode has no columns")
+def test_names_called_earlier_are_ignored() -> None:
     def hook(*_: object) -> str | None:
         return find_called_name(sys._getframe(1), frozenset({"first"}))
 
@@ -247,3 +246,27 @@ def test_a_name_that_was_called_before_is_not_taken_for_another() -> None:
     assert Library.first(
         Library.other(),
     ) == "first"  # fmt: skip
+
+
+def call_twice() -> list[float]:
+    first = time.time()
+    second = time.time()
+    return [first, second]
+
+
+def test_only_passthrough_lines_reach_the_real_function() -> None:
+    line = f"{__file__}:{call_twice.__code__.co_firstlineno + 2}"
+    with pass_through([line]), patch_everywhere([Patch(time, "time", lambda: -1.0)]):
+        first, second = call_twice()
+    assert (first, second > 0) == (-1.0, True)
+
+
+def test_pass_through_ends_after_an_error() -> None:
+    try:
+        with pass_through(["/a.py:1"]):
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        pass
+    with patch_everywhere([Patch(time, "time", lambda: -1.0)]):
+        assert call_twice() == [-1.0, -1.0]
+    assert not is_passthrough(sys._getframe())

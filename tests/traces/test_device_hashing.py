@@ -139,7 +139,7 @@ def test_digests_that_come_later_are_there_when_the_block_ends() -> None:
 
 @pytest.mark.usefixtures("far")
 def test_many_digests_are_fetched_before_the_block_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_repro.traces.pending_digests._MAX_PENDING", 8)
+    monkeypatch.setattr("pytest_repro.traces.writer._MAX_PENDING", 8)
     with trace() as found:
         x = torch.ones(3)
         for _ in range(30):
@@ -167,7 +167,7 @@ def test_a_device_that_fails_at_the_end_breaks_no_program(monkeypatch: pytest.Mo
     def fails(_: object) -> list[int]:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr("pytest_repro.traces.pending_digests.fetch_digests", fails)
+    monkeypatch.setattr("pytest_repro.traces.writer.fetch_digests", fails)
     with trace() as found:
         result = torch.ones(3).add(1)
     assert result.tolist() == [2, 2, 2]

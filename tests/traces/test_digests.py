@@ -205,14 +205,14 @@ def test_a_tensor_that_cannot_be_read_stops_no_program(monkeypatch: pytest.Monke
         raise ArithmeticError("not my day")
 
     x = outside(lambda: two(2).to_sparse())
-    monkeypatch.setattr("pytest_repro.traces.digests._read_part", broken)
+    monkeypatch.setattr("pytest_repro.traces.digests._digest_part", broken)
     with trace() as found:
         y = x.clone()
         torch.ones(2).add(1)
     assert y.layout is torch.sparse_coo
     assert (found[0].inputs, found[0].outputs) == (("",), ("",))
     assert found[2].outputs != ("",)
-    monkeypatch.setattr("pytest_repro.traces.digests.Digests.digest_tensor", broken)
+    monkeypatch.setattr("pytest_repro.traces.digests.Digester.digest_tensor", broken)
     with trace() as found:
         assert torch.ones(2).add(1).tolist() == [2, 2]
         assert torch.from_numpy(two(2).numpy()).sum().item() == 7

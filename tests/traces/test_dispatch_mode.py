@@ -379,13 +379,13 @@ def test_the_first_op_imports_nothing() -> None:
 WITHOUT = """if True:
     import sys
     from pytest_repro import trace
-    from pytest_repro.traces import note, pause_tracing
+    from pytest_repro.traces import pause_tracing, trace_value
     with trace() as found, pause_tracing():
-        note("record x", ("00000000000000ff",))
+        trace_value("record x", ("00000000000000ff",))
     print([op.name for op in found], {"torch", "numpy"} & set(sys.modules))
     sys.modules["torch"] = None
     with trace() as found:
-        note("record y", ("00000000000000ff",))
+        trace_value("record y", ("00000000000000ff",))
     print([op.name for op in found])
 """
 

@@ -1,4 +1,4 @@
-"""What torch computes with: the libraries it was built with, the accelerator that is there."""
+"""The libraries that torch was built with, and the accelerator."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _NONE = "none"
 
 @cache
 def read_cpu_libraries() -> dict[str, str]:
-    """Versions of the libraries of the CPU, as torch tells them in one text."""
-    shown = torch.__config__.show()
-    onednn = re.search(r"(?:MKL-DNN|oneDNN) v([\w.]+)", shown)
-    mkl = re.search(r"Math Kernel Library Version ([\w.]+)", shown)
-    blas = re.search(r"BLAS_INFO=(\w+)", shown)
+    """Versions of the CPU libraries, parsed from ``torch.__config__.show()``."""
+    config = torch.__config__.show()
+    onednn = re.search(r"(?:MKL-DNN|oneDNN) v([\w.]+)", config)
+    mkl = re.search(r"Math Kernel Library Version ([\w.]+)", config)
+    blas = re.search(r"BLAS_INFO=(\w+)", config)
     return {
         "torch blas": f"mkl {mkl[1]}" if mkl else blas[1] if blas else "unknown",
         "onednn": onednn[1] if onednn else _NONE,
@@ -28,7 +28,7 @@ def read_cpu_libraries() -> dict[str, str]:
 
 @cache
 def read_accelerator() -> dict[str, str]:
-    """The first device, and what it computes with; the same before CUDA starts as after."""
+    """The first device and its libraries. Does not initialize CUDA; the result is the same after."""
     if not _has_cuda():
         mps = torch.backends.mps.is_available()
         return {"device": "mps" if mps else "cpu", "cuda": _NONE, "cudnn": _NONE}
@@ -42,21 +42,21 @@ def read_accelerator() -> dict[str, str]:
 
 
 def _has_cuda() -> bool:
-    # Asks the driver's own counter: is_available() would start CUDA, and no process may fork after that.
+    # device_count() asks the driver; is_available() would initialize CUDA, after which no process may fork.
     backends: Any = torch.backends
     return backends.cuda.is_built() and torch.cuda.device_count() > 0
 
 
 def _read_device_name() -> str:
-    """The device's name: where all are of one kind the driver tells it, and CUDA need not start."""
+    """The name of the first device: from the driver's files if all are of one model, else from CUDA."""
     try:
-        told = {_parse_model(each.read_text()) for each in _GPUS.glob("*/information")}
+        models = {_parse_model(path.read_text()) for path in _GPUS.glob("*/information")}
     except OSError:
-        told = set()
-    only = told.pop() if len(told) == 1 else ""
-    return only or torch.cuda.get_device_name(0)
+        models = set()
+    model = models.pop() if len(models) == 1 else ""
+    return model or torch.cuda.get_device_name(0)
 
 
 def _parse_model(information: str) -> str:
-    found = re.search(r"^Model:\s*(.+?)\s*$", information, re.MULTILINE)
-    return found[1] if found else ""
+    match = re.search(r"^Model:\s*(.+?)\s*$", information, re.MULTILINE)
+    return match[1] if match else ""

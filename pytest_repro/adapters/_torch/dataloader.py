@@ -1,4 +1,4 @@
-"""Where the generators of a ``DataLoader``'s workers stand, batch by batch."""
+"""States of the generators in the workers of a ``DataLoader``, batch by batch."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pytest_repro.adapters._find_generators import FoundGenerator, find_generato
 
 
 class BatchStates(NamedTuple):
-    """What a worker tells of a batch, in the place of the batch.
+    """What a worker sends instead of a batch.
 
     Attributes:
-        worker: Its number, from 0; 0 where the loader has none.
-        before: Where each generator stood before, as a digest, by name.
-        after: Where each stands once the batch is loaded.
+        worker: Index of the worker; 0 if the loader has none.
+        before: Digest of each generator's state before the batch was loaded, by name.
+        after: The same afterwards.
     """
 
     worker: int
@@ -32,21 +32,18 @@ def _find_dataset_generators(dataset: object) -> list[FoundGenerator]:
 
 
 def _digest_states(dataset: object) -> dict[str, str]:
-    found = (
-        (each.name, each.adapter.get_state(each.generator)) for each in _find_dataset_generators(dataset)
+    states = (
+        (found.name, found.adapter.get_state(found.generator)) for found in _find_dataset_generators(dataset)
     )
-    return {name: blake2b((place or "").encode(), digest_size=16).hexdigest() for name, place in found}
+    return {name: blake2b((state or "").encode(), digest_size=16).hexdigest() for name, state in states}
 
 
 class _WorkerHooks:
-    """Stands in for a loader's ``worker_init_fn`` and ``collate_fn``; goes to the workers with them."""
+    """Replaces a loader's ``worker_init_fn`` and ``collate_fn``; a copy is sent to each worker."""
 
     def __init__(self, loader: Any) -> None:
-        self._worker_init_fn, self._collate_fn, self._dataset = (
-            loader.worker_init_fn,
-            loader.collate_fn,
-            loader.dataset,
-        )
+        self._worker_init_fn, self._collate_fn = loader.worker_init_fn, loader.collate_fn
+        self._dataset = loader.dataset
         self._before: dict[str, str] = {}
 
     def init_worker(self, worker: int) -> None:
@@ -56,54 +53,55 @@ class _WorkerHooks:
 
     def record_states(self) -> None:
         info = get_worker_info()
-        # A worker has a copy of the data set, and its init function may have put another one there.
+        # A worker has a copy of the dataset, and its init function may have replaced that.
         self._dataset = self._dataset if info is None else info.dataset
         self._before = _digest_states(self._dataset)
 
     def collate(self, items: Any) -> BatchStates:
-        self._collate_fn(items)  # which may draw, too; what it gives need not be sent
+        self._collate_fn(items)  # which may draw; its result is not sent
         info, before = get_worker_info(), self._before
         self._before = _digest_states(self._dataset)
         return BatchStates(0 if info is None else info.id, before, self._before)
 
 
 def iter_epoch_states(loader: Any, epochs: int, max_batches: int) -> Iterator[list[BatchStates]]:
-    """What is told of each epoch; the loader, and each generator of this process, end as they were.
+    """The states of each epoch. The loader, and every generator of this process, are restored.
 
     Args:
         loader: A ``DataLoader``.
-        epochs: Number of epochs.
-        max_batches: Number of batches of each that are loaded at most.
+        max_batches: Largest number of batches to load in each epoch.
     """
-    with _hook_workers(loader) as listener, _preserve_states(loader.dataset):
+    with _hook_workers(loader) as hooks, _preserve_states(loader.dataset):
         for _ in range(epochs):
-            batch = iter(loader)
+            batches = iter(loader)
             if not loader.num_workers:
-                listener.record_states()
-            yield list(islice(batch, max_batches))
+                hooks.record_states()
+            yield list(islice(batches, max_batches))
 
 
 @contextmanager
 def _hook_workers(loader: Any) -> Iterator[_WorkerHooks]:
-    listener, persistent = _WorkerHooks(loader), hasattr(loader, "_iterator")
+    hooks, is_persistent = _WorkerHooks(loader), hasattr(loader, "_iterator")
     before = loader.worker_init_fn, loader.collate_fn, getattr(loader, "_iterator", None)
     try:
-        loader.worker_init_fn, loader.collate_fn = listener.init_worker, listener.collate
-        if persistent:  # workers that are there already know nothing of it
+        loader.worker_init_fn, loader.collate_fn = hooks.init_worker, hooks.collate
+        if is_persistent:  # running workers have the old functions
             loader._iterator = None
-        yield listener
+        yield hooks
     finally:
         loader.worker_init_fn, loader.collate_fn = before[:2]
-        if persistent:
+        if is_persistent:
             loader._iterator = before[2]
 
 
 @contextmanager
 def _preserve_states(dataset: object) -> Iterator[None]:
-    before = [(each, each.adapter.get_state(each.generator)) for each in _find_dataset_generators(dataset)]
+    states = [
+        (found, found.adapter.get_state(found.generator)) for found in _find_dataset_generators(dataset)
+    ]
     try:
         yield
     finally:
-        for each, place in before:
-            if place is not None:
-                each.adapter.set_state(each.generator, place)
+        for found, state in states:
+            if state is not None:
+                found.adapter.set_state(found.generator, state)

@@ -1,4 +1,4 @@
-"""Every switch of torch on which repeatability hangs, as one set: saved, set, restored."""
+"""The switches of torch that affect reproducibility: listed, set and restored together."""
 
 from __future__ import annotations
 
@@ -18,19 +18,17 @@ from pytest_repro.core.plan.plan import Deterministic
 
 _CUBLAS_VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_ENVIRONMENT_VARIABLES = (
-    _CUBLAS_VARIABLE, *THREAD_VARIABLES, "MKL_CBWR",
-    "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "NVIDIA_TF32_OVERRIDE", "PYTHONHASHSEED",
-)  # fmt: skip
+_CPU_VARIABLES = (*THREAD_VARIABLES, "MKL_CBWR", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")
+_ENVIRONMENT_VARIABLES = (_CUBLAS_VARIABLE, *_CPU_VARIABLES, "NVIDIA_TF32_OVERRIDE", "PYTHONHASHSEED")
 
 
 class SwitchTooLate(UserWarning):
-    """A determinism switch that has no effect any more, because its library has started."""
+    """A determinism switch may have no effect, because its library is already initialized."""
 
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """One switch: how it is read and set."""
+    """One setting and its accessors."""
 
     name: str
     get: Callable[[], Any]
@@ -38,15 +36,14 @@ class Switch:
 
 
 def _get_algorithms() -> str:
-    mode = torch.get_deterministic_debug_mode()
-    return ("off", "warn", "on")[mode]
+    return ("off", "warn", "on")[torch.get_deterministic_debug_mode()]
 
 
 def _set_algorithms(mode: str) -> None:
-    """As ``torch.use_deterministic_algorithms``, without the 0.9 s of its first call.
+    """Same as ``torch.use_deterministic_algorithms``, without the 0.9 s of its first call.
 
-    That call imports ``torch._inductor.config`` to set one flag there, which matters only once
-    something was compiled: then the module is there, and is set as well.
+    That call imports ``torch._inductor.config`` to set a flag that matters only after something was
+    compiled; by then the module is imported, and its flag is set.
     """
     low_level = getattr(torch._C, "_set_deterministic_algorithms", None)
     if low_level is None or "torch._inductor.config" in sys.modules:
@@ -62,7 +59,7 @@ def _make_attribute_switch(owner: Any, name: str, label: str) -> Switch:
 def _make_precision_switch(backend: str, op: str) -> Switch:
     # Through torch.backends.mkldnn.fp32_precision, torch 2.13 sets the generic key by mistake.
     def put(value: Any) -> None:
-        # What a switch inherits from a wider one reads like its own: it is left to inherit it.
+        # An inherited value reads like an own one: keep inheriting if that gives the value.
         torch._C._set_fp32_precision_setter(backend, op, "none")
         if get() != value:
             torch._C._set_fp32_precision_setter(backend, op, value)
@@ -75,11 +72,11 @@ def _make_precision_switch(backend: str, op: str) -> Switch:
 
 _LEGACY = ("float32_matmul_precision", "cudnn.allow_tf32")
 _LEGACY_TARGETS = (("cuda", "matmul"), ("mkldnn", "matmul"), ("cuda", "conv"), ("cuda", "rnn"))
-"""The old switches of precision, and what they set beside themselves."""
+"""The precision switches before torch 2.9, and the newer ones that they set too."""
 
 
 def _wrap_legacy_switch(switch: Switch) -> Switch:
-    """A switch that torch 2.9 has replaced and keeps: to read it raises where the new ones disagree."""
+    """A switch that torch 2.9 replaced but kept: reading it raises if the newer ones disagree."""
 
     def get() -> Any:
         try:
@@ -89,7 +86,7 @@ def _wrap_legacy_switch(switch: Switch) -> Switch:
 
     def put(value: Any) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it tells whoever sets it to use the new ones
+            warnings.simplefilter("ignore")  # torch recommends the newer ones
             if value is not None:
                 switch.set(value)
                 for key in _LEGACY_TARGETS if _has_precision_keys() else ():
@@ -100,41 +97,35 @@ def _wrap_legacy_switch(switch: Switch) -> Switch:
 
 def _make_precision_switches() -> list[Switch]:
     matmul = torch.get_float32_matmul_precision, torch.set_float32_matmul_precision
-    before = [
+    legacy = [
         _wrap_legacy_switch(Switch(_LEGACY[0], *matmul)),
         _wrap_legacy_switch(_make_attribute_switch(torch.backends.cudnn, "allow_tf32", _LEGACY[1])),
     ]
     if not _has_precision_keys():
-        return before
+        return legacy
     keys = [(b, op) for b in ("cuda", "mkldnn") for op in ("all", "conv", "rnn", "matmul")]
-    return [*(_make_precision_switch(*key) for key in [("generic", "all"), *keys]), *before]
+    return [*(_make_precision_switch(*key) for key in [("generic", "all"), *keys]), *legacy]
 
 
 def _has_precision_keys() -> bool:
-    """Whether precisions are set by backend and op, as from torch 2.9 on."""
+    """Whether precisions are set by backend and op (torch 2.9 and later)."""
     return hasattr(torch._C, "_get_fp32_precision_getter")
 
 
 def _make_attention_switches() -> list[Switch]:
     cuda: Any = torch.backends.cuda
-    names = {
-        "flash_sdp": "flash_sdp_enabled",
-        "mem_efficient_sdp": "mem_efficient_sdp_enabled",
-        "math_sdp": "math_sdp_enabled",
-        "cudnn_sdp": "cudnn_sdp_enabled",
-    }
     return [
-        Switch(name, getattr(cuda, getter), getattr(cuda, f"enable_{name}"))
-        for name, getter in names.items()
+        Switch(name, getattr(cuda, f"{name}_enabled"), getattr(cuda, f"enable_{name}"))
+        for name in ("flash_sdp", "mem_efficient_sdp", "math_sdp", "cudnn_sdp")
         if hasattr(cuda, f"enable_{name}")
     ]
 
 
 def get_default_device() -> Any:
-    """What was given to ``torch.set_default_device``, as it was given; None where nothing was.
+    """The argument of ``torch.set_default_device``; None if it was not called.
 
-    ``torch.get_default_device`` tells of a surrounding ``with torch.device(…)`` instead, and adds an
-    index: set again, either would be left behind.
+    ``torch.get_default_device`` returns that of a surrounding ``with torch.device(…)`` and adds an
+    index, so it cannot be used to restore the default.
     """
     return getattr(getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None), "device", None)
 
@@ -151,9 +142,9 @@ def _make_variable_switch(name: str) -> Switch:
 
 @cache
 def list_switches() -> tuple[Switch, ...]:
-    """Every switch that this torch has, by a name that says where it is found."""
+    """Every switch of the installed torch, named after its attribute."""
     matmul = torch.backends.cuda.matmul
-    rows = [
+    switches = [
         Switch("deterministic_algorithms", _get_algorithms, _set_algorithms),
         _make_attribute_switch(
             torch.utils.deterministic, "fill_uninitialized_memory", "fill_uninitialized_memory"
@@ -171,7 +162,7 @@ def list_switches() -> tuple[Switch, ...]:
         Switch("threads", torch.get_num_threads, torch.set_num_threads),
         *(_make_variable_switch(name) for name in _ENVIRONMENT_VARIABLES),
     ]
-    return tuple(row for row in rows if _is_readable(row))
+    return tuple(switch for switch in switches if _is_readable(switch))
 
 
 def _is_readable(switch: Switch) -> bool:
@@ -185,7 +176,7 @@ def _is_readable(switch: Switch) -> bool:
 def _get_target_values(mode: Deterministic) -> dict[str, Any]:
     if mode is False:
         return {"deterministic_algorithms": "off"}
-    wanted: dict[str, Any] = {
+    targets: dict[str, Any] = {
         "deterministic_algorithms": "warn" if mode == "warn" else "on",
         "fill_uninitialized_memory": True,
         "cudnn.benchmark": False,
@@ -193,19 +184,19 @@ def _get_target_values(mode: Deterministic) -> dict[str, Any]:
         "mkldnn.deterministic": True,
     }
     if _needs_cublas_workspace():
-        wanted[_CUBLAS_VARIABLE] = ":4096:8"
-    return wanted
+        targets[_CUBLAS_VARIABLE] = ":4096:8"
+    return targets
 
 
 def _needs_cublas_workspace() -> bool:
-    """Up to torch 2.9 cuBLAS is deterministic only with a workspace of fixed size."""
+    """Before torch 2.10 cuBLAS is deterministic only with a workspace of fixed size."""
     if torch.version.cuda is None or _CUBLAS_VARIABLE in os.environ or _parse_torch_version() >= (2, 10):
         return False
     cuda: Any = torch.cuda
-    if cuda.is_initialized():  # torch looks at it in the first product: set, it may still be in time
+    if cuda.is_initialized():  # in time if there was no matrix product yet
         warnings.warn(
-            f"{_CUBLAS_VARIABLE} may come too late: CUDA has started, and cuBLAS reads it when it is first used. "
-            f"Set {_CUBLAS_VARIABLE}=:4096:8 in the environment before pytest starts.",
+            f"{_CUBLAS_VARIABLE} may be set too late: CUDA is initialized, and cuBLAS reads it at its first "
+            f"use. Set {_CUBLAS_VARIABLE}=:4096:8 in the environment before pytest starts.",
             SwitchTooLate,
             stacklevel=2,
         )
@@ -218,27 +209,27 @@ def _parse_torch_version() -> tuple[int, ...]:
 
 @contextmanager
 def deterministic(mode: Deterministic) -> Iterator[None]:
-    """Sets the switches to *mode* and restores every one of them, whatever happens.
+    """Sets the switches to *mode* for the block. Restores all of them, also those that the block sets.
 
     Args:
-        mode: True: deterministic algorithms and what goes with them; ``"warn"``: the same, but an
-            op that has none warns instead of raising; False: deterministic algorithms off.
+        mode: True: deterministic algorithms and the related switches; ``"warn"``: the same, but an op
+            without a deterministic algorithm warns; False: deterministic algorithms off.
     """
-    with ExitStack() as stack:  # restores the others, in turn, where one of them cannot be
-        before = [(row, row.get()) for row in list_switches()]
-        for row, value in reversed(before):
-            stack.callback(_restore, row, value, before)
-        wanted = _get_target_values(mode)
-        for row in list_switches():
-            if row.name in wanted:
-                row.set(wanted[row.name])
+    with ExitStack() as stack:  # restores the other switches if one raises
+        saved_values = [(switch, switch.get()) for switch in list_switches()]
+        for switch, value in reversed(saved_values):
+            stack.callback(_restore, switch, value, saved_values)
+        targets = _get_target_values(mode)
+        for switch in list_switches():
+            if switch.name in targets:
+                switch.set(targets[switch.name])
         yield
 
 
 def _restore(switch: Switch, value: Any, saved_values: Sequence[tuple[Switch, Any]] = ()) -> None:
     if switch.get() != value:
         switch.set(value)
-        if switch.name in _LEGACY:  # which sets some of the new ones as well
-            for other, its in saved_values:
+        if switch.name in _LEGACY:  # its setter changed newer switches as well
+            for other, other_value in saved_values:
                 if other.name.endswith("fp32_precision"):
-                    _restore(other, its)
+                    _restore(other, other_value)

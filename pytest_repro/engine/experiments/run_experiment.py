@@ -28,7 +28,7 @@ from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.run_source import RunSource
 from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.interpose.call_log import log_calls
-from pytest_repro.interpose.passthrough import pass_through
+from pytest_repro.interpose.patch import pass_through
 from pytest_repro.traces import trace
 from pytest_repro.values.hashing import digest
 

@@ -12,8 +12,13 @@ from types import FrameType
 from typing import NamedTuple
 
 from pytest_repro.core.replay.external_input import ExternalInput, ReplayLog
-from pytest_repro.interpose.source_text import read_call_source
-from pytest_repro.interpose.user_frames import Origin, call_origin, format_location, get_module_name
+from pytest_repro.interpose.user_frames import (
+    Origin,
+    call_origin,
+    format_location,
+    get_module_name,
+    read_call_source,
+)
 
 
 class _CallSite(NamedTuple):

@@ -54,7 +54,7 @@ def test_every_switch_is_restored(name: str, mode: Any, error: type[BaseExceptio
     before = switch.get()
     raised = pytest.raises(error) if error else nullcontext()
     with raised, _switches.deterministic(mode):
-        switch.put(other(name, switch.get()))
+        switch.set(other(name, switch.get()))
         if error is not None:
             raise error
     assert switch.get() == before
@@ -88,7 +88,7 @@ def test_one_switch_that_fails_does_not_keep_the_others(monkeypatch: pytest.Monk
     monkeypatch.setattr(_switches, "list_switches", lambda: rows)
     with pytest.raises(RuntimeError, match="cannot be undone"), _switches.deterministic(False):
         for row in rows:
-            row.put(1)
+            row.set(1)
     monkeypatch.undo()
     assert state == {"a": 0, "b": 1, "c": 0}
 
@@ -146,7 +146,7 @@ def test_a_variable_that_comes_too_late_is_said(monkeypatch: pytest.MonkeyPatch)
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
-    late = pytest.warns(_switches.SwitchTooLate, match="CUBLAS_WORKSPACE_CONFIG may come too late")
+    late = pytest.warns(_switches.SwitchTooLate, match="CUBLAS_WORKSPACE_CONFIG may be set too late")
     with late, _switches.deterministic(True):
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_repro.adapters import digest, flatten
-from pytest_repro.adapters._numpy import blocks
+from pytest_repro.adapters._numpy import arrays
 from pytest_repro.core.runs.observation import Leaf
 
 torch = pytest.importorskip("torch")
@@ -110,11 +110,11 @@ def test_large_views_are_read_by_blocks(order: Any, dtype: Any, monkeypatch: pyt
     expected = [digest(each) for each in (t.permute(order).contiguous(), t[:, ::2].contiguous())]
     for owner, name, size in (
         (_tensors, "_WHOLE_COPY_BYTES", 0),
-        (_tensors, "ALONG", 0),
-        (blocks, "ALONG", 256),
+        (_tensors, "ROW_BLOCK_BYTES", 0),
+        (arrays, "ROW_BLOCK_BYTES", 256),
     ):
         monkeypatch.setattr(owner, name, size)
-    monkeypatch.setattr(blocks, "TILED_BLOCK_BYTES", 2**11)
+    monkeypatch.setattr(arrays, "TILED_BLOCK_BYTES", 2**11)
     assert [digest(t.permute(order)), digest(t[:, ::2])] == expected
 
 

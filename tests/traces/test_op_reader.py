@@ -117,6 +117,6 @@ def test_a_generator_that_cannot_be_read_stops_no_program(monkeypatch: pytest.Mo
     def broken(*_: object) -> None:
         raise RuntimeError("Cannot call CUDAGeneratorImpl::current_seed during CUDA graph capture")
 
-    monkeypatch.setattr("pytest_repro.traces.op_generators.hide_from_modes", broken)
+    monkeypatch.setattr("pytest_repro.traces.op_reader.hide_from_modes", broken)
     found = traced(lambda: torch.rand(3))
     assert (only(found, "rand.default").generator_state, len(found[0].outputs)) == ("", 1)
