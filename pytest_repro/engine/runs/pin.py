@@ -8,6 +8,7 @@ from types import TracebackType
 
 from pytest_repro.adapters import active_adapters, seed_all
 from pytest_repro.axes import apply_setting, get_axis
+from pytest_repro.causes._suspension import suspended
 from pytest_repro.core.plan.cell import REPEAT, Cell
 from pytest_repro.core.plan.plan import Deterministic, validate_deterministic, validate_seed
 
@@ -98,9 +99,7 @@ class Pin:
         if self._open_input is not None:
             self._run_stack.enter_context(self._open_input())
         if self._suspended:
-            from pytest_repro.engine.diagnose.suspects import suspend
-
-            self._run_stack.enter_context(suspend(self._suspended, self._seed))
+            self._run_stack.enter_context(suspended(self._suspended, self._seed))
         self._applied_setting = self._setting
 
     def end_run(self) -> None:
