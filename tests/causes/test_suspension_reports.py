@@ -41,9 +41,8 @@ def test_threads_that_meet_are_not() -> None:
 def test_what_takes_long_is_not() -> None:
     with collect_not_suspended() as found:
         threads.wait_for(time.sleep, [], 0.05)  # sleep() says None: it is never done
-    assert found == {
-        "completion-order": "a thread, process or task takes longer than 0.05 s and runs concurrently with others"
-    }
+    reason = "a thread, process or task takes longer than 0.05 s and runs concurrently with others"
+    assert found == {"completion-order": reason}
 
 
 def test_each_block_hears_what_is_said_in_it_the_first_time() -> None:
