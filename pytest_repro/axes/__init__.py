@@ -1,18 +1,17 @@
-"""Floor 2: what is varied between runs, one file per axis.
+"""What varies between runs, one file per axis.
 
-A file is named as the marker's keyword and the value of ``--repro-vary``, and holds one object,
-``axis``. Other distributions add theirs as entry points of the group ``pytest_repro.axes``. One
-axis is varied at a time, the others stay at their reference: so a difference has a name.
+The file's name is the marker's keyword and the value of ``--repro-vary``; it holds one object,
+``axis``. Other distributions add theirs as entry points of the group ``pytest_repro.axes``. Only
+one axis varies at a time, the others stay at their reference, so each difference has a name.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pytest_repro.core.plan.cell import AxisValues
 from pytest_repro.core.plan.plan import ARGUMENTS, BadArgument
@@ -24,10 +23,10 @@ class Interpreter:
     """Another interpreter, as a value of an axis needs it.
 
     Attributes:
-        spec: As execnet takes it: ``"popen"``, ``"ssh=host//python=python3"``.
-        environ: Variables that are set when it starts.
-        name: How it is called when something is said of it.
-        imports_per_run: Whether it waits with bringing in the program: each run of an experiment does so, anew.
+        spec: An execnet spec: ``"popen"``, ``"ssh=host//python=python3"``.
+        environ: Variables to set when it starts.
+        name: How messages refer to it.
+        imports_per_run: Whether each run of an experiment imports the program again.
     """
 
     spec: str = "popen"
@@ -37,89 +36,127 @@ class Interpreter:
 
     @property
     def local(self) -> bool:
-        """Whether it is this very installation, with this process's paths and files."""
+        """Whether it is this installation, with the paths and files of this process."""
         return self.spec == "popen"
 
 
 class Axis:
-    """One thing that can be varied. Every method but :meth:`resolve_values` may be left as it is."""
+    """One thing to vary between runs. Only :meth:`resolve_values` has no default."""
+
+    #: The marker's keyword: the name of the file or of the entry point.
+    name: str
 
     #: Whether the values beside the reference need another interpreter.
     remote: ClassVar[bool] = False
-    #: Whether closeness is expected by default, ``torch.testing``'s, instead of equal bits.
+    #: Whether values are compared within the tolerances of ``torch.testing`` by default.
     close_by_default: ClassVar[bool] = False
     #: Whether dtypes may differ between values.
     mixes_dtypes: ClassVar[bool] = False
-    #: Why a run is not counted whose test did not take part, where it has to; else ``""``.
+    #: Whether equal ops have equal digests at all values, so that the first that differs can be found.
+    comparable_ops: ClassVar[bool] = True
+    #: Whether values are interpreters that differ only in the process, its hash seed and its addresses.
+    differs_by_process_only: ClassVar[bool] = False
+    #: Why a run does not count if the test did not opt in; ``""`` if it need not.
     opt_in_message: ClassVar[str] = ""
     #: Where to look when runs differ between values.
     hints: ClassVar[tuple[str, ...]] = ()
+    #: The preposition before a value: ``with`` 2 threads.
+    preposition: ClassVar[str] = "with"
 
-    @property
-    def name(self) -> str:
-        """The name of its file."""
-        return type(self).__module__.rpartition(".")[2]
+    #: The cause word of a difference between values; ``""`` if the axis is the cause itself.
+    cause_name: ClassVar[str] = ""
+    #: Why values differ, after a colon: ``"kernels treat aligned memory differently"``.
+    cause_reason: ClassVar[str] = ""
+    #: What to change.
+    cause_fix: ClassVar[str] = (
+        "fix its value where results must be equal, or compare within a tolerance: rtol and atol"
+    )
+
+    def __init_subclass__(cls) -> None:
+        cls.name = cls.__module__.rpartition(".")[2]
 
     def resolve_values(self, argument: object) -> tuple[object, ...]:
-        """The values that *argument* asks, the reference's first.
+        """The values that *argument* asks for, the reference first.
 
         Args:
-            argument: What the marker says; True asks for the usual values.
+            argument: From the marker; True asks for the usual values.
 
         Raises:
-            BadArgument: *argument* does not fit.
+            BadArgument: *argument* is invalid.
         """
         raise NotImplementedError
 
     def parse_option(self, text: str) -> object:
-        """One value from the command line, as the marker would have given it."""
-        return text
+        """One value from the command line, as the marker takes it: a whole number or text."""
+        return int(text) if text.isdecimal() else text
 
     def format_option(self, values: tuple[object, ...]) -> str:
         """*values* as ``--repro-vary`` takes them: ``threads=1,2``."""
         return f"{self.name}={','.join(map(str, values[1:] if self.remote else values))}"
 
     def why_unavailable(self, value: object) -> str:
-        """Why *value* is not to be had here, in a few words; ``""`` where it is."""
+        """Why *value* is unavailable on this machine, in a few words; ``""`` if it is available."""
         return ""
 
     def why_reference_unavailable(self, value: object) -> str:
-        """Why not even the reference can be run at *value*; ``""`` where it can, or it is not known yet."""
+        """Why not even the reference can run at *value*; ``""`` if it can, or if that is not known yet."""
         return ""
 
     def why_too_few(self, value: object, ranks: int) -> str:
-        """Why there is not enough of *value* for so many processes at once; ``""`` where there is."""
+        """Why there are too few of *value* for that many processes at once; ``""`` if there are enough."""
         return ""
 
     def get_generator_states(self) -> object:
-        """Where those generators stand that draw other numbers at other values, equally seeded."""
+        """The states of the generators that, equally seeded, draw other numbers at other values."""
         return None
 
     def applied(self, value: object) -> AbstractContextManager[None]:
-        """Sets *value* in this process, for a block, and restores what was before."""
+        """Sets *value* in this process for a block, then restores what was set before."""
         return nullcontext()
 
     def build_interpreter(self, value: object) -> Interpreter:
-        """The interpreter that *value* needs, for an axis of elsewhere."""
+        """The interpreter that *value* needs, if the axis is :attr:`remote`."""
         raise NotImplementedError
 
-    #: What stands before a value's name: ``with`` 2 threads.
-    preposition: ClassVar[str] = "with"
-
     def format_value(self, value: object) -> str:
-        """How *value* is called: ``2 threads``."""
+        """How messages name *value*: ``2 threads``."""
         return f"{self.name} {value}"
 
     def format_pair(self, reference: object, value: object) -> str:
         """The two sides of a difference: ``1 and 2 threads``."""
         return f"{self.format_value(reference)} and {self.format_value(value)}"
 
+    def explain_difference(self, reference: object, value: object) -> str:
+        """Why runs that repeat at *reference* and at *value* differ between them, without a full stop."""
+        pair = self.format_pair(reference, value)
+        reason = f": {self.cause_reason}" if self.cause_reason else ""
+        return f"runs repeat at each value, and {pair} differ{reason}"
+
+
+class CountedAxis(Axis):
+    """An axis whose argument is a number of values beside the reference; value 0 is the reference.
+
+    Attributes:
+        counted: What the argument counts: ``"shuffles"``.
+    """
+
+    counted: ClassVar[str] = "values"
+
+    def resolve_values(self, argument: object) -> tuple[object, ...]:
+        number = int(argument) if isinstance(argument, (bool, int)) else 0
+        if number < 1:
+            raise BadArgument(self.name, argument, f"True, or a number of {self.counted}, 1 or more")
+        return tuple(range(number + 1))
+
+    def format_option(self, values: tuple[object, ...]) -> str:
+        return f"{self.name}={len(values) - 1}"
+
 
 class Bundle(Axis):
     """A fixed set of axes under one name.
 
     Attributes:
-        parts: What each of them is given.
+        parts: The argument of each axis.
     """
 
     parts: ClassVar[Mapping[str, object]] = {}
@@ -137,9 +174,10 @@ def get_axis(name: str) -> Axis:
     Raises:
         KeyError: There is none.
     """
-    found = load_plugin(__name__, name).axis
-    assert isinstance(found, Axis)
-    return found
+    axis = load_plugin(__name__, name).axis
+    assert isinstance(axis, Axis), f"axis {name!r} is no instance of pytest_repro.axes.Axis"
+    axis.name = name
+    return axis
 
 
 def list_axis_names() -> Sequence[str]:
@@ -148,10 +186,10 @@ def list_axis_names() -> Sequence[str]:
 
 
 def validate_argument_names(arguments: Mapping[str, object]) -> None:
-    """Checks that each of *arguments* is one of a plan, or an axis.
+    """Checks that each name in *arguments* is an argument of a plan or an axis.
 
     Raises:
-        BadArgument: One of them is neither.
+        BadArgument: One is neither.
     """
     for name in arguments:
         if name not in ARGUMENTS and name not in find_plugins(__name__):
@@ -160,38 +198,39 @@ def validate_argument_names(arguments: Mapping[str, object]) -> None:
 
 
 def resolve_axes(arguments: Mapping[str, object]) -> tuple[AxisValues, ...]:
-    """The axes of a plan; a set of axes stands for its parts, unless they are asked themselves.
+    """The axes of a plan; a bundle stands for its parts, except those that have an argument of their own.
 
     Args:
-        arguments: Axis → what the marker or the command line gives; False and None ask nothing.
+        arguments: Axis → argument from the marker or the command line; False and None turn it off.
 
     Raises:
-        BadArgument: A value does not fit its axis; names both.
+        BadArgument: An argument is invalid; the message names it and its axis.
     """
-    found: dict[str, AxisValues] = {}
-    for name, given in _expand_bundles(arguments).items():
-        axis = get_axis(name)
-        if given is not False and given is not None:
-            found[name] = AxisValues(
-                name, axis.resolve_values(given), axis.remote, axis.close_by_default, axis.mixes_dtypes
-            )
-    return tuple(each for each in found.values() if len(each.values) > 1)
+    resolved: dict[str, AxisValues] = {}
+    for name, argument in _expand_bundles(arguments).items():
+        if argument is not False and argument is not None:
+            axis = get_axis(name)
+            values = axis.resolve_values(argument)
+            resolved[name] = AxisValues(name, values, axis.remote, axis.close_by_default, axis.mixes_dtypes)
+    return tuple(each for each in resolved.values() if len(each.values) > 1)
 
 
 def _expand_bundles(arguments: Mapping[str, object]) -> dict[str, object]:
     parts: dict[str, object] = {}
-    for name, given in arguments.items():
+    plain: dict[str, object] = {}
+    for name, argument in arguments.items():
         axis = get_axis(name)
-        if isinstance(axis, Bundle) and given is not False and given is not None:
-            axis.resolve_values(given)
+        if not isinstance(axis, Bundle):
+            plain[name] = argument
+        elif argument is not False and argument is not None:
+            axis.resolve_values(argument)
             parts |= axis.parts
-    own = {name: given for name, given in arguments.items() if not isinstance(get_axis(name), Bundle)}
-    return {**parts, **own}
+    return {**parts, **plain}
 
 
 @contextmanager
 def apply_setting(setting: Mapping[str, object]) -> Iterator[None]:
-    """Sets every axis of *setting* that is varied in this process, and restores it.
+    """Applies every value of *setting* in this process for a block.
 
     Args:
         setting: Axis → value.
@@ -202,30 +241,6 @@ def apply_setting(setting: Mapping[str, object]) -> Iterator[None]:
         yield
 
 
-def get_torch_generator_states(include_cpu: bool = True) -> object:
-    """Where torch's generators stand, the CPU's among them or not; None before torch is imported."""
-    if "torch" not in sys.modules:
-        return None
-    from pytest_repro.adapters._torch.generators import read_states
-
-    return read_states(include_cpu)
-
-
 def as_tuple(argument: object) -> tuple[object, ...]:
-    """What an axis was given as a tuple: one value stands for itself."""
+    """*argument* as a tuple; one value becomes a tuple of one."""
     return tuple(argument) if isinstance(argument, (tuple, list)) else (argument,)
-
-
-def require_distinct(
-    name: str, values: Sequence[object], key: Callable[[Any], object] = lambda value: value
-) -> tuple[object, ...]:
-    """*values* as a tuple, if there are two or more and no two mean the same.
-
-    Raises:
-        BadArgument: There are too few, or one is there twice.
-    """
-    if len(values) < 2:
-        raise BadArgument(name, tuple(values), "at least 2 values, the reference first")
-    if len(set(map(key, values))) < len(values):
-        raise BadArgument(name, tuple(values), "each value once")
-    return tuple(values)

@@ -1,36 +1,38 @@
-"""Where in memory an array begins: kernels take other ways at odd offsets."""
+"""Where in memory an array begins: kernels take other code paths at odd offsets."""
 
 from __future__ import annotations
 
 import sys
 from typing import Any, ClassVar, TypeVar
 
-from pytest_repro.axes import Axis, as_tuple, require_distinct
+from pytest_repro.axes import Axis, as_tuple
+from pytest_repro.axes._arguments import require_distinct
 from pytest_repro.core.plan.plan import BadArgument
 
 T = TypeVar("T")
 
 
 class Alignment(Axis):
-    """``alignment=(0, 1)``: offsets in elements, of what the test passes through ``repro.tensor``.
+    """``alignment=(0, 1)``: offsets, in elements, of what the test passes through ``repro.tensor``.
 
-    Nothing else can be moved: where a library puts an array it makes itself is its own affair. A
-    run in which nothing was moved is therefore not counted.
+    Nothing else can be moved: a library places its own arrays. A run that moves nothing does not
+    count.
     """
 
     close_by_default = True
     opt_in_message = "the test passed nothing through repro.tensor(), so nothing was moved"
     preposition = "at"
-    hints: ClassVar = ("kernels that treat aligned memory apart: a matrix times a vector, sums",)
+    hints: ClassVar = ("kernels that treat aligned memory differently: matrix-vector products, sums",)
+    cause_reason = "kernels treat aligned memory differently"
+    cause_fix = (
+        "copy slices before computing with them (contiguous(), .copy()), or compare within a tolerance"
+    )
 
     def resolve_values(self, argument: object) -> tuple[object, ...]:
         values = (0, 1) if argument is True else as_tuple(argument)
         if any(isinstance(each, bool) or not isinstance(each, int) or each < 0 for each in values):
             raise BadArgument(self.name, argument, "offsets in elements, 0 or more: alignment=(0, 1)")
         return require_distinct(self.name, values)
-
-    def parse_option(self, text: str) -> object:
-        return int(text) if text.isdecimal() else text
 
     def format_value(self, value: object) -> str:
         return f"an offset of {value} element{'s' * (value != 1)}"
@@ -40,11 +42,11 @@ class Alignment(Axis):
 
 
 def copy_at_offset(value: T, offset: int) -> T:
-    """A copy of a tensor or an array that begins *offset* elements behind an aligned address.
+    """A copy of a tensor or an array that begins *offset* elements after an aligned address.
 
     Args:
         value: A dense tensor or a numpy array, of any shape and dtype.
-        offset: Offset, in elements.
+        offset: In elements.
 
     Raises:
         TypeError: *value* is neither.
@@ -54,7 +56,7 @@ def copy_at_offset(value: T, offset: int) -> T:
         return _copy_tensor_at_offset(torch, value, offset)  # type: ignore[no-any-return]
     if numpy is not None and isinstance(value, numpy.ndarray):
         return _copy_array_at_offset(numpy, value, offset)  # type: ignore[no-any-return]
-    raise TypeError(f"only a tensor or an array can be placed, not a {type(value).__qualname__}")
+    raise TypeError(f"repro.tensor() takes a tensor or an array, not a {type(value).__qualname__}")
 
 
 def _copy_tensor_at_offset(torch: Any, value: Any, offset: int) -> Any:
@@ -66,9 +68,9 @@ def _copy_tensor_at_offset(torch: Any, value: Any, offset: int) -> Any:
 
 
 def _copy_array_at_offset(numpy: Any, value: Any, offset: int) -> Any:
-    size, grain = value.dtype.itemsize, 64
-    buffer = numpy.zeros(value.nbytes + offset * size + grain, dtype="u1")
-    start = -buffer.ctypes.data % grain + offset * size
+    itemsize, alignment = value.dtype.itemsize, 64
+    buffer = numpy.zeros(value.nbytes + offset * itemsize + alignment, dtype="u1")
+    start = -buffer.ctypes.data % alignment + offset * itemsize
     placed = buffer[start : start + value.nbytes].view(value.dtype).reshape(value.shape)
     placed[...] = value
     return placed

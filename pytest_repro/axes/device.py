@@ -1,4 +1,4 @@
-"""Devices: where torch makes its tensors when it is not told."""
+"""The default device: where torch makes tensors unless told otherwise."""
 
 from __future__ import annotations
 
@@ -8,21 +8,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from pytest_repro.axes import Axis, as_tuple, get_torch_generator_states, require_distinct
+from pytest_repro.axes import Axis, as_tuple
+from pytest_repro.axes._arguments import get_torch_generator_states, require_distinct
 from pytest_repro.core.plan.plan import BadArgument
 
 _NAME = re.compile(r"[a-z]\w*(:\d+)?")
 
 
 class Device(Axis):
-    """``device=("cpu", "cuda")``: names as ``torch.device`` takes them, the reference's first."""
+    """``device=("cpu", "cuda")``: names as ``torch.device`` takes them, the reference first."""
 
     close_by_default = True
+    comparable_ops = False
     preposition = "on"
     hints: ClassVar = (
         "inputs drawn on the device: generators of two devices draw other numbers by design. Draw on",
         "the CPU and move: torch.randn(3, generator=repro.generator(), device='cpu').to(repro.device);",
         "TF32 in products and convolutions, and sums that are added up in another order",
+    )
+    cause_reason = "their kernels add in another order and take other code paths"
+    cause_fix = (
+        "compare within a tolerance (leave rtol and atol out), draw inputs on the CPU and move them "
+        "(repro.generator()), and turn TF32 off: torch.backends.cuda.matmul.allow_tf32 = False"
     )
 
     def resolve_values(self, argument: object) -> tuple[object, ...]:
@@ -49,16 +56,16 @@ class Device(Axis):
         return "" if device.type == "cpu" else _why_unusable(device)
 
     def why_reference_unavailable(self, value: object) -> str:
-        # A test that is the first to import torch finds out by itself.
+        # Without torch it is not known yet: the test may be the first to import it.
         return self.why_unavailable(value) if "torch" in sys.modules else ""
 
     def why_too_few(self, value: object, ranks: int) -> str:
         if ranks and value == "cuda" and "torch" in sys.modules:
             import torch
 
-            found = torch.cuda.device_count()
-            if found < ranks:
-                return f"this machine has {found} cuda device{'s' * (found != 1)} for {ranks} ranks"
+            count = torch.cuda.device_count()
+            if count < ranks:
+                return f"this machine has {count} cuda device{'s' * (count != 1)} for {ranks} ranks"
         return ""
 
     def get_generator_states(self) -> object:
@@ -74,7 +81,9 @@ class Device(Axis):
         from pytest_repro.adapters._torch.determinism import get_default_device
 
         device, before = torch.device(str(value)), get_default_device()
-        if device == (before or torch.get_default_device()):  # setting it leads all of torch through Python
+        if device == (
+            before or torch.get_default_device()
+        ):  # setting it routes every torch call through Python
             yield
             return
         torch.set_default_device(device)
@@ -88,7 +97,7 @@ class Device(Axis):
 
 
 def _why_unknown(name: str) -> str:
-    """Why torch does not know *name*, in its own words."""
+    """The error of torch for *name*; ``""`` if it knows that device."""
     import torch
 
     try:
@@ -99,7 +108,7 @@ def _why_unknown(name: str) -> str:
 
 
 def _why_unusable(device: Any) -> str:
-    """Why nothing can be made on *device*."""
+    """Why no tensor can be made on *device*; ``""`` if one can."""
     import torch
 
     module = getattr(torch, device.type, None)
@@ -110,7 +119,7 @@ def _why_unusable(device: Any) -> str:
         return f"this machine has {count} {device.type} device{'s' * (count != 1)}"
     try:
         torch.empty(0, device=device)
-    except Exception as error:  # a backend that is registered and does not work
+    except Exception as error:  # a backend that is registered but does not work
         return f"{type(error).__name__}: {str(error).splitlines()[0]}"
     return ""
 
@@ -119,9 +128,9 @@ def _choose_accelerator() -> str:
     if "torch" in sys.modules:
         import torch
 
-        found = getattr(torch, "accelerator", None)  # from torch 2.6 on
-        if found is not None and found.is_available():
-            return str(found.current_accelerator().type)
+        accelerator = getattr(torch, "accelerator", None)  # since torch 2.6
+        if accelerator is not None and accelerator.is_available():
+            return str(accelerator.current_accelerator().type)
     return "cuda"
 
 

@@ -1,4 +1,4 @@
-"""The default dtype of floating point: what ``torch.ones(2)`` and ``nn.Linear`` are made of."""
+"""The default floating-point dtype: what ``torch.ones(2)`` and ``nn.Linear`` use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-from pytest_repro.axes import Axis, as_tuple, get_torch_generator_states, require_distinct
+from pytest_repro.axes import Axis, as_tuple
+from pytest_repro.axes._arguments import get_torch_generator_states, require_distinct
 from pytest_repro.core.plan.plan import BadArgument
 
 _NAMES = ("float16", "bfloat16", "float32", "float64")
@@ -15,14 +16,19 @@ _ALIASES = {"bf16": "bfloat16"}
 
 
 class Dtype(Axis):
-    """``dtype=("float32", "float64")``: names, the reference's first."""
+    """``dtype=("float32", "float64")``: names, the reference first."""
 
     close_by_default = True
     mixes_dtypes = True
+    comparable_ops = False
     preposition = "in"
     hints: ClassVar = (
         "inputs drawn in the default dtype: float64 draws other numbers than float32. Draw them in",
         "one dtype and convert: torch.randn(3, dtype=torch.float32).to(torch.get_default_dtype())",
+    )
+    cause_fix = (
+        "draw inputs in one dtype and convert them; if they are equal, look for differences of large "
+        "numbers, and for sums that need a wider accumulator"
     )
 
     def resolve_values(self, argument: object) -> tuple[object, ...]:
@@ -56,6 +62,10 @@ class Dtype(Axis):
 
     def format_value(self, value: object) -> str:
         return str(value)
+
+    def explain_difference(self, reference: object, value: object) -> str:
+        pair = self.format_pair(reference, value)
+        return f"runs repeat in each dtype, and {pair} differ by more than the rounding of the coarser one"
 
 
 axis = Dtype()

@@ -1,4 +1,4 @@
-"""Instruction sets: other people's processors, on this one."""
+"""Instruction sets: what older and newer processors compute, on this one."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
-from pytest_repro.axes import Axis, Interpreter, as_tuple, get_torch_generator_states
+from pytest_repro.axes import Axis, Interpreter, as_tuple
+from pytest_repro.axes._arguments import get_torch_generator_states
 from pytest_repro.core.plan.plan import BadArgument
 
 NATIVE = "native"
 
 
 class InstructionSet(NamedTuple):
-    """One instruction set, as each library is told of it.
+    """One instruction set, as each library takes it.
 
     Attributes:
         aten: ``ATEN_CPU_CAPABILITY``, torch's own kernels.
         onednn: ``ONEDNN_MAX_CPU_ISA``.
         mkl: ``MKL_CBWR``.
         openblas: ``OPENBLAS_CORETYPE``, numpy's BLAS.
-        disabled_prefixes: Beginnings of the names of numpy's features that are beyond it.
-        required_feature: The feature, in numpy's words, that the processor must have.
+        disabled_prefixes: Prefixes of the numpy CPU features that it lacks.
+        required_feature: The numpy CPU feature that the processor must have.
     """
 
     aten: str
@@ -53,7 +54,12 @@ class Isa(Axis):
     close_by_default = True
     hints: ClassVar = (
         "matrix products, convolutions, exp and tanh, and torch.randn itself: vectors of another",
-        "width round in another order. Where inputs differ already, draw them with repro.rng()",
+        "width round in another order. If inputs differ already, draw them with repro.rng()",
+    )
+    cause_reason = "vectors of another width add up in another order, and torch.randn draws other numbers"
+    cause_fix = (
+        "fix the instruction set (ATEN_CPU_CAPABILITY, ONEDNN_MAX_CPU_ISA, MKL_CBWR) where bits must "
+        "be equal, draw inputs with repro.rng(), or compare within a tolerance"
     )
 
     def resolve_values(self, argument: object) -> tuple[object, ...]:
@@ -65,15 +71,12 @@ class Isa(Axis):
     def why_unavailable(self, value: object) -> str:
         level = INSTRUCTION_SETS[str(value)]
         if platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686"):
-            return f"{value} is a level of x86, this is {platform.machine()}"
-        return (
-            ""
-            if not level.required_feature or _get_cpu_features().get(level.required_feature)
-            else f"the processor has no {value}"
-        )
+            return f"{value} is an x86 instruction set, this machine is {platform.machine()}"
+        supported = not level.required_feature or _get_cpu_features().get(level.required_feature)
+        return "" if supported else f"the processor has no {value}"
 
     def get_generator_states(self) -> object:
-        return get_torch_generator_states()  # torch's; numpy draws alike
+        return get_torch_generator_states()  # numpy draws the same numbers with any
 
     def build_interpreter(self, value: object) -> Interpreter:
         level = INSTRUCTION_SETS[str(value)]
@@ -91,20 +94,20 @@ class Isa(Axis):
 
 
 def _get_multiarray() -> Any:
-    import numpy  # noqa: F401  # its features are read from what it was built of
+    import numpy  # noqa: F401  # imports the extension module
 
     name = "numpy._core" if "numpy._core" in sys.modules else "numpy.core"
     return sys.modules[f"{name}._multiarray_umath"]
 
 
 def _get_cpu_features() -> Mapping[str, bool]:
-    """What this processor has, in numpy's words."""
-    found: Mapping[str, bool] = getattr(_get_multiarray(), "__cpu_features__", {})
-    return found
+    """The CPU features that numpy knows → whether this processor has them."""
+    features: Mapping[str, bool] = getattr(_get_multiarray(), "__cpu_features__", {})
+    return features
 
 
 def _list_disabled_features(prefixes: tuple[str, ...]) -> list[str]:
-    """numpy's features on this machine that are beyond a level: it warns of any other name."""
+    """The CPU features of this machine to disable; numpy warns about any other name."""
     names = getattr(_get_multiarray(), "__cpu_dispatch__", [])
     return [name for name in names if name.startswith(prefixes) and _get_cpu_features().get(name)]
 

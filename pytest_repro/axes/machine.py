@@ -14,17 +14,19 @@ _SPEC_PREFIXES = ("popen", "ssh=", "socket=", "vagrant_ssh=")
 class Machine(Axis):
     """``machine="popen//python=python3.12"``, ``"ssh=host//python=python3//chdir=/repo"``.
 
-    Specs are execnet's, https://execnet.readthedocs.io/en/latest/basics.html; the interpreter there
-    needs pytest-repro and what the tests import, and the same files at ``chdir``.
+    Values are execnet specs, https://execnet.readthedocs.io/en/latest/basics.html. The other
+    interpreter needs pytest-repro, what the tests import, and the same files at ``chdir``.
     """
 
     remote = True
     close_by_default = True
     preposition = "on"
     hints: ClassVar = ("versions of libraries, instruction sets and BLAS: each side has its own",)
+    cause_reason = "each has its own versions and its own processor"
+    cause_fix = "pin the versions that differ, or compare within a tolerance"
 
     def resolve_values(self, argument: object) -> tuple[object, ...]:
-        allowed = "a spec of execnet: 'popen//python=python3.12', 'ssh=host//python=python3'"
+        allowed = "an execnet spec: 'popen//python=python3.12', 'ssh=host//python=python3'"
         specs = as_tuple(argument)
         if not specs or any(
             not isinstance(each, str) or not each.startswith(_SPEC_PREFIXES) for each in specs

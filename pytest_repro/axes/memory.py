@@ -1,4 +1,4 @@
-"""What uninitialised memory holds: ``torch.empty`` and ``np.empty`` filled with a number."""
+"""What uninitialised memory contains: fills ``torch.empty`` and ``np.empty`` with a number."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any, ClassVar
 
-from pytest_repro.axes import Axis, as_tuple, require_distinct
+from pytest_repro.axes import Axis, as_tuple
+from pytest_repro.axes._arguments import require_distinct
 from pytest_repro.core.plan.plan import BadArgument
 from pytest_repro.interpose.patch import Patch, patch_everywhere
 
 
 class Memory(Axis):
-    """``memory=True`` fills with 0 and with 1; or the numbers themselves, ``memory=(0, 7)``.
+    """``memory=True`` fills with 0 and with 1; ``memory=(0, 7)`` with these numbers.
 
-    Filled is what Python code asks for: ``torch.empty``, ``empty_like``, ``empty_strided``,
-    ``Tensor.new_empty``, ``numpy.empty``, ``numpy.empty_like``. What an op allocates for itself is
-    out of reach.
+    Covers what Python code asks for: ``torch.empty``, ``empty_like``, ``empty_strided``,
+    ``Tensor.new_empty``, ``numpy.empty``, ``numpy.empty_like``; not what an op allocates itself.
     """
 
+    cause_name = "uninitialised-memory"
     hints: ClassVar = ("torch.empty or np.empty that is read before it is written",)
 
     def resolve_values(self, argument: object) -> tuple[object, ...]:
@@ -55,15 +56,12 @@ def _make_fill_mode(value: object) -> Any:
     from torch.overrides import TorchFunctionMode
 
     tensor = torch.Tensor
-    makers = {
-        torch.empty, torch.empty_like, torch.empty_strided, torch.empty_permuted,
-        tensor.new_empty, tensor.new_empty_strided,
-    }  # fmt: skip
-
-    makers = {_unwrap(each) for each in makers}
+    functions = [torch.empty, torch.empty_like, torch.empty_strided, torch.empty_permuted]
+    methods = [tensor.new_empty, tensor.new_empty_strided]
+    makers = {_unwrap(each) for each in [*functions, *methods]}
 
     class FillMode(TorchFunctionMode):
-        """Fills what the makers of uninitialised tensors give."""
+        """Fills the tensors that the functions for uninitialised memory return."""
 
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             made = func(*args, **(kwargs or {}))
@@ -76,7 +74,7 @@ def _make_fill_mode(value: object) -> Any:
 
 
 def _fill_tensor(tensor: Any, value: Any, byte_dtype: Any) -> None:
-    """Fills a tensor with *value*, or where its dtype cannot hold that, its bytes with 0 or 1."""
+    """Fills a tensor with *value*, or its bytes with 0 or 1 if its dtype cannot hold that."""
     try:
         tensor.fill_(value)
     except (RuntimeError, ValueError):  # too large, NaN among integers, or a dtype without fill_
@@ -85,7 +83,7 @@ def _fill_tensor(tensor: Any, value: Any, byte_dtype: Any) -> None:
 
 
 def _unwrap(func: Any) -> Any:
-    """*func* itself where somebody listens to its calls: torch looks methods up by their name."""
+    """The original of a function whose calls are logged: torch passes either one to the mode."""
     return getattr(func, "__wrapped__", func)
 
 
@@ -106,7 +104,7 @@ def _wrap_empty(real: Callable[..., Any], value: object) -> Callable[..., Any]:
 
 
 def _fill_array(array: Any, value: Any) -> None:
-    """Fills an array, field by field; where its dtype cannot hold *value*, with whether it is zero."""
+    """Fills an array, field by field, with *value*, or with 0 or 1 if its dtype cannot hold that."""
     kind = array.dtype.kind
     if array.dtype.names is not None:
         for name in array.dtype.names:

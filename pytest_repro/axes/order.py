@@ -1,4 +1,4 @@
-"""The order of directory listings, which no file system promises."""
+"""The order of directory listings, which no file system guarantees."""
 
 from __future__ import annotations
 
@@ -10,36 +10,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
 
-from pytest_repro.axes import Axis
-from pytest_repro.core.plan.plan import BadArgument
+from pytest_repro.axes import CountedAxis
 from pytest_repro.interpose.patch import Patch, copy_identity, patch_everywhere
 
 T = TypeVar("T")
 
 Reordering = Callable[[list[Any], list[Any]], list[Any]]
-"""Puts entries in another order, given their names."""
+"""Takes entries and their names; returns the entries in another order."""
 
 
-class Order(Axis):
+class Order(CountedAxis):
     """``order=True`` or a number of shuffles; value 0 leaves listings as they are.
 
-    ``os.listdir`` and ``os.scandir`` are replaced, and with them ``glob``, ``os.walk`` and
-    ``pathlib``, as well where a user's module has bound them (``from os import listdir``).
+    Replaces ``os.listdir`` and ``os.scandir``, on which ``glob``, ``os.walk`` and ``pathlib`` build,
+    also where a module has bound them (``from os import listdir``).
     """
 
+    counted = "shuffles"
+    cause_name = "file-order"
     hints: ClassVar = ("os.listdir, glob or Path.iterdir without sorted()",)
-
-    def resolve_values(self, argument: object) -> tuple[object, ...]:
-        number = int(argument) if isinstance(argument, (bool, int)) else 0
-        if number < 1:
-            raise BadArgument(self.name, argument, "True, or a number of shuffles, 1 or more")
-        return tuple(range(number + 1))
-
-    def format_option(self, values: tuple[object, ...]) -> str:
-        return f"{self.name}={len(values) - 1}"
-
-    def parse_option(self, text: str) -> object:
-        return int(text) if text.isdecimal() else text
 
     @contextmanager
     def applied(self, value: object) -> Iterator[None]:
@@ -57,30 +46,30 @@ class Order(Axis):
 
 
 def shuffle_entries(entries: list[T], names: list[Any], seed: object) -> list[T]:
-    """*entries* in another order than they have, which hangs on *names* and *seed* alone.
+    """*entries* in another order, which depends only on *names* and *seed*.
 
-    A directory that is listed twice keeps its order, as on a real file system.
+    So a directory that is listed twice keeps its order, as on a real file system.
     """
     if len(entries) < 2:
         return entries
-    ranked = sorted(range(len(entries)), key=lambda i: names[i])
-    found = list(ranked)
-    random.Random(f"{seed} {[names[i] for i in ranked]}").shuffle(found)
-    if found == list(range(len(entries))):
-        found.reverse()
-    return [entries[i] for i in found]
+    by_name = sorted(range(len(entries)), key=lambda i: names[i])
+    shuffled = list(by_name)
+    random.Random(f"{seed} {[names[i] for i in by_name]}").shuffle(shuffled)
+    if shuffled == list(range(len(entries))):
+        shuffled.reverse()
+    return [entries[i] for i in shuffled]
 
 
 @contextmanager
 def reorder_listings(reorder: Reordering) -> Iterator[None]:
-    """Every listing of a directory comes as *reorder* puts it, for a block.
+    """Passes every directory listing through *reorder*, for a block.
 
     Args:
-        reorder: Is given the entries, names or ``DirEntry``, and their names, text or bytes.
+        reorder: Takes the entries, names or ``DirEntry``, and their names, text or bytes.
     """
     listdir, scandir = _make_listdir(reorder), _make_scandir(reorder)
-    swaps = [Patch(os, "listdir", listdir), Patch(os, "scandir", scandir)]
-    with patch_everywhere([*swaps, *_make_class_patches(listdir, scandir)]):
+    patches = [Patch(os, "listdir", listdir), Patch(os, "scandir", scandir)]
+    with patch_everywhere([*patches, *_make_class_patches(listdir, scandir)]):
         yield
 
 
@@ -95,7 +84,7 @@ def _make_listdir(reorder: Reordering) -> Callable[..., list[Any]]:
 
 
 class _ScandirIterator:
-    """What ``os.scandir`` gives: an iterator that is closed."""
+    """Stands in for the iterator that ``os.scandir`` returns."""
 
     def __init__(self, entries: list[Any]) -> None:
         self._iterator = iter(entries)
@@ -120,15 +109,15 @@ def _make_scandir(reorder: Reordering) -> Callable[..., _ScandirIterator]:
     real = os.scandir
 
     def scandir(*path: Any, **named: Any) -> _ScandirIterator:
-        with real(*path, **named) as found:
-            entries = list(found)
+        with real(*path, **named) as iterator:
+            entries = list(iterator)
         return _ScandirIterator(reorder(entries, [entry.name for entry in entries]))
 
     return copy_identity(scandir, real, os, "scandir")
 
 
 def _make_class_patches(*replacements: Callable[..., Any]) -> Iterator[Patch]:
-    """Classes of Python's own that keep the functions they list with: 3.10's and 3.13's."""
+    """Patches for the classes of Python 3.10 and 3.13 that hold references to the functions."""
     for owner in (getattr(pathlib, "_NormalAccessor", None), getattr(glob, "_StringGlobber", None)):
         for each in replacements:
             if getattr(owner, each.__name__, None) is getattr(os, each.__name__):

@@ -1,34 +1,27 @@
-"""Fresh interpreters, each with a hash seed of its own, and so with other addresses."""
+"""Fresh interpreters, each with its own hash seed and its own addresses."""
 
 from __future__ import annotations
 
 import os
 from typing import ClassVar
 
-from pytest_repro.axes import Axis, Interpreter
-from pytest_repro.core.plan.plan import BadArgument
+from pytest_repro.axes import CountedAxis, Interpreter
 
 
-class Process(Axis):
+class Process(CountedAxis):
     """``process=True`` or a number of interpreters; value 0 is this process."""
 
     remote = True
+    differs_by_process_only = True
+    counted = "interpreters"
     preposition = "in"
     hints: ClassVar = (
         "the order of a set of strings, hash() of a string, order by id() or by the default hash",
     )
-
-    def resolve_values(self, argument: object) -> tuple[object, ...]:
-        number = int(argument) if isinstance(argument, (bool, int)) else 0
-        if number < 1:
-            raise BadArgument(self.name, argument, "True, or a number of interpreters, 1 or more")
-        return tuple(range(number + 1))
-
-    def format_option(self, values: tuple[object, ...]) -> str:
-        return f"{self.name}={len(values) - 1}"
-
-    def parse_option(self, text: str) -> object:
-        return int(text) if text.isdecimal() else text
+    cause_fix = (
+        "look for os.getpid(), os.environ, the working directory, host names and temporary names in what "
+        "the test computes"
+    )
 
     def build_interpreter(self, value: object) -> Interpreter:
         seed = choose_hash_seed(value)
@@ -40,9 +33,15 @@ class Process(Axis):
     def format_pair(self, reference: object, value: object) -> str:
         return f"this process and another (PYTHONHASHSEED={choose_hash_seed(value)})"
 
+    def explain_difference(self, reference: object, value: object) -> str:
+        return (
+            "two fresh processes with the same hash seed differ, whatever their memory layout: the result "
+            "depends on the process itself (its id, its working directory, its environment, its start time)"
+        )
+
 
 def choose_hash_seed(value: object) -> str:
-    """The hash seed of process *value*: its number, or where this process has that, another."""
+    """The hash seed of process *value*: its number, or another one if this process has that."""
     seed = str(value)
     return seed if seed != os.environ.get("PYTHONHASHSEED") else str(1000 + int(seed))
 

@@ -1,9 +1,9 @@
-"""Floor 7: what can make runs differ, one file per cause word.
+"""What can make runs differ, one file per cause word.
 
-A file is named as the word, with ``_`` for ``-``, and holds one object, ``cause``. Other
+The file's name is the word with ``_`` for ``-``; it holds one object, ``cause``. Other
 distributions add theirs as entry points of the group ``pytest_repro.causes``. A cause knows which
-calls are evidence for it, how it is suspended for a block, and what is said when it was it. It is
-established by suspending it: without it, the runs are equal.
+calls are evidence for it, how to suspend it for a block, and how to explain it. It is established
+when runs are equal while it is suspended. An axis whose values differ explains that itself.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from pytest_repro.interpose.target import Condition, Reach, Target, find_targets
 
 
 class WatchedFunction(NamedTuple):
-    """A function whose calls are evidence, and what is said of a call.
+    """A function whose calls are evidence, and how to explain a call.
 
     Attributes:
-        function: Its home and name there: ``"random:Random.__init__"``.
-        effect: What such a call does, as it continues the call's name: ``"reads the clock"``.
+        function: Its module and name: ``"random:Random.__init__"``.
+        effect: What a call does, as it continues the call's name: ``"reads the clock"``.
         fix: What to do instead.
-        label: How it is called; ``""``: by its home and name.
-        when: Tells by the arguments whether a call counts.
-        reach: Whose calls count, as in :class:`~pytest_repro.interpose.target.Target`.
-        names: For a hook: the functions that run into it; *label* then holds ``{}``.
-        suspendable: Whether the cause, suspended, keeps such a call from making runs differ.
+        label: How messages name it; ``""`` for its module and name.
+        when: Decides by the arguments whether a call counts.
+        reach: Whose calls count, see :class:`~pytest_repro.interpose.target.Target`.
+        names: For a hook: the functions that call it; *label* then contains ``{}``.
+        suspendable: Whether suspending the cause keeps such a call from making runs differ.
     """
 
     function: str
@@ -46,21 +46,21 @@ class WatchedFunction(NamedTuple):
 
     @property
     def display_name(self) -> str:
-        """How it is called when something is said of it: ``time.time()``."""
+        """How messages name it: ``time.time()``."""
         return self.label or f"{self.function.replace(':', '.')}()"
 
     def matches(self, label: str) -> bool:
-        """Whether this row is about calls that are called *label*."""
+        """Whether this entry is about calls named *label*."""
         return label == self.display_name or label in {
             self.display_name.format(name.removesuffix("()")) for name in (*self.names, "*")
         }
 
 
 class Explanation(NamedTuple):
-    """What is said of a cause.
+    """What a report says about a cause.
 
     Attributes:
-        location: Where it sits, ``"/abs/file.py:12"``; ``""`` where no call was heard.
+        location: ``"/abs/file.py:12"``; ``""`` if no call was logged.
         explanation: What happens there, one sentence without a full stop.
         fix: What to change, likewise.
     """
@@ -71,91 +71,98 @@ class Explanation(NamedTuple):
 
 
 class Cause:
-    """One thing that can make runs differ. Every method may be left as it is."""
+    """One thing that can make runs differ. Every method has a default."""
 
-    #: Whether it cannot be suspended in this process: other runs, or other interpreters, tell.
+    #: The cause word: the name of the file or of the entry point, with dashes.
+    name: str
+
+    #: Whether it cannot be suspended in this process: fresh processes or interpreters show it instead.
     needs_fresh_process: ClassVar[bool] = False
-    #: In which ways it is suspended, apart from each other; ``""`` is the only one.
+    #: Whether neither a call nor an op locates it, only the first line at which runs diverge.
+    located_by_line: ClassVar[bool] = False
+    #: Whether it also differs with the layout of memory, so that it must be suspended to test the layout.
+    depends_on_layout: ClassVar[bool] = False
+    #: The variants of suspending it, tried one by one.
     variants: ClassVar[tuple[str, ...]] = ("",)
-    #: What suspending it is called, by way: "one thread".
+    #: Variant → what messages call suspending it: "one thread".
     suspension_names: ClassVar[Mapping[str, str]] = {}
-    #: What is listened to, and what is said of it.
+    #: The functions whose calls are evidence for it.
     watched_functions: ClassVar[Sequence[WatchedFunction]] = ()
-    #: What is said, and what to do, where no call was heard.
+    #: What reports say if no call was logged.
     explanation: ClassVar[str] = ""
+    #: What to change if no call was logged.
     fix: ClassVar[str] = ""
 
-    @property
-    def name(self) -> str:
-        """The cause word: the name of its file, with dashes."""
-        return type(self).__module__.rpartition(".")[2].replace("_", "-")
+    def __init_subclass__(cls) -> None:
+        cls.name = cls.__module__.rpartition(".")[2].replace("_", "-")
 
     def find_targets(self) -> Iterator[Target]:
         """The calls that are evidence for it, of the libraries imported so far."""
         for row in self.watched_functions:
             yield from find_targets(row.function, row.display_name, self.name, row.when, row.reach, row.names)
 
-    def suspend(self, seed: int) -> AbstractContextManager[None]:
-        """Keeps it from making runs differ, for a block; each block with *seed* is like any other.
+    def suspend(self, seed: int, variant: str = "") -> AbstractContextManager[None]:
+        """Keeps it from making runs differ, for a block; equal seeds give equal blocks.
 
         Args:
-            seed: What would come from outside comes from this number, 0 … 2**32 - 1.
+            seed: Replaces what would come from outside, 0 … 2**32 - 1.
+            variant: One of :attr:`variants`.
         """
         return nullcontext()
 
     def is_candidate(self, evidence: Evidence) -> bool:
-        """Whether it can be what made runs of one process differ."""
+        """Whether it can have made runs of one process differ."""
         return not self.needs_fresh_process and type(self).suspend is not Cause.suspend
 
     def has_evidence(self, evidence: Evidence) -> bool:
-        """Whether something speaks for it: it is tried before those for which nothing does."""
+        """Whether *evidence* points to it."""
         return bool(evidence.calls_for(self.name))
 
+    def rank(self, evidence: Evidence) -> int:
+        """Where it stands among the suspects: lower ranks are suspended first."""
+        return 1 if self.has_evidence(evidence) else 3
+
     def build_finding(self, evidence: Evidence, variant: str = "", detail: str = "") -> Finding:
-        """What is told once it is established.
+        """The finding that it made runs differ.
 
         Args:
-            evidence: What was known before.
-            variant: In which way it was suspended.
-            detail: Words of the one who established it.
+            evidence: What was known before it was established.
+            variant: The variant that was suspended.
+            detail: What the experiment adds to the explanation.
         """
         return Finding(self.name, *self.explain(evidence.calls))
 
     def explain(self, calls: Sequence[ExternalCall]) -> Explanation:
-        """What is said when this was it.
+        """Where it is and what to change, by the first of its *calls*.
 
-        Args:
-            calls: What was heard; those that are evidence for other causes are passed over. Of
-                several, one that the user's own line makes comes before one made by a library.
+        Calls in the user's own code come before calls in libraries. Evidence for other causes is
+        ignored.
         """
-        loose = self.find_not_suspendable(calls)
-        heard = (call for call in calls if call.cause == self.name)
-        mine = sorted(heard, key=lambda call: (call in loose, call.via != ""))
-        if not mine:
+        not_suspendable = self.find_not_suspendable(calls)
+        own = (call for call in calls if call.cause == self.name)
+        ordered = sorted(own, key=lambda call: (call in not_suspendable, call.via != ""))
+        if not ordered:
             return Explanation("", self.explanation, self.fix)
-        call = mine[0]
-        like = dict.fromkeys(each.location for each in mine if bool(each.via) == bool(call.via))
-        others = [each for each in like if each != call.location]
+        call = ordered[0]
+        similar = dict.fromkeys(each.location for each in ordered if bool(each.via) == bool(call.via))
+        others = [location for location in similar if location != call.location]
         row = self.find_watched_function(call)
-        says, fix = (row.effect, row.fix) if row is not None else (self.explanation, self.fix)
-        return Explanation(call.location, f"{format_call(call)} {says}{_format_more_locations(others)}", fix)
+        effect, fix = (row.effect, row.fix) if row is not None else (self.explanation, self.fix)
+        explanation = f"{format_call(call)} {effect}{_format_more_locations(others)}"
+        return Explanation(call.location, explanation, fix)
 
     def find_watched_function(self, call: ExternalCall) -> WatchedFunction | None:
-        """The row that is about *call*."""
+        """The entry about *call*."""
         return next((row for row in self.watched_functions if row.matches(call.display_name)), None)
 
     def find_not_suspendable(self, calls: Sequence[ExternalCall]) -> list[ExternalCall]:
-        """Of *calls* those that are evidence for it, and go on to make runs differ when it is suspended."""
-        mine = (call for call in calls if call.cause == self.name)
-        return [
-            call
-            for call in mine
-            if (row := self.find_watched_function(call)) is not None and not row.suspendable
-        ]
+        """Those of its *calls* that make runs differ even while it is suspended."""
+        own = [(call, self.find_watched_function(call)) for call in calls if call.cause == self.name]
+        return [call for call, row in own if row is not None and not row.suspendable]
 
 
 def format_call(call: ExternalCall) -> str:
-    """What was called, and by whom where that was no line of the user's."""
+    """The called function, and its caller if that is not the user's code."""
     return f"{call.display_name}, called by {call.via}," if call.via else call.display_name
 
 
@@ -163,48 +170,32 @@ _MAX_LISTED = 3
 
 
 def _format_more_locations(locations: Sequence[str]) -> str:
-    """Where the other calls are: any of them may be the one that made the difference."""
+    """The locations of the other calls: each of them may have made the difference."""
     if not locations:
         return ""
     more = f" and {len(locations) - _MAX_LISTED} more" if len(locations) > _MAX_LISTED else ""
     return f" (so do calls at {', '.join(locations[:_MAX_LISTED])}{more})"
 
 
-class AxisCause(Cause):
-    """An axis that is its own cause.
-
-    Attributes:
-        explanation_template: What it does; ``{beside}`` are the two sides.
-        fix: What to change.
-    """
-
-    explanation_template: ClassVar[str] = ""
-    fix: ClassVar[str] = ""
-
-    def build_finding(self, evidence: Evidence, variant: str = "", detail: str = "") -> Finding:
-        op = evidence.divergence
-        where = (op.forward_location or op.location) if op is not None else ""
-        return Finding(self.name, where, self.explanation_template.format(beside=detail), self.fix)
-
-
 @cache
 def get_cause(name: str) -> Cause:
-    """The cause of that name, a cause word.
+    """The cause of that word.
 
     Raises:
         KeyError: There is none.
     """
-    found = load_plugin(__name__, name.replace("-", "_")).cause
-    assert isinstance(found, Cause)
-    return found
+    cause = load_plugin(__name__, name.replace("-", "_")).cause
+    assert isinstance(cause, Cause), f"cause {name!r} is no instance of pytest_repro.causes.Cause"
+    cause.name = name
+    return cause
 
 
 def list_cause_names() -> Sequence[str]:
-    """The words of all causes in the catalogue."""
+    """The words of all causes."""
     return [name.replace("_", "-") for name in find_plugins(__name__)]
 
 
 def find_all_targets() -> list[Target]:
     """The calls that are evidence for any cause."""
-    active_adapters()  # numpy imports numpy.random when it is first asked for, and its adapter asks
+    active_adapters()  # numpy imports numpy.random lazily, and its adapter needs it
     return [target for name in list_cause_names() for target in get_cause(name).find_targets()]

@@ -1,4 +1,4 @@
-"""Clocks that start at one instant, and are moved on by each look at them."""
+"""Clocks that start at a fixed instant and advance with each read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pytest_repro.interpose.proxy_class import make_proxy_class
 from pytest_repro.interpose.user_frames import caller_frame, get_module_name
 
 _CLOCK_NAMES = ("time", "monotonic", "perf_counter", "process_time", "thread_time")
-# Where the clocks stand when a block begins: not before anything that this process has seen.
+# Where the clocks start in each block: no earlier than anything this process has read.
 _START_TIMES: dict[str, int] = {
     name: getattr(time, f"{name}_ns")() for name in _CLOCK_NAMES if hasattr(time, name)
 }
@@ -33,7 +33,7 @@ _CLOCK_BY_NUMBER = {
 }
 _READ_STEP, _READ_STEP_GROWTH = 1_000_000, 1_000  # ns
 
-# They wait for what goes on outside, and would give up too early, or never.
+# They wait for external events, and would time out too early or never.
 _REAL_CLOCK_PACKAGES = {
     "anyio", "asyncio", "concurrent", "dask", "distributed", "execnet", "faulthandler", "gevent", "joblib",
     "multiprocessing", "pluggy", "pytest", "pytest_repro", "pytest_timeout", "queue", "ray", "sched",
@@ -43,7 +43,7 @@ _REAL_CLOCK_PACKAGES = {
 
 
 class _ThreadClock(threading.local):
-    """How far one thread's clock has been moved on."""
+    """How far the clock of one thread has advanced."""
 
     elapsed = 0
     reads = 0
@@ -53,7 +53,7 @@ class FrozenClock:
     """The clocks of one block.
 
     Attributes:
-        active: Whether the block lasts; what was kept of it reads the real clock afterwards.
+        active: False after the block: replacements that code still holds then read the real clock.
     """
 
     def __init__(self) -> None:
@@ -61,14 +61,14 @@ class FrozenClock:
         self._thread_clock = _ThreadClock()
 
     def read_ns(self, clock: str) -> int:
-        """Nanoseconds that *clock* shows (``"time"``, ``"monotonic"``, …), moved on by this look."""
-        hand = self._thread_clock
-        hand.elapsed += _READ_STEP + _READ_STEP_GROWTH * hand.reads
-        hand.reads += 1
-        return _START_TIMES[clock] + hand.elapsed
+        """Reads *clock* (``"time"``, ``"monotonic"``, …), in nanoseconds, and advances it."""
+        state = self._thread_clock
+        state.elapsed += _READ_STEP + _READ_STEP_GROWTH * state.reads
+        state.reads += 1
+        return _START_TIMES[clock] + state.elapsed
 
     def make_patches(self) -> Iterator[Patch]:
-        """Every clock of Python's, and what takes its place."""
+        """A patch for every clock of Python."""
         for name in _START_TIMES:
             yield self._make_patch(time, name, partial(self._read_seconds, name))
             yield self._make_patch(time, f"{name}_ns", partial(self.read_ns, name))
@@ -93,7 +93,7 @@ class FrozenClock:
         return Patch(owner, name, copy_identity(read_frozen, real, owner, name))
 
     def _should_read_real(self, frame: FrameType) -> bool:
-        """Whether the code of *frame* is to read the real clock."""
+        """Whether the code of *frame* reads the real clock."""
         waits = get_module_name(caller_frame(frame)).partition(".")[0] in _REAL_CLOCK_PACKAGES
         return not self.active or waits or is_passthrough(frame)
 
@@ -122,7 +122,7 @@ class FrozenClock:
         )
 
     def _make_cpu_time_patches(self) -> Iterator[Patch]:
-        """Time that the process has used; of ``getrusage`` memory and switches stay as they are."""
+        """CPU time of the process; memory and context switches of ``getrusage`` stay real."""
         if hasattr(os, "times"):
             yield self._make_patch(os, "times", self._get_process_times)
         resource: Any = sys.modules.get("resource")
@@ -168,7 +168,7 @@ class FrozenClock:
         yield Patch(datetime, "date", make_proxy_class(day, {"today": classmethod(today)}))
 
     def _make_library_patches(self) -> Iterator[Patch]:
-        """What takes the time by a way of its own, where it is imported."""
+        """Patches for imported modules with clocks of their own."""
         steady = partial(self._read_seconds, "monotonic")
         timeit, asyncio, uuid = map(sys.modules.get, ("timeit", "asyncio", "uuid"))
         if timeit is not None:
@@ -176,7 +176,7 @@ class FrozenClock:
         if asyncio is not None:
             yield self._make_patch(asyncio.BaseEventLoop, "time", lambda loop: steady())
         if uuid is not None:
-            # Given a sequence number, it asks time.time_ns() instead of the system's libuuid.
+            # With a sequence number, uuid1 calls time.time_ns() instead of libuuid.
             real = uuid.uuid1
             yield self._make_patch(
                 uuid, "uuid1", lambda node=None, clock_seq=None: real(node, clock_seq or 0)
@@ -184,9 +184,9 @@ class FrozenClock:
 
     @contextmanager
     def reset_uuid_timestamp(self) -> Iterator[None]:
-        """``uuid1`` goes on from the time that it gave last, whatever the clock says."""
+        """Forgets the last time stamp of ``uuid1``, which never goes back, for a block."""
         uuid: Any = sys.modules.get("uuid")
-        if not hasattr(uuid, "_last_timestamp"):  # a private name: left alone once it is gone
+        if not hasattr(uuid, "_last_timestamp"):  # private, may disappear
             yield
             return
         before = uuid._last_timestamp

@@ -1,4 +1,4 @@
-"""Order by ``id()``, or by the hash that an object has by default, which is its address."""
+"""Order by ``id()``, or by the default hash of an object, which is its address."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pytest_repro.core.diagnose.finding import Finding
 from pytest_repro.interpose.patch import Patch, copy_identity, patch_everywhere
 from pytest_repro.interpose.user_frames import caller_frame, classify_frame, get_module_name
 
-_ID_STEP = 16  # as far apart as objects are at least
+_ID_STEP = 16  # the least distance of two objects
 
 
 def _hashes_by_address(value: Any, *_: Any) -> bool:
@@ -25,66 +25,66 @@ def _hashes_by_address(value: Any, *_: Any) -> bool:
 
 
 class AddressOrder(Cause):
-    """``id()``, and ``hash()`` of objects without one of their own: numbers in order of first asking.
+    """``id()``, and ``hash()`` of objects without ``__hash__``: suspended, they count objects in call order.
 
-    Out of reach: the order of a set or dict of such objects, text that holds an address
-    (``repr(object())``); fresh processes tell. torch keeps the real ``id()``, which its guards
-    compare in C++; what was put down by ``id()`` before the block is not found inside it.
+    Not suspended: the order of a set or dict of such objects, and text that contains an address
+    (``repr(object())``); fresh processes show these. torch keeps the real ``id()``, which its guards
+    compare in C++. A key made with ``id()`` before the block is not found inside it.
     """
 
+    located_by_line = True
     explanation = (
-        "an order hangs on the addresses of objects: a set of objects that hash by address, or their repr"
+        "an order depends on the addresses of objects: a set of objects that hash by address, or their repr"
     )
-    fix = "sort by something that the objects hold, or take a dict or list instead of the set"
+    fix = "sort by an attribute of the objects, or use a dict or a list instead of the set"
     watched_functions: ClassVar[Sequence[WatchedFunction]] = (
         WatchedFunction(
             "builtins:id",
-            "is an address, which is another in each run",
-            "number the objects yourself (itertools.count()), or sort by something that they hold",
+            "is an address, which changes from run to run",
+            "number the objects yourself (itertools.count()), or sort by one of their attributes",
             "id()",
             reach="line",
         ),
         WatchedFunction(
             "builtins:hash",
-            "of an object without __hash__ is its address, which is another in each run",
-            "give the class a __hash__ of what it holds, or sort by that",
+            "of an object without __hash__ is its address, which changes from run to run",
+            "give the class a __hash__ of its attributes, or sort by them",
             "hash()",
             when=_hashes_by_address,
             reach="line",
         ),
         WatchedFunction(
             "torch:Tensor.data_ptr",
-            "is an address, which is another in each run",
-            "leave it out of what is recorded: for whether two tensors share memory, record that",
+            "is an address, which changes from run to run",
+            "do not record it; to test whether two tensors share memory, record the comparison",
             "Tensor.data_ptr()",
             reach="line",
         ),
     )
 
-    def suspend(self, seed: int) -> AbstractContextManager[None]:
+    def suspend(self, seed: int, variant: str = "") -> AbstractContextManager[None]:
         number = _make_numbering(builtins.id)
         return patch_everywhere([_make_id_patch(number), _make_hash_patch(number)])
 
     def build_finding(self, evidence: Evidence, variant: str = "", detail: str = "") -> Finding:
-        said = self.explain(evidence.calls)
-        return Finding(self.name, said.location, f"{said.explanation}{detail and '; '}{detail}", said.fix)
+        location, explanation, fix = self.explain(evidence.calls)
+        return Finding(self.name, location, f"{explanation}{detail and '; '}{detail}", fix)
 
 
 def _make_numbering(address: Callable[[object], int]) -> Callable[[object], int]:
-    """Numbers objects in the order in which they are asked for.
+    """Numbers objects in the order of the first call for each.
 
-    An object that cannot be referred to weakly (a list) is kept alive: its address would be
-    given to another.
+    An object without weak references (a list) is kept alive, so that no other gets its address.
     """
     fresh = itertools.count(_ID_STEP, _ID_STEP)
     known: dict[int, tuple[int, object]] = {}
 
     def number(value: object) -> int:
         key = address(value)
-        found = known.get(key)
-        if found is None:
-            found = known[key] = next(fresh), _hold_reference(value, lambda _: known.pop(key, None))
-        return found[0]
+        entry = known.get(key)
+        if entry is None:
+            entry = known[key] = next(fresh), _hold_reference(value, lambda _: known.pop(key, None))
+        return entry[0]
 
     return number
 
@@ -100,8 +100,8 @@ def _make_id_patch(number: Callable[[object], int]) -> Patch:
     real = builtins.id
 
     def number_or_id(value: object, /) -> int:
-        keeps = get_module_name(caller_frame(sys._getframe(1))).partition(".")[0] == "torch"
-        return real(value) if keeps else number(value)
+        in_torch = get_module_name(caller_frame(sys._getframe(1))).partition(".")[0] == "torch"
+        return real(value) if in_torch else number(value)
 
     return Patch(builtins, "id", copy_identity(number_or_id, real, builtins, "id"))
 

@@ -10,8 +10,9 @@ from pytest_repro.causes import Cause, WatchedFunction
 from pytest_repro.causes._frozen_clock import FrozenClock
 from pytest_repro.interpose.patch import patch_everywhere
 
-_DURATION_FIX = "keep durations out of what is recorded, or have the test replace the clock"
-_TIME_FIX = "give the time as an argument, and a fixed one in the test"
+_DURATION_FIX = "do not record durations, or have the test replace the clock"
+_TIME_FIX = "pass the time as an argument, a fixed one in the test"
+_RUNNING_CLOCK_EFFECT = "reads a running clock"
 
 
 def _omits_time(seconds: Any = None, *_: Any) -> bool:
@@ -23,9 +24,9 @@ def _omits_second_argument(_: Any = None, time: Any = None) -> bool:
 
 
 def _watch_file_time(function: str, label: str = "") -> WatchedFunction:
-    says = "tells among other things when a file was written, which is not held"
-    fix = "set the times of the files in the test (os.utime), or leave them out of what is recorded"
-    return WatchedFunction(function, says, fix, label, reach="line", suspendable=False)
+    effect = "returns, among others, when a file was written, which cannot be suspended"
+    fix = "set the times of the files in the test (os.utime), or do not record them"
+    return WatchedFunction(function, effect, fix, label, reach="line", suspendable=False)
 
 
 def _watch_wall_clock(function: str, when: Any = None) -> WatchedFunction:
@@ -33,15 +34,15 @@ def _watch_wall_clock(function: str, when: Any = None) -> WatchedFunction:
 
 
 class Clock(Cause):
-    """Clocks that start at one instant and are moved on by each look at them, and by ``time.sleep``.
+    """Clocks: suspended, they start at a fixed instant and advance with each read and ``time.sleep``.
 
-    A look moves the clock on by 1 ms, and by a µs more than the look before: a loop that waits for
-    a deadline ends, however long its body takes. Each thread has a clock of its own, so that it
-    reads the same whatever the others do. ``sleep`` sleeps as ever.
+    A read advances the clock by 1 ms, and by 1 µs more than the read before, so that a loop that
+    waits for a deadline ends, however long its body takes. Each thread has its own clock, so that
+    it reads the same whatever the others do. ``sleep`` still sleeps.
 
-    Whoever waits for threads, processes and sockets (``threading``, ``queue``, ``asyncio``,
-    ``subprocess``, …) and pytest itself read the real clock. Out of reach: what compiled code
-    reads, the time stamps of files, a name bound before as a default argument or in a class.
+    Code that waits for threads, processes and sockets (``threading``, ``queue``, ``asyncio``,
+    ``subprocess``, …) and pytest itself read the real clock. Not suspended: reads by compiled code,
+    time stamps of files, a function bound earlier as a default argument or in a class.
     """
 
     explanation = "the program reads a clock"
@@ -50,13 +51,13 @@ class Clock(Cause):
         _watch_wall_clock("time:time"),
         _watch_wall_clock("time:time_ns"),
         *(
-            WatchedFunction(f"time:{name}{unit}", "reads a clock that never stands still", _DURATION_FIX)
+            WatchedFunction(f"time:{name}{unit}", _RUNNING_CLOCK_EFFECT, _DURATION_FIX)
             for name in ("monotonic", "perf_counter", "process_time", "thread_time")
             for unit in ("", "_ns")
         ),
         *(
-            WatchedFunction(where, "reads a clock that never stands still", _DURATION_FIX)
-            for where in (
+            WatchedFunction(function, _RUNNING_CLOCK_EFFECT, _DURATION_FIX)
+            for function in (
                 "time:clock_gettime",
                 "time:clock_gettime_ns",
                 "timeit:default_timer",
@@ -65,10 +66,7 @@ class Clock(Cause):
             )
         ),
         WatchedFunction(
-            "asyncio:BaseEventLoop.time",
-            "reads a clock that never stands still",
-            _DURATION_FIX,
-            "asyncio's loop.time()",
+            "asyncio:BaseEventLoop.time", _RUNNING_CLOCK_EFFECT, _DURATION_FIX, "asyncio's loop.time()"
         ),
         *(
             _watch_wall_clock(f"time:{name}", _omits_time)
@@ -81,8 +79,8 @@ class Clock(Cause):
         _watch_wall_clock("datetime:date.today"),
         WatchedFunction(
             "uuid:uuid1",
-            "is made of the time and of the machine's address",
-            "take uuid.uuid5() of a name, or uuid.UUID(int=…) from a seeded random.Random",
+            "depends on the time and on the machine's address",
+            "use uuid.uuid5() of a name, or uuid.UUID(int=…) from a seeded random.Random",
         ),
         *(_watch_file_time(f"os:{name}") for name in ("stat", "lstat", "fstat")),
         *(_watch_file_time(f"os.path:{name}") for name in ("getmtime", "getctime", "getatime")),
@@ -90,7 +88,7 @@ class Clock(Cause):
     )
 
     @contextmanager
-    def suspend(self, seed: int) -> Iterator[None]:
+    def suspend(self, seed: int, variant: str = "") -> Iterator[None]:
         frozen = FrozenClock()
         try:
             with patch_everywhere(frozen.make_patches()), frozen.reset_uuid_timestamp():

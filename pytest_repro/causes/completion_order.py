@@ -11,9 +11,9 @@ from pytest_repro.causes._serial import futures, pools, tasks, threads
 from pytest_repro.core.diagnose.external_call import ExternalCall
 from pytest_repro.interpose.patch import Patch, patch_everywhere
 
-_FINISH_ORDER_EFFECT = "gives results in the order in which they finish"
+_FINISH_ORDER_EFFECT = "returns results in the order in which they finish"
 _CONCURRENT_EFFECT = (
-    "lets work run beside other work: what both write to comes in the order in which they finish"
+    "runs work concurrently: what several tasks write to depends on the order in which they finish"
 )
 _CONCURRENT_FIX = "have each task return its result, and gather the results in the order of submission"
 
@@ -25,27 +25,27 @@ def _watch_concurrent(function: str, label: str) -> WatchedFunction:
 class CompletionOrder(Cause):
     """Threads, tasks and processes: suspended, they run one after another, in the order of their start.
 
-    Whoever starts a thread or submits a task waits until it is done. A thread that is itself seen
-    waiting for another is not waited for, nor one that takes longer than 5 s (a process: 2 s), so
-    that nothing stands still for ever. ``as_completed``, ``wait`` and ``imap_unordered`` give
-    results in the order of submission.
+    The code that starts a thread or submits a task waits until it is done, but not for a thread
+    that waits for another one, nor longer than 5 s (for a process: 2 s), so that nothing blocks for
+    ever. ``as_completed``, ``wait`` and ``imap_unordered`` return results in the order of submission.
 
-    Out of reach: the threads of compiled code, workers that were there before the block (but what
-    is submitted to them is in turn), the order in which asyncio's tasks take effect while they run.
+    Not suspended: the threads of compiled code, workers started before the block (except for what
+    is submitted to them inside it), the order in which asyncio tasks take effect while they run.
     """
 
-    explanation = "an order hangs on which thread, process or task finishes first"
+    located_by_line = True
+    explanation = "an order depends on which thread, process or task finishes first"
     fix = _CONCURRENT_FIX
     watched_functions: ClassVar[Sequence[WatchedFunction]] = (
         WatchedFunction(
             "concurrent.futures:as_completed",
             _FINISH_ORDER_EFFECT,
-            "take executor.map(), or walk through the list of futures itself",
+            "use executor.map(), or iterate over the list of futures",
         ),
         WatchedFunction(
             "concurrent.futures:wait",
-            "gives sets of futures, which have no order",
-            "walk through the list of futures itself",
+            "returns sets of futures, which have no order",
+            "iterate over the list of futures",
         ),
         _watch_concurrent(
             "concurrent.futures.thread:ThreadPoolExecutor.submit", "ThreadPoolExecutor.submit()"
@@ -57,7 +57,7 @@ class CompletionOrder(Cause):
         WatchedFunction(
             "multiprocessing.pool:Pool.imap_unordered",
             _FINISH_ORDER_EFFECT,
-            "take imap() or map()",
+            "use imap() or map()",
             "Pool.imap_unordered()",
         ),
         _watch_concurrent("multiprocessing.pool:Pool.apply_async", "Pool.apply_async()"),
@@ -70,32 +70,29 @@ class CompletionOrder(Cause):
         WatchedFunction(
             "asyncio:as_completed",
             _FINISH_ORDER_EFFECT,
-            "take asyncio.gather(), which keeps the order it was given",
+            "use asyncio.gather(), which keeps the order of its arguments",
         ),
         WatchedFunction(
             "asyncio:wait",
-            "gives sets of tasks, which have no order",
-            "walk through the list of tasks itself, or take asyncio.gather()",
+            "returns sets of tasks, which have no order",
+            "iterate over the list of tasks, or use asyncio.gather()",
         ),
-        # Tasks take effect while they run, beside each other: that is not held.
+        # Tasks take effect while they run concurrently, which is not suspended.
         _watch_concurrent("asyncio:gather", "asyncio.gather()")._replace(suspendable=False),
         _watch_concurrent("asyncio:create_task", "asyncio.create_task()")._replace(suspendable=False),
     )
 
     def explain(self, calls: Sequence[ExternalCall]) -> Explanation:
-        # Who lets work run beside other work may still gather it in order: who does not comes first.
+        # Concurrent work may still be gathered in order, so unordered results come first.
+        concurrent = [row for row in self.watched_functions if row.effect == _CONCURRENT_EFFECT]
         unordered = [
             call
             for call in calls
-            if not any(
-                r.effect == _CONCURRENT_EFFECT and r.matches(call.display_name)
-                for r in self.watched_functions
-            )
+            if call.cause == self.name and not any(row.matches(call.display_name) for row in concurrent)
         ]
-        mine = [call for call in unordered if call.cause == self.name]
-        return super().explain(mine or calls)
+        return super().explain(unordered or calls)
 
-    def suspend(self, seed: int) -> AbstractContextManager[None]:
+    def suspend(self, seed: int, variant: str = "") -> AbstractContextManager[None]:
         return patch_everywhere(_make_patches())
 
 

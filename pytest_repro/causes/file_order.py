@@ -1,4 +1,4 @@
-"""The order of a directory listing, which no file system promises."""
+"""The order of a directory listing, which no file system guarantees."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from pytest_repro.axes.order import reorder_listings
 from pytest_repro.causes import Cause, WatchedFunction
 
-_EFFECT = "gives entries in the order of the file system"
+_EFFECT = "returns entries in the order of the file system"
 
 
 def _watch_listing(function: str, sorted_code: str, label: str = "") -> WatchedFunction:
@@ -24,11 +24,11 @@ def sort_by_name(entries: list[Any], names: list[Any]) -> list[Any]:
 class FileOrder(Cause):
     """``os.listdir``, ``os.scandir``, ``glob``, ``os.walk``, ``pathlib``: suspended, sorted by name.
 
-    Out of reach: listings that another program or compiled code makes.
+    Not suspended: listings by another program or by compiled code.
     """
 
     explanation = "an order comes from the file system"
-    fix = "sort what was listed: sorted(os.listdir(folder))"
+    fix = "sort the listing: sorted(os.listdir(folder))"
     watched_functions: ClassVar[Sequence[WatchedFunction]] = (
         _watch_listing("os:listdir", "sorted(os.listdir(folder))"),
         _watch_listing("os:scandir", "sorted(os.scandir(folder), key=lambda entry: entry.name)"),
@@ -48,7 +48,7 @@ class FileOrder(Cause):
         ),
     )
 
-    def suspend(self, seed: int) -> AbstractContextManager[None]:
+    def suspend(self, seed: int, variant: str = "") -> AbstractContextManager[None]:
         return reorder_listings(sort_by_name)
 
 

@@ -1,4 +1,4 @@
-"""The same op on the same inputs gave another output: its threads race."""
+"""An op that returns different outputs for equal inputs: its threads race."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ _ALTERNATIVES = {
     "bincount": "or count on the CPU",
 }
 
-
 _SUSPENDED_SWITCHES: dict[str, dict[str, Any]] = {
     "threads": {"threads": 1},
     "algorithms": {
@@ -28,14 +27,14 @@ _SUSPENDED_SWITCHES: dict[str, dict[str, Any]] = {
         "cudnn.deterministic": True, "mkldnn.deterministic": True,
     },
 }  # fmt: skip
-"""What is set, by way."""
+"""Variant → switch → its value while suspended."""
 
 
 class NondeterministicOp(Cause):
-    """Threads of an op that add in the order in which they come.
+    """Threads of an op that add in the order in which they arrive.
 
-    Held in two ways that are told apart: one thread, and deterministic algorithms without the
-    filling of fresh memory that torch couples with them.
+    Suspended in two variants: one thread, and deterministic algorithms without filling new memory,
+    which torch couples with them.
     """
 
     variants: ClassVar = ("algorithms", "threads")
@@ -45,18 +44,21 @@ class NondeterministicOp(Cause):
     }
 
     def is_candidate(self, evidence: Evidence) -> bool:
-        # One thread makes many a difference go away: without an op that parted it proves nothing.
+        # One thread removes many differences: without an op that differs it proves nothing.
         return self.has_evidence(evidence)
 
     def has_evidence(self, evidence: Evidence) -> bool:
-        found = evidence.divergence
-        return found is not None and found.kind == "value" and not found.random
+        op = evidence.divergence
+        return op is not None and op.kind == "value" and not op.random
+
+    def rank(self, evidence: Evidence) -> int:
+        return 0 if self.has_evidence(evidence) else 3
 
     @contextmanager
     def suspend(self, seed: int, variant: str = "algorithms") -> Iterator[None]:
         from pytest_repro.adapters._torch.determinism import list_switches
 
-        # Nothing else is put back: a flag that the test leaves set must stay set.
+        # Restores nothing else: a flag that the test leaves set must stay set.
         rows = [row for row in list_switches() if row.name in _SUSPENDED_SWITCHES[variant]]
         with ExitStack() as stack:
             for row in rows:
@@ -68,17 +70,17 @@ class NondeterministicOp(Cause):
         op = evidence.divergence
         name = op.op if op is not None else "an op"
         location = (op.forward_location or op.location) if op is not None else ""
-        held = "with deterministic algorithms" if variant == "algorithms" else "with one thread"
+        condition = "with deterministic algorithms" if variant == "algorithms" else "with one thread"
         backward = (
             f", in the backward of {op.forward_location}," if op is not None and op.forward_location else ""
         )
-        return Finding(
-            self.name, location,
-            f"{name}{backward} gave another output for equal inputs: its threads add in the order in which "
-            f"they come. {evidence.frequency}; {held} all were equal",
-            "torch.use_deterministic_algorithms(True), which the marker sets unless told deterministic=False"
-            + next((f"; {text}" for part, text in _ALTERNATIVES.items() if part in name), ""),
-        )  # fmt: skip
+        explanation = (
+            f"{name}{backward} returned different outputs for equal inputs: its threads add in the order in "
+            f"which they arrive. {evidence.frequency}; {condition} all were equal"
+        )
+        fix = "torch.use_deterministic_algorithms(True), which the marker sets unless deterministic=False"
+        alternative = next((f"; {text}" for part, text in _ALTERNATIVES.items() if part in name), "")
+        return Finding(self.name, location, explanation, fix + alternative)
 
 
 cause = NondeterministicOp()

@@ -1,4 +1,4 @@
-"""Generators that the operating system seeds."""
+"""Generators seeded by the operating system, and its random bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_repro.causes import Cause, WatchedFunction
 _DRAWS_SEED_EFFECT = "draws its seed from the operating system"
 _DRAWS_EFFECT = "draws from the operating system"
 _SEEDS_EFFECT = "seeds {} from the operating system"
-_BYTES_FIX = "take repro.rng().bytes(n), or random.Random(seed).randbytes(n)"
+_BYTES_FIX = "use repro.rng().bytes(n), or random.Random(seed).randbytes(n)"
 # RandomState(3) makes an unseeded MT19937 before it seeds that.
 _UNSEEDED_NAMES = frozenset({
     "default_rng", "RandomState()", "SeedSequence", "Generator",
@@ -28,7 +28,7 @@ def _is_random_device(file: Any, *_: Any, **__: Any) -> bool:
 def _watch_open(function: str) -> WatchedFunction:
     return WatchedFunction(
         function,
-        "reads what the operating system draws, which is not held here",
+        "reads random bytes from the operating system, which cannot be suspended",
         _BYTES_FIX,
         "open()",
         when=_is_random_device,
@@ -48,36 +48,36 @@ def _is_unseeded_instance(self: Any, x: Any = None, *_: Any) -> bool:
 
 
 def _watch_system_random(name: str) -> WatchedFunction:
-    says = "draws from the operating system, and cannot be seeded"
-    fix = "take random.Random(seed), or record nothing that hangs on it"
-    return WatchedFunction(f"random:SystemRandom.{name}", says, fix, "random.SystemRandom", reach="all")
+    effect = f"{_DRAWS_EFFECT}, and cannot be seeded"
+    fix = "use random.Random(seed), or do not record values that depend on it"
+    return WatchedFunction(f"random:SystemRandom.{name}", effect, fix, "random.SystemRandom", reach="all")
 
 
 def _watch_secret(name: str) -> WatchedFunction:
-    fix = f"where it is no secret, take random.Random(seed); else have the test replace secrets.{name}"
+    fix = f"if it is no secret, use random.Random(seed); otherwise have the test replace secrets.{name}"
     return WatchedFunction(f"secrets:{name}", f"{_DRAWS_EFFECT}, and cannot be seeded", fix)
 
 
 def _watch_tempfile(name: str) -> WatchedFunction:
-    fix = "take pytest's tmp_path, and leave the folder's name out of what is recorded"
-    says = "names its file by a generator that the system seeds"
-    return WatchedFunction(f"tempfile:{name}", says, fix, f"tempfile.{name.partition('.')[0]}()")
+    fix = "use pytest's tmp_path, and do not record the folder's name"
+    effect = "names its file by a generator that the operating system seeds"
+    return WatchedFunction(f"tempfile:{name}", effect, fix, f"tempfile.{name.partition('.')[0]}()")
 
 
 class OsEntropy(Cause):
     """``default_rng()``, ``Random()``, ``secrets``, ``uuid4``, ``os.urandom``, ``torch.seed()`` and the like.
 
-    Out of reach: a ``torch.Generator`` that was there before the block and reseeds itself, entropy
-    that a library's compiled code takes (``std::random_device``, OpenSSL), ``/dev/urandom``.
+    Not suspended: a ``torch.Generator`` made before the block that reseeds itself, entropy for
+    compiled code (``std::random_device``, OpenSSL), ``/dev/urandom``.
     """
 
     explanation = "a generator draws its seed from the operating system"
-    fix = "pass a seed, or take repro.rng() or repro.generator()"
+    fix = "pass a seed, or use repro.rng() or repro.generator()"
     watched_functions: ClassVar[Sequence[WatchedFunction]] = (
         WatchedFunction(
             "numpy.random:default_rng",
             _DRAWS_SEED_EFFECT,
-            "pass a seed, or take repro.rng()",
+            "pass a seed, or use repro.rng()",
             when=_omits_seed,
         ),
         WatchedFunction(
@@ -86,7 +86,7 @@ class OsEntropy(Cause):
         WatchedFunction(
             "numpy.random.bit_generator:randbits",
             _DRAWS_SEED_EFFECT,
-            "pass a seed, or take repro.rng()",
+            "pass a seed, or use repro.rng()",
             "numpy.random.{}()",
             reach="all",
             names=_UNSEEDED_NAMES,
@@ -108,7 +108,7 @@ class OsEntropy(Cause):
         WatchedFunction(
             "uuid:uuid4",
             _DRAWS_EFFECT,
-            "take uuid.UUID(int=rng.getrandbits(128), version=4) with a seeded "
+            "use uuid.UUID(int=rng.getrandbits(128), version=4) with a seeded "
             "random.Random rng, or uuid.uuid5() of a name",
         ),
         WatchedFunction("os:urandom", _DRAWS_EFFECT, _BYTES_FIX, reach="all"),
@@ -132,11 +132,11 @@ class OsEntropy(Cause):
         WatchedFunction(
             "torch:Generator.seed",
             _SEEDS_EFFECT.format("itself"),
-            "call manual_seed(0) on it, or take repro.generator()",
+            "call manual_seed(0) on it, or use repro.generator()",
         ),
     )
 
-    def suspend(self, seed: int) -> AbstractContextManager[None]:
+    def suspend(self, seed: int, variant: str = "") -> AbstractContextManager[None]:
         return pin_entropy(seed)
 
 

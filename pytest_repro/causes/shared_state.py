@@ -1,4 +1,4 @@
-"""What one run leaves behind for the next: seeds, flags, the state of global generators."""
+"""State that one run leaves for the next: seeds, flags, global generators, module globals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _SEED_FUNCTIONS = (
     "torch.cuda:manual_seed",
     "torch.cuda:manual_seed_all",
 )
-_MAX_LISTED, _FRESH_PROCESS_NOTE = 3, "; each begun in a fresh process, runs were equal"
+_MAX_LISTED = 3
+_FRESH_PROCESS_NOTE = "; in fresh processes, runs were equal"
 
 _STATE_FUNCTIONS = (
     "random:setstate",
@@ -37,30 +38,26 @@ def _passes_seed(seed: Any = None, *_: Any, **__: Any) -> bool:
 
 
 def _watch_reseeding(function: str, when: Any = None) -> WatchedFunction:
-    fix = (
-        "leave seeding to pytest-repro, or draw from a generator of your own: repro.rng(), repro.generator()"
-    )
-    return WatchedFunction(
-        function, "seeds a generator that everybody draws from, in the midst of the test", fix, when=when
-    )
+    fix = "leave seeding to pytest-repro, or use a separate generator: repro.rng(), repro.generator()"
+    return WatchedFunction(function, "seeds a global generator during the test", fix, when=when)
 
 
 def _watch_flag(function: str) -> WatchedFunction:
     return WatchedFunction(
-        function, "sets what holds for every test that follows", "set it back when the test ends"
+        function, "changes a setting of every test that follows", "restore it when the test ends"
     )
 
 
 class SharedState(Cause):
-    """Reseeding inside the test, and flags that outlive it. Runs in fresh processes tell.
+    """Reseeding inside the test, and settings that outlive it: runs in fresh processes show it.
 
-    Out of reach: what is changed without a call of these: module globals, caches, attributes of
-    ``torch.backends``.
+    The call log misses what needs no call: module globals, caches, attributes of ``torch.backends``.
     """
 
     needs_fresh_process = True
-    explanation = "something that one run leaves behind is found by the next"
-    fix = "make it anew in each test, or put it back when the test ends"
+    located_by_line = True
+    explanation = "one run leaves state behind that changes the next"
+    fix = "create it in each test, or restore it when the test ends"
     watched_functions: ClassVar[Sequence[WatchedFunction]] = (
         *(_watch_reseeding(where) for where in _SEED_FUNCTIONS),
         _watch_reseeding("numpy.random:seed", _passes_seed),
@@ -75,41 +72,37 @@ class SharedState(Cause):
     def has_evidence(self, evidence: Evidence) -> bool:
         return bool(evidence.changes)
 
+    def rank(self, evidence: Evidence) -> int:
+        return 1 if self.has_evidence(evidence) else 2
+
     def build_finding(self, evidence: Evidence, variant: str = "", detail: str = "") -> Finding:
-        changed, said = evidence.changes, self.explain(evidence.calls)
-        if evidence.calls_for(self.name) and not any(each.location for each in changed):
-            return Finding(
-                self.name, said.location, f"{said.explanation}; {_describe_changes(changed)}", said.fix
-            )
-        first = changed[0] if changed else None
-        location = first.location if first else ""
-        detail = f"; in the first run {said.explanation}, at {said.location}" if said.location else ""
-        return Finding(
-            self.name,
-            location,
-            _describe_changes(changed) + detail,
-            _suggest_fix(first) if first else self.fix,
-        )
+        changes, call = evidence.changes, self.explain(evidence.calls)
+        description = _describe_changes(changes)
+        if evidence.calls_for(self.name) and not any(change.location for change in changes):
+            return Finding(self.name, call.location, f"{call.explanation}; {description}", call.fix)
+        if call.location:
+            description += f"; in the first run {call.explanation}, at {call.location}"
+        if not changes:
+            return Finding(self.name, "", description, self.fix)
+        return Finding(self.name, changes[0].location, description, _suggest_fix(changes[0]))
 
 
 def _describe_changes(changes: tuple[Change, ...]) -> str:
     if not changes:
-        return (
-            f"a run leaves something behind for the next, of what kind could not be seen{_FRESH_PROCESS_NOTE}"
-        )
-    told = "; ".join(f"{each.name} {each.description}" for each in changes[:_MAX_LISTED])
+        return f"a run leaves state of an unknown kind for the next{_FRESH_PROCESS_NOTE}"
+    listed = "; ".join(f"{change.name} {change.description}" for change in changes[:_MAX_LISTED])
     more = f", and {len(changes) - _MAX_LISTED} more" if len(changes) > _MAX_LISTED else ""
-    return f"a run leaves something behind for the next: {told}{more}{_FRESH_PROCESS_NOTE}"
+    return f"a run leaves state for the next: {listed}{more}{_FRESH_PROCESS_NOTE}"
 
 
 _FIX_BY_KIND = {
-    "module": "build {} in the test or in a function fixture: each run is seeded before these begin",
-    "optimiser": "make {} and its model in the test or in a function fixture",
-    "torch generator": "draw from a generator that the test makes itself, repro.generator(), instead of {}",
-    "numpy generator": "draw from a generator that the test makes itself, repro.rng(), instead of {}",
-    "random.Random": "draw from a generator that the test makes itself, random.Random(0), instead of {}",
+    "module": "build {} in the test or in a function fixture: each run is seeded before these start",
+    "optimiser": "build {} and its model in the test or in a function fixture",
+    "torch generator": "draw from a generator that the test makes, repro.generator(), instead of {}",
+    "numpy generator": "draw from a generator that the test makes, repro.rng(), instead of {}",
+    "random.Random": "draw from a generator that the test makes, random.Random(0), instead of {}",
 }
-"""What to do about a module's global, by what it is."""
+"""Kind of a module global → what to do about it."""
 
 
 def _suggest_fix(change: Change) -> str:
@@ -117,20 +110,20 @@ def _suggest_fix(change: Change) -> str:
     if name.startswith("fixture "):
         return f"give {name.split('[')[0].split('.')[0]} scope='function', or copy what the test changes"
     if name.startswith("parameter "):
-        return "copy the parameter before it is changed: it is one object for all runs"
+        return "copy the parameter before changing it: all runs share one object"
     if name.startswith("file "):
         return "write to tmp_path, which is empty in each run"
     if "(default " in name:
-        return "make the default argument None, and the container in the function's body"
+        return "make the default argument None, and create the container in the function's body"
     if name.startswith(("torch ", "numpy", "os.environ", "the working")):
-        return "put it back at the end of the test: in a fixture, or with monkeypatch"
+        return "restore it at the end of the test: in a fixture, or with monkeypatch"
     if change.kind:
         return _FIX_BY_KIND[change.kind].format(change.owner)
     if change.description.endswith("results"):
         return f"call {name}.cache_clear() before each run, in a function fixture"
     if "cache" in name.lower():
         return f"clear {name} before each run, in a function fixture"
-    return f"make {name} anew in each run, in a function fixture, or restore it with monkeypatch"
+    return f"create {name} in each run, in a function fixture, or restore it with monkeypatch"
 
 
 cause = SharedState()

@@ -9,21 +9,22 @@ from typing import ClassVar
 from pytest_repro.axes import get_axis
 from pytest_repro.causes import Cause, WatchedFunction
 
-_EFFECT = "gives memory that holds what was there before"
+_EFFECT = "returns memory with its previous contents"
 
 
 def _watch_allocation(function: str, fix: str, label: str = "") -> WatchedFunction:
-    return WatchedFunction(function, _EFFECT, f"write each element before it is read, or take {fix}", label)
+    return WatchedFunction(function, _EFFECT, f"write each element before reading it, or use {fix}", label)
 
 
 class UninitialisedMemory(Cause):
-    """``torch.empty``, ``np.empty`` and their kin: suspended, filled with 0 by the axis ``memory``.
+    """``torch.empty``, ``np.empty`` and the like: suspended, the axis ``memory`` fills them with 0.
 
-    Out of reach: ``numpy.ndarray(shape)``, ``ndarray.resize``, and what an op allocates for itself.
+    Not suspended: ``numpy.ndarray(shape)``, ``ndarray.resize``, and what an op allocates itself.
     """
 
+    depends_on_layout = True
     explanation = "memory is read before it is written"
-    fix = "take zeros instead of empty, or write each element before it is read"
+    fix = "use zeros instead of empty, or write each element before reading it"
     watched_functions: ClassVar[Sequence[WatchedFunction]] = (
         _watch_allocation("torch:empty", "torch.zeros()"),
         _watch_allocation("torch:empty_like", "torch.zeros_like()"),
@@ -38,7 +39,7 @@ class UninitialisedMemory(Cause):
         _watch_allocation("numpy:empty_like", "np.zeros_like()"),
     )
 
-    def suspend(self, seed: int) -> AbstractContextManager[None]:
+    def suspend(self, seed: int, variant: str = "") -> AbstractContextManager[None]:
         return get_axis("memory").applied(0)
 
 

@@ -1,4 +1,4 @@
-"""No cause could be established: what was ruled out is told."""
+"""No cause could be established."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ from pytest_repro.core.diagnose.evidence import Evidence
 from pytest_repro.core.diagnose.external_call import ExternalCall
 from pytest_repro.core.diagnose.finding import Finding
 
-_EXTERNAL_FIX = "have the test put a fixed answer in its place, or record nothing that hangs on it"
-_DEFAULT_FIX = "record more values along the way: the first that differs is nearest"
+_EXTERNAL_FIX = "replace it in the test by a fixed answer, or do not record values that depend on it"
+_DEFAULT_FIX = "record more values along the way: the first that differs is nearest to the cause"
 _MAX_LISTED = 5
 
 
 class Unknown(Cause):
-    """What is left when nothing that could be held made the runs equal.
+    """Nothing that could be suspended made the runs equal; lists the calls that cannot be suspended."""
 
-    What was heard, and cannot be held by any cause, is told.
-    """
-
+    located_by_line = True
     watched_functions: ClassVar[Sequence[WatchedFunction]] = (
         WatchedFunction(
             "subprocess:Popen.__init__",
@@ -35,7 +33,7 @@ class Unknown(Cause):
         WatchedFunction("os:posix_spawn", "starts a program", _EXTERNAL_FIX, suspendable=False),
         WatchedFunction(
             "socket:socket.connect",
-            "speaks with somebody else",
+            "makes a network call",
             _EXTERNAL_FIX,
             "socket.connect()",
             reach="all",
@@ -45,20 +43,16 @@ class Unknown(Cause):
 
     def build_finding(self, evidence: Evidence, variant: str = "", detail: str = "") -> Finding:
         op = evidence.divergence
-        where = (op.forward_location or op.location) if op is not None else ""
-        out_of_reach = list(_describe_not_suspendable(evidence.calls))
-        told = "; ".join(text for text, _ in out_of_reach[:_MAX_LISTED])
-        fix = out_of_reach[0][1] if out_of_reach else _DEFAULT_FIX
-        return Finding(
-            self.name,
-            where,
-            f"{detail}; seen, and not held: {told}" if told else detail,
-            fix,
-        )
+        location = (op.forward_location or op.location) if op is not None else ""
+        described = list(_describe_not_suspendable(evidence.calls))
+        listed = "; ".join(text for text, _ in described[:_MAX_LISTED])
+        fix = described[0][1] if described else _DEFAULT_FIX
+        explanation = f"{detail}; called, but cannot be suspended: {listed}" if listed else detail
+        return Finding(self.name, location, explanation, fix)
 
 
 def _describe_not_suspendable(calls: Sequence[ExternalCall]) -> Iterator[tuple[str, str]]:
-    """What was heard and no cause holds: what is said of it, and what to do."""
+    """The description and the fix of each call that no cause can suspend."""
     for name in sorted(list_cause_names(), key=lambda name: name != cause.name):
         for call in get_cause(name).find_not_suspendable(calls):
             row = get_cause(name).find_watched_function(call)
@@ -67,11 +61,11 @@ def _describe_not_suspendable(calls: Sequence[ExternalCall]) -> Iterator[tuple[s
 
 
 def explain_rarity() -> str:
-    """Why what was seen once may not be seen again."""
+    """Why a difference that was seen once may not be seen again."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if cores < 2:
-        return "there is one core here, on which threads hardly race"
-    return "races all but vanish on a busy machine, and what the tests before had left behind is not there"
+        return "on one core threads hardly race"
+    return "races are rare on a busy machine, and state that earlier tests left is missing"
 
 
 cause = Unknown()

@@ -50,7 +50,7 @@ _THREADS = "numbers of threads, 1 or more: threads=(1, 2)"
 _DTYPES = "names of floating dtypes: float16, bfloat16, float32, float64"
 _DEVICES = "names of devices: device=('cpu', 'cuda')"
 _ISA = "instruction sets: default, avx2, avx512"
-_SPEC = "a spec of execnet: 'popen//python=python3.12', 'ssh=host//python=python3'"
+_SPEC = "an execnet spec: 'popen//python=python3.12', 'ssh=host//python=python3'"
 _FILL = "True, or the numbers to fill with: memory=(0, 1)"
 _OFFSETS = "offsets in elements, 0 or more: alignment=(0, 1)"
 _TWO = "at least 2 values, the reference first"
@@ -355,7 +355,7 @@ def test_a_processor_may_have_no_such_instructions(monkeypatch: pytest.MonkeyPat
     told = [isa.why_unavailable(level) for level in ("default", "avx2", "avx512")]
     assert told == ["", "", "the processor has no avx512"]
     monkeypatch.setattr("platform.machine", lambda: "arm64")
-    assert isa.why_unavailable("avx2") == "avx2 is a level of x86, this is arm64"
+    assert isa.why_unavailable("avx2") == "avx2 is an x86 instruction set, this machine is arm64"
 
 
 def test_a_hash_seed_is_never_the_one_of_here(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,62 +41,62 @@ SAID = [
     (
         "os-entropy", "numpy.random.default_rng()",
         "numpy.random.default_rng() draws its seed from the operating system",
-        "pass a seed, or take repro.rng()",
+        "pass a seed, or use repro.rng()",
     ),
     (
         "os-entropy", "numpy.random.PCG64()",
         "numpy.random.PCG64() draws its seed from the operating system",
-        "pass a seed, or take repro.rng()",
+        "pass a seed, or use repro.rng()",
     ),
     (
         "os-entropy", "random.SystemRandom",
         "random.SystemRandom draws from the operating system, and cannot be seeded",
-        "take random.Random(seed), or record nothing that hangs on it",
+        "use random.Random(seed), or do not record values that depend on it",
     ),
     (
         "os-entropy", "torch.Generator.seed()",
         "torch.Generator.seed() seeds itself from the operating system",
-        "call manual_seed(0) on it, or take repro.generator()",
+        "call manual_seed(0) on it, or use repro.generator()",
     ),
     (
         "clock", "datetime.datetime.now()",
         "datetime.datetime.now() reads the wall clock",
-        "give the time as an argument, and a fixed one in the test",
+        "pass the time as an argument, a fixed one in the test",
     ),
     (
         "clock", "time.perf_counter()",
-        "time.perf_counter() reads a clock that never stands still",
-        "keep durations out of what is recorded, or have the test replace the clock",
+        "time.perf_counter() reads a running clock",
+        "do not record durations, or have the test replace the clock",
     ),
     (
         "file-order", "os.listdir()",
-        "os.listdir() gives entries in the order of the file system",
+        "os.listdir() returns entries in the order of the file system",
         "sort them: sorted(os.listdir(folder))",
     ),
     (
         "completion-order", "concurrent.futures.as_completed()",
-        "concurrent.futures.as_completed() gives results in the order in which they finish",
-        "take executor.map(), or walk through the list of futures itself",
+        "concurrent.futures.as_completed() returns results in the order in which they finish",
+        "use executor.map(), or iterate over the list of futures",
     ),
     (
         "address-order", "id()",
-        "id() is an address, which is another in each run",
-        "number the objects yourself (itertools.count()), or sort by something that they hold",
+        "id() is an address, which changes from run to run",
+        "number the objects yourself (itertools.count()), or sort by one of their attributes",
     ),
     (
         "uninitialised-memory", "torch.empty()",
-        "torch.empty() gives memory that holds what was there before",
-        "write each element before it is read, or take torch.zeros()",
+        "torch.empty() returns memory with its previous contents",
+        "write each element before reading it, or use torch.zeros()",
     ),
     (
         "hash-seed", "hash()",
-        "hash() of text hangs on PYTHONHASHSEED, which is another in each interpreter",
-        "take a hash that lasts: zlib.crc32(text.encode()), or hashlib",
+        "hash() of text depends on PYTHONHASHSEED, which differs between interpreters",
+        "use a stable hash: zlib.crc32(text.encode()), or hashlib",
     ),
     (
         "shared-state", "torch.manual_seed()",
-        "torch.manual_seed() seeds a generator that everybody draws from, in the midst of the test",
-        "leave seeding to pytest-repro, or draw from a generator of your own: repro.rng(), repro.generator()",
+        "torch.manual_seed() seeds a global generator during the test",
+        "leave seeding to pytest-repro, or use a separate generator: repro.rng(), repro.generator()",
     ),
 ]  # fmt: skip
 
@@ -125,5 +125,5 @@ def test_the_users_own_line_comes_before_a_librarys() -> None:
 
 def test_without_a_call_it_is_said_in_general() -> None:
     assert get_cause("file-order").explain([]) == Explanation(
-        "", "an order comes from the file system", "sort what was listed: sorted(os.listdir(folder))"
+        "", "an order comes from the file system", "sort the listing: sorted(os.listdir(folder))"
     )

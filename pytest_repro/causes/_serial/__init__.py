@@ -1,1 +1,1 @@
-"""TODO"""
+"""Runs threads, tasks and processes one after another, and returns results in order of submission."""

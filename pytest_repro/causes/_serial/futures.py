@@ -1,4 +1,4 @@
-"""Executors that run one task at a time, and futures in the order of submission."""
+"""Executors that run one task at a time; futures in the order of submission."""
 
 from __future__ import annotations
 
@@ -37,21 +37,20 @@ class _SubmissionOrder:
 
 
 def make_patches() -> Iterator[Patch]:
-    """What ``concurrent.futures`` has, where it is imported."""
+    """Patches for ``concurrent.futures``, if it is imported."""
     futures: Any = sys.modules.get("concurrent.futures")
     if futures is None:
         return
     submitted = _SubmissionOrder()
-    # Asked for, the executors are imported; else that would be inside the block.
+    # Reading the attribute imports the executors now rather than inside the block.
     yield _make_submit_patch(futures.ThreadPoolExecutor, submitted, futures.wait, _run_in_thread)
     yield _make_submit_patch(futures.ProcessPoolExecutor, submitted, futures.wait, _run_in_process)
-    as_completed = _make_as_completed(submitted, futures)
-    yield Patch(
-        futures, "as_completed", copy_identity(as_completed, futures.as_completed, futures, "as_completed")
-    )
-    yield Patch(
-        futures, "wait", copy_identity(_make_wait(submitted, futures.wait), futures.wait, futures, "wait")
-    )
+    replacements = {
+        "as_completed": _make_as_completed(submitted, futures),
+        "wait": _make_wait(submitted, futures.wait),
+    }
+    for name, replacement in replacements.items():
+        yield Patch(futures, name, copy_identity(replacement, getattr(futures, name), futures, name))
 
 
 def _make_submit_patch(
@@ -85,20 +84,20 @@ def _make_as_completed(submission_order: _SubmissionOrder, futures: Any) -> Call
     wait = futures.wait
 
     def as_completed(fs: Iterable[Any], timeout: float | None = None) -> Iterator[Any]:
-        left = order_unique(fs, submission_order.get_number)
-        total, end = len(left), math.inf if timeout is None else monotonic() + timeout
-        while left:
-            found = _wait_next(left, wait, end)
-            if found is None:
-                raise futures.TimeoutError(f"{len(left)} (of {total}) futures unfinished")
-            left.remove(found)
-            yield found
+        pending = order_unique(fs, submission_order.get_number)
+        total, deadline = len(pending), math.inf if timeout is None else monotonic() + timeout
+        while pending:
+            future = _wait_next(pending, wait, deadline)
+            if future is None:
+                raise futures.TimeoutError(f"{len(pending)} (of {total}) futures unfinished")
+            pending.remove(future)
+            yield future
 
     return as_completed
 
 
 def _wait_next(pending: list[Any], wait: Any, deadline: float) -> Any:
-    """The first of *pending*; where it is long in coming, the first one done; None after *deadline*."""
+    """The first of *pending*, or the first one done if that takes too long; None after *deadline*."""
     patience = max(0.0, min(THREAD_TIMEOUT, deadline - monotonic()))
     if not wait(pending[:1], patience).done:
         report_timeout(patience)
@@ -109,7 +108,7 @@ def _wait_next(pending: list[Any], wait: Any, deadline: float) -> Any:
 def _make_wait(submission_order: _SubmissionOrder, real: Any) -> Callable[..., Any]:
     def wait(fs: Iterable[Any], timeout: float | None = None, return_when: str = "ALL_COMPLETED") -> Any:
         members = order_unique(fs, submission_order.get_number)
-        found = real(members, timeout, return_when)
-        return type(found)(*(OrderedSet(m for m in members if m in part) for part in found))
+        result = real(members, timeout, return_when)
+        return type(result)(*(OrderedSet(m for m in members if m in part) for part in result))
 
     return wait

@@ -1,4 +1,4 @@
-"""``multiprocessing``: pools that give results in order, threads of a pool that take turns."""
+"""``multiprocessing``: pools that return results in order; threads of a pool that take turns."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from pytest_repro.interpose.user_frames import caller_frame, classify_frame
 
 
 class _OrderedFunction:
-    """A function whose calls, numbered from 0, come one after another, in whichever thread.
+    """A function whose calls, numbered from 0, run one after another, in any thread.
 
-    A call that has waited too long for the one before goes ahead: it may be what that waits for.
+    A call that has waited too long for the previous one goes ahead: that one may be waiting for it.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -45,7 +45,7 @@ class _OrderedFunction:
 
 
 class _StarFunction:
-    """A function of several arguments that takes them as one."""
+    """A function of several arguments that takes them as one iterable."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
@@ -55,7 +55,7 @@ class _StarFunction:
 
 
 def make_patches() -> Iterator[Patch]:
-    """What ``multiprocessing`` has, where it is imported."""
+    """Patches for ``multiprocessing``, if it is imported."""
     pools: Any = sys.modules.get("multiprocessing.pool")
     processes: Any = sys.modules.get("multiprocessing.process")
     if processes is not None:
@@ -99,11 +99,11 @@ def _make_apply_async(real: Callable[..., Any], in_threads: bool) -> Callable[..
         thread: list[int] = []
         called = threading.Event()
         func = record_thread_id(func, thread) if in_threads else func
-        told = callback and _signal_before(callback, called)
-        result = real(self, func, args, kwds or {}, told, *rest, **named)
-        # A result is ready only after its callback, which may wait for whoever submits (joblib's does).
-        seen = called.wait if callback else result.wait
-        wait_for(lambda step: seen(step) or result.ready(), thread, PROCESS_TIMEOUT)
+        signalling = callback and _signal_before(callback, called)
+        result = real(self, func, args, kwds or {}, signalling, *rest, **named)
+        # A result is ready only after its callback, which may wait for the submitter (joblib's does).
+        wait = called.wait if callback else result.wait
+        wait_for(lambda step: wait(step) or result.ready(), thread, PROCESS_TIMEOUT)
         return result
 
     return apply_async
@@ -122,7 +122,7 @@ def _make_start_patch(process: Any) -> Patch:
 
     def start(self: Any) -> None:
         real(self)
-        # The workers of a library wait for work: only what the user starts is waited for.
+        # Workers of a library wait for work: only join what the user starts.
         if classify_frame(caller_frame(sys._getframe(1))) == "user":
             self.join(PROCESS_TIMEOUT)
             if self.is_alive():

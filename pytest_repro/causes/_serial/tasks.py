@@ -1,4 +1,4 @@
-"""``asyncio``: tasks in the order in which they were made."""
+"""``asyncio``: tasks in the order of their creation."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pytest_repro.causes._serial.threads import OrderedSet, order_unique, report
 from pytest_repro.interpose.patch import Patch, copy_identity
 
 TASK_TIMEOUT = 1.0
-"""Seconds after which another task may come before the one whose turn it is."""
+"""Seconds after which a finished task may come before the one whose turn it is."""
 
 
 def make_patches() -> Iterator[Patch]:
-    """What ``asyncio`` has, where it is imported."""
+    """Patches for ``asyncio``, if it is imported."""
     asyncio: Any = sys.modules.get("asyncio")
     if asyncio is None:
         return
@@ -25,24 +25,20 @@ def make_patches() -> Iterator[Patch]:
     yield Patch(asyncio, "wait", copy_identity(_make_wait(wait), wait, asyncio, "wait"))
 
     def as_completed(fs: Iterable[Any], *, timeout: float | None = None) -> Any:
-        return _AsCompletedIterator(
-            [asyncio.ensure_future(each) for each in order_unique(fs, _get_task_number)],
-            timeout,
-            asyncio,
-            wait,
-        )
+        tasks = [asyncio.ensure_future(each) for each in order_unique(fs, _get_task_number)]
+        return _AsCompletedIterator(tasks, timeout, asyncio, wait)
 
     yield Patch(asyncio, "as_completed", copy_identity(as_completed, real, asyncio, "as_completed"))
 
 
 def _get_task_number(task: Any) -> float:
-    """The number that asyncio gives each task in its name, in the order in which they are made."""
-    named = re.fullmatch(r"Task-(\d+)", task.get_name()) if hasattr(task, "get_name") else None
-    return int(named[1]) if named else math.inf
+    """The number in the default name of a task, which counts them in order of creation."""
+    match = re.fullmatch(r"Task-(\d+)", task.get_name()) if hasattr(task, "get_name") else None
+    return int(match[1]) if match else math.inf
 
 
 async def _wait_next(pending: list[Any], wait: Any, deadline: float) -> Any:
-    """The first of *pending*; where it is long in coming, the first one done; None after *deadline*."""
+    """The first of *pending*, or the first one done if that takes too long; None after *deadline*."""
     patience = max(0.0, min(TASK_TIMEOUT, deadline - monotonic()))
     done, _ = await wait(pending[:1], timeout=patience)
     if not done:
@@ -59,18 +55,16 @@ def _make_wait(real: Any) -> Callable[..., Any]:
         members = order_unique(fs, _get_task_number)
         if return_when == "FIRST_COMPLETED" and members and all(hasattr(each, "done") for each in members):
             first = await _wait_next(members, real, math.inf if timeout is None else monotonic() + timeout)
-            return OrderedSet(m for m in members if m is first), OrderedSet(
-                m for m in members if m is not first
-            )
-        done, pending = await real(members, timeout=timeout, return_when=return_when)
-        made = [*order_unique(done, _get_task_number)], [*order_unique(pending, _get_task_number)]
-        return OrderedSet(made[0]), OrderedSet(made[1])
+            rest = OrderedSet(m for m in members if m is not first)
+            return OrderedSet(m for m in members if m is first), rest
+        parts = await real(members, timeout=timeout, return_when=return_when)
+        return tuple(OrderedSet(order_unique(part, _get_task_number)) for part in parts)
 
     return wait
 
 
 class _AsCompletedIterator:
-    """What ``as_completed`` gives: walked through, awaitables; walked through by ``async for``, tasks."""
+    """What ``as_completed`` returns: ``for`` iterates over awaitables, ``async for`` over tasks."""
 
     def __init__(self, tasks: list[Any], timeout: float | None, asyncio: Any, wait: Any) -> None:
         self._pending, self._wait, self._asyncio = list(tasks), wait, asyncio

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from pytest_repro.causes import get_cause
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.diagnose.evidence import Evidence
@@ -22,7 +23,7 @@ from pytest_repro.engine.diagnose.budgeted_experiments import (
     ProgressCallback,
     compute_required_runs,
 )
-from pytest_repro.engine.diagnose.locate import LOCATED_BY_LINE, is_before_ops, locate_by_line, locate_by_op
+from pytest_repro.engine.diagnose.locate import is_before_ops, locate_by_line, locate_by_op
 from pytest_repro.engine.diagnose.minimize import (
     SHARED_STATE,
     minimize,
@@ -162,7 +163,7 @@ class RepeatDiagnosis:
 
     def _locate(self, finding: Finding) -> Finding:
         """*finding* with the line at which the runs first parted, where no op and no call tells it."""
-        if finding.name in LOCATED_BY_LINE and is_before_ops(self._divergence):
+        if get_cause(finding.name).located_by_line and is_before_ops(self._divergence):
             with suppress(ExperimentFailed):
                 # What is held because it was not it does not draw the eye to its own lines.
                 held = tuple(

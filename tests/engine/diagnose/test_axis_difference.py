@@ -119,4 +119,4 @@ def test_what_the_session_alone_gave_is_shared_state_only_where_something_named_
     for subject in (Played(lambda at: at.run), Played(lambda at: 0, changed=(GREW,))):
         finding = found(subject)
         assert finding.name == "unknown"
-        assert "only the session's own gave something else" in finding.explanation
+        assert "only the interpreter of the session" in finding.explanation

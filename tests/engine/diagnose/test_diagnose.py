@@ -158,7 +158,7 @@ def test_two_causes_at_once_are_both_named_and_no_third() -> None:
 
     found = answered(Played(shows, calls=(NOISE, CLOCK))).cause
     assert (found.name, found.location) == ("clock", "/a.py:3")
-    assert "it takes several to be held until all are equal: also os-entropy at /a.py:4" in found.explanation
+    assert "runs are equal only if several are suspended: also os-entropy at /a.py:4" in found.explanation
     assert not {"clock", "os-entropy"} & set(found.ruled_out)
     assert "file-order" not in found.explanation
 
@@ -180,7 +180,7 @@ def test_what_is_left_behind_is_told_from_addresses() -> None:
     assert (left.name, left.location) == ("shared-state", "/a.py:1")
     laid = answered(Played(lambda n, left, held: (left, "stirred" in held))).cause
     assert (laid.name, laid.location) == ("address-order", "/a.py:7")
-    assert "the runs first parted at /a.py:7, in order" in laid.explanation
+    assert "the runs first diverged at /a.py:7, in order" in laid.explanation
 
 
 def test_what_is_left_behind_unseen_has_no_name() -> None:

@@ -30,19 +30,19 @@ FOUND = {
         "clock", "used = os.times().elapsed, resource.getrusage(resource.RUSAGE_SELF).ru_utime", "",
     ),
     "test_when_a_file_was_written": (
-        "unknown", "written = path.stat().st_mtime_ns", "seen, and not held: Path.stat() at ",
+        "unknown", "written = path.stat().st_mtime_ns", "called, but cannot be suspended: Path.stat() at ",
     ),
     "test_says_a_program": (
         "unknown", 'said = subprocess.check_output(["date", "+%N"])',
-        "seen, and not held: subprocess.Popen(), called by subprocess.check_output, at ",
+        "called, but cannot be suspended: subprocess.Popen(), called by subprocess.check_output, at ",
     ),
 }  # fmt: skip
 """Cause word, line, and a part of what is said."""
 
 FIXES = {
     "test_buffers": "build test_several.NORM in the test or in a function fixture",
-    "test_drawn_from_a_global": "draw from a generator that the test makes itself, repro.generator()",
-    "test_noise_from_a_global": "draw from a generator that the test makes itself, repro.rng()",
+    "test_drawn_from_a_global": "draw from a generator that the test makes, repro.generator()",
+    "test_noise_from_a_global": "draw from a generator that the test makes, repro.rng()",
 }
 """What is proposed; ``NAME_mended`` are the same programs with that done."""
 

@@ -385,8 +385,8 @@ def test_what_an_inquiry_tries_is_fed_as_well(project: Project) -> None:
     result = project(source, "--repro-replay=record", "--repro-diagnose=always").check(failed=1)
     (test,) = result.report["tests"]
     assert (test["cause"]["name"], test["divergence"]["op"]) == ("shared-state", "record n")
-    grew = "a run leaves something behind for the next: test_it.seen grew from 0 to 1 items"
-    assert test["cause"]["explanation"] == f"{grew}; each begun in a fresh process, runs were equal"
+    grew = "a run leaves state for the next: test_it.seen grew from 0 to 1 items"
+    assert test["cause"]["explanation"] == f"{grew}; in fresh processes, runs were equal"
 
 
 def test_the_ini_file_may_ask_for_it(project: Project) -> None:

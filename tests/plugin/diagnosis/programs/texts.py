@@ -20,7 +20,7 @@ GOLDEN = {
       parted at  op 33 from numpy   net.py:32: it came from outside torch, and differs
       cause      os-entropy at net.py:31
                  numpy.random.default_rng() draws its seed from the operating system
-      fix        pass a seed, or take repro.rng()
+      fix        pass a seed, or use repro.rng()
       replay     pytest test_world.py::test_noise_in_training --repro-seed=0 --repro-runs=2
     """,
     "test_trains_a_module_fixture": """
@@ -32,9 +32,8 @@ GOLDEN = {
 
       parted at  op 1 aten.addmm.default   test_state.py:45: an input differs that no op of this run made
       cause      shared-state at test_state.py:38
-                 a run leaves something behind for the next: fixture model has other values in weight, bias;
-                 each begun in a fresh process, runs were equal; the runs first parted at test_state.py:43,
-                 in model
+                 a run leaves state for the next: fixture model has other values in weight, bias; in fresh
+                 processes, runs were equal; the runs first diverged at test_state.py:43, in model
       fix        give fixture model scope='function', or copy what the test changes
       replay     pytest test_state.py::test_trains_a_module_fixture --repro-seed=0 --repro-runs=2
     """,
@@ -48,10 +47,10 @@ GOLDEN = {
       parted at  op 9 aten.index_put.default   net.py:24, in its backward, called at test_kernels.py:20:
                  equal inputs, other output
       cause      nondeterministic-op at net.py:24
-                 aten.index_put.default, in the backward of net.py:24, gave another output for equal inputs:
-                 its threads add in the order in which they come. N of N runs differed from the first; with
-                 deterministic algorithms all were equal
-      fix        torch.use_deterministic_algorithms(True), which the marker sets unless told
+                 aten.index_put.default, in the backward of net.py:24, returned different outputs for equal
+                 inputs: its threads add in the order in which they arrive. N of N runs differed from the
+                 first; with deterministic algorithms all were equal
+      fix        torch.use_deterministic_algorithms(True), which the marker sets unless
                  deterministic=False; or gather with F.embedding or torch.index_select, whose backward adds
                  in order
       replay     pytest test_kernels.py::test_gathered --repro-seed=0 --repro-runs=2
@@ -67,7 +66,7 @@ GOLDEN = {
       parted at  op 0 record order   test_world.py:90: no op before it differs
       cause      hash-seed at test_world.py:90
                  an order or a number comes from the hash of text, which each interpreter salts differently;
-                 two interpreters with the same PYTHONHASHSEED gave the same, one with another did not
+                 two interpreters with the same PYTHONHASHSEED agree, one with another differs
       fix        sort the set before it is walked through, or take a dict or list; for a number that lasts,
                  take zlib.crc32(text.encode())
       ruled out  address-order

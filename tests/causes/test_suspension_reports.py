@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from pytest_repro.causes import get_cause
-from pytest_repro.causes._not_suspended import collect_not_suspended, report_not_suspended
 from pytest_repro.causes._serial import threads
+from pytest_repro.causes._suspension import collect_not_suspended, report_not_suspended
 
 
 def run_beside(works: Sequence[Callable[[], object]]) -> None:
@@ -41,9 +41,8 @@ def test_threads_that_meet_are_not() -> None:
 def test_what_takes_long_is_not() -> None:
     with collect_not_suspended() as found:
         threads.wait_for(time.sleep, [], 0.05)  # sleep() says None: it is never done
-    assert found == {
-        "completion-order": "a thread, process or task takes longer than 0.05 s and runs on beside the others"
-    }
+    reason = "a thread, process or task takes longer than 0.05 s and runs concurrently with others"
+    assert found == {"completion-order": reason}
 
 
 def test_each_block_hears_what_is_said_in_it_the_first_time() -> None:
