@@ -123,12 +123,12 @@ def test_what_a_fork_has_imported_is_imported_once(tmp_path: Path) -> None:
 import sys, json
 sys.path.insert(0, {str(tmp_path)!r})
 import xml
-from pytest_repro.core.diagnose.experiment import Experiment, Tried
-from pytest_repro.engine.experiments.fork import tried_apart
+from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
+from pytest_repro.engine.experiments.fork import run_in_forks
 def perform(asked):
     import mine, xml.dom.minidom, wave
-    return Tried(1)
-tried_apart(perform, Experiment(()), 20)
+    return ExperimentResult(1)
+run_in_forks(perform, Experiment(()), 20)
 print([name in sys.modules for name in ("xml.dom.minidom", "mine", "wave")])
 """
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

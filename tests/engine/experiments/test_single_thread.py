@@ -31,14 +31,16 @@ def test_where_it_is_imported_already(asked: int, then: int | None) -> None:
 def test_a_fork_computes_after_torch_was_imported_and_has_computed() -> None:
     """Without the block it would wait for ever."""
     script = """
-    from pytest_repro.engine.experiments.fork import forked
-    from pytest_repro.engine.experiments.single_thread import one_thread, threads_here
-    assert threads_here() == 0
-    with one_thread(4):
+    from pytest_repro.engine.experiments.fork import call_in_forks
+    from pytest_repro.engine.experiments.single_thread import get_thread_count, single_threaded
+    assert get_thread_count() == 0
+    with single_threaded(4):
         import torch
-        assert threads_here() == 1
+        assert get_thread_count() == 1
         table = torch.ones(2_000_000).exp().sum()
-    print(forked([lambda: f"{torch.ones(2_000_000).exp().sum() / table:.3f} {threads_here()}".encode()], 30))
+    def compute():
+        return f"{torch.ones(2_000_000).exp().sum() / table:.3f} {get_thread_count()}".encode()
+    print(call_in_forks([compute], 30))
     """
     run = subprocess.run([sys.executable, "-c", dedent(script)], capture_output=True, text=True, timeout=90)
     assert run.stdout.strip() == "[b'1.000 4']", run.stderr

@@ -348,7 +348,7 @@ DAMAGE = {
     ("00ff", "00f"): "is damaged: tests['a'].calls[0].value cannot be '00f'",
     ("00ff", "00fx"): "is damaged: tests['a'].calls[0].value cannot be '00fx'",
     ("2 bytes", "bytes, 2"): "is damaged: tests['a'].calls[0].value cannot be '00ff'",
-    ('"2 bytes"', "2"): "is damaged: tests['a'].calls[0].asked cannot be '2'",
+    ('"2 bytes"', "2"): "is damaged: tests['a'].calls[0].request cannot be '2'",
     ('"m.g": 0', '"m.g": 1'): "is damaged: tests['a'].generators['m.g'] cannot be '1'",
     ('"m.g": 0', '"m.g": true'): "is damaged: tests['a'].generators['m.g'] cannot be 'True'",
     ('"location"', '"place"'): "is damaged: tests['a'].calls[0].location cannot be 'None'",

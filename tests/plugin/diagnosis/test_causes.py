@@ -15,7 +15,7 @@ from tests.plugin.diagnosis.programs.texts import GOLDEN, golden, texts
 
 pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="needs torch")
 
-PROGRAMS = Path(__file__).with_name("inquired")
+PROGRAMS = Path(__file__).with_name("programs")
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -249,7 +249,7 @@ def wrong(expected: Mapping[str, Told], given: Mapping[str, Told]) -> list[str]:
 
 
 def test_programs_by_cause(project: Project) -> None:
-    result = run(project, "world", "state", "kernels", "steady")
+    result = run(project, "world", "state", "kernels", "reproducible")
     expected = {**WORLD, **STATE, **KERNELS}
     races = RACES if CORES < 2 else set()  # on one core threads hardly race
     given = {name: row for name, row in told(result).items() if name not in races}
