@@ -19,7 +19,7 @@ from pytest_repro.engine.check.call_once import run_in_process
 from pytest_repro.engine.check.remote_call import TIMEOUT, build_order
 from pytest_repro.engine.diagnose.budgeted_experiments import DEFAULT_INTERPRETER, ExperimentFailed
 from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
-from pytest_repro.engine.experiments.single_thread import get_thread_count
+from pytest_repro.engine.experiments.process_setup import get_thread_count
 
 _IMPORT_SECONDS = 30.0
 """Seconds over its time that an experiment may take to answer: the module is imported before."""

@@ -15,9 +15,8 @@ import pytest
 
 from pytest_repro.core.diagnose.finding import Change, StateRoot
 from pytest_repro.engine.experiments import process_state
-from pytest_repro.engine.experiments.find_definition import find_definition
 from pytest_repro.engine.experiments.process_state import capture_state
-from pytest_repro.engine.experiments.state_diff import diff_states
+from pytest_repro.engine.experiments.state_diff import diff_states, find_definition
 
 SOURCE = """\
 import collections, functools, itertools
@@ -71,17 +70,17 @@ def setting(target: Any, name: str, value: object) -> Callable[[], object]:
 
 LEFT: list[tuple[Callable[[Any], object], str, str, int]] = [
     (lambda m: m.CACHE.update(a=1), "CACHE", "grew from 0 to 1 items", 4),
-    (lambda m: setattr(m, "TOTAL", 7), "TOTAL", "went from 0 to 7", 5),
-    (lambda m: m.WEIGHTS.__imul__(2), "WEIGHTS", "has other values", 6),
+    (lambda m: setattr(m, "TOTAL", 7), "TOTAL", "changed from 0 to 7", 5),
+    (lambda m: m.WEIGHTS.__imul__(2), "WEIGHTS", "has different values", 6),
     (lambda m: m.QUEUE.append(1), "QUEUE", "grew from 0 to 1 items", 7),
-    (lambda m: next(m.NUMBERS), "NUMBERS", "went from count(0) to count(1)", 8),
+    (lambda m: next(m.NUMBERS), "NUMBERS", "changed from count(0) to count(1)", 8),
     (lambda m: m.NESTED["a"]["b"].pop(), "NESTED['a']['b']", "shrank from 2 to 1 items", 9),
     (lambda m: m.SEEN.add("x"), "SEEN", "grew from 0 to 1 items", 10),
     (lambda m: m.squared(3), "squared", "grew from 0 to 1 results", 13),
     (lambda m: m.collect(1), "collect(default 1)", "grew from 0 to 1 items", 15),
-    (lambda m: setattr(m.Model, "made", 1), "Model.made", "went from 0 to 1", 18),
+    (lambda m: setattr(m.Model, "made", 1), "Model.made", "changed from 0 to 1", 18),
     (lambda m: m.MODEL.add(1), "Model.add(default 1)", "grew from 0 to 1 items", 21),
-    (lambda m: m.MODEL.state.update(step=1), "MODEL.state['step']", "went from 0 to 1", 23),
+    (lambda m: m.MODEL.state.update(step=1), "MODEL.state['step']", "changed from 0 to 1", 23),
 ]
 
 
@@ -105,16 +104,16 @@ def test_fixtures_and_parameters_have_the_place_they_were_given(module: Any) -> 
     before = capture_state({name: root})
     root.value["w"][0] = 1  # type: ignore[index]
     found = list(diff_states(before, capture_state({name: root}), {name: root}))
-    assert found == [Change("fixture model['w']", "has other values", "/conftest.py:3")]
+    assert found == [Change("fixture model['w']", "has different values", "/conftest.py:3")]
 
 
 def test_files_and_variables_of_the_process(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     found = left(lambda: Path("out.txt").write_text("1"))
     assert [(each.name, each.description, each.location) for each in found] == [
-        ("file out.txt", "was not there before", "")
+        ("file out.txt", "is new", "")
     ]
     (change,) = left(lambda: monkeypatch.setenv("WATCHED", "1"))
-    assert (change.name, change.description) == ("os.environ['WATCHED']", "was not there before")
+    assert (change.name, change.description) == ("os.environ['WATCHED']", "is new")
 
 
 def test_what_grew_comes_before_other_values(module: Any) -> None:
@@ -138,7 +137,7 @@ def test_hostile_and_circular_values_are_passed_over(module: Any) -> None:
     endless = itertools.count()
     module.CACHE.update(a=Hostile(), b=circle, c=endless, d=collections.defaultdict(Hostile))
     assert left(lambda: setattr(module, "TOTAL", 1)) == [
-        Change("watched_module.TOTAL", "went from 0 to 1", f"{module.__file__}:5")
+        Change("watched_module.TOTAL", "changed from 0 to 1", f"{module.__file__}:5")
     ]
 
 

@@ -100,8 +100,8 @@ def test_a_generator_of_another_kind_is_left_alone_and_told(monkeypatch: pytest.
     before = digest(of_numpy)
     _, tape = of(lambda: None, tape.log)
     (other, gone) = sorted(each for each in tape.past_log if __name__ in each)
-    assert other.startswith(f"replay could not put {__name__}.of_numpy where it stood: ")
-    assert gone == f"replay found no generator {__name__}.of_python to put where it stood"
+    assert other.startswith(f"replay could not set the state of {__name__}.of_numpy: ")
+    assert gone == f"replay found no generator {__name__}.of_python, which the log has a state of"
     assert digest(of_numpy) == before
 
 

@@ -9,7 +9,7 @@ from textwrap import dedent
 import pytest
 
 from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
-from pytest_repro.engine.experiments.single_thread import get_thread_count, single_threaded
+from pytest_repro.engine.experiments.process_setup import get_thread_count, single_threaded
 
 torch = pytest.importorskip("torch")
 
@@ -32,7 +32,7 @@ def test_a_fork_computes_after_torch_was_imported_and_has_computed() -> None:
     """Without the block it would wait for ever."""
     script = """
     from pytest_repro.engine.experiments.fork import call_in_forks
-    from pytest_repro.engine.experiments.single_thread import get_thread_count, single_threaded
+    from pytest_repro.engine.experiments.process_setup import get_thread_count, single_threaded
     assert get_thread_count() == 0
     with single_threaded(4):
         import torch
