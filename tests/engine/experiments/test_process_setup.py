@@ -1,4 +1,4 @@
-"""torch has one thread while tests are collected, and then as many as it would have."""
+"""torch has one thread while tests are collected, and its own number of threads afterwards."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from pytest_repro.engine.experiments.process_setup import get_thread_count, sing
 torch = pytest.importorskip("torch")
 
 
-@pytest.mark.parametrize(("asked", "then"), [(0, None), (3, 3)])
-def test_where_it_is_imported_already(asked: int, then: int | None) -> None:
+@pytest.mark.parametrize(("threads_after", "expected"), [(0, None), (3, 3)])
+def test_torch_that_is_already_imported(threads_after: int, expected: int | None) -> None:
     before, finders = get_thread_count(), list(sys.meta_path)
     try:
-        with pytest.raises(KeyError), single_threaded(asked):
+        with pytest.raises(KeyError), single_threaded(threads_after):
             assert torch.get_num_threads() == 1
             raise KeyError
-        assert torch.get_num_threads() == (then or before)
+        assert torch.get_num_threads() == (expected or before)
         assert sys.meta_path == finders
     finally:
         torch.set_num_threads(before)
 
 
-@pytest.mark.skipif(not FORK_AVAILABLE, reason="there is no fork here")
-def test_a_fork_computes_after_torch_was_imported_and_has_computed() -> None:
-    """Without the block it would wait for ever."""
+@pytest.mark.skipif(not FORK_AVAILABLE, reason="needs os.fork")
+def test_fork_computes_after_its_parent_has_computed() -> None:
+    """Without the context manager it would wait forever."""
     script = """
     from pytest_repro.engine.experiments.fork import call_in_forks
     from pytest_repro.engine.experiments.process_setup import get_thread_count, single_threaded
