@@ -16,7 +16,7 @@ from pytest_repro.adapters._find_generators import (
     iter_user_globals,
     walk_reachable,
 )
-from pytest_repro.engine.experiments.line_monitor import LineMonitor
+from pytest_repro.engine.experiments.line_trace import LineMonitor
 from pytest_repro.interpose.user_frames import call_origin, format_location
 
 

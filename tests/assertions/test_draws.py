@@ -202,7 +202,7 @@ def test_lines_are_left_to_a_debugger_and_to_a_coverage_tool() -> None:
 
 
 def test_after_so_many_lines_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_repro.engine.experiments.line_monitor.MAX_LINES", 5)
+    monkeypatch.setattr("pytest_repro.engine.experiments.line_trace.MAX_LINES", 5)
     with pytest_repro.draws() as drawn:
         sampled()
     assert [each.location != "" for each in drawn.entries] == [True, False, False]

@@ -18,7 +18,7 @@ from pytest_repro.core.plan.plan import BadArgument, Plan
 from pytest_repro.engine.check.remote_call import TIMEOUT, build_order, run_function_experiment
 from pytest_repro.engine.diagnose.budgeted_experiments import DEFAULT_INTERPRETER, ExperimentFailed
 from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
-from pytest_repro.engine.experiments.single_thread import get_thread_count
+from pytest_repro.engine.experiments.process_setup import get_thread_count
 
 _IMPORT_SECONDS = 30.0
 """Seconds over its time that an experiment may take to answer: the module is imported before."""

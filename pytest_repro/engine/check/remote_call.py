@@ -19,8 +19,8 @@ from pytest_repro.core.plan.tolerance import Tolerance
 from pytest_repro.engine.check.function_runs import FunctionRuns
 from pytest_repro.engine.experiments.fork import ForkFailed, run_in_forks
 from pytest_repro.engine.experiments.fork_before_import import serve_fresh_forks
+from pytest_repro.engine.experiments.process_setup import single_threaded
 from pytest_repro.engine.experiments.run_experiment import run_experiment
-from pytest_repro.engine.experiments.single_thread import single_threaded
 from pytest_repro.engine.runs.remote_run import RemoteValues, encode_cell, receive_run
 from pytest_repro.engine.runs.trial import Trial
 

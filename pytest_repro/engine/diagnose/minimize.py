@@ -1,4 +1,4 @@
-"""Of what was held, or seen to be left behind, what it was that made the difference; and what came first."""
+"""Reduces suspects, calls and changes to those that make the difference."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from pytest_repro.engine.diagnose.suspects import get_cause_name
 SHARED_STATE = "shared-state"
 
 MAX_SINGLE_TRIES = 8
-"""Lines, or changes, that are tried one at a time."""
+"""Lines, changes or suspects that are tried one at a time."""
 
 ExperimentRunner = Callable[[Experiment, str], ExperimentResult]
-"""Makes an experiment; is given what it is for."""
+"""Runs an experiment; its second argument is shown to the user."""
 
 
 def minimize_calls(
     evidence: Evidence, suspects: Sequence[str], experiment: Experiment, run_experiment: ExperimentRunner
 ) -> Evidence:
-    """*evidence* without the calls that make no difference: what one line alone draws is set free.
+    """*evidence* without the calls that make no difference when their line alone is not suspended.
 
     Args:
-        evidence: What was known before.
-        suspects: Held together they make runs equal.
-        experiment: The experiment that has shown this.
-        run_experiment: Makes experiments.
+        evidence: From before the suspects were suspended.
+        suspects: Suspended together they make runs equal.
+        experiment: The experiment that showed this.
+        run_experiment: Runs experiments.
     """
 
     def differs(lines: Sequence[str]) -> bool:
-        what = lines[0].rpartition("/")[2] if len(lines) == 1 else f"{len(lines)} lines"
+        exception = lines[0].rpartition("/")[2] if len(lines) == 1 else f"{len(lines)} lines"
         return not run_experiment(
-            experiment._replace(passthrough_lines=tuple(lines)), f"held, but for {what}"
+            experiment._replace(passthrough_lines=tuple(lines)), f"suspended except at {exception}"
         ).equal
 
     calls = evidence.calls
@@ -45,7 +45,7 @@ def minimize_calls(
         for name in dict.fromkeys(map(get_cause_name, suspects)):
             lines = list(dict.fromkeys(call.location for call in evidence.calls_for(name)))
             if len(lines) > 1:
-                lines = [each for each in _bisect_lines(lines, differs) if differs([each])]
+                lines = [line for line in _bisect_lines(lines, differs) if differs([line])]
                 calls = tuple(
                     call for call in calls if call.cause != name or call.location in lines or not lines
                 )
@@ -53,7 +53,7 @@ def minimize_calls(
 
 
 def _bisect_lines(lines: list[str], differs: Callable[[Sequence[str]], bool]) -> list[str]:
-    """As few of *lines* as can be tried one at a time: a half that makes a difference, and again."""
+    """Takes a half of *lines* that makes a difference until the rest can be tried one at a time."""
     while len(lines) > MAX_SINGLE_TRIES:
         middle = len(lines) // 2
         lines = lines[:middle] if differs(lines[:middle]) else lines[middle:]
@@ -63,44 +63,45 @@ def _bisect_lines(lines: list[str], differs: Callable[[Sequence[str]], bool]) ->
 def minimize_changes(
     evidence: Evidence, experiment: Experiment, run_experiment: ExperimentRunner
 ) -> Evidence | None:
-    """*evidence* with the changes alone that make the difference: the others are put back in vain.
+    """*evidence* with only the changes that must be restored to make runs equal.
 
     Args:
-        evidence: What was seen to be left behind, among it.
-        experiment: Runs that differ for what was left behind.
-        run_experiment: Makes experiments.
+        evidence: Includes the changes that were seen.
+        experiment: Its runs differ because of changes.
+        run_experiment: Runs experiments.
 
     Returns:
-        None where all that was seen to be left behind was put back, and runs differed all the same.
+        None if runs still differ when all changes are restored.
     """
 
     def run_restoring(changes: Sequence[Change]) -> ExperimentResult:
-        what = changes[0].name if len(changes) == 1 else f"{len(changes)} changes"
+        restored = changes[0].name if len(changes) == 1 else f"{len(changes)} changes"
         return run_experiment(
-            experiment._replace(restored_names=tuple(each.name for each in changes)), f"{what} put back"
+            experiment._replace(restored_names=tuple(change.name for change in changes)),
+            f"{restored} restored",
         )
 
-    changed = evidence.changes
+    changes = evidence.changes
     try:
-        all_of_them = run_restoring(changed)
-        if not all_of_them.equal:
-            beyond = [each for each in changed if each.name not in all_of_them.restored_names]
-            others = [each for each in changed if each not in beyond]
-            return replace(evidence, changes=(*beyond, *others)) if beyond else None
-        for each in changed[::-1] if len(changed) <= MAX_SINGLE_TRIES else ():
-            rest = tuple(other for other in changed if other is not each)
+        result = run_restoring(changes)
+        if not result.equal:
+            failed = [change for change in changes if change.name not in result.restored_names]
+            restored = [change for change in changes if change not in failed]
+            return replace(evidence, changes=(*failed, *restored)) if failed else None
+        for change in changes[::-1] if len(changes) <= MAX_SINGLE_TRIES else ():
+            rest = tuple(other for other in changes if other is not change)
             if rest and run_restoring(rest).equal:
-                changed = rest
+                changes = rest
     except ExperimentFailed:
         return evidence
     calls = tuple(call for call in evidence.calls if call.cause != SHARED_STATE)
-    return replace(evidence, changes=changed, calls=calls)
+    return replace(evidence, changes=changes, calls=calls)
 
 
 def minimize(suspects: list[str], suffices: Callable[[list[str]], bool]) -> list[str]:
-    """As few of *suspects* as suffice to make runs equal, those that come last left out first."""
-    for way in list(reversed(suspects)):
-        rest = [each for each in suspects if each != way]
+    """A minimal part of *suspects* that suffices to make runs equal; drops the last ones first."""
+    for suspect in suspects[::-1]:
+        rest = [other for other in suspects if other != suspect]
         if rest and suffices(rest):
             suspects = rest
     return suspects
@@ -111,20 +112,20 @@ def put_earliest_first(
     original: Divergence | None,
     find_divergence: Callable[[Sequence[str]], Divergence | None],
 ) -> list[str]:
-    """*suspects*, the one first without which the first op that parts is another one.
+    """*suspects*, starting with the one that makes the first op diverge.
 
     Args:
         suspects: Each of them makes a difference.
-        original: Where runs part when none of them is held.
-        find_divergence: Where they part when some are.
+        original: Where runs diverge if none of them is suspended.
+        find_divergence: Where runs diverge if some are suspended.
     """
     if original is not None:
         with suppress(ExperimentFailed):
-            for way in suspects[:MAX_SINGLE_TRIES]:
-                held = [each for each in suspects if each not in (way, SHARED_STATE)]
-                found = find_divergence(held)
-                if found is not None and _divergence_key(found) == _divergence_key(original):
-                    return [way, *(each for each in suspects if each != way)]
+            for suspect in suspects[:MAX_SINGLE_TRIES]:
+                others = [other for other in suspects if other != suspect]
+                divergence = find_divergence([other for other in others if other != SHARED_STATE])
+                if divergence is not None and _divergence_key(divergence) == _divergence_key(original):
+                    return [suspect, *others]
     return list(suspects)
 
 

@@ -1,4 +1,4 @@
-"""What is said of an inquiry that has found no cause."""
+"""Explanations of a diagnosis that has found no cause."""
 
 from __future__ import annotations
 
@@ -11,28 +11,30 @@ from pytest_repro.core.diagnose.finding import Change
 
 _MAX_LISTED = 3
 
-LAYOUT_MATTERS = "with the same addresses runs were equal, with memory laid out in another way they were not"
-NO_FRESH_PROCESS = "there is no process that has not run it before"
+NO_FRESH_PROCESS = "no fresh process is available"
 
 
 def describe_unseen_state(restored: Sequence[Change] = ()) -> str:
-    """Fresh processes agree, and nothing of what was seen to be left behind makes the difference."""
-    told = ", ".join(each.name for each in restored[:_MAX_LISTED]) + " and more" * (
-        len(restored) > _MAX_LISTED
-    )
+    """Fresh processes agree, and no change that was seen makes the difference.
+
+    Args:
+        restored: Changes that were restored without effect.
+    """
+    names = ", ".join(change.name for change in restored[:_MAX_LISTED])
+    more = " and more" if len(restored) > _MAX_LISTED else ""
     seen = (
-        f"{told} changed, was put back, and runs differed all the same"
+        f"runs still differed after {names}{more} had been restored"
         if restored
-        else "nothing was seen that a run leaves behind"
+        else "no change was seen that a run leaves behind"
     )
     return (
-        "each begun in a fresh process, runs were equal: they meet something of a process that has run "
-        f"before, and {seen} (memory in use? what compiled code keeps?)"
+        "runs that each started in a fresh process were equal, so a run depends on something that earlier "
+        f"runs in its process have changed; {seen} (memory in use? state of compiled code?)"
     )
 
 
 def find_not_suspendable(evidence: Evidence, not_suspended: Mapping[str, str]) -> set[str]:
-    """The causes that were not held altogether: they are not ruled out."""
+    """The causes that were not suspended completely, and so cannot be ruled out."""
     return {
         *not_suspended,
         *(name for name in list_cause_names() if get_cause(name).find_not_suspendable(evidence.calls)),
@@ -40,32 +42,30 @@ def find_not_suspendable(evidence: Evidence, not_suspended: Mapping[str, str]) -
 
 
 def append_not_suspended_note(reason: str, not_suspended: Mapping[str, str]) -> str:
-    """*reason*, and which suspects could not be held."""
-    told = "; ".join(f"{name} ({said})" for name, said in not_suspended.items())
-    return f"{reason}; tried, and not held: {told}" if told else reason
+    """*reason*, and the suspects that could not be suspended: cause word → why."""
+    listed = "; ".join(f"{name} ({why})" for name, why in not_suspended.items())
+    return f"{reason}; could not be suspended: {listed}" if listed else reason
 
 
 def describe_no_recurrence(runs: int, fresh_processes: bool) -> str:
-    """The difference was not seen again."""
-    where = "in a fresh process" if fresh_processes else "in this process"
-    return f"run again {runs} times {where}, it did not differ: {explain_rarity()}"
+    """The difference did not occur again."""
+    process = "a fresh process" if fresh_processes else "this process"
+    return f"{runs} more runs in {process} did not differ: {explain_rarity()}"
 
 
 def describe_too_rare(evidence: Evidence, required_runs: int, affordable_runs: int) -> str:
-    """It is too rare for the time there is."""
+    """The difference is too rare for the time limit."""
     return (
-        f"{evidence.frequency}: to tell a suspect from chance each takes {required_runs} runs, and there is time for"
-        f" {affordable_runs} (repro_diagnose_seconds)"
+        f"{evidence.frequency}: to distinguish a suspect from chance takes {required_runs} runs each, and "
+        f"the time limit (repro_diagnose_seconds) allows {affordable_runs}"
     )
 
 
 def describe_no_suspect(evidence: Evidence) -> str:
-    """None of the suspects made it."""
-    often = f"{evidence.differing} of {evidence.runs} runs differed"
-    told = f"{often}, with each of the suspects held and with all of them together"
-    files = [f"{each.name} {each.description}" for each in evidence.changes if each.name.startswith("file ")]
-    return (
-        f"{told}; a run leaves files behind, which fresh processes find as well: {files[0]}"
-        if files
-        else told
+    """No suspect makes the difference."""
+    text = (
+        f"{evidence.differing} of {evidence.runs} runs differed, and runs still differed with each suspect "
+        "suspended and with all of them suspended together"
     )
+    files = [f"{c.name} {c.description}" for c in evidence.changes if c.name.startswith("file ")]
+    return f"{text}; a run leaves files behind that fresh processes also see: {files[0]}" if files else text

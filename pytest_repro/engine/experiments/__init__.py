@@ -1,1 +1,1 @@
-"""TODO"""
+"""Runs of a test under changed conditions, in forks, and what each run leaves behind."""

@@ -1,14 +1,14 @@
-"""The user's lines as they run, and what they did to local variables: where two runs first parted.
+"""Traces the user's lines and local variables, to find the line at which two runs diverge.
 
-The ops of torch say where tensors part. A program that sorts names, reads a cache, or computes in
-numpy parts at a line, which is found by looking at the local variables after each one: 10 to 50 µs a
-line, so only to explain a mismatch, and only for a number of lines.
+Ops of torch show where tensors diverge. A program that sorts names, reads a cache or computes in
+numpy diverges at a line, found by digesting the local variables after each one: 10 to 50 µs a line,
+so only to explain a mismatch, and only for a limited number of lines.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from types import FrameType
@@ -17,45 +17,43 @@ from typing import Any
 from pytest_repro.adapters import flatten_known
 from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.core.trace.line_steps import LineStep
-from pytest_repro.interpose.user_frames import classify_frame, is_user_module
+from pytest_repro.engine.experiments.process_state import PLAIN_TYPES
+from pytest_repro.interpose.user_frames import classify_frame, format_location, is_user_module, walk_up
 from pytest_repro.traces import pause_tracing
 from pytest_repro.values.hashing import digest
 
 MAX_LINES = 20_000
-"""Lines that are looked at; a program goes on unwatched after them."""
+"""Lines that are traced; later ones run untraced."""
 
-_MAX_ITEMS, _MAX_DEPTH, _MAX_BYTES = 100, 4, 2**20
-_PLAIN_TYPES = (bool, int, float, complex, str, bytes, type(None))
+_MAX_ITEMS, _MAX_DEPTH, _MAX_NBYTES = 100, 4, 2**20
 
 
 @contextmanager
 def trace_lines(limit: int = MAX_LINES) -> Iterator[list[LineStep]]:
-    """Watches the user's lines in this thread for a block; a debugger or a coverage tool waits meanwhile."""
-    found: list[LineStep] = []
-    before: Any = sys.gettrace()
-    sys.settrace(_LineTracer(found, limit).trace_call)
+    """Traces the user's lines in this thread for a block, instead of a debugger or coverage tool."""
+    steps: list[LineStep] = []
+    previous: Any = sys.gettrace()
+    sys.settrace(_LineTracer(steps, limit).trace_call)
     try:
-        yield found
+        yield steps
     finally:
-        sys.settrace(before)
+        sys.settrace(previous)
 
 
 @contextmanager
 def pause_all_tracing() -> Iterator[None]:
-    """A block whose lines and ops do not count: what is made once for all runs."""
-    before: Any = sys.gettrace()
-    if isinstance(getattr(before, "__self__", None), _LineTracer):
+    """Traces no lines and no ops in the block, whose work is shared by all runs."""
+    previous: Any = sys.gettrace()
+    if isinstance(getattr(previous, "__self__", None), _LineTracer):
         sys.settrace(None)
     try:
         with pause_tracing():
             yield
     finally:
-        sys.settrace(before)
+        sys.settrace(previous)
 
 
 class _LineTracer:
-    """What ``sys.settrace`` calls."""
-
     def __init__(self, steps: list[LineStep], limit: int) -> None:
         self._steps, self._limit = steps, limit
         self._frames: dict[FrameType, tuple[int, dict[str, str]]] = {}
@@ -63,20 +61,20 @@ class _LineTracer:
     def trace_call(self, frame: FrameType, event: str, argument: object) -> Any:
         if len(self._steps) >= self._limit or classify_frame(frame) != "user":
             return None
-        now = _digest_variables(frame.f_locals)
-        self._steps.append(LineStep(f"{frame.f_code.co_filename}:{frame.f_lineno}", tuple(now.items())))
-        self._frames[frame] = frame.f_lineno, now
+        digests = _digest_variables(frame.f_locals)
+        self._steps.append(LineStep(f"{frame.f_code.co_filename}:{frame.f_lineno}", tuple(digests.items())))
+        self._frames[frame] = frame.f_lineno, digests
         return self.trace_line
 
     def trace_line(self, frame: FrameType, event: str, argument: object) -> Any:
         if event in ("line", "return") and len(self._steps) < self._limit:
             line, before = self._frames.get(frame, (frame.f_lineno, {}))
-            now = _digest_variables(frame.f_locals)
+            digests = _digest_variables(frame.f_locals)
             if event == "return":
-                now["return"] = digest_value(argument)
-            changed = tuple((n, d) for n, d in now.items() if before.get(n) != d)
+                digests["return"] = digest_value(argument)
+            changed = tuple((n, d) for n, d in digests.items() if before.get(n) != d)
             self._steps.append(LineStep(f"{frame.f_code.co_filename}:{line}", changed))
-            self._frames[frame] = frame.f_lineno, now
+            self._frames[frame] = frame.f_lineno, digests
         if event == "return":
             self._frames.pop(frame, None)
         return self.trace_line
@@ -87,32 +85,31 @@ def _digest_variables(variables: dict[str, object]) -> dict[str, str]:
 
 
 def digest_value(value: object) -> str:
-    """A digest of what *value* holds, in its order; without addresses, and never an error."""
+    """A digest of the content of *value*, without addresses; ``""`` if it cannot be read."""
     try:
-        said = "\n".join(_describe_value(value, 0))
-        return digest("local", [memoryview(said.encode("utf-8", "surrogatepass"))])[:16]
-    except Exception:  # somebody else's object may do anything when it is asked
+        description = "\n".join(_describe_value(value, 0))
+        return digest("local", [memoryview(description.encode("utf-8", "surrogatepass"))])[:16]
+    except Exception:  # a foreign object may raise anything when it is read
         return ""
 
 
 def _describe_value(value: Any, depth: int) -> Iterator[str]:
-    kind = type(value)
-    if isinstance(value, _PLAIN_TYPES):
+    if isinstance(value, PLAIN_TYPES):
         yield repr(value)
     elif depth > _MAX_DEPTH:
         yield "…"
-    elif isinstance(value, (set, frozenset)):  # no order of its own: what it does to others is seen there
-        yield f"{len(value)} {' '.join(sorted(repr(each) for each in value if isinstance(each, _PLAIN_TYPES)))}"
-    elif issubclass(kind, dict):
+    elif isinstance(value, (set, frozenset)):  # sorted: what its order affects shows up in other variables
+        plain = sorted(repr(member) for member in value if isinstance(member, PLAIN_TYPES))
+        yield f"{len(value)} {' '.join(plain)}"
+    elif issubclass(type(value), dict):
         yield f"dict {len(value)}"
-        yield from _describe_items(
-            (part for item in islice(value.items(), _MAX_ITEMS) for part in item), depth
-        )
-    elif issubclass(kind, (list, tuple)):
+        items = islice(value.items(), _MAX_ITEMS)
+        yield from _describe_items((part for item in items for part in item), depth)
+    elif issubclass(type(value), (list, tuple)):
         yield f"{len(value)}"
         yield from _describe_items(islice(value, _MAX_ITEMS), depth)
     else:
-        yield from _describe_object(value, kind, depth)
+        yield from _describe_object(value, type(value), depth)
 
 
 def _describe_items(values: Iterable[object], depth: int) -> Iterator[str]:
@@ -121,13 +118,70 @@ def _describe_items(values: Iterable[object], depth: int) -> Iterator[str]:
 
 
 def _describe_object(value: Any, kind: type, depth: int) -> Iterator[str]:
-    opened = flatten_known(value)
-    if isinstance(opened, Leaf):
-        yield digest(opened.kind, opened.read_chunks()) if opened.nbytes <= _MAX_BYTES else opened.kind
-    elif isinstance(opened, Parts):
-        yield from _describe_items((part for _, part in islice(opened.items, _MAX_ITEMS)), depth)
+    flat = flatten_known(value)
+    if isinstance(flat, Leaf):
+        yield digest(flat.kind, flat.read_chunks()) if flat.nbytes <= _MAX_NBYTES else flat.kind
+    elif isinstance(flat, Parts):
+        yield from _describe_items((part for _, part in islice(flat.items, _MAX_ITEMS)), depth)
     else:
         yield kind.__qualname__
-        home = sys.modules.get(kind.__module__)
-        if home is not None and is_user_module(home):
+        module = sys.modules.get(kind.__module__)
+        if module is not None and is_user_module(module):
             yield from _describe_items(list(getattr(value, "__dict__", {}).values())[:_MAX_ITEMS], depth)
+
+
+class LineMonitor:
+    """Calls a function after each of the user's lines, up to :data:`MAX_LINES`.
+
+    Attributes:
+        current_line: The line that runs, ``"/abs/file.py:12"``; ``""`` if it is not monitored.
+
+    Args:
+        on_line_end: Called after each line, with that line still in :attr:`current_line`.
+    """
+
+    def __init__(self, on_line_end: Callable[[], None]) -> None:
+        self.current_line, self._on_line_end, self._lines_left = "", on_line_end, MAX_LINES
+
+    @contextmanager
+    def monitor(self, frame: FrameType) -> Iterator[None]:
+        """Monitors lines of this thread in the block; none if a debugger or coverage tool traces.
+
+        Args:
+            frame: The frame of the block; its next lines and those of its callers are monitored too.
+        """
+        if sys.gettrace() is not None:
+            yield
+            return
+        callers = [(each, each.f_trace) for each in walk_up(frame) if classify_frame(each) == "user"]
+        for caller, _ in callers:
+            caller.f_trace = self._trace_line
+        self.current_line = format_location(frame)
+        sys.settrace(self._trace_call)
+        try:
+            yield
+        finally:
+            if sys.gettrace() == self._trace_call:
+                sys.settrace(None)
+            for caller, previous in callers:
+                if caller.f_trace == self._trace_line:  # not a debugger's, started in the block
+                    caller.f_trace = previous
+
+    def _trace_call(self, frame: FrameType, event: str, argument: object) -> Any:
+        if classify_frame(frame) != "user":
+            return None
+        return self._trace_line(frame, event, argument)
+
+    def _trace_line(self, frame: FrameType, event: str, argument: object) -> Any:
+        if event == "exception":
+            return self._trace_line
+        self._on_line_end()
+        self._lines_left -= 1
+        if self._lines_left < 0:
+            self.current_line = ""
+            sys.settrace(None)
+            return None
+        callers = (each for each in walk_up(frame.f_back) if classify_frame(each) == "user")
+        next_frame = next(callers, None) if event == "return" else frame
+        self.current_line = format_location(next_frame) if next_frame is not None else ""
+        return self._trace_line

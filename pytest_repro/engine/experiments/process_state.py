@@ -1,4 +1,4 @@
-"""What a run leaves behind: globals, caches, default arguments, fixtures, switches, files."""
+"""The state of a process that a run can change: globals, caches, default arguments, fixtures, files."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ from pytest_repro.interpose.user_frames import is_user_module
 from pytest_repro.values.hashing import digest
 
 MAX_DEPTH, MAX_WIDTH, MAX_NODES, MAX_NBYTES = 5, 200, 50_000, 2**26
-"""How deep and how wide is looked, how many values, and bytes of an array: what is more is passed over."""
+"""Limits of the search: depth, items per container, values in total, bytes of an array."""
 
-_PLAIN_TYPES = (bool, int, float, complex, str, bytes, type(None))
-
+PLAIN_TYPES = (bool, int, float, complex, str, bytes, type(None))
 
 Setter = Callable[[Any], object]
+BodyStartCallback = Callable[[], None]
+"""Called right before the body of a run starts."""
 
 
 class StateFact(NamedTuple):
-    """What is known of one value.
+    """The state of one value.
 
     Attributes:
-        size: Number of its items, where it has any.
+        size: Number of its items; None if it has none.
         content: Equal for equal contents.
     """
 
@@ -42,48 +43,53 @@ StateFacts = Mapping[str, StateFact]
 
 
 def capture_state(roots: Mapping[str, StateRoot]) -> StateFacts:
-    """What *roots* hold, and whatever else a run could leave behind, by name.
+    """The state of *roots*, the user's modules, libraries' switches and files, by name.
 
     Args:
-        roots: What belongs to the test, by name: ``"fixture model"``.
+        roots: Values that belong to the test, by name: ``"fixture model"``.
     """
-    walk = StateVisitor()
-    for name, root in roots.items():
-        walk.visit(name, root.value, 0)
-    walk.visit_modules()
+    visitor = StateVisitor()
+    visitor.visit_roots(roots)
+    visitor.visit_modules()
     for adapter in active_adapters().values():
-        walk.facts.update((name, StateFact(None, value)) for name, value in adapter.switches().items())
-    walk.facts.update(_capture_files())
-    return walk.facts
+        visitor.facts.update((name, StateFact(None, value)) for name, value in adapter.switches().items())
+    visitor.facts.update(_capture_files())
+    return visitor.facts
 
 
 class StateVisitor:
-    """Goes through values, each once."""
+    """Visits values and their parts, each once."""
 
     def __init__(self) -> None:
         self.facts: dict[str, StateFact] = {}
         self._visited_ids: set[int] = set()
 
     def on_value(self, name: str, value: object, setter: Setter | None) -> None:
-        """Called with each value once for each name; *setter* puts another in its place, if that can be done."""
+        """Called once for each value and name; *setter* replaces the value, if that is possible."""
+
+    def visit_roots(self, roots: Mapping[str, StateRoot]) -> None:
+        """Visits the values that belong to the test."""
+        for name, root in roots.items():
+            self.visit(name, root.value, 0)
 
     def visit_modules(self) -> None:
-        """Goes through the globals of the user's modules."""
+        """Visits the globals of the user's modules."""
         for module in list(sys.modules.values()):
             if isinstance(module, ModuleType) and is_user_module(module):
-                self.visit_module(module)
+                self._visit_module(module)
 
-    def visit_module(self, module: ModuleType) -> None:
+    def _visit_module(self, module: ModuleType) -> None:
         for name, value in list(vars(module).items()):
             if not name.startswith(("__", "@")) and getattr(value, "__module__", "") != "pytest_repro":
                 self.visit(f"{module.__name__}.{name}", value, 0, partial(setattr, module, name))
 
     def visit(self, name: str, value: object, depth: int, setter: Setter | None = None) -> None:
+        """Visits *value* and its parts, whose names start with *name*."""
         self.on_value(name, value, setter)
-        if isinstance(value, _PLAIN_TYPES):
+        if isinstance(value, PLAIN_TYPES):
             self.facts[name] = StateFact(None, repr(value))
         elif not isinstance(value, (ModuleType, BuiltinFunctionType)) and self._mark_new(value, depth):
-            with suppress(Exception):  # somebody else's object may do anything when it is asked
+            with suppress(Exception):  # a foreign object may raise anything when it is read
                 self._visit_content(name, value, depth + 1)
 
     def _mark_new(self, value: object, depth: int) -> bool:
@@ -98,37 +104,40 @@ class StateVisitor:
             self._visit_code(name, value, depth)
         elif isinstance(value, (dict, list, tuple, set, frozenset)) or hasattr(value, "popleft"):
             self._visit_container(name, value, depth)
-        elif (opened := flatten_known(value)) is not None and not isinstance(opened, str):
-            self._visit_flat(name, opened, depth)
+        elif (flat := flatten_known(value)) is not None and not isinstance(flat, str):
+            self._visit_flat(name, flat, depth)
         elif type(value).__module__ == "itertools" or hasattr(value, "__length_hint__"):
-            self.facts[name] = StateFact(None, _get_iterator_position(value))
+            self.facts[name] = StateFact(None, _format_iterator_position(value))
         elif not callable(value) or hasattr(value, "__dict__"):
             self._visit_attributes(name, value, vars(value), depth)
 
     def _visit_code(self, name: str, value: Any, depth: int) -> None:
-        """Data that hangs on functions and classes: default arguments, attributes."""
-        home = sys.modules.get(value.__module__)
-        if home is None or not is_user_module(home):
+        """Visits default arguments and attributes of a function, attributes and methods of a class."""
+        module = sys.modules.get(value.__module__)
+        if module is None or not is_user_module(module):
             return
-        for number, each in enumerate(getattr(value, "__defaults__", None) or ()):
-            self.visit(f"{name}(default {number + 1})", each, depth)
+        for number, default in enumerate(getattr(value, "__defaults__", None) or ()):
+            self.visit(f"{name}(default {number + 1})", default, depth)
         data = {n: v for n, v in vars(value).items() if not n.startswith("__") and not callable(v)}
         self._visit_attributes(name, value, data, depth)
         if isinstance(value, type):
             methods = {n: v for n, v in vars(value).items() if isinstance(v, FunctionType)}
             self._visit_attributes(name, value, methods, depth)
 
-    def _visit_attributes(self, name: str, owner: object, parts: Mapping[str, object], depth: int) -> None:
-        for each, value in islice(list(parts.items()), MAX_WIDTH):
-            self.visit(f"{name}.{each}", value, depth, partial(setattr, owner, each))
+    def _visit_attributes(
+        self, name: str, owner: object, attributes: Mapping[str, object], depth: int
+    ) -> None:
+        for attribute, value in islice(list(attributes.items()), MAX_WIDTH):
+            self.visit(f"{name}.{attribute}", value, depth, partial(setattr, owner, attribute))
 
     def _visit_container(self, name: str, value: Any, depth: int) -> None:
         self.facts[name] = StateFact(len(value), _format_set_members(value))
+        if isinstance(value, (set, frozenset)):
+            return
         items = value.items() if isinstance(value, dict) else enumerate(value)
-        if not isinstance(value, (set, frozenset)):
-            for key, each in islice(list(items), MAX_WIDTH):
-                put = partial(value.__setitem__, key) if hasattr(value, "__setitem__") else None
-                self.visit(f"{name}[{key!r}]" if isinstance(key, _PLAIN_TYPES) else name, each, depth, put)
+        for key, item in islice(list(items), MAX_WIDTH):
+            setter = partial(value.__setitem__, key) if hasattr(value, "__setitem__") else None
+            self.visit(f"{name}[{key!r}]" if isinstance(key, PLAIN_TYPES) else name, item, depth, setter)
 
     def _visit_flat(self, name: str, flat: Leaf | Parts, depth: int) -> None:
         if isinstance(flat, Leaf):
@@ -139,26 +148,58 @@ class StateVisitor:
                 self.visit(name + suffix, part, depth)
 
 
-def _get_iterator_position(iterator: Any) -> str:
-    """Where an iterator stands, without moving it."""
+def _format_iterator_position(iterator: Any) -> str:
+    """The position of an iterator, without moving it."""
     hint = getattr(iterator, "__length_hint__", None)
     return repr(iterator) if hint is None else str(hint())
 
 
 def _format_set_members(value: Any) -> str:
-    """Plain members of a set, which has no places to look at them by."""
+    """The plain members of a set; ``""`` for other containers, whose items are visited by key."""
     if not isinstance(value, (set, frozenset)):
         return ""
-    return " ".join(sorted(repr(each) for each in value if isinstance(each, _PLAIN_TYPES)))
+    return " ".join(sorted(repr(member) for member in value if isinstance(member, PLAIN_TYPES)))
 
 
 def _capture_files() -> Iterator[tuple[str, StateFact]]:
-    """Files where the test was started: a run may write what the next one reads."""
+    """Files in the working directory, which one run may write and the next one read."""
     with suppress(OSError), os.scandir() as entries:
         for entry in islice(entries, 1000):
             if entry.is_file() and not entry.name.startswith("."):
-                found = entry.stat()
-                yield f"file {entry.name}", StateFact(None, f"{found.st_size} {found.st_mtime_ns}")
+                stat = entry.stat()
+                yield f"file {entry.name}", StateFact(None, f"{stat.st_size} {stat.st_mtime_ns}")
 
 
-"""Called when the body of a run is about to begin."""
+def is_within(part: str, whole: str) -> bool:
+    """Whether the name *part* is the name *whole*, or that of a part of it."""
+    return part == whole or part.startswith((f"{whole}.", f"{whole}[", f"{whole}("))
+
+
+GENERATOR_KINDS = frozenset({"torch generator", "numpy generator", "random.Random"})
+
+# Classes by name, since their libraries may not be imported.
+_KINDS = {
+    ("torch.nn.modules.module", "Module"): "module",
+    ("torch.optim.optimizer", "Optimizer"): "optimiser",
+    ("torch._C", "Generator"): "torch generator",
+    ("numpy.random._generator", "Generator"): "numpy generator",
+    ("numpy.random.mtrand", "RandomState"): "numpy generator",
+    ("random", "Random"): "random.Random",
+}
+
+
+def classify_value(value: object) -> str:
+    """The kind of *value*, as in :class:`~pytest_repro.core.diagnose.finding.Change`."""
+    classes = ((cls.__module__, cls.__name__) for cls in type(value).__mro__)
+    return next((_KINDS[cls] for cls in classes if cls in _KINDS), "")
+
+
+def make_array_restorer(value: Any) -> Callable[[], object] | None:
+    """A function that restores the present elements of an array or tensor; None for other values."""
+    torch, numpy = map(sys.modules.get, ("torch", "numpy"))
+    if torch is not None and isinstance(value, torch.Tensor):
+        data = value.detach()
+        return partial(data.copy_, data.clone())
+    if numpy is not None and isinstance(value, numpy.ndarray):
+        return partial(value.__setitem__, ..., value.copy())
+    return None

@@ -1,4 +1,4 @@
-"""Where a test is run for an experiment: one run after the other, with some suspects suspended."""
+"""Runs a test under an experiment: one run after the other, with some suspects suspended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.line_steps import LineStep
 from pytest_repro.core.trace.trace import Trace
 from pytest_repro.engine.experiments.line_trace import trace_lines
-from pytest_repro.engine.experiments.memory_layout import shifted_heap
+from pytest_repro.engine.experiments.process_setup import shifted_heap
 from pytest_repro.engine.experiments.process_state import StateFacts, capture_state
 from pytest_repro.engine.experiments.state_diff import diff_states
 from pytest_repro.engine.experiments.state_restore import StateRestorer
@@ -35,22 +35,19 @@ from pytest_repro.values.hashing import digest
 T = TypeVar("T")
 
 _MAX_CHANGES = 20
-"""Changes that are told of one experiment."""
 
 
 def run_experiment(source: RunSource, experiment: Experiment) -> ExperimentResult:
-    """Makes the runs of *experiment*, and compares them as its plan asks."""
+    """Runs the test as *experiment* specifies, and compares the runs by the plan of the trial."""
     with ExitStack() as stack:
         stack.enter_context(shifted_heap() if experiment.shift_heap else shifted_heap(0))
         stack.enter_context(pass_through(experiment.passthrough_lines))
-        loose = stack.enter_context(collect_not_suspended())
-        tried = _ExperimentRun(source, experiment).run()
-        return replace(tried, not_suspendable=tuple(loose.items()))
+        not_suspended = stack.enter_context(collect_not_suspended())
+        result = _ExperimentRun(source, experiment).run()
+        return replace(result, not_suspendable=tuple(not_suspended.items()))
 
 
 class _ExperimentRun:
-    """The runs of one experiment."""
-
     def __init__(self, source: RunSource, experiment: Experiment) -> None:
         self._source, self._experiment = source, experiment
         self._calls: list[ExternalCall] = []
@@ -83,8 +80,8 @@ class _ExperimentRun:
             self._restorer.restore() if number else self._restorer.visit_modules()
         with ExitStack() as stack:
             if self._experiment.log_calls and number == 0:
-                ledger = stack.enter_context(log_calls(find_all_targets()))
-                stack.callback(lambda: self._calls.extend(ledger.calls))
+                log = stack.enter_context(log_calls(find_all_targets()))
+                stack.callback(lambda: self._calls.extend(log.calls))
             if self._experiment.trace_ops:
                 self._traces.append(stack.enter_context(trace(thorough=True)))
             if self._experiment.trace_lines:
@@ -119,19 +116,18 @@ class _ExperimentRun:
 
 
 def _take_ends(items: Sequence[T]) -> tuple[T, ...]:
-    """The first and the last, if there are two."""
+    """The first and the last item, or the only one."""
     return (items[0], items[-1]) if len(items) > 1 else tuple(items)
 
 
 def find_differing_runs(trial: Trial) -> tuple[int, ...]:
-    """Numbers of the runs that differ from the first, as the plan asks."""
-    found = trial.compute_verdict().mismatches
-    bad = {(each.axis, each.value) for each in found}
-    return tuple(n for n, run in enumerate(trial.runs) if (run.axis, run.value) in bad)
+    """Numbers of the runs that differ from the first, by the plan of the trial."""
+    differing = {(mismatch.axis, mismatch.value) for mismatch in trial.compute_verdict().mismatches}
+    return tuple(n for n, run in enumerate(trial.runs) if (run.axis, run.value) in differing)
 
 
 def digest_run(run: Run, recording: RecordingBase) -> str:
-    """A digest of what a run has shown, which another process can give as well."""
+    """A digest of the outcome and observations of a run, equal in all processes."""
     rows = [f"{run.outcome} {run.error_type}", *map(_format_observation, recording.observations().values())]
     return digest("shown", [memoryview("\n".join(rows).encode("utf-8", "surrogatepass"))])
 

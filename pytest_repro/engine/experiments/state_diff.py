@@ -1,97 +1,87 @@
-"""What has changed between two looks at what a run could leave behind."""
+"""Changes between two states of a process: what changed, how, and where it is defined."""
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import takewhile
 
 from pytest_repro.core.diagnose.finding import Change, StateRoot
-from pytest_repro.engine.experiments.find_definition import find_definition
-from pytest_repro.engine.experiments.process_state import StateFact, StateFacts
+from pytest_repro.engine.experiments.process_state import (
+    GENERATOR_KINDS,
+    StateFact,
+    StateFacts,
+    classify_value,
+    is_within,
+)
+from pytest_repro.interpose.user_frames import is_user_module
 
-MAX_CHANGES = 500
-"""Changes that are looked through."""
-
+_MAX_CHANGES = 500
 _MAX_PART_NAMES = 3
-"""Parts of one thing that are told by name."""
-
-_KINDS = {
-    ("torch.nn.modules.module", "Module"): "module",
-    ("torch.optim.optimizer", "Optimizer"): "optimiser",
-    ("torch._C", "Generator"): "torch generator",
-    ("numpy.random._generator", "Generator"): "numpy generator",
-    ("numpy.random.mtrand", "RandomState"): "numpy generator",
-    ("random", "Random"): "random.Random",
-}
-"""What a thing is by a class that it is of; asked by name, since no library may be there."""
 
 
 def diff_states(before: StateFacts, after: StateFacts, roots: Mapping[str, StateRoot]) -> Iterator[Change]:
-    """What has changed between two looks, the most telling first: what grew, then other values.
+    """The changes from *before* to *after*: first what grew or shrank, then what has other contents.
 
-    Several parts of one thing (the buffers of a module) are told under the thing itself.
+    Joins changes of several parts of one object, such as the buffers of a module, to one.
     """
-    names = [name for name in after if after[name] != before.get(name)][:MAX_CHANGES]
-    names = [name for name in names if not any(_is_part_of(name, n) for n in names)]
+    names = [name for name in after if after[name] != before.get(name)][:_MAX_CHANGES]
+    names = [name for name in names if not any(name != other and is_within(name, other) for other in names)]
     names.sort(key=lambda n: (_get_size(after[n]) == _get_size(before.get(n)), n.startswith("file")))
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(_find_top_level(name, roots), []).append(name)
     for top, parts in groups.items():
-        root = next((root for each, root in roots.items() if top == each), None)
-        kind, whole = _find_kind(top, root)
-        name = whole if kind in _GENERATOR_TEXTS else _find_shared_prefix(parts, top)
-        how = _GENERATOR_TEXTS.get(kind) or _describe_change(name, parts, before, after)
-        yield Change(name, how, root.location if root else find_definition(name), kind, whole)
-
-
-_GENERATOR_TEXTS = dict.fromkeys(("torch generator", "numpy generator", "random.Random"), "was drawn from")
-"""What is said of generators: how their state is called says nothing."""
-
-
-def _is_part_of(name: str, whole: str) -> bool:
-    return name.startswith((f"{whole}.", f"{whole}[", f"{whole}("))
+        root = roots.get(top)
+        kind = classify_value(root.value if root else _find_global(top))
+        if kind in GENERATOR_KINDS:
+            name, description = top, "was drawn from"  # the names of its parts mean nothing to a user
+        else:
+            name = _find_shared_prefix(parts, top)
+            description = _describe_change(name, parts, before, after)
+        location = root.location if root else find_definition(name)
+        yield Change(name, description, location, kind, top if kind else "")
 
 
 def _find_top_level(name: str, roots: Mapping[str, StateRoot]) -> str:
-    """What of a module's globals, or of what belongs to the test, *name* is a part of."""
-    for each in roots:
-        if name == each or _is_part_of(name, each):
-            return each
-    parts = re.split(r"(?=[.(\[])", name)
+    """The root, or the global of a module, that *name* is a part of."""
+    for root in roots:
+        if is_within(name, root):
+            return root
+    parts = _split_name(name)
     for count in range(len(parts) - 1, 0, -1):
         if "".join(parts[:count]) in sys.modules:
             return "".join(parts[: count + 1])
     return name
 
 
+def _split_name(name: str) -> list[str]:
+    """``"data.CACHE['a']"`` as ``["data", ".CACHE", "['a']"]``."""
+    return re.split(r"(?=[.(\[])", name)
+
+
+def _find_global(name: str) -> object:
+    module, _, attribute = name.rpartition(".")
+    return getattr(sys.modules.get(module), "__dict__", {}).get(attribute)
+
+
 def _find_shared_prefix(names: Sequence[str], top: str) -> str:
-    """The longest name of something that all *names* are parts of."""
+    """The longest name of an object in *top* that all *names* are parts of."""
     if len(names) == 1:
         return names[0]
-    split = [re.split(r"(?=[.(\[])", name[len(top) :])[:-1] for name in names]
-    same = 0
-    while all(len(each) > same for each in split) and len({each[same] for each in split}) == 1:
-        same += 1
-    return top + "".join(split[0][:same])
+    columns = zip(*(_split_name(name[len(top) :])[:-1] for name in names))
+    return top + "".join(parts[0] for parts in takewhile(lambda parts: len(set(parts)) == 1, columns))
 
 
 def _describe_change(name: str, parts: Sequence[str], before: StateFacts, after: StateFacts) -> str:
     if len(parts) == 1:
         return _describe_fact_change(before.get(name), after[name])
-    told = ", ".join(part[len(name) :].removeprefix(".") for part in parts[:_MAX_PART_NAMES])
+    listed = ", ".join(part[len(name) :].removeprefix(".") for part in parts[:_MAX_PART_NAMES])
     more = f" and {len(parts) - _MAX_PART_NAMES} more" if len(parts) > _MAX_PART_NAMES else ""
-    return f"has other values in {told}{more}"
-
-
-def _find_kind(top: str, root: StateRoot | None) -> tuple[str, str]:
-    """What the thing of that name is, where more is known of it than of others, and its name."""
-    module, _, name = top.rpartition(".")
-    value = root.value if root else getattr(sys.modules.get(module), "__dict__", {}).get(name)
-    classes = ((each.__module__, each.__name__) for each in type(value).__mro__)
-    kind = next((_KINDS[each] for each in classes if each in _KINDS), "")
-    return (kind, top) if kind else ("", "")
+    return f"has different values in {listed}{more}"
 
 
 def _get_size(fact: StateFact | None) -> int:
@@ -100,11 +90,74 @@ def _get_size(fact: StateFact | None) -> int:
 
 def _describe_fact_change(before: StateFact | None, after: StateFact) -> str:
     if before is None:
-        return "was not there before"
+        return "is new"
     if before.size != after.size:
         verb = "grew" if _get_size(after) > _get_size(before) else "shrank"
-        return (
-            f"{verb} from {before.size} to {after.size} {'results' if after.content == 'cache' else 'items'}"
-        )
+        unit = "results" if after.content == "cache" else "items"
+        return f"{verb} from {before.size} to {after.size} {unit}"
     short = len(before.content) <= 20 and len(after.content) <= 20 and after.size is None
-    return f"went from {before.content} to {after.content}" if short else "has other values"
+    return f"changed from {before.content} to {after.content}" if short else "has different values"
+
+
+def find_definition(name: str) -> str:
+    """Where *name* is defined, ``"/abs/model.py:7"``; ``""`` if it is in no module of the user's.
+
+    Args:
+        name: Of a module's global or a part of it: ``"model.Net.count"``, ``"data.CACHE['a']"``.
+    """
+    parts = re.split(r"[.(\[]", name)
+    for count in range(len(parts) - 1, 0, -1):
+        module = sys.modules.get(".".join(parts[:count]))
+        file = getattr(module, "__file__", None)
+        if module is not None and file and is_user_module(module):
+            line = _find_line(file, parts[count:])
+            return f"{file}:{line}" if line else file
+    return ""
+
+
+def _find_line(file: str, names: Sequence[str]) -> int:
+    """The line that defines the last of *names* that *file* defines, each in the scope of the one before."""
+    line = 0
+    with suppress(OSError, SyntaxError), open(file, "rb") as stream:
+        tree = ast.parse(stream.read())
+        body = tree.body
+        for owner, name in zip(["", *names], names):
+            node = _find_in_body(body, name) or _find_assignment(tree, owner, name)
+            line = node.lineno if node is not None else line
+            if not isinstance(node, ast.ClassDef):
+                break
+            body = node.body
+    return line
+
+
+def _find_in_body(body: Sequence[ast.stmt], name: str) -> ast.stmt | None:
+    return next((node for node in body if name in _iter_defined_names(node)), None)
+
+
+def _iter_defined_names(node: ast.stmt) -> Iterator[str]:
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
+        yield node.name
+    for target in _get_targets(node):
+        yield from (part.id for part in ast.walk(target) if isinstance(part, ast.Name))
+
+
+def _find_assignment(tree: ast.Module, owner: str, name: str) -> ast.stmt | None:
+    """The first statement, at any depth, that assigns to the global *name*, or to ``owner.name``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.stmt) and any(_is_target(t, owner, name) for t in _get_targets(node)):
+            return node
+    return None
+
+
+def _is_target(target: ast.expr, owner: str, name: str) -> bool:
+    if not owner:
+        return isinstance(target, ast.Name) and target.id == name
+    if not isinstance(target, ast.Attribute) or target.attr != name:
+        return False
+    return getattr(target.value, "id", owner) in (owner, "cls")
+
+
+def _get_targets(node: ast.stmt) -> list[ast.expr]:
+    if isinstance(node, ast.Assign):
+        return node.targets
+    return [node.target] if isinstance(node, (ast.AnnAssign, ast.AugAssign)) else []

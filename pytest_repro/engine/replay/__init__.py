@@ -1,1 +1,1 @@
-"""TODO"""
+"""Records what a run takes from outside, and replays it in other runs."""

@@ -1,4 +1,4 @@
-"""Puts a tape between a program and what it takes from outside, for a block."""
+"""Connects a tape to a program for a block: clocks, entropy, threads and generators."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
-from threading import current_thread
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from pytest_repro.adapters import Adapter, active_adapters, patch_entropy
 from pytest_repro.causes._frozen_clock import FrozenClock
+from pytest_repro.core.replay.external_input import ReplayLog
 from pytest_repro.engine.replay.tape import Tape
 from pytest_repro.interpose.patch import Patch, copy_identity, list_modules, patch_everywhere
 from pytest_repro.interpose.user_frames import is_user_module
@@ -27,13 +27,13 @@ _REAL_CLOCKS: dict[str, Callable[[], int]] = {
 
 
 class TapedEntropy:
-    """Stands in the place of the operating system."""
+    """Entropy of the operating system, from a tape."""
 
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
 
     def getrandbits(self, k: int, /) -> int:
-        """A number of *k* bits."""
+        """An integer of *k* random bits."""
 
         def read_real() -> str:
             return f"{int.from_bytes(_urandom((k + 7) // 8), 'big') >> (-k % 8):x}"
@@ -41,15 +41,15 @@ class TapedEntropy:
         return int(self._tape.answer(f"{k} bits", read_real), 16)
 
     def randbytes(self, n: int, /) -> bytes:
-        """*n* bytes."""
+        """*n* random bytes."""
         return bytes.fromhex(self._tape.answer(f"{n} bytes", lambda: _urandom(n).hex()))
 
 
 class TapedClocks(FrozenClock):
-    """Clocks that show what the tape says: the real time while that is put down.
+    """Clocks that show the times on a tape; the real time while it records.
 
-    Where the log has no more, a clock goes on from what it showed last, so that it never runs
-    backwards: a loop that waits for a deadline ends.
+    After the end of the log a clock continues from the last time it showed and never runs
+    backwards, so that a loop that waits for a deadline ends.
     """
 
     def __init__(self, tape: Tape) -> None:
@@ -57,65 +57,71 @@ class TapedClocks(FrozenClock):
         self._tape = tape
 
     def read_ns(self, clock: str) -> int:
-        real: list[int] = []
+        real_readings: list[int] = []
 
         def read_real() -> str:
-            real.append(_REAL_CLOCKS[clock]() + self._tape.clock_offsets.get(clock, 0))
-            return str(real[0])
+            real_readings.append(_REAL_CLOCKS[clock]() + self._tape.clock_offsets.get(clock, 0))
+            return str(real_readings[0])
 
-        shown = int(self._tape.answer(clock, read_real))
-        if not real:
-            self._tape.clock_offsets[clock] = shown - _REAL_CLOCKS[clock]()
-        return shown
+        reading = int(self._tape.answer(clock, read_real))
+        if not real_readings:
+            self._tape.clock_offsets[clock] = reading - _REAL_CLOCKS[clock]()
+        return reading
 
 
 class ThreadNames:
-    """Names threads by who started them, and as which: the same in each run."""
+    """Names each thread by the thread that started it and the order of starts: ``"2.1"``."""
 
     def __init__(self) -> None:
         self._names: WeakKeyDictionary[threading.Thread, str] = WeakKeyDictionary()
         self._start_counts: dict[str, count[int]] = {}
 
     def get_current_name(self) -> str:
-        """Of the thread that asks; ``""`` for one that was there before."""
-        return self._names.get(current_thread(), "")
+        """The name of the current thread; ``""`` if it was started before."""
+        return self._names.get(threading.current_thread(), "")
 
     def make_patches(self) -> Iterator[Patch]:
-        """``Thread.start``, which names what it starts."""
+        """Replaces ``Thread.start`` by a function that names the thread."""
         real = threading.Thread.start
 
         def start(thread: threading.Thread) -> None:
-            above = self.get_current_name()
-            number = next(self._start_counts.setdefault(above, count(1)))
-            self._names[thread] = f"{above}.{number}" if above else str(number)
+            starter = self.get_current_name()
+            number = next(self._start_counts.setdefault(starter, count(1)))
+            self._names[thread] = f"{starter}.{number}" if starter else str(number)
             real(thread)
 
         yield Patch(threading.Thread, "start", copy_identity(start, real, threading.Thread, "start"))
 
 
 class _UserGenerator(NamedTuple):
-    """A generator that a user's module holds."""
+    """A generator in a global of a user's module, with its state when it was found."""
 
     adapter: Adapter
     generator: object
-    state: str
+    initial_state: str
+
+    def get_state(self) -> str:
+        return self.adapter.get_state(self.generator) or self.initial_state
+
+    def set_state(self, state: str) -> None:
+        self.adapter.set_state(self.generator, state)
 
 
 def _find_generators() -> dict[str, _UserGenerator]:
-    """The generators in the globals of the user's modules, by module and name."""
-    libraries = list(active_adapters().values())
+    """The generators in globals of the user's modules, by module and name."""
+    adapters = list(active_adapters().values())
     return {
-        f"{module.__name__}.{name}": found
+        f"{module.__name__}.{name}": generator
         for module in list_modules()
         if is_user_module(module)
         for name, value in list(vars(module).items())
-        if (found := _identify_generator(libraries, value)) is not None
+        if (generator := _identify_generator(adapters, value)) is not None
     }
 
 
 def _identify_generator(adapters: list[Adapter], value: object) -> _UserGenerator | None:
     for adapter in adapters:
-        with suppress(Exception):  # a class of the user's own that only looks like a generator
+        with suppress(Exception):  # a class of the user's that only looks like a generator
             state = adapter.get_state(value)
             if state is not None:
                 return _UserGenerator(adapter, value, state)
@@ -123,77 +129,60 @@ def _identify_generator(adapters: list[Adapter], value: object) -> _UserGenerato
 
 
 @contextmanager
-def _replay_generators(tape: Tape) -> Iterator[None]:
-    """Generators begin where they stood in the log, and afterwards are where they were before."""
-    found = _find_generators()
-    if tape.replayed_log is None:
-        with _record_generators(tape, found):
-            yield
-        return
-    states = {**tape.replayed_log.generators, **tape.exit_states}
-    placed = {name: found[name] for name, state in states.items() if _set_state(tape, name, state, found)}
+def _replay_generators(tape: Tape, log: ReplayLog) -> Iterator[None]:
+    """Sets generators to the states in *log* for the block, and restores them afterwards."""
+    generators = _find_generators()
+    states = {**log.generators, **tape.exit_states}
+    replayed = {n: generators[n] for n, state in states.items() if _set_state(tape, n, state, generators)}
     try:
         yield
     finally:
-        tape.exit_states = _read_states(placed)
-        for each in placed.values():
-            each.adapter.set_state(each.generator, each.state)
+        tape.exit_states = {name: generator.get_state() for name, generator in replayed.items()}
+        for generator in replayed.values():
+            generator.set_state(generator.initial_state)
 
 
 @contextmanager
-def _record_generators(tape: Tape, generators: Mapping[str, _UserGenerator]) -> Iterator[None]:
-    """Puts down where generators stand; a run whose answers are put down draws from them as ever.
+def _record_generators(tape: Tape) -> Iterator[None]:
+    """Records the states of generators, which the block draws from as usual.
 
-    What moves one while the run is left (a wider fixture, which no later run makes) is no part of
-    the run: where the run has not drawn from it yet, it begins where it stands afterwards.
+    Draws while the run is suspended (by a wider fixture, which no later run sets up) are not part of
+    the run: a generator that the run has not drawn from yet starts at its state after them.
     """
-    begun = tape.initial_states if tape.initial_states is not None else {}
-    for name, each in generators.items():
-        if begun.get(name) == tape.exit_states.get(name):
-            begun[name] = each.state
-    tape.initial_states = begun
+    generators = _find_generators()
+    states = tape.initial_states = tape.initial_states or {}
+    for name, generator in generators.items():
+        if states.get(name) == tape.exit_states.get(name):
+            states[name] = generator.initial_state
     try:
         yield
     finally:
-        tape.exit_states = _read_states(generators)
-
-
-def _read_states(generators: Mapping[str, _UserGenerator]) -> dict[str, str]:
-    return {name: _read_state(each) for name, each in generators.items()}
-
-
-def _read_state(generator: _UserGenerator) -> str:
-    return generator.adapter.get_state(generator.generator) or generator.state
+        tape.exit_states = {name: generator.get_state() for name, generator in generators.items()}
 
 
 def _set_state(tape: Tape, name: str, state: str, generators: Mapping[str, _UserGenerator]) -> bool:
-    """Puts a generator where it stood; says whether that could be done."""
+    """Sets a generator to *state*; False, and a note, if that is impossible."""
     if name not in generators:
-        tape.note_past_log(f"replay found no generator {name} to put where it stood")
+        tape.note_past_log(f"replay found no generator {name}, which the log has a state of")
         return False
-    each = generators[name]
+    generator = generators[name]
     try:
-        each.adapter.set_state(each.generator, state)
+        generator.set_state(state)
     except Exception as error:  # whatever the library raises for the state of another kind
         with suppress(Exception):
-            each.adapter.set_state(each.generator, each.state)
-        tape.note_past_log(f"replay could not put {name} where it stood: {type(error).__name__}: {error}")
+            generator.set_state(generator.initial_state)
+        tape.note_past_log(f"replay could not set the state of {name}: {type(error).__name__}: {error}")
         return False
     return True
 
 
 @contextmanager
 def intercept(tape: Tape, thread_names: ThreadNames) -> Iterator[None]:
-    """What the block takes from outside, it takes from *tape*; may be left and entered again.
-
-    Args:
-        tape: Of one run.
-        thread_names: Of the same run.
-    """
-    clocks = TapedClocks(tape)
+    """Takes what the block takes from outside from *tape*; the same tape may be entered again."""
+    clocks, log = TapedClocks(tape), tape.replayed_log
     try:
         with ExitStack() as stack:
-            stack.enter_context(_replay_generators(tape))
+            stack.enter_context(_replay_generators(tape, log) if log else _record_generators(tape))
             stack.enter_context(patch_everywhere([*clocks.make_patches(), *thread_names.make_patches()]))
             stack.enter_context(clocks.reset_uuid_timestamp())
             stack.enter_context(patch_entropy(lambda: TapedEntropy(tape)))

@@ -1,14 +1,15 @@
-"""The runs of one test, fed with what the first of them took from outside.
+"""Runs of one test that all take from outside what the first of them took.
 
 After Chen et al., *Towards Training Reproducible Deep Learning Models* (ICSE 2022): what a seed does
-not reach is put down in one run and given in the others. Equal under replay and different without
-it, a program differs by nothing else than what it takes from outside.
+not control is recorded in one run and replayed in the others. If runs are equal under replay and
+differ without it, they differ only by what they take from outside.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from types import TracebackType
 
 from pytest_repro.core.replay.external_input import ReplayLog
@@ -16,26 +17,21 @@ from pytest_repro.engine.replay.intercept import ThreadNames, intercept
 from pytest_repro.engine.replay.tape import Tape
 
 WHOLE_RUN = ""
-"""The log of a whole run, among those of blocks."""
+"""The key of the log of a whole run; the others are of blocks."""
 
 
 class Replay:
-    """Feeds each run of a test with the log of the first, or with one that is given.
+    """Replays the log of the first run of a test, or a given log, in each run.
 
-    Reached are the entropy of the operating system (``default_rng()``, ``uuid4``, ``os.urandom``,
-    ``torch.seed()``, …), Python's clocks, and where the generators stand that are globals of the
-    user's modules. Out of reach: what the modules and wider fixtures took that were made before the
-    run, a generator elsewhere than in a global that lives longer than a run, what compiled code
-    asks by itself, and which thread of a pool comes first.
+    Replays entropy of the operating system (``default_rng()``, ``uuid4``, ``os.urandom``,
+    ``torch.seed()``, …), Python's clocks, and the states of generators in globals of the user's
+    modules. Cannot replay what modules and wider fixtures took before the run, generators elsewhere
+    that outlive a run, what compiled code reads itself, and which thread of a pool comes first.
 
     Args:
-        whole_runs: Whether whole runs are fed; else only blocks.
-        logs: What is given: that of whole runs as :data:`WHOLE_RUN`; of what is not there, the first
-            run is put down.
-        root: Files below this folder are called by their path in it.
-
-    Attributes:
-        logs: What runs are fed with, and blocks of them.
+        whole_runs: Whether to replay whole runs, or blocks only.
+        logs: Logs to replay, by :data:`WHOLE_RUN` or block; the first run records the others.
+        root: Locations in logs are relative to this folder.
     """
 
     def __init__(
@@ -47,47 +43,48 @@ class Replay:
         self._thread_names = ThreadNames()
 
     def begin_run(self) -> Callable[[], AbstractContextManager[None]] | None:
-        """Turns to the next run.
+        """Starts the next run.
 
         Returns:
-            What feeds it, to be entered as often as it is left; None where no whole run is fed.
+            Makes the context in which the run is replayed, once for each time it continues; None
+            without *whole_runs*.
         """
         self._tapes, self._thread_names = {}, ThreadNames()
         if not self._whole_runs:
             return None
-        tape, threads = self._make_tape(WHOLE_RUN), self._thread_names
-        return lambda: intercept(tape, threads)
+        return partial(intercept, self._make_tape(WHOLE_RUN), self._thread_names)
 
     def _make_tape(self, part: str) -> Tape:
-        made = self._tapes[part] = Tape(self.logs.get(part), self._root, self._thread_names.get_current_name)
-        return made
+        tape = Tape(self.logs.get(part), self._root, self._thread_names.get_current_name)
+        self._tapes[part] = tape
+        return tape
 
     def intercept_block(self) -> AbstractContextManager[None]:
-        """Feeds the next block of this run; of a run that is fed as a whole it is a part anyway."""
+        """Replays the next block of this run; does nothing inside a replayed run."""
         if self._whole_runs:
             return nullcontext()
         return intercept(self._make_tape(f"block {len(self._tapes) + 1}"), self._thread_names)
 
     def keep_logs(self) -> None:
-        """Has the run that ended be the first: what it took, and no earlier one did, is kept."""
+        """Keeps what the last run recorded, for parts that have no log yet."""
         for part, tape in self._tapes.items():
             self.logs.setdefault(part, tape.log)
 
     @property
     def past_log(self) -> tuple[str, ...]:
-        """Where the run asked for what is not in its log, a sentence for each place."""
-        return tuple(dict.fromkeys(each for tape in self._tapes.values() for each in tape.past_log))
+        """One sentence for each place where the run left its log."""
+        return tuple(dict.fromkeys(note for tape in self._tapes.values() for note in tape.past_log))
 
 
 class ReplayedBlock:
-    """Blocks of which each run takes from outside what the first one took: ``with repro.replayed:``."""
+    """A block that takes from outside in each run what it took in the first: ``with repro.replayed:``."""
 
     def __init__(self, replay: Replay) -> None:
         self._replay = replay
         self._open_blocks: list[AbstractContextManager[None]] = []
 
     def __call__(self) -> ReplayedBlock:
-        """The same: ``with repro.replayed():``."""
+        """Itself, for ``with repro.replayed():``."""
         return self
 
     def __enter__(self) -> None:

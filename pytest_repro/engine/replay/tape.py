@@ -1,10 +1,10 @@
-"""What one run takes from outside: put down, or given as it was put down by another run."""
+"""A tape of what one run takes from outside: records it, or answers from the log of another run."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
@@ -18,6 +18,7 @@ from pytest_repro.interpose.user_frames import (
     format_location,
     get_module_name,
     read_call_source,
+    walk_up,
 )
 
 
@@ -28,23 +29,22 @@ class _CallSite(NamedTuple):
 
 
 class Tape:
-    """Answers what a run asks. May be asked by several threads at once.
+    """Answers the requests of a run; several threads may call it at once.
 
-    Answers are told apart by what was asked, by file and line, and by thread: a program that asks
-    one thing more at one line is answered at all others as before. A thread that has had all that
-    was put down for it is given what other threads asked at that line. There is no lock, which a
-    finaliser inside a call could wait for for ever: lists and queues change by one step each.
+    Answers belong to a request, a file and line, and a thread: a program with one more call at one
+    line gets the logged answers at all others. A thread that has used up its own answers gets those
+    of other threads at that line. There is no lock, for which a finaliser inside a call could wait
+    forever: lists and queues change by one atomic step each.
 
     Args:
-        log: What is given; None: answers come from outside and are put down.
-        root: Files below this folder are called by their path in it.
-        get_thread_name: Gives the name of the thread that asks.
+        log: Where answers come from; None to take them from outside and record them.
+        root: Locations are relative to this folder.
+        get_thread_name: The name of the current thread, the same in each run.
 
     Attributes:
-        replayed_log: The log that answers are taken from, if any.
-        initial_states: Where generators stood when the run began; None as long as nobody has looked.
-        exit_states: Where they stood when the run was last left.
-        clock_offsets: Nanoseconds that a clock shows more than the real one, by clock.
+        initial_states: States of generators at the start of the run; None before it.
+        exit_states: Their states when the run was last suspended.
+        clock_offsets: Nanoseconds by which a clock is ahead of the real one, by clock.
     """
 
     def __init__(
@@ -59,54 +59,44 @@ class Tape:
         self._past_log: dict[str, None] = {}
         self._extra_calls: dict[_CallSite, count[int]] = {}
         self._queues: dict[_CallSite, dict[str, deque[str]]] = {}
-        self._logged_counts: dict[_CallSite, int] = {}
-        for each in log.calls if log is not None else ():
-            self._enqueue(each)
-
-    def _enqueue(self, external_input: ExternalInput) -> None:
-        place = _CallSite(external_input.request, external_input.location, external_input.via)
-        self._queues.setdefault(place, {}).setdefault(external_input.thread, deque()).append(
-            external_input.value
-        )
-        self._logged_counts[place] = self._logged_counts.get(place, 0) + 1
+        self._logged_counts: Counter[_CallSite] = Counter()
+        for call in log.calls if log is not None else ():
+            site = _CallSite(call.request, call.location, call.via)
+            self._queues.setdefault(site, {}).setdefault(call.thread, deque()).append(call.value)
+            self._logged_counts[site] += 1
 
     @property
     def log(self) -> ReplayLog:
-        """What the run has taken; where it was given a log, that one."""
+        """The replayed log, or else what the run has recorded."""
         return self.replayed_log or ReplayLog(self.initial_states or {}, tuple(self._inputs))
 
     @property
     def past_log(self) -> tuple[str, ...]:
-        """Where the run asked for what is not in the log, a sentence for each place."""
+        """One sentence for each place where the run left the log."""
         return tuple(self._past_log)
 
     def note_past_log(self, message: str) -> None:
-        """Puts down that the run was not given what the log has."""
+        """Adds *message* to :attr:`past_log`."""
         self._past_log.setdefault(message)
 
     def answer(self, request: str, read_real: Callable[[], str]) -> str:
-        """The answer to a call; what the test's runner asks for itself is no part of the run.
+        """The answer to a request; always the real one for calls of the test runner.
 
         Args:
-            request: What is asked for, as in :class:`~pytest_repro.core.replay.external_input.ExternalInput`.
-            read_real: Gives an answer from outside.
+            request: As in :class:`~pytest_repro.core.replay.external_input.ExternalInput`.
+            read_real: Reads an answer from outside.
         """
-        found = _find_caller(sys._getframe(1))
-        if found is None:
+        caller = _find_caller(sys._getframe(1))
+        if caller is None:
             return read_real()
-        place = _CallSite(request, self._relative_location(format_location(found.frame)), found.via)
+        location = format_location(caller.frame).removeprefix(self._root).replace(os.sep, "/")
+        site = _CallSite(request, location, caller.via)
         if self.replayed_log is not None:
-            answer = self._pop_answer(place)
-            return read_real() if answer is None else answer
-        value = read_real()
-        text = self._get_call_text(found.frame)
-        self._inputs.append(
-            ExternalInput(text, place.location, place.via, self._get_thread_name(), request, value)
-        )
+            logged = self._pop_answer(site)
+            return read_real() if logged is None else logged
+        value, text = read_real(), self._get_call_text(caller.frame)
+        self._inputs.append(ExternalInput(text, location, site.via, self._get_thread_name(), request, value))
         return value
-
-    def _relative_location(self, location: str) -> str:
-        return location.removeprefix(self._root).replace(os.sep, "/")
 
     def _get_call_text(self, frame: FrameType) -> str:
         key = frame.f_code, frame.f_lasti
@@ -114,29 +104,25 @@ class Tape:
             self._call_texts[key] = read_call_source(frame)
         return self._call_texts[key]
 
-    def _pop_answer(self, call_site: _CallSite) -> str | None:
-        """The next answer that the log has there; None, and a note, where there is none left."""
-        queues = self._queues.get(call_site, {})
+    def _pop_answer(self, site: _CallSite) -> str | None:
+        """The next logged answer at *site*; None, and a note, if none is left."""
+        queues = self._queues.get(site, {})
         for queue in (queues.get(self._get_thread_name()), *queues.values()):
             with suppress(IndexError):
                 if queue:
                     return queue.popleft()
-        known, more = (
-            self._logged_counts.get(call_site, 0),
-            next(self._extra_calls.setdefault(call_site, count(1))),
-        )
-        if more == 1:
-            has = f"the log has {known} call{'s' * (known != 1)}, this is the {_format_ordinal(known + 1)}"
-            self.note_past_log(f"replay ran out at {call_site.location}: {has}")
+        logged = self._logged_counts[site]
+        if next(self._extra_calls.setdefault(site, count(1))) == 1:
+            has = f"the log has {logged} call{'s' * (logged != 1)}"
+            ordinal = _format_ordinal(logged + 1)
+            self.note_past_log(f"replay ran out at {site.location}: {has}, this is the {ordinal}")
         return None
 
 
 def _find_caller(frame: FrameType) -> Origin | None:
-    """Where the user's code asks, when *frame* is what answers in the place of the real function."""
-    each: FrameType | None = frame
-    while each is not None and get_module_name(each).partition(".")[0] == "pytest_repro":
-        each = each.f_back
-    return call_origin(each)
+    """The origin of the call that *frame*, a replacement of the real function, answers."""
+    outside = (each for each in walk_up(frame) if get_module_name(each).partition(".")[0] != "pytest_repro")
+    return call_origin(next(outside, None))
 
 
 def _format_ordinal(number: int) -> str:

@@ -17,8 +17,7 @@ from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult, 
 from pytest_repro.core.plan.cell import Cell
 from pytest_repro.engine.experiments.fork import ForkFailed, run_in_forks
 from pytest_repro.engine.experiments.fork_before_import import serve_fresh_forks
-from pytest_repro.engine.experiments.memory_layout import shifted_heap
-from pytest_repro.engine.experiments.single_thread import single_threaded
+from pytest_repro.engine.experiments.process_setup import shifted_heap, single_threaded
 from pytest_repro.engine.runs.remote_run import RemoteValues
 from pytest_repro.plugin.pytest_internals import (
     mute_terminal,

@@ -24,7 +24,7 @@ from pytest_repro.core.diagnose.experiment import (
 )
 from pytest_repro.engine.diagnose.budgeted_experiments import DEFAULT_INTERPRETER, ExperimentFailed
 from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
-from pytest_repro.engine.experiments.single_thread import get_thread_count
+from pytest_repro.engine.experiments.process_setup import get_thread_count
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.pytest_internals import get_basetemp
 from pytest_repro.plugin.remote.companion_session import ItemKey, iter_item_keys

@@ -1,4 +1,4 @@
-"""An inquiry into what differs between interpreters, with programs that are only played."""
+"""Diagnoses of differences between interpreters, with simulated programs."""
 
 from __future__ import annotations
 
@@ -19,104 +19,111 @@ from pytest_repro.engine.diagnose.budgeted_experiments import ExperimentBudget
 EMPTY = ExternalCall("torch.empty()", "uninitialised-memory", "/a.py:5")
 
 
-class Place(NamedTuple):
-    """Where a run is made."""
+class Process(NamedTuple):
+    """The process of a run."""
 
     seed: str
     number: int
-    bare: bool
-    stirred: bool
-    held: tuple[str, ...]
-    run: int
+    fresh_imports: bool
+    shifted_heap: bool
+    suspended: tuple[str, ...]
+    earlier_runs: int
 
 
 @dataclass
-class Played:
-    """A program: what it shows at a place; *run* counts the runs of one process."""
+class FakeTarget:
+    """A program; *show* is the result of a run in a process."""
 
-    shows: Callable[[Place], object]
+    show: Callable[[Process], object]
     calls: tuple[ExternalCall, ...] = ()
-    changed: tuple[Change, ...] = ()
+    changes: tuple[Change, ...] = ()
     fresh_processes: bool = True
-    asked: list[Experiment] = field(default_factory=list)
+    experiments: list[Experiment] = field(default_factory=list)
 
     def start_interpreters(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
-        """They need not be started."""
+        """There is nothing to start."""
 
     def run_experiment(
-        self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, left: float
+        self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, seconds_left: float
     ) -> ExperimentResult:
         assert interpreter is not None
-        self.asked.append(experiment)
-        number = 0 if interpreter.imports_per_run else int(interpreter.name.rpartition(" ")[2])
-        seed, bare = interpreter.environ["PYTHONHASHSEED"], interpreter.imports_per_run
-        shown = [
-            self.shows(
-                Place(seed, number, bare, experiment.shift_heap, experiment.suspended, 0 if apart else n)
-            )
-            for n, apart in enumerate([experiment.fresh_forks] * len(experiment.cells))
+        self.experiments.append(experiment)
+        first = Process(
+            interpreter.environ["PYTHONHASHSEED"],
+            0 if interpreter.imports_per_run else int(interpreter.name.rpartition(" ")[2]),
+            interpreter.imports_per_run,
+            experiment.shift_heap,
+            experiment.suspended,
+            0,
+        )
+        results = [
+            self.show(first._replace(earlier_runs=0 if experiment.fresh_forks else n))
+            for n in range(len(experiment.cells))
         ]
-        differing = tuple(n for n, each in enumerate(shown) if each != shown[0])
-        steps = (LineStep("/a.py:7", (("order", str(shown[0])),)),)
+        steps = (LineStep("/a.py:7", (("order", str(results[0])),)),)
         return ExperimentResult(
-            len(shown), differing, str(shown[0]), self.calls, self.changed,
-            steps=(steps,) if experiment.trace_lines else (), outcomes=("passed",),
-        )  # fmt: skip
+            len(results),
+            tuple(n for n, result in enumerate(results) if result != results[0]),
+            str(results[0]),
+            self.calls,
+            self.changes,
+            steps=(steps,) if experiment.trace_lines else (),
+            outcomes=("passed",),
+        )
 
 
-def found(subject: Played) -> Finding:
-    return diagnose_axis(
-        ExperimentBudget(subject, 60.0, 0.001, lambda doing: None), "process", 1, {"process": 0}
-    )[1]
+def find_cause(target: FakeTarget) -> Finding:
+    budget = ExperimentBudget(target, 60.0, 0.001, lambda purpose: None)
+    return diagnose_axis(budget, "process", 1, {"process": 0})[1]
 
 
-def test_what_changes_with_the_hash_seed_alone() -> None:
-    finding = found(Played(lambda at: at.seed))
+def test_hash_seed() -> None:
+    finding = find_cause(FakeTarget(lambda p: p.seed))
     assert (finding.name, finding.location) == ("hash-seed", "/a.py:7")
     assert finding.ruled_out == ("address-order",)
 
 
-def test_two_names_that_two_hash_seeds_put_in_one_order() -> None:
-    assert found(Played(lambda at: at.seed in "45")).name == "hash-seed"
+def test_hash_seed_that_changes_nothing_for_two_of_the_seeds() -> None:
+    assert find_cause(FakeTarget(lambda p: p.seed in "45")).name == "hash-seed"
 
 
 @pytest.mark.parametrize(
-    "shows",
+    "show",
     [
-        lambda at: (at.number, at.stirred),
-        lambda at: at.stirred,
-        lambda at: (at.number, at.bare and at.stirred),
-        # The order of some classes, in which all interpreters agree by chance but one.
-        lambda at: at.seed == "2" or (at.bare and at.stirred),
+        lambda p: (p.number, p.shifted_heap),
+        lambda p: p.shifted_heap,
+        lambda p: (p.number, p.fresh_imports and p.shifted_heap),
+        # The order of some classes, equal by chance in all interpreters but one.
+        lambda p: p.seed == "2" or (p.fresh_imports and p.shifted_heap),
     ],
 )
-def test_what_changes_with_addresses(shows: Callable[[Place], object]) -> None:
-    finding = found(Played(shows))
+def test_address_order(show: Callable[[Process], object]) -> None:
+    finding = find_cause(FakeTarget(show))
     assert (finding.name, finding.location) == ("address-order", "/a.py:7")
 
 
-def test_what_changes_from_life_to_life_is_no_matter_of_addresses() -> None:
-    lives = iter(range(100))
-    finding = found(Played(lambda at: next(lives) if at.bare else at.number))
+def test_result_that_differs_in_each_process_is_not_address_order() -> None:
+    results = iter(range(100))
+    finding = find_cause(FakeTarget(lambda p: next(results) if p.fresh_imports else p.number))
     assert finding.name == "process"
     assert {"hash-seed", "address-order"} <= set(finding.ruled_out)
-    assert "shared-state" not in finding.ruled_out  # nobody has tried it
+    assert "shared-state" not in finding.ruled_out  # not tried
 
 
-def test_memory_that_nobody_wrote_is_no_matter_of_addresses() -> None:
-    def shows(at: Place) -> object:
-        return "uninitialised-memory" not in at.held and (at.number, at.stirred)
+def test_uninitialised_memory_is_not_address_order() -> None:
+    def show(process: Process) -> object:
+        return "uninitialised-memory" not in process.suspended and (process.number, process.shifted_heap)
 
-    finding = found(Played(shows, (EMPTY,)))
+    finding = find_cause(FakeTarget(show, (EMPTY,)))
     assert (finding.name, finding.location) == ("uninitialised-memory", "/a.py:5")
 
 
 GREW = Change("a.CACHE", "grew from 0 to 1 items", "/a.py:1")
 
 
-def test_what_the_session_alone_gave_is_shared_state_only_where_something_named_makes_a_difference() -> None:
-    assert found(Played(lambda at: at.run, changed=(GREW,))).location == "/a.py:1"
-    for subject in (Played(lambda at: at.run), Played(lambda at: 0, changed=(GREW,))):
-        finding = found(subject)
+def test_shared_state_of_the_session_takes_a_change_that_makes_a_difference() -> None:
+    assert find_cause(FakeTarget(lambda p: p.earlier_runs, changes=(GREW,))).location == "/a.py:1"
+    for target in (FakeTarget(lambda p: p.earlier_runs), FakeTarget(lambda p: 0, changes=(GREW,))):
+        finding = find_cause(target)
         assert finding.name == "unknown"
         assert "only the interpreter of the session" in finding.explanation

@@ -1,4 +1,4 @@
-"""An inquiry into programs that are only played: what is tried, and what is said."""
+"""Diagnoses of simulated programs: which experiments run, and what they find."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from pytest_repro.axes import Interpreter
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.verdict import Verdict
+from pytest_repro.core.diagnose.evidence import Evidence
 from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
 from pytest_repro.core.diagnose.external_call import ExternalCall
 from pytest_repro.core.diagnose.finding import Change
@@ -26,6 +27,7 @@ from pytest_repro.engine.diagnose.budgeted_experiments import (
     compute_required_runs,
 )
 from pytest_repro.engine.diagnose.diagnose import Diagnosis, diagnose_verdict
+from pytest_repro.engine.diagnose.no_cause_found import describe_no_suspect, describe_unseen_state
 
 RUNS = (Run(REPEAT, 0, "passed", 0.001), Run(REPEAT, 1, "passed", 0.001))
 DIVERGED = Verdict("diverged", Plan(), RUNS, (Mismatch("x", "x", 0, "", REPEAT, 1, "values"),))
@@ -36,285 +38,320 @@ GREW = Change("a.CACHE", "grew from 0 to 1 items", "/a.py:1")
 
 
 @dataclass
-class Played:
-    """A program: what the run of a number shows, if some suspects are held.
+class FakeTarget:
+    """A program; *show* is the result of a run.
 
-    *number* counts all runs made so far, *left* those made before in the same process.
+    Its arguments: the number of runs so far, that of runs so far in the same process, and the
+    suspended suspects, with ``"shifted"`` for another memory layout.
     """
 
-    shows: Callable[[int, int, frozenset[str]], object]
+    show: Callable[[int, int, frozenset[str]], object]
     fresh_processes: bool = True
     calls: tuple[ExternalCall, ...] = ()
-    changed: tuple[Change, ...] = ()
-    asked: list[Experiment] = field(default_factory=list)
-    made: int = 0
+    changes: tuple[Change, ...] = ()
+    experiments: list[Experiment] = field(default_factory=list)
+    run_count: int = 0
 
     def start_interpreters(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
         raise AssertionError("no other interpreter is needed")
 
     def run_experiment(
-        self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, left: float
+        self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, seconds_left: float
     ) -> ExperimentResult:
-        self.asked.append(experiment)
-        shown: list[object] = []
+        self.experiments.append(experiment)
+        results: list[object] = []
         for number in range(len(experiment.cells)):
-            stirred = experiment.shift_heap and (number == 1 or not experiment.fresh_forks)
-            held = frozenset(experiment.suspended) | ({"stirred"} if stirred else set())
-            shown.append(self.shows(self.made, 0 if experiment.fresh_forks else number, held))
-            self.made += 1
-            if (experiment.trace_ops or experiment.trace_lines) and shown[-1] != shown[0]:
+            shifted = experiment.shift_heap and (number == 1 or not experiment.fresh_forks)
+            suspended = frozenset(experiment.suspended) | ({"shifted"} if shifted else set())
+            results.append(self.show(self.run_count, 0 if experiment.fresh_forks else number, suspended))
+            self.run_count += 1
+            if (experiment.trace_ops or experiment.trace_lines) and results[-1] != results[0]:
                 break
-        differing = tuple(n for n, each in enumerate(shown) if each != shown[0])
-        ends = (shown[0], shown[-1])
+        first_and_last = (results[0], results[-1])
         return ExperimentResult(
-            len(shown), differing, str(shown[0]), self.calls, self.changed,
-            tuple(map(traced, ends)) if experiment.trace_ops else (),
-            tuple(map(lined, ends)) if experiment.trace_lines else (),
-            outcomes=tuple({"failed" if each == BROKEN else "passed" for each in shown}),
-        )  # fmt: skip
+            len(results),
+            tuple(n for n, result in enumerate(results) if result != results[0]),
+            str(results[0]),
+            self.calls,
+            self.changes,
+            tuple(map(make_trace, first_and_last)) if experiment.trace_ops else (),
+            tuple(map(make_steps, first_and_last)) if experiment.trace_lines else (),
+            outcomes=tuple({"failed" if result == FAILED else "passed" for result in results}),
+        )
 
 
-BROKEN = "raised"
-"""Shown by a run that fails."""
+FAILED = "failed"
+"""The result of a run that fails."""
 
 
-def traced(value: object) -> Trace:
+def make_trace(value: object) -> Trace:
     digest = f"{hash(value) & 0xFFFF:016x}"
     return Trace.from_ops([Op("record x", (digest,), (digest,), "/a.py:9")])
 
 
-def lined(value: object) -> tuple[LineStep, ...]:
+def make_steps(value: object) -> tuple[LineStep, ...]:
     return LineStep("/a.py:2", (("name", "cat"),)), LineStep("/a.py:7", (("order", str(value)),))
 
 
-def answered(subject: Played, seconds: float = 60.0, verdict: Verdict = DIVERGED) -> Diagnosis:
-    return diagnose_verdict(subject, verdict, seconds, lambda doing: None)
+def diagnose(target: FakeTarget, seconds: float = 60.0, verdict: Verdict = DIVERGED) -> Diagnosis:
+    return diagnose_verdict(target, verdict, seconds, lambda purpose: None)
 
 
-def test_the_one_suspect_that_makes_it_is_established() -> None:
-    subject = Played(lambda n, left, held: 0 if "clock" in held else n, calls=(NOISE, CLOCK))
-    answer = answered(subject)
-    assert answer.cause.name == "clock"
-    assert answer.cause.location == "/a.py:3"
-    assert answer.cause.ruled_out == ()  # it was heard, and is first by name
-    assert answer.divergence is not None
-    assert (answer.divergence.kind, answer.divergence.op) == ("input", "record x")
+def test_one_cause() -> None:
+    target = FakeTarget(lambda n, earlier, suspended: 0 if "clock" in suspended else n, calls=(NOISE, CLOCK))
+    diagnosis = diagnose(target)
+    assert diagnosis.cause.name == "clock"
+    assert diagnosis.cause.location == "/a.py:3"
+    assert diagnosis.cause.ruled_out == ()  # it has evidence, and comes first by name
+    assert diagnosis.divergence is not None
+    assert (diagnosis.divergence.kind, diagnosis.divergence.op) == ("input", "record x")
 
 
-def test_what_was_not_it_is_ruled_out_in_order() -> None:
-    found = answered(Played(lambda n, left, held: 0 if "os-entropy" in held else n, calls=(NOISE, CLOCK)))
-    assert (found.cause.name, found.cause.location) == ("os-entropy", "/a.py:4")
-    assert found.cause.ruled_out == ("clock",)
+def test_other_suspects_are_ruled_out() -> None:
+    target = FakeTarget(
+        lambda n, earlier, suspended: 0 if "os-entropy" in suspended else n, calls=(NOISE, CLOCK)
+    )
+    cause = diagnose(target).cause
+    assert (cause.name, cause.location, cause.ruled_out) == ("os-entropy", "/a.py:4", ("clock",))
 
 
 @pytest.mark.parametrize("differs", [1, 3])
-def test_what_differs_seldom_is_made_to_differ(differs: int) -> None:
-    """A race: one run in five, or three in five, unless tasks are held in order."""
+def test_rare_difference_is_repeated(differs: int) -> None:
+    """A race in one run of five, or three of five, unless tasks run in order."""
 
-    def shows(number: int, left: int, held: frozenset[str]) -> object:
-        return "completion-order" not in held and number % 5 >= 5 - differs
+    def show(number: int, earlier: int, suspended: frozenset[str]) -> object:
+        return "completion-order" not in suspended and number % 5 >= 5 - differs
 
-    subject = Played(shows)
-    found = answered(subject).cause
-    assert found.name == "completion-order"
-    assert "/a.py:7" in found.location
-    held = next(each for each in subject.asked if each.suspended == ("completion-order",))
-    assert len(held.cells) >= 20
-
-
-def test_what_does_not_differ_again_is_unknown() -> None:
-    subject = Played(lambda n, left, held: 0)
-    found = answered(subject).cause
-    assert found.name == "unknown"
-    assert found.explanation.startswith("run again 89 times in a fresh process, it did not differ: ")
-    assert found.ruled_out == ()
+    target = FakeTarget(show)
+    cause = diagnose(target).cause
+    assert cause.name == "completion-order"
+    assert "/a.py:7" in cause.location
+    experiment = next(e for e in target.experiments if e.suspended == ("completion-order",))
+    assert len(experiment.cells) >= 20
 
 
-def test_a_suspect_without_which_all_runs_fail_is_not_the_cause() -> None:
-    def shows(number: int, left: int, held: frozenset[str]) -> object:
-        return BROKEN if "clock" in held else "os-entropy" not in held and number
-
-    found = answered(Played(shows, calls=(NOISE, CLOCK))).cause
-    assert (found.name, found.ruled_out) == ("os-entropy", ("clock",))
-
-
-def test_what_is_too_rare_for_the_time_there_is_has_no_cause() -> None:
-    """An innocent suspect would often be held just when nothing happens."""
-    subject = Played(lambda n, left, held: n % 20 == 19, calls=(CLOCK,))
-    found = answered(subject, seconds=10.0, verdict=SLOW).cause
-    assert found.name == "unknown"
-    assert "runs differed from the first: to tell a suspect from chance each takes" in found.explanation
+def test_difference_that_does_not_recur() -> None:
+    target = FakeTarget(lambda n, earlier, suspended: 0)
+    cause = diagnose(target).cause
+    assert cause.name == "unknown"
+    assert cause.explanation.startswith("89 more runs in a fresh process did not differ: ")
+    assert cause.ruled_out == ()
 
 
-def test_a_first_run_that_is_the_rare_one_does_not_pass_for_a_difference_each_time() -> None:
-    """Else three equal runs without an innocent suspect would establish it."""
-    subject = Played(lambda n, left, held: n in (0, 2) or Random(n).random() < 0.15, calls=(CLOCK,))
-    assert answered(subject).cause.name == "unknown"
+def test_suspect_without_which_all_runs_fail_is_not_the_cause() -> None:
+    def show(number: int, earlier: int, suspended: frozenset[str]) -> object:
+        return FAILED if "clock" in suspended else "os-entropy" not in suspended and number
+
+    cause = diagnose(FakeTarget(show, calls=(NOISE, CLOCK))).cause
+    assert (cause.name, cause.ruled_out) == ("os-entropy", ("clock",))
 
 
-def test_two_causes_at_once_are_both_named_and_no_third() -> None:
-    def shows(number: int, left: int, held: frozenset[str]) -> object:
-        return "clock" not in held and number, "os-entropy" not in held and number
-
-    found = answered(Played(shows, calls=(NOISE, CLOCK))).cause
-    assert (found.name, found.location) == ("clock", "/a.py:3")
-    assert "runs are equal only if several are suspended: also os-entropy at /a.py:4" in found.explanation
-    assert not {"clock", "os-entropy"} & set(found.ruled_out)
-    assert "file-order" not in found.explanation
-
-
-def test_a_cause_beside_what_is_left_behind() -> None:
-    def shows(number: int, left: int, held: frozenset[str]) -> object:
-        return left, "clock" not in held and number
-
-    found = answered(Played(shows, calls=(CLOCK,), changed=(GREW,))).cause
-    assert found.name == "shared-state"
-    assert "a.CACHE grew from 0 to 1 items" in found.explanation
-    assert "also clock at /a.py:3" in found.explanation
-    assert "completion-order" not in found.explanation
-    assert not {"clock", "shared-state"} & set(found.ruled_out)
-
-
-def test_what_is_left_behind_is_told_from_addresses() -> None:
-    left = answered(Played(lambda n, left, held: left, changed=(GREW,))).cause
-    assert (left.name, left.location) == ("shared-state", "/a.py:1")
-    laid = answered(Played(lambda n, left, held: (left, "stirred" in held))).cause
-    assert (laid.name, laid.location) == ("address-order", "/a.py:7")
-    assert "the runs first diverged at /a.py:7, in order" in laid.explanation
-
-
-def test_what_is_left_behind_unseen_has_no_name() -> None:
-    found = answered(Played(lambda n, left, held: left)).cause
-    assert found.name == "unknown"
-    assert "each begun in a fresh process, runs were equal" in found.explanation
-    assert "shared-state" not in found.ruled_out
-
-
-def test_a_process_that_is_another_each_time_says_nothing_of_addresses() -> None:
-    """The number of objects: it hangs on what the experiment itself has made."""
-
-    def shows(number: int, left: int, held: frozenset[str]) -> object:
-        return (len(subject.asked), left) if subject.asked[-1].fresh_forks else left
-
-    subject = Played(shows, changed=(GREW,))
-    assert answered(subject).cause.name == "unknown"
-    assert any(each.fresh_forks and each.shift_heap for each in subject.asked)
-
-
-def test_where_no_process_is_fresh_it_is_never_shared_state() -> None:
-    subject = Played(lambda n, left, held: n, fresh_processes=False, changed=(GREW,))
-    found = answered(subject).cause
-    assert found.name == "unknown"
-    assert "with each of the suspects held and with all of them together" in found.explanation
-    assert not any(each.fresh_forks or each.shift_heap for each in subject.asked)
-    assert {"clock", "os-entropy"} <= set(found.ruled_out)
-    assert not {"shared-state", "address-order"} & set(found.ruled_out)  # nothing could be tried for them
-    assert "tried, and not held: " in found.explanation
-
-
-def test_time_that_is_spent_is_said() -> None:
-    found = answered(Played(lambda n, left, held: n), seconds=0.0).cause
-    assert found.name == "unknown"
-    assert found.explanation == (
-        "it could not be established: the 0 s for it were spent (repro_diagnose_seconds)"
+def test_difference_too_rare_for_the_time_limit() -> None:
+    """Few runs with an innocent suspect suspended would often be equal by chance."""
+    target = FakeTarget(lambda n, earlier, suspended: n % 20 == 19, calls=(CLOCK,))
+    cause = diagnose(target, seconds=10.0, verdict=SLOW).cause
+    assert cause.name == "unknown"
+    assert cause.explanation.startswith(
+        "1 of 25 runs differed from the first: to distinguish a suspect from chance takes 575 runs each, and "
+        "the time limit (repro_diagnose_seconds) allows 4"
     )
 
 
-class Breaking(Played):
-    """A program that kills its process, or an inquiry with a bug."""
+def test_first_run_that_is_the_rare_one() -> None:
+    """If all runs seemed to differ, three equal runs would blame an innocent suspect."""
+    target = FakeTarget(
+        lambda n, earlier, suspended: n in (0, 2) or Random(n).random() < 0.15, calls=(CLOCK,)
+    )
+    assert diagnose(target).cause.name == "unknown"
+
+
+def test_two_causes() -> None:
+    def show(number: int, earlier: int, suspended: frozenset[str]) -> object:
+        return "clock" not in suspended and number, "os-entropy" not in suspended and number
+
+    cause = diagnose(FakeTarget(show, calls=(NOISE, CLOCK))).cause
+    assert (cause.name, cause.location) == ("clock", "/a.py:3")
+    assert "also os-entropy at /a.py:4" in cause.explanation
+    assert not {"clock", "os-entropy"} & set(cause.ruled_out)
+    assert "file-order" not in cause.explanation
+
+
+def test_shared_state_and_another_cause() -> None:
+    def show(number: int, earlier: int, suspended: frozenset[str]) -> object:
+        return earlier, "clock" not in suspended and number
+
+    cause = diagnose(FakeTarget(show, calls=(CLOCK,), changes=(GREW,))).cause
+    assert cause.name == "shared-state"
+    assert "a.CACHE grew from 0 to 1 items" in cause.explanation
+    assert "also clock at /a.py:3" in cause.explanation
+    assert "completion-order" not in cause.explanation
+    assert not {"clock", "shared-state"} & set(cause.ruled_out)
+
+
+def test_shared_state_differs_from_address_order() -> None:
+    cause = diagnose(FakeTarget(lambda n, earlier, suspended: earlier, changes=(GREW,))).cause
+    assert (cause.name, cause.location) == ("shared-state", "/a.py:1")
+    cause = diagnose(FakeTarget(lambda n, earlier, suspended: (earlier, "shifted" in suspended))).cause
+    assert (cause.name, cause.location) == ("address-order", "/a.py:7")
+    assert "/a.py:7, in order" in cause.explanation
+
+
+def test_shared_state_that_cannot_be_seen() -> None:
+    cause = diagnose(FakeTarget(lambda n, earlier, suspended: earlier)).cause
+    assert cause.name == "unknown"
+    assert cause.explanation.startswith(
+        "runs that each started in a fresh process were equal, so a run depends on something that earlier "
+        "runs in its process have changed; no change was seen that a run leaves behind (memory in use? "
+        "state of compiled code?)"
+    )
+    assert "shared-state" not in cause.ruled_out
+
+
+def test_result_that_depends_on_the_experiment_itself() -> None:
+    """Such as the number of objects in the process."""
+
+    def show(number: int, earlier: int, suspended: frozenset[str]) -> object:
+        return (len(target.experiments), earlier) if target.experiments[-1].fresh_forks else earlier
+
+    target = FakeTarget(show, changes=(GREW,))
+    assert diagnose(target).cause.name == "unknown"
+    assert any(e.fresh_forks and e.shift_heap for e in target.experiments)
+
+
+def test_without_fresh_processes_shared_state_is_never_the_cause() -> None:
+    target = FakeTarget(lambda n, earlier, suspended: n, fresh_processes=False, changes=(GREW,))
+    cause = diagnose(target).cause
+    assert cause.name == "unknown"
+    assert cause.explanation.startswith(
+        "9 of 9 runs differed, and runs still differed with each suspect suspended and with all of them "
+        "suspended together; could not be suspended: shared-state (no fresh process is available); "
+        "address-order (no fresh process is available)"
+    )
+    assert not any(e.fresh_forks or e.shift_heap for e in target.experiments)
+    assert {"clock", "os-entropy"} <= set(cause.ruled_out)
+    assert not {"shared-state", "address-order"} & set(cause.ruled_out)
+
+
+def test_time_limit() -> None:
+    cause = diagnose(FakeTarget(lambda n, earlier, suspended: n), seconds=0.0).cause
+    assert cause.name == "unknown"
+    assert cause.explanation == (
+        "the cause could not be established: the time limit of 0 s was reached (repro_diagnose_seconds)"
+    )
+
+
+class FailingTarget(FakeTarget):
+    """A program that kills its process, or a diagnosis with a bug."""
 
     def __init__(self, error: Exception, after: int) -> None:
-        super().__init__(lambda n, left, held: n)
+        super().__init__(lambda n, earlier, suspended: n)
         self._error, self._after = error, after
 
     def run_experiment(
-        self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, left: float
+        self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, seconds_left: float
     ) -> ExperimentResult:
-        if len(self.asked) == self._after:
+        if len(self.experiments) == self._after:
             raise self._error
-        return super().run_experiment(experiment, interpreter, seconds, left)
+        return super().run_experiment(experiment, interpreter, seconds, seconds_left)
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])
-def test_a_subject_that_gives_no_answer_is_told(after: int) -> None:
-    found = answered(Breaking(ExperimentFailed("the fork died (SIGKILL)"), after)).cause
-    assert (found.name, found.fix != "") == ("unknown", True)
-    assert found.explanation.startswith("it could not be established: the fork died (SIGKILL)")
+def test_failed_experiment_is_reported(after: int) -> None:
+    cause = diagnose(FailingTarget(ExperimentFailed("the fork died (SIGKILL)"), after)).cause
+    assert (cause.name, cause.fix != "") == ("unknown", True)
+    assert cause.explanation.startswith("the cause could not be established: the fork died (SIGKILL)")
 
 
-class Hanging(Played):
-    """A program that never ends while the clock stands still."""
+class HangingTarget(FakeTarget):
+    """A program that never ends while the clock is suspended."""
 
     def run_experiment(
-        self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, left: float
+        self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, seconds_left: float
     ) -> ExperimentResult:
         if "clock" in experiment.suspended:
             raise ExperimentFailed("took too long")
-        return super().run_experiment(experiment, interpreter, seconds, left)
+        return super().run_experiment(experiment, interpreter, seconds, seconds_left)
 
 
-def test_a_suspect_that_cannot_be_held_is_neither_ruled_out_nor_the_end() -> None:
-    subject = Hanging(lambda n, left, held: 0 if "os-entropy" in held else n, calls=(NOISE, CLOCK))
-    found = answered(subject).cause
-    assert (found.name, found.ruled_out) == ("os-entropy", ())
-    found = answered(Hanging(lambda n, left, held: n, calls=(NOISE, CLOCK))).cause
-    assert found.explanation == "it could not be established: took too long"
-    assert "os-entropy" in found.ruled_out
-    assert "clock" not in found.ruled_out
+def test_suspect_whose_suspension_hangs_is_not_ruled_out() -> None:
+    target = HangingTarget(
+        lambda n, earlier, suspended: 0 if "os-entropy" in suspended else n, calls=(NOISE, CLOCK)
+    )
+    cause = diagnose(target).cause
+    assert (cause.name, cause.ruled_out) == ("os-entropy", ())
+    cause = diagnose(HangingTarget(lambda n, earlier, suspended: n, calls=(NOISE, CLOCK))).cause
+    assert cause.explanation == "the cause could not be established: took too long"
+    assert "os-entropy" in cause.ruled_out
+    assert "clock" not in cause.ruled_out
 
 
-class Slow(Played):
-    """A program that takes as long as it may, by a clock of its own."""
+class SlowTarget(FakeTarget):
+    """A program that takes all the time it is given, by a fake clock."""
 
     now = 0.0
-    allowed: float
+    timeout: float
 
     def run_experiment(
-        self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, left: float
+        self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, seconds_left: float
     ) -> ExperimentResult:
-        self.allowed = seconds
+        self.timeout = seconds
         self.now += seconds
         raise ExperimentFailed("took too long")
 
 
 @pytest.mark.parametrize(
-    ("budget", "run", "allowed"), [(60.0, 0.001, 20.02), (600.0, 1.0, 40.0), (4.0, 0.001, 4.0)]
+    ("seconds", "run_seconds", "timeout"), [(60.0, 0.001, 20.02), (600.0, 1.0, 40.0), (4.0, 0.001, 4.0)]
 )
-def test_one_experiment_may_not_take_all_the_time(
-    budget: float, run: float, allowed: float, monkeypatch: pytest.MonkeyPatch
+def test_one_experiment_cannot_use_all_the_time(
+    seconds: float, run_seconds: float, timeout: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    subject = Slow(lambda n, left, held: n)
-    monkeypatch.setattr("time.monotonic", lambda: subject.now)
-    bench = ExperimentBudget(subject, budget, run, lambda doing: None)
-    spent = "4 s for it were spent .repro_diagnose_seconds.: took too long"
-    with pytest.raises(ExperimentFailed, match=spent if budget == allowed else "^took too long") as raised:
-        bench.run_experiment(Experiment((Cell(REPEAT, 0, {}),)), "run again")
-    assert subject.allowed == pytest.approx(allowed)
-    assert isinstance(raised.value, OutOfTime) == (budget == allowed)
+    target = SlowTarget(lambda n, earlier, suspended: n)
+    monkeypatch.setattr("time.monotonic", lambda: target.now)
+    budget = ExperimentBudget(target, seconds, run_seconds, lambda purpose: None)
+    out_of_time = "^the time limit of 4 s was reached .repro_diagnose_seconds.: took too long"
+    with pytest.raises(
+        ExperimentFailed, match=out_of_time if seconds == timeout else "^took too long"
+    ) as raised:
+        budget.run_experiment(Experiment((Cell(REPEAT, 0, {}),)), "run again")
+    assert target.timeout == pytest.approx(timeout)
+    assert isinstance(raised.value, OutOfTime) == (seconds == timeout)
 
 
-def test_an_inquiry_that_breaks_hides_nothing() -> None:
-    answer = answered(Breaking(ZeroDivisionError("by zero"), 1))
-    assert answer.divergence is None
-    assert answer.cause.explanation == "the inquiry itself broke: ZeroDivisionError: by zero"
+def test_bug_in_the_diagnosis_does_not_hide_the_failure() -> None:
+    diagnosis = diagnose(FailingTarget(ZeroDivisionError("by zero"), 1))
+    assert diagnosis.divergence is None
+    assert diagnosis.cause.explanation == "the diagnosis itself failed: ZeroDivisionError: by zero"
     with pytest.raises(KeyboardInterrupt):
-        answered(Breaking(KeyboardInterrupt(), 1))  # type: ignore[arg-type]
+        diagnose(FailingTarget(KeyboardInterrupt(), 1))  # type: ignore[arg-type]
 
 
-def test_a_bench_keeps_half_of_the_time_and_counts() -> None:
-    subject = Played(lambda n, left, held: 0)
-    bench = ExperimentBudget(subject, 10.0, 0.5, lambda doing: None)
-    assert bench.limit_runs(100) == 9
-    assert bench.limit_runs(3) == 3
-    asked = Experiment((Cell(REPEAT, 0, {}),))
-    bench.run_experiment(asked, "run again")
+def test_budget_limits_and_counts_runs() -> None:
+    target = FakeTarget(lambda n, earlier, suspended: 0)
+    budget = ExperimentBudget(target, 10.0, 0.5, lambda purpose: None)
+    assert budget.limit_runs(100) == 9
+    assert budget.limit_runs(3) == 3
+    experiment = Experiment((Cell(REPEAT, 0, {}),))
+    budget.run_experiment(experiment, "run again")
     with pytest.raises(OutOfTime):
-        ExperimentBudget(subject, 1.0, 2.0, lambda doing: None).run_experiment(asked, "run again")
-    assert (bench.runs, len(subject.asked)) == (1, 1)
+        ExperimentBudget(target, 1.0, 2.0, lambda purpose: None).run_experiment(experiment, "run again")
+    assert (budget.runs, len(target.experiments)) == (1, 1)
 
 
 @pytest.mark.parametrize(
     ("differing", "runs", "needed"), [(5, 5, 3), (1, 2, 35), (3, 4, 12), (1, 5, 95), (1, 100, 1996)]
 )
-def test_as_many_runs_as_make_chance_unlikely(differing: int, runs: int, needed: int) -> None:
+def test_required_runs(differing: int, runs: int, needed: int) -> None:
     assert compute_required_runs(differing, runs) == needed
+
+
+def test_texts_for_changes_that_are_not_the_cause() -> None:
+    changes = [Change(f"a.X{number}", "grew") for number in range(4)]
+    assert (
+        "; runs still differed after a.X0, a.X1, a.X2 and more had been restored ("
+        in describe_unseen_state(changes)
+    )
+    evidence = Evidence(changes=(Change("file out.txt", "is new"),), differing=1, runs=3)
+    assert describe_no_suspect(evidence) == (
+        "1 of 3 runs differed, and runs still differed with each suspect suspended and with all of them "
+        "suspended together; a run leaves files behind that fresh processes also see: file out.txt is new"
+    )

@@ -1,4 +1,4 @@
-"""Work done in forks leaves nothing behind, and what goes wrong there is told."""
+"""Functions that run in forks leave nothing behind; failures are reported."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pytest_repro.core.plan.cell import REPEAT, Cell
 from pytest_repro.engine.experiments import fork
 from pytest_repro.engine.experiments.fork import ForkFailed, call_in_forks, run_in_forks
 
-pytestmark = pytest.mark.skipif(not fork.FORK_AVAILABLE, reason="there is no fork here")
+pytestmark = pytest.mark.skipif(not fork.FORK_AVAILABLE, reason="needs os.fork")
 CELLS = tuple(Cell(REPEAT, number, {}) for number in range(3))
-LEFT: list[int] = []
+CALLS: list[int] = []
 
 
 def count() -> bytes:
-    LEFT.append(1)
-    return str(len(LEFT)).encode()
+    CALLS.append(1)
+    return str(len(CALLS)).encode()
 
 
 def no_children() -> bool:
@@ -34,102 +34,102 @@ def no_children() -> bool:
         return True
 
 
-def test_each_fork_begins_where_this_process_stands() -> None:
+def test_each_fork_starts_in_the_state_of_this_process() -> None:
     assert call_in_forks([count, count, count], 20) == [b"1", b"1", b"1"]
-    assert LEFT == []
+    assert CALLS == []
     assert no_children()
 
 
-def test_they_have_the_same_addresses_and_run_one_after_another() -> None:
-    def seen() -> bytes:
+def test_forks_have_the_same_addresses_and_run_one_after_another() -> None:
+    def read_address_and_time() -> bytes:
         return f"{id(object())} {time.monotonic()}".encode()
 
-    rows = [said.split() for said in call_in_forks([seen] * 3, 20)]
+    rows = [answer.split() for answer in call_in_forks([read_address_and_time] * 3, 20)]
     assert len({address for address, _ in rows}) == 1
     assert rows == sorted(rows, key=lambda row: float(row[1]))
 
 
-def test_an_answer_may_be_large() -> None:
+def test_large_answer() -> None:
     assert call_in_forks([lambda: b"x" * 3_000_000], 20) == [b"x" * 3_000_000]
 
 
-def raises() -> bytes:
+def fail() -> bytes:
     raise ValueError("no such thing")
 
 
-def leaves() -> bytes:
+def leave() -> bytes:
     raise SystemExit(3)
 
 
-def dies() -> bytes:
+def die() -> bytes:
     os.kill(os.getpid(), signal.SIGKILL)
     return b""
 
 
-def ends() -> bytes:
+def exit_process() -> bytes:
     os._exit(7)
 
 
-def hangs() -> bytes:
+def hang() -> bytes:
     time.sleep(60)
     return b""
 
 
 @pytest.mark.parametrize(
-    ("work", "says"),
+    ("function", "message"),
     [
-        (raises, "ValueError: no such thing"),
-        (leaves, "SystemExit: 3"),
-        (dies, r"died \(SIGKILL\)"),
-        (ends, "ended with status 7"),
-        (hangs, "took too long"),
+        (fail, "ValueError: no such thing"),
+        (leave, "SystemExit: 3"),
+        (die, r"died \(SIGKILL\)"),
+        (exit_process, "ended with status 7"),
+        (hang, "took too long"),
     ],
 )
-def test_what_goes_wrong_in_one_is_told_and_nothing_stays(work: Callable[[], bytes], says: str) -> None:
+def test_failure_is_reported_and_leaves_nothing_behind(function: Callable[[], bytes], message: str) -> None:
     descriptors = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
-    with pytest.raises(ForkFailed, match=says):
-        call_in_forks([count, work, hangs], 0.5 if work is hangs else 20)
+    with pytest.raises(ForkFailed, match=message):
+        call_in_forks([count, function, hang], 0.5 if function is hang else 20)
     assert no_children()
     if descriptors:
         assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
-def performed(asked: Experiment) -> ExperimentResult:
-    for _ in asked.cells:
-        LEFT.append(1)
-    return ExperimentResult(len(asked.cells), (1,) if len(LEFT) > 1 else (), str(len(LEFT)))
+def perform(experiment: Experiment) -> ExperimentResult:
+    for _ in experiment.cells:
+        CALLS.append(1)
+    return ExperimentResult(len(experiment.cells), (1,) if len(CALLS) > 1 else (), str(len(CALLS)))
 
 
-def test_runs_made_together_meet_what_the_last_has_left_and_runs_apart_do_not() -> None:
-    together = decode_result(run_in_forks(performed, Experiment(CELLS), 20))
+def test_runs_in_fresh_forks_do_not_see_changes_of_earlier_runs() -> None:
+    together = decode_result(run_in_forks(perform, Experiment(CELLS), 20))
     assert (together.run_count, together.differing, together.reference_digest) == (3, (1,), "3")
-    apart = decode_result(run_in_forks(performed, Experiment(CELLS, fresh_forks=True), 20))
-    assert (apart.run_count, apart.differing, apart.reference_digest) == (3, (), "1")
-    assert LEFT == []
+    fresh = decode_result(run_in_forks(perform, Experiment(CELLS, fresh_forks=True), 20))
+    assert (fresh.run_count, fresh.differing, fresh.reference_digest) == (3, (), "1")
+    assert CALLS == []
 
 
-def test_where_there_is_no_fork_it_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_fork_experiments_run_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fork, "FORK_AVAILABLE", False)
-    monkeypatch.setattr(sys.modules[__name__], "LEFT", [])
-    assert decode_result(run_in_forks(performed, Experiment(CELLS), 20)).reference_digest == "3"
+    monkeypatch.setattr(sys.modules[__name__], "CALLS", [])
+    assert decode_result(run_in_forks(perform, Experiment(CELLS), 20)).reference_digest == "3"
     with pytest.raises(ForkFailed, match="ZeroDivisionError"):
-        run_in_forks(lambda asked: 1 // 0, Experiment(CELLS), 20)  # type: ignore[arg-type, return-value]
+        run_in_forks(lambda experiment: 1 // 0, Experiment(CELLS), 20)  # type: ignore[arg-type, return-value]
 
 
-def test_what_a_fork_has_imported_is_imported_once(tmp_path: Path) -> None:
-    """Parts of libraries that are there already; not the user's own modules."""
+def test_imports_of_a_fork_are_preloaded(tmp_path: Path) -> None:
+    """Only submodules of libraries that are imported already, and not the user's modules."""
     (tmp_path / "mine.py").write_text("")
     code = f"""
 import sys, json
 sys.path.insert(0, {str(tmp_path)!r})
 import xml
-from pytest_repro.core.diagnose.experiment import Experiment, Tried
-from pytest_repro.engine.experiments.fork import tried_apart
-def perform(asked):
+from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
+from pytest_repro.engine.experiments.fork import run_in_forks
+def perform(experiment):
     import mine, xml.dom.minidom, wave
-    return Tried(1)
-tried_apart(perform, Experiment(()), 20)
+    return ExperimentResult(1)
+run_in_forks(perform, Experiment(()), 20)
 print([name in sys.modules for name in ("xml.dom.minidom", "mine", "wave")])
 """
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == "[True, False, False]"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "[True, False, False]"

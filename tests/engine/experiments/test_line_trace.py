@@ -1,4 +1,4 @@
-"""The user's lines, and what they did to local variables."""
+"""Tracing the user's lines and local variables."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from pytest_repro.core.trace.line_steps import LineDivergence, LineStep, find_li
 from pytest_repro.engine.experiments.line_trace import digest_value, pause_all_tracing, trace_lines
 
 
-def stepped(function: Callable[..., Any], *args: Any) -> list[LineStep]:
-    with trace_lines() as found:
+def trace(function: Callable[..., Any], *args: Any) -> list[LineStep]:
+    with trace_lines() as steps:
         function(*args)
-    return list(found)
+    return list(steps)
 
 
-def line(function: Callable[..., Any], offset: int) -> str:
+def locate(function: Callable[..., Any], offset: int) -> str:
     code = function.__code__
     return f"{code.co_filename}:{code.co_firstlineno + offset}"
 
 
-def parted(function: Callable[..., Any], one: Any, other: Any) -> LineDivergence:
-    return find_line_divergence(stepped(function, one), stepped(function, other))
+def compare(function: Callable[..., Any], one: Any, other: Any) -> LineDivergence:
+    return find_line_divergence(trace(function, one), trace(function, other))
 
 
-def drawn(source: Callable[[], float]) -> float:
+def draw(source: Callable[[], float]) -> float:
     total = 1.0
     for _ in range(2):
         value = source()
@@ -37,56 +37,56 @@ def drawn(source: Callable[[], float]) -> float:
     return total
 
 
-def branching(flags: Iterator[bool]) -> int:
+def branch(flags: Iterator[bool]) -> int:
     if next(flags):
         return 1
     return 2
 
 
-def given(rows: Sequence[int]) -> int:
+def call(rows: Sequence[int]) -> int:
     return sum(rows)
 
 
-def numbers(seed: int) -> Callable[[], float]:
+def make_source(seed: int) -> Callable[[], float]:
     return random.Random(seed).random
 
 
-def test_the_line_and_the_name_at_which_runs_part() -> None:
-    assert parted(drawn, numbers(1), numbers(1)) == LineDivergence()
-    assert parted(drawn, numbers(1), numbers(2)) == LineDivergence(line(drawn, 3), "value")
+def test_line_and_name_at_which_runs_diverge() -> None:
+    assert compare(draw, make_source(1), make_source(1)) == LineDivergence()
+    assert compare(draw, make_source(1), make_source(2)) == LineDivergence(locate(draw, 3), "value")
 
 
-def test_another_way_taken_is_told_by_its_line() -> None:
-    assert parted(branching, iter([True]), iter([False])) == LineDivergence(line(branching, 2))
+def test_another_branch() -> None:
+    assert compare(branch, iter([True]), iter([False])) == LineDivergence(locate(branch, 2))
 
 
-def test_arguments_that_differ_are_told_at_the_call() -> None:
-    assert parted(given, [1, 2], [2, 1]) == LineDivergence(line(given, 0), "rows")
+def test_arguments_that_differ() -> None:
+    assert compare(call, [1, 2], [2, 1]) == LineDivergence(locate(call, 0), "rows")
 
 
-def test_steps_end_where_they_are_many_and_the_tracer_is_put_back() -> None:
-    def before(frame: Any, event: str, argument: object) -> None:
+def test_limit_and_restored_trace_function() -> None:
+    def previous(frame: Any, event: str, argument: object) -> None:
         return None
 
     real = sys.gettrace()
-    sys.settrace(before)
+    sys.settrace(previous)
     try:
-        with pytest.raises(KeyError), trace_lines(limit=5) as found:
-            drawn(numbers(1))
+        with pytest.raises(KeyError), trace_lines(limit=5) as steps:
+            draw(make_source(1))
             raise KeyError
-        assert sys.gettrace() is before
+        assert sys.gettrace() is previous
     finally:
         sys.settrace(real)
-    assert len(found) == 5
+    assert len(steps) == 5
 
 
-def test_what_is_made_once_for_all_runs_does_not_count() -> None:
-    with trace_lines() as found:
+def test_pause_all_tracing() -> None:
+    with trace_lines() as steps:
         with pause_all_tracing():
-            drawn(numbers(1))
-        assert found == []
-        drawn(numbers(1))
-        assert found
+            draw(make_source(1))
+        assert steps == []
+        draw(make_source(1))
+        assert steps
 
 
 class Plain:
@@ -99,7 +99,7 @@ class Hostile:
         raise RuntimeError("leave me alone")
 
 
-def test_values_are_looked_at_by_what_they_hold_in_their_order() -> None:
+def test_digest_depends_on_content_and_order() -> None:
     assert digest_value([1, "a", None]) == digest_value([1, "a", None]) != digest_value(["a", 1, None])
     assert digest_value({"a": 1, "b": 2}) != digest_value({"b": 2, "a": 1})
     assert digest_value({"a", "b", "c"}) == digest_value({"c", "b", "a"})
@@ -108,7 +108,7 @@ def test_values_are_looked_at_by_what_they_hold_in_their_order() -> None:
     assert digest_value(object()) == digest_value(object())
 
 
-def test_looking_is_never_an_error_and_ends() -> None:
+def test_digest_of_any_value_raises_nothing_and_ends() -> None:
     circle: list[Any] = []
     circle.append(circle)
     assert digest_value(circle) == digest_value(circle)

@@ -1,4 +1,4 @@
-"""What a run has left behind is put back by name, and the rest left as it is."""
+"""Changes are restored by name, and nothing else is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_repro.engine.experiments.state_restore import StateRestorer
 
 
 class Thing:
-    """Holds what a library's object may hold."""
+    """With attributes of all kinds."""
 
     def __init__(self) -> None:
         self.count, self.rows = 0, [[1], [2]]
@@ -40,36 +40,35 @@ PARTS: dict[str, Callable[[Any], object]] = {
     "draws": lambda thing: str(thing.draws.bit_generator.state),
     "random": lambda thing: thing.random.getstate(),
 }
-"""What is seen of a part of a thing."""
 
 
-def seen(thing: Thing) -> dict[str, object]:
-    return {name: look(thing) for name, look in PARTS.items()}
+def read(thing: Thing) -> dict[str, object]:
+    return {name: get(thing) for name, get in PARTS.items()}
 
 
 @pytest.mark.parametrize("name", [*PARTS, ""])
-def test_what_has_that_name_is_put_back_and_nothing_else(name: str) -> None:
+def test_restores_only_that_name(name: str) -> None:
     thing = Thing()
-    before = seen(thing)
-    whole = f"fixture thing.{name}".rstrip(".")
-    keeping = StateRestorer([whole])
-    keeping.visit_roots({"fixture thing": StateRoot(thing, "")})
+    before = read(thing)
+    target = f"fixture thing.{name}".rstrip(".")
+    restorer = StateRestorer([target])
+    restorer.visit_roots({"fixture thing": StateRoot(thing, "")})
     change(thing)
-    changed = seen(thing)
-    assert all(before[each] != changed[each] for each in PARTS)
-    keeping.restore()
-    assert seen(thing) == {each: (before if name in ("", each) else changed)[each] for each in PARTS}
-    assert keeping.list_restored_names() == (whole,)
+    changed = read(thing)
+    assert all(before[part] != changed[part] for part in PARTS)
+    restorer.restore()
+    assert read(thing) == {part: (before if name in ("", part) else changed)[part] for part in PARTS}
+    assert restorer.list_restored_names() == (target,)
 
 
-def test_what_refuses_is_not_said_to_be_restored() -> None:
+def test_object_that_cannot_be_restored() -> None:
     class Refusing(dict[str, int]):
-        """Cannot be filled again."""
+        """Cannot be cleared."""
 
         def clear(self) -> None:
             raise RuntimeError("leave me alone")
 
-    keeping = StateRestorer(["fixture thing", "fixture other"])
-    keeping.visit_roots({"fixture thing": StateRoot(Refusing(a=1), "")})
-    keeping.restore()
-    assert keeping.list_restored_names() == ()
+    restorer = StateRestorer(["fixture thing", "fixture other"])
+    restorer.visit_roots({"fixture thing": StateRoot(Refusing(a=1), "")})
+    restorer.restore()
+    assert restorer.list_restored_names() == ()

@@ -1,4 +1,4 @@
-"""What one run takes from outside is fed to the others, call by call; all is put back."""
+"""What one run takes from outside is replayed in the others, call by call; everything is restored."""
 
 from __future__ import annotations
 
@@ -34,215 +34,217 @@ from pytest_repro.engine.replay.tape import Tape
 from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.interpose.call_log import log_calls
 from tests.causes.programs import PROGRAMS
-from tests.causes.test_suspension import held
+from tests.causes.test_suspension import held as list_patched
 
 HERE = Path(__file__).name
 CASES = [(cause, name) for cause in ("os-entropy", "clock") for name in PROGRAMS[cause]]
 ROOT = f"{Path(__file__).parent}{os.sep}"
 
-of_numpy, of_python, of_torch = np.random.default_rng(), random.Random(), torch.Generator()
-legacy = np.random.RandomState()
+numpy_rng, python_rng, torch_rng = np.random.default_rng(), random.Random(), torch.Generator()
+legacy_rng = np.random.RandomState()
 
 
 @contextmanager
-def running(log: ReplayLog | None) -> Iterator[Tape]:
+def replay_tape(log: ReplayLog | None) -> Iterator[Tape]:
     threads = ThreadNames()
-    made = Tape(log, ROOT, threads.get_current_name)
-    with intercept(made, threads):
-        yield made
+    tape = Tape(log, ROOT, threads.get_current_name)
+    with intercept(tape, threads):
+        yield tape
 
 
-def kept(log: ReplayLog) -> ReplayLog:
-    """*log* after a while in a file."""
+def write_and_read(log: ReplayLog) -> ReplayLog:
+    """*log* after a round trip through a file."""
     return read_logs(format_logs({"a": encode_log(log)}))["a"]
 
 
-def of(program: Callable[[], Any], log: ReplayLog | None = None) -> tuple[Any, Tape]:
-    with running(log) as tape:
-        found = program()
-    return found, tape
+def run(program: Callable[[], Any], log: ReplayLog | None = None) -> tuple[Any, Tape]:
+    with replay_tape(log) as tape:
+        result = program()
+    return result, tape
 
 
 @pytest.mark.parametrize(("cause", "name"), CASES)
-def test_what_a_seed_does_not_reach_is_the_same_again(cause: str, name: str) -> None:
-    before = held()
+def test_replay_of_a_program(cause: str, name: str) -> None:
+    before = list_patched()
     program = PROGRAMS[cause][name]
-    first, tape = of(lambda: program(1))
-    log = kept(tape.log)
-    assert held() == before
-    again, tape = of(lambda: program(2), log)
-    assert held() == before
+    first, tape = run(lambda: program(1))
+    log = write_and_read(tape.log)
+    assert list_patched() == before
+    again, tape = run(lambda: program(2), log)
+    assert list_patched() == before
     assert (again, tape.past_log) == (first, ())
     assert program(3) != first
 
 
-def drawn() -> list[float]:
+def draw() -> list[float]:
     return [
-        of_numpy.normal(), of_python.gauss(0, 1), torch.rand(1, generator=of_torch).item(), legacy.normal(),
-    ]  # fmt: skip
+        numpy_rng.normal(),
+        python_rng.gauss(0, 1),
+        torch.rand(1, generator=torch_rng).item(),
+        legacy_rng.normal(),
+    ]
 
 
-def test_generators_in_globals_begin_where_they_stood() -> None:
-    drawn()  # leaves halves of pairs behind
-    first, tape = of(drawn)
-    now = digest([of_numpy, of_python, of_torch, legacy])
-    log = kept(tape.log)
-    assert {f"{__name__}.{each}" for each in ("of_numpy", "of_python", "of_torch", "legacy")} <= {
-        *log.generators
-    }
-    assert of(drawn, log)[0] == of(drawn, log)[0] == first
-    assert digest([of_numpy, of_python, of_torch, legacy]) == now
-    assert drawn() != first
+def test_generators_in_globals_start_from_the_logged_state() -> None:
+    draw()  # leaves the second of a pair of normal numbers behind
+    first, tape = run(draw)
+    after = digest([numpy_rng, python_rng, torch_rng, legacy_rng])
+    log = write_and_read(tape.log)
+    names = ("numpy_rng", "python_rng", "torch_rng", "legacy_rng")
+    assert {f"{__name__}.{name}" for name in names} <= set(log.generators)
+    assert run(draw, log)[0] == run(draw, log)[0] == first
+    assert digest([numpy_rng, python_rng, torch_rng, legacy_rng]) == after
+    assert draw() != first
 
 
-def test_a_generator_of_another_kind_is_left_alone_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, tape = of(lambda: None)
-    monkeypatch.setattr(sys.modules[__name__], "of_numpy", np.random.Generator(np.random.Philox(1)))
-    monkeypatch.delattr(sys.modules[__name__], "of_python")
-    before = digest(of_numpy)
-    _, tape = of(lambda: None, tape.log)
-    (other, gone) = sorted(each for each in tape.past_log if __name__ in each)
-    assert other.startswith(f"replay could not put {__name__}.of_numpy where it stood: ")
-    assert gone == f"replay found no generator {__name__}.of_python to put where it stood"
-    assert digest(of_numpy) == before
+def test_generator_of_another_kind_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, tape = run(lambda: None)
+    monkeypatch.setattr(sys.modules[__name__], "numpy_rng", np.random.Generator(np.random.Philox(1)))
+    monkeypatch.delattr(sys.modules[__name__], "python_rng")
+    before = digest(numpy_rng)
+    _, tape = run(lambda: None, tape.log)
+    other, gone = sorted(note for note in tape.past_log if __name__ in note)
+    assert other.startswith(f"replay could not set the state of {__name__}.numpy_rng: ")
+    assert gone == f"replay found no generator {__name__}.python_rng, which the log has a state of"
+    assert digest(numpy_rng) == before
 
 
-def ask(times: int) -> list[str]:
-    return [uuid.uuid4().hex for _ in range(times)]  # the line that is asked from
+def make_ids(count: int) -> list[str]:
+    return [uuid.uuid4().hex for _ in range(count)]  # the logged line
 
 
-LINE = ask.__code__.co_firstlineno + 1
+LINE = make_ids.__code__.co_firstlineno + 1
 
 
-def test_a_call_is_named_with_file_and_line() -> None:
-    found, tape = of(lambda: ask(1))
+def test_logged_call_has_file_and_line() -> None:
+    ids, tape = run(lambda: make_ids(1))
     assert tape.log.calls == (
         ExternalInput(
             "uuid.uuid4()", f"{HERE}:{LINE}", "uuid.uuid4", "", "16 bytes", tape.log.calls[0].value
         ),
     )
-    assert uuid.UUID(bytes=bytes.fromhex(tape.log.calls[0].value), version=4).hex == found[0]
+    assert uuid.UUID(bytes=bytes.fromhex(tape.log.calls[0].value), version=4).hex == ids[0]
 
 
-def test_a_program_that_asks_for_more_goes_on_with_fresh_values() -> None:
-    first, logged = of(lambda: ask(3))
-    again, tape = of(lambda: ask(5), logged.log)
+def test_more_calls_than_logged_get_new_values() -> None:
+    first, logged = run(lambda: make_ids(3))
+    again, tape = run(lambda: make_ids(5), logged.log)
     assert again[:3] == first
     assert len(set(again)) == 5
     assert tape.past_log == (f"replay ran out at {HERE}:{LINE}: the log has 3 calls, this is the 4th",)
 
 
-def test_another_place_takes_nothing_from_the_log_of_this_one() -> None:
-    first, logged = of(lambda: ask(1))
+def test_other_lines_do_not_use_logged_answers() -> None:
+    first, logged = run(lambda: make_ids(1))
 
     def elsewhere() -> list[str]:
-        found = [os.urandom(16).hex()]
-        return [*found, uuid.uuid4().hex, *ask(1)]
+        first = os.urandom(16).hex()
+        return [first, uuid.uuid4().hex, *make_ids(1)]
 
-    again, tape = of(elsewhere, logged.log)
+    again, tape = run(elsewhere, logged.log)
     assert again[2] == first[0]
-    assert [each.partition(": ")[2] for each in tape.past_log] == ["the log has 0 calls, this is the 1st"] * 2
+    assert [note.partition(": ")[2] for note in tape.past_log] == ["the log has 0 calls, this is the 1st"] * 2
 
 
-def test_a_clock_that_ran_out_goes_on_and_never_back() -> None:
-    def looks(number: int) -> list[int]:
-        return [look() for _ in range(number) for look in (time.monotonic_ns, time.time_ns)]
+def test_clock_after_the_end_of_the_log_never_runs_backwards() -> None:
+    def read_clocks(count: int) -> list[int]:
+        return [read() for _ in range(count) for read in (time.monotonic_ns, time.time_ns)]
 
-    _, logged = of(lambda: looks(1))
-    calls = [replace(each, value=str(int(each.value) + 3600 * 10**9)) for each in logged.log.calls]
-    again, tape = of(lambda: looks(3), ReplayLog({}, tuple(calls)))
-    assert again[:2] == [int(each.value) for each in calls]
+    _, logged = run(lambda: read_clocks(1))
+    calls = [replace(call, value=str(int(call.value) + 3600 * 10**9)) for call in logged.log.calls]
+    again, tape = run(lambda: read_clocks(3), ReplayLog({}, tuple(calls)))
+    assert again[:2] == [int(call.value) for call in calls]
     assert len(tape.past_log) == 1
     for clock in (again[::2], again[1::2]):
         assert clock == sorted(set(clock))
         assert clock[-1] - clock[0] < 60 * 10**9
 
 
-def test_a_loop_that_waits_for_a_deadline_ends_in_each_run() -> None:
-    def waits() -> int:
-        end, looks = time.perf_counter() + 0.005, 0
+def test_loop_with_a_deadline_ends() -> None:
+    def wait() -> int:
+        end, reads = time.perf_counter() + 0.005, 0
         while time.perf_counter() < end:
-            looks += 1
-        return looks
+            reads += 1
+        return reads
 
-    first, logged = of(waits)
-    again, tape = of(waits, logged.log)
+    first, logged = run(wait)
+    again, tape = run(wait, logged.log)
     assert (again, tape.past_log) == (first, ())
 
 
-def in_threads() -> dict[str, list[str]]:
-    """Threads that start threads; each asks the same line, and they come in any order."""
-    found: dict[str, list[str]] = {}
+def run_threads() -> dict[str, list[str]]:
+    """Threads that start threads; all call the same line, in any order."""
+    ids: dict[str, list[str]] = {}
 
-    def work(name: str, deep: bool) -> None:
-        below = [threading.Thread(target=work, args=(f"{name}.{n}", False)) for n in range(2 * deep)]
-        for each in below:
-            each.start()
+    def work(name: str, nested: bool) -> None:
+        children = [threading.Thread(target=work, args=(f"{name}.{n}", False)) for n in range(2 * nested)]
+        for child in children:
+            child.start()
         for _ in range(3):
             time.sleep(random.SystemRandom().random() / 500)
-            found.setdefault(name, []).append(ask(1)[0])
-        for each in below:
-            each.join()
+            ids.setdefault(name, []).append(make_ids(1)[0])
+        for child in children:
+            child.join()
 
     threads = [threading.Thread(target=work, args=(str(n), True)) for n in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return found
+    return ids
 
 
-def test_each_thread_is_given_what_it_took() -> None:
-    before = held()
-    first, logged = of(in_threads)
+def test_each_thread_gets_its_own_answers() -> None:
+    before = list_patched()
+    first, logged = run(run_threads)
     assert {c.thread for c in logged.log.calls} == {"1", "2", "3"} | {f"{a}.{b}" for a in "123" for b in "12"}
     for _ in range(3):
-        again, tape = of(in_threads, kept(logged.log))
+        again, tape = run(run_threads, write_and_read(logged.log))
         assert (again, tape.past_log) == (first, ())
-    assert held() == before
+    assert list_patched() == before
 
 
-def test_threads_of_a_pool_share_what_is_there() -> None:
-    def pooled(workers: int) -> list[str]:
+def test_threads_of_a_pool_share_answers() -> None:
+    def run_pool(workers: int) -> list[str]:
         with ThreadPoolExecutor(workers) as pool:
-            return sorted(pool.map(lambda n: ask(1)[0], range(40)))
+            return sorted(pool.map(lambda n: make_ids(1)[0], range(40)))
 
-    first, logged = of(lambda: pooled(4))
-    again, tape = of(lambda: pooled(2), logged.log)
+    first, logged = run(lambda: run_pool(4))
+    again, tape = run(lambda: run_pool(2), logged.log)
     assert (again, tape.past_log) == (first, ())
 
 
-def test_a_block_that_is_left_and_entered_again_goes_on() -> None:
-    def parted(log: ReplayLog | None) -> tuple[list[Any], Tape]:
-        threads, found = ThreadNames(), []
+def test_suspended_run_continues() -> None:
+    def run_twice(log: ReplayLog | None) -> tuple[list[Any], Tape]:
+        threads, results = ThreadNames(), []
         tape = Tape(log, ROOT, threads.get_current_name)
         for _ in range(2):
             with intercept(tape, threads):
-                found.append([ask(1), drawn()])
-            if log is not None:  # of the run that is logged it would be a part
-                drawn()
-        return found, tape
+                results.append([make_ids(1), draw()])
+            if log is not None:  # while recording, draws outside would count
+                draw()
+        return results, tape
 
-    first, logged = parted(None)
-    again, tape = parted(logged.log)
+    first, logged = run_twice(None)
+    again, tape = run_twice(logged.log)
     assert (again, tape.past_log) == (first, ())
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_all_is_put_back_after_an_error(error: type[BaseException]) -> None:
-    _, logged = of(drawn)
+def test_everything_is_restored_after_an_error(error: type[BaseException]) -> None:
+    _, logged = run(draw)
     for log in (None, logged.log):
-        before, stood = held(), digest([of_numpy, of_python, of_torch])
-        with pytest.raises(error), running(log):
-            assert held() != before
+        before, states = list_patched(), digest([numpy_rng, python_rng, torch_rng])
+        with pytest.raises(error), replay_tape(log):
+            assert list_patched() != before
             raise error
-        assert held() == before
-        assert digest([of_numpy, of_python, of_torch]) == stood
+        assert list_patched() == before
+        assert digest([numpy_rng, python_rng, torch_rng]) == states
 
 
-def world() -> list[Any]:
+def take_inputs() -> list[Any]:
     return [
-        *ask(1),
+        *make_ids(1),
         random.Random().random(),
         np.random.default_rng().random(),
         dates.datetime.now(),
@@ -250,66 +252,66 @@ def world() -> list[Any]:
     ]
 
 
-def test_blocks_of_all_kinds_nest() -> None:
-    before = held()
-    with pin_entropy(3), get_cause("clock").suspend(0), log_calls(find_all_targets()) as heard:
-        first, tape = of(world)
-        assert of(world, tape.log)[0] == first
-        with running(None), pin_entropy(3), get_cause("clock").suspend(0):
-            inner = world()
-        with running(tape.log), pin_entropy(3), get_cause("clock").suspend(0):
-            assert world() == inner != first
-    assert held() == before
-    assert {each.cause for each in heard.calls} == {"os-entropy"}
+def test_nested_contexts() -> None:
+    before = list_patched()
+    with pin_entropy(3), get_cause("clock").suspend(0), log_calls(find_all_targets()) as call_log:
+        first, tape = run(take_inputs)
+        assert run(take_inputs, tape.log)[0] == first
+        with replay_tape(None), pin_entropy(3), get_cause("clock").suspend(0):
+            inner = take_inputs()
+        with replay_tape(tape.log), pin_entropy(3), get_cause("clock").suspend(0):
+            assert take_inputs() == inner != first
+    assert list_patched() == before
+    assert {call.cause for call in call_log.calls} == {"os-entropy"}
 
 
-def test_a_pin_that_rests_leaves_nothing_on_what_it_lay_upon() -> None:
-    before, first = held(), []
+def test_pin_between_runs_leaves_no_patches() -> None:
+    before, first = list_patched(), []
     tape, threads = Tape(None), ThreadNames()
     with Pin(0) as pin:
         for _ in range(2):
             with log_calls(find_all_targets()):
                 pin.prepare_run(RunSpec(Cell(), 0, 0), lambda: intercept(tape, threads))
                 pin.seed()
-                first += ask(1)
+                first += make_ids(1)
                 pin.end_run()
-            assert held() == before
+            assert list_patched() == before
     assert len(tape.log.calls) == len(first)
 
 
-def test_a_run_that_does_not_count_is_not_the_first() -> None:
+def test_logs_of_a_discarded_run_are_not_kept() -> None:
     replay = Replay()
-    block, found = ReplayedBlock(replay), []
+    block, results = ReplayedBlock(replay), []
     for _ in range(4):
         replay.begin_run()
         with block:
-            found.append(ask(1))
+            results.append(make_ids(1))
         with block():
-            found[-1] += ask(2)
-        if len(found) == 2:
+            results[-1] += make_ids(2)
+        if len(results) == 2:
             replay.keep_logs()
-    assert found[0] != found[1] == found[2] == found[3]
-    assert len({each for run in found for each in run}) == 6
+    assert results[0] != results[1] == results[2] == results[3]
+    assert len({value for result in results for value in result}) == 6
 
 
-def test_of_a_run_that_is_fed_a_block_is_a_part() -> None:
+def test_block_inside_a_replayed_run() -> None:
     replay = Replay(True)
-    found = []
+    results = []
     for _ in range(2):
-        feeding = replay.begin_run()
-        assert feeding is not None
-        with feeding():
-            found.append(ask(1))
+        make_context = replay.begin_run()
+        assert make_context is not None
+        with make_context():
+            results.append(make_ids(1))
             with ReplayedBlock(replay):
-                found[-1] += ask(1)
-            found[-1] += ask(1)
+                results[-1] += make_ids(1)
+            results[-1] += make_ids(1)
         replay.keep_logs()
-    assert found[0] == found[1]
+    assert results[0] == results[1]
     assert len(replay.logs[WHOLE_RUN].calls) == 3
 
 
-def test_a_call_over_several_lines_is_told_in_one() -> None:
-    _, tape = of(
+def test_call_over_several_lines_is_logged_as_one_line() -> None:
+    _, tape = run(
         lambda: np.random.default_rng(
             seed=None,
         )
@@ -332,12 +334,12 @@ LOGS = st.builds(ReplayLog, st.dictionaries(WORDS, WORDS, max_size=3), st.lists(
 
 
 @given(st.dictionaries(WORDS, LOGS, max_size=3))
-def test_a_file_gives_back_what_was_written(logs: dict[str, ReplayLog]) -> None:
+def test_file_round_trip(logs: dict[str, ReplayLog]) -> None:
     assert read_logs(format_logs({name: encode_log(log) for name, log in logs.items()})) == logs
 
 
 @given(st.dictionaries(WORDS, LOGS, min_size=1, max_size=2), st.data())
-def test_half_of_a_file_is_refused(logs: dict[str, ReplayLog], data: st.DataObject) -> None:
+def test_truncated_file_is_refused(logs: dict[str, ReplayLog], data: st.DataObject) -> None:
     whole = format_logs({name: encode_log(log) for name, log in logs.items()}).strip()
     with pytest.raises(ValueError, match="is no JSON, or not all of it: "):
         read_logs(whole[: data.draw(st.integers(0, len(whole) - 1))])
@@ -350,7 +352,7 @@ DAMAGE = {
     ("00ff", "00f"): "is damaged: tests['a'].calls[0].value cannot be '00f'",
     ("00ff", "00fx"): "is damaged: tests['a'].calls[0].value cannot be '00fx'",
     ("2 bytes", "bytes, 2"): "is damaged: tests['a'].calls[0].value cannot be '00ff'",
-    ('"2 bytes"', "2"): "is damaged: tests['a'].calls[0].asked cannot be '2'",
+    ('"2 bytes"', "2"): "is damaged: tests['a'].calls[0].request cannot be '2'",
     ('"m.g": 0', '"m.g": 1'): "is damaged: tests['a'].generators['m.g'] cannot be '1'",
     ('"m.g": 0', '"m.g": true'): "is damaged: tests['a'].generators['m.g'] cannot be 'True'",
     ('"location"', '"place"'): "is damaged: tests['a'].calls[0].location cannot be 'None'",
@@ -365,17 +367,17 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("change", DAMAGE, ids=lambda change: change[1][:20])
-def test_a_damaged_or_newer_file_is_refused(change: tuple[str, str]) -> None:
+def test_damaged_or_newer_file_is_refused(change: tuple[str, str]) -> None:
     assert read_logs(GOOD)
     with pytest.raises(ValueError) as caught:
         read_logs(GOOD.replace(*change))
     assert str(caught.value).startswith(DAMAGE[change])
 
 
-def test_a_file_is_replaced_at_once_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_is_written_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_atomically(tmp_path / "log", "first")
     write_atomically(tmp_path / "log", "second")
     monkeypatch.setattr(os, "replace", lambda *paths: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_atomically(tmp_path / "log", "third")
-    assert [each.read_text() for each in tmp_path.iterdir()] == ["second"]
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["second"]

@@ -1,4 +1,4 @@
-"""Programs of which a kernel gives something else."""
+"""Programs in which a kernel returns another result."""
 
 from __future__ import annotations
 

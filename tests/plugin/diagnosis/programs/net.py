@@ -1,4 +1,4 @@
-"""What the programs import: layers, a data set, a library that was not written for tests."""
+"""Imported by the programs: layers, data, a library that was not written for tests."""
 
 from __future__ import annotations
 

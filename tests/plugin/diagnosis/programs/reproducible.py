@@ -1,4 +1,4 @@
-"""Programs of which nothing is said: they are reproducible."""
+"""Programs that are reproducible."""
 
 from __future__ import annotations
 

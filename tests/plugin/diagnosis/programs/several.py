@@ -1,4 +1,4 @@
-"""Programs in which several things are heard or change, and one matters; or none of them can be held."""
+"""Programs with several calls or changes, of which one or none makes the difference."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOISE = np.random.default_rng(0)
 
 
 class Settings:
-    """What a library counts by."""
+    """Settings of a library."""
 
     width = 4
     made = 0

@@ -1,4 +1,4 @@
-"""Programs of which one run leaves something behind for the next."""
+"""Programs in which one run leaves state behind for the next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole text of failures, without the numbers that come from outside."""
+"""The complete text of failures, with varying numbers masked."""
 
 from __future__ import annotations
 
@@ -76,20 +76,20 @@ GOLDEN = {
 # fmt: on
 
 
-def golden(name: str) -> str:
+def read_golden(name: str) -> str:
     return dedent(GOLDEN[name]).strip("\n")
 
 
-def texts(result: Result) -> dict[str, str]:
-    """The whole text of each failure, by test name."""
+def read_failures(result: Result) -> dict[str, str]:
+    """The masked text of each failure, by test name."""
     parts = re.split(r"\n_+ test_\S+ _+\n|\n=+ reproducibility =+\n", result.text)[1:-1]
-    return {part.split()[0].partition("::")[2]: masked(part) for part in parts}
+    return {part.split()[0].partition("::")[2]: mask(part) for part in parts}
 
 
-def masked(text: str) -> str:
-    values, found, rest = text.partition("\n\n  parted at")
+def mask(text: str) -> str:
+    values, separator, rest = text.partition("\n\n  parted at")
     head, _, values = values.partition("\n")
     name, _, values = values.partition("run ")
     values = re.sub(r"(?<!\w)-?\d(?:[\d,.]*\d)?(?:e[+-]?\d+)?", "N", f"run {values}")
     values = re.sub(r"'[^'\n]*' in", "'…' in", values)
-    return f"{head}\n{name}{values}{found}" + re.sub(r"\d+ of \d+ runs", "N of N runs", rest)
+    return f"{head}\n{name}{values}{separator}" + re.sub(r"\d+ of \d+ runs", "N of N runs", rest)

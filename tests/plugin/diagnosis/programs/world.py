@@ -1,4 +1,4 @@
-"""Programs on which the world outside has an influence."""
+"""Programs that take something from outside."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_modules_in_a_set(repro: Any) -> None:
 
 
 class Job:
-    """Something without an order of its own."""
+    """An object without an order."""
 
     def __init__(self, cost: float) -> None:
         self.cost = cost
