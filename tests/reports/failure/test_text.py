@@ -16,12 +16,12 @@ from pytest_repro.reports.failure.text import format_failure, format_failure_not
 from pytest_repro.reports.failure.values import format_distance, format_share
 
 FIVE = Plan(runs=5)
-SPREAD = {"differing": 2, "outside": 2, "total": 600, "non_finite": 1}
+SPREAD = {"differing": 2, "outside_tolerance": 2, "total": 600, "non_finite": 1}
 RUNS = tuple(Run("repeat", n, "passed", observation_count=1) for n in range(5))
 
 
 def values(name: str, run: int = 1, step: int = 0, **far: object) -> Mismatch:
-    difference = Difference(**{"differing": 1, "total": 1, "outside": 1, **far})  # type: ignore[arg-type]
+    difference = Difference(**{"differing": 1, "total": 1, "outside_tolerance": 1, **far})  # type: ignore[arg-type]
     shown = f"{name}[{step}]" if name == "loss" else name
     return Mismatch(shown, name, step, "", "repeat", run, "values", "float32[]", "float32[]", difference)
 

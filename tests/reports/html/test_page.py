@@ -291,8 +291,8 @@ def test_equal_values_are_said_to_be_equal_unless_their_bits_differ() -> None:
     def drawn(**changed: Any) -> str:
         return draw_distance("i", "x", ("a", "b"), Series("step", (0, 1), (0.0, 1.0), (0.0, 2.0), **changed))
 
-    assert ">equal<" in drawn(apart=(0.0, 1.0), differing=(False, True), first_differing=1, total=2)
-    minus_zero = drawn(apart=(0.0, 1.0), differing=(True, True), first_differing=0, total=2)
+    assert ">equal<" in drawn(distance=(0.0, 1.0), differing=(False, True), first_differing=1, total=2)
+    minus_zero = drawn(distance=(0.0, 1.0), differing=(True, True), first_differing=0, total=2)
     assert (">equal<" in minus_zero, ">0<" in minus_zero) == (False, True)
 
 
