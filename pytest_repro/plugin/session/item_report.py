@@ -75,7 +75,7 @@ def update_report(runner: ItemRunner, call: pytest.CallInfo[None], report: pytes
 def iter_side_effect_sections(runner: ItemRunner) -> Iterator[tuple[str, str]]:
     """What may have had a part in a difference: runs that are not compared came before the last one."""
     if runner.seed_check is not None:
-        yield "control", seed_check.format_interference_note(runner.seed_check)
+        yield "seed check", seed_check.format_interference_note(runner.seed_check)
     if why := asked_besides(runner.extra_results):
         yield "runs besides", why
 

@@ -14,19 +14,16 @@ from pytest_repro.plugin.session import require
 from pytest_repro.plugin.session.collected_modules import should_write_golden
 from pytest_repro.plugin.session.rows import get_environment, get_rows
 from pytest_repro.plugin.stash import GOLDEN_LINES, SETTINGS
-from pytest_repro.reports.failure.level import format_level_lines
 from pytest_repro.reports.json.write import build_report, write_report
-from pytest_repro.reports.session.cost import format_cost_lines
-from pytest_repro.reports.session.noise import format_noise_lines
+from pytest_repro.reports.session.cost import format_total_cost
 from pytest_repro.reports.session.summary import (
     format_counts,
     format_failing_lines,
+    format_note_lines,
     format_past_log_lines,
-    format_seed_check_lines,
     format_skipped_extra_run_lines,
     format_unavailable_lines,
 )
-from pytest_repro.reports.session.sweep import format_sweep_lines
 
 
 def write_all(session: pytest.Session) -> None:
@@ -96,13 +93,8 @@ def write_terminal_summary(terminal: Any, config: pytest.Config) -> None:
         *replay.get_summary_lines(config),
         *golden,
         *format_past_log_lines(rows),
-        *format_seed_check_lines(rows),
-        *format_cost_lines(rows),
-    ]
-    told += [
-        *format_sweep_lines(rows),
-        *format_noise_lines(rows),
-        *format_level_lines(rows),
+        *format_note_lines(rows),
+        *format_total_cost(rows),
         *format_skipped_extra_run_lines(rows),
     ]
     for line in [*told, *bad]:

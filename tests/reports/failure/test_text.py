@@ -54,7 +54,7 @@ def test_a_series_is_told_by_its_first_step_that_differs() -> None:
             first at [1, 7]: 1.0 in run 1, nan in run 5
 
           look for   default_rng() or random.Random() without a seed, os.urandom, the clock, the order
-                     of a set of objects, threads that race, what the run before left behind: in a
+                     of a set of objects, racing threads, state that an earlier run left behind: in a
                      global, a cache, a file, or a fixture of module or session scope
           replay     pytest test_a.py::test_b --repro-seed=0 --repro-runs=5
         """
@@ -86,7 +86,7 @@ def test_kinds_missing_values_and_tolerances_have_their_own_words() -> None:
             9 of 10 elements (90 %), 3 outside the tolerance, max abs 0.25
 
           look for   default_rng() or random.Random() without a seed, os.urandom, the clock, the order
-                     of a set of objects, threads that race, what the run before left behind: in a
+                     of a set of objects, racing threads, state that an earlier run left behind: in a
                      global, a cache, a file, or a fixture of module or session scope
           replay     pytest test_a.py::test_b --repro-seed=7 --repro-runs=2
         """
@@ -96,7 +96,7 @@ def test_kinds_missing_values_and_tolerances_have_their_own_words() -> None:
 def test_many_observations_are_named_and_the_rest_counted() -> None:
     told = verdict(*(values(f"w{n}", max_abs=1.0) for n in range(17)), runs=RUNS[:2])
     lines = text(told).splitlines()
-    assert "  likewise   w6, w7, w8, w9, w10, w11, w12, w13, and 3 more" in lines
+    assert "  also       w6, w7, w8, w9, w10, w11, w12, w13, and 3 more" in lines
     assert len(lines) == 2 + 6 * 2 + 1 + 1 + 4
 
 

@@ -112,7 +112,7 @@ def test_a_diverged_test_is_told_whole() -> None:
     shown = Page(text)
     for said in (
         "1 of 2 tests is not reproducible.", "tests/test_a.py", "test_b", "os-entropy", "data.py:12",
-        "seed it", "clock", "first differs at step 1", "aten.op5.default", "equal inputs, other output",
+        "seed it", "clock", "first differs at step 1", "aten.op5.default", "equal inputs, different output",
         "aten.op2.default", "aten.op8.default", "is not reproducible (bit for bit, 2 runs, seed 0)",
         "ran once", "3.11",
     ):  # fmt: skip

@@ -17,7 +17,7 @@ GOLDEN = {
         N in run N, N in run N
         first differing step of loss: N (N to N), N later step differs too
 
-      parted at  op 33 from numpy   net.py:32: it came from outside torch, and differs
+      diverged   at op 33 from numpy   net.py:32: it comes from outside torch and differs
       cause      os-entropy at net.py:31
                  numpy.random.default_rng() draws its seed from the operating system
       fix        pass a seed, or take repro.rng()
@@ -30,7 +30,8 @@ GOLDEN = {
         max abs N, max rel N, max ulp N
         N in run N, N in run N
 
-      parted at  op 1 aten.addmm.default   test_state.py:45: an input differs that no op of this run made
+      diverged   at op 1 aten.addmm.default   test_state.py:45: an input differs that no op of this run
+                 produced
       cause      shared-state at test_state.py:38
                  a run leaves something behind for the next: fixture model has other values in weight, bias;
                  each begun in a fresh process, runs were equal; the runs first parted at test_state.py:43,
@@ -45,8 +46,8 @@ GOLDEN = {
         N of N elements (N %), max abs N, max rel N, max ulp N
         first at [N, N]: N in run N, N in run N
 
-      parted at  op 9 aten.index_put.default   net.py:24, in its backward, called at test_kernels.py:20:
-                 equal inputs, other output
+      diverged   at op 9 aten.index_put.default   backward of net.py:24, called at test_kernels.py:20:
+                 equal inputs, different output
       cause      nondeterministic-op at net.py:24
                  aten.index_put.default, in the backward of net.py:24, gave another output for equal inputs:
                  its threads add in the order in which they come. N of N runs differed from the first; with
@@ -64,7 +65,7 @@ GOLDEN = {
       order   str   differs in process N
         '…' in run N, '…' in process N
 
-      parted at  op 0 record order   test_world.py:90: no op before it differs
+      diverged   at op 0 record order   test_world.py:90: no op before it differs
       cause      hash-seed at test_world.py:90
                  an order or a number comes from the hash of text, which each interpreter salts differently;
                  two interpreters with the same PYTHONHASHSEED gave the same, one with another did not
@@ -88,7 +89,7 @@ def texts(result: Result) -> dict[str, str]:
 
 
 def masked(text: str) -> str:
-    values, found, rest = text.partition("\n\n  parted at")
+    values, found, rest = text.partition("\n\n  diverged ")
     head, _, values = values.partition("\n")
     name, _, values = values.partition("run ")
     values = re.sub(r"(?<!\w)-?\d(?:[\d,.]*\d)?(?:e[+-]?\d+)?", "N", f"run {values}")
