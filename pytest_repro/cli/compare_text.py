@@ -1,4 +1,4 @@
-"""What is said of two machines: environment, what differs, counts."""
+"""The text of ``pytest-repro compare``: environments, differences, counts."""
 
 from __future__ import annotations
 
@@ -10,135 +10,119 @@ from pytest_repro.cli.compare import ComparedTest, CompareOptions, Outcome, diff
 from pytest_repro.cli.compare_values import ValueMismatch, differs_in_bits_only, find_farthest
 from pytest_repro.core.compare.statistics import Statistics, compare_statistics
 from pytest_repro.core.golden.value_summary import MAX_VALUES
-from pytest_repro.reports.failure.values import MAX_FULL_TEXTS, MAX_NAMES, format_distance
+from pytest_repro.reports.failure.layout import format_tolerance, plural
+from pytest_repro.reports.failure.values import (
+    MAX_FULL_TEXTS,
+    format_difference,
+    format_differing_names,
+    format_max_abs,
+    format_other_names,
+)
 from pytest_repro.reports.json.checked import Report
 
 _MAX_DETAILED = 20
-"""Tests told in full; of the others one line."""
+"""Tests with values; the others have one line each."""
 
 _OUTCOME_ORDER: tuple[Outcome, ...] = (
-    "differs", "only in A", "only in B", "not compared", "close", "passed over", "equal",
+    "differs", "only in A", "only in B", "not compared", "close", "ignored", "equal",
 )  # fmt: skip
-"""Those to be mended first."""
+"""Most important first."""
 
 
 def format_comparison(
     a: Report, b: Report, tests: Sequence[ComparedTest], options: CompareOptions
 ) -> Iterator[str]:
-    """Everything that is said of two reports, in lines."""
-    yield from _format_heads(a, b)
+    """The whole text, in lines."""
+    width = max(len(a.path), len(b.path))
+    for side, report in (("A", a), ("B", b)):
+        yield f"{side}  {report.path:<{width}}  {plural(len(report.tests), 'test')}, seed {report.seed}"
     yield ""
-    yield from format_environments(a, b)
+    yield from _format_environments(a, b)
     yield ""
-    bad = [test for test in tests if test.outcome != "equal"]
-    for number, test in enumerate(sorted(bad, key=lambda each: _OUTCOME_ORDER.index(each.outcome))):
-        yield from _format_test(test, detailed=number < _MAX_DETAILED)
-    yield from [""] if bad else []
+    unequal = [test for test in tests if test.outcome != "equal"]
+    for number, test in enumerate(sorted(unequal, key=lambda test: _OUTCOME_ORDER.index(test.outcome))):
+        yield f"{test.outcome}  {test.nodeid}  {_format_headline(test)}".rstrip()
+        if number < _MAX_DETAILED and test.outcome == "differs":
+            yield from _format_values([mismatch for mismatch in test.mismatches if not mismatch.close])
+    yield from [""] if unequal else []
     yield from _format_totals(tests, options)
 
 
-def _format_heads(a: Report, b: Report) -> Iterator[str]:
-    width = max(len(a.path), len(b.path))
-    for side, report in (("A", a), ("B", b)):
-        yield f"{side}  {report.path:<{width}}  {_format_count(len(report.tests), 'test')}, seed {report.seed}"
-
-
-def _format_count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"
-
-
-def format_environments(a: Report, b: Report) -> Iterator[str]:
-    """The fields that differ, with both sides."""
-    found, known = diff_environments(a.environment, b.environment), {**a.environment, **b.environment}
-    if not found:
-        yield f"environment  all {_format_count(len(known), 'field')} equal"
+def _format_environments(a: Report, b: Report) -> Iterator[str]:
+    differing = diff_environments(a.environment, b.environment)
+    fields = plural(len({**a.environment, **b.environment}), "field")
+    if not differing:
+        yield f"environment  all {fields} equal"
         return
-    yield f"environment  {len(found)} of {_format_count(len(known), 'field')} differ{'s' * (len(found) == 1)}"
-    width = max(map(len, found))
-    for name, (here, there) in found.items():
-        yield f"  {name:<{width}}  {here or 'not there'} in A, {there or 'not there'} in B"
+    yield f"environment  {len(differing)} of {fields} differ{'s' * (len(differing) == 1)}"
+    width = max(map(len, differing))
+    for name, (value, other) in differing.items():
+        yield f"  {name:<{width}}  {value or 'missing'} in A, {other or 'missing'} in B"
 
 
-def _format_test(test: ComparedTest, detailed: bool) -> Iterator[str]:
-    yield f"{test.outcome}  {test.nodeid}  {format_headline(test)}".rstrip()
-    if detailed and test.outcome == "differs":
-        yield from format_values([each for each in test.mismatches if not each.close])
-
-
-def format_headline(test: ComparedTest) -> str:
-    """One test in a few words: ``loss[5] and 16 more differ, max abs 0.00148``."""
-    why = f"{test.reason}: " if test.reason and test.mismatches else test.reason
+def _format_headline(test: ComparedTest) -> str:
+    """One test in one line: ``loss[5] and 16 more differ, max abs 0.00148``."""
     if not test.mismatches:
-        return why
-    far, name = find_farthest(test.mismatches)
+        return test.reason
+    reason = f"{test.reason}: " if test.reason else ""
     if test.outcome == "close":
-        where = f", farthest max abs {far:.3g} at {name}" if name else ""
-        return f"{why}{len(test.mismatches):,} of {_format_count(test.value_count, 'value')} not equal to the bit{where}"
-    found = [each for each in test.mismatches if not each.close]
-    more = f" and {len(found) - 1:,} more" if len(found) > 1 else ""
-    first = found[0].difference
-    apart = f", max abs {first.max_abs:.3g}" if first is not None and first.max_abs is not None else ""
-    return f"{why}{found[0].name}{more} differ{'s' * (len(found) == 1)}{apart}"
+        max_abs, name = find_farthest(test.mismatches)
+        where = f", largest max abs {max_abs:.3g} at {name}" if name else ""
+        values = f"{len(test.mismatches):,} of {plural(test.value_count, 'value')}"
+        return f"{reason}{values} not equal bit for bit{where}"
+    first, *others = [mismatch for mismatch in test.mismatches if not mismatch.close]
+    names = format_differing_names(first.name, 1 + len(others))
+    return f"{reason}{names}{format_max_abs(first.difference)}"
 
 
-def format_values(mismatches: Sequence[ValueMismatch]) -> Iterator[str]:
-    """What differs, one value at a time: of a series or a list the first, of the many only the names."""
+def _format_values(mismatches: Sequence[ValueMismatch]) -> Iterator[str]:
+    """The first of each series or list that differs; of many only the names."""
     families: dict[str, list[ValueMismatch]] = {}
-    for each in mismatches:
-        families.setdefault(re.sub(r"\[\d+\]", "[]", each.name), []).append(each)
-    for family in list(families.values())[:MAX_FULL_TEXTS]:
-        yield from _format_value(family[0])
-        if len(family) > 1:
-            verb = "differs" if len(family) == 2 else "differ"
-            yield f"    {len(family) - 1:,} more of {family[0].name.partition('[')[0]} {verb} too"
-    rest = [family[0].name for family in list(families.values())[MAX_FULL_TEXTS:]]
-    if rest:
-        more = f", and {len(rest) - MAX_NAMES} more" if len(rest) > MAX_NAMES else ""
-        yield f"  likewise   {', '.join(rest[:MAX_NAMES])}{more}"
+    for mismatch in mismatches:
+        families.setdefault(re.sub(r"\[\d+\]", "[]", mismatch.name), []).append(mismatch)
+    heads = list(families.values())
+    for first, *others in heads[:MAX_FULL_TEXTS]:
+        yield from _format_value(first)
+        if others:
+            verb = "differs" if len(others) == 1 else "differ"
+            yield f"    {len(others):,} more of {first.name.partition('[')[0]} {verb} too"
+    yield from format_other_names([first.name for first, *_ in heads[MAX_FULL_TEXTS:]])
 
 
 def _format_value(mismatch: ValueMismatch) -> Iterator[str]:
     a, b = mismatch.a, mismatch.b
     if a is None or b is None:
-        there = a or b
-        yield f"  {mismatch.name}   {there.kind if there else ''}   recorded in {'B' if a is None else 'A'} only"
+        kind = a.kind if a else b.kind if b else ""
+        yield f"  {mismatch.name}   {kind}   recorded in {'B' if a is None else 'A'} only"
         return
     if a.kind != b.kind:
         yield f"  {mismatch.name}   {a.kind} in A, {b.kind} in B"
         return
     yield f"  {mismatch.name}   {a.kind}"
     if differs_in_bits_only(mismatch):
-        yield "    in bits that the numbers do not show: the sign of a zero, or the bits of a NaN"
+        yield "    equal numbers with different bits: the sign of a zero, or the bits of a NaN"
     elif mismatch.difference is not None:
-        yield f"    {format_distance(mismatch.difference)}"
-        yield from _format_first_element(mismatch)
+        yield from format_difference(mismatch.difference, "in A", "in B")
     elif a.text is not None and b.text is not None:
-        beyond = "further on" if a.text == b.text else f"{a.text!r} in A, {b.text!r} in B"
-        yield f"    {beyond}"
+        yield "    beyond the stored text" if a.text == b.text else f"    {a.text!r} in A, {b.text!r} in B"
     elif a.statistics is not None and b.statistics is not None:
         yield from _format_statistics(a.statistics, b.statistics)
     else:
-        yield "    how far is not known: the reports hold the digests alone"
-
-
-def _format_first_element(mismatch: ValueMismatch) -> Iterator[str]:
-    far = mismatch.difference
-    if far is not None and far.first_values is not None:
-        index = f"first at {list(far.first_index)}: " if far.first_index else ""
-        yield f"    {index}{far.first_values[0]} in A, {far.first_values[1]} in B"
+        yield "    by an unknown amount: the reports hold digests only"
 
 
 def _format_statistics(a: Statistics, b: Statistics) -> Iterator[str]:
     yield f"    more than {MAX_VALUES} elements: only statistics are known"
-    found = list(compare_statistics(a, b))
-    width = max([10, *(len(each.name) for each in found)])
-    for name, x, y in found:
-        yield f"      {name:<{width}} {_format_number(x, y)} in A, {_format_number(y, x)} in B"
-    if not found:
-        yield "      which are equal"
+    differing = list(compare_statistics(a, b))
+    width = max([10, *(len(name) for name, _, _ in differing)])
+    for name, x, y in differing:
+        yield f"      {name:<{width}} {_format_statistic(x, y)} in A, {_format_statistic(y, x)} in B"
+    if not differing:
+        yield "      all statistics are equal"
 
 
-def _format_number(number: float | str | None, other: float | str | None) -> str:
+def _format_statistic(number: float | str | None, other: float | str | None) -> str:
+    """*number* with as many digits as distinguish it from *other*."""
     if number is None or isinstance(number, str):
         return number or "none"
     short = f"{number:.9g}"
@@ -146,27 +130,21 @@ def _format_number(number: float | str | None, other: float | str | None) -> str
 
 
 def _format_totals(tests: Sequence[ComparedTest], options: CompareOptions) -> Iterator[str]:
-    close = options.tolerance
-    how = "bit for bit" if close.exact else f"within rtol {close.rtol:g} and atol {close.atol:g}"
     counts = Counter(test.outcome for test in tests)
     words = {"differs": "differs" if counts["differs"] == 1 else "differ"}
-    said = ", ".join(
-        f"{counts[word]:,} {words.get(word, word)}" for word in reversed(_OUTCOME_ORDER) if counts[word]
-    )
-    yield f"compared {how}: {said or 'no tests'}"
+    parts = [f"{counts[word]:,} {words.get(word, word)}" for word in reversed(_OUTCOME_ORDER) if counts[word]]
+    yield f"compared {format_tolerance(options.tolerance)}: {', '.join(parts) or 'no tests'}"
     if not any(test.outcome in ("equal", "close", "differs") for test in tests):
         yield "no test was compared: the machines do not count as equal"
     if counts["not compared"]:
-        yield "a test that is not reproducible on its own machine counts as a difference: mend it there first"
-    if not (close.exact or options.use_statistics) and (
-        unknown := sum(_count_statistics_only(test.mismatches) for test in tests)
-    ):
-        what = f"{_format_count(unknown, 'value')} of more than {MAX_VALUES} elements count{'s' * (unknown == 1)} as different"
-        yield f"{what}, however close: of these, reports hold statistics only."
-        yield f"Record {MAX_VALUES} elements of each or fewer, or have the statistics compared with --statistics"
+        yield "a test that is not reproducible on its own machine counts as a difference: fix it there first"
+    unknown = sum(_count_statistics_only(test.mismatches) for test in tests)
+    if unknown and not (options.tolerance.exact or options.use_statistics):
+        values = f"{plural(unknown, 'value')} of more than {MAX_VALUES} elements"
+        yield f"{values} count{'s' * (unknown == 1)} as different: reports hold only statistics of them."
+        yield f"Record at most {MAX_VALUES} elements of each, or compare the statistics with --statistics"
 
 
 def _count_statistics_only(mismatches: Iterable[ValueMismatch]) -> int:
-    """Of how many values only statistics are known."""
-    sides = ((each.a, each.b) for each in mismatches)
-    return sum(bool(a and b and a.statistics and b.statistics and a.kind == b.kind) for a, b in sides)
+    pairs = ((mismatch.a, mismatch.b) for mismatch in mismatches)
+    return sum(bool(a and b and a.statistics and b.statistics and a.kind == b.kind) for a, b in pairs)

@@ -1,4 +1,4 @@
-"""A JSON report as the terminal told it."""
+"""Prints a JSON report as the terminal did."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WIDTH = 80
 
 
 class _Test(NamedTuple):
-    """One test: its row with what the section needs, its failure text, and how it failed by itself."""
+    """A test: its row with ``headline``, its failure text, and its line if it failed by itself."""
 
     row: Mapping[str, Any]
     failure_text: str
@@ -33,58 +33,47 @@ def format_report(report: Report) -> Iterator[str]:
     """The failures of *report* and its section, in lines.
 
     Raises:
-        BadReport: A row does not fit; says where.
+        BadReport: A row is malformed; says where.
     """
-    told = ", ".join(f"{name} {value}" for name, value in report.environment.items())
-    yield f"{report.path}: seed {report.seed}{f', {told}' if told else ''}"
-    tests = [_read_test(place, report) for place in report.tests]
-    if any(test.failure_text for test in tests):
-        yield _format_rule("FAILURES", "=")
-    for test in tests:
-        if test.failure_text:
-            yield _format_rule(str(test.row["nodeid"]).partition("::")[2].replace("::", "."), "_")
-            yield from test.failure_text.splitlines()
+    fields = {"seed": report.seed, **report.environment}
+    yield f"{report.path}: {', '.join(f'{name} {value}' for name, value in fields.items())}"
+    tests = [_read_test(node, report) for node in report.tests]
     rows = [test.row for test in tests]
-    yield _format_rule("reproducibility", "=")
+    failed = [test for test in tests if test.failure_text]
+    if failed:
+        yield " FAILURES ".center(_WIDTH, "=")
+    for test in failed:
+        name = str(test.row["nodeid"]).partition("::")[2].replace("::", ".")
+        yield f" {name} ".center(_WIDTH, "_") if name else "_" * _WIDTH
+        yield from test.failure_text.splitlines()
+    yield " reproducibility ".center(_WIDTH, "=")
     yield format_counts(rows)
-    yield from [
-        *format_unavailable_lines(rows),
-        *format_past_log_lines(rows),
-        *format_failing_lines(rows),
-        *(test.failure_line for test in tests if test.failure_line),
-    ]
+    yield from format_unavailable_lines(rows)
+    yield from format_past_log_lines(rows)
+    yield from format_failing_lines(rows)
+    yield from (test.failure_line for test in tests if test.failure_line)
 
 
-def _format_rule(title: str, sep: str) -> str:
-    return f" {title} ".center(_WIDTH, sep) if title else sep * _WIDTH
-
-
-def _read_test(place: JsonNode, report: Report) -> _Test:
-    nodeid, verdict = place["nodeid"].as_text(), verdict_from_row(place, report.environment, report.seed)
+def _read_test(node: JsonNode, report: Report) -> _Test:
+    nodeid, verdict = node["nodeid"].as_text(), verdict_from_row(node, report.environment, report.seed)
     try:
-        row = {
-            **place.value,
-            "headline": format_headline(verdict) if verdict.outcome in FAILING_VERDICTS else "",
-        }
-        return _Test(
-            row,
-            _format_failure(nodeid, verdict, bool(row.get("expected"))),
-            _format_failure_line(nodeid, verdict),
-        )
+        headline = format_headline(verdict) if verdict.outcome in FAILING_VERDICTS else ""
+        row = {**node.value, "headline": headline}
+        failure_text = _format_failure(nodeid, verdict, bool(row.get("expected")))
+        return _Test(row, failure_text, _format_failure_line(nodeid, verdict))
     except INCONSISTENCY_ERRORS as error:
-        raise BadReport(
-            f"{place.location} does not hang together: {type(error).__name__}: {error}"
-        ) from error
+        raise BadReport(f"{node.location} is inconsistent: {type(error).__name__}: {error}") from error
 
 
 def _format_failure(nodeid: str, verdict: Verdict, expected: bool) -> str:
     if verdict.outcome == "failed":
         return format_lost_runs(nodeid, verdict)
-    listed = expected or (verdict.outcome == "unobserved" and verdict.plan.audit)
-    return format_failure(nodeid, verdict) if verdict.outcome in FAILING_VERDICTS and not listed else ""
+    audited = verdict.outcome == "unobserved" and verdict.plan.audit
+    shown = verdict.outcome in FAILING_VERDICTS and not expected and not audited
+    return format_failure(nodeid, verdict) if shown else ""
 
 
 def _format_failure_line(nodeid: str, verdict: Verdict) -> str:
-    """What the terminal showed by pytest's own means: of that the report holds a line."""
-    broke = verdict.outcome == "failed" and verdict.runs[0].outcome == "failed"
-    return f"failed  {nodeid}  {describe_outcome(verdict.runs[0])}" if broke else ""
+    """One line about a failure that pytest itself showed, of which the report has no more."""
+    failed = verdict.outcome == "failed" and verdict.runs[0].outcome == "failed"
+    return f"failed  {nodeid}  {describe_outcome(verdict.runs[0])}" if failed else ""

@@ -38,7 +38,7 @@ def test_rows_that_hang_on_their_batch_are_named() -> None:
             first row 0: at [0, 0] -9.0 in the whole batch, -4.0 in batches of 5
           batches of 10   equal to the whole batch
 
-          look for   products and reductions that take another way for another number of rows, and
+          look for   products and reductions that choose an algorithm by the number of rows, and
                      statistics over the batch (BatchNorm in training mode, padding, sorting)"""
     )
     runs = caught.value.verdict.runs

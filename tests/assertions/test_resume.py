@@ -113,14 +113,14 @@ def test_what_is_saved_as_a_whole_is_resumable() -> None:
 def test_what_is_missing_is_named_with_how_to_save_it(forgotten: str) -> None:
     first, *rest = missing(loading(forgotten))
     assert first.startswith(NAMES[forgotten])
-    assert rest[0].startswith("put back as at the stop, training goes on")
+    assert rest[0].startswith("with it restored, training continues")
 
 
 def test_several_that_are_missing_are_all_named_and_nothing_else() -> None:
     lines = missing(loading("optimizer", "torch", "step"))
     assert [line.split("   ")[0].strip() for line in lines[:4]] == [
         "state.optimizer (Adam)", "state.step (int)", "torch cpu",
-        "put back as at the stop, training goes on as if it had not stopped",
+        "with them restored, training continues as if it had not stopped:",
     ]  # fmt: skip
 
 
@@ -161,7 +161,7 @@ def test_the_place_in_an_epoch_is_lost_by_stopping() -> None:
         rows = iter(DATA)  # begun anew in each call
         return [state.train() + next(rows).sum() for _ in range(steps)]
 
-    assert missing(loading(), train=lines)[0].startswith("nothing that save() and load() could bring")
+    assert missing(loading(), train=lines)[0].startswith("nothing that save() and load() could restore")
 
 
 def test_what_cannot_be_seen_is_told_as_such() -> None:
@@ -177,8 +177,8 @@ def test_what_cannot_be_seen_is_told_as_such() -> None:
             yield state.train() * hidden[0]
 
     lines = missing(loading("step"), train=count, make=make)
-    assert lines[0].startswith("what cannot be seen in the state")
-    assert lines[1] == "besides    not as at the stop: state.step (int)"
+    assert lines[0].startswith("something not in the state")
+    assert lines[1] == "note       not as it was at the stop: state.step (int)"
 
 
 def test_the_whole_failure_and_where_it_begins() -> None:
@@ -200,14 +200,14 @@ def test_the_whole_failure_and_where_it_begins() -> None:
         assert_resumable(go, lambda state: state.weight, put, make=State, at=2, steps=3, rtol=1e-6, atol=0.0)
     assert str(caught.value) == (
         f"{go.__qualname__} is not resumable (within rtol 1e-06 and atol 0, seed 0): "
-        "stopped after 2 of 3 steps, it goes on otherwise\n"
+        "stopped after 2 of 3 steps, it continues differently\n"
         "\n"
         "  train()[2]   float   max abs 2, max rel 0.667, max ulp 6,755,399,441,055,744\n"
         "  state.weight (ndarray)   float64[1]   max abs 2, max rel 0.333, max ulp 2,251,799,813,685,248\n"
         "\n"
         "  missing    state.speed (float)   save and load it: its value\n"
-        "             put back as at the stop, training goes on as if it had not stopped\n"
-        "             the checkpoint lacks it, or load() does not put it back"
+        "             with it restored, training continues as if it had not stopped:\n"
+        "             the checkpoint lacks it, or load() does not restore it"
     )
 
 
@@ -246,7 +246,7 @@ def test_tensors_are_found_in_whatever_holds_them(at: int, average: str) -> None
     said = str(failure.value)
     assert f"  missing    state{average} (Tensor)   save and load it: its value" in said
     assert said.count("save and load it") == 1
-    assert "goes on as if it had not stopped" in said
+    assert "continues as if it had not stopped" in said
 
     def forgetful(state: Any, saved: Any) -> None:
         tensors(state)[1].copy_(saved)
@@ -311,7 +311,7 @@ def test_a_save_that_changes_the_state_is_told() -> None:
     with pytest.raises(NotReproducible) as failure:
         assert_resumable(train, rounds, load, make=Training, at=2, steps=3)
     said = str(failure.value)
-    assert "  changed    state.model (Sequential): by save(), which saved what training did not" in said
+    assert "  changed    state.model (Sequential): save() changed the state it should only read" in said
     assert "missing" not in said
     assert "besides" not in said
 
@@ -321,7 +321,7 @@ def test_a_training_that_is_not_reproducible_is_told_from_one_that_is_not_resuma
         return [np.random.default_rng().random() for _ in range(steps)]
 
     with pytest.raises(
-        NotReproducible, match=r"trained straight twice, train\(\)\[3\] differs \(compared from"
+        NotReproducible, match=r"train\(\)\[3\] differs between two uninterrupted trainings \(compared from"
     ):
         assert_resumable(draws, save, loading(), make=Training, at=3)
 

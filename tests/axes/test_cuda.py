@@ -69,7 +69,7 @@ def test_the_gpu_is_close_to_the_cpu_and_draws_other_numbers(project: Project) -
             assert torch.ones(1).device.type == "cpu"
         """,
     ).check(passed=4, failed=2)
-    drew = "  inputs     other numbers were drawn on cuda: x, the first value of the test, differs already"
+    drew = "  inputs     other random numbers on cuda: x, the first recorded value, differs already"
     assert result.text.count(drew) == 2
     assert (
         result.text.count("  device     run to run deterministic; differs between cpu and cuda: max abs ")

@@ -193,7 +193,7 @@ def test_numbers_drawn_on_another_device_are_told_from_a_kernel_that_errs(run: R
             repro.record(x=x, y=x + torch.randn(4, 3))
         """
     ).check(passed=1, failed=7)
-    drew = "  inputs     other numbers were drawn on second: {}, the first value of the test, differs already"
+    drew = "  inputs     other random numbers on second: {}, the first recorded value, differs already"
     told = result.text.split("is not reproducible")
     inputs = {part.rpartition("::")[2].strip(): text for part, text in pairwise(told)}
     assert drew.format("x") in inputs["test_drawn"]

@@ -32,7 +32,7 @@ def test_help_documents_the_exit_codes(capsys: Any) -> None:
             "exit codes:",
             "  0   done",
             "  1   compare: they differ",
-            "  2   what was given cannot",
+            "  2   the arguments cannot",
         ):
             assert line in out
     assert run(capsys)[0] == 2

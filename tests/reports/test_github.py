@@ -180,7 +180,7 @@ def test_a_summary_keeps_within_its_room() -> None:
          "where it is right as it is here, {}"),
         ("no-baseline", Baseline("g.json", "k"), "no baseline", "{}"),
         ("no-baseline", Baseline("g.json", "k", read_error="is empty"), "no baseline",
-         "restore the file from version control; or delete it, and write it anew: {}"),
+         "restore the file from version control, or delete it and write a new one: {}"),
         ("foreign-baseline", Baseline("g.json", "k", "l", {"numpy": ("2", "1")}),
          "baseline of another environment only", "{}"),
     ],

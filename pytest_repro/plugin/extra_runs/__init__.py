@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.plugins import find_plugins, load_plugin
+from pytest_repro.reports.session.summary import format_notes
 
 if TYPE_CHECKING:
     from pytest_repro.core.runs.run import Run
@@ -30,8 +31,8 @@ class ExtraRun:
     order = 100
     #: Whether a test that fails has none.
     needs_passing_test = False
-    #: Keys of its row that are for the terminal alone.
-    note_keys: tuple[str, ...] = ()
+    #: Key of its row that holds a note for the terminal alone, and the label of that note.
+    note_key, label = "", ""
 
     def get_request(self, plan: Plan, settings: Settings) -> str:
         """How the user asks for these runs (``"--repro-cost"``); ``""`` if nobody does."""
@@ -56,8 +57,8 @@ class ExtraRun:
         return {}
 
     def format_lines(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-        """Lines of the session's summary."""
-        return iter(())
+        """Lines of the session's summary: the notes of its tests."""
+        return format_notes(rows, self.note_key, self.label) if self.note_key else iter(())
 
     def format_interference(self, result: Any) -> tuple[str, str]:
         """Title and text of a report section: these runs may have caused the difference."""

@@ -31,7 +31,7 @@ class Cost(ExtraRun):
 
     order = 20
     needs_passing_test = True
-    note_keys = ("cost_note",)
+    note_key, label = "cost_note", "cost"
 
     def get_request(self, plan: Plan, settings: Settings) -> str:
         return "--repro-cost" if settings.cost else ""
@@ -59,9 +59,10 @@ class Cost(ExtraRun):
         return cost_to_row(result)
 
     def format_lines(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-        from pytest_repro.reports.session.cost import format_cost_lines
+        from pytest_repro.reports.session.cost import format_total_cost
 
-        return format_cost_lines(rows)
+        yield from super().format_lines(rows)
+        yield from format_total_cost(rows)
 
 
 def _format_progress(number: int, controlled: bool) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pytest_repro.core.plan.plan import MAX_SEED, Deterministic, Plan
@@ -29,7 +29,7 @@ class NoiseRuns(ExtraRun):
 
     order = 40
     needs_passing_test = True
-    note_keys = ("noise_note",)
+    note_key, label = "noise_note", "noise"
 
     def get_request(self, plan: Plan, settings: Settings) -> str:
         return "--repro-noise" if settings.noise else ""
@@ -65,11 +65,6 @@ class NoiseRuns(ExtraRun):
         from pytest_repro.reports.session.noise import noise_to_row
 
         return noise_to_row(result)
-
-    def format_lines(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-        from pytest_repro.reports.session.noise import format_noise_lines
-
-        return format_noise_lines(rows)
 
 
 def _choose_mode(plan: Plan, variant: Variant) -> Deterministic:

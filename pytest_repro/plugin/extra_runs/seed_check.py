@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pytest_repro.core.compare.verdict import SeedUnusedWarning
@@ -26,7 +26,7 @@ class SeedCheckRun(ExtraRun):
     """Runs a test once more with another seed, and warns where nothing at all changes."""
 
     order = 10
-    note_keys = ("control_note",)
+    note_key, label = "control_note", "seed check"
 
     def get_request(self, plan: Plan, settings: Settings) -> str:
         return "repro_control" if settings.control else ""
@@ -79,11 +79,6 @@ class SeedCheckRun(ExtraRun):
         if runner.verdict is not None and runner.verdict.outcome in COMPARED_VERDICTS:
             row["control"] = result.outcome
         return row
-
-    def format_lines(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-        from pytest_repro.reports.session.summary import format_seed_check_lines
-
-        return format_seed_check_lines(rows)
 
     def format_interference(self, result: SeedCheck) -> tuple[str, str]:
         from pytest_repro.reports.session.seed_check import format_interference_note

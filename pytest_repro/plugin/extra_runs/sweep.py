@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pytest_repro.core.plan.plan import Plan
@@ -20,7 +20,7 @@ class SeedSweep(ExtraRun):
     """Runs a test with each seed of its sweep."""
 
     order = 30
-    note_keys = ("sweep_note",)
+    note_key, label = "sweep_note", "sweep"
 
     def get_request(self, plan: Plan, settings: Settings) -> str:
         return "seed sweep" if plan.seeds else ""
@@ -47,11 +47,6 @@ class SeedSweep(ExtraRun):
         from pytest_repro.reports.session.sweep import sweep_to_row
 
         return sweep_to_row(result)
-
-    def format_lines(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-        from pytest_repro.reports.session.sweep import format_sweep_lines
-
-        return format_sweep_lines(rows)
 
 
 extra_run = SeedSweep()

@@ -14,11 +14,11 @@ from pytest_repro.plugin.session import require
 from pytest_repro.plugin.session.collected_modules import should_write_golden
 from pytest_repro.plugin.session.rows import get_environment, get_rows
 from pytest_repro.plugin.stash import GOLDEN_LINES, SETTINGS
-from pytest_repro.reports.failure.level import format_level_lines
 from pytest_repro.reports.json.write import build_report, write_report
 from pytest_repro.reports.session.summary import (
     format_counts,
     format_failing_lines,
+    format_notes,
     format_past_log_lines,
     format_skipped_extra_run_lines,
     format_unavailable_lines,
@@ -66,7 +66,7 @@ def _write_report(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> N
 
 def _list_note_keys() -> list[str]:
     """Keys of a row that are for the terminal alone."""
-    return ["unmade_note", "level_note", *(key for kind in list_extra_runs() for key in kind.note_keys)]
+    return ["unmade_note", "level_note", *(kind.note_key for kind in list_extra_runs())]
 
 
 def _write_page(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -98,7 +98,7 @@ def write_terminal_summary(terminal: Any, config: pytest.Config) -> None:
         *golden,
         *format_past_log_lines(rows),
         *(line for kind in list_extra_runs() for line in kind.format_lines(rows)),
-        *format_level_lines(rows),
+        *format_notes(rows, "level_note", "level"),
         *format_skipped_extra_run_lines(rows),
     ]
     for line in [*lines, *bad]:

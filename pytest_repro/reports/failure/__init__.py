@@ -1,1 +1,1 @@
-"""TODO"""
+"""Failure texts: what differs, why, and how to see it again."""

@@ -1,4 +1,4 @@
-"""The failure text of rows that hang on their batch."""
+"""The failure text of a function whose rows depend on their batch."""
 
 from __future__ import annotations
 
@@ -6,49 +6,50 @@ from collections.abc import Iterator
 
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.verdict import Verdict
+from pytest_repro.reports.failure.layout import format_labelled, format_tolerance
 from pytest_repro.reports.failure.values import format_distance
+
+_HINTS = (
+    "products and reductions that choose an algorithm by the number of rows, and",
+    "statistics over the batch (BatchNorm in training mode, padding, sorting)",
+)
 
 
 def format_failure(name: str, batch_size: int, verdict: Verdict) -> str:
-    """What differs, by the number of rows given at a time.
+    """What differs, by batch size.
 
     Args:
-        name: What is called not invariant.
-        batch_size: Number of rows of the batch.
-        verdict: Of the runs on the axis ``batch``.
+        name: Name of the function.
+        batch_size: Number of rows of the whole batch.
+        verdict: Its runs are on the axis ``batch``.
     """
-    close = verdict.plan.tolerance
-    exact = close is None or close.exact
-    asked = "bit for bit" if close is None or exact else f"within rtol {close.rtol:g} and atol {close.atol:g}"
-    lines = [f"{name} is not batch invariant ({asked}, {batch_size} rows)", ""]
-    for run in verdict.runs[1:]:
-        found = [each for each in verdict.mismatches if each.value == run.value]
-        lines += _format_size(run.value, found, verdict.runs[0].value)
-    lines += [
+    reference, *runs = verdict.runs
+    lines = [
+        f"{name} is not batch invariant ({format_tolerance(verdict.plan.tolerance)}, {batch_size} rows)",
         "",
-        "  look for   products and reductions that take another way for another number of rows, and",
     ]
-    lines += ["             statistics over the batch (BatchNorm in training mode, padding, sorting)"]
-    return "\n".join(lines)
+    for run in runs:
+        mismatches = [m for m in verdict.mismatches if m.value == run.value]
+        lines += _format_size(_describe_size(run.value), mismatches, _describe_size(reference.value))
+    return "\n".join([*lines, "", *format_labelled("look for", _HINTS)])
 
 
 def _describe_size(size: object) -> str:
     return "the whole batch" if size is None else f"batches of {size}"
 
 
-def _format_size(size: object, mismatches: list[Mismatch], reference_size: object) -> Iterator[str]:
+def _format_size(size: str, mismatches: list[Mismatch], reference: str) -> Iterator[str]:
     if not mismatches:
-        yield f"  {_describe_size(size)}   equal to {_describe_size(reference_size)}"
-    for each in mismatches:
-        what = each.name.removeprefix("rows") or "rows"
-        yield f"  {_describe_size(size)}   {what} {each.kind}"
-        far = each.difference
-        if far is None or far.first_index is None or far.first_values is None:
-            yield f"    {each.kind}, then {each.other_kind or 'nothing'}"
+        yield f"  {size}   equal to {reference}"
+    for mismatch in mismatches:
+        yield f"  {size}   {mismatch.name.removeprefix('rows') or 'rows'} {mismatch.kind}"
+        difference = mismatch.difference
+        if difference is None or difference.first_index is None or difference.first_values is None:
+            yield f"    {mismatch.kind} in {reference}, {mismatch.other_kind or 'missing'} in {size}"
             continue
-        yield f"    V_c {far.share:.3g}: {format_distance(far)}"
-        (first, other), index = far.first_values, list(far.first_index)
-        sides = f"{first} in {_describe_size(reference_size)}, {other} in {_describe_size(size)}"
-        # Where closeness is asked, the first to differ at all need not be one of those outside of it.
-        which = "first row" if far.outside_tolerance == far.differing else "first to differ at all: row"
-        yield f"    {which} {index[0]}: at {index} {sides}"
+        yield f"    V_c {difference.share:.3g}: {format_distance(difference)}"
+        (first, other), index = difference.first_values, list(difference.first_index)
+        # Within a tolerance, the first element that differs need not be outside of it.
+        outside = difference.outside_tolerance == difference.differing
+        which = "first row" if outside else "first row that differs at all:"
+        yield f"    {which} {index[0]}: at {index} {first} in {reference}, {other} in {size}"

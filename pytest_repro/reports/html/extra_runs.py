@@ -1,42 +1,36 @@
-"""What further runs of a test have shown, for the page: seeds, the noise matrix, what determinism costs."""
+"""The section of the page about runs that are not compared: seed sweep, noise matrix, cost of determinism."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
 from pytest_repro.metrics._arguments import format_list, format_percent, format_seeds
 from pytest_repro.reports.html.plots.figures import Figure
-from pytest_repro.reports.html.plots.strip import describe_strip, draw_strip
-from pytest_repro.reports.html.plots.ticks import format_number
+from pytest_repro.reports.html.plots.scales import format_number
+from pytest_repro.reports.html.plots.strip import make_strip_plot
 
-_MAX_STRIPS, _MAX_ROWS = 6, 40
-"""Headline values of a test that are drawn; rows of a table."""
+_MAX_STRIPS = 6
+_MAX_ROWS = 40
+_MAX_STD_COLUMNS = 3
+
+Row = tuple[str, ...]
 
 
 class Table(NamedTuple):
-    """Numbers of a test.
-
-    Attributes:
-        title: What they are.
-        head: A column's head each.
-        rows: The first cell of each names it.
-    """
+    """A table; the first cell of a row is its name."""
 
     title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    head: Row
+    rows: tuple[Row, ...]
 
 
 class ExtraRunsSection(NamedTuple):
-    """What is told of a test.
+    """What the page shows of one test.
 
     Attributes:
-        sentences: In sentences.
-        figures: A strip for each headline value.
-        tables: Its numbers.
-        broken: Whether it does not hold for every seed.
+        broken: Whether the test fails its seed sweep.
     """
 
     sentences: tuple[str, ...]
@@ -46,126 +40,123 @@ class ExtraRunsSection(NamedTuple):
 
 
 def make_extra_runs_section(ident: str, row: Mapping[str, Any]) -> ExtraRunsSection | None:
-    """What further runs of a test have shown; None where there were none.
-
-    Args:
-        ident: Of its own on the page.
-        row: Of the JSON report.
-    """
-    sweep, noise = row.get("sweep"), row.get("noise")
+    """The section of a row of the JSON report, None without such runs; *ident* must be unique on the page."""
+    sweep, noise, cost = row.get("sweep"), row.get("noise"), row.get("cost")
     tables = [*(_make_sweep_tables(sweep) if sweep else ()), *((_make_noise_table(noise),) if noise else ())]
-    said = [*((describe_sweep(sweep),) if sweep else ()), *_format_cost(row.get("cost"))]
-    if not tables and not said:
+    sentences = [*((describe_sweep(sweep),) if sweep else ()), *((_describe_cost(cost),) if cost else ())]
+    if not tables and not sentences:
         return None
     figures = _make_strip_figures(ident, sweep) if sweep else ()
     broken = sweep is not None and not sweep["kept"]
-    return ExtraRunsSection(tuple(said), tuple(figures), tuple(tables), broken)
+    return ExtraRunsSection(tuple(sentences), tuple(figures), tuple(tables), broken)
 
 
 def describe_sweep(sweep: Mapping[str, Any]) -> str:
     """``2 of 20 seeds failed, P(fail) up to 28.3 % (95 % confidence); over budget: accuracy``."""
-    aside = {word: sweep[word] for word in ("skipped", "xfailed") if sweep.get(word)}
-    failed, run = len(sweep.get("failed", ())), len(sweep["seeds"]) - sum(map(len, aside.values()))
-    passed = f"It passed with each of {run} seeds" if run else "It neither passed nor failed with any seed"
-    said = f"{failed} of {run} seeds failed" if failed else passed
+    other = {word: sweep[word] for word in ("skipped", "xfailed") if sweep.get(word)}
+    failed, runs = len(sweep.get("failed", ())), len(sweep["seeds"]) - sum(map(len, other.values()))
+    if failed:
+        text = f"{failed} of {runs} seeds failed"
+    else:
+        text = f"Passed with each of {runs} seeds" if runs else "Neither passed nor failed with any seed"
     if "p_fail_upper" in sweep:
         upper, confidence = format_percent(sweep["p_fail_upper"]), format_percent(sweep["confidence"])
-        said += f", P(fail) up to {upper} ({confidence} confidence)"
-    said += "".join(f"; {word}: {format_seeds(which)}" for word, which in aside.items())
-    over = [name for name, each in sweep.get("budgets", {}).items() if not each["kept"]]
-    return f"{said}; over budget: {format_list(over)}" if over else said
+        text += f", P(fail) up to {upper} ({confidence} confidence)"
+    parts = [text, *(f"{word}: {format_seeds(seeds)}" for word, seeds in other.items())]
+    if over := [name for name, budget in sweep.get("budgets", {}).items() if not budget["kept"]]:
+        parts.append(f"over budget: {format_list(over)}")
+    return "; ".join(parts)
+
+
+def _describe_cost(cost: Mapping[str, Any]) -> str:
+    pairs = " (pair by pair {:.2f} to {:.2f})".format(*cost["spread"]) if "spread" in cost else ""
+    on, off = format_number(cost["deterministic"], 3), format_number(cost["default"], 3)
+    return f"Cost of determinism: ratio {cost['ratio']:.2f}{pairs}, {on} s on, {off} s off"
 
 
 def _make_strip_figures(ident: str, sweep: Mapping[str, Any]) -> Iterator[Figure]:
     failed = set(map(str, sweep.get("failed", ())))
-    drawn = {name: each["values"] for name, each in sweep.get("headlines", {}).items() if each.get("values")}
-    for n, (name, values) in enumerate(islice(drawn.items(), _MAX_STRIPS), 1):
-        svg = draw_strip(f"{ident}-{n}", name, values, failed)
-        rows = tuple((seed, format_number(each)) for seed, each in islice(values.items(), _MAX_ROWS))
-        said, part = describe_strip(values, failed), len(rows) < len(values)
-        yield Figure(f"{name} by seed", svg, "along", said, ("seed", name), rows, part)
+    headlines = {
+        name: found["values"] for name, found in sweep.get("headlines", {}).items() if found.get("values")
+    }
+    for n, (name, values) in enumerate(islice(headlines.items(), _MAX_STRIPS), 1):
+        plot = make_strip_plot(f"{ident}-{n}", name, values, failed)
+        rows = tuple((seed, format_number(value)) for seed, value in islice(values.items(), _MAX_ROWS))
+        partial = len(rows) < len(values)
+        yield Figure(plot.title, plot, "along", plot.description, ("seed", name), rows, partial)
 
 
 def _make_sweep_tables(sweep: Mapping[str, Any]) -> Iterator[Table]:
-    """The tables of a sweep that have a row."""
-    yield from _drop_empty_tables(
-        ("Seeds that failed", ("Seeds", "Error"), _make_error_rows(sweep)),
-        ("Over budget", ("Value", "Allowed", "Found", "Seeds"), _make_breach_rows(sweep)),
-        (
-            "Values over seeds",
+    tables: dict[str, tuple[Row, Iterator[Row]]] = {
+        "Seeds that failed": (("Seeds", "Error"), _make_error_rows(sweep)),
+        "Over budget": (("Value", "Allowed", "Found", "Seeds"), _make_breach_rows(sweep)),
+        "Values over seeds": (
             ("Value", "Mean", "Std", "Min", "Max", "Range / (d₂·std)", "Outliers"),
-            [
-                *(_make_headline_row(name, each) for name, each in sweep.get("headlines", {}).items()),
-                *((name, *("–",) * 6) for name in sweep.get("not_finite", {})),
-            ],
+            _make_headline_rows(sweep),
         ),
-        (
-            "Predictions over seeds",
+        "Predictions over seeds": (
             ("Predictions", "Items", "Churn", "All agree on", "Constant"),
-            (_make_stability_row(name, each) for name, each in sweep.get("predictions", {}).items()),
+            _make_stability_rows(sweep),
         ),
-    )
+    }
+    for title, (head, rows) in tables.items():
+        if shown := tuple(islice(rows, _MAX_ROWS)):
+            yield Table(title, head, shown)
 
 
-def _drop_empty_tables(*tables: tuple[str, tuple[str, ...], Iterable[tuple[str, ...]]]) -> Iterator[Table]:
-    for title, head, rows in tables:
-        if found := tuple(islice(rows, _MAX_ROWS)):
-            yield Table(title, head, found)
-
-
-def _make_error_rows(sweep: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _make_error_rows(sweep: Mapping[str, Any]) -> Iterator[Row]:
     by_error: dict[str, list[int]] = {}
     for seed, error in sweep.get("errors", {}).items():
         by_error.setdefault(error, []).append(int(seed))
-    for error, which in by_error.items():
-        yield format_seeds(which), error
+    for error, seeds in by_error.items():
+        yield format_seeds(seeds), error
 
 
-def _make_breach_rows(sweep: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    for name, each in sweep.get("budgets", {}).items():
-        if "reason" in each:
-            yield f"{name}: {each['reason']}", "", "", ""
-        for breach in each.get("breaches", ()):
-            allowed, found = (format_number(breach.get(key), 4) for key in ("allowed", "found"))
-            yield f"{breach['rule']} of {name}", allowed, found, format_seeds(breach["seeds"])
+def _make_breach_rows(sweep: Mapping[str, Any]) -> Iterator[Row]:
+    for name, budget in sweep.get("budgets", {}).items():
+        if "reason" in budget:
+            yield f"{name}: {budget['reason']}", "", "", ""
+        for breach in budget.get("breaches", ()):
+            numbers = _format_keys(breach, ("allowed", "found"), 4)
+            yield f"{breach['rule']} of {name}", *numbers, format_seeds(breach["seeds"])
 
 
-def _make_headline_row(name: str, headline: Mapping[str, Any]) -> tuple[str, ...]:
-    numbers = (format_number(headline.get(key), 4) for key in ("mean", "std", "min", "max", "range_ratio"))
-    return (name, *numbers, format_seeds(headline["outliers"]) if headline.get("outliers") else "–")
+def _make_headline_rows(sweep: Mapping[str, Any]) -> Iterator[Row]:
+    for name, headline in sweep.get("headlines", {}).items():
+        numbers = _format_keys(headline, ("mean", "std", "min", "max", "range_ratio"), 4)
+        yield name, *numbers, _format_any_seeds(headline.get("outliers"))
+    for name in sweep.get("not_finite", {}):
+        yield name, *("–",) * 6
 
 
-def _make_stability_row(name: str, stability: Mapping[str, Any]) -> tuple[str, ...]:
-    constant = format_seeds(stability["constant"]) if stability["constant"] else "–"
-    return (
-        name,
-        f"{stability['items']:,}",
-        format_percent(stability["churn"]),
-        format_percent(stability["unanimous"]),
-        constant,
-    )
+def _make_stability_rows(sweep: Mapping[str, Any]) -> Iterator[Row]:
+    for name, found in sweep.get("predictions", {}).items():
+        shares = (format_percent(found[key]) for key in ("churn", "unanimous"))
+        yield name, f"{found['items']:,}", *shares, _format_any_seeds(found["constant"])
 
 
 def _make_noise_table(noise: Mapping[str, Any]) -> Table:
-    """The matrix: a row for each variant."""
-    names = list(dict.fromkeys(name for each in noise.values() for name in each.get("std", {})))[:3]
-    head = ("Noise", "Distinct", "Churn", *(f"Std of {name}" for name in names), "L2 normalised", "Seconds")
-    return Table(
-        "Noise matrix", head, tuple(_make_variant_row(name, each, names) for name, each in noise.items())
+    """A row for each variant."""
+    stds = list(dict.fromkeys(name for variant in noise.values() for name in variant.get("std", {})))
+    stds = stds[:_MAX_STD_COLUMNS]
+    head = ("Noise", "Distinct", "Churn", *(f"Std of {name}" for name in stds), "L2 normalised", "Seconds")
+    return Table("Noise matrix", head, tuple(_make_noise_row(*item, stds) for item in noise.items()))
+
+
+def _make_noise_row(name: str, variant: Mapping[str, Any], stds: Iterable[str]) -> Row:
+    churn = format_percent(variant["churn"]) if "churn" in variant else "–"
+    return (
+        name,
+        f"{variant['distinct']} of {variant['runs']}",
+        churn,
+        *_format_keys(variant.get("std", {}), stds, 3),
+        *_format_keys(variant, ("l2_normalised", "seconds"), 3),
     )
 
 
-def _make_variant_row(
-    name: str, variant: Mapping[str, Any], headline_names: Iterable[str]
-) -> tuple[str, ...]:
-    stds = (format_number(variant.get("std", {}).get(value), 3) for value in headline_names)
-    churn = format_percent(variant["churn"]) if "churn" in variant else "–"
-    rest = (format_number(variant.get(key), 3) for key in ("l2_normalised", "seconds"))
-    return (name, f"{variant['distinct']} of {variant['runs']}", churn, *stds, *rest)
+def _format_keys(numbers: Mapping[str, float], keys: Iterable[str], digits: int) -> Iterator[str]:
+    return (format_number(numbers.get(key), digits) for key in keys)
 
 
-def _format_cost(cost: Mapping[str, Any] | None) -> Iterator[str]:
-    if cost is not None:
-        times = f"{format_number(cost['deterministic'], 3)} s, {format_number(cost['default'], 3)} s with the controls off"
-        pairs = " (pair by pair {:.2f} to {:.2f})".format(*cost["spread"]) if "spread" in cost else ""
-        yield f"Determinism: ratio {cost['ratio']:.2f}{pairs}, {times}"
+def _format_any_seeds(seeds: Sequence[int] | None) -> str:
+    return format_seeds(seeds) if seeds else "–"

@@ -1,4 +1,4 @@
-"""How verdicts look, and the sentence at the head of the page."""
+"""How the page shows verdicts, and its headline."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 RAN_ONCE = "ran once"
-"""Stands for the verdict of a test of which nothing was compared."""
+"""Stands for the verdict of a test whose runs were not compared."""
 
 
 class VerdictStyle(NamedTuple):
-    """How a verdict looks.
+    """How the page shows a verdict.
 
     Attributes:
-        symbol: Told beside the word: colour alone tells nobody.
+        symbol: Shown beside the word, since colour alone is not accessible.
         tone: Name of its colour.
-        meaning: What it says of a test.
     """
 
     symbol: str
@@ -25,82 +24,71 @@ class VerdictStyle(NamedTuple):
 
 
 VERDICT_STYLES: Mapping[str, VerdictStyle] = {
-    "diverged": VerdictStyle(
-        "≠", "bad", "runs differ that should be equal, or what they gave differs from the golden file"
-    ),
+    "diverged": VerdictStyle("≠", "bad", "the runs differ from each other or from the golden file"),
     "failed": VerdictStyle("×", "bad", "the test itself fails, the same way in each run"),
     "unobserved": VerdictStyle("∅", "warn", "nothing was recorded, so nothing was compared"),
-    "no-baseline": VerdictStyle("?", "warn", "there is no golden file entry to compare with"),
-    "foreign-baseline": VerdictStyle("⇄", "warn", "the golden file entry is of another environment"),
-    "skipped": VerdictStyle("–", "idle", "not run, or not to be compared here"),
+    "no-baseline": VerdictStyle("?", "warn", "the golden file has no values for this test"),
+    "foreign-baseline": VerdictStyle("⇄", "warn", "the golden file has values of another environment only"),
+    "skipped": VerdictStyle("–", "idle", "skipped, or unavailable on this machine"),
     RAN_ONCE: VerdictStyle("1", "idle", "one run, nothing was compared"),
-    "reproduced": VerdictStyle("=", "good", "every run gave the same"),
+    "reproduced": VerdictStyle("=", "good", "all runs are equal"),
 }
-"""By word, the worst first."""
+"""By verdict, the worst first."""
 
 
 def get_verdict_style(verdict: str) -> VerdictStyle:
-    """How the verdict *verdict* looks; a word of a later version like nothing in particular."""
+    """The style of a verdict, neutral for a word of a later version."""
     return VERDICT_STYLES.get(verdict, VerdictStyle("·", "idle", verdict))
 
 
 def count_verdicts(verdicts: Sequence[str]) -> dict[str, int]:
-    """How often each word is there, the worst first."""
-    counts = Counter(verdicts)
-    order = list(VERDICT_STYLES)
-    return dict(sorted(counts.items(), key=lambda each: order.index(each[0]) if each[0] in order else 99))
+    """Number of tests by verdict, the worst first."""
+    order = {word: rank for rank, word in enumerate(VERDICT_STYLES)}
+    return dict(sorted(Counter(verdicts).items(), key=lambda item: order.get(item[0], 99)))
 
 
 def choose_tone(counts: Mapping[str, int], broken: int = 0) -> str:
-    """The sign at the head of the page: ``bad`` unequal, ``good`` equal, ``idle`` none."""
+    """The colour of the headline: ``bad``, ``good`` or ``idle``."""
     if "diverged" in counts:
         return "bad"
-    if broken:
-        return "idle"
-    return "good" if {get_verdict_style(word).tone for word in counts} - {"idle"} == {"good"} else "idle"
+    tones = {get_verdict_style(word).tone for word in counts} - {"idle"}
+    return "good" if tones == {"good"} and not broken else "idle"
 
 
 def format_sentence(counts: Mapping[str, int], golden_only: int = 0, broken: int = 0) -> str:
-    """What the page says in one sentence.
+    """The headline of the page.
 
     Args:
-        counts: Of each verdict.
-        golden_only: How many of those that diverged only differ from what is stored: their runs agree.
-        broken: How many tests do not hold for every seed, whatever their verdict is.
+        counts: Number of tests by verdict.
+        golden_only: How many of those that diverged differ only from their golden file.
+        broken: How many tests fail their seed sweep, whatever their verdict.
     """
-    said = _format_verdict_counts(counts, golden_only)
-    return f"{said[:-1]}, {broken:,} not for every seed." if broken else said
+    sentence = _format_verdict_counts(counts, golden_only)
+    return f"{sentence}, {broken:,} not for every seed." if broken else f"{sentence}."
 
 
 def _format_verdict_counts(counts: Mapping[str, int], golden_only: int) -> str:
     total = sum(counts.values())
+    tests = f"{total:,} test{'s' * (total != 1)}"
+    if golden_only == 1:
+        golden = "1 differs from its golden file"
+    else:
+        golden = f"{golden_only:,} differ from their golden files"
     if bad := counts.get("diverged", 0) - golden_only:
-        verb = "is" if bad == 1 else "are"
-        also = f", {golden_only:,} {_describe_golden_difference(golden_only)}" if golden_only else ""
-        return f"{bad:,} of {_format_test_count(total)} {verb} not reproducible{also}."
+        also = f", {golden}" if golden_only else ""
+        return f"{bad:,} of {tests} {'is' if bad == 1 else 'are'} not reproducible{also}"
     if golden_only:
-        return f"{golden_only:,} of {_format_test_count(total)} {_describe_golden_difference(golden_only)}."
+        number, rest = golden.split(" ", 1)
+        return f"{number} of {tests} {rest}"
     if not total:
-        return "No test was marked, so nothing was compared."
+        return "No test was marked, so nothing was compared"
     good = counts.get("reproduced", 0)
+    if total == 1:
+        return "The only test is reproducible" if good else "The only test was not compared"
     if good == total:
-        return (
-            "The only test is reproducible."
-            if good == 1
-            else f"All {_format_test_count(total)} are reproducible."
-        )
-    if good:
-        return f"{good:,} of {_format_test_count(total)} {'was' if good == 1 else 'were'} seen to be reproducible."
+        return f"All {tests} are reproducible"
     return (
-        f"None of {_format_test_count(total)} was compared."
-        if total > 1
-        else "The only test was not compared."
+        f"{good:,} of {tests} {'is' if good == 1 else 'are'} reproducible"
+        if good
+        else f"None of {tests} was compared"
     )
-
-
-def _describe_golden_difference(number: int) -> str:
-    return "differs from its golden file" if number == 1 else "differ from their golden files"
-
-
-def _format_test_count(number: int) -> str:
-    return f"{number:,} test{'s' * (number != 1)}"

@@ -1,11 +1,9 @@
-"""The page: rows of the JSON report, and what is told beside them, as one file."""
+"""Renders the HTML report: one self-contained file from the rows of the JSON report."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +20,22 @@ from pytest_repro.reports.html.labels import (
 )
 from pytest_repro.reports.html.page_data import (
     DivergenceContext,
-    Plot,
     divergence_context_from_row,
-    plot_from_row,
+    figure_arguments_from_row,
 )
 from pytest_repro.reports.html.plots.figures import Figure, make_figures
-from pytest_repro.reports.html.plots.svg import escape_unprintable
+from pytest_repro.reports.html.templates import load_template, read_styles
 
 MAX_PLOTS = 240
-"""Pictures on the page: each takes up to 60 kB."""
+"""Values on the page with plots; each takes up to 60 kB."""
 
 
 @dataclass(frozen=True, slots=True)
 class FigureGroup:
-    """A picture, drawn."""
+    """The figures of one value."""
 
     name: str
     kind: str
-    sides: tuple[str, str]
     figures: tuple[Figure, ...]
 
 
@@ -48,18 +44,13 @@ class Entry:
     """A test on the page.
 
     Attributes:
-        ident: Of its own on the page.
-        row: Of the JSON report, ``expected`` and ``headline`` among its keys.
-        verdict: Its verdict.
-        style: How that looks.
-        file: Where the test is.
-        name: Its node id without that.
-        details: What is told beside the row; empty of a test that reproduced.
-        summary: What was seen, in a line.
-        figure_groups: What is drawn.
-        omitted_count: How many more pictures there would be.
-        divergence: The op that parted.
-        extra_runs: What further runs have shown: seeds, noise, cost.
+        ident: Its HTML id, unique on the page.
+        row: Its row of the JSON report, with ``expected`` and ``headline``.
+        file: The part of the node id before ``::``.
+        name: The part after it.
+        details: What :func:`~.page_data.make_page_data` gave; empty for a test that reproduced.
+        summary: What happened, in one line.
+        omitted_count: Values whose plots are left out.
     """
 
     ident: str
@@ -77,26 +68,26 @@ class Entry:
 
     @property
     def link(self) -> str:
-        """Where on the page there is more of it; ``""`` where there is nothing."""
+        """The id of the section with more about the test; ``""`` without one."""
         return self.ident if self.has_details else f"{self.ident}-m" if self.extra_runs else ""
 
     @property
     def has_details(self) -> bool:
-        """Whether there is more to tell of it than its row."""
+        """Whether the test has a section of its own."""
         return bool(self.details) and self.verdict not in ("reproduced", "skipped")
 
 
 def make_entries(rows: Sequence[Mapping[str, Any]], max_plots: int = MAX_PLOTS) -> list[Entry]:
-    """What the page shows of each test, the worst verdicts first.
+    """The tests on the page, worst verdicts first.
 
     Args:
-        rows: Of the JSON report; ``page`` in them is what :func:`~.told.plain` gave.
-        max_plots: Pictures on the page: of each test the first, then of each the second, …
+        rows: Rows of the JSON report; ``page`` in them is what :func:`~.page_data.make_page_data` gave.
+        max_plots: Values with plots on the page: first one of each test, then a second of each, …
     """
     ranks = {word: n for n, word in enumerate(VERDICT_STYLES)}
     ranked = sorted(rows, key=lambda row: (ranks.get(_get_verdict(row), 0), bool(row.get("expected"))))
-    shown = _distribute([len(row.get("page", {}).get("pictures", ())) for row in ranked], max_plots)
-    return [_make_entry(f"t{n}", row, few) for n, (row, few) in enumerate(zip(ranked, shown), 1)]
+    shares = _distribute([len(row.get("page", {}).get("pictures", ())) for row in ranked], max_plots)
+    return [_make_entry(f"t{n}", row, share) for n, (row, share) in enumerate(zip(ranked, shares), 1)]
 
 
 def _get_verdict(row: Mapping[str, Any]) -> str:
@@ -104,19 +95,19 @@ def _get_verdict(row: Mapping[str, Any]) -> str:
 
 
 def _distribute(counts: Sequence[int], total: int) -> list[int]:
-    """How many pictures each test gets: one in turn, while there are any left."""
-    given = [0] * len(counts)
-    while total > 0 and given != list(counts):
-        for place, number in enumerate(counts):
-            if given[place] < number and total > 0:
-                given[place] += 1
+    """How much of *total* each gets, dealt out one at a time, at most its count."""
+    shares = [0] * len(counts)
+    while total > 0 and shares != list(counts):
+        for index, count in enumerate(counts):
+            if shares[index] < count and total > 0:
+                shares[index] += 1
                 total -= 1
-    return given
+    return shares
 
 
 def _make_entry(ident: str, row: Mapping[str, Any], max_plots: int) -> Entry:
-    told = row.get("page", {})
-    found: list[Mapping[str, Any]] = list(told.get("pictures", ()))
+    details = row.get("page", {})
+    plots: list[Mapping[str, Any]] = list(details.get("pictures", ()))
     file, _, name = str(row["nodeid"]).partition("::")
     return Entry(
         ident,
@@ -125,29 +116,24 @@ def _make_entry(ident: str, row: Mapping[str, Any], max_plots: int) -> Entry:
         get_verdict_style(_get_verdict(row)),
         file,
         name or file,
-        told,
-        _summarize(row, told),
-        tuple(
-            _make_figure_group(f"{ident}-{n}", plot_from_row(each))
-            for n, each in enumerate(found[:max_plots], 1)
-        ),
-        len(found) - max_plots,
-        divergence_context_from_row(told["sides"]) if told.get("sides") else None,
+        details,
+        _summarize(row, details),
+        tuple(_make_figure_group(f"{ident}-{n}", plot) for n, plot in enumerate(plots[:max_plots], 1)),
+        len(plots) - max_plots,
+        divergence_context_from_row(details["sides"]) if details.get("sides") else None,
         make_extra_runs_section(f"{ident}-m", row),
     )
 
 
 def _summarize(row: Mapping[str, Any], details: Mapping[str, Any]) -> str:
-    """What was seen of a test, in a line; of one that holds nothing."""
     sweep = row.get("sweep")
     broken = describe_sweep(sweep) if sweep and not sweep["kept"] else ""
-    return str(
-        row.get("headline") or next((r["error"] for r in details.get("runs", ()) if r["error"]), broken)
-    )
+    errors = (run["error"] for run in details.get("runs", ()) if run["error"])
+    return str(row.get("headline") or next(errors, broken))
 
 
-def _make_figure_group(ident: str, plot: Plot) -> FigureGroup:
-    return FigureGroup(plot.name, plot.kind, plot.sides, tuple(make_figures(ident, plot)))
+def _make_figure_group(ident: str, row: Mapping[str, Any]) -> FigureGroup:
+    return FigureGroup(row["name"], row["kind"], tuple(make_figures(ident, *figure_arguments_from_row(row))))
 
 
 def render_page(
@@ -156,82 +142,52 @@ def render_page(
     """The whole page.
 
     Args:
-        rows: Of the JSON report, with ``page`` where there is more to tell.
-        seed: Of the session.
+        rows: Rows of the JSON report, with ``page`` where there is more to show.
+        seed: Seed of the session.
         environment: What else could change a result, by name.
-        title: Of what was tested.
+        title: Name of the tested project.
     """
-    shown = make_entries(rows)
-    counts = count_verdicts([each.verdict for each in shown])
-    told = [each for each in shown if each.has_details]
-    expected = sum(each.verdict == "diverged" and bool(each.row.get("expected")) for each in shown)
-    stored = sum(each.verdict == "diverged" and "baseline" in each.row for each in shown)
-    broken = sum(each.extra_runs is not None and each.extra_runs.broken for each in shown)
-    rendered: str = _load_template("page.html").render(
-        title=title,
-        seed=seed,
-        environment=environment,
-        entries=shown,
-        told=told,
-        counts=counts,
-        sentence=format_sentence(counts, stored, broken),
-        expected=expected,
-        look=get_verdict_style,
-        light=format_css_variables(LIGHT),
-        dark=format_css_variables(DARK),
-        tone=choose_tone(counts, broken),
-        seconds=_sum_seconds(shown),
-        styles=_read_style("drawing.css") + _read_style("page.css"),
-    )
-    return rendered
-
-
-def _sum_seconds(page_entries: Iterable[Entry]) -> float:
-    return float(sum(each.row.get("seconds", 0.0) for each in page_entries))
-
-
-@cache
-def _load_template(name: str) -> Any:
-    from jinja2 import Environment, FileSystemLoader
-    from markupsafe import Markup
-
-    def finalize(value: Any) -> Any:
-        return (
-            escape_unprintable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    entries = make_entries(rows)
+    counts = count_verdicts([entry.verdict for entry in entries])
+    diverged = [entry.row for entry in entries if entry.verdict == "diverged"]
+    broken = sum(entry.extra_runs is not None and entry.extra_runs.broken for entry in entries)
+    return str(
+        load_template("page.html").render(
+            title=title,
+            seed=seed,
+            environment=environment,
+            entries=entries,
+            detailed=[entry for entry in entries if entry.has_details],
+            counts=counts,
+            sentence=format_sentence(counts, sum("baseline" in row for row in diverged), broken),
+            expected=sum(bool(row.get("expected")) for row in diverged),
+            get_style=get_verdict_style,
+            light=format_css_variables(LIGHT),
+            dark=format_css_variables(DARK),
+            tone=choose_tone(counts, broken),
+            seconds=float(sum(row.get("seconds", 0.0) for row in rows)),
+            styles=read_styles("plots.css", "page.css"),
         )
-
-    made = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, finalize=finalize,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    return made.get_template(name)
-
-
-def _read_style(name: str) -> str:
-    return (Path(__file__).parent / name).read_text(encoding="utf-8")
+    )
 
 
 def render_fragment(rows: Iterable[Mapping[str, Any]]) -> str:
-    """The drawings of *rows*, to stand in a page that is not ours; ``""`` where there are none.
+    """The plots of *rows* with their styles, for a page of another program; ``""`` without any.
 
     Args:
-        rows: Pictures that :func:`~.told.plain` gave, with ``id``, of its own there.
+        rows: Plots from :func:`~.page_data.make_page_data`, each with an ``id`` unique on that page.
     """
-    found = [each for row in rows for each in make_figures(str(row["id"]), plot_from_row(row))]
-    if not found:
+    figures = [
+        figure for row in rows for figure in make_figures(str(row["id"]), *figure_arguments_from_row(row))
+    ]
+    if not figures:
         return ""
-    styles = (
-        f".rp-stand{{{format_css_variables(LIGHT)}}}{_read_style('drawing.css')}{_read_style('standing.css')}"
-    )
-    drawings = "".join(
-        f"<figure><figcaption>{escape(escape_unprintable(each.title))}</figcaption>{each.svg}</figure>"
-        for each in found
-    )
-    return f'<style>{styles}</style><div class="rp-stand">{drawings}</div>'
+    styles, light = read_styles("plots.css", "fragment.css"), format_css_variables(LIGHT)
+    return str(load_template("fragment.html").render(figures=figures, styles=styles, light=light))
 
 
 def write_page(path: Path, text: str) -> None:
-    """Writes the page to *path*, making its folder where there is none.
+    """Writes *text* to *path* and creates its folder.
 
     Raises:
         OSError: The file cannot be written.

@@ -1,1 +1,4 @@
-"""TODO"""
+"""The JSON report: written, read back, checked."""
+
+FORMAT = 1
+"""Version of the JSON report."""

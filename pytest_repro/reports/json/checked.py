@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pytest_repro.reports import FORMAT
+from pytest_repro.reports.json import FORMAT
 
 MAX_REPORT_MIB = 256
 """MiB of a report that is read: two million observations."""

@@ -17,7 +17,7 @@ from pytest_repro.core.golden.value_summary import ValueSummary
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.divergence import Divergence
-from pytest_repro.reports import FORMAT
+from pytest_repro.reports.json import FORMAT
 from pytest_repro.reports.json.values import value_to_row
 
 

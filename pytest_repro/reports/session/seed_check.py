@@ -1,4 +1,4 @@
-"""What is said of a control run: of a seed that changes nothing, of an outcome that hangs on it."""
+"""Texts about the seed check: a seed that changes nothing, an outcome that depends on it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _OUTCOME_VERBS = {"passed": "passes", "failed": "fails", "skipped": "is skipped"
 
 
 def describe_outcome(seed_check: SeedCheck) -> str:
-    """``fails with seed 1: AssertionError: …``; ``""`` where the outcome is the same."""
+    """``fails with seed 1: AssertionError: …``; ``""`` if the outcome is the same."""
     run, reference = seed_check.run, seed_check.reference
     if (run.outcome, run.error_type) == (reference.outcome, reference.error_type):
         return ""
@@ -19,27 +19,22 @@ def describe_outcome(seed_check: SeedCheck) -> str:
 
 
 def format_unused_warning(seed_check: SeedCheck, seed: int) -> str:
-    """The whole warning about a seed that changes nothing, and what to do.
-
-    Args:
-        seed_check: Its word is ``unchanged``.
-        seed: Of the other runs.
-    """
-    same = f"{UNUSED_NOTE} Seeds {seed} and {seed_check.seed} give the same, bit for bit"
+    """The warning that the seed changes nothing; *seed* is that of the other runs."""
+    same = f"{UNUSED_NOTE} Seeds {seed} and {seed_check.seed} give equal results, bit for bit"
     if seed_check.drew_random:
         return (
-            f"{same}, though random numbers are drawn. Look for what an earlier run or a wider fixture "
-            "keeps (a cache, a file), for a generator with a seed of its own, or record what depends on them"
+            f"{same}, although random numbers were drawn. Look for a cache or a file that an earlier run or "
+            "a wider fixture keeps, for a generator with its own seed, or record a value that depends on them"
         )
     return (
-        f"{same}, and no generator was asked that is seeded. Draw with repro.rng(), or where nothing "
-        "is meant to be random: @pytest.mark.filterwarnings('ignore::pytest_repro.SeedUnusedWarning')"
+        f"{same}, and no seeded generator was used. Draw from repro.rng(), or if nothing is meant to be "
+        "random: @pytest.mark.filterwarnings('ignore::pytest_repro.SeedUnusedWarning')"
     )
 
 
 def format_interference_note(seed_check: SeedCheck) -> str:
-    """What may have had a part in a difference: the control run came before the last one."""
+    """That the seed check, which ran before the last run, may have caused a difference."""
     return (
-        f"a run with seed {seed_check.seed} came before the last one (repro_control): "
-        "-o repro_control=false tells whether what it left behind has made the difference"
+        f"the seed check ran with seed {seed_check.seed} before the last run: -o repro_control=false shows "
+        "whether state that it left behind made the difference"
     )

@@ -1,49 +1,45 @@
-"""The section of the session: counts by verdict, and a line for each test that failed it."""
+"""The section of a session: counts by verdict, and lines about single tests."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 FAILING_VERDICTS = ("diverged", "unobserved", "no-baseline", "foreign-baseline")
-"""Verdicts that are told by name."""
-
+"""Verdicts with which a test fails; the section lists these tests."""
 
 COMPARED_VERDICTS = ("reproduced", "diverged")
-"""Verdicts of tests that were really compared."""
+
+_OBSERVED_NOTHING = "observed nothing"
+_NO_DEVICE = "skipped on every device"
 
 
 def count_compared(rows: Sequence[Mapping[str, Any]]) -> int:
-    """How many tests were really compared; one that failed, was skipped or ran once was not."""
+    """Number of tests whose runs were compared."""
     return sum(row.get("verdict") in COMPARED_VERDICTS for row in rows)
 
 
 def format_counts(rows: Sequence[Mapping[str, Any]]) -> str:
     """``2 compared (1 reproduced, 1 diverged), 0 observed nothing, 1 skipped on every device, 1 failed``.
 
-    The first three are always told, so that a session that compares less than it did is seen to.
+    Always shows the first three, so that a session that compares less than before is noticed.
     """
     counts = Counter(map(_label_verdict, rows))
     words = ", ".join(f"{counts.pop(word)} {word}" for word in COMPARED_VERDICTS if counts[word])
-    told = [f"{count_compared(rows)} compared" + (f" ({words})" if words else "")]
-    told += [f"{counts.pop(each, 0)} {each}" for each in (_OBSERVED_NOTHING, _NO_DEVICE)]
-    # Reports of workers come in any order: ties are told by name.
-    rest = sorted(((n, word) for word, n in counts.items() if n), key=lambda each: (-each[0], each[1]))
-    # Their runs of one seed agree, and yet they fail.
+    parts = [f"{count_compared(rows)} compared" + (f" ({words})" if words else "")]
+    parts += [f"{counts.pop(word, 0)} {word}" for word in (_OBSERVED_NOTHING, _NO_DEVICE)]
+    # Workers report in any order, so ties are sorted by word.
+    rest = sorted(((n, word) for word, n in counts.items() if n), key=lambda item: (-item[0], item[1]))
+    # Their runs with one seed agree, but they fail.
     broken = sum(
         row.get("verdict") in COMPARED_VERDICTS and not row["sweep"]["kept"] for row in rows if "sweep" in row
     )
     rest += [(broken, "not for every seed")] if broken else []
-    return ", ".join([*told, *(f"{number} {word}" for number, word in rest)])
-
-
-_OBSERVED_NOTHING = "observed nothing"
-_NO_DEVICE = "skipped on every device"
+    return ", ".join([*parts, *(f"{number} {word}" for number, word in rest)])
 
 
 def _label_verdict(row: Mapping[str, Any]) -> str:
-    """What is counted of a test."""
     word = str(row.get("verdict", "ran once, nothing compared"))
     if word == "skipped":
         axes = sorted({run["axis"] for run in row["runs"] if "reason" in run})
@@ -54,58 +50,56 @@ def _label_verdict(row: Mapping[str, Any]) -> str:
 
 
 def format_too_few(rows: Sequence[Mapping[str, Any]], required: int, source: str) -> str:
-    """Why the session fails that was to compare more tests; ``""`` where it compared enough.
+    """Why the session fails if fewer than *required* tests were compared, else ``""``.
 
     Args:
         rows: Rows of the JSON report.
-        required: How many tests must have been compared.
-        source: By what that was asked: ``"--repro-require=5"``.
+        required: How many tests must be compared.
+        source: The option that requires it: ``"--repro-require=5"``.
     """
-    found = count_compared(rows)
-    if found >= required:
+    compared = count_compared(rows)
+    if compared >= required:
         return ""
-    how = f"{found or 'no'} test{'s were' if found != 1 else ' was'} compared"
-    return f"too few   {how}, {source} asks for {required} or more: the session fails"
+    count = f"{compared or 'no'} test{'s were' if compared != 1 else ' was'} compared"
+    return f"too few   {count}, {source} requires at least {required}: the session fails"
 
 
 def format_unavailable_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """A line for each value of an axis that was not to be had, and how many tests asked for it."""
+    """A line for each unavailable value of an axis."""
     runs = (run for row in rows for run in row["runs"] if "reason" in run and run["outcome"] == "skipped")
-    counts = Counter(f"{run['axis']} {run['value']}: {run['reason']}" for run in runs)
-    for what, number in sorted(counts.items()):
-        yield f"not run   {what} ({number} test{'s' * (number != 1)})"
+    return _format_tallies("not run", (f"{run['axis']} {run['value']}: {run['reason']}" for run in runs))
 
 
 def format_skipped_extra_run_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """A line for each reason why runs besides those that are compared were asked for, and not made."""
-    counts = Counter(row["unmade_note"] for row in rows if row.get("unmade_note"))
-    for what, number in sorted(counts.items()):
-        yield f"not made  {what} ({number} test{'s' * (number != 1)})"
+    """A line for each reason why runs that are not compared were left out."""
+    return _format_tallies("left out", (row["unmade_note"] for row in rows if row.get("unmade_note")))
+
+
+def _format_tallies(label: str, texts: Iterable[str]) -> Iterator[str]:
+    for text, number in sorted(Counter(texts).items()):
+        yield f"{label:<10}{text} ({number} test{'s' * (number != 1)})"
 
 
 def format_past_log_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """A line for each test that was fed from a log, and asked for what is not in it."""
+    """A line for each replayed test that asked for something not in the log."""
     for row in rows:
-        told = dict.fromkeys(each for run in row["runs"] for each in run.get("beyond", ()))
-        if told:
-            more = f", and {len(told) - 1} more" if len(told) > 1 else ""
-            yield f"beyond    {row['nodeid']}  {next(iter(told))}{more}"
+        places = list(dict.fromkeys(place for run in row["runs"] for place in run.get("beyond", ())))
+        if places:
+            more = f", and {len(places) - 1} more" if len(places) > 1 else ""
+            yield f"beyond    {row['nodeid']}  {places[0]}{more}"
 
 
-def format_seed_check_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """A line for each test of which a run with another seed has shown something."""
+def format_notes(rows: Sequence[Mapping[str, Any]], key: str, label: str) -> Iterator[str]:
+    """The notes that rows hold under *key*, each a text or several lines."""
     for row in rows:
-        if told := row.get("control_note"):
-            yield f"control   {row['nodeid']}  {told}"
+        if note := row.get(key):
+            first, *lines = [note] if isinstance(note, str) else note
+            yield f"{label:<9} {row['nodeid']}  {first}".rstrip()
+            yield from (f"{'':10}{line}" for line in lines)
 
 
 def format_failing_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """A line for each test that is not reproducible or observed nothing.
-
-    Args:
-        rows: Rows of the JSON report with their ``headline``; ``expected`` where the test is
-            marked ``xfail``.
-    """
+    """A line for each test with a failing verdict that is not ``expected`` to fail."""
     for row in rows:
         if row.get("verdict") in FAILING_VERDICTS and not row.get("expected"):
             yield f"{row['verdict']}  {row['nodeid']}  {row.get('headline', '')}".rstrip()

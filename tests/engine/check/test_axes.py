@@ -179,7 +179,7 @@ def test_what_does_not_repeat_with_two_threads_only_is_told_so() -> None:
         "    max abs 9.31e-10, max rel 1.16e-10, max ulp 524,288",
         "    8.000000000931323 with 2 threads, 8.000000001862645 with 2 threads again",
         "",
-        "  look for   threads that race, and ops without a deterministic implementation",
+        "  look for   racing threads, and ops without a deterministic implementation",
         "             sums, means, dot products and weight gradients, which threads add up in another order",
     ]
 

@@ -163,7 +163,7 @@ def test_the_failure_says_all_of_it() -> None:
 
 def test_logits_that_are_nan_are_said_to_be() -> None:
     given = iter(([1, 0, 2], [1, 1, 2]))
-    with pytest.raises(NotReproducible, match="in run 1 their logits hold NaN, NaN among all\n"):
+    with pytest.raises(NotReproducible, match="in run 1 their logits are NaN, some logits are NaN\n"):
         assert_reproducible(lambda: Completion(next(given), np.full((3, 4), math.nan)), diagnose="never")
 
 

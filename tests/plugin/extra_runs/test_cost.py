@@ -7,7 +7,8 @@ import re
 import pytest
 
 from pytest_repro.core.runs.run_summary import CostTimings
-from pytest_repro.reports.session.cost import cost_to_row, format_cost_lines
+from pytest_repro.reports.session.cost import cost_to_row, format_total_cost
+from pytest_repro.reports.session.summary import format_notes
 from tests.conftest import Project, Result
 from tests.plugin.peers import needs
 
@@ -45,10 +46,10 @@ TIMES = f"{ONE}|{SUM}"
 SECTION = """\
 cost      test_it.py::test_cheap  TIMES
 cost      test_it.py::test_dear  TIMES
-cost      test_it.py::test_nothing_to_time  not told: deterministic=False, there are no determinism controls to switch off
-cost      test_it.py::test_needs_it  not told: with determinism controls off it fails: ValueError
+cost      test_it.py::test_nothing_to_time  not measured: deterministic=False, there are no determinism controls to switch off
+cost      test_it.py::test_needs_it  not measured: with determinism controls off it fails: ValueError
 cost      test_it.py::test_once  TIMES
-cost      in sum  TIMES
+cost      total  TIMES
 """  # noqa: E501
 
 
@@ -58,7 +59,7 @@ def told(result: Result) -> list[str]:
 
 
 def check(result: Result) -> None:
-    assert "not made  --repro-cost: not for a test that fails (1 test)" in result.run.outlines
+    assert "left out  --repro-cost: not for a test that fails (1 test)" in result.run.outlines
     result.check(passed=6, xfailed=1, skipped=1, exit=0)
     assert told(result) == sorted(SECTION.splitlines())
     found = {test["nodeid"].partition("::")[2]: test.get("cost") for test in result.report["tests"]}
@@ -113,10 +114,10 @@ def test_it_may_be_below_1() -> None:
     assert row["cost"] == wanted
     other = cost_to_row(CostTimings((0.1,), (0.08,)))
     rows = [{"nodeid": "a", **row}, {"nodeid": "b", **other}, {"nodeid": "c"}]
-    assert list(format_cost_lines(rows)) == [
+    assert [*format_notes(rows, "cost_note", "cost"), *format_total_cost(rows)] == [
         "cost      a  deterministic 0.32 s, default 0.48 s (medians of 3 and 3): ratio 0.67, -33 %"
         " (pair by pair 0.64 to 1.04)",
         "cost      b  deterministic 0.1 s, default 0.08 s (medians of 1 and 1): ratio 1.25, +25 %",
-        "cost      in sum  deterministic 0.42 s, default 0.56 s: ratio 0.75, -25 %",
+        "cost      total  deterministic 0.42 s, default 0.56 s: ratio 0.75, -25 %",
     ]
     assert cost_to_row(CostTimings((), ())) == {}

@@ -38,8 +38,11 @@ def test_nothing(): random.random()
 def test_plain(): pass
 """
 UNUSED = "does not depend on the seed: cached?"
-SAME = f"SeedUnusedWarning: {UNUSED} Seeds 0 and 1 give the same, bit for bit"
-CACHED, CONSTANT = f"{SAME}, though random numbers are drawn. ", f"{SAME}, and no generator was asked "
+SAME = f"SeedUnusedWarning: {UNUSED} Seeds 0 and 1 give equal results, bit for bit"
+CACHED, CONSTANT = (
+    f"{SAME}, although random numbers were drawn. ",
+    f"{SAME}, and no seeded generator was used. ",
+)
 
 
 def controls(result: Result) -> dict[str, Any]:
@@ -58,9 +61,9 @@ def check(result: Result) -> None:
     assert controls(result) == WORDS
     told = [line for line in result.text.splitlines() if line.startswith("control ")]
     assert sorted(told) == [
-        f"control   test_it.py::test_cached  {UNUSED}",
-        f"control   test_it.py::test_constant  {UNUSED}",
-        "control   test_it.py::test_fails  fails with seed 0: AssertionError: assert 0 > 0",
+        f"seed check test_it.py::test_cached  {UNUSED}",
+        f"seed check test_it.py::test_constant  {UNUSED}",
+        "seed check test_it.py::test_fails  fails with seed 0: AssertionError: assert 0 > 0",
     ]
     runs = {test["nodeid"]: len(test["runs"]) for test in result.report["tests"]}
     assert set(runs.values()) - {1} == {2}
@@ -77,7 +80,7 @@ def test_under_workers(project: Project) -> None:
 
 
 def test_unasked_there_is_none(project: Project) -> None:
-    result = project(SOURCE).check(passed=10, skipped=1, lacks=["SeedUnused", "control  "])
+    result = project(SOURCE).check(passed=10, skipped=1, lacks=["SeedUnused", "seed check "])
     assert set(controls(result).values()) == {None}
 
 
@@ -121,7 +124,7 @@ def test_the_last_run_is_as_without_it(project: Project) -> None:
         """,
         ON,
         subprocess=True,
-    ).check(passed=2, lacks=["only with another seed", "control  "])
+    ).check(passed=2, lacks=["only with another seed", "seed check "])
 
 
 def test_what_it_leaves_behind_is_no_puzzle(project: Project) -> None:
@@ -134,7 +137,7 @@ def test_what_it_leaves_behind_is_no_puzzle(project: Project) -> None:
         """,
         ON,
         "--repro-diagnose=never",
-    ).check(failed=1, says="a run with seed 1 came before the last one (repro_control)")
+    ).check(failed=1, says="the seed check ran with seed 1 before the last run")
 
 
 @needs("hypothesis")

@@ -57,7 +57,7 @@ test_it.py::test_scatters does not hold for every seed
   seed 1     AssertionError: no   test_it.py:11
   budget     accuracy: std 0.1602 > 0.01: seed 3; range 0.4 > 0.02: seed 3
   accuracy   n 6, mean 0.5733, std 0.16, min 0.5, max 0.9, range 0.4 (0.99 of a normal's), outliers: seed 3
-             suggested: accuracy >= -0.02067, or <= 1.167, fails for at most 5 % of seeds (95 % confidence, if normal; 59 seeds tell without that)
+             suggested: accuracy >= -0.02067, or <= 1.167, fails for at most 5 % of seeds (95 % confidence, if normal; without that, 59 seeds are needed)
   labels     churn 20 %, 6 seeds × 300 items, largest 33.3 % between seeds 0 and 1, all agree on 66.7 %
   replay     pytest test_it.py::test_scatters --repro-seed=1 --repro-seeds=0
 """  # noqa: E501
@@ -195,7 +195,7 @@ def test_a_broken_budget_is_replayed_with_all_its_seeds(project: Project) -> Non
     """
     project(source).check(failed=1, says="  replay     pytest test_it.py::test_a --repro-seeds=1,4,9")
     project.again("--repro-seeds=1,4,9").check(failed=1, says="x: range 8 > 1")
-    project.again("--repro-seeds=0").check(passed=1, says="not made  budgets: not with --repro-seeds=0")
+    project.again("--repro-seeds=0").check(passed=1, says="left out  budgets: not with --repro-seeds=0")
 
 
 def test_seeds_that_are_switched_off_by_the_marker_leave_no_budget_unjudged(project: Project) -> None:
@@ -222,7 +222,7 @@ def test_what_is_no_headline_and_what_has_no_churn_is_said(project: Project) -> 
     """
     result = project(source).check(failed=1, passed=1)
     why = "budget     accuracy: nothing is recorded by that name as a number (it is float64[3])"
-    sizes = "labels     9 to 11 items: of another number with another seed, so no churn is told"
+    sizes = "labels     9 to 11 items: the number depends on the seed, so there is no churn"
     result.check(says=[why, sizes])
     found = {test["nodeid"].partition("::")[2]: test for test in result.report["tests"]}
     assert found["test_a"]["sweep"]["uneven"] == {"labels": [9, 11]}
@@ -262,8 +262,8 @@ def test_a_check_of_this_package_blames_no_seed(project: Project) -> None:
     """
     result = project(source).check(failed=3)
     assert result.text.count("failed in each of 2 runs") == 3
-    assert result.text.count("tells whether the seed is to blame") == 1
-    project.again("--repro-seeds=2").check(failed=3, lacks="tells whether the seed is to blame")
+    assert result.text.count("shows whether it depends on the seed") == 1
+    project.again("--repro-seeds=2").check(failed=3, lacks="shows whether it depends on the seed")
 
 
 def test_budgets_of_one_name_hold_together(project: Project) -> None:
@@ -430,15 +430,15 @@ def test_what_a_replay_leaves_out_is_told(project: Project) -> None:
     @pytest.mark.skip
     def test_c(repro): pass
     """
-    line = "not made  {}: not with --repro-replay, whose log feeds each run (1 test)"
+    line = "left out  {}: not with --repro-replay, whose log feeds each run (1 test)"
     asked = "--repro-cost, --repro-noise"
     lines = [line.format(each) for each in (asked, f"seed sweep, its budgets, {asked}")]
     result = project(source, "--repro-replay=record", "--repro-cost", "--repro-noise")
     result.check(passed=2, skipped=1, says="\n".join(lines))
     assert not any("unmade_note" in test for test in result.report["tests"])
-    off = "not made  budgets: not with --repro-seeds=0 (1 test)"
+    off = "left out  budgets: not with --repro-seeds=0 (1 test)"
     project.again("--repro-replay=record", "--repro-seeds=0").check(passed=2, says=off)
-    project.again().check(failed=1, passed=1, lacks="not made")
+    project.again().check(failed=1, passed=1, lacks="left out")
 
 
 def test_a_budget_without_seeds_is_refused(project: Project) -> None:

@@ -59,7 +59,7 @@ def test_missing_fails_with_the_command_that_writes_it(project: Project) -> None
     result = project(module()).check(failed=1, says="1 no-baseline", exit=1)
     assert result.verdicts == {"test_a": "no-baseline"}
     assert failure(result) == (
-        "test_it.py::test_a has no baseline: nothing is stored for it in __repro__/test_it.json\n"
+        "test_it.py::test_a has no baseline: __repro__/test_it.json has no values for it\n"
         "\n"
         "  write it   pytest test_it.py::test_a --repro-update"
     )
@@ -96,7 +96,7 @@ def test_what_differs_says_how_far_and_how_to_accept_it(project: Project) -> Non
         "    first at [0]: 2.0 in the golden file, 2.5 here\n"
         "\n"
         "  golden     __repro__/test_it.json, environment KEY\n"
-        "  look for   what was changed since it was written: code, data, weights; the runs here agree\n"
+        "  look for   changes since it was written: code, data, weights; the runs here agree\n"
         "  accept     pytest test_it.py::test_a --repro-update\n"
         "  replay     pytest test_it.py::test_a --repro-seed=0 --repro-runs=2"
     )
@@ -348,7 +348,7 @@ def test_what_is_damaged_is_named_and_left(project: Project, damage: Any, says: 
             f"test_it.py::test_a was not compared: its golden file __repro__/test_it.json {says}"
         )
         assert rest[1:] == [
-            "  mend it    restore the file from version control; or delete it, and write it anew:",
+            "  repair     restore the file from version control, or delete it and write a new one:",
             "             pytest test_it.py::test_a --repro-update",
         ]
         assert files(again) == before

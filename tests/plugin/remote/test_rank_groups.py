@@ -305,7 +305,7 @@ def test_tokens_of_a_rank_tell_how_close_they_were(healthy: Session) -> None:
 
 
 def test_what_is_not_done_in_ranks_is_said(healthy: Session) -> None:
-    assert "not made  repro_control: not for tests in ranks" in healthy.text
+    assert "left out  repro_control: not for tests in ranks" in healthy.text
 
 
 def test_no_process_and_no_log_is_left(healthy: Session) -> None:

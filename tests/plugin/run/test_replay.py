@@ -162,7 +162,7 @@ def test_a_program_that_asks_for_more_is_told_and_goes_on(project: Project) -> N
     project(MORE.format(more=0), "--repro-replay=record").check(passed=1)
     why = "replay ran out at test_it.py:3: the log has 3 calls, this is the 4th"
     result = project(MORE.format(more=2), f"--repro-replay={FILE}", "--repro-diagnose=never")
-    result.check(failed=1, says=[f"\n  besides    {why} (run 1)", f"beyond    test_it.py::test_a  {why}\n"])
+    result.check(failed=1, says=[f"\n  note       {why} (run 1)", f"beyond    test_it.py::test_a  {why}\n"])
     (test,) = result.report["tests"]
     assert [run["beyond"] for run in test["runs"]] == [[why], [why]]
     assert [each["name"] for each in test["mismatches"]] == ["n[3]", "n[4]"]

@@ -32,7 +32,7 @@ NONE = "0 compared, 0 observed nothing, 0 skipped on every device"
 
 
 def few(found: str, option: str, number: int) -> str:
-    return f"too few   {found} compared, {option} asks for {number} or more: the session fails"
+    return f"too few   {found} compared, {option} requires at least {number}: the session fails"
 
 
 def test_what_was_really_compared_counts(project: Project) -> None:

@@ -16,12 +16,12 @@ from pytest_repro.reports.failure.text import format_failure, format_failure_not
 from pytest_repro.reports.failure.values import format_distance, format_share
 
 FIVE = Plan(runs=5)
-SPREAD = {"differing": 2, "outside": 2, "total": 600, "non_finite": 1}
+SPREAD = {"differing": 2, "outside_tolerance": 2, "total": 600, "non_finite": 1}
 RUNS = tuple(Run("repeat", n, "passed", observation_count=1) for n in range(5))
 
 
 def values(name: str, run: int = 1, step: int = 0, **far: object) -> Mismatch:
-    difference = Difference(**{"differing": 1, "total": 1, "outside": 1, **far})  # type: ignore[arg-type]
+    difference = Difference(**{"differing": 1, "total": 1, "outside_tolerance": 1, **far})  # type: ignore[arg-type]
     shown = f"{name}[{step}]" if name == "loss" else name
     return Mismatch(shown, name, step, "", "repeat", run, "values", "float32[]", "float32[]", difference)
 
@@ -54,7 +54,7 @@ def test_a_series_is_told_by_its_first_step_that_differs() -> None:
             first at [1, 7]: 1.0 in run 1, nan in run 5
 
           look for   default_rng() or random.Random() without a seed, os.urandom, the clock, the order
-                     of a set of objects, threads that race, what the run before left behind: in a
+                     of a set of objects, racing threads, state that an earlier run left behind: in a
                      global, a cache, a file, or a fixture of module or session scope
           replay     pytest test_a.py::test_b --repro-seed=0 --repro-runs=5
         """
@@ -86,7 +86,7 @@ def test_kinds_missing_values_and_tolerances_have_their_own_words() -> None:
             9 of 10 elements (90 %), 3 outside the tolerance, max abs 0.25
 
           look for   default_rng() or random.Random() without a seed, os.urandom, the clock, the order
-                     of a set of objects, threads that race, what the run before left behind: in a
+                     of a set of objects, racing threads, state that an earlier run left behind: in a
                      global, a cache, a file, or a fixture of module or session scope
           replay     pytest test_a.py::test_b --repro-seed=7 --repro-runs=2
         """
@@ -96,7 +96,7 @@ def test_kinds_missing_values_and_tolerances_have_their_own_words() -> None:
 def test_many_observations_are_named_and_the_rest_counted() -> None:
     told = verdict(*(values(f"w{n}", max_abs=1.0) for n in range(17)), runs=RUNS[:2])
     lines = text(told).splitlines()
-    assert "  likewise   w6, w7, w8, w9, w10, w11, w12, w13, and 3 more" in lines
+    assert "  also       w6, w7, w8, w9, w10, w11, w12, w13, and 3 more" in lines
     assert len(lines) == 2 + 6 * 2 + 1 + 1 + 4
 
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_repro.reports.html.page import render_page
-from pytest_repro.reports.html.plots.strip import describe_strip, draw_strip
+from pytest_repro.reports.html.plots.strip import describe_strip, make_strip_plot
 from tests.conftest import Project
-from tests.reports.html.test_page import NASTY, Page
+from tests.reports.html.test_page import NASTY, Page, draw
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 SWEEP = {
@@ -56,7 +56,7 @@ def test_a_test_that_does_not_hold_for_every_seed_is_told() -> None:
     for each in (
         "The only test is reproducible, 1 not for every seed.", "not for every seed",
         "1 of 3 seeds failed, P(fail) up to 86.5 % (95 % confidence); over budget: acc, gone",
-        "Determinism: ratio 2.00 (pair by pair 1.50 to 2.25), 0.32 s, 0.16 s with the controls off",
+        "Cost of determinism: ratio 2.00 (pair by pair 1.50 to 2.25), 0.32 s on, 0.16 s off",
         "seed 1AssertionError: </script>", "std of acc0.0050.01seed 1", "gone: not recorded",
         "acc0.90.010.880.922seed 1", "label1,20025 %50 %seed 2",
         "ALGO+IMPL4 of 510 %0.020.41.5", "CONTROL1 of 5–––2",
@@ -68,7 +68,7 @@ def test_a_test_that_does_not_hold_for_every_seed_is_told() -> None:
 def test_what_is_kept_lowers_no_tone_and_what_was_not_made_is_not_told(more: dict[str, Any]) -> None:
     found = shown(row(**more))
     assert "The only test is reproducible." in found.words
-    assert ("Measured over seeds and modes" in found.words) is bool(more)
+    assert ("Seed sweeps, noise and cost" in found.words) is bool(more)
     links = {each["href"] for each in found.all("a")}
     assert ("#t1-m" in links) is bool(more)
 
@@ -76,7 +76,7 @@ def test_what_is_kept_lowers_no_tone_and_what_was_not_made_is_not_told(more: dic
 @given(st.dictionaries(st.integers(0, 999).map(str), finite, min_size=1, max_size=60), st.data())
 def test_each_seed_is_drawn_inside_the_drawing(values: dict[str, float], data: st.DataObject) -> None:
     failed = data.draw(st.sets(st.sampled_from(sorted(values))))
-    drawing = ElementTree.fromstring(draw_strip("s", NASTY, values, failed))
+    drawing = ElementTree.fromstring(draw(make_strip_plot("s", NASTY, values, failed)))
     dots = [each for each in drawing if each.tag.endswith("circle")]
     crosses = [each for each in drawing if each.get("class") == "rp-failed"]
     assert (len(dots), len(crosses)) == (len(values) - len(failed), len(failed))
@@ -97,5 +97,5 @@ def test_a_session_shows_what_it_measured(project: Project) -> None:
     """
     project(source, "--repro-html=page.html").check(passed=1, failed=1)
     said = Page((project.pytester.path / "page.html").read_text("utf-8")).words
-    for each in ("loss by seed", "6 seeds, from ", "It passed with each of 6 seeds", "1 of 3 seeds failed"):
+    for each in ("loss by seed", "6 seeds, from ", "Passed with each of 6 seeds", "1 of 3 seeds failed"):
         assert each in said

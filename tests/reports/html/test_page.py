@@ -29,10 +29,10 @@ from pytest_repro.reports.html.colours import DARK, LIGHT, TEXT_PAIRS, contrast
 from pytest_repro.reports.html.labels import VERDICT_STYLES
 from pytest_repro.reports.html.page import make_entries, render_fragment, render_page, write_page
 from pytest_repro.reports.html.page_data import make_page_data
-from pytest_repro.reports.html.plots.series import draw_distance, draw_series
-from pytest_repro.reports.html.plots.svg import make_element
-from pytest_repro.reports.html.plots.ticks import format_labels, format_number, make_decades, make_ticks
-from pytest_repro.reports.html.plots.ulp_histogram import draw_histogram
+from pytest_repro.reports.html.plots.histogram import make_histogram_plot
+from pytest_repro.reports.html.plots.scales import format_labels, format_number, make_decades, make_ticks
+from pytest_repro.reports.html.plots.series import make_distance_plot, make_series_plot
+from pytest_repro.reports.html.templates import load_template
 from pytest_repro.reports.json.write import verdict_to_row
 
 NASTY = "</script><img src=x onerror=alert(1)>\x1b\ud800 & \"'"
@@ -99,6 +99,10 @@ def row(nodeid: str, of: Verdict, **more: Any) -> dict[str, Any]:
     }
 
 
+def draw(plot: Any) -> str:
+    return str(getattr(load_template("plots.html").module, plot.macro)(plot))
+
+
 def made(*rows: dict[str, Any]) -> str:
     return render_page(rows, 3, {"python": "3.11", "torch": NASTY}, "project")
 
@@ -108,7 +112,7 @@ def test_a_diverged_test_is_told_whole() -> None:
     shown = Page(text)
     for said in (
         "1 of 2 tests is not reproducible.", "tests/test_a.py", "test_b", "os-entropy", "data.py:12",
-        "seed it", "clock", "first differs at step 1", "aten.op5.default", "equal inputs, other output",
+        "seed it", "clock", "first differs at step 1", "aten.op5.default", "equal inputs, different output",
         "aten.op2.default", "aten.op8.default", "is not reproducible (bit for bit, 2 runs, seed 0)",
         "ran once", "3.11",
     ):  # fmt: skip
@@ -131,8 +135,9 @@ def test_the_page_needs_nothing_but_itself_and_runs_nothing() -> None:
 
 
 def test_attributes_are_escaped() -> None:
-    found = ElementTree.fromstring(make_element("text", aria_label=NASTY))
-    assert found.attrib == {"aria-label": NASTY.replace("\x1b", r"\x1b").replace("\ud800", r"\ud800")}
+    found = ElementTree.fromstring(draw(make_distance_plot(NASTY, "x", ("a", "b"), SERIES)))
+    ident = NASTY.replace("\x1b", r"\x1b").replace("\ud800", r"\ud800")
+    assert found.attrib["aria-labelledby"] == f"{ident}-t {ident}-d"
 
 
 def test_it_can_be_read_without_seeing_it() -> None:
@@ -164,7 +169,7 @@ def test_every_drawing_is_told_in_words_and_numbers() -> None:
         assert title.text
         assert told.text
     words = Page(text).words
-    assert "Both runs first differ at step 1 (2 in run 1, 2.5 in run 2)." in words
+    assert "The runs first differ at step 1 (2 in run 1, 2.5 in run 2)." in words
     assert "≠ 12" + "2.5" + "0.5" in words  # the row of step 1
     assert "4 to 7" in words
 
@@ -215,7 +220,7 @@ def test_what_failed_unexpectedly_comes_first() -> None:
         ([], "No test was marked, so nothing was compared."),
         (["reproduced"], "The only test is reproducible."),
         (["reproduced"] * 2000, "All 2,000 tests are reproducible."),
-        (["reproduced", "skipped"], "1 of 2 tests was seen to be reproducible."),
+        (["reproduced", "skipped"], "1 of 2 tests is reproducible."),
         (["skipped"], "The only test was not compared."),
         (["no-baseline", "foreign-baseline"], "None of 2 tests was compared."),
         (["golden", "reproduced"], "1 of 2 tests differs from its golden file."),
@@ -272,8 +277,8 @@ def places(drawing: str) -> Iterator[float]:
 
 @given(series(), st.text(max_size=20))
 def test_any_series_is_drawn_on_the_field(found: Series, name: str) -> None:
-    drawings = [draw_distance("i", name, ("run 1", "run 2"), found)]
-    drawings += [draw_series("i", name, ("run 1", "run 2"), found)] if found.reference else []
+    drawings = [draw(make_distance_plot("i", name, ("run 1", "run 2"), found))]
+    drawings += [draw(make_series_plot("i", name, ("run 1", "run 2"), found))] if found.reference else []
     for each in drawings:
         assert all(-10 <= place <= 410 for place in places(each))
 
@@ -282,17 +287,18 @@ def test_any_series_is_drawn_on_the_field(found: Series, name: str) -> None:
 def test_any_histogram_is_drawn_on_the_field(counts: list[int], start: int) -> None:
     counts[-1] += 1
     edges = tuple((1 << bits) >> 1 for bits in range(start, start + len(counts) + 1))
-    drawn = draw_histogram("i", "x", Histogram(edges, tuple(counts), sum(counts)))
+    drawn = draw(make_histogram_plot("i", "x", Histogram(edges, tuple(counts), sum(counts))))
     assert all(-10 <= place <= 410 for place in places(drawn))
     assert drawn.count('class="rp-bar"') == len(counts)
 
 
 def test_equal_values_are_said_to_be_equal_unless_their_bits_differ() -> None:
     def drawn(**changed: Any) -> str:
-        return draw_distance("i", "x", ("a", "b"), Series("step", (0, 1), (0.0, 1.0), (0.0, 2.0), **changed))
+        two_steps = Series("step", (0, 1), (0.0, 1.0), (0.0, 2.0), **changed)
+        return draw(make_distance_plot("i", "x", ("a", "b"), two_steps))
 
-    assert ">equal<" in drawn(apart=(0.0, 1.0), differing=(False, True), first_differing=1, total=2)
-    minus_zero = drawn(apart=(0.0, 1.0), differing=(True, True), first_differing=0, total=2)
+    assert ">equal<" in drawn(distance=(0.0, 1.0), differing=(False, True), first_differing=1, total=2)
+    minus_zero = drawn(distance=(0.0, 1.0), differing=(True, True), first_differing=0, total=2)
     assert (">equal<" in minus_zero, ">0<" in minus_zero) == (False, True)
 
 
@@ -363,15 +369,15 @@ def test_a_golden_file_is_told_of_as_here_and_there() -> None:
     stored = Baseline("__repro__/a.json", "0" * 16, "f" * 16, {"numpy": ("2.4.6", "1.0")}, options=" --x=1")
     words = golden("diverged", stored)
     assert "values: 2.0 in the golden file, 2.5 here" in words
-    assert "__repro__/a.json holds another environment." in words
+    assert "__repro__/a.json has values of another environment." in words
     assert re.search(r"numpy\s*2\.4\.6\s*1\.0", words)
-    assert "Where it is right as it is here: pytest a.py::test_a --repro-update --x=1" in words
+    assert "To accept the values of this run: pytest a.py::test_a --repro-update --x=1" in words
     assert "baseline k" not in words
     words = golden("foreign-baseline", stored)
-    assert "Write it: pytest a.py::test_a --repro-update --x=1" in words
+    assert "To write it: pytest a.py::test_a --repro-update --x=1" in words
     assert "a.py::test_a has a baseline of another environment only" in words
     words = golden("no-baseline", Baseline("__repro__/a.json", "0" * 16))
-    assert "__repro__/a.json holds nothing for this test." in words
+    assert "__repro__/a.json has no values for this test." in words
     words = golden("no-baseline", Baseline("__repro__/a.json", "0" * 16, read_error="is empty"))
     assert "__repro__/a.json is empty." in words
     assert "Restore it from version control" in words

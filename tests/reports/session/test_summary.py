@@ -42,6 +42,6 @@ def test_a_gate_counts_what_was_compared() -> None:
     assert format_too_few(rows, 2, "x") == format_too_few(rows, 0, "x") == ""
     assert (
         format_too_few(rows, 3, "x=3")
-        == "too few   2 tests were compared, x=3 asks for 3 or more: the session fails"
+        == "too few   2 tests were compared, x=3 requires at least 3: the session fails"
     )
     assert format_too_few([], 1, "x=1").startswith("too few   no tests were compared")

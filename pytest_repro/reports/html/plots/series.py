@@ -1,206 +1,211 @@
-"""Draws a series of both runs against step, and the distance between them on a logarithmic axis."""
+"""Plots of a series: both runs against step, and their distance on a logarithmic axis."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 from pytest_repro.core.compare.plot_data import Number, Series
-from pytest_repro.reports.html.plots.axes import (
-    WIDTH,
-    draw_background,
-    draw_difference_label,
-    draw_difference_mark,
-    draw_grid,
-    draw_step_axis,
-    make_step_scale,
-)
-from pytest_repro.reports.html.plots.svg import (
-    Point,
+from pytest_repro.reports.html.plots.scales import (
+    LEFT,
+    RIGHT,
+    Label,
     Scale,
-    make_drawing,
-    make_element,
-    make_path,
-    make_text,
-    split_spans,
-)
-from pytest_repro.reports.html.plots.ticks import (
     format_labels,
     format_number,
     format_power,
     make_decades,
+    make_integer_ticks,
     make_ticks,
 )
 
+Point = tuple[float, float]
+
 _MAX_DOTS = 60
-"""Steps up to which each is a dot as well."""
+"""A series of at most this many steps has a dot at each."""
 
 _MAX_CROSSES = 40
-"""Numbers that are not finite are marked, up to so many."""
 
 
-def draw_series(ident: str, name: str, sides: tuple[str, str], series: Series) -> str:
-    """Both runs against step.
+class Line(NamedTuple):
+    """A line in pieces: a value that is None or not finite interrupts it."""
 
-    Args:
-        ident: Of its own on the page.
-        name: Of what was recorded.
-        sides: What both runs are called.
-        series: With numbers of both runs.
+    kind: str
+    pieces: list[list[Point]]
+    dots: list[Point]
+
+
+class Crosses(NamedTuple):
+    """Crosses at the height *y* for values that cannot be drawn, with one label for all."""
+
+    kind: str
+    y: float
+    x: list[float]
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlot:
+    """A plot along steps.
+
+    Attributes:
+        ident: Prefix of the ids in the markup, unique on the page.
+        top: Upper edge of the plotting area.
+        bottom: Its lower edge.
+        first_x: Where the runs first differ; from there on the plotting area is tinted.
+        first_label: ``""`` where the plot above has it.
+        legend: Names of both runs, or none.
     """
+
+    macro: ClassVar = "step_plot"
+    ident: str
+    title: str
+    description: str
+    top: float
+    bottom: float
+    unit: str
+    x_labels: list[Label]
+    y_labels: list[Label]
+    first_x: float
+    first_label: str
+    lines: list[Line]
+    crosses: list[Crosses]
+    legend: tuple[str, ...] = ()
+
+
+def make_series_plot(ident: str, name: str, sides: tuple[str, str], series: Series) -> StepPlot:
+    """Both runs against step; *sides* are their names."""
     top, bottom = 42.0, 176.0
-    x = make_step_scale(series)
-    finite = [v for v in (*series.reference, *series.other) if v is not None and math.isfinite(v)] or [0.0]
-    y = _make_padded_scale(min(finite), max(finite), bottom, top)
+    x = _make_step_scale(series)
+    runs = {"ours": series.reference, "theirs": series.other}
+    finite = {kind: [_finite_or_none(value) for value in values] for kind, values in runs.items()}
+    known = [value for values in finite.values() for value in values if value is not None] or [0.0]
+    y = _make_padded_scale(min(known), max(known), bottom, top)
     ticks = make_ticks(y.low, y.high)
-    drawn = [
-        *draw_background(top, bottom, x, series),
-        *draw_grid((y(each), said) for each, said in zip(ticks, format_labels(ticks))),
-    ]
-    drawn += draw_difference_mark(top - 6, bottom, x, series)
-    for values, kind in ((series.reference, "ours"), (series.other, "theirs")):
-        drawn += _draw_line(values, series.steps, x, y, kind)
-        drawn += _draw_non_finite(values, series.steps, x, top, kind)
-    title = f"{name} against {series.unit}, {sides[0]} and {sides[1]}"
-    return make_drawing(
+    return StepPlot(
         ident,
-        WIDTH,
-        200,
-        title,
+        f"{name} against {series.unit}, {sides[0]} and {sides[1]}",
         describe_series(sides, series),
-        *drawn,
-        *draw_step_axis(bottom, x, series),
-        *_draw_legend(sides),
-        draw_difference_label(top - 12, x, series),
+        top,
+        bottom,
+        series.unit,
+        _make_step_labels(series, x),
+        y.label(ticks, format_labels(ticks)),
+        x(series.first_differing),
+        _format_first_label(series),
+        [_make_line(kind, series.steps, values, x, y) for kind, values in finite.items()],
+        [
+            crosses
+            for kind, row in runs.items()
+            for crosses in _make_non_finite_crosses(kind, series, row, x, top)
+        ],
+        sides,
     )
+
+
+def make_distance_plot(ident: str, name: str, sides: tuple[str, str], series: Series) -> StepPlot:
+    """``|b - a|`` against step on a logarithmic axis, with a line of its own below for equal values."""
+    top, floor, bottom = 8.0 if series.reference else 24.0, 108.0, 138.0
+    x = _make_step_scale(series)
+    distances = [distance for distance in series.distance if distance]
+    exponents = make_decades(min(distances), max(distances)) if distances else [0]
+    y = Scale(exponents[0], exponents[-1], floor, top + 6)
+    powers = y.label(exponents, (format_power(10, each) for each in exponents)) if distances else []
+    logs = [math.log10(distance) if distance else None for distance in series.distance]
+    unknown = [x(step) for step, distance in zip(series.steps, series.distance) if distance is None]
+    what = "|a − b|" if series.reference else "largest |a − b| of the elements"
+    return StepPlot(
+        ident,
+        f"{what} of {name} against {series.unit}, logarithmic",
+        describe_series(sides, series),
+        top,
+        bottom,
+        series.unit,
+        _make_step_labels(series, x),
+        [*powers, (bottom - 9, _label_zero(series))],
+        x(series.first_differing),
+        "" if series.reference else _format_first_label(series),
+        [_make_equal_line(series, x, bottom - 9), _make_line("gap", series.steps, logs, x, y)],
+        [Crosses("theirs", top + 12, unknown[:_MAX_CROSSES], "no distance")] if unknown else [],
+    )
+
+
+def _finite_or_none(value: Number) -> Number:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _make_step_scale(series: Series) -> Scale:
+    first, last = series.steps[0], series.steps[-1]
+    low, high = (first, last) if last > first else (first - 1, first + 1)
+    return Scale(low, high, LEFT + 6, RIGHT - 6)
 
 
 def _make_padded_scale(low: float, high: float, start: float, stop: float) -> Scale:
-    """An axis with a little room at both ends."""
-    room = (high / 2 - low / 2) * 0.12 or abs(high) * 0.05 or 1.0
+    padding = (high / 2 - low / 2) * 0.12 or abs(high) * 0.05 or 1.0
     largest = 1.7e308
-    return Scale(max(low - room, -largest), min(high + room, largest), start, stop)
+    return Scale(max(low - padding, -largest), min(high + padding, largest), start, stop)
 
 
-def _draw_line(
-    values: Sequence[Number], step_numbers: Sequence[int], x: Scale, y: Scale, kind: str
-) -> Iterator[str]:
-    points: list[Point | None] = [
-        (x(step), y(value)) if value is not None and math.isfinite(value) else None
-        for step, value in zip(step_numbers, values)
-    ]
-    for span in split_spans(points):
-        if len(span) > 1:
-            yield make_path(span, f"rp-{kind}")
-        if len(span) == 1 or len(values) <= _MAX_DOTS:
-            yield from (make_element("circle", cx=a, cy=b, r=2.2, class_=f"rp-dot-{kind}") for a, b in span)
+def _make_step_labels(series: Series, x: Scale) -> list[Label]:
+    ticks = make_integer_ticks(series.steps[0], series.steps[-1], 6)
+    return x.label(ticks, (f"{tick:,}" for tick in ticks))
 
 
-def _draw_non_finite(
-    values: Sequence[Number], step_numbers: Sequence[int], x: Scale, top: float, kind: str
-) -> Iterator[str]:
-    """A cross at the upper edge for each number that is not finite, and the name of the first."""
-    odd = [(step, v) for step, v in zip(step_numbers, values) if v is not None and not math.isfinite(v)]
-    height = top + (12 if kind == "ours" else 24)
+def _format_first_label(series: Series) -> str:
+    return f"first differs at {series.unit} {series.first_differing:,}"
+
+
+def _make_line(kind: str, steps: Sequence[int], values: Sequence[Number], x: Scale, y: Scale) -> Line:
+    pieces = _split((x(step), y(value)) if value is not None else None for step, value in zip(steps, values))
+    dots = [point for piece in pieces if len(piece) == 1 or len(steps) <= _MAX_DOTS for point in piece]
+    return Line(kind, [piece for piece in pieces if len(piece) > 1], dots)
+
+
+def _make_equal_line(series: Series, x: Scale, y: float) -> Line:
+    pieces = _split((x(step), y) if gap == 0 else None for step, gap in zip(series.steps, series.distance))
+    return Line("equal", [[(piece[0][0] - 2, y), (piece[-1][0] + 2, y)] for piece in pieces], [])
+
+
+def _split(points: Iterable[Point | None]) -> list[list[Point]]:
+    pieces: list[list[Point]] = [[]]
+    for point in points:
+        if point is not None:
+            pieces[-1].append(point)
+        elif pieces[-1]:
+            pieces.append([])
+    return [piece for piece in pieces if piece]
+
+
+def _make_non_finite_crosses(
+    kind: str, series: Series, values: Sequence[Number], x: Scale, top: float
+) -> Iterator[Crosses]:
+    """Crosses at the upper edge, labelled with the first of the values: ``NaN``."""
+    odd = [(x(step), v) for step, v in zip(series.steps, values) if v is not None and not math.isfinite(v)]
     if odd:
-        yield from _draw_crosses(
-            [x(step) for step, _ in odd], height, format_number(odd[0][1]), f"rp-{kind}-text"
-        )
-
-
-def _draw_crosses(positions: Sequence[float], y: float, label: str, class_: str) -> Iterator[str]:
-    """Crosses, and what they mean on the side where there is room."""
-    for place in positions[:_MAX_CROSSES]:
-        yield make_text(place, y, "×", class_=class_, text_anchor="middle")
-    if positions[0] > WIDTH / 2:
-        yield make_text(positions[0] - 7, y, label, class_=class_, text_anchor="end")
-    else:
-        yield make_text(positions[min(len(positions), _MAX_CROSSES) - 1] + 7, y, label, class_=class_)
-
-
-def _draw_legend(sides: tuple[str, str]) -> Iterator[str]:
-    start = 62.0
-    for side, kind in zip(sides, ("ours", "theirs")):
-        yield make_path([(start, 10), (start + 24, 10)], f"rp-{kind}")
-        yield make_text(start + 30, 14, side, class_=f"rp-{kind}-text")
-        start += 48 + 7.5 * len(side)
-
-
-def draw_distance(ident: str, name: str, sides: tuple[str, str], series: Series) -> str:
-    """``|b - a|`` against step on a logarithmic axis; where both are equal it says so.
-
-    Args:
-        ident: Of its own on the page.
-        name: Of what was recorded.
-        sides: What both runs are called.
-        series: With distances.
-    """
-    top, floor, bottom = 24.0 if not series.reference else 8.0, 108.0, 138.0
-    x = make_step_scale(series)
-    above = [each for each in series.distance if each]
-    exponents = make_decades(min(above), max(above)) if above else [0]
-    y = Scale(exponents[0], exponents[-1], floor, top + 6)
-    drawn = [*draw_background(top, bottom, x, series)]
-    drawn += draw_grid((y(each), format_power(10, each)) for each in exponents) if above else []
-    drawn += draw_grid([(bottom - 9, _label_zero(series))])
-    drawn += [*draw_difference_mark(top - 6, bottom, x, series), *_draw_distances(series, x, y, bottom - 9)]
-    what = "largest |a − b| of the elements" if not series.reference else "|a − b|"
-    return make_drawing(
-        ident,
-        WIDTH,
-        162,
-        f"{what} of {name} against {series.unit}, logarithmic",
-        describe_series(sides, series),
-        *drawn,
-        *_draw_unknown_distances(series, x, top),
-        *draw_step_axis(bottom, x, series),
-        *([] if series.reference else [draw_difference_label(top - 10, x, series)]),
-    )
+        y = top + (12 if kind == "ours" else 24)
+        yield Crosses(kind, y, [at for at, _ in odd[:_MAX_CROSSES]], format_number(odd[0][1]))
 
 
 def _label_zero(series: Series) -> str:
-    """What no distance means: other bits may stand for the same number."""
+    """``equal``; ``0`` where different bits stand for the same number."""
     bits = any(differs and gap == 0 for differs, gap in zip(series.differing, series.distance))
     return "0" if bits else "equal"
 
 
-def _draw_distances(series: Series, x: Scale, y: Scale, zero_y: float) -> Iterator[str]:
-    equal: list[Point | None] = [
-        (x(step), zero_y) if gap == 0 else None for step, gap in zip(series.steps, series.distance)
-    ]
-    for span in split_spans(equal):
-        yield make_path([(span[0][0] - 2, zero_y), (span[-1][0] + 2, zero_y)], "rp-equal")
-    over: list[Point | None] = [
-        (x(step), y(math.log10(gap))) if gap else None for step, gap in zip(series.steps, series.distance)
-    ]
-    for span in split_spans(over):
-        if len(span) > 1:
-            yield make_path(span, "rp-gap")
-        if len(span) == 1 or len(series.steps) <= _MAX_DOTS:
-            yield from (make_element("circle", cx=a, cy=b, r=2.2, class_="rp-dot-theirs") for a, b in span)
-
-
-def _draw_unknown_distances(series: Series, x: Scale, top: float) -> Iterator[str]:
-    odd = [x(step) for step, gap in zip(series.steps, series.distance) if gap is None]
-    if odd:
-        yield from _draw_crosses(odd, top + 12, "no distance", "rp-theirs-text")
-
-
 def describe_series(sides: tuple[str, str], series: Series) -> str:
-    """What both drawings show, in sentences."""
-    return " ".join(_make_sentences(sides, series))
-
-
-def _make_sentences(sides: tuple[str, str], series: Series) -> Iterator[str]:
-    first = series.first_differing
+    """What both plots show, in sentences."""
+    first, unit = series.first_differing, series.unit
     at = series.steps.index(first)
-    unit = series.unit
-    yield f"{series.total:,} {unit}s. Both runs first differ at {unit} {first:,}"
     if series.reference:
-        yield f"({format_number(series.reference[at])} in {sides[0]}, {format_number(series.other[at])} in {sides[1]})."
+        a, b = format_number(series.reference[at]), format_number(series.other[at])
+        values = f"{a} in {sides[0]}, {b} in {sides[1]}"
     else:
-        yield f"({format_number(series.distance[at], 3)} apart)."
-    finite = [(gap, step) for gap, step in zip(series.distance, series.steps) if gap]
-    if finite:
-        far, step = max(finite)
-        yield f"They are furthest apart at {unit} {step:,}: {format_number(far, 3)}."
+        values = f"{format_number(series.distance[at], 3)} apart"
+    sentences = f"{series.total:,} {unit}s. The runs first differ at {unit} {first:,} ({values})."
+    distances = [(gap, step) for gap, step in zip(series.distance, series.steps) if gap]
+    if not distances:
+        return sentences
+    gap, step = max(distances)
+    return f"{sentences} The largest difference is {format_number(gap, 3)}, at {unit} {step:,}."

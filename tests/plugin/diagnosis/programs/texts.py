@@ -17,7 +17,7 @@ GOLDEN = {
         N in run N, N in run N
         first differing step of loss: N (N to N), N later step differs too
 
-      parted at  op 33 from numpy   net.py:32: it came from outside torch, and differs
+      diverged   at op 33 from numpy   net.py:32: it comes from outside torch and differs
       cause      os-entropy at net.py:31
                  numpy.random.default_rng() draws its seed from the operating system
       fix        pass a seed, or use repro.rng()
@@ -30,7 +30,8 @@ GOLDEN = {
         max abs N, max rel N, max ulp N
         N in run N, N in run N
 
-      parted at  op 1 aten.addmm.default   test_state.py:45: an input differs that no op of this run made
+      diverged   at op 1 aten.addmm.default   test_state.py:45: an input differs that no op of this run
+                 produced
       cause      shared-state at test_state.py:38
                  a run leaves state for the next: fixture model has other values in weight, bias; in fresh
                  processes, runs were equal; the runs first diverged at test_state.py:43, in model
@@ -44,8 +45,8 @@ GOLDEN = {
         N of N elements (N %), max abs N, max rel N, max ulp N
         first at [N, N]: N in run N, N in run N
 
-      parted at  op 9 aten.index_put.default   net.py:24, in its backward, called at test_kernels.py:20:
-                 equal inputs, other output
+      diverged   at op 9 aten.index_put.default   backward of net.py:24, called at test_kernels.py:20:
+                 equal inputs, different output
       cause      nondeterministic-op at net.py:24
                  aten.index_put.default, in the backward of net.py:24, returned different outputs for equal
                  inputs: its threads add in the order in which they arrive. N of N runs differed from the
@@ -63,7 +64,7 @@ GOLDEN = {
       order   str   differs in process N
         '…' in run N, '…' in process N
 
-      parted at  op 0 record order   test_world.py:90: no op before it differs
+      diverged   at op 0 record order   test_world.py:90: no op before it differs
       cause      hash-seed at test_world.py:90
                  an order or a number comes from the hash of text, which each interpreter salts differently;
                  two interpreters with the same PYTHONHASHSEED agree, one with another differs
@@ -87,7 +88,7 @@ def read_failures(result: Result) -> dict[str, str]:
 
 
 def mask(text: str) -> str:
-    values, separator, rest = text.partition("\n\n  parted at")
+    values, separator, rest = text.partition("\n\n  diverged ")
     head, _, values = values.partition("\n")
     name, _, values = values.partition("run ")
     values = re.sub(r"(?<!\w)-?\d(?:[\d,.]*\d)?(?:e[+-]?\d+)?", "N", f"run {values}")
