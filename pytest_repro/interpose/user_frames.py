@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 CodeOwner = Literal["user", "library", "python", "runner", "none"]
 
 _RUNNER_PACKAGES = {"_pytest", "pytest", "pluggy", "xdist", "execnet", "pytest_timeout"}
-_OWN_RUNNER_PACKAGES = {"companions", "engine", "plugin", "reports"}
+_OWN_RUNNER_PACKAGES = {"assertions", "companions", "engine", "plugin", "reports"}
 _SITE_DIRS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _STDLIB_DIRS = tuple({sysconfig.get_path("stdlib") + os.sep, sysconfig.get_path("platstdlib") + os.sep})
 # Built from source, these lie outside of site-packages.

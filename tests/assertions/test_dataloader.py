@@ -65,7 +65,7 @@ def test_a_worker_seeded_by_its_number_repeats_the_first_epoch() -> None:
 
 def test_a_global_of_the_users_module_is_copied_too() -> None:
     told = failure(data.DataLoader(Noisy(OWN.random), 2, num_workers=2), epochs=1)
-    assert "test_loader.OWN (numpy.random.Generator): 1 distinct of 2 draws" in told
+    assert "test_dataloader.OWN (numpy.random.Generator): 1 distinct of 2 draws" in told
 
 
 @pytest.mark.parametrize(

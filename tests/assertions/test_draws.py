@@ -259,7 +259,7 @@ def test_inference_that_samples_fails_though_every_run_is_seeded(project: Projec
                 repro.record(out=model(torch.ones(1, 2)))
             with repro.draws() as drawn:
                 torch.rand(1)
-            assert [each.generator for each in drawn.found] == ["torch cpu"]
+            assert [each.generator for each in drawn.entries] == ["torch cpu"]
 
         def test_d(repro):
             with repro.no_draws():

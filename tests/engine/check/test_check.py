@@ -79,7 +79,7 @@ def test_the_error_carries_its_verdict_through_pickle() -> None:
     with pytest.raises(NotReproducible, match="is not reproducible") as caught:
         assert_reproducible(os.urandom, 4)
     again = pickle.loads(pickle.dumps(caught.value))
-    assert (str(caught.value), "diverged") == (str(again), again.verdict.word)
+    assert (str(caught.value), "diverged") == (str(again), again.verdict.outcome)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_library_imported_by_the_function_does_not_count_as_a_difference() -> 
     code = (
         "import sys; from pytest_repro import check\n"
         "def f():\n    import torch\n    return torch.rand(3)\n"
-        "v = check(f); assert 'torch' in sys.modules; sys.exit(v.word != 'reproduced')"
+        "v = check(f); assert 'torch' in sys.modules; sys.exit(v.outcome != 'reproduced')"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
