@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 
 class Alignment(Axis):
-    """``alignment=(0, 1)``: offsets in elements, of what the test passes through ``repro.tensor``.
+    """``alignment=(0, 1)``: offsets in elements, of what the test passes through ``shift_alignment``.
 
     Nothing else can be moved: where a library puts an array it makes itself is its own affair. A
     run in which nothing was moved is therefore not counted.
     """
 
     close_by_default = True
-    opt_in_message = "the test passed nothing through repro.tensor(), so nothing was moved"
+    opt_in_message = "the test passed nothing through shift_alignment(), so nothing was moved"
     preposition = "at"
     hints: ClassVar = ("kernels that treat aligned memory apart: a matrix times a vector, sums",)
 

@@ -17,6 +17,7 @@ from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Outcome, Run
 from pytest_repro.core.runs.seed_check import SeedCheck
 from pytest_repro.engine.replay.replay import Replay
+from pytest_repro.engine.runs.current_run import run_in_progress
 from pytest_repro.engine.runs.local_variables import (
     describe_plain_variables,
     find_code,
@@ -117,7 +118,7 @@ class ItemRunner:
         __tracebackhide__ = True
         self._reset_run_state()
         skip_if_no_value(self.trial)
-        with self.phase_context():
+        with self.phase_context(), run_in_progress(self):
             self.pin.seed()
             self._phases[0]()
         self.generators_used |= self.pin.generators_used
@@ -132,7 +133,7 @@ class ItemRunner:
         self.on_body_start()
         self.body_started = True
         try:
-            with self.phase_context():
+            with self.phase_context(), run_in_progress(self):
                 self._run_body()
         except BaseException as error:
             if isinstance(error, outcome.EXIT_EXCEPTIONS):
