@@ -5,6 +5,8 @@ import torch
 from digits import dataset, network
 from torch import nn
 
+from pytest_repro import assert_resumable
+
 
 def make():
     model = network()
@@ -34,14 +36,16 @@ def load(state, checkpoint):
     torch.set_rng_state(checkpoint["torch"])
 
 
-def test_training_is_resumable(repro):
-    repro.assert_resumable(train, save, load, make=make, at=3)
+@pytest.mark.reproducible
+def test_training_is_resumable():
+    assert_resumable(train, save, load, make=make, at=3)
 
 
-@pytest.mark.xfail(strict=True, reason="the learning rate's schedule begins anew, and so does dropout")
-def test_a_checkpoint_of_model_and_optimizer_alone(repro):
+@pytest.mark.xfail(strict=True, reason="the learning rate schedule and dropout start again")
+@pytest.mark.reproducible
+def test_a_checkpoint_of_model_and_optimizer_alone():
     def load_both(state, checkpoint):
         for name in ("model", "optimizer"):
             state[name].load_state_dict(checkpoint[name])
 
-    repro.assert_resumable(train, save, load_both, make=make, at=3)
+    assert_resumable(train, save, load_both, make=make, at=3)

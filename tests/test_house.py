@@ -55,11 +55,9 @@ def test_a_room_imports_its_own_floor_or_lower_ones(path: Path) -> None:
     if not (here := room(path)):
         return
     floor = FLOORS.index(here)
-    # What raises says its failure by the reports' text, though only when it has failed.
-    allowed = {"reports"} if path.name in ("check.py",) else set()
     for name in imports(path):
         if name.startswith("pytest_repro.") and (there := name.split(".")[1]) in FLOORS:
-            assert FLOORS.index(there) <= floor or there in allowed, f"{path}: {name}"
+            assert FLOORS.index(there) <= floor, f"{path}: {name}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

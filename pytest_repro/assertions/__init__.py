@@ -1,1 +1,1 @@
-"""TODO"""
+"""Assertions that work with and without pytest."""

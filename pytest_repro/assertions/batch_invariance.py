@@ -1,4 +1,4 @@
-"""The same rows, whatever the batch they come in."""
+"""Checks that the result for a row does not depend on its batch."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from typing import Any
 from pytest_repro.core.compare.verdict import NotReproducible, Verdict
 from pytest_repro.core.plan.cell import Cell
 from pytest_repro.core.plan.plan import Plan, override_plan
+from pytest_repro.engine.runs.current_run import choose_seed, note_assertion
 from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.engine.runs.trial import Trial, make_run
+from pytest_repro.reports.failure.batch_invariance import format_failure
 
 AXIS = "batch"
-"""The axis of the runs: its value is the number of rows given at a time, None for all."""
+"""Axis of the runs; its values are batch sizes, None for the whole batch."""
 
 
 def assert_batch_invariant(
@@ -25,43 +27,42 @@ def assert_batch_invariant(
     *,
     rtol: float | None = None,
     atol: float | None = None,
-    seed: int = 0,
+    seed: int | None = None,
 ) -> Verdict:
-    """Calls *fn* on the rows of *batch*, so many at a time, and compares what each row gives.
+    """Fails if *fn* gives a row other values when the row comes in a batch of another size.
 
-    The reference is the whole batch where None is among *sizes*, else the first of them. An
-    evaluation whose rows hang on their batch gives other scores with another batch size.
+    The reference is the whole batch if None is in *sizes*, else the first size. An evaluation that
+    depends on the batch gives other scores with another batch size.
 
     Args:
-        fn: Rows ``[n, …]`` to rows ``[n, …]``, a tensor or an array, or tuples, lists and dicts of
-            them; a model in evaluation mode. What it is given is a copy.
-        batch: The rows, a tensor or an array ``[N, …]``.
-        sizes: Numbers of rows given at a time; None gives all ``N``; the last piece may be shorter.
-            At least two of them must differ on ``N`` rows.
-        rtol: Relative tolerance; together with *atol*. None asks equal bits.
+        fn: A function from rows ``[n, …]`` to rows ``[n, …]``, a tensor or array, or tuples, lists and
+            dicts of them; a model in evaluation mode. It gets copies.
+        batch: The rows, a tensor or array ``[N, …]``.
+        sizes: Batch sizes; None is ``N``; the last batch may be smaller. At least two must differ on
+            ``N`` rows.
+        rtol: Relative tolerance; together with *atol*. By default bits must be equal.
         atol: Absolute tolerance, in the unit of the values.
-        seed: Given to every generator before each size, 0 … 2**32 - 1.
+        seed: Seed of every generator before each size; by default that of the test, else 0.
 
     Returns:
         The :class:`Verdict`; its runs are on the axis ``batch``.
 
     Raises:
-        NotReproducible: Rows differ; the message says by V_c, the share of elements that differ,
-            by the largest absolute distance, and names the first row.
-        ValueError: An argument does not fit, or *fn* gives another number of rows than it got, or
-            rows of another shape or dtype for some of the batch.
-        TypeError: *fn* is no function, or gives something else than tensors or arrays.
+        NotReproducible: Rows differ. The message gives V_c, the share of elements that differ, the
+            largest absolute distance, and the first row.
+        ValueError: An argument does not fit, or *fn* returns another number of rows than it got, or
+            rows of another shape or dtype for some batches.
+        TypeError: *fn* is not a function, or returns something else than tensors or arrays.
     """
-    from pytest_repro.reports.failure.batch_invariance import format_failure
-
     if not callable(fn):
-        raise TypeError(f"fn: a function of rows, or a model, not {type(fn).__qualname__}")
-    plan = override_plan(Plan(), {"seed": seed, "rtol": rtol, "atol": atol})
+        raise TypeError(f"fn: expected a function of rows, or a model, not {type(fn).__qualname__}")
+    plan = override_plan(Plan(), {"seed": choose_seed(seed), "rtol": rtol, "atol": atol})
     rows = _count_rows(batch)
     verdict = _compare_sizes(plan, fn, batch, _normalize_sizes(sizes, rows))
     if verdict.outcome != "reproduced":
         name = getattr(fn, "__qualname__", type(fn).__qualname__)
         raise NotReproducible(format_failure(name, rows, verdict), verdict)
+    note_assertion("batch_invariant")
     return verdict
 
 
@@ -79,26 +80,26 @@ def _compare_sizes(plan: Plan, fn: Callable[[Any], Any], batch: Any, sizes: Sequ
 def _count_rows(batch: Any) -> int:
     shape = getattr(batch, "shape", ())
     if not shape or shape[0] < 1:
-        raise ValueError(f"batch: a tensor or an array with at least one row, not {_describe(batch)}")
+        raise ValueError(f"batch: expected a tensor or array with at least one row, not {_describe(batch)}")
     return int(shape[0])
 
 
 def _describe(value: Any) -> str:
-    """``list``; of tensors and arrays also the shape."""
+    """The type, and the shape of tensors and arrays."""
     shape = f" of shape {tuple(value.shape)}" if hasattr(value, "shape") else ""
     return f"{type(value).__qualname__}{shape}"
 
 
 def _normalize_sizes(sizes: Iterable[int | None], rows: int) -> list[int | None]:
     """*sizes*, the reference first."""
-    given = tuple(sizes) if isinstance(sizes, Iterable) else sizes
-    if not isinstance(given, tuple) or not all(map(_is_size, given)):
-        raise ValueError(f"sizes={given!r}: numbers of rows, 1 or more, or None for all of them")
-    found = list(dict.fromkeys(None if size is None else int(size) for size in given))
-    if len({min(size or rows, rows) for size in found}) < 2:
-        what = f"at least two that differ on {rows} row{'s' * (rows != 1)}, to have something to compare"
-        raise ValueError(f"sizes={given!r}: {what}")
-    return sorted(found, key=lambda size: size is not None)
+    values = tuple(sizes) if isinstance(sizes, Iterable) else sizes
+    if not isinstance(values, tuple) or not all(map(_is_size, values)):
+        raise ValueError(f"sizes={values!r}: expected numbers of rows, 1 or more, or None for all rows")
+    distinct = list(dict.fromkeys(None if size is None else int(size) for size in values))
+    if len({min(size or rows, rows) for size in distinct}) < 2:
+        count = f"{rows} row{'s' * (rows != 1)}"
+        raise ValueError(f"sizes={values!r}: expected at least two that differ on {count}")
+    return sorted(distinct, key=lambda size: size is not None)
 
 
 def _is_size(size: object) -> bool:
@@ -117,44 +118,41 @@ def _run(trial: Trial, pin: Pin, fn: Callable[[Any], Any], batch: Any, size: int
 def _call_in_pieces(fn: Callable[[Any], Any], batch: Any, size: int | None) -> Any:
     rows = _count_rows(batch)
     step = size or rows
-    starts = range(0, rows, step)
-    return _concatenate(
-        [_check_output(fn(_copy(batch[at : at + step])), min(step, rows - at)) for at in starts]
-    )
+    pieces = (batch[start : start + step] for start in range(0, rows, step))
+    return _concatenate([_check_output(fn(_copy(piece)), len(piece)) for piece in pieces])
 
 
 def _copy(piece: Any) -> Any:
-    """A copy: *fn* may write to it, and it begins where memory is aligned, as a batch of its own does."""
+    """A copy: *fn* may write to it, and it starts at an aligned address, as a batch of its own does."""
     copy = getattr(piece, "clone", None) or getattr(piece, "copy", None)
     return copy() if copy is not None else piece
 
 
 def _check_output(value: Any, rows: int, path: str = "") -> Any:
-    """What *fn* gave as dicts and lists of tensors and arrays, if each has as many rows as were given."""
+    """The output of *fn* as dicts and lists of tensors and arrays, each with that many rows."""
     if isinstance(value, Mapping) and value:
         return {name: _check_output(part, rows, f"{path}[{name!r}]") for name, part in value.items()}
     if isinstance(value, (tuple, list)) and value:
         return [_check_output(part, rows, f"{path}[{number}]") for number, part in enumerate(value)]
     where = f" at {path}" if path else ""
-    if not isinstance(
-        value, (_find_type("torch", "Tensor"), _find_type("numpy", "ndarray"), _find_type("numpy", "generic"))
-    ):
+    arrays = _find_type("torch", "Tensor"), _find_type("numpy", "ndarray"), _find_type("numpy", "generic")
+    if not isinstance(value, arrays):
         empty = "an empty " if isinstance(value, (Mapping, tuple, list)) else ""
-        what = f"fn gives {empty}{type(value).__qualname__}{where}"
-        raise TypeError(f"{what}: tensors or arrays can be compared by row")
+        output = f"{empty}{type(value).__qualname__}{where}"
+        raise TypeError(f"fn returns {output}: expected tensors or arrays")
     if not value.shape or value.shape[0] != rows:
-        what = f"fn was given {rows} rows and gave {_describe(value)}{where}"
-        raise ValueError(f"{what}: it must give a row for each")
+        output = f"{_describe(value)}{where}"
+        raise ValueError(f"fn got {rows} rows and returned {output}: expected one row for each")
     return value.detach() if hasattr(value, "detach") else value
 
 
 def _find_type(library: str, name: str) -> Any:
-    """A type of a library that is imported; no type where it is not."""
+    """A type of a library; () if the library is not imported."""
     return getattr(sys.modules.get(library), name, ())
 
 
 def _describe_kind(piece: Any) -> str:
-    """What must be alike in all pieces, in words."""
+    """What all pieces must have in common, in words."""
     if isinstance(piece, dict):
         return f"a dict of {', '.join(map(repr, piece))}"
     if isinstance(piece, list):
@@ -166,8 +164,8 @@ def _concatenate(pieces: list[Any]) -> Any:
     first = pieces[0]
     for other in pieces[1:]:
         if _describe_kind(other) != _describe_kind(first):
-            what = f"fn gives {_describe_kind(first)} for some rows and {_describe_kind(other)} for others"
-            raise ValueError(f"{what}: no row can hang on the batch in shape or dtype")
+            kinds = f"{_describe_kind(first)} for some rows and {_describe_kind(other)} for others"
+            raise ValueError(f"fn returns {kinds}: shape and dtype must not depend on the batch")
     if isinstance(first, dict):
         return {name: _concatenate([piece[name] for piece in pieces]) for name in first}
     if isinstance(first, list):

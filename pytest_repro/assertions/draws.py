@@ -1,4 +1,4 @@
-"""Which generators a block moves, and what in it moves them."""
+"""Reports which random generators a block moves, and which code in it moves them."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from pytest_repro.adapters._find_generators import (
     walk_reachable,
 )
 from pytest_repro.engine.experiments.line_trace import LineMonitor
+from pytest_repro.engine.runs.current_run import note_assertion
 from pytest_repro.interpose.user_frames import call_origin, format_location
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """A generator that was moved, and by what.
+    """A generator that was moved, and the code that moved it.
 
     Attributes:
         generator: ``"torch cpu"``, ``"random"``, ``"dataset.rng (numpy.random.Generator)"``.
-        source: ``"model.encoder.dropout (Dropout, training)"``; ``""`` where that is not known.
-        location: ``"file.py:12"``: your line that drew, or called what drew. Under a debugger, a coverage
-            tool or after 20,000 lines: where the module's forward pass is written, if by you, else your
-            line that called it; ``""`` where there is none.
-        seeding: Whether a ``DataLoader`` drew a seed for its workers, and nothing else: every
-            iteration does, and no value changes by it.
+        source: The module that drew, ``"model.encoder.dropout (Dropout, training)"``; ``""`` if unknown.
+        location: ``"file.py:12"``, your line that drew or called what drew; ``""`` if there is none.
+            Under a debugger, a coverage tool or after 20,000 lines: your forward method of the module,
+            or your line that called it.
+        seeding: Whether a ``DataLoader`` drew a seed for its workers and nothing else. Every iteration
+            does, and no value changes by it.
     """
 
     generator: str
@@ -40,39 +41,27 @@ class Draw:
     seeding: bool = False
 
     def __str__(self) -> str:
-        return "   ".join(each for each in (self.generator, self.source, self.location) if each)
+        return "   ".join(filter(None, (self.generator, self.source, self.location)))
 
 
 class Draws:
-    """Tells which random generators a block moved.
+    """A block that records which random generators it moves.
 
-    Seen are the global generators of ``random``, numpy and torch (the CPU, and accelerators that have
-    started), and every generator that the local variables around the block, or the globals of your
-    modules, lead to by items and attributes. Not seen is one made inside of the block, and what other
-    threads and processes hold::
-
-        with pytest_repro.draws() as drawn:
-            model(images)
-        print(drawn)  # torch cpu   model.dropout (Dropout, training)   net.py:31
+    Covers the global generators of ``random``, numpy and torch (the CPU, and accelerators that have
+    started), and every generator reachable by items and attributes from the local variables around the
+    block or from globals of your modules. Misses generators created inside the block, and those of other
+    threads and processes.
 
     Attributes:
-        location: Where the block is, ``"file.py:12"``.
-        entries: What was moved, one :class:`Draw` for each generator and each part that moved it,
-            in the order in which they were first seen to; complete once the block has ended.
+        location: Of the block, ``"file.py:12"``.
+        entries: A :class:`Draw` for each generator and each part of the code that moved it, in the order
+            of first use; set when the block ends.
     """
 
     __slots__ = (
-        "_frame",
-        "_generators",
-        "_line_monitor",
-        "_line_states",
-        "_lines",
-        "_origins",
-        "_recorded_states",
-        "_stack",
-        "entries",
-        "location",
-    )
+        "_frame", "_generators", "_line_monitor", "_line_states", "_lines", "_origins", "_recorded_states",
+        "_stack", "entries", "location",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.entries: tuple[Draw, ...] = ()
@@ -87,7 +76,7 @@ class Draws:
         try:
             for adapter in active_adapters().values():
                 self._stack.enter_context(adapter.watch_draws(self._record_moves))
-            self._recorded_states = [each.state_key for each in self._generators]
+            self._recorded_states = [generator.state_key for generator in self._generators]
             self._line_states, self._lines = list(self._recorded_states), dict[tuple[int, str], None]()
             self._stack.enter_context(self._line_monitor.monitor(self._frame))
         except BaseException:
@@ -109,55 +98,43 @@ class Draws:
         del self._line_monitor, self._line_states, self._lines
 
     def _record_line(self) -> None:
-        """Notes which generators the line has moved that has just run."""
-        for number, each in enumerate(self._generators):
-            place = each.state_key
-            if place != self._line_states[number]:
-                self._line_states[number] = place
+        """Notes which generators the line that just ran has moved."""
+        for number, generator in enumerate(self._generators):
+            state = generator.state_key
+            if state != self._line_states[number]:
+                self._line_states[number] = state
                 self._lines[number, self._line_monitor.current_line] = None
 
     def _record_moves(self, get_origin: Callable[[], DrawOrigin] | None) -> None:
-        """Puts down what moved since the last look, by which lines, and that *get_origin* moved it."""
+        """Attributes the moves since the last call to their lines and to *get_origin*."""
         self._record_line()
-        # One that was put back where it was has given nothing.
-        moved = {i for i, place in enumerate(self._line_states) if place != self._recorded_states[i]}
-        blame = get_origin() if moved and get_origin is not None else None
-        whose = ("", 0) if blame is None else (blame.path, id(blame.root))
-        for number, at in self._lines:
+        # A generator that was put back into its state has given no numbers.
+        moved = {i for i, state in enumerate(self._line_states) if state != self._recorded_states[i]}
+        origin = get_origin() if moved and get_origin is not None else None
+        origin_key = ("", 0) if origin is None else (origin.path, id(origin.root))
+        for number, line in self._lines:
             if number in moved:
-                each = self._generators[number]
-                self._origins.setdefault((each.name, *whose, at), (each, blame, at))
+                generator = self._generators[number]
+                self._origins.setdefault((generator.name, *origin_key, line), (generator, origin, line))
         self._recorded_states, self._lines = list(self._line_states), {}
 
     def _iter_reachable(self) -> Iterator[tuple[str, object]]:
-        """What variables lead to, where something drew that must be called by a name."""
-        if any(blame is not None for _, blame, _ in self._origins.values()):
+        """Everything reachable from the variables, if a module that drew needs a name."""
+        if any(origin is not None for _, origin, _ in self._origins.values()):
             yield from walk_reachable([*_iter_variables(self._frame), *iter_user_globals()])
 
     def __bool__(self) -> bool:
-        """Whether anything was drawn, but for a loader's seeds for its workers."""
-        return any(not each.seeding for each in self.entries)
+        """Whether anything but seeds for the workers of a loader was drawn."""
+        return not all(draw.seeding for draw in self.entries)
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.entries)) or "nothing was drawn"
 
 
 class NoDraws(Draws):
-    """As :class:`Draws`, and fails where a generator was moved.
+    """A :class:`Draws` that fails if a generator moved; seeding the workers of a loader is allowed."""
 
-    An inference that samples gives equal results in every run that is seeded equally; running it
-    again cannot show it. What a ``DataLoader`` draws in each iteration to seed its workers is no
-    sampling, and is passed over.
-
-    Args:
-        on_success: Called at the end of a block that moved none.
-    """
-
-    __slots__ = ("_on_success",)
-
-    def __init__(self, on_success: Callable[[], None] = lambda: None) -> None:
-        super().__init__()
-        self._on_success = on_success
+    __slots__ = ()
 
     def __exit__(
         self,
@@ -171,20 +148,32 @@ class NoDraws(Draws):
             return
         if self:
             raise AssertionError("\n".join(_format_failure(self)))
-        self._on_success()
+        note_assertion("no_draws")
 
 
-def draws() -> Draws:
-    """A context that tells which random generators the block moved: see :class:`Draws`."""
+def track_draws() -> Draws:
+    """A context manager that records which random generators the block moves.
+
+    For example::
+
+        with pytest_repro.track_draws() as draws:
+            model(images)
+        print(draws)  # torch cpu   model.dropout (Dropout, training)   net.py:31
+
+    ``draws.entries`` lists them, ``bool(draws)`` is whether there are any; see :class:`Draws`.
+    """
     return Draws()
 
 
-def no_draws() -> NoDraws:
-    """A context that fails where the block moved a random generator: see :class:`NoDraws`.
+def assert_no_draws() -> NoDraws:
+    """A context manager that fails if the block moves a random generator.
+
+    Inference that samples is equal in all runs, since they are seeded equally: comparing runs cannot show
+    it. In a marked test that records nothing else, ``no_draws`` is recorded if the block passes.
 
     Raises:
-        AssertionError: At the end of the block; the message names generators, what moved them (the
-            module, and whether it is in training mode), and the lines, as far as they are known.
+        AssertionError: At the end of the block; the message names the generators, and as far as known the
+            modules that moved them, whether these are in training mode, and the lines.
     """
     return NoDraws()
 
@@ -192,28 +181,27 @@ def no_draws() -> NoDraws:
 def _format_failure(draws: Draws) -> Iterator[str]:
     yield f"the block at {draws.location} drew random numbers"
     yield ""
-    found = [each for each in draws.entries if not each.seeding]
-    width = max(len(each.generator) for each in found)
-    for each in found:
-        told = "   ".join(part for part in (each.source, each.location) if part)
-        yield f"  {each.generator:<{width}}   {told}".rstrip()
+    drawn = [draw for draw in draws.entries if not draw.seeding]
+    width = max(len(draw.generator) for draw in drawn)
+    for draw in drawn:
+        origin = "   ".join(filter(None, (draw.source, draw.location)))
+        yield f"  {draw.generator:<{width}}   {origin}".rstrip()
     yield ""
-    training = [each for each in found if each.source.endswith(", training)")]
+    training = [draw for draw in drawn if draw.source.endswith(", training)")]
     if training:
         yield "  look for   a module in training mode: model.eval() before inference"
-    if len(training) < len(found):
-        called = " " * len("look for") if training else "look for"
-        yield f"  {called}   sampling, an augmentation or a shuffle in what should only be computed"
+    if len(training) < len(drawn):
+        label = " " * len("look for") if training else "look for"
+        yield f"  {label}   sampling, augmentation or shuffling where none should happen"
 
 
 def _find_user_frame(frame: FrameType) -> FrameType:
-    """The frame of the block: the user's innermost."""
-    found = call_origin(frame)
-    return found.frame if found is not None else frame
+    origin = call_origin(frame)
+    return origin.frame if origin is not None else frame
 
 
 def _iter_variables(frame: FrameType) -> Iterator[tuple[str, object]]:
-    """Local variables, then the module's; ``@…`` are pytest's own."""
+    """Local variables, then those of the module; ``@…`` are pytest's own."""
     for names in (frame.f_locals, frame.f_globals):
         for name, value in list(names.items()):
             if not name.startswith(("__", "@")):
@@ -241,6 +229,5 @@ def _make_draw(
 
 
 def _shorten(location: str) -> str:
-    """*location* from the working folder on, where it is in there."""
-    here = os.getcwd() + os.sep
-    return location.removeprefix(here)
+    """*location*, relative to the working directory if inside it."""
+    return location.removeprefix(os.getcwd() + os.sep)

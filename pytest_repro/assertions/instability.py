@@ -1,4 +1,4 @@
-"""How far one ulp carries: tells a computation that amplifies rounding from one that draws by itself."""
+"""Measures how far a change of one ulp in the input moves the result."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.plan.cell import make_reference_cell
 from pytest_repro.core.plan.plan import Plan, override_plan
+from pytest_repro.engine.runs.current_run import choose_seed
 from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.engine.runs.trial import Trial, make_run
 
@@ -19,16 +20,16 @@ _INT_DTYPES = {2: "int16", 4: "int32", 8: "int64"}
 
 @dataclass(frozen=True, slots=True)
 class Instability:
-    """What became of a change of a few ulps.
+    """The effect of moving one input element by a few ulps.
 
     Attributes:
-        repeatable: Whether the unchanged call gave the same twice; if not, it draws by itself, and
-            nothing here says anything about rounding.
-        perturbation: How far the element was moved, in the unit of its values.
-        max_abs: Largest change of the result, in the unit of its values.
-        amplification: ``max_abs / moved``, the absolute condition number of the call along this
+        repeatable: Whether two calls on the unchanged input were equal. If not, the result differs
+            without any rounding, and the other fields say nothing.
+        perturbation: Distance that the element was moved, in the unit of the input.
+        max_abs: Largest change of the result, in its unit.
+        amplification: ``max_abs / perturbation``, the absolute condition number of the call along this
             element (Higham, Accuracy and Stability of Numerical Algorithms, 2002, 1.6).
-        first_step: Index of the first step that differs, where *fn* gives a series; None: none does.
+        first_step: Index of the first step that differs, if *fn* returns a series; None if none does.
         steps: Number of steps.
     """
 
@@ -41,52 +42,62 @@ class Instability:
 
     def __str__(self) -> str:
         if not self.repeatable:
-            return "not repeatable: the unchanged call gives something else each time, so it is no rounding"
+            return "not repeatable: two unchanged calls return different results, which is not rounding"
         if self.first_step is None:
             return f"stable: moved by {self.perturbation:.3g}, and no bit of the result changed"
-        at = f", from step {self.first_step} of {self.steps} on" if self.steps > 1 else ""
-        return f"moved by {self.perturbation:.3g}, the result by {self.max_abs:.3g}{at}: × {self.amplification:.3g}"
+        start = f", from step {self.first_step} of {self.steps} on" if self.steps > 1 else ""
+        change = f"the result by {self.max_abs:.3g}{start}: × {self.amplification:.3g}"
+        return f"moved by {self.perturbation:.3g}, {change}"
 
 
 def probe_instability(
-    fn: Callable[[Any], Any], tensor: Any, ulps: int = 1, index: int | None = None, seed: int = 0
+    fn: Callable[[Any], Any],
+    tensor: Any,
+    ulps: int = 1,
+    index: int | None = None,
+    seed: int | None = None,
 ) -> Instability:
-    """Calls ``fn(tensor)`` twice as it is, and once with one element moved by *ulps*.
+    """Calls ``fn(tensor)`` twice unchanged and once with one element moved by *ulps*.
+
+    Distinguishes chaos from randomness: a training that amplifies one ulp a thousandfold differs between
+    machines however well it is seeded.
 
     Args:
-        fn: Gives a value, or a list of values, one for each step (the losses of a training).
-        tensor: A floating tensor or array, of any shape; *fn* is given copies.
-        ulps: How far to move, in representable numbers of its dtype, away from zero; not 0.
-        index: Which element, counted in C order; by default the largest one.
-        seed: Given to every generator before each call, 0 … 2**32 - 1.
-
-    Returns:
-        How far the result moved, and from which step on.
+        fn: Returns a value, or a list of values, one for each step (the losses of a training).
+        tensor: A floating-point tensor or array of any shape; *fn* gets copies.
+        ulps: Number of representable numbers to move by, away from zero; not 0.
+        index: Index of the element in C order; by default the largest in magnitude.
+        seed: Seed of every generator before each call; by default that of the test, else 0.
 
     Raises:
-        TypeError: *tensor* is no floating tensor or array, or *fn* gives what cannot be compared.
-        ValueError: It has no elements, *ulps* is 0, *index* is none of its elements, or the element is not
-            finite there, or so far away.
+        TypeError: *tensor* is not a floating-point tensor or array, or *fn* returns what cannot be compared.
+        ValueError: *tensor* is empty, *ulps* is 0, *index* is out of range, or the element is not finite
+            before or after the move.
     """
-    moved_tensor, moved = _perturb(tensor, ulps, index)
+    perturbed, distance = _perturb(tensor, ulps, index)
+    seed = choose_seed(seed)
     trial = Trial(override_plan(Plan(runs=3), {"seed": seed}))
     try:
         with Pin(seed) as pin:
-            steps = [_run(trial, pin, n, fn, each) for n, each in enumerate((tensor, tensor, moved_tensor))]
-        found = trial.compute_verdict().mismatches
+            inputs = enumerate((tensor, tensor, perturbed))
+            steps = [_run(trial, pin, number, fn, value) for number, value in inputs]
+        mismatches = trial.compute_verdict().mismatches
     finally:
         trial.close()
-    far = [each for each in found if each.value == 2]
-    max_abs = max(map(_measure_change, far), default=0.0)
+    changes = [each for each in mismatches if each.value == 2]
+    max_abs = max(map(_measure_change, changes), default=0.0)
     return Instability(
-        repeatable=all(each.value == 2 for each in found), perturbation=moved, max_abs=max_abs,
-        amplification=max_abs / moved, first_step=min((each.step for each in far), default=None),
+        repeatable=len(changes) == len(mismatches),
+        perturbation=distance,
+        max_abs=max_abs,
+        amplification=max_abs / distance,
+        first_step=min((each.step for each in changes), default=None),
         steps=steps[0],
-    )  # fmt: skip
+    )
 
 
 def _run(trial: Trial, pin: Pin, number: int, fn: Callable[[Any], Any], argument: Any) -> int:
-    """Calls *fn* once; gives the number of steps."""
+    """Calls *fn* once; returns the number of steps."""
     pin.seed()
     result, cell = fn(_copy(argument)), make_reference_cell((), number)
     steps = list(result) if isinstance(result, (list, tuple)) else [result]
@@ -104,42 +115,42 @@ def _copy(value: Any) -> Any:
 
 
 def _measure_change(mismatch: Mismatch) -> float:
-    """The largest change of a step; infinite where its shape changed, or it is no number any more."""
-    far = mismatch.difference.max_abs if mismatch.difference is not None else None
-    return float("inf") if far is None else far
+    """The largest change of a step; infinite if its shape changed or it is not finite any more."""
+    max_abs = mismatch.difference.max_abs if mismatch.difference is not None else None
+    return math.inf if max_abs is None else max_abs
 
 
 def _perturb(value: Any, ulps: int, index: int | None) -> tuple[Any, float]:
-    """A copy with one element moved, and how far."""
+    """Returns a copy with one element moved, and the distance."""
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
     is_tensor = torch is not None and isinstance(value, torch.Tensor) and value.dtype.is_floating_point
     is_array = numpy is not None and isinstance(value, numpy.ndarray) and value.dtype.kind == "f"
     if not (is_tensor or is_array) or value.itemsize not in _INT_DTYPES:
-        raise TypeError(f"tensor: a floating tensor or array can be moved, not {type(value).__qualname__}")
+        raise TypeError(f"tensor: expected a floating-point tensor or array, not {type(value).__qualname__}")
     if ulps == 0:
-        raise ValueError("ulps=0: a number of ulps to move by, not 0")
+        raise ValueError("ulps=0: expected a number of ulps other than 0")
     moved = _copy(value)
     flat = (moved.detach() if is_tensor else moved).reshape(-1)
     count = len(flat)
-    at = int(abs(flat).argmax()) if index is None and count else index or 0
-    if not -count <= at < count:
-        raise ValueError(f"index={at}: the tensor has {count} elements")
-    before = float(flat[at])
-    word: Any = _INT_DTYPES[value.itemsize]
-    kind = getattr(torch, word) if is_tensor else value.dtype.str.replace("f", "i")  # in its byte order
-    words = flat.view(kind)
-    words[at] = _add_ulps(int(words[at]), ulps, 8 * value.itemsize)
-    if not math.isfinite(float(flat[at])):
-        raise ValueError(f"index={at}: {before:g} is not finite, or no finite number is {ulps} ulps further")
+    i = int(abs(flat).argmax()) if index is None and count else index or 0
+    if not -count <= i < count:
+        raise ValueError(f"index={i}: the tensor has {count} elements")
+    before = float(flat[i])
+    name = _INT_DTYPES[value.itemsize]
+    int_dtype = getattr(torch, name) if is_tensor else value.dtype.str.replace("f", "i")  # in its byte order
+    words = flat.view(int_dtype)
+    words[i] = _add_ulps(int(words[i]), ulps, 8 * value.itemsize)
+    if not math.isfinite(float(flat[i])):
+        raise ValueError(f"index={i}: {before:g} is not finite, or no finite number is {ulps} ulps further")
     result = flat.reshape(value.shape)
-    return result.requires_grad_(value.requires_grad) if is_tensor else result, abs(float(flat[at]) - before)
+    return result.requires_grad_(value.requires_grad) if is_tensor else result, abs(float(flat[i]) - before)
 
 
 def _add_ulps(word: int, ulps: int, bits: int) -> int:
     """The bits of the number that is *ulps* further from zero than that of *word*.
 
-    Floating point numbers are sign and magnitude, and the magnitude counts them up from zero. Less than
-    none is as far on the other side.
+    Floating-point numbers are sign and magnitude, and the bits of the magnitude count up from zero. A
+    negative magnitude lies on the other side of zero.
     """
     sign = 1 << (bits - 1)
     negative, magnitude = word < 0, (word & (sign - 1)) + ulps

@@ -1,8 +1,8 @@
-"""Whether a training that was stopped, saved and loaded goes on as one that was not.
+"""Checks that a training that is stopped, saved and loaded continues as one that is not stopped.
 
-The one that goes on is a program started anew: every generator is seeded as at the start, the state is
-made, then loaded. Where it differs from training straight, what can be seen of its state is put back as
-it was when training stopped: what it takes to be equal is what the checkpoint lacks. For example::
+Loading happens as in a new program: every generator is seeded as at the start, the state is made, then
+loaded. If training then differs, the visible state is set to what it was at the stop, part by part: the
+parts that make it equal are what the checkpoint lacks. For example::
 
     def make():
         model = Net()
@@ -20,7 +20,7 @@ it was when training stopped: what it takes to be equal is what the checkpoint l
 
     assert_resumable(train, save, load, make=make, at=3)
 
-A network with dropout fails that: ``save`` keeps no state of torch's generator.
+A network with dropout fails that: ``save`` does not keep the state of torch's generator.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from typing import Any
 from pytest_repro.assertions.resumed_training import ResumeExperiment
 from pytest_repro.core.compare.verdict import NotReproducible, Verdict
 from pytest_repro.core.plan.plan import Deterministic, Plan, override_plan
+from pytest_repro.engine.runs.current_run import choose_seed, get_current_run, record_in_run
+from pytest_repro.reports.failure import resume as report
 
 
 def assert_resumable(
@@ -42,44 +44,48 @@ def assert_resumable(
     make: Callable[[], Any],
     at: int,
     steps: int | None = None,
-    seed: int = 0,
-    deterministic: Deterministic = True,
+    seed: int | None = None,
+    deterministic: Deterministic | None = None,
     rtol: float | None = None,
     atol: float | None = None,
 ) -> Verdict:
-    """Trains straight; stops, saves, loads and goes on; compares, and names what the checkpoint lacks.
+    """Fails if a training that is stopped, saved and loaded differs from an uninterrupted one.
 
-    Compared are the values that *train* gives after the stop, and, at the end, what was learnt: modules,
-    optimisers, all that has a ``state_dict``, tensors and arrays. An example:
-    :mod:`pytest_repro.assertions.resume`.
+    Compares the values that *train* returns after the stop and, at the end, all modules, optimizers,
+    tensors, arrays and objects with a ``state_dict``. The failure names what the checkpoint lacks. Recorded
+    in a marked test, as ``resumable``. Example: :mod:`pytest_repro.assertions.resume`.
 
     Args:
-        train: Trains a state on by a number of steps (batches, epochs). May give a value, or a list or
-            generator of them, as many for each step.
-        save: Gives a checkpoint of a state; or writes one, and gives None.
-        load: Puts a checkpoint into a state that was just made; what it returns is ignored.
-        make: Makes the state: a dict, tuple or object of all that training goes on with.
-        at: Number of steps after which is stopped, 1 or more.
-        steps: Number of steps in all, more than *at*; by default twice as many.
-        seed: Given to every generator before a state is made, 0 … 2**32 - 1.
-        deterministic: Deterministic algorithms meanwhile: True, ``"warn"`` or False.
-        rtol: Relative tolerance; together with *atol*. None asks equal bits.
+        train: Trains a state for some steps. May return a value, or a list or generator of as many a step.
+        save: Returns a checkpoint of a state; or writes one and returns None.
+        load: Loads a checkpoint into a newly made state; its result is ignored.
+        make: Makes the state: a dict, tuple or object of everything that training continues with.
+        at: Number of steps before the stop, 1 or more.
+        steps: Number of steps in all, more than *at*; by default twice *at*.
+        seed: Seed of every generator before a state is made; by default that of the test, else 0.
+        deterministic: Mode of deterministic algorithms, True, ``"warn"`` or False; by default that of the
+            test, else True.
+        rtol: Relative tolerance; together with *atol*. By default bits must be equal.
         atol: Absolute tolerance, in the unit of the values.
 
     Raises:
-        NotReproducible: They differ; the message names what is missing. Or training straight differs
-            from one time to the next already; or nothing was there to compare.
+        NotReproducible: The trainings differ, two uninterrupted trainings differ already, or there was
+            nothing to compare.
         ValueError: An argument does not fit.
-        TypeError: One is no function, or the checkpoint cannot be copied.
+        TypeError: *train*, *save*, *load* or *make* is not a function, or the checkpoint cannot be copied.
     """
-    for name, given in {"train": train, "save": save, "load": load, "make": make}.items():
-        if not callable(given):
-            raise TypeError(f"{name}: expected a function, not {type(given).__qualname__}")
+    for name, function in {"train": train, "save": save, "load": load, "make": make}.items():
+        if not callable(function):
+            raise TypeError(f"{name}: expected a function, not {type(function).__qualname__}")
     total = _check_steps(at, steps)
-    asks = {"seed": seed, "deterministic": deterministic, "rtol": rtol, "atol": atol}
-    plan = override_plan(Plan(), asks)
-    with ResumeExperiment(plan, train, save, load, make, at, total) as lives:
-        return _judge(lives, getattr(train, "__qualname__", type(train).__qualname__), at, total)
+    if deterministic is None:
+        run = get_current_run()
+        deterministic = run.spec.deterministic if run is not None else True
+    arguments = {"seed": choose_seed(seed), "deterministic": deterministic, "rtol": rtol, "atol": atol}
+    with ResumeExperiment(override_plan(Plan(), arguments), train, save, load, make, at, total) as experiment:
+        verdict = _judge(experiment, getattr(train, "__qualname__", type(train).__qualname__), at, total)
+    record_in_run("resumable", True)
+    return verdict
 
 
 def _check_steps(at: int, steps: int | None) -> int:
@@ -92,22 +98,15 @@ def _check_steps(at: int, steps: int | None) -> int:
 
 
 def _judge(experiment: ResumeExperiment, name: str, at: int, steps: int) -> Verdict:
-    from pytest_repro.reports.failure import resume as told
-
     if not experiment.run_reference():
-        raise NotReproducible(
-            told.format_no_observation(name), replace(experiment.make_verdict(()), outcome="unobserved")
-        )
-    if again := experiment.rerun_reference():
-        raise NotReproducible(
-            told.format_not_reproducible(name, again[0], experiment.first_compared),
-            experiment.make_verdict(again),
-        )
-    found = experiment.resume()
-    verdict = experiment.make_verdict(found)
-    if found:
-        text = told.format_failure(
-            name, at, steps, verdict, experiment.find_missing(), experiment.load_result
-        )
+        verdict = replace(experiment.make_verdict(()), outcome="unobserved")
+        raise NotReproducible(report.format_no_observation(name), verdict)
+    if mismatches := experiment.rerun_reference():
+        text = report.format_not_reproducible(name, mismatches[0], experiment.first_compared)
+        raise NotReproducible(text, experiment.make_verdict(mismatches))
+    verdict = experiment.make_verdict(experiment.resume())
+    if verdict.mismatches:
+        missing = experiment.find_missing()
+        text = report.format_failure(name, at, steps, verdict, missing, experiment.load_result)
         raise NotReproducible(text, verdict)
     return verdict

@@ -13,14 +13,14 @@ T = TypeVar("T")
 
 
 class Alignment(Axis):
-    """``alignment=(0, 1)``: offsets, in elements, of what the test passes through ``repro.tensor``.
+    """``alignment=(0, 1)``: offsets in elements, of what the test passes through ``shift_alignment``.
 
     Nothing else can be moved: a library places its own arrays. A run that moves nothing does not
     count.
     """
 
     close_by_default = True
-    opt_in_message = "the test passed nothing through repro.tensor(), so nothing was moved"
+    opt_in_message = "the test passed nothing through shift_alignment(), so nothing was moved"
     preposition = "at"
     hints: ClassVar = ("kernels that treat aligned memory differently: matrix-vector products, sums",)
     cause_reason = "kernels treat aligned memory differently"

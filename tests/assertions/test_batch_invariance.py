@@ -187,38 +187,38 @@ def test_a_linear_layer_in_float32_is_close_and_not_equal() -> None:
     assert {size for size, equal in zip((1, 2, 3), bits) if not equal} <= differing
 
 
-TOO_FEW = "at least two that differ on"
+TOO_FEW = "expected at least two that differ on"
 
 
 @pytest.mark.parametrize(
     ("fn", "batch", "sizes", "error", "says"),
     [
-        (np.sum, ROWS, (1, None), ValueError, r"fn was given 10 rows and gave float64 of shape \(\)"),
+        (np.sum, ROWS, (1, None), ValueError, r"fn got 10 rows and returned float64 of shape \(\)"),
         (
             lambda rows: rows[:1],
             ROWS,
             (None, 2),
             ValueError,
-            r"fn was given 10 rows and gave ndarray of shape \(1, 2\)",
+            r"fn got 10 rows and returned ndarray of shape \(1, 2\)",
         ),
-        (lambda rows: list(rows), ROWS, (None, 2), ValueError, r"gave ndarray of shape \(2,\) at \[0\]"),
+        (lambda rows: list(rows), ROWS, (None, 2), ValueError, r"returned ndarray of shape \(2,\) at \[0\]"),
         (
             lambda rows: rows.tolist(),
             ROWS,
             (None, 2),
             TypeError,
-            r"fn gives float at \[0\]\[0\]: tensors or arrays",
+            r"fn returns float at \[0\]\[0\]: expected tensors or arrays",
         ),
-        (lambda rows: {"y": None}, ROWS, (None, 2), TypeError, r"fn gives NoneType at \['y'\]"),
-        (lambda rows: None, ROWS, (None, 2), TypeError, "fn gives NoneType: tensors or arrays"),
-        (lambda rows: (), ROWS, (None, 2), TypeError, "fn gives an empty tuple"),
-        (lambda rows: (rows, {}), ROWS, (None, 2), TypeError, r"fn gives an empty dict at \[1\]"),
+        (lambda rows: {"y": None}, ROWS, (None, 2), TypeError, r"fn returns NoneType at \['y'\]"),
+        (lambda rows: None, ROWS, (None, 2), TypeError, "fn returns NoneType: expected tensors or arrays"),
+        (lambda rows: (), ROWS, (None, 2), TypeError, "fn returns an empty tuple"),
+        (lambda rows: (rows, {}), ROWS, (None, 2), TypeError, r"fn returns an empty dict at \[1\]"),
         (
             padded,
             ROWS,
             (1, None),
             ValueError,
-            r"fn gives ndarray float64 \[n, 1\] for some rows and .* \[n, 3\] for others",
+            r"fn returns ndarray float64 \[n, 1\] for some rows and .* \[n, 3\] for others",
         ),
         (
             lambda rows: rows.astype(f"f{8 if rows[0, 0] else 4}"),
@@ -241,7 +241,7 @@ TOO_FEW = "at least two that differ on"
             ValueError,
             r"a dict of '0.0' .* a dict of '2.0'",
         ),
-        (3, ROWS, (1, None), TypeError, "fn: a function of rows, or a model, not int"),
+        (3, ROWS, (1, None), TypeError, "fn: expected a function of rows, or a model, not int"),
         (centred, 3, (1, None), ValueError, "batch: .* at least one row, not int"),
         (centred, ROWS.tolist(), (1, None), ValueError, "batch: .* at least one row, not list"),
         (centred, {"x": ROWS}, (1, None), ValueError, "batch: .* at least one row, not dict"),
@@ -253,8 +253,8 @@ TOO_FEW = "at least two that differ on"
             r"batch: .* at least one row, not ndarray of shape \(0, 2\)",
         ),
         (centred, np.array(3.0), (1, None), ValueError, r"batch: .* not ndarray of shape \(\)"),
-        (centred, ROWS[:1], (1, 7, None), ValueError, rf"sizes=\(1, 7, None\): {TOO_FEW} 1 row, "),
-        (centred, ROWS, (10, 11, None), ValueError, rf"sizes=\(10, 11, None\): {TOO_FEW} 10 rows, "),
+        (centred, ROWS[:1], (1, 7, None), ValueError, rf"sizes=\(1, 7, None\): {TOO_FEW} 1 row$"),
+        (centred, ROWS, (10, 11, None), ValueError, rf"sizes=\(10, 11, None\): {TOO_FEW} 10 rows$"),
         (centred, ROWS, (None,), ValueError, TOO_FEW),
         (centred, ROWS, (), ValueError, TOO_FEW),
         *[
@@ -263,7 +263,7 @@ TOO_FEW = "at least two that differ on"
                 ROWS,
                 sizes,
                 ValueError,
-                "^sizes=.*: numbers of rows, 1 or more, or None for all of them",
+                "^sizes=.*: expected numbers of rows, 1 or more, or None for all rows",
             )
             for sizes in ((0, None), (-1, None), (True, None), (2.0, None), "12", 3, None)
         ],

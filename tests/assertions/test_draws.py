@@ -32,7 +32,7 @@ class Encoder(nn.Module):  # type: ignore[misc]
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_scripted_module_is_named() -> None:
     module = torch.jit.script(nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5)))
-    with pytest_repro.draws() as found:
+    with pytest_repro.track_draws() as found:
         module(torch.ones(1, 2))
     assert "torch cpu" in str(found)
 
@@ -75,13 +75,13 @@ def told(drawn: Draws) -> list[tuple[str, str]]:
 
 def test_each_dropout_is_named_with_its_mode_and_line() -> None:
     model = Net()
-    with pytest_repro.draws() as drawn:
+    with pytest_repro.track_draws() as drawn:
         model(torch.ones(1, 4))
     asked = line_of(Encoder.forward, "self.dropout(")
     assert drawn.entries[0] == Draw("torch cpu", "model.encoder.dropout (Dropout, training)", asked)
     assert [each.source for each in drawn.entries[1:]] == ["model.heads[1] (Dropout, training)"]
     model.eval()
-    with pytest_repro.draws() as drawn:
+    with pytest_repro.track_draws() as drawn:
         model(torch.ones(1, 4))
     assert not drawn
     assert str(drawn) == "nothing was drawn"
@@ -89,7 +89,7 @@ def test_each_dropout_is_named_with_its_mode_and_line() -> None:
 
 def test_a_module_of_the_users_own_is_named_with_the_line_that_drew() -> None:
     layers = {"noise": Noisy().eval()}
-    with pytest_repro.draws() as drawn:
+    with pytest_repro.track_draws() as drawn:
         layers["noise"](torch.ones(1))
     by, at = "layers['noise'] (Noisy, evaluation)", line_of(Noisy, "return x + self")
     assert set(drawn.entries) == {
@@ -113,7 +113,7 @@ def test_a_module_of_the_users_own_is_named_with_the_line_that_drew() -> None:
 )
 def test_global_generators_are_seen(move: Any, generator: str | None) -> None:
     random.seed(0)
-    with pytest_repro.draws() as drawn:
+    with pytest_repro.track_draws() as drawn:
         move()
     assert told(drawn) == ([(generator, "")] if generator else [])
 
@@ -130,25 +130,28 @@ def test_global_generators_are_seen(move: Any, generator: str | None) -> None:
 )
 def test_a_generator_that_variables_lead_to_is_named_by_the_way(made: Any, kind: str, drew: Any) -> None:
     holder = {"parts": [made(), made()]}
-    with pytest_repro.draws() as drawn:
+    with pytest_repro.track_draws() as drawn:
         drew(holder["parts"][1])
     assert told(drawn) == [(f"holder['parts'][1] ({kind})", "")]
 
 
 def test_a_failure_names_what_drew() -> None:
     model = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5))
-    with pytest.raises(AssertionError) as caught, pytest_repro.no_draws():
+    with pytest.raises(AssertionError) as caught, pytest_repro.assert_no_draws():
         model(torch.ones(1, 4))
-    block = line_of(test_a_failure_names_what_drew, "no_draws()")
+    block = line_of(test_a_failure_names_what_drew, "assert_no_draws()")
     call = line_of(test_a_failure_names_what_drew, "        model(")
     assert str(caught.value) == (
         f"the block at {block} drew random numbers\n\n"
         f"  torch cpu   model[1] (Dropout, training)   {call}\n\n"
         "  look for   a module in training mode: model.eval() before inference"
     )
-    with pytest.raises(AssertionError, match="look for   sampling"), pytest_repro.no_draws():
+    with pytest.raises(AssertionError, match="look for   sampling"), pytest_repro.assert_no_draws():
         torch.rand(1)
-    with pytest.raises(AssertionError, match=r"before inference\n {13}sampling"), pytest_repro.no_draws():
+    with (
+        pytest.raises(AssertionError, match=r"before inference\n {13}sampling"),
+        pytest_repro.assert_no_draws(),
+    ):
         model(torch.rand(1, 4))
 
 
@@ -161,11 +164,11 @@ def sampled() -> float:
 
 def test_each_line_that_drew_is_named() -> None:
     state = random.getstate()
-    with pytest_repro.draws() as drawn:
+    with pytest_repro.track_draws() as drawn:
         sampled()
         random.shuffle([1, 2, 3])
     random.setstate(state)
-    with pytest_repro.draws() as put_back:
+    with pytest_repro.track_draws() as put_back:
         random.random()
         random.setstate(state)
     here = test_each_line_that_drew_is_named
@@ -188,7 +191,7 @@ def test_lines_are_left_to_a_debugger_and_to_a_coverage_tool() -> None:
     before: Any = sys.gettrace()
     sys.settrace(trace)
     try:
-        with pytest_repro.draws() as drawn:
+        with pytest_repro.track_draws() as drawn:
             sampled()
             model(torch.ones(2))
         assert sys.gettrace() is trace
@@ -203,7 +206,7 @@ def test_lines_are_left_to_a_debugger_and_to_a_coverage_tool() -> None:
 
 def test_after_so_many_lines_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_repro.engine.experiments.line_trace.MAX_LINES", 5)
-    with pytest_repro.draws() as drawn:
+    with pytest_repro.track_draws() as drawn:
         sampled()
     assert [each.location != "" for each in drawn.entries] == [True, False, False]
     assert sys.gettrace() is None
@@ -214,7 +217,7 @@ def test_an_error_of_the_block_is_not_hidden_and_nothing_stays_hooked() -> None:
     before = len(hooks._global_forward_hooks), len(hooks._global_forward_pre_hooks)
     loader = torch.utils.data.dataloader._BaseDataLoaderIter.__init__
     for error in (KeyError, KeyboardInterrupt):
-        with pytest.raises(error), pytest_repro.no_draws():
+        with pytest.raises(error), pytest_repro.assert_no_draws():
             torch.rand(1)
             raise error
     assert before == (len(hooks._global_forward_hooks), len(hooks._global_forward_pre_hooks))
@@ -223,7 +226,7 @@ def test_an_error_of_the_block_is_not_hidden_and_nothing_stays_hooked() -> None:
 
 def test_a_module_that_raises_is_left() -> None:
     broken, rest = nn.Linear(3, 3), nn.Dropout(0.5)
-    with pytest_repro.draws() as drawn:
+    with pytest_repro.track_draws() as drawn:
         with pytest.raises(RuntimeError):
             broken(torch.ones(1, 4))
         rest(torch.ones(4))
@@ -233,16 +236,17 @@ def test_a_module_that_raises_is_left() -> None:
 def test_a_loaders_seed_for_its_workers_is_no_sampling_but_a_shuffle_is() -> None:
     plain = torch.utils.data.DataLoader([1, 2, 3])
     shuffled = torch.utils.data.DataLoader([1, 2, 3], shuffle=True)
-    with pytest_repro.no_draws() as drawn:
+    with pytest_repro.assert_no_draws() as drawn:
         list(plain)
     assert told(drawn) == [("torch cpu", "plain (DataLoader, a seed for its workers)")]
-    with pytest.raises(AssertionError, match=r"torch cpu   [^ ]*:\d+\n"), pytest_repro.no_draws():
+    with pytest.raises(AssertionError, match=r"torch cpu   [^ ]*:\d+\n"), pytest_repro.assert_no_draws():
         list(shuffled)
 
 
 def test_inference_that_samples_fails_though_every_run_is_seeded(project: Project) -> None:
     project("""
         import torch
+        from pytest_repro import assert_no_draws, track_draws
 
         def test_a(repro):
             model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout(0.5))
@@ -250,20 +254,20 @@ def test_inference_that_samples_fails_though_every_run_is_seeded(project: Projec
 
         def test_b(repro):
             model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout(0.5))
-            with repro.no_draws():
+            with assert_no_draws():
                 repro.record(out=model(torch.ones(1, 2)))
 
         def test_c(repro):
             model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout(0.5)).eval()
-            with repro.no_draws():
+            with assert_no_draws():
                 repro.record(out=model(torch.ones(1, 2)))
-            with repro.draws() as drawn:
+            with track_draws() as drawn:
                 torch.rand(1)
-            assert [each.generator for each in drawn.found] == ["torch cpu"]
+            assert [each.generator for each in drawn.entries] == ["torch cpu"]
 
         def test_d(repro):
-            with repro.no_draws():
+            with assert_no_draws():
                 torch.ones(3)
     """).check(
-        passed=3, failed=1, says="torch cpu   model[1] (Dropout, training)   test_it.py:10", lacks="draws.py"
+        passed=3, failed=1, says="torch cpu   model[1] (Dropout, training)   test_it.py:11", lacks="draws.py"
     )

@@ -85,7 +85,7 @@ def test_a_step_that_forgets_is_stable_and_a_later_one_is_named() -> None:
 @pytest.mark.parametrize(
     ("tensor", "named", "error", "says"),
     [
-        (np.ones(2, int), {}, TypeError, "tensor: a floating tensor or array can be moved, not ndarray"),
+        (np.ones(2, int), {}, TypeError, "tensor: expected a floating-point tensor or array, not ndarray"),
         ([1.0], {}, TypeError, "not list"),
         (np.ones(2), {"ulps": 0}, ValueError, "ulps=0"),
         (np.ones(2), {"index": 2}, ValueError, "index=2: the tensor has 2 elements"),
@@ -103,9 +103,10 @@ def test_a_test_probes_with_its_own_seed(project: Project) -> None:
     project(
         """
         import numpy as np
+        from pytest_repro import probe_instability
         def test_a(repro):
             drawn = []
-            found = repro.probe_instability(lambda x: drawn.append(np.random.rand()) or x, np.ones(2))
+            found = probe_instability(lambda x: drawn.append(np.random.rand()) or x, np.ones(2))
             assert found.amplification == 1
             assert len(set(drawn)) == 1
             repro.record(x=drawn[0])

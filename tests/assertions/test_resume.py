@@ -385,16 +385,16 @@ def test_algorithms_are_as_deterministic_as_is_asked(project: Project) -> None:
             )
 
         def test_true(repro):
-            resumes(repro.assert_resumable)
+            resumes(assert_resumable)
 
         @pytest.mark.reproducible(deterministic="warn")
         def test_warn(repro):
             with pytest.warns(UserWarning, match="deterministic implementation"):
-                resumes(repro.assert_resumable)
+                resumes(assert_resumable)
 
         @pytest.mark.reproducible(deterministic=False)
         def test_false(repro):
-            resumes(repro.assert_resumable)
+            resumes(assert_resumable)
 
         def test_function():
             resumes(assert_resumable, deterministic=False)
@@ -407,6 +407,7 @@ def test_deterministic_algorithms_are_off_where_their_cost_is_measured(project: 
     project(
         """
         import torch
+        from pytest_repro import assert_resumable
 
         modes = []
 
@@ -416,7 +417,7 @@ def test_deterministic_algorithms_are_off_where_their_cost_is_measured(project: 
 
         def test_a(repro):
             before = len(modes)
-            repro.assert_resumable(train, torch.clone, torch.Tensor.copy_, make=lambda: torch.ones(1), at=1)
+            assert_resumable(train, torch.clone, torch.Tensor.copy_, make=lambda: torch.ones(1), at=1)
             assert set(modes[before:]) == {torch.are_deterministic_algorithms_enabled()}
 
         def test_both():
@@ -429,6 +430,7 @@ def test_deterministic_algorithms_are_off_where_their_cost_is_measured(project: 
 def test_in_a_test(project: Project) -> None:
     project("""
         import torch
+        from pytest_repro import assert_resumable
 
         def make():
             return torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout(0.5))
@@ -440,15 +442,20 @@ def test_in_a_test(project: Project) -> None:
                 yield loss.detach()
 
         def test_a(repro):
-            repro.assert_resumable(
+            assert_resumable(
                 train, lambda model: model.state_dict(), lambda model, saved: model.load_state_dict(saved),
                 make=make, at=1,
             )
 
         def test_b(repro):
-            repro.assert_resumable(
+            assert_resumable(
                 train, lambda model: (model.state_dict(), torch.get_rng_state()),
                 lambda model, saved: (model.load_state_dict(saved[0]), torch.set_rng_state(saved[1])),
                 make=make, at=1,
             )
-    """).check(passed=1, failed=1, says=["train is not resumable", "missing    torch cpu"], lacks="lives.py")
+    """).check(
+        passed=1,
+        failed=1,
+        says=["train is not resumable", "missing    torch cpu"],
+        lacks="resumed_training.py",
+    )

@@ -53,7 +53,7 @@ def plain(a: Any, b: Any, shape: tuple[int, ...], tolerance: Tolerance) -> dict[
     return {
         "differing": len(where),
         "total": x.size,
-        "outside": len(where) if tolerance.exact else int((unequal & ~close).sum()),
+        "outside_tolerance": len(where) if tolerance.exact else int((unequal & ~close).sum()),
         "non_finite": int(unequal.sum() - finite.sum()),
         "max_abs": gaps.max() if len(gaps) else None,
         "first_index": tuple(map(int, np.unravel_index(where[0], shape))) if len(where) else None,

@@ -57,7 +57,7 @@ class Naive:
             "differing": len(where),
             "total": x.size,
             "non_finite": len(where) - len(finite),
-            "outside": len(where) if self.tolerance.exact else sum(not close[i] for i in where),
+            "outside_tolerance": len(where) if self.tolerance.exact else sum(not close[i] for i in where),
             "max_abs": max(gaps, default=None),
             "max_rel": max(shares, default=None),
             "max_ulp": max((steps(p, q, a.dtype.type) for p, q in wide), default=None),

@@ -35,9 +35,9 @@ def test_length_last_byte_and_kind_count(size: int) -> None:
 
 def test_no_thread_outlives_the_digest() -> None:
     code = """if True:
-        from pytest_repro.values.hashing import LEAF, digest
+        from pytest_repro.values.hashing import LEAF_BYTES, digest
         for _ in range(3):
-            digest("kind", [memoryview(bytes(9 * LEAF))], threads=4)
+            digest("kind", [memoryview(bytes(9 * LEAF_BYTES))], threads=4)
     """
     for _ in range(3):
         assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -74,7 +74,7 @@ class RankedItemRunner(ItemRunner):
             self.trial.measure_remote(spec.cell, made.run, made.recording, made.fetch)
         except InterpreterLost as lost:
             raise self._give_up(str(lost)) from None
-        self.current.record, self.current.remote_recording = made.run, made.recording
+        self.current.finished, self.current.remote_recording = made.run, made.recording
         self.warnings.add_records(made.run.warnings, self.item.nodeid)
         return made
 

@@ -16,16 +16,17 @@ from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.plan.run_spec import RunSpec
 from pytest_repro.core.runs.run import Outcome, Run
 from pytest_repro.engine.replay.replay import Replay
+from pytest_repro.engine.runs.current_run import run_in_progress
 from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.engine.runs.recording import Recording
 from pytest_repro.engine.runs.run_source import BodyStartCallback
 from pytest_repro.engine.runs.trial import Trial, make_run
 from pytest_repro.plugin.exceptions import skip_if_no_value
 from pytest_repro.plugin.run import outcome
-from pytest_repro.plugin.run.current_run import CurrentRun, PhaseContext
 from pytest_repro.plugin.run.extra_results import ExtraResults
+from pytest_repro.plugin.run.item_run import ItemRun, PhaseContext
 from pytest_repro.plugin.run.setup_output import SetupOutput
-from pytest_repro.plugin.run.tracing import RecordFunction, Tracer, make_traced_record
+from pytest_repro.plugin.run.tracing import Tracer, make_traced_record
 from pytest_repro.plugin.run.warnings import RehearsalWarnings
 
 
@@ -112,13 +113,14 @@ class ItemRunner:
             recording = self.trial.new_recording(spec.cell)
         else:
             recording = self.trial.new_uncompared_recording()
-        self.current = CurrentRun(spec, recording, make_recording, phase_context, on_body_start)
+        record = make_traced_record(recording) if spec.traced else recording.record
+        self.current = ItemRun(spec, recording, record, make_recording, phase_context, on_body_start)
 
     def setup(self) -> None:
         """Seeds, then sets the item up: function fixtures draw the same in each run."""
         __tracebackhide__ = True
         self._start_setup()
-        with self.current.phase_context():
+        with self.current.phase_context(), run_in_progress(self.current):
             self.pin.seed()
             self._phases[0]()
         self._note_generator_use()
@@ -143,7 +145,7 @@ class ItemRunner:
             current.on_body_start()
         current.body_started = True
         try:
-            with current.phase_context():
+            with current.phase_context(), run_in_progress(current):
                 self._run_body()
         except BaseException as error:
             if isinstance(error, outcome.EXIT_EXCEPTIONS):
@@ -193,7 +195,7 @@ class ItemRunner:
             )
         elif error is None and current.failed_subtest:
             run = outcome.apply_failed_subtest(run, *current.failed_subtest)
-        current.record = run
+        current.finished = run
         if current.spec.reported:
             self._raise_failure(run, error)
 
@@ -225,15 +227,10 @@ class ItemRunner:
         if self.pin.generators_used:
             self.extra_results.generators_used = True
 
-    def get_recorder(self) -> RecordFunction:
-        """What ``repro.record`` calls in this run."""
-        recording = self.current.recording
-        return make_traced_record(recording) if self.tracer.enabled else recording.record
-
     def note_subtest_report(self, report: pytest.TestReport) -> None:
         """Notes the report of a subtest, which is sent while the body runs."""
         current = self.current
-        if current.body_started and current.record is None and report.failed:
+        if current.body_started and current.finished is None and report.failed:
             current.failed_subtest = current.failed_subtest or outcome.describe_failed_subtest(report)
 
     def finish_rehearsal(self, reports: Sequence[pytest.TestReport]) -> None:
@@ -254,16 +251,16 @@ class ItemRunner:
 
     def note_failure_after_body(self, error: BaseException, report: pytest.TestReport) -> None:
         """Notes a failure that others raise once the body has passed, of a thread that died, say."""
-        record = self.current.record
-        if record is not None and record.outcome == "passed":
-            run = replace(self._make_run("failed", error), seconds=record.seconds)
-            self.current.record = replace(run, traceback=report.longreprtext)
+        finished = self.current.finished
+        if finished is not None and finished.outcome == "passed":
+            run = replace(self._make_run("failed", error), seconds=finished.seconds)
+            self.current.finished = replace(run, traceback=report.longreprtext)
 
     def finish_run(self, reports: Sequence[pytest.TestReport]) -> Run:
         """The record of the run that ended; *reports* say why a body did not run."""
         self.replay.keep_logs()
-        if self.current.record is not None:
-            return self.current.record
+        if self.current.finished is not None:
+            return self.current.finished
         return outcome.apply_phase_outcome(self._make_run("failed"), reports)
 
     def judge_without_body(self, report: pytest.TestReport) -> None:

@@ -15,7 +15,7 @@ from pytest_repro.engine.runs.run_source import MAX_ATTEMPTS, BodyStartCallback,
 from pytest_repro.engine.runs.trial import RunResult
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.pytest_internals import find_outliving_roots
-from pytest_repro.plugin.run.current_run import PhaseContext
+from pytest_repro.plugin.run.item_run import PhaseContext
 from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.run.rehearse import Rehearser
 from pytest_repro.plugin.run.silence import silence

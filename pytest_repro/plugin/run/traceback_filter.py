@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from types import TracebackType
 
-_PACKAGE_FOLDER = os.path.dirname(os.path.dirname(__file__)) + os.sep
+_PACKAGE_FOLDER = os.path.dirname(os.path.dirname(os.path.dirname(__file__))) + os.sep
 
 
 def strip_own_frames(tb: TracebackType | None) -> TracebackType | None:

@@ -110,7 +110,7 @@ def test_each_value_is_run_once_and_the_reference_twice() -> None:
 
 
 @pytest.mark.parametrize("nothing", [False, None])
-def test_an_axis_may_be_asked_not_to_vary(nothing: object) -> None:
+def test_an_axis_may_be_asked_not_to_vary(nothing: Any) -> None:
     verdict = check(lambda: 1, order=nothing)
     assert (verdict.plan.vary, made(verdict)) == ((), [("repeat", 0), ("repeat", 1)])
 

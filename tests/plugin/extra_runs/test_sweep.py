@@ -206,7 +206,7 @@ def test_seeds_that_are_switched_off_by_the_marker_leave_no_budget_unjudged(proj
         repro.record(x=1)
         repro.budget("x", std=1)
     """
-    project(source).check(failed=1, says="repro.budget('x') is judged over seeds, and none are asked")
+    project(source).check(failed=1, says="repro.budget('x') is judged over seeds, but there are none")
     project.again("--repro-seeds=2").check(passed=1)
 
 
@@ -251,10 +251,10 @@ def test_subtests_and_equal_errors_are_told_by_seed(project: Project) -> None:
 
 def test_a_check_of_this_package_blames_no_seed(project: Project) -> None:
     source = """
-    import numpy as np
+    import numpy as np, pytest_repro
     def test_draws(repro):
         repro.record(x=1)
-        with repro.no_draws(): np.random.rand()
+        with pytest_repro.assert_no_draws(): np.random.rand()
     def test_type(repro): repro.record(x=object())
     def test_plain(repro):
         repro.record(x=1)
@@ -443,7 +443,7 @@ def test_what_a_replay_leaves_out_is_told(project: Project) -> None:
 
 def test_a_budget_without_seeds_is_refused(project: Project) -> None:
     project("def test_a(repro):\n    repro.record(x=1)\n    repro.budget('x', std=1)").check(
-        failed=1, says="repro.budget('x') is judged over seeds, and none are asked"
+        failed=1, says="repro.budget('x') is judged over seeds, but there are none"
     )
 
 
@@ -532,7 +532,7 @@ def test_so_many_seeds_are_refused(project: Project, many: str) -> None:
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        ("repro.budget(3, std=1)", "TypeError: repro.budget: name is a int: expected a text"),
+        ("repro.budget(3, std=1)", "TypeError: repro.budget: name is a int: expected text"),
         ("repro.budget('x', std=True)", "TypeError: std is a bool: expected a number"),
     ],
 )

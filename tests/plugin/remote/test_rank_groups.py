@@ -174,7 +174,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Session:
         record_property("world", repro.world_size)
         record_property("rank", repro.rank)
         record_property("device", torch.device("cpu"))
-        with repro.no_draws(): pass
+        with pytest_repro.assert_no_draws(): pass
 
     def test_tokens(repro):
         other = repro.run and repro.rank

@@ -202,14 +202,14 @@ import time, uuid
 import numpy as np
 rng = np.random.default_rng()
 def test_a(repro):
-    with repro.replayed:
+    with repro.replay():
         x = [uuid.uuid4().hex, rng.random()]
     rng.random()
-    with repro.replayed():
+    with repro.replay():
         x += [time.time(), rng.random(), uuid.uuid4().hex]
     repro.record(x=x)
 def test_outside(repro):
-    with repro.replayed:
+    with repro.replay():
         uuid.uuid4()
     repro.record(x=uuid.uuid4().hex)
 """

@@ -1,4 +1,4 @@
-"""One run of a test while it is in progress."""
+"""One run of an item while it is in progress."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PhaseContext = Callable[[], AbstractContextManager[None]]
 
 
 @dataclass(slots=True)
-class CurrentRun:
+class ItemRun:
     """What is known of a run between its set-up and its end.
 
     Attributes:
@@ -38,12 +38,14 @@ class CurrentRun:
         drew_on_axis: Whether the test drew numbers that differ at other values of the axis.
         setup_started: Whether the set-up has begun.
         body_started: Whether the body has begun.
-        record: The finished run.
+        finished: The finished run.
+        record: Records a named value.
         unobserved_locals: Names and types of local variables that were not compared.
     """
 
     spec: RunSpec
     recording: Recording
+    record: Callable[[str, object], None]
     make_recording: Callable[[], Recording] | None = None
     phase_context: PhaseContext = nullcontext
     on_body_start: Callable[[], None] | None = None
@@ -53,7 +55,7 @@ class CurrentRun:
     drew_on_axis: bool = False
     setup_started: bool = False
     body_started: bool = False
-    record: Run | None = None
+    finished: Run | None = None
     unobserved_locals: tuple[str, ...] = ()
     _frames: list[FrameType] = field(default_factory=list)
     _start: float = field(default_factory=perf_counter)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_repro import check_loader, metrics
+from pytest_repro import assert_distinct_loader_draws, metrics
 from tests.conftest import Project
 
 torch = pytest.importorskip("torch")
@@ -39,7 +39,7 @@ def seeded_by_number(worker: int) -> None:
 
 def failure(loader: Any, epochs: int = 2) -> str:
     with pytest.raises(AssertionError) as caught:
-        check_loader(loader, epochs)
+        assert_distinct_loader_draws(loader, epochs)
     return str(caught.value)
 
 
@@ -54,7 +54,7 @@ def test_a_generator_on_the_data_set_is_the_same_in_every_worker(persistent: boo
     else:
         assert f"{both}1 distinct of 4 draws, the same: epoch 1 worker 0, epoch 1 worker 1, epoch 2" in told
     assert "torch.initial_seed()" in told
-    assert ("in each epoch anew" in told, "in each worker and epoch:" in told) == (not persistent,) * 2
+    assert ("seed in each epoch;" in told, "worker and epoch:" in told) == (not persistent,) * 2
 
 
 def test_a_worker_seeded_by_its_number_repeats_the_first_epoch() -> None:
@@ -65,7 +65,7 @@ def test_a_worker_seeded_by_its_number_repeats_the_first_epoch() -> None:
 
 def test_a_global_of_the_users_module_is_copied_too() -> None:
     told = failure(data.DataLoader(Noisy(OWN.random), 2, num_workers=2), epochs=1)
-    assert "test_loader.OWN (numpy.random.Generator): 1 distinct of 2 draws" in told
+    assert "test_distinct_draws.OWN (numpy.random.Generator): 1 distinct of 2 draws" in told
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_global_of_the_users_module_is_copied_too() -> None:
     ],
 )
 def test_what_is_seeded_in_each_worker_and_epoch(dataset: Any, init: Any, generator: str) -> None:
-    drawn = check_loader(data.DataLoader(dataset, 2, num_workers=2, worker_init_fn=init))
+    drawn = assert_distinct_loader_draws(data.DataLoader(dataset, 2, num_workers=2, worker_init_fn=init))
     assert list(drawn.states) == [generator]
     assert len(drawn.states[generator]) == 4
     assert str(drawn) == f"2 epochs of 2 workers draw numbers of their own from {generator}"
@@ -98,21 +98,23 @@ def by_index(dataset: Any, index: int) -> float:
 
 def test_items_seeded_by_their_index_are_not_seen_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Noisy, "__getitem__", by_index)
-    check_loader(data.DataLoader(Noisy(), 2, shuffle=True, generator=torch.Generator().manual_seed(0)))
+    assert_distinct_loader_draws(
+        data.DataLoader(Noisy(), 2, shuffle=True, generator=torch.Generator().manual_seed(0))
+    )
     failure(data.DataLoader(Noisy(), 2))
     epochs = {f"epoch {n}": [by_index(None, i) for i in range(4)] for n in (1, 2)}
     assert str(metrics.duplicates(epochs)).endswith("the same: epoch 1, epoch 2")
 
 
 def test_without_workers_an_epoch_goes_on_where_the_last_ended() -> None:
-    drawn = check_loader(data.DataLoader(Noisy(), batch_size=4))
+    drawn = assert_distinct_loader_draws(data.DataLoader(Noisy(), batch_size=4))
     assert (drawn.workers, list(drawn.states)) == (0, ["dataset.rng (numpy.random.Generator)"])
 
 
 def test_an_epoch_that_repeats_the_last() -> None:
     told = failure(data.DataLoader(Reseeded(), batch_size=4))
     assert "dataset.rng (numpy.random.Generator): 1 distinct of 2 draws, the same: epoch 1, epoch 2\n" in told
-    assert "seeded alike at the beginning of each epoch" in told
+    assert "seeded with the same number at the start of each epoch" in told
 
 
 def test_nothing_that_moves_is_nothing_compared() -> None:
@@ -143,7 +145,7 @@ def test_loader_and_generators_are_left_as_they_were(workers: int) -> None:
     if workers:
         next(iter(loader))
     before = vars(loader).copy(), dataset.rng.bit_generator.state, torch.get_rng_state().tolist()
-    check_loader(loader)
+    assert_distinct_loader_draws(loader)
     after = vars(loader).copy(), dataset.rng.bit_generator.state, torch.get_rng_state().tolist()
     assert before == after
     assert isinstance(next(iter(loader)), torch.Tensor)
@@ -160,13 +162,14 @@ def test_loader_and_generators_are_left_as_they_were(workers: int) -> None:
 )
 def test_what_does_not_fit_is_refused(loader: Any, arguments: Any, error: Any, says: str) -> None:
     with pytest.raises(error, match=says):
-        check_loader(loader, **arguments)
+        assert_distinct_loader_draws(loader, **arguments)
 
 
 def test_in_tests(project: Project) -> None:
     project("""
         import numpy as np
         import torch
+        from pytest_repro import assert_distinct_draws, assert_distinct_loader_draws
 
         class Noisy(torch.utils.data.Dataset):
             def __init__(self):
@@ -182,20 +185,20 @@ def test_in_tests(project: Project) -> None:
             torch.utils.data.get_worker_info().dataset.rng = np.random.default_rng(torch.initial_seed())
 
         def test_bug(repro):
-            repro.check_loader(torch.utils.data.DataLoader(Noisy(), num_workers=2))
+            assert_distinct_loader_draws(torch.utils.data.DataLoader(Noisy(), num_workers=2))
 
         def test_mended(repro):
-            repro.check_loader(torch.utils.data.DataLoader(Noisy(), num_workers=2, worker_init_fn=seeded))
+            assert_distinct_loader_draws(torch.utils.data.DataLoader(Noisy(), num_workers=2, worker_init_fn=seeded))
 
         def test_draws(repro):
-            repro.record_draws({"worker 0": repro.rng().random(4), "worker 1": repro.rng().random(3)})
+            assert_distinct_draws({"worker 0": repro.rng().random(4), "worker 1": repro.rng().random(3)})
 
         def test_own_draws(repro):
             rng = repro.rng()
-            repro.record_draws({(1, 0): rng.random(4), (1, 1): rng.random(3)})
+            assert_distinct_draws({(1, 0): rng.random(4), (1, 1): rng.random(3)})
 
         def test_other_draws_in_each_run(repro):
-            repro.record_draws({each: np.random.default_rng().random(4) for each in range(2)}, name="epochs")
+            assert_distinct_draws({each: np.random.default_rng().random(4) for each in range(2)}, name="epochs")
     """).check(
         passed=2, failed=3,
         says=[
@@ -203,5 +206,5 @@ def test_in_tests(project: Project) -> None:
             "AssertionError: draws: 1 distinct of 2 draws, the same: worker 0, worker 1",
             "epochs[0]   float64[4]   run 2 differs from run 1",
         ],
-        lacks=["loader.py", "assertions.py"],
+        lacks=["distinct_draws.py"],
     )  # fmt: skip
