@@ -10,7 +10,7 @@ from pytest_repro.core.runs.run_summary import RunSummary
 from pytest_repro.engine.sweep.sweep import SweepResult
 from pytest_repro.metrics._arguments import format_list, format_percent, format_seeds
 from pytest_repro.metrics.bounds import Bound, suggested_bound
-from pytest_repro.metrics.budgets import Budget
+from pytest_repro.metrics.budgets import Breach, Budget
 from pytest_repro.metrics.seeds import Sweep
 
 if TYPE_CHECKING:
@@ -203,9 +203,9 @@ def _budget_to_row(budget: Budget | str) -> dict[str, Any]:
     return {"kept": budget.within_budget, "breaches": broken}
 
 
-def _breach_to_row(breach: Any) -> dict[str, Any]:
+def _breach_to_row(breach: Breach) -> dict[str, Any]:
     row = {"rule": breach.rule, "seeds": list(breach.seeds)}
-    row |= {} if breach.rule == "finite" else {"allowed": breach.allowed, "found": breach.found}
+    row |= {} if breach.rule == "finite" else {"allowed": breach.allowed, "found": breach.actual}
     return {key: value for key, value in row.items() if _is_strict_json(value)}
 
 
