@@ -143,7 +143,7 @@ def _write(path: Path, before: Golden, after: Golden, arrays: Mapping[str, Any])
 def _load_arrays(values_path: Path, names: Collection[str]) -> dict[str, Any]:
     """The arrays that are stored already."""
     with _open_values(values_path) as there:
-        found = {} if there is None else {name: there.array(name) for name in there.names & set(names)}
+        found = {} if there is None else {name: there.read_array(name) for name in there.names & set(names)}
     return {name: array for name, array in found.items() if array is not None}
 
 

@@ -36,7 +36,7 @@ def test_a_thinned_series_keeps_its_shape(series: Series, points: int) -> None:
     assert (thin.first_differing, thin.total) == (series.first_differing, series.total)
     assert {series.steps[0], series.steps[-1], series.first_differing} <= set(thin.steps)
     assert list(thin.steps) == sorted(set(thin.steps))
-    for name in ("ours", "theirs", "apart", "differing"):
+    for name in ("reference", "other", "distance", "differing"):
         kept, whole = getattr(thin, name), getattr(series, name)
         assert list(map(repr, kept)) == [repr(whole[step]) for step in thin.steps if whole]
 
