@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from types import TracebackType
 
-_PACKAGE_FOLDER = os.path.dirname(os.path.dirname(__file__)) + os.sep
+import pytest_repro
+
+_PACKAGE_FOLDER = os.path.dirname(str(pytest_repro.__file__)) + os.sep
 
 
 def strip_own_frames(tb: TracebackType | None) -> TracebackType | None:
