@@ -190,9 +190,9 @@ def _budget_to_row(budget: Budget | str) -> dict[str, Any]:
     return {"kept": budget.within_budget, "breaches": [_breach_to_row(breach) for breach in budget.breaches]}
 
 
-def _breach_to_row(breach: Any) -> dict[str, Any]:
+def _breach_to_row(breach: Breach) -> dict[str, Any]:
     row = {"rule": breach.rule, "seeds": list(breach.seeds)}
-    row |= {} if breach.rule == "finite" else {"allowed": breach.allowed, "found": breach.found}
+    row |= {} if breach.rule == "finite" else {"allowed": breach.allowed, "found": breach.actual}
     return _drop_non_finite(row)
 
 

@@ -192,16 +192,36 @@ def section(result: Result, test: str) -> str:
     return "\n".join(lines[begin : next(n for n in heads if n > begin)])
 
 
-def test_one_that_leaves_the_session_says_why(run: Run) -> None:
+@unix
+def test_why_one_was_lost_is_told(run: Run) -> None:
     result = run(
         """
-        @pytest.mark.reproducible(process=True)
-        def test_a(repro):
+        import ctypes
+        pytestmark = pytest.mark.reproducible(process=True)
+        def test_leaves(repro):
             repro.record(x=1)
             if there(repro): pytest.exit("no licence")
+        def test_speaks(repro):
+            repro.record(x=1)
+            if there(repro):
+                os.write(2, b"terminate called recursively\\n")
+                os.abort()
+        def test_fine(repro): repro.record(x=1)
+        def crash(): ctypes.string_at(0)
+        def test_crashes(repro):
+            repro.record(x=1)
+            if there(repro): crash()
         """
-    )
-    result.check(failed=1, says="was left by pytest.exit: no licence", lacks="died")
+    ).check(passed=1, failed=3)
+    left = section(result, "test_leaves")
+    assert "was left by pytest.exit: no licence" in left
+    assert "died" not in left
+    spoke = section(result, "test_speaks")
+    assert "killed by SIGABRT" in spoke
+    assert "its last words on stderr:\n  terminate called" in spoke
+    crashed = section(result, "test_crashes")
+    assert "killed by SIGSEGV" in crashed
+    assert "Fatal Python error: Segmentation fault" in crashed
 
 
 def test_one_that_hangs_is_given_up(run: Run) -> None:
@@ -330,36 +350,6 @@ def test_nothing_outlives_its_session(run: Run, how: str) -> None:
             assert "pytest_repro" not in out
 
 
-@unix
-def test_its_last_words_are_told(run: Run) -> None:
-    result = run(
-        """
-        @pytest.mark.reproducible(process=True)
-        def test_speaks(repro):
-            repro.record(x=1)
-            if there(repro):
-                os.write(2, b"terminate called recursively\\n")
-                os.abort()
-        """
-    ).check(failed=1, says="killed by SIGABRT")
-    assert "its last words on stderr:\n  terminate called" in section(result, "test_speaks")
-
-
-@unix
-def test_where_it_crashed_is_told(run: Run) -> None:
-    result = run(
-        """
-        import ctypes
-        def crash(): ctypes.string_at(0)
-        @pytest.mark.reproducible(process=True)
-        def test_crashes(repro):
-            repro.record(x=1)
-            if there(repro): crash()
-        """
-    ).check(failed=1, says="killed by SIGSEGV")
-    assert "Fatal Python error: Segmentation fault" in section(result, "test_crashes")
-
-
 def test_outcomes_that_differ_there(run: Run) -> None:
     result = run(
         """
@@ -420,19 +410,22 @@ def test_outcomes_that_differ_there(run: Run) -> None:
     assert "companion" not in section(result, "test_fails_in_both")
 
 
-@pytest.mark.parametrize("plugin", ["anyio", "asyncio"])
-def test_coroutines_hypothesis_and_doctests(run: Run, plugin: str) -> None:
+@needs("anyio", "pytest_asyncio")
+def test_coroutines_hypothesis_and_doctests(run: Run) -> None:
     pytest.importorskip("hypothesis")
-    pytest.importorskip({"anyio": "anyio", "asyncio": "pytest_asyncio"}[plugin])
     run.project.ini("[tool.pytest.ini_options]\nasyncio_default_fixture_loop_scope = 'function'\n")
     result = run(
-        f"""
+        """
         import asyncio
         from hypothesis import given, strategies as st
         @pytest.fixture
         def anyio_backend(): return "asyncio"
-        @pytest.mark.{plugin}
-        async def test_coroutine(repro):
+        @pytest.mark.anyio
+        async def test_anyio(repro):
+            await asyncio.sleep(0)
+            repro.record(x=np.random.rand(3))
+        @pytest.mark.asyncio
+        async def test_asyncio(repro):
             await asyncio.sleep(0)
             repro.record(x=np.random.rand(3))
         @given(st.floats(allow_nan=False))
@@ -445,10 +438,12 @@ def test_coroutines_hypothesis_and_doctests(run: Run, plugin: str) -> None:
             '''
         """,
         "--repro-all", "--repro-vary=process=1", "--doctest-modules",
-        plugins=(plugin, "hypothesispytest"),
-    ).check(passed=3)  # fmt: skip
-    assert set(result.verdicts.values()) == {"reproduced", "unobserved"}
-    assert result.verdicts["test_coroutine"] == result.verdicts["test_given"] == "reproduced"
+        plugins=("anyio", "asyncio", "hypothesispytest"),
+    ).check(passed=4)  # fmt: skip
+    assert result.verdicts == {
+        "test_anyio": "reproduced", "test_asyncio": "reproduced", "test_given": "reproduced",
+        "test_it.documented": "unobserved",
+    }  # fmt: skip
 
 
 def test_large_and_many_values(run: Run) -> None:
@@ -480,9 +475,10 @@ def test_large_and_many_values(run: Run) -> None:
 
 @unix
 def test_machines(run: Run) -> None:
-    stub = f"__path__ = [{str(Path(pytest_repro.__file__).parent)!r}]\n__version__ = '0.0.1'\n"
-    (run.folder / "other" / "pytest_repro").mkdir(parents=True)
-    (run.folder / "other" / "pytest_repro" / "__init__.py").write_text(stub)
+    stub = run.folder / "other" / "pytest_repro"
+    stub.mkdir(parents=True)
+    (stub / "__init__.py").write_text(f"__path__.append({str(Path(pytest_repro.__file__).parent)!r})\n")
+    (stub / "_version.py").write_text("__version__ = '0.0.1'\n")
     older = run.folder / "older"
     older.write_text(f'#!/bin/sh\nPYTHONPATH="{run.folder}/other" exec "{sys.executable}" "$@"\n')
     older.chmod(0o755)
@@ -499,15 +495,27 @@ def test_machines(run: Run) -> None:
     ).check(passed=2)
     assert set(result.verdicts.values()) == {"reproduced"}
     assert len(run.pids) == 2
-    for python, why in {
+    pythons = {
         "/no/such/python": "could not be started: FileNotFoundError",
         f"{sys.executable} -S -E": "has no module pytest_repro: ",
         str(older): f"it has pytest-repro 0.0.1, this is {pytest_repro.__version__}",
-    }.items():
-        result = run.project.again(f"--repro-vary=machine=popen//python={python}", subprocess=True)
-        result.check(failed=2, says=f"the companion for popen//python={python} ")
-        assert why in section(result, "test_a")
-        assert why in section(result, "test_b")
+    }
+    result = run(
+        "".join(
+            f"""
+        @pytest.mark.reproducible(machine="popen//python={python}")
+        def test_{n}(repro): repro.record(x=1)
+        @pytest.mark.reproducible(machine="popen//python={python}")
+        def test_{n}_again(): x = np.random.rand(3)
+        """
+            for n, python in enumerate(pythons)
+        )
+    ).check(failed=6)
+    for n, (python, why) in enumerate(pythons.items()):
+        for test in (f"test_{n}", f"test_{n}_again"):
+            text = section(result, test)
+            assert f"the companion for popen//python={python} " in text
+            assert why in text
 
 
 @needs("xdist")
@@ -563,7 +571,7 @@ def never():
 
 
 @needs("pytest_cov")
-@pytest.mark.parametrize("more", [(), pytest.param(("-n2",), marks=needs("xdist"))], ids=["one", "xdist"])
+@pytest.mark.parametrize("more", [(), pytest.param(("-n1",), marks=needs("xdist"))], ids=["one", "xdist"])
 def test_what_runs_there_is_covered(run: Run, more: tuple[str, ...]) -> None:
     run.project.write(model=MODEL)
     source = """
@@ -582,7 +590,7 @@ def test_what_runs_there_is_covered(run: Run, more: tuple[str, ...]) -> None:
 
 
 @needs("pytest_randomly", "pytest_rerunfailures", "pytest_timeout")
-@pytest.mark.parametrize("more", [(), pytest.param(("-n2",), marks=needs("xdist"))], ids=["one", "xdist"])
+@pytest.mark.parametrize("more", [(), pytest.param(("-n1",), marks=needs("xdist"))], ids=["one", "xdist"])
 def test_peers_of_execution(run: Run, more: tuple[str, ...]) -> None:
     result = run(
         """

@@ -315,6 +315,10 @@ def test_no_process_and_no_log_is_left(healthy: Session) -> None:
 @unix
 def test_a_rank_that_dies_fails_its_test_and_the_next_has_ranks_of_its_own(tmp_path: Path) -> None:
     source = """
+    def test_says(repro):
+        repro.record(x=1)
+        print(f"said in run {repro.run}")
+
     def test_exits(repro):
         if repro.rank == 1:
             os.write(2, b"my last words\\n")
@@ -324,10 +328,6 @@ def test_a_rank_that_dies_fails_its_test_and_the_next_has_ranks_of_its_own(tmp_p
     def test_killed(repro):
         if repro.run == 1 and repro.rank == 0: os.kill(os.getpid(), signal.SIGKILL)
         dist.barrier()
-
-    def test_says(repro):
-        repro.record(x=1)
-        print(f"said in run {repro.run}")
     """
     session = Session(tmp_path, source, "-s").made()
     assert "2 failed, 1 passed" in session.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from tests.conftest import Project
 from tests.plugin.peers import needs
 
-pty = pytest.importorskip("pty")
+pytest.importorskip("pty")
 
 _PART = re.compile(r"\x1b\[\??(\d*)(?:;\d+)*([A-Za-z])|\x1b([D78])|([\r\n])|([^\x1b\r\n]+)")
 
@@ -64,29 +65,55 @@ class Screen:
         return [re.sub(r"\d+\.\d\ds|=", "", line).rstrip() for line in self.lines]
 
 
-def on_terminal(project: Project, long: str, *args: str, env: Sequence[str] = ()) -> Screen:
-    """pytest on a terminal; a test is long from *long* seconds on."""
-    project.write(
-        conftest=f"import pytest_repro.plugin.run.progress as progress\nprogress.LONG_TEST = {long}\n"
-    )
-    ours, theirs = pty.openpty()
-    loaded = [word for name in ("repro", "repro_marker") for word in ("-p", name)]
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *loaded, *args]
-    variables = {**os.environ, "TERM": "xterm", "COLUMNS": "80", **dict(each.split("=") for each in env)}
-    process = subprocess.Popen(
-        command, cwd=project.pytester.path, env=variables, stdin=subprocess.DEVNULL, stdout=theirs,
-        stderr=theirs,
-    )  # fmt: skip
-    os.close(theirs)
+CONFTEST = """
+import os
+import pytest_repro.plugin.run.progress as progress
+progress.LONG_TEST = float(os.environ["LONG_TEST"])
+"""
+# One process has imported pytest and numpy, and forks a session for each of the calls.
+TERMINALS = """
+import importlib, json, os, pty, sys
+import numpy, pytest, _pytest.config
+for name in _pytest.config.default_plugins: importlib.import_module("_pytest." + name)
+for arguments, variables in json.loads(sys.argv[1]):
+    child, terminal = pty.fork()
+    if child == 0:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        sys.stdout, sys.stderr = open(1, "w", buffering=1), open(2, "w", buffering=1)
+        os.environ.update(variables)
+        status = pytest.main(arguments)
+        sys.stdout.flush()
+        os._exit(int(status))
     written = b""
     try:
-        while piece := os.read(ours, 65536):
-            written += piece
+        while piece := os.read(terminal, 65536): written += piece
     except OSError:  # on Linux the end of a terminal is an error
         pass
-    os.close(ours)
-    process.wait()
-    return Screen().feed(written.decode())
+    os.close(terminal)
+    os.waitpid(child, 0)
+    print(json.dumps(written.decode()), flush=True)
+"""
+
+
+def on_terminals(project: Project, *sessions: tuple[str, Sequence[str], Sequence[str]]) -> list[Screen]:
+    """What terminals show of sessions: seconds from which on a test is long, options, variables."""
+    project.write(conftest=CONFTEST)
+    loaded = ["-p", "no:cacheprovider", "-p", "repro", "-p", "repro_marker"]
+    calls = [
+        ([*loaded, *options], {"LONG_TEST": long, **dict(each.split("=") for each in env)})
+        for long, options, env in sessions
+    ]
+    command = [sys.executable, "-c", TERMINALS, json.dumps(calls)]
+    variables = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    run = subprocess.run(
+        command, cwd=project.pytester.path, env=variables, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return [Screen().feed(json.loads(line)) for line in run.stdout.splitlines()]
+
+
+def on_terminal(project: Project, long: str, *args: str) -> Screen:
+    (screen,) = on_terminals(project, (long, args, ()))
+    return screen
 
 
 SOURCE = """
@@ -116,25 +143,31 @@ if pytest.version_tuple < (9, 0):
     SOURCE = SOURCE.replace("with record_property.test(n=n): pass", "pass")
 
 
-@pytest.mark.parametrize(
-    "args", [[], ["-v"], ["-s"], ["-s", "-v"], ["--no-header", "-vv"], ["--setup-show"], ["-rA", "--tb=no"],
-             ["--log-cli-level=INFO"], ["--capture=sys"], ["--capture=tee-sys"], ["-x", "--runxfail"]]
-)  # fmt: skip
-def test_nothing_is_left_of_it(project: Project, args: list[str]) -> None:
-    project.pytester.makepyfile(test_it=SOURCE)
-    shown, plain = on_terminal(project, "0", *args), on_terminal(project, "1e9", *args)
-    assert shown.left == plain.left
-    assert any(line.startswith("test_prints: run 2 of 3, ") for line in shown.seen), shown.seen
-    assert not any(": run " in line for line in plain.seen)
-    muted = "-s" in args or "--capture=tee-sys" in args or "--setup-show" in args
-    assert muted is not any(line.startswith("test_prints: run 3 of 3, ") for line in shown.seen)
+OPTIONS = [
+    [], ["-v"], ["-s"], ["-s", "-v"], ["--no-header", "-vv"], ["--setup-show"], ["-rA", "--tb=no"],
+    ["--log-cli-level=INFO"], ["--capture=sys"], ["--capture=tee-sys"], ["-x", "--runxfail"],
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("args", "env"), [(["-q"], []), ([], ["TERM=dumb"]), (["-p", "no:terminal"], [])])
-def test_where_nobody_asks_for_it_there_is_none(project: Project, args: list[str], env: list[str]) -> None:
+def test_nothing_is_left_of_it(project: Project) -> None:
     project.pytester.makepyfile(test_it=SOURCE)
-    shown = on_terminal(project, "0", *args, env=env)
-    assert not any(": run " in line for line in shown.seen)
+    screens = on_terminals(project, *((long, args, ()) for args in OPTIONS for long in ("0", "1e9")))
+    for args, shown, plain in zip(OPTIONS, screens[::2], screens[1::2], strict=True):
+        assert shown.left == plain.left, args
+        assert any(line.startswith("test_prints: run 2 of 3, ") for line in shown.seen), (args, shown.seen)
+        assert not any(": run " in line for line in plain.seen), args
+        muted = "-s" in args or "--capture=tee-sys" in args or "--setup-show" in args
+        last = any(line.startswith("test_prints: run 3 of 3, ") for line in shown.seen)
+        assert muted is not last, args
+
+
+def test_where_nobody_asks_for_it_there_is_none(project: Project) -> None:
+    project.pytester.makepyfile(test_it=SOURCE)
+    sessions: list[tuple[str, list[str], list[str]]] = [
+        ("0", ["-q"], []), ("0", [], ["TERM=dumb"]), ("0", ["-p", "no:terminal"], []),
+    ]  # fmt: skip
+    for shown in on_terminals(project, *sessions):
+        assert not any(": run " in line for line in shown.seen)
 
 
 def test_without_a_terminal_there_is_none(project: Project) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -100,18 +101,14 @@ def calls(project: Project, test: str) -> list[dict[str, str]]:
 
 
 def programs(project: Project, *args: str, torch: bool = False, **how: Any) -> Result:
-    names = NAMES_TORCH if torch else NAMES
+    names = NAMES + NAMES_TORCH * torch
     project.write(data=DATA, programs=PROGRAMS + TORCH * torch)
     return project(TEST.format(names=names), "--repro-diagnose=never", *args, **how)
 
 
-@pytest.mark.parametrize("torch", [False, True])
-def test_unseeded_programs_are_equal_under_replay_and_different_without(
-    project: Project, torch: bool
-) -> None:
-    if torch:
-        pytest.importorskip("torch")
-    number = len(NAMES_TORCH if torch else NAMES)
+def test_unseeded_programs_are_equal_under_replay_and_different_without(project: Project) -> None:
+    torch = find_spec("torch") is not None
+    number = len(NAMES) + len(NAMES_TORCH) * torch
     programs(project, torch=torch).check(failed=number, says=f"{number} diverged")
     found(project)
     programs(project, "--repro-replay=record", "--repro-runs=3", torch=torch, subprocess=True).check(
@@ -124,7 +121,7 @@ def test_unseeded_programs_are_equal_under_replay_and_different_without(
     later = found(project)
     assert {name: later[name] for name in first} == {name: values[:2] for name, values in first.items()}
     assert (project.pytester.path / FILE).read_bytes() == written
-    programs(project, "--repro-replay=record", torch=torch, subprocess=True).check(passed=number)
+    programs(project, "--repro-replay=record", torch=torch).check(passed=number)
     fresh = found(project)
     assert all(fresh[name] != later[name] for name in later)
 
@@ -141,7 +138,7 @@ def test_the_log_names_every_call_with_file_and_line(project: Project) -> None:
     ):
         made = [each for each in calls(project, f"test_a[{test}]") if text in each["call"]]
         at = next(n for n, line in enumerate(lines, 1) if text in line)
-        assert [(each["location"], each["asked"]) for each in made] == [
+        assert [(each["location"], each["request"]) for each in made] == [
             (f"programs.py:{at}", a) for a in asked
         ]
     assert len(calls(project, "test_a[learning_rate_by_time]")) == 6
@@ -224,7 +221,7 @@ def test_one_block_is_replayed_without_the_option(project: Project) -> None:
 def test_under_the_option_blocks_are_part_of_the_log(project: Project) -> None:
     project(BLOCK, "--repro-replay=record").check(passed=2)
     project(BLOCK, f"--repro-replay={FILE}").check(passed=2, lacks="beyond")
-    assert [each["asked"] for each in calls(project, "test_a")] == ["16 bytes", "time", "16 bytes"]
+    assert [each["request"] for each in calls(project, "test_a")] == ["16 bytes", "time", "16 bytes"]
 
 
 FAULTS = {
@@ -275,7 +272,7 @@ def test_a_run_in_which_a_library_was_first_imported_is_not_logged(project: Proj
     """
     project(source, "--repro-replay=record", f"--repro-runs={runs}", subprocess=True).check(passed=1)
     if runs > 1:
-        assert [each["asked"] for each in calls(project, "test_a")] == ["128 bits"]
+        assert [each["request"] for each in calls(project, "test_a")] == ["128 bits"]
 
 
 def test_fixtures_of_the_test_are_replayed_and_wider_ones_do_not_disturb_it(project: Project) -> None:
