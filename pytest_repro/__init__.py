@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from pytest_repro.engine.check.check import check as check
     from pytest_repro.engine.runs.pin import deterministic as deterministic
     from pytest_repro.engine.runs.pin import pinned as pinned
+    from pytest_repro.plugin.fixtures.repro import Repro as Repro
     from pytest_repro.traces import trace as trace
 
 
@@ -50,6 +51,7 @@ _WHERE = {
     "Completion": "core.runs.token_sequence",
     "Divergence": "core.trace.divergence",
     "NotReproducible": "core.compare.verdict",
+    "Repro": "plugin.fixtures.repro",
     "SeedUnusedWarning": "core.compare.unused",
     "Trace": "core.trace.trace",
     "Verdict": "core.compare.verdict",
@@ -69,7 +71,7 @@ _WHERE = {
 }
 
 __all__ = [
-    "Completion", "Divergence", "NotReproducible", "SeedUnusedWarning", "Trace", "Verdict",
+    "Completion", "Divergence", "NotReproducible", "Repro", "SeedUnusedWarning", "Trace", "Verdict",
     "assert_batch_invariant", "assert_reproducible", "assert_resumable", "check", "check_loader",
     "deterministic", "digest", "draws", "first_divergence", "metrics", "no_draws", "pinned", "seed_all",
     "trace",

@@ -22,7 +22,7 @@ from pytest_repro.traces.writer import TraceWriter, count_function_modes
 _DEFAULT_DISPATCH = torch.Tensor.__torch_dispatch__
 
 
-class TraceMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class TraceMode(TorchDispatchMode):
     """Has every op written down."""
 
     supports_higher_order_operators = True  # without it, torch refuses them under a mode
