@@ -1,4 +1,4 @@
-"""Checks in fresh environments: ``nox -l`` lists them, ``nox -s lint "tests(oldest)" bare-3.12`` runs some."""
+"""Checks in fresh environments: `nox -l` lists them; try `nox -s lint "tests(oldest)" bare-3.12`."""
 
 from __future__ import annotations
 
