@@ -38,8 +38,8 @@ def tests(session: nox.Session, requirements: tuple[str, ...]) -> None:
 
 @nox.session(python=["3.10", "3.11", "3.12", "3.13"])
 def bare(session: nox.Session) -> None:
-    """The suite without torch, and without other optional libraries."""
-    session.install("-e", ".", "pytest-xdist")
+    """The suite without torch and other optional libraries; only hypothesis is needed to import the tests."""
+    session.install("-e", ".", "hypothesis", "pytest-xdist")
     session.run(*PYTEST, *session.posargs)
 
 
