@@ -38,7 +38,7 @@ def racing() -> Iterator[None]:
             out[0] = torch.nextafter(out[0], out.new_tensor(9.0))
         return out
 
-    library: Any = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]
+    library: Any = torch.library.Library("aten", "IMPL")
     library.impl("index_put", index_put, "CPU", allow_override=True)
     yield
     library._destroy()

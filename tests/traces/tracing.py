@@ -64,7 +64,7 @@ def outside(call: Callable[[], T]) -> T:
 @contextmanager
 def kernel(schema: str, compute: Callable[..., Any], namespace: str = "repro_tests") -> Iterator[Any]:
     """An op whose kernel is *compute*: torch sees one op, whatever it does inside."""
-    library: Any = torch.library.Library(namespace, "FRAGMENT")  # type: ignore[no-untyped-call]
+    library: Any = torch.library.Library(namespace, "FRAGMENT")
     name = library.define(schema)
     library.impl(name, compute, "CompositeExplicitAutograd")
     try:

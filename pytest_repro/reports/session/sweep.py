@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_repro.engine.sweep.sweep import SweepResult
 from pytest_repro.metrics._arguments import format_list, format_percent, format_seeds
 from pytest_repro.metrics.bounds import Bound, suggested_bound
-from pytest_repro.metrics.budgets import Budget
+from pytest_repro.metrics.budgets import Breach, Budget
 from pytest_repro.metrics.seeds import Sweep
 
 if TYPE_CHECKING:
