@@ -39,7 +39,7 @@ class SeedSweep(ExtraRun):
     def judge(self, runner: ItemRunner, run: Run, result: SweepResult) -> BaseException | None:
         if not (run.outcome == "passed" or run.error_type == SUBTEST_ERROR):
             return None
-        from pytest_repro.plugin.judge.sweep_failure import find_sweep_failure
+        from pytest_repro.plugin.extra_runs._sweep_failure import find_sweep_failure
 
         return find_sweep_failure(runner, result)
 

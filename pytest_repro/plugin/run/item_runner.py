@@ -267,6 +267,3 @@ class ItemRunner:
         """Judges a test whose last run did not reach its body; *report* is of its set-up."""
         run = self.finish_run([report])
         self.verdict = self.trial.compute_verdict((run, self.current.final_recording))
-
-
-RUNNER = pytest.StashKey[ItemRunner]()

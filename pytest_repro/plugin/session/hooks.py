@@ -27,7 +27,7 @@ from pytest_repro.plugin.pytest_internals import is_autouse, is_setup_only
 from pytest_repro.plugin.remote.axis_companions import AxisCompanions
 from pytest_repro.plugin.remote.diagnosis import Diagnoser
 from pytest_repro.plugin.run.extra_runner import ExtraRunner
-from pytest_repro.plugin.run.item_runner import RUNNER, ItemRunner
+from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.run.item_runs import ItemRuns
 from pytest_repro.plugin.run.outcome import EXIT_EXCEPTIONS, apply_phase_outcome, is_skipped_by_mark
 from pytest_repro.plugin.run.progress import Progress
@@ -35,7 +35,7 @@ from pytest_repro.plugin.run.rehearse import Rehearser
 from pytest_repro.plugin.run.traceback_filter import strip_own_frames
 from pytest_repro.plugin.session import rows
 from pytest_repro.plugin.session.item_report import ItemReporter
-from pytest_repro.plugin.stash import PLAN, SETTINGS
+from pytest_repro.plugin.stash import PLAN, RUNNER, SETTINGS
 from pytest_repro.plugin.workerinput import is_rank
 
 PLUGIN_NAME = "repro-hooks"
