@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import islice
 
 from pytest_repro.core.compare.compare import can_compare
 from pytest_repro.core.compare.difference import Difference
 from pytest_repro.core.plan.tolerance import ToleranceFunction
-from pytest_repro.core.runs.observation import ContentRef, Observation
-from pytest_repro.core.runs.token_sequence import TOKENS_KIND
+from pytest_repro.core.runs.observation import ContentRef, Observation, TokenContext
+from pytest_repro.core.runs.token_sequence import TOKENS_KIND, Token, TokenDivergence
 from pytest_repro.values.spill_store import SpillStore, ValueBuffer
 
 
@@ -41,8 +44,6 @@ def measure_distance(
         count_ulps: Whether elements are counted by their distance in ulp, to draw them.
     """
     if reference.kind == TOKENS_KIND:
-        from pytest_repro.engine.runs.token_divergence import diff_tokens
-
         return diff_tokens(reference, values, pieces)
     from pytest_repro.values.difference import measure_difference  # numpy only where two values differ
 
@@ -55,3 +56,67 @@ def measure_distance(
     # Numbers that no common dtype holds (1, then 2**70) are compared as text.
     element = reference.dtype if reference.dtype == other.dtype else ""
     return measure_difference(element, reference.shape, values, pieces, tolerance, count_ulps)
+
+
+def store_logits(context: TokenContext, store: SpillStore | None) -> TokenContext:
+    """*context*, its logits kept on *store*: later they may be gone, or have been written to.
+
+    Without a shelf they are left out, but read like the others: what cannot be read fails each run
+    alike, else an ordinary failure would be told as one that runs do not share.
+    """
+    if context.load_logits is None:
+        return context
+    leaf = context.load_logits()
+    if store is None:
+        return replace(context, load_logits=None)
+    kept = store.get(store.put(leaf))
+    if kept is None:
+        return replace(context, load_logits=None)
+    steps, width = leaf.shape[0], leaf.nbytes // (leaf.shape[0] or 1)
+    rows = replace(leaf, read_chunks=lambda: (kept[i * width : (i + 1) * width] for i in range(steps)))
+    return replace(context, load_logits=lambda: rows)
+
+
+def diff_tokens(reference: Observation, buffer: ValueBuffer, pieces: Iterable[memoryview]) -> Difference:
+    """Where *pieces*, tokens of another run, part from those of *reference*, and how close it was.
+
+    Args:
+        reference: Tokens, with what is known beside them.
+        buffer: Their bytes.
+        pieces: The other's bytes.
+    """
+    ours = json.loads(bytes(buffer[:]))
+    others = json.loads(b"".join(bytes(each) for each in pieces))
+    differing = sum(a != b for a, b in zip(ours, others)) + abs(len(ours) - len(others))
+    at = next((i for i, (a, b) in enumerate(zip(ours, others)) if a != b), min(len(ours), len(others)))
+    candidates = _get_token(ours, at), _get_token(others, at)
+    found = _measure_divergence(reference.token_context or TokenContext(), at, candidates)
+    one, two = ("the end" if each is None else repr(each) for each in candidates)
+    total = max(len(ours), len(others))
+    return Difference(
+        differing, total, differing, first_index=(at,), first_values=(one, two), token_divergence=found
+    )  # fmt: skip
+
+
+def _get_token(tokens: Sequence[int | str], index: int) -> Token:
+    return tokens[index] if index < len(tokens) else None
+
+
+def _measure_divergence(
+    context: TokenContext, index: int, candidates: tuple[Token, Token]
+) -> TokenDivergence:
+    if (
+        context.load_logits is None or candidates[0] is None
+    ):  # the reference had no token there, and no logits
+        return TokenDivergence(candidates, sampling=context.sampling)
+    from pytest_repro.metrics.completions import compute_logit_gaps
+    from pytest_repro.values.dtypes import decode_numbers
+
+    leaf = context.load_logits()
+    content = next(islice(leaf.read_chunks(), index, None), None)
+    row = decode_numbers(leaf.dtype, content) if content is not None else None
+    if row is None:  # they are elsewhere, and were not fetched
+        return TokenDivergence(candidates, sampling=context.sampling)
+    # Tokens added to a vocabulary can lie beyond the logits, and those that stand for none below.
+    one, two = (None if isinstance(each, int) and not 0 <= each < row.size else each for each in candidates)
+    return TokenDivergence(candidates, *compute_logit_gaps(row.astype("f8"), one, two), context.sampling)

@@ -150,7 +150,7 @@ class Recording(RecordingBase):
     def _observe(self, key: Key, leaf: Leaf) -> Observation:
         beside = leaf.token_context
         if beside is not None:
-            from pytest_repro.engine.runs.token_divergence import store_logits
+            from pytest_repro.engine.runs.distance import store_logits
 
             beside = store_logits(beside, self._store if self._reference is None else None)
         found = Observation(

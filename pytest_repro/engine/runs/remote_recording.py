@@ -10,9 +10,8 @@ from typing import Protocol
 from pytest_repro.core.compare.difference import Difference
 from pytest_repro.core.plan.tolerance import ToleranceFunction
 from pytest_repro.core.runs.observation import ContentRef, Key, Leaf, Observation, TokenContext
-from pytest_repro.engine.runs.distance import can_measure, load_content, measure_distance
+from pytest_repro.engine.runs.distance import can_measure, load_content, measure_distance, store_logits
 from pytest_repro.engine.runs.recording import RecordingBase
-from pytest_repro.engine.runs.token_divergence import store_logits
 from pytest_repro.values.spill_store import SpillStore
 
 

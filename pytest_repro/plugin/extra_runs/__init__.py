@@ -18,7 +18,7 @@ from pytest_repro.reports.session.summary import format_notes
 if TYPE_CHECKING:
     from pytest_repro.core.runs.run import Run
     from pytest_repro.plugin.config.settings import Settings
-    from pytest_repro.plugin.run.extra_runner import ExtraRunner
+    from pytest_repro.plugin.extra_runs._runner import ExtraRunner
     from pytest_repro.plugin.run.item_runner import ItemRunner
 
 ENTRY_POINT_GROUP = "pytest_repro.extra_runs"

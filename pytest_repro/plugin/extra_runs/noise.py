@@ -14,7 +14,7 @@ from pytest_repro.plugin.run.warnings import warn_at_item
 
 if TYPE_CHECKING:
     from pytest_repro.plugin.config.settings import Settings
-    from pytest_repro.plugin.run.extra_runner import ExtraRunner
+    from pytest_repro.plugin.extra_runs._runner import ExtraRunner
     from pytest_repro.plugin.run.item_runner import ItemRunner
 
 NoiseMatrix = Mapping[str, Noise]

@@ -19,13 +19,11 @@ from pytest_repro.engine.replay.replay import Replay
 from pytest_repro.engine.runs.current_run import run_in_progress
 from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.engine.runs.recording import Recording
-from pytest_repro.engine.runs.run_source import BodyStartCallback
-from pytest_repro.engine.runs.trial import Trial, make_run
+from pytest_repro.engine.runs.run_source import BodyStartCallback, make_run
+from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.plugin.exceptions import skip_if_no_value
 from pytest_repro.plugin.run import outcome
-from pytest_repro.plugin.run.extra_results import ExtraResults
-from pytest_repro.plugin.run.item_run import ItemRun, PhaseContext
-from pytest_repro.plugin.run.setup_output import SetupOutput
+from pytest_repro.plugin.run.item_run import ExtraResults, ItemRun, PhaseContext, SetupOutput
 from pytest_repro.plugin.run.tracing import Tracer, make_traced_record
 from pytest_repro.plugin.run.warnings import RehearsalWarnings
 
