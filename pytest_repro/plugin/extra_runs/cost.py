@@ -30,7 +30,7 @@ class Cost(ExtraRun):
     """
 
     order = 20
-    needs_passing_test = True
+    purpose, needs_passing_test = "--repro-cost", True
     note_key, label = "cost_note", "cost"
 
     def get_request(self, plan: Plan, settings: Settings) -> str:

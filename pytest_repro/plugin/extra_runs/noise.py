@@ -28,7 +28,7 @@ class NoiseRuns(ExtraRun):
     """
 
     order = 40
-    needs_passing_test = True
+    purpose, needs_passing_test = "--repro-noise", True
     note_key, label = "noise_note", "noise"
 
     def get_request(self, plan: Plan, settings: Settings) -> str:

@@ -20,6 +20,7 @@ class SeedSweep(ExtraRun):
     """Runs a test with each seed of its sweep."""
 
     order = 30
+    purpose = "a seed sweep (--repro-seeds=0 leaves it out)"
     note_key, label = "sweep_note", "sweep"
 
     def get_request(self, plan: Plan, settings: Settings) -> str:

@@ -188,9 +188,8 @@ class ItemRunner:
         run = self._make_run(outcome.classify_error(error), error, drew_on_axis)
         if run.outcome == "failed":
             failed_check = outcome.is_plugin_error(error)  # by frames that the traceback leaves out
-            run = replace(
-                run, failed_check=failed_check, traceback=outcome.format_traceback(self.item, error)
-            )
+            text = outcome.format_traceback(self.item, error)
+            run = replace(run, failed_check=failed_check, traceback=text)
         elif error is None and current.failed_subtest:
             run = outcome.apply_failed_subtest(run, *current.failed_subtest)
         current.finished = run
@@ -200,16 +199,8 @@ class ItemRunner:
     def _make_run(
         self, run_outcome: Outcome, error: BaseException | None = None, drew_on_axis: bool = False
     ) -> Run:
-        current = self.current
-        return make_run(
-            current.spec.cell,
-            run_outcome,
-            current.seconds,
-            current.final_recording,
-            error,
-            drew_on_axis,
-            self.replay.past_log,
-        )
+        cell, seconds, recording = self.current.spec.cell, self.current.seconds, self.current.final_recording
+        return make_run(cell, run_outcome, seconds, recording, error, drew_on_axis, self.replay.past_log)
 
     def _raise_failure(self, run: Run, error: BaseException | None) -> None:
         """Judges the test; raises if the verdict fails it."""

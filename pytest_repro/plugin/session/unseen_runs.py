@@ -49,7 +49,9 @@ class UnseenRuns:
     def _begin_last_run(self, runner: ItemRunner) -> None:
         trial = runner.trial
         spec = trial.make_spec(trial.last_cell, len(trial.runs), reported=True)
-        runner.begin(self._add_tracing(spec, runner.plan), phase_context=lambda: self._progress.wrap_last_run(trial))
+        runner.begin(
+            self._add_tracing(spec, runner.plan), phase_context=lambda: self._progress.wrap_last_run(trial)
+        )
 
     def _rehearse(self, runs: ItemRuns) -> None:
         runner, trial = runs.runner, runs.trial
