@@ -1,4 +1,4 @@
-"""How far an observation is from the one it is compared with."""
+"""The distance between two observations."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pytest_repro.values.spill_store import SpillStore, ValueBuffer
 
 
 def load_content(content: bytes | ContentRef, store: SpillStore) -> ValueBuffer | None:
-    """The bytes behind *content*, or None when they were not kept."""
+    """The bytes of *content*; None if they were not kept."""
     return memoryview(content) if isinstance(content, bytes) else store.get(content)
 
 
 def can_measure(reference: Observation, other: Observation, mixed_dtypes: bool) -> bool:
-    """Whether a distance between the two can be told: one kind, or numbers of two dtypes."""
+    """Whether the two have a distance: equal kinds, or numbers of two dtypes."""
     return reference.kind == other.kind or (mixed_dtypes and can_compare(reference, other))
 
 
@@ -33,15 +33,15 @@ def measure_distance(
     tolerance_for: ToleranceFunction,
     count_ulps: bool = False,
 ) -> Difference:
-    """How far *other* is from *reference*.
+    """The distance of *other* from *reference*.
 
     Args:
-        reference: What it is compared with.
-        values: The reference's bytes.
-        other: An observation that is :func:`can_measure`.
+        reference: An observation of the reference run.
+        values: Its bytes.
+        other: An observation with which it :func:`can_measure`.
         pieces: Its bytes, in pieces of whole elements.
-        tolerance_for: The tolerance, by the dtypes of both.
-        count_ulps: Whether elements are counted by their distance in ulp, to draw them.
+        tolerance_for: The tolerance, by both dtypes.
+        count_ulps: Whether differing elements are counted by their distance in ulp, for plots.
     """
     if reference.kind == TOKENS_KIND:
         return diff_tokens(reference, values, pieces)
@@ -59,10 +59,10 @@ def measure_distance(
 
 
 def store_logits(context: TokenContext, store: SpillStore | None) -> TokenContext:
-    """*context*, its logits kept on *store*: later they may be gone, or have been written to.
+    """*context* with its logits kept on *store*: later they may be gone or overwritten.
 
-    Without a shelf they are left out, but read like the others: what cannot be read fails each run
-    alike, else an ordinary failure would be told as one that runs do not share.
+    Without a store they are dropped, but still read: logits that cannot be read then fail every
+    run alike.
     """
     if context.load_logits is None:
         return context
@@ -78,12 +78,12 @@ def store_logits(context: TokenContext, store: SpillStore | None) -> TokenContex
 
 
 def diff_tokens(reference: Observation, buffer: ValueBuffer, pieces: Iterable[memoryview]) -> Difference:
-    """Where *pieces*, tokens of another run, part from those of *reference*, and how close it was.
+    """Where the tokens in *pieces* diverge from *reference*, and how close their logits are there.
 
     Args:
-        reference: Tokens, with what is known beside them.
+        reference: Tokens of the reference run, with their context.
         buffer: Their bytes.
-        pieces: The other's bytes.
+        pieces: The bytes of the other tokens.
     """
     ours = json.loads(bytes(buffer[:]))
     others = json.loads(b"".join(bytes(each) for each in pieces))
@@ -105,9 +105,7 @@ def _get_token(tokens: Sequence[int | str], index: int) -> Token:
 def _measure_divergence(
     context: TokenContext, index: int, candidates: tuple[Token, Token]
 ) -> TokenDivergence:
-    if (
-        context.load_logits is None or candidates[0] is None
-    ):  # the reference had no token there, and no logits
+    if context.load_logits is None or candidates[0] is None:  # the reference has no token there, or no logits
         return TokenDivergence(candidates, sampling=context.sampling)
     from pytest_repro.metrics.completions import compute_logit_gaps
     from pytest_repro.values.dtypes import decode_numbers
@@ -115,8 +113,8 @@ def _measure_divergence(
     leaf = context.load_logits()
     content = next(islice(leaf.read_chunks(), index, None), None)
     row = decode_numbers(leaf.dtype, content) if content is not None else None
-    if row is None:  # they are elsewhere, and were not fetched
+    if row is None:  # the logits are in another process, and were not fetched
         return TokenDivergence(candidates, sampling=context.sampling)
-    # Tokens added to a vocabulary can lie beyond the logits, and those that stand for none below.
+    # Added tokens may lie beyond the logits; special ones may be negative.
     one, two = (None if isinstance(each, int) and not 0 <= each < row.size else each for each in candidates)
     return TokenDivergence(candidates, *compute_logit_gaps(row.astype("f8"), one, two), context.sampling)

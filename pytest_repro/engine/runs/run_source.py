@@ -1,4 +1,4 @@
-"""Who makes runs: of a test, of a function, here or in another process."""
+"""What makes runs: of a test or a function, here or in another process."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def make_run(
     """The record of a run.
 
     Args:
-        cell: Under what it was made.
+        cell: The run's setting.
         outcome: What the body did.
         seconds: Wall time.
         recording: What it recorded.
-        error: The exception that ended it, if one did.
+        error: The exception that ended it.
         drew_on_axis: Whether it drew numbers that differ at other values of its axis.
-        past_log: Where it asked for what is not in the log that it was fed from.
+        past_log: Where it asked for input that its replay log does not hold.
     """
     kind = type(error)
     return Run(
