@@ -1,4 +1,4 @@
-"""How a test fails that is not reproducible: by its text alone."""
+"""Failures of tests, shown by their text alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FailException: Any = pytest.fail.Exception
 
 
 class NotReproducibleFailure(NotReproducible, _FailException):  # type: ignore[misc]
-    """Fails the test by its text alone: none of the plugin's frames, nor of the test's."""
+    """Fails a test by its text alone, without any frames."""
 
     def __init__(self, message: str, verdict: Verdict) -> None:
         NotReproducible.__init__(self, message, verdict)
@@ -33,11 +33,11 @@ NotReproducibleFailure.__module__ = "builtins"
 
 
 class ExtraRunsFailed(_FailException):  # type: ignore[misc]
-    """Fails a test of whose further runs nothing could be told: no budget was judged."""
+    """Fails a test whose extra runs could not be summarized, so that no budget was judged."""
 
 
 class CompanionLost(_FailException):  # type: ignore[misc]
-    """Fails a test that another interpreter was to run, and gave no answer."""
+    """Fails a test whose other interpreter gave no answer."""
 
 
 CompanionLost.__name__ = CompanionLost.__qualname__ = "CompanionLost"
@@ -45,11 +45,11 @@ CompanionLost.__module__ = "builtins"
 
 
 class SeedDependent(_FailException):  # type: ignore[misc]
-    """Fails a test that passes with its own seed, and not with each of its sweep.
+    """Fails a test that passes with its own seed, but not with each seed of its sweep.
 
     Attributes:
-        headline: In few words.
-        xfail_reason: Why a marker ``xfail`` expected the error of each seed that failed, if it did.
+        headline: The failure in a few words.
+        xfail_reason: Why a marker ``xfail`` expected the error of each failing seed, if it did.
     """
 
     def __init__(self, message: str, headline: str, xfail_reason: str | None = None) -> None:
@@ -61,10 +61,10 @@ SeedDependent.__module__ = "builtins"
 
 
 class RankFailed(_FailException):  # type: ignore[misc]
-    """Fails a test as one of its ranks failed, by the traceback that was made there.
+    """Fails a test because a rank failed, with the traceback of that rank.
 
     Attributes:
-        xfail_reason: Why that was expected there; None where it was not.
+        xfail_reason: Why that failure was expected; None if it was not.
     """
 
     def __init__(self, message: str, xfail_reason: str | None) -> None:
@@ -76,21 +76,17 @@ RankFailed.__module__ = "builtins"
 
 
 def make_extra_runs_failure(item: pytest.Item, error: str) -> ExtraRunsFailed:
-    """What is raised where summing up further runs broke.
-
-    Args:
-        item: The test.
-        error: How, with its traceback.
+    """The failure of *item* whose extra runs could not be summarized; *error* is the traceback."""
     """
     why = "what its seeds, the noise matrix or the cost say together could not be told"
     return ExtraRunsFailed(f"{format_nodeid(item)}: {why}\n\n{error}", pytrace=False)
 
 
 def skip_if_no_value(trial: Trial) -> None:
-    """Ends a test before it begins, for an axis of which no value is to be had here.
+    """Skips a test before it begins if an axis has no available value.
 
     Raises:
-        pytest.skip.Exception: That is so.
+        pytest.skip.Exception: An axis has none.
     """
     __tracebackhide__ = True
     if trial.unrunnable:
@@ -98,11 +94,11 @@ def skip_if_no_value(trial: Trial) -> None:
 
 
 def raise_if_not_compared(item: pytest.Item, verdict: Verdict) -> None:
-    """Ends a test that passed, and of which not every run that was asked has been made.
+    """Ends a passing test of which not every requested run was made.
 
     Raises:
-        CompanionLost: A companion gave no answer: that is no silent pass.
-        pytest.skip.Exception: No value of any axis was to be had here but the reference's.
+        CompanionLost: A companion gave no answer.
+        pytest.skip.Exception: Only the reference values of the axes are available.
     """
     __tracebackhide__ = True
     if told := format_lost_runs(format_nodeid(item), verdict):
@@ -119,7 +115,7 @@ def make_failure(item: pytest.Item, verdict: Verdict) -> NotReproducibleFailure:
 
 
 def format_nodeid(item: pytest.Item) -> str:
-    """The node id of *item* as it is called from where pytest was started."""
+    """The node id of *item*, relative to where pytest was started."""
     file, *inside = item.nodeid.split("::")
     started = item.config.invocation_params.dir
     if item.config.rootpath != started:

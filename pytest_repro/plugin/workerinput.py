@@ -1,4 +1,4 @@
-"""What a session is told by the one that started it."""
+"""What a session gets from the session that started it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ RANK_KEY, WORLD_SIZE_KEY = "repro_rank", "repro_world_size"
 
 
 def get_rank_and_size(config: pytest.Config) -> tuple[int, int]:
-    """The rank that this process is, and of how many; 0 of 1 where it is none."""
+    """Rank of this process, and the world size; 0 and 1 if it is not a rank."""
     told = getattr(config, "workerinput", {})
     return told.get(RANK_KEY, 0), told.get(WORLD_SIZE_KEY, 1)
 

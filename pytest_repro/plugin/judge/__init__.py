@@ -1,1 +1,1 @@
-"""TODO"""
+"""The verdict of an item, and its comparison with golden files."""

@@ -1,8 +1,7 @@
-"""A test and its golden file: it is compared with what is stored of it, or an entry is made to be stored.
+"""Compares a test with its golden file, or makes an entry to store.
 
-Tests are compared where they run. What is to be stored travels with the tear-down's report to the
-session that was started by hand: one process writes, whatever workers there were, and one that dies
-later takes nothing along.
+Tests are compared where they run. New entries travel with the tear-down's report to the main
+session: one process writes, however many workers there are, and a crash loses nothing.
 """
 
 from __future__ import annotations
@@ -42,14 +41,14 @@ from pytest_repro.values.safetensors_file import encode_arrays, open_safetensors
 
 GOLDEN_FOLDER = "__repro__"
 REPORT_ATTRIBUTE = "repro_golden"
-"""Of a report: what is to be stored, as plain data."""
+"""Key of a report's attribute: the entry to store, as plain data."""
 
 _CACHE = pytest.StashKey[tuple[object, Golden]]()
 _PENDING_ENTRY = pytest.StashKey[dict[str, Any]]()
 
 
 def get_golden_path(module: Path) -> Path:
-    """Where the entries of the tests in *module* are."""
+    """Path of the golden file of the tests in *module*."""
     return module.parent / GOLDEN_FOLDER / f"{module.stem}.json"
 
 
@@ -59,10 +58,10 @@ class _CurrentTest(NamedTuple):
     Attributes:
         nodeid: pytest's own.
         path: Of its golden file.
-        environment_key: Of the environment.
+        environment_key: Key of the environment.
         environment: The environment.
-        values: What was observed.
-        baseline: What is said of it whatever comes of it.
+        values: The observed values.
+        baseline: The part of the verdict that is known so far.
     """
 
     nodeid: str
@@ -76,12 +75,12 @@ class _CurrentTest(NamedTuple):
 def judge_baseline(
     item: pytest.Item, verdict: Verdict, trial: Trial, last_recording: RecordingBase
 ) -> Verdict:
-    """*verdict*, whose runs agree, with what the golden file says; of others nothing is asked.
+    """*verdict*, whose runs agree, with the result of comparing it with the golden file.
 
     Args:
-        item: The test, while the switches stand as it has met them.
-        verdict: What follows from its runs.
-        trial: Of them.
+        item: The test, with the switches as it found them.
+        verdict: Of its runs.
+        trial: Its runs.
         last_recording: What the last run recorded.
     """
     item.stash[_PENDING_ENTRY] = {}
@@ -111,7 +110,7 @@ def judge_baseline(
 
 
 def _make_current_test(item: pytest.Item, plan: Plan, values: Mapping[Key, ObservedValue]) -> _CurrentTest:
-    # The seed is no machine's, but like one it makes other numbers rightful.
+    # The seed is part of the environment: another one rightly gives other numbers.
     fields = {**environment_with_flags(), "seed": str(plan.seed)}
     key = short_digest("\n".join(f"{name}={value}" for name, value in sorted(fields.items())))
     path = get_golden_path(item.path)
@@ -128,7 +127,7 @@ def _make_current_test(item: pytest.Item, plan: Plan, values: Mapping[Key, Obser
 
 
 def _load_cached(config: pytest.Config, path: Path) -> Golden:
-    """The golden file at *path*, read once for all tests of a module as long as it stays the same."""
+    """The golden file at *path*, read once for all tests of a module while it does not change."""
     try:
         found = path.lstat()
     except OSError:
@@ -151,7 +150,7 @@ def _judge_missing(current: _CurrentTest, verdict: Verdict) -> Verdict:
 
 
 def _judge_against(current: _CurrentTest, verdict: Verdict, golden: Golden, stored_key: str) -> Verdict:
-    """What follows from the entry of the environment *stored_key*."""
+    """The verdict given the entry of the environment *stored_key*."""
     entry = golden.tests[current.nodeid][stored_key]
     base = replace(
         current.baseline,
@@ -191,9 +190,9 @@ def _compare_values(current: _CurrentTest, verdict: Verdict, entry: Entry, store
 
 
 def _needs_update(current: _CurrentTest, golden: Golden, stored_key: str | None, max_bytes: int) -> bool:
-    """Whether an entry for this environment, or a value that belongs to it, is still to be stored.
+    """Whether an entry for this environment, or one of its values, must still be stored.
 
-    An entry whose values are close but not equal stays as it is: else it would wander off step by step.
+    An entry whose values are close but not equal stays: otherwise it would drift step by step.
     """
     if stored_key is None or diff_environments(current.environment, golden.environments[stored_key]):
         return True
@@ -222,7 +221,7 @@ def _encode_update(current: _CurrentTest, max_bytes: int) -> dict[str, Any]:
 
 
 def attach_entry(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Hangs on the tear-down's report what is to be stored of *item*."""
+    """Attaches what is to be stored of *item* to the tear-down's report."""
     if pending := item.stash.get(_PENDING_ENTRY, {}):
         setattr(report, REPORT_ATTRIBUTE, pending)
         item.stash[_PENDING_ENTRY] = {}

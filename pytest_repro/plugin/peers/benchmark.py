@@ -12,7 +12,7 @@ from pytest_repro.plugin.peers import Peer
 
 
 class Benchmark(Peer):
-    """Its session collects every run of the fixture; disabled, the fixture calls and returns."""
+    """Disables the fixture's session, which collects every run: the fixture then calls and returns."""
 
     module = "pytest_benchmark.fixture"
 

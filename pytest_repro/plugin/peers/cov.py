@@ -12,7 +12,7 @@ from pytest_repro.plugin.peers import Peer
 
 
 class Cov(Peer):
-    """What it tells its workers; a session that is none of xdist's tells it to nobody."""
+    """What pytest-cov sends to its workers, which only a session of pytest-xdist does."""
 
     module = "pytest_cov"
 

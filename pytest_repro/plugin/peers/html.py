@@ -1,4 +1,4 @@
-"""pytest-html: the verdict stands in a test's row, and what differs is drawn in it."""
+"""pytest-html: a test's row shows the verdict and plots of what differs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 from pytest_repro.plugin.peers import Peer
 
 _MAX_PLOTS = 2
-"""Pictures in a row: the page of --repro-html has them all."""
+"""Plots in a row: the page of --repro-html has them all."""
 
 
 class Html(Peer):
-    """Its rows show what hangs on a report as ``extras``; under xdist the controller writes it."""
+    """Adds ``extras`` to a report; under pytest-xdist the controller writes them."""
 
     module = "pytest_html.plugin"
 
@@ -30,12 +30,12 @@ class Html(Peer):
 
 
 def _make_extra(content: str) -> dict[str, str | None]:
-    """What ``pytest_html.extras.html`` would make of *content*."""
+    """Same as ``pytest_html.extras.html``."""
     return {"name": None, "format_type": "html", "content": content, "mime_type": None, "extension": None}
 
 
 def _format_verdict(row: Mapping[str, Any]) -> str:
-    """Verdict, cause and drawings as markup."""
+    """Verdict, cause and plots as markup."""
     from pytest_repro.reports.html.labels import get_verdict_style
     from pytest_repro.reports.html.page import render_fragment
 

@@ -16,22 +16,22 @@ from pytest_repro.plugin.stash import RUNNER
 if TYPE_CHECKING:
     from pytest_repro.plugin.run.item_runner import ItemRunner
 
-# Names inside Hypothesis. Where one is gone, nothing is done.
+# Private names of Hypothesis. If one is gone, nothing is done.
 _GLOBAL_RANDOM = "_hypothesis_global_random"
 _SETTINGS_ATTRIBUTE = "_hypothesis_internal_use_settings"
 
 
 class _FixedRandom:
-    """Stands for the generator that gives a seed to each test whose author has given none.
+    """Replaces the generator that seeds each test without a seed of its own.
 
-    So ``@seed``, ``derandomize`` and ``--hypothesis-seed`` win, as they always do.
+    So ``@seed``, ``derandomize`` and ``--hypothesis-seed`` still win.
     """
 
     def __init__(self, runner: ItemRunner) -> None:
         self._runner = runner
 
     def getrandbits(self, bits: int) -> int:
-        """The seed of this run, for each ``@given`` in it: of all runs that are compared the same."""
+        """The seed of this run, for each ``@given`` in it; the same in all compared runs."""
         self._runner.extra_results.generators_used = True
         return self._runner.current.spec.seed
 
@@ -47,7 +47,7 @@ def _patch_attribute(owner: Any, name: str, value: object) -> Iterator[None]:
 
 
 def _find_settings(item: Any) -> Iterator[tuple[Any, str, Any]]:
-    """Where the settings of *item* are: of the function that ``@given`` made, of a state machine."""
+    """Where the settings of *item* are: on the function that ``@given`` made, or on a state machine."""
     from hypothesis import settings
 
     function = getattr(item, "obj", None)
@@ -59,7 +59,7 @@ def _find_settings(item: Any) -> Iterator[tuple[Any, str, Any]]:
 
 
 class Hypothesis(Peer):
-    """Draws the same examples in each run, unless the user has said from which seed."""
+    """Draws the same examples in each run, unless the user chose a seed."""
 
     module = "hypothesis.core"
 
@@ -85,10 +85,10 @@ class Hypothesis(Peer):
                 stack.enter_context(_patch_attribute(owner, name, _make_database_read_only(found)))
             yield
         for name in [name for name in vars(item) if "hypothesis" in name and name not in before]:
-            del vars(item)[name]  # what it hangs on reports: only the last run has one
+            del vars(item)[name]  # attached to reports: only the last run has one
 
     def has_own_seed(self, item: pytest.Item) -> bool:
-        # Its profile for CI derandomizes: no seed of ours changes such examples.
+        # Hypothesis's profile for CI derandomizes: no seed of ours changes such examples.
         seed = getattr(getattr(item, "obj", None), "_hypothesis_internal_use_seed", None)
         given = seed if seed is not None else item.config.getoption("hypothesis_seed", None)
         return given is not None or any(found.derandomize for _, _, found in _find_settings(item))
@@ -97,8 +97,8 @@ class Hypothesis(Peer):
 def _allow_reruns(item: Any, parent: Any) -> Any:
     """The test's settings without the health checks that running it again would trip.
 
-    A method is called on a fresh instance in each run. ``repro`` is a function fixture, and may be
-    used once per example: each records a step of the series.
+    A method is called on a fresh instance in each run. ``repro`` is a function-scoped fixture that each
+    example may use: each records a step of the series.
     """
     from hypothesis import HealthCheck, settings
 
@@ -111,13 +111,13 @@ def _allow_reruns(item: Any, parent: Any) -> Any:
 
 
 def _is_function_fixture(item: Any, name: str) -> bool:
-    """Whether an argument is a function fixture; a parameter of the test is none."""
+    """Whether an argument is a function-scoped fixture."""
     found = item.session._fixturemanager.getfixturedefs(name, item)
     return bool(found) and found[-1].scope == "function"
 
 
 def _make_database_read_only(parent: Any) -> Any:
-    """The test's settings with a database that is read and never written."""
+    """The test's settings with a read-only database."""
     if parent.database is None:
         return parent
     from hypothesis import settings

@@ -10,7 +10,7 @@ from pytest_repro.plugin.peers import Peer
 
 
 class Randomly(Peer):
-    """Without pytest-xdist it tells its seed to nobody, and asks every worker for it."""
+    """Sends the seed, which pytest-randomly does only through pytest-xdist."""
 
     module = "pytest_randomly"
 

@@ -1,4 +1,4 @@
-"""syrupy: rehearsals compare with what is stored, and leave neither counts nor files."""
+"""syrupy: rehearsals compare with stored values, and leave neither counts nor files."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 
 from pytest_repro.plugin.peers import Peer
 
-# What its session gathers; where a name is gone, it is passed over.
+# Attributes of its session; missing ones are skipped.
 _SESSION_ATTRIBUTES = ("_assertions", "_queued_snapshot_writes")
 _FLUSH_METHOD = "_flush_snapshot_write_queue_key"
 
 
 class Syrupy(Peer):
-    """What one rehearsal stored, the next run would find there: *passed*, no longer *generated*."""
+    """Restores the session after a rehearsal, which otherwise turns *generated* into *passed*."""
 
     module = "syrupy.session"
 
@@ -39,7 +39,7 @@ class Syrupy(Peer):
 
 
 def _skip_flush(key: object) -> None:
-    """Leaves the queue as it is: what a run stored is there for the rest of it."""
+    """Leaves the queue alone, so that a run finds what it stored."""
 
 
 peer = Syrupy()

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Runs in other processes: companions of an axis, forks for a diagnosis, ranks."""

@@ -1,4 +1,4 @@
-"""The companions of a session: started when first needed, asked beside the runs here, ended."""
+"""The companions of a session: started on first need, used beside the runs here, ended with it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from pytest_repro.plugin.workerinput import is_rank
 from pytest_repro.reports.failure.runs import format_in_run
 
 _MAX_LOSSES = 3
-"""Companions of one setting that may be lost in a row before it is given up."""
+"""Losses in a row after which the companion of a setting is not started again."""
 
 _Setting = tuple[str, object]
 
@@ -39,7 +39,7 @@ class AxisCompanions:
 
     def __init__(self, session: pytest.Session, progress: Progress) -> None:
         self._config, self._progress = session.config, progress
-        # As they are before any test has run: one that forgets to undo its own changes none of them.
+        # As before any test: a test that forgets to undo its changes affects no companion.
         self._environment = list(sys.path), dict(os.environ)
         self._argv = list(sys.argv)
         self._item_keys: dict[pytest.Item, ItemKey] = {
@@ -70,7 +70,7 @@ class AxisCompanions:
         return ItemRunner(item, trial, get_replay(item), judge, track_generators=settings.control)
 
     def start_runs(self, runner: ItemRunner) -> None:
-        """Has the runs of a test begun that belong elsewhere, as many as there are cores to spare."""
+        """Starts a test's runs in companions, as many as there are spare cores."""
         if runner.item.get_closest_marker("skip") is not None:
             return
         cells = list(runner.trial.remote_cells())
@@ -108,7 +108,7 @@ class AxisCompanions:
         return self._companions[setting]
 
     def receive_runs(self, runner: ItemRunner) -> None:
-        """Waits for every run of a test that belongs elsewhere, and measures what differs."""
+        """Waits for every run of a test in companions, and measures what differs."""
         while self._pending or self._queue:
             if not self._pending:
                 self._start_next_run(runner)
@@ -151,7 +151,7 @@ class AxisCompanions:
         if companion is not None:
             companion.kill()
         self._loss_counts[setting] += 1
-        if setting not in self._ready:  # another start would end likewise
+        if setting not in self._ready:  # another start would fail likewise
             self._give_up_reasons.setdefault(setting, str(error))
         elif self._loss_counts[setting] >= _MAX_LOSSES:
             again = f"not started again: {_MAX_LOSSES} were lost in a row, the last in {runner.item.nodeid}"
@@ -159,7 +159,7 @@ class AxisCompanions:
         self._ready.discard(setting)
 
     def teardown_for_next(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
-        """Has companions tear down what the next test does not need, where that can be anything."""
+        """Has companions tear down what the next test does not need."""
         if nextitem is not None and nextitem.parent is item.parent:
             return
         place = self._item_keys.get(nextitem, (None, 0)) if nextitem is not None else (None, 0)
@@ -168,7 +168,7 @@ class AxisCompanions:
         for setting in self._ready & set(self._companions):
             try:
                 self._companions[setting].send("end", *place)
-            except InterpreterLost:  # told when it is asked again
+            except InterpreterLost:  # reported when it is used again
                 self._companions.pop(setting).kill()
 
     def close(self, at_once: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""pytest in a companion: collects what the session collected, runs what it is asked to."""
+"""A pytest session in a companion: collects what the main session collected, runs tests on request."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from pytest_repro.plugin.run.replay import restore_logs
 from pytest_repro.plugin.stash import PLAN
 
 ItemKey = tuple[str, int]
-"""A test's node id, and which of those with this id it is: under ``--pyargs`` ids can repeat."""
+"""A test's node id, and its number among the tests with that id: ids can repeat under ``--pyargs``."""
 
 
 def iter_item_keys(items: list[pytest.Item]) -> Iterator[tuple[ItemKey, pytest.Item]]:
-    """The place of each of *items*, in order."""
+    """The key of each of *items*, in order."""
     seen: Counter[str] = Counter()
     for item in items:
         yield (item.nodeid, seen[item.nodeid]), item
@@ -44,26 +44,26 @@ def iter_item_keys(items: list[pytest.Item]) -> Iterator[tuple[ItemKey, pytest.I
 def serve(
     channel: Any, order: Mapping[str, Any], make_server: Callable[[Any], CompanionServer] | None = None
 ) -> None:
-    """A session of pytest that runs what comes over *channel*.
+    """Runs a pytest session that serves requests from *channel*.
 
     Args:
-        channel: execnet's, or what a rank has in its place.
+        channel: execnet's, or its equivalent in a rank.
         order: ``args``, ``workerinput`` and ``basetemp`` of the session.
-        make_server: Makes what answers on *channel*; a :class:`CompanionServer` by default.
+        make_server: Returns the server of *channel*; by default a :class:`CompanionServer`.
     """
     if order.get("bare"):
         channel.send(("ready", 0))
         serve_fresh_forks(serve, channel, {**order, "bare": False})
         return
     server = (make_server or CompanionServer)(channel)
-    if "threads" in order:  # it will be forked
+    if "threads" in order:  # this process is forked later
         server.collection_stack.enter_context(single_threaded(order["threads"]))
     try:
         config = prepare_config(list(order["args"]), order["basetemp"] or None)
     except (pytest.UsageError, SystemExit) as error:
         channel.send(("refused", f"could not start pytest there: {error}"))
         return
-    except Exception as error:  # of a plugin or a conftest
+    except Exception as error:  # from a plugin or a conftest
         channel.send(("refused", f"could not start pytest there: {format_first_cause(error)}"))
         return
     told: Any = config
@@ -81,23 +81,23 @@ def serve(
 
 
 def _make_worker_id_plugin(worker: str) -> Any:
-    """A plugin whose ``worker_id`` is what the test's other runs have from pytest-xdist."""
+    """A plugin with the ``worker_id`` that the test's other runs get from pytest-xdist."""
 
     @pytest.fixture(scope="session")
     def worker_id() -> str:
-        """The name of the worker that this is a companion of."""
+        """The name of the worker that this companion belongs to."""
         return worker
 
-    plugin: Any = ModuleType("repro-worker-id")  # of an object, pytest asks the class for fixtures
+    plugin: Any = ModuleType("repro-worker-id")  # pytest looks for an object's fixtures on its class
     plugin.worker_id = worker_id
     return plugin
 
 
 class CompanionServer:
-    """Stands in the place of pytest's loop over the tests.
+    """Replaces pytest's loop over the tests.
 
     Attributes:
-        outcome: Of the last run.
+        outcome: Outcome of the last run.
     """
 
     def __init__(self, channel: Any) -> None:
@@ -111,16 +111,16 @@ class CompanionServer:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Nobody reads what the terminal's reporter here would write."""
+        """Mutes the terminal reporter."""
         mute_terminal(session.config)
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Tells what broke: pytest ends now, and would do so in silence."""
+        """Sends what broke: pytest ends now, silently."""
         with suppress(OSError):
             self._channel.send(("refused", f"broke: {format_first_cause(excinfo.value)}"))
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Tells what a test that leaves the session says: there is another session to be told."""
+        """Sends the reason of ``pytest.exit`` to the main session."""
         if isinstance(excinfo.value, pytest.exit.Exception):
             with suppress(OSError):
                 self._channel.send(("refused", f"was left by pytest.exit: {excinfo.value}"))
@@ -134,7 +134,7 @@ class CompanionServer:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Answers until the other side has had enough."""
+        """Serves requests until the channel closes."""
         self._session, self._items = session, dict(iter_item_keys(session.items))
         self.ready = True
         self.collection_stack.close()
@@ -150,7 +150,7 @@ class CompanionServer:
         finally:
             self._values.drop()
             unregister_terminal(session.config)
-            # pytest collects garbage five times as it ends, and Python twice: with torch 0.2 s each.
+            # pytest collects garbage five times at its end, and Python twice: 0.2 s each with torch.
             gc.freeze()
         return True
 
@@ -159,7 +159,7 @@ class CompanionServer:
         if item is None or PLAN not in item.stash:
             return "unknown", self._explain_unknown(nodeid)
         self._values.drop()
-        with suppress(Exception):  # of a module that ends: what it does there is told by this session
+        with suppress(Exception):  # the main session reports what the end of a module breaks
             teardown_for_next(self._session, item)
         hooks: Any = item.config.pluginmanager.get_plugin("repro-hooks")
         trial, (run, recording) = hooks.run_in_companion(item, Cell(*cell), number, self.note_subtest_report)
@@ -167,10 +167,10 @@ class CompanionServer:
         return self._values.keep_and_encode(trial, run, recording)
 
     def note_subtest_report(self, report: pytest.TestReport) -> None:
-        """Hears the report of a subtest; that one failed is told by the run."""
+        """Ignores the report of a subtest: the run says that it failed."""
 
     def _fork_experiment(self, encoded: str, seconds: float, nodeid: str, nth: int, logs: str) -> Any:
-        """An experiment, in a fork of this process: it has collected and never computed."""
+        """Runs an experiment in a fork of this process, which has collected and never computed."""
         item = self._items.get((nodeid, nth))
         if item is None or PLAN not in item.stash:
             return "unknown", self._explain_unknown(nodeid)
@@ -187,7 +187,7 @@ class CompanionServer:
         try:
             tried: ExperimentResult = hooks.run_experiment(item, experiment)
         finally:
-            with suppress(Exception):  # what wide fixtures have started outlives a fork that just ends
+            with suppress(Exception):  # what wide fixtures have started would outlive a fork that just ends
                 teardown_for_next(self._session, None)
         return tried
 
@@ -201,7 +201,7 @@ class CompanionServer:
         return f"{known}:{apart}{why}" if why else known
 
     def _teardown_for_next(self, nodeid: str | None, nth: int) -> None:
-        """Tears down what the next test does not need, as the other side does now."""
+        """Tears down what the next test does not need, as the main session does now."""
         self._values.drop()
         following = self._items.get((nodeid, nth)) if nodeid is not None else None
         if nodeid is None or following is not None:

@@ -1,4 +1,4 @@
-"""Looks for what made a test differ, in companions of its own that never compute: they fork."""
+"""Looks for the cause of a difference, in companions that never compute: they fork."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from pytest_repro.plugin.stash import SETTINGS
 
 _GRACE = 10.0
 _LONG_RUN = 10.0
-"""Seconds over its time that an experiment may take to answer; of a run from which on nobody looks
-for causes unless asked to."""
+"""Grace for an experiment to answer, and the run time above which ``auto`` looks for no cause; in
+seconds."""
 
 T = TypeVar("T")
 
 
 class Diagnoser:
-    """The inquiries of a session."""
+    """Diagnoses the diverging tests of a session."""
 
     def __init__(self, session: pytest.Session, progress: Progress) -> None:
         self._config, self._progress = session.config, progress
@@ -55,9 +55,9 @@ class Diagnoser:
         self._ready: set[str] = set()
 
     def diagnose(self, item: pytest.Item, verdict: Verdict) -> Verdict:
-        """*verdict*, which is ``diverged``, with what made it so, where that is asked for."""
+        """*verdict*, which is ``diverged``, with its cause, if the settings ask for one."""
         settings = self._config.stash[SETTINGS]
-        # Of all runs the quickest: the first may have imported what the others found.
+        # The quickest run counts: the first may have imported what the others found.
         seconds = min(run.seconds for run in verdict.runs)
         root = f"{self._config.rootpath}{os.sep}"
         if verdict.divergence is not None:
@@ -70,7 +70,7 @@ class Diagnoser:
             return verdict
         from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
 
-        # The body has ended, its fixtures have not: what they have patched is still in place.
+        # The body has ended, but not its fixtures: what they patched is still in place.
         with self._pristine_modules.restore(), peers.wrap_pause(item), closing(self._progress) as progress:
             answer = diagnose_verdict(
                 _ItemTarget(self, item), verdict, settings.diagnose_seconds, progress.show
@@ -88,10 +88,10 @@ class Diagnoser:
         seconds: float,
         seconds_left: float,
     ) -> ExperimentResult:
-        """Makes an experiment in the companion for *interpreter*.
+        """Runs an experiment in the companion for *interpreter*.
 
         Raises:
-            Untried: It gave no answer.
+            ExperimentFailed: The companion gave no answer.
         """
         end = time.monotonic() + seconds_left
         try:
@@ -126,14 +126,14 @@ class Diagnoser:
         return self._companions[interpreter.name]
 
     def _limit_timeout(self, seconds_left: float) -> float:
-        """Seconds that are waited for an interpreter, when *seconds_left* are left of the time for the cause."""
+        """Seconds to wait for an interpreter, with *seconds_left* for the whole diagnosis."""
         return max(0.0, min(seconds_left, self._config.stash[SETTINGS].companion_timeout))
 
     def start_interpreters(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
-        """Starts *interpreters* beside each other; they collect while the first is asked.
+        """Starts *interpreters* in parallel; they collect while the first is in use.
 
         Raises:
-            Untried: One cannot be started.
+            ExperimentFailed: One could not be started.
         """
         end = time.monotonic() + seconds
         try:
@@ -143,13 +143,13 @@ class Diagnoser:
             raise ExperimentFailed(str(lost)) from None
 
     def close(self) -> None:
-        """Ends the companions at once: they have nothing to bring home."""
+        """Ends the companions at once: they hold nothing that is needed."""
         while self._companions:
             self._companions.popitem()[1].kill()
 
 
 class _ItemTarget:
-    """A test, as an inquiry tries it."""
+    """A test as the target of experiments."""
 
     fresh_processes = FORK_AVAILABLE
 
@@ -168,7 +168,7 @@ class _ItemTarget:
 
 
 def _make_paths_relative(record: T, root: str) -> T:
-    """*record* with every path in it as it is from *root*."""
+    """*record* with its paths relative to *root*."""
     found: Any = record
     made: T = replace(
         found, **{each.name: _strip_root(getattr(found, each.name), root) for each in fields(found)}

@@ -1,4 +1,4 @@
-"""The ranks of a session: started when first needed, one group for each number of them."""
+"""The ranks of a session: one group for each world size, started on first need."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from pytest_repro.plugin.stash import SETTINGS
 from pytest_repro.plugin.workerinput import RANK_KEY, WORLD_SIZE_KEY
 
 PristineEnvironment = tuple[list[str], dict[str, str]]
-"""``sys.path`` and the environment, as they were before any test had run."""
+"""``sys.path`` and the environment as they were before any test."""
 
 
 class RankedRun(NamedTuple):
-    """A run that was made in ranks.
+    """A run made in ranks.
 
     Attributes:
-        run: What they did.
+        run: What they did together.
         recording: What they recorded, by rank.
-        fetch: Gives the values, until the next run.
-        xfail_reason: Why the failure that it is told by was expected; None where it was not.
-        results: Of each rank.
+        fetch: Fetches values, until the next run.
+        xfail_reason: Why the reported failure was expected; None if it was not.
+        results: By rank.
     """
 
     run: Run
@@ -58,7 +58,7 @@ class RankedRun(NamedTuple):
 
     @property
     def properties(self) -> Iterator[Property]:
-        """What the test's report is to hold: of the first rank, and by rank what others have otherwise."""
+        """Properties for the test's report: those of the first rank, and by rank those that differ."""
         first, *others = self.results
         yield from (own := self.results[first].properties)
         for rank in others:
@@ -70,8 +70,8 @@ class RankedRun(NamedTuple):
 class RankGroups:
     """Runs tests in ranks.
 
-    A group stays for the session, since each rank pays for importing torch and for collecting; the
-    process group of torch is made anew for each run.
+    A group lives as long as the session, since each rank pays for importing torch and for collecting.
+    Each run has its own torch process group.
     """
 
     def __init__(
@@ -91,16 +91,16 @@ class RankGroups:
         """Makes one run of *item* in *size* ranks.
 
         Raises:
-            Lost: A rank died, or hangs, or could not be started.
+            InterpreterLost: A rank died, hangs, or could not be started.
         """
-        with peers.wrap_pause(item):  # a limit on the test is not for what starts once in a session
+        with peers.wrap_pause(item):  # the test's time limit does not cover what starts once per session
             group = self._get_group(size)
         try:
             results = run_until_settled(
                 lambda: self._run_once(group, item, spec),
                 lambda results: len(results) < size or all(each.settled for each in results.values()),
             )
-        except pytest.fail.Exception as stopped:  # by a limit on the test: pytest-timeout's
+        except pytest.fail.Exception as stopped:  # from the test's time limit: pytest-timeout's
             where = group.describe_locations()
             self._drop_group(size)
             raise InterpreterLost(f"{stopped}\n{where}") from None
@@ -124,7 +124,7 @@ class RankGroups:
             self._progress.show(f"starting {size} ranks")
             try:
                 self._groups[size] = self._start_group(size)
-            except InterpreterLost as lost:  # another start would end likewise
+            except InterpreterLost as lost:  # another start would fail likewise
                 self._give_up_reasons[size] = f"{size} ranks could not be started: {lost}"
                 raise InterpreterLost(self._give_up_reasons[size]) from None
         return self._groups[size]
@@ -148,7 +148,7 @@ class RankGroups:
     def _build_order(self, size: int, rank: int, folder: str) -> dict[str, Any]:
         told = build_companion_order(self._config, f"{size} ranks {rank}", True, folder, self._argv)
         told["workerinput"] |= {RANK_KEY: rank, WORLD_SIZE_KEY: size}
-        if self._config.getoption("capture", None) == "no":  # what ranks print goes through the session
+        if self._config.getoption("capture", None) == "no":  # the session prints what ranks print
             told["args"].append("--capture=sys")
         return {**told, "serve": "pytest_repro.plugin.remote.rank_session"}
 
@@ -172,10 +172,10 @@ class RankGroups:
 
 
 def _parse_result(message: Any) -> RankResult:
-    """What a rank said of a run.
+    """Decodes what a rank says about a run.
 
     Raises:
-        Lost: It knows no such test.
+        InterpreterLost: The rank does not know the test.
     """
     if message[0] != "ran":
         raise InterpreterLost(f"a rank {message[1]}")

@@ -1,4 +1,4 @@
-"""pytest in a rank: runs what it is asked to, each time in a process group of torch made for that run."""
+"""A pytest session in a rank: makes each run in its own torch process group."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from pytest_repro.plugin.remote import companion_session
 from pytest_repro.plugin.run.outcome import find_xfail_reason
 
 _EXTRA_WAIT = 60.0
-"""Seconds that a collective waits longer than the session does, which can say where each rank is."""
+"""Seconds that a collective waits longer than the main session, which can say where each rank is."""
 
 
 Section = tuple[str, str, str]
-"""A phase, ``"stdout"`` or another stream, and what was captured of it."""
+"""A phase, a stream (``"stdout"``), and its captured text."""
 
 
 Property = tuple[str, Any]
-"""Of ``record_property``: numbers, texts and truth values, all else as text."""
+"""From ``record_property``: a number, text or bool; anything else as text."""
 
 
 class RankResult(NamedTuple):
-    """What a rank says of a run.
+    """What a rank reports about a run.
 
     Attributes:
-        encoded_run: The run and what it observed, as :func:`pytest_repro.companions.serialize_run.encode_run` writes it.
-        outcome: Of the run.
-        end_time: When it had ended, in seconds since the epoch.
-        settled: Whether it counts: no library was first imported in it.
-        xfail_reason: Why its failure was expected; None where it was not, or there is none.
-        sections: What was captured.
-        properties: What the test adds to its report.
-        subtests: Their reports, as JSON.
+        encoded_run: The run with its observations, from :func:`.encode_run`.
+        outcome: Outcome of the run.
+        end_time: When it ended, in seconds since the epoch.
+        settled: Whether it counts, as no library was first imported in it.
+        xfail_reason: Why its failure was expected; None if it was not, or there is none.
+        sections: Captured output.
+        properties: From ``record_property``.
+        subtests: Reports of subtests, as JSON.
     """
 
     encoded_run: str
@@ -51,18 +51,18 @@ class RankResult(NamedTuple):
 
 
 def serve(channel: Any, order: Mapping[str, Any]) -> None:
-    """A session of pytest in a rank.
+    """Runs a pytest session in a rank.
 
     Args:
-        channel: To the session that asked for it.
-        order: As for a companion; ``limit``, the seconds that the session waits.
+        channel: To the main session.
+        order: As for a companion, and ``limit``: how long the main session waits, in seconds.
     """
     groups = ProcessGroups(order["limit"] + _EXTRA_WAIT)
     companion_session.serve(channel, order, lambda line: _RankServer(line, groups))
 
 
 class _RankServer(companion_session.CompanionServer):
-    """Answers with what one rank did; the others are asked the same at the same time."""
+    """Serves requests that all ranks get at the same time."""
 
     def __init__(self, channel: Any, groups: ProcessGroups) -> None:
         super().__init__(channel)
@@ -77,21 +77,21 @@ class _RankServer(companion_session.CompanionServer):
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """Keeps what was captured and added: nobody reads the reports made here."""
+        """Keeps captured output and properties: nobody reads the reports made here."""
         report = yield
         self._sections = list(item._report_sections)
         self._properties = [(str(name), _to_plain_value(value)) for name, value in item.user_properties]
-        if report.when != "teardown":  # which may follow
+        if report.when != "teardown":  # another phase may follow
             self._xfail_reason = find_xfail_reason([report])
         return report
 
     def note_subtest_report(self, report: pytest.TestReport) -> None:
-        """Keeps the report of a subtest, for the session to give it out."""
+        """Keeps the report of a subtest, which the main session sends."""
         self._subtests.append(encode_report(self._session.config, report))
 
     @pytest.hookimpl(tryfirst=True, optionalhook=True)
     def pytest_timeout_set_timer(self) -> bool:
-        """Sets none: the session has a limit of its own, and can say where every rank is."""
+        """Sets no timer: the main session has a time limit, and can say where every rank is."""
         return True
 
     def _run(self, nodeid: str, nth: int, number: int, *cell: Any) -> Any:
@@ -99,8 +99,8 @@ class _RankServer(companion_session.CompanionServer):
         self._reset()
         with self._groups.init_process_group():
             word, said = super()._run(nodeid, nth, number, *cell)
-            # Others fail when this one leaves the group: the first is known by its time. It is said
-            # at once, since nccl waits in leaving for one that hangs.
+            # Others fail when this rank leaves the group; the first failure is known by its time. Sent at
+            # once, since nccl waits for a hanging rank before it leaves.
             settled = set(active_adapters()) <= before
             told = RankResult(
                 said, self.outcome, time.time(), settled,

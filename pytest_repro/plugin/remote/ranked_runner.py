@@ -1,4 +1,4 @@
-"""A test whose every run is made in ranks: nothing of it runs here, what they did is put together."""
+"""A test whose runs are all made in ranks; here their results are joined."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from pytest_repro.plugin.run.item_runner import ItemRunner, JudgeProtocol
 
 
 class RankLost(CompanionLost):
-    """Fails a test of which a rank died or hangs."""
+    """Fails a test whose rank died or hangs."""
 
 
 RankLost.__module__ = "builtins"
 
 
 class RankedItemRunner(ItemRunner):
-    """Leads one item through its runs in ranks; its fixtures are made there, and not here."""
+    """Runs an item in ranks; its fixtures are made there and not here."""
 
     def __init__(
         self, rank_groups: RankGroups, item: pytest.Item, trial: Trial, replay: Replay, judge: JudgeProtocol
@@ -44,7 +44,7 @@ class RankedItemRunner(ItemRunner):
     def runtest(self) -> None:
         __tracebackhide__ = True
         self.current.body_started = True
-        if self._failure is not None:  # a rerun must not try a mismatch away
+        if self._failure is not None:  # a rerun must not retry a mismatch away
             raise self._failure
         made = self._run_in_ranks()
         run = made.run
@@ -53,17 +53,17 @@ class RankedItemRunner(ItemRunner):
             self._raise_failure(run, None)
         if run.outcome == "skipped":
             raise pytest.skip.Exception(run.error, _use_item_location=True)
-        if run.outcome == "failed" and run.error_type != SUBTEST_ERROR:  # of subtests pytest says it itself
+        if run.outcome == "failed" and run.error_type != SUBTEST_ERROR:  # pytest itself reports subtests
             raise RankFailed(f"{run.error}\n\n{run.traceback}", made.xfail_reason)
 
     def teardown(self) -> None:
-        """Has nothing to tear down."""
+        """Does nothing."""
 
     def _run_in_ranks(self) -> RankedRun:
-        """The run that the ranks make.
+        """Makes the run in ranks.
 
         Raises:
-            RankLost: They made none, now or before.
+            RankLost: They gave no answer, now or before.
         """
         __tracebackhide__ = True
         spec = self.current.spec
@@ -92,7 +92,7 @@ class RankedItemRunner(ItemRunner):
 
 
 def forward_output(item: pytest.Item, ranked_run: RankedRun) -> None:
-    """Gives out what was heard in the ranks of a last run: prints, properties, reports of subtests."""
+    """Forwards what the ranks of a last run printed, their properties and reports of subtests."""
     capture = item.config.getoption("capture", None)
     for rank, (when, stream, text) in ranked_run.sections:
         live = capture in ("no", "tee-sys") and stream in ("stdout", "stderr")

@@ -1,7 +1,7 @@
-"""What a companion is told of itself: what a worker of pytest-xdist would be told.
+"""What companions are started with: the same as workers of pytest-xdist.
 
-Plugins that write reports, number databases or share a seed know such workers, and keep out of
-the way there; they need not learn of companions as well.
+Plugins that write reports, number databases or share a seed know such workers and keep out of their
+way; they need not know companions.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from pytest_repro.plugin.stash import SETTINGS
 
 
 def make_workerinput(config: pytest.Config, cell_name: str) -> dict[str, Any]:
-    """The ``config.workerinput`` of the companion for *cell_name*, plain data.
+    """The ``config.workerinput`` of the companion for *cell_name*, as plain data.
 
     Args:
-        config: Of this session, which may be a worker's itself.
+        config: Of this session, which may itself be a worker.
         cell_name: ``"process 1"``.
     """
     own = dict(getattr(config, "workerinput", {}))
@@ -38,7 +38,7 @@ def make_workerinput(config: pytest.Config, cell_name: str) -> dict[str, Any]:
 
 
 def _call_configure_node(config: pytest.Config, node: Any) -> None:
-    """What plugins tell their workers; one that wants more of a node than there is tells nothing."""
+    """What plugins send to their workers; a plugin that needs more of a node sends nothing."""
     node.workerinput.update(workercount=1, testrunuid="repro", mainargv=["pytest"])
     for impl in config.hook.pytest_configure_node.get_hookimpls():
         with suppress(Exception):
@@ -52,7 +52,7 @@ def _is_plain(value: object) -> bool:
 
 
 def _make_arguments(config: pytest.Config) -> list[str]:
-    """The command line; what the caller of ``pytest.main`` has named beside it as plugins; no debugging."""
+    """The command line, plugins given to ``pytest.main`` included, without debuggers."""
     given = [os.fspath(each) for each in config.invocation_params.args]
     plugins = [_find_plugin_name(each) for each in config.invocation_params.plugins or ()]
     kept = [each for each in given if not each.startswith("--debug")]
@@ -60,7 +60,7 @@ def _make_arguments(config: pytest.Config) -> list[str]:
 
 
 def _find_plugin_name(plugin: object) -> str:
-    """The name by which another interpreter can import a plugin; ``""`` where there is none."""
+    """The name by which another interpreter can import a plugin; ``""`` if there is none."""
     return (
         plugin if isinstance(plugin, str) else getattr(plugin, "__name__", "") if _is_module(plugin) else ""
     )
@@ -71,7 +71,7 @@ def _is_module(plugin: object) -> bool:
 
 
 def explain_unpicklable_plugin(config: pytest.Config) -> str:
-    """Why companions cannot have the plugins of this session; ``""`` where they can."""
+    """Why companions cannot have the plugins of this session; ``""`` if they can."""
     for plugin in config.invocation_params.plugins or ():
         kind = type(plugin)
         if not _find_plugin_name(plugin) and any(map(_is_fixture, vars(kind).values())):
@@ -81,26 +81,26 @@ def explain_unpicklable_plugin(config: pytest.Config) -> str:
 
 
 def _is_fixture(value: object) -> bool:
-    """Whether tests may ask for it; an object of hooks alone may be there to look on."""
+    """Whether tests may use it; an object with hooks only may just look on."""
     return type(value).__name__ == "FixtureFunctionDefinition" or hasattr(value, "_pytestfixturefunction")
 
 
 def _make_capture_arguments(config: pytest.Config) -> list[str]:
-    """What is written to the file descriptors is not captured there: a crash would take it along."""
+    """Capture arguments: with file descriptors captured, a crash would take its last words along."""
     return ["--capture=sys"] if config.getoption("capture", None) == "fd" else []
 
 
 def build_companion_order(
     config: pytest.Config, cell_name: str, local: bool, basetemp: str, argv: list[str]
 ) -> dict[str, Any]:
-    """What a companion is started with, plain data.
+    """The order that a companion is started with, as plain data.
 
     Args:
         config: Of this session.
         cell_name: ``"process 1"``.
-        local: Whether it has this process's file system.
-        basetemp: Where its temporary folders go, if it has.
-        argv: ``sys.argv``, as it was before any test had run.
+        local: Whether it shares this process's file system.
+        basetemp: Its folder for temporary files, if it does.
+        argv: ``sys.argv`` before any test.
     """
     told = make_workerinput(config, cell_name)
     return {
