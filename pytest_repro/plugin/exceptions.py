@@ -77,8 +77,7 @@ RankFailed.__module__ = "builtins"
 
 def make_extra_runs_failure(item: pytest.Item, error: str) -> ExtraRunsFailed:
     """The failure of *item* whose extra runs could not be summarized; *error* is the traceback."""
-    """
-    why = "what its seeds, the noise matrix or the cost say together could not be told"
+    why = "its extra runs could not be summarized"
     return ExtraRunsFailed(f"{format_nodeid(item)}: {why}\n\n{error}", pytrace=False)
 
 
