@@ -1,7 +1,7 @@
-"""Pytest. The only folder that imports it; hooks of a few lines that call down.
+"""pytest: the only folder that imports it; hooks of a few lines that call down.
 
-Loaded at every start of pytest, it imports no more than the options need: the rest comes when the
-first marked test was collected.
+Loaded at every start of pytest, this module imports only what the options need; the rest is imported
+once a marked test is collected.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Reads the settings: a wrong one ends the session before it starts."""
+    """Reads the settings: an invalid one ends the session before it starts."""
     settings = config.stash[SETTINGS] = read_settings(config)
     if settings.replay is not None:
         from pytest_repro.plugin.run.replay import load_log
@@ -49,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Gives each worker of xdist the seed of this session, and listens to its reports."""
+    """Sends the seed of this session to a worker of pytest-xdist, and collects its rows."""
     from pytest_repro.plugin.session.rows import collect_rows
 
     node.workerinput["repro_seed"] = node.config.stash[SETTINGS].plan.seed
@@ -70,7 +70,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Plans every test; where one is marked, wakes what runs it again."""
+    """Plans every test; registers the hooks that marked tests need."""
     settings, marked = session.config.stash[SETTINGS], False
     refused = []
     for item in session.items:
@@ -91,14 +91,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def _refuse(config: pytest.Config, reason: str) -> NoReturn:
-    # A worker of xdist dies of it without a word: its controller is to say it.
+    # A worker of pytest-xdist dies silently: its controller says why.
     getattr(config, "workeroutput", {})[_REFUSAL_KEY] = reason
     raise pytest.UsageError(reason)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Takes a worker's environment, and ends the session with what it had to refuse."""
+    """Takes a worker's environment, and ends the session if the worker refused a marker."""
     told = getattr(node, "workeroutput", {})
     node.config.stash.setdefault(ENVIRONMENT, {}).update(told.get(_ENVIRONMENT_KEY, {}))
     refused = told.get(_REFUSAL_KEY)
@@ -108,12 +108,12 @@ def pytest_testnodedown(node: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Writes reports, log and golden files; a worker of xdist leaves that to its controller."""
+    """Writes reports, log and golden files; a worker of pytest-xdist leaves that to its controller."""
     settings = session.config.stash[SETTINGS]
     if hasattr(session.config, "workeroutput") and session.config.pluginmanager.has_plugin("repro-hooks"):
         from pytest_repro.adapters import environment
 
-        # torch's version is a text of its own class, which execnet does not take.
+        # torch's version is a str subclass, which execnet does not send.
         session.config.workeroutput[_ENVIRONMENT_KEY] = {
             name: str(value) for name, value in environment().items()
         }
@@ -126,7 +126,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """The section of the session."""
+    """Writes the session's section."""
     settings = config.stash[SETTINGS]
     if not (config.stash.get(ROWS, None) or config.stash.get(GOLDEN_LINES, None) or settings.require):
         return
@@ -137,7 +137,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 @pytest.fixture
 def repro(request: pytest.FixtureRequest) -> Any:
-    """Records what must stay the same: ``repro.record(loss=loss)``; marks the test by itself."""
+    """Records what must stay the same: ``repro.record(loss=loss)``. Marks the test by itself."""
     from pytest_repro.plugin.fixtures.repro import make_repro
 
     return make_repro(request.node)
@@ -145,7 +145,7 @@ def repro(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def seeded(request: pytest.FixtureRequest) -> Iterator[int]:
-    """Every generator seeded for this one test, and what the system would draw; gives the seed."""
+    """Seeds every generator for this one test, and pins the system's entropy; gives the seed."""
     from pytest_repro.plugin.fixtures.seeded import seed_generators
 
     with seed_generators(request) as seed:
@@ -154,7 +154,7 @@ def seeded(request: pytest.FixtureRequest) -> Iterator[int]:
 
 @pytest.fixture
 def deterministic() -> Iterator[None]:
-    """Deterministic algorithms and every related switch on for this one test."""
+    """Switches deterministic algorithms, and every related switch, on for this one test."""
     from pytest_repro.engine.runs.pin import deterministic
 
     with deterministic():

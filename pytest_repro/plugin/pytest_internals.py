@@ -1,4 +1,4 @@
-"""pytest's inside: the only module that imports ``_pytest``."""
+"""pytest's internals: the only module that imports ``_pytest``."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from pytest_repro.core.diagnose.finding import StateRoot
 
 
 def run_silently(item: pytest.Item) -> list[pytest.TestReport]:
-    """Runs the three phases of *item*; gives the reports to the caller alone.
+    """Runs the three phases of *item*; returns the reports, which nobody else sees.
 
-    The next item is a copy of this one: with the item itself pytest would tear nothing down, and
-    with None it would tear down the module's fixtures as well.
+    The next item is a copy of this one: with the item itself pytest would tear nothing down, and with
+    None also the module's fixtures.
     """
     return runtestprotocol(item, log=False, nextitem=copy.copy(item))
 
 
 def prepare_config(args: list[str], basetemp: str | None) -> pytest.Config:
-    """The configuration of a session that is no user's own: of a companion.
+    """The configuration of a companion's session.
 
-    Debuggers, and the workers of pytest-xdist, belong to the session that asked for it.
+    Debuggers and workers of pytest-xdist belong to the main session.
 
     Args:
         args: The command line.
-        basetemp: Where temporary folders go.
+        basetemp: Folder for temporary files.
     """
-    # A companion imports us before pytest, which would have rewritten our assertions.
+    # A companion imports this package before pytest, which would have rewritten its assertions.
     known = "ignore:Module already imported so cannot be rewritten:pytest.PytestAssertRewriteWarning"
     config = _prepareconfig([*args, "-W", known], None)
     quiet = {
@@ -49,7 +49,7 @@ def prepare_config(args: list[str], basetemp: str | None) -> pytest.Config:
 
 
 def mute_terminal(config: pytest.Config) -> None:
-    """The terminal's reporter is there for those who ask for it (pytest-timeout), and heard by nobody."""
+    """Mutes the terminal reporter, which stays for those who need it (pytest-timeout)."""
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
         nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # until the process ends
@@ -57,9 +57,9 @@ def mute_terminal(config: pytest.Config) -> None:
 
 
 def unregister_terminal(config: pytest.Config) -> None:
-    """Ends the terminal's reporter: it would ask every plugin for a summary that nobody reads.
+    """Unregisters the terminal reporter: it would ask every plugin for a summary that nobody reads.
 
-    Hypothesis imports itself for its own, 1.3 s of a core; --no-summary keeps pytest 9.2 from none of them.
+    Hypothesis imports itself for its own, 1.3 s of CPU; pytest 9.2 calls it despite --no-summary.
     """
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
@@ -67,7 +67,7 @@ def unregister_terminal(config: pytest.Config) -> None:
 
 
 class Terminal:
-    """The terminal that pytest's own reporter writes to.
+    """The terminal of pytest's own reporter.
 
     Attributes:
         width: In columns.
@@ -81,16 +81,16 @@ class Terminal:
         return int(self._writer.fullwidth)
 
     def write(self, text: str) -> None:
-        """Writes *text* past the reporter, which keeps count of what is on its line."""
+        """Writes *text* past the reporter, which counts what is on its line."""
         file = self._writer._file
         file.write(text.encode(file.encoding or "ascii", "replace").decode(file.encoding or "ascii"))
         file.flush()
 
 
 def find_terminal(config: pytest.Config) -> Terminal | None:
-    """The terminal, if pytest's own reporter writes to one that can move its cursor, and is not to be quiet.
+    """The terminal, if pytest's own reporter writes to one that can move its cursor, and is not quiet.
 
-    Reporters of other plugins draw on it as they like: they are left alone.
+    Reporters of other plugins draw as they like: they are left alone.
     """
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     if type(reporter) is not TerminalReporter or not reporter.isatty or config.get_verbosity() < 0:
@@ -100,19 +100,19 @@ def find_terminal(config: pytest.Config) -> Terminal | None:
 
 
 def teardown_for_next(session: pytest.Session, nextitem: pytest.Item | None) -> None:
-    """Tears down whatever *nextitem* does not need: with None, everything."""
+    """Tears down what *nextitem* does not need: everything for None."""
     setup: Any = session._setupstate
     setup.teardown_exact(nextitem)
 
 
 def get_basetemp(config: Any) -> str:
-    """Where this session makes its temporary folders; ``""`` where it makes none."""
+    """The folder for temporary files of this session; ``""`` if there is none."""
     factory = getattr(config, "_tmp_path_factory", None)
     return str(factory.getbasetemp()) if factory is not None else ""
 
 
 def get_failed_subtest_counts(item: pytest.Item) -> Any:
-    """How many subtests failed, by test; counted over all runs of a test."""
+    """Number of failed subtests by test; pytest counts them over all runs."""
     try:
         from _pytest.subtests import failed_subtests_key
     except ImportError:  # before pytest 9.0
@@ -121,37 +121,37 @@ def get_failed_subtest_counts(item: pytest.Item) -> Any:
 
 
 def add_failed_subtests(item: Any, number: int) -> None:
-    """Counts subtests of *item* that failed elsewhere: pytest then fails the test that passed itself."""
+    """Counts subtests of *item* that failed in ranks: pytest then fails the test."""
     counts = get_failed_subtest_counts(item)
-    test = getattr(item, "id", item.nodeid)  # from pytest 9.2 on no text
+    test = getattr(item, "id", item.nodeid)  # not a text from pytest 9.2 on
     counts[test] = counts.get(test, 0) + number
 
 
 def encode_report(config: pytest.Config, report: pytest.TestReport) -> str:
-    """*report* as text for another process: JSON."""
+    """*report* as JSON text for another process."""
     plain = config.hook.pytest_report_to_serializable(config=config, report=report)
     return json.dumps(plain, default=str)
 
 
 def decode_subtest_report(config: pytest.Config, rank: int, text: str) -> Any:
-    """The report of a subtest that :func:`encode_report` made text of, named by its *rank*."""
+    """The report of a subtest from :func:`encode_report`, with its *rank* in the name."""
     data = json.loads(text)
     report: Any = config.hook.pytest_report_from_serializable(config=config, data=data)
     context = data["_subtest.context"]
-    # Its class would write each of them as Python does a text, which they are by now.
+    # Its class would format each value with repr, which they already are.
     object.__setattr__(report.context, "kwargs", {"rank": str(rank), **context["kwargs"]})
     return report
 
 
 def get_suite_properties(config: pytest.Config) -> Any:
-    """The properties of the whole suite that the JUnit report will hold."""
+    """Suite properties of the JUnit report."""
     from _pytest.junitxml import xml_key
 
     return getattr(config.stash.get(xml_key, None), "global_properties", [])
 
 
 def is_autouse(fixturedef: Any, session: Any) -> bool:
-    """Whether a fixture is there for its effect on the world: nobody asks for its value."""
+    """Whether a fixture is autouse: used for its effect, not its value."""
     known = getattr(fixturedef, "_autouse", None)
     if known is None:  # before pytest 8.4
         names = session._fixturemanager._nodeid_autousenames.values()
@@ -160,7 +160,7 @@ def is_autouse(fixturedef: Any, session: Any) -> bool:
 
 
 def find_outliving_roots(item: Any) -> dict[str, StateRoot]:
-    """What a run of *item* can leave to the next: fixtures wider than it, and parameters."""
+    """What a run of *item* can leave for the next: fixtures wider than it, and parameters."""
     found: dict[str, StateRoot] = {}
     known = getattr(item, "funcargs", None) or {}
     for name, defs in getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}).items():
@@ -178,19 +178,19 @@ def _locate_function(function: Any) -> str:
 
 
 def get_raw_ini(config: Any, name: str) -> object:
-    """A value of the ini file as it stands there, whatever type pytest expects."""
+    """A value of the ini file as written, whatever its type."""
     values = config._inicfg if hasattr(config, "_inicfg") else config.inicfg
     found = values.get(name)
     return getattr(found, "value", found)
 
 
 def is_setup_only(config: pytest.Config) -> bool:
-    """Whether tests are not called at all: ``--setup-only``, ``--setup-plan``."""
+    """Whether tests are not called: ``--setup-only``, ``--setup-plan``."""
     return bool(config.getoption("setuponly", False) or config.getoption("setupplan", False))
 
 
 def format_longrepr(longrepr: Any) -> str:
-    """A failure as pytest prints it; its own ``str`` would take the first line's indentation."""
+    """A failure as pytest prints it; ``str`` would lose the first line's indentation."""
     if not hasattr(longrepr, "toterminal"):
         return str(longrepr)
     text = io.StringIO()
@@ -199,13 +199,13 @@ def format_longrepr(longrepr: Any) -> str:
 
 
 def make_plain_repr(text: str, path: str, line: int, message: str) -> ExceptionChainRepr:
-    """A failure that is shown by *text* alone, without a traceback.
+    """A failure shown by *text* alone, without a traceback.
 
     Args:
-        text: What is shown.
+        text: The text.
         path: File of the test.
         line: Its line, from 1.
-        message: What one-line summaries and JUnit show.
+        message: Shown in one-line summaries and JUnit.
     """
     entry = ReprEntry(text.split("\n"), None, None, None, "value")
     shown = ReprTraceback([entry], None, "value")
@@ -213,7 +213,7 @@ def make_plain_repr(text: str, path: str, line: int, message: str) -> ExceptionC
 
 
 def print_session_error(config: pytest.Config, message: str) -> None:
-    """Says what went wrong with the session, past its summary."""
+    """Writes an error of the session, after its summary."""
     terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
     if terminal is not None:
         terminal.line("")

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Runs of a function, without pytest."""

@@ -1,4 +1,4 @@
-"""A function as an inquiry tries it: in a companion where it can be imported, else in this process."""
+"""A function as the target of experiments: in a companion if it can be imported, else in this process."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
 from pytest_repro.engine.experiments.process_setup import get_thread_count
 
 _IMPORT_SECONDS = 30.0
-"""Seconds over its time that an experiment may take to answer: the module is imported before."""
+"""Seconds beyond its time that an experiment may take: the module is imported first."""
 
 
 class FunctionTarget:
-    """``fn(*args)``, to be tried.
+    """``fn(*args)`` as the target of experiments.
 
     Attributes:
-        fresh_processes: Whether each experiment begins in a process that has not computed yet.
+        fresh_processes: Whether each experiment begins in a process that has not computed.
     """
 
     def __init__(self, plan: Plan, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
@@ -84,6 +84,6 @@ class FunctionTarget:
         return self._companions[interpreter.name]
 
     def close(self) -> None:
-        """Ends the interpreters that were needed."""
+        """Ends the companions."""
         while self._companions:
             self._companions.popitem()[1].kill()

@@ -1,4 +1,4 @@
-"""A function called in other interpreters: both sides of it."""
+"""Calls a function in other interpreters: both sides of it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from pytest_repro.engine.runs.remote_run import RemoteValues, encode_cell, recei
 from pytest_repro.engine.runs.trial import Trial
 
 TIMEOUT = 300.0
-"""Seconds after which a call in another interpreter is given up."""
+"""Seconds after which a call in another interpreter is abandoned."""
 
 
 def call_in_companions(trial: Trial, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    """Has *fn* called wherever the plan of *trial* wants another interpreter.
+    """Calls *fn* in another interpreter for each remote cell of *trial*.
 
     Raises:
         BadArgument: *fn* cannot be imported there, or *args* do not pickle.
@@ -65,13 +65,13 @@ def _call_once(trial: Trial, companion: Any, cell: Cell) -> None:
 
 
 def build_order(plan: Plan, axis: str, fn: Callable[..., Any], args: tuple[Any, ...]) -> dict[str, Any]:
-    """What a companion is told that is to call ``fn(*args)``.
+    """The order for a companion that calls ``fn(*args)``.
 
     Args:
-        plan: What is asked.
-        axis: Which axis needs it.
+        plan: The plan.
+        axis: The axis that needs it.
         fn: A function that can be imported there.
-        args: What can be pickled.
+        args: Its arguments, which must pickle.
 
     Raises:
         BadArgument: *fn* cannot be imported there, or *args* do not pickle.
@@ -90,7 +90,7 @@ def build_order(plan: Plan, axis: str, fn: Callable[..., Any], args: tuple[Any, 
 
 
 def _find_attribute(module: Any, name: str) -> Any:
-    """What is called *name* in *module*; None where nothing is: in a function, say."""
+    """The attribute *name* of *module*, with dots; None if there is none."""
     found = module
     for part in name.split("."):
         found = getattr(found, part, None)
@@ -106,11 +106,11 @@ def run_function_experiment(
 
 
 def serve(channel: Any, order: Mapping[str, Any]) -> None:
-    """Calls a function as often as it is asked to, in a companion.
+    """Serves calls of a function in a companion.
 
     Args:
         channel: execnet's.
-        order: As :func:`build_order` makes it.
+        order: From :func:`build_order`.
     """
     if order.get("bare"):
         serve_fresh_forks(serve, channel, {**order, "bare": False})
@@ -124,7 +124,7 @@ def serve(channel: Any, order: Mapping[str, Any]) -> None:
 
 
 class _FunctionServer:
-    """A function that is called over here."""
+    """The function in this process."""
 
     def __init__(self, channel: Any, order: Mapping[str, Any]) -> None:
         with single_threaded(order["threads"]) if "threads" in order else nullcontext():
@@ -134,7 +134,7 @@ class _FunctionServer:
         self._plan = Plan(seed=order["seed"], deterministic=order["deterministic"], tolerance=close)
 
     def call(self, *cell: Any) -> tuple[str, str]:
-        """One call, under a cell."""
+        """Calls it once at a cell."""
         runs = FunctionRuns(self._plan, self._fn, self._args)
         try:
             run, recording = runs.run(runs.trial.make_spec(Cell(*cell), 0))
@@ -143,7 +143,7 @@ class _FunctionServer:
         return self.values.keep_and_encode(runs.trial, run, recording)
 
     def run_experiment(self, text: str, seconds: float) -> tuple[str, Any]:
-        """An experiment, in a fork of this process: it has imported and never computed."""
+        """Runs an experiment in a fork of this process, which has imported and never computed."""
         run_here = partial(run_function_experiment, self._plan, self._fn, self._args)
         try:
             return "tried", run_in_forks(run_here, decode_experiment(text), seconds)

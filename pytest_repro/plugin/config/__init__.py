@@ -1,1 +1,1 @@
-"""TODO"""
+"""Options and markers, resolved to settings and plans."""

@@ -1,4 +1,4 @@
-"""What is asked of an item: its markers, under the command line, above the ini file."""
+"""The plan of an item: the command line wins over its markers, these over the ini file."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ FIXTURE = "repro"
 
 
 def resolve_plan(item: pytest.Item, settings: Settings) -> Plan | None:
-    """The plan of *item*, or None when it is not marked.
+    """The plan of *item*; None if it is not marked.
 
     Markers of the module, the class and the function add up; the nearest one wins.
 
     Raises:
-        pytest.UsageError: A marker's argument does not fit; names the test and the argument.
+        pytest.UsageError: A marker's argument is invalid; the message names the test and the argument.
     """
     marked = _has_marker(item)
     requested = _requests_repro(item)
@@ -36,13 +36,13 @@ def resolve_plan(item: pytest.Item, settings: Settings) -> Plan | None:
         _check_rank_support(plan, vary)
     except BadArgument as error:
         raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{MARKER_NAME}: {error}") from None
-    # An audit asks nothing of a test that its author did not ask.
+    # An audit demands nothing that the test's author did not.
     audit = not marks and not requested
     return plan._replace(**settings.command_line, audit=audit, vary=vary)
 
 
 def _resolve_axes(settings: Settings, marker_axes: dict[str, Any]) -> tuple[AxisValues, ...]:
-    """The axes: the command line's, then the marker's, then those of the ini file."""
+    """The axes, from the command line, the marker and the ini file, in this order."""
     if not (marker_axes or settings.vary or settings.vary_ini):
         return ()
     from pytest_repro.axes import as_tuple, resolve_axes, validate_argument_names
@@ -53,17 +53,17 @@ def _resolve_axes(settings: Settings, marker_axes: dict[str, Any]) -> tuple[Axis
     except BadArgument as error:
         if error.name in marker_axes and error.name not in settings.vary:
             raise
-        # No test has asked for it. It was not refused at once: torch, by now imported, knows its devices.
+        # No test asks for it. It was not refused at once, as torch, imported by now, knows its devices.
         where = "--repro-vary=" if error.name in settings.vary else "ini file: repro_vary = "
         said = ",".join(map(str, as_tuple(error.value)))
         raise pytest.UsageError(f"{where}{error.name}={said}: {format_allowed(error)}") from None
 
 
 def _check_rank_support(plan: Plan, vary: tuple[AxisValues, ...]) -> None:
-    """Checks that what *plan* asks, and each axis, can be had in ranks.
+    """Checks that ranks support *plan* and each axis.
 
     Raises:
-        BadArgument: One cannot.
+        BadArgument: They do not.
     """
     ranks = plan.ranks
     if not ranks:
@@ -81,7 +81,7 @@ def _check_rank_support(plan: Plan, vary: tuple[AxisValues, ...]) -> None:
 
 
 def _requests_repro(item: Any) -> bool:
-    """Whether *item* takes the fixture ``repro``, and not one of its own that has the same name."""
+    """Whether *item* requests our fixture ``repro``, not one of its own with that name."""
     if FIXTURE not in getattr(item, "fixturenames", ()):
         return False
     found = item._fixtureinfo.name2fixturedefs.get(FIXTURE)
@@ -89,7 +89,7 @@ def _requests_repro(item: Any) -> bool:
 
 
 def _has_marker(item: pytest.Item) -> bool:
-    """Whether the marker is on *item* or above it; ``item.keywords`` holds names of folders as well."""
+    """Whether *item* or a parent has the marker; ``item.keywords`` also holds names of folders."""
     node: Any = item
     while node is not None:
         for mark in node.own_markers:

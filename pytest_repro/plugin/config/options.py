@@ -1,4 +1,4 @@
-"""The options, as a table: command line, ini file, default, and what is allowed."""
+"""The table of options: command line, ini file, default, and allowed values."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from pytest_repro.plugin.pytest_internals import get_raw_ini
 
 
 class Option(NamedTuple):
-    """One row: ``--repro-NAME`` on the command line and ``repro_NAME`` in the ini file.
+    """A row: ``--repro-NAME`` on the command line and ``repro_NAME`` in the ini file.
 
     Attributes:
         name: With dashes.
-        default: Where neither says anything.
+        default: Used if neither gives a value.
         parse: Checks a value from either; raises :class:`BadArgument`.
-        help: What ``pytest --help`` says.
-        metavar: Shown behind ``=``; None for a flag.
-        on_command_line: Whether it is on the command line; otherwise it is in the ini file only.
+        help: Text in ``pytest --help``.
+        metavar: Shown after ``=``; None for a flag.
+        on_command_line: Whether it is on the command line, or in the ini file only.
         ini_type: Type in the ini file.
-        bare_value: What it means on the command line without ``=``; None where it needs a value.
-        parse_each: Checks one value from the command line of an option that may be repeated.
+        bare_value: Value of the option without ``=``; None if it needs one.
+        parse_each: Checks one value of an option that may be repeated.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Option(NamedTuple):
 
     @property
     def key(self) -> str:
-        """Name in the ini file and of the parsed option."""
+        """Name in the ini file, and of the parsed option."""
         return f"repro_{self.name.replace('-', '_')}"
 
 
@@ -65,7 +65,7 @@ _COST_HELP = "also time each marked test with determinism controls off, and repo
 _NOISE_HELP = (
     "also run each marked test N times (5) with seeds and algorithms free or fixed: which noise it has"
 )
-_SEEDS_HELP = "run each marked test once per seed, and tell how it scatters: 20, 0-99 or 1,2,5; 0 = none"
+_SEEDS_HELP = "run each marked test once per seed, and report how it scatters: 20, 0-99 or 1,2,5; 0 = none"
 _TIMEOUT_HELP = "seconds after which another interpreter that gives no answer is given up"
 
 OPTIONS: tuple[Option, ...] = (
@@ -159,9 +159,9 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def _add_ini(parser: pytest.Parser, option: Option) -> None:
-    """Typed where this pytest knows the type, so that a native TOML value fits as well.
+    """Adds the ini key with its type, so that native TOML values work too.
 
-    ``int`` came with pytest 8.4, unions of types after 9.0; before, a string is converted here.
+    ``int`` exists from pytest 8.4 on, unions of types after 9.0; before, strings are converted here.
     """
     kinds: dict[str, list[Any]] = {
         "int": ["int"], "float": [float | int, "float"], "int|string": [int | str], "bool": ["bool"],
@@ -179,7 +179,7 @@ def read_settings(config: pytest.Config) -> Settings:
     """The settings of this session.
 
     Raises:
-        pytest.UsageError: A value in the ini file does not fit; names it and what is allowed.
+        pytest.UsageError: A value in the ini file is invalid; the message names it and what is allowed.
     """
     commanded = {
         option.name: config.getoption(option.key, None) for option in OPTIONS if option.on_command_line
@@ -219,7 +219,7 @@ def _read_ini(config: pytest.Config, option: Option) -> Any:
 
 
 def _refuse_unreadable(option: Option, value: object, error: Exception) -> NoReturn:
-    """pytest could not read the value as the type it knows: say what is allowed, if we can."""
+    """Refuses a value that pytest could not read as its type, with what is allowed if known."""
     try:
         option.parse(value)
     except BadArgument as bad:
@@ -233,7 +233,7 @@ def _refuse(key: str, value: object, reason: str, option: Option) -> NoReturn:
 
 
 def _resolve_seed(config: pytest.Config, seed: int | str) -> tuple[int, bool]:
-    """The seed, and whether it was drawn: a worker of xdist takes the one its controller drew."""
+    """The seed, and whether it is random: workers of pytest-xdist take their controller's."""
     if seed != "random":
         return int(seed), False
     shared = getattr(config, "workerinput", {}).get("repro_seed")

@@ -1,4 +1,4 @@
-"""What options take, from the command line and the ini file alike; each refuses what does not fit."""
+"""Parsers of option values, from the command line and the ini file; each refuses invalid ones."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def parse_seed(value: object) -> int | str:
 
 
 def parse_seeds(value: object) -> tuple[int, ...]:
-    """Seeds: how many, or which."""
+    """A number of seeds, or a list of them."""
     allowed = "20 (seeds 0 to 19), 0-99, 1,2,5 or 0 (none)"
     try:
         number = _parse_int(value)
@@ -47,7 +47,7 @@ def _parse_spans(text: str) -> tuple[int, ...]:
     for each in text.split(","):
         first, dash, last = each.partition("-")
         span = range(int(first), int(last if dash else first) + 1)
-        if span[-1] - span[0] >= MAX_SEEDS:  # an IndexError where it is empty
+        if span[-1] - span[0] >= MAX_SEEDS:  # an IndexError if it is empty
             raise ValueError
         found.append(span[0])
         found += span[1:]
@@ -104,7 +104,7 @@ def parse_replay(value: object) -> str:
 
 
 def parse_vary(value: object) -> tuple[str, object]:
-    """``AXIS`` or ``AXIS=V,V`` as the axis, and what the marker would have given it."""
+    """The axis and its marker argument from ``AXIS`` or ``AXIS=V,V``."""
     from pytest_repro.axes import get_axis, list_axis_names, resolve_axes
 
     name, equals, rest = str(value).strip().partition("=")
@@ -120,7 +120,7 @@ def parse_vary(value: object) -> tuple[str, object]:
 
 
 def format_allowed(error: BadArgument) -> str:
-    """What an axis allows, as ``--repro-vary`` and the ini file take it: axes speak as the marker does."""
+    """What an axis allows, in the syntax of ``--repro-vary``: axes use the marker's."""
     name = error.name
     allowed = error.allowed.replace("True, or ", f"{name} alone, or ")
     return re.sub(rf"\b{name}=\(([^()]*)\)", lambda m: f"{name}=" + re.sub("[' ]", "", m[1]), allowed)
@@ -146,12 +146,12 @@ def parse_seconds(value: object, name: str = "companion_timeout") -> float:
 
 
 def parse_diagnose_seconds(value: object) -> float:
-    """The time in which a cause is looked for."""
+    """The time limit of a diagnosis."""
     return parse_seconds(value, "diagnose_seconds")
 
 
 def parse_diagnose(value: object) -> str:
-    """When a cause is looked for."""
+    """When to diagnose."""
     if value not in DIAGNOSE_CHOICES:
         raise BadArgument("diagnose", value, 'one of "auto", "always", "never"')
     return str(value)

@@ -1,4 +1,4 @@
-"""What a session was asked for, by command line and ini file."""
+"""The settings of a session, from command line and ini file."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from pytest_repro.core.plan.plan import Plan
 
 
 class Settings(NamedTuple):
-    """What this session was asked for.
+    """The settings of a session.
 
     Attributes:
-        defaults: What holds for a test whose marker says nothing: ini file, or default.
-        command_line: What the command line says: it wins over the marker.
-        audit: Whether every test is taken as marked.
+        defaults: Plan of a test whose marker says nothing, from the ini file or the defaults.
+        command_line: Values from the command line, which win over the marker.
+        audit: Whether every test counts as marked.
         is_seed_random: Whether the seed was drawn for this session.
-        json: Where the JSON report goes.
+        json: Path of the JSON report.
         keep_mb: Megabytes of values kept in memory.
         vary: Axis → values, from the command line.
         vary_ini: The same from the ini file, below the marker.
         companion_timeout: Seconds that a companion may be silent.
         trace: Whether the ops of every run are recorded.
-        diagnose: When the cause of a mismatch is looked for: ``"auto"``, ``"always"``, ``"never"``.
-        diagnose_seconds: For how long.
-        replay: ``"record"``, the path of a log that runs are fed from, or None.
+        diagnose: When to look for the cause of a mismatch: ``"auto"``, ``"always"``, ``"never"``.
+        diagnose_seconds: Time limit of a diagnosis.
+        replay: ``"record"``, the path of a log to replay, or None.
         update: Whether entries of golden files are written.
-        prune: Whether entries of tests that are gone are removed.
-        baseline_kb: Kilobytes up to which a value is stored itself.
-        require: How many tests must have been compared, or the session fails.
-        control: Whether each test is run once more with another seed.
-        html: Where the HTML report goes.
+        prune: Whether entries of tests that no longer exist are removed.
+        baseline_kb: Kilobytes up to which a golden file holds a value itself.
+        require: Number of tests that must be compared, or the session fails.
+        control: Whether each test has a seed check.
+        html: Path of the HTML report.
         cost: Whether each test is also timed with determinism controls off.
-        noise: Runs of each variant of the noise matrix; 0 makes none.
+        noise: Runs of each variant of the noise matrix; 0 for none.
     """
 
     defaults: Plan

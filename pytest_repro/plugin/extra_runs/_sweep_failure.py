@@ -1,4 +1,4 @@
-"""How a test fails that does not hold for every seed of its sweep: by its text alone."""
+"""Failures of tests that do not hold for every seed of their sweep."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def find_sweep_failure(runner: ItemRunner, result: SweepResult) -> SeedDependent | None:
-    """What is to be raised of a test that passed, where its sweep fails it; warns of constant models.
+    """The failure of a passing test by its sweep, or None; warns of constant predictions.
 
     Raises:
         pytest.fail.Exception: Such warnings are errors.
@@ -30,14 +30,14 @@ def find_sweep_failure(runner: ItemRunner, result: SweepResult) -> SeedDependent
 
 
 def find_hidden_sweep_failure(runner: ItemRunner, raised_in_body: bool) -> SeedDependent | None:
-    """How the sweep fails of a test whose own run was expected to fail, or skipped; None where it is kept.
+    """The failure by the sweep of a test whose own run is xfailed or skipped; None if there is none.
 
-    That the one run was set aside says nothing of the other seeds.
+    That one run was set aside says nothing about the other seeds.
 
     Args:
         runner: Of the test.
-        raised_in_body: Whether its body called :func:`pytest.xfail` or :func:`pytest.skip`; else a marker
-            expects the failure.
+        raised_in_body: Whether its body called :func:`pytest.xfail` or :func:`pytest.skip`; otherwise a
+            marker expects the failure.
     """
     swept = runner.extra_results.sweep
     if swept is None:
@@ -49,7 +49,7 @@ def find_hidden_sweep_failure(runner: ItemRunner, raised_in_body: bool) -> SeedD
 
 
 def _expects_any_failure(item: pytest.Item) -> bool:
-    """Whether a marker ``xfail`` expects any failure, a broken budget too."""
+    """Whether a marker ``xfail`` expects any failure, an exceeded budget too."""
     return any(mark.kwargs.get("raises") is None for mark in item.iter_markers("xfail"))
 
 

@@ -1,1 +1,1 @@
-"""TODO"""
+"""One run of one item, unseen by others."""

@@ -1,4 +1,4 @@
-"""What a rehearsal prints past pytest's capturing, which drops the rest by itself."""
+"""Drops what a rehearsal prints past pytest's capturing."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import pytest
 
 
 class _MutedStream:
-    """The stream it stands for, but for what is written to it.
+    """A stream that drops what is written to it while it is muted.
 
-    Whoever keeps it (a logging handler set up in a test) writes to the real stream once the
-    rehearsals are over.
+    What keeps it (a logging handler set up in a test) writes to the real stream after the rehearsals.
     """
 
     def __init__(self, real: Any) -> None:
@@ -42,7 +41,7 @@ class _MutedStream:
 
 @contextmanager
 def mute_output(config: pytest.Config) -> Iterator[None]:
-    """Where pytest does not capture (``-s``), or shows what it captures, output is dropped."""
+    """Drops output where pytest does not capture it (``-s``), or shows what it captures."""
     how = config.getoption("capture", None)
     with ExitStack() as stack:
         stack.enter_context(_mute_disabled_capture(config))
@@ -66,7 +65,7 @@ def _mute_streams() -> Iterator[None]:
 
 @contextmanager
 def _mute_disabled_capture(config: pytest.Config) -> Iterator[None]:
-    """``capsys.disabled()`` prints past all capturing."""
+    """Mutes ``capsys.disabled()``, which prints past all capturing."""
     plugin: Any = config.pluginmanager.get_plugin("capturemanager")
     way = getattr(plugin, "global_and_fixture_disabled", None)
     if way is None:

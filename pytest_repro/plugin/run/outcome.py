@@ -1,4 +1,4 @@
-"""How a run ended: what its body raised, or what pytest made of a phase before it."""
+"""The outcome of a run, from what its body raised or from pytest's reports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pytest_repro.plugin.pytest_internals import format_longrepr
 
 _XFAIL_TYPE = f"{pytest.xfail.Exception.__module__}.{pytest.xfail.Exception.__qualname__}"
 EXIT_EXCEPTIONS = (KeyboardInterrupt, pytest.exit.Exception)
-"""What ends the session, and no run alone."""
+"""Exceptions that end the session, not just a run."""
 
 _SKIP_EXCEPTIONS = (pytest.skip.Exception, unittest.SkipTest)
 
@@ -32,15 +32,15 @@ def format_reason(report: pytest.TestReport) -> str:
 
 
 def _format_crash(report: pytest.TestReport) -> str:
-    """What broke, in one line."""
+    """The error in one line."""
     crash = getattr(report.longrepr, "reprcrash", None)
     text = str(getattr(crash, "message", "") or report.longreprtext).strip()
-    told = re.search(r"^E +(\S.*)$", text, re.MULTILINE)  # of a fixture that is not there
+    told = re.search(r"^E +(\S.*)$", text, re.MULTILINE)  # for a fixture that does not exist
     return told[1] if told else text.splitlines()[0] if text else "no reason given"
 
 
 def apply_phase_outcome(run: Run, reports: Sequence[pytest.TestReport]) -> Run:
-    """*run*, of which no body ended, as pytest's *reports* of its phases have it."""
+    """*run*, whose body did not end, with the outcome of pytest's *reports* of its phases."""
     broken = next((report for report in reports if not report.passed), None)
     if broken is None:
         return replace(run, outcome="passed")
@@ -52,7 +52,7 @@ def apply_phase_outcome(run: Run, reports: Sequence[pytest.TestReport]) -> Run:
 
 
 def describe_failed_subtest(report: pytest.TestReport) -> tuple[str, str]:
-    """What is said of a subtest that failed: in one line, and its traceback."""
+    """One line, and the traceback, of a subtest that failed."""
     named: Any = getattr(report, "_sub_test_description", None) or getattr(
         report, "sub_test_description", str
     )
@@ -60,30 +60,30 @@ def describe_failed_subtest(report: pytest.TestReport) -> tuple[str, str]:
 
 
 def apply_failed_subtest(run: Run, error: str, text: str) -> Run:
-    """*run*, whose body ended well but for a subtest, which failed as *error* and *text* tell."""
+    """*run*, whose body passed, failed by the *error* of a subtest with traceback *text*."""
     return replace(run, outcome="failed", error=error, error_type=SUBTEST_ERROR, traceback=text)
 
 
 def locate_failure(run: Run) -> str:
-    """Where *run* broke, as pytest tells it: ``"test_net.py:47"``; in a library, where that was called."""
+    """Where *run* failed, as pytest shows it: ``"test_net.py:47"``; the caller's line for a library."""
     places = re.findall(r"^(\S[^\n]*?:\d+): ", run.traceback, re.MULTILINE)
     own = [each for each in places if "site-packages" not in each]
     return own[-1] if own and run.outcome == "failed" else ""
 
 
 def is_skipped_by_mark(run: Run) -> bool:
-    """Whether *run*, which is skipped, was so before its body: then it is with every seed."""
+    """Whether *run* was skipped before its body, and so is with every seed."""
     return run.error_type == "setup"
 
 
 def is_plugin_error(error: BaseException | None) -> bool:
-    """Whether this package raised *error*, and not the test: then no seed is to blame for it."""
+    """Whether this package raised *error*, so that no seed is to blame."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)] if error is not None else []
     return bool(frames) and is_own_file(frames[-1].f_code.co_filename)
 
 
 def apply_teardown_outcome(run: Run, reports: Sequence[pytest.TestReport]) -> Run:
-    """*run*, which failed if its tear-down did."""
+    """*run*, failed if its tear-down failed."""
     broken = [each for each in reports if each.when == "teardown" and each.failed]
     if run.outcome != "passed" or not broken:
         return run
@@ -98,7 +98,7 @@ def apply_teardown_outcome(run: Run, reports: Sequence[pytest.TestReport]) -> Ru
 
 
 def format_teardown_failure(reports: Sequence[pytest.TestReport], number: int) -> str:
-    """How the tear-down of a rehearsal failed, the run of that *number*; ``""`` where it did not."""
+    """How the tear-down of rehearsal *number* failed; ``""`` if it did not."""
     end = reports[-1] if reports else None
     if end is None or end.when != "teardown" or not end.failed:
         return ""
@@ -106,18 +106,18 @@ def format_teardown_failure(reports: Sequence[pytest.TestReport], number: int) -
 
 
 def classify_run(run: Run) -> SummaryOutcome:
-    """What *run* did, where a body that calls :func:`pytest.xfail` is none that failed."""
+    """The outcome of *run*; ``xfailed`` if the body called :func:`pytest.xfail`."""
     return "xfailed" if run.outcome == "failed" and run.error_type == _XFAIL_TYPE else run.outcome
 
 
 def find_xfail_reason(reports: Sequence[pytest.TestReport]) -> str | None:
-    """Why pytest expected a run to fail whose *reports* these are; None where it did not."""
+    """Why pytest expected the run of *reports* to fail; None if it did not."""
     found = (vars(each).get("wasxfail") for each in reports if each.skipped)
     return next((str(each) for each in found if each is not None), None)
 
 
 def format_first_cause(error: BaseException) -> str:
-    """What broke a start, and in which line: the first cause, without who passed it on."""
+    """The first cause of *error*, and its line."""
     while error.__cause__ is not None:
         error = error.__cause__
     frames = traceback.extract_tb(error.__traceback__)
@@ -127,7 +127,7 @@ def format_first_cause(error: BaseException) -> str:
 
 
 def find_missing_module(text: str) -> str:
-    """What a file lacks that could not be imported, and in which line; ``""`` where it is something else.
+    """The module that a file fails to import, and the line; ``""`` for another failure.
 
     Args:
         text: The failure as pytest prints it.
@@ -138,20 +138,20 @@ def find_missing_module(text: str) -> str:
 
 
 def classify_error(error: BaseException | None) -> Outcome:
-    """What a body did that raised *error*."""
+    """The outcome of a body that raised *error*."""
     if error is None:
         return "passed"
     return "skipped" if isinstance(error, _SKIP_EXCEPTIONS) else "failed"
 
 
 def get_unittest_error(item: Any) -> BaseException | None:
-    """What a unittest method raised: pytest finds it on the item, it never comes through."""
+    """What a unittest method raised: pytest keeps it on the item and does not raise it."""
     found = item.__dict__.get("_excinfo")
     return found[0].value if found else None
 
 
 def format_traceback(item: pytest.Item, error: BaseException | None) -> str:
-    """The failure as pytest would print it."""
+    """The failure as pytest prints it."""
     assert error is not None
     error = error.with_traceback(strip_own_frames(error.__traceback__))
     return format_longrepr(item.repr_failure(pytest.ExceptionInfo.from_exception(error)))
@@ -161,7 +161,7 @@ _PACKAGE_FOLDER = os.path.dirname(os.path.dirname(os.path.dirname(__file__))) + 
 
 
 def strip_own_frames(tb: TracebackType | None) -> TracebackType | None:
-    """*tb* without the frames of this plugin: a failing test is nobody's but its author's."""
+    """*tb* without the frames of this package."""
     tb = _skip_own_frames(tb)
     at = tb
     while at is not None:
@@ -177,5 +177,5 @@ def _skip_own_frames(tb: TracebackType | None) -> TracebackType | None:
 
 
 def is_own_file(file: str) -> bool:
-    """Whether *file* is one of this package."""
+    """Whether *file* belongs to this package."""
     return file.startswith(_PACKAGE_FOLDER)

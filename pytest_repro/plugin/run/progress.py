@@ -1,4 +1,4 @@
-"""Where a long test is, in a line of the terminal below what pytest writes; gone when it is done."""
+"""A line of the terminal, below pytest's own, that says which run of a long test is in progress."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from pytest_repro.plugin.pytest_internals import find_terminal
 from pytest_repro.reports.failure.runs import format_run
 
 LONG_TEST = 2.0
-"""Seconds from which on somebody who looks at the terminal wonders."""
+"""Seconds after which a test is long."""
 
-# One line down (ESC D makes room at the bottom), cleared and written without wrapping, and back: the
-# cursor stays where pytest writes on. What is below it is cleared again by ESC [J.
+# One line down (ESC D makes room at the bottom), clear and write without wrapping, and back: the cursor
+# stays where pytest writes. ESC [J clears what is below.
 _LINE_BELOW = "\x1bD\x1b[A\x1b7\x1b[B\r\x1b[2K\x1b[?7l{}\x1b[?7h\x1b8"
 _CLEAR = "\x1b[J"
 
 
 class Progress:
-    """The line of a session; without a terminal, with ``-q`` and in workers there is none."""
+    """The line of a session; none without a terminal, with ``-q``, or in workers."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._terminal = None if hasattr(config, "workerinput") else find_terminal(config)
         self._capture: Any = config.pluginmanager.get_plugin("capturemanager")
         option = config.getoption
-        # What the last run prints, and the fixtures it sets up, go to the terminal at once.
+        # The last run's output and fixture set-up may go to the terminal at once.
         self._is_live = option("capture", "") in ("no", "tee-sys") or bool(option("setupshow", False))
         self._name, self._start, self._is_shown = "", 0.0, False
 
     @contextmanager
     def track_test(self, item: pytest.Item) -> Iterator[None]:
-        """The time of one test."""
+        """Starts the clock of a test."""
         self._name, self._start = item.name, perf_counter()
         try:
             yield
@@ -44,7 +44,7 @@ class Progress:
             self.close()
 
     def show_run(self, trial: Trial, cell: Cell) -> None:
-        """Says which run begins, where the test is a long one."""
+        """Shows which run begins, if the test is long."""
         if self._terminal is None or not self._is_long:
             return
         number = trial.planned_run_count if cell == trial.last_cell else len(trial.runs) + 1
@@ -56,23 +56,23 @@ class Progress:
         return perf_counter() - self._start >= LONG_TEST
 
     def show_if_long(self, text: str) -> None:
-        """Says *text* where the test has been going on for long."""
+        """Shows *text* if the test is long."""
         if self._is_long:
             self.show_elapsed(text)
 
     def show_elapsed(self, text: str) -> None:
-        """Says *text*, and for how long the test has been going on."""
+        """Shows *text* and how long the test has been running."""
         self.show(f"{text}, {perf_counter() - self._start:.0f} s")
 
     def show(self, text: str) -> None:
-        """Shows *text* in place of what was shown before."""
+        """Shows *text* in place of the line before."""
         if self._terminal is not None:
             width = self._terminal.width - 1
             self._write(_LINE_BELOW.format(" ".join(f"{self._name}: {text}".split())[:width]))
             self._is_shown = True
 
     def close(self) -> None:
-        """Shows nothing more."""
+        """Clears the line."""
         if self._is_shown:
             self._is_shown = False
             self._write(_CLEAR)
@@ -83,7 +83,7 @@ class Progress:
             self._terminal.write(text)
 
     def _bypass_capture(self) -> AbstractContextManager[None]:
-        # The class's own way: on the object it is replaced while rehearsals go on, and below.
+        # The method of the class: rehearsals replace that of the object.
         if self._capture is None:
             return nullcontext()
         found: AbstractContextManager[None] = type(self._capture).global_and_fixture_disabled(self._capture)
@@ -91,7 +91,7 @@ class Progress:
 
     @contextmanager
     def wrap_last_run(self, trial: Trial) -> Iterator[None]:
-        """Around the last run's set-up or body: what is printed past the capturing meets no line."""
+        """Wraps the last run's set-up or body: clears the line before anything is printed past capturing."""
         if self._terminal is None or self._is_live or self._capture is None:
             yield
             return

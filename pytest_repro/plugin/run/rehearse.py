@@ -1,4 +1,4 @@
-"""Runs an item once more, with nobody listening."""
+"""Runs an item once more without reporting it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_repro.plugin.pytest_internals import run_silently
 
 @contextmanager
 def _reset_instance(item: Any) -> Iterator[None]:
-    """The next run gets a new class instance, and the function that others may have wrapped."""
+    """Gives the next run a new class instance, and the function that other plugins may have wrapped."""
     before = vars(item).get("_obj")
     try:
         yield
@@ -27,7 +27,7 @@ def _reset_instance(item: Any) -> Iterator[None]:
 
 @contextmanager
 def _restore_markers(item: pytest.Item) -> Iterator[None]:
-    """What a run marks itself with (``request.node.add_marker``) is not for the next one."""
+    """Restores the markers: a run's own (``request.node.add_marker``) do not apply to the next one."""
     before = list(item.own_markers)
     try:
         yield
@@ -37,7 +37,7 @@ def _restore_markers(item: pytest.Item) -> Iterator[None]:
 
 @contextmanager
 def _restore_doctest_globals(item: Any) -> Iterator[None]:
-    """A doctest clears its globals once it has run."""
+    """Restores the globals of a doctest, which clears them after a run."""
     doctest = getattr(item, "dtest", None)
     before = dict(doctest.globs) if doctest is not None else {}
     try:
@@ -48,11 +48,11 @@ def _restore_doctest_globals(item: Any) -> Iterator[None]:
 
 
 class Rehearser:
-    """Runs items inside the protocol wrappers of other plugins, and reports to nobody.
+    """Runs items inside the protocol wrappers of other plugins, without reporting.
 
-    A wrapper is where a plugin bounds a test's time or sets its warning filters; each rehearsal
-    gets its own. The implementations that are no wrappers would run the test themselves, so they
-    are left out, but for the one below, which answers only while a rehearsal is asked for.
+    A plugin limits a test's time or sets its warning filters in a wrapper, so each rehearsal has its own.
+    Implementations that are not wrappers would run the test themselves; they are left out, except the one
+    below, which acts only during a rehearsal.
     """
 
     def __init__(self, plugins: pytest.PytestPluginManager, excluded_plugin: object) -> None:
@@ -65,7 +65,7 @@ class Rehearser:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
-        """Runs the rehearsal that was asked for; otherwise leaves the item to others."""
+        """Runs the requested rehearsal; otherwise leaves the item to others."""
         if not self._is_pending:
             return None
         self._is_pending = False
@@ -73,7 +73,7 @@ class Rehearser:
         return True
 
     def rehearse(self, item: pytest.Item) -> list[pytest.TestReport]:
-        """One rehearsal of *item*; gives the reports that nobody else sees."""
+        """Runs *item* once; returns its reports, which nobody else sees."""
         self._is_pending, self._reports = True, []
         with _reset_instance(item), _restore_markers(item), _restore_doctest_globals(item):
             try:
@@ -83,7 +83,7 @@ class Rehearser:
         return self._reports
 
     def _get_hook_caller(self) -> Any:
-        """Calls the wrappers and this; made anew where a plugin came or went."""
+        """Calls the wrappers and this plugin; rebuilt when a plugin was added or removed."""
         impls = self._plugins.hook.pytest_runtest_protocol.get_hookimpls()
         if impls != self._impls:
             others = [i.plugin for i in impls if not (i.wrapper or i.hookwrapper) and i.plugin is not self]

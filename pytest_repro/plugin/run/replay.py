@@ -1,14 +1,14 @@
-"""``--repro-replay``: what tests take from outside is logged, or fed to them from a log.
+"""``--repro-replay``: logs the external input of tests, or replays it from a log.
 
-With ``record`` the first run of each marked test is logged and all its later runs are fed from
-that; what was logged goes to ``repro-replay.json``. With a path every run of a test that is in the
-log is fed from it; a test that is not is treated as with ``record``, and not written.
+With ``record`` the first run of each marked test is logged and its later runs replay that log, which
+is written to ``repro-replay.json``. With a path every run of a test in the log replays it; a test that
+is not in the log is treated as with ``record``, and not written.
 
 Companions (other interpreters, for the axes ``process``, ``isa``, …) see the command line. Given a
-path, they are fed from the same log. With ``record`` nothing is logged yet when they start, so each
-logs for itself: its first run of a test takes fresh values, and differs from the runs here wherever
-these values count. To compare interpreters under equal entropy, record first and give the path. One
-that looks for a cause is told with each experiment what the test was fed with here.
+path, they replay the same log. With ``record`` nothing is logged when they start, so each logs for
+itself: its first run of a test gets fresh values, and differs from the runs here where these values
+matter. To compare interpreters under equal entropy, record first and give the path. For a diagnosis
+the log travels with each experiment.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _SUMMARY_LINE = pytest.StashKey[str]()
 
 
 def load_log(config: pytest.Config) -> None:
-    """Reads the log that runs are fed from.
+    """Reads the log to replay.
 
     Raises:
-        pytest.UsageError: It cannot be read; the message names the path and what is wrong.
+        pytest.UsageError: It cannot be read; the message names the path and the problem.
     """
     given = config.stash[SETTINGS].replay
     if given is None or given == RECORD_MODE:
@@ -51,7 +51,7 @@ def load_log(config: pytest.Config) -> None:
 
 
 def get_replay(item: pytest.Item) -> Replay:
-    """What feeds the runs of *item*, the same object as long as the session lasts."""
+    """The replay of *item*, the same object for the whole session."""
     if _REPLAY not in item.stash:
         log = item.config.stash.get(_LOGS, {}).get(item.nodeid)
         item.stash[_REPLAY] = _make_replay(item, {WHOLE_RUN: log} if log is not None else {})
@@ -64,26 +64,25 @@ def _make_replay(item: pytest.Item, logs: Mapping[str, ReplayLog]) -> Replay:
 
 
 def encode_logs(item: pytest.Item) -> str:
-    """What *item* is fed with here, for a companion that tries it; ``""`` where that is nothing."""
+    """The logs of *item* for a companion that diagnoses it; ``""`` if there are none."""
     logs = get_replay(item).logs
     return format_logs({part: encode_log(log) for part, log in logs.items()}) if logs else ""
 
 
 def restore_logs(item: pytest.Item, encoded: str) -> None:
-    """Has *item* fed with what :func:`encode_logs` gave."""
+    """Makes *item* replay the logs from :func:`encode_logs`."""
     if encoded:
         item.stash[_REPLAY] = _make_replay(item, read_logs(encoded))
 
 
 def write_log(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes what the tests of this session took from outside, where pytest was started.
+    """Writes the external input of this session's tests to the folder where pytest was started.
 
     Args:
-        config: Of the session.
-        rows: Of its tests; where none has run nothing is written, and an older log stays.
+        rows: Rows of its tests; without any, nothing is written and an older log stays.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The log cannot be written.
     """
     tests = {str(row["nodeid"]): row["replay"] for row in rows if "replay" in row}
     if tests:
@@ -94,6 +93,6 @@ def write_log(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def get_summary_lines(config: pytest.Config) -> list[str]:
-    """The line that says where the log is."""
+    """The summary line that says where the log is."""
     found = config.stash.get(_SUMMARY_LINE, "")
     return [found] if found else []

@@ -1,7 +1,6 @@
-"""Keeps a rehearsal from being seen: what others would hear, print, log or count.
+"""Keeps a rehearsal from being seen by others.
 
-Kept from them are reports, warnings, captured output, properties, and markers added while the
-test ran.
+Hidden are reports, warnings, captured output, properties, and markers added while the test runs.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import pytest
 from pytest_repro.plugin.pytest_internals import get_failed_subtest_counts, get_suite_properties
 from pytest_repro.plugin.run.mute_output import mute_output
 
-# Raised by rehearsals, these would be heard by reporters, debuggers and warning summaries.
+# Called by rehearsals, these would reach reporters, debuggers and warning summaries.
 _SILENCED_HOOKS = frozenset(
     {
         "pytest_runtest_logreport",
@@ -30,7 +29,7 @@ _MUTED_OPTIONS = {"setupshow": False}
 
 
 class _SilencedHook:
-    """A hook nobody implements."""
+    """A hook without implementations."""
 
     def __init__(self, callback: Callable[[Any], None] | None = None) -> None:
         self._callback = callback
@@ -41,13 +40,13 @@ class _SilencedHook:
         return []
 
     def call_historic(self, kwargs: dict[str, Any]) -> None:
-        """Warnings are recorded by a historic hook."""
+        """Handles warnings, which are recorded by a historic hook."""
         if self._callback is not None:
             self._callback(kwargs)
 
 
 class _HookRelay:
-    """The hooks of an item without those that others listen to."""
+    """The hooks of an item, with some silenced."""
 
     def __init__(self, relay: Any, callbacks: dict[str, Callable[[Any], None]]) -> None:
         self._relay, self._callbacks = relay, callbacks
@@ -56,12 +55,12 @@ class _HookRelay:
         found = getattr(self._relay, name)
         if name in _SILENCED_HOOKS:
             found = _SilencedHook(self._callbacks.get(name))
-        setattr(self, name, found)  # asked for in each phase of each rehearsal
+        setattr(self, name, found)  # looked up in each phase of each rehearsal
         return found
 
 
 def chain_callbacks(first: Callable[[Any], None], second: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Has two hear what one could."""
+    """A callback that calls both."""
 
     def call_both(report: Any) -> None:
         first(report)
@@ -78,8 +77,8 @@ def silence(
 
     Args:
         item: The test.
-        on_report: Called with reports that would have gone out: subtests send their own.
-        on_warning: Called with what would have been told of a warning.
+        on_report: Called with reports that would have been sent: subtests send their own.
+        on_warning: Called with the arguments of the hook for each warning.
     """
     session: Any = item.session
     ways = session.gethookproxy
@@ -111,7 +110,7 @@ def _mute_options(config: pytest.Config) -> Iterator[None]:
 
 @contextmanager
 def _mute_logging(config: pytest.Config) -> Iterator[None]:
-    """Live logging and the log file write at once, past all reports."""
+    """Mutes live logging and the log file, which write past all reports."""
     plugin: Any = config.pluginmanager.get_plugin("logging-plugin")
     names = ("log_cli_handler", "log_file_handler")
     handlers = [h for h in (getattr(plugin, name, None) for name in names) if h is not None]
@@ -130,7 +129,7 @@ def _reject_record(record: logging.LogRecord) -> bool:
 
 @contextmanager
 def _restore_item_state(item: pytest.Item) -> Iterator[None]:
-    """Markers, properties and captured sections that the test adds while it runs."""
+    """Restores markers, properties and captured sections that the test adds while it runs."""
     marks, properties = list(item.own_markers), list(item.user_properties)
     sections: list[Any] = getattr(item, "_report_sections", [])
     kept = list(sections)
@@ -144,7 +143,7 @@ def _restore_item_state(item: pytest.Item) -> Iterator[None]:
 
 @contextmanager
 def _restore_subtest_counts(item: pytest.Item) -> Iterator[None]:
-    """pytest counts failed subtests by test, over all its runs."""
+    """Restores pytest's counts of failed subtests, which add up over all runs."""
     counts = get_failed_subtest_counts(item)
     before = dict(counts)
     try:
@@ -156,7 +155,7 @@ def _restore_subtest_counts(item: pytest.Item) -> Iterator[None]:
 
 @contextmanager
 def _restore_suite_properties(config: pytest.Config) -> Iterator[None]:
-    """``record_testsuite_property`` writes past all reports."""
+    """Restores what ``record_testsuite_property`` wrote."""
     properties = get_suite_properties(config)
     before = list(properties)
     try:
@@ -167,7 +166,7 @@ def _restore_suite_properties(config: pytest.Config) -> Iterator[None]:
 
 @contextmanager
 def _unregister_plugin(config: pytest.Config, name: str) -> Iterator[None]:
-    """A plugin that stops in the test: the debugger of ``--trace``."""
+    """Unregisters a plugin that stops in the test: the debugger of ``--trace``."""
     plugin = config.pluginmanager.get_plugin(name)
     if plugin is None:
         yield

@@ -1,4 +1,4 @@
-"""The ops of every run, where ``--repro-trace`` asks for them: of the very runs that differed."""
+"""Traces of a test's own runs, for ``--repro-trace``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Warnings that only a rehearsal gave: of a module fixture, or of a library that warns once."""
+"""Warnings that only a rehearsal gave: from a module fixture, or a library that warns once."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def warn_at_item(item: pytest.Item, category: type[Warning], text: str) -> None:
     path, line, _ = item.reportinfo()
     try:
         warnings.warn_explicit(text, category, str(path), (line or 0) + 1)
-    except category as error:  # from here it would show pytest's frames alone
+    except category as error:  # raised from here, it would show pytest's frames only
         raise pytest.fail.Exception(f"{category.__name__}: {error}", pytrace=False) from None
 
 
 class RehearsalWarnings:
-    """Keeps the warnings of rehearsals until it is known which of them the last run gave too.
+    """Keeps the warnings of rehearsals until the last run has shown which of them it repeats.
 
-    Of one run every text is kept. A later one adds nothing to a place that has given one: a text may
-    hold a time or an address, and then differs from run to run.
+    All texts of one run are kept. A later run adds nothing to a location that has warned before: a text
+    may hold a time or an address, which differs from run to run.
     """
 
     def __init__(self) -> None:
@@ -44,26 +44,26 @@ class RehearsalWarnings:
         self._known_keys: set[_WarningKey] = set()
 
     def start_run(self) -> None:
-        """A run begins."""
+        """Begins a run."""
         self._known_keys = set(self._pending)
 
     def add(self, kwargs: dict[str, Any]) -> None:
-        """Keeps what would have been told of a warning: the arguments of pytest's hook."""
+        """Keeps a warning, by the arguments of pytest's hook."""
         message = kwargs["warning_message"]
         if (place := _get_warning_key(message)) not in self._known_keys:
             self._pending.setdefault(place, {}).setdefault(str(message.message), kwargs)
 
     def pop_records(self) -> tuple[RecordedWarning, ...]:
-        """What is still to be told, to be told by another interpreter."""
+        """The pending warnings, once, to be shown by another interpreter."""
         return tuple(_make_record(kwargs["warning_message"]) for kwargs in self.pop_pending())
 
     def add_records(self, records: Iterable[RecordedWarning], nodeid: str, where: str = "") -> None:
-        """Keeps what :meth:`records` gave in a run elsewhere.
+        """Keeps the warnings of a run in another interpreter.
 
         Args:
-            records: The warnings.
+            records: From :meth:`pop_records`.
             nodeid: Of the test.
-            where: ``"in process 1"``; ``""`` where their texts say it.
+            where: ``"in process 1"``; ``""`` if the texts say it.
         """
         self.start_run()
         for each in records:
@@ -73,11 +73,11 @@ class RehearsalWarnings:
             self.add({"warning_message": message, "when": "runtest", "nodeid": nodeid, "location": None})
 
     def discard(self, message: WarningMessage) -> None:
-        """Takes note that the last run gave *message*."""
+        """Drops a warning that the last run gave too."""
         self._pending.pop(_get_warning_key(message), None)
 
     def pop_pending(self) -> Iterator[dict[str, Any]]:
-        """What is still to be told, once."""
+        """The pending warnings, once."""
         while self._pending:
             yield from self._pending.pop(next(iter(self._pending))).values()
 
@@ -90,11 +90,14 @@ def _make_record(message: WarningMessage) -> RecordedWarning:
 
 
 def _resolve_category(record: RecordedWarning) -> tuple[type[Warning], str]:
-    """The class of a warning, and its text; one that is not imported here is told by its name."""
+    """Class and text of a warning; the class's name goes into the text if it is not imported here."""
     module, _, name = record.category.rpartition(".")
     found = getattr(sys.modules.get(module), name, None)
     if isinstance(found, type) and issubclass(found, Warning):
         own = [kind for kind in found.__mro__ if kind.__module__ != "builtins"]
         if not any("__init__" in vars(kind) or "__new__" in vars(kind) for kind in own):
             return found, record.text
-    return UserWarning, f"{name}: {record.text}"  # not imported here, or it wants more than a text
+    return (
+        UserWarning,
+        f"{name}: {record.text}",
+    )  # not imported here, or its constructor takes more than a text

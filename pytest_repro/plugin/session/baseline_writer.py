@@ -1,4 +1,4 @@
-"""Writes the golden files at the end of a session, and tells which of their tests are gone."""
+"""Writes the golden files at the end of a session, and reports entries of tests that no longer exist."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from pytest_repro.values.safetensors_file import decode_arrays
 
 _PLUGIN_NAME = "repro-golden-writer"
 _FLUSH_BYTES = 2**26
-"""Bytes that wait to be written; where they are more, what waits is written at once."""
+"""Bytes of pending values above which they are written at once."""
 
 
 def register_writer(config: pytest.Config) -> None:
-    """Begins to collect what is to be stored; a worker of xdist leaves that to its controller."""
+    """Collects entries to store; a worker of pytest-xdist leaves that to its controller."""
     if config.stash[SETTINGS].update and not config.pluginmanager.has_plugin(_PLUGIN_NAME):
         config.pluginmanager.register(GoldenWriter(config), _PLUGIN_NAME)
 
 
 class GoldenWriter:
-    """Collects entries as they come with the reports, and writes them."""
+    """Collects the entries that come with reports, and writes them."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -42,7 +42,7 @@ class GoldenWriter:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Takes what came with a report, before others keep the report; of a test that failed nothing."""
+        """Takes the entry of a report, before others keep the report; none of a test that failed."""
         pending = vars(report).pop(REPORT_ATTRIBUTE, None)
         if report.when == "setup":
             self._failed_tests.discard(report.nodeid)
@@ -56,7 +56,7 @@ class GoldenWriter:
             self.write({})
 
     def write(self, stale: Mapping[str, list[str]]) -> list[str]:
-        """Writes what waits, and removes the entries of *stale*; gives every complaint so far."""
+        """Writes pending entries and removes those of *stale*; returns all errors so far."""
         for path in dict.fromkeys([*self._pending, *stale]):
             try:
                 self._write_file(path, self._pending.get(path, []), stale.get(path, []))
@@ -80,7 +80,7 @@ class GoldenWriter:
         self._entry_counts[path] += len(updates)
 
     def format_lines(self) -> Iterator[str]:
-        """A line for each file that was written."""
+        """A line for each written file."""
         for path, count in sorted(self._entry_counts.items()):
             if count:
                 entries = f"{count} entr{'ies' if count != 1 else 'y'}"
@@ -98,7 +98,7 @@ def _format_path(config: pytest.Config, path: str) -> str:
 
 
 def write_golden_files(config: pytest.Config, on_error: Callable[[str], None]) -> None:
-    """Writes what waits; with ``--repro-prune`` also removes what is gone, and otherwise tells of it."""
+    """Writes pending entries; removes stale ones with ``--repro-prune``, and reports them otherwise."""
     settings = config.stash[SETTINGS]
     stale = {path: gone for path, gone in sorted(config.stash.get(STALE_TESTS, {}).items()) if gone}
     writer = config.pluginmanager.get_plugin(_PLUGIN_NAME) or GoldenWriter(config)

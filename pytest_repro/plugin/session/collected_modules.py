@@ -1,4 +1,4 @@
-"""What a session has collected: which modules as a whole, and so which stored tests are gone."""
+"""Which modules a session collected completely, and so which stored tests no longer exist."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pytest_repro.plugin.stash import SETTINGS, STALE_TESTS
 _GOLDEN_FOLDER = "__repro__"
 _STALE_KEY = "repro_stale"
 _PARTIAL_OPTIONS = ("lf", "stepwise", "collectonly")
-"""Options under which modules are collected in part, and nobody is told."""
+"""Options that collect modules in part, without a hook call."""
 
 
 class CollectionTracker:
-    """Listens while tests are collected.
+    """Watches the collection.
 
-    Tests are heard of as they are collected, before anybody picks some of them: a session that is
-    one of several shards knows them all.
+    Tests are noted as they are collected, before others select some of them: a session that runs one of
+    several shards knows them all.
     """
 
     def __init__(self) -> None:
@@ -35,16 +35,16 @@ class CollectionTracker:
         self._tests[item.path].add(item.nodeid)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Notes a module, and one that could not be collected."""
+        """Notes a module, or one that could not be collected."""
         (self._modules if report.passed else self._partial_modules).add(report.nodeid.partition("::")[0])
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Notes that of a module some tests are left out on purpose."""
+        """Notes that some tests of a module are deselected on purpose."""
         self._partial_modules.update(item.nodeid.partition("::")[0] for item in items)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Looks for entries of tests that are gone; a worker of xdist tells its controller."""
+        """Finds stale entries; a worker of pytest-xdist sends them to its controller."""
         found = {str(path): gone for path, gone in self._find_stale(session.config) if gone}
         told: Any = getattr(session.config, "workeroutput", None)
         if told is not None:
@@ -54,7 +54,7 @@ class CollectionTracker:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Hears what a worker of xdist has found: each has collected the same."""
+        """Takes stale entries from a worker; all workers have collected the same."""
         if found := getattr(node, "workeroutput", {}).get(_STALE_KEY):
             _store_stale(node.config, found)
 
@@ -70,13 +70,13 @@ class CollectionTracker:
 def _find_stale_in_folder(
     folder: Path, modules: dict[Path, str], tests: dict[Path, set[str]], partial_modules: set[Path] | None
 ) -> Iterator[tuple[Path, list[str]]]:
-    """The golden files of *folder*, each with the node ids of its tests that are gone."""
+    """The golden files of *folder*, each with the node ids of tests that no longer exist."""
     from pytest_repro.core.golden.golden import find_stale
     from pytest_repro.engine.golden.store import load_golden
 
     beside = {path.stem for path in folder.iterdir() if path.is_file()}
     for path in sorted((folder / _GOLDEN_FOLDER).glob("*.json")):
-        with suppress(OSError, ValueError):  # one that cannot be read is told by its tests
+        with suppress(OSError, ValueError):  # the tests report a file that cannot be read
             golden = load_golden(path)
             if path.stem not in beside:
                 yield path, list(golden.tests)
@@ -92,7 +92,7 @@ def _find_stale_in_folder(
 
 
 def _find_partial_modules(config: pytest.Config) -> set[Path] | None:
-    """Modules of which the command line names single tests; None where that cannot be told."""
+    """Modules of which the command line names single tests; None if that is unknown."""
     found = set()
     for each in config.args:
         name, inside, _ = str(each).partition("::")
@@ -109,6 +109,6 @@ def _store_stale(config: pytest.Config, stale_tests: dict[str, list[str]]) -> No
 
 
 def should_write_golden(config: pytest.Config) -> bool:
-    """Whether golden files are to be written, or to be told of."""
+    """Whether golden files are written, or stale entries reported."""
     settings = config.stash[SETTINGS]
     return settings.update or bool(config.stash.get(STALE_TESTS, None))

@@ -1,4 +1,4 @@
-"""Tells GitHub Actions what failed, after the terminal's own summary; of xdist the controller does."""
+"""Reports failures to GitHub Actions, after the terminal's summary; only in the controller."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 
 
 def register_github(config: pytest.Config) -> None:
-    """Has this session tell GitHub."""
+    """Makes this session report to GitHub."""
     config.pluginmanager.register(GitHubReporter(), _PLUGIN_NAME)
 
 
 class GitHubReporter:
-    """Writes annotations to the terminal and a summary of the step to the file that GitHub names."""
+    """Writes annotations to the terminal, and a summary to the file that GitHub names."""
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Comes after every other hook's end, the terminal's last line among them."""
+        """Runs after every other hook, after the terminal's last line."""
         result = yield
         if session.config.stash.get(ROWS, None):
             terminal = session.config.pluginmanager.get_plugin("terminalreporter")
@@ -34,7 +34,7 @@ class GitHubReporter:
 
 
 def _format_lines(config: pytest.Config) -> Iterator[str]:
-    """The lines for the terminal: annotations, and what became of the summary if it could not be written."""
+    """Lines for the terminal: annotations, and an error if the summary could not be written."""
     from pytest_repro.plugin.session.rows import get_rows
     from pytest_repro.reports.github import format_annotations
 
@@ -44,12 +44,12 @@ def _format_lines(config: pytest.Config) -> Iterator[str]:
     if path:
         try:
             _append_summary(config, path)
-        except OSError as error:  # the results stand in the log all the same
+        except OSError as error:  # the results are in the log all the same
             yield f"WARNING: the summary of this step ({_SUMMARY_VARIABLE}={path}) cannot be written: {error}"
 
 
 def _find_relative_root(config: pytest.Config) -> str:
-    """From the folder of the repository to rootdir, which the report's paths are relative to."""
+    """The path from the repository to rootdir, to which the report's paths are relative."""
     root = os.path.realpath(config.rootpath)
     workspace = os.path.realpath(os.environ.get("GITHUB_WORKSPACE") or root)
     try:
@@ -59,10 +59,10 @@ def _find_relative_root(config: pytest.Config) -> str:
 
 
 def _append_summary(config: pytest.Config, path: str) -> None:
-    """Adds to what other sessions of this step have written.
+    """Appends to what other sessions of this step have written.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     from pytest_repro.plugin.session.rows import get_environment, get_rows
     from pytest_repro.reports.github import MAX_SUMMARY_BYTES, format_summary

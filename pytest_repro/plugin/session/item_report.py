@@ -1,4 +1,4 @@
-"""What pytest's reports of a test say: why it fails, in text and in sections."""
+"""Updates pytest's reports of a test: why it fails, as text and sections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``--repro-require``: a session that compared too few tests fails; so no gate passes empty."""
+"""``--repro-require``: fails a session that compared too few tests, so that no gate passes empty."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _PLUGIN_NAME = "repro-gate"
 
 
 def register_gate(config: pytest.Config) -> None:
-    """Has the session fail that compares too few tests; its workers and companions are but parts of it."""
+    """Registers the gate, in the main session only."""
     if hasattr(config, "workerinput") or config.getoption("collectonly", False) or is_setup_only(config):
         return
     config.pluginmanager.register(RequireGate(), _PLUGIN_NAME)
 
 
 def take_failure_text(config: pytest.Config) -> str:
-    """Why the session fails by this; ``""`` where it does not."""
+    """Why the session fails by it; ``""`` if it does not."""
     found = config.pluginmanager.get_plugin(_PLUGIN_NAME)
     if not isinstance(found, RequireGate):
         return ""
@@ -29,11 +29,11 @@ def take_failure_text(config: pytest.Config) -> str:
 
 
 class RequireGate:
-    """Counts what was compared.
+    """Counts the compared tests.
 
     Attributes:
         failure_text: Why the session fails; ``""`` while it does not.
-        is_reported: Whether the section of the session has said so.
+        is_reported: Whether the session's summary has said so.
     """
 
     def __init__(self) -> None:
@@ -41,12 +41,12 @@ class RequireGate:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> None:
-        """Takes note that tests were to run: ``--fixtures`` and ``--cache-show`` are sessions as well."""
+        """Notes that tests are run: ``--fixtures`` and ``--cache-show`` are sessions too."""
         self._loop_started = True
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Fails a session that has not failed; of one that was broken off, nothing is said."""
+        """Fails a session that has not failed or been interrupted."""
         ended = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
         if not self._loop_started or session.exitstatus not in ended:
             return
@@ -59,6 +59,6 @@ class RequireGate:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_unconfigure(self, config: pytest.Config) -> None:
-        """Says it where there was no section: until pytest 9.2 ``--no-summary`` left that out."""
+        """Says it where there was no summary: before pytest 9.2, ``--no-summary`` left it out."""
         if self.failure_text and not self.is_reported:
             print_session_error(config, self.failure_text)

@@ -1,4 +1,4 @@
-"""What is known of each marked test, as a row that travels with its last report."""
+"""Rows of the JSON report, which travel with the last report of a test."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _make_extra_row(runner: ItemRunner) -> dict[str, Any]:
 
 
 def _collect_values(runner: ItemRunner) -> Iterable[ValueSummary]:
-    """What a report tells of the values of a test that is compared with other machines."""
+    """The values that a report holds of a test that is compared with other machines."""
     assert runner.verdict is not None
     asked = runner.item.config.stash[SETTINGS].json is not None
     return (
@@ -100,13 +100,13 @@ def _format_location(item: pytest.Item) -> str:
 
 
 class _RowCollector:
-    """Collects the rows that come with the reports, here or from workers."""
+    """Collects the rows that come with reports, from this process or from workers."""
 
     def __init__(self, rows: dict[str, dict[str, Any]]) -> None:
         self._rows = rows
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """A test that is run again by others replaces its row."""
+        """Takes a row; that of a rerun replaces the one before."""
         row = getattr(report, _REPORT_ATTRIBUTE, None)
         if row is not None:
             node = getattr(report, "node", None)
@@ -116,7 +116,7 @@ class _RowCollector:
 
 
 def collect_rows(config: pytest.Config) -> None:
-    """Begins to collect rows; a worker of xdist leaves that to its controller."""
+    """Collects rows; a worker of pytest-xdist leaves that to its controller."""
     if hasattr(config, "workerinput") or config.pluginmanager.has_plugin(_PLUGIN_NAME):
         return
     config.stash[ROWS] = {}
@@ -128,7 +128,7 @@ def collect_rows(config: pytest.Config) -> None:
 
 
 def get_rows(config: pytest.Config) -> list[dict[str, Any]]:
-    """The rows collected so far, in the order in which the tests ended; under xdist by node id."""
+    """The rows so far, in the order in which the tests ended; under pytest-xdist by node id."""
     rows = list(config.stash.get(ROWS, {}).values())
     if config.pluginmanager.has_plugin("dsession"):  # workers report in any order
         rows.sort(key=lambda row: str(row["nodeid"]))
@@ -136,11 +136,11 @@ def get_rows(config: pytest.Config) -> list[dict[str, Any]]:
 
 
 def get_environment(config: pytest.Config) -> dict[str, str]:
-    """What could change a result; under xdist where the tests ran: the controller imports no library."""
+    """The environment; under pytest-xdist that of the workers: the controller imports no library."""
     workers = config.stash.setdefault(ENVIRONMENT, {})
     return {**environment(), **workers}
 
 
 def should_plot(config: pytest.Config) -> bool:
-    """Whether a report draws what differs: ours, or another plugin's."""
+    """Whether a report shows plots: ours, or another plugin's."""
     return config.stash[SETTINGS].html is not None or peers.can_show_plots(config)

@@ -26,7 +26,7 @@ from pytest_repro.reports.session.summary import (
 
 
 def write_all(session: pytest.Session) -> None:
-    """Writes the reports, the log and the golden files; one that cannot be written fails the session."""
+    """Writes the reports, the log and the golden files; an error fails the session."""
     config, rows = session.config, get_rows(session.config)
     settings = config.stash[SETTINGS]
     if settings.json is not None:
@@ -65,7 +65,7 @@ def _write_report(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> N
 
 
 def _list_note_keys() -> list[str]:
-    """Keys of a row that are for the terminal alone."""
+    """Keys of a row that are for the terminal only."""
     return ["unmade_note", "level_note", *(kind.note_key for kind in list_extra_runs())]
 
 
