@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pytest_repro.cli.compare import ComparedTest, CompareOptions, Outcome, diff_environments
 from pytest_repro.cli.compare_values import ValueMismatch, differs_in_bits_only, find_farthest
 from pytest_repro.core.compare.statistics import Statistics, compare_statistics
-from pytest_repro.core.golden.value_summary import MAX_VALUES
+from pytest_repro.core.golden.stored_value import MAX_VALUES
 from pytest_repro.reports.failure.values import MAX_FULL_TEXTS, MAX_NAMES, format_distance
-from pytest_repro.reports.json.checked import Report
+from pytest_repro.reports.json.report import Report
 
 _MAX_DETAILED = 20
 """Tests told in full; of the others one line."""

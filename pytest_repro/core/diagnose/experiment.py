@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple, dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, fields
+from typing import NamedTuple
 
+from pytest_repro.core.checked_json import parse_json
+from pytest_repro.core.codec import Codec
 from pytest_repro.core.diagnose.external_call import ExternalCall
 from pytest_repro.core.diagnose.finding import Change
 from pytest_repro.core.plan.cell import Cell
@@ -84,68 +86,39 @@ class ExperimentResult:
         return first_divergence(*self.traces) if len(self.traces) == 2 else None
 
 
+_CODEC = Codec({ExperimentResult: [each.name for each in fields(ExperimentResult) if each.name != "traces"]})
+
+
 def encode_experiment(experiment: Experiment) -> str:
     """*experiment* as JSON."""
-    return json.dumps(experiment._replace(cells=tuple(map(_encode_cell, experiment.cells))))
-
-
-def _encode_cell(cell: Cell) -> Any:
-    return [cell.axis, cell.value, dict(cell.setting), cell.repeat_of]
+    return json.dumps(_CODEC.encode(experiment))
 
 
 def decode_experiment(text: str) -> Experiment:
-    """The experiment that :func:`encode_experiment` made text of."""
-    cells, suspended, *rest = json.loads(text)
-    found = Experiment(tuple(_decode_cell(*cell) for cell in cells), tuple(suspended), *rest)
-    return found._replace(
-        passthrough_lines=tuple(found.passthrough_lines), restored_names=tuple(found.restored_names)
-    )
+    """The experiment that :func:`encode_experiment` made *text* of.
 
-
-def _decode_cell(axis: str, value: object, setting: dict[str, object], repeat_of: list[Any] | None) -> Cell:
-    return Cell(axis, value, setting, (repeat_of[0], repeat_of[1]) if repeat_of else None)
+    Raises:
+        BadJson: *text* is something else.
+    """
+    return _CODEC.decode(Experiment, parse_json(text, "experiment"))
 
 
 def encode_result(result: ExperimentResult) -> bytes:
-    """*result* as JSON, and behind it its traces."""
+    """*result* as a line of JSON, followed by its traces."""
     traces = [trace.to_bytes() for trace in result.traces]
-    told = {
-        "runs": result.run_count,
-        "differing": result.differing,
-        "shown": result.reference_digest,
-        "seconds": result.seconds,
-        "calls": list(map(astuple, result.calls)),
-        "changed": result.changes,
-        "steps": result.steps,
-        "traces": [len(each) for each in traces],
-        "ended": result.outcomes,
-        "loose": result.not_suspendable,
-        "restored": result.restored_names,
-    }
-    return b"\n".join([json.dumps(told).encode(), b"".join(traces)])
+    head = {"result": _CODEC.encode(result), "trace_sizes": [len(trace) for trace in traces]}
+    return b"\n".join([json.dumps(head).encode(), b"".join(traces)])
 
 
 def decode_result(data: bytes) -> ExperimentResult:
-    """The answer that :func:`encode_result` wrote."""
-    text, _, rest = data.partition(b"\n")
-    told, traces = json.loads(text), []
-    for length in told["traces"]:
-        traces.append(Trace.from_bytes(rest[:length]))
-        rest = rest[length:]
-    return ExperimentResult(
-        run_count=told["runs"],
-        differing=tuple(told["differing"]),
-        reference_digest=told["shown"],
-        seconds=told["seconds"],
-        calls=tuple(ExternalCall(*each) for each in told["calls"]),
-        changes=tuple(Change(*each) for each in told["changed"]),
-        traces=tuple(traces),
-        steps=tuple(tuple(_decode_step(*each) for each in run) for run in told["steps"]),
-        outcomes=tuple(told["ended"]),
-        not_suspendable=tuple((name, why) for name, why in told["loose"]),
-        restored_names=tuple(told["restored"]),
-    )
+    """The result that :func:`encode_result` made *data* of.
 
-
-def _decode_step(location: str, changed_locals: list[list[str]]) -> LineStep:
-    return LineStep(location, tuple((name, digest) for name, digest in changed_locals))
+    Raises:
+        ValueError: *data* are something else.
+    """
+    head, _, rest = data.partition(b"\n")
+    root, traces = parse_json(head, "answer"), []
+    for size in root["trace_sizes"]:
+        traces.append(Trace.from_bytes(rest[: size.as_int()]))
+        rest = rest[size.as_int() :]
+    return _CODEC.decode(ExperimentResult, root["result"], traces=tuple(traces))

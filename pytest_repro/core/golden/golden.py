@@ -6,27 +6,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pytest_repro.core.compare.statistics import Statistics
-from pytest_repro.core.runs.observation import Key
+from pytest_repro.core.golden.stored_value import StoredValue
 
 Environment = Mapping[str, str]
 """What an environment is: ``{"numpy": "2.4.6", "threads": "2", …}``."""
-
-
-class StoredValue(NamedTuple):
-    """What is stored of one observation.
-
-    Attributes:
-        key: Recorded name, step and path.
-        kind: dtype and shape, ``"float32[4, 8]"``.
-        digest: xxh3-128 of kind and bytes, 32 hexadecimal digits; by this its value is found, too.
-        statistics: None for text and for arrays without elements.
-    """
-
-    key: Key
-    kind: str
-    digest: str
-    statistics: Statistics | None = None
 
 
 Entry = tuple[StoredValue, ...]
@@ -118,7 +101,8 @@ def _normalize(environments: Mapping[str, Environment], tests: Mapping[str, Mapp
 
 def has_same_values(a: Entry, b: Entry) -> bool:
     """Whether two entries hold the same values, in whatever order they were recorded."""
-    return {row.key: row[1:3] for row in a} == {row.key: row[1:3] for row in b}
+    first, second = ({value.key: (value.kind, value.digest) for value in entry} for entry in (a, b))
+    return first == second
 
 
 def find_stale(golden: Golden, file: str, collected: Collection[str]) -> Iterator[str]:

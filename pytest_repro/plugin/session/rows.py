@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_repro.adapters import environment
-from pytest_repro.core.golden.value_summary import ValueSummary
+from pytest_repro.core.golden.stored_value import StoredValue
 from pytest_repro.core.replay.log_file import encode_log
 from pytest_repro.core.text import escape_surrogates
 from pytest_repro.engine.replay.replay import WHOLE_RUN
@@ -21,7 +21,7 @@ from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.stash import ENVIRONMENT, ROWS, SETTINGS
 from pytest_repro.reports.failure import level
 from pytest_repro.reports.failure.text import format_headline
-from pytest_repro.reports.json.write import verdict_to_row
+from pytest_repro.reports.json.rows import verdict_to_row
 from pytest_repro.reports.session.summary import COMPARED_VERDICTS, FAILING_VERDICTS
 
 _PLUGIN_NAME = "repro-rows"
@@ -77,7 +77,7 @@ def _seed_check_to_row(runner: ItemRunner) -> dict[str, str]:
     )
 
 
-def _collect_values(runner: ItemRunner) -> Iterable[ValueSummary]:
+def _collect_values(runner: ItemRunner) -> Iterable[StoredValue]:
     """What a report tells of the values of a test that is compared with other machines."""
     assert runner.verdict is not None
     asked = runner.item.config.stash[SETTINGS].json is not None

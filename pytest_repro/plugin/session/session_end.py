@@ -15,7 +15,7 @@ from pytest_repro.plugin.session.collected_modules import should_write_golden
 from pytest_repro.plugin.session.rows import get_environment, get_rows
 from pytest_repro.plugin.stash import GOLDEN_LINES, SETTINGS
 from pytest_repro.reports.failure.level import format_level_lines
-from pytest_repro.reports.json.write import build_report, write_report
+from pytest_repro.reports.json.report import build_report, write_report
 from pytest_repro.reports.session.cost import format_cost_lines
 from pytest_repro.reports.session.noise import format_noise_lines
 from pytest_repro.reports.session.summary import (

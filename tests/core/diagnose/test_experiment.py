@@ -63,6 +63,15 @@ def test_an_answer_arrives_as_it_was_with_its_traces(tried: ExperimentResult, op
     told = replace(tried, traces=tuple(map(Trace.from_ops, ops)))
     arrived = decode_result(encode_result(told))
     assert [list(trace) for trace in arrived.traces] == [list(trace) for trace in told.traces]
-    for name in ("run_count", "differing", "reference_digest", "calls", "changes", "steps", "seconds", "outcomes"):
+    for name in (
+        "run_count",
+        "differing",
+        "reference_digest",
+        "calls",
+        "changes",
+        "steps",
+        "seconds",
+        "outcomes",
+    ):
         assert getattr(arrived, name) == getattr(told, name), name
     assert arrived.equal is not bool(told.differing)

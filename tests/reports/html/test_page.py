@@ -33,7 +33,7 @@ from pytest_repro.reports.html.plots.series import draw_distance, draw_series
 from pytest_repro.reports.html.plots.svg import make_element
 from pytest_repro.reports.html.plots.ticks import format_labels, format_number, make_decades, make_ticks
 from pytest_repro.reports.html.plots.ulp_histogram import draw_histogram
-from pytest_repro.reports.json.write import verdict_to_row
+from pytest_repro.reports.json.rows import verdict_to_row
 
 NASTY = "</script><img src=x onerror=alert(1)>\x1b\ud800 & \"'"
 SERIES = Series(
