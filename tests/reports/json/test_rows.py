@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.difference import Difference
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.statistics import Statistics
@@ -14,7 +15,8 @@ from pytest_repro.core.golden.stored_value import StoredValue
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run
 from pytest_repro.reports.json.report import build_report, encode_report, write_report
-from pytest_repro.reports.json.rows import verdict_to_row
+from pytest_repro.reports.json.rows import verdict_from_row, verdict_to_row
+from tests.cli.test_show import HERE, VERDICTS
 
 RUNS = (Run("repeat", 0, "passed", 0.25, 1), Run("repeat", 1, "passed", 0.5, 1))
 
@@ -83,3 +85,16 @@ def test_an_observation_takes_one_line_and_the_whole_is_the_same_json() -> None:
         assert sum('"digest"' in line for line in text.splitlines()) == text.count('"digest"')
     assert row["observations"][0]["values"] == [1.5, "NaN"]
     assert row["observations"][1]["values"] == [["-Infinity", 2.0]]
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_a_row_that_is_read_is_written_the_same(verdict: Verdict) -> None:
+    row = json.loads(json.dumps(verdict_to_row("a.py::test_b", verdict)))
+    again = verdict_from_row(JsonNode(row, "row"), HERE, 0)
+    assert verdict_to_row("a.py::test_b", again) == row
+
+
+def test_a_report_of_version_0_1_0_has_no_plan() -> None:
+    row = json.loads(json.dumps(verdict_to_row("a", Verdict("reproduced", Plan(), RUNS))))
+    del row["plan"]
+    assert verdict_from_row(JsonNode(row), {}, 7).plan == Plan(2, 7)
