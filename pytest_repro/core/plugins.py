@@ -1,7 +1,7 @@
-"""A catalogue is a directory listing and the entry points of other distributions.
+"""Finds plugins: the modules of a folder, and the entry points of other distributions.
 
-There is no list to edit: a file ``adapters/jax.py`` is the adapter ``jax``, and another
-distribution adds its own under the entry point group ``pytest_repro.adapters``.
+There is no list to edit: a file ``adapters/jax.py`` is the adapter ``jax``, and another distribution adds its
+own adapter under the entry point group ``pytest_repro.adapters``.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from types import ModuleType
 
 @functools.cache
 def find_plugins(package: str) -> Mapping[str, str | EntryPoint]:
-    """Names in *package* and where each is loaded from, in name order.
+    """Names of the plugins of *package*, in order, each with its module's name or its entry point.
 
     Args:
-        package: Dotted name of a folder, ``"pytest_repro.adapters"``, which is also the name of
-            the entry point group. Files that start with ``_`` are no entries.
+        package: Dotted name of a folder, ``"pytest_repro.adapters"``, and of the entry point group. Modules
+            that start with ``_`` are no plugins.
     """
     folder = importlib.import_module(package)
-    found: dict[str, str | EntryPoint] = {
-        entry.name: f"{package}.{entry.name}"
-        for entry in pkgutil.iter_modules(folder.__path__)
-        if not entry.name.startswith("_")
+    sources: dict[str, str | EntryPoint] = {
+        module.name: f"{package}.{module.name}"
+        for module in pkgutil.iter_modules(folder.__path__)
+        if not module.name.startswith("_")
     }
-    found.update((point.name, point) for point in entry_points(group=package))
-    return dict(sorted(found.items()))
+    sources.update((point.name, point) for point in entry_points(group=package))
+    return dict(sorted(sources.items()))
 
 
 def load_plugin(package: str, name: str) -> ModuleType:
-    """The module of entry *name*.
+    """The module of the plugin *name*.
 
     Raises:
-        KeyError: There is no such entry.
+        KeyError: There is no such plugin.
     """
-    where = find_plugins(package)[name]
-    found = importlib.import_module(where) if isinstance(where, str) else where.load()
-    assert isinstance(found, ModuleType), f"entry point {name} of {package} is no module"
-    return found
+    source = find_plugins(package)[name]
+    module = importlib.import_module(source) if isinstance(source, str) else source.load()
+    assert isinstance(module, ModuleType), f"entry point {name} of {package} is not a module"
+    return module

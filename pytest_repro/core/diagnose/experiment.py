@@ -1,4 +1,4 @@
-"""One experiment on a test that is not reproducible: some more runs of it, with some suspects suspended."""
+"""An experiment on a test that is not reproducible: more runs of it, with some suspects suspended."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from pytest_repro.core.trace.trace import Trace
 
 
 class Experiment(NamedTuple):
-    """What is tried. Plain data: it travels to where the test is run.
+    """What an experiment does. It is plain data, and is sent to the process that runs the test.
 
     Attributes:
-        cells: Under what each run is made, the reference first.
-        suspended: Names of the suspects that cannot act meanwhile.
-        trace_ops: Whether the ops of the runs are recorded; then the runs end with the first that differs.
-        log_calls: Whether calls of the outside world are noted.
-        diff_state: Whether is looked for what a run leaves behind for the next.
-        shift_heap: Whether memory is laid out in another way before the first run; of runs made apart
-            before the second alone.
-        fresh_forks: Whether each run begins in a process that has not computed yet, all in like ones.
-        trace_lines: Whether the user's lines are watched; then the runs end with the first that differs.
-        passthrough_lines: Lines whose calls reach what is suspended: ``"/abs/file.py:12"``.
-        restored_names: Names of what is put back before each run as the first one found it.
+        cells: Cell of each run, the reference first.
+        suspended: Names of the suspects that cannot act in these runs.
+        trace_ops: Whether ops are traced; the runs stop after the first that differs.
+        log_calls: Whether calls to the world outside the test are logged.
+        diff_state: Whether changes that a run leaves behind for the next are searched for.
+        shift_heap: Whether the memory layout is changed before the first run; with *fresh_forks*, before the
+            second run only.
+        fresh_forks: Whether each run starts in its own fork of a process that has not computed anything.
+        trace_lines: Whether the user's lines are traced; the runs stop after the first that differs.
+        passthrough_lines: Lines whose calls are not suspended: ``"/abs/file.py:12"``.
+        restored_names: Names of the state that is restored before each run to that before the first.
     """
 
     cells: tuple[Cell, ...]
@@ -47,20 +47,20 @@ class Experiment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ExperimentResult:
-    """What an experiment has shown.
+    """What an experiment showed.
 
     Attributes:
-        run_count: Number of runs made.
-        differing: Numbers of those that differ from the first.
-        reference_digest: A digest of what the first run has shown, to compare with another process's.
-        calls: Calls of the outside world, in order.
+        run_count: Number of runs.
+        differing: Numbers of the runs that differ from the first.
+        reference_digest: Digest of what the first run did, to compare it with that of another process.
+        calls: Calls to the world outside the test, in order.
         changes: What the first run left behind for the second.
-        traces: Of the first run, and of the first that differs, else of the last.
-        steps: Of the same, what each line did.
+        traces: Traces of the first run and of the first that differs, or of the last if none does.
+        steps: What each line did, in the same two runs.
         seconds: Wall time.
-        outcomes: How the runs ended, each way once: ``"passed"``, ``"failed builtins.ValueError"``.
-        not_suspendable: What was to be held and could not be: a cause word, and why.
-        restored_names: Names of what could be put back altogether.
+        outcomes: Distinct outcomes of the runs: ``"passed"``, ``"failed builtins.ValueError"``.
+        not_suspendable: Cause word and reason of each suspect that could not be suspended.
+        restored_names: Names of the state that could be restored completely.
     """
 
     run_count: int
@@ -82,7 +82,7 @@ class ExperimentResult:
 
     @property
     def divergence(self) -> Divergence | None:
-        """The first op at which the two runs part that were traced."""
+        """The first op at which the two traced runs differ."""
         return first_divergence(*self.traces) if len(self.traces) == 2 else None
 
 

@@ -20,8 +20,8 @@ class StoredValue(NamedTuple):
         name: The recorded name in a golden file; the displayed one in a report: ``loss[3]``,
             ``model.head[2].weight``.
         kind: dtype and shape, ``"float32[4, 8]"``.
-        digest: xxh3-128 of kind and bytes, 32 hexadecimal digits; also the name of the array that belongs to a
-            golden file.
+        digest: xxh3-128 of kind and bytes, 32 hexadecimal digits; also the name of the array in the file
+            beside a golden file.
         values: Elements in C order, in a report of at most :data:`MAX_VALUES` numbers.
         text: Value that is no number, shortened; only in a report.
         statistics: Of an array of numbers; None if it has no elements, or if *values* are known.

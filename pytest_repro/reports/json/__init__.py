@@ -1,1 +1,1 @@
-"""TODO"""
+"""The JSON report, format 1."""
