@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from pytest_repro._version import __version__
 from pytest_repro.core.plan.plan import BadArgument, validate_tolerance
 from pytest_repro.core.text import escape_unprintable
-from pytest_repro.reports.json.checked import BadReport, read_report
+from pytest_repro.reports.json.report import BadReport, read_report
 
 _DESCRIPTION = """\
 Compares and prints the reports that pytest --repro-json wrote, and shows what could change a result on

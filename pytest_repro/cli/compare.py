@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pytest_repro.cli.compare_values import ValueMismatch, compare_value
+from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.verdict import VERDICT_OUTCOMES, WITHOUT_BASELINE
-from pytest_repro.core.golden.value_summary import ValueSummary
+from pytest_repro.core.golden.stored_value import StoredValue
 from pytest_repro.core.plan.tolerance import EXACT, Tolerance
-from pytest_repro.reports.json.checked import BadReport, JsonNode, Report
-from pytest_repro.reports.json.values import value_from_row
+from pytest_repro.reports.json.report import BadReport, Report
+from pytest_repro.reports.json.rows import value_from_row
 
 Outcome = Literal["equal", "close", "differs", "only in A", "only in B", "not compared", "ignored"]
 
@@ -47,7 +48,7 @@ class ReportedTest:
     verdict: str
     runs_agree: bool
     seed: int
-    values: Mapping[str, ValueSummary]
+    values: Mapping[str, StoredValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ def _read_test(row: JsonNode, seed: int) -> ReportedTest:
     return ReportedTest(nodeid, verdict, agree, plan["seed"].as_int() if plan else seed, values)
 
 
-def _read_values(rows: JsonNode | tuple[()]) -> Iterator[tuple[str, ValueSummary]]:
+def _read_values(rows: JsonNode | tuple[()]) -> Iterator[tuple[str, StoredValue]]:
     counts: Counter[str] = Counter()
     for row in rows:
         value = value_from_row(row)

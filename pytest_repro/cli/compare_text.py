@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pytest_repro.cli.compare import ComparedTest, CompareOptions, Outcome, diff_environments
 from pytest_repro.cli.compare_values import ValueMismatch, differs_in_bits_only, find_farthest
 from pytest_repro.core.compare.statistics import Statistics, compare_statistics
-from pytest_repro.core.golden.value_summary import MAX_VALUES
+from pytest_repro.core.golden.stored_value import MAX_VALUES
 from pytest_repro.reports.failure.layout import format_tolerance, plural
 from pytest_repro.reports.failure.values import (
     MAX_FULL_TEXTS,
@@ -18,7 +18,7 @@ from pytest_repro.reports.failure.values import (
     format_max_abs,
     format_other_names,
 )
-from pytest_repro.reports.json.checked import Report
+from pytest_repro.reports.json.report import Report
 
 _MAX_DETAILED = 20
 """Tests with values; the others have one line each."""

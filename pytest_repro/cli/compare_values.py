@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pytest_repro.core.compare.difference import Difference
 from pytest_repro.core.compare.statistics import Statistics, compare_statistics
-from pytest_repro.core.golden.value_summary import Number, ValueSummary
+from pytest_repro.core.golden.stored_value import Number, StoredValue
 from pytest_repro.core.plan.tolerance import Tolerance
 
 
@@ -29,14 +29,14 @@ class ValueMismatch:
     """
 
     name: str
-    a: ValueSummary | None
-    b: ValueSummary | None
+    a: StoredValue | None
+    b: StoredValue | None
     difference: Difference | None = None
     close: bool = False
 
 
 def compare_value(
-    name: str, a: ValueSummary | None, b: ValueSummary | None, tolerance: Tolerance, use_statistics: bool
+    name: str, a: StoredValue | None, b: StoredValue | None, tolerance: Tolerance, use_statistics: bool
 ) -> ValueMismatch | None:
     """The mismatch of one value; None if it is equal bit for bit.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.compare import describe_outcome
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.reports.failure.text import format_failure, format_headline, format_lost_runs
-from pytest_repro.reports.json.checked import INCONSISTENCY_ERRORS, BadReport, JsonNode, Report
-from pytest_repro.reports.json.read import verdict_from_row
+from pytest_repro.reports.json.report import INCONSISTENCY_ERRORS, BadReport, Report
+from pytest_repro.reports.json.rows import verdict_from_row
 from pytest_repro.reports.session.summary import (
     FAILING_VERDICTS,
     format_counts,

@@ -1,7 +1,7 @@
-"""The nouns (frozen records) and pure functions, on the standard library alone.
+"""Frozen records and pure functions, on the standard library alone.
 
-A :class:`~pytest_repro.core.plan.plan.Plan` says what is asked, a :class:`~pytest_repro.core.runs.run.Run`
-what one run did, an :class:`~pytest_repro.core.runs.observation.Observation` what it computed, a
-:class:`~pytest_repro.core.compare.mismatch.Mismatch` where two runs differ, a
+A :class:`~pytest_repro.core.plan.plan.Plan` says what is requested, a
+:class:`~pytest_repro.core.runs.run.Run` what one run did, an :class:`~pytest_repro.core.runs.observation.Observation` what it computed, a
+:class:`~pytest_repro.core.compare.mismatch.Mismatch` where two runs differ, and a
 :class:`~pytest_repro.core.compare.verdict.Verdict` what follows.
 """

@@ -1,4 +1,4 @@
-"""Cuts an array into blocks that follow each other in C order."""
+"""Iterates over an array in blocks that follow each other in C order."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ BlockIndex = tuple["int | slice", ...]
 
 
 def iter_block_indices(shape: tuple[int, ...], limit: int) -> Iterator[BlockIndex]:
-    """Index tuples of blocks of at most *limit* elements, in C order.
+    """Index tuples of blocks of at most *limit* elements.
 
-    Joined one after the other, the blocks' elements are the whole array's in C order, so a
-    strided array can be read without a whole copy.
+    The blocks' elements, one block after the other, are those of the array in C order: a strided array can be
+    read without a copy of all of it.
 
     Args:
-        shape: Lengths of the axes.
-        limit: Elements in a block, at least 1.
+        shape: Shape of the array.
+        limit: Most elements in a block, at least 1.
     """
     total = math.prod(shape)
     if total <= limit or not shape:

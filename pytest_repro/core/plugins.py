@@ -1,7 +1,7 @@
 """Plugins of the package: the files of a folder, and the entry points of other distributions.
 
-There is no list to edit: a file ``adapters/jax.py`` is the adapter ``jax``, and another
-distribution adds its own under the entry point group ``pytest_repro.adapters``.
+There is no list to edit: a file ``adapters/jax.py`` is the adapter ``jax``, and another distribution adds its
+own adapter under the entry point group ``pytest_repro.adapters``.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def find_plugins(package: str, group: str = "") -> Mapping[str, str | EntryPoint
         group: Name of the entry point group, if it is not *package*.
     """
     folder = importlib.import_module(package)
-    found: dict[str, str | EntryPoint] = {
-        entry.name: f"{package}.{entry.name}"
-        for entry in pkgutil.iter_modules(folder.__path__)
-        if not entry.name.startswith("_")
+    sources: dict[str, str | EntryPoint] = {
+        module.name: f"{package}.{module.name}"
+        for module in pkgutil.iter_modules(folder.__path__)
+        if not module.name.startswith("_")
     }
-    found.update((point.name, point) for point in _read_entry_points().select(group=group or package))
-    return dict(sorted(found.items()))
+    sources.update((point.name, point) for point in _read_entry_points().select(group=group or package))
+    return dict(sorted(sources.items()))
 
 
 @functools.cache
@@ -44,7 +44,7 @@ def load_plugin(package: str, name: str, group: str = "") -> ModuleType:
     """The module of entry *name*.
 
     Raises:
-        KeyError: There is no such entry.
+        KeyError: There is no such plugin.
     """
     where = find_plugins(package, group)[name]
     found = importlib.import_module(where) if isinstance(where, str) else where.load()

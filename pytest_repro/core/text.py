@@ -1,4 +1,4 @@
-"""Text of others' for a terminal."""
+"""Text from untrusted sources, made safe for terminals and for other processes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 
 def escape_unprintable(text: str) -> str:
-    r"""*text* with everything that a terminal would obey, such as escapes, as ``\x1b``.
+    r"""*text* with everything that controls a terminal escaped, such as ``\x1b``.
 
-    A report or a golden file may come from a fork's pull request, and names hold what their author likes.
+    Reports and golden files may come from a fork's pull request, and recorded names are arbitrary.
     """
     if text.isprintable():
         return text
@@ -16,9 +16,9 @@ def escape_unprintable(text: str) -> str:
 
 
 def escape_surrogates(value: Any) -> Any:
-    r"""Plain data whose texts another process can be sent: a lone surrogate is written ``\ud800``."""
+    r"""Plain data without lone surrogates, which cannot be sent to another process: ``\ud800`` instead."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):
-        return {escape_surrogates(key): escape_surrogates(each) for key, each in value.items()}
+        return {escape_surrogates(key): escape_surrogates(item) for key, item in value.items()}
     return type(value)(map(escape_surrogates, value)) if type(value) in (list, tuple) else value

@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.reports.failure.golden import format_update_command
 from pytest_repro.reports.failure.text import format_failure
-from pytest_repro.reports.json.checked import INCONSISTENCY_ERRORS, BadReport, JsonNode
-from pytest_repro.reports.json.read import verdict_from_row
+from pytest_repro.reports.json.report import INCONSISTENCY_ERRORS, BadReport
+from pytest_repro.reports.json.rows import verdict_from_row
 from pytest_repro.reports.session.summary import (
     FAILING_VERDICTS,
     format_counts,

@@ -6,7 +6,7 @@ import math
 import struct
 from collections.abc import Iterable
 
-from pytest_repro.core.golden.value_summary import MAX_VALUES, Number, ValueSummary
+from pytest_repro.core.golden.stored_value import MAX_VALUES, Number, StoredValue
 from pytest_repro.core.runs.observation import ContentRef, Observation
 from pytest_repro.values.hashing import digest
 from pytest_repro.values.spill_store import ValueBuffer
@@ -22,7 +22,7 @@ _STRUCT_FORMATS = {
 }  # fmt: skip
 
 
-def summarize_value(name: str, observation: Observation, buffer: ValueBuffer | None) -> ValueSummary:
+def summarize_value(name: str, observation: Observation, buffer: ValueBuffer | None) -> StoredValue:
     """What is told of *observation*.
 
     Args:
@@ -36,18 +36,18 @@ def summarize_value(name: str, observation: Observation, buffer: ValueBuffer | N
     )
     count, element = math.prod(observation.shape), observation.dtype
     if buffer is None or element.startswith("raw"):
-        return ValueSummary(name, observation.kind, known)
+        return StoredValue(name, observation.kind, known)
     if element == "":
-        return ValueSummary(name, observation.kind, known, text=_decode_text(buffer))
+        return StoredValue(name, observation.kind, known, text=_decode_text(buffer))
     if count <= MAX_VALUES:
-        return ValueSummary(
+        return StoredValue(
             name, observation.kind, known, tuple(_decode_elements(element, bytes(buffer[:]), count))
         )
     from pytest_repro.values.dtypes import itemsize
     from pytest_repro.values.statistics import compute_statistics
 
     nbytes = count * itemsize(element)
-    return ValueSummary(name, observation.kind, known, statistics=compute_statistics(element, buffer, nbytes))
+    return StoredValue(name, observation.kind, known, statistics=compute_statistics(element, buffer, nbytes))
 
 
 def _decode_text(buffer: ValueBuffer) -> str:

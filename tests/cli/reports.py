@@ -8,17 +8,18 @@ from typing import Any
 
 from pytest_repro.cli import main
 from pytest_repro.core.compare.verdict import Verdict, VerdictOutcome
-from pytest_repro.core.golden.value_summary import ValueSummary
+from pytest_repro.core.golden.stored_value import StoredValue
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run
-from pytest_repro.reports.json.write import build_report, verdict_to_row, write_report
+from pytest_repro.reports.json.report import build_report, write_report
+from pytest_repro.reports.json.rows import verdict_to_row
 
 ENVIRONMENT = {"python": "CPython 3.11.4", "cpu capability": "AVX2"}
 RUNS = (Run("repeat", 0, "passed", 0.25, 1), Run("repeat", 1, "passed", 0.5, 1))
 
 
 def row(
-    *accounts: ValueSummary,
+    *accounts: StoredValue,
     nodeid: str = "test_a.py::test_a",
     word: VerdictOutcome = "reproduced",
     seed: int = 0,
@@ -27,9 +28,9 @@ def row(
     return verdict_to_row(nodeid, Verdict(word, Plan(seed=seed), RUNS), accounts)
 
 
-def number(name: str, value: float, kind: str = "float64[]") -> ValueSummary:
+def number(name: str, value: float, kind: str = "float64[]") -> StoredValue:
     """An account of one number."""
-    return ValueSummary(name, kind, f"{value!r:>32}", (value,))
+    return StoredValue(name, kind, f"{value!r:>32}", (value,))
 
 
 def report(

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,17 @@ from hypothesis import strategies as st
 
 from pytest_repro.cli.compare_values import compare_value, measure_difference
 from pytest_repro.core.compare.statistics import Statistics
-from pytest_repro.core.golden.value_summary import ValueSummary
+from pytest_repro.core.golden.stored_value import StoredValue
 from pytest_repro.core.plan.tolerance import EXACT, Tolerance
 from tests.cli.reports import ENVIRONMENT, number, report, row, run, written
 
-LARGE = ValueSummary(
+LARGE = StoredValue(
     "w",
     "float32[99]",
     "1" * 32,
     statistics=Statistics(0.0, 2.0, 1.0, 0.5, 9.0, elements=((0, "0.5"), (98, "nan"))),
 )
-LIKE = ValueSummary(
+LIKE = StoredValue(
     "w",
     "float32[99]",
     "2" * 32,
@@ -31,7 +30,7 @@ LIKE = ValueSummary(
 
 
 def both(
-    tmp_path: Path, capsys: Any, a: list[ValueSummary], b: list[ValueSummary], *options: str
+    tmp_path: Path, capsys: Any, a: list[StoredValue], b: list[StoredValue], *options: str
 ) -> tuple[int, str]:
     one, other = report(tmp_path / "a.json", row(*a)), report(tmp_path / "b.json", row(*b))
     code, out, err = run(capsys, "compare", one, other, *options)
@@ -116,11 +115,11 @@ def test_a_large_array_is_never_close_unless_its_statistics_are_taken(tmp_path: 
     assert both(tmp_path, capsys, [LARGE], [LIKE], *near, "--statistics")[0] == 0
     assert both(tmp_path, capsys, [LARGE], [LIKE], "--rtol=1e-10", "--atol=0", "--statistics")[0] == 1
     turned = LIKE.statistics._replace(elements=((0, "-0.5"), (98, "nan"))) if LIKE.statistics else None
-    code, out = both(tmp_path, capsys, [LARGE], [replace(LIKE, statistics=turned)], *near, "--statistics")
+    code, out = both(tmp_path, capsys, [LARGE], [LIKE._replace(statistics=turned)], *near, "--statistics")
     assert code == 1
     assert "element 0  0.5 in A, -0.5 in B" in out
     assert "hold only statistics" not in out
-    dropped = ValueSummary("w", "float32[99]", "2" * 32)
+    dropped = StoredValue("w", "float32[99]", "2" * 32)
     code, out = both(tmp_path, capsys, [LARGE], [dropped], *near, "--statistics")
     assert code == 1
     assert "by an unknown amount: the reports hold digests only" in out
@@ -132,18 +131,16 @@ def test_a_large_array_is_never_close_unless_its_statistics_are_taken(tmp_path: 
         (number("x", 0.0), number("x", -0.0), "equal numbers with different bits"),
         (number("x", 1.0), number("x", 1.0, "float32[]"), "x   float64[] in A, float32[] in B"),
         (number("x", 1.0), number("y", 1.0), "x   float64[]   recorded in A only"),
-        (ValueSummary("x", "str", "1", text="cat"), ValueSummary("x", "str", "2", text="a"), "'cat' in A, 'a' in B"),
+        (StoredValue("x", "str", "1", text="cat"), StoredValue("x", "str", "2", text="a"), "'cat' in A, 'a' in B"),
         (number("x", math.nan), number("x", 1.0), "1 with NaN or infinity"),
         (
-            ValueSummary("x", "float32[2, 2]", "1", (0.0, 0.1, 0.25, 0.5)),
-            ValueSummary("x", "float32[2, 2]", "2", (0.0, 0.1, 0.25, 0.1)),
+            StoredValue("x", "float32[2, 2]", "1", (0.0, 0.1, 0.25, 0.5)),
+            StoredValue("x", "float32[2, 2]", "2", (0.0, 0.1, 0.25, 0.1)),
             "first at [1, 1]: 0.5 in A, 0.1 in B",
         ),
     ],
 )  # fmt: skip
-def test_what_differs_is_said(
-    tmp_path: Path, capsys: Any, a: ValueSummary, b: ValueSummary, says: str
-) -> None:
+def test_what_differs_is_said(tmp_path: Path, capsys: Any, a: StoredValue, b: StoredValue, says: str) -> None:
     code, out = both(tmp_path, capsys, [a], [b])
     assert code == 1
     assert says in out

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.baseline import BASELINE, Baseline
 from pytest_repro.core.compare.difference import Difference
 from pytest_repro.core.compare.mismatch import Mismatch
@@ -19,9 +20,7 @@ from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.core.trace.trace import Op
 from pytest_repro.reports.failure.text import format_failure, format_headline, format_lost_runs
-from pytest_repro.reports.json.checked import JsonNode
-from pytest_repro.reports.json.read import verdict_from_row
-from pytest_repro.reports.json.write import verdict_to_row
+from pytest_repro.reports.json.rows import verdict_from_row, verdict_to_row
 from tests.cli.reports import RUNS, report, row, run
 from tests.conftest import Project
 

@@ -86,7 +86,13 @@ def test_of_a_large_value_only_the_digest_travels() -> None:
     )
     text = encode_run(Run("repeat", 0, "passed"), [kept])
     assert json.loads(text)["observations"] == [
-        [["w", 0, ""], "float32[9999]", "float32", [9999], True, "ab" * 16, "", None]
+        {
+            "key": ["w", 0, ""],
+            "kind": "float32[9999]",
+            "dtype": "float32",
+            "shape": [9999],
+            "content": {"digest": "ab" * 16},
+        }
     ]
     content = decode_run(text, Cell())[1][kept.key].content
     assert isinstance(content, ContentRef)

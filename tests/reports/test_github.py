@@ -19,7 +19,7 @@ from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.reports.failure.text import format_failure, format_headline
 from pytest_repro.reports.github import MAX_SUMMARY_BYTES, format_annotations, format_summary
-from pytest_repro.reports.json.write import verdict_to_row
+from pytest_repro.reports.json.rows import verdict_to_row
 
 RUNS = (Run("repeat", 0, "passed", 0.25, 1), Run("repeat", 1, "passed", 0.5, 1))
 FOUND = Mismatch("x", "x", 0, "", "repeat", 1, "values", "int", "int")

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from pytest_repro.adapters import digest, flatten
-from pytest_repro.core.golden.value_summary import MAX_VALUES, ValueSummary
+from pytest_repro.core.golden.stored_value import MAX_VALUES, StoredValue
 from pytest_repro.core.runs.observation import Leaf, Observation
 from pytest_repro.values.spill_store import SpillStore
 from pytest_repro.values.statistics import compute_statistics
 from pytest_repro.values.value_summary import summarize_value
 
 
-def told(value: object) -> ValueSummary:
+def told(value: object) -> StoredValue:
     """The account of *value*, whether it is kept in the observation or on the shelf."""
     leaf = flatten(value)
     assert isinstance(leaf, Leaf)
@@ -60,7 +60,7 @@ def test_what_was_not_kept_is_told_by_its_digest() -> None:
     assert isinstance(leaf, Leaf)
     stored = SpillStore(2**20).put(leaf)
     found = summarize_value("x", Observation(("x", 0, ""), leaf.kind, leaf.dtype, leaf.shape, stored), None)
-    assert found == ValueSummary("x", "float64[100]", digest(np.arange(100.0)))
+    assert found == StoredValue("x", "float64[100]", digest(np.arange(100.0)))
 
 
 def test_of_more_numbers_the_statistics_are_told() -> None:

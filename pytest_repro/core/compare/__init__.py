@@ -1,1 +1,1 @@
-"""TODO"""
+"""What differs between runs, and the verdict that follows."""

@@ -1,4 +1,4 @@
-"""How a verdict stands to what is stored of the test."""
+"""How a test compares with its golden file."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 BASELINE = "baseline"
-"""The axis of mismatches between a run and what is stored."""
+"""The axis of mismatches between a run and a golden file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """How a test stands to its golden file.
+    """How a test compares with its golden file.
 
     Attributes:
-        path: The file, as it is called from where pytest was started.
-        environment_key: Of this environment.
-        stored_key: Key of the environment whose entry was compared; ``""`` where there is none.
-        environment_diff: What differs between the two, as name → here, in the golden file.
+        path: Path of the file, relative to where pytest was started.
+        environment_key: Key of this environment.
+        stored_key: Key of the environment whose entry was compared; ``""`` if there is none.
+        environment_diff: Name → value here, value in the golden file, where the two environments differ.
         differing: Names of observations whose bits differ from those of another environment.
-        uncompared: Those of them that could not be compared within a tolerance.
-        options: What the command that writes the entry needs beside ``--repro-update``.
-        read_error: Why the golden file cannot be read; ``""`` where it can.
+        uncompared: Those of *differing* that could not be compared within a tolerance.
+        options: Options that the command that writes the entry needs besides ``--repro-update``.
+        read_error: Why the golden file cannot be read; ``""`` if it can.
     """
 
     path: str

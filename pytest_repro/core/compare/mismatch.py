@@ -15,21 +15,20 @@ class Mismatch:
     """One value, or one outcome, that differs between the reference run and another.
 
     Attributes:
-        name: What is shown: ``loss[3]``; ``outcome`` for an outcome.
-        series: The recorded name without step and path, to gather a series by.
+        name: Displayed name: ``loss[3]``; ``outcome`` for an outcome.
+        series: Recorded name, without step and path.
         step: Place in the series, from 0.
-        path: The way inside the recorded value: ``.head[2].weight``.
+        path: Path inside the recorded value: ``.head[2].weight``.
         axis: What was varied.
-        value: The setting of the other run.
-        problem: ``values`` differ, ``kind`` (dtype or shape) differs, ``missing`` in one run,
-            or the ``outcome`` differs.
-        kind: dtype and shape in the reference run, or in the other where only that has it.
-        other_kind: dtype and shape in the other run; ``""`` where it is missing there.
-        difference: How far apart; None where that cannot be said.
-        detail: A word more where numbers cannot say it: in which run it is missing, which
-            outcomes, why no distance is known.
-        repeat_of: Of two runs that differ away from the reference, though nothing is varied between
-            them: their axis and value.
+        value: Value of the other run on that axis.
+        problem: ``values`` differ, ``kind`` (dtype or shape) differs, the value is ``missing`` in one run, or
+            the ``outcome`` differs.
+        kind: dtype and shape in the reference run, or in the other run if only that one has the value.
+        other_kind: dtype and shape in the other run; ``""`` if the value is missing there.
+        difference: How far apart the values are; None if unknown.
+        detail: What numbers cannot show: which run lacks the value, both outcomes, why no distance is known.
+        repeat_of: Axis and value of two runs that differ although nothing is varied between them; None if one
+            of the runs is the reference.
     """
 
     name: str

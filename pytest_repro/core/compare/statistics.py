@@ -1,4 +1,4 @@
-"""An array in a few numbers: what is left to say of a value that is not kept."""
+"""A few numbers that describe an array whose values are not stored."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 NUMBER_FIELDS = ("min", "max", "mean", "std", "l2")
-"""What is None where no element is finite."""
+"""Fields that are None if no element is finite."""
 
 
 class Statistics(NamedTuple):
-    """An array of numbers in a few of them, in the unit of the values; of complex ones the magnitudes.
+    """A few numbers that describe an array, in the unit of its values; of complex elements the magnitudes.
 
     Attributes:
-        min: Smallest finite element; None where none is finite.
+        min: Smallest finite element; None if none is finite.
         max: Largest finite element.
         mean: Arithmetic mean of the finite elements.
-        std: Their standard deviation, that of the population.
-        l2: Their Euclidean norm.
-        non_finite: Number of elements that are NaN or infinite, or beyond float64.
-        elements: ``(index in C order, element as text)``: the first, the last, and the three quarters.
+        std: Standard deviation of the finite elements, that of the population.
+        l2: Euclidean norm of the finite elements.
+        non_finite: Number of elements that are NaN, infinite, or beyond float64.
+        elements: ``(index in C order, element as text)`` of the first, the last and the three quarters.
     """
 
     min: float | None = None
@@ -32,12 +32,12 @@ class Statistics(NamedTuple):
 
 
 class StatisticDifference(NamedTuple):
-    """One of the statistics of two arrays that is not the same: ``("mean", 2.0, 2.5)``.
+    """A statistic in which two arrays differ: ``("mean", 2.0, 2.5)``.
 
     Attributes:
         name: ``"mean"``, ``"non_finite"``, ``"element 25"``.
-        a: Of the one; None where none of its elements is finite.
-        b: Of the other.
+        a: Statistic of the first array; None if none of its elements is finite.
+        b: Statistic of the second.
     """
 
     name: str
@@ -46,12 +46,12 @@ class StatisticDifference(NamedTuple):
 
 
 def compare_statistics(a: Statistics, b: Statistics) -> Iterator[StatisticDifference]:
-    """What is not the same in two arrays; of elements those that both tell."""
+    """The statistics in which two arrays differ; elements are compared if both have them."""
     for name in (*NUMBER_FIELDS, "non_finite"):
         x, y = getattr(a, name), getattr(b, name)
         if x != y:
             yield StatisticDifference(name, x, y)
-    there = dict(b.elements)
-    for index, shown in a.elements:
-        if there.get(index, shown) != shown:
-            yield StatisticDifference(f"element {index}", shown, there[index])
+    others = dict(b.elements)
+    for index, text in a.elements:
+        if others.get(index, text) != text:
+            yield StatisticDifference(f"element {index}", text, others[index])

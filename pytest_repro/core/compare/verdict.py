@@ -1,4 +1,4 @@
-"""What follows from the runs of one test."""
+"""The verdict that follows from the runs of one test."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ VerdictOutcome = Literal[
 VERDICT_OUTCOMES: tuple[str, ...] = get_args(VerdictOutcome)
 
 WITHOUT_BASELINE: tuple[str, ...] = ("no-baseline", "foreign-baseline")
-"""Words of tests whose runs agree, and of which this environment has nothing stored."""
+"""Verdicts of tests whose runs agree, but for which nothing is stored for this environment."""
 
 
 class NotReproducible(AssertionError):
-    """A test, or a function, is not reproducible; the message says where and how far.
+    """A test, or a function, is not reproducible; the message says where its runs differ and how far.
 
     Attributes:
-        verdict: The :class:`Verdict` it was raised for.
+        verdict: The :class:`Verdict`.
     """
 
     def __init__(self, message: str, verdict: Verdict) -> None:
@@ -51,25 +51,25 @@ NotReproducible.__module__ = "pytest_repro"  # as users import it and tracebacks
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What follows from the runs of one test.
+    """The verdict that follows from the runs of one test.
 
     Attributes:
-        outcome: ``reproduced``, ``diverged``, ``unobserved`` (nothing was observed, so nothing could
-            be compared), ``failed`` (the same way in each run) or ``skipped``; ``no-baseline`` or
-            ``foreign-baseline`` where the golden file has nothing, or that of another
-            environment only. None after a single run, which compares nothing.
-        plan: What was asked.
+        outcome: ``reproduced``, ``diverged``, ``unobserved`` (nothing was observed, so nothing could be
+            compared), ``failed`` (the same way in each run) or ``skipped``; ``no-baseline`` or
+            ``foreign-baseline`` if the golden file has no entry, or only one of another environment. None
+            after a single run, which compares nothing.
+        plan: What was requested.
         runs: What each run did, the reference run first.
         mismatches: Every value or outcome that differs from the reference run.
-        unobserved_locals: Local variables that were seen and not compared, where nothing was observed; what
-            was observed and does not count, where that was nothing at the level asked for.
+        unobserved_locals: If nothing was observed: local variables that were not compared, or what was
+            observed and does not count at the requested level.
         steps: Number of steps of each recorded series, by name, in the reference run.
-        divergence: The first op that parted, where two runs could be traced that differ.
-        cause: What made them differ, where that was looked for.
-        baseline: How the test stands to its golden file, where it has asked for one.
-        plots: What of the mismatches can be drawn, where that was asked for.
-        level: Which level was asked and which was reached, where the plan asks for one.
-        error: The exception of a ``failed`` function that :func:`pytest_repro.check` ran.
+        divergence: The first op that differs, if two runs that differ could be traced.
+        cause: What made the runs differ, if the cause was searched for.
+        baseline: How the test compares with its golden file, if it has one.
+        plots: What plots of the mismatches show, if plots were requested.
+        level: Requested and reached level, if the plan requests one.
+        error: The exception of a ``failed`` function that :func:`pytest_repro.check` called.
     """
 
     outcome: VerdictOutcome | None
@@ -87,7 +87,7 @@ class Verdict:
 
     @property
     def reproduced(self) -> bool:
-        """Whether every run gave the same."""
+        """Whether all runs agree."""
         return self.outcome == "reproduced"
 
     @property

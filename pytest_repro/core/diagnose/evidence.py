@@ -1,4 +1,4 @@
-"""What is known of a mismatch before anything is suspended."""
+"""What is known about a test that is not reproducible before any suspect is suspended."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pytest_repro.core.trace.divergence import Divergence
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known before anything is suspended.
+    """What is known before any suspect is suspended.
 
     Attributes:
-        calls: Calls of the outside world that were heard.
-        divergence: The first op that parted.
+        calls: Logged calls to the world outside the test.
+        divergence: The first op that differs.
         changes: What the first run left behind for the second.
-        differing: How many runs differed from the first.
-        runs: Of how many, the first not counted.
+        differing: Number of runs that differed from the first.
+        runs: Number of runs, without the first.
     """
 
     calls: tuple[ExternalCall, ...] = ()
@@ -28,7 +28,7 @@ class Evidence:
     runs: int = 0
 
     def calls_for(self, cause: str) -> tuple[ExternalCall, ...]:
-        """The calls that are evidence for the cause *cause*."""
+        """The calls that are evidence for *cause*."""
         return tuple(call for call in self.calls if call.cause == cause)
 
     @property

@@ -1,11 +1,13 @@
-"""One experiment on a test that is not reproducible: some more runs of it, with some suspects suspended."""
+"""An experiment on a test that is not reproducible: more runs of it, with some suspects suspended."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import astuple, dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, fields
+from typing import NamedTuple
 
+from pytest_repro.core.checked_json import parse_json
+from pytest_repro.core.codec import Codec
 from pytest_repro.core.diagnose.external_call import ExternalCall
 from pytest_repro.core.diagnose.finding import Change
 from pytest_repro.core.plan.cell import Cell
@@ -15,20 +17,20 @@ from pytest_repro.core.trace.trace import Trace
 
 
 class Experiment(NamedTuple):
-    """What is tried. Plain data: it travels to where the test is run.
+    """What an experiment does. It is plain data, and is sent to the process that runs the test.
 
     Attributes:
-        cells: Under what each run is made, the reference first.
-        suspended: Names of the suspects that cannot act meanwhile.
-        trace_ops: Whether the ops of the runs are recorded; then the runs end with the first that differs.
-        log_calls: Whether calls of the outside world are noted.
-        diff_state: Whether is looked for what a run leaves behind for the next.
-        shift_heap: Whether memory is laid out in another way before the first run; of runs made apart
-            before the second alone.
-        fresh_forks: Whether each run begins in a process that has not computed yet, all in like ones.
-        trace_lines: Whether the user's lines are watched; then the runs end with the first that differs.
-        passthrough_lines: Lines whose calls reach what is suspended: ``"/abs/file.py:12"``.
-        restored_names: Names of what is put back before each run as the first one found it.
+        cells: Cell of each run, the reference first.
+        suspended: Names of the suspects that cannot act in these runs.
+        trace_ops: Whether ops are traced; the runs stop after the first that differs.
+        log_calls: Whether calls to the world outside the test are logged.
+        diff_state: Whether changes that a run leaves behind for the next are searched for.
+        shift_heap: Whether the memory layout is changed before the first run; with *fresh_forks*, before the
+            second run only.
+        fresh_forks: Whether each run starts in its own fork of a process that has not computed anything.
+        trace_lines: Whether the user's lines are traced; the runs stop after the first that differs.
+        passthrough_lines: Lines whose calls are not suspended: ``"/abs/file.py:12"``.
+        restored_names: Names of the state that is restored before each run to that before the first.
     """
 
     cells: tuple[Cell, ...]
@@ -45,20 +47,20 @@ class Experiment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ExperimentResult:
-    """What an experiment has shown.
+    """What an experiment showed.
 
     Attributes:
-        run_count: Number of runs made.
-        differing: Numbers of those that differ from the first.
-        reference_digest: A digest of what the first run has shown, to compare with another process's.
-        calls: Calls of the outside world, in order.
+        run_count: Number of runs.
+        differing: Numbers of the runs that differ from the first.
+        reference_digest: Digest of what the first run did, to compare it with that of another process.
+        calls: Calls to the world outside the test, in order.
         changes: What the first run left behind for the second.
-        traces: Of the first run, and of the first that differs, else of the last.
-        steps: Of the same, what each line did.
+        traces: Traces of the first run and of the first that differs, or of the last if none does.
+        steps: What each line did, in the same two runs.
         seconds: Wall time.
-        outcomes: How the runs ended, each way once: ``"passed"``, ``"failed builtins.ValueError"``.
-        not_suspendable: What was to be held and could not be: a cause word, and why.
-        restored_names: Names of what could be put back altogether.
+        outcomes: Distinct outcomes of the runs: ``"passed"``, ``"failed builtins.ValueError"``.
+        not_suspendable: Cause word and reason of each suspect that could not be suspended.
+        restored_names: Names of the state that could be restored completely.
     """
 
     run_count: int
@@ -80,72 +82,43 @@ class ExperimentResult:
 
     @property
     def divergence(self) -> Divergence | None:
-        """The first op at which the two runs part that were traced."""
+        """The first op at which the two traced runs differ."""
         return first_divergence(*self.traces) if len(self.traces) == 2 else None
+
+
+_CODEC = Codec({ExperimentResult: [each.name for each in fields(ExperimentResult) if each.name != "traces"]})
 
 
 def encode_experiment(experiment: Experiment) -> str:
     """*experiment* as JSON."""
-    return json.dumps(experiment._replace(cells=tuple(map(_encode_cell, experiment.cells))))
-
-
-def _encode_cell(cell: Cell) -> Any:
-    return [cell.axis, cell.value, dict(cell.setting), cell.repeat_of]
+    return json.dumps(_CODEC.encode(experiment))
 
 
 def decode_experiment(text: str) -> Experiment:
-    """The experiment that :func:`encode_experiment` made text of."""
-    cells, suspended, *rest = json.loads(text)
-    found = Experiment(tuple(_decode_cell(*cell) for cell in cells), tuple(suspended), *rest)
-    return found._replace(
-        passthrough_lines=tuple(found.passthrough_lines), restored_names=tuple(found.restored_names)
-    )
+    """The experiment that :func:`encode_experiment` made *text* of.
 
-
-def _decode_cell(axis: str, value: object, setting: dict[str, object], repeat_of: list[Any] | None) -> Cell:
-    return Cell(axis, value, setting, (repeat_of[0], repeat_of[1]) if repeat_of else None)
+    Raises:
+        BadJson: *text* is something else.
+    """
+    return _CODEC.decode(Experiment, parse_json(text, "experiment"))
 
 
 def encode_result(result: ExperimentResult) -> bytes:
-    """*result* as JSON, and behind it its traces."""
+    """*result* as a line of JSON, followed by its traces."""
     traces = [trace.to_bytes() for trace in result.traces]
-    told = {
-        "runs": result.run_count,
-        "differing": result.differing,
-        "shown": result.reference_digest,
-        "seconds": result.seconds,
-        "calls": list(map(astuple, result.calls)),
-        "changed": result.changes,
-        "steps": result.steps,
-        "traces": [len(each) for each in traces],
-        "ended": result.outcomes,
-        "loose": result.not_suspendable,
-        "restored": result.restored_names,
-    }
-    return b"\n".join([json.dumps(told).encode(), b"".join(traces)])
+    head = {"result": _CODEC.encode(result), "trace_sizes": [len(trace) for trace in traces]}
+    return b"\n".join([json.dumps(head).encode(), b"".join(traces)])
 
 
 def decode_result(data: bytes) -> ExperimentResult:
-    """The answer that :func:`encode_result` wrote."""
-    text, _, rest = data.partition(b"\n")
-    told, traces = json.loads(text), []
-    for length in told["traces"]:
-        traces.append(Trace.from_bytes(rest[:length]))
-        rest = rest[length:]
-    return ExperimentResult(
-        run_count=told["runs"],
-        differing=tuple(told["differing"]),
-        reference_digest=told["shown"],
-        seconds=told["seconds"],
-        calls=tuple(ExternalCall(*each) for each in told["calls"]),
-        changes=tuple(Change(*each) for each in told["changed"]),
-        traces=tuple(traces),
-        steps=tuple(tuple(_decode_step(*each) for each in run) for run in told["steps"]),
-        outcomes=tuple(told["ended"]),
-        not_suspendable=tuple((name, why) for name, why in told["loose"]),
-        restored_names=tuple(told["restored"]),
-    )
+    """The result that :func:`encode_result` made *data* of.
 
-
-def _decode_step(location: str, changed_locals: list[list[str]]) -> LineStep:
-    return LineStep(location, tuple((name, digest) for name, digest in changed_locals))
+    Raises:
+        ValueError: *data* are something else.
+    """
+    head, _, rest = data.partition(b"\n")
+    root, traces = parse_json(head, "answer"), []
+    for size in root["trace_sizes"]:
+        traces.append(Trace.from_bytes(rest[: size.as_int()]))
+        rest = rest[size.as_int() :]
+    return _CODEC.decode(ExperimentResult, root["result"], traces=tuple(traces))

@@ -1,4 +1,4 @@
-"""What made a test differ, and what to change."""
+"""What made a test differ, and how to fix it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A cause that was established by suspending it: without it, the runs were equal.
+    """A cause that experiments established: while it is suspended, the runs are equal.
 
     Attributes:
         name: A cause word: ``"os-entropy"``, …, ``"unknown"``.
-        location: ``"data.py:12"``, where it sits in the user's code; ``""`` where nobody can say.
-        explanation: What it does, and what the experiments have shown.
-        fix: What to change, in the user's own terms.
-        ruled_out: Cause words that were suspended, and the runs differed all the same.
+        location: Where it is in the user's code, ``"data.py:12"``; ``""`` if unknown.
+        explanation: What the cause does, and what the experiments showed.
+        fix: What to change.
+        ruled_out: Cause words during whose suspension the runs still differed.
     """
 
     name: str
@@ -31,10 +31,10 @@ class Change(NamedTuple):
     Attributes:
         name: ``"test_model.CACHE"``, ``"fixture model.bn.running_mean"``.
         description: ``"grew from 0 to 1 items"``, ``"has other values"``.
-        location: Where it is defined, ``"/abs/test_model.py:7"``; ``""`` unknown.
-        kind: What it is a part of: ``"module"``, ``"optimiser"``, ``"numpy generator"``,
-            ``"torch generator"``, ``"random.Random"``; ``""`` anything else.
-        owner: What that is called: ``"test_model.MODEL"``.
+        location: Where it is defined, ``"/abs/test_model.py:7"``; ``""`` if unknown.
+        kind: Kind of the object it is part of: ``"module"``, ``"optimiser"``, ``"numpy generator"``,
+            ``"torch generator"``, ``"random.Random"``; ``""`` for any other.
+        owner: Name of that object: ``"test_model.MODEL"``.
     """
 
     name: str
@@ -45,11 +45,11 @@ class Change(NamedTuple):
 
 
 class StateRoot(NamedTuple):
-    """Something that belongs to a test and outlives a run.
+    """An object that belongs to a test and outlives a run.
 
     Attributes:
-        value: A fixture's, a parameter's, an argument.
-        location: Where it is defined, ``"/abs/conftest.py:12"``; ``""`` unknown.
+        value: The value of a fixture, a parameter or an argument.
+        location: Where it is defined, ``"/abs/conftest.py:12"``; ``""`` if unknown.
     """
 
     value: object

@@ -1,4 +1,4 @@
-"""What is stored of a test for later sessions: one entry for each environment, in one file a module."""
+"""What is stored of tests for later sessions: one file for each module, one entry for each environment."""
 
 from __future__ import annotations
 
@@ -6,40 +6,23 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pytest_repro.core.compare.statistics import Statistics
-from pytest_repro.core.runs.observation import Key
+from pytest_repro.core.golden.stored_value import StoredValue
 
 Environment = Mapping[str, str]
-"""What an environment is: ``{"numpy": "2.4.6", "threads": "2", …}``."""
-
-
-class StoredValue(NamedTuple):
-    """What is stored of one observation.
-
-    Attributes:
-        key: Recorded name, step and path.
-        kind: dtype and shape, ``"float32[4, 8]"``.
-        digest: xxh3-128 of kind and bytes, 32 hexadecimal digits; by this its value is found, too.
-        statistics: None for text and for arrays without elements.
-    """
-
-    key: Key
-    kind: str
-    digest: str
-    statistics: Statistics | None = None
+"""Whatever could change a result: ``{"numpy": "2.4.6", "threads": "2", …}``."""
 
 
 Entry = tuple[StoredValue, ...]
-"""What is stored of one test in one environment, in the order of recording."""
+"""The values of one test in one environment, in the order of recording."""
 
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """What one golden file holds.
+    """The content of one golden file.
 
     Attributes:
-        environments: By key, each that an entry refers to.
-        tests: Node id → key of an environment → entry.
+        environments: Key → environment, of each that has an entry.
+        tests: Node id → key of the environment → entry.
     """
 
     environments: Mapping[str, Environment] = field(default_factory=dict)
@@ -47,14 +30,7 @@ class Golden:
 
 
 class EntryUpdate(NamedTuple):
-    """An entry to be stored.
-
-    Attributes:
-        nodeid: pytest's own.
-        environment_key: Of its environment.
-        environment: Its environment.
-        entry: What was observed.
-    """
+    """An entry to be stored."""
 
     nodeid: str
     environment_key: str
@@ -63,23 +39,23 @@ class EntryUpdate(NamedTuple):
 
 
 def diff_environments(here: Environment, there: Environment) -> dict[str, tuple[str, str]]:
-    """What is not the same in two environments: name → here, there.
+    """What differs between two environments: name → value here, value there.
 
-    Which libraries were imported hangs on the tests that came before: of one that only one side
-    knows nothing is said. A library gives the same names wherever it is, so that nothing else hides.
+    Names that only one side has are ignored: which libraries are imported depends on the tests that ran before.
+    A library has the same names in every environment, so this hides nothing else.
     """
     return {n: (here[n], there[n]) for n in sorted(here) if n in there and here[n] != there[n]}
 
 
 def find_nearest(golden: Golden, nodeid: str, environment_key: str, environment: Environment) -> str | None:
-    """Key of the environment, among those with an entry of *nodeid*, that is most like *environment*."""
+    """Key of the environment most like *environment* that has an entry of *nodeid*; None if none has."""
 
     def sort_key(stored_key: str) -> tuple[bool, int, int, str]:
-        there = golden.environments[stored_key]
+        stored = golden.environments[stored_key]
         return (
             stored_key != environment_key,
-            len(diff_environments(environment, there)),
-            -len(environment.keys() & there.keys()),
+            len(diff_environments(environment, stored)),
+            -len(environment.keys() & stored.keys()),
             stored_key,
         )
 
@@ -87,21 +63,21 @@ def find_nearest(golden: Golden, nodeid: str, environment_key: str, environment:
 
 
 def merge_updates(golden: Golden, updates: Iterable[EntryUpdate]) -> Golden:
-    """*golden* with *updates*; what they do not name stays, and of equal values the entry itself.
+    """*golden* with *updates*; an entry with equal values stays as it is, as do tests without an update.
 
-    The order of updates does not matter, where no two are of one test: of these the last one holds.
+    The order of updates matters only for those of the same test: the last one counts.
     """
     tests = {nodeid: dict(entries) for nodeid, entries in golden.tests.items()}
     environments = dict(golden.environments)
-    for each in updates:
-        entries = tests.setdefault(each.nodeid, {})
-        same = [key for key in entries if not diff_environments(each.environment, environments[key])]
-        if any(has_same_values(entries[key], each.entry) for key in same):
+    for update in updates:
+        entries = tests.setdefault(update.nodeid, {})
+        same = [key for key in entries if not diff_environments(update.environment, environments[key])]
+        if any(has_same_values(entries[key], update.entry) for key in same):
             continue
         for key in same:
             del entries[key]
-        entries[each.environment_key] = each.entry
-        environments[each.environment_key] = each.environment
+        entries[update.environment_key] = update.entry
+        environments[update.environment_key] = update.environment
     return _normalize(environments, tests)
 
 
@@ -117,17 +93,20 @@ def _normalize(environments: Mapping[str, Environment], tests: Mapping[str, Mapp
 
 
 def has_same_values(a: Entry, b: Entry) -> bool:
-    """Whether two entries hold the same values, in whatever order they were recorded."""
-    return {row.key: row[1:3] for row in a} == {row.key: row[1:3] for row in b}
+    """Whether two entries have the same values, in any order."""
+    first, second = ({value.key: (value.kind, value.digest) for value in entry} for entry in (a, b))
+    return first == second
 
 
 def find_stale(golden: Golden, file: str, collected: Collection[str]) -> Iterator[str]:
-    """Node ids with entries, of tests in *file* (``"tests/test_a.py"``) that are not among *collected*."""
+    """Node ids in *golden* of tests in *file* (``"tests/test_a.py"``) that are not among *collected*."""
     for nodeid in golden.tests:
         if nodeid.partition("::")[0] == file and nodeid not in collected:
             yield nodeid
 
 
 def collect_digests(golden: Golden) -> set[str]:
-    """The digests of all values that entries refer to."""
-    return {row.digest for entries in golden.tests.values() for entry in entries.values() for row in entry}
+    """The digests of all stored values."""
+    return {
+        value.digest for entries in golden.tests.values() for entry in entries.values() for value in entry
+    }

@@ -1,1 +1,1 @@
-"""TODO"""
+"""What is requested of a test."""

@@ -1,4 +1,4 @@
-"""Under what a run is made: one cell of the plan, where at most one axis is off its reference."""
+"""Cells of a plan: the values of all axes in one run, at most one of which is not its reference."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ REPEAT = "repeat"
 
 
 class AxisValues(NamedTuple):
-    """One axis of a plan, with what the rest of the house needs to know of it.
+    """One axis of a plan.
 
     Attributes:
-        axis: Its name, which is the marker's keyword.
-        values: All values, the reference's first.
+        axis: Name of the axis, and keyword of the marker.
+        values: All values, the reference first.
         remote: Whether the other values need another interpreter.
-        close: Whether closeness is expected where the plan asks no tolerance.
+        close: Whether values may differ by rounding if the plan has no tolerance.
         mixed_dtypes: Whether dtypes may differ between values.
     """
 
@@ -28,13 +28,13 @@ class AxisValues(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """Under what one run is made.
+    """The values of all axes in one run.
 
     Attributes:
-        axis: What is varied; ``"repeat"``: nothing.
-        value: The value on that axis; for ``"repeat"`` the number of the run, from 0.
+        axis: What is varied; ``"repeat"`` if nothing is.
+        value: Value on that axis; for ``"repeat"`` the number of the run, from 0.
         setting: Axis → value, of every axis of the plan.
-        repeat_of: Of a repeat away from the reference: the axis and value that it repeats.
+        repeat_of: Axis and value that a run other than the reference repeats.
     """
 
     axis: str = REPEAT
@@ -43,24 +43,24 @@ class Cell(NamedTuple):
     repeat_of: tuple[str, object] | None = None
 
     def as_repeat(self, number: int = 1) -> Cell:
-        """The same cell a second time."""
+        """A repeat of this cell."""
         return Cell(REPEAT, number, self.setting, (self.axis, self.value))
 
 
 def make_reference_cell(vary: tuple[AxisValues, ...], number: int) -> Cell:
-    """The run *number* at the reference value of every axis."""
-    return Cell(REPEAT, number, {each.axis: each.values[0] for each in vary})
+    """Cell of the run *number* at the reference value of every axis."""
+    return Cell(REPEAT, number, {axis.axis: axis.values[0] for axis in vary})
 
 
 def iter_other_cells(vary: tuple[AxisValues, ...], remote: bool) -> Iterator[Cell]:
-    """A cell for each value beside the reference: one axis at a time, so that it can be named.
+    """A cell for each value but the references, one axis at a time, so that a mismatch names its axis.
 
     Args:
-        vary: The axes of a plan.
-        remote: Whether those are asked that need another interpreter, or those that do not.
+        vary: Axes of a plan.
+        remote: Whether to return the cells that need another interpreter, or those that do not.
     """
     reference = make_reference_cell(vary, 0).setting
-    for each in vary:
-        if each.remote is remote:
-            for value in each.values[1:]:
-                yield Cell(each.axis, value, {**reference, each.axis: value})
+    for axis in vary:
+        if axis.remote is remote:
+            for value in axis.values[1:]:
+                yield Cell(axis.axis, value, {**reference, axis.axis: value})

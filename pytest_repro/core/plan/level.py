@@ -1,8 +1,8 @@
-"""Levels of reproducibility: the bits, the process, or the outcome alone.
+"""Levels of reproducibility: all bits, the process, or only the outcome.
 
-Chen et al. (Towards Training Reproducible Deep Learning Models, ICSE 2022,
-https://arxiv.org/abs/2202.02326) judge a training by criteria of its outcome, the metrics and the
-predictions, and of its process, the losses on the way, apart from equal weights.
+Chen et al. (Towards Training Reproducible Deep Learning Models, ICSE 2022, https://arxiv.org/abs/2202.02326)
+compare trainings by their weights, and also by their outcome, metrics and predictions, and by their process,
+the losses during training.
 """
 
 from __future__ import annotations
@@ -15,38 +15,37 @@ from pytest_repro.core.runs.observation import Key, Observation, format_key
 Level = Literal["bitwise", "process", "outcome"]
 
 LEVELS: tuple[Level, ...] = ("bitwise", "process", "outcome")
-"""From the strictest on: what is equal at one is equal at those that follow.
+"""Levels from the strictest on: runs that agree at one level agree at the following ones.
 
-- ``bitwise``: every value observed is equal: weights, gradients, optimisers, everything.
-- ``process``: every step of what is recorded as a number or as text, and of predictions, is equal.
-- ``outcome``: the last step of each of these is equal.
+- ``bitwise``: all observed values are equal: weights, gradients, optimiser states, everything.
+- ``process``: all steps of recorded numbers, texts and predictions are equal.
+- ``outcome``: the last steps of these are equal.
 
-A number may stand in an array of floats of one element, as a loss of shape (1,) does. Predictions are
-arrays of integers or bools, of any shape but that of a single number. Of either counts what is recorded
-itself, or in dicts, lists and tuples; what a module, an optimiser or an object has inside is part of
-neither level. Equal means bit for bit, or within the tolerance that is given.
+An array of floats of one element, such as a loss of shape (1,), is a number. Predictions are arrays of
+integers or bools of any shape but (). Values count if they are recorded directly or in dicts, lists and
+tuples, and not if they are inside a module, an optimiser or another object. Equal means bit for bit, or
+within the given tolerance.
 """
 
 
 class LevelResult(NamedTuple):
-    """The level that a test was asked for, and the strictest that its runs have reached."""
+    """The requested level of a test, and the strictest one that its runs reached."""
 
     requested: Level
     reached: Level | Literal["none"]
 
 
 def is_recorded_directly(key: Key) -> bool:
-    """Whether what has *key* was recorded itself, or in dicts, lists and tuples."""
+    """Whether the value of *key* was recorded itself, or in dicts, lists and tuples."""
     name, _, path = key
-    within = name.rpartition(".")[2] == "locals"  # of a rank they are rank0.locals
-    return "." not in (path[1:] if within else path)
+    is_local = name.rpartition(".")[2] == "locals"  # "rank0.locals" in a rank
+    return "." not in (path[1:] if is_local else path)
 
 
 def is_number(observation: Observation) -> bool:
     """Whether *observation* is one number, or one text."""
-    one = all(length == 1 for length in observation.shape)
     return (
-        one
+        all(length == 1 for length in observation.shape)
         and is_recorded_directly(observation.key)
         and (observation.shape == () or "float" in observation.dtype)
     )
@@ -62,38 +61,37 @@ def is_prediction(observation: Observation) -> bool:
 
 
 ARRAY_EXCLUSION = "of arrays, those of integers and bools count"
-"""Why an array that was recorded itself is part of neither level."""
+"""Why a directly recorded array of floats counts at neither ``process`` nor ``outcome``."""
 
 
 def explain_exclusion(observation: Observation) -> str:
-    """What *observation* is, and why it is part of neither level: ``loss float32[1]: of arrays, …``."""
-    own = is_recorded_directly(observation.key)
-    why = ARRAY_EXCLUSION if own else "a module or an object has it inside"
+    """Why *observation* counts at neither ``process`` nor ``outcome``: ``loss float32[1]: of arrays, …``."""
+    why = ARRAY_EXCLUSION if is_recorded_directly(observation.key) else "a module or an object has it inside"
     return f"{format_key(observation.key, False)} {observation.kind}: {why}"
 
 
 def select_at_level(
     level: Level, observations: Mapping[Key, Observation], reference: Mapping[Key, Observation] | None = None
 ) -> Mapping[Key, Observation]:
-    """What of *observations* counts at *level*, in their order.
+    """The observations of one run that count at *level*, in their order.
 
     Args:
-        level: Asked.
-        observations: Of one run.
-        reference: What counts of the run that it is compared with: at ``outcome`` last steps are called
-            alike, however many there were.
+        level: Requested level.
+        observations: Observations of the run.
+        reference: Those that count of the run that it is compared with: at ``outcome`` last steps get the key
+            that they have there, even if the numbers of steps differ.
     """
     if level == "bitwise":
         return observations
-    kept = {key: each for key, each in observations.items() if is_number(each) or is_prediction(each)}
+    selected = {key: each for key, each in observations.items() if is_number(each) or is_prediction(each)}
     if level == "process":
-        return kept
-    there = {(name, path): (name, step, path) for name, step, path in reference or ()}
-    last = select_last_steps(kept)
-    return {there.get((each.key[0], each.key[2]), key): each for key, each in last.items()}
+        return selected
+    reference_keys = {(name, path): (name, step, path) for name, step, path in reference or ()}
+    last = select_last_steps(selected)
+    return {reference_keys.get((key[0], key[2]), key): each for key, each in last.items()}
 
 
 def select_last_steps(observations: Mapping[Key, Observation]) -> dict[Key, Observation]:
-    """The last of each series, in the order in which the series began."""
+    """The last step of each series, in the order in which the series start."""
     last = {(name, path): (name, step, path) for name, step, path in observations}
     return {key: observations[key] for key in last.values()}

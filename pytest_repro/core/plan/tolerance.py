@@ -1,4 +1,4 @@
-"""How close is close enough."""
+"""Tolerances, by dtype."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ class Tolerance(NamedTuple):
 
     @property
     def exact(self) -> bool:
-        """Whether equal bits are asked."""
+        """Whether only equal values are within it."""
         return self.rtol == 0 and self.atol == 0
 
 
 EXACT = Tolerance(0.0, 0.0)
 
 ToleranceFunction = Callable[..., Tolerance]
-"""The tolerance for two values, by the names of their dtypes."""
+"""Called with the names of the dtypes of two values, returns their tolerance."""
 
 
 def exact_tolerance(*dtypes: str) -> Tolerance:
-    """Equal bits, whatever the dtypes."""
+    """Equal values, for all dtypes."""
     return EXACT
 
 
 def default_tolerance(*dtypes: str) -> Tolerance:
-    """The tolerance of ``torch.testing`` for the coarsest of the dtypes *dtypes*.
+    """The tolerance of ``torch.testing`` for the coarsest of *dtypes*.
 
-    Dtypes that hold no fractions are compared exactly, as there; 8-bit floats, which
-    ``torch.testing`` gives none for, get one step of their 3- or 2-bit fraction.
+    Integers and bools are compared exactly, as in ``torch.testing``. It has no default for 8-bit floats: they
+    get one step of their 3- or 2-bit fraction.
     """
-    eighth = [Tolerance(0.25 if "e5m2" in e else 0.125, 1e-5) for e in dtypes if "float8" in e]
-    rows = eighth + [Tolerance(*_DEFAULT_TOLERANCES[e]) for e in dtypes if e in _DEFAULT_TOLERANCES]
-    return max(rows, key=lambda row: row.rtol, default=EXACT)
+    eighths = [Tolerance(0.25 if "e5m2" in name else 0.125, 1e-5) for name in dtypes if "float8" in name]
+    others = [Tolerance(*_DEFAULT_TOLERANCES[name]) for name in dtypes if name in _DEFAULT_TOLERANCES]
+    return max(eighths + others, key=lambda tolerance: tolerance.rtol, default=EXACT)

@@ -1,1 +1,1 @@
-"""TODO"""
+"""What one run did and observed."""

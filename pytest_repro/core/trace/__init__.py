@@ -1,1 +1,1 @@
-"""TODO"""
+"""The torch ops and the lines of a run, in order."""

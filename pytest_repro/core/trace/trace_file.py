@@ -15,6 +15,7 @@ from operator import le, lt
 from typing import Any
 from zlib import crc32
 
+from pytest_repro.core.checked_json import BadJson, JsonNode, parse_json
 from pytest_repro.core.trace.columns import NO_FORWARD, Columns, StringTable
 
 FORMAT = 1
@@ -48,8 +49,8 @@ def decode_columns(data: memoryview, name: str) -> Columns:
     """
     try:
         return _decode(data)
-    except (LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        raise ValueError(f"{name}: damaged trace: {type(error).__name__}: {error}") from error
+    except BadJson as error:
+        raise ValueError(f"{name}: damaged trace: {error}") from None
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
 
@@ -60,10 +61,10 @@ def _decode(data: memoryview) -> Columns:
         raise ValueError("damaged trace: cut short, or changed since it was written")
     length = int.from_bytes(data[start : start + _LENGTH_BYTES], "little")
     start += _LENGTH_BYTES
-    header = _parse_header(bytes(data[start : start + length]))
+    header = parse_json(bytes(data[start : start + length]), "its header")
     columns = Columns()
-    for each in Columns.STRING_TABLES:
-        setattr(columns, each, StringTable(_check_strings(header[each])))
+    for table in Columns.STRING_TABLES:
+        setattr(columns, table, StringTable([text.as_text() for text in header[table]]))
     _fill_columns(columns, header["counts"], data[start + length : -_CHECKSUM_BYTES])
     _check_columns(columns)
     return columns
@@ -79,22 +80,11 @@ def _skip_magic(data: memoryview) -> int:
     return len(line) + 1
 
 
-def _parse_header(text: bytes) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"damaged trace: its header is no JSON: {error}") from None
-
-
-def _check_strings(texts: Any) -> list[str]:
-    if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
-        raise TypeError("a table holds something else than texts")
-    return texts
-
-
-def _fill_columns(columns: Columns, counts: dict[str, int], body: memoryview) -> None:
-    sizes = {each: counts[each] * array(code).itemsize for each, code in Columns.NUMBER_COLUMNS.items()}
-    if sum(sizes.values()) != body.nbytes or min(sizes.values()) < 0:
+def _fill_columns(columns: Columns, counts: JsonNode, body: memoryview) -> None:
+    sizes = {
+        name: counts[name].as_int() * array(code).itemsize for name, code in Columns.NUMBER_COLUMNS.items()
+    }
+    if sum(sizes.values()) != body.nbytes:
         raise ValueError("damaged trace: the columns do not have the lengths that the header says")
     at = 0
     for each, size in sizes.items():

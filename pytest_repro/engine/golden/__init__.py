@@ -1,1 +1,1 @@
-"""TODO"""
+"""Comparison with golden files, and their storage."""

@@ -11,7 +11,8 @@ from pytest_repro.core.compare.compare import ObservedRun, find_mismatches
 from pytest_repro.core.compare.difference import Difference
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.statistics import StatisticDifference, Statistics, compare_statistics
-from pytest_repro.core.golden.golden import Entry, StoredValue
+from pytest_repro.core.golden.golden import Entry
+from pytest_repro.core.golden.stored_value import StoredValue
 from pytest_repro.core.plan.tolerance import ToleranceFunction
 from pytest_repro.core.runs.observation import ContentRef, Key, Observation
 from pytest_repro.core.runs.run import Run
@@ -59,10 +60,17 @@ def _make_value(observation: Observation, store: SpillStore) -> ObservedValue:
 
 def make_entry(values: Mapping[Key, ObservedValue]) -> Entry:
     """What is to be stored of *values*."""
-    rows = (
-        (key, each.observation.kind, each.digest, _compute_statistics(each)) for key, each in values.items()
+    return tuple(
+        StoredValue(
+            name,
+            value.observation.kind,
+            value.digest,
+            statistics=_compute_statistics(value),
+            step=step,
+            path=path,
+        )
+        for (name, step, path), value in values.items()
     )
-    return tuple(StoredValue(*row) for row in rows)
 
 
 def _compute_statistics(value: ObservedValue) -> Statistics | None:

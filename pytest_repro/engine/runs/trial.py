@@ -9,7 +9,7 @@ from pytest_repro.core.compare.compare import count_steps, find_outcome_mismatch
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.plot_data import PlotData
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.golden.value_summary import ValueSummary
+from pytest_repro.core.golden.stored_value import StoredValue
 from pytest_repro.core.plan.cell import REPEAT, Cell, iter_other_cells, make_reference_cell
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.plan.run_spec import RunSpec
@@ -229,7 +229,7 @@ class Trial:
         )
         return tuple(build_plots(mismatches, compared, self.plan.mixes_dtypes))
 
-    def iter_stored_values(self) -> Iterator[ValueSummary]:
+    def iter_stored_values(self) -> Iterator[StoredValue]:
         """Values of the reference run for a report, in its order; before :meth:`close`."""
         observed = self._finished_runs[0][1].observations() if self._finished_runs else {}
         lengths = count_steps(observed)

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_repro.adapters import environment
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.golden.value_summary import ValueSummary
+from pytest_repro.core.golden.stored_value import StoredValue
 from pytest_repro.core.replay.log_file import encode_log
 from pytest_repro.core.text import escape_surrogates
 from pytest_repro.engine.replay.replay import WHOLE_RUN
@@ -22,7 +22,7 @@ from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.stash import ENVIRONMENT, ROWS, SETTINGS
 from pytest_repro.reports.failure import level
 from pytest_repro.reports.failure.text import format_headline
-from pytest_repro.reports.json.write import verdict_to_row
+from pytest_repro.reports.json.rows import verdict_to_row
 from pytest_repro.reports.session.summary import FAILING_VERDICTS
 
 _PLUGIN_NAME = "repro-rows"
@@ -82,7 +82,7 @@ def _make_extra_row(runner: ItemRunner) -> dict[str, Any]:
     return row
 
 
-def _collect_values(runner: ItemRunner) -> Iterable[ValueSummary]:
+def _collect_values(runner: ItemRunner) -> Iterable[StoredValue]:
     """The values that a report holds of a test that is compared with other machines."""
     assert runner.verdict is not None
     asked = runner.item.config.stash[SETTINGS].json is not None

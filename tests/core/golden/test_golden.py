@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from pytest_repro.core.golden.golden import (
     EntryUpdate,
     Golden,
-    StoredValue,
     diff_environments,
     find_nearest,
     find_stale,
@@ -19,6 +18,7 @@ from pytest_repro.core.golden.golden import (
     remove_tests,
 )
 from pytest_repro.core.golden.golden_file import format_golden
+from pytest_repro.core.golden.stored_value import StoredValue
 
 LAPTOP = {"python": "3.11", "numpy": "2.4"}
 RUNNER = {"python": "3.12", "numpy": "2.4"}
@@ -27,7 +27,9 @@ FIELDS = {"a" * 16: LAPTOP, "b" * 16: RUNNER, "c" * 16: WITH_TORCH}
 
 rows = st.builds(
     StoredValue,
-    key=st.tuples(st.sampled_from("xyz"), st.integers(0, 3), st.sampled_from(["", ".w"])),
+    name=st.sampled_from("xyz"),
+    step=st.integers(0, 3),
+    path=st.sampled_from(["", ".w"]),
     kind=st.just("float32[2]"),
     digest=st.text("0123456789abcdef", min_size=32, max_size=32),
 )
@@ -42,7 +44,7 @@ updates = st.builds(
 
 
 def update(nodeid: str, key: str, digest: str = "0" * 32) -> EntryUpdate:
-    return EntryUpdate(nodeid, key, FIELDS[key], (StoredValue(("x", 0, ""), "float", digest),))
+    return EntryUpdate(nodeid, key, FIELDS[key], (StoredValue("x", "float", digest),))
 
 
 @given(

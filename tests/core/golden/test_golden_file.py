@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_repro.core.compare.statistics import Statistics
-from pytest_repro.core.golden.golden import EntryUpdate, Golden, StoredValue, merge_updates
+from pytest_repro.core.golden.golden import EntryUpdate, Golden, merge_updates
 from pytest_repro.core.golden.golden_file import format_golden, read_golden
+from pytest_repro.core.golden.stored_value import StoredValue
 
 KEY = "0123456789abcdef"
 DIGEST = "0" * 32
@@ -24,10 +25,14 @@ none = st.tuples(*[st.none()] * 5, st.integers(1, 2**40), elements)
 statistics = (some | none).map(lambda fields: Statistics(*fields))
 rows = st.builds(
     StoredValue,
-    st.tuples(st.text(), st.integers(0, 2**63 - 1), st.text()),
+    st.text(),
     shown,
     st.text("0123456789abcdef", min_size=32, max_size=32),
-    st.none() | statistics,
+    values=st.none(),
+    text=st.none(),
+    statistics=st.none() | statistics,
+    step=st.integers(0, 2**63 - 1),
+    path=st.text(),
 )
 goldens = st.dictionaries(st.text(), st.lists(rows, max_size=3).map(tuple), max_size=4).map(
     lambda tests: merge_updates(
@@ -45,9 +50,9 @@ def test_what_is_written_is_read_back(golden: Golden) -> None:
 
 def test_an_observation_is_a_line() -> None:
     found = Statistics(0, 1, 0.5, float("inf"), 2.5, elements=((0, "0.0"),))
-    row = StoredValue(("loss", 3, ".w"), "float32[2]", DIGEST, found)
+    row = StoredValue("loss", "float32[2]", DIGEST, statistics=found, step=3, path=".w")
     odd = Statistics(non_finite=2, elements=((0, "nan"), (1, "inf")))
-    entry = (row, row._replace(key=("y", 0, ""), statistics=odd))
+    entry = (row, row._replace(name="y", step=0, path="", statistics=odd))
     golden = merge_updates(Golden(), [EntryUpdate("test_a.py::test_b[ß]", KEY, {"python": "3"}, entry)])
     line = f'"digest": "{DIGEST}", "elements": [[0, "0.0"]], "kind": "float32[2]"'
     numbers = '"l2": 2.5, "max": 1, "mean": 0.5, "min": 0'
@@ -64,7 +69,7 @@ def test_an_observation_is_a_line() -> None:
         ' "tests": {\n'
         '  "test_a.py::test_b[\\u00df]": {\n'
         '   "0123456789abcdef": [\n'
-        f'    {{{line}, {numbers}, "name": "loss", "path": ".w", "std": "inf", "step": 3}},\n'
+        f'    {{{line}, {numbers}, "name": "loss", "path": ".w", "std": "Infinity", "step": 3}},\n'
         f'    {{{other}, "name": "y", "non_finite": 2}}\n'
         "   ]\n"
         "  }\n"
@@ -93,34 +98,34 @@ def test_the_sample_is_sound() -> None:
 @pytest.mark.parametrize(
     ("damaged", "says"),
     [
-        ("", "is no JSON"),
-        (content()[:-20], "is no JSON, or not all of it"),
-        ("<<<<<<< HEAD\n" + content(), "is no JSON"),
-        ("[" * 100_000, "is no JSON"),
-        (pickle.dumps([1]).decode("latin-1"), "is no JSON"),
-        ("[]", "is no golden file"),
-        ('{"kind": "pytest-repro replay"}', "is no golden file"),
+        ("", "is not JSON"),
+        (content()[:-20], "is not JSON"),
+        ("<<<<<<< HEAD\n" + content(), "is not JSON"),
+        ("[" * 100_000, "is nested too deeply"),
+        (pickle.dumps([1]).decode("latin-1"), "is not JSON"),
+        ("[]", "is not a golden file"),
+        ('{"kind": "pytest-repro replay"}', "is not a golden file"),
         (content(format=2), "is of format 2; this version of pytest-repro reads format 1"),
         (content(format=True), "is of format True"),
         (content(format="1"), "is of format 1"),
-        (content(tests=[]), "tests cannot be []"),
-        (content(environments=None), "environments cannot be None"),
-        (content(environments={"../../etc": {}}), "environments['../../etc'] cannot be '../../etc'"),
-        (content(environments={KEY: {"python": 3}}), "cannot be 3"),
-        (content(tests={"t": {"f" * 16: []}}), "an environment of tests['t'] cannot be"),
-        (content(tests={"t": {KEY: {}}}), "cannot be {}"),
-        (content(row={"name": None}), "[0].name cannot be None"),
-        (content(row={"step": -1}), "[0].step cannot be -1"),
-        (content(row={"step": 10**30}), "[0].step cannot be 1000"),
-        (content(row={"step": True}), "[0].step cannot be True"),
-        (content(row={"digest": "../../../etc/passwd"}), "[0].digest cannot be '../../../etc/passwd'"),
-        (content(row={"digest": DIGEST + "\n"}), "[0].digest cannot be"),
-        (content(row={"l2": "__import__('os')"}), "[0].l2 cannot be"),
-        (content(row={"l2": 10**4000}), "[0].l2 cannot be"),
-        (content(row={"l2": None}), "[0].l2 cannot be None"),
-        (content(row={"non_finite": -1}), "[0].non_finite cannot be -1"),
-        (content(row={"elements": [[0]]}), "[0].elements cannot be [0]"),
-        (content().replace('"l2": 1', f'"l2": {"9" * 5000}'), "is no JSON"),
+        (content(tests=[]), "is damaged: tests is a list of 0, not an object"),
+        (content(environments=None), "environments is null, not an object"),
+        (content(environments={"../../etc": {}}), 'the key of an environment is "../../etc", not of the form [0-9a-f]{16}'),
+        (content(environments={KEY: {"python": 3}}), f"environments['{KEY}']['python'] is 3, not text"),
+        (content(tests={"t": {"f" * 16: []}}), "tests['t']['ffffffffffffffff'] has no environment"),
+        (content(tests={"t": {KEY: {}}}), "is an object of 0, not a list"),
+        (content(row={"name": None}), "[0].name is null, not text"),
+        (content(row={"step": -1}), "[0].step is -1, out of range: 0 or more is expected"),
+        (content(row={"step": 10**50}), "[0].step is 1000"),
+        (content(row={"step": True}), "[0].step is true, not a whole number"),
+        (content(row={"digest": "../../../etc/passwd"}), '[0].digest is "../../../etc/passwd", not of the form'),
+        (content(row={"digest": DIGEST + "\n"}), "[0].digest is"),
+        (content(row={"l2": "__import__('os')"}), "[0].l2 is \"__import__('os')\", not a number"),
+        (content(row={"l2": 10**4000}), "[0].l2 is too large a number"),
+        (content(row={"l3": 1}), "[0] has the unknown key 'l3'"),
+        (content(row={"non_finite": -1}), "[0].non_finite is -1, out of range"),
+        (content(row={"elements": [[0]]}), "[0].elements[0] is a list of 1, not of 2"),
+        (content().replace('"l2": 1', f'"l2": {"9" * 5000}'), "is not JSON"),
     ],
 )  # fmt: skip
 def test_what_is_damaged_is_named(damaged: str, says: str) -> None:

@@ -114,14 +114,14 @@ def test_no_byte_may_be_cut_off_or_changed(tmp_path: Path) -> None:
         ),
         (b"pytest-repro trace \xff\n", "a trace of format �; this version of pytest-repro reads format 1"),
         (START, "damaged trace: cut short, or changed since it was written"),
-        (sealed(START), "damaged trace: its header is no JSON: Expecting value: line 1 column 1 (char 0)"),
-        (forged(b"{}"), "damaged trace: KeyError: 'names'"),
-        (forged(b"[]"), "damaged trace: TypeError: list indices must be integers or slices, not str"),
-        (forged(b"[" * 100_000), "damaged trace: RecursionError: "),
-        (forged(b"{}", length=2**63), "damaged trace: its header is no JSON: Extra data"),
-        (forged(b"\xff{}"), "damaged trace: its header is no JSON: 'utf-8' codec can't decode"),
-        (forged(b'{"names": "abc"}'), "damaged trace: TypeError: a table holds something else than texts"),
-        (forged(b'{"names": [1]}'), "damaged trace: TypeError: a table holds something else than texts"),
+        (sealed(START), "damaged trace: its header is not JSON: Expecting value at line 1"),
+        (forged(b"{}"), "damaged trace: its header has no 'names'"),
+        (forged(b"[]"), "damaged trace: its header is a list of 0, not an object"),
+        (forged(b"[" * 100_000), "damaged trace: its header is nested too deeply"),
+        (forged(b"{}", length=2**63), "damaged trace: its header is not JSON: Extra data"),
+        (forged(b"\xff{}"), "damaged trace: its header is not JSON: it is not UTF-8 text"),
+        (forged(b'{"names": "abc"}'), 'damaged trace: its header.names is "abc", not a list'),
+        (forged(b'{"names": [1]}'), "damaged trace: its header.names[0] is 1, not text"),
     ],
 )
 def test_what_is_no_trace_is_said_with_the_path(data: bytes, says: str, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_nothing_may_be_left_over() -> None:
         with pytest.raises(ValueError, match=lengths):
             Trace.from_bytes(forged(json.dumps(header).encode(), body + more), "evil")
     moved(header)
-    with pytest.raises(ValueError, match=lengths):
+    with pytest.raises(ValueError, match=r"evil: damaged trace: its header.counts.place is -9"):
         Trace.from_bytes(forged(json.dumps(header).encode(), body), "evil")
 
 

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pytest_repro.core.golden.golden import EntryUpdate, StoredValue
+from pytest_repro.core.golden.golden import EntryUpdate
+from pytest_repro.core.golden.stored_value import StoredValue
 from pytest_repro.engine.golden import file_lock
 from pytest_repro.engine.golden.store import load_golden, update_golden
 from pytest_repro.values.hashing import digest
@@ -33,7 +34,7 @@ def value(number: int, count: int = 1) -> tuple[str, NDArray[np.int64]]:
 def put(path: Path, *numbers: int, gone: tuple[str, ...] = (), count: int = 1) -> None:
     values = dict(value(each, count) for each in numbers)
     updates = [
-        EntryUpdate(f"t.py::test[{n}]", KEY, FIELDS, (StoredValue(("x", 0, ""), f"int64[{count}]", name),))
+        EntryUpdate(f"t.py::test[{n}]", KEY, FIELDS, (StoredValue("x", f"int64[{count}]", name),))
         for n, name in zip(numbers, values)
     ]
     update_golden(path, updates, values, gone)

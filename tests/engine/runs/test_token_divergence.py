@@ -13,12 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_repro import Completion, NotReproducible, assert_reproducible, check
+from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.difference import Difference
 from pytest_repro.core.runs.token_sequence import TokenDivergence
 from pytest_repro.reports.failure.values import format_mismatches
-from pytest_repro.reports.json.checked import JsonNode
-from pytest_repro.reports.json.read import verdict_from_row
-from pytest_repro.reports.json.write import verdict_to_row
+from pytest_repro.reports.json.rows import verdict_from_row, verdict_to_row
 from tests.conftest import Project
 
 LOGITS = np.array([[0.0, 9.0, 1.0], [5.0, 5.25, -1.0], [1.0, 0.0, 3.0]])

@@ -33,7 +33,7 @@ from pytest_repro.reports.html.plots.histogram import make_histogram_plot
 from pytest_repro.reports.html.plots.scales import format_labels, format_number, make_decades, make_ticks
 from pytest_repro.reports.html.plots.series import make_distance_plot, make_series_plot
 from pytest_repro.reports.html.templates import load_template
-from pytest_repro.reports.json.write import verdict_to_row
+from pytest_repro.reports.json.rows import verdict_to_row
 
 NASTY = "</script><img src=x onerror=alert(1)>\x1b\ud800 & \"'"
 SERIES = Series(
