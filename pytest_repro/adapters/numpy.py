@@ -90,7 +90,7 @@ class Numpy(Adapter):
         masked = any(isinstance(array, np.ma.MaskedArray) for array in arrays)
         return (np.ma if masked else np).concatenate(arrays)
 
-    def view_as_integers(self, array: Any) -> Any | None:
+    def view_as_integers(self, array: Any) -> Any:
         is_float = array.dtype.kind == "f" and array.dtype.itemsize <= 8
         return array.view(array.dtype.str.replace("f", "i")) if is_float else None  # in its byte order
 

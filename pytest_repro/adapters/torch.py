@@ -106,7 +106,7 @@ class Torch(Adapter):
     def concatenate(self, arrays: Sequence[Any]) -> Any:
         return torch.cat(list(arrays))
 
-    def view_as_integers(self, array: Any) -> Any | None:
+    def view_as_integers(self, array: Any) -> Any:
         dtype = _INT_DTYPES.get(array.itemsize) if array.is_floating_point() else None
         return None if dtype is None else array.detach().view(dtype)
 

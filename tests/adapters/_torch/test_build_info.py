@@ -1,4 +1,4 @@
-"""What torch was built with, told without starting a device."""
+"""Versions of the libraries of torch, read without initializing CUDA."""
 
 from __future__ import annotations
 
@@ -9,42 +9,45 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from pytest_repro.adapters import environment_with_flags  # noqa: E402
-from pytest_repro.adapters._torch import build_info as built  # noqa: E402
+from pytest_repro.adapters._torch import build_info  # noqa: E402
 from pytest_repro.adapters._torch.determinism import deterministic  # noqa: E402
 
 FLAGS = ["torch deterministic_algorithms", "torch float32_matmul_precision", "torch cudnn.allow_tf32"]
 
 
-def test_the_libraries_of_the_cpu_are_told() -> None:
-    assert set(built.read_cpu_libraries()) == {"torch blas", "onednn"}
-    assert "unknown" not in built.read_cpu_libraries().values()
+def test_cpu_libraries() -> None:
+    assert set(build_info.read_cpu_libraries()) == {"torch blas", "onednn"}
+    assert "unknown" not in build_info.read_cpu_libraries().values()
 
 
-def test_names_are_the_same_whatever_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = built.read_accelerator.__wrapped__()
-    monkeypatch.setattr(built, "_has_cuda", lambda: True)
-    monkeypatch.setattr(built, "_read_device_name", lambda: "GPU")
-    there = built.read_accelerator.__wrapped__()
-    assert (list(here), there["device"]) == (list(there), "GPU")
+def test_names_do_not_depend_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = build_info.read_accelerator.__wrapped__()
+    monkeypatch.setattr(build_info, "_has_cuda", lambda: True)
+    monkeypatch.setattr(build_info, "_read_device_name", lambda: "GPU")
+    gpu = build_info.read_accelerator.__wrapped__()
+    assert (list(cpu), gpu["device"]) == (list(gpu), "GPU")
 
 
 @pytest.mark.parametrize(
     ("models", "name"),
-    [(["NVIDIA A"], "NVIDIA A"), (["NVIDIA A"] * 2, "NVIDIA A"), (["A", "B"], "asked"), ([], "asked")],
+    [
+        (["NVIDIA A"], "NVIDIA A"),
+        (["NVIDIA A"] * 2, "NVIDIA A"),
+        (["A", "B"], "of CUDA"),
+        ([], "of CUDA"),
+    ],
 )
-def test_the_driver_names_the_device(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models: list[str], name: str
-) -> None:
-    """Where its devices are of two kinds, CUDA must say which comes first."""
+def test_device_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models: list[str], name: str) -> None:
+    """With devices of several models only CUDA knows which is the first."""
     for number, model in enumerate(models):
         (tmp_path / str(number)).mkdir()
         (tmp_path / str(number) / "information").write_text(f"Model: \t\t {model}\nIRQ:   \t\t 1\n")
-    monkeypatch.setattr(built, "_GPUS", tmp_path)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: "asked")
-    assert built._read_device_name() == name
+    monkeypatch.setattr(build_info, "_GPUS", tmp_path)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: "of CUDA")
+    assert build_info._read_device_name() == name
 
 
-def test_what_is_set_is_told_as_it_stands() -> None:
+def test_environment_with_flags() -> None:
     before = environment_with_flags()
     with deterministic(True):
         found = environment_with_flags()
