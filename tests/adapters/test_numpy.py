@@ -10,8 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pytest_repro.adapters import digest, flatten
-from pytest_repro.adapters._numpy import arrays
+from pytest_repro.adapters import _numpy_arrays, digest, flatten
 from pytest_repro.adapters.numpy import adapter
 from pytest_repro.core.runs.observation import Leaf, Parts
 
@@ -68,8 +67,8 @@ def test_shape_counts(a: tuple[int, ...], b: tuple[int, ...]) -> None:
 def test_blocks_and_tiles_are_in_c_order(
     transposed: tuple[int, ...], step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrays, "ROW_BLOCK_BYTES", 2**9)
-    monkeypatch.setattr(arrays, "TILED_BLOCK_BYTES", 2**11)
+    monkeypatch.setattr(_numpy_arrays, "ROW_BLOCK_BYTES", 2**9)
+    monkeypatch.setattr(_numpy_arrays, "TILED_BLOCK_BYTES", 2**11)
     array = np.arange(41 * 19 * 30, dtype="i2").reshape(41, 19, 30)[::step].transpose(transposed)
     assert digest(array) == digest(array.copy())
 

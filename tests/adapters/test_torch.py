@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,12 @@ pytest.importorskip("torch")
 
 import torch
 
+from pytest_repro.adapters import environment_with_flags
+from pytest_repro.adapters import torch as torch_adapter
+from pytest_repro.adapters._torch.determinism import deterministic
 from pytest_repro.adapters.torch import adapter
+
+FLAGS = ["torch deterministic_algorithms", "torch float32_matmul_precision", "torch cudnn.allow_tf32"]
 
 
 @pytest.mark.parametrize("requires_grad", [False, True])
@@ -54,3 +60,44 @@ def test_base_attributes() -> None:
     module = Counter()
     assert set(vars(module)) - set(adapter.base_attributes(module)) == {"steps"}
     assert not adapter.base_attributes(np.zeros(1))
+
+
+def test_cpu_libraries() -> None:
+    assert set(torch_adapter._read_cpu_libraries()) == {"torch blas", "onednn"}
+    assert "unknown" not in torch_adapter._read_cpu_libraries().values()
+
+
+def test_names_do_not_depend_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch_adapter._read_accelerator.__wrapped__()
+    monkeypatch.setattr(torch_adapter, "_has_cuda", lambda: True)
+    monkeypatch.setattr(torch_adapter, "_read_device_name", lambda: "GPU")
+    gpu = torch_adapter._read_accelerator.__wrapped__()
+    assert (list(cpu), gpu["device"]) == (list(gpu), "GPU")
+
+
+@pytest.mark.parametrize(
+    ("models", "name"),
+    [
+        (["NVIDIA A"], "NVIDIA A"),
+        (["NVIDIA A"] * 2, "NVIDIA A"),
+        (["A", "B"], "of CUDA"),
+        ([], "of CUDA"),
+    ],
+)
+def test_device_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models: list[str], name: str) -> None:
+    """With devices of several models only CUDA knows which is the first."""
+    for number, model in enumerate(models):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "information").write_text(f"Model: \t\t {model}\nIRQ:   \t\t 1\n")
+    monkeypatch.setattr(torch_adapter, "_GPUS", tmp_path)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: "of CUDA")
+    assert torch_adapter._read_device_name() == name
+
+
+def test_environment_with_flags() -> None:
+    before = environment_with_flags()
+    with deterministic(True):
+        found = environment_with_flags()
+    assert (before[FLAGS[0]], found[FLAGS[0]]) == ("off", "on")
+    assert set(FLAGS) <= set(found)
+    assert found.keys() == before.keys()

@@ -17,7 +17,7 @@ from torch import nn
 
 from pytest_repro import trace
 from pytest_repro.core.trace.columns import StringTable
-from pytest_repro.traces.op_location import Locator, is_user_file
+from pytest_repro.traces.op_location import Locator
 from tests.traces.tracing import find_line, trace_call
 
 
@@ -53,8 +53,8 @@ def test_frames_of_torch_and_python_are_skipped() -> None:
     assert found[-1].location == find_line(inner, "innermost")
 
 
-def compile_call(text: str, name: str) -> Callable[[Any], Any]:
-    namespace: dict[str, Any] = {}
+def compile_call(text: str, name: str, module: str = "") -> Callable[[Any], Any]:
+    namespace: dict[str, Any] = {"__name__": module}
     exec(compile(text, name, "exec"), namespace)
     call = namespace["call"]
     assert isinstance(call.__code__, CodeType)
@@ -65,30 +65,29 @@ CALL = "def call(x):\n    return x.add(1)\n"
 
 
 @pytest.mark.parametrize(
-    ("name", "is_user"),
+    ("name", "module", "is_user"),
     [
-        ("/home/me/model.py", True),
-        ("<stdin>", True),
-        ("<ipython-input-3-abc>", True),
-        ("<doctest README.md[0]>", True),
-        ("<string>", True),
-        ("<frozen importlib._bootstrap>", False),
-        ("<__array_function__ internals>", False),
-        ("<attrs generated init a.B>", False),
-        ("/home/me/.venv/lib/python3.12/site-packages/lightning/trainer.py", False),
-        ("/usr/lib/python3/dist-packages/lightning/trainer.py", False),
-        ("/home/me/my-site-packages/model.py", True),
-        (str(Path(torch.__file__).parent / "nn" / "x.py"), False),
-        (str(Path(torch.__file__).parent.parent / "torchish.py"), False),
-        (str(Path(sys.modules["json"].__file__ or "").parent / "decoder.py"), False),
-        (str(Path(sys.modules["pytest_repro"].__file__ or "").parent / "traces" / "x.py"), False),
+        ("/home/me/model.py", "model", True),
+        ("<stdin>", "__main__", True),
+        ("<ipython-input-3-abc>", "__main__", True),
+        ("<doctest README.md[0]>", "__main__", True),
+        ("<string>", "__main__", True),
+        ("<frozen importlib._bootstrap>", "importlib._bootstrap", False),
+        ("<__array_function__ internals>", "numpy", False),
+        ("<attrs generated init a.B>", "a", False),
+        ("/home/me/.venv/lib/python3.12/site-packages/lightning/trainer.py", "lightning.trainer", False),
+        ("/usr/lib/python3/dist-packages/lightning/trainer.py", "lightning.trainer", False),
+        ("/home/me/my-site-packages/model.py", "model", True),
+        ("/home/me/pytorch/torch/nn/x.py", "torch.nn.x", False),
+        (str(Path(torch.__file__).parent.parent / "torchish.py"), "torchish", False),
+        (str(Path(sys.modules["json"].__file__ or "").parent / "decoder.py"), "json.decoder", False),
+        ("/home/me/pytest_repro/traces/x.py", "pytest_repro.traces.x", False),
     ],
 )
-def test_is_user_file(name: str, is_user: bool) -> None:
-    assert is_user_file(name) is is_user
-    call = compile_call(CALL, name)
+def test_user_code(name: str, module: str, is_user: bool) -> None:
+    call = compile_call(CALL, name, module)
     op = trace_call(lambda: call(torch.ones(2)))[1]  # fallback
-    assert op.location == (f"{name}:2" if is_user else find_line(test_is_user_file, "# fallback"))
+    assert op.location == (f"{name}:2" if is_user else find_line(test_user_code, "# fallback"))
 
 
 def test_relative_file_names_become_absolute() -> None:

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.adapters import digest, flatten
-from pytest_repro.adapters._numpy import arrays
+from pytest_repro.adapters import _numpy_arrays, digest, flatten
 from pytest_repro.core.runs.observation import Leaf
 
 torch = pytest.importorskip("torch")
@@ -111,10 +110,10 @@ def test_large_views_are_read_in_blocks(order: Any, dtype: Any, monkeypatch: pyt
     for owner, name, size in (
         (_tensors, "_WHOLE_COPY_BYTES", 0),
         (_tensors, "ROW_BLOCK_BYTES", 0),
-        (arrays, "ROW_BLOCK_BYTES", 256),
+        (_numpy_arrays, "ROW_BLOCK_BYTES", 256),
     ):
         monkeypatch.setattr(owner, name, size)
-    monkeypatch.setattr(arrays, "TILED_BLOCK_BYTES", 2**11)
+    monkeypatch.setattr(_numpy_arrays, "TILED_BLOCK_BYTES", 2**11)
     assert [digest(t.permute(order)), digest(t[:, ::2])] == expected
 
 
