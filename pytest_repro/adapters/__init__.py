@@ -16,30 +16,15 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from pytest_repro.adapters._adapter import Adapter, BoundaryCallback, DrawOrigin, EntropySource, FastReader
+from pytest_repro.adapters._adapter import Adapter as Adapter
+from pytest_repro.adapters._adapter import BoundaryCallback as BoundaryCallback
+from pytest_repro.adapters._adapter import DrawOrigin as DrawOrigin
+from pytest_repro.adapters._adapter import EntropySource as EntropySource
+from pytest_repro.adapters._adapter import FastReader as FastReader
 from pytest_repro.core.plan.plan import validate_seed
 from pytest_repro.core.plugins import find_plugins, load_plugin
 from pytest_repro.core.runs.pytree import FlattenResult, iter_leaves
 from pytest_repro.values import hashing
-
-__all__ = [
-    "STANDARD_LIBRARY",
-    "Adapter",
-    "BoundaryCallback",
-    "DrawOrigin",
-    "EntropySource",
-    "FastReader",
-    "active_adapters",
-    "digest",
-    "environment",
-    "environment_with_flags",
-    "find_array_adapter",
-    "flatten",
-    "flatten_known",
-    "patch_entropy",
-    "pin_entropy",
-    "seed_all",
-]
 
 STANDARD_LIBRARY = "python"
 """The adapter of the standard library, which is always active."""

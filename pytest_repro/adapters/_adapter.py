@@ -110,7 +110,7 @@ class Adapter:
         """*arrays* joined along the first axis."""
         raise NotImplementedError
 
-    def view_as_integers(self, array: Any) -> Any | None:
+    def view_as_integers(self, array: Any) -> Any:
         """The memory of floats as signed integers of the same size and shape; None for other dtypes."""
         return None
 

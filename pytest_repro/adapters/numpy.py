@@ -13,23 +13,24 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pytest_repro.adapters import Adapter, EntropySource, FastReader
-from pytest_repro.adapters._numpy.arrays import describe, flatten_array, read_small_array
+from pytest_repro.adapters._numpy_arrays import describe, flatten_array, read_small_array
 from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.core.runs.pytree import FlattenResult
 from pytest_repro.interpose.patch import Patch, patch_everywhere
 
 _random: Any = np.random
 _GLOBAL_GENERATOR: Any = _random.get_state.__self__
+_GENERATORS = (np.random.Generator, np.random.RandomState, np.random.BitGenerator)
 
 
 def _read_state(generator: Any) -> Any:
     """The state of a generator, a nested dict with arrays; None for any other value."""
     kind = type(generator)
+    if not issubclass(kind, _GENERATORS):
+        return None
     if issubclass(kind, np.random.RandomState):
         return generator.get_state(legacy=False)
-    if issubclass(kind, (np.random.Generator, np.random.BitGenerator)):
-        return getattr(generator, "bit_generator", generator).state
-    return None
+    return getattr(generator, "bit_generator", generator).state
 
 
 def _encode_state(state: Any) -> str:
@@ -59,10 +60,9 @@ class Numpy(Adapter):
             scalar = flatten_array(np.asarray(value))
             # Scalars are compared when recorded, but not as local variables.
             return replace(scalar, numeric=False) if isinstance(scalar, Leaf) else scalar
-        for generator in (np.random.Generator, np.random.RandomState, np.random.BitGenerator):
-            if issubclass(kind, generator):
-                items = ((".state", _read_state(value)),)
-                return Parts(f"numpy.random.{generator.__name__}", items, numeric=True)
+        if issubclass(kind, _GENERATORS):
+            name = next(base.__name__ for base in _GENERATORS if issubclass(kind, base))
+            return Parts(f"numpy.random.{name}", ((".state", _read_state(value)),), numeric=True)
         return None
 
     def kind_name(self, value: object) -> str:
@@ -90,7 +90,7 @@ class Numpy(Adapter):
         masked = any(isinstance(array, np.ma.MaskedArray) for array in arrays)
         return (np.ma if masked else np).concatenate(arrays)
 
-    def view_as_integers(self, array: Any) -> Any | None:
+    def view_as_integers(self, array: Any) -> Any:
         is_float = array.dtype.kind == "f" and array.dtype.itemsize <= 8
         return array.view(array.dtype.str.replace("f", "i")) if is_float else None  # in its byte order
 

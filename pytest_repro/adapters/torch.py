@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 
 from pytest_repro.adapters import Adapter, BoundaryCallback, EntropySource, FastReader
-from pytest_repro.adapters._torch.build_info import read_accelerator, read_cpu_libraries
 from pytest_repro.adapters._torch.determinism import THREAD_VARIABLES, deterministic, list_switches
 from pytest_repro.adapters._torch.generators import (
     get_default_generators,
@@ -26,6 +27,8 @@ from pytest_repro.core.runs.observation import Parts
 from pytest_repro.core.runs.pytree import FlattenResult
 from pytest_repro.interpose.patch import patch_everywhere
 
+_GPUS = Path("/proc/driver/nvidia/gpus")
+_NONE = "none"
 _INT_DTYPES = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 _KIND_NAMES = {
     torch.nn.Module: "module",
@@ -106,7 +109,7 @@ class Torch(Adapter):
     def concatenate(self, arrays: Sequence[Any]) -> Any:
         return torch.cat(list(arrays))
 
-    def view_as_integers(self, array: Any) -> Any | None:
+    def view_as_integers(self, array: Any) -> Any:
         dtype = _INT_DTYPES.get(array.itemsize) if array.is_floating_point() else None
         return None if dtype is None else array.detach().view(dtype)
 
@@ -164,12 +167,61 @@ class Torch(Adapter):
             "torch": torch.__version__,
             "cpu capability": torch.backends.cpu.get_cpu_capability(),
             "threads": str(torch.get_num_threads()),
-            **read_cpu_libraries(),
-            **read_accelerator(),
+            **_read_cpu_libraries(),
+            **_read_accelerator(),
         }
 
     def flags(self) -> dict[str, str]:
         return {name: value for name, value in self.switches().items() if name not in _EXCLUDED_FLAGS}
+
+
+@cache
+def _read_cpu_libraries() -> dict[str, str]:
+    """Versions of the CPU libraries, parsed from ``torch.__config__.show()``."""
+    config = torch.__config__.show()
+    onednn = re.search(r"(?:MKL-DNN|oneDNN) v([\w.]+)", config)
+    mkl = re.search(r"Math Kernel Library Version ([\w.]+)", config)
+    blas = re.search(r"BLAS_INFO=(\w+)", config)
+    return {
+        "torch blas": f"mkl {mkl[1]}" if mkl else blas[1] if blas else "unknown",
+        "onednn": onednn[1] if onednn else _NONE,
+    }
+
+
+@cache
+def _read_accelerator() -> dict[str, str]:
+    """The first device and its libraries. Does not initialize CUDA; the result is the same after."""
+    if not _has_cuda():
+        mps = torch.backends.mps.is_available()
+        return {"device": "mps" if mps else "cpu", "cuda": _NONE, "cudnn": _NONE}
+    backends: Any = torch.backends
+    version = torch.version.cuda or getattr(torch.version, "hip", None)
+    return {
+        "device": _read_device_name(),
+        "cuda": str(version),
+        "cudnn": str(backends.cudnn.version() or _NONE),
+    }
+
+
+def _has_cuda() -> bool:
+    # device_count() asks the driver; is_available() would initialize CUDA, after which no process may fork.
+    backends: Any = torch.backends
+    return backends.cuda.is_built() and torch.cuda.device_count() > 0
+
+
+def _read_device_name() -> str:
+    """The name of the first device: from the driver's files if all are of one model, else from CUDA."""
+    try:
+        models = {_parse_model(path.read_text()) for path in _GPUS.glob("*/information")}
+    except OSError:
+        models = set()
+    model = models.pop() if len(models) == 1 else ""
+    return model or torch.cuda.get_device_name(0)
+
+
+def _parse_model(information: str) -> str:
+    match = re.search(r"^Model:\s*(.+?)\s*$", information, re.MULTILINE)
+    return match[1] if match else ""
 
 
 adapter = Torch()

@@ -161,25 +161,21 @@ def _make_proxy_patch(real: type, call_log: CallLog, groups: Sequence[Sequence[T
         name = group[0].attribute[1]
         descriptor = inspect.getattr_static(real, name)
         is_classmethod = isinstance(descriptor, ClassMethodDescriptorType)
-        make_wrapper = _make_classmethod_wrapper if is_classmethod else _make_method_wrapper
-        members[name] = make_wrapper(descriptor, call_log, group)
+        wrapper = _make_method_wrapper(descriptor, is_classmethod, call_log, group)
+        members[name] = classmethod(wrapper) if is_classmethod else wrapper
         owns_instances = owns_instances or not is_classmethod
     target = groups[0][0]
     proxy = make_proxy_class(real, members, owns_instances)
     return Patch(target.module, target.path.partition(".")[0], proxy)
 
 
-def _make_classmethod_wrapper(descriptor: Any, call_log: CallLog, group: Sequence[Target]) -> object:
-    def log_and_call(cls: type, *args: Any, **kwargs: Any) -> Any:
-        call_log.record_call(group, sys._getframe(1), args, kwargs)
-        return descriptor.__get__(None, cls)(*args, **kwargs)
-
-    return classmethod(log_and_call)
-
-
-def _make_method_wrapper(descriptor: Any, call_log: CallLog, group: Sequence[Target]) -> object:
+def _make_method_wrapper(
+    descriptor: Any, is_classmethod: bool, call_log: CallLog, group: Sequence[Target]
+) -> Callable[..., Any]:
     def log_and_call(self: Any, *args: Any, **kwargs: Any) -> Any:
         call_log.record_call(group, sys._getframe(1), args, kwargs)
+        if is_classmethod:
+            return descriptor.__get__(None, self)(*args, **kwargs)
         return descriptor(self, *args, **kwargs)
 
     return log_and_call

@@ -14,13 +14,15 @@ from typing import Any, Literal, NamedTuple
 
 CodeOwner = Literal["user", "library", "python", "runner", "none"]
 
-SOURCE_BUILT_LIBRARIES = ("torch", "numpy")
-"""Libraries that developers build from source, outside of site-packages."""
-
 _RUNNER_PACKAGES = {"_pytest", "pytest", "pluggy", "xdist", "execnet", "pytest_timeout"}
 _OWN_RUNNER_PACKAGES = {"assertions", "companions", "engine", "plugin", "reports"}
 _SITE_DIRS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-_STDLIB_DIRS = tuple({sysconfig.get_path("stdlib") + os.sep, sysconfig.get_path("platstdlib") + os.sep})
+_STDLIB_PATHS = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib")]
+_STDLIB_DIRS = tuple(
+    {f"{folder}{os.sep}" for path in _STDLIB_PATHS for folder in (path, os.path.realpath(path))}
+)
+# Developers build these from source, outside of site-packages.
+_LIBRARIES = {"torch", "numpy"}
 _MAX_SOURCE_WIDTH = 100
 
 _NON_USER_FILES: set[object] = set()
@@ -51,7 +53,7 @@ def classify_code(filename: str, module: str) -> CodeOwner:
         return "runner" if rest.partition(".")[0] in _OWN_RUNNER_PACKAGES else "none"
     if package in _RUNNER_PACKAGES:
         return "runner"
-    if package in SOURCE_BUILT_LIBRARIES or any(folder in filename for folder in _SITE_DIRS):
+    if package in _LIBRARIES or any(folder in filename for folder in _SITE_DIRS):
         return "library"
     if filename.startswith(_STDLIB_DIRS):
         return "python"

@@ -139,33 +139,5 @@ class KnownMemory:
         self._known_parts.pop(storage_id, None)
 
 
-class NoKnownMemory(KnownMemory):
-    """For a torch whose storages have no lasting Python objects: no memory is known."""
-
-    __slots__ = ()
-
-    def plain_arguments_if_known(self, args: Iterable[Any]) -> list[Any] | None:
-        return None
-
-    def find_part(self, t: Any) -> tuple[object, ...] | None:
-        return None
-
-    def is_raw(self, t: Any) -> bool:
-        return False
-
-    is_scratch = is_raw
-
-    def add(self, t: Any) -> None:
-        return None
-
-    add_result = add_raw = add_scratch = add
-
-
-def create_known_memory() -> KnownMemory:
-    """An empty :class:`KnownMemory`, if torch returns the same object for the same storage."""
-    t = torch.empty(1, device="cpu")
-    return KnownMemory() if t.untyped_storage() is t.untyped_storage() else NoKnownMemory()
-
-
 def _part_key(t: Any) -> tuple[object, ...]:
     return t.storage_offset(), tuple(t.shape), t.stride()

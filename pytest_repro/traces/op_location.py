@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
-import sysconfig
-from functools import cache
-from pathlib import Path
 from types import CodeType, FrameType
 
-import pytest_repro
 from pytest_repro.core.trace.columns import StringTable
-from pytest_repro.interpose.user_frames import SOURCE_BUILT_LIBRARIES
+from pytest_repro.interpose.user_frames import classify_frame
 
-_INSTALL_FOLDERS = {"site-packages", "dist-packages"}
 _INTERACTIVE_NAMES = ("<stdin", "<ipython", "<doctest", "<string")  # libraries make other names in <>
 
 
-@cache
-def _library_folders() -> tuple[str, ...]:
-    """Folders of libraries, also outside site-packages."""
-    packages = [pytest_repro, *(sys.modules[n] for n in SOURCE_BUILT_LIBRARIES if n in sys.modules)]
-    folders = [Path(str(package.__file__)).parent for package in packages]
-    folders += [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")]
-    return tuple(f"{path}{os.sep}" for folder in folders for path in {folder, folder.resolve()})
-
-
-@cache
-def is_user_file(filename: str) -> bool:
-    """Whether code of *filename* is the user's: not of an installed or standard library, nor ours."""
-    if filename.startswith("<"):
-        return filename.startswith(_INTERACTIVE_NAMES)
-    path = os.path.abspath(filename)
-    return not path.startswith(_library_folders()) and _INSTALL_FOLDERS.isdisjoint(path.split(os.sep))
+def _is_user_code(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(_INTERACTIVE_NAMES) or classify_frame(frame) == "user"
 
 
 class Locator:
@@ -55,15 +35,16 @@ class Locator:
         codes = self._codes
         while frame is not None:
             code = frame.f_code
-            entry = codes.get(id(code)) or self._add_code(code)
+            entry = codes.get(id(code)) or self._add_code(frame)
             if entry[1] is not None:
                 number = entry[1].get(frame.f_lasti)
                 return self._add_line(entry[1], frame) if number is None else number
             frame = frame.f_back
         return self._locations.intern("")
 
-    def _add_code(self, code: CodeType) -> tuple[CodeType, dict[int, int] | None]:
-        entry = self._codes[id(code)] = (code, {} if is_user_file(code.co_filename) else None)
+    def _add_code(self, frame: FrameType) -> tuple[CodeType, dict[int, int] | None]:
+        code = frame.f_code
+        entry = self._codes[id(code)] = (code, {} if _is_user_code(frame) else None)
         return entry
 
     def _add_line(self, numbers: dict[int, int], frame: FrameType) -> int:

@@ -20,7 +20,7 @@ from pytest_repro.traces.digests import (
     fetch_digests,
     hide_from_modes,
 )
-from pytest_repro.traces.known_memory import KnownMemory, create_known_memory
+from pytest_repro.traces.known_memory import KnownMemory
 from pytest_repro.traces.op_location import Locator
 from pytest_repro.traces.op_reader import (
     OpReader,
@@ -94,8 +94,7 @@ class TraceWriter:
     def __init__(self, columns: Columns, thorough: bool) -> None:
         self._columns = columns
         self._digester = Digester(columns.kinds)
-        with hide_from_modes():
-            self.known_memory: KnownMemory = create_known_memory()
+        self.known_memory = KnownMemory()
         self._reader = OpReader(self._digester, self.known_memory, thorough)
         self._locator = Locator(columns.places)
         self._pending = PendingDigests(columns)

@@ -1,4 +1,4 @@
-"""The hash that is computed where a tensor lies."""
+"""Hashes computed on the device of a tensor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pytest_repro import first_divergence, trace
 from pytest_repro.traces import device_hashing, digests
 from pytest_repro.traces.device_hashing import digest_on_device
-from tests.traces.tracing import agree, names, parted, traced
+from tests.traces.tracing import find_divergence, have_equal_traces, op_names, trace_call
 
 DTYPES = {
     "bool": 1, "uint8": 1, "int8": 1, "float8_e4m3fn": 1, "float8_e5m2": 1, "float8_e4m3fnuz": 1,
@@ -33,13 +33,13 @@ def tensor(data: bytes, dtype: str = "uint8") -> Any:
     return torch.frombuffer(bytearray(data), dtype=torch.uint8).clone().view(getattr(torch, dtype))
 
 
-def of(t: Any) -> int:
-    found = digest_on_device(t)
-    assert (found.dtype, found.shape, found.device) == (torch.int64, (), t.device)
-    return int(found.item())
+def digest_of(t: Any) -> int:
+    digest = digest_on_device(t)
+    assert (digest.dtype, digest.shape, digest.device) == (torch.int64, (), t.device)
+    return int(digest.item())
 
 
-def mixed(x: int) -> int:
+def mix(x: int) -> int:
     """The mixing function of splitmix64, in plain integers."""
     x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & MASK
     x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & MASK
@@ -47,78 +47,78 @@ def mixed(x: int) -> int:
 
 
 @given(st.binary(max_size=200))
-def test_it_is_the_sum_of_lanes_mixed_with_their_places(data: bytes) -> None:
-    filled = data + bytes(-len(data) % 8)
-    lanes = [int.from_bytes(filled[at : at + 8], "little") for at in range(0, len(filled), 8)]
-    places = [mixed(at * 0x9E3779B97F4A7C15 & MASK) for at in range(1, len(lanes) + 1)]
-    expected = sum(mixed(lane ^ place) for lane, place in zip(lanes, places)) & MASK
-    assert of(tensor(data)) & MASK == expected
+def test_definition(data: bytes) -> None:
+    padded = data + bytes(-len(data) % 8)
+    lanes = [int.from_bytes(padded[i : i + 8], "little") for i in range(0, len(padded), 8)]
+    positions = [mix(i * 0x9E3779B97F4A7C15 & MASK) for i in range(1, len(lanes) + 1)]
+    expected = sum(mix(lane ^ position) for lane, position in zip(lanes, positions)) & MASK
+    assert digest_of(tensor(data)) & MASK == expected
 
 
 @given(st.binary(min_size=1, max_size=100), st.data())
 def test_every_bit_counts(data: bytes, draw: st.DataObject) -> None:
-    at = draw.draw(st.integers(0, 8 * len(data) - 1))
+    bit = draw.draw(st.integers(0, 8 * len(data) - 1))
     changed = bytearray(data)
-    changed[at // 8] ^= 1 << at % 8
-    assert of(tensor(bytes(changed))) != of(tensor(data))
+    changed[bit // 8] ^= 1 << bit % 8
+    assert digest_of(tensor(bytes(changed))) != digest_of(tensor(data))
 
 
 @given(st.permutations(range(12)), st.permutations(range(12)), st.sampled_from([1, 4, 8]))
-def test_every_place_counts(a: list[int], b: list[int], width: int) -> None:
+def test_every_position_counts(a: list[int], b: list[int], width: int) -> None:
     left, right = (b"".join(each.to_bytes(width, "little") for each in order) for order in (a, b))
-    assert (of(tensor(left)) == of(tensor(right))) == (a == b)
+    assert (digest_of(tensor(left)) == digest_of(tensor(right))) == (a == b)
 
 
 def test_values_do_not_cancel() -> None:
-    equal = {of(torch.full((size,), value)) for size in (2, 4, 8) for value in (0, 1, -1, 7)}
+    equal = {digest_of(torch.full((size,), value)) for size in (2, 4, 8) for value in (0, 1, -1, 7)}
     assert len(equal) == 12
     square = torch.arange(16.0).view(4, 4)
-    assert of(square) != of(square.t())
+    assert digest_of(square) != digest_of(square.t())
 
 
 @pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
 @pytest.mark.parametrize(("dtype", "width"), DTYPES.items())
 @pytest.mark.parametrize("count", [0, 1, 3, 7, 64])
-def test_it_is_that_of_the_bytes_whatever_the_dtype(dtype: str, width: int, count: int) -> None:
-    data = bytes(each % 2 if dtype == "bool" else each * 37 % 256 for each in range(count * width))
-    assert of(tensor(data, dtype)) == of(tensor(data))
+def test_digest_does_not_depend_on_the_dtype(dtype: str, width: int, count: int) -> None:
+    data = bytes(i % 2 if dtype == "bool" else i * 37 % 256 for i in range(count * width))
+    assert digest_of(tensor(data, dtype)) == digest_of(tensor(data))
 
 
 @given(st.binary(min_size=24, max_size=24), st.permutations([0, 1, 2]), st.sampled_from([1, 2]))
-def test_how_it_lies_in_memory_does_not_count(data: bytes, order: list[int], step: int) -> None:
+def test_memory_layout_does_not_count(data: bytes, order: list[int], step: int) -> None:
     t = tensor(data).view(2, 3, 4).permute(order)[..., ::step]
-    assert of(t) == of(t.contiguous())
-    flat = tensor(b"xyz" + data)[3:]  # its start is not aligned
-    assert of(flat) == of(tensor(data))
-    assert of(tensor(data[:1]).expand(9)) == of(tensor(data[:1] * 9))
+    assert digest_of(t) == digest_of(t.contiguous())
+    flat = tensor(b"xyz" + data)[3:]  # unaligned start
+    assert digest_of(flat) == digest_of(tensor(data))
+    assert digest_of(tensor(data[:1]).expand(9)) == digest_of(tensor(data[:1] * 9))
 
 
 @pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
-def test_it_reads_what_views_stand_for() -> None:
+def test_conjugated_and_negated_views() -> None:
     z = torch.tensor([1 + 2j, 3 - 4j])
-    assert of(z.conj()) == of(z.conj().resolve_conj()) != of(z)
-    assert of(z.conj().imag) == of(-z.imag)
-    assert of(torch._neg_view(z.real.clone())) == of(-z.real)
-    assert of(z.requires_grad_()) == of(z.detach())
+    assert digest_of(z.conj()) == digest_of(z.conj().resolve_conj()) != digest_of(z)
+    assert digest_of(z.conj().imag) == digest_of(-z.imag)
+    assert digest_of(torch._neg_view(z.real.clone())) == digest_of(-z.real)
+    assert digest_of(z.requires_grad_()) == digest_of(z.detach())
 
 
 @given(st.binary(max_size=300), st.integers(1, 9))
-def test_blocks_are_added_up(data: bytes, block: int) -> None:
-    whole = of(tensor(data))
+def test_blocks_add_up(data: bytes, block: int) -> None:
+    whole = digest_of(tensor(data))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(device_hashing, "_BLOCK_LANES", block)
-        assert of(tensor(data)) == whole
+        assert digest_of(tensor(data)) == whole
 
 
 @pytest.fixture
-def far(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tensors of the CPU are digested as those of another device are."""
+def digest_on_cpu_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPU tensors are digested like those of another device."""
     monkeypatch.setattr(digests, "should_digest_on_device", lambda t: True)
     monkeypatch.setattr(digests, "_make_reader", lambda size: None)
 
 
-@pytest.mark.usefixtures("far")
-def test_digests_that_come_later_are_there_when_the_block_ends() -> None:
+@pytest.mark.usefixtures("digest_on_cpu_device")
+def test_pending_digests_are_fetched_at_the_end() -> None:
     x = torch.arange(6.0)
 
     def program(by: float) -> None:
@@ -127,18 +127,18 @@ def test_digests_that_come_later_are_there_when_the_block_ends() -> None:
         torch.sort(y)
         y.sum().item()
 
-    same = traced(lambda: program(2)), traced(lambda: program(2))
-    assert names(same[0]) == ["mul.Tensor", "add_.Tensor", "sort.default", "sum.default",
+    same = trace_call(lambda: program(2)), trace_call(lambda: program(2))
+    assert op_names(same[0]) == ["mul.Tensor", "add_.Tensor", "sort.default", "sum.default",
                               "_local_scalar_dense.default"]  # fmt: skip
     assert all(digest for op in same[0] for digest in op.outputs + op.inputs)
     assert first_divergence(*same) is None
-    assert agree(x.clone, x.clone)
+    assert have_equal_traces(x.clone, x.clone)
     for other in (torch.arange(6.0).flip(0), torch.arange(6.0).view(2, 3), torch.arange(6)):
-        assert parted(x.clone, other.clone).kind == "input"
+        assert find_divergence(x.clone, other.clone).kind == "input"
 
 
-@pytest.mark.usefixtures("far")
-def test_many_digests_are_fetched_before_the_block_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("digest_on_cpu_device")
+def test_many_pending_digests_are_fetched_earlier(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_repro.traces.writer._MAX_PENDING", 8)
     with trace() as found:
         x = torch.ones(3)
@@ -148,7 +148,7 @@ def test_many_digests_are_fetched_before_the_block_ends(monkeypatch: pytest.Monk
     assert len({op.outputs for op in found}) == len(found)
 
 
-@pytest.mark.usefixtures("far")
+@pytest.mark.usefixtures("digest_on_cpu_device")
 def test_each_tensor_is_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     hashed: list[Any] = []
 
@@ -158,12 +158,12 @@ def test_each_tensor_is_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(digests, "digest_on_device", counted)
     x = torch.ones(3)
-    assert len(traced(lambda: x.mul(2).add(1).add_(1))) == 3
+    assert len(trace_call(lambda: x.mul(2).add(1).add_(1))) == 3
     assert len(hashed) == 4
 
 
-@pytest.mark.usefixtures("far")
-def test_a_device_that_fails_at_the_end_breaks_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("digest_on_cpu_device")
+def test_failing_devices_do_not_stop_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(_: object) -> list[int]:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
@@ -178,14 +178,14 @@ def test_a_device_that_fails_at_the_end_breaks_no_program(monkeypatch: pytest.Mo
 @pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
 @pytest.mark.parametrize(("dtype", "width"), DTYPES.items())
 @pytest.mark.parametrize("count", [0, 1, 3, 1000, 5_000_001])
-def test_cuda_gives_what_the_cpu_gives(dtype: str, width: int, count: int) -> None:
+def test_cuda_and_cpu_agree(dtype: str, width: int, count: int) -> None:
     data = torch.randint(0, 2 if dtype == "bool" else 256, (count * width,), dtype=torch.uint8)
     t = data.view(getattr(torch, dtype)) if count else tensor(b"", dtype)
-    assert of(t.cuda()) == of(t)
+    assert digest_of(t.cuda()) == digest_of(t)
 
 
 @pytest.mark.gpu
-def test_of_a_cuda_tensor_one_number_crosses_the_bus() -> None:
+def test_cuda_tensors_are_not_transferred() -> None:
     x = torch.rand(1000, 1000, device="cuda")
     torch.cuda.synchronize()
     with trace() as found:
@@ -194,33 +194,33 @@ def test_of_a_cuda_tensor_one_number_crosses_the_bus() -> None:
             x.mul(2).add_(1).sum()
         finally:
             torch.cuda.set_sync_debug_mode("default")
-    assert names(found) == ["mul.Tensor", "add_.Tensor", "sum.default"]
+    assert op_names(found) == ["mul.Tensor", "add_.Tensor", "sum.default"]
     assert all(op.outputs[0] for op in found)
 
 
 @pytest.mark.gpu
-def test_one_bit_of_a_cuda_tensor_is_found() -> None:
+def test_one_bit_of_a_cuda_tensor() -> None:
     x = torch.rand(1000, 1000, device="cuda")
     y = x.clone()
     y[999, 999] = torch.nextafter(y[999, 999], y.new_tensor(2.0))
-    assert parted(lambda: x.mul(2), lambda: y.mul(2)).kind == "input"
+    assert find_divergence(lambda: x.mul(2), lambda: y.mul(2)).kind == "input"
 
 
 @pytest.mark.gpu
-def test_the_generator_of_a_cuda_op_counts() -> None:
+def test_cuda_generators_count() -> None:
     def program(seed: int) -> None:
         torch.manual_seed(seed)
         torch.rand(4, device="cuda").sum()
 
-    assert agree(lambda: program(1), lambda: program(1))
-    found = parted(lambda: program(1), lambda: program(2))
+    assert have_equal_traces(lambda: program(1), lambda: program(1))
+    found = find_divergence(lambda: program(1), lambda: program(2))
     assert (found.kind, found.op, found.random) == ("input", "aten.rand.default", True)
 
 
 @pytest.mark.gpu
-def test_a_backward_pass_on_cuda_tells_its_forward_ops() -> None:
+def test_cuda_backward_ops_have_their_forward_op() -> None:
     w: Any = torch.rand(8, 8, device="cuda", requires_grad=True)
-    found = traced(lambda: (w @ w).sin().sum().backward())
+    found = trace_call(lambda: (w @ w).sin().sum().backward())
     assert {found[op.forward].name for op in found if op.forward is not None} >= {
         "aten.mm.default", "aten.sin.default",
     }  # fmt: skip

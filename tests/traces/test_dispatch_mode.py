@@ -1,4 +1,4 @@
-"""A trace changes nothing of the program, whatever else looks on."""
+"""A trace does not change the program, whatever other modes are active."""
 
 from __future__ import annotations
 
@@ -22,7 +22,16 @@ from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatc
 
 from pytest_repro import Trace, first_divergence, trace
 from pytest_repro.traces import pause_tracing, trace_value
-from tests.traces.tracing import agree, kernel, line, names, only, outside, parted, traced
+from tests.traces.tracing import (
+    custom_op,
+    find_divergence,
+    find_line,
+    find_op,
+    have_equal_traces,
+    op_names,
+    run_untraced,
+    trace_call,
+)
 
 PLAIN = ["ones.default", "add.Tensor", "sum.default"]
 
@@ -32,7 +41,7 @@ def program() -> Any:
 
 
 class Functions(TorchFunctionMode):
-    """Notes what functions of torch are called."""
+    """Records the functions of torch that are called."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +53,7 @@ class Functions(TorchFunctionMode):
 
 
 class Ops(TorchDispatchMode):
-    """Notes what ops run."""
+    """Records the ops that run."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -55,7 +64,7 @@ class Ops(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-LOOKING: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+MODES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "nothing": nullcontext,
     "functions": Functions,
     "ops": Ops,
@@ -70,88 +79,88 @@ LOOKING: dict[str, Callable[[], AbstractContextManager[Any]]] = {
 }
 
 
-@pytest.mark.parametrize("mode", LOOKING.values(), ids=LOOKING)
-def test_other_modes_look_on_at_the_same_time(mode: Callable[[], AbstractContextManager[Any]]) -> None:
-    expected = traced(program)
+@pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+def test_other_modes_do_not_change_the_trace(mode: Callable[[], AbstractContextManager[Any]]) -> None:
+    expected = trace_call(program)
     with mode():
-        below = traced(program)
+        below = trace_call(program)
     with trace() as above, mode():
         assert program().item() == 6
     for found in (below, Trace.from_ops(above[:3])):
-        assert names(found) == PLAIN
+        assert op_names(found) == PLAIN
         assert first_divergence(expected, found) is None
 
 
 @pytest.mark.parametrize("mode", [Functions, Ops])
-def test_other_modes_see_nothing_of_ours(mode: Callable[[], Any]) -> None:
-    """Kinds of tensors are meant of which reading takes ops of torch."""
-    z = outside(lambda: (torch.complex(torch.ones(2), torch.ones(2)).conj(), torch.eye(3).to_sparse()))
+def test_other_modes_do_not_see_our_ops(mode: Callable[[], Any]) -> None:
+    """With tensors whose values are read through ops of torch."""
+    z = run_untraced(lambda: (torch.complex(torch.ones(2), torch.ones(2)).conj(), torch.eye(3).to_sparse()))
 
     def run() -> None:
         torch.manual_seed(0)
-        for each in z:
-            each.clone()
+        for t in z:
+            t.clone()
         torch.rand(3).add(1)[1:].sum()
 
     with mode() as alone:
         run()
     for thorough in (False, True):
-        with mode() as looking, trace(thorough):
+        with mode() as observer, trace(thorough):
             run()
-        assert looking.seen == alone.seen
-        with trace(thorough), mode() as looking:
+        assert observer.seen == alone.seen
+        with trace(thorough), mode() as observer:
             run()
-        assert looking.seen == alone.seen
+        assert observer.seen == alone.seen
 
 
-def test_traces_within_traces() -> None:
+def test_nested_traces() -> None:
     with trace() as outer:
         torch.ones(1)
         with trace() as inner, trace(thorough=True) as innermost:
             program()
         torch.zeros(1)
-    assert names(inner) == names(innermost) == PLAIN
-    assert names(outer) == ["ones.default", *PLAIN, "zeros.default"]
+    assert op_names(inner) == op_names(innermost) == PLAIN
+    assert op_names(outer) == ["ones.default", *PLAIN, "zeros.default"]
     assert [op.location for op in outer][1:4] == [op.location for op in inner]
 
 
-def test_fake_tensors_are_passed_over_among_real_ones() -> None:
+def test_fake_tensors_are_ignored() -> None:
     with trace() as found:
         torch.ones(2)
         with FakeTensorMode() as fake:
             (torch.ones(2) + 1).sum()
             assert type(fake.from_tensor(torch.ones(3)) * 2).__name__ == "FakeTensor"
         torch.zeros(2)
-    assert names(found)[0] == "ones.default"
-    assert names(found)[-1] == "zeros.default"
-    assert "add.Tensor" not in names(found)
+    assert op_names(found)[0] == "ones.default"
+    assert op_names(found)[-1] == "zeros.default"
+    assert "add.Tensor" not in op_names(found)
 
 
-def fails() -> None:
-    torch.ones(2).mm(torch.ones(3))  # refused
+def raise_shape_error() -> None:
+    torch.ones(2).mm(torch.ones(3))
 
 
-def test_an_op_that_raises_raises_as_without_us() -> None:
+def test_errors_of_ops_are_unchanged() -> None:
     caught = []
     for context in (nullcontext, trace):
         with pytest.raises(RuntimeError) as error, context():
-            fails()
+            raise_shape_error()
         frames = [str(entry.path) for entry in error.traceback if entry.path != Path(__file__)]
         caught.append((str(error.value), error.type, error.value.__context__, error.value.__cause__))
     assert caught[0] == caught[1]
     assert all(
-        "dispatch_mode.py" in each or "contextlib" in each for each in frames if "pytest_repro" in each
+        "dispatch_mode.py" in path or "contextlib" in path for path in frames if "pytest_repro" in path
     )
 
 
-def test_a_kernel_that_raises_leaves_a_trace_that_goes_on() -> None:
+def test_traces_continue_after_an_error() -> None:
     class Stop(BaseException):
         pass
 
     def stops(x: Any) -> Any:
         raise Stop
 
-    with kernel("stops(Tensor x) -> Tensor", stops) as op:
+    with custom_op("stops(Tensor x) -> Tensor", stops) as op:
         with trace() as found:
             x: Any = torch.ones(2)
             with pytest.raises(Stop):
@@ -159,14 +168,14 @@ def test_a_kernel_that_raises_leaves_a_trace_that_goes_on() -> None:
             x.add(1)
         with pytest.raises(Stop), trace() as ended:
             op(torch.ones(2))
-    assert names(found) == ["ones.default", "add.Tensor"]
-    assert names(ended) == ["ones.default"]
+    assert op_names(found) == ["ones.default", "add.Tensor"]
+    assert op_names(ended) == ["ones.default"]
     assert _get_current_dispatch_mode() is None
     trace_value("late", ("1" * 16,))
     assert len(ended) == 1
 
 
-def test_what_a_trace_gives_is_the_same_object() -> None:
+def test_results_are_the_same_objects() -> None:
     x: Any = torch.ones(2)
     with trace():
         assert x.add_(1) is x
@@ -176,32 +185,32 @@ def test_what_a_trace_gives_is_the_same_object() -> None:
         assert torch.ones(2, requires_grad=True).mul(2).grad_fn is not None
 
 
-def test_threads_of_the_users_are_not_traced() -> None:
+def test_other_threads_are_not_traced() -> None:
     with trace() as found:
-        outside(program)
+        run_untraced(program)
         program()
-    assert names(found) == PLAIN
+    assert op_names(found) == PLAIN
 
 
-def test_each_thread_traces_its_own() -> None:
+def test_threads_trace_their_own_ops() -> None:
     found: dict[int, Trace] = {}
 
     def run(number: int) -> None:
-        with trace() as mine:
+        with trace() as own_trace:
             for _ in range(50):
                 torch.full((2,), float(number)).add(1)
             trace_value("record n", (f"{number:016x}",))
-        found[number] = mine
+        found[number] = own_trace
 
     threads = [Thread(target=run, args=(number,)) for number in (1, 2, 3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    for number, mine in found.items():
-        assert names(mine) == ["full.default", "add.Tensor"] * 50 + ["record n"]
-        assert len({op.outputs for op in mine}) == 3
-        assert mine[-1].inputs == (f"{number:016x}",)
+    for number, own_trace in found.items():
+        assert op_names(own_trace) == ["full.default", "add.Tensor"] * 50 + ["record n"]
+        assert len({op.outputs for op in own_trace}) == 3
+        assert own_trace[-1].inputs == (f"{number:016x}",)
 
 
 def recording() -> None:
@@ -209,15 +218,15 @@ def recording() -> None:
     trace_value("record loss[3]", ("00000000000000ff" + "0" * 16, ""))  # recorded
 
 
-def test_recorded_values_have_their_place() -> None:
-    found = traced(recording)
-    assert names(found) == ["ones.default", "record loss[3]"]
+def test_recorded_values_have_a_location() -> None:
+    found = trace_call(recording)
+    assert op_names(found) == ["ones.default", "record loss[3]"]
     assert found[1].inputs == ("00000000000000ff", "")
-    assert (found[1].outputs, found[1].location) == ((), line(recording, "# recorded"))
+    assert (found[1].outputs, found[1].location) == ((), find_line(recording, "# recorded"))
     trace_value("nowhere", ("1" * 16,))
 
 
-def test_a_paused_block_is_left_out() -> None:
+def test_pause_tracing() -> None:
     with trace() as found:
         torch.ones(1)
         with pause_tracing():
@@ -226,17 +235,17 @@ def test_a_paused_block_is_left_out() -> None:
         with pytest.raises(KeyError), pause_tracing():
             raise KeyError
         torch.ones(1)
-    assert names(found) == ["ones.default"] * 3
+    assert op_names(found) == ["ones.default"] * 3
     with pause_tracing():
         torch.zeros(1)
 
 
-def test_a_block_paused_within_several_traces_is_left_out_of_all() -> None:
+def test_pause_tracing_pauses_all_traces() -> None:
     with trace() as outer, trace() as inner, Ops() as ops:
         with pause_tracing():
             torch.zeros(1)
         torch.ones(1)
-    assert names(outer) == names(inner) == ["ones.default"]
+    assert op_names(outer) == op_names(inner) == ["ones.default"]
     assert ops.seen == ["aten.zeros.default", "aten.ones.default"]
 
 
@@ -253,7 +262,7 @@ def _compiling() -> Iterator[None]:
 @COMPILED
 @pytest.mark.usefixtures("_compiling")
 @pytest.mark.filterwarnings("ignore")
-def test_a_compiled_function_runs_as_it_does_without_us(backend: str) -> None:
+def test_compiled_functions_run_unchanged(backend: str) -> None:
     graphs: list[Any] = []
 
     def counted(graph: Any, inputs: Any) -> Any:
@@ -270,25 +279,25 @@ def test_a_compiled_function_runs_as_it_does_without_us(backend: str) -> None:
         got = torch.autograd.grad(step(x), x)[0]
         step(x)
     assert torch.equal(got, expected)
-    assert names(found).count("sin.default") == 2
-    assert agree(lambda: torch.autograd.grad(step(x), x), lambda: torch.autograd.grad(step(x), x))
-    assert len(graphs) <= 2  # once without and once within a trace
+    assert op_names(found).count("sin.default") == 2
+    assert have_equal_traces(lambda: torch.autograd.grad(step(x), x), lambda: torch.autograd.grad(step(x), x))
+    assert len(graphs) <= 2  # once without and once with a trace
 
 
 @pytest.mark.usefixtures("_compiling")
 @pytest.mark.filterwarnings("ignore")
-def test_what_a_compiled_region_gives_is_an_input() -> None:
-    """One whose kernels are no ops of torch: here it computes on a thread."""
-    by = iter([2.0, 3.0])
+def test_results_of_compiled_regions_are_inputs() -> None:
+    """The kernels of the region are no ops of torch: here it computes on another thread."""
+    factors = iter([2.0, 3.0])
 
     def backend(graph: Any, inputs: Any) -> Any:
-        return lambda *args: outside(lambda: [args[0].detach() * next(by)])
+        return lambda *args: run_untraced(lambda: [args[0].detach() * next(factors)])
 
     def doubled(x: Any) -> Any:
         return x * 2
 
     step: Any = torch.compile(doubled, backend=backend)
-    found = parted(lambda: step(torch.ones(3)).clone(), lambda: step(torch.ones(3)).clone())
+    found = find_divergence(lambda: step(torch.ones(3)).clone(), lambda: step(torch.ones(3)).clone())
     assert (found.kind, found.op) == ("input", "aten.clone.default")
 
 
@@ -309,15 +318,15 @@ TRANSFORMS: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS)
 @pytest.mark.parametrize("thorough", [False, True])
 def test_function_transforms(transform: Callable[[Any], Any], thorough: bool) -> None:
-    x, other = outside(lambda: (torch.rand(3, 3), torch.rand(3, 3)))
+    x, other = run_untraced(lambda: (torch.rand(3, 3), torch.rand(3, 3)))
     expected = transform(x)
     with trace(thorough) as found:
         got = transform(x)
     pairs = zip(got, expected) if isinstance(got, tuple) else [(got, expected)]
     assert all(torch.equal(*pair) for pair in pairs)
-    assert any(name.startswith("sin") for name in names(found))
-    assert agree(lambda: transform(x), lambda: transform(x))
-    assert parted(lambda: transform(x), lambda: transform(other), thorough).kind == "input"
+    assert any(name.startswith("sin") for name in op_names(found))
+    assert have_equal_traces(lambda: transform(x), lambda: transform(x))
+    assert find_divergence(lambda: transform(x), lambda: transform(other), thorough).kind == "input"
 
 
 def test_higher_order_ops() -> None:
@@ -337,13 +346,13 @@ def _mask() -> Any:
     return _create_empty_block_mask(q, q).as_tuple()
 
 
-def test_numbers_that_come_from_tensors() -> None:
-    found = traced(lambda: bool(torch.ones(1) > 0))
-    assert names(found) == ["ones.default", "gt.Scalar", "_local_scalar_dense.default"]
-    assert only(found, "_local_scalar_dense.default").kinds == ("bool",)
+def test_scalars_from_tensors() -> None:
+    found = trace_call(lambda: bool(torch.ones(1) > 0))
+    assert op_names(found) == ["ones.default", "gt.Scalar", "_local_scalar_dense.default"]
+    assert find_op(found, "_local_scalar_dense.default").kinds == ("bool",)
 
 
-def test_nothing_is_left_behind() -> None:
+def test_modes_are_removed_after_an_error() -> None:
     handle = torch.Tensor.__torch_dispatch__
     for _ in range(3):
         with pytest.raises(ZeroDivisionError), trace():
@@ -355,7 +364,7 @@ def test_nothing_is_left_behind() -> None:
     assert ops.seen == [f"aten.{name}" for name in PLAIN]
 
 
-def apart(code: str) -> str:
+def run_in_process(code: str) -> str:
     command = [sys.executable, "-c", code]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
@@ -373,7 +382,7 @@ FIRST = """if True:
 
 
 def test_the_first_op_imports_nothing() -> None:
-    assert apart(FIRST) == "True []"
+    assert run_in_process(FIRST) == "True []"
 
 
 WITHOUT = """if True:
@@ -390,8 +399,8 @@ WITHOUT = """if True:
 """
 
 
-def test_without_torch_there_are_recorded_values_only() -> None:
-    assert apart(WITHOUT) == "['record x'] set()\n['record y']"
+def test_without_torch_only_recorded_values_are_traced() -> None:
+    assert run_in_process(WITHOUT) == "['record x'] set()\n['record y']"
 
 
 SECOND = """if True:
@@ -400,11 +409,11 @@ SECOND = """if True:
     from pytest_repro import trace, first_divergence
     torch.set_default_device("cpu")
 
-    def run(by):
+    def run(factor):
         w: Any = torch.ones(3, device="second", requires_grad=True)
         with trace() as found:
             threads = []
-            y = w.mul(by)  # forward
+            y = w.mul(factor)  # forward
             y.register_hook(lambda grad: threads.append(threading.current_thread()))
             y.exp().sum().backward()
         return found, threads
@@ -412,14 +421,14 @@ SECOND = """if True:
     found, threads = run(2)
     print(threads[0] is threading.main_thread())
     linked = [op for op in found if op.forward is not None]
-    print([(op.name, *(at.rpartition(":")[2] for at in (op.forward_location, op.location))) for op in linked])
+    print([(op.name, *(x.rpartition(":")[2] for x in (op.forward_location, op.location))) for op in linked])
     print(all(digest for op in found for digest in op.outputs), first_divergence(found, run(2)[0]))
     print(first_divergence(found, run(3)[0]).kind)
 """
 
 
-def test_another_device_has_autograd_on_a_thread_of_its_own() -> None:
-    threads, linked, sound, other = apart(SECOND).splitlines()
+def test_autograd_of_another_device_runs_on_its_own_thread() -> None:
+    threads, linked, sound, other = run_in_process(SECOND).splitlines()
     assert threads == "False"
     assert linked == "[('aten.mul.Tensor', '13', '13'), ('aten.mul.Tensor', '11', '13')]"
     assert sound == "True None"

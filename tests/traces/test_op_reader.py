@@ -1,4 +1,4 @@
-"""Ops that draw random numbers are told with the state of their generator."""
+"""Ops that draw random numbers have the state of their generator."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 import torch
 from torch.nn import functional as F
 
-from tests.traces.tracing import agree, only, outside, parted, traced
+from tests.traces.tracing import find_divergence, find_op, have_equal_traces, run_untraced, trace_call
 
 X = torch.full((8,), 0.5)
 Q = torch.rand(1, 1, 4, 8)
@@ -42,41 +42,41 @@ DRAWING: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("draw", DRAWING.values(), ids=DRAWING)
-def test_another_state_of_the_generator_is_an_input(draw: Callable[[], object]) -> None:
+def test_generator_state_is_an_input(draw: Callable[[], object]) -> None:
     def program(seed: int) -> Callable[[], object]:
         return lambda: (torch.manual_seed(seed), draw())
 
-    assert agree(program(1), program(1))
-    found = parted(program(1), program(2))
+    assert have_equal_traces(program(1), program(1))
+    found = find_divergence(program(1), program(2))
     assert (found.kind, found.random) == ("input", True)
-    drawing = [op for op in traced(program(1)) if op.generator_state]
+    drawing = [op for op in trace_call(program(1)) if op.generator_state]
     assert drawing
     assert all("" not in op.outputs for op in drawing)
 
 
-def test_a_generator_that_is_given_counts_and_the_default_one_does_not() -> None:
-    def program(seed: int, given: int) -> Callable[[], object]:
+def test_a_generator_argument_replaces_the_default_generator() -> None:
+    def program(seed: int, argument_seed: int) -> Callable[[], object]:
         def run() -> None:
             torch.manual_seed(seed)
-            torch.rand(3, generator=torch.Generator().manual_seed(given))
-            torch.empty(3).normal_(generator=torch.Generator().manual_seed(given))
+            torch.rand(3, generator=torch.Generator().manual_seed(argument_seed))
+            torch.empty(3).normal_(generator=torch.Generator().manual_seed(argument_seed))
 
         return run
 
-    assert agree(program(1, 3), program(2, 3))
-    found = parted(program(1, 3), program(1, 4))
+    assert have_equal_traces(program(1, 3), program(2, 3))
+    found = find_divergence(program(1, 3), program(1, 4))
     assert (found.kind, found.op, found.random) == ("input", "aten.rand.generator", True)
 
 
-def test_the_state_is_that_of_before() -> None:
+def test_state_is_read_before_the_op() -> None:
     def program() -> None:
         torch.manual_seed(0)
         torch.rand(3)
         torch.rand(3)
 
-    first, second = (op for op in traced(program) if op.generator_state)
+    first, second = (op for op in trace_call(program) if op.generator_state)
     assert first.generator_state != second.generator_state
-    assert first.generator_state == next(op.generator_state for op in traced(program))
+    assert first.generator_state == next(op.generator_state for op in trace_call(program))
 
 
 @pytest.mark.parametrize(
@@ -89,34 +89,34 @@ def test_the_state_is_that_of_before() -> None:
         lambda: torch.zeros(3).fill_(2),
     ],
 )
-def test_what_draws_nothing_is_not_random(call: Callable[[], Any]) -> None:
+def test_ops_that_draw_nothing_have_no_state(call: Callable[[], Any]) -> None:
     torch.manual_seed(0)
-    first = traced(lambda: (call(), X.clone()))
+    first = trace_call(lambda: (call(), X.clone()))
     torch.manual_seed(1)
-    assert agree(lambda: (call(), X.clone()), lambda: (call(), X.clone()))
+    assert have_equal_traces(lambda: (call(), X.clone()), lambda: (call(), X.clone()))
     assert [op.generator_state for op in first] == [""] * len(first)
 
 
-def test_a_shift_of_the_draws_is_found_where_it_shows() -> None:
-    """Somebody else seeds, on a thread that no trace sees."""
-    extra = iter([False, True])
+def test_untraced_seeding_is_found_at_the_next_draw() -> None:
+    """Another thread, which is not traced, seeds the generator."""
+    seeds_again = iter([False, True])
 
     def program() -> None:
         torch.manual_seed(0)
         X.add(1)
-        if next(extra):
-            outside(lambda: torch.default_generator.manual_seed(1))
+        if next(seeds_again):
+            run_untraced(lambda: torch.default_generator.manual_seed(1))
         F.dropout(X, 0.5)
 
-    found = parted(program, program)
+    found = find_divergence(program, program)
     assert (found.kind, found.random) == ("input", True)
     assert "bernoulli_" in found.op or "dropout" in found.op
 
 
-def test_a_generator_that_cannot_be_read_stops_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_generators_do_not_stop_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("Cannot call CUDAGeneratorImpl::current_seed during CUDA graph capture")
 
     monkeypatch.setattr("pytest_repro.traces.op_reader.hide_from_modes", broken)
-    found = traced(lambda: torch.rand(3))
-    assert (only(found, "rand.default").generator_state, len(found[0].outputs)) == ("", 1)
+    found = trace_call(lambda: torch.rand(3))
+    assert (find_op(found, "rand.default").generator_state, len(found[0].outputs)) == ("", 1)

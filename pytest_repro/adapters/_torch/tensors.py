@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from pytest_repro.adapters._numpy.arrays import ROW_BLOCK_BYTES, TILED_BLOCK_BYTES, is_transposed, iter_blocks
+from pytest_repro.adapters._numpy_arrays import ROW_BLOCK_BYTES, TILED_BLOCK_BYTES, is_transposed, iter_blocks
 from pytest_repro.core.blocks import iter_block_indices
 from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.core.runs.pytree import FlattenResult

@@ -13,18 +13,18 @@ import pytest
 from pytest_repro.adapters import pin_entropy, seed_all
 
 torch = pytest.importorskip("torch")
-_switches = pytest.importorskip("pytest_repro.adapters._torch.determinism")
+_determinism = pytest.importorskip("pytest_repro.adapters._torch.determinism")
 _generators = pytest.importorskip("pytest_repro.adapters._torch.generators")
 
-NAMES = [switch.name for switch in _switches.list_switches()]
+NAMES = [switch.name for switch in _determinism.list_switches()]
 
 
-def values() -> dict[str, Any]:
-    return {switch.name: switch.get() for switch in _switches.list_switches()}
+def read_switches() -> dict[str, Any]:
+    return {switch.name: switch.get() for switch in _determinism.list_switches()}
 
 
-def other(name: str, value: Any) -> Any:
-    """A value the switch does not have now."""
+def make_other_value(name: str, value: Any) -> Any:
+    """A value that the switch does not have now."""
     special = {
         "deterministic_algorithms": {"off": "warn"}.get(value, "off"),
         "default_dtype": torch.float64,
@@ -40,66 +40,66 @@ def other(name: str, value: Any) -> Any:
 
 
 @pytest.fixture(autouse=True)
-def _all_as_before() -> Iterator[None]:
-    before = values()
+def _all_restored() -> Iterator[None]:
+    before = read_switches()
     yield
-    assert values() == before
+    assert read_switches() == before
 
 
 @pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt])
 @pytest.mark.parametrize("mode", [True, "warn", False])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_switch_is_restored(name: str, mode: Any, error: type[BaseException] | None) -> None:
-    switch = next(s for s in _switches.list_switches() if s.name == name)
+    switch = next(s for s in _determinism.list_switches() if s.name == name)
     before = switch.get()
-    raised = pytest.raises(error) if error else nullcontext()
-    with raised, _switches.deterministic(mode):
-        switch.set(other(name, switch.get()))
+    expectation = pytest.raises(error) if error else nullcontext()
+    with expectation, _determinism.deterministic(mode):
+        switch.set(make_other_value(name, switch.get()))
         if error is not None:
             raise error
     assert switch.get() == before
 
 
-def test_what_is_set() -> None:
-    with _switches.deterministic(True):
+def test_deterministic() -> None:
+    with _determinism.deterministic(True):
         assert torch.are_deterministic_algorithms_enabled()
         assert not torch.is_deterministic_algorithms_warn_only_enabled()
         assert torch.backends.cudnn.deterministic
         assert not torch.backends.cudnn.benchmark
-        with _switches.deterministic("warn"):
+        with _determinism.deterministic("warn"):
             assert torch.is_deterministic_algorithms_warn_only_enabled()
-            with _switches.deterministic(False):
+            with _determinism.deterministic(False):
                 assert not torch.are_deterministic_algorithms_enabled()
         assert not torch.is_deterministic_algorithms_warn_only_enabled()
 
 
-def test_one_switch_that_fails_does_not_keep_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_switches_are_restored_if_one_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     state = {"a": 0, "b": 0, "c": 0}
 
-    def switch(name: str) -> Any:
-        def put(value: Any) -> None:
+    def make_switch(name: str) -> Any:
+        def set_value(value: Any) -> None:
             if name == "b" and value == 0:
                 raise RuntimeError("cannot be undone")
             state[name] = value
 
-        return _switches.Switch(name, lambda: state[name], put)
+        return _determinism.Switch(name, lambda: state[name], set_value)
 
-    rows = tuple(switch(name) for name in state)
-    monkeypatch.setattr(_switches, "list_switches", lambda: rows)
-    with pytest.raises(RuntimeError, match="cannot be undone"), _switches.deterministic(False):
-        for row in rows:
-            row.set(1)
+    switches = tuple(make_switch(name) for name in state)
+    monkeypatch.setattr(_determinism, "list_switches", lambda: switches)
+    with pytest.raises(RuntimeError, match="cannot be undone"), _determinism.deterministic(False):
+        for switch in switches:
+            switch.set(1)
     monkeypatch.undo()
     assert state == {"a": 0, "b": 1, "c": 0}
 
 
 @pytest.mark.skipif(not hasattr(torch._C, "_get_fp32_precision_getter"), reason="torch before 2.9")
-def test_an_inherited_precision_stays_inherited() -> None:
+def test_inherited_precisions_stay_inherited() -> None:
     get, put = torch._C._get_fp32_precision_getter, torch._C._set_fp32_precision_setter
     before = get("generic", "all")
     try:
         put("generic", "all", "ieee")
-        with _switches.deterministic(True):
+        with _determinism.deterministic(True):
             put("mkldnn", "matmul", "bf16")
         assert get("mkldnn", "matmul") == "ieee"
         put("generic", "all", "tf32")
@@ -123,40 +123,40 @@ STATE = """if True:
     new = [b, b.cuda.matmul, b.cudnn.conv, b.cudnn.rnn, b.mkldnn.matmul, b.mkldnn.conv]
     def state():
         old = torch.get_float32_matmul_precision(), b.cuda.matmul.allow_tf32, b.cudnn.allow_tf32
-        return *old, *(getattr(each, "fp32_precision", None) for each in new)
+        return *old, *(getattr(backend, "fp32_precision", None) for backend in new)
 """
 
 
 @pytest.mark.parametrize("outer", ["", "torch.set_float32_matmul_precision('medium')"])
-def test_old_and_new_switches_of_precision_come_back_together(outer: str) -> None:
-    """In a process of their own: once the two disagree, torch raises where the old ones are read."""
-    by_keys = hasattr(torch._C, "_get_fp32_precision_getter")
-    sets = [each for each in SET if by_keys or "fp32_precision" not in each]
-    blocks = [f"    with pinned(): {each}\n    assert state() == before, {each!r}\n" for each in sets]
+def test_legacy_and_new_precisions_are_restored_together(outer: str) -> None:
+    """In a subprocess, since torch raises for the legacy switches once they disagree with the new ones."""
+    has_keys = hasattr(torch._C, "_get_fp32_precision_getter")
+    sets = [line for line in SET if has_keys or "fp32_precision" not in line]
+    blocks = [f"    with pinned(): {line}\n    assert state() == before, {line!r}\n" for line in sets]
     code = f"{STATE}    {outer}\n    before = state()\n{''.join(blocks)}"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
-def test_a_variable_that_comes_too_late_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_late_cublas_variable_warns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.version, "cuda", "12.1")
     monkeypatch.setattr(torch, "__version__", "2.6.0+cu121")
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
-    with _switches.deterministic(True):
+    with _determinism.deterministic(True):
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
-    late = pytest.warns(_switches.SwitchTooLate, match="CUBLAS_WORKSPACE_CONFIG may be set too late")
-    with late, _switches.deterministic(True):
+    late = pytest.warns(_determinism.SwitchTooLate, match="CUBLAS_WORKSPACE_CONFIG may be set too late")
+    with late, _determinism.deterministic(True):
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
-    with _switches.deterministic(True):
+    with _determinism.deterministic(True):
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
     monkeypatch.undo()
 
 
-def test_deterministic_algorithms_do_not_import_the_compiler() -> None:
+def test_deterministic_does_not_import_the_compiler() -> None:
     code = """if True:
         import sys, torch
         from pytest_repro import pinned
@@ -167,7 +167,7 @@ def test_deterministic_algorithms_do_not_import_the_compiler() -> None:
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_the_generator_is_seeded_as_torch_seeds_it_and_restored_to_the_bit() -> None:
+def test_default_generator_is_seeded_and_restored() -> None:
     torch.rand(3)
     before = torch.get_rng_state()
     restore = _generators.save_states()
@@ -180,7 +180,7 @@ def test_the_generator_is_seeded_as_torch_seeds_it_and_restored_to_the_bit() -> 
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_all_libraries_are_seeded_alike() -> None:
+def test_seed_all() -> None:
     import random
 
     from pytest_repro.engine.runs.pin import pinned
@@ -197,23 +197,23 @@ def test_all_libraries_are_seeded_alike() -> None:
     assert random.getstate() == state[2]
 
 
-def from_the_system() -> list[Any]:
+def draw_unseeded() -> list[Any]:
     generator = torch.Generator()
-    return [torch.seed(), torch.rand(1).item(), torch.random.seed(), generator.seed(), seed_of_torch()]
+    return [torch.seed(), torch.rand(1).item(), torch.random.seed(), generator.seed(), bound_seed()]
 
 
-seed_of_torch = torch.seed  # as a test file binds it by name
+bound_seed = torch.seed  # as a test file may import it
 
 
-def test_what_the_system_gives_is_drawn_from_the_seed() -> None:
-    before, kept = torch.get_rng_state(), torch.Generator
+def test_pin_entropy() -> None:
+    before, generator_class = torch.get_rng_state(), torch.Generator
     found = []
     for seed in (5, 5, 6):
         with pin_entropy(seed):
-            found.append(from_the_system())
+            found.append(draw_unseeded())
             assert torch.initial_seed() == found[-1][-1]
     assert found[0] == found[1]
     assert all(a != b for a, b in zip(found[0], found[2]))
-    assert from_the_system() != from_the_system()
-    assert torch.Generator is kept is torch._C.Generator
+    assert draw_unseeded() != draw_unseeded()
+    assert torch.Generator is generator_class is torch._C.Generator
     torch.set_rng_state(before)

@@ -25,7 +25,7 @@ SPARSE_DTYPES = (
 
 
 def sparse(dense: Any, layout: str) -> Any:
-    """*dense* as sparse, by way of int8: not every dtype can be made sparse."""
+    """*dense* with a sparse layout, through int8: torch cannot convert every dtype."""
     small = (dense.to(torch.complex64).real != 0).to(torch.int8)
     blocks = {"blocksize": (2, 2)} if layout.startswith("b") else {}
     found = getattr(small, "to_sparse" if layout == "coo" else f"to_sparse_{layout}")(**blocks)
@@ -44,13 +44,13 @@ def sparse(dense: Any, layout: str) -> Any:
 
 @pytest.mark.parametrize("layout", SPARSE)
 @pytest.mark.parametrize("name", SPARSE_DTYPES)
-def test_a_sparse_tensor_is_the_dense_one(name: str, layout: str) -> None:
+def test_sparse_tensors_equal_dense_ones(name: str, layout: str) -> None:
     pattern = torch.tensor([[0, 1, 0, 0, 1, 0], [0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0]])
     dense = pattern.to(getattr(torch, name))
     try:
         found = sparse(dense, layout)
     except NotImplementedError as error:
-        pytest.skip(f"torch makes none: {error}")
+        pytest.skip(f"torch has no such tensor: {error}")
     assert digest(found) == digest(dense)
 
 
@@ -64,19 +64,19 @@ def test_hybrid_batched_and_uncoalesced_sparse_tensors() -> None:
     assert digest(torch.sparse_coo_tensor(torch.empty(0, 1), [3.0], ())) == digest(torch.tensor(3.0))
 
 
-def test_sparse_tensors_are_made_dense_by_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sparse_tensors_are_densified_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_tensors, "_DENSE_BLOCK_BYTES", 64)
     dense = torch.rand(13, 11) * (torch.rand(13, 11) > 0.7)
     assert digest(dense.to_sparse()) == digest(dense.to_sparse_csr()) == digest(dense)
 
 
-def test_a_huge_sparse_tensor_is_read_as_it_is() -> None:
+def test_huge_sparse_tensors() -> None:
     index = torch.tensor([[5], [7]])
     huge = torch.sparse_coo_tensor(index, [1.0], (10**6, 10**6))
     assert digest(huge) != digest(torch.sparse_coo_tensor(index, [2.0], (10**6, 10**6)))
 
 
-def test_quantised_tensors_are_integers_scale_and_zero_point() -> None:
+def test_quantised_tensors() -> None:
     values = torch.rand(3, 4)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -91,7 +91,7 @@ def test_quantised_tensors_are_integers_scale_and_zero_point() -> None:
         assert digest(again.t()) == digest(again.t().contiguous())
 
 
-def test_nested_tensors_are_their_parts() -> None:
+def test_nested_tensors_equal_their_parts() -> None:
     rows = [torch.ones(2), torch.zeros(3)]
     found = torch.nested.nested_tensor(rows)
     assert digest(found) == digest(rows)

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.adapters import digest, flatten
-from pytest_repro.adapters._numpy import arrays
+from pytest_repro.adapters import _numpy_arrays, digest, flatten
 from pytest_repro.core.runs.observation import Leaf
 
 torch = pytest.importorskip("torch")
@@ -56,7 +55,7 @@ def logical_bytes(tensor: Any) -> bytes:
 
 
 def strided(t: Any) -> list[Any]:
-    """The same values with other strides, offsets and owners."""
+    """The same values with different strides, offsets and owners."""
     wide = torch.empty((*t.shape, 2), dtype=t.dtype)
     wide[..., 1] = t
     return [
@@ -69,7 +68,7 @@ def strided(t: Any) -> list[Any]:
 
 @pytest.mark.parametrize("dtype", PLAIN, ids=str)
 @pytest.mark.parametrize("shape", [(3, 4), (2, 3, 4), (1, 1), (5, 0), (1,)])
-def test_layout_is_no_value(dtype: Any, shape: tuple[int, ...]) -> None:
+def test_layout_does_not_count(dtype: Any, shape: tuple[int, ...]) -> None:
     bits = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.complex128}[
         dtype.itemsize
     ]
@@ -82,22 +81,22 @@ def test_layout_is_no_value(dtype: Any, shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("dtype", PLAIN, ids=str)
 def test_each_element_and_the_dtype_count(dtype: Any) -> None:
     t = torch.zeros(4 * dtype.itemsize, dtype=torch.uint8)
-    found = {digest(t.view(dtype))}
-    for place in range(4):
-        t.zero_()[place * dtype.itemsize] = 1
-        found.add(digest(t.view(dtype)))
-    assert len(found) == 5
+    digests = {digest(t.view(dtype))}
+    for i in range(4):
+        t.zero_()[i * dtype.itemsize] = 1
+        digests.add(digest(t.view(dtype)))
+    assert len(digests) == 5
     assert len({digest(torch.zeros(16, dtype=torch.uint8).view(d)[:1]) for d in PLAIN}) == len(PLAIN)
 
 
 @pytest.mark.parametrize("name", ["float32", "float64", "int64", "int16", "uint8", "bool", "complex64"])
-def test_a_tensor_and_an_array_of_the_same_kind_are_one_value(name: str) -> None:
+def test_tensors_equal_arrays(name: str) -> None:
     array = np.ones((2, 3), name)
     assert digest(torch.from_numpy(array)) == digest(array)
 
 
 @given(st.integers(0, 2), st.lists(st.integers(1, 9), min_size=3, max_size=3), st.permutations(range(3)))
-def test_views_are_their_values(step: int, shape: list[int], order: list[int]) -> None:
+def test_views(step: int, shape: list[int], order: list[int]) -> None:
     base = torch.arange(1000, dtype=torch.int16)[: shape[0] * shape[1] * shape[2]].reshape(shape)
     view = base.permute(order)[:: step + 1].expand(*base.permute(order)[:: step + 1].shape)
     assert digest(view) == digest(view.contiguous()) == digest(view.numpy())
@@ -105,16 +104,16 @@ def test_views_are_their_values(step: int, shape: list[int], order: list[int]) -
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (0, 2, 1), (2, 0, 1)])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.complex128, torch.uint8], ids=str)
-def test_large_views_are_read_by_blocks(order: Any, dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_views_are_read_in_blocks(order: Any, dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     t = random_tensor(dtype, 23, 41, 17)
     expected = [digest(each) for each in (t.permute(order).contiguous(), t[:, ::2].contiguous())]
     for owner, name, size in (
         (_tensors, "_WHOLE_COPY_BYTES", 0),
         (_tensors, "ROW_BLOCK_BYTES", 0),
-        (arrays, "ROW_BLOCK_BYTES", 256),
+        (_numpy_arrays, "ROW_BLOCK_BYTES", 256),
     ):
         monkeypatch.setattr(owner, name, size)
-    monkeypatch.setattr(arrays, "TILED_BLOCK_BYTES", 2**11)
+    monkeypatch.setattr(_numpy_arrays, "TILED_BLOCK_BYTES", 2**11)
     assert [digest(t.permute(order)), digest(t[:, ::2])] == expected
 
 
@@ -140,7 +139,7 @@ def test_bits_count() -> None:
     assert len({digest(v) for v in values}) == len(values)
 
 
-def test_gradients_and_parameters_are_facts() -> None:
+def test_gradients_and_parameters_are_metadata() -> None:
     t = torch.rand(3, 2)
     assert digest(t) == digest(t.clone().requires_grad_()) == digest(torch.nn.Parameter(t))
     assert digest((torch.nn.Parameter(t) * 1).T) == digest(t.T)
@@ -161,7 +160,7 @@ def test_threads_do_not_change_the_digest() -> None:
     assert len(found) == 1
 
 
-def test_neither_default_device_nor_grad_mode_matter() -> None:
+def test_default_device_and_grad_mode_do_not_count() -> None:
     t = torch.rand(40, 30) * torch.eye(40, 30)
     values = (t, t.T, t.to_sparse(), t.to_mkldnn())
     expected = [digest(value) for value in values]
@@ -171,7 +170,7 @@ def test_neither_default_device_nor_grad_mode_matter() -> None:
         assert [digest(value) for value in values] == expected
 
 
-def test_a_zero_tensor_of_forward_mode_is_zeros() -> None:
+def test_zero_tensors_of_forward_mode() -> None:
     assert digest(torch._efficientzerotensor(3)) == digest(torch.zeros(3))
 
 
@@ -188,37 +187,37 @@ def _freed() -> Any:
     return t
 
 
-@pytest.mark.parametrize("made", [_fake, _freed])
-def test_tensors_without_memory_are_refused(made: Any) -> None:
+@pytest.mark.parametrize("make", [_fake, _freed])
+def test_tensors_without_memory_are_refused(make: Any) -> None:
     from pytest_repro.adapters.torch import adapter
 
-    t = made()
-    quick = adapter.fast_readers.get(type(t))
-    assert quick is None or quick(t) is None
+    t = make()
+    read = adapter.fast_readers.get(type(t))
+    assert read is None or read(t) is None
     with pytest.raises(TypeError, match="value has no memory: it is a fake tensor, or its storage was freed"):
         digest(t)
 
 
-def test_the_quick_way_leaves_the_rest_to_the_slow_one() -> None:
+def test_what_the_fast_reader_refuses() -> None:
     from pytest_repro.adapters.torch import adapter
 
-    quick, t = adapter.fast_readers[torch.Tensor], torch.rand(4, 4)
+    read, t = adapter.fast_readers[torch.Tensor], torch.rand(4, 4)
     complex_view = torch.rand(2, dtype=torch.complex64).conj().imag
     layouts = [t.to_sparse(), t.to_sparse_csr(), t.to_sparse_bsc((2, 2)), t.to_mkldnn()]
     layouts += [torch.nested.nested_tensor([t]), torch.nested.nested_tensor([t], layout=torch.jagged)]
-    left = [*layouts, t.T, torch.rand(200), torch.empty(0), complex_view, t.to("meta"), t.cfloat()]
-    assert [quick(each) for each in left] == [None] * len(left)
-    assert quick(t) == ((torch.float32, t.shape), t.numpy().tobytes())
+    refused = [*layouts, t.T, torch.rand(200), torch.empty(0), complex_view, t.to("meta"), t.cfloat()]
+    assert [read(tensor) for tensor in refused] == [None] * len(refused)
+    assert read(t) == ((torch.float32, t.shape), t.numpy().tobytes())
 
 
-def test_a_module_is_its_parameters_and_buffers() -> None:
+def test_modules_equal_their_parameters_and_buffers() -> None:
     a, b = torch.nn.BatchNorm1d(2), torch.nn.BatchNorm1d(2)
     assert digest(a) == digest(b)
     b.num_batches_tracked += 1
     assert digest(a) != digest(b)
 
 
-def test_an_optimiser_is_its_state() -> None:
+def test_optimisers_equal_their_state() -> None:
     weight = torch.nn.Parameter(torch.ones(2))
     optimiser = torch.optim.Adam([weight], lr=0.1)
     before = digest(optimiser)
@@ -231,7 +230,7 @@ def test_an_optimiser_is_its_state() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", PLAIN, ids=str)
-def test_device_is_a_fact(dtype: Any) -> None:
+def test_device_does_not_count(dtype: Any) -> None:
     t = random_tensor(dtype, 40, 30)
     assert digest(t.cuda()) == digest(t)
     assert digest(t.cuda().T) == digest(t.T)

@@ -119,10 +119,10 @@ def test_logits_are_kept_as_they_were_whatever_becomes_of_them() -> None:
 @pytest.mark.parametrize(
     ("tokens", "logits", "error", "says"),
     [
-        (7, None, TypeError, "is a int: token ids"),
-        ("text", None, TypeError, "is a str: token ids"),
-        ([[1, 2]], None, TypeError, "holds a list in a list: integers"),
-        (np.ones((1, 2), "i8"), None, TypeError, "of shape (1, 2): integers of shape (steps,)"),
+        (7, None, TypeError, "is a int: expected token ids"),
+        ("text", None, TypeError, "is a str: expected token ids"),
+        ([[1, 2]], None, TypeError, "holds a list in a list: expected integers"),
+        (np.ones((1, 2), "i8"), None, TypeError, "of shape (1, 2): expected integers of shape (steps,)"),
         ([0.5], None, TypeError, "holds a float"),
         (
             [1, 2],
