@@ -21,7 +21,7 @@ def test_one_that_says_nothing_is_given_up_and_ended(tmp_path: Path) -> None:
     silent.chmod(0o700)
     real = gateway_io.Popen2IOMaster
     with pytest.raises(
-        InterpreterLost, match="hash seed 1 could not be started: TimeoutError: it said nothing within 1"
+        InterpreterLost, match="hash seed 1 could not be started: TimeoutError: no answer within 1"
     ):
         Companion(Interpreter(f"popen//python={silent}", {}, "hash seed 1"), {}, sys.path, 1.5)
     assert gateway_io.Popen2IOMaster is real

@@ -1,4 +1,4 @@
-"""A function called in other interpreters: both sides of it."""
+"""Calls a function in other interpreters: both sides."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from importlib import import_module
 from typing import Any
 
 from pytest_repro.axes import get_axis
+from pytest_repro.companions.companion import Companion, InterpreterLost
+from pytest_repro.companions.pool import CompanionPool
+from pytest_repro.companions.remote_main import serve_requests
 from pytest_repro.core.diagnose.experiment import decode_experiment
 from pytest_repro.core.plan.cell import Cell
 from pytest_repro.core.plan.plan import BadArgument, Plan
@@ -25,11 +28,11 @@ from pytest_repro.engine.runs.remote_run import RemoteValues, encode_cell, recei
 from pytest_repro.engine.runs.trial import Trial
 
 TIMEOUT = 300.0
-"""Seconds after which a call in another interpreter is given up."""
+"""Seconds after which a call in another interpreter is abandoned."""
 
 
 def call_in_companions(trial: Trial, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    """Has *fn* called wherever the plan of *trial* wants another interpreter.
+    """Calls *fn* in each other interpreter that the plan of *trial* needs, one at a time.
 
     Raises:
         BadArgument: *fn* cannot be imported there, or *args* do not pickle.
@@ -37,41 +40,39 @@ def call_in_companions(trial: Trial, fn: Callable[..., Any], args: tuple[Any, ..
     cells = list(trial.remote_cells())
     if not cells:
         return
-    from pytest_repro.companions.companion import Companion, InterpreterLost
-
     order = build_order(trial.plan, cells[0].axis, fn, args)
+    pool = CompanionPool[object, Companion]()
     for cell in cells:
-        companion = None
+        interpreter = get_axis(cell.axis).build_interpreter(cell.value)
+        start = partial(Companion, interpreter, order, sys.path, TIMEOUT)
         try:
-            companion = Companion(get_axis(cell.axis).build_interpreter(cell.value), order, sys.path, TIMEOUT)
-            _call_cell(trial, companion, cell)
+            with pool.using(cell.value, start) as companion:
+                _call_cell(trial, companion, cell)
         except InterpreterLost as lost:
             trial.add_lost(cell, str(lost))
         finally:
-            if companion is not None:
-                companion.request_exit()
-                companion.join_or_kill()
+            pool.close()
 
 
-def _call_cell(trial: Trial, companion: Any, cell: Cell) -> None:
+def _call_cell(trial: Trial, companion: Companion, cell: Cell) -> None:
     _call_once(trial, companion, cell)
     if trial.differs(cell):
         _call_once(trial, companion, cell.as_repeat())
 
 
-def _call_once(trial: Trial, companion: Any, cell: Cell) -> None:
+def _call_once(trial: Trial, companion: Companion, cell: Cell) -> None:
     companion.send("call", *encode_cell(cell))
     receive_run(trial, companion, cell, companion.receive("while it called the function")[1])
 
 
 def build_order(plan: Plan, axis: str, fn: Callable[..., Any], args: tuple[Any, ...]) -> dict[str, Any]:
-    """What a companion is told that is to call ``fn(*args)``.
+    """The order for a companion that calls ``fn(*args)``.
 
     Args:
-        plan: What is asked.
-        axis: Which axis needs it.
-        fn: A function that can be imported there.
-        args: What can be pickled.
+        plan: Seed, determinism and tolerance of the calls.
+        axis: The axis that needs it, for the error.
+        fn: A function that the companion can import.
+        args: Arguments that pickle.
 
     Raises:
         BadArgument: *fn* cannot be imported there, or *args* do not pickle.
@@ -84,49 +85,48 @@ def build_order(plan: Plan, axis: str, fn: Callable[..., Any], args: tuple[Any, 
         pickled = pickle.dumps(args)
     except Exception as error:
         raise BadArgument(axis, fn, f"its arguments do not pickle: {error}") from None
-    told = {"seed": plan.seed, "deterministic": plan.deterministic, "tolerance": tuple(plan.tolerance or ())}
-    place = {"serve": __name__, "chdir": os.getcwd(), "module": module, "name": name}
-    return {**place, "args": pickled, **told}
+    return {
+        "serve": __name__, "chdir": os.getcwd(), "module": module, "name": name, "args": pickled,
+        "seed": plan.seed, "deterministic": plan.deterministic, "tolerance": tuple(plan.tolerance or ()),
+    }  # fmt: skip
 
 
 def _find_attribute(module: Any, name: str) -> Any:
-    """What is called *name* in *module*; None where nothing is: in a function, say."""
-    found = module
+    """The attribute *name* of *module*, with dots for nested ones; None if there is none."""
+    value = module
     for part in name.split("."):
-        found = getattr(found, part, None)
-    return found
+        value = getattr(value, part, None)
+    return value
 
 
 def serve(channel: Any, order: Mapping[str, Any]) -> None:
-    """Calls a function as often as it is asked to, in a companion.
+    """Calls a function on request, in a companion.
 
     Args:
-        channel: execnet's.
-        order: As :func:`build_order` makes it.
+        channel: Of execnet.
+        order: From :func:`build_order`.
     """
     if order.get("bare"):
         serve_fresh_forks(serve, channel, {**order, "bare": False})
         return
-    from pytest_repro.companions.remote_main import serve_requests
-
-    served = _FunctionServer(channel, order)
+    server = _FunctionServer(channel, order)
     serve_requests(
-        channel, {"call": served.call, "try": served.run_experiment, "fetch": served.values.send_value}
+        channel, {"call": server.call, "try": server.run_experiment, "fetch": server.values.send_value}
     )
 
 
 class _FunctionServer:
-    """A function that is called over here."""
+    """Holds the function, its arguments and the plan of its calls."""
 
     def __init__(self, channel: Any, order: Mapping[str, Any]) -> None:
         with single_threaded(order["threads"]) if "threads" in order else nullcontext():
             self._fn = _find_attribute(import_module(order["module"]), order["name"])
             self._args, self.values = pickle.loads(order["args"]), RemoteValues(channel)
-        close = Tolerance(*order["tolerance"]) if order["tolerance"] else None
-        self._plan = Plan(seed=order["seed"], deterministic=order["deterministic"], tolerance=close)
+        tolerance = Tolerance(*order["tolerance"]) if order["tolerance"] else None
+        self._plan = Plan(seed=order["seed"], deterministic=order["deterministic"], tolerance=tolerance)
 
     def call(self, *cell: Any) -> tuple[str, str]:
-        """One call, under a cell."""
+        """One call, at the cell with the fields *cell*."""
         trial = Trial(self._plan)
         with Pin(self._plan.seed, self._plan.deterministic) as pin:
             run, recording, _ = call_once(trial, pin, Cell(*cell), self._fn, self._args)
@@ -135,9 +135,9 @@ class _FunctionServer:
         return self.values.keep_and_encode(trial, run, recording)
 
     def run_experiment(self, text: str, seconds: float) -> tuple[str, Any]:
-        """An experiment, in a fork of this process: it has imported and never computed."""
+        """An experiment, in a fork of this process, which has imported and never computed."""
         perform = partial(run_in_process, self._plan, self._fn, self._args)
         try:
             return "tried", run_in_forks(perform, decode_experiment(text), seconds)
-        except ForkFailed as broken:
-            return "unknown", str(broken)
+        except ForkFailed as error:
+            return "unknown", str(error)

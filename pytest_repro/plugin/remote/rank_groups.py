@@ -98,7 +98,7 @@ class RankGroups:
             group = self._get_group(size)
         try:
             for _ in range(1 + _MAX_RETRIES):
-                group.broadcast("run", *self._item_keys[item], number, *encode_cell(cell))
+                group.send("run", *self._item_keys[item], number, *encode_cell(cell))
                 said = group.collect_answers("in the test", _has_failed)
                 answers = {rank: _parse_result(each) for rank, each in sorted(said.items())}
                 if len(said) < size or all(each.settled for each in answers.values()):
@@ -156,7 +156,7 @@ class RankGroups:
     def teardown_for_next(self, nodeid: str | None, nth: int) -> None:
         """Has ranks tear down what the next test does not need."""
         for group in self._groups.values():
-            group.broadcast("end", nodeid, nth)
+            group.send("end", nodeid, nth)
 
     def close(self, at_once: bool) -> None:
         """Ends all ranks; gives them a few seconds, unless *at_once*."""

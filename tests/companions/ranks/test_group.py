@@ -16,7 +16,7 @@ class Launcher:
     """Says what it is given, or is silent; and lives, or not."""
 
     def __init__(self, said: Any, ended: bool) -> None:
-        self._said, self.ended = said, lambda: ended
+        self._said, self.has_ended = said, lambda: ended
 
     def receive(self, doing: str, timeout: float) -> Any:
         if isinstance(self._said, InterpreterLost):
@@ -34,7 +34,7 @@ class Launcher:
         (Launcher(InterpreterLost("silent"), False), "rank 1 of 2 ended in the test (exit status 0)"),
         (
             Launcher(InterpreterLost("the companion for 2 ranks died (killed)"), True),
-            "rank 1 of 2 died in the test; how is not known: the companion for 2 ranks died (killed)",
+            "rank 1 of 2 died in the test for an unknown reason: the companion for 2 ranks died (killed)",
         ),
     ],
 )
