@@ -1,4 +1,4 @@
-"""What is said of a rank that is gone, by what its launcher knows."""
+"""The error of a lost rank, by what its launcher reports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_repro.companions.ranks.socket_channel import SocketChannel
 
 
 class Launcher:
-    """Says what it is given, or is silent; and lives, or not."""
+    """A launcher that sends one answer or raises, and runs or has ended."""
 
     def __init__(self, said: Any, ended: bool) -> None:
         self._said, self.has_ended = said, lambda: ended
@@ -38,7 +38,7 @@ class Launcher:
         ),
     ],
 )
-def test_a_rank_that_is_gone_is_told_by_its_launcher(launcher: Any, told: str) -> None:
+def test_lost_rank_is_described_by_its_launcher(launcher: Any, told: str) -> None:
     here, there = socket.socketpair()
     group: Any = RankGroup.__new__(RankGroup)
     group._timeout, group._size, group._launcher = 5.0, 2, launcher

@@ -1,4 +1,4 @@
-"""An inquiry into what differs between interpreters, with programs that are only played."""
+"""The diagnosis of a difference between interpreters, on simulated programs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EMPTY = ExternalCall("torch.empty()", "uninitialised-memory", "/a.py:5")
 
 
 class Place(NamedTuple):
-    """Where a run is made."""
+    """Where a run happens."""
 
     seed: str
     number: int
@@ -32,7 +32,7 @@ class Place(NamedTuple):
 
 @dataclass
 class Played:
-    """A program: what it shows at a place; *run* counts the runs of one process."""
+    """A program: its result at a place; *run* counts the runs of one process."""
 
     shows: Callable[[Place], object]
     calls: tuple[ExternalCall, ...] = ()
@@ -41,7 +41,7 @@ class Played:
     asked: list[Experiment] = field(default_factory=list)
 
     def start_interpreters(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
-        """They need not be started."""
+        """Starts nothing."""
 
     def run_experiment(
         self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, left: float
@@ -70,13 +70,13 @@ def found(subject: Played) -> Finding:
     )[1]
 
 
-def test_what_changes_with_the_hash_seed_alone() -> None:
+def test_difference_by_hash_seed() -> None:
     finding = found(Played(lambda at: at.seed))
     assert (finding.name, finding.location) == ("hash-seed", "/a.py:7")
     assert finding.ruled_out == ("address-order",)
 
 
-def test_two_names_that_two_hash_seeds_put_in_one_order() -> None:
+def test_two_names_in_the_same_order_for_two_hash_seeds() -> None:
     assert found(Played(lambda at: at.seed in "45")).name == "hash-seed"
 
 
@@ -90,12 +90,12 @@ def test_two_names_that_two_hash_seeds_put_in_one_order() -> None:
         lambda at: at.seed == "2" or (at.bare and at.stirred),
     ],
 )
-def test_what_changes_with_addresses(shows: Callable[[Place], object]) -> None:
+def test_difference_by_addresses(shows: Callable[[Place], object]) -> None:
     finding = found(Played(shows))
     assert (finding.name, finding.location) == ("address-order", "/a.py:7")
 
 
-def test_what_changes_from_life_to_life_is_no_matter_of_addresses() -> None:
+def test_difference_by_process_is_not_address_order() -> None:
     lives = iter(range(100))
     finding = found(Played(lambda at: next(lives) if at.bare else at.number))
     assert finding.name == "process"
@@ -103,7 +103,7 @@ def test_what_changes_from_life_to_life_is_no_matter_of_addresses() -> None:
     assert "shared-state" not in finding.ruled_out  # nobody has tried it
 
 
-def test_memory_that_nobody_wrote_is_no_matter_of_addresses() -> None:
+def test_uninitialised_memory_is_not_address_order() -> None:
     def shows(at: Place) -> object:
         return "uninitialised-memory" not in at.held and (at.number, at.stirred)
 
@@ -114,7 +114,7 @@ def test_memory_that_nobody_wrote_is_no_matter_of_addresses() -> None:
 GREW = Change("a.CACHE", "grew from 0 to 1 items", "/a.py:1")
 
 
-def test_what_the_session_alone_gave_is_shared_state_only_where_something_named_makes_a_difference() -> None:
+def test_session_difference_is_shared_state_only_with_a_named_change() -> None:
     assert found(Played(lambda at: at.run, changed=(GREW,))).location == "/a.py:1"
     for subject in (Played(lambda at: at.run), Played(lambda at: 0, changed=(GREW,))):
         finding = found(subject)
