@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Generic, Protocol, TypeVar
 
 from pytest_repro.companions.companion import InterpreterLost
@@ -108,8 +108,9 @@ class CompanionPool(Generic[Key, M]):
     def drop(self, key: Key) -> None:
         """Kills the companion of *key*, if it runs, without counting a loss."""
         self._ready.discard(key)
-        with suppress(KeyError):
-            self._members.pop(key).kill()
+        member = self._members.pop(key, None)
+        if member is not None:
+            member.kill()
 
     def close(self, immediately: bool = False) -> None:
         """Ends every companion, after some seconds to exit by itself unless *immediately*."""
