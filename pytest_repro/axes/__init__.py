@@ -106,6 +106,10 @@ class Axis:
         """Why there are too few of *value* for that many processes at once; ``""`` if there are enough."""
         return ""
 
+    def why_not_in_ranks(self, values: tuple[object, ...], ranks: int) -> str:
+        """Why that many ranks cannot run at *values*; ``""`` if they can."""
+        return f"not together with ranks={ranks}" if self.opt_in_message else ""
+
     def get_generator_states(self) -> object:
         """The states of the generators that, equally seeded, draw other numbers at other values."""
         return None

@@ -68,6 +68,11 @@ class Device(Axis):
                 return f"this machine has {count} cuda device{'s' * (count != 1)} for {ranks} ranks"
         return ""
 
+    def why_not_in_ranks(self, values: tuple[object, ...], ranks: int) -> str:
+        if {"cpu", "cuda"}.issuperset(values):
+            return ""
+        return "with ranks only 'cpu' and 'cuda': each rank uses the GPU of its own number"
+
     def get_generator_states(self) -> object:
         return get_torch_generator_states(include_cpu=False)
 

@@ -34,6 +34,9 @@ class Machine(Axis):
             raise BadArgument(self.name, argument, allowed)
         return HERE, *dict.fromkeys(specs)
 
+    def why_not_in_ranks(self, values: tuple[object, ...], ranks: int) -> str:
+        return f"not together with ranks={ranks}"
+
     def build_interpreter(self, value: object) -> Interpreter:
         return Interpreter(str(value), name=self.format_value(value))
 

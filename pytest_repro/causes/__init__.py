@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from pytest_repro.adapters import active_adapters
 from pytest_repro.core.diagnose.evidence import Evidence
@@ -54,6 +54,11 @@ class WatchedFunction(NamedTuple):
         return label == self.display_name or label in {
             self.display_name.format(name.removesuffix("()")) for name in (*self.names, "*")
         }
+
+
+def watch_each(module: str, names: str, effect: str, fix: str, **options: Any) -> list[WatchedFunction]:
+    """An entry for each function of *module* in *names*, separated by spaces; *options* as its fields."""
+    return [WatchedFunction(f"{module}:{name}", effect, fix, **options) for name in names.split()]
 
 
 class Explanation(NamedTuple):

@@ -6,13 +6,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from pytest_repro.causes import Cause, WatchedFunction
+from pytest_repro.causes import Cause, WatchedFunction, watch_each
 from pytest_repro.causes._frozen_clock import FrozenClock
 from pytest_repro.interpose.patch import patch_everywhere
 
 _DURATION_FIX = "do not record durations, or have the test replace the clock"
 _TIME_FIX = "pass the time as an argument, a fixed one in the test"
-_RUNNING_CLOCK_EFFECT = "reads a running clock"
+_WALL_CLOCK = "reads the wall clock", _TIME_FIX
+_RUNNING_CLOCK = "reads a running clock", _DURATION_FIX
+"""The effect and the fix of a call."""
 
 
 def _omits_time(seconds: Any = None, *_: Any) -> bool:
@@ -27,10 +29,6 @@ def _watch_file_time(function: str, label: str = "") -> WatchedFunction:
     effect = "returns, among others, when a file was written, which cannot be suspended"
     fix = "set the times of the files in the test (os.utime), or do not record them"
     return WatchedFunction(function, effect, fix, label, reach="line", suspendable=False)
-
-
-def _watch_wall_clock(function: str, when: Any = None) -> WatchedFunction:
-    return WatchedFunction(function, "reads the wall clock", _TIME_FIX, when=when)
 
 
 class Clock(Cause):
@@ -48,35 +46,17 @@ class Clock(Cause):
     explanation = "the program reads a clock"
     fix = f"{_TIME_FIX}; {_DURATION_FIX}"
     watched_functions: ClassVar[Sequence[WatchedFunction]] = (
-        _watch_wall_clock("time:time"),
-        _watch_wall_clock("time:time_ns"),
-        *(
-            WatchedFunction(f"time:{name}{unit}", _RUNNING_CLOCK_EFFECT, _DURATION_FIX)
-            for name in ("monotonic", "perf_counter", "process_time", "thread_time")
-            for unit in ("", "_ns")
-        ),
-        *(
-            WatchedFunction(function, _RUNNING_CLOCK_EFFECT, _DURATION_FIX)
-            for function in (
-                "time:clock_gettime",
-                "time:clock_gettime_ns",
-                "timeit:default_timer",
-                "os:times",
-                "resource:getrusage",
-            )
-        ),
-        WatchedFunction(
-            "asyncio:BaseEventLoop.time", _RUNNING_CLOCK_EFFECT, _DURATION_FIX, "asyncio's loop.time()"
-        ),
-        *(
-            _watch_wall_clock(f"time:{name}", _omits_time)
-            for name in ("localtime", "gmtime", "ctime", "asctime")
-        ),
-        _watch_wall_clock("time:strftime", _omits_second_argument),
-        _watch_wall_clock("datetime:datetime.now"),
-        _watch_wall_clock("datetime:datetime.utcnow"),
-        _watch_wall_clock("datetime:datetime.today"),
-        _watch_wall_clock("datetime:date.today"),
+        *watch_each("time", "time time_ns", *_WALL_CLOCK),
+        *watch_each("time", "localtime gmtime ctime asctime", *_WALL_CLOCK, when=_omits_time),
+        *watch_each("time", "strftime", *_WALL_CLOCK, when=_omits_second_argument),
+        *watch_each("datetime", "datetime.now datetime.utcnow datetime.today date.today", *_WALL_CLOCK),
+        *watch_each("time", "monotonic monotonic_ns perf_counter perf_counter_ns", *_RUNNING_CLOCK),
+        *watch_each("time", "process_time process_time_ns thread_time thread_time_ns", *_RUNNING_CLOCK),
+        *watch_each("time", "clock_gettime clock_gettime_ns", *_RUNNING_CLOCK),
+        *watch_each("timeit", "default_timer", *_RUNNING_CLOCK),
+        *watch_each("os", "times", *_RUNNING_CLOCK),
+        *watch_each("resource", "getrusage", *_RUNNING_CLOCK),
+        *watch_each("asyncio", "BaseEventLoop.time", *_RUNNING_CLOCK, label="asyncio's loop.time()"),
         WatchedFunction(
             "uuid:uuid1",
             "depends on the time and on the machine's address",

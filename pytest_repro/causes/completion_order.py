@@ -15,10 +15,11 @@ _FINISH_ORDER_EFFECT = "returns results in the order in which they finish"
 _CONCURRENT_EFFECT = (
     "runs work concurrently: what several tasks write to depends on the order in which they finish"
 )
+_THREAD_POOL_METHODS = ("ThreadPool.map", "ThreadPool.imap", "ThreadPool.starmap")
 _CONCURRENT_FIX = "have each task return its result, and gather the results in the order of submission"
 
 
-def _watch_concurrent(function: str, label: str) -> WatchedFunction:
+def _watch(function: str, label: str) -> WatchedFunction:
     return WatchedFunction(function, _CONCURRENT_EFFECT, _CONCURRENT_FIX, label)
 
 
@@ -47,26 +48,19 @@ class CompletionOrder(Cause):
             "returns sets of futures, which have no order",
             "iterate over the list of futures",
         ),
-        _watch_concurrent(
-            "concurrent.futures.thread:ThreadPoolExecutor.submit", "ThreadPoolExecutor.submit()"
-        ),
-        _watch_concurrent("concurrent.futures.thread:ThreadPoolExecutor.map", "ThreadPoolExecutor.map()"),
-        _watch_concurrent(
-            "concurrent.futures.process:ProcessPoolExecutor.submit", "ProcessPoolExecutor.submit()"
-        ),
+        _watch("concurrent.futures.thread:ThreadPoolExecutor.submit", "ThreadPoolExecutor.submit()"),
+        _watch("concurrent.futures.thread:ThreadPoolExecutor.map", "ThreadPoolExecutor.map()"),
+        _watch("concurrent.futures.process:ProcessPoolExecutor.submit", "ProcessPoolExecutor.submit()"),
         WatchedFunction(
             "multiprocessing.pool:Pool.imap_unordered",
             _FINISH_ORDER_EFFECT,
             "use imap() or map()",
             "Pool.imap_unordered()",
         ),
-        _watch_concurrent("multiprocessing.pool:Pool.apply_async", "Pool.apply_async()"),
-        *(
-            _watch_concurrent(f"multiprocessing.pool:ThreadPool.{name}", f"ThreadPool.{name}()")
-            for name in ("map", "imap", "starmap")
-        ),
-        _watch_concurrent("multiprocessing.process:BaseProcess.start", "Process.start()"),
-        _watch_concurrent("threading:Thread.start", "Thread.start()"),
+        _watch("multiprocessing.pool:Pool.apply_async", "Pool.apply_async()"),
+        *(_watch(f"multiprocessing.pool:{name}", f"{name}()") for name in _THREAD_POOL_METHODS),
+        _watch("multiprocessing.process:BaseProcess.start", "Process.start()"),
+        _watch("threading:Thread.start", "Thread.start()"),
         WatchedFunction(
             "asyncio:as_completed",
             _FINISH_ORDER_EFFECT,
@@ -78,8 +72,8 @@ class CompletionOrder(Cause):
             "iterate over the list of tasks, or use asyncio.gather()",
         ),
         # Tasks take effect while they run concurrently, which is not suspended.
-        _watch_concurrent("asyncio:gather", "asyncio.gather()")._replace(suspendable=False),
-        _watch_concurrent("asyncio:create_task", "asyncio.create_task()")._replace(suspendable=False),
+        _watch("asyncio:gather", "asyncio.gather()")._replace(suspendable=False),
+        _watch("asyncio:create_task", "asyncio.create_task()")._replace(suspendable=False),
     )
 
     def explain(self, calls: Sequence[ExternalCall]) -> Explanation:

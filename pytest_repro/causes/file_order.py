@@ -10,9 +10,10 @@ from pytest_repro.axes.order import reorder_listings
 from pytest_repro.causes import Cause, WatchedFunction
 
 _EFFECT = "returns entries in the order of the file system"
+_SORT_BOTH = "folders.sort(); files.sort()"
 
 
-def _watch_listing(function: str, sorted_code: str, label: str = "") -> WatchedFunction:
+def _watch(function: str, sorted_code: str, label: str = "") -> WatchedFunction:
     return WatchedFunction(function, _EFFECT, f"sort them: {sorted_code}", label)
 
 
@@ -30,22 +31,16 @@ class FileOrder(Cause):
     explanation = "an order comes from the file system"
     fix = "sort the listing: sorted(os.listdir(folder))"
     watched_functions: ClassVar[Sequence[WatchedFunction]] = (
-        _watch_listing("os:listdir", "sorted(os.listdir(folder))"),
-        _watch_listing("os:scandir", "sorted(os.scandir(folder), key=lambda entry: entry.name)"),
-        _watch_listing("os:walk", "for path, folders, files in os.walk(top): folders.sort(); files.sort()"),
-        _watch_listing(
-            "os:fwalk", "for path, folders, files, _ in os.fwalk(top): folders.sort(); files.sort()"
-        ),
-        _watch_listing("glob:glob", "sorted(glob.glob(pattern))"),
-        _watch_listing("glob:iglob", "sorted(glob.iglob(pattern))"),
-        _watch_listing("pathlib:Path.iterdir", "sorted(folder.iterdir())", "Path.iterdir()"),
-        _watch_listing("pathlib:Path.glob", "sorted(folder.glob(pattern))", "Path.glob()"),
-        _watch_listing("pathlib:Path.rglob", "sorted(folder.rglob(pattern))", "Path.rglob()"),
-        _watch_listing(
-            "pathlib:Path.walk",
-            "for path, folders, files in top.walk(): folders.sort(); files.sort()",
-            "Path.walk()",
-        ),
+        _watch("os:listdir", "sorted(os.listdir(folder))"),
+        _watch("os:scandir", "sorted(os.scandir(folder), key=lambda entry: entry.name)"),
+        _watch("os:walk", f"for path, folders, files in os.walk(top): {_SORT_BOTH}"),
+        _watch("os:fwalk", f"for path, folders, files, _ in os.fwalk(top): {_SORT_BOTH}"),
+        _watch("glob:glob", "sorted(glob.glob(pattern))"),
+        _watch("glob:iglob", "sorted(glob.iglob(pattern))"),
+        _watch("pathlib:Path.iterdir", "sorted(folder.iterdir())", "Path.iterdir()"),
+        _watch("pathlib:Path.glob", "sorted(folder.glob(pattern))", "Path.glob()"),
+        _watch("pathlib:Path.rglob", "sorted(folder.rglob(pattern))", "Path.rglob()"),
+        _watch("pathlib:Path.walk", f"for path, folders, files in top.walk(): {_SORT_BOTH}", "Path.walk()"),
     )
 
     def suspend(self, seed: int, variant: str = "") -> AbstractContextManager[None]:

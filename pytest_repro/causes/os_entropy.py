@@ -8,11 +8,11 @@ from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 from pytest_repro.adapters import pin_entropy
-from pytest_repro.causes import Cause, WatchedFunction
+from pytest_repro.causes import Cause, WatchedFunction, watch_each
 
 _DRAWS_SEED_EFFECT = "draws its seed from the operating system"
 _DRAWS_EFFECT = "draws from the operating system"
-_SEEDS_EFFECT = "seeds {} from the operating system"
+_SEED_FIX = "pass a seed, or use repro.rng()"
 _BYTES_FIX = "use repro.rng().bytes(n), or random.Random(seed).randbytes(n)"
 # RandomState(3) makes an unseeded MT19937 before it seeds that.
 _UNSEEDED_NAMES = frozenset({
@@ -47,10 +47,10 @@ def _is_unseeded_instance(self: Any, x: Any = None, *_: Any) -> bool:
     return x is None and not isinstance(self, random.SystemRandom)
 
 
-def _watch_system_random(name: str) -> WatchedFunction:
-    effect = f"{_DRAWS_EFFECT}, and cannot be seeded"
-    fix = "use random.Random(seed), or do not record values that depend on it"
-    return WatchedFunction(f"random:SystemRandom.{name}", effect, fix, "random.SystemRandom", reach="all")
+def _watch_torch(module: str, name: str, seeded: str, replacement: str) -> list[WatchedFunction]:
+    return watch_each(
+        module, name, f"seeds {seeded} from the operating system", f"call {replacement} instead"
+    )
 
 
 def _watch_secret(name: str) -> WatchedFunction:
@@ -74,19 +74,14 @@ class OsEntropy(Cause):
     explanation = "a generator draws its seed from the operating system"
     fix = "pass a seed, or use repro.rng() or repro.generator()"
     watched_functions: ClassVar[Sequence[WatchedFunction]] = (
-        WatchedFunction(
-            "numpy.random:default_rng",
-            _DRAWS_SEED_EFFECT,
-            "pass a seed, or use repro.rng()",
-            when=_omits_seed,
-        ),
-        WatchedFunction(
-            "numpy.random:seed", _DRAWS_SEED_EFFECT, "pass a number: np.random.seed(0)", when=_omits_seed
+        *watch_each("numpy.random", "default_rng", _DRAWS_SEED_EFFECT, _SEED_FIX, when=_omits_seed),
+        *watch_each(
+            "numpy.random", "seed", _DRAWS_SEED_EFFECT, "pass a number: np.random.seed(0)", when=_omits_seed
         ),
         WatchedFunction(
             "numpy.random.bit_generator:randbits",
             _DRAWS_SEED_EFFECT,
-            "pass a seed, or use repro.rng()",
+            _SEED_FIX,
             "numpy.random.{}()",
             reach="all",
             names=_UNSEEDED_NAMES,
@@ -99,39 +94,37 @@ class OsEntropy(Cause):
             when=_is_unseeded_instance,
             reach="all",
         ),
-        WatchedFunction("random:seed", _DRAWS_SEED_EFFECT, "pass a number: random.seed(0)", when=_omits_seed),
-        *(_watch_system_random(name) for name in ("random", "getrandbits", "randbytes")),
-        *(
-            _watch_secret(name)
-            for name in ("choice", "randbelow", "randbits", "token_bytes", "token_hex", "token_urlsafe")
+        *watch_each("random", "seed", _DRAWS_SEED_EFFECT, "pass a number: random.seed(0)", when=_omits_seed),
+        *watch_each(
+            "random",
+            "SystemRandom.random SystemRandom.getrandbits SystemRandom.randbytes",
+            f"{_DRAWS_EFFECT}, and cannot be seeded",
+            "use random.Random(seed), or do not record values that depend on it",
+            label="random.SystemRandom",
+            reach="all",
         ),
+        *map(_watch_secret, ["choice", "randbelow", "randbits", "token_bytes", "token_hex", "token_urlsafe"]),
         WatchedFunction(
             "uuid:uuid4",
             _DRAWS_EFFECT,
-            "use uuid.UUID(int=rng.getrandbits(128), version=4) with a seeded "
-            "random.Random rng, or uuid.uuid5() of a name",
+            "use uuid.UUID(int=rng.getrandbits(128), version=4) with a seeded random.Random rng, or "
+            "uuid.uuid5() of a name",
         ),
-        WatchedFunction("os:urandom", _DRAWS_EFFECT, _BYTES_FIX, reach="all"),
-        WatchedFunction("os:getrandom", _DRAWS_EFFECT, _BYTES_FIX),
-        *(
-            _watch_tempfile(name)
-            for name in ("mkdtemp", "mkstemp", "mktemp", "NamedTemporaryFile", "TemporaryDirectory.__init__")
+        *watch_each("os", "urandom", _DRAWS_EFFECT, _BYTES_FIX, reach="all"),
+        *watch_each("os", "getrandom", _DRAWS_EFFECT, _BYTES_FIX),
+        *map(
+            _watch_tempfile,
+            ["mkdtemp", "mkstemp", "mktemp", "NamedTemporaryFile", "TemporaryDirectory.__init__"],
         ),
         _watch_open("builtins:open"),
         _watch_open("io:open"),
-        WatchedFunction("torch:seed", _SEEDS_EFFECT.format("torch"), "call torch.manual_seed(0) instead"),
-        WatchedFunction(
-            "torch.random:seed", _SEEDS_EFFECT.format("torch"), "call torch.manual_seed(0) instead"
-        ),
-        WatchedFunction(
-            "torch.cuda:seed", _SEEDS_EFFECT.format("CUDA"), "call torch.cuda.manual_seed(0) instead"
-        ),
-        WatchedFunction(
-            "torch.cuda:seed_all", _SEEDS_EFFECT.format("CUDA"), "call torch.cuda.manual_seed_all(0) instead"
-        ),
+        *_watch_torch("torch", "seed", "torch", "torch.manual_seed(0)"),
+        *_watch_torch("torch.random", "seed", "torch", "torch.manual_seed(0)"),
+        *_watch_torch("torch.cuda", "seed", "CUDA", "torch.cuda.manual_seed(0)"),
+        *_watch_torch("torch.cuda", "seed_all", "CUDA", "torch.cuda.manual_seed_all(0)"),
         WatchedFunction(
             "torch:Generator.seed",
-            _SEEDS_EFFECT.format("itself"),
+            "seeds itself from the operating system",
             "call manual_seed(0) on it, or use repro.generator()",
         ),
     )

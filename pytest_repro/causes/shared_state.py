@@ -5,47 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from pytest_repro.causes import Cause, WatchedFunction
+from pytest_repro.causes import Cause, WatchedFunction, watch_each
 from pytest_repro.core.diagnose.evidence import Evidence
 from pytest_repro.core.diagnose.finding import Change, Finding
 
-_SEED_FUNCTIONS = (
-    "torch:manual_seed",
-    "torch.random:manual_seed",
-    "torch.cuda:manual_seed",
-    "torch.cuda:manual_seed_all",
-)
 _MAX_LISTED = 3
 _FRESH_PROCESS_NOTE = "; in fresh processes, runs were equal"
 
-_STATE_FUNCTIONS = (
-    "random:setstate",
-    "numpy.random:set_state",
-    "torch:set_rng_state",
-    "torch.random:set_rng_state",
+_RESEEDING = (
+    "seeds a global generator during the test",
+    "leave seeding to pytest-repro, or use a separate generator: repro.rng(), repro.generator()",
 )
-_FLAG_FUNCTIONS = (
-    "torch:set_default_dtype", "torch:set_default_device", "torch:set_default_tensor_type",
-    "torch:use_deterministic_algorithms", "torch:set_deterministic_debug_mode",
-    "torch:set_float32_matmul_precision", "torch:set_flush_denormal", "torch:set_num_threads",
-    "torch:set_num_interop_threads", "numpy:seterr", "locale:setlocale", "decimal:setcontext",
-    "os:chdir", "os:putenv",
-)  # fmt: skip
+_SETTING = "changes a setting of every test that follows", "restore it when the test ends"
+"""The effect and the fix of a call."""
 
 
 def _passes_seed(seed: Any = None, *_: Any, **__: Any) -> bool:
     return seed is not None
-
-
-def _watch_reseeding(function: str, when: Any = None) -> WatchedFunction:
-    fix = "leave seeding to pytest-repro, or use a separate generator: repro.rng(), repro.generator()"
-    return WatchedFunction(function, "seeds a global generator during the test", fix, when=when)
-
-
-def _watch_flag(function: str) -> WatchedFunction:
-    return WatchedFunction(
-        function, "changes a setting of every test that follows", "restore it when the test ends"
-    )
 
 
 class SharedState(Cause):
@@ -59,11 +35,21 @@ class SharedState(Cause):
     explanation = "one run leaves state behind that changes the next"
     fix = "create it in each test, or restore it when the test ends"
     watched_functions: ClassVar[Sequence[WatchedFunction]] = (
-        *(_watch_reseeding(where) for where in _SEED_FUNCTIONS),
-        _watch_reseeding("numpy.random:seed", _passes_seed),
-        _watch_reseeding("random:seed", _passes_seed),
-        *(_watch_reseeding(where) for where in _STATE_FUNCTIONS),
-        *(_watch_flag(where) for where in _FLAG_FUNCTIONS),
+        *watch_each("torch", "manual_seed set_rng_state", *_RESEEDING),
+        *watch_each("torch.random", "manual_seed set_rng_state", *_RESEEDING),
+        *watch_each("torch.cuda", "manual_seed manual_seed_all", *_RESEEDING),
+        *watch_each("numpy.random", "seed", *_RESEEDING, when=_passes_seed),
+        *watch_each("random", "seed", *_RESEEDING, when=_passes_seed),
+        *watch_each("numpy.random", "set_state", *_RESEEDING),
+        *watch_each("random", "setstate", *_RESEEDING),
+        *watch_each("torch", "set_default_dtype set_default_device set_default_tensor_type", *_SETTING),
+        *watch_each("torch", "use_deterministic_algorithms set_deterministic_debug_mode", *_SETTING),
+        *watch_each("torch", "set_float32_matmul_precision set_flush_denormal", *_SETTING),
+        *watch_each("torch", "set_num_threads set_num_interop_threads", *_SETTING),
+        *watch_each("numpy", "seterr", *_SETTING),
+        *watch_each("locale", "setlocale", *_SETTING),
+        *watch_each("decimal", "setcontext", *_SETTING),
+        *watch_each("os", "chdir putenv", *_SETTING),
     )
 
     def is_candidate(self, evidence: Evidence) -> bool:

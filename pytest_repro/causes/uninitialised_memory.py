@@ -12,7 +12,7 @@ from pytest_repro.causes import Cause, WatchedFunction
 _EFFECT = "returns memory with its previous contents"
 
 
-def _watch_allocation(function: str, fix: str, label: str = "") -> WatchedFunction:
+def _watch(function: str, fix: str, label: str = "") -> WatchedFunction:
     return WatchedFunction(function, _EFFECT, f"write each element before reading it, or use {fix}", label)
 
 
@@ -26,17 +26,13 @@ class UninitialisedMemory(Cause):
     explanation = "memory is read before it is written"
     fix = "use zeros instead of empty, or write each element before reading it"
     watched_functions: ClassVar[Sequence[WatchedFunction]] = (
-        _watch_allocation("torch:empty", "torch.zeros()"),
-        _watch_allocation("torch:empty_like", "torch.zeros_like()"),
-        _watch_allocation("torch:empty_strided", "torch.zeros()"),
-        _watch_allocation("torch:empty_permuted", "torch.zeros()"),
-        _watch_allocation("torch:Tensor.new_empty", "Tensor.new_zeros()", "Tensor.new_empty()"),
-        _watch_allocation(
-            "torch:Tensor.new_empty_strided", "Tensor.new_zeros()", "Tensor.new_empty_strided()"
-        ),
-        _watch_allocation("torch:Tensor.resize_", "torch.zeros()", "Tensor.resize_()"),
-        _watch_allocation("numpy:empty", "np.zeros()"),
-        _watch_allocation("numpy:empty_like", "np.zeros_like()"),
+        *(_watch(f"torch:{name}", "torch.zeros()") for name in ("empty", "empty_strided", "empty_permuted")),
+        _watch("torch:empty_like", "torch.zeros_like()"),
+        _watch("torch:Tensor.new_empty", "Tensor.new_zeros()", "Tensor.new_empty()"),
+        _watch("torch:Tensor.new_empty_strided", "Tensor.new_zeros()", "Tensor.new_empty_strided()"),
+        _watch("torch:Tensor.resize_", "torch.zeros()", "Tensor.resize_()"),
+        _watch("numpy:empty", "np.zeros()"),
+        _watch("numpy:empty_like", "np.zeros_like()"),
     )
 
     def suspend(self, seed: int, variant: str = "") -> AbstractContextManager[None]:

@@ -10,10 +10,15 @@ from pytest_repro.causes import Cause, WatchedFunction, format_call, get_cause, 
 from pytest_repro.core.diagnose.evidence import Evidence
 from pytest_repro.core.diagnose.external_call import ExternalCall
 from pytest_repro.core.diagnose.finding import Finding
+from pytest_repro.interpose.target import Reach
 
 _EXTERNAL_FIX = "replace it in the test by a fixed answer, or do not record values that depend on it"
 _DEFAULT_FIX = "record more values along the way: the first that differs is nearest to the cause"
 _MAX_LISTED = 5
+
+
+def _watch(function: str, effect: str, label: str = "", reach: Reach = "library") -> WatchedFunction:
+    return WatchedFunction(function, effect, _EXTERNAL_FIX, label, reach=reach, suspendable=False)
 
 
 class Unknown(Cause):
@@ -21,24 +26,10 @@ class Unknown(Cause):
 
     located_by_line = True
     watched_functions: ClassVar[Sequence[WatchedFunction]] = (
-        WatchedFunction(
-            "subprocess:Popen.__init__",
-            "starts a program",
-            _EXTERNAL_FIX,
-            "subprocess.Popen()",
-            reach="all",
-            suspendable=False,
-        ),
-        WatchedFunction("os:system", "starts a program", _EXTERNAL_FIX, suspendable=False),
-        WatchedFunction("os:posix_spawn", "starts a program", _EXTERNAL_FIX, suspendable=False),
-        WatchedFunction(
-            "socket:socket.connect",
-            "makes a network call",
-            _EXTERNAL_FIX,
-            "socket.connect()",
-            reach="all",
-            suspendable=False,
-        ),
+        _watch("subprocess:Popen.__init__", "starts a program", "subprocess.Popen()", reach="all"),
+        _watch("os:system", "starts a program"),
+        _watch("os:posix_spawn", "starts a program"),
+        _watch("socket:socket.connect", "makes a network call", "socket.connect()", reach="all"),
     )
 
     def build_finding(self, evidence: Evidence, variant: str = "", detail: str = "") -> Finding:

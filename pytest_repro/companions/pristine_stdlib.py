@@ -1,4 +1,4 @@
-"""What interpreters are started and spoken to with, whatever a test has put in its place."""
+"""The modules that start interpreters and talk to them, as they were before a test patched them."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _SKIPPED_NAMES = {"__dict__", "__weakref__", "__doc__"}
 
 
 class PristineModules:
-    """The public names of a few modules and classes, as they are when this is made.
+    """The public names of a few modules and classes, as they are at construction.
 
-    A mock of ``subprocess.Popen`` answers whatever it is asked: execnet would read from it for ever.
+    With a mock of ``subprocess.Popen``, execnet would read for ever.
     """
 
     def __init__(self) -> None:
@@ -40,14 +40,14 @@ class PristineModules:
 
     @contextmanager
     def restore(self) -> Iterator[None]:
-        """In the block they mean what they meant; after it what was put there since."""
+        """Restores them for a block, then puts back what replaced them."""
         replaced: list[tuple[Any, str, Any]] = []
         try:
-            for owner, kept in self._originals:
-                now = vars(owner)
-                for name in [name for name, value in kept.items() if now.get(name) is not value]:
-                    replaced.append((owner, name, now.get(name, _Absent)))
-                    setattr(owner, name, kept[name])
+            for owner, originals in self._originals:
+                current = vars(owner)
+                for name in [name for name, value in originals.items() if current.get(name) is not value]:
+                    replaced.append((owner, name, current.get(name, _Absent)))
+                    setattr(owner, name, originals[name])
             yield
         finally:
             for owner, name, value in reversed(replaced):
@@ -55,9 +55,9 @@ class PristineModules:
 
 
 class _Absent:
-    """Stands for a name that was taken away."""
+    """Marks a name that was deleted."""
 
 
 def _get_public_names(owner: Any) -> dict[str, Any]:
-    own = isinstance(owner, type)  # a class's dunders are patched as well: Popen.__init__
-    return {n: v for n, v in vars(owner).items() if (n not in _SKIPPED_NAMES if own else n[0] != "_")}
+    is_class = isinstance(owner, type)  # dunder methods get patched too: Popen.__init__
+    return {n: v for n, v in vars(owner).items() if (n not in _SKIPPED_NAMES if is_class else n[0] != "_")}

@@ -1,4 +1,4 @@
-"""What lives in a companion: readies its process, serves, and is gone when the other side is."""
+"""The main function of a companion: prepares the process, serves, exits with the session."""
 
 from __future__ import annotations
 
@@ -24,31 +24,32 @@ except ModuleNotFoundError as error:
 else:
     main(channel)
 """
-"""Sent as source: all that must be there beforehand is Python and this package."""
+"""Sent as source: needs only Python and this package on the other side."""
 
-MISSING_MODULE = "has no module {}: {} -m pip install pytest-repro=={} brings what is needed there"
+MISSING_MODULE = "has no module {}: {} -m pip install pytest-repro=={} installs what it needs"
 BOOTSTRAP = BOOTSTRAP.replace("LACKS", repr(MISSING_MODULE))
 
 
 def main(channel: Any) -> None:
-    """The life of a companion: takes its orders, serves them, ends.
+    """Receives an order, serves it, returns.
 
     Args:
-        channel: execnet's; the first item is the order, ``{"version", "serve", "chdir", …}``.
+        channel: Of execnet; the first item is the order, ``{"version", "serve", "chdir", …}``.
     """
     order = channel.receive()
     if order["version"] != __version__:
         channel.send(("refused", f"it has pytest-repro {__version__}, this is {order['version']}"))
         return
-    let_go = _exit_on_disconnect(channel.gateway)
+    detach = _exit_on_disconnect(channel.gateway)
     if order.get("chdir"):
         os.chdir(order["chdir"])
     sys.argv[:] = order.get("argv", sys.argv)
     try:
         _serve(channel, order)
     finally:
-        let_go()
-        _flush()
+        detach()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
 
 
 def _serve(channel: Any, order: Mapping[str, Any]) -> None:
@@ -61,18 +62,18 @@ def _serve(channel: Any, order: Mapping[str, Any]) -> None:
 
 
 def _exit_on_disconnect(gateway: Any) -> Callable[[], None]:
-    """Ends this process, and what it has started, as soon as the connection is gone.
+    """Kills this process and what it started once the connection is gone; returns what turns that off.
 
-    It leads a session of its own: Ctrl-C in the terminal is for the one that asked for it.
+    The process leads its own session, so that Ctrl-C in the terminal reaches only the session.
     """
-    leads = hasattr(os, "setsid") and os.getpid() != os.getpgrp()
-    if leads:
+    is_leader = hasattr(os, "setsid") and os.getpid() != os.getpgrp()
+    if is_leader:
         os.setsid()
     attached = [True]
 
     def on_disconnect(_: object) -> None:
         if attached:
-            if leads:
+            if is_leader:
                 os.killpg(0, signal.SIGKILL)
             os._exit(1)
 
@@ -80,22 +81,18 @@ def _exit_on_disconnect(gateway: Any) -> Callable[[], None]:
     return attached.clear
 
 
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-
-
 def serve_requests(channel: Any, functions: Mapping[str, Callable[..., Any]]) -> None:
-    """Answers what is asked until ``("finish",)``, one message for each that is not ``None``.
+    """Answers requests until ``("finish",)``.
 
     Args:
-        channel: execnet's.
-        functions: What is called, by the first word of a message, with the rest of it.
+        channel: Of execnet.
+        functions: First word of a request → a function of its arguments, which returns the answer or None
+            for no answer.
     """
     while True:
         word, *arguments = channel.receive()
         if word == "finish":
             return
-        said = functions[word](*arguments)
-        if said is not None:
-            channel.send(said)
+        answer = functions[word](*arguments)
+        if answer is not None:
+            channel.send(answer)

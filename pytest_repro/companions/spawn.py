@@ -1,4 +1,4 @@
-"""Around the start of an interpreter: its flags, its environment, its error output, its time."""
+"""The start of an interpreter: its flags, environment, stderr and time limit."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from typing import IO, Any
 
 from execnet import gateway_io
 
-_EXCLUDED_FLAGS = {"-E", "-I", "-R"}
-# With these an interpreter does not hear of PYTHONHASHSEED.
+_EXCLUDED_FLAGS = {"-E", "-I", "-R"}  # they make an interpreter ignore PYTHONHASHSEED
 
 
 def format_python_spec() -> str:
-    """This interpreter's own flags (``-O``, ``-X dev``, ``-W error``), as a spec starts another with them."""
+    """The flags of this interpreter (``-O``, ``-X dev``, ``-W error``) as part of an execnet spec."""
     own: list[str] = getattr(subprocess, "_args_from_interpreter_flags", list)()
     flags = [each for each in own if each not in _EXCLUDED_FLAGS and "//" not in each]
     return f"//python={shlex.join([sys.executable, *flags])}" if flags else ""
@@ -26,15 +25,12 @@ def format_python_spec() -> str:
 
 @contextmanager
 def limit_start_time(seconds: float) -> Iterator[None]:
-    """What execnet starts in the block is ended when the block takes longer.
+    """Kills what execnet starts in the block if the block takes longer than *seconds*.
 
-    execnet waits without a limit for the first word of an interpreter; where that is gone, it raises.
-
-    Args:
-        seconds: The limit.
+    execnet has no time limit for the first message of an interpreter, but raises once that is gone.
 
     Raises:
-        TimeoutError: It took longer.
+        TimeoutError: The block took longer.
     """
     started: list[Any] = []
     done, late = Event(), Event()
@@ -52,9 +48,9 @@ def limit_start_time(seconds: float) -> Iterator[None]:
                 each.kill()
                 each.wait()
 
-    watching = Thread(target=watch, daemon=True)
+    watcher = Thread(target=watch, daemon=True)
     vars(gateway_io)["Popen2IOMaster"] = RecordedIO
-    watching.start()
+    watcher.start()
     try:
         yield
     except Exception:
@@ -63,14 +59,14 @@ def limit_start_time(seconds: float) -> Iterator[None]:
     finally:
         vars(gateway_io)["Popen2IOMaster"] = real
         done.set()
-        watching.join()
-    if late.is_set():  # some ways to start end well all the same
-        raise TimeoutError(f"it said nothing within {seconds:.3g} s")
+        watcher.join()
+    if late.is_set():  # some specs start without an error all the same
+        raise TimeoutError(f"no answer within {seconds:.3g} s")
 
 
 @contextmanager
 def replace_environ(variables: Mapping[str, str]) -> Iterator[None]:
-    """What is started in the block inherits *variables*; execnet's own ``env:`` would come later."""
+    """Processes started in the block inherit *variables*; execnet's ``env:`` would set them too late."""
     before = dict(os.environ)
     _set_environ(variables)
     try:
@@ -87,7 +83,7 @@ def _set_environ(variables: Mapping[str, str]) -> None:
 
 @contextmanager
 def redirect_stderr(file: IO[bytes]) -> Iterator[None]:
-    """What is started in the block inherits *file* as its error output: last words are kept."""
+    """Processes started in the block inherit *file* as their stderr."""
     sys.stderr.flush()
     before = os.dup(2)
     try:

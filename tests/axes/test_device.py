@@ -1,4 +1,4 @@
-"""The axis ``device``, between the CPU and a second device that is made on it."""
+"""The axis ``device``, between the CPU and a second device that runs on it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(project: Project) -> Run:
-    """Runs tests where the device ``second`` is: in a process of its own, as it stays there."""
+    """Runs tests with the device ``second``, in a separate process, since it cannot be unregistered."""
     made = Path(__file__).with_name("second_device.py").read_text()
     project.write(second_device=made, head=HEAD, conftest="import second_device")
 
@@ -61,7 +61,7 @@ AGAIN = ("repeat", 1, "passed", {"device": "second"})
 
 
 @second
-def test_each_device_is_run_and_all_of_torch_follows(run: Run) -> None:
+def test_each_device_runs_and_all_of_torch_uses_it(run: Run) -> None:
     result = run(
         """
         seen = []
@@ -108,7 +108,7 @@ def test_each_device_is_run_and_all_of_torch_follows(run: Run) -> None:
 
 
 @second
-def test_closeness_hangs_on_the_dtype_and_bits_can_be_asked(run: Run) -> None:
+def test_tolerance_depends_on_dtype_and_can_be_bitwise(run: Run) -> None:
     result = run(
         """
         def numbers(size=50, dtype=torch.float32):
@@ -156,7 +156,7 @@ def test_closeness_hangs_on_the_dtype_and_bits_can_be_asked(run: Run) -> None:
 
 
 @second
-def test_numbers_drawn_on_another_device_are_told_from_a_kernel_that_errs(run: Run) -> None:
+def test_draws_on_another_device_are_distinguished_from_kernel_errors(run: Run) -> None:
     result = run(
         """
         @varied
@@ -209,7 +209,7 @@ def test_numbers_drawn_on_another_device_are_told_from_a_kernel_that_errs(run: R
 
 
 @second
-def test_a_model_is_moved_and_trained(run: Run) -> None:
+def test_model_is_moved_and_trained(run: Run) -> None:
     result = run(
         """
         @on("cpu", "second", seed=3)
@@ -236,7 +236,7 @@ def test_a_model_is_moved_and_trained(run: Run) -> None:
 
 
 @second
-def test_devices_that_are_not_there(run: Run) -> None:
+def test_unavailable_devices(run: Run) -> None:
     result = run(
         """
         pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")
@@ -297,7 +297,7 @@ def test_devices_that_are_not_there(run: Run) -> None:
 
 
 @second
-def test_a_name_that_torch_does_not_know(run: Run) -> None:
+def test_device_name_unknown_to_torch(run: Run) -> None:
     result = run("@on('cpu', 'third')\ndef test_a(repro): pass").check(exit=4)
     result.check(says=["test_it.py::test_a", "device=('cpu', 'third'): names of devices", "third"])
 
@@ -308,7 +308,7 @@ needs_none = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GP
 
 
 @needs_none
-def test_check_alike() -> None:
+def test_check_behaves_alike() -> None:
     calls: list[int] = []
     verdict = check(lambda: calls.append(1), device=("cuda", "cuda:1"))
     assert (verdict.outcome, calls, [run.state for run in verdict.runs]) == ("skipped", [], ["absent"] * 2)
@@ -320,12 +320,12 @@ def test_check_alike() -> None:
 
 
 def slot() -> Any:
-    """What ``torch.set_default_device`` was given."""
+    """The argument of ``torch.set_default_device``."""
     return getattr(getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None), "device", None)
 
 
 @pytest.mark.parametrize("before", [None, "meta", "cpu"])
-def test_the_default_device_comes_back_as_it_was_given(before: str | None) -> None:
+def test_default_device_is_restored(before: str | None) -> None:
     torch.set_default_device(before)
     try:
         given = slot()
@@ -337,7 +337,7 @@ def test_the_default_device_comes_back_as_it_was_given(before: str | None) -> No
         torch.set_default_device(None)
 
 
-def test_a_device_that_surrounds_the_test_is_not_taken_for_the_default() -> None:
+def test_device_context_around_the_test_is_no_default_device() -> None:
     with torch.device("meta"), get_axis("device").applied("cpu"):
         pass
     assert slot() is None
@@ -345,7 +345,7 @@ def test_a_device_that_surrounds_the_test_is_not_taken_for_the_default() -> None
 
 
 @pytest.mark.parametrize(("there", "said"), [(1, "this machine has 1 cuda device for 2 ranks"), (2, "")])
-def test_each_rank_has_a_gpu_of_its_own_or_the_device_is_passed_over(
+def test_cuda_is_unavailable_with_fewer_gpus_than_ranks(
     monkeypatch: pytest.MonkeyPatch, there: int, said: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: there)

@@ -1,4 +1,4 @@
-"""Shuffled listings: other orders, the same ones each time, and nothing else about them changed."""
+"""Shuffled listings: another order, the same each time, and nothing else changed."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 @given(names=_ANY_NAMES | _BYTES, seed=st.integers(1, 5))
-def test_a_listing_is_permuted_and_never_as_it_was(names: list[Any], seed: int) -> None:
+def test_listing_is_permuted_and_never_unchanged(names: list[Any], seed: int) -> None:
     found = shuffle_entries(names, names, seed)
     assert sorted(found) == sorted(names)
     assert (found == names) is (len(names) < 2)
 
 
 @given(names=_ANY_NAMES | _BYTES, seed=st.integers(1, 5), data=st.data())
-def test_the_order_hangs_on_names_and_seed_alone(names: list[Any], seed: int, data: st.DataObject) -> None:
+def test_order_depends_only_on_names_and_seed(names: list[Any], seed: int, data: st.DataObject) -> None:
     found = shuffle_entries(names, names, seed)
     assert shuffle_entries(list(names), list(names), seed) == found
     other = data.draw(st.permutations(names))
@@ -51,7 +51,7 @@ def test_the_order_hangs_on_names_and_seed_alone(names: list[Any], seed: int, da
 
 
 @given(names=st.lists(st.text("ab", min_size=1), unique=True, min_size=2, max_size=12))
-def test_entries_go_with_their_names(names: list[str]) -> None:
+def test_entries_keep_their_names(names: list[str]) -> None:
     entries = [(name, object()) for name in names]
     found = shuffle_entries(entries, names, 1)
     assert [name for name, _ in found] == shuffle_entries(names, names, 1)
@@ -62,7 +62,7 @@ def test_seeds_shuffle_differently() -> None:
     assert len({tuple(shuffle_entries(_NAMES, _NAMES, seed)) for seed in range(1, 6)}) == 5
 
 
-def test_the_order_is_the_same_in_every_version_and_on_every_machine() -> None:
+def test_order_is_the_same_in_every_python_version() -> None:
     assert shuffle_entries(list("abcde"), list("abcde"), 1) == list("ceadb")
 
 
@@ -109,7 +109,7 @@ LISTINGS: dict[str, Callable[[Path], list[str]]] = {
 
 
 @pytest.mark.parametrize("listing", LISTINGS.values(), ids=LISTINGS)
-def test_every_way_to_list_goes_through_it(listing: Callable[[Path], list[str]], folder: Path) -> None:
+def test_every_listing_function_is_shuffled(listing: Callable[[Path], list[str]], folder: Path) -> None:
     before = listing(folder)
     once, again, other = (under(order, listing, folder) for order in (1, 1, 2))
     assert under(0, listing, folder) == before
@@ -120,7 +120,7 @@ def test_every_way_to_list_goes_through_it(listing: Callable[[Path], list[str]],
 
 
 @pytest.mark.skipif(os.listdir not in os.supports_fd, reason="listdir takes no descriptors here")
-def test_a_descriptor_is_listed_as_its_folder(folder: Path) -> None:
+def test_file_descriptor_lists_like_its_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         with apply_setting({"order": 1}):
@@ -133,15 +133,13 @@ def test_a_descriptor_is_listed_as_its_folder(folder: Path) -> None:
     assert walked[0] == [name for name in expected if name != "sub"]
 
 
-def test_without_an_argument_it_is_the_working_directory(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_default_is_the_working_directory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     with apply_setting({"order": 1}):
         assert os.listdir() == os.listdir(".") == os.listdir(folder) == [each.name for each in os.scandir()]
 
 
-def test_scandir_gives_what_the_real_one_gives(folder: Path) -> None:
+def test_scandir_entries_match_the_original(folder: Path) -> None:
     with apply_setting({"order": 1}), os.scandir(folder) as found:
         assert iter(found) is found
         first = next(found)
@@ -155,7 +153,7 @@ def test_scandir_gives_what_the_real_one_gives(folder: Path) -> None:
             next(found)
 
 
-def test_a_closed_scandir_gives_nothing_more(folder: Path) -> None:
+def test_closed_scandir_is_exhausted(folder: Path) -> None:
     with apply_setting({"order": 1}):
         with os.scandir(folder) as found:
             next(found)
@@ -167,7 +165,7 @@ def test_a_closed_scandir_gives_nothing_more(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("listing", [os.listdir, os.scandir], ids=["listdir", "scandir"])
-def test_what_cannot_be_listed_raises_as_ever(listing: Any, folder: Path) -> None:
+def test_errors_of_listings_are_unchanged(listing: Any, folder: Path) -> None:
     with apply_setting({"order": 1}):
         replaced = getattr(os, listing.__name__)
         for path in (folder / "nothing", folder / _NAMES[0]):
@@ -181,7 +179,7 @@ def test_what_cannot_be_listed_raises_as_ever(listing: Any, folder: Path) -> Non
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names are bytes there")
-def test_names_that_are_no_text_are_shuffled_too(tmp_path: Path) -> None:
+def test_bytes_names_are_shuffled(tmp_path: Path) -> None:
     names = [b"\xff", b"\xfe\x80", b"plain", "Größe".encode()]
     for name in names:
         Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name))).touch()
@@ -190,7 +188,7 @@ def test_names_that_are_no_text_are_shuffled_too(tmp_path: Path) -> None:
         assert sorted(map(os.fsencode, os.listdir(tmp_path))) == sorted(names)
 
 
-def test_an_empty_folder_and_a_single_file_stay_as_they_are(tmp_path: Path) -> None:
+def test_empty_folder_and_single_file_are_unchanged(tmp_path: Path) -> None:
     with apply_setting({"order": 1}):
         assert os.listdir(tmp_path) == []
         (tmp_path / "one").touch()
@@ -199,7 +197,7 @@ def test_an_empty_folder_and_a_single_file_stay_as_they_are(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("module", ["glob", "pathlib"])
 @pytest.mark.parametrize("kept", [staticmethod(os.scandir), os.scandir], ids=["3.13", "3.10"])
-def test_a_class_of_pythons_that_keeps_scandir_is_reached(
+def test_stdlib_classes_with_bound_functions_are_patched(
     module: str, kept: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = {"glob": "_StringGlobber", "pathlib": "_NormalAccessor"}[module]

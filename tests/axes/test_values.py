@@ -1,4 +1,4 @@
-"""Every axis of the catalogue: what it takes, how that is written, and that it leaves no trace."""
+"""Every axis of the catalogue: its arguments, its options, and that it restores everything."""
 
 from __future__ import annotations
 
@@ -81,14 +81,14 @@ BAD: list[tuple[str, object, str]] = [
 
 
 @pytest.mark.parametrize(("name", "given", "values"), GOOD)
-def test_values_come_with_the_reference_first(name: str, given: object, values: tuple[object, ...]) -> None:
+def test_reference_is_the_first_value(name: str, given: object, values: tuple[object, ...]) -> None:
     (found,) = resolve_axes({name: given})
     axis = get_axis(name)
     assert found == (name, values, axis.remote, axis.close_by_default, axis.mixes_dtypes)
 
 
 @pytest.mark.parametrize(("name", "given", "values"), GOOD)
-def test_what_is_written_is_read_as_the_same_values(
+def test_formatted_option_parses_to_the_same_values(
     name: str, given: object, values: tuple[object, ...]
 ) -> None:
     text = get_axis(name).format_option(values)
@@ -97,14 +97,14 @@ def test_what_is_written_is_read_as_the_same_values(
 
 
 @pytest.mark.parametrize("name", ["process", "order", "dtype", "isa", "memory", "alignment", "threads"])
-def test_a_name_alone_asks_the_usual_values(name: str) -> None:
+def test_name_alone_gives_the_usual_values(name: str) -> None:
     assert parse_vary(name) == parse_vary(f" {name} ") == (name, True)
     (found,) = resolve_axes({name: True})
     assert len(set(found.values)) == len(found.values) > 1
 
 
 @pytest.mark.parametrize(("name", "given", "allowed"), BAD)
-def test_a_value_that_does_not_fit_is_refused_in_words(name: str, given: object, allowed: str) -> None:
+def test_invalid_argument_is_explained(name: str, given: object, allowed: str) -> None:
     with pytest.raises(BadArgument) as caught:
         resolve_axes({name: given})
     shown = repr(tuple(given) if isinstance(given, (tuple, list)) else given)
@@ -117,18 +117,18 @@ def test_a_value_that_does_not_fit_is_refused_in_words(name: str, given: object,
     "text",
     ["threads=", "threads=1,", "threads=two", "memory=0,x", "alignment=-1,0", "process=1,2", "stress=1"],
 )
-def test_the_command_line_is_refused_alike(text: str) -> None:
+def test_invalid_option_is_explained(text: str) -> None:
     with pytest.raises(BadArgument, match=f"^vary={text!r}: "):
         parse_vary(text)
 
 
 @pytest.mark.parametrize("given", [False, None])
 @pytest.mark.parametrize("name", list_axis_names())
-def test_false_and_none_ask_nothing(name: str, given: object) -> None:
+def test_false_and_none_turn_an_axis_off(name: str, given: object) -> None:
     assert resolve_axes({name: given}) == ()
 
 
-def test_a_set_of_axes_stands_for_its_parts_unless_they_are_asked_themselves() -> None:
+def test_bundle_expands_to_its_parts_unless_given_explicitly() -> None:
     found = resolve_axes({"memory": (0, 7), "stress": True, "threads": False, "alignment": True})
     assert {each.axis: each.values for each in found} == {
         "process": (0, 1), "order": (0, 1), "memory": (0, 7), "alignment": (0, 1),
@@ -136,7 +136,7 @@ def test_a_set_of_axes_stands_for_its_parts_unless_they_are_asked_themselves() -
 
 
 @pytest.mark.parametrize("values", [(0, 1e20), (0.5, float("inf")), (0, 1e-7)])
-def test_every_number_to_fill_with_can_be_written(values: tuple[object, ...]) -> None:
+def test_fill_numbers_round_trip_as_options(values: tuple[object, ...]) -> None:
     assert parse_vary(get_axis("memory").format_option(values)) == ("memory", values)
 
 
@@ -150,13 +150,13 @@ def test_every_number_to_fill_with_can_be_written(values: tuple[object, ...]) ->
         (1, "torch.empty(2, dtype=torch.bits8)"),
     ],
 )
-def test_no_number_breaks_the_maker_of_memory(value: float, expression: str) -> None:
+def test_every_fill_number_works_for_every_dtype(value: float, expression: str) -> None:
     torch = pytest.importorskip("torch")
     with get_axis("memory").applied(value):
         assert len(eval(expression, {"np": np, "torch": torch})) == 2
 
 
-def test_an_unknown_name_lists_the_known_ones() -> None:
+def test_unknown_name_lists_known_names() -> None:
     listed = "alignment, device, dtype, isa, machine, memory, order, process, stress, threads"
     assert ", ".join(list_axis_names()) == listed
     with pytest.raises(BadArgument, match=f"^axis='colour': unknown; allowed are {listed}$"):
@@ -166,7 +166,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         validate_argument_names({"runs": 2, "colour": 3})
 
 
-def test_the_number_of_threads_of_here_is_the_reference() -> None:
+def test_current_thread_count_is_the_reference() -> None:
     torch = pytest.importorskip("torch")
     before = torch.get_num_threads()
     try:
@@ -183,7 +183,7 @@ USUAL: dict[str, object] = {"device": ("cpu", "meta"), "threads": (1, 2), "machi
 
 
 def world() -> dict[str, Any]:
-    """What an axis can change in this process."""
+    """The state of this process that an axis can change."""
     found: dict[str, Any] = {
         "blas": _blas(),  # the first, as importing threadpoolctl sets environment variables
         "environ": dict(os.environ), "paths": list(sys.path), "cwd": os.getcwd(),
@@ -218,7 +218,7 @@ def _libraries(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("name", list_axis_names())
-def test_an_entry_is_an_axis_of_its_name(name: str) -> None:
+def test_catalogue_entry_is_an_axis_with_its_name(name: str) -> None:
     axis = get_axis(name)
     assert isinstance(axis, Axis)
     assert (
@@ -230,7 +230,7 @@ def test_an_entry_is_an_axis_of_its_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list_axis_names())
-def test_an_axis_says_what_it_has_to(name: str) -> None:
+def test_axis_describes_itself(name: str) -> None:
     axis = get_axis(name)
     values = axis.resolve_values(USUAL.get(name, True))
     if isinstance(axis, Bundle):
@@ -250,7 +250,7 @@ def test_an_axis_says_what_it_has_to(name: str) -> None:
 @pytest.mark.usefixtures("_libraries")
 @pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt], ids=str)
 @pytest.mark.parametrize("name", list_axis_names())
-def test_what_is_applied_is_restored(name: str, error: type[BaseException] | None) -> None:
+def test_applied_value_is_restored(name: str, error: type[BaseException] | None) -> None:
     axis, before = get_axis(name), world()
     for value in axis.resolve_values(USUAL.get(name, True)):
         if error is None:
@@ -262,7 +262,7 @@ def test_what_is_applied_is_restored(name: str, error: type[BaseException] | Non
         assert world() == before, value
 
 
-def test_several_axes_are_restored_together_and_inside_each_other() -> None:
+def test_several_axes_nest_and_are_restored() -> None:
     pytest.importorskip("torch")
     before = world()
     setting = {"threads": 1, "dtype": "float64", "device": "meta", "order": 1, "memory": 7}
@@ -275,7 +275,7 @@ def test_several_axes_are_restored_together_and_inside_each_other() -> None:
     assert world() == before
 
 
-def test_a_value_that_cannot_be_applied_leaves_nothing_behind() -> None:
+def test_failed_apply_is_rolled_back() -> None:
     pytest.importorskip("torch")
     before = world()
     with pytest.raises(AttributeError), apply_setting({"memory": 1, "order": 1, "dtype": "float7"}):
@@ -304,7 +304,7 @@ TORCH: list[tuple[str, object, str, object]] = [
 
 
 @pytest.mark.parametrize(("name", "value", "expression", "expected"), TORCH)
-def test_torch_does_as_the_value_says(name: str, value: object, expression: str, expected: object) -> None:
+def test_value_applies_to_torch(name: str, value: object, expression: str, expected: object) -> None:
     torch = pytest.importorskip("torch")
     with get_axis(name).applied(value):
         assert eval(expression, {"torch": torch}) == expected
@@ -324,12 +324,12 @@ def test_torch_does_as_the_value_says(name: str, value: object, expression: str,
         ("np.zeros(2)", [0, 0]),
     ],
 )
-def test_numpy_is_filled(expression: str, expected: object) -> None:
+def test_numpy_memory_is_filled(expression: str, expected: object) -> None:
     with get_axis("memory").applied(7):
         assert eval(expression, {"np": np}).tolist() == expected
 
 
-def test_the_threads_of_numpys_blas_are_set() -> None:
+def test_numpy_blas_threads_are_set() -> None:
     pytest.importorskip("threadpoolctl")
     if not (before := _blas()):
         pytest.skip("no BLAS that threadpoolctl knows")
@@ -338,7 +338,7 @@ def test_the_threads_of_numpys_blas_are_set() -> None:
     assert _blas() == before
 
 
-def test_threads_are_missing_where_nothing_has_any(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_are_unavailable_without_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
     for library in ("torch", "numpy"):
         monkeypatch.delitem(sys.modules, library, raising=False)
     assert (
@@ -348,7 +348,7 @@ def test_threads_are_missing_where_nothing_has_any(monkeypatch: pytest.MonkeyPat
     )
 
 
-def test_a_processor_may_have_no_such_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_instruction_sets_may_be_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     isa, where = get_axis("isa"), sys.modules["pytest_repro.axes.isa"]
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     monkeypatch.setattr(where, "_get_cpu_features", lambda: {"AVX2": True, "AVX512_SKX": False})
@@ -358,7 +358,7 @@ def test_a_processor_may_have_no_such_instructions(monkeypatch: pytest.MonkeyPat
     assert isa.why_unavailable("avx2") == "avx2 is an x86 instruction set, this machine is arm64"
 
 
-def test_a_hash_seed_is_never_the_one_of_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hash_seed_differs_from_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
     process = get_axis("process")
     monkeypatch.setenv("PYTHONHASHSEED", "2")
     seeds = [process.build_interpreter(value).environ["PYTHONHASHSEED"] for value in (1, 2, 3)]

@@ -1,4 +1,4 @@
-"""What is said of a cause, in the user's own terms."""
+"""The explanations of causes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_the_catalogue_is_the_directory() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in list_cause_names() if get_cause(name).watched_functions])
-def test_every_cause_says_something(name: str) -> None:
+def test_every_cause_explains_itself(name: str) -> None:
     cause = get_cause(name)
     assert cause.name == name
     assert cause.needs_fresh_process is (name in ELSEWHERE)
@@ -102,14 +102,14 @@ SAID = [
 
 
 @pytest.mark.parametrize(("cause", "what", "explanation", "fix"), SAID)
-def test_a_call_is_explained(cause: str, what: str, explanation: str, fix: str) -> None:
+def test_call_is_explained(cause: str, what: str, explanation: str, fix: str) -> None:
     found = get_cause(cause).explain(
         [ExternalCall("x()", "other", "/a.py:1"), ExternalCall(what, cause, "/data.py:12")]
     )
     assert found == Explanation("/data.py:12", explanation, fix)
 
 
-def test_the_users_own_line_comes_before_a_librarys() -> None:
+def test_user_line_comes_before_library_line() -> None:
     calls = [
         ExternalCall("os.urandom()", "os-entropy", "/a.py:1", via="somelib.ids.fresh"),
         ExternalCall("uuid.uuid4()", "os-entropy", "/b.py:2"),
@@ -123,7 +123,7 @@ def test_the_users_own_line_comes_before_a_librarys() -> None:
     )
 
 
-def test_without_a_call_it_is_said_in_general() -> None:
+def test_explanation_without_a_call() -> None:
     assert get_cause("file-order").explain([]) == Explanation(
         "", "an order comes from the file system", "sort the listing: sorted(os.listdir(folder))"
     )

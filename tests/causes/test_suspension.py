@@ -1,4 +1,4 @@
-"""Each cause, suspended, takes away what it is said to take away, and nothing else."""
+"""Suspending a cause removes its differences, and nothing else."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ PLACES: list[Any] = [
 
 
 def held() -> list[dict[Any, int]]:
-    """The identity of everything that could have been replaced."""
+    """The identity of everything that a suspension could replace."""
     tempfile.gettempdir()
     uuid.getnode()
     _ = concurrent.futures.ProcessPoolExecutor  # imported, and put there, when it is first asked for
@@ -63,7 +63,7 @@ _MOVES = {"_last_timestamp", "_name_sequence", "__builtins__", "_", "environ", "
 
 
 def run(cause: str, name: str, suspended: str | None, listens: bool = False) -> list[Any]:
-    """What two runs give, in a world whose file system lists in another order in each."""
+    """The results of two runs, with another order of listings in each."""
     found = []
     for number in (1, 2):
         with ExitStack() as stack:
@@ -77,7 +77,7 @@ def run(cause: str, name: str, suspended: str | None, listens: bool = False) -> 
 
 
 @pytest.mark.parametrize(("cause", "name"), CASES)
-def test_a_cause_suspended_makes_runs_equal(cause: str, name: str) -> None:
+def test_suspending_the_cause_makes_runs_equal(cause: str, name: str) -> None:
     before = held()
     first, second = run(cause, name, None)
     assert first != second
@@ -87,7 +87,7 @@ def test_a_cause_suspended_makes_runs_equal(cause: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(("cause", "name"), CASES)
-def test_whoever_listens_inside_hears_and_changes_nothing(cause: str, name: str) -> None:
+def test_call_log_inside_a_suspension_changes_nothing(cause: str, name: str) -> None:
     first, second = run(cause, name, cause, listens=True)
     assert first == second
     with log_calls(get_cause(cause).find_targets()) as ledger:
@@ -100,14 +100,14 @@ def test_whoever_listens_inside_hears_and_changes_nothing(cause: str, name: str)
 
 
 @pytest.mark.parametrize(("cause", "name", "other"), OTHERS)
-def test_another_cause_suspended_leaves_them_unequal(cause: str, name: str, other: str) -> None:
+def test_suspending_another_cause_leaves_runs_different(cause: str, name: str, other: str) -> None:
     first, second = run(cause, name, other)
     assert first != second
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 @pytest.mark.parametrize("cause", HERE)
-def test_all_is_put_back_after_an_error(cause: str, error: type[BaseException]) -> None:
+def test_everything_is_restored_after_an_error(cause: str, error: type[BaseException]) -> None:
     before = held()
     with pytest.raises(error), get_cause(cause).suspend(0):
         assert held() != before or cause == "uninitialised-memory"
@@ -115,7 +115,7 @@ def test_all_is_put_back_after_an_error(cause: str, error: type[BaseException]) 
     assert held() == before
 
 
-def test_listening_puts_all_back_and_changes_nothing_that_is_drawn() -> None:
+def test_call_log_is_restored_and_changes_no_draws() -> None:
     before, states = held(), (random.getstate(), torch.get_rng_state(), legacy()[1])
     with pytest.raises(ValueError), log_calls(find_all_targets()):
         assert held() != before
@@ -130,7 +130,7 @@ def legacy() -> Any:
 
 
 def trained() -> str:
-    """Ten steps of a torch training, all seeded."""
+    """Ten steps of a seeded torch training."""
     torch.manual_seed(0)
     model = torch.nn.Sequential(
         torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Dropout(), torch.nn.Linear(16, 1)
@@ -147,7 +147,7 @@ def trained() -> str:
 
 
 def fitted() -> str:
-    """Fits of scikit-learn, all seeded; the forest's in threads."""
+    """Seeded fits of scikit-learn, of the forest in threads."""
     ensemble = pytest.importorskip("sklearn.ensemble")
     linear = pytest.importorskip("sklearn.linear_model")
     rng = np.random.default_rng(0)
@@ -167,7 +167,7 @@ def nothing_else(cause: str) -> Iterator[None]:
 @pytest.mark.parametrize("cause", ["listening", *list_cause_names()])
 @pytest.mark.parametrize("program", [trained, fitted])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_what_is_reproducible_stays_what_it_is(cause: str, program: Callable[[], str]) -> None:
+def test_reproducible_programs_are_unchanged(cause: str, program: Callable[[], str]) -> None:
     before = torch.get_rng_state()
     expected = program()
     with nothing_else(cause):

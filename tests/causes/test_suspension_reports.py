@@ -1,4 +1,4 @@
-"""What is suspended says when it could not hold."""
+"""Suspensions report what they could not suspend."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ def heard(works: Sequence[Callable[[], object]]) -> list[str]:
     return [f"{cause}: {why}" for cause, why in found.items()]
 
 
-def test_threads_that_are_run_one_after_the_other_are_held() -> None:
+def test_sequential_threads_are_suspended() -> None:
     assert heard([lambda: None, lambda: None]) == []
 
 
-def test_threads_that_meet_are_not() -> None:
+def test_threads_that_wait_for_each_other_are_reported() -> None:
     barrier = threading.Barrier(2)
     (said,) = heard([barrier.wait, barrier.wait])
     assert said.startswith("completion-order: threads wait for each other")
 
 
-def test_what_takes_long_is_not() -> None:
+def test_timeout_is_reported() -> None:
     with collect_not_suspended() as found:
         threads.wait_for(time.sleep, [], 0.05)  # sleep() says None: it is never done
     reason = "a thread, process or task takes longer than 0.05 s and runs concurrently with others"
     assert found == {"completion-order": reason}
 
 
-def test_each_block_hears_what_is_said_in_it_the_first_time() -> None:
+def test_each_collector_keeps_the_first_reason() -> None:
     with collect_not_suspended() as outer:
         report_not_suspended("clock", "first")
         with collect_not_suspended() as inner:
@@ -59,7 +59,7 @@ def test_each_block_hears_what_is_said_in_it_the_first_time() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "times"), reason="needs os.times")
-def test_time_that_was_used_stands_with_the_clock() -> None:
+def test_cpu_time_is_frozen_with_the_clock() -> None:
     resource = pytest.importorskip("resource")
 
     def looks() -> list[float]:

@@ -1,4 +1,4 @@
-"""Interpreters are started by the real names, and what a test has put there comes back after it."""
+"""Interpreters start with the original names; patches of a test come back afterwards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from pytest_repro.companions.pristine_stdlib import PristineModules
 
 
-def test_names_mean_what_they_meant_and_then_what_they_were_made_to_mean() -> None:
+def test_patched_names_are_restored_and_patched_again() -> None:
     names = PristineModules()
     start, sleep, joined = subprocess.Popen.__init__, time.sleep, os.path.join
     with (
@@ -30,7 +30,7 @@ def test_names_mean_what_they_meant_and_then_what_they_were_made_to_mean() -> No
     assert (subprocess.Popen.__init__, time.sleep, os.path.join) == (start, sleep, joined)
 
 
-def test_what_was_taken_away_is_away_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deleted_names_are_deleted_again(monkeypatch: pytest.MonkeyPatch) -> None:
     names = PristineModules()
     monkeypatch.delattr("os.getpid")
     with names.restore():

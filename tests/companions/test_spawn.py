@@ -1,4 +1,4 @@
-"""An interpreter that does not start is given up after its time, and is gone."""
+"""An interpreter that does not start is abandoned after its time limit, and killed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pytest_repro.companions.companion import Companion, InterpreterLost
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a shell")
-def test_one_that_says_nothing_is_given_up_and_ended(tmp_path: Path) -> None:
+def test_silent_interpreter_is_abandoned_and_killed(tmp_path: Path) -> None:
     silent = tmp_path / "python"
     silent.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 100\n")
     silent.chmod(0o700)
     real = gateway_io.Popen2IOMaster
     with pytest.raises(
-        InterpreterLost, match="hash seed 1 could not be started: TimeoutError: it said nothing within 1"
+        InterpreterLost, match="hash seed 1 could not be started: TimeoutError: no answer within 1"
     ):
         Companion(Interpreter(f"popen//python={silent}", {}, "hash seed 1"), {}, sys.path, 1.5)
     assert gateway_io.Popen2IOMaster is real

@@ -63,7 +63,7 @@ def run_untraced(call: Callable[[], T]) -> T:
 @contextmanager
 def custom_op(schema: str, compute: Callable[..., Any], namespace: str = "repro_tests") -> Iterator[Any]:
     """An op whose kernel is *compute*: torch sees one op, whatever the kernel does."""
-    library: Any = torch.library.Library(namespace, "FRAGMENT")  # type: ignore[no-untyped-call]
+    library: Any = torch.library.Library(namespace, "FRAGMENT")
     name = library.define(schema)
     library.impl(name, compute, "CompositeExplicitAutograd")
     try:

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Groups of ranks, which torch's elastic launcher starts and sockets connect."""

@@ -1,4 +1,4 @@
-"""What lives in the launcher of a group of ranks: torch's own elastic agent."""
+"""The launcher of a group of ranks: runs torch's elastic agent in a companion."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _PROGRAM = (
 
 
 def serve(channel: Any, order: Mapping[str, Any]) -> None:
-    """Starts the ranks, and waits until each has ended; says of those that failed how they ended.
+    """Starts the ranks, waits until all have exited, and reports how the failed ones ended.
 
     Args:
-        channel: execnet's.
-        order: ``ranks``, how many; ``address``, where they find the session; ``paths``, their
-            ``sys.path``; ``flags``, their interpreter's; ``logs``, the folder of what they write.
+        channel: Of execnet.
+        order: ``ranks``, their number; ``address``, of the session; ``paths``, their ``sys.path``;
+            ``flags``, of their interpreter; ``logs``, the folder of their output.
     """
     try:
         from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -32,7 +32,7 @@ def serve(channel: Any, order: Mapping[str, Any]) -> None:
         channel.send(("refused", f"needs torch.distributed: {error}"))
         return
     os.environ[ADDRESS_VARIABLE] = order["address"]
-    # As torchrun does: else each rank takes all cores, and they wait for each other.
+    # As torchrun does: otherwise each rank uses all cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     program = _PROGRAM.format(paths=list(order["paths"]))
     try:
@@ -45,7 +45,7 @@ def _make_launch_config(order: Mapping[str, Any]) -> Any:
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
     from torch.distributed.launcher.api import LaunchConfig
 
-    # Port 0 is any that is free; by address, since a machine's own name need not be known to it.
+    # Port 0 is any free one. An address, since a machine may not resolve its own name.
     return LaunchConfig(
         min_nodes=1, max_nodes=1, nproc_per_node=order["ranks"], run_id=uuid.uuid4().hex,
         rdzv_backend="c10d", rdzv_endpoint="localhost:0", local_addr="127.0.0.1", max_restarts=0,
@@ -54,7 +54,7 @@ def _make_launch_config(order: Mapping[str, Any]) -> Any:
 
 
 def _describe_failure(log_folder: str, rank: int, failure: Any) -> tuple[int, int, str, str]:
-    """A rank, its exit status, the signal that killed it, and its last words."""
+    """The rank, its exit status, the signal that killed it, and the end of its stderr."""
     signal = failure.signal_name() if failure.exitcode < 0 else ""
     files = Path(log_folder).glob(f"*/attempt_0/{rank}/stderr.log")
     return (

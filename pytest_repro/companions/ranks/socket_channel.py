@@ -15,7 +15,7 @@ from typing import Any
 import execnet
 
 _HEADER_SIZE = 8
-"""Bytes that tell how long a message is."""
+"""Bytes of the length before each message."""
 
 _HIDDEN_FOLDERS = tuple(
     f"{os.sep}{name}{os.sep}" for name in ("_pytest", "pluggy", "pytest_repro", "pytest_timeout")
@@ -23,15 +23,15 @@ _HIDDEN_FOLDERS = tuple(
 
 
 class SocketChannel:
-    """One end of it. What is sent is what execnet serialises: it builds no objects, so it runs no code."""
+    """One end of a socket; messages in execnet's serialization, which loads no objects and runs no code."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket, self._send_lock = connection, threading.Lock()
-        # A process that a rank forks (a DataLoader's worker) would hold the line open past its death.
+        # A fork of the rank (a DataLoader worker) would keep the connection open after its death.
         getattr(os, "register_at_fork", lambda **_: None)(after_in_child=connection.close)
 
     def fileno(self) -> int:
-        """For ``select``."""
+        """The file descriptor, for ``select``."""
         return self._socket.fileno()
 
     def send(self, message: Any) -> None:
@@ -40,10 +40,10 @@ class SocketChannel:
         Raises:
             OSError: The other end is gone.
         """
-        said = execnet.dumps(message)
+        content = execnet.dumps(message)
         with self._send_lock:
-            self._socket.sendall(len(said).to_bytes(_HEADER_SIZE, "little"))
-            self._socket.sendall(said)
+            self._socket.sendall(len(content).to_bytes(_HEADER_SIZE, "little"))
+            self._socket.sendall(content)
 
     def receive(self) -> Any:
         """The next message.
@@ -52,31 +52,29 @@ class SocketChannel:
             EOFError: The other end is gone.
         """
         try:
-            return execnet.loads(
-                self._receive_exactly(int.from_bytes(self._receive_exactly(_HEADER_SIZE), "little"))
-            )
+            size = int.from_bytes(self._receive_exactly(_HEADER_SIZE), "little")
+            return execnet.loads(self._receive_exactly(size))
         except OSError:
             raise EOFError from None
 
     def _receive_exactly(self, size: int) -> bytes:
-        said = bytearray()
-        while len(said) < size:
-            piece = self._socket.recv(min(size - len(said), 2**20))
-            if not piece:
+        content = bytearray()
+        while len(content) < size:
+            chunk = self._socket.recv(min(size - len(content), 2**20))
+            if not chunk:
                 raise EOFError
-            said += piece
-        return bytes(said)
+            content += chunk
+        return bytes(content)
 
     def close(self) -> None:
-        """Ends it: the other end hears of it."""
+        """Closes it, which the other end notices."""
         self._socket.close()
 
 
 class RankChannel:
-    """A rank's end, read on a thread of its own: it hears when the session is gone, whatever the test does.
+    """A rank's end of the connection to the session.
 
-    Args:
-        channel: To the session.
+    A thread reads it, so that the rank notices the end of the session whatever the test does.
     """
 
     def __init__(self, channel: SocketChannel) -> None:
@@ -85,39 +83,39 @@ class RankChannel:
         threading.Thread(target=self._read_messages, daemon=True, name="pytest-repro").start()
 
     def send(self, message: Any) -> None:
-        """Answers the session."""
+        """Sends *message* to the session."""
         self._channel.send(message)
 
     def receive(self) -> Any:
-        """Waits for what the session says next."""
+        """Waits for the next message of the session."""
         return self._messages.get()
 
     def detach(self) -> None:
-        """From now on the process may outlive the connection: it is about to end."""
+        """Lets the process outlive the connection: it is about to exit."""
         self._attached = False
 
     def _read_messages(self) -> None:
         try:
             while True:
-                said = self._channel.receive()
-                if said == ("where",):
+                message = self._channel.receive()
+                if message == ("where",):
                     self._channel.send(("at", format_main_thread_stack()))
                 else:
-                    self._messages.put(said)
+                    self._messages.put(message)
         except (EOFError, OSError):
             if self._attached:
                 kill_process_group()
 
 
 def kill_process_group() -> None:
-    """Ends this process, and what it has started: torch's launcher made it lead a session of its own."""
+    """Kills this process and what it started; torch's launcher makes a rank lead its own session."""
     if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
 
 
 def format_main_thread_stack() -> str:
-    """Where the main thread is, as a traceback without the frames that called the test."""
+    """The innermost frames of the main thread, without those of pytest and of this package."""
     frame: FrameType | None = sys._current_frames().get(threading.main_thread().ident or 0)
     stack = traceback.extract_stack(frame)
     shown = [each for each in stack if not any(part in each.filename for part in _HIDDEN_FOLDERS)]

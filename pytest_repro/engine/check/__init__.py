@@ -1,1 +1,1 @@
-"""Runs of a function, without pytest."""
+"""``check()`` and ``assert_reproducible()``: the verdict of a test for a plain function."""

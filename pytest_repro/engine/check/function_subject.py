@@ -1,13 +1,15 @@
-"""A function as the target of experiments: in a companion if it can be imported, else in this process."""
+"""A function to diagnose: runs in companions if they can import it, otherwise in this process."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from pytest_repro.axes import Interpreter
 from pytest_repro.companions.companion import Companion, InterpreterLost
+from pytest_repro.companions.pool import CompanionPool
 from pytest_repro.core.diagnose.experiment import (
     Experiment,
     ExperimentResult,
@@ -21,19 +23,19 @@ from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
 from pytest_repro.engine.experiments.process_setup import get_thread_count
 
 _IMPORT_SECONDS = 30.0
-"""Seconds beyond its time that an experiment may take: the module is imported first."""
+"""Seconds that an experiment may take beyond its time limit: it imports the module first."""
 
 
 class FunctionTarget:
-    """``fn(*args)`` as the target of experiments.
+    """``fn(*args)``, as a target of experiments.
 
     Attributes:
-        fresh_processes: Whether each experiment begins in a process that has not computed.
+        fresh_processes: Whether each experiment starts in a process that has not computed yet.
     """
 
     def __init__(self, plan: Plan, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
         self._plan, self._fn_and_args = plan, (fn, args)
-        self._companions: dict[str, Companion] = {}
+        self._pool = CompanionPool[str, Companion](max_losses=None, retry_start=True)
         try:
             self._order = build_order(plan, "inquiry", fn, args)
         except BadArgument:
@@ -41,49 +43,35 @@ class FunctionTarget:
         self.fresh_processes = bool(self._order) and FORK_AVAILABLE
 
     def start_interpreters(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
-        for each in interpreters:
-            self._get_companion(each, seconds)
+        try:
+            for interpreter in interpreters:
+                self._pool.get(interpreter.name, partial(self._start, interpreter, seconds))
+        except InterpreterLost as lost:
+            raise ExperimentFailed(str(lost)) from None
 
     def run_experiment(
         self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, seconds_left: float
     ) -> ExperimentResult:
         if not self._order and interpreter is None:
             return run_function_experiment(self._plan, *self._fn_and_args, experiment)
-        return self._run_in_companion(experiment, interpreter or DEFAULT_INTERPRETER, seconds, seconds_left)
-
-    def _run_in_companion(
-        self, experiment: Experiment, interpreter: Interpreter, seconds: float, seconds_left: float
-    ) -> ExperimentResult:
+        place = interpreter or DEFAULT_INTERPRETER
         try:
-            companion = self._get_companion(interpreter, seconds_left)
-            companion.send("try", encode_experiment(experiment), seconds)
-            word, said = companion.receive(
-                "while it tried the function", min(seconds + _IMPORT_SECONDS, seconds_left)
-            )
+            with self._pool.using(place.name, partial(self._start, place, seconds_left)) as companion:
+                companion.send("try", encode_experiment(experiment), seconds)
+                timeout = min(seconds + _IMPORT_SECONDS, seconds_left)
+                word, answer = companion.receive("while it ran the function", timeout)
         except InterpreterLost as lost:
-            if interpreter.name in self._companions:
-                self._companions.pop(interpreter.name).kill()
             raise ExperimentFailed(str(lost)) from None
         if word == "unknown":
-            raise ExperimentFailed(f"an experiment in {interpreter.name} {said}")
-        return decode_result(said)
+            raise ExperimentFailed(f"an experiment in {place.name} {answer}")
+        return decode_result(answer)
 
-    def _get_companion(self, interpreter: Interpreter, seconds: float) -> Companion:
+    def _start(self, interpreter: Interpreter, seconds: float) -> Companion:
         if not self._order:
-            raise ExperimentFailed(
-                "another interpreter cannot import the function: it must be one of a module"
-            )
-        try:
-            if interpreter.name not in self._companions:
-                told = {**self._order, "threads": get_thread_count(), "bare": interpreter.imports_per_run}
-                self._companions[interpreter.name] = Companion(
-                    interpreter, told, sys.path, min(seconds, TIMEOUT)
-                )
-        except InterpreterLost as lost:
-            raise ExperimentFailed(str(lost)) from None
-        return self._companions[interpreter.name]
+            raise ExperimentFailed("another interpreter cannot import the function: it is in no module")
+        order = {**self._order, "threads": get_thread_count(), "bare": interpreter.imports_per_run}
+        return Companion(interpreter, order, sys.path, min(seconds, TIMEOUT))
 
     def close(self) -> None:
-        """Ends the companions."""
-        while self._companions:
-            self._companions.popitem()[1].kill()
+        """Ends the interpreters."""
+        self._pool.close(immediately=True)

@@ -1,4 +1,4 @@
-"""Calls a function in other interpreters: both sides of it."""
+"""Calls a function in other interpreters: both sides."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from importlib import import_module
 from typing import Any
 
 from pytest_repro.axes import get_axis
+from pytest_repro.companions.companion import Companion, InterpreterLost
+from pytest_repro.companions.pool import CompanionPool
+from pytest_repro.companions.remote_main import serve_requests
 from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult, decode_experiment
 from pytest_repro.core.plan.cell import Cell
 from pytest_repro.core.plan.plan import BadArgument, Plan
@@ -29,7 +32,7 @@ TIMEOUT = 300.0
 
 
 def call_in_companions(trial: Trial, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    """Calls *fn* in another interpreter for each remote cell of *trial*.
+    """Calls *fn* in each other interpreter that the plan of *trial* needs, one at a time.
 
     Raises:
         BadArgument: *fn* cannot be imported there, or *args* do not pickle.
@@ -37,29 +40,27 @@ def call_in_companions(trial: Trial, fn: Callable[..., Any], args: tuple[Any, ..
     cells = list(trial.remote_cells())
     if not cells:
         return
-    from pytest_repro.companions.companion import Companion, InterpreterLost
-
     order = build_order(trial.plan, cells[0].axis, fn, args)
+    pool = CompanionPool[object, Companion]()
     for cell in cells:
-        companion = None
+        interpreter = get_axis(cell.axis).build_interpreter(cell.value)
+        start = partial(Companion, interpreter, order, sys.path, TIMEOUT)
         try:
-            companion = Companion(get_axis(cell.axis).build_interpreter(cell.value), order, sys.path, TIMEOUT)
-            _call_cell(trial, companion, cell)
+            with pool.using(cell.value, start) as companion:
+                _call_cell(trial, companion, cell)
         except InterpreterLost as lost:
             trial.add_lost(cell, str(lost))
         finally:
-            if companion is not None:
-                companion.request_exit()
-                companion.join_or_kill()
+            pool.close()
 
 
-def _call_cell(trial: Trial, companion: Any, cell: Cell) -> None:
+def _call_cell(trial: Trial, companion: Companion, cell: Cell) -> None:
     _call_once(trial, companion, cell)
     if trial.differs(cell):
         _call_once(trial, companion, cell.as_repeat())
 
 
-def _call_once(trial: Trial, companion: Any, cell: Cell) -> None:
+def _call_once(trial: Trial, companion: Companion, cell: Cell) -> None:
     companion.send("call", *encode_cell(cell))
     receive_run(trial, companion, cell, companion.receive("while it called the function")[1])
 
@@ -68,10 +69,10 @@ def build_order(plan: Plan, axis: str, fn: Callable[..., Any], args: tuple[Any, 
     """The order for a companion that calls ``fn(*args)``.
 
     Args:
-        plan: The plan.
-        axis: The axis that needs it.
-        fn: A function that can be imported there.
-        args: Its arguments, which must pickle.
+        plan: Seed, determinism and tolerance of the calls.
+        axis: The axis that needs it, for the error.
+        fn: A function that the companion can import.
+        args: Arguments that pickle.
 
     Raises:
         BadArgument: *fn* cannot be imported there, or *args* do not pickle.
@@ -84,17 +85,18 @@ def build_order(plan: Plan, axis: str, fn: Callable[..., Any], args: tuple[Any, 
         pickled = pickle.dumps(args)
     except Exception as error:
         raise BadArgument(axis, fn, f"its arguments do not pickle: {error}") from None
-    told = {"seed": plan.seed, "deterministic": plan.deterministic, "tolerance": tuple(plan.tolerance or ())}
-    place = {"serve": __name__, "chdir": os.getcwd(), "module": module, "name": name}
-    return {**place, "args": pickled, **told}
+    return {
+        "serve": __name__, "chdir": os.getcwd(), "module": module, "name": name, "args": pickled,
+        "seed": plan.seed, "deterministic": plan.deterministic, "tolerance": tuple(plan.tolerance or ()),
+    }  # fmt: skip
 
 
 def _find_attribute(module: Any, name: str) -> Any:
-    """The attribute *name* of *module*, with dots; None if there is none."""
-    found = module
+    """The attribute *name* of *module*, with dots for nested ones; None if there is none."""
+    value = module
     for part in name.split("."):
-        found = getattr(found, part, None)
-    return found
+        value = getattr(value, part, None)
+    return value
 
 
 def run_function_experiment(
@@ -106,32 +108,30 @@ def run_function_experiment(
 
 
 def serve(channel: Any, order: Mapping[str, Any]) -> None:
-    """Serves calls of a function in a companion.
+    """Calls a function on request, in a companion.
 
     Args:
-        channel: execnet's.
+        channel: Of execnet.
         order: From :func:`build_order`.
     """
     if order.get("bare"):
         serve_fresh_forks(serve, channel, {**order, "bare": False})
         return
-    from pytest_repro.companions.remote_main import serve_requests
-
-    served = _FunctionServer(channel, order)
+    server = _FunctionServer(channel, order)
     serve_requests(
-        channel, {"call": served.call, "try": served.run_experiment, "fetch": served.values.send_value}
+        channel, {"call": server.call, "try": server.run_experiment, "fetch": server.values.send_value}
     )
 
 
 class _FunctionServer:
-    """The function in this process."""
+    """Holds the function, its arguments and the plan of its calls."""
 
     def __init__(self, channel: Any, order: Mapping[str, Any]) -> None:
         with single_threaded(order["threads"]) if "threads" in order else nullcontext():
             self._fn = _find_attribute(import_module(order["module"]), order["name"])
             self._args, self.values = pickle.loads(order["args"]), RemoteValues(channel)
-        close = Tolerance(*order["tolerance"]) if order["tolerance"] else None
-        self._plan = Plan(seed=order["seed"], deterministic=order["deterministic"], tolerance=close)
+        tolerance = Tolerance(*order["tolerance"]) if order["tolerance"] else None
+        self._plan = Plan(seed=order["seed"], deterministic=order["deterministic"], tolerance=tolerance)
 
     def call(self, *cell: Any) -> tuple[str, str]:
         """Calls it once at a cell."""

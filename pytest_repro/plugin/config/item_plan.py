@@ -73,11 +73,8 @@ def _check_rank_support(plan: Plan, vary: tuple[AxisValues, ...]) -> None:
     from pytest_repro.axes import get_axis
 
     for each in vary:
-        if each.axis == "machine" or get_axis(each.axis).opt_in_message:
-            raise BadArgument(each.axis, each.values, f"not together with ranks={ranks}")
-        if each.axis == "device" and not {"cpu", "cuda"}.issuperset(each.values):
-            allowed = "with ranks 'cpu' and 'cuda' alone: each rank has the GPU of its own number"
-            raise BadArgument(each.axis, each.values, allowed)
+        if why := get_axis(each.axis).why_not_in_ranks(each.values, ranks):
+            raise BadArgument(each.axis, each.values, why)
 
 
 def _requests_repro(item: Any) -> bool:

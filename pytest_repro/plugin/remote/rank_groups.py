@@ -113,7 +113,7 @@ class RankGroups:
         return ranked_run
 
     def _run_once(self, group: RankGroup, item: pytest.Item, spec: RunSpec) -> dict[int, RankResult]:
-        group.broadcast("run", *self._item_keys[item], spec.number, *encode_cell(spec.cell))
+        group.send("run", *self._item_keys[item], spec.number, *encode_cell(spec.cell))
         answers = group.collect_answers("in the test", _has_failed)
         return {rank: _parse_result(answer) for rank, answer in sorted(answers.items())}
 
@@ -158,7 +158,7 @@ class RankGroups:
     def teardown_for_next(self, nodeid: str | None, nth: int) -> None:
         """Has ranks tear down what the next test does not need."""
         for group in self._groups.values():
-            group.broadcast("end", nodeid, nth)
+            group.send("end", nodeid, nth)
 
     def close(self, at_once: bool) -> None:
         """Ends all ranks; gives them a few seconds, unless *at_once*."""

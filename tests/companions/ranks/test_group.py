@@ -1,4 +1,4 @@
-"""What is said of a rank that is gone, by what its launcher knows."""
+"""The error of a lost rank, by what its launcher reports."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pytest_repro.companions.ranks.socket_channel import SocketChannel
 
 
 class Launcher:
-    """Says what it is given, or is silent; and lives, or not."""
+    """A launcher that sends one answer or raises, and runs or has ended."""
 
     def __init__(self, said: Any, ended: bool) -> None:
-        self._said, self.ended = said, lambda: ended
+        self._said, self.has_ended = said, lambda: ended
 
     def receive(self, doing: str, timeout: float) -> Any:
         if isinstance(self._said, InterpreterLost):
@@ -34,11 +34,11 @@ class Launcher:
         (Launcher(InterpreterLost("silent"), False), "rank 1 of 2 ended in the test (exit status 0)"),
         (
             Launcher(InterpreterLost("the companion for 2 ranks died (killed)"), True),
-            "rank 1 of 2 died in the test; how is not known: the companion for 2 ranks died (killed)",
+            "rank 1 of 2 died in the test for an unknown reason: the companion for 2 ranks died (killed)",
         ),
     ],
 )
-def test_a_rank_that_is_gone_is_told_by_its_launcher(launcher: Any, told: str) -> None:
+def test_lost_rank_is_described_by_its_launcher(launcher: Any, told: str) -> None:
     here, there = socket.socketpair()
     group: Any = RankGroup.__new__(RankGroup)
     group._timeout, group._size, group._launcher = 5.0, 2, launcher

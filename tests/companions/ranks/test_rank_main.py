@@ -1,4 +1,4 @@
-"""The process group of a rank: over what it speaks with the others."""
+"""The process group of a rank: its backend."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from pytest_repro.companions.ranks.rank_main import _choose_backend
 
 
 @pytest.mark.parametrize(("gpus", "used"), [(0, "gloo"), (1, "gloo"), (2, "cpu:gloo,cuda:nccl")])
-def test_nccl_is_for_ranks_that_each_have_a_gpu(
-    monkeypatch: pytest.MonkeyPatch, gpus: int, used: str
-) -> None:
+def test_nccl_needs_a_gpu_per_rank(monkeypatch: pytest.MonkeyPatch, gpus: int, used: str) -> None:
     torch = pytest.importorskip("torch")
     taken: list[int] = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)

@@ -295,7 +295,7 @@ def test_the_failure_between_two_offsets() -> None:
         "    max abs 16, max rel 16, max ulp 18,295,873,486,192,640",
         "    1.0 in run 1, 17.0 at an offset of 2 elements",
         "",
-        "  look for   kernels that treat aligned memory apart: a matrix times a vector, sums",
+        "  look for   kernels that treat aligned memory differently: matrix-vector products, sums",
     ]
 
 

@@ -393,7 +393,7 @@ def test_a_rank_that_hangs_is_bounded_by_the_tests_own_limit(tmp_path: Path) -> 
     assert "rank 1 is at\n" in told
     assert "time.sleep(1000)" in told
     alone = session.section("test_hangs_alone")
-    assert "rank 0 is through with it\nrank 1 is at\n" in alone
+    assert "rank 0 is done\nrank 1 is at\n" in alone
     assert all(gone(pid) for pid, _ in session.ranks)
 
 
