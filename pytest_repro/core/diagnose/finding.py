@@ -30,7 +30,7 @@ class Change(NamedTuple):
 
     Attributes:
         name: ``"test_model.CACHE"``, ``"fixture model.bn.running_mean"``.
-        description: ``"grew from 0 to 1 items"``, ``"has other values"``.
+        description: ``"grew from 0 to 1 items"``, ``"has different values"``.
         location: Where it is defined, ``"/abs/test_model.py:7"``; ``""`` unknown.
         kind: What it is a part of: ``"module"``, ``"optimiser"``, ``"numpy generator"``,
             ``"torch generator"``, ``"random.Random"``; ``""`` anything else.

@@ -172,8 +172,8 @@ def test_threads_stay(repro):
 
 def test_tests_of_every_kind(noisy: Project) -> None:
     result = noisy(KINDS, subprocess=True)
-    found = causes(result)
-    assert found == {
+    reported = causes(result)
+    assert reported == {
         "test_fails_alike": "",
         "test_fails_sometimes": "shared-state test_it.py:14",
         "test_expected": "os-entropy noise.py:3",
@@ -270,9 +270,9 @@ def test_module_that_cannot_be_imported_again(noisy: Project) -> None:
     )
     result = noisy("from noise import noise\ndef test_b(repro): repro.record(x=noise())", subprocess=True)
     result.check(failed=2)
-    found = {test["nodeid"]: test["cause"] for test in result.report["tests"]}
-    assert found["test_it.py::test_b"]["name"] == "os-entropy"
-    assert found["test_once.py::test_a"]["name"] == "unknown"
+    reported = {test["nodeid"]: test["cause"] for test in result.report["tests"]}
+    assert reported["test_it.py::test_b"]["name"] == "os-entropy"
+    assert reported["test_once.py::test_a"]["name"] == "unknown"
     assert "only once" in found["test_once.py::test_a"]["explanation"]
 
 
@@ -422,7 +422,7 @@ def test_addresses_and_numbers_of_objects_are_not_shared_state(noisy: Project) -
         """,
         subprocess=True,
     )
-    found = causes(result)
-    if found["test_address"]:  # malloc may return the same addresses again
-        assert found["test_address"] == "address-order test_it.py:4"
-    assert found["test_objects"].split()[:1] in ([], ["unknown"])
+    reported = causes(result)
+    if reported["test_address"]:  # malloc may return the same addresses again
+        assert reported["test_address"] == "address-order test_it.py:4"
+    assert reported["test_objects"].split()[:1] in ([], ["unknown"])
