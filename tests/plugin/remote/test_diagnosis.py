@@ -273,7 +273,7 @@ def test_module_that_cannot_be_imported_again(noisy: Project) -> None:
     reported = {test["nodeid"]: test["cause"] for test in result.report["tests"]}
     assert reported["test_it.py::test_b"]["name"] == "os-entropy"
     assert reported["test_once.py::test_a"]["name"] == "unknown"
-    assert "only once" in found["test_once.py::test_a"]["explanation"]
+    assert "only once" in reported["test_once.py::test_a"]["explanation"]
 
 
 def list_processes(mark: str) -> list[int]:
