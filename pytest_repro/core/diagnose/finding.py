@@ -30,11 +30,11 @@ class Change(NamedTuple):
 
     Attributes:
         name: ``"test_model.CACHE"``, ``"fixture model.bn.running_mean"``.
-        description: ``"grew from 0 to 1 items"``, ``"has other values"``.
-        location: Where it is defined, ``"/abs/test_model.py:7"``; ``""`` if unknown.
-        kind: Kind of the object it is part of: ``"module"``, ``"optimiser"``, ``"numpy generator"``,
-            ``"torch generator"``, ``"random.Random"``; ``""`` for any other.
-        owner: Name of that object: ``"test_model.MODEL"``.
+        description: ``"grew from 0 to 1 items"``, ``"has different values"``.
+        location: Where it is defined, ``"/abs/test_model.py:7"``; ``""`` unknown.
+        kind: What it is a part of: ``"module"``, ``"optimiser"``, ``"numpy generator"``,
+            ``"torch generator"``, ``"random.Random"``; ``""`` anything else.
+        owner: What that is called: ``"test_model.MODEL"``.
     """
 
     name: str

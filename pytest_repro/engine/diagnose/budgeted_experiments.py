@@ -73,9 +73,8 @@ class ExperimentBudget:
         self, target: ExperimentTarget, seconds: float, run_seconds: float, show_progress: ProgressCallback
     ) -> None:
         self.fresh_processes = target.fresh_processes
-        self._target, self._show_progress, self.seconds = target, show_progress, seconds
+        self._target, self._show_progress, self._seconds = target, show_progress, seconds
         self._deadline, self._run_seconds = time.monotonic() + seconds, run_seconds
-        self.runs = 0
 
     def start_interpreters(self, interpreters: Sequence[Interpreter]) -> None:
         """Starts *interpreters* in parallel and does not wait for them."""
@@ -103,11 +102,9 @@ class ExperimentBudget:
             raise self._make_out_of_time()
         self._show_progress(f"{purpose} ({seconds_left:.0f} s left)")
         timeout = min(seconds_left, _MIN_TIMEOUT + _TIMEOUT_FACTOR * run_seconds)
-        result = self._run_within_budget(
+        return self._run_within_budget(
             lambda: self._target.run_experiment(experiment, interpreter, timeout, seconds_left)
         )
-        self.runs += result.run_count
-        return result
 
     def _get_seconds_left(self) -> float:
         return self._deadline - time.monotonic()
@@ -122,7 +119,7 @@ class ExperimentBudget:
             raise
 
     def _make_out_of_time(self, reason: object = "") -> OutOfTime:
-        limit = f"the time limit of {self.seconds:g} s was reached (repro_diagnose_seconds)"
+        limit = f"the time limit of {self._seconds:g} s was reached (repro_diagnose_seconds)"
         return OutOfTime(f"{limit}: {reason}" if reason else limit)
 
     def limit_runs(self, wanted: int) -> int:

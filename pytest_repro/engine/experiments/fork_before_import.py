@@ -58,7 +58,7 @@ def _run_one(
     layout = 2 if experiment.shift_heap and (number == 1 or not experiment.fresh_forks) else 1
     with shifted_heap(layout=layout):
         # pytest and its plugins, imported first, fill the gaps; the order makes new ones for the program.
-        serve(channel, {**order, "stirred": layout})
+        serve(channel, {**order, "memory_layout": layout})
     word, answer = channel.replies[-1]
     if word != "tried":
         raise ForkFailed(answer)

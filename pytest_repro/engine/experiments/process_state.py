@@ -131,9 +131,11 @@ class StateVisitor:
             self.visit(f"{name}.{attribute}", value, depth, partial(setattr, owner, attribute))
 
     def _visit_container(self, name: str, value: Any, depth: int) -> None:
-        self.facts[name] = StateFact(len(value), _format_set_members(value))
-        if isinstance(value, (set, frozenset)):
+        if isinstance(value, (set, frozenset)):  # has no keys to visit its members by
+            plain = sorted(repr(member) for member in value if isinstance(member, PLAIN_TYPES))
+            self.facts[name] = StateFact(len(value), " ".join(plain))
             return
+        self.facts[name] = StateFact(len(value), "")
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in islice(list(items), MAX_WIDTH):
             setter = partial(value.__setitem__, key) if hasattr(value, "__setitem__") else None
@@ -152,13 +154,6 @@ def _format_iterator_position(iterator: Any) -> str:
     """The position of an iterator, without moving it."""
     hint = getattr(iterator, "__length_hint__", None)
     return repr(iterator) if hint is None else str(hint())
-
-
-def _format_set_members(value: Any) -> str:
-    """The plain members of a set; ``""`` for other containers, whose items are visited by key."""
-    if not isinstance(value, (set, frozenset)):
-        return ""
-    return " ".join(sorted(repr(member) for member in value if isinstance(member, PLAIN_TYPES)))
 
 
 def _capture_files() -> Iterator[tuple[str, StateFact]]:

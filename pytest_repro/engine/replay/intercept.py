@@ -163,7 +163,7 @@ def _record_generators(tape: Tape) -> Iterator[None]:
 def _set_state(tape: Tape, name: str, state: str, generators: Mapping[str, _UserGenerator]) -> bool:
     """Sets a generator to *state*; False, and a note, if that is impossible."""
     if name not in generators:
-        tape.note_past_log(f"replay found no generator {name}, which the log has a state of")
+        tape.note_past_log(f"replay could not find the generator {name} of the log")
         return False
     generator = generators[name]
     try:

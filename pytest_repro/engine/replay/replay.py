@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from types import TracebackType
+from typing import Any
 
 from pytest_repro.core.replay.external_input import ReplayLog
 from pytest_repro.engine.replay.intercept import ThreadNames, intercept
@@ -92,10 +92,5 @@ class ReplayedBlock:
         block.__enter__()
         self._open_blocks.append(block)
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
-        return self._open_blocks.pop().__exit__(exc_type, exc_value, traceback)
+    def __exit__(self, *exc_info: Any) -> bool | None:
+        return self._open_blocks.pop().__exit__(*exc_info)

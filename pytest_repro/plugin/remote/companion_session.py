@@ -71,8 +71,8 @@ def serve(
     config.pluginmanager.register(server, "repro-companion")
     if config.pluginmanager.has_plugin("xdist"):
         config.pluginmanager.register(_make_worker_id_plugin(order["worker_id"]), "repro-worker-id")
-    if "stirred" in order:
-        server.collection_stack.enter_context(shifted_heap(layout=order["stirred"]))
+    if "memory_layout" in order:
+        server.collection_stack.enter_context(shifted_heap(layout=order["memory_layout"]))
     with server.collection_stack:
         status = config.hook.pytest_cmdline_main(config=config)
     if not server.ready:

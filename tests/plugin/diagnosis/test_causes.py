@@ -268,7 +268,7 @@ def test_a_second_device(project: Project) -> None:
     torch = pytest.importorskip("torch")
     if not hasattr(getattr(torch._C, "_acc", None), "create_empty_tensor"):
         pytest.skip("needs a torch in which Python code can define a second device")
-    source = (Path(__file__).parents[1] / "axes" / "second_device.py").read_text()
+    source = (Path(__file__).parents[2] / "axes" / "second_device.py").read_text()
     project.write(second_device=source, conftest="import second_device")
     project.inquires = True
     project.pytester.makepyfile(

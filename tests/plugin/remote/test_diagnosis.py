@@ -1,4 +1,4 @@
-"""When a cause is looked for, what an inquiry meets in tests of every kind, and that it leaves nothing."""
+"""When a cause is looked for, tests of every kind, and that a diagnosis leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,14 +22,14 @@ NOISE = "import random\ndef noise():\n    return random.Random().random()\n"
 
 @pytest.fixture
 def noisy(project: Project) -> Project:
-    """A project with a module that draws from the operating system in line 3."""
+    """A project with a module whose line 3 draws from the operating system."""
     project.inquires = True
     project.pytester.path.joinpath("noise.py").write_text(NOISE)
     return project
 
 
 def causes(result: Result) -> dict[str, str]:
-    """What the report says was the cause, by test name; ``""`` where it says nothing."""
+    """The name and location of the reported cause, by test name; ``""`` if there is none."""
     return {
         test["nodeid"].split("::", 1)[1]: " ".join(
             test["cause"].get(key, "-") for key in ("name", "location")
@@ -40,7 +40,7 @@ def causes(result: Result) -> dict[str, str]:
     }
 
 
-def test_when_it_is_looked_for(noisy: Project) -> None:
+def test_when_a_cause_is_looked_for(noisy: Project) -> None:
     source = """
     from noise import noise
     import time
@@ -52,25 +52,25 @@ def test_when_it_is_looked_for(noisy: Project) -> None:
     """
     result = noisy(source, "--repro-diagnose=never").check(failed=2, lacks="cause  ")
     assert causes(result) == {"test_quick": "", "test_slow": ""}
-    long = "import pytest_repro.plugin.remote.diagnosis as diagnosis\ndiagnosis._LONG_RUN = -1.0\n"
-    noisy.write(conftest=long)
+    conftest = "import pytest_repro.plugin.remote.diagnosis as diagnosis\ndiagnosis._LONG_RUN = -1.0\n"
+    noisy.write(conftest=conftest)
     result = noisy.again(subprocess=True).check(failed=2, lacks="cause  ")
     result = noisy.again("--repro-diagnose=always", "-k", "quick", subprocess=True)
     assert causes(result) == {"test_quick": "os-entropy noise.py:3"}
 
 
-def test_a_budget_that_is_spent_is_said(noisy: Project) -> None:
+def test_time_limit_is_reported(noisy: Project) -> None:
     noisy.ini("[tool.pytest.ini_options]\nrepro_diagnose_seconds = 0.01\n")
     result = noisy("from noise import noise\ndef test_a(repro): repro.record(x=noise())")
     result.check(failed=1)
     (test,) = result.report["tests"]
     assert test["cause"]["name"] == "unknown"
-    assert test["cause"]["explanation"].startswith("it could not be established: ")
+    assert test["cause"]["explanation"].startswith("the cause could not be established: ")
     assert "fix" in test["cause"]
 
 
-def test_the_start_of_an_interpreter_is_bounded_as_well(noisy: Project) -> None:
-    """It imports the tests, which may take any time."""
+def test_time_limit_includes_the_start_of_an_interpreter(noisy: Project) -> None:
+    """Importing the tests may take any time."""
     noisy.ini("[tool.pytest.ini_options]\nrepro_diagnose_seconds = 1.5\n")
     result = noisy(
         """
@@ -84,13 +84,15 @@ def test_the_start_of_an_interpreter_is_bounded_as_well(noisy: Project) -> None:
     ).check(failed=1)
     (test,) = result.report["tests"]
     assert test["cause"]["name"] == "unknown"
-    said = "it could not be established: the 1.5 s for it were spent (repro_diagnose_seconds): the companion"
-    assert test["cause"]["explanation"].startswith(said)
+    assert test["cause"]["explanation"].startswith(
+        "the cause could not be established: the time limit of 1.5 s was reached (repro_diagnose_seconds): "
+        "the companion"
+    )
     assert test["cause"]["explanation"].endswith("while it collected the tests")
 
 
-def test_what_a_test_has_patched_hinders_no_inquiry(noisy: Project) -> None:
-    """Its fixtures have not ended yet when it is made."""
+def test_patches_of_the_test_do_not_affect_the_diagnosis(noisy: Project) -> None:
+    """The diagnosis starts before the fixtures of the test are torn down."""
     result = noisy(
         """
         import builtins, os, subprocess, time
@@ -108,8 +110,8 @@ def test_what_a_test_has_patched_hinders_no_inquiry(noisy: Project) -> None:
     assert causes(result) == {"test_a": "os-entropy noise.py:3"}
 
 
-def test_a_module_that_computes_when_it_is_imported(noisy: Project) -> None:
-    """torch's threads, once started, would be missing in a fork: its first parallel op would hang."""
+def test_module_that_computes_on_import(noisy: Project) -> None:
+    """The first parallel op in a fork hangs if torch's threads were started before."""
     pytest.importorskip("torch")
     result = noisy(
         """
@@ -170,8 +172,8 @@ def test_threads_stay(repro):
 
 def test_tests_of_every_kind(noisy: Project) -> None:
     result = noisy(KINDS, subprocess=True)
-    found = causes(result)
-    assert found == {
+    reported = causes(result)
+    assert reported == {
         "test_fails_alike": "",
         "test_fails_sometimes": "shared-state test_it.py:14",
         "test_expected": "os-entropy noise.py:3",
@@ -221,7 +223,7 @@ def test_workers_of_xdist(noisy: Project) -> None:
 
 
 @needs("pytest_timeout")
-def test_the_time_of_an_inquiry_is_not_the_tests(noisy: Project) -> None:
+def test_diagnosis_does_not_count_as_time_of_the_test(noisy: Project) -> None:
     result = noisy(
         """
         import time
@@ -235,8 +237,8 @@ def test_the_time_of_an_inquiry_is_not_the_tests(noisy: Project) -> None:
     assert causes(result) == {"test_a": "os-entropy noise.py:3"}
 
 
-@pytest.mark.skipif(not FORK_AVAILABLE, reason="there is no fork here")
-def test_a_test_that_kills_its_process_is_told(noisy: Project) -> None:
+@pytest.mark.skipif(not FORK_AVAILABLE, reason="needs os.fork")
+def test_test_that_kills_its_process(noisy: Project) -> None:
     result = noisy(
         """
         import os, signal
@@ -257,7 +259,7 @@ def test_a_test_that_kills_its_process_is_told(noisy: Project) -> None:
     assert second["cause"]["name"] == "os-entropy"
 
 
-def test_a_module_that_cannot_be_imported_again_is_told(noisy: Project) -> None:
+def test_module_that_cannot_be_imported_again(noisy: Project) -> None:
     noisy.write(
         test_once="""
         import os
@@ -268,27 +270,27 @@ def test_a_module_that_cannot_be_imported_again_is_told(noisy: Project) -> None:
     )
     result = noisy("from noise import noise\ndef test_b(repro): repro.record(x=noise())", subprocess=True)
     result.check(failed=2)
-    found = {test["nodeid"]: test["cause"] for test in result.report["tests"]}
-    assert found["test_it.py::test_b"]["name"] == "os-entropy"
-    assert found["test_once.py::test_a"]["name"] == "unknown"
-    assert "only once" in found["test_once.py::test_a"]["explanation"]
+    reported = {test["nodeid"]: test["cause"] for test in result.report["tests"]}
+    assert reported["test_it.py::test_b"]["name"] == "os-entropy"
+    assert reported["test_once.py::test_a"]["name"] == "unknown"
+    assert "only once" in reported["test_once.py::test_a"]["explanation"]
 
 
-def alive(mark: str) -> list[int]:
-    """Processes whose environment holds *mark*."""
-    found = []
+def list_processes(mark: str) -> list[int]:
+    """Processes with *mark* in their environment."""
+    pids = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if f"MARK={mark}".encode() in (folder / "environ").read_bytes():
-                found.append(int(folder.name))
+                pids.append(int(folder.name))
         except OSError:
             continue
-    return found
+    return pids
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_inquiry_leaves_no_process(noisy: Project, how: signal.Signals) -> None:
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_diagnosis_leaves_no_process(noisy: Project, signal_number: signal.Signals) -> None:
     mark = f"{os.getpid()}-{time.monotonic_ns()}"
     noisy.pytester.makepyfile(
         test_it="""
@@ -298,7 +300,7 @@ def test_an_interrupted_inquiry_leaves_no_process(noisy: Project, how: signal.Si
         def test_a(repro):
             repro.record(x=noise())
             if not MINE:
-                open("begun", "w").close()
+                open("started", "w").close()
                 time.sleep(40)
         """
     )
@@ -307,24 +309,24 @@ def test_an_interrupted_inquiry_leaves_no_process(noisy: Project, how: signal.Si
         command, env={**os.environ, "MARK": mark}, cwd=noisy.pytester.path,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    begun = noisy.pytester.path / "begun"
-    wait(begun.exists, 30)
-    process.send_signal(how)
-    said, _ = process.communicate(timeout=20)
+    started = noisy.pytester.path / "started"
+    wait(started.exists, 30)
+    process.send_signal(signal_number)
+    output, _ = process.communicate(timeout=20)
     assert process.returncode != 0
-    if how is signal.SIGINT:
-        assert "KeyboardInterrupt" in said, said
-    assert wait(lambda: not alive(mark), 10), alive(mark)
+    if signal_number is signal.SIGINT:
+        assert "KeyboardInterrupt" in output, output
+    assert wait(lambda: not list_processes(mark), 10), list_processes(mark)
 
 
-def wait(done: Any, seconds: float) -> bool:
+def wait(condition: Callable[[], bool], seconds: float) -> bool:
     end = time.monotonic() + seconds
-    while not done() and time.monotonic() < end:
+    while not condition() and time.monotonic() < end:
         time.sleep(0.05)
-    return bool(done())
+    return condition()
 
 
-def test_nothing_is_left_behind_and_nothing_printed_twice(noisy: Project) -> None:
+def test_diagnosis_leaves_nothing_behind_and_prints_nothing_twice(noisy: Project) -> None:
     noisy.write(
         conftest="""
         import os, sys, gc
@@ -353,13 +355,13 @@ def test_nothing_is_left_behind_and_nothing_printed_twice(noisy: Project) -> Non
     for text in ("said by the test", "complained", "written", "  cause  "):
         assert len(re.findall(rf"^{text}", result.text, re.M)) == 1, result.text
     assert result.text.count("UserWarning: beware") == 1
-    left = {path.name for path in noisy.pytester.path.iterdir() if not path.name.startswith("runpytest")}
-    mine = {"conftest.py", "noise.py", "test_it.py", "report.json"}
-    assert left - {"__pycache__", "stdout", "stderr"} == mine
+    files = {path.name for path in noisy.pytester.path.iterdir() if not path.name.startswith("runpytest")}
+    expected = {"conftest.py", "noise.py", "test_it.py", "report.json"}
+    assert files - {"__pycache__", "stdout", "stderr"} == expected
 
 
-def test_what_wide_fixtures_start_is_ended_in_forks_as_well(noisy: Project) -> None:
-    """A server that stayed would hold its port in the next experiment."""
+def test_wide_fixtures_are_torn_down_in_forks(noisy: Project) -> None:
+    """A server that kept running would block its port for the next experiment."""
     noisy(
         """
         import pytest
@@ -382,14 +384,14 @@ def test_what_wide_fixtures_start_is_ended_in_forks_as_well(noisy: Project) -> N
     assert len(lines) > 4
 
 
-@pytest.mark.skipif(not FORK_AVAILABLE, reason="there is no fork here")
-@pytest.mark.parametrize("many", [12, 60])
-def test_the_order_of_a_set_of_functions_is_one_of_addresses(noisy: Project, many: int) -> None:
-    """What lies where is settled when the test module is imported: interpreters agree by chance.
+@pytest.mark.skipif(not FORK_AVAILABLE, reason="needs os.fork")
+@pytest.mark.parametrize("count", [12, 60])
+def test_order_of_a_set_of_functions(noisy: Project, count: int) -> None:
+    """Their addresses are set when the module is imported, and may agree by chance.
 
-    Of more than 76 the order hangs on addresses beyond a page, which are not always what was asked for.
+    The order of more than 76 depends on addresses beyond a page, which a shifted heap may not change.
     """
-    noisy.write(zoo="\n".join(f"def f{number}(): ..." for number in range(many)))
+    noisy.write(zoo="\n".join(f"def f{number}(): ..." for number in range(count)))
     result = noisy(
         """
         import pytest, zoo
@@ -406,8 +408,8 @@ def test_the_order_of_a_set_of_functions_is_one_of_addresses(noisy: Project, man
         assert causes(result) == {"test_a": "address-order test_it.py:5"}, test
 
 
-@pytest.mark.skipif(not FORK_AVAILABLE, reason="there is no fork here")
-def test_addresses_and_numbers_of_objects_are_not_taken_for_what_a_run_leaves_behind(noisy: Project) -> None:
+@pytest.mark.skipif(not FORK_AVAILABLE, reason="needs os.fork")
+def test_addresses_and_numbers_of_objects_are_not_shared_state(noisy: Project) -> None:
     pytest.importorskip("torch")
     result = noisy(
         """
@@ -420,7 +422,7 @@ def test_addresses_and_numbers_of_objects_are_not_taken_for_what_a_run_leaves_be
         """,
         subprocess=True,
     )
-    found = causes(result)
-    if found["test_address"]:  # malloc may give the same places again
-        assert found["test_address"] == "address-order test_it.py:4"
-    assert found["test_objects"].split()[:1] in ([], ["unknown"])
+    reported = causes(result)
+    if reported["test_address"]:  # malloc may return the same addresses again
+        assert reported["test_address"] == "address-order test_it.py:4"
+    assert reported["test_objects"].split()[:1] in ([], ["unknown"])
