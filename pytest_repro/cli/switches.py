@@ -32,17 +32,17 @@ VARIABLES: Mapping[str, str] = {
     "OPENBLAS_CORETYPE": "kernels of numpy's BLAS; not set: those for this processor",
     "ATEN_CPU_CAPABILITY": "instruction set of torch's own kernels: default, avx2, avx512; not set: the best",
     "ONEDNN_MAX_CPU_ISA": "instruction set of oneDNN (convolutions, products); not set: the best",
-    "MKL_CBWR": "instruction set of MKL: COMPATIBLE, AVX2, …; not set: the best, and results depend on alignment",
+    "MKL_CBWR": "instruction set of MKL: COMPATIBLE, AVX2, …; not set: the best, and alignment matters",
     "NPY_DISABLE_CPU_FEATURES": "instruction sets that numpy does not use",
-    "CUBLAS_WORKSPACE_CONFIG": "up to torch 2.9, cuBLAS is deterministic only with :4096:8 or :16:8, set before "
-    "CUDA starts",
+    "CUBLAS_WORKSPACE_CONFIG": "up to torch 2.9, cuBLAS is deterministic only with :4096:8 or :16:8, set "
+    "before CUDA starts",
     "NVIDIA_TF32_OVERRIDE": "0: no NVIDIA library uses TF32, whatever a program sets",
 }
 """Environment variables that change results, with their meaning."""
 
 # adapters/_torch/determinism.py has the values set while a marked test runs.
 _MEANINGS: Mapping[str, str] = {
-    "torch deterministic_algorithms": "on: ops use a deterministic implementation, and raise if they have none; "
+    "torch deterministic_algorithms": "on: ops use a deterministic implementation, and raise without one; "
     "warn: they warn instead. In a marked test: set by its marker, on by default",
     "torch fill_uninitialized_memory": "True: with deterministic algorithms, torch.empty is filled, so that "
     "reading it before writing is deterministic. In a marked test: True",
@@ -61,7 +61,7 @@ _MEANINGS: Mapping[str, str] = {
     "torch default_device": "device of torch.ones(2); None: the CPU",
     "torch grad_mode": "whether gradients are recorded",
     "torch threads": "threads of one op: sums are split over them, which changes rounding",
-    r"numpy.geterr\(\)": "what numpy does on overflow and division by zero: warn or raise; values stay the same",
+    r"numpy.geterr\(\)": "what numpy does on overflow and division by zero: warn, raise; values do not change",
 }
 
 

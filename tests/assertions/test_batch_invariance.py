@@ -89,7 +89,7 @@ def test_the_share_the_distance_and_the_first_row_are_right() -> None:
     assert found.difference is not None
     assert (found.value, found.difference.share) == (4, 2 / 24)
     with pytest.raises(
-        NotReproducible, match=r"1 outside the tolerance, max abs 0.5.*\n +first to differ at all: row 3"
+        NotReproducible, match=r"1 outside the tolerance, max abs 0.5.*\n +first row that differs at all: 3"
     ):
         assert_batch_invariant(fourth_of_four, rows, sizes=(3, 4, None), rtol=0, atol=0.3)
     assert assert_batch_invariant(fourth_of_four, rows, sizes=(4, None), rtol=0, atol=0.5).reproduced
@@ -108,8 +108,11 @@ def padded(rows: Array) -> Array:
         (lambda rows: rows.argmax(axis=1) + len(rows), "max abs 9, max rel 0.818"),
         (lambda rows: np.where(rows > 8, np.nan, rows) if len(rows) > 1 else rows, "11 with NaN or infinity"),
         (lambda rows: np.ma.masked_less(rows, 5 if len(rows) > 1 else 7), ".mask bool[10, 2]"),
-        (lambda rows: rows.astype("f4" if len(rows) > 1 else "f8"), "float32[10, 2], then float64[10, 2]"),
-        (lambda rows: (rows,) * (1 + (len(rows) > 1)), "float64[10, 2], then nothing"),
+        (
+            lambda rows: rows.astype("f4" if len(rows) > 1 else "f8"),
+            "float32[10, 2] in the whole batch, float64[10, 2] in",
+        ),
+        (lambda rows: (rows,) * (1 + (len(rows) > 1)), "recorded in the whole batch only"),
     ],
 )
 def test_a_difference_is_found_in_whatever_fn_gives(fn: Any, says: str) -> None:

@@ -177,7 +177,7 @@ def test_a_summary_keeps_within_its_room() -> None:
     ("word", "stored", "title", "fix"),
     [
         ("diverged", Baseline("g.json", "k", "k"), "differs from its golden file",
-         "where it is right as it is here, {}"),
+         "to accept the values of this run, {}"),
         ("no-baseline", Baseline("g.json", "k"), "no baseline", "{}"),
         ("no-baseline", Baseline("g.json", "k", read_error="is empty"), "no baseline",
          "restore the file from version control, or delete it and write a new one: {}"),

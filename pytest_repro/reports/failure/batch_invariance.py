@@ -44,8 +44,14 @@ def _format_size(size: str, mismatches: list[Mismatch], reference: str) -> Itera
     for mismatch in mismatches:
         yield f"  {size}   {mismatch.name.removeprefix('rows') or 'rows'} {mismatch.kind}"
         difference = mismatch.difference
+        if mismatch.problem == "missing":
+            yield f"    recorded in {size if mismatch.other_kind else reference} only"
+            continue
+        if mismatch.problem == "kind":
+            yield f"    {mismatch.kind} in {reference}, {mismatch.other_kind} in {size}"
+            continue
         if difference is None or difference.first_index is None or difference.first_values is None:
-            yield f"    {mismatch.kind} in {reference}, {mismatch.other_kind or 'missing'} in {size}"
+            yield f"    {mismatch.detail}"
             continue
         yield f"    V_c {difference.share:.3g}: {format_distance(difference)}"
         (first, other), index = difference.first_values, list(difference.first_index)

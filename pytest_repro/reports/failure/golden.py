@@ -12,6 +12,8 @@ from pytest_repro.reports.failure.layout import format_labelled
 
 _MAX_NAMES = 8
 
+HOW_TO_REPAIR = "restore the file from version control, or delete it and write a new one"
+
 
 def format_update_command(nodeid: str, options: str) -> str:
     """The shell command that writes the entry; *options* start with a space."""
@@ -41,8 +43,7 @@ def format_missing_baseline(nodeid: str, verdict: Verdict) -> Iterator[str]:
     if baseline.read_error:
         yield f"{nodeid} was not compared: its golden file {baseline.path} {baseline.read_error}"
         yield ""
-        restore = "restore the file from version control, or delete it and write a new one:"
-        yield from format_labelled("repair", (restore, command))
+        yield from format_labelled("repair", (f"{HOW_TO_REPAIR}:", command))
     else:
         yield f"{nodeid} has no baseline: {baseline.path} has no values for it"
         yield ""

@@ -52,7 +52,8 @@ def format_failure(
     """
     asked = describe_plan(verdict.plan).replace(f", {verdict.plan.runs} runs", "")
     lines = [
-        f"{name} is not resumable ({asked}): stopped after {stop_step} of {steps} steps, it continues differently",
+        f"{name} is not resumable ({asked}): "
+        f"stopped after {stop_step} of {steps} steps, it continues differently",
         "",
     ]
     for mismatch in verdict.mismatches[:_MAX_MISMATCHES]:

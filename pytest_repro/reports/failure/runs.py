@@ -86,7 +86,7 @@ def _get_reference_value(plan: Plan, axis: str) -> object:
 
 
 def format_axes(verdict: Verdict) -> Iterator[str]:
-    """A line for each value of an axis that differs: does it repeat itself, and does it equal the reference?"""
+    """A line for each axis value that differs: whether it repeats itself, and from what it differs."""
     mismatches = [m for m in verdict.mismatches if m.problem != "outcome" and m.axis != BASELINE]
     by_setting: dict[tuple[str, object], list[Mismatch]] = {}
     for mismatch in mismatches:

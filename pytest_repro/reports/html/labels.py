@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from pytest_repro.reports.failure.layout import plural
+
 RAN_ONCE = "ran once"
 """Stands for the verdict of a test whose runs were not compared."""
 
@@ -69,7 +71,7 @@ def format_sentence(counts: Mapping[str, int], golden_only: int = 0, broken: int
 
 def _format_verdict_counts(counts: Mapping[str, int], golden_only: int) -> str:
     total = sum(counts.values())
-    tests = f"{total:,} test{'s' * (total != 1)}"
+    tests = plural(total, "test")
     if golden_only == 1:
         golden = "1 differs from its golden file"
     else:

@@ -18,25 +18,12 @@ from pytest_repro.reports.html.labels import (
     format_sentence,
     get_verdict_style,
 )
-from pytest_repro.reports.html.page_data import (
-    DivergenceContext,
-    divergence_context_from_row,
-    figure_arguments_from_row,
-)
+from pytest_repro.reports.html.page_data import figure_arguments_from_row
 from pytest_repro.reports.html.plots.figures import Figure, make_figures
 from pytest_repro.reports.html.templates import load_template, read_styles
 
 MAX_PLOTS = 240
 """Values on the page with plots; each takes up to 60 kB."""
-
-
-@dataclass(frozen=True, slots=True)
-class FigureGroup:
-    """The figures of one value."""
-
-    name: str
-    kind: str
-    figures: tuple[Figure, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +37,7 @@ class Entry:
         name: The part after it.
         details: What :func:`~.page_data.make_page_data` gave; empty for a test that reproduced.
         summary: What happened, in one line.
+        figure_groups: Name, kind and figures of each value.
         omitted_count: Values whose plots are left out.
     """
 
@@ -61,9 +49,8 @@ class Entry:
     name: str
     details: Mapping[str, Any] = field(default_factory=dict)
     summary: str = ""
-    figure_groups: tuple[FigureGroup, ...] = ()
+    figure_groups: tuple[tuple[str, str, tuple[Figure, ...]], ...] = ()
     omitted_count: int = 0
-    divergence: DivergenceContext | None = None
     extra_runs: ExtraRunsSection | None = None
 
     @property
@@ -120,7 +107,6 @@ def _make_entry(ident: str, row: Mapping[str, Any], max_plots: int) -> Entry:
         _summarize(row, details),
         tuple(_make_figure_group(f"{ident}-{n}", plot) for n, plot in enumerate(plots[:max_plots], 1)),
         len(plots) - max_plots,
-        divergence_context_from_row(details["sides"]) if details.get("sides") else None,
         make_extra_runs_section(f"{ident}-m", row),
     )
 
@@ -132,8 +118,8 @@ def _summarize(row: Mapping[str, Any], details: Mapping[str, Any]) -> str:
     return str(row.get("headline") or next(errors, broken))
 
 
-def _make_figure_group(ident: str, row: Mapping[str, Any]) -> FigureGroup:
-    return FigureGroup(row["name"], row["kind"], tuple(make_figures(ident, *figure_arguments_from_row(row))))
+def _make_figure_group(ident: str, row: Mapping[str, Any]) -> tuple[str, str, tuple[Figure, ...]]:
+    return row["name"], row["kind"], tuple(make_figures(ident, *figure_arguments_from_row(row)))
 
 
 def render_page(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from pytest_repro.core.compare.plot_data import Histogram, PlotData, Series
@@ -23,24 +23,6 @@ from pytest_repro.reports.failure.text import (
 from pytest_repro.reports.session.summary import FAILING_VERDICTS
 
 
-@dataclass(frozen=True, slots=True)
-class DivergenceContext:
-    """The op at which two runs diverged, with its neighbours in both.
-
-    Attributes:
-        start: Index of the first op shown.
-        index: Index of the op that diverged.
-        first: Op and location in the first run.
-        other: Op and location in the other run.
-    """
-
-    start: int
-    index: int
-    description: str
-    first: tuple[tuple[str, str], ...]
-    other: tuple[tuple[str, str], ...]
-
-
 def make_page_data(nodeid: str, verdict: Verdict) -> dict[str, Any]:
     """What the page shows of a test that did not just reproduce."""
     divergence = verdict.divergence
@@ -49,7 +31,7 @@ def make_page_data(nodeid: str, verdict: Verdict) -> dict[str, Any]:
         "terms": describe_plan(verdict.plan),
         "runs": [_run_to_row(run) for run in verdict.runs],
         "pictures": [_plot_to_row(plot) for plot in verdict.plots],
-        "sides": asdict(_make_divergence_context(divergence)) if divergence is not None else None,
+        "sides": _divergence_to_row(divergence) if divergence is not None else None,
         "command": format_update_command(nodeid, verdict.baseline.options) if verdict.baseline else "",
     }
 
@@ -77,11 +59,14 @@ def _plot_to_row(plot: PlotData) -> dict[str, Any]:
     }
 
 
-def _make_divergence_context(divergence: Divergence) -> DivergenceContext:
-    first, other = (tuple(map(_op_to_row, ops)) for ops in (divergence.context, divergence.other_context))
-    return DivergenceContext(
-        divergence.context_start, divergence.index, describe_divergence(divergence), first, other
-    )
+def _divergence_to_row(divergence: Divergence) -> dict[str, Any]:
+    return {
+        "start": divergence.context_start,
+        "index": divergence.index,
+        "description": describe_divergence(divergence),
+        "first": list(map(_op_to_row, divergence.context)),
+        "other": list(map(_op_to_row, divergence.other_context)),
+    }
 
 
 def _op_to_row(op: Op) -> tuple[str, str]:
@@ -100,14 +85,7 @@ def figure_arguments_from_row(
     )
 
 
-def divergence_context_from_row(row: Mapping[str, Any]) -> DivergenceContext:
-    """The ops around a divergence, from ``sides`` of :func:`make_page_data`."""
-    return DivergenceContext(**{key: _to_tuple(value) for key, value in row.items()})
-
-
 def _from_row(record: Any, row: Mapping[str, Any] | None) -> Any:
-    return record(**{key: _to_tuple(value) for key, value in row.items()}) if row else None
-
-
-def _to_tuple(value: Any) -> Any:
-    return tuple(map(_to_tuple, value)) if isinstance(value, (list, tuple)) else value
+    if row is None:
+        return None
+    return record(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})

@@ -198,7 +198,7 @@ def test_what_does_not_repeat_at_all_is_told_before_the_axis() -> None:
     numbers = count()
     lines = failure(lambda: float(next(numbers)), memory=True)
     assert lines[2] == (
-        "  memory     differs between memory filled with 0 and with 1, but from run to run already:"
+        "  memory     differs between memory filled with 0 and with 1, but already from run to run:"
         " max abs 3 at result"
     )
 

@@ -25,7 +25,7 @@ from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.divergence import first_divergence
 from pytest_repro.core.trace.trace import Op, Trace
-from pytest_repro.reports.html.colours import DARK, LIGHT, TEXT_PAIRS, contrast
+from pytest_repro.reports.html.colours import DARK, LIGHT
 from pytest_repro.reports.html.labels import VERDICT_STYLES
 from pytest_repro.reports.html.page import make_entries, render_fragment, render_page, write_page
 from pytest_repro.reports.html.page_data import make_page_data
@@ -39,7 +39,33 @@ NASTY = "</script><img src=x onerror=alert(1)>\x1b\ud800 & \"'"
 SERIES = Series(
     "step", (0, 1, 2), (1.0, 2.0, 3.0), (1.0, 2.5, 3.5), (0.0, 0.5, 0.5), (False, True, True), 1, 3
 )
+PLOTS = load_template("plots.html").module
 VOID = {"meta", "input", "img", "br", "link"}
+
+
+TEXT_PAIRS: tuple[tuple[str, str], ...] = (
+    *((ink, ground) for ink in ("ink", "soft") for ground in ("page", "card", "well")),
+    ("ink", "bad-tint"),
+    ("soft", "bad-tint"),
+    *((f"{word}", f"{word}-tint") for word in ("good", "bad", "warn", "idle")),
+    *((word, ground) for word in ("good", "bad", "warn", "idle") for ground in ("page", "card")),
+    *((line, ground) for line in ("ours", "theirs") for ground in ("card", "bad-tint", "well")),
+    ("focus", "page"),
+    ("focus", "card"),
+)
+"""Text and its background: WCAG 2.2, 1.4.3 requires a contrast of 4.5."""
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    r, g, b = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+def contrast(a: str, b: str) -> float:
+    """The contrast of two colours ``#rrggbb``, 1 … 21, as WCAG 2.2 defines it."""
+    low, high = sorted((luminance(a), luminance(b)))
+    return (high + 0.05) / (low + 0.05)
 
 
 class Page(HTMLParser):
@@ -100,7 +126,7 @@ def row(nodeid: str, of: Verdict, **more: Any) -> dict[str, Any]:
 
 
 def draw(plot: Any) -> str:
-    return str(getattr(load_template("plots.html").module, plot.macro)(plot))
+    return str(getattr(PLOTS, plot.macro)(plot))
 
 
 def made(*rows: dict[str, Any]) -> str:

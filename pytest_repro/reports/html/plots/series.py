@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from pytest_repro.core.compare.plot_data import Number, Series
+from pytest_repro.reports.failure.layout import plural
 from pytest_repro.reports.html.plots.scales import (
     LEFT,
     RIGHT,
@@ -198,12 +199,13 @@ def describe_series(sides: tuple[str, str], series: Series) -> str:
     """What both plots show, in sentences."""
     first, unit = series.first_differing, series.unit
     at = series.steps.index(first)
+    values = ""
     if series.reference:
         a, b = format_number(series.reference[at]), format_number(series.other[at])
-        values = f"{a} in {sides[0]}, {b} in {sides[1]}"
-    else:
-        values = f"{format_number(series.distance[at], 3)} apart"
-    sentences = f"{series.total:,} {unit}s. The runs first differ at {unit} {first:,} ({values})."
+        values = f" ({a} in {sides[0]}, {b} in {sides[1]})"
+    elif series.distance[at] is not None:
+        values = f" ({format_number(series.distance[at], 3)} apart)"
+    sentences = f"{plural(series.total, unit)}. The runs first differ at {unit} {first:,}{values}."
     distances = [(gap, step) for gap, step in zip(series.distance, series.steps) if gap]
     if not distances:
         return sentences
