@@ -28,14 +28,14 @@ def as_array(name: str, value: object) -> NDArray[Any]:
     if isinstance(value, (list, tuple)) and value and not isinstance(value[0], _SCALAR_TYPES):
         return _stack(name, [as_array(f"{name}[{i}]", each) for i, each in enumerate(value)])
     try:
-        found = _tensor_to_numpy(value) if hasattr(value, "detach") else np.asarray(value)
+        array = _tensor_to_numpy(value) if hasattr(value, "detach") else np.asarray(value)
     except Exception as error:  # a meta tensor, a ragged list: the library says why
         raise _make_unreadable_error(name, value, f" ({error})") from error
-    if found.dtype.kind == "O" or (found.dtype.kind == "U" and isinstance(value, (list, tuple))):
-        found = _convert_objects(name, value, found)
-    if found.dtype.kind in "biufcUS":
-        return found
-    raise _make_unreadable_error(name, value, f" of dtype {found.dtype}" if hasattr(value, "dtype") else "")
+    if array.dtype.kind == "O" or (array.dtype.kind == "U" and isinstance(value, (list, tuple))):
+        array = _convert_objects(name, value, array)
+    if array.dtype.kind in "biufcUS":
+        return array
+    raise _make_unreadable_error(name, value, f" of dtype {array.dtype}" if hasattr(value, "dtype") else "")
 
 
 def _convert_objects(name: str, value: object, objects: NDArray[Any]) -> NDArray[Any]:
@@ -44,8 +44,8 @@ def _convert_objects(name: str, value: object, objects: NDArray[Any]) -> NDArray
     # numpy would convert numbers next to text to text.
     texts = [isinstance(each, str) for each in items]
     if any(texts) and not all(texts):
-        odd = items[texts.index(False)]
-        raise TypeError(f"{name} holds text and a {type(odd).__qualname__}: expected one of the two")
+        other = items[texts.index(False)]
+        raise TypeError(f"{name} holds text and a {type(other).__qualname__}: expected one of the two")
     try:
         return np.asarray(objects.tolist())
     except ValueError as error:  # with arrays of different shapes
@@ -65,10 +65,10 @@ def _tensor_to_numpy(tensor: Any) -> NDArray[Any]:
         dense = dense.to_dense()
     dense = dense.cpu().resolve_conj().resolve_neg()
     try:
-        found: NDArray[Any] = dense.numpy()
+        array: NDArray[Any] = dense.numpy()
     except TypeError:  # bfloat16 and float8, whose values all fit float32
-        found = dense.float().numpy()
-    return found
+        array = dense.float().numpy()
+    return array
 
 
 def _stack(name: str, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
@@ -85,19 +85,19 @@ def _stack(name: str, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
 
 def check_array(name: str, value: object, axes: str) -> NDArray[Any]:
     """*value* as a non-empty array with the axes named in *axes*, ``"runs, items"``."""
-    found = as_array(name, value)
-    if found.ndim != axes.count(",") + 1 or not found.size:
-        empty = " without elements" if not found.size else ""
-        raise ValueError(f"{name} has shape {found.shape}{empty}: expected ({axes})")
-    return found
+    array = as_array(name, value)
+    if array.ndim != axes.count(",") + 1 or not array.size:
+        empty = " without elements" if not array.size else ""
+        raise ValueError(f"{name} has shape {array.shape}{empty}: expected ({axes})")
+    return array
 
 
 def check_numbers(name: str, value: object, axes: str) -> NDArray[np.float64]:
     """As :func:`check_array`, of finite real numbers, converted to float64."""
-    found = check_array(name, value, axes)
-    if found.dtype.kind not in "biuf":
-        raise TypeError(f"{name} has dtype {found.dtype}: expected real numbers")
-    wide = found.astype(np.float64)
+    array = check_array(name, value, axes)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} has dtype {array.dtype}: expected real numbers")
+    wide = array.astype(np.float64)
     if not np.isfinite(wide).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(wide))[0])
         raise ValueError(f"{name}{list(index)} is {wide[index]}: expected finite numbers")
@@ -106,15 +106,15 @@ def check_numbers(name: str, value: object, axes: str) -> NDArray[np.float64]:
 
 def check_labels(name: str, value: object, axes: str) -> NDArray[Any]:
     """As :func:`check_array`, of class labels: integers, bools, text, or integral floats."""
-    found = check_array(name, value, axes)
-    if found.dtype.kind == "c":
-        raise TypeError(f"{name} has dtype {found.dtype}: expected class labels")
-    if found.dtype.kind == "f" and np.isnan(found).any():
+    array = check_array(name, value, axes)
+    if array.dtype.kind == "c":
+        raise TypeError(f"{name} has dtype {array.dtype}: expected class labels")
+    if array.dtype.kind == "f" and np.isnan(array).any():
         raise ValueError(f"{name} holds a NaN: expected class labels")
-    if found.dtype.kind == "f" and (found != np.rint(found)).any():
-        odd = found[found != np.rint(found)][0]
-        raise ValueError(f"{name} holds {odd}: expected class labels; take the argmax of scores first")
-    return found
+    if array.dtype.kind == "f" and (array != np.rint(array)).any():
+        score = array[array != np.rint(array)][0]
+        raise ValueError(f"{name} holds {score}: expected class labels; take the argmax of scores first")
+    return array
 
 
 def to_python_scalar(value: Any) -> Any:

@@ -96,9 +96,9 @@ def suggested_bound(
 
 
 def _check_finite(values: dict[int, float]) -> list[float]:
-    odd = [seed for seed, value in values.items() if not math.isfinite(value)]
-    if odd:
-        raise ValueError(f"values[{odd[0]}]={values[odd[0]]}: expected finite numbers")
+    for seed, value in values.items():
+        if not math.isfinite(value):
+            raise ValueError(f"values[{seed}]={value}: expected finite numbers")
     if len(values) < 2:
         raise ValueError(f"values holds {len(values)}: expected at least 2")
     return list(values.values())

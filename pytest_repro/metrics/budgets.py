@@ -89,17 +89,15 @@ def budget(
             values are finite.
     """
     allowed_by = check_rules({"std": std, "range": range, "min": min, "max": max})
-    found = values if isinstance(values, Sweep) else sweep(values)
-    finite = [(seed, value) for seed, value in found.values if seed not in found.not_finite]
-    broken = [Breach("finite", math.inf, math.inf, found.not_finite)] if found.not_finite else []
+    result = values if isinstance(values, Sweep) else sweep(values)
+    finite = [(seed, value) for seed, value in result.values if seed not in result.not_finite]
+    broken = [Breach("finite", math.inf, math.inf, result.not_finite)] if result.not_finite else []
     for rule, allowed in allowed_by.items():
-        seen, slack = (
-            float(getattr(found, rule)),
-            _compute_rounding_slack(found) if rule in ("std", "range") else 0.0,
-        )
-        if seen < allowed if rule == "min" else seen > allowed + slack:
-            broken.append(Breach(rule, allowed, seen, _SEED_FINDERS[rule](finite, allowed + slack)))
-    return Budget(found, tuple(broken))
+        actual = float(getattr(result, rule))
+        limit = allowed + (_compute_rounding_slack(result) if rule in ("std", "range") else 0.0)
+        if actual < limit if rule == "min" else actual > limit:
+            broken.append(Breach(rule, allowed, actual, _SEED_FINDERS[rule](finite, limit)))
+    return Budget(result, tuple(broken))
 
 
 def _compute_rounding_slack(result: Sweep) -> float:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from pytest_repro.metrics._arguments import format_list
 from pytest_repro.metrics._arrays import as_array
-from pytest_repro.values.hashing import digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +62,17 @@ def duplicates(draws: Mapping[Any, object]) -> Duplicates:
     if len(draws) < 2:
         raise ValueError(f"draws holds {len(draws)}: expected 2 or more")
     read = {name: _check_draws(f"draws[{name!r}]", each) for name, each in draws.items()}
-    groups: list[_Group] = []
+    groups: list[tuple[object, bytes, list[Hashable]]] = []
     for name, series in sorted(read.items(), key=lambda item: -len(item[1])):
-        own = _digest_array(series)
-        group = next((group for group in groups if group.digest_prefix(len(series)) == own), None)
-        if group is None:
-            groups.append(group := _Group(series))
-        group.names.append(name)
+        kind, content = (series.dtype, series.shape[1:]), series.tobytes()
+        same = (names for group, longest, names in groups if group == kind and longest.startswith(content))
+        names = next(same, None)
+        if names is None:
+            groups.append((kind, content, names := []))
+        names.append(name)
     order = {name: i for i, name in enumerate(read)}
-    same = [tuple(sorted(group.names, key=order.__getitem__)) for group in groups if len(group.names) > 1]
-    return Duplicates(len(read), tuple(sorted(same, key=lambda names: order[names[0]])))
+    repeated = [tuple(sorted(names, key=order.__getitem__)) for *_, names in groups if len(names) > 1]
+    return Duplicates(len(read), tuple(sorted(repeated, key=lambda names: order[names[0]])))
 
 
 def _check_draws(name: str, value: object) -> NDArray[Any]:
@@ -82,23 +82,3 @@ def _check_draws(name: str, value: object) -> NDArray[Any]:
     if not draws.size:
         raise ValueError(f"{name} has shape {draws.shape} without elements: expected one draw or more")
     return draws
-
-
-class _Group:
-    """Series that equal, or are the start of, the longest of them."""
-
-    def __init__(self, longest: NDArray[Any]) -> None:
-        self.names: list[Hashable] = []
-        self._longest = longest
-        self._digests: dict[int, str] = {}
-
-    def digest_prefix(self, length: int) -> str:
-        """The digest of the first draws of the longest series."""
-        if length not in self._digests:
-            self._digests[length] = _digest_array(self._longest[:length])
-        return self._digests[length]
-
-
-def _digest_array(draws: NDArray[Any]) -> str:
-    plain = np.ascontiguousarray(draws)
-    return digest(f"{plain.dtype}{list(plain.shape)}", [plain.reshape(-1).view("u1").data], threads=1)

@@ -192,11 +192,12 @@ def _pair_by_seed(a: _Values, b: _Values) -> list[tuple[float, float]]:
         raise TypeError("a and b: expected two mappings of seed to value, or two sequences")
     one = check_seed_values("a", a if isinstance(a, Mapping) else dict(enumerate(a)))
     two = check_seed_values("b", b if isinstance(b, Mapping) else dict(enumerate(b)))
-    if odd := sorted(one.keys() ^ two.keys()):
-        counts = f"a holds {len(a)}, b {len(b)}, and {odd[0]} is in one only"
+    if unpaired := sorted(one.keys() ^ two.keys()):
+        counts = f"a holds {len(a)}, b {len(b)}, and {unpaired[0]} is in one only"
         raise ValueError(f"{counts}: expected the same seeds")
     if len(one) < 2:
         raise ValueError(f"a holds {len(one)}: expected 2 or more")
-    if bad := [i for i in one if math.isnan(one[i]) or math.isnan(two[i])]:
-        raise ValueError(f"a[{bad[0]}] or b[{bad[0]}] is NaN: expected numbers")
-    return [(one[i], two[i]) for i in one]
+    for seed in one:
+        if math.isnan(one[seed]) or math.isnan(two[seed]):
+            raise ValueError(f"a[{seed}] or b[{seed}] is NaN: expected numbers")
+    return [(one[seed], two[seed]) for seed in one]

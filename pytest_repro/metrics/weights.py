@@ -129,8 +129,8 @@ def _check_weights(name: str, run: _Weights, first: _Weights) -> None:
         raise ValueError(f"{name} holds no weights: expected one or more")
     if shapes != expected:
         key = next(k for k in [*expected, *shapes] if shapes.get(k) != expected.get(k))
-        found, wanted = (f"shape {x[key]}" if key in x else "nothing" for x in (shapes, expected))
-        raise ValueError(f"{name} has {found} at {key!r}, runs[0] has {wanted}: expected the same")
+        actual, wanted = (f"shape {x[key]}" if key in x else "nothing" for x in (shapes, expected))
+        raise ValueError(f"{name} has {actual} at {key!r}, runs[0] has {wanted}: expected the same")
     for key, each in run.items():
         if each.dtype.kind not in "biufc":
             raise TypeError(f"{name}[{key!r}] has dtype {each.dtype}: expected numbers")
