@@ -24,35 +24,26 @@ from typing import TYPE_CHECKING, Any
 from pytest_repro._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from pytest_repro import metrics as metrics
-    from pytest_repro.adapters import digest as digest
-    from pytest_repro.adapters import seed_all as seed_all
-    from pytest_repro.assertions.batch_invariance import assert_batch_invariant as assert_batch_invariant
-    from pytest_repro.assertions.distinct_draws import assert_distinct_draws as assert_distinct_draws
-    from pytest_repro.assertions.distinct_draws import (
-        assert_distinct_loader_draws as assert_distinct_loader_draws,
-    )
-    from pytest_repro.assertions.draws import assert_no_draws as assert_no_draws
-    from pytest_repro.assertions.draws import track_draws as track_draws
-    from pytest_repro.assertions.instability import probe_instability as probe_instability
-    from pytest_repro.assertions.reproducible import assert_reproducible as assert_reproducible
-    from pytest_repro.assertions.resume import assert_resumable as assert_resumable
-    from pytest_repro.core.compare.difference import Difference as Difference
-    from pytest_repro.core.compare.mismatch import Mismatch as Mismatch
-    from pytest_repro.core.compare.verdict import NotReproducible as NotReproducible
-    from pytest_repro.core.compare.verdict import SeedUnusedWarning as SeedUnusedWarning
-    from pytest_repro.core.compare.verdict import Verdict as Verdict
-    from pytest_repro.core.runs.run import Run as Run
-    from pytest_repro.core.runs.token_sequence import Completion as Completion
-    from pytest_repro.core.trace.divergence import Divergence as Divergence
-    from pytest_repro.core.trace.divergence import first_divergence as first_divergence
-    from pytest_repro.core.trace.trace import Trace as Trace
-    from pytest_repro.engine.check.check import check as check
-    from pytest_repro.engine.runs.current_run import shift_alignment as shift_alignment
-    from pytest_repro.engine.runs.pin import deterministic as deterministic
-    from pytest_repro.engine.runs.pin import pinned as pinned
-    from pytest_repro.plugin.fixtures.repro import Repro as Repro
-    from pytest_repro.traces import trace as trace
+    from pytest_repro import metrics
+    from pytest_repro.adapters import digest, seed_all
+    from pytest_repro.assertions.batch_invariance import assert_batch_invariant
+    from pytest_repro.assertions.distinct_draws import assert_distinct_draws, assert_distinct_loader_draws
+    from pytest_repro.assertions.draws import assert_no_draws, track_draws
+    from pytest_repro.assertions.instability import probe_instability
+    from pytest_repro.assertions.reproducible import assert_reproducible
+    from pytest_repro.assertions.resume import assert_resumable
+    from pytest_repro.core.compare.difference import Difference
+    from pytest_repro.core.compare.mismatch import Mismatch
+    from pytest_repro.core.compare.verdict import NotReproducible, SeedUnusedWarning, Verdict
+    from pytest_repro.core.runs.run import Run
+    from pytest_repro.core.runs.token_sequence import Completion
+    from pytest_repro.core.trace.divergence import Divergence, first_divergence
+    from pytest_repro.core.trace.trace import Trace
+    from pytest_repro.engine.check.check import check
+    from pytest_repro.engine.runs.current_run import shift_alignment
+    from pytest_repro.engine.runs.pin import deterministic, pinned
+    from pytest_repro.plugin.fixtures.repro import Repro
+    from pytest_repro.traces import trace
 
 _MODULES = {
     "Completion": "core.runs.token_sequence",

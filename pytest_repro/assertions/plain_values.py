@@ -1,4 +1,4 @@
-"""What the state of a training holds that is no module, optimiser or generator: numbers, texts, arrays."""
+"""State of a training outside of modules, optimizers and generators: numbers, text, arrays."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any, NamedTuple
 from pytest_repro.adapters._find_generators import list_slot_names
 
 _MAX_ARRAY_NBYTES = 2**26
-"""Bytes from which on arrays beside the modules are taken for data: they are not copied."""
+"""Size above which arrays outside of modules count as data, and are not copied."""
 
 
 class PlainValue(NamedTuple):
-    """One of them.
+    """A number, text, array, or collection of them.
 
     Attributes:
-        path: What it is called: ``state.step``.
-        owner: Who holds it.
-        name: Its attribute, key or index there.
-        value: What stood there when it was found.
+        path: ``state.step``.
+        owner: The object that holds it.
+        name: Its attribute, key or index in *owner*.
+        value: The value when it was found.
     """
 
     path: str
@@ -30,61 +30,61 @@ class PlainValue(NamedTuple):
     value: Any
 
     def read(self) -> Any:
-        """A copy of what stands there."""
+        """A copy of the current value."""
         return self.value.detach().clone() if hasattr(self.value, "detach") else deepcopy(self.value)
 
     def restore(self, saved: Any) -> None:
-        """Has *saved* stand there."""
-        put = _restore_into(self.value, saved)
-        if put is self.value:
+        """Sets the value to *saved*."""
+        restored = _restore_into(self.value, saved)
+        if restored is self.value:
             return
         if isinstance(self.owner, (dict, list)):
-            self.owner[self.name] = put
-        elif not isinstance(self.owner, tuple):  # whose members training cannot change either
-            setattr(self.owner, self.name, put)
+            self.owner[self.name] = restored
+        elif not isinstance(self.owner, tuple):  # training cannot change its members either
+            setattr(self.owner, self.name, restored)
 
 
 def _restore_into(current: Any, saved: Any) -> Any:
-    """What *saved* is to be where *current* stands: arrays stay who they are, as an optimiser may hold them."""
+    """*current* changed into *saved*, in place if possible: an optimizer may refer to its arrays."""
     same = getattr(current, "shape", None) == getattr(saved, "shape", None)
     if same and hasattr(current, "detach"):
         current.detach().copy_(saved)
     elif same and _is_numpy_array(current):
         current[...] = saved
     elif type(current) is type(saved) is dict:
-        items = {key: _restore_into(current.get(key), each) for key, each in saved.items()}
+        items = {key: _restore_into(current.get(key), value) for key, value in saved.items()}
         current.clear()
         current.update(items)
     elif type(current) is type(saved) is tuple and len(current) == len(saved):
         return tuple(map(_restore_into, current, saved))
     elif type(current) is type(saved) and type(current) in (list, deque):
-        put = [*map(_restore_into, current, saved), *deepcopy(list(saved)[len(current) :])]
+        restored = [*map(_restore_into, current, saved), *deepcopy(list(saved)[len(current) :])]
         current.clear()
-        current.extend(put)
+        current.extend(restored)
     else:
         return deepcopy(saved)
     return current
 
 
 def find_plain_values(path: str, owner: Any, is_root: bool = False) -> Iterator[PlainValue]:
-    """Numbers, texts and arrays, and collections of them, that are attributes or items of *owner*."""
+    """Numbers, text and arrays, and collections of them, in the attributes or items of *owner*."""
     if not is_root and _is_plain(owner):
-        return  # a part of what holds it already
-    for called, name, value in _list_members(owner):
+        return  # found as a part of its owner
+    for suffix, name, value in _list_members(owner):
         if _is_plain(value) and _count_array_nbytes(value) <= _MAX_ARRAY_NBYTES:
-            yield PlainValue(f"{path}{called}", owner, name, value)
+            yield PlainValue(f"{path}{suffix}", owner, name, value)
 
 
 def find_module_values(path: str, module: Any) -> Iterator[PlainValue]:
-    """What the modules in *module* hold besides parameters, buffers and their mode: a count, a scale."""
-    own = vars(sys.modules["torch"].nn.Module()).keys()
-    for name, each in module.named_modules():
-        inner = f"{path}.{name}" if name else path
-        yield from (plain for plain in find_plain_values(inner, each) if plain.name not in own)
+    """Values that a module and its submodules hold beside parameters, buffers and mode."""
+    torch_attributes = vars(sys.modules["torch"].nn.Module()).keys()
+    for name, submodule in module.named_modules():
+        values = find_plain_values(f"{path}.{name}" if name else path, submodule)
+        yield from (value for value in values if value.name not in torch_attributes)
 
 
 def _list_members(owner: Any) -> list[tuple[str, Any, Any]]:
-    """What *owner* holds by itself: how each is called after it, its key or name, and the value."""
+    """Suffix of the path, key or name, and value of each member of *owner*."""
     if isinstance(owner, dict):
         return [(f"[{key!r}]", key, value) for key, value in owner.items() if isinstance(key, (str, int))]
     if isinstance(owner, (list, tuple)):
@@ -94,7 +94,7 @@ def _list_members(owner: Any) -> list[tuple[str, Any, Any]]:
 
 
 def _list_attributes(owner: Any) -> list[str]:
-    """Names of what an instance holds by itself and lets be set."""
+    """Names of the instance attributes of *owner*."""
     slots = [
         name for kind in type(owner).__mro__ for name in list_slot_names(vars(kind).get("__slots__", ()))
     ]
@@ -106,27 +106,27 @@ def _is_numpy_array(value: object) -> bool:
 
 
 def _iter_arrays(value: Any) -> Iterator[Any]:
-    """The tensors and arrays of a plain value."""
+    """The tensors and arrays in a plain value."""
     if isinstance(value, (list, tuple, deque, dict)):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _iter_arrays(each)
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _iter_arrays(item)
     elif hasattr(value, "detach") or _is_numpy_array(value):
         yield value
 
 
 def is_learnt(value: Any) -> bool:
-    """Whether a plain value is an array or holds some; a list of scalars is a history, of losses say."""
-    return any(each is value or len(each.shape) > 0 for each in _iter_arrays(value))
+    """Whether a plain value is or holds an array; a list of scalars is a history, for example of losses."""
+    return any(array is value or len(array.shape) > 0 for array in _iter_arrays(value))
 
 
 def is_parameter_alias(value: Any, module_ids: Collection[int]) -> bool:
-    """Whether a plain value is of parameters alone that a module has."""
-    arrays = [id(each) in module_ids for each in _iter_arrays(value)]
-    return bool(arrays) and all(arrays)
+    """Whether all arrays of a plain value are parameters of a module."""
+    is_parameter = [id(array) in module_ids for array in _iter_arrays(value)]
+    return bool(is_parameter) and all(is_parameter)
 
 
 def _count_array_nbytes(value: Any) -> int:
-    return sum(int(getattr(each, "nbytes", 0)) for each in _iter_arrays(value))
+    return sum(int(getattr(array, "nbytes", 0)) for array in _iter_arrays(value))
 
 
 def _is_plain(value: Any, depth: int = 0) -> bool:
@@ -134,7 +134,7 @@ def _is_plain(value: Any, depth: int = 0) -> bool:
     if kind in (bool, int, float, complex, str, bytes, type(None)) or _is_numpy_array(value):
         return True
     if hasattr(kind, "detach") and hasattr(kind, "requires_grad"):
-        return bool(value.is_leaf)  # another one hangs on the graph that made it
+        return bool(value.is_leaf)  # others depend on the graph that computed them
     if depth > 4 or kind not in (list, tuple, dict, set, deque):
         return False
-    return all(_is_plain(each, depth + 1) for each in (value.values() if kind is dict else value))
+    return all(_is_plain(item, depth + 1) for item in (value.values() if kind is dict else value))

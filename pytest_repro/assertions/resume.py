@@ -56,7 +56,7 @@ def assert_resumable(
     in a marked test, as ``resumable``. Example: :mod:`pytest_repro.assertions.resume`.
 
     Args:
-        train: Trains a state for some steps. May return a value, or a list or generator of as many a step.
+        train: Trains a state for some steps. May return a value, or a list or generator of values.
         save: Returns a checkpoint of a state; or writes one and returns None.
         load: Loads a checkpoint into a newly made state; its result is ignored.
         make: Makes the state: a dict, tuple or object of everything that training continues with.

@@ -1,4 +1,4 @@
-"""The lives of a training: straight, and stopped, saved, loaded and gone on with."""
+"""Runs a training in several ways: uninterrupted, and stopped, saved, loaded and continued."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _ABSENT = object()
 
 
 class MissingState(NamedTuple):
-    """What a checkpoint lacks, as far as it is known.
+    """What a checkpoint lacks, as far as known.
 
     Attributes:
-        parts: Without which training does not go on as it would have.
-        pause_differs: Whether stopping by itself makes the difference, without saving and loading.
-        unexplained: Whether putting back all that can be seen was not enough.
-        changed_by_save: Names of the learnt parts that *save* changed: it saved what training did not stop with.
+        parts: Parts without which training does not continue as it would have.
+        pause_differs: Whether a pause without saving and loading makes a difference already.
+        unexplained: Whether restoring all visible state was not enough.
+        changed_by_save: Names of the learnt parts that *save* changed before saving them.
     """
 
     parts: tuple[StatePart, ...] = ()
@@ -39,18 +39,15 @@ class MissingState(NamedTuple):
 
 
 class ResumeExperiment:
-    """The lives of a training: straight, stopped, stopped with parts put back.
+    """A training that can be run uninterrupted, or resumed with chosen parts restored.
 
     Attributes:
-        load_result: What *load* returned; not what torch's own ``load_state_dict`` does.
+        load_result: What *load* returned, unless it is the result of torch's ``load_state_dict``.
 
     Args:
         plan: Seed, tolerance and mode of deterministic algorithms.
-        train: See :func:`~pytest_repro.assertions.resume.assert_resumable`; as all that follow.
-        save: Likewise.
-        load: Likewise.
-        make: Likewise.
-        stop_step: Number of steps after which is stopped.
+        train: As for :func:`~pytest_repro.assert_resumable`; also *save*, *load* and *make*.
+        stop_step: Number of steps before the stop.
         steps: Number of steps in all.
     """
 
@@ -76,60 +73,54 @@ class ResumeExperiment:
             self._pin.__exit__(*error)
 
     def run_reference(self) -> bool:
-        """Trains straight; gives whether there was anything to compare."""
+        """Trains uninterrupted; returns whether there is anything to compare."""
         for _ in range(_MAX_ATTEMPTS):
             self._trial.reset()
             recording = self._train_reference()
             self._trial.add(make_run(_make_cell(0), "passed", 0.0, recording, None), recording)
-            if (
-                self._pin.all_libraries_seeded
-            ):  # else a library was first imported meanwhile, its generators unseeded
+            if self._pin.all_libraries_seeded:  # else this run first imported a library
                 break
         return len(recording) > 0
 
     @property
     def first_compared(self) -> int:
-        """The number of the first value of *train* that is compared."""
+        """The index of the first value of *train* that is compared."""
         return self._first_compared
 
     def make_verdict(self, found_mismatches: Sequence[Mismatch]) -> Verdict:
-        """The verdict on training straight and another life that differs by *found_mismatches*."""
+        """The verdict on the reference and a training that differs by *found_mismatches*."""
         first = self._trial.runs[0]
-        word: VerdictOutcome = "diverged" if found_mismatches else "reproduced"
-        return Verdict(word, self._plan, (first, replace(first, value=1)), tuple(found_mismatches))
+        outcome: VerdictOutcome = "diverged" if found_mismatches else "reproduced"
+        return Verdict(outcome, self._plan, (first, replace(first, value=1)), tuple(found_mismatches))
 
     def rerun_reference(self) -> list[Mismatch]:
-        """How training straight differs from one time to the next."""
+        """Trains uninterrupted once more; returns the differences."""
         return self._compare(self._train_reference())
 
     def resume(self, restored_parts: Iterable[str] = ()) -> list[Mismatch]:
-        """How a training differs that was stopped, saved and loaded.
-
-        Args:
-            restored_parts: Names of parts that are put back after loading, as they were at the stop.
-        """
+        """Stops, saves, loads and continues with *restored_parts* restored; returns the differences."""
         if self._stopped_state is None:
             self._train_and_stop()
         return self._compare(self._train_after_load(set(restored_parts)))
 
     def find_missing(self) -> MissingState:
-        """What it takes for a training that was stopped to go on as one that was not."""
+        """The state that makes a resumed training equal to the reference."""
         return self._find_missing()._replace(changed_by_save=self._changed_by_save)
 
     def _find_missing(self) -> MissingState:
         if self._compare(self._train_with_pause()):
             return MissingState(pause_differs=True)
-        unlike = list(self._find_lost_parts())
-        names = [part.name for part in unlike]
+        lost = list(self._find_lost_parts())
+        names = [part.name for part in lost]
         if not names or self.resume(names):
-            return MissingState(tuple(unlike), unexplained=True)
+            return MissingState(tuple(lost), unexplained=True)
         if len(names) == 1:
-            return MissingState(tuple(unlike))
-        # Left out one at a time: what training goes on without, nobody misses.
-        needed = [part for part in unlike if self.resume(name for name in names if name != part.name)]
-        return MissingState(tuple(needed or unlike))
+            return MissingState(tuple(lost))
+        # A part is needed if restoring all others is not enough.
+        needed = [part for part in lost if self.resume(name for name in names if name != part.name)]
+        return MissingState(tuple(needed or lost))
 
-    # Each life gives what train gave after the stop, and what was learnt at its end.
+    # Recorded are the values of train after the stop, and the learnt parts at the end.
 
     def _make_state(self) -> Any:
         self._pin.seed()
@@ -138,11 +129,11 @@ class ResumeExperiment:
     def _train_reference(self) -> Recording:
         state = self._make_state()
         self._initial_parts = {part.name for part in state_parts(state) if part.learnt}
-        given = _to_list(self._train(state, self._steps))
-        after = len(given) * self._stop_step
-        # Values that are not a number for each step: the last one is what both lives give.
-        self._first_compared = after // self._steps if after % self._steps == 0 else len(given) - 1
-        return self._record(state, given[self._first_compared :])
+        outputs = _to_list(self._train(state, self._steps))
+        first, remainder = divmod(len(outputs) * self._stop_step, self._steps)
+        # If steps do not have equally many values, compare only the last one.
+        self._first_compared = len(outputs) - 1 if remainder else first
+        return self._record(state, outputs[self._first_compared :])
 
     def _train_and_stop(self) -> None:
         state = self._make_state()
@@ -165,9 +156,9 @@ class ResumeExperiment:
             checkpoint = deepcopy(self._checkpoint)
         except Exception as error:
             kind = type(self._checkpoint).__qualname__
-            raise TypeError(f"save gave a {kind} that cannot be copied: {error}") from error
-        given = self._load(state, checkpoint)
-        self.load_result = None if type(given).__name__ == "_IncompatibleKeys" else given
+            raise TypeError(f"save returned a {kind} that cannot be copied: {error}") from error
+        result = self._load(state, checkpoint)
+        self.load_result = None if type(result).__name__ == "_IncompatibleKeys" else result
         return state
 
     def _train_after_load(self, restored_parts: Collection[str]) -> Recording:
@@ -182,14 +173,14 @@ class ResumeExperiment:
         for number, value in enumerate(outputs, self._first_compared):
             recording.record(f"train()[{number}]", value)
         for part in state_parts(state):
-            # A list that began without arrays is a history (of activations), and no part of what is learnt.
+            # A list that starts without arrays is a history (of activations), not learnt.
             if part.learnt and (part.name in self._initial_parts or not part.is_collection):
                 for path, value in flatten_recordable(part.access.read()).items():
                     recording.record(f"{part.name}{path}", value)
         return recording
 
     def _compare(self, recording: Recording) -> list[Mismatch]:
-        """What differs from training straight."""
+        """The differences to the reference."""
         reference = self._trial.reference
         assert reference is not None
         run, first = reference
@@ -200,21 +191,20 @@ class ResumeExperiment:
         return list(find_mismatches(left, right, recording.measure))
 
     def _find_lost_parts(self) -> Iterator[StatePart]:
-        """The parts that, once loaded, are not as they were at the stop."""
+        """The parts that loading does not bring back to their state at the stop."""
         for part in state_parts(self._load_state()):
-            there = self._state_at_stop.get(part.name, _ABSENT)
-            if there is not _ABSENT and fingerprint(part.access.read()) != fingerprint(there):
+            saved = self._state_at_stop.get(part.name, _ABSENT)
+            if saved is not _ABSENT and fingerprint(part.access.read()) != fingerprint(saved):
                 yield part
 
     @property
     def _state_at_stop(self) -> dict[str, Any]:
-        """The parts as they were at the stop."""
         assert self._stopped_state is not None
         return self._stopped_state
 
 
 def _to_list(output: Any) -> list[object]:
-    """What *train* gave, as a list; its generator is run to its end."""
+    """The output of *train* as a list; a generator is exhausted."""
     if output is None:
         return []
     if isinstance(output, (Mapping, str, bytes)) or hasattr(output, "shape"):

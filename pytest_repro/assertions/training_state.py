@@ -1,4 +1,4 @@
-"""The state of a training, part by part: what can be read of it, and be put back."""
+"""The state of a training as parts that can be read and restored."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ ROOT_NAME = "state"
 
 
 class StateAccess(Protocol):
-    """Holds what is read and put back."""
+    """Reads and restores a part of the state."""
 
     def read(self) -> Any:
-        """A copy of what it holds now."""
+        """A copy of the current state."""
 
     def restore(self, saved: Any) -> None:
-        """Puts back what :meth:`read` gave, as far as it is here."""
+        """Restores what :meth:`read` returned, as far as possible."""
 
 
 class StatePart(NamedTuple):
@@ -36,10 +36,10 @@ class StatePart(NamedTuple):
 
     Attributes:
         name: ``"state.optimizer (Adam)"``, ``"torch cpu"``.
-        access: Reads it, and puts it back.
-        learnt: Whether it counts when trainings are compared: modules, optimisers, tensors, whatever
-            has a ``state_dict``; not where a generator stands, nor a counter.
-        fix: How it is saved and loaded, in code.
+        access: Reads and restores it.
+        learnt: Whether it is compared between trainings: modules, optimizers, tensors, objects with a
+            ``state_dict``; not the states of generators, nor counters.
+        fix: Code that saves and loads it.
     """
 
     name: str
@@ -59,7 +59,7 @@ class _ModuleAccess(NamedTuple):
     module: Any
 
     def _get_tensors(self) -> dict[str, Any]:
-        """Also buffers that no ``state_dict`` holds, since they were registered so."""
+        """Parameters and all buffers, also those that the ``state_dict`` excludes."""
         return {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}
 
     def read(self) -> Any:
@@ -92,35 +92,32 @@ class _GeneratorAccess(NamedTuple):
 
 
 def state_parts(state: object) -> list[StatePart]:
-    """The parts of *state*, and the global generators, in the order in which they are put back."""
-    found, inside, closed = list[StatePart](), set[int](), list[str]()
+    """The parts of *state* and the global generators, in the order of restoring."""
+    parts, module_ids, closed = list[StatePart](), set[int](), list[str]()
     plain: list[PlainValue] = []
     value: Any
     for path, value in walk_reachable([(ROOT_NAME, state)]):
-        if id(value) in inside:
+        if id(value) in module_ids:
             continue
         if _is_module(value):
-            inside.update(map(id, (*value.modules(), *value.parameters(), *value.buffers())))
+            module_ids.update(map(id, (*value.modules(), *value.parameters(), *value.buffers())))
         if _is_module(value) or (path != ROOT_NAME and _is_stateful(value)):
             closed.append(path)
-            holder: StateAccess = _ModuleAccess(value) if _is_module(value) else _StateDictAccess(value)
-            found.append(
-                StatePart(_format_name(path, value), holder, True, ".state_dict(), .load_state_dict(…)")
-            )
+            access: StateAccess = _ModuleAccess(value) if _is_module(value) else _StateDictAccess(value)
+            name = _format_name(path, value)
+            parts.append(StatePart(name, access, True, ".state_dict(), .load_state_dict(…)"))
             plain += find_module_values(path, value) if _is_module(value) else ()
-        elif not any(path.startswith((f"{each}.", f"{each}[")) for each in closed):
+        elif not any(path.startswith((f"{part}.", f"{part}[")) for part in closed):
             plain += find_plain_values(path, value, path == ROOT_NAME)
-    every = find_generators([(ROOT_NAME, state)])
-    generators = (
-        StatePart(each.name, _GeneratorAccess(each), False, each.adapter.state_api_hint(each.generator))
-        for each in every
-    )
-    beside = (
-        StatePart(_format_name(each.path, each.value), each, is_learnt(each.value), "its value")
-        for each in plain
-        if not is_parameter_alias(each.value, inside)
-    )
-    return [*found, *beside, *generators]
+    for each in plain:
+        if not is_parameter_alias(each.value, module_ids):
+            parts.append(
+                StatePart(_format_name(each.path, each.value), each, is_learnt(each.value), "its value")
+            )
+    for source in find_generators([(ROOT_NAME, state)]):
+        hint = source.adapter.state_api_hint(source.generator)
+        parts.append(StatePart(source.name, _GeneratorAccess(source), False, hint))
+    return parts
 
 
 def _format_name(path: str, value: object) -> str:
@@ -138,21 +135,21 @@ def _is_stateful(value: object) -> bool:
 
 
 def flatten_recordable(saved: Any) -> dict[str, object]:
-    """What of a part can be recorded, by path."""
-    found: dict[str, object] = {}
+    """The recordable values in a part, by path."""
+    recordable: dict[str, object] = {}
     todo = [("", saved)]
     while todo:
         path, value = todo.pop(0)
         if isinstance(value, (dict, list, tuple, deque)) and value:
             items = value.items() if isinstance(value, Mapping) else enumerate(value)
-            todo += [(f"{path}[{key!r}]", each) for key, each in items]
+            todo += [(f"{path}[{key!r}]", item) for key, item in items]
             continue
         with suppress(TypeError):
             digest(value)
-            found[path] = value
-    return found
+            recordable[path] = value
+    return recordable
 
 
 def fingerprint(saved: Any) -> dict[str, str]:
-    """Digests of what can be read of a part, by path."""
+    """Digests of the recordable values in a part, by path."""
     return {path: digest(value) for path, value in flatten_recordable(saved).items()}

@@ -1,4 +1,4 @@
-"""What plain arguments must be, and how numbers are told."""
+"""Checks plain arguments and formats numbers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,7 @@ from statistics import fmean, stdev
 
 
 def check_real(name: str, value: object) -> float:
-    """*value* as a float; a 0-d array or tensor counts as its number.
-
-    Raises:
-        TypeError: It is no number.
-    """
+    """*value* as a float; a 0-d array or tensor counts as its number."""
     plain = getattr(value, "item", None)
     if callable(plain) and getattr(value, "shape", ()) == ():
         value = plain()
@@ -22,12 +18,7 @@ def check_real(name: str, value: object) -> float:
 
 
 def check_fraction(name: str, value: object) -> float:
-    """*value* as a number between 0 and 1, neither included.
-
-    Raises:
-        TypeError: It is no number.
-        ValueError: It is not between 0 and 1.
-    """
+    """*value* as a float between 0 and 1, both excluded."""
     number = check_real(name, value)
     if 0 < number < 1:
         return number
@@ -35,23 +26,14 @@ def check_fraction(name: str, value: object) -> float:
 
 
 def check_bool(name: str, value: object) -> bool:
-    """*value* as a bool.
-
-    Raises:
-        TypeError: It is none: a text is true whatever it says.
-    """
+    """*value* as a bool; no other type counts, as every non-empty text is true."""
     if isinstance(value, bool) or type(value).__name__ == "bool":  # numpy's has the same name
         return bool(value)
     raise TypeError(f"{name} is a {type(value).__qualname__}: expected True or False")
 
 
 def check_integer(name: str, value: object, minimum: int) -> int:
-    """*value* as an integer of at least *minimum*.
-
-    Raises:
-        TypeError: It is no integer.
-        ValueError: It is smaller.
-    """
+    """*value* as an integer of at least *minimum*; a bool does not count."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} is a {type(value).__qualname__}: expected an integer")
     number = int(value.__index__())
@@ -61,26 +43,20 @@ def check_integer(name: str, value: object, minimum: int) -> int:
 
 
 def check_seed_values(name: str, values: object) -> dict[int, float]:
-    """A mapping of seeds to numbers, in the order of the seeds.
-
-    Raises:
-        TypeError: It is no mapping, a seed is no integer, or a value no number.
-    """
+    """A mapping of seeds to numbers, sorted by seed."""
     if not isinstance(values, Mapping):
         raise TypeError(f"{name} is a {type(values).__qualname__}: expected a mapping of seed to value")
-    found = {
-        check_integer(f"a seed of {name}", seed, 0): check_real(f"{name}[{seed}]", v)
-        for seed, v in values.items()
-    }
-    return dict(sorted(found.items()))
+    seeds = [check_integer(f"a seed of {name}", seed, 0) for seed in values]
+    numbers = [check_real(f"{name}[{seed}]", value) for seed, value in values.items()]
+    return dict(sorted(zip(seeds, numbers)))
 
 
 def mean_and_std(values: list[float]) -> tuple[float, float]:
-    """Mean, and standard deviation with ``ddof=1``, of two or more finite values."""
-    # In exact arithmetic: by floats three times 0.1 would have a std of 1.7e-17, and outliers.
+    """Mean and standard deviation (``ddof=1``) of two or more finite values."""
+    # In exact arithmetic: with floats, three times 0.1 would have a std of 1.7e-17, and outliers.
     try:
         return fmean(values), stdev(values)
-    except OverflowError:  # near the largest float: then of a thousandth of them
+    except OverflowError:  # near the largest float
         return 1e3 * fmean(each / 1e3 for each in values), 1e3 * stdev(each / 1e3 for each in values)
 
 
@@ -96,7 +72,7 @@ def format_seeds(items: Iterable[int]) -> str:
 
 
 def format_list(items: Iterable[object], limit: int = 10) -> str:
-    """The first of *items*, with commas, and how many more there are."""
+    """The first *limit* of *items*, separated by commas, and the number of the others."""
     every = [str(each) for each in items]
     more = f", and {len(every) - limit} more" if len(every) > limit else ""
     return ", ".join(every[:limit]) + more

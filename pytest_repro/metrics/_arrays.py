@@ -1,4 +1,4 @@
-"""Reads what is given as arrays: numpy's, torch's, lists of either. Torch is never imported."""
+"""Reads numpy arrays, torch tensors, and lists of either, as numpy arrays; never imports torch."""
 
 from __future__ import annotations
 
@@ -12,46 +12,43 @@ _SCALAR_TYPES = (bool, int, float, complex, str, np.generic)
 
 
 def as_array(name: str, value: object) -> NDArray[Any]:
-    """*value* as an array that is only read: it may share the memory of a tensor.
+    """*value* as an array, which may share memory with it: do not write to it.
 
     Args:
-        name: How errors call it.
+        name: Name of *value* in errors.
         value: An array, a tensor on any device and of any layout, a number, or a list of these.
 
     Returns:
-        Of the same shape and dtype; float32 for bfloat16 and float8, which numpy has not.
+        An array of the same shape and dtype; float32 for bfloat16 and float8, which numpy lacks.
 
     Raises:
-        TypeError: It cannot be read as numbers or texts.
+        TypeError: *value* holds something else than numbers or text.
         ValueError: The items of a list have different shapes.
     """
     if isinstance(value, (list, tuple)) and value and not isinstance(value[0], _SCALAR_TYPES):
         return _stack(name, [as_array(f"{name}[{i}]", each) for i, each in enumerate(value)])
     try:
-        found = _tensor_to_numpy(value) if hasattr(value, "detach") else np.asarray(value)
-    except Exception as error:  # a meta tensor, a ragged list: the reason is the library's
+        array = _tensor_to_numpy(value) if hasattr(value, "detach") else np.asarray(value)
+    except Exception as error:  # a meta tensor, a ragged list: the library says why
         raise _make_unreadable_error(name, value, f" ({error})") from error
-    if found.dtype.kind == "O" or (found.dtype.kind == "U" and isinstance(value, (list, tuple))):
-        found = _convert_objects(name, value, found)
-    if found.dtype.kind in "biufcUS":
-        return found
-    raise _make_unreadable_error(name, value, f" of dtype {found.dtype}" if hasattr(value, "dtype") else "")
+    if array.dtype.kind == "O" or (array.dtype.kind == "U" and isinstance(value, (list, tuple))):
+        array = _convert_objects(name, value, array)
+    if array.dtype.kind in "biufcUS":
+        return array
+    raise _make_unreadable_error(name, value, f" of dtype {array.dtype}" if hasattr(value, "dtype") else "")
 
 
 def _convert_objects(name: str, value: object, objects: NDArray[Any]) -> NDArray[Any]:
-    """Texts, or numbers, that an array of objects holds, as pandas gives them, or a list.
-
-    Raises:
-        TypeError: It holds something else, or both: numpy would make texts of numbers.
-    """
+    """Text or numbers from an object array, as pandas returns them, or from a list."""
     items = value if isinstance(value, (list, tuple)) else objects.ravel().tolist()
+    # numpy would convert numbers next to text to text.
     texts = [isinstance(each, str) for each in items]
     if any(texts) and not all(texts):
-        odd = items[texts.index(False)]
-        raise TypeError(f"{name} holds texts and a {type(odd).__qualname__}: expected one of the two")
+        other = items[texts.index(False)]
+        raise TypeError(f"{name} holds text and a {type(other).__qualname__}: expected one of the two")
     try:
         return np.asarray(objects.tolist())
-    except ValueError as error:  # arrays of unlike shapes among them
+    except ValueError as error:  # with arrays of different shapes
         raise _make_unreadable_error(name, value, f" of dtype {objects.dtype}") from error
 
 
@@ -68,10 +65,10 @@ def _tensor_to_numpy(tensor: Any) -> NDArray[Any]:
         dense = dense.to_dense()
     dense = dense.cpu().resolve_conj().resolve_neg()
     try:
-        found: NDArray[Any] = dense.numpy()
-    except TypeError:  # bfloat16 and float8: float32 holds every value of theirs
-        found = dense.float().numpy()
-    return found
+        array: NDArray[Any] = dense.numpy()
+    except TypeError:  # bfloat16 and float8, whose values all fit float32
+        array = dense.float().numpy()
+    return array
 
 
 def _stack(name: str, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
@@ -82,35 +79,25 @@ def _stack(name: str, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
             )
         if (each.dtype.kind in "US") != (parts[0].dtype.kind in "US"):
             kinds = f"dtype {each.dtype}, {name}[0] has {parts[0].dtype}"
-            raise TypeError(f"{name}[{i}] has {kinds}: expected texts in all of them, or numbers")
+            raise TypeError(f"{name}[{i}] has {kinds}: expected text in all of them, or numbers")
     return np.stack(parts)
 
 
 def check_array(name: str, value: object, axes: str) -> NDArray[Any]:
-    """*value* as an array of the axes that are told as ``"runs, items"``, with one element or more.
-
-    Raises:
-        TypeError: It cannot be read as numbers or texts.
-        ValueError: It has other axes, or no elements.
-    """
-    found = as_array(name, value)
-    if found.ndim != axes.count(",") + 1 or not found.size:
-        empty = " without elements" if not found.size else ""
-        raise ValueError(f"{name} has shape {found.shape}{empty}: expected ({axes})")
-    return found
+    """*value* as a non-empty array with the axes named in *axes*, ``"runs, items"``."""
+    array = as_array(name, value)
+    if array.ndim != axes.count(",") + 1 or not array.size:
+        empty = " without elements" if not array.size else ""
+        raise ValueError(f"{name} has shape {array.shape}{empty}: expected ({axes})")
+    return array
 
 
 def check_numbers(name: str, value: object, axes: str) -> NDArray[np.float64]:
-    """As :func:`check_array`, of finite real numbers, as float64.
-
-    Raises:
-        TypeError: It holds no real numbers.
-        ValueError: It has other axes, no elements, or a NaN or infinity.
-    """
-    found = check_array(name, value, axes)
-    if found.dtype.kind not in "biuf":
-        raise TypeError(f"{name} has dtype {found.dtype}: expected real numbers")
-    wide = found.astype(np.float64)
+    """As :func:`check_array`, of finite real numbers, converted to float64."""
+    array = check_array(name, value, axes)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} has dtype {array.dtype}: expected real numbers")
+    wide = array.astype(np.float64)
     if not np.isfinite(wide).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(wide))[0])
         raise ValueError(f"{name}{list(index)} is {wide[index]}: expected finite numbers")
@@ -118,23 +105,18 @@ def check_numbers(name: str, value: object, axes: str) -> NDArray[np.float64]:
 
 
 def check_labels(name: str, value: object, axes: str) -> NDArray[Any]:
-    """As :func:`check_array`, of class labels: integers, bools, texts, or floats without a fraction.
-
-    Raises:
-        TypeError: It holds complex numbers.
-        ValueError: It has other axes, no elements, or floats that are scores.
-    """
-    found = check_array(name, value, axes)
-    if found.dtype.kind == "c":
-        raise TypeError(f"{name} has dtype {found.dtype}: expected class labels")
-    if found.dtype.kind == "f" and np.isnan(found).any():
-        raise ValueError(f"{name} holds a NaN: expected class labels, one for each")
-    if found.dtype.kind == "f" and (found != np.rint(found)).any():
-        odd = found[found != np.rint(found)][0]
-        raise ValueError(f"{name} holds {odd}: expected class labels; take the argmax of scores first")
-    return found
+    """As :func:`check_array`, of class labels: integers, bools, text, or integral floats."""
+    array = check_array(name, value, axes)
+    if array.dtype.kind == "c":
+        raise TypeError(f"{name} has dtype {array.dtype}: expected class labels")
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise ValueError(f"{name} holds a NaN: expected class labels")
+    if array.dtype.kind == "f" and (array != np.rint(array)).any():
+        score = array[array != np.rint(array)][0]
+        raise ValueError(f"{name} holds {score}: expected class labels; take the argmax of scores first")
+    return array
 
 
 def to_python_scalar(value: Any) -> Any:
-    """A numpy scalar as Python's own."""
+    """A numpy scalar as a Python scalar."""
     return value.item() if isinstance(value, np.generic) else value

@@ -1,4 +1,4 @@
-"""What determinism costs in time."""
+"""Measures what determinism costs in time."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Cost:
     """What determinism costs in time.
 
     Attributes:
-        deterministic: Median with the controls on, in the unit given (seconds).
-        default: Median with them off, likewise.
-        n: Number of times of either.
-        spread: The least and the largest ratio of two times that were taken side by side; None where
-            there are not as many of either.
+        deterministic: Median time with determinism controls on, in seconds.
+        default: Median time with them off, in seconds.
+        n: Number of times of each.
+        spread: Smallest and largest ratio of two times taken one after the other; None unless there
+            are equally many of each, two or more.
     """
 
     deterministic: float
@@ -29,12 +29,12 @@ class Cost:
 
     @property
     def ratio(self) -> float:
-        """``deterministic / default``; below 1 where determinism is faster."""
+        """``deterministic / default``; below 1 if determinism is faster."""
         return self.deterministic / self.default
 
     @property
     def percent(self) -> float:
-        """What determinism adds, in percent of the default: ``100 * (ratio - 1)``."""
+        """``100 * (ratio - 1)``."""
         return 100 * (self.ratio - 1)
 
     @property
@@ -52,10 +52,10 @@ class Cost:
 
 
 def cost(on: Sequence[float], off: Sequence[float]) -> Cost:
-    """What determinism costs: the ratio of two medians, and the percentage that it adds.
+    """The ratio of the median times with and without determinism, and the overhead in percent.
 
     Take the times interleaved (on, off, on, off, …), so that a machine that slows down slows both.
-    Zhuang et al. (Randomness in Neural Network Training, MLSys 2022) tell the cost of determinism as
+    Zhuang et al. (Randomness in Neural Network Training, MLSys 2022) report the cost of determinism as
     overhead over the default in percent. It may be negative.
 
     Args:
@@ -63,8 +63,8 @@ def cost(on: Sequence[float], off: Sequence[float]) -> Cost:
         off: Times with them off, in seconds; one or more.
 
     Raises:
-        TypeError: They are no sequences of numbers.
-        ValueError: One is empty, or holds what is not positive and finite.
+        TypeError: *on* or *off* is not a sequence of numbers.
+        ValueError: *on* or *off* is empty, or holds a number that is not positive and finite.
     """
     deterministic, default = _check_times("on", on), _check_times("off", off)
     n = len(deterministic), len(default)
@@ -73,10 +73,10 @@ def cost(on: Sequence[float], off: Sequence[float]) -> Cost:
 
 
 def _check_times(name: str, times: Sequence[float]) -> list[float]:
-    found = [check_real(f"{name}[{i}]", each) for i, each in enumerate(times)]
-    if not found:
+    checked = [check_real(f"{name}[{i}]", seconds) for i, seconds in enumerate(times)]
+    if not checked:
         raise ValueError(f"{name} is empty: expected one time or more")
-    for i, each in enumerate(found):
-        if not 0 < each < math.inf:
-            raise ValueError(f"{name}[{i}]={each:g}: expected a positive number of seconds")
-    return found
+    for i, seconds in enumerate(checked):
+        if not 0 < seconds < math.inf:
+            raise ValueError(f"{name}[{i}]={seconds:g}: expected a positive number of seconds")
+    return checked

@@ -1,4 +1,4 @@
-"""How far two results are apart, element by element, in one number."""
+"""Measures how two arrays differ, element by element, in one number."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ def v_c(reference: object, other: object) -> float:
 
     ``(1 / D) Σ [a_i ≠ b_i]`` over the D elements (Shanmugavelu et al., Impacts of floating-point
     non-associativity on reproducibility for HPC and deep learning applications, SC-W 2024,
-    arXiv:2408.05148). Values are compared, not bits: 0.0 equals -0.0, and a NaN equals a NaN.
+    arXiv:2408.05148). Compares values, not bits: 0.0 equals -0.0, and a NaN equals a NaN.
 
     Args:
         reference: Numbers of any shape and dtype, one or more.
-        other: Of the same shape.
+        other: Numbers of the same shape.
 
     Returns:
         0 (equal) … 1; symmetric.
 
     Raises:
-        TypeError: An argument holds no numbers.
-        ValueError: They have different shapes, or no elements.
+        TypeError: An argument does not hold numbers.
+        ValueError: The shapes differ, or there are no elements.
     """
     a, b = _read_pair(reference, other)
     return float(_find_unequal(a, b).mean())
@@ -35,22 +35,20 @@ def v_c(reference: object, other: object) -> float:
 def ermv(reference: object, other: object) -> float:
     """The elementwise relative mean absolute variation, ERMV.
 
-    ``(1 / D) Σ |a_i - b_i| / |a_i|`` over the D elements, a the reference (Shanmugavelu et al.,
-    Impacts of floating-point non-associativity on reproducibility for HPC and deep learning
-    applications, SC-W 2024, arXiv:2408.05148). Elements that are equal count 0, zeros, infinities
-    and NaN included; a reference of 0 makes it infinite where the other is not 0, and a NaN in one
-    of them makes it NaN: look at :func:`v_c` then.
+    ``(1 / D) Σ |a_i - b_i| / |a_i|`` over the D elements, a the reference (Shanmugavelu et al., see
+    :func:`v_c`). Equal elements count 0, also zeros, infinities and NaN. The result is infinite if the
+    other is not 0 where the reference is, and NaN if only one is NaN: use :func:`v_c` then.
 
     Args:
         reference: Numbers of any shape and dtype, one or more.
-        other: Of the same shape.
+        other: Numbers of the same shape.
 
     Returns:
-        0 … ∞, without a unit, calculated in float64; not symmetric.
+        0 … ∞, calculated in float64; not symmetric.
 
     Raises:
-        TypeError: An argument holds no numbers.
-        ValueError: They have different shapes, or no elements.
+        TypeError: An argument does not hold numbers.
+        ValueError: The shapes differ, or there are no elements.
     """
     a, b = _read_pair(reference, other)
     differ = _find_unequal(a, b)
@@ -66,9 +64,8 @@ def _read_pair(reference: object, other: object) -> tuple[NDArray[Any], NDArray[
         if each.dtype.kind not in "biufc":
             raise TypeError(f"{name} has dtype {each.dtype}: expected numbers")
     if a.shape != b.shape or not a.size:
-        raise ValueError(
-            f"reference has shape {a.shape}, other has {b.shape}: expected one shape, with elements"
-        )
+        shapes = f"reference has shape {a.shape}, other has {b.shape}"
+        raise ValueError(f"{shapes}: expected one shape, with elements")
     return a, b
 
 

@@ -1,4 +1,4 @@
-"""How often a test fails over seeds, with an exact bound."""
+"""Estimates how often a test fails over seeds, with an exact bound."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ class FailureRate:
         rate: ``failed / n``, the estimate of P(fail).
         upper: One-sided upper bound of P(fail).
         interval: Two-sided interval of P(fail), of the same confidence.
-        confidence: Of either.
-        seeds: That failed, where they were given.
+        seeds: The seeds at which it failed, if known.
     """
 
     failed: int
@@ -48,28 +47,27 @@ def failure_rate(failed: int | Collection[int], n: int, confidence: float = 0.95
     either side. 0 of *n* give ``1 - (1 - confidence) ** (1 / n)``: 9.5 % for 0 of 30.
 
     Args:
-        failed: How many seeds failed, or which.
-        n: How many were tried, at least 1.
+        failed: Number of seeds that failed, or the seeds themselves.
+        n: Number of seeds tried, at least 1.
         confidence: Between 0 and 1.
 
     Raises:
-        TypeError: *failed* or *n* are no integers.
+        TypeError: *failed* or *n* is not an integer.
         ValueError: More failed than were tried, or *confidence* is not between 0 and 1.
     """
     check_integer("n", n, 1)
-    missed = 1 - check_fraction("confidence", confidence)
-    which = tuple(sorted(set(failed))) if isinstance(failed, Collection) else ()
-    count = len(which) if isinstance(failed, Collection) else check_integer("failed", failed, 0)
+    alpha = 1 - check_fraction("confidence", confidence)
+    seeds = tuple(sorted(set(failed))) if isinstance(failed, Collection) else ()
+    count = len(seeds) if isinstance(failed, Collection) else check_integer("failed", failed, 0)
     if count > n:
         raise ValueError(f"failed={count}: expected at most n={n}")
-    low, high = 1 - _solve_upper_bound(n - count, n, missed / 2), _solve_upper_bound(count, n, missed / 2)
-    return FailureRate(
-        count, n, count / n, _solve_upper_bound(count, n, missed), (low, high), confidence, which
-    )
+    interval = 1 - _solve_upper_bound(n - count, n, alpha / 2), _solve_upper_bound(count, n, alpha / 2)
+    upper = _solve_upper_bound(count, n, alpha)
+    return FailureRate(count, n, count / n, upper, interval, confidence, seeds)
 
 
 def _solve_upper_bound(count: int, n: int, probability: float) -> float:
-    """The p at which *count* or fewer of *n* have *probability*; by halving, to the last digit."""
+    """The p at which *count* or fewer of *n* have *probability*; by bisection."""
     if count == n:
         return 1.0
     if count == 0:
@@ -81,15 +79,9 @@ def _solve_upper_bound(count: int, n: int, probability: float) -> float:
 
 
 def binomial_cdf(count: int, n: int, p: float) -> float:
-    """The probability of *count* or fewer of *n*, at ``count / n <= p < 1``.
-
-    Args:
-        count: 0 … n.
-        n: Trials.
-        p: Of one.
-    """
-    # From the largest term down each is smaller than the one before: those that are lost in the
-    # digits of the sum are not asked for, and 1e6 trials take some thousand terms.
+    """The probability of *count* or fewer of *n*, at ``count / n <= p < 1``."""
+    # Each term is smaller than the one before, so the loop stops once they vanish in the sum: 1e6 trials take
+    # some thousand terms.
     log = math.lgamma(n + 1) - math.lgamma(count + 1) - math.lgamma(n - count + 1)
     term = math.exp(log + count * math.log(p) + (n - count) * math.log1p(-p))
     total = term

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.reports.failure.golden import HOW_TO_REPAIR, format_update_command
 from pytest_repro.reports.failure.text import format_failure
 from pytest_repro.reports.json.report import INCONSISTENCY_ERRORS, BadReport

@@ -1,4 +1,4 @@
-"""How far two arrays of unlike dtypes are apart: both are read as float64, or complex128."""
+"""Measures the difference between two arrays of different dtypes, as float64 or complex128."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_repro.values.dtypes import decode_numbers, itemsize, view_bytes
 from pytest_repro.values.spill_store import ValueBuffer
 
 _BLOCK = 2**15
-# Elements widened at a time: 256 KiB as float64.
+# Elements per block: 256 KiB as float64.
 
 
 def measure_cross_dtype_difference(
@@ -24,23 +24,18 @@ def measure_cross_dtype_difference(
     other: Iterable[memoryview],
     tolerance: Tolerance,
 ) -> Difference:
-    """As :func:`~pytest_repro.values.difference.measure_difference`, between two dtypes; without ulps.
+    """As :func:`~pytest_repro.values.difference.measure_difference`, between two dtypes, without ulps.
 
     Args:
-        dtypes: dtype names of the reference and of the other, both of numbers.
-        shape: Lengths of the axes, of both.
-        reference: The reference's bytes in C order, little-endian.
-        other: The other's bytes likewise, in pieces of whole elements.
-        tolerance: Elements within it are not counted as ``outside``.
+        dtypes: Names of the dtypes of *reference* and *other*, both of numbers.
     """
-    wide = "complex128" if any(each.startswith("complex") for each in dtypes) else "float64"
-    pieces = _widen_pieces(dtypes[1], other, wide)
-    found = measure_difference(wide, shape, _WidenedBuffer(dtypes[0], reference, wide), pieces, tolerance)
-    return replace(found, max_ulp=None)
+    wide = "complex128" if any(dtype.startswith("complex") for dtype in dtypes) else "float64"
+    left, right = _WidenedBuffer(dtypes[0], reference, wide), _widen_pieces(dtypes[1], other, wide)
+    return replace(measure_difference(wide, shape, left, right, tolerance), max_ulp=None)
 
 
 class _WidenedBuffer:
-    """Kept bytes of one dtype, read as if they were of a wider one."""
+    """A buffer of one dtype, read as a wider one."""
 
     def __init__(self, dtype: str, buffer: ValueBuffer, wide_dtype: str) -> None:
         self._dtype, self._buffer, self._wide_dtype = dtype, buffer, wide_dtype
@@ -48,9 +43,8 @@ class _WidenedBuffer:
 
     def __getitem__(self, part: slice) -> memoryview:
         start, stop = part.start // self._wide_itemsize, part.stop // self._wide_itemsize
-        return _widen(
-            self._dtype, self._buffer[start * self._itemsize : stop * self._itemsize], self._wide_dtype
-        )
+        narrow = self._buffer[start * self._itemsize : stop * self._itemsize]
+        return _widen(self._dtype, narrow, self._wide_dtype)
 
 
 def _widen(dtype: str, buffer: memoryview, wide_dtype: str) -> memoryview:

@@ -1,7 +1,7 @@
-"""Says how far two values are apart, block by block: two whole copies never exist.
+"""Measures the difference between two values block by block, without copying them as a whole.
 
-On 256 MB of float32 of which half differs this takes 1 MB beside the values, where whole-array
-numpy takes 2.6 GB.
+For 256 MB of float32 of which half differs this needs 1 MB beside the values; numpy on whole arrays needs
+2.6 GB.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from pytest_repro.values.dtypes import (
 from pytest_repro.values.spill_store import ValueBuffer
 
 _BLOCK = 2**15
-# Elements looked at together: the five temporaries of 128 KiB (float32) stay in the cache.
+# Elements per block: five temporaries of 128 KiB (float32) stay in the cache.
 
 _SPARSE_FACTOR = 8
-# Where fewer than an eighth of a block differ they are picked out first; else that costs more.
+# Differing elements are selected first if fewer than 1/8 of a block; else selecting costs more.
 
 
 @dataclass(slots=True)
@@ -55,40 +55,36 @@ def measure_difference(
     tolerance: Tolerance,
     count_ulps: bool = False,
 ) -> Difference:
-    """How far *other* is from *reference*.
+    """Measures how *other* differs from *reference*.
 
     Args:
-        dtype: dtype name by which the bytes are read: ``"float32"``, ``"bfloat16"``; ``""``
-            for text.
-        shape: Lengths of the axes, of both.
-        reference: The reference's bytes in C order, little-endian.
-        other: The other's bytes likewise, in pieces of whole elements.
-        tolerance: Elements within it are not counted as ``outside``.
-        count_ulps: Whether elements are counted by their distance in ulp, to draw them.
+        dtype: Name of the dtype: ``"float32"``, ``"bfloat16"``; ``""`` for text.
+        shape: Shape of both.
+        reference: Bytes in C order, little-endian.
+        other: Bytes in C order, little-endian, in pieces of whole elements.
+        tolerance: Elements within it are not counted as outside.
+        count_ulps: Whether to count elements by their distance in ulp, for a histogram.
     """
     if dtype == "":
         return _measure_text_difference(reference, other)
-    tally, size, at = (
-        _DifferenceTally(ulp_counts=np.zeros(65, "i8") if count_ulps else None),
-        itemsize(dtype),
-        0,
-    )
+    tally = _DifferenceTally(ulp_counts=np.zeros(65, "i8") if count_ulps else None)
+    size, offset = itemsize(dtype), 0
     with np.errstate(all="ignore"):
         for piece in other:
             flat = memoryview(piece).cast("B")
             for start in range(0, flat.nbytes, _BLOCK * size):
                 block = flat[start : start + _BLOCK * size]
-                _add_block(tally, dtype, at // size, reference[at : at + block.nbytes], block, tolerance)
-                at += block.nbytes
+                left = reference[offset : offset + block.nbytes]
+                _add_block(tally, dtype, offset // size, left, block, tolerance)
+                offset += block.nbytes
     index = None if tally.first_index is None else _unravel_index(tally.first_index, shape)
     return Difference(
-        tally.differing, at // size, tally.outside, tally.max_abs, tally.max_rel, tally.max_ulp,
+        tally.differing, offset // size, tally.outside, tally.max_abs, tally.max_rel, tally.max_ulp,
         index, tally.first_values, tally.non_finite, _trim_counts(tally.ulp_counts),
     )  # fmt: skip
 
 
 def _trim_counts(counts: NDArray[Any] | None) -> tuple[int, ...]:
-    """The counts as far as there are any."""
     return () if counts is None else tuple(int(n) for n in np.trim_zeros(counts, "b"))
 
 
@@ -111,8 +107,8 @@ def _add_block(
         tally.first_values = format_element(dtype, left[first]), format_element(dtype, right[first])
     if tally.ulp_counts is not None:
         _add_ulp_counts(tally.ulp_counts, dtype, left[unequal], right[unequal])
-    few = count * _SPARSE_FACTOR < len(unequal)
-    x, y = (left[unequal], right[unequal]) if few else (left, right)
+    sparse = count * _SPARSE_FACTOR < len(unequal)
+    x, y = (left[unequal], right[unequal]) if sparse else (left, right)
     if _add_if_finite(tally, dtype, x, y, count, tolerance):
         _update_max_ulp(tally, dtype, x, y)
     else:
@@ -127,9 +123,9 @@ def _add_if_finite(
     count: int,
     tolerance: Tolerance,
 ) -> bool:
-    """Adds the distances, in the dtype's own precision, if all of them can be told so.
+    """Adds the distances in the precision of the dtype; returns False if some are not finite in it.
 
-    Elements that are equal do not disturb: their distance is 0.
+    Equal elements may be included: their distance is 0.
     """
     x, y = decode_numbers(dtype, view_bytes(left)), decode_numbers(dtype, view_bytes(right))
     if x is None or y is None:
@@ -140,12 +136,10 @@ def _add_if_finite(
     max_abs, max_rel = distance.max(), (distance / divisor).max()
     if not math.isfinite(max_abs) or not math.isfinite(max_rel):
         return False
-    beyond = (
-        count
-        if tolerance.exact
-        else int(np.count_nonzero(distance > _compute_allowed_distance(size, tolerance)))
+    outside = (
+        0 if tolerance.exact else np.count_nonzero(distance > _compute_allowed_distance(size, tolerance))
     )
-    tally.outside += beyond
+    tally.outside += count if tolerance.exact else int(outside)
     tally.max_abs = _update_max(tally.max_abs, max_abs)
     tally.max_rel = _update_max(tally.max_rel, max_rel) if max_rel > 0 else tally.max_rel
     return True
@@ -163,8 +157,8 @@ def _abs_difference(x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
         high, low = np.maximum(x, y), np.minimum(x, y)
         unsigned: NDArray[Any] = high.astype("u8") - low.astype("u8")
         return unsigned.astype("f8")
-    gap: NDArray[Any] = np.abs(np.subtract(y, x))
-    return gap
+    distance: NDArray[Any] = np.abs(np.subtract(y, x))
+    return distance
 
 
 def _magnitude(x: NDArray[Any]) -> NDArray[Any]:
@@ -173,7 +167,7 @@ def _magnitude(x: NDArray[Any]) -> NDArray[Any]:
 
 
 def _update_max(current: float | None, value: Any) -> float:
-    """The larger one; what only a wider type could hold counts as the largest float64."""
+    """The larger one; what only a wider type holds counts as the largest float64."""
     largest = min(float(value), sys.float_info.max)
     return largest if current is None else max(current, largest)
 
@@ -181,7 +175,7 @@ def _update_max(current: float | None, value: Any) -> float:
 def _add_widened(
     tally: _DifferenceTally, dtype: str, left: NDArray[Any], right: NDArray[Any], tolerance: Tolerance
 ) -> None:
-    """Adds elements of which some are not finite, or too far apart for their own precision."""
+    """Adds elements that are not finite, or too far apart for their own precision."""
     x, y = _widen(decode_numbers(dtype, view_bytes(left))), _widen(decode_numbers(dtype, view_bytes(right)))
     finite = np.isfinite(x) & np.isfinite(y)
     tally.non_finite += int(finite.size - np.count_nonzero(finite))
@@ -192,7 +186,7 @@ def _add_widened(
         _update_max_ulp(tally, dtype, left[finite], right[finite])
     if nonzero.any():
         tally.max_rel = _update_max(tally.max_rel, (distance[nonzero] / size[nonzero]).max())
-    # Two NaNs, or two infinities of one sign, are as close as can be.
+    # Two NaNs, or two infinities of the same sign, are equal.
     same = (x == y) | (np.isnan(x) & np.isnan(y))
     close = finite & (distance <= _compute_allowed_distance(size, tolerance)) | same
     tally.outside += x.size if tolerance.exact else int(x.size - np.count_nonzero(close))
@@ -211,43 +205,38 @@ def _update_max_ulp(tally: _DifferenceTally, dtype: str, left: NDArray[Any], rig
 
 
 def _add_ulp_counts(counts: NDArray[Any], dtype: str, left: NDArray[Any], right: NDArray[Any]) -> None:
-    """Counts differing elements by the bits of their distance in ulp; those that are finite."""
+    """Counts finite differing elements by the bit length of their distance in ulp."""
     a, b = view_float_bits(dtype, view_bytes(left)), view_float_bits(dtype, view_bytes(right))
     x, y = decode_numbers(dtype, view_bytes(left)), decode_numbers(dtype, view_bytes(right))
     if a is None or b is None or x is None or y is None:
         return
-    apart = _measure_ulps(a, b).reshape(len(left), -1).max(axis=1)[np.isfinite(x) & np.isfinite(y)]
-    # Without the bits that follow another one, no float64 rounds up to the next power of two.
-    lean = apart & ~(apart >> apart.dtype.type(1))
-    counts += np.bincount(np.frexp(lean.astype("f8"))[1], minlength=len(counts))
+    ulps = _measure_ulps(a, b).reshape(len(left), -1).max(axis=1)[np.isfinite(x) & np.isfinite(y)]
+    # Without bits that follow a set bit, float64 does not round up to the next power of two.
+    sparse_bits = ulps & ~(ulps >> ulps.dtype.type(1))
+    counts += np.bincount(np.frexp(sparse_bits.astype("f8"))[1], minlength=len(counts))
 
 
 def _measure_ulps(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-    """Representable numbers between *a* and *b*: sign and magnitude, counted through zero."""
+    """Representable numbers between *a* and *b*, from sign and magnitude, counted through zero."""
     sign = a.dtype.type(1 << (8 * a.dtype.itemsize - 1))
-    apart: NDArray[Any] = np.maximum(a, b)
-    apart -= np.minimum(a, b)
+    ulps: NDArray[Any] = np.maximum(a, b)
+    ulps -= np.minimum(a, b)
     opposite = (a ^ b) >= sign
     if opposite.any():
-        apart[opposite] = (a[opposite] & ~sign) + (b[opposite] & ~sign)
-    return apart
+        ulps[opposite] = (a[opposite] & ~sign) + (b[opposite] & ~sign)
+    return ulps
 
 
 def _measure_text_difference(reference: ValueBuffer, other: Iterable[memoryview]) -> Difference:
     left, right = bytes(reference[:]), b"".join(bytes(piece) for piece in other)
-    return Difference(
-        1,
-        1,
-        1,
-        first_index=(),
-        first_values=(_quote_around_difference(left, right), _quote_around_difference(right, left)),
-    )
+    quotes = _quote_around_difference(left, right), _quote_around_difference(right, left)
+    return Difference(1, 1, 1, first_index=(), first_values=quotes)
 
 
 def _quote_around_difference(text: bytes, other: bytes, width: int = 60) -> str:
-    """*text* from a little before where it parts from *other*, shortened to *width*."""
-    parted = next((i for i, (a, b) in enumerate(zip(text, other)) if a != b), min(len(text), len(other)))
-    start = max(0, parted - 20)
-    shown = repr(text[start : start + width].decode("utf-8", "backslashreplace"))
+    """*text* from shortly before its first difference to *other*, up to *width*."""
+    first = next((i for i, (a, b) in enumerate(zip(text, other)) if a != b), min(len(text), len(other)))
+    start = max(0, first - 20)
+    quote = repr(text[start : start + width].decode("utf-8", "backslashreplace"))
     before, after = "…" if start else "", "…" if len(text) > start + width else ""
-    return f"{before}{shown}{after}"
+    return f"{before}{quote}{after}"

@@ -1,4 +1,4 @@
-"""Reads bytes back as numbers, for the dtypes that numpy has and for those it has not."""
+"""Decodes bytes to numbers, for the dtypes that numpy has and for those it lacks."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# name → exponent bits, fraction bits, bias, which codes are not finite.
-# IEEE-like e5m2 has infinities; "fn" is finite but for all-ones; "fnuz" has one NaN, at -0; e8m0
-# is a bare exponent. https://arxiv.org/abs/2209.05433 and the OCP microscaling formats, v1.0.
+# Name → exponent bits, fraction bits, bias, and which codes are not finite: e5m2 has infinities as IEEE 754,
+# "fn" only NaNs, all ones, "fnuz" one NaN, at -0, and e8m0 is only an exponent.
+# https://arxiv.org/abs/2209.05433 and the OCP microscaling formats, v1.0.
 _FLOAT8_FORMATS: dict[str, tuple[int, int, int, str]] = {
     "float8_e4m3fn": (4, 3, 7, "fn"),
     "float8_e5m2": (5, 2, 15, "ieee"),
@@ -30,7 +30,7 @@ def itemsize(dtype: str) -> int:
     """Bytes of one element; 1 for text.
 
     Args:
-        dtype: dtype name, ``"float32"``, ``"bfloat16"``; ``"raw12"`` for 12 bytes that are no
+        dtype: Name of the dtype, ``"float32"``, ``"bfloat16"``; ``"raw12"`` for 12 bytes that are not a
             number; ``""`` for text.
     """
     if dtype.startswith("raw"):
@@ -41,12 +41,7 @@ def itemsize(dtype: str) -> int:
 
 
 def view_bits(dtype: str, buffer: memoryview) -> NDArray[Any]:
-    """The bits of each element, for equality: unsigned integers, or rows of bytes.
-
-    Args:
-        dtype: See :func:`itemsize`.
-        buffer: Whole elements, little-endian.
-    """
+    """The bits of each element, to test equality: unsigned integers, or rows of bytes."""
     size = itemsize(dtype)
     if size in (1, 2, 4, 8):
         return np.frombuffer(buffer, f"<u{size}")
@@ -59,14 +54,14 @@ def view_bytes(array: NDArray[Any]) -> memoryview:
 
 
 def decode_numbers(dtype: str, buffer: Any) -> NDArray[Any] | None:
-    """The elements as numbers numpy can calculate with, or None for what is no number.
+    """The elements as numbers that numpy can calculate with; None if they are not numbers.
 
     Args:
         dtype: See :func:`itemsize`.
         buffer: Whole elements, little-endian.
 
     Returns:
-        float32, float64, longdouble, complex64, complex128 and integers of 64 bits as they are;
+        float32, float64, longdouble, complex64, complex128 and integers of 64 bits unchanged;
         narrower floats as float32, complex32 as complex64, bool and other integers as float64.
     """
     if dtype == "" or dtype.startswith("raw"):
@@ -78,29 +73,29 @@ def decode_numbers(dtype: str, buffer: Any) -> NDArray[Any] | None:
         return values
     if dtype == "complex32":
         return np.frombuffer(buffer, "<f2").astype("<f4").view("<c8")
-    found = np.frombuffer(buffer, np.dtype(dtype).newbyteorder("<"))
-    if found.dtype.kind == "b" or (found.dtype.kind in "iu" and found.dtype.itemsize < 8):
-        return found.astype("f8")
-    return found.astype("f4") if found.dtype.kind == "f" and found.dtype.itemsize == 2 else found
+    array = np.frombuffer(buffer, np.dtype(dtype).newbyteorder("<"))
+    if array.dtype.kind == "b" or (array.dtype.kind in "iu" and array.dtype.itemsize < 8):
+        return array.astype("f8")
+    return array.astype("f4") if array.dtype.kind == "f" and array.dtype.itemsize == 2 else array
 
 
 def format_element(dtype: str, bits: Any) -> str:
-    """One element as text, with as many digits as tell it from its neighbours.
+    """One element as text, with enough digits to distinguish it from its neighbours.
 
     Args:
         dtype: See :func:`itemsize`.
-        bits: One of :func:`view_bits`.
+        bits: An element of :func:`view_bits`.
     """
     raw = view_bytes(np.atleast_1d(bits))
     value = decode_numbers(dtype, raw)
     if value is None:
         return repr(bytes(raw))
-    whole = value.dtype == "f8" and dtype != "float64"
-    return str(np.frombuffer(raw, dtype)[0] if whole else value[0])
+    is_converted = value.dtype == "f8" and dtype != "float64"
+    return str(np.frombuffer(raw, dtype)[0] if is_converted else value[0])
 
 
 def view_float_bits(dtype: str, buffer: Any) -> NDArray[Any] | None:
-    """The bits of each real component, or None where the dtype has no units in the last place."""
+    """The bits of each real component; None if the dtype has no units in the last place."""
     if dtype in _FLOAT8_FORMATS:
         return np.frombuffer(buffer, "u1") if dtype != "float8_e8m0fnu" else None
     size = _COMPONENT_SIZES.get(dtype)
@@ -109,7 +104,7 @@ def view_float_bits(dtype: str, buffer: Any) -> NDArray[Any] | None:
 
 @cache
 def _get_float8_table(dtype: str) -> NDArray[np.float32]:
-    return _compute_float8_values(dtype).astype("f4")  # exact: float32 holds every one of them
+    return _compute_float8_values(dtype).astype("f4")  # exact
 
 
 def _compute_float8_values(dtype: str) -> NDArray[np.float64]:

@@ -1,9 +1,8 @@
-"""Digest of a value: its kind first, then its logical bytes, as a tree of fixed leaves.
+"""Digests of values: of the kind, then the logical bytes, as a tree of fixed leaves.
 
 The bytes are cut into leaves of 4 MiB, each leaf is hashed with xxh3-128, and the digest is the
-hash of the kind and the leaves' hashes. The leaves are fixed, so the digest is the same however
-many threads share them and however the bytes arrive. xxh3 is no cryptographic hash: it finds
-accidents, not attackers.
+hash of the kind and the hashes of the leaves. So it depends neither on the number of threads nor on how
+the bytes arrive. xxh3 is not cryptographic: it detects accidents, not attacks.
 """
 
 from __future__ import annotations
@@ -18,18 +17,18 @@ from queue import SimpleQueue
 import xxhash
 
 LEAF_BYTES = 4 * 2**20
-"""Bytes in a leaf of the tree."""
+"""Bytes of a leaf."""
 
 _MIN_LEAVES_FOR_THREADS = 8
-# Leaves. Until another thread runs 0.1 to 0.3 ms pass, in which one hashes 8 MiB: with an idle core
-# 16 MiB gain nothing and 32 MiB run at 1.5 of one thread; with a busy one they lose 5 to 30 %.
+# Starting a thread takes 0.1 to 0.3 ms, in which one thread hashes 8 MiB. With an idle core 16 MiB gain
+# nothing and 32 MiB are hashed 1.5 times as fast; with a busy one they are 5 to 30 % slower.
 
 
 @cache
 def choose_thread_count() -> int:
-    """How many threads are worth it: those of this process, one where it shares them.
+    """The number of threads worth using: the cores of this process, up to 4, or 1 if it shares them.
 
-    xxhash releases the GIL from version 4.0 on; a worker of pytest-xdist has its neighbours.
+    xxhash releases the GIL from version 4.0 on; workers of pytest-xdist share the cores.
     """
     if int(xxhash.VERSION.split(".")[0]) < 4 or "PYTEST_XDIST_WORKER" in os.environ:
         return 1
@@ -38,14 +37,14 @@ def choose_thread_count() -> int:
 
 
 def digest(kind: str, pieces: Iterable[memoryview], threads: int | None = None) -> str:
-    """Digest of *kind* (``"float32[4, 8]"``), then the bytes in C order, little-endian.
+    """Digest of *kind* (``"float32[4, 8]"``), then of the bytes in C order, little-endian.
 
-    Kind is hashed too: the same bytes under another dtype or shape never collide.
+    The kind is hashed too: the same bytes with another dtype or shape do not collide.
 
     Args:
         kind: dtype and shape, or the name of a Python type.
         pieces: Contiguous byte buffers of any length; each is valid until the next is taken.
-        threads: How many threads may hash one large buffer; by default what :func:`choose_thread_count` says.
+        threads: Number of threads for a large buffer; by default :func:`choose_thread_count`.
 
     Returns:
         32 hexadecimal digits.
@@ -58,7 +57,6 @@ def digest(kind: str, pieces: Iterable[memoryview], threads: int | None = None) 
 
 
 def _hash_leaves(pieces: Iterable[memoryview], threads: int) -> Iterator[bytes]:
-    """The hashes of the leaves, however the stream is cut into pieces."""
     hasher, filled = xxhash.xxh3_128(), 0
     for piece in pieces:
         rest = memoryview(piece)
@@ -79,17 +77,17 @@ def _hash_leaves(pieces: Iterable[memoryview], threads: int) -> Iterator[bytes]:
 
 
 def _hash_whole_leaves(buffer: memoryview, threads: int) -> Iterable[bytes]:
-    cuts = [buffer[at : at + LEAF_BYTES] for at in range(0, buffer.nbytes, LEAF_BYTES)]
-    if threads < 2 or len(cuts) < _MIN_LEAVES_FOR_THREADS:
-        return map(xxhash.xxh3_128_digest, cuts)
-    return _hash_in_threads(cuts, threads)
+    leaves = [buffer[start : start + LEAF_BYTES] for start in range(0, buffer.nbytes, LEAF_BYTES)]
+    if threads < 2 or len(leaves) < _MIN_LEAVES_FOR_THREADS:
+        return map(xxhash.xxh3_128_digest, leaves)
+    return _hash_in_threads(leaves, threads)
 
 
 def _hash_in_threads(leaves: list[memoryview], threads: int) -> list[bytes]:
-    """The hashes of *leaves*, by this thread and as many others as make up *threads*.
+    """The hashes of *leaves*, by this thread and ``threads - 1`` others.
 
-    Bare threads, since a pool waits until each of its own has started: 32 MiB take 0.6 of the
-    time. Each is waited for, also after Ctrl-C: one left over when Python ends aborts it.
+    Bare threads take 0.6 of the time of a pool for 32 MiB, as a pool waits until its threads have started.
+    All are waited for, also after Ctrl-C: one still running when Python ends aborts it.
     """
     hashes = [b""] * len(leaves)
     todo = list(range(len(leaves)))
@@ -117,5 +115,5 @@ def _hash_in_threads(leaves: list[memoryview], threads: int) -> list[bytes]:
 
 
 def short_digest(text: str) -> str:
-    """16 hexadecimal digits of xxh3-64, to call something by."""
+    """16 hexadecimal digits of xxh3-64, for use in names."""
     return xxhash.xxh3_64_hexdigest(text.encode("utf-8", "surrogatepass"))

@@ -1,11 +1,12 @@
-"""Values in a safetensors file, each under the digest of its kind and bytes: nothing in it runs.
+"""Values in a safetensors file, each named by the digest of its kind and bytes.
 
-A name says what the value must be, so a file that is older, newer or made by somebody else than the
-text beside it holds the right value or none.
+The name says what the value must be: a file that does not belong to the text beside it holds the right
+value or none. Reading it executes no code.
 """
 
 from __future__ import annotations
 
+import math
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,18 +21,18 @@ from pytest_repro.values.hashing import digest
 _NATIVE_DTYPES = {"bool", "float16", "float32", "float64"} | {
     f"{s}int{n}" for s in ("", "u") for n in (8, 16, 32, 64)
 }
-# What safetensors and numpy both know; all else is stored as its bytes.
+# What both safetensors and numpy support; everything else is stored as bytes.
 
 _MAX_FILE_BYTES = 2**31
-"""Bytes of a file that is read: what is larger no golden file needs."""
+"""Size of the largest file that is read: golden files are smaller."""
 
 
 def as_storable_array(dtype: str, shape: tuple[int, ...], content: bytes) -> Any:
-    """*content* as an array to be stored: its own dtype where it has one, else bytes.
+    """*content* as an array to store: of its own dtype if possible, else of bytes.
 
     Args:
-        dtype: dtype name by which the bytes are read.
-        shape: Lengths of the axes.
+        dtype: Name of the dtype.
+        shape: Shape of the array.
         content: Bytes in C order, little-endian.
     """
     if dtype not in _NATIVE_DTYPES:
@@ -40,25 +41,22 @@ def as_storable_array(dtype: str, shape: tuple[int, ...], content: bytes) -> Any
 
 
 def encode_arrays(arrays: Mapping[str, Any]) -> bytes:
-    """The file that holds *arrays*, by name.
+    """The content of a file with *arrays*, by name.
 
     Raises:
-        ValueError: No session would read it: it is too large.
+        ValueError: It would be too large to be read.
     """
     from safetensors.numpy import save
 
     size = sum(array.nbytes for array in arrays.values())
     if size > _MAX_FILE_BYTES // 2:
-        raise ValueError(
-            f"would hold {size:,} bytes of values, and {_MAX_FILE_BYTES // 2:,} are kept at most: "
-            "lower repro_baseline_kb"
-        )
-
+        limit = f"at most {_MAX_FILE_BYTES // 2:,} are kept"
+        raise ValueError(f"would hold {size:,} bytes of values, and {limit}: lower repro_baseline_kb")
     return bytes(save(dict(sorted(arrays.items()))))
 
 
 def decode_arrays(content: bytes) -> dict[str, Any]:
-    """The arrays in what :func:`encode_arrays` gave."""
+    """The arrays in the result of :func:`encode_arrays`."""
     from safetensors.numpy import load
 
     return dict(load(content))
@@ -68,7 +66,7 @@ class SafetensorsFile:
     """A file that is open for reading.
 
     Args:
-        file: What safetensors made of it.
+        file: As opened by safetensors.
     """
 
     def __init__(self, file: Any) -> None:
@@ -76,63 +74,59 @@ class SafetensorsFile:
         self.names = set(file.keys())
 
     def read_array(self, name: str, max_bytes: int = _MAX_FILE_BYTES) -> Any:
-        """The array *name*; None where there is none, or it takes more than *max_bytes* bytes.
+        """The array *name*; None if it is missing or has more than *max_bytes* elements.
 
         Raises:
-            ValueError: It is of a dtype that is not written here.
+            ValueError: Its dtype is one that this package does not write.
         """
         if name not in self.names:
             return None
-        part = self._file.get_slice(name)
-        shape, count = part.get_shape(), 1
-        for length in shape:
-            count *= length
-        if count > max_bytes:
+        if math.prod(self._file.get_slice(name).get_shape()) > max_bytes:
             return None
         try:
             return self._file.get_tensor(name)
-        except Exception as error:  # whatever numpy and safetensors say of a dtype that we never write
+        except Exception as error:  # any error of numpy or safetensors, for a dtype that we never write
             raise ValueError(f"is damaged: the value {name} cannot be read: {error}") from None
 
     def read_bytes(self, name: str, kind: str, nbytes: int, exact_size: bool = True) -> memoryview | None:
-        """The bytes of the value whose digest is *name*; None where they are not there.
+        """The bytes of the value with the digest *name*; None if it is missing.
 
         Args:
             name: Its digest.
             kind: dtype and shape.
-            nbytes: How many bytes the value has that it is compared with.
-            exact_size: Whether it must have as many: all but text.
+            nbytes: Size of the value that it is compared with.
+            exact_size: Whether the sizes must be equal: for everything but text.
 
         Raises:
-            ValueError: What stands under this name is something else.
+            ValueError: The file holds something else under this name.
         """
         if name not in self.names:
             return None
-        found = self.read_array(name, nbytes if exact_size else _MAX_FILE_BYTES)
-        raw = view_bytes(np.ascontiguousarray(found)) if found is not None else memoryview(b"")
+        array = self.read_array(name, nbytes if exact_size else _MAX_FILE_BYTES)
+        raw = view_bytes(np.ascontiguousarray(array)) if array is not None else memoryview(b"")
         if (exact_size and raw.nbytes != nbytes) or digest(kind, [raw]) != name:
-            raise ValueError(f"is damaged: the value {name} is another one")
+            raise ValueError(f"is damaged: the value {name} has another digest")
         return raw
 
 
 @contextmanager
 def open_safetensors(path: Path) -> Iterator[SafetensorsFile | None]:
-    """The file at *path*; None where there is none.
+    """Opens the file at *path*; None if there is none.
 
     Raises:
         OSError: It cannot be read.
-        ValueError: It is no safetensors file, or no plain file; the message says what.
+        ValueError: It is not a regular file or not a safetensors file; the message says which.
     """
     try:
-        found = path.lstat()
+        status = path.lstat()
     except FileNotFoundError:
         yield None
         return
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError("is no plain file")
-    if found.st_size > _MAX_FILE_BYTES:
-        raise ValueError(f"is too large: {found.st_size:,} bytes, and {_MAX_FILE_BYTES:,} are read at most")
-    with _open_file(path) as file:  # mapped: Windows replaces no file that is
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("is not a regular file")
+    if status.st_size > _MAX_FILE_BYTES:
+        raise ValueError(f"is too large: {status.st_size:,} bytes, and at most {_MAX_FILE_BYTES:,} are read")
+    with _open_file(path) as file:  # closed at the end: Windows cannot replace a mapped file
         yield SafetensorsFile(file)
 
 
@@ -142,4 +136,4 @@ def _open_file(path: Path) -> Any:
     try:
         return safe_open(str(path), framework="np")
     except SafetensorError as error:
-        raise ValueError(f"is no safetensors file, or not all of it: {error}") from None
+        raise ValueError(f"is not a safetensors file, or incomplete: {error}") from None

@@ -1,4 +1,4 @@
-"""Keeps the values of the reference run, under a budget, to say later how far another run is."""
+"""Stores the values of the reference run under a memory budget, to measure differences to other runs."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from pytest_repro.values.hashing import digest
 
 @dataclass(frozen=True, slots=True)
 class InMemory:
-    """Values kept as they are."""
+    """A value in memory."""
 
     buffer: bytes | mmap.mmap
 
 
 @dataclass(frozen=True, slots=True)
 class OnDisk:
-    """Values written to the shelf's temporary file."""
+    """A value in the temporary file of the store."""
 
     offset: int
     nbytes: int
 
 
 class ValueBuffer(Protocol):
-    """Bytes that are read slice by slice; those on disk never come back as a whole."""
+    """Bytes that are read slice by slice."""
 
     def __getitem__(self, part: slice, /) -> memoryview:
         """The bytes of *part*."""
 
 
 class _FileBuffer:
-    """Reads from the file what is asked for; mapping it would count as memory in use."""
+    """Reads slices from a file: a memory map would count as used memory."""
 
     def __init__(self, file: IO[bytes], location: OnDisk) -> None:
         self._file, self._location = file, location
@@ -48,10 +48,10 @@ class _FileBuffer:
 
 
 class SpillStore:
-    """Keeps bytes: in memory up to a budget, beyond it in one temporary file.
+    """Stores bytes: in memory up to a budget, beyond it in one temporary file.
 
     Args:
-        budget: Bytes that may be kept in memory.
+        budget: Bytes in memory.
     """
 
     def __init__(self, budget: int) -> None:
@@ -61,33 +61,33 @@ class SpillStore:
         self._file_size = 0
 
     def put(self, leaf: Leaf) -> ContentRef:
-        """Keeps the bytes of *leaf* and digests them in the same pass.
+        """Stores the bytes of *leaf* and digests them in the same pass.
 
-        Where the disk is full only the digest is kept: the verdict holds, the distance is lost.
+        If the disk is full, only the digest is stored: the verdict stays correct, the distance is unknown.
         """
         if leaf.nbytes <= self._memory_left:
             self._memory_left -= leaf.nbytes
-            kept = _copy_bytes(leaf)
-            return ContentRef(digest(leaf.kind, [memoryview(kept)]), InMemory(kept))
+            copy = _copy_bytes(leaf)
+            return ContentRef(digest(leaf.kind, [memoryview(copy)]), InMemory(copy))
         try:
             return self._spill(leaf)
         except OSError:
             if self._file is not None:
-                self._file.truncate(self._file_size)  # the test may need the room
+                self._file.truncate(self._file_size)  # the test may need the space
             return ContentRef(digest(leaf.kind, leaf.read_chunks()))
 
     def _spill(self, leaf: Leaf) -> ContentRef:
         if self._file is None:
-            # Unbuffered: what a full disk refused must not come up again when the file is closed.
+            # Unbuffered: closing must not write again what a full disk refused.
             self._file = tempfile.TemporaryFile(prefix="pytest-repro-", buffering=0)  # noqa: SIM115
-        place = OnDisk(self._file_size, leaf.nbytes)
+        location = OnDisk(self._file_size, leaf.nbytes)
         self._file.seek(self._file_size)
-        found = digest(leaf.kind, _write_through(leaf.read_chunks(), self._file))
+        content_digest = digest(leaf.kind, _write_through(leaf.read_chunks(), self._file))
         self._file_size += leaf.nbytes
-        return ContentRef(found, place)
+        return ContentRef(content_digest, location)
 
     def get(self, stored: ContentRef) -> ValueBuffer | None:
-        """The bytes of *stored*, or None when they were not kept."""
+        """The bytes of *stored*; None if only the digest was stored."""
         if isinstance(stored.storage, InMemory):
             return memoryview(stored.storage.buffer)
         if isinstance(stored.storage, OnDisk) and self._file is not None:
@@ -96,12 +96,12 @@ class SpillStore:
 
     @staticmethod
     def get_nbytes(stored: ContentRef) -> int:
-        """Number of the bytes of *stored*; 0 when they were not kept."""
-        place = stored.storage
-        return place.nbytes if isinstance(place, OnDisk) else len(getattr(place, "buffer", b""))
+        """Number of stored bytes; 0 if only the digest was stored."""
+        storage = stored.storage
+        return storage.nbytes if isinstance(storage, OnDisk) else len(getattr(storage, "buffer", b""))
 
     def close(self) -> None:
-        """Lets go of everything kept."""
+        """Deletes the temporary file."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -123,17 +123,17 @@ def _copy_bytes(leaf: Leaf) -> bytes | mmap.mmap:
     first = next(stream, b"")
     if memoryview(first).nbytes == leaf.nbytes:
         return bytes(first)
-    # An anonymous map takes its pages as they are written: no zeros first, no second copy.
-    kept = mmap.mmap(-1, leaf.nbytes)
-    kept.write(first)
+    # An anonymous map gets its pages as they are written, without zeroing or a second copy.
+    copy = mmap.mmap(-1, leaf.nbytes)
+    copy.write(first)
     for piece in stream:
-        kept.write(piece)
-    return kept
+        copy.write(piece)
+    return copy
 
 
 def _write_through(pieces: Iterable[memoryview], file: IO[bytes]) -> Iterator[memoryview]:
     for piece in pieces:
         rest = piece
-        while rest.nbytes:  # a raw file may take a part only
+        while rest.nbytes:  # a raw file may write only a part
             rest = rest[file.write(rest) :]
         yield piece

@@ -188,7 +188,8 @@ def test_in_tests(project: Project) -> None:
             assert_distinct_loader_draws(torch.utils.data.DataLoader(Noisy(), num_workers=2))
 
         def test_mended(repro):
-            assert_distinct_loader_draws(torch.utils.data.DataLoader(Noisy(), num_workers=2, worker_init_fn=seeded))
+            loader = torch.utils.data.DataLoader(Noisy(), num_workers=2, worker_init_fn=seeded)
+            assert_distinct_loader_draws(loader)
 
         def test_draws(repro):
             assert_distinct_draws({"worker 0": repro.rng().random(4), "worker 1": repro.rng().random(3)})
@@ -198,7 +199,8 @@ def test_in_tests(project: Project) -> None:
             assert_distinct_draws({(1, 0): rng.random(4), (1, 1): rng.random(3)})
 
         def test_other_draws_in_each_run(repro):
-            assert_distinct_draws({each: np.random.default_rng().random(4) for each in range(2)}, name="epochs")
+            draws = {each: np.random.default_rng().random(4) for each in range(2)}
+            assert_distinct_draws(draws, name="epochs")
     """).check(
         passed=2, failed=3,
         says=[

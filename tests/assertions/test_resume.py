@@ -356,7 +356,7 @@ def test_every_generator_is_as_before() -> None:
         ({"at": 3, "make": None}, TypeError, "make: expected a function, not NoneType"),
         ({"at": 3, "seed": -1}, ValueError, "seed"),
         ({"at": 3, "deterministic": "no"}, ValueError, "deterministic='no': True, False or \"warn\""),
-        ({"at": 3, "save": lambda state: Lock()}, TypeError, "save gave a lock that cannot be copied"),
+        ({"at": 3, "save": lambda state: Lock()}, TypeError, "save returned a lock that cannot be copied"),
         ({"at": 1, "make": dict, "train": lambda state, steps: None}, NotReproducible, "observed nothing"),
     ],
 )

@@ -50,8 +50,8 @@ def test_a_bound_of_few_seeds_by_hand() -> None:
     found = metrics.suggested_bound({0: 1.0, 1: 2.0, 2: 3.0, 3: 4.0, 4: 5.0})
     assert found.bound == pytest.approx(3 - 4.2027 * 2.5**0.5, abs=1e-3)
     assert str(found) == (
-        "value >= -3.64502 fails for at most 5 % of seeds (95 % confidence, n 5, if normal; 59 seeds tell "
-        "without that)"
+        "value >= -3.64502 fails for at most 5 % of seeds (95 % confidence, n 5, assuming a normal "
+        "distribution; 59 seeds need no assumption)"
     )
 
 

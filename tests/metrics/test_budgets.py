@@ -69,7 +69,7 @@ def test_the_fewest_seeds_are_blamed(values: dict[int, float], rule: str, allowe
 @pytest.mark.parametrize(
     ("limits", "said"),
     [
-        ({}, "no rule is given"),
+        ({}, "no limit is given"),
         ({"std": -1.0}, "std=-1: expected a number that is not negative"),
         ({"min": math.nan}, "min=nan: expected a number"),
     ],

@@ -69,7 +69,7 @@ def test_completions_are_counted(runs: list[list[int]]) -> None:
     ("runs", "logits", "error", "said"),
     [
         ([[1]], None, ValueError, "runs holds 1: expected 2 or more"),
-        (["ab", "ac"], None, TypeError, r"runs\[0\] is a text"),
+        (["ab", "ac"], None, TypeError, r"runs\[0\] is text"),
         ([[1.5], [1.0]], None, TypeError, r"runs\[0\] has shape \(1,\), dtype float64: expected integers"),
         ([[[1]], [[2]]], None, TypeError, r"runs\[0\] has shape \(1, 1\)"),
         ([[1], [2]], [[[0, 1, 2]]], ValueError, "logits holds 1: expected one for each of the 2 runs"),

@@ -130,7 +130,7 @@ def test_tensors_and_sizes() -> None:
         (UNITS[:2], UNITS[:2], ValueError, "3 samples or more"),
         (UNITS[0], UNITS, ValueError, r"a has shape \(12,\): expected \(samples, units\)"),
         (UNITS, UNITS * np.nan, ValueError, r"b\[0, 0\] is nan: expected finite"),
-        (UNITS, np.ones((500, 2)), ValueError, "b holds only units that are constant"),
+        (UNITS, np.ones((500, 2)), ValueError, "b has only units that are constant"),
         (UNITS, UNITS.astype(complex), TypeError, "b has dtype complex128: expected real"),
     ],
 )

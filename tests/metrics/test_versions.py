@@ -99,7 +99,7 @@ def test_equal_versions_are_seldom_significant(n: int) -> None:
 
 def test_that_the_other_is_better_is_pointed_at() -> None:
     told = str(metrics.compare_versions(*pairs(1, 28)))
-    assert told.endswith("; B is better with 28 of 29: compare_versions(b, a) asks whether that is so")
+    assert told.endswith("; B is better with 28 of 29: compare_versions(b, a) tests that")
     assert "sign test 1, gamma" in told
     assert "compare_versions" not in str(metrics.compare_versions(*pairs(14, 14)))
 

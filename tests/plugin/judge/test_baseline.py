@@ -354,7 +354,7 @@ def test_damaged_values_are_named(project: Project) -> None:
     values.write_bytes(values.read_bytes()[:-3])
     project.again().check(
         failed=1,
-        says="has values that cannot be read: test_it.safetensors is no safetensors file, or not all of it",
+        says="has values that cannot be read: test_it.safetensors is not a safetensors file, or incomplete",
     )
 
 

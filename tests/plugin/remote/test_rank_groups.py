@@ -169,7 +169,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Session:
             with subtests.test("half", n=n): assert repro.rank == 0 or n == 0, "not the first"
 
     def test_heard(repro, record_property):
-        import warnings
+        import warnings, pytest_repro
         for said in ("each run of each", f"of {repro.rank}"): warnings.warn(f"said in {said} rank")
         record_property("world", repro.world_size)
         record_property("rank", repro.rank)
