@@ -210,7 +210,9 @@ def test_a_device_that_torch_does_not_know_is_the_options_fault(project: Project
     result = project(source, "--repro-vary=device=cpu,third", subprocess=True).check(exit=4)
     assert result.text.count(f"ERROR: --repro-vary=device=cpu,third: {said}") == 1
     project.ini("[tool.pytest.ini_options]\nrepro_vary = ['device=cpu,third']")
-    project.again().check(exit=4, says=f"ERROR: ini file: repro_vary = device=cpu,third: {said}")
+    project.again(subprocess=True).check(
+        exit=4, says=f"ERROR: ini file: repro_vary = device=cpu,third: {said}"
+    )
     project.ini("[tool.pytest.ini_options]\nrepro_vary = []")
     marked = "import pytest, torch\n@pytest.mark.reproducible(device=('cpu', 'fourth'))\ndef test_a(): pass\n"
     project(marked).check(
