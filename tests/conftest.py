@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ with contextlib.suppress(ImportError):
 # what the projects use is imported here first.
 
 pytest_plugins = "pytester"
+
+# Where byte code is forbidden, as in many containers, each of the hundreds of interpreters that the
+# tests start compiles the package anew: a quarter of the time of a session with one companion.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Background jobs of a shell inherit an ignored SIGINT: their sessions could not be interrupted.
