@@ -71,7 +71,7 @@ def check(result: Result) -> None:
 
 
 def test_it_is_told_by_test_and_in_sum(project: Project) -> None:
-    check(project(SOURCE, "--repro-cost", "-q", subprocess=True))
+    check(project(SOURCE, "--repro-cost", "-q"))
 
 
 @needs("xdist")
