@@ -61,10 +61,10 @@ def test_unmarked(): pass
 """
 
 
-@pytest.mark.parametrize("how", [["--self-contained-html"], [], ["--self-contained-html", "-n2"]])
+@pytest.mark.parametrize("how", [["--self-contained-html"], [], ["--self-contained-html", "-n1"]])
 def test_verdict_and_drawings_stand_in_the_row(project: Project, how: list[str]) -> None:
     args = ["--html=page.html", "--repro-diagnose=never", *how]
-    plugins = ["html", "html_fixtures", "metadata", *(["xdist", "xdist.looponfail"] if "-n2" in how else [])]
+    plugins = ["html", "html_fixtures", "metadata", *(["xdist", "xdist.looponfail"] if "-n1" in how else [])]
     project(DRAWN, *args, plugins=plugins, subprocess=True).check(failed=1, passed=2)
     shown = {name: [each["content"] for each in rows[0]["extras"]] for name, rows in _rows(project).items()}
     (differs,), (same,) = shown["test_it.py::test_differs"], shown["test_it.py::test_same"]

@@ -30,22 +30,40 @@ def test_the_flags_of_the_interpreter_are_handed_on(project: Project) -> None:
             repro.record(debug=__debug__, mode=sys.flags.dev_mode, warnings=len(sys.warnoptions))
         """
     )
-    for flags in (["-O"], ["-X", "dev", "-W", "default"]):
-        assert "1 passed" in pytest_by(project.pytester.path, flags, "-s")
+    flags = ["-O", "-X", "dev", "-W", "default"]
+    assert "1 passed" in pytest_by(project.pytester.path, flags, "-s")
 
 
-def test_what_an_earlier_test_leaves_in_the_environment_does_not_reach_it(project: Project) -> None:
+def test_what_an_earlier_test_leaves_terminals_log_files_and_summaries(project: Project) -> None:
+    project.write(
+        conftest="""
+        def pytest_terminal_summary(config):
+            with open("summaries", "a") as file: print(hasattr(config, "workerinput"), file=file)
+        def pytest_sessionfinish():
+            with open("ended", "a") as file: print("ended", file=file)
+        """
+    )
     project(
         """
-        import os, pytest, sys
+        import logging, os, pytest, sys
         def test_forgets_to_undo():
             os.environ["PYTEST_ADDOPTS"] = "--no-such-option"
             sys.path.insert(0, "/no/such/folder")
+        def test_first(): logging.getLogger().warning("first line")
         @pytest.mark.reproducible(process=True)
-        def test_a(repro): repro.record(x=1)
+        def test_x(repro, request):
+            request.config.get_terminal_writer().line("hello")
+            request.config.pluginmanager.get_plugin("terminalreporter").write_line("hello")
+            repro.record(x=1)
+        def test_last(): logging.getLogger().warning("last line")
         """,
+        "--log-file=l.log",
         subprocess=True,
-    ).check(passed=2)
+    ).check(passed=4)
+    lines = (project.pytester.path / "l.log").read_text().splitlines()
+    assert [line.rpartition("  ")[2].split()[-2] for line in lines] == ["first", "last"]
+    assert (project.pytester.path / "summaries").read_text().split() == ["False"]
+    assert (project.pytester.path / "ended").read_text().split() == ["ended"] * 2
 
 
 def test_modules_given_to_main_are_plugins_there_and_objects_are_refused(project: Project) -> None:
@@ -76,40 +94,6 @@ def test_modules_given_to_main_are_plugins_there_and_objects_are_refused(project
         command = [sys.executable, "main.py", kind]
         done = subprocess.run(command, cwd=project.pytester.path, capture_output=True, text=True, check=False)
         assert says in done.stdout
-
-
-def test_the_terminal_is_there_for_who_asks_and_a_log_file_is_left_alone(project: Project) -> None:
-    project(
-        """
-        import logging, pytest
-        def test_first(): logging.getLogger().warning("first line")
-        @pytest.mark.reproducible(process=True)
-        def test_x(repro, request):
-            request.config.get_terminal_writer().line("hello")
-            request.config.pluginmanager.get_plugin("terminalreporter").write_line("hello")
-            repro.record(x=1)
-        def test_last(): logging.getLogger().warning("last line")
-        """,
-        "--log-file=l.log",
-        subprocess=True,
-    ).check(passed=3)
-    lines = (project.pytester.path / "l.log").read_text().splitlines()
-    assert [line.rpartition("  ")[2].split()[-2] for line in lines] == ["first", "last"]
-
-
-def test_no_plugin_is_asked_there_for_a_summary_that_nobody_reads(project: Project) -> None:
-    project.write(
-        conftest="""
-        def pytest_terminal_summary(config):
-            with open("summaries", "a") as file: print(hasattr(config, "workerinput"), file=file)
-        def pytest_sessionfinish():
-            with open("ended", "a") as file: print("ended", file=file)
-        """
-    )
-    source = "import pytest\n@pytest.mark.reproducible(process=True)\ndef test_a(repro): repro.record(x=1)\n"
-    project(source, subprocess=True).check(passed=1)
-    assert (project.pytester.path / "summaries").read_text().split() == ["False"]
-    assert (project.pytester.path / "ended").read_text().split() == ["ended"] * 2
 
 
 @needs("pytest_timeout")

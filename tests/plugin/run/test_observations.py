@@ -26,7 +26,7 @@ SOURCE = """
 
 
 @pytest.mark.parametrize(
-    ("args", "plugins", "keep"), [((), (), 512), ((), (), 0), (("-n2",), ("xdist",), 512)]
+    ("args", "plugins", "keep"), [((), (), 512), ((), (), 0), (("-n1",), ("xdist",), 512)]
 )
 def test_each_test_tells_what_its_reference_run_observed(
     project: Project, args: tuple[str, ...], plugins: tuple[str, ...], keep: int
