@@ -63,7 +63,7 @@ def train(pair: tuple[nn.Module, torch.Tensor]) -> Call:
     return steps
 
 
-class EmptyMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class EmptyMode(TorchDispatchMode):
     """Only calls the op: what every mode written in Python costs."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

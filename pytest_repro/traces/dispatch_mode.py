@@ -22,7 +22,7 @@ from pytest_repro.traces.writer import TraceWriter, count_function_modes
 _DEFAULT_DISPATCH = torch.Tensor.__torch_dispatch__
 
 
-class TraceMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class TraceMode(TorchDispatchMode):
     """Passes every op to a writer."""
 
     supports_higher_order_operators = True  # torch refuses them otherwise
