@@ -17,7 +17,9 @@ import numpy.random  # noqa: F401
 import pytest
 
 import pytest_repro.plugin.session.hooks  # noqa: F401
+from pytest_repro.plugin.extra_runs import list_extra_runs
 
+list_extra_runs()
 with contextlib.suppress(ImportError):
     import torch._dynamo  # noqa: F401
 

@@ -32,7 +32,7 @@ FLOORS: dict[str, list[str]] = {
     "assertions": [],
     "cli": [],
     "plugin": [
-        "config", "run", "peers", "extra_runs", "judge", "fixtures", "remote", "session", "__init__",
+        "config", "peers", "run", "extra_runs", "judge", "fixtures", "remote", "session", "__init__",
     ],
 }  # fmt: skip
 """Floors from low to high, and in each the columns from low to high, as folders or files.
@@ -56,50 +56,17 @@ HEAVY = {"numpy", "torch", "xxhash", "jax", "hypothesis", "execnet", "safetensor
 PARTICIPLES = ["told", "heard", "asked", "made", "given", "taken", "kept", "seen", "held"]
 
 TODO: dict[str, list[str]] = {
-    "import of a higher floor": [
-        "engine/check/check.py -> reports/failure/runs.py",
-        "engine/check/check.py -> reports/failure/text.py",
-    ],
     "import of a higher column": [
-        "engine/runs/pin.py -> engine/diagnose/suspects.py",
-        "plugin/run/item_runner.py -> plugin/judge/judge.py",
-        "plugin/stash.py -> plugin/config/settings.py",
         "reports/html/plots/figures.py -> reports/html/page_data.py",
-    ],
-    "in an import cycle": [
-        "plugin/extra_runs/cost.py",
-        "plugin/extra_runs/extra_runs.py",
-        "plugin/extra_runs/noise.py",
-        "plugin/extra_runs/sweep.py",
-        "plugin/judge/judge.py",
-        "plugin/run/item_runner.py",
     ],
     "function of more than 50 lines": [
         "metrics/versions.py:compare_versions",
     ],
     "file of more than 250 lines": [
-        "engine/diagnose/diagnose.py",
-        "engine/runs/trial.py",
-        "plugin/run/item_runner.py",
-        "plugin/session/conductor.py",
         "values/difference.py",
     ],
     "folder of more than 13 files": [
-        "causes",
         "metrics",
-        "plugin/run",
-    ],
-    "floor number": [
-        "adapters is 4",
-        "axes is 6",
-        "causes is 8",
-        "cli is 12",
-        "companions is 7",
-        "engine is 9",
-        "metrics is 3",
-        "plugin is 13",
-        "reports is 10",
-        "values is 2",
     ],
 }
 """What still breaks a rule, by rule: this list only shrinks."""

@@ -1,4 +1,4 @@
-"""Floor 2: what can be read and controlled of each library, one file per library.
+"""What can be read and controlled of each library, one file per library.
 
 A file has the import name of its library and defines one object, ``adapter``. It is active once
 its library is in ``sys.modules``: before that no value can be of the library, and none of its

@@ -13,7 +13,8 @@ from pytest_repro.core.plan.cell import Cell
 from pytest_repro.core.plan.plan import Plan, override_plan
 from pytest_repro.engine.runs.current_run import choose_seed, note_assertion
 from pytest_repro.engine.runs.pin import Pin
-from pytest_repro.engine.runs.trial import Trial, make_run
+from pytest_repro.engine.runs.run_source import make_run
+from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.reports.failure.batch_invariance import format_failure
 
 AXIS = "batch"

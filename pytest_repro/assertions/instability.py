@@ -13,7 +13,8 @@ from pytest_repro.core.plan.cell import make_reference_cell
 from pytest_repro.core.plan.plan import Plan, override_plan
 from pytest_repro.engine.runs.current_run import choose_seed
 from pytest_repro.engine.runs.pin import Pin
-from pytest_repro.engine.runs.trial import Trial, make_run
+from pytest_repro.engine.runs.run_source import make_run
+from pytest_repro.engine.runs.trial import Trial
 
 _INT_DTYPES = {2: "int16", 4: "int32", 8: "int64"}
 

@@ -15,7 +15,8 @@ from pytest_repro.core.plan.cell import Cell, make_reference_cell
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.engine.runs.recording import Recording
-from pytest_repro.engine.runs.trial import Trial, make_run
+from pytest_repro.engine.runs.run_source import make_run
+from pytest_repro.engine.runs.trial import Trial
 
 _MAX_ATTEMPTS = 3
 _ABSENT = object()

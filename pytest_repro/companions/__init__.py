@@ -1,4 +1,4 @@
-"""Floor 3: other interpreters that run for us, one for each setting, as long as the session.
+"""Other interpreters that run for us, one for each setting, as long as the session.
 
 :class:`~pytest_repro.companions.companion.Companion` starts, asks and stops one;
 :mod:`~pytest_repro.companions.remote_main` runs inside it;

@@ -1,4 +1,4 @@
-"""Floor 0: the nouns (frozen records) and pure functions, on the standard library alone.
+"""The nouns (frozen records) and pure functions, on the standard library alone.
 
 A :class:`~pytest_repro.core.plan.plan.Plan` says what is asked, a :class:`~pytest_repro.core.runs.run.Run`
 what one run did, an :class:`~pytest_repro.core.runs.observation.Observation` what it computed, a

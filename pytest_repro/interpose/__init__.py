@@ -1,4 +1,4 @@
-"""Floor 1: calls that a program makes to the outside world, logged or answered differently.
+"""Calls that a program makes to the outside world, logged or answered differently.
 
 :func:`~pytest_repro.interpose.call_log.log_calls` logs calls with file and line;
 :func:`~pytest_repro.interpose.patch.patch_everywhere` replaces the functions. Both replace a

@@ -1,4 +1,4 @@
-"""Floor 2: how far apart is too far, by the measures that the field publishes.
+"""How far apart is too far, by the measures that the field publishes.
 
 Pure functions of numbers: arrays, tensors and lists in, frozen records or numbers out, each formula
 with its source. ``print(record)`` gives a line or a small table. Importing this module imports

@@ -1,4 +1,4 @@
-"""Floor 6: pytest. The only folder that imports it; hooks of a few lines that call down.
+"""Pytest. The only folder that imports it; hooks of a few lines that call down.
 
 Loaded at every start of pytest, it imports no more than the options need: the rest comes when the
 first marked test was collected.

@@ -1,4 +1,4 @@
-"""Floor 3: traces the ops of torch while they run: digests of what each reads and computes.
+"""Traces the ops of torch while they run: digests of what each reads and computes.
 
 A dispatch mode sees every op that this thread calls, and those of its backward passes, on any thread
 of autograd. Not traced:

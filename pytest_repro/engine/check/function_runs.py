@@ -13,8 +13,8 @@ from pytest_repro.core.plan.run_spec import RunSpec
 from pytest_repro.core.runs.run import Outcome, Run
 from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.engine.runs.recording import Recording
-from pytest_repro.engine.runs.run_source import BodyStartCallback, run_until_settled
-from pytest_repro.engine.runs.trial import RunResult, Trial, make_run
+from pytest_repro.engine.runs.run_source import BodyStartCallback, make_run, run_until_settled
+from pytest_repro.engine.runs.trial import RunResult, Trial
 
 
 class FunctionRuns:

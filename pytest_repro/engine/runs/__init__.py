@@ -1,1 +1,1 @@
-"""TODO"""
+"""The runs of one test or function: made, recorded, measured, judged."""

@@ -1,4 +1,4 @@
-"""What of a plan can be run here, where not even the reference's values need be to be had."""
+"""Which values of a plan's axes are available on this machine."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from pytest_repro.core.runs.run import Run
 
 
 class AvailablePlan(NamedTuple):
-    """What can be run of what was asked.
+    """A plan restricted to this machine.
 
     Attributes:
-        plan: What was asked; where an axis's reference is not to be had here, its next value that
-            is stands in its place.
-        unavailable: A run for each value passed over.
-        unrunnable: Whether an axis has no value at all that is to be had here.
+        plan: The plan; an unavailable reference value is replaced by the next available one.
+        unavailable: A skipped run for each unavailable value.
+        unrunnable: Whether an axis has no available value.
     """
 
     plan: Plan
@@ -26,7 +25,7 @@ class AvailablePlan(NamedTuple):
 
 
 def restrict_to_available(plan: Plan) -> AvailablePlan:
-    """What can be run here of *plan*: ``device=("cuda", "cpu")`` begins on the CPU without a GPU."""
+    """*plan* restricted to this machine: ``device=("cuda", "cpu")`` begins on the CPU without a GPU."""
     found = [(each, _find_unavailable(plan, each)) for each in plan.vary]
     if not any(gone for _, gone in found):
         return AvailablePlan(plan)
@@ -42,12 +41,12 @@ def restrict_to_available(plan: Plan) -> AvailablePlan:
 
 
 def find_unavailable_reason(plan: Plan, axis: str, value: object) -> str:
-    """Why a run of *plan* cannot be made at *value*; ``""`` where it can."""
+    """Why no run of *plan* is possible at *value*; ``""`` if one is."""
     return get_axis(axis).why_unavailable(value) or get_axis(axis).why_too_few(value, plan.ranks)
 
 
 def _find_unavailable(plan: Plan, axis_values: AxisValues) -> dict[object, str]:
-    """The values before the first that is to be had here, and why each of them is not."""
+    """The unavailable values before the first available one, each with the reason."""
     gone: dict[object, str] = {}
     for value in axis_values.values:
         why = get_axis(axis_values.axis).why_reference_unavailable(value) or get_axis(

@@ -21,16 +21,16 @@ def find_mismatches_at_level(
     find_base: Callable[[Run], FinishedRun | None],
     level: Level,
 ) -> Iterator[Mismatch]:
-    """Every value that differs at *level* from the run that its own is compared with.
+    """The mismatches at *level*.
 
     Args:
-        plan: What is asked.
+        plan: The plan.
         finished_runs: The runs, the reference run first.
-        find_base: Gives the run that one is compared with, where it is not the reference.
-        level: At which is compared.
+        find_base: Returns the run that another is compared with.
+        level: The level of the comparison.
     """
     if len({run.outcome for run, _ in finished_runs}) > 1:
-        return  # a run that broke recorded less: the outcome is the answer, not what is missing
+        return  # a run that failed recorded less: its outcome is the mismatch
     for run, recording in finished_runs[1:]:
         first, reference = find_base(run) or finished_runs[0]
         if recording.equals(reference):
@@ -50,7 +50,7 @@ def decide_outcome(
     finished_runs: Sequence[FinishedRun],
     found_mismatches: Sequence[Mismatch],
 ) -> VerdictOutcome | None:
-    """The verdict word of *runs*; one of which nothing counts at its level has observed nothing."""
+    """The outcome of the verdict; ``unobserved`` if nothing counts at the plan's level."""
     word, level = judge_runs(runs, found_mismatches), plan.level
     if (
         word != "reproduced"
@@ -62,7 +62,7 @@ def decide_outcome(
 
 
 def list_uncounted(recording: RecordingBase) -> tuple[str, ...]:
-    """What *recording* holds that counts at no level but ``bitwise``, each name once, and why."""
+    """Recorded values that count only at level ``bitwise``: each name once, with the reason."""
     seen = recording.observations()
     counts = select_at_level("process", seen)
     return tuple(dict.fromkeys(explain_exclusion(each) for key, each in seen.items() if key not in counts))
@@ -74,7 +74,7 @@ def compute_level_result(
     find_base: Callable[[Run], FinishedRun | None],
     found_mismatches: Sequence[Mismatch],
 ) -> LevelResult | None:
-    """Which level the runs reach; None where none was asked, or nothing was compared."""
+    """The level that the runs reach; None if no level was requested, or nothing was compared."""
     if plan.level is None or len(finished_runs) < 2 or finished_runs[0][0].outcome == "skipped":
         return None
     if any(each.problem == "outcome" for each in found_mismatches):

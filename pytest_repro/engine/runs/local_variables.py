@@ -1,9 +1,9 @@
-"""The local variables of a function when it ends, at no tracing cost.
+"""Local variables of a function at its end, without the cost of tracing.
 
-The frame is kept at the first call of the function's own code, and what watches for that call
-removes itself at once, so the body runs unobserved. A frame that is still referenced keeps its
-locals after it returns. From Python 3.12 on ``sys.monitoring`` watches this one code object, 3 µs;
-before, a profile function hears of every call until then (0.2 µs each), and works beside coverage.
+The frame is kept at the first call of the function's own code, by a watcher that removes itself
+at once, so the body runs unobserved. A frame that is still referenced keeps its locals after it
+returns. From Python 3.12 on, ``sys.monitoring`` watches this one code object (3 µs); before, a
+profile function is called for every call until then (0.2 µs each), and works beside coverage.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 
 def find_code(function: Callable[..., Any] | None) -> CodeType | None:
-    """The code of the user's own function below its decorators, or None where there is none."""
+    """The code of the user's function below its decorators; None if there is none."""
     if function is None:
         return None
     plain = inspect.unwrap(getattr(function, "__func__", function))
@@ -27,10 +27,10 @@ def find_code(function: Callable[..., Any] | None) -> CodeType | None:
 
 @contextmanager
 def keep_frame(code: CodeType | None) -> Iterator[list[FrameType]]:
-    """Keeps the frame of the first call of *code* during the block; before Python 3.12, in this thread.
+    """Keeps the frame of the first call of *code* in the block; before Python 3.12, in this thread.
 
     Yields:
-        A list, which holds the frame once the call has begun.
+        A list that holds the frame once the call has begun.
     """
     kept: list[FrameType] = []
     if code is None:
@@ -46,7 +46,7 @@ def keep_frame(code: CodeType | None) -> Iterator[list[FrameType]]:
 def _watch_with_profiler(code: CodeType, frames: list[FrameType]) -> Callable[[], None]:
     before: Any = sys.getprofile()
     if not (before is None or callable(before) or hasattr(before, "enable")):
-        return lambda: None  # a profiler that could not be put back is not disturbed
+        return lambda: None  # a profiler that could not be restored is left alone
 
     def profile(frame: FrameType, event: str, _: object) -> None:
         if frame.f_code is code and event == "call":
@@ -62,7 +62,7 @@ def _watch_with_profiler(code: CodeType, frames: list[FrameType]) -> Callable[[]
 
 
 def _restore_profiler(previous: Any) -> None:
-    """Puts the profiler back that was there; cProfile's is no function, but is enabled."""
+    """Restores *previous*; cProfile's profiler is not a function and is enabled instead."""
     if previous is not None and not callable(previous):
         sys.setprofile(None)
         previous.enable()
@@ -73,7 +73,7 @@ def _restore_profiler(previous: Any) -> None:
 def _watch_with_monitoring(code: CodeType, frames: list[FrameType]) -> Callable[[], None]:
     monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
     tool = next((t for t in (4, 3) if monitoring.get_tool(t) is None), None)
-    if tool is None:  # others have taken what is free for all
+    if tool is None:  # both tools that are free for all are in use
         return _watch_with_profiler(code, frames)
 
     def on_start(started_code: CodeType, _: int) -> object:
@@ -99,7 +99,7 @@ _watch = _watch_with_monitoring if sys.version_info >= (3, 12) else _watch_with_
 def iter_locals(frame: FrameType) -> Iterator[tuple[str, object]]:
     """Names and values of a finished frame's local variables, in order of their first mention.
 
-    Left out are pytest's own, whose names start with ``@`` (assertion rewriting).
+    Skips pytest's own, whose names start with ``@`` (assertion rewriting).
     """
     for name, value in frame.f_locals.items():
         if not name.startswith("@"):
@@ -107,7 +107,7 @@ def iter_locals(frame: FrameType) -> Iterator[tuple[str, object]]:
 
 
 def describe_plain_variables(variables: Iterable[tuple[str, object]], limit: int = 4) -> tuple[str, ...]:
-    """Names and types of the numbers and texts among *variables*: what may have been meant."""
+    """Names and types of the numbers and texts among *variables*, which the user may have meant."""
     plain = (int, float, complex, str, bytes, list, dict)
     found = [f"{name} ({type(value).__name__})" for name, value in variables if isinstance(value, plain)]
     return tuple(found[:limit])

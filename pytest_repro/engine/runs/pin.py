@@ -156,13 +156,13 @@ class Pin:
 
 
 def _read_generator_states() -> list[object]:
-    """Where every global generator stands."""
+    """The states of all global generators."""
     return [adapter.global_states_key() for adapter in active_adapters().values()]
 
 
 @contextmanager
 def seed_temporarily(seed: int) -> Iterator[None]:
-    """Every generator seeded for a block; afterwards they stand where they stood before.
+    """Seeds every generator for a block, and restores their states after it.
 
     Args:
         seed: 0 … 2**32 - 1.
@@ -178,14 +178,14 @@ def seed_temporarily(seed: int) -> Iterator[None]:
 
 @contextmanager
 def pinned(seed: int = 0, deterministic: Deterministic = True) -> Iterator[int]:
-    """Every generator seeded and every determinism switch set, for one block.
+    """Seeds every generator and sets every determinism switch for a block.
 
-    All of it is restored to the bit afterwards, also after an exception and on Ctrl-C.
+    Restores all of it to the bit, also after an exception and on Ctrl-C.
 
     Args:
         seed: 0 … 2**32 - 1, given to each imported library as it is.
-        deterministic: True; ``"warn"``, where an op without a deterministic implementation warns
-            instead of raising; or False for deterministic algorithms off.
+        deterministic: True; ``"warn"``: ops without a deterministic implementation warn instead of
+            raising; False: deterministic algorithms off.
 
     Yields:
         The seed.
@@ -200,7 +200,7 @@ def pinned(seed: int = 0, deterministic: Deterministic = True) -> Iterator[int]:
 
 @contextmanager
 def deterministic(mode: Deterministic = True) -> Iterator[None]:
-    """Every determinism switch of the imported libraries set to *mode*, for one block.
+    """Sets every determinism switch of the imported libraries to *mode* for a block.
 
     Args:
         mode: True, ``"warn"`` or False, as in :func:`pinned`.

@@ -1,4 +1,4 @@
-"""What can be drawn of runs that differ: both runs' numbers, while they are at hand."""
+"""Plot data of runs that differ, read while both runs' values are available."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from pytest_repro.engine.runs.distance import can_measure
 from pytest_repro.engine.runs.recording import RecordingBase
 
 MAX_PLOTS = 6
-"""Pictures of one test: as many observations are told in full in its text."""
+"""Most plots of one test, as many as values that its text shows in full."""
 
 ComparedRun = tuple[Run, RecordingBase, RecordingBase]
-"""A run, what the one it is compared with recorded, and what it recorded itself."""
+"""A run, the recording it is compared with, and its own recording."""
 
 _INDEX_SUFFIX = re.compile(r"\[(\d+)\]$")
 
@@ -35,11 +35,10 @@ _INDEX_SUFFIX = re.compile(r"\[(\d+)\]$")
 def build_plots(
     mismatches: Sequence[Mismatch], compared_runs: Iterable[ComparedRun], mixes_dtypes: Callable[[str], bool]
 ) -> Iterator[PlotData]:
-    """A picture of each series, list or array that differs, on each axis of the first run that does.
+    """A plot of each differing series, list or array, on each axis of the first run that differs.
 
-    Args:
-        mismatches: What differs.
-        compared_runs: The runs, and with what they were compared.
+    mismatches: The mismatches.
+        compared_runs: The runs, each with the recording it is compared with.
         mixes_dtypes: Whether dtypes may differ on an axis.
     """
     return islice(_iter_plots(mismatches, compared_runs, mixes_dtypes), MAX_PLOTS)
@@ -65,7 +64,7 @@ def _iter_plots(
 
 
 class _RunPair:
-    """Two runs whose values are at hand."""
+    """Two runs whose values are available."""
 
     def __init__(
         self,
@@ -81,7 +80,7 @@ class _RunPair:
         self._steps = count_steps(self._keys)
 
     def get_plot_group(self, mismatch: Mismatch) -> tuple[str, str]:
-        """What is drawn together: the steps of a series, or else the elements of a list."""
+        """What shares a plot: the steps of a series, or the elements of a list."""
         if self._steps[mismatch.series] > 1:
             return mismatch.series, mismatch.path
         return mismatch.series, _INDEX_SUFFIX.sub("[]", mismatch.path)
@@ -108,7 +107,7 @@ class _RunPair:
         return [key for key in keys if _INDEX_SUFFIX.fullmatch(key[2], len(head))]
 
     def _find_difference(self, key: Key) -> Difference | None:
-        """How far both runs are apart there; None where that is not known, or there is only one."""
+        """The distance of both runs there; None if it is unknown, or there is only one value."""
         if key in self._mismatches:
             return self._mismatches[key].difference
         ours, theirs = self._reference.get(key), self._other.get(key)
@@ -132,7 +131,7 @@ class _RunPair:
         )  # fmt: skip
 
     def _build_element_series(self, mismatch: Mismatch) -> Series | None:
-        """The elements of a small vector; None of anything else."""
+        """The elements of a small vector; None for anything else."""
         key = mismatch.series, mismatch.step, mismatch.path
         ours, theirs = self._reference.get(key), self._other.get(key)
         if ours is None or theirs is None or len(ours.shape) != 1 or ours.kind != theirs.kind:
@@ -162,7 +161,7 @@ def _abs_difference(x: float, y: float, differs: bool) -> float | None:
 
 
 def _read_scalar(observation: Observation | None) -> float | None:
-    """The one real number of an observation; None where it is none, or more."""
+    """The single real number of an observation; None if it is not one number."""
     if observation is None or observation.shape not in ((), (1,)):
         return None
     numbers = _read_elements(observation)
@@ -170,7 +169,7 @@ def _read_scalar(observation: Observation | None) -> float | None:
 
 
 def _read_elements(observation: Observation) -> tuple[float, ...] | None:
-    """The real numbers of a small observation; None of what is large, complex or no number."""
+    """The real numbers of a small observation; None if it is large, complex or not numeric."""
     if not isinstance(observation.content, bytes) or not observation.dtype:
         return None
     from pytest_repro.values.dtypes import decode_numbers
@@ -182,7 +181,7 @@ def _read_elements(observation: Observation) -> tuple[float, ...] | None:
 
 
 def _find_unequal(a: Observation, b: Observation) -> list[bool]:
-    """Which elements of two small observations of one kind differ in bits."""
+    """Which elements of two small observations of equal kind differ in bits."""
     if not isinstance(a.content, bytes) or not isinstance(b.content, bytes) or not a.shape[0]:
         return []
     size = len(a.content) // a.shape[0]

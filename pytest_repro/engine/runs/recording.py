@@ -17,15 +17,15 @@ from pytest_repro.values.hashing import digest
 from pytest_repro.values.spill_store import SpillStore
 
 INLINE_NBYTES = 512
-"""Bytes up to which an observation holds its value itself: hashing would cost as much."""
+"""Largest value, in bytes, that an observation holds itself: hashing would cost as much."""
 
 
 def _decline_quick_read(value: object) -> None:
-    """Stands for the quick reader of a type that has none."""
+    """The quick reader of a type that has none."""
 
 
 class RecordingBase:
-    """What one run recorded, here or elsewhere."""
+    """What one run recorded, in this process or another."""
 
     __slots__: ClassVar[tuple[str, ...]] = ("skipped_locals",)
 
@@ -44,27 +44,27 @@ class RecordingBase:
         return self.observations().get(key)
 
     def measure(self, reference: Observation, other: Observation) -> Difference | None:
-        """How far *other*, observed here, is from *reference*; None when that was not kept."""
+        """The distance of *other*, observed here, from *reference*; None if it was not kept."""
         raise NotImplementedError
 
     def equals(self, other: RecordingBase) -> bool:
-        """Whether both recorded the same, in the same order, to the bit."""
+        """Whether both recorded the same values in the same order, bit for bit."""
         return list(self.observations().items()) == list(other.observations().items())
 
 
 class Recording(RecordingBase):
-    """What one run records; digests and compares large values as they come.
+    """Records a run; hashes and compares large values at once.
 
-    The reference run puts its large values on the shelf. Another run compares each of its own
-    with the reference at once, while the value is there to be read, and keeps the digest alone.
+    The reference run stores its large values. Another run compares each of its own with the
+    reference while the value can be read, and keeps only the digest.
 
     Args:
-        store: Where the reference run's values are kept.
-        tolerance_for: Closeness asked, for the distances measured on the way.
-        reference: The recording it is compared with; None when this is the reference run.
-        keep_values: Whether a run that has a reference keeps its values as well.
+        store: Where the reference run's values are stored.
+        tolerance_for: The tolerance of measured distances.
+        reference: The recording it is compared with; None for the reference run.
+        keep_values: Whether a run with a reference stores its values too.
         mixed_dtypes: Whether numbers of two dtypes are compared.
-        count_ulps: Whether elements that differ are counted by their distance, to draw them.
+        count_ulps: Whether differing elements are counted by their distance, for plots.
     """
 
     __slots__ = (
@@ -91,7 +91,7 @@ class Recording(RecordingBase):
         mixed_dtypes: bool = False,
         count_ulps: bool = False,
     ) -> None:
-        # An entry is an Observation, or (name, step, quick reader, what that read).
+        # An entry is an Observation, or (name, step, quick reader, what it read).
         self._entries: list[Any] = []
         self._by_key: dict[Key, Observation] = {}
         self._step_counters: defaultdict[str, count[int]] = defaultdict(count)
@@ -104,22 +104,22 @@ class Recording(RecordingBase):
         self.skipped_locals = 0
 
     def note_assertion(self, name: str) -> None:
-        """Takes note that an assertion held, to be recorded as *name* where nothing else is."""
+        """Notes that an assertion held: it is recorded as *name* if nothing else is recorded."""
         self._passed_assertion = name
 
     def record_assertion(self) -> None:
-        """Records what held, if there is nothing else: a test of it alone can fail, and is compared."""
+        """Records the assertion that held, if nothing else was recorded: such a test can fail too."""
         if self._passed_assertion and not self._entries:
             self.record(self._passed_assertion, True)
 
     def record(self, name: str, value: object) -> None:
-        """Records *value*, as it is now, as the next step of *name*.
+        """Records *value* as it is now, as the next step of *name*.
 
         Raises:
             TypeError: Something in it cannot be read; the message names its path and type.
         """
         quick = self._quick_readers.get(type(value)) or self._find_quick_reader(type(value))
-        # Counted in one step, so that threads that record do not take each other's place.
+        # Counted in one step, so that recording threads do not take each other's number.
         step = next(self._step_counters[name])
         read = quick(value)
         if read is not None:
@@ -128,7 +128,7 @@ class Recording(RecordingBase):
             self._entries += list(self._observe_leaves(name, step, value))
 
     def record_locals(self, variables: Iterable[tuple[str, object]]) -> None:
-        """Records the arrays among local variables, as ``locals.NAME``; passes over all else."""
+        """Records the arrays among local variables as ``locals.NAME``, and skips everything else."""
         budget = LocalsBudget()
         for name, value in variables:
             for path, leaf in iter_numeric_leaves(value, name, flatten_known, budget):
@@ -150,7 +150,7 @@ class Recording(RecordingBase):
     def _observe(self, key: Key, leaf: Leaf) -> Observation:
         beside = leaf.token_context
         if beside is not None:
-            from pytest_repro.engine.runs.token_divergence import store_logits
+            from pytest_repro.engine.runs.distance import store_logits
 
             beside = store_logits(beside, self._store if self._reference is None else None)
         found = Observation(
@@ -168,7 +168,7 @@ class Recording(RecordingBase):
         )
 
     def _store_difference(self, reference: Observation | None, observation: Observation, leaf: Leaf) -> None:
-        """Measures a large value at once: later it may be gone, or have been written to."""
+        """Measures a large value at once: later it may be gone or overwritten."""
         if reference is None or not can_measure(reference, observation, self._mixed_dtypes):
             return
         values = load_content(reference.content, self._store)
@@ -194,7 +194,7 @@ class Recording(RecordingBase):
     def equals(self, other: RecordingBase) -> bool:
         if isinstance(other, Recording) and self._entries == other._entries:
             return True
-        # What is read quickly on one device is not on another: the entries are unlike, not the values.
+        # A quick reader of one device is not that of another: entries differ, values do not.
         return super().equals(other)
 
     def observations(self) -> dict[Key, Observation]:
@@ -219,7 +219,7 @@ def _map_readers_to_adapters() -> dict[FastReader, Adapter]:
 
 
 def _make_key_unique(key: Key, used: dict[Key, Observation]) -> Key:
-    """*key*, or where two parts have one path (two keys of a dict print alike) one of their own."""
+    """*key*, made unique if two parts have one path (two keys of a dict that print alike)."""
     if key not in used:
         return key
     name, step, path = key

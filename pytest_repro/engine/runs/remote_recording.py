@@ -10,26 +10,25 @@ from typing import Protocol
 from pytest_repro.core.compare.difference import Difference
 from pytest_repro.core.plan.tolerance import ToleranceFunction
 from pytest_repro.core.runs.observation import ContentRef, Key, Leaf, Observation, TokenContext
-from pytest_repro.engine.runs.distance import can_measure, load_content, measure_distance
+from pytest_repro.engine.runs.distance import can_measure, load_content, measure_distance, store_logits
 from pytest_repro.engine.runs.recording import RecordingBase
-from pytest_repro.engine.runs.token_divergence import store_logits
 from pytest_repro.values.spill_store import SpillStore
 
 
 class ValueFetcher(Protocol):
-    """Gives values from where they were recorded."""
+    """Fetches values from where they were recorded."""
 
     def __call__(self, key: Key, logits: bool = False) -> Iterable[memoryview] | None:
-        """The bytes of a large value, or *logits* beside tokens; None when they were not kept there."""
+        """The bytes of a large value, or the *logits* of tokens; None if they were not kept there."""
 
 
 class RemoteRecording(RecordingBase):
-    """Observations that came from elsewhere: digests for what is large, bytes for what is small.
+    """Observations from another interpreter: digests of large values, bytes of small ones.
 
     Args:
         observations: By key, in the order of recording.
         skipped_locals: Number of local values that could not be digested.
-        count_ulps: Whether elements that differ are counted by their distance, to draw them.
+        count_ulps: Whether differing elements are counted by their distance, for plots.
     """
 
     def __init__(
@@ -68,7 +67,7 @@ class RemoteRecording(RecordingBase):
                 )
 
     def store_values(self, store: SpillStore, fetch: ValueFetcher) -> None:
-        """Keeps the large values, while they can be fetched: other runs will be compared with them."""
+        """Stores the large values, while they can be fetched: other runs are compared with them."""
         for key, each in self._observations.items():
             pieces = fetch(key) if isinstance(each.content, ContentRef) else None
             if pieces is not None:

@@ -1,4 +1,4 @@
-"""Brings a run over from where it was made: what was observed at once, large values when asked for."""
+"""Transfers a run from a companion: observations at once, large values on request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pytest_repro.values.dtypes import itemsize
 from pytest_repro.values.spill_store import SpillStore
 
 _MESSAGE_BYTES = 2**20
-# Bytes sent in one message: a value need not be held twice.
+# Bytes per message, so that no value is held twice.
 
 
 def encode_cell(cell: Cell) -> tuple[Any, ...]:
@@ -26,24 +26,21 @@ def encode_cell(cell: Cell) -> tuple[Any, ...]:
 
 
 def receive_run(trial: Trial, companion: Any, cell: Cell, message: str) -> Run:
-    """Takes the run that a companion has made, and fetches of its values what must be measured.
+    """Adds the run that a companion made to *trial*, and fetches the values that must be measured.
 
     Args:
-        trial: Of the runs.
-        companion: Which still holds the values.
-        cell: Under what it was run.
-        message: The run on the wire.
-
-    Returns:
-        The run.
+        trial: The runs so far.
+        companion: Still holds the values.
+        cell: The run's setting.
+        message: The encoded run.
 
     Raises:
-        Lost: It cannot be read: the two sides are not of one make, though of one version.
+        InterpreterLost: The message cannot be read: the two packages differ.
     """
     try:
         run, observations = decode_run(message, cell)
     except (KeyError, TypeError, ValueError) as error:
-        from pytest_repro.companions.companion import InterpreterLost  # execnet is there by now, not before
+        from pytest_repro.companions.companion import InterpreterLost  # execnet is imported by now
 
         why = f"gave an answer that cannot be read: is its pytest-repro this one? ({error!r})"
         raise InterpreterLost(f"the companion for {companion.interpreter.name} {why}") from None
@@ -53,7 +50,7 @@ def receive_run(trial: Trial, companion: Any, cell: Cell, message: str) -> Run:
 
 
 def fetch_value(companion: Any, key: Key, logits: bool = False) -> Iterable[memoryview] | None:
-    """The bytes of a value over there, or of *logits* beside it, in pieces; None where they were not kept."""
+    """The bytes of a value in the companion, or its *logits*, in pieces; None if they were not kept."""
     companion.send("fetch", logits, *key)
     word, first = companion.receive("while it sent a value")
     return _receive_pieces(companion, first) if word == "piece" else None
@@ -67,20 +64,20 @@ def _receive_pieces(companion: Any, first_piece: bytes) -> Iterator[memoryview]:
 
 
 class RemoteValues:
-    """The last run of a companion, whose values can be fetched until the next one."""
+    """The last run of this companion, whose values can be fetched until the next one."""
 
     def __init__(self, channel: Any) -> None:
         self._channel = channel
         self._last: tuple[Trial, RecordingBase] | None = None
 
     def keep_and_encode(self, trial: Trial, run: Run, recording: RecordingBase) -> tuple[str, str]:
-        """The answer that tells of *run*; its values, on the shelf of *trial*, are kept."""
+        """The answer that describes *run*; keeps its values in the store of *trial*."""
         self.drop()
         self._last = trial, recording
         return "ran", encode_run(run, recording.observations().values())
 
     def send_value(self, logits: bool, *key: Any) -> None:
-        """Sends the value of *key*, or the *logits* beside it, in pieces of whole elements, then an end."""
+        """Sends the value of *key*, or its *logits*, in pieces of whole elements, then an end."""
         assert self._last is not None
         trial, recording = self._last
         found = recording.observations()[key]
@@ -89,7 +86,7 @@ class RemoteValues:
         self._channel.send(("end", b""))
 
     def drop(self) -> None:
-        """Lets go of the values."""
+        """Drops the values."""
         if self._last is not None:
             self._last[0].close()
             self._last = None

@@ -1,12 +1,16 @@
-"""Who makes runs: of a test, of a function, here or in another process."""
+"""What makes runs: of a test or a function, here or in another process."""
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
 from pytest_repro.core.diagnose.finding import StateRoot
+from pytest_repro.core.plan.cell import Cell
 from pytest_repro.core.plan.run_spec import RunSpec
+from pytest_repro.core.runs.run import Outcome, Run
+from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.trial import RunResult, Trial
 
 T = TypeVar("T")
@@ -44,3 +48,47 @@ def run_until_settled(
             break
         result = run_once()
     return result
+
+
+def make_run(
+    cell: Cell,
+    outcome: Outcome,
+    seconds: float,
+    recording: RecordingBase,
+    error: BaseException | None,
+    drew_on_axis: bool = False,
+    past_log: tuple[str, ...] = (),
+) -> Run:
+    """The record of a run.
+
+    Args:
+        cell: The run's setting.
+        outcome: What the body did.
+        seconds: Wall time.
+        recording: What it recorded.
+        error: The exception that ended it.
+        drew_on_axis: Whether it drew numbers that differ at other values of its axis.
+        past_log: Where it asked for input that its replay log does not hold.
+    """
+    kind = type(error)
+    return Run(
+        cell.axis,
+        cell.value,
+        outcome,
+        seconds,
+        len(recording),
+        error="" if error is None else str(error) if outcome == "skipped" else format_error_line(error),
+        error_type=f"{kind.__module__}.{kind.__qualname__}" if error is not None else "",
+        skipped_locals=recording.skipped_locals,
+        setting=cell.setting,
+        repeat_of=cell.repeat_of,
+        drew_on_axis=drew_on_axis,
+        past_log=past_log,
+    )
+
+
+def format_error_line(error: BaseException, width: int = 100) -> str:
+    """*error* as ``ValueError: the first line of its message``, at most *width* characters."""
+    text = "".join(traceback.format_exception_only(type(error), error)).strip()
+    first = text.splitlines()[0].strip() if text else type(error).__name__
+    return first if len(first) <= width else f"{first[: width - 1]}…"

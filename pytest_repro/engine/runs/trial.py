@@ -1,8 +1,7 @@
-"""The runs of one test under one plan, and what follows from them."""
+"""The runs of one test under one plan, and the verdict."""
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ from pytest_repro.core.plan.cell import REPEAT, Cell, iter_other_cells, make_ref
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.plan.run_spec import RunSpec
 from pytest_repro.core.runs.observation import format_key
-from pytest_repro.core.runs.run import Outcome, Run
+from pytest_repro.core.runs.run import Run
 from pytest_repro.engine.runs.availability import find_unavailable_reason, restrict_to_available
 from pytest_repro.engine.runs.distance import load_content
 from pytest_repro.engine.runs.levels import (
@@ -30,7 +29,7 @@ from pytest_repro.values.spill_store import SpillStore
 from pytest_repro.values.value_summary import summarize_value
 
 KEEP_MB = 512
-"""Megabytes of the reference run's values kept in memory; what is more goes to a file."""
+"""Megabytes of the reference run's values kept in memory; the rest goes to a file."""
 
 
 class RunResult(NamedTuple):
@@ -44,15 +43,14 @@ class Trial:
     """Collects the runs of one test and judges them.
 
     Args:
-        plan: What is asked.
-        keep_mb: Megabytes (2**20 bytes) of values kept in memory to say how far runs are apart.
-        with_plots: Whether a verdict that is ``diverged`` holds what can be drawn of it.
+        plan: What the test asks for.
+        keep_mb: Megabytes (2**20 bytes) of values kept in memory, to measure distances.
+        with_plots: Whether a ``diverged`` verdict has plot data.
 
     Attributes:
-        plan: What is asked, as far as it is to be had here.
-        unrunnable: Whether nothing can be run: there is no value at all of an axis to be had here.
-        store: Where values are kept.
-        with_plots: Whether differences are drawn.
+        plan: What the test asks for, as far as it is available on this machine.
+        unrunnable: Whether an axis has no available value.
+        store: Where values are stored.
     """
 
     def __init__(self, plan: Plan, keep_mb: int = KEEP_MB, with_plots: bool = False) -> None:
@@ -67,10 +65,10 @@ class Trial:
         return [run for run, _ in self._finished_runs]
 
     def iter_rehearsals(self) -> Iterator[Cell]:
-        """What is run in this process, but for the last run; asked for one at a time.
+        """The cells of the rehearsals in this process; requested one at a time.
 
-        The reference comes first. Each other value is run once; where that gives other bits, however
-        close, it is run again, to tell a value that differs from one that does not repeat itself.
+        The reference comes first. Each other value runs once; if it gives other bits, however close, it
+        runs again, which tells a value that differs from one that does not repeat itself.
         """
         vary = self.plan.vary
         if self.plan.runs < 2 or self.unrunnable:
@@ -88,7 +86,7 @@ class Trial:
 
     @property
     def planned_run_count(self) -> int:
-        """Number of runs in this process, as far as is known: a value that differs is run again."""
+        """Number of runs in this process so far planned: a value that differs runs again."""
         here = [each.axis for each in self.plan.vary if not each.remote]
         asked = sum(1 for _ in iter_other_cells(self.plan.vary, remote=False))
         gone = sum(run.axis in here for run in self._missing_runs)
@@ -97,11 +95,11 @@ class Trial:
 
     @property
     def last_cell(self) -> Cell:
-        """The last run: one more at the reference."""
+        """The cell of the last run: one more at the reference."""
         return make_reference_cell(self.plan.vary, self.plan.runs - 1)
 
     def remote_cells(self) -> Iterator[Cell]:
-        """What is run in other interpreters; what is not to be had there is put down as absent."""
+        """The cells of runs in other interpreters; adds unavailable ones as such."""
         if self.plan.runs < 2 or self.unrunnable:
             return
         for cell in iter_other_cells(self.plan.vary, remote=True):
@@ -111,7 +109,7 @@ class Trial:
                 yield cell
 
     def make_spec(self, cell: Cell, number: int, reported: bool = False) -> RunSpec:
-        """The run at *cell*, as the plan asks for it."""
+        """The run at *cell* as the plan asks for it."""
         return RunSpec(cell, number, self.plan.seed, self.plan.deterministic, reported=reported)
 
     def new_uncompared_recording(self) -> Recording:
@@ -130,16 +128,16 @@ class Trial:
 
     @property
     def reference(self) -> RunResult | None:
-        """The run that others are compared with, once it is done."""
+        """The run that others are compared with, once it is finished."""
         return self._finished_runs[0] if self._finished_runs else None
 
     def add_remote(self, cell: Cell, run: Run, recording: RemoteRecording, fetch: ValueFetcher) -> None:
-        """Takes a run from elsewhere, and measures it while its values can be fetched."""
+        """Adds a run from a companion, and measures it while its values can be fetched."""
         self.measure_remote(cell, run, recording, fetch)
         self.add(run, recording)
 
     def measure_remote(self, cell: Cell, run: Run, recording: RemoteRecording, fetch: ValueFetcher) -> None:
-        """Measures a run from elsewhere, or keeps its values where others will be compared with it."""
+        """Measures a run from a companion, or stores its values if others are compared with it."""
         base = self._find_reference(cell)
         if base is not None and run.outcome == base[0].outcome and not recording.equals(base[1]):
             close, mixed = self.plan.tolerance_for(cell.axis), self.plan.mixes_dtypes(cell.axis)
@@ -148,11 +146,11 @@ class Trial:
             recording.store_values(self.store, fetch)
 
     def add(self, run: Run, recording: RecordingBase) -> None:
-        """Takes a finished run."""
+        """Adds a finished run."""
         self._finished_runs.append(RunResult(run, recording))
 
     def add_unavailable(self, cell: Cell, reason: str) -> None:
-        """Puts down that nothing ran at *cell*, since its value is not to be had here."""
+        """Adds that nothing ran at *cell*, whose value is unavailable."""
         self._missing_runs = [
             run for run in self._missing_runs if (run.axis, run.value) != (cell.axis, cell.value)
         ]
@@ -160,7 +158,7 @@ class Trial:
         self._missing_runs.append(run)
 
     def add_lost(self, cell: Cell, reason: str) -> None:
-        """Puts down that *cell* was begun elsewhere and gave no answer."""
+        """Adds that the run at *cell* began in another interpreter, which gave no answer."""
         run = Run(
             cell.axis,
             cell.value,
@@ -173,7 +171,7 @@ class Trial:
         self._missing_runs.append(run)
 
     def differs(self, cell: Cell) -> bool:
-        """Whether the run of *cell* recorded other bits than the one it is compared with."""
+        """Whether the run at *cell* recorded other bits than the run it is compared with."""
         found = next(
             (done for done in self._finished_runs if (done[0].axis, done[0].value) == cell[:2]), None
         )
@@ -183,7 +181,7 @@ class Trial:
         return not found[1].equals(base[1])
 
     def _find_reference(self, cell: Cell | Run) -> RunResult | None:
-        """The run that *cell* is compared with: the reference, or for a repeat the first of its value."""
+        """The run that *cell* is compared with: the reference, or for a repeat the first run of its value."""
         if not self._finished_runs:
             return None
         if cell.repeat_of is None:
@@ -193,16 +191,16 @@ class Trial:
         )
 
     def reset(self) -> None:
-        """Drops what the runs so far have shown: they do not count."""
+        """Drops all runs so far: they do not count."""
         self.close()
         self.store = SpillStore(self.store.budget)
         self._finished_runs.clear()
         self._missing_runs.clear()
 
     def compute_verdict(self, *last: tuple[Run, RecordingBase]) -> Verdict:
-        """What follows from the runs taken so far, and from *last*, which is not kept."""
+        """The verdict on the runs so far and on *last*, which is not kept."""
         done = [*self._finished_runs, *(RunResult(*each) for each in last)]
-        # What nothing was varied in is told first.
+        # Repeats at the reference come first.
         done[1:] = sorted(done[1:], key=lambda each: each[0].axis != REPEAT or each[0].repeat_of is not None)
         runs = (*(run for run, _ in done), *self._unreachable_runs, *self._missing_runs)
         if not done:
@@ -232,7 +230,7 @@ class Trial:
         return tuple(build_plots(mismatches, compared, self.plan.mixes_dtypes))
 
     def iter_stored_values(self) -> Iterator[ValueSummary]:
-        """What a report tells of what the reference run observed, in its order; before :meth:`close`."""
+        """Values of the reference run for a report, in its order; before :meth:`close`."""
         observed = self._finished_runs[0][1].observations() if self._finished_runs else {}
         lengths = count_steps(observed)
         for key, found in observed.items():
@@ -241,49 +239,5 @@ class Trial:
             )
 
     def close(self) -> None:
-        """Lets go of the values kept."""
+        """Drops the stored values."""
         self.store.close()
-
-
-def make_run(
-    cell: Cell,
-    outcome: Outcome,
-    seconds: float,
-    recording: RecordingBase,
-    error: BaseException | None,
-    drew_on_axis: bool = False,
-    past_log: tuple[str, ...] = (),
-) -> Run:
-    """The record of a run.
-
-    Args:
-        cell: Under what it was made.
-        outcome: What the body did.
-        seconds: Wall time.
-        recording: What it recorded.
-        error: The exception that ended it, if one did.
-        drew_on_axis: Whether it drew numbers that differ at other values of its axis.
-        past_log: Where it asked for what is not in the log that it was fed from.
-    """
-    kind = type(error)
-    return Run(
-        cell.axis,
-        cell.value,
-        outcome,
-        seconds,
-        len(recording),
-        error="" if error is None else str(error) if outcome == "skipped" else format_error_line(error),
-        error_type=f"{kind.__module__}.{kind.__qualname__}" if error is not None else "",
-        skipped_locals=recording.skipped_locals,
-        setting=cell.setting,
-        repeat_of=cell.repeat_of,
-        drew_on_axis=drew_on_axis,
-        past_log=past_log,
-    )
-
-
-def format_error_line(error: BaseException, width: int = 100) -> str:
-    """*error* as ``ValueError: the first line of its message``, at most *width* characters."""
-    text = "".join(traceback.format_exception_only(type(error), error)).strip()
-    first = text.splitlines()[0].strip() if text else type(error).__name__
-    return first if len(first) <= width else f"{first[: width - 1]}…"

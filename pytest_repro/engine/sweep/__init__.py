@@ -1,1 +1,1 @@
-"""TODO"""
+"""Summaries of runs over seeds and modes."""

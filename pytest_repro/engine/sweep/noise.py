@@ -1,6 +1,6 @@
 """The noise matrix: seeds free or fixed, deterministic algorithms off or on.
 
-Zhuang et al. (Randomness in Neural Network Training, MLSys 2022) tell the noise of the algorithm
+Zhuang et al. (Randomness in Neural Network Training, MLSys 2022) separate the noise of the algorithm
 (seeds) from that of the implementation (kernels): ALGO+IMPL has both, ALGO and IMPL have one, CONTROL
 has none.
 """
@@ -22,8 +22,8 @@ class Variant(NamedTuple):
     """A row of the matrix.
 
     Attributes:
-        name: As the paper has it.
-        free_seeds: Whether each run has a seed of its own.
+        name: As in the paper.
+        free_seeds: Whether each run has its own seed.
         deterministic: Whether deterministic algorithms are on.
     """
 
@@ -42,15 +42,15 @@ VARIANTS = (
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """What the runs of one variant have shown; what cannot be told of them is None, or not there.
+    """What the runs of one variant show; None, or absent, where it is undefined.
 
     Attributes:
-        runs: Number of runs that passed; the others are left out of all that follows.
-        failures: Of each run that did not pass: which it was, from 0, its seed, and why.
-        distinct_results: Number of different results, by everything observed.
-        churn: Mean share of predictions that two runs make differently; of several arrays, of that
-            with the largest: labels beside them, which never change, must not hide it.
-        std: Of each headline value, ``ddof=1``.
+        runs: Number of runs that passed; all else is computed from these.
+        failures: Number (from 0), seed and error of each run that did not pass.
+        distinct_results: Number of different results, over everything observed.
+        churn: Mean share of predictions on which two runs disagree; of several arrays the largest, so
+            that labels, which never change, do not hide it.
+        std: Standard deviation of each headline value, ``ddof=1``.
         l2_normalised: Mean L2 distance of the weights of two runs, scaled to length 1.
         seconds: Median time of the body.
         constant_predictions: Names of predictions that are the same for every item, in a run.
@@ -67,7 +67,7 @@ class Noise:
 
 
 def summarize_noise(runs: Sequence[RunSummary]) -> Noise:
-    """What the *runs* of one variant say together."""
+    """Summarizes the *runs* of one variant."""
     passed = [each for each in runs if each.outcome == "passed"]
     failed = tuple(
         (number, each.seed, each.error or each.outcome)
@@ -85,7 +85,7 @@ def summarize_noise(runs: Sequence[RunSummary]) -> Noise:
 
 
 def _compute_headline_stds(runs: Sequence[RunSummary]) -> dict[str, float]:
-    # By the number of the run: of a fixed seed there are several.
+    # By number of the run: a fixed seed has several.
     numbered = [_use_number_as_seed(number, each) for number, each in enumerate(runs)]
     return {name: each.std for name, each in summarize_sweep((), numbered, {}).headlines.items()}
 
@@ -98,14 +98,16 @@ def _compute_l2_normalised(runs: Sequence[RunSummary]) -> float | None:
     from pytest_repro.metrics.weights import l2_normalised
 
     weights: dict[str, list[Any]] = collect_shared_values(runs, lambda run: run.weights)
-    if len(runs) < 2 or sum(each[0].size for each in weights.values()) < 2:  # one number has no direction
+    if (
+        len(runs) < 2 or sum(each[0].size for each in weights.values()) < 2
+    ):  # a single number has no direction
         return None
     try:
         return l2_normalised([dict(zip(weights, each)) for each in zip(*weights.values())])
-    except (TypeError, ValueError):  # other shapes, nothing finite, or zeros alone: nothing to tell
+    except (TypeError, ValueError):  # other shapes, nothing finite, or only zeros: undefined
         return None
 
 
 def list_headline_names(noise_by_variant: Mapping[str, Noise]) -> list[str]:
-    """The names of headline values, in order."""
+    """Names of headline values, in order."""
     return list(dict.fromkeys(chain.from_iterable(each.std for each in noise_by_variant.values())))

@@ -1,4 +1,4 @@
-"""Takes from a recording what is told of many runs."""
+"""Reads from a recording what seed sweeps and the noise matrix need."""
 
 from __future__ import annotations
 
@@ -28,13 +28,12 @@ def summarize_run(
     store: SpillStore,
     with_weights: bool = False,
 ) -> RunSummary:
-    """What *run* has shown.
+    """Summarizes *run*.
 
     Args:
-        seed: Of the run.
         run: Its record.
-        seconds: That its body took.
-        recording: What it recorded, whose values are on *store*.
+        seconds: Duration of its body.
+        recording: What it recorded; its values are in *store*.
         store: Still open.
         with_weights: Whether weights are read as well.
     """
@@ -70,7 +69,7 @@ def _select_weights(observations: Iterable[Observation]) -> list[Observation]:
 
 
 def _read_numbers(observations: Iterable[Observation], store: SpillStore) -> dict[str, Any]:
-    """The numbers of each, by name; what is no real number, or was not kept, is left out."""
+    """The numbers of each observation, by name; skips what is not a real number, or was not kept."""
     from pytest_repro.values.dtypes import decode_numbers
 
     read: dict[str, Any] = {}
@@ -95,7 +94,7 @@ ValuesByName = Mapping[str, Any]
 def collect_shared_values(
     runs: Iterable[RunSummary], get_values: Callable[[RunSummary], ValuesByName]
 ) -> dict[str, list[Any]]:
-    """What every run has shown, by name, in the order of the first; what one lacks is left out."""
+    """What every run has, by name, in the order of the first run."""
     every = [get_values(each) for each in runs]
     shared = [name for name in (every[0] if every else ()) if all(name in each for each in every)]
     return {name: [each[name] for each in every] for name in shared}

@@ -1,4 +1,4 @@
-"""What a test has shown over seeds: how its headline values scatter, and how often it fails."""
+"""A test over seeds: how its headline values scatter, and how often it fails."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class SweepResult:
     """A test over seeds.
 
     Attributes:
-        requested_seeds: The seeds asked for; fewer were run where the session ended before.
-        runs: One for each seed that was run.
-        failure_rate: How often it fails, over the runs that passed or failed; None where there are none.
-        headlines: Each number recorded under two seeds or more, over them.
-        budgets: Those the test has asked for, by headline; a text where there is nothing to judge.
+        requested_seeds: The requested seeds; fewer ran if the session ended early.
+        runs: One for each seed that ran.
+        failure_rate: Over the runs that passed or failed; None if there are none.
+        headlines: Each number recorded under two seeds or more.
+        budgets: Of the test, by headline; a text where there is nothing to judge.
         stability: How far predictions agree between seeds, by name.
-        prediction_seeds: The seeds of the runs that tell it: those that passed, or failed after all of it.
-        uneven_sizes: Predictions of another size under another seed, of which nothing can be told: the
-            smallest and the largest number of items, by name.
-        nonfinite_seeds: Numbers recorded that are finite under fewer than two seeds, so that nothing of
-            them can be told: the seeds under which they are not, by name.
+        prediction_seeds: Seeds of the runs behind *stability*: those that passed, or failed at the end.
+        uneven_sizes: Smallest and largest number of items of predictions whose size depends on the
+            seed, by name.
+        nonfinite_seeds: Numbers that are finite under fewer than two seeds: the seeds under which they
+            are not, by name.
     """
 
     requested_seeds: tuple[int, ...]
@@ -52,13 +52,13 @@ class SweepResult:
 
     @property
     def failed(self) -> bool:
-        """Whether the test fails with a seed, or a budget is not kept."""
+        """Whether the test fails with a seed, or exceeds a budget."""
         failed = self.failure_rate is not None and self.failure_rate.failed > 0
         return failed or bool(self.exceeded_budgets)
 
     @property
     def xfail_reason(self) -> str | None:
-        """Why all that breaks it was expected: the reason of the first seed; None where it was not."""
+        """Why every failure was expected: the reason of the first seed; None if one was not."""
         failed = [each.xfail_reason for each in self.runs if each.outcome == "failed"]
         if self.exceeded_budgets or None in failed:
             return None
@@ -66,30 +66,30 @@ class SweepResult:
 
     @property
     def exceeded_budgets(self) -> list[str]:
-        """The headlines whose budgets are not kept."""
+        """Headlines whose budgets are exceeded."""
         return [n for n, each in self.budgets.items() if isinstance(each, str) or not each.within_budget]
 
     def get_seeds(self, run_indices: Sequence[int]) -> tuple[int, ...]:
-        """The seeds of runs that are counted from 0 among those that tell of predictions."""
+        """Seeds of the runs with these numbers (from 0) among the runs with predictions."""
         return tuple(self.prediction_seeds[number] for number in run_indices)
 
 
 def summarize_sweep(
     requested_seeds: Sequence[int], runs: Sequence[RunSummary], budgets: Mapping[str, BudgetLimits]
 ) -> SweepResult:
-    """What *runs*, one for each seed, say together.
+    """Summarizes *runs*, one for each seed.
 
     Args:
-        requested_seeds: The seeds asked for.
-        runs: Those made, in any order.
-        budgets: What the test allows, by headline: :func:`pytest_repro.metrics.budget`.
+        requested_seeds: The requested seeds.
+        runs: The runs, in any order.
+        budgets: Rules by headline, as in :func:`pytest_repro.metrics.budget`.
     """
     ran = [each for each in runs if each.outcome in ("passed", "failed")]
     failed = [each.seed for each in ran if each.outcome == "failed"]
     ran = _drop_partial_series(ran)
     values = _group_headlines(ran)
     headlines = {name: sweep(by_seed) for name, by_seed in values.items() if _count_finite(by_seed) > 1}
-    ended = len(runs) < len(requested_seeds)  # before all of them were run: then nobody knows
+    ended = len(runs) < len(requested_seeds)  # unknown, as not all of them ran
     judged = (
         {} if ended else {name: _judge_budget(name, ran, values, rules) for name, rules in budgets.items()}
     )
@@ -119,9 +119,9 @@ def _find_nonfinite_seeds(values: Mapping[int, float]) -> tuple[int, ...]:
 
 
 def _drop_partial_series(runs: Sequence[RunSummary]) -> list[RunSummary]:
-    """*runs*; of those that failed without the values of a series that they left half way.
+    """*runs*; failed ones without the values of a series that they left half way.
 
-    The end is where the shortest run that passed ends, or else the longest one.
+    A series ends where the shortest passing run ends, or else the longest run.
     """
     passed = [each.steps for each in runs if each.outcome == "passed"]
     ends: dict[str, int] = {}
@@ -159,7 +159,7 @@ def _judge_budget(
         kind = next((each.kinds[name] for each in runs if name in each.kinds), "")
         there = f"it is {kind}" if kind else f"recorded: {', '.join(values) or 'none'}"
         return f"nothing is recorded by that name as a number ({there})"
-    # One that failed is told already, and may have failed before.
+    # a failed run is reported already, and may have failed earlier
     without = [each.seed for each in runs if each.outcome == "passed" and name not in each.headlines]
     if without:
         return f"not recorded as a number with {format_seeds(without)}"
@@ -170,7 +170,7 @@ def _judge_budget(
 
 
 def compute_stabilities(runs: Sequence[RunSummary]) -> dict[str, Stability]:
-    """How far the predictions of two runs or more agree, by name, but for empty ones and unlike sizes."""
+    """How far predictions of two runs or more agree, by name; skips empty ones and uneven sizes."""
     shared, sizes = _collect_predictions(runs)
     return {
         name: _compute_stability(shared[name]) for name, its in sizes.items() if len(its) == 1 and its != {0}
@@ -178,12 +178,12 @@ def compute_stabilities(runs: Sequence[RunSummary]) -> dict[str, Stability]:
 
 
 def find_uneven_sizes(runs: Sequence[RunSummary]) -> dict[str, tuple[int, int]]:
-    """Of predictions whose size is not the same in all *runs*, the smallest and the largest, by name."""
+    """Smallest and largest size of predictions whose size differs between *runs*, by name."""
     return {name: (min(its), max(its)) for name, its in _collect_predictions(runs)[1].items() if len(its) > 1}
 
 
 def _collect_predictions(runs: Sequence[RunSummary]) -> tuple[dict[str, list[Any]], dict[str, set[int]]]:
-    """What all of two runs or more predict, and the sizes of it, by name."""
+    """Predictions that two runs or more have, and their sizes, by name."""
     shared = collect_shared_values(runs, lambda run: run.predictions) if len(runs) > 1 else {}
     return shared, {name: {array.size for array in each} for name, each in shared.items()}
 
@@ -192,5 +192,5 @@ def _compute_stability(arrays: list[Any]) -> Stability:
     from pytest_repro.metrics.predictions import ConstantModelWarning, stability
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConstantModelWarning)  # said by the test's name, once
+        warnings.simplefilter("ignore", ConstantModelWarning)  # the test's name says it once
         return stability(arrays)

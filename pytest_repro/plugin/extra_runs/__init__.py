@@ -18,7 +18,7 @@ from pytest_repro.reports.session.summary import format_notes
 if TYPE_CHECKING:
     from pytest_repro.core.runs.run import Run
     from pytest_repro.plugin.config.settings import Settings
-    from pytest_repro.plugin.run.extra_runner import ExtraRunner
+    from pytest_repro.plugin.extra_runs._runner import ExtraRunner
     from pytest_repro.plugin.run.item_runner import ItemRunner
 
 ENTRY_POINT_GROUP = "pytest_repro.extra_runs"
@@ -31,6 +31,8 @@ class ExtraRun:
     order = 100
     #: Whether a test that fails has none.
     needs_passing_test = False
+    #: What the runs are for, in a sentence.
+    purpose = ""
     #: Key of its row that holds a note for the terminal alone, and the label of that note.
     note_key, label = "", ""
 
@@ -62,11 +64,11 @@ class ExtraRun:
 
     def format_interference(self, result: Any) -> tuple[str, str]:
         """Title and text of a report section: these runs may have caused the difference."""
-        return (
-            "extra runs",
-            f"{self.name} made runs before the last one; without it you see whether what they left "
-            "behind caused the difference",
+        text = (
+            f"extra runs came before the last run, for {self.purpose}: without them, see whether state that "
+            "they left behind made the difference"
         )
+        return "extra runs", text
 
     @property
     def name(self) -> str:

@@ -12,7 +12,7 @@ from pytest_repro.plugin.extra_runs import ExtraRun
 
 if TYPE_CHECKING:
     from pytest_repro.plugin.config.settings import Settings
-    from pytest_repro.plugin.run.extra_runner import ExtraRunner
+    from pytest_repro.plugin.extra_runs._runner import ExtraRunner
     from pytest_repro.plugin.run.item_runner import ItemRunner
 
 _PAIRS, _MIN_PAIRS, _TIME_LIMIT = 5, 3, 60.0
@@ -30,7 +30,7 @@ class Cost(ExtraRun):
     """
 
     order = 20
-    needs_passing_test = True
+    purpose, needs_passing_test = "--repro-cost", True
     note_key, label = "cost_note", "cost"
 
     def get_request(self, plan: Plan, settings: Settings) -> str:

@@ -14,7 +14,7 @@ from pytest_repro.plugin.run.warnings import warn_at_item
 
 if TYPE_CHECKING:
     from pytest_repro.plugin.config.settings import Settings
-    from pytest_repro.plugin.run.extra_runner import ExtraRunner
+    from pytest_repro.plugin.extra_runs._runner import ExtraRunner
     from pytest_repro.plugin.run.item_runner import ItemRunner
 
 NoiseMatrix = Mapping[str, Noise]
@@ -28,7 +28,7 @@ class NoiseRuns(ExtraRun):
     """
 
     order = 40
-    needs_passing_test = True
+    purpose, needs_passing_test = "--repro-noise", True
     note_key, label = "noise_note", "noise"
 
     def get_request(self, plan: Plan, settings: Settings) -> str:

@@ -12,7 +12,7 @@ from pytest_repro.plugin.extra_runs import ExtraRun
 
 if TYPE_CHECKING:
     from pytest_repro.plugin.config.settings import Settings
-    from pytest_repro.plugin.run.extra_runner import ExtraRunner
+    from pytest_repro.plugin.extra_runs._runner import ExtraRunner
     from pytest_repro.plugin.run.item_runner import ItemRunner
 
 
@@ -20,6 +20,7 @@ class SeedSweep(ExtraRun):
     """Runs a test with each seed of its sweep."""
 
     order = 30
+    purpose = "a seed sweep (--repro-seeds=0 leaves it out)"
     note_key, label = "sweep_note", "sweep"
 
     def get_request(self, plan: Plan, settings: Settings) -> str:
@@ -39,7 +40,7 @@ class SeedSweep(ExtraRun):
     def judge(self, runner: ItemRunner, run: Run, result: SweepResult) -> BaseException | None:
         if not (run.outcome == "passed" or run.error_type == SUBTEST_ERROR):
             return None
-        from pytest_repro.plugin.judge.sweep_failure import find_sweep_failure
+        from pytest_repro.plugin.extra_runs._sweep_failure import find_sweep_failure
 
         return find_sweep_failure(runner, result)
 

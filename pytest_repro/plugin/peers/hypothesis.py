@@ -5,13 +5,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.plugin.peers import Peer
-from pytest_repro.plugin.run.item_runner import RUNNER, ItemRunner
+from pytest_repro.plugin.stash import RUNNER
+
+if TYPE_CHECKING:
+    from pytest_repro.plugin.run.item_runner import ItemRunner
 
 # Names inside Hypothesis. Where one is gone, nothing is done.
 _GLOBAL_RANDOM = "_hypothesis_global_random"

@@ -7,10 +7,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from time import perf_counter
 from types import FrameType
+from typing import TYPE_CHECKING
+
+import pytest
 
 from pytest_repro.core.plan.plan import Capture
 from pytest_repro.core.plan.run_spec import RunSpec
-from pytest_repro.core.runs.run import Run
+from pytest_repro.core.runs.run import Outcome, Run
 from pytest_repro.engine.runs.local_variables import (
     describe_plain_variables,
     find_code,
@@ -18,6 +21,10 @@ from pytest_repro.engine.runs.local_variables import (
     keep_frame,
 )
 from pytest_repro.engine.runs.recording import Recording, RecordingBase
+
+if TYPE_CHECKING:
+    from pytest_repro.engine.sweep.sweep import SweepResult
+
 
 PhaseContext = Callable[[], AbstractContextManager[None]]
 
@@ -98,3 +105,64 @@ class ItemRun:
     def forget_frames(self) -> None:
         """Drops the frame, which leads back to this one: it would keep the test's tensors alive."""
         self._frames.clear()
+
+
+class SetupOutput:
+    """What the set-ups of one test print."""
+
+    def __init__(self, item: pytest.Item) -> None:
+        self._item, self._has_wider_fixtures = item, False
+        self._saved_sections: list[tuple[str, str, str]] | None = None
+
+    def note_wider_fixture(self) -> None:
+        """Notes that a fixture wider than the test was made."""
+        self._has_wider_fixtures = True
+
+    def save(self) -> None:
+        """Keeps what a set-up printed that made wider fixtures."""
+        if self._has_wider_fixtures and self._saved_sections is None:
+            self._saved_sections = [s for s in self._item._report_sections if s[0] == "setup"]
+
+    def restore(self) -> None:
+        """Replaces what the last set-up printed: the kept output holds the function fixtures' too."""
+        sections = self._item._report_sections
+        if self._saved_sections is not None:
+            sections[:] = [*self._saved_sections, *(s for s in sections if s[0] != "setup")]
+
+
+@dataclass(slots=True)
+class ExtraResults:
+    """Of one test.
+
+    Attributes:
+        by_kind: What each kind of extra runs shows, by its name.
+        budgets: Rules for recorded numbers over the seeds of a sweep, by name.
+        error: Traceback of what broke while extra runs were made.
+        reference_outcome: Outcome of the reference run.
+        generators_used: Whether a test drew from a global generator, where that is tracked.
+        seed_check_note: What the session's summary says of the seed check.
+    """
+
+    by_kind: dict[str, object] = field(default_factory=dict)
+    budgets: dict[str, dict[str, float]] = field(default_factory=dict)
+    error: str = ""
+    reference_outcome: Outcome = "passed"
+    generators_used: bool = False
+    seed_check_note: str = ""
+
+    @property
+    def sweep(self) -> SweepResult | None:
+        """The result of the seed sweep."""
+        return self.by_kind.get("sweep")  # type: ignore[return-value]
+
+    def add_budget(self, name: str, rules: dict[str, float]) -> None:
+        """Adds *rules* for the recorded number *name*.
+
+        Raises:
+            ValueError: A rule had another number before, in this run or with another seed.
+        """
+        known = self.budgets.setdefault(name, {})
+        for rule, limit in rules.items():
+            if known.setdefault(rule, limit) != limit:
+                conflict = f"{rule}={known[rule]:g} first and {rule}={limit:g} now"
+                raise ValueError(f"repro.budget({name!r}): {conflict}: one number holds for all seeds")

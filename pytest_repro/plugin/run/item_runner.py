@@ -19,13 +19,11 @@ from pytest_repro.engine.replay.replay import Replay
 from pytest_repro.engine.runs.current_run import run_in_progress
 from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.engine.runs.recording import Recording
-from pytest_repro.engine.runs.run_source import BodyStartCallback
-from pytest_repro.engine.runs.trial import Trial, make_run
+from pytest_repro.engine.runs.run_source import BodyStartCallback, make_run
+from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.plugin.exceptions import skip_if_no_value
 from pytest_repro.plugin.run import outcome
-from pytest_repro.plugin.run.extra_results import ExtraResults
-from pytest_repro.plugin.run.item_run import ItemRun, PhaseContext
-from pytest_repro.plugin.run.setup_output import SetupOutput
+from pytest_repro.plugin.run.item_run import ExtraResults, ItemRun, PhaseContext, SetupOutput
 from pytest_repro.plugin.run.tracing import Tracer, make_traced_record
 from pytest_repro.plugin.run.warnings import RehearsalWarnings
 
@@ -190,9 +188,8 @@ class ItemRunner:
         run = self._make_run(outcome.classify_error(error), error, drew_on_axis)
         if run.outcome == "failed":
             failed_check = outcome.is_plugin_error(error)  # by frames that the traceback leaves out
-            run = replace(
-                run, failed_check=failed_check, traceback=outcome.format_traceback(self.item, error)
-            )
+            text = outcome.format_traceback(self.item, error)
+            run = replace(run, failed_check=failed_check, traceback=text)
         elif error is None and current.failed_subtest:
             run = outcome.apply_failed_subtest(run, *current.failed_subtest)
         current.finished = run
@@ -202,16 +199,8 @@ class ItemRunner:
     def _make_run(
         self, run_outcome: Outcome, error: BaseException | None = None, drew_on_axis: bool = False
     ) -> Run:
-        current = self.current
-        return make_run(
-            current.spec.cell,
-            run_outcome,
-            current.seconds,
-            current.final_recording,
-            error,
-            drew_on_axis,
-            self.replay.past_log,
-        )
+        cell, seconds, recording = self.current.spec.cell, self.current.seconds, self.current.final_recording
+        return make_run(cell, run_outcome, seconds, recording, error, drew_on_axis, self.replay.past_log)
 
     def _raise_failure(self, run: Run, error: BaseException | None) -> None:
         """Judges the test; raises if the verdict fails it."""
@@ -267,6 +256,3 @@ class ItemRunner:
         """Judges a test whose last run did not reach its body; *report* is of its set-up."""
         run = self.finish_run([report])
         self.verdict = self.trial.compute_verdict((run, self.current.final_recording))
-
-
-RUNNER = pytest.StashKey[ItemRunner]()

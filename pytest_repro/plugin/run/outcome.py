@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import traceback
 import unittest
 from collections.abc import Sequence
 from dataclasses import replace
+from types import TracebackType
 from typing import Any
 
 import pytest
@@ -14,7 +16,6 @@ import pytest
 from pytest_repro.core.runs.run import SUBTEST_ERROR, Outcome, Run
 from pytest_repro.core.runs.run_summary import SummaryOutcome
 from pytest_repro.plugin.pytest_internals import format_longrepr
-from pytest_repro.plugin.run.traceback_filter import is_own_file, strip_own_frames
 
 _XFAIL_TYPE = f"{pytest.xfail.Exception.__module__}.{pytest.xfail.Exception.__qualname__}"
 EXIT_EXCEPTIONS = (KeyboardInterrupt, pytest.exit.Exception)
@@ -154,3 +155,27 @@ def format_traceback(item: pytest.Item, error: BaseException | None) -> str:
     assert error is not None
     error = error.with_traceback(strip_own_frames(error.__traceback__))
     return format_longrepr(item.repr_failure(pytest.ExceptionInfo.from_exception(error)))
+
+
+_PACKAGE_FOLDER = os.path.dirname(os.path.dirname(os.path.dirname(__file__))) + os.sep
+
+
+def strip_own_frames(tb: TracebackType | None) -> TracebackType | None:
+    """*tb* without the frames of this plugin: a failing test is nobody's but its author's."""
+    tb = _skip_own_frames(tb)
+    at = tb
+    while at is not None:
+        at.tb_next = _skip_own_frames(at.tb_next)
+        at = at.tb_next
+    return tb
+
+
+def _skip_own_frames(tb: TracebackType | None) -> TracebackType | None:
+    while tb is not None and is_own_file(tb.tb_frame.f_code.co_filename):
+        tb = tb.tb_next
+    return tb
+
+
+def is_own_file(file: str) -> bool:
+    """Whether *file* is one of this package."""
+    return file.startswith(_PACKAGE_FOLDER)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
 import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -14,28 +13,28 @@ import pytest
 from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
 from pytest_repro.core.plan.cell import Cell
 from pytest_repro.core.plan.plan import Plan
-from pytest_repro.core.plan.run_spec import RunSpec
 from pytest_repro.engine.experiments.line_trace import pause_all_tracing
 from pytest_repro.engine.experiments.run_experiment import run_experiment
 from pytest_repro.engine.runs.pin import seed_temporarily
 from pytest_repro.engine.runs.run_source import MAX_ATTEMPTS
 from pytest_repro.engine.runs.trial import RunResult, Trial
 from pytest_repro.plugin import peers
-from pytest_repro.plugin.extra_runs import list_requested
 from pytest_repro.plugin.judge.judge import Judge
 from pytest_repro.plugin.pytest_internals import is_autouse, is_setup_only
 from pytest_repro.plugin.remote.axis_companions import AxisCompanions
 from pytest_repro.plugin.remote.diagnosis import Diagnoser
-from pytest_repro.plugin.run.extra_runner import ExtraRunner
-from pytest_repro.plugin.run.item_runner import RUNNER, ItemRunner
+from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.run.item_runs import ItemRuns
-from pytest_repro.plugin.run.outcome import EXIT_EXCEPTIONS, apply_phase_outcome, is_skipped_by_mark
+from pytest_repro.plugin.run.outcome import (
+    apply_phase_outcome,
+    strip_own_frames,
+)
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.run.rehearse import Rehearser
-from pytest_repro.plugin.run.traceback_filter import strip_own_frames
 from pytest_repro.plugin.session import rows
 from pytest_repro.plugin.session.item_report import ItemReporter
-from pytest_repro.plugin.stash import PLAN, SETTINGS
+from pytest_repro.plugin.session.unseen_runs import UnseenRuns
+from pytest_repro.plugin.stash import PLAN, RUNNER, SETTINGS
 from pytest_repro.plugin.workerinput import is_rank
 
 PLUGIN_NAME = "repro-hooks"
@@ -54,12 +53,12 @@ class ReproHooks:
 
     def __init__(self, session: pytest.Session) -> None:
         config = session.config
-        self._settings = config.stash[SETTINGS]
         self._progress = Progress(config)
         self._axis_companions = AxisCompanions(session, self._progress)
         self._diagnoser = Diagnoser(session, self._progress)
         self._judge = Judge(lambda runner, verdict: self._diagnoser.diagnose(runner.item, verdict))
         self._rehearser = Rehearser(config.pluginmanager, self)
+        self._unseen_runs = UnseenRuns(config.stash[SETTINGS], self._progress, self._axis_companions)
         self._with_plots = rows.should_plot(config)
         self._runner: ItemRunner | None = None
         self._reporter: ItemReporter | None = None
@@ -78,7 +77,7 @@ class ReproHooks:
             self._install_runner(item, plan) as runner,
             closing(runner.trial),
         ):
-            self._run_unseen(ItemRuns(runner, self._rehearser))
+            self._unseen_runs.make(ItemRuns(runner, self._rehearser))
             self._reporter = ItemReporter(runner)
             with runner.tracer.trace_run(runner.current.spec):
                 result = yield
@@ -86,59 +85,6 @@ class ReproHooks:
                 item.ihook.pytest_warning_recorded.call_historic(kwargs=kwargs)
         self._axis_companions.teardown_for_next(item, nextitem)
         return result
-
-    def _run_unseen(self, runs: ItemRuns) -> None:
-        """Makes all runs but the last, here and in other interpreters, then begins the last one."""
-        runner, trial = runs.runner, runs.trial
-        extra_runs = list_requested(runner.plan, self._settings)
-        if runner.plan.runs > 1 or extra_runs:
-            self._axis_companions.start_runs(runner)
-            self._rehearse(runs)
-            if extra_runs and not _should_stop(runner.item):
-                self._make_extra_runs(runs)
-        self._begin_last_run(runner)
-        if trial.runs:
-            self._axis_companions.receive_runs(runner)
-            self._progress.close()
-
-    def _begin_last_run(self, runner: ItemRunner) -> None:
-        trial = runner.trial
-        spec = trial.make_spec(trial.last_cell, len(trial.runs), reported=True)
-        runner.begin(self._add_tracing(spec), phase_context=lambda: self._progress.wrap_last_run(trial))
-
-    def _rehearse(self, runs: ItemRuns) -> None:
-        runner, trial = runs.runner, runs.trial
-        with runs.silence():
-            for cell in trial.iter_rehearsals():
-                if _should_stop(runner.item) or runner.is_abandoned:
-                    return
-                self._progress.show_run(trial, cell)
-                runs.run(self._add_tracing(trial.make_spec(cell, len(trial.runs))))
-                runner.finish_rehearsal(runs.reports)
-
-    def _make_extra_runs(self, runs: ItemRuns) -> None:
-        results, reference = runs.runner.extra_results, runs.trial.reference
-        if reference is not None:
-            results.reference_outcome = reference.run.outcome
-            if reference.run.outcome == "skipped" and is_skipped_by_mark(reference.run):
-                return
-        extra_runner = ExtraRunner(runs, self._settings, self._progress)
-        # Warnings of another seed or mode are dropped: those of the compared runs are shown.
-        with runs.silence(on_warning=lambda kwargs: None):
-            try:
-                for kind in list_requested(runs.runner.plan, self._settings):
-                    if results.reference_outcome == "passed" or not kind.needs_passing_test:
-                        result = kind.make(extra_runner)
-                        if result is not None:
-                            results.by_kind[kind.name] = result
-            except EXIT_EXCEPTIONS:
-                raise
-            except Exception as error:  # of what the test recorded: the session goes on
-                results.error = "".join(traceback.format_exception(error))
-
-    def _add_tracing(self, spec: RunSpec) -> RunSpec:
-        assert self._runner is not None
-        return replace(spec, traced=True) if self._settings.trace and not self._runner.plan.ranks else spec
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtestloop(self) -> Generator[None, object, object]:
@@ -276,7 +222,3 @@ class ReproHooks:
         if self._runner is not None:
             self._progress.close()  # reporters may now write a line of their own
             self._runner.note_subtest_report(report)
-
-
-def _should_stop(item: pytest.Item) -> bool:
-    return bool(item.session.shouldfail or item.session.shouldstop)

@@ -106,7 +106,7 @@ class ItemReporter:
         is_set_aside = report.when == "call" and report.skipped
         if self._runner.extra_results.sweep is None or not is_set_aside or error is None:
             return None
-        from pytest_repro.plugin.judge.sweep_failure import find_hidden_sweep_failure
+        from pytest_repro.plugin.extra_runs._sweep_failure import find_hidden_sweep_failure
 
         raised_in_body = not hasattr(report, "wasxfail") or isinstance(error, pytest.xfail.Exception)
         return find_hidden_sweep_failure(self._runner, raised_in_body)

@@ -191,7 +191,7 @@ def _budget_to_row(budget: Budget | str) -> dict[str, Any]:
 
 
 def _breach_to_row(breach: Breach) -> dict[str, Any]:
-    row = {"rule": breach.rule, "seeds": list(breach.seeds)}
+    row: dict[str, Any] = {"rule": breach.rule, "seeds": list(breach.seeds)}
     row |= {} if breach.rule == "finite" else {"allowed": breach.allowed, "found": breach.actual}
     return _drop_non_finite(row)
 

@@ -12,7 +12,8 @@ import pytest
 from pytest_repro.core.plan.cell import REPEAT, Cell
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run
-from pytest_repro.engine.runs.trial import Trial, make_run
+from pytest_repro.engine.runs.run_source import make_run
+from pytest_repro.engine.runs.trial import Trial
 
 
 def trial_of(keep_mb: int, *runs: list[np.ndarray[Any, Any]]) -> Trial:

@@ -12,7 +12,8 @@ from pytest_repro.core.plan.cell import REPEAT, Cell
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.plan.tolerance import Tolerance
 from pytest_repro.engine.runs.plots import MAX_PLOTS
-from pytest_repro.engine.runs.trial import Trial, make_run
+from pytest_repro.engine.runs.run_source import make_run
+from pytest_repro.engine.runs.trial import Trial
 
 
 def pictures(*runs: list[tuple[str, Any]], plan: Plan | None = None, pictured: bool = True) -> list[PlotData]:

@@ -59,7 +59,7 @@ WORDS = {
 def check(result: Result) -> None:
     result.check(passed=10, skipped=1, warnings=2, exit=0, says=[CACHED, CONSTANT])
     assert controls(result) == WORDS
-    told = [line for line in result.text.splitlines() if line.startswith("control ")]
+    told = [line for line in result.text.splitlines() if line.startswith("seed check ")]
     assert sorted(told) == [
         f"seed check test_it.py::test_cached  {UNUSED}",
         f"seed check test_it.py::test_constant  {UNUSED}",

@@ -242,8 +242,8 @@ def test_workers_lose_none_of_100(project: Project) -> None:
     project.again("--repro-update").check(passed=100, says="100 reproduced", lacks="golden    ")
     assert files(result) == before
     # Tests that are gone are known to the controller, which collects none itself.
-    args = ("-n2", "--repro-prune")
-    project(MANY.replace("100", "3"), *args, plugins=["xdist.plugin"], subprocess=True).check(
+    pruning = ("-n2", "--repro-prune")
+    project(MANY.replace("100", "3"), *pruning, plugins=["xdist.plugin"], subprocess=True).check(
         passed=3, says="pruned    97 of tests that are gone: __repro__/test_it.json"
     )
     assert len(json.loads(golden(result).read_text())["tests"]) == 3
