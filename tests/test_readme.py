@@ -1,4 +1,4 @@
-"""Executes the README: its Python runs, and pytest prints its console output."""
+"""Executes the README (its Python runs, and pytest prints its console output); checks links of all pages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -99,3 +101,19 @@ def test_every_option_is_in_the_table() -> None:
     text = README.read_text()
     for option in OPTIONS:
         assert (f"`--repro-{option.name}" if option.on_command_line else f"`{option.key}`") in text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_and_paths_exist(page: Path) -> None:
+    text = page.read_text()
+    links = {page.parent / link for link in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text)}
+    paths = {path for path in re.findall(r"`([a-z_]+/[\w./]+)`", text) if "NAME" not in path}
+    missing = {
+        path for path in paths if not any((ROOT / top / path).exists() for top in ("", "pytest_repro"))
+    }
+    assert missing - GENERATED == set()
+    assert [link for link in links if not link.exists()] == []
+
+
+GENERATED = {"__repro__/test_x.json", "__repro__/"}
+"""Paths in projects of users."""
