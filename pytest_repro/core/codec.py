@@ -96,7 +96,7 @@ class Codec:
         plain: dict[str, Any] = {}
         for field in self._get_layout(type(record)).fields:
             value = getattr(record, field.name)
-            if field.is_absent(record, value):
+            if (value is field.default and not field.always) or field.is_absent(record, value):
                 continue
             encoded = (field.encode or self.encode)(value)
             if encoded is not None or field.default is not None:

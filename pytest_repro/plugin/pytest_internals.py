@@ -18,13 +18,17 @@ from _pytest.terminal import TerminalReporter
 from pytest_repro.core.diagnose.finding import StateRoot
 
 
-def run_silently(item: pytest.Item) -> list[pytest.TestReport]:
-    """Runs the three phases of *item*; returns the reports, which nobody else sees.
+def copy_as_next(item: pytest.Item) -> pytest.Item:
+    """A next item for a run of *item* that another run follows.
 
-    The next item is a copy of this one: with the item itself pytest would tear nothing down, and with
-    None also the module's fixtures.
+    With the item itself pytest would tear nothing down, and with None also the module's fixtures.
     """
-    return runtestprotocol(item, log=False, nextitem=copy.copy(item))
+    return copy.copy(item)
+
+
+def run_silently(item: pytest.Item, nextitem: pytest.Item) -> list[pytest.TestReport]:
+    """Runs the three phases of *item*; returns the reports, which nobody else sees."""
+    return runtestprotocol(item, log=False, nextitem=nextitem)
 
 
 def prepare_config(args: list[str], basetemp: str | None) -> pytest.Config:

@@ -135,7 +135,7 @@ def _make_runs(calls: FunctionRuns, fn: Callable[..., Any], args: tuple[Any, ...
 
 def _run_cell(calls: FunctionRuns, cell: Cell, args: tuple[Any, ...]) -> None:
     trial = calls.trial
-    result = calls.run(trial.make_spec(cell, len(trial.runs)))
+    result = calls.run(trial.make_spec(cell, trial.run_count))
     if cell.axis == "alignment" and not has_arrays(args):
         trial.add_unavailable(cell, "there is no tensor or array in the arguments, so nothing was moved")
     else:

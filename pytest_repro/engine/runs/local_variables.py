@@ -11,7 +11,6 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
 
@@ -25,28 +24,23 @@ def find_code(function: Callable[..., Any] | None) -> CodeType | None:
     return code if isinstance(code, CodeType) else None
 
 
-@contextmanager
-def keep_frame(code: CodeType | None) -> Iterator[list[FrameType]]:
-    """Keeps the frame of the first call of *code* in the block; before Python 3.12, in this thread.
+def start_keeping_frame(code: CodeType | None, frames: list[FrameType]) -> Callable[[], None]:
+    """Appends the frame of the first call of *code* to *frames*; before Python 3.12, in this thread.
 
-    Yields:
-        A list that holds the frame once the call has begun.
+    Returns:
+        Stops watching for the call.
     """
-    kept: list[FrameType] = []
-    if code is None:
-        yield kept
-        return
-    stop = _watch(code, kept)
-    try:
-        yield kept
-    finally:
-        stop()
+    return _watch(code, frames) if code is not None else _do_nothing
+
+
+def _do_nothing() -> None:
+    """Stops a watcher that never started."""
 
 
 def _watch_with_profiler(code: CodeType, frames: list[FrameType]) -> Callable[[], None]:
     before: Any = sys.getprofile()
     if not (before is None or callable(before) or hasattr(before, "enable")):
-        return lambda: None  # a profiler that could not be restored is left alone
+        return _do_nothing  # a profiler that could not be restored is left alone
 
     def profile(frame: FrameType, event: str, _: object) -> None:
         if frame.f_code is code and event == "call":

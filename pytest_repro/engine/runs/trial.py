@@ -60,6 +60,11 @@ class Trial:
         self._missing_runs: list[Run] = []
 
     @property
+    def run_count(self) -> int:
+        """Number of finished runs."""
+        return len(self._finished_runs)
+
+    @property
     def runs(self) -> list[Run]:
         """The runs finished so far, the reference run first."""
         return [run for run, _ in self._finished_runs]

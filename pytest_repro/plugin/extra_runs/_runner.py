@@ -117,7 +117,7 @@ class ExtraRunner:
     def _make_spec(self, seed: int, mode: Deterministic) -> RunSpec:
         trial = self._runner.trial
         return replace(
-            trial.make_spec(trial.last_cell, len(trial.runs)), seed=seed, deterministic=mode, compared=False
+            trial.make_spec(trial.last_cell, trial.run_count), seed=seed, deterministic=mode, compared=False
         )
 
     def _run(

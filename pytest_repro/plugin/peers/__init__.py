@@ -84,28 +84,28 @@ def extend_report(report: pytest.TestReport, row: Mapping[str, Any]) -> None:
         peer.extend_report(report, row)
 
 
-@contextmanager
-def wrap_runs(item: pytest.Item, plan: Plan) -> Iterator[None]:
+def wrap_runs(item: pytest.Item, plan: Plan) -> AbstractContextManager[object]:
     """Wraps all runs of *item*, as active peers need it."""
-    with ExitStack() as stack:
-        for peer in _get_active_peers():
-            stack.enter_context(peer.wrap_runs(item, plan))
-        yield
+    return _enter_all([peer.wrap_runs(item, plan) for peer in _get_active_peers()])
 
 
-@contextmanager
-def wrap_pause(item: pytest.Item) -> Iterator[None]:
+def wrap_pause(item: pytest.Item) -> AbstractContextManager[object]:
     """Wraps a pause in the body of *item*, as active peers need it."""
-    with ExitStack() as stack:
-        for peer in _get_active_peers():
-            stack.enter_context(peer.wrap_pause(item))
-        yield
+    return _enter_all([peer.wrap_pause(item) for peer in _get_active_peers()])
+
+
+def wrap_rehearsals(item: pytest.Item) -> AbstractContextManager[object]:
+    """Wraps the rehearsals of *item*, as active peers need it."""
+    return _enter_all([peer.wrap_rehearsals(item) for peer in _get_active_peers()])
+
+
+def _enter_all(contexts: list[AbstractContextManager[None]]) -> AbstractContextManager[object]:
+    return _nest(contexts) if contexts else nullcontext()
 
 
 @contextmanager
-def wrap_rehearsals(item: pytest.Item) -> Iterator[None]:
-    """Wraps the rehearsals of *item*, as active peers need it."""
+def _nest(contexts: list[AbstractContextManager[None]]) -> Iterator[None]:
     with ExitStack() as stack:
-        for peer in _get_active_peers():
-            stack.enter_context(peer.wrap_rehearsals(item))
+        for context in contexts:
+            stack.enter_context(context)
         yield

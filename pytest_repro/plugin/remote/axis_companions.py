@@ -71,7 +71,8 @@ class AxisCompanions:
 
     def start_runs(self, runner: ItemRunner) -> None:
         """Starts a test's runs in companions, as many as there are spare cores."""
-        if runner.item.get_closest_marker("skip") is not None:
+        has_remote_axes = any(axis.remote for axis in runner.plan.vary)
+        if not has_remote_axes or runner.item.get_closest_marker("skip") is not None:
             return
         cells = list(runner.trial.remote_cells())
         self._queue, self._pending = list(enumerate(cells, runner.trial.planned_run_count)), []

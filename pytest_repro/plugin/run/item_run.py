@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from time import perf_counter
 from types import FrameType
@@ -18,7 +18,7 @@ from pytest_repro.engine.runs.local_variables import (
     describe_plain_variables,
     find_code,
     iter_locals,
-    keep_frame,
+    start_keeping_frame,
 )
 from pytest_repro.engine.runs.recording import Recording, RecordingBase
 
@@ -81,14 +81,13 @@ class ItemRun:
         """What the run recorded, here or in ranks."""
         return self.remote_recording or self.recording
 
-    @contextmanager
-    def keep_test_frame(self, function: Callable[..., object] | None, capture: Capture) -> Iterator[None]:
-        """Keeps the frame of the test's function if it is called in the block."""
+    def start_keeping_frame(
+        self, function: Callable[..., object] | None, capture: Capture
+    ) -> Callable[[], None]:
+        """Keeps the frame of the test's function at its first call; returns what stops watching for it."""
         # Hypothesis calls the body once per example: there is no single set of local variables.
         is_ignored = capture == "recorded" or hasattr(function, "hypothesis")
-        with keep_frame(None if is_ignored else find_code(function)) as frames:
-            yield
-        self._frames += frames
+        return start_keeping_frame(None if is_ignored else find_code(function), self._frames)
 
     def observe_locals(self, capture: Capture) -> None:
         """Records the local variables of a body that has ended, as *capture* asks."""

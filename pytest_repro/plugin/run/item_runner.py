@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Protocol
 
@@ -76,7 +76,7 @@ class ItemRunner:
         self._judge = judge
         self._failure: BaseException | None = None
         self._phases = item.setup, item.runtest, item.teardown
-        self.begin(trial.make_spec(trial.last_cell, len(trial.runs), reported=True))
+        self.begin(trial.make_spec(trial.last_cell, trial.run_count, reported=True))
 
     @property
     def plan(self) -> Plan:
@@ -167,17 +167,18 @@ class ItemRunner:
             if type(self.item).runtest is pytest.Function.runtest:
                 self._phases[1]()  # calls the test through pytest_pyfunc_call, where its frame is kept
             else:
-                with self.keep_test_frame():
+                stop = self.start_keeping_frame()
+                try:
                     self._phases[1]()
+                finally:
+                    stop()
             self.current.observe_locals(self.plan.capture)
         finally:
             self.current.forget_frames()
 
-    @contextmanager
-    def keep_test_frame(self) -> Iterator[None]:
-        """Keeps the frame of the test's function if it is called in the block."""
-        with self.current.keep_test_frame(getattr(self.item, "obj", None), self.plan.capture):
-            yield
+    def start_keeping_frame(self) -> Callable[[], None]:
+        """Keeps the frame of the test's function at its first call; returns what stops watching for it."""
+        return self.current.start_keeping_frame(getattr(self.item, "obj", None), self.plan.capture)
 
     def _finish_body(self, error: BaseException | None) -> None:
         __tracebackhide__ = True
@@ -230,7 +231,7 @@ class ItemRunner:
         else:
             self.trial.add(run, self.current.final_recording)
         self.teardown_error = self.teardown_error or outcome.format_teardown_failure(
-            reports, len(self.trial.runs)
+            reports, self.trial.run_count
         )
 
     def _explain_missing_opt_in(self) -> str:

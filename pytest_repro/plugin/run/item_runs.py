@@ -76,7 +76,10 @@ class ItemRuns:
         return RunResult(self.runner.finish_run(self.reports), self.runner.current.final_recording)
 
     def _rehearse(self, spec: RunSpec) -> Sequence[pytest.TestReport]:
-        with self.runner.tracer.trace_run(spec):  # a repeated run replaces its trace
+        if spec.traced:
+            with self.runner.tracer.trace_run(spec):  # a repeated run replaces its trace
+                reports = self._rehearser.rehearse(self.runner.item)
+        else:
             reports = self._rehearser.rehearse(self.runner.item)
         self.runner.setup_output.save()
         return reports

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from typing import Any
 
 import pytest
@@ -43,12 +43,8 @@ class _MutedStream:
 def mute_output(config: pytest.Config) -> Iterator[None]:
     """Drops output where pytest does not capture it (``-s``), or shows what it captures."""
     how = config.getoption("capture", None)
-    with ExitStack() as stack:
-        stack.enter_context(_mute_disabled_capture(config))
-        if how == "no":
-            stack.enter_context(_mute_streams())
-        if how == "tee-sys":
-            stack.enter_context(_mute_tee(config))
+    shown = _mute_streams() if how == "no" else _mute_tee(config) if how == "tee-sys" else nullcontext()
+    with _mute_disabled_capture(config), shown:
         yield
 
 

@@ -2,49 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from pytest_repro.plugin.pytest_internals import run_silently
+from pytest_repro.plugin.pytest_internals import copy_as_next, run_silently
 
 
-@contextmanager
-def _reset_instance(item: Any) -> Iterator[None]:
-    """Gives the next run a new class instance, and the function that other plugins may have wrapped."""
-    before = vars(item).get("_obj")
-    try:
-        yield
-    finally:
+def _save_item(item: Any) -> Callable[[], None]:
+    """Saves *item* before a run; the returned function prepares it for the next one.
+
+    That gets a new class instance, the function that other plugins may have wrapped, none of the markers
+    that a run adds (``request.node.add_marker``), and the globals that a doctest clears after it ran.
+    """
+    function, markers = vars(item).get("_obj"), list(item.own_markers)
+    doctest = getattr(item, "dtest", None)
+    doctest_globals = dict(doctest.globs) if doctest is not None else {}
+
+    def restore() -> None:
         vars(item).pop("_obj", None)
         if isinstance(item.parent, pytest.Class):
             vars(item).pop("_instance", None)
-        if before is not None and getattr(before, "__self__", None) is None:
-            item._obj = before
-
-
-@contextmanager
-def _restore_markers(item: pytest.Item) -> Iterator[None]:
-    """Restores the markers: a run's own (``request.node.add_marker``) do not apply to the next one."""
-    before = list(item.own_markers)
-    try:
-        yield
-    finally:
-        item.own_markers[:] = before
-
-
-@contextmanager
-def _restore_doctest_globals(item: Any) -> Iterator[None]:
-    """Restores the globals of a doctest, which clears them after a run."""
-    doctest = getattr(item, "dtest", None)
-    before = dict(doctest.globs) if doctest is not None else {}
-    try:
-        yield
-    finally:
+        if function is not None and getattr(function, "__self__", None) is None:
+            item._obj = function
+        item.own_markers[:] = markers
         if doctest is not None:
-            doctest.globs.update(before)
+            doctest.globs.update(doctest_globals)
+
+    return restore
 
 
 class Rehearser:
@@ -61,6 +47,7 @@ class Rehearser:
         self._reports: list[pytest.TestReport] = []
         self._impls: list[Any] = []
         self._hook_caller: Any = None
+        self._next: tuple[pytest.Item, pytest.Item] | None = None
         plugins.register(self, "repro-rehearser")
 
     @pytest.hookimpl(tryfirst=True)
@@ -69,18 +56,24 @@ class Rehearser:
         if not self._is_pending:
             return None
         self._is_pending = False
-        self._reports = run_silently(item)
+        self._reports = run_silently(item, self._get_next(item))
         return True
 
     def rehearse(self, item: pytest.Item) -> list[pytest.TestReport]:
         """Runs *item* once; returns its reports, which nobody else sees."""
         self._is_pending, self._reports = True, []
-        with _reset_instance(item), _restore_markers(item), _restore_doctest_globals(item):
-            try:
-                self._get_hook_caller()(item=item, nextitem=item)
-            finally:
-                self._is_pending = False
+        restore = _save_item(item)
+        try:
+            self._get_hook_caller()(item=item, nextitem=item)
+        finally:
+            self._is_pending = False
+            restore()
         return self._reports
+
+    def _get_next(self, item: pytest.Item) -> pytest.Item:
+        if self._next is None or self._next[0] is not item:
+            self._next = item, copy_as_next(item)
+        return self._next[1]
 
     def _get_hook_caller(self) -> Any:
         """Calls the wrappers and this plugin; rebuilt when a plugin was added or removed."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, cast
 
 import pytest
 
@@ -25,7 +25,6 @@ _SILENCED_HOOKS = frozenset(
         "pytest_warning_recorded",
     }
 )
-_MUTED_OPTIONS = {"setupshow": False}
 
 
 class _SilencedHook:
@@ -59,16 +58,6 @@ class _HookRelay:
         return found
 
 
-def chain_callbacks(first: Callable[[Any], None], second: Callable[[Any], None]) -> Callable[[Any], None]:
-    """A callback that calls both."""
-
-    def call_both(report: Any) -> None:
-        first(report)
-        second(report)
-
-    return call_both
-
-
 @contextmanager
 def silence(
     item: pytest.Item, on_report: Callable[[Any], None], on_warning: Callable[[Any], None]
@@ -80,94 +69,64 @@ def silence(
         on_report: Called with reports that would have been sent: subtests send their own.
         on_warning: Called with the arguments of the hook for each warning.
     """
-    session: Any = item.session
-    ways = session.gethookproxy
-    with ExitStack() as stack:
-        stack.callback(session.__dict__.pop, "gethookproxy", None)
-        heard = {"pytest_runtest_logreport": on_report, "pytest_warning_recorded": on_warning}
-        relay = _HookRelay(ways(item.path), heard)
-        session.gethookproxy = lambda path: relay
-        stack.enter_context(_mute_options(item.config))
-        stack.enter_context(_mute_logging(item.config))
-        stack.enter_context(mute_output(item.config))
-        stack.enter_context(_restore_item_state(item))
-        stack.enter_context(_restore_subtest_counts(item))
-        stack.enter_context(_restore_suite_properties(item.config))
-        stack.enter_context(_unregister_plugin(item.config, "pdbtrace"))
-        yield
-
-
-@contextmanager
-def _mute_options(config: pytest.Config) -> Iterator[None]:
-    options = vars(config.option)
-    before = {name: options[name] for name in _MUTED_OPTIONS if options.get(name)}
-    options.update({name: _MUTED_OPTIONS[name] for name in before})
-    try:
-        yield
-    finally:
-        options.update(before)
-
-
-@contextmanager
-def _mute_logging(config: pytest.Config) -> Iterator[None]:
-    """Mutes live logging and the log file, which write past all reports."""
-    plugin: Any = config.pluginmanager.get_plugin("logging-plugin")
-    names = ("log_cli_handler", "log_file_handler")
-    handlers = [h for h in (getattr(plugin, name, None) for name in names) if h is not None]
+    session, config = cast(Any, item.session), item.config
+    callbacks = {"pytest_runtest_logreport": on_report, "pytest_warning_recorded": on_warning}
+    relay = _HookRelay(session.gethookproxy(item.path), callbacks)
+    session.gethookproxy = lambda path: relay
+    restore = _save_state(item)
+    # One generator for all of it: every test pays for this.
+    handlers = _list_log_handlers(config)
     for handler in handlers:
         handler.addFilter(_reject_record)
     try:
-        yield
+        with mute_output(config), _unregister_debugger(config):
+            yield
     finally:
         for handler in handlers:
             handler.removeFilter(_reject_record)
+        restore()
+        del session.gethookproxy
+
+
+def _list_log_handlers(config: pytest.Config) -> list[logging.Handler]:
+    """Handlers of live logging and of the log file, which write past all reports."""
+    plugin: Any = config.pluginmanager.get_plugin("logging-plugin")
+    handlers = (getattr(plugin, name, None) for name in ("log_cli_handler", "log_file_handler"))
+    return [handler for handler in handlers if handler is not None]
 
 
 def _reject_record(record: logging.LogRecord) -> bool:
     return False
 
 
-@contextmanager
-def _restore_item_state(item: pytest.Item) -> Iterator[None]:
-    """Restores markers, properties and captured sections that the test adds while it runs."""
-    marks, properties = list(item.own_markers), list(item.user_properties)
-    sections: list[Any] = getattr(item, "_report_sections", [])
-    kept = list(sections)
-    try:
-        yield
-    finally:
-        item.own_markers[:] = marks
-        item.user_properties[:] = properties
-        sections[:] = kept
+def _save_state(item: Any) -> Callable[[], None]:
+    """Saves what a run adds to the item and the session, and mutes ``--setup-show``.
 
-
-@contextmanager
-def _restore_subtest_counts(item: pytest.Item) -> Iterator[None]:
-    """Restores pytest's counts of failed subtests, which add up over all runs."""
+    The item collects markers, properties and captured sections; pytest counts failed subtests by test,
+    over all its runs; ``record_testsuite_property`` writes past all reports.
+    """
+    lists = [item.own_markers, item.user_properties, get_suite_properties(item.config)]
+    lists.append(getattr(item, "_report_sections", []))
+    saved = [list(each) for each in lists]
     counts = get_failed_subtest_counts(item)
-    before = dict(counts)
-    try:
-        yield
-    finally:
+    saved_counts = dict(counts)
+    options = item.config.option
+    setupshow, options.setupshow = getattr(options, "setupshow", False), False
+
+    def restore() -> None:
+        for each, before in zip(lists, saved):
+            each[:] = before
         counts.clear()
-        counts.update(before)
+        counts.update(saved_counts)
+        options.setupshow = setupshow
+
+    return restore
 
 
 @contextmanager
-def _restore_suite_properties(config: pytest.Config) -> Iterator[None]:
-    """Restores what ``record_testsuite_property`` wrote."""
-    properties = get_suite_properties(config)
-    before = list(properties)
-    try:
-        yield
-    finally:
-        properties[:] = before
-
-
-@contextmanager
-def _unregister_plugin(config: pytest.Config, name: str) -> Iterator[None]:
-    """Unregisters a plugin that stops in the test: the debugger of ``--trace``."""
-    plugin = config.pluginmanager.get_plugin(name)
+def _unregister_debugger(config: pytest.Config) -> Iterator[None]:
+    """Unregisters the debugger of ``--trace``, which stops in each test."""
+    plugin = config.pluginmanager.get_plugin("pdbtrace")
     if plugin is None:
         yield
         return
@@ -175,4 +134,4 @@ def _unregister_plugin(config: pytest.Config, name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        config.pluginmanager.register(plugin, name)
+        config.pluginmanager.register(plugin, "pdbtrace")

@@ -152,8 +152,11 @@ class ReproHooks:
         """Keeps the test's frame, as late as possible: from ``runtest`` on, 86 other calls come first."""
         if self._runner is None or self._runner.item is not pyfuncitem:
             return (yield)
-        with self._runner.keep_test_frame():
+        stop = self._runner.start_keeping_frame()
+        try:
             return (yield)
+        finally:
+            stop()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(

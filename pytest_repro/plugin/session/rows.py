@@ -41,7 +41,7 @@ def attach_row(runner: ItemRunner, report: pytest.TestReport, is_xfailed: bool, 
     verdict, settings = runner.verdict, runner.item.config.stash[SETTINGS]
     if verdict is None:
         return
-    row = verdict_to_row(runner.item.nodeid, verdict, _collect_values(runner))
+    row = _make_row(runner, verdict)
     row |= {"key": id(runner.item), "failed": has_failed, "location": _format_location(runner.item)}
     row |= _make_extra_row(runner)
     if is_xfailed:
@@ -60,6 +60,17 @@ def attach_row(runner: ItemRunner, report: pytest.TestReport, is_xfailed: bool, 
         row["page"] = make_page_data(format_nodeid(runner.item), verdict)
     setattr(report, _REPORT_ATTRIBUTE, escape_surrogates(row))
     report.user_properties += _make_properties(runner, verdict)
+
+
+def _make_row(runner: ItemRunner, verdict: Verdict) -> dict[str, Any]:
+    """The row of a test; without a report, the session's summary needs little of a reproduced one."""
+    settings = runner.item.config.stash[SETTINGS]
+    is_plain = verdict.outcome == "reproduced" and all(
+        run.state == "ran" and not run.past_log for run in verdict.runs
+    )
+    if is_plain and settings.json is None and settings.html is None:
+        return {"nodeid": runner.item.nodeid, "verdict": verdict.outcome, "runs": []}
+    return verdict_to_row(runner.item.nodeid, verdict, _collect_values(runner))
 
 
 def _make_properties(runner: ItemRunner, verdict: Verdict) -> Iterator[tuple[str, object]]:

@@ -48,7 +48,7 @@ class UnseenRuns:
 
     def _begin_last_run(self, runner: ItemRunner) -> None:
         trial = runner.trial
-        spec = trial.make_spec(trial.last_cell, len(trial.runs), reported=True)
+        spec = trial.make_spec(trial.last_cell, trial.run_count, reported=True)
         runner.begin(
             self._add_tracing(spec, runner.plan), phase_context=lambda: self._progress.wrap_last_run(trial)
         )
@@ -60,7 +60,7 @@ class UnseenRuns:
                 if _should_stop(runner.item) or runner.is_abandoned:
                     return
                 self._progress.show_run(trial, cell)
-                runs.run(self._add_tracing(trial.make_spec(cell, len(trial.runs)), runner.plan))
+                runs.run(self._add_tracing(trial.make_spec(cell, trial.run_count), runner.plan))
                 runner.finish_rehearsal(runs.reports)
 
     def _make_extra_runs(self, runs: ItemRuns, kinds: list[ExtraRun]) -> None:
