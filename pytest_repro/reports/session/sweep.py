@@ -204,7 +204,7 @@ def _budget_to_row(budget: Budget | str) -> dict[str, Any]:
 
 
 def _breach_to_row(breach: Breach) -> dict[str, Any]:
-    row = {"rule": breach.rule, "seeds": list(breach.seeds)}
+    row: dict[str, Any] = {"rule": breach.rule, "seeds": list(breach.seeds)}
     row |= {} if breach.rule == "finite" else {"allowed": breach.allowed, "found": breach.actual}
     return {key: value for key, value in row.items() if _is_strict_json(value)}
 
