@@ -29,8 +29,8 @@ with contextlib.suppress(ImportError):
 
 pytest_plugins = "pytester"
 
-# Where byte code is forbidden, as in many containers, each of the hundreds of interpreters that the
-# tests start compiles the package anew: a quarter of the time of a session with one companion.
+# Where writing byte code is forbidden, as in many containers, each of the hundreds of interpreters that the
+# tests start compiles the package again: a quarter of the time of a session with one companion.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

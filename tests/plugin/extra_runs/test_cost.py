@@ -77,7 +77,7 @@ def test_it_is_told_by_test_and_in_sum(project: Project) -> None:
 
 @needs("xdist")
 def test_under_workers(project: Project) -> None:
-    check(project(SOURCE, "--repro-cost", "-n1", plugins=["xdist"], subprocess=True))
+    check(project(SOURCE, "--repro-cost", "-n1", plugins=["xdist"]))
 
 
 def test_runs_are_made_in_turn_and_leave_everything_as_it_was(project: Project) -> None:

@@ -76,7 +76,7 @@ def test_a_seed_that_changes_nothing_is_told(project: Project) -> None:
 
 @needs("xdist")
 def test_under_workers(project: Project) -> None:
-    check(project(SOURCE, ON, "-n2", plugins=["xdist"], subprocess=True))
+    check(project(SOURCE, ON, "-n2", plugins=["xdist"]))
 
 
 def test_unasked_there_is_none(project: Project) -> None:
@@ -159,7 +159,6 @@ def test_examples_are_drawn_from_the_other_seed(project: Project) -> None:
         """,
         ON,
         plugins=["hypothesispytest"],
-        subprocess=True,
     ).check(passed=3, lacks="SeedUnused")
     assert controls(result) == {"test_a": "changed", "test_b": "unchanged", "test_c": "unchanged"}
 

@@ -231,19 +231,19 @@ MANY = """
 
 
 def test_workers_lose_none_of_100(project: Project) -> None:
-    args = ("-n3", "--repro-update", "-q")
-    result = project(MANY, *args, plugins=["xdist.plugin"], subprocess=True).check(passed=100)
+    args = ("-n2", "--repro-update", "-q")
+    result = project(MANY, *args, plugins=["xdist.plugin"]).check(passed=100)
     stored = json.loads(golden(result).read_text())
     assert len(stored["tests"]) == 100
     before = files(result)
     assert set(before) == {"test_it.json", "test_it.safetensors"}
-    project.again(*args, plugins=["xdist.plugin"], subprocess=True).check(passed=100)
+    project.again(*args, plugins=["xdist.plugin"]).check(passed=100)
     assert files(result) == before
     project.again("--repro-update").check(passed=100, says="100 reproduced", lacks="golden    ")
     assert files(result) == before
     # Tests that are gone are known to the controller, which collects none itself.
     prune = ("-n2", "--repro-prune")
-    project(MANY.replace("100", "3"), *prune, plugins=["xdist.plugin"], subprocess=True).check(
+    project(MANY.replace("100", "3"), *prune, plugins=["xdist.plugin"]).check(
         passed=3, says="pruned    97 of tests that are gone: __repro__/test_it.json"
     )
     assert len(json.loads(golden(result).read_text())["tests"]) == 3

@@ -35,9 +35,9 @@ def note(*words):
 
 @pytest.fixture
 def run(project: Project) -> Iterator[Run]:
-    found = Run(project)
-    yield found
-    for pid in found.pids:
+    run = Run(project)
+    yield run
+    for pid in run.pids - {os.getpid()}:
         assert not alive(pid), f"{pid} was left behind"
 
 
@@ -48,9 +48,11 @@ class Run:
         self.project = project
         self.folder = project.pytester.path
 
-    def __call__(self, source: str, *args: str, plugins: tuple[str, ...] = ()) -> Result:
+    def __call__(
+        self, source: str, *args: str, plugins: tuple[str, ...] = (), subprocess: bool = False
+    ) -> Result:
         self.write(source)
-        return self.project.again(*args, plugins=plugins, subprocess=True)
+        return self.project.again(*args, plugins=plugins, subprocess=subprocess)
 
     def write(self, source: str, name: str = "test_it") -> None:
         self.project.write(repro_head=HEAD.format(folder=str(self.folder)))
@@ -115,7 +117,7 @@ def test_one_companion_serves_the_session(run: Run) -> None:
             repro.record(x=repro.rng().random(n), drawn=np.random.rand())
         """
     run.write(body, "test_other")
-    result = run(body, "-p", "extra", "--repro-seed=7").check(passed=30)
+    result = run(body, "-p", "extra", "--repro-seed=7", subprocess=True).check(passed=30)
     assert set(result.verdicts.values()) == {"reproduced"}
     here, there = (set(run.by("ran", word)) for word in ("False", "True"))
     assert len(here) == len(there) == 1
@@ -249,7 +251,8 @@ def test_one_that_hangs_is_given_up(run: Run) -> None:
                 with open("noted", "a") as file: print(child.pid, "child", file=file)
                 time.sleep(1000)
         def test_fine_again(repro): note("fine"); repro.record(x=1)
-        """
+        """,
+        subprocess=True,
     ).check(passed=2, failed=1, says="gave no answer within 2 s while it ran the test")
     assert result.run.ret == 1
     assert len(run.by("child")) == 1
@@ -438,7 +441,7 @@ def test_coroutines_hypothesis_and_doctests(run: Run) -> None:
             '''
         """,
         "--repro-all", "--repro-vary=process=1", "--doctest-modules",
-        plugins=("anyio", "asyncio", "hypothesispytest"),
+        plugins=("anyio", "asyncio", "hypothesispytest"), subprocess=True,
     ).check(passed=4)  # fmt: skip
     assert result.verdicts == {
         "test_anyio": "reproduced", "test_asyncio": "reproduced", "test_given": "reproduced",
@@ -582,7 +585,7 @@ def test_what_runs_there_is_covered(run: Run, more: tuple[str, ...]) -> None:
         """
     result = run(
         source, "--cov=model", "--cov-report=term-missing", *more,
-        plugins=("pytest_cov", *(("xdist",) if more else ())),
+        plugins=("pytest_cov", *(("xdist",) if more else ())), subprocess=True,
     ).check(passed=2)  # fmt: skip
     (line,) = [line for line in result.run.outlines if line.startswith("model.py")]
     assert line.split() == ["model.py", "6", "1", "83%", "6"]
@@ -610,6 +613,7 @@ def test_peers_of_execution(run: Run, more: tuple[str, ...]) -> None:
         """,
         "--randomly-seed=3", "--reruns=1", "--timeout=1", *more,
         plugins=("randomly", "rerunfailures", "timeout", *(("xdist",) if more else ())),
+        subprocess=True,
     )  # fmt: skip
     result.check(passed=4, failed=3)
     assert result.verdicts == {
@@ -662,7 +666,7 @@ def test_last_failed_is_known_there(run: Run) -> None:
     )
     args = ["-p", "cacheprovider", "--lf", "--repro-diagnose=never"]
     for passed in (2, 0):
-        run.project.again(*args, subprocess=True).check(passed=passed, failed=1)
+        run.project.again(*args).check(passed=passed, failed=1)
     assert len(run.by("b", "True")) == 4
     cached = json.loads((run.folder / ".pytest_cache/v/cache/lastfailed").read_text())
     assert cached == {"test_it.py::test_b": True}

@@ -121,8 +121,7 @@ def test_losses_that_are_not_in_a_row_give_up_nothing(project: Project) -> None:
         def test_a(repro, n):
             repro.record(x=1)
             if n % 2 == 0 and os.environ.get("PYTHONHASHSEED") == "1": os._exit(3)
-        """,
-        subprocess=True,
+        """
     ).check(passed=4, failed=4, lacks="not started again")
 
 
@@ -206,7 +205,7 @@ def test_a_module_that_is_missing_there_is_told_in_a_line(project: Project, plac
     folder = project.pytester.path
     (folder / f"{place}.py").write_text(MISSING + (test if place == "test_lacks" else ""))
     args = ["-p", "extra"] if place == "extra" else []
-    result = project(test.replace("test_a", "test_b"), *args, subprocess=True)
+    result = project(test.replace("test_a", "test_b"), *args, subprocess=place == "extra")
     module = "ModuleNotFoundError: No module named 'no_such_library'"
     result.check(says=f"(PYTHONHASHSEED=1) {says.format(module, folder=folder)}\n", lacks="importlib")
 
@@ -220,5 +219,5 @@ def test_an_interpreter_without_this_package_is_told_what_it_lacks(project: Proj
         """
     )
     spec = f"popen//python={sys.executable} {project.pytester.path / 'bare.py'}"
-    result = project("def test_a(repro): repro.record(x=1)", f"--repro-vary=machine={spec}", subprocess=True)
+    result = project("def test_a(repro): repro.record(x=1)", f"--repro-vary=machine={spec}")
     result.check(failed=1, says=f"has no module pytest_repro: {sys.executable} -m pip install pytest-repro==")

@@ -172,7 +172,7 @@ def test_where_nobody_asks_for_it_there_is_none(project: Project) -> None:
 
 def test_without_a_terminal_there_is_none(project: Project) -> None:
     project.write(conftest="import pytest_repro.plugin.run.progress as progress\nprogress.LONG_TEST = 0\n")
-    project(SOURCE, "--repro-vary=process", subprocess=True).check(passed=4, lacks=["run 2 of", "\x1b"])
+    project(SOURCE, "--repro-vary=process").check(passed=4, lacks=["run 2 of", "\x1b"])
 
 
 def test_a_companion_a_value_and_the_search_for_a_cause_are_told(project: Project) -> None:

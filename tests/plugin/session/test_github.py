@@ -104,7 +104,6 @@ def test_companions_tell_nothing(github: Project) -> None:
         def test_hash(repro): repro.record(x=list({"a", "b", "c", "d", "e", "f", "g"}))
         """,
         "--repro-diagnose=never",
-        subprocess=True,
     )
     assert len(annotated(result)) == 1
     assert Path(result.folder / "summary.md").read_text().count("### Reproducibility") == 1

@@ -58,7 +58,7 @@ def test_what_differs_is_drawn(project: Project) -> None:
 
 def test_workers_send_what_is_drawn(project: Project) -> None:
     args = ("--repro-html=page.html", QUICK, "-n2")
-    project(SOURCE, *args, plugins=["xdist", "xdist.looponfail"], subprocess=True).check(failed=3)
+    project(SOURCE, *args, plugins=["xdist", "xdist.looponfail"]).check(failed=3)
     path = project.pytester.path / "page.html"
     assert "4 of 5 tests are not reproducible." in read(path).words
     assert drawn(path).count("loss against step, run 1 and run 2") == 3

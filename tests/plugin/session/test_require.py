@@ -119,7 +119,6 @@ def test_companions_are_no_sessions_of_their_own(project: Project) -> None:
         def test_a(repro): repro.record(x=1)
         """,
         "--repro-require=1",
-        subprocess=True,
     ).check(passed=1, exit=0, says="1 compared (1 reproduced)", lacks="too few")
 
 
