@@ -13,10 +13,10 @@ class ExternalInput:
     Attributes:
         call: Source text of the call: ``"np.random.default_rng()"``; ``""`` if there is no source.
         location: The innermost line of the user's own code, ``"data.py:12"``.
-        via: The library function that the line called, and that made the call: ``"uuid.uuid4"``; ``""`` if the
-            line made the call itself.
-        thread: ``""`` for the main thread of the run, ``"2"`` for the second thread that it started, ``"2.1"``
-            for the first that this one started.
+        via: The library function that the line called, and that made the call: ``"uuid.uuid4"``; ``""`` if
+            the line made the call itself.
+        thread: ``""`` for the main thread of the run, ``"2"`` for the second thread that it started,
+            ``"2.1"`` for the first that this one started.
         request: What was requested: ``"128 bits"``, ``"16 bytes"``, or a clock, ``"monotonic"``.
         value: The result: hexadecimal, or nanoseconds as a decimal number.
     """

@@ -34,8 +34,8 @@ class Leaf:
         dtype: Name of the dtype of the bytes; ``""`` for text.
         shape: Shape; ``()`` for a scalar.
         nbytes: Number of logical bytes.
-        read_chunks: Iterates over the logical bytes, in C order and little-endian, as contiguous buffers. Each
-            buffer is valid until the next one.
+        read_chunks: Iterates over the logical bytes, in C order and little-endian, as contiguous buffers.
+            Each buffer is valid until the next one.
         numeric: Whether it is an array of numbers: of local variables, only those are observed.
         metadata: Layout, strides, device and ``requires_grad``, which are not hashed.
         token_context: For a token sequence, whose content is always stored.
@@ -57,7 +57,7 @@ class Parts:
 
     Attributes:
         kind: Name of the type, hashed if there are no items.
-        items: ``(suffix, part)``, possibly lazy; a suffix continues the path: ``.weight``, ``['lr']``, ``[2]``.
+        items: ``(suffix, part)``, maybe lazy; a suffix continues the path: ``.weight``, ``['lr']``, ``[2]``.
         numeric: Whether all parts count as numeric, as those of an optimiser do.
     """
 

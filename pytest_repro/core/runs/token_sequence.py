@@ -37,8 +37,8 @@ class TokenDivergence:
 
     Attributes:
         candidates: Token of the reference run and of the other; None if that sequence has ended.
-        gap: Distance between the logits of the two candidates in the reference run, in the unit of the logits;
-            None without logits, or if a sequence has ended.
+        gap: Distance between the logits of the two candidates in the reference run, in the unit of the
+            logits; None without logits, or if a sequence has ended.
         top_gap: Distance between the two largest logits there. It differs from *gap* if the tokens were
             sampled, and the candidates are not the two largest.
         sampling: Sampling settings of the reference run.
