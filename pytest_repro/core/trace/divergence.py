@@ -23,7 +23,7 @@ class Divergence:
         kind: ``"value"``: the same op on the same inputs returned another output; ``"input"``: a value from
             outside torch, or the state of the op's generator, differs; ``"path"``: the ops differ;
             ``"length"``: one trace ends before the other.
-        op: Name of the op in the first trace; for ``"length"`` the first op beyond the end of the shorter trace.
+        op: Name of the op in the first trace; for ``"length"`` the first op after the end of the shorter one.
         index: Index of the op, from 0, in both traces.
         location: The user's line, ``"/abs/file.py:19"``; ``""`` if unknown.
         forward_location: For an op of the backward pass, the user's line of the forward op.

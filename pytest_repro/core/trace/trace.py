@@ -21,8 +21,8 @@ class Op(NamedTuple):
             ``"from Python"`` for data that enters torch.
         outputs: Digests of the outputs, 16 hexadecimal digits each; ``""`` for values that could not be
             digested.
-        inputs: Digests of the inputs that are no output of a traced op (in a thorough trace, of all inputs), in
-            order; then one digest of all arguments that are no tensors, if there are any.
+        inputs: Digests of the inputs that are no output of a traced op (in a thorough trace, of all inputs),
+            in order; then one digest of all arguments that are no tensors, if there are any.
         location: The user's line, ``"/abs/file.py:19"``; ``""`` if unknown.
         forward: For an op of the backward pass, index of its forward op.
         forward_location: The user's line of that forward op; known for views as well, which have no index.

@@ -331,9 +331,9 @@ def test_of_a_module_that_has_no_test_left_all_are_gone(project: Project) -> Non
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (lambda text: text[:-30], "is no JSON, or not all of it: "),
+        (lambda text: text[:-30], "is not JSON: "),
         (lambda text: text.replace('"format": 1', '"format": 2'), "is of format 2; this version"),
-        (lambda text: "<<<<<<< HEAD\n" + text, "is no JSON"),
+        (lambda text: "<<<<<<< HEAD\n" + text, "is not JSON"),
         (lambda text: "", "is empty"),
     ],
 )  # fmt: skip
