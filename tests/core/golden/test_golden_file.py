@@ -110,7 +110,7 @@ def test_the_sample_is_sound() -> None:
         (content(format="1"), "is of format 1"),
         (content(tests=[]), "is damaged: tests is a list of 0, not an object"),
         (content(environments=None), "environments is null, not an object"),
-        (content(environments={"../../etc": {}}), 'key of an environment is "../../etc", not of the form [0-9a-f]{16}'),
+        (content(environments={"../../etc": {}}), 'key of an environment is "../../etc", not of the form'),
         (content(environments={KEY: {"python": 3}}), f"environments['{KEY}']['python'] is 3, not text"),
         (content(tests={"t": {"f" * 16: []}}), "tests['t']['ffffffffffffffff'] has no environment"),
         (content(tests={"t": {KEY: {}}}), "is an object of 0, not a list"),
