@@ -29,7 +29,7 @@ class Field(NamedTuple):
         default: Value that is not written; if it is not given, that of the record.
         same_as: Name of an earlier field; an equal value is not written again.
         always: Whether every value is written.
-        inline: Whether the field is a record, or None, whose keys are written among those of the outer record.
+        inline: Whether the field is a record, or None, whose keys are among those of the outer record.
         encode: Converts the value to plain data; None is not written if it is the default.
         decode: Converts plain data to the value.
     """
@@ -96,7 +96,7 @@ class Codec:
         for field in self._get_layout(type(record)).fields:
             value = getattr(record, field.name)
             absent = field.is_absent(record, value)
-            encoded = None if absent else (field.encode or self.encode)(value)
+            encoded: Any = None if absent else (field.encode or self.encode)(value)
             if not absent and (encoded is not None or field.default is not None):
                 plain |= encoded if field.inline else {field.key: encoded}
         return plain
