@@ -1,7 +1,7 @@
 """Records as plain data and back, by the types of their fields: one codec for wires, forks and files.
 
-A record becomes an object of its fields; a field that equals its default is absent. Where a file names or
-arranges fields in another way, a layout of :class:`Field` says how. Reading makes nothing but the expected
+A record becomes an object of its fields; a field that equals its default is absent. A layout of
+:class:`Field` describes files that name or arrange fields in another way. Reading creates only the expected
 records, numbers and text, whatever the data are.
 """
 
@@ -27,11 +27,11 @@ class Field(NamedTuple):
     Attributes:
         key: Key in the file; ``""`` for *name*.
         default: Value that is not written; if it is not given, that of the record.
-        same_as: Name of an earlier field whose value is not written again.
-        always: Whether it is written whatever its value.
-        inline: Whether the field is a record, or None, whose keys are written among those around it.
-        encode: Makes plain data of the value; None is not written where it is the default.
-        decode: Makes the value of plain data.
+        same_as: Name of an earlier field; an equal value is not written again.
+        always: Whether every value is written.
+        inline: Whether the field is a record, or None, whose keys are among those of the outer record.
+        encode: Converts the value to plain data; None is not written if it is the default.
+        decode: Converts plain data to the value.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Field(NamedTuple):
     decode: Decoder | None = None
 
     def is_absent(self, record: Any, value: Any) -> bool:
-        """Whether *value*, that of *record*, is not written."""
+        """Whether *value*, the field of *record*, is not written."""
         if self.always or (self.same_as and value == getattr(record, self.same_as)):
             return not self.always
         # The value of an axis may be False, which is not the default 0.
@@ -62,9 +62,8 @@ class Codec:
     """Converts records to plain data and back.
 
     Args:
-        layouts: Fields in the order of the file, of records that are not written as all of their fields; a
-            name stands for a field without specialities. Fields that are left out are not written, and have
-            their default when read.
+        layouts: The written fields of a record, in order, if they are not simply all of them; a name stands
+            for a field without options. Other fields are read as their default.
         strict: Whether an unknown key is an error.
     """
 
@@ -181,10 +180,10 @@ class Codec:
             return self._make_tuple_decoder(args)
         if origin in (Union, UnionType):
             return self._make_union_decoder(args)
-        if origin in (dict, Mapping):
-            decode = self._get_decoder(args[1])
-            return lambda node: {key: decode(each) for key, each in node.items()}
-        return _SCALAR_DECODERS[expected]
+        if origin not in (dict, Mapping):
+            return _SCALAR_DECODERS[expected]
+        decode = self._get_decoder(args[1])
+        return lambda node: {key: decode(each) for key, each in node.items()}
 
     def _make_tuple_decoder(self, args: tuple[Any, ...]) -> Decoder:
         decoders = [self._get_decoder(arg) for arg in args if arg is not ...]

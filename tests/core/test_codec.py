@@ -31,8 +31,9 @@ SCALARS: dict[Any, st.SearchStrategy[Any]] = {
     NoneType: st.none(),
 }
 NOT_PLAIN = {
-    "Completion", "Evidence", "ExperimentResult", "Field", "Leaf", "LocalsBudget", "Observation", "ObservedRun",
-    "Parts", "RankRun", "RunSummary", "StateRoot", "StatisticDifference", "TokenContext", "Verdict", "_Layout",
+    "Completion", "Evidence", "ExperimentResult", "Field", "Leaf", "LocalsBudget", "Observation",
+    "ObservedRun", "Parts", "RankRun", "RunSummary", "StateRoot", "StatisticDifference", "TokenContext",
+    "Verdict", "_Layout",
 }  # fmt: skip
 """Records that hold functions, arrays, exceptions or traces, and such that are never written."""
 

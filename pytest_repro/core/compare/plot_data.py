@@ -148,6 +148,8 @@ def _finite_or_none(value: Number) -> Number:
 
 
 def _keep_points(series: Series, indices: Sequence[int]) -> Series:
-    names = ("steps", "reference", "other", "distance", "differing")
+    names = [
+        name for name in ("steps", "reference", "other", "distance", "differing") if getattr(series, name)
+    ]
     changes: dict[str, Any] = {name: tuple(getattr(series, name)[i] for i in indices) for name in names}
     return replace(series, **changes)

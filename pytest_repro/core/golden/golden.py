@@ -41,8 +41,8 @@ class EntryUpdate(NamedTuple):
 def diff_environments(here: Environment, there: Environment) -> dict[str, tuple[str, str]]:
     """What differs between two environments: name → value here, value there.
 
-    Names that only one side has are ignored: which libraries are imported depends on the tests that ran before.
-    A library has the same names in every environment, so this hides nothing else.
+    Names that only one side has are ignored: which libraries are imported depends on the tests that ran
+    before. A library has the same names in every environment, so this hides nothing else.
     """
     return {n: (here[n], there[n]) for n in sorted(here) if n in there and here[n] != there[n]}
 

@@ -88,7 +88,7 @@ def select_at_level(
         return selected
     reference_keys = {(name, path): (name, step, path) for name, step, path in reference or ()}
     last = select_last_steps(selected)
-    return {reference_keys.get((key[0], key[2]), key): each for key, each in last.items()}
+    return {reference_keys.get((each.key[0], each.key[2]), key): each for key, each in last.items()}
 
 
 def select_last_steps(observations: Mapping[Key, Observation]) -> dict[Key, Observation]:

@@ -1,8 +1,10 @@
-"""What is asked of one test: how often, with which seed, how close, what is observed."""
+"""What is requested of one test: number of runs, seed, tolerance, what to observe and what to vary."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from pytest_repro.core.plan.cell import REPEAT, AxisValues
@@ -10,7 +12,7 @@ from pytest_repro.core.plan.level import LEVELS, Level
 from pytest_repro.core.plan.tolerance import Tolerance, ToleranceFunction, default_tolerance, exact_tolerance
 
 MAX_SEED = 2**32 - 1
-"""The largest seed that every library takes: ``numpy.random.seed`` refuses more."""
+"""The largest seed that every library accepts: ``numpy.random.seed`` refuses larger ones."""
 
 Capture = Literal["auto", "recorded", "locals"]
 Deterministic = bool | Literal["warn"]
@@ -19,7 +21,7 @@ CAPTURES: tuple[str, ...] = ("auto", "recorded", "locals")
 
 
 class BadArgument(ValueError):
-    """An argument that does not fit: names it, what was given and what is allowed."""
+    """An invalid argument; the message has its name, its value and what is allowed."""
 
     def __init__(self, name: str, value: object, allowed: str) -> None:
         super().__init__(f"{name}={value!r}: {allowed}")
@@ -29,22 +31,22 @@ class BadArgument(ValueError):
 
 
 class Plan(NamedTuple):
-    """What is asked of one test.
+    """What is requested of one test.
 
     Attributes:
-        runs: Number of runs compared with each other; 1 compares nothing.
-        seed: Given to every generator, 0 … 2**32 - 1.
-        tolerance: Closeness asked; None asks equal bits, or on the axes where rounding may
-            differ the closeness of ``torch.testing``.
-        deterministic: Deterministic algorithms while the test runs: True, False, or ``"warn"``.
-        capture: What is observed: what was recorded, local variables, or either.
-        audit: Whether the test was not marked but taken along by ``--repro-all``; then
-            observing nothing is told, not failed.
-        vary: What is varied beside the repetition, one axis at a time.
+        runs: Number of runs that are compared with each other; 1 compares nothing.
+        seed: Seed of every generator, 0 to 2**32 - 1.
+        tolerance: Tolerance between runs. None is equal bits or, on axes where rounding may differ, the
+            default of ``torch.testing``.
+        deterministic: Deterministic algorithms during the test: True, False, or ``"warn"``.
+        capture: What is observed: recorded values, local variables, or either.
+        audit: Whether the test is not marked, but included by ``--repro-all``; then observing nothing is
+            reported, but no failure.
+        vary: Axes that are varied, one at a time.
         baseline: Whether what was observed is also compared with the golden file.
-        ranks: Number of processes, one process group of torch, that each run is made in; 0: none.
-        level: What must be equal; None is ``"bitwise"``, and nothing is told of levels.
-        seeds: Of a sweep, one run for each; empty where it is switched off, None where none is asked.
+        ranks: Number of processes of each run, in one process group of torch; 0 for none.
+        level: What must be equal; None is ``"bitwise"``, without a report on levels.
+        seeds: Seeds of a sweep, one run for each; empty if the sweep is off, None if none is requested.
     """
 
     runs: int = 2
@@ -60,19 +62,19 @@ class Plan(NamedTuple):
     seeds: tuple[int, ...] | None = None
 
     def tolerance_for(self, axis: str = REPEAT) -> ToleranceFunction:
-        """How close runs must be that differ on *axis*, by the dtypes of two values."""
-        asked = self.tolerance
-        if asked is not None:
-            return lambda *elements: asked
-        close = any(each.close for each in self.vary if each.axis == axis)
+        """The tolerance between runs that differ on *axis*, by the dtypes of two values."""
+        tolerance = self.tolerance
+        if tolerance is not None:
+            return lambda *dtypes: tolerance
+        close = any(values.close for values in self.vary if values.axis == axis)
         return default_tolerance if close else exact_tolerance
 
     def mixes_dtypes(self, axis: str) -> bool:
         """Whether dtypes may differ between values of *axis*."""
-        return any(each.mixed_dtypes for each in self.vary if each.axis == axis)
+        return any(values.mixed_dtypes for values in self.vary if values.axis == axis)
 
 
-def _validate_int(name: str, value: object, low: int, high: int | None) -> int:
+def _validate_int(name: str, low: int, high: int | None, value: object) -> int:
     allowed = f"a whole number, {low} or more" if high is None else f"a whole number, {low} to {high}"
     if isinstance(value, bool) or not isinstance(value, int):
         raise BadArgument(name, value, allowed)
@@ -81,42 +83,38 @@ def _validate_int(name: str, value: object, low: int, high: int | None) -> int:
     return value
 
 
+def _validate_choice(name: str, choices: Sequence[bool | str], allowed: str, value: object) -> Any:
+    if any(value is choice or (isinstance(choice, str) and value == choice) for choice in choices):
+        return value  # 1 is not True
+    raise BadArgument(name, value, allowed)
+
+
 def validate_runs(value: object) -> int:
     """*value* as a number of runs.
 
     Raises:
-        BadArgument: It is no whole number of at least 1.
+        BadArgument: It is not a whole number of at least 1.
     """
-    return _validate_int("runs", value, 1, None)
+    return _validate_int("runs", 1, None, value)
 
 
 def validate_seed(value: object) -> int:
     """*value* as a seed.
 
     Raises:
-        BadArgument: It is no whole number from 0 to 2**32 - 1.
+        BadArgument: It is not a whole number from 0 to 2**32 - 1.
     """
-    return _validate_int("seed", value, 0, MAX_SEED)
-
-
-def validate_ranks(value: object) -> int:
-    """*value* as a number of ranks.
-
-    Raises:
-        BadArgument: It is no whole number of at least 1.
-    """
-    return _validate_int("ranks", value, 1, None)
+    return _validate_int("seed", 0, MAX_SEED, value)
 
 
 def validate_capture(value: object) -> Capture:
-    """*value* as a way to observe.
+    """*value* as one of :data:`CAPTURES`.
 
     Raises:
-        BadArgument: It is none of :data:`CAPTURES`.
+        BadArgument: It is none of them.
     """
-    if value not in CAPTURES:
-        raise BadArgument("capture", value, 'one of "auto", "recorded", "locals"')
-    return value  # type: ignore[return-value]
+    allowed = 'one of "auto", "recorded", "locals"'
+    return _validate_choice("capture", CAPTURES, allowed, value)  # type: ignore[no-any-return]
 
 
 def validate_deterministic(value: object) -> Deterministic:
@@ -125,49 +123,26 @@ def validate_deterministic(value: object) -> Deterministic:
     Raises:
         BadArgument: It is neither a bool nor ``"warn"``.
     """
-    if value is True or value is False or value == "warn":
-        return value
-    raise BadArgument("deterministic", value, 'True, False or "warn"')
-
-
-def validate_baseline(value: object) -> bool:
-    """*value* as whether there is a golden file.
-
-    Raises:
-        BadArgument: It is no bool.
-    """
-    if isinstance(value, bool):
-        return value
-    raise BadArgument("baseline", value, "True or False")
-
-
-def validate_level(value: object) -> Level:
-    """*value* as a level.
-
-    Raises:
-        BadArgument: It is none of :data:`LEVELS`.
-    """
-    if value not in LEVELS:
-        raise BadArgument("level", value, 'one of "bitwise", "process", "outcome"')
-    return value
+    modes = (True, False, "warn")
+    return _validate_choice("deterministic", modes, 'True, False or "warn"', value)  # type: ignore[no-any-return]
 
 
 MAX_SEEDS = 100_000
-"""Of a sweep: more is a date or a seed that was meant for another option."""
+"""Most seeds of a sweep: a larger number is probably a date, or a seed that was meant for another option."""
 
 
 def validate_seeds(value: object) -> tuple[int, ...]:
-    """*value* as the seeds of a sweep, each of them once.
+    """*value* as the seeds of a sweep, without duplicates.
 
     Raises:
-        BadArgument: It is neither a number of seeds nor a list, tuple or range of them, or too many.
+        BadArgument: It is neither a number of seeds nor a list, tuple or range of seeds, or has too many.
     """
     many = range(value) if isinstance(value, int) and not isinstance(value, bool) else value
     try:
         if isinstance(many, range) and len(many) > MAX_SEEDS:
             raise BadArgument("seeds", value, f"at most {MAX_SEEDS:,} of them")
         if isinstance(many, (list, tuple, range)) and (many or value == 0):
-            return tuple(dict.fromkeys(validate_seed(each) for each in many))
+            return tuple(dict.fromkeys(map(validate_seed, many)))
     except BadArgument as error:
         if error.name == "seeds":
             raise
@@ -177,47 +152,43 @@ def validate_seeds(value: object) -> tuple[int, ...]:
 
 
 def validate_tolerance(rtol: object, atol: object) -> Tolerance | None:
-    """The tolerance of *rtol* and *atol*: both or none of them.
+    """The tolerance of *rtol* and *atol*; None if both are None.
 
     Raises:
-        BadArgument: One is missing, no number, negative, infinite or NaN.
+        BadArgument: One is missing, not a number, negative, infinite or NaN.
     """
     if rtol is None and atol is None:
         return None
-    for name, given in (("rtol", rtol), ("atol", atol)):
-        if given is None:
-            raise BadArgument(name, given, "rtol and atol belong together: give both or none")
-        if isinstance(given, bool) or not isinstance(given, (int, float)):
-            raise BadArgument(name, given, "a number, 0 or more")
-        if not (given >= 0 and math.isfinite(given)):
-            raise BadArgument(name, given, "a finite number, 0 or more")
+    for name, value in (("rtol", rtol), ("atol", atol)):
+        if value is None:
+            raise BadArgument(name, value, "rtol and atol belong together: give both or none")
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise BadArgument(name, value, "a number, 0 or more")
+        if not (value >= 0 and math.isfinite(value)):
+            raise BadArgument(name, value, "a finite number, 0 or more")
     return Tolerance(float(rtol), float(atol))  # type: ignore[arg-type]
 
 
-_VALIDATORS = {
+_VALIDATORS: dict[str, Callable[[object], Any]] = {
     "runs": validate_runs,
     "seed": validate_seed,
     "capture": validate_capture,
     "deterministic": validate_deterministic,
-    "baseline": validate_baseline,
-    "ranks": validate_ranks,
-    "level": validate_level,
+    "baseline": partial(_validate_choice, "baseline", (True, False), "True or False"),
+    "ranks": partial(_validate_int, "ranks", 1, None),
+    "level": partial(_validate_choice, "level", LEVELS, 'one of "bitwise", "process", "outcome"'),
     "seeds": validate_seeds,
 }
 
 ARGUMENTS: tuple[str, ...] = (*_VALIDATORS, "rtol", "atol")
-"""The names a plan is asked by, in the marker and in ``check``."""
+"""Keywords of the marker and of ``check`` that make a plan."""
 
 
 def override_plan(plan: Plan, arguments: dict[str, Any]) -> Plan:
-    """*plan* with what *arguments* ask instead.
-
-    Args:
-        plan: What holds where nothing else is asked.
-        arguments: Any of :data:`ARGUMENTS`.
+    """*plan* with the changes of *arguments*, which are any of :data:`ARGUMENTS`.
 
     Raises:
-        BadArgument: A value does not fit.
+        BadArgument: A value is invalid.
     """
     changes: dict[str, Any] = {n: _VALIDATORS[n](v) for n, v in arguments.items() if n in _VALIDATORS}
     if "rtol" in arguments or "atol" in arguments:

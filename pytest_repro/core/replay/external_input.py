@@ -1,4 +1,4 @@
-"""What a program took from outside: the system's entropy, clocks, generators made before it began."""
+"""What a run took from outside the program: entropy and time of the operating system, older generators."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ExternalInput:
-    """One call and its answer; all of it text.
+    """One call and its result, all of it text.
 
     Attributes:
-        call: The call as it stands in the source: ``"np.random.default_rng()"``; ``""`` where there
-            is no source.
+        call: Source text of the call: ``"np.random.default_rng()"``; ``""`` if there is no source.
         location: The innermost line of the user's own code, ``"data.py:12"``.
-        via: The function of a library that was asked there and asked in turn: ``"uuid.uuid4"``;
-            ``""`` where that line made the call itself.
-        thread: ``""`` for the thread that began, ``"2"`` for the second that it started, ``"2.1"``
-            for the first that this one started.
-        request: What was asked for: ``"128 bits"``, ``"16 bytes"``, or a clock, ``"monotonic"``.
-        value: The answer: hexadecimal, or nanoseconds as a decimal number.
+        via: The library function that the line called, and that made the call: ``"uuid.uuid4"``; ``""`` if
+            the line made the call itself.
+        thread: ``""`` for the main thread of the run, ``"2"`` for the second thread that it started,
+            ``"2.1"`` for the first that this one started.
+        request: What was requested: ``"128 bits"``, ``"16 bytes"``, or a clock, ``"monotonic"``.
+        value: The result: hexadecimal, or nanoseconds as a decimal number.
     """
 
     call: str
@@ -32,12 +31,12 @@ class ExternalInput:
 
 @dataclass(frozen=True, slots=True)
 class ReplayLog:
-    """What one run took from outside.
+    """What one run took from outside the program.
 
     Attributes:
-        generators: Where each generator stood when the run began, as its library puts it in text,
-            by module and name: ``"data.rng"``.
-        calls: What was taken, in that order.
+        generators: State of each generator at the start of the run, as text in the format of its library, by
+            module and name: ``"data.rng"``.
+        calls: The calls, in order.
     """
 
     generators: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""What a run computed, one value at a time."""
+"""The values that a run computed."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from dataclasses import dataclass, field
 from pytest_repro.core.text import escape_unprintable
 
 Key = tuple[str, int, str]
-"""``(name, step, path)``: the recorded name, how often it was recorded before, the way inside."""
+"""``(name, step, path)``: recorded name, number of earlier recordings of it, path inside the value."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenContext:
-    """What is known beside a sequence of tokens: not compared, but told where it parts.
+    """What is reported of a token sequence where it diverges; it is not compared.
 
     Attributes:
-        sampling: Settings by name, as JSON has them.
-        load_logits: Called without arguments, gives the logits: real numbers of shape (steps, vocabulary);
-            once they are kept, in pieces of one row each; of another interpreter without pieces,
-            until they are fetched.
+        sampling: Sampling settings by name: plain JSON values.
+        load_logits: Returns the logits, real numbers of shape (steps, vocabulary). Once they are stored, each
+            chunk is a row; those of another interpreter have no chunks until they are fetched.
     """
 
     sampling: Mapping[str, object] = field(default_factory=dict)
@@ -28,18 +27,18 @@ class TokenContext:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One value without parts, opened for reading.
+    """One value without parts, ready to be read.
 
     Attributes:
-        kind: dtype and shape, ``"float32[4, 8]"``; a Python type name for what is no array.
-        dtype: how the bytes are read back as numbers: a dtype name, or ``""`` for text.
-        shape: Lengths of the axes; ``()`` for a scalar.
+        kind: dtype and shape, ``"float32[4, 8]"``; the name of a Python type for anything but an array.
+        dtype: Name of the dtype of the bytes; ``""`` for text.
+        shape: Shape; ``()`` for a scalar.
         nbytes: Number of logical bytes.
-        read_chunks: Called without arguments, iterates over the logical bytes in C order,
-            little-endian, as contiguous buffers. A buffer is valid until the next one is taken.
-        numeric: Whether it is an array of numbers: only those count among local variables.
-        metadata: What is known but not hashed: layout, strides, device, ``requires_grad``.
-        token_context: Of a sequence of tokens, which is short: its content is always kept.
+        read_chunks: Iterates over the logical bytes, in C order and little-endian, as contiguous buffers.
+            Each buffer is valid until the next one.
+        numeric: Whether it is an array of numbers: of local variables, only those are observed.
+        metadata: Layout, strides, device and ``requires_grad``, which are not hashed.
+        token_context: For a token sequence, whose content is always stored.
     """
 
     kind: str
@@ -54,13 +53,12 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A value made of named parts: a module, a dict, a list.
+    """A value with named parts: a module, a dict, a list.
 
     Attributes:
-        kind: The type's name, hashed when there are no items.
-        items: ``(suffix, part)``, made as they are asked for; a suffix continues the path:
-            ``.weight``, ``['lr']``, ``[2]``.
-        numeric: Whether the whole counts as numeric whatever its parts are: an optimiser.
+        kind: Name of the type, hashed if there are no items.
+        items: ``(suffix, part)``, maybe lazy; a suffix continues the path: ``.weight``, ``['lr']``, ``[2]``.
+        numeric: Whether all parts count as numeric, as those of an optimiser do.
     """
 
     kind: str
@@ -70,11 +68,11 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class ContentRef:
-    """The content of a value too large to be kept inside its observation.
+    """Refers to the content of a value too large to be part of its observation.
 
     Attributes:
         digest: xxh3-128 of kind and bytes, hexadecimal.
-        storage: Where the values are kept, or None when only the digest is known.
+        storage: Where the bytes are stored; None if only the digest is known.
     """
 
     digest: str
@@ -83,16 +81,16 @@ class ContentRef:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One value that one run computed.
+    """One value that a run computed.
 
     Attributes:
-        key: Recorded name, step and path; equal in every run for what is compared.
+        key: Recorded name, step and path; values of equal keys are compared.
         kind: dtype and shape, ``"float32[4, 8]"``.
-        dtype: dtype name by which the bytes are read as numbers; ``""`` when they are text.
-        shape: Lengths of the axes.
-        content: The bytes themselves when they are few, else their digest.
-        metadata: Layout, device, ``requires_grad``: told, not compared.
-        token_context: Of the tokens of the reference run.
+        dtype: Name of the dtype of the bytes; ``""`` for text.
+        shape: Shape; ``()`` for a scalar.
+        content: The bytes if they are few, else a reference to them.
+        metadata: Layout, device and ``requires_grad``, which are reported and not compared.
+        token_context: For a token sequence of the reference run.
     """
 
     key: Key
@@ -105,6 +103,6 @@ class Observation:
 
 
 def format_key(key: Key, in_series: bool) -> str:
-    """The name shown for *key*: ``loss``, ``loss[3]`` in a series, ``model.head[2].weight``."""
+    """The displayed name of *key*: ``loss``, ``loss[3]`` in a series, ``model.head[2].weight``."""
     name, step, path = key
     return escape_unprintable(f"{name}[{step}]{path}" if in_series else f"{name}{path}")

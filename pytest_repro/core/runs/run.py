@@ -11,17 +11,17 @@ RunState = Literal["ran", "absent", "lost"]
 
 
 SUBTEST_ERROR = "subtest"
-"""The ``error_type`` of a run whose body ended well, but for a subtest."""
+"""The ``error_type`` of a run whose body passed except for a subtest."""
 
 
 class RecordedWarning(NamedTuple):
-    """A warning that was given in a run.
+    """A warning of a run.
 
     Attributes:
         category: Its class, as ``module.Name``.
-        text: What it says.
-        file: Where it was given.
-        line: From 1.
+        text: Its message.
+        file: Path of the file that issued it.
+        line: Line in that file, from 1.
     """
 
     category: str
@@ -35,27 +35,26 @@ class Run:
     """What one run of a test did.
 
     Attributes:
-        axis: What is varied between the runs; ``"repeat"``: nothing.
-        value: The setting on that axis; for ``"repeat"`` the number of the run, from 0.
+        axis: What is varied; ``"repeat"`` if nothing is.
+        value: Value on that axis; for ``"repeat"`` the number of the run, from 0.
         outcome: What the body did; a value that differs does not make it ``"failed"``.
-        seconds: Wall time of set-up, body and tear-down.
-        observation_count: Number of values observed.
+        seconds: Wall time of setup, body and teardown.
+        observation_count: Number of observed values.
         error: ``"ValueError: …"`` of a failed run, the reason of a skipped one, else ``""``.
-        error_type: Qualified name of the exception's type; two failures are the same when it is.
-        traceback: The failure as text, for the one who must mend it.
+        error_type: Qualified name of the exception's type; failures of one type are equal.
+        traceback: The failure as text.
         skipped_locals: Number of local values that could not be digested.
         setting: Axis → value, of every axis of the plan.
-        repeat_of: Of a repeat away from the reference: the axis and value that it repeats.
-        state: ``"absent"``: the value is not to be had here, *error* says why, and nothing ran;
-            ``"lost"``: the run was begun elsewhere and gave no answer, *error* says why.
-        drew_on_axis: Whether it asked generators that draw other numbers at other values of its axis.
-        environment_diff: Of a run elsewhere: what could change a result and is not the same there, as name →
-            here, there: ``{"numpy": ("2.4.6", "2.3.1")}``.
-        past_log: Of a run that was fed from a log: where it asked for what is not in it, a sentence
-            for each place.
-        warnings: Of a run elsewhere: the warnings given in it.
-        failed_check: Whether it failed by a check of this package, such as ``no_draws``: not by its seed.
-        partly_skipped: Of a run in ranks that is skipped: whether a rank was not, and went on.
+        repeat_of: Axis and value that a run other than the reference repeats.
+        state: ``"absent"``: the value is unavailable on this machine, and nothing ran; ``"lost"``: the run
+            started in another process and did not return. *error* says why.
+        drew_on_axis: Whether it drew from generators that draw other numbers at other values of its axis.
+        environment_diff: What differs in the environment of a run elsewhere, as name → value here, value
+            there: ``{"numpy": ("2.4.6", "2.3.1")}``.
+        past_log: A sentence for each place where a replayed run requested what is not in the log.
+        warnings: Warnings of a run elsewhere.
+        failed_check: Whether a check of this package failed, such as ``no_draws``, which no seed can fix.
+        partly_skipped: Whether some ranks of a skipped run were not skipped, and went on.
     """
 
     axis: str

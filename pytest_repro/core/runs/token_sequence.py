@@ -1,4 +1,4 @@
-"""A sequence of tokens that a model gave, and what it was sampled from."""
+"""A sequence of tokens that a model generated, and what it was sampled from."""
 
 from __future__ import annotations
 
@@ -6,25 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 TOKENS_KIND = "tokens"
-"""The kind of a sequence of tokens, whatever its length."""
+"""The kind of token sequences of any length."""
 
 Token = int | str | None
-"""None: the sequence had ended."""
+"""None: the sequence has ended."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Completion:
-    """A sequence of tokens, to be recorded or returned: where it parts, the logits there are told.
+    """A sequence of tokens to record or return; where runs diverge, its logits are reported.
 
-    Compared are the tokens, and the sampling settings; not the logits, which are there to say how
-    close the two candidates are where two runs part.
+    The tokens and the sampling settings are compared. The logits are not: they only show how close the two
+    candidates are at the token where runs diverge.
 
     Attributes:
-        tokens: Token ids of shape (steps,), integers; or a list of texts.
-        logits: What they were taken from, real numbers of shape (steps, vocabulary), or a list of
-            rows, one for each token; None where there are none.
-        sampling: ``{"temperature": 0.7, "top_p": 0.9}``: told where runs part; numbers, texts, truth
-            values; those that are None are left out.
+        tokens: Token ids, integers of shape (steps,), or a list of texts.
+        logits: Real numbers of shape (steps, vocabulary), or a list of rows, one for each token; or None.
+        sampling: Settings such as ``{"temperature": 0.7, "top_p": 0.9}``: numbers, texts and bools. Settings
+            that are None are ignored.
     """
 
     tokens: object
@@ -34,15 +33,15 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class TokenDivergence:
-    """Where two sequences of tokens part.
+    """The first token in which two sequences differ.
 
     Attributes:
-        candidates: The reference's token there, and the other's; None: that one had ended.
-        gap: How far the logits of the two are apart there in the reference run, in the unit of the
-            logits; None without logits, or where a sequence had ended.
-        top_gap: How far the largest logit is above the second there, likewise: where the candidates
-            are not the two largest, the tokens were sampled.
-        sampling: The sampling settings of the reference run.
+        candidates: Token of the reference run and of the other; None if that sequence has ended.
+        gap: Distance between the logits of the two candidates in the reference run, in the unit of the
+            logits; None without logits, or if a sequence has ended.
+        top_gap: Distance between the two largest logits there. It differs from *gap* if the tokens were
+            sampled, and the candidates are not the two largest.
+        sampling: Sampling settings of the reference run.
     """
 
     candidates: tuple[Token, Token]

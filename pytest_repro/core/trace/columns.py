@@ -1,4 +1,4 @@
-"""What a trace is made of: one array per property, since a million objects would not fit."""
+"""The data of a trace: one array for each property, since a million objects would need too much memory."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from threading import Lock
 from typing import ClassVar
 
 NO_FORWARD = -1
-"""In the column ``forward``: no forward op is known."""
+"""Value in the column ``forward``: the forward op is unknown."""
 
 OpRecord = tuple[int, int, int, Sequence[int], Sequence[int], Sequence[int], int, int]
-"""One op: name, place, forward, outputs, kinds, inputs, draws, picked, as :class:`Columns` says."""
+"""One op: name, place, forward, outputs, kinds, inputs, draw, picked, as in :class:`Columns`."""
 
 _MAX_PENDING = 512
 
 
 class StringTable:
-    """Texts by number; each is kept once."""
+    """Interned strings, by number."""
 
     __slots__ = ("_indices", "_lock", "strings")
 
@@ -27,7 +27,7 @@ class StringTable:
         self._lock = Lock()
 
     def intern(self, text: str) -> int:
-        """The number of *text*, which is kept from now on."""
+        """The number of *text*, which is added if it is new."""
         with self._lock:
             number = self._indices.setdefault(text, len(self.strings))
             if number == len(self.strings):
@@ -38,22 +38,22 @@ class StringTable:
 class Columns:
     """The ops of a trace, about 50 bytes each; an op as an object would take 600.
 
-    Digests are numbers, 0 for what could not be digested. The n-th op has the outputs up to
-    ``output_end[n]`` and the inputs up to ``input_end[n]``, from where those of the op before end.
+    Digests are numbers, 0 for values that could not be digested. The outputs of the n-th op are
+    ``output[output_end[n - 1]:output_end[n]]``, and likewise its inputs.
 
     Attributes:
-        names: Of ops and of recorded values.
-        places: Lines of the user's, ``"/abs/file.py:19"``.
+        names: Names of ops and of recorded values.
+        places: Lines of the user's code, ``"/abs/file.py:19"``.
         kinds: dtype and shape of outputs.
         name: Number in *names*.
         place: Number in *places*.
-        forward: Index of the op that made the autograd node within which this op ran; ``-1``
-            unknown; ``-2 - n`` for a view, which has no entry of its own, at place ``n``.
+        forward: For ops of the backward pass, index of the forward op; ``-1`` if unknown; ``-2 - n`` for a
+            view, which has no entry of its own, at place ``n``.
         output: Digests of outputs.
-        kind: For each output its number in *kinds*.
-        input: Digests of inputs that no traced op made.
-        draw_at: Indices of the ops that drew random numbers; *draw*: the generator's state before.
-        picked_at: Indices of the ops that read a part of a tensor; *picked*: which part.
+        kind: Number in *kinds*, for each output.
+        input: Digests of inputs that are no output of a traced op.
+        draw_at: Indices of the ops that drew random numbers; *draw*: digest of the generator's state before.
+        picked_at: Indices of the ops that read a part of a tensor; *picked*: digest of which part.
     """
 
     NUMBER_COLUMNS: ClassVar = {
@@ -81,20 +81,20 @@ class Columns:
     picked: array[int]
 
     def __init__(self) -> None:
-        for each in self.STRING_TABLES:
-            setattr(self, each, StringTable())
-        for each, code in self.NUMBER_COLUMNS.items():
-            setattr(self, each, array(code))
+        for table in self.STRING_TABLES:
+            setattr(self, table, StringTable())
+        for column, code in self.NUMBER_COLUMNS.items():
+            setattr(self, column, array(code))
         self._lock = Lock()
-        # The last ops as they came, until they are many: writing each into eight arrays at once
-        # would take 30 µs of a training step, where Python's code is not in the cache.
+        # The last ops, not yet in the arrays: during a training step, when Python's code is not in the CPU
+        # cache, writing each op into eight arrays would take 30 µs.
         self._pending: list[OpRecord] = []
 
     def __len__(self) -> int:
         return len(self.name) + len(self._pending)
 
     def add(self, record: OpRecord) -> int:
-        """Adds one op and gives its index; several threads may add at a time."""
+        """Adds an op and returns its index; thread-safe."""
         with self._lock:
             self._pending.append(record)
             index = len(self.name) + len(self._pending) - 1
@@ -103,7 +103,7 @@ class Columns:
         return index
 
     def flush(self) -> None:
-        """Writes all ops into the arrays: before they are read."""
+        """Writes all ops into the arrays; must precede reading them."""
         with self._lock:
             for row in self._pending:
                 self._write_op(*row)

@@ -1,4 +1,4 @@
-"""Where two traces first part: an answer, never an error."""
+"""The first op in which two traces differ."""
 
 from __future__ import annotations
 
@@ -10,31 +10,30 @@ from pytest_repro.core.trace.trace import Op, Trace
 DivergenceKind = Literal["value", "path", "length", "input"]
 
 CONTEXT = 3
-"""Ops shown before and after the one at which two traces part."""
+"""Number of ops shown before and after the first that differs."""
 
 _BLOCK = 4096  # ops compared at a time, in C: a million equal ops take 0.1 s, one by one 5 s
 
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """The first op at which two traces part.
+    """The first op in which two traces differ.
 
     Attributes:
-        kind: ``"value"``: the same op on the same inputs gave another output; ``"input"``: a
-            value from outside torch, or the generator that the op draws from, was another
-            one; ``"path"``: another op; ``"length"``: one trace ends before the other.
-        op: Name of the op in the first trace; of ``"length"`` the first op beyond the end of the
-            shorter one.
-        index: Its place in the trace, from 0; equal in both.
-        location: The user's line, ``"/abs/file.py:19"``; ``""`` unknown.
-        forward_location: Of an op of the backward pass: the user's line of the forward op.
-        other_op: Name of the op in the second trace; of ``"length"`` it is ``""``.
+        kind: ``"value"``: the same op on the same inputs returned another output; ``"input"``: a value from
+            outside torch, or the state of the op's generator, differs; ``"path"``: the ops differ;
+            ``"length"``: one trace ends before the other.
+        op: Name of the op in the first trace; for ``"length"`` the first op after the end of the shorter one.
+        index: Index of the op, from 0, in both traces.
+        location: The user's line, ``"/abs/file.py:19"``; ``""`` if unknown.
+        forward_location: For an op of the backward pass, the user's line of the forward op.
+        other_op: Name of the op in the second trace; ``""`` for ``"length"``.
         other_location: The user's line in the second trace.
         random: Whether the op draws random numbers.
-        ended_trace: Of ``"length"``: which trace ended, the ``"first"`` or the ``"second"``.
+        ended_trace: For ``"length"``, which trace ended.
         context_start: Index of the first op of both contexts.
-        context: The ops of the first trace from three before it to three after it.
-        other_context: Those of the second trace.
+        context: The ops of the first trace from three before the op to three after it.
+        other_context: The same of the second trace.
     """
 
     kind: DivergenceKind
@@ -52,15 +51,10 @@ class Divergence:
 
 
 def first_divergence(a: Trace, b: Trace) -> Divergence | None:
-    """The first op at which two traces part, or None when they agree to the end.
+    """The first op in which two traces of a program differ; None if they are equal.
 
-    Ops are compared by name, digests of outputs and of inputs from outside, and the state of the
-    generator they draw from. The lines they stand on do not count, nor which part of a tensor they
-    read: where the values are the same, the traces are.
-
-    Args:
-        a: A trace, of this process or another.
-        b: Another trace of the same program.
+    Ops are compared by name, by the digests of outputs and of inputs from outside torch, and by the state of
+    their generator. Their lines do not count, nor which part of a tensor they read if the values are equal.
     """
     index = _find_first_difference(a, b)
     left = a[index] if index < len(a) else None
@@ -104,7 +98,7 @@ def _classify(a: Op | None, b: Op | None) -> DivergenceKind:
         return "length"
     if a.name != b.name:
         return "path"
-    # Another part of the same tensor was read: an index came from outside, no kernel did it.
+    # Another part of the same tensor was read: the index came from outside, and no kernel is to blame.
     return (
         "input" if (a.inputs, a.generator_state, a.view) != (b.inputs, b.generator_state, b.view) else "value"
     )

@@ -12,8 +12,8 @@ class LineStep(NamedTuple):
 
     Attributes:
         location: ``"/abs/data.py:12"``.
-        changed_locals: Names of the local variables that hold something else after it, with a digest of
-            that each; ``return`` is what a function gave.
+        changed_locals: Name and digest of each local variable that the line changed; ``return`` is the value
+            that a function returned.
     """
 
     location: str
@@ -21,11 +21,11 @@ class LineStep(NamedTuple):
 
 
 class LineDivergence(NamedTuple):
-    """Where the lines of two runs first parted.
+    """The first line in which two runs differ.
 
     Attributes:
-        location: The line; ``""`` where they did not.
-        name: The local variable that differs after it; ``""`` where another line was run.
+        location: The line; ``""`` if none differs.
+        name: The local variable that differs after it; ``""`` if the runs executed other lines.
     """
 
     location: str = ""
@@ -33,13 +33,13 @@ class LineDivergence(NamedTuple):
 
 
 def find_line_divergence(reference: Sequence[LineStep], other: Sequence[LineStep]) -> LineDivergence:
-    """Where two runs first did something else: another line, or another value in a local variable."""
+    """The first line in which two runs differ: another line, or another value of a local variable."""
     for a, b in zip_longest(reference, other):
         if a == b:
             continue
         if a is None or b is None or a.location != b.location:
             return LineDivergence((a or b).location)
-        mine, other_ = dict(a.changed_locals), dict(b.changed_locals)
-        name = next((n for n in {**mine, **other_} if mine.get(n) != other_.get(n)), "")
+        ours, theirs = dict(a.changed_locals), dict(b.changed_locals)
+        name = next((n for n in {**ours, **theirs} if ours.get(n) != theirs.get(n)), "")
         return LineDivergence(a.location, name)
     return LineDivergence()

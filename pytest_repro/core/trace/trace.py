@@ -1,4 +1,4 @@
-"""The ops of one run in order, each with digests of what went in and came out."""
+"""The ops of one run in order, each with digests of its inputs and outputs."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ class Op(NamedTuple):
     """One step of a run.
 
     Attributes:
-        name: ``"aten.index_put.default"``; ``"record loss[3]"`` for a recorded value;
-            ``"from numpy"``, ``"from Python"`` for data that enters torch.
-        outputs: Digests of the outputs, 16 hexadecimal digits each; ``""`` for what could not
-            be digested.
-        inputs: Digests of the inputs that no traced op made (in a thorough trace of all
-            inputs), in order; then one of the arguments that are no tensors, if there are any.
-        location: The user's line, ``"/abs/file.py:19"``; ``""`` unknown.
-        forward: Of an op of the backward pass: the index of the forward op that it belongs to.
-        forward_location: The user's line of that forward op; known for views as well, which
-            have no index.
-        generator_state: Of an op that drew random numbers: digest of the generator's state before it.
-        view: Of an op that read a part of a tensor: digest of offset, shape and strides.
+        name: ``"aten.index_put.default"``; ``"record loss[3]"`` for a recorded value; ``"from numpy"`` or
+            ``"from Python"`` for data that enters torch.
+        outputs: Digests of the outputs, 16 hexadecimal digits each; ``""`` for values that could not be
+            digested.
+        inputs: Digests of the inputs that are no output of a traced op (in a thorough trace, of all inputs),
+            in order; then one digest of all arguments that are no tensors, if there are any.
+        location: The user's line, ``"/abs/file.py:19"``; ``""`` if unknown.
+        forward: For an op of the backward pass, index of its forward op.
+        forward_location: The user's line of that forward op; known for views as well, which have no index.
+        generator_state: For an op that drew random numbers, digest of the generator's state before it.
+        view: For an op that read a part of a tensor, digest of offset, shape and strides.
         kinds: dtype and shape of the outputs, ``"float32[4, 8]"``.
     """
 
@@ -47,7 +46,7 @@ class Trace(Sequence[Op]):
     """The ops of one run in order.
 
     Args:
-        columns: Where they are kept; it may still grow.
+        columns: The data of the ops, which may still grow.
     """
 
     __slots__ = ("_columns",)
@@ -57,7 +56,7 @@ class Trace(Sequence[Op]):
 
     @classmethod
     def from_ops(cls, ops: Iterable[Op]) -> Trace:
-        """A trace of *ops*; ``forward_location`` counts only where *forward* is no op before it."""
+        """A trace of *ops*; an op's ``forward_location`` is ignored if its ``forward`` is an earlier op."""
         columns = Columns()
         for op in ops:
             _add_op(columns, op)
@@ -79,9 +78,9 @@ class Trace(Sequence[Op]):
         return f"<Trace of {len(self)} ops>"
 
     def comparison_key(self, start: int, stop: int) -> tuple[object, ...]:
-        """All that counts of the ops from *start* to *stop*.
+        """Everything that is compared of the ops from *start* to *stop*.
 
-        For equal ops it equals that of another trace, if all ops before *start* are equal too.
+        It equals that of the same ops of another trace if all ops before *start* are equal, too.
         """
         c = self._columns
         c.flush()
@@ -98,7 +97,7 @@ class Trace(Sequence[Op]):
         )
 
     def head(self, stop: int) -> Trace:
-        """A trace of the first *stop* ops alone, with the same texts."""
+        """A trace of the first *stop* ops."""
         c, cut, stop = self._columns, Columns(), min(stop, len(self))
         c.flush()
         outputs = _start_offset(c.output_end, stop)
@@ -114,19 +113,15 @@ class Trace(Sequence[Op]):
         return Trace(cut)
 
     def to_bytes(self) -> bytes:
-        """The trace as plain data, for another process."""
+        """The trace as bytes."""
         return b"".join(encode_columns(self._columns))
 
     @classmethod
     def from_bytes(cls, data: bytes | memoryview, name: str = "data") -> Trace:
-        """The trace that :meth:`to_bytes` gave.
-
-        Args:
-            data: The bytes.
-            name: How errors call them.
+        """The trace that :meth:`to_bytes` wrote; errors call *data* by *name*.
 
         Raises:
-            ValueError: *data* is no trace, or a damaged or newer one; the message says which.
+            ValueError: *data* is no trace, or a damaged or newer one.
         """
         return cls(decode_columns(memoryview(data), name))
 
@@ -145,7 +140,7 @@ class Trace(Sequence[Op]):
 
         Raises:
             OSError: *path* cannot be read.
-            ValueError: It is no trace, or a damaged or newer one; the message names it.
+            ValueError: It is no trace, or a damaged or newer one; the message has the path.
         """
         return cls.from_bytes(Path(path).read_bytes(), str(path))
 
@@ -186,7 +181,7 @@ def _format_digest(digest: int) -> str:
 
 
 def parse_digest(digest: str) -> int:
-    """The first 16 hexadecimal digits of *digest* as columns keep them; 0 for ``""``."""
+    """The first 16 hexadecimal digits of *digest* as a number; 0 for ``""``."""
     return int(digest[:16] or "0", 16)
 
 

@@ -1,7 +1,7 @@
-"""A trace as plain bytes: a line of magic, a header in JSON, the columns, a checksum.
+"""The file format of traces: a magic line, a JSON header, the columns, a checksum.
 
-All numbers are little-endian. Lengths are compared with what is there before anything is made of
-it, so a hostile file costs no more memory than its own size.
+All numbers are little-endian. Lengths are checked before anything is allocated, so a hostile file costs no
+more memory than its own size.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LENGTH_BYTES, _CHECKSUM_BYTES = 8, 4
 
 
 def encode_columns(columns: Columns) -> Iterator[bytes]:
-    """The bytes of *columns*, in pieces."""
+    """The file content of *columns*, in pieces."""
     columns.flush()
     header: dict[str, Any] = {each: getattr(columns, each).strings for each in Columns.STRING_TABLES}
     header["counts"] = {each: len(getattr(columns, each)) for each in Columns.NUMBER_COLUMNS}
@@ -42,7 +42,7 @@ def encode_columns(columns: Columns) -> Iterator[bytes]:
 
 
 def decode_columns(data: memoryview, name: str) -> Columns:
-    """The columns that *data* holds.
+    """The columns in the file content *data*; errors call it *name*.
 
     Raises:
         ValueError: It is no trace, or a damaged or newer one.
@@ -102,11 +102,7 @@ def _to_little_endian(column: array[int]) -> array[int]:
 
 
 def _check_columns(c: Columns) -> None:
-    """Every number leads somewhere, so that reading an op later cannot fail.
-
-    Raises:
-        ValueError: One does not.
-    """
+    """Checks that every index is valid, so that reading an op later cannot fail."""
     n = len(c.name)
     sound = (
         n == len(c.place) == len(c.forward) == len(c.output_end) == len(c.input_end)
@@ -130,7 +126,7 @@ def _is_within(column: array[int], table: StringTable) -> bool:
 
 
 def _is_sparse_column(indices: array[int], values: array[int], n: int) -> bool:
-    """Whether *values* belong to some of *n* ops each: 0 stands for none."""
+    """Whether each of *values* belongs to another one of *n* ops; 0 stands for no value."""
     rising = all(map(lt, indices, indices[1:])) and (not indices or indices[-1] < n)
     return rising and len(indices) == len(values) and 0 not in values
 

@@ -1,4 +1,4 @@
-"""Compares what a run observed with what is stored of it."""
+"""Compares what a run observed with what a golden file stores."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class ObservedValue:
     """One observation of this session, with its bytes.
 
     Attributes:
-        observation: With the digest as its content.
+        observation: The observation, with its digest as content.
         digest: 32 hexadecimal digits.
-        buffer: The bytes; None where the disk was too full to keep them.
-        nbytes: How many they are.
+        buffer: The bytes; None if the disk was too full to store them.
+        nbytes: Number of bytes.
     """
 
     observation: Observation
@@ -43,23 +43,23 @@ class ObservedValue:
 
 
 def collect_values(recording: RecordingBase, store: SpillStore) -> dict[Key, ObservedValue]:
-    """What *recording* holds, whose large values are on *store*."""
+    """The values of *recording*, the large ones from *store*."""
     return {key: _make_value(replace(each, key=key), store) for key, each in recording.observations().items()}
 
 
 def _make_value(observation: Observation, store: SpillStore) -> ObservedValue:
     content = observation.content
     if isinstance(content, bytes):
-        found, nbytes = digest(observation.kind, [memoryview(content)]), len(content)
+        known, nbytes = digest(observation.kind, [memoryview(content)]), len(content)
     else:
-        found, nbytes = content.digest, store.get_nbytes(content)
+        known, nbytes = content.digest, store.get_nbytes(content)
     return ObservedValue(
-        replace(observation, content=ContentRef(found)), found, load_content(content, store), nbytes
+        replace(observation, content=ContentRef(known)), known, load_content(content, store), nbytes
     )
 
 
 def make_entry(values: Mapping[Key, ObservedValue]) -> Entry:
-    """What is to be stored of *values*."""
+    """The entry that stores *values*."""
     return tuple(
         StoredValue(
             name,
@@ -82,7 +82,7 @@ def _compute_statistics(value: ObservedValue) -> Statistics | None:
 
 
 def collect_arrays(values: Mapping[Key, ObservedValue], max_bytes: int) -> dict[str, Any]:
-    """The values to be stored, by digest: those of at most *max_bytes* bytes."""
+    """The arrays to store, by digest: those of at most *max_bytes* bytes."""
     from pytest_repro.values.safetensors_file import as_storable_array
 
     return {
@@ -95,12 +95,10 @@ def collect_arrays(values: Mapping[Key, ObservedValue], max_bytes: int) -> dict[
 
 
 def find_differing_keys(stored: Entry, values: Mapping[Key, ObservedValue]) -> Iterator[Key]:
-    """What is not the same in *stored* and *values*, to the bit."""
-    there = {row.key: row for row in stored}
-    for key in {**there, **values}:
-        row, each = there.get(key), values.get(key)
-        if row is None or each is None or (row.kind, row.digest) != (each.observation.kind, each.digest):
-            yield key
+    """Keys whose values are not bitwise equal in *stored* and *values*."""
+    expected = {value.key: (value.kind, value.digest) for value in stored}
+    actual = {key: (value.observation.kind, value.digest) for key, value in values.items()}
+    yield from (key for key in {**expected, **actual} if expected.get(key) != actual.get(key))
 
 
 def compare_with_golden(
@@ -111,35 +109,35 @@ def compare_with_golden(
     tolerance_for: ToleranceFunction,
     tensors: SafetensorsFile | None,
 ) -> list[Mismatch]:
-    """What differs from *stored*.
+    """The mismatches between an entry and what this session observed.
 
     Args:
-        stored: What another session has observed: the reference.
-        values: What this one has.
-        run: That observed it.
-        environment_key: Of the environment that *stored* is of.
-        tolerance_for: The tolerance, by the dtypes of both.
-        tensors: Where stored values are; None where there are none.
+        stored: The entry, which is the reference.
+        values: What this session observed.
+        run: The run that observed *values*.
+        environment_key: Key of the environment of *stored*.
+        tolerance_for: The tolerance, by the dtypes of both sides.
+        tensors: The stored arrays; None if there are none.
 
     Raises:
-        ValueError: A stored value is damaged.
+        ValueError: A stored array is damaged.
     """
-    rows = {row.key: row for row in stored}
-    there = {name: _make_observation(row, values.get(name)) for name, row in rows.items()}
-    mine = {name: each.observation for name, each in values.items()}
+    stored_by_key = {value.key: value for value in stored}
+    expected = {key: _make_observation(value, values.get(key)) for key, value in stored_by_key.items()}
+    actual = {key: value.observation for key, value in values.items()}
     this = replace(run, axis=BASELINE, value=environment_key, repeat_of=None)
 
     def measure(a: Observation, b: Observation) -> Difference | None:
         return _measure(a, values[b.key], tensors, tolerance_for)
 
-    found = find_mismatches(ObservedRun(run, there), ObservedRun(this, mine), measure)
-    return [_add_detail(each, rows, values) for each in found]
+    mismatches = find_mismatches(ObservedRun(run, expected), ObservedRun(this, actual), measure)
+    return [_add_detail(mismatch, stored_by_key, values) for mismatch in mismatches]
 
 
-def _make_observation(row: StoredValue, value: ObservedValue | None) -> Observation:
-    same = value is not None and value.observation.kind == row.kind
-    element, shape = (value.observation.dtype, value.observation.shape) if value and same else ("", ())
-    return Observation(row.key, row.kind, element, shape, ContentRef(row.digest))
+def _make_observation(stored: StoredValue, value: ObservedValue | None) -> Observation:
+    same = value is not None and value.observation.kind == stored.kind
+    dtype, shape = (value.observation.dtype, value.observation.shape) if value and same else ("", ())
+    return Observation(stored.key, stored.kind, dtype, shape, ContentRef(stored.digest))
 
 
 def _measure(
@@ -154,9 +152,9 @@ def _measure(
 
 
 def _add_detail(
-    mismatch: Mismatch, rows: Mapping[Key, StoredValue], values: Mapping[Key, ObservedValue]
+    mismatch: Mismatch, stored: Mapping[Key, StoredValue], values: Mapping[Key, ObservedValue]
 ) -> Mismatch:
-    """*mismatch*, in words for a golden file; where no distance is known, with what the statistics say."""
+    """*mismatch* with a detail about the golden file; if no distance is known, with the statistics."""
     if mismatch.problem == "missing":
         where = "here" if mismatch.other_kind else "in the golden file"
         return replace(mismatch, detail=f"recorded {where} only")
@@ -164,21 +162,21 @@ def _add_detail(
         return mismatch
     key = (mismatch.series, mismatch.step, mismatch.path)
     return replace(
-        mismatch, detail=describe_statistics(rows[key].statistics, _compute_statistics(values[key]))
+        mismatch, detail=describe_statistics(stored[key].statistics, _compute_statistics(values[key]))
     )
 
 
 def describe_statistics(stored: Statistics | None, current: Statistics | None) -> str:
-    """How far two arrays are apart of which one is known by its statistics."""
+    """How far two arrays are apart if only statistics of one of them are known."""
     if stored is None or current is None:
         return "the value is not in the golden file: only its digest is known"
-    found = list(compare_statistics(stored, current))
-    elements = [each for each in found if each.name.startswith("element ")]
-    apart = [_format_unequal(each) for each in found if each not in elements[1:]]
-    return f"only statistics are in the golden file: {'; '.join(apart) or 'they are the same'}"
+    differences = list(compare_statistics(stored, current))
+    elements = [each for each in differences if each.name.startswith("element ")]
+    texts = [_format_difference(each) for each in differences if each not in elements[1:]]
+    return f"only statistics are in the golden file: {'; '.join(texts) or 'they are the same'}"
 
 
-def _format_unequal(found: StatisticDifference) -> str:
-    sides = ("none" if each is None else each for each in (found.a, found.b))
-    there, here = (f"{each:.6g}" if isinstance(each, float) else each for each in sides)
-    return f"{found.name} {there}, here {here}"
+def _format_difference(difference: StatisticDifference) -> str:
+    sides = ("none" if side is None else side for side in (difference.a, difference.b))
+    stored, current = (f"{side:.6g}" if isinstance(side, float) else side for side in sides)
+    return f"{difference.name} {stored}, here {current}"

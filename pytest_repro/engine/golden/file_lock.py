@@ -1,4 +1,4 @@
-"""A lock among processes: a file that is there no longer than anybody needs it."""
+"""A lock between processes: a file that exists only while a process holds the lock or waits for it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _TIMEOUT = 60.0
-"""Seconds that are waited for another session to finish writing."""
+"""Seconds to wait for another session to finish writing."""
 
 
 @contextmanager
 def lock_file(path: Path) -> Iterator[None]:
-    """Holds the lock file *path*, which is there no longer than anybody needs it.
-
-    Of a process that is killed the lock ends with it.
+    """Holds the lock file *path*, and removes it in the end; if the process is killed, the lock is released.
 
     Raises:
-        OSError: Another process has held it for a minute.
+        OSError: Another process has held the lock for a minute.
     """
     until = time.monotonic() + _TIMEOUT
     while (file := _try_lock(path)) is None:
@@ -35,7 +33,7 @@ def lock_file(path: Path) -> Iterator[None]:
 
 
 def _try_lock(path: Path) -> int | None:
-    """The lock file, locked; None where another holds it, or has just removed it or its folder."""
+    """The locked file; None if another process holds it, or has just removed it or its folder."""
     path.parent.mkdir(exist_ok=True)
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
@@ -62,7 +60,7 @@ if sys.platform == "win32":
 
     def _release(file: int, path: Path) -> None:
         os.close(file)
-        with suppress(OSError):  # another session has opened it: then that one removes it
+        with suppress(OSError):  # another session has opened it, and will remove it
             path.unlink()
 
 else:
@@ -72,6 +70,6 @@ else:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def _release(file: int, path: Path) -> None:
-        with suppress(OSError):  # while it is held: whoever waits for it sees that it is gone
+        with suppress(OSError):  # before it is released: whoever waits for it sees that it is gone
             path.unlink()
         os.close(file)

@@ -1,8 +1,8 @@
-"""Golden files on the disk: read with suspicion, written under a lock, each file replaced at once.
+"""Reads and writes golden files: under a lock, with each file replaced at once.
 
-The text is what counts; a value stands in the file beside it under its own digest. Written is first
-the file of values with old and new ones, then the text, then the values that the text still names:
-whoever dies in between leaves a text all of whose values are there.
+A golden file is text, with the arrays in a file beside it, by digest. Writing first adds the new arrays, then
+replaces the text, then removes the arrays that the text no longer names: at any moment, even if the process
+is killed, all arrays of the text exist.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from pytest_repro.core.golden.golden_file import format_golden, read_golden
 from pytest_repro.engine.golden.file_lock import lock_file
 
 _MAX_NBYTES = 2**28
-"""Bytes of a text that is read: two million observations."""
+"""Size in bytes of the largest text that is read: two million observations."""
 
 
 def get_values_path(path: Path) -> Path:
-    """Where the values of the golden file *path* are."""
+    """Path of the arrays of the golden file *path*."""
     return path.with_suffix(".safetensors")
 
 
 def load_golden(path: Path) -> Golden:
-    """What the golden file at *path* holds: nothing where there is none.
+    """The golden file at *path*, which is empty if it does not exist.
 
     Raises:
         OSError: It cannot be read.
-        ValueError: It is none, or damaged; the message says what is wrong, not where it is.
+        ValueError: It is not a golden file, or damaged; the message does not have the path.
     """
     return read_golden(content) if (content := _read_text(path)) else Golden()
 
@@ -40,20 +40,20 @@ def load_golden(path: Path) -> Golden:
 def _read_text(path: Path) -> str:
     _check_folder(path.parent)
     try:
-        found = path.lstat()
+        status = path.lstat()
     except FileNotFoundError:
         return ""
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError("is no plain file")
-    if found.st_size > _MAX_NBYTES:
-        raise ValueError(f"is too large: {found.st_size:,} bytes, and {_MAX_NBYTES:,} are read at most")
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("is not a regular file")
+    if status.st_size > _MAX_NBYTES:
+        raise ValueError(f"is too large: {status.st_size:,} bytes, of at most {_MAX_NBYTES:,}")
     content = path.read_bytes()
     if not content:
         raise ValueError("is empty")
     try:
         return content.decode()
     except UnicodeDecodeError as error:
-        raise ValueError(f"is no text: {error}") from None
+        raise ValueError(f"is not UTF-8 text: {error}") from None
 
 
 def _check_folder(folder: Path) -> None:
@@ -71,17 +71,17 @@ def update_golden(
 ) -> None:
     """Merges *updates* into the golden file at *path*, and removes the entries of *removed_nodeids*.
 
-    Where nothing changes, and every value of *arrays* is there, no byte is written.
+    If nothing changes, and all *arrays* are stored already, nothing is written.
 
     Args:
-        path: The text; it need not be there.
-        updates: Entries.
-        arrays: Values, by digest.
-        removed_nodeids: Node ids.
+        path: The text, which may not exist yet.
+        updates: Entries to add or replace.
+        arrays: Arrays of the values, by digest.
+        removed_nodeids: Node ids of tests that no longer exist.
 
     Raises:
-        OSError: It cannot be written; what was there before is there still.
-        ValueError: What is there cannot be read; it is left as it is.
+        OSError: It cannot be written; the old file is unchanged.
+        ValueError: The old file cannot be read; it is unchanged.
     """
     _check_folder(path.parent)
     with lock_file(path.with_name(f".{path.stem}.lock")):
@@ -93,58 +93,59 @@ def update_golden(
             get_values_path(path), (arrays or {}).keys() & collect_digests(after)
         ):
             _write(path, golden, after, arrays or {})
-    with suppress(OSError):  # it is empty no longer where another session has come
+    with suppress(OSError):  # another session has written into it
         path.parent.rmdir()
 
 
 def find_missing_values(values_path: Path, names: Collection[str]) -> set[str]:
-    """Which of the values *names* are not in the file *values_path* a text.
+    """The digests in *names* that have no array in the file *values_path*.
 
     Raises:
         OSError: It cannot be read.
-        ValueError: It is no file of values.
+        ValueError: It is not a file of arrays.
     """
-    with _open_values(values_path) as there:
-        return set(names) - (there.names if there is not None else set())
+    with _open_values(values_path) as tensors:
+        return set(names) - (tensors.names if tensors is not None else set())
 
 
 @contextmanager
 def _open_values(values_path: Path) -> Iterator[Any]:
-    """The values of *values_path*; None, and safetensors stays unimported, where there are none."""
+    """The arrays in *values_path*; None, without an import of safetensors, if there is no such file."""
     if not os.path.lexists(values_path):
         yield None
         return
     from pytest_repro.values.safetensors_file import open_safetensors
 
     try:
-        with open_safetensors(values_path) as there:
-            yield there
+        with open_safetensors(values_path) as tensors:
+            yield tensors
     except ValueError as error:
         raise ValueError(f"has values that cannot be read: {values_path.name} {error}") from None
 
 
 def _write(path: Path, before: Golden, after: Golden, arrays: Mapping[str, Any]) -> None:
-    beside, needed = get_values_path(path), collect_digests(after)
-    kept = _load_arrays(beside, collect_digests(before) | needed)
-    both = {**kept, **{name: arrays[name] for name in arrays.keys() & needed}}
-    if both.keys() != kept.keys():
-        _write_arrays(beside, both)
+    values_path, needed = get_values_path(path), collect_digests(after)
+    stored = _load_arrays(values_path, collect_digests(before) | needed)
+    both = {**stored, **{name: arrays[name] for name in arrays.keys() & needed}}
+    if both.keys() != stored.keys():
+        _write_arrays(values_path, both)
     if after.tests:
         replace_file(path, format_golden(after).encode())
     else:
         path.unlink(missing_ok=True)
     left = {name: both[name] for name in both.keys() & needed}
     if not left:
-        beside.unlink(missing_ok=True)
+        values_path.unlink(missing_ok=True)
     elif left.keys() != both.keys():
-        _write_arrays(beside, left)
+        _write_arrays(values_path, left)
 
 
 def _load_arrays(values_path: Path, names: Collection[str]) -> dict[str, Any]:
-    """The arrays that are stored already."""
-    with _open_values(values_path) as there:
-        found = {} if there is None else {name: there.read_array(name) for name in there.names & set(names)}
-    return {name: array for name, array in found.items() if array is not None}
+    """The arrays of *names* that are stored already."""
+    with _open_values(values_path) as tensors:
+        stored = set() if tensors is None else tensors.names & set(names)
+        arrays = {name: tensors.read_array(name) for name in stored}
+    return {name: array for name, array in arrays.items() if array is not None}
 
 
 def _write_arrays(values_path: Path, arrays: Mapping[str, Any]) -> None:
@@ -154,39 +155,39 @@ def _write_arrays(values_path: Path, arrays: Mapping[str, Any]) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Puts *content* in the place of *path* at once; whoever holds the lock is the only one to.
+    """Replaces the file at *path* at once; the caller holds the lock.
 
     Raises:
-        OSError: It cannot be written; what was there before is there still.
+        OSError: It cannot be written; the old file is unchanged.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(beside, "xb") as file:
+        with open(temporary, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
-            beside.unlink()
+            temporary.unlink()
         raise
     _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Has the folder's own list of files written: a power cut must not bring the old one back."""
-    with suppress(OSError):  # Windows opens no folders
-        place = os.open(folder, os.O_RDONLY)
+    """Flushes the list of files of *folder*, so that a power cut does not bring the old file back."""
+    with suppress(OSError):  # Windows cannot open folders
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(place)
+            os.fsync(descriptor)
         finally:
-            os.close(place)
+            os.close(descriptor)
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Removes what a session left that was killed as it wrote: only who holds the lock writes."""
-    names = f".{path.name}.", f".{get_values_path(path).name}."
-    for each in path.parent.iterdir():
-        if each.name.startswith(names) and each.name.endswith(".tmp"):
+    """Removes temporary files of a session that was killed while writing; the caller holds the lock."""
+    prefixes = f".{path.name}.", f".{get_values_path(path).name}."
+    for file in path.parent.iterdir():
+        if file.name.startswith(prefixes) and file.name.endswith(".tmp"):
             with suppress(OSError):
-                each.unlink()
+                file.unlink()

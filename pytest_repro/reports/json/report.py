@@ -19,7 +19,7 @@ BadReport = BadJson
 """The file is not a report, or cannot be read; the message says which file and where."""
 
 INCONSISTENCY_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
-"""Raised for a row whose keys are valid and contradict each other: a run of an axis that is not in its plan."""
+"""Raised for a row whose keys are valid but contradict each other: a run of an axis that the plan lacks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,7 +222,7 @@ def test_what_cannot_be_read_is_not_written_over(path: Path, name: str) -> None:
     put(path, 1)
     (path.parent / name).write_bytes(b"\xff damaged")
     before = state(path)
-    with pytest.raises(ValueError, match=r"is no text|t\.safetensors is not a safetensors file"):
+    with pytest.raises(ValueError, match=r"is not UTF-8 text|t\.safetensors is not a safetensors file"):
         put(path, 2)
     assert state(path) == before
 
