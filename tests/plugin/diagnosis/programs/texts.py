@@ -51,9 +51,8 @@ GOLDEN = {
                  aten.index_put.default, in the backward of net.py:24, returned different outputs for equal
                  inputs: its threads add in the order in which they arrive. N of N runs differed from the
                  first; with deterministic algorithms all were equal
-      fix        torch.use_deterministic_algorithms(True), which the marker sets unless
-                 deterministic=False; or gather with F.embedding or torch.index_select, whose backward adds
-                 in order
+      fix        torch.use_deterministic_algorithms(True), which the marker sets unless deterministic=False;
+                 or gather with F.embedding or torch.index_select, whose backward adds in order
       replay     pytest test_kernels.py::test_gathered --repro-seed=0 --repro-runs=2
     """,
     "test_labels": """
@@ -68,8 +67,8 @@ GOLDEN = {
       cause      hash-seed at test_world.py:90
                  an order or a number comes from the hash of text, which each interpreter salts differently;
                  two interpreters with the same PYTHONHASHSEED agree, one with another differs
-      fix        sort the set before it is walked through, or take a dict or list; for a number that lasts,
-                 take zlib.crc32(text.encode())
+      fix        sort the set before iterating over it, or use a dict or a list; for a stable number, use
+                 zlib.crc32(text.encode())
       ruled out  address-order
       replay     pytest test_world.py::test_labels --repro-seed=0 --repro-runs=2 --repro-vary=process=1
     """,
