@@ -3,6 +3,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -19,8 +20,9 @@ def test_both_functions_spell_out_the_same_arguments_and_every_axis() -> None:
 
 @pytest.mark.parametrize("name", ["capture", "ranks", "baseline", "seeds"])
 def test_arguments_of_tests_are_refused(name: str) -> None:
+    arguments: dict[str, Any] = {name: 2}
     with pytest.raises(ValueError, match=f"^{name}=2: .* for tests"):
-        assert_reproducible(lambda: 1, **{name: 2})
+        assert_reproducible(lambda: 1, **arguments)
 
 
 def test_the_fixture_has_what_only_a_run_knows() -> None:
