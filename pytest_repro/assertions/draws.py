@@ -58,11 +58,6 @@ class Draws:
             of first use; set when the block ends.
     """
 
-    __slots__ = (
-        "_frame", "_generators", "_line_monitor", "_line_states", "_lines", "_origins", "_recorded_states",
-        "_stack", "entries", "location",
-    )  # fmt: skip
-
     def __init__(self) -> None:
         self.entries: tuple[Draw, ...] = ()
         self.location = ""
@@ -133,8 +128,6 @@ class Draws:
 
 class NoDraws(Draws):
     """A :class:`Draws` that fails if a generator moved; seeding the workers of a loader is allowed."""
-
-    __slots__ = ()
 
     def __exit__(
         self,

@@ -78,10 +78,9 @@ def measure_difference(
                 _add_block(tally, dtype, offset // size, left, block, tolerance)
                 offset += block.nbytes
     index = None if tally.first_index is None else _unravel_index(tally.first_index, shape)
-    return Difference(
-        tally.differing, offset // size, tally.outside, tally.max_abs, tally.max_rel, tally.max_ulp,
-        index, tally.first_values, tally.non_finite, _trim_counts(tally.ulp_counts),
-    )  # fmt: skip
+    maxima, counts = (tally.max_abs, tally.max_rel, tally.max_ulp), _trim_counts(tally.ulp_counts)
+    sizes = tally.differing, offset // size, tally.outside
+    return Difference(*sizes, *maxima, index, tally.first_values, tally.non_finite, counts)
 
 
 def _trim_counts(counts: NDArray[Any] | None) -> tuple[int, ...]:

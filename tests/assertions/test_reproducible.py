@@ -20,8 +20,8 @@ def test_both_functions_spell_out_the_same_arguments_and_every_axis() -> None:
 
 @pytest.mark.parametrize("name", ["capture", "ranks", "baseline", "seeds"])
 def test_arguments_of_tests_are_refused(name: str) -> None:
+    arguments: dict[str, Any] = {name: 2}
     with pytest.raises(ValueError, match=f"^{name}=2: .* for tests"):
-        arguments: dict[str, Any] = {name: 2}
         assert_reproducible(lambda: 1, **arguments)
 
 

@@ -101,10 +101,10 @@ def test_each_value_is_run_once_and_the_reference_twice() -> None:
     assert [(run.axis, run.value, run.setting) for run in verdict.runs] == [
         ("repeat", 0, reference),
         ("repeat", 1, reference),
-        ("order", 1, {**reference, "order": 1}),
-        ("order", 2, {**reference, "order": 2}),
         ("memory", 1, {**reference, "memory": 1}),
         ("memory", 5, {**reference, "memory": 5}),
+        ("order", 1, {**reference, "order": 1}),
+        ("order", 2, {**reference, "order": 2}),
         ("alignment", 1, {**reference, "alignment": 1}),
     ]
 
