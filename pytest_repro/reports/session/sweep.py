@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_repro.engine.sweep.sweep import SweepResult
 from pytest_repro.metrics._arguments import format_list, format_percent, format_seeds
 from pytest_repro.metrics.bounds import Bound, suggested_bound
-from pytest_repro.metrics.budgets import Budget
+from pytest_repro.metrics.budgets import Breach, Budget
 from pytest_repro.metrics.seeds import Sweep
 
 if TYPE_CHECKING:
@@ -190,9 +190,9 @@ def _budget_to_row(budget: Budget | str) -> dict[str, Any]:
     return {"kept": budget.within_budget, "breaches": [_breach_to_row(breach) for breach in budget.breaches]}
 
 
-def _breach_to_row(breach: Any) -> dict[str, Any]:
-    row = {"rule": breach.rule, "seeds": list(breach.seeds)}
-    row |= {} if breach.rule == "finite" else {"allowed": breach.allowed, "found": breach.found}
+def _breach_to_row(breach: Breach) -> dict[str, Any]:
+    row: dict[str, Any] = {"rule": breach.rule, "seeds": list(breach.seeds)}
+    row |= {} if breach.rule == "finite" else {"allowed": breach.allowed, "found": breach.actual}
     return _drop_non_finite(row)
 
 
