@@ -61,7 +61,7 @@ _MEANINGS: Mapping[str, str] = {
     "torch default_device": "device of torch.ones(2); None: the CPU",
     "torch grad_mode": "whether gradients are recorded",
     "torch threads": "threads of one op: sums are split over them, which changes rounding",
-    r"numpy.geterr\(\)": "what numpy does on overflow and division by zero: warn, raise; values do not change",
+    r"numpy.geterr\(\)": "what numpy does on overflow and division by zero: warn, raise; values are the same",
 }
 
 

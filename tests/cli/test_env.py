@@ -50,7 +50,8 @@ def test_text_and_json_say_the_same(capsys: Any, monkeypatch: pytest.MonkeyPatch
 
 
 def test_libraries_are_woken_and_a_broken_one_is_told(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    wake = "import sys; from pytest_repro.cli import env; env.import_libraries(); sys.exit('numpy' not in sys.modules)"
+    wake = "import sys; from pytest_repro.cli.env import import_libraries as wake; wake(); "
+    wake += "sys.exit('numpy' not in sys.modules)"
     assert subprocess.run([sys.executable, "-c", wake], check=False).returncode == 0
 
     def broken(name: str) -> None:

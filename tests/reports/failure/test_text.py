@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,8 @@ RUNS = tuple(Run("repeat", n, "passed", observation_count=1) for n in range(5))
 
 
 def values(name: str, run: int = 1, step: int = 0, **far: object) -> Mismatch:
-    difference = Difference(**{"differing": 1, "total": 1, "outside_tolerance": 1, **far})  # type: ignore[arg-type]
+    numbers: dict[str, Any] = {"differing": 1, "total": 1, "outside_tolerance": 1, **far}
+    difference = Difference(**numbers)
     shown = f"{name}[{step}]" if name == "loss" else name
     return Mismatch(shown, name, step, "", "repeat", run, "values", "float32[]", "float32[]", difference)
 

@@ -85,7 +85,7 @@ def format_number(value: float | None, digits: int = 7) -> str:
 
 def format_labels(ticks: list[float]) -> list[str]:
     """*ticks* with as few digits as keep them distinct and exact."""
-    for digits in range(3, 17):
+    for digits in range(3, 18):
         labels = [f"{tick:.{digits}g}" for tick in ticks]
         if len(set(labels)) == len(ticks) and all(map(_is_close, ticks, map(float, labels))):
             break

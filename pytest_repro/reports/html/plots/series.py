@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -145,7 +146,7 @@ def _make_step_scale(series: Series) -> Scale:
 
 def _make_padded_scale(low: float, high: float, start: float, stop: float) -> Scale:
     padding = (high / 2 - low / 2) * 0.12 or abs(high) * 0.05 or 1.0
-    largest = 1.7e308
+    largest = sys.float_info.max
     return Scale(max(low - padding, -largest), min(high + padding, largest), start, stop)
 
 

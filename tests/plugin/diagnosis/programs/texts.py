@@ -45,8 +45,8 @@ GOLDEN = {
         N of N elements (N %), max abs N, max rel N, max ulp N
         first at [N, N]: N in run N, N in run N
 
-      diverged   at op 9 aten.index_put.default   backward of net.py:24, called at test_kernels.py:20:
-                 equal inputs, different output
+      diverged   at op 9 aten.index_put.default   backward of net.py:24, called at test_kernels.py:20: equal
+                 inputs, different output
       cause      nondeterministic-op at net.py:24
                  aten.index_put.default, in the backward of net.py:24, returned different outputs for equal
                  inputs: its threads add in the order in which they arrive. N of N runs differed from the
