@@ -73,8 +73,8 @@ class CompanionLauncher:
         for plugin in self.config.invocation_params.plugins or ():
             kind = type(plugin)
             if not _get_import_name(plugin) and any(map(_is_fixture, vars(kind).values())):
-                name = f"{kind.__module__}.{kind.__qualname__}"
-                return f"pytest.main(plugins=…) was given an object ({name}), which cannot be sent: give a module"
+                given = f"was given an object ({kind.__module__}.{kind.__qualname__})"
+                return f"pytest.main(plugins=…) {given}, which cannot be sent: give a module"
         return ""
 
 
