@@ -45,9 +45,8 @@ class Diagnoser:
 
     def __init__(self, session: pytest.Session, progress: Progress) -> None:
         self._config, self._progress = session.config, progress
-        self._launcher = CompanionLauncher(session)
-        self._pristine_modules, self._thread_count = PristineModules(), get_thread_count()
-        self._pool = CompanionPool[str, Companion](max_losses=None, retry_start=True)
+        self._companions = _ForkingCompanions(session)
+        self._pristine_modules = PristineModules()
 
     def diagnose(self, item: pytest.Item, verdict: Verdict) -> Verdict:
         """*verdict*, which is ``diverged``, with its cause, if the settings ask for one."""
@@ -59,9 +58,10 @@ class Diagnoser:
         from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
 
         limit = self._config.stash[SETTINGS].diagnose_seconds
+        target = _ItemTarget(item, self._companions)
         # The body has ended, but not its fixtures: what they patched is still in place.
         with self._pristine_modules.restore(), peers.wrap_pause(item), closing(self._progress) as progress:
-            answer = diagnose_verdict(_ItemTarget(self, item), verdict, limit, progress.show)
+            answer = diagnose_verdict(target, verdict, limit, progress.show)
         divergence = _make_paths_relative(answer.divergence, root) if answer.divergence else None
         cause = _make_paths_relative(answer.cause, root)
         return replace(verdict, divergence=verdict.divergence or divergence, cause=cause)
@@ -73,70 +73,30 @@ class Diagnoser:
         # The quickest run counts: the first may have imported what the others found imported.
         return when == "always" or min(run.seconds for run in verdict.runs) <= _LONG_RUN
 
-    def run_experiment(
-        self,
-        item: pytest.Item,
-        experiment: Experiment,
-        interpreter: Interpreter,
-        seconds: float,
-        seconds_left: float,
-    ) -> ExperimentResult:
-        """Runs an experiment in the companion for *interpreter*.
-
-        Raises:
-            ExperimentFailed: The companion gave no answer.
-        """
-        end, name = time.monotonic() + seconds_left, interpreter.name
-
-        def await_collection(companion: Companion) -> None:
-            companion.receive("while it collected the tests", self._limit_timeout(end - time.monotonic()))
-
-        try:
-            with self._pool.using(name, partial(self._start, interpreter, seconds_left)) as companion:
-                self._pool.await_ready(name, await_collection)
-                seconds_left = end - time.monotonic()
-                seconds = min(seconds, seconds_left)
-                key = self._launcher.item_keys[item]
-                companion.send("try", encode_experiment(experiment), seconds, *key, encode_logs(item))
-                word, answer = companion.receive(
-                    "while it tried the test", min(seconds + _GRACE, seconds_left)
-                )
-        except InterpreterLost as lost:
-            raise ExperimentFailed(str(lost)) from None
-        if word == "unknown":
-            raise ExperimentFailed(f"an experiment in {name} {answer}")
-        return decode_result(answer)
-
-    def _start(self, interpreter: Interpreter, seconds_left: float) -> Companion:
-        return self._launcher.start(
-            interpreter,
-            f"inquiry {interpreter.name}",
-            self._limit_timeout(seconds_left),
-            threads=self._thread_count,
-            bare=interpreter.imports_per_run,
-        )
-
-    def _limit_timeout(self, seconds_left: float) -> float:
-        """Seconds to wait for an interpreter, with *seconds_left* for the whole diagnosis."""
-        return max(0.0, min(seconds_left, self._config.stash[SETTINGS].companion_timeout))
-
-    def start_interpreters(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
-        """Starts *interpreters* in parallel; they collect while the first is in use.
-
-        Raises:
-            ExperimentFailed: One could not be started.
-        """
-        end = time.monotonic() + seconds
-        try:
-            for interpreter in interpreters:
-                start = partial(self._start, interpreter, end - time.monotonic())
-                self._pool.get(interpreter.name, start)
-        except InterpreterLost as lost:
-            raise ExperimentFailed(str(lost)) from None
-
     def close(self) -> None:
         """Kills the companions: they hold nothing that is needed."""
-        self._pool.close(immediately=True)
+        self._companions.pool.close(immediately=True)
+
+
+class _ForkingCompanions:
+    """Companions by the name of their interpreter: each has collected the tests, and runs them in forks."""
+
+    def __init__(self, session: pytest.Session) -> None:
+        self.launcher, self._thread_count = CompanionLauncher(session), get_thread_count()
+        self.pool = CompanionPool[str, Companion](max_losses=None, retry_start=True)
+
+    def start(self, interpreter: Interpreter, deadline: float) -> Companion:
+        name, timeout = f"inquiry {interpreter.name}", self.limit_timeout(deadline)
+        order = {"threads": self._thread_count, "bare": interpreter.imports_per_run}
+        return self.launcher.start(interpreter, name, timeout, **order)
+
+    def await_collection(self, deadline: float, companion: Companion) -> None:
+        companion.receive("while it collected the tests", self.limit_timeout(deadline))
+
+    def limit_timeout(self, deadline: float) -> float:
+        """Seconds to wait for an interpreter."""
+        limit = self.launcher.config.stash[SETTINGS].companion_timeout
+        return max(0.0, min(deadline - time.monotonic(), limit))
 
 
 class _ItemTarget:
@@ -144,18 +104,36 @@ class _ItemTarget:
 
     fresh_processes = FORK_AVAILABLE
 
-    def __init__(self, diagnoser: Diagnoser, item: pytest.Item) -> None:
-        self._diagnoser, self._item = diagnoser, item
+    def __init__(self, item: pytest.Item, companions: _ForkingCompanions) -> None:
+        self._item, self._companions, self._pool = item, companions, companions.pool
 
     def start_interpreters(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
-        self._diagnoser.start_interpreters(interpreters, seconds)
+        deadline = time.monotonic() + seconds
+        try:
+            for interpreter in interpreters:
+                self._pool.get(interpreter.name, partial(self._companions.start, interpreter, deadline))
+        except InterpreterLost as lost:
+            raise ExperimentFailed(str(lost)) from None
 
     def run_experiment(
         self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, seconds_left: float
     ) -> ExperimentResult:
-        return self._diagnoser.run_experiment(
-            self._item, experiment, interpreter or DEFAULT_INTERPRETER, seconds, seconds_left
-        )
+        interpreter, deadline = interpreter or DEFAULT_INTERPRETER, time.monotonic() + seconds_left
+        name, start = interpreter.name, partial(self._companions.start, interpreter, deadline)
+        try:
+            with self._pool.using(name, start) as companion:
+                self._pool.await_ready(name, partial(self._companions.await_collection, deadline))
+                seconds_left = deadline - time.monotonic()
+                seconds = min(seconds, seconds_left)
+                key, logs = self._companions.launcher.item_keys[self._item], encode_logs(self._item)
+                companion.send("try", encode_experiment(experiment), seconds, *key, logs)
+                timeout = min(seconds + _GRACE, seconds_left)
+                word, answer = companion.receive("while it tried the test", timeout)
+        except InterpreterLost as lost:
+            raise ExperimentFailed(str(lost)) from None
+        if word == "unknown":
+            raise ExperimentFailed(f"an experiment in {name} {answer}")
+        return decode_result(answer)
 
 
 def _make_paths_relative(record: T, root: str) -> T:

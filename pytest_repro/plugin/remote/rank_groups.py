@@ -32,14 +32,11 @@ from pytest_repro.plugin.workerinput import RANK_KEY, WORLD_SIZE_KEY
 
 
 class RankedRun(NamedTuple):
-    """A run made in ranks.
+    """A run made in ranks, joined.
 
     Attributes:
-        run: What they did together.
-        recording: What they recorded, by rank.
         fetch: Fetches values, until the next run.
         xfail_reason: Why the reported failure was expected; None if it was not.
-        results: By rank.
     """
 
     run: Run
@@ -51,17 +48,17 @@ class RankedRun(NamedTuple):
     @property
     def sections(self) -> Iterator[tuple[int, Section]]:
         """What each rank printed."""
-        for rank, answer in self.results.items():
-            yield from ((rank, section) for section in answer.sections)
+        for rank, result in self.results.items():
+            yield from ((rank, section) for section in result.sections)
 
     @property
     def properties(self) -> Iterator[Property]:
-        """Properties for the test's report: those of the first rank, and by rank those that differ."""
-        first, *others = self.results
-        yield from (own := self.results[first].properties)
-        for rank in others:
-            for name, value in self.results[rank].properties:
-                if (name, value) not in own:
+        """Properties for the test's report: those of the first rank, and those of others that differ."""
+        first = next(iter(self.results.values()))
+        yield from first.properties
+        for rank, result in self.results.items():
+            for name, value in result.properties:
+                if (name, value) not in first.properties:
                     yield f"rank{rank}.{name}", value
 
 
@@ -87,17 +84,17 @@ class RankGroups:
         try:
             results = run_until_settled(
                 lambda: self._run_once(group, item, spec),
-                lambda results: len(results) < size or all(each.settled for each in results.values()),
+                lambda results: len(results) < size or all(result.settled for result in results.values()),
             )
-        except pytest.fail.Exception as stopped:  # from the test's time limit: pytest-timeout's
-            where = group.describe_locations()
+        except pytest.fail.Exception as timeout:  # from pytest-timeout
+            locations = group.describe_locations()
             self._pool.drop(size)
-            raise InterpreterLost(f"{stopped}\n{where}") from None
+            raise InterpreterLost(f"{timeout}\n{locations}") from None
         except BaseException:
             self._pool.drop(size)
             raise
         ranked_run = _join_results(group, results, spec.cell)
-        if len(results) < size:  # the others hang, since one has failed
+        if len(results) < size:  # one has failed, so that others hang
             self._pool.drop(size)
         return ranked_run
 
@@ -153,12 +150,7 @@ def _explain_start(size: int) -> Iterator[None]:
 
 
 def _parse_result(message: Any) -> RankResult:
-    """Decodes what a rank says about a run.
-
-    Raises:
-        InterpreterLost: The rank does not know the test.
-    """
-    if message[0] != "ran":
+    if message[0] != "ran":  # the rank has not collected the test
         raise InterpreterLost(f"a rank {message[1]}")
     return RankResult(*message[1:])
 
@@ -169,11 +161,11 @@ def _has_failed(message: Any) -> bool:
 
 def _join_results(group: RankGroup, results: Mapping[int, RankResult], cell: Cell) -> RankedRun:
     parts = [
-        RankRun(rank, *decode_run(each.encoded_run, cell), each.end_time, each.xfail_reason)
-        for rank, each in results.items()
+        RankRun(rank, *decode_run(result.encoded_run, cell), result.end_time, result.xfail_reason)
+        for rank, result in results.items()
     ]
-    run = join_runs(parts)
-    recording = RemoteRecording({each.key: each for each in join_observations(parts)}, run.skipped_locals)
+    run, observations = join_runs(parts), {each.key: each for each in join_observations(parts)}
+    recording = RemoteRecording(observations, run.skipped_locals)
     return RankedRun(run, recording, partial(_fetch, group), select_worst(parts).xfail_reason, results)
 
 
