@@ -67,19 +67,17 @@ def count_parser(unit: str, minimum: int = 0, hint: str = "") -> Callable[[objec
 parse_noise = count_parser("runs", 2, "; put --repro-noise without a number after the files")
 
 
-def parse_path(value: object) -> str:
-    """The path of a file."""
-    if not isinstance(value, str) or not value.strip():
-        raise BadArgument("path", value, "the path of a file")
-    return value
+def _path_parser(allowed: str) -> Callable[[object], str]:
+    def parse_path(value: object) -> str:
+        if not isinstance(value, str) or not value.strip():
+            raise BadArgument("path", value, allowed)
+        return value
+
+    return parse_path
 
 
-def parse_replay(value: object) -> str:
-    """``"record"``, or the path of a log."""
-    try:
-        return parse_path(value)
-    except BadArgument:
-        raise BadArgument("replay", value, '"record", or the path of a log') from None
+parse_path = _path_parser("the path of a file")
+parse_replay = _path_parser('"record", or the path of a log')
 
 
 def parse_vary(value: object) -> tuple[str, object]:

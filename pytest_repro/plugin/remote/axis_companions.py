@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import deque
 from contextlib import AbstractContextManager, suppress
 from functools import partial
@@ -48,7 +47,8 @@ class AxisCompanions:
         settings = self._config.stash[SETTINGS]
         in_ranks = plan.ranks and not is_rank(self._config)
         if in_ranks and plan.vary:
-            _import_torch()
+            with suppress(ImportError):  # the axes ask it which values are available on this machine
+                import torch  # noqa: F401
         trial = Trial(plan, settings.keep_mb, with_plots)
         if in_ranks:
             return RankedItemRunner(self._rank_groups, item, trial, get_replay(item), judge)
@@ -135,13 +135,6 @@ class AxisCompanions:
 
 def _get_setting(cell: Cell) -> _Setting:
     return cell.repeat_of or (cell.axis, cell.value)
-
-
-def _import_torch() -> None:
-    """Imports torch, which knows the values of the axes that are available on this machine."""
-    if "torch" not in sys.modules:
-        with suppress(ImportError):
-            import torch  # noqa: F401
 
 
 def _count_cores() -> int:

@@ -44,7 +44,6 @@ class CompanionLauncher:
         """Starts *interpreter*.
 
         Args:
-            interpreter: The interpreter to start.
             name: Part of its worker id: ``"process 1"``.
             timeout: Seconds after which it is abandoned if it does not start or answer.
             order: More entries of its order.

@@ -46,10 +46,9 @@ class RankedRun(NamedTuple):
     results: Mapping[int, RankResult]
 
     @property
-    def sections(self) -> Iterator[tuple[int, Section]]:
+    def sections(self) -> list[tuple[int, Section]]:
         """What each rank printed."""
-        for rank, result in self.results.items():
-            yield from ((rank, section) for section in result.sections)
+        return [(rank, section) for rank, result in self.results.items() for section in result.sections]
 
     @property
     def properties(self) -> Iterator[Property]:
