@@ -1,4 +1,4 @@
-"""The plan of an item: the command line wins over its markers, these over the ini file."""
+"""The plan of an item: the command line overrides its markers, and these the ini file."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ FIXTURE = "repro"
 def resolve_plan(item: pytest.Item, settings: Settings) -> Plan | None:
     """The plan of *item*; None if it is not marked.
 
-    Markers of the module, the class and the function add up; the nearest one wins.
+    Markers of the module, the class and the function are merged; the nearest one wins.
 
     Raises:
         pytest.UsageError: A marker's argument is invalid; the message names the test and the argument.
     """
     marked = _has_marker(item)
     requested = _requests_repro(item)
-    if not (marked or settings.audit or requested):
+    if not (marked or settings.all or requested):
         return None
     marks = list(item.iter_markers(MARKER_NAME)) if marked else []
     try:
         arguments = _merge_arguments(marks)
-        plan = override_plan(settings.defaults, {n: v for n, v in arguments.items() if n in ARGUMENTS})
-        vary = _resolve_axes(settings, {n: v for n, v in arguments.items() if n not in ARGUMENTS})
+        own = {name: arguments.pop(name) for name in ARGUMENTS if name in arguments}
+        plan = override_plan(settings.defaults, own)
+        vary = _resolve_axes(settings, marker_axes=arguments)
         _check_rank_support(plan, vary)
     except BadArgument as error:
         raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{MARKER_NAME}: {error}") from None
-    # An audit demands nothing that the test's author did not.
+    # A test whose author asked for nothing may observe nothing.
     audit = not marks and not requested
     return plan._replace(**settings.command_line, audit=audit, vary=vary)
 
@@ -53,54 +54,42 @@ def _resolve_axes(settings: Settings, marker_axes: dict[str, Any]) -> tuple[Axis
     except BadArgument as error:
         if error.name in marker_axes and error.name not in settings.vary:
             raise
-        # No test asks for it. It was not refused at once, as torch, imported by now, knows its devices.
-        where = "--repro-vary=" if error.name in settings.vary else "ini file: repro_vary = "
-        said = ",".join(map(str, as_tuple(error.value)))
-        raise pytest.UsageError(f"{where}{error.name}={said}: {format_allowed(error)}") from None
+        # An option is at fault, not the test. Only now that torch is imported are its devices known.
+        source = "--repro-vary=" if error.name in settings.vary else "ini file: repro_vary = "
+        values = ",".join(map(str, as_tuple(error.value)))
+        raise pytest.UsageError(f"{source}{error.name}={values}: {format_allowed(error)}") from None
 
 
 def _check_rank_support(plan: Plan, vary: tuple[AxisValues, ...]) -> None:
-    """Checks that ranks support *plan* and each axis.
-
-    Raises:
-        BadArgument: They do not.
-    """
-    ranks = plan.ranks
-    if not ranks:
+    """Raises BadArgument if *plan* has ranks and they do not support its seeds or an axis."""
+    if not plan.ranks:
         return
     if plan.seeds:
-        raise BadArgument("seeds", plan.seeds, f"not together with ranks={ranks}")
+        raise BadArgument("seeds", plan.seeds, f"not together with ranks={plan.ranks}")
     from pytest_repro.axes import get_axis
 
-    for each in vary:
-        if why := get_axis(each.axis).why_not_in_ranks(each.values, ranks):
-            raise BadArgument(each.axis, each.values, why)
+    for axis, values, *_ in vary:
+        if why := get_axis(axis).why_not_in_ranks(values, plan.ranks):
+            raise BadArgument(axis, values, why)
 
 
 def _requests_repro(item: Any) -> bool:
     """Whether *item* requests our fixture ``repro``, not one of its own with that name."""
     if FIXTURE not in getattr(item, "fixturenames", ()):
         return False
-    found = item._fixtureinfo.name2fixturedefs.get(FIXTURE)
-    return found is None or found[-1].func.__module__ == "pytest_repro.plugin"
+    definitions = item._fixtureinfo.name2fixturedefs.get(FIXTURE)
+    return definitions is None or definitions[-1].func.__module__ == "pytest_repro.plugin"
 
 
 def _has_marker(item: pytest.Item) -> bool:
     """Whether *item* or a parent has the marker; ``item.keywords`` also holds names of folders."""
-    node: Any = item
-    while node is not None:
-        for mark in node.own_markers:
-            if mark.name == MARKER_NAME:
-                return True
-        node = node.parent
-    return False
+    return any(mark.name == MARKER_NAME for node in item.listchain() for mark in node.own_markers)
 
 
 def _merge_arguments(marks: Sequence[pytest.Mark]) -> dict[str, Any]:
     arguments: dict[str, Any] = {}
     for mark in reversed(marks):  # from the module to the function
         if mark.args:
-            allowed = f"takes keywords only: {', '.join(ARGUMENTS)}"
-            raise BadArgument("positional", mark.args[0], allowed)
+            raise BadArgument("positional", mark.args[0], f"takes keywords only: {', '.join(ARGUMENTS)}")
         arguments |= mark.kwargs
     return arguments

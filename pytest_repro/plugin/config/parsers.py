@@ -1,12 +1,11 @@
-"""Parsers of option values, from the command line and the ini file; each refuses invalid ones."""
+"""Parsers of option values from the command line and the ini file: each raises BadArgument if invalid."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from pytest_repro.core.plan.plan import MAX_SEEDS, BadArgument, validate_runs, validate_seed, validate_seeds
-
-DIAGNOSE_CHOICES = ("auto", "always", "never")
 
 
 def _parse_int(value: object) -> object:
@@ -43,64 +42,42 @@ def parse_seeds(value: object) -> tuple[int, ...]:
 
 def _parse_spans(text: str) -> tuple[int, ...]:
     """``1,4-6`` as 1, 4, 5, 6."""
-    found: list[int] = []
-    for each in text.split(","):
-        first, dash, last = each.partition("-")
+    numbers: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
         span = range(int(first), int(last if dash else first) + 1)
         if span[-1] - span[0] >= MAX_SEEDS:  # an IndexError if it is empty
             raise ValueError
-        found.append(span[0])
-        found += span[1:]
-    return tuple(found)
+        numbers += span
+    return tuple(numbers)
 
 
-def parse_noise(value: object) -> int:
-    """A number of runs."""
-    number = _parse_int(value)
-    if isinstance(number, bool) or not isinstance(number, int) or number < 2:
-        raise BadArgument(
-            "noise",
-            number,
-            "a whole number of runs, 2 or more; --repro-noise alone (5) goes behind the files",
-        )
-    return number
+def count_parser(unit: str, minimum: int = 0, hint: str = "") -> Callable[[object], int]:
+    """A parser of whole numbers of *unit*; *hint* is added to the message of an invalid one."""
+
+    def parse_count(value: object) -> int:
+        number = _parse_int(value)
+        if isinstance(number, bool) or not isinstance(number, int) or number < minimum:
+            raise BadArgument(unit, number, f"a whole number of {unit}, {minimum} or more{hint}")
+        return number
+
+    return parse_count
 
 
-def parse_keep_mb(value: object) -> int:
-    """Megabytes."""
-    return _parse_whole("keep_mb", value, "a whole number of megabytes, 0 or more")
+parse_noise = count_parser("runs", 2, "; put --repro-noise without a number after the files")
 
 
-def parse_baseline_kb(value: object) -> int:
-    """Kilobytes."""
-    return _parse_whole("baseline_kb", value, "a whole number of kilobytes, 0 or more")
+def _path_parser(allowed: str) -> Callable[[object], str]:
+    def parse_path(value: object) -> str:
+        if not isinstance(value, str) or not value.strip():
+            raise BadArgument("path", value, allowed)
+        return value
+
+    return parse_path
 
 
-def parse_require(value: object) -> int:
-    """A number of tests."""
-    return _parse_whole("require", value, "a whole number of tests, 0 or more")
-
-
-def _parse_whole(name: str, value: object, allowed: str) -> int:
-    number = _parse_int(value)
-    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-        raise BadArgument(name, number, allowed)
-    return number
-
-
-def parse_path(value: object) -> str:
-    """The path of a file."""
-    if not isinstance(value, str) or not value.strip():
-        raise BadArgument("path", value, "the path of a file")
-    return value
-
-
-def parse_replay(value: object) -> str:
-    """``"record"``, or the path of a log."""
-    try:
-        return parse_path(value)
-    except BadArgument:
-        raise BadArgument("replay", value, '"record", or the path of a log') from None
+parse_path = _path_parser("the path of a file")
+parse_replay = _path_parser('"record", or the path of a log')
 
 
 def parse_vary(value: object) -> tuple[str, object]:
@@ -111,12 +88,12 @@ def parse_vary(value: object) -> tuple[str, object]:
     if name not in list_axis_names():
         raise BadArgument("axis", name, f"unknown; allowed are {', '.join(list_axis_names())}")
     values = tuple(get_axis(name).parse_option(each.strip()) for each in rest.split(","))
-    asked = (values if len(values) > 1 else values[0]) if equals else True
+    argument = (values if len(values) > 1 else values[0]) if equals else True
     try:
-        resolve_axes({name: asked})
+        resolve_axes({name: argument})
     except BadArgument as error:
         raise BadArgument("vary", str(value).strip(), format_allowed(error)) from None
-    return name, asked
+    return name, argument
 
 
 def format_allowed(error: BadArgument) -> str:
@@ -127,31 +104,26 @@ def format_allowed(error: BadArgument) -> str:
 
 
 def parse_vary_lines(value: object) -> dict[str, object]:
-    """The lines of the ini file, each ``AXIS`` or ``AXIS=V,V``."""
-    lines = value.splitlines() if isinstance(value, str) else value
+    """The axes and their marker arguments from lines, each ``AXIS`` or ``AXIS=V,V``."""
+    lines = value.splitlines() or [value] if isinstance(value, str) else value
     if not isinstance(lines, (list, tuple)):
         raise BadArgument("vary", value, "a list of AXIS or AXIS=V,V")
-    return dict(parse_vary(each) for each in lines if str(each).strip())
+    return dict(parse_vary(line) for line in lines if not lines[1:] or str(line).strip())
 
 
-def parse_seconds(value: object, name: str = "companion_timeout") -> float:
+def parse_seconds(value: object) -> float:
     """A time limit."""
     try:
         number = float(str(value))
     except ValueError:
         number = -1.0
     if isinstance(value, bool) or not 0 < number < float("inf"):
-        raise BadArgument(name, value, "seconds, more than 0")
+        raise BadArgument("seconds", value, "seconds, more than 0")
     return number
 
 
-def parse_diagnose_seconds(value: object) -> float:
-    """The time limit of a diagnosis."""
-    return parse_seconds(value, "diagnose_seconds")
-
-
 def parse_diagnose(value: object) -> str:
-    """When to diagnose."""
-    if value not in DIAGNOSE_CHOICES:
+    """When to look for the cause of a mismatch."""
+    if value not in ("auto", "always", "never"):
         raise BadArgument("diagnose", value, 'one of "auto", "always", "never"')
     return str(value)

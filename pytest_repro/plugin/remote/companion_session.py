@@ -1,10 +1,10 @@
-"""A pytest session in a companion: collects what the main session collected, runs tests on request."""
+"""A pytest session in a companion, which collects as the main session did and runs tests on request."""
 
 from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
 from types import ModuleType
@@ -41,33 +41,29 @@ def iter_item_keys(items: list[pytest.Item]) -> Iterator[tuple[ItemKey, pytest.I
         seen[item.nodeid] += 1
 
 
-def serve(
-    channel: Any, order: Mapping[str, Any], make_server: Callable[[Any], CompanionServer] | None = None
-) -> None:
+def serve(channel: Any, order: Mapping[str, Any], server: CompanionServer | None = None) -> None:
     """Runs a pytest session that serves requests from *channel*.
 
     Args:
         channel: execnet's, or its equivalent in a rank.
-        order: ``args``, ``workerinput`` and ``basetemp`` of the session.
-        make_server: Returns the server of *channel*; by default a :class:`CompanionServer`.
+        order: From :meth:`.CompanionLauncher.build_order`.
+        server: Serves the requests; by default a :class:`CompanionServer`.
     """
     if order.get("bare"):
         channel.send(("ready", 0))
         serve_fresh_forks(serve, channel, {**order, "bare": False})
         return
-    server = (make_server or CompanionServer)(channel)
+    server = server or CompanionServer(channel)
     if "threads" in order:  # this process is forked later
         server.collection_stack.enter_context(single_threaded(order["threads"]))
     try:
         config = prepare_config(list(order["args"]), order["basetemp"] or None)
-    except (pytest.UsageError, SystemExit) as error:
-        channel.send(("refused", f"could not start pytest there: {error}"))
+    except (Exception, SystemExit) as error:
+        is_usage = isinstance(error, (pytest.UsageError, SystemExit))
+        reason = error if is_usage else format_first_cause(error)  # from a plugin or a conftest
+        channel.send(("refused", f"could not start pytest there: {reason}"))
         return
-    except Exception as error:  # from a plugin or a conftest
-        channel.send(("refused", f"could not start pytest there: {format_first_cause(error)}"))
-        return
-    told: Any = config
-    told.workerinput, told.workeroutput = dict(order["workerinput"]), {}
+    vars(config).update(workerinput=dict(order["workerinput"]), workeroutput={})
     config.pluginmanager.register(server, "repro-companion")
     if config.pluginmanager.has_plugin("xdist"):
         config.pluginmanager.register(_make_worker_id_plugin(order["worker_id"]), "repro-worker-id")
@@ -76,8 +72,8 @@ def serve(
     with server.collection_stack:
         status = config.hook.pytest_cmdline_main(config=config)
     if not server.ready:
-        why = "\n".join(server.collection_errors.values()) or f"exit status {status}"
-        channel.send(("refused", f"could not collect the tests there: {why}"))
+        reason = "\n".join(server.collection_errors.values()) or f"exit status {status}"
+        channel.send(("refused", f"could not collect the tests there: {reason}"))
 
 
 def _make_worker_id_plugin(worker: str) -> Any:
@@ -85,7 +81,7 @@ def _make_worker_id_plugin(worker: str) -> Any:
 
     @pytest.fixture(scope="session")
     def worker_id() -> str:
-        """The name of the worker that this companion belongs to."""
+        """The worker that this companion belongs to."""
         return worker
 
     plugin: Any = ModuleType("repro-worker-id")  # pytest looks for an object's fixtures on its class
@@ -115,7 +111,7 @@ class CompanionServer:
         mute_terminal(session.config)
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Sends what broke: pytest ends now, silently."""
+        """Sends what broke: pytest ends without a report."""
         with suppress(OSError):
             self._channel.send(("refused", f"broke: {format_first_cause(excinfo.value)}"))
 
@@ -128,9 +124,8 @@ class CompanionServer:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keeps why a file could not be collected."""
         if report.failed:
-            self.collection_errors[report.nodeid] = (
-                find_missing_module(report.longreprtext) or report.longreprtext
-            )
+            text = report.longreprtext
+            self.collection_errors[report.nodeid] = find_missing_module(text) or text
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -140,23 +135,25 @@ class CompanionServer:
         self.collection_stack.close()
         self._channel.send(("ready", len(self._items)))
         try:
-            ways: dict[str, Callable[..., Any]] = {
-                "run": self._run,
-                "fetch": self._values.send_value,
-                "end": self._teardown_for_next,
-                "try": self._fork_experiment,
-            }
-            serve_requests(self._channel, ways)
+            serve_requests(
+                self._channel,
+                {
+                    "run": self._run,
+                    "fetch": self._values.send_value,
+                    "end": self._teardown_for_next,
+                    "try": self._fork_experiment,
+                },
+            )
         finally:
             self._values.drop()
             unregister_terminal(session.config)
-            # pytest collects garbage five times at its end, and Python twice: 0.2 s each with torch.
+            # pytest collects garbage five times at its end, Python twice: 0.2 s each with torch.
             gc.freeze()
         return True
 
     def _run(self, nodeid: str, nth: int, number: int, *cell: Any) -> Any:
-        item = self._items.get((nodeid, nth))
-        if item is None or PLAN not in item.stash:
+        item = self._find_item(nodeid, nth)
+        if item is None:
             return "unknown", self._explain_unknown(nodeid)
         self._values.drop()
         with suppress(Exception):  # the main session reports what the end of a module breaks
@@ -167,43 +164,44 @@ class CompanionServer:
         return self._values.keep_and_encode(trial, run, recording)
 
     def note_subtest_report(self, report: pytest.TestReport) -> None:
-        """Ignores the report of a subtest: the run says that it failed."""
+        """Ignores the report of a subtest: the run itself is reported as failed."""
 
     def _fork_experiment(self, encoded: str, seconds: float, nodeid: str, nth: int, logs: str) -> Any:
-        """Runs an experiment in a fork of this process, which has collected and never computed."""
-        item = self._items.get((nodeid, nth))
-        if item is None or PLAN not in item.stash:
+        """Runs an experiment in a fork of this process, which has collected but not computed anything."""
+        item = self._find_item(nodeid, nth)
+        if item is None:
             return "unknown", self._explain_unknown(nodeid)
         restore_logs(item, logs)
         try:
-            return "tried", run_in_forks(
-                partial(self._run_experiment, item), decode_experiment(encoded), seconds
-            )
-        except ForkFailed as broken:
-            return "unknown", str(broken)
+            run_experiment = partial(self._run_experiment, item)
+            return "tried", run_in_forks(run_experiment, decode_experiment(encoded), seconds)
+        except ForkFailed as error:
+            return "unknown", str(error)
 
     def _run_experiment(self, item: pytest.Item, experiment: Experiment) -> ExperimentResult:
         hooks: Any = item.config.pluginmanager.get_plugin("repro-hooks")
         try:
-            tried: ExperimentResult = hooks.run_experiment(item, experiment)
+            result: ExperimentResult = hooks.run_experiment(item, experiment)
         finally:
-            with suppress(Exception):  # what wide fixtures have started would outlive a fork that just ends
+            with suppress(Exception):  # what wider fixtures started would outlive the fork
                 teardown_for_next(self._session, None)
-        return tried
+        return result
+
+    def _find_item(self, nodeid: str, nth: int) -> pytest.Item | None:
+        item = self._items.get((nodeid, nth))
+        return item if item is not None and PLAN in item.stash else None
 
     def _explain_unknown(self, nodeid: str) -> str:
-        file = nodeid.split("::")[0]
-        why = next(
-            (text for name, text in self.collection_errors.items() if name and file.startswith(name)), ""
-        )
-        known = f"collected {len(self._items)} test{'s' * (len(self._items) != 1)}, and not this one"
-        apart = "\n" if "\n" in why else " "
-        return f"{known}:{apart}{why}" if why else known
+        file, count, errors = nodeid.split("::")[0], len(self._items), self.collection_errors
+        known = f"collected {count} test{'s' * (count != 1)}, and not this one"
+        why = next((text for name, text in errors.items() if name and file.startswith(name)), "")
+        separator = "\n" if "\n" in why else " "
+        return f"{known}:{separator}{why}" if why else known
 
     def _teardown_for_next(self, nodeid: str | None, nth: int) -> None:
         """Tears down what the next test does not need, as the main session does now."""
         self._values.drop()
-        following = self._items.get((nodeid, nth)) if nodeid is not None else None
-        if nodeid is None or following is not None:
+        next_item = self._items.get((nodeid, nth)) if nodeid is not None else None
+        if nodeid is None or next_item is not None:
             with suppress(Exception):
-                teardown_for_next(self._session, following)
+                teardown_for_next(self._session, next_item)

@@ -1,8 +1,9 @@
-"""The ranks of a session: one group for each world size, started on first need."""
+"""Runs of tests in ranks: one group for each world size, started when it is first needed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pytest_repro.companions.companion import InterpreterLost
+from pytest_repro.companions.pool import CompanionPool
 from pytest_repro.companions.ranks.group import RankGroup
 from pytest_repro.companions.serialize_run import decode_run
 from pytest_repro.core.plan.cell import Cell
@@ -22,26 +24,19 @@ from pytest_repro.engine.runs.remote_run import encode_cell, fetch_value
 from pytest_repro.engine.runs.run_source import run_until_settled
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.pytest_internals import get_basetemp
-from pytest_repro.plugin.remote.companion_session import ItemKey
+from pytest_repro.plugin.remote.companion_launcher import CompanionLauncher
 from pytest_repro.plugin.remote.rank_session import Property, RankResult, Section
-from pytest_repro.plugin.remote.workerinput import build_companion_order, explain_unpicklable_plugin
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.stash import SETTINGS
 from pytest_repro.plugin.workerinput import RANK_KEY, WORLD_SIZE_KEY
 
-PristineEnvironment = tuple[list[str], dict[str, str]]
-"""``sys.path`` and the environment as they were before any test."""
-
 
 class RankedRun(NamedTuple):
-    """A run made in ranks.
+    """A run made in ranks, joined.
 
     Attributes:
-        run: What they did together.
-        recording: What they recorded, by rank.
         fetch: Fetches values, until the next run.
         xfail_reason: Why the reported failure was expected; None if it was not.
-        results: By rank.
     """
 
     run: Run
@@ -51,19 +46,18 @@ class RankedRun(NamedTuple):
     results: Mapping[int, RankResult]
 
     @property
-    def sections(self) -> Iterator[tuple[int, Section]]:
+    def sections(self) -> list[tuple[int, Section]]:
         """What each rank printed."""
-        for rank, answer in self.results.items():
-            yield from ((rank, section) for section in answer.sections)
+        return [(rank, section) for rank, result in self.results.items() for section in result.sections]
 
     @property
     def properties(self) -> Iterator[Property]:
-        """Properties for the test's report: those of the first rank, and by rank those that differ."""
-        first, *others = self.results
-        yield from (own := self.results[first].properties)
-        for rank in others:
-            for name, value in self.results[rank].properties:
-                if (name, value) not in own:
+        """Properties for the test's report: those of the first rank, and those of others that differ."""
+        first = next(iter(self.results.values()))
+        yield from first.properties
+        for rank, result in self.results.items():
+            for name, value in result.properties:
+                if (name, value) not in first.properties:
                     yield f"rank{rank}.{name}", value
 
 
@@ -74,18 +68,9 @@ class RankGroups:
     Each run has its own torch process group.
     """
 
-    def __init__(
-        self,
-        config: pytest.Config,
-        item_keys: Mapping[pytest.Item, ItemKey],
-        environment: PristineEnvironment,
-        argv: list[str],
-        progress: Progress,
-    ) -> None:
-        self._config, self._item_keys, self._progress = config, item_keys, progress
-        self._environment, self._argv = environment, argv
-        self._groups: dict[int, RankGroup] = {}
-        self._give_up_reasons: dict[int, str] = {}
+    def __init__(self, launcher: CompanionLauncher, progress: Progress) -> None:
+        self._launcher, self._progress = launcher, progress
+        self._pool = CompanionPool[int, RankGroup](max_losses=None)
 
     def run(self, item: pytest.Item, size: int, spec: RunSpec) -> RankedRun:
         """Makes one run of *item* in *size* ranks.
@@ -98,86 +83,73 @@ class RankGroups:
         try:
             results = run_until_settled(
                 lambda: self._run_once(group, item, spec),
-                lambda results: len(results) < size or all(each.settled for each in results.values()),
+                lambda results: len(results) < size or all(result.settled for result in results.values()),
             )
-        except pytest.fail.Exception as stopped:  # from the test's time limit: pytest-timeout's
-            where = group.describe_locations()
-            self._drop_group(size)
-            raise InterpreterLost(f"{stopped}\n{where}") from None
+        except pytest.fail.Exception as timeout:  # from pytest-timeout
+            locations = group.describe_locations()
+            self._pool.drop(size)
+            raise InterpreterLost(f"{timeout}\n{locations}") from None
         except BaseException:
-            self._drop_group(size)
+            self._pool.drop(size)
             raise
         ranked_run = _join_results(group, results, spec.cell)
-        if len(results) < size:  # the others hang, since one has failed
-            self._drop_group(size)
+        if len(results) < size:  # one has failed, so that others hang
+            self._pool.drop(size)
         return ranked_run
 
     def _run_once(self, group: RankGroup, item: pytest.Item, spec: RunSpec) -> dict[int, RankResult]:
-        group.send("run", *self._item_keys[item], spec.number, *encode_cell(spec.cell))
+        group.send("run", *self._launcher.item_keys[item], spec.number, *encode_cell(spec.cell))
         answers = group.collect_answers("in the test", _has_failed)
         return {rank: _parse_result(answer) for rank, answer in sorted(answers.items())}
 
     def _get_group(self, size: int) -> RankGroup:
-        if size in self._give_up_reasons:
-            raise InterpreterLost(self._give_up_reasons[size])
-        if size not in self._groups:
-            self._progress.show(f"starting {size} ranks")
-            try:
-                self._groups[size] = self._start_group(size)
-            except InterpreterLost as lost:  # another start would fail likewise
-                self._give_up_reasons[size] = f"{size} ranks could not be started: {lost}"
-                raise InterpreterLost(self._give_up_reasons[size]) from None
-        return self._groups[size]
+        with self._pool.using(size, partial(self._start_group, size)) as group:
+            self._pool.await_ready(size, _await_collection)
+            return group
 
     def _start_group(self, size: int) -> RankGroup:
-        if find_spec("torch") is None:
-            raise InterpreterLost("torch is not installed")
-        if why := explain_unpicklable_plugin(self._config):
-            raise InterpreterLost(why)
-        limit, (paths, environ) = self._config.stash[SETTINGS].companion_timeout, self._environment
-        folder = get_basetemp(self._config)
-        orders = [self._build_order(size, rank, folder) for rank in range(size)]
-        group = RankGroup(orders, paths, environ, limit, folder)
-        try:
-            group.collect_answers("while the tests were collected", lambda said: False)
-        except BaseException:
-            group.kill()
-            raise
-        return group
+        self._progress.show(f"starting {size} ranks")
+        config, launcher = self._launcher.config, self._launcher
+        with _explain_start(size):
+            if find_spec("torch") is None:
+                raise InterpreterLost("torch is not installed")
+            if why := launcher.explain_unpicklable_plugin():
+                raise InterpreterLost(why)
+            orders = [self._build_order(size, rank) for rank in range(size)]
+            timeout = config.stash[SETTINGS].companion_timeout
+            return RankGroup(orders, launcher.paths, launcher.environ, timeout, get_basetemp(config))
 
-    def _build_order(self, size: int, rank: int, folder: str) -> dict[str, Any]:
-        told = build_companion_order(self._config, f"{size} ranks {rank}", True, folder, self._argv)
-        told["workerinput"] |= {RANK_KEY: rank, WORLD_SIZE_KEY: size}
-        if self._config.getoption("capture", None) == "no":  # the session prints what ranks print
-            told["args"].append("--capture=sys")
-        return {**told, "serve": "pytest_repro.plugin.remote.rank_session"}
-
-    def _drop_group(self, size: int) -> None:
-        self._groups.pop(size).kill()
+    def _build_order(self, size: int, rank: int) -> dict[str, Any]:
+        order = self._launcher.build_order(f"{size} ranks {rank}")
+        order["workerinput"] |= {RANK_KEY: rank, WORLD_SIZE_KEY: size}
+        if self._launcher.config.getoption("capture", None) == "no":  # this session prints what ranks print
+            order["args"].append("--capture=sys")
+        return {**order, "serve": "pytest_repro.plugin.remote.rank_session"}
 
     def teardown_for_next(self, nodeid: str | None, nth: int) -> None:
         """Has ranks tear down what the next test does not need."""
-        for group in self._groups.values():
-            group.send("end", nodeid, nth)
+        self._pool.broadcast("end", nodeid, nth)
 
-    def close(self, at_once: bool) -> None:
-        """Ends all ranks; gives them a few seconds, unless *at_once*."""
-        groups = list(self._groups.values())
-        self._groups.clear()
-        if not at_once:
-            for group in groups:
-                group.request_exit()
-        for group in groups:
-            group.kill() if at_once else group.join_or_kill()
+    def close(self, immediately: bool) -> None:
+        """Ends all ranks, after some seconds to exit by themselves unless *immediately*."""
+        self._pool.close(immediately)
+
+
+def _await_collection(group: RankGroup) -> None:
+    with _explain_start(len(group.ranks)):
+        group.collect_answers("while the tests were collected", lambda answer: False)
+
+
+@contextmanager
+def _explain_start(size: int) -> Iterator[None]:
+    try:
+        yield
+    except InterpreterLost as lost:
+        raise InterpreterLost(f"{size} ranks could not be started: {lost}") from None
 
 
 def _parse_result(message: Any) -> RankResult:
-    """Decodes what a rank says about a run.
-
-    Raises:
-        InterpreterLost: The rank does not know the test.
-    """
-    if message[0] != "ran":
+    if message[0] != "ran":  # the rank has not collected the test
         raise InterpreterLost(f"a rank {message[1]}")
     return RankResult(*message[1:])
 
@@ -188,14 +160,14 @@ def _has_failed(message: Any) -> bool:
 
 def _join_results(group: RankGroup, results: Mapping[int, RankResult], cell: Cell) -> RankedRun:
     parts = [
-        RankRun(rank, *decode_run(each.encoded_run, cell), each.end_time, each.xfail_reason)
-        for rank, each in results.items()
+        RankRun(rank, *decode_run(result.encoded_run, cell), result.end_time, result.xfail_reason)
+        for rank, result in results.items()
     ]
-    run = join_runs(parts)
-    recording = RemoteRecording({each.key: each for each in join_observations(parts)}, run.skipped_locals)
+    run, observations = join_runs(parts), {each.key: each for each in join_observations(parts)}
+    recording = RemoteRecording(observations, run.skipped_locals)
     return RankedRun(run, recording, partial(_fetch, group), select_worst(parts).xfail_reason, results)
 
 
 def _fetch(group: RankGroup, key: Key, logits: bool = False) -> Iterable[memoryview] | None:
-    rank, its = split_rank(key)
-    return fetch_value(group.ranks[rank], its, logits)
+    rank, own_key = split_rank(key)
+    return fetch_value(group.ranks[rank], own_key, logits)

@@ -1,4 +1,4 @@
-"""A pytest session in a rank: makes each run in its own torch process group."""
+"""A pytest session in a rank, where each run has its own torch process group."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ from pytest_repro.plugin.remote import companion_session
 from pytest_repro.plugin.run.outcome import find_xfail_reason
 
 _EXTRA_WAIT = 60.0
-"""Seconds that a collective waits longer than the main session, which can say where each rank is."""
-
+"""Seconds that a collective waits longer than the main session, which can report where each rank is."""
 
 Section = tuple[str, str, str]
 """A phase, a stream (``"stdout"``), and its captured text."""
-
 
 Property = tuple[str, Any]
 """From ``record_property``: a number, text or bool; anything else as text."""
@@ -31,12 +29,9 @@ class RankResult(NamedTuple):
 
     Attributes:
         encoded_run: The run with its observations, from :func:`.encode_run`.
-        outcome: Outcome of the run.
-        end_time: When it ended, in seconds since the epoch.
-        settled: Whether it counts, as no library was first imported in it.
+        end_time: In seconds since the epoch.
+        settled: Whether it counts: no library was first imported in it.
         xfail_reason: Why its failure was expected; None if it was not, or there is none.
-        sections: Captured output.
-        properties: From ``record_property``.
         subtests: Reports of subtests, as JSON.
     """
 
@@ -51,22 +46,21 @@ class RankResult(NamedTuple):
 
 
 def serve(channel: Any, order: Mapping[str, Any]) -> None:
-    """Runs a pytest session in a rank.
+    """Runs a pytest session that serves requests from *channel*.
 
     Args:
         channel: To the main session.
         order: As for a companion, and ``limit``: how long the main session waits, in seconds.
     """
-    groups = ProcessGroups(order["limit"] + _EXTRA_WAIT)
-    companion_session.serve(channel, order, lambda line: _RankServer(line, groups))
+    companion_session.serve(channel, order, _RankServer(channel, order["limit"] + _EXTRA_WAIT))
 
 
 class _RankServer(companion_session.CompanionServer):
     """Serves requests that all ranks get at the same time."""
 
-    def __init__(self, channel: Any, groups: ProcessGroups) -> None:
+    def __init__(self, channel: Any, timeout: float) -> None:
         super().__init__(channel)
-        self._groups = groups
+        self._groups = ProcessGroups(timeout)
         self._reset()
 
     def _reset(self) -> None:
@@ -77,7 +71,7 @@ class _RankServer(companion_session.CompanionServer):
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """Keeps captured output and properties: nobody reads the reports made here."""
+        """Keeps captured output and properties: nobody reads reports in a rank."""
         report = yield
         self._sections = list(item._report_sections)
         self._properties = [(str(name), _to_plain_value(value)) for name, value in item.user_properties]
@@ -86,27 +80,25 @@ class _RankServer(companion_session.CompanionServer):
         return report
 
     def note_subtest_report(self, report: pytest.TestReport) -> None:
-        """Keeps the report of a subtest, which the main session sends."""
+        """Keeps the report of a subtest, which the main session publishes."""
         self._subtests.append(encode_report(self._session.config, report))
 
     @pytest.hookimpl(tryfirst=True, optionalhook=True)
     def pytest_timeout_set_timer(self) -> bool:
-        """Sets no timer: the main session has a time limit, and can say where every rank is."""
+        """Sets no timer: the main session has a time limit, and can report where every rank is."""
         return True
 
     def _run(self, nodeid: str, nth: int, number: int, *cell: Any) -> Any:
         before = set(active_adapters())
         self._reset()
         with self._groups.init_process_group():
-            word, said = super()._run(nodeid, nth, number, *cell)
-            # Others fail when this rank leaves the group; the first failure is known by its time. Sent at
-            # once, since nccl waits for a hanging rank before it leaves.
+            word, answer = super()._run(nodeid, nth, number, *cell)
             settled = set(active_adapters()) <= before
-            told = RankResult(
-                said, self.outcome, time.time(), settled,
-                self._xfail_reason, self._sections, self._properties, self._subtests,
-            )  # fmt: skip
-            self._channel.send((word, *(told if word == "ran" else [said])))
+            state = self._xfail_reason, self._sections, self._properties, self._subtests
+            result = RankResult(answer, self.outcome, time.time(), settled, *state)
+            # When this rank leaves the group, others fail too: the time shows which failed first. It answers
+            # before it leaves, which with nccl waits for ranks that hang.
+            self._channel.send((word, *(result if word == "ran" else [answer])))
 
 
 def _to_plain_value(value: object) -> object:

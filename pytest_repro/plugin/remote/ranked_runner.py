@@ -1,4 +1,4 @@
-"""A test whose runs are all made in ranks; here their results are joined."""
+"""Runs of a test in ranks."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from pytest_repro.plugin.run.item_runner import ItemRunner, JudgeProtocol
 
 
 class RankLost(CompanionLost):
-    """Fails a test whose rank died or hangs."""
+    """Fails a test one of whose ranks died or hangs."""
 
 
 RankLost.__module__ = "builtins"
 
 
 class RankedItemRunner(ItemRunner):
-    """Runs an item in ranks; its fixtures are made there and not here."""
+    """Runs an item in ranks, which set up its fixtures; this process does not."""
 
     def __init__(
         self, rank_groups: RankGroups, item: pytest.Item, trial: Trial, replay: Replay, judge: JudgeProtocol
@@ -46,39 +46,35 @@ class RankedItemRunner(ItemRunner):
         self.current.body_started = True
         if self._failure is not None:  # a rerun must not retry a mismatch away
             raise self._failure
-        made = self._run_in_ranks()
-        run = made.run
+        ranked_run = self._run_in_ranks()
+        run = ranked_run.run
         if self.current.spec.reported:
-            forward_output(self.item, made)
+            _forward_output(self.item, ranked_run)
             self._raise_failure(run, None)
         if run.outcome == "skipped":
             raise pytest.skip.Exception(run.error, _use_item_location=True)
         if run.outcome == "failed" and run.error_type != SUBTEST_ERROR:  # pytest itself reports subtests
-            raise RankFailed(f"{run.error}\n\n{run.traceback}", made.xfail_reason)
+            raise RankFailed(f"{run.error}\n\n{run.traceback}", ranked_run.xfail_reason)
 
     def teardown(self) -> None:
         """Does nothing."""
 
     def _run_in_ranks(self) -> RankedRun:
-        """Makes the run in ranks.
-
-        Raises:
-            RankLost: They gave no answer, now or before.
-        """
         __tracebackhide__ = True
         spec = self.current.spec
         try:
             if self._loss_reason:
                 raise InterpreterLost(self._loss_reason)
-            made = self._rank_groups.run(self.item, self.plan.ranks, spec)
-            self.trial.measure_remote(spec.cell, made.run, made.recording, made.fetch)
+            ranked_run = self._rank_groups.run(self.item, self.plan.ranks, spec)
+            run, recording = ranked_run.run, ranked_run.recording
+            self.trial.measure_remote(spec.cell, run, recording, ranked_run.fetch)
         except InterpreterLost as lost:
-            raise self._give_up(str(lost)) from None
-        self.current.finished, self.current.remote_recording = made.run, made.recording
-        self.warnings.add_records(made.run.warnings, self.item.nodeid)
-        return made
+            raise self._abandon(str(lost)) from None
+        self.current.finished, self.current.remote_recording = run, recording
+        self.warnings.add_records(run.warnings, self.item.nodeid)
+        return ranked_run
 
-    def _give_up(self, reason: str) -> RankLost:
+    def _abandon(self, reason: str) -> RankLost:
         if not self._loss_reason:
             self._loss_reason = reason
             self.trial.add_lost(self.current.spec.cell, reason)
@@ -91,8 +87,8 @@ class RankedItemRunner(ItemRunner):
             super().finish_rehearsal(reports)
 
 
-def forward_output(item: pytest.Item, ranked_run: RankedRun) -> None:
-    """Forwards what the ranks of a last run printed, their properties and reports of subtests."""
+def _forward_output(item: pytest.Item, ranked_run: RankedRun) -> None:
+    """Forwards what the ranks printed, their properties and reports of subtests."""
     capture = item.config.getoption("capture", None)
     for rank, (when, stream, text) in ranked_run.sections:
         live = capture in ("no", "tee-sys") and stream in ("stdout", "stderr")
@@ -102,8 +98,8 @@ def forward_output(item: pytest.Item, ranked_run: RankedRun) -> None:
         if not live or capture == "tee-sys":
             item.add_report_section(when, f"{stream} of rank {rank}", text)
     item.user_properties.extend(ranked_run.properties)
-    for rank, answer in ranked_run.results.items():
-        for text in answer.subtests:
+    for rank, result in ranked_run.results.items():
+        for text in result.subtests:
             report = decode_subtest_report(item.config, rank, text)
             add_failed_subtests(item, int(report.failed))
             item.ihook.pytest_runtest_logreport(report=report)

@@ -437,7 +437,7 @@ def test_no_rank_outlives_a_session_that_is_ended(tmp_path: Path, by: signal.Sig
         ("ranks=2, machine='popen'", "not together with ranks=2"),
         ("ranks=2, seeds=5", "seeds=(0, 1, 2, 3, 4): not together with ranks=2"),
         ("ranks=2, alignment=(0, 1)", "not together with ranks=2"),
-        ("ranks=2, device=('cpu', 'cuda:1')", "each rank has the GPU of its own number"),
+        ("ranks=2, device=('cpu', 'cuda:1')", "each rank uses the GPU of its own number"),
     ],
 )
 def test_what_does_not_fit_is_refused(project: Project, given: str, says: str) -> None:
