@@ -8,7 +8,7 @@ from contextlib import suppress
 from copy import deepcopy
 from typing import Any, NamedTuple, Protocol
 
-from pytest_repro.adapters import digest
+from pytest_repro.adapters import digest, find_kind_name
 from pytest_repro.adapters._find_generators import FoundGenerator, find_generators, walk_reachable
 from pytest_repro.assertions.plain_values import (
     PlainValue,
@@ -99,14 +99,15 @@ def state_parts(state: object) -> list[StatePart]:
     for path, value in walk_reachable([(ROOT_NAME, state)]):
         if id(value) in module_ids:
             continue
-        if _is_module(value):
+        is_module = find_kind_name(value) == "module"
+        if is_module:
             module_ids.update(map(id, (*value.modules(), *value.parameters(), *value.buffers())))
-        if _is_module(value) or (path != ROOT_NAME and _is_stateful(value)):
+        if is_module or (path != ROOT_NAME and _is_stateful(value)):
             closed.append(path)
-            access: StateAccess = _ModuleAccess(value) if _is_module(value) else _StateDictAccess(value)
+            access: StateAccess = _ModuleAccess(value) if is_module else _StateDictAccess(value)
             name = _format_name(path, value)
             parts.append(StatePart(name, access, True, ".state_dict(), .load_state_dict(…)"))
-            plain += find_module_values(path, value) if _is_module(value) else ()
+            plain += find_module_values(path, value) if is_module else ()
         elif not any(path.startswith((f"{part}.", f"{part}[")) for part in closed):
             plain += find_plain_values(path, value, path == ROOT_NAME)
     for each in plain:
@@ -122,11 +123,6 @@ def state_parts(state: object) -> list[StatePart]:
 
 def _format_name(path: str, value: object) -> str:
     return f"{path} ({type(value).__qualname__})"
-
-
-def _is_module(value: Any) -> bool:
-    kind = type(value)
-    return hasattr(kind, "named_parameters") and hasattr(kind, "named_buffers") and hasattr(kind, "modules")
 
 
 def _is_stateful(value: object) -> bool:
