@@ -33,6 +33,14 @@ class FoundGenerator(NamedTuple):
         """Compares equal until the generator is used."""
         return self.adapter.state_key(self.generator)
 
+    def read(self) -> str | None:
+        """The state, as text."""
+        return self.adapter.get_state(self.generator)
+
+    def restore(self, state: str) -> None:
+        """Restores what :meth:`read` returned."""
+        self.adapter.set_state(self.generator, state)
+
 
 def find_generators(roots: Iterable[tuple[str, object]] = ()) -> list[FoundGenerator]:
     """Every global generator, and each other one reachable from *roots*, without duplicates.

@@ -9,7 +9,7 @@ from copy import deepcopy
 from typing import Any, NamedTuple, Protocol
 
 from pytest_repro.adapters import digest, find_kind_name
-from pytest_repro.adapters._find_generators import FoundGenerator, find_generators, walk_reachable
+from pytest_repro.adapters._find_generators import find_generators, walk_reachable
 from pytest_repro.assertions.plain_values import (
     PlainValue,
     find_module_values,
@@ -81,16 +81,6 @@ class _StateDictAccess(NamedTuple):
         self.owner.load_state_dict(deepcopy(saved))
 
 
-class _GeneratorAccess(NamedTuple):
-    source: FoundGenerator
-
-    def read(self) -> Any:
-        return self.source.adapter.get_state(self.source.generator)
-
-    def restore(self, saved: Any) -> None:
-        self.source.adapter.set_state(self.source.generator, saved)
-
-
 def state_parts(state: object) -> list[StatePart]:
     """The parts of *state* and the global generators, in the order of restoring."""
     parts, module_ids, closed = list[StatePart](), set[int](), list[str]()
@@ -115,9 +105,9 @@ def state_parts(state: object) -> list[StatePart]:
             parts.append(
                 StatePart(_format_name(each.path, each.value), each, is_learnt(each.value), "its value")
             )
-    for source in find_generators([(ROOT_NAME, state)]):
-        hint = source.adapter.state_api_hint(source.generator)
-        parts.append(StatePart(source.name, _GeneratorAccess(source), False, hint))
+    for generator in find_generators([(ROOT_NAME, state)]):
+        hint = generator.adapter.state_api_hint(generator.generator)
+        parts.append(StatePart(generator.name, generator, False, hint))
     return parts
 
 
