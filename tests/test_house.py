@@ -55,20 +55,7 @@ LIBRARIES = {
 HEAVY = {"numpy", "torch", "xxhash", "jax", "hypothesis", "execnet", "safetensors", "jinja2"}
 PARTICIPLES = ["told", "heard", "asked", "made", "given", "taken", "kept", "seen", "held"]
 
-TODO: dict[str, list[str]] = {
-    "import of a higher column": [
-        "reports/html/plots/figures.py -> reports/html/page_data.py",
-    ],
-    "function of more than 50 lines": [
-        "metrics/versions.py:compare_versions",
-    ],
-    "file of more than 250 lines": [
-        "values/difference.py",
-    ],
-    "folder of more than 13 files": [
-        "metrics",
-    ],
-}
+TODO: dict[str, list[str]] = {"folder of more than 13 files": ["metrics"]}
 """What still breaks a rule, by rule: this list only shrinks."""
 
 

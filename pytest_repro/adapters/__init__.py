@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache, lru_cache
 from types import ModuleType
 from typing import Any
@@ -64,6 +64,21 @@ def _is_imported(name: str) -> bool:
 def find_array_adapter(value: object) -> Adapter | None:
     """The adapter of the library whose array *value* is, or None."""
     return next((adapter for adapter in active_adapters().values() if adapter.is_array(value)), None)
+
+
+def find_generator_adapter(value: object) -> Adapter | None:
+    """The adapter that reads the state of the random generator *value*, or None."""
+    for adapter in active_adapters().values():
+        with suppress(Exception):  # a user's class that only looks like a generator
+            if adapter.state_key(value) is not None:
+                return adapter
+    return None
+
+
+def find_kind_name(value: object) -> str:
+    """What reports call *value*, if it is of an imported library: ``"module"``; ``""`` for other values."""
+    names = (adapter.kind_name(value) for adapter in active_adapters().values())
+    return next(filter(None, names), "")
 
 
 def flatten(value: object) -> FlattenResult:

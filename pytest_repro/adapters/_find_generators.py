@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from itertools import islice
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
-from pytest_repro.adapters import Adapter, active_adapters
+from pytest_repro.adapters import Adapter, active_adapters, find_generator_adapter
 from pytest_repro.interpose.patch import list_modules
 from pytest_repro.interpose.user_frames import classify_code, is_user_module
 
@@ -34,6 +33,14 @@ class FoundGenerator(NamedTuple):
         """Compares equal until the generator is used."""
         return self.adapter.state_key(self.generator)
 
+    def read(self) -> str | None:
+        """The state, as text."""
+        return self.adapter.get_state(self.generator)
+
+    def restore(self, state: str) -> None:
+        """Restores what :meth:`read` returned."""
+        self.adapter.set_state(self.generator, state)
+
 
 def find_generators(roots: Iterable[tuple[str, object]] = ()) -> list[FoundGenerator]:
     """Every global generator, and each other one reachable from *roots*, without duplicates.
@@ -41,18 +48,19 @@ def find_generators(roots: Iterable[tuple[str, object]] = ()) -> list[FoundGener
     Args:
         roots: Names and values: local variables, a dataset.
     """
-    adapters = list(active_adapters().values())
     generators = [
         FoundGenerator(name, generator, adapter)
-        for adapter in adapters
+        for adapter in active_adapters().values()
         for name, generator in adapter.global_generators().items()
     ]
     known_ids = {id(found.generator) for found in generators}
     for path, value in walk_reachable(roots):
-        found = _match_generator(adapters, path, value)
-        if found is not None and id(value) not in known_ids:
+        adapter = find_generator_adapter(value)
+        if adapter is not None and id(value) not in known_ids:
             known_ids.add(id(value))
-            generators.append(found)
+            module = re.sub(r"\.(_\w+|mtrand)$", "", type(value).__module__)
+            name = f"{path} ({module}.{type(value).__qualname__})"
+            generators.append(FoundGenerator(name, value, adapter))
     return generators
 
 
@@ -63,16 +71,6 @@ def iter_user_globals() -> Iterator[tuple[str, object]]:
             for name, value in list(vars(module).items()):
                 if not name.startswith(("__", "@")):
                     yield f"{module.__name__}.{name}", value
-
-
-def _match_generator(adapters: Iterable[Adapter], path: str, value: object) -> FoundGenerator | None:
-    for adapter in adapters:
-        with suppress(Exception):  # a user's class that only looks like a generator
-            if adapter.state_key(value) is not None:
-                kind = type(value)
-                module = re.sub(r"\.(_\w+|mtrand)$", "", kind.__module__)
-                return FoundGenerator(f"{path} ({module}.{kind.__qualname__})", value, adapter)
-    return None
 
 
 def walk_reachable(roots: Iterable[tuple[str, object]]) -> Iterator[tuple[str, object]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral
 from time import perf_counter
 from typing import Any
 
+from pytest_repro.adapters import find_array_adapter
 from pytest_repro.core.compare.verdict import NotReproducible, Verdict
 from pytest_repro.core.plan.cell import Cell
 from pytest_repro.core.plan.plan import Plan, override_plan
@@ -136,8 +136,7 @@ def _check_output(value: Any, rows: int, path: str = "") -> Any:
     if isinstance(value, (tuple, list)) and value:
         return [_check_output(part, rows, f"{path}[{number}]") for number, part in enumerate(value)]
     where = f" at {path}" if path else ""
-    arrays = _find_type("torch", "Tensor"), _find_type("numpy", "ndarray"), _find_type("numpy", "generic")
-    if not isinstance(value, arrays):
+    if find_array_adapter(value) is None and getattr(value, "shape", None) != ():  # numpy scalars: no rows
         empty = "an empty " if isinstance(value, (Mapping, tuple, list)) else ""
         output = f"{empty}{type(value).__qualname__}{where}"
         raise TypeError(f"fn returns {output}: expected tensors or arrays")
@@ -145,11 +144,6 @@ def _check_output(value: Any, rows: int, path: str = "") -> Any:
         output = f"{_describe(value)}{where}"
         raise ValueError(f"fn got {rows} rows and returned {output}: expected one row for each")
     return value.detach() if hasattr(value, "detach") else value
-
-
-def _find_type(library: str, name: str) -> Any:
-    """A type of a library; () if the library is not imported."""
-    return getattr(sys.modules.get(library), name, ())
 
 
 def _describe_kind(piece: Any) -> str:
@@ -171,7 +165,6 @@ def _concatenate(pieces: list[Any]) -> Any:
         return {name: _concatenate([piece[name] for piece in pieces]) for name in first}
     if isinstance(first, list):
         return [_concatenate(list(column)) for column in zip(*pieces)]
-    library = sys.modules["torch" if isinstance(first, _find_type("torch", "Tensor")) else "numpy"]
-    if hasattr(first, "mask"):  # numpy.concatenate forgets which elements are masked
-        return library.ma.concatenate(pieces)
-    return library.cat(pieces) if library.__name__ == "torch" else library.concatenate(pieces)
+    adapter = find_array_adapter(first)
+    assert adapter is not None
+    return adapter.concatenate(pieces)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_repro.adapters import find_array_adapter
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.plan.cell import make_reference_cell
 from pytest_repro.core.plan.plan import Plan, override_plan
@@ -15,8 +15,6 @@ from pytest_repro.engine.runs.current_run import choose_seed
 from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.engine.runs.run_source import make_run
 from pytest_repro.engine.runs.trial import Trial
-
-_INT_DTYPES = {2: "int16", 4: "int32", 8: "int64"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ def probe_instability(
 def _run(trial: Trial, pin: Pin, number: int, fn: Callable[[Any], Any], argument: Any) -> int:
     """Calls *fn* once; returns the number of steps."""
     pin.seed()
-    result, cell = fn(_copy(argument)), make_reference_cell((), number)
+    result, cell = fn(_copy(argument)[0]), make_reference_cell((), number)
     steps = list(result) if isinstance(result, (list, tuple)) else [result]
     recording = trial.new_recording(cell)
     for value in steps:
@@ -109,10 +107,14 @@ def _run(trial: Trial, pin: Pin, number: int, fn: Callable[[Any], Any], argument
     return len(steps)
 
 
-def _copy(value: Any) -> Any:
-    if not hasattr(value, "detach"):
-        return value.copy()
-    return value.detach().clone().requires_grad_(value.requires_grad)
+def _copy(value: Any) -> tuple[Any, Any]:
+    """A copy, and its memory as integers of the same shape."""
+    adapter = find_array_adapter(value)
+    copy = None if adapter is None else adapter.copy_array(value)
+    words = None if adapter is None else adapter.view_as_integers(copy)
+    if words is None:
+        raise TypeError(f"tensor: expected a floating-point tensor or array, not {type(value).__qualname__}")
+    return copy, words
 
 
 def _measure_change(mismatch: Mismatch) -> float:
@@ -123,28 +125,30 @@ def _measure_change(mismatch: Mismatch) -> float:
 
 def _perturb(value: Any, ulps: int, index: int | None) -> tuple[Any, float]:
     """Returns a copy with one element moved, and the distance."""
-    torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
-    is_tensor = torch is not None and isinstance(value, torch.Tensor) and value.dtype.is_floating_point
-    is_array = numpy is not None and isinstance(value, numpy.ndarray) and value.dtype.kind == "f"
-    if not (is_tensor or is_array) or value.itemsize not in _INT_DTYPES:
-        raise TypeError(f"tensor: expected a floating-point tensor or array, not {type(value).__qualname__}")
+    moved, words = _copy(value)
     if ulps == 0:
         raise ValueError("ulps=0: expected a number of ulps other than 0")
-    moved = _copy(value)
-    flat = (moved.detach() if is_tensor else moved).reshape(-1)
-    count = len(flat)
-    i = int(abs(flat).argmax()) if index is None and count else index or 0
-    if not -count <= i < count:
-        raise ValueError(f"index={i}: the tensor has {count} elements")
-    before = float(flat[i])
-    name = _INT_DTYPES[value.itemsize]
-    int_dtype = getattr(torch, name) if is_tensor else value.dtype.str.replace("f", "i")  # in its byte order
-    words = flat.view(int_dtype)
-    words[i] = _add_ulps(int(words[i]), ulps, 8 * value.itemsize)
-    if not math.isfinite(float(flat[i])):
-        raise ValueError(f"index={i}: {before:g} is not finite, or no finite number is {ulps} ulps further")
-    result = flat.reshape(value.shape)
-    return result.requires_grad_(value.requires_grad) if is_tensor else result, abs(float(flat[i]) - before)
+    count = math.prod(moved.shape)
+    number = int(abs(moved).argmax()) if index is None and count else index or 0
+    if not -count <= number < count:
+        raise ValueError(f"index={number}: the tensor has {count} elements")
+    position = _unravel_index(number % count, moved.shape)
+    before = moved[position].item()
+    words[position] = _add_ulps(int(words[position]), ulps, 8 * words.itemsize)
+    after = moved[position].item()
+    if not math.isfinite(after):
+        reason = f"{before:g} is not finite, or no finite number is {ulps} ulps further"
+        raise ValueError(f"index={number}: {reason}")
+    return moved, abs(after - before)
+
+
+def _unravel_index(index: int, shape: Sequence[int]) -> tuple[int, ...]:
+    """The position of the element with an index in C order."""
+    position: list[int] = []
+    for length in reversed(shape):
+        index, remainder = divmod(index, length)
+        position.insert(0, remainder)
+    return tuple(position)
 
 
 def _add_ulps(word: int, ulps: int, bits: int) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from collections.abc import Collection, Iterator
 from copy import deepcopy
 from typing import Any, NamedTuple
 
+from pytest_repro.adapters import active_adapters, find_array_adapter
 from pytest_repro.adapters._find_generators import list_slot_names
 
 _MAX_ARRAY_NBYTES = 2**26
@@ -31,7 +31,8 @@ class PlainValue(NamedTuple):
 
     def read(self) -> Any:
         """A copy of the current value."""
-        return self.value.detach().clone() if hasattr(self.value, "detach") else deepcopy(self.value)
+        adapter = find_array_adapter(self.value)
+        return deepcopy(self.value) if adapter is None else adapter.copy_array(self.value)
 
     def restore(self, saved: Any) -> None:
         """Sets the value to *saved*."""
@@ -47,10 +48,8 @@ class PlainValue(NamedTuple):
 def _restore_into(current: Any, saved: Any) -> Any:
     """*current* changed into *saved*, in place if possible: an optimizer may refer to its arrays."""
     same = getattr(current, "shape", None) == getattr(saved, "shape", None)
-    if same and hasattr(current, "detach"):
-        current.detach().copy_(saved)
-    elif same and _is_numpy_array(current):
-        current[...] = saved
+    if same and (adapter := find_array_adapter(current)) is not None:
+        adapter.restore_array(current, saved)
     elif type(current) is type(saved) is dict:
         items = {key: _restore_into(current.get(key), value) for key, value in saved.items()}
         current.clear()
@@ -77,10 +76,10 @@ def find_plain_values(path: str, owner: Any, is_root: bool = False) -> Iterator[
 
 def find_module_values(path: str, module: Any) -> Iterator[PlainValue]:
     """Values that a module and its submodules hold beside parameters, buffers and mode."""
-    torch_attributes = vars(sys.modules["torch"].nn.Module()).keys()
+    base_names = {name for adapter in active_adapters().values() for name in adapter.base_attributes(module)}
     for name, submodule in module.named_modules():
         values = find_plain_values(f"{path}.{name}" if name else path, submodule)
-        yield from (value for value in values if value.name not in torch_attributes)
+        yield from (value for value in values if value.name not in base_names)
 
 
 def _list_members(owner: Any) -> list[tuple[str, Any, Any]]:
@@ -101,16 +100,12 @@ def _list_attributes(owner: Any) -> list[str]:
     return [*getattr(owner, "__dict__", ()), *(name for name in slots if hasattr(owner, name))]
 
 
-def _is_numpy_array(value: object) -> bool:
-    return type(value).__module__ == "numpy" and hasattr(value, "__setitem__") and hasattr(value, "shape")
-
-
 def _iter_arrays(value: Any) -> Iterator[Any]:
     """The tensors and arrays in a plain value."""
     if isinstance(value, (list, tuple, deque, dict)):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _iter_arrays(item)
-    elif hasattr(value, "detach") or _is_numpy_array(value):
+    elif find_array_adapter(value) is not None:
         yield value
 
 
@@ -131,10 +126,10 @@ def _count_array_nbytes(value: Any) -> int:
 
 def _is_plain(value: Any, depth: int = 0) -> bool:
     kind = type(value)
-    if kind in (bool, int, float, complex, str, bytes, type(None)) or _is_numpy_array(value):
+    if kind in (bool, int, float, complex, str, bytes, type(None)):
         return True
-    if hasattr(kind, "detach") and hasattr(kind, "requires_grad"):
-        return bool(value.is_leaf)  # others depend on the graph that computed them
+    if find_array_adapter(value) is not None:
+        return bool(getattr(value, "is_leaf", True))  # other tensors depend on the graph that computed them
     if depth > 4 or kind not in (list, tuple, dict, set, deque):
         return False
     return all(_is_plain(item, depth + 1) for item in (value.values() if kind is dict else value))

@@ -8,8 +8,8 @@ from contextlib import suppress
 from copy import deepcopy
 from typing import Any, NamedTuple, Protocol
 
-from pytest_repro.adapters import digest
-from pytest_repro.adapters._find_generators import FoundGenerator, find_generators, walk_reachable
+from pytest_repro.adapters import digest, find_kind_name
+from pytest_repro.adapters._find_generators import find_generators, walk_reachable
 from pytest_repro.assertions.plain_values import (
     PlainValue,
     find_module_values,
@@ -81,16 +81,6 @@ class _StateDictAccess(NamedTuple):
         self.owner.load_state_dict(deepcopy(saved))
 
 
-class _GeneratorAccess(NamedTuple):
-    source: FoundGenerator
-
-    def read(self) -> Any:
-        return self.source.adapter.get_state(self.source.generator)
-
-    def restore(self, saved: Any) -> None:
-        self.source.adapter.set_state(self.source.generator, saved)
-
-
 def state_parts(state: object) -> list[StatePart]:
     """The parts of *state* and the global generators, in the order of restoring."""
     parts, module_ids, closed = list[StatePart](), set[int](), list[str]()
@@ -99,14 +89,15 @@ def state_parts(state: object) -> list[StatePart]:
     for path, value in walk_reachable([(ROOT_NAME, state)]):
         if id(value) in module_ids:
             continue
-        if _is_module(value):
+        is_module = find_kind_name(value) == "module"
+        if is_module:
             module_ids.update(map(id, (*value.modules(), *value.parameters(), *value.buffers())))
-        if _is_module(value) or (path != ROOT_NAME and _is_stateful(value)):
+        if is_module or (path != ROOT_NAME and _is_stateful(value)):
             closed.append(path)
-            access: StateAccess = _ModuleAccess(value) if _is_module(value) else _StateDictAccess(value)
+            access: StateAccess = _ModuleAccess(value) if is_module else _StateDictAccess(value)
             name = _format_name(path, value)
             parts.append(StatePart(name, access, True, ".state_dict(), .load_state_dict(…)"))
-            plain += find_module_values(path, value) if _is_module(value) else ()
+            plain += find_module_values(path, value) if is_module else ()
         elif not any(path.startswith((f"{part}.", f"{part}[")) for part in closed):
             plain += find_plain_values(path, value, path == ROOT_NAME)
     for each in plain:
@@ -114,19 +105,14 @@ def state_parts(state: object) -> list[StatePart]:
             parts.append(
                 StatePart(_format_name(each.path, each.value), each, is_learnt(each.value), "its value")
             )
-    for source in find_generators([(ROOT_NAME, state)]):
-        hint = source.adapter.state_api_hint(source.generator)
-        parts.append(StatePart(source.name, _GeneratorAccess(source), False, hint))
+    for generator in find_generators([(ROOT_NAME, state)]):
+        hint = generator.adapter.state_api_hint(generator.generator)
+        parts.append(StatePart(generator.name, generator, False, hint))
     return parts
 
 
 def _format_name(path: str, value: object) -> str:
     return f"{path} ({type(value).__qualname__})"
-
-
-def _is_module(value: Any) -> bool:
-    kind = type(value)
-    return hasattr(kind, "named_parameters") and hasattr(kind, "named_buffers") and hasattr(kind, "modules")
 
 
 def _is_stateful(value: object) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
+from pytest_repro.adapters import find_array_adapter
 from pytest_repro.axes import Axis, as_tuple
 from pytest_repro.axes._arguments import require_distinct
 from pytest_repro.core.plan.plan import BadArgument
@@ -51,28 +51,10 @@ def copy_at_offset(value: T, offset: int) -> T:
     Raises:
         TypeError: *value* is neither.
     """
-    torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
-    if torch is not None and isinstance(value, torch.Tensor):
-        return _copy_tensor_at_offset(torch, value, offset)  # type: ignore[no-any-return]
-    if numpy is not None and isinstance(value, numpy.ndarray):
-        return _copy_array_at_offset(numpy, value, offset)  # type: ignore[no-any-return]
-    raise TypeError(f"repro.tensor() takes a tensor or an array, not a {type(value).__qualname__}")
-
-
-def _copy_tensor_at_offset(torch: Any, value: Any, offset: int) -> Any:
-    flat = torch.empty(value.numel() + offset, dtype=value.dtype, device=value.device)
-    placed = flat[offset:].view(value.shape)
-    with torch.no_grad():
-        placed.copy_(value)
-    return placed.requires_grad_(value.requires_grad)
-
-
-def _copy_array_at_offset(numpy: Any, value: Any, offset: int) -> Any:
-    itemsize, alignment = value.dtype.itemsize, 64
-    buffer = numpy.zeros(value.nbytes + offset * itemsize + alignment, dtype="u1")
-    start = -buffer.ctypes.data % alignment + offset * itemsize
-    placed = buffer[start : start + value.nbytes].view(value.dtype).reshape(value.shape)
-    placed[...] = value
+    adapter = find_array_adapter(value)
+    if adapter is None:
+        raise TypeError(f"repro.tensor() takes a tensor or an array, not a {type(value).__qualname__}")
+    placed: T = adapter.copy_at_offset(value, offset)
     return placed
 
 

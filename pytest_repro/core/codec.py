@@ -95,10 +95,9 @@ class Codec:
         plain: dict[str, Any] = {}
         for field in self._get_layout(type(record)).fields:
             value = getattr(record, field.name)
-            if (value is field.default and not field.always) or field.is_absent(record, value):
-                continue
-            encoded = (field.encode or self.encode)(value)
-            if encoded is not None or field.default is not None:
+            absent = (value is field.default and not field.always) or field.is_absent(record, value)
+            encoded: Any = None if absent else (field.encode or self.encode)(value)
+            if not absent and (encoded is not None or field.default is not None):
                 plain |= encoded if field.inline else {field.key: encoded}
         return plain
 

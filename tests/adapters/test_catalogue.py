@@ -17,6 +17,8 @@ from pytest_repro.adapters import (
     active_adapters,
     digest,
     find_array_adapter,
+    find_generator_adapter,
+    find_kind_name,
     pin_entropy,
     seed_all,
 )
@@ -154,9 +156,6 @@ def test_entropy_is_restored_after_an_error() -> None:
 def test_kind_names() -> None:
     np, torch = pytest.importorskip("numpy"), pytest.importorskip("torch")
 
-    def find_kind_name(value: object) -> str:
-        return "".join(adapter.kind_name(value) for adapter in active_adapters().values())
-
     weight = torch.nn.Parameter(torch.ones(1))
     assert [find_kind_name(value) for value in (torch.nn.Linear(1, 1), torch.optim.SGD([weight]))] == [
         "module",
@@ -177,6 +176,17 @@ def test_find_array_adapter() -> None:
     assert find_array_adapter(torch.nn.Parameter(torch.zeros(1))) is adapters["torch"]
     for value in (1.0, [np.zeros(1)], np.float32(1), MagicMock(), np.ndarray, None):
         assert find_array_adapter(value) is None
+
+
+def test_find_generator_adapter() -> None:
+    np, torch = pytest.importorskip("numpy"), pytest.importorskip("torch")
+    adapters = active_adapters()
+    assert find_generator_adapter(torch.Generator()) is adapters["torch"]
+    assert find_generator_adapter(random.Random()) is adapters["python"]
+    for value in (np.random.default_rng(), np.random.mtrand._rand, np.random.PCG64()):
+        assert find_generator_adapter(value) is adapters["numpy"]
+    for other in (3, torch.zeros(1), MagicMock(), random.Random, random.SystemRandom()):
+        assert find_generator_adapter(other) is None
 
 
 ADAPTER_MODULE = """

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from pytest_repro import NotReproducible, assert_resumable
+from pytest_repro.assertions.plain_values import find_plain_values
 from tests.conftest import Project
 
 torch = pytest.importorskip("torch")
@@ -255,6 +256,16 @@ def test_tensors_are_found_in_whatever_holds_them(at: int, average: str) -> None
         assert_resumable(
             train, lambda state: tensors(state)[1], forgetful, make=lambda: held()[at], at=2, steps=3
         )
+
+
+def test_masked_arrays_are_found_and_restored() -> None:
+    mean = np.ma.array([1.0, 2.0], mask=[False, True])
+    (part,) = find_plain_values("state", {"mean": mean}, is_root=True)
+    saved = part.read()
+    part.value[:] = 3.0
+    part.restore(saved)
+    assert part.path == "state['mean']"
+    assert part.value.tolist() == [1.0, None]
 
 
 def test_what_a_module_counts_is_a_part_and_no_state_dict_holds_it() -> None:

@@ -10,6 +10,7 @@ from pytest_repro import causes
 from pytest_repro.causes import Explanation, get_cause, list_cause_names
 from pytest_repro.core.diagnose.evidence import Evidence
 from pytest_repro.core.diagnose.external_call import ExternalCall
+from pytest_repro.core.diagnose.finding import Change
 
 IN_PROCESS = {
     "os-entropy", "clock", "file-order", "completion-order", "address-order", "uninitialised-memory",
@@ -127,3 +128,8 @@ def test_explanation_without_a_call() -> None:
     assert get_cause("file-order").explain([]) == Explanation(
         "", "an order comes from the file system", "sort the listing: sorted(os.listdir(folder))"
     )
+
+
+def test_shared_state_of_a_kind_without_its_own_fix() -> None:
+    change = Change("a.KEY", "has different values", "/a.py:1", "jax key", "a.KEY")
+    assert get_cause("shared-state").build_finding(Evidence(changes=(change,))).fix

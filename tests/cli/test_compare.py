@@ -132,8 +132,8 @@ def test_a_large_array_is_never_close_unless_its_statistics_are_taken(tmp_path: 
         (number("x", 1.0), number("x", 1.0, "float32[]"), "x   float64[] in A, float32[] in B"),
         (number("x", 1.0), number("y", 1.0), "x   float64[]   recorded in A only"),
         (
-            ValueSummary("x", "str", "1", text="cat"),
-            ValueSummary("x", "str", "2", text="a"),
+            StoredValue("x", "str", "1", text="cat"),
+            StoredValue("x", "str", "2", text="a"),
             "'cat' in A, 'a' in B",
         ),
         (number("x", math.nan), number("x", 1.0), "1 with NaN or infinity"),

@@ -34,8 +34,8 @@ cells = st.builds(
     st.none() | st.tuples(_TEXT, _SCALARS),
 )
 runs: st.SearchStrategy[dict[str, Any]] = st.builds(
-    dict, outcome=st.sampled_from(["passed", "failed", "skipped"]), seconds=_SECONDS, observation_count=_SIZES,
-    error=_TEXT, error_type=_TEXT, traceback=_TEXT, skipped_locals=_SIZES,
+    dict, outcome=st.sampled_from(["passed", "failed", "skipped"]), seconds=_SECONDS,
+    observation_count=_SIZES, error=_TEXT, error_type=_TEXT, traceback=_TEXT, skipped_locals=_SIZES,
 )  # fmt: skip
 observations = st.lists(
     st.builds(

@@ -32,10 +32,8 @@ def _find_dataset_generators(dataset: object) -> list[FoundGenerator]:
 
 
 def _digest_states(dataset: object) -> dict[str, str]:
-    states = (
-        (found.name, found.adapter.get_state(found.generator)) for found in _find_dataset_generators(dataset)
-    )
-    return {name: blake2b((state or "").encode(), digest_size=16).hexdigest() for name, state in states}
+    states = {generator.name: generator.read() or "" for generator in _find_dataset_generators(dataset)}
+    return {name: blake2b(state.encode(), digest_size=16).hexdigest() for name, state in states.items()}
 
 
 class _WorkerHooks:
@@ -96,12 +94,10 @@ def _hook_workers(loader: Any) -> Iterator[_WorkerHooks]:
 
 @contextmanager
 def _preserve_states(dataset: object) -> Iterator[None]:
-    states = [
-        (found, found.adapter.get_state(found.generator)) for found in _find_dataset_generators(dataset)
-    ]
+    states = [(generator, generator.read()) for generator in _find_dataset_generators(dataset)]
     try:
         yield
     finally:
-        for found, state in states:
+        for generator, state in states:
             if state is not None:
-                found.adapter.set_state(found.generator, state)
+                generator.restore(state)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
 
+from pytest_repro.adapters import find_array_adapter
 from pytest_repro.core.diagnose.finding import StateRoot
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.plan.run_spec import RunSpec
@@ -101,14 +101,10 @@ def has_arrays(args: tuple[Any, ...]) -> bool:
 
 
 def _map_arrays(value: Any, change: Callable[[Any], Any]) -> Any:
-    if isinstance(value, _list_array_types()):
+    if find_array_adapter(value) is not None:
         return change(value)
     if type(value) in (list, tuple):
         return type(value)(_map_arrays(each, change) for each in value)
     if type(value) is dict:
         return {key: _map_arrays(each, change) for key, each in value.items()}
     return value
-
-
-def _list_array_types() -> tuple[Any, ...]:
-    return tuple(getattr(sys.modules.get(m), k, ()) for m, k in (("torch", "Tensor"), ("numpy", "ndarray")))

@@ -168,33 +168,3 @@ def _capture_files() -> Iterator[tuple[str, StateFact]]:
 def is_within(part: str, whole: str) -> bool:
     """Whether the name *part* is the name *whole*, or that of a part of it."""
     return part == whole or part.startswith((f"{whole}.", f"{whole}[", f"{whole}("))
-
-
-GENERATOR_KINDS = frozenset({"torch generator", "numpy generator", "random.Random"})
-
-# Classes by name, since their libraries may not be imported.
-_KINDS = {
-    ("torch.nn.modules.module", "Module"): "module",
-    ("torch.optim.optimizer", "Optimizer"): "optimiser",
-    ("torch._C", "Generator"): "torch generator",
-    ("numpy.random._generator", "Generator"): "numpy generator",
-    ("numpy.random.mtrand", "RandomState"): "numpy generator",
-    ("random", "Random"): "random.Random",
-}
-
-
-def classify_value(value: object) -> str:
-    """The kind of *value*, as in :class:`~pytest_repro.core.diagnose.finding.Change`."""
-    classes = ((cls.__module__, cls.__name__) for cls in type(value).__mro__)
-    return next((_KINDS[cls] for cls in classes if cls in _KINDS), "")
-
-
-def make_array_restorer(value: Any) -> Callable[[], object] | None:
-    """A function that restores the present elements of an array or tensor; None for other values."""
-    torch, numpy = map(sys.modules.get, ("torch", "numpy"))
-    if torch is not None and isinstance(value, torch.Tensor):
-        data = value.detach()
-        return partial(data.copy_, data.clone())
-    if numpy is not None and isinstance(value, numpy.ndarray):
-        return partial(value.__setitem__, ..., value.copy())
-    return None

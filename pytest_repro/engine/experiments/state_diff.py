@@ -9,14 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import takewhile
 
+from pytest_repro.adapters import find_generator_adapter, find_kind_name
 from pytest_repro.core.diagnose.finding import Change, StateRoot
-from pytest_repro.engine.experiments.process_state import (
-    GENERATOR_KINDS,
-    StateFact,
-    StateFacts,
-    classify_value,
-    is_within,
-)
+from pytest_repro.engine.experiments.process_state import StateFact, StateFacts, is_within
 from pytest_repro.interpose.user_frames import is_user_module
 
 _MAX_CHANGES = 500
@@ -36,8 +31,9 @@ def diff_states(before: StateFacts, after: StateFacts, roots: Mapping[str, State
         groups.setdefault(_find_top_level(name, roots), []).append(name)
     for top, parts in groups.items():
         root = roots.get(top)
-        kind = classify_value(root.value if root else _find_global(top))
-        if kind in GENERATOR_KINDS:
+        owner = root.value if root else _find_global(top)
+        kind = find_kind_name(owner)
+        if find_generator_adapter(owner) is not None:
             name, description = top, "was drawn from"  # the names of its parts mean nothing to a user
         else:
             name = _find_shared_prefix(parts, top)

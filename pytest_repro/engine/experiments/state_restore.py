@@ -8,13 +8,12 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from pytest_repro.adapters import active_adapters
+from pytest_repro.adapters import find_array_adapter, find_generator_adapter
 from pytest_repro.engine.experiments.process_state import (
     PLAIN_TYPES,
     Setter,
     StateVisitor,
     is_within,
-    make_array_restorer,
 )
 
 _Restorer = Callable[[], object]
@@ -41,7 +40,7 @@ class StateRestorer(StateVisitor):
         if any(is_within(name, generator) for generator in self._generator_names):
             return
         # A change may name the state of a generator, which is restored as a whole.
-        is_generator = _make_generator_restorer(value) is not None
+        is_generator = find_generator_adapter(value) is not None
         if not is_generator and not is_within(name, target):
             return
         restorer = None
@@ -87,17 +86,17 @@ def _make_restorer(value: Any, setter: Setter | None) -> _Restorer | None:
 def _make_content_restorer(value: Any) -> _Restorer | None:
     if isinstance(value, PLAIN_TYPES):
         return _do_nothing
-    if (restore_generator := _make_generator_restorer(value)) is not None:
-        return restore_generator
+    if (adapter := find_generator_adapter(value)) is not None:
+        return partial(adapter.set_state, value, adapter.get_state(value) or "")
     if callable(getattr(value, "cache_clear", None)):
         return value.cache_clear  # type: ignore[no-any-return]
     if isinstance(value, (dict, set)):
         return partial(_refill, value, value.update, _copy_value(value))
     if isinstance(value, list) or hasattr(value, "popleft"):
         return partial(_refill, value, value.extend, _copy_value(value))
-    return make_array_restorer(value) or (
-        _do_nothing if hasattr(value, "__dict__") or isinstance(value, tuple) else None
-    )
+    if (adapter := find_array_adapter(value)) is not None:
+        return partial(adapter.restore_array, value, adapter.copy_array(value))
+    return _do_nothing if hasattr(value, "__dict__") or isinstance(value, tuple) else None
 
 
 def _do_nothing() -> None:
@@ -114,12 +113,3 @@ def _copy_value(value: Any) -> Any:
     with suppress(Exception):
         return copy.deepcopy(value)
     return copy.copy(value)
-
-
-def _make_generator_restorer(value: object) -> _Restorer | None:
-    for adapter in active_adapters().values():
-        with suppress(Exception):  # a class of the user's that only looks like a generator
-            state = adapter.get_state(value)
-            if state is not None:
-                return partial(adapter.set_state, value, state)
-    return None

@@ -11,12 +11,12 @@ from itertools import count
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-from pytest_repro.adapters import Adapter, active_adapters, patch_entropy
+from pytest_repro.adapters import Adapter, find_generator_adapter, patch_entropy
+from pytest_repro.adapters._find_generators import iter_user_globals
 from pytest_repro.causes._frozen_clock import FrozenClock
 from pytest_repro.core.replay.external_input import ReplayLog
 from pytest_repro.engine.replay.tape import Tape
-from pytest_repro.interpose.patch import Patch, copy_identity, list_modules, patch_everywhere
-from pytest_repro.interpose.user_frames import is_user_module
+from pytest_repro.interpose.patch import Patch, copy_identity, patch_everywhere
 
 _urandom = os.urandom
 _REAL_CLOCKS: dict[str, Callable[[], int]] = {
@@ -109,23 +109,11 @@ class _UserGenerator(NamedTuple):
 
 def _find_generators() -> dict[str, _UserGenerator]:
     """The generators in globals of the user's modules, by module and name."""
-    adapters = list(active_adapters().values())
     return {
-        f"{module.__name__}.{name}": generator
-        for module in list_modules()
-        if is_user_module(module)
-        for name, value in list(vars(module).items())
-        if (generator := _identify_generator(adapters, value)) is not None
+        name: _UserGenerator(adapter, value, adapter.get_state(value) or "")
+        for name, value in iter_user_globals()
+        if (adapter := find_generator_adapter(value)) is not None
     }
-
-
-def _identify_generator(adapters: list[Adapter], value: object) -> _UserGenerator | None:
-    for adapter in adapters:
-        with suppress(Exception):  # a class of the user's that only looks like a generator
-            state = adapter.get_state(value)
-            if state is not None:
-                return _UserGenerator(adapter, value, state)
-    return None
 
 
 @contextmanager

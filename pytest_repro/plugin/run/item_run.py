@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_repro.axes import get_axis
+from pytest_repro.core.plan.cell import REPEAT
 from pytest_repro.core.plan.plan import Capture
 from pytest_repro.core.plan.run_spec import RunSpec
 from pytest_repro.core.runs.run import Outcome, Run
@@ -21,6 +23,7 @@ from pytest_repro.engine.runs.local_variables import (
     start_keeping_frame,
 )
 from pytest_repro.engine.runs.recording import Recording, RecordingBase
+from pytest_repro.plugin.run.outcome import describe_failed_subtest
 
 if TYPE_CHECKING:
     from pytest_repro.engine.sweep.sweep import SweepResult
@@ -100,6 +103,16 @@ class ItemRun:
         self.recording.record_assertion()
         if not len(self.recording):
             self.unobserved_locals = describe_plain_variables(iter_locals(frame))
+
+    def note_subtest_report(self, report: pytest.TestReport) -> None:
+        """Notes the report of a subtest, which is sent while the body runs."""
+        if self.body_started and self.finished is None and report.failed:
+            self.failed_subtest = self.failed_subtest or describe_failed_subtest(report)
+
+    def explain_missing_opt_in(self) -> str:
+        """Why the axis was not varied: for some axes the test must do its part."""
+        axis = self.spec.cell.axis
+        return "" if axis == REPEAT or axis in self.used_axes else get_axis(axis).opt_in_message
 
     def forget_frames(self) -> None:
         """Drops the frame, which leads back to this one: it would keep the test's tensors alive."""

@@ -9,9 +9,7 @@ from typing import Protocol
 
 import pytest
 
-from pytest_repro.axes import get_axis
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.plan.cell import REPEAT
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.plan.run_spec import RunSpec
 from pytest_repro.core.runs.run import Outcome, Run
@@ -217,27 +215,16 @@ class ItemRunner:
         if self.pin.generators_used:
             self.extra_results.generators_used = True
 
-    def note_subtest_report(self, report: pytest.TestReport) -> None:
-        """Notes the report of a subtest, which is sent while the body runs."""
-        current = self.current
-        if current.body_started and current.finished is None and report.failed:
-            current.failed_subtest = current.failed_subtest or outcome.describe_failed_subtest(report)
-
     def finish_rehearsal(self, reports: Sequence[pytest.TestReport]) -> None:
         """Adds the rehearsal that ended to the trial; nobody else sees its *reports*."""
         run, cell = self.finish_run(reports), self.current.spec.cell
-        if run.outcome == "passed" and (reason := self._explain_missing_opt_in()):
+        if run.outcome == "passed" and (reason := self.current.explain_missing_opt_in()):
             self.trial.add_unavailable(cell, reason)
         else:
             self.trial.add(run, self.current.final_recording)
         self.teardown_error = self.teardown_error or outcome.format_teardown_failure(
             reports, self.trial.run_count
         )
-
-    def _explain_missing_opt_in(self) -> str:
-        """Why the axis was not varied: for some axes the test must do its part."""
-        axis = self.current.spec.cell.axis
-        return "" if axis == REPEAT or axis in self.current.used_axes else get_axis(axis).opt_in_message
 
     def note_failure_after_body(self, error: BaseException, report: pytest.TestReport) -> None:
         """Notes a failure that others raise once the body has passed, of a thread that died, say."""

@@ -50,7 +50,7 @@ class ItemRuns:
         """
 
         def note_report(report: pytest.TestReport) -> None:
-            self.runner.note_subtest_report(report)
+            self.runner.current.note_subtest_report(report)
             if on_report is not None:
                 on_report(report)
 

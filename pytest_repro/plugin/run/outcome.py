@@ -102,7 +102,8 @@ def format_teardown_failure(reports: Sequence[pytest.TestReport], number: int) -
     end = reports[-1] if reports else None
     if end is None or end.when != "teardown" or not end.failed:
         return ""
-    return f"tear-down failed in run {number}, not in the last one: {format_reason(end)}\n{format_longrepr(end.longrepr)}"
+    reason = f"tear-down failed in run {number}, not in the last one: {format_reason(end)}"
+    return f"{reason}\n{format_longrepr(end.longrepr)}"
 
 
 def classify_run(run: Run) -> SummaryOutcome:

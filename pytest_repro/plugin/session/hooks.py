@@ -224,4 +224,4 @@ class ReproHooks:
         """Notes subtests that fail: they do not fail the body."""
         if self._runner is not None:
             self._progress.close()  # reporters may now write a line of their own
-            self._runner.note_subtest_report(report)
+            self._runner.current.note_subtest_report(report)
