@@ -1,4 +1,4 @@
-"""Rows that hang on their batch are found, and named."""
+"""Rows that depend on their batch are found and named."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROWS = np.arange(20.0).reshape(10, 2)
 
 
 def centred(rows: Array) -> Array:
-    """As BatchNorm in training mode: what a row gives hangs on the others."""
+    """As BatchNorm in training mode: the result of a row depends on the others."""
     centre: Array = rows.mean(axis=0)
     return rows - centre
 

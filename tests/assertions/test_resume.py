@@ -159,7 +159,7 @@ def test_a_buffer_that_no_state_dict_holds() -> None:
 
 def test_the_place_in_an_epoch_is_lost_by_stopping() -> None:
     def lines(state: Training, steps: int) -> Any:
-        rows = iter(DATA)  # begun anew in each call
+        rows = iter(DATA)  # starts again in each call
         return [state.train() + next(rows).sum() for _ in range(steps)]
 
     assert missing(loading(), train=lines)[0].startswith("nothing that save() and load() could restore")

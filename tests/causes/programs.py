@@ -1,6 +1,6 @@
 """Small programs that no two runs agree on, each for one cause alone.
 
-A program is given the number of its run. It may hang on that only by what the world does: how
+A program is given the number of its run. It may depend on that only by what the world does: how
 long work takes, what was in memory before, in which order a file system lists.
 """
 

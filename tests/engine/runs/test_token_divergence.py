@@ -24,7 +24,7 @@ LOGITS = np.array([[0.0, 9.0, 1.0], [5.0, 5.25, -1.0], [1.0, 0.0, 3.0]])
 
 
 def difference(*runs: Any) -> Difference | None:
-    """What is told of runs that gave *runs*, one after the other."""
+    """The divergence of *runs*, in order."""
     given = iter(runs)
     verdict = check(lambda: next(given), runs=len(runs), diagnose="never")
     found = [each for each in verdict.mismatches if each.problem == "values"]

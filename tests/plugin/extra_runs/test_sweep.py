@@ -149,7 +149,7 @@ def test_nothing_is_said_of_empty_predictions(project: Project) -> None:
     assert list(result.report["tests"][0]["sweep"]["predictions"]) == ["labels"]
 
 
-def test_what_cannot_be_told_fails_the_test_and_the_session_goes_on(project: Project) -> None:
+def test_a_sweep_that_cannot_be_summarized_fails_the_test_alone(project: Project) -> None:
     project.write(
         conftest="""
     import pytest_repro.plugin.extra_runs.sweep as room
@@ -161,7 +161,7 @@ def test_what_cannot_be_told_fails_the_test_and_the_session_goes_on(project: Pro
     def test_a(repro): repro.record(x=1.7e308 * (-1) ** repro.seed)
     def test_b(): pass
     """
-    why = "could not be told"
+    why = "its extra runs could not be summarized"
     project(source, "--repro-seeds=3").check(passed=1, failed=1, says=[why, "RuntimeError: unforeseen"])
 
 
@@ -318,7 +318,7 @@ def test_what_a_seed_left_half_way_is_no_headline(project: Project) -> None:
     assert found["failed"] == [3, 4]
     loss, accuracy = (found["headlines"][name]["values"] for name in ("loss", "accuracy"))
     assert loss == {"0": 6.0, "1": 6.0, "2": 7.0, "4": 6.0}, "none of seed 3"
-    assert accuracy.keys() == {"0", "1", "2", "4"}, "what failed at the end is told"
+    assert accuracy.keys() == {"0", "1", "2", "4"}, "a seed that failed at the end is reported"
     assert found["budgets"]["loss"] == {"kept": True, "breaches": []}
     assert found["predictions"]["labels"]["churn"] < 0.5
 

@@ -187,7 +187,7 @@ def test_one_that_dies_is_replaced_then_given_up(run: Run) -> None:
 
 
 def section(result: Result, test: str) -> str:
-    """What is told of one failed test."""
+    """The report of one failed test."""
     lines = result.run.outlines
     heads = [n for n, line in enumerate(lines) if line.startswith(("____", "===="))]
     begin = next(n for n in heads if f" {test} " in lines[n])

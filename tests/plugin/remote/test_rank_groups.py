@@ -1,4 +1,4 @@
-"""Tests that run in ranks: what is compared, what of them is told, and that none is left behind."""
+"""Tests that run in ranks: what is compared, what is reported, and that no process is left behind."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Session:
         return []
 
     def section(self, name: str) -> str:
-        """What is told of a test that failed."""
+        """The report of a failed test."""
         return self.text.partition(f" {name} _")[2].partition("\n______")[0].partition("\n======")[0]
 
 
