@@ -149,20 +149,19 @@ def test_nothing_is_said_of_empty_predictions(project: Project) -> None:
     assert list(result.report["tests"][0]["sweep"]["predictions"]) == ["labels"]
 
 
-def test_a_sweep_that_cannot_be_summarized_fails_the_test_alone(project: Project) -> None:
-    project.write(
-        conftest="""
-    import pytest_repro.plugin.extra_runs.sweep as room
-    def breaks(*args): raise RuntimeError("unforeseen")
-    room.summarize_sweep = breaks
-    """
-    )
+def test_a_sweep_that_cannot_be_summarized_fails_the_test_alone(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object) -> None:
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr("pytest_repro.plugin.extra_runs.sweep.summarize_sweep", fail)
     source = """
     def test_a(repro): repro.record(x=1.7e308 * (-1) ** repro.seed)
     def test_b(): pass
     """
-    why = "its extra runs could not be summarized"
-    project(source, "--repro-seeds=3").check(passed=1, failed=1, says=[why, "RuntimeError: unforeseen"])
+    says = ["its extra runs could not be summarized", "RuntimeError: unforeseen"]
+    project(source, "--repro-seeds=3").check(passed=1, failed=1, says=says)
 
 
 def test_the_largest_numbers_scatter_without_end(project: Project) -> None:

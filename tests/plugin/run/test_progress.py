@@ -192,7 +192,7 @@ def test_a_companion_a_value_and_the_search_for_a_cause_are_told(project: Projec
         "test_a: collecting in process 1 (PYTHONHASHSEED=1), ",
         "test_a: run 1 of 3, ",
         "test_a: run 2 of 3 (1 in fresh memory), ",
-        "test_a: control with seed 1, ",
+        "test_a: seed check with seed 1, ",
         "test_a: run 3 of 3, ",
         "test_a: starting 3 interpreters",
     ):

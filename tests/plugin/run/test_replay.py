@@ -138,7 +138,7 @@ def test_the_log_names_every_call_with_file_and_line(project: Project) -> None:
     ):
         made = [each for each in calls(project, f"test_a[{test}]") if text in each["call"]]
         at = next(n for n, line in enumerate(lines, 1) if text in line)
-        assert [(each["location"], each["request"]) for each in made] == [
+        assert [(each["location"], each["asked"]) for each in made] == [
             (f"programs.py:{at}", a) for a in asked
         ]
     assert len(calls(project, "test_a[learning_rate_by_time]")) == 6
@@ -221,15 +221,15 @@ def test_one_block_is_replayed_without_the_option(project: Project) -> None:
 def test_under_the_option_blocks_are_part_of_the_log(project: Project) -> None:
     project(BLOCK, "--repro-replay=record").check(passed=2)
     project(BLOCK, f"--repro-replay={FILE}").check(passed=2, lacks="beyond")
-    assert [each["request"] for each in calls(project, "test_a")] == ["16 bytes", "time", "16 bytes"]
+    assert [each["asked"] for each in calls(project, "test_a")] == ["16 bytes", "time", "16 bytes"]
 
 
 FAULTS = {
     "missing": (None, "cannot be read: No such file or directory"),
     "folder": ("", "cannot be read: Is a directory"),
-    "cut short": ('{"kind": "pytest-repro replay", "form', "is no JSON, or not all of it: "),
-    "newer": ('{"kind": "pytest-repro replay", "format": 2}', "is a log of format 2; this version of pytest"),
-    "foreign": ("[1, 2]", "is no log of pytest-repro"),
+    "cut short": ('{"kind": "pytest-repro replay", "form', "is not JSON: "),
+    "newer": ('{"kind": "pytest-repro replay", "format": 2}', "is a replay log of format 2; this version of pytest"),
+    "foreign": ("[1, 2]", "is not a replay log of pytest-repro"),
 }  # fmt: skip
 
 
@@ -272,7 +272,7 @@ def test_a_run_in_which_a_library_was_first_imported_is_not_logged(project: Proj
     """
     project(source, "--repro-replay=record", f"--repro-runs={runs}", subprocess=True).check(passed=1)
     if runs > 1:
-        assert [each["request"] for each in calls(project, "test_a")] == ["128 bits"]
+        assert [each["asked"] for each in calls(project, "test_a")] == ["128 bits"]
 
 
 def test_fixtures_of_the_test_are_replayed_and_wider_ones_do_not_disturb_it(project: Project) -> None:
