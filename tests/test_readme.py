@@ -96,7 +96,7 @@ def test_the_scripts_print_the_output_shown(part: str) -> None:
 
 
 def test_every_option_is_in_the_table() -> None:
-    from pytest_repro.plugin.config.options import OPTIONS
+    from pytest_repro.plugin.config.settings import OPTIONS
 
     text = README.read_text()
     for option in OPTIONS:
