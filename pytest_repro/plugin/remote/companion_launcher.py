@@ -29,8 +29,6 @@ class CompanionLauncher:
     Attributes:
         config: Of this session, which may itself be a worker.
         item_keys: The key of each collected test.
-        paths: ``sys.path`` before any test.
-        environ: The environment before any test.
     """
 
     def __init__(self, session: pytest.Session) -> None:

@@ -25,7 +25,7 @@ from pytest_repro.engine.runs.run_source import run_until_settled
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.pytest_internals import get_basetemp
 from pytest_repro.plugin.remote.companion_launcher import CompanionLauncher
-from pytest_repro.plugin.remote.rank_session import Property, RankResult, Section
+from pytest_repro.plugin.remote.rank_session import Property, RankResult
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.stash import SETTINGS
 from pytest_repro.plugin.workerinput import RANK_KEY, WORLD_SIZE_KEY
@@ -44,11 +44,6 @@ class RankedRun(NamedTuple):
     fetch: ValueFetcher
     xfail_reason: str | None
     results: Mapping[int, RankResult]
-
-    @property
-    def sections(self) -> list[tuple[int, Section]]:
-        """What each rank printed."""
-        return [(rank, section) for rank, result in self.results.items() for section in result.sections]
 
     @property
     def properties(self) -> Iterator[Property]:
