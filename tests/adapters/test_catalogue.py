@@ -22,6 +22,7 @@ from pytest_repro.adapters import (
     pin_entropy,
     seed_all,
 )
+from pytest_repro.core import plugins
 from pytest_repro.core.plugins import find_plugins, load_plugin
 from pytest_repro.core.runs.observation import Leaf
 
@@ -218,7 +219,8 @@ def test_another_distribution_adds_a_library(tmp_path: Path, monkeypatch: pytest
     (metadata / "entry_points.txt").write_text("[pytest_repro.adapters]\narray = repro_array\n")
     (tmp_path / "repro_array.py").write_text(ADAPTER_MODULE)
     monkeypatch.syspath_prepend(str(tmp_path))
-    find_plugins.cache_clear()
+    plugins.find_plugins.cache_clear()
+    plugins._read_entry_points.cache_clear()
     try:
         value = array("d", [1.0, 2.0])
         assert digest(value) == digest(np.array([1.0, 2.0]))
@@ -226,5 +228,6 @@ def test_another_distribution_adds_a_library(tmp_path: Path, monkeypatch: pytest
         monkeypatch.delitem(sys.modules, "array")
         assert "array" not in active_adapters()
     finally:
-        find_plugins.cache_clear()
+        plugins.find_plugins.cache_clear()
+        plugins._read_entry_points.cache_clear()
         sys.modules.pop("repro_array", None)

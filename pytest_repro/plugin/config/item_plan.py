@@ -24,11 +24,10 @@ def resolve_plan(item: pytest.Item, settings: Settings) -> Plan | None:
     Raises:
         pytest.UsageError: A marker's argument is invalid; the message names the test and the argument.
     """
-    marked = _has_marker(item)
-    requested = _requests_repro(item)
-    if not (marked or settings.all or requested):
+    # Not from item.keywords, which also has the names of folders.
+    marks, requested = list(item.iter_markers(MARKER_NAME)), _requests_repro(item)
+    if not (marks or settings.all or requested):
         return None
-    marks = list(item.iter_markers(MARKER_NAME)) if marked else []
     try:
         arguments = _merge_arguments(marks)
         own = {name: arguments.pop(name) for name in ARGUMENTS if name in arguments}
@@ -79,11 +78,6 @@ def _requests_repro(item: Any) -> bool:
         return False
     definitions = item._fixtureinfo.name2fixturedefs.get(FIXTURE)
     return definitions is None or definitions[-1].func.__module__ == "pytest_repro.plugin"
-
-
-def _has_marker(item: pytest.Item) -> bool:
-    """Whether *item* or a parent has the marker; ``item.keywords`` also holds names of folders."""
-    return any(mark.name == MARKER_NAME for node in item.listchain() for mark in node.own_markers)
 
 
 def _merge_arguments(marks: Sequence[pytest.Mark]) -> dict[str, Any]:

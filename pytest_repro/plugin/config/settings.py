@@ -30,8 +30,7 @@ class Option(NamedTuple):
 
     Attributes:
         default: Used if neither gives a value.
-        parse: Converts a value from either; raises :class:`.BadArgument` if it is invalid.
-        help: Text in ``pytest --help``, one line.
+        parse: Converts a value from either; raises BadArgument if it is invalid.
         metavar: Shown after ``=``; None for a flag.
         on_command_line: Whether it is on the command line, or in the ini file only.
         bare_value: Value of the option without ``=``; None if it needs one.

@@ -125,12 +125,12 @@ class AxisCompanions:
         if nextitem is not None and nextitem.parent is item.parent:
             return
         key = self._launcher.item_keys.get(nextitem, (None, 0)) if nextitem is not None else (None, 0)
-        self._rank_groups.teardown_for_next(*key)
+        self._rank_groups.pool.broadcast("end", *key)
         self._pool.broadcast("end", *key)
 
     def close(self, immediately: bool = False) -> None:
         """Ends every companion, after some seconds to exit by itself unless *immediately*."""
-        self._rank_groups.close(immediately)
+        self._rank_groups.pool.close(immediately)
         self._pool.close(immediately)
 
 

@@ -29,8 +29,6 @@ class CompanionLauncher:
     Attributes:
         config: Of this session, which may itself be a worker.
         item_keys: The key of each collected test.
-        paths: ``sys.path`` before any test.
-        environ: The environment before any test.
     """
 
     def __init__(self, session: pytest.Session) -> None:
@@ -41,15 +39,10 @@ class CompanionLauncher:
         self.paths, self.environ, self._argv = list(sys.path), dict(os.environ), list(sys.argv)
 
     def start(self, interpreter: Interpreter, name: str, timeout: float, **order: Any) -> Companion:
-        """Starts *interpreter*.
-
-        Args:
-            name: Part of its worker id: ``"process 1"``.
-            timeout: Seconds after which it is abandoned if it does not start or answer.
-            order: More entries of its order.
+        """Starts *interpreter*; *order* adds to its order, and *name* is part of its worker id.
 
         Raises:
-            InterpreterLost: It could not be started.
+            InterpreterLost: It did not start within *timeout* seconds.
         """
         order = {**self.build_order(name, interpreter.local), **order}
         return Companion(interpreter, order, self.paths, timeout, self.environ)
@@ -82,11 +75,8 @@ def _make_workerinput(config: pytest.Config, name: str) -> dict[str, Any]:
     worker_id = re.sub(r"\W+", "-", f"repro {name}")
     if inherited:
         worker_id = f"{inherited['workerid']}-{worker_id}"
-    node: Any = SimpleNamespace(
-        config=config,
-        workerinput={**inherited, "workerid": worker_id},
-        gateway=SimpleNamespace(id=worker_id),
-    )
+    node: Any = SimpleNamespace(config=config, gateway=SimpleNamespace(id=worker_id))
+    node.workerinput = {**inherited, "workerid": worker_id}
     if not inherited:
         _call_configure_node(config, node)
     node.workerinput.update(peers.get_workerinput(config), repro_seed=config.stash[SETTINGS].plan.seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
 from types import ModuleType
@@ -97,13 +97,10 @@ class CompanionServer:
     """
 
     def __init__(self, channel: Any) -> None:
-        self._channel = channel
-        self.outcome = ""
-        self.ready = False
-        self.collection_stack = ExitStack()
+        self._channel, self._values = channel, RemoteValues(channel)
+        self.outcome, self.ready, self.collection_stack = "", False, ExitStack()
         self.collection_errors: dict[str, str] = {}
         self._items: dict[ItemKey, pytest.Item] = {}
-        self._values = RemoteValues(channel)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -111,15 +108,17 @@ class CompanionServer:
         mute_terminal(session.config)
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Sends what broke: pytest ends without a report."""
-        with suppress(OSError):
-            self._channel.send(("refused", f"broke: {format_first_cause(excinfo.value)}"))
+        """Sends the error to the main session: pytest ends without a report."""
+        self._refuse(f"broke: {format_first_cause(excinfo.value)}")
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Sends the reason of ``pytest.exit`` to the main session."""
         if isinstance(excinfo.value, pytest.exit.Exception):
-            with suppress(OSError):
-                self._channel.send(("refused", f"was left by pytest.exit: {excinfo.value}"))
+            self._refuse(f"was left by pytest.exit: {excinfo.value}")
+
+    def _refuse(self, reason: str) -> None:
+        with suppress(OSError):
+            self._channel.send(("refused", reason))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keeps why a file could not be collected."""
@@ -135,15 +134,9 @@ class CompanionServer:
         self.collection_stack.close()
         self._channel.send(("ready", len(self._items)))
         try:
-            serve_requests(
-                self._channel,
-                {
-                    "run": self._run,
-                    "fetch": self._values.send_value,
-                    "end": self._teardown_for_next,
-                    "try": self._fork_experiment,
-                },
-            )
+            functions: dict[str, Callable[..., Any]] = {"run": self._run, "try": self._fork_experiment}
+            functions |= {"fetch": self._values.send_value, "end": self._teardown_for_next}
+            serve_requests(self._channel, functions)
         finally:
             self._values.drop()
             unregister_terminal(session.config)

@@ -94,7 +94,6 @@ class _ForkingCompanions:
         companion.receive("while it collected the tests", self.limit_timeout(deadline))
 
     def limit_timeout(self, deadline: float) -> float:
-        """Seconds to wait for an interpreter."""
         limit = self.launcher.config.stash[SETTINGS].companion_timeout
         return max(0.0, min(deadline - time.monotonic(), limit))
 

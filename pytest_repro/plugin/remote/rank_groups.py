@@ -25,7 +25,7 @@ from pytest_repro.engine.runs.run_source import run_until_settled
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.pytest_internals import get_basetemp
 from pytest_repro.plugin.remote.companion_launcher import CompanionLauncher
-from pytest_repro.plugin.remote.rank_session import Property, RankResult, Section
+from pytest_repro.plugin.remote.rank_session import Property, RankResult
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.stash import SETTINGS
 from pytest_repro.plugin.workerinput import RANK_KEY, WORLD_SIZE_KEY
@@ -46,11 +46,6 @@ class RankedRun(NamedTuple):
     results: Mapping[int, RankResult]
 
     @property
-    def sections(self) -> list[tuple[int, Section]]:
-        """What each rank printed."""
-        return [(rank, section) for rank, result in self.results.items() for section in result.sections]
-
-    @property
     def properties(self) -> Iterator[Property]:
         """Properties for the test's report: those of the first rank, and those of others that differ."""
         first = next(iter(self.results.values()))
@@ -66,11 +61,14 @@ class RankGroups:
 
     A group lives as long as the session, since each rank pays for importing torch and for collecting.
     Each run has its own torch process group.
+
+    Attributes:
+        pool: The groups by world size.
     """
 
     def __init__(self, launcher: CompanionLauncher, progress: Progress) -> None:
         self._launcher, self._progress = launcher, progress
-        self._pool = CompanionPool[int, RankGroup](max_losses=None)
+        self.pool = CompanionPool[int, RankGroup](max_losses=None)
 
     def run(self, item: pytest.Item, size: int, spec: RunSpec) -> RankedRun:
         """Makes one run of *item* in *size* ranks.
@@ -87,14 +85,14 @@ class RankGroups:
             )
         except pytest.fail.Exception as timeout:  # from pytest-timeout
             locations = group.describe_locations()
-            self._pool.drop(size)
+            self.pool.drop(size)
             raise InterpreterLost(f"{timeout}\n{locations}") from None
         except BaseException:
-            self._pool.drop(size)
+            self.pool.drop(size)
             raise
         ranked_run = _join_results(group, results, spec.cell)
         if len(results) < size:  # one has failed, so that others hang
-            self._pool.drop(size)
+            self.pool.drop(size)
         return ranked_run
 
     def _run_once(self, group: RankGroup, item: pytest.Item, spec: RunSpec) -> dict[int, RankResult]:
@@ -103,13 +101,13 @@ class RankGroups:
         return {rank: _parse_result(answer) for rank, answer in sorted(answers.items())}
 
     def _get_group(self, size: int) -> RankGroup:
-        with self._pool.using(size, partial(self._start_group, size)) as group:
-            self._pool.await_ready(size, _await_collection)
+        with self.pool.using(size, partial(self._start_group, size)) as group:
+            self.pool.await_ready(size, _await_collection)
             return group
 
     def _start_group(self, size: int) -> RankGroup:
         self._progress.show(f"starting {size} ranks")
-        config, launcher = self._launcher.config, self._launcher
+        launcher, config = self._launcher, self._launcher.config
         with _explain_start(size):
             if find_spec("torch") is None:
                 raise InterpreterLost("torch is not installed")
@@ -125,14 +123,6 @@ class RankGroups:
         if self._launcher.config.getoption("capture", None) == "no":  # this session prints what ranks print
             order["args"].append("--capture=sys")
         return {**order, "serve": "pytest_repro.plugin.remote.rank_session"}
-
-    def teardown_for_next(self, nodeid: str | None, nth: int) -> None:
-        """Has ranks tear down what the next test does not need."""
-        self._pool.broadcast("end", nodeid, nth)
-
-    def close(self, immediately: bool) -> None:
-        """Ends all ranks, after some seconds to exit by themselves unless *immediately*."""
-        self._pool.close(immediately)
 
 
 def _await_collection(group: RankGroup) -> None:

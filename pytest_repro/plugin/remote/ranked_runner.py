@@ -90,7 +90,8 @@ class RankedItemRunner(ItemRunner):
 def _forward_output(item: pytest.Item, ranked_run: RankedRun) -> None:
     """Forwards what the ranks printed, their properties and reports of subtests."""
     capture = item.config.getoption("capture", None)
-    for rank, (when, stream, text) in ranked_run.sections:
+    results = ranked_run.results.items()
+    for rank, (when, stream, text) in ((rank, part) for rank, result in results for part in result.sections):
         live = capture in ("no", "tee-sys") and stream in ("stdout", "stderr")
         if live:
             lines = "".join(f"rank {rank}: {line}\n" for line in text.splitlines())
@@ -98,7 +99,7 @@ def _forward_output(item: pytest.Item, ranked_run: RankedRun) -> None:
         if not live or capture == "tee-sys":
             item.add_report_section(when, f"{stream} of rank {rank}", text)
     item.user_properties.extend(ranked_run.properties)
-    for rank, result in ranked_run.results.items():
+    for rank, result in results:
         for text in result.subtests:
             report = decode_subtest_report(item.config, rank, text)
             add_failed_subtests(item, int(report.failed))

@@ -1,4 +1,4 @@
-"""Bad input: a clear error that names it, and says what is allowed."""
+"""Invalid input: an error that names the value and what is allowed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ARGUMENTS = "runs, seed, capture, deterministic, baseline, ranks, level, seeds, 
         ("run=3", f"run=3: unknown; allowed are {ARGUMENTS}"),
     ],
 )
-def test_a_wrong_marker_argument_names_the_test_and_what_is_allowed(
+def test_an_invalid_marker_argument_names_the_test_and_what_is_allowed(
     project: Project, arguments: str, says: str
 ) -> None:
     result = project(MARKED.format(arguments))
@@ -47,7 +47,7 @@ def test_a_wrong_marker_argument_names_the_test_and_what_is_allowed(
         ("--repro-json=", "argument --repro-json: '': the path of a file"),
     ],
 )
-def test_a_wrong_option_is_a_usage_error(project: Project, option: str, says: str) -> None:
+def test_an_invalid_option_is_a_usage_error(project: Project, option: str, says: str) -> None:
     result = project(MARKED.format(""), option)
     assert says in result.text
     assert result.run.ret == 4
@@ -65,7 +65,7 @@ def test_a_wrong_option_is_a_usage_error(project: Project, option: str, says: st
         ("repro_all = {0}perhaps{0}", "repro_all"),
     ],
 )
-def test_a_wrong_ini_value_is_a_usage_error(project: Project, section: str, line: str, names: str) -> None:
+def test_an_invalid_ini_value_is_a_usage_error(project: Project, section: str, line: str, names: str) -> None:
     if section == "tool.pytest" and pytest.version_tuple < (9, 0):
         pytest.skip("native TOML came with pytest 9.0")
     project.ini(f"[{section}]\n" + line.format('"'))
@@ -88,9 +88,9 @@ def test_the_command_line_wins_over_the_marker_over_the_ini_file(project: Projec
     plain = project(source).check(passed=2).report
     assert [len(test["runs"]) for test in plain["tests"]] == [4, 3]
     assert plain["seed"] == 5
-    given = project(source, "--repro-runs=2", "--repro-seed=8").check(passed=2).report
-    assert [len(test["runs"]) for test in given["tests"]] == [2, 2]
-    assert given["seed"] == 8
+    commanded = project(source, "--repro-runs=2", "--repro-seed=8").check(passed=2).report
+    assert [len(test["runs"]) for test in commanded["tests"]] == [2, 2]
+    assert commanded["seed"] == 8
 
 
 def test_nearer_markers_win(project: Project) -> None:
@@ -109,7 +109,7 @@ def test_nearer_markers_win(project: Project) -> None:
     assert len(result.report["tests"][0]["runs"]) == 4
 
 
-def test_a_drawn_seed_is_told_and_gives_the_same_again(project: Project) -> None:
+def test_a_drawn_seed_is_printed_and_reproduces_the_session(project: Project) -> None:
     source = "import random\ndef test_a(repro):\n    repro.record(x=1)\n    print('drew', random.random())"
     first = project(source, "--repro-seed=random", "-s").check(passed=1, says="(drawn: --repro-seed=")
     drew = next(line for line in first.text.splitlines() if "drew" in line)
@@ -127,19 +127,19 @@ def test_a_drawn_seed_is_told_and_gives_the_same_again(project: Project) -> None
         ("{1.5, object()}", "value is a builtins.object"),
     ],
 )
-def test_what_cannot_be_recorded_is_named(project: Project, value: str, says: str) -> None:
+def test_an_unsupported_value_is_named(project: Project, value: str, says: str) -> None:
     project(f"import numpy as np\ndef test_a(repro):\n    repro.record(model={value})").check(
         failed=1, says=["TypeError", says]
     )
 
 
-def test_record_without_a_value_says_how(project: Project) -> None:
+def test_record_without_a_value_explains_its_arguments(project: Project) -> None:
     project("def test_a(repro):\n    repro.record('x')").check(
         failed=1, says="record takes a name and a value: record('loss', loss) or record(loss=loss)"
     )
 
 
-def test_the_fixture_asked_for_too_late_says_so(project: Project) -> None:
+def test_the_fixture_requested_too_late_is_an_error(project: Project) -> None:
     project("def test_a(request):\n    request.getfixturevalue('repro')").check(
         failed=1, says="the fixture 'repro' was requested by getfixturevalue()"
     )
@@ -152,7 +152,7 @@ def test_a_report_that_cannot_be_written_fails_the_session(project: Project) -> 
     assert (result.run.ret != 0, "Traceback" in result.text) == (True, False)
 
 
-def test_a_report_starts_where_pytest_was_started(project: Project) -> None:
+def test_a_report_path_is_relative_to_where_pytest_was_started(project: Project) -> None:
     project.ini("[tool.pytest.ini_options]")
     project.pytester.mkdir("sub")
     (project.pytester.path / "test_it.py").write_text(MARKED.format(""))
@@ -164,7 +164,7 @@ def test_a_report_starts_where_pytest_was_started(project: Project) -> None:
     assert (project.pytester.path / "sub" / "deep" / "er.json").exists(), result.text
 
 
-def test_switched_off_the_marker_is_harmless(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_marker_works_without_the_plugin(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
     project.pytester.makepyfile(
         test_it="import pytest, os\n@pytest.mark.reproducible\ndef test_a(): x = os.urandom(3)"
@@ -193,7 +193,7 @@ def test_a_folder_of_the_markers_name_marks_nothing(project: Project) -> None:
         ("stress=1", "takes no values: it names a fixed set of axes"),
     ],
 )
-def test_an_axis_on_the_command_line_is_refused_in_its_language(
+def test_an_invalid_axis_is_refused_in_the_syntax_of_the_option(
     project: Project, given: str, says: str
 ) -> None:
     project(MARKED.format(""), f"--repro-vary={given}").check(
@@ -203,7 +203,7 @@ def test_an_axis_on_the_command_line_is_refused_in_its_language(
     project.again().check(exit=4, says=f"ini file: repro_vary = '{given}': {says} (vary an axis")
 
 
-def test_a_device_that_torch_does_not_know_is_the_options_fault(project: Project) -> None:
+def test_a_device_unknown_to_torch_blames_the_option(project: Project) -> None:
     pytest.importorskip("torch")
     source = "import torch\ndef test_a(repro): pass\ndef test_b(repro): pass\n"
     said = "names of devices: device=cpu,cuda; Expected one of cpu"

@@ -1,4 +1,4 @@
-"""Runs in other interpreters: one companion per setting, and what becomes of the test when it fails."""
+"""Runs in other interpreters: one companion per setting, its failures and its end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.plugin.peers import needs
 
 unix = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups of Unix")
 
-# ``there(repro)``: whether this run is one of a companion. ``note(…)``: one line with the process.
+# ``there(repro)``: whether a companion makes this run. ``note(…)``: logs a line with the process id.
 HEAD = """
 import os, signal, subprocess, sys, time
 import numpy as np, pytest
@@ -38,11 +38,11 @@ def run(project: Project) -> Iterator[Run]:
     run = Run(project)
     yield run
     for pid in run.pids - {os.getpid()}:
-        assert not alive(pid), f"{pid} was left behind"
+        assert not alive(pid), f"process {pid} was left behind"
 
 
 class Run:
-    """Runs a project whose tests note who they are; no process it has noted is left behind."""
+    """Runs a project whose tests log their process ids."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
@@ -66,7 +66,7 @@ class Run:
         return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
 
     def by(self, *words: str) -> list[int]:
-        """The processes that noted these words, in order."""
+        """The ids of the processes that logged *words*, in order."""
         return [int(pid) for pid, *rest in self.noted if rest[: len(words)] == list(words)]
 
     @property
@@ -75,7 +75,7 @@ class Run:
 
 
 def alive(pid: int) -> bool:
-    """Whether it runs: what only waits to be fetched by its parent does not."""
+    """Whether process *pid* runs; a zombie does not."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     if Path("/proc/self/stat").exists() or sys.platform == "win32":
@@ -135,7 +135,7 @@ def test_one_companion_serves_the_session(run: Run) -> None:
     assert len(run.by("made")) == len(run.by("ended")) == 4
 
 
-def test_what_differs_there_is_told(run: Run) -> None:
+def test_a_difference_in_a_companion_is_reported(run: Run) -> None:
     result = run(
         """
         @pytest.mark.reproducible(process=True)
@@ -152,7 +152,7 @@ def test_what_differs_there_is_told(run: Run) -> None:
 
 
 @unix
-def test_one_that_dies_is_replaced_then_given_up(run: Run) -> None:
+def test_a_companion_that_dies_is_replaced_then_abandoned(run: Run) -> None:
     result = run(
         """
         pytestmark = pytest.mark.reproducible(process=True)
@@ -187,7 +187,7 @@ def test_one_that_dies_is_replaced_then_given_up(run: Run) -> None:
 
 
 def section(result: Result, test: str) -> str:
-    """The report of one failed test."""
+    """The report of a failed test."""
     lines = result.run.outlines
     heads = [n for n, line in enumerate(lines) if line.startswith(("____", "===="))]
     begin = next(n for n in heads if f" {test} " in lines[n])
@@ -195,7 +195,7 @@ def section(result: Result, test: str) -> str:
 
 
 @unix
-def test_why_one_was_lost_is_told(run: Run) -> None:
+def test_the_reason_of_a_loss_is_reported(run: Run) -> None:
     result = run(
         """
         import ctypes
@@ -226,17 +226,17 @@ def test_why_one_was_lost_is_told(run: Run) -> None:
     assert "Fatal Python error: Segmentation fault" in crashed
 
 
-def test_one_that_hangs_is_given_up(run: Run) -> None:
+def test_a_companion_that_hangs_is_abandoned(run: Run) -> None:
     run.project.ini("[tool.pytest.ini_options]\nrepro_companion_timeout = 120")
-    run.project.write(  # to start may take its time; only then it is too long to wait for
+    run.project.write(  # the start may take long; only after it the limit is lowered
         conftest="""
         import gc
         from pytest_repro.companions.companion import Companion
         def pytest_runtest_setup(item):
-            for each in gc.get_objects():
-                if isinstance(each, Companion) and item.name == "test_hangs":
-                    assert each._timeout == 120
-                    each._timeout = 2.0
+            for companion in gc.get_objects():
+                if isinstance(companion, Companion) and item.name == "test_hangs":
+                    assert companion._timeout == 120
+                    companion._timeout = 2.0
         """
     )
     result = run(
@@ -258,7 +258,7 @@ def test_one_that_hangs_is_given_up(run: Run) -> None:
     assert len(run.by("child")) == 1
 
 
-def test_a_file_that_cannot_be_imported_there(run: Run) -> None:
+def test_a_file_that_a_companion_cannot_import(run: Run) -> None:
     run.write(
         """
         if os.environ.get("PYTHONHASHSEED") == "1": raise RuntimeError("not with this seed")
@@ -285,7 +285,7 @@ def test_a_file_that_cannot_be_imported_there(run: Run) -> None:
     assert "RuntimeError" not in section(result, "test_param[b]")
 
 
-def test_a_conftest_that_cannot_be_imported_there(run: Run) -> None:
+def test_a_conftest_that_a_companion_cannot_import(run: Run) -> None:
     run.project.write(
         conftest="""
         import os
@@ -306,7 +306,7 @@ def test_a_conftest_that_cannot_be_imported_there(run: Run) -> None:
 
 @contextmanager
 def started(run: Run, *args: str) -> Iterator[subprocess.Popen[str]]:
-    """pytest in a process group of its own, at a test that sleeps in the companion and here."""
+    """pytest in its own process group, at a test that sleeps in the companion and in the main process."""
     run.write(
         """
         @pytest.mark.reproducible(process=True)
@@ -333,9 +333,9 @@ def started(run: Run, *args: str) -> Iterator[subprocess.Popen[str]]:
         popen.communicate()
 
 
-def within(seconds: float, true: Callable[[], bool]) -> None:
+def within(seconds: float, condition: Callable[[], bool]) -> None:
     end = time.monotonic() + seconds
-    while not true():
+    while not condition():
         assert time.monotonic() < end, f"not within {seconds} s"
         time.sleep(0.05)
 
@@ -353,7 +353,7 @@ def test_nothing_outlives_its_session(run: Run, how: str) -> None:
             assert "pytest_repro" not in out
 
 
-def test_outcomes_that_differ_there(run: Run) -> None:
+def test_outcomes_that_differ_in_a_companion(run: Run) -> None:
     result = run(
         """
         import asyncio, unittest
@@ -467,13 +467,13 @@ def test_large_and_many_values(run: Run) -> None:
             for n in range(10_000): repro.record("x", float(n) + (n == 9_999 and there(repro)))
         """
     ).check(passed=2, failed=2)
-    found = {test["nodeid"].split("::")[1]: test for test in result.report["tests"]}
-    (large,) = found["test_large"]["mismatches"]
+    tests = {test["nodeid"].split("::")[1]: test for test in result.report["tests"]}
+    (large,) = tests["test_large"]["mismatches"]
     assert (large["differing"], large["total"], large["max_abs"]) == (1, 13_000_000, 0.5)
     assert large["first_index"] == [5]
-    (many,) = found["test_many_differ"]["mismatches"]
+    (many,) = tests["test_many_differ"]["mismatches"]
     assert (many["name"], many["max_abs"]) == ("x[9999]", 1.0)
-    assert [each["observations"] for each in found["test_many"]["runs"]] == [10_000] * 3
+    assert [row["observations"] for row in tests["test_many"]["runs"]] == [10_000] * 3
 
 
 @unix
@@ -522,7 +522,7 @@ def test_machines(run: Run) -> None:
 
 
 @needs("xdist")
-def test_workers_have_companions_of_their_own(run: Run) -> None:
+def test_each_worker_has_its_own_companions(run: Run) -> None:
     result = run(
         """
         pytestmark = pytest.mark.reproducible(process=True)
@@ -575,7 +575,7 @@ def never():
 
 @needs("pytest_cov")
 @pytest.mark.parametrize("more", [(), pytest.param(("-n1",), marks=needs("xdist"))], ids=["one", "xdist"])
-def test_what_runs_there_is_covered(run: Run, more: tuple[str, ...]) -> None:
+def test_coverage_includes_companions(run: Run, more: tuple[str, ...]) -> None:
     run.project.write(model=MODEL)
     source = """
         import model
@@ -655,7 +655,7 @@ def test_reports_are_written_once(run: Run) -> None:
     assert "died while it ran the test" in (run.folder / "page.html").read_text()
 
 
-def test_last_failed_is_known_there(run: Run) -> None:
+def test_companions_know_the_last_failed_tests(run: Run) -> None:
     run.write(
         """
         pytestmark = pytest.mark.reproducible(process=True)

@@ -1,4 +1,4 @@
-"""What a companion shares with its session: flags, environment, plugins; and what it must not touch."""
+"""What a companion shares with its session: flags, environment and plugins; and what it must not touch."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.plugin.peers import needs
 LOADED = ["-p", "no:cacheprovider", "-p", "repro", "-p", "repro_marker"]
 
 
-def pytest_by(folder: Path, flags: list[str], *args: str) -> str:
-    """What pytest prints, run by an interpreter with *flags*."""
+def run_pytest(folder: Path, flags: list[str], *args: str) -> str:
+    """The output of pytest, run by an interpreter with *flags*."""
     command = [sys.executable, *flags, "-m", "pytest", *LOADED, *args]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
 
 
-def test_the_flags_of_the_interpreter_are_handed_on(project: Project) -> None:
+def test_companions_have_the_flags_of_the_interpreter(project: Project) -> None:
     project.write(
         test_it="""
         import pytest, sys
@@ -31,10 +31,10 @@ def test_the_flags_of_the_interpreter_are_handed_on(project: Project) -> None:
         """
     )
     flags = ["-O", "-X", "dev", "-W", "default"]
-    assert "1 passed" in pytest_by(project.pytester.path, flags, "-s")
+    assert "1 passed" in run_pytest(project.pytester.path, flags, "-s")
 
 
-def test_what_an_earlier_test_leaves_terminals_log_files_and_summaries(project: Project) -> None:
+def test_companions_ignore_changes_of_earlier_tests_and_write_no_logs_or_summaries(project: Project) -> None:
     project.write(
         conftest="""
         def pytest_terminal_summary(config):
@@ -66,7 +66,7 @@ def test_what_an_earlier_test_leaves_terminals_log_files_and_summaries(project: 
     assert (project.pytester.path / "ended").read_text().split() == ["ended"] * 2
 
 
-def test_modules_given_to_main_are_plugins_there_and_objects_are_refused(project: Project) -> None:
+def test_companions_load_modules_given_to_main_and_refuse_objects(project: Project) -> None:
     project.write(
         extra="""
         import pytest
@@ -97,7 +97,7 @@ def test_modules_given_to_main_are_plugins_there_and_objects_are_refused(project
 
 
 @needs("pytest_timeout")
-def test_a_timeout_there_is_told_as_one(project: Project) -> None:
+def test_a_timeout_in_a_companion_is_reported(project: Project) -> None:
     project(
         """
         import os, pytest, time
@@ -112,7 +112,7 @@ def test_a_timeout_there_is_told_as_one(project: Project) -> None:
     ).check(failed=1, says="Timeout")
 
 
-def test_losses_that_are_not_in_a_row_give_up_nothing(project: Project) -> None:
+def test_losses_that_are_not_in_a_row_abandon_nothing(project: Project) -> None:
     project(
         """
         import os, pytest
@@ -130,7 +130,7 @@ def test_setup_only_shows_a_test_that_takes_repro(project: Project) -> None:
 
 
 @needs("pytest_rerunfailures")
-def test_a_rerun_keeps_the_words_of_the_mismatch(project: Project) -> None:
+def test_a_rerun_reports_the_mismatch(project: Project) -> None:
     project(
         """
         import itertools
@@ -144,7 +144,7 @@ def test_a_rerun_keeps_the_words_of_the_mismatch(project: Project) -> None:
 
 @needs("xdist")
 @pytest.mark.parametrize("args", [[], ["-n1"]])
-def test_a_test_finds_the_same_command_line_and_worker_there(project: Project, args: list[str]) -> None:
+def test_companions_have_the_same_command_line_and_worker(project: Project, args: list[str]) -> None:
     project(
         """
         import sys, pytest
@@ -159,7 +159,7 @@ def test_a_test_finds_the_same_command_line_and_worker_there(project: Project, a
     ).check(passed=2)
 
 
-def test_warnings_given_only_there_are_told_with_the_run(project: Project) -> None:
+def test_warnings_of_a_companion_name_the_run(project: Project) -> None:
     project.write(
         own="""
         class Own(Warning):
@@ -200,7 +200,9 @@ MISSING = 'import os\nif os.environ.get("PYTHONHASHSEED") == "1": import no_such
         ("extra", "could not start pytest there: {}, at {folder}/extra.py:2"),
     ],
 )
-def test_a_module_that_is_missing_there_is_told_in_a_line(project: Project, place: str, says: str) -> None:
+def test_a_module_missing_in_a_companion_is_reported_in_one_line(
+    project: Project, place: str, says: str
+) -> None:
     test = "import pytest\n@pytest.mark.reproducible(process=True)\ndef test_a(repro): repro.record(x=1)\n"
     folder = project.pytester.path
     (folder / f"{place}.py").write_text(MISSING + (test if place == "test_lacks" else ""))
@@ -210,7 +212,7 @@ def test_a_module_that_is_missing_there_is_told_in_a_line(project: Project, plac
     result.check(says=f"(PYTHONHASHSEED=1) {says.format(module, folder=folder)}\n", lacks="importlib")
 
 
-def test_an_interpreter_without_this_package_is_told_what_it_lacks(project: Project) -> None:
+def test_an_interpreter_without_this_package_is_reported(project: Project) -> None:
     project.write(
         bare="""
         import os, sys

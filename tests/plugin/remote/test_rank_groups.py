@@ -1,4 +1,4 @@
-"""Tests that run in ranks: what is compared, what is reported, and that no process is left behind."""
+"""Tests that run in ranks: what is compared and reported, and that no rank is left behind."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.reproducible(ranks=2)
 
 
 class Session:
-    """One session of pytest in a folder of its own; its processes note themselves in it."""
+    """A session of pytest in its own folder, where its processes log their ids."""
 
     def __init__(self, folder: Path, source: str, *args: str) -> None:
         self.folder, self._args = folder, args
@@ -50,17 +50,17 @@ class Session:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 
-    def made(self) -> Session:
+    def run(self) -> Session:
         with self.begin() as process:
             self.text = process.communicate(timeout=500)[0]
         assert (self.folder / "report.json").exists(), self.text
-        found = json.loads((self.folder / "report.json").read_text())["tests"]
-        self.rows: Mapping[str, Any] = {row["nodeid"].split("::", 1)[1]: row for row in found}
+        rows = json.loads((self.folder / "report.json").read_text())["tests"]
+        self.rows: Mapping[str, Any] = {row["nodeid"].split("::", 1)[1]: row for row in rows}
         return self
 
     @property
     def ranks(self) -> list[tuple[int, str]]:
-        """The process of each rank that collected the tests, and its number."""
+        """Process id and number of each rank that collected the tests."""
         with suppress(FileNotFoundError):
             lines = (self.folder / "noted").read_text().splitlines()
             return [(int(pid), rank) for pid, rank in (line.split(" ") for line in lines) if rank]
@@ -72,7 +72,7 @@ class Session:
 
 
 def gone(pid: int, seconds: float = 15) -> bool:
-    """Whether a process ends in time."""
+    """Whether process *pid* ends within *seconds*."""
     end = time.monotonic() + seconds
     while alive(pid):
         if time.monotonic() > end:
@@ -83,7 +83,7 @@ def gone(pid: int, seconds: float = 15) -> bool:
 
 @pytest.fixture(scope="module")
 def healthy(tmp_path_factory: pytest.TempPathFactory) -> Session:
-    """A session in which no rank dies: the same two serve all of its tests."""
+    """A session in which no rank dies: the same two ranks run all tests."""
     source = """
     @pytest.fixture(scope="module")
     def wide(): return torch.rand(2)
@@ -198,10 +198,10 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Session:
         assert x[0] == 2
     """
     asked = ["-rsx", "--junitxml=junit.xml", "-o", "repro_control=true"]
-    return Session(tmp_path_factory.mktemp("healthy"), source, *asked).made()
+    return Session(tmp_path_factory.mktemp("healthy"), source, *asked).run()
 
 
-def test_what_ranks_record_is_named_by_rank_and_compared(healthy: Session) -> None:
+def test_recorded_values_are_named_by_rank_and_compared(healthy: Session) -> None:
     row = healthy.rows["test_same"]
     assert row["verdict"] == "reproduced"
     assert row["plan"]["ranks"] == 2
@@ -211,54 +211,57 @@ def test_what_ranks_record_is_named_by_rank_and_compared(healthy: Session) -> No
     assert names[4] == "rank1.loss[0]"
 
 
-def test_the_process_group_stays_from_test_to_test(healthy: Session) -> None:
+def test_ranks_serve_all_tests(healthy: Session) -> None:
     assert sorted(rank for _, rank in healthy.ranks) == ["0", "1"]
     for name in ("test_left_group", "test_alone_again"):
         assert healthy.rows[name]["verdict"] == "reproduced"
 
 
-def test_fixtures_parameters_classes_runs_and_seed_are_those_of_the_test(healthy: Session) -> None:
+def test_ranks_use_fixtures_parameters_classes_runs_and_seed_of_the_test(healthy: Session) -> None:
     for n in (1, 2):
-        row, told = healthy.rows[f"TestParts::test_part[{n}]"], healthy.section(f"TestParts.test_part[{n}]")
-        assert (row["verdict"], len(row["runs"]), row["plan"]["seed"]) == ("reproduced", 3, 7), told
+        row, section = (
+            healthy.rows[f"TestParts::test_part[{n}]"],
+            healthy.section(f"TestParts.test_part[{n}]"),
+        )
+        assert (row["verdict"], len(row["runs"]), row["plan"]["seed"]) == ("reproduced", 3, 7), section
 
 
-def test_what_differs_in_a_rank_names_it_and_the_distance(healthy: Session) -> None:
+def test_a_difference_names_the_rank_and_the_distance(healthy: Session) -> None:
     mismatch = healthy.rows["test_drawn"]["mismatches"]
     assert [each["name"] for each in mismatch] == ["rank1.x"]
     assert mismatch[0]["max_abs"] > 0
     assert mismatch[0]["total"] == 1000
-    told = healthy.section("test_drawn")
-    assert "is not reproducible (bit for bit, 2 runs in 2 ranks, seed 0)" in told
-    assert "rank1.x   float32[1000]   run 2 differs from run 1" in told
+    section = healthy.section("test_drawn")
+    assert "is not reproducible (bit for bit, 2 runs in 2 ranks, seed 0)" in section
+    assert "rank1.x   float32[1000]   run 2 differs from run 1" in section
     assert [each["name"] for each in healthy.rows["test_step"]["mismatches"]] == ["rank0.loss[2]"]
 
 
-def test_a_tolerance_and_axes_hold_in_ranks(healthy: Session) -> None:
+def test_ranks_respect_tolerance_and_axes(healthy: Session) -> None:
     assert healthy.rows["test_close"]["verdict"] == "reproduced"
     axes = healthy.rows["test_axes"]
     assert list(dict.fromkeys(run["axis"] for run in axes["runs"])) == ["repeat", "dtype"]
     assert axes["verdict"] == "reproduced"
 
 
-def test_a_rank_that_raises_fails_the_test_with_its_own_traceback(healthy: Session) -> None:
+def test_a_rank_that_raises_fails_the_test_with_its_traceback(healthy: Session) -> None:
     assert healthy.rows["test_raises"]["verdict"] == "failed"
-    told = healthy.section("test_raises")
-    assert told.lstrip("_\n").startswith("rank 1: ValueError: boom")
-    assert "raise ValueError" in told
-    assert "test_it.py:" in told
-    assert "pytest_repro" not in told
+    section = healthy.section("test_raises")
+    assert section.lstrip("_\n").startswith("rank 1: ValueError: boom")
+    assert "raise ValueError" in section
+    assert "test_it.py:" in section
+    assert "pytest_repro" not in section
     for rank in (0, 1):
-        assert f"Captured stdout of rank {rank} call" in told
-        assert f"said by {rank}" in told.splitlines()
+        assert f"Captured stdout of rank {rank} call" in section
+        assert f"said by {rank}" in section.splitlines()
 
 
-def test_a_rank_that_breaks_in_one_run_alone_is_a_difference(healthy: Session) -> None:
+def test_a_rank_that_fails_in_only_one_run_is_a_difference(healthy: Session) -> None:
     assert healthy.rows["test_once"]["verdict"] == "diverged"
     assert "run 1 passed, run 2 failed (rank 0: ValueError: late)" in healthy.section("test_once")
 
 
-def test_other_ways_to_end_keep_their_meaning(healthy: Session) -> None:
+def test_other_outcomes(healthy: Session) -> None:
     assert healthy.section("test_teardown").lstrip("_\n").startswith("rank 1: in teardown: OSError: left")
     assert "each rank: in setup: KeyError: 'x'" in healthy.section("test_fixture")
     assert [healthy.rows[name]["verdict"] for name in ("test_expected", "test_skip")] == ["failed", "skipped"]
@@ -269,23 +272,23 @@ def test_other_ways_to_end_keep_their_meaning(healthy: Session) -> None:
     assert healthy.rows["test_nothing"]["verdict"] == "unobserved"
 
 
-def test_a_rank_that_skips_hides_no_difference_of_another(healthy: Session) -> None:
+def test_a_rank_that_skips_hides_no_difference(healthy: Session) -> None:
     row = healthy.rows["test_skip_of_one_hides_none"]
     assert (row["verdict"], row["mismatches"][0]["name"]) == ("diverged", "rank1.x")
     assert "rank1.x   float   run 2 differs from run 1" in healthy.section("test_skip_of_one_hides_none")
 
 
-def test_a_rank_that_left_is_told_to_the_one_that_waits(healthy: Session) -> None:
-    told = healthy.section("test_leaves")
-    assert told.lstrip("_\n").startswith("rank 0: RuntimeError")
-    assert "rank 1 had left the test: it passed " in told
+def test_the_failure_of_a_waiting_rank_names_the_rank_that_left(healthy: Session) -> None:
+    section = healthy.section("test_leaves")
+    assert section.lstrip("_\n").startswith("rank 0: RuntimeError")
+    assert "rank 1 had left the test: it passed " in section
 
 
-def test_what_is_said_in_a_rank_is_heard(healthy: Session) -> None:
+def test_output_warnings_and_properties_of_ranks_are_reported(healthy: Session) -> None:
     assert "SKIPPED [1] test_it.py" in healthy.text
     assert "rank 1: only one" in healthy.text
-    told = healthy.section("test_sub [half] (rank=1, n=1)")
-    assert "AssertionError: not the first" in told
+    section = healthy.section("test_sub [half] (rank=1, n=1)")
+    assert "AssertionError: not the first" in section
     assert "contains 1 failed subtest" in healthy.section("test_sub")
     for said in ("each run of each rank (in each rank)", "of 0 rank (in rank 0)", "of 1 rank (in rank 1)"):
         assert healthy.text.count(f"said in {said}") == 1
@@ -296,24 +299,24 @@ def test_what_is_said_in_a_rank_is_heard(healthy: Session) -> None:
     assert healthy.rows["test_heard"]["verdict"] == "reproduced"
 
 
-def test_tokens_of_a_rank_tell_how_close_they_were(healthy: Session) -> None:
-    told = healthy.section("test_tokens")
-    assert "rank1.tokens   tokens   run 2 differs from run 1" in told
-    assert "first at [1]: 0 in run 1, 1 in run 2" in told
-    assert "in run 1 their logits are 3 apart, the largest 3 above the second" in told
-    assert "sampled with temperature 0.5" in told
+def test_tokens_of_a_rank_report_their_logits(healthy: Session) -> None:
+    section = healthy.section("test_tokens")
+    assert "rank1.tokens   tokens   run 2 differs from run 1" in section
+    assert "first at [1]: 0 in run 1, 1 in run 2" in section
+    assert "in run 1 their logits are 3 apart, the largest 3 above the second" in section
+    assert "sampled with temperature 0.5" in section
 
 
-def test_what_is_not_done_in_ranks_is_said(healthy: Session) -> None:
+def test_omitted_extra_runs_are_reported(healthy: Session) -> None:
     assert "left out  repro_control: not for tests in ranks" in healthy.text
 
 
-def test_no_process_and_no_log_is_left(healthy: Session) -> None:
+def test_no_process_is_left(healthy: Session) -> None:
     assert all(gone(pid) for pid, _ in healthy.ranks)
 
 
 @unix
-def test_a_rank_that_dies_fails_its_test_and_the_next_has_ranks_of_its_own(tmp_path: Path) -> None:
+def test_a_rank_that_dies_fails_its_test_and_the_next_gets_new_ranks(tmp_path: Path) -> None:
     source = """
     def test_says(repro):
         repro.record(x=1)
@@ -329,7 +332,7 @@ def test_a_rank_that_dies_fails_its_test_and_the_next_has_ranks_of_its_own(tmp_p
         if repro.run == 1 and repro.rank == 0: os.kill(os.getpid(), signal.SIGKILL)
         dist.barrier()
     """
-    session = Session(tmp_path, source, "-s").made()
+    session = Session(tmp_path, source, "-s").run()
     assert "2 failed, 1 passed" in session.text
     assert "rank 0: said in run 1\nrank 1: said in run 1\n" in session.text
     assert "said in run 0" not in session.text
@@ -341,7 +344,7 @@ def test_a_rank_that_dies_fails_its_test_and_the_next_has_ranks_of_its_own(tmp_p
     assert all(gone(pid) for pid, _ in session.ranks)
 
 
-def test_a_test_begins_when_all_have_joined_and_one_that_cannot_says_why(tmp_path: Path) -> None:
+def test_a_test_starts_when_all_ranks_have_joined(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(
         dedent("""
         import os, time
@@ -364,7 +367,7 @@ def test_a_test_begins_when_all_have_joined_and_one_that_cannot_says_why(tmp_pat
     def test_breaks(repro): repro.record(x=1)
     def test_after(repro): repro.record(x=1)
     """
-    session = Session(tmp_path, source).made()
+    session = Session(tmp_path, source).run()
     assert {name: row["verdict"] for name, row in session.rows.items()} == {
         "test_late": "reproduced", "test_breaks": "failed", "test_after": "reproduced"
     }  # fmt: skip
@@ -373,7 +376,7 @@ def test_a_test_begins_when_all_have_joined_and_one_that_cannot_says_why(tmp_pat
 
 
 @needs("pytest_timeout")
-def test_a_rank_that_hangs_is_bounded_by_the_tests_own_limit(tmp_path: Path) -> None:
+def test_the_time_limit_of_a_test_ends_a_rank_that_hangs(tmp_path: Path) -> None:
     source = """
     @pytest.mark.timeout(4)
     def test_hangs(repro):
@@ -385,20 +388,20 @@ def test_a_rank_that_hangs_is_bounded_by_the_tests_own_limit(tmp_path: Path) -> 
     def test_hangs_alone(repro):
         if repro.rank == 1: time.sleep(1000)
     """
-    session = Session(tmp_path, source, "-p", "timeout").made()
-    told = session.section("test_hangs")
-    assert "test_hangs: Timeout" in told
-    assert "rank 0 is at\n" in told
-    assert "dist.all_reduce(x)" in told
-    assert "rank 1 is at\n" in told
-    assert "time.sleep(1000)" in told
+    session = Session(tmp_path, source, "-p", "timeout").run()
+    section = session.section("test_hangs")
+    assert "test_hangs: Timeout" in section
+    assert "rank 0 is at\n" in section
+    assert "dist.all_reduce(x)" in section
+    assert "rank 1 is at\n" in section
+    assert "time.sleep(1000)" in section
     alone = session.section("test_hangs_alone")
     assert "rank 0 is done\nrank 1 is at\n" in alone
     assert all(gone(pid) for pid, _ in session.ranks)
 
 
 @needs("xdist")
-def test_ranks_of_workers_do_not_meet(tmp_path: Path) -> None:
+def test_ranks_of_workers_are_separate(tmp_path: Path) -> None:
     source = """
     @pytest.mark.parametrize("n", range(4))
     def test_sum(n, repro, worker_id):
@@ -407,7 +410,7 @@ def test_ranks_of_workers_do_not_meet(tmp_path: Path) -> None:
         repro.record(x=x, worker=worker_id)
         assert x[0] == 2 * n
     """
-    session = Session(tmp_path, source, "-p", "xdist", "-n2").made()
+    session = Session(tmp_path, source, "-p", "xdist", "-n2").run()
     assert len(session.rows) == 4
     assert {"reproduced"} == {row["verdict"] for row in session.rows.values()}
     assert all(gone(pid) for pid, _ in session.ranks)
@@ -415,7 +418,7 @@ def test_ranks_of_workers_do_not_meet(tmp_path: Path) -> None:
 
 @unix
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGKILL])
-def test_no_rank_outlives_a_session_that_is_ended(tmp_path: Path, by: signal.Signals) -> None:
+def test_no_rank_outlives_its_session(tmp_path: Path, by: signal.Signals) -> None:
     session = Session(tmp_path, "def test_hangs():\n    open('begun', 'w').close()\n    time.sleep(1000)")
     with session.begin() as process:
         end = time.monotonic() + 240
@@ -440,12 +443,12 @@ def test_no_rank_outlives_a_session_that_is_ended(tmp_path: Path, by: signal.Sig
         ("ranks=2, device=('cpu', 'cuda:1')", "each rank uses the GPU of its own number"),
     ],
 )
-def test_what_does_not_fit_is_refused(project: Project, given: str, says: str) -> None:
+def test_invalid_combinations_are_refused(project: Project, given: str, says: str) -> None:
     source = f"import pytest\n@pytest.mark.reproducible({given})\ndef test_a(): pass\n"
     project(source).check(exit=4, says=["test_it.py::test_a: @pytest.mark.reproducible: ", says])
 
 
-def test_without_torch_that_is_said(project: Project) -> None:
+def test_missing_torch_is_reported(project: Project) -> None:
     project.write(conftest="import sys\nsys.modules['torch'] = None\n")
     project("import pytest\n@pytest.mark.reproducible(ranks=2)\ndef test_a(): pass\n", subprocess=True).check(
         failed=1, says="test_a: 2 ranks could not be started: torch is not installed"
@@ -453,7 +456,7 @@ def test_without_torch_that_is_said(project: Project) -> None:
 
 
 @pytest.mark.gpu
-def test_a_rank_has_the_gpu_of_its_own_number_and_nccl(tmp_path: Path) -> None:
+def test_each_rank_uses_the_gpu_of_its_number_with_nccl(tmp_path: Path) -> None:
     source = """
     @pytest.mark.reproducible(ranks=1, device=("cpu", "cuda"))
     def test_device(repro):
@@ -462,5 +465,5 @@ def test_a_rank_has_the_gpu_of_its_own_number_and_nccl(tmp_path: Path) -> None:
         assert "nccl" in dist.get_backend(), dist.get_backend()
         repro.record(x=x, device=str(x.device) if repro.setting["device"] == "cpu" else "cpu")
     """
-    session = Session(tmp_path, source).made()
+    session = Session(tmp_path, source).run()
     assert session.rows["test_device"]["verdict"] == "reproduced", session.text
