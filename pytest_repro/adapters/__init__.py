@@ -39,19 +39,14 @@ def _load_adapter(name: str) -> Adapter:
 
 def active_adapters() -> dict[str, Adapter]:
     """The adapters of the libraries imported so far, by name, in name order."""
-    modules = tuple(map(sys.modules.get, _list_names()))
+    modules = tuple(map(sys.modules.get, find_plugins(__name__)))
     return _load_active_adapters(modules).copy()
-
-
-@cache
-def _list_names() -> tuple[str, ...]:
-    return tuple(find_plugins(__name__))
 
 
 @lru_cache(maxsize=8)
 def _load_active_adapters(modules: tuple[ModuleType | None, ...]) -> dict[str, Adapter]:
     """The adapters, given the modules of their libraries: asked several times in each run of a test."""
-    names = _list_names()
+    names = find_plugins(__name__)
     return {name: _load_adapter(name) for name in names if name == STANDARD_LIBRARY or _is_imported(name)}
 
 

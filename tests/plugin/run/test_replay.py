@@ -228,7 +228,7 @@ FAULTS = {
     "missing": (None, "cannot be read: No such file or directory"),
     "folder": ("", "cannot be read: Is a directory"),
     "cut short": ('{"kind": "pytest-repro replay", "form', "is not JSON: "),
-    "newer": ('{"kind": "pytest-repro replay", "format": 2}', "is a replay log of format 2; this version of pytest"),
+    "newer": ('{"kind": "pytest-repro replay", "format": 2}', "is a replay log of format 2; this version"),
     "foreign": ("[1, 2]", "is not a replay log of pytest-repro"),
 }  # fmt: skip
 
