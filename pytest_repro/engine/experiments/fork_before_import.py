@@ -11,14 +11,8 @@ from functools import partial
 from typing import Any
 
 from pytest_repro.companions.remote_main import serve_requests
-from pytest_repro.core.diagnose.experiment import (
-    Experiment,
-    decode_experiment,
-    decode_result,
-    encode_experiment,
-    encode_result,
-)
-from pytest_repro.engine.experiments.fork import FORK_AVAILABLE, ForkFailed, call_in_forks, join_results
+from pytest_repro.core.diagnose.experiment import decode_experiment, encode_experiment
+from pytest_repro.engine.experiments.fork import FORK_AVAILABLE, ForkFailed, call_in_forks
 from pytest_repro.engine.experiments.process_setup import shifted_heap
 
 ServeFunction = Callable[[Any, Mapping[str, Any]], None]
@@ -26,36 +20,29 @@ ServeFunction = Callable[[Any, Mapping[str, Any]], None]
 
 
 def serve_fresh_forks(serve: ServeFunction, channel: Any, order: Mapping[str, Any]) -> None:
-    """Answers ``("try", experiment, seconds, …)`` with every run in a fork that calls *serve*."""
-    serve_requests(channel, {"try": partial(_run_in_forks, serve, order)})
+    """Answers ``("try", experiment, seconds, …)``, an experiment of one run, in a fork that calls *serve*."""
+    serve_requests(channel, {"try": partial(_run_in_fork, serve, order)})
 
 
-def _run_in_forks(
+def _run_in_fork(
     serve: ServeFunction, order: Mapping[str, Any], text: str, seconds: float, *rest: Any
 ) -> tuple[str, str | bytes]:
     if not FORK_AVAILABLE:
         return "unknown", "needs os.fork, which is unavailable on this machine"
-    experiment = decode_experiment(text)
-    runs = [
-        partial(_run_one, serve, order, experiment, (seconds, *rest), number)
-        for number in range(len(experiment.cells))
-    ]
     try:
-        return "tried", encode_result(join_results(map(decode_result, call_in_forks(runs, seconds))))
+        # This process does not even decode the experiment: what it keeps in memory would make forks differ.
+        run = partial(_run, serve, order, text, (seconds, *rest))
+        return "tried", call_in_forks([run], seconds)[0]
     except ForkFailed as error:
         return "unknown", str(error)
 
 
-def _run_one(
-    serve: ServeFunction, order: Mapping[str, Any], experiment: Experiment, rest: Any, number: int
-) -> bytes:
-    """The encoded result of one run."""
-    single = experiment._replace(
-        cells=experiment.cells[number : number + 1], shift_heap=False, fresh_forks=False
-    )
-    channel = _ScriptedChannel(("try", encode_experiment(single), *rest), ("finish",))
-    # Layout 1 or 2, never the present one, which depends on earlier requests.
-    layout = 2 if experiment.shift_heap and (number == 1 or not experiment.fresh_forks) else 1
+def _run(serve: ServeFunction, order: Mapping[str, Any], text: str, rest: Any) -> bytes:
+    """The encoded result of the experiment in *text*."""
+    experiment = decode_experiment(text)
+    layout = 2 if experiment.shift_heap else 1  # never the present one, which depends on earlier requests
+    single = encode_experiment(experiment._replace(shift_heap=False, fresh_forks=False))
+    channel = _ScriptedChannel(("try", single, *rest), ("finish",))
     with shifted_heap(layout=layout):
         # pytest and its plugins, imported first, fill the gaps; the order makes new ones for the program.
         serve(channel, {**order, "memory_layout": layout})
