@@ -6,7 +6,7 @@ import copy
 import io
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from _pytest._code.code import ExceptionChainRepr, ReprEntry, ReprFileLocation, ReprTraceback
@@ -15,7 +15,8 @@ from _pytest.config import _prepareconfig
 from _pytest.runner import runtestprotocol
 from _pytest.terminal import TerminalReporter
 
-from pytest_repro.core.diagnose.finding import StateRoot
+if TYPE_CHECKING:
+    from pytest_repro.core.diagnose.finding import StateRoot
 
 
 def copy_as_next(item: pytest.Item) -> pytest.Item:
@@ -165,6 +166,8 @@ def is_autouse(fixturedef: Any, session: Any) -> bool:
 
 def find_outliving_roots(item: Any) -> dict[str, StateRoot]:
     """What a run of *item* can leave for the next: fixtures wider than it, and parameters."""
+    from pytest_repro.core.diagnose.finding import StateRoot  # not at the start of every session
+
     found: dict[str, StateRoot] = {}
     known = getattr(item, "funcargs", None) or {}
     for name, defs in getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}).items():

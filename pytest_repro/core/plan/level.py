@@ -8,9 +8,10 @@ the losses during training.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from pytest_repro.core.runs.observation import Key, Observation, format_key
+if TYPE_CHECKING:
+    from pytest_repro.core.runs.observation import Key, Observation
 
 Level = Literal["bitwise", "process", "outcome"]
 
@@ -66,6 +67,8 @@ ARRAY_EXCLUSION = "of arrays, those of integers and bools count"
 
 def explain_exclusion(observation: Observation) -> str:
     """Why *observation* counts at neither ``process`` nor ``outcome``: ``loss float32[1]: of arrays, …``."""
+    from pytest_repro.core.runs.observation import format_key  # not at the start of every session
+
     why = ARRAY_EXCLUSION if is_recorded_directly(observation.key) else "a module or an object has it inside"
     return f"{format_key(observation.key, False)} {observation.kind}: {why}"
 

@@ -70,7 +70,7 @@ def _ini_key(default: Any, parse: Parse, help: str) -> Any:
     return field(metadata={"option": Option(default, parse, help, on_command_line=False)})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)  # each further method costs every session time
 class Settings:
     """A value for each option, from the command line or else the ini file.
 
