@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from pytest_repro.axes.alignment import copy_at_offset
@@ -35,13 +34,18 @@ class CurrentRun(Protocol):
 _runs: list[CurrentRun] = []
 
 
-@contextmanager
-def run_in_progress(run: CurrentRun) -> Iterator[None]:
-    """Makes *run* the one in progress."""
-    _runs.append(run)
-    try:
-        yield
-    finally:
+class RunInProgress:
+    """Makes a run the one in progress in its block; every phase of every test pays for this."""
+
+    __slots__ = ("_run",)
+
+    def __init__(self, run: CurrentRun) -> None:
+        self._run = run
+
+    def __enter__(self) -> None:
+        _runs.append(self._run)
+
+    def __exit__(self, *error: object) -> None:
         _runs.pop()
 
 

@@ -14,7 +14,7 @@ from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.plan.run_spec import RunSpec
 from pytest_repro.core.runs.run import Outcome, Run
 from pytest_repro.engine.replay.replay import Replay
-from pytest_repro.engine.runs.current_run import run_in_progress
+from pytest_repro.engine.runs.current_run import RunInProgress
 from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.engine.runs.recording import Recording
 from pytest_repro.engine.runs.run_source import BodyStartCallback, make_run
@@ -116,7 +116,7 @@ class ItemRunner:
         """Seeds, then sets the item up: function fixtures draw the same in each run."""
         __tracebackhide__ = True
         self._start_setup()
-        with self.current.phase_context(), run_in_progress(self.current):
+        with self.current.phase_context(), RunInProgress(self.current):
             self.pin.seed()
             self._phases[0]()
         self._note_generator_use()
@@ -141,7 +141,7 @@ class ItemRunner:
             current.on_body_start()
         current.body_started = True
         try:
-            with current.phase_context(), run_in_progress(current):
+            with current.phase_context(), RunInProgress(current):
                 self._run_body()
         except BaseException as error:
             if isinstance(error, outcome.EXIT_EXCEPTIONS):
