@@ -99,9 +99,9 @@ def _refuse(config: pytest.Config, reason: str) -> NoReturn:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Takes a worker's environment, and ends the session if the worker refused a marker."""
-    told = getattr(node, "workeroutput", {})
-    node.config.stash.setdefault(ENVIRONMENT, {}).update(told.get(_ENVIRONMENT_KEY, {}))
-    refused = told.get(_REFUSAL_KEY)
+    workeroutput = getattr(node, "workeroutput", {})
+    node.config.stash.setdefault(ENVIRONMENT, {}).update(workeroutput.get(_ENVIRONMENT_KEY, {}))
+    refused = workeroutput.get(_REFUSAL_KEY)
     if refused is not None:
         raise pytest.UsageError(refused)
 
@@ -117,8 +117,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.config.workeroutput[_ENVIRONMENT_KEY] = {
             name: str(value) for name, value in environment().items()
         }
-    asked = any((settings.json, settings.html, settings.replay)) or should_write_golden(session.config)
-    if not asked or hasattr(session.config, "workerinput"):
+    should_write = any((settings.json, settings.html, settings.replay)) or should_write_golden(session.config)
+    if not should_write or hasattr(session.config, "workerinput"):
         return
     from pytest_repro.plugin.session.session_end import write_all
 

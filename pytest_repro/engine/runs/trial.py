@@ -93,10 +93,10 @@ class Trial:
     def planned_run_count(self) -> int:
         """Number of runs in this process so far planned: a value that differs runs again."""
         here = [each.axis for each in self.plan.vary if not each.remote]
-        asked = sum(1 for _ in iter_other_cells(self.plan.vary, remote=False))
+        cell_count = sum(1 for _ in iter_other_cells(self.plan.vary, remote=False))
         gone = sum(run.axis in here for run in self._missing_runs)
         again = sum(run.repeat_of is not None and run.repeat_of[0] in here for run in self.runs)
-        return self.plan.runs + asked - gone + again
+        return self.plan.runs + cell_count - gone + again
 
     @property
     def last_cell(self) -> Cell:

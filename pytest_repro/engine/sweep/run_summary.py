@@ -37,15 +37,15 @@ def summarize_run(
         store: Still open.
         with_weights: Whether weights are read as well.
     """
-    seen = recording.observations().values()
-    last = select_last_steps({each.key: each for each in seen}).values()
+    observations = recording.observations().values()
+    last = select_last_steps({each.key: each for each in observations}).values()
     numbers = _read_numbers((each for each in last if is_number(each)), store)
     return RunSummary(
         seed,
         run.outcome,
         run.error,
         seconds,
-        _digest_observations(seen),
+        _digest_observations(observations),
         {name: float(found[0]) for name, found in numbers.items()},
         _read_numbers((each for each in last if is_prediction(each)), store),
         _read_numbers(_select_weights(last), store) if with_weights else {},

@@ -22,10 +22,10 @@ def find_sweep_failure(runner: ItemRunner, result: SweepResult) -> SeedDependent
     Raises:
         pytest.fail.Exception: Such warnings are errors.
     """
-    for told in format_constant_predictions(result):
+    for line in format_constant_predictions(result):
         from pytest_repro.metrics.predictions import ConstantModelWarning
 
-        warn_at_item(runner.item, ConstantModelWarning, told)
+        warn_at_item(runner.item, ConstantModelWarning, line)
     return _make_failure(runner, result, result.xfail_reason) if result.failed else None
 
 

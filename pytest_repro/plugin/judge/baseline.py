@@ -97,8 +97,8 @@ def judge_baseline(
             _judge_missing(here, verdict) if stored is None else _judge_against(here, verdict, golden, stored)
         )
     except (OSError, ValueError) as error:
-        said = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
-        return replace(verdict, outcome="no-baseline", baseline=replace(here.baseline, read_error=said))
+        reason = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+        return replace(verdict, outcome="no-baseline", baseline=replace(here.baseline, read_error=reason))
     settings = item.config.stash[SETTINGS]
     most = settings.baseline_kb * 2**10
     if not settings.update or (
@@ -163,16 +163,16 @@ def _judge_against(current: _CurrentTest, verdict: Verdict, golden: Golden, stor
     if base.environment_diff and verdict.plan.tolerance is None:
         return replace(verdict, outcome="foreign-baseline", baseline=base)
     found = _compare_values(current, verdict, entry, stored_key)
-    untold = [
+    unexplained = [
         each.name
         for each in found
         if base.environment_diff and each.problem == "values" and not each.difference
     ]
-    told = tuple(each for each in found if each.name not in untold)
-    series = count_steps(current.values) if told else {}
-    word: VerdictOutcome = "diverged" if told else "foreign-baseline" if untold else "reproduced"
-    base = replace(base, uncompared=tuple(untold))
-    return replace(verdict, outcome=word, mismatches=told, steps=series, baseline=base)
+    mismatches = tuple(each for each in found if each.name not in unexplained)
+    series = count_steps(current.values) if mismatches else {}
+    word: VerdictOutcome = "diverged" if mismatches else "foreign-baseline" if unexplained else "reproduced"
+    base = replace(base, uncompared=tuple(unexplained))
+    return replace(verdict, outcome=word, mismatches=mismatches, steps=series, baseline=base)
 
 
 def _compare_values(current: _CurrentTest, verdict: Verdict, entry: Entry, stored_key: str) -> list[Mismatch]:

@@ -25,8 +25,8 @@ class Html(Peer):
     def extend_report(self, report: pytest.TestReport, row: Mapping[str, Any]) -> None:
         if "verdict" not in row:
             return
-        told: Any = report
-        told.extras = [*getattr(report, "extras", []), _make_extra(_format_verdict(row))]
+        untyped_report: Any = report
+        untyped_report.extras = [*getattr(report, "extras", []), _make_extra(_format_verdict(row))]
 
 
 def _make_extra(content: str) -> dict[str, str | None]:
@@ -44,8 +44,8 @@ def _format_verdict(row: Mapping[str, Any]) -> str:
     line = " · ".join(escape(str(each)) for each in words if each)
     pictures = row.get("page", {}).get("pictures", ())[:_MAX_PLOTS]
     drawn = render_fragment({**each, "id": f"repro-{row['key']}-{n}"} for n, each in enumerate(pictures))
-    said = f"<p>{get_verdict_style(row['verdict']).symbol} {line}</p>"
-    return f'<div class="repro-verdict" style="white-space:normal;padding:8px 0">{said}{drawn}</div>'
+    paragraph = f"<p>{get_verdict_style(row['verdict']).symbol} {line}</p>"
+    return f'<div class="repro-verdict" style="white-space:normal;padding:8px 0">{paragraph}{drawn}</div>'
 
 
 peer = Html()

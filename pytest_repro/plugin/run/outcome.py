@@ -35,8 +35,8 @@ def _format_crash(report: pytest.TestReport) -> str:
     """The error in one line."""
     crash = getattr(report.longrepr, "reprcrash", None)
     text = str(getattr(crash, "message", "") or report.longreprtext).strip()
-    told = re.search(r"^E +(\S.*)$", text, re.MULTILINE)  # for a fixture that does not exist
-    return told[1] if told else text.splitlines()[0] if text else "no reason given"
+    match = re.search(r"^E +(\S.*)$", text, re.MULTILINE)  # for a fixture that does not exist
+    return match[1] if match else text.splitlines()[0] if text else "no reason given"
 
 
 def apply_phase_outcome(run: Run, reports: Sequence[pytest.TestReport]) -> Run:

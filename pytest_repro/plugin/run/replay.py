@@ -88,8 +88,8 @@ def write_log(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> None:
     if tests:
         write_atomically(config.invocation_params.dir / LOG_FILE, format_logs(dict(sorted(tests.items()))))
         calls = sum(len(test["calls"]) for test in tests.values())
-        told = f"{calls} call{'s' * (calls != 1)} of {len(tests)} test{'s' * (len(tests) != 1)}"
-        config.stash[_SUMMARY_LINE] = f"replay    {told} logged: --repro-replay={LOG_FILE} feeds them again"
+        counts = f"{calls} call{'s' * (calls != 1)} of {len(tests)} test{'s' * (len(tests) != 1)}"
+        config.stash[_SUMMARY_LINE] = f"replay    {counts} logged: --repro-replay={LOG_FILE} feeds them again"
 
 
 def get_summary_lines(config: pytest.Config) -> list[str]:

@@ -68,8 +68,8 @@ class RehearsalWarnings:
         self.start_run()
         for each in records:
             category, text = _resolve_category(each)
-            told = f"{text} ({where})" if where else text
-            message = WarningMessage(category(told), category, each.file, each.line)
+            described = f"{text} ({where})" if where else text
+            message = WarningMessage(category(described), category, each.file, each.line)
             self.add({"warning_message": message, "when": "runtest", "nodeid": nodeid, "location": None})
 
     def discard(self, message: WarningMessage) -> None:

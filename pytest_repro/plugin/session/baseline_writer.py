@@ -112,6 +112,6 @@ def write_golden_files(config: pytest.Config, on_error: Callable[[str], None]) -
         if settings.prune and path not in bad:
             lines.append(f"pruned    {len(gone)} of tests that are gone: {_format_path(config, path)}")
         elif not settings.prune:
-            said = f"not collected any more, still in {_format_path(config, path)}: --repro-prune removes it"
-            lines += [f"stale     {escape_unprintable(nodeid)}  {said}" for nodeid in gone]
+            note = f"not collected any more, still in {_format_path(config, path)}: --repro-prune removes it"
+            lines += [f"stale     {escape_unprintable(nodeid)}  {note}" for nodeid in gone]
     config.stash[GOLDEN_LINES] = lines

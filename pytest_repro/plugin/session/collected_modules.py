@@ -46,9 +46,9 @@ class CollectionTracker:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Finds stale entries; a worker of pytest-xdist sends them to its controller."""
         found = {str(path): gone for path, gone in self._find_stale(session.config) if gone}
-        told: Any = getattr(session.config, "workeroutput", None)
-        if told is not None:
-            told[_STALE_KEY] = found
+        workeroutput: Any = getattr(session.config, "workeroutput", None)
+        if workeroutput is not None:
+            workeroutput[_STALE_KEY] = found
         elif found:
             _store_stale(session.config, found)
 

@@ -53,8 +53,8 @@ class RequireGate:
         config = session.config
         required = config.stash[SETTINGS].require
         commanded = config.getoption("repro_require", None) is not None
-        asked = f"--repro-require={required}" if commanded else f"repro_require = {required}"
-        self.failure_text = format_too_few(get_rows(config), required, asked)
+        requirement = f"--repro-require={required}" if commanded else f"repro_require = {required}"
+        self.failure_text = format_too_few(get_rows(config), required, requirement)
         if self.failure_text and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -96,10 +96,10 @@ def _make_extra_row(runner: ItemRunner) -> dict[str, Any]:
 def _collect_values(runner: ItemRunner) -> Iterable[StoredValue]:
     """The values that a report holds of a test that is compared with other machines."""
     assert runner.verdict is not None
-    asked = runner.item.config.stash[SETTINGS].json is not None
+    has_report = runner.item.config.stash[SETTINGS].json is not None
     return (
         runner.trial.iter_stored_values()
-        if asked and runner.verdict.outcome not in ("failed", "skipped")
+        if has_report and runner.verdict.outcome not in ("failed", "skipped")
         else ()
     )
 

@@ -58,8 +58,8 @@ def _fail_session(session: pytest.Session, reason: str) -> None:
 def _write_report(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> None:
     settings = config.stash[SETTINGS]
     private = ("key", "failed", "headline", "replay", "page", *_list_note_keys())
-    told = (row for row in rows if any(key in row for key in ("verdict", "sweep", "noise", "cost")))
-    public = [{k: v for k, v in row.items() if k not in private} for row in told]
+    with_results = (row for row in rows if any(key in row for key in ("verdict", "sweep", "noise", "cost")))
+    public = [{k: v for k, v in row.items() if k not in private} for row in with_results]
     path = config.invocation_params.dir / str(settings.json)
     write_report(path, build_report(public, settings.plan.seed, get_environment(config)))
 
@@ -73,8 +73,8 @@ def _write_page(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> Non
     from pytest_repro.reports.html.page import render_page, write_page
 
     settings = config.stash[SETTINGS]
-    told = render_page(rows, settings.plan.seed, get_environment(config), config.rootpath.name)
-    write_page(config.invocation_params.dir / str(settings.html), told)
+    page = render_page(rows, settings.plan.seed, get_environment(config), config.rootpath.name)
+    write_page(config.invocation_params.dir / str(settings.html), page)
 
 
 def write_terminal_summary(terminal: Any, config: pytest.Config) -> None:
@@ -83,9 +83,9 @@ def write_terminal_summary(terminal: Any, config: pytest.Config) -> None:
     bad, too_few = list(format_failing_lines(rows)), require.take_failure_text(config)
     settings = config.stash[SETTINGS]
     golden = config.stash.get(GOLDEN_LINES, [])
-    heard = bad or too_few or settings.is_seed_random or settings.replay or settings.cost
-    heard = heard or any(row.get(note) for row in rows for note in _list_note_keys())
-    least = config.get_verbosity() if heard else -1
+    is_reported = bad or too_few or settings.is_seed_random or settings.replay or settings.cost
+    is_reported = is_reported or any(row.get(note) for row in rows for note in _list_note_keys())
+    least = config.get_verbosity() if is_reported else -1
     if not (rows or too_few or golden) or config.get_verbosity() < least:
         return
     terminal.section("reproducibility", sep="=")

@@ -50,9 +50,9 @@ def format_failure(
         missing: A :class:`~pytest_repro.assertions.resumed_training.MissingState`.
         load_result: What ``load`` returned.
     """
-    asked = describe_plan(verdict.plan).replace(f", {verdict.plan.runs} runs", "")
+    described_plan = describe_plan(verdict.plan).replace(f", {verdict.plan.runs} runs", "")
     lines = [
-        f"{name} is not resumable ({asked}): "
+        f"{name} is not resumable ({described_plan}): "
         f"stopped after {stop_step} of {steps} steps, it continues differently",
         "",
     ]
