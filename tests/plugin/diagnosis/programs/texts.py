@@ -33,8 +33,8 @@ GOLDEN = {
       diverged   at op 1 aten.addmm.default   test_state.py:45: an input differs that no op of this run
                  produced
       cause      shared-state at test_state.py:38
-                 a run leaves state for the next: fixture model has other values in weight, bias; in fresh
-                 processes, runs were equal; the runs first diverged at test_state.py:43, in model
+                 a run leaves state for the next: fixture model has different values in weight, bias; in
+                 fresh processes, runs were equal; the runs first diverged at test_state.py:43, in model
       fix        give fixture model scope='function', or copy what the test changes
       replay     pytest test_state.py::test_trains_a_module_fixture --repro-seed=0 --repro-runs=2
     """,
