@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from typing import IO, Any
 
@@ -54,6 +54,8 @@ def limit_start_time(seconds: float) -> Iterator[None]:
     try:
         yield
     except Exception:
+        for each in started:
+            _close_pipes(each)
         if not late.is_set():
             raise
     finally:
@@ -62,6 +64,13 @@ def limit_start_time(seconds: float) -> Iterator[None]:
         watcher.join()
     if late.is_set():  # some specs start without an error all the same
         raise TimeoutError(f"no answer within {seconds:.3g} s")
+
+
+def _close_pipes(io: Any) -> None:
+    """Closes the pipes of an interpreter that got no gateway, which would close them."""
+    for close in (io.close_write, io.close_read):
+        with suppress(OSError):  # it is gone
+            close()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""An interpreter that does not start is abandoned after its time limit, and killed."""
+"""An interpreter that does not start is abandoned after its time limit, killed, and leaves nothing open."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from execnet import gateway_io
@@ -31,3 +32,19 @@ def test_silent_interpreter_is_abandoned_and_killed(tmp_path: Path) -> None:
         time.sleep(0.02)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_pipes_of_an_interpreter_that_exits_at_once_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else they are reported as unclosed files whenever the garbage collector finds them."""
+    started: list[Any] = []
+
+    class DeadInterpreter(gateway_io.Popen2IOMaster):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.popen.wait()
+            started.append(self.popen)
+
+    monkeypatch.setattr(gateway_io, "Popen2IOMaster", DeadInterpreter)
+    with pytest.raises(InterpreterLost, match="could not be started: BrokenPipeError"):
+        Companion(Interpreter("popen//python=false", {}, "hash seed 1"), {}, sys.path, 60)
+    assert [(popen.stdin.closed, popen.stdout.closed) for popen in started] == [(True, True)]
