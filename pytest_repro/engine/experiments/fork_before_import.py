@@ -6,6 +6,7 @@ exist before that. All forks are alike otherwise; each imports the program, runs
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -32,6 +33,7 @@ def _run_in_fork(
     try:
         # This process does not even decode the experiment: what it keeps in memory would make forks differ.
         run = partial(_run, serve, order, text, (seconds, *rest))
+        time.sleep(0.05)  # on a busy machine the thread that received the request is not done yet
         return "tried", call_in_forks([run], seconds)[0]
     except ForkFailed as error:
         return "unknown", str(error)

@@ -403,9 +403,13 @@ def test_order_of_a_set_of_functions(noisy: Project, count: int) -> None:
         """,
         "-p", "no:randomly", subprocess=True,
     )  # fmt: skip
-    (test,) = result.report["tests"]
-    if test["verdict"] == "diverged":  # two processes may agree
-        assert causes(result) == {"test_a": "address-order test_it.py:5"}, test
+    for _ in range(3):  # on a busy machine forks may differ by more than their layout: unknown, never wrong
+        if result.report["tests"][0]["verdict"] == "reproduced":  # two processes may agree
+            return
+        if causes(result) != {"test_a": "unknown -"}:
+            break
+        result = noisy.again("-p", "no:randomly", subprocess=True)
+    assert causes(result) == {"test_a": "address-order test_it.py:5"}, result.report["tests"]
 
 
 @pytest.mark.skipif(not FORK_AVAILABLE, reason="needs os.fork")
