@@ -1,6 +1,10 @@
-"""What other interpreters cost: to start one, a run in one, a whole suite with one.
+"""What other interpreters cost: the start of one, a run in one.
 
-python benchmarks/bench_companions.py [start] [runs] [suite] [--tests=200] [--rounds=5]
+python benchmarks/bench_companions.py [--tests=200] [--rounds=5] [--quick]
+
+Tests with ``process=True`` beside the same tests run twice in one process: one test shows the start,
+the others show the runs. Beside it, ``python -m pytest one_test``, and a fork of a process that has
+imported the library.
 """
 
 from __future__ import annotations
@@ -11,15 +15,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
-from _sessions import OURS, Taken, in_turn
-from _side_by_side import apart, medians, shown
-
-from pytest_repro.axes import Interpreter
-from pytest_repro.companions.companion import Companion
+from _sessions import REPRO, run_in_turn
+from _timing import format_seconds, median_seconds, run_python
 
 _TEST = """import pytest, time
 {imports}
@@ -30,122 +29,85 @@ def test_body(repro, number):
     while time.perf_counter() < end: pass
     repro.record(x=number)
 """
-_IMPORTS = {"numpy": "import numpy", "torch": "import torch"}
-
-
-def _write(
-    folder: Path, name: str, tests: int, imports: str, seconds: float = 0.0, arguments: str = ""
-) -> str:
-    path = folder / f"{name}.py"
-    path.write_text(_TEST.format(tests=tests, imports=imports, seconds=seconds, arguments=arguments))
-    return str(path)
-
-
-def _companion(folder: Path, path: str) -> Companion:
-    told = {
-        "workerid": "bench",
-        "workercount": 1,
-        "testrunuid": "bench",
-        "repro_seed": 0,
-        "mainargv": ["pytest"],
-    }
-    options = ["-q", "-p", "no:cacheprovider", *OURS, path]
-    order = {"serve": "pytest_repro.plugin.companion", "chdir": str(folder), "args": options}
-    companion = Companion(
-        Interpreter(called="bench"), {**order, "workerinput": told, "basetemp": ""}, sys.path, 60
-    )
-    companion.receive("while it collected the tests")
-    return companion
-
-
-def _come_and_go(folder: Path, path: str) -> None:
-    _ended(_companion(folder, path))
-
-
-def _ended(companion: Companion) -> None:
-    companion.finish()
-    companion.end()
-
-
-def _pytest(path: str) -> Callable[[], object]:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *OURS, "--repro-runs=1"]
-    return lambda: subprocess.run([*command, path], check=True, capture_output=True)
-
-
-def start(folder: Path, tests: int, rounds: int) -> None:
-    """A companion that is ready to run, beside a pytest process that runs one test."""
-    for name, imports in _IMPORTS.items():
-        path = _write(folder, f"test_{name}", 1, imports)
-        ways = {"companion": partial(_come_and_go, folder, path), "pytest": _pytest(path)}
-        found = medians(ways, rounds, 0.0)
-        told = f"{shown(found['companion'])}, python -m pytest {shown(found['pytest'])}"
-        print(f"start, {name}: a companion {told}, ratio {found['companion'] / found['pytest']:.2f}")
-
-
-def runs(folder: Path, tests: int, rounds: int) -> None:
-    """One run in a companion that is there, beside a pytest process, and beside a fork."""
-    for name, imports in _IMPORTS.items():
-        path = _write(folder, f"test_{name}", 1, imports)
-        companion = _companion(folder, path)
-        asked = (f"{Path(path).name}::test_body[0]", 0, 2, "process", 1, {"process": 1}, None)
-
-        def ask(companion: Companion = companion, asked: tuple[object, ...] = asked) -> None:
-            companion.send("run", *asked)
-            companion.receive("while it ran the test")
-
-        found = medians({"companion": ask, "pytest": _pytest(path)}, rounds, 0.0)
-        _ended(companion)
-        ratio = found["companion"] / found["pytest"]
-        print(f"a run, {name}: in a companion {shown(found['companion'])}, ", end="")
-        print(f"python -m pytest one_test {shown(found['pytest'])}, ratio {ratio:.4f}")
-        print(f"  a fork of a process that has imported it, and its end: {apart(_FORKS.format(imports))}")
-
-
 _FORKS = """{}, os, statistics, time, pytest
 def fork():
-    begin = time.perf_counter()
+    start = time.perf_counter()
     child = os.fork()
     if child == 0:
         os._exit(0)
     os.waitpid(child, 0)
-    return time.perf_counter() - begin
+    return time.perf_counter() - start
 print(f"{{statistics.median(fork() for _ in range(21)) * 1e3:.2f}} ms")
 """
 
 
-def suite(folder: Path, tests: int, rounds: int) -> None:
-    """Many tests with ``process=True``, beside the same tests run twice in one process."""
-    for seconds in (0.0, 0.005, 0.02):
-        twice = _write(folder, f"test_twice_{seconds * 1000:.0f}", tests, "", seconds)
-        beside = _write(folder, f"test_beside_{seconds * 1000:.0f}", tests, "", seconds, "(process=True)")
-        one = _write(folder, f"test_one_{seconds * 1000:.0f}", 1, "", seconds, "(process=True)")
-        ways = {"twice": (*OURS, twice), "beside": (*OURS, beside), "one": (*OURS, one)}
-        taken = in_turn(folder, ways, rounds)
-        median = {name: statistics.median(map(_loop, each)) for name, each in taken.items()}
-        ratio = (median["beside"] - median["one"]) / median["twice"]
-        print(f"{tests} tests of {seconds * 1000:.0f} ms: twice here {shown(median['twice'])}, ", end="")
-        print(f"with process=True {shown(median['beside'])}, one start {shown(median['one'])}: ", end="")
-        print(f"without it {ratio:.2f} times as long")
+def _write(folder: Path, name: str, **values: object) -> str:
+    path = folder / f"{name}.py"
+    path.write_text(_TEST.format(**values))
+    return str(path)
 
 
-def _loop(taken: Taken) -> float:
-    return taken.loop
+def measure(folder: Path, imports: str, seconds: float, tests: int, rounds: int) -> tuple[float, float, str]:
+    """Prints one line; returns the seconds of a start and of a run, and the path of one test.
+
+    Args:
+        seconds: Duration of the body of each test.
+        tests: Number of tests, at least 2.
+    """
+    kinds = {"twice": "", "process": "(process=True)"}
+    paths = {
+        (kind, count): _write(
+            folder, f"test_{kind}_{count}", imports=imports, arguments=arguments, tests=count, seconds=seconds
+        )
+        for kind, arguments in kinds.items()
+        for count in (1, tests)
+    }
+    sessions = {f"{kind}{count}": (*REPRO, path) for (kind, count), path in paths.items()}
+    times = run_in_turn(folder, sessions, rounds)
+    loop = {name: statistics.median(session.loop for session in each) for name, each in times.items()}
+    start = loop["process1"] - loop["twice1"]
+    extra = loop[f"process{tests}"] - loop["process1"] - (loop[f"twice{tests}"] - loop["twice1"])
+    ratio = (loop[f"process{tests}"] - start) / loop[f"twice{tests}"]
+    library = imports.removeprefix("import ")
+    print(f"{library}, {tests} tests of {seconds * 1000:.0f} ms: start {format_seconds(start)}, ", end="")
+    print(
+        f"a run {extra / (tests - 1) * 1e3:.2f} ms; without the start {ratio:.2f} of two runs in one process"
+    )
+    return start, extra / (tests - 1), paths["twice", 1]
 
 
-PARTS = {"start": start, "runs": runs, "suite": suite}
+def measure_beside(imports: str, path: str, start: float, run: float, rounds: int) -> None:
+    """A pytest process that runs one test, and a fork."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *REPRO, "--repro-runs=1", path]
+
+    def run_pytest() -> None:
+        subprocess.run(command, check=True, capture_output=True)
+
+    seconds = median_seconds({"pytest": run_pytest}, rounds, 0.0)["pytest"]
+    fork = run_python(_FORKS.format(imports))
+    print(
+        f"  python -m pytest one_test {format_seconds(seconds)}: start {start / seconds:.2f} of it, ", end=""
+    )
+    print(f"a run {run / seconds:.4f} of it (target 0.1); a fork and its end {fork}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("parts", nargs="*", help=f"any of {', '.join(PARTS)}; all of them by default")
+    parser = argparse.ArgumentParser(description="cost of other interpreters")
     parser.add_argument("--tests", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
-    given = parser.parse_args()
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # other plugins ask workers for more than is told here
-    with tempfile.TemporaryDirectory() as folder:
+    parser.add_argument("--quick", action="store_true", help="two tests with numpy, one round")
+    options = parser.parse_args()
+    tests, rounds = (2, 1) if options.quick else (options.tests, options.rounds)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "pytest.ini").write_text("[pytest]\n")
         os.chdir(folder)
-        for name in given.parts or PARTS:
-            PARTS[name](Path(folder), given.tests, given.rounds)
+        for imports in ("import numpy",) if options.quick else ("import numpy", "import torch"):
+            start, run, path = measure(folder, imports, 0.0, tests, rounds)
+            measure_beside(imports, path, start, run, rounds)
+        for seconds in () if options.quick else (0.005, 0.02):
+            measure(folder, "import numpy", seconds, tests, rounds)
 
 
 if __name__ == "__main__":

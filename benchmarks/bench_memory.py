@@ -1,50 +1,76 @@
-"""Memory of recording 1 GB twice, the second time with half of it changed, beside not recording.
+"""Peak memory of a test that records 1 GiB twice, half of it different in the second run.
 
-Prints the peak resident memory of fresh processes, and how much recording adds, for two budgets
-(``repro_keep_mb``). The aim: no more than the budget and 16 MB.
+Prints the peak resident memory of whole pytest processes, and what recording adds, for two values of
+``repro_keep_mb``. Target: at most that budget and 16 MB more.
+
+python benchmarks/bench_memory.py [--quick]
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
-_SIZE = 2**28  # float32 elements: 1 GiB
+from _sessions import REPRO
+from _timing import QUICK
 
-_BODY = f"""
-import resource, sys, numpy, torch, xxhash
-import pytest_repro.values.measure
-from pytest_repro.core.plan import Plan
-from pytest_repro.engine.trial import Trial, as_run
+_MIB = 2 if QUICK else 1024
+_TEST = f"""
+import torch
+import xxhash
+import pytest
+import pytest_repro.values.difference
 
-keep = int(sys.argv[1])
-values = torch.empty({_SIZE}).fill_(1.0)
-if keep >= 0:
-    trial = Trial(Plan(), keep)
-    for run in range(2):
-        recording = trial.recording()
-        recording.record("x", values)
-        trial.add(as_run(run, "passed", 0.0, recording, None), recording)
+values = torch.zeros({_MIB} * 2**18)
+
+@pytest.mark.reproducible(runs=2)
+def test_recorded(repro):
+    values[::2] += 1
+    repro.record(x=values)
+
+def test_not_recorded():
+    for _ in range(2):
         values[::2] += 1
-    (found,) = trial.verdict().mismatches
-    assert found.difference.differing == {_SIZE // 2}, found
-    trial.close()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
 
-def peak(keep_mb: int) -> int:
-    """Peak resident memory in MiB of a process that records 1 GiB twice; -1 records nothing."""
-    command = [sys.executable, "-c", _BODY, str(keep_mb)]
-    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+def peak_memory(folder: Path, test: str, keep_mb: int) -> int:
+    """Peak resident memory in MiB of a pytest process.
+
+    Raises:
+        RuntimeError: *test* did not end as it must: ``test_recorded`` diverges.
+    """
+    options = [
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        *REPRO,
+        "--repro-diagnose=never",
+        f"-o=repro_keep_mb={keep_mb}",
+    ]
+    command = [sys.executable, "-m", "pytest", *options, f"test_memory.py::{test}"]
+    environ = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    process = subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != (test == "test_recorded"):
+        raise RuntimeError(f"{test} ended with exit status {process.returncode}")
+    return usage.ru_maxrss // 1024
 
 
 def main() -> None:
-    plain = peak(-1)
-    print(f"1 GiB held, nothing recorded           {plain:6d} MiB")
-    for keep in (64, 512):
-        found = peak(keep)
-        print(f"recorded twice, repro_keep_mb = {keep:<4d}   {found:6d} MiB, {found - plain:+d} MiB")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "pytest.ini").write_text("[pytest]\n")
+        (folder / "test_memory.py").write_text(_TEST)
+        plain = peak_memory(folder, "test_not_recorded", 64)
+        print(f"{_MIB} MiB, nothing recorded               {plain:6d} MiB")
+        for keep_mb in (64,) if QUICK else (64, 512):
+            peak = peak_memory(folder, "test_recorded", keep_mb)
+            print(f"recorded twice, repro_keep_mb = {keep_mb:<4d} {peak:9d} MiB, {peak - plain:+d} MiB")
 
 
 if __name__ == "__main__":

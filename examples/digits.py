@@ -1,4 +1,4 @@
-"""A real training: a small network on scikit-learn's 1,797 handwritten digits, ten classes."""
+"""A small network and its training on scikit-learn's 1,797 handwritten digits, ten classes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Augment = Callable[[Tensor], Tensor]
 
 
 def dataset() -> TensorDataset:
-    """Images as float32[1797, 64] in 0 … 1, labels as int64[1797]."""
+    """Images as float32[1797, 64] from 0 to 1, labels as int64[1797]."""
     digits = load_digits()
     images = torch.tensor(digits.data, dtype=torch.float32) / 16
     return TensorDataset(images, torch.tensor(digits.target))
@@ -29,7 +29,7 @@ def train(
     epochs: int = 2,
     augment: Augment = lambda images: images,
 ) -> Iterator[Tensor]:
-    """Trains *model*; yields the loss of each batch of 64."""
+    """Trains *model* and yields the loss of each batch of 64."""
     loader = DataLoader(dataset(), batch_size=64, shuffle=True)
     for _ in range(epochs):
         for images, labels in loader:
@@ -41,8 +41,8 @@ def train(
 
 
 def accuracy(model: nn.Module) -> float:
-    """Share of the images that *model* reads right."""
+    """Share of the images that *model* classifies correctly."""
     model.eval()
     images, labels = dataset().tensors
     with torch.no_grad():
-        return (model(images).argmax(1) == labels).double().mean().item()
+        return float((model(images).argmax(1) == labels).double().mean())

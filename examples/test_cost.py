@@ -1,12 +1,14 @@
-"""What determinism costs: `pytest examples/test_cost.py --repro-cost` also times it without.
+"""Cost of determinism: `pytest examples/test_cost.py --repro-cost` also times the test without it.
 
-Gathering with repeated indices is where deterministic algorithms have another kernel on a CPU.
+On a CPU, deterministic algorithms use another kernel for the gradient of indexing with repeated indices.
 """
 
 import torch
 
+from pytest_repro import Repro
 
-def test_gathering_rows(repro):
+
+def test_gathering_rows(repro: Repro) -> None:
     table = torch.randn(200_000, requires_grad=True)
     rows = torch.randint(200_000, (400_000,))
     table[rows].square().sum().backward()

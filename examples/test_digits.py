@@ -1,12 +1,14 @@
-"""A training that is reproducible: every loss, every weight, the optimiser's state, bit for bit."""
+"""A reproducible training: every loss, every weight and the optimizer's state, bit for bit."""
 
 import pytest
 import torch
 from digits import accuracy, network, train
 
+from pytest_repro import Repro
+
 
 @pytest.mark.reproducible(runs=3)
-def test_training_is_reproducible(repro):
+def test_training_is_reproducible(repro: Repro) -> None:
     model = network()
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for loss in train(model, optimizer):

@@ -1,21 +1,23 @@
-"""Inference draws nothing: running it again, seeded equally, could not show that it samples."""
+"""Inference must not draw random numbers; two equally seeded runs cannot show whether it does."""
 
 import pytest
 import torch
 from digits import accuracy, dataset, network
 
+from pytest_repro import Repro, assert_no_draws
+
 
 @pytest.mark.reproducible
-def test_inference_samples_nothing(repro):
+def test_inference_draws_nothing(repro: Repro) -> None:
     model = network().eval()
-    with repro.no_draws():
+    with assert_no_draws():
         repro.record(accuracy=accuracy(model))
 
 
-@pytest.mark.xfail(strict=True, reason="model.eval() was forgotten: dropout is still on")
+@pytest.mark.xfail(strict=True, reason="model.eval() is missing: dropout is still on")
 @pytest.mark.reproducible
-def test_inference_in_training_mode(repro):
+def test_inference_in_training_mode(repro: Repro) -> None:
     model = network()
     images, _ = dataset().tensors
-    with repro.no_draws(), torch.no_grad():
+    with assert_no_draws(), torch.no_grad():
         repro.record(predicted=model(images).argmax(1))

@@ -1,6 +1,6 @@
-"""Levels: two threads add sums up in another order, so gradients and weights differ in their last bits.
+"""Levels: two threads add in another order than one, so gradients and weights differ in their last bits.
 
-The outcome, accuracy and predictions, is to be equal all the same. Of a longer training it would not be.
+The outcome (accuracy and predictions) must still be equal. In a longer training it would differ, too.
 """
 
 import pytest
@@ -8,9 +8,11 @@ import torch
 from digits import dataset
 from torch.nn.functional import cross_entropy
 
+from pytest_repro import Repro
+
 
 @pytest.mark.reproducible(level="outcome", threads=(1, 2), rtol=0, atol=0)
-def test_threads_change_no_prediction(repro):
+def test_threads_change_no_prediction(repro: Repro) -> None:
     images, labels = dataset().tensors
     model = torch.nn.Linear(64, 10)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
@@ -20,4 +22,4 @@ def test_threads_change_no_prediction(repro):
         loss.backward()
         optimizer.step()
     predictions = model(images).argmax(1)
-    repro.record(model=model, predictions=predictions, right=int((predictions == labels).sum()))
+    repro.record(model=model, predictions=predictions, correct=int((predictions == labels).sum()))

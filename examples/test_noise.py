@@ -1,29 +1,32 @@
-"""Which noise a training has, and what removing it costs: `pytest examples/test_noise.py --repro-noise`.
+"""Noise of a training and the cost of removing it: `pytest examples/test_noise.py --repro-noise`.
 
-Each brightness of a pixel has a vector of its own, which is looked up by indexing: of its gradient a CPU
-with several threads adds up the parts in any order, unless deterministic algorithms are on.
+The model looks up a vector for each brightness of a pixel by indexing. Without deterministic algorithms,
+a CPU with several threads adds the parts of the gradient of these vectors in any order.
 """
 
 import torch
 from digits import dataset
-from torch import nn
+from torch import Tensor, nn
+
+from pytest_repro import Repro
 
 
-class Looked(nn.Module):
-    """Looks up a vector of 16 for each of 64 pixels, then reads them: float32[n, 64] to float32[n, 10]."""
+class LookupClassifier(nn.Module):
+    """Maps each of 64 pixels to a vector of 16, then classifies: float32[n, 64] to float32[n, 10]."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.table = nn.Parameter(torch.randn(17, 16))
-        self.read = nn.Sequential(nn.Flatten(), nn.Dropout(0.2), nn.Linear(64 * 16, 10))
+        self.classify = nn.Sequential(nn.Flatten(), nn.Dropout(0.2), nn.Linear(64 * 16, 10))
 
-    def forward(self, images):
-        return self.read(self.table[(images * 16).long()])
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.classify(self.table[(images * 16).long()])
+        return logits
 
 
-def test_training(repro):
+def test_training(repro: Repro) -> None:
     images, labels = dataset().tensors
-    images, labels, model = images[:600], labels[:600], Looked()
+    images, labels, model = images[:600], labels[:600], LookupClassifier()
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for _ in range(20):
         loss = nn.functional.cross_entropy(model(images), labels)
@@ -31,6 +34,6 @@ def test_training(repro):
         loss.backward()
         optimizer.step()
     with torch.no_grad():
-        read = model.eval()(dataset().tensors[0][600:]).argmax(1)
-    right = (read == dataset().tensors[1][600:]).double().mean()
-    repro.record(model=model, accuracy=right, labels=read)
+        predictions = model.eval()(dataset().tensors[0][600:]).argmax(1)
+    accuracy = (predictions == dataset().tensors[1][600:]).double().mean()
+    repro.record(model=model, accuracy=accuracy, labels=predictions)

@@ -1,15 +1,17 @@
-"""Seed sweeps: how far the accuracy of a training scatters over seeds, and how far it may.
+"""Seed sweep: how much the accuracy of a training varies over seeds, with a limit.
 
-`pytest examples/test_seeds.py` runs it with seeds 0 to 4; `--repro-seeds=0-99` with a hundred.
+`pytest examples/test_seeds.py` runs it with seeds 0 to 4; `--repro-seeds=0-99` with a hundred seeds.
 """
 
 import pytest
 import torch
 from digits import accuracy, dataset, network, train
 
+from pytest_repro import Repro
+
 
 @pytest.mark.reproducible(seeds=5)
-def test_training_over_seeds(repro):
+def test_training_over_seeds(repro: Repro) -> None:
     model = network()
     for _ in train(model, torch.optim.Adam(model.parameters(), lr=3e-3)):
         pass

@@ -1,12 +1,12 @@
-"""Is version A better than version B? Both are trained with the same seeds, and compared pair by pair."""
+"""Is version A better than version B? Train both with the same seeds and compare pair by pair."""
 
 import torch
 from digits import accuracy, network, train
 
-from pytest_repro import metrics
+from pytest_repro import Repro, metrics
 
 
-def trained(seed, learning_rate):
+def trained(seed: int, learning_rate: float) -> float:
     torch.manual_seed(seed)
     model = network()
     for _ in train(model, torch.optim.Adam(model.parameters(), lr=learning_rate)):
@@ -14,13 +14,13 @@ def trained(seed, learning_rate):
     return accuracy(model)
 
 
-def test_a_larger_step_is_better_and_a_slightly_larger_one_is_not_known_to_be(repro):
+def test_a_larger_learning_rate_is_better(repro: Repro) -> None:
     seeds = [repro.seed + number for number in range(6)]
     small, large, larger = ([trained(seed, rate) for seed in seeds] for rate in (1e-3, 3e-3, 3.1e-3))
     repro.record(small=small, large=large, larger=larger)
 
-    found = metrics.compare_versions(large, small)
-    print(found)
-    assert found.verdict == "significant and meaningful"
+    comparison = metrics.compare_versions(large, small)
+    print(comparison)
+    assert comparison.verdict == "significant and meaningful"
     assert metrics.compare_versions(larger, large).verdict == "not significant"
     assert metrics.seeds_needed(gamma=0.75) == 29

@@ -1,19 +1,19 @@
-"""Reproducibility assertions: run a test again, compare what it computed, say what differs.
+"""Reproducibility assertions: runs a test again, compares what it computed, and says what differs.
 
-The way of the data, which is also the order of the rooms::
+::
 
-    item ─ marker, options ─▶ Plan ─▶ Cells ─▶ engine ─┬─ adapter: seeded, switched ─ axis: applied ─ call()
+    item ─ marker, options ─▶ Plan ─▶ Cells ─▶ engine ─┬─ adapters: seeded ─ axes: applied ─ call()
                                                        └─ companion: the same in another interpreter
-    repro.record ─▶ walk ─▶ adapter.opened ─▶ digest, shelf ─▶ Observation … ─▶ Run
+    repro.record ─▶ pytree ─▶ adapters ─▶ digest, SpillStore ─▶ Observation … ─▶ Run
     Runs ─▶ compare ─▶ Verdict ─(diverged)─▶ Experiments ─▶ Divergence, Finding
     Verdict ─▶ terminal, JSON, JUnit, GitHub; two JSONs ─▶ compare
     trace ─▶ ops ─▶ first_divergence ─▶ Divergence
 
-``core`` nouns and pure functions · ``ledger`` calls of the world outside · ``values`` the bytes of
-values · ``metrics`` the measures of the literature · ``adapters`` one file per library · ``traces``
-what each op computed · ``axes`` one file per thing varied · ``companions`` other interpreters ·
-``causes`` one file per cause word · ``engine`` plan × call → verdict → cause · ``reports`` verdict →
-text · ``cli`` the command · ``plugin`` pytest.
+From low to high: ``core`` records and pure functions · ``interpose`` calls to the operating system ·
+``values`` bytes of values · ``metrics`` published measures · ``adapters`` one file per library ·
+``traces`` ops of torch · ``axes`` one file per thing varied · ``companions`` other interpreters ·
+``causes`` one file per cause word · ``engine`` plan × call → verdict → cause · ``reports`` verdict → text ·
+``assertions`` · ``cli`` · ``plugin`` pytest.
 """
 
 from __future__ import annotations
@@ -21,67 +21,75 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from pytest_repro._version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from pytest_repro import metrics as metrics
-    from pytest_repro.adapters import digest as digest
-    from pytest_repro.adapters import seed_all as seed_all
-    from pytest_repro.core.completion import Completion as Completion
-    from pytest_repro.core.divergence import Divergence as Divergence
-    from pytest_repro.core.divergence import first_divergence as first_divergence
-    from pytest_repro.core.trace import Trace as Trace
-    from pytest_repro.core.unused import SeedUnusedWarning as SeedUnusedWarning
-    from pytest_repro.core.verdict import NotReproducible as NotReproducible
-    from pytest_repro.core.verdict import Verdict as Verdict
-    from pytest_repro.engine.batch import assert_batch_invariant as assert_batch_invariant
-    from pytest_repro.engine.check import assert_reproducible as assert_reproducible
-    from pytest_repro.engine.check import check as check
-    from pytest_repro.engine.draws import draws as draws
-    from pytest_repro.engine.draws import no_draws as no_draws
-    from pytest_repro.engine.loader import check_loader as check_loader
-    from pytest_repro.engine.pin import deterministic as deterministic
-    from pytest_repro.engine.pin import pinned as pinned
-    from pytest_repro.engine.resume import assert_resumable as assert_resumable
-    from pytest_repro.traces import trace as trace
+    from pytest_repro import metrics
+    from pytest_repro.adapters import digest, seed_all
+    from pytest_repro.assertions.batch_invariance import assert_batch_invariant
+    from pytest_repro.assertions.distinct_draws import assert_distinct_draws, assert_distinct_loader_draws
+    from pytest_repro.assertions.draws import assert_no_draws, track_draws
+    from pytest_repro.assertions.instability import probe_instability
+    from pytest_repro.assertions.reproducible import assert_reproducible
+    from pytest_repro.assertions.resume import assert_resumable
+    from pytest_repro.core.compare.difference import Difference
+    from pytest_repro.core.compare.mismatch import Mismatch
+    from pytest_repro.core.compare.verdict import NotReproducible, SeedUnusedWarning, Verdict
+    from pytest_repro.core.runs.run import Run
+    from pytest_repro.core.runs.token_sequence import Completion
+    from pytest_repro.core.trace.divergence import Divergence, first_divergence
+    from pytest_repro.core.trace.trace import Trace
+    from pytest_repro.engine.check.check import check
+    from pytest_repro.engine.runs.current_run import shift_alignment
+    from pytest_repro.engine.runs.pin import deterministic, pinned
+    from pytest_repro.plugin.fixtures.repro import Repro
+    from pytest_repro.traces import trace
 
-__version__ = "0.1.0"
-
-_WHERE = {
-    "Completion": "core.completion",
-    "Divergence": "core.divergence",
-    "NotReproducible": "core.verdict",
-    "SeedUnusedWarning": "core.unused",
-    "Trace": "core.trace",
-    "Verdict": "core.verdict",
-    "assert_batch_invariant": "engine.batch",
-    "assert_reproducible": "engine.check",
-    "assert_resumable": "engine.resume",
-    "check": "engine.check",
-    "check_loader": "engine.loader",
-    "deterministic": "engine.pin",
+_MODULES = {
+    "Completion": "core.runs.token_sequence",
+    "Difference": "core.compare.difference",
+    "Divergence": "core.trace.divergence",
+    "Mismatch": "core.compare.mismatch",
+    "NotReproducible": "core.compare.verdict",
+    "Repro": "plugin.fixtures.repro",
+    "Run": "core.runs.run",
+    "SeedUnusedWarning": "core.compare.verdict",
+    "Trace": "core.trace.trace",
+    "Verdict": "core.compare.verdict",
+    "assert_batch_invariant": "assertions.batch_invariance",
+    "assert_distinct_draws": "assertions.distinct_draws",
+    "assert_distinct_loader_draws": "assertions.distinct_draws",
+    "assert_no_draws": "assertions.draws",
+    "assert_reproducible": "assertions.reproducible",
+    "assert_resumable": "assertions.resume",
+    "check": "engine.check.check",
+    "deterministic": "engine.runs.pin",
     "digest": "adapters",
-    "draws": "engine.draws",
-    "first_divergence": "core.divergence",
-    "no_draws": "engine.draws",
-    "pinned": "engine.pin",
+    "first_divergence": "core.trace.divergence",
+    "pinned": "engine.runs.pin",
+    "probe_instability": "assertions.instability",
     "seed_all": "adapters",
+    "shift_alignment": "engine.runs.current_run",
     "trace": "traces",
+    "track_draws": "assertions.draws",
 }
 
 __all__ = [
-    "Completion", "Divergence", "NotReproducible", "SeedUnusedWarning", "Trace", "Verdict",
-    "assert_batch_invariant", "assert_reproducible", "assert_resumable", "check", "check_loader",
-    "deterministic", "digest", "draws", "first_divergence", "metrics", "no_draws", "pinned", "seed_all",
-    "trace",
+    "Completion", "Difference", "Divergence", "Mismatch", "NotReproducible", "Repro", "Run",
+    "SeedUnusedWarning", "Trace", "Verdict", "assert_batch_invariant", "assert_distinct_draws",
+    "assert_distinct_loader_draws", "assert_no_draws", "assert_reproducible", "assert_resumable", "check",
+    "deterministic", "digest", "first_divergence", "metrics", "pinned", "probe_instability", "seed_all",
+    "shift_alignment", "trace", "track_draws",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    """Loads a public name when it is first asked for: pytest starts without any of them."""
-    if name == "metrics":  # the module itself
+    """Loads a public name on first use, so that pytest starts without any of them."""
+    if name == "metrics":
         return importlib.import_module(f"{__name__}.metrics")
-    if name not in _WHERE:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
     globals()[name] = value
     return value
 

@@ -1,9 +1,10 @@
-"""A project to try the plugin on: ``project("def test_a(repro): …").check(failed=1, says="…")``."""
+"""A project to run the plugin on: ``project("def test_a(repro): …").check(failed=1, says="…")``."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,24 +17,30 @@ import numpy.ma
 import numpy.random  # noqa: F401
 import pytest
 
-import pytest_repro.plugin.conductor  # noqa: F401
+import pytest_repro.plugin.session.hooks  # noqa: F401
+from pytest_repro.plugin.extra_runs import list_extra_runs
 
+list_extra_runs()
 with contextlib.suppress(ImportError):
     import torch._dynamo  # noqa: F401
 
-# Runs in this process forget the modules they imported, and numpy cannot be imported twice: what
-# the projects use is imported here, before.
+# Sessions in this process forget the modules that they imported, and numpy cannot be imported twice:
+# what the projects use is imported here first.
 
 pytest_plugins = "pytester"
 
+# Where writing byte code is forbidden, as in many containers, each of the hundreds of interpreters that the
+# tests start compiles the package again: a quarter of the time of a session with one companion.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell's background job ignores interrupts and hands that on: sessions could not be interrupted.
+    # Background jobs of a shell inherit an ignored SIGINT: their sessions could not be interrupted.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass
 class Result:
-    """What a run of pytest gave."""
+    """Output, exit code and reports of a session."""
 
     run: pytest.RunResult
     folder: Path
@@ -44,9 +51,9 @@ class Result:
 
     @property
     def report(self) -> dict[str, Any]:
-        found = json.loads((self.folder / "report.json").read_text())
-        assert isinstance(found, dict)
-        return found
+        report = json.loads((self.folder / "report.json").read_text())
+        assert isinstance(report, dict)
+        return report
 
     @property
     def verdicts(self) -> dict[str, str]:
@@ -60,7 +67,7 @@ class Result:
         exit: int | None = None,
         **outcomes: int,
     ) -> Result:
-        """Asserts counts of outcomes, the exit code, and text that is or is not there."""
+        """Asserts counts of outcomes, the exit code, and text that the output has or lacks."""
         if outcomes:
             known = self.run.parseoutcomes()
             assert {k: known.get(k, 0) for k in outcomes} == outcomes, self.text
@@ -68,45 +75,48 @@ class Result:
             assert all(outcomes.get(k) == v for k, v in bad.items()), self.text
         if exit is not None:
             assert exit == self.run.ret, self.text
-        for each in [says] if isinstance(says, str) else says:
-            assert each in self.text, self.text
-        for each in [lacks] if isinstance(lacks, str) else lacks:
-            assert each not in self.text, self.text
+        for text in [says] if isinstance(says, str) else says:
+            assert text in self.text, self.text
+        for text in [lacks] if isinstance(lacks, str) else lacks:
+            assert text not in self.text, self.text
         return self
 
 
 @dataclass
 class Project:
-    """A folder with a test module; pytest runs there with this plugin and the peers asked for.
+    """A folder with a test module, where pytest runs with this plugin and chosen others.
 
-    Causes are looked for where a test sets *inquires*, or gives ``--repro-diagnose`` itself: that
-    starts an interpreter for each session in which something differs.
+    Differences are diagnosed only where a test sets *inquires* or gives ``--repro-diagnose`` itself:
+    a diagnosis starts interpreters. With ``--no-subprocess``, tests that need others are skipped.
     """
 
     pytester: pytest.Pytester
     inquires: bool = False
+    no_subprocess: bool = False
 
     def __call__(
         self, source: str, *args: str, plugins: Sequence[str] = (), subprocess: bool = False
     ) -> Result:
         """Writes *source* to test_it.py and runs pytest with *args*.
 
-        Other installed plugins are off, but for those named in *plugins* by their entry point.
+        Other installed plugins are off, except those whose entry points *plugins* names.
         """
         self.pytester.makepyfile(test_it=dedent(source))
         return self.again(*args, plugins=plugins, subprocess=subprocess)
 
     def again(self, *args: str, plugins: Sequence[str] = (), subprocess: bool = False) -> Result:
         """Runs pytest in the folder as it is."""
+        if self.no_subprocess and (subprocess or "xdist" in plugins):
+            pytest.skip("needs another interpreter")
         loaded = [word for name in ("repro", "repro_marker", *plugins) for word in ("-p", name)]
-        if not self.inquires and not any(each.startswith("--repro-diagnose") for each in args):
+        if not self.inquires and not any(arg.startswith("--repro-diagnose") for arg in args):
             args = ("--repro-diagnose=never", *args)
         run = self.pytester.runpytest_subprocess if subprocess else self.pytester.runpytest_inprocess
         result = run("-p", "no:cacheprovider", *loaded, "--repro-json=report.json", *args)
         return Result(result, self.pytester.path)
 
     def write(self, **files: str) -> None:
-        """Writes Python files, by name without the ending."""
+        """Writes Python files, named without their suffix."""
         self.pytester.makepyfile(**{name: dedent(text) for name, text in files.items()})
 
     def ini(self, text: str) -> None:
@@ -115,11 +125,18 @@ class Project:
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(
+    request: pytest.FixtureRequest, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> Project:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
-    return Project(pytester)
+    return Project(pytester, no_subprocess=request.config.getoption("no_subprocess"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds what a measurement of coverage needs: other interpreters are not measured."""
+    parser.addoption("--no-subprocess", action="store_true", help="skip sessions in other interpreters")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -1,4 +1,4 @@
-"""action.yml and the workflows of examples/ci: read as YAML, and their steps run by bash."""
+"""Reads action.yml and the workflows in examples/ci as YAML, and runs their steps with bash."""
 
 from __future__ import annotations
 
@@ -14,18 +14,14 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.plugin.options import OPTIONS
-
 yaml = pytest.importorskip("yaml")
 ROOT = Path(__file__).parent.parent
 WORKFLOWS = sorted((ROOT / "examples" / "ci").glob("*.yml"))
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
 STEPS = {step["name"]: step for step in ACTION["runs"]["steps"]}
-needs_bash = pytest.mark.skipif(
-    not shutil.which("bash") or sys.platform == "win32", reason="runs the steps by bash"
-)
+needs_bash = pytest.mark.skipif(not shutil.which("bash") or sys.platform == "win32", reason="needs bash")
 
-# python answers to pip by writing down what it was asked; the rest is done for real.
+# Records the arguments of "python -m pip"; everything else runs.
 PYTHON = """\
 #!/bin/sh
 if [ "$1 $2" = "-m pip" ]; then printf '%s\\n' "$@" > pip.txt; else exec {python} "$@"; fi
@@ -33,15 +29,13 @@ if [ "$1 $2" = "-m pip" ]; then printf '%s\\n' "$@" > pip.txt; else exec {python
 COMMAND = '#!/bin/sh\nexec {python} -m pytest_repro "$@"\n'
 
 
-def filled(text: str, **values: str) -> str:
-    """*text* with its expressions evaluated, as far as they are names."""
-    return re.sub(
-        r"\$\{\{ (\S+) \}\}", lambda found: values[found[1].replace(".", "_").replace("-", "_")], text
-    )
+def evaluate(text: str, **values: str) -> str:
+    """*text* with each ``${{ name }}`` replaced by its value."""
+    return re.sub(r"\$\{\{ (\S+) \}\}", lambda match: values[re.sub("[.-]", "_", match[1])], text)
 
 
 class Runner:
-    """A folder in which steps are run as GitHub runs them."""
+    """Runs steps in a folder as GitHub runs them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.summary = folder, folder / "summary.md"
@@ -52,23 +46,23 @@ class Runner:
             script.chmod(0o755)
 
     def step(self, step: Mapping[str, Any], environ: Mapping[str, str] = {}, **values: str) -> Any:
-        """Runs the script of *step*."""
-        own = {key: filled(value, **values) for key, value in step.get("env", {}).items()}
+        variables = {key: evaluate(value, **values) for key, value in step.get("env", {}).items()}
         script = self.folder / "step.sh"
-        script.write_text(without_html(filled(step["run"], **values)))
-        known = {
-            **os.environ, "PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "",
-            "GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(self.folder),
-            "GITHUB_STEP_SUMMARY": str(self.summary), **own, **environ,
-        }  # fmt: skip
-        how = ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)]
-        return subprocess.run(how, cwd=self.folder, env=known, capture_output=True, text=True, check=False)
-
-
-def without_html(script: str) -> str:
-    known = {option.name for option in OPTIONS}
-    return script if "html" in known else re.sub(r" --repro-html=\S+", "", script)
+        script.write_text(evaluate(step["run"], **values))
+        env = {
+            **os.environ,
+            "PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PYTEST_ADDOPTS": "",
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_WORKSPACE": str(self.folder),
+            "GITHUB_STEP_SUMMARY": str(self.summary),
+            **variables,
+            **environ,
+        }
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)]
+        return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
@@ -89,7 +83,7 @@ def test_the_action_is_composite_and_passes_inputs_as_variables() -> None:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: str(path.name))
-def test_a_workflow_gives_inputs_that_there_are(path: Path) -> None:
+def test_a_workflow_passes_only_declared_inputs(path: Path) -> None:
     workflow = yaml.safe_load(path.read_text())
     assert workflow["permissions"] == {"contents": "read"}
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
@@ -103,14 +97,14 @@ def test_a_workflow_gives_inputs_that_there_are(path: Path) -> None:
 
 @needs_bash
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("requirements", "words"),
     [("", []), ('-r "a b.txt" -e .[test]', ["-r", "a b.txt", "-e", ".[test]"]), ("a\nb", ["a", "b"])],
 )
-def test_it_installs_itself_and_what_is_asked(runner: Runner, given: str, words: list[str]) -> None:
-    done = runner.step(STEPS["Install"], github_action_path="/the action", inputs_requirements=given)
+def test_it_installs_itself_and_the_requirements(runner: Runner, requirements: str, words: list[str]) -> None:
+    done = runner.step(STEPS["Install"], github_action_path="/the action", inputs_requirements=requirements)
     assert done.returncode == 0, done.stderr
-    asked = (runner.folder / "pip.txt").read_text().splitlines()
-    assert asked == ["-m", "pip", "install", "/the action", "--disable-pip-version-check", *words]
+    arguments = (runner.folder / "pip.txt").read_text().splitlines()
+    assert arguments == ["-m", "pip", "install", "/the action", "--disable-pip-version-check", *words]
 
 
 @needs_bash
@@ -121,17 +115,17 @@ def test_it_runs_reports_and_fails(runner: Runner) -> None:
     args = "-p repro -p repro_marker -q --repro-diagnose=never -k 'test_a or test_b'"
     done = runner.step(STEPS["Run"], inputs_args=args, inputs_reports="the reports")
     assert done.returncode == 1, done.stdout + done.stderr
-    found = json.loads((runner.folder / "the reports" / "report.json").read_text())
-    assert found["summary"] == {"diverged": 1, "reproduced": 1}
+    report = json.loads((runner.folder / "the reports" / "report.json").read_text())
+    assert report["summary"] == {"diverged": 1, "reproduced": 1}
     assert "::error file=test_it.py,line=3,title=not reproducible%3A test_b::x differs" in done.stdout
     assert runner.summary.read_text().startswith("### Reproducibility: 2 compared (1 reproduced, 1 diverged)")
 
 
 @needs_bash
-def test_two_machines_are_compared_by_the_last_job(runner: Runner) -> None:
+def test_the_last_job_compares_two_machines(runner: Runner) -> None:
     torch = pytest.importorskip("torch")
     if not torch.backends.cpu.get_cpu_capability().startswith("AVX"):
-        pytest.skip("has one instruction set to be two machines by")
+        pytest.skip("needs AVX: two instruction sets stand for two machines")
     (runner.folder / "test_it.py").write_text(
         "import torch\n"
         "def test_sum(repro): repro.record(s=torch.linspace(0, 3, 1000).exp().double().sum())\n"
@@ -141,7 +135,7 @@ def test_two_machines_are_compared_by_the_last_job(runner: Runner) -> None:
     args = "-p repro -p repro_marker -q"
     machines = zip(workflow["jobs"]["test"]["strategy"]["matrix"]["runner"], ("default", "avx2"))
     for name, capability in machines:
-        # What download-artifact makes of the artifacts: a folder for each, by its name.
+        # download-artifact creates a folder for each artifact, with its name.
         reports, environ = f"reports/repro-{name}", {"ATEN_CPU_CAPABILITY": capability}
         done = runner.step(STEPS["Run"], environ, inputs_args=args, inputs_reports=reports)
         assert done.returncode == 0, done.stdout + done.stderr

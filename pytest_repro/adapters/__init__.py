@@ -1,162 +1,102 @@
-"""Floor 2: what is held fixed and what can be read, one file per library.
+"""What can be read and controlled of each library, one file per library.
 
-A file is named as the library is imported and holds one object, ``adapter``. It wakes once its
-library is in ``sys.modules``: before that no value can be the library's, and none of its
-generators has been asked. Other distributions add theirs as entry points of the group
-``pytest_repro.adapters``, named likewise.
+A file has the import name of its library and defines one object, ``adapter``. It is active once
+its library is in ``sys.modules``: before that no value can be of the library, and none of its
+generators was used. Other distributions use the entry point group ``pytest_repro.adapters``: see
+:class:`Adapter`.
 """
 
 from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from functools import cache
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache, lru_cache
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any
 
-from pytest_repro.core.catalogue import catalogue, load
-from pytest_repro.core.plan import Deterministic, checked_seed
-from pytest_repro.core.walk import Opened, leaves
-from pytest_repro.values import tree
+from pytest_repro.adapters._adapter import Adapter as Adapter
+from pytest_repro.adapters._adapter import BoundaryCallback as BoundaryCallback
+from pytest_repro.adapters._adapter import DrawOrigin as DrawOrigin
+from pytest_repro.adapters._adapter import EntropySource as EntropySource
+from pytest_repro.adapters._adapter import FastReader as FastReader
+from pytest_repro.core.plan.plan import validate_seed
+from pytest_repro.core.plugins import find_plugins, load_plugin
+from pytest_repro.core.runs.pytree import FlattenResult, iter_leaves
+from pytest_repro.values import hashing
 
-if TYPE_CHECKING:
-    from pytest_repro.adapters._blame import Look
-
-STANDARD = "python"
-"""The adapter of the standard library, which is always awake."""
-
-Quick = Callable[[object], "tuple[object, bytes] | None"]
-"""Reads a small value of one exact type at once: what stands for its kind, and its bytes."""
-
-
-class Source(Protocol):
-    """What is asked in the place of the operating system; a ``random.Random`` is one."""
-
-    def getrandbits(self, k: int, /) -> int:
-        """A number of *k* bits."""
-
-    def randbytes(self, n: int, /) -> bytes:
-        """*n* bytes."""
-
-
-class Adapter:
-    """What is known about one library. Every method may be left as it is."""
-
-    #: Values of at most this many bytes are kept as they are instead of being digested.
-    quick: ClassVar[Mapping[type, Quick]] = {}
-
-    def opened(self, value: object) -> Opened:
-        """*value* as a leaf or as parts, why it cannot be read, or None when it is not ours."""
-        return None
-
-    def described(self, token: object) -> tuple[str, str, tuple[int, ...]]:
-        """Kind, element and shape of what a quick reader called *token*."""
-        raise NotImplementedError
-
-    def seed(self, seed: int) -> None:
-        """Seeds every global generator of the library with *seed*, 0 … 2**32 - 1."""
-
-    def states(self) -> Callable[[], None]:
-        """Takes the state of every global generator; the function given back restores it."""
-        return lambda: None
-
-    def stands(self) -> object:
-        """Where the global generators of the library stand: equal until one of them is asked."""
-        return None
-
-    def deterministic(self, mode: Deterministic) -> AbstractContextManager[None]:
-        """Sets every determinism switch of the library to *mode*; restores them."""
-        return nullcontext()
-
-    def pinned_entropy(self, source: Source) -> AbstractContextManager[None]:
-        """Has *source* asked for what the library takes from the operating system."""
-        return nullcontext()
-
-    def finish(self) -> None:
-        """Waits until devices have done what was asked of them: before a clock is read."""
-
-    def standing(self, generator: object) -> str | None:
-        """Where *generator* stands, as text; None for what is no generator of the library."""
-        return None
-
-    def stand(self, generator: object, state: str) -> None:
-        """Puts *generator* where :meth:`standing` said; may raise anything where *state* is no such text."""
-
-    def generators(self) -> Mapping[str, object]:
-        """The global generators, by name: ``torch cpu``."""
-        return {}
-
-    def place(self, generator: object) -> object:
-        """As :meth:`standing`, as anything that is quick to read and to compare."""
-        return self.standing(generator)
-
-    def saved_by(self, generator: object) -> str:
-        """How its place is saved and restored, in code: ``random.getstate(), random.setstate(…)``."""
-        return ""
-
-    def watched(self, look: Look) -> AbstractContextManager[None]:
-        """Has *look* called, in this thread, whenever a part of something larger begins or ends."""
-        return nullcontext()
-
-    def environment(self) -> dict[str, str]:
-        """What else could change a result: versions, thread counts, instruction sets, devices.
-
-        The same names wherever it is asked: what is not there is told as such. No time, no name of
-        a machine.
-        """
-        return {}
-
-    def flags(self) -> dict[str, str]:
-        """What is set now and could change a result: precisions, determinism. The same names always."""
-        return {}
-
-    def switches(self) -> dict[str, str]:
-        """What is set process-wide and could be left set by a run, by name."""
-        return {}
+STANDARD_LIBRARY = "python"
+"""The adapter of the standard library, which is always active."""
 
 
 @cache
-def _adapter(name: str) -> Adapter:
-    found = load(__name__, name).adapter
-    assert isinstance(found, Adapter)
-    return found
+def _load_adapter(name: str) -> Adapter:
+    adapter = load_plugin(__name__, name).adapter
+    assert isinstance(adapter, Adapter)
+    return adapter
 
 
-def awake() -> dict[str, Adapter]:
+def active_adapters() -> dict[str, Adapter]:
     """The adapters of the libraries imported so far, by name, in name order."""
-    names = catalogue(__name__)
-    return {name: _adapter(name) for name in names if name == STANDARD or _imported(name)}
+    modules = tuple(map(sys.modules.get, find_plugins(__name__)))
+    return _load_active_adapters(modules).copy()
 
 
-def _imported(name: str) -> bool:
-    # None there forbids an import, and a test may put a mock or a stub there: none makes values.
+@lru_cache(maxsize=8)
+def _load_active_adapters(modules: tuple[ModuleType | None, ...]) -> dict[str, Adapter]:
+    """The adapters, given the modules of their libraries: asked several times in each run of a test."""
+    names = find_plugins(__name__)
+    return {name: _load_adapter(name) for name in names if name == STANDARD_LIBRARY or _is_imported(name)}
+
+
+def _is_imported(name: str) -> bool:
+    # sys.modules holds None for a forbidden import, and tests put mocks there: neither makes values.
     module = sys.modules.get(name)
     return isinstance(module, ModuleType) and module.__spec__ is not None
 
 
-def opened(value: object) -> Opened:
-    """*value* as a leaf or as parts, or why it cannot be read, or None for what nobody knows.
+def find_array_adapter(value: object) -> Adapter | None:
+    """The adapter of the library whose array *value* is, or None."""
+    return next((adapter for adapter in active_adapters().values() if adapter.is_array(value)), None)
+
+
+def find_generator_adapter(value: object) -> Adapter | None:
+    """The adapter that reads the state of the random generator *value*, or None."""
+    for adapter in active_adapters().values():
+        with suppress(Exception):  # a user's class that only looks like a generator
+            if adapter.state_key(value) is not None:
+                return adapter
+    return None
+
+
+def find_kind_name(value: object) -> str:
+    """What reports call *value*, if it is of an imported library: ``"module"``; ``""`` for other values."""
+    names = (adapter.kind_name(value) for adapter in active_adapters().values())
+    return next(filter(None, names), "")
+
+
+def flatten(value: object) -> FlattenResult:
+    """*value* as a leaf or as parts, or why it cannot be read, or None if no adapter knows it.
 
     Libraries come before the standard library: ``numpy.float64`` is a ``float`` as well.
     """
-    found = known(value)
-    return _by_protocol(value) if found is None else found
+    result = flatten_known(value)
+    return _flatten_by_protocol(value) if result is None else result
 
 
-def known(value: object) -> Opened:
-    """As :func:`opened`, but nothing of *value* is called: for what nobody asked to be read."""
-    adapters = awake()
-    standard = adapters.pop(STANDARD)
+def flatten_known(value: object) -> FlattenResult:
+    """As :func:`flatten`, without calling any method of *value*: for values that were not recorded."""
+    adapters = active_adapters()
+    standard = adapters.pop(STANDARD_LIBRARY)
     for adapter in adapters.values():
-        found = adapter.opened(value)
-        if found is not None:
-            return found
-    return standard.opened(value)
+        result = adapter.flatten(value)
+        if result is not None:
+            return result
+    return standard.flatten(value)
 
 
-def _by_protocol(value: object) -> Opened:
+def _flatten_by_protocol(value: object) -> FlattenResult:
     """Arrays of libraries without an adapter: ``__array__``, or DLPack."""
     kind = type(value)
     if isinstance(value, type) or not (hasattr(kind, "__array__") or hasattr(kind, "__dlpack__")):
@@ -166,9 +106,9 @@ def _by_protocol(value: object) -> Opened:
     foreign: Any = value
     try:
         array = numpy.asarray(foreign) if hasattr(kind, "__array__") else numpy.from_dlpack(foreign)
-    except Exception as error:  # somebody else's conversion: on another device, of another dtype
-        return f"is a {kind.__module__}.{kind.__qualname__} that does not become an array: {error}"
-    return _adapter("numpy").opened(array)
+    except Exception as error:  # conversion by another library: on another device, of another dtype
+        return f"is a {kind.__module__}.{kind.__qualname__} that cannot be converted to an array: {error}"
+    return _load_adapter("numpy").flatten(array)
 
 
 def digest(value: object) -> str:
@@ -182,61 +122,60 @@ def digest(value: object) -> str:
         32 hexadecimal digits, xxh3-128. It finds accidents, not attackers.
 
     Raises:
-        TypeError: Something in it cannot be read; the message names its path and type.
+        TypeError: A part cannot be read; the message names its path and type.
     """
-    found = [(p, tree.digest(x.kind, x.pieces())) for p, x in leaves(value, "value", opened)]
-    if len(found) == 1 and found[0][0] == "":
-        return found[0][1]
-    joined = "\n".join(f"{path} {each}" for path, each in found)
-    return tree.digest("parts", [memoryview(joined.encode())])
+    leaves = [
+        (path, hashing.digest(leaf.kind, leaf.read_chunks()))
+        for path, leaf in iter_leaves(value, "value", flatten)
+    ]
+    if len(leaves) == 1 and leaves[0][0] == "":
+        return leaves[0][1]
+    lines = "\n".join(f"{path} {leaf_digest}" for path, leaf_digest in leaves)
+    return hashing.digest("parts", [memoryview(lines.encode())])
 
 
 def seed_all(seed: int) -> None:
     """Seeds every generator of every imported library with *seed*.
 
     Args:
-        seed: 0 … 2**32 - 1. It is given to each library as it is.
+        seed: 0 … 2**32 - 1. Each library gets the same number.
 
     Raises:
-        ValueError: *seed* is no whole number in that range.
+        ValueError: *seed* is not an integer in that range.
     """
-    checked_seed(seed)
-    for adapter in awake().values():
+    validate_seed(seed)
+    for adapter in active_adapters().values():
         adapter.seed(seed)
 
 
 @contextmanager
-def pinned_entropy(seed: int) -> Iterator[None]:
-    """Everything that is drawn from the operating system is drawn from *seed* instead."""
-    # Each library has a sequence of its own: it draws the same whether others are imported or not.
-    with entropy_from(lambda: random.Random(seed)):
+def pin_entropy(seed: int) -> Iterator[None]:
+    """In the block, random numbers of the operating system come from *seed*."""
+    # One sequence per library: it draws the same numbers whether or not others are imported.
+    with patch_entropy(lambda: random.Random(seed)):
         yield
 
 
 @contextmanager
-def entropy_from(made: Callable[[], Source]) -> Iterator[None]:
-    """Everything that is drawn from the operating system is asked of sources, one for each library.
-
-    Args:
-        made: Gives a source.
-    """
+def patch_entropy(make_source: Callable[[], EntropySource]) -> Iterator[None]:
+    """In the block, random numbers of the operating system come from sources, one per library."""
     with ExitStack() as stack:
-        for adapter in awake().values():
-            stack.enter_context(adapter.pinned_entropy(made()))
+        for adapter in active_adapters().values():
+            stack.enter_context(adapter.patch_entropy(make_source()))
         yield
 
 
 def environment() -> dict[str, str]:
     """What could change a result on this machine, by name, of every imported library."""
-    found: dict[str, str] = {}
-    for adapter in awake().values():
-        found.update(adapter.environment())
-    return found
+    facts: dict[str, str] = {}
+    for adapter in active_adapters().values():
+        facts.update(adapter.environment())
+    return facts
 
 
-def fingerprint() -> dict[str, str]:
-    """As :func:`environment`, and what is set at this moment: precisions, determinism."""
-    found = environment()
-    for adapter in awake().values():
-        found.update(adapter.flags())
-    return found
+def environment_with_flags() -> dict[str, str]:
+    """As :func:`environment`, with the current settings: precisions, determinism."""
+    facts = environment()
+    for adapter in active_adapters().values():
+        facts.update(adapter.flags())
+    return facts

@@ -1,22 +1,21 @@
-"""Floor 2: what is varied between runs, one file per axis.
+"""What varies between runs, one file per axis.
 
-A file is named as the marker's keyword and the value of ``--repro-vary``, and holds one object,
-``axis``. Other distributions add theirs as entry points of the group ``pytest_repro.axes``. One
-axis is varied at a time, the others stay at their reference: so a difference has a name.
+The file's name is the marker's keyword and the value of ``--repro-vary``; it holds one object,
+``axis``. Other distributions add theirs as entry points of the group ``pytest_repro.axes``. Only
+one axis varies at a time, the others stay at their reference, so each difference has a name.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from pytest_repro.core.catalogue import catalogue, load
-from pytest_repro.core.cell import Varied
-from pytest_repro.core.plan import ARGUMENTS, BadArgument
+from pytest_repro.core.plan.cell import AxisValues
+from pytest_repro.core.plan.plan import ARGUMENTS, BadArgument
+from pytest_repro.core.plugins import find_plugins, load_plugin
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,206 +23,228 @@ class Interpreter:
     """Another interpreter, as a value of an axis needs it.
 
     Attributes:
-        spec: As execnet takes it: ``"popen"``, ``"ssh=host//python=python3"``.
-        environ: Variables that are set when it starts.
-        called: How it is called when something is said of it.
-        bare: Whether it waits with bringing in the program: each run of an experiment does so, anew.
+        spec: An execnet spec: ``"popen"``, ``"ssh=host//python=python3"``.
+        environ: Variables to set when it starts.
+        name: How messages refer to it.
+        imports_per_run: Whether each run of an experiment imports the program again.
     """
 
     spec: str = "popen"
     environ: Mapping[str, str] = field(default_factory=dict)
-    called: str = ""
-    bare: bool = False
+    name: str = ""
+    imports_per_run: bool = False
 
     @property
     def local(self) -> bool:
-        """Whether it is this very installation, with this process's paths and files."""
+        """Whether it is this installation, with the paths and files of this process."""
         return self.spec == "popen"
 
 
 class Axis:
-    """One thing that can be varied. Every method but :meth:`values` may be left as it is."""
+    """One thing to vary between runs. Only :meth:`resolve_values` has no default."""
+
+    #: The marker's keyword: the name of the file or of the entry point.
+    name: str
 
     #: Whether the values beside the reference need another interpreter.
-    elsewhere: ClassVar[bool] = False
-    #: Whether closeness is expected by default, ``torch.testing``'s, instead of equal bits.
-    close: ClassVar[bool] = False
+    remote: ClassVar[bool] = False
+    #: Whether values are compared within the tolerances of ``torch.testing`` by default.
+    close_by_default: ClassVar[bool] = False
     #: Whether dtypes may differ between values.
-    mixed: ClassVar[bool] = False
-    #: Why a run is not counted whose test did not take part, where it has to; else ``""``.
-    asks: ClassVar[str] = ""
+    mixes_dtypes: ClassVar[bool] = False
+    #: Whether equal ops have equal digests at all values, so that the first that differs can be found.
+    comparable_ops: ClassVar[bool] = True
+    #: Whether values are interpreters that differ only in the process, its hash seed and its addresses.
+    differs_by_process_only: ClassVar[bool] = False
+    #: Why a run does not count if the test did not opt in; ``""`` if it need not.
+    opt_in_message: ClassVar[str] = ""
     #: Where to look when runs differ between values.
-    look_for: ClassVar[tuple[str, ...]] = ()
+    hints: ClassVar[tuple[str, ...]] = ()
+    #: The preposition before a value: ``with`` 2 threads.
+    preposition: ClassVar[str] = "with"
 
-    @property
-    def name(self) -> str:
-        """The name of its file."""
-        return type(self).__module__.rpartition(".")[2]
+    #: The cause word of a difference between values; ``""`` if the axis is the cause itself.
+    cause_name: ClassVar[str] = ""
+    #: Why values differ, after a colon: ``"kernels treat aligned memory differently"``.
+    cause_reason: ClassVar[str] = ""
+    #: What to change.
+    cause_fix: ClassVar[str] = (
+        "fix its value where results must be equal, or compare within a tolerance: rtol and atol"
+    )
 
-    def values(self, given: object) -> tuple[object, ...]:
-        """The values that *given* asks, the reference's first.
+    def __init_subclass__(cls) -> None:
+        cls.name = cls.__module__.rpartition(".")[2]
+
+    def resolve_values(self, argument: object) -> tuple[object, ...]:
+        """The values that *argument* asks for, the reference first.
 
         Args:
-            given: What the marker says; True asks for the usual values.
+            argument: From the marker; True asks for the usual values.
 
         Raises:
-            BadArgument: *given* does not fit.
+            BadArgument: *argument* is invalid.
         """
         raise NotImplementedError
 
-    def read(self, text: str) -> object:
-        """One value from the command line, as the marker would have given it."""
-        return text
+    def parse_option(self, text: str) -> object:
+        """One value from the command line, as the marker takes it: a whole number or text."""
+        return int(text) if text.isdecimal() else text
 
-    def written(self, values: tuple[object, ...]) -> str:
+    def format_option(self, values: tuple[object, ...]) -> str:
         """*values* as ``--repro-vary`` takes them: ``threads=1,2``."""
-        return f"{self.name}={','.join(map(str, values[1:] if self.elsewhere else values))}"
+        return f"{self.name}={','.join(map(str, values[1:] if self.remote else values))}"
 
-    def missing(self, value: object) -> str:
-        """Why *value* is not to be had here, in a few words; ``""`` where it is."""
+    def why_unavailable(self, value: object) -> str:
+        """Why *value* is unavailable on this machine, in a few words; ``""`` if it is available."""
         return ""
 
-    def gone(self, value: object) -> str:
-        """Why not even the reference can be run at *value*; ``""`` where it can, or it is not known yet."""
+    def why_reference_unavailable(self, value: object) -> str:
+        """Why not even the reference can run at *value*; ``""`` if it can, or if that is not known yet."""
         return ""
 
-    def short(self, value: object, ranks: int) -> str:
-        """Why there is not enough of *value* for so many processes at once; ``""`` where there is."""
+    def why_too_few(self, value: object, ranks: int) -> str:
+        """Why there are too few of *value* for that many processes at once; ``""`` if there are enough."""
         return ""
 
-    def drawn(self) -> object:
-        """Where those generators stand that draw other numbers at other values, equally seeded."""
+    def why_not_in_ranks(self, values: tuple[object, ...], ranks: int) -> str:
+        """Why that many ranks cannot run at *values*; ``""`` if they can."""
+        return f"not together with ranks={ranks}" if self.opt_in_message else ""
+
+    def get_generator_states(self) -> object:
+        """The states of the generators that, equally seeded, draw other numbers at other values."""
         return None
 
     def applied(self, value: object) -> AbstractContextManager[None]:
-        """Sets *value* in this process, for a block, and restores what was before."""
+        """Sets *value* in this process for a block, then restores what was set before."""
         return nullcontext()
 
-    def interpreter(self, value: object) -> Interpreter:
-        """The interpreter that *value* needs, for an axis of elsewhere."""
+    def build_interpreter(self, value: object) -> Interpreter:
+        """The interpreter that *value* needs, if the axis is :attr:`remote`."""
         raise NotImplementedError
 
-    #: What stands before a value's name: ``with`` 2 threads.
-    preposition: ClassVar[str] = "with"
-
-    def called(self, value: object) -> str:
-        """How *value* is called: ``2 threads``."""
+    def format_value(self, value: object) -> str:
+        """How messages name *value*: ``2 threads``."""
         return f"{self.name} {value}"
 
-    def between(self, reference: object, value: object) -> str:
+    def format_pair(self, reference: object, value: object) -> str:
         """The two sides of a difference: ``1 and 2 threads``."""
-        return f"{self.called(reference)} and {self.called(value)}"
+        return f"{self.format_value(reference)} and {self.format_value(value)}"
+
+    def explain_difference(self, reference: object, value: object) -> str:
+        """Why runs that repeat at *reference* and at *value* differ between them, without a full stop."""
+        pair = self.format_pair(reference, value)
+        reason = f": {self.cause_reason}" if self.cause_reason else ""
+        return f"runs repeat at each value, and {pair} differ{reason}"
+
+
+class CountedAxis(Axis):
+    """An axis whose argument is a number of values beside the reference; value 0 is the reference.
+
+    Attributes:
+        counted: What the argument counts: ``"shuffles"``.
+    """
+
+    counted: ClassVar[str] = "values"
+
+    def resolve_values(self, argument: object) -> tuple[object, ...]:
+        number = int(argument) if isinstance(argument, (bool, int)) else 0
+        if number < 1:
+            raise BadArgument(self.name, argument, f"True, or a number of {self.counted}, 1 or more")
+        return tuple(range(number + 1))
+
+    def format_option(self, values: tuple[object, ...]) -> str:
+        return f"{self.name}={len(values) - 1}"
 
 
 class Bundle(Axis):
     """A fixed set of axes under one name.
 
     Attributes:
-        parts: What each of them is given.
+        parts: The argument of each axis.
     """
 
     parts: ClassVar[Mapping[str, object]] = {}
 
-    def values(self, given: object) -> tuple[object, ...]:
-        if given is not True:
-            raise BadArgument(self.name, given, "takes no values: it names a fixed set of axes")
+    def resolve_values(self, argument: object) -> tuple[object, ...]:
+        if argument is not True:
+            raise BadArgument(self.name, argument, "takes no values: it names a fixed set of axes")
         return ()
 
 
 @cache
-def named(name: str) -> Axis:
+def get_axis(name: str) -> Axis:
     """The axis of that name.
 
     Raises:
         KeyError: There is none.
     """
-    found = load(__name__, name).axis
-    assert isinstance(found, Axis)
-    return found
+    axis = load_plugin(__name__, name).axis
+    assert isinstance(axis, Axis), f"axis {name!r} is no instance of pytest_repro.axes.Axis"
+    axis.name = name
+    return axis
 
 
-def names() -> Sequence[str]:
+def list_axis_names() -> Sequence[str]:
     """The names of all axes."""
-    return list(catalogue(__name__))
+    return list(find_plugins(__name__))
 
 
-def known(arguments: Mapping[str, object]) -> None:
-    """Checks that each of *arguments* is one of a plan, or an axis.
+def validate_argument_names(arguments: Mapping[str, object]) -> None:
+    """Checks that each name in *arguments* is an argument of a plan or an axis.
 
     Raises:
-        BadArgument: One of them is neither.
+        BadArgument: One is neither.
     """
     for name in arguments:
-        if name not in ARGUMENTS and name not in catalogue(__name__):
-            allowed = ", ".join([*ARGUMENTS, *names()])
+        if name not in ARGUMENTS and name not in find_plugins(__name__):
+            allowed = ", ".join([*ARGUMENTS, *list_axis_names()])
             raise BadArgument(name, arguments[name], f"unknown; allowed are {allowed}")
 
 
-def varied(asked: Mapping[str, object]) -> tuple[Varied, ...]:
-    """The axes of a plan; a set of axes stands for its parts, unless they are asked themselves.
+def resolve_axes(arguments: Mapping[str, object]) -> tuple[AxisValues, ...]:
+    """The axes of a plan; a bundle stands for its parts, except those that have an argument of their own.
 
     Args:
-        asked: Axis → what the marker or the command line gives; False and None ask nothing.
+        arguments: Axis → argument from the marker or the command line; False and None turn it off.
 
     Raises:
-        BadArgument: A value does not fit its axis; names both.
+        BadArgument: An argument is invalid; the message names it and its axis.
     """
-    found: dict[str, Varied] = {}
-    for name, given in _unbundled(asked).items():
-        axis = named(name)
-        if given is not False and given is not None:
-            found[name] = Varied(name, axis.values(given), axis.elsewhere, axis.close, axis.mixed)
-    return tuple(each for each in found.values() if len(each.values) > 1)
+    resolved: dict[str, AxisValues] = {}
+    for name, argument in _expand_bundles(arguments).items():
+        if argument is not False and argument is not None:
+            axis = get_axis(name)
+            values = axis.resolve_values(argument)
+            resolved[name] = AxisValues(name, values, axis.remote, axis.close_by_default, axis.mixes_dtypes)
+    return tuple(each for each in resolved.values() if len(each.values) > 1)
 
 
-def _unbundled(asked: Mapping[str, object]) -> dict[str, object]:
+def _expand_bundles(arguments: Mapping[str, object]) -> dict[str, object]:
     parts: dict[str, object] = {}
-    for name, given in asked.items():
-        axis = named(name)
-        if isinstance(axis, Bundle) and given is not False and given is not None:
-            axis.values(given)
+    plain: dict[str, object] = {}
+    for name, argument in arguments.items():
+        axis = get_axis(name)
+        if not isinstance(axis, Bundle):
+            plain[name] = argument
+        elif argument is not False and argument is not None:
+            axis.resolve_values(argument)
             parts |= axis.parts
-    own = {name: given for name, given in asked.items() if not isinstance(named(name), Bundle)}
-    return {**parts, **own}
+    return {**parts, **plain}
 
 
 @contextmanager
-def applied(setting: Mapping[str, object]) -> Iterator[None]:
-    """Sets every axis of *setting* that is varied in this process, and restores it.
+def apply_setting(setting: Mapping[str, object]) -> Iterator[None]:
+    """Applies every value of *setting* in this process for a block.
 
     Args:
         setting: Axis → value.
     """
     with ExitStack() as stack:
         for name, value in setting.items():
-            stack.enter_context(named(name).applied(value))
+            stack.enter_context(get_axis(name).applied(value))
         yield
 
 
-def generators(cpu: bool = True) -> object:
-    """Where torch's generators stand, the CPU's among them or not; None before torch is imported."""
-    if "torch" not in sys.modules:
-        return None
-    from pytest_repro.adapters._torch_generators import standing
-
-    return standing(cpu)
-
-
-def listed(given: object) -> tuple[object, ...]:
-    """What an axis was given as a tuple: one value stands for itself."""
-    return tuple(given) if isinstance(given, (tuple, list)) else (given,)
-
-
-def distinct(
-    name: str, values: Sequence[object], meant: Callable[[Any], object] = lambda value: value
-) -> tuple[object, ...]:
-    """*values* as a tuple, if there are two or more and no two mean the same.
-
-    Raises:
-        BadArgument: There are too few, or one is there twice.
-    """
-    if len(values) < 2:
-        raise BadArgument(name, tuple(values), "at least 2 values, the reference first")
-    if len(set(map(meant, values))) < len(values):
-        raise BadArgument(name, tuple(values), "each value once")
-    return tuple(values)
+def as_tuple(argument: object) -> tuple[object, ...]:
+    """*argument* as a tuple; one value becomes a tuple of one."""
+    return tuple(argument) if isinstance(argument, (tuple, list)) else (argument,)

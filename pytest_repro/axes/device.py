@@ -1,4 +1,4 @@
-"""Devices: where torch makes its tensors when it is not told."""
+"""The default device: where torch makes tensors unless told otherwise."""
 
 from __future__ import annotations
 
@@ -8,61 +8,73 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from pytest_repro.axes import Axis, distinct, generators, listed
-from pytest_repro.core.plan import BadArgument
+from pytest_repro.axes import Axis, as_tuple
+from pytest_repro.axes._arguments import get_torch_generator_states, require_distinct
+from pytest_repro.core.plan.plan import BadArgument
 
 _NAME = re.compile(r"[a-z]\w*(:\d+)?")
 
 
 class Device(Axis):
-    """``device=("cpu", "cuda")``: names as ``torch.device`` takes them, the reference's first."""
+    """``device=("cpu", "cuda")``: names as ``torch.device`` takes them, the reference first."""
 
-    close = True
+    close_by_default = True
+    comparable_ops = False
     preposition = "on"
-    look_for: ClassVar = (
+    hints: ClassVar = (
         "inputs drawn on the device: generators of two devices draw other numbers by design. Draw on",
         "the CPU and move: torch.randn(3, generator=repro.generator(), device='cpu').to(repro.device);",
         "TF32 in products and convolutions, and sums that are added up in another order",
     )
+    cause_reason = "their kernels add in another order and take other code paths"
+    cause_fix = (
+        "compare within a tolerance (leave rtol and atol out), draw inputs on the CPU and move them "
+        "(repro.generator()), and turn TF32 off: torch.backends.cuda.matmul.allow_tf32 = False"
+    )
 
-    def values(self, given: object) -> tuple[object, ...]:
-        if given is True:
-            return "cpu", _accelerator()
-        values = listed(given)
+    def resolve_values(self, argument: object) -> tuple[object, ...]:
+        if argument is True:
+            return "cpu", _choose_accelerator()
+        values = as_tuple(argument)
         allowed = "names of devices: device=('cpu', 'cuda')"
         for each in values:
             if not isinstance(each, str) or not _NAME.fullmatch(each):
-                raise BadArgument(self.name, given, allowed)
-            if "torch" in sys.modules and (why := _unknown(each)):
-                raise BadArgument(self.name, given, f"{allowed}; {why}")
-        return distinct(self.name, values)
+                raise BadArgument(self.name, argument, allowed)
+            if "torch" in sys.modules and (why := _why_unknown(each)):
+                raise BadArgument(self.name, argument, f"{allowed}; {why}")
+        return require_distinct(self.name, values)
 
-    def missing(self, value: object) -> str:
+    def why_unavailable(self, value: object) -> str:
         if "torch" not in sys.modules:
             return "torch is not imported"
         import torch
 
         name = str(value)
-        if why := _unknown(name):
+        if why := _why_unknown(name):
             return why
         device = torch.device(name)
-        return "" if device.type == "cpu" else _not_there(device)
+        return "" if device.type == "cpu" else _why_unusable(device)
 
-    def gone(self, value: object) -> str:
-        # A test that is the first to import torch finds out by itself.
-        return self.missing(value) if "torch" in sys.modules else ""
+    def why_reference_unavailable(self, value: object) -> str:
+        # Without torch it is not known yet: the test may be the first to import it.
+        return self.why_unavailable(value) if "torch" in sys.modules else ""
 
-    def short(self, value: object, ranks: int) -> str:
+    def why_too_few(self, value: object, ranks: int) -> str:
         if ranks and value == "cuda" and "torch" in sys.modules:
             import torch
 
-            found = torch.cuda.device_count()
-            if found < ranks:
-                return f"this machine has {found} cuda device{'s' * (found != 1)} for {ranks} ranks"
+            count = torch.cuda.device_count()
+            if count < ranks:
+                return f"this machine has {count} cuda device{'s' * (count != 1)} for {ranks} ranks"
         return ""
 
-    def drawn(self) -> object:
-        return generators(cpu=False)
+    def why_not_in_ranks(self, values: tuple[object, ...], ranks: int) -> str:
+        if {"cpu", "cuda"}.issuperset(values):
+            return ""
+        return "with ranks only 'cpu' and 'cuda': each rank uses the GPU of its own number"
+
+    def get_generator_states(self) -> object:
+        return get_torch_generator_states(include_cpu=False)
 
     @contextmanager
     def applied(self, value: object) -> Iterator[None]:
@@ -71,10 +83,12 @@ class Device(Axis):
             return
         import torch
 
-        from pytest_repro.adapters._torch_switches import default_device
+        from pytest_repro.adapters._torch.determinism import get_default_device
 
-        device, before = torch.device(str(value)), default_device()
-        if device == (before or torch.get_default_device()):  # setting it leads all of torch through Python
+        device, before = torch.device(str(value)), get_default_device()
+        if device == (
+            before or torch.get_default_device()
+        ):  # setting it routes every torch call through Python
             yield
             return
         torch.set_default_device(device)
@@ -83,12 +97,12 @@ class Device(Axis):
         finally:
             torch.set_default_device(before)
 
-    def called(self, value: object) -> str:
+    def format_value(self, value: object) -> str:
         return str(value)
 
 
-def _unknown(name: str) -> str:
-    """Why torch does not know *name*, in its own words."""
+def _why_unknown(name: str) -> str:
+    """The error of torch for *name*; ``""`` if it knows that device."""
     import torch
 
     try:
@@ -98,8 +112,8 @@ def _unknown(name: str) -> str:
     return ""
 
 
-def _not_there(device: Any) -> str:
-    """Why nothing can be made on *device*."""
+def _why_unusable(device: Any) -> str:
+    """Why no tensor can be made on *device*; ``""`` if one can."""
     import torch
 
     module = getattr(torch, device.type, None)
@@ -110,18 +124,18 @@ def _not_there(device: Any) -> str:
         return f"this machine has {count} {device.type} device{'s' * (count != 1)}"
     try:
         torch.empty(0, device=device)
-    except Exception as error:  # a backend that is registered and does not work
+    except Exception as error:  # a backend that is registered but does not work
         return f"{type(error).__name__}: {str(error).splitlines()[0]}"
     return ""
 
 
-def _accelerator() -> str:
+def _choose_accelerator() -> str:
     if "torch" in sys.modules:
         import torch
 
-        found = getattr(torch, "accelerator", None)  # from torch 2.6 on
-        if found is not None and found.is_available():
-            return str(found.current_accelerator().type)
+        accelerator = getattr(torch, "accelerator", None)  # since torch 2.6
+        if accelerator is not None and accelerator.is_available():
+            return str(accelerator.current_accelerator().type)
     return "cuda"
 
 

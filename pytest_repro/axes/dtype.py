@@ -1,4 +1,4 @@
-"""The default dtype of floating point: what ``torch.ones(2)`` and ``nn.Linear`` are made of."""
+"""The default floating-point dtype: what ``torch.ones(2)`` and ``nn.Linear`` use."""
 
 from __future__ import annotations
 
@@ -7,37 +7,43 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-from pytest_repro.axes import Axis, distinct, generators, listed
-from pytest_repro.core.plan import BadArgument
+from pytest_repro.axes import Axis, as_tuple
+from pytest_repro.axes._arguments import get_torch_generator_states, require_distinct
+from pytest_repro.core.plan.plan import BadArgument
 
 _NAMES = ("float16", "bfloat16", "float32", "float64")
-_SHORT = {"bf16": "bfloat16"}
+_ALIASES = {"bf16": "bfloat16"}
 
 
 class Dtype(Axis):
-    """``dtype=("float32", "float64")``: names, the reference's first."""
+    """``dtype=("float32", "float64")``: names, the reference first."""
 
-    close = True
-    mixed = True
+    close_by_default = True
+    mixes_dtypes = True
+    comparable_ops = False
     preposition = "in"
-    look_for: ClassVar = (
+    hints: ClassVar = (
         "inputs drawn in the default dtype: float64 draws other numbers than float32. Draw them in",
         "one dtype and convert: torch.randn(3, dtype=torch.float32).to(torch.get_default_dtype())",
     )
+    cause_fix = (
+        "draw inputs in one dtype and convert them; if they are equal, look for differences of large "
+        "numbers, and for sums that need a wider accumulator"
+    )
 
-    def values(self, given: object) -> tuple[object, ...]:
-        if given is True:
+    def resolve_values(self, argument: object) -> tuple[object, ...]:
+        if argument is True:
             return "float32", "float64"
-        values = listed(given)
-        if any(not isinstance(each, str) or _SHORT.get(each, each) not in _NAMES for each in values):
-            raise BadArgument(self.name, given, f"names of floating dtypes: {', '.join(_NAMES)}")
-        return distinct(self.name, values, lambda each: _SHORT.get(each, each))
+        values = as_tuple(argument)
+        if any(not isinstance(each, str) or _ALIASES.get(each, each) not in _NAMES for each in values):
+            raise BadArgument(self.name, argument, f"names of floating dtypes: {', '.join(_NAMES)}")
+        return require_distinct(self.name, values, lambda each: _ALIASES.get(each, each))
 
-    def missing(self, value: object) -> str:
+    def why_unavailable(self, value: object) -> str:
         return "" if "torch" in sys.modules else "torch is not imported, and numpy has no default dtype"
 
-    def drawn(self) -> object:
-        return generators()
+    def get_generator_states(self) -> object:
+        return get_torch_generator_states()
 
     @contextmanager
     def applied(self, value: object) -> Iterator[None]:
@@ -48,14 +54,18 @@ class Dtype(Axis):
 
         before = torch.get_default_dtype()
         name = str(value)
-        torch.set_default_dtype(getattr(torch, _SHORT.get(name, name)))
+        torch.set_default_dtype(getattr(torch, _ALIASES.get(name, name)))
         try:
             yield
         finally:
             torch.set_default_dtype(before)
 
-    def called(self, value: object) -> str:
+    def format_value(self, value: object) -> str:
         return str(value)
+
+    def explain_difference(self, reference: object, value: object) -> str:
+        pair = self.format_pair(reference, value)
+        return f"runs repeat in each dtype, and {pair} differ by more than the rounding of the coarser one"
 
 
 axis = Dtype()

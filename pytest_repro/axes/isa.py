@@ -1,4 +1,4 @@
-"""Instruction sets: other people's processors, on this one."""
+"""Instruction sets: what older and newer processors compute, on this one."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
-from pytest_repro.axes import Axis, Interpreter, generators, listed
-from pytest_repro.core.plan import BadArgument
+from pytest_repro.axes import Axis, Interpreter, as_tuple
+from pytest_repro.axes._arguments import get_torch_generator_states
+from pytest_repro.core.plan.plan import BadArgument
 
 NATIVE = "native"
 
 
-class Level(NamedTuple):
-    """One instruction set, as each library is told of it.
+class InstructionSet(NamedTuple):
+    """One instruction set, as each library takes it.
 
     Attributes:
         aten: ``ATEN_CPU_CAPABILITY``, torch's own kernels.
         onednn: ``ONEDNN_MAX_CPU_ISA``.
         mkl: ``MKL_CBWR``.
         openblas: ``OPENBLAS_CORETYPE``, numpy's BLAS.
-        above: Beginnings of the names of numpy's features that are beyond it.
-        needs: The feature, in numpy's words, that the processor must have.
+        disabled_prefixes: Prefixes of the numpy CPU features that it lacks.
+        required_feature: The numpy CPU feature that the processor must have.
     """
 
     aten: str
     onednn: str
     mkl: str
     openblas: str
-    above: tuple[str, ...]
-    needs: str = ""
+    disabled_prefixes: tuple[str, ...]
+    required_feature: str = ""
 
 
 _AVX2 = ("AVX2", "FMA3", "X86_V3")
@@ -39,70 +40,76 @@ _AVX512 = ("AVX512", "X86_V4")
 # https://oneapi-src.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html,
 # https://numpy.org/doc/stable/reference/simd/build-options.html, and the MKL developer guide on
 # conditional numerical reproducibility.
-LEVELS: dict[str, Level] = {
-    "default": Level("default", "SSE41", "COMPATIBLE", "Nehalem", ("AVX", "F16C", *_AVX2, *_AVX512)),
-    "avx2": Level("avx2", "AVX2", "AVX2", "Haswell", _AVX512, "AVX2"),
-    "avx512": Level("avx512", "AVX512_CORE", "AVX512", "SkylakeX", ("AVX512_SPR",), "AVX512_SKX"),
+INSTRUCTION_SETS: dict[str, InstructionSet] = {
+    "default": InstructionSet("default", "SSE41", "COMPATIBLE", "Nehalem", ("AVX", "F16C", *_AVX2, *_AVX512)),
+    "avx2": InstructionSet("avx2", "AVX2", "AVX2", "Haswell", _AVX512, "AVX2"),
+    "avx512": InstructionSet("avx512", "AVX512_CORE", "AVX512", "SkylakeX", ("AVX512_SPR",), "AVX512_SKX"),
 }
 
 
 class Isa(Axis):
-    """``isa=("default", "avx2")``: levels of :data:`LEVELS`, each compared with this process."""
+    """``isa=("default", "avx2")``: levels of :data:`INSTRUCTION_SETS`, each compared with this process."""
 
-    elsewhere = True
-    close = True
-    look_for: ClassVar = (
+    remote = True
+    close_by_default = True
+    hints: ClassVar = (
         "matrix products, convolutions, exp and tanh, and torch.randn itself: vectors of another",
-        "width round in another order. Where inputs differ already, draw them with repro.rng()",
+        "width round in another order. If inputs differ already, draw them with repro.rng()",
+    )
+    cause_reason = "vectors of another width add up in another order, and torch.randn draws other numbers"
+    cause_fix = (
+        "fix the instruction set (ATEN_CPU_CAPABILITY, ONEDNN_MAX_CPU_ISA, MKL_CBWR) where bits must "
+        "be equal, draw inputs with repro.rng(), or compare within a tolerance"
     )
 
-    def values(self, given: object) -> tuple[object, ...]:
-        values = ("default", "avx2") if given is True else listed(given)
-        if not values or any(not isinstance(each, str) or each not in LEVELS for each in values):
-            raise BadArgument(self.name, given, f"instruction sets: {', '.join(LEVELS)}")
+    def resolve_values(self, argument: object) -> tuple[object, ...]:
+        values = ("default", "avx2") if argument is True else as_tuple(argument)
+        if not values or any(not isinstance(each, str) or each not in INSTRUCTION_SETS for each in values):
+            raise BadArgument(self.name, argument, f"instruction sets: {', '.join(INSTRUCTION_SETS)}")
         return NATIVE, *dict.fromkeys(values)
 
-    def missing(self, value: object) -> str:
-        level = LEVELS[str(value)]
+    def why_unavailable(self, value: object) -> str:
+        level = INSTRUCTION_SETS[str(value)]
         if platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686"):
-            return f"{value} is a level of x86, this is {platform.machine()}"
-        return "" if not level.needs or _features().get(level.needs) else f"the processor has no {value}"
+            return f"{value} is an x86 instruction set, this machine is {platform.machine()}"
+        supported = not level.required_feature or _get_cpu_features().get(level.required_feature)
+        return "" if supported else f"the processor has no {value}"
 
-    def drawn(self) -> object:
-        return generators()  # torch's; numpy draws alike
+    def get_generator_states(self) -> object:
+        return get_torch_generator_states()  # numpy draws the same numbers with any
 
-    def interpreter(self, value: object) -> Interpreter:
-        level = LEVELS[str(value)]
+    def build_interpreter(self, value: object) -> Interpreter:
+        level = INSTRUCTION_SETS[str(value)]
         environ = {
             "ATEN_CPU_CAPABILITY": level.aten,
             "ONEDNN_MAX_CPU_ISA": level.onednn,
             "MKL_CBWR": level.mkl,
             "OPENBLAS_CORETYPE": level.openblas,
-            "NPY_DISABLE_CPU_FEATURES": " ".join(_dispatched(level.above)),
+            "NPY_DISABLE_CPU_FEATURES": " ".join(_list_disabled_features(level.disabled_prefixes)),
         }
-        return Interpreter(environ=environ, called=self.called(value))
+        return Interpreter(environ=environ, name=self.format_value(value))
 
-    def between(self, reference: object, value: object) -> str:
+    def format_pair(self, reference: object, value: object) -> str:
         return f"this machine's own instruction set and {value}"
 
 
-def _multiarray() -> Any:
-    import numpy  # noqa: F401  # its features are read from what it was built of
+def _get_multiarray() -> Any:
+    import numpy  # noqa: F401  # imports the extension module
 
     name = "numpy._core" if "numpy._core" in sys.modules else "numpy.core"
     return sys.modules[f"{name}._multiarray_umath"]
 
 
-def _features() -> Mapping[str, bool]:
-    """What this processor has, in numpy's words."""
-    found: Mapping[str, bool] = getattr(_multiarray(), "__cpu_features__", {})
-    return found
+def _get_cpu_features() -> Mapping[str, bool]:
+    """The CPU features that numpy knows → whether this processor has them."""
+    features: Mapping[str, bool] = getattr(_get_multiarray(), "__cpu_features__", {})
+    return features
 
 
-def _dispatched(above: tuple[str, ...]) -> list[str]:
-    """numpy's features on this machine that are beyond a level: it warns of any other name."""
-    names = getattr(_multiarray(), "__cpu_dispatch__", [])
-    return [name for name in names if name.startswith(above) and _features().get(name)]
+def _list_disabled_features(prefixes: tuple[str, ...]) -> list[str]:
+    """The CPU features of this machine to disable; numpy warns about any other name."""
+    names = getattr(_get_multiarray(), "__cpu_dispatch__", [])
+    return [name for name in names if name.startswith(prefixes) and _get_cpu_features().get(name)]
 
 
 axis = Isa()

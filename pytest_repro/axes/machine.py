@@ -4,36 +4,43 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pytest_repro.axes import Axis, Interpreter, listed
-from pytest_repro.core.plan import BadArgument
+from pytest_repro.axes import Axis, Interpreter, as_tuple
+from pytest_repro.core.plan.plan import BadArgument
 
 HERE = "here"
-_KINDS = ("popen", "ssh=", "socket=", "vagrant_ssh=")
+_SPEC_PREFIXES = ("popen", "ssh=", "socket=", "vagrant_ssh=")
 
 
 class Machine(Axis):
     """``machine="popen//python=python3.12"``, ``"ssh=host//python=python3//chdir=/repo"``.
 
-    Specs are execnet's, https://execnet.readthedocs.io/en/latest/basics.html; the interpreter there
-    needs pytest-repro and what the tests import, and the same files at ``chdir``.
+    Values are execnet specs, https://execnet.readthedocs.io/en/latest/basics.html. The other
+    interpreter needs pytest-repro, what the tests import, and the same files at ``chdir``.
     """
 
-    elsewhere = True
-    close = True
+    remote = True
+    close_by_default = True
     preposition = "on"
-    look_for: ClassVar = ("versions of libraries, instruction sets and BLAS: each side has its own",)
+    hints: ClassVar = ("versions of libraries, instruction sets and BLAS: each side has its own",)
+    cause_reason = "each has its own versions and its own processor"
+    cause_fix = "pin the versions that differ, or compare within a tolerance"
 
-    def values(self, given: object) -> tuple[object, ...]:
-        allowed = "a spec of execnet: 'popen//python=python3.12', 'ssh=host//python=python3'"
-        specs = listed(given)
-        if not specs or any(not isinstance(each, str) or not each.startswith(_KINDS) for each in specs):
-            raise BadArgument(self.name, given, allowed)
+    def resolve_values(self, argument: object) -> tuple[object, ...]:
+        allowed = "an execnet spec: 'popen//python=python3.12', 'ssh=host//python=python3'"
+        specs = as_tuple(argument)
+        if not specs or any(
+            not isinstance(each, str) or not each.startswith(_SPEC_PREFIXES) for each in specs
+        ):
+            raise BadArgument(self.name, argument, allowed)
         return HERE, *dict.fromkeys(specs)
 
-    def interpreter(self, value: object) -> Interpreter:
-        return Interpreter(str(value), called=self.called(value))
+    def why_not_in_ranks(self, values: tuple[object, ...], ranks: int) -> str:
+        return f"not together with ranks={ranks}"
 
-    def called(self, value: object) -> str:
+    def build_interpreter(self, value: object) -> Interpreter:
+        return Interpreter(str(value), name=self.format_value(value))
+
+    def format_value(self, value: object) -> str:
         return "here" if value == HERE else str(value)
 
 

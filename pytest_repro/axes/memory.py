@@ -1,4 +1,4 @@
-"""What uninitialised memory holds: ``torch.empty`` and ``np.empty`` filled with a number."""
+"""What uninitialised memory contains: fills ``torch.empty`` and ``np.empty`` with a number."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any, ClassVar
 
-from pytest_repro.axes import Axis, distinct, listed
-from pytest_repro.core.plan import BadArgument
-from pytest_repro.ledger.replaced import Swap, replaced_everywhere
+from pytest_repro.axes import Axis, as_tuple
+from pytest_repro.axes._arguments import require_distinct
+from pytest_repro.core.plan.plan import BadArgument
+from pytest_repro.interpose.patch import Patch, patch_everywhere
 
 
 class Memory(Axis):
-    """``memory=True`` fills with 0 and with 1; or the numbers themselves, ``memory=(0, 7)``.
+    """``memory=True`` fills with 0 and with 1; ``memory=(0, 7)`` with these numbers.
 
-    Filled is what Python code asks for: ``torch.empty``, ``empty_like``, ``empty_strided``,
-    ``Tensor.new_empty``, ``numpy.empty``, ``numpy.empty_like``. What an op allocates for itself is
-    out of reach.
+    Covers what Python code asks for: ``torch.empty``, ``empty_like``, ``empty_strided``,
+    ``Tensor.new_empty``, ``numpy.empty``, ``numpy.empty_like``; not what an op allocates itself.
     """
 
-    look_for: ClassVar = ("torch.empty or np.empty that is read before it is written",)
+    cause_name = "uninitialised-memory"
+    hints: ClassVar = ("torch.empty or np.empty that is read before it is written",)
 
-    def values(self, given: object) -> tuple[object, ...]:
-        values = (0, 1) if given is True else listed(given)
+    def resolve_values(self, argument: object) -> tuple[object, ...]:
+        values = (0, 1) if argument is True else as_tuple(argument)
         if any(isinstance(each, bool) or not isinstance(each, (int, float)) for each in values):
-            raise BadArgument(self.name, given, "True, or the numbers to fill with: memory=(0, 1)")
-        return distinct(self.name, values)
+            raise BadArgument(self.name, argument, "True, or the numbers to fill with: memory=(0, 1)")
+        return require_distinct(self.name, values)
 
-    def read(self, text: str) -> object:
+    def parse_option(self, text: str) -> object:
         for number in (int, float):
             with suppress(ValueError):
                 return number(text)
@@ -38,65 +39,62 @@ class Memory(Axis):
     def applied(self, value: object) -> Iterator[None]:
         with ExitStack() as stack:
             if "torch" in sys.modules:
-                stack.enter_context(_filling(value))
+                stack.enter_context(_make_fill_mode(value))
             if "numpy" in sys.modules:
-                stack.enter_context(_numpy_filled(value))
+                stack.enter_context(_fill_numpy(value))
             yield
 
-    def called(self, value: object) -> str:
+    def format_value(self, value: object) -> str:
         return f"{value} in fresh memory"
 
-    def between(self, reference: object, value: object) -> str:
+    def format_pair(self, reference: object, value: object) -> str:
         return f"memory filled with {reference} and with {value}"
 
 
-def _filling(value: object) -> Any:
+def _make_fill_mode(value: object) -> Any:
     import torch
     from torch.overrides import TorchFunctionMode
 
     tensor = torch.Tensor
-    makers = {
-        torch.empty, torch.empty_like, torch.empty_strided, torch.empty_permuted,
-        tensor.new_empty, tensor.new_empty_strided,
-    }  # fmt: skip
+    functions = [torch.empty, torch.empty_like, torch.empty_strided, torch.empty_permuted]
+    methods = [tensor.new_empty, tensor.new_empty_strided]
+    makers = {_unwrap(each) for each in [*functions, *methods]}
 
-    makers = {_plain(each) for each in makers}
-
-    class Filling(TorchFunctionMode):
-        """Fills what the makers of uninitialised tensors give."""
+    class FillMode(TorchFunctionMode):
+        """Fills the tensors that the functions for uninitialised memory return."""
 
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             made = func(*args, **(kwargs or {}))
-            if _plain(func) in makers and made.layout is torch.strided and not made.is_quantized:
+            if _unwrap(func) in makers and made.layout is torch.strided and not made.is_quantized:
                 with torch.no_grad():
-                    _fill(made, value, torch.uint8)
+                    _fill_tensor(made, value, torch.uint8)
             return made
 
-    return Filling()
+    return FillMode()
 
 
-def _fill(made: Any, value: Any, byte: Any) -> None:
-    """Fills a tensor with *value*, or where its dtype cannot hold that, its bytes with 0 or 1."""
+def _fill_tensor(tensor: Any, value: Any, byte_dtype: Any) -> None:
+    """Fills a tensor with *value*, or its bytes with 0 or 1 if its dtype cannot hold that."""
     try:
-        made.fill_(value)
+        tensor.fill_(value)
     except (RuntimeError, ValueError):  # too large, NaN among integers, or a dtype without fill_
         with suppress(RuntimeError):
-            made.view(byte).fill_(bool(value))
+            tensor.view(byte_dtype).fill_(bool(value))
 
 
-def _plain(func: Any) -> Any:
-    """*func* itself where somebody listens to its calls: torch looks methods up by their name."""
+def _unwrap(func: Any) -> Any:
+    """The original of a function whose calls are logged: torch passes either one to the mode."""
     return getattr(func, "__wrapped__", func)
 
 
-def _numpy_filled(value: object) -> AbstractContextManager[None]:
+def _fill_numpy(value: object) -> AbstractContextManager[None]:
     import numpy
 
     names = ("empty", "empty_like")
-    return replaced_everywhere(Swap(numpy, name, _filled(getattr(numpy, name), value)) for name in names)
+    return patch_everywhere(Patch(numpy, name, _wrap_empty(getattr(numpy, name), value)) for name in names)
 
 
-def _filled(real: Callable[..., Any], value: object) -> Callable[..., Any]:
+def _wrap_empty(real: Callable[..., Any], value: object) -> Callable[..., Any]:
     def empty(*args: Any, **named: Any) -> Any:
         made = real(*args, **named)
         _fill_array(made, value)
@@ -105,19 +103,19 @@ def _filled(real: Callable[..., Any], value: object) -> Callable[..., Any]:
     return empty
 
 
-def _fill_array(made: Any, value: Any) -> None:
-    """Fills an array, field by field; where its dtype cannot hold *value*, with whether it is zero."""
-    kind = made.dtype.kind
-    if made.dtype.names is not None:
-        for name in made.dtype.names:
-            _fill_array(made[name], value)
+def _fill_array(array: Any, value: Any) -> None:
+    """Fills an array, field by field, with *value*, or with 0 or 1 if its dtype cannot hold that."""
+    kind = array.dtype.kind
+    if array.dtype.names is not None:
+        for name in array.dtype.names:
+            _fill_array(array[name], value)
     elif kind in "mM":
-        _fill_array(made.view("i8"), value)
+        _fill_array(array.view("i8"), value)
     elif kind in "biufc":
         try:
-            made.fill(value if kind not in "iu" or value == int(value) else bool(value))
+            array.fill(value if kind not in "iu" or value == int(value) else bool(value))
         except (OverflowError, ValueError):
-            made.fill(bool(value))
+            array.fill(bool(value))
 
 
 axis = Memory()

@@ -1,50 +1,47 @@
-"""Fresh interpreters, each with a hash seed of its own, and so with other addresses."""
+"""Fresh interpreters, each with its own hash seed and its own addresses."""
 
 from __future__ import annotations
 
 import os
 from typing import ClassVar
 
-from pytest_repro.axes import Axis, Interpreter
-from pytest_repro.core.plan import BadArgument
+from pytest_repro.axes import CountedAxis, Interpreter
 
 
-class Process(Axis):
+class Process(CountedAxis):
     """``process=True`` or a number of interpreters; value 0 is this process."""
 
-    elsewhere = True
+    remote = True
+    differs_by_process_only = True
+    counted = "interpreters"
     preposition = "in"
-    look_for: ClassVar = (
+    hints: ClassVar = (
         "the order of a set of strings, hash() of a string, order by id() or by the default hash",
     )
+    cause_fix = (
+        "look for os.getpid(), os.environ, the working directory, host names and temporary names in what "
+        "the test computes"
+    )
 
-    def values(self, given: object) -> tuple[object, ...]:
-        number = int(given) if isinstance(given, (bool, int)) else 0
-        if number < 1:
-            raise BadArgument(self.name, given, "True, or a number of interpreters, 1 or more")
-        return tuple(range(number + 1))
+    def build_interpreter(self, value: object) -> Interpreter:
+        seed = choose_hash_seed(value)
+        return Interpreter(environ={"PYTHONHASHSEED": seed}, name=f"process {value} (PYTHONHASHSEED={seed})")
 
-    def written(self, values: tuple[object, ...]) -> str:
-        return f"{self.name}={len(values) - 1}"
-
-    def read(self, text: str) -> object:
-        return int(text) if text.isdecimal() else text
-
-    def interpreter(self, value: object) -> Interpreter:
-        seed = hash_seed(value)
-        return Interpreter(
-            environ={"PYTHONHASHSEED": seed}, called=f"process {value} (PYTHONHASHSEED={seed})"
-        )
-
-    def called(self, value: object) -> str:
+    def format_value(self, value: object) -> str:
         return f"process {value}" if value else "this process"
 
-    def between(self, reference: object, value: object) -> str:
-        return f"this process and another (PYTHONHASHSEED={hash_seed(value)})"
+    def format_pair(self, reference: object, value: object) -> str:
+        return f"this process and another (PYTHONHASHSEED={choose_hash_seed(value)})"
+
+    def explain_difference(self, reference: object, value: object) -> str:
+        return (
+            "two fresh processes with the same hash seed differ, whatever their memory layout: the result "
+            "depends on the process itself (its id, its working directory, its environment, its start time)"
+        )
 
 
-def hash_seed(value: object) -> str:
-    """The hash seed of process *value*: its number, or where this process has that, another."""
+def choose_hash_seed(value: object) -> str:
+    """The hash seed of process *value*: its number, or another one if this process has that."""
     seed = str(value)
     return seed if seed != os.environ.get("PYTHONHASHSEED") else str(1000 + int(seed))
 

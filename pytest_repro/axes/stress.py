@@ -1,4 +1,4 @@
-"""A fixed set of axes for a nightly job: what twenty runs in one process cannot see."""
+"""A fixed set of axes for a nightly job: finds what many runs in one process do not show."""
 
 from __future__ import annotations
 
@@ -11,12 +11,7 @@ from pytest_repro.axes import Bundle
 class Stress(Bundle):
     """Another process, shuffled listings, another number of threads, filled memory."""
 
-    parts: ClassVar[Mapping[str, object]] = {
-        "process": True,
-        "order": True,
-        "threads": True,
-        "memory": True,
-    }
+    parts: ClassVar[Mapping[str, object]] = dict.fromkeys(("process", "order", "threads", "memory"), True)
 
 
 axis = Stress()

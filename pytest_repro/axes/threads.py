@@ -1,4 +1,4 @@
-"""Numbers of threads: torch's own, and with threadpoolctl those of the BLAS that numpy uses."""
+"""The number of threads: of torch, and with threadpoolctl of the BLAS that numpy uses."""
 
 from __future__ import annotations
 
@@ -9,34 +9,37 @@ from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from typing import ClassVar
 
-from pytest_repro.axes import Axis, distinct, listed
-from pytest_repro.core.plan import BadArgument
+from pytest_repro.axes import Axis, as_tuple
+from pytest_repro.axes._arguments import require_distinct
+from pytest_repro.core.plan.plan import BadArgument
 
 
 class Threads(Axis):
-    """``threads=(1, 2)``; True compares the number of here with one thread, or one with two."""
+    """``threads=(1, 2)``; True compares the current number with 1, or 1 with 2."""
 
-    close = True
-    look_for: ClassVar = (
+    close_by_default = True
+    hints: ClassVar = (
         "sums, means, dot products and weight gradients, which threads add up in another order",
     )
+    cause_reason = "sums are split over the threads and added up in another order"
+    cause_fix = (
+        "fix the number of threads (torch.set_num_threads, OMP_NUM_THREADS) where results must be equal, "
+        "or compare within a tolerance"
+    )
 
-    def values(self, given: object) -> tuple[object, ...]:
-        if given is True:
-            here = _here()
-            return here, 1 if here > 1 else 2
-        values = listed(given)
+    def resolve_values(self, argument: object) -> tuple[object, ...]:
+        if argument is True:
+            current = _get_thread_count()
+            return current, 1 if current > 1 else 2
+        values = as_tuple(argument)
         if any(isinstance(each, bool) or not isinstance(each, int) or each < 1 for each in values):
-            raise BadArgument(self.name, given, "numbers of threads, 1 or more: threads=(1, 2)")
-        return distinct(self.name, values)
+            raise BadArgument(self.name, argument, "numbers of threads, 1 or more: threads=(1, 2)")
+        return require_distinct(self.name, values)
 
-    def read(self, text: str) -> object:
-        return int(text) if text.isdecimal() else text
-
-    def missing(self, value: object) -> str:
+    def why_unavailable(self, value: object) -> str:
         if "torch" in sys.modules or ("numpy" in sys.modules and find_spec("threadpoolctl")):
             return ""
-        return "there are no threads to set: torch is not imported, nor is threadpoolctl installed for numpy"
+        return "there are no threads to set: torch is not imported, and numpy needs threadpoolctl"
 
     @contextmanager
     def applied(self, value: object) -> Iterator[None]:
@@ -53,14 +56,14 @@ class Threads(Axis):
                 stack.enter_context(threadpool_limits(number, user_api="blas"))
             yield
 
-    def called(self, value: object) -> str:
+    def format_value(self, value: object) -> str:
         return f"{value} thread{'s' * (value != 1)}"
 
-    def between(self, reference: object, value: object) -> str:
-        return f"{reference} and {self.called(value)}"
+    def format_pair(self, reference: object, value: object) -> str:
+        return f"{reference} and {self.format_value(value)}"
 
 
-def _here() -> int:
+def _get_thread_count() -> int:
     if "torch" in sys.modules:
         import torch
 

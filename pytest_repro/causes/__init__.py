@@ -1,9 +1,9 @@
-"""Floor 7: what can make runs differ, one file per cause word.
+"""What can make runs differ, one file per cause word.
 
-A file is named as the word, with ``_`` for ``-``, and holds one object, ``cause``. Other
+The file's name is the word with ``_`` for ``-``; it holds one object, ``cause``. Other
 distributions add theirs as entry points of the group ``pytest_repro.causes``. A cause knows which
-calls are evidence for it, how it is suspended for a block, and what is said when it was it. It is
-established by suspending it: without it, the runs are equal.
+calls are evidence for it, how to suspend it for a block, and how to explain it. It is established
+when runs are equal while it is suspended. An axis whose values differ explains that itself.
 """
 
 from __future__ import annotations
@@ -11,56 +11,61 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from pytest_repro.adapters import awake
-from pytest_repro.core.call import Call
-from pytest_repro.core.catalogue import catalogue, load
-from pytest_repro.core.evidence import Evidence
-from pytest_repro.core.finding import Finding
-from pytest_repro.ledger.target import Reach, Target, When, targets
+from pytest_repro.adapters import active_adapters
+from pytest_repro.core.diagnose.evidence import Evidence
+from pytest_repro.core.diagnose.external_call import ExternalCall
+from pytest_repro.core.diagnose.finding import Finding
+from pytest_repro.core.plugins import find_plugins, load_plugin
+from pytest_repro.interpose.target import Condition, Reach, Target, find_targets
 
 
-class Row(NamedTuple):
-    """A function whose calls are evidence, and what is said of a call.
+class WatchedFunction(NamedTuple):
+    """A function whose calls are evidence, and how to explain a call.
 
     Attributes:
-        where: Its home and name there: ``"random:Random.__init__"``.
-        says: What such a call does, as it continues the call's name: ``"reads the clock"``.
+        function: Its module and name: ``"random:Random.__init__"``.
+        effect: What a call does, as it continues the call's name: ``"reads the clock"``.
         fix: What to do instead.
-        what: How it is called; ``""``: by its home and name.
-        when: Tells by the arguments whether a call counts.
-        reach: Whose calls count, as in :class:`~pytest_repro.ledger.target.Target`.
-        names: For a hook: the functions that run into it; *what* then holds ``{}``.
-        held: Whether the cause, suspended, keeps such a call from making runs differ.
+        label: How messages name it; ``""`` for its module and name.
+        when: Decides by the arguments whether a call counts.
+        reach: Whose calls count, see :class:`~pytest_repro.interpose.target.Target`.
+        names: For a hook: the functions that call it; *label* then contains ``{}``.
+        suspendable: Whether suspending the cause keeps such a call from making runs differ.
     """
 
-    where: str
-    says: str
+    function: str
+    effect: str
     fix: str
-    what: str = ""
-    when: When | None = None
+    label: str = ""
+    when: Condition | None = None
     reach: Reach = "library"
     names: frozenset[str] = frozenset()
-    held: bool = True
+    suspendable: bool = True
 
     @property
-    def called(self) -> str:
-        """How it is called when something is said of it: ``time.time()``."""
-        return self.what or f"{self.where.replace(':', '.')}()"
+    def display_name(self) -> str:
+        """How messages name it: ``time.time()``."""
+        return self.label or f"{self.function.replace(':', '.')}()"
 
-    def tells(self, what: str) -> bool:
-        """Whether this row is about calls that are called *what*."""
-        return what == self.called or what in {
-            self.called.format(name.removesuffix("()")) for name in (*self.names, "*")
+    def matches(self, label: str) -> bool:
+        """Whether this entry is about calls named *label*."""
+        return label == self.display_name or label in {
+            self.display_name.format(name.removesuffix("()")) for name in (*self.names, "*")
         }
 
 
+def watch_each(module: str, names: str, effect: str, fix: str, **options: Any) -> list[WatchedFunction]:
+    """An entry for each function of *module* in *names*, separated by spaces; *options* as its fields."""
+    return [WatchedFunction(f"{module}:{name}", effect, fix, **options) for name in names.split()]
+
+
 class Explanation(NamedTuple):
-    """What is said of a cause.
+    """What a report says about a cause.
 
     Attributes:
-        location: Where it sits, ``"/abs/file.py:12"``; ``""`` where no call was heard.
+        location: ``"/abs/file.py:12"``; ``""`` if no call was logged.
         explanation: What happens there, one sentence without a full stop.
         fix: What to change, likewise.
     """
@@ -71,136 +76,131 @@ class Explanation(NamedTuple):
 
 
 class Cause:
-    """One thing that can make runs differ. Every method may be left as it is."""
+    """One thing that can make runs differ. Every method has a default."""
 
-    #: Whether it cannot be suspended in this process: other runs, or other interpreters, tell.
-    elsewhere: ClassVar[bool] = False
-    #: In which ways it is suspended, apart from each other; ``""`` is the only one.
-    ways: ClassVar[tuple[str, ...]] = ("",)
-    #: What suspending it is called, by way: "one thread".
-    held: ClassVar[Mapping[str, str]] = {}
-    #: What is listened to, and what is said of it.
-    rows: ClassVar[Sequence[Row]] = ()
-    #: What is said, and what to do, where no call was heard.
-    says: ClassVar[str] = ""
+    #: The cause word: the name of the file or of the entry point, with dashes.
+    name: str
+
+    #: Whether it cannot be suspended in this process: fresh processes or interpreters show it instead.
+    needs_fresh_process: ClassVar[bool] = False
+    #: Whether neither a call nor an op locates it, only the first line at which runs diverge.
+    located_by_line: ClassVar[bool] = False
+    #: Whether it also differs with the layout of memory, so that it must be suspended to test the layout.
+    depends_on_layout: ClassVar[bool] = False
+    #: The variants of suspending it, tried one by one.
+    variants: ClassVar[tuple[str, ...]] = ("",)
+    #: Variant → what messages call suspending it: "one thread".
+    suspension_names: ClassVar[Mapping[str, str]] = {}
+    #: The functions whose calls are evidence for it.
+    watched_functions: ClassVar[Sequence[WatchedFunction]] = ()
+    #: What reports say if no call was logged.
+    explanation: ClassVar[str] = ""
+    #: What to change if no call was logged.
     fix: ClassVar[str] = ""
 
-    @property
-    def name(self) -> str:
-        """The cause word: the name of its file, with dashes."""
-        return type(self).__module__.rpartition(".")[2].replace("_", "-")
+    def __init_subclass__(cls) -> None:
+        cls.name = cls.__module__.rpartition(".")[2].replace("_", "-")
 
-    def targets(self) -> Iterator[Target]:
+    def find_targets(self) -> Iterator[Target]:
         """The calls that are evidence for it, of the libraries imported so far."""
-        for row in self.rows:
-            yield from targets(row.where, row.called, self.name, row.when, row.reach, row.names)
+        for row in self.watched_functions:
+            yield from find_targets(row.function, row.display_name, self.name, row.when, row.reach, row.names)
 
-    def suspended(self, seed: int) -> AbstractContextManager[None]:
-        """Keeps it from making runs differ, for a block; each block with *seed* is like any other.
+    def suspend(self, seed: int, variant: str = "") -> AbstractContextManager[None]:
+        """Keeps it from making runs differ, for a block; equal seeds give equal blocks.
 
         Args:
-            seed: What would come from outside comes from this number, 0 … 2**32 - 1.
+            seed: Replaces what would come from outside, 0 … 2**32 - 1.
+            variant: One of :attr:`variants`.
         """
         return nullcontext()
 
-    def suspects(self, evidence: Evidence) -> bool:
-        """Whether it can be what made runs of one process differ."""
-        return not self.elsewhere and type(self).suspended is not Cause.suspended
+    def is_candidate(self, evidence: Evidence) -> bool:
+        """Whether it can have made runs of one process differ."""
+        return not self.needs_fresh_process and type(self).suspend is not Cause.suspend
 
-    def presses(self, evidence: Evidence) -> bool:
-        """Whether something speaks for it: it is tried before those for which nothing does."""
-        return bool(evidence.of(self.name))
+    def has_evidence(self, evidence: Evidence) -> bool:
+        """Whether *evidence* points to it."""
+        return bool(evidence.calls_for(self.name))
 
-    def found(self, evidence: Evidence, way: str = "", beside: str = "") -> Finding:
-        """What is told once it is established.
+    def rank(self, evidence: Evidence) -> int:
+        """Where it stands among the suspects: lower ranks are suspended first."""
+        return 1 if self.has_evidence(evidence) else 3
 
-        Args:
-            evidence: What was known before.
-            way: In which way it was suspended.
-            beside: Words of the one who established it.
-        """
-        return Finding(self.name, *self.explained(evidence.calls))
-
-    def explained(self, calls: Sequence[Call]) -> Explanation:
-        """What is said when this was it.
+    def build_finding(self, evidence: Evidence, variant: str = "", detail: str = "") -> Finding:
+        """The finding that it made runs differ.
 
         Args:
-            calls: What was heard; those that are evidence for other causes are passed over. Of
-                several, one that the user's own line makes comes before one made by a library.
+            evidence: What was known before it was established.
+            variant: The variant that was suspended.
+            detail: What the experiment adds to the explanation.
         """
-        loose = self.loose(calls)
-        heard = (call for call in calls if call.cause == self.name)
-        mine = sorted(heard, key=lambda call: (call in loose, call.via != ""))
-        if not mine:
-            return Explanation("", self.says, self.fix)
-        call = mine[0]
-        like = dict.fromkeys(each.location for each in mine if bool(each.via) == bool(call.via))
-        others = [each for each in like if each != call.location]
-        row = self.row(call)
-        says, fix = (row.says, row.fix) if row is not None else (self.says, self.fix)
-        return Explanation(call.location, f"{asked(call)} {says}{_more(others)}", fix)
+        return Finding(self.name, *self.explain(evidence.calls))
 
-    def row(self, call: Call) -> Row | None:
-        """The row that is about *call*."""
-        return next((row for row in self.rows if row.tells(call.what)), None)
+    def explain(self, calls: Sequence[ExternalCall]) -> Explanation:
+        """Where it is and what to change, by the first of its *calls*.
 
-    def loose(self, calls: Sequence[Call]) -> list[Call]:
-        """Of *calls* those that are evidence for it, and go on to make runs differ when it is suspended."""
-        mine = (call for call in calls if call.cause == self.name)
-        return [call for call in mine if (row := self.row(call)) is not None and not row.held]
+        Calls in the user's own code come before calls in libraries. Evidence for other causes is
+        ignored.
+        """
+        not_suspendable = self.find_not_suspendable(calls)
+        own = (call for call in calls if call.cause == self.name)
+        ordered = sorted(own, key=lambda call: (call in not_suspendable, call.via != ""))
+        if not ordered:
+            return Explanation("", self.explanation, self.fix)
+        call = ordered[0]
+        similar = dict.fromkeys(each.location for each in ordered if bool(each.via) == bool(call.via))
+        others = [location for location in similar if location != call.location]
+        row = self.find_watched_function(call)
+        effect, fix = (row.effect, row.fix) if row is not None else (self.explanation, self.fix)
+        explanation = f"{format_call(call)} {effect}{_format_more_locations(others)}"
+        return Explanation(call.location, explanation, fix)
+
+    def find_watched_function(self, call: ExternalCall) -> WatchedFunction | None:
+        """The entry about *call*."""
+        return next((row for row in self.watched_functions if row.matches(call.display_name)), None)
+
+    def find_not_suspendable(self, calls: Sequence[ExternalCall]) -> list[ExternalCall]:
+        """Those of its *calls* that make runs differ even while it is suspended."""
+        own = [(call, self.find_watched_function(call)) for call in calls if call.cause == self.name]
+        return [call for call, row in own if row is not None and not row.suspendable]
 
 
-def asked(call: Call) -> str:
-    """What was called, and by whom where that was no line of the user's."""
-    return f"{call.what}, called by {call.via}," if call.via else call.what
+def format_call(call: ExternalCall) -> str:
+    """The called function, and its caller if that is not the user's code."""
+    return f"{call.display_name}, called by {call.via}," if call.via else call.display_name
 
 
-_LISTED = 3
+_MAX_LISTED = 3
 
 
-def _more(locations: Sequence[str]) -> str:
-    """Where the other calls are: any of them may be the one that made the difference."""
+def _format_more_locations(locations: Sequence[str]) -> str:
+    """The locations of the other calls: each of them may have made the difference."""
     if not locations:
         return ""
-    more = f" and {len(locations) - _LISTED} more" if len(locations) > _LISTED else ""
-    return f" (so do calls at {', '.join(locations[:_LISTED])}{more})"
-
-
-class OfAxis(Cause):
-    """An axis that is its own cause.
-
-    Attributes:
-        explains: What it does; ``{beside}`` are the two sides.
-        fixes: What to change.
-    """
-
-    explains: ClassVar[str] = ""
-    fixes: ClassVar[str] = ""
-
-    def found(self, evidence: Evidence, way: str = "", beside: str = "") -> Finding:
-        op = evidence.divergence
-        where = (op.forward_location or op.location) if op is not None else ""
-        return Finding(self.name, where, self.explains.format(beside=beside), self.fixes)
+    more = f" and {len(locations) - _MAX_LISTED} more" if len(locations) > _MAX_LISTED else ""
+    return f" (so do calls at {', '.join(locations[:_MAX_LISTED])}{more})"
 
 
 @cache
-def named(name: str) -> Cause:
-    """The cause of that name, a cause word.
+def get_cause(name: str) -> Cause:
+    """The cause of that word.
 
     Raises:
         KeyError: There is none.
     """
-    found = load(__name__, name.replace("-", "_")).cause
-    assert isinstance(found, Cause)
-    return found
+    cause = load_plugin(__name__, name.replace("-", "_")).cause
+    assert isinstance(cause, Cause), f"cause {name!r} is no instance of pytest_repro.causes.Cause"
+    cause.name = name
+    return cause
 
 
-def names() -> Sequence[str]:
-    """The words of all causes in the catalogue."""
-    return [name.replace("_", "-") for name in catalogue(__name__)]
+def list_cause_names() -> Sequence[str]:
+    """The words of all causes."""
+    return [name.replace("_", "-") for name in find_plugins(__name__)]
 
 
-def all_targets() -> list[Target]:
+def find_all_targets() -> list[Target]:
     """The calls that are evidence for any cause."""
-    awake()  # numpy imports numpy.random when it is first asked for, and its adapter asks
-    return [target for name in names() for target in named(name).targets()]
+    active_adapters()  # numpy imports numpy.random lazily, and its adapter needs it
+    return [target for name in list_cause_names() for target in get_cause(name).find_targets()]

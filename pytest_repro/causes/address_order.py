@@ -1,4 +1,4 @@
-"""Order by ``id()``, or by the hash that an object has by default, which is its address."""
+"""Order by ``id()``, or by the default hash of an object, which is its address."""
 
 from __future__ import annotations
 
@@ -10,95 +10,110 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
-from pytest_repro.causes import Cause, Row
-from pytest_repro.core.evidence import Evidence
-from pytest_repro.core.finding import Finding
-from pytest_repro.ledger.places import asker, module_of, owner_of
-from pytest_repro.ledger.replaced import Swap, renamed, replaced_everywhere
+from pytest_repro.causes import Cause, WatchedFunction
+from pytest_repro.core.diagnose.evidence import Evidence
+from pytest_repro.core.diagnose.finding import Finding
+from pytest_repro.interpose.patch import Patch, copy_identity, patch_everywhere
+from pytest_repro.interpose.user_frames import caller_frame, classify_frame, get_module_name
 
-_STEP = 16  # as far apart as objects are at least
+_ID_STEP = 16  # the least distance of two objects
 
 
-def _by_address(value: Any, *_: Any) -> bool:
+def _hashes_by_address(value: Any, *_: Any) -> bool:
     by_address: Any = object.__hash__
     return type(value).__hash__ is by_address
 
 
 class AddressOrder(Cause):
-    """``id()``, and ``hash()`` of objects without one of their own: numbers in order of first asking.
+    """``id()``, and ``hash()`` of objects without ``__hash__``: suspended, they count objects in call order.
 
-    Out of reach: the order of a set or dict of such objects, text that holds an address
-    (``repr(object())``); fresh processes tell. torch keeps the real ``id()``, which its guards
-    compare in C++; what was put down by ``id()`` before the block is not found inside it.
+    Not suspended: the order of a set or dict of such objects, and text that contains an address
+    (``repr(object())``); fresh processes show these. torch keeps the real ``id()``, which its guards
+    compare in C++. A key made with ``id()`` before the block is not found inside it.
     """
 
-    says = "an order hangs on the addresses of objects: a set of objects that hash by address, or their repr"
-    fix = "sort by something that the objects hold, or take a dict or list instead of the set"
-    rows: ClassVar[Sequence[Row]] = (
-        Row("builtins:id", "is an address, which is another in each run",
-            "number the objects yourself (itertools.count()), or sort by something that they hold", "id()",
-            reach="line"),
-        Row("builtins:hash", "of an object without __hash__ is its address, which is another in each run",
-            "give the class a __hash__ of what it holds, or sort by that", "hash()",
-            when=_by_address, reach="line"),
-        Row("torch:Tensor.data_ptr", "is an address, which is another in each run",
-            "leave it out of what is recorded: for whether two tensors share memory, record that",
-            "Tensor.data_ptr()", reach="line"),
-    )  # fmt: skip
+    located_by_line = True
+    explanation = (
+        "an order depends on the addresses of objects: a set of objects that hash by address, or their repr"
+    )
+    fix = "sort by an attribute of the objects, or use a dict or a list instead of the set"
+    watched_functions: ClassVar[Sequence[WatchedFunction]] = (
+        WatchedFunction(
+            "builtins:id",
+            "is an address, which changes from run to run",
+            "number the objects yourself (itertools.count()), or sort by one of their attributes",
+            "id()",
+            reach="line",
+        ),
+        WatchedFunction(
+            "builtins:hash",
+            "of an object without __hash__ is its address, which changes from run to run",
+            "give the class a __hash__ of its attributes, or sort by them",
+            "hash()",
+            when=_hashes_by_address,
+            reach="line",
+        ),
+        WatchedFunction(
+            "torch:Tensor.data_ptr",
+            "is an address, which changes from run to run",
+            "do not record it; to test whether two tensors share memory, record the comparison",
+            "Tensor.data_ptr()",
+            reach="line",
+        ),
+    )
 
-    def suspended(self, seed: int) -> AbstractContextManager[None]:
-        number = _numbering(builtins.id)
-        return replaced_everywhere([_id(number), _hash(number)])
+    def suspend(self, seed: int, variant: str = "") -> AbstractContextManager[None]:
+        number = _make_numbering(builtins.id)
+        return patch_everywhere([_make_id_patch(number), _make_hash_patch(number)])
 
-    def found(self, evidence: Evidence, way: str = "", beside: str = "") -> Finding:
-        said = self.explained(evidence.calls)
-        return Finding(self.name, said.location, f"{said.explanation}{beside and '; '}{beside}", said.fix)
+    def build_finding(self, evidence: Evidence, variant: str = "", detail: str = "") -> Finding:
+        location, explanation, fix = self.explain(evidence.calls)
+        return Finding(self.name, location, f"{explanation}{detail and '; '}{detail}", fix)
 
 
-def _numbering(address: Callable[[object], int]) -> Callable[[object], int]:
-    """Numbers objects in the order in which they are asked for.
+def _make_numbering(address: Callable[[object], int]) -> Callable[[object], int]:
+    """Numbers objects in the order of the first call for each.
 
-    An object that cannot be referred to weakly (a list) is kept alive: its address would be
-    given to another.
+    An object without weak references (a list) is kept alive, so that no other gets its address.
     """
-    fresh = itertools.count(_STEP, _STEP)
+    fresh = itertools.count(_ID_STEP, _ID_STEP)
     known: dict[int, tuple[int, object]] = {}
 
     def number(value: object) -> int:
         key = address(value)
-        found = known.get(key)
-        if found is None:
-            found = known[key] = next(fresh), _holding(value, lambda _: known.pop(key, None))
-        return found[0]
+        entry = known.get(key)
+        if entry is None:
+            entry = known[key] = next(fresh), _hold_reference(value, lambda _: known.pop(key, None))
+        return entry[0]
 
     return number
 
 
-def _holding(value: object, gone: Callable[[object], object]) -> object:
+def _hold_reference(value: object, callback: Callable[[object], object]) -> object:
     try:
-        return weakref.ref(value, gone)
+        return weakref.ref(value, callback)
     except TypeError:
         return value
 
 
-def _id(number: Callable[[object], int]) -> Swap:
+def _make_id_patch(number: Callable[[object], int]) -> Patch:
     real = builtins.id
 
-    def identity(value: object, /) -> int:
-        keeps = module_of(asker(sys._getframe(1))).partition(".")[0] == "torch"
-        return real(value) if keeps else number(value)
+    def number_or_id(value: object, /) -> int:
+        in_torch = get_module_name(caller_frame(sys._getframe(1))).partition(".")[0] == "torch"
+        return real(value) if in_torch else number(value)
 
-    return Swap(builtins, "id", renamed(identity, real, builtins, "id"))
+    return Patch(builtins, "id", copy_identity(number_or_id, real, builtins, "id"))
 
 
-def _hash(number: Callable[[object], int]) -> Swap:
+def _make_hash_patch(number: Callable[[object], int]) -> Patch:
     real = builtins.hash
 
-    def hashed(value: object, /) -> int:
-        by_address = _by_address(value) and owner_of(asker(sys._getframe(1))) == "user"
-        return number(value) // _STEP if by_address else real(value)
+    def number_or_hash(value: object, /) -> int:
+        by_address = _hashes_by_address(value) and classify_frame(caller_frame(sys._getframe(1))) == "user"
+        return number(value) // _ID_STEP if by_address else real(value)
 
-    return Swap(builtins, "hash", renamed(hashed, real, builtins, "hash"))
+    return Patch(builtins, "hash", copy_identity(number_or_hash, real, builtins, "hash"))
 
 
 cause = AddressOrder()

@@ -6,77 +6,75 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from pytest_repro.causes import Cause, Row
-from pytest_repro.causes._frozen import Frozen
-from pytest_repro.ledger.replaced import replaced_everywhere
+from pytest_repro.causes import Cause, WatchedFunction, watch_each
+from pytest_repro.causes._frozen_clock import FrozenClock
+from pytest_repro.interpose.patch import patch_everywhere
 
-_MEASURED = "keep durations out of what is recorded, or have the test replace the clock"
-_GIVEN = "give the time as an argument, and a fixed one in the test"
+_DURATION_FIX = "do not record durations, or have the test replace the clock"
+_TIME_FIX = "pass the time as an argument, a fixed one in the test"
+_WALL_CLOCK = "reads the wall clock", _TIME_FIX
+_RUNNING_CLOCK = "reads a running clock", _DURATION_FIX
+"""The effect and the fix of a call."""
 
 
-def _without_time(seconds: Any = None, *_: Any) -> bool:
+def _omits_time(seconds: Any = None, *_: Any) -> bool:
     return seconds is None
 
 
-def _without_second(_: Any = None, time: Any = None) -> bool:
+def _omits_second_argument(_: Any = None, time: Any = None) -> bool:
     return time is None
 
 
-def _written(where: str, what: str = "") -> Row:
-    says = "tells among other things when a file was written, which is not held"
-    fix = "set the times of the files in the test (os.utime), or leave them out of what is recorded"
-    return Row(where, says, fix, what, reach="line", held=False)
-
-
-def _wall(where: str, when: Any = None) -> Row:
-    return Row(where, "reads the wall clock", _GIVEN, when=when)
+def _watch_file_time(function: str, label: str = "") -> WatchedFunction:
+    effect = "returns, among others, when a file was written, which cannot be suspended"
+    fix = "set the times of the files in the test (os.utime), or do not record them"
+    return WatchedFunction(function, effect, fix, label, reach="line", suspendable=False)
 
 
 class Clock(Cause):
-    """Clocks that start at one instant and are moved on by each look at them, and by ``time.sleep``.
+    """Clocks: suspended, they start at a fixed instant and advance with each read and ``time.sleep``.
 
-    A look moves the clock on by 1 ms, and by a µs more than the look before: a loop that waits for
-    a deadline ends, however long its body takes. Each thread has a clock of its own, so that it
-    reads the same whatever the others do. ``sleep`` sleeps as ever.
+    A read advances the clock by 1 ms, and by 1 µs more than the read before, so that a loop that
+    waits for a deadline ends, however long its body takes. Each thread has its own clock, so that
+    it reads the same whatever the others do. ``sleep`` still sleeps.
 
-    Whoever waits for threads, processes and sockets (``threading``, ``queue``, ``asyncio``,
-    ``subprocess``, …) and pytest itself read the real clock. Out of reach: what compiled code
-    reads, the time stamps of files, a name bound before as a default argument or in a class.
+    Code that waits for threads, processes and sockets (``threading``, ``queue``, ``asyncio``,
+    ``subprocess``, …) and pytest itself read the real clock. Not suspended: reads by compiled code,
+    time stamps of files, a function bound earlier as a default argument or in a class.
     """
 
-    says = "the program reads a clock"
-    fix = f"{_GIVEN}; {_MEASURED}"
-    rows: ClassVar[Sequence[Row]] = (
-        _wall("time:time"),
-        _wall("time:time_ns"),
-        *(Row(f"time:{name}{unit}", "reads a clock that never stands still", _MEASURED)
-          for name in ("monotonic", "perf_counter", "process_time", "thread_time") for unit in ("", "_ns")),
-        *(Row(where, "reads a clock that never stands still", _MEASURED) for where in (
-            "time:clock_gettime", "time:clock_gettime_ns", "timeit:default_timer", "os:times",
-            "resource:getrusage")),
-        Row("asyncio:BaseEventLoop.time", "reads a clock that never stands still", _MEASURED,
-            "asyncio's loop.time()"),
-        *(_wall(f"time:{name}", _without_time) for name in ("localtime", "gmtime", "ctime", "asctime")),
-        _wall("time:strftime", _without_second),
-        _wall("datetime:datetime.now"),
-        _wall("datetime:datetime.utcnow"),
-        _wall("datetime:datetime.today"),
-        _wall("datetime:date.today"),
-        Row("uuid:uuid1", "is made of the time and of the machine's address",
-            "take uuid.uuid5() of a name, or uuid.UUID(int=…) from a seeded random.Random"),
-        *(_written(f"os:{name}") for name in ("stat", "lstat", "fstat")),
-        *(_written(f"os.path:{name}") for name in ("getmtime", "getctime", "getatime")),
-        *(_written(f"pathlib:Path.{name}", f"Path.{name}()") for name in ("stat", "lstat")),
-    )  # fmt: skip
+    explanation = "the program reads a clock"
+    fix = f"{_TIME_FIX}; {_DURATION_FIX}"
+    watched_functions: ClassVar[Sequence[WatchedFunction]] = (
+        *watch_each("time", "time time_ns", *_WALL_CLOCK),
+        *watch_each("time", "localtime gmtime ctime asctime", *_WALL_CLOCK, when=_omits_time),
+        *watch_each("time", "strftime", *_WALL_CLOCK, when=_omits_second_argument),
+        *watch_each("datetime", "datetime.now datetime.utcnow datetime.today date.today", *_WALL_CLOCK),
+        *watch_each("time", "monotonic monotonic_ns perf_counter perf_counter_ns", *_RUNNING_CLOCK),
+        *watch_each("time", "process_time process_time_ns thread_time thread_time_ns", *_RUNNING_CLOCK),
+        *watch_each("time", "clock_gettime clock_gettime_ns", *_RUNNING_CLOCK),
+        *watch_each("timeit", "default_timer", *_RUNNING_CLOCK),
+        *watch_each("os", "times", *_RUNNING_CLOCK),
+        *watch_each("resource", "getrusage", *_RUNNING_CLOCK),
+        *watch_each("asyncio", "BaseEventLoop.time", *_RUNNING_CLOCK, label="asyncio's loop.time()"),
+        WatchedFunction(
+            "uuid:uuid1",
+            "depends on the time and on the machine's address",
+            "use uuid.uuid5() of a name, or uuid.UUID(int=…) from a seeded random.Random",
+        ),
+        *(_watch_file_time(f"os:{name}") for name in ("stat", "lstat", "fstat")),
+        *(_watch_file_time(f"os.path:{name}") for name in ("getmtime", "getctime", "getatime")),
+        *(_watch_file_time(f"pathlib:Path.{name}", f"Path.{name}()") for name in ("stat", "lstat")),
+    )
 
     @contextmanager
-    def suspended(self, seed: int) -> Iterator[None]:
-        frozen = Frozen()
+    def suspend(self, seed: int, variant: str = "") -> Iterator[None]:
+        frozen = FrozenClock()
         try:
-            with replaced_everywhere(frozen.swaps()), frozen.stamps():
+            with patch_everywhere(frozen.make_patches()), frozen.reset_uuid_timestamp():
                 yield
         finally:
-            frozen.live = False
+            frozen.active = False
 
 
 cause = Clock()

@@ -6,73 +6,95 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
-from pytest_repro.causes import Cause, Explanation, Row, _futures, _pools, _tasks, _threads
-from pytest_repro.core.call import Call
-from pytest_repro.ledger.replaced import Swap, replaced_everywhere
+from pytest_repro.causes import Cause, Explanation, WatchedFunction
+from pytest_repro.causes._serial import futures, pools, tasks, threads
+from pytest_repro.core.diagnose.external_call import ExternalCall
+from pytest_repro.interpose.patch import Patch, patch_everywhere
 
-_FINISHED = "gives results in the order in which they finish"
-_BESIDE = "lets work run beside other work: what both write to comes in the order in which they finish"
-_RESULTS = "have each task return its result, and gather the results in the order of submission"
+_FINISH_ORDER_EFFECT = "returns results in the order in which they finish"
+_CONCURRENT_EFFECT = (
+    "runs work concurrently: what several tasks write to depends on the order in which they finish"
+)
+_THREAD_POOL_METHODS = ("ThreadPool.map", "ThreadPool.imap", "ThreadPool.starmap")
+_CONCURRENT_FIX = "have each task return its result, and gather the results in the order of submission"
 
 
-def _beside(where: str, what: str) -> Row:
-    return Row(where, _BESIDE, _RESULTS, what)
+def _watch(function: str, label: str) -> WatchedFunction:
+    return WatchedFunction(function, _CONCURRENT_EFFECT, _CONCURRENT_FIX, label)
 
 
 class CompletionOrder(Cause):
     """Threads, tasks and processes: suspended, they run one after another, in the order of their start.
 
-    Whoever starts a thread or submits a task waits until it is done. A thread that is itself seen
-    waiting for another is not waited for, nor one that takes longer than 5 s (a process: 2 s), so
-    that nothing stands still for ever. ``as_completed``, ``wait`` and ``imap_unordered`` give
-    results in the order of submission.
+    The code that starts a thread or submits a task waits until it is done, but not for a thread
+    that waits for another one, nor longer than 5 s (for a process: 2 s), so that nothing blocks for
+    ever. ``as_completed``, ``wait`` and ``imap_unordered`` return results in the order of submission.
 
-    Out of reach: the threads of compiled code, workers that were there before the block (but what
-    is submitted to them is in turn), the order in which asyncio's tasks take effect while they run.
+    Not suspended: the threads of compiled code, workers started before the block (except for what
+    is submitted to them inside it), the order in which asyncio tasks take effect while they run.
     """
 
-    says = "an order hangs on which thread, process or task finishes first"
-    fix = _RESULTS
-    rows: ClassVar[Sequence[Row]] = (
-        Row("concurrent.futures:as_completed", _FINISHED,
-            "take executor.map(), or walk through the list of futures itself"),
-        Row("concurrent.futures:wait", "gives sets of futures, which have no order",
-            "walk through the list of futures itself"),
-        _beside("concurrent.futures.thread:ThreadPoolExecutor.submit", "ThreadPoolExecutor.submit()"),
-        _beside("concurrent.futures.thread:ThreadPoolExecutor.map", "ThreadPoolExecutor.map()"),
-        _beside("concurrent.futures.process:ProcessPoolExecutor.submit", "ProcessPoolExecutor.submit()"),
-        Row("multiprocessing.pool:Pool.imap_unordered", _FINISHED, "take imap() or map()",
-            "Pool.imap_unordered()"),
-        _beside("multiprocessing.pool:Pool.apply_async", "Pool.apply_async()"),
-        *(_beside(f"multiprocessing.pool:ThreadPool.{name}", f"ThreadPool.{name}()")
-          for name in ("map", "imap", "starmap")),
-        _beside("multiprocessing.process:BaseProcess.start", "Process.start()"),
-        _beside("threading:Thread.start", "Thread.start()"),
-        Row("asyncio:as_completed", _FINISHED, "take asyncio.gather(), which keeps the order it was given"),
-        Row("asyncio:wait", "gives sets of tasks, which have no order",
-            "walk through the list of tasks itself, or take asyncio.gather()"),
-        # Tasks take effect while they run, beside each other: that is not held.
-        _beside("asyncio:gather", "asyncio.gather()")._replace(held=False),
-        _beside("asyncio:create_task", "asyncio.create_task()")._replace(held=False),
-    )  # fmt: skip
+    located_by_line = True
+    explanation = "an order depends on which thread, process or task finishes first"
+    fix = _CONCURRENT_FIX
+    watched_functions: ClassVar[Sequence[WatchedFunction]] = (
+        WatchedFunction(
+            "concurrent.futures:as_completed",
+            _FINISH_ORDER_EFFECT,
+            "use executor.map(), or iterate over the list of futures",
+        ),
+        WatchedFunction(
+            "concurrent.futures:wait",
+            "returns sets of futures, which have no order",
+            "iterate over the list of futures",
+        ),
+        _watch("concurrent.futures.thread:ThreadPoolExecutor.submit", "ThreadPoolExecutor.submit()"),
+        _watch("concurrent.futures.thread:ThreadPoolExecutor.map", "ThreadPoolExecutor.map()"),
+        _watch("concurrent.futures.process:ProcessPoolExecutor.submit", "ProcessPoolExecutor.submit()"),
+        WatchedFunction(
+            "multiprocessing.pool:Pool.imap_unordered",
+            _FINISH_ORDER_EFFECT,
+            "use imap() or map()",
+            "Pool.imap_unordered()",
+        ),
+        _watch("multiprocessing.pool:Pool.apply_async", "Pool.apply_async()"),
+        *(_watch(f"multiprocessing.pool:{name}", f"{name}()") for name in _THREAD_POOL_METHODS),
+        _watch("multiprocessing.process:BaseProcess.start", "Process.start()"),
+        _watch("threading:Thread.start", "Thread.start()"),
+        WatchedFunction(
+            "asyncio:as_completed",
+            _FINISH_ORDER_EFFECT,
+            "use asyncio.gather(), which keeps the order of its arguments",
+        ),
+        WatchedFunction(
+            "asyncio:wait",
+            "returns sets of tasks, which have no order",
+            "iterate over the list of tasks, or use asyncio.gather()",
+        ),
+        # Tasks take effect while they run concurrently, which is not suspended.
+        _watch("asyncio:gather", "asyncio.gather()")._replace(suspendable=False),
+        _watch("asyncio:create_task", "asyncio.create_task()")._replace(suspendable=False),
+    )
 
-    def explained(self, calls: Sequence[Call]) -> Explanation:
-        # Who lets work run beside other work may still gather it in order: who does not comes first.
+    def explain(self, calls: Sequence[ExternalCall]) -> Explanation:
+        # Concurrent work may still be gathered in order, so unordered results come first.
+        concurrent = [row for row in self.watched_functions if row.effect == _CONCURRENT_EFFECT]
         unordered = [
-            call for call in calls if not any(r.says == _BESIDE and r.tells(call.what) for r in self.rows)
+            call
+            for call in calls
+            if call.cause == self.name and not any(row.matches(call.display_name) for row in concurrent)
         ]
-        mine = [call for call in unordered if call.cause == self.name]
-        return super().explained(mine or calls)
+        return super().explain(unordered or calls)
 
-    def suspended(self, seed: int) -> AbstractContextManager[None]:
-        return replaced_everywhere(_swaps())
+    def suspend(self, seed: int, variant: str = "") -> AbstractContextManager[None]:
+        return patch_everywhere(_make_patches())
 
 
-def _swaps() -> Iterator[Swap]:
-    yield from _threads.in_turn()
-    yield from _futures.in_order()
-    yield from _pools.in_turn()
-    yield from _tasks.in_order()
+def _make_patches() -> Iterator[Patch]:
+    yield from threads.make_patches()
+    yield from futures.make_patches()
+    yield from pools.make_patches()
+    yield from tasks.make_patches()
 
 
 cause = CompletionOrder()

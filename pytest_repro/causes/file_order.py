@@ -1,4 +1,4 @@
-"""The order of a directory listing, which no file system promises."""
+"""The order of a directory listing, which no file system guarantees."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
-from pytest_repro.axes.order import arranged
-from pytest_repro.causes import Cause, Row
+from pytest_repro.axes.order import reorder_listings
+from pytest_repro.causes import Cause, WatchedFunction
 
-_SAYS = "gives entries in the order of the file system"
-
-
-def _listing(where: str, sorting: str, what: str = "") -> Row:
-    return Row(where, _SAYS, f"sort them: {sorting}", what)
+_EFFECT = "returns entries in the order of the file system"
+_SORT_BOTH = "folders.sort(); files.sort()"
 
 
-def by_name(entries: list[Any], names: list[Any]) -> list[Any]:
+def _watch(function: str, sorted_code: str, label: str = "") -> WatchedFunction:
+    return WatchedFunction(function, _EFFECT, f"sort them: {sorted_code}", label)
+
+
+def sort_by_name(entries: list[Any], names: list[Any]) -> list[Any]:
     """*entries* in the order of their names."""
     return [entries[i] for i in sorted(range(len(entries)), key=names.__getitem__)]
 
@@ -24,27 +25,26 @@ def by_name(entries: list[Any], names: list[Any]) -> list[Any]:
 class FileOrder(Cause):
     """``os.listdir``, ``os.scandir``, ``glob``, ``os.walk``, ``pathlib``: suspended, sorted by name.
 
-    Out of reach: listings that another program or compiled code makes.
+    Not suspended: listings by another program or by compiled code.
     """
 
-    says = "an order comes from the file system"
-    fix = "sort what was listed: sorted(os.listdir(folder))"
-    rows: ClassVar[Sequence[Row]] = (
-        _listing("os:listdir", "sorted(os.listdir(folder))"),
-        _listing("os:scandir", "sorted(os.scandir(folder), key=lambda entry: entry.name)"),
-        _listing("os:walk", "for path, folders, files in os.walk(top): folders.sort(); files.sort()"),
-        _listing("os:fwalk", "for path, folders, files, _ in os.fwalk(top): folders.sort(); files.sort()"),
-        _listing("glob:glob", "sorted(glob.glob(pattern))"),
-        _listing("glob:iglob", "sorted(glob.iglob(pattern))"),
-        _listing("pathlib:Path.iterdir", "sorted(folder.iterdir())", "Path.iterdir()"),
-        _listing("pathlib:Path.glob", "sorted(folder.glob(pattern))", "Path.glob()"),
-        _listing("pathlib:Path.rglob", "sorted(folder.rglob(pattern))", "Path.rglob()"),
-        _listing("pathlib:Path.walk", "for path, folders, files in top.walk(): folders.sort(); files.sort()",
-                 "Path.walk()"),
-    )  # fmt: skip
+    explanation = "an order comes from the file system"
+    fix = "sort the listing: sorted(os.listdir(folder))"
+    watched_functions: ClassVar[Sequence[WatchedFunction]] = (
+        _watch("os:listdir", "sorted(os.listdir(folder))"),
+        _watch("os:scandir", "sorted(os.scandir(folder), key=lambda entry: entry.name)"),
+        _watch("os:walk", f"for path, folders, files in os.walk(top): {_SORT_BOTH}"),
+        _watch("os:fwalk", f"for path, folders, files, _ in os.fwalk(top): {_SORT_BOTH}"),
+        _watch("glob:glob", "sorted(glob.glob(pattern))"),
+        _watch("glob:iglob", "sorted(glob.iglob(pattern))"),
+        _watch("pathlib:Path.iterdir", "sorted(folder.iterdir())", "Path.iterdir()"),
+        _watch("pathlib:Path.glob", "sorted(folder.glob(pattern))", "Path.glob()"),
+        _watch("pathlib:Path.rglob", "sorted(folder.rglob(pattern))", "Path.rglob()"),
+        _watch("pathlib:Path.walk", f"for path, folders, files in top.walk(): {_SORT_BOTH}", "Path.walk()"),
+    )
 
-    def suspended(self, seed: int) -> AbstractContextManager[None]:
-        return arranged(by_name)
+    def suspend(self, seed: int, variant: str = "") -> AbstractContextManager[None]:
+        return reorder_listings(sort_by_name)
 
 
 cause = FileOrder()

@@ -1,45 +1,51 @@
-"""The order of sets of text, and ``hash()`` of text: other in each interpreter."""
+"""The order of sets of text, and ``hash()`` of text, which differ between interpreters."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from pytest_repro.causes import Cause, Row
-from pytest_repro.core.evidence import Evidence
-from pytest_repro.core.finding import Finding
+from pytest_repro.causes import Cause, WatchedFunction
+from pytest_repro.core.diagnose.evidence import Evidence
+from pytest_repro.core.diagnose.finding import Finding
 
-_HASHED = (str, bytes, memoryview)
+_SALTED_TYPES = (str, bytes, memoryview)
 
 
-def _of_text(value: Any, *_: Any) -> bool:
+def _contains_text(value: Any, *_: Any) -> bool:
     if isinstance(value, (tuple, frozenset)):
-        return any(_of_text(part) for part in value)
-    return isinstance(value, _HASHED)
+        return any(_contains_text(part) for part in value)
+    return isinstance(value, _SALTED_TYPES)
 
 
 class HashSeed(Cause):
-    """``PYTHONHASHSEED``: an interpreter reads it once, so other interpreters tell.
+    """``PYTHONHASHSEED``: an interpreter reads it once, so only other interpreters show it.
 
-    Heard are calls of ``hash()`` alone; the order of a set leaves no call behind.
+    Only calls of ``hash()`` are logged; the order of a set needs no call.
     """
 
-    elsewhere = True
-    says = "an order or a number comes from the hash of text, which each interpreter salts differently"
+    needs_fresh_process = True
+    located_by_line = True
+    explanation = "an order or a number comes from the hash of text, which each interpreter salts differently"
     fix = (
-        "sort the set before it is walked through, or take a dict or list; "
-        "for a number that lasts, take zlib.crc32(text.encode())"
+        "sort the set before iterating over it, or use a dict or a list; "
+        "for a stable number, use zlib.crc32(text.encode())"
     )
-    rows: ClassVar[Sequence[Row]] = (
-        Row("builtins:hash", "of text hangs on PYTHONHASHSEED, which is another in each interpreter",
-            "take a hash that lasts: zlib.crc32(text.encode()), or hashlib", "hash()",
-            when=_of_text, reach="line"),
-    )  # fmt: skip
+    watched_functions: ClassVar[Sequence[WatchedFunction]] = (
+        WatchedFunction(
+            "builtins:hash",
+            "of text depends on PYTHONHASHSEED, which differs between interpreters",
+            "use a stable hash: zlib.crc32(text.encode()), or hashlib",
+            "hash()",
+            when=_contains_text,
+            reach="line",
+        ),
+    )
 
-    def found(self, evidence: Evidence, way: str = "", beside: str = "") -> Finding:
-        said = self.explained(evidence.calls)
-        shown = "two interpreters with the same PYTHONHASHSEED gave the same, one with another did not"
-        return Finding(self.name, said.location, f"{said.explanation}; {shown}", said.fix)
+    def build_finding(self, evidence: Evidence, variant: str = "", detail: str = "") -> Finding:
+        location, explanation, fix = self.explain(evidence.calls)
+        result = "two interpreters with the same PYTHONHASHSEED agree, one with another differs"
+        return Finding(self.name, location, f"{explanation}; {result}", fix)
 
 
 cause = HashSeed()

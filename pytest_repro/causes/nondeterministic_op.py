@@ -1,4 +1,4 @@
-"""The same op on the same inputs gave another output: its threads race."""
+"""An op that returns different outputs for equal inputs: its threads race."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
 from pytest_repro.causes import Cause
-from pytest_repro.core.evidence import Evidence
-from pytest_repro.core.finding import Finding
+from pytest_repro.core.diagnose.evidence import Evidence
+from pytest_repro.core.diagnose.finding import Finding
 
-_INSTEAD = {
+_ALTERNATIVES = {
     "index_put": "or gather with F.embedding or torch.index_select, whose backward adds in order",
     "put_": "or write with index_put_ under deterministic algorithms",
     "take": "or gather with torch.index_select, whose backward adds in order",
@@ -20,62 +20,67 @@ _INSTEAD = {
     "bincount": "or count on the CPU",
 }
 
-
-_HELD: dict[str, dict[str, Any]] = {
+_SUSPENDED_SWITCHES: dict[str, dict[str, Any]] = {
     "threads": {"threads": 1},
     "algorithms": {
         "deterministic_algorithms": "on", "fill_uninitialized_memory": False, "cudnn.benchmark": False,
         "cudnn.deterministic": True, "mkldnn.deterministic": True,
     },
 }  # fmt: skip
-"""What is set, by way."""
+"""Variant → switch → its value while suspended."""
 
 
 class NondeterministicOp(Cause):
-    """Threads of an op that add in the order in which they come.
+    """Threads of an op that add in the order in which they arrive.
 
-    Held in two ways that are told apart: one thread, and deterministic algorithms without the
-    filling of fresh memory that torch couples with them.
+    Suspended in two variants: one thread, and deterministic algorithms without filling new memory,
+    which torch couples with them.
     """
 
-    ways: ClassVar = ("algorithms", "threads")
-    held: ClassVar = {"algorithms": "deterministic algorithms on, memory not filled", "threads": "one thread"}
+    variants: ClassVar = ("algorithms", "threads")
+    suspension_names: ClassVar = {
+        "algorithms": "deterministic algorithms on, memory not filled",
+        "threads": "one thread",
+    }
 
-    def suspects(self, evidence: Evidence) -> bool:
-        # One thread makes many a difference go away: without an op that parted it proves nothing.
-        return self.presses(evidence)
+    def is_candidate(self, evidence: Evidence) -> bool:
+        # One thread removes many differences: without an op that differs it proves nothing.
+        return self.has_evidence(evidence)
 
-    def presses(self, evidence: Evidence) -> bool:
-        found = evidence.divergence
-        return found is not None and found.kind == "value" and not found.random
+    def has_evidence(self, evidence: Evidence) -> bool:
+        op = evidence.divergence
+        return op is not None and op.kind == "value" and not op.random
+
+    def rank(self, evidence: Evidence) -> int:
+        return 0 if self.has_evidence(evidence) else 3
 
     @contextmanager
-    def suspended(self, seed: int, way: str = "algorithms") -> Iterator[None]:
-        from pytest_repro.adapters._torch_switches import switches
+    def suspend(self, seed: int, variant: str = "algorithms") -> Iterator[None]:
+        from pytest_repro.adapters._torch.determinism import list_switches
 
-        # Nothing else is put back: a flag that the test leaves set must stay set.
-        rows = [row for row in switches() if row.name in _HELD[way]]
+        # Restores nothing else: a flag that the test leaves set must stay set.
+        rows = [row for row in list_switches() if row.name in _SUSPENDED_SWITCHES[variant]]
         with ExitStack() as stack:
             for row in rows:
-                stack.callback(row.put, row.get())
-                row.put(_HELD[way][row.name])
+                stack.callback(row.set, row.get())
+                row.set(_SUSPENDED_SWITCHES[variant][row.name])
             yield
 
-    def found(self, evidence: Evidence, way: str = "", beside: str = "") -> Finding:
+    def build_finding(self, evidence: Evidence, variant: str = "", detail: str = "") -> Finding:
         op = evidence.divergence
         name = op.op if op is not None else "an op"
         location = (op.forward_location or op.location) if op is not None else ""
-        held = "with deterministic algorithms" if way == "algorithms" else "with one thread"
+        condition = "with deterministic algorithms" if variant == "algorithms" else "with one thread"
         backward = (
             f", in the backward of {op.forward_location}," if op is not None and op.forward_location else ""
         )
-        return Finding(
-            self.name, location,
-            f"{name}{backward} gave another output for equal inputs: its threads add in the order in which "
-            f"they come. {evidence.often}; {held} all were equal",
-            "torch.use_deterministic_algorithms(True), which the marker sets unless told deterministic=False"
-            + next((f"; {text}" for part, text in _INSTEAD.items() if part in name), ""),
-        )  # fmt: skip
+        explanation = (
+            f"{name}{backward} returned different outputs for equal inputs: its threads add in the order in "
+            f"which they arrive. {evidence.frequency}; {condition} all were equal"
+        )
+        fix = "torch.use_deterministic_algorithms(True), which the marker sets unless deterministic=False"
+        alternative = next((f"; {text}" for part, text in _ALTERNATIVES.items() if part in name), "")
+        return Finding(self.name, location, explanation, fix + alternative)
 
 
 cause = NondeterministicOp()

@@ -1,118 +1,115 @@
-"""What one run leaves behind for the next: seeds, flags, the state of global generators."""
+"""State that one run leaves for the next: seeds, flags, global generators, module globals."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from pytest_repro.causes import Cause, Row
-from pytest_repro.core.evidence import Evidence
-from pytest_repro.core.finding import Change, Finding
+from pytest_repro.causes import Cause, WatchedFunction, watch_each
+from pytest_repro.core.diagnose.evidence import Evidence
+from pytest_repro.core.diagnose.finding import Change, Finding
 
-_SEEDS = (
-    "torch:manual_seed",
-    "torch.random:manual_seed",
-    "torch.cuda:manual_seed",
-    "torch.cuda:manual_seed_all",
+_MAX_LISTED = 3
+_FRESH_PROCESS_NOTE = "; in fresh processes, runs were equal"
+
+_RESEEDING = (
+    "seeds a global generator during the test",
+    "leave seeding to pytest-repro, or use a separate generator: repro.rng(), repro.generator()",
 )
-_TOLD, _FRESH = 3, "; each begun in a fresh process, runs were equal"
-
-_STATES = ("random:setstate", "numpy.random:set_state", "torch:set_rng_state", "torch.random:set_rng_state")
-_FLAGS = (
-    "torch:set_default_dtype", "torch:set_default_device", "torch:set_default_tensor_type",
-    "torch:use_deterministic_algorithms", "torch:set_deterministic_debug_mode",
-    "torch:set_float32_matmul_precision", "torch:set_flush_denormal", "torch:set_num_threads",
-    "torch:set_num_interop_threads", "numpy:seterr", "locale:setlocale", "decimal:setcontext",
-    "os:chdir", "os:putenv",
-)  # fmt: skip
+_SETTING = "changes a setting of every test that follows", "restore it when the test ends"
+"""The effect and the fix of a call."""
 
 
-def _with_seed(seed: Any = None, *_: Any, **__: Any) -> bool:
+def _passes_seed(seed: Any = None, *_: Any, **__: Any) -> bool:
     return seed is not None
 
 
-def _reseeding(where: str, when: Any = None) -> Row:
-    fix = (
-        "leave seeding to pytest-repro, or draw from a generator of your own: repro.rng(), repro.generator()"
-    )
-    return Row(where, "seeds a generator that everybody draws from, in the midst of the test", fix, when=when)
-
-
-def _flag(where: str) -> Row:
-    return Row(where, "sets what holds for every test that follows", "set it back when the test ends")
-
-
 class SharedState(Cause):
-    """Reseeding inside the test, and flags that outlive it. Runs in fresh processes tell.
+    """Reseeding inside the test, and settings that outlive it: runs in fresh processes show it.
 
-    Out of reach: what is changed without a call of these: module globals, caches, attributes of
-    ``torch.backends``.
+    The call log misses what needs no call: module globals, caches, attributes of ``torch.backends``.
     """
 
-    elsewhere = True
-    says = "something that one run leaves behind is found by the next"
-    fix = "make it anew in each test, or put it back when the test ends"
-    rows: ClassVar[Sequence[Row]] = (
-        *(_reseeding(where) for where in _SEEDS),
-        _reseeding("numpy.random:seed", _with_seed),
-        _reseeding("random:seed", _with_seed),
-        *(_reseeding(where) for where in _STATES),
-        *(_flag(where) for where in _FLAGS),
+    needs_fresh_process = True
+    located_by_line = True
+    explanation = "one run leaves state behind that changes the next"
+    fix = "create it in each test, or restore it when the test ends"
+    watched_functions: ClassVar[Sequence[WatchedFunction]] = (
+        *watch_each("torch", "manual_seed set_rng_state", *_RESEEDING),
+        *watch_each("torch.random", "manual_seed set_rng_state", *_RESEEDING),
+        *watch_each("torch.cuda", "manual_seed manual_seed_all", *_RESEEDING),
+        *watch_each("numpy.random", "seed", *_RESEEDING, when=_passes_seed),
+        *watch_each("random", "seed", *_RESEEDING, when=_passes_seed),
+        *watch_each("numpy.random", "set_state", *_RESEEDING),
+        *watch_each("random", "setstate", *_RESEEDING),
+        *watch_each("torch", "set_default_dtype set_default_device set_default_tensor_type", *_SETTING),
+        *watch_each("torch", "use_deterministic_algorithms set_deterministic_debug_mode", *_SETTING),
+        *watch_each("torch", "set_float32_matmul_precision set_flush_denormal", *_SETTING),
+        *watch_each("torch", "set_num_threads set_num_interop_threads", *_SETTING),
+        *watch_each("numpy", "seterr", *_SETTING),
+        *watch_each("locale", "setlocale", *_SETTING),
+        *watch_each("decimal", "setcontext", *_SETTING),
+        *watch_each("os", "chdir putenv", *_SETTING),
     )
 
-    def suspects(self, evidence: Evidence) -> bool:
+    def is_candidate(self, evidence: Evidence) -> bool:
         return True
 
-    def presses(self, evidence: Evidence) -> bool:
-        return bool(evidence.changed)
+    def has_evidence(self, evidence: Evidence) -> bool:
+        return bool(evidence.changes)
 
-    def found(self, evidence: Evidence, way: str = "", beside: str = "") -> Finding:
-        changed, said = evidence.changed, self.explained(evidence.calls)
-        if evidence.of(self.name) and not any(each.location for each in changed):
-            return Finding(self.name, said.location, f"{said.explanation}; {_left(changed)}", said.fix)
-        first = changed[0] if changed else None
-        location = first.location if first else ""
-        beside = f"; in the first run {said.explanation}, at {said.location}" if said.location else ""
-        return Finding(self.name, location, _left(changed) + beside, _fix(first) if first else self.fix)
+    def rank(self, evidence: Evidence) -> int:
+        return 1 if self.has_evidence(evidence) else 2
 
-
-def _left(changed: tuple[Change, ...]) -> str:
-    if not changed:
-        return f"a run leaves something behind for the next, of what kind could not be seen{_FRESH}"
-    told = "; ".join(f"{each.name} {each.how}" for each in changed[:_TOLD])
-    more = f", and {len(changed) - _TOLD} more" if len(changed) > _TOLD else ""
-    return f"a run leaves something behind for the next: {told}{more}{_FRESH}"
+    def build_finding(self, evidence: Evidence, variant: str = "", detail: str = "") -> Finding:
+        changes, call = evidence.changes, self.explain(evidence.calls)
+        description = _describe_changes(changes)
+        if evidence.calls_for(self.name) and not any(change.location for change in changes):
+            return Finding(self.name, call.location, f"{call.explanation}; {description}", call.fix)
+        if call.location:
+            description += f"; in the first run {call.explanation}, at {call.location}"
+        if not changes:
+            return Finding(self.name, "", description, self.fix)
+        return Finding(self.name, changes[0].location, description, _suggest_fix(changes[0]))
 
 
-_ANEW = {
-    "module": "build {} in the test or in a function fixture: each run is seeded before these begin",
-    "optimiser": "make {} and its model in the test or in a function fixture",
-    "torch generator": "draw from a generator that the test makes itself, repro.generator(), instead of {}",
-    "numpy generator": "draw from a generator that the test makes itself, repro.rng(), instead of {}",
-    "random.Random": "draw from a generator that the test makes itself, random.Random(0), instead of {}",
+def _describe_changes(changes: tuple[Change, ...]) -> str:
+    if not changes:
+        return f"a run leaves state of an unknown kind for the next{_FRESH_PROCESS_NOTE}"
+    listed = "; ".join(f"{change.name} {change.description}" for change in changes[:_MAX_LISTED])
+    more = f", and {len(changes) - _MAX_LISTED} more" if len(changes) > _MAX_LISTED else ""
+    return f"a run leaves state for the next: {listed}{more}{_FRESH_PROCESS_NOTE}"
+
+
+_FIX_BY_KIND = {
+    "module": "build {} in the test or in a function fixture: each run is seeded before these start",
+    "optimiser": "build {} and its model in the test or in a function fixture",
+    "torch generator": "draw from a generator that the test makes, repro.generator(), instead of {}",
+    "numpy generator": "draw from a generator that the test makes, repro.rng(), instead of {}",
+    "random.Random": "draw from a generator that the test makes, random.Random(0), instead of {}",
 }
-"""What to do about a module's global, by what it is."""
+"""Kind of a module global → what to do about it."""
 
 
-def _fix(change: Change) -> str:
+def _suggest_fix(change: Change) -> str:
     name = change.name
     if name.startswith("fixture "):
         return f"give {name.split('[')[0].split('.')[0]} scope='function', or copy what the test changes"
     if name.startswith("parameter "):
-        return "copy the parameter before it is changed: it is one object for all runs"
+        return "copy the parameter before changing it: all runs share one object"
     if name.startswith("file "):
         return "write to tmp_path, which is empty in each run"
     if "(default " in name:
-        return "make the default argument None, and the container in the function's body"
+        return "make the default argument None, and create the container in the function's body"
     if name.startswith(("torch ", "numpy", "os.environ", "the working")):
-        return "put it back at the end of the test: in a fixture, or with monkeypatch"
-    if change.kind:
-        return _ANEW[change.kind].format(change.whole)
-    if change.how.endswith("results"):
+        return "restore it at the end of the test: in a fixture, or with monkeypatch"
+    if change.kind in _FIX_BY_KIND:  # an adapter of another distribution may name others
+        return _FIX_BY_KIND[change.kind].format(change.owner)
+    if change.description.endswith("results"):
         return f"call {name}.cache_clear() before each run, in a function fixture"
     if "cache" in name.lower():
         return f"clear {name} before each run, in a function fixture"
-    return f"make {name} anew in each run, in a function fixture, or restore it with monkeypatch"
+    return f"create {name} in each run, in a function fixture, or restore it with monkeypatch"
 
 
 cause = SharedState()

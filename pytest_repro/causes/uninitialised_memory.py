@@ -6,38 +6,37 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
-from pytest_repro.axes import named
-from pytest_repro.causes import Cause, Row
+from pytest_repro.axes import get_axis
+from pytest_repro.causes import Cause, WatchedFunction
 
-_SAYS = "gives memory that holds what was there before"
+_EFFECT = "returns memory with its previous contents"
 
 
-def _maker(where: str, fix: str, what: str = "") -> Row:
-    return Row(where, _SAYS, f"write each element before it is read, or take {fix}", what)
+def _watch(function: str, fix: str, label: str = "") -> WatchedFunction:
+    return WatchedFunction(function, _EFFECT, f"write each element before reading it, or use {fix}", label)
 
 
 class UninitialisedMemory(Cause):
-    """``torch.empty``, ``np.empty`` and their kin: suspended, filled with 0 by the axis ``memory``.
+    """``torch.empty``, ``np.empty`` and the like: suspended, the axis ``memory`` fills them with 0.
 
-    Out of reach: ``numpy.ndarray(shape)``, ``ndarray.resize``, and what an op allocates for itself.
+    Not suspended: ``numpy.ndarray(shape)``, ``ndarray.resize``, and what an op allocates itself.
     """
 
-    says = "memory is read before it is written"
-    fix = "take zeros instead of empty, or write each element before it is read"
-    rows: ClassVar[Sequence[Row]] = (
-        _maker("torch:empty", "torch.zeros()"),
-        _maker("torch:empty_like", "torch.zeros_like()"),
-        _maker("torch:empty_strided", "torch.zeros()"),
-        _maker("torch:empty_permuted", "torch.zeros()"),
-        _maker("torch:Tensor.new_empty", "Tensor.new_zeros()", "Tensor.new_empty()"),
-        _maker("torch:Tensor.new_empty_strided", "Tensor.new_zeros()", "Tensor.new_empty_strided()"),
-        _maker("torch:Tensor.resize_", "torch.zeros()", "Tensor.resize_()"),
-        _maker("numpy:empty", "np.zeros()"),
-        _maker("numpy:empty_like", "np.zeros_like()"),
+    depends_on_layout = True
+    explanation = "memory is read before it is written"
+    fix = "use zeros instead of empty, or write each element before reading it"
+    watched_functions: ClassVar[Sequence[WatchedFunction]] = (
+        *(_watch(f"torch:{name}", "torch.zeros()") for name in ("empty", "empty_strided", "empty_permuted")),
+        _watch("torch:empty_like", "torch.zeros_like()"),
+        _watch("torch:Tensor.new_empty", "Tensor.new_zeros()", "Tensor.new_empty()"),
+        _watch("torch:Tensor.new_empty_strided", "Tensor.new_zeros()", "Tensor.new_empty_strided()"),
+        _watch("torch:Tensor.resize_", "torch.zeros()", "Tensor.resize_()"),
+        _watch("numpy:empty", "np.zeros()"),
+        _watch("numpy:empty_like", "np.zeros_like()"),
     )
 
-    def suspended(self, seed: int) -> AbstractContextManager[None]:
-        return named("memory").applied(0)
+    def suspend(self, seed: int, variant: str = "") -> AbstractContextManager[None]:
+        return get_axis("memory").applied(0)
 
 
 cause = UninitialisedMemory()

@@ -1,4 +1,4 @@
-"""No cause could be established: what was ruled out is told."""
+"""No cause could be established."""
 
 from __future__ import annotations
 
@@ -6,58 +6,57 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from pytest_repro.causes import Cause, Row, asked, named, names
-from pytest_repro.core.call import Call
-from pytest_repro.core.evidence import Evidence
-from pytest_repro.core.finding import Finding
+from pytest_repro.causes import Cause, WatchedFunction, format_call, get_cause, list_cause_names
+from pytest_repro.core.diagnose.evidence import Evidence
+from pytest_repro.core.diagnose.external_call import ExternalCall
+from pytest_repro.core.diagnose.finding import Finding
+from pytest_repro.interpose.target import Reach
 
-_ANSWER = "have the test put a fixed answer in its place, or record nothing that hangs on it"
-_NEARER = "record more values along the way: the first that differs is nearest"
-_LISTED = 5
+_EXTERNAL_FIX = "replace it in the test by a fixed answer, or do not record values that depend on it"
+_DEFAULT_FIX = "record more values along the way: the first that differs is nearest to the cause"
+_MAX_LISTED = 5
+
+
+def _watch(function: str, effect: str, label: str = "", reach: Reach = "library") -> WatchedFunction:
+    return WatchedFunction(function, effect, _EXTERNAL_FIX, label, reach=reach, suspendable=False)
 
 
 class Unknown(Cause):
-    """What is left when nothing that could be held made the runs equal.
+    """Nothing that could be suspended made the runs equal; lists the calls that cannot be suspended."""
 
-    What was heard, and cannot be held by any cause, is told.
-    """
+    located_by_line = True
+    watched_functions: ClassVar[Sequence[WatchedFunction]] = (
+        _watch("subprocess:Popen.__init__", "starts a program", "subprocess.Popen()", reach="all"),
+        _watch("os:system", "starts a program"),
+        _watch("os:posix_spawn", "starts a program"),
+        _watch("socket:socket.connect", "makes a network call", "socket.connect()", reach="all"),
+    )
 
-    rows: ClassVar[Sequence[Row]] = (
-        Row("subprocess:Popen.__init__", "starts a program", _ANSWER, "subprocess.Popen()", reach="all",
-            held=False),
-        Row("os:system", "starts a program", _ANSWER, held=False),
-        Row("os:posix_spawn", "starts a program", _ANSWER, held=False),
-        Row("socket:socket.connect", "speaks with somebody else", _ANSWER, "socket.connect()", reach="all",
-            held=False),
-    )  # fmt: skip
-
-    def found(self, evidence: Evidence, way: str = "", beside: str = "") -> Finding:
+    def build_finding(self, evidence: Evidence, variant: str = "", detail: str = "") -> Finding:
         op = evidence.divergence
-        where = (op.forward_location or op.location) if op is not None else ""
-        out_of_reach = list(_out_of_reach(evidence.calls))
-        told = "; ".join(text for text, _ in out_of_reach[:_LISTED])
-        fix = out_of_reach[0][1] if out_of_reach else _NEARER
-        return Finding(
-            self.name, where, f"{beside}; seen, and not held: {told}" if told else beside,
-            fix,
-        )  # fmt: skip
+        location = (op.forward_location or op.location) if op is not None else ""
+        described = list(_describe_not_suspendable(evidence.calls))
+        listed = "; ".join(text for text, _ in described[:_MAX_LISTED])
+        fix = described[0][1] if described else _DEFAULT_FIX
+        explanation = f"{detail}; called, but cannot be suspended: {listed}" if listed else detail
+        return Finding(self.name, location, explanation, fix)
 
 
-def _out_of_reach(calls: Sequence[Call]) -> Iterator[tuple[str, str]]:
-    """What was heard and no cause holds: what is said of it, and what to do."""
-    for name in sorted(names(), key=lambda name: name != cause.name):
-        for call in named(name).loose(calls):
-            row = named(name).row(call)
+def _describe_not_suspendable(calls: Sequence[ExternalCall]) -> Iterator[tuple[str, str]]:
+    """The description and the fix of each call that no cause can suspend."""
+    for name in sorted(list_cause_names(), key=lambda name: name != cause.name):
+        for call in get_cause(name).find_not_suspendable(calls):
+            row = get_cause(name).find_watched_function(call)
             if row is not None:
-                yield f"{asked(call)} at {call.location} {row.says}", row.fix
+                yield f"{format_call(call)} at {call.location} {row.effect}", row.fix
 
 
-def seldom() -> str:
-    """Why what was seen once may not be seen again."""
+def explain_rarity() -> str:
+    """Why a difference that was seen once may not be seen again."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if cores < 2:
-        return "there is one core here, on which threads hardly race"
-    return "races all but vanish on a busy machine, and what the tests before had left behind is not there"
+        return "on one core threads hardly race"
+    return "races are rare on a busy machine, and state that earlier tests left is missing"
 
 
 cause = Unknown()

@@ -1,7 +1,7 @@
-"""Floor 6: the command ``pytest-repro``, for what is told after the tests have run.
+"""The command ``pytest-repro``, which reads reports after the tests have run.
 
-Exit codes, of every command: 0, done, and for ``compare`` the machines agree; 1, ``compare`` found a
-difference, or nothing to compare; 2, what was given cannot be used: no file, no report, a wrong option.
+Exit codes: 0, done, and for ``compare`` the machines agree; 1, ``compare`` found a difference or nothing
+to compare; 2, the arguments cannot be used: no such file, not a report, a wrong option.
 """
 
 from __future__ import annotations
@@ -11,133 +11,170 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 
-from pytest_repro import __version__
-from pytest_repro.core.plan import BadArgument, checked_tolerance
-from pytest_repro.core.printable import printable
-from pytest_repro.reports.reading import BadReport, report_of
+from pytest_repro._version import __version__
+from pytest_repro.core.plan.plan import BadArgument, validate_tolerance
+from pytest_repro.core.text import escape_unprintable
+from pytest_repro.reports.json.report import BadReport, read_report
 
-_COMPARE = """\
-Compares two reports that pytest wrote with --repro-json, each on its own machine: first the fields of
-the environment that differ, then test by test what differs. A value counts as equal if its dtype,
-shape and bits are; with --rtol and --atol, numbers also if |b - a| <= atol + rtol * |a|. Reports hold
-up to 64 numbers of each value, and of larger arrays a digest and statistics: where those digests
-differ they count as different, also within a tolerance, unless --statistics is given.
-
-A test that only one report has, or that is not reproducible on one machine alone, is a difference.
-Tests that both skipped are none. What a golden file says of a test does not count: it is compared if
-its runs agree.
+_DESCRIPTION = """\
+Compares and prints the reports that pytest --repro-json wrote, and shows what could change a result on
+this machine.
 """
 
-_ENV = """\
-Imports the libraries that are installed, and prints versions, instruction sets and threads, then every
-determinism switch with its state and what it means.
+_EXAMPLES = """\
+examples:
+  pytest --repro-json=a.json            write a report, on each machine
+  pytest-repro compare a.json b.json    do both machines give the same values?
+  pytest-repro show a.json              the failures of a report, as pytest showed them
+  pytest-repro env                      library versions, threads and determinism switches
 """
 
-_SHOW = "Prints the failures and the section of a report as the terminal did."
+_COMPARE_DESCRIPTION = """\
+Compares two reports that pytest --repro-json wrote on two machines: first the environment, then every
+test, value by value.
 
-_CODES = """\
+Values are equal if dtype, shape and bits are equal. With --rtol and --atol, numbers also count as close
+if |b - a| <= atol + rtol * |a|. A report holds up to 64 numbers of each value; of a larger array it holds
+a digest and statistics, so larger arrays whose digests differ count as different unless --statistics is
+given.
+
+A test that only one report has, or that is not reproducible on its own machine, counts as a difference.
+A test that is skipped on both machines does not. Golden files are not considered.
+"""
+
+_COMPARE_EXAMPLES = """\
+examples:
+  pytest-repro compare laptop.json ci.json
+  pytest-repro compare laptop.json ci.json --rtol=1e-5 --atol=1e-8 --statistics
+"""
+
+_ENV_DESCRIPTION = """\
+Imports the installed libraries and prints their versions, instruction sets and threads, then every
+determinism switch with its state and meaning.
+"""
+
+_ENV_EXAMPLES = """\
+examples:
+  pytest-repro env
+  pytest-repro env --json > env.json
+"""
+
+_SHOW_DESCRIPTION = "Prints the failures and the summary of a report as pytest showed them."
+
+_SHOW_EXAMPLES = """\
+examples:
+  pytest --repro-json=report.json
+  pytest-repro show report.json
+"""
+
+_EXIT_CODES = """
 exit codes:
   0   done; compare: at least one test was compared, and the machines agree
   1   compare: they differ, or no test was compared
-  2   what was given cannot be used: no such file, no report, a wrong option
+  2   the arguments cannot be used: no such file, not a report, a wrong option
 """
 
 
 class BadOption(ValueError):
-    """Options that do not go together; says which."""
+    """Options that cannot be used together."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command.
-
-    Args:
-        arguments: Those of the command line, where they are not given.
-
-    Returns:
-        The exit code.
-    """
-    parser = _parser()
-    given = parser.parse_args(arguments)
+    """Runs one command and returns the exit code; *arguments* default to those of the process."""
+    options = _build_parser().parse_args(arguments)
     try:
-        code, lines = _done(given)
+        code, lines = _run_command(options)
     except (BadReport, BadArgument, BadOption) as error:
-        print(f"pytest-repro {given.command}: {printable(str(error))}", file=sys.stderr)
+        print(f"pytest-repro {options.command}: {escape_unprintable(str(error))}", file=sys.stderr)
         return 2
-    _print(lines)
+    _print_lines(lines)
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    how = argparse.RawDescriptionHelpFormatter
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="pytest-repro", description="What pytest-repro tells after the tests have run.", epilog=_CODES,
-        formatter_class=how,
-    )  # fmt: skip
+        prog="pytest-repro",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES + _EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"pytest-repro {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, (brief, description, add) in _COMMANDS.items():
-        add(
-            commands.add_parser(name, help=brief, description=description, epilog=_CODES, formatter_class=how)
+    for name, (brief, description, examples, add_options) in _COMMANDS.items():
+        add_options(
+            commands.add_parser(
+                name,
+                help=brief,
+                description=description,
+                epilog=examples + _EXIT_CODES,
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
         )
     return parser
 
 
-def _add_compare(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("a", metavar="A.json", help="report of one machine")
-    parser.add_argument("b", metavar="B.json", help="report of the other")
+def _add_compare_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("a", metavar="A.json", help="report of the first machine")
+    parser.add_argument("b", metavar="B.json", help="report of the second machine")
     parser.add_argument("--rtol", type=float, metavar="R", help="relative tolerance; needs --atol")
     parser.add_argument("--atol", type=float, metavar="A", help="absolute tolerance; needs --rtol")
-    closeness = "of larger arrays, five elements, min, max, mean, std and l2 within the tolerance are close"
-    parser.add_argument("--statistics", action="store_true", help=closeness)
+    statistics = (
+        "larger arrays count as close if five elements, min, max, mean, std and l2 are within the tolerance"
+    )
+    parser.add_argument("--statistics", action="store_true", help=statistics)
 
 
-def _add_env(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="the same as JSON")
+def _add_env_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _add_show(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("report", metavar="report.json", help="what --repro-json wrote")
+def _add_show_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("report", metavar="report.json", help="a report that --repro-json wrote")
 
 
 _COMMANDS = {
-    "compare": ("compare two machines by their reports", _COMPARE, _add_compare),
-    "env": ("what could change a result here, and every determinism switch", _ENV, _add_env),
-    "show": ("print a report as the terminal did", _SHOW, _add_show),
-}
+    "compare": (
+        "compare the reports of two machines", _COMPARE_DESCRIPTION, _COMPARE_EXAMPLES, _add_compare_options
+    ),
+    "env": (
+        "show the environment and every determinism switch", _ENV_DESCRIPTION, _ENV_EXAMPLES, _add_env_options
+    ),
+    "show": ("print a report as pytest did", _SHOW_DESCRIPTION, _SHOW_EXAMPLES, _add_show_options),
+}  # fmt: skip
 
 
-def _done(given: argparse.Namespace) -> tuple[int, list[str]]:
-    """The exit code of a command, and its lines: each command's parts are loaded when it is asked."""
-    if given.command == "env":
+def _run_command(options: argparse.Namespace) -> tuple[int, list[str]]:
+    """The exit code and the lines of a command."""
+    if options.command == "env":
         from pytest_repro.cli import env
 
-        return 0, list(env.as_json() if given.json else env.as_text())
-    if given.command == "show":
-        from pytest_repro.cli.show import shown
+        return 0, list(env.format_json() if options.json else env.format_text())
+    if options.command == "show":
+        from pytest_repro.cli.show import format_report
 
-        return 0, list(shown(report_of(given.report)))
-    return _compared(given)
+        return 0, list(format_report(read_report(options.report)))
+    return _run_compare(options)
 
 
-def _compared(given: argparse.Namespace) -> tuple[int, list[str]]:
-    from pytest_repro.cli.compare import Asked, agree, compared
-    from pytest_repro.cli.told import told
+def _run_compare(options: argparse.Namespace) -> tuple[int, list[str]]:
+    from pytest_repro.cli.compare import CompareOptions, compare_reports, machines_agree
+    from pytest_repro.cli.compare_text import format_comparison
 
-    if (given.rtol is None) != (given.atol is None):
-        raise BadOption("--rtol and --atol belong together: give both or none")
-    tolerance = checked_tolerance(given.rtol, given.atol)
-    if given.statistics and (tolerance is None or tolerance.exact):
+    if (options.rtol is None) != (options.atol is None):
+        raise BadOption("--rtol and --atol must be given together")
+    tolerance = validate_tolerance(options.rtol, options.atol)
+    if options.statistics and (tolerance is None or tolerance.exact):
         raise BadOption("--statistics needs a tolerance: give --rtol and --atol as well")
-    asked = Asked(tolerance, given.statistics) if tolerance else Asked()
-    a, b = report_of(given.a), report_of(given.b)
-    tests = compared(a, b, asked)
-    return (0 if agree(tests) else 1), list(told(a, b, tests, asked))
+    compare_options = CompareOptions(tolerance, options.statistics) if tolerance else CompareOptions()
+    a, b = read_report(options.a), read_report(options.b)
+    tests = compare_reports(a, b, compare_options)
+    return (0 if machines_agree(tests) else 1), list(format_comparison(a, b, tests, compare_options))
 
 
-def _print(lines: Iterable[str]) -> None:
-    if hasattr(sys.stdout, "reconfigure"):  # a console that has no word for "é" says its number
+def _print_lines(lines: Iterable[str]) -> None:
+    if hasattr(sys.stdout, "reconfigure"):  # an ASCII console shows "é" as an escape
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        print("\n".join(map(printable, lines)), flush=True)
-    except BrokenPipeError:  # "| head": what it has not read it does not want
+        print("\n".join(map(escape_unprintable, lines)), flush=True)
+    except BrokenPipeError:  # "| head" does not read everything
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

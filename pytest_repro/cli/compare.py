@@ -1,4 +1,4 @@
-"""Two machines by their reports: test by test, value by value."""
+"""Compares two machines by their reports, test by test."""
 
 from __future__ import annotations
 
@@ -7,160 +7,161 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_repro.cli.apart import Apart, apart
-from pytest_repro.core.account import Account
-from pytest_repro.core.tolerance import EXACT, Tolerance
-from pytest_repro.core.verdict import UNKNOWN, WORDS
-from pytest_repro.reports.accounts import account_of
-from pytest_repro.reports.reading import BadReport, Place, Report
+from pytest_repro.cli.compare_values import ValueMismatch, compare_value
+from pytest_repro.core.checked_json import JsonNode
+from pytest_repro.core.compare.verdict import VERDICT_OUTCOMES, WITHOUT_BASELINE
+from pytest_repro.core.golden.stored_value import StoredValue
+from pytest_repro.core.plan.tolerance import EXACT, Tolerance
+from pytest_repro.reports.json.report import BadReport, Report
+from pytest_repro.reports.json.rows import value_from_row
 
-Word = Literal["equal", "close", "differs", "only in A", "only in B", "not compared", "passed over"]
+Outcome = Literal["equal", "close", "differs", "only in A", "only in B", "not compared", "ignored"]
 
-_NEUTRAL = ("skipped", "unobserved")
-"""Verdicts that are no difference where both machines gave them: there is nothing to compare."""
+_NEUTRAL_VERDICTS = ("skipped", "unobserved")
+"""Verdicts without values, which are no difference if both machines have the same."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CompareOptions:
     """How close two machines must be.
 
     Attributes:
-        tolerance: Of numbers; everything else must be equal.
-        statistics: Whether arrays of which only statistics are known count as close where those are.
+        tolerance: For numbers; everything else must be equal.
+        use_statistics: Whether arrays of which only statistics are known are close if those are.
     """
 
     tolerance: Tolerance = EXACT
-    statistics: bool = False
+    use_statistics: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A test as one report tells it.
+class ReportedTest:
+    """A test in one report.
 
     Attributes:
-        nodeid: pytest's own node id.
-        verdict: The verdict word.
-        agree: Whether its runs gave the same there, whatever the golden file says.
-        seed: What its generators were given.
-        accounts: What its reference run observed, by name.
+        runs_agree: Whether its runs are equal, whatever the golden file holds.
+        seed: Seed of its runs.
+        values: What its reference run observed, by name.
     """
 
     nodeid: str
     verdict: str
-    agree: bool
+    runs_agree: bool
     seed: int
-    accounts: Mapping[str, Account]
+    values: Mapping[str, StoredValue]
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """What became of one test.
+class ComparedTest:
+    """A test in both reports.
 
     Attributes:
-        nodeid: pytest's own node id.
-        word: ``"equal"``, ``"close"`` (within the tolerance), ``"differs"``, ``"only in A"``,
-            ``"only in B"``, ``"not compared"`` (on one machine alone it is not reproducible), or
-            ``"passed over"`` (both skipped it, or observed nothing).
-        why: A word more: the verdicts, the seeds.
-        values: Number of values that both have recorded.
-        apart: What differs, or is close, in the order of recording.
-        fine: Whether the machines agree as far as this test goes.
+        outcome: ``"close"`` is within the tolerance, ``"not compared"`` is not reproducible on one
+            machine alone, ``"ignored"`` is skipped or observed nothing on both.
+        reason: Verdicts or seeds that explain the outcome.
+        value_count: Number of values in both reports.
+        mismatches: Values that differ or are close, in the order of recording.
+        agrees: Whether the machines agree on this test.
     """
 
     nodeid: str
-    word: Word
-    why: str = ""
-    values: int = 0
-    apart: tuple[Apart, ...] = ()
-    fine: bool = False
+    outcome: Outcome
+    reason: str = ""
+    value_count: int = 0
+    mismatches: tuple[ValueMismatch, ...] = ()
+    agrees: bool = False
 
 
-def seen(report: Report) -> dict[tuple[str, int], Seen]:
-    """The tests of *report* by node id, and by which of those with this id it is.
+def read_tests(report: Report) -> dict[tuple[str, int], ReportedTest]:
+    """The tests of *report* by node id and by their number among those with this id.
 
     Raises:
-        BadReport: A row does not fit, or holds no values to compare.
+        BadReport: A row is malformed, or has no values to compare.
     """
-    found: dict[tuple[str, int], Seen] = {}
-    times: Counter[str] = Counter()
+    tests: dict[tuple[str, int], ReportedTest] = {}
+    counts: Counter[str] = Counter()
     for row in report.tests:
-        if row.get("verdict") is None and any(row.get(each) for each in ("sweep", "noise", "cost")):
+        if row.get("verdict") is None and any(row.get(key) for key in ("sweep", "noise", "cost")):
             continue  # runs=1: nothing was compared
-        test = _seen(row, report.seed)
-        found[test.nodeid, times[test.nodeid]] = test
-        times[test.nodeid] += 1
-    return found
+        test = _read_test(row, report.seed)
+        tests[test.nodeid, counts[test.nodeid]] = test
+        counts[test.nodeid] += 1
+    return tests
 
 
-def _seen(row: Place, seed: int) -> Seen:
-    nodeid, verdict, told = row["nodeid"].text(), row["verdict"].text(*WORDS), row.get("observations")
-    if told is None and verdict == "reproduced":
-        why = f"{nodeid} is reproduced, and its values are not there"
-        raise BadReport(f"{row.where}: {why}: an older pytest-repro wrote it; write it again")
-    plan = row.get("plan")
-    own = plan["seed"].whole() if plan else seed
-    # A golden file is asked only where the runs agree.
-    agree = verdict in ("reproduced", *UNKNOWN) or (verdict == "diverged" and row.get("baseline") is not None)
-    return Seen(nodeid, verdict, agree and told is not None, own, dict(_named(told or ())))
+def _read_test(row: JsonNode, seed: int) -> ReportedTest:
+    nodeid, verdict = row["nodeid"].as_text(), row["verdict"].as_text(*VERDICT_OUTCOMES)
+    observations, plan = row.get("observations"), row.get("plan")
+    if observations is None and verdict == "reproduced":
+        why = f"{nodeid} has no values, since an older pytest-repro wrote the report; write it again"
+        raise BadReport(f"{row.location}: {why}")
+    # A test is compared with its golden file only if its runs agree.
+    golden = verdict == "diverged" and row.get("baseline") is not None
+    agree = observations is not None and (verdict in ("reproduced", *WITHOUT_BASELINE) or golden)
+    values = dict(_read_values(observations or ()))
+    return ReportedTest(nodeid, verdict, agree, plan["seed"].as_int() if plan else seed, values)
 
 
-def _named(rows: Place | tuple[()]) -> Iterator[tuple[str, Account]]:
-    times: Counter[str] = Counter()
+def _read_values(rows: JsonNode | tuple[()]) -> Iterator[tuple[str, StoredValue]]:
+    counts: Counter[str] = Counter()
     for row in rows:
-        found = account_of(row)
-        again = times[found.name]  # a dict with the keys 1 and "1", say, gives two values one name
-        times[found.name] += 1
-        yield f"{found.name}#{again}" if again else found.name, found
+        value = value_from_row(row)
+        number = counts[value.name]  # the dict keys 1 and "1", say, give two values one name
+        counts[value.name] += 1
+        yield f"{value.name}#{number}" if number else value.name, value
 
 
-def compared(a: Report, b: Report, asked: Asked) -> list[Compared]:
+def compare_reports(a: Report, b: Report, options: CompareOptions) -> list[ComparedTest]:
     """Every test of two reports, in the order of the first, then of the second.
 
     Raises:
-        BadReport: A row does not fit.
+        BadReport: A row is malformed.
     """
-    left, right = seen(a), seen(b)
-    return [_test(left.get(key), right.get(key), asked) for key in {**left, **right}]
+    left, right = read_tests(a), read_tests(b)
+    return [_compare_test(left.get(key), right.get(key), options) for key in {**left, **right}]
 
 
-def _test(a: Seen | None, b: Seen | None, asked: Asked) -> Compared:
+def _compare_test(a: ReportedTest | None, b: ReportedTest | None, options: CompareOptions) -> ComparedTest:
     if a is None or b is None:
-        there = a or b
-        assert there is not None
-        return Compared(there.nodeid, "only in A" if b is None else "only in B", f"{there.verdict} there")
-    if not (a.agree and b.agree):
-        same = a.verdict == b.verdict
-        why = _verdicts(a, b)
-        over = same and a.verdict in _NEUTRAL
-        return Compared(a.nodeid, "passed over" if over else "not compared", why, fine=over)
-    names = {**a.accounts, **b.accounts}
-    found = [each for name in names if (each := _value(a, b, name, asked))]
-    both = sum(name in a.accounts and name in b.accounts for name in names)
-    said = [f"seed {a.seed} in A, {b.seed} in B"] if a.seed != b.seed else []
-    said += [_verdicts(a, b)] if (a.verdict, b.verdict) != ("reproduced", "reproduced") else []
-    why = ", ".join(said)
-    word: Word = "equal" if not found else "close" if all(each.close for each in found) else "differs"
-    return Compared(a.nodeid, word, why, both, tuple(found), word != "differs")
+        test = a or b
+        assert test is not None
+        return ComparedTest(test.nodeid, "only in A" if b is None else "only in B", test.verdict)
+    if not (a.runs_agree and b.runs_agree):
+        ignored = a.verdict == b.verdict and a.verdict in _NEUTRAL_VERDICTS
+        outcome: Outcome = "ignored" if ignored else "not compared"
+        return ComparedTest(a.nodeid, outcome, _format_verdicts(a, b), agrees=ignored)
+    reasons = [f"seed {a.seed} in A, {b.seed} in B"] if a.seed != b.seed else []
+    reasons += [_format_verdicts(a, b)] if {a.verdict, b.verdict} != {"reproduced"} else []
+    mismatches = tuple(_compare_values(a, b, options))
+    differs = not all(mismatch.close for mismatch in mismatches)
+    outcome = "differs" if differs else "close" if mismatches else "equal"
+    shared = len(a.values.keys() & b.values.keys())
+    return ComparedTest(a.nodeid, outcome, ", ".join(reasons), shared, mismatches, not differs)
 
 
-def _verdicts(a: Seen, b: Seen) -> str:
-    one, other = (_said(each) for each in (a, b))
-    return f"{one} on both" if one == other else f"{one} in A, {other} in B"
+def _format_verdicts(a: ReportedTest, b: ReportedTest) -> str:
+    first, second = map(_format_verdict, (a, b))
+    return f"{first} on both" if first == second else f"{first} in A, {second} in B"
 
 
-def _said(test: Seen) -> str:
-    return "not as its golden file" if test.agree and test.verdict == "diverged" else test.verdict
+def _format_verdict(test: ReportedTest) -> str:
+    golden = test.runs_agree and test.verdict == "diverged"
+    return "differs from its golden file" if golden else test.verdict
 
 
-def _value(a: Seen, b: Seen, name: str, asked: Asked) -> Apart | None:
-    return apart(name, a.accounts.get(name), b.accounts.get(name), asked.tolerance, asked.statistics)
+def _compare_values(a: ReportedTest, b: ReportedTest, options: CompareOptions) -> Iterator[ValueMismatch]:
+    for name in {**a.values, **b.values}:
+        x, y = a.values.get(name), b.values.get(name)
+        mismatch = compare_value(name, x, y, options.tolerance, options.use_statistics)
+        if mismatch is not None:
+            yield mismatch
 
 
-def unlike(a: Mapping[str, str], b: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """The fields of two environments that differ, with both sides; ``""`` where one has none."""
+def diff_environments(a: Mapping[str, str], b: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """The fields of two environments that differ, with both values; ``""`` for a missing one."""
     return {n: (a.get(n, ""), b.get(n, "")) for n in {**a, **b} if a.get(n) != b.get(n)}
 
 
-def agree(tests: Sequence[Compared]) -> bool:
-    """Whether two machines agree: something was compared, and nothing differs."""
-    return all(test.fine for test in tests) and any(test.word in ("equal", "close") for test in tests)
+def machines_agree(tests: Sequence[ComparedTest]) -> bool:
+    """Whether something was compared and nothing differs."""
+    return all(test.agrees for test in tests) and any(test.outcome in ("equal", "close") for test in tests)

@@ -1,4 +1,4 @@
-"""What could change a result here: the fingerprint, and every switch with its state."""
+"""What could change a result on this machine: the environment, and every determinism switch."""
 
 from __future__ import annotations
 
@@ -9,56 +9,52 @@ import textwrap
 from collections.abc import Iterator
 from itertools import groupby
 
-from pytest_repro import __version__
-from pytest_repro.adapters import STANDARD, environment
+from pytest_repro._version import __version__
+from pytest_repro.adapters import STANDARD_LIBRARY, environment
 from pytest_repro.adapters import __name__ as _ADAPTERS
-from pytest_repro.cli.switches import switches
-from pytest_repro.core.catalogue import catalogue
+from pytest_repro.cli.switches import iter_switches
+from pytest_repro.core.plugins import find_plugins
 
 _WIDTH = 100
 
 
-def wake() -> dict[str, str]:
-    """Imports every library that there is an adapter for, and gives why those failed that did.
-
-    A library that is not installed is no failure.
-    """
-    failed = {}
-    for name in catalogue(_ADAPTERS):
-        if name == STANDARD or importlib.util.find_spec(name) is None:
+def import_libraries() -> dict[str, str]:
+    """Imports every installed library that has an adapter; returns the errors by name."""
+    errors = {}
+    for name in find_plugins(_ADAPTERS):
+        if name == STANDARD_LIBRARY or importlib.util.find_spec(name) is None:
             continue
         try:
             importlib.import_module(name)
-        except Exception as error:  # somebody else's import: a shared library that is missing
-            failed[name] = f"{type(error).__name__}: {error}"
-    return failed
+        except Exception as error:  # a broken installation: a shared library is missing
+            errors[name] = f"{type(error).__name__}: {error}"
+    return errors
 
 
-def as_json() -> Iterator[str]:
-    """The same as :func:`as_text`, for programs: ``{"format": 1, "environment": …, "switches": […]}``."""
-    failed = wake()
-    told = {
+def format_json() -> Iterator[str]:
+    """:func:`format_text` as JSON: ``{"format": 1, "environment": …, "switches": […]}``."""
+    errors = import_libraries()
+    content = {
         "format": 1,
         "pytest-repro": __version__,
         "environment": environment(),
-        "switches": [each._asdict() for each in switches()],
-        **({"not imported": failed} if failed else {}),
+        "switches": [switch._asdict() for switch in iter_switches()],
+        **({"not imported": errors} if errors else {}),
     }
-    yield from json.dumps(told, indent=1).splitlines()
+    yield from json.dumps(content, indent=1).splitlines()
 
 
-def as_text() -> Iterator[str]:
-    """Fingerprint and switches, in lines."""
-    failed = wake()
+def format_text() -> Iterator[str]:
+    """Environment and switches, in lines."""
+    errors = {name: f"cannot be imported: {error}" for name, error in import_libraries().items()}
     yield "environment"
-    found = {"pytest-repro": __version__, **environment()}
-    found |= {name: f"cannot be imported: {why}" for name, why in failed.items()}
-    width = max(map(len, found))
-    yield from (f"  {name:<{width}}  {value}" for name, value in found.items())
+    fields = {"pytest-repro": __version__, **environment(), **errors}
+    width = max(map(len, fields))
+    yield from (f"  {name:<{width}}  {value}" for name, value in fields.items())
     yield ""
     yield "switches"
-    rows = list(switches())
-    width = max(len(each.name) for each in rows)
-    for meaning, group in groupby(rows, key=lambda each: each.meaning):
-        yield from (f"  {each.name:<{width}}  {each.state}" for each in group)
+    switches = list(iter_switches())
+    width = max(len(switch.name) for switch in switches)
+    for meaning, group in groupby(switches, key=lambda switch: switch.meaning):
+        yield from (f"  {switch.name:<{width}}  {switch.state}" for switch in group)
         yield from (f"      {line}" for line in textwrap.wrap(meaning, _WIDTH - 6))

@@ -1,70 +1,80 @@
-"""A JSON report as the terminal told it."""
+"""Prints a JSON report as the terminal did."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from pytest_repro.core.compare import said
-from pytest_repro.core.verdict import Verdict
-from pytest_repro.reports.reading import DISJOINT, BadReport, Place, Report
-from pytest_repro.reports.rows import verdict_of
-from pytest_repro.reports.summary import BAD, absent, beyond, counted, failing
-from pytest_repro.reports.text import failure, headline, lost
+from pytest_repro.core.checked_json import JsonNode
+from pytest_repro.core.compare.compare import describe_outcome
+from pytest_repro.core.compare.verdict import Verdict
+from pytest_repro.reports.failure.text import format_failure, format_headline, format_lost_runs
+from pytest_repro.reports.json.report import INCONSISTENCY_ERRORS, BadReport, Report
+from pytest_repro.reports.json.rows import verdict_from_row
+from pytest_repro.reports.session.summary import (
+    FAILING_VERDICTS,
+    format_counts,
+    format_failing_lines,
+    format_past_log_lines,
+    format_unavailable_lines,
+)
 
 _WIDTH = 80
 
 
 class _Test(NamedTuple):
-    """One test: its row with what the section needs, its failure text, and how it failed by itself."""
+    """A test: its row with ``headline``, its failure text, and its line if it failed by itself."""
 
     row: Mapping[str, Any]
-    text: str
-    failed: str
+    failure_text: str
+    failure_line: str
 
 
-def shown(report: Report) -> Iterator[str]:
+def format_report(report: Report) -> Iterator[str]:
     """The failures of *report* and its section, in lines.
 
     Raises:
-        BadReport: A row does not fit; says where.
+        BadReport: A row is malformed; says where.
     """
-    told = ", ".join(f"{name} {value}" for name, value in report.environment.items())
-    yield f"{report.path}: seed {report.seed}{f', {told}' if told else ''}"
-    tests = [_test(place, report) for place in report.tests]
-    if any(test.text for test in tests):
-        yield _ruled("FAILURES", "=")
-    for test in tests:
-        if test.text:
-            yield _ruled(str(test.row["nodeid"]).partition("::")[2].replace("::", "."), "_")
-            yield from test.text.splitlines()
+    fields = {"seed": report.seed, **report.environment}
+    yield f"{report.path}: {', '.join(f'{name} {value}' for name, value in fields.items())}"
+    tests = [_read_test(node, report) for node in report.tests]
     rows = [test.row for test in tests]
-    yield _ruled("reproducibility", "=")
-    yield counted(rows)
-    yield from [*absent(rows), *beyond(rows), *failing(rows), *(test.failed for test in tests if test.failed)]
+    failed = [test for test in tests if test.failure_text]
+    if failed:
+        yield " FAILURES ".center(_WIDTH, "=")
+    for test in failed:
+        name = str(test.row["nodeid"]).partition("::")[2].replace("::", ".")
+        yield f" {name} ".center(_WIDTH, "_") if name else "_" * _WIDTH
+        yield from test.failure_text.splitlines()
+    yield " reproducibility ".center(_WIDTH, "=")
+    yield format_counts(rows)
+    yield from format_unavailable_lines(rows)
+    yield from format_past_log_lines(rows)
+    yield from format_failing_lines(rows)
+    yield from (test.failure_line for test in tests if test.failure_line)
 
 
-def _ruled(title: str, sep: str) -> str:
-    return f" {title} ".center(_WIDTH, sep) if title else sep * _WIDTH
-
-
-def _test(place: Place, report: Report) -> _Test:
-    nodeid, verdict = place["nodeid"].text(), verdict_of(place, report.environment, report.seed)
+def _read_test(node: JsonNode, report: Report) -> _Test:
+    nodeid, verdict = node["nodeid"].as_text(), verdict_from_row(node, report.environment, report.seed)
     try:
-        row = {**place.value, "headline": headline(verdict) if verdict.word in BAD else ""}
-        return _Test(row, _text(nodeid, verdict, bool(row.get("expected"))), _failed(nodeid, verdict))
-    except DISJOINT as error:
-        raise BadReport(f"{place.where} does not hang together: {type(error).__name__}: {error}") from error
+        headline = format_headline(verdict) if verdict.outcome in FAILING_VERDICTS else ""
+        row = {**node.value, "headline": headline}
+        failure_text = _format_failure(nodeid, verdict, bool(row.get("expected")))
+        return _Test(row, failure_text, _format_failure_line(nodeid, verdict))
+    except INCONSISTENCY_ERRORS as error:
+        raise BadReport(f"{node.location} is inconsistent: {type(error).__name__}: {error}") from error
 
 
-def _text(nodeid: str, verdict: Verdict, expected: bool) -> str:
-    if verdict.word == "failed":
-        return lost(nodeid, verdict)
-    listed = expected or (verdict.word == "unobserved" and verdict.plan.audit)
-    return failure(nodeid, verdict) if verdict.word in BAD and not listed else ""
+def _format_failure(nodeid: str, verdict: Verdict, expected: bool) -> str:
+    if verdict.outcome == "failed":
+        return format_lost_runs(nodeid, verdict)
+    audited = verdict.outcome == "unobserved" and verdict.plan.audit
+    shown = verdict.outcome in FAILING_VERDICTS and not expected and not audited
+    return format_failure(nodeid, verdict) if shown else ""
 
 
-def _failed(nodeid: str, verdict: Verdict) -> str:
-    """What the terminal showed by pytest's own means: of that the report holds a line."""
-    broke = verdict.word == "failed" and verdict.runs[0].outcome == "failed"
-    return f"failed  {nodeid}  {said(verdict.runs[0])}" if broke else ""
+def _format_failure_line(nodeid: str, verdict: Verdict) -> str:
+    """One line about a failure that pytest itself showed, of which the report has no more."""
+    failed = verdict.outcome == "failed" and verdict.runs[0].outcome == "failed"
+    return f"failed  {nodeid}  {describe_outcome(verdict.runs[0])}" if failed else ""

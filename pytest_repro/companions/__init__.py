@@ -1,7 +1,9 @@
-"""Floor 3: other interpreters that run for us, one for each setting, as long as the session.
+"""Other interpreters that run for this one, one per setting, until the session ends.
 
-:class:`~pytest_repro.companions.companion.Companion` is started, asked and stopped here;
-:mod:`~pytest_repro.companions.far` is what lives over there; :mod:`~pytest_repro.companions.wire`
-is a run on its way between the two, as plain data. execnet connects them: what starts an
-interpreter beside this one also starts one on another host.
+:class:`~pytest_repro.companions.companion.Companion` starts and stops one and exchanges messages with
+it; :mod:`~pytest_repro.companions.remote_main` runs inside it;
+:class:`~pytest_repro.companions.pool.CompanionPool` keeps several;
+:mod:`~pytest_repro.companions.serialize_run` turns a run into plain data.
+
+execnet connects them, so an interpreter may also run on another host.
 """

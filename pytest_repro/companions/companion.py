@@ -1,4 +1,4 @@
-"""One other interpreter: started, asked, waited for, ended."""
+"""One other interpreter: starts it, exchanges messages with it, ends it."""
 
 from __future__ import annotations
 
@@ -13,41 +13,48 @@ from typing import Any
 
 import execnet
 
-from pytest_repro import __version__
+from pytest_repro._version import __version__
 from pytest_repro.axes import Interpreter
-from pytest_repro.companions.far import PROGRAM
-from pytest_repro.companions.starting import environment, flags, started_within, stderr
+from pytest_repro.companions.remote_main import BOOTSTRAP
+from pytest_repro.companions.spawn import (
+    format_python_spec,
+    limit_start_time,
+    redirect_stderr,
+    replace_environ,
+)
 
-# Whose frames stand in every dump of Python's fault handler: below the test, or on other threads.
-_CALLERS = re.compile(
+# Frames in every dump of Python's fault handler: below the test, or on other threads.
+_RUNNER_FRAMES = re.compile(
     r'File "[^"]*\W(_pytest|pluggy|execnet|pytest_repro)\W|File "<(remote exec|string)>"'
     r"|^Thread 0x|^Extension modules:|^$"
 )
 
-_TAIL = 12
+_TAIL_LINES = 12
+"""Lines of its stderr to report when it is lost."""
 _GRACE = 5.0
-_TICK = 1.0
-"""Lines of its error output that are told when it is lost; seconds it has to end by itself; seconds
-after which is told what is waited for."""
+"""Seconds it has to exit by itself."""
+_POLL_INTERVAL = 1.0
+"""Seconds between two calls of the callback while waiting."""
 
 
-class Lost(Exception):
-    """A companion gave no answer; the message says which one, what it did, and its last words."""
+class InterpreterLost(Exception):
+    """A companion gave no answer; the message says which one, what it did, and how its stderr ends."""
 
 
 class Companion:
-    """Another interpreter that serves as long as it is needed.
+    """Another interpreter that answers requests until it is ended.
 
     Args:
-        interpreter: Which one.
-        order: What it is to do: ``"serve"`` is the module there whose ``serve(channel, order)``
-            answers, the rest is for that.
+        interpreter: The interpreter to start.
+        order: What it does: ``"serve"`` names the module there whose ``serve(channel, order)``
+            answers; the rest is for that.
         paths: ``sys.path`` of an interpreter of this installation.
-        timeout: Seconds after which a silent companion is given up, and one that does not start.
-        environ: The environment it starts in, below the interpreter's own variables; this one's if None.
+        timeout: Seconds after which a companion that does not start or answer is abandoned.
+        environ: The environment it starts in, before the interpreter's own variables; None for the
+            environment of this process.
 
     Raises:
-        Lost: It could not be started.
+        InterpreterLost: It could not be started.
     """
 
     def __init__(
@@ -59,83 +66,92 @@ class Companion:
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.interpreter, self._timeout = interpreter, timeout
-        self._errors = tempfile.TemporaryFile(prefix="pytest-repro-")  # noqa: SIM115
+        self._stderr_file = tempfile.TemporaryFile(prefix="pytest-repro-")  # noqa: SIM115
         self._group = execnet.Group()
-        # A test belongs on the main thread: signals, and the limits others put on it, want that.
-        spec = f"{interpreter.spec}{flags() if interpreter.local else ''}//execmodel=main_thread_only"
+        # Tests run on the main thread: signals, and timeouts of other plugins, need that.
+        flags = format_python_spec() if interpreter.local else ""
+        spec = f"{interpreter.spec}{flags}//execmodel=main_thread_only"
         variables = {**(os.environ if environ is None else environ), **interpreter.environ}
         try:
-            with environment(variables), stderr(self._errors), started_within(timeout):
+            with replace_environ(variables), redirect_stderr(self._stderr_file), limit_start_time(timeout):
                 self._gateway = self._group.makegateway(spec)
-            self._channel: Any = self._gateway.remote_exec(PROGRAM)
+            self._channel: Any = self._gateway.remote_exec(BOOTSTRAP)
             self._channel.send([str(path) for path in paths] if interpreter.local else [])
             self._channel.send({"version": __version__, **order})
         except Exception as error:
-            lost = self._lost(f"could not be started: {type(error).__name__}: {error}")
+            lost = self._make_lost_error(f"could not be started: {type(error).__name__}: {error}")
             self.kill()
             raise lost from None
 
+    @property
+    def name(self) -> str:
+        """How messages name it."""
+        return f"the companion for {self.interpreter.name}"
+
     def send(self, *message: Any) -> None:
-        """Asks something, and does not wait.
+        """Sends a request, without waiting.
 
         Raises:
-            Lost: It is gone.
+            InterpreterLost: It is gone.
         """
         try:
             self._channel.send(message)
         except OSError:
-            raise self._gone("") from None
+            raise self._make_died_error("") from None
 
     def receive(
-        self, doing: str, timeout: float | None = None, waiting: Callable[[], None] = lambda: None
+        self, activity: str, timeout: float | None = None, on_wait: Callable[[], None] = lambda: None
     ) -> Any:
-        """Waits for the next answer: a word, and what belongs to it.
+        """Waits for the next answer: a word and its arguments.
 
         Args:
-            doing: What it is doing, for the message: ``"while it ran the test"``.
-            timeout: Seconds, if not as it was made with.
-            waiting: Called each second until there is one.
+            activity: What it does meanwhile, for the message: ``"while it ran the test"``.
+            timeout: Seconds; None for the timeout of the companion.
+            on_wait: Called each second while waiting.
 
         Raises:
-            Lost: It died, raised, or was silent for longer than the time limit.
+            InterpreterLost: It died, raised, or gave no answer in time.
         """
         seconds = self._timeout if timeout is None else timeout
         try:
-            said = self._next(seconds, waiting)
+            answer = self._receive_within(seconds, on_wait)
         except self._channel.TimeoutError:
-            raise self._lost(f"gave no answer within {seconds:g} s {doing}") from None
+            raise self._make_lost_error(f"gave no answer within {seconds:g} s {activity}") from None
         except EOFError:
-            raise self._gone(doing) from None
+            raise self._make_died_error(activity) from None
         except self._channel.RemoteError as error:
-            raise self._lost(f"failed {doing}:\n{_last_lines(error.formatted, _TAIL)}") from None
-        if said[0] == "refused":
-            raise self._lost(said[1])
-        return said
+            raise self._make_lost_error(
+                f"failed {activity}:\n{_format_last_lines(error.formatted, _TAIL_LINES)}"
+            ) from None
+        if answer[0] == "refused":
+            raise self._make_lost_error(answer[1])
+        return answer
 
-    def _next(self, seconds: float, waiting: Callable[[], None]) -> Any:
-        end = monotonic() + seconds
-        while (left := end - monotonic()) > _TICK:
+    def _receive_within(self, seconds: float, on_wait: Callable[[], None]) -> Any:
+        deadline = monotonic() + seconds
+        while (left := deadline - monotonic()) > _POLL_INTERVAL:
             try:
-                return self._channel.receive(_TICK)
+                return self._channel.receive(_POLL_INTERVAL)
             except self._channel.TimeoutError:
-                waiting()
+                on_wait()
         return self._channel.receive(max(left, 0))
 
-    def _gone(self, doing: str) -> Lost:
-        return self._lost(f"died {doing}{self._status()}".rstrip())
+    def _make_died_error(self, activity: str) -> InterpreterLost:
+        return self._make_lost_error(f"died {activity}{self._describe_exit()}".rstrip())
 
-    def _lost(self, why: str) -> Lost:
-        last = self._last_words()
-        told = f"\nits last words on stderr:\n{last}" if last else ""
-        return Lost(f"the companion for {self.interpreter.called} {why}{told}")
+    def _make_lost_error(self, reason: str) -> InterpreterLost:
+        self._stderr_file.seek(0)
+        tail = format_stderr_tail(self._stderr_file.read().decode(errors="replace"))
+        stderr = f"\nits last words on stderr:\n{tail}" if tail else ""
+        return InterpreterLost(f"{self.name} {reason}{stderr}")
 
-    def _status(self) -> str:
+    def _describe_exit(self) -> str:
         popen = getattr(getattr(self._gateway, "_io", None), "popen", None)
         if popen is None:
             return ""
         try:
             status = popen.wait(timeout=2)
-        except Exception:  # still there: what ended was the connection
+        except Exception:  # it still runs: only the connection ended
             return ""
         with suppress(ValueError):
             return (
@@ -143,51 +159,43 @@ class Companion:
             )
         return f" (exit status {status})"
 
-    def _last_words(self) -> str:
-        self._errors.seek(0)
-        return last_words(self._errors.read().decode(errors="replace"))
-
-    def finish(self) -> None:
-        """Asks it to end; what it does not end by itself is ended by :meth:`kill`."""
-        with suppress(Lost):
+    def request_exit(self) -> None:
+        """Asks it to exit, without waiting."""
+        with suppress(InterpreterLost):
             self.send("finish")
 
-    def end(self) -> None:
-        """Waits until it has ended, for seconds, then ends it."""
+    def join_or_kill(self) -> None:
+        """Waits for its exit for some seconds, then kills it."""
         with suppress(Exception):
             self._channel.waitclose(_GRACE)
         self.kill()
 
     def kill(self) -> None:
-        """Ends it at once, and what it has started."""
+        """Kills it and the processes that it started."""
         popen = getattr(getattr(getattr(self, "_gateway", None), "_io", None), "popen", None)
-        if popen is not None and not self.ended():
+        if popen is not None and not self.has_ended():
             with suppress(OSError):
                 os.killpg(popen.pid, signal.SIGKILL) if hasattr(os, "killpg") else popen.kill()
             with suppress(OSError):
                 popen.kill()
         with suppress(Exception):
             self._group.terminate(timeout=1)
-        self._errors.close()
+        self._stderr_file.close()
 
-    def ended(self) -> bool:
-        """Whether it has done what it was to do, or is gone; what it said before can be received still."""
+    def has_ended(self) -> bool:
+        """Whether it has finished or is gone; its earlier answers can still be received."""
         channel = getattr(self, "_channel", None)
         return channel is not None and channel.isclosed()
 
 
-def last_words(text: str) -> str:
-    """The end of an error output; of a crash, where it was, without the frames it was called by.
-
-    Args:
-        text: All that was written there.
-    """
-    lines = [line for line in text.strip().splitlines() if not _CALLERS.search(line)]
+def format_stderr_tail(text: str) -> str:
+    """The last lines of *text*, or for a crash, the dump of the fault handler without our own frames."""
+    lines = [line for line in text.strip().splitlines() if not _RUNNER_FRAMES.search(line)]
     fatal = [number for number, line in enumerate(lines) if line.startswith("Fatal Python error")]
-    if fatal:  # what was said right before belongs to it: "terminate called after throwing …"
-        lines = lines[max(0, fatal[-1] - 3) :][:_TAIL]
-    return _last_lines("\n".join(lines), _TAIL)
+    if fatal:  # with the lines right before: "terminate called after throwing …"
+        lines = lines[max(0, fatal[-1] - 3) :][:_TAIL_LINES]
+    return _format_last_lines("\n".join(lines), _TAIL_LINES)
 
 
-def _last_lines(text: str, number: int) -> str:
-    return "\n".join(f"  {line}" for line in text.strip().splitlines()[-number:])
+def _format_last_lines(text: str, count: int) -> str:
+    return "\n".join(f"  {line}" for line in text.strip().splitlines()[-count:])

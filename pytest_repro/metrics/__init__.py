@@ -1,9 +1,8 @@
-"""Floor 2: how far apart is too far, by the measures that the field publishes.
+"""Published measures of how far runs are apart.
 
-Pure functions of numbers: arrays, tensors and lists in, frozen records or numbers out, each formula
-with its source. ``print(record)`` gives a line or a small table. Importing this module imports
-nothing; numpy comes with the first function that needs it, torch never: tensors are read by what
-they can do.
+Pure functions: arrays, tensors and lists in, frozen records or numbers out, each formula with its
+source. ``print(record)`` gives a line or a small table. Importing this package imports neither numpy nor
+torch: numpy comes with the first function that needs it, and tensors are read without torch.
 
 Seeds: :func:`sweep`, :func:`budget`, :func:`failure_rate`, :func:`suggested_bound`. Predictions:
 :func:`churn`, :func:`agreement`, :func:`disagreement`, :func:`stability`, :func:`class_spread`,
@@ -18,59 +17,41 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_repro.metrics.bounds import Bound as Bound
-    from pytest_repro.metrics.bounds import suggested_bound as suggested_bound
-    from pytest_repro.metrics.budgets import Breach as Breach
-    from pytest_repro.metrics.budgets import Budget as Budget
-    from pytest_repro.metrics.budgets import budget as budget
-    from pytest_repro.metrics.completions import Tokens as Tokens
-    from pytest_repro.metrics.completions import tokens as tokens
-    from pytest_repro.metrics.costs import Cost as Cost
-    from pytest_repro.metrics.costs import cost as cost
-    from pytest_repro.metrics.elementwise import ermv as ermv
-    from pytest_repro.metrics.elementwise import v_c as v_c
-    from pytest_repro.metrics.failures import FailureRate as FailureRate
-    from pytest_repro.metrics.failures import failure_rate as failure_rate
-    from pytest_repro.metrics.groups import Spread as Spread
-    from pytest_repro.metrics.groups import Spreads as Spreads
-    from pytest_repro.metrics.groups import SubgroupRates as SubgroupRates
-    from pytest_repro.metrics.groups import class_spread as class_spread
-    from pytest_repro.metrics.groups import subgroup_rates as subgroup_rates
-    from pytest_repro.metrics.neurons import Matching as Matching
-    from pytest_repro.metrics.neurons import match_neurons as match_neurons
-    from pytest_repro.metrics.predictions import ConstantModelWarning as ConstantModelWarning
-    from pytest_repro.metrics.predictions import Stability as Stability
-    from pytest_repro.metrics.predictions import agreement as agreement
-    from pytest_repro.metrics.predictions import churn as churn
-    from pytest_repro.metrics.predictions import disagreement as disagreement
-    from pytest_repro.metrics.predictions import stability as stability
-    from pytest_repro.metrics.repeats import Duplicates as Duplicates
-    from pytest_repro.metrics.repeats import duplicates as duplicates
-    from pytest_repro.metrics.seeds import Sweep as Sweep
-    from pytest_repro.metrics.seeds import expected_range as expected_range
-    from pytest_repro.metrics.seeds import sweep as sweep
-    from pytest_repro.metrics.versions import Comparison as Comparison
-    from pytest_repro.metrics.versions import compare_versions as compare_versions
-    from pytest_repro.metrics.versions import seeds_needed as seeds_needed
-    from pytest_repro.metrics.weights import WeightDistances as WeightDistances
-    from pytest_repro.metrics.weights import l2 as l2
-    from pytest_repro.metrics.weights import l2_normalised as l2_normalised
-    from pytest_repro.metrics.weights import weight_distances as weight_distances
+    from pytest_repro.metrics.bounds import Bound, suggested_bound
+    from pytest_repro.metrics.budgets import Breach, Budget, budget
+    from pytest_repro.metrics.completions import Tokens, tokens
+    from pytest_repro.metrics.costs import Cost, cost
+    from pytest_repro.metrics.duplicate_draws import Duplicates, duplicates
+    from pytest_repro.metrics.elements import ermv, v_c
+    from pytest_repro.metrics.failures import FailureRate, failure_rate
+    from pytest_repro.metrics.groups import Spread, Spreads, SubgroupRates, class_spread, subgroup_rates
+    from pytest_repro.metrics.neurons import Matching, match_neurons
+    from pytest_repro.metrics.predictions import (
+        ConstantModelWarning,
+        Stability,
+        agreement,
+        churn,
+        disagreement,
+        stability,
+    )
+    from pytest_repro.metrics.seeds import Sweep, expected_range, sweep
+    from pytest_repro.metrics.versions import Comparison, compare_versions, seeds_needed
+    from pytest_repro.metrics.weights import WeightDistances, l2, l2_normalised, weight_distances
 
-# No module is named as a function of its own: importing it would put it in the function's place.
-_WHERE = {
+# No module has the name of a function: importing it would replace the function.
+_MODULES = {
     name: module
     for module, names in {
         "bounds": "Bound suggested_bound",
         "budgets": "Breach Budget budget",
         "completions": "Tokens tokens",
         "costs": "Cost cost",
-        "elementwise": "ermv v_c",
+        "elements": "ermv v_c",
         "failures": "FailureRate failure_rate",
         "groups": "Spread Spreads SubgroupRates class_spread subgroup_rates",
         "neurons": "Matching match_neurons",
         "predictions": "ConstantModelWarning Stability agreement churn disagreement stability",
-        "repeats": "Duplicates duplicates",
+        "duplicate_draws": "Duplicates duplicates",
         "seeds": "Sweep expected_range sweep",
         "versions": "Comparison compare_versions seeds_needed",
         "weights": "WeightDistances l2 l2_normalised weight_distances",
@@ -88,13 +69,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Loads a public name when it is first asked for: a seed sweep needs no numpy."""
-    if name not in _WHERE:
+    """Loads a public name on first use: a seed sweep needs no numpy."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_WHERE})
+    return sorted({*globals(), *_MODULES})

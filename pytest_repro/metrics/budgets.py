@@ -1,4 +1,4 @@
-"""Budgets for a headline value over seeds, and the seeds that broke them."""
+"""Checks a headline value over seeds against limits, and names the seeds that break them."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from dataclasses import dataclass
 from itertools import accumulate
 from statistics import median
 
-from pytest_repro.metrics.checks import real, seeds
+from pytest_repro.metrics._arguments import check_real, format_seeds
 from pytest_repro.metrics.seeds import Sweep, sweep
 
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """A rule of a budget that was broken.
+    """A rule of a budget that is broken.
 
     Attributes:
         rule: ``std``, ``range``, ``min``, ``max`` or ``finite``.
-        allowed: By the rule, in the unit of the values.
-        found: Over the seeds.
-        seeds: That broke it: beyond ``min`` or ``max``; for ``std`` and ``range`` the fewest seeds
-            without which the others keep it.
+        allowed: The limit, in the unit of the values.
+        actual: The value over the seeds.
+        seeds: Seeds beyond ``min`` or ``max``; for ``std`` and ``range`` the fewest seeds without
+            which the others keep the rule.
     """
 
     rule: str
     allowed: float
-    found: float
+    actual: float
     seeds: tuple[int, ...]
 
     def __str__(self) -> str:
         if self.rule == "finite":
-            return f"not finite: {seeds(self.seeds)}"
+            return f"not finite: {format_seeds(self.seeds)}"
         sign = "<" if self.rule == "min" else ">"
-        return f"{self.rule} {self.found:.4g} {sign} {self.allowed:.4g}: {seeds(self.seeds)}"
+        return f"{self.rule} {self.actual:.4g} {sign} {self.allowed:.4g}: {format_seeds(self.seeds)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +41,26 @@ class Budget:
     """Whether a headline value stays within its budget.
 
     Attributes:
-        sweep: The value over the seeds.
-        breaches: The rules that are broken; none when the budget is kept.
+        sweep: Statistics of the value over the seeds.
+        breaches: The broken rules.
     """
 
     sweep: Sweep
     breaches: tuple[Breach, ...]
 
     @property
-    def kept(self) -> bool:
+    def within_budget(self) -> bool:
         """Whether no rule is broken."""
         return not self.breaches
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """The seeds that broke a rule, in their order."""
+        """The seeds that break a rule, sorted."""
         return tuple(sorted({seed for each in self.breaches for seed in each.seeds}))
 
     def __str__(self) -> str:
-        told = "; ".join(map(str, self.breaches))
-        return f"over budget: {told} ({self.sweep})" if told else f"within budget: {self.sweep}"
+        breaches = "; ".join(map(str, self.breaches))
+        return f"over budget: {breaches} ({self.sweep})" if breaches else f"within budget: {self.sweep}"
 
 
 def budget(
@@ -71,112 +71,113 @@ def budget(
     min: float | None = None,
     max: float | None = None,
 ) -> Budget:
-    """Checks a headline value over seeds against what is allowed.
+    """Checks a headline value over seeds against limits.
 
-    A value that is NaN or infinite breaks every budget. What equals a bound keeps it; a std or a
-    range also where it is above by no more than the rounding of the values.
+    A value that is NaN or infinite breaks every budget. A value equal to a limit keeps it, and a std or
+    range may exceed it by the rounding of the values.
 
     Args:
-        values: One number for each seed, or what :func:`~pytest_repro.metrics.sweep` said of them.
-        std: Largest standard deviation (``ddof=1``) allowed, in the unit of the values; not negative.
-        range: Largest difference of two values allowed, likewise.
-        min: Smallest value allowed.
-        max: Largest value allowed.
+        values: Seed → number, or the result of :func:`~pytest_repro.metrics.sweep`.
+        std: Largest standard deviation (``ddof=1``), in the unit of the values.
+        range: Largest difference of two values, in the same unit.
+        min: Smallest value.
+        max: Largest value.
 
     Raises:
-        TypeError: An argument is no number, *values* is no mapping of integers to numbers.
-        ValueError: No rule is given, one is NaN, *std* or *range* is negative, or fewer than two
+        TypeError: *values* is not a mapping of integers to numbers, or a limit is not a number.
+        ValueError: No limit is given, one is NaN, *std* or *range* is negative, or fewer than two
             values are finite.
     """
-    allowed_by = rules({"std": std, "range": range, "min": min, "max": max})
-    found = values if isinstance(values, Sweep) else sweep(values)
-    finite = [(seed, value) for seed, value in found.values if seed not in found.not_finite]
-    broken = [Breach("finite", math.inf, math.inf, found.not_finite)] if found.not_finite else []
+    allowed_by = check_rules({"std": std, "range": range, "min": min, "max": max})
+    result = values if isinstance(values, Sweep) else sweep(values)
+    finite = [(seed, value) for seed, value in result.values if seed not in result.not_finite]
+    broken = [Breach("finite", math.inf, math.inf, result.not_finite)] if result.not_finite else []
     for rule, allowed in allowed_by.items():
-        seen, slack = float(getattr(found, rule)), _slack(found) if rule in ("std", "range") else 0.0
-        if seen < allowed if rule == "min" else seen > allowed + slack:
-            broken.append(Breach(rule, allowed, seen, _BREAKERS[rule](finite, allowed + slack)))
-    return Budget(found, tuple(broken))
+        actual = float(getattr(result, rule))
+        limit = allowed + (_compute_rounding_slack(result) if rule in ("std", "range") else 0.0)
+        if actual < limit if rule == "min" else actual > limit:
+            broken.append(Breach(rule, allowed, actual, _SEED_FINDERS[rule](finite, limit)))
+    return Budget(result, tuple(broken))
 
 
-def _slack(found: Sweep) -> float:
-    """0.92 - 0.9 is 0.020000000000000018: the rounding of a difference breaks no budget of 0.02."""
-    return 4 * math.ulp(max(abs(found.min), abs(found.max)))
+def _compute_rounding_slack(result: Sweep) -> float:
+    """Rounding of a difference: 0.92 - 0.9 is 0.020000000000000018."""
+    return 4 * math.ulp(max(abs(result.min), abs(result.max)))
 
 
-def rules(given: dict[str, float | None]) -> dict[str, float]:
-    """The rules that *given* holds, checked.
+def check_rules(limits: dict[str, float | None]) -> dict[str, float]:
+    """The limits in *limits* that are not None, checked as by :func:`budget`.
 
     Args:
-        given: ``std``, ``range``, ``min`` and ``max``; None for no rule.
-
-    Raises:
-        TypeError: One is no number.
-        ValueError: No rule is given, one is NaN, or *std* or *range* is negative.
+        limits: ``std``, ``range``, ``min`` and ``max``.
     """
-    for name, each in given.items():
-        if isinstance(each, bool):
+    rules = {}
+    for name, limit in limits.items():
+        if isinstance(limit, bool):
             raise TypeError(f"{name} is a bool: expected a number")
-    found = {name: real(name, each) for name, each in given.items() if each is not None}
-    if not found:
-        raise ValueError("no rule is given: expected one or more of std, range, min and max")
-    for name, allowed in found.items():
-        spread = name in ("std", "range")
-        if math.isnan(allowed) or (spread and allowed < 0):
-            raise ValueError(f"{name}={allowed:g}: expected a number{' that is not negative' * spread}")
-    return found
+        if limit is None:
+            continue
+        rules[name] = allowed = check_real(name, limit)
+        is_spread = name in ("std", "range")
+        if math.isnan(allowed) or (is_spread and allowed < 0):
+            raise ValueError(f"{name}={allowed:g}: expected a number{' that is not negative' * is_spread}")
+    if not rules:
+        raise ValueError("no limit is given: expected one or more of std, range, min and max")
+    return rules
 
 
 _Values = list[tuple[int, float]]
 
 
-def _below(values: _Values, allowed: float) -> tuple[int, ...]:
+def _find_seeds_below(values: _Values, allowed: float) -> tuple[int, ...]:
     return tuple(seed for seed, value in values if value < allowed)
 
 
-def _above(values: _Values, allowed: float) -> tuple[int, ...]:
+def _find_seeds_above(values: _Values, allowed: float) -> tuple[int, ...]:
     return tuple(seed for seed, value in values if value > allowed)
 
 
-_Window = Callable[[int, int], float]
+_WindowSpread = Callable[[int, int], float]
 """The spread of the values from the first index to before the second."""
 
 
-def _outside(windows: Callable[[list[float]], _Window]) -> Callable[[_Values, float], tuple[int, ...]]:
-    """Names the fewest seeds without which the spread is allowed.
+def _make_seed_finder(
+    make_window_spread: Callable[[list[float]], _WindowSpread],
+) -> Callable[[_Values, float], tuple[int, ...]]:
+    """Makes a function that finds the fewest seeds without which the spread is allowed.
 
-    The most values that keep it are neighbours by size, for the std as for the range: putting a
-    value from between in the place of one outside makes neither larger.
+    The largest set of values that is allowed is a window of the sorted values, for the std as for the
+    range: replacing a value outside by one from between makes neither larger.
     """
 
-    def outside(values: _Values, allowed: float) -> tuple[int, ...]:
+    def find_fewest_seeds(values: _Values, allowed: float) -> tuple[int, ...]:
         ordered = sorted(values, key=lambda each: each[1])
-        window = windows([value for _, value in ordered])
-        start, stop = _longest(window, len(ordered), allowed)
+        window = make_window_spread([value for _, value in ordered])
+        start, stop = _find_longest_window(window, len(ordered), allowed)
         return tuple(sorted(seed for seed, _ in ordered[:start] + ordered[stop:]))
 
-    return outside
+    return find_fewest_seeds
 
 
-def _longest(window: _Window, n: int, allowed: float) -> tuple[int, int]:
-    """The longest window, shorter than all, that is allowed; of those the narrowest."""
+def _find_longest_window(window_spread: _WindowSpread, n: int, allowed: float) -> tuple[int, int]:
+    """The longest window, shorter than all, that is allowed; the narrowest of several."""
     for length in range(n - 1, 1, -1):
-        start = min(range(n - length + 1), key=lambda at: window(at, at + length))
-        if window(start, start + length) <= allowed:
+        start = min(range(n - length + 1), key=lambda at: window_spread(at, at + length))
+        if window_spread(start, start + length) <= allowed:
             return start, start + length
     return (n - 1) // 2, (n - 1) // 2 + 1  # the median: one value has no spread
 
 
-def _ranges(ordered: list[float]) -> _Window:
+def _make_window_range(ordered: list[float]) -> _WindowSpread:
     return lambda start, stop: ordered[stop - 1] - ordered[start]
 
 
-def _stds(ordered: list[float]) -> _Window:
-    """By running sums, of distances from the median: 1000 seeds take half a million windows."""
+def _make_window_std(ordered: list[float]) -> _WindowSpread:
+    """By running sums, of distances from the median: 1000 seeds have half a million windows."""
     middle = median(ordered)
-    away = [each - middle for each in ordered]
-    sums = list(accumulate(away, initial=0.0))
-    squares = list(accumulate((each * each for each in away), initial=0.0))
+    distances = [value - middle for value in ordered]
+    sums = list(accumulate(distances, initial=0.0))
+    squares = list(accumulate((distance * distance for distance in distances), initial=0.0))
 
     def std(start: int, stop: int) -> float:
         n, total = stop - start, sums[stop] - sums[start]
@@ -185,9 +186,9 @@ def _stds(ordered: list[float]) -> _Window:
     return std
 
 
-_BREAKERS: dict[str, Callable[[_Values, float], tuple[int, ...]]] = {
-    "min": _below,
-    "max": _above,
-    "std": _outside(_stds),
-    "range": _outside(_ranges),
+_SEED_FINDERS: dict[str, Callable[[_Values, float], tuple[int, ...]]] = {
+    "min": _find_seeds_below,
+    "max": _find_seeds_above,
+    "std": _make_seed_finder(_make_window_std),
+    "range": _make_seed_finder(_make_window_range),
 }

@@ -1,4 +1,4 @@
-"""Token sequences of several runs: how many there are, and where they part."""
+"""Compares the token sequences of several runs."""
 
 from __future__ import annotations
 
@@ -10,152 +10,161 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_repro.metrics.arrays import array, plain
-from pytest_repro.metrics.checks import percent, real
+from pytest_repro.metrics._arguments import check_real, format_percent
+from pytest_repro.metrics._arrays import as_array, to_python_scalar
 
 Token = int | str
-_Completion = tuple[Token, ...]
+_TokenSequence = tuple[Token, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Token sequences of several runs.
+    """How the token sequences of several runs compare.
 
     Attributes:
-        runs: Number of runs.
         distinct: Number of different completions.
-        share: Share of the runs that gave the most frequent one.
-        first: Index of the first token that is not the same in all runs; None where all are equal.
-        candidates: The two most frequent tokens there, the first run's first where they are as
-            frequent; None in the place of a token: the completion had ended.
-        gap: How far the logits of the two candidates are apart there, in the unit of the logits, at
-            least over the runs; None without logits, or where a completion had ended.
-        top_gap: How far the largest logit is above the second there, likewise: where the candidates
-            are not the two largest, the tokens were sampled.
+        share: Share of the runs with the most frequent one.
+        first_index: Index of the first token that differs between runs; None if all are equal.
+        candidates: The two most frequent tokens there, in the order of the runs if equally frequent;
+            None instead of a token if the completion had ended.
+        gap: Smallest distance over the runs of the logits of the two candidates there; None without
+            logits, or if a completion had ended.
+        top_gap: Smallest distance of the two largest logits there. If the candidates are not the two
+            largest, the tokens were sampled.
     """
 
     runs: int
     distinct: int
     share: float
-    first: int | None = None
+    first_index: int | None = None
     candidates: tuple[Token | None, Token | None] | None = None
     gap: float | None = None
     top_gap: float | None = None
 
     def __str__(self) -> str:
-        text = f"{self.distinct} distinct of {self.runs}, most frequent {percent(self.share)}"
+        text = f"{self.distinct} distinct of {self.runs}, most frequent {format_percent(self.share)}"
         if self.candidates is not None:
             one, two = ("the end" if each is None else repr(each) for each in self.candidates)
-            text += f", first differing index {self.first}: {one} or {two}"
+            text += f", first differing index {self.first_index}: {one} or {two}"
         text += "" if self.gap is None else f", gap {self.gap:.3g}"
         return text + ("" if self.top_gap is None else f" (top-1 over top-2 {self.top_gap:.3g})")
 
 
 def tokens(runs: Collection[object], logits: Collection[object] | None = None) -> Tokens:
-    """How many completions several runs gave, and where they part first.
+    """Counts the completions of several runs, and finds where they first differ.
 
-    Up to the first differing index all runs have read the same, so that the gap there says what made
-    them part: far below the rounding of the logits, or a sampled token.
+    Up to the first differing index all runs have read the same tokens, so the gap there explains the
+    difference: a gap below the rounding of the logits, or a sampled token.
 
     Args:
-        runs: Two or more, each the token ids of one, of shape (steps,), integers; or a list of
-            texts. Their lengths may differ.
-        logits: For each run of shape (steps, vocabulary), what its tokens were taken from; those at
-            the first differing index are looked at. Token ids are the indices into the vocabulary.
+        runs: Token ids of two or more runs, integers of shape (steps,); or lists of text. Lengths
+            may differ.
+        logits: For each run, real numbers of shape (steps, vocabulary), indexed by token id. Only the
+            first differing step is read.
 
     Raises:
-        TypeError: *runs* holds what are no tokens, or *logits* no numbers, or texts have logits.
-        ValueError: There are fewer than two runs, not one array of logits for each, or one that does
-            not reach to the first differing index, or holds a NaN there.
+        TypeError: *runs* does not hold tokens, *logits* does not hold numbers, or there are logits for
+            text.
+        ValueError: There are fewer than two runs, another number of logits, or logits that do not
+            reach the first differing step or hold a NaN there.
     """
-    found = [_completion(f"runs[{i}]", run) for i, run in enumerate(runs)]
-    if len(found) < 2:
-        raise ValueError(f"runs holds {len(found)}: expected 2 or more")
-    if logits is not None and len(logits) != len(found):
-        raise ValueError(f"logits holds {len(logits)}: expected one for each of the {len(found)} runs")
-    every = Counter(found)
-    share = every.most_common(1)[0][1] / len(found)
-    if len(every) == 1:
-        return Tokens(len(found), 1, share)
-    first = _parting(found)
-    counted = Counter(run[first] if first < len(run) else None for run in found)
-    (one, _), (two, _) = counted.most_common(2)
-    gaps = (None, None) if logits is None else _gaps(list(logits), found, first, one, two)
-    return Tokens(len(found), len(every), share, first, (one, two), *gaps)
+    sequences = [_read_tokens(f"runs[{i}]", run) for i, run in enumerate(runs)]
+    n = len(sequences)
+    if n < 2:
+        raise ValueError(f"runs holds {n}: expected 2 or more")
+    if logits is not None and len(logits) != n:
+        raise ValueError(f"logits holds {len(logits)}: expected one for each of the {n} runs")
+    counts = Counter(sequences)
+    share = counts.most_common(1)[0][1] / n
+    if len(counts) == 1:
+        return Tokens(n, 1, share)
+    step = _find_divergence(sequences)
+    candidates = Counter(run[step] if step < len(run) else None for run in sequences)
+    (one, _), (two, _) = candidates.most_common(2)
+    gaps = (None, None) if logits is None else _compute_min_logit_gaps([*logits], sequences, step, one, two)
+    return Tokens(n, len(counts), share, step, (one, two), *gaps)
 
 
-def sampled(temperature: object, top_p: object) -> dict[str, float | None]:
+def check_sampling(temperature: object, top_p: object) -> dict[str, float | None]:
     """Sampling settings, checked; None for one that is not given.
 
     Raises:
-        TypeError: One is no number.
+        TypeError: A setting is not a number.
         ValueError: *temperature* is negative or not finite, or *top_p* is not from 0 to 1.
     """
-    most = {"temperature": math.inf, "top_p": 1.0}
-    given = {"temperature": temperature, "top_p": top_p}
-    found = {name: None if each is None else real(name, each) for name, each in given.items()}
-    for name, each in found.items():
-        if each is not None and not (0 <= each <= most[name] and math.isfinite(each)):
+    settings = {"temperature": temperature, "top_p": top_p}
+    checked = {name: None if v is None else check_real(name, v) for name, v in settings.items()}
+    for name, value in checked.items():
+        largest = math.inf if name == "temperature" else 1.0
+        if value is not None and not (0 <= value <= largest and math.isfinite(value)):
             allowed = "a number, 0 or more" if name == "temperature" else "a number from 0 to 1"
-            raise ValueError(f"{name}={each:g}: expected {allowed}")
-    return found
+            raise ValueError(f"{name}={value:g}: expected {allowed}")
+    return checked
 
 
-def _completion(name: str, run: object) -> _Completion:
+def _read_tokens(name: str, run: object) -> _TokenSequence:
     if isinstance(run, str):
-        raise TypeError(f"{name} is a text: expected token ids of shape (steps,), or a list of texts")
-    read = array(name, run)
+        raise TypeError(f"{name} is text: expected token ids of shape (steps,), or a list of text")
+    read = as_array(name, run)
     if read.ndim != 1 or (read.size and read.dtype.kind not in "iuU"):
         raise TypeError(f"{name} has shape {read.shape}, dtype {read.dtype}: expected integers of (steps)")
-    return tuple(plain(each) for each in read)
+    return tuple(to_python_scalar(each) for each in read)
 
 
-def _parting(runs: Sequence[_Completion]) -> int:
-    """The first index at which not all have the same, or some have ended."""
+def _find_divergence(runs: Sequence[_TokenSequence]) -> int:
+    """The first index at which the runs differ or some have ended."""
     shortest = min(map(len, runs))
     return next((i for i in range(shortest) if len({run[i] for run in runs}) > 1), shortest)
 
 
-def gaps(row: NDArray[np.float64], one: Token | None, two: Token | None) -> tuple[float | None, float]:
-    """How far the logits of two tokens are apart, and how far the largest is above the second.
+def compute_logit_gaps(
+    logits: NDArray[np.float64], first: Token | None, second: Token | None
+) -> tuple[float | None, float]:
+    """The distance of the logits of two tokens, and of the two largest logits.
 
     Args:
-        row: The logits of one step, float64 of shape (vocabulary,), in any unit.
-        one: A token id, its index; None or a text: it has no logit.
-        two: Another, likewise.
+        logits: Logits of one step, float64 of shape (vocabulary,).
+        first: A token id; None or text has no logit.
+        second: Another one.
     """
-    top = float(np.diff(np.sort(row)[-2:])[0])
-    if not (isinstance(one, int) and isinstance(two, int)):
+    top = float(np.diff(np.sort(logits)[-2:])[0])
+    if not (isinstance(first, int) and isinstance(second, int)):
         return None, top
-    return abs(_logit(row, one) - _logit(row, two)), top
+    return abs(_get_logit(logits, first) - _get_logit(logits, second)), top
 
 
-def _gaps(
-    logits: Sequence[object], runs: Sequence[_Completion], at: int, one: Token | None, two: Token | None
+def _compute_min_logit_gaps(
+    logits: Sequence[object],
+    runs: Sequence[_TokenSequence],
+    step: int,
+    first: Token | None,
+    second: Token | None,
 ) -> tuple[float | None, float | None]:
-    rows = [_row(f"logits[{i}]", logits[i], at) for i, run in enumerate(runs) if at < len(run)]
-    for each in (one, two):
-        if isinstance(each, str):
-            raise TypeError(f"runs holds the text {each!r}: expected token ids where logits are given")
-    found = [gaps(row, one, two) for row in rows]
-    return min((gap for gap, _ in found if gap is not None), default=None), min(top for _, top in found)
+    rows = [
+        _read_step_logits(f"logits[{i}]", logits[i], step) for i, run in enumerate(runs) if step < len(run)
+    ]
+    for token in (first, second):
+        if isinstance(token, str):
+            raise TypeError(f"runs holds the text {token!r}: expected token ids, as there are logits")
+    gaps = [compute_logit_gaps(row, first, second) for row in rows]
+    return min((gap for gap, _ in gaps if gap is not None), default=None), min(top for _, top in gaps)
 
 
-def _row(name: str, logits: object, at: int) -> NDArray[np.float64]:
-    read = array(name, logits)
+def _read_step_logits(name: str, logits: object, step: int) -> NDArray[np.float64]:
+    read = as_array(name, logits)
     if read.dtype.kind not in "iuf":
         raise TypeError(f"{name} has dtype {read.dtype}: expected real numbers")
-    if read.ndim != 2 or len(read) <= at or read.shape[1] < 2:
+    if read.ndim != 2 or len(read) <= step or read.shape[1] < 2:
         raise ValueError(
-            f"{name} has shape {read.shape}: expected (steps, vocabulary) with more than {at} steps"
+            f"{name} has shape {read.shape}: expected (steps, vocabulary) with more than {step} steps"
         )
-    row: NDArray[np.float64] = read[at].astype(np.float64)
+    row: NDArray[np.float64] = read[step].astype(np.float64)
     if np.isnan(row).any():
-        raise ValueError(f"{name}[{at}] holds a NaN: expected numbers")
+        raise ValueError(f"{name}[{step}] holds a NaN: expected numbers")
     return row
 
 
-def _logit(row: NDArray[np.float64], token: int) -> float:
-    if not 0 <= token < len(row):
-        raise ValueError(f"runs holds token {token}: expected 0 to {len(row) - 1}, by the logits")
-    return float(row[token])
+def _get_logit(logits: NDArray[np.float64], token: int) -> float:
+    if not 0 <= token < len(logits):
+        raise ValueError(f"runs holds token {token}: expected 0 to {len(logits) - 1}, by the logits")
+    return float(logits[token])

@@ -1,4 +1,4 @@
-"""How often a test fails over seeds, with an exact bound."""
+"""Estimates how often a test fails over seeds, with an exact bound."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from pytest_repro.metrics.checks import percent, seeds, share, whole
+from pytest_repro.metrics._arguments import check_fraction, check_integer, format_percent, format_seeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,7 @@ class FailureRate:
         rate: ``failed / n``, the estimate of P(fail).
         upper: One-sided upper bound of P(fail).
         interval: Two-sided interval of P(fail), of the same confidence.
-        confidence: Of either.
-        seeds: That failed, where they were given.
+        seeds: The seeds at which it failed, if known.
     """
 
     failed: int
@@ -32,10 +31,10 @@ class FailureRate:
     seeds: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        named = f": {seeds(self.seeds)}" if self.seeds else ""
+        named = f": {format_seeds(self.seeds)}" if self.seeds else ""
         return (
-            f"{self.failed} of {self.n} failed{named}; P(fail) {percent(self.rate)}, "
-            f"up to {percent(self.upper)} ({percent(self.confidence)} confidence)"
+            f"{self.failed} of {self.n} failed{named}; P(fail) {format_percent(self.rate)}, "
+            f"up to {format_percent(self.upper)} ({format_percent(self.confidence)} confidence)"
         )
 
 
@@ -48,46 +47,41 @@ def failure_rate(failed: int | Collection[int], n: int, confidence: float = 0.95
     either side. 0 of *n* give ``1 - (1 - confidence) ** (1 / n)``: 9.5 % for 0 of 30.
 
     Args:
-        failed: How many seeds failed, or which.
-        n: How many were tried, at least 1.
+        failed: Number of seeds that failed, or the seeds themselves.
+        n: Number of seeds tried, at least 1.
         confidence: Between 0 and 1.
 
     Raises:
-        TypeError: *failed* or *n* are no integers.
+        TypeError: *failed* or *n* is not an integer.
         ValueError: More failed than were tried, or *confidence* is not between 0 and 1.
     """
-    whole("n", n, 1)
-    missed = 1 - share("confidence", confidence)
-    which = tuple(sorted(set(failed))) if isinstance(failed, Collection) else ()
-    count = len(which) if isinstance(failed, Collection) else whole("failed", failed, 0)
+    check_integer("n", n, 1)
+    alpha = 1 - check_fraction("confidence", confidence)
+    seeds = tuple(sorted(set(failed))) if isinstance(failed, Collection) else ()
+    count = len(seeds) if isinstance(failed, Collection) else check_integer("failed", failed, 0)
     if count > n:
         raise ValueError(f"failed={count}: expected at most n={n}")
-    low, high = 1 - _upper(n - count, n, missed / 2), _upper(count, n, missed / 2)
-    return FailureRate(count, n, count / n, _upper(count, n, missed), (low, high), confidence, which)
+    interval = 1 - _solve_upper_bound(n - count, n, alpha / 2), _solve_upper_bound(count, n, alpha / 2)
+    upper = _solve_upper_bound(count, n, alpha)
+    return FailureRate(count, n, count / n, upper, interval, confidence, seeds)
 
 
-def _upper(count: int, n: int, probability: float) -> float:
-    """The p at which *count* or fewer of *n* have *probability*; by halving, to the last digit."""
+def _solve_upper_bound(count: int, n: int, probability: float) -> float:
+    """The p at which *count* or fewer of *n* have *probability*; by bisection."""
     if count == n:
         return 1.0
     if count == 0:
         return -math.expm1(math.log(probability) / n)
     low, high = count / n, 1.0
     while low < (middle := (low + high) / 2) < high:
-        low, high = (middle, high) if at_most(count, n, middle) > probability else (low, middle)
+        low, high = (middle, high) if binomial_cdf(count, n, middle) > probability else (low, middle)
     return high
 
 
-def at_most(count: int, n: int, p: float) -> float:
-    """The probability of *count* or fewer of *n*, at ``count / n <= p < 1``.
-
-    Args:
-        count: 0 … n.
-        n: Trials.
-        p: Of one.
-    """
-    # From the largest term down each is smaller than the one before: those that are lost in the
-    # digits of the sum are not asked for, and 1e6 trials take some thousand terms.
+def binomial_cdf(count: int, n: int, p: float) -> float:
+    """The probability of *count* or fewer of *n*, at ``count / n <= p < 1``."""
+    # Each term is smaller than the one before, so the loop stops once they vanish in the sum: 1e6 trials take
+    # some thousand terms.
     log = math.lgamma(n + 1) - math.lgamma(count + 1) - math.lgamma(n - count + 1)
     term = math.exp(log + count * math.log(p) + (n - count) * math.log1p(-p))
     total = term

@@ -1,4 +1,4 @@
-"""How much more the runs differ on a part of the data than on the whole of it."""
+"""Compares the spread over runs on parts of the data with that on all of it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_repro.metrics.arrays import labels, plain
-from pytest_repro.metrics.checks import percent
-from pytest_repro.metrics.predictions import runs_of
+from pytest_repro.metrics._arguments import format_percent
+from pytest_repro.metrics._arrays import check_labels, to_python_scalar
+from pytest_repro.metrics.predictions import check_predictions
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +19,11 @@ class Spread:
     """A rate over runs, on a part of the data.
 
     Attributes:
-        part: The class or subgroup; ``"overall"`` for the whole.
-        n: Number of items that it is a rate of: with few, one item moves it far.
-        mean: Over the runs, 0 … 1.
-        std: Over the runs, ``ddof=1``.
-        min: Smallest of a run.
-        max: Largest of a run.
-        ratio: ``std`` of this part over the overall one; None where that is 0.
+        part: The class or subgroup; ``"overall"`` for all data.
+        n: Number of items of the part: if few, one item changes the rate much.
+        mean: Mean over the runs, 0 … 1.
+        std: Standard deviation over the runs, ``ddof=1``.
+        ratio: ``std`` divided by that of all data; None if that is 0.
     """
 
     part: object
@@ -42,16 +40,14 @@ class Spread:
         return self.max - self.min
 
     def __str__(self) -> str:
-        times = "" if self.ratio is None else f", × {self.ratio:.2f}"
-        return (
-            f"{self.part}: n {self.n}, mean {percent(self.mean)}, std {percent(self.std)}{times}, "
-            f"{percent(self.min)} to {percent(self.max)}"
-        )
+        ratio = "" if self.ratio is None else f", × {self.ratio:.2f}"
+        mean, std, low, high = map(format_percent, (self.mean, self.std, self.min, self.max))
+        return f"{self.part}: n {self.n}, mean {mean}, std {std}{ratio}, {low} to {high}"
 
 
 @dataclass(frozen=True, slots=True)
 class Spreads:
-    """A rate over runs, on the whole of the data and on its parts.
+    """A rate over runs, on all data and on its parts.
 
     Attributes:
         rate: ``accuracy``, ``FPR`` or ``FNR``.
@@ -76,11 +72,11 @@ class Spreads:
 
 @dataclass(frozen=True, slots=True)
 class SubgroupRates:
-    """False positives and false negatives over runs, by subgroup.
+    """False-positive and false-negative rates over runs, by subgroup.
 
     Attributes:
-        fpr: Share of the negatives that are predicted positive; subgroups with a negative only.
-        fnr: Share of the positives that are predicted negative; subgroups with a positive only.
+        fpr: Share of the negatives that are predicted positive; only subgroups with a negative.
+        fnr: Share of the positives that are predicted negative; only subgroups with a positive.
     """
 
     fpr: Spreads
@@ -91,93 +87,91 @@ class SubgroupRates:
 
 
 def class_spread(predictions: object, truth: object) -> Spreads:
-    """How much the accuracy on each class differs between runs, beside that on all items.
+    """The spread between runs of the accuracy on each class and on all items.
 
-    The accuracy on all items may hardly move where that on a class does: for each class the std over
+    The accuracy on all items may hardly change while that on a class does: for each class the std over
     the runs and its ratio to the overall std, as in Zhuang et al. (Randomness in Neural Network
     Training, MLSys 2022) and Pham et al. (Problems and Opportunities in Training Deep Learning
-    Software Systems, ASE 2020). A class of few items has a large std by that alone: its n is told.
+    Software Systems, ASE 2020). A class of few items has a large std for that reason alone.
 
     Args:
-        predictions: Class labels of shape (runs, items), two runs or more; integers, bools, texts. One
-            that *truth* does not hold is wrong.
+        predictions: Class labels of shape (runs, items), two runs or more; integers, bools, text.
         truth: The true labels, of shape (items,).
 
     Raises:
-        TypeError: *predictions* or *truth* cannot be read as labels.
-        ValueError: They have other shapes, there are fewer than two runs, or one holds scores.
+        TypeError: *predictions* or *truth* does not hold labels.
+        ValueError: A shape does not fit, there are fewer than two runs, or the values are scores.
 
     Warns:
         ConstantModelWarning: A run predicts the same for every item.
     """
-    runs = runs_of(predictions)
-    true = _truth(truth, runs)
-    return _spreads("accuracy", runs == true, _members(true))
+    runs = check_predictions(predictions)
+    true = _check_truth(truth, runs)
+    return _compute_spreads("accuracy", runs == true, _iter_group_masks(true))
 
 
 def subgroup_rates(predictions: object, truth: object, groups: object, positive: object = 1) -> SubgroupRates:
-    """How much false-positive and false-negative rates differ between runs, by subgroup.
+    """The spread between runs of false-positive and false-negative rates, by subgroup.
 
     FPR is the share of negatives predicted positive, FNR the share of positives predicted negative;
     for each subgroup their std over the runs and its ratio to the overall std, as in Zhuang et al.
     (Randomness in Neural Network Training, MLSys 2022).
 
     Args:
-        predictions: Class labels of shape (runs, items), two runs or more; whatever is not *positive*
-            is negative.
+        predictions: Class labels of shape (runs, items), two runs or more.
         truth: The true labels, of shape (items,).
-        groups: The subgroup of each item, of shape (items,): integers, bools, texts.
-        positive: The label that is positive.
+        groups: The subgroup of each item, of shape (items,): integers, bools, text.
+        positive: The positive label; all others are negative.
 
     Raises:
-        TypeError: An argument cannot be read as labels.
-        ValueError: They have other shapes, there are fewer than two runs, one holds scores, or
-            *truth* holds no positive, or nothing else.
+        TypeError: An argument does not hold labels.
+        ValueError: A shape does not fit, there are fewer than two runs, values are scores, or *truth*
+            lacks positives or negatives.
 
     Warns:
         ConstantModelWarning: A run predicts the same for every item.
     """
-    runs = runs_of(predictions)
-    true, member = _truth(truth, runs) == positive, _items("groups", groups, runs)
+    runs = check_predictions(predictions)
+    true, member = _check_truth(truth, runs) == positive, _check_item_labels("groups", groups, runs)
     if not np.any(true) or np.all(true):
         raise ValueError(f"truth holds {'only' if np.any(true) else 'no'} {positive!r}: expected both kinds")
     wrong = (runs == positive) != true
-    fpr = _spreads("FPR", wrong[:, ~true], _members(member[~true]))
-    return SubgroupRates(fpr, _spreads("FNR", wrong[:, true], _members(member[true])))
+    fpr = _compute_spreads("FPR", wrong[:, ~true], _iter_group_masks(member[~true]))
+    return SubgroupRates(fpr, _compute_spreads("FNR", wrong[:, true], _iter_group_masks(member[true])))
 
 
-def _items(name: str, value: object, runs: NDArray[Any]) -> NDArray[Any]:
-    found = labels(name, value, "items")
-    if len(found) != runs.shape[1]:
-        raise ValueError(f"{name} has shape {found.shape}: expected ({runs.shape[1]},) as in predictions")
-    return found
+def _check_item_labels(name: str, value: object, runs: NDArray[Any]) -> NDArray[Any]:
+    labels = check_labels(name, value, "items")
+    if len(labels) != runs.shape[1]:
+        raise ValueError(f"{name} has shape {labels.shape}: expected ({runs.shape[1]},) as in predictions")
+    return labels
 
 
-def _truth(value: object, runs: NDArray[Any]) -> NDArray[Any]:
-    found = _items("truth", value, runs)
-    if (found.dtype.kind in "US") != (runs.dtype.kind in "US"):
-        raise TypeError(f"truth has dtype {found.dtype}, predictions {runs.dtype}: both texts or neither")
-    return found
+def _check_truth(value: object, runs: NDArray[Any]) -> NDArray[Any]:
+    truth = _check_item_labels("truth", value, runs)
+    if (truth.dtype.kind in "US") != (runs.dtype.kind in "US"):
+        raise TypeError(f"truth has dtype {truth.dtype}, predictions {runs.dtype}: both text or neither")
+    return truth
 
 
-def _members(parts: NDArray[Any]) -> Iterator[tuple[object, NDArray[np.bool_]]]:
+def _iter_group_masks(parts: NDArray[Any]) -> Iterator[tuple[object, NDArray[np.bool_]]]:
     for part in np.unique(parts):
-        yield plain(part), parts == part
+        yield to_python_scalar(part), parts == part
 
 
-def _spreads(
-    rate: str, hits: NDArray[np.bool_], members: Iterable[tuple[object, NDArray[np.bool_]]]
+def _compute_spreads(
+    rate: str, hits: NDArray[np.bool_], group_masks: Iterable[tuple[object, NDArray[np.bool_]]]
 ) -> Spreads:
-    """Of *hits* of (runs, items), over all items and over those of each part."""
-    whole = _spread("overall", hits, None)
-    parts = tuple(_spread(part, hits[:, inside], whole.std) for part, inside in members)
+    """Spreads of *hits*, of shape (runs, items), over all items and over each group."""
+    whole = _compute_spread("overall", hits, None)
+    parts = tuple(_compute_spread(part, hits[:, inside], whole.std) for part, inside in group_masks)
     return Spreads(rate, len(hits), whole, parts)
 
 
-def _spread(part: object, hits: NDArray[np.bool_], overall: float | None) -> Spread:
-    counts = hits.sum(axis=1)  # equal counts have a std of exactly 0, where equal shares may not
+def _compute_spread(part: object, hits: NDArray[np.bool_], overall_std: float | None) -> Spread:
+    counts = hits.sum(axis=1)  # the std of equal counts is exactly 0, that of equal shares may not be
     n = hits.shape[1]
     std = float(counts.std(ddof=1)) / n
-    ratio = 1.0 if overall is None else std / overall if overall else None
+    ratio = 1.0 if overall_std is None else std / overall_std if overall_std else None
     low, high = int(counts.min()) / n, int(counts.max()) / n
-    return Spread(part, n, float(counts.mean()) / n, std, low, high, ratio if std or overall else None)
+    return Spread(part, n, float(counts.mean()) / n, std, low, high, ratio if std or overall_std else None)

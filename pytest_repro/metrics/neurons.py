@@ -1,4 +1,4 @@
-"""Whether two networks are equal up to the order of their hidden units."""
+"""Matches the hidden units of two networks, which may be equal up to the order of their units."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_repro.metrics.arrays import numbers
-from pytest_repro.metrics.checks import truth, whole
+from pytest_repro.metrics._arguments import check_bool, check_integer
+from pytest_repro.metrics._arrays import check_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +16,13 @@ class Matching:
     """For each hidden unit of one network the most similar unit of another.
 
     Attributes:
-        correlations: For each unit of the first its correlation with its partner, -1 … 1; NaN where
-            it has none.
-        partners: Which unit of the second that is, counted from 0; -1 where it has none.
+        correlations: For each unit of the first network the correlation with its partner, -1 … 1; NaN
+            without a partner.
+        partners: The unit of the second network, from 0; -1 for no partner.
         mean: Mean of the correlations.
-        baseline: Mean best correlation with units of the second in a random basis.
+        baseline: Mean best correlation with units of the second network in a random basis.
         excess: ``mean - baseline``.
-        still: Units of either that are constant over the samples, which correlate with nothing.
+        constant: Units of each network that are constant over the samples: they have no correlation.
         samples: Number of samples.
     """
 
@@ -31,117 +31,111 @@ class Matching:
     mean: float
     baseline: float
     excess: float
-    still: tuple[tuple[int, ...], tuple[int, ...]]
+    constant: tuple[tuple[int, ...], tuple[int, ...]]
     samples: int
 
     @property
     def one_to_one(self) -> bool:
         """Whether no two units have the same partner."""
-        found = [each for each in self.partners if each >= 0]
-        return len(found) == len(set(found))
+        partners = [unit for unit in self.partners if unit >= 0]
+        return len(partners) == len(set(partners))
 
     def __str__(self) -> str:
-        still = len(self.still[0]) + len(self.still[1])
-        constant = [_counted(still, "constant unit")] if still else []
-        return (
-            f"best match {self.mean:.3f}, random basis {self.baseline:.3f}, excess {self.excess:+.3f} "
-            f"({', '.join([_counted(len(self.partners), 'unit'), f'{self.samples} samples', *constant])})"
-        )
+        constant = len(self.constant[0]) + len(self.constant[1])
+        counts = f"{_format_count(len(self.partners), 'unit')}, {self.samples} samples"
+        counts += f", {_format_count(constant, 'constant unit')}" if constant else ""
+        means = f"best match {self.mean:.3f}, random basis {self.baseline:.3f}, excess {self.excess:+.3f}"
+        return f"{means} ({counts})"
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
+def _format_count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def match_neurons(
     a: object, b: object, *, one_to_one: bool = False, rotations: int = 5, seed: int = 0
 ) -> Matching:
-    """Matches hidden units by how their activations correlate over the same samples.
+    """Matches hidden units by the correlation of their activations over the same samples.
 
-    ``mean over i of max over j of ρ(a_i, b_j)``, less the same with *b* in a random basis: excess
-    correlation as of Gurnee et al. (Universal Neurons in GPT2 Language Models, TMLR 2024), who
-    multiply *b* by a Gaussian matrix. Here it is an orthogonal one, drawn uniformly (Mezzadri, How to
-    generate random matrices from the classical compact groups, Notices of the AMS 54, 2007), and the
-    mean over several. Networks that are equal up to the order of their units have mean 1; those that
-    share a space but no units have an excess near 0. Units that are constant are left out.
+    ``mean over i of max over j of ρ(a_i, b_j)``, minus the same with *b* in a random basis: the excess
+    correlation of Gurnee et al. (Universal Neurons in GPT2 Language Models, TMLR 2024), who multiply
+    *b* by a Gaussian matrix. Here it is a uniformly drawn orthogonal matrix (Mezzadri, How to generate
+    random matrices from the classical compact groups, Notices of the AMS 54, 2007), and the mean over
+    several. Networks that are equal up to the order of their units have mean 1; those that share a
+    space but no units have an excess near 0. Constant units are left out.
 
     Args:
         a: Activations of shape (samples, units), three samples or more; any real dtype.
-        b: Activations for the same samples in the same order, of shape (samples, units of b).
-        one_to_one: Whether each unit of *b* is the partner of one unit at most, such that the sum of
-            the correlations is largest; the baseline likewise. Needs scipy.
+        b: Activations of shape (samples, units of b), for the same samples in the same order.
+        one_to_one: Whether each unit of *b* is the partner of at most one unit, with the largest sum of
+            correlations; also for the baseline. Needs scipy.
         rotations: Number of random bases; each costs as much as the matching itself.
-        seed: Of the bases; no global generator is moved.
+        seed: Seed of the bases; no global generator is moved.
 
     Raises:
-        TypeError: *a* or *b* hold no real numbers, or *one_to_one* is no bool.
-        ValueError: They have other shapes, different numbers of samples, fewer than three, a NaN or
-            infinity, or only constant units; or *b* has one other, in which there is no random basis.
-        ImportError: *one_to_one* is asked, and scipy is not installed.
+        TypeError: *a* or *b* does not hold real numbers, or *one_to_one* is not a bool.
+        ValueError: A shape does not fit, there are fewer than three samples, a value is not finite, *a*
+            has only constant units, or *b* has fewer than two others.
+        ImportError: *one_to_one* is set and scipy is not installed.
     """
-    one_to_one = truth("one_to_one", one_to_one)
-    left, right = numbers("a", a, "samples, units"), numbers("b", b, "samples, units")
+    one_to_one = check_bool("one_to_one", one_to_one)
+    left, right = check_numbers("a", a, "samples, units"), check_numbers("b", b, "samples, units")
     if len(left) != len(right) or len(left) < 3:
-        raise ValueError(
-            f"a has shape {left.shape}, b has {right.shape}: expected 3 samples or more, in both"
-        )
-    x, y = _standard("a", left), _standard("b", right)
-    if y.any(axis=0).sum() < 2:  # whose only basis is itself
+        shapes = f"a has shape {left.shape}, b has {right.shape}"
+        raise ValueError(f"{shapes}: expected 3 samples or more, the same number in both")
+    x, y = _standardize("a", left), _standardize("b", right)
+    if y.any(axis=0).sum() < 2:  # one unit has no other basis
         raise ValueError("b has one unit that is not constant over the samples: expected 2 or more")
-    partners, found = _pairs(x, y, one_to_one)
-    rng = np.random.default_rng(whole("seed", seed, 0))
-    bases = []
-    for _ in range(whole("rotations", rotations, 1)):
-        turned = _standard("b", right @ _rotation(right.shape[1], rng))
-        bases.append(float(np.nanmean(_pairs(x, turned, one_to_one)[1])))
-    mean, baseline = float(np.nanmean(found)), float(np.mean(bases))
-    return Matching(
-        tuple(found.tolist()), tuple(partners.tolist()), mean, baseline, mean - baseline,
-        (_still(x), _still(y)), len(x),
-    )  # fmt: skip
+    partners, correlations = _find_partners(x, y, one_to_one)
+    rng = np.random.default_rng(check_integer("seed", seed, 0))
+    means = []
+    for _ in range(check_integer("rotations", rotations, 1)):
+        rotated = _standardize("b", right @ _draw_rotation(right.shape[1], rng))
+        means.append(float(np.nanmean(_find_partners(x, rotated, one_to_one)[1])))
+    mean, baseline = float(np.nanmean(correlations)), float(np.mean(means))
+    constant = _find_constant_units(x), _find_constant_units(y)
+    matches = tuple(correlations.tolist()), tuple(partners.tolist())
+    return Matching(*matches, mean, baseline, mean - baseline, constant, len(x))
 
 
-def _standard(name: str, activations: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Each unit with mean 0 and length 1, so that products are correlations; 0 where it is constant."""
-    # Divided by their size first: squares of 1e200 would be infinite, and the mean of equal numbers is
-    # off by rounding, that of ones is not.
+def _standardize(name: str, activations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Each unit with mean 0 and length 1, so that products are correlations; 0 if constant."""
+    # Scaled first: squares of 1e200 are infinite, and the mean of equal numbers is inexact, that of ones not.
     size = np.abs(activations).max(axis=0)
     scaled = activations / np.where(size > 0, size, 1)
     centred = scaled - scaled.mean(axis=0)
     length = np.linalg.norm(centred, axis=0)
-    moves = length > 0
-    if not moves.any():
-        raise ValueError(
-            f"{name} holds only units that are constant over the samples: expected some that are not"
-        )
-    found: NDArray[np.float64] = np.where(moves, centred / np.where(moves, length, 1), 0)
-    return found
+    varies = length > 0
+    if not varies.any():
+        raise ValueError(f"{name} has only units that are constant over the samples: expected some others")
+    standard: NDArray[np.float64] = np.where(varies, centred / np.where(varies, length, 1), 0)
+    return standard
 
 
-def _still(standard: NDArray[np.float64]) -> tuple[int, ...]:
+def _find_constant_units(standard: NDArray[np.float64]) -> tuple[int, ...]:
     return tuple(int(i) for i in np.flatnonzero(~standard.any(axis=0)))
 
 
-_Pairs = tuple[NDArray[np.intp], NDArray[np.float64]]
+_Partners = tuple[NDArray[np.intp], NDArray[np.float64]]
 
 
-def _pairs(x: NDArray[np.float64], y: NDArray[np.float64], one_to_one: bool) -> _Pairs:
-    """For each unit of *x* its partner in *y*, -1 for none, and their correlation, NaN for none."""
+def _find_partners(x: NDArray[np.float64], y: NDArray[np.float64], one_to_one: bool) -> _Partners:
+    """For each unit of *x* its partner in *y*, -1 for none, and the correlation, NaN for none."""
     rows, columns = (np.flatnonzero(each.any(axis=0)) for each in (x, y))
     correlations = np.clip(x[:, rows].T @ y[:, columns], -1, 1)
-    chosen, partner = _assigned(correlations) if one_to_one else _best(correlations)
-    partners, found = np.full(x.shape[1], -1), np.full(x.shape[1], np.nan)
+    chosen, partner = _assign_one_to_one(correlations) if one_to_one else _assign_best(correlations)
+    partners, best = np.full(x.shape[1], -1), np.full(x.shape[1], np.nan)
     partners[rows[chosen]] = columns[partner]
-    found[rows[chosen]] = correlations[chosen, partner]
-    return partners, found
+    best[rows[chosen]] = correlations[chosen, partner]
+    return partners, best
 
 
-def _best(correlations: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _assign_best(correlations: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.arange(len(correlations)), correlations.argmax(axis=1)
 
 
-def _assigned(correlations: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and their columns, each column once; with more rows than columns some rows are missing."""
+def _assign_one_to_one(correlations: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and their columns, each column once; with more rows than columns some are missing."""
     try:
         from scipy.optimize import linear_sum_assignment
     except ImportError as error:
@@ -150,8 +144,8 @@ def _assigned(correlations: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDAr
     return rows, columns
 
 
-def _rotation(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """A random orthogonal matrix, uniform: QR of a Gaussian one, the signs of R's diagonal taken out."""
+def _draw_rotation(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """A uniform random orthogonal matrix: Q of a Gaussian matrix, with R's diagonal made positive."""
     q, r = np.linalg.qr(rng.standard_normal((n, n)))
-    turned: NDArray[np.float64] = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
-    return turned
+    rotation: NDArray[np.float64] = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
+    return rotation

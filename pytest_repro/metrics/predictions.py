@@ -1,4 +1,4 @@
-"""How far the predictions of several runs agree, item by item."""
+"""Compares the predictions of several runs, item by item."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_repro.metrics.arrays import labels
-from pytest_repro.metrics.checks import listed, percent
+from pytest_repro.metrics._arguments import format_list, format_percent
+from pytest_repro.metrics._arrays import check_labels
 
 
 class ConstantModelWarning(UserWarning):
-    """A model predicts the same for every item: it is perfectly stable, and of no use."""
+    """A model predicts the same for every item: stable, but useless."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +23,13 @@ class Stability:
 
     Attributes:
         runs: Number of runs.
-        items: Number of items that each predicts.
-        churn: Mean share of items that two runs predict differently, over the pairs of runs.
+        items: Number of items that each run predicts.
+        churn: Mean share of items that two runs predict differently, over all pairs of runs.
         agreement: ``1 - churn``.
-        largest: The largest share of a pair.
-        pair: The pair it is of, counted from 0.
+        largest: Largest share of a pair.
+        pair: The pair with that share, runs from 0.
         unanimous: Share of items that all runs predict the same.
-        constant: Runs that predict the same for every item, counted from 0.
+        constant: Runs that predict the same for every item, from 0.
     """
 
     runs: int
@@ -42,137 +42,119 @@ class Stability:
     constant: tuple[int, ...]
 
     def __str__(self) -> str:
-        text = (
-            f"churn {percent(self.churn)}, agreement {percent(self.agreement)} ({self.runs} runs × "
-            f"{self.items} items), largest {percent(self.largest)} between runs {self.pair[0]} and "
-            f"{self.pair[1]}, all runs agree on {percent(self.unanimous)}"
-        )
-        return text + (f", constant: runs {listed(self.constant)}" if self.constant else "")
+        shares = self.churn, self.agreement, self.largest, self.unanimous
+        churn, agreement, largest, unanimous = map(format_percent, shares)
+        text = f"churn {churn}, agreement {agreement} ({self.runs} runs × {self.items} items)"
+        text += f", largest {largest} between runs {self.pair[0]} and {self.pair[1]}"
+        text += f", all runs agree on {unanimous}"
+        return text + (f", constant: runs {format_list(self.constant)}" if self.constant else "")
 
 
 def disagreement(predictions: object) -> NDArray[np.float64]:
-    """The share of items that each two runs predict differently.
+    """The share of items that two runs predict differently, for all pairs of runs.
 
     Args:
-        predictions: Class labels of shape (runs, items), two runs or more; integers, bools, texts.
+        predictions: Class labels of shape (runs, items), two runs or more; integers, bools, text.
 
     Returns:
         Float64 of shape (runs, runs), 0 … 1, symmetric, with zeros on the diagonal.
 
     Raises:
-        TypeError: *predictions* cannot be read as labels.
-        ValueError: It has another shape, fewer than two runs, or holds scores.
+        TypeError: *predictions* does not hold labels.
+        ValueError: *predictions* has another shape, fewer than two runs, or holds scores.
 
     Warns:
         ConstantModelWarning: A run predicts the same for every item.
     """
-    runs = runs_of(predictions)
-    shares: NDArray[np.float64] = _counts(runs) / runs.shape[1]
+    runs = check_predictions(predictions)
+    shares: NDArray[np.float64] = _count_disagreements(runs) / runs.shape[1]
     return shares
 
 
 def churn(predictions: object) -> float:
-    """The mean share of items that two runs predict differently, over the pairs of runs.
+    """The mean share of items that two runs predict differently, over all pairs of runs.
 
-    ``mean over i < j of mean over x of [f_i(x) ≠ f_j(x)]``: of two models the churn of Milani Fard
+    ``mean over i < j of mean over x of [f_i(x) ≠ f_j(x)]``: for two models the churn of Milani Fard
     et al. (Launch and Iterate: Reducing Prediction Churn, NIPS 2016), over runs as in Zhuang et al.
     (Randomness in Neural Network Training, MLSys 2022). Not to be confused with its complement,
     :func:`agreement`.
 
     Args:
-        predictions: Class labels of shape (runs, items), two runs or more; integers, bools, texts.
+        predictions: As for :func:`disagreement`, which has the same warnings.
 
     Returns:
-        0 (all runs predict alike) … 1.
+        0 (all runs predict the same) … 1.
 
     Raises:
-        TypeError: *predictions* cannot be read as labels.
-        ValueError: It has another shape, fewer than two runs, or holds scores.
-
-    Warns:
-        ConstantModelWarning: A run predicts the same for every item.
+        TypeError, ValueError: As :func:`disagreement`.
     """
-    runs = runs_of(predictions)
-    return _shares(runs, _counts(runs))[0]
+    runs = check_predictions(predictions)
+    return _compute_churn_and_agreement(runs, _count_disagreements(runs))[0]
 
 
 def agreement(predictions: object) -> float:
-    """``1 - churn``: the mean share of items that two runs predict alike; see :func:`churn`.
-
-    Args:
-        predictions: Class labels of shape (runs, items), two runs or more; integers, bools, texts.
+    """``1 - churn``: the mean share of items that two runs predict the same; see :func:`churn`.
 
     Returns:
-        0 … 1 (all runs predict alike).
+        0 … 1 (all runs predict the same).
 
     Raises:
-        TypeError: *predictions* cannot be read as labels.
-        ValueError: It has another shape, fewer than two runs, or holds scores.
-
-    Warns:
-        ConstantModelWarning: A run predicts the same for every item.
+        TypeError, ValueError: As :func:`disagreement`.
     """
-    runs = runs_of(predictions)
-    return _shares(runs, _counts(runs))[1]
+    runs = check_predictions(predictions)
+    return _compute_churn_and_agreement(runs, _count_disagreements(runs))[1]
 
 
 def stability(predictions: object) -> Stability:
-    """How far the predictions of several runs agree: see :func:`churn`.
-
-    Args:
-        predictions: Class labels of shape (runs, items), two runs or more; integers, bools, texts.
+    """How far the predictions of several runs agree; see :func:`churn`.
 
     Raises:
-        TypeError: *predictions* cannot be read as labels.
-        ValueError: It has another shape, fewer than two runs, or holds scores.
-
-    Warns:
-        ConstantModelWarning: A run predicts the same for every item.
+        TypeError, ValueError: As :func:`disagreement`.
     """
-    runs = runs_of(predictions)
-    counts, items = _counts(runs), runs.shape[1]
-    mean, alike = _shares(runs, counts)
+    runs = check_predictions(predictions)
+    counts, items = _count_disagreements(runs), runs.shape[1]
     first, second = (int(i) for i in np.unravel_index(counts.argmax(), counts.shape))
     if first == second:  # all agree
         second = 1
+    unanimous = int((runs == runs[0]).all(axis=0).sum())
     return Stability(
-        runs=len(runs), items=items, churn=mean, agreement=alike,
-        largest=int(counts[first, second]) / items, pair=(first, second),
-        unanimous=int((runs == runs[0]).all(axis=0).sum()) / items, constant=_constant(runs),
-    )  # fmt: skip
+        len(runs),
+        items,
+        *_compute_churn_and_agreement(runs, counts),
+        largest=int(counts[first, second]) / items,
+        pair=(first, second),
+        unanimous=unanimous / items,
+        constant=_find_constant_runs(runs),
+    )
 
 
-def runs_of(predictions: object) -> NDArray[Any]:
-    """Predictions as an array of (runs, items); warns of constant ones at the caller's caller.
-
-    Raises:
-        TypeError: *predictions* cannot be read as labels.
-        ValueError: It has another shape, fewer than two runs, or holds scores.
-    """
-    runs = labels("predictions", predictions, "runs, items")
+def check_predictions(predictions: object) -> NDArray[Any]:
+    """Predictions as an array of (runs, items); warns of constant ones at the caller's caller."""
+    runs = check_labels("predictions", predictions, "runs, items")
     if len(runs) < 2:
         raise ValueError(f"predictions has shape {runs.shape}: expected (runs, items) with 2 runs or more")
-    if found := _constant(runs):
-        text = f"predictions of runs {listed(found)} are the same for every item: stable, but collapsed"
+    if constant := _find_constant_runs(runs):
+        numbers = format_list(constant)
+        text = f"predictions of runs {numbers} are the same for every item: stable, but collapsed"
         warnings.warn(text, ConstantModelWarning, stacklevel=3)
     return runs
 
 
-def _constant(runs: NDArray[Any]) -> tuple[int, ...]:
-    """Which runs, of (runs, items), predict the same for every item; none where there is one item."""
+def _find_constant_runs(runs: NDArray[Any]) -> tuple[int, ...]:
+    """The runs that predict the same for every item; none if there is only one item."""
     same = (runs == runs[:, :1]).all(axis=1) & (runs.shape[1] > 1)
     return tuple(int(i) for i in np.flatnonzero(same))
 
 
-def _counts(runs: NDArray[Any]) -> NDArray[np.int64]:
-    """How many items each two runs predict differently."""
-    found = np.zeros((len(runs), len(runs)), np.int64)
+def _count_disagreements(runs: NDArray[Any]) -> NDArray[np.int64]:
+    """The number of items that two runs predict differently, for all pairs of runs."""
+    counts = np.zeros((len(runs), len(runs)), np.int64)
     for i, run in enumerate(runs):
-        found[i, i + 1 :] = found[i + 1 :, i] = (runs[i + 1 :] != run).sum(axis=1)
-    return found
+        counts[i, i + 1 :] = counts[i + 1 :, i] = (runs[i + 1 :] != run).sum(axis=1)
+    return counts
 
 
-def _shares(runs: NDArray[Any], counts: NDArray[np.int64]) -> tuple[float, float]:
-    """Churn and agreement; from counts, since a mean of shares may be 0.4000000000000001."""
-    differ, every = int(counts.sum()), runs.shape[1] * len(runs) * (len(runs) - 1)
-    return differ / every, (every - differ) / every
+def _compute_churn_and_agreement(runs: NDArray[Any], counts: NDArray[np.int64]) -> tuple[float, float]:
+    """Churn and agreement, from counts: a mean of shares may be 0.4000000000000001."""
+    differing, total = int(counts.sum()), runs.shape[1] * len(runs) * (len(runs) - 1)
+    return differing / total, (total - differing) / total

@@ -1,4 +1,4 @@
-"""A headline value over seeds: how it scatters, and which seeds stand out."""
+"""Summarizes a headline value over seeds."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist, fmean, median
 
-from pytest_repro.metrics.checks import by_seed, mean_and_std, seeds, whole
+from pytest_repro.metrics._arguments import check_integer, check_seed_values, format_seeds, mean_and_std
 
-OUTLYING = 3.5
-"""A modified z-score beyond which a value is called an outlier."""
+OUTLIER_SCORE = 3.5
+"""Modified z-score above which a value is an outlier."""
 
-_QUARTILE = NormalDist().inv_cdf(0.75)  # 0.6745: a normal's median absolute deviation, in its std
-_MEAN_DEVIATION = math.sqrt(math.pi / 2)  # 1.2533: a normal's std, in its mean absolute deviation
-_STEP = 1 / 64
+_QUARTILE = NormalDist().inv_cdf(0.75)  # 0.6745: median absolute deviation of a normal, in stds
+_MEAN_DEVIATION = math.sqrt(math.pi / 2)  # 1.2533: std of a normal, in mean absolute deviations
+_INTEGRATION_STEP = 1 / 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +23,14 @@ class Sweep:
     """A headline value over seeds; numbers in the unit of the values, over the finite ones.
 
     Attributes:
-        values: Seed and value, in the order of the seeds.
+        values: Seed and value, sorted by seed.
         n: Number of finite values.
-        mean: Their mean.
-        std: Their standard deviation, ``ddof=1``.
-        min: Smallest of them.
-        max: Largest of them.
+        std: Standard deviation, ``ddof=1``.
         range: ``max - min``.
-        range_ratio: ``range / (d2(n) * std)``: about 1 where the values scatter like a normal's,
-            larger with heavy tails, smaller with few distinct values; None where std is 0.
-        outliers: Seeds whose value stands out. Of a normal, which has none, some seed does in 29 %
-            of sweeps of 3, 21 % of 5, 12 % of 10 and 9 % of 20 (simulated).
+        range_ratio: ``range / (d2(n) * std)``: about 1 for a normal distribution, larger with heavy
+            tails, smaller with few distinct values; None if std is 0.
+        outliers: Seeds with outlying values. Normal values have one in 29 % of sweeps of 3, 21 % of 5,
+            12 % of 10 and 9 % of 20 (simulated).
         not_finite: Seeds whose value is NaN or infinite.
     """
 
@@ -50,53 +47,51 @@ class Sweep:
 
     def __str__(self) -> str:
         ratio = "" if self.range_ratio is None else f" ({self.range_ratio:.2f} of a normal's)"
-        text = (
-            f"n {self.n}, mean {self.mean:.4g}, std {self.std:.3g}, min {self.min:.4g}, max {self.max:.4g}, "
-            f"range {self.range:.3g}{ratio}"
-        )
-        text += f", outliers: {seeds(self.outliers)}" if self.outliers else ""
-        return text + (f", not finite: {seeds(self.not_finite)}" if self.not_finite else "")
+        text = f"n {self.n}, mean {self.mean:.4g}, std {self.std:.3g}, min {self.min:.4g}, max {self.max:.4g}"
+        text += f", range {self.range:.3g}{ratio}"
+        text += f", outliers: {format_seeds(self.outliers)}" if self.outliers else ""
+        return text + (f", not finite: {format_seeds(self.not_finite)}" if self.not_finite else "")
 
 
 def sweep(values: Mapping[int, float]) -> Sweep:
-    """How a headline value scatters over seeds.
+    """Summarizes how a headline value varies over seeds.
 
-    The range grows with the number of seeds, so it is also told as a share of what *n* values of a
-    normal with the same std would show on average: ``range / (d2(n) * std)``, see
-    :func:`expected_range`. Values that are NaN or infinite are named, and left out of the numbers.
+    The range grows with the number of seeds, so it is also given as a share of the mean range of *n*
+    normal values with the same std: ``range / (d2(n) * std)``, see :func:`expected_range`. Values that
+    are NaN or infinite are named, and left out of the numbers.
 
     Outliers have a modified z-score ``0.6745 |x - median| / MAD`` above 3.5, with MAD the median
     absolute deviation from the median (Iglewicz and Hoaglin, How to Detect and Handle Outliers,
-    1993). Where more than half of the values are equal, MAD is 0 and the score is
-    ``|x - median| / (1.2533 * mean absolute deviation)``, likewise in the unit of a normal's std.
+    1993). If more than half of the values are equal, MAD is 0 and the score is
+    ``|x - median| / (1.2533 * mean absolute deviation)``.
 
     Args:
-        values: One number for each seed.
+        values: Seed → number.
 
     Raises:
-        TypeError: *values* is no mapping of integers to numbers.
-        ValueError: Fewer than two of them are finite.
+        TypeError: *values* is not a mapping of integers to numbers.
+        ValueError: Fewer than two values are finite.
     """
-    found = by_seed("values", values)
-    finite = {seed: value for seed, value in found.items() if math.isfinite(value)}
-    if len(finite) < 2:
-        raise ValueError(f"values holds {len(finite)} finite of {len(found)}: expected at least 2")
+    checked = check_seed_values("values", values)
+    finite = {seed: value for seed, value in checked.items() if math.isfinite(value)}
+    n = len(finite)
+    if n < 2:
+        raise ValueError(f"values holds {n} finite of {len(checked)}: expected at least 2")
     numbers = list(finite.values())
     (mean, std), low, high = mean_and_std(numbers), min(numbers), max(numbers)
-    return Sweep(
-        values=tuple(found.items()), n=len(finite), mean=mean, std=std, min=low, max=high, range=high - low,
-        range_ratio=(high - low) / (expected_range(len(finite)) * std) if std else None,
-        outliers=tuple(seed for seed, score in _scores(finite).items() if score > OUTLYING),
-        not_finite=tuple(seed for seed in found if seed not in finite),
-    )  # fmt: skip
+    ratio = (high - low) / (expected_range(n) * std) if std else None
+    outliers = tuple(seed for seed, score in _compute_z_scores(finite).items() if score > OUTLIER_SCORE)
+    not_finite = tuple(seed for seed in checked if seed not in finite)
+    items = tuple(checked.items())
+    return Sweep(items, n, mean, std, low, high, high - low, ratio, outliers, not_finite)
 
 
-def _scores(values: Mapping[int, float]) -> dict[int, float]:
-    """Modified z-scores, without their sign."""
+def _compute_z_scores(values: Mapping[int, float]) -> dict[int, float]:
+    """Absolute modified z-scores."""
     middle = median(values.values())
-    away = {seed: abs(value - middle) for seed, value in values.items()}
-    scale = median(away.values()) / _QUARTILE or fmean(away.values()) * _MEAN_DEVIATION
-    return {seed: each / scale if scale else 0.0 for seed, each in away.items()}
+    distances = {seed: abs(value - middle) for seed, value in values.items()}
+    scale = median(distances.values()) / _QUARTILE or fmean(distances.values()) * _MEAN_DEVIATION
+    return {seed: distance / scale if scale else 0.0 for seed, distance in distances.items()}
 
 
 @lru_cache(maxsize=256)
@@ -114,16 +109,17 @@ def expected_range(n: int) -> float:
         In standard deviations: 1.128 for 2, 2.326 for 5, 3.078 for 10, 3.735 for 20.
 
     Raises:
-        TypeError: *n* is no integer.
-        ValueError: It is below 2.
+        TypeError: *n* is not an integer.
+        ValueError: *n* is below 2.
     """
-    whole("n", n, 2)
-    # The integrand is even, and at 40 even for n = 10**300 nothing is left of it.
-    steps = range(1, int(40 / _STEP))
-    return _STEP * (_missing(n, 0) + 2 * math.fsum(_missing(n, _STEP * i) for i in steps))
+    check_integer("n", n, 2)
+    # The integrand is even, and vanishes before 40 even for n = 10**300.
+    steps = range(1, int(40 / _INTEGRATION_STEP))
+    half = math.fsum(_evaluate_integrand(n, _INTEGRATION_STEP * i) for i in steps)
+    return _INTEGRATION_STEP * (_evaluate_integrand(n, 0) + 2 * half)
 
 
-def _missing(n: int, x: float) -> float:
-    """``1 - Φ(x)^n - (1 - Φ(x))^n`` for x ≥ 0, without cancellation where Φ is close to 1."""
+def _evaluate_integrand(n: int, x: float) -> float:
+    """``1 - Φ(x)^n - (1 - Φ(x))^n`` for x ≥ 0, without cancellation if Φ is close to 1."""
     above = math.erfc(x / math.sqrt(2)) / 2
     return -math.expm1(n * math.log1p(-above)) - above**n

@@ -1,4 +1,4 @@
-"""Whether one version is better than another, by paired seeds."""
+"""Compares two versions by paired seeds."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from typing import Literal
 
 import numpy as np
 
-from pytest_repro.metrics.checks import by_seed, percent, real, share, truth, whole
-from pytest_repro.metrics.failures import at_most
+from pytest_repro.metrics._arguments import (
+    check_bool,
+    check_fraction,
+    check_integer,
+    check_real,
+    check_seed_values,
+    format_percent,
+)
+from pytest_repro.metrics.failures import binomial_cdf
 
-_ROUNDED = 1 + 1e-9
+_ROUNDING_FACTOR = 1 + 1e-9
 
-Said = Literal["significant and meaningful", "significant, not meaningful", "not significant"]
+VersionVerdict = Literal["significant and meaningful", "significant, not meaningful", "not significant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,44 +31,42 @@ class Comparison:
 
     Attributes:
         n: Number of pairs.
-        wins: Pairs in which A is better.
-        ties: Pairs that are equal.
-        p: Estimate of P(A > B), a tie counting half.
+        wins: Number of pairs in which A is better.
+        ties: Number of equal pairs.
+        p_better: Estimate of P(A > B); a tie counts half.
         low: Lower end of its bootstrap interval.
         high: Upper end.
-        gamma: The P(A > B) from which on a difference means something.
+        gamma: The P(A > B) from which on a difference is meaningful.
         confidence: Of the interval.
-        verdict: ``significant and meaningful``, ``significant, not meaningful``, ``not significant``.
-        seeds_needed: Number of pairs, none of them equal, with which a P(A > B) of *gamma* is found
-            significant here 19 times in 20: ``((z((1 + confidence) / 2) + z(0.95)) / (2 (gamma -
-            0.5)))²`` (Noether, Sample size determination for some common nonparametric tests, JASA 82,
-            1987, for the sign test), 52 by default.
-        sign: P of the one-sided sign test: of so many wins or more, were neither version better.
+        seeds_needed: Number of unequal pairs at which a P(A > B) of *gamma* is found significant here 19
+            times in 20: ``((z((1 + confidence) / 2) + z(0.95)) / (2 (gamma - 0.5)))²`` (Noether, Sample
+            size determination for some common nonparametric tests, JASA 82, 1987, for the sign test);
+            52 by default.
+        sign_test_p: P of the one-sided sign test: of that many wins or more if the versions were equal.
     """
 
     n: int
     wins: int
     ties: int
-    p: float
+    p_better: float
     low: float
     high: float
     gamma: float
     confidence: float
-    verdict: Said
+    verdict: VersionVerdict
     seeds_needed: int
-    sign: float
+    sign_test_p: float
 
     def __str__(self) -> str:
-        least, differ = _least(1 - self.confidence), self.n - self.ties
-        few = f", {differ} differ, fewer than {least} are never significant" if differ < least else ""
+        least, unequal = _find_min_significant_wins(1 - self.confidence), self.n - self.ties
+        few = f", {unequal} differ, fewer than {least} are never significant" if unequal < least else ""
         few += f", {self.seeds_needed} seeds needed" if self.n < self.seeds_needed else ""
-        text = (
-            f"{self.verdict}: P(A > B) {self.p:.3f}, {percent(self.confidence)} interval {self.low:.3f} to "
-            f"{self.high:.3f}, sign test {self.sign:.2g}, gamma {self.gamma:g} (n {self.n}{few})"
-        )
-        losses = differ - self.wins
-        asks = f"; B is better with {losses} of {self.n}: compare_versions(b, a) asks whether that is so"
-        return text + (asks if losses > self.wins else "")
+        interval = f"{format_percent(self.confidence)} interval {self.low:.3f} to {self.high:.3f}"
+        test = f"sign test {self.sign_test_p:.2g}, gamma {self.gamma:g} (n {self.n}{few})"
+        losses = unequal - self.wins
+        other = f"; B is better with {losses} of {self.n}: compare_versions(b, a) tests that"
+        text = f"{self.verdict}: P(A > B) {self.p_better:.3f}, {interval}, {test}"
+        return text + (other if losses > self.wins else "")
 
 
 _Values = Mapping[int, float] | Sequence[float]
@@ -80,120 +85,119 @@ def compare_versions(
     """Whether version A is better than version B, both run with the same seeds.
 
     P(A > B) is the share of seeds at which A is better, with its percentile bootstrap interval over
-    the pairs. Three verdicts (Bouthillier et al., Accounting for Variance in Machine Learning
-    Benchmarks, MLSys 2021): *not significant* where the interval reaches down to 0.5; *significant,
-    not meaningful* where it does not and ends at or below *gamma*; else *significant and meaningful*.
-    Whether B is better is another question: ask ``compare_versions(b, a)``.
+    the pairs. Verdicts (Bouthillier et al., Accounting for Variance in Machine Learning Benchmarks,
+    MLSys 2021): *not significant* if the interval includes 0.5; *significant, not meaningful* if it
+    ends at or below *gamma*; else *significant and meaningful*. For B use ``compare_versions(b, a)``.
 
-    Of few pairs a percentile interval is too narrow: two wins of two have the interval 1 to 1, and
-    one time in four of two equal versions. So *significant* also asks the exact sign test (Dixon and
-    Mood, The statistical sign test, JASA 41, 1946), one-sided, ties left out: ``P(Binomial(wins +
-    losses, 0.5) >= wins) <= (1 - confidence) / 2``. At 0.95 fewer than 6 pairs that differ are never
-    significant.
+    With few pairs a percentile interval is too narrow: two wins of two have the interval 1 to 1, which
+    two equal versions reach one time in four. So *significant* also needs the exact one-sided sign test
+    without ties (Dixon and Mood, The statistical sign test, JASA 41, 1946): ``P(Binomial(wins + losses,
+    0.5) >= wins) <= (1 - confidence) / 2``; at 0.95 at least 6 pairs that differ.
 
     Args:
-        a: Values of A: a mapping of seed to value, or a sequence in the order of the seeds.
+        a: Values of A: seed → number, or a sequence in the order of the seeds.
         b: Values of B, for the same seeds.
         gamma: Between 0.5 and 1.
         larger_is_better: False for a loss.
-        confidence: Of the interval, two-sided, between 0 and 1.
-        resamples: Of the bootstrap.
-        seed: Of the bootstrap; no global generator is moved.
+        confidence: Of the two-sided interval, between 0 and 1.
+        resamples: Number of bootstrap samples.
+        seed: Seed of the bootstrap; no global generator is moved.
 
     Raises:
-        TypeError: *a* or *b* hold what is no number, a seed is no integer, one alone is a mapping, or
-            *larger_is_better* is no bool.
-        ValueError: They have other seeds or lengths, fewer than two pairs, a NaN, or *gamma* or
-            *confidence* is out of its range.
+        TypeError: A value is not a number, a seed not an integer, or only one argument is a mapping.
+        ValueError: The seeds differ, there are fewer than two pairs, or an argument is out of range.
     """
-    _between("gamma", gamma)
-    larger, missed = truth("larger_is_better", larger_is_better), 1 - share("confidence", confidence)
-    pairs = _pairs(a, b)  # not their differences: of two infinities there is none
+    _check_above_half("gamma", gamma)
+    larger, alpha = (
+        check_bool("larger_is_better", larger_is_better),
+        1 - check_fraction("confidence", confidence),
+    )
+    pairs = _pair_by_seed(a, b)
     n, ties = len(pairs), sum(x == y for x, y in pairs)
     wins = sum(x > y if larger else x < y for x, y in pairs)
-    sign = _sign(wins, n - wins - ties)
-    low, high = _interval(n, wins, ties, missed, whole("resamples", resamples, 1), whole("seed", seed, 0))
-    return Comparison(
-        n, wins, ties, (wins + ties / 2) / n, low, high, gamma, confidence,
-        _verdict(low, high, gamma, sign <= missed / 2 * _ROUNDED), _noether(gamma, missed / 2, 0.05, 4), sign,
-    )  # fmt: skip
+    sign_p = _compute_sign_test_p(wins, n - wins - ties)
+    samples, seed = check_integer("resamples", resamples, 1), check_integer("seed", seed, 0)
+    low, high = _bootstrap_interval(n, wins, ties, alpha, samples, seed)
+    verdict = _choose_verdict(low, high, gamma, sign_p <= alpha / 2 * _ROUNDING_FACTOR)
+    needed, p_better = _compute_sample_size(gamma, alpha / 2, 0.05, 4), (wins + ties / 2) / n
+    return Comparison(n, wins, ties, p_better, low, high, gamma, confidence, verdict, needed, sign_p)
 
 
-def _interval(n: int, wins: int, ties: int, missed: float, resamples: int, seed: int) -> tuple[float, float]:
-    # Which pairs a resample holds does not matter, only how many of them are wins and ties.
-    odds = [wins / n, ties / n, (n - wins - ties) / n]
-    drawn = np.random.default_rng(seed).multinomial(n, odds, size=resamples)
-    low, high = np.quantile((drawn[:, 0] + drawn[:, 1] / 2) / n, [missed / 2, 1 - missed / 2])
+def _bootstrap_interval(
+    n: int, wins: int, ties: int, alpha: float, resamples: int, seed: int
+) -> tuple[float, float]:
+    # Only the numbers of wins and ties in a resample matter, so draw these.
+    shares = [wins / n, ties / n, (n - wins - ties) / n]
+    counts = np.random.default_rng(seed).multinomial(n, shares, size=resamples)
+    low, high = np.quantile((counts[:, 0] + counts[:, 1] / 2) / n, [alpha / 2, 1 - alpha / 2])
     return float(low), float(high)
 
 
-def _sign(wins: int, losses: int) -> float:
-    """The probability of *wins* or more of all that differ, were each as likely as not."""
+def _compute_sign_test_p(wins: int, losses: int) -> float:
+    """The probability of *wins* or more if wins and losses were equally likely."""
     if wins > losses:
-        return at_most(losses, wins + losses, 0.5)
-    return 1 - at_most(wins - 1, wins + losses, 0.5) if wins else 1.0
+        return binomial_cdf(losses, wins + losses, 0.5)
+    return 1 - binomial_cdf(wins - 1, wins + losses, 0.5) if wins else 1.0
 
 
-def _least(missed: float) -> int:
-    """The number of pairs that differ from which on all wins are significant."""
-    return math.ceil(-math.log2(missed / 2 * _ROUNDED))
+def _find_min_significant_wins(alpha: float) -> int:
+    """The number of unequal pairs from which on winning all of them is significant."""
+    return math.ceil(-math.log2(alpha / 2 * _ROUNDING_FACTOR))
 
 
-def _verdict(low: float, high: float, gamma: float, rare: bool) -> Said:
-    if low <= 0.5 or not rare:
+def _choose_verdict(low: float, high: float, gamma: float, sign_significant: bool) -> VersionVerdict:
+    if low <= 0.5 or not sign_significant:
         return "not significant"
     return "significant and meaningful" if high > gamma else "significant, not meaningful"
 
 
 def seeds_needed(gamma: float = 0.75, alpha: float = 0.05, beta: float = 0.05) -> int:
-    """The number of pairs of runs to find that P(A > B) is *gamma*.
+    """The number of pairs of runs needed to detect that P(A > B) is *gamma*.
 
     ``((z(1 - alpha) + z(1 - beta)) / (√6 (gamma - 0.5)))²``, rounded up, z the quantile of a standard
     normal (Noether, Sample size determination for some common nonparametric tests, JASA 82, 1987, as
-    used by Bouthillier et al., MLSys 2021): 29 by default. That is of the Wilcoxon test, one-sided;
-    what the sign test of :func:`compare_versions` needs, it tells itself.
+    used by Bouthillier et al., MLSys 2021): 29 by default. This is for the one-sided Wilcoxon test;
+    :attr:`Comparison.seeds_needed` is for the sign test.
 
     Args:
         gamma: P(A > B), between 0.5 and 1.
-        alpha: Probability to find it where it is not, between 0 and 1.
-        beta: Probability not to find it where it is, between 0 and 1.
+        alpha: Probability of a false detection, between 0 and 1.
+        beta: Probability of a missed detection, between 0 and 1.
 
     Raises:
-        TypeError: An argument is no number.
-        ValueError: One is out of its range, or *alpha* and *beta* together 1 or more.
+        TypeError: An argument is not a number.
+        ValueError: An argument is out of range, or *alpha* + *beta* is 1 or more.
     """
-    _between("gamma", gamma)
-    if share("alpha", alpha) + share("beta", beta) >= 1:
+    _check_above_half("gamma", gamma)
+    if check_fraction("alpha", alpha) + check_fraction("beta", beta) >= 1:
         raise ValueError(f"alpha={alpha:g}, beta={beta:g}: expected less than 1 together")
-    return _noether(gamma, alpha, beta, 6)
+    return _compute_sample_size(gamma, alpha, beta, 6)
 
 
-def _noether(gamma: float, alpha: float, beta: float, weight: int) -> int:
-    """The number of pairs; *weight* is 4 for the sign test, 6 for Wilcoxon's."""
+def _compute_sample_size(gamma: float, alpha: float, beta: float, weight: int) -> int:
+    """The number of pairs; *weight* is 4 for the sign test, 6 for the Wilcoxon test."""
     z = NormalDist().inv_cdf
     sum_of_z = z(1 - alpha) + z(1 - beta)
     return math.ceil(sum_of_z**2 / (weight * (gamma - 0.5) ** 2))
 
 
-def _between(name: str, value: float) -> None:
-    if not 0.5 < real(name, value) < 1:
+def _check_above_half(name: str, value: float) -> None:
+    if not 0.5 < check_real(name, value) < 1:
         raise ValueError(f"{name}={value:g}: expected a number between 0.5 and 1, neither included")
 
 
-def _pairs(a: _Values, b: _Values) -> list[tuple[float, float]]:
-    many = all(hasattr(each, "__len__") and hasattr(each, "__iter__") for each in (a, b))
-    if not many or isinstance(a, Mapping) != isinstance(b, Mapping):
+def _pair_by_seed(a: _Values, b: _Values) -> list[tuple[float, float]]:
+    sized = all(hasattr(each, "__len__") and hasattr(each, "__iter__") for each in (a, b))
+    if not sized or isinstance(a, Mapping) != isinstance(b, Mapping):
         raise TypeError("a and b: expected two mappings of seed to value, or two sequences")
-    one, two = (
-        by_seed(name, each if isinstance(each, Mapping) else dict(enumerate(each)))
-        for name, each in (("a", a), ("b", b))
-    )
-    if odd := sorted(one.keys() ^ two.keys()):
-        raise ValueError(
-            f"a holds {len(a)}, b {len(b)}, and {odd[0]} is in one only: expected the same seeds"
-        )
+    one = check_seed_values("a", a if isinstance(a, Mapping) else dict(enumerate(a)))
+    two = check_seed_values("b", b if isinstance(b, Mapping) else dict(enumerate(b)))
+    if unpaired := sorted(one.keys() ^ two.keys()):
+        counts = f"a holds {len(a)}, b {len(b)}, and {unpaired[0]} is in one only"
+        raise ValueError(f"{counts}: expected the same seeds")
     if len(one) < 2:
         raise ValueError(f"a holds {len(one)}: expected 2 or more")
-    if bad := [i for i in one if math.isnan(one[i]) or math.isnan(two[i])]:
-        raise ValueError(f"a[{bad[0]}] or b[{bad[0]}] is NaN: expected numbers")
-    return [(one[i], two[i]) for i in one]
+    for seed in one:
+        if math.isnan(one[seed]) or math.isnan(two[seed]):
+            raise ValueError(f"a[{seed}] or b[{seed}] is NaN: expected numbers")
+    return [(one[seed], two[seed]) for seed in one]

@@ -1,7 +1,7 @@
-"""Floor 6: pytest. The only folder that imports it; hooks of a few lines that call down.
+"""pytest: the only folder that imports it; hooks of a few lines that call down.
 
-Loaded at every start of pytest, it imports no more than the options need: the rest comes when the
-first marked test was collected.
+Loaded at every start of pytest, this module imports only what the options need; the rest is imported
+once a marked test is collected.
 """
 
 from __future__ import annotations
@@ -12,26 +12,15 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pytest_repro import __version__
-from pytest_repro.core.plan import Plan
+from pytest_repro._version import __version__
 from pytest_repro.plugin import marker
-from pytest_repro.plugin.collected import Collected
-from pytest_repro.plugin.options import add_options, read
-from pytest_repro.plugin.plans import plan_of
-from pytest_repro.plugin.settings import Settings
+from pytest_repro.plugin.config.item_plan import resolve_plan
+from pytest_repro.plugin.config.options import add_options, read_settings
+from pytest_repro.plugin.session.collected_modules import CollectionTracker, should_write_golden
+from pytest_repro.plugin.stash import ENVIRONMENT, GOLDEN_LINES, PLAN, ROWS, SETTINGS
 
-SETTINGS = pytest.StashKey[Settings]()
-PLAN = pytest.StashKey[Plan]()
-_REFUSED = "repro_refused"
-ROWS = pytest.StashKey[dict[str, dict[str, Any]]]()
-"""What the JSON report says of each test, by worker and test."""
-STALE = pytest.StashKey[dict[str, list[str]]]()
-"""Golden file → node ids of its tests that are gone."""
-GOLDEN = pytest.StashKey[list[str]]()
-"""What the section of the session says of golden files."""
-ENVIRONMENT = pytest.StashKey[dict[str, str]]()
-"""What could change a result, as the workers of xdist tell it."""
-_TOLD = "repro_environment"
+_REFUSAL_KEY = "repro_refused"
+_ENVIRONMENT_KEY = "repro_environment"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,38 +29,38 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Reads the settings: a wrong one ends the session before it starts."""
-    settings = config.stash[SETTINGS] = read(config)
+    """Reads the settings: an invalid one ends the session before it starts."""
+    settings = config.stash[SETTINGS] = read_settings(config)
     if settings.replay is not None:
-        from pytest_repro.plugin.replays import load
+        from pytest_repro.plugin.run.replay import load_log
 
-        load(config)
+        load_log(config)
     if settings.require:
-        from pytest_repro.plugin.gate import watch
+        from pytest_repro.plugin.session.require import register_gate
 
-        watch(config)
+        register_gate(config)
     if os.environ.get("GITHUB_ACTIONS") == "true" and not hasattr(config, "workerinput"):
-        from pytest_repro.plugin.github import listen
+        from pytest_repro.plugin.session.github import register_github
 
-        listen(config)
+        register_github(config)
     marker.pytest_configure(config)
-    config.pluginmanager.register(Collected(), "repro-collected")
+    config.pluginmanager.register(CollectionTracker(), "repro-collected")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Gives each worker of xdist the seed of this session, and listens to its reports."""
-    from pytest_repro.plugin.rows import listen
+    """Sends the seed of this session to a worker of pytest-xdist, and collects its rows."""
+    from pytest_repro.plugin.session.rows import collect_rows
 
     node.workerinput["repro_seed"] = node.config.stash[SETTINGS].plan.seed
-    listen(node.config)
+    collect_rows(node.config)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Version, seed and runs in one line."""
     settings = config.stash[SETTINGS]
     plan = settings.plan
-    drawn = f" (drawn: --repro-seed={plan.seed} gives it again)" if settings.seed_drawn else ""
+    drawn = f" (drawn: --repro-seed={plan.seed} gives it again)" if settings.is_seed_random else ""
     runs = f"{plan.runs} runs" if plan.runs > 1 else "1 run, nothing is compared"
     axes = [*dict.fromkeys([*settings.vary_ini, *settings.vary])]
     varied = f", varied: {', '.join(axes)}" if axes else ""
@@ -81,12 +70,12 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Plans every test; where one is marked, wakes what runs it again."""
+    """Plans every test; registers the hooks that marked tests need."""
     settings, marked = session.config.stash[SETTINGS], False
     refused = []
     for item in session.items:
         try:
-            plan = plan_of(item, settings)
+            plan = resolve_plan(item, settings)
         except pytest.UsageError as error:
             refused.append(str(error))
             continue
@@ -96,81 +85,77 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if refused:
         _refuse(session.config, "\n".join(dict.fromkeys(refused)))
     if marked:
-        from pytest_repro.plugin.conductor import wake
+        from pytest_repro.plugin.session.hooks import register_hooks
 
-        wake(session)
+        register_hooks(session)
 
 
-def _refuse(config: pytest.Config, why: str) -> NoReturn:
-    # A worker of xdist dies of it without a word: its controller is to say it.
-    getattr(config, "workeroutput", {})[_REFUSED] = why
-    raise pytest.UsageError(why)
+def _refuse(config: pytest.Config, reason: str) -> NoReturn:
+    # A worker of pytest-xdist dies silently: its controller says why.
+    getattr(config, "workeroutput", {})[_REFUSAL_KEY] = reason
+    raise pytest.UsageError(reason)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Takes a worker's environment, and ends the session with what it had to refuse."""
-    told = getattr(node, "workeroutput", {})
-    node.config.stash.setdefault(ENVIRONMENT, {}).update(told.get(_TOLD, {}))
-    refused = told.get(_REFUSED)
+    """Takes a worker's environment, and ends the session if the worker refused a marker."""
+    workeroutput = getattr(node, "workeroutput", {})
+    node.config.stash.setdefault(ENVIRONMENT, {}).update(workeroutput.get(_ENVIRONMENT_KEY, {}))
+    refused = workeroutput.get(_REFUSAL_KEY)
     if refused is not None:
         raise pytest.UsageError(refused)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Writes reports, log and golden files; a worker of xdist leaves that to its controller."""
+    """Writes reports, log and golden files; a worker of pytest-xdist leaves that to its controller."""
     settings = session.config.stash[SETTINGS]
-    if hasattr(session.config, "workeroutput") and session.config.pluginmanager.has_plugin("repro-conductor"):
+    if hasattr(session.config, "workeroutput") and session.config.pluginmanager.has_plugin("repro-hooks"):
         from pytest_repro.adapters import environment
 
-        # torch's version is a text of its own class, which execnet does not take.
-        session.config.workeroutput[_TOLD] = {name: str(value) for name, value in environment().items()}
-    asked = any((settings.json, settings.html, settings.replay)) or golden_asked(session.config)
-    if not asked or hasattr(session.config, "workerinput"):
+        # torch's version is a str subclass, which execnet does not send.
+        session.config.workeroutput[_ENVIRONMENT_KEY] = {
+            name: str(value) for name, value in environment().items()
+        }
+    should_write = any((settings.json, settings.html, settings.replay)) or should_write_golden(session.config)
+    if not should_write or hasattr(session.config, "workerinput"):
         return
-    from pytest_repro.plugin.ending import write_all
+    from pytest_repro.plugin.session.session_end import write_all
 
     write_all(session)
 
 
-def golden_asked(config: pytest.Config) -> bool:
-    """Whether golden files are to be written, or to be told of."""
-    settings = config.stash[SETTINGS]
-    return settings.update or bool(config.stash.get(STALE, None))
-
-
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """The section of the session."""
+    """Writes the session's section."""
     settings = config.stash[SETTINGS]
-    if not (config.stash.get(ROWS, None) or config.stash.get(GOLDEN, None) or settings.require):
+    if not (config.stash.get(ROWS, None) or config.stash.get(GOLDEN_LINES, None) or settings.require):
         return
-    from pytest_repro.plugin.ending import tell
+    from pytest_repro.plugin.session.session_end import write_terminal_summary
 
-    tell(terminalreporter, config)
+    write_terminal_summary(terminalreporter, config)
 
 
 @pytest.fixture
 def repro(request: pytest.FixtureRequest) -> Any:
-    """Records what must stay the same: ``repro.record(loss=loss)``; marks the test by itself."""
-    from pytest_repro.plugin.record import of_item
+    """Records what must stay the same: ``repro.record(loss=loss)``. Marks the test by itself."""
+    from pytest_repro.plugin.fixtures.repro import make_repro
 
-    return of_item(request.node)
+    return make_repro(request.node)
 
 
 @pytest.fixture
 def seeded(request: pytest.FixtureRequest) -> Iterator[int]:
-    """Every generator seeded for this one test, and what the system would draw; gives the seed."""
-    from pytest_repro.plugin.fixtures import seeded
+    """Seeds every generator for this one test, and pins the system's entropy; gives the seed."""
+    from pytest_repro.plugin.fixtures.seeded import seed_generators
 
-    with seeded(request) as seed:
+    with seed_generators(request) as seed:
         yield seed
 
 
 @pytest.fixture
 def deterministic() -> Iterator[None]:
-    """Deterministic algorithms and every related switch on for this one test."""
-    from pytest_repro.engine.pin import deterministic
+    """Switches deterministic algorithms, and every related switch, on for this one test."""
+    from pytest_repro.engine.runs.pin import deterministic
 
     with deterministic():
         yield

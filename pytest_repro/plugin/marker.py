@@ -1,13 +1,13 @@
-"""The marker's name, known to pytest even where the plugin is switched off by ``-p no:repro``.
+"""The marker's name, registered even if the plugin is switched off by ``-p no:repro``.
 
-A marked test suite then still passes ``--strict-markers`` and ``-W error``: the marker is harmless.
+A marked test suite then still passes ``--strict-markers`` and ``-W error``.
 """
 
 from __future__ import annotations
 
 import pytest
 
-NAME = "reproducible"
+MARKER_NAME = "reproducible"
 _HELP = (
     "reproducible(runs=2, seed=0, rtol=None, atol=None, deterministic=True, capture='auto', "
     "baseline=False, ranks=, level='bitwise', seeds=, "

@@ -1,4 +1,1 @@
-"""Floor 5: a verdict as text, as JSON, as properties. Reads records, decides nothing."""
-
-FORMAT = 1
-"""Of the JSON report."""
+"""Verdicts as text, JSON, HTML and GitHub annotations. Reads records and decides nothing."""

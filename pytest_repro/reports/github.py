@@ -11,17 +11,24 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pytest_repro.reports.golden import command
-from pytest_repro.reports.reading import DISJOINT, BadReport, Place
-from pytest_repro.reports.rows import verdict_of
-from pytest_repro.reports.summary import BAD, absent, beyond, counted, failing
-from pytest_repro.reports.text import failure
+from pytest_repro.core.checked_json import JsonNode
+from pytest_repro.reports.failure.golden import HOW_TO_REPAIR, format_update_command
+from pytest_repro.reports.failure.text import format_failure
+from pytest_repro.reports.json.report import INCONSISTENCY_ERRORS, BadReport
+from pytest_repro.reports.json.rows import verdict_from_row
+from pytest_repro.reports.session.summary import (
+    FAILING_VERDICTS,
+    format_counts,
+    format_failing_lines,
+    format_past_log_lines,
+    format_unavailable_lines,
+)
 
-LARGEST = 1000 * 2**10
-"""Bytes of a summary. GitHub refuses more than 1024 KiB for one step, and then shows none of it."""
+MAX_SUMMARY_BYTES = 1000 * 2**10
+"""GitHub refuses a summary of more than 1024 KiB for one step, and then shows none of it."""
 
-_SHOWN = 10
-"""Annotations of one kind that GitHub shows for a step; it drops the others without a word."""
+_MAX_ANNOTATIONS = 10
+"""GitHub shows this many annotations of one kind for a step, and silently drops the others."""
 
 _TITLES = {
     "diverged": "not reproducible", "unobserved": "observed nothing", "failed": "not compared",
@@ -29,152 +36,167 @@ _TITLES = {
 }  # fmt: skip
 
 
-def commands(rows: Iterable[Mapping[str, Any]], base: str) -> Iterator[str]:
-    """A workflow command for each test that failed since it is not reproducible.
+def format_annotations(rows: Iterable[Mapping[str, Any]], base: str) -> Iterator[str]:
+    """A workflow command for each test that failed because it is not reproducible.
 
     Args:
-        rows: Of the JSON report, with ``headline`` and ``failed``.
-        base: From the folder of the repository to the one that paths are relative to: ``""``, ``"sub"``.
+        rows: Rows of the JSON report, with ``headline`` and ``failed``.
+        base: Folder that paths are relative to, seen from the root of the repository: ``""``, ``"sub"``.
     """
-    bad = [row for row in rows if row.get("failed")]
-    for row in bad[:_SHOWN]:
-        title = f"{_title(row)}: {row['nodeid'].partition('::')[2]}"
-        at = _place(row, base)
-        where = f"file={_property(at[0])},line={at[1]}," if at else ""
-        yield f"::error {where}title={_property(title)}::{_data(chr(10).join(_message(row)))}"
-    if len(bad) > _SHOWN:
-        more = f"{len(bad) - _SHOWN} more failing tests are in the summary of this step, and in the log"
-        yield f"::notice title=pytest-repro::{more}"
+    failed = [row for row in rows if row.get("failed")]
+    for row in failed[:_MAX_ANNOTATIONS]:
+        title = _escape_property(f"{_format_title(row)}: {row['nodeid'].partition('::')[2]}")
+        line = _locate(row, base)
+        location = f"file={_escape_property(line[0])},line={line[1]}," if line else ""
+        message = _escape_data("\n".join(_format_message(row)))
+        yield f"::error {location}title={title}::{message}"
+    if (more := len(failed) - _MAX_ANNOTATIONS) > 0:
+        where = "in the summary of this step and in the log"
+        yield f"::notice title=pytest-repro::{more} more failing tests are {where}"
 
 
-def _title(row: Mapping[str, Any]) -> str:
+def _format_title(row: Mapping[str, Any]) -> str:
     if row["verdict"] == "diverged" and "baseline" in row:  # the runs agree
         return "differs from its golden file"
     return _TITLES.get(row["verdict"], str(row["verdict"]))
 
 
-def _data(text: str) -> str:
+def _escape_data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+def _escape_property(text: str) -> str:
+    return _escape_data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def _message(row: Mapping[str, Any]) -> Iterator[str]:
-    yield _what(row)
-    cause = row.get("cause", {})
-    if cause:
-        yield f"cause: {_cause(cause)}"
-    if fix := _fix(row):
+def _format_message(row: Mapping[str, Any]) -> Iterator[str]:
+    yield _describe_difference(row)
+    if cause := _format_cause(row):
+        yield f"cause: {cause}"
+    if fix := _suggest_fix(row):
         yield f"fix: {fix}"
     yield f"test: {row['nodeid']}"
-    if replay := re.search(r"^  replay +(.*)", _failure(row, {}, 0), re.MULTILINE):
+    if replay := re.search(r"^  replay +(.*)", _format_terminal_failure(row, {}, 0), re.MULTILINE):
         yield f"replay: {replay[1]}"
 
 
-def _what(row: Mapping[str, Any]) -> str:
-    """What differs, in a few words; of a run elsewhere that gave no answer, why."""
+def _describe_difference(row: Mapping[str, Any]) -> str:
+    """What differs, or why another interpreter gave no result, in one line."""
     lost = (run["reason"] for run in row["runs"] if "reason" in run and run["outcome"] == "failed")
     return str(row.get("headline") or next(lost, ""))
 
 
-def _fix(row: Mapping[str, Any]) -> str:
+def _suggest_fix(row: Mapping[str, Any]) -> str:
     if row["verdict"] == "unobserved":
         return "record what must stay the same: def test_…(repro): repro.record(loss=loss)"
-    if row["verdict"] in BAD and (stored := row.get("baseline")):
-        return _golden_fix(row, stored)
+    if row["verdict"] in FAILING_VERDICTS and (baseline := row.get("baseline")):
+        return _suggest_golden_fix(row, baseline)
     return str(row.get("cause", {}).get("fix", ""))
 
 
-def _golden_fix(row: Mapping[str, Any], stored: Mapping[str, Any]) -> str:
-    options = stored.get("options", "")
-    how = command(row["nodeid"], f" {options}" if options else "")
-    if "broken" in stored:
-        return f"restore the file from version control; or delete it, and write it anew: {how}"
-    return f"where it is right as it is here, {how}" if row["verdict"] == "diverged" else how
+def _suggest_golden_fix(row: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
+    options = baseline.get("options", "")
+    command = format_update_command(row["nodeid"], f" {options}" if options else "")
+    if "broken" in baseline:
+        return f"{HOW_TO_REPAIR}: {command}"
+    return f"to accept the values of this run, {command}" if row["verdict"] == "diverged" else command
 
 
-def _cause(cause: Mapping[str, Any]) -> str:
+def _format_cause(row: Mapping[str, Any]) -> str:
+    if not (cause := row.get("cause")):
+        return ""
     at = f" at {cause['location']}" if "location" in cause else ""
     return f"{cause['name']}{at}: {cause['explanation']}"
 
 
-def _place(row: Mapping[str, Any], base: str) -> tuple[str, int] | None:
-    """The line to look at: where the runs parted, else where the cause sits, else the test.
+def _locate(row: Mapping[str, Any], base: str) -> tuple[str, int] | None:
+    """File and line of the divergence, else of the cause, else of the test.
 
-    GitHub shows an annotation at files of the repository alone: lines elsewhere are passed over.
+    GitHub shows annotations only at files of the repository, so other files are skipped.
     """
-    found, cause = row.get("divergence", {}), row.get("cause", {})
-    lines = found.get("forward_location"), found.get("location"), cause.get("location"), row.get("location")
-    for line in filter(None, lines):
-        path, _, number = line.replace("\\", "/").rpartition(":")
+    divergence, cause = row.get("divergence", {}), row.get("cause", {})
+    locations = (
+        divergence.get("forward_location"),
+        *(part.get("location") for part in (divergence, cause, row)),
+    )
+    for location in filter(None, locations):
+        path, _, number = location.replace("\\", "/").rpartition(":")
         path = posixpath.normpath(posixpath.join(base, path))
-        # "C:/other.py" and "<string>:1" are no files of the repository either.
+        # "C:/other.py" and "<string>:1" are not files of the repository either.
         if number.isdecimal() and not path.startswith(("/", "../", "<")) and ":" not in path:
             return path, int(number)
     return None
 
 
-def summary(rows: Sequence[Mapping[str, Any]], environment: Mapping[str, str], seed: int, room: int) -> str:
-    """The summary of a step in Markdown: counts, a table of what failed, its texts, the environment.
+def format_summary(
+    rows: Sequence[Mapping[str, Any]], environment: Mapping[str, str], seed: int, max_bytes: int
+) -> str:
+    """The summary of a step in Markdown: counts, a table of failures, their texts, the environment.
 
     Args:
-        rows: Of the JSON report, with ``headline`` and ``failed``.
+        rows: Rows of the JSON report, with ``headline`` and ``failed``.
         environment: What could change a result, by name.
-        seed: Of the session.
-        room: Bytes that it may take; what is beyond is counted, not told.
+        seed: Seed of the session.
+        max_bytes: Size limit; of failures beyond it only the number is shown.
     """
-    head = [f"### Reproducibility: {counted(rows)}", ""]
-    head += [f"{_text(line)}  " for line in [*absent(rows), *beyond(rows)]]
-    fields = (f"| {_text(name)} | {_text(value)} |" for name, value in environment.items())
-    tail = _folded("Environment", ["| | |", "|-|-|", f"| seed | {seed} |", *fields])
-    bad = [row for row in rows if row.get("failed") or any(failing([row]))]
-    room -= _bytes([*head, *tail]) + 1000  # what stands around the table and the texts
-    table = list(_within([_table_row(row) for row in bad], room // 2, "| {} more | | | | |"))
+    head = [f"### Reproducibility: {format_counts(rows)}", ""]
+    head += map(_format_line, [*format_unavailable_lines(rows), *format_past_log_lines(rows)])
+    fields = map(_format_table_line, environment.items())
+    tail = _format_details("Environment", ["| | |", "|-|-|", f"| seed | {seed} |", *fields])
+    failing = [row for row in rows if row.get("failed") or any(format_failing_lines([row]))]
+    max_bytes -= _count_bytes([*head, *tail]) + 1000  # markup around the table and the texts
+    table = list(_truncate([_format_row(row) for row in failing], max_bytes // 2, "| {} more | | | | |"))
     if table:
         head += ["", "| verdict | test | what | cause | fix |", "|-|-|-|-|-|", *table, ""]
-    texts = [f"<pre>{html.escape(text)}</pre>" for row in bad if (text := _failure(row, environment, seed))]
-    told = list(_within(texts, room - _bytes(table), "… and {} more"))
-    if told:
-        tail = [*_folded("The failures in full", told), *tail]
+    texts = filter(None, (_format_terminal_failure(row, environment, seed) for row in failing))
+    blocks = [f"<pre>{html.escape(text)}</pre>" for text in texts]
+    if shown := list(_truncate(blocks, max_bytes - _count_bytes(table), "… and {} more")):
+        tail = [*_format_details("The failures in full", shown), *tail]
     return "\n".join([*head, *tail, ""])
 
 
-def _bytes(lines: Iterable[str]) -> int:
+def _count_bytes(lines: Iterable[str]) -> int:
     return sum(len(line.encode("utf-8", "backslashreplace")) + 1 for line in lines)
 
 
-def _within(lines: Sequence[str], room: int, more: str) -> Iterator[str]:
-    """As many of *lines* as *room* bytes hold, and how many were left out."""
+def _truncate(lines: Sequence[str], max_bytes: int, template: str) -> Iterator[str]:
+    """As many of *lines* as fit into *max_bytes*, then the number of the others."""
     for number, line in enumerate(lines):
-        room -= _bytes([line])
-        if room < 0:
-            yield more.format(len(lines) - number)
+        max_bytes -= _count_bytes([line])
+        if max_bytes < 0:
+            yield template.format(len(lines) - number)
             return
         yield line
 
 
-def _folded(title: str, lines: Iterable[str]) -> list[str]:
+def _format_details(title: str, lines: Iterable[str]) -> list[str]:
     return [f"<details><summary>{title}</summary>", "", *lines, "", "</details>", ""]
 
 
-def _table_row(row: Mapping[str, Any]) -> str:
-    cause = row.get("cause", {})
-    cells = row["verdict"], row["nodeid"], _what(row), _cause(cause) if cause else "", _fix(row)
-    return f"| {' | '.join(_text(str(each)) for each in cells)} |"
+def _format_row(row: Mapping[str, Any]) -> str:
+    texts = _describe_difference(row), _format_cause(row), _suggest_fix(row)
+    return _format_table_line((row["verdict"], row["nodeid"], *texts))
 
 
-def _failure(row: Mapping[str, Any], environment: Mapping[str, str], seed: int) -> str:
-    """The terminal's text of a failure; ``""`` for a test that failed in another way."""
-    if row["verdict"] not in BAD:
+def _format_table_line(cells: Iterable[object]) -> str:
+    return f"| {' | '.join(_escape_markdown(str(cell)) for cell in cells)} |"
+
+
+def _format_line(text: str) -> str:
+    return f"{_escape_markdown(text)}  "
+
+
+def _format_terminal_failure(row: Mapping[str, Any], environment: Mapping[str, str], seed: int) -> str:
+    """The failure text; ``""`` for a test that failed by itself."""
+    if row["verdict"] not in FAILING_VERDICTS:
         return ""
     try:
-        return failure(row["nodeid"], verdict_of(Place(row, row["nodeid"]), environment, seed))
-    except (BadReport, *DISJOINT):  # of an axis of another distribution, whose values JSON does not know
+        verdict = verdict_from_row(JsonNode(row, row["nodeid"]), environment, seed)
+        return format_failure(row["nodeid"], verdict)
+    except (BadReport, *INCONSISTENCY_ERRORS):  # a third-party axis, whose values JSON cannot hold
         return ""
 
 
-def _text(text: str) -> str:
-    """*text* as Markdown shows it literally: what would be markup, or end a table's cell, as entities."""
-    return re.sub(r"[^\w .,/=;?-]|_", lambda found: f"&#{ord(found[0])};" if found[0] >= " " else " ", text)
+def _escape_markdown(text: str) -> str:
+    """*text* as Markdown shows it literally: markup and ends of table cells as entities."""
+    return re.sub(r"[^\w .,/=;?-]|_", lambda match: f"&#{ord(match[0])};" if match[0] >= " " else " ", text)

@@ -1,12 +1,14 @@
-"""What the ops of a run computed, one after the other, while they run.
+"""Traces the ops of torch while they run: digests of what each reads and computes.
 
-A dispatch mode of our own sees every op that this thread asks of torch, those of the backward pass
-included, on whatever thread autograd runs them. Not seen: what numpy and Python compute (what
-enters torch from them is digested where it enters), what threads of the user's compute, what runs
-inside a region compiled by ``torch.compile`` (its results are inputs from outside to the op that
-reads them first; what it or a thread writes to memory that a traced op made is told from a kernel
-by a thorough trace alone). Where autograd runs on a device's own thread no line of the user's
-leads to the op: the line of its forward op is told.
+A dispatch mode sees every op that this thread calls, and those of its backward passes, on any thread
+of autograd. Not traced:
+
+- numpy and Python: their data is digested where it enters torch;
+- the user's other threads, and regions compiled by ``torch.compile``: their results are external
+  inputs of the first op that reads them. If they write to memory that a traced op made, only a
+  thorough trace can tell this from an op that computed something else.
+
+If autograd runs on a thread of a device, the line of the forward op is reported.
 """
 
 from __future__ import annotations
@@ -17,64 +19,64 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from types import ModuleType
 
-from pytest_repro.core.columns import NOWHERE, Columns
-from pytest_repro.core.trace import Trace, number
-from pytest_repro.traces.places import Places
+from pytest_repro.core.trace.columns import NO_FORWARD, Columns
+from pytest_repro.core.trace.trace import Trace, parse_digest
+from pytest_repro.traces.op_location import Locator
 
-_active: ContextVar[tuple[Columns, ...]] = ContextVar("pytest_repro_traces", default=())
+_active_columns: ContextVar[tuple[Columns, ...]] = ContextVar("pytest_repro_traces", default=())
 
 
 @contextmanager
 def trace(thorough: bool = False) -> Iterator[Trace]:
-    """Traces the ops of the block: ``with trace() as found: step()``.
+    """Traces the ops of the block: ``with trace() as ops: step()``.
 
     Views and aliases compute nothing and have no entry; nor have ops on meta and fake tensors.
-    Where torch is not imported yet when the block begins, only recorded values are traced.
+    If torch is not imported when the block begins, only recorded values are traced.
 
     Args:
-        thorough: Whether all inputs of each op are digested, not only those that no traced op
-            made. It tells an op that computed something else from memory that was written behind
-            torch's back, and takes about as long again.
+        thorough: Whether to digest all inputs of each op, not only those that no traced op made.
+            This tells an op that computed something else from memory that was written outside
+            torch, and takes about twice as long.
 
     Yields:
-        The trace; it grows until the block ends.
+        The trace, which grows until the block ends.
     """
     columns = Columns()
-    token = _active.set((*_active.get(), columns))
+    token = _active_columns.set((*_active_columns.get(), columns))
     try:
-        with _watching(columns, thorough):
+        with _trace_ops(columns, thorough):
             yield Trace(columns)
     finally:
-        _active.reset(token)
+        _active_columns.reset(token)
 
 
 @contextmanager
-def paused() -> Iterator[None]:
-    """A block whose ops do not count: what is made once for all runs."""
-    ours = sys.modules.get(f"{__name__}.watching")
-    with ours.paused() if ours is not None and _active.get() else nullcontext():
+def pause_tracing() -> Iterator[None]:
+    """In the block, ops are not traced: for what is computed once for all runs."""
+    module = sys.modules.get(f"{__name__}.dispatch_mode")
+    with module.pause_tracing() if module is not None and _active_columns.get() else nullcontext():
         yield
 
 
-def note(name: str, digests: tuple[str, ...]) -> None:
-    """Adds a value that was recorded to the traces being made by this thread; if none is, nothing.
+def trace_value(name: str, digests: tuple[str, ...]) -> None:
+    """Adds a recorded value to the active traces of this thread.
 
     Args:
-        name: How the trace calls it: ``"record loss[3]"``.
-        digests: Hexadecimal, of which the first 16 digits count. They are taken for inputs: a
-            value that differs although no op did came from outside torch.
+        name: Its name in the trace: ``"record loss[3]"``.
+        digests: Hexadecimal; the first 16 digits count. They are added as inputs: a value that
+            differs although no op did came from outside torch.
     """
-    for columns in _active.get():
-        place = Places(columns.places).of(sys._getframe(1))
-        inputs = [number(digest) for digest in digests]
-        columns.add((columns.names.number(name), place, NOWHERE, (), (), inputs, 0, 0))
+    for columns in _active_columns.get():
+        place = Locator(columns.places).locate(sys._getframe(1))
+        inputs = [parse_digest(digest) for digest in digests]
+        columns.add((columns.names.intern(name), place, NO_FORWARD, (), (), inputs, 0, 0))
 
 
-def _watching(columns: Columns, thorough: bool) -> AbstractContextManager[None]:
+def _trace_ops(columns: Columns, thorough: bool) -> AbstractContextManager[None]:
     torch = sys.modules.get("torch")
-    # None there forbids an import, and a test may put a mock there.
+    # sys.modules holds None for a forbidden import, and tests put mocks there.
     if not isinstance(torch, ModuleType) or torch.__spec__ is None:
         return nullcontext()
-    from pytest_repro.traces.watching import watching
+    from pytest_repro.traces.dispatch_mode import trace_ops
 
-    return watching(columns, thorough)
+    return trace_ops(columns, thorough)

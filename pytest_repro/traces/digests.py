@@ -1,4 +1,4 @@
-"""Digests of tensors and numbers as 64 bits: kind first, then the logical bytes."""
+"""64-bit digests of tensors and numbers: of the kind, then of the logical bytes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from typing import Any, NamedTuple, cast
 import torch
 from xxhash import xxh3_64, xxh3_64_intdigest
 
-from pytest_repro.adapters._torch_tensors import opened_tensor
-from pytest_repro.core.columns import Texts
-from pytest_repro.core.observation import Leaf, Parts
-from pytest_repro.traces.device import device_digest
-from pytest_repro.traces.known import PLAIN_TENSORS
+from pytest_repro.adapters._torch.tensors import flatten_tensor
+from pytest_repro.core.runs.observation import Leaf, Parts
+from pytest_repro.core.runs.pytree import FlattenResult
+from pytest_repro.core.trace.columns import StringTable
+from pytest_repro.traces.device_hashing import digest_on_device
+from pytest_repro.traces.known_memory import PLAIN_TENSORS
 
-_INDICES = {
+_SPARSE_PARTS = {
     torch.sparse_coo: ("_indices", "_values"),
     torch.sparse_csr: ("crow_indices", "col_indices", "values"),
     torch.sparse_bsr: ("crow_indices", "col_indices", "values"),
@@ -27,115 +28,114 @@ _INDICES = {
     torch.sparse_bsc: ("ccol_indices", "row_indices", "values"),
 }
 
-FAKE = "FakeTensor"
-"""Name of the class of tensors without values, with which torch tries programs."""
+FAKE_TENSOR = "FakeTensor"
+"""Class name of tensors without values, with which ``torch.compile`` runs a program symbolically."""
 
-_no_dispatch: Callable[[], AbstractContextManager[Any]]
-_no_dispatch = getattr(torch._C, "_DisableTorchDispatch", nullcontext)
+_disable_dispatch: Callable[[], AbstractContextManager[Any]]
+_disable_dispatch = getattr(torch._C, "_DisableTorchDispatch", nullcontext)
 
 
-class Late(NamedTuple):
-    """A digest that still lies on a device: an int64 tensor of shape (), and the kind's seed."""
+class DeviceDigest(NamedTuple):
+    """A digest on a device: an int64 tensor of shape (), and the seed of the kind."""
 
     scalar: Any
     seed: int
 
 
-Digest = int | Late | None
-"""0: could not be digested; None: has no values, as on the meta device."""
+Digest = int | DeviceDigest | None
+"""0: the value cannot be digested; None: it has no values, as on the meta device."""
 
 
-def unseen() -> ExitStack:
-    """Within it, what we ask of torch is seen by no mode and no tensor subclass, the user's or ours."""
+def hide_from_modes() -> ExitStack:
+    """In the block, no mode and no tensor subclass, the user's or ours, sees our calls of torch."""
     stack = ExitStack()
     stack.enter_context(torch._C.DisableTorchFunction())
-    stack.enter_context(_no_dispatch())
+    stack.enter_context(_disable_dispatch())
     stack.enter_context(torch.no_grad())
     return stack
 
 
 class _Kind(NamedTuple):
-    """What is known of all tensors of one dtype and shape."""
+    """What all tensors of one dtype and shape have in common; *read* makes a buffer of an address."""
 
     number: int
     seed: int
     read: Callable[[int], Any] | None
 
 
-class Digests:
-    """Digests values, and numbers their kinds."""
+class Digester:
+    """Digests values and numbers their kinds."""
 
-    __slots__ = ("_kinds", "_orders", "_texts")
+    __slots__ = ("_kind_names", "_kinds", "_stride_seeds")
 
-    def __init__(self, texts: Texts) -> None:
-        self._texts = texts
+    def __init__(self, kind_names: StringTable) -> None:
+        self._kind_names = kind_names
         self._kinds: dict[Any, _Kind] = {}
-        self._orders: dict[Any, int] = {}
+        self._stride_seeds: dict[Any, int] = {}
 
-    def of(self, t: Any) -> tuple[int, Digest]:
+    def digest_tensor(self, t: Any) -> tuple[int, Digest]:
         """Number of the kind of the tensor *t*, and its digest.
 
-        A tensor on the CPU that fills its memory is hashed by its pointer, in 1 µs when it is
-        small. No op of torch runs for that, so that no mode notices. Where it fills its memory in
-        another order than C's (transposed, channels last) the bytes are hashed as they lie, together
-        with the strides: putting them in order would take ten times as long.
+        A dense tensor on the CPU is hashed through its pointer, in 1 µs if it is small, without an op of
+        torch that a mode could see. If it is not in C order (transposed, channels last), the bytes
+        are hashed in memory order together with the strides: reordering takes ten times as long.
         """
         try:
             key = t.dtype, t.shape
         except RuntimeError:  # a nested tensor has no shape
             key = t.dtype, None
-        number, seed, read = self._kinds.get(key) or self._met(key)
-        try:  # sparse and wrapper tensors raise: asking each whether it is one takes time
+        number, seed, read = self._kinds.get(key) or self._add_kind(key)
+        try:  # sparse and wrapper tensors raise: checking each takes time
             if read is not None and type(t) in PLAIN_TENSORS and t.is_cpu and not t.is_neg():
                 if not t.is_contiguous():
-                    seed = self._order(key, t.stride(), seed)
-                place = t.data_ptr()
-                if place and seed:
-                    return number, xxh3_64_intdigest(read(place), seed) or 1
+                    seed = self._stride_seed(key, t.stride(), seed)
+                address = t.data_ptr()
+                if address and seed:
+                    return number, xxh3_64_intdigest(read(address), seed) or 1
         except RuntimeError:
             pass
-        return number, self._slowly(t, self._kinds[key].seed)
+        return number, self._digest_slowly(t, self._kinds[key].seed)
 
-    def kind(self, t: Any) -> int:
+    def kind_number(self, t: Any) -> int:
         """Number of the kind of the tensor *t*."""
         key = t.dtype, None if t.is_nested else t.shape
-        return (self._kinds.get(key) or self._met(key)).number
+        return (self._kinds.get(key) or self._add_kind(key)).number
 
-    def _order(self, key: Any, strides: tuple[int, ...], seed: int) -> int:
-        """A seed for tensors of these strides; 0 for those that do not fill their memory."""
-        found = self._orders.get((key, strides))
-        if found is None:
-            filled = _fills(key[1], strides)
-            found = self._orders[key, strides] = plain((seed, strides)) if filled else 0
-        return found
+    def _stride_seed(self, key: Any, strides: tuple[int, ...], seed: int) -> int:
+        """A seed for tensors with these strides; 0 if they have gaps or overlap."""
+        stride_seed = self._stride_seeds.get((key, strides))
+        if stride_seed is None:
+            is_dense = _is_non_overlapping_and_dense(key[1], strides)
+            stride_seed = self._stride_seeds[key, strides] = digest_plain((seed, strides)) if is_dense else 0
+        return stride_seed
 
-    def number(self, value: object) -> tuple[int, Digest]:
-        """The same for a number that an op gave."""
-        return self._texts.number(type(value).__name__), plain(value)
+    def digest_scalar(self, value: object) -> tuple[int, Digest]:
+        """As :meth:`digest_tensor`, for a number that an op returned."""
+        return self._kind_names.intern(type(value).__name__), digest_plain(value)
 
-    def _met(self, key: Any) -> _Kind:
+    def _add_kind(self, key: Any) -> _Kind:
         dtype, shape = key
         name = str(dtype).removeprefix("torch.")
         text = f"{name}[nested]" if shape is None else f"{name}{list(shape)}"
-        # Complex tensors may be conjugated views, whose memory holds other numbers; quantised ones
-        # are more than their memory.
-        slow = shape is None or dtype.is_complex or name.startswith("q")
-        read = None if slow else _reader(dtype.itemsize * math.prod(shape))
-        self._kinds[key] = met = _Kind(self._texts.number(text), xxh3_64_intdigest(text.encode()), read)
-        return met
+        # The memory of a complex tensor may be conjugated; a quantised one also has scale and zero point.
+        is_slow = shape is None or dtype.is_complex or name.startswith("q")
+        read = None if is_slow else _make_reader(dtype.itemsize * math.prod(shape))
+        kind = _Kind(self._kind_names.intern(text), xxh3_64_intdigest(text.encode()), read)
+        self._kinds[key] = kind
+        return kind
 
-    def _slowly(self, t: Any, seed: int) -> Digest:
+    def _digest_slowly(self, t: Any, seed: int) -> Digest:
         try:
-            with unseen():
+            with hide_from_modes():
                 return _digest(t, seed)
-        except Exception:  # whatever a tensor of somebody's may do: the program must go on
+        except Exception:  # a user's tensor subclass may raise anything, the program must continue
             return 0
 
 
-def plain(value: object) -> int:
-    """Digest of numbers, text and lists of them; 0 where something else is among them.
+def digest_plain(value: object) -> int:
+    """Digest of numbers, text and lists of them; 0 if anything else is among them.
 
-    Python's own hash would do for numbers, but -1 and -2 have the same, and NaN one by address.
+    Python's hash is no alternative: -1 and -2 have the same, and that of NaN depends on its address.
     """
     try:
         return xxh3_64_intdigest(marshal.dumps(cast("Any", value), 2)) or 1
@@ -144,14 +144,13 @@ def plain(value: object) -> int:
 
 
 @lru_cache(4096)
-def _reader(size: int) -> Callable[[int], Any]:
-    """Makes a buffer of *size* bytes of an address."""
+def _make_reader(size: int) -> Callable[[int], Any]:
     read: Callable[[int], Any] = (ctypes.c_char * size).from_address
     return read
 
 
-def _fills(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
-    """Whether elements of these strides fill their memory, without gaps and without overlap."""
+def _is_non_overlapping_and_dense(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    """Whether the elements of a tensor have neither gaps nor overlap in memory."""
     expected = 1
     for stride, length in sorted((s, n) for s, n in zip(strides, shape) if n != 1):
         if stride != expected:
@@ -160,55 +159,51 @@ def _fills(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
     return True
 
 
-def on_device(t: Any) -> bool:
-    """Whether *t* is digested where it lies, since reading it here would cost a transfer."""
+def should_digest_on_device(t: Any) -> bool:
+    """Whether reading *t* would need a transfer."""
     return not t.is_cpu
 
 
 def has_no_values(t: Any) -> bool:
-    """Whether *t* stands for a tensor without being one."""
-    return bool(t.is_meta) or type(t).__name__ == FAKE
+    """Whether *t* is a meta or a fake tensor."""
+    return bool(t.is_meta) or type(t).__name__ == FAKE_TENSOR
 
 
 def _digest(t: Any, seed: int) -> Digest:
     if has_no_values(t):
         return None
-    if t.layout in _INDICES:
-        return _joined([_number_of(_part(t, name)) for name in _INDICES[t.layout]], seed)
-    if on_device(t) and t.layout is torch.strided and not (t.is_quantized or t.is_nested):
-        with suppress(RuntimeError):  # not every device has these ops: then it is read here
-            return Late(device_digest(t), seed)
-    return _opened(opened_tensor(t), seed)
+    if t.layout in _SPARSE_PARTS:
+        return _combine_digests([_digest_part(getattr(t, name)()) for name in _SPARSE_PARTS[t.layout]], seed)
+    if should_digest_on_device(t) and t.layout is torch.strided and not (t.is_quantized or t.is_nested):
+        with suppress(RuntimeError):  # not every device has these ops: then it is transferred
+            return DeviceDigest(digest_on_device(t), seed)
+    return _digest_leaves(flatten_tensor(t), seed)
 
 
-def _part(t: Any, name: str) -> Any:
-    return getattr(t, name)()
+def _digest_part(t: Any) -> int:
+    digest = _digest(t, 0)
+    return fetch_digests([digest])[0] if isinstance(digest, DeviceDigest) else digest or 0
 
 
-def _number_of(t: Any) -> int:
-    found = _digest(t, 0)
-    return late([found])[0] if isinstance(found, Late) else found or 0
-
-
-def _opened(opened: Any, seed: int) -> int:
-    if isinstance(opened, Parts):
-        items = [_opened(opened_tensor(part), seed) for _, part in opened.items if torch.is_tensor(part)]
-        return _joined(items, seed)
-    if not isinstance(opened, Leaf):
+def _digest_leaves(flat: FlattenResult, seed: int) -> int:
+    if isinstance(flat, Parts):
+        tensors = [part for _, part in flat.items if torch.is_tensor(part)]
+        return _combine_digests([_digest_leaves(flatten_tensor(t), seed) for t in tensors], seed)
+    if not isinstance(flat, Leaf):
         return 0
-    # The kind tells scale and zero point of quantised values; shape and dtype it tells anyway.
-    hasher = xxh3_64(opened.kind.encode(), seed=seed)
-    for piece in opened.pieces():
-        hasher.update(piece)
+    # The kind contains scale and zero point of quantised values.
+    hasher = xxh3_64(flat.kind.encode(), seed=seed)
+    for chunk in flat.read_chunks():
+        hasher.update(chunk)
     return hasher.intdigest() or 1
 
 
-def _joined(digests: list[int], seed: int) -> int:
-    return xxh3_64_intdigest(b"".join(each.to_bytes(8, "little") for each in digests), seed) or 1
+def _combine_digests(digests: list[int], seed: int) -> int:
+    return xxh3_64_intdigest(b"".join(digest.to_bytes(8, "little") for digest in digests), seed) or 1
 
 
-def late(digests: list[Late]) -> list[int]:
-    """Reads digests from one device in one transfer."""
-    with unseen():
-        lanes = torch.stack([each.scalar for each in digests]).cpu().tolist()
-    return [_joined([lane % 2**64], each.seed) for lane, each in zip(lanes, digests)]
+def fetch_digests(digests: list[DeviceDigest]) -> list[int]:
+    """Transfers digests of one device at once."""
+    with hide_from_modes():
+        lanes = torch.stack([digest.scalar for digest in digests]).cpu().tolist()
+    return [_combine_digests([lane % 2**64], digest.seed) for lane, digest in zip(lanes, digests)]

@@ -1,4 +1,1 @@
-"""Floor 1: the bytes of values. Digests them, keeps them under a budget, says how far apart.
-
-It knows neither torch nor pytest; numpy is imported only where two values differ.
-"""
+"""Bytes of values: digests, storage under a budget, differences. Imports neither torch nor pytest."""

@@ -1,4 +1,4 @@
-"""An array in a few numbers, block by block: it is never held as a whole."""
+"""Statistics of an array, computed block by block."""
 
 from __future__ import annotations
 
@@ -7,82 +7,79 @@ from typing import Any
 
 import numpy as np
 
-from pytest_repro.core.statistics import Statistics
-from pytest_repro.values.elements import codes, itemsize, numbers, shown
-from pytest_repro.values.shelf import Kept
+from pytest_repro.core.compare.statistics import Statistics
+from pytest_repro.values.dtypes import decode_numbers, format_element, itemsize, view_bits
+from pytest_repro.values.spill_store import ValueBuffer
 
 _BLOCK = 2**13
-# Elements looked at together: 64 KiB as float64. Of larger blocks the four copies are given back to the
-# system each time, and their pages must be faulted in again: 8 million float32 took 2 to 5 times as long.
+# Elements per block: 64 KiB as float64. Larger blocks took 2 to 5 times as long for 8 million float32, since
+# their temporaries return to the system and their pages are faulted in again.
 
-_ROOM = 2.0**-17
-# What is summed is made so much smaller: the sum of a block, and the gap between two means, would be
-# infinite near the largest float. A power of two costs no digit, but for numbers below 1e-303.
+_SCALE = 2.0**-17
+# Factor of all sums: near the largest float the sum of a block, and the distance of two means, would be
+# infinite. A power of two loses no digits, except of numbers below 1e-303.
 
 
-def statistics(element: str, kept: Kept, nbytes: int) -> Statistics | None:
-    """The statistics of an array.
+def compute_statistics(dtype: str, buffer: ValueBuffer, nbytes: int) -> Statistics | None:
+    """The statistics of an array; None if it is empty or does not hold numbers.
 
     Args:
-        element: dtype name by which the bytes are read, ``"float32"``, ``"bfloat16"``.
-        kept: Its bytes in C order, little-endian.
-        nbytes: How many they are.
-
-    Returns:
-        None for what is no number, and where there is no element.
+        dtype: Name of the dtype, ``"float32"``, ``"bfloat16"``.
+        buffer: Bytes in C order, little-endian.
+        nbytes: Number of bytes.
     """
-    size = itemsize(element)
+    size = itemsize(dtype)
     count = nbytes // size
-    if not count or numbers(element, kept[0:size]) is None:
+    if not count or decode_numbers(dtype, buffer[0:size]) is None:
         return None
     with np.errstate(all="ignore"):
-        tally = _Tally()
+        tally = _RunningStatistics()
         for start in range(0, nbytes, _BLOCK * size):
-            tally.add(numbers(element, kept[start : min(start + _BLOCK * size, nbytes)]))
-    places = sorted({0, count // 4, count // 2, 3 * count // 4, count - 1})
-    chosen = ((at, codes(element, kept[at * size : (at + 1) * size])[0]) for at in places)
-    return tally.told(count, tuple((at, shown(element, code)) for at, code in chosen))
+            tally.add(decode_numbers(dtype, buffer[start : min(start + _BLOCK * size, nbytes)]))
+    indices = sorted({0, count // 4, count // 2, 3 * count // 4, count - 1})
+    samples = ((i, view_bits(dtype, buffer[i * size : (i + 1) * size])[0]) for i in indices)
+    return tally.to_statistics(count, tuple((i, format_element(dtype, bits)) for i, bits in samples))
 
 
-class _Tally:
-    """Count, mean and root of the summed squared distances from it, joined block to block.
+class _RunningStatistics:
+    """Count, mean and root of the summed squared distances from the mean, merged block by block.
 
     Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample
-    variances" (1979), formula 1.5: what lies far from 0 loses no digits. Joined are the roots, since
-    the squares of numbers above 1e154 are infinite, and those below 1e-162 are 0.
+    variances" (1979), formula 1.5, which loses no digits of values far from 0. Roots are merged instead of
+    squares, since squares of numbers above 1e154 are infinite, and those below 1e-162 are 0.
     """
 
     def __init__(self) -> None:
-        self._seen, self._mean, self._apart, self._l2 = 0, 0.0, 0.0, 0.0
+        self._count, self._mean, self._deviation, self._l2 = 0, 0.0, 0.0, 0.0
         self._min, self._max = math.inf, -math.inf
 
     def add(self, values: Any) -> None:
         # In complex128, as the magnitude of a finite complex64 can be beyond float32.
-        whole = np.abs(values.astype("c16")) if values.dtype.kind == "c" else values.astype("f8", copy=False)
-        there = np.isfinite(whole)
-        finite = whole if there.all() else whole[there]
+        wide = np.abs(values.astype("c16")) if values.dtype.kind == "c" else values.astype("f8", copy=False)
+        is_finite = np.isfinite(wide)
+        finite = wide if is_finite.all() else wide[is_finite]
         if not (count := finite.size):
             return
         self._min, self._max = min(self._min, float(finite.min())), max(self._max, float(finite.max()))
-        finite = finite * _ROOM
-        mean, total = float(finite.mean()), self._seen + count
+        finite = finite * _SCALE
+        mean, total = float(finite.mean()), self._count + count
         gap = mean - self._mean
-        between = abs(gap) * math.sqrt(self._seen * count / total)
-        self._apart = math.hypot(self._apart, _norm(finite - mean), between)
+        between = abs(gap) * math.sqrt(self._count * count / total)
+        self._deviation = math.hypot(self._deviation, _norm(finite - mean), between)
         self._mean += gap * count / total
         self._l2 = math.hypot(self._l2, _norm(finite))
-        self._seen = total
+        self._count = total
 
-    def told(self, count: int, elements: tuple[tuple[int, str], ...]) -> Statistics:
-        if not self._seen:
+    def to_statistics(self, count: int, elements: tuple[tuple[int, str], ...]) -> Statistics:
+        if not self._count:
             return Statistics(non_finite=count, elements=elements)
-        sums = self._mean, self._apart / math.sqrt(self._seen), self._l2
-        mean, std, l2 = (each / _ROOM for each in sums)
-        return Statistics(self._min, self._max, mean, std, l2, count - self._seen, elements)
+        sums = self._mean, self._deviation / math.sqrt(self._count), self._l2
+        mean, std, l2 = (each / _SCALE for each in sums)
+        return Statistics(self._min, self._max, mean, std, l2, count - self._count, elements)
 
 
 def _norm(values: Any) -> float:
-    """Euclidean norm; the largest is made about 1 before it is squared."""
+    """Euclidean norm; numbers are scaled to about 1 before they are squared."""
     largest = max(float(values.max()), -float(values.min()))
     exponent = math.frexp(largest)[1]
     scale = 2.0 ** -max(exponent, -1000)

@@ -1,4 +1,4 @@
-"""What holds for every adapter, whichever are there."""
+"""Properties of every adapter."""
 
 from __future__ import annotations
 
@@ -12,44 +12,55 @@ from unittest.mock import MagicMock
 import pytest
 
 from pytest_repro import adapters
-from pytest_repro.adapters import Adapter, awake, pinned_entropy, seed_all
-from pytest_repro.core.catalogue import catalogue, load
+from pytest_repro.adapters import (
+    Adapter,
+    active_adapters,
+    digest,
+    find_array_adapter,
+    find_generator_adapter,
+    find_kind_name,
+    pin_entropy,
+    seed_all,
+)
+from pytest_repro.core import plugins
+from pytest_repro.core.plugins import find_plugins, load_plugin
+from pytest_repro.core.runs.observation import Leaf
 
-NAMES = sorted(catalogue("pytest_repro.adapters"))
+NAMES = sorted(find_plugins("pytest_repro.adapters"))
 
 
 @pytest.fixture(params=NAMES)
 def adapter(request: pytest.FixtureRequest) -> Adapter:
-    if request.param != adapters.STANDARD:
+    if request.param != adapters.STANDARD_LIBRARY:
         pytest.importorskip(request.param)
-    found = load("pytest_repro.adapters", request.param).adapter
+    found = load_plugin("pytest_repro.adapters", request.param).adapter
     assert isinstance(found, Adapter)
     return found
 
 
-def test_the_catalogue_is_the_directory() -> None:
+def test_adapters_are_the_files_of_the_directory() -> None:
     folder = Path(adapters.__file__).parent
     assert {"python", "numpy", "torch"} <= set(NAMES)
     assert {p.stem for p in folder.glob("[!_]*.py")} <= set(NAMES)
 
 
-def test_knows_its_own_values_only(adapter: Adapter) -> None:
-    assert adapter.opened(object()) is None
-    assert adapter.opened(MagicMock()) is None
-    assert adapter.opened(type) is None
+def test_flatten_knows_only_own_values(adapter: Adapter) -> None:
+    assert adapter.flatten(object()) is None
+    assert adapter.flatten(MagicMock()) is None
+    assert adapter.flatten(type) is None
 
 
-def test_quick_readers_agree_with_slow_ones(adapter: Adapter) -> None:
-    for kind, quick in adapter.quick.items():
-        value = kind(2) if kind in (int, float) else _one(kind)
-        read, opened = quick(value), adapter.opened(value)
-        assert read is not None
-        token, content = read
-        assert (opened.kind, opened.element, opened.shape) == adapter.described(token)  # type: ignore[union-attr]
-        assert content == b"".join(bytes(piece) for piece in opened.pieces())  # type: ignore[union-attr]
+def test_fast_readers_agree_with_flatten(adapter: Adapter) -> None:
+    for kind, read in adapter.fast_readers.items():
+        value = kind(2) if kind in (int, float) else _make_array(kind)
+        result, leaf = read(value), adapter.flatten(value)
+        assert result is not None
+        assert isinstance(leaf, Leaf)
+        assert (leaf.kind, leaf.dtype, leaf.shape) == adapter.describe(result[0])
+        assert result[1] == b"".join(bytes(chunk) for chunk in leaf.read_chunks())
 
 
-def _one(kind: type) -> object:
+def _make_array(kind: type) -> object:
     if kind.__module__.startswith("torch"):
         import torch
 
@@ -59,8 +70,8 @@ def _one(kind: type) -> object:
     return numpy.array([[0.5, -0.0]], numpy.float32)
 
 
-def test_seeding_repeats_and_states_restore(adapter: Adapter) -> None:
-    restore = adapter.states()
+def test_seeds_and_global_states(adapter: Adapter) -> None:
+    restore = adapter.save_global_states()
     adapter.seed(2**32 - 1)
     adapter.seed(0)
     restore()
@@ -69,12 +80,12 @@ def test_seeding_repeats_and_states_restore(adapter: Adapter) -> None:
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_contexts_let_errors_through(adapter: Adapter, error: type[BaseException]) -> None:
-    for context in (adapter.deterministic(True), adapter.pinned_entropy(random.Random(0))):
+    for context in (adapter.deterministic(True), adapter.patch_entropy(random.Random(0))):
         with pytest.raises(error), context:
             raise error
 
 
-def made_by(name: str) -> list[Any]:
+def make_generators(name: str) -> list[Any]:
     if name == "numpy":
         import numpy
 
@@ -88,28 +99,27 @@ def made_by(name: str) -> list[Any]:
     return [random.Random(1)]
 
 
-def drawn(generator: Any) -> object:
-    for way in ("random_raw", "standard_normal", "gauss"):
-        if hasattr(generator, way):
-            return getattr(generator, way)(*([0, 1] if way == "gauss" else []))
+def draw(generator: Any) -> object:
+    for method in ("random_raw", "standard_normal", "gauss"):
+        if hasattr(generator, method):
+            return getattr(generator, method)(*([0, 1] if method == "gauss" else []))
     import torch
 
     return torch.rand(1, generator=generator).item()
 
 
-def test_a_generator_is_put_back_where_it_stood(adapter: Adapter) -> None:
-    for generator in made_by(type(adapter).__module__.rpartition(".")[2]):
-        drawn(generator)  # half of a pair is left behind
-        state = adapter.standing(generator)
+def test_generator_states_are_restored(adapter: Adapter) -> None:
+    for generator in make_generators(type(adapter).__module__.rpartition(".")[2]):
+        draw(generator)  # keeps the second number of a pair
+        state = adapter.get_state(generator)
         assert state is not None
-        first = [drawn(generator) for _ in range(700)]
-        adapter.stand(generator, state)
-        assert [drawn(generator) for _ in range(700)] == first
+        first = [draw(generator) for _ in range(700)]
+        adapter.set_state(generator, state)
+        assert [draw(generator) for _ in range(700)] == first
         with pytest.raises(Exception):  # noqa: B017
-            adapter.stand(generator, state[: len(state) // 2])
-    assert [adapter.standing(other) for other in (3, None, random.SystemRandom(), random.Random)] == [
-        None
-    ] * 4
+            adapter.set_state(generator, state[: len(state) // 2])
+    for other in (3, None, random.SystemRandom(), random.Random):
+        assert adapter.get_state(other) is None
 
 
 def test_the_environment_is_text(adapter: Adapter) -> None:
@@ -118,27 +128,106 @@ def test_the_environment_is_text(adapter: Adapter) -> None:
     assert platform.node() not in found.values()
 
 
-@pytest.mark.parametrize("there", [None, MagicMock()])
-def test_a_forbidden_or_mocked_library_is_not_awake(there: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "torch", there)
-    assert "torch" not in awake()
+@pytest.mark.parametrize("module", [None, MagicMock()])
+def test_forbidden_and_mocked_libraries_are_inactive(module: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", module)
+    assert "torch" not in active_adapters()
     monkeypatch.delitem(sys.modules, "torch")
-    assert "torch" not in awake()
+    assert "torch" not in active_adapters()
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.0, "0", None, True])
-def test_a_seed_is_a_whole_number_every_library_takes(seed: object) -> None:
+def test_invalid_seeds(seed: object) -> None:
     state = random.getstate()
     with pytest.raises(ValueError):
         seed_all(seed)  # type: ignore[arg-type]
     assert random.getstate() == state
 
 
-def test_all_entropy_is_let_go_after_an_error() -> None:
+def test_entropy_is_restored_after_an_error() -> None:
     import os
 
     before = os.urandom, random.seed
-    with pytest.raises(KeyboardInterrupt), pinned_entropy(0):
+    with pytest.raises(KeyboardInterrupt), pin_entropy(0):
         assert os.urandom is not before[0]
         raise KeyboardInterrupt
     assert (os.urandom, random.seed) == before
+
+
+def test_kind_names() -> None:
+    np, torch = pytest.importorskip("numpy"), pytest.importorskip("torch")
+
+    weight = torch.nn.Parameter(torch.ones(1))
+    assert [find_kind_name(value) for value in (torch.nn.Linear(1, 1), torch.optim.SGD([weight]))] == [
+        "module",
+        "optimiser",
+    ]
+    assert find_kind_name(torch.Generator()) == "torch generator"
+    assert (
+        find_kind_name(np.random.default_rng()) == find_kind_name(np.random.mtrand._rand) == "numpy generator"
+    )
+    assert find_kind_name(random.Random()) == "random.Random"
+    assert [find_kind_name(value) for value in (3, weight, MagicMock(), random.Random)] == [""] * 4
+
+
+def test_find_array_adapter() -> None:
+    np, torch = pytest.importorskip("numpy"), pytest.importorskip("torch")
+    adapters = active_adapters()
+    assert find_array_adapter(np.zeros(1)) is find_array_adapter(np.ma.zeros(1)) is adapters["numpy"]
+    assert find_array_adapter(torch.nn.Parameter(torch.zeros(1))) is adapters["torch"]
+    for value in (1.0, [np.zeros(1)], np.float32(1), MagicMock(), np.ndarray, None):
+        assert find_array_adapter(value) is None
+
+
+def test_find_generator_adapter() -> None:
+    np, torch = pytest.importorskip("numpy"), pytest.importorskip("torch")
+    adapters = active_adapters()
+    assert find_generator_adapter(torch.Generator()) is adapters["torch"]
+    assert find_generator_adapter(random.Random()) is adapters["python"]
+    for value in (np.random.default_rng(), np.random.mtrand._rand, np.random.PCG64()):
+        assert find_generator_adapter(value) is adapters["numpy"]
+    for other in (3, torch.zeros(1), MagicMock(), random.Random, random.SystemRandom()):
+        assert find_generator_adapter(other) is None
+
+
+ADAPTER_MODULE = """
+from array import array
+
+import numpy
+
+from pytest_repro.adapters import Adapter, flatten
+
+
+class Array(Adapter):
+    def flatten(self, value):
+        return flatten(numpy.asarray(value)) if isinstance(value, array) else None
+
+    def is_array(self, value):
+        return isinstance(value, array)
+
+
+adapter = Array()
+"""
+
+
+def test_another_distribution_adds_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np = pytest.importorskip("numpy")
+    array = pytest.importorskip("array").array
+    metadata = tmp_path / "repro_array-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: repro-array\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text("[pytest_repro.adapters]\narray = repro_array\n")
+    (tmp_path / "repro_array.py").write_text(ADAPTER_MODULE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    plugins.find_plugins.cache_clear()
+    plugins._read_entry_points.cache_clear()
+    try:
+        value = array("d", [1.0, 2.0])
+        assert digest(value) == digest(np.array([1.0, 2.0]))
+        assert find_array_adapter(value) is active_adapters()["array"]
+        monkeypatch.delitem(sys.modules, "array")
+        assert "array" not in active_adapters()
+    finally:
+        plugins.find_plugins.cache_clear()
+        plugins._read_entry_points.cache_clear()
+        sys.modules.pop("repro_array", None)

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pytest_repro.adapters import _blocks, digest, opened
+from pytest_repro.adapters import _numpy_arrays, digest, flatten
 from pytest_repro.adapters.numpy import adapter
-from pytest_repro.core.observation import Leaf, Parts
+from pytest_repro.core.runs.observation import Leaf, Parts
 
 random: Any = np.random
 
@@ -23,7 +23,7 @@ ARRAYS = hnp.arrays(
 
 
 def layouts(array: Any) -> list[Any]:
-    """The same values with other strides, byte orders and owners."""
+    """The same values with different strides, byte orders and owners."""
     wide = np.zeros((*array.shape, 2), array.dtype)
     wide[..., 0] = array
     backwards = (*(slice(None, None, -1),) * array.ndim, ...)
@@ -42,13 +42,13 @@ def layouts(array: Any) -> list[Any]:
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(ARRAYS)
-def test_layout_is_no_value(array: Any) -> None:
+def test_layout_does_not_count(array: Any) -> None:
     assert {digest(each) for each in layouts(array)} == {digest(array)}
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(ARRAYS, st.data())
-def test_equal_digests_mean_equal_bits(array: Any, data: st.DataObject) -> None:
+def test_digests_are_equal_if_bits_are(array: Any, data: st.DataObject) -> None:
     other = data.draw(hnp.arrays(array.dtype, array.shape) | st.just(array.copy()))
     little = array.dtype.newbyteorder("<")
     same = array.astype(little).tobytes() == other.astype(little).tobytes()
@@ -58,17 +58,17 @@ def test_equal_digests_mean_equal_bits(array: Any, data: st.DataObject) -> None:
 @given(
     hnp.array_shapes(min_dims=0, max_dims=3, max_side=3), hnp.array_shapes(min_dims=0, max_dims=3, max_side=3)
 )
-def test_shape_is_a_value(a: tuple[int, ...], b: tuple[int, ...]) -> None:
+def test_shape_counts(a: tuple[int, ...], b: tuple[int, ...]) -> None:
     assert (digest(np.zeros(a)) == digest(np.zeros(b))) is (a == b)
 
 
 @pytest.mark.parametrize("transposed", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (0, 2, 1), (2, 0, 1)])
 @pytest.mark.parametrize("step", [1, 2])
-def test_blocks_and_tiles_follow_c_order(
+def test_blocks_and_tiles_are_in_c_order(
     transposed: tuple[int, ...], step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_blocks, "ALONG", 2**9)
-    monkeypatch.setattr(_blocks, "ACROSS", 2**11)
+    monkeypatch.setattr(_numpy_arrays, "ROW_BLOCK_BYTES", 2**9)
+    monkeypatch.setattr(_numpy_arrays, "TILED_BLOCK_BYTES", 2**11)
     array = np.arange(41 * 19 * 30, dtype="i2").reshape(41, 19, 30)[::step].transpose(transposed)
     assert digest(array) == digest(array.copy())
 
@@ -86,11 +86,11 @@ def test_bits_count() -> None:
     assert len({digest(np.zeros(2, k)) for k in kinds}) == len(kinds)
 
 
-def test_scalars_are_arrays_without_axes() -> None:
+def test_scalars_equal_arrays_without_axes() -> None:
     assert digest(np.float32(3)) == digest(np.array(3, "f4")) != digest(3.0)
 
 
-def test_padding_is_nobodys() -> None:
+def test_padding_of_records_does_not_count() -> None:
     dtype = np.dtype([("a", "u1"), ("b", "<f8"), ("c", [("d", "i2")])], align=True)
     arrays = [np.frombuffer(bytes([fill]) * (3 * dtype.itemsize), dtype).copy() for fill in (1, 2)]
     for array in arrays:
@@ -100,9 +100,9 @@ def test_padding_is_nobodys() -> None:
     assert digest(arrays[0]) != digest(arrays[1])
 
 
-@pytest.mark.skipif(np.finfo("g").nmant != 63, reason="no 80-bit floats here")
+@pytest.mark.skipif(np.finfo("g").nmant != 63, reason="no 80-bit floats on this machine")
 @pytest.mark.parametrize("kind", ["g", "G"])
-def test_padding_of_longdouble_is_nobodys(kind: str) -> None:
+def test_padding_of_longdouble_does_not_count(kind: str) -> None:
     one, other = np.ones(3, kind), np.ones(3, kind)
     other.view("u1").reshape(-1, 16)[:, 10:] = 7
     assert digest(one) == digest(other) != digest(np.full(3, 2, kind))
@@ -114,7 +114,7 @@ def test_masked_values_do_not_count() -> None:
 
 
 class Frame:
-    """Like pandas: no array, but becomes one."""
+    """Converts to an array with ``__array__``, like pandas."""
 
     def __init__(self, values: Any) -> None:
         self.values = values
@@ -124,7 +124,7 @@ class Frame:
 
 
 class Capsule:
-    """Speaks DLPack alone."""
+    """Converts to an array with DLPack only."""
 
     def __init__(self, array: Any) -> None:
         self.array = array
@@ -142,30 +142,30 @@ def test_foreign_arrays_are_read_by_protocol(kind: Any) -> None:
     assert digest(kind(array)) == digest(array)
 
 
-def test_a_foreign_array_that_fails_says_so() -> None:
+def test_failing_conversions() -> None:
     class Elsewhere(Capsule):
         def __dlpack__(self, **options: Any) -> Any:
             raise BufferError("on another device")
 
-    with pytest.raises(TypeError, match=r"value is a .*Elsewhere that does not become an array"):
+    with pytest.raises(TypeError, match=r"value is a .*Elsewhere that cannot be converted to an array"):
         digest(Elsewhere(np.ones(1)))
     with pytest.raises(TypeError, match="value is an array of Python objects"):
         digest(Frame([object()]))
 
 
-def test_element_and_facts() -> None:
-    found = opened(np.ones((2, 3), ">f4").T)
+def test_leaf_of_a_strided_array() -> None:
+    found = flatten(np.ones((2, 3), ">f4").T)
     assert isinstance(found, Leaf)
-    assert (found.kind, found.element, found.shape, found.nbytes) == ("float32[3, 2]", "float32", (3, 2), 24)
-    assert found.facts == "numpy, strides (4, 12)"
+    assert (found.kind, found.dtype, found.shape, found.nbytes) == ("float32[3, 2]", "float32", (3, 2), 24)
+    assert found.metadata == "numpy, strides (4, 12)"
 
 
-def test_generators_are_their_state() -> None:
+def test_generators_equal_their_state() -> None:
     a, b = np.random.default_rng(0), np.random.default_rng(0)
     assert digest(a) == digest(b)
     b.random()
     assert digest(a) != digest(b)
-    assert isinstance(opened(np.random.RandomState(0)), Parts)
+    assert isinstance(flatten(np.random.RandomState(0)), Parts)
     assert digest(np.random.PCG64(1)) == digest(np.random.PCG64(1))
 
 
@@ -180,10 +180,10 @@ SOURCES: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_what_the_system_gives_is_drawn_from_the_seed(name: str) -> None:
-    draw, restore, found = SOURCES[name], adapter.states(), []
+def test_patch_entropy(name: str) -> None:
+    draw, restore, found = SOURCES[name], adapter.save_global_states(), []
     for seed in (5, 5, 6):
-        with adapter.pinned_entropy(Random(seed)):
+        with adapter.patch_entropy(Random(seed)):
             found.append([draw(), draw()])
     assert found[0] == found[1] != found[2]
     assert found[0][0] != found[0][1]
@@ -191,8 +191,8 @@ def test_what_the_system_gives_is_drawn_from_the_seed(name: str) -> None:
     restore()
 
 
-def test_seeding_is_numpys_own() -> None:
-    restore = adapter.states()
+def test_seed_is_that_of_numpy() -> None:
+    restore = adapter.save_global_states()
     adapter.seed(7)
     assert np.random.random_sample() == np.random.RandomState(7).random_sample()
     restore()
@@ -207,10 +207,10 @@ def other_generator() -> Any:
 
 
 @pytest.mark.usefixtures("other_generator")
-def test_another_bit_generator_is_seeded_and_restored() -> None:
+def test_installed_bit_generators_are_seeded_and_restored() -> None:
     np.random.standard_normal()
     generator, state = random.get_bit_generator(), random.get_bit_generator().state
-    restore, drawn = adapter.states(), []
+    restore, drawn = adapter.save_global_states(), []
     for _ in range(2):
         adapter.seed(1)
         drawn.append(np.random.standard_normal(3).tolist())
@@ -221,12 +221,43 @@ def test_another_bit_generator_is_seeded_and_restored() -> None:
     assert generator.state == state
 
 
-def test_a_generator_put_in_later_is_taken_out_again() -> None:
-    np.random.standard_normal()  # leaves half of a pair behind
+def test_bit_generators_installed_later_are_removed() -> None:
+    np.random.standard_normal()  # keeps the second number of a pair
     before = random.get_bit_generator()
     state = np.random.get_state(legacy=False)
-    restore = adapter.states()
+    restore = adapter.save_global_states()
     random.set_bit_generator(np.random.PCG64(3))
     restore()
     assert random.get_bit_generator() is before
     np.testing.assert_equal(np.random.get_state(legacy=False), state)
+
+
+def test_copies_share_no_memory() -> None:
+    array = np.arange(6, dtype="f4").reshape(2, 3).T
+    for copy in (adapter.copy_array(array), adapter.copy_at_offset(array, 1)):
+        assert type(copy) is np.ndarray
+        assert not np.shares_memory(copy, array)
+        np.testing.assert_array_equal(copy, array)
+        copy[...] = 0
+        adapter.restore_array(copy, array)
+        np.testing.assert_array_equal(copy, array)
+    assert [adapter.copy_at_offset(array, n).ctypes.data % 64 for n in (0, 1, 16)] == [0, 4, 0]
+
+
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8", ">f4"])
+def test_view_as_integers(kind: str) -> None:
+    array = np.array([[1.0, 2.0]], kind)
+    integers = adapter.view_as_integers(array)
+    integers[0, 1] += 1
+    assert (integers.shape, array.tolist()) == ((1, 2), [[1.0, 2.0 + 2 * float(np.finfo(kind).eps)]])
+
+
+@pytest.mark.parametrize("kind", ["i4", "c8", "g", "U1"])
+def test_only_floats_are_viewed_as_integers(kind: str) -> None:
+    assert adapter.view_as_integers(np.zeros(2, kind)) is None
+
+
+def test_concatenate_keeps_masks() -> None:
+    masked = np.ma.array([1.0, 2.0], mask=[False, True])
+    assert adapter.concatenate([masked, masked]).mask.tolist() == [False, True] * 2
+    assert adapter.concatenate([np.ones(1), np.zeros(2)]).tolist() == [1, 0, 0]

@@ -17,12 +17,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.adapters import digest, opened
+from pytest_repro.adapters import digest, flatten
 from pytest_repro.adapters.python import adapter
-from pytest_repro.core.observation import Leaf
+from pytest_repro.core.runs.observation import Leaf
 
 
-def reseeded(generator: Any) -> float:
+def reseed_and_draw(generator: Any) -> float:
     generator.seed()
     return float(generator.random())
 
@@ -34,20 +34,20 @@ SOURCES: dict[str, Callable[[], Any]] = {
     "uuid4": uuid.uuid4,
     "SystemRandom": lambda: random.SystemRandom().random(),
     "Random": lambda: random.Random().random(),
-    "Random.seed": lambda: reseeded(random.Random(3)),
-    "random.seed": lambda: reseeded(random),
+    "Random.seed": lambda: reseed_and_draw(random.Random(3)),
+    "random.seed": lambda: reseed_and_draw(random),
     "a name bound before": lambda: urandom(8),
     "tempfile": lambda: os.path.basename(tempfile.mktemp()),
 }
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_what_the_system_gives_is_drawn_from_the_seed(name: str) -> None:
+def test_patch_entropy(name: str) -> None:
     draw = SOURCES[name]
-    restore = adapter.states()
+    restore = adapter.save_global_states()
     found = []
     for seed in (5, 5, 6):
-        with adapter.pinned_entropy(random.Random(seed)):
+        with adapter.patch_entropy(random.Random(seed)):
             found.append([draw(), draw()])
     restore()
     assert found[0] == found[1] != found[2]
@@ -56,58 +56,58 @@ def test_what_the_system_gives_is_drawn_from_the_seed(name: str) -> None:
     restore()
 
 
-@pytest.mark.skipif(not hasattr(os, "getrandom"), reason="Linux has it")
-def test_getrandom_is_drawn_too() -> None:
-    with adapter.pinned_entropy(random.Random(5)):
+@pytest.mark.skipif(not hasattr(os, "getrandom"), reason="only Linux has it")
+def test_patch_entropy_of_getrandom() -> None:
+    with adapter.patch_entropy(random.Random(5)):
         first = os.getrandom(8, os.GRND_NONBLOCK)
-    with adapter.pinned_entropy(random.Random(5)):
+    with adapter.patch_entropy(random.Random(5)):
         assert os.getrandom(8) == first
 
 
-def test_names_of_temporary_files_go_on_where_they_were() -> None:
+def test_names_of_temporary_files_are_restored() -> None:
     tempfile.mktemp()
     before = tempfile._name_sequence  # type: ignore[attr-defined]
-    with adapter.pinned_entropy(random.Random(5)):
+    with adapter.patch_entropy(random.Random(5)):
         tempfile.mktemp()
     assert tempfile._name_sequence is before  # type: ignore[attr-defined]
 
 
-def test_a_given_seed_stays_what_it_is() -> None:
+def test_seeded_generators_do_not_change() -> None:
     expected = random.Random(3).random()
-    with adapter.pinned_entropy(random.Random(0)):
+    with adapter.patch_entropy(random.Random(0)):
         assert random.Random(3).random() == expected
 
 
-def test_the_generator_is_restored_to_the_bit() -> None:
-    random.gauss(0, 1)  # leaves half of a pair behind
+def test_global_state_is_restored() -> None:
+    random.gauss(0, 1)  # keeps the second number of a pair
     before = random.getstate()
-    restore = adapter.states()
+    restore = adapter.save_global_states()
     adapter.seed(1)
     random.random()
     restore()
     assert random.getstate() == before
 
 
-def test_the_seed_is_the_number_itself() -> None:
-    restore = adapter.states()
+def test_seed_is_passed_unchanged() -> None:
+    restore = adapter.save_global_states()
     adapter.seed(7)
     assert random.random() == random.Random(7).random()
     restore()
 
 
 @given(st.integers() | st.floats() | st.booleans() | st.text() | st.binary() | st.complex_numbers())
-def test_a_value_has_one_digest(value: Any) -> None:
+def test_digests_of_values(value: Any) -> None:
     assert digest(value) == digest(value)
     assert digest(value) != digest([value])
     assert digest(value) != digest(repr(value))
 
 
 @given(st.integers(-(2**70), 2**70), st.integers(-(2**70), 2**70))
-def test_integers_of_any_size_are_told_apart(a: int, b: int) -> None:
+def test_integers_of_any_size(a: int, b: int) -> None:
     assert (digest(a) == digest(b)) is (a == b)
 
 
-def test_bits_count_not_equality() -> None:
+def test_bits_count() -> None:
     quiet, other = (struct.unpack("<d", struct.pack("<Q", 0x7FF8 << 48 | n))[0] for n in (0, 1))
     values = [0, 0.0, -0.0, False, 0j, "0", b"0", None, "None", math.nan, other, Decimal(0), Fraction(0)]
     assert len({digest(value) for value in values}) == len(values)
@@ -118,11 +118,11 @@ class Size(int):
     pass
 
 
-def test_a_subclass_of_int_is_read_at_once() -> None:
-    found = opened(Size(3))
+def test_subclasses_of_int() -> None:
+    found = flatten(Size(3))
     assert isinstance(found, Leaf)
-    assert (found.kind, found.element, found.nbytes) == ("Size", "int64", 8)
+    assert (found.kind, found.dtype, found.nbytes) == ("Size", "int64", 8)
 
 
-def test_unpaired_surrogates_are_text() -> None:
+def test_unpaired_surrogates() -> None:
     assert digest("\ud800") != digest("\ud801")

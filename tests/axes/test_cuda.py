@@ -1,4 +1,4 @@
-"""What a GPU does: beside the CPU, twice, with and without deterministic algorithms and TF32."""
+"""A GPU: compared with the CPU, run twice, with and without deterministic algorithms and TF32."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.gpu
 
 MANY = 2**22
-"""Additions into 8 places: their order by atomics has practically never been the same twice."""
+"""Additions into 8 elements: with atomics, their order is practically never the same twice."""
 
 
 def run(project: Project, source: str, *args: str) -> Result:
-    """In a process of its own: CUDA and cuBLAS read what is set when they start."""
+    """In a separate process: CUDA and cuBLAS read their settings when they start."""
     project.write(head="import os, pytest, torch\nimport torch.nn.functional as F")
     project.write(test_it=source)
     path = project.pytester.path / "test_it.py"
@@ -26,7 +26,7 @@ def run(project: Project, source: str, *args: str) -> Result:
     return project.again(*args, subprocess=True)
 
 
-def test_the_gpu_is_close_to_the_cpu_and_draws_other_numbers(project: Project) -> None:
+def test_gpu_is_close_to_cpu_and_draws_other_numbers(project: Project) -> None:
     result = run(
         project,
         """
@@ -69,7 +69,7 @@ def test_the_gpu_is_close_to_the_cpu_and_draws_other_numbers(project: Project) -
             assert torch.ones(1).device.type == "cpu"
         """,
     ).check(passed=4, failed=2)
-    drew = "  inputs     other numbers were drawn on cuda: x, the first value of the test, differs already"
+    drew = "  inputs     other random numbers on cuda: x, the first recorded value, differs already"
     assert result.text.count(drew) == 2
     assert (
         result.text.count("  device     run to run deterministic; differs between cpu and cuda: max abs ")
@@ -118,7 +118,7 @@ def failures(result: Result) -> dict[str, str]:
     return {part.partition("]")[0]: part for part in parts}
 
 
-def test_deterministic_algorithms_repeat_themselves_or_say_that_they_cannot(project: Project) -> None:
+def test_deterministic_algorithms_repeat_or_raise(project: Project) -> None:
     result = run(project, SOURCE.replace("MODE", "True"))
     words = {name[len("test_op[") : -1]: word for name, word in result.verdicts.items()}
     assert set(words) == set(OPS)
@@ -128,7 +128,7 @@ def test_deterministic_algorithms_repeat_themselves_or_say_that_they_cannot(proj
     assert [words[op] for op in ("index_add", "conv", *ALWAYS)] == ["reproduced"] * 4
 
 
-def test_atomics_are_found_where_deterministic_algorithms_are_off(project: Project) -> None:
+def test_atomics_diverge_without_deterministic_algorithms(project: Project) -> None:
     result = run(project, SOURCE.replace("MODE", "False"))
     words = {name[len("test_op[") : -1]: word for name, word in result.verdicts.items()}
     assert {op: words[op] for op in ("index_add", "scatter_add")} == {
@@ -145,7 +145,7 @@ def test_atomics_are_found_where_deterministic_algorithms_are_off(project: Proje
 @pytest.mark.skipif(
     torch.cuda.is_available() and torch.cuda.get_device_capability() < (8, 0), reason="has no TF32"
 )
-def test_tf32_differs_in_bits_and_is_close() -> None:
+def test_tf32_differs_in_bits_but_is_close() -> None:
     factors = [torch.randn(512, 512, generator=torch.Generator().manual_seed(n)).cuda() for n in (1, 2)]
     modes = itertools.cycle(["highest", "high"])
 
@@ -156,17 +156,17 @@ def test_tf32_differs_in_bits_and_is_close() -> None:
     before = torch.get_float32_matmul_precision()
     verdict = check(product, deterministic=False)
     (found,) = verdict.mismatches
-    assert verdict.word == "diverged"
+    assert verdict.outcome == "diverged"
     assert found.difference is not None
     # A product of 512 terms of N(0, 1): TF32 keeps 10 bits of each factor, so it is off by about
     # sqrt(512) * 2**-11 = 0.011 where float32 is by 1e-5.
     assert 1e-3 < (found.difference.max_abs or 0) < 0.2
-    assert check(product, rtol=0, atol=0.2, deterministic=False).word == "reproduced"
-    assert check(lambda: factors[0] @ factors[1], deterministic=False).word == "reproduced"
+    assert check(product, rtol=0, atol=0.2, deterministic=False).outcome == "reproduced"
+    assert check(lambda: factors[0] @ factors[1], deterministic=False).outcome == "reproduced"
     assert torch.get_float32_matmul_precision() == before
 
 
-def test_every_switch_and_every_generator_comes_back(project: Project) -> None:
+def test_switches_and_generators_are_restored(project: Project) -> None:
     project.write(
         conftest="""
         import os, pytest, torch

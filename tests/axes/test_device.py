@@ -1,4 +1,4 @@
-"""The axis ``device``, between the CPU and a second device that is made on it."""
+"""The axis ``device``, between the CPU and a second device that runs on it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from pytest_repro import check
-from pytest_repro.axes import named, varied
-from pytest_repro.core.plan import Plan
-from pytest_repro.engine.reach import within_reach
+from pytest_repro.axes import get_axis, resolve_axes
+from pytest_repro.core.plan.plan import Plan
+from pytest_repro.engine.runs.availability import restrict_to_available
 from tests.conftest import Project, Result
 
 torch = pytest.importorskip("torch")
@@ -35,7 +35,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(project: Project) -> Run:
-    """Runs tests where the device ``second`` is: in a process of its own, as it stays there."""
+    """Runs tests with the device ``second``, in a separate process, since it cannot be unregistered."""
     made = Path(__file__).with_name("second_device.py").read_text()
     project.write(second_device=made, head=HEAD, conftest="import second_device")
 
@@ -61,7 +61,7 @@ AGAIN = ("repeat", 1, "passed", {"device": "second"})
 
 
 @second
-def test_each_device_is_run_and_all_of_torch_follows(run: Run) -> None:
+def test_each_device_runs_and_all_of_torch_uses_it(run: Run) -> None:
     result = run(
         """
         seen = []
@@ -108,7 +108,7 @@ def test_each_device_is_run_and_all_of_torch_follows(run: Run) -> None:
 
 
 @second
-def test_closeness_hangs_on_the_dtype_and_bits_can_be_asked(run: Run) -> None:
+def test_tolerance_depends_on_dtype_and_can_be_bitwise(run: Run) -> None:
     result = run(
         """
         def numbers(size=50, dtype=torch.float32):
@@ -156,7 +156,7 @@ def test_closeness_hangs_on_the_dtype_and_bits_can_be_asked(run: Run) -> None:
 
 
 @second
-def test_numbers_drawn_on_another_device_are_told_from_a_kernel_that_errs(run: Run) -> None:
+def test_draws_on_another_device_are_distinguished_from_kernel_errors(run: Run) -> None:
     result = run(
         """
         @varied
@@ -193,7 +193,7 @@ def test_numbers_drawn_on_another_device_are_told_from_a_kernel_that_errs(run: R
             repro.record(x=x, y=x + torch.randn(4, 3))
         """
     ).check(passed=1, failed=7)
-    drew = "  inputs     other numbers were drawn on second: {}, the first value of the test, differs already"
+    drew = "  inputs     other random numbers on second: {}, the first recorded value, differs already"
     told = result.text.split("is not reproducible")
     inputs = {part.rpartition("::")[2].strip(): text for part, text in pairwise(told)}
     assert drew.format("x") in inputs["test_drawn"]
@@ -209,7 +209,7 @@ def test_numbers_drawn_on_another_device_are_told_from_a_kernel_that_errs(run: R
 
 
 @second
-def test_a_model_is_moved_and_trained(run: Run) -> None:
+def test_model_is_moved_and_trained(run: Run) -> None:
     result = run(
         """
         @on("cpu", "second", seed=3)
@@ -236,7 +236,7 @@ def test_a_model_is_moved_and_trained(run: Run) -> None:
 
 
 @second
-def test_devices_that_are_not_there(run: Run) -> None:
+def test_unavailable_devices(run: Run) -> None:
     result = run(
         """
         pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")
@@ -297,7 +297,7 @@ def test_devices_that_are_not_there(run: Run) -> None:
 
 
 @second
-def test_a_name_that_torch_does_not_know(run: Run) -> None:
+def test_device_name_unknown_to_torch(run: Run) -> None:
     result = run("@on('cpu', 'third')\ndef test_a(repro): pass").check(exit=4)
     result.check(says=["test_it.py::test_a", "device=('cpu', 'third'): names of devices", "third"])
 
@@ -308,49 +308,49 @@ needs_none = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GP
 
 
 @needs_none
-def test_check_alike() -> None:
+def test_check_behaves_alike() -> None:
     calls: list[int] = []
     verdict = check(lambda: calls.append(1), device=("cuda", "cuda:1"))
-    assert (verdict.word, calls, [run.state for run in verdict.runs]) == ("skipped", [], ["absent"] * 2)
+    assert (verdict.outcome, calls, [run.state for run in verdict.runs]) == ("skipped", [], ["absent"] * 2)
     verdict = check(lambda: torch.ones(2), device=("cuda", "cpu"))
-    assert (verdict.word, [run.state for run in verdict.runs]) == ("skipped", ["ran", "ran", "absent"])
+    assert (verdict.outcome, [run.state for run in verdict.runs]) == ("skipped", ["ran", "ran", "absent"])
     assert [run.setting for run in verdict.runs] == [{"device": "cpu"}] * 2 + [{"device": "cuda"}]
     verdict = check(lambda: torch.ones(2), device=("cuda", "cpu"), threads=(1, 2))
-    assert (verdict.word, verdict.runs[2].setting) == ("reproduced", {"device": "cpu", "threads": 2})
+    assert (verdict.outcome, verdict.runs[2].setting) == ("reproduced", {"device": "cpu", "threads": 2})
 
 
 def slot() -> Any:
-    """What ``torch.set_default_device`` was given."""
+    """The argument of ``torch.set_default_device``."""
     return getattr(getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None), "device", None)
 
 
 @pytest.mark.parametrize("before", [None, "meta", "cpu"])
-def test_the_default_device_comes_back_as_it_was_given(before: str | None) -> None:
+def test_default_device_is_restored(before: str | None) -> None:
     torch.set_default_device(before)
     try:
         given = slot()
         for value in ("meta", "cpu", "meta:0"):
-            with named("device").applied(value):
+            with get_axis("device").applied(value):
                 assert torch.ones(1).device.type == value.partition(":")[0]
             assert slot() == given
     finally:
         torch.set_default_device(None)
 
 
-def test_a_device_that_surrounds_the_test_is_not_taken_for_the_default() -> None:
-    with torch.device("meta"), named("device").applied("cpu"):
+def test_device_context_around_the_test_is_no_default_device() -> None:
+    with torch.device("meta"), get_axis("device").applied("cpu"):
         pass
     assert slot() is None
     assert not torch.overrides._get_current_function_mode_stack()
 
 
 @pytest.mark.parametrize(("there", "said"), [(1, "this machine has 1 cuda device for 2 ranks"), (2, "")])
-def test_each_rank_has_a_gpu_of_its_own_or_the_device_is_passed_over(
+def test_cuda_is_unavailable_with_fewer_gpus_than_ranks(
     monkeypatch: pytest.MonkeyPatch, there: int, said: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
-    monkeypatch.setattr(named("device"), "gone", lambda value: "")
-    assert named("device").short("cuda", 2) == said
-    reach = within_reach(Plan(ranks=2, vary=varied({"device": ("cuda", "cpu")})))
-    assert [run.error for run in reach.absent] == [said] * bool(said)
-    assert [named("device").short(*asked) for asked in (("cpu", 2), ("cuda", 0))] == ["", ""]
+    monkeypatch.setattr(get_axis("device"), "why_reference_unavailable", lambda value: "")
+    assert get_axis("device").why_too_few("cuda", 2) == said
+    reach = restrict_to_available(Plan(ranks=2, vary=resolve_axes({"device": ("cuda", "cpu")})))
+    assert [run.error for run in reach.unavailable] == [said] * bool(said)
+    assert [get_axis("device").why_too_few(*asked) for asked in (("cpu", 2), ("cuda", 0))] == ["", ""]

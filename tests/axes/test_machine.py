@@ -1,4 +1,4 @@
-"""The axis ``machine``, between this interpreter and another one that has libraries of its own."""
+"""The axis ``machine``, between this interpreter and another one with its own libraries."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def values():
 
 
 def interpreters() -> Iterator[str]:
-    """Pythons of other versions: by name, and those that pyenv keeps and does not show."""
+    """Pythons of other versions: on PATH, and those of pyenv."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     for version in VERSIONS:
         if version != f"{sys.version_info.major}.{sys.version_info.minor}":
@@ -44,7 +44,7 @@ def starts(path: str) -> bool:
 
 @pytest.fixture(scope="session")
 def bare() -> str:
-    """Another interpreter as it is installed."""
+    """Another interpreter, as installed."""
     found = next(filter(starts, interpreters()), None)
     if found is None:
         pytest.skip(f"no other Python is installed: looked for {', '.join(VERSIONS)}")
@@ -53,7 +53,7 @@ def bare() -> str:
 
 @pytest.fixture(scope="session")
 def other(bare: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An environment of that interpreter with this package, and another numpy than here."""
+    """An environment of that interpreter with this package and another version of numpy."""
     place = tmp_path_factory.mktemp("machine")
     python = str(place / ("Scripts" if os.name == "nt" else "bin") / "python")
     quiet = ("-q", "--disable-pip-version-check", "--no-input")
@@ -69,13 +69,13 @@ def other(bare: str, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def versions(other: str) -> tuple[str, str]:
-    """The versions of numpy and Python there, as it says itself."""
+    """The versions of numpy and Python of the other interpreter."""
     numpy, python = json.loads(subprocess.check_output([other, "-c", ASKED]))
     return numpy, python
 
 
 def unlike(versions: tuple[str, str], spec: str) -> list[str]:
-    """Lines among those that tell what is not the same there; the BLAS is another one as well."""
+    """Some of the lines that list what differs there; the BLAS does as well."""
     here = np.__version__, sys.version.split()[0]
     return [
         f"  unlike     numpy {here[0]} here, {versions[0]} on {spec}",
@@ -145,7 +145,9 @@ def test_another_interpreter_is_compared_with_this_one(
         result.check(says=["test_bits is not reproducible (bit for bit, 2 runs", *unlike(versions, spec)])
 
 
-def test_what_is_missing_there_is_told(project: Project, bare: str, other: str) -> None:
+def test_missing_modules_of_the_other_interpreter_are_reported(
+    project: Project, bare: str, other: str
+) -> None:
     if subprocess.run([bare, "-c", "import pytest, pytest_repro"], capture_output=True).returncode == 0:
         pytest.skip("the other interpreter has what it needs by itself")
     project.write(
@@ -179,7 +181,7 @@ def test_what_is_missing_there_is_told(project: Project, bare: str, other: str) 
         result.check(says=[f"was not compared: the companion for popen//python={python} ", why])
 
 
-def test_a_function_is_called_there(
+def test_check_calls_a_function_in_the_other_interpreter(
     other: str, versions: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "made_for_machines.py").write_text(
@@ -192,8 +194,8 @@ def test_a_function_is_called_there(
     made_for_machines = importlib.import_module("made_for_machines")
     spec = f"popen//python={other}"
     verdict = check(made_for_machines.ramp, 1000, machine=spec, rtol=0, atol=0)
-    assert (verdict.word, verdict.runs[2].value) == ("reproduced", spec)
-    assert verdict.runs[2].unlike["numpy"] == (np.__version__, versions[0])
+    assert (verdict.outcome, verdict.runs[2].value) == ("reproduced", spec)
+    assert verdict.runs[2].environment_diff["numpy"] == (np.__version__, versions[0])
     with pytest.raises(NotReproducible) as caught:
         assert_reproducible(made_for_machines.version, machine=spec)
     assert all(line in str(caught.value) for line in unlike(versions, spec))

@@ -1,4 +1,4 @@
-"""Shuffled listings: other orders, the same ones each time, and nothing else about them changed."""
+"""Shuffled listings: another order, the same each time, and nothing else changed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.axes import applied
-from pytest_repro.axes.order import shuffled
+from pytest_repro.axes import apply_setting
+from pytest_repro.axes.order import shuffle_entries
 
 _NAMES = [f"{number:02}.txt" for number in range(30)]
 _ANY_NAMES = st.lists(st.text(st.characters(exclude_characters="/\0")), unique=True, max_size=12)
@@ -33,41 +33,41 @@ def folder(tmp_path: Path) -> Path:
 
 
 @given(names=_ANY_NAMES | _BYTES, seed=st.integers(1, 5))
-def test_a_listing_is_permuted_and_never_as_it_was(names: list[Any], seed: int) -> None:
-    found = shuffled(names, names, seed)
+def test_listing_is_permuted_and_never_unchanged(names: list[Any], seed: int) -> None:
+    found = shuffle_entries(names, names, seed)
     assert sorted(found) == sorted(names)
     assert (found == names) is (len(names) < 2)
 
 
 @given(names=_ANY_NAMES | _BYTES, seed=st.integers(1, 5), data=st.data())
-def test_the_order_hangs_on_names_and_seed_alone(names: list[Any], seed: int, data: st.DataObject) -> None:
-    found = shuffled(names, names, seed)
-    assert shuffled(list(names), list(names), seed) == found
+def test_order_depends_only_on_names_and_seed(names: list[Any], seed: int, data: st.DataObject) -> None:
+    found = shuffle_entries(names, names, seed)
+    assert shuffle_entries(list(names), list(names), seed) == found
     other = data.draw(st.permutations(names))
-    again = shuffled(other, other, seed)
+    again = shuffle_entries(other, other, seed)
     # What comes in the shuffled order already is turned round, so that it changes.
     turned = again == found[::-1] and (names == again or other == found)
     assert again == found or turned
 
 
 @given(names=st.lists(st.text("ab", min_size=1), unique=True, min_size=2, max_size=12))
-def test_entries_go_with_their_names(names: list[str]) -> None:
+def test_entries_keep_their_names(names: list[str]) -> None:
     entries = [(name, object()) for name in names]
-    found = shuffled(entries, names, 1)
-    assert [name for name, _ in found] == shuffled(names, names, 1)
+    found = shuffle_entries(entries, names, 1)
+    assert [name for name, _ in found] == shuffle_entries(names, names, 1)
     assert set(found) == set(entries)
 
 
 def test_seeds_shuffle_differently() -> None:
-    assert len({tuple(shuffled(_NAMES, _NAMES, seed)) for seed in range(1, 6)}) == 5
+    assert len({tuple(shuffle_entries(_NAMES, _NAMES, seed)) for seed in range(1, 6)}) == 5
 
 
-def test_the_order_is_the_same_in_every_version_and_on_every_machine() -> None:
-    assert shuffled(list("abcde"), list("abcde"), 1) == list("ceadb")
+def test_order_is_the_same_in_every_python_version() -> None:
+    assert shuffle_entries(list("abcde"), list("abcde"), 1) == list("ceadb")
 
 
 def under(order: int, listing: Callable[[Path], list[str]], folder: Path) -> list[str]:
-    with applied({"order": order}):
+    with apply_setting({"order": order}):
         return listing(folder)
 
 
@@ -109,7 +109,7 @@ LISTINGS: dict[str, Callable[[Path], list[str]]] = {
 
 
 @pytest.mark.parametrize("listing", LISTINGS.values(), ids=LISTINGS)
-def test_every_way_to_list_goes_through_it(listing: Callable[[Path], list[str]], folder: Path) -> None:
+def test_every_listing_function_is_shuffled(listing: Callable[[Path], list[str]], folder: Path) -> None:
     before = listing(folder)
     once, again, other = (under(order, listing, folder) for order in (1, 1, 2))
     assert under(0, listing, folder) == before
@@ -120,10 +120,10 @@ def test_every_way_to_list_goes_through_it(listing: Callable[[Path], list[str]],
 
 
 @pytest.mark.skipif(os.listdir not in os.supports_fd, reason="listdir takes no descriptors here")
-def test_a_descriptor_is_listed_as_its_folder(folder: Path) -> None:
+def test_file_descriptor_lists_like_its_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with applied({"order": 1}):
+        with apply_setting({"order": 1}):
             expected = os.listdir(folder)
             assert os.listdir(descriptor) == expected
             assert [entry.name for entry in os.scandir(descriptor)] == expected
@@ -133,16 +133,14 @@ def test_a_descriptor_is_listed_as_its_folder(folder: Path) -> None:
     assert walked[0] == [name for name in expected if name != "sub"]
 
 
-def test_without_an_argument_it_is_the_working_directory(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_default_is_the_working_directory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    with applied({"order": 1}):
+    with apply_setting({"order": 1}):
         assert os.listdir() == os.listdir(".") == os.listdir(folder) == [each.name for each in os.scandir()]
 
 
-def test_scandir_gives_what_the_real_one_gives(folder: Path) -> None:
-    with applied({"order": 1}), os.scandir(folder) as found:
+def test_scandir_entries_match_the_original(folder: Path) -> None:
+    with apply_setting({"order": 1}), os.scandir(folder) as found:
         assert iter(found) is found
         first = next(found)
         assert isinstance(first, os.DirEntry)
@@ -155,8 +153,8 @@ def test_scandir_gives_what_the_real_one_gives(folder: Path) -> None:
             next(found)
 
 
-def test_a_closed_scandir_gives_nothing_more(folder: Path) -> None:
-    with applied({"order": 1}):
+def test_closed_scandir_is_exhausted(folder: Path) -> None:
+    with apply_setting({"order": 1}):
         with os.scandir(folder) as found:
             next(found)
         assert list(found) == []
@@ -167,8 +165,8 @@ def test_a_closed_scandir_gives_nothing_more(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("listing", [os.listdir, os.scandir], ids=["listdir", "scandir"])
-def test_what_cannot_be_listed_raises_as_ever(listing: Any, folder: Path) -> None:
-    with applied({"order": 1}):
+def test_errors_of_listings_are_unchanged(listing: Any, folder: Path) -> None:
+    with apply_setting({"order": 1}):
         replaced = getattr(os, listing.__name__)
         for path in (folder / "nothing", folder / _NAMES[0]):
             with pytest.raises(OSError) as real:
@@ -181,17 +179,17 @@ def test_what_cannot_be_listed_raises_as_ever(listing: Any, folder: Path) -> Non
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names are bytes there")
-def test_names_that_are_no_text_are_shuffled_too(tmp_path: Path) -> None:
+def test_bytes_names_are_shuffled(tmp_path: Path) -> None:
     names = [b"\xff", b"\xfe\x80", b"plain", "Größe".encode()]
     for name in names:
         Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name))).touch()
-    with applied({"order": 1}):
+    with apply_setting({"order": 1}):
         assert sorted(os.listdir(os.fsencode(tmp_path))) == sorted(names)
         assert sorted(map(os.fsencode, os.listdir(tmp_path))) == sorted(names)
 
 
-def test_an_empty_folder_and_a_single_file_stay_as_they_are(tmp_path: Path) -> None:
-    with applied({"order": 1}):
+def test_empty_folder_and_single_file_are_unchanged(tmp_path: Path) -> None:
+    with apply_setting({"order": 1}):
         assert os.listdir(tmp_path) == []
         (tmp_path / "one").touch()
         assert (os.listdir(tmp_path), entries(tmp_path)) == (["one"], ["one"])
@@ -199,12 +197,12 @@ def test_an_empty_folder_and_a_single_file_stay_as_they_are(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("module", ["glob", "pathlib"])
 @pytest.mark.parametrize("kept", [staticmethod(os.scandir), os.scandir], ids=["3.13", "3.10"])
-def test_a_class_of_pythons_that_keeps_scandir_is_reached(
+def test_stdlib_classes_with_bound_functions_are_patched(
     module: str, kept: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = {"glob": "_StringGlobber", "pathlib": "_NormalAccessor"}[module]
     keeper = type(name, (), {"scandir": kept})
     monkeypatch.setattr(sys.modules[module], name, keeper, raising=False)
-    with applied({"order": 1}):
+    with apply_setting({"order": 1}):
         assert [entry.name for entry in keeper.scandir(folder)] == entries(folder)  # type: ignore[attr-defined]
     assert vars(keeper)["scandir"] is kept

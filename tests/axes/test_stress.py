@@ -1,4 +1,4 @@
-"""What twenty runs in one process cannot see, and two runs under ``--repro-vary=stress`` find."""
+"""Differences that twenty runs in one process do not show, and two runs under ``--repro-vary=stress`` do."""
 
 from __future__ import annotations
 
@@ -136,13 +136,13 @@ def test_memory__empty_like_that_is_added_to(repro):
     repro.record(total=total)
 
 
-def test_memory__new_empty_of_which_one_row_is_never_written(repro):
+def test_memory__new_empty_with_an_unwritten_row(repro):
     padded = torch.ones(3).new_empty(4, 3)
     padded[:3] = 1
     repro.record(padded=padded)
 
 
-def test_memory__numpy_empty_of_which_the_end_is_never_written(repro):
+def test_memory__numpy_empty_with_an_unwritten_end(repro):
     buffer = np.empty(5_000_000)  # beyond every allocator's cache: fresh pages, which hold zeros
     buffer[:1000] = 1
     repro.record(end=buffer[-8:].copy())
@@ -151,7 +151,7 @@ def test_memory__numpy_empty_of_which_the_end_is_never_written(repro):
 
 @pytest.fixture
 def sick(project: Project) -> Project:
-    """A project in which every test hangs on what one axis of stress varies."""
+    """A project in which every test depends on one axis of stress."""
     pytest.importorskip("torch")
     pytest.importorskip("torch._dynamo")
     data = project.pytester.mkdir("data")
@@ -170,11 +170,11 @@ def differing(result: Result) -> dict[str, set[str]]:
     return dict(found)
 
 
-def test_twenty_runs_in_one_process_see_none_of_them(sick: Project) -> None:
+def test_twenty_runs_in_one_process_find_nothing(sick: Project) -> None:
     assert set(sick.again("--repro-runs=20").verdicts.values()) == {"reproduced"}
 
 
-def test_two_runs_under_stress_find_each_and_name_the_axis(sick: Project) -> None:
+def test_two_runs_under_stress_find_each_axis(sick: Project) -> None:
     result = sick.again("--repro-vary=stress", "--repro-runs=2", "--repro-diagnose=never")
     assert set(result.verdicts.values()) == {"diverged"}
     found = differing(result)

@@ -1,4 +1,4 @@
-"""Every axis of the catalogue: what it takes, how that is written, and that it leaves no trace."""
+"""Every axis of the catalogue: its arguments, its options, and that it restores everything."""
 
 from __future__ import annotations
 
@@ -9,10 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_repro.axes import Axis, Bundle, applied, known, named, names, varied
-from pytest_repro.core.catalogue import load
-from pytest_repro.core.plan import BadArgument
-from pytest_repro.plugin.given import vary
+from pytest_repro.axes import (
+    Axis,
+    Bundle,
+    apply_setting,
+    get_axis,
+    list_axis_names,
+    resolve_axes,
+    validate_argument_names,
+)
+from pytest_repro.core.plan.plan import BadArgument
+from pytest_repro.core.plugins import load_plugin
+from pytest_repro.plugin.config.parsers import parse_vary
 
 GOOD: list[tuple[str, object, tuple[object, ...]]] = [
     ("process", True, (0, 1)),
@@ -42,7 +50,7 @@ _THREADS = "numbers of threads, 1 or more: threads=(1, 2)"
 _DTYPES = "names of floating dtypes: float16, bfloat16, float32, float64"
 _DEVICES = "names of devices: device=('cpu', 'cuda')"
 _ISA = "instruction sets: default, avx2, avx512"
-_SPEC = "a spec of execnet: 'popen//python=python3.12', 'ssh=host//python=python3'"
+_SPEC = "an execnet spec: 'popen//python=python3.12', 'ssh=host//python=python3'"
 _FILL = "True, or the numbers to fill with: memory=(0, 1)"
 _OFFSETS = "offsets in elements, 0 or more: alignment=(0, 1)"
 _TWO = "at least 2 values, the reference first"
@@ -73,32 +81,32 @@ BAD: list[tuple[str, object, str]] = [
 
 
 @pytest.mark.parametrize(("name", "given", "values"), GOOD)
-def test_values_come_with_the_reference_first(name: str, given: object, values: tuple[object, ...]) -> None:
-    (found,) = varied({name: given})
-    axis = named(name)
-    assert found == (name, values, axis.elsewhere, axis.close, axis.mixed)
+def test_reference_is_the_first_value(name: str, given: object, values: tuple[object, ...]) -> None:
+    (found,) = resolve_axes({name: given})
+    axis = get_axis(name)
+    assert found == (name, values, axis.remote, axis.close_by_default, axis.mixes_dtypes)
 
 
 @pytest.mark.parametrize(("name", "given", "values"), GOOD)
-def test_what_is_written_is_read_as_the_same_values(
+def test_formatted_option_parses_to_the_same_values(
     name: str, given: object, values: tuple[object, ...]
 ) -> None:
-    text = named(name).written(values)
+    text = get_axis(name).format_option(values)
     assert text.startswith(f"{name}=")
-    assert varied(dict([vary(text)]))[0].values == values
+    assert resolve_axes(dict([parse_vary(text)]))[0].values == values
 
 
 @pytest.mark.parametrize("name", ["process", "order", "dtype", "isa", "memory", "alignment", "threads"])
-def test_a_name_alone_asks_the_usual_values(name: str) -> None:
-    assert vary(name) == vary(f" {name} ") == (name, True)
-    (found,) = varied({name: True})
+def test_name_alone_gives_the_usual_values(name: str) -> None:
+    assert parse_vary(name) == parse_vary(f" {name} ") == (name, True)
+    (found,) = resolve_axes({name: True})
     assert len(set(found.values)) == len(found.values) > 1
 
 
 @pytest.mark.parametrize(("name", "given", "allowed"), BAD)
-def test_a_value_that_does_not_fit_is_refused_in_words(name: str, given: object, allowed: str) -> None:
+def test_invalid_argument_is_explained(name: str, given: object, allowed: str) -> None:
     with pytest.raises(BadArgument) as caught:
-        varied({name: given})
+        resolve_axes({name: given})
     shown = repr(tuple(given) if isinstance(given, (tuple, list)) else given)
     said = str(caught.value)
     assert said.startswith((f"{name}={given!r}: ", f"{name}={shown}: ", f"{name}=({given!r},): "))
@@ -109,27 +117,27 @@ def test_a_value_that_does_not_fit_is_refused_in_words(name: str, given: object,
     "text",
     ["threads=", "threads=1,", "threads=two", "memory=0,x", "alignment=-1,0", "process=1,2", "stress=1"],
 )
-def test_the_command_line_is_refused_alike(text: str) -> None:
+def test_invalid_option_is_explained(text: str) -> None:
     with pytest.raises(BadArgument, match=f"^vary={text!r}: "):
-        vary(text)
+        parse_vary(text)
 
 
 @pytest.mark.parametrize("given", [False, None])
-@pytest.mark.parametrize("name", names())
-def test_false_and_none_ask_nothing(name: str, given: object) -> None:
-    assert varied({name: given}) == ()
+@pytest.mark.parametrize("name", list_axis_names())
+def test_false_and_none_turn_an_axis_off(name: str, given: object) -> None:
+    assert resolve_axes({name: given}) == ()
 
 
-def test_a_set_of_axes_stands_for_its_parts_unless_they_are_asked_themselves() -> None:
-    found = varied({"memory": (0, 7), "stress": True, "threads": False, "alignment": True})
+def test_bundle_expands_to_its_parts_unless_given_explicitly() -> None:
+    found = resolve_axes({"memory": (0, 7), "stress": True, "threads": False, "alignment": True})
     assert {each.axis: each.values for each in found} == {
         "process": (0, 1), "order": (0, 1), "memory": (0, 7), "alignment": (0, 1),
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("values", [(0, 1e20), (0.5, float("inf")), (0, 1e-7)])
-def test_every_number_to_fill_with_can_be_written(values: tuple[object, ...]) -> None:
-    assert vary(named("memory").written(values)) == ("memory", values)
+def test_fill_numbers_round_trip_as_options(values: tuple[object, ...]) -> None:
+    assert parse_vary(get_axis("memory").format_option(values)) == ("memory", values)
 
 
 @pytest.mark.parametrize(
@@ -142,29 +150,29 @@ def test_every_number_to_fill_with_can_be_written(values: tuple[object, ...]) ->
         (1, "torch.empty(2, dtype=torch.bits8)"),
     ],
 )
-def test_no_number_breaks_the_maker_of_memory(value: float, expression: str) -> None:
+def test_every_fill_number_works_for_every_dtype(value: float, expression: str) -> None:
     torch = pytest.importorskip("torch")
-    with named("memory").applied(value):
+    with get_axis("memory").applied(value):
         assert len(eval(expression, {"np": np, "torch": torch})) == 2
 
 
-def test_an_unknown_name_lists_the_known_ones() -> None:
+def test_unknown_name_lists_known_names() -> None:
     listed = "alignment, device, dtype, isa, machine, memory, order, process, stress, threads"
-    assert ", ".join(names()) == listed
+    assert ", ".join(list_axis_names()) == listed
     with pytest.raises(BadArgument, match=f"^axis='colour': unknown; allowed are {listed}$"):
-        vary("colour=1,2")
+        parse_vary("colour=1,2")
     arguments = "runs, seed, capture, deterministic, baseline, ranks, level, seeds, rtol, atol"
     with pytest.raises(BadArgument, match=f"^colour=3: unknown; allowed are {arguments}, {listed}$"):
-        known({"runs": 2, "colour": 3})
+        validate_argument_names({"runs": 2, "colour": 3})
 
 
-def test_the_number_of_threads_of_here_is_the_reference() -> None:
+def test_current_thread_count_is_the_reference() -> None:
     torch = pytest.importorskip("torch")
     before = torch.get_num_threads()
     try:
         for here, other in ((1, 2), (2, 1), (3, 1)):
             torch.set_num_threads(here)
-            assert named("threads").values(True) == (here, other)
+            assert get_axis("threads").resolve_values(True) == (here, other)
     finally:
         torch.set_num_threads(before)
 
@@ -175,7 +183,7 @@ USUAL: dict[str, object] = {"device": ("cpu", "meta"), "threads": (1, 2), "machi
 
 
 def world() -> dict[str, Any]:
-    """What an axis can change in this process."""
+    """The state of this process that an axis can change."""
     found: dict[str, Any] = {
         "blas": _blas(),  # the first, as importing threadpoolctl sets environment variables
         "environ": dict(os.environ), "paths": list(sys.path), "cwd": os.getcwd(),
@@ -209,40 +217,42 @@ def _libraries(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delitem(sys.modules, "torch", raising=False)
 
 
-@pytest.mark.parametrize("name", names())
-def test_an_entry_is_an_axis_of_its_name(name: str) -> None:
-    axis = named(name)
+@pytest.mark.parametrize("name", list_axis_names())
+def test_catalogue_entry_is_an_axis_with_its_name(name: str) -> None:
+    axis = get_axis(name)
     assert isinstance(axis, Axis)
-    assert type(load("pytest_repro.axes", name).axis).__name__ == type(axis).__name__ == name.capitalize()
+    assert (
+        type(load_plugin("pytest_repro.axes", name).axis).__name__ == type(axis).__name__ == name.capitalize()
+    )
     assert axis.name == name
     assert isinstance(axis.preposition, str)
-    assert all(isinstance(line, str) and line for line in axis.look_for)
+    assert all(isinstance(line, str) and line for line in axis.hints)
 
 
-@pytest.mark.parametrize("name", names())
-def test_an_axis_says_what_it_has_to(name: str) -> None:
-    axis = named(name)
-    values = axis.values(USUAL.get(name, True))
+@pytest.mark.parametrize("name", list_axis_names())
+def test_axis_describes_itself(name: str) -> None:
+    axis = get_axis(name)
+    values = axis.resolve_values(USUAL.get(name, True))
     if isinstance(axis, Bundle):
-        assert [axis.values(True), set(axis.parts) - set(names())] == [(), set()]
+        assert [axis.resolve_values(True), set(axis.parts) - set(list_axis_names())] == [(), set()]
         return
     assert len(values) > 1
     for value in values:
-        assert axis.called(value)
-        assert isinstance(axis.missing(value) if value in values[1:] else "", str)
+        assert axis.format_value(value)
+        assert isinstance(axis.why_unavailable(value) if value in values[1:] else "", str)
     for value in values[1:]:
-        assert axis.between(values[0], value)
-        if axis.elsewhere:
-            assert axis.interpreter(value).called
-    assert axis.elsewhere or axis.look_for
+        assert axis.format_pair(values[0], value)
+        if axis.remote:
+            assert axis.build_interpreter(value).name
+    assert axis.remote or axis.hints
 
 
 @pytest.mark.usefixtures("_libraries")
 @pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt], ids=str)
-@pytest.mark.parametrize("name", names())
-def test_what_is_applied_is_restored(name: str, error: type[BaseException] | None) -> None:
-    axis, before = named(name), world()
-    for value in axis.values(USUAL.get(name, True)):
+@pytest.mark.parametrize("name", list_axis_names())
+def test_applied_value_is_restored(name: str, error: type[BaseException] | None) -> None:
+    axis, before = get_axis(name), world()
+    for value in axis.resolve_values(USUAL.get(name, True)):
         if error is None:
             with axis.applied(value):
                 pass
@@ -252,23 +262,23 @@ def test_what_is_applied_is_restored(name: str, error: type[BaseException] | Non
         assert world() == before, value
 
 
-def test_several_axes_are_restored_together_and_inside_each_other() -> None:
+def test_several_axes_nest_and_are_restored() -> None:
     pytest.importorskip("torch")
     before = world()
     setting = {"threads": 1, "dtype": "float64", "device": "meta", "order": 1, "memory": 7}
-    with pytest.raises(ZeroDivisionError), applied(setting):
+    with pytest.raises(ZeroDivisionError), apply_setting(setting):
         inside = world()
-        with applied({**setting, "threads": 2, "dtype": "bf16"}):
+        with apply_setting({**setting, "threads": 2, "dtype": "bf16"}):
             assert world() != inside
         assert world() == inside
         1 / 0
     assert world() == before
 
 
-def test_a_value_that_cannot_be_applied_leaves_nothing_behind() -> None:
+def test_failed_apply_is_rolled_back() -> None:
     pytest.importorskip("torch")
     before = world()
-    with pytest.raises(AttributeError), applied({"memory": 1, "order": 1, "dtype": "float7"}):
+    with pytest.raises(AttributeError), apply_setting({"memory": 1, "order": 1, "dtype": "float7"}):
         pass
     assert world() == before
 
@@ -294,9 +304,9 @@ TORCH: list[tuple[str, object, str, object]] = [
 
 
 @pytest.mark.parametrize(("name", "value", "expression", "expected"), TORCH)
-def test_torch_does_as_the_value_says(name: str, value: object, expression: str, expected: object) -> None:
+def test_value_applies_to_torch(name: str, value: object, expression: str, expected: object) -> None:
     torch = pytest.importorskip("torch")
-    with named(name).applied(value):
+    with get_axis(name).applied(value):
         assert eval(expression, {"torch": torch}) == expected
 
 
@@ -314,39 +324,43 @@ def test_torch_does_as_the_value_says(name: str, value: object, expression: str,
         ("np.zeros(2)", [0, 0]),
     ],
 )
-def test_numpy_is_filled(expression: str, expected: object) -> None:
-    with named("memory").applied(7):
+def test_numpy_memory_is_filled(expression: str, expected: object) -> None:
+    with get_axis("memory").applied(7):
         assert eval(expression, {"np": np}).tolist() == expected
 
 
-def test_the_threads_of_numpys_blas_are_set() -> None:
+def test_numpy_blas_threads_are_set() -> None:
     pytest.importorskip("threadpoolctl")
     if not (before := _blas()):
         pytest.skip("no BLAS that threadpoolctl knows")
-    with named("threads").applied(1):
+    with get_axis("threads").applied(1):
         assert {number for path, number in _blas() if "blas" in path} <= {1}
     assert _blas() == before
 
 
-def test_threads_are_missing_where_nothing_has_any(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_are_unavailable_without_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
     for library in ("torch", "numpy"):
         monkeypatch.delitem(sys.modules, library, raising=False)
-    assert named("threads").missing(2).startswith("there are no threads to set: torch is not imported")
+    assert (
+        get_axis("threads")
+        .why_unavailable(2)
+        .startswith("there are no threads to set: torch is not imported")
+    )
 
 
-def test_a_processor_may_have_no_such_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
-    isa, where = named("isa"), sys.modules["pytest_repro.axes.isa"]
+def test_instruction_sets_may_be_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    isa, where = get_axis("isa"), sys.modules["pytest_repro.axes.isa"]
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    monkeypatch.setattr(where, "_features", lambda: {"AVX2": True, "AVX512_SKX": False})
-    told = [isa.missing(level) for level in ("default", "avx2", "avx512")]
+    monkeypatch.setattr(where, "_get_cpu_features", lambda: {"AVX2": True, "AVX512_SKX": False})
+    told = [isa.why_unavailable(level) for level in ("default", "avx2", "avx512")]
     assert told == ["", "", "the processor has no avx512"]
     monkeypatch.setattr("platform.machine", lambda: "arm64")
-    assert isa.missing("avx2") == "avx2 is a level of x86, this is arm64"
+    assert isa.why_unavailable("avx2") == "avx2 is an x86 instruction set, this machine is arm64"
 
 
-def test_a_hash_seed_is_never_the_one_of_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    process = named("process")
+def test_hash_seed_differs_from_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = get_axis("process")
     monkeypatch.setenv("PYTHONHASHSEED", "2")
-    seeds = [process.interpreter(value).environ["PYTHONHASHSEED"] for value in (1, 2, 3)]
+    seeds = [process.build_interpreter(value).environ["PYTHONHASHSEED"] for value in (1, 2, 3)]
     assert seeds == ["1", "1002", "3"]
-    assert process.between(0, 2) == "this process and another (PYTHONHASHSEED=1002)"
+    assert process.format_pair(0, 2) == "this process and another (PYTHONHASHSEED=1002)"

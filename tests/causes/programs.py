@@ -1,6 +1,6 @@
 """Small programs that no two runs agree on, each for one cause alone.
 
-A program is given the number of its run. It may hang on that only by what the world does: how
+A program is given the number of its run. It may depend on that only by what the world does: how
 long work takes, what was in memory before, in which order a file system lists.
 """
 
@@ -109,7 +109,7 @@ async def on_the_loop() -> float:
 
 
 def listing(names: Callable[[Path], Any]) -> Program:
-    """Twelve files, listed; the file system of the test gives another order in each run."""
+    """Lists twelve files, in another order in each run."""
 
     def program(run: int) -> list[str]:
         with tempfile.TemporaryDirectory() as top:
@@ -124,7 +124,7 @@ def listing(names: Callable[[Path], Any]) -> Program:
 
 
 def late(run: int, number: int) -> int:
-    """Work that takes longest for the first of three in one run, and for the last in the next."""
+    """Work that takes longest for the first of three in one run and for the last in the next."""
     time.sleep(0.02 * (number if run % 2 else 2 - number))
     return number
 
@@ -210,7 +210,7 @@ class Thing:
 
 
 def scattered(run: int) -> list[Thing]:
-    """Things made in one order, at addresses that come in another order in each run."""
+    """Objects created in one order, with addresses in another order in each run."""
     before = [Thing(0) for _ in range(500)]
     random.Random(run).shuffle(before)
     while before:
@@ -235,7 +235,7 @@ def by_key(run: int) -> list[int]:
 
 
 def after(make: Callable[[], Any], run: int, dirty: Callable[[float], Any]) -> Any:
-    """The sums of fresh memory, in a place where the number of the run was before."""
+    """The sums of new memory, where the number of the run was before."""
     found = []
     for _ in range(20):
         dirt = [dirty(float(run + 1)) for _ in range(4)]

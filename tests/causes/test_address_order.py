@@ -1,4 +1,4 @@
-"""Numbers instead of addresses, which serve wherever ``id()`` serves."""
+"""Suspended address order: numbers in place of addresses."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.causes import named
+from pytest_repro.causes import get_cause
 
 torch: Any = pytest.importorskip("torch")
 
 
 class Thing:
-    """Has no order and no hash of its own; may hold itself."""
+    """Has neither order nor hash; may contain itself."""
 
     me: Any = None
 
@@ -33,11 +33,11 @@ class Thing:
 
 @pytest.fixture(autouse=True)
 def numbered() -> Any:
-    with named("address-order").suspended(0):
+    with get_cause("address-order").suspend(0):
         yield
 
 
-def test_numbers_come_in_the_order_of_asking_and_stay() -> None:
+def test_numbers_count_calls_and_are_stable() -> None:
     things = [Thing(), [], {}, 3.5, Thing]
     found = [id(each) for each in things]
     assert found == sorted(set(found))
@@ -45,7 +45,7 @@ def test_numbers_come_in_the_order_of_asking_and_stay() -> None:
 
 
 @pytest.mark.parametrize("make", [Thing, list, lambda: {1: 2}, lambda: np.zeros(3), lambda: torch.zeros(3)])
-def test_an_address_that_is_used_again_is_another_number(make: Any) -> None:
+def test_reused_address_gets_another_number(make: Any) -> None:
     found = set()
     for _ in range(50):
         found.add(id(make()))
@@ -53,7 +53,7 @@ def test_an_address_that_is_used_again_is_another_number(make: Any) -> None:
     assert len(found) == 50
 
 
-def test_what_a_library_keeps_by_id_is_found_by_id() -> None:
+def test_library_lookups_by_id_work() -> None:
     thing = Thing()
     thing.me = [thing, {"again": thing}]
     made = copy.deepcopy(thing)
@@ -62,18 +62,18 @@ def test_what_a_library_keeps_by_id_is_found_by_id() -> None:
     assert shared[0] is shared[1]
 
 
-def test_a_hash_is_the_number_where_there_is_no_other() -> None:
+def test_default_hash_is_the_number() -> None:
     first, second = Thing(), Thing()
     assert (hash(first) < hash(second), hash(first) == hash(first)) == (True, True)
     assert {first: 1}[first] == 1
 
 
 @given(st.integers() | st.text() | st.floats() | st.tuples(st.integers()) | st.binary())
-def test_every_other_hash_stays(value: Any) -> None:
+def test_other_hashes_are_unchanged(value: Any) -> None:
     assert hash(value) == value.__hash__()
 
 
-def test_optimisers_and_modules_do_their_work() -> None:
+def test_optimisers_and_modules_work() -> None:
     model = torch.nn.Linear(2, 2)
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     twin = torch.optim.SGD(copy.deepcopy(model).parameters(), 0.1)

@@ -1,4 +1,4 @@
-"""A frozen clock goes on by looks and by sleep; whoever waits for the world reads the real one."""
+"""A frozen clock advances with reads and sleep; code that waits for external events reads the real one."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_repro.causes import named
-from pytest_repro.causes._frozen import _STARTS, Frozen
+from pytest_repro.causes import get_cause
+from pytest_repro.causes._frozen_clock import _START_TIMES, FrozenClock
 
 TRUE_TIME, TRUE_NOW = time.perf_counter, datetime.datetime.now
 keeps_time = {"clock": time.perf_counter}  # a binding that nobody replaces
@@ -28,16 +28,16 @@ keeps_time = {"clock": time.perf_counter}  # a binding that nobody replaces
 
 @pytest.fixture
 def frozen() -> Iterator[None]:
-    with named("clock").suspended(0):
+    with get_cause("clock").suspend(0):
         yield
 
 
 @given(st.lists(st.sampled_from([0.0, 0.001]) | st.none(), min_size=1, max_size=6))
 @settings(deadline=None, max_examples=30)  # 5 ms each: the modules are gone through
-def test_each_block_is_like_any_other(order: list[float | None]) -> None:
+def test_every_block_reads_the_same(order: list[float | None]) -> None:
     def looks() -> list[float]:
         found: list[float] = []
-        with named("clock").suspended(0):
+        with get_cause("clock").suspend(0):
             for each in order:
                 if each is None:
                     found.append(time.time_ns())
@@ -52,21 +52,21 @@ def test_each_block_is_like_any_other(order: list[float | None]) -> None:
     assert walls == sorted(set(walls))
 
 
-def test_a_look_is_a_millisecond_and_grows() -> None:
-    clock = Frozen()
-    looks = [clock.look("time") - _STARTS["time"] for _ in range(1000)]
+def test_each_read_advances_by_a_growing_step() -> None:
+    clock = FrozenClock()
+    looks = [clock.read_ns("time") - _START_TIMES["time"] for _ in range(1000)]
     assert looks[0] == 1_000_000
     assert looks[1] == 2_001_000
     assert looks[-1] == sum(1_000_000 + 1_000 * n for n in range(1000))
 
 
-def test_clocks_do_not_run_behind_what_was_seen_before(frozen: None) -> None:
+def test_clock_is_never_before_earlier_reads(frozen: None) -> None:
     assert time.perf_counter() > 0
     assert abs(time.time() - TRUE_NOW().timestamp()) < 86400
 
 
 @pytest.mark.usefixtures("frozen")
-def test_a_loop_that_waits_for_a_deadline_ends() -> None:
+def test_deadline_loop_ends() -> None:
     end, looks = time.time() + 60, 0
     while time.time() < end:
         looks += 1
@@ -74,7 +74,7 @@ def test_a_loop_that_waits_for_a_deadline_ends() -> None:
 
 
 @pytest.mark.usefixtures("frozen")
-def test_sleep_sleeps_and_moves_the_clock_on() -> None:
+def test_sleep_sleeps_and_advances_the_clock() -> None:
     begun, real = bound(), keeps_time["clock"]()
     time.sleep(0.05)
     assert 0.05 <= bound() - begun < 0.06
@@ -82,7 +82,7 @@ def test_sleep_sleeps_and_moves_the_clock_on() -> None:
 
 
 @pytest.mark.usefixtures("frozen")
-def test_who_waits_waits_as_long_as_ever() -> None:
+def test_timeouts_of_waits_are_real() -> None:
     real = keeps_time["clock"]
     for wait in (
         lambda: queue.Queue().get(timeout=0.05),
@@ -97,7 +97,7 @@ def test_who_waits_waits_as_long_as_ever() -> None:
 
 
 @pytest.mark.usefixtures("frozen")
-def test_the_loop_of_asyncio_runs_on_real_time() -> None:
+def test_asyncio_loop_runs_in_real_time() -> None:
     async def main() -> list[float]:
         loop = asyncio.get_running_loop()
         begun = loop.time()
@@ -108,13 +108,13 @@ def test_the_loop_of_asyncio_runs_on_real_time() -> None:
     assert 0 < ended - begun < 0.01  # a look, not the time slept
 
 
-def test_each_thread_has_a_clock_of_its_own() -> None:
+def test_each_thread_has_its_own_clock() -> None:
     found: list[list[int]] = []
 
     def looks() -> None:
         found.append([time.time_ns() for _ in range(200)])
 
-    with named("clock").suspended(0):
+    with get_cause("clock").suspend(0):
         threads = [threading.Thread(target=looks) for _ in range(4)]
         for each in threads:
             each.start()
@@ -139,13 +139,13 @@ def test_dates_agree_with_the_clock() -> None:
 
 
 @pytest.mark.usefixtures("frozen")
-def test_log_records_are_stamped_by_it() -> None:
+def test_log_records_use_the_frozen_clock() -> None:
     record = logging.LogRecord("a", 10, "b", 1, "c", (), None)
     assert 0 < time.time() - record.created < 0.01
 
 
-def test_what_is_kept_reads_the_real_clock_afterwards() -> None:
-    with named("clock").suspended(0):
+def test_kept_references_read_the_real_clock_afterwards() -> None:
+    with get_cause("clock").suspend(0):
         kept: Any = time.perf_counter
         time.sleep(0)
         kept()
@@ -154,9 +154,9 @@ def test_what_is_kept_reads_the_real_clock_afterwards() -> None:
 
 @pytest.mark.usefixtures("frozen")
 @pytest.mark.parametrize(
-    "module", ["_pytest.timing", "pytest_timeout", "pytest_repro.engine.check", "threading"]
+    "module", ["_pytest.timing", "pytest_timeout", "pytest_repro.engine.check.check", "threading"]
 )
-def test_the_runner_and_who_waits_read_the_real_clock(module: str) -> None:
+def test_runner_and_waiting_modules_read_the_real_clock(module: str) -> None:
     asking: dict[str, Any] = {"__name__": module, "time": time, "datetime": datetime}
     exec("def asks(): return time.perf_counter(), datetime.datetime.now(), time.time()", asking)
     steady, now, wall = asking["asks"]()

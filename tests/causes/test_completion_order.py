@@ -1,4 +1,4 @@
-"""In turn, where that can be; and never for ever."""
+"""Suspended completion order: one after another where possible, without deadlocks."""
 
 from __future__ import annotations
 
@@ -21,20 +21,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.causes import _futures, _pools, _tasks, _threads, named
-from pytest_repro.causes._threads import InOrder, ordered
+from pytest_repro.causes import get_cause
+from pytest_repro.causes._serial import futures as serial_futures
+from pytest_repro.causes._serial import pools, tasks, threads
+from pytest_repro.causes._serial.threads import OrderedSet, order_unique
 
 fork = pytest.mark.skipif(sys.platform != "linux", reason="forks")
 
 
 @pytest.fixture(autouse=True)
 def in_turn(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Suspended, and patient for a second at most."""
-    monkeypatch.setattr(_threads, "PATIENCE", 1.0)
-    monkeypatch.setattr(_futures, "PATIENCE", 0.2)
-    monkeypatch.setattr(_tasks, "PATIENCE", 0.2)
-    monkeypatch.setattr(_pools, "PATIENCE", 0.2)
-    with named("completion-order").suspended(0):
+    """Suspends it, with timeouts of one second at most."""
+    monkeypatch.setattr(threads, "THREAD_TIMEOUT", 1.0)
+    monkeypatch.setattr(serial_futures, "THREAD_TIMEOUT", 0.2)
+    monkeypatch.setattr(tasks, "TASK_TIMEOUT", 0.2)
+    monkeypatch.setattr(pools, "THREAD_TIMEOUT", 0.2)
+    with get_cause("completion-order").suspend(0):
         yield
 
 
@@ -44,7 +46,7 @@ def in_thread(target: Callable[..., Any]) -> threading.Thread:
     return thread
 
 
-def test_a_thread_that_waits_for_its_starter_is_not_waited_for() -> None:
+def test_thread_that_waits_for_its_starter_is_not_joined() -> None:
     event, items = threading.Event(), queue.Queue[int]()
     found: list[int] = []
     threads = [
@@ -59,7 +61,7 @@ def test_a_thread_that_waits_for_its_starter_is_not_waited_for() -> None:
     assert sorted(found) == [1, 2]
 
 
-def test_a_thread_that_waits_for_a_bare_lock_is_given_up() -> None:
+def test_thread_that_waits_for_a_lock_is_abandoned() -> None:
     lock = threading.Lock()
     lock.acquire()
     thread = in_thread(lambda: lock.acquire())
@@ -69,7 +71,7 @@ def test_a_thread_that_waits_for_a_bare_lock_is_given_up() -> None:
     assert not thread.is_alive()
 
 
-def test_threads_that_meet_at_a_barrier_meet() -> None:
+def test_threads_meet_at_a_barrier() -> None:
     barrier = threading.Barrier(3)
     with futures.ThreadPoolExecutor(3) as pool:
         assert sorted(pool.map(lambda _: barrier.wait(5), range(3))) == [0, 1, 2]
@@ -77,7 +79,7 @@ def test_threads_that_meet_at_a_barrier_meet() -> None:
         assert sorted(pool.map(lambda _: barrier.wait(5), range(3), chunksize=1)) == [0, 1, 2]
 
 
-def test_a_thread_waits_for_the_threads_that_it_starts() -> None:
+def test_thread_waits_for_threads_it_starts() -> None:
     found: list[str] = []
 
     def inner() -> None:
@@ -92,14 +94,14 @@ def test_a_thread_waits_for_the_threads_that_it_starts() -> None:
     assert found == ["inner", "outer"]
 
 
-def test_a_thread_that_waits_for_a_program_is_waited_for() -> None:
+def test_thread_that_waits_for_a_subprocess_is_joined() -> None:
     found: list[int] = []
     program = [sys.executable, "-c", "import time; time.sleep(0.3)"]
     in_thread(lambda: found.append(subprocess.run(program, check=True, capture_output=True).returncode))
     assert found == [0]
 
 
-def test_a_server_and_its_client_come_together() -> None:
+def test_server_and_client_connect() -> None:
     class Echo(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             self.wfile.write(self.rfile.readline())
@@ -113,12 +115,12 @@ def test_a_server_and_its_client_come_together() -> None:
         thread.join(5)
 
 
-def test_a_task_that_submits_tasks_gets_their_results() -> None:
+def test_task_that_submits_tasks_gets_their_results() -> None:
     with futures.ThreadPoolExecutor(2) as pool:
         assert pool.submit(lambda: pool.submit(lambda: 3).result(5)).result(5) == 3
 
 
-def test_errors_come_out_where_they_did() -> None:
+def test_errors_surface_in_the_same_place() -> None:
     def fails(number: int) -> int:
         if number == 1:
             raise ValueError("one")
@@ -139,7 +141,7 @@ def test_errors_come_out_where_they_did() -> None:
             threads.apply(fails, (1,))
 
 
-def test_time_outs_stay_time_outs() -> None:
+def test_timeouts_still_raise() -> None:
     event = threading.Event()
     with futures.ThreadPoolExecutor(2) as pool:
         waits, done = pool.submit(event.wait, 30), pool.submit(bool)
@@ -149,7 +151,7 @@ def test_time_outs_stay_time_outs() -> None:
         event.set()
 
 
-def test_the_first_one_done_comes_first_where_the_one_in_turn_never_comes() -> None:
+def test_first_finished_comes_first_if_the_next_in_order_never_finishes() -> None:
     event = threading.Event()
     with futures.ThreadPoolExecutor(2) as pool:
         waits, done = pool.submit(event.wait, 30), pool.submit(bool)
@@ -164,7 +166,7 @@ async def _told(number: int, seconds: float) -> int:
     return number
 
 
-def test_asyncio_times_out_and_is_not_stopped_by_who_never_comes() -> None:
+def test_asyncio_timeout_is_not_blocked_by_an_unfinished_task() -> None:
     async def main() -> None:
         never = asyncio.ensure_future(asyncio.Event().wait())
         soon = asyncio.ensure_future(_told(1, 0))
@@ -180,7 +182,7 @@ def test_asyncio_times_out_and_is_not_stopped_by_who_never_comes() -> None:
     asyncio.run(main())
 
 
-def test_what_asyncio_gives_may_be_awaited_together() -> None:
+def test_asyncio_results_can_be_gathered() -> None:
     async def main() -> list[int]:
         return await asyncio.gather(*asyncio.as_completed([_told(n, 0.02 * (3 - n)) for n in range(3)]))
 
@@ -198,7 +200,7 @@ def _puts(items: Any, number: int) -> None:
 
 
 @fork
-def test_processes_come_in_turn() -> None:
+def test_processes_run_in_order() -> None:
     context = multiprocessing.get_context("fork")
     items = context.SimpleQueue()
     with warnings.catch_warnings():
@@ -219,12 +221,17 @@ def test_processes_come_in_turn() -> None:
 
 
 @given(st.lists(st.integers()), st.integers())
-def test_a_set_in_order_is_a_set(members: list[int], other: int) -> None:
-    found = InOrder(members)
+def test_ordered_set_behaves_like_a_set(members: list[int], other: int) -> None:
+    found = OrderedSet(members)
     assert found == set(members)
     assert (other in found) is (other in members)
-    assert list(found) == list(dict.fromkeys(members)) == ordered(found, float) == ordered(members, float)
-    assert ordered(set(members), float) == sorted(set(members))
+    assert (
+        list(found)
+        == list(dict.fromkeys(members))
+        == order_unique(found, float)
+        == order_unique(members, float)
+    )
+    assert order_unique(set(members), float) == sorted(set(members))
     taken = []
     while found:
         taken.append(found.pop())

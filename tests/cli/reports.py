@@ -7,33 +7,37 @@ from pathlib import Path
 from typing import Any
 
 from pytest_repro.cli import main
-from pytest_repro.core.account import Account
-from pytest_repro.core.plan import Plan
-from pytest_repro.core.run import Run
-from pytest_repro.core.verdict import Verdict, Word
-from pytest_repro.reports.json import content, row_of, write
+from pytest_repro.core.compare.verdict import Verdict, VerdictOutcome
+from pytest_repro.core.golden.stored_value import StoredValue
+from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.runs.run import Run
+from pytest_repro.reports.json.report import build_report, write_report
+from pytest_repro.reports.json.rows import verdict_to_row
 
 ENVIRONMENT = {"python": "CPython 3.11.4", "cpu capability": "AVX2"}
 RUNS = (Run("repeat", 0, "passed", 0.25, 1), Run("repeat", 1, "passed", 0.5, 1))
 
 
 def row(
-    *accounts: Account, nodeid: str = "test_a.py::test_a", word: Word = "reproduced", seed: int = 0
+    *accounts: StoredValue,
+    nodeid: str = "test_a.py::test_a",
+    word: VerdictOutcome = "reproduced",
+    seed: int = 0,
 ) -> dict[str, Any]:
     """A row with what *accounts* tell."""
-    return row_of(nodeid, Verdict(word, Plan(seed=seed), RUNS), accounts)
+    return verdict_to_row(nodeid, Verdict(word, Plan(seed=seed), RUNS), accounts)
 
 
-def number(name: str, value: float, kind: str = "float64[]") -> Account:
+def number(name: str, value: float, kind: str = "float64[]") -> StoredValue:
     """An account of one number."""
-    return Account(name, kind, f"{value!r:>32}", (value,))
+    return StoredValue(name, kind, f"{value!r:>32}", (value,))
 
 
 def report(
     path: Path, *rows: dict[str, Any], environment: dict[str, str] = ENVIRONMENT, seed: int = 0
 ) -> str:
     """Writes a report, and gives its path."""
-    write(path, content(rows, seed, environment))
+    write_report(path, build_report(rows, seed, environment))
     return str(path)
 
 

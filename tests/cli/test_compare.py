@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.cli.apart import apart, distance
-from pytest_repro.core.account import Account
-from pytest_repro.core.statistics import Statistics
-from pytest_repro.core.tolerance import EXACT, Tolerance
+from pytest_repro.cli.compare_values import compare_value, measure_difference
+from pytest_repro.core.compare.statistics import Statistics
+from pytest_repro.core.golden.stored_value import StoredValue
+from pytest_repro.core.plan.tolerance import EXACT, Tolerance
 from tests.cli.reports import ENVIRONMENT, number, report, row, run, written
 
-LARGE = Account(
+LARGE = StoredValue(
     "w",
     "float32[99]",
     "1" * 32,
     statistics=Statistics(0.0, 2.0, 1.0, 0.5, 9.0, elements=((0, "0.5"), (98, "nan"))),
 )
-LIKE = Account(
+LIKE = StoredValue(
     "w",
     "float32[99]",
     "2" * 32,
@@ -30,7 +29,9 @@ LIKE = Account(
 )
 
 
-def both(tmp_path: Path, capsys: Any, a: list[Account], b: list[Account], *options: str) -> tuple[int, str]:
+def both(
+    tmp_path: Path, capsys: Any, a: list[StoredValue], b: list[StoredValue], *options: str
+) -> tuple[int, str]:
     one, other = report(tmp_path / "a.json", row(*a)), report(tmp_path / "b.json", row(*b))
     code, out, err = run(capsys, "compare", one, other, *options)
     assert not err
@@ -65,7 +66,7 @@ def test_the_whole_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
         "\n"
         "environment  2 of 3 fields differ\n"
         "  cpu capability  AVX2 in A, DEFAULT in B\n"
-        "  threads         not there in A, 2 in B\n"
+        "  threads         missing in A, 2 in B\n"
         "\n"
         "differs  test_a.py::test_a  loss[1] and 2 more differ, max abs 0.25\n"
         "  loss[1]   float64[]\n"
@@ -76,12 +77,12 @@ def test_the_whole_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
         "    more than 64 elements: only statistics are known\n"
         "      mean       1.0 in A, 1.000000001 in B\n"
         "      element 0  0.5 in A, 0.500001 in B\n"
-        "only in A  test_a.py::test_old  reproduced there\n"
+        "only in A  test_a.py::test_old  reproduced\n"
         "not compared  test_a.py::test_wild  diverged in A, reproduced in B\n"
-        "passed over  test_a.py::test_off  skipped on both\n"
+        "ignored  test_a.py::test_off  skipped on both\n"
         "\n"
-        "compared bit for bit: 1 equal, 1 passed over, 1 not compared, 1 only in A, 1 differs\n"
-        "a test that is not reproducible on its own machine counts as a difference: mend it there first\n"
+        "compared bit for bit: 1 equal, 1 ignored, 1 not compared, 1 only in A, 1 differs\n"
+        "a test that is not reproducible on its own machine counts as a difference: fix it there first\n"
     )
 
 
@@ -97,7 +98,7 @@ def test_a_tolerance_is_asked_of_numbers(tmp_path: Path, capsys: Any) -> None:
     assert both(tmp_path, capsys, a, b, "--rtol=0.004", "--atol=0.05")[0] == 1
     code, out = both(tmp_path, capsys, a, b, "--rtol=0.005", "--atol=0.25")
     assert code == 0
-    line = "close  test_a.py::test_a  2 of 2 values not equal to the bit, farthest max abs 0.5 at x"
+    line = "close  test_a.py::test_a  2 of 2 values not equal bit for bit, largest max abs 0.5 at x"
     assert line in out
     assert "compared within rtol 0.005 and atol 0.25: 1 close" in out
 
@@ -107,40 +108,43 @@ def test_a_large_array_is_never_close_unless_its_statistics_are_taken(tmp_path: 
     code, out = both(tmp_path, capsys, [LARGE], [LIKE], *near)
     assert code == 1
     assert out.endswith(
-        "1 value of more than 64 elements counts as different, however close: "
-        "of these, reports hold statistics only.\n"
-        "Record 64 elements of each or fewer, or have the statistics compared with --statistics\n"
+        "1 value of more than 64 elements counts as different: reports hold only statistics of them.\n"
+        "Record at most 64 elements of each, or compare the statistics with --statistics\n"
     )
-    assert "however close" not in both(tmp_path, capsys, [LARGE], [number("x", 1.0)], *near)[1]
+    assert "hold only statistics" not in both(tmp_path, capsys, [LARGE], [number("x", 1.0)], *near)[1]
     assert both(tmp_path, capsys, [LARGE], [LIKE], *near, "--statistics")[0] == 0
     assert both(tmp_path, capsys, [LARGE], [LIKE], "--rtol=1e-10", "--atol=0", "--statistics")[0] == 1
     turned = LIKE.statistics._replace(elements=((0, "-0.5"), (98, "nan"))) if LIKE.statistics else None
-    code, out = both(tmp_path, capsys, [LARGE], [replace(LIKE, statistics=turned)], *near, "--statistics")
+    code, out = both(tmp_path, capsys, [LARGE], [LIKE._replace(statistics=turned)], *near, "--statistics")
     assert code == 1
     assert "element 0  0.5 in A, -0.5 in B" in out
-    assert "however close" not in out
-    dropped = Account("w", "float32[99]", "2" * 32)
+    assert "hold only statistics" not in out
+    dropped = StoredValue("w", "float32[99]", "2" * 32)
     code, out = both(tmp_path, capsys, [LARGE], [dropped], *near, "--statistics")
     assert code == 1
-    assert "how far is not known: the reports hold the digests alone" in out
+    assert "by an unknown amount: the reports hold digests only" in out
 
 
 @pytest.mark.parametrize(
     ("a", "b", "says"),
     [
-        (number("x", 0.0), number("x", -0.0), "in bits that the numbers do not show"),
+        (number("x", 0.0), number("x", -0.0), "equal numbers with different bits"),
         (number("x", 1.0), number("x", 1.0, "float32[]"), "x   float64[] in A, float32[] in B"),
         (number("x", 1.0), number("y", 1.0), "x   float64[]   recorded in A only"),
-        (Account("x", "str", "1", text="cat"), Account("x", "str", "2", text="a"), "'cat' in A, 'a' in B"),
+        (
+            StoredValue("x", "str", "1", text="cat"),
+            StoredValue("x", "str", "2", text="a"),
+            "'cat' in A, 'a' in B",
+        ),
         (number("x", math.nan), number("x", 1.0), "1 with NaN or infinity"),
         (
-            Account("x", "float32[2, 2]", "1", (0.0, 0.1, 0.25, 0.5)),
-            Account("x", "float32[2, 2]", "2", (0.0, 0.1, 0.25, 0.1)),
+            StoredValue("x", "float32[2, 2]", "1", (0.0, 0.1, 0.25, 0.5)),
+            StoredValue("x", "float32[2, 2]", "2", (0.0, 0.1, 0.25, 0.1)),
             "first at [1, 1]: 0.5 in A, 0.1 in B",
         ),
     ],
 )  # fmt: skip
-def test_what_differs_is_said(tmp_path: Path, capsys: Any, a: Account, b: Account, says: str) -> None:
+def test_what_differs_is_said(tmp_path: Path, capsys: Any, a: StoredValue, b: StoredValue, says: str) -> None:
     code, out = both(tmp_path, capsys, [a], [b])
     assert code == 1
     assert says in out
@@ -171,7 +175,7 @@ def test_another_seed_is_named(tmp_path: Path, capsys: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--rtol=1"], "--rtol and --atol belong together: give both or none"),
+        (["--rtol=1"], "--rtol and --atol must be given together"),
         (["--rtol=-1", "--atol=0"], "rtol=-1.0: a finite number, 0 or more"),
         (["--rtol=nan", "--atol=0"], "rtol=nan: a finite number, 0 or more"),
         (["--statistics"], "--statistics needs a tolerance: give --rtol and --atol as well"),
@@ -191,7 +195,7 @@ def test_a_report_without_values_is_no_silent_pass(tmp_path: Path, capsys: Any) 
     path = written(tmp_path / "old.json", old)
     code, _, err = run(capsys, "compare", path, path)
     assert code == 2
-    assert "tests[0]: test_a.py::test_a is reproduced, and its values are not there" in err
+    assert "tests[0]: test_a.py::test_a has no values" in err
 
 
 def test_what_a_terminal_would_obey_is_shown(tmp_path: Path, capsys: Any) -> None:
@@ -219,15 +223,15 @@ NUMBERS = st.one_of(
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), max_size=8), st.floats(0, 1e300), st.floats(0, 1e300))
 def test_any_numbers_have_a_distance(pairs: list[tuple[Any, Any]], rtol: float, atol: float) -> None:
     a, b = [x for x, _ in pairs], [y for _, y in pairs]
-    found = distance(a, b, f"float64[{len(a)}]", Tolerance(rtol, atol))
-    assert 0 <= found.outside <= found.differing <= found.total == len(pairs)
+    found = measure_difference(a, b, f"float64[{len(a)}]", Tolerance(rtol, atol))
+    assert 0 <= found.outside_tolerance <= found.differing <= found.total == len(pairs)
     assert found.max_abs is None or (found.max_abs >= 0 and math.isfinite(found.max_abs))
-    assert not distance(a, a, f"float64[{len(a)}]", EXACT).differing
+    assert not measure_difference(a, a, f"float64[{len(a)}]", EXACT).differing
 
 
 @given(st.floats(-1e9, 1e9), st.floats(-1e9, 1e9), st.floats(0, 1), st.floats(0, 1e6))
 def test_closeness_is_the_markers(a: float, b: float, rtol: float, atol: float) -> None:
-    found = apart("x", number("x", a), number("x", b), Tolerance(rtol, atol), False)
+    found = compare_value("x", number("x", a), number("x", b), Tolerance(rtol, atol), False)
     if repr(a) == repr(b):
         assert found is None
     else:
@@ -244,7 +248,7 @@ def test_what_a_golden_file_says_is_no_difference_of_machines(tmp_path: Path, ca
         (row(same, word="no-baseline"), 0, "compared bit for bit: 1 equal\n"),
         (row(same, word="foreign-baseline"), 0, "compared bit for bit: 1 equal\n"),
         (row(other, word="no-baseline"), 1, "reproduced in A, no-baseline in B: x differs, max abs 1"),
-        (unlike, 1, "reproduced in A, not as its golden file in B: x differs, max abs 1"),
+        (unlike, 1, "reproduced in A, differs from its golden file in B: x differs, max abs 1"),
         (row(same, word="diverged"), 1, "not compared  test_a.py::test_a  reproduced in A, diverged in B"),
         (row(word="no-baseline"), 1, "not compared  test_a.py::test_a  reproduced in A, no-baseline in B"),
     ]:

@@ -8,22 +8,24 @@ from typing import Any
 import pytest
 
 from pytest_repro import __version__
-from pytest_repro.adapters import STANDARD, awake, environment
-from pytest_repro.cli.switches import VARIABLES, meaning, switches
+from pytest_repro.adapters import STANDARD_LIBRARY, active_adapters, environment
+from pytest_repro.cli.switches import VARIABLES, describe_switch, iter_switches
 from tests.cli.reports import run
 
 
 def test_every_switch_has_a_meaning() -> None:
     pytest.importorskip("torch")
-    from pytest_repro.adapters import _torch_switches
+    from pytest_repro.adapters._torch import determinism
 
-    found = [each for each in switches() if not each.meaning]
+    found = [each for each in iter_switches() if not each.meaning]
     assert found == []
-    assert set(_torch_switches._VARIABLES) <= set(VARIABLES)
-    names = {name for key, each in awake().items() if key != STANDARD for name in each.switches()}
-    told = {each.name for each in switches()}
+    assert set(determinism._ENVIRONMENT_VARIABLES) <= set(VARIABLES)
+    names = {
+        name for key, each in active_adapters().items() if key != STANDARD_LIBRARY for name in each.switches()
+    }
+    told = {each.name for each in iter_switches()}
     assert {name for name in names if name.rpartition(" ")[2] not in VARIABLES} | set(VARIABLES) == told
-    assert meaning("jax enable_x64") == ""
+    assert describe_switch("jax enable_x64") == ""
 
 
 def test_text_and_json_say_the_same(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,11 +46,12 @@ def test_text_and_json_say_the_same(capsys: Any, monkeypatch: pytest.MonkeyPatch
     for each in found["switches"]:
         assert [*each["name"].split(), *each["state"].split()] in lines
         assert " ".join(each["meaning"].split()) in " ".join(text.split())
-    assert "hunter2" not in text + told  # variables are told by name, never all there are
+    assert "hunter2" not in text + told  # only known variables are printed
 
 
 def test_libraries_are_woken_and_a_broken_one_is_told(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    wake = "import sys; from pytest_repro.cli import env; env.wake(); sys.exit('numpy' not in sys.modules)"
+    wake = "import sys; from pytest_repro.cli.env import import_libraries as wake; wake(); "
+    wake += "sys.exit('numpy' not in sys.modules)"
     assert subprocess.run([sys.executable, "-c", wake], check=False).returncode == 0
 
     def broken(name: str) -> None:

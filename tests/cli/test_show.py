@@ -7,21 +7,20 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.core.cell import Varied
-from pytest_repro.core.difference import Difference
-from pytest_repro.core.divergence import Divergence
-from pytest_repro.core.finding import Finding
-from pytest_repro.core.golden import BASELINE, Baseline
-from pytest_repro.core.mismatch import Mismatch
-from pytest_repro.core.plan import Plan
-from pytest_repro.core.run import Run
-from pytest_repro.core.tolerance import Tolerance
-from pytest_repro.core.trace import Op
-from pytest_repro.core.verdict import Verdict
-from pytest_repro.reports.json import row_of
-from pytest_repro.reports.reading import Place
-from pytest_repro.reports.rows import verdict_of
-from pytest_repro.reports.text import failure, headline, lost
+from pytest_repro.core.checked_json import JsonNode
+from pytest_repro.core.compare.baseline import BASELINE, Baseline
+from pytest_repro.core.compare.difference import Difference
+from pytest_repro.core.compare.mismatch import Mismatch
+from pytest_repro.core.compare.verdict import Verdict
+from pytest_repro.core.diagnose.finding import Finding
+from pytest_repro.core.plan.cell import AxisValues
+from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.plan.tolerance import Tolerance
+from pytest_repro.core.runs.run import Run
+from pytest_repro.core.trace.divergence import Divergence
+from pytest_repro.core.trace.trace import Op
+from pytest_repro.reports.failure.text import format_failure, format_headline, format_lost_runs
+from pytest_repro.reports.json.rows import verdict_from_row, verdict_to_row
 from tests.cli.reports import RUNS, report, row, run
 from tests.conftest import Project
 
@@ -31,7 +30,7 @@ LOSS = Mismatch(
     "loss[3]", "loss", 3, "", "repeat", 1, "values", "float32[]", "float32[]", Difference(1, 1, 1)
 )
 PART = Mismatch("m.w", "m", 0, ".w", "threads", 2, "values", "float32[3, 3]", "float32[3, 3]", FAR)
-AGAIN = replace(PART, axis="repeat", value=1, at=("threads", 2))
+AGAIN = replace(PART, axis="repeat", value=1, repeat_of=("threads", 2))
 KIND = Mismatch("k", "k", 0, "", "repeat", 1, "kind", "int", "str")
 THERE = Mismatch(
     "a", "a", 0, "", "repeat", 1, "missing", "int", "int", detail="recorded in the other run only"
@@ -40,19 +39,27 @@ GONE = Mismatch("b", "b", 0, "", "repeat", 1, "missing", "int", "", detail="not 
 DIGEST = Mismatch("d", "d", 0, "", "repeat", 1, "values", "str", "str", detail="the values were not kept")
 OUTCOME = Mismatch("outcome", "outcome", 0, "", "repeat", 1, "outcome", detail="passed, then failed (E: x)")
 BROKEN = (RUNS[0], replace(RUNS[1], outcome="failed", error="E: x", traceback="test_a.py:3\nE: x"))
-VARIED = Plan(3, 7, Tolerance(1e-5, 1e-8), True, "locals", True, (Varied("threads", (1, 2), close=True),))
+VARIED = Plan(3, 7, Tolerance(1e-5, 1e-8), True, "locals", True, (AxisValues("threads", (1, 2), close=True),))
 ELSEWHERE = (
     Run("repeat", 0, "passed", 0.5, 2, setting={"threads": 1}),
-    Run("threads", 2, "passed", 0.5, 2, setting={"threads": 2}, drew=True),
-    Run("repeat", 1, "passed", 0.5, 2, setting={"threads": 2}, at=("threads", 2), beyond=("no more",)),
-    Run("machine", "ssh=x", "passed", 0.5, 2, unlike={"numpy": ("2.4.6", "1.26.0")}),
+    Run("threads", 2, "passed", 0.5, 2, setting={"threads": 2}, drew_on_axis=True),
+    Run(
+        "repeat", 1, "passed", 0.5, 2, setting={"threads": 2}, repeat_of=("threads", 2), past_log=("no more",)
+    ),
+    Run("machine", "ssh=x", "passed", 0.5, 2, environment_diff={"numpy": ("2.4.6", "1.26.0")}),
     Run("device", "cuda", "skipped", error="torch finds no cuda device", state="absent"),
     Run("process", 1, "failed", error="the companion\ndied", state="lost"),
 )
 OPS = tuple(Op(f"aten.op{n}.default") for n in range(7))
 PARTED = Divergence("path", "aten.op3.default", 3, "a.py:1", "b.py:2", "o", "c.py:3", False, "", 0, OPS, OPS)
 SHORT = replace(
-    PARTED, kind="length", other_op="", other_location="", ended="second", other_context=OPS[:3], start=0
+    PARTED,
+    kind="length",
+    other_op="",
+    other_location="",
+    ended_trace="second",
+    other_context=OPS[:3],
+    context_start=0,
 )
 DRAWN = Divergence("input", "record x", 0, "", "", "record x", "", True, "", 0, OPS[:1], OPS[:1])
 CAUSE = Finding("os-entropy", "a.py:3", "default_rng() draws", "pass a seed", ("clock", "hash-seed"))
@@ -60,17 +67,19 @@ UNKNOWN = Finding("unknown")
 PROCESS = Mismatch("x", "x", 0, "", "machine", "ssh=x", "values", "int", "int", detail="digests only")
 
 STORED = Baseline("__repro__/a.json", "0" * 16, "0" * 16)
-FOREIGN = replace(STORED, stored="f" * 16, unlike={"numpy": ("2.4.6", "1.0")}, options=" --repro-seed=3")
+FOREIGN = replace(
+    STORED, stored_key="f" * 16, environment_diff={"numpy": ("2.4.6", "1.0")}, options=" --repro-seed=3"
+)
 GOLDEN = replace(LOSS, axis=BASELINE, value="0" * 16)
 
 VERDICTS = [
     Verdict("diverged", Plan(), RUNS, (GOLDEN,), {"loss": 9}, baseline=STORED),
     Verdict("diverged", VARIED, RUNS, (GOLDEN,), {"loss": 9}, baseline=FOREIGN),
-    Verdict("no-baseline", Plan(), RUNS, baseline=replace(STORED, stored="", options=" --repro-seed=3")),
-    Verdict("no-baseline", Plan(), RUNS, baseline=replace(STORED, broken="is empty")),
+    Verdict("no-baseline", Plan(), RUNS, baseline=replace(STORED, stored_key="", options=" --repro-seed=3")),
+    Verdict("no-baseline", Plan(), RUNS, baseline=replace(STORED, read_error="is empty")),
     Verdict("foreign-baseline", Plan(), RUNS, baseline=FOREIGN),
     Verdict("foreign-baseline", Plan(), RUNS, baseline=replace(FOREIGN, differing=("x", "y"))),
-    Verdict("foreign-baseline", VARIED, RUNS, baseline=replace(FOREIGN, untold=("x",))),
+    Verdict("foreign-baseline", VARIED, RUNS, baseline=replace(FOREIGN, uncompared=("x",))),
     Verdict(
         "diverged", Plan(), RUNS, (LOSS, KIND, THERE, GONE, DIGEST), {"loss": 9, "k": 1}, (), DRAWN, CAUSE
     ),
@@ -86,7 +95,7 @@ VERDICTS = [
         Finding("unknown"),
     ),
     Verdict("diverged", VARIED, ELSEWHERE, (PART,), {"m": 1}, (), SHORT),
-    Verdict("unobserved", Plan(capture="recorded"), RUNS, passed_over=("x (a list)",)),
+    Verdict("unobserved", Plan(capture="recorded"), RUNS, unobserved_locals=("x (a list)",)),
     Verdict("unobserved", Plan(), RUNS),
     Verdict("failed", Plan(), ELSEWHERE[:1] + ELSEWHERE[5:]),
 ]
@@ -94,11 +103,11 @@ VERDICTS = [
 
 @pytest.mark.parametrize("verdict", VERDICTS)
 def test_a_row_gives_its_texts_again(verdict: Verdict) -> None:
-    text = json.dumps(row_of("a.py::test_b", verdict), allow_nan=False)
-    found = verdict_of(Place(json.loads(text), "row"), HERE, 0)
-    assert failure("a.py::test_b", found) == failure("a.py::test_b", verdict)
-    assert headline(found) == headline(verdict)
-    assert lost("a.py::test_b", found) == lost("a.py::test_b", verdict)
+    text = json.dumps(verdict_to_row("a.py::test_b", verdict), allow_nan=False)
+    found = verdict_from_row(JsonNode(json.loads(text), "row"), HERE, 0)
+    assert format_failure("a.py::test_b", found) == format_failure("a.py::test_b", verdict)
+    assert format_headline(found) == format_headline(verdict)
+    assert format_lost_runs("a.py::test_b", found) == format_lost_runs("a.py::test_b", verdict)
     assert found.seconds == pytest.approx(verdict.seconds)
 
 

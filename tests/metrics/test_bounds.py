@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_repro import metrics
-from pytest_repro.metrics.bounds import _factor
+from pytest_repro.metrics.bounds import _solve_tolerance_factor
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from pytest_repro.metrics.bounds import _factor
 def test_the_factor_of_a_normal_is_that_of_the_tables(
     n: int, fails: float, confidence: float, published: float
 ) -> None:
-    assert _factor(n, fails, confidence) == pytest.approx(published, abs=6e-4)
+    assert _solve_tolerance_factor(n, fails, confidence) == pytest.approx(published, abs=6e-4)
 
 
 @pytest.mark.parametrize("confidence", [0.5, 0.95, 0.9999])
@@ -29,7 +29,7 @@ def test_the_factor_of_a_normal_is_that_of_the_tables(
 def test_the_factor_is_the_quantile_of_a_noncentral_t(n: int, confidence: float) -> None:
     stats = pytest.importorskip("scipy.stats")
     expected = stats.nct.ppf(confidence, n - 1, n**0.5 * stats.norm.ppf(0.95)) / n**0.5
-    assert _factor(n, 0.05, confidence) == pytest.approx(
+    assert _solve_tolerance_factor(n, 0.05, confidence) == pytest.approx(
         float(expected), rel=1e-6 if confidence > 0.99 else 1e-8
     )
 
@@ -50,8 +50,8 @@ def test_a_bound_of_few_seeds_by_hand() -> None:
     found = metrics.suggested_bound({0: 1.0, 1: 2.0, 2: 3.0, 3: 4.0, 4: 5.0})
     assert found.bound == pytest.approx(3 - 4.2027 * 2.5**0.5, abs=1e-3)
     assert str(found) == (
-        "value >= -3.64502 fails for at most 5 % of seeds (95 % confidence, n 5, if normal; 59 seeds tell "
-        "without that)"
+        "value >= -3.64502 fails for at most 5 % of seeds (95 % confidence, n 5, assuming a normal "
+        "distribution; 59 seeds need no assumption)"
     )
 
 

@@ -16,7 +16,7 @@ ACCURACY = {0: 0.91, 1: 0.90, 2: 0.92, 3: 0.91, 4: 0.50, 5: 0.93}
 
 def test_a_budget_that_is_kept() -> None:
     found = metrics.budget({0: 0.90, 1: 0.92}, range=0.02, min=0.90, max=0.92)
-    assert found.kept  # though 0.92 - 0.90 is 0.020000000000000018
+    assert found.within_budget  # though 0.92 - 0.90 is 0.020000000000000018
     assert found.seeds == ()
     assert str(found).startswith("within budget: n 2, mean 0.91")
 
@@ -26,7 +26,7 @@ def test_a_budget_that_is_broken_names_the_seeds() -> None:
     assert [(each.rule, each.seeds) for each in found.breaches] == [
         ("std", (4,)), ("range", (4, 5)), ("min", (4,)), ("max", (5,)),
     ]  # fmt: skip
-    assert not found.kept
+    assert not found.within_budget
     assert found.seeds == (4, 5)
     assert str(found).startswith(
         "over budget: std 0.1693 > 0.02: seed 4; range 0.43 > 0.02: seeds 4, 5; "
@@ -60,7 +60,7 @@ def test_the_fewest_seeds_are_blamed(values: dict[int, float], rule: str, allowe
         n for n in range(1, len(values) + 1)
         if any(spread(each) <= allowed + 1e-12 for each in combinations(values, n))
     )  # fmt: skip
-    assert found.kept == (most == len(values))
+    assert found.within_budget == (most == len(values))
     assert len(found.seeds) == len(values) - most
     rest = tuple(seed for seed in values if seed not in found.seeds)
     assert spread(rest) <= allowed + 1e-12
@@ -69,7 +69,7 @@ def test_the_fewest_seeds_are_blamed(values: dict[int, float], rule: str, allowe
 @pytest.mark.parametrize(
     ("limits", "said"),
     [
-        ({}, "no rule is given"),
+        ({}, "no limit is given"),
         ({"std": -1.0}, "std=-1: expected a number that is not negative"),
         ({"min": math.nan}, "min=nan: expected a number"),
     ],

@@ -99,7 +99,7 @@ def test_constant_models_are_told() -> None:
     ("truth", "error", "said"),
     [
         ([0, 1], ValueError, r"truth has shape \(2,\): expected \(3,\) as in predictions"),
-        (["a", "b", "a"], TypeError, "truth has dtype <U1, predictions int64: both texts or neither"),
+        (["a", "b", "a"], TypeError, "truth has dtype <U1, predictions int64: both text or neither"),
         ([0, 0, 0], ValueError, "truth holds no 1: expected both kinds"),
         ([1, 1, 1], ValueError, "truth holds only 1: expected both kinds"),
     ],

@@ -35,7 +35,7 @@ def test_public_names_are_all_there() -> None:
 
 
 def test_no_function_is_hidden_by_a_module() -> None:
-    assert not set(metrics.__all__) & set(metrics._WHERE.values())
+    assert not set(metrics.__all__) & set(metrics._MODULES.values())
 
 
 @pytest.mark.parametrize(

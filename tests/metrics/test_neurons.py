@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_repro import metrics
-from pytest_repro.metrics.neurons import _rotation
+from pytest_repro.metrics.neurons import _draw_rotation
 
 RNG = np.random.default_rng(0)
 UNITS = np.maximum(RNG.normal(size=(500, 12)), 0)
@@ -30,7 +30,7 @@ def test_correlations_by_hand() -> None:
 def test_a_unit_may_correlate_with_nothing_and_yet_vary() -> None:
     others = [[1.0, 1.0], [-1.0, -1.0], [1.0, 1.0], [-1.0, -1.0]]
     found = metrics.match_neurons([[1.0], [1.0], [-1.0], [-1.0]], others)
-    assert (found.correlations, found.partners, found.still) == ((0.0,), (0,), ((), ()))
+    assert (found.correlations, found.partners, found.constant) == ((0.0,), (0,), ((), ()))
     assert str(found).endswith("(1 unit, 4 samples)")
     with pytest.raises(ValueError, match="b has one unit that is not constant"):
         metrics.match_neurons(others, [[1.0, 0.0], [2.0, 0.0], [3.0, 0.0], [5.0, 0.0]])
@@ -51,7 +51,7 @@ def test_unrelated_units_have_no_excess() -> None:
     found = metrics.match_neurons(UNITS, other)
     assert abs(found.excess) < 0.05
     # Nor have those that share the space, in another basis.
-    turned = UNITS @ _rotation(12, np.random.default_rng(7))
+    turned = UNITS @ _draw_rotation(12, np.random.default_rng(7))
     assert abs(metrics.match_neurons(UNITS, turned).excess) < 0.1
 
 
@@ -66,7 +66,7 @@ def test_the_seed_decides_and_no_generator_moves() -> None:
 def test_units_that_are_constant_are_left_out() -> None:
     dead = np.full((500, 1), 0.1)
     found = metrics.match_neurons(np.hstack([dead, UNITS]), np.hstack([UNITS, dead]))
-    assert found.still == ((0,), (12,))
+    assert found.constant == ((0,), (12,))
     assert found.partners == (-1, *range(12))
     assert math.isnan(found.correlations[0])
     assert found.mean == pytest.approx(1)
@@ -106,7 +106,7 @@ def test_without_scipy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("n", [1, 2, 9])
 def test_rotations_are_orthogonal(n: int) -> None:
-    turned = _rotation(n, np.random.default_rng(0))
+    turned = _draw_rotation(n, np.random.default_rng(0))
     assert np.allclose(turned.T @ turned, np.eye(n))
 
 
@@ -130,7 +130,7 @@ def test_tensors_and_sizes() -> None:
         (UNITS[:2], UNITS[:2], ValueError, "3 samples or more"),
         (UNITS[0], UNITS, ValueError, r"a has shape \(12,\): expected \(samples, units\)"),
         (UNITS, UNITS * np.nan, ValueError, r"b\[0, 0\] is nan: expected finite"),
-        (UNITS, np.ones((500, 2)), ValueError, "b holds only units that are constant"),
+        (UNITS, np.ones((500, 2)), ValueError, "b has only units that are constant"),
         (UNITS, UNITS.astype(complex), TypeError, "b has dtype complex128: expected real"),
     ],
 )

@@ -123,8 +123,8 @@ def test_texts_as_pandas_gives_them_are_read() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (np.array([["cat", None], ["cat", "cat"]], dtype=object), "predictions holds texts and a NoneType"),
-        ([["1", 2], ["1", "2"]], r"predictions\[0\] holds texts and a int"),
+        (np.array([["cat", None], ["cat", "cat"]], dtype=object), "predictions holds text and a NoneType"),
+        ([["1", 2], ["1", "2"]], r"predictions\[0\] holds text and a int"),
         (
             [np.array(["1", "2"]), np.array([1, 2])],
             r"predictions\[1\] has dtype int64, predictions\[0\] has <U1",

@@ -106,7 +106,7 @@ def test_what_are_no_weights_is_refused(runs: Any, error: type[Exception], said:
 
 def test_zeros_have_no_direction() -> None:
     assert metrics.l2([[0.0], [1.0]]) == 1
-    with pytest.raises(ValueError, match=r"runs\[0\] holds zeros only"):
+    with pytest.raises(ValueError, match=r"runs\[0\] holds only zeros"):
         metrics.l2_normalised([[0.0], [1.0]])
 
 

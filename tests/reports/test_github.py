@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.core.divergence import Divergence
-from pytest_repro.core.finding import Finding
-from pytest_repro.core.golden import BASELINE, Baseline
-from pytest_repro.core.mismatch import Mismatch
-from pytest_repro.core.plan import Plan
-from pytest_repro.core.run import Run
-from pytest_repro.core.verdict import Verdict, Word
-from pytest_repro.reports.github import LARGEST, commands, summary
-from pytest_repro.reports.json import row_of
-from pytest_repro.reports.text import failure, headline
+from pytest_repro.core.compare.baseline import BASELINE, Baseline
+from pytest_repro.core.compare.mismatch import Mismatch
+from pytest_repro.core.compare.verdict import Verdict, VerdictOutcome
+from pytest_repro.core.diagnose.finding import Finding
+from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.runs.run import Run
+from pytest_repro.core.trace.divergence import Divergence
+from pytest_repro.reports.failure.text import format_failure, format_headline
+from pytest_repro.reports.github import MAX_SUMMARY_BYTES, format_annotations, format_summary
+from pytest_repro.reports.json.rows import verdict_to_row
 
 RUNS = (Run("repeat", 0, "passed", 0.25, 1), Run("repeat", 1, "passed", 0.5, 1))
 FOUND = Mismatch("x", "x", 0, "", "repeat", 1, "values", "int", "int")
@@ -32,26 +32,26 @@ def parted(location: str, forward: str = "") -> Divergence:
 
 def row(
     nodeid: str = "t/test_a.py::test_b",
-    word: Word = "diverged",
+    word: VerdictOutcome = "diverged",
     divergence: Divergence | None = None,
     cause: Finding | None = None,
     **more: Any,
 ) -> dict[str, Any]:
     found = (FOUND,) if word == "diverged" else ()
-    told = row_of(nodeid, Verdict(word, Plan(), RUNS, found, {"x": 1}, (), divergence, cause))
+    told = verdict_to_row(nodeid, Verdict(word, Plan(), RUNS, found, {"x": 1}, (), divergence, cause))
     bad = word in ("diverged", "unobserved")
     headline = {"headline": "x differs" if word == "diverged" else "observed nothing"} if bad else {}
     return {**told, "location": "t/test_a.py:3", "failed": bad, **headline, **more}
 
 
 def test_an_annotation_says_what_and_what_to_do() -> None:
-    assert list(commands([row(cause=CAUSE, divergence=parted("lib/net.py:7"))], "")) == [
+    assert list(format_annotations([row(cause=CAUSE, divergence=parted("lib/net.py:7"))], "")) == [
         "::error file=lib/net.py,line=7,title=not reproducible%3A test_b::x differs%0A"
         "cause: os-entropy at lib/data.py:9: default_rng() draws its seed%0Afix: pass a seed%0A"
         "test: t/test_a.py::test_b%0A"
         "replay: pytest t/test_a.py::test_b --repro-seed=0 --repro-runs=2"
     ]
-    (nothing,) = commands([row(word="unobserved")], "")
+    (nothing,) = format_annotations([row(word="unobserved")], "")
     assert nothing.startswith("::error file=t/test_a.py,line=3,title=observed nothing%3A test_b::")
     assert "fix: record what must stay the same" in nothing
 
@@ -76,28 +76,28 @@ def test_an_annotation_says_what_and_what_to_do() -> None:
 def test_it_stands_at_a_line_of_the_repository(
     base: str, divergence: Divergence | None, cause: Finding | None, where: str
 ) -> None:
-    (line,) = commands([row(divergence=divergence, cause=cause)], base)
+    (line,) = format_annotations([row(divergence=divergence, cause=cause)], base)
     assert line.startswith(f"::error {where}")
 
 
 def test_what_is_no_failure_of_ours_is_not_annotated() -> None:
     rows = [row(word="reproduced"), row(failed=False, expected=True), row(word="failed", failed=False)]
-    assert list(commands(rows, "")) == []
+    assert list(format_annotations(rows, "")) == []
     lost = row(word="failed", failed=True)
     lost["runs"][1] = {**lost["runs"][1], "outcome": "failed", "reason": "the companion died"}
-    (line,) = commands([lost], "")
+    (line,) = format_annotations([lost], "")
     assert "title=not compared%3A test_b::the companion died" in line
 
 
 def test_what_github_would_drop_is_counted() -> None:
-    lines = list(commands([row() for _ in range(25)], ""))
+    lines = list(format_annotations([row() for _ in range(25)], ""))
     assert [line.split(" ")[0] for line in lines] == ["::error"] * 10 + ["::notice"]
     assert "15 more failing tests" in lines[-1]
 
 
 @given(st.text(), st.text())
 def test_a_command_is_one_line_that_reads_back(nodeid: str, headline: str) -> None:
-    (line,) = commands([row(f"t.py::{nodeid}", headline=headline)], "")
+    (line,) = format_annotations([row(f"t.py::{nodeid}", headline=headline)], "")
     assert not re.search(r"[\r\n]", line)
     found = re.fullmatch(r"::error file=t/test_a.py,line=3,title=([^:,]*)::(.*)", line, re.DOTALL)
     assert found is not None
@@ -110,7 +110,7 @@ def test_a_command_is_one_line_that_reads_back(nodeid: str, headline: str) -> No
 
 
 def test_the_summary_of_a_step() -> None:
-    text = summary([row(cause=CAUSE), row(word="reproduced")], {"torch": "2.13"}, 7, LARGEST)
+    text = format_summary([row(cause=CAUSE), row(word="reproduced")], {"torch": "2.13"}, 7, MAX_SUMMARY_BYTES)
     assert text == (
         "### Reproducibility: 2 compared (1 reproduced, 1 diverged), 0 observed nothing, "
         "0 skipped on every device\n"
@@ -149,7 +149,7 @@ def test_the_summary_of_a_step() -> None:
 
 @given(st.text())
 def test_nothing_in_a_cell_is_markup(odd: str) -> None:
-    text = summary([row(f"t.py::{odd}", headline=odd)], {odd or "x": odd}, 0, LARGEST)
+    text = format_summary([row(f"t.py::{odd}", headline=odd)], {odd or "x": odd}, 0, MAX_SUMMARY_BYTES)
     (line,) = [line for line in text.split("\n") if line.startswith("| diverged")]
     assert re.fullmatch(r"(\| ([\w .,/=;?-]|&#\d+;)* ){5}\|", line), line
     assert "_" not in line
@@ -163,8 +163,8 @@ def test_nothing_in_a_cell_is_markup(odd: str) -> None:
 
 def test_a_summary_keeps_within_its_room() -> None:
     rows = [row(f"t.py::test[{n}-{'é' * 300}]", headline="<" * 300) for n in range(3000)]
-    for room in (20_000, LARGEST):
-        text = summary(rows, {"torch": "2.13"}, 0, room)
+    for room in (20_000, MAX_SUMMARY_BYTES):
+        text = format_summary(rows, {"torch": "2.13"}, 0, room)
         assert room / 2 < len(text.encode()) <= room
         assert "3000 diverged" in text.splitlines()[0]
         assert re.search(r"\| \d+ more \|", text)
@@ -177,30 +177,32 @@ def test_a_summary_keeps_within_its_room() -> None:
     ("word", "stored", "title", "fix"),
     [
         ("diverged", Baseline("g.json", "k", "k"), "differs from its golden file",
-         "where it is right as it is here, {}"),
+         "to accept the values of this run, {}"),
         ("no-baseline", Baseline("g.json", "k"), "no baseline", "{}"),
-        ("no-baseline", Baseline("g.json", "k", broken="is empty"), "no baseline",
-         "restore the file from version control; or delete it, and write it anew: {}"),
+        ("no-baseline", Baseline("g.json", "k", read_error="is empty"), "no baseline",
+         "restore the file from version control, or delete it and write a new one: {}"),
         ("foreign-baseline", Baseline("g.json", "k", "l", {"numpy": ("2", "1")}),
          "baseline of another environment only", "{}"),
     ],
 )  # fmt: skip
-def test_golden_files_are_told(word: Word, stored: Baseline, title: str, fix: str) -> None:
+def test_golden_files_are_told(word: VerdictOutcome, stored: Baseline, title: str, fix: str) -> None:
     found = (replace(FOUND, axis=BASELINE, value="k"),) if word == "diverged" else ()
     verdict = Verdict(
         word, Plan(), RUNS, found, {"x": 1}, baseline=replace(stored, options=" --repro-seed=3")
     )
     nodeid = "t/test_a.py::test_b"
-    told = {**row_of(nodeid, verdict), "failed": True, "headline": headline(verdict)}
+    told = {**verdict_to_row(nodeid, verdict), "failed": True, "headline": format_headline(verdict)}
     how = fix.format(f"pytest {nodeid} --repro-update --repro-seed=3")
-    (line,) = commands([told], "")
-    assert line.startswith(f"::error title={title}%3A test_b::{headline(verdict)}%0Afix: {how}%0Atest: ")
-    text = summary([told], {}, 0, LARGEST)
-    assert f"<pre>{html.escape(failure(nodeid, verdict))}</pre>" in text
+    (line,) = format_annotations([told], "")
+    assert line.startswith(
+        f"::error title={title}%3A test_b::{format_headline(verdict)}%0Afix: {how}%0Atest: "
+    )
+    text = format_summary([told], {}, 0, MAX_SUMMARY_BYTES)
+    assert f"<pre>{html.escape(format_failure(nodeid, verdict))}</pre>" in text
     assert "--repro-update --repro-seed=3 |" in text
 
 
 def test_a_row_that_does_not_hang_together_ends_no_session() -> None:
     odd = {**row(), "mismatches": [{**row()["mismatches"][0], "axis": BASELINE, "value": "k"}]}
-    (line,) = commands([odd], "")
+    (line,) = format_annotations([odd], "")
     assert line.endswith("test: t/test_a.py::test_b")

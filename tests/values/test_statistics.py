@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
-from pytest_repro.core.statistics import Statistics
-from pytest_repro.values.statistics import statistics
+from pytest_repro.core.compare.statistics import Statistics
+from pytest_repro.values.statistics import compute_statistics
 
 
 def told(array: NDArray[np.generic]) -> Statistics:
-    found = statistics(array.dtype.name, memoryview(array.tobytes()), array.nbytes)
+    found = compute_statistics(array.dtype.name, memoryview(array.tobytes()), array.nbytes)
     assert found is not None
     return found
 
@@ -80,6 +80,6 @@ def test_of_complex_numbers_the_magnitudes_count() -> None:
 
 
 def test_text_and_nothing_have_none() -> None:
-    assert statistics("", memoryview(b"abc"), 3) is None
-    assert statistics("float32", memoryview(b""), 0) is None
-    assert statistics("raw12", memoryview(b"x" * 12), 12) is None
+    assert compute_statistics("", memoryview(b"abc"), 3) is None
+    assert compute_statistics("float32", memoryview(b""), 0) is None
+    assert compute_statistics("raw12", memoryview(b"x" * 12), 12) is None

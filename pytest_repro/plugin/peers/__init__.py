@@ -1,7 +1,7 @@
-"""Other plugins whose fixtures keep count over a session: one file each, awake when imported.
+"""Other plugins whose fixtures keep counts over a session: one file each, active once imported.
 
-Most plugins need nothing: a rehearsal reports to nobody. These would see it all the same, or see
-runs that must be alike differ.
+Most plugins need nothing: a rehearsal reports to nobody. These would see it all the same, or make
+runs differ that must be equal.
 """
 
 from __future__ import annotations
@@ -14,96 +14,98 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.core.catalogue import catalogue, load
-from pytest_repro.core.plan import Plan
+from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.plugins import find_plugins, load_plugin
 
 
 class Peer:
-    """What one other plugin needs. Every method may be left as it is."""
+    """What one other plugin needs. Every method is optional."""
 
     #: The module that must have been imported for this peer to matter.
     module = ""
 
-    def worker(self, config: pytest.Config) -> Mapping[str, object]:
-        """What a companion's ``workerinput`` must hold for it, plain data."""
+    def get_workerinput(self, config: pytest.Config) -> Mapping[str, object]:
+        """What a companion's ``workerinput`` must hold for the plugin, as plain data."""
         return {}
 
-    def acting(self, item: pytest.Item, plan: Plan) -> AbstractContextManager[None]:
-        """Around all runs of *item*."""
+    def wrap_runs(self, item: pytest.Item, plan: Plan) -> AbstractContextManager[None]:
+        """Wraps all runs of *item*."""
         return nullcontext()
 
-    def rehearsing(self, item: pytest.Item) -> AbstractContextManager[None]:
-        """Around the rehearsals of *item*."""
+    def wrap_rehearsals(self, item: pytest.Item) -> AbstractContextManager[None]:
+        """Wraps the rehearsals of *item*."""
         return nullcontext()
 
-    def waiting(self, item: pytest.Item) -> AbstractContextManager[None]:
-        """Around a pause in the body of *item*'s last run, in which a cause is looked for."""
+    def wrap_pause(self, item: pytest.Item) -> AbstractContextManager[None]:
+        """Wraps a pause in the body of *item*'s last run, during a diagnosis."""
         return nullcontext()
 
-    def fixed(self, item: pytest.Item) -> bool:
-        """Whether the user has said that what *item* draws is to hang on no seed of ours."""
+    def has_own_seed(self, item: pytest.Item) -> bool:
+        """Whether the user chose the seed of *item*, so that it depends on none of ours."""
         return False
 
-    def draws(self, config: pytest.Config) -> bool:
-        """Whether it makes a report that what differs can be drawn in."""
+    def can_show_plots(self, config: pytest.Config) -> bool:
+        """Whether the plugin writes a report that can show plots."""
         return False
 
-    def reported(self, report: pytest.TestReport, row: Mapping[str, Any]) -> None:
-        """Hangs on the last report of a test what *row*, the JSON report's, tells of it."""
+    def extend_report(self, report: pytest.TestReport, row: Mapping[str, Any]) -> None:
+        """Adds *row*, of the JSON report, to the last report of a test."""
 
 
 @cache
-def _known() -> tuple[Peer, ...]:
-    return tuple(load(__name__, name).peer for name in catalogue(__name__))
+def _load_peers() -> tuple[Peer, ...]:
+    return tuple(load_plugin(__name__, name).peer for name in find_plugins(__name__))
 
 
-def _awake() -> list[Peer]:
-    return [peer for peer in _known() if peer.module in sys.modules]
+def _get_active_peers() -> list[Peer]:
+    return [peer for peer in _load_peers() if peer.module in sys.modules]
 
 
-def worker(config: pytest.Config) -> dict[str, object]:
-    """What the awake peers need in a companion's ``workerinput``."""
-    return {name: value for peer in _awake() for name, value in peer.worker(config).items()}
+def get_workerinput(config: pytest.Config) -> dict[str, object]:
+    """What active peers need in a companion's ``workerinput``."""
+    return {
+        name: value for peer in _get_active_peers() for name, value in peer.get_workerinput(config).items()
+    }
 
 
-def fixed(item: pytest.Item) -> bool:
-    """Whether a peer knows that *item* draws the same from every seed, by its author's word."""
-    return any(peer.fixed(item) for peer in _awake())
+def has_own_seed(item: pytest.Item) -> bool:
+    """Whether the user chose the seed of *item* through a peer."""
+    return any(peer.has_own_seed(item) for peer in _get_active_peers())
 
 
-def draws(config: pytest.Config) -> bool:
-    """Whether an awake peer makes a report to draw in."""
-    return any(peer.draws(config) for peer in _awake())
+def can_show_plots(config: pytest.Config) -> bool:
+    """Whether an active peer writes a report that can show plots."""
+    return any(peer.can_show_plots(config) for peer in _get_active_peers())
 
 
-def reported(report: pytest.TestReport, row: Mapping[str, Any]) -> None:
-    """Tells the awake peers of a test that is done."""
-    for peer in _awake():
-        peer.reported(report, row)
+def extend_report(report: pytest.TestReport, row: Mapping[str, Any]) -> None:
+    """Has active peers extend the last report of a test."""
+    for peer in _get_active_peers():
+        peer.extend_report(report, row)
+
+
+def wrap_runs(item: pytest.Item, plan: Plan) -> AbstractContextManager[object]:
+    """Wraps all runs of *item*, as active peers need it."""
+    return _enter_all([peer.wrap_runs(item, plan) for peer in _get_active_peers()])
+
+
+def wrap_pause(item: pytest.Item) -> AbstractContextManager[object]:
+    """Wraps a pause in the body of *item*, as active peers need it."""
+    return _enter_all([peer.wrap_pause(item) for peer in _get_active_peers()])
+
+
+def wrap_rehearsals(item: pytest.Item) -> AbstractContextManager[object]:
+    """Wraps the rehearsals of *item*, as active peers need it."""
+    return _enter_all([peer.wrap_rehearsals(item) for peer in _get_active_peers()])
+
+
+def _enter_all(contexts: list[AbstractContextManager[None]]) -> AbstractContextManager[object]:
+    return _nest(contexts) if contexts else nullcontext()
 
 
 @contextmanager
-def acting(item: pytest.Item, plan: Plan) -> Iterator[None]:
-    """What the awake peers need around all runs of *item*."""
+def _nest(contexts: list[AbstractContextManager[None]]) -> Iterator[None]:
     with ExitStack() as stack:
-        for peer in _awake():
-            stack.enter_context(peer.acting(item, plan))
-        yield
-
-
-@contextmanager
-def waiting(item: pytest.Item) -> Iterator[None]:
-    """What the awake peers need around a pause in the body of *item*."""
-    with ExitStack() as stack:
-        for peer in _awake():
-            stack.enter_context(peer.waiting(item))
-        yield
-
-
-@contextmanager
-def rehearsing(item: pytest.Item) -> Iterator[None]:
-    """What the awake peers need around the rehearsals of *item*."""
-    with ExitStack() as stack:
-        for peer in _awake():
-            stack.enter_context(peer.rehearsing(item))
+        for context in contexts:
+            stack.enter_context(context)
         yield

@@ -12,12 +12,12 @@ from pytest_repro.plugin.peers import Peer
 
 
 class Benchmark(Peer):
-    """Its session collects every run of the fixture; disabled, the fixture calls and returns."""
+    """Disables the fixture's session, which collects every run: the fixture then calls and returns."""
 
     module = "pytest_benchmark.fixture"
 
     @contextmanager
-    def rehearsing(self, item: pytest.Item) -> Iterator[None]:
+    def wrap_rehearsals(self, item: pytest.Item) -> Iterator[None]:
         session: Any = getattr(item.config, "_benchmarksession", None)
         if session is None or not hasattr(session, "disabled"):
             yield

@@ -12,13 +12,13 @@ from pytest_repro.plugin.peers import Peer
 
 
 class Cov(Peer):
-    """What it tells its workers; a session that is none of xdist's tells it to nobody."""
+    """What pytest-cov sends to its workers, which only a session of pytest-xdist does."""
 
     module = "pytest_cov"
 
-    def worker(self, config: pytest.Config) -> Mapping[str, object]:
-        told = {"cov_master_host": socket.gethostname(), "cov_master_topdir": os.getcwd()}
-        return {**told, "cov_master_rsync_roots": []}
+    def get_workerinput(self, config: pytest.Config) -> Mapping[str, object]:
+        workerinput = {"cov_master_host": socket.gethostname(), "cov_master_topdir": os.getcwd()}
+        return {**workerinput, "cov_master_rsync_roots": []}
 
 
 peer = Cov()

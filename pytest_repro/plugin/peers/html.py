@@ -1,4 +1,4 @@
-"""pytest-html: the verdict stands in a test's row, and what differs is drawn in it."""
+"""pytest-html: a test's row shows the verdict and plots of what differs."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ import pytest
 
 from pytest_repro.plugin.peers import Peer
 
-_SHOWN = 2
-"""Pictures in a row: the page of --repro-html has them all."""
+_MAX_PLOTS = 2
+"""Plots in a row: the page of --repro-html has them all."""
 
 
 class Html(Peer):
-    """Its rows show what hangs on a report as ``extras``; under xdist the controller writes it."""
+    """Adds ``extras`` to a report; under pytest-xdist the controller writes them."""
 
     module = "pytest_html.plugin"
 
-    def draws(self, config: pytest.Config) -> bool:
+    def can_show_plots(self, config: pytest.Config) -> bool:
         return bool(config.getoption("htmlpath", None))
 
-    def reported(self, report: pytest.TestReport, row: Mapping[str, Any]) -> None:
+    def extend_report(self, report: pytest.TestReport, row: Mapping[str, Any]) -> None:
         if "verdict" not in row:
             return
-        told: Any = report
-        told.extras = [*getattr(report, "extras", []), _extra(_shown(row))]
+        untyped_report: Any = report
+        untyped_report.extras = [*getattr(report, "extras", []), _make_extra(_format_verdict(row))]
 
 
-def _extra(content: str) -> dict[str, str | None]:
-    """What ``pytest_html.extras.html`` would make of *content*."""
+def _make_extra(content: str) -> dict[str, str | None]:
+    """Same as ``pytest_html.extras.html``."""
     return {"name": None, "format_type": "html", "content": content, "mime_type": None, "extension": None}
 
 
-def _shown(row: Mapping[str, Any]) -> str:
-    """Verdict, cause and drawings as markup."""
-    from pytest_repro.reports.html.page import standing
-    from pytest_repro.reports.html.words import look
+def _format_verdict(row: Mapping[str, Any]) -> str:
+    """Verdict, cause and plots as markup."""
+    from pytest_repro.reports.html.labels import get_verdict_style
+    from pytest_repro.reports.html.page import render_fragment
 
     cause = row.get("cause", {})
     words = [row["verdict"], row.get("headline", ""), *(cause[k] for k in ("name", "fix") if k in cause)]
     line = " · ".join(escape(str(each)) for each in words if each)
-    pictures = row.get("page", {}).get("pictures", ())[:_SHOWN]
-    drawn = standing({**each, "id": f"repro-{row['key']}-{n}"} for n, each in enumerate(pictures))
-    said = f"<p>{look(row['verdict']).sign} {line}</p>"
-    return f'<div class="repro-verdict" style="white-space:normal;padding:8px 0">{said}{drawn}</div>'
+    pictures = row.get("page", {}).get("pictures", ())[:_MAX_PLOTS]
+    drawn = render_fragment({**each, "id": f"repro-{row['key']}-{n}"} for n, each in enumerate(pictures))
+    paragraph = f"<p>{get_verdict_style(row['verdict']).symbol} {line}</p>"
+    return f'<div class="repro-verdict" style="white-space:normal;padding:8px 0">{paragraph}{drawn}</div>'
 
 
 peer = Html()

@@ -5,36 +5,39 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_repro.core.plan import Plan
-from pytest_repro.plugin.act import ACT, Act
+from pytest_repro.core.plan.plan import Plan
 from pytest_repro.plugin.peers import Peer
+from pytest_repro.plugin.stash import RUNNER
 
-# Names inside Hypothesis. Where one is gone, nothing is done.
-_SEEDS = "_hypothesis_global_random"
-_SETTINGS = "_hypothesis_internal_use_settings"
+if TYPE_CHECKING:
+    from pytest_repro.plugin.run.item_runner import ItemRunner
+
+# Private names of Hypothesis. If one is gone, nothing is done.
+_GLOBAL_RANDOM = "_hypothesis_global_random"
+_SETTINGS_ATTRIBUTE = "_hypothesis_internal_use_settings"
 
 
-class _Seed:
-    """Stands for the generator that gives a seed to each test whose author has given none.
+class _FixedRandom:
+    """Replaces the generator that seeds each test without a seed of its own.
 
-    So ``@seed``, ``derandomize`` and ``--hypothesis-seed`` win, as they always do.
+    So ``@seed``, ``derandomize`` and ``--hypothesis-seed`` still win.
     """
 
-    def __init__(self, act: Act) -> None:
-        self._act = act
+    def __init__(self, runner: ItemRunner) -> None:
+        self._runner = runner
 
     def getrandbits(self, bits: int) -> int:
-        """The seed of this run, for each ``@given`` in it: of all runs that are compared the same."""
-        self._act.asked = True
-        return self._act.seed
+        """The seed of this run, for each ``@given`` in it; the same in all compared runs."""
+        self._runner.extra_results.generators_used = True
+        return self._runner.current.spec.seed
 
 
 @contextmanager
-def _set(owner: Any, name: str, value: object) -> Iterator[None]:
+def _patch_attribute(owner: Any, name: str, value: object) -> Iterator[None]:
     before = getattr(owner, name)
     setattr(owner, name, value)
     try:
@@ -43,80 +46,84 @@ def _set(owner: Any, name: str, value: object) -> Iterator[None]:
         setattr(owner, name, before)
 
 
-def _settings(item: Any) -> Iterator[tuple[Any, str, Any]]:
-    """Where the settings of *item* are: of the function that ``@given`` made, of a state machine."""
+def _find_settings(item: Any) -> Iterator[tuple[Any, str, Any]]:
+    """Where the settings of *item* are: on the function that ``@given`` made, or on a state machine."""
     from hypothesis import settings
 
     function = getattr(item, "obj", None)
     function = getattr(function, "__func__", function)
-    for owner, name in ((function, _SETTINGS), (getattr(item, "cls", None), "settings")):
+    for owner, name in ((function, _SETTINGS_ATTRIBUTE), (getattr(item, "cls", None), "settings")):
         found = getattr(owner, name, None)
         if isinstance(found, settings):
             yield owner, name, found
 
 
 class Hypothesis(Peer):
-    """Draws the same examples in each run, unless the user has said from which seed."""
+    """Draws the same examples in each run, unless the user chose a seed."""
 
     module = "hypothesis.core"
 
     @contextmanager
-    def acting(self, item: pytest.Item, plan: Plan) -> Iterator[None]:
+    def wrap_runs(self, item: pytest.Item, plan: Plan) -> Iterator[None]:
         from hypothesis import core
 
         with ExitStack() as stack:
             for owner in (getattr(core, "threadlocal", None), core):
-                if hasattr(owner, _SEEDS):
-                    stack.enter_context(_set(owner, _SEEDS, _Seed(item.stash[ACT])))
-            for owner, name, found in _settings(item):
-                stack.enter_context(_set(owner, name, _allowing(item, found)))
+                if hasattr(owner, _GLOBAL_RANDOM):
+                    stack.enter_context(
+                        _patch_attribute(owner, _GLOBAL_RANDOM, _FixedRandom(item.stash[RUNNER]))
+                    )
+            for owner, name, found in _find_settings(item):
+                stack.enter_context(_patch_attribute(owner, name, _allow_reruns(item, found)))
             yield
 
     @contextmanager
-    def rehearsing(self, item: pytest.Item) -> Iterator[None]:
+    def wrap_rehearsals(self, item: pytest.Item) -> Iterator[None]:
         before = dict(vars(item))
         with ExitStack() as stack:
-            for owner, name, found in _settings(item):
-                stack.enter_context(_set(owner, name, _reading(found)))
+            for owner, name, found in _find_settings(item):
+                stack.enter_context(_patch_attribute(owner, name, _make_database_read_only(found)))
             yield
         for name in [name for name in vars(item) if "hypothesis" in name and name not in before]:
-            del vars(item)[name]  # what it hangs on reports: only the last run has one
+            del vars(item)[name]  # attached to reports: only the last run has one
 
-    def fixed(self, item: pytest.Item) -> bool:
-        # Its profile for CI derandomizes: no seed of ours changes such examples.
+    def has_own_seed(self, item: pytest.Item) -> bool:
+        # Hypothesis's profile for CI derandomizes: no seed of ours changes such examples.
         seed = getattr(getattr(item, "obj", None), "_hypothesis_internal_use_seed", None)
         given = seed if seed is not None else item.config.getoption("hypothesis_seed", None)
-        return given is not None or any(found.derandomize for _, _, found in _settings(item))
+        return given is not None or any(found.derandomize for _, _, found in _find_settings(item))
 
 
-def _allowing(item: Any, found: Any) -> Any:
+def _allow_reruns(item: Any, parent: Any) -> Any:
     """The test's settings without the health checks that running it again would trip.
 
-    A method is called on a fresh instance in each run. ``repro`` is a function fixture, and may be
-    used once per example: each records a step of the series.
+    A method is called on a fresh instance in each run. ``repro`` is a function-scoped fixture that each
+    example may use: each records a step of the series.
     """
     from hypothesis import HealthCheck, settings
 
     ours = {HealthCheck.differing_executors}
-    if {name for name in inspect.signature(item.function).parameters if _made_anew(item, name)} == {"repro"}:
+    if {name for name in inspect.signature(item.function).parameters if _is_function_fixture(item, name)} == {
+        "repro"
+    }:
         ours.add(HealthCheck.function_scoped_fixture)
-    return settings(parent=found, suppress_health_check=[*ours.union(found.suppress_health_check)])
+    return settings(parent=parent, suppress_health_check=[*ours.union(parent.suppress_health_check)])
 
 
-def _made_anew(item: Any, name: str) -> bool:
-    """Whether an argument is a function fixture; a parameter of the test is none."""
+def _is_function_fixture(item: Any, name: str) -> bool:
+    """Whether an argument is a function-scoped fixture."""
     found = item.session._fixturemanager.getfixturedefs(name, item)
     return bool(found) and found[-1].scope == "function"
 
 
-def _reading(found: Any) -> Any:
-    """The test's settings with a database that is read and never written."""
-    if found.database is None:
-        return found
+def _make_database_read_only(parent: Any) -> Any:
+    """The test's settings with a read-only database."""
+    if parent.database is None:
+        return parent
     from hypothesis import settings
     from hypothesis.database import ReadOnlyDatabase
 
-    return settings(parent=found, database=ReadOnlyDatabase(found.database))
+    return settings(parent=parent, database=ReadOnlyDatabase(parent.database))
 
 
 peer = Hypothesis()

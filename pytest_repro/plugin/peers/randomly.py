@@ -10,11 +10,11 @@ from pytest_repro.plugin.peers import Peer
 
 
 class Randomly(Peer):
-    """Without pytest-xdist it tells its seed to nobody, and asks every worker for it."""
+    """Sends the seed, which pytest-randomly does only through pytest-xdist."""
 
     module = "pytest_randomly"
 
-    def worker(self, config: pytest.Config) -> Mapping[str, object]:
+    def get_workerinput(self, config: pytest.Config) -> Mapping[str, object]:
         return {"randomly_seed": config.getoption("randomly_seed", 0)}
 
 

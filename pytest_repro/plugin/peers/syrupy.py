@@ -1,4 +1,4 @@
-"""syrupy: rehearsals compare with what is stored, and leave neither counts nor files."""
+"""syrupy: rehearsals compare with stored values, and leave neither counts nor files."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ import pytest
 
 from pytest_repro.plugin.peers import Peer
 
-# What its session gathers; where a name is gone, it is passed over.
-_GATHERED = ("_assertions", "_queued_snapshot_writes")
-_WRITE = "_flush_snapshot_write_queue_key"
+# Attributes of its session; missing ones are skipped.
+_SESSION_ATTRIBUTES = ("_assertions", "_queued_snapshot_writes")
+_FLUSH_METHOD = "_flush_snapshot_write_queue_key"
 
 
 class Syrupy(Peer):
-    """What one rehearsal stored, the next run would find there: *passed*, no longer *generated*."""
+    """Restores the session after a rehearsal, which otherwise turns *generated* into *passed*."""
 
     module = "syrupy.session"
 
     @contextmanager
-    def rehearsing(self, item: pytest.Item) -> Iterator[None]:
+    def wrap_rehearsals(self, item: pytest.Item) -> Iterator[None]:
         session: Any = getattr(item.config, "_syrupy", None)
         known = vars(session) if session is not None else {}
-        before = {name: known[name] for name in _GATHERED if name in known}
+        before = {name: known[name] for name in _SESSION_ATTRIBUTES if name in known}
         for name, value in before.items():
             known[name] = copy(value)
             known[name].clear()
-        if hasattr(session, _WRITE):  # some kinds of file are written at once
-            known[_WRITE] = _unwritten
+        if hasattr(session, _FLUSH_METHOD):  # some kinds of file are written at once
+            known[_FLUSH_METHOD] = _skip_flush
         try:
             yield
         finally:
             known.update(before)
-            known.pop(_WRITE, None)
+            known.pop(_FLUSH_METHOD, None)
 
 
-def _unwritten(key: object) -> None:
-    """Leaves the queue as it is: what a run stored is there for the rest of it."""
+def _skip_flush(key: object) -> None:
+    """Leaves the queue alone, so that a run finds what it stored."""
 
 
 peer = Syrupy()

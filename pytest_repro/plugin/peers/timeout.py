@@ -1,4 +1,4 @@
-"""pytest-timeout: bounds each run of a test, not the time in which its cause is looked for."""
+"""pytest-timeout: limits each run of a test, but not the diagnosis."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pytest_repro.plugin.peers import Peer
 
 
 class Timeout(Peer):
-    """Its timer runs on while the body of the last run waits: it is stopped, and begins anew after."""
+    """Stops the timer while the body of the last run waits, and restarts it after."""
 
     module = "pytest_timeout"
 
     @contextmanager
-    def waiting(self, item: pytest.Item) -> Iterator[None]:
+    def wrap_pause(self, item: pytest.Item) -> Iterator[None]:
         hook: Any = item.ihook
         if not hasattr(hook, "pytest_timeout_cancel_timer"):
             yield

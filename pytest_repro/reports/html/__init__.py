@@ -1,1 +1,1 @@
-"""The HTML report: one page that needs nothing but itself, and the drawings on it."""
+"""The HTML report: one page with all tests, plots and causes."""

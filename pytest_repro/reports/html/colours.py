@@ -1,4 +1,4 @@
-"""The colours of the page, by light and by dark, and which of them lie on which."""
+"""The colours of the page in light and dark mode."""
 
 from __future__ import annotations
 
@@ -18,31 +18,7 @@ DARK = {
     "ours": "#5fc4e8", "theirs": "#ff9f68",
 }  # fmt: skip
 
-TEXT: tuple[tuple[str, str], ...] = (
-    *((ink, ground) for ink in ("ink", "soft") for ground in ("page", "card", "well")),
-    ("ink", "bad-tint"),
-    ("soft", "bad-tint"),
-    *((f"{word}", f"{word}-tint") for word in ("good", "bad", "warn", "idle")),
-    *((word, ground) for word in ("good", "bad", "warn", "idle") for ground in ("page", "card")),
-    *((line, ground) for line in ("ours", "theirs") for ground in ("card", "bad-tint", "well")),
-    ("focus", "page"),
-    ("focus", "card"),
-)
-"""Text and what it lies on: a contrast of 4.5 at least, WCAG 2.2, 1.4.3."""
 
-
-def variables(colours: dict[str, str]) -> str:
-    """*colours* as the custom properties of a style sheet."""
+def format_css_variables(colours: dict[str, str]) -> str:
+    """*colours* as CSS custom properties."""
     return "".join(f"--{name}:{value};" for name, value in colours.items())
-
-
-def _luminance(colour: str) -> float:
-    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    r, g, b = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b
-
-
-def contrast(a: str, b: str) -> float:
-    """The contrast of two colours ``#rrggbb``, 1 … 21, by the definition of WCAG 2.2."""
-    low, high = sorted((_luminance(a), _luminance(b)))
-    return (high + 0.05) / (low + 0.05)

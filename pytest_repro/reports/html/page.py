@@ -1,33 +1,29 @@
-"""The page: rows of the JSON report, and what is told beside them, as one file."""
+"""Renders the HTML report: one self-contained file from the rows of the JSON report."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from html import escape
 from pathlib import Path
 from typing import Any
 
-from pytest_repro.reports.html.colours import DARK, LIGHT, variables
-from pytest_repro.reports.html.drawings import Figure, figures
-from pytest_repro.reports.html.measured import Measured, measured, seen
-from pytest_repro.reports.html.svg import printable
-from pytest_repro.reports.html.told import Drawn, Sides, drawn, sides
-from pytest_repro.reports.html.words import LOOKS, ONCE, Look, counted, look, sentence, tone
+from pytest_repro.reports.html.colours import DARK, LIGHT, format_css_variables
+from pytest_repro.reports.html.extra_runs import ExtraRunsSection, describe_sweep, make_extra_runs_section
+from pytest_repro.reports.html.labels import (
+    RAN_ONCE,
+    VERDICT_STYLES,
+    VerdictStyle,
+    choose_tone,
+    count_verdicts,
+    format_sentence,
+    get_verdict_style,
+)
+from pytest_repro.reports.html.page_data import figure_arguments_from_row
+from pytest_repro.reports.html.plots.figures import Figure, make_figures
+from pytest_repro.reports.html.templates import load_template, read_styles
 
-MOST = 240
-"""Pictures on the page: each takes up to 60 kB."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pictured:
-    """A picture, drawn."""
-
-    name: str
-    kind: str
-    sides: tuple[str, str]
-    figures: tuple[Figure, ...]
+MAX_PLOTS = 240
+"""Values on the page with plots; each takes up to 60 kB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,161 +31,149 @@ class Entry:
     """A test on the page.
 
     Attributes:
-        ident: Of its own on the page.
-        row: Of the JSON report, ``expected`` and ``headline`` among its keys.
-        word: Its verdict.
-        look: How that looks.
-        file: Where the test is.
-        name: Its node id without that.
-        told: What is told beside the row; empty of a test that reproduced.
-        seen: What was seen, in a line.
-        pictures: What is drawn.
-        undrawn: How many more pictures there would be.
-        sides: The op that parted.
-        measured: What further runs have shown: seeds, noise, cost.
+        ident: Its HTML id, unique on the page.
+        row: Its row of the JSON report, with ``expected`` and ``headline``.
+        file: The part of the node id before ``::``.
+        name: The part after it.
+        details: What :func:`~.page_data.make_page_data` gave; empty for a test that reproduced.
+        summary: What happened, in one line.
+        figure_groups: Name, kind and figures of each value.
+        omitted_count: Values whose plots are left out.
     """
 
     ident: str
     row: Mapping[str, Any]
-    word: str
-    look: Look
+    verdict: str
+    style: VerdictStyle
     file: str
     name: str
-    told: Mapping[str, Any] = field(default_factory=dict)
-    seen: str = ""
-    pictures: tuple[Pictured, ...] = ()
-    undrawn: int = 0
-    sides: Sides | None = None
-    measured: Measured | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    summary: str = ""
+    figure_groups: tuple[tuple[str, str, tuple[Figure, ...]], ...] = ()
+    omitted_count: int = 0
+    extra_runs: ExtraRunsSection | None = None
 
     @property
     def link(self) -> str:
-        """Where on the page there is more of it; ``""`` where there is nothing."""
-        return self.ident if self.close else f"{self.ident}-m" if self.measured else ""
+        """The id of the section with more about the test; ``""`` without one."""
+        return self.ident if self.has_details else f"{self.ident}-m" if self.extra_runs else ""
 
     @property
-    def close(self) -> bool:
-        """Whether there is more to tell of it than its row."""
-        return bool(self.told) and self.word not in ("reproduced", "skipped")
+    def has_details(self) -> bool:
+        """Whether the test has a section of its own."""
+        return bool(self.details) and self.verdict not in ("reproduced", "skipped")
 
 
-def entries(rows: Sequence[Mapping[str, Any]], most: int = MOST) -> list[Entry]:
-    """What the page shows of each test, the worst verdicts first.
+def make_entries(rows: Sequence[Mapping[str, Any]], max_plots: int = MAX_PLOTS) -> list[Entry]:
+    """The tests on the page, worst verdicts first.
 
     Args:
-        rows: Of the JSON report; ``page`` in them is what :func:`~.told.plain` gave.
-        most: Pictures on the page: of each test the first, then of each the second, …
+        rows: Rows of the JSON report; ``page`` in them is what :func:`~.page_data.make_page_data` gave.
+        max_plots: Values with plots on the page: first one of each test, then a second of each, …
     """
-    ranks = {word: n for n, word in enumerate(LOOKS)}
-    ranked = sorted(rows, key=lambda row: (ranks.get(_word(row), 0), bool(row.get("expected"))))
-    shown = _shared([len(row.get("page", {}).get("pictures", ())) for row in ranked], most)
-    return [_entry(f"t{n}", row, few) for n, (row, few) in enumerate(zip(ranked, shown), 1)]
+    ranks = {word: n for n, word in enumerate(VERDICT_STYLES)}
+    ranked = sorted(rows, key=lambda row: (ranks.get(_get_verdict(row), 0), bool(row.get("expected"))))
+    shares = _distribute([len(row.get("page", {}).get("pictures", ())) for row in ranked], max_plots)
+    return [_make_entry(f"t{n}", row, share) for n, (row, share) in enumerate(zip(ranked, shares), 1)]
 
 
-def _word(row: Mapping[str, Any]) -> str:
-    return str(row.get("verdict", ONCE))
+def _get_verdict(row: Mapping[str, Any]) -> str:
+    return str(row.get("verdict", RAN_ONCE))
 
 
-def _shared(wanted: Sequence[int], most: int) -> list[int]:
-    """How many pictures each test gets: one in turn, while there are any left."""
-    given = [0] * len(wanted)
-    while most > 0 and given != list(wanted):
-        for place, number in enumerate(wanted):
-            if given[place] < number and most > 0:
-                given[place] += 1
-                most -= 1
-    return given
+def _distribute(counts: Sequence[int], total: int) -> list[int]:
+    """How much of *total* each gets, dealt out one at a time, at most its count."""
+    shares = [0] * len(counts)
+    while total > 0 and shares != list(counts):
+        for index, count in enumerate(counts):
+            if shares[index] < count and total > 0:
+                shares[index] += 1
+                total -= 1
+    return shares
 
 
-def _entry(ident: str, row: Mapping[str, Any], few: int) -> Entry:
-    told = row.get("page", {})
-    found: list[Mapping[str, Any]] = list(told.get("pictures", ()))
+def _make_entry(ident: str, row: Mapping[str, Any], max_plots: int) -> Entry:
+    details = row.get("page", {})
+    plots: list[Mapping[str, Any]] = list(details.get("pictures", ()))
     file, _, name = str(row["nodeid"]).partition("::")
     return Entry(
-        ident, row, _word(row), look(_word(row)), file, name or file, told,
-        _seen(row, told),
-        tuple(_pictured(f"{ident}-{n}", drawn(each)) for n, each in enumerate(found[:few], 1)),
-        len(found) - few, sides(told["sides"]) if told.get("sides") else None, measured(f"{ident}-m", row),
-    )  # fmt: skip
+        ident,
+        row,
+        _get_verdict(row),
+        get_verdict_style(_get_verdict(row)),
+        file,
+        name or file,
+        details,
+        _summarize(row, details),
+        tuple(_make_figure_group(f"{ident}-{n}", plot) for n, plot in enumerate(plots[:max_plots], 1)),
+        len(plots) - max_plots,
+        make_extra_runs_section(f"{ident}-m", row),
+    )
 
 
-def _seen(row: Mapping[str, Any], told: Mapping[str, Any]) -> str:
-    """What was seen of a test, in a line; of one that holds nothing."""
+def _summarize(row: Mapping[str, Any], details: Mapping[str, Any]) -> str:
     sweep = row.get("sweep")
-    broken = seen(sweep) if sweep and not sweep["kept"] else ""
-    return str(row.get("headline") or next((r["error"] for r in told.get("runs", ()) if r["error"]), broken))
+    broken = describe_sweep(sweep) if sweep and not sweep["kept"] else ""
+    errors = (run["error"] for run in details.get("runs", ()) if run["error"])
+    return str(row.get("headline") or next(errors, broken))
 
 
-def _pictured(ident: str, each: Drawn) -> Pictured:
-    return Pictured(each.name, each.kind, each.sides, tuple(figures(ident, each)))
+def _make_figure_group(ident: str, row: Mapping[str, Any]) -> tuple[str, str, tuple[Figure, ...]]:
+    return row["name"], row["kind"], tuple(make_figures(ident, *figure_arguments_from_row(row)))
 
 
-def page(rows: Sequence[Mapping[str, Any]], seed: int, environment: Mapping[str, str], title: str) -> str:
+def render_page(
+    rows: Sequence[Mapping[str, Any]], seed: int, environment: Mapping[str, str], title: str
+) -> str:
     """The whole page.
 
     Args:
-        rows: Of the JSON report, with ``page`` where there is more to tell.
-        seed: Of the session.
+        rows: Rows of the JSON report, with ``page`` where there is more to show.
+        seed: Seed of the session.
         environment: What else could change a result, by name.
-        title: Of what was tested.
+        title: Name of the tested project.
     """
-    shown = entries(rows)
-    counts = counted([each.word for each in shown])
-    told = [each for each in shown if each.close]
-    expected = sum(each.word == "diverged" and bool(each.row.get("expected")) for each in shown)
-    stored = sum(each.word == "diverged" and "baseline" in each.row for each in shown)
-    broken = sum(each.measured is not None and each.measured.broken for each in shown)
-    rendered: str = _template("page.html").render(
-        title=title, seed=seed, environment=environment, entries=shown, told=told, counts=counts,
-        sentence=sentence(counts, stored, broken), expected=expected, look=look,
-        light=variables(LIGHT), dark=variables(DARK), tone=tone(counts, broken), seconds=_seconds(shown),
-        styles=_style("drawing.css") + _style("page.css"),
-    )  # fmt: skip
-    return rendered
+    entries = make_entries(rows)
+    counts = count_verdicts([entry.verdict for entry in entries])
+    diverged = [entry.row for entry in entries if entry.verdict == "diverged"]
+    broken = sum(entry.extra_runs is not None and entry.extra_runs.broken for entry in entries)
+    return str(
+        load_template("page.html").render(
+            title=title,
+            seed=seed,
+            environment=environment,
+            entries=entries,
+            detailed=[entry for entry in entries if entry.has_details],
+            counts=counts,
+            sentence=format_sentence(counts, sum("baseline" in row for row in diverged), broken),
+            expected=sum(bool(row.get("expected")) for row in diverged),
+            get_style=get_verdict_style,
+            light=format_css_variables(LIGHT),
+            dark=format_css_variables(DARK),
+            tone=choose_tone(counts, broken),
+            seconds=float(sum(row.get("seconds", 0.0) for row in rows)),
+            styles=read_styles("plots.css", "page.css"),
+        )
+    )
 
 
-def _seconds(shown: Iterable[Entry]) -> float:
-    return float(sum(each.row.get("seconds", 0.0) for each in shown))
-
-
-@cache
-def _template(name: str) -> Any:
-    from jinja2 import Environment, FileSystemLoader
-    from markupsafe import Markup
-
-    def finalized(value: Any) -> Any:
-        return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-    made = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, finalize=finalized,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    return made.get_template(name)
-
-
-def _style(name: str) -> str:
-    return (Path(__file__).parent / name).read_text(encoding="utf-8")
-
-
-def standing(rows: Iterable[Mapping[str, Any]]) -> str:
-    """The drawings of *rows*, to stand in a page that is not ours; ``""`` where there are none.
+def render_fragment(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The plots of *rows* with their styles, for a page of another program; ``""`` without any.
 
     Args:
-        rows: Pictures that :func:`~.told.plain` gave, with ``id``, of its own there.
+        rows: Plots from :func:`~.page_data.make_page_data`, each with an ``id`` unique on that page.
     """
-    found = [each for row in rows for each in figures(str(row["id"]), drawn(row))]
-    if not found:
+    figures = [
+        figure for row in rows for figure in make_figures(str(row["id"]), *figure_arguments_from_row(row))
+    ]
+    if not figures:
         return ""
-    styles = f".rp-stand{{{variables(LIGHT)}}}{_style('drawing.css')}{_style('standing.css')}"
-    drawings = "".join(
-        f"<figure><figcaption>{escape(printable(each.title))}</figcaption>{each.svg}</figure>"
-        for each in found
-    )
-    return f'<style>{styles}</style><div class="rp-stand">{drawings}</div>'
+    styles, light = read_styles("plots.css", "fragment.css"), format_css_variables(LIGHT)
+    return str(load_template("fragment.html").render(figures=figures, styles=styles, light=light))
 
 
-def write(path: Path, text: str) -> None:
-    """Writes the page to *path*, making its folder where there is none.
+def write_page(path: Path, text: str) -> None:
+    """Writes *text* to *path* and creates its folder.
 
     Raises:
         OSError: The file cannot be written.

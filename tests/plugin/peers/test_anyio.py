@@ -42,7 +42,7 @@ async def test_fails():
 
 def test_repeated_by_its_runner(project: Project) -> None:
     project.write(conftest=LOG)
-    result = project(SOURCE, plugins=["anyio"], subprocess=True)
+    result = project(SOURCE, plugins=["anyio"])
     result.check(passed=2, failed=2, lacks="warning")
     assert result.verdicts == {
         "test_locals": "reproduced",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import Project
-from tests.plugin.peers import LOG, logged, needs, plain
+from tests.plugin.peers import LOG, logged, needs
 
 pytestmark = needs("pytest_asyncio")
 
@@ -62,5 +62,3 @@ def test_both_modes(project: Project, mode: str) -> None:
     }
     assert result.report["tests"][2]["mismatches"][0]["name"] == "locals.values"
     assert logged(project) == ["made", "closed", "made", "closed", "shared", "unshared"]
-    without = plain(project, f"--asyncio-mode={mode}", plugins=["asyncio"], subprocess=True)
-    assert without.run.parseoutcomes() == {"passed": 3, "failed": 1}

@@ -38,7 +38,7 @@ def _covered(project: Project) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "more", [[], pytest.param(["-n2"], marks=needs("xdist"))], ids=["one process", "xdist"]
+    "more", [[], pytest.param(["-n1"], marks=needs("xdist"))], ids=["one process", "xdist"]
 )
 def test_bodies_are_counted(project: Project, more: list[str]) -> None:
     project.write(model=MODEL)

@@ -37,11 +37,9 @@ def _rows(project: Project) -> dict[str, list[Any]]:
 
 def test_one_row_per_test(project: Project) -> None:
     args = ["--html=page.html"]
-    project(SOURCE, *args, plugins=["html", "html_fixtures", "metadata"], subprocess=True).check(
-        passed=1, failed=1
-    )
+    project(SOURCE, *args, plugins=["html", "html_fixtures", "metadata"]).check(passed=1, failed=1)
     ours = _rows(project)
-    plain(project, *args, plugins=["html", "html_fixtures", "metadata"], subprocess=True)
+    plain(project, *args, plugins=["html", "html_fixtures", "metadata"])
     theirs = _rows(project)
     assert {name: len(rows) for name, rows in ours.items()} == {n: len(rows) for n, rows in theirs.items()}
     results = {name: [row["result"] for row in rows] for name, rows in ours.items()}
@@ -61,11 +59,11 @@ def test_unmarked(): pass
 """
 
 
-@pytest.mark.parametrize("how", [["--self-contained-html"], [], ["--self-contained-html", "-n2"]])
+@pytest.mark.parametrize("how", [["--self-contained-html"], [], ["--self-contained-html", "-n1"]])
 def test_verdict_and_drawings_stand_in_the_row(project: Project, how: list[str]) -> None:
     args = ["--html=page.html", "--repro-diagnose=never", *how]
-    plugins = ["html", "html_fixtures", "metadata", *(["xdist", "xdist.looponfail"] if "-n2" in how else [])]
-    project(DRAWN, *args, plugins=plugins, subprocess=True).check(failed=1, passed=2)
+    plugins = ["html", "html_fixtures", "metadata", *(["xdist", "xdist.looponfail"] if "-n1" in how else [])]
+    project(DRAWN, *args, plugins=plugins).check(failed=1, passed=2)
     shown = {name: [each["content"] for each in rows[0]["extras"]] for name, rows in _rows(project).items()}
     (differs,), (same,) = shown["test_it.py::test_differs"], shown["test_it.py::test_same"]
     assert "≠ diverged · loss[12] and 7 more differ, max abs 1e-09" in differs

@@ -124,21 +124,24 @@ def test_a_seed_of_the_user_is_respected(examples: Project, args: list[str]) -> 
 
 
 FAILING = """
+import limit
 @pytest.mark.reproducible
 @given(n=st.integers(0, 1000))
 def test_a(n):
     log(n)
-    assert n < 50
+    assert n < limit.LIMIT
 """
 
 
 def _said(result: Result) -> str:
-    """What is said of the failure, up to what this plugin adds to it."""
+    """What is said of the failure, up to what this plugin and Hypothesis' patches add to it."""
     text = result.text.split("= FAILURES =", 1)[1]
-    return re.split("-+ reproducibility -+|=+ short test summary", text)[0]
+    return re.split("-+ reproducibility -+|=+ Hypothesis =+|=+ short test summary", text)[0]
 
 
-def test_a_failure_is_stored_and_said_as_in_a_plain_run(examples: Project) -> None:
+def test_a_failure_is_stored_and_said_as_in_a_plain_run_and_forgotten_when_mended(examples: Project) -> None:
+    # The database knows a test by its source: what is mended here is what the test calls.
+    examples.write(limit="LIMIT = 50")
     result = _run(examples, FAILING).check(failed=1, says="n=50")
     assert result.verdicts == {"test_a": "failed"}
     first, second = _halves(examples)
@@ -154,15 +157,7 @@ def test_a_failure_is_stored_and_said_as_in_a_plain_run(examples: Project) -> No
     without = plain(examples, plugins=["hypothesispytest"], subprocess=True)
     assert logged(examples)[0] == "50"
     assert _said(again) == _said(without)
-
-
-def test_a_mended_failure_is_forgotten_by_the_last_run(examples: Project) -> None:
-    # The database knows a test by its source: what is mended here is what the test calls.
-    examples.write(limit="LIMIT = 50")
-    source = "import limit" + FAILING.replace("n < 50", "n < limit.LIMIT")
-    _run(examples, source).check(failed=1)
-    assert _stored(examples)
-    logged(examples)
+    # Mended, it is forgotten by the last run.
     examples.write(limit="LIMIT = 2000")
     examples.again(plugins=["hypothesispytest"], subprocess=True).check(says="1 observed nothing")
     first, second = _halves(examples)
@@ -211,28 +206,30 @@ def test_state_machines_step_alike(examples: Project) -> None:
 
 
 COROUTINES = """
-@pytest.mark.{mark}
+@pytest.fixture(scope='module')
+def anyio_backend():
+    return 'asyncio'
+@pytest.mark.asyncio
 @settings(max_examples=5)
 @given(n=st.integers(0, 10**6))
-async def test_a(repro, n):
-    log(n)
+async def test_asyncio(repro, n):
+    log(n, name="asyncio")
+    repro.record("n", n)
+@pytest.mark.anyio
+@settings(max_examples=5)
+@given(n=st.integers(0, 10**6))
+async def test_anyio(repro, n):
+    log(n, name="anyio")
     repro.record("n", n)
 """
 
 
-@pytest.mark.parametrize(
-    "plugin",
-    [
-        pytest.param("asyncio", marks=needs("pytest_asyncio")),
-        pytest.param("anyio", marks=needs("anyio")),
-    ],
-)
-def test_coroutines(examples: Project, plugin: str) -> None:
-    backend = "@pytest.fixture(scope='module')\ndef anyio_backend():\n    return 'asyncio'\n"
-    source = (backend if plugin == "anyio" else "") + COROUTINES.format(mark=plugin)
-    plugins = ["hypothesispytest", plugin]
-    ini = ["-o", "asyncio_default_fixture_loop_scope=function"] if plugin == "asyncio" else []
-    result = examples(HEAD + source, *ini, plugins=plugins, subprocess=True).check(passed=1)
-    assert result.report["tests"][0]["runs"][1]["observations"] == 5
-    first, second = _halves(examples)
-    assert first == second
+@needs("pytest_asyncio", "anyio")
+def test_coroutines(examples: Project) -> None:
+    plugins = ["hypothesispytest", "asyncio", "anyio"]
+    ini = ["-o", "asyncio_default_fixture_loop_scope=function"]
+    result = examples(HEAD + COROUTINES, *ini, plugins=plugins, subprocess=True).check(passed=2)
+    for test, name in zip(result.report["tests"], ("asyncio", "anyio"), strict=True):
+        assert test["runs"][1]["observations"] == 5
+        first, second = _halves(examples, name)
+        assert first == second

@@ -33,9 +33,9 @@ def _tests(project: Project) -> list[Any]:
 
 
 def test_one_entry_per_test(project: Project) -> None:
-    project(SOURCE, "--json-report", plugins=PLUGINS, subprocess=True).check(passed=1, failed=1)
+    project(SOURCE, "--json-report", plugins=PLUGINS).check(passed=1, failed=1)
     ours = _tests(project)
-    plain(project, "--json-report", plugins=PLUGINS, subprocess=True)
+    plain(project, "--json-report", plugins=PLUGINS)
     theirs = _tests(project)
     assert [(t["nodeid"], t["outcome"]) for t in ours] == [
         ("test_it.py::test_same", "passed"),

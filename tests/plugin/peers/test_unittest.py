@@ -93,7 +93,6 @@ def test_coroutines(project: Project) -> None:
                 values = np.ones(3)
                 self.fail("no")
         """,
-        subprocess=True,
     ).check(passed=1, failed=2)
     assert result.verdicts == {
         "TestIt::test_drawn": "diverged",

@@ -1,0 +1,235 @@
+"""The switches of torch that affect reproducibility: listed, set and restored together."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+import torch.utils.deterministic
+
+from pytest_repro.core.plan.plan import Deterministic
+
+_CUBLAS_VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_CPU_VARIABLES = (*THREAD_VARIABLES, "MKL_CBWR", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")
+_ENVIRONMENT_VARIABLES = (_CUBLAS_VARIABLE, *_CPU_VARIABLES, "NVIDIA_TF32_OVERRIDE", "PYTHONHASHSEED")
+
+
+class SwitchTooLate(UserWarning):
+    """A determinism switch may have no effect, because its library is already initialized."""
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """One setting and its accessors."""
+
+    name: str
+    get: Callable[[], Any]
+    set: Callable[[Any], None]
+
+
+def _get_algorithms() -> str:
+    return ("off", "warn", "on")[torch.get_deterministic_debug_mode()]
+
+
+def _set_algorithms(mode: str) -> None:
+    """Same as ``torch.use_deterministic_algorithms``, without the 0.9 s of its first call.
+
+    That call imports ``torch._inductor.config`` to set a flag that matters only after something was
+    compiled; by then the module is imported, and its flag is set.
+    """
+    low_level = getattr(torch._C, "_set_deterministic_algorithms", None)
+    if low_level is None or "torch._inductor.config" in sys.modules:
+        torch.use_deterministic_algorithms(mode != "off", warn_only=mode == "warn")
+    else:
+        low_level(mode != "off", warn_only=mode == "warn")
+
+
+def _make_attribute_switch(owner: Any, name: str, label: str) -> Switch:
+    return Switch(label, lambda: getattr(owner, name), lambda value: setattr(owner, name, value))
+
+
+def _make_precision_switch(backend: str, op: str) -> Switch:
+    # Through torch.backends.mkldnn.fp32_precision, torch 2.13 sets the generic key by mistake.
+    def put(value: Any) -> None:
+        # An inherited value reads like an own one: keep inheriting if that gives the value.
+        torch._C._set_fp32_precision_setter(backend, op, "none")
+        if get() != value:
+            torch._C._set_fp32_precision_setter(backend, op, value)
+
+    def get() -> Any:
+        return torch._C._get_fp32_precision_getter(backend, op)
+
+    return Switch(f"{backend}.{op}.fp32_precision", get, put)
+
+
+_LEGACY = ("float32_matmul_precision", "cudnn.allow_tf32")
+_LEGACY_TARGETS = (("cuda", "matmul"), ("mkldnn", "matmul"), ("cuda", "conv"), ("cuda", "rnn"))
+"""The precision switches before torch 2.9, and the newer ones that they set too."""
+
+
+def _wrap_legacy_switch(switch: Switch) -> Switch:
+    """A switch that torch 2.9 replaced but kept: reading it raises if the newer ones disagree."""
+
+    def get() -> Any:
+        try:
+            return switch.get()
+        except RuntimeError:
+            return None
+
+    def put(value: Any) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch recommends the newer ones
+            if value is not None:
+                switch.set(value)
+                for key in _LEGACY_TARGETS if _has_precision_keys() else ():
+                    torch._C._set_fp32_precision_setter(*key, "none")
+
+    return Switch(switch.name, get, put)
+
+
+def _make_precision_switches() -> list[Switch]:
+    matmul = torch.get_float32_matmul_precision, torch.set_float32_matmul_precision
+    legacy = [
+        _wrap_legacy_switch(Switch(_LEGACY[0], *matmul)),
+        _wrap_legacy_switch(_make_attribute_switch(torch.backends.cudnn, "allow_tf32", _LEGACY[1])),
+    ]
+    if not _has_precision_keys():
+        return legacy
+    keys = [(b, op) for b in ("cuda", "mkldnn") for op in ("all", "conv", "rnn", "matmul")]
+    return [*(_make_precision_switch(*key) for key in [("generic", "all"), *keys]), *legacy]
+
+
+def _has_precision_keys() -> bool:
+    """Whether precisions are set by backend and op (torch 2.9 and later)."""
+    return hasattr(torch._C, "_get_fp32_precision_getter")
+
+
+def _make_attention_switches() -> list[Switch]:
+    cuda: Any = torch.backends.cuda
+    return [
+        Switch(name, getattr(cuda, f"{name}_enabled"), getattr(cuda, f"enable_{name}"))
+        for name in ("flash_sdp", "mem_efficient_sdp", "math_sdp", "cudnn_sdp")
+        if hasattr(cuda, f"enable_{name}")
+    ]
+
+
+def get_default_device() -> Any:
+    """The argument of ``torch.set_default_device``; None if it was not called.
+
+    ``torch.get_default_device`` returns that of a surrounding ``with torch.device(…)`` and adds an
+    index, so it cannot be used to restore the default.
+    """
+    return getattr(getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None), "device", None)
+
+
+def _make_variable_switch(name: str) -> Switch:
+    def put(value: str | None) -> None:
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+    return Switch(name, lambda: os.environ.get(name), put)
+
+
+@cache
+def list_switches() -> tuple[Switch, ...]:
+    """Every switch of the installed torch, named after its attribute."""
+    matmul = torch.backends.cuda.matmul
+    switches = [
+        Switch("deterministic_algorithms", _get_algorithms, _set_algorithms),
+        _make_attribute_switch(
+            torch.utils.deterministic, "fill_uninitialized_memory", "fill_uninitialized_memory"
+        ),
+        _make_attribute_switch(torch.backends.cudnn, "benchmark", "cudnn.benchmark"),
+        _make_attribute_switch(torch.backends.cudnn, "deterministic", "cudnn.deterministic"),
+        _make_attribute_switch(torch.backends.mkldnn, "deterministic", "mkldnn.deterministic"),
+        *_make_precision_switches(),
+        _make_attribute_switch(matmul, "allow_fp16_reduced_precision_reduction", "fp16_reduced_precision"),
+        _make_attribute_switch(matmul, "allow_bf16_reduced_precision_reduction", "bf16_reduced_precision"),
+        *_make_attention_switches(),
+        Switch("default_dtype", torch.get_default_dtype, torch.set_default_dtype),
+        Switch("default_device", get_default_device, torch.set_default_device),
+        Switch("grad_mode", torch.is_grad_enabled, torch._C._set_grad_enabled),
+        Switch("threads", torch.get_num_threads, torch.set_num_threads),
+        *(_make_variable_switch(name) for name in _ENVIRONMENT_VARIABLES),
+    ]
+    return tuple(switch for switch in switches if _is_readable(switch))
+
+
+def _is_readable(switch: Switch) -> bool:
+    try:
+        switch.get()
+    except (AttributeError, RuntimeError):
+        return False
+    return True
+
+
+def _get_target_values(mode: Deterministic) -> dict[str, Any]:
+    if mode is False:
+        return {"deterministic_algorithms": "off"}
+    targets: dict[str, Any] = {
+        "deterministic_algorithms": "warn" if mode == "warn" else "on",
+        "fill_uninitialized_memory": True,
+        "cudnn.benchmark": False,
+        "cudnn.deterministic": True,
+        "mkldnn.deterministic": True,
+    }
+    if _needs_cublas_workspace():
+        targets[_CUBLAS_VARIABLE] = ":4096:8"
+    return targets
+
+
+def _needs_cublas_workspace() -> bool:
+    """Before torch 2.10 cuBLAS is deterministic only with a workspace of fixed size."""
+    if torch.version.cuda is None or _CUBLAS_VARIABLE in os.environ or _parse_torch_version() >= (2, 10):
+        return False
+    cuda: Any = torch.cuda
+    if cuda.is_initialized():  # in time if there was no matrix product yet
+        warnings.warn(
+            f"{_CUBLAS_VARIABLE} may be set too late: CUDA is initialized, and cuBLAS reads it at its first "
+            f"use. Set {_CUBLAS_VARIABLE}=:4096:8 in the environment before pytest starts.",
+            SwitchTooLate,
+            stacklevel=2,
+        )
+    return True
+
+
+def _parse_torch_version() -> tuple[int, ...]:
+    return tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
+
+
+@contextmanager
+def deterministic(mode: Deterministic) -> Iterator[None]:
+    """Sets the switches to *mode* for the block. Restores all of them, also those that the block sets.
+
+    Args:
+        mode: True: deterministic algorithms and the related switches; ``"warn"``: the same, but an op
+            without a deterministic algorithm warns; False: deterministic algorithms off.
+    """
+    with ExitStack() as stack:  # restores the other switches if one raises
+        saved_values = [(switch, switch.get()) for switch in list_switches()]
+        for switch, value in reversed(saved_values):
+            stack.callback(_restore, switch, value, saved_values)
+        targets = _get_target_values(mode)
+        for switch in list_switches():
+            if switch.name in targets:
+                switch.set(targets[switch.name])
+        yield
+
+
+def _restore(switch: Switch, value: Any, saved_values: Sequence[tuple[Switch, Any]] = ()) -> None:
+    if switch.get() != value:
+        switch.set(value)
+        if switch.name in _LEGACY:  # its setter changed newer switches as well
+            for other, other_value in saved_values:
+                if other.name.endswith("fp32_precision"):
+                    _restore(other, other_value)

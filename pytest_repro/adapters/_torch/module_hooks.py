@@ -1,0 +1,129 @@
+"""Reports which module runs, and when a loader draws a seed for its workers."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+from typing import Any
+
+import torch
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+
+from pytest_repro.adapters import BoundaryCallback, DrawOrigin
+from pytest_repro.interpose.user_frames import call_origin, classify_code, format_location
+
+
+def format_path(name: str) -> str:
+    """``.head[2].weight`` for ``head.2.weight``; ``""`` for ``""``."""
+    return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", f".{name}") if name else ""
+
+
+@contextmanager
+def watch_draws(on_boundary: BoundaryCallback) -> Iterator[None]:
+    """In the block, calls *on_boundary* when a module begins or ends in this thread.
+
+    Args:
+        on_boundary: Its argument describes the innermost module that ran until then.
+    """
+    watcher = _ModuleWatcher(on_boundary)
+    with ExitStack() as stack:
+        stack.callback(register_module_forward_pre_hook(watcher.enter_module).remove)
+        # Also if forward raises: otherwise later modules would seem to run inside it.
+        stack.callback(register_module_forward_hook(watcher.leave_module, always_call=True).remove)
+        stack.enter_context(_watch_loaders(watcher))
+        yield
+
+
+class _ModuleWatcher:
+    """Keeps the stack of running modules."""
+
+    def __init__(self, on_boundary: BoundaryCallback) -> None:
+        self._on_boundary, self._thread = on_boundary, threading.get_ident()
+        self._running: list[torch.nn.Module] = []
+
+    @property
+    def in_own_thread(self) -> bool:
+        return threading.get_ident() == self._thread
+
+    def enter_module(self, module: torch.nn.Module, args: Any) -> None:
+        if self.in_own_thread:
+            self.report_boundary()
+            self._running.append(module)
+
+    def leave_module(self, module: torch.nn.Module, args: Any, result: Any) -> None:
+        if self.in_own_thread and any(running is module for running in self._running):
+            self.report_boundary()
+            while self._running.pop() is not module:
+                pass
+
+    def report_boundary(self, get_origin: Callable[[], DrawOrigin] | None = None) -> None:
+        """Ends a part: draws until now are of *get_origin*, by default of the innermost module."""
+        frame = sys._getframe(2)
+        if get_origin is None and self._running:
+            root, inner = self._running[0], self._running[-1]
+            self._on_boundary(lambda: _describe_origin(root, inner, frame))
+        else:
+            self._on_boundary(get_origin)
+
+
+def _describe_origin(root: torch.nn.Module, module: torch.nn.Module, frame: FrameType) -> DrawOrigin:
+    path = next((name for name, submodule in root.named_modules() if submodule is module), None)
+    if path is None:  # not a submodule of its caller
+        root, path = module, ""
+    mode = "training" if module.training else "evaluation"
+    return DrawOrigin(
+        root,
+        format_path(path),
+        f"{type(module).__qualname__}, {mode}",
+        _locate_forward(module) or _locate_user_line(frame),
+    )
+
+
+def _locate_forward(module: torch.nn.Module) -> str:
+    """Location of ``forward`` if the user wrote it. Which of its lines drew is unknown."""
+    # getattr on the class of a scripted module raises.
+    code = getattr(inspect.getattr_static(type(module), "forward", None), "__code__", None)
+    if code is None or classify_code(code.co_filename, type(module).__module__) != "user":
+        return ""
+    return f"{os.path.abspath(code.co_filename)}:{code.co_firstlineno}"
+
+
+def _locate_user_line(frame: FrameType) -> str:
+    # Without sys.settrace, so that it also works under a debugger and a coverage tool.
+    origin = call_origin(frame)
+    return format_location(origin.frame) if origin is not None else ""
+
+
+@contextmanager
+def _watch_loaders(watcher: _ModuleWatcher) -> Iterator[None]:
+    """Each iterator of a ``DataLoader`` draws a seed for workers, even without workers."""
+    owner: Any = getattr(torch.utils.data.dataloader, "_BaseDataLoaderIter", None)
+    if owner is None:  # private: torch may remove it
+        yield
+        return
+    real = owner.__init__
+
+    @functools.wraps(real)
+    def init_iterator(self: Any, loader: Any, *args: Any, **kwargs: Any) -> None:
+        if watcher.in_own_thread:
+            watcher.report_boundary()
+        real(self, loader, *args, **kwargs)
+        if watcher.in_own_thread:
+            frame = sys._getframe(1)
+            label = f"{type(loader).__qualname__}, a seed for its workers"
+            watcher.report_boundary(
+                lambda: DrawOrigin(loader, "", label, _locate_user_line(frame), seeding=True)
+            )
+
+    owner.__init__ = init_iterator
+    try:
+        yield
+    finally:
+        owner.__init__ = real

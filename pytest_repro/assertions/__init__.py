@@ -1,0 +1,1 @@
+"""Assertions that work with and without pytest."""

@@ -1,0 +1,226 @@
+"""Reports which random generators a block moves, and which code in it moves them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import FrameType, TracebackType
+
+from pytest_repro.adapters import DrawOrigin, active_adapters
+from pytest_repro.adapters._find_generators import (
+    FoundGenerator,
+    find_generators,
+    iter_user_globals,
+    walk_reachable,
+)
+from pytest_repro.engine.experiments.line_trace import LineMonitor
+from pytest_repro.engine.runs.current_run import note_assertion
+from pytest_repro.interpose.user_frames import call_origin, format_location
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """A generator that was moved, and the code that moved it.
+
+    Attributes:
+        generator: ``"torch cpu"``, ``"random"``, ``"dataset.rng (numpy.random.Generator)"``.
+        source: The module that drew, ``"model.encoder.dropout (Dropout, training)"``; ``""`` if unknown.
+        location: ``"file.py:12"``, your line that drew or called what drew; ``""`` if there is none.
+            Under a debugger, a coverage tool or after 20,000 lines: your forward method of the module,
+            or your line that called it.
+        seeding: Whether a ``DataLoader`` drew a seed for its workers and nothing else. Every iteration
+            does, and no value changes by it.
+    """
+
+    generator: str
+    source: str = ""
+    location: str = ""
+    seeding: bool = False
+
+    def __str__(self) -> str:
+        return "   ".join(filter(None, (self.generator, self.source, self.location)))
+
+
+class Draws:
+    """A block that records which random generators it moves.
+
+    Covers the global generators of ``random``, numpy and torch (the CPU, and accelerators that have
+    started), and every generator reachable by items and attributes from the local variables around the
+    block or from globals of your modules. Misses generators created inside the block, and those of other
+    threads and processes.
+
+    Attributes:
+        location: Of the block, ``"file.py:12"``.
+        entries: A :class:`Draw` for each generator and each part of the code that moved it, in the order
+            of first use; set when the block ends.
+    """
+
+    def __init__(self) -> None:
+        self.entries: tuple[Draw, ...] = ()
+        self.location = ""
+
+    def __enter__(self) -> Draws:
+        self._frame = _find_user_frame(sys._getframe(1))
+        self.location, self.entries = _shorten(format_location(self._frame)), ()
+        self._generators = find_generators([*_iter_variables(self._frame), *iter_user_globals()])
+        self._origins: dict[tuple[str, str, int, str], tuple[FoundGenerator, DrawOrigin | None, str]] = {}
+        self._stack, self._line_monitor = ExitStack(), LineMonitor(self._record_line)
+        try:
+            for adapter in active_adapters().values():
+                self._stack.enter_context(adapter.watch_draws(self._record_moves))
+            self._recorded_states = [generator.state_key for generator in self._generators]
+            self._line_states, self._lines = list(self._recorded_states), dict[tuple[int, str], None]()
+            self._stack.enter_context(self._line_monitor.monitor(self._frame))
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+        self._record_moves(None)
+        names = list(self._iter_reachable())
+        self.entries = tuple(_make_draw(*each, names) for each in self._origins.values())
+        del self._frame, self._generators, self._recorded_states, self._origins, self._stack
+        del self._line_monitor, self._line_states, self._lines
+
+    def _record_line(self) -> None:
+        """Notes which generators the line that just ran has moved."""
+        for number, generator in enumerate(self._generators):
+            state = generator.state_key
+            if state != self._line_states[number]:
+                self._line_states[number] = state
+                self._lines[number, self._line_monitor.current_line] = None
+
+    def _record_moves(self, get_origin: Callable[[], DrawOrigin] | None) -> None:
+        """Attributes the moves since the last call to their lines and to *get_origin*."""
+        self._record_line()
+        # A generator that was put back into its state has given no numbers.
+        moved = {i for i, state in enumerate(self._line_states) if state != self._recorded_states[i]}
+        origin = get_origin() if moved and get_origin is not None else None
+        origin_key = ("", 0) if origin is None else (origin.path, id(origin.root))
+        for number, line in self._lines:
+            if number in moved:
+                generator = self._generators[number]
+                self._origins.setdefault((generator.name, *origin_key, line), (generator, origin, line))
+        self._recorded_states, self._lines = list(self._line_states), {}
+
+    def _iter_reachable(self) -> Iterator[tuple[str, object]]:
+        """Everything reachable from the variables, if a module that drew needs a name."""
+        if any(origin is not None for _, origin, _ in self._origins.values()):
+            yield from walk_reachable([*_iter_variables(self._frame), *iter_user_globals()])
+
+    def __bool__(self) -> bool:
+        """Whether anything but seeds for the workers of a loader was drawn."""
+        return not all(draw.seeding for draw in self.entries)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.entries)) or "nothing was drawn"
+
+
+class NoDraws(Draws):
+    """A :class:`Draws` that fails if a generator moved; seeding the workers of a loader is allowed."""
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        __tracebackhide__ = True
+        super().__exit__(exc_type, exc_value, traceback)
+        if exc_type is not None:
+            return
+        if self:
+            raise AssertionError("\n".join(_format_failure(self)))
+        note_assertion("no_draws")
+
+
+def track_draws() -> Draws:
+    """A context manager that records which random generators the block moves.
+
+    For example::
+
+        with pytest_repro.track_draws() as draws:
+            model(images)
+        print(draws)  # torch cpu   model.dropout (Dropout, training)   net.py:31
+
+    ``draws.entries`` lists them, ``bool(draws)`` is whether there are any; see :class:`Draws`.
+    """
+    return Draws()
+
+
+def assert_no_draws() -> NoDraws:
+    """A context manager that fails if the block moves a random generator.
+
+    Inference that samples is equal in all runs, since they are seeded equally: comparing runs cannot show
+    it. In a marked test that records nothing else, ``no_draws`` is recorded if the block passes.
+
+    Raises:
+        AssertionError: At the end of the block; the message names the generators, and as far as known the
+            modules that moved them, whether these are in training mode, and the lines.
+    """
+    return NoDraws()
+
+
+def _format_failure(draws: Draws) -> Iterator[str]:
+    yield f"the block at {draws.location} drew random numbers"
+    yield ""
+    drawn = [draw for draw in draws.entries if not draw.seeding]
+    width = max(len(draw.generator) for draw in drawn)
+    for draw in drawn:
+        origin = "   ".join(filter(None, (draw.source, draw.location)))
+        yield f"  {draw.generator:<{width}}   {origin}".rstrip()
+    yield ""
+    training = [draw for draw in drawn if draw.source.endswith(", training)")]
+    if training:
+        yield "  look for   a module in training mode: model.eval() before inference"
+    if len(training) < len(drawn):
+        label = " " * len("look for") if training else "look for"
+        yield f"  {label}   sampling, augmentation or shuffling where none should happen"
+
+
+def _find_user_frame(frame: FrameType) -> FrameType:
+    origin = call_origin(frame)
+    return origin.frame if origin is not None else frame
+
+
+def _iter_variables(frame: FrameType) -> Iterator[tuple[str, object]]:
+    """Local variables, then those of the module; ``@…`` are pytest's own."""
+    for names in (frame.f_locals, frame.f_globals):
+        for name, value in list(names.items()):
+            if not name.startswith(("__", "@")):
+                yield name, value
+
+
+def _make_draw(
+    generator: FoundGenerator,
+    draw_origin: DrawOrigin | None,
+    location: str,
+    named_values: list[tuple[str, object]],
+) -> Draw:
+    if draw_origin is None:
+        return Draw(generator.name, "", _shorten(location))
+    root = next(
+        (name for name, value in named_values if value is draw_origin.root),
+        type(draw_origin.root).__qualname__,
+    )
+    return Draw(
+        generator.name,
+        f"{root}{draw_origin.path} ({draw_origin.label})",
+        _shorten(location or draw_origin.location),
+        draw_origin.seeding,
+    )
+
+
+def _shorten(location: str) -> str:
+    """*location*, relative to the working directory if inside it."""
+    return location.removeprefix(os.getcwd() + os.sep)

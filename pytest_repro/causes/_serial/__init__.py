@@ -1,0 +1,1 @@
+"""Runs threads, tasks and processes one after another, and returns results in order of submission."""

@@ -1,0 +1,150 @@
+"""The text of ``pytest-repro compare``: environments, differences, counts."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from pytest_repro.cli.compare import ComparedTest, CompareOptions, Outcome, diff_environments
+from pytest_repro.cli.compare_values import ValueMismatch, differs_in_bits_only, find_farthest
+from pytest_repro.core.compare.statistics import Statistics, compare_statistics
+from pytest_repro.core.golden.stored_value import MAX_VALUES
+from pytest_repro.reports.failure.layout import format_tolerance, plural
+from pytest_repro.reports.failure.values import (
+    MAX_FULL_TEXTS,
+    format_difference,
+    format_differing_names,
+    format_max_abs,
+    format_other_names,
+)
+from pytest_repro.reports.json.report import Report
+
+_MAX_DETAILED = 20
+"""Tests with values; the others have one line each."""
+
+_OUTCOME_ORDER: tuple[Outcome, ...] = (
+    "differs", "only in A", "only in B", "not compared", "close", "ignored", "equal",
+)  # fmt: skip
+"""Most important first."""
+
+
+def format_comparison(
+    a: Report, b: Report, tests: Sequence[ComparedTest], options: CompareOptions
+) -> Iterator[str]:
+    """The whole text, in lines."""
+    width = max(len(a.path), len(b.path))
+    for side, report in (("A", a), ("B", b)):
+        yield f"{side}  {report.path:<{width}}  {plural(len(report.tests), 'test')}, seed {report.seed}"
+    yield ""
+    yield from _format_environments(a, b)
+    yield ""
+    unequal = [test for test in tests if test.outcome != "equal"]
+    for number, test in enumerate(sorted(unequal, key=lambda test: _OUTCOME_ORDER.index(test.outcome))):
+        yield f"{test.outcome}  {test.nodeid}  {_format_headline(test)}".rstrip()
+        if number < _MAX_DETAILED and test.outcome == "differs":
+            yield from _format_values([mismatch for mismatch in test.mismatches if not mismatch.close])
+    yield from [""] if unequal else []
+    yield from _format_totals(tests, options)
+
+
+def _format_environments(a: Report, b: Report) -> Iterator[str]:
+    differing = diff_environments(a.environment, b.environment)
+    fields = plural(len({**a.environment, **b.environment}), "field")
+    if not differing:
+        yield f"environment  all {fields} equal"
+        return
+    yield f"environment  {len(differing)} of {fields} differ{'s' * (len(differing) == 1)}"
+    width = max(map(len, differing))
+    for name, (value, other) in differing.items():
+        yield f"  {name:<{width}}  {value or 'missing'} in A, {other or 'missing'} in B"
+
+
+def _format_headline(test: ComparedTest) -> str:
+    """One test in one line: ``loss[5] and 16 more differ, max abs 0.00148``."""
+    if not test.mismatches:
+        return test.reason
+    reason = f"{test.reason}: " if test.reason else ""
+    if test.outcome == "close":
+        max_abs, name = find_farthest(test.mismatches)
+        where = f", largest max abs {max_abs:.3g} at {name}" if name else ""
+        values = f"{len(test.mismatches):,} of {plural(test.value_count, 'value')}"
+        return f"{reason}{values} not equal bit for bit{where}"
+    first, *others = [mismatch for mismatch in test.mismatches if not mismatch.close]
+    names = format_differing_names(first.name, 1 + len(others))
+    return f"{reason}{names}{format_max_abs(first.difference)}"
+
+
+def _format_values(mismatches: Sequence[ValueMismatch]) -> Iterator[str]:
+    """The first of each series or list that differs; of many only the names."""
+    families: dict[str, list[ValueMismatch]] = {}
+    for mismatch in mismatches:
+        families.setdefault(re.sub(r"\[\d+\]", "[]", mismatch.name), []).append(mismatch)
+    heads = list(families.values())
+    for first, *others in heads[:MAX_FULL_TEXTS]:
+        yield from _format_value(first)
+        if others:
+            verb = "differs" if len(others) == 1 else "differ"
+            yield f"    {len(others):,} more of {first.name.partition('[')[0]} {verb} too"
+    yield from format_other_names([first.name for first, *_ in heads[MAX_FULL_TEXTS:]])
+
+
+def _format_value(mismatch: ValueMismatch) -> Iterator[str]:
+    a, b = mismatch.a, mismatch.b
+    if a is None or b is None:
+        kind = a.kind if a else b.kind if b else ""
+        yield f"  {mismatch.name}   {kind}   recorded in {'B' if a is None else 'A'} only"
+        return
+    if a.kind != b.kind:
+        yield f"  {mismatch.name}   {a.kind} in A, {b.kind} in B"
+        return
+    yield f"  {mismatch.name}   {a.kind}"
+    if differs_in_bits_only(mismatch):
+        yield "    equal numbers with different bits: the sign of a zero, or the bits of a NaN"
+    elif mismatch.difference is not None:
+        yield from format_difference(mismatch.difference, "in A", "in B")
+    elif a.text is not None and b.text is not None:
+        yield "    beyond the stored text" if a.text == b.text else f"    {a.text!r} in A, {b.text!r} in B"
+    elif a.statistics is not None and b.statistics is not None:
+        yield from _format_statistics(a.statistics, b.statistics)
+    else:
+        yield "    by an unknown amount: the reports hold digests only"
+
+
+def _format_statistics(a: Statistics, b: Statistics) -> Iterator[str]:
+    yield f"    more than {MAX_VALUES} elements: only statistics are known"
+    differing = list(compare_statistics(a, b))
+    width = max([10, *(len(name) for name, _, _ in differing)])
+    for name, x, y in differing:
+        yield f"      {name:<{width}} {_format_statistic(x, y)} in A, {_format_statistic(y, x)} in B"
+    if not differing:
+        yield "      all statistics are equal"
+
+
+def _format_statistic(number: float | str | None, other: float | str | None) -> str:
+    """*number* with as many digits as distinguish it from *other*."""
+    if number is None or isinstance(number, str):
+        return number or "none"
+    short = f"{number:.9g}"
+    return repr(number) if isinstance(other, (int, float)) and short == f"{other:.9g}" else short
+
+
+def _format_totals(tests: Sequence[ComparedTest], options: CompareOptions) -> Iterator[str]:
+    counts = Counter(test.outcome for test in tests)
+    words = {"differs": "differs" if counts["differs"] == 1 else "differ"}
+    parts = [f"{counts[word]:,} {words.get(word, word)}" for word in reversed(_OUTCOME_ORDER) if counts[word]]
+    yield f"compared {format_tolerance(options.tolerance)}: {', '.join(parts) or 'no tests'}"
+    if not any(test.outcome in ("equal", "close", "differs") for test in tests):
+        yield "no test was compared: the machines do not count as equal"
+    if counts["not compared"]:
+        yield "a test that is not reproducible on its own machine counts as a difference: fix it there first"
+    unknown = sum(_count_statistics_only(test.mismatches) for test in tests)
+    if unknown and not (options.tolerance.exact or options.use_statistics):
+        values = f"{plural(unknown, 'value')} of more than {MAX_VALUES} elements"
+        yield f"{values} count{'s' * (unknown == 1)} as different: reports hold only statistics of them."
+        yield f"Record at most {MAX_VALUES} elements of each, or compare the statistics with --statistics"
+
+
+def _count_statistics_only(mismatches: Iterable[ValueMismatch]) -> int:
+    pairs = ((mismatch.a, mismatch.b) for mismatch in mismatches)
+    return sum(bool(a and b and a.statistics and b.statistics and a.kind == b.kind) for a, b in pairs)

@@ -1,0 +1,1 @@
+"""Groups of ranks, which torch's elastic launcher starts and sockets connect."""

@@ -1,0 +1,33 @@
+"""Iterates over an array in blocks that follow each other in C order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+BlockIndex = tuple["int | slice", ...]
+
+
+def iter_block_indices(shape: tuple[int, ...], limit: int) -> Iterator[BlockIndex]:
+    """Index tuples of blocks of at most *limit* elements.
+
+    The blocks' elements, one block after the other, are those of the array in C order: a strided array can be
+    read without a copy of all of it.
+
+    Args:
+        shape: Shape of the array.
+        limit: Most elements in a block, at least 1.
+    """
+    total = math.prod(shape)
+    if total <= limit or not shape:
+        yield ()
+        return
+    inner = total // shape[0]
+    if inner <= limit:
+        step = limit // inner
+        for start in range(0, shape[0], step):
+            yield (slice(start, start + step),)
+    else:
+        for index in range(shape[0]):
+            for rest in iter_block_indices(shape[1:], limit):
+                yield (index, *rest)

@@ -1,0 +1,96 @@
+"""The verdict that follows from the runs of one test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from pytest_repro.core.compare.baseline import Baseline
+from pytest_repro.core.compare.mismatch import Mismatch
+from pytest_repro.core.compare.plot_data import PlotData
+from pytest_repro.core.diagnose.finding import Finding
+from pytest_repro.core.plan.level import LevelResult
+from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.runs.run import Run
+from pytest_repro.core.trace.divergence import Divergence
+
+VerdictOutcome = Literal[
+    "reproduced", "diverged", "unobserved", "failed", "skipped", "no-baseline", "foreign-baseline"
+]
+VERDICT_OUTCOMES: tuple[str, ...] = get_args(VerdictOutcome)
+
+WITHOUT_BASELINE: tuple[str, ...] = ("no-baseline", "foreign-baseline")
+"""Verdicts of tests whose runs agree, but for which nothing is stored for this environment."""
+
+
+class NotReproducible(AssertionError):
+    """A test, or a function, is not reproducible; the message says where its runs differ and how far.
+
+    Attributes:
+        verdict: The :class:`Verdict`.
+    """
+
+    def __init__(self, message: str, verdict: Verdict) -> None:
+        super().__init__(message)
+        self.verdict = verdict
+
+    def __reduce__(self) -> tuple[type[NotReproducible], tuple[str, Verdict]]:
+        return type(self), (str(self), self.verdict)
+
+
+class SeedUnusedWarning(UserWarning):
+    """A test gave the same values with another seed: they may come from a cache.
+
+    A test in which nothing is random says so:
+    ``@pytest.mark.filterwarnings("ignore::pytest_repro.SeedUnusedWarning")``.
+    """
+
+
+NotReproducible.__module__ = "pytest_repro"  # as users import it and tracebacks show it
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The verdict that follows from the runs of one test.
+
+    Attributes:
+        outcome: ``reproduced``, ``diverged``, ``unobserved`` (nothing was observed, so nothing could be
+            compared), ``failed`` (the same way in each run) or ``skipped``; ``no-baseline`` or
+            ``foreign-baseline`` if the golden file has no entry, or only one of another environment. None
+            after a single run, which compares nothing.
+        plan: What was requested.
+        runs: What each run did, the reference run first.
+        mismatches: Every value or outcome that differs from the reference run.
+        unobserved_locals: If nothing was observed: local variables that were not compared, or what was
+            observed and does not count at the requested level.
+        steps: Number of steps of each recorded series, by name, in the reference run.
+        divergence: The first op that differs, if two runs that differ could be traced.
+        cause: What made the runs differ, if the cause was searched for.
+        baseline: How the test compares with its golden file, if it has one.
+        plots: What plots of the mismatches show, if plots were requested.
+        level: Requested and reached level, if the plan requests one.
+        error: The exception of a ``failed`` function that :func:`pytest_repro.check` called.
+    """
+
+    outcome: VerdictOutcome | None
+    plan: Plan
+    runs: tuple[Run, ...]
+    mismatches: tuple[Mismatch, ...] = ()
+    steps: dict[str, int] = field(default_factory=dict)
+    unobserved_locals: tuple[str, ...] = ()
+    divergence: Divergence | None = None
+    cause: Finding | None = None
+    baseline: Baseline | None = None
+    plots: tuple[PlotData, ...] = ()
+    level: LevelResult | None = None
+    error: BaseException | None = field(default=None, compare=False)
+
+    @property
+    def reproduced(self) -> bool:
+        """Whether all runs agree."""
+        return self.outcome == "reproduced"
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all runs."""
+        return sum(run.seconds for run in self.runs)

@@ -1,0 +1,1 @@
+"""Experiments on a test that is not reproducible, and what they show."""

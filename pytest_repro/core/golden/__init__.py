@@ -1,0 +1,1 @@
+"""What is stored of a test for later sessions and for other machines."""

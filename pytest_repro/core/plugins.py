@@ -1,0 +1,52 @@
+"""Plugins of the package: the files of a folder, and the entry points of other distributions.
+
+There is no list to edit: a file ``adapters/jax.py`` is the adapter ``jax``, and another distribution adds its
+own adapter under the entry point group ``pytest_repro.adapters``.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Any
+
+
+@functools.cache
+def find_plugins(package: str, group: str = "") -> Mapping[str, str | EntryPoint]:
+    """Names in *package* and where each is loaded from, in name order.
+
+    Args:
+        package: Dotted name of a folder, ``"pytest_repro.adapters"``. Files that start with ``_``
+            are no entries.
+        group: Name of the entry point group, if it is not *package*.
+    """
+    folder = importlib.import_module(package)
+    sources: dict[str, str | EntryPoint] = {
+        module.name: f"{package}.{module.name}"
+        for module in pkgutil.iter_modules(folder.__path__)
+        if not module.name.startswith("_")
+    }
+    sources.update((point.name, point) for point in _read_entry_points().select(group=group or package))
+    return dict(sorted(sources.items()))
+
+
+@functools.cache
+def _read_entry_points() -> Any:
+    # Reads the metadata of every installed distribution: once for all groups.
+    return entry_points()
+
+
+def load_plugin(package: str, name: str, group: str = "") -> ModuleType:
+    """The module of entry *name*.
+
+    Raises:
+        KeyError: There is no such plugin.
+    """
+    where = find_plugins(package, group)[name]
+    found = importlib.import_module(where) if isinstance(where, str) else where.load()
+    assert isinstance(found, ModuleType), f"entry point {name} of {package} is no module"
+    return found

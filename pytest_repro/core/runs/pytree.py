@@ -1,0 +1,153 @@
+"""Flattens a value into leaves, each with its path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pytest_repro.core.runs.observation import Leaf, Parts
+
+FlattenResult = Leaf | Parts | str | None
+"""A leaf, the parts, why it cannot be read (``"is a meta tensor: …"``), or None if its type is unknown."""
+
+Flattener = Callable[[object], FlattenResult]
+
+_IGNORED_TYPES = (str, bytes, bytearray, int, float, complex, set, frozenset, type(None))
+# Local variables of these types are never observed: a list of a million numbers costs none of the budget.
+
+MAX_DEPTH = 100
+"""Deepest nesting of a recorded value; deeper nesting is probably a mistake."""
+
+
+def _read_nothing() -> Iterator[memoryview]:
+    return iter(())
+
+
+def make_empty_leaf(kind: str) -> Leaf:
+    """The leaf of a container without items, of which only *kind* is compared."""
+    return Leaf(kind, "", (), 0, _read_nothing)
+
+
+def iter_leaves(value: object, name: str, flatten: Flattener) -> Iterator[tuple[str, Leaf]]:
+    """The leaves of a recorded *value* in a fixed order, each with its path inside the value.
+
+    Args:
+        value: The value.
+        name: How errors call it.
+        flatten: Flattens one level of a value.
+
+    Raises:
+        TypeError: A part cannot be read; the message names its path and type.
+    """
+    yield from _iter_leaves(value, name, "", flatten, ())
+
+
+def _iter_leaves(
+    value: object, name: str, path: str, flatten: Flattener, ancestors: tuple[int, ...]
+) -> Iterator[tuple[str, Leaf]]:
+    result = _flatten(value, f"{name}{path}", flatten)
+    if isinstance(result, Leaf):
+        yield path, result
+    elif isinstance(result, str):
+        raise TypeError(f"{name}{path} {result}")
+    elif result is None:
+        raise TypeError(explain_unrecordable(f"{name}{path}", value))
+    elif id(value) in ancestors or len(ancestors) >= MAX_DEPTH:
+        why = "contains itself" if id(value) in ancestors else f"nests deeper than {MAX_DEPTH}"
+        raise TypeError(f"{name}{path} cannot be recorded: it {why}")
+    else:
+        empty = True
+        for suffix, part in result.items:
+            empty = False
+            yield from _iter_leaves(part, name, path + suffix, flatten, (*ancestors, id(value)))
+        if empty:
+            yield path, make_empty_leaf(result.kind)
+
+
+def _flatten(value: object, path: str, flatten: Flattener) -> FlattenResult:
+    try:
+        return flatten(value)
+    except Exception as error:
+        raise TypeError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
+
+
+def explain_unrecordable(path: str, value: object) -> str:
+    """Why *value* at *path* cannot be recorded, and what to record instead."""
+    kind = type(value)
+    problem = f"{path} is a {kind.__module__}.{kind.__qualname__}, which cannot be recorded"
+    if callable(getattr(kind, "state_dict", None)):
+        return f"{problem}: record its .state_dict()"
+    return (
+        f"{problem}: record the numbers, text, arrays, tensors, modules or optimisers in it, "
+        "or lists, tuples, dicts, sets or dataclasses of them"
+    )
+
+
+@dataclass(slots=True)
+class LocalsBudget:
+    """How much of the local variables is still observed, and how many values were skipped."""
+
+    nodes: int = 10_000
+    depth: int = 8
+    nbytes: int = 2**32  # logical bytes: a broadcast view of four bytes may have terabytes of them
+    skipped_locals: int = 0
+
+
+def iter_numeric_leaves(
+    value: object, name: str, flatten: Flattener, budget: LocalsBudget
+) -> Iterator[tuple[str, Leaf]]:
+    """The arrays of numbers in a local variable, without anything else in it.
+
+    A value that cannot be read is skipped and counted in *budget*: it must not fail the test.
+    """
+    yield from _iter_numeric(value, name, "", flatten, budget, (), False)
+
+
+def _iter_numeric(
+    value: object,
+    name: str,
+    path: str,
+    flatten: Flattener,
+    budget: LocalsBudget,
+    ancestors: tuple[int, ...],
+    in_numeric: bool,
+) -> Iterator[tuple[str, Leaf]]:
+    if not in_numeric and isinstance(value, _IGNORED_TYPES):
+        return
+    budget.nodes -= 1
+    if budget.nodes < 0 or len(ancestors) > budget.depth or id(value) in ancestors:
+        budget.skipped_locals += 1
+        return
+    try:
+        result = flatten(value)
+    except Exception:  # a half-initialised module, a lazy tensor: foreign objects may do anything
+        budget.skipped_locals += 1
+        return
+    if isinstance(result, Leaf):
+        if result.numeric or in_numeric:
+            yield from _iter_affordable(path, result, budget)
+    elif isinstance(result, str):
+        budget.skipped_locals += 1
+    elif result is not None:
+        below, numeric = (*ancestors, id(value)), in_numeric or result.numeric
+        for suffix, part in _iter_parts(result, budget):
+            yield from _iter_numeric(part, name, path + suffix, flatten, budget, below, numeric)
+
+
+def _iter_affordable(path: str, leaf: Leaf, budget: LocalsBudget) -> Iterator[tuple[str, Leaf]]:
+    if leaf.nbytes > budget.nbytes:
+        budget.skipped_locals += 1
+        return
+    budget.nbytes -= leaf.nbytes
+    yield path, leaf
+
+
+def _iter_parts(parts: Parts, budget: LocalsBudget) -> Iterator[tuple[str, object]]:
+    """The parts, until the budget is spent or a foreign object raises."""
+    try:
+        for item in parts.items:
+            if budget.nodes <= 0:
+                return
+            yield item
+    except Exception:
+        budget.skipped_locals += 1

@@ -1,0 +1,24 @@
+"""Text from untrusted sources, made safe for terminals and for other processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def escape_unprintable(text: str) -> str:
+    r"""*text* with everything that controls a terminal escaped, such as ``\x1b``.
+
+    Reports and golden files may come from a fork's pull request, and recorded names are arbitrary.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def escape_surrogates(value: Any) -> Any:
+    r"""Plain data without lone surrogates, which cannot be sent to another process: ``\ud800`` instead."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {escape_surrogates(key): escape_surrogates(item) for key, item in value.items()}
+    return type(value)(map(escape_surrogates, value)) if type(value) in (list, tuple) else value

@@ -1,0 +1,1 @@
+"""The torch ops and the lines of a run, in order."""

@@ -1,0 +1,136 @@
+"""The data of a trace: one array for each property, since a million objects would need too much memory."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from threading import Lock
+from typing import ClassVar
+
+NO_FORWARD = -1
+"""Value in the column ``forward``: the forward op is unknown."""
+
+OpRecord = tuple[int, int, int, Sequence[int], Sequence[int], Sequence[int], int, int]
+"""One op: name, place, forward, outputs, kinds, inputs, draw, picked, as in :class:`Columns`."""
+
+_MAX_PENDING = 512
+
+
+class StringTable:
+    """Interned strings, by number."""
+
+    __slots__ = ("_indices", "_lock", "strings")
+
+    def __init__(self, texts: Sequence[str] = ()) -> None:
+        self.strings = list(texts)
+        self._indices = {text: number for number, text in enumerate(self.strings)}
+        self._lock = Lock()
+
+    def intern(self, text: str) -> int:
+        """The number of *text*, which is added if it is new."""
+        with self._lock:
+            number = self._indices.setdefault(text, len(self.strings))
+            if number == len(self.strings):
+                self.strings.append(text)
+        return number
+
+
+class Columns:
+    """The ops of a trace, about 50 bytes each; an op as an object would take 600.
+
+    Digests are numbers, 0 for values that could not be digested. The outputs of the n-th op are
+    ``output[output_end[n - 1]:output_end[n]]``, and likewise its inputs.
+
+    Attributes:
+        names: Names of ops and of recorded values.
+        places: Lines of the user's code, ``"/abs/file.py:19"``.
+        kinds: dtype and shape of outputs.
+        name: Number in *names*.
+        place: Number in *places*.
+        forward: For ops of the backward pass, index of the forward op; ``-1`` if unknown; ``-2 - n`` for a
+            view, which has no entry of its own, at place ``n``.
+        output: Digests of outputs.
+        kind: Number in *kinds*, for each output.
+        input: Digests of inputs that are no output of a traced op.
+        draw_at: Indices of the ops that drew random numbers; *draw*: digest of the generator's state before.
+        picked_at: Indices of the ops that read a part of a tensor; *picked*: digest of which part.
+    """
+
+    NUMBER_COLUMNS: ClassVar = {
+        "name": "I", "place": "I", "forward": "i", "output_end": "I", "output": "Q", "kind": "I",
+        "input_end": "I", "input": "Q", "draw_at": "I", "draw": "Q", "picked_at": "I", "picked": "Q",
+    }  # fmt: skip
+    STRING_TABLES: ClassVar = ("names", "places", "kinds")
+
+    __slots__ = ("_lock", "_pending", *NUMBER_COLUMNS, *STRING_TABLES)
+
+    names: StringTable
+    places: StringTable
+    kinds: StringTable
+    name: array[int]
+    place: array[int]
+    forward: array[int]
+    output_end: array[int]
+    output: array[int]
+    kind: array[int]
+    input_end: array[int]
+    input: array[int]
+    draw_at: array[int]
+    draw: array[int]
+    picked_at: array[int]
+    picked: array[int]
+
+    def __init__(self) -> None:
+        for table in self.STRING_TABLES:
+            setattr(self, table, StringTable())
+        for column, code in self.NUMBER_COLUMNS.items():
+            setattr(self, column, array(code))
+        self._lock = Lock()
+        # The last ops, not yet in the arrays: during a training step, when Python's code is not in the CPU
+        # cache, writing each op into eight arrays would take 30 µs.
+        self._pending: list[OpRecord] = []
+
+    def __len__(self) -> int:
+        return len(self.name) + len(self._pending)
+
+    def add(self, record: OpRecord) -> int:
+        """Adds an op and returns its index; thread-safe."""
+        with self._lock:
+            self._pending.append(record)
+            index = len(self.name) + len(self._pending) - 1
+        if len(self._pending) >= _MAX_PENDING:
+            self.flush()
+        return index
+
+    def flush(self) -> None:
+        """Writes all ops into the arrays; must precede reading them."""
+        with self._lock:
+            for row in self._pending:
+                self._write_op(*row)
+            self._pending.clear()
+
+    def _write_op(
+        self,
+        name: int,
+        place: int,
+        forward: int,
+        outputs: Sequence[int],
+        kinds: Sequence[int],
+        inputs: Sequence[int],
+        generator_state: int,
+        view: int,
+    ) -> None:
+        self.output.extend(outputs)
+        self.kind.extend(kinds)
+        self.input.extend(inputs)
+        self.output_end.append(len(self.output))
+        self.input_end.append(len(self.input))
+        if generator_state:
+            self.draw_at.append(len(self.name))
+            self.draw.append(generator_state)
+        if view:
+            self.picked_at.append(len(self.name))
+            self.picked.append(view)
+        self.forward.append(forward)
+        self.place.append(place)
+        self.name.append(name)

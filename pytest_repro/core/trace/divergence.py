@@ -1,0 +1,104 @@
+"""The first op in which two traces differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pytest_repro.core.trace.trace import Op, Trace
+
+DivergenceKind = Literal["value", "path", "length", "input"]
+
+CONTEXT = 3
+"""Number of ops shown before and after the first that differs."""
+
+_BLOCK = 4096  # ops compared at a time, in C: a million equal ops take 0.1 s, one by one 5 s
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The first op in which two traces differ.
+
+    Attributes:
+        kind: ``"value"``: the same op on the same inputs returned another output; ``"input"``: a value from
+            outside torch, or the state of the op's generator, differs; ``"path"``: the ops differ;
+            ``"length"``: one trace ends before the other.
+        op: Name of the op in the first trace; for ``"length"`` the first op after the end of the shorter one.
+        index: Index of the op, from 0, in both traces.
+        location: The user's line, ``"/abs/file.py:19"``; ``""`` if unknown.
+        forward_location: For an op of the backward pass, the user's line of the forward op.
+        other_op: Name of the op in the second trace; ``""`` for ``"length"``.
+        other_location: The user's line in the second trace.
+        random: Whether the op draws random numbers.
+        ended_trace: For ``"length"``, which trace ended.
+        context_start: Index of the first op of both contexts.
+        context: The ops of the first trace from three before the op to three after it.
+        other_context: The same of the second trace.
+    """
+
+    kind: DivergenceKind
+    op: str
+    index: int
+    location: str
+    forward_location: str
+    other_op: str
+    other_location: str
+    random: bool
+    ended_trace: Literal["", "first", "second"]
+    context_start: int
+    context: tuple[Op, ...]
+    other_context: tuple[Op, ...]
+
+
+def first_divergence(a: Trace, b: Trace) -> Divergence | None:
+    """The first op in which two traces of a program differ; None if they are equal.
+
+    Ops are compared by name, by the digests of outputs and of inputs from outside torch, and by the state of
+    their generator. Their lines do not count, nor which part of a tensor they read if the values are equal.
+    """
+    index = _find_first_difference(a, b)
+    left = a[index] if index < len(a) else None
+    right = b[index] if index < len(b) else None
+    shown = left or right
+    if shown is None:
+        return None
+    start, stop = max(0, index - CONTEXT), index + CONTEXT + 1
+    return Divergence(
+        kind=_classify(left, right),
+        op=shown.name,
+        index=index,
+        location=shown.location,
+        forward_location=shown.forward_location,
+        other_op=right.name if left and right else "",
+        other_location=right.location if left and right else "",
+        random=any(op.generator_state for op in (left, right) if op),
+        ended_trace="second" if right is None else "first" if left is None else "",
+        context_start=start,
+        context=a[start:stop],
+        other_context=b[start:stop],
+    )
+
+
+def _find_first_difference(a: Trace, b: Trace) -> int:
+    """Index of the first op that differs; where none does, the length of the shorter trace."""
+    shorter = min(len(a), len(b))
+    for start in range(0, shorter, _BLOCK):
+        stop = min(start + _BLOCK, shorter)
+        if a.comparison_key(start, stop) != b.comparison_key(start, stop):
+            return next(i for i in range(start, stop) if _comparison_key(a[i]) != _comparison_key(b[i]))
+    return shorter
+
+
+def _comparison_key(op: Op) -> tuple[object, ...]:
+    return op.name, op.inputs, op.generator_state, op.outputs
+
+
+def _classify(a: Op | None, b: Op | None) -> DivergenceKind:
+    if a is None or b is None:
+        return "length"
+    if a.name != b.name:
+        return "path"
+    # Another part of the same tensor was read: the index came from outside, and no kernel is to blame.
+    return (
+        "input" if (a.inputs, a.generator_state, a.view) != (b.inputs, b.generator_state, b.view) else "value"
+    )

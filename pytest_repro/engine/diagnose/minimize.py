@@ -1,0 +1,133 @@
+"""Reduces suspects, calls and changes to those that make the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from pytest_repro.core.diagnose.evidence import Evidence
+from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
+from pytest_repro.core.diagnose.finding import Change
+from pytest_repro.core.trace.divergence import Divergence
+from pytest_repro.engine.diagnose.budgeted_experiments import ExperimentFailed
+from pytest_repro.engine.diagnose.suspects import get_cause_name
+
+SHARED_STATE = "shared-state"
+
+MAX_SINGLE_TRIES = 8
+"""Lines, changes or suspects that are tried one at a time."""
+
+ExperimentRunner = Callable[[Experiment, str], ExperimentResult]
+"""Runs an experiment; its second argument is shown to the user."""
+
+
+def minimize_calls(
+    evidence: Evidence, suspects: Sequence[str], experiment: Experiment, run_experiment: ExperimentRunner
+) -> Evidence:
+    """*evidence* without the calls that make no difference when their line alone is not suspended.
+
+    Args:
+        evidence: From before the suspects were suspended.
+        suspects: Suspended together they make runs equal.
+        experiment: The experiment that showed this.
+        run_experiment: Runs experiments.
+    """
+
+    def differs(lines: Sequence[str]) -> bool:
+        exception = lines[0].rpartition("/")[2] if len(lines) == 1 else f"{len(lines)} lines"
+        return not run_experiment(
+            experiment._replace(passthrough_lines=tuple(lines)), f"suspended except at {exception}"
+        ).equal
+
+    calls = evidence.calls
+    with suppress(ExperimentFailed):
+        for name in dict.fromkeys(map(get_cause_name, suspects)):
+            lines = list(dict.fromkeys(call.location for call in evidence.calls_for(name)))
+            if len(lines) > 1:
+                lines = [line for line in _bisect_lines(lines, differs) if differs([line])]
+                calls = tuple(
+                    call for call in calls if call.cause != name or call.location in lines or not lines
+                )
+    return replace(evidence, calls=calls)
+
+
+def _bisect_lines(lines: list[str], differs: Callable[[Sequence[str]], bool]) -> list[str]:
+    """Takes a half of *lines* that makes a difference until the rest can be tried one at a time."""
+    while len(lines) > MAX_SINGLE_TRIES:
+        middle = len(lines) // 2
+        lines = lines[:middle] if differs(lines[:middle]) else lines[middle:]
+    return lines
+
+
+def minimize_changes(
+    evidence: Evidence, experiment: Experiment, run_experiment: ExperimentRunner
+) -> Evidence | None:
+    """*evidence* with only the changes that must be restored to make runs equal.
+
+    Args:
+        evidence: Includes the changes that were seen.
+        experiment: Its runs differ because of changes.
+        run_experiment: Runs experiments.
+
+    Returns:
+        None if runs still differ when all changes are restored.
+    """
+
+    def run_restoring(changes: Sequence[Change]) -> ExperimentResult:
+        restored = changes[0].name if len(changes) == 1 else f"{len(changes)} changes"
+        return run_experiment(
+            experiment._replace(restored_names=tuple(change.name for change in changes)),
+            f"{restored} restored",
+        )
+
+    changes = evidence.changes
+    try:
+        result = run_restoring(changes)
+        if not result.equal:
+            failed = [change for change in changes if change.name not in result.restored_names]
+            restored = [change for change in changes if change not in failed]
+            return replace(evidence, changes=(*failed, *restored)) if failed else None
+        for change in changes[::-1] if len(changes) <= MAX_SINGLE_TRIES else ():
+            rest = tuple(other for other in changes if other is not change)
+            if rest and run_restoring(rest).equal:
+                changes = rest
+    except ExperimentFailed:
+        return evidence
+    calls = tuple(call for call in evidence.calls if call.cause != SHARED_STATE)
+    return replace(evidence, changes=changes, calls=calls)
+
+
+def minimize(suspects: list[str], suffices: Callable[[list[str]], bool]) -> list[str]:
+    """A minimal part of *suspects* that suffices to make runs equal; drops the last ones first."""
+    for suspect in suspects[::-1]:
+        rest = [other for other in suspects if other != suspect]
+        if rest and suffices(rest):
+            suspects = rest
+    return suspects
+
+
+def put_earliest_first(
+    suspects: Sequence[str],
+    original: Divergence | None,
+    find_divergence: Callable[[Sequence[str]], Divergence | None],
+) -> list[str]:
+    """*suspects*, starting with the one that makes the first op diverge.
+
+    Args:
+        suspects: Each of them makes a difference.
+        original: Where runs diverge if none of them is suspended.
+        find_divergence: Where runs diverge if some are suspended.
+    """
+    if original is not None:
+        with suppress(ExperimentFailed):
+            for suspect in suspects[:MAX_SINGLE_TRIES]:
+                others = [other for other in suspects if other != suspect]
+                divergence = find_divergence([other for other in others if other != SHARED_STATE])
+                if divergence is not None and _divergence_key(divergence) == _divergence_key(original):
+                    return [suspect, *others]
+    return list(suspects)
+
+
+def _divergence_key(divergence: Divergence) -> tuple[object, ...]:
+    return divergence.index, divergence.op, divergence.location

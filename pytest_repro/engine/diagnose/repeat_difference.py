@@ -1,0 +1,225 @@
+"""Why equal runs in one process differ: makes it happen again, then suspends one suspect at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from pytest_repro.causes import get_cause
+from pytest_repro.core.diagnose.evidence import Evidence
+from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
+from pytest_repro.core.diagnose.finding import Finding
+from pytest_repro.core.plan.cell import REPEAT, Cell
+from pytest_repro.core.trace.divergence import Divergence
+from pytest_repro.engine.diagnose.budgeted_experiments import (
+    ExperimentBudget,
+    ExperimentFailed,
+    OutOfTime,
+    compute_required_runs,
+    repeat_until_differs,
+)
+from pytest_repro.engine.diagnose.locate import is_before_ops, locate_by_line, locate_by_op
+from pytest_repro.engine.diagnose.minimize import (
+    SHARED_STATE,
+    minimize,
+    minimize_calls,
+    minimize_changes,
+    put_earliest_first,
+)
+from pytest_repro.engine.diagnose.no_cause_found import (
+    NO_FRESH_PROCESS,
+    append_not_suspended_note,
+    describe_no_recurrence,
+    describe_no_suspect,
+    describe_too_rare,
+    describe_unseen_state,
+    find_not_suspendable,
+)
+from pytest_repro.engine.diagnose.suspects import (
+    build_finding,
+    build_unknown_finding,
+    describe_suspension,
+    get_cause_name,
+    rank_suspects,
+)
+
+ADDRESS_ORDER = "address-order"
+ADDRESS_LAYOUT = "address-order:laid out"
+"""The suspect for orders by address, which cannot be suspended: it changes the memory layout instead."""
+
+_LAYOUT_NOTE = "runs with the same addresses were equal, a run with another memory layout differed"
+
+
+def diagnose_repeat(
+    budget: ExperimentBudget, setting: Mapping[str, object]
+) -> tuple[Divergence | None, Finding]:
+    """The first op that diverged between equal runs, and why.
+
+    Args:
+        budget: Runs the experiments.
+        setting: Axis → value, for all runs.
+    """
+    diagnosis = _RepeatDiagnosis(budget, setting)
+    try:
+        finding = diagnosis.diagnose()
+    except ExperimentFailed as error:
+        finding = diagnosis.conclude_unknown(f"the cause could not be established: {error}")
+    return diagnosis.divergence, diagnosis.add_ruled_out(finding)
+
+
+class _RepeatDiagnosis:
+    def __init__(self, budget: ExperimentBudget, setting: Mapping[str, object]) -> None:
+        self._budget, self._setting = budget, setting
+        self._ruled_out: list[str] = []
+        self._ineffective_suspensions: list[str] = []
+        self._runs_needed = 2
+        self.divergence: Divergence | None = None
+        self._outcomes: frozenset[str] = frozenset()
+        self._no_cause_reason = ""
+        self._evidence = Evidence()
+        unsuspendable = () if budget.fresh_processes else (SHARED_STATE, ADDRESS_ORDER)
+        self._not_suspended = dict.fromkeys(unsuspendable, NO_FRESH_PROCESS)
+
+    def add_ruled_out(self, finding: Finding) -> Finding:
+        suspected = find_not_suspendable(self._evidence, self._not_suspended) | {finding.name}
+        return replace(finding, ruled_out=tuple(name for name in self._ruled_out if name not in suspected))
+
+    def conclude_unknown(self, reason: str) -> Finding:
+        tried = {name: why for name, why in self._not_suspended.items() if name in self._ruled_out}
+        evidence = replace(self._evidence, divergence=None)
+        return build_unknown_finding(append_not_suspended_note(reason, tried), evidence)
+
+    def _run(
+        self, runs: int, purpose: str, suspended: Sequence[str] = (), **options: Any
+    ) -> ExperimentResult:
+        return self._budget.run_experiment(self._plan(runs, suspended, **options), purpose)
+
+    def _plan(self, runs: int, suspended: Sequence[str] = (), **options: Any) -> Experiment:
+        cells = tuple(Cell(REPEAT, number, self._setting) for number in range(runs))
+        return Experiment(cells, tuple(suspended), **options)
+
+    def diagnose(self) -> Finding:
+        return self._locate(self._find_cause())
+
+    def _find_cause(self) -> Finding:
+        first = self._run(2, "run again, recording ops", trace_ops=True, log_calls=True, diff_state=True)
+        differing, runs, required_runs, self._outcomes = repeat_until_differs(first, self._run_more)
+        if not differing:
+            return build_unknown_finding(describe_no_recurrence(runs, self._budget.fresh_processes))
+        traced = first if first.differing else self._trace_again(differing, runs)
+        self.divergence = traced.divergence
+        self._evidence = Evidence(first.calls, self.divergence, first.changes, differing, runs)
+        self._runs_needed = self._budget.limit_runs(required_runs)
+        if self._runs_needed < required_runs:
+            return build_unknown_finding(describe_too_rare(self._evidence, required_runs, self._runs_needed))
+        finding = self._find_single_cause() or self._find_several_causes()
+        reason = self._no_cause_reason or describe_no_suspect(self._evidence)
+        return finding or self.conclude_unknown(reason)
+
+    def _locate(self, finding: Finding) -> Finding:
+        """*finding* with the line at which runs first diverge, if no op and no call shows it."""
+        if get_cause(finding.name).located_by_line and is_before_ops(self.divergence):
+            with suppress(ExperimentFailed):
+                # Suspends what was ruled out, so that its lines are not taken for the first.
+                suspended = [s for s in self._ineffective_suspensions if get_cause_name(s) in self._ruled_out]
+                result = self._run(self._runs_needed, "run again, tracing lines", suspended, trace_lines=True)
+                finding = locate_by_line(finding, result.steps)
+        return locate_by_op(finding, self.divergence)
+
+    def _run_more(self, count: int) -> ExperimentResult:
+        return self._run(self._budget.limit_runs(count), "run again, to see how often it differs")
+
+    def _trace_again(self, differing: int, runs: int) -> ExperimentResult:
+        """The traces of two runs that differ, which is rare."""
+        count = self._budget.limit_runs(2 * compute_required_runs(differing, runs))
+        result = self._run(count, "run again, recording ops, until it differs", trace_ops=True)
+        return result if result.differing else replace(result, traces=())
+
+    def _find_single_cause(self) -> Finding | None:
+        """The one suspect without which runs are equal."""
+        for suspect in rank_suspects(self._evidence):
+            try:
+                finding = self._try_without(suspect)
+            except OutOfTime:
+                raise
+            except ExperimentFailed:  # suspended, it makes the test hang or die, which rules out nothing
+                continue
+            if finding is not None:
+                return finding
+            name = get_cause_name(suspect)
+            self._ineffective_suspensions += [suspect] * (suspect != SHARED_STATE)
+            if name not in self._ruled_out and not (suspect == SHARED_STATE and self._no_cause_reason):
+                self._ruled_out.append(name)
+        return None
+
+    def _try_without(self, suspect: str) -> Finding | None:
+        if suspect == SHARED_STATE:
+            suspect = self._try_fresh_processes()
+            return self._conclude([suspect]) if suspect else None
+        return self._conclude([suspect]) if self._is_equal_without((suspect,)) else None
+
+    def _is_equal_without(self, suspects: Sequence[str]) -> bool:
+        purpose = ", ".join(map(describe_suspension, suspects))
+        return self._is_equal(self._run(self._runs_needed, purpose, suspects))
+
+    def _is_equal(self, result: ExperimentResult) -> bool:
+        """Whether the runs are equal and end as without suspension: runs that all fail prove nothing."""
+        self._not_suspended.update(result.not_suspendable)
+        return result.equal and self._outcomes.issuperset(result.outcomes)
+
+    def _try_fresh_processes(self, suspended: Sequence[str] = ()) -> str:
+        """The suspect that explains why runs in fresh processes are equal; ``""`` if they are not."""
+        if not self._budget.fresh_processes:
+            return ""
+        purpose = "each run in a fresh process"
+        fresh = self._run(self._runs_needed, purpose, suspended, fresh_forks=True)
+        if not self._is_equal(fresh):
+            return ""
+        # One shifted run is enough: a rare difference would have occurred in the fresh runs. All three
+        # are forks of one moment, since addresses may change between experiments.
+        purpose += ", the second with another memory layout"
+        shifted = self._run(3, purpose, suspended, fresh_forks=True, shift_heap=True)
+        if shifted.differing == (1,):
+            return ADDRESS_LAYOUT
+        seen = self._evidence.changes or self._evidence.calls_for(SHARED_STATE)
+        if seen and shifted.equal and shifted.reference_digest == fresh.reference_digest:
+            return SHARED_STATE
+        self._no_cause_reason = describe_unseen_state()
+        return ""
+
+    def _find_several_causes(self) -> Finding | None:
+        """The fewest suspects without which, taken together, runs are equal."""
+        suspects = [suspect for suspect in rank_suspects(self._evidence) if suspect != SHARED_STATE]
+        if self._is_equal_without(suspects):
+            return self._conclude(minimize(suspects, self._is_equal_without))
+        if not self._try_fresh_processes(suspects):
+            return None
+        suspects = minimize(suspects, lambda rest: self._try_fresh_processes(rest) != "")
+        fresh = self._try_fresh_processes(suspects)
+        return self._conclude([fresh, *suspects]) if fresh else None
+
+    def _conclude(self, suspects: list[str]) -> Finding | None:
+        """The finding that *suspects* make the difference, reduced to the calls and changes that do."""
+        suspended = [suspect for suspect in suspects if suspect not in (SHARED_STATE, ADDRESS_LAYOUT)]
+        experiment, evidence = self._plan(self._runs_needed, suspended), self._evidence
+        if SHARED_STATE in suspects and evidence.changes:
+            minimized = minimize_changes(evidence, experiment, self._budget.run_experiment)
+            if minimized is None and not evidence.calls_for(SHARED_STATE):
+                self._no_cause_reason = describe_unseen_state(evidence.changes)
+                return None
+            evidence = minimized or replace(evidence, changes=())
+        experiment = experiment._replace(fresh_forks=len(suspended) < len(suspects))
+        evidence = minimize_calls(evidence, suspended, experiment, self._budget.run_experiment)
+        if len(suspects) > 1:
+            suspects = put_earliest_first(suspects, self.divergence, self._find_divergence)
+            names = set(map(get_cause_name, suspects))
+            self._ruled_out = [name for name in self._ruled_out if name not in names]
+        reported = [ADDRESS_ORDER if suspect == ADDRESS_LAYOUT else suspect for suspect in suspects]
+        return build_finding(reported, evidence, _LAYOUT_NOTE if ADDRESS_LAYOUT in suspects else "")
+
+    def _find_divergence(self, suspended: Sequence[str]) -> Divergence | None:
+        """Where runs that differ although *suspended* cannot act first diverge."""
+        purpose = "recording ops, all but one suspended"
+        return self._run(self._runs_needed, purpose, suspended, trace_ops=True).divergence

@@ -1,0 +1,131 @@
+"""Setup of a process that runs experiments: its memory layout, torch's threads, its imports."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+from pytest_repro.interpose.user_frames import is_user_module
+
+_OBJECT_COUNT = 20_000
+_SIZE_RANGES = (16, 496), (512, 4096)
+"""Bytes per filler object. Python serves up to 512 bytes from pools by size and larger blocks
+(classes, tables of dicts, small tensors) from malloc."""
+
+
+@contextmanager
+def shifted_heap(object_count: int = _OBJECT_COUNT, layout: int = 1) -> Iterator[None]:
+    """Changes the addresses of objects created in the block, by filling gaps between filler objects.
+
+    Args:
+        object_count: Number of filler objects; 0 leaves addresses as they are.
+        layout: Seed of the sizes and gaps.
+    """
+    draw = random.Random(layout)
+    fillers: list[object] = [
+        # The garbage collector does not track bytes, so len(gc.get_objects()) stays the same.
+        bytes(draw.randrange(*_SIZE_RANGES[draw.random() < 0.1]))
+        for _ in range(object_count)
+    ]
+    draw.shuffle(fillers)
+    del fillers[::2]
+    yield
+    fillers.clear()
+
+
+@contextmanager
+def single_threaded(threads_after: int) -> Iterator[None]:
+    """Limits torch to one thread in the block, even if the block is the first to import it.
+
+    OpenMP keeps the threads of the first parallel op for later ones. A fork does not inherit them,
+    and its first parallel op waits for them forever: one ``torch.randn(2_000_000).exp()`` at the
+    top of a test module is enough.
+
+    Args:
+        threads_after: Number of threads after the block; 0 restores the previous number.
+    """
+    finder = _TorchFinder()
+    sys.meta_path.insert(0, finder)
+    if "torch" in sys.modules:
+        finder.limit_threads(sys.modules["torch"])
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        if finder.previous_threads:
+            sys.modules["torch"].set_num_threads(threads_after or finder.previous_threads)
+
+
+def get_thread_count() -> int:
+    """Number of threads torch uses in this process; 0 if torch is not imported."""
+    torch: Any = sys.modules.get("torch")
+    return int(torch.get_num_threads()) if hasattr(torch, "get_num_threads") else 0
+
+
+class _TorchFinder:
+    """A meta path finder that limits torch's threads right after torch is imported."""
+
+    previous_threads = 0
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != "torch":
+            return None
+        finders = (finder for finder in sys.meta_path if finder is not self)
+        specs = (finder.find_spec(name, path, target) for finder in finders)
+        spec = next((spec for spec in specs if spec), None)
+        loader: Any = spec.loader if spec is not None else None
+        if loader is not None:
+            load = loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                load(module)
+                self.limit_threads(module)
+
+            with suppress(AttributeError):  # a loader with slots, which is not one of Python's
+                loader.exec_module = exec_module
+        return spec
+
+    def limit_threads(self, torch: Any) -> None:
+        self.previous_threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+
+
+def report_imports(function: Callable[[], bytes]) -> bytes:
+    """The result of *function*, after a line with the modules it imported, for :func:`preload_imports`.
+
+    Lists only submodules of libraries that were imported before: importing these computes nothing,
+    while a new library may do anything, and the user's own modules are part of the experiment.
+    """
+    before = set(sys.modules)
+    packages = {name.partition(".")[0] for name in before}
+    result = function()
+    imported = [
+        name
+        for name, module in list(sys.modules.items())
+        if name not in before
+        and name.partition(".")[0] in packages
+        and not (module is None or is_user_module(module))
+    ]
+    return b"\n".join([json.dumps(imported).encode(), result])
+
+
+def preload_imports(message: bytes) -> bytes:
+    """The result in *message*, which is from :func:`report_imports`; imports the modules listed there.
+
+    Later forks inherit them: an optimiser's first step imports ``torch._dynamo``, 2.5 s per fork.
+    """
+    names, _, result = message.partition(b"\n")
+    for name in json.loads(names):
+        if name not in sys.modules:
+            with suppress(Exception):  # a module that only the fork could import
+                import_module(name)
+    return result

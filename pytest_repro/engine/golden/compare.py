@@ -1,0 +1,182 @@
+"""Compares what a run observed with what a golden file stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from pytest_repro.core.compare.baseline import BASELINE
+from pytest_repro.core.compare.compare import ObservedRun, find_mismatches
+from pytest_repro.core.compare.difference import Difference
+from pytest_repro.core.compare.mismatch import Mismatch
+from pytest_repro.core.compare.statistics import StatisticDifference, Statistics, compare_statistics
+from pytest_repro.core.golden.golden import Entry
+from pytest_repro.core.golden.stored_value import StoredValue
+from pytest_repro.core.plan.tolerance import ToleranceFunction
+from pytest_repro.core.runs.observation import ContentRef, Key, Observation
+from pytest_repro.core.runs.run import Run
+from pytest_repro.engine.runs.distance import load_content, measure_distance
+from pytest_repro.engine.runs.recording import RecordingBase
+from pytest_repro.values.hashing import digest
+from pytest_repro.values.spill_store import SpillStore, ValueBuffer
+
+if TYPE_CHECKING:
+    from pytest_repro.values.safetensors_file import SafetensorsFile
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedValue:
+    """One observation of this session, with its bytes.
+
+    Attributes:
+        observation: The observation, with its digest as content.
+        digest: 32 hexadecimal digits.
+        buffer: The bytes; None if the disk was too full to store them.
+        nbytes: Number of bytes.
+    """
+
+    observation: Observation
+    digest: str
+    buffer: ValueBuffer | None
+    nbytes: int
+
+
+def collect_values(recording: RecordingBase, store: SpillStore) -> dict[Key, ObservedValue]:
+    """The values of *recording*, the large ones from *store*."""
+    return {key: _make_value(replace(each, key=key), store) for key, each in recording.observations().items()}
+
+
+def _make_value(observation: Observation, store: SpillStore) -> ObservedValue:
+    content = observation.content
+    if isinstance(content, bytes):
+        known, nbytes = digest(observation.kind, [memoryview(content)]), len(content)
+    else:
+        known, nbytes = content.digest, store.get_nbytes(content)
+    return ObservedValue(
+        replace(observation, content=ContentRef(known)), known, load_content(content, store), nbytes
+    )
+
+
+def make_entry(values: Mapping[Key, ObservedValue]) -> Entry:
+    """The entry that stores *values*."""
+    return tuple(
+        StoredValue(
+            name,
+            value.observation.kind,
+            value.digest,
+            statistics=_compute_statistics(value),
+            step=step,
+            path=path,
+        )
+        for (name, step, path), value in values.items()
+    )
+
+
+def _compute_statistics(value: ObservedValue) -> Statistics | None:
+    if value.buffer is None:
+        return None
+    from pytest_repro.values.statistics import compute_statistics
+
+    return compute_statistics(value.observation.dtype, value.buffer, value.nbytes)
+
+
+def collect_arrays(values: Mapping[Key, ObservedValue], max_bytes: int) -> dict[str, Any]:
+    """The arrays to store, by digest: those of at most *max_bytes* bytes."""
+    from pytest_repro.values.safetensors_file import as_storable_array
+
+    return {
+        each.digest: as_storable_array(
+            each.observation.dtype, each.observation.shape, bytes(each.buffer[0 : each.nbytes])
+        )
+        for each in values.values()
+        if each.buffer is not None and 0 < each.nbytes <= max_bytes
+    }
+
+
+def find_differing_keys(stored: Entry, values: Mapping[Key, ObservedValue]) -> Iterator[Key]:
+    """Keys whose values are not bitwise equal in *stored* and *values*."""
+    expected = {value.key: (value.kind, value.digest) for value in stored}
+    actual = {key: (value.observation.kind, value.digest) for key, value in values.items()}
+    yield from (key for key in {**expected, **actual} if expected.get(key) != actual.get(key))
+
+
+def compare_with_golden(
+    stored: Entry,
+    values: Mapping[Key, ObservedValue],
+    run: Run,
+    environment_key: str,
+    tolerance_for: ToleranceFunction,
+    tensors: SafetensorsFile | None,
+) -> list[Mismatch]:
+    """The mismatches between an entry and what this session observed.
+
+    Args:
+        stored: The entry, which is the reference.
+        values: What this session observed.
+        run: The run that observed *values*.
+        environment_key: Key of the environment of *stored*.
+        tolerance_for: The tolerance, by the dtypes of both sides.
+        tensors: The stored arrays; None if there are none.
+
+    Raises:
+        ValueError: A stored array is damaged.
+    """
+    stored_by_key = {value.key: value for value in stored}
+    expected = {key: _make_observation(value, values.get(key)) for key, value in stored_by_key.items()}
+    actual = {key: value.observation for key, value in values.items()}
+    this = replace(run, axis=BASELINE, value=environment_key, repeat_of=None)
+
+    def measure(a: Observation, b: Observation) -> Difference | None:
+        return _measure(a, values[b.key], tensors, tolerance_for)
+
+    mismatches = find_mismatches(ObservedRun(run, expected), ObservedRun(this, actual), measure)
+    return [_add_detail(mismatch, stored_by_key, values) for mismatch in mismatches]
+
+
+def _make_observation(stored: StoredValue, value: ObservedValue | None) -> Observation:
+    same = value is not None and value.observation.kind == stored.kind
+    dtype, shape = (value.observation.dtype, value.observation.shape) if value and same else ("", ())
+    return Observation(stored.key, stored.kind, dtype, shape, ContentRef(stored.digest))
+
+
+def _measure(
+    a: Observation, b: ObservedValue, tensors: SafetensorsFile | None, tolerance_for: ToleranceFunction
+) -> Difference | None:
+    if tensors is None or b.buffer is None or not isinstance(a.content, ContentRef):
+        return None
+    values = tensors.read_bytes(a.content.digest, a.kind, b.nbytes, exact_size=a.dtype != "")
+    if values is None:
+        return None
+    return measure_distance(a, values, b.observation, [b.buffer[0 : b.nbytes]], tolerance_for)
+
+
+def _add_detail(
+    mismatch: Mismatch, stored: Mapping[Key, StoredValue], values: Mapping[Key, ObservedValue]
+) -> Mismatch:
+    """*mismatch* with a detail about the golden file; if no distance is known, with the statistics."""
+    if mismatch.problem == "missing":
+        where = "here" if mismatch.other_kind else "in the golden file"
+        return replace(mismatch, detail=f"recorded {where} only")
+    if mismatch.problem != "values" or mismatch.difference is not None:
+        return mismatch
+    key = (mismatch.series, mismatch.step, mismatch.path)
+    return replace(
+        mismatch, detail=describe_statistics(stored[key].statistics, _compute_statistics(values[key]))
+    )
+
+
+def describe_statistics(stored: Statistics | None, current: Statistics | None) -> str:
+    """How far two arrays are apart if only statistics of one of them are known."""
+    if stored is None or current is None:
+        return "the value is not in the golden file: only its digest is known"
+    differences = list(compare_statistics(stored, current))
+    elements = [each for each in differences if each.name.startswith("element ")]
+    texts = [_format_difference(each) for each in differences if each not in elements[1:]]
+    return f"only statistics are in the golden file: {'; '.join(texts) or 'they are the same'}"
+
+
+def _format_difference(difference: StatisticDifference) -> str:
+    sides = ("none" if side is None else side for side in (difference.a, difference.b))
+    stored, current = (f"{side:.6g}" if isinstance(side, float) else side for side in sides)
+    return f"{difference.name} {stored}, here {current}"

@@ -1,0 +1,96 @@
+"""Runs of one test that all take from outside what the first of them took.
+
+After Chen et al., *Towards Training Reproducible Deep Learning Models* (ICSE 2022): what a seed does
+not control is recorded in one run and replayed in the others. If runs are equal under replay and
+differ without it, they differ only by what they take from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any
+
+from pytest_repro.core.replay.external_input import ReplayLog
+from pytest_repro.engine.replay.intercept import ThreadNames, intercept
+from pytest_repro.engine.replay.tape import Tape
+
+WHOLE_RUN = ""
+"""The key of the log of a whole run; the others are of blocks."""
+
+
+class Replay:
+    """Replays the log of the first run of a test, or a given log, in each run.
+
+    Replays entropy of the operating system (``default_rng()``, ``uuid4``, ``os.urandom``,
+    ``torch.seed()``, …), Python's clocks, and the states of generators in globals of the user's
+    modules. Cannot replay what modules and wider fixtures took before the run, generators elsewhere
+    that outlive a run, what compiled code reads itself, and which thread of a pool comes first.
+
+    Args:
+        whole_runs: Whether to replay whole runs, or blocks only.
+        logs: Logs to replay, by :data:`WHOLE_RUN` or block; the first run records the others.
+        root: Locations in logs are relative to this folder.
+    """
+
+    def __init__(
+        self, whole_runs: bool = False, logs: Mapping[str, ReplayLog] | None = None, root: str = ""
+    ) -> None:
+        self._whole_runs, self._root = whole_runs, root
+        self.logs: dict[str, ReplayLog] = dict(logs or {})
+        self._tapes: dict[str, Tape] = {}
+        self._thread_names = ThreadNames()
+
+    def begin_run(self) -> Callable[[], AbstractContextManager[None]] | None:
+        """Starts the next run.
+
+        Returns:
+            Makes the context in which the run is replayed, once for each time it continues; None
+            without *whole_runs*.
+        """
+        self._tapes, self._thread_names = {}, ThreadNames()
+        if not self._whole_runs:
+            return None
+        return partial(intercept, self._make_tape(WHOLE_RUN), self._thread_names)
+
+    def _make_tape(self, part: str) -> Tape:
+        tape = Tape(self.logs.get(part), self._root, self._thread_names.get_current_name)
+        self._tapes[part] = tape
+        return tape
+
+    def intercept_block(self) -> AbstractContextManager[None]:
+        """Replays the next block of this run; does nothing inside a replayed run."""
+        if self._whole_runs:
+            return nullcontext()
+        return intercept(self._make_tape(f"block {len(self._tapes) + 1}"), self._thread_names)
+
+    def keep_logs(self) -> None:
+        """Keeps what the last run recorded, for parts that have no log yet."""
+        for part, tape in self._tapes.items():
+            self.logs.setdefault(part, tape.log)
+
+    @property
+    def past_log(self) -> tuple[str, ...]:
+        """One sentence for each place where the run left its log."""
+        return tuple(dict.fromkeys(note for tape in self._tapes.values() for note in tape.past_log))
+
+
+class ReplayedBlock:
+    """A block that takes from outside in each run what it took in the first: ``with repro.replayed:``."""
+
+    def __init__(self, replay: Replay) -> None:
+        self._replay = replay
+        self._open_blocks: list[AbstractContextManager[None]] = []
+
+    def __call__(self) -> ReplayedBlock:
+        """Itself, for ``with repro.replayed():``."""
+        return self
+
+    def __enter__(self) -> None:
+        block = self._replay.intercept_block()
+        block.__enter__()
+        self._open_blocks.append(block)
+
+    def __exit__(self, *exc_info: Any) -> bool | None:
+        return self._open_blocks.pop().__exit__(*exc_info)

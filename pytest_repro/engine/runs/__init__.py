@@ -1,0 +1,1 @@
+"""The runs of one test or function: made, recorded, measured, judged."""

@@ -1,0 +1,89 @@
+"""The run in progress, for functions of the package that a test calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from pytest_repro.axes.alignment import copy_at_offset
+from pytest_repro.core.plan.run_spec import RunSpec
+from pytest_repro.engine.runs.recording import Recording
+
+T = TypeVar("T")
+
+
+class CurrentRun(Protocol):
+    """The run that a function of the package is called in.
+
+    Attributes:
+        spec: What is run.
+        recording: What the test records into.
+        used_axes: Axes that the test itself has applied.
+    """
+
+    spec: RunSpec
+    recording: Recording
+    used_axes: set[str]
+
+    @property
+    def record(self) -> Callable[[str, object], None]:
+        """Records a named value."""
+
+
+# A stack, not a ContextVar: threads, and tasks created before the test, do not inherit its context.
+_runs: list[CurrentRun] = []
+
+
+class RunInProgress:
+    """Makes a run the one in progress in its block; every phase of every test pays for this."""
+
+    __slots__ = ("_run",)
+
+    def __init__(self, run: CurrentRun) -> None:
+        self._run = run
+
+    def __enter__(self) -> None:
+        _runs.append(self._run)
+
+    def __exit__(self, *error: object) -> None:
+        _runs.pop()
+
+
+def get_current_run() -> CurrentRun | None:
+    """The run in progress; None outside of marked tests."""
+    return _runs[-1] if _runs else None
+
+
+def choose_seed(seed: int | None) -> int:
+    """*seed*, by default that of the run in progress, else 0."""
+    run = get_current_run()
+    return seed if seed is not None else run.spec.seed if run is not None else 0
+
+
+def record_in_run(name: str, value: object) -> None:
+    """Records *value* in the run in progress, if there is one."""
+    if (run := get_current_run()) is not None:
+        run.record(name, value)
+
+
+def note_assertion(name: str) -> None:
+    """Notes that an assertion held: it is recorded as *name* if the test records nothing else."""
+    if (run := get_current_run()) is not None:
+        run.recording.note_assertion(name)
+
+
+def shift_alignment(value: T) -> T:
+    """A copy of a tensor or array, placed at this run's offset where the axis ``alignment`` is varied.
+
+    Args:
+        value: A dense tensor or a numpy array, of any shape and dtype.
+
+    Raises:
+        TypeError: *value* is neither.
+    """
+    run = get_current_run()
+    if run is None:
+        return copy_at_offset(value, 0)
+    run.used_axes.add("alignment")
+    offset: Any = run.spec.cell.setting.get("alignment", 0)
+    return copy_at_offset(value, offset)

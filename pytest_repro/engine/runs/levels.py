@@ -1,0 +1,90 @@
+"""Compares the runs of a test at a level, and says which level they reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from pytest_repro.core.compare.compare import ObservedRun, find_mismatches, judge_runs
+from pytest_repro.core.compare.mismatch import Mismatch
+from pytest_repro.core.compare.verdict import VerdictOutcome
+from pytest_repro.core.plan.level import LEVELS, Level, LevelResult, explain_exclusion, select_at_level
+from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.runs.run import Run
+from pytest_repro.engine.runs.recording import RecordingBase
+
+FinishedRun = tuple[Run, RecordingBase]
+
+
+def find_mismatches_at_level(
+    plan: Plan,
+    finished_runs: Sequence[FinishedRun],
+    find_base: Callable[[Run], FinishedRun | None],
+    level: Level,
+) -> Iterator[Mismatch]:
+    """The mismatches at *level*.
+
+    Args:
+        plan: The plan.
+        finished_runs: The runs, the reference run first.
+        find_base: Returns the run that another is compared with.
+        level: The level of the comparison.
+    """
+    if len({run.outcome for run, _ in finished_runs}) > 1:
+        return  # a run that failed recorded less: its outcome is the mismatch
+    for run, recording in finished_runs[1:]:
+        first, reference = find_base(run) or finished_runs[0]
+        if recording.equals(reference):
+            continue
+        there = select_at_level(level, reference.observations())
+        yield from find_mismatches(
+            ObservedRun(first, there),
+            ObservedRun(run, select_at_level(level, recording.observations(), there)),
+            recording.measure,
+            plan.mixes_dtypes(run.axis),
+        )
+
+
+def decide_outcome(
+    plan: Plan,
+    runs: Sequence[Run],
+    finished_runs: Sequence[FinishedRun],
+    found_mismatches: Sequence[Mismatch],
+) -> VerdictOutcome | None:
+    """The outcome of the verdict; ``unobserved`` if nothing counts at the plan's level."""
+    word, level = judge_runs(runs, found_mismatches), plan.level
+    if (
+        word != "reproduced"
+        or level is None
+        or any(select_at_level(level, each.observations()) for _, each in finished_runs)
+    ):
+        return word
+    return "unobserved"
+
+
+def list_uncounted(recording: RecordingBase) -> tuple[str, ...]:
+    """Recorded values that count only at level ``bitwise``: each name once, with the reason."""
+    seen = recording.observations()
+    counts = select_at_level("process", seen)
+    return tuple(dict.fromkeys(explain_exclusion(each) for key, each in seen.items() if key not in counts))
+
+
+def compute_level_result(
+    plan: Plan,
+    finished_runs: Sequence[FinishedRun],
+    find_base: Callable[[Run], FinishedRun | None],
+    found_mismatches: Sequence[Mismatch],
+) -> LevelResult | None:
+    """The level that the runs reach; None if no level was requested, or nothing was compared."""
+    if plan.level is None or len(finished_runs) < 2 or finished_runs[0][0].outcome == "skipped":
+        return None
+    if any(each.problem == "outcome" for each in found_mismatches):
+        return LevelResult(plan.level, "none")
+    counting = (
+        each
+        for each in LEVELS
+        if any(select_at_level(each, seen.observations()) for _, seen in finished_runs)
+    )
+    reached = (
+        each for each in counting if not any(find_mismatches_at_level(plan, finished_runs, find_base, each))
+    )
+    return LevelResult(plan.level, next(reached, "none"))

@@ -1,0 +1,215 @@
+"""Pins what can be pinned: the seed of every generator, every determinism switch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from types import TracebackType
+
+from pytest_repro.adapters import active_adapters, seed_all
+from pytest_repro.axes import apply_setting, get_axis
+from pytest_repro.core.plan.cell import REPEAT, Cell
+from pytest_repro.core.plan.plan import Deterministic, validate_deterministic, validate_seed
+from pytest_repro.core.plan.run_spec import RunSpec
+
+
+class Pin:
+    """Seeds generators, sets determinism switches and applies axes for runs, and restores all of them.
+
+    A library that is imported while the pin holds is pinned from the next :meth:`seed` on.
+
+    Args:
+        seed: Given to every generator until :meth:`prepare_run` is called, 0 … 2**32 - 1.
+        deterministic: Mode of deterministic algorithms, likewise.
+        track_generators: Whether :attr:`generators_used` is known.
+    """
+
+    def __init__(
+        self, seed: int = 0, deterministic: Deterministic = True, track_generators: bool = False
+    ) -> None:
+        self._spec = RunSpec(Cell(), 0, seed, deterministic)
+        self._stack, self._run_stack = ExitStack(), ExitStack()
+        self._pinned_libraries: set[str] = set()
+        self._applied_setting: Mapping[str, object] | None = {}
+        self._open_input: Callable[[], AbstractContextManager[None]] | None = None
+        self._axis_used = False
+        self._axis_state: object = None
+        self._track_generators = track_generators
+        self._generator_states: list[object] = []
+
+    def prepare_run(
+        self, spec: RunSpec, open_input: Callable[[], AbstractContextManager[None]] | None = None
+    ) -> None:
+        """Holds *spec* from the next :meth:`seed` on.
+
+        Suspects are suspended afresh for each run, so that each meets the same: a frozen clock begins
+        at the same instant.
+
+        Args:
+            spec: The next run.
+            open_input: Returns a context that replays external input to the run.
+        """
+        before, self._spec = self._spec, spec
+        if self._pinned_libraries and before.deterministic != spec.deterministic:
+            self.release()
+        if spec.suspended or before.suspended or open_input or self._open_input:
+            self._applied_setting = None
+        self._open_input = open_input
+        self._axis_used, self._axis_state, self._generator_states = False, None, []
+
+    def seed(self) -> None:
+        """Seeds every generator, and pins what is not pinned yet."""
+        self._axis_used = self.axis_generators_used
+        adapters = active_adapters()
+        if self._applied_setting != self._spec.cell.setting or not self._pinned_libraries.issuperset(
+            adapters
+        ):
+            self._apply_pins()
+        for adapter in adapters.values():
+            adapter.seed(self._spec.seed)
+        self._axis_state = self._read_axis_state()
+        if self._track_generators:
+            self._generator_states = _read_generator_states()
+
+    @property
+    def axis_generators_used(self) -> bool:
+        """Whether, since :meth:`prepare_run`, numbers were drawn that differ at other values of the axis."""
+        return self._axis_used or (
+            self._axis_state is not None and self._axis_state != self._read_axis_state()
+        )
+
+    @property
+    def generators_used(self) -> bool:
+        """Whether a global generator was drawn from since the last :meth:`seed`; False if not tracked."""
+        return bool(self._generator_states) and self._generator_states != _read_generator_states()
+
+    def _read_axis_state(self) -> object:
+        axis = self._spec.cell.axis
+        return None if axis == REPEAT else get_axis(axis).get_generator_states()
+
+    def _apply_pins(self) -> None:
+        self._release_run()  # libraries are pinned below the axes, and restored after them
+        for name, adapter in active_adapters().items():
+            if name not in self._pinned_libraries:
+                self._pinned_libraries.add(name)
+                self._stack.callback(adapter.save_global_states())
+                self._stack.enter_context(adapter.deterministic(self._spec.deterministic))
+        self._run_stack.enter_context(apply_setting(self._spec.cell.setting))
+        if self._open_input is not None:
+            self._run_stack.enter_context(self._open_input())
+        if self._spec.suspended:
+            from pytest_repro.causes._suspension import suspended
+
+            self._run_stack.enter_context(suspended(self._spec.suspended, self._spec.seed))
+        self._applied_setting = self._spec.cell.setting
+
+    def end_run(self) -> None:
+        """Undoes what belongs to one run (its setting, its suspended suspects) until the next."""
+        self._applied_setting = None
+        self._run_stack.close()
+
+    def _release_run(self) -> None:
+        self._applied_setting = {}
+        self._run_stack.close()
+
+    def release(self) -> None:
+        """Restores everything as it was before the first :meth:`seed`."""
+        self._pinned_libraries.clear()
+        try:
+            self._release_run()
+        finally:
+            self._stack.close()
+
+    @property
+    def all_libraries_seeded(self) -> bool:
+        """Whether no library was imported since the last seeding: its generators are unseeded."""
+        return not self._pinned_libraries or self._pinned_libraries.issuperset(active_adapters())
+
+    @contextmanager
+    def unpinned(self) -> Iterator[None]:
+        """Releases the pin for a block, and restores the pinned state after it.
+
+        What the block does to generators and switches outlives the pin.
+        """
+        if not self._pinned_libraries:
+            yield
+            return
+        inside = [adapter.save_global_states() for adapter in active_adapters().values()]
+        self.release()
+        try:
+            yield
+        finally:
+            self.seed()
+            for restore in inside:
+                restore()
+
+    def __enter__(self) -> Pin:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+def _read_generator_states() -> list[object]:
+    """The states of all global generators."""
+    return [adapter.global_states_key() for adapter in active_adapters().values()]
+
+
+@contextmanager
+def seed_temporarily(seed: int) -> Iterator[None]:
+    """Seeds every generator for a block, and restores their states after it.
+
+    Args:
+        seed: 0 … 2**32 - 1.
+    """
+    before = [adapter.save_global_states() for adapter in active_adapters().values()]
+    try:
+        seed_all(seed)
+        yield
+    finally:
+        for restore in before:
+            restore()
+
+
+@contextmanager
+def pinned(seed: int = 0, deterministic: Deterministic = True) -> Iterator[int]:
+    """Seeds every generator and sets every determinism switch for a block.
+
+    Restores all of it to the bit, also after an exception and on Ctrl-C.
+
+    Args:
+        seed: 0 … 2**32 - 1, given to each imported library as it is.
+        deterministic: True; ``"warn"``: ops without a deterministic implementation warn instead of
+            raising; False: deterministic algorithms off.
+
+    Yields:
+        The seed.
+
+    Raises:
+        ValueError: *seed* or *deterministic* is none of these.
+    """
+    with Pin(validate_seed(seed), validate_deterministic(deterministic)) as pin:
+        pin.seed()
+        yield seed
+
+
+@contextmanager
+def deterministic(mode: Deterministic = True) -> Iterator[None]:
+    """Sets every determinism switch of the imported libraries to *mode* for a block.
+
+    Args:
+        mode: True, ``"warn"`` or False, as in :func:`pinned`.
+
+    Raises:
+        ValueError: *mode* is none of these.
+    """
+    validate_deterministic(mode)
+    with ExitStack() as stack:
+        for adapter in active_adapters().values():
+            stack.enter_context(adapter.deterministic(mode))
+        yield

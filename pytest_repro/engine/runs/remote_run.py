@@ -1,0 +1,108 @@
+"""Transfers a run from a companion: observations at once, large values on request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any
+
+from pytest_repro.companions.serialize_run import decode_run, encode_run
+from pytest_repro.core.plan.cell import Cell
+from pytest_repro.core.runs.observation import ContentRef, Key, Observation
+from pytest_repro.core.runs.run import Run
+from pytest_repro.engine.runs.recording import RecordingBase
+from pytest_repro.engine.runs.remote_recording import RemoteRecording
+from pytest_repro.engine.runs.trial import Trial
+from pytest_repro.values.dtypes import itemsize
+from pytest_repro.values.spill_store import SpillStore
+
+_MESSAGE_BYTES = 2**20
+# Bytes per message, so that no value is held twice.
+
+
+def encode_cell(cell: Cell) -> tuple[Any, ...]:
+    """*cell* as execnet sends it."""
+    return cell.axis, cell.value, dict(cell.setting), cell.repeat_of
+
+
+def receive_run(trial: Trial, companion: Any, cell: Cell, message: str) -> Run:
+    """Adds the run that a companion made to *trial*, and fetches the values that must be measured.
+
+    Args:
+        trial: The runs so far.
+        companion: Still holds the values.
+        cell: The run's setting.
+        message: The encoded run.
+
+    Raises:
+        InterpreterLost: The message cannot be read: the two packages differ.
+    """
+    try:
+        run, observations = decode_run(message, cell)
+    except (KeyError, TypeError, ValueError) as error:
+        from pytest_repro.companions.companion import InterpreterLost  # execnet is imported by now
+
+        why = f"gave an answer that cannot be read: is its pytest-repro this one? ({error!r})"
+        raise InterpreterLost(f"the companion for {companion.interpreter.name} {why}") from None
+    received = RemoteRecording(observations, run.skipped_locals, trial.with_plots)
+    trial.add_remote(cell, run, received, partial(fetch_value, companion))
+    return run
+
+
+def fetch_value(companion: Any, key: Key, logits: bool = False) -> Iterable[memoryview] | None:
+    """The bytes of a value in the companion, or its *logits*, in pieces; None if they were not kept."""
+    companion.send("fetch", logits, *key)
+    word, first = companion.receive("while it sent a value")
+    return _receive_pieces(companion, first) if word == "piece" else None
+
+
+def _receive_pieces(companion: Any, first_piece: bytes) -> Iterator[memoryview]:
+    word, piece = "piece", first_piece
+    while word == "piece":
+        yield memoryview(piece)
+        word, piece = companion.receive("while it sent a value")
+
+
+class RemoteValues:
+    """The last run of this companion, whose values can be fetched until the next one."""
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+        self._last: tuple[Trial, RecordingBase] | None = None
+
+    def keep_and_encode(self, trial: Trial, run: Run, recording: RecordingBase) -> tuple[str, str]:
+        """The answer that describes *run*; keeps its values in the store of *trial*."""
+        self.drop()
+        self._last = trial, recording
+        return "ran", encode_run(run, recording.observations().values())
+
+    def send_value(self, logits: bool, *key: Any) -> None:
+        """Sends the value of *key*, or its *logits*, in pieces of whole elements, then an end."""
+        assert self._last is not None
+        trial, recording = self._last
+        found = recording.observations()[key]
+        for piece in _iter_logits(found) if logits else _iter_pieces(found, trial.store):
+            self._channel.send(("piece", piece))
+        self._channel.send(("end", b""))
+
+    def drop(self) -> None:
+        """Drops the values."""
+        if self._last is not None:
+            self._last[0].close()
+            self._last = None
+
+
+def _iter_pieces(observation: Observation, store: SpillStore) -> Iterator[bytes]:
+    kept = store.get(observation.content) if isinstance(observation.content, ContentRef) else None
+    if kept is None:
+        return
+    size = itemsize(observation.dtype)
+    step, at = max(1, _MESSAGE_BYTES // size) * size, 0
+    while piece := bytes(kept[at : at + step]):
+        yield piece
+        at += len(piece)
+
+
+def _iter_logits(observation: Observation) -> Iterator[bytes]:
+    if observation.token_context is not None and observation.token_context.load_logits is not None:
+        yield from map(bytes, observation.token_context.load_logits().read_chunks())

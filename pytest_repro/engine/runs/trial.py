@@ -1,0 +1,248 @@
+"""The runs of one test under one plan, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pytest_repro.core.compare.compare import count_steps, find_outcome_mismatches
+from pytest_repro.core.compare.mismatch import Mismatch
+from pytest_repro.core.compare.plot_data import PlotData
+from pytest_repro.core.compare.verdict import Verdict
+from pytest_repro.core.golden.stored_value import StoredValue
+from pytest_repro.core.plan.cell import REPEAT, Cell, iter_other_cells, make_reference_cell
+from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.plan.run_spec import RunSpec
+from pytest_repro.core.runs.observation import format_key
+from pytest_repro.core.runs.run import Run
+from pytest_repro.engine.runs.availability import find_unavailable_reason, restrict_to_available
+from pytest_repro.engine.runs.distance import load_content
+from pytest_repro.engine.runs.levels import (
+    compute_level_result,
+    decide_outcome,
+    find_mismatches_at_level,
+    list_uncounted,
+)
+from pytest_repro.engine.runs.recording import Recording, RecordingBase
+from pytest_repro.engine.runs.remote_recording import RemoteRecording, ValueFetcher
+from pytest_repro.values.spill_store import SpillStore
+from pytest_repro.values.value_summary import summarize_value
+
+KEEP_MB = 512
+"""Megabytes of the reference run's values kept in memory; the rest goes to a file."""
+
+
+class RunResult(NamedTuple):
+    """A finished run, and what it recorded."""
+
+    run: Run
+    recording: RecordingBase
+
+
+class Trial:
+    """Collects the runs of one test and judges them.
+
+    Args:
+        plan: What the test asks for.
+        keep_mb: Megabytes (2**20 bytes) of values kept in memory, to measure distances.
+        with_plots: Whether a ``diverged`` verdict has plot data.
+
+    Attributes:
+        plan: What the test asks for, as far as it is available on this machine.
+        unrunnable: Whether an axis has no available value.
+        store: Where values are stored.
+    """
+
+    def __init__(self, plan: Plan, keep_mb: int = KEEP_MB, with_plots: bool = False) -> None:
+        self.plan, self._unreachable_runs, self.unrunnable = restrict_to_available(plan)
+        self.store, self.with_plots = SpillStore(keep_mb * 2**20), with_plots
+        self._finished_runs: list[RunResult] = []
+        self._missing_runs: list[Run] = []
+
+    @property
+    def run_count(self) -> int:
+        """Number of finished runs."""
+        return len(self._finished_runs)
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs finished so far, the reference run first."""
+        return [run for run, _ in self._finished_runs]
+
+    def iter_rehearsals(self) -> Iterator[Cell]:
+        """The cells of the rehearsals in this process; requested one at a time.
+
+        The reference comes first. Each other value runs once; if it gives other bits, however close, it
+        runs again, which tells a value that differs from one that does not repeat itself.
+        """
+        vary = self.plan.vary
+        if self.plan.runs < 2 or self.unrunnable:
+            return
+        yield make_reference_cell(vary, 0)
+        for cell in iter_other_cells(vary, remote=False):
+            if why := find_unavailable_reason(self.plan, cell.axis, cell.value):
+                self.add_unavailable(cell, why)
+                continue
+            yield cell
+            if self.differs(cell):
+                yield cell.as_repeat()
+        for number in range(1, self.plan.runs - 1):
+            yield make_reference_cell(vary, number)
+
+    @property
+    def planned_run_count(self) -> int:
+        """Number of runs in this process so far planned: a value that differs runs again."""
+        here = [each.axis for each in self.plan.vary if not each.remote]
+        cell_count = sum(1 for _ in iter_other_cells(self.plan.vary, remote=False))
+        gone = sum(run.axis in here for run in self._missing_runs)
+        again = sum(run.repeat_of is not None and run.repeat_of[0] in here for run in self.runs)
+        return self.plan.runs + cell_count - gone + again
+
+    @property
+    def last_cell(self) -> Cell:
+        """The cell of the last run: one more at the reference."""
+        return make_reference_cell(self.plan.vary, self.plan.runs - 1)
+
+    def remote_cells(self) -> Iterator[Cell]:
+        """The cells of runs in other interpreters; adds unavailable ones as such."""
+        if self.plan.runs < 2 or self.unrunnable:
+            return
+        for cell in iter_other_cells(self.plan.vary, remote=True):
+            if why := find_unavailable_reason(self.plan, cell.axis, cell.value):
+                self.add_unavailable(cell, why)
+            else:
+                yield cell
+
+    def make_spec(self, cell: Cell, number: int, reported: bool = False) -> RunSpec:
+        """The run at *cell* as the plan asks for it."""
+        return RunSpec(cell, number, self.plan.seed, self.plan.deterministic, reported=reported)
+
+    def new_uncompared_recording(self) -> Recording:
+        """An empty recording for an extra run; with a reference, large values are hashed and not stored."""
+        tolerance_for = self.plan.tolerance_for()
+        return Recording(self.store, tolerance_for, Recording(self.store, tolerance_for))
+
+    def new_recording(self, cell: Cell) -> Recording:
+        """An empty recording for a run at *cell*."""
+        base = self._find_reference(cell)
+        if base is None:
+            return Recording(self.store, self.plan.tolerance_for())
+        axis, keep = cell.axis, cell.axis != REPEAT
+        close, mixed = self.plan.tolerance_for(axis), self.plan.mixes_dtypes(axis)
+        return Recording(self.store, close, base[1], keep, mixed, self.with_plots)
+
+    @property
+    def reference(self) -> RunResult | None:
+        """The run that others are compared with, once it is finished."""
+        return self._finished_runs[0] if self._finished_runs else None
+
+    def add_remote(self, cell: Cell, run: Run, recording: RemoteRecording, fetch: ValueFetcher) -> None:
+        """Adds a run from a companion, and measures it while its values can be fetched."""
+        self.measure_remote(cell, run, recording, fetch)
+        self.add(run, recording)
+
+    def measure_remote(self, cell: Cell, run: Run, recording: RemoteRecording, fetch: ValueFetcher) -> None:
+        """Measures a run from a companion, or stores its values if others are compared with it."""
+        base = self._find_reference(cell)
+        if base is not None and run.outcome == base[0].outcome and not recording.equals(base[1]):
+            close, mixed = self.plan.tolerance_for(cell.axis), self.plan.mixes_dtypes(cell.axis)
+            recording.measure_against(base[1], self.store, close, mixed, fetch)
+        if self.plan.ranks and (base is None or cell.axis != REPEAT):
+            recording.store_values(self.store, fetch)
+
+    def add(self, run: Run, recording: RecordingBase) -> None:
+        """Adds a finished run."""
+        self._finished_runs.append(RunResult(run, recording))
+
+    def add_unavailable(self, cell: Cell, reason: str) -> None:
+        """Adds that nothing ran at *cell*, whose value is unavailable."""
+        self._missing_runs = [
+            run for run in self._missing_runs if (run.axis, run.value) != (cell.axis, cell.value)
+        ]
+        run = Run(cell.axis, cell.value, "skipped", error=reason, setting=cell.setting, state="absent")
+        self._missing_runs.append(run)
+
+    def add_lost(self, cell: Cell, reason: str) -> None:
+        """Adds that the run at *cell* began in another interpreter, which gave no answer."""
+        run = Run(
+            cell.axis,
+            cell.value,
+            "failed",
+            error=reason,
+            setting=cell.setting,
+            repeat_of=cell.repeat_of,
+            state="lost",
+        )
+        self._missing_runs.append(run)
+
+    def differs(self, cell: Cell) -> bool:
+        """Whether the run at *cell* recorded other bits than the run it is compared with."""
+        found = next(
+            (done for done in self._finished_runs if (done[0].axis, done[0].value) == cell[:2]), None
+        )
+        base = self._find_reference(cell)
+        if found is None or base is None or found[0].outcome != base[0].outcome:
+            return False
+        return not found[1].equals(base[1])
+
+    def _find_reference(self, cell: Cell | Run) -> RunResult | None:
+        """The run that *cell* is compared with: the reference, or for a repeat the first run of its value."""
+        if not self._finished_runs:
+            return None
+        if cell.repeat_of is None:
+            return self._finished_runs[0]
+        return next(
+            (done for done in self._finished_runs if (done[0].axis, done[0].value) == cell.repeat_of), None
+        )
+
+    def reset(self) -> None:
+        """Drops all runs so far: they do not count."""
+        self.close()
+        self.store = SpillStore(self.store.budget)
+        self._finished_runs.clear()
+        self._missing_runs.clear()
+
+    def compute_verdict(self, *last: tuple[Run, RecordingBase]) -> Verdict:
+        """The verdict on the runs so far and on *last*, which is not kept."""
+        done = [*self._finished_runs, *(RunResult(*each) for each in last)]
+        # Repeats at the reference come first.
+        done[1:] = sorted(done[1:], key=lambda each: each[0].axis != REPEAT or each[0].repeat_of is not None)
+        runs = (*(run for run, _ in done), *self._unreachable_runs, *self._missing_runs)
+        if not done:
+            lost = any(run.state == "lost" for run in runs)
+            return Verdict("failed" if lost else "skipped", self.plan, runs)
+        values = find_mismatches_at_level(self.plan, done, self._find_reference, self.plan.level or "bitwise")
+        found = (*find_outcome_mismatches(runs), *values)
+        series = count_steps(done[0][1].observations()) if found else {}
+        drawn = self._build_plots(done, found) if self.with_plots and found else ()
+        word, level = (
+            decide_outcome(self.plan, runs, done, found),
+            compute_level_result(self.plan, done, self._find_reference, found),
+        )
+        found = () if word == "skipped" else found  # what was recorded before a skip says nothing
+        over = list_uncounted(done[0][1]) if self.plan.level not in (None, "bitwise") else ()
+        return Verdict(word, self.plan, runs, found, series, over, plots=drawn, level=level)
+
+    def _build_plots(
+        self, finished_runs: list[RunResult], mismatches: tuple[Mismatch, ...]
+    ) -> tuple[PlotData, ...]:
+        from pytest_repro.engine.runs.plots import build_plots
+
+        compared = (
+            (run, (self._find_reference(run) or finished_runs[0])[1], recording)
+            for run, recording in finished_runs[1:]
+        )
+        return tuple(build_plots(mismatches, compared, self.plan.mixes_dtypes))
+
+    def iter_stored_values(self) -> Iterator[StoredValue]:
+        """Values of the reference run for a report, in its order; before :meth:`close`."""
+        observed = self._finished_runs[0][1].observations() if self._finished_runs else {}
+        lengths = count_steps(observed)
+        for key, found in observed.items():
+            yield summarize_value(
+                format_key(key, lengths[key[0]] > 1), found, load_content(found.content, self.store)
+            )
+
+    def close(self) -> None:
+        """Drops the stored values."""
+        self.store.close()

@@ -1,0 +1,100 @@
+"""Reads from a recording what seed sweeps and the noise matrix need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import blake2b
+from typing import Any
+
+from pytest_repro.core.plan.level import is_number, is_prediction, is_recorded_directly, select_last_steps
+from pytest_repro.core.runs.observation import Observation, format_key
+from pytest_repro.core.runs.run import Run
+from pytest_repro.core.runs.run_summary import RunSummary
+from pytest_repro.engine.runs.distance import load_content
+from pytest_repro.engine.runs.recording import RecordingBase
+from pytest_repro.values.spill_store import SpillStore
+
+_RUNNING_STATISTICS = (".running_mean", ".running_var")
+_OPTIMISER_PATHS = (".state", ".param_groups")  # of an optimiser
+
+_REAL_DTYPES = ("int", "uint", "bool", "float", "bfloat")
+
+
+def summarize_run(
+    seed: int,
+    run: Run,
+    seconds: float,
+    recording: RecordingBase,
+    store: SpillStore,
+    with_weights: bool = False,
+) -> RunSummary:
+    """Summarizes *run*.
+
+    Args:
+        run: Its record.
+        seconds: Duration of its body.
+        recording: What it recorded; its values are in *store*.
+        store: Still open.
+        with_weights: Whether weights are read as well.
+    """
+    observations = recording.observations().values()
+    last = select_last_steps({each.key: each for each in observations}).values()
+    numbers = _read_numbers((each for each in last if is_number(each)), store)
+    return RunSummary(
+        seed,
+        run.outcome,
+        run.error,
+        seconds,
+        _digest_observations(observations),
+        {name: float(found[0]) for name, found in numbers.items()},
+        _read_numbers((each for each in last if is_prediction(each)), store),
+        _read_numbers(_select_weights(last), store) if with_weights else {},
+        {format_key(each.key, False): each.key[1] for each in last if is_number(each) or is_prediction(each)},
+        {
+            format_key(each.key, False): each.kind
+            for each in last
+            if is_recorded_directly(each.key) and not is_number(each)
+        },
+    )
+
+
+def _select_weights(observations: Iterable[Observation]) -> list[Observation]:
+    arrays = [each for each in observations if each.shape != () and "float" in each.dtype]
+    inside = [
+        each
+        for each in arrays
+        if not is_recorded_directly(each.key) and not each.key[2].startswith(_OPTIMISER_PATHS)
+    ]
+    return [each for each in inside or arrays if not each.key[2].endswith(_RUNNING_STATISTICS)]
+
+
+def _read_numbers(observations: Iterable[Observation], store: SpillStore) -> dict[str, Any]:
+    """The numbers of each observation, by name; skips what is not a real number, or was not kept."""
+    from pytest_repro.values.dtypes import decode_numbers
+
+    read: dict[str, Any] = {}
+    for each in observations:
+        if each.dtype.startswith(_REAL_DTYPES) and (values := load_content(each.content, store)) is not None:
+            read[format_key(each.key, False)] = decode_numbers(each.dtype, values[:])
+    return read
+
+
+def _digest_observations(observations: Iterable[Observation]) -> str:
+    found = blake2b(digest_size=16)
+    for each in observations:
+        content = each.content if isinstance(each.content, bytes) else each.content.digest.encode()
+        head = f"{each.key!r} {each.kind} {len(content)}:"
+        found.update(head.encode() + content)
+    return found.hexdigest()
+
+
+ValuesByName = Mapping[str, Any]
+
+
+def collect_shared_values(
+    runs: Iterable[RunSummary], get_values: Callable[[RunSummary], ValuesByName]
+) -> dict[str, list[Any]]:
+    """What every run has, by name, in the order of the first run."""
+    every = [get_values(each) for each in runs]
+    shared = [name for name in (every[0] if every else ()) if all(name in each for each in every)]
+    return {name: [each[name] for each in every] for name in shared}

@@ -1,0 +1,153 @@
+"""Replaces functions and classes under every name by which user code refers to them."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from types import FrameType, ModuleType
+from typing import Any, NamedTuple
+
+from pytest_repro.interpose.proxy_class import ProxyMeta, patch_pickling
+from pytest_repro.interpose.user_frames import call_origin, format_location, is_user_module
+
+_ABSENT = object()
+_PASSTHROUGH_LINES: set[str] = set()
+real_id = id  # kept before a block replaces it
+
+
+class Patch(NamedTuple):
+    """An attribute and its replacement.
+
+    Attributes:
+        owner: A module, or a class written in Python.
+        name: If a class inherits the attribute, it is replaced on that class alone.
+        value: A new object that nothing else refers to.
+        owner_only: Whether only *owner* is patched: for a hook inside a library, where other modules
+            use the same object for something else.
+    """
+
+    owner: Any
+    name: str
+    value: Any
+    owner_only: bool = False
+
+
+@contextmanager
+def patch_everywhere(patches: Iterable[Patch]) -> Iterator[None]:
+    """Replaces attributes, and every global of a user's module that holds the same object.
+
+    ``from time import time`` in a test file is found by identity; globals of the standard library and of
+    installed packages stay. The block's end, or an error, restores everything, also in modules that
+    were imported meanwhile. An attribute that the block itself rebinds stays rebound.
+
+    Args:
+        patches: At most one for each attribute.
+    """
+    patches = tuple(patches)
+    originals = [getattr(patch.owner, patch.name) for patch in patches]
+    patches = tuple(
+        patch._replace(value=_wrap_passthrough(patch.value, original))
+        for patch, original in zip(patches, originals)
+    )
+    known_modules = {real_id(module) for module in list_modules()}
+    with ExitStack() as stack:
+        unpatched = {real_id(p.value): (p.value, original) for p, original in zip(patches, originals)}
+        stack.callback(_unpatch_late_imports, unpatched, known_modules)
+        for patch in patches:
+            _set_attribute(stack, patch.owner, patch.name, patch.value)
+        # If one object has two names (torch.seed, torch.random.seed), the first patch replaces it.
+        pairs = reversed([*zip(originals, patches)])
+        replacements = {real_id(o): (o, patch.value) for o, patch in pairs if not patch.owner_only}
+        for module in list_modules():
+            if is_user_module(module):
+                for name, value in find_bindings(module, replacements):
+                    _set_attribute(stack, module, name, value)
+        for patch in patches:
+            if isinstance(patch.value, ProxyMeta) and not patch.value.owns_instances:
+                stack.enter_context(patch_pickling(patch.value))
+        yield
+
+
+def list_modules() -> list[ModuleType]:
+    """The modules imported so far, without other objects in ``sys.modules``."""
+    return [module for module in list(sys.modules.values()) if isinstance(module, ModuleType)]
+
+
+def find_bindings(module: ModuleType, replacements: Mapping[int, tuple[Any, Any]]) -> list[tuple[str, Any]]:
+    """Globals of *module* that hold one of the objects in *replacements*, and their new values.
+
+    The module's ``__dict__`` is read directly, so that a lazy module does not load.
+
+    Args:
+        replacements: The id of an object → the object, and its replacement.
+    """
+    return [
+        (name, replacements[real_id(value)][1])
+        for name, value in list(vars(module).items())
+        if real_id(value) in replacements
+    ]
+
+
+def _set_attribute(stack: ExitStack, owner: Any, name: str, value: Any) -> None:
+    before = vars(owner).get(name, _ABSENT)
+    stack.callback(_restore_attribute, owner, name, value, before)
+    setattr(owner, name, value)
+
+
+def _restore_attribute(owner: Any, name: str, value: Any, before: Any) -> None:
+    if vars(owner).get(name, _ABSENT) is not value:
+        return
+    if before is _ABSENT:
+        delattr(owner, name)
+    else:
+        setattr(owner, name, before)
+
+
+def _unpatch_late_imports(originals: Mapping[int, tuple[Any, Any]], known_modules: set[int]) -> None:
+    for module in list_modules():
+        if real_id(module) not in known_modules or is_user_module(module):
+            for name, original in find_bindings(module, originals):
+                setattr(module, name, original)
+
+
+def copy_identity(wrapper: Callable[..., Any], real: Any, owner: Any, name: str) -> Callable[..., Any]:
+    """*wrapper* with the metadata of *real* and an import path by which it pickles."""
+    wrapper = functools.wraps(real)(wrapper)
+    if not isinstance(owner, type):
+        wrapper.__module__, wrapper.__qualname__ = owner.__name__, name
+    return wrapper
+
+
+@contextmanager
+def pass_through(lines: Iterable[str]) -> Iterator[None]:
+    """In the block, calls from *lines* reach the real functions: to find out which line matters.
+
+    Args:
+        lines: Locations of calls: ``"/abs/file.py:12"``.
+    """
+    before = set(_PASSTHROUGH_LINES)
+    _PASSTHROUGH_LINES.update(lines)
+    try:
+        yield
+    finally:
+        _PASSTHROUGH_LINES.clear()
+        _PASSTHROUGH_LINES.update(before)
+
+
+def is_passthrough(frame: FrameType) -> bool:
+    """Whether a call that *frame* makes comes from a line of :func:`pass_through`."""
+    origin = call_origin(frame) if _PASSTHROUGH_LINES else None
+    return origin is not None and format_location(origin.frame) in _PASSTHROUGH_LINES
+
+
+def _wrap_passthrough(value: Any, real: Callable[..., Any]) -> Any:
+    """*value*, wrapped to call *real* for lines of :func:`pass_through`. Classes are not wrapped."""
+    if not _PASSTHROUGH_LINES or isinstance(value, type) or not callable(value):
+        return value
+
+    def dispatch(*args: Any, **kwargs: Any) -> Any:
+        return (real if is_passthrough(sys._getframe(1)) else value)(*args, **kwargs)
+
+    return functools.update_wrapper(dispatch, value) if hasattr(value, "__name__") else dispatch

@@ -1,0 +1,175 @@
+"""Whose code a frame runs (the user's, a library's, Python's, the runner's), and what it calls."""
+
+from __future__ import annotations
+
+import dis
+import linecache
+import os
+import sysconfig
+from collections.abc import Iterator
+from functools import cache
+from itertools import islice
+from types import CodeType, FrameType, ModuleType
+from typing import Any, Literal, NamedTuple
+
+CodeOwner = Literal["user", "library", "python", "runner", "none"]
+
+_RUNNER_PACKAGES = {"_pytest", "pytest", "pluggy", "xdist", "execnet", "pytest_timeout"}
+_OWN_RUNNER_PACKAGES = {"assertions", "companions", "engine", "plugin", "reports"}
+_SITE_DIRS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_STDLIB_PATHS = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib")]
+_STDLIB_DIRS = tuple(
+    {f"{folder}{os.sep}" for path in _STDLIB_PATHS for folder in (path, os.path.realpath(path))}
+)
+# Developers build these from source, outside of site-packages.
+_LIBRARIES = {"torch", "numpy"}
+_MAX_SOURCE_WIDTH = 100
+
+_NON_USER_FILES: set[object] = set()
+
+
+class Origin(NamedTuple):
+    """Where a call comes from.
+
+    Attributes:
+        frame: The innermost frame of the user's code.
+        via: The library function through which that frame made the call, or ``""``.
+    """
+
+    frame: FrameType
+    via: str
+
+
+@cache
+def classify_code(filename: str, module: str) -> CodeOwner:
+    """The owner of code.
+
+    Args:
+        filename: ``co_filename`` of the code object.
+        module: Dotted name of its module; ``""`` if unknown.
+    """
+    package, _, rest = module.partition(".")
+    if package == "pytest_repro":
+        return "runner" if rest.partition(".")[0] in _OWN_RUNNER_PACKAGES else "none"
+    if package in _RUNNER_PACKAGES:
+        return "runner"
+    if package in _LIBRARIES or any(folder in filename for folder in _SITE_DIRS):
+        return "library"
+    if filename.startswith(_STDLIB_DIRS):
+        return "python"
+    # dataclasses and named tuples compile "<string>", the import system runs "<frozen …>".
+    return "user" if not filename.startswith("<") or filename.startswith("<doctest") else "python"
+
+
+def get_module_name(frame: FrameType) -> str:
+    """Dotted name of the module whose code *frame* runs, or ``""``."""
+    name = frame.f_globals.get("__name__")
+    return name if isinstance(name, str) else ""
+
+
+def classify_frame(frame: FrameType) -> CodeOwner:
+    """The owner of the code that *frame* runs."""
+    return classify_code(frame.f_code.co_filename, get_module_name(frame))
+
+
+def walk_up(frame: FrameType | None) -> Iterator[FrameType]:
+    """*frame* and its callers, innermost first."""
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def caller_frame(frame: FrameType) -> FrameType:
+    """*frame*, or its first caller outside this package."""
+    while get_module_name(frame).startswith("pytest_repro.interpose") and frame.f_back is not None:
+        frame = frame.f_back
+    return frame
+
+
+def is_user_module(module: ModuleType) -> bool:
+    """Whether *module* is a file of the user's or an interactive ``__main__``."""
+    file = vars(module).get("__file__")
+    if file in _NON_USER_FILES:  # 0.3 µs each, for some thousand modules
+        return False
+    if not isinstance(file, str):
+        return module.__name__ == "__main__"
+    is_user = classify_code(file, module.__name__) == "user"
+    if not is_user:
+        _NON_USER_FILES.add(file)
+    return is_user
+
+
+def call_origin(frame: FrameType | None) -> Origin | None:
+    """Where the call made by *frame* comes from; None if the runner or an import made it.
+
+    In a thread without user code it is the outermost frame that is not of the standard library.
+    """
+    via, outermost = "", None
+    for caller in walk_up(frame):
+        code_owner = classify_frame(caller)
+        # Calls that a library makes while it is imported (torch._dynamo) belong to no line.
+        if code_owner == "runner" or caller.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return None
+        if code_owner == "user":
+            return Origin(caller, via)
+        if code_owner != "none":
+            via = f"{get_module_name(caller)}.{caller.f_code.co_name}"
+            outermost = outermost if outermost is not None and code_owner == "python" else caller
+    return None if outermost is None else Origin(outermost, "")
+
+
+def format_location(frame: FrameType) -> str:
+    """The current line of *frame*: ``"/abs/file.py:12"``."""
+    return f"{os.path.abspath(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def find_called_name(frame: FrameType, names: frozenset[str]) -> str | None:
+    """Which of *names* the code of *frame* is calling now; None if none can be found.
+
+    A function written in C or Cython has no frame, so its name is read from the caller's bytecode.
+
+    Args:
+        names: ``"PCG64"``; or ``"RandomState()"``, for which a call with arguments returns
+            ``"RandomState(…)"``.
+    """
+    executed = [i for i in dis.get_instructions(frame.f_code) if i.offset <= frame.f_lasti]
+    call = executed[-1]
+    bare_names = names | {name.removesuffix("()") for name in names}
+    for instruction in reversed(executed):
+        name = instruction.argval
+        if (
+            isinstance(name, str)
+            and name in bare_names
+            and _start_position(instruction) == _start_position(call)
+        ):
+            return name if name in names else f"{name}({'…' if call.arg else ''})"
+    return None
+
+
+def _start_position(instruction: dis.Instruction) -> object:
+    """Line and column: from Python 3.11 on a call starts where the name of its function starts."""
+    positions: Any = getattr(instruction, "positions", None)
+    return positions and (positions.lineno, positions.col_offset)
+
+
+def read_call_source(frame: FrameType) -> str:
+    """Source text of the call that *frame* is making, on one line; ``""`` without source.
+
+    Before Python 3.11 code objects have no columns: then the whole line.
+    """
+    first, last, start, end = _find_source_range(frame.f_code, frame.f_lasti)
+    first = first or frame.f_lineno
+    source_lines = linecache.getlines(frame.f_code.co_filename)[first - 1 : last or first]
+    lines = [line.encode() for line in source_lines]
+    if not lines:
+        return ""
+    lines[-1] = lines[-1][:end]  # columns count bytes
+    lines[0] = lines[0][start:]
+    text = " ".join(b" ".join(lines).decode("utf-8", "replace").split())
+    return text if len(text) <= _MAX_SOURCE_WIDTH else f"{text[: _MAX_SOURCE_WIDTH - 1]}…"
+
+
+def _find_source_range(code: CodeType, offset: int) -> tuple[int | None, ...]:
+    """First and last line, first and last column of the instruction at *offset*."""
+    positions: Any = getattr(code, "co_positions", lambda: ())
+    return next(islice(positions(), offset // 2, None), (None,) * 4)

@@ -1,0 +1,1 @@
+"""Options and markers, resolved to settings and plans."""

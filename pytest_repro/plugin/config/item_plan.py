@@ -1,0 +1,89 @@
+"""The plan of an item: the command line overrides its markers, and these the ini file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from pytest_repro.core.plan.cell import AxisValues
+from pytest_repro.core.plan.plan import ARGUMENTS, BadArgument, Plan, override_plan
+from pytest_repro.plugin.config.parsers import format_allowed
+from pytest_repro.plugin.config.settings import Settings
+from pytest_repro.plugin.marker import MARKER_NAME
+
+FIXTURE = "repro"
+
+
+def resolve_plan(item: pytest.Item, settings: Settings) -> Plan | None:
+    """The plan of *item*; None if it is not marked.
+
+    Markers of the module, the class and the function are merged; the nearest one wins.
+
+    Raises:
+        pytest.UsageError: A marker's argument is invalid; the message names the test and the argument.
+    """
+    # Not from item.keywords, which also has the names of folders.
+    marks, requested = list(item.iter_markers(MARKER_NAME)), _requests_repro(item)
+    if not (marks or settings.all or requested):
+        return None
+    try:
+        arguments = _merge_arguments(marks)
+        own = {name: arguments.pop(name) for name in ARGUMENTS if name in arguments}
+        plan = override_plan(settings.defaults, own)
+        vary = _resolve_axes(settings, marker_axes=arguments)
+        _check_rank_support(plan, vary)
+    except BadArgument as error:
+        raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{MARKER_NAME}: {error}") from None
+    # A test whose author asked for nothing may observe nothing.
+    audit = not marks and not requested
+    return plan._replace(**settings.command_line, audit=audit, vary=vary)
+
+
+def _resolve_axes(settings: Settings, marker_axes: dict[str, Any]) -> tuple[AxisValues, ...]:
+    """The axes, from the command line, the marker and the ini file, in this order."""
+    if not (marker_axes or settings.vary or settings.vary_ini):
+        return ()
+    from pytest_repro.axes import as_tuple, resolve_axes, validate_argument_names
+
+    validate_argument_names(marker_axes)
+    try:
+        return resolve_axes({**settings.vary_ini, **marker_axes, **settings.vary})
+    except BadArgument as error:
+        if error.name in marker_axes and error.name not in settings.vary:
+            raise
+        # An option is at fault, not the test. Only now that torch is imported are its devices known.
+        source = "--repro-vary=" if error.name in settings.vary else "ini file: repro_vary = "
+        values = ",".join(map(str, as_tuple(error.value)))
+        raise pytest.UsageError(f"{source}{error.name}={values}: {format_allowed(error)}") from None
+
+
+def _check_rank_support(plan: Plan, vary: tuple[AxisValues, ...]) -> None:
+    """Raises BadArgument if *plan* has ranks and they do not support its seeds or an axis."""
+    if not plan.ranks:
+        return
+    if plan.seeds:
+        raise BadArgument("seeds", plan.seeds, f"not together with ranks={plan.ranks}")
+    from pytest_repro.axes import get_axis
+
+    for axis, values, *_ in vary:
+        if why := get_axis(axis).why_not_in_ranks(values, plan.ranks):
+            raise BadArgument(axis, values, why)
+
+
+def _requests_repro(item: Any) -> bool:
+    """Whether *item* requests our fixture ``repro``, not one of its own with that name."""
+    if FIXTURE not in getattr(item, "fixturenames", ()):
+        return False
+    definitions = item._fixtureinfo.name2fixturedefs.get(FIXTURE)
+    return definitions is None or definitions[-1].func.__module__ == "pytest_repro.plugin"
+
+
+def _merge_arguments(marks: Sequence[pytest.Mark]) -> dict[str, Any]:
+    arguments: dict[str, Any] = {}
+    for mark in reversed(marks):  # from the module to the function
+        if mark.args:
+            raise BadArgument("positional", mark.args[0], f"takes keywords only: {', '.join(ARGUMENTS)}")
+        arguments |= mark.kwargs
+    return arguments

@@ -1,0 +1,122 @@
+"""The settings of a session: each option is one row, with its default, allowed values and help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
+
+from pytest_repro.core.plan.plan import Plan, validate_capture
+from pytest_repro.plugin.config.parsers import (
+    count_parser,
+    parse_diagnose,
+    parse_noise,
+    parse_path,
+    parse_replay,
+    parse_runs,
+    parse_seconds,
+    parse_seed,
+    parse_seeds,
+    parse_vary_lines,
+)
+
+Axes = dict[str, object]
+Parse = Callable[[object], Any]
+Seeds = tuple[int, ...] | None
+
+
+class Option(NamedTuple):
+    """``--repro-NAME`` on the command line and ``repro_NAME`` in the ini file.
+
+    Attributes:
+        default: Used if neither gives a value.
+        parse: Converts a value from either; raises BadArgument if it is invalid.
+        metavar: Shown after ``=``; None for a flag.
+        on_command_line: Whether it is on the command line, or in the ini file only.
+        bare_value: Value of the option without ``=``; None if it needs one.
+        field: Its field of :class:`Settings`.
+        annotation: Of that field; decides the type in the ini file.
+    """
+
+    default: Any
+    parse: Parse
+    help: str
+    metavar: str | None = None
+    on_command_line: bool = True
+    bare_value: Any = None
+    field: str = ""
+    annotation: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name on the command line, after ``--repro-``."""
+        return self.field.replace("_", "-")
+
+    @property
+    def key(self) -> str:
+        """Name in the ini file, and of the parsed option."""
+        return f"repro_{self.field}"
+
+
+def _option(default: Any, parse: Parse, metavar: str, help: str, bare: Any = None) -> Any:
+    return field(metadata={"option": Option(default, parse, help, metavar, bare_value=bare)})
+
+
+def _flag(help: str) -> Any:
+    return field(metadata={"option": Option(False, bool, help)})
+
+
+def _ini_key(default: Any, parse: Parse, help: str) -> Any:
+    return field(metadata={"option": Option(default, parse, help, on_command_line=False)})
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)  # each further method costs every session time
+class Settings:
+    """A value for each option, from the command line or else the ini file.
+
+    Attributes:
+        vary: Axis → values, from the command line.
+        vary_ini: The same from the ini file, which the marker overrides.
+        defaults: Plan of a test whose marker has no arguments, from the ini file.
+        command_line: Fields of a plan from the command line, which override the marker.
+        is_seed_random: Whether the seed was drawn for this session.
+    """
+
+    runs: int = _option(2, parse_runs, "N", "runs of each marked test; 1 compares nothing")
+    seed: int | str = _option(0, parse_seed, "N|random", "seed of every generator; random draws one")
+    seeds: Seeds = _option(None, parse_seeds, "20|0-99|1,2,5", "run each marked test once per seed; 0: none")  # noqa: RUF009
+    all: bool = _flag("audit: treat every collected test as marked")
+    capture: str = _option("auto", validate_capture, "auto|recorded|locals", "what is compared")
+    vary: Axes = _option({}, parse_vary_lines, "AXIS[=V,V]", "vary an axis in every marked test: threads=1,2")  # noqa: RUF009
+    trace: bool = _flag("record the ops of every run, not only after a mismatch")
+    diagnose: str = _option("auto", parse_diagnose, "WHEN", "look for causes: auto (<10 s), always, never")
+    diagnose_seconds: float = _ini_key(60.0, parse_seconds, "seconds to spend on the cause of one mismatch")
+    replay: str | None = _option(None, parse_replay, "record|PATH", "give every run the same external input")
+    update: bool = _flag("write golden file entries of tests that ran and passed")
+    prune: bool = _flag("remove golden file entries of tests that are gone")
+    baseline_kb: int = _ini_key(64, count_parser("kilobytes"), "largest value in golden files, in kilobytes")
+    json: str | None = _option(None, parse_path, "PATH", "write the JSON report to PATH")
+    html: str | None = _option(None, parse_path, "PATH", "write the HTML report, a single page, to PATH")
+    require: int = _option(0, count_parser("tests"), "N", "fail if fewer than N marked tests were compared")
+    cost: bool = _flag("also time tests without determinism; report the ratio")
+    noise: int = _option(0, parse_noise, "N", "also run tests N (5) times, seeds or algorithms free", bare=5)
+    control: bool = _ini_key(False, bool, "seed check: warn if another seed changes nothing")
+    companion_timeout: float = _ini_key(300.0, parse_seconds, "seconds to wait for another interpreter")
+    keep_mb: int = _ini_key(512, count_parser("megabytes"), "megabytes of recorded values kept in memory")
+
+    vary_ini: Axes
+    defaults: Plan
+    command_line: dict[str, Any]
+    is_seed_random: bool
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of a test whose marker has no arguments."""
+        return self.defaults._replace(**self.command_line)
+
+
+OPTIONS: tuple[Option, ...] = tuple(
+    row.metadata["option"]._replace(field=row.name, annotation=row.type)
+    for row in fields(Settings)
+    if "option" in row.metadata
+)

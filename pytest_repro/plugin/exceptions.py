@@ -1,0 +1,122 @@
+"""Failures of tests, shown by their text alone."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from pytest_repro.core.compare.verdict import NotReproducible, Verdict
+from pytest_repro.engine.runs.trial import Trial
+from pytest_repro.plugin.stash import SETTINGS
+from pytest_repro.reports.failure.runs import describe_unavailable
+from pytest_repro.reports.failure.text import format_failure, format_lost_runs
+
+_FailException: Any = pytest.fail.Exception
+
+
+class NotReproducibleFailure(NotReproducible, _FailException):  # type: ignore[misc]
+    """Fails a test by its text alone, without any frames."""
+
+    def __init__(self, message: str, verdict: Verdict) -> None:
+        NotReproducible.__init__(self, message, verdict)
+        self.msg, self.pytrace = message, False
+
+    def __str__(self) -> str:
+        return str(self.msg)
+
+
+# pytest's own outcomes drop their module likewise: "FAILED test_a.py::test_b - NotReproducible: …"
+NotReproducibleFailure.__name__ = NotReproducibleFailure.__qualname__ = "NotReproducible"
+NotReproducibleFailure.__module__ = "builtins"
+
+
+class ExtraRunsFailed(_FailException):  # type: ignore[misc]
+    """Fails a test whose extra runs could not be summarized, so that no budget was judged."""
+
+
+class CompanionLost(_FailException):  # type: ignore[misc]
+    """Fails a test whose other interpreter gave no answer."""
+
+
+CompanionLost.__name__ = CompanionLost.__qualname__ = "CompanionLost"
+CompanionLost.__module__ = "builtins"
+
+
+class SeedDependent(_FailException):  # type: ignore[misc]
+    """Fails a test that passes with its own seed, but not with each seed of its sweep.
+
+    Attributes:
+        headline: The failure in a few words.
+        xfail_reason: Why a marker ``xfail`` expected the error of each failing seed, if it did.
+    """
+
+    def __init__(self, message: str, headline: str, xfail_reason: str | None = None) -> None:
+        super().__init__(message, pytrace=False)
+        self.headline, self.xfail_reason = f"SeedDependent: {headline}", xfail_reason
+
+
+SeedDependent.__module__ = "builtins"
+
+
+class RankFailed(_FailException):  # type: ignore[misc]
+    """Fails a test because a rank failed, with the traceback of that rank.
+
+    Attributes:
+        xfail_reason: Why that failure was expected; None if it was not.
+    """
+
+    def __init__(self, message: str, xfail_reason: str | None) -> None:
+        super().__init__(message, pytrace=False)
+        self.xfail_reason = xfail_reason
+
+
+RankFailed.__module__ = "builtins"
+
+
+def make_extra_runs_failure(item: pytest.Item, error: str) -> ExtraRunsFailed:
+    """The failure of *item* whose extra runs could not be summarized; *error* is the traceback."""
+    why = "its extra runs could not be summarized"
+    return ExtraRunsFailed(f"{format_nodeid(item)}: {why}\n\n{error}", pytrace=False)
+
+
+def skip_if_no_value(trial: Trial) -> None:
+    """Skips a test before it begins if an axis has no available value.
+
+    Raises:
+        pytest.skip.Exception: An axis has none.
+    """
+    __tracebackhide__ = True
+    if trial.unrunnable:
+        pytest.skip(f"nothing was run: {describe_unavailable(trial.compute_verdict())}")
+
+
+def raise_if_not_compared(item: pytest.Item, verdict: Verdict) -> None:
+    """Ends a passing test of which not every requested run was made.
+
+    Raises:
+        CompanionLost: A companion gave no answer.
+        pytest.skip.Exception: Only the reference values of the axes are available.
+    """
+    __tracebackhide__ = True
+    if told := format_lost_runs(format_nodeid(item), verdict):
+        raise CompanionLost(told, pytrace=False)
+    if verdict.outcome == "skipped":
+        pytest.skip(f"nothing was compared: {describe_unavailable(verdict)}")
+
+
+def make_failure(item: pytest.Item, verdict: Verdict) -> NotReproducibleFailure:
+    """The failure of *item*."""
+    return NotReproducibleFailure(
+        format_failure(format_nodeid(item), verdict, item.config.stash[SETTINGS].replay), verdict
+    )
+
+
+def format_nodeid(item: pytest.Item) -> str:
+    """The node id of *item*, relative to where pytest was started."""
+    file, *inside = item.nodeid.split("::")
+    started = item.config.invocation_params.dir
+    if item.config.rootpath != started:
+        file = os.path.relpath(item.config.rootpath / file, started)
+    return "::".join([file, *inside])

@@ -1,0 +1,154 @@
+"""Makes the extra runs of one test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from time import perf_counter
+
+from pytest_repro.adapters import active_adapters
+from pytest_repro.core.plan.plan import Deterministic, Plan
+from pytest_repro.core.plan.run_spec import RunSpec
+from pytest_repro.core.runs.run import Run
+from pytest_repro.core.runs.run_summary import RunSummary
+from pytest_repro.engine.runs.recording import Recording, RecordingBase
+from pytest_repro.engine.runs.trial import RunResult
+from pytest_repro.engine.sweep.run_summary import summarize_run
+from pytest_repro.plugin.config.settings import Settings
+from pytest_repro.plugin.run.item_runs import ItemRuns
+from pytest_repro.plugin.run.outcome import (
+    apply_teardown_outcome,
+    classify_run,
+    find_xfail_reason,
+    locate_failure,
+)
+from pytest_repro.plugin.run.progress import Progress
+from pytest_repro.values.spill_store import SpillStore
+
+_MEMORY_BUDGET = 256 * 2**20
+"""Bytes of one run's values in memory; the rest goes to a temporary file."""
+
+
+class ExtraRunner:
+    """Makes runs of one test that are not compared.
+
+    Args:
+        runs: Of the test.
+        settings: Of the session.
+        progress: Shows which run is made.
+    """
+
+    def __init__(self, runs: ItemRuns, settings: Settings, progress: Progress) -> None:
+        self._runs, self._runner = runs, runs.runner
+        self.settings, self._progress = settings, progress
+
+    @property
+    def plan(self) -> Plan:
+        """What the test asks for."""
+        return self._runner.plan
+
+    @property
+    def reference(self) -> RunResult | None:
+        """The run that others are compared with."""
+        return self._runner.trial.reference
+
+    @property
+    def budgets(self) -> Mapping[str, Mapping[str, float]]:
+        """Rules for recorded numbers over seeds."""
+        return self._runner.extra_results.budgets
+
+    @property
+    def generators_used(self) -> bool:
+        """Whether a run so far drew from a global generator, where that is tracked."""
+        return self._runner.extra_results.generators_used
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether the session is to end."""
+        session = self._runner.item.session
+        return bool(session.shouldfail or session.shouldstop)
+
+    def run(self, progress: str, seed: int, mode: Deterministic) -> tuple[Run, float]:
+        """Makes one run.
+
+        Args:
+            progress: What it is for, shown on the terminal.
+            seed: Given to every generator.
+            mode: Of deterministic algorithms.
+
+        Returns:
+            The run, and the seconds that its body took.
+        """
+        stopwatch = _Stopwatch()
+        result = self._run(progress, self._make_spec(seed, mode), None, stopwatch)
+        return result.run, stopwatch.seconds
+
+    def run_compared_size(self, progress: str, seed: int) -> tuple[Run, RecordingBase]:
+        """Makes one run with another *seed*, whose large values are hashed and not stored."""
+        result = self._run(progress, self._make_spec(seed, self.plan.deterministic), None, _Stopwatch())
+        return result.run, result.recording
+
+    def run_and_summarize(
+        self, progress: str, seed: int, mode: Deterministic, with_weights: bool = False
+    ) -> RunSummary:
+        """Makes one run and reads its numbers, predictions and, *with_weights*, its weights."""
+        stopwatch = _Stopwatch()
+        with SpillStore(_MEMORY_BUDGET) as store:
+            spec = self._make_spec(seed, mode)
+            result = self._run(progress, spec, lambda: Recording(store, self.plan.tolerance_for()), stopwatch)
+            recording = result.recording
+            summary = summarize_run(seed, result.run, stopwatch.seconds, recording, store, with_weights)
+        return replace(
+            summary,
+            outcome=classify_run(result.run),
+            xfail_reason=find_xfail_reason(self._runs.reports),
+            location=locate_failure(result.run),
+        )
+
+    def summarize_reference(self) -> RunSummary | None:
+        """The reference run, which stands for the test's own seed; None if its values are elsewhere."""
+        if self.reference is None or not isinstance(self.reference.recording, Recording):
+            return None
+        run, recording = self.reference.run, self.reference.recording
+        summary = summarize_run(self.plan.seed, run, run.seconds, recording, self._runner.trial.store)
+        return replace(summary, outcome=classify_run(run), location=locate_failure(run))
+
+    def _make_spec(self, seed: int, mode: Deterministic) -> RunSpec:
+        trial = self._runner.trial
+        return replace(
+            trial.make_spec(trial.last_cell, trial.run_count), seed=seed, deterministic=mode, compared=False
+        )
+
+    def _run(
+        self,
+        progress: str,
+        spec: RunSpec,
+        make_recording: Callable[[], Recording] | None,
+        stopwatch: _Stopwatch,
+    ) -> RunResult:
+        self._progress.show_if_long(progress)
+        result = self._runs.run(spec, make_recording=make_recording, phase_context=stopwatch.measure)
+        return result._replace(run=apply_teardown_outcome(result.run, self._runs.reports))
+
+
+class _Stopwatch:
+    """Times the phase it wraps last: the body, or the set-up where there is no body."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    @contextmanager
+    def measure(self) -> Iterator[None]:
+        _synchronize()
+        start = perf_counter()
+        try:
+            yield
+            _synchronize()
+        finally:
+            self.seconds = perf_counter() - start
+
+
+def _synchronize() -> None:
+    for adapter in active_adapters().values():
+        adapter.synchronize()

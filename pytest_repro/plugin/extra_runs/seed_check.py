@@ -1,0 +1,103 @@
+"""``repro_control``: one run with another seed, to find a test that does not depend on its seed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pytest_repro.core.compare.verdict import SeedUnusedWarning
+from pytest_repro.core.plan.plan import MAX_SEED, Plan
+from pytest_repro.core.runs.run import Run
+from pytest_repro.core.runs.run_summary import SeedCheck, SeedCheckOutcome
+from pytest_repro.plugin import peers
+from pytest_repro.plugin.extra_runs import ExtraRun
+from pytest_repro.plugin.run.warnings import warn_at_item
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_repro.plugin.config.settings import Settings
+    from pytest_repro.plugin.extra_runs._runner import ExtraRunner
+    from pytest_repro.plugin.run.item_runner import ItemRunner
+
+
+class SeedCheckRun(ExtraRun):
+    """Runs a test once more with another seed, and warns where nothing at all changes."""
+
+    order = 10
+    note_key, label = "control_note", "seed check"
+
+    def get_request(self, plan: Plan, settings: Settings) -> str:
+        return "repro_control" if settings.control else ""
+
+    def make(self, runner: ExtraRunner) -> SeedCheck | None:
+        reference = runner.reference
+        if reference is None or reference.run.outcome == "skipped":
+            return None
+        seed = choose_other_seed(runner.plan.seed)
+        run, recording = runner.run_compared_size(f"seed check with seed {seed}", seed)
+        same_outcome = (run.outcome, run.error_type) == (reference.run.outcome, reference.run.error_type)
+        is_unchanged = same_outcome and recording.equals(reference.recording)
+        has_observations = bool(len(recording) or len(reference.recording))
+        outcome: SeedCheckOutcome = "unchanged" if is_unchanged else "changed"
+        return SeedCheck(seed, outcome, runner.generators_used, has_observations, reference.run, run)
+
+    def judge(self, runner: ItemRunner, run: Run, result: SeedCheck) -> BaseException | None:
+        """Warns where the seed changes nothing.
+
+        Not for a test that an audit took along, which nobody said is random, and not for one whose
+        examples are derandomized, which somebody said is not.
+
+        Raises:
+            pytest.fail.Exception: Such warnings are errors.
+        """
+        from pytest_repro.reports.session.seed_check import (
+            UNUSED_NOTE,
+            describe_outcome,
+            format_unused_warning,
+        )
+
+        assert runner.verdict is not None
+        audited = runner.plan.audit and not result.drew_random
+        if (
+            runner.verdict.outcome != "reproduced"
+            or result.outcome == "changed"
+            or not result.has_observations
+            or audited
+            or peers.has_own_seed(runner.item)
+        ):
+            runner.extra_results.seed_check_note = describe_outcome(result)
+        elif _warn(runner.item, format_unused_warning(result, runner.plan.seed)):
+            runner.extra_results.seed_check_note = UNUSED_NOTE
+        return None
+
+    def make_row(self, runner: ItemRunner, result: SeedCheck) -> Mapping[str, Any]:
+        from pytest_repro.reports.session.summary import COMPARED_VERDICTS
+
+        row = {"control_note": runner.extra_results.seed_check_note}
+        if runner.verdict is not None and runner.verdict.outcome in COMPARED_VERDICTS:
+            row["control"] = result.outcome
+        return row
+
+    def format_interference(self, result: SeedCheck) -> tuple[str, str]:
+        from pytest_repro.reports.session.seed_check import format_interference_note
+
+        return "seed check", format_interference_note(result)
+
+
+def choose_other_seed(seed: int) -> int:
+    """The seed of the extra run."""
+    return (seed + 1) % (MAX_SEED + 1)
+
+
+def _warn(item: pytest.Item, text: str) -> bool:
+    """Whether the warning filters of the test show the warning."""
+    with warnings.catch_warnings(record=True) as shown:
+        warn_at_item(item, SeedUnusedWarning, text)
+    if shown:
+        warn_at_item(item, SeedUnusedWarning, text)
+    return bool(shown)
+
+
+extra_run = SeedCheckRun()

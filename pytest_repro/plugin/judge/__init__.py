@@ -1,0 +1,1 @@
+"""The verdict of an item, and its comparison with golden files."""

@@ -1,0 +1,80 @@
+"""The verdict of a test whose last run has ended, and whether it fails the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from pytest_repro.core.compare.verdict import WITHOUT_BASELINE, Verdict
+from pytest_repro.core.runs.run import Run
+from pytest_repro.plugin.exceptions import make_extra_runs_failure, make_failure, raise_if_not_compared
+from pytest_repro.plugin.extra_runs import list_extra_runs
+from pytest_repro.plugin.run.item_runner import ItemRunner
+
+DiagnoseFunction = Callable[[ItemRunner, Verdict], Verdict]
+
+
+class Judge:
+    """Judges tests whose last run has ended.
+
+    Args:
+        diagnose: Adds the cause to a verdict that is ``diverged``.
+    """
+
+    def __init__(self, diagnose: DiagnoseFunction) -> None:
+        self._diagnose = diagnose
+
+    def compute_verdict(self, runner: ItemRunner, run: Run) -> Verdict:
+        """The verdict of a test with its cause.
+
+        Args:
+            runner: Of the test.
+            run: The last run.
+        """
+        verdict = _compute_verdict(runner, run)
+        if verdict.outcome == "diverged" and verdict.baseline is None:  # otherwise the runs agree
+            return self._diagnose(runner, runner.tracer.add_divergence(verdict))
+        return verdict
+
+    def find_failure(self, runner: ItemRunner, run: Run, verdict: Verdict) -> BaseException | None:
+        """What to raise if *verdict*, or an extra run, fails the test.
+
+        Raises:
+            pytest.skip.Exception: Nothing was compared.
+            pytest.fail.Exception: Another interpreter gave no answer, or a warning is an error.
+        """
+        __tracebackhide__ = True
+        item, outcome = runner.item, verdict.outcome
+        # An xfail does not wait for a test that observes nothing: a failure would hide an XPASS.
+        is_lenient = runner.plan.audit or item.get_closest_marker("xfail") is not None
+        if outcome in ("diverged", *WITHOUT_BASELINE) or (outcome == "unobserved" and not is_lenient):
+            return make_failure(item, verdict)
+        if run.outcome == "passed":
+            raise_if_not_compared(item, verdict)
+        return _judge_extra_runs(runner, run)
+
+
+def _judge_extra_runs(runner: ItemRunner, run: Run) -> BaseException | None:
+    results = runner.extra_results
+    if not (results.by_kind or results.error):
+        return None
+    failures = [
+        kind.judge(runner, run, results.by_kind[kind.name])
+        for kind in list_extra_runs()
+        if kind.name in results.by_kind
+    ]
+    if results.error and run.outcome == "passed":
+        return make_extra_runs_failure(runner.item, results.error)
+    return next((failure for failure in failures if failure is not None), None)
+
+
+def _compute_verdict(runner: ItemRunner, run: Run) -> Verdict:
+    recording = runner.current.final_recording
+    verdict = runner.trial.compute_verdict((run, recording))
+    unobserved_locals = runner.current.unobserved_locals or verdict.unobserved_locals
+    verdict = replace(verdict, unobserved_locals=unobserved_locals)
+    if runner.plan.baseline:
+        from pytest_repro.plugin.judge import baseline
+
+        return baseline.judge_baseline(runner.item, verdict, runner.trial, recording)
+    return verdict

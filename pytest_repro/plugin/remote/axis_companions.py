@@ -1,0 +1,143 @@
+"""Runs of tests in companions, one for each setting of an axis, beside the runs in this process."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from contextlib import AbstractContextManager, suppress
+from functools import partial
+
+import pytest
+
+from pytest_repro.axes import get_axis
+from pytest_repro.companions.companion import Companion, InterpreterLost
+from pytest_repro.companions.pool import CompanionPool
+from pytest_repro.core.plan.cell import Cell
+from pytest_repro.core.plan.plan import Plan
+from pytest_repro.engine.runs.remote_run import encode_cell, receive_run
+from pytest_repro.engine.runs.trial import Trial
+from pytest_repro.plugin.remote.companion_launcher import CompanionLauncher
+from pytest_repro.plugin.remote.rank_groups import RankGroups
+from pytest_repro.plugin.remote.ranked_runner import RankedItemRunner
+from pytest_repro.plugin.run.item_runner import ItemRunner, JudgeProtocol
+from pytest_repro.plugin.run.progress import Progress
+from pytest_repro.plugin.run.replay import get_replay
+from pytest_repro.plugin.stash import SETTINGS
+from pytest_repro.plugin.workerinput import is_rank
+from pytest_repro.reports.failure.runs import format_in_run
+
+_Setting = tuple[str, object]
+
+
+class AxisCompanions:
+    """Runs tests in other interpreters, one for each setting, and fetches what they recorded."""
+
+    def __init__(self, session: pytest.Session, progress: Progress) -> None:
+        self._config, self._progress = session.config, progress
+        self._launcher = CompanionLauncher(session)
+        self._rank_groups = RankGroups(self._launcher, progress)
+        self._pool = CompanionPool[_Setting, Companion]()
+        self._queue: deque[tuple[int, Cell]] = deque()
+        self._pending: deque[tuple[int, Cell]] = deque()
+
+    def make_runner(
+        self, item: pytest.Item, plan: Plan, judge: JudgeProtocol, with_plots: bool
+    ) -> ItemRunner:
+        """The runner of *item*, in this process or in ranks, as *plan* asks."""
+        settings = self._config.stash[SETTINGS]
+        in_ranks = plan.ranks and not is_rank(self._config)
+        if in_ranks and plan.vary:
+            with suppress(ImportError):  # the axes ask it which values are available on this machine
+                import torch  # noqa: F401
+        trial = Trial(plan, settings.keep_mb, with_plots)
+        if in_ranks:
+            return RankedItemRunner(self._rank_groups, item, trial, get_replay(item), judge)
+        return ItemRunner(item, trial, get_replay(item), judge, track_generators=settings.control)
+
+    def start_runs(self, runner: ItemRunner) -> None:
+        """Starts a test's runs in companions, as many as there are spare cores."""
+        has_remote_axes = any(axis.remote for axis in runner.plan.vary)
+        if not has_remote_axes or runner.item.get_closest_marker("skip") is not None:
+            return
+        cells = list(runner.trial.remote_cells())
+        self._pending.clear()
+        self._queue = deque(enumerate(cells, runner.trial.planned_run_count))
+        for _ in range(min(len(cells), _count_cores() - 1)):
+            self._start_next_run(runner)
+
+    def _start_next_run(self, runner: ItemRunner) -> None:
+        while self._queue:
+            number, cell = self._queue.popleft()
+            try:
+                with self._use_companion(runner, cell) as companion:
+                    key = self._launcher.item_keys[runner.item]
+                    companion.send("run", *key, number, *encode_cell(cell))
+            except InterpreterLost as lost:
+                runner.trial.add_lost(cell, str(lost))
+                continue
+            self._pending.append((number, cell))
+            return
+
+    def _use_companion(self, runner: ItemRunner, cell: Cell) -> AbstractContextManager[Companion]:
+        setting = _get_setting(cell)
+        return self._pool.using(setting, partial(self._start_companion, *setting), runner.item.nodeid)
+
+    def _start_companion(self, axis: str, value: object) -> Companion:
+        interpreter = get_axis(axis).build_interpreter(value)
+        if why := self._launcher.explain_unpicklable_plugin():
+            raise InterpreterLost(f"the companion for {interpreter.name} could not be started: {why}")
+        self._progress.show(f"starting {interpreter.name}")
+        timeout = self._config.stash[SETTINGS].companion_timeout
+        return self._launcher.start(interpreter, f"{axis} {value}", timeout)
+
+    def receive_runs(self, runner: ItemRunner) -> None:
+        """Waits for every run of a test in companions, and measures what differs."""
+        while self._pending or self._queue:
+            if self._pending:
+                number, cell = self._pending.popleft()
+                try:
+                    self._receive_run(runner, number, cell)
+                except InterpreterLost as lost:
+                    runner.trial.add_lost(cell, str(lost))
+            self._start_next_run(runner)
+
+    def _receive_run(self, runner: ItemRunner, number: int, cell: Cell) -> None:
+        setting = _get_setting(cell)
+        with self._use_companion(runner, cell) as companion:
+            self._pool.await_ready(setting, self._await_collection)
+            on_wait = partial(self._progress.show_elapsed, f"running in {companion.interpreter.name}")
+            word, answer = companion.receive("while it ran the test", on_wait=on_wait)
+            if word == "unknown":
+                runner.trial.add_lost(cell, f"{companion.name} {answer}")
+                return
+            warnings = receive_run(runner.trial, companion, cell, answer).warnings
+            runner.warnings.add_records(warnings, runner.item.nodeid, format_in_run(cell))
+            self._pool.confirm(setting)
+            if cell.repeat_of is None and runner.trial.differs(cell):
+                self._queue.appendleft((number, cell.as_repeat()))
+
+    def _await_collection(self, companion: Companion) -> None:
+        on_wait = partial(self._progress.show_elapsed, f"collecting in {companion.interpreter.name}")
+        companion.receive("while it collected the tests", on_wait=on_wait)
+
+    def teardown_for_next(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
+        """Has companions tear down what the next test does not need."""
+        if nextitem is not None and nextitem.parent is item.parent:
+            return
+        key = self._launcher.item_keys.get(nextitem, (None, 0)) if nextitem is not None else (None, 0)
+        self._rank_groups.pool.broadcast("end", *key)
+        self._pool.broadcast("end", *key)
+
+    def close(self, immediately: bool = False) -> None:
+        """Ends every companion, after some seconds to exit by itself unless *immediately*."""
+        self._rank_groups.pool.close(immediately)
+        self._pool.close(immediately)
+
+
+def _get_setting(cell: Cell) -> _Setting:
+    return cell.repeat_of or (cell.axis, cell.value)
+
+
+def _count_cores() -> int:
+    get_affinity = getattr(os, "sched_getaffinity", None)
+    return len(get_affinity(0)) if get_affinity else os.cpu_count() or 1

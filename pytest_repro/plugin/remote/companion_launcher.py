@@ -1,0 +1,119 @@
+"""Starts companions as pytest-xdist starts its workers.
+
+Plugins that write reports, number databases or share a seed recognize such workers and stay quiet in
+them. They need not know companions.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from contextlib import suppress
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pytest_repro.axes import Interpreter
+from pytest_repro.companions.companion import Companion
+from pytest_repro.plugin import peers
+from pytest_repro.plugin.pytest_internals import get_basetemp
+from pytest_repro.plugin.remote.companion_session import ItemKey, iter_item_keys
+from pytest_repro.plugin.stash import SETTINGS
+
+
+class CompanionLauncher:
+    """Starts companions in the environment as it was before any test, which may forget to undo changes.
+
+    Attributes:
+        config: Of this session, which may itself be a worker.
+        item_keys: The key of each collected test.
+    """
+
+    def __init__(self, session: pytest.Session) -> None:
+        self.config = session.config
+        self.item_keys: dict[pytest.Item, ItemKey] = {
+            item: key for key, item in iter_item_keys(session.items)
+        }
+        self.paths, self.environ, self._argv = list(sys.path), dict(os.environ), list(sys.argv)
+
+    def start(self, interpreter: Interpreter, name: str, timeout: float, **order: Any) -> Companion:
+        """Starts *interpreter*; *order* adds to its order, and *name* is part of its worker id.
+
+        Raises:
+            InterpreterLost: It did not start within *timeout* seconds.
+        """
+        order = {**self.build_order(name, interpreter.local), **order}
+        return Companion(interpreter, order, self.paths, timeout, self.environ)
+
+    def build_order(self, name: str, local: bool = True) -> dict[str, Any]:
+        """The order of a companion, as plain data; *local* companions share this process's file system."""
+        workerinput = _make_workerinput(self.config, name)
+        return {
+            "serve": "pytest_repro.plugin.remote.companion_session",
+            "chdir": str(self.config.invocation_params.dir) if local else "",
+            "args": _make_arguments(self.config),
+            "workerinput": workerinput,
+            "argv": self._argv,
+            "worker_id": getattr(self.config, "workerinput", {}).get("workerid", "master"),
+            "basetemp": os.path.join(get_basetemp(self.config), workerinput["workerid"]) if local else "",
+        }
+
+    def explain_unpicklable_plugin(self) -> str:
+        """Why companions cannot have the plugins of this session; ``""`` if they can."""
+        for plugin in self.config.invocation_params.plugins or ():
+            kind = type(plugin)
+            if not _get_import_name(plugin) and any(map(_is_fixture, vars(kind).values())):
+                given = f"was given an object ({kind.__module__}.{kind.__qualname__})"
+                return f"pytest.main(plugins=…) {given}, which cannot be sent: give a module"
+        return ""
+
+
+def _make_workerinput(config: pytest.Config, name: str) -> dict[str, Any]:
+    inherited = dict(getattr(config, "workerinput", {}))
+    worker_id = re.sub(r"\W+", "-", f"repro {name}")
+    if inherited:
+        worker_id = f"{inherited['workerid']}-{worker_id}"
+    node: Any = SimpleNamespace(config=config, gateway=SimpleNamespace(id=worker_id))
+    node.workerinput = {**inherited, "workerid": worker_id}
+    if not inherited:
+        _call_configure_node(config, node)
+    node.workerinput.update(peers.get_workerinput(config), repro_seed=config.stash[SETTINGS].plan.seed)
+    return {key: value for key, value in node.workerinput.items() if _is_plain(value)}
+
+
+def _call_configure_node(config: pytest.Config, node: Any) -> None:
+    """Has plugins add what they send to workers; one that needs more than this *node* sends nothing."""
+    node.workerinput.update(workercount=1, testrunuid="repro", mainargv=["pytest"])
+    for impl in config.hook.pytest_configure_node.get_hookimpls():
+        with suppress(Exception):
+            impl.function(*[{"node": node}[name] for name in impl.argnames])
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (str, bytes, bool, int, float))
+
+
+def _make_arguments(config: pytest.Config) -> list[str]:
+    """The command line without debuggers, and the plugins given to ``pytest.main``."""
+    params = config.invocation_params
+    args = [arg for arg in map(os.fspath, params.args) if not arg.startswith("--debug")]
+    for name in filter(None, map(_get_import_name, params.plugins or ())):
+        args += ["-p", name]
+    # With file descriptors captured, the last words of a crash would be lost.
+    return [*args, "--capture=sys"] if config.getoption("capture", None) == "fd" else args
+
+
+def _get_import_name(plugin: object) -> str:
+    """The name by which another interpreter can import *plugin*; ``""`` if there is none."""
+    if isinstance(plugin, ModuleType):
+        return plugin.__name__
+    return plugin if isinstance(plugin, str) else ""
+
+
+def _is_fixture(value: object) -> bool:
+    """Whether tests may use *value*; an object that only has hooks may be an observer."""
+    return type(value).__name__ == "FixtureFunctionDefinition" or hasattr(value, "_pytestfixturefunction")

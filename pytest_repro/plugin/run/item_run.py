@@ -1,0 +1,180 @@
+"""One run of an item while it is in progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from time import perf_counter
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_repro.axes import get_axis
+from pytest_repro.core.plan.cell import REPEAT
+from pytest_repro.core.plan.plan import Capture
+from pytest_repro.core.plan.run_spec import RunSpec
+from pytest_repro.core.runs.run import Outcome, Run
+from pytest_repro.engine.runs.local_variables import (
+    describe_plain_variables,
+    find_code,
+    iter_locals,
+    start_keeping_frame,
+)
+from pytest_repro.engine.runs.recording import Recording, RecordingBase
+from pytest_repro.plugin.run.outcome import describe_failed_subtest
+
+if TYPE_CHECKING:
+    from pytest_repro.engine.sweep.sweep import SweepResult
+
+
+PhaseContext = Callable[[], AbstractContextManager[None]]
+
+
+@dataclass(slots=True)
+class ItemRun:
+    """What is known of a run between its set-up and its end.
+
+    Attributes:
+        spec: What is run.
+        recording: What the test records into.
+        make_recording: Returns another one for a rerun, if not the trial does.
+        phase_context: Wraps the set-up and the body.
+        on_body_start: Called just before the body begins.
+        remote_recording: What ranks recorded, if the run is made in ranks.
+        used_axes: Axes that the test itself has applied.
+        failed_subtest: Error and traceback of the first subtest that failed.
+        drew_on_axis: Whether the test drew numbers that differ at other values of the axis.
+        setup_started: Whether the set-up has begun.
+        body_started: Whether the body has begun.
+        finished: The finished run.
+        record: Records a named value.
+        unobserved_locals: Names and types of local variables that were not compared.
+    """
+
+    spec: RunSpec
+    recording: Recording
+    record: Callable[[str, object], None]
+    make_recording: Callable[[], Recording] | None = None
+    phase_context: PhaseContext = nullcontext
+    on_body_start: Callable[[], None] | None = None
+    remote_recording: RecordingBase | None = None
+    used_axes: set[str] = field(default_factory=set)
+    failed_subtest: tuple[str, str] | None = None
+    drew_on_axis: bool = False
+    setup_started: bool = False
+    body_started: bool = False
+    finished: Run | None = None
+    unobserved_locals: tuple[str, ...] = ()
+    _frames: list[FrameType] = field(default_factory=list)
+    _start: float = field(default_factory=perf_counter)
+
+    def start_setup(self) -> None:
+        """Marks the start of the run."""
+        self.setup_started, self._start = True, perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Time since the run began."""
+        return perf_counter() - self._start
+
+    @property
+    def final_recording(self) -> RecordingBase:
+        """What the run recorded, here or in ranks."""
+        return self.remote_recording or self.recording
+
+    def start_keeping_frame(
+        self, function: Callable[..., object] | None, capture: Capture
+    ) -> Callable[[], None]:
+        """Keeps the frame of the test's function at its first call; returns what stops watching for it."""
+        # Hypothesis calls the body once per example: there is no single set of local variables.
+        is_ignored = capture == "recorded" or hasattr(function, "hypothesis")
+        return start_keeping_frame(None if is_ignored else find_code(function), self._frames)
+
+    def observe_locals(self, capture: Capture) -> None:
+        """Records the local variables of a body that has ended, as *capture* asks."""
+        if not self._frames:
+            self.recording.record_assertion()
+            return
+        frame = self._frames[0]
+        if capture == "locals" or not len(self.recording):
+            self.recording.record_locals(iter_locals(frame))
+        self.recording.record_assertion()
+        if not len(self.recording):
+            self.unobserved_locals = describe_plain_variables(iter_locals(frame))
+
+    def note_subtest_report(self, report: pytest.TestReport) -> None:
+        """Notes the report of a subtest, which is sent while the body runs."""
+        if self.body_started and self.finished is None and report.failed:
+            self.failed_subtest = self.failed_subtest or describe_failed_subtest(report)
+
+    def explain_missing_opt_in(self) -> str:
+        """Why the axis was not varied: for some axes the test must do its part."""
+        axis = self.spec.cell.axis
+        return "" if axis == REPEAT or axis in self.used_axes else get_axis(axis).opt_in_message
+
+    def forget_frames(self) -> None:
+        """Drops the frame, which leads back to this one: it would keep the test's tensors alive."""
+        self._frames.clear()
+
+
+class SetupOutput:
+    """What the set-ups of one test print."""
+
+    def __init__(self, item: pytest.Item) -> None:
+        self._item, self._has_wider_fixtures = item, False
+        self._saved_sections: list[tuple[str, str, str]] | None = None
+
+    def note_wider_fixture(self) -> None:
+        """Notes that a fixture wider than the test was made."""
+        self._has_wider_fixtures = True
+
+    def save(self) -> None:
+        """Keeps what a set-up printed that made wider fixtures."""
+        if self._has_wider_fixtures and self._saved_sections is None:
+            self._saved_sections = [s for s in self._item._report_sections if s[0] == "setup"]
+
+    def restore(self) -> None:
+        """Replaces what the last set-up printed: the kept output holds the function fixtures' too."""
+        sections = self._item._report_sections
+        if self._saved_sections is not None:
+            sections[:] = [*self._saved_sections, *(s for s in sections if s[0] != "setup")]
+
+
+@dataclass(slots=True)
+class ExtraResults:
+    """Of one test.
+
+    Attributes:
+        by_kind: What each kind of extra runs shows, by its name.
+        budgets: Rules for recorded numbers over the seeds of a sweep, by name.
+        error: Traceback of what broke while extra runs were made.
+        reference_outcome: Outcome of the reference run.
+        generators_used: Whether a test drew from a global generator, where that is tracked.
+        seed_check_note: What the session's summary says of the seed check.
+    """
+
+    by_kind: dict[str, object] = field(default_factory=dict)
+    budgets: dict[str, dict[str, float]] = field(default_factory=dict)
+    error: str = ""
+    reference_outcome: Outcome = "passed"
+    generators_used: bool = False
+    seed_check_note: str = ""
+
+    @property
+    def sweep(self) -> SweepResult | None:
+        """The result of the seed sweep."""
+        return self.by_kind.get("sweep")  # type: ignore[return-value]
+
+    def add_budget(self, name: str, rules: dict[str, float]) -> None:
+        """Adds *rules* for the recorded number *name*.
+
+        Raises:
+            ValueError: A rule had another number before, in this run or with another seed.
+        """
+        known = self.budgets.setdefault(name, {})
+        for rule, limit in rules.items():
+            if known.setdefault(rule, limit) != limit:
+                conflict = f"{rule}={known[rule]:g} first and {rule}={limit:g} now"
+                raise ValueError(f"repro.budget({name!r}): {conflict}: one number holds for all seeds")

@@ -1,0 +1,246 @@
+"""Runs one item: its three phases, called in place of the item's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Protocol
+
+import pytest
+
+from pytest_repro.core.compare.verdict import Verdict
+from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.plan.run_spec import RunSpec
+from pytest_repro.core.runs.run import Outcome, Run
+from pytest_repro.engine.replay.replay import Replay
+from pytest_repro.engine.runs.current_run import RunInProgress
+from pytest_repro.engine.runs.pin import Pin
+from pytest_repro.engine.runs.recording import Recording
+from pytest_repro.engine.runs.run_source import BodyStartCallback, make_run
+from pytest_repro.engine.runs.trial import Trial
+from pytest_repro.plugin.exceptions import skip_if_no_value
+from pytest_repro.plugin.run import outcome
+from pytest_repro.plugin.run.item_run import ExtraResults, ItemRun, PhaseContext, SetupOutput
+from pytest_repro.plugin.run.tracing import Tracer, make_traced_record
+from pytest_repro.plugin.run.warnings import RehearsalWarnings
+
+
+class JudgeProtocol(Protocol):
+    """Judges a test whose last run has ended."""
+
+    def compute_verdict(self, runner: ItemRunner, run: Run) -> Verdict:
+        """The verdict of a test."""
+
+    def find_failure(self, runner: ItemRunner, run: Run, verdict: Verdict) -> BaseException | None:
+        """What to raise if *verdict* fails the test."""
+
+
+class ItemRunner:
+    """Seeds before each phase of an item, observes each run, and judges the last one.
+
+    Args:
+        item: The test.
+        trial: Collects its runs.
+        replay: Replays external input to its runs.
+        judge: Judges it once the last body has ended.
+        track_generators: Whether draws from global generators are noticed.
+
+    Attributes:
+        pin: Seeds and switches of its runs.
+        tracer: Traces of its runs.
+        warnings: Warnings of its rehearsals.
+        setup_output: What its set-ups printed.
+        extra_results: Results of runs that are not compared.
+        current: The run in progress.
+        verdict: Set once the last run has ended.
+        teardown_error: How the tear-down of a rehearsal failed.
+    """
+
+    def __init__(
+        self,
+        item: pytest.Item,
+        trial: Trial,
+        replay: Replay,
+        judge: JudgeProtocol,
+        track_generators: bool = False,
+    ) -> None:
+        self.item, self.trial, self.replay = item, trial, replay
+        self.pin = Pin(track_generators=track_generators)
+        self.tracer, self.warnings = Tracer(), RehearsalWarnings()
+        self.setup_output, self.extra_results = SetupOutput(item), ExtraResults()
+        self.verdict: Verdict | None = None
+        self.teardown_error = ""
+        self._judge = judge
+        self._failure: BaseException | None = None
+        self._phases = item.setup, item.runtest, item.teardown
+        self.begin(trial.make_spec(trial.last_cell, trial.run_count, reported=True))
+
+    @property
+    def plan(self) -> Plan:
+        """What is asked, as far as it is available on this machine."""
+        return self.trial.plan
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether further rehearsals are pointless."""
+        return False
+
+    def begin(
+        self,
+        spec: RunSpec,
+        make_recording: Callable[[], Recording] | None = None,
+        phase_context: PhaseContext = nullcontext,
+        on_body_start: BodyStartCallback | None = None,
+    ) -> None:
+        """Makes *spec* the next run.
+
+        Args:
+            spec: What is run.
+            make_recording: Returns what it records into, if not what the trial offers.
+            phase_context: Wraps its set-up and its body.
+            on_body_start: Called just before its body begins.
+        """
+        self.warnings.start_run()
+        self.pin.prepare_run(spec, self.replay.begin_run())
+        if make_recording is not None:
+            recording = make_recording()
+        elif spec.compared:
+            recording = self.trial.new_recording(spec.cell)
+        else:
+            recording = self.trial.new_uncompared_recording()
+        record = make_traced_record(recording) if spec.traced else recording.record
+        self.current = ItemRun(spec, recording, record, make_recording, phase_context, on_body_start)
+
+    def setup(self) -> None:
+        """Seeds, then sets the item up: function fixtures draw the same in each run."""
+        __tracebackhide__ = True
+        self._start_setup()
+        with self.current.phase_context(), RunInProgress(self.current):
+            self.pin.seed()
+            self._phases[0]()
+        self._note_generator_use()
+
+    def _start_setup(self) -> None:
+        __tracebackhide__ = True
+        if self.current.setup_started:  # again: another plugin reruns the item
+            before = self.current
+            self.begin(before.spec, before.make_recording, before.phase_context, before.on_body_start)
+        self.current.start_setup()
+        skip_if_no_value(self.trial)
+
+    def runtest(self) -> None:
+        """Seeds, runs the body, observes; judges after the last run."""
+        __tracebackhide__ = True
+        current = self.current
+        if self._failure is not None:  # a rerun must not retry a mismatch away
+            current.body_started = True
+            raise self._failure
+        self.pin.seed()
+        if current.on_body_start is not None:
+            current.on_body_start()
+        current.body_started = True
+        try:
+            with current.phase_context(), RunInProgress(current):
+                self._run_body()
+        except BaseException as error:
+            if isinstance(error, outcome.EXIT_EXCEPTIONS):
+                raise
+            self._finish_body(error)
+            raise
+        self._finish_body(outcome.get_unittest_error(self.item))
+
+    def teardown(self) -> None:
+        """Tears the item down; fixtures wider than the function end in the world without the plugin."""
+        __tracebackhide__ = True
+        try:
+            self._phases[2]()
+        finally:
+            if self.current.spec.reported:
+                self.pin.release()
+
+    def _run_body(self) -> None:
+        __tracebackhide__ = True
+        try:
+            if type(self.item).runtest is pytest.Function.runtest:
+                self._phases[1]()  # calls the test through pytest_pyfunc_call, where its frame is kept
+            else:
+                stop = self.start_keeping_frame()
+                try:
+                    self._phases[1]()
+                finally:
+                    stop()
+            self.current.observe_locals(self.plan.capture)
+        finally:
+            self.current.forget_frames()
+
+    def start_keeping_frame(self) -> Callable[[], None]:
+        """Keeps the frame of the test's function at its first call; returns what stops watching for it."""
+        return self.current.start_keeping_frame(getattr(self.item, "obj", None), self.plan.capture)
+
+    def _finish_body(self, error: BaseException | None) -> None:
+        __tracebackhide__ = True
+        current = self.current
+        self._note_generator_use()
+        self.tracer.mark_body_end(current.spec.cell)
+        drew_on_axis = current.drew_on_axis or self.pin.axis_generators_used
+        run = self._make_run(outcome.classify_error(error), error, drew_on_axis)
+        if run.outcome == "failed":
+            failed_check = outcome.is_plugin_error(error)  # by frames that the traceback leaves out
+            text = outcome.format_traceback(self.item, error)
+            run = replace(run, failed_check=failed_check, traceback=text)
+        elif error is None and current.failed_subtest:
+            run = outcome.apply_failed_subtest(run, *current.failed_subtest)
+        current.finished = run
+        if current.spec.reported:
+            self._raise_failure(run, error)
+
+    def _make_run(
+        self, run_outcome: Outcome, error: BaseException | None = None, drew_on_axis: bool = False
+    ) -> Run:
+        cell, seconds, recording = self.current.spec.cell, self.current.seconds, self.current.final_recording
+        return make_run(cell, run_outcome, seconds, recording, error, drew_on_axis, self.replay.past_log)
+
+    def _raise_failure(self, run: Run, error: BaseException | None) -> None:
+        """Judges the test; raises if the verdict fails it."""
+        __tracebackhide__ = True
+        self.verdict = self._judge.compute_verdict(self, run)
+        self._failure = self._judge.find_failure(self, run, self.verdict)
+        if self._failure is not None:
+            # A debugger stops where the body broke.
+            trace = error.__traceback__ if error is not None else None
+            raise self._failure.with_traceback(trace) from None
+
+    def _note_generator_use(self) -> None:
+        if self.pin.generators_used:
+            self.extra_results.generators_used = True
+
+    def finish_rehearsal(self, reports: Sequence[pytest.TestReport]) -> None:
+        """Adds the rehearsal that ended to the trial; nobody else sees its *reports*."""
+        run, cell = self.finish_run(reports), self.current.spec.cell
+        if run.outcome == "passed" and (reason := self.current.explain_missing_opt_in()):
+            self.trial.add_unavailable(cell, reason)
+        else:
+            self.trial.add(run, self.current.final_recording)
+        self.teardown_error = self.teardown_error or outcome.format_teardown_failure(
+            reports, self.trial.run_count
+        )
+
+    def note_failure_after_body(self, error: BaseException, report: pytest.TestReport) -> None:
+        """Notes a failure that others raise once the body has passed, of a thread that died, say."""
+        finished = self.current.finished
+        if finished is not None and finished.outcome == "passed":
+            run = replace(self._make_run("failed", error), seconds=finished.seconds)
+            self.current.finished = replace(run, traceback=report.longreprtext)
+
+    def finish_run(self, reports: Sequence[pytest.TestReport]) -> Run:
+        """The record of the run that ended; *reports* say why a body did not run."""
+        self.replay.keep_logs()
+        if self.current.finished is not None:
+            return self.current.finished
+        return outcome.apply_phase_outcome(self._make_run("failed"), reports)
+
+    def judge_without_body(self, report: pytest.TestReport) -> None:
+        """Judges a test whose last run did not reach its body; *report* is of its set-up."""
+        run = self.finish_run([report])
+        self.verdict = self.trial.compute_verdict((run, self.current.final_recording))

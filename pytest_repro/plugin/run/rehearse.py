@@ -1,0 +1,86 @@
+"""Runs an item once more without reporting it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pytest_repro.plugin.pytest_internals import copy_as_next, run_silently
+
+
+def _save_item(item: Any) -> Callable[[], None]:
+    """Saves *item* before a run; the returned function prepares it for the next one.
+
+    That gets a new class instance, the function that other plugins may have wrapped, none of the markers
+    that a run adds (``request.node.add_marker``), and the globals that a doctest clears after it ran.
+    """
+    function, markers = vars(item).get("_obj"), list(item.own_markers)
+    doctest = getattr(item, "dtest", None)
+    doctest_globals = dict(doctest.globs) if doctest is not None else {}
+
+    def restore() -> None:
+        vars(item).pop("_obj", None)
+        if isinstance(item.parent, pytest.Class):
+            vars(item).pop("_instance", None)
+        if function is not None and getattr(function, "__self__", None) is None:
+            item._obj = function
+        item.own_markers[:] = markers
+        if doctest is not None:
+            doctest.globs.update(doctest_globals)
+
+    return restore
+
+
+class Rehearser:
+    """Runs items inside the protocol wrappers of other plugins, without reporting.
+
+    A plugin limits a test's time or sets its warning filters in a wrapper, so each rehearsal has its own.
+    Implementations that are not wrappers would run the test themselves; they are left out, except the one
+    below, which acts only during a rehearsal.
+    """
+
+    def __init__(self, plugins: pytest.PytestPluginManager, excluded_plugin: object) -> None:
+        self._plugins, self._excluded_plugin = plugins, excluded_plugin
+        self._is_pending = False
+        self._reports: list[pytest.TestReport] = []
+        self._impls: list[Any] = []
+        self._hook_caller: Any = None
+        self._next: tuple[pytest.Item, pytest.Item] | None = None
+        plugins.register(self, "repro-rehearser")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        """Runs the requested rehearsal; otherwise leaves the item to others."""
+        if not self._is_pending:
+            return None
+        self._is_pending = False
+        self._reports = run_silently(item, self._get_next(item))
+        return True
+
+    def rehearse(self, item: pytest.Item) -> list[pytest.TestReport]:
+        """Runs *item* once; returns its reports, which nobody else sees."""
+        self._is_pending, self._reports = True, []
+        restore = _save_item(item)
+        try:
+            self._get_hook_caller()(item=item, nextitem=item)
+        finally:
+            self._is_pending = False
+            restore()
+        return self._reports
+
+    def _get_next(self, item: pytest.Item) -> pytest.Item:
+        if self._next is None or self._next[0] is not item:
+            self._next = item, copy_as_next(item)
+        return self._next[1]
+
+    def _get_hook_caller(self) -> Any:
+        """Calls the wrappers and this plugin; rebuilt when a plugin was added or removed."""
+        impls = self._plugins.hook.pytest_runtest_protocol.get_hookimpls()
+        if impls != self._impls:
+            others = [i.plugin for i in impls if not (i.wrapper or i.hookwrapper) and i.plugin is not self]
+            out = [*others, self._excluded_plugin]
+            self._impls = impls
+            self._hook_caller = self._plugins.subset_hook_caller("pytest_runtest_protocol", out)
+        return self._hook_caller

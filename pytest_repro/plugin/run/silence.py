@@ -1,0 +1,137 @@
+"""Keeps a rehearsal from being seen by others.
+
+Hidden are reports, warnings, captured output, properties, and markers added while the test runs.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import pytest
+
+from pytest_repro.plugin.pytest_internals import get_failed_subtest_counts, get_suite_properties
+from pytest_repro.plugin.run.mute_output import mute_output
+
+# Called by rehearsals, these would reach reporters, debuggers and warning summaries.
+_SILENCED_HOOKS = frozenset(
+    {
+        "pytest_runtest_logreport",
+        "pytest_runtest_logstart",
+        "pytest_runtest_logfinish",
+        "pytest_exception_interact",
+        "pytest_warning_recorded",
+    }
+)
+
+
+class _SilencedHook:
+    """A hook without implementations."""
+
+    def __init__(self, callback: Callable[[Any], None] | None = None) -> None:
+        self._callback = callback
+
+    def __call__(self, **arguments: Any) -> list[Any]:
+        if self._callback is not None:
+            self._callback(arguments["report"])
+        return []
+
+    def call_historic(self, kwargs: dict[str, Any]) -> None:
+        """Handles warnings, which are recorded by a historic hook."""
+        if self._callback is not None:
+            self._callback(kwargs)
+
+
+class _HookRelay:
+    """The hooks of an item, with some silenced."""
+
+    def __init__(self, relay: Any, callbacks: dict[str, Callable[[Any], None]]) -> None:
+        self._relay, self._callbacks = relay, callbacks
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._relay, name)
+        if name in _SILENCED_HOOKS:
+            found = _SilencedHook(self._callbacks.get(name))
+        setattr(self, name, found)  # looked up in each phase of each rehearsal
+        return found
+
+
+@contextmanager
+def silence(
+    item: pytest.Item, on_report: Callable[[Any], None], on_warning: Callable[[Any], None]
+) -> Iterator[None]:
+    """Keeps everything that happens to *item* in the block from being seen by others.
+
+    Args:
+        item: The test.
+        on_report: Called with reports that would have been sent: subtests send their own.
+        on_warning: Called with the arguments of the hook for each warning.
+    """
+    session, config = cast(Any, item.session), item.config
+    callbacks = {"pytest_runtest_logreport": on_report, "pytest_warning_recorded": on_warning}
+    relay = _HookRelay(session.gethookproxy(item.path), callbacks)
+    session.gethookproxy = lambda path: relay
+    restore = _save_state(item)
+    # One generator for all of it: every test pays for this.
+    handlers = _list_log_handlers(config)
+    for handler in handlers:
+        handler.addFilter(_reject_record)
+    try:
+        with mute_output(config), _unregister_debugger(config):
+            yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(_reject_record)
+        restore()
+        del session.gethookproxy
+
+
+def _list_log_handlers(config: pytest.Config) -> list[logging.Handler]:
+    """Handlers of live logging and of the log file, which write past all reports."""
+    plugin: Any = config.pluginmanager.get_plugin("logging-plugin")
+    handlers = (getattr(plugin, name, None) for name in ("log_cli_handler", "log_file_handler"))
+    return [handler for handler in handlers if handler is not None]
+
+
+def _reject_record(record: logging.LogRecord) -> bool:
+    return False
+
+
+def _save_state(item: Any) -> Callable[[], None]:
+    """Saves what a run adds to the item and the session, and mutes ``--setup-show``.
+
+    The item collects markers, properties and captured sections; pytest counts failed subtests by test,
+    over all its runs; ``record_testsuite_property`` writes past all reports.
+    """
+    lists = [item.own_markers, item.user_properties, get_suite_properties(item.config)]
+    lists.append(getattr(item, "_report_sections", []))
+    saved = [list(each) for each in lists]
+    counts = get_failed_subtest_counts(item)
+    saved_counts = dict(counts)
+    options = item.config.option
+    setupshow, options.setupshow = getattr(options, "setupshow", False), False
+
+    def restore() -> None:
+        for each, before in zip(lists, saved):
+            each[:] = before
+        counts.clear()
+        counts.update(saved_counts)
+        options.setupshow = setupshow
+
+    return restore
+
+
+@contextmanager
+def _unregister_debugger(config: pytest.Config) -> Iterator[None]:
+    """Unregisters the debugger of ``--trace``, which stops in each test."""
+    plugin = config.pluginmanager.get_plugin("pdbtrace")
+    if plugin is None:
+        yield
+        return
+    config.pluginmanager.unregister(plugin)
+    try:
+        yield
+    finally:
+        config.pluginmanager.register(plugin, "pdbtrace")

@@ -1,0 +1,94 @@
+"""Traces of a test's own runs, for ``--repro-trace``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from pytest_repro.core.compare.mismatch import Mismatch
+from pytest_repro.core.compare.verdict import Verdict
+from pytest_repro.core.plan.cell import REPEAT, Cell
+from pytest_repro.core.plan.run_spec import RunSpec
+from pytest_repro.core.runs.observation import ContentRef, Observation, format_key
+from pytest_repro.core.trace.divergence import Divergence, first_divergence
+from pytest_repro.core.trace.trace import Trace
+from pytest_repro.engine.runs.recording import Recording
+from pytest_repro.traces import trace, trace_value
+from pytest_repro.values.hashing import digest
+
+RecordFunction = Callable[[str, object], None]
+
+_CellKey = tuple[str, object, object]
+
+
+class Tracer:
+    """Keeps the traces of one test's runs in this process.
+
+    Attributes:
+        enabled: Whether the run in progress is traced.
+    """
+
+    def __init__(self) -> None:
+        self.enabled = False
+        self._traces: dict[_CellKey, Trace] = {}
+        self._body_lengths: dict[_CellKey, int] = {}
+
+    @contextmanager
+    def trace_run(self, spec: RunSpec) -> Iterator[None]:
+        """Traces the run of *spec*, if it asks for that, from set-up to tear-down."""
+        self.enabled = spec.traced
+        if not spec.traced:
+            yield
+            return
+        with trace() as run_trace:
+            self._traces[_make_key(spec.cell)] = run_trace
+            yield
+
+    def mark_body_end(self, cell: Cell) -> None:
+        """Marks that the ops that follow belong to the tear-down."""
+        key = _make_key(cell)
+        if self.enabled and key in self._traces:
+            self._body_lengths[key] = len(self._traces[key])
+
+    def add_divergence(self, verdict: Verdict) -> Verdict:
+        """*verdict* with the first op at which its own runs diverged."""
+        divergences = (
+            filter(None, map(self._find_divergence, verdict.mismatches)) if self._traces else iter(())
+        )
+        divergence = next(divergences, None)
+        return replace(verdict, divergence=divergence) if divergence is not None else verdict
+
+    def _find_divergence(self, mismatch: Mismatch) -> Divergence | None:
+        at = mismatch.repeat_of
+        reference = self._get_body((at[0], at[1], None) if at else (REPEAT, 0, None))
+        other = self._get_body((mismatch.axis, mismatch.value, at))
+        return first_divergence(reference, other) if reference is not None and other is not None else None
+
+    def _get_body(self, key: _CellKey) -> Trace | None:
+        found = self._traces.get(key)
+        return None if found is None else found.head(self._body_lengths.get(key, len(found)))
+
+
+def _make_key(cell: Cell) -> _CellKey:
+    return cell.axis, cell.value, cell.repeat_of
+
+
+def make_traced_record(recording: Recording) -> RecordFunction:
+    """``recording.record`` that also notes each value in the trace: where no op diverges, a value may."""
+
+    def record(name: str, value: object) -> None:
+        before = len(recording)
+        recording.record(name, value)
+        for observation in recording.read_since(before):
+            label = format_key(observation.key, observation.key[1] > 0)
+            trace_value(f"record {label}", (_digest(observation),))
+
+    return record
+
+
+def _digest(observation: Observation) -> str:
+    content = observation.content
+    if isinstance(content, ContentRef):
+        return content.digest
+    return digest(observation.kind, [memoryview(content)])

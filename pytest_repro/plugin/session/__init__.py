@@ -1,0 +1,1 @@
+"""The hooks of a session, and what it writes at its end."""

@@ -1,0 +1,227 @@
+"""The hooks of a session with marked tests: rehearse, run for real, report."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+
+import pytest
+
+from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
+from pytest_repro.core.plan.cell import Cell
+from pytest_repro.core.plan.plan import Plan
+from pytest_repro.engine.experiments.line_trace import pause_all_tracing
+from pytest_repro.engine.experiments.run_experiment import run_experiment
+from pytest_repro.engine.runs.pin import seed_temporarily
+from pytest_repro.engine.runs.run_source import MAX_ATTEMPTS
+from pytest_repro.engine.runs.trial import RunResult, Trial
+from pytest_repro.plugin import peers
+from pytest_repro.plugin.judge.judge import Judge
+from pytest_repro.plugin.pytest_internals import is_autouse, is_setup_only
+from pytest_repro.plugin.remote.axis_companions import AxisCompanions
+from pytest_repro.plugin.remote.diagnosis import Diagnoser
+from pytest_repro.plugin.run.item_runner import ItemRunner
+from pytest_repro.plugin.run.item_runs import ItemRuns
+from pytest_repro.plugin.run.outcome import (
+    apply_phase_outcome,
+    strip_own_frames,
+)
+from pytest_repro.plugin.run.progress import Progress
+from pytest_repro.plugin.run.rehearse import Rehearser
+from pytest_repro.plugin.session import rows
+from pytest_repro.plugin.session.item_report import ItemReporter
+from pytest_repro.plugin.session.unseen_runs import UnseenRuns
+from pytest_repro.plugin.stash import PLAN, RUNNER, SETTINGS
+from pytest_repro.plugin.workerinput import is_rank
+
+PLUGIN_NAME = "repro-hooks"
+
+
+def register_hooks(session: pytest.Session) -> None:
+    """Registers the hooks that marked tests need; without such tests nobody pays for them."""
+    config = session.config
+    if not config.pluginmanager.has_plugin(PLUGIN_NAME):
+        config.pluginmanager.register(ReproHooks(session), PLUGIN_NAME)
+        rows.collect_rows(config)
+
+
+class ReproHooks:
+    """Leads each marked test through its runs."""
+
+    def __init__(self, session: pytest.Session) -> None:
+        config = session.config
+        self._progress = Progress(config)
+        self._axis_companions = AxisCompanions(session, self._progress)
+        self._diagnoser = Diagnoser(session, self._progress)
+        self._judge = Judge(lambda runner, verdict: self._diagnoser.diagnose(runner.item, verdict))
+        self._rehearser = Rehearser(config.pluginmanager, self)
+        self._unseen_runs = UnseenRuns(config.stash[SETTINGS], self._progress, self._axis_companions)
+        self._with_plots = rows.should_plot(config)
+        self._runner: ItemRunner | None = None
+        self._reporter: ItemReporter | None = None
+        config.add_cleanup(self.close)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, object, object]:
+        """All runs but the last are rehearsals; the last one is pytest's own."""
+        plan = item.stash.get(PLAN, None)
+        if plan is None or is_setup_only(item.config):
+            return (yield)
+        with (
+            self._progress.track_test(item),
+            self._install_runner(item, plan) as runner,
+            closing(runner.trial),
+        ):
+            self._unseen_runs.make(ItemRuns(runner, self._rehearser))
+            self._reporter = ItemReporter(runner)
+            with runner.tracer.trace_run(runner.current.spec):
+                result = yield
+            for kwargs in runner.warnings.pop_pending():
+                item.ihook.pytest_warning_recorded.call_historic(kwargs=kwargs)
+        self._axis_companions.teardown_for_next(item, nextitem)
+        return result
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        """Ends the companions with the loop: others gather what they leave (coverage) next."""
+        try:
+            result = yield
+        except BaseException as error:
+            self.close(immediately=not isinstance(error, Exception))
+            raise
+        self.close()
+        return result
+
+    def close(self, immediately: bool = False) -> None:
+        """Ends every companion; gives them a few seconds, unless *immediately*."""
+        self._diagnoser.close()
+        self._axis_companions.close(immediately)
+
+    def run_in_companion(
+        self, item: pytest.Item, cell: Cell, number: int, on_report: Callable[[pytest.TestReport], None]
+    ) -> tuple[Trial, RunResult]:
+        """Makes one run of *item* in a companion; the trial keeps its values until it is closed.
+
+        Args:
+            item: The test.
+            cell: Setting of the axes.
+            number: Number of the run, from 0.
+            on_report: Called with the reports of subtests.
+        """
+        with self._install_runner(item, item.stash[PLAN]) as runner:
+            runs, trial = ItemRuns(runner, self._rehearser), runner.trial
+            # The session repeats a run in all ranks, or in none.
+            max_attempts = 1 if is_rank(item.config) else MAX_ATTEMPTS
+            with runs.silence(on_report=on_report):
+                result = runs.run(trial.make_spec(cell, number), max_attempts=max_attempts)
+            run = replace(result.run, warnings=runner.warnings.pop_records())
+            if is_rank(item.config) and run.outcome == "passed":
+                # The session sees no report of a tear-down that failed.
+                run = apply_phase_outcome(run, [each for each in runs.reports if each.when == "teardown"])
+            return trial, RunResult(run, result.recording)
+
+    def run_experiment(self, item: pytest.Item, experiment: Experiment) -> ExperimentResult:
+        """Makes the runs of *experiment* on *item*, in a fork of a companion."""
+        with self._install_runner(item, item.stash[PLAN]) as runner, closing(runner.trial):
+            runs = ItemRuns(runner, self._rehearser)
+            with runs.silence():
+                return run_experiment(runs, experiment)
+
+    @contextmanager
+    def _install_runner(self, item: pytest.Item, plan: Plan) -> Iterator[ItemRunner]:
+        runner = self._axis_companions.make_runner(item, plan, self._judge, self._with_plots)
+        self._runner = item.stash[RUNNER] = runner
+        vars(item).update(setup=runner.setup, runtest=runner.runtest, teardown=runner.teardown)
+        try:
+            with peers.wrap_runs(item, plan):
+                yield runner
+        finally:
+            self._runner = self._reporter = None
+            for phase in ("setup", "runtest", "teardown"):
+                vars(item).pop(phase, None)
+            runner.pin.release()
+            del item.stash[RUNNER]
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+        """Keeps the test's frame, as late as possible: from ``runtest`` on, 86 other calls come first."""
+        if self._runner is None or self._runner.item is not pyfuncitem:
+            return (yield)
+        stop = self._runner.start_keeping_frame()
+        try:
+            return (yield)
+        finally:
+            stop()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+    ) -> Generator[None, object, object]:
+        """Makes fixtures wider than the test once, in the world as it is without the plugin.
+
+        What such a fixture does to switches and generators outlives the test. The values it draws are
+        seeded, so that they do not depend on which test requests it first.
+        """
+        if fixturedef.scope == "function":
+            return (yield)
+        # Finalizers run last in, first out: around the fixture's own end, which may come in a test.
+        world = ExitStack()
+        fixturedef.addfinalizer(world.close)
+        try:
+            with ExitStack() as stack:
+                self._unpin(stack)
+                if self._runner is not None:
+                    self._runner.setup_output.note_wider_fixture()
+                    stack.enter_context(pause_all_tracing())
+                if self._runner is not None and not is_autouse(fixturedef, request.session):
+                    stack.enter_context(seed_temporarily(self._runner.plan.seed))
+                return (yield)
+        finally:
+            fixturedef.addfinalizer(lambda: self._unpin(world))
+
+    def _unpin(self, stack: ExitStack) -> None:
+        if self._runner is not None:
+            stack.enter_context(self._runner.pin.unpinned())
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Adds the verdict to the last run's reports."""
+        runner, reporter = self._runner, self._reporter
+        if runner is None:
+            return (yield)
+        if call.excinfo is not None:
+            strip_own_frames(call.excinfo.tb)
+        if reporter is not None and call.when == "setup":
+            runner.setup_output.restore()
+        report = yield
+        if runner.item is item:
+            if reporter is not None:
+                reporter.update(call, report)
+            elif call.when == "call" and call.excinfo is not None:
+                runner.note_failure_after_body(call.excinfo.value, report)
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_enter_pdb(self) -> None:
+        """Unmutes the output of a rehearsal that stops in the debugger."""
+        for stream in (sys.stdout, sys.stderr):
+            getattr(stream, "unmute", int)()
+
+    def pytest_warning_recorded(self, warning_message: warnings.WarningMessage) -> None:
+        """Drops a rehearsal's warning that the last run gives too."""
+        if self._runner is not None:
+            self._runner.warnings.discard(warning_message)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Notes subtests that fail: they do not fail the body."""
+        if self._runner is not None:
+            self._progress.close()  # reporters may now write a line of their own
+            self._runner.current.note_subtest_report(report)

@@ -1,0 +1,157 @@
+"""Rows of the JSON report, which travel with the last report of a test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pytest
+
+from pytest_repro.adapters import environment
+from pytest_repro.core.compare.verdict import Verdict
+from pytest_repro.core.golden.stored_value import StoredValue
+from pytest_repro.core.replay.log_file import encode_log
+from pytest_repro.core.text import escape_surrogates
+from pytest_repro.engine.replay.replay import WHOLE_RUN
+from pytest_repro.plugin import peers
+from pytest_repro.plugin.exceptions import format_nodeid
+from pytest_repro.plugin.extra_runs import describe_omitted, list_extra_runs
+from pytest_repro.plugin.run import replay
+from pytest_repro.plugin.run.item_runner import ItemRunner
+from pytest_repro.plugin.stash import ENVIRONMENT, ROWS, SETTINGS
+from pytest_repro.reports.failure import level
+from pytest_repro.reports.failure.text import format_headline
+from pytest_repro.reports.json.rows import verdict_to_row
+from pytest_repro.reports.session.summary import FAILING_VERDICTS
+
+_PLUGIN_NAME = "repro-rows"
+_REPORT_ATTRIBUTE = "repro"
+
+
+def attach_row(runner: ItemRunner, report: pytest.TestReport, is_xfailed: bool, has_failed: bool) -> None:
+    """Attaches the test's row of the JSON report to *report*, and the properties for JUnit.
+
+    Args:
+        runner: Of the test.
+        report: Of its tear-down.
+        is_xfailed: Whether its failure was expected.
+        has_failed: Whether it failed because it is not reproducible.
+    """
+    verdict, settings = runner.verdict, runner.item.config.stash[SETTINGS]
+    if verdict is None:
+        return
+    row = _make_row(runner, verdict)
+    row |= {"key": id(runner.item), "failed": has_failed, "location": _format_location(runner.item)}
+    row |= _make_extra_row(runner)
+    if is_xfailed:
+        row["expected"] = True
+    if verdict.outcome != "skipped":
+        row["unmade_note"] = describe_omitted(runner, settings)
+        row["level_note"] = level.describe_uncompared_values(verdict)
+    if settings.replay == replay.RECORD_MODE and not runner.plan.ranks:
+        runner.replay.keep_logs()
+        row["replay"] = encode_log(runner.replay.logs[WHOLE_RUN])
+    if verdict.outcome in FAILING_VERDICTS:
+        row["headline"] = format_headline(verdict)
+    if runner.trial.with_plots and verdict.outcome not in (None, "reproduced"):
+        from pytest_repro.reports.html.page_data import make_page_data
+
+        row["page"] = make_page_data(format_nodeid(runner.item), verdict)
+    setattr(report, _REPORT_ATTRIBUTE, escape_surrogates(row))
+    report.user_properties += _make_properties(runner, verdict)
+
+
+def _make_row(runner: ItemRunner, verdict: Verdict) -> dict[str, Any]:
+    """The row of a test; without a report, the session's summary needs little of a reproduced one."""
+    settings = runner.item.config.stash[SETTINGS]
+    is_plain = verdict.outcome == "reproduced" and all(
+        run.state == "ran" and not run.past_log for run in verdict.runs
+    )
+    if is_plain and settings.json is None and settings.html is None:
+        return {"nodeid": runner.item.nodeid, "verdict": verdict.outcome, "runs": []}
+    return verdict_to_row(runner.item.nodeid, verdict, _collect_values(runner))
+
+
+def _make_properties(runner: ItemRunner, verdict: Verdict) -> Iterator[tuple[str, object]]:
+    if verdict.outcome is not None:
+        yield "repro_verdict", verdict.outcome
+    yield "repro_seed", runner.plan.seed
+    if verdict.cause is not None:
+        yield "repro_cause", verdict.cause.name
+    if (sweep := runner.extra_results.sweep) is not None:
+        yield "repro_sweep", "broken" if sweep.failed else "kept"
+
+
+def _make_extra_row(runner: ItemRunner) -> dict[str, Any]:
+    """What the extra runs add to a row."""
+    results, row = runner.extra_results.by_kind, dict[str, Any]()
+    if results:
+        for kind in list_extra_runs():
+            if kind.name in results:
+                row |= kind.make_row(runner, results[kind.name])
+    return row
+
+
+def _collect_values(runner: ItemRunner) -> Iterable[StoredValue]:
+    """The values that a report holds of a test that is compared with other machines."""
+    assert runner.verdict is not None
+    has_report = runner.item.config.stash[SETTINGS].json is not None
+    return (
+        runner.trial.iter_stored_values()
+        if has_report and runner.verdict.outcome not in ("failed", "skipped")
+        else ()
+    )
+
+
+def _format_location(item: pytest.Item) -> str:
+    """Where a test stands, relative to rootdir: ``tests/test_a.py:19``."""
+    path, line, _ = item.location
+    return f"{path.replace(os.sep, '/')}:{(line or 0) + 1}"
+
+
+class _RowCollector:
+    """Collects the rows that come with reports, from this process or from workers."""
+
+    def __init__(self, rows: dict[str, dict[str, Any]]) -> None:
+        self._rows = rows
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Takes a row; that of a rerun replaces the one before."""
+        row = getattr(report, _REPORT_ATTRIBUTE, None)
+        if row is not None:
+            node = getattr(report, "node", None)
+            worker = getattr(getattr(node, "gateway", None), "id", "")
+            self._rows[f"{worker} {row['key']}"] = row
+            peers.extend_report(report, row)
+
+
+def collect_rows(config: pytest.Config) -> None:
+    """Collects rows; a worker of pytest-xdist leaves that to its controller."""
+    if hasattr(config, "workerinput") or config.pluginmanager.has_plugin(_PLUGIN_NAME):
+        return
+    config.stash[ROWS] = {}
+    config.pluginmanager.register(_RowCollector(config.stash[ROWS]), _PLUGIN_NAME)
+    if config.stash[SETTINGS].update:
+        from pytest_repro.plugin.session.baseline_writer import register_writer as listen_for_golden
+
+        listen_for_golden(config)
+
+
+def get_rows(config: pytest.Config) -> list[dict[str, Any]]:
+    """The rows so far, in the order in which the tests ended; under pytest-xdist by node id."""
+    rows = list(config.stash.get(ROWS, {}).values())
+    if config.pluginmanager.has_plugin("dsession"):  # workers report in any order
+        rows.sort(key=lambda row: str(row["nodeid"]))
+    return rows
+
+
+def get_environment(config: pytest.Config) -> dict[str, str]:
+    """The environment; under pytest-xdist that of the workers: the controller imports no library."""
+    workers = config.stash.setdefault(ENVIRONMENT, {})
+    return {**environment(), **workers}
+
+
+def should_plot(config: pytest.Config) -> bool:
+    """Whether a report shows plots: ours, or another plugin's."""
+    return config.stash[SETTINGS].html is not None or peers.can_show_plots(config)

@@ -1,0 +1,91 @@
+"""All runs of a test but the last: rehearsals, extra runs, runs in other interpreters."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import replace
+
+import pytest
+
+from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.plan.run_spec import RunSpec
+from pytest_repro.plugin.config.settings import Settings
+from pytest_repro.plugin.extra_runs import ExtraRun, list_requested
+from pytest_repro.plugin.extra_runs._runner import ExtraRunner
+from pytest_repro.plugin.remote.axis_companions import AxisCompanions
+from pytest_repro.plugin.run.item_runner import ItemRunner
+from pytest_repro.plugin.run.item_runs import ItemRuns
+from pytest_repro.plugin.run.outcome import EXIT_EXCEPTIONS, is_skipped_by_mark
+from pytest_repro.plugin.run.progress import Progress
+
+
+class UnseenRuns:
+    """Makes the runs of a test that pytest does not report.
+
+    Args:
+        settings: Of the session.
+        progress: Shows which run is made.
+        axis_companions: Make the runs in other interpreters.
+    """
+
+    def __init__(self, settings: Settings, progress: Progress, axis_companions: AxisCompanions) -> None:
+        self._settings, self._progress, self._axis_companions = settings, progress, axis_companions
+
+    def make(self, runs: ItemRuns) -> None:
+        """Makes all runs but the last, here and in other interpreters, then begins the last one."""
+        runner = runs.runner
+        extra_runs = list_requested(runner.plan, self._settings)
+        has_unseen = runner.plan.runs > 1 or bool(extra_runs)
+        if has_unseen:
+            self._axis_companions.start_runs(runner)
+            self._rehearse(runs)
+            if extra_runs and not _should_stop(runner.item):
+                self._make_extra_runs(runs, extra_runs)
+        self._begin_last_run(runner)
+        if has_unseen:
+            self._axis_companions.receive_runs(runner)
+            self._progress.close()
+
+    def _begin_last_run(self, runner: ItemRunner) -> None:
+        trial = runner.trial
+        spec = trial.make_spec(trial.last_cell, trial.run_count, reported=True)
+        runner.begin(
+            self._add_tracing(spec, runner.plan), phase_context=lambda: self._progress.wrap_last_run(trial)
+        )
+
+    def _rehearse(self, runs: ItemRuns) -> None:
+        runner, trial = runs.runner, runs.trial
+        with runs.silence():
+            for cell in trial.iter_rehearsals():
+                if _should_stop(runner.item) or runner.is_abandoned:
+                    return
+                self._progress.show_run(trial, cell)
+                runs.run(self._add_tracing(trial.make_spec(cell, trial.run_count), runner.plan))
+                runner.finish_rehearsal(runs.reports)
+
+    def _make_extra_runs(self, runs: ItemRuns, kinds: list[ExtraRun]) -> None:
+        results, reference = runs.runner.extra_results, runs.trial.reference
+        if reference is not None:
+            results.reference_outcome = reference.run.outcome
+            if reference.run.outcome == "skipped" and is_skipped_by_mark(reference.run):
+                return
+        extra_runner = ExtraRunner(runs, self._settings, self._progress)
+        # Warnings of another seed or mode are dropped: those of the compared runs are shown.
+        with runs.silence(on_warning=lambda kwargs: None):
+            try:
+                for kind in kinds:
+                    if results.reference_outcome == "passed" or not kind.needs_passing_test:
+                        result = kind.make(extra_runner)
+                        if result is not None:
+                            results.by_kind[kind.name] = result
+            except EXIT_EXCEPTIONS:
+                raise
+            except Exception as error:  # of what the test recorded: the session goes on
+                results.error = "".join(traceback.format_exception(error))
+
+    def _add_tracing(self, spec: RunSpec, plan: Plan) -> RunSpec:
+        return replace(spec, traced=True) if self._settings.trace and not plan.ranks else spec
+
+
+def _should_stop(item: pytest.Item) -> bool:
+    return bool(item.session.shouldfail or item.session.shouldstop)

@@ -1,0 +1,1 @@
+"""Failure texts: what differs, why, and how to see it again."""

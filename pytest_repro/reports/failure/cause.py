@@ -1,0 +1,67 @@
+"""The part of a failure text about the diagnosis: where runs diverged, why, and the fix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_repro.core.compare.verdict import Verdict
+from pytest_repro.core.diagnose.finding import Finding
+from pytest_repro.core.trace.divergence import Divergence
+from pytest_repro.reports.failure.layout import format_labelled, wrap_labelled
+
+_KIND_TEXTS = {
+    "value": "equal inputs, different output",
+    "input": "an input differs that no op of this run produced",
+    "path": "the other run calls another op",
+    "length": "the other run ends here",
+}
+
+
+def format_diagnosis(verdict: Verdict) -> Iterator[str]:
+    """The divergence and the cause, in lines."""
+    if verdict.divergence is not None:
+        yield from _format_divergence(verdict.divergence)
+    if verdict.cause is not None:
+        yield from _format_cause(verdict.cause)
+
+
+def _format_divergence(divergence: Divergence) -> Iterator[str]:
+    location = divergence.location or "outside your code"
+    if divergence.forward_location and divergence.forward_location != divergence.location:
+        called = f", called at {divergence.location}" if divergence.location else ""
+        location = f"backward of {divergence.forward_location}{called}"
+    op = f"at op {divergence.index:,} {divergence.op}"
+    yield from wrap_labelled("diverged", f"{op}   {location}: {describe_divergence(divergence)}")
+    if divergence.kind in ("path", "length"):
+        yield from format_labelled("", (f"  {line}" for line in _format_ops(divergence)))
+
+
+def describe_divergence(divergence: Divergence) -> str:
+    """``equal inputs, different output``."""
+    if divergence.kind == "input":
+        if divergence.random:
+            return "the state of its generator differs"
+        if divergence.op.startswith("record "):
+            return "no op before it differs"
+        if divergence.op.startswith("from "):
+            return "it comes from outside torch and differs"
+    return _KIND_TEXTS[divergence.kind]
+
+
+def _format_ops(divergence: Divergence) -> Iterator[str]:
+    """The ops of both runs around the divergence, if the ops themselves differ."""
+    for side, ops in (("run 1", divergence.context), ("other", divergence.other_context)):
+        names = [
+            f"[{op.name}]" if index == divergence.index else op.name
+            for index, op in enumerate(ops, divergence.context_start)
+        ]
+        end = " (end)" if len(ops) <= divergence.index - divergence.context_start else ""
+        yield f"{side:<8} {' '.join(names)}{end}"
+
+
+def _format_cause(finding: Finding) -> Iterator[str]:
+    at = f" at {finding.location}" if finding.location else ""
+    yield from wrap_labelled("cause", f"{finding.name}{at}")
+    yield from wrap_labelled("", finding.explanation)
+    yield from wrap_labelled("fix", finding.fix)
+    yield from wrap_labelled("ruled out", ", ".join(finding.ruled_out))

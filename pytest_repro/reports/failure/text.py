@@ -1,0 +1,178 @@
+"""The failure text of a verdict: what differs, by how much, and how to see it again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+from pytest_repro.axes import get_axis
+from pytest_repro.core.compare.baseline import BASELINE
+from pytest_repro.core.compare.compare import describe_outcome
+from pytest_repro.core.compare.mismatch import Mismatch
+from pytest_repro.core.compare.verdict import WITHOUT_BASELINE, Verdict
+from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.runs.run import Run
+from pytest_repro.reports.failure import cause, golden, level
+from pytest_repro.reports.failure.layout import format_labelled, format_tolerance
+from pytest_repro.reports.failure.runs import (
+    format_axes,
+    format_between,
+    format_environment_diff,
+    format_hints,
+    format_input_note,
+    format_past_log,
+    format_run,
+)
+from pytest_repro.reports.failure.values import format_differing_names, format_max_abs, format_mismatches
+
+
+def format_failure(nodeid: str, verdict: Verdict, replay_log: str | None = None) -> str:
+    """The whole failure text of a verdict that is ``diverged``, ``unobserved``, or has no baseline.
+
+    Args:
+        nodeid: pytest's node id, or the name of a function.
+        verdict: What the runs showed.
+        replay_log: Value of ``--repro-replay``.
+    """
+    formats = {
+        "unobserved": _format_no_observation,
+        "no-baseline": golden.format_missing_baseline,
+        "foreign-baseline": golden.format_foreign_baseline,
+    }
+    lines = [*formats.get(str(verdict.outcome), _format_differences)(nodeid, verdict)]
+    if verdict.outcome == "diverged" and "::" in nodeid:
+        lines += format_labelled("replay", [_format_replay_command(nodeid, verdict.plan, replay_log)])
+    return "\n".join(lines)
+
+
+def format_lost_runs(nodeid: str, verdict: Verdict) -> str:
+    """Why runs in other interpreters gave no result; ``""`` if all did."""
+    errors = "\n".join(run.error for run in verdict.runs if run.state == "lost")
+    return f"{nodeid} was not compared: {errors}" if errors else ""
+
+
+def format_headline(verdict: Verdict) -> str:
+    """The failure in one line: ``loss[4] differs, max abs 0.454``."""
+    if verdict.outcome in WITHOUT_BASELINE:
+        return golden.format_headline(verdict)
+    if not verdict.mismatches:
+        return "observed nothing"
+    first = verdict.mismatches[0]
+    if first.problem == "outcome":
+        return f"outcome differs: {first.detail}"
+    by_axis: dict[str, list[Mismatch]] = {}
+    for mismatch in verdict.mismatches:
+        by_axis.setdefault((mismatch.repeat_of or (mismatch.axis,))[0], []).append(mismatch)
+    return "; ".join(_describe_mismatches(verdict.plan, found) for found in by_axis.values())
+
+
+def _describe_mismatches(plan: Plan, mismatches: Sequence[Mismatch]) -> str:
+    """What differs on one axis."""
+    first, names = mismatches[0], {mismatch.name for mismatch in mismatches}
+    text = f"{format_differing_names(first.name, len(names))} {format_between(plan, first)}".rstrip()
+    if first.problem == "kind":
+        return f"{text}: {first.kind}, then {first.other_kind}"
+    if first.problem == "missing":
+        return f"{text}: {first.detail if first.axis == BASELINE else 'not recorded in every run'}"
+    return text + format_max_abs(first.difference)
+
+
+def describe_plan(plan: Plan) -> str:
+    """``bit for bit, 3 runs, seed 0, varied: threads``."""
+    how = format_tolerance(plan.tolerance)
+    varied = [vary for vary in plan.vary if len(vary.values) > 1]
+    if plan.tolerance is None and (close := ", ".join(vary.axis for vary in varied if vary.close)):
+        how += f", within torch.testing's tolerance on {close}"
+    if plan.level not in (None, "bitwise"):
+        how = f"level {plan.level}, {how}"
+    ranks = f" in {plan.ranks} rank{'s' * (plan.ranks != 1)}" if plan.ranks else ""
+    axes = f", varied: {', '.join(vary.axis for vary in varied)}" if varied else ""
+    return f"{how}, {plan.runs} runs{ranks}, seed {plan.seed}{axes}"
+
+
+def _format_no_observation(nodeid: str, verdict: Verdict) -> Iterator[str]:
+    has_level = verdict.plan.level not in (None, "bitwise")
+    if has_level and any(run.observation_count for run in verdict.runs):
+        yield from level.format_no_observation_at_level(nodeid, verdict)
+        return
+    yield f"{nodeid} observed nothing: nothing was compared, so it could never have failed"
+    yield ""
+    if "::" not in nodeid:
+        yield "  return what must stay the same   the function returned None"
+        return
+    yield "  record what must stay the same   def test_…(repro): repro.record(loss=loss)"
+    if verdict.plan.capture != "recorded":
+        yield "  or keep it in a local variable   tensors, arrays, modules and optimizers are compared"
+    if verdict.unobserved_locals:
+        yield f"  not compared                     {', '.join(verdict.unobserved_locals)}: record it"
+
+
+def _format_differences(nodeid: str, verdict: Verdict) -> Iterator[str]:
+    wrong = "is not reproducible" if verdict.baseline is None else "differs from its golden file"
+    yield f"{nodeid} {wrong} ({describe_plan(verdict.plan)})"
+    yield ""
+    values = [m for m in verdict.mismatches if m.problem != "outcome"]
+    if len(values) < len(verdict.mismatches):
+        yield from _format_outcomes(verdict.runs)
+    if values:
+        axes = list(format_axes(verdict))
+        yield from [*axes, ""] if axes else []
+        yield from format_mismatches(values, verdict)
+        yield ""
+        if verdict.baseline is None:  # with a baseline, the runs agree
+            yield from level.format_level_result(verdict)
+        yield from format_input_note(verdict)
+    yield from format_environment_diff(verdict)
+    yield from cause.format_diagnosis(verdict)
+    if values and verdict.baseline is None:
+        yield from format_hints(verdict)
+    yield from golden.format_how_to_accept(nodeid, verdict)
+    for line in format_past_log(verdict):
+        yield from format_labelled("note", [line])
+    for run in verdict.runs:
+        if run.state == "lost":
+            first, *rest = run.error.splitlines() or [""]
+            yield from format_labelled("note", [first])
+            yield from (f"  {line}" for line in rest)
+
+
+def _format_replay_command(nodeid: str, plan: Plan, replay_log: str | None) -> str:
+    """The shell command that shows the failure again."""
+    capture = f" --repro-capture={plan.capture}" if plan.capture != "auto" else ""
+    audit = " --repro-all" if plan.audit else ""
+    varied = [vary for vary in plan.vary if len(vary.values) > 1]
+    vary = "".join(f" --repro-vary={shlex.quote(get_axis(v.axis).format_option(v.values))}" for v in varied)
+    log = f" --repro-replay={shlex.quote(replay_log)}" if replay_log is not None else ""
+    options = f"--repro-seed={plan.seed} --repro-runs={plan.runs}{capture}{audit}{vary}{log}"
+    return f"pytest {shlex.quote(nodeid)} {options}"
+
+
+def _format_outcomes(runs: Sequence[Run]) -> Iterator[str]:
+    ran = [run for run in runs if run.state == "ran"]
+    outcomes = ", ".join(f"{format_run(run)} {describe_outcome(run)}" for run in ran)
+    yield from format_labelled("outcome", [outcomes])
+    broken = next((run for run in ran if run.traceback), None)
+    if broken is not None:
+        yield ""
+        yield f"  {format_run(broken)} {broken.outcome}:"
+        yield from (f"    {line}".rstrip() for line in broken.traceback.splitlines())
+        yield ""
+
+
+def format_failure_note(verdict: Verdict, without_sweep: bool = True) -> str:
+    """What the runs showed, beside a failure that pytest itself reports.
+
+    Args:
+        verdict: What the runs showed.
+        without_sweep: Whether no seed sweep shows what other seeds do.
+    """
+    if verdict.outcome != "failed":
+        return "\n".join(_format_outcomes(verdict.runs)).strip()
+    runs = sum(run.state == "ran" for run in verdict.runs)
+    times = f"in each of {runs} runs" if runs > 1 else "in its only run"
+    text = f"failed {times}, each seeded with {verdict.plan.seed} by pytest-repro"
+    if "deterministic implementation" in verdict.runs[0].traceback:
+        return f'{text}; @pytest.mark.reproducible(deterministic="warn") lets the op run'
+    if verdict.runs[0].failed_check or not without_sweep:
+        return text
+    return f"{text}; --repro-seed=random shows whether it depends on the seed"

@@ -1,0 +1,151 @@
+"""The part of a failure text about values: what differs and by how much."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+
+from pytest_repro.core.compare.difference import Difference
+from pytest_repro.core.compare.mismatch import Mismatch
+from pytest_repro.core.compare.verdict import Verdict
+from pytest_repro.core.runs.token_sequence import TokenDivergence
+from pytest_repro.metrics._arguments import format_list
+from pytest_repro.reports.failure.layout import format_labelled
+from pytest_repro.reports.failure.runs import format_differing_runs, format_in_run, format_reference
+
+MAX_FULL_TEXTS = 6
+"""Observations described in full; of the others only the names are shown."""
+
+_MAX_NAMES = 8
+
+
+def format_mismatches(mismatches: Sequence[Mismatch], verdict: Verdict) -> Iterator[str]:
+    """What differs, by observation; *mismatches* are those of *verdict* except outcomes."""
+    by_name: dict[str, list[Mismatch]] = {}
+    for mismatch in mismatches:
+        by_name.setdefault(mismatch.name, []).append(mismatch)
+    heads = _select_family_heads(by_name)
+    for name in heads[:MAX_FULL_TEXTS]:
+        yield from _format_observation(name, by_name, verdict)
+    yield from format_other_names(heads[MAX_FULL_TEXTS:])
+
+
+def format_other_names(names: Sequence[str]) -> Iterator[str]:
+    """The line for observations of which only the names are shown."""
+    return format_labelled("also", [format_list(names, _MAX_NAMES)] if names else ())
+
+
+def _get_family(mismatch: Mismatch) -> tuple[str, str]:
+    """The same for all steps of a series and all elements of a list, which are described once."""
+    return mismatch.series, re.sub(r"\[\d+\]$", "[]", mismatch.path)
+
+
+def _select_family_heads(by_name: dict[str, list[Mismatch]]) -> list[str]:
+    """Of each series the first step that differs, of each list the first element."""
+    heads: dict[tuple[str, str], str] = {}
+    for name, (mismatch, *_) in by_name.items():
+        family = _get_family(mismatch)
+        if family not in heads or mismatch.step < by_name[heads[family]][0].step:
+            heads[family] = name
+    return list(heads.values())
+
+
+def _format_observation(name: str, by_name: dict[str, list[Mismatch]], verdict: Verdict) -> Iterator[str]:
+    """One observation; the numbers are those of the first run that differs."""
+    head = by_name[name][0]
+    yield f"  {head.name}   {head.kind}   {format_differing_runs(by_name[name], verdict.runs)}"
+    if head.problem == "kind":
+        yield f"    {head.kind} {format_reference(head)}, {head.other_kind} {format_in_run(head)}"
+    elif head.problem == "missing":
+        yield f"    recorded {format_in_run(head) if head.other_kind else format_reference(head)} only"
+    elif head.difference is None:
+        yield f"    {head.detail}"
+    else:
+        yield from format_difference(head.difference, format_reference(head), format_in_run(head))
+        if head.difference.token_divergence is not None:
+            yield from _format_token_divergence(head.difference.token_divergence, format_reference(head))
+    family = [found[0] for found in by_name.values() if _get_family(found[0]) == _get_family(head)]
+    yield from _format_rest_of_family(head, family, verdict.steps.get(head.series, 0))
+
+
+def _format_rest_of_family(head: Mismatch, family: Sequence[Mismatch], steps: int) -> Iterator[str]:
+    """How many later steps of the series and elements of the list differ."""
+    elements = len({mismatch.path for mismatch in family}) - 1
+    if elements:
+        name = re.sub(r"\[\d+\]$", "", head.name)
+        yield f"    {elements} more element{'s' * (elements > 1)} of {name} differ{'s' * (elements == 1)} too"
+    if steps > 1:
+        later = len({mismatch.step for mismatch in family}) - 1
+        steps_differ = "step differs" if later == 1 else "steps differ"
+        after = f", {later} later {steps_differ} too" if later else ""
+        yield f"    first differing step of {head.series}: {head.step} (0 to {steps - 1}){after}"
+
+
+def _format_token_divergence(divergence: TokenDivergence, reference: str) -> Iterator[str]:
+    """How close the two tokens were in the run *reference*, and how they were sampled."""
+    words = []
+    if divergence.gap is not None:
+        gap = "are NaN" if math.isnan(divergence.gap) else f"are {divergence.gap:.3g} apart"
+        words.append(f"their logits {gap}")
+    if divergence.top_gap is not None:
+        nan = math.isnan(divergence.top_gap)
+        words.append(
+            "some logits are NaN" if nan else f"the largest {divergence.top_gap:.3g} above the second"
+        )
+    if words:
+        yield f"    {reference} {', '.join(words)}"
+    if divergence.sampling:
+        settings = ", ".join(f"{name} {value}" for name, value in divergence.sampling.items())
+        yield f"    sampled with {settings}"
+
+
+def format_difference(difference: Difference, reference: str, other: str) -> Iterator[str]:
+    """How far, and the first element that differs: ``0.3 in run 1, 0.31 in run 3``."""
+    if distance := format_distance(difference):
+        yield f"    {distance}"
+    if difference.first_values is not None:
+        index = f"first at {list(difference.first_index)}: " if difference.first_index else ""
+        yield f"    {index}{difference.first_values[0]} {reference}, {difference.first_values[1]} {other}"
+
+
+def format_distance(difference: Difference) -> str:
+    """``1 of 4 elements (25 %), max abs 3.6e-05, max rel 0.00012, max ulp 12``.
+
+    Never shows ulp without the absolute distance: near zero, ulp are many and harmless.
+    """
+    words = []
+    if difference.total > 1:
+        share = format_share(difference.share)
+        words.append(f"{difference.differing:,} of {difference.total:,} elements ({share})")
+    if difference.outside_tolerance != difference.differing:
+        words.append(f"{difference.outside_tolerance:,} outside the tolerance")
+    if difference.max_abs is not None:
+        words.append(f"max abs {difference.max_abs:.3g}")
+    if difference.max_rel is not None:
+        words.append(f"max rel {difference.max_rel:.3g}")
+    if difference.max_ulp is not None and difference.max_abs is not None:
+        words.append(f"max ulp {difference.max_ulp:,}")
+    if difference.non_finite:
+        words.append(f"{difference.non_finite:,} with NaN or infinity")
+    return ", ".join(words)
+
+
+def format_max_abs(difference: Difference | None) -> str:
+    """``, max abs 0.454``; ``""`` if unknown."""
+    max_abs = None if difference is None else difference.max_abs
+    return "" if max_abs is None else f", max abs {max_abs:.3g}"
+
+
+def format_differing_names(first: str, count: int) -> str:
+    """``loss[5] and 16 more differ``, ``loss differs``."""
+    return f"{first} and {count - 1:,} more differ" if count > 1 else f"{first} differs"
+
+
+def format_share(share: float) -> str:
+    """*share* (0 … 1) in percent; never 0 or 100 unless it is."""
+    number = 100 * share
+    text = f"{number:.3g}"
+    if (text == "100" and number < 100) or (text == "0" and number > 0):
+        text = ">99.9" if number > 50 else "<0.1"
+    return f"{text} %"

@@ -1,0 +1,95 @@
+"""The figures of a value that differs: its plots, each with its numbers as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from pytest_repro.core.compare.plot_data import Histogram, Series
+from pytest_repro.reports.html.plots.histogram import (
+    HistogramPlot,
+    describe_histogram,
+    format_bin,
+    make_histogram_plot,
+)
+from pytest_repro.reports.html.plots.scales import format_number
+from pytest_repro.reports.html.plots.series import (
+    StepPlot,
+    describe_series,
+    make_distance_plot,
+    make_series_plot,
+)
+from pytest_repro.reports.html.plots.strip import StripPlot
+
+MAX_ROWS = 24
+"""Rows of a table: those around the first difference, the others spread over the whole series."""
+
+_ROWS_BEFORE, _ROWS_AFTER = 2, 9
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A plot with its caption and its numbers.
+
+    Attributes:
+        css_class: ``beside`` for a histogram beside the plots along steps.
+        description: ``""`` where the figure below has it.
+        head: Column heads of the table; empty without a table.
+        rows: A row that differs begins with ``≠``.
+        partial: Whether the table leaves out rows.
+    """
+
+    title: str
+    plot: StepPlot | HistogramPlot | StripPlot
+    css_class: Literal["along", "beside"]
+    description: str = ""
+    head: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    partial: bool = False
+
+
+def make_figures(
+    ident: str, name: str, sides: tuple[str, str], series: Series | None, histogram: Histogram | None
+) -> Iterator[Figure]:
+    """The figures of one value; *ident* must be unique on the page, *sides* are the names of both runs."""
+    if series is not None:
+        if series.reference:
+            plot = make_series_plot(f"{ident}-s", name, sides, series)
+            yield Figure(f"{name} against {series.unit}", plot, "along")
+        yield Figure(
+            f"{'|a − b|' if series.reference else 'largest |a − b|'}, logarithmic",
+            make_distance_plot(f"{ident}-d", name, sides, series),
+            "along",
+            describe_series(sides, series),
+            (series.unit, *(sides if series.reference else ()), "|a − b|"),
+            _make_rows(series),
+            len(series.steps) > MAX_ROWS or len(series.steps) < series.total,
+        )
+    if histogram is not None:
+        yield Figure(
+            "distance in ulp",
+            make_histogram_plot(f"{ident}-u", name, histogram),
+            "beside",
+            describe_histogram(histogram),
+            ("ulp", "elements"),
+            tuple(
+                (format_bin(histogram, n), f"{count:,}") for n, count in enumerate(histogram.counts) if count
+            ),
+        )
+
+
+def _make_rows(series: Series) -> tuple[tuple[str, ...], ...]:
+    first = series.steps.index(series.first_differing)
+    near = range(max(0, first - _ROWS_BEFORE), min(len(series.steps), first + _ROWS_AFTER))
+    rest = MAX_ROWS - len(near)
+    spread = {round(n * (len(series.steps) - 1) / max(rest - 1, 1)) for n in range(rest)}
+    return tuple(_make_row(series, index) for index in sorted({*near, *spread}))
+
+
+def _make_row(series: Series, index: int) -> tuple[str, ...]:
+    sign = "≠ " if series.differing[index] else ""
+    values = (series.reference[index], series.other[index]) if series.reference else ()
+    gap = series.distance[index]
+    distance = "equal" if gap == 0 and not sign else format_number(gap, 4)
+    return (f"{sign}{series.steps[index]:,}", *map(format_number, values), distance)

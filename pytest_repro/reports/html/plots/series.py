@@ -1,0 +1,214 @@
+"""Plots of a series: both runs against step, and their distance on a logarithmic axis."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from pytest_repro.core.compare.plot_data import Number, Series
+from pytest_repro.reports.failure.layout import plural
+from pytest_repro.reports.html.plots.scales import (
+    LEFT,
+    RIGHT,
+    Label,
+    Scale,
+    format_labels,
+    format_number,
+    format_power,
+    make_decades,
+    make_integer_ticks,
+    make_ticks,
+)
+
+Point = tuple[float, float]
+
+_MAX_DOTS = 60
+"""A series of at most this many steps has a dot at each."""
+
+_MAX_CROSSES = 40
+
+
+class Line(NamedTuple):
+    """A line in pieces: a value that is None or not finite interrupts it."""
+
+    kind: str
+    pieces: list[list[Point]]
+    dots: list[Point]
+
+
+class Crosses(NamedTuple):
+    """Crosses at the height *y* for values that cannot be drawn, with one label for all."""
+
+    kind: str
+    y: float
+    x: list[float]
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlot:
+    """A plot along steps.
+
+    Attributes:
+        ident: Prefix of the ids in the markup, unique on the page.
+        top: Upper edge of the plotting area.
+        bottom: Its lower edge.
+        first_x: Where the runs first differ; from there on the plotting area is tinted.
+        first_label: ``""`` where the plot above has it.
+        legend: Names of both runs, or none.
+    """
+
+    macro: ClassVar = "step_plot"
+    ident: str
+    title: str
+    description: str
+    top: float
+    bottom: float
+    unit: str
+    x_labels: list[Label]
+    y_labels: list[Label]
+    first_x: float
+    first_label: str
+    lines: list[Line]
+    crosses: list[Crosses]
+    legend: tuple[str, ...] = ()
+
+
+def make_series_plot(ident: str, name: str, sides: tuple[str, str], series: Series) -> StepPlot:
+    """Both runs against step; *sides* are their names."""
+    top, bottom = 42.0, 176.0
+    x = _make_step_scale(series)
+    runs = {"ours": series.reference, "theirs": series.other}
+    finite = {kind: [_finite_or_none(value) for value in values] for kind, values in runs.items()}
+    known = [value for values in finite.values() for value in values if value is not None] or [0.0]
+    y = _make_padded_scale(min(known), max(known), bottom, top)
+    ticks = make_ticks(y.low, y.high)
+    return StepPlot(
+        ident,
+        f"{name} against {series.unit}, {sides[0]} and {sides[1]}",
+        describe_series(sides, series),
+        top,
+        bottom,
+        series.unit,
+        _make_step_labels(series, x),
+        y.label(ticks, format_labels(ticks)),
+        x(series.first_differing),
+        _format_first_label(series),
+        [_make_line(kind, series.steps, values, x, y) for kind, values in finite.items()],
+        [
+            crosses
+            for kind, row in runs.items()
+            for crosses in _make_non_finite_crosses(kind, series, row, x, top)
+        ],
+        sides,
+    )
+
+
+def make_distance_plot(ident: str, name: str, sides: tuple[str, str], series: Series) -> StepPlot:
+    """``|b - a|`` against step on a logarithmic axis, with a line of its own below for equal values."""
+    top, floor, bottom = 8.0 if series.reference else 24.0, 108.0, 138.0
+    x = _make_step_scale(series)
+    distances = [distance for distance in series.distance if distance]
+    exponents = make_decades(min(distances), max(distances)) if distances else [0]
+    y = Scale(exponents[0], exponents[-1], floor, top + 6)
+    powers = y.label(exponents, (format_power(10, each) for each in exponents)) if distances else []
+    logs = [math.log10(distance) if distance else None for distance in series.distance]
+    unknown = [x(step) for step, distance in zip(series.steps, series.distance) if distance is None]
+    what = "|a − b|" if series.reference else "largest |a − b| of the elements"
+    return StepPlot(
+        ident,
+        f"{what} of {name} against {series.unit}, logarithmic",
+        describe_series(sides, series),
+        top,
+        bottom,
+        series.unit,
+        _make_step_labels(series, x),
+        [*powers, (bottom - 9, _label_zero(series))],
+        x(series.first_differing),
+        "" if series.reference else _format_first_label(series),
+        [_make_equal_line(series, x, bottom - 9), _make_line("gap", series.steps, logs, x, y)],
+        [Crosses("theirs", top + 12, unknown[:_MAX_CROSSES], "no distance")] if unknown else [],
+    )
+
+
+def _finite_or_none(value: Number) -> Number:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _make_step_scale(series: Series) -> Scale:
+    first, last = series.steps[0], series.steps[-1]
+    low, high = (first, last) if last > first else (first - 1, first + 1)
+    return Scale(low, high, LEFT + 6, RIGHT - 6)
+
+
+def _make_padded_scale(low: float, high: float, start: float, stop: float) -> Scale:
+    padding = (high / 2 - low / 2) * 0.12 or abs(high) * 0.05 or 1.0
+    largest = sys.float_info.max
+    return Scale(max(low - padding, -largest), min(high + padding, largest), start, stop)
+
+
+def _make_step_labels(series: Series, x: Scale) -> list[Label]:
+    ticks = make_integer_ticks(series.steps[0], series.steps[-1], 6)
+    return x.label(ticks, (f"{tick:,}" for tick in ticks))
+
+
+def _format_first_label(series: Series) -> str:
+    return f"first differs at {series.unit} {series.first_differing:,}"
+
+
+def _make_line(kind: str, steps: Sequence[int], values: Sequence[Number], x: Scale, y: Scale) -> Line:
+    pieces = _split((x(step), y(value)) if value is not None else None for step, value in zip(steps, values))
+    dots = [point for piece in pieces if len(piece) == 1 or len(steps) <= _MAX_DOTS for point in piece]
+    return Line(kind, [piece for piece in pieces if len(piece) > 1], dots)
+
+
+def _make_equal_line(series: Series, x: Scale, y: float) -> Line:
+    pieces = _split((x(step), y) if gap == 0 else None for step, gap in zip(series.steps, series.distance))
+    return Line("equal", [[(piece[0][0] - 2, y), (piece[-1][0] + 2, y)] for piece in pieces], [])
+
+
+def _split(points: Iterable[Point | None]) -> list[list[Point]]:
+    pieces: list[list[Point]] = [[]]
+    for point in points:
+        if point is not None:
+            pieces[-1].append(point)
+        elif pieces[-1]:
+            pieces.append([])
+    return [piece for piece in pieces if piece]
+
+
+def _make_non_finite_crosses(
+    kind: str, series: Series, values: Sequence[Number], x: Scale, top: float
+) -> Iterator[Crosses]:
+    """Crosses at the upper edge, labelled with the first of the values: ``NaN``."""
+    odd = [(x(step), v) for step, v in zip(series.steps, values) if v is not None and not math.isfinite(v)]
+    if odd:
+        y = top + (12 if kind == "ours" else 24)
+        yield Crosses(kind, y, [at for at, _ in odd[:_MAX_CROSSES]], format_number(odd[0][1]))
+
+
+def _label_zero(series: Series) -> str:
+    """``equal``; ``0`` where different bits stand for the same number."""
+    bits = any(differs and gap == 0 for differs, gap in zip(series.differing, series.distance))
+    return "0" if bits else "equal"
+
+
+def describe_series(sides: tuple[str, str], series: Series) -> str:
+    """What both plots show, in sentences."""
+    first, unit = series.first_differing, series.unit
+    at = series.steps.index(first)
+    values = ""
+    if series.reference:
+        a, b = format_number(series.reference[at]), format_number(series.other[at])
+        values = f" ({a} in {sides[0]}, {b} in {sides[1]})"
+    elif series.distance[at] is not None:
+        values = f" ({format_number(series.distance[at], 3)} apart)"
+    sentences = f"{plural(series.total, unit)}. The runs first differ at {unit} {first:,}{values}."
+    distances = [(gap, step) for gap, step in zip(series.distance, series.steps) if gap]
+    if not distances:
+        return sentences
+    gap, step = max(distances)
+    return f"{sentences} The largest difference is {format_number(gap, 3)}, at {unit} {step:,}."

@@ -1,0 +1,126 @@
+"""JSON report files, format 1: strict JSON, written by this version and read from any machine."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_repro.core.checked_json import BadJson, JsonNode, parse_json
+from pytest_repro.reports.json import FORMAT
+
+MAX_REPORT_MIB = 256
+"""Size in MiB of the largest report that is read: two million observations."""
+
+BadReport = BadJson
+"""The file is not a report, or cannot be read; the message says which file and where."""
+
+INCONSISTENCY_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""Raised for a row whose keys are valid but contradict each other: a run of an axis that the plan lacks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report whose tests are not read yet.
+
+    Attributes:
+        path: Path as it was given.
+        environment: Whatever could change a result on that machine, by name.
+        seed: Seed of the session.
+        tests: One row for each test.
+    """
+
+    path: str
+    environment: Mapping[str, str]
+    seed: int
+    tests: tuple[JsonNode, ...]
+
+
+def read_report(path: str) -> Report:
+    """The report at *path*.
+
+    Raises:
+        BadReport: It cannot be read, is not a report, or is of a newer format.
+    """
+    report = parse_json(_read_bytes(path), f"{path}: ")
+    if not isinstance(report.value, dict) or "format" not in report.value:
+        raise BadReport(
+            f'{path} is not a report of pytest-repro: it has no "format"; --repro-json=PATH writes one'
+        )
+    if (number := report["format"].as_int(1)) > FORMAT:
+        why = f"and this pytest-repro reads up to format {FORMAT}: install a newer one"
+        raise BadReport(f"{path} is of format {number}, {why}")
+    environment, seed = report["environment"].as_str_mapping(), report["seed"].as_int()
+    return Report(path, environment, seed, tuple(report["tests"]))
+
+
+def _read_bytes(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_REPORT_MIB * 2**20 + 1)
+    except OSError as error:
+        raise BadReport(f"{path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:  # a path with a NUL
+        raise BadReport(f"{path} cannot be read: {error}") from None
+    if len(content) > MAX_REPORT_MIB * 2**20:
+        raise BadReport(f"{path} is larger than {MAX_REPORT_MIB} MiB: no report of pytest-repro is")
+    return content
+
+
+def build_report(
+    tests: Iterable[Mapping[str, Any]], seed: int, environment: Mapping[str, str]
+) -> dict[str, Any]:
+    """The report as plain data.
+
+    Args:
+        tests: Rows of :func:`~pytest_repro.reports.json.rows.verdict_to_row`.
+        seed: Seed of the session.
+        environment: Whatever else could change a result, by name.
+    """
+    rows = list(tests)
+    counts = Counter(row["verdict"] for row in rows if "verdict" in row)
+    return {
+        "format": FORMAT,
+        "environment": dict(environment),
+        "seed": seed,
+        "summary": dict(sorted(counts.items())),
+        "tests": rows,
+    }
+
+
+def encode_report(report: Mapping[str, Any]) -> Iterator[str]:
+    """*report* as strict JSON, in pieces: a line for each key, but a single line for each observation.
+
+    10,000 steps of a loss take 1.3 MB and 10,000 lines; with a line for each key, 1.7 MB and 60,000.
+    """
+    tests = list(report["tests"])
+    head = {key: value for key, value in report.items() if key != "tests"}
+    yield _dump({**head, "tests": []}).rpartition("[]")[0] + "["
+    for number, test in enumerate(tests):
+        values = test.get("observations", ())
+        text = _dump({key: value for key, value in test.items() if key != "observations"})
+        text = "\n".join(f"  {line}" for line in text.splitlines())
+        yield f"{',' if number else ''}\n{text[:-4] if values else text}"
+        if values:
+            yield ',\n   "observations": [\n    '
+            yield ",\n    ".join(_dump(value, indent=None) for value in values)
+            yield "\n   ]\n  }"
+    yield "\n ]\n}\n" if tests else "]\n}\n"
+
+
+def _dump(value: object, indent: int | None = 1) -> str:
+    return json.dumps(value, indent=indent, allow_nan=False, ensure_ascii=False)
+
+
+def write_report(path: Path, report: Mapping[str, Any]) -> None:
+    """Writes *report* to *path*, and creates the folder if it does not exist.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        file.writelines(encode_report(report))

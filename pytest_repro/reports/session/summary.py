@@ -1,0 +1,105 @@
+"""The section of a session: counts by verdict, and lines about single tests."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+FAILING_VERDICTS = ("diverged", "unobserved", "no-baseline", "foreign-baseline")
+"""Verdicts with which a test fails; the section lists these tests."""
+
+COMPARED_VERDICTS = ("reproduced", "diverged")
+
+_OBSERVED_NOTHING = "observed nothing"
+_NO_DEVICE = "skipped on every device"
+
+
+def count_compared(rows: Sequence[Mapping[str, Any]]) -> int:
+    """Number of tests whose runs were compared."""
+    return sum(row.get("verdict") in COMPARED_VERDICTS for row in rows)
+
+
+def format_counts(rows: Sequence[Mapping[str, Any]]) -> str:
+    """``2 compared (1 reproduced, 1 diverged), 0 observed nothing, 1 skipped on every device, 1 failed``.
+
+    Always shows the first three, so that a session that compares less than before is noticed.
+    """
+    counts = Counter(map(_label_verdict, rows))
+    words = ", ".join(f"{counts.pop(word)} {word}" for word in COMPARED_VERDICTS if counts[word])
+    parts = [f"{count_compared(rows)} compared" + (f" ({words})" if words else "")]
+    parts += [f"{counts.pop(word, 0)} {word}" for word in (_OBSERVED_NOTHING, _NO_DEVICE)]
+    # Workers report in any order, so ties are sorted by word.
+    rest = sorted(((n, word) for word, n in counts.items() if n), key=lambda item: (-item[0], item[1]))
+    # Their runs with one seed agree, but they fail.
+    broken = sum(
+        row.get("verdict") in COMPARED_VERDICTS and not row["sweep"]["kept"] for row in rows if "sweep" in row
+    )
+    rest += [(broken, "not for every seed")] if broken else []
+    return ", ".join([*parts, *(f"{number} {word}" for number, word in rest)])
+
+
+def _label_verdict(row: Mapping[str, Any]) -> str:
+    word = str(row.get("verdict", "ran once, nothing compared"))
+    if word == "skipped":
+        axes = sorted({run["axis"] for run in row["runs"] if "reason" in run})
+        if axes and axes != ["device"]:
+            return f"skipped at every value of {', '.join(axes)}"
+        return _NO_DEVICE if axes else word
+    return _OBSERVED_NOTHING if word == "unobserved" else word
+
+
+def format_too_few(rows: Sequence[Mapping[str, Any]], required: int, source: str) -> str:
+    """Why the session fails if fewer than *required* tests were compared, else ``""``.
+
+    Args:
+        rows: Rows of the JSON report.
+        required: How many tests must be compared.
+        source: The option that requires it: ``"--repro-require=5"``.
+    """
+    compared = count_compared(rows)
+    if compared >= required:
+        return ""
+    count = f"{compared or 'no'} test{'s were' if compared != 1 else ' was'} compared"
+    return f"too few   {count}, {source} requires at least {required}: the session fails"
+
+
+def format_unavailable_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each unavailable value of an axis."""
+    runs = (run for row in rows for run in row["runs"] if "reason" in run and run["outcome"] == "skipped")
+    return _format_tallies("not run", (f"{run['axis']} {run['value']}: {run['reason']}" for run in runs))
+
+
+def format_skipped_extra_run_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each reason why runs that are not compared were left out."""
+    return _format_tallies("left out", (row["unmade_note"] for row in rows if row.get("unmade_note")))
+
+
+def _format_tallies(label: str, texts: Iterable[str]) -> Iterator[str]:
+    for text, number in sorted(Counter(texts).items()):
+        yield f"{label:<10}{text} ({number} test{'s' * (number != 1)})"
+
+
+def format_past_log_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each replayed test that asked for something not in the log."""
+    for row in rows:
+        places = list(dict.fromkeys(place for run in row["runs"] for place in run.get("beyond", ())))
+        if places:
+            more = f", and {len(places) - 1} more" if len(places) > 1 else ""
+            yield f"beyond    {row['nodeid']}  {places[0]}{more}"
+
+
+def format_notes(rows: Sequence[Mapping[str, Any]], key: str, label: str) -> Iterator[str]:
+    """The notes that rows hold under *key*, each a text or several lines."""
+    for row in rows:
+        if note := row.get(key):
+            first, *lines = [note] if isinstance(note, str) else note
+            yield f"{label:<9} {row['nodeid']}  {first}".rstrip()
+            yield from (f"{'':10}{line}" for line in lines)
+
+
+def format_failing_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each test with a failing verdict that is not ``expected`` to fail."""
+    for row in rows:
+        if row.get("verdict") in FAILING_VERDICTS and not row.get("expected"):
+            yield f"{row['verdict']}  {row['nodeid']}  {row.get('headline', '')}".rstrip()

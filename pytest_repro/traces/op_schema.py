@@ -1,0 +1,134 @@
+"""Properties of ops, read once from their schemas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import torch
+
+_SEEDED_TAG = getattr(torch.Tag, "nondeterministic_seeded", None)
+
+_UNDECLARED_VIEWS = {"aten::_unsafe_view"}
+# Returns a view but does not declare it, since autograd does not treat it as one.
+
+_SKIPPED_NAMESPACES = ("profiler::", "prim::", "inductor::")
+# Profiler ranges and device queries, which compute no values.
+
+_WRITE_ONLY_OPS = {
+    "copy_", "fill_", "zero_", "normal_", "uniform_", "random_", "bernoulli_", "exponential_",
+    "geometric_", "log_normal_", "cauchy_", "resize_", "resize_as_", "set_", "_foreach_copy_",
+    "_foreach_zero_",
+}  # fmt: skip
+_PARTIAL_WRITE_OPS = {
+    "index_put_", "_index_put_impl_", "masked_fill_", "masked_scatter_", "scatter_", "scatter_add_",
+    "scatter_reduce_", "index_copy_", "index_fill_", "index_add_", "index_reduce_", "put_",
+}  # fmt: skip
+_RNN_OPS = {"aten::mkldnn_rnn_layer", "aten::_cudnn_rnn", "aten::miopen_rnn"}
+_WORKSPACE_OPS = {*_RNN_OPS, "aten::cudnn_batch_norm", "aten::_batch_norm_with_update"}  # their result 3
+_SCRATCH_NAMES = {"philox_seed", "philox_offset", "rng_state", "unused", "debug_attn_mask"}
+_SCRATCH_ARGUMENTS = {"aten::rrelu_with_noise": {1}, "aten::rrelu_with_noise_": {1}}
+# Saved for the backward pass, which reads only the parts that the forward pass writes: the workspace of
+# an LSTM has uninitialized gaps.
+
+_BATCH_NORM_OPS = {"aten::native_batch_norm", "aten::cudnn_batch_norm", "aten::miopen_batch_norm"}
+# They write to arguments 3 and 4, running mean and variance, without declaring it.
+
+
+@dataclass(frozen=True, slots=True)
+class OpSchema:
+    """What is known of an op before it runs. Arguments are given by position or keyword.
+
+    Attributes:
+        op: The op itself, kept so that its id is not reused.
+        name: ``"aten.add.Tensor"``.
+        untraced: Whether it has no entry: a view, an alias, or an op that computes nothing.
+        reads_external_data: Whether it makes a tensor from data of numpy or Python.
+        returns_raw: Whether its result is uninitialized memory.
+        draws: Whether its schema says that it draws random numbers.
+        may_draw: Whether, nevertheless, some arguments make it draw none (dropout with ``p=0``).
+        write_only_arguments: Arguments that it writes without reading them.
+        writes_partially: Whether it may leave parts of a written argument unchanged.
+        writes: Whether it writes to arguments.
+        unreturned_arguments: Arguments that it writes but does not return.
+        scratch_results: Results, by position, of which parts may be uninitialized.
+        scratch_arguments: The same for arguments.
+        simple: Whether it reads all its arguments and computes all its results.
+    """
+
+    op: Any
+    name: str
+    untraced: bool = False
+    reads_external_data: bool = False
+    returns_raw: bool = False
+    draws: bool = False
+    may_draw: bool = False
+    write_only_arguments: frozenset[int | str] = frozenset()
+    writes_partially: bool = False
+    writes: bool = False
+    unreturned_arguments: tuple[int | str, ...] = ()
+    scratch_results: frozenset[int] = frozenset()
+    scratch_arguments: frozenset[int] = frozenset()
+    simple: bool = False
+
+
+@cache
+def read_schema(op: Any) -> OpSchema:
+    """Properties of *op*, an overload or a higher-order op; takes 0.1 ms."""
+    schema = getattr(op, "_schema", None)
+    if schema is None:
+        return OpSchema(op, str(op))
+    bare = schema.name.rpartition("::")[2]
+    written = [a for a in schema.arguments if a.alias_info is not None and a.alias_info.is_write]
+    return_aliases = [r.alias_info for r in schema.returns]
+    returned = {name for alias in return_aliases if alias is not None for name in alias.before_set}
+    scratch = frozenset(_SCRATCH_ARGUMENTS.get(schema.name, ()))
+    unreturned = [_find_position(schema, a) for a in written if returned.isdisjoint(a.alias_info.before_set)]
+    unreturned += [3, 4] if schema.name in _BATCH_NORM_OPS else []
+    result = OpSchema(
+        op,
+        str(op),
+        untraced=_is_untraced(schema, return_aliases) or (not schema.returns and not written),
+        reads_external_data=bare == "lift_fresh",
+        returns_raw=bare.startswith(("empty", "new_empty", "_empty", "resize_")),
+        draws=_SEEDED_TAG in op.tags,
+        may_draw="attention" in bare or "dropout" in bare,
+        write_only_arguments=scratch | _find_write_only(schema, bare, written),
+        writes_partially=bare in _PARTIAL_WRITE_OPS,
+        writes=bool(written) or schema.name in _BATCH_NORM_OPS,
+        unreturned_arguments=tuple(position for position in unreturned if position not in scratch),
+        scratch_results=_find_scratch_results(schema),
+        scratch_arguments=scratch,
+    )
+    is_special = (
+        result.draws
+        or result.returns_raw
+        or result.write_only_arguments
+        or result.writes_partially
+        or result.unreturned_arguments
+    )
+    return replace(result, simple=not is_special)
+
+
+def _find_write_only(schema: Any, bare: str, written: list[Any]) -> frozenset[int | str]:
+    positions = {_find_position(schema, a) for a in written if bare in _WRITE_ONLY_OPS or a.is_out}
+    if bare.endswith("_like") or bare.startswith("new_"):
+        positions.add(0)  # only its shape, dtype and device are read
+    return frozenset(positions)
+
+
+def _find_scratch_results(schema: Any) -> frozenset[int]:
+    named = {i for i, result in enumerate(schema.returns) if result.name in _SCRATCH_NAMES}
+    return frozenset(named | ({3} if schema.name in _WORKSPACE_OPS else set()))
+
+
+def _is_untraced(schema: Any, return_aliases: list[Any]) -> bool:
+    is_view = any(alias is not None and not alias.is_write for alias in return_aliases)
+    return is_view or schema.name in _UNDECLARED_VIEWS or schema.name.startswith(_SKIPPED_NAMESPACES)
+
+
+def _find_position(schema: Any, argument: Any) -> int | str:
+    if argument.kwarg_only:
+        return str(argument.name)
+    return next(i for i, other in enumerate(schema.arguments) if other.name == argument.name)

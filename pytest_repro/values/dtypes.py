@@ -1,0 +1,140 @@
+"""Decodes bytes to numbers, for the dtypes that numpy has and for those it lacks."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Name → exponent bits, fraction bits, bias, and which codes are not finite: e5m2 has infinities as IEEE 754,
+# "fn" only NaNs, all ones, "fnuz" one NaN, at -0, and e8m0 is only an exponent.
+# https://arxiv.org/abs/2209.05433 and the OCP microscaling formats, v1.0.
+_FLOAT8_FORMATS: dict[str, tuple[int, int, int, str]] = {
+    "float8_e4m3fn": (4, 3, 7, "fn"),
+    "float8_e5m2": (5, 2, 15, "ieee"),
+    "float8_e4m3fnuz": (4, 3, 8, "fnuz"),
+    "float8_e5m2fnuz": (5, 2, 16, "fnuz"),
+    "float8_e8m0fnu": (8, 0, 127, "e8m0"),
+}
+
+# Bytes of each real component.
+_COMPONENT_SIZES = {
+    "bfloat16": 2, "float16": 2, "float32": 4, "float64": 8,
+    "complex32": 2, "complex64": 4, "complex128": 8,
+}  # fmt: skip
+
+
+def itemsize(dtype: str) -> int:
+    """Bytes of one element; 1 for text.
+
+    Args:
+        dtype: Name of the dtype, ``"float32"``, ``"bfloat16"``; ``"raw12"`` for 12 bytes that are not a
+            number; ``""`` for text.
+    """
+    if dtype.startswith("raw"):
+        return int(dtype[3:])
+    if dtype in _FLOAT8_FORMATS or dtype == "":
+        return 1
+    return {"bfloat16": 2, "complex32": 4}.get(dtype) or np.dtype(dtype).itemsize
+
+
+def view_bits(dtype: str, buffer: memoryview) -> NDArray[Any]:
+    """The bits of each element, to test equality: unsigned integers, or rows of bytes."""
+    size = itemsize(dtype)
+    if size in (1, 2, 4, 8):
+        return np.frombuffer(buffer, f"<u{size}")
+    return np.frombuffer(buffer, "u1").reshape(-1, size)
+
+
+def view_bytes(array: NDArray[Any]) -> memoryview:
+    """The memory of a contiguous array, as bytes."""
+    return array.reshape(-1).view("u1").data
+
+
+def decode_numbers(dtype: str, buffer: Any) -> NDArray[Any] | None:
+    """The elements as numbers that numpy can calculate with; None if they are not numbers.
+
+    Args:
+        dtype: See :func:`itemsize`.
+        buffer: Whole elements, little-endian.
+
+    Returns:
+        float32, float64, longdouble, complex64, complex128 and integers of 64 bits unchanged;
+        narrower floats as float32, complex32 as complex64, bool and other integers as float64.
+    """
+    if dtype == "" or dtype.startswith("raw"):
+        return None
+    if dtype == "bfloat16":
+        return (np.frombuffer(buffer, "<u2").astype("<u4") << np.uint32(16)).view("<f4")
+    if dtype in _FLOAT8_FORMATS:
+        values: NDArray[Any] = _get_float8_table(dtype)[np.frombuffer(buffer, "u1")]
+        return values
+    if dtype == "complex32":
+        return np.frombuffer(buffer, "<f2").astype("<f4").view("<c8")
+    array = np.frombuffer(buffer, np.dtype(dtype).newbyteorder("<"))
+    if array.dtype.kind == "b" or (array.dtype.kind in "iu" and array.dtype.itemsize < 8):
+        return array.astype("f8")
+    return array.astype("f4") if array.dtype.kind == "f" and array.dtype.itemsize == 2 else array
+
+
+def format_element(dtype: str, bits: Any) -> str:
+    """One element as text, with enough digits to distinguish it from its neighbours.
+
+    Args:
+        dtype: See :func:`itemsize`.
+        bits: An element of :func:`view_bits`.
+    """
+    raw = view_bytes(np.atleast_1d(bits))
+    value = decode_numbers(dtype, raw)
+    if value is None:
+        return repr(bytes(raw))
+    is_converted = value.dtype == "f8" and dtype != "float64"
+    return str(np.frombuffer(raw, dtype)[0] if is_converted else value[0])
+
+
+def view_float_bits(dtype: str, buffer: Any) -> NDArray[Any] | None:
+    """The bits of each real component; None if the dtype has no units in the last place."""
+    if dtype in _FLOAT8_FORMATS:
+        return np.frombuffer(buffer, "u1") if dtype != "float8_e8m0fnu" else None
+    size = _COMPONENT_SIZES.get(dtype)
+    return None if size is None else np.frombuffer(buffer, f"<u{size}")
+
+
+@cache
+def _get_float8_table(dtype: str) -> NDArray[np.float32]:
+    return _compute_float8_values(dtype).astype("f4")  # exact
+
+
+def _compute_float8_values(dtype: str) -> NDArray[np.float64]:
+    exponent_bits, fraction_bits, bias, special = _FLOAT8_FORMATS[dtype]
+    code = np.arange(256)
+    if special == "e8m0":
+        return np.where(code == 255, np.nan, np.exp2(code - 127.0))
+    exponent = (code >> fraction_bits) & (2**exponent_bits - 1)
+    fraction = (code & (2**fraction_bits - 1)) / 2**fraction_bits
+    normal = np.exp2(exponent - float(bias)) * (1 + fraction)
+    value = np.where(exponent == 0, np.exp2(1.0 - bias) * fraction, normal)
+    value = np.where(code & 0x80, -value, value)
+    return _set_special_values(value, code, exponent, fraction, special, exponent_bits)
+
+
+def _set_special_values(
+    value: NDArray[np.float64],
+    code: NDArray[Any],
+    exponent: NDArray[Any],
+    fraction: NDArray[Any],
+    special: str,
+    exponent_bits: int,
+) -> NDArray[np.float64]:
+    if special == "fnuz":
+        value[code == 0x80] = np.nan
+    elif special == "fn":
+        value[(code & 0x7F) == 0x7F] = np.nan
+    else:
+        top = exponent == 2**exponent_bits - 1
+        value[top & (fraction > 0)] = np.nan
+        infinite = top & (fraction == 0)
+        value[infinite] = np.where(code[infinite] & 0x80, -np.inf, np.inf)
+    return value

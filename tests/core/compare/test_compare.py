@@ -1,0 +1,109 @@
+"""Comparison collects every mismatch and judges from all of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_repro.core.compare.compare import (
+    ObservedRun,
+    count_steps,
+    find_mismatches,
+    find_outcome_mismatches,
+    judge_runs,
+)
+from pytest_repro.core.compare.difference import Difference
+from pytest_repro.core.compare.mismatch import Mismatch
+from pytest_repro.core.runs.observation import ContentRef, Observation
+from pytest_repro.core.runs.run import Outcome, Run
+
+
+def run(number: int = 0, outcome: Outcome = "passed", error_type: str = "", observations: int = 1) -> Run:
+    return Run("repeat", number, outcome, observation_count=observations, error_type=error_type)
+
+
+def observed(number: int, *rows: tuple[str, int, bytes], kind: str = "float32[]") -> ObservedRun:
+    found = [Observation((name, step, ""), kind, "float32", (), content) for name, step, content in rows]
+    return ObservedRun(run(number), {each.key: each for each in found})
+
+
+def far(a: Observation, b: Observation) -> Difference:
+    return Difference(1, 1, 1, max_abs=1.0)
+
+
+def test_equal_runs_have_no_mismatch() -> None:
+    rows = ("loss", 0, b"1"), ("loss", 1, b"2")
+    assert list(find_mismatches(observed(0, *rows), observed(1, *rows), far)) == []
+
+
+def test_every_kind_of_mismatch_is_named_in_order() -> None:
+    left = observed(0, ("loss", 0, b"1"), ("loss", 1, b"2"), ("gone", 0, b"3"))
+    right = observed(1, ("loss", 0, b"1"), ("loss", 1, b"x"), ("new", 0, b"4"))
+    found = list(find_mismatches(left, right, far))
+    assert [(each.name, each.problem) for each in found] == [
+        ("loss[1]", "values"),
+        ("gone", "missing"),
+        ("new", "missing"),
+    ]
+    assert [each.detail for each in found] == [
+        "",
+        "not recorded in the other run",
+        "recorded in the other run only",
+    ]
+
+
+def test_another_kind_is_no_distance() -> None:
+    left, right = observed(0, ("x", 0, b"1")), observed(1, ("x", 0, b"1"), kind="float64[]")
+    (found,) = find_mismatches(left, right, far)
+    assert (
+        found.problem,
+        found.kind,
+        found.other_kind,
+        found.difference,
+    ) == ("kind", "float32[]", "float64[]", None)
+
+
+def test_a_difference_within_the_tolerance_is_none() -> None:
+    left, right = observed(0, ("x", 0, b"1")), observed(1, ("x", 0, b"2"))
+    assert list(find_mismatches(left, right, lambda a, b: Difference(1, 1, outside_tolerance=0))) == []
+
+
+def test_digests_decide_where_values_were_not_kept() -> None:
+    def stored(number: int, digest: str) -> ObservedRun:
+        each = Observation(("x", 0, ""), "float32[9]", "float32", (9,), ContentRef(digest))
+        return ObservedRun(run(number), {each.key: each})
+
+    assert list(find_mismatches(stored(0, "a"), stored(1, "a"), lambda a, b: None)) == []
+    (found,) = find_mismatches(stored(0, "a"), stored(1, "b"), lambda a, b: None)
+    assert found.detail == "the values were not kept: only the digests are known"
+
+
+def test_steps_count_the_series() -> None:
+    assert count_steps([("loss", 0, ""), ("loss", 2, ".a"), ("x", 0, "")]) == {"loss": 3, "x": 1}
+
+
+VALUES = Mismatch("x", "x", 0, "", "repeat", 1, "values")
+
+
+@pytest.mark.parametrize(
+    ("runs", "found", "word"),
+    [
+        ([run(), run(1)], [], "reproduced"),
+        ([run(), run(1)], [VALUES], "diverged"),
+        ([run(observations=0), run(1, observations=0)], [], "unobserved"),
+        ([run(outcome="failed"), run(1, "failed")], [], "failed"),
+        ([run(outcome="failed"), run(1, "failed")], [VALUES], "failed"),
+        ([run(outcome="skipped"), run(1, "skipped")], [], "skipped"),
+        ([run()], [], None),
+        ([run(outcome="failed")], [], "failed"),
+    ],
+)
+def test_verdicts(runs: list[Run], found: list[Mismatch], word: str | None) -> None:
+    assert word == judge_runs(runs, found)
+
+
+def test_outcomes_differ_by_what_happened_not_by_its_message() -> None:
+    same = [run(0, "failed", "ValueError"), run(1, "failed", "ValueError")]
+    assert list(find_outcome_mismatches(same)) == []
+    other = [*same, run(2, "failed", "KeyError"), run(3)]
+    assert [each.value for each in find_outcome_mismatches(other)] == [2, 3]
+    assert judge_runs(other, list(find_outcome_mismatches(other))) == "diverged"

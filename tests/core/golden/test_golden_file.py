@@ -1,0 +1,135 @@
+"""The text of a golden file: what is written is read back, what is damaged is named."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_repro.core.compare.statistics import Statistics
+from pytest_repro.core.golden.golden import EntryUpdate, Golden, merge_updates
+from pytest_repro.core.golden.golden_file import format_golden, read_golden
+from pytest_repro.core.golden.stored_value import StoredValue
+
+KEY = "0123456789abcdef"
+DIGEST = "0" * 32
+numbers = st.floats(allow_nan=False)
+shown = st.text(st.characters(exclude_categories=["C", "Z"]))
+elements = st.lists(st.tuples(st.integers(0, 2**40), shown), max_size=3).map(tuple)
+some = st.tuples(*[numbers] * 5, st.integers(0, 2**40), elements)
+none = st.tuples(*[st.none()] * 5, st.integers(1, 2**40), elements)
+statistics = (some | none).map(lambda fields: Statistics(*fields))
+rows = st.builds(
+    StoredValue,
+    st.text(),
+    shown,
+    st.text("0123456789abcdef", min_size=32, max_size=32),
+    values=st.none(),
+    text=st.none(),
+    statistics=st.none() | statistics,
+    step=st.integers(0, 2**63 - 1),
+    path=st.text(),
+)
+goldens = st.dictionaries(st.text(), st.lists(rows, max_size=3).map(tuple), max_size=4).map(
+    lambda tests: merge_updates(
+        Golden(), [EntryUpdate(n, KEY, {"python": "3"}, entry) for n, entry in tests.items()]
+    )
+)
+
+
+@given(goldens)
+def test_what_is_written_is_read_back(golden: Golden) -> None:
+    written = format_golden(golden)
+    assert read_golden(written) == golden
+    assert format_golden(read_golden(written)) == written
+
+
+def test_an_observation_is_a_line() -> None:
+    found = Statistics(0, 1, 0.5, float("inf"), 2.5, elements=((0, "0.0"),))
+    row = StoredValue("loss", "float32[2]", DIGEST, statistics=found, step=3, path=".w")
+    odd = Statistics(non_finite=2, elements=((0, "nan"), (1, "inf")))
+    entry = (row, row._replace(name="y", step=0, path="", statistics=odd))
+    golden = merge_updates(Golden(), [EntryUpdate("test_a.py::test_b[ß]", KEY, {"python": "3"}, entry)])
+    line = f'"digest": "{DIGEST}", "elements": [[0, "0.0"]], "kind": "float32[2]"'
+    numbers = '"l2": 2.5, "max": 1, "mean": 0.5, "min": 0'
+    other = line.replace('[[0, "0.0"]]', '[[0, "nan"], [1, "inf"]]')
+    assert format_golden(golden) == (
+        "{\n"
+        ' "environments": {\n'
+        '  "0123456789abcdef": {\n'
+        '   "python": "3"\n'
+        "  }\n"
+        " },\n"
+        ' "format": 1,\n'
+        ' "kind": "pytest-repro golden",\n'
+        ' "tests": {\n'
+        '  "test_a.py::test_b[\\u00df]": {\n'
+        '   "0123456789abcdef": [\n'
+        f'    {{{line}, {numbers}, "name": "loss", "path": ".w", "std": "Infinity", "step": 3}},\n'
+        f'    {{{other}, "name": "y", "non_finite": 2}}\n'
+        "   ]\n"
+        "  }\n"
+        " }\n"
+        "}\n"
+    )
+
+
+def content(**changes: Any) -> str:
+    row: dict[str, Any] = {"name": "x", "kind": "float", "digest": DIGEST, "elements": []}
+    row |= {"min": 1, "max": 1, "mean": 1, "std": 0, "l2": 1}
+    row |= changes.pop("row", {})
+    whole = {
+        "kind": "pytest-repro golden",
+        "format": 1,
+        "environments": {KEY: {"python": "3"}},
+        "tests": {"t": {KEY: [row]}},
+    }
+    return json.dumps({**whole, **changes})
+
+
+def test_the_sample_is_sound() -> None:
+    assert read_golden(content()).tests["t"][KEY][0].key == ("x", 0, "")
+
+
+@pytest.mark.parametrize(
+    ("damaged", "says"),
+    [
+        ("", "is not JSON"),
+        (content()[:-20], "is not JSON"),
+        ("<<<<<<< HEAD\n" + content(), "is not JSON"),
+        ("[" * 100_000, "is nested too deeply"),
+        (pickle.dumps([1]).decode("latin-1"), "is not JSON"),
+        ("[]", "is not a golden file"),
+        ('{"kind": "pytest-repro replay"}', "is not a golden file"),
+        (content(format=2), "is of format 2; this version of pytest-repro reads format 1"),
+        (content(format=True), "is of format True"),
+        (content(format="1"), "is of format 1"),
+        (content(tests=[]), "is damaged: tests is a list of 0, not an object"),
+        (content(environments=None), "environments is null, not an object"),
+        (content(environments={"../../etc": {}}), 'key of an environment is "../../etc", not of the form'),
+        (content(environments={KEY: {"python": 3}}), f"environments['{KEY}']['python'] is 3, not text"),
+        (content(tests={"t": {"f" * 16: []}}), "tests['t']['ffffffffffffffff'] has no environment"),
+        (content(tests={"t": {KEY: {}}}), "is an object of 0, not a list"),
+        (content(row={"name": None}), "[0].name is null, not text"),
+        (content(row={"step": -1}), "[0].step is -1, out of range: 0 or more is expected"),
+        (content(row={"step": 10**50}), "[0].step is 1000"),
+        (content(row={"step": True}), "[0].step is true, not a whole number"),
+        (content(row={"digest": "../../../etc/passwd"}), '[0].digest is "../../../etc/passwd", not of the'),
+        (content(row={"digest": DIGEST + "\n"}), "[0].digest is"),
+        (content(row={"l2": "__import__('os')"}), "[0].l2 is \"__import__('os')\", not a number"),
+        (content(row={"l2": 10**4000}), "[0].l2 is too large a number"),
+        (content(row={"l3": 1}), "[0] has the unknown key 'l3'"),
+        (content(row={"non_finite": -1}), "[0].non_finite is -1, out of range"),
+        (content(row={"elements": [[0]]}), "[0].elements[0] is a list of 1, not of 2"),
+        (content().replace('"l2": 1', f'"l2": {"9" * 5000}'), "is not JSON"),
+    ],
+)  # fmt: skip
+def test_what_is_damaged_is_named(damaged: str, says: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        read_golden(damaged)
+    assert says in str(caught.value)
+    assert len(str(caught.value)) < 300

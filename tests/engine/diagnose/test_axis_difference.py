@@ -1,0 +1,129 @@
+"""Diagnoses of differences between interpreters, with simulated programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import pytest
+
+from pytest_repro.axes import Interpreter
+from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
+from pytest_repro.core.diagnose.external_call import ExternalCall
+from pytest_repro.core.diagnose.finding import Change, Finding
+from pytest_repro.core.trace.line_steps import LineStep
+from pytest_repro.engine.diagnose.axis_difference import diagnose_axis
+from pytest_repro.engine.diagnose.budgeted_experiments import ExperimentBudget
+
+EMPTY = ExternalCall("torch.empty()", "uninitialised-memory", "/a.py:5")
+
+
+class Process(NamedTuple):
+    """The process of a run."""
+
+    seed: str
+    number: int
+    fresh_imports: bool
+    shifted_heap: bool
+    suspended: tuple[str, ...]
+    earlier_runs: int
+
+
+@dataclass
+class FakeTarget:
+    """A program; *show* is the result of a run in a process."""
+
+    show: Callable[[Process], object]
+    calls: tuple[ExternalCall, ...] = ()
+    changes: tuple[Change, ...] = ()
+    fresh_processes: bool = True
+    experiments: list[Experiment] = field(default_factory=list)
+
+    def start_interpreters(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
+        """There is nothing to start."""
+
+    def run_experiment(
+        self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, seconds_left: float
+    ) -> ExperimentResult:
+        assert interpreter is not None
+        self.experiments.append(experiment)
+        first = Process(
+            interpreter.environ["PYTHONHASHSEED"],
+            0 if interpreter.imports_per_run else int(interpreter.name.rpartition(" ")[2]),
+            interpreter.imports_per_run,
+            experiment.shift_heap,
+            experiment.suspended,
+            0,
+        )
+        results = [
+            self.show(first._replace(earlier_runs=0 if experiment.fresh_forks else n))
+            for n in range(len(experiment.cells))
+        ]
+        steps = (LineStep("/a.py:7", (("order", str(results[0])),)),)
+        return ExperimentResult(
+            len(results),
+            tuple(n for n, result in enumerate(results) if result != results[0]),
+            str(results[0]),
+            self.calls,
+            self.changes,
+            steps=(steps,) if experiment.trace_lines else (),
+            outcomes=("passed",),
+        )
+
+
+def find_cause(target: FakeTarget) -> Finding:
+    budget = ExperimentBudget(target, 60.0, 0.001, lambda purpose: None)
+    return diagnose_axis(budget, "process", 1, {"process": 0})[1]
+
+
+def test_hash_seed() -> None:
+    finding = find_cause(FakeTarget(lambda p: p.seed))
+    assert (finding.name, finding.location) == ("hash-seed", "/a.py:7")
+    assert finding.ruled_out == ("address-order",)
+
+
+def test_hash_seed_that_changes_nothing_for_two_of_the_seeds() -> None:
+    assert find_cause(FakeTarget(lambda p: p.seed in "45")).name == "hash-seed"
+
+
+@pytest.mark.parametrize(
+    "show",
+    [
+        lambda p: (p.number, p.shifted_heap),
+        lambda p: p.shifted_heap,
+        lambda p: (p.number, p.fresh_imports and p.shifted_heap),
+        # The order of some classes, equal by chance in all interpreters but one.
+        lambda p: p.seed == "2" or (p.fresh_imports and p.shifted_heap),
+    ],
+)
+def test_address_order(show: Callable[[Process], object]) -> None:
+    finding = find_cause(FakeTarget(show))
+    assert (finding.name, finding.location) == ("address-order", "/a.py:7")
+
+
+def test_result_that_differs_in_each_process_is_not_address_order() -> None:
+    results = iter(range(100))
+    finding = find_cause(FakeTarget(lambda p: next(results) if p.fresh_imports else p.number))
+    assert finding.name == "process"
+    assert {"hash-seed", "address-order"} <= set(finding.ruled_out)
+    assert "shared-state" not in finding.ruled_out  # not tried
+
+
+def test_uninitialised_memory_is_not_address_order() -> None:
+    def show(process: Process) -> object:
+        return "uninitialised-memory" not in process.suspended and (process.number, process.shifted_heap)
+
+    finding = find_cause(FakeTarget(show, (EMPTY,)))
+    assert (finding.name, finding.location) == ("uninitialised-memory", "/a.py:5")
+
+
+GREW = Change("a.CACHE", "grew from 0 to 1 items", "/a.py:1")
+
+
+def test_shared_state_of_the_session_takes_a_change_that_makes_a_difference() -> None:
+    assert find_cause(FakeTarget(lambda p: p.earlier_runs, changes=(GREW,))).location == "/a.py:1"
+    for target in (FakeTarget(lambda p: p.earlier_runs), FakeTarget(lambda p: 0, changes=(GREW,))):
+        finding = find_cause(target)
+        assert finding.name == "unknown"
+        assert "only the interpreter of the session" in finding.explanation

@@ -1,0 +1,47 @@
+"""The counts of a session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_repro.reports.session.summary import format_counts, format_too_few
+
+
+def row(verdict: str, *absent: str) -> dict[str, Any]:
+    runs = [{"axis": axis, "value": 1, "outcome": "skipped", "reason": "none"} for axis in absent]
+    return {"nodeid": "a", "verdict": verdict, "runs": [{"axis": "repeat", "outcome": "passed"}, *runs]}
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([], "0 compared, 0 observed nothing, 0 skipped on every device"),
+        (
+            [*[row("reproduced")] * 11, row("diverged"), *[row("unobserved")] * 2, row("skipped", "device")],
+            "12 compared (11 reproduced, 1 diverged), 2 observed nothing, 1 skipped on every device",
+        ),
+        (
+            [row("no-baseline"), row("skipped"), row("skipped", "isa", "device"), {"runs": []}],
+            "0 compared, 0 observed nothing, 0 skipped on every device, 1 no-baseline, "
+            "1 ran once, nothing compared, 1 skipped, 1 skipped at every value of device, isa",
+        ),
+        (
+            [row("reproduced", "device")],
+            "1 compared (1 reproduced), 0 observed nothing, 0 skipped on every device",
+        ),
+    ],
+)
+def test_what_is_counted(rows: list[dict[str, Any]], says: str) -> None:
+    assert format_counts(rows) == says
+
+
+def test_a_gate_counts_what_was_compared() -> None:
+    rows = [row("reproduced"), row("diverged"), row("unobserved"), row("skipped"), row("failed")]
+    assert format_too_few(rows, 2, "x") == format_too_few(rows, 0, "x") == ""
+    assert (
+        format_too_few(rows, 3, "x=3")
+        == "too few   2 tests were compared, x=3 requires at least 3: the session fails"
+    )
+    assert format_too_few([], 1, "x=1").startswith("too few   no tests were compared")
