@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -137,8 +138,9 @@ def test_who_is_killed_as_he_writes_leaves_a_whole(path: Path, call: str, number
     assert set(state(path)) == {"t.json", "t.safetensors"}
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
+    """No file may grow beyond 4 KiB; not around a whole test, whose report may go to a larger file."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
@@ -149,11 +151,10 @@ def small_files() -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, ignored)
 
 
-@pytest.mark.usefixtures("small_files")
 def test_where_the_disk_is_full_the_old_is_whole(path: Path) -> None:
     put(path, 1)
     before = state(path)
-    with pytest.raises(OSError) as caught:
+    with pytest.raises(OSError) as caught, small_files():
         put(path, 2, count=10_000)
     assert caught.value.errno == errno.EFBIG
     assert state(path) == before
