@@ -16,6 +16,7 @@ import numpy.fft
 import numpy.ma
 import numpy.random  # noqa: F401
 import pytest
+from hypothesis import settings
 
 import pytest_repro.plugin.session.hooks  # noqa: F401
 from pytest_repro.plugin.extra_runs import list_extra_runs
@@ -28,6 +29,10 @@ with contextlib.suppress(ImportError):
 # what the projects use is imported here first.
 
 pytest_plugins = "pytester"
+
+# The same examples each time; ``--hypothesis-profile=default`` looks for new ones.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 # Where writing byte code is forbidden, as in many containers, each of the hundreds of interpreters that the
 # tests start compiles the package again: a quarter of the time of a session with one companion.

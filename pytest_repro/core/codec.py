@@ -45,10 +45,11 @@ class Field(NamedTuple):
 
     def is_absent(self, record: Any, value: Any) -> bool:
         """Whether *value*, the field of *record*, is not written."""
-        if self.always or (self.same_as and value == getattr(record, self.same_as)):
-            return not self.always
-        # The value of an axis may be False, which is not the default 0.
-        return value == self.default and isinstance(value, bool) is isinstance(self.default, bool)
+        if self.always:
+            return False
+        others = (getattr(record, self.same_as), self.default) if self.same_as else (self.default,)
+        # Equal values may differ in type and sign: False and 0, -0.0 and 0.0.
+        return any(value == other and repr(value) == repr(other) for other in others)
 
 
 class _Layout(NamedTuple):

@@ -95,6 +95,12 @@ def test_numbers_that_json_does_not_know_are_text() -> None:
     assert str(Codec().decode(StoredValue, JsonNode(older)).values) == "(nan, inf, -inf)"
 
 
+@pytest.mark.parametrize("seconds", [0.0, -0.0, 0])
+def test_only_the_default_itself_is_left_out(seconds: float) -> None:
+    run = Run("", None, "passed", seconds)
+    assert repr(arrive(Codec(), run).seconds) == repr(float(seconds))
+
+
 class Inner(NamedTuple):
     a: int = 0
     b: int = 0
