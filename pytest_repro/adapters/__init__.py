@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache, lru_cache
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from pytest_repro.adapters._adapter import Adapter as Adapter
@@ -37,17 +37,16 @@ def _load_adapter(name: str) -> Adapter:
     return adapter
 
 
-def active_adapters() -> dict[str, Adapter]:
+def active_adapters() -> Mapping[str, Adapter]:
     """The adapters of the libraries imported so far, by name, in name order."""
-    modules = tuple(map(sys.modules.get, find_plugins(__name__)))
-    return _load_active_adapters(modules).copy()
+    return _load_active_adapters(tuple(map(sys.modules.get, find_plugins(__name__))))
 
 
 @lru_cache(maxsize=8)
-def _load_active_adapters(modules: tuple[ModuleType | None, ...]) -> dict[str, Adapter]:
+def _load_active_adapters(modules: tuple[ModuleType | None, ...]) -> Mapping[str, Adapter]:
     """The adapters, given the modules of their libraries: asked several times in each run of a test."""
-    names = find_plugins(__name__)
-    return {name: _load_adapter(name) for name in names if name == STANDARD_LIBRARY or _is_imported(name)}
+    names = [name for name in find_plugins(__name__) if name == STANDARD_LIBRARY or _is_imported(name)]
+    return MappingProxyType({name: _load_adapter(name) for name in names})
 
 
 def _is_imported(name: str) -> bool:
@@ -88,12 +87,10 @@ def flatten(value: object) -> FlattenResult:
 def flatten_known(value: object) -> FlattenResult:
     """As :func:`flatten`, without calling any method of *value*: for values that were not recorded."""
     adapters = active_adapters()
-    standard = adapters.pop(STANDARD_LIBRARY)
-    for adapter in adapters.values():
-        result = adapter.flatten(value)
-        if result is not None:
+    for name, adapter in adapters.items():
+        if name != STANDARD_LIBRARY and (result := adapter.flatten(value)) is not None:
             return result
-    return standard.flatten(value)
+    return adapters[STANDARD_LIBRARY].flatten(value)
 
 
 def _flatten_by_protocol(value: object) -> FlattenResult:

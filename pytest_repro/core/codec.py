@@ -45,11 +45,9 @@ class Field(NamedTuple):
 
     def is_absent(self, record: Any, value: Any) -> bool:
         """Whether *value*, the field of *record*, is not written."""
-        if self.always:
-            return False
-        others = (getattr(record, self.same_as), self.default) if self.same_as else (self.default,)
+        others = [self.default, *([getattr(record, self.same_as)] if self.same_as else [])]
         # Equal values may differ in type and sign: False and 0, -0.0 and 0.0.
-        return any(value == other and repr(value) == repr(other) for other in others)
+        return not self.always and any(value == each and repr(value) == repr(each) for each in others)
 
 
 class _Layout(NamedTuple):

@@ -136,11 +136,11 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 @pytest.fixture
-def repro(request: pytest.FixtureRequest) -> Any:
+def repro() -> Any:
     """Records what must stay the same: ``repro.record(loss=loss)``. Marks the test by itself."""
     from pytest_repro.plugin.fixtures.repro import make_repro
 
-    return make_repro(request.node)
+    return make_repro()
 
 
 @pytest.fixture

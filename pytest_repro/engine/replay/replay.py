@@ -49,7 +49,8 @@ class Replay:
             Makes the context in which the run is replayed, once for each time it continues; None
             without *whole_runs*.
         """
-        self._tapes, self._thread_names = {}, ThreadNames()
+        if self._tapes:
+            self._tapes, self._thread_names = {}, ThreadNames()
         if not self._whole_runs:
             return None
         return partial(intercept, self._make_tape(WHOLE_RUN), self._thread_names)

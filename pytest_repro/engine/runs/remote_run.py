@@ -13,7 +13,6 @@ from pytest_repro.core.runs.run import Run
 from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.remote_recording import RemoteRecording
 from pytest_repro.engine.runs.trial import Trial
-from pytest_repro.values.dtypes import itemsize
 from pytest_repro.values.spill_store import SpillStore
 
 _MESSAGE_BYTES = 2**20
@@ -96,6 +95,8 @@ def _iter_pieces(observation: Observation, store: SpillStore) -> Iterator[bytes]
     kept = store.get(observation.content) if isinstance(observation.content, ContentRef) else None
     if kept is None:
         return
+    from pytest_repro.values.dtypes import itemsize  # imports numpy
+
     size = itemsize(observation.dtype)
     step, at = max(1, _MESSAGE_BYTES // size) * size, 0
     while piece := bytes(kept[at : at + step]):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from pytest_repro.core.plan.plan import Plan, validate_capture
@@ -59,19 +58,18 @@ class Option(NamedTuple):
 
 
 def _option(default: Any, parse: Parse, metavar: str, help: str, bare: Any = None) -> Any:
-    return field(metadata={"option": Option(default, parse, help, metavar, bare_value=bare)})
+    return Option(default, parse, help, metavar, bare_value=bare)
 
 
 def _flag(help: str) -> Any:
-    return field(metadata={"option": Option(False, bool, help)})
+    return Option(False, bool, help)
 
 
 def _ini_key(default: Any, parse: Parse, help: str) -> Any:
-    return field(metadata={"option": Option(default, parse, help, on_command_line=False)})
+    return Option(default, parse, help, on_command_line=False)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)  # each further method costs every session time
-class Settings:
+class Settings:  # a dataclass of this size takes 2 ms at every start of pytest
     """A value for each option, from the command line or else the ini file.
 
     Attributes:
@@ -84,10 +82,10 @@ class Settings:
 
     runs: int = _option(2, parse_runs, "N", "runs of each marked test; 1 compares nothing")
     seed: int | str = _option(0, parse_seed, "N|random", "seed of every generator; random draws one")
-    seeds: Seeds = _option(None, parse_seeds, "20|0-99|1,2,5", "run each marked test once per seed; 0: none")  # noqa: RUF009
+    seeds: Seeds = _option(None, parse_seeds, "20|0-99|1,2,5", "run each marked test once per seed; 0: none")
     all: bool = _flag("audit: treat every collected test as marked")
     capture: str = _option("auto", validate_capture, "auto|recorded|locals", "what is compared")
-    vary: Axes = _option({}, parse_vary_lines, "AXIS[=V,V]", "vary an axis in every marked test: threads=1,2")  # noqa: RUF009
+    vary: Axes = _option({}, parse_vary_lines, "AXIS[=V,V]", "vary an axis in every marked test: threads=1,2")
     trace: bool = _flag("record the ops of every run, not only after a mismatch")
     diagnose: str = _option("auto", parse_diagnose, "WHEN", "look for causes: auto (<10 s), always, never")
     diagnose_seconds: float = _ini_key(60.0, parse_seconds, "seconds to spend on the cause of one mismatch")
@@ -109,14 +107,17 @@ class Settings:
     command_line: dict[str, Any]
     is_seed_random: bool
 
+    def __init__(self, **values: Any) -> None:
+        vars(self).update(values)
+
     @property
     def plan(self) -> Plan:
         """The plan of a test whose marker has no arguments."""
         return self.defaults._replace(**self.command_line)
 
 
-OPTIONS: tuple[Option, ...] = tuple(
-    row.metadata["option"]._replace(field=row.name, annotation=row.type)
-    for row in fields(Settings)
-    if "option" in row.metadata
+OPTIONS = tuple(
+    row._replace(field=name, annotation=Settings.__annotations__[name])
+    for name, row in vars(Settings).items()
+    if isinstance(row, Option)
 )

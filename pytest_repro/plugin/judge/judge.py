@@ -71,8 +71,8 @@ def _judge_extra_runs(runner: ItemRunner, run: Run) -> BaseException | None:
 def _compute_verdict(runner: ItemRunner, run: Run) -> Verdict:
     recording = runner.current.final_recording
     verdict = runner.trial.compute_verdict((run, recording))
-    unobserved_locals = runner.current.unobserved_locals or verdict.unobserved_locals
-    verdict = replace(verdict, unobserved_locals=unobserved_locals)
+    if runner.current.unobserved_locals:
+        verdict = replace(verdict, unobserved_locals=runner.current.unobserved_locals)
     if runner.plan.baseline:
         from pytest_repro.plugin.judge import baseline
 

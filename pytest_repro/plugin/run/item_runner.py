@@ -74,7 +74,7 @@ class ItemRunner:
         self._judge = judge
         self._failure: BaseException | None = None
         self._phases = item.setup, item.runtest, item.teardown
-        self.begin(trial.make_spec(trial.last_cell, trial.run_count, reported=True))
+        self.current: ItemRun  # from the first begin() on
 
     @property
     def plan(self) -> Plan:

@@ -76,10 +76,7 @@ class ItemRuns:
         return RunResult(self.runner.finish_run(self.reports), self.runner.current.final_recording)
 
     def _rehearse(self, spec: RunSpec) -> Sequence[pytest.TestReport]:
-        if spec.traced:
-            with self.runner.tracer.trace_run(spec):  # a repeated run replaces its trace
-                reports = self._rehearser.rehearse(self.runner.item)
-        else:
+        with self.runner.tracer.trace_run(spec):  # a repeated run replaces its trace
             reports = self._rehearser.rehearse(self.runner.item)
         self.runner.setup_output.save()
         return reports

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, cast
 
 import pytest
@@ -123,13 +123,14 @@ def _save_state(item: Any) -> Callable[[], None]:
     return restore
 
 
-@contextmanager
-def _unregister_debugger(config: pytest.Config) -> Iterator[None]:
+def _unregister_debugger(config: pytest.Config) -> AbstractContextManager[None]:
     """Unregisters the debugger of ``--trace``, which stops in each test."""
     plugin = config.pluginmanager.get_plugin("pdbtrace")
-    if plugin is None:
-        yield
-        return
+    return nullcontext() if plugin is None else _unregister(config, plugin)
+
+
+@contextmanager
+def _unregister(config: pytest.Config, plugin: object) -> Iterator[None]:
     config.pluginmanager.unregister(plugin)
     try:
         yield

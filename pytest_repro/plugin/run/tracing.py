@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 
 from pytest_repro.core.compare.mismatch import Mismatch
@@ -34,13 +34,13 @@ class Tracer:
         self._traces: dict[_CellKey, Trace] = {}
         self._body_lengths: dict[_CellKey, int] = {}
 
-    @contextmanager
-    def trace_run(self, spec: RunSpec) -> Iterator[None]:
+    def trace_run(self, spec: RunSpec) -> AbstractContextManager[None]:
         """Traces the run of *spec*, if it asks for that, from set-up to tear-down."""
         self.enabled = spec.traced
-        if not spec.traced:
-            yield
-            return
+        return self._trace_run(spec) if spec.traced else nullcontext()
+
+    @contextmanager
+    def _trace_run(self, spec: RunSpec) -> Iterator[None]:
         with trace() as run_trace:
             self._traces[_make_key(spec.cell)] = run_trace
             yield

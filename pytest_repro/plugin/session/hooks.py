@@ -19,6 +19,7 @@ from pytest_repro.engine.runs.pin import seed_temporarily
 from pytest_repro.engine.runs.run_source import MAX_ATTEMPTS
 from pytest_repro.engine.runs.trial import RunResult, Trial
 from pytest_repro.plugin import peers
+from pytest_repro.plugin.fixtures.repro import note_request
 from pytest_repro.plugin.judge.judge import Judge
 from pytest_repro.plugin.pytest_internals import is_autouse, is_setup_only
 from pytest_repro.plugin.remote.axis_companions import AxisCompanions
@@ -168,6 +169,8 @@ class ReproHooks:
         seeded, so that they do not depend on which test requests it first.
         """
         if fixturedef.scope == "function":
+            if fixturedef.argname == "repro":
+                note_request(request.node)
             return (yield)
         # Finalizers run last in, first out: around the fixture's own end, which may come in a test.
         world = ExitStack()

@@ -63,13 +63,12 @@ def attach_row(runner: ItemRunner, report: pytest.TestReport, is_xfailed: bool, 
 
 
 def _make_row(runner: ItemRunner, verdict: Verdict) -> dict[str, Any]:
-    """The row of a test; without a report, the session's summary needs little of a reproduced one."""
-    settings = runner.item.config.stash[SETTINGS]
-    is_plain = verdict.outcome == "reproduced" and all(
-        run.state == "ran" and not run.past_log for run in verdict.runs
-    )
+    """The row of a test; without a report, the session's summary needs little of most tests."""
+    settings, outcome = runner.item.config.stash[SETTINGS], verdict.outcome
+    is_plain = outcome == "reproduced" or (outcome == "unobserved" and verdict.plan.audit)
+    is_plain = is_plain and all(run.state == "ran" and not run.past_log for run in verdict.runs)
     if is_plain and settings.json is None and settings.html is None:
-        return {"nodeid": runner.item.nodeid, "verdict": verdict.outcome, "runs": []}
+        return {"nodeid": runner.item.nodeid, "verdict": outcome, "runs": []}
     return verdict_to_row(runner.item.nodeid, verdict, _collect_values(runner))
 
 
