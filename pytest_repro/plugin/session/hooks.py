@@ -13,8 +13,6 @@ import pytest
 from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
 from pytest_repro.core.plan.cell import Cell
 from pytest_repro.core.plan.plan import Plan
-from pytest_repro.engine.experiments.line_trace import pause_all_tracing
-from pytest_repro.engine.experiments.run_experiment import run_experiment
 from pytest_repro.engine.runs.pin import seed_temporarily
 from pytest_repro.engine.runs.run_source import MAX_ATTEMPTS
 from pytest_repro.engine.runs.trial import RunResult, Trial
@@ -128,6 +126,8 @@ class ReproHooks:
 
     def run_experiment(self, item: pytest.Item, experiment: Experiment) -> ExperimentResult:
         """Makes the runs of *experiment* on *item*, in a fork of a companion."""
+        from pytest_repro.engine.experiments.run_experiment import run_experiment
+
         with self._install_runner(item, item.stash[PLAN]) as runner, closing(runner.trial):
             runs = ItemRuns(runner, self._rehearser)
             with runs.silence():
@@ -172,6 +172,8 @@ class ReproHooks:
             if fixturedef.argname == "repro":
                 note_request(request.node)
             return (yield)
+        from pytest_repro.engine.experiments.line_trace import pause_all_tracing
+
         # Finalizers run last in, first out: around the fixture's own end, which may come in a test.
         world = ExitStack()
         fixturedef.addfinalizer(world.close)

@@ -19,10 +19,9 @@ from pytest_repro.plugin.exceptions import format_nodeid
 from pytest_repro.plugin.extra_runs import describe_omitted, list_extra_runs
 from pytest_repro.plugin.run import replay
 from pytest_repro.plugin.run.item_runner import ItemRunner
+from pytest_repro.plugin.session.github import is_github
 from pytest_repro.plugin.stash import ENVIRONMENT, ROWS, SETTINGS
 from pytest_repro.reports.failure import level
-from pytest_repro.reports.failure.text import format_headline
-from pytest_repro.reports.json.rows import verdict_to_row
 from pytest_repro.reports.session.summary import FAILING_VERDICTS
 
 _PLUGIN_NAME = "repro-rows"
@@ -53,6 +52,8 @@ def attach_row(runner: ItemRunner, report: pytest.TestReport, is_xfailed: bool, 
         runner.replay.keep_logs()
         row["replay"] = encode_log(runner.replay.logs[WHOLE_RUN])
     if verdict.outcome in FAILING_VERDICTS:
+        from pytest_repro.reports.failure.text import format_headline
+
         row["headline"] = format_headline(verdict)
     if runner.trial.with_plots and verdict.outcome not in (None, "reproduced"):
         from pytest_repro.reports.html.page_data import make_page_data
@@ -63,13 +64,20 @@ def attach_row(runner: ItemRunner, report: pytest.TestReport, is_xfailed: bool, 
 
 
 def _make_row(runner: ItemRunner, verdict: Verdict) -> dict[str, Any]:
-    """The row of a test; without a report, the session's summary needs little of most tests."""
-    settings, outcome = runner.item.config.stash[SETTINGS], verdict.outcome
-    is_plain = outcome == "reproduced" or (outcome == "unobserved" and verdict.plan.audit)
-    is_plain = is_plain and all(run.state == "ran" and not run.past_log for run in verdict.runs)
-    if is_plain and settings.json is None and settings.html is None:
-        return {"nodeid": runner.item.nodeid, "verdict": outcome, "runs": []}
+    """The row of a test; only what the session's summary needs of it, unless something shows more."""
+    is_plain = all(run.state == "ran" and not run.past_log for run in verdict.runs)
+    if is_plain and not _are_details_shown(runner.item.config):
+        word = {"verdict": verdict.outcome} if verdict.outcome is not None else {}
+        return {"nodeid": runner.item.nodeid, **word, "runs": []}
+    from pytest_repro.reports.json.rows import verdict_to_row
+
     return verdict_to_row(runner.item.nodeid, verdict, _collect_values(runner))
+
+
+def _are_details_shown(config: pytest.Config) -> bool:
+    """Whether a report, a page or GitHub shows more of a test than its verdict."""
+    settings = config.stash[SETTINGS]
+    return settings.json is not None or should_plot(config) or is_github()
 
 
 def _make_properties(runner: ItemRunner, verdict: Verdict) -> Iterator[tuple[str, object]]:
