@@ -6,7 +6,6 @@ once a marked test is collected.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -18,6 +17,7 @@ from pytest_repro.plugin.config.item_plan import resolve_plan
 from pytest_repro.plugin.config.options import add_options, read_settings
 from pytest_repro.plugin.session.collected_modules import CollectionTracker, should_write_golden
 from pytest_repro.plugin.stash import ENVIRONMENT, GOLDEN_LINES, PLAN, ROWS, SETTINGS
+from pytest_repro.plugin.workerinput import is_github
 
 _REFUSAL_KEY = "repro_refused"
 _ENVIRONMENT_KEY = "repro_environment"
@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_repro.plugin.session.require import register_gate
 
         register_gate(config)
-    if os.environ.get("GITHUB_ACTIONS") == "true" and not hasattr(config, "workerinput"):
+    if is_github() and not hasattr(config, "workerinput"):
         from pytest_repro.plugin.session.github import register_github
 
         register_github(config)

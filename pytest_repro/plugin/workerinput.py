@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 RANK_KEY, WORLD_SIZE_KEY = "repro_rank", "repro_world_size"
@@ -16,3 +18,8 @@ def get_rank_and_size(config: pytest.Config) -> tuple[int, int]:
 def is_rank(config: pytest.Config) -> bool:
     """Whether this process is a rank."""
     return RANK_KEY in getattr(config, "workerinput", {})
+
+
+def is_github() -> bool:
+    """Whether GitHub Actions runs this session, or the controller of this worker."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"

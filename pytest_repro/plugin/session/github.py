@@ -13,11 +13,6 @@ _PLUGIN_NAME = "repro-github"
 _SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 
 
-def is_github() -> bool:
-    """Whether GitHub Actions runs this session, or the controller of this worker."""
-    return os.environ.get("GITHUB_ACTIONS") == "true"
-
-
 def register_github(config: pytest.Config) -> None:
     """Makes this session report to GitHub."""
     config.pluginmanager.register(GitHubReporter(), _PLUGIN_NAME)

@@ -19,8 +19,8 @@ from pytest_repro.plugin.exceptions import format_nodeid
 from pytest_repro.plugin.extra_runs import describe_omitted, list_extra_runs
 from pytest_repro.plugin.run import replay
 from pytest_repro.plugin.run.item_runner import ItemRunner
-from pytest_repro.plugin.session.github import is_github
 from pytest_repro.plugin.stash import ENVIRONMENT, ROWS, SETTINGS
+from pytest_repro.plugin.workerinput import is_github
 from pytest_repro.reports.failure import level
 from pytest_repro.reports.session.summary import FAILING_VERDICTS
 
