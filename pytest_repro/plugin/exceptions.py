@@ -10,8 +10,6 @@ import pytest
 from pytest_repro.core.compare.verdict import NotReproducible, Verdict
 from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.plugin.stash import SETTINGS
-from pytest_repro.reports.failure.runs import describe_unavailable
-from pytest_repro.reports.failure.text import format_failure, format_lost_runs
 
 _FailException: Any = pytest.fail.Exception
 
@@ -89,6 +87,8 @@ def skip_if_no_value(trial: Trial) -> None:
     """
     __tracebackhide__ = True
     if trial.unrunnable:
+        from pytest_repro.reports.failure.runs import describe_unavailable
+
         pytest.skip(f"nothing was run: {describe_unavailable(trial.compute_verdict())}")
 
 
@@ -100,14 +100,20 @@ def raise_if_not_compared(item: pytest.Item, verdict: Verdict) -> None:
         pytest.skip.Exception: Only the reference values of the axes are available.
     """
     __tracebackhide__ = True
-    if told := format_lost_runs(format_nodeid(item), verdict):
-        raise CompanionLost(told, pytrace=False)
+    if any(run.state == "lost" for run in verdict.runs):
+        from pytest_repro.reports.failure.text import format_lost_runs
+
+        raise CompanionLost(format_lost_runs(format_nodeid(item), verdict), pytrace=False)
     if verdict.outcome == "skipped":
+        from pytest_repro.reports.failure.runs import describe_unavailable
+
         pytest.skip(f"nothing was compared: {describe_unavailable(verdict)}")
 
 
 def make_failure(item: pytest.Item, verdict: Verdict) -> NotReproducibleFailure:
     """The failure of *item*."""
+    from pytest_repro.reports.failure.text import format_failure
+
     return NotReproducibleFailure(
         format_failure(format_nodeid(item), verdict, item.config.stash[SETTINGS].replay), verdict
     )

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_repro.core.replay.external_input import ReplayLog
-from pytest_repro.engine.replay.intercept import ThreadNames, intercept
-from pytest_repro.engine.replay.tape import Tape
+
+if TYPE_CHECKING:
+    from pytest_repro.engine.replay.intercept import ThreadNames
+    from pytest_repro.engine.replay.tape import Tape
 
 WHOLE_RUN = ""
 """The key of the log of a whole run; the others are of blocks."""
@@ -40,7 +41,7 @@ class Replay:
         self._whole_runs, self._root = whole_runs, root
         self.logs: dict[str, ReplayLog] = dict(logs or {})
         self._tapes: dict[str, Tape] = {}
-        self._thread_names = ThreadNames()
+        self._thread_names: ThreadNames | None = None
 
     def begin_run(self) -> Callable[[], AbstractContextManager[None]] | None:
         """Starts the next run.
@@ -49,22 +50,23 @@ class Replay:
             Makes the context in which the run is replayed, once for each time it continues; None
             without *whole_runs*.
         """
-        if self._tapes:
-            self._tapes, self._thread_names = {}, ThreadNames()
-        if not self._whole_runs:
-            return None
-        return partial(intercept, self._make_tape(WHOLE_RUN), self._thread_names)
+        self._tapes, self._thread_names = {}, None
+        return self._connect_tape(WHOLE_RUN) if self._whole_runs else None
 
-    def _make_tape(self, part: str) -> Tape:
-        tape = Tape(self.logs.get(part), self._root, self._thread_names.get_current_name)
-        self._tapes[part] = tape
-        return tape
+    def _connect_tape(self, part: str) -> Callable[[], AbstractContextManager[None]]:
+        # Few tests replay anything: the others do not import this.
+        from pytest_repro.engine.replay.intercept import ThreadNames, intercept
+        from pytest_repro.engine.replay.tape import Tape
+
+        names = self._thread_names = self._thread_names or ThreadNames()
+        tape = self._tapes[part] = Tape(self.logs.get(part), self._root, names.get_current_name)
+        return lambda: intercept(tape, names)
 
     def intercept_block(self) -> AbstractContextManager[None]:
         """Replays the next block of this run; does nothing inside a replayed run."""
         if self._whole_runs:
             return nullcontext()
-        return intercept(self._make_tape(f"block {len(self._tapes) + 1}"), self._thread_names)
+        return self._connect_tape(f"block {len(self._tapes) + 1}")()
 
     def keep_logs(self) -> None:
         """Keeps what the last run recorded, for parts that have no log yet."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from pytest_repro.axes.alignment import copy_at_offset
 from pytest_repro.core.plan.run_spec import RunSpec
 from pytest_repro.engine.runs.recording import Recording
 
@@ -81,6 +80,8 @@ def shift_alignment(value: T) -> T:
     Raises:
         TypeError: *value* is neither.
     """
+    from pytest_repro.axes.alignment import copy_at_offset
+
     run = get_current_run()
     if run is None:
         return copy_at_offset(value, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_repro.core.compare.compare import count_steps, find_outcome_mismatches
 from pytest_repro.core.compare.mismatch import Mismatch
@@ -24,9 +24,10 @@ from pytest_repro.engine.runs.levels import (
     list_uncounted,
 )
 from pytest_repro.engine.runs.recording import Recording, RecordingBase
-from pytest_repro.engine.runs.remote_recording import RemoteRecording, ValueFetcher
 from pytest_repro.values.spill_store import SpillStore
-from pytest_repro.values.value_summary import summarize_value
+
+if TYPE_CHECKING:
+    from pytest_repro.engine.runs.remote_recording import RemoteRecording, ValueFetcher
 
 KEEP_MB = 512
 """Megabytes of the reference run's values kept in memory; the rest goes to a file."""
@@ -236,6 +237,8 @@ class Trial:
 
     def iter_stored_values(self) -> Iterator[StoredValue]:
         """Values of the reference run for a report, in its order; before :meth:`close`."""
+        from pytest_repro.values.value_summary import summarize_value
+
         observed = self._finished_runs[0][1].observations() if self._finished_runs else {}
         lengths = count_steps(observed)
         for key, found in observed.items():

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.plan.cell import REPEAT, Cell
 from pytest_repro.core.plan.run_spec import RunSpec
 from pytest_repro.core.runs.observation import ContentRef, Observation, format_key
-from pytest_repro.core.trace.divergence import Divergence, first_divergence
-from pytest_repro.core.trace.trace import Trace
 from pytest_repro.engine.runs.recording import Recording
-from pytest_repro.traces import trace, trace_value
 from pytest_repro.values.hashing import digest
+
+if TYPE_CHECKING:
+    from pytest_repro.core.trace.divergence import Divergence
+    from pytest_repro.core.trace.trace import Trace
 
 RecordFunction = Callable[[str, object], None]
 
@@ -41,6 +43,8 @@ class Tracer:
 
     @contextmanager
     def _trace_run(self, spec: RunSpec) -> Iterator[None]:
+        from pytest_repro.traces import trace
+
         with trace() as run_trace:
             self._traces[_make_key(spec.cell)] = run_trace
             yield
@@ -60,6 +64,8 @@ class Tracer:
         return replace(verdict, divergence=divergence) if divergence is not None else verdict
 
     def _find_divergence(self, mismatch: Mismatch) -> Divergence | None:
+        from pytest_repro.core.trace.divergence import first_divergence
+
         at = mismatch.repeat_of
         reference = self._get_body((at[0], at[1], None) if at else (REPEAT, 0, None))
         other = self._get_body((mismatch.axis, mismatch.value, at))
@@ -76,6 +82,8 @@ def _make_key(cell: Cell) -> _CellKey:
 
 def make_traced_record(recording: Recording) -> RecordFunction:
     """``recording.record`` that also notes each value in the trace: where no op diverges, a value may."""
+
+    from pytest_repro.traces import trace_value
 
     def record(name: str, value: object) -> None:
         before = len(recording)
