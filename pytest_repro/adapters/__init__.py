@@ -21,6 +21,7 @@ from pytest_repro.adapters._adapter import BoundaryCallback as BoundaryCallback
 from pytest_repro.adapters._adapter import DrawOrigin as DrawOrigin
 from pytest_repro.adapters._adapter import EntropySource as EntropySource
 from pytest_repro.adapters._adapter import FastReader as FastReader
+from pytest_repro.adapters._unrecordable import explain_unrecordable, is_plain_array
 from pytest_repro.core.plan.plan import validate_seed
 from pytest_repro.core.plugins import find_plugins, load_plugin
 from pytest_repro.core.runs.pytree import FlattenResult, iter_leaves
@@ -76,16 +77,19 @@ def find_kind_name(value: object) -> str:
 
 
 def flatten(value: object) -> FlattenResult:
-    """*value* as a leaf or as parts, or why it cannot be read, or None if no adapter knows it.
+    """*value* as a leaf or as parts, or why it cannot be recorded.
 
     Libraries come before the standard library: ``numpy.float64`` is a ``float`` as well.
     """
     result = flatten_known(value)
-    return _flatten_by_protocol(value) if result is None else result
+    return _flatten_plain_array(value) if result is None else result
 
 
 def flatten_known(value: object) -> FlattenResult:
-    """As :func:`flatten`, without calling any method of *value*: for values that were not recorded."""
+    """As :func:`flatten`, for values that were not recorded: calls none of their methods.
+
+    None if no adapter knows the type.
+    """
     adapters = active_adapters()
     for name, adapter in adapters.items():
         if name != STANDARD_LIBRARY and (result := adapter.flatten(value)) is not None:
@@ -93,17 +97,16 @@ def flatten_known(value: object) -> FlattenResult:
     return adapters[STANDARD_LIBRARY].flatten(value)
 
 
-def _flatten_by_protocol(value: object) -> FlattenResult:
-    """Arrays of libraries without an adapter: ``__array__``, or DLPack."""
-    kind = type(value)
-    if isinstance(value, type) or not (hasattr(kind, "__array__") or hasattr(kind, "__dlpack__")):
-        return None
+def _flatten_plain_array(value: Any) -> FlattenResult:
+    """Arrays of libraries without an adapter that are nothing but numbers."""
+    if not is_plain_array(value):
+        return explain_unrecordable(value)
     import numpy
 
-    foreign: Any = value
     try:
-        array = numpy.asarray(foreign) if hasattr(kind, "__array__") else numpy.from_dlpack(foreign)
+        array = numpy.asarray(value) if hasattr(value, "__array__") else numpy.from_dlpack(value)
     except Exception as error:  # conversion by another library: on another device, of another dtype
+        kind = type(value)
         return f"is a {kind.__module__}.{kind.__qualname__} that cannot be converted to an array: {error}"
     return _load_adapter("numpy").flatten(array)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
+from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
@@ -44,6 +45,12 @@ def _make_comparable(state: Any) -> object:
     return state.tobytes() if isinstance(state, np.ndarray) else state
 
 
+def _flatten_subclass(array: Any) -> Parts:
+    """An array of a class that adds attributes, such as a unit."""
+    attributes = ((f".{name}", value) for name, value in sorted(vars(array).items()))
+    return Parts(type(array).__qualname__, chain([("", array.view(np.ndarray))], attributes))
+
+
 class Numpy(Adapter):
     """Arrays and scalars, generators, the legacy global generator."""
 
@@ -55,7 +62,7 @@ class Numpy(Adapter):
     def flatten(self, value: Any) -> FlattenResult:
         kind = type(value)
         if issubclass(kind, np.ndarray):
-            return flatten_array(value)
+            return flatten_array(value) if kind.__module__.startswith("numpy") else _flatten_subclass(value)
         if issubclass(kind, np.generic):
             scalar = flatten_array(np.asarray(value))
             # Scalars are compared when recorded, but not as local variables.

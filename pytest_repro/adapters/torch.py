@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,7 +24,7 @@ from pytest_repro.adapters._torch.generators import (
 from pytest_repro.adapters._torch.module_hooks import format_path, watch_draws
 from pytest_repro.adapters._torch.tensors import describe, flatten_tensor, read_small_tensor
 from pytest_repro.core.plan.plan import Deterministic
-from pytest_repro.core.runs.observation import Parts
+from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.core.runs.pytree import FlattenResult
 from pytest_repro.interpose.patch import patch_everywhere
 
@@ -61,6 +62,12 @@ def _flatten_optimizer(optimizer: torch.optim.Optimizer) -> Parts:
     return Parts(type(optimizer).__qualname__, items, numeric=True)
 
 
+def _flatten_subclass(tensor: Any) -> Parts:
+    """A tensor of a class that adds attributes, such as the format of bounding boxes."""
+    attributes = ((f".{name}", value) for name, value in sorted(vars(tensor).items()))
+    return Parts(type(tensor).__qualname__, chain([("", tensor.as_subclass(torch.Tensor))], attributes))
+
+
 class Torch(Adapter):
     """Tensors of every dtype and layout, modules, optimisers, generators of every device, switches."""
 
@@ -75,13 +82,17 @@ class Torch(Adapter):
     def flatten(self, value: Any) -> FlattenResult:
         kind = type(value)
         if issubclass(kind, torch.Tensor):
-            return flatten_tensor(value)
+            is_own = kind.__module__.partition(".")[0] == "torch" or not vars(value)
+            return flatten_tensor(value) if is_own else _flatten_subclass(value)
         if issubclass(kind, torch.nn.Module):
             return _flatten_module(value)
         if issubclass(kind, torch.optim.Optimizer):
             return _flatten_optimizer(value)
         if issubclass(kind, torch.Generator):
             return Parts("torch.Generator", ((".state", value.get_state()),), numeric=True)
+        if kind in (torch.device, torch.dtype):
+            text = str(value).encode()
+            return Leaf(f"torch.{kind.__name__}", "", (), len(text), lambda: (memoryview(text),))
         return None
 
     def kind_name(self, value: object) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 from pytest_repro.adapters import _numpy_arrays, digest, flatten
 from pytest_repro.adapters.numpy import adapter
 from pytest_repro.core.runs.observation import Leaf, Parts
+from pytest_repro.core.runs.pytree import iter_leaves
 
 random: Any = np.random
 
@@ -114,7 +116,7 @@ def test_masked_values_do_not_count() -> None:
 
 
 class Frame:
-    """Converts to an array with ``__array__``, like pandas."""
+    """Converts to an array with ``__array__`` and has labels besides, like pandas."""
 
     def __init__(self, values: Any) -> None:
         self.values = values
@@ -136,21 +138,49 @@ class Capsule:
         return self.array.__dlpack_device__()
 
 
-@pytest.mark.parametrize("kind", [Frame, Capsule])
-def test_foreign_arrays_are_read_by_protocol(kind: Any) -> None:
+class Elsewhere(Capsule):
+    def __dlpack__(self, **options: Any) -> Any:
+        raise BufferError("on another device")
+
+
+def declare(kind: Any, module: str, name: str) -> Any:
+    """A class like *kind* that has the name of a declared plain array."""
+    return type(name, (kind,), {"__module__": module})
+
+
+@pytest.mark.parametrize(
+    "kind", [declare(Frame, "jaxlib._jax", "ArrayImpl"), declare(Capsule, "cupy", "ndarray")]
+)
+def test_declared_arrays_are_read_by_protocol(kind: Any) -> None:
     array = np.arange(6.0).reshape(2, 3)
     assert digest(kind(array)) == digest(array)
 
 
 def test_failing_conversions() -> None:
-    class Elsewhere(Capsule):
-        def __dlpack__(self, **options: Any) -> Any:
-            raise BufferError("on another device")
-
-    with pytest.raises(TypeError, match=r"value is a .*Elsewhere that cannot be converted to an array"):
-        digest(Elsewhere(np.ones(1)))
+    with pytest.raises(TypeError, match=r"value is a cupy.ndarray that cannot be converted to an array: on"):
+        digest(declare(Elsewhere, "cupy", "ndarray")(np.ones(1)))
     with pytest.raises(TypeError, match="value is an array of Python objects"):
-        digest(Frame([object()]))
+        digest(declare(Frame, "cupy", "ndarray")([object()]))
+
+
+@pytest.mark.parametrize("kind", [Frame, Capsule, type("Sub", (declare(Frame, "cupy", "ndarray"),), {})])
+def test_labels_of_other_arrays_are_not_dropped(kind: Any) -> None:
+    instead = re.escape("record numpy.asarray(x), and with it the labels or units that it would drop")
+    with pytest.raises(TypeError, match=rf"a .*\.{kind.__name__}, which cannot be recorded: {instead}$"):
+        digest(kind(np.ones(2)))
+
+
+class Metres(np.ndarray[Any, Any]):
+    unit: str
+
+
+def test_attributes_of_a_subclass_count() -> None:
+    metres, feet, bare = (np.ones(2).view(Metres) for _ in range(3))
+    metres.unit, feet.unit = "m", "ft"
+    assert digest(metres) != digest(feet)
+    assert digest(bare) == digest(np.ones(2))
+    paths = dict(iter_leaves(metres, "x", flatten))
+    assert {path: leaf.kind for path, leaf in paths.items()} == {"": "float64[2]", ".unit": "str"}
 
 
 def test_leaf_of_a_strided_array() -> None:

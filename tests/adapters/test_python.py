@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import math
 import os
 import random
@@ -7,11 +8,16 @@ import secrets
 import struct
 import tempfile
 import uuid
+from collections import deque
 from collections.abc import Callable
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
 from os import urandom
+from pathlib import Path, PureWindowsPath
+from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -54,6 +60,23 @@ def test_patch_entropy(name: str) -> None:
     assert found[0][0] != found[0][1]
     assert draw() != draw()
     restore()
+
+
+UTC, PARIS = timezone.utc, ZoneInfo("Europe/Paris")
+BERLIN = ZoneInfo("Europe/Berlin")
+PLAIN_VALUES = [
+    datetime(2026, 1, 2, 3, 4, 5, 6), datetime(2026, 1, 2, 3, 4, 5, 6, UTC), date(2026, 1, 2),
+    datetime(2026, 1, 2, tzinfo=PARIS), datetime(2026, 1, 2, tzinfo=BERLIN), time(3, 4), time(3, 4, tzinfo=UTC),
+    datetime(2026, 10, 25, 2, 30, tzinfo=PARIS), datetime(2026, 10, 25, 2, 30, tzinfo=PARIS, fold=1),
+    timedelta(1, 2, 3), timedelta(1, 2, 4), range(3), range(4), Path("a/b"), Path("a/c"),
+    PureWindowsPath("a/b"), Fraction(1, 3), deque([1, 2]), deque([1, 2], maxlen=2), deque([1, 2], maxlen=3),
+    deque([2, 1]), SimpleNamespace(a=1), SimpleNamespace(a=2), SimpleNamespace(b=1), "a/b", "2026-01-02",
+]  # fmt: skip
+
+
+def test_each_plain_value_is_equal_to_itself_alone() -> None:
+    assert len({digest(value) for value in PLAIN_VALUES}) == len(PLAIN_VALUES)
+    assert [digest(value) for value in copy.deepcopy(PLAIN_VALUES)] == [digest(v) for v in PLAIN_VALUES]
 
 
 @pytest.mark.skipif(not hasattr(os, "getrandom"), reason="only Linux has it")

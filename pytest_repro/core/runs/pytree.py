@@ -51,7 +51,7 @@ def _iter_leaves(
     elif isinstance(result, str):
         raise TypeError(f"{name}{path} {result}")
     elif result is None:
-        raise TypeError(explain_unrecordable(f"{name}{path}", value))
+        raise TypeError(f"{name}{path} is of the unknown type {type(value).__qualname__}")
     elif id(value) in ancestors or len(ancestors) >= MAX_DEPTH:
         why = "contains itself" if id(value) in ancestors else f"nests deeper than {MAX_DEPTH}"
         raise TypeError(f"{name}{path} cannot be recorded: it {why}")
@@ -69,18 +69,6 @@ def _flatten(value: object, path: str, flatten: Flattener) -> FlattenResult:
         return flatten(value)
     except Exception as error:
         raise TypeError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
-
-
-def explain_unrecordable(path: str, value: object) -> str:
-    """Why *value* at *path* cannot be recorded, and what to record instead."""
-    kind = type(value)
-    problem = f"{path} is a {kind.__module__}.{kind.__qualname__}, which cannot be recorded"
-    if callable(getattr(kind, "state_dict", None)):
-        return f"{problem}: record its .state_dict()"
-    return (
-        f"{problem}: record the numbers, text, arrays, tensors, modules or optimisers in it, "
-        "or lists, tuples, dicts, sets or dataclasses of them"
-    )
 
 
 @dataclass(slots=True)

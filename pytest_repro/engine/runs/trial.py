@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_repro.core.compare.compare import count_steps, find_outcome_mismatches
@@ -165,16 +166,8 @@ class Trial:
 
     def add_lost(self, cell: Cell, reason: str) -> None:
         """Adds that the run at *cell* began in another interpreter, which gave no answer."""
-        run = Run(
-            cell.axis,
-            cell.value,
-            "failed",
-            error=reason,
-            setting=cell.setting,
-            repeat_of=cell.repeat_of,
-            state="lost",
-        )
-        self._missing_runs.append(run)
+        run = Run(cell.axis, cell.value, "failed", error=reason, setting=cell.setting, state="lost")
+        self._missing_runs.append(replace(run, repeat_of=cell.repeat_of))
 
     def differs(self, cell: Cell) -> bool:
         """Whether the run at *cell* recorded other bits than the run it is compared with."""
@@ -216,10 +209,8 @@ class Trial:
         found = (*find_outcome_mismatches(runs), *values)
         series = count_steps(done[0][1].observations()) if found else {}
         drawn = self._build_plots(done, found) if self.with_plots and found else ()
-        word, level = (
-            decide_outcome(self.plan, runs, done, found),
-            compute_level_result(self.plan, done, self._find_reference, found),
-        )
+        word = decide_outcome(self.plan, runs, done, found)
+        level = compute_level_result(self.plan, done, self._find_reference, found)
         found = () if word == "skipped" else found  # what was recorded before a skip says nothing
         over = list_uncounted(done[0][1]) if self.plan.level not in (None, "bitwise") else ()
         return Verdict(word, self.plan, runs, found, series, over, plots=drawn, level=level)

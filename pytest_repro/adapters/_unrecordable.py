@@ -1,0 +1,52 @@
+"""Why a value that no adapter reads cannot be recorded, and what to record instead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_PLAIN_ARRAYS = {
+    ("jaxlib", "ArrayImpl"),
+    ("cupy", "ndarray"),
+    ("dpnp", "dpnp_array"),
+    ("mlx", "array"),
+    ("tensorflow", "EagerTensor"),
+}
+"""Top package and class of arrays that are nothing but numbers. A subclass may hold more."""
+
+_ALTERNATIVES = {
+    "scipy.sparse": "record .toarray(), or .data, .indices and .indptr",
+    "PIL": "record numpy.asarray(image)",
+    "pandas": "record numpy.asarray() of each column, and its labels: list(x.index), list(x.columns)",
+    "polars": "record .to_numpy() of each column, and its schema and nulls",
+    "xarray": "record x.values, x.dims and numpy.asarray(x.coords[name]) of each coordinate",
+}
+"""What to record instead of a value, by the module of its class or a package above it."""
+
+
+def is_plain_array(value: object) -> bool:
+    """Whether *value* is an array of another library that is nothing but its numbers."""
+    kind = type(value)
+    return (kind.__module__.partition(".")[0], kind.__name__) in _PLAIN_ARRAYS
+
+
+def explain_unrecordable(value: object) -> str:
+    """The end of a sentence that begins with the path of *value*."""
+    kind = type(value)
+    return f"is a {kind.__module__}.{kind.__qualname__}, which cannot be recorded: {_find_alternative(value)}"
+
+
+def _find_alternative(value: object) -> str:
+    kind: Any = type(value)
+    for package, alternative in _ALTERNATIVES.items():
+        if f"{kind.__module__}.".startswith(f"{package}."):
+            return alternative
+    if hasattr(kind, "__array__") or hasattr(kind, "__dlpack__"):
+        return "record numpy.asarray(x), and with it the labels or units that it would drop"
+    if callable(getattr(kind, "fit", None)) and callable(getattr(kind, "get_params", None)):
+        return "record its fitted attributes (.coef_, .tree_, …) or its predictions"
+    if callable(getattr(kind, "state_dict", None)):
+        return "record its .state_dict()"
+    return (
+        "record the numbers, text, arrays, tensors, modules or optimizers in it, "
+        "or lists, tuples, dicts, sets or dataclasses of them"
+    )
