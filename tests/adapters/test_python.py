@@ -66,11 +66,11 @@ UTC, PARIS = timezone.utc, ZoneInfo("Europe/Paris")
 BERLIN = ZoneInfo("Europe/Berlin")
 PLAIN_VALUES = [
     datetime(2026, 1, 2, 3, 4, 5, 6), datetime(2026, 1, 2, 3, 4, 5, 6, UTC), date(2026, 1, 2),
-    datetime(2026, 1, 2, tzinfo=PARIS), datetime(2026, 1, 2, tzinfo=BERLIN), time(3, 4), time(3, 4, tzinfo=UTC),
+    datetime(2026, 1, 2, tzinfo=PARIS), datetime(2026, 1, 2, tzinfo=BERLIN), time(3, 4),
     datetime(2026, 10, 25, 2, 30, tzinfo=PARIS), datetime(2026, 10, 25, 2, 30, tzinfo=PARIS, fold=1),
     timedelta(1, 2, 3), timedelta(1, 2, 4), range(3), range(4), Path("a/b"), Path("a/c"),
     PureWindowsPath("a/b"), Fraction(1, 3), deque([1, 2]), deque([1, 2], maxlen=2), deque([1, 2], maxlen=3),
-    deque([2, 1]), SimpleNamespace(a=1), SimpleNamespace(a=2), SimpleNamespace(b=1), "a/b", "2026-01-02",
+    time(3, 4, tzinfo=UTC), deque([2, 1]), SimpleNamespace(a=1), SimpleNamespace(a=2), SimpleNamespace(b=1), "a/b", "2026-01-02",
 ]  # fmt: skip
 
 
