@@ -78,7 +78,7 @@ class ResumeExperiment:
             self._trial.reset()
             recording = self._train_reference()
             self._trial.add(make_run(_make_cell(0), "passed", 0.0, recording, None), recording)
-            if self._pin.all_libraries_seeded:  # else this run first imported a library
+            if self._pin.is_settled:  # else this run first imported a library
                 break
         return len(recording) > 0
 

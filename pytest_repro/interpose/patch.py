@@ -34,6 +34,49 @@ class Patch(NamedTuple):
     owner_only: bool = False
 
 
+class _PatchSet:
+    """The patches of one block, which can be undone and applied again."""
+
+    def __init__(self, patches: Iterable[Patch]) -> None:
+        self._patches: list[Patch] = []
+        self._originals: list[Any] = []
+        self._own_attributes: list[Any] = []
+        for patch in patches:
+            original = getattr(patch.owner, patch.name)
+            self._patches.append(patch._replace(value=_wrap_passthrough(patch.value, original)))
+            self._originals.append(original)
+            self._own_attributes.append(vars(patch.owner).get(patch.name, _ABSENT))
+        self._stack = ExitStack()
+
+    def apply(self) -> None:
+        known_modules = {real_id(module) for module in list_modules()}
+        pairs = [*zip(self._patches, self._originals)]
+        with ExitStack() as stack:
+            unpatched = {real_id(patch.value): (patch.value, original) for patch, original in pairs}
+            stack.callback(_unpatch_late_imports, unpatched, known_modules)
+            for (patch, original), own in zip(pairs, self._own_attributes):
+                stack.callback(_restore_attribute, patch.owner, patch.name, patch.value, own)
+                # What the block has rebound since the last time stays as it is.
+                if getattr(patch.owner, patch.name, _ABSENT) is original:
+                    setattr(patch.owner, patch.name, patch.value)
+            # If one object has two names (torch.seed, torch.random.seed), the first patch replaces it.
+            replacements = {real_id(o): (o, p.value) for p, o in reversed(pairs) if not p.owner_only}
+            for module in list_modules():
+                if is_user_module(module):
+                    for name, value in find_bindings(module, replacements):
+                        _set_attribute(stack, module, name, value)
+            for patch, _ in pairs:
+                if isinstance(patch.value, ProxyMeta) and not patch.value.owns_instances:
+                    stack.enter_context(patch_pickling(patch.value))
+            self._stack = stack.pop_all()
+
+    def undo(self) -> None:
+        self._stack.close()
+
+
+_active_sets: list[_PatchSet] = []
+
+
 @contextmanager
 def patch_everywhere(patches: Iterable[Patch]) -> Iterator[None]:
     """Replaces attributes, and every global of a user's module that holds the same object.
@@ -45,29 +88,28 @@ def patch_everywhere(patches: Iterable[Patch]) -> Iterator[None]:
     Args:
         patches: At most one for each attribute.
     """
-    patches = tuple(patches)
-    originals = [getattr(patch.owner, patch.name) for patch in patches]
-    patches = tuple(
-        patch._replace(value=_wrap_passthrough(patch.value, original))
-        for patch, original in zip(patches, originals)
-    )
-    known_modules = {real_id(module) for module in list_modules()}
-    with ExitStack() as stack:
-        unpatched = {real_id(p.value): (p.value, original) for p, original in zip(patches, originals)}
-        stack.callback(_unpatch_late_imports, unpatched, known_modules)
-        for patch in patches:
-            _set_attribute(stack, patch.owner, patch.name, patch.value)
-        # If one object has two names (torch.seed, torch.random.seed), the first patch replaces it.
-        pairs = reversed([*zip(originals, patches)])
-        replacements = {real_id(o): (o, patch.value) for o, patch in pairs if not patch.owner_only}
-        for module in list_modules():
-            if is_user_module(module):
-                for name, value in find_bindings(module, replacements):
-                    _set_attribute(stack, module, name, value)
-        for patch in patches:
-            if isinstance(patch.value, ProxyMeta) and not patch.value.owns_instances:
-                stack.enter_context(patch_pickling(patch.value))
+    patch_set = _PatchSet(patches)
+    patch_set.apply()
+    _active_sets.append(patch_set)
+    try:
         yield
+    finally:
+        _active_sets.remove(patch_set)
+        patch_set.undo()
+
+
+@contextmanager
+def unpatched() -> Iterator[None]:
+    """Undoes the patches of all blocks of :func:`patch_everywhere` in this block."""
+    undone = _active_sets[:]
+    for patch_set in reversed(undone):
+        patch_set.undo()
+    try:
+        yield
+    finally:
+        for patch_set in undone:
+            if patch_set in _active_sets:
+                patch_set.apply()
 
 
 def list_modules() -> list[ModuleType]:

@@ -70,7 +70,8 @@ PLAIN_VALUES = [
     datetime(2026, 10, 25, 2, 30, tzinfo=PARIS), datetime(2026, 10, 25, 2, 30, tzinfo=PARIS, fold=1),
     timedelta(1, 2, 3), timedelta(1, 2, 4), range(3), range(4), Path("a/b"), Path("a/c"),
     PureWindowsPath("a/b"), Fraction(1, 3), deque([1, 2]), deque([1, 2], maxlen=2), deque([1, 2], maxlen=3),
-    time(3, 4, tzinfo=UTC), deque([2, 1]), SimpleNamespace(a=1), SimpleNamespace(a=2), SimpleNamespace(b=1), "a/b", "2026-01-02",
+    time(3, 4, tzinfo=UTC), deque([2, 1]), SimpleNamespace(a=1), SimpleNamespace(a=2), SimpleNamespace(b=1),
+    "a/b", "2026-01-02",
 ]  # fmt: skip
 
 

@@ -49,9 +49,7 @@ class FunctionRuns:
         Raises:
             TypeError: Something that it returned cannot be compared.
         """
-        return run_until_settled(
-            lambda: self._call(spec, on_body_start), lambda result: self._pin.all_libraries_seeded
-        )
+        return run_until_settled(lambda: self._call(spec, on_body_start), lambda result: self._pin.is_settled)
 
     def _call(self, spec: RunSpec, on_body_start: BodyStartCallback | None) -> RunResult:
         self._pin.prepare_run(spec)

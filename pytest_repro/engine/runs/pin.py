@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
 
-from pytest_repro.adapters import active_adapters, seed_all
+from pytest_repro.adapters import active_adapters
 from pytest_repro.axes import apply_setting, get_axis
 from pytest_repro.core.plan.cell import REPEAT, Cell
 from pytest_repro.core.plan.plan import Deterministic, validate_deterministic, validate_seed
 from pytest_repro.core.plan.run_spec import RunSpec
+from pytest_repro.engine.runs.generator_states import OutsideStates, read_generator_states
+from pytest_repro.interpose.imports import guard_imports
 
 
 class Pin:
@@ -28,7 +31,7 @@ class Pin:
         self, seed: int = 0, deterministic: Deterministic = True, track_generators: bool = False
     ) -> None:
         self._spec = RunSpec(Cell(), 0, seed, deterministic)
-        self._stack, self._run_stack = ExitStack(), ExitStack()
+        self._stack, self._run_stack, self._outside_states = ExitStack(), ExitStack(), OutsideStates()
         self._pinned_libraries: set[str] = set()
         self._applied_setting: Mapping[str, object] | None = {}
         self._open_input: Callable[[], AbstractContextManager[None]] | None = None
@@ -36,6 +39,7 @@ class Pin:
         self._axis_state: object = None
         self._track_generators = track_generators
         self._generator_states: list[object] = []
+        self._module_count = 0
 
     def prepare_run(
         self, spec: RunSpec, open_input: Callable[[], AbstractContextManager[None]] | None = None
@@ -56,6 +60,7 @@ class Pin:
             self._applied_setting = None
         self._open_input = open_input
         self._axis_used, self._axis_state, self._generator_states = False, None, []
+        self._module_count = 0
 
     def seed(self) -> None:
         """Seeds every generator, and pins what is not pinned yet."""
@@ -69,7 +74,8 @@ class Pin:
             adapter.seed(self._spec.seed)
         self._axis_state = self._read_axis_state()
         if self._track_generators:
-            self._generator_states = _read_generator_states()
+            self._generator_states = read_generator_states()
+        self._module_count = self._module_count or len(sys.modules)
 
     @property
     def axis_generators_used(self) -> bool:
@@ -81,7 +87,7 @@ class Pin:
     @property
     def generators_used(self) -> bool:
         """Whether a global generator was drawn from since the last :meth:`seed`; False if not tracked."""
-        return bool(self._generator_states) and self._generator_states != _read_generator_states()
+        return bool(self._generator_states) and self._generator_states != read_generator_states()
 
     def _read_axis_state(self) -> object:
         axis = self._spec.cell.axis
@@ -91,8 +97,11 @@ class Pin:
         self._release_run()  # libraries are pinned below the axes, and restored after them
         for name, adapter in active_adapters().items():
             if name not in self._pinned_libraries:
+                if not self._pinned_libraries:
+                    self._stack.enter_context(guard_imports(self._leave))
                 self._pinned_libraries.add(name)
-                self._stack.callback(adapter.save_global_states())
+                self._stack.callback(self._outside_states.restore, name)
+                self._outside_states.save(name, adapter)
                 self._stack.enter_context(adapter.deterministic(self._spec.deterministic))
         self._run_stack.enter_context(apply_setting(self._spec.cell.setting))
         if self._open_input is not None:
@@ -121,9 +130,16 @@ class Pin:
             self._stack.close()
 
     @property
-    def all_libraries_seeded(self) -> bool:
-        """Whether no library was imported since the last seeding: its generators are unseeded."""
-        return not self._pinned_libraries or self._pinned_libraries.issuperset(active_adapters())
+    def is_settled(self) -> bool:
+        """Whether the run counts: each library was imported before it was seeded.
+
+        A module that appears in ``sys.modules`` in another way than by an import may have drawn numbers,
+        which only the first run then draws.
+        """
+        is_unchanged = len(sys.modules) <= self._module_count
+        return not self._pinned_libraries or (
+            is_unchanged and self._pinned_libraries.issuperset(active_adapters())
+        )
 
     @contextmanager
     def unpinned(self) -> Iterator[None]:
@@ -137,11 +153,26 @@ class Pin:
         inside = [adapter.save_global_states() for adapter in active_adapters().values()]
         self.release()
         try:
-            yield
+            with self._count_modules():
+                yield
         finally:
             self.seed()
             for restore in inside:
                 restore()
+
+    @contextmanager
+    def _leave(self) -> Iterator[None]:
+        """The block imports a module."""
+        with self._outside_states.swap(), self._count_modules():
+            yield
+
+    @contextmanager
+    def _count_modules(self) -> Iterator[None]:
+        before = len(sys.modules)
+        try:
+            yield
+        finally:
+            self._module_count += len(sys.modules) - before
 
     def __enter__(self) -> Pin:
         return self
@@ -153,27 +184,6 @@ class Pin:
         traceback: TracebackType | None,
     ) -> None:
         self.release()
-
-
-def _read_generator_states() -> list[object]:
-    """The states of all global generators."""
-    return [adapter.global_states_key() for adapter in active_adapters().values()]
-
-
-@contextmanager
-def seed_temporarily(seed: int) -> Iterator[None]:
-    """Seeds every generator for a block, and restores their states after it.
-
-    Args:
-        seed: 0 … 2**32 - 1.
-    """
-    before = [adapter.save_global_states() for adapter in active_adapters().values()]
-    try:
-        seed_all(seed)
-        yield
-    finally:
-        for restore in before:
-            restore()
 
 
 @contextmanager

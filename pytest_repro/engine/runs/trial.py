@@ -28,7 +28,7 @@ from pytest_repro.engine.runs.recording import Recording, RecordingBase
 from pytest_repro.values.spill_store import SpillStore
 
 if TYPE_CHECKING:
-    from pytest_repro.engine.runs.remote_recording import RemoteRecording, ValueFetcher
+    from pytest_repro.engine.runs.remote_run import RemoteRecording, ValueFetcher
 
 KEEP_MB = 512
 """Megabytes of the reference run's values kept in memory; the rest goes to a file."""

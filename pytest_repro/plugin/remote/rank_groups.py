@@ -19,8 +19,7 @@ from pytest_repro.core.plan.run_spec import RunSpec
 from pytest_repro.core.runs.join_ranks import RankRun, join_observations, join_runs, select_worst, split_rank
 from pytest_repro.core.runs.observation import Key
 from pytest_repro.core.runs.run import Run
-from pytest_repro.engine.runs.remote_recording import RemoteRecording, ValueFetcher
-from pytest_repro.engine.runs.remote_run import encode_cell, fetch_value
+from pytest_repro.engine.runs.remote_run import RemoteRecording, ValueFetcher, encode_cell, fetch_value
 from pytest_repro.engine.runs.run_source import run_until_settled
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.pytest_internals import get_basetemp

@@ -69,7 +69,7 @@ class ItemRuns:
         """Makes one run, in the block of :meth:`silence`; a run that imports a library is repeated."""
         self.runner.begin(spec, make_recording, phase_context, on_body_start)
         self.reports = run_until_settled(
-            lambda: self._rehearse(spec), lambda reports: self.runner.pin.all_libraries_seeded, max_attempts
+            lambda: self._rehearse(spec), lambda reports: self.runner.pin.is_settled, max_attempts
         )
         if on_body_start is not None:  # an experiment, whose patches lie below those of the run
             self.runner.pin.end_run()

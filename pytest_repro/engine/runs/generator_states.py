@@ -1,0 +1,58 @@
+"""States of the global generators: of a block that seeds them, and outside of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from pytest_repro.adapters import Adapter, active_adapters, seed_all
+from pytest_repro.interpose.imports import guard_imports
+
+
+def read_generator_states() -> list[object]:
+    """The states of all global generators."""
+    return [adapter.global_states_key() for adapter in active_adapters().values()]
+
+
+class OutsideStates:
+    """States that the global generators have outside of a block that seeds them."""
+
+    def __init__(self) -> None:
+        self._restorers: dict[str, Callable[[], None]] = {}
+
+    def save(self, name: str, adapter: Adapter) -> None:
+        self._restorers[name] = adapter.save_global_states()
+
+    def restore(self, name: str) -> None:
+        self._restorers.pop(name)()
+
+    @contextmanager
+    def swap(self) -> Iterator[None]:
+        """The generators have these states in the block, which may advance them."""
+        adapters = active_adapters()
+        inside = {name: adapters[name].save_global_states() for name in self._restorers}
+        for restore in self._restorers.values():
+            restore()
+        try:
+            yield
+        finally:
+            for name, restore in inside.items():
+                self.save(name, adapters[name])
+                restore()
+
+
+@contextmanager
+def seed_temporarily(seed: int) -> Iterator[None]:
+    """Seeds every generator for a block, and restores their states after it.
+
+    Args:
+        seed: 0 … 2**32 - 1.
+    """
+    states = OutsideStates()
+    with ExitStack() as stack:
+        for name, adapter in active_adapters().items():
+            states.save(name, adapter)
+            stack.callback(states.restore, name)
+        stack.enter_context(guard_imports(states.swap))
+        seed_all(seed)
+        yield

@@ -1,0 +1,58 @@
+"""A library that is first imported in a run makes no run differ."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import Project
+
+DRAWS = "import random\njitter = random.random()\n"
+LATE = """
+    import random, sys, types
+    def test_import(repro):
+        import draws
+        repro.record(x=random.random())
+    def test_other_module(repro):
+        if "made" not in sys.modules:
+            sys.modules["made"] = types.ModuleType("made")
+            random.random()
+        repro.record(x=random.random())
+"""
+
+
+@pytest.mark.parametrize("args", [(), ("--repro-replay=record",), ("--repro-diagnose=always",)])
+def test_draws_of_an_import_do_not_count(project: Project, args: tuple[str, ...]) -> None:
+    project.write(draws=DRAWS)
+    result = project(LATE, *args, subprocess=True).check(passed=2)
+    assert set(result.verdicts.values()) == {"reproduced"}
+
+
+def test_a_type_derived_at_import_under_a_replay(project: Project) -> None:
+    project.write(
+        derived="import datetime\nclass Moment(datetime.datetime): pass\nreal = type(Moment) is type\n"
+    )
+    project(
+        """
+        def test_derived(repro):
+            import derived
+            assert derived.real
+            repro.record(x=derived.Moment(2026, 1, 2).year)
+        """,
+        "--repro-replay=record", subprocess=True,
+    ).check(passed=1)  # fmt: skip
+
+
+def test_an_import_does_not_shift_what_seeded_draws(project: Project) -> None:
+    project.write(entropy="import os, random\nos.urandom(8)\nrandom.random()\n")
+    source = """
+    import os, random
+    drawn = []
+    def test_first(seeded):
+        import entropy
+        drawn.append((random.random(), os.urandom(4)))
+    def test_again(seeded):
+        import entropy
+        drawn.append((random.random(), os.urandom(4)))
+        assert drawn[0] == drawn[1]
+    """
+    project(source, subprocess=True).check(passed=2)
