@@ -19,9 +19,8 @@ from typing import Any, ClassVar
 
 from pytest_repro.adapters import Adapter, EntropySource, FastReader
 from pytest_repro.adapters._token_sequence import flatten_completion
-from pytest_repro.core.runs.observation import Leaf, Parts
+from pytest_repro.core.runs.observation import Completion, Leaf, Parts
 from pytest_repro.core.runs.pytree import FlattenResult
-from pytest_repro.core.runs.token_sequence import Completion
 from pytest_repro.interpose.patch import Patch, patch_everywhere
 
 _PLAIN_KEYS = (str, int, float, bool, type(None), bytes, Enum, tuple)

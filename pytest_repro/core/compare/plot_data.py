@@ -62,12 +62,10 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class PlotData:
-    """What a plot of one observation, in one run that differs, shows.
+    """What a plot of one observation shows, in one run that differs on *axis* at *value*.
 
     Attributes:
         name: ``loss``, ``model.head.weight``.
-        axis: What was varied.
-        value: Value of the other run on that axis.
         repeat_of: As in :class:`~pytest_repro.core.compare.mismatch.Mismatch`.
         kind: dtype and shape in the reference run.
         series: None if there is a single step.
@@ -86,10 +84,7 @@ class PlotData:
 def build_ulp_histogram(counts: Sequence[int], total: int, non_finite: int) -> Histogram | None:
     """The bins from the first to the last that is not empty; None if all are empty.
 
-    Args:
-        counts: Number of elements by the bits of their distance: 0, 1, 2 to 3, 4 to 7, … ulp.
-        total: Number of elements compared.
-        non_finite: Number of differing elements that are in no bin.
+    *counts* are numbers of elements by the bits of their distance: 0, 1, 2 to 3, 4 to 7, … ulp.
     """
     filled = [bits for bits, count in enumerate(counts) if count]
     if not filled:
@@ -105,51 +100,36 @@ def add_counts(counts: Iterable[Sequence[int]]) -> tuple[int, ...]:
 
 
 def downsample(series: Series, max_points: int = MAX_POINTS) -> Series:
-    """*series* with at most *max_points* steps and the same shape.
+    """*series* with at most *max_points* steps, which are at least 16, and the same shape.
 
     It keeps the first and the last step, the first that differs and the one before it, and the extremes of
     every line in spans of equal length.
-
-    Args:
-        series: A series of any length.
-        max_points: At least 16.
     """
     if len(series.steps) <= max_points:
         return series
-    indices = {0, len(series.steps) - 1}
     first = series.steps.index(series.first_differing)
-    indices |= {first, max(0, first - 1)}
+    indices = {0, len(series.steps) - 1, first, max(0, first - 1)}
     spans = (max_points - len(indices)) // _POINTS_PER_SPAN
     for number in range(spans):
         start, stop = (len(series.steps) * n // spans for n in (number, number + 1))
         indices.update(_select_points(series, range(start, stop)))
-    return _keep_points(series, sorted(indices))
+    kept = sorted(indices)
+    names = ("steps", "reference", "other", "distance", "differing")
+    lines = {name: getattr(series, name) for name in names}
+    changes: dict[str, Any] = {name: tuple(line[i] for i in kept) for name, line in lines.items() if line}
+    return replace(series, **changes)
 
 
 def _select_points(series: Series, span: range) -> Iterator[int]:
     """Indices in *span* that its shape depends on."""
-    lines = [line for line in (series.reference, series.other) if line]
+    lines = [line for line in (series.reference, series.other, series.distance) if line]
     for line in lines:
-        yield from _find_extreme(line, span, min)
-        yield from _find_extreme(line, span, max)
-    yield from _find_extreme(series.distance, span, max)
-    all_lines = (*lines, series.distance)
-    yield from islice((i for i in span if any(_finite_or_none(line[i]) is None for line in all_lines)), 1)
+        finite = [i for i in span if _is_finite(line[i])]
+        extremes: tuple[Callable[..., int], ...] = (max,) if line is series.distance else (min, max)
+        if finite:
+            yield from (choose(finite, key=line.__getitem__) for choose in extremes)
+    yield from islice((i for i in span if not all(_is_finite(line[i]) for line in lines)), 1)
 
 
-def _find_extreme(line: Sequence[Number], span: range, choose: Callable[..., int]) -> Iterator[int]:
-    finite = [i for i in span if _finite_or_none(line[i]) is not None]
-    if finite:
-        yield choose(finite, key=line.__getitem__)
-
-
-def _finite_or_none(value: Number) -> Number:
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _keep_points(series: Series, indices: Sequence[int]) -> Series:
-    names = [
-        name for name in ("steps", "reference", "other", "distance", "differing") if getattr(series, name)
-    ]
-    changes: dict[str, Any] = {name: tuple(getattr(series, name)[i] for i in indices) for name in names}
-    return replace(series, **changes)
+def _is_finite(value: Number) -> bool:
+    return value is not None and math.isfinite(value)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 # torch.testing.assert_close's defaults, https://pytorch.org/docs/stable/testing.html
-_DEFAULT_TOLERANCES: dict[str, tuple[float, float]] = {
+_DEFAULT_TOLERANCES = {
     "float16": (1e-3, 1e-5),
     "bfloat16": (1.6e-2, 1e-5),
     "float32": (1.3e-6, 1e-5),

@@ -1,4 +1,4 @@
-"""The values that a run computed."""
+"""The values that a run computed: as they are flattened, and as they are kept."""
 
 from __future__ import annotations
 
@@ -9,6 +9,28 @@ from pytest_repro.core.text import escape_unprintable
 
 Key = tuple[str, int, str]
 """``(name, step, path)``: recorded name, number of earlier recordings of it, path inside the value."""
+
+TOKENS_KIND = "tokens"
+"""The kind of token sequences of any length."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Completion:
+    """A sequence of tokens to record or return; where runs diverge, its logits are reported.
+
+    The tokens and the sampling settings are compared. The logits are not: they only show how close the two
+    candidates are at the token where runs diverge.
+
+    Attributes:
+        tokens: Token ids, integers of shape (steps,), or a list of texts.
+        logits: Real numbers of shape (steps, vocabulary), or a list of rows, one for each token; or None.
+        sampling: Settings such as ``{"temperature": 0.7, "top_p": 0.9}``: numbers, texts and bools. Settings
+            that are None are ignored.
+    """
+
+    tokens: object
+    logits: object = None
+    sampling: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +103,10 @@ class ContentRef:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One value that a run computed.
+    """One value that a run computed; its kind, dtype and shape are those of its :class:`Leaf`.
 
     Attributes:
         key: Recorded name, step and path; values of equal keys are compared.
-        kind: dtype and shape, ``"float32[4, 8]"``.
-        dtype: Name of the dtype of the bytes; ``""`` for text.
-        shape: Shape; ``()`` for a scalar.
         content: The bytes if they are few, else a reference to them.
         metadata: Layout, device and ``requires_grad``, which are reported and not compared.
         token_context: For a token sequence of the reference run.

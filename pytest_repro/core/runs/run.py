@@ -1,28 +1,48 @@
-"""What one run of a test did."""
+"""What one run of a test is to do, and what it did."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+from pytest_repro.core.plan.plan import Cell, Deterministic
 
 Outcome = Literal["passed", "failed", "skipped"]
-RunState = Literal["ran", "absent", "lost"]
+SummaryOutcome = Outcome | Literal["xfailed"]
+"""What a run did; ``"xfailed"``: its body called :func:`pytest.xfail`."""
 
+SeedCheckOutcome = Literal["changed", "unchanged"]
 
 SUBTEST_ERROR = "subtest"
 """The ``error_type`` of a run whose body passed except for a subtest."""
 
 
-class RecordedWarning(NamedTuple):
-    """A warning of a run.
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """One run to make.
 
     Attributes:
-        category: Its class, as ``module.Name``.
-        text: Its message.
-        file: Path of the file that issued it.
-        line: Line in that file, from 1.
+        number: Number of the run, from 0: ``repro.run``.
+        seed: Given to every generator, 0 … 2**32 - 1.
+        compared: Whether the run counts for the verdict; seed sweeps and other extra runs do not.
+        reported: Whether pytest reports the run: the last one of a test.
+        suspended: Names of the suspects that cannot act during the run.
+        traced: Whether its ops are recorded.
     """
+
+    cell: Cell
+    number: int
+    seed: int
+    deterministic: Deterministic = True
+    compared: bool = True
+    reported: bool = False
+    suspended: tuple[str, ...] = ()
+    traced: bool = False
+
+
+class RecordedWarning(NamedTuple):
+    """A warning of a run, issued by the line *line* of the file at the path *file*; *category* is dotted."""
 
     category: str
     text: str
@@ -68,10 +88,76 @@ class Run:
     skipped_locals: int = 0
     setting: Mapping[str, object] = field(default_factory=dict)
     repeat_of: tuple[str, object] | None = None
-    state: RunState = "ran"
+    state: Literal["ran", "absent", "lost"] = "ran"
     drew_on_axis: bool = False
     environment_diff: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     past_log: tuple[str, ...] = ()
     warnings: tuple[RecordedWarning, ...] = ()
     failed_check: bool = False
     partly_skipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What one run of a seed sweep, or of the noise matrix, showed.
+
+    Attributes:
+        outcome: What the body did; a failed run has the headlines and predictions recorded before it failed.
+        error: ``"ValueError: …"`` of a failed run, else ``""``.
+        seconds: Wall time of the body.
+        digest: Digest of everything observed.
+        headlines: Last step of each value recorded as a real number, by name.
+        predictions: Last step of each value recorded as an array of integers or bools, of any shape, by name.
+        weights: Last step of the floating-point arrays in recorded modules, without running statistics; of
+            every floating-point array if no module was recorded. Empty if not requested.
+        steps: Step in its series, from 0, of each headline and prediction, by name.
+        kinds: dtype and shape of directly recorded values that are no headline, by name.
+        xfail_reason: Reason of the ``xfail`` marker that matches the failure.
+        location: ``"test_net.py:47"`` where a failed run broke; ``""`` if unknown.
+    """
+
+    seed: int
+    outcome: SummaryOutcome
+    error: str
+    seconds: float
+    digest: str
+    headlines: Mapping[str, float]
+    predictions: Mapping[str, Any]
+    weights: Mapping[str, Any]
+    steps: Mapping[str, int] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    xfail_reason: str | None = None
+    location: str = ""
+
+
+class SeedCheck(NamedTuple):
+    """A run with another seed, compared with the reference run.
+
+    Attributes:
+        seed: The other seed.
+        outcome: Whether the outcome, or any bit of what was observed, changed.
+        drew_random: Whether this run or an earlier one drew from a seeded generator.
+        has_observations: Whether anything but the outcome could be compared.
+        run: The run with the other seed.
+    """
+
+    seed: int
+    outcome: SeedCheckOutcome
+    drew_random: bool
+    has_observations: bool
+    reference: Run
+    run: Run
+
+
+class CostTimings(NamedTuple):
+    """How long the body of a test took, run by run.
+
+    Attributes:
+        deterministic: Seconds with determinism controls on.
+        default: Seconds with them off; both kinds of runs alternate.
+        error: Why there are fewer runs than requested: one did not pass; ``""`` if there are all.
+    """
+
+    deterministic: tuple[float, ...]
+    default: tuple[float, ...]
+    error: str = ""

@@ -105,32 +105,19 @@ class Columns:
     def flush(self) -> None:
         """Writes all ops into the arrays; must precede reading them."""
         with self._lock:
-            for row in self._pending:
-                self._write_op(*row)
+            for name, place, forward, outputs, kinds, inputs, draw, picked in self._pending:
+                self.output.extend(outputs)
+                self.kind.extend(kinds)
+                self.input.extend(inputs)
+                self.output_end.append(len(self.output))
+                self.input_end.append(len(self.input))
+                if draw:
+                    self.draw_at.append(len(self.name))
+                    self.draw.append(draw)
+                if picked:
+                    self.picked_at.append(len(self.name))
+                    self.picked.append(picked)
+                self.forward.append(forward)
+                self.place.append(place)
+                self.name.append(name)
             self._pending.clear()
-
-    def _write_op(
-        self,
-        name: int,
-        place: int,
-        forward: int,
-        outputs: Sequence[int],
-        kinds: Sequence[int],
-        inputs: Sequence[int],
-        generator_state: int,
-        view: int,
-    ) -> None:
-        self.output.extend(outputs)
-        self.kind.extend(kinds)
-        self.input.extend(inputs)
-        self.output_end.append(len(self.output))
-        self.input_end.append(len(self.input))
-        if generator_state:
-            self.draw_at.append(len(self.name))
-            self.draw.append(generator_state)
-        if view:
-            self.picked_at.append(len(self.name))
-            self.picked.append(view)
-        self.forward.append(forward)
-        self.place.append(place)
-        self.name.append(name)

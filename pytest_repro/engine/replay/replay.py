@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
-from pytest_repro.core.replay.external_input import ReplayLog
+from pytest_repro.core.replay import ReplayLog
 from pytest_repro.engine.replay.intercept import ThreadNames, intercept
 from pytest_repro.engine.replay.tape import Tape
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from pytest_repro.axes.alignment import copy_at_offset
-from pytest_repro.core.plan.run_spec import RunSpec
+from pytest_repro.core.runs.run import RunSpec
 from pytest_repro.engine.runs.recording import Recording
 
 T = TypeVar("T")

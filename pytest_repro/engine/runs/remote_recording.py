@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from pytest_repro.core.compare.difference import Difference
+from pytest_repro.core.compare.mismatch import Difference
 from pytest_repro.core.plan.tolerance import ToleranceFunction
 from pytest_repro.core.runs.observation import ContentRef, Key, Leaf, Observation, TokenContext
 from pytest_repro.engine.runs.distance import can_measure, load_content, measure_distance, store_logits

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from pytest_repro.companions.serialize_run import decode_run, encode_run
-from pytest_repro.core.plan.cell import Cell
+from pytest_repro.core.plan.plan import Cell
 from pytest_repro.core.runs.observation import ContentRef, Key, Observation
 from pytest_repro.core.runs.run import Run
 from pytest_repro.engine.runs.recording import RecordingBase

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
-from pytest_repro.core.plan.plan import Plan, validate_capture
+from pytest_repro.core.plan.arguments import validate_capture
+from pytest_repro.core.plan.plan import Plan
 from pytest_repro.plugin.config.parsers import (
     count_parser,
     parse_diagnose,

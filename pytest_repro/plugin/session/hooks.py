@@ -10,9 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
-from pytest_repro.core.plan.cell import Cell
-from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.diagnose import Experiment, ExperimentResult
+from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.engine.experiments.line_trace import pause_all_tracing
 from pytest_repro.engine.experiments.run_experiment import run_experiment
 from pytest_repro.engine.runs.pin import seed_temporarily

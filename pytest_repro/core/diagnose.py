@@ -1,4 +1,4 @@
-"""An experiment on a test that is not reproducible: more runs of it, with some suspects suspended."""
+"""Experiments on a test that is not reproducible, what they showed, and the cause that follows."""
 
 from __future__ import annotations
 
@@ -8,12 +8,107 @@ from typing import NamedTuple
 
 from pytest_repro.core.checked_json import parse_json
 from pytest_repro.core.codec import Codec
-from pytest_repro.core.diagnose.external_call import ExternalCall
-from pytest_repro.core.diagnose.finding import Change
-from pytest_repro.core.plan.cell import Cell
-from pytest_repro.core.trace.divergence import Divergence, first_divergence
-from pytest_repro.core.trace.line_steps import LineStep
+from pytest_repro.core.plan.plan import Cell
+from pytest_repro.core.trace.divergence import Divergence, LineStep, first_divergence
 from pytest_repro.core.trace.trace import Trace
+
+
+class StateRoot(NamedTuple):
+    """An object that belongs to a test and outlives a run.
+
+    Attributes:
+        value: The value of a fixture, a parameter or an argument.
+        location: Where it is defined, ``"/abs/conftest.py:12"``; ``""`` if unknown.
+    """
+
+    value: object
+    location: str = ""
+
+
+class Change(NamedTuple):
+    """Something that one run left behind for the next.
+
+    Attributes:
+        name: ``"test_model.CACHE"``, ``"fixture model.bn.running_mean"``.
+        description: ``"grew from 0 to 1 items"``, ``"has different values"``.
+        location: Where it is defined, ``"/abs/test_model.py:7"``; ``""`` unknown.
+        kind: What it is a part of: ``"module"``, ``"optimiser"``, ``"numpy generator"``,
+            ``"torch generator"``, ``"random.Random"``; ``""`` anything else.
+        owner: What that is called: ``"test_model.MODEL"``.
+    """
+
+    name: str
+    description: str
+    location: str = ""
+    kind: str = ""
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalCall:
+    """A call to the world outside a test that could make runs differ, and where the user's code made it.
+
+    Attributes:
+        display_name: What was called: ``"numpy.random.default_rng()"``.
+        cause: The cause word that the call is evidence for: ``"os-entropy"``.
+        location: The innermost line of the user's own code, ``"/abs/file.py:12"``.
+        via: The library function that the line called, and that made the call: ``"somelib.ids.fresh"``;
+            ``""`` if the line made the call itself.
+        count: Number of such calls.
+    """
+
+    display_name: str
+    cause: str
+    location: str
+    via: str = ""
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known about a test that is not reproducible before any suspect is suspended.
+
+    Attributes:
+        calls: Logged calls to the world outside the test.
+        divergence: The first op that differs.
+        changes: What the first run left behind for the second.
+        differing: Number of runs that differed from the first.
+        runs: Number of runs, without the first.
+    """
+
+    calls: tuple[ExternalCall, ...] = ()
+    divergence: Divergence | None = None
+    changes: tuple[Change, ...] = ()
+    differing: int = 0
+    runs: int = 0
+
+    def calls_for(self, cause: str) -> tuple[ExternalCall, ...]:
+        """The calls that are evidence for *cause*."""
+        return tuple(call for call in self.calls if call.cause == cause)
+
+    @property
+    def frequency(self) -> str:
+        """How often runs differed, in words."""
+        return f"{self.differing} of {self.runs} runs differed from the first"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A cause that experiments established: while it is suspended, the runs are equal.
+
+    Attributes:
+        name: A cause word: ``"os-entropy"``, …, ``"unknown"``.
+        location: Where it is in the user's code, ``"data.py:12"``; ``""`` if unknown.
+        explanation: What the cause does, and what the experiments showed.
+        fix: What to change.
+        ruled_out: Cause words during whose suspension the runs still differed.
+    """
+
+    name: str
+    location: str = ""
+    explanation: str = ""
+    fix: str = ""
+    ruled_out: tuple[str, ...] = ()
 
 
 class Experiment(NamedTuple):
