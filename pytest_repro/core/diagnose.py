@@ -14,73 +14,46 @@ from pytest_repro.core.trace.trace import Trace
 
 
 class StateRoot(NamedTuple):
-    """An object that belongs to a test and outlives a run.
-
-    Attributes:
-        value: The value of a fixture, a parameter or an argument.
-        location: Where it is defined, ``"/abs/conftest.py:12"``; ``""`` if unknown.
-    """
+    """The value of a fixture, a parameter or an argument, which outlives a run."""
 
     value: object
-    location: str = ""
+    location: str = ""  # where it is defined, ``"/abs/conftest.py:12"``; ``""`` if unknown
 
 
 class Change(NamedTuple):
     """Something that one run left behind for the next.
 
-    Attributes:
-        name: ``"test_model.CACHE"``, ``"fixture model.bn.running_mean"``.
-        description: ``"grew from 0 to 1 items"``, ``"has different values"``.
-        location: Where it is defined, ``"/abs/test_model.py:7"``; ``""`` unknown.
-        kind: What it is a part of: ``"module"``, ``"optimiser"``, ``"numpy generator"``,
-            ``"torch generator"``, ``"random.Random"``; ``""`` anything else.
-        owner: What that is called: ``"test_model.MODEL"``.
+    *kind* and *owner* are of what it is a part of: ``"module"``, ``"optimiser"``, ``"numpy generator"``,
+    ``"torch generator"``, ``"random.Random"``, or ``""`` for anything else.
     """
 
-    name: str
-    description: str
-    location: str = ""
+    name: str  # ``"test_model.CACHE"``, ``"fixture model.bn.running_mean"``
+    description: str  # ``"grew from 0 to 1 items"``, ``"has different values"``
+    location: str = ""  # where it is defined, ``"/abs/test_model.py:7"``
     kind: str = ""
-    owner: str = ""
+    owner: str = ""  # ``"test_model.MODEL"``
 
 
 @dataclass(frozen=True, slots=True)
 class ExternalCall:
-    """A call to the world outside a test that could make runs differ, and where the user's code made it.
+    """A call to the world outside a test that could make runs differ, and where the user's code made it."""
 
-    Attributes:
-        display_name: What was called: ``"numpy.random.default_rng()"``.
-        cause: The cause word that the call is evidence for: ``"os-entropy"``.
-        location: The innermost line of the user's own code, ``"/abs/file.py:12"``.
-        via: The library function that the line called, and that made the call: ``"somelib.ids.fresh"``;
-            ``""`` if the line made the call itself.
-        count: Number of such calls.
-    """
-
-    display_name: str
-    cause: str
-    location: str
-    via: str = ""
+    display_name: str  # ``"numpy.random.default_rng()"``
+    cause: str  # the cause word that it is evidence for: ``"os-entropy"``
+    location: str  # the innermost line of the user's own code, ``"/abs/file.py:12"``
+    via: str = ""  # the library function that this line called to make the call: ``"somelib.ids.fresh"``
     count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known about a test that is not reproducible before any suspect is suspended.
+    """What is known about a test that is not reproducible before any suspect is suspended."""
 
-    Attributes:
-        calls: Logged calls to the world outside the test.
-        divergence: The first op that differs.
-        changes: What the first run left behind for the second.
-        differing: Number of runs that differed from the first.
-        runs: Number of runs, without the first.
-    """
-
-    calls: tuple[ExternalCall, ...] = ()
-    divergence: Divergence | None = None
-    changes: tuple[Change, ...] = ()
-    differing: int = 0
-    runs: int = 0
+    calls: tuple[ExternalCall, ...] = ()  # logged calls to the world outside the test
+    divergence: Divergence | None = None  # the first op that differs
+    changes: tuple[Change, ...] = ()  # what the first run left behind for the second
+    differing: int = 0  # number of runs that differed from the first
+    runs: int = 0  # number of runs, without the first
 
     def calls_for(self, cause: str) -> tuple[ExternalCall, ...]:
         """The calls that are evidence for *cause*."""
@@ -94,81 +67,52 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A cause that experiments established: while it is suspended, the runs are equal.
+    """A cause that experiments established: while it is suspended, the runs are equal."""
 
-    Attributes:
-        name: A cause word: ``"os-entropy"``, …, ``"unknown"``.
-        location: Where it is in the user's code, ``"data.py:12"``; ``""`` if unknown.
-        explanation: What the cause does, and what the experiments showed.
-        fix: What to change.
-        ruled_out: Cause words during whose suspension the runs still differed.
-    """
-
-    name: str
-    location: str = ""
-    explanation: str = ""
-    fix: str = ""
-    ruled_out: tuple[str, ...] = ()
+    name: str  # a cause word: ``"os-entropy"``, …, ``"unknown"``
+    location: str = ""  # in the user's code, ``"data.py:12"``; ``""`` if unknown
+    explanation: str = ""  # what the cause does, and what the experiments showed
+    fix: str = ""  # what to change
+    ruled_out: tuple[str, ...] = ()  # cause words during whose suspension the runs still differed
 
 
 class Experiment(NamedTuple):
     """What an experiment does. It is plain data, and is sent to the process that runs the test.
 
-    Attributes:
-        cells: Cell of each run, the reference first.
-        suspended: Names of the suspects that cannot act in these runs.
-        trace_ops: Whether ops are traced; the runs stop after the first that differs.
-        log_calls: Whether calls to the world outside the test are logged.
-        diff_state: Whether changes that a run leaves behind for the next are searched for.
-        shift_heap: Whether the memory layout is changed before the first run; with *fresh_forks*, before the
-            second run only.
-        fresh_forks: Whether each run starts in its own fork of a process that has not computed anything.
-        trace_lines: Whether the user's lines are traced; the runs stop after the first that differs.
-        passthrough_lines: Lines whose calls are not suspended: ``"/abs/file.py:12"``.
-        restored_names: Names of the state that is restored before each run to that before the first.
+    With *trace_ops* or *trace_lines*, the runs stop after the first that differs. *shift_heap* changes the
+    memory layout before the first run; with *fresh_forks*, before the second run only.
     """
 
-    cells: tuple[Cell, ...]
-    suspended: tuple[str, ...] = ()
+    cells: tuple[Cell, ...]  # of each run, the reference first
+    suspended: tuple[str, ...] = ()  # suspects that cannot act in these runs
     trace_ops: bool = False
-    log_calls: bool = False
-    diff_state: bool = False
+    log_calls: bool = False  # to the world outside the test
+    diff_state: bool = False  # whether to search for what a run leaves behind for the next
     shift_heap: bool = False
-    fresh_forks: bool = False
-    trace_lines: bool = False
-    passthrough_lines: tuple[str, ...] = ()
-    restored_names: tuple[str, ...] = ()
+    fresh_forks: bool = False  # whether each run starts in its own fork of a process that computed nothing
+    trace_lines: bool = False  # the user's lines
+    passthrough_lines: tuple[str, ...] = ()  # whose calls are not suspended: ``"/abs/file.py:12"``
+    restored_names: tuple[str, ...] = ()  # state that is restored before each run to that before the first
 
 
 @dataclass(frozen=True, slots=True)
 class ExperimentResult:
     """What an experiment showed.
 
-    Attributes:
-        run_count: Number of runs.
-        differing: Numbers of the runs that differ from the first.
-        reference_digest: Digest of what the first run did, to compare it with that of another process.
-        calls: Calls to the world outside the test, in order.
-        changes: What the first run left behind for the second.
-        traces: Traces of the first run and of the first that differs, or of the last if none does.
-        steps: What each line did, in the same two runs.
-        seconds: Wall time.
-        outcomes: Distinct outcomes of the runs: ``"passed"``, ``"failed builtins.ValueError"``.
-        not_suspendable: Cause word and reason of each suspect that could not be suspended.
-        restored_names: Names of the state that could be restored completely.
+    *traces* and *steps* are of the first run and of the first that differs, or of the last if none does.
     """
 
     run_count: int
-    differing: tuple[int, ...] = ()
-    reference_digest: str = ""
-    calls: tuple[ExternalCall, ...] = ()
-    changes: tuple[Change, ...] = ()
+    differing: tuple[int, ...] = ()  # numbers of the runs that differ from the first
+    reference_digest: str = ""  # of what the first run did, to compare it with that of another process
+    calls: tuple[ExternalCall, ...] = ()  # to the world outside the test, in order
+    changes: tuple[Change, ...] = ()  # what the first run left behind for the second
     traces: tuple[Trace, ...] = ()
-    steps: tuple[tuple[LineStep, ...], ...] = ()
-    seconds: float = 0.0
-    outcomes: tuple[str, ...] = ()
-    not_suspendable: tuple[tuple[str, str], ...] = ()
-    restored_names: tuple[str, ...] = ()
+    steps: tuple[tuple[LineStep, ...], ...] = ()  # what each line did
+    seconds: float = 0.0  # wall time
+    outcomes: tuple[str, ...] = ()  # distinct: ``"passed"``, ``"failed builtins.ValueError"``
+    not_suspendable: tuple[tuple[str, str], ...] = ()  # cause word and reason
+    restored_names: tuple[str, ...] = ()  # state that could be restored completely
 
     @property
     def equal(self) -> bool:

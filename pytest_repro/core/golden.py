@@ -48,15 +48,10 @@ Entry = tuple[StoredValue, ...]
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """The content of one golden file.
-
-    Attributes:
-        environments: Key → environment, of each that has an entry.
-        tests: Node id → key of the environment → entry.
-    """
+    """The content of one golden file: environments by key, and of each test an entry by such keys."""
 
     environments: Mapping[str, Environment] = field(default_factory=dict)
-    tests: Mapping[str, Mapping[str, Entry]] = field(default_factory=dict)
+    tests: Mapping[str, Mapping[str, Entry]] = field(default_factory=dict)  # by node id
 
 
 class EntryUpdate(NamedTuple):

@@ -19,37 +19,28 @@ from pytest_repro.core.codec import Codec, Field
 class ExternalInput:
     """One call and its result, all of it text.
 
-    Attributes:
-        call: Source text of the call: ``"np.random.default_rng()"``; ``""`` if there is no source.
-        location: The innermost line of the user's own code, ``"data.py:12"``.
-        via: The library function that the line called, and that made the call: ``"uuid.uuid4"``; ``""`` if
-            the line made the call itself.
-        thread: ``""`` for the main thread of the run, ``"2"`` for the second thread that it started,
-            ``"2.1"`` for the first that this one started.
-        request: What was requested: ``"128 bits"``, ``"16 bytes"``, or a clock, ``"monotonic"``.
-        value: The result: hexadecimal, or nanoseconds as a decimal number.
+    *thread* is ``""`` for the main thread of the run, ``"2"`` for the second thread that it started,
+    ``"2.1"`` for the first that this one started.
     """
 
-    call: str
-    location: str
-    via: str
+    call: str  # source text: ``"np.random.default_rng()"``; ``""`` if there is none
+    location: str  # the innermost line of the user's own code, ``"data.py:12"``
+    via: str  # the library function that this line called to make the call: ``"uuid.uuid4"``; or ``""``
     thread: str
-    request: str
-    value: str
+    request: str  # ``"128 bits"``, ``"16 bytes"``, or a clock, ``"monotonic"``
+    value: str  # hexadecimal, or nanoseconds as a decimal number
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayLog:
     """What one run took from outside the program.
 
-    Attributes:
-        generators: State of each generator at the start of the run, as text in the format of its library, by
-            module and name: ``"data.rng"``.
-        calls: The calls, in order.
+    *generators* has the state of each generator at the start of the run, as text in the format of its
+    library, by module and name: ``"data.rng"``.
     """
 
     generators: Mapping[str, str]
-    calls: tuple[ExternalInput, ...]
+    calls: tuple[ExternalInput, ...]  # in order
 
 
 FORMAT = 1

@@ -19,19 +19,14 @@ Token = int | str | None
 class TokenDivergence:
     """The first token in which two sequences differ.
 
-    Attributes:
-        candidates: Token of the reference run and of the other; None if that sequence has ended.
-        gap: Distance between the logits of the two candidates in the reference run, in the unit of the
-            logits; None without logits, or if a sequence has ended.
-        top_gap: Distance between the two largest logits there. It differs from *gap* if the tokens were
-            sampled, and the candidates are not the two largest.
-        sampling: Sampling settings of the reference run.
+    The gaps are of the reference run, in the unit of the logits, and None without logits or at the end of a
+    sequence. *top_gap* differs from *gap* if the tokens were sampled, and are not the two largest.
     """
 
-    candidates: tuple[Token, Token]
-    gap: float | None = None
-    top_gap: float | None = None
-    sampling: Mapping[str, object] = field(default_factory=dict)
+    candidates: tuple[Token, Token]  # of the reference run and of the other
+    gap: float | None = None  # between the logits of the two candidates
+    top_gap: float | None = None  # between the two largest logits
+    sampling: Mapping[str, object] = field(default_factory=dict)  # settings of the reference run
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +129,7 @@ def find_mismatches(
 
     Args:
         reference: The run that *other* is compared with.
-        other: Another run of the same test.
+        other: The other run.
         measure: Called for observations whose bits differ. They match if no element is outside the tolerance.
         mixed_dtypes: Whether numbers of different dtypes are compared; otherwise the dtype is a mismatch.
     """

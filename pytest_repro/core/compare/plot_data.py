@@ -19,66 +19,39 @@ Number = float | None
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A series of numbers, in the reference run and in another.
+    """A series of numbers, in the reference run and in another; None where there is no number."""
 
-    Attributes:
-        unit: What *steps* counts: the steps of a series, or the elements of a list or vector.
-        steps: The steps that are kept, ascending, from 0.
-        reference: Number of the reference run at each step, or None. Empty if the values are arrays, of which
-            only the distance is known.
-        other: The same of the other run.
-        distance: ``|other - reference|``, the largest over an array; None if unknown.
-        differing: Whether the step differs, given the tolerance.
-        first_differing: The first step that differs.
-        total: Number of steps before some were dropped.
-    """
-
-    unit: Literal["step", "element"]
-    steps: tuple[int, ...]
-    reference: tuple[Number, ...]
+    unit: Literal["step", "element"]  # of *steps*: of a series, or elements of a list or vector
+    steps: tuple[int, ...]  # the steps that are kept, ascending, from 0
+    reference: tuple[Number, ...]  # empty if the values are arrays, of which only the distance is known
     other: tuple[Number, ...]
-    distance: tuple[Number, ...]
-    differing: tuple[bool, ...]
-    first_differing: int
-    total: int
+    distance: tuple[Number, ...]  # ``|other - reference|``, the largest over an array
+    differing: tuple[bool, ...]  # given the tolerance
+    first_differing: int  # a step
+    total: int  # number of steps before some were dropped
 
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """How many elements differ by how many representable numbers of their dtype.
+    """How many elements differ by how many representable numbers of their dtype."""
 
-    Attributes:
-        edges: Start of each bin, and the end of the last; an end is not part of its bin.
-        counts: Number of elements in each bin, one fewer than *edges*.
-        total: Number of elements compared, including equal ones.
-        non_finite: Number of differing elements with a NaN or an infinity on either side; they are in no bin.
-    """
-
-    edges: tuple[int, ...]
-    counts: tuple[int, ...]
-    total: int
-    non_finite: int = 0
+    edges: tuple[int, ...]  # start of each bin, and the end of the last; an end is not part of its bin
+    counts: tuple[int, ...]  # elements in each bin, one fewer than *edges*
+    total: int  # elements compared, including equal ones
+    non_finite: int = 0  # differing elements with a NaN or an infinity on either side, in no bin
 
 
 @dataclass(frozen=True, slots=True)
 class PlotData:
-    """What a plot of one observation shows, in one run that differs on *axis* at *value*.
+    """What a plot of one observation shows, in one run that differs."""
 
-    Attributes:
-        name: ``loss``, ``model.head.weight``.
-        repeat_of: As in :class:`~pytest_repro.core.compare.mismatch.Mismatch`.
-        kind: dtype and shape in the reference run.
-        series: None if there is a single step.
-        histogram: None if the dtype has no units in the last place, or the values are not stored.
-    """
-
-    name: str
-    axis: str
-    value: object
-    repeat_of: tuple[str, object] | None
-    kind: str
-    series: Series | None
-    histogram: Histogram | None
+    name: str  # ``loss``, ``model.head.weight``
+    axis: str  # what was varied
+    value: object  # of the other run on that axis
+    repeat_of: tuple[str, object] | None  # as in a mismatch
+    kind: str  # dtype and shape in the reference run
+    series: Series | None  # None if there is a single step
+    histogram: Histogram | None  # None without units in the last place, or if values are not stored
 
 
 def build_ulp_histogram(counts: Sequence[int], total: int, non_finite: int) -> Histogram | None:

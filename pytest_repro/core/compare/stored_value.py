@@ -19,49 +19,32 @@ NUMBER_FIELDS = ("min", "max", "mean", "std", "l2")
 class Statistics(NamedTuple):
     """A few numbers that describe an array, in the unit of its values; of complex elements the magnitudes.
 
-    Attributes:
-        min: Smallest finite element; None if none is finite.
-        max: Largest finite element.
-        mean: Arithmetic mean of the finite elements.
-        std: Standard deviation of the finite elements, that of the population.
-        l2: Euclidean norm of the finite elements.
-        non_finite: Number of elements that are NaN, infinite, or beyond float64.
-        elements: ``(index in C order, element as text)`` of the first, the last and the three quarters.
+    All but the last two describe the finite elements, and are None if there are none.
     """
 
     min: float | None = None
     max: float | None = None
     mean: float | None = None
-    std: float | None = None
-    l2: float | None = None
-    non_finite: int = 0
-    elements: tuple[tuple[int, str], ...] = ()
+    std: float | None = None  # that of the population
+    l2: float | None = None  # Euclidean norm
+    non_finite: int = 0  # elements that are NaN, infinite, or beyond float64
+    elements: tuple[tuple[int, str], ...] = ()  # index in C order, text: first, last and three quarters
 
 
 class StoredValue(NamedTuple):
     """What is stored of one observation.
 
-    Attributes:
-        name: The recorded name in a golden file; the displayed one in a report: ``loss[3]``,
-            ``model.head[2].weight``.
-        kind: dtype and shape, ``"float32[4, 8]"``.
-        digest: xxh3-128 of kind and bytes, 32 hexadecimal digits; also the name of the array in the file
-            beside a golden file.
-        values: Elements in C order, in a report of at most :data:`MAX_VALUES` numbers.
-        text: Value that is no number, shortened; only in a report.
-        statistics: Of an array of numbers; None if it has no elements, or if *values* are known.
-        step: Place in the series, from 0; only in a golden file.
-        path: Path inside the recorded value; only in a golden file.
+    *values* and *text* are only in a report, *step* and *path* only in a golden file.
     """
 
-    name: str
-    kind: str
-    digest: str
-    values: tuple[Number, ...] | None = None
-    text: str | None = None
-    statistics: Statistics | None = None
-    step: int = 0
-    path: str = ""
+    name: str  # recorded in a golden file; displayed in a report: ``model.head[2].weight``
+    kind: str  # dtype and shape, ``"float32[4, 8]"``
+    digest: str  # xxh3-128 of kind and bytes, 32 hexadecimal digits; names the array beside a golden file
+    values: tuple[Number, ...] | None = None  # at most :data:`MAX_VALUES` elements in C order
+    text: str | None = None  # value that is no number, shortened
+    statistics: Statistics | None = None  # None for text, without elements, or if *values* are known
+    step: int = 0  # place in the series, from 0
+    path: str = ""  # inside the recorded value
 
     @property
     def key(self) -> Key:
@@ -70,15 +53,9 @@ class StoredValue(NamedTuple):
 
 
 class StatisticDifference(NamedTuple):
-    """A statistic in which two arrays differ: ``("mean", 2.0, 2.5)``.
+    """A statistic in which two arrays differ: ``("mean", 2.0, 2.5)``; None without finite elements."""
 
-    Attributes:
-        name: ``"mean"``, ``"non_finite"``, ``"element 25"``.
-        a: Statistic of the first array; None if none of its elements is finite.
-        b: Statistic of the second.
-    """
-
-    name: str
+    name: str  # ``"mean"``, ``"non_finite"``, ``"element 25"``
     a: float | str | None
     b: float | str | None
 

@@ -54,27 +54,16 @@ NotReproducible.__module__ = "pytest_repro"  # as users import it and tracebacks
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """How a test compares with its golden file.
+    """How a test compares with its golden file."""
 
-    Attributes:
-        path: Path of the file, relative to where pytest was started.
-        environment_key: Key of this environment.
-        stored_key: Key of the environment whose entry was compared; ``""`` if there is none.
-        environment_diff: Name → value here, value in the golden file, where the two environments differ.
-        differing: Names of observations whose bits differ from those of another environment.
-        uncompared: Those of *differing* that could not be compared within a tolerance.
-        options: Options that the command that writes the entry needs besides ``--repro-update``.
-        read_error: Why the golden file cannot be read; ``""`` if it can.
-    """
-
-    path: str
-    environment_key: str
-    stored_key: str = ""
-    environment_diff: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    differing: tuple[str, ...] = ()
-    uncompared: tuple[str, ...] = ()
-    options: str = ""
-    read_error: str = ""
+    path: str  # relative to where pytest was started
+    environment_key: str  # of this environment
+    stored_key: str = ""  # of the environment whose entry was compared; ``""`` if there is none
+    environment_diff: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # name → here, in the file
+    differing: tuple[str, ...] = ()  # observations whose bits differ from those of another environment
+    uncompared: tuple[str, ...] = ()  # those that could not be compared within a tolerance
+    options: str = ""  # what the command that writes the entry needs besides ``--repro-update``
+    read_error: str = ""  # why the golden file cannot be read
 
 
 @dataclass(frozen=True, slots=True)

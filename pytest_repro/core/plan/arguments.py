@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -27,13 +28,11 @@ class BadArgument(ValueError):
         self.allowed = allowed
 
 
-def _validate_int(name: str, low: int, high: int | None, value: object) -> int:
-    allowed = f"a whole number, {low} or more" if high is None else f"a whole number, {low} to {high}"
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise BadArgument(name, value, allowed)
-    if value < low or (high is not None and value > high):
-        raise BadArgument(name, value, allowed)
-    return value
+def _validate_int(name: str, low: int, high: float, value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+        return value
+    limits = f"{low} or more" if high == math.inf else f"{low} to {high}"
+    raise BadArgument(name, value, f"a whole number, {limits}")
 
 
 def _validate_choice(name: str, choices: Sequence[bool | str], allowed: str, value: object) -> Any:
@@ -43,7 +42,7 @@ def _validate_choice(name: str, choices: Sequence[bool | str], allowed: str, val
 
 
 # Each returns the valid value, or raises BadArgument.
-validate_runs = partial(_validate_int, "runs", 1, None)
+validate_runs = partial(_validate_int, "runs", 1, math.inf)
 validate_seed = partial(_validate_int, "seed", 0, MAX_SEED)
 validate_capture = partial(
     _validate_choice, "capture", ("auto", "recorded", "locals"), 'one of "auto", "recorded", "locals"'
@@ -60,17 +59,13 @@ def validate_seeds(value: object) -> tuple[int, ...]:
         BadArgument: It is neither a number of seeds nor a list, tuple or range of seeds, or has too many.
     """
     many = range(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    try:
-        if isinstance(many, range) and len(many) > MAX_SEEDS:
-            raise BadArgument("seeds", value, f"at most {MAX_SEEDS:,} of them")
-        if isinstance(many, (list, tuple, range)) and (many or value == 0):
+    if isinstance(many, range) and len(many) > MAX_SEEDS:
+        raise BadArgument("seeds", value, f"at most {MAX_SEEDS:,} of them")
+    if isinstance(many, (list, tuple, range)) and (many or value == 0):
+        with suppress(BadArgument):
             return tuple(dict.fromkeys(map(validate_seed, many)))
-    except BadArgument as error:
-        if error.name == "seeds":
-            raise
-    raise BadArgument(
-        "seeds", value, "a number of seeds (20: 0 to 19), or a tuple of them, each 0 to 4294967295"
-    )
+    allowed = "a number of seeds (20: 0 to 19), or a tuple of them, each 0 to 4294967295"
+    raise BadArgument("seeds", value, allowed)
 
 
 def validate_tolerance(rtol: object, atol: object) -> Tolerance | None:
@@ -97,7 +92,7 @@ _VALIDATORS: dict[str, Callable[[object], Any]] = {
     "capture": validate_capture,
     "deterministic": validate_deterministic,
     "baseline": partial(_validate_choice, "baseline", (True, False), "True or False"),
-    "ranks": partial(_validate_int, "ranks", 1, None),
+    "ranks": partial(_validate_int, "ranks", 1, math.inf),
     "level": partial(_validate_choice, "level", LEVELS, 'one of "bitwise", "process", "outcome"'),
     "seeds": validate_seeds,
 }

@@ -33,37 +33,22 @@ REPEAT = "repeat"
 
 
 class AxisValues(NamedTuple):
-    """One axis of a plan.
+    """One axis of a plan."""
 
-    Attributes:
-        axis: Name of the axis, and keyword of the marker.
-        values: All values, the reference first.
-        remote: Whether the other values need another interpreter.
-        close: Whether values may differ by rounding if the plan has no tolerance.
-        mixed_dtypes: Whether dtypes may differ between values.
-    """
-
-    axis: str
-    values: tuple[object, ...]
-    remote: bool = False
-    close: bool = False
-    mixed_dtypes: bool = False
+    axis: str  # its name, and keyword of the marker
+    values: tuple[object, ...]  # the reference first
+    remote: bool = False  # whether the other values need another interpreter
+    close: bool = False  # whether values may differ by rounding if the plan has no tolerance
+    mixed_dtypes: bool = False  # whether dtypes may differ between values
 
 
 class Cell(NamedTuple):
-    """The values of all axes in one run, at most one of which is not its reference.
+    """The values of all axes in one run, at most one of which is not its reference."""
 
-    Attributes:
-        axis: What is varied; ``"repeat"`` if nothing is.
-        value: Value on that axis; for ``"repeat"`` the number of the run, from 0.
-        setting: Axis → value, of every axis of the plan.
-        repeat_of: Axis and value that a run other than the reference repeats.
-    """
-
-    axis: str = REPEAT
-    value: object = 0
-    setting: Mapping[str, object] = {}
-    repeat_of: tuple[str, object] | None = None
+    axis: str = REPEAT  # what is varied; ``"repeat"`` if nothing is
+    value: object = 0  # on that axis; for ``"repeat"`` the number of the run, from 0
+    setting: Mapping[str, object] = {}  # axis → value, of every axis of the plan
+    repeat_of: tuple[str, object] | None = None  # axis and value that a run other than the reference repeats
 
     def as_repeat(self, number: int = 1) -> Cell:
         """A repeat of this cell."""
@@ -88,35 +73,19 @@ def iter_other_cells(vary: tuple[AxisValues, ...], remote: bool) -> Iterator[Cel
 
 
 class Plan(NamedTuple):
-    """What is requested of one test.
+    """What is requested of one test."""
 
-    Attributes:
-        runs: Number of runs that are compared with each other; 1 compares nothing.
-        seed: Seed of every generator, 0 to 2**32 - 1.
-        tolerance: Tolerance between runs. None is equal bits or, on axes where rounding may differ, the
-            default of ``torch.testing``.
-        deterministic: Deterministic algorithms during the test: True, False, or ``"warn"``.
-        capture: What is observed: recorded values, local variables, or either.
-        audit: Whether the test is not marked, but included by ``--repro-all``; then observing nothing is
-            reported, but no failure.
-        vary: Axes that are varied, one at a time.
-        baseline: Whether what was observed is also compared with the golden file.
-        ranks: Number of processes of each run, in one process group of torch; 0 for none.
-        level: What must be equal; None is ``"bitwise"``, without a report on levels.
-        seeds: Seeds of a sweep, one run for each; empty if the sweep is off, None if none is requested.
-    """
-
-    runs: int = 2
-    seed: int = 0
-    tolerance: Tolerance | None = None
-    deterministic: Deterministic = True
-    capture: Capture = "auto"
-    audit: bool = False
-    vary: tuple[AxisValues, ...] = ()
-    baseline: bool = False
-    ranks: int = 0
-    level: Level | None = None
-    seeds: tuple[int, ...] | None = None
+    runs: int = 2  # that are compared with each other; 1 compares nothing
+    seed: int = 0  # of every generator, 0 to 2**32 - 1
+    tolerance: Tolerance | None = None  # None: equal bits, or that of torch.testing where rounding may differ
+    deterministic: Deterministic = True  # whether algorithms are deterministic during the test
+    capture: Capture = "auto"  # what is observed: recorded values, local variables, or either
+    audit: bool = False  # not marked, but included by --repro-all: observing nothing is then no failure
+    vary: tuple[AxisValues, ...] = ()  # axes that are varied, one at a time
+    baseline: bool = False  # whether what was observed is also compared with the golden file
+    ranks: int = 0  # processes of each run, in one process group of torch; 0 for none
+    level: Level | None = None  # what must be equal; None is "bitwise", without a report on levels
+    seeds: tuple[int, ...] | None = None  # of a sweep, a run for each; () if it is off, None if not requested
 
     def tolerance_for(self, axis: str = REPEAT) -> ToleranceFunction:
         """The tolerance between runs that differ on *axis*, by the dtypes of two values."""

@@ -19,15 +19,10 @@ _DEFAULT_TOLERANCES = {
 
 
 class Tolerance(NamedTuple):
-    """``|other - reference| <= atol + rtol * |reference|``, as in ``torch.testing.assert_close``.
+    """``|other - reference| <= atol + rtol * |reference|``, as in ``torch.testing.assert_close``."""
 
-    Attributes:
-        rtol: Relative tolerance, a pure number.
-        atol: Absolute tolerance, in the unit of the values.
-    """
-
-    rtol: float
-    atol: float
+    rtol: float  # a pure number
+    atol: float  # in the unit of the values
 
     @property
     def exact(self) -> bool:

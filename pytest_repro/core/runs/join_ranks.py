@@ -12,19 +12,13 @@ from pytest_repro.core.runs.run import SUBTEST_ERROR, RecordedWarning, Run
 
 
 class RankRun(NamedTuple):
-    """What one rank did in a run.
-
-    Attributes:
-        rank: Number of the rank, from 0.
-        end_time: End of its body, in seconds since the epoch.
-        xfail_reason: Why its failure was expected; None if it was not, or if it did not fail.
-    """
+    """What one rank did in a run."""
 
     rank: int
     run: Run
     observations: Mapping[Key, Observation]
-    end_time: float
-    xfail_reason: str | None = None
+    end_time: float  # end of its body, in seconds since the epoch
+    xfail_reason: str | None = None  # why its failure was expected; None if it was not, or did not fail
 
     @property
     def severity(self) -> int:

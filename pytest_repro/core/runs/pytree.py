@@ -22,14 +22,9 @@ MAX_DEPTH = 100
 def iter_leaves(
     value: object, name: str, flatten: Flattener, path: str = "", ancestors: tuple[int, ...] = ()
 ) -> Iterator[tuple[str, Leaf]]:
-    """The leaves of a recorded *value* in a fixed order, each with its path inside the value.
+    """The leaves of a recorded *value*, called *name* in errors, in a fixed order, each with its path.
 
-    Args:
-        value: The value.
-        name: How errors call it.
-        flatten: Flattens one level of a value.
-        path: Path of *value*, if it is a part of a value called *name*.
-        ancestors: ``id`` of each value that it is a part of.
+    A part is at *path* inside the recorded value, and *ancestors* are the ``id`` of all that it is a part of.
 
     Raises:
         TypeError: A part cannot be read; the message names its path and type.

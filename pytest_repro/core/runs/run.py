@@ -20,33 +20,24 @@ SUBTEST_ERROR = "subtest"
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """One run to make.
-
-    Attributes:
-        number: Number of the run, from 0: ``repro.run``.
-        seed: Given to every generator, 0 … 2**32 - 1.
-        compared: Whether the run counts for the verdict; seed sweeps and other extra runs do not.
-        reported: Whether pytest reports the run: the last one of a test.
-        suspended: Names of the suspects that cannot act during the run.
-        traced: Whether its ops are recorded.
-    """
+    """One run to make."""
 
     cell: Cell
-    number: int
-    seed: int
+    number: int  # from 0: ``repro.run``
+    seed: int  # given to every generator, 0 … 2**32 - 1
     deterministic: Deterministic = True
-    compared: bool = True
-    reported: bool = False
-    suspended: tuple[str, ...] = ()
-    traced: bool = False
+    compared: bool = True  # whether it counts for the verdict; seed sweeps and other extra runs do not
+    reported: bool = False  # whether pytest reports it: the last run of a test
+    suspended: tuple[str, ...] = ()  # suspects that cannot act during the run
+    traced: bool = False  # whether its ops are recorded
 
 
 class RecordedWarning(NamedTuple):
-    """A warning of a run, issued by the line *line* of the file at the path *file*; *category* is dotted."""
+    """A warning of a run."""
 
-    category: str
+    category: str  # its class, as ``module.Name``
     text: str
-    file: str
+    file: str  # path of the file that issued it
     line: int
 
 
@@ -99,65 +90,41 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What one run of a seed sweep, or of the noise matrix, showed.
+    """What one run of a seed sweep, or of the noise matrix, showed; mappings are by recorded name.
 
-    Attributes:
-        outcome: What the body did; a failed run has the headlines and predictions recorded before it failed.
-        error: ``"ValueError: …"`` of a failed run, else ``""``.
-        seconds: Wall time of the body.
-        digest: Digest of everything observed.
-        headlines: Last step of each value recorded as a real number, by name.
-        predictions: Last step of each value recorded as an array of integers or bools, of any shape, by name.
-        weights: Last step of the floating-point arrays in recorded modules, without running statistics; of
-            every floating-point array if no module was recorded. Empty if not requested.
-        steps: Step in its series, from 0, of each headline and prediction, by name.
-        kinds: dtype and shape of directly recorded values that are no headline, by name.
-        xfail_reason: Reason of the ``xfail`` marker that matches the failure.
-        location: ``"test_net.py:47"`` where a failed run broke; ``""`` if unknown.
+    A failed run has the headlines and predictions that it recorded before it failed. The weights are the
+    last steps of floating-point arrays in recorded modules, without running statistics; of all
+    floating-point arrays if no module was recorded. They are empty if not requested.
     """
 
     seed: int
     outcome: SummaryOutcome
-    error: str
-    seconds: float
-    digest: str
-    headlines: Mapping[str, float]
-    predictions: Mapping[str, Any]
+    error: str  # ``"ValueError: …"`` of a failed run, else ``""``
+    seconds: float  # wall time of the body
+    digest: str  # of everything observed
+    headlines: Mapping[str, float]  # last step of values recorded as a real number
+    predictions: Mapping[str, Any]  # last step of arrays of integers or bools, of any shape
     weights: Mapping[str, Any]
-    steps: Mapping[str, int] = field(default_factory=dict)
-    kinds: Mapping[str, str] = field(default_factory=dict)
-    xfail_reason: str | None = None
-    location: str = ""
+    steps: Mapping[str, int] = field(default_factory=dict)  # step, from 0, of each headline and prediction
+    kinds: Mapping[str, str] = field(default_factory=dict)  # of directly recorded values that are no headline
+    xfail_reason: str | None = None  # of the ``xfail`` marker that matches the failure
+    location: str = ""  # ``"test_net.py:47"`` where a failed run broke
 
 
 class SeedCheck(NamedTuple):
-    """A run with another seed, compared with the reference run.
+    """A run with another seed, compared with the reference run."""
 
-    Attributes:
-        seed: The other seed.
-        outcome: Whether the outcome, or any bit of what was observed, changed.
-        drew_random: Whether this run or an earlier one drew from a seeded generator.
-        has_observations: Whether anything but the outcome could be compared.
-        run: The run with the other seed.
-    """
-
-    seed: int
-    outcome: SeedCheckOutcome
-    drew_random: bool
-    has_observations: bool
+    seed: int  # the other seed
+    outcome: SeedCheckOutcome  # whether the outcome, or any bit of what was observed, changed
+    drew_random: bool  # whether this run or an earlier one drew from a seeded generator
+    has_observations: bool  # whether anything but the outcome could be compared
     reference: Run
     run: Run
 
 
 class CostTimings(NamedTuple):
-    """How long the body of a test took, run by run.
-
-    Attributes:
-        deterministic: Seconds with determinism controls on.
-        default: Seconds with them off; both kinds of runs alternate.
-        error: Why there are fewer runs than requested: one did not pass; ``""`` if there are all.
-    """
+    """Seconds that the body of a test took, run by run, with determinism controls on and off in turn."""
 
     deterministic: tuple[float, ...]
     default: tuple[float, ...]
-    error: str = ""
+    error: str = ""  # why there are fewer runs than requested: one did not pass

@@ -106,28 +106,20 @@ def _classify(a: Op | None, b: Op | None) -> DivergenceKind:
 
 
 class LineStep(NamedTuple):
-    """What one line did.
+    """What one line did: *changed_locals* has name and digest of each local variable that it changed.
 
-    Attributes:
-        location: ``"/abs/data.py:12"``.
-        changed_locals: Name and digest of each local variable that the line changed; ``return`` is the value
-            that a function returned.
+    ``return`` is the value that a function returned.
     """
 
-    location: str
+    location: str  # ``"/abs/data.py:12"``
     changed_locals: tuple[tuple[str, str], ...]
 
 
 class LineDivergence(NamedTuple):
-    """The first line in which two runs differ.
+    """The first line in which two runs differ."""
 
-    Attributes:
-        location: The line; ``""`` if none differs.
-        name: The local variable that differs after it; ``""`` if the runs executed other lines.
-    """
-
-    location: str = ""
-    name: str = ""
+    location: str = ""  # ``""`` if none differs
+    name: str = ""  # the local variable that differs after it; ``""`` if the runs executed other lines
 
 
 def find_line_divergence(reference: Sequence[LineStep], other: Sequence[LineStep]) -> LineDivergence:

@@ -55,23 +55,22 @@ class Trace(Sequence[Op]):
         """A trace of *ops*; an op's ``forward_location`` is ignored if its ``forward`` is an earlier op."""
         columns = Columns()
         for op in ops:
-            forward = NO_FORWARD if op.forward is None else op.forward
-            if not 0 <= forward < len(columns):
+            forward = op.forward
+            if forward is None or not 0 <= forward < len(columns):
                 forward = NO_FORWARD
                 if op.forward_location:
                     forward -= 1 + columns.places.intern(op.forward_location)
-            columns.add(
-                (
-                    columns.names.intern(op.name),
-                    columns.places.intern(op.location),
-                    forward,
-                    [*map(parse_digest, op.outputs)],
-                    [*map(columns.kinds.intern, op.kinds or ("",) * len(op.outputs))],
-                    [*map(parse_digest, op.inputs)],
-                    parse_digest(op.generator_state),
-                    parse_digest(op.view),
-                )
+            record = (
+                columns.names.intern(op.name),
+                columns.places.intern(op.location),
+                forward,
+                [*map(parse_digest, op.outputs)],
+                [*map(columns.kinds.intern, op.kinds or ("",) * len(op.outputs))],
+                [*map(parse_digest, op.inputs)],
+                parse_digest(op.generator_state),
+                parse_digest(op.view),
             )
+            columns.add(record)
         return cls(columns)
 
     @overload
@@ -116,7 +115,7 @@ class Trace(Sequence[Op]):
         return Trace(cut)
 
     def to_bytes(self) -> bytes:
-        """The trace as bytes."""
+        """The trace as :meth:`from_bytes` reads it."""
         return b"".join(encode_columns(self._columns))
 
     @classmethod
