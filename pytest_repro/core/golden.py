@@ -132,16 +132,9 @@ def collect_digests(golden: Golden) -> set[str]:
 
 def format_golden(golden: Golden) -> str:
     """The content of the file that stores *golden*."""
-    return "\n".join(_format_lines(golden)) + "\n"
-
-
-def _format_lines(golden: Golden) -> Iterator[str]:
-    yield "{"
-    environments = json.dumps(golden.environments, indent=1, sort_keys=True)
-    yield f' "environments": {environments}'.replace("\n", "\n ") + ","
-    yield f' "format": {FORMAT},\n "kind": "{_KIND}",'
-    yield from _format_block(1, "tests", golden.tests, "")
-    yield "}"
+    environments = json.dumps(golden.environments, indent=1, sort_keys=True).replace("\n", "\n ")
+    header = f'{{\n "environments": {environments},\n "format": {FORMAT},\n "kind": "{_KIND}",'
+    return "\n".join([header, *_format_block(1, "tests", golden.tests, ""), "}\n"])
 
 
 def _format_block(depth: int, name: str, content: Any, suffix: str) -> Iterator[str]:

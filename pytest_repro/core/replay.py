@@ -114,9 +114,9 @@ def _read_log(node: JsonNode, states: list[str]) -> ReplayLog:
 
 def _read_state(node: JsonNode, states: list[str]) -> str:
     index = node.as_int()
-    return (
-        states[index] if index < len(states) else node.refuse(f"is {index}: there are {len(states)} states")
-    )
+    if index >= len(states):
+        node.refuse(f"is {index}: there are {len(states)} states")
+    return states[index]
 
 
 def _read_input(node: JsonNode) -> ExternalInput:

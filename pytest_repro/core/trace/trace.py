@@ -105,9 +105,9 @@ class Trace(Sequence[Op]):
 
     def head(self, stop: int) -> Trace:
         """A trace of the first *stop* ops."""
-        c, cut = self._columns, Columns()
+        c, cut, stop = self._columns, Columns(), min(stop, len(self))
         c.flush()
-        lengths = _count_entries(c, min(stop, len(c)))
+        lengths = _count_entries(c, stop)
         for each in Columns.STRING_TABLES:
             setattr(cut, each, getattr(c, each))
         for each in Columns.NUMBER_COLUMNS:
