@@ -32,11 +32,10 @@ if TYPE_CHECKING:
     from pytest_repro.assertions.instability import probe_instability
     from pytest_repro.assertions.reproducible import assert_reproducible
     from pytest_repro.assertions.resume import assert_resumable
-    from pytest_repro.core.compare.difference import Difference
-    from pytest_repro.core.compare.mismatch import Mismatch
+    from pytest_repro.core.compare.mismatch import Difference, Mismatch
     from pytest_repro.core.compare.verdict import NotReproducible, SeedUnusedWarning, Verdict
+    from pytest_repro.core.runs.observation import Completion
     from pytest_repro.core.runs.run import Run
-    from pytest_repro.core.runs.token_sequence import Completion
     from pytest_repro.core.trace.divergence import Divergence, first_divergence
     from pytest_repro.core.trace.trace import Trace
     from pytest_repro.engine.check.check import check
@@ -46,8 +45,8 @@ if TYPE_CHECKING:
     from pytest_repro.traces import trace
 
 _MODULES = {
-    "Completion": "core.runs.token_sequence",
-    "Difference": "core.compare.difference",
+    "Completion": "core.runs.observation",
+    "Difference": "core.compare.mismatch",
     "Divergence": "core.trace.divergence",
     "Mismatch": "core.compare.mismatch",
     "NotReproducible": "core.compare.verdict",

@@ -18,7 +18,7 @@ ROOT = Path(pytest_repro.__file__).parent
 TREES = {path.relative_to(ROOT): ast.parse(path.read_text()) for path in sorted(ROOT.rglob("*.py"))}
 
 FLOORS: dict[str, list[str]] = {
-    "core": ["runs", "plan", "trace", "diagnose", "compare", "golden", "replay"],
+    "core": ["plan", "runs", "trace", "diagnose", "compare", "golden", "replay"],
     "interpose": [],
     "values": [],
     "metrics": [],

@@ -22,7 +22,7 @@ from pytest_repro.adapters._adapter import DrawOrigin as DrawOrigin
 from pytest_repro.adapters._adapter import EntropySource as EntropySource
 from pytest_repro.adapters._adapter import FastReader as FastReader
 from pytest_repro.adapters._unrecordable import explain_unrecordable, is_plain_array
-from pytest_repro.core.plan.plan import validate_seed
+from pytest_repro.core.plan.arguments import validate_seed
 from pytest_repro.core.plugins import find_plugins, load_plugin
 from pytest_repro.core.runs.pytree import FlattenResult, iter_leaves
 from pytest_repro.values import hashing

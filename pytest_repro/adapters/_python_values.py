@@ -17,9 +17,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from pytest_repro.adapters._token_sequence import flatten_completion
-from pytest_repro.core.runs.observation import Leaf, Parts
+from pytest_repro.core.runs.observation import Completion, Leaf, Parts
 from pytest_repro.core.runs.pytree import FlattenResult
-from pytest_repro.core.runs.token_sequence import Completion
 
 _PLAIN_KEYS = (str, int, float, bool, type(None), bytes, Enum, tuple)
 _INT64_MIN, _INT64_STOP = -(2**63), 2**63

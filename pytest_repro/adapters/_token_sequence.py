@@ -7,8 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from pytest_repro.core.runs.observation import Leaf, Parts, TokenContext
-from pytest_repro.core.runs.token_sequence import TOKENS_KIND, Completion
+from pytest_repro.core.runs.observation import TOKENS_KIND, Completion, Leaf, Parts, TokenContext
 
 
 def flatten_completion(completion: Completion) -> Parts | str:

@@ -9,8 +9,8 @@ from typing import Any
 
 from pytest_repro.adapters import find_array_adapter
 from pytest_repro.core.compare.mismatch import Mismatch
-from pytest_repro.core.plan.cell import make_reference_cell
-from pytest_repro.core.plan.plan import Plan, override_plan
+from pytest_repro.core.plan.arguments import override_plan
+from pytest_repro.core.plan.plan import Plan, make_reference_cell
 from pytest_repro.engine.runs.current_run import choose_seed
 from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.engine.runs.run_source import make_run

@@ -7,8 +7,7 @@ from typing import Any
 from unittest import SkipTest
 
 from pytest_repro.core.compare.verdict import NotReproducible, Verdict
-from pytest_repro.core.plan.level import Level
-from pytest_repro.core.plan.plan import Deterministic
+from pytest_repro.core.plan.plan import Deterministic, Level
 from pytest_repro.engine.check.check import Diagnose, check_call
 from pytest_repro.engine.runs.current_run import note_assertion
 from pytest_repro.reports.failure.runs import describe_unavailable

@@ -31,7 +31,8 @@ from typing import Any
 
 from pytest_repro.assertions.resumed_training import ResumeExperiment
 from pytest_repro.core.compare.verdict import NotReproducible, Verdict
-from pytest_repro.core.plan.plan import Deterministic, Plan, override_plan
+from pytest_repro.core.plan.arguments import override_plan
+from pytest_repro.core.plan.plan import Deterministic, Plan
 from pytest_repro.engine.runs.current_run import choose_seed, get_current_run, record_in_run
 from pytest_repro.reports.failure import resume as report
 

@@ -8,11 +8,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pytest_repro.assertions.training_state import StatePart, fingerprint, flatten_recordable, state_parts
-from pytest_repro.core.compare.compare import ObservedRun, find_mismatches
-from pytest_repro.core.compare.mismatch import Mismatch
+from pytest_repro.core.compare.mismatch import Mismatch, ObservedRun, find_mismatches
 from pytest_repro.core.compare.verdict import Verdict, VerdictOutcome
-from pytest_repro.core.plan.cell import Cell, make_reference_cell
-from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.plan.plan import Cell, Plan, make_reference_cell
 from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.engine.runs.recording import Recording
 from pytest_repro.engine.runs.run_source import make_run

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import ClassVar
 
-from pytest_repro.core.plan.cell import AxisValues
-from pytest_repro.core.plan.plan import ARGUMENTS, BadArgument
+from pytest_repro.core.plan.arguments import ARGUMENTS, BadArgument
+from pytest_repro.core.plan.plan import AxisValues
 from pytest_repro.core.plugins import find_plugins, load_plugin
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar, TypeVar
 from pytest_repro.adapters import find_array_adapter
 from pytest_repro.axes import Axis, as_tuple
 from pytest_repro.axes._arguments import require_distinct
-from pytest_repro.core.plan.plan import BadArgument
+from pytest_repro.core.plan.arguments import BadArgument
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from pytest_repro.axes import Axis, as_tuple
 from pytest_repro.axes._arguments import get_torch_generator_states, require_distinct
-from pytest_repro.core.plan.plan import BadArgument
+from pytest_repro.core.plan.arguments import BadArgument
 
 _NAME = re.compile(r"[a-z]\w*(:\d+)?")
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from pytest_repro.axes import Axis, as_tuple
 from pytest_repro.axes._arguments import get_torch_generator_states, require_distinct
-from pytest_repro.core.plan.plan import BadArgument
+from pytest_repro.core.plan.arguments import BadArgument
 
 _NAMES = ("float16", "bfloat16", "float32", "float64")
 _ALIASES = {"bf16": "bfloat16"}

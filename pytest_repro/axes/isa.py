@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from pytest_repro.axes import Axis, Interpreter, as_tuple
 from pytest_repro.axes._arguments import get_torch_generator_states
-from pytest_repro.core.plan.plan import BadArgument
+from pytest_repro.core.plan.arguments import BadArgument
 
 NATIVE = "native"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pytest_repro.axes import Axis, Interpreter, as_tuple
-from pytest_repro.core.plan.plan import BadArgument
+from pytest_repro.core.plan.arguments import BadArgument
 
 HERE = "here"
 _SPEC_PREFIXES = ("popen", "ssh=", "socket=", "vagrant_ssh=")

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from pytest_repro.axes import Axis, as_tuple
 from pytest_repro.axes._arguments import require_distinct
-from pytest_repro.core.plan.plan import BadArgument
+from pytest_repro.core.plan.arguments import BadArgument
 from pytest_repro.interpose.patch import Patch, patch_everywhere
 
 

@@ -14,9 +14,7 @@ from functools import cache
 from typing import Any, ClassVar, NamedTuple
 
 from pytest_repro.adapters import active_adapters
-from pytest_repro.core.diagnose.evidence import Evidence
-from pytest_repro.core.diagnose.external_call import ExternalCall
-from pytest_repro.core.diagnose.finding import Finding
+from pytest_repro.core.diagnose import Evidence, ExternalCall, Finding
 from pytest_repro.core.plugins import find_plugins, load_plugin
 from pytest_repro.interpose.target import Condition, Reach, Target, find_targets
 

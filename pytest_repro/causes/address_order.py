@@ -11,8 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 from pytest_repro.causes import Cause, WatchedFunction
-from pytest_repro.core.diagnose.evidence import Evidence
-from pytest_repro.core.diagnose.finding import Finding
+from pytest_repro.core.diagnose import Evidence, Finding
 from pytest_repro.interpose.patch import Patch, copy_identity, patch_everywhere
 from pytest_repro.interpose.user_frames import caller_frame, classify_frame, get_module_name
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pytest_repro.causes import Cause, Explanation, WatchedFunction
 from pytest_repro.causes._serial import futures, pools, tasks, threads
-from pytest_repro.core.diagnose.external_call import ExternalCall
+from pytest_repro.core.diagnose import ExternalCall
 from pytest_repro.interpose.patch import Patch, patch_everywhere
 
 _FINISH_ORDER_EFFECT = "returns results in the order in which they finish"

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from pytest_repro.causes import Cause, WatchedFunction
-from pytest_repro.core.diagnose.evidence import Evidence
-from pytest_repro.core.diagnose.finding import Finding
+from pytest_repro.core.diagnose import Evidence, Finding
 
 _SALTED_TYPES = (str, bytes, memoryview)
 

@@ -7,8 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
 from pytest_repro.causes import Cause
-from pytest_repro.core.diagnose.evidence import Evidence
-from pytest_repro.core.diagnose.finding import Finding
+from pytest_repro.core.diagnose import Evidence, Finding
 
 _ALTERNATIVES = {
     "index_put": "or gather with F.embedding or torch.index_select, whose backward adds in order",

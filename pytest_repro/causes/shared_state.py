@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from pytest_repro.causes import Cause, WatchedFunction, watch_each
-from pytest_repro.core.diagnose.evidence import Evidence
-from pytest_repro.core.diagnose.finding import Change, Finding
+from pytest_repro.core.diagnose import Change, Evidence, Finding
 
 _MAX_LISTED = 3
 _FRESH_PROCESS_NOTE = "; in fresh processes, runs were equal"

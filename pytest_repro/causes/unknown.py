@@ -7,9 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from pytest_repro.causes import Cause, WatchedFunction, format_call, get_cause, list_cause_names
-from pytest_repro.core.diagnose.evidence import Evidence
-from pytest_repro.core.diagnose.external_call import ExternalCall
-from pytest_repro.core.diagnose.finding import Finding
+from pytest_repro.core.diagnose import Evidence, ExternalCall, Finding
 from pytest_repro.interpose.target import Reach
 
 _EXTERNAL_FIX = "replace it in the test by a fixed answer, or do not record values that depend on it"

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from pytest_repro._version import __version__
-from pytest_repro.core.plan.plan import BadArgument, validate_tolerance
+from pytest_repro.core.plan.arguments import BadArgument, validate_tolerance
 from pytest_repro.core.text import escape_unprintable
 from pytest_repro.reports.json.report import BadReport, read_report
 

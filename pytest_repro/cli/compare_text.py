@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pytest_repro.cli.compare import ComparedTest, CompareOptions, Outcome, diff_environments
 from pytest_repro.cli.compare_values import ValueMismatch, differs_in_bits_only, find_farthest
-from pytest_repro.core.compare.statistics import Statistics, compare_statistics
-from pytest_repro.core.golden.stored_value import MAX_VALUES
+from pytest_repro.core.compare.stored_value import MAX_VALUES, Statistics, compare_statistics
 from pytest_repro.reports.failure.layout import format_tolerance, plural
 from pytest_repro.reports.failure.values import (
     MAX_FULL_TEXTS,

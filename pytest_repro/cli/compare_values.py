@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from pytest_repro.core.compare.difference import Difference
-from pytest_repro.core.compare.statistics import Statistics, compare_statistics
-from pytest_repro.core.golden.stored_value import Number, StoredValue
+from pytest_repro.core.compare.mismatch import Difference
+from pytest_repro.core.compare.stored_value import Number, Statistics, StoredValue, compare_statistics
 from pytest_repro.core.plan.tolerance import Tolerance
 
 

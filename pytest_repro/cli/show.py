@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pytest_repro.core.checked_json import JsonNode
-from pytest_repro.core.compare.compare import describe_outcome
+from pytest_repro.core.compare.mismatch import describe_outcome
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.reports.failure.text import format_failure, format_headline, format_lost_runs
 from pytest_repro.reports.json.report import INCONSISTENCY_ERRORS, BadReport, Report

@@ -9,7 +9,7 @@ from typing import Any
 from pytest_repro.adapters import environment
 from pytest_repro.core.checked_json import JsonNode, parse_json
 from pytest_repro.core.codec import Codec, Field
-from pytest_repro.core.plan.cell import Cell
+from pytest_repro.core.plan.plan import Cell
 from pytest_repro.core.runs.observation import ContentRef, Key, Leaf, Observation, TokenContext
 from pytest_repro.core.runs.run import Run
 

@@ -5,18 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-BlockIndex = tuple["int | slice", ...]
 
-
-def iter_block_indices(shape: tuple[int, ...], limit: int) -> Iterator[BlockIndex]:
+def iter_block_indices(shape: tuple[int, ...], limit: int) -> Iterator[tuple[int | slice, ...]]:
     """Index tuples of blocks of at most *limit* elements.
 
     The blocks' elements, one block after the other, are those of the array in C order: a strided array can be
     read without a copy of all of it.
-
-    Args:
-        shape: Shape of the array.
-        limit: Most elements in a block, at least 1.
     """
     total = math.prod(shape)
     if total <= limit or not shape:

@@ -30,6 +30,9 @@ def format_non_finite(number: float) -> str:
 class JsonNode:
     """A JSON value together with where it is in the file.
 
+    Indexing reads an object, iteration a list. Each ``as_`` method returns the value if it is one. All raise
+    :class:`BadJson` otherwise.
+
     Args:
         value: What the JSON text holds, or a part of it.
         key: How errors call it: ``"tests[3]"``, or ``"a.json: "`` for all of a file; of a part its key in
@@ -58,16 +61,13 @@ class JsonNode:
         return JsonNode(fields[key], key, self) if key in fields else None
 
     def __getitem__(self, key: str) -> JsonNode:
-        """The value at *key* of an object."""
         return self.get(key) or self.refuse(f"has no {key!r}")
 
     def __iter__(self) -> Iterator[JsonNode]:
-        """The items of a list."""
         for number, value in enumerate(self._expect(list, "a list")):
             yield JsonNode(value, number, self)
 
     def items(self) -> Iterator[tuple[str, JsonNode]]:
-        """The keys and values of an object."""
         for key, value in self.as_object().items():
             yield key, JsonNode(value, (key,), self)
 
@@ -92,7 +92,6 @@ class JsonNode:
         return text if pattern.fullmatch(text) else self._refuse_type(f"of the form {pattern.pattern}")
 
     def as_bool(self) -> bool:
-        """True or false."""
         return bool(self._expect(bool, "true or false"))
 
     def as_int(self, minimum: int = 0) -> int:
@@ -111,11 +110,9 @@ class JsonNode:
             self._refuse_type("a number")
         if not (abs(self.value) < MAX_INT if isinstance(self.value, int) else math.isfinite(self.value)):
             self.refuse("is too large a number")
-        number: int | float = self.value
-        return number
+        return self.value
 
     def as_finite(self) -> float:
-        """The finite number."""
         return float(self.value) if math.isfinite(self.as_number()) else self._refuse_type("a finite number")
 
     def as_scalar(self) -> str | int | float | bool | None:
@@ -135,11 +132,7 @@ class JsonNode:
         self.refuse(f"is {_shorten(self.value)}, not {expected}")
 
     def refuse(self, reason: str) -> NoReturn:
-        """Raises the error that the value is not what was expected.
-
-        Raises:
-            BadJson: Always.
-        """
+        """Raises :class:`BadJson`: *reason* says what the value is or has, instead of what was expected."""
         raise BadJson(f"{self.location.rstrip()} {reason}".lstrip())
 
 
@@ -154,14 +147,10 @@ def _shorten(value: Any) -> str:
 
 
 def parse_json(text: str | bytes, name: str = "") -> JsonNode:
-    """The value that *text* holds.
-
-    Args:
-        text: Strict JSON; bytes are UTF-8.
-        name: How errors call it, as :class:`JsonNode` says.
+    """The value that *text* holds; errors call it by *name*, as :class:`JsonNode` says.
 
     Raises:
-        BadJson: It is not strict JSON.
+        BadJson: It is not strict JSON, or bytes that are not UTF-8.
     """
     try:
         decoded = text.decode() if isinstance(text, bytes) else text

@@ -17,12 +17,9 @@ from typing import Any
 
 @functools.cache
 def find_plugins(package: str, group: str = "") -> Mapping[str, str | EntryPoint]:
-    """Names in *package* and where each is loaded from, in name order.
+    """Names in the folder *package* and where each is loaded from, in name order.
 
-    Args:
-        package: Dotted name of a folder, ``"pytest_repro.adapters"``. Files that start with ``_``
-            are no entries.
-        group: Name of the entry point group, if it is not *package*.
+    Files that start with ``_`` are no plugins. *group* is the entry point group, if it is not *package*.
     """
     folder = importlib.import_module(package)
     sources: dict[str, str | EntryPoint] = {
@@ -41,12 +38,12 @@ def _read_entry_points() -> Any:
 
 
 def load_plugin(package: str, name: str, group: str = "") -> ModuleType:
-    """The module of entry *name*.
+    """The module of the plugin *name*.
 
     Raises:
         KeyError: There is no such plugin.
     """
-    where = find_plugins(package, group)[name]
-    found = importlib.import_module(where) if isinstance(where, str) else where.load()
+    source = find_plugins(package, group)[name]
+    found = importlib.import_module(source) if isinstance(source, str) else source.load()
     assert isinstance(found, ModuleType), f"entry point {name} of {package} is no module"
     return found

@@ -10,7 +10,7 @@ from itertools import count
 from types import ClassMethodDescriptorType, FrameType
 from typing import Any
 
-from pytest_repro.core.diagnose.external_call import ExternalCall
+from pytest_repro.core.diagnose import ExternalCall
 from pytest_repro.interpose.patch import Patch, copy_identity, patch_everywhere, real_id
 from pytest_repro.interpose.proxy_class import is_immutable, make_proxy_class
 from pytest_repro.interpose.target import Target

@@ -16,7 +16,7 @@ from _pytest.runner import runtestprotocol
 from _pytest.terminal import TerminalReporter
 
 if TYPE_CHECKING:
-    from pytest_repro.core.diagnose.finding import StateRoot
+    from pytest_repro.core.diagnose import StateRoot
 
 
 def copy_as_next(item: pytest.Item) -> pytest.Item:
@@ -166,7 +166,7 @@ def is_autouse(fixturedef: Any, session: Any) -> bool:
 
 def find_outliving_roots(item: Any) -> dict[str, StateRoot]:
     """What a run of *item* can leave for the next: fixtures wider than it, and parameters."""
-    from pytest_repro.core.diagnose.finding import StateRoot  # not at the start of every session
+    from pytest_repro.core.diagnose import StateRoot
 
     found: dict[str, StateRoot] = {}
     known = getattr(item, "funcargs", None) or {}

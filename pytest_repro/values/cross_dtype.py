@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pytest_repro.core.compare.difference import Difference
+from pytest_repro.core.compare.mismatch import Difference
 from pytest_repro.core.plan.tolerance import Tolerance
 from pytest_repro.values.difference import measure_difference
 from pytest_repro.values.dtypes import decode_numbers, itemsize, view_bytes

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_repro.core.compare.difference import Difference
+from pytest_repro.core.compare.mismatch import Difference
 from pytest_repro.core.plan.tolerance import Tolerance
 from pytest_repro.values.dtypes import (
     decode_numbers,

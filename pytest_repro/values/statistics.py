@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pytest_repro.core.compare.statistics import Statistics
+from pytest_repro.core.compare.stored_value import Statistics
 from pytest_repro.values.dtypes import decode_numbers, format_element, itemsize, view_bits
 from pytest_repro.values.spill_store import ValueBuffer
 

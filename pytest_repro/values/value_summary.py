@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterable
 from functools import partial
 
-from pytest_repro.core.golden.stored_value import MAX_VALUES, Number, StoredValue
+from pytest_repro.core.compare.stored_value import MAX_VALUES, Number, StoredValue
 from pytest_repro.core.runs.observation import ContentRef, Observation
 from pytest_repro.values.hashing import digest
 from pytest_repro.values.spill_store import ValueBuffer

@@ -18,7 +18,7 @@ from pytest_repro.axes import (
     resolve_axes,
     validate_argument_names,
 )
-from pytest_repro.core.plan.plan import BadArgument
+from pytest_repro.core.plan.arguments import BadArgument
 from pytest_repro.core.plugins import load_plugin
 from pytest_repro.plugin.config.parsers import parse_vary
 

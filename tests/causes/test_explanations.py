@@ -8,9 +8,7 @@ import pytest
 
 from pytest_repro import causes
 from pytest_repro.causes import Explanation, get_cause, list_cause_names
-from pytest_repro.core.diagnose.evidence import Evidence
-from pytest_repro.core.diagnose.external_call import ExternalCall
-from pytest_repro.core.diagnose.finding import Change
+from pytest_repro.core.diagnose import Change, Evidence, ExternalCall
 
 IN_PROCESS = {
     "os-entropy", "clock", "file-order", "completion-order", "address-order", "uninitialised-memory",

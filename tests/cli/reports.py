@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_repro.cli import main
+from pytest_repro.core.compare.stored_value import StoredValue
 from pytest_repro.core.compare.verdict import Verdict, VerdictOutcome
-from pytest_repro.core.golden.stored_value import StoredValue
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run
 from pytest_repro.reports.json.report import build_report, write_report

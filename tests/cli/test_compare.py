@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_repro.cli.compare_values import compare_value, measure_difference
-from pytest_repro.core.compare.statistics import Statistics
-from pytest_repro.core.golden.stored_value import StoredValue
+from pytest_repro.core.compare.stored_value import Statistics, StoredValue
 from pytest_repro.core.plan.tolerance import EXACT, Tolerance
 from tests.cli.reports import ENVIRONMENT, number, report, row, run, written
 

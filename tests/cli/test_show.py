@@ -8,13 +8,10 @@ from typing import Any
 import pytest
 
 from pytest_repro.core.checked_json import JsonNode
-from pytest_repro.core.compare.baseline import BASELINE, Baseline
-from pytest_repro.core.compare.difference import Difference
-from pytest_repro.core.compare.mismatch import Mismatch
-from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.diagnose.finding import Finding
-from pytest_repro.core.plan.cell import AxisValues
-from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.compare.mismatch import Difference, Mismatch
+from pytest_repro.core.compare.verdict import BASELINE, Baseline, Verdict
+from pytest_repro.core.diagnose import Finding
+from pytest_repro.core.plan.plan import AxisValues, Plan
 from pytest_repro.core.plan.tolerance import Tolerance
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.divergence import Divergence

@@ -14,8 +14,7 @@ from pytest_repro.axes import Interpreter
 from pytest_repro.companions import serialize_run
 from pytest_repro.companions.companion import InterpreterLost
 from pytest_repro.companions.serialize_run import decode_run, encode_run
-from pytest_repro.core.plan.cell import Cell
-from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.core.runs.observation import ContentRef, Leaf, Observation, TokenContext
 from pytest_repro.core.runs.run import Run
 from pytest_repro.engine.runs.remote_run import receive_run

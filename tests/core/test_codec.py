@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import pytest_repro.core
 from pytest_repro.core.checked_json import BadJson, JsonNode, parse_json
 from pytest_repro.core.codec import Codec, Field
-from pytest_repro.core.golden.stored_value import StoredValue
+from pytest_repro.core.compare.stored_value import StoredValue
 from pytest_repro.core.runs.run import Run
 
 SCALARS: dict[Any, st.SearchStrategy[Any]] = {

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_repro.causes import find_all_targets, get_cause, list_cause_names
-from pytest_repro.core.diagnose.external_call import ExternalCall
+from pytest_repro.core.diagnose import ExternalCall
 from pytest_repro.interpose.call_log import log_calls
 
 torch: Any = pytest.importorskip("torch")

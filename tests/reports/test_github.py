@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.core.compare.baseline import BASELINE, Baseline
 from pytest_repro.core.compare.mismatch import Mismatch
-from pytest_repro.core.compare.verdict import Verdict, VerdictOutcome
-from pytest_repro.core.diagnose.finding import Finding
+from pytest_repro.core.compare.verdict import BASELINE, Baseline, Verdict, VerdictOutcome
+from pytest_repro.core.diagnose import Finding
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.divergence import Divergence

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.core.compare.difference import Difference
+from pytest_repro.core.compare.mismatch import Difference
 from pytest_repro.core.plan.tolerance import EXACT, Tolerance, default_tolerance
 from pytest_repro.values.cross_dtype import _BLOCK, measure_cross_dtype_difference
 from pytest_repro.values.dtypes import itemsize

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
-from pytest_repro.core.compare.statistics import Statistics
+from pytest_repro.core.compare.stored_value import Statistics
 from pytest_repro.values.statistics import compute_statistics
 
 

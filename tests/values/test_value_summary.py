@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pytest_repro.adapters import digest, flatten
-from pytest_repro.core.golden.stored_value import MAX_VALUES, StoredValue
+from pytest_repro.core.compare.stored_value import MAX_VALUES, StoredValue
 from pytest_repro.core.runs.observation import Leaf, Observation
 from pytest_repro.values.spill_store import SpillStore
 from pytest_repro.values.statistics import compute_statistics

@@ -1,13 +1,70 @@
-"""One value, or one outcome, that differs between two runs."""
+"""Compares runs: every difference is collected as a mismatch, none is raised."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
-from pytest_repro.core.compare.difference import Difference
+from pytest_repro.core.runs.observation import Key, Observation, format_key
+from pytest_repro.core.runs.run import Run
 
-Problem = Literal["values", "kind", "missing", "outcome"]
+Token = int | str | None
+"""None: the sequence has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenDivergence:
+    """The first token in which two sequences differ.
+
+    The gaps are of the reference run, in the unit of the logits, and None without logits or at the end of a
+    sequence. *top_gap* differs from *gap* if the tokens were sampled, and are not the two largest.
+    """
+
+    candidates: tuple[Token, Token]  # of the reference run and of the other
+    gap: float | None = None  # between the logits of the two candidates
+    top_gap: float | None = None  # between the two largest logits
+    sampling: Mapping[str, object] = field(default_factory=dict)  # settings of the reference run
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far two arrays of one shape are apart; distances in the unit of the values.
+
+    Attributes:
+        differing: Number of elements whose bits differ.
+        total: Number of elements.
+        outside_tolerance: Number of elements further apart than the tolerance; *differing* if that is zero.
+        max_abs: Largest ``|other - reference|`` over the finite pairs; None if there are none.
+        max_rel: Largest ``|other - reference| / |reference|`` where the reference is not 0.
+        max_ulp: Largest distance in representable numbers of the dtype (units in the last place); None for
+            integers, for text and across dtypes.
+        first_index: Index of the first differing element in C order.
+        first_values: Reference and other value at *first_index*, as text.
+        non_finite: Number of differing elements with a NaN or an infinity on either side.
+        ulp_counts: Number of the other differing elements by the bits of their distance in ulp: 0, 1, 2 to 3,
+            4 to 7, …; a complex element counts by the larger of its parts. Empty if not requested.
+        token_divergence: For token sequences: their tokens at *first_index*.
+    """
+
+    differing: int
+    total: int
+    outside_tolerance: int
+    max_abs: float | None = None
+    max_rel: float | None = None
+    max_ulp: int | None = None
+    first_index: tuple[int, ...] | None = None
+    first_values: tuple[str, str] | None = None
+    non_finite: int = 0
+    ulp_counts: tuple[int, ...] = ()
+    token_divergence: TokenDivergence | None = None
+
+    @property
+    def share(self) -> float:
+        """Share of differing elements, 0 to 1."""
+        return self.differing / self.total if self.total else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +94,82 @@ class Mismatch:
     path: str
     axis: str
     value: object
-    problem: Problem
+    problem: Literal["values", "kind", "missing", "outcome"]
     kind: str = ""
     other_kind: str = ""
     difference: Difference | None = None
     detail: str = ""
     repeat_of: tuple[str, object] | None = None
+
+
+Measure = Callable[[Observation, Observation], Difference | None]
+"""Measures how far two observations of one kind are apart; None if their values are not stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedRun:
+    """A run with its observations by key, in the order of recording."""
+
+    run: Run
+    observations: Mapping[Key, Observation]
+
+
+def count_steps(keys: Iterable[Key]) -> dict[str, int]:
+    """Number of steps by recorded name; more than one make a series."""
+    counts: Counter[str] = Counter()
+    for name, step, _ in keys:
+        counts[name] = max(counts[name], step + 1)
+    return dict(counts)
+
+
+def find_mismatches(
+    reference: ObservedRun, other: ObservedRun, measure: Measure, mixed_dtypes: bool = False
+) -> Iterator[Mismatch]:
+    """Every observation that differs between two runs, in the order of recording.
+
+    Args:
+        reference: The run that *other* is compared with.
+        other: The other run.
+        measure: Called for observations whose bits differ. They match if no element is outside the tolerance.
+        mixed_dtypes: Whether numbers of different dtypes are compared; otherwise the dtype is a mismatch.
+    """
+    left, right, run = reference.observations, other.observations, other.run
+    both = {**left, **right}
+    lengths = count_steps(both)
+    for key, present in both.items():
+        a, b = left.get(key), right.get(key)
+        if a and b and a.kind == b.kind and a.content == b.content:
+            continue
+        name = format_key(key, lengths[key[0]] > 1)
+        mismatch = partial(Mismatch, name, *key, run.axis, run.value, repeat_of=run.repeat_of)
+        if a is None or b is None:
+            detail = "recorded in the other run only" if a is None else "not recorded in the other run"
+            yield mismatch("missing", present.kind, b.kind if b else "", detail=detail)
+        elif a.kind != b.kind and not (mixed_dtypes and can_compare(a, b)):
+            yield mismatch("kind", a.kind, b.kind)
+        elif (difference := measure(a, b)) is None:
+            detail = "the values were not kept: only the digests are known"
+            yield mismatch("values", a.kind, b.kind, detail=detail)
+        elif difference.outside_tolerance:
+            yield mismatch("values", a.kind, b.kind, difference)
+
+
+def can_compare(a: Observation, b: Observation) -> bool:
+    """Whether two values of different dtypes are arrays of numbers of one shape."""
+    text = "" in (a.dtype, b.dtype) or a.dtype.startswith("raw") or b.dtype.startswith("raw")
+    return a.shape == b.shape and not text
+
+
+def find_outcome_mismatches(runs: Sequence[Run]) -> Iterator[Mismatch]:
+    """A mismatch for each run whose outcome differs from that of the first."""
+    first = runs[0]
+    for run in runs[1:]:
+        if run.state == "ran" and (run.outcome, run.error_type) != (first.outcome, first.error_type):
+            detail = f"{describe_outcome(first)}, then {describe_outcome(run)}"
+            start = ("outcome", "outcome", 0, "", run.axis, run.value)
+            yield Mismatch(*start, "outcome", detail=detail, repeat_of=run.repeat_of)
+
+
+def describe_outcome(run: Run) -> str:
+    """A run's outcome in words: ``passed``, ``failed (ValueError: boom)``."""
+    return f"{run.outcome} ({run.error})" if run.error else run.outcome

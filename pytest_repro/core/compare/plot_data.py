@@ -19,77 +19,45 @@ Number = float | None
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A series of numbers, in the reference run and in another.
+    """A series of numbers, in the reference run and in another; None where there is no number."""
 
-    Attributes:
-        unit: What *steps* counts: the steps of a series, or the elements of a list or vector.
-        steps: The steps that are kept, ascending, from 0.
-        reference: Number of the reference run at each step, or None. Empty if the values are arrays, of which
-            only the distance is known.
-        other: The same of the other run.
-        distance: ``|other - reference|``, the largest over an array; None if unknown.
-        differing: Whether the step differs, given the tolerance.
-        first_differing: The first step that differs.
-        total: Number of steps before some were dropped.
-    """
-
-    unit: Literal["step", "element"]
-    steps: tuple[int, ...]
-    reference: tuple[Number, ...]
+    unit: Literal["step", "element"]  # of *steps*: of a series, or elements of a list or vector
+    steps: tuple[int, ...]  # the steps that are kept, ascending, from 0
+    reference: tuple[Number, ...]  # empty if the values are arrays, of which only the distance is known
     other: tuple[Number, ...]
-    distance: tuple[Number, ...]
-    differing: tuple[bool, ...]
-    first_differing: int
-    total: int
+    distance: tuple[Number, ...]  # ``|other - reference|``, the largest over an array
+    differing: tuple[bool, ...]  # given the tolerance
+    first_differing: int  # a step
+    total: int  # number of steps before some were dropped
 
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """How many elements differ by how many representable numbers of their dtype.
+    """How many elements differ by how many representable numbers of their dtype."""
 
-    Attributes:
-        edges: Start of each bin, and the end of the last; an end is not part of its bin.
-        counts: Number of elements in each bin, one fewer than *edges*.
-        total: Number of elements compared, including equal ones.
-        non_finite: Number of differing elements with a NaN or an infinity on either side; they are in no bin.
-    """
-
-    edges: tuple[int, ...]
-    counts: tuple[int, ...]
-    total: int
-    non_finite: int = 0
+    edges: tuple[int, ...]  # start of each bin, and the end of the last; an end is not part of its bin
+    counts: tuple[int, ...]  # elements in each bin, one fewer than *edges*
+    total: int  # elements compared, including equal ones
+    non_finite: int = 0  # differing elements with a NaN or an infinity on either side, in no bin
 
 
 @dataclass(frozen=True, slots=True)
 class PlotData:
-    """What a plot of one observation, in one run that differs, shows.
+    """What a plot of one observation shows, in one run that differs."""
 
-    Attributes:
-        name: ``loss``, ``model.head.weight``.
-        axis: What was varied.
-        value: Value of the other run on that axis.
-        repeat_of: As in :class:`~pytest_repro.core.compare.mismatch.Mismatch`.
-        kind: dtype and shape in the reference run.
-        series: None if there is a single step.
-        histogram: None if the dtype has no units in the last place, or the values are not stored.
-    """
-
-    name: str
-    axis: str
-    value: object
-    repeat_of: tuple[str, object] | None
-    kind: str
-    series: Series | None
-    histogram: Histogram | None
+    name: str  # ``loss``, ``model.head.weight``
+    axis: str  # what was varied
+    value: object  # of the other run on that axis
+    repeat_of: tuple[str, object] | None  # as in a mismatch
+    kind: str  # dtype and shape in the reference run
+    series: Series | None  # None if there is a single step
+    histogram: Histogram | None  # None without units in the last place, or if values are not stored
 
 
 def build_ulp_histogram(counts: Sequence[int], total: int, non_finite: int) -> Histogram | None:
     """The bins from the first to the last that is not empty; None if all are empty.
 
-    Args:
-        counts: Number of elements by the bits of their distance: 0, 1, 2 to 3, 4 to 7, … ulp.
-        total: Number of elements compared.
-        non_finite: Number of differing elements that are in no bin.
+    *counts* are numbers of elements by the bits of their distance: 0, 1, 2 to 3, 4 to 7, … ulp.
     """
     filled = [bits for bits, count in enumerate(counts) if count]
     if not filled:
@@ -105,51 +73,36 @@ def add_counts(counts: Iterable[Sequence[int]]) -> tuple[int, ...]:
 
 
 def downsample(series: Series, max_points: int = MAX_POINTS) -> Series:
-    """*series* with at most *max_points* steps and the same shape.
+    """*series* with at most *max_points* steps, which are at least 16, and the same shape.
 
     It keeps the first and the last step, the first that differs and the one before it, and the extremes of
     every line in spans of equal length.
-
-    Args:
-        series: A series of any length.
-        max_points: At least 16.
     """
     if len(series.steps) <= max_points:
         return series
-    indices = {0, len(series.steps) - 1}
     first = series.steps.index(series.first_differing)
-    indices |= {first, max(0, first - 1)}
+    indices = {0, len(series.steps) - 1, first, max(0, first - 1)}
     spans = (max_points - len(indices)) // _POINTS_PER_SPAN
     for number in range(spans):
         start, stop = (len(series.steps) * n // spans for n in (number, number + 1))
         indices.update(_select_points(series, range(start, stop)))
-    return _keep_points(series, sorted(indices))
+    kept = sorted(indices)
+    names = ("steps", "reference", "other", "distance", "differing")
+    lines = {name: getattr(series, name) for name in names}
+    changes: dict[str, Any] = {name: tuple(line[i] for i in kept) for name, line in lines.items() if line}
+    return replace(series, **changes)
 
 
 def _select_points(series: Series, span: range) -> Iterator[int]:
     """Indices in *span* that its shape depends on."""
-    lines = [line for line in (series.reference, series.other) if line]
+    lines = [line for line in (series.reference, series.other, series.distance) if line]
     for line in lines:
-        yield from _find_extreme(line, span, min)
-        yield from _find_extreme(line, span, max)
-    yield from _find_extreme(series.distance, span, max)
-    all_lines = (*lines, series.distance)
-    yield from islice((i for i in span if any(_finite_or_none(line[i]) is None for line in all_lines)), 1)
+        finite = [i for i in span if _is_finite(line[i])]
+        extremes: tuple[Callable[..., int], ...] = (max,) if line is series.distance else (min, max)
+        if finite:
+            yield from (choose(finite, key=line.__getitem__) for choose in extremes)
+    yield from islice((i for i in span if not all(_is_finite(line[i]) for line in lines)), 1)
 
 
-def _find_extreme(line: Sequence[Number], span: range, choose: Callable[..., int]) -> Iterator[int]:
-    finite = [i for i in span if _finite_or_none(line[i]) is not None]
-    if finite:
-        yield choose(finite, key=line.__getitem__)
-
-
-def _finite_or_none(value: Number) -> Number:
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _keep_points(series: Series, indices: Sequence[int]) -> Series:
-    names = [
-        name for name in ("steps", "reference", "other", "distance", "differing") if getattr(series, name)
-    ]
-    changes: dict[str, Any] = {name: tuple(getattr(series, name)[i] for i in indices) for name in names}
-    return replace(series, **changes)
+def _is_finite(value: Number) -> bool:
+    return value is not None and math.isfinite(value)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from pytest_repro.core.compare.baseline import Baseline
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.plot_data import PlotData
-from pytest_repro.core.diagnose.finding import Finding
-from pytest_repro.core.plan.level import LevelResult
-from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.diagnose import Finding
+from pytest_repro.core.plan.plan import REPEAT, Plan
+from pytest_repro.core.runs.level import LevelResult
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.divergence import Divergence
+
+BASELINE = "baseline"
+"""The axis of mismatches between a run and a golden file."""
 
 VerdictOutcome = Literal[
     "reproduced", "diverged", "unobserved", "failed", "skipped", "no-baseline", "foreign-baseline"
@@ -27,7 +30,7 @@ class NotReproducible(AssertionError):
     """A test, or a function, is not reproducible; the message says where its runs differ and how far.
 
     Attributes:
-        verdict: The :class:`Verdict`.
+        verdict: What the runs did, and where they differ.
     """
 
     def __init__(self, message: str, verdict: Verdict) -> None:
@@ -47,6 +50,20 @@ class SeedUnusedWarning(UserWarning):
 
 
 NotReproducible.__module__ = "pytest_repro"  # as users import it and tracebacks show it
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """How a test compares with its golden file."""
+
+    path: str  # relative to where pytest was started
+    environment_key: str  # of this environment
+    stored_key: str = ""  # of the environment whose entry was compared; ``""`` if there is none
+    environment_diff: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # name → here, in the file
+    differing: tuple[str, ...] = ()  # observations whose bits differ from those of another environment
+    uncompared: tuple[str, ...] = ()  # those that could not be compared within a tolerance
+    options: str = ""  # what the command that writes the entry needs besides ``--repro-update``
+    read_error: str = ""  # why the golden file cannot be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +111,30 @@ class Verdict:
     def seconds(self) -> float:
         """Wall time of all runs."""
         return sum(run.seconds for run in self.runs)
+
+
+def judge_runs(runs: Sequence[Run], mismatches: Sequence[Mismatch]) -> VerdictOutcome | None:
+    """The verdict of *runs* with *mismatches* between them; None after a single run.
+
+    A run with another outcome makes the test ``diverged``, whatever it recorded. If every run failed, or was
+    skipped, values recorded before that do not count, unless one of several ranks went on. A lost run makes
+    the test ``failed``. If only the reference value of every axis is available, the test is ``skipped``:
+    nothing that it varies was compared.
+    """
+    ran = [run for run in runs if run.state == "ran"]
+    if any(m.problem == "outcome" for m in mismatches):
+        return "diverged"
+    if ran[0].outcome == "failed":
+        return "failed"
+    if ran[0].outcome == "skipped" and not (mismatches and ran[0].partly_skipped):
+        return "skipped"
+    if mismatches:
+        return "diverged"
+    if any(run.state == "lost" for run in runs):
+        return "failed"
+    if len(ran) < 2:
+        return None
+    if not any(run.observation_count for run in ran):
+        return "unobserved"
+    only_reference = all(run.axis == REPEAT for run in ran) and any(run.state == "absent" for run in runs)
+    return "skipped" if only_reference else "reproduced"

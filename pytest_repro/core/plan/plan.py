@@ -1,65 +1,91 @@
-"""What is requested of one test: number of runs, seed, tolerance, what to observe and what to vary."""
+"""What is requested of one test, and the cells that follow: the values of all axes in each run."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Literal, NamedTuple
 
-from pytest_repro.core.plan.cell import REPEAT, AxisValues
-from pytest_repro.core.plan.level import LEVELS, Level
 from pytest_repro.core.plan.tolerance import Tolerance, ToleranceFunction, default_tolerance, exact_tolerance
-
-MAX_SEED = 2**32 - 1
-"""The largest seed that every library accepts: ``numpy.random.seed`` refuses larger ones."""
 
 Capture = Literal["auto", "recorded", "locals"]
 Deterministic = bool | Literal["warn"]
+Level = Literal["bitwise", "process", "outcome"]
 
-CAPTURES: tuple[str, ...] = ("auto", "recorded", "locals")
+LEVELS: tuple[Level, ...] = ("bitwise", "process", "outcome")
+"""Levels of reproducibility, the strictest first: runs that agree at one level agree at the following ones.
+
+- ``bitwise``: all observed values are equal: weights, gradients, optimiser states, everything.
+- ``process``: all steps of recorded numbers, texts and predictions are equal.
+- ``outcome``: the last steps of these are equal.
+
+An array of floats of one element, such as a loss of shape (1,), is a number. Predictions are arrays of
+integers or bools of any shape but (). Values count if they are recorded directly or in dicts, lists and
+tuples, and not if they are inside a module, an optimiser or another object. Equal means bit for bit, or
+within the given tolerance.
+
+Chen et al. (Towards Training Reproducible Deep Learning Models, ICSE 2022, https://arxiv.org/abs/2202.02326)
+compare trainings by their weights, and also by their outcome, metrics and predictions, and by their process,
+the losses during training.
+"""
+
+REPEAT = "repeat"
+"""The axis of runs between which nothing is varied."""
 
 
-class BadArgument(ValueError):
-    """An invalid argument; the message has its name, its value and what is allowed."""
+class AxisValues(NamedTuple):
+    """One axis of a plan."""
 
-    def __init__(self, name: str, value: object, allowed: str) -> None:
-        super().__init__(f"{name}={value!r}: {allowed}")
-        self.name = name
-        self.value = value
-        self.allowed = allowed
+    axis: str  # its name, and keyword of the marker
+    values: tuple[object, ...]  # the reference first
+    remote: bool = False  # whether the other values need another interpreter
+    close: bool = False  # whether values may differ by rounding if the plan has no tolerance
+    mixed_dtypes: bool = False  # whether dtypes may differ between values
+
+
+class Cell(NamedTuple):
+    """The values of all axes in one run, at most one of which is not its reference."""
+
+    axis: str = REPEAT  # what is varied; ``"repeat"`` if nothing is
+    value: object = 0  # on that axis; for ``"repeat"`` the number of the run, from 0
+    setting: Mapping[str, object] = {}  # axis → value, of every axis of the plan
+    repeat_of: tuple[str, object] | None = None  # axis and value that a run other than the reference repeats
+
+    def as_repeat(self, number: int = 1) -> Cell:
+        """A repeat of this cell."""
+        return Cell(REPEAT, number, self.setting, (self.axis, self.value))
+
+
+def make_reference_cell(vary: tuple[AxisValues, ...], number: int) -> Cell:
+    """Cell of the run *number* at the reference value of every axis."""
+    return Cell(REPEAT, number, {axis.axis: axis.values[0] for axis in vary})
+
+
+def iter_other_cells(vary: tuple[AxisValues, ...], remote: bool) -> Iterator[Cell]:
+    """A cell for each value but the references, one axis at a time, so that a mismatch names its axis.
+
+    *remote* selects the cells that need another interpreter, or those that do not.
+    """
+    reference = make_reference_cell(vary, 0).setting
+    for axis in vary:
+        if axis.remote is remote:
+            for value in axis.values[1:]:
+                yield Cell(axis.axis, value, {**reference, axis.axis: value})
 
 
 class Plan(NamedTuple):
-    """What is requested of one test.
+    """What is requested of one test."""
 
-    Attributes:
-        runs: Number of runs that are compared with each other; 1 compares nothing.
-        seed: Seed of every generator, 0 to 2**32 - 1.
-        tolerance: Tolerance between runs. None is equal bits or, on axes where rounding may differ, the
-            default of ``torch.testing``.
-        deterministic: Deterministic algorithms during the test: True, False, or ``"warn"``.
-        capture: What is observed: recorded values, local variables, or either.
-        audit: Whether the test is not marked, but included by ``--repro-all``; then observing nothing is
-            reported, but no failure.
-        vary: Axes that are varied, one at a time.
-        baseline: Whether what was observed is also compared with the golden file.
-        ranks: Number of processes of each run, in one process group of torch; 0 for none.
-        level: What must be equal; None is ``"bitwise"``, without a report on levels.
-        seeds: Seeds of a sweep, one run for each; empty if the sweep is off, None if none is requested.
-    """
-
-    runs: int = 2
-    seed: int = 0
-    tolerance: Tolerance | None = None
-    deterministic: Deterministic = True
-    capture: Capture = "auto"
-    audit: bool = False
-    vary: tuple[AxisValues, ...] = ()
-    baseline: bool = False
-    ranks: int = 0
-    level: Level | None = None
-    seeds: tuple[int, ...] | None = None
+    runs: int = 2  # that are compared with each other; 1 compares nothing
+    seed: int = 0  # of every generator, 0 to 2**32 - 1
+    tolerance: Tolerance | None = None  # None: equal bits, or that of torch.testing where rounding may differ
+    deterministic: Deterministic = True  # whether algorithms are deterministic during the test
+    capture: Capture = "auto"  # what is observed: recorded values, local variables, or either
+    audit: bool = False  # not marked, but included by --repro-all: observing nothing is then no failure
+    vary: tuple[AxisValues, ...] = ()  # axes that are varied, one at a time
+    baseline: bool = False  # whether what was observed is also compared with the golden file
+    ranks: int = 0  # processes of each run, in one process group of torch; 0 for none
+    level: Level | None = None  # what must be equal; None is "bitwise", without a report on levels
+    seeds: tuple[int, ...] | None = None  # of a sweep, a run for each; () if it is off, None if not requested
 
     def tolerance_for(self, axis: str = REPEAT) -> ToleranceFunction:
         """The tolerance between runs that differ on *axis*, by the dtypes of two values."""
@@ -72,125 +98,3 @@ class Plan(NamedTuple):
     def mixes_dtypes(self, axis: str) -> bool:
         """Whether dtypes may differ between values of *axis*."""
         return any(values.mixed_dtypes for values in self.vary if values.axis == axis)
-
-
-def _validate_int(name: str, low: int, high: int | None, value: object) -> int:
-    allowed = f"a whole number, {low} or more" if high is None else f"a whole number, {low} to {high}"
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise BadArgument(name, value, allowed)
-    if value < low or (high is not None and value > high):
-        raise BadArgument(name, value, allowed)
-    return value
-
-
-def _validate_choice(name: str, choices: Sequence[bool | str], allowed: str, value: object) -> Any:
-    if any(value is choice or (isinstance(choice, str) and value == choice) for choice in choices):
-        return value  # 1 is not True
-    raise BadArgument(name, value, allowed)
-
-
-def validate_runs(value: object) -> int:
-    """*value* as a number of runs.
-
-    Raises:
-        BadArgument: It is not a whole number of at least 1.
-    """
-    return _validate_int("runs", 1, None, value)
-
-
-def validate_seed(value: object) -> int:
-    """*value* as a seed.
-
-    Raises:
-        BadArgument: It is not a whole number from 0 to 2**32 - 1.
-    """
-    return _validate_int("seed", 0, MAX_SEED, value)
-
-
-def validate_capture(value: object) -> Capture:
-    """*value* as one of :data:`CAPTURES`.
-
-    Raises:
-        BadArgument: It is none of them.
-    """
-    allowed = 'one of "auto", "recorded", "locals"'
-    return _validate_choice("capture", CAPTURES, allowed, value)  # type: ignore[no-any-return]
-
-
-def validate_deterministic(value: object) -> Deterministic:
-    """*value* as a mode of deterministic algorithms.
-
-    Raises:
-        BadArgument: It is neither a bool nor ``"warn"``.
-    """
-    modes = (True, False, "warn")
-    return _validate_choice("deterministic", modes, 'True, False or "warn"', value)  # type: ignore[no-any-return]
-
-
-MAX_SEEDS = 100_000
-"""Most seeds of a sweep: a larger number is probably a date, or a seed that was meant for another option."""
-
-
-def validate_seeds(value: object) -> tuple[int, ...]:
-    """*value* as the seeds of a sweep, without duplicates.
-
-    Raises:
-        BadArgument: It is neither a number of seeds nor a list, tuple or range of seeds, or has too many.
-    """
-    many = range(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    try:
-        if isinstance(many, range) and len(many) > MAX_SEEDS:
-            raise BadArgument("seeds", value, f"at most {MAX_SEEDS:,} of them")
-        if isinstance(many, (list, tuple, range)) and (many or value == 0):
-            return tuple(dict.fromkeys(map(validate_seed, many)))
-    except BadArgument as error:
-        if error.name == "seeds":
-            raise
-    raise BadArgument(
-        "seeds", value, "a number of seeds (20: 0 to 19), or a tuple of them, each 0 to 4294967295"
-    )
-
-
-def validate_tolerance(rtol: object, atol: object) -> Tolerance | None:
-    """The tolerance of *rtol* and *atol*; None if both are None.
-
-    Raises:
-        BadArgument: One is missing, not a number, negative, infinite or NaN.
-    """
-    if rtol is None and atol is None:
-        return None
-    for name, value in (("rtol", rtol), ("atol", atol)):
-        if value is None:
-            raise BadArgument(name, value, "rtol and atol belong together: give both or none")
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise BadArgument(name, value, "a number, 0 or more")
-        if not (value >= 0 and math.isfinite(value)):
-            raise BadArgument(name, value, "a finite number, 0 or more")
-    return Tolerance(float(rtol), float(atol))  # type: ignore[arg-type]
-
-
-_VALIDATORS: dict[str, Callable[[object], Any]] = {
-    "runs": validate_runs,
-    "seed": validate_seed,
-    "capture": validate_capture,
-    "deterministic": validate_deterministic,
-    "baseline": partial(_validate_choice, "baseline", (True, False), "True or False"),
-    "ranks": partial(_validate_int, "ranks", 1, None),
-    "level": partial(_validate_choice, "level", LEVELS, 'one of "bitwise", "process", "outcome"'),
-    "seeds": validate_seeds,
-}
-
-ARGUMENTS: tuple[str, ...] = (*_VALIDATORS, "rtol", "atol")
-"""Keywords of the marker and of ``check`` that make a plan."""
-
-
-def override_plan(plan: Plan, arguments: dict[str, Any]) -> Plan:
-    """*plan* with the changes of *arguments*, which are any of :data:`ARGUMENTS`.
-
-    Raises:
-        BadArgument: A value is invalid.
-    """
-    changes: dict[str, Any] = {n: _VALIDATORS[n](v) for n, v in arguments.items() if n in _VALIDATORS}
-    if "rtol" in arguments or "atol" in arguments:
-        changes["tolerance"] = validate_tolerance(arguments.get("rtol"), arguments.get("atol"))
-    return plan._replace(**changes)

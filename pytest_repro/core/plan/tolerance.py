@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 # torch.testing.assert_close's defaults, https://pytorch.org/docs/stable/testing.html
-_DEFAULT_TOLERANCES: dict[str, tuple[float, float]] = {
+_DEFAULT_TOLERANCES = {
     "float16": (1e-3, 1e-5),
     "bfloat16": (1.6e-2, 1e-5),
     "float32": (1.3e-6, 1e-5),
@@ -19,15 +19,10 @@ _DEFAULT_TOLERANCES: dict[str, tuple[float, float]] = {
 
 
 class Tolerance(NamedTuple):
-    """``|other - reference| <= atol + rtol * |reference|``, as in ``torch.testing.assert_close``.
+    """``|other - reference| <= atol + rtol * |reference|``, as in ``torch.testing.assert_close``."""
 
-    Attributes:
-        rtol: Relative tolerance, a pure number.
-        atol: Absolute tolerance, in the unit of the values.
-    """
-
-    rtol: float
-    atol: float
+    rtol: float  # a pure number
+    atol: float  # in the unit of the values
 
     @property
     def exact(self) -> bool:

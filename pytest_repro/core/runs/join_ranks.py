@@ -12,21 +12,13 @@ from pytest_repro.core.runs.run import SUBTEST_ERROR, RecordedWarning, Run
 
 
 class RankRun(NamedTuple):
-    """What one rank did in a run.
-
-    Attributes:
-        rank: Number of the rank, from 0.
-        run: What it did.
-        observations: What it observed, by key.
-        end_time: End of its body, in seconds since the epoch.
-        xfail_reason: Why its failure was expected; None if it was not, or if it did not fail.
-    """
+    """What one rank did in a run."""
 
     rank: int
     run: Run
     observations: Mapping[Key, Observation]
-    end_time: float
-    xfail_reason: str | None = None
+    end_time: float  # end of its body, in seconds since the epoch
+    xfail_reason: str | None = None  # why its failure was expected; None if it was not, or did not fail
 
     @property
     def severity(self) -> int:
@@ -59,19 +51,12 @@ def select_worst(rank_runs: Iterable[RankRun]) -> RankRun:
     """The rank that determines the outcome of the joined run: of those that ended worst, the first.
 
     Once a rank has failed the others often follow, because they wait for it in vain.
-
-    Args:
-        rank_runs: The runs of every rank that returned, in any order.
     """
     return min(rank_runs, key=lambda part: (-part.severity, part.end_time, part.rank))
 
 
 def join_runs(rank_runs: Iterable[RankRun]) -> Run:
-    """The joined run: it failed if a rank failed, and as that rank did.
-
-    Args:
-        rank_runs: The runs of every rank that returned, in any order.
-    """
+    """The joined run of every rank that returned: it failed if a rank failed, and as that rank did."""
     runs = sorted(rank_runs, key=lambda part: part.rank)
     first = select_worst(runs)
     alike = [part.rank for part in runs if part.run.error == first.run.error]
@@ -94,8 +79,6 @@ def join_runs(rank_runs: Iterable[RankRun]) -> Run:
 _PEER_LOST = re.compile("onnection (closed|reset)|roken pipe|imed out")
 """Errors of a collective operation in which another rank is missing."""
 
-_OUTCOME_TEXT = {"passed": "passed", "skipped": "was skipped"}
-
 
 def _format_ranks(ranks: Sequence[int], size: int) -> str:
     """``rank 1``, ``ranks 0, 2``, ``each rank``."""
@@ -110,7 +93,7 @@ def _describe_others(rank_runs: Sequence[RankRun], first: RankRun) -> Iterator[s
     for part in rank_runs:
         earlier = first.end_time - part.end_time
         if waited and part.run.outcome != "failed" and earlier > 0:
-            outcome = _OUTCOME_TEXT[part.run.outcome]
+            outcome = "passed" if part.run.outcome == "passed" else "was skipped"
             yield f"rank {part.rank} had left the test: it {outcome} {earlier:.2g} s before"
         if part.run.outcome == "failed" and part.run.error != first.run.error:
             later = part.end_time - first.end_time

@@ -1,4 +1,4 @@
-"""The values that a run computed."""
+"""The values that a run computed: as they are flattened, and as they are kept."""
 
 from __future__ import annotations
 
@@ -10,18 +10,38 @@ from pytest_repro.core.text import escape_unprintable
 Key = tuple[str, int, str]
 """``(name, step, path)``: recorded name, number of earlier recordings of it, path inside the value."""
 
+TOKENS_KIND = "tokens"
+"""The kind of token sequences of any length."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Completion:
+    """A sequence of tokens to record or return; where runs diverge, its logits are reported.
+
+    The tokens and the sampling settings are compared. The logits are not: they only show how close the two
+    candidates are at the token where runs diverge.
+
+    Attributes:
+        tokens: Token ids, integers of shape (steps,), or a list of texts.
+        logits: Real numbers of shape (steps, vocabulary), or a list of rows, one for each token; or None.
+        sampling: Settings such as ``{"temperature": 0.7, "top_p": 0.9}``: numbers, texts and bools. Settings
+            that are None are ignored.
+    """
+
+    tokens: object
+    logits: object = None
+    sampling: Mapping[str, object] = field(default_factory=dict)
+
 
 @dataclass(frozen=True, slots=True)
 class TokenContext:
     """What is reported of a token sequence where it diverges; it is not compared.
 
-    Attributes:
-        sampling: Sampling settings by name: plain JSON values.
-        load_logits: Returns the logits, real numbers of shape (steps, vocabulary). Once they are stored, each
-            chunk is a row; those of another interpreter have no chunks until they are fetched.
+    *load_logits* returns real numbers of shape (steps, vocabulary). Once they are stored, each chunk is a
+    row; those of another interpreter have no chunks until they are fetched.
     """
 
-    sampling: Mapping[str, object] = field(default_factory=dict)
+    sampling: Mapping[str, object] = field(default_factory=dict)  # settings by name: plain JSON values
     load_logits: Callable[[], Leaf] | None = None
 
 
@@ -29,77 +49,51 @@ class TokenContext:
 class Leaf:
     """One value without parts, ready to be read.
 
-    Attributes:
-        kind: dtype and shape, ``"float32[4, 8]"``; the name of a Python type for anything but an array.
-        dtype: Name of the dtype of the bytes; ``""`` for text.
-        shape: Shape; ``()`` for a scalar.
-        nbytes: Number of logical bytes.
-        read_chunks: Iterates over the logical bytes, in C order and little-endian, as contiguous buffers.
-            Each buffer is valid until the next one.
-        numeric: Whether it is an array of numbers: of local variables, only those are observed.
-        metadata: Layout, strides, device and ``requires_grad``, which are not hashed.
-        token_context: For a token sequence, whose content is always stored.
+    *read_chunks* iterates over the logical bytes, in C order and little-endian, as contiguous buffers. Each
+    buffer is valid until the next one.
     """
 
-    kind: str
-    dtype: str
-    shape: tuple[int, ...]
-    nbytes: int
+    kind: str  # dtype and shape, ``"float32[4, 8]"``; the name of a Python type for anything but an array
+    dtype: str  # name of the dtype of the bytes; ``""`` for text
+    shape: tuple[int, ...]  # ``()`` for a scalar
+    nbytes: int  # logical bytes
     read_chunks: Callable[[], Iterable[memoryview]]
-    numeric: bool = False
-    metadata: str = ""
-    token_context: TokenContext | None = None
+    numeric: bool = False  # whether it is an array of numbers: of local variables, only those are observed
+    metadata: str = ""  # layout, strides, device and ``requires_grad``, which are not hashed
+    token_context: TokenContext | None = None  # for a token sequence, whose content is always stored
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """A value with named parts: a module, a dict, a list.
 
-    Attributes:
-        kind: Name of the type, hashed if there are no items.
-        items: ``(suffix, part)``, maybe lazy; a suffix continues the path: ``.weight``, ``['lr']``, ``[2]``.
-        numeric: Whether all parts count as numeric, as those of an optimiser do.
+    *items* are ``(suffix, part)``, maybe lazy; a suffix continues the path: ``.weight``, ``['lr']``, ``[2]``.
     """
 
-    kind: str
+    kind: str  # name of the type, hashed if there are no items
     items: Iterable[tuple[str, object]]
-    numeric: bool = False
+    numeric: bool = False  # whether all parts count as numeric, as those of an optimiser do
 
 
 @dataclass(frozen=True, slots=True)
 class ContentRef:
-    """Refers to the content of a value too large to be part of its observation.
+    """Refers to the content of a value too large to be part of its observation."""
 
-    Attributes:
-        digest: xxh3-128 of kind and bytes, hexadecimal.
-        storage: Where the bytes are stored; None if only the digest is known.
-    """
-
-    digest: str
-    storage: object = field(default=None, compare=False)
+    digest: str  # xxh3-128 of kind and bytes, hexadecimal
+    storage: object = field(default=None, compare=False)  # None if only the digest is known
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One value that a run computed.
-
-    Attributes:
-        key: Recorded name, step and path; values of equal keys are compared.
-        kind: dtype and shape, ``"float32[4, 8]"``.
-        dtype: Name of the dtype of the bytes; ``""`` for text.
-        shape: Shape; ``()`` for a scalar.
-        content: The bytes if they are few, else a reference to them.
-        metadata: Layout, device and ``requires_grad``, which are reported and not compared.
-        token_context: For a token sequence of the reference run.
-    """
+    """One value that a run computed; values of equal keys are compared, in *kind* and *content*."""
 
     key: Key
-    kind: str
+    kind: str  # as are *dtype* and *shape*, that of the :class:`Leaf`
     dtype: str
     shape: tuple[int, ...]
     content: bytes | ContentRef
-    metadata: str = field(default="", compare=False)
-    token_context: TokenContext | None = field(default=None, compare=False)
+    metadata: str = field(default="", compare=False)  # layout, device, ``requires_grad``: only reported
+    token_context: TokenContext | None = field(default=None, compare=False)  # in the reference run
 
 
 def format_key(key: Key, in_series: bool) -> str:

@@ -19,33 +19,20 @@ MAX_DEPTH = 100
 """Deepest nesting of a recorded value; deeper nesting is probably a mistake."""
 
 
-def _read_nothing() -> Iterator[memoryview]:
-    return iter(())
+def iter_leaves(
+    value: object, name: str, flatten: Flattener, path: str = "", ancestors: tuple[int, ...] = ()
+) -> Iterator[tuple[str, Leaf]]:
+    """The leaves of a recorded *value*, called *name* in errors, in a fixed order, each with its path.
 
-
-def make_empty_leaf(kind: str) -> Leaf:
-    """The leaf of a container without items, of which only *kind* is compared."""
-    return Leaf(kind, "", (), 0, _read_nothing)
-
-
-def iter_leaves(value: object, name: str, flatten: Flattener) -> Iterator[tuple[str, Leaf]]:
-    """The leaves of a recorded *value* in a fixed order, each with its path inside the value.
-
-    Args:
-        value: The value.
-        name: How errors call it.
-        flatten: Flattens one level of a value.
+    A part is at *path* inside the recorded value, and *ancestors* are the ``id`` of all that it is a part of.
 
     Raises:
         TypeError: A part cannot be read; the message names its path and type.
     """
-    yield from _iter_leaves(value, name, "", flatten, ())
-
-
-def _iter_leaves(
-    value: object, name: str, path: str, flatten: Flattener, ancestors: tuple[int, ...]
-) -> Iterator[tuple[str, Leaf]]:
-    result = _flatten(value, f"{name}{path}", flatten)
+    try:
+        result = flatten(value)
+    except Exception as error:
+        raise TypeError(f"{name}{path} cannot be read: {type(error).__name__}: {error}") from error
     if isinstance(result, Leaf):
         yield path, result
     elif isinstance(result, str):
@@ -59,16 +46,9 @@ def _iter_leaves(
         empty = True
         for suffix, part in result.items:
             empty = False
-            yield from _iter_leaves(part, name, path + suffix, flatten, (*ancestors, id(value)))
-        if empty:
-            yield path, make_empty_leaf(result.kind)
-
-
-def _flatten(value: object, path: str, flatten: Flattener) -> FlattenResult:
-    try:
-        return flatten(value)
-    except Exception as error:
-        raise TypeError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
+            yield from iter_leaves(part, name, flatten, path + suffix, (*ancestors, id(value)))
+        if empty:  # then only the kind is compared
+            yield path, Leaf(result.kind, "", (), 0, lambda: ())
 
 
 @dataclass(slots=True)
@@ -82,24 +62,19 @@ class LocalsBudget:
 
 
 def iter_numeric_leaves(
-    value: object, name: str, flatten: Flattener, budget: LocalsBudget
+    value: object,
+    name: str,
+    flatten: Flattener,
+    budget: LocalsBudget,
+    path: str = "",
+    ancestors: tuple[int, ...] = (),
+    in_numeric: bool = False,
 ) -> Iterator[tuple[str, Leaf]]:
     """The arrays of numbers in a local variable, without anything else in it.
 
-    A value that cannot be read is skipped and counted in *budget*: it must not fail the test.
+    A value that cannot be read is skipped and counted in *budget*: it must not fail the test. The arguments
+    are those of :func:`iter_leaves`; *in_numeric*: every part of *value* counts as numeric.
     """
-    yield from _iter_numeric(value, name, "", flatten, budget, (), False)
-
-
-def _iter_numeric(
-    value: object,
-    name: str,
-    path: str,
-    flatten: Flattener,
-    budget: LocalsBudget,
-    ancestors: tuple[int, ...],
-    in_numeric: bool,
-) -> Iterator[tuple[str, Leaf]]:
     if not in_numeric and isinstance(value, _IGNORED_TYPES):
         return
     budget.nodes -= 1
@@ -112,22 +87,19 @@ def _iter_numeric(
         budget.skipped_locals += 1
         return
     if isinstance(result, Leaf):
-        if result.numeric or in_numeric:
-            yield from _iter_affordable(path, result, budget)
+        if not (result.numeric or in_numeric):
+            return
+        if result.nbytes <= budget.nbytes:
+            budget.nbytes -= result.nbytes
+            yield path, result
+        else:
+            budget.skipped_locals += 1
     elif isinstance(result, str):
         budget.skipped_locals += 1
     elif result is not None:
         below, numeric = (*ancestors, id(value)), in_numeric or result.numeric
         for suffix, part in _iter_parts(result, budget):
-            yield from _iter_numeric(part, name, path + suffix, flatten, budget, below, numeric)
-
-
-def _iter_affordable(path: str, leaf: Leaf, budget: LocalsBudget) -> Iterator[tuple[str, Leaf]]:
-    if leaf.nbytes > budget.nbytes:
-        budget.skipped_locals += 1
-        return
-    budget.nbytes -= leaf.nbytes
-    yield path, leaf
+            yield from iter_numeric_leaves(part, name, flatten, budget, path + suffix, below, numeric)
 
 
 def _iter_parts(parts: Parts, budget: LocalsBudget) -> Iterator[tuple[str, object]]:

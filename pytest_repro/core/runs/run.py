@@ -1,32 +1,43 @@
-"""What one run of a test did."""
+"""What one run of a test is to do, and what it did."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+from pytest_repro.core.plan.plan import Cell, Deterministic
 
 Outcome = Literal["passed", "failed", "skipped"]
-RunState = Literal["ran", "absent", "lost"]
+SummaryOutcome = Outcome | Literal["xfailed"]
+"""What a run did; ``"xfailed"``: its body called :func:`pytest.xfail`."""
 
+SeedCheckOutcome = Literal["changed", "unchanged"]
 
 SUBTEST_ERROR = "subtest"
 """The ``error_type`` of a run whose body passed except for a subtest."""
 
 
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """One run to make."""
+
+    cell: Cell
+    number: int  # from 0: ``repro.run``
+    seed: int  # given to every generator, 0 … 2**32 - 1
+    deterministic: Deterministic = True
+    compared: bool = True  # whether it counts for the verdict; seed sweeps and other extra runs do not
+    reported: bool = False  # whether pytest reports it: the last run of a test
+    suspended: tuple[str, ...] = ()  # suspects that cannot act during the run
+    traced: bool = False  # whether its ops are recorded
+
+
 class RecordedWarning(NamedTuple):
-    """A warning of a run.
+    """A warning of a run."""
 
-    Attributes:
-        category: Its class, as ``module.Name``.
-        text: Its message.
-        file: Path of the file that issued it.
-        line: Line in that file, from 1.
-    """
-
-    category: str
+    category: str  # its class, as ``module.Name``
     text: str
-    file: str
+    file: str  # path of the file that issued it
     line: int
 
 
@@ -68,10 +79,52 @@ class Run:
     skipped_locals: int = 0
     setting: Mapping[str, object] = field(default_factory=dict)
     repeat_of: tuple[str, object] | None = None
-    state: RunState = "ran"
+    state: Literal["ran", "absent", "lost"] = "ran"
     drew_on_axis: bool = False
     environment_diff: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     past_log: tuple[str, ...] = ()
     warnings: tuple[RecordedWarning, ...] = ()
     failed_check: bool = False
     partly_skipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What one run of a seed sweep, or of the noise matrix, showed; mappings are by recorded name.
+
+    A failed run has the headlines and predictions that it recorded before it failed. The weights are the
+    last steps of floating-point arrays in recorded modules, without running statistics; of all
+    floating-point arrays if no module was recorded. They are empty if not requested.
+    """
+
+    seed: int
+    outcome: SummaryOutcome
+    error: str  # ``"ValueError: …"`` of a failed run, else ``""``
+    seconds: float  # wall time of the body
+    digest: str  # of everything observed
+    headlines: Mapping[str, float]  # last step of values recorded as a real number
+    predictions: Mapping[str, Any]  # last step of arrays of integers or bools, of any shape
+    weights: Mapping[str, Any]
+    steps: Mapping[str, int] = field(default_factory=dict)  # step, from 0, of each headline and prediction
+    kinds: Mapping[str, str] = field(default_factory=dict)  # of directly recorded values that are no headline
+    xfail_reason: str | None = None  # of the ``xfail`` marker that matches the failure
+    location: str = ""  # ``"test_net.py:47"`` where a failed run broke
+
+
+class SeedCheck(NamedTuple):
+    """A run with another seed, compared with the reference run."""
+
+    seed: int  # the other seed
+    outcome: SeedCheckOutcome  # whether the outcome, or any bit of what was observed, changed
+    drew_random: bool  # whether this run or an earlier one drew from a seeded generator
+    has_observations: bool  # whether anything but the outcome could be compared
+    reference: Run
+    run: Run
+
+
+class CostTimings(NamedTuple):
+    """Seconds that the body of a test took, run by run, with determinism controls on and off in turn."""
+
+    deterministic: tuple[float, ...]
+    default: tuple[float, ...]
+    error: str = ""  # why there are fewer runs than requested: one did not pass

@@ -39,21 +39,7 @@ class Columns:
     """The ops of a trace, about 50 bytes each; an op as an object would take 600.
 
     Digests are numbers, 0 for values that could not be digested. The outputs of the n-th op are
-    ``output[output_end[n - 1]:output_end[n]]``, and likewise its inputs.
-
-    Attributes:
-        names: Names of ops and of recorded values.
-        places: Lines of the user's code, ``"/abs/file.py:19"``.
-        kinds: dtype and shape of outputs.
-        name: Number in *names*.
-        place: Number in *places*.
-        forward: For ops of the backward pass, index of the forward op; ``-1`` if unknown; ``-2 - n`` for a
-            view, which has no entry of its own, at place ``n``.
-        output: Digests of outputs.
-        kind: Number in *kinds*, for each output.
-        input: Digests of inputs that are no output of a traced op.
-        draw_at: Indices of the ops that drew random numbers; *draw*: digest of the generator's state before.
-        picked_at: Indices of the ops that read a part of a tensor; *picked*: digest of which part.
+    ``output[output_end[n - 1]:output_end[n]]``, and likewise its inputs. A view has no entry of its own.
     """
 
     NUMBER_COLUMNS: ClassVar = {
@@ -64,21 +50,21 @@ class Columns:
 
     __slots__ = ("_lock", "_pending", *NUMBER_COLUMNS, *STRING_TABLES)
 
-    names: StringTable
-    places: StringTable
-    kinds: StringTable
-    name: array[int]
-    place: array[int]
-    forward: array[int]
+    names: StringTable  # of ops and of recorded values
+    places: StringTable  # lines of the user's code, ``"/abs/file.py:19"``
+    kinds: StringTable  # dtype and shape of outputs
+    name: array[int]  # number in *names*
+    place: array[int]  # number in *places*
+    forward: array[int]  # of a backward op, index of the forward op; -1: unknown; -2 - n: a view at place n
     output_end: array[int]
-    output: array[int]
-    kind: array[int]
+    output: array[int]  # digests
+    kind: array[int]  # number in *kinds*, for each output
     input_end: array[int]
-    input: array[int]
-    draw_at: array[int]
-    draw: array[int]
-    picked_at: array[int]
-    picked: array[int]
+    input: array[int]  # digests of inputs that are no output of a traced op
+    draw_at: array[int]  # indices of the ops that drew random numbers
+    draw: array[int]  # for each of these, digest of the generator's state before
+    picked_at: array[int]  # indices of the ops that read a part of a tensor
+    picked: array[int]  # for each of these, digest of which part
 
     def __init__(self) -> None:
         for table in self.STRING_TABLES:
@@ -105,32 +91,19 @@ class Columns:
     def flush(self) -> None:
         """Writes all ops into the arrays; must precede reading them."""
         with self._lock:
-            for row in self._pending:
-                self._write_op(*row)
+            for name, place, forward, outputs, kinds, inputs, draw, picked in self._pending:
+                self.output.extend(outputs)
+                self.kind.extend(kinds)
+                self.input.extend(inputs)
+                self.output_end.append(len(self.output))
+                self.input_end.append(len(self.input))
+                if draw:
+                    self.draw_at.append(len(self.name))
+                    self.draw.append(draw)
+                if picked:
+                    self.picked_at.append(len(self.name))
+                    self.picked.append(picked)
+                self.forward.append(forward)
+                self.place.append(place)
+                self.name.append(name)
             self._pending.clear()
-
-    def _write_op(
-        self,
-        name: int,
-        place: int,
-        forward: int,
-        outputs: Sequence[int],
-        kinds: Sequence[int],
-        inputs: Sequence[int],
-        generator_state: int,
-        view: int,
-    ) -> None:
-        self.output.extend(outputs)
-        self.kind.extend(kinds)
-        self.input.extend(inputs)
-        self.output_end.append(len(self.output))
-        self.input_end.append(len(self.input))
-        if generator_state:
-            self.draw_at.append(len(self.name))
-            self.draw.append(generator_state)
-        if view:
-            self.picked_at.append(len(self.name))
-            self.picked.append(view)
-        self.forward.append(forward)
-        self.place.append(place)
-        self.name.append(name)

@@ -1,9 +1,11 @@
-"""The first op in which two traces differ."""
+"""The first op in which two traces differ, and the first line in which two runs do."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import zip_longest
+from typing import Literal, NamedTuple
 
 from pytest_repro.core.trace.trace import Op, Trace
 
@@ -98,7 +100,36 @@ def _classify(a: Op | None, b: Op | None) -> DivergenceKind:
         return "length"
     if a.name != b.name:
         return "path"
-    # Another part of the same tensor was read: the index came from outside, and no kernel is to blame.
-    return (
-        "input" if (a.inputs, a.generator_state, a.view) != (b.inputs, b.generator_state, b.view) else "value"
-    )
+    # Another view is another part of the same tensor: the index came from outside, no kernel is to blame.
+    same_input = (a.inputs, a.generator_state, a.view) == (b.inputs, b.generator_state, b.view)
+    return "value" if same_input else "input"
+
+
+class LineStep(NamedTuple):
+    """What one line did: *changed_locals* has name and digest of each local variable that it changed.
+
+    ``return`` is the value that a function returned.
+    """
+
+    location: str  # ``"/abs/data.py:12"``
+    changed_locals: tuple[tuple[str, str], ...]
+
+
+class LineDivergence(NamedTuple):
+    """The first line in which two runs differ."""
+
+    location: str = ""  # ``""`` if none differs
+    name: str = ""  # the local variable that differs after it; ``""`` if the runs executed other lines
+
+
+def find_line_divergence(reference: Sequence[LineStep], other: Sequence[LineStep]) -> LineDivergence:
+    """The first line in which two runs differ: another line, or another value of a local variable."""
+    for a, b in zip_longest(reference, other):
+        if a == b:
+            continue
+        if a is None or b is None or a.location != b.location:
+            return LineDivergence((a or b).location)
+        ours, theirs = dict(a.changed_locals), dict(b.changed_locals)
+        name = next((n for n in {**ours, **theirs} if ours.get(n) != theirs.get(n)), "")
+        return LineDivergence(a.location, name)
+    return LineDivergence()

@@ -43,11 +43,7 @@ class Op(NamedTuple):
 
 
 class Trace(Sequence[Op]):
-    """The ops of one run in order.
-
-    Args:
-        columns: The data of the ops, which may still grow.
-    """
+    """The ops of one run in order; their data, *columns*, may still grow."""
 
     __slots__ = ("_columns",)
 
@@ -59,7 +55,22 @@ class Trace(Sequence[Op]):
         """A trace of *ops*; an op's ``forward_location`` is ignored if its ``forward`` is an earlier op."""
         columns = Columns()
         for op in ops:
-            _add_op(columns, op)
+            forward = op.forward
+            if forward is None or not 0 <= forward < len(columns):
+                forward = NO_FORWARD
+                if op.forward_location:
+                    forward -= 1 + columns.places.intern(op.forward_location)
+            record = (
+                columns.names.intern(op.name),
+                columns.places.intern(op.location),
+                forward,
+                [*map(parse_digest, op.outputs)],
+                [*map(columns.kinds.intern, op.kinds or ("",) * len(op.outputs))],
+                [*map(parse_digest, op.inputs)],
+                parse_digest(op.generator_state),
+                parse_digest(op.view),
+            )
+            columns.add(record)
         return cls(columns)
 
     @overload
@@ -84,36 +95,27 @@ class Trace(Sequence[Op]):
         """
         c = self._columns
         c.flush()
-        draws = slice(bisect_left(c.draw_at, start), bisect_left(c.draw_at, stop))
+        first, last = _count_entries(c, start), _count_entries(c, stop)
+        compared = ("output_end", "input_end", "output", "input", "draw_at", "draw")
         names = c.names.strings
         return (
             [names[number] for number in c.name[start:stop]],
-            c.output_end[start:stop],
-            c.input_end[start:stop],
-            c.output[_start_offset(c.output_end, start) : _start_offset(c.output_end, stop)],
-            c.input[_start_offset(c.input_end, start) : _start_offset(c.input_end, stop)],
-            c.draw_at[draws],
-            c.draw[draws],
+            *(getattr(c, each)[first[each] : last[each]] for each in compared),
         )
 
     def head(self, stop: int) -> Trace:
         """A trace of the first *stop* ops."""
         c, cut, stop = self._columns, Columns(), min(stop, len(self))
         c.flush()
-        outputs = _start_offset(c.output_end, stop)
-        draws, picks = bisect_left(c.draw_at, stop), bisect_left(c.picked_at, stop)
-        lengths = {
-            "output": outputs, "kind": outputs, "input": _start_offset(c.input_end, stop),
-            "draw_at": draws, "draw": draws, "picked_at": picks, "picked": picks,
-        }  # fmt: skip
+        lengths = _count_entries(c, stop)
         for each in Columns.STRING_TABLES:
             setattr(cut, each, getattr(c, each))
         for each in Columns.NUMBER_COLUMNS:
-            setattr(cut, each, getattr(c, each)[: lengths.get(each, stop)])
+            setattr(cut, each, getattr(c, each)[: lengths[each]])
         return Trace(cut)
 
     def to_bytes(self) -> bytes:
-        """The trace as bytes."""
+        """The trace as :meth:`from_bytes` reads it."""
         return b"".join(encode_columns(self._columns))
 
     @classmethod
@@ -167,6 +169,16 @@ class Trace(Sequence[Op]):
         return None, places[NO_FORWARD - 1 - number] if number < NO_FORWARD else ""
 
 
+def _count_entries(c: Columns, n: int) -> dict[str, int]:
+    """Number of entries of the first *n* ops in each column."""
+    outputs, inputs = _start_offset(c.output_end, n), _start_offset(c.input_end, n)
+    draws, picks = bisect_left(c.draw_at, n), bisect_left(c.picked_at, n)
+    return dict.fromkeys(Columns.NUMBER_COLUMNS, n) | {
+        "output": outputs, "kind": outputs, "input": inputs,
+        "draw_at": draws, "draw": draws, "picked_at": picks, "picked": picks,
+    }  # fmt: skip
+
+
 def _start_offset(ends: array[int], index: int) -> int:
     return ends[index - 1] if index else 0
 
@@ -183,24 +195,3 @@ def _format_digest(digest: int) -> str:
 def parse_digest(digest: str) -> int:
     """The first 16 hexadecimal digits of *digest* as a number; 0 for ``""``."""
     return int(digest[:16] or "0", 16)
-
-
-def _add_op(columns: Columns, op: Op) -> None:
-    forward = NO_FORWARD if op.forward is None else op.forward
-    if not 0 <= forward < len(columns):
-        forward = (
-            NO_FORWARD - 1 - columns.places.intern(op.forward_location) if op.forward_location else NO_FORWARD
-        )
-    kinds = op.kinds or ("",) * len(op.outputs)
-    columns.add(
-        (
-            columns.names.intern(op.name),
-            columns.places.intern(op.location),
-            forward,
-            [*map(parse_digest, op.outputs)],
-            [*map(columns.kinds.intern, kinds)],
-            [*map(parse_digest, op.inputs)],
-            parse_digest(op.generator_state),
-            parse_digest(op.view),
-        )
-    )

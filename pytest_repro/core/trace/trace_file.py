@@ -10,7 +10,7 @@ import json
 import sys
 from array import array
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, starmap
 from operator import le, lt
 from typing import Any
 from zlib import crc32
@@ -81,9 +81,8 @@ def _skip_magic(data: memoryview) -> int:
 
 
 def _fill_columns(columns: Columns, counts: JsonNode, body: memoryview) -> None:
-    sizes = {
-        name: counts[name].as_int() * array(code).itemsize for name, code in Columns.NUMBER_COLUMNS.items()
-    }
+    codes = Columns.NUMBER_COLUMNS.items()
+    sizes = {name: counts[name].as_int() * array(code).itemsize for name, code in codes}
     if sum(sizes.values()) != body.nbytes:
         raise ValueError("damaged trace: the columns do not have the lengths that the header says")
     at = 0
@@ -132,4 +131,4 @@ def _is_sparse_column(indices: array[int], values: array[int], n: int) -> bool:
 
 
 def _is_ascending(ends: array[int], last: int) -> bool:
-    return not len(ends) or (ends[-1] == last and all(le(a, b) for a, b in pairwise(ends)))
+    return not ends or (ends[-1] == last and all(starmap(le, pairwise(ends))))

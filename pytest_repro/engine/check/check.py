@@ -8,9 +8,8 @@ from typing import Any, Literal
 
 from pytest_repro.axes import resolve_axes, validate_argument_names
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.plan.cell import Cell
-from pytest_repro.core.plan.level import Level
-from pytest_repro.core.plan.plan import ARGUMENTS, BadArgument, Deterministic, Plan, override_plan
+from pytest_repro.core.plan.arguments import ARGUMENTS, BadArgument, override_plan
+from pytest_repro.core.plan.plan import Cell, Deterministic, Level, Plan
 from pytest_repro.engine.check.function_runs import FunctionRuns, has_arrays
 from pytest_repro.engine.check.function_subject import FunctionTarget
 from pytest_repro.engine.check.remote_call import call_in_companions

@@ -7,10 +7,9 @@ from time import perf_counter
 from typing import Any
 
 from pytest_repro.adapters import find_array_adapter
-from pytest_repro.core.diagnose.finding import StateRoot
+from pytest_repro.core.diagnose import StateRoot
 from pytest_repro.core.plan.plan import Plan
-from pytest_repro.core.plan.run_spec import RunSpec
-from pytest_repro.core.runs.run import Outcome, Run
+from pytest_repro.core.runs.run import Outcome, Run, RunSpec
 from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.engine.runs.recording import Recording
 from pytest_repro.engine.runs.run_source import BodyStartCallback, make_run, run_until_settled

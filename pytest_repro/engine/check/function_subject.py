@@ -10,13 +10,9 @@ from typing import Any
 from pytest_repro.axes import Interpreter
 from pytest_repro.companions.companion import Companion, InterpreterLost
 from pytest_repro.companions.pool import CompanionPool
-from pytest_repro.core.diagnose.experiment import (
-    Experiment,
-    ExperimentResult,
-    decode_result,
-    encode_experiment,
-)
-from pytest_repro.core.plan.plan import BadArgument, Plan
+from pytest_repro.core.diagnose import Experiment, ExperimentResult, decode_result, encode_experiment
+from pytest_repro.core.plan.arguments import BadArgument
+from pytest_repro.core.plan.plan import Plan
 from pytest_repro.engine.check.remote_call import TIMEOUT, build_order, run_function_experiment
 from pytest_repro.engine.diagnose.budgeted_experiments import DEFAULT_INTERPRETER, ExperimentFailed
 from pytest_repro.engine.experiments.fork import FORK_AVAILABLE

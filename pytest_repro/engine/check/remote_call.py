@@ -15,9 +15,9 @@ from pytest_repro.axes import get_axis
 from pytest_repro.companions.companion import Companion, InterpreterLost
 from pytest_repro.companions.pool import CompanionPool
 from pytest_repro.companions.remote_main import serve_requests
-from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult, decode_experiment
-from pytest_repro.core.plan.cell import Cell
-from pytest_repro.core.plan.plan import BadArgument, Plan
+from pytest_repro.core.diagnose import Experiment, ExperimentResult, decode_experiment
+from pytest_repro.core.plan.arguments import BadArgument
+from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.core.plan.tolerance import Tolerance
 from pytest_repro.engine.check.function_runs import FunctionRuns
 from pytest_repro.engine.experiments.fork import ForkFailed, run_in_forks

@@ -9,10 +9,8 @@ from typing import NamedTuple
 
 from pytest_repro.axes import Interpreter, get_axis
 from pytest_repro.causes import get_cause, list_cause_names
-from pytest_repro.core.diagnose.evidence import Evidence
-from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
-from pytest_repro.core.diagnose.finding import Finding
-from pytest_repro.core.plan.cell import REPEAT, Cell
+from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult, Finding
+from pytest_repro.core.plan.plan import REPEAT, Cell
 from pytest_repro.core.trace.divergence import Divergence, first_divergence
 from pytest_repro.engine.diagnose.budgeted_experiments import ExperimentBudget, ExperimentFailed
 from pytest_repro.engine.diagnose.locate import is_before_ops, locate_by_line, locate_by_op

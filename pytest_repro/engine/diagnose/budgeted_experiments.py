@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 from pytest_repro.axes import Interpreter
-from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
+from pytest_repro.core.diagnose import Experiment, ExperimentResult
 
 T = TypeVar("T")
 

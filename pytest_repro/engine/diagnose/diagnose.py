@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.diagnose.finding import Finding
-from pytest_repro.core.plan.cell import REPEAT
+from pytest_repro.core.diagnose import Finding
+from pytest_repro.core.plan.plan import REPEAT
 from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.engine.diagnose.axis_difference import diagnose_axis
 from pytest_repro.engine.diagnose.budgeted_experiments import (

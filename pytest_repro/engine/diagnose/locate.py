@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pytest_repro.core.diagnose.finding import Finding
-from pytest_repro.core.trace.divergence import Divergence
-from pytest_repro.core.trace.line_steps import LineDivergence, LineStep, find_line_divergence
+from pytest_repro.core.diagnose import Finding
+from pytest_repro.core.trace.divergence import Divergence, LineDivergence, LineStep, find_line_divergence
 
 
 def locate_by_line(finding: Finding, steps: Sequence[Sequence[LineStep]]) -> Finding:

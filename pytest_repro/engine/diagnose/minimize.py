@@ -6,9 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from pytest_repro.core.diagnose.evidence import Evidence
-from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
-from pytest_repro.core.diagnose.finding import Change
+from pytest_repro.core.diagnose import Change, Evidence, Experiment, ExperimentResult
 from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.engine.diagnose.budgeted_experiments import ExperimentFailed
 from pytest_repro.engine.diagnose.suspects import get_cause_name

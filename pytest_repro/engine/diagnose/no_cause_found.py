@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pytest_repro.causes import get_cause, list_cause_names
 from pytest_repro.causes.unknown import explain_rarity
-from pytest_repro.core.diagnose.evidence import Evidence
-from pytest_repro.core.diagnose.finding import Change
+from pytest_repro.core.diagnose import Change, Evidence
 
 _MAX_LISTED = 3
 

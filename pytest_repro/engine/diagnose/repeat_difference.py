@@ -8,10 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from pytest_repro.causes import get_cause
-from pytest_repro.core.diagnose.evidence import Evidence
-from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
-from pytest_repro.core.diagnose.finding import Finding
-from pytest_repro.core.plan.cell import REPEAT, Cell
+from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult, Finding
+from pytest_repro.core.plan.plan import REPEAT, Cell
 from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.engine.diagnose.budgeted_experiments import (
     ExperimentBudget,

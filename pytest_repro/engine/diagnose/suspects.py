@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from pytest_repro.causes import get_cause, list_cause_names
 from pytest_repro.causes._suspension import split_suspect
-from pytest_repro.core.diagnose.evidence import Evidence
-from pytest_repro.core.diagnose.finding import Finding
+from pytest_repro.core.diagnose import Evidence, Finding
 
 
 def get_cause_name(suspect: str) -> str:

@@ -21,7 +21,7 @@ from dataclasses import replace
 from functools import partial
 
 from pytest_repro import causes
-from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult, decode_result, encode_result
+from pytest_repro.core.diagnose import Experiment, ExperimentResult, decode_result, encode_result
 from pytest_repro.engine.experiments.process_setup import preload_imports, report_imports
 
 FORK_AVAILABLE = hasattr(os, "fork")

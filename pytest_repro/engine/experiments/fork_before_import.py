@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from pytest_repro.companions.remote_main import serve_requests
-from pytest_repro.core.diagnose.experiment import decode_experiment, encode_experiment
+from pytest_repro.core.diagnose import decode_experiment, encode_experiment
 from pytest_repro.engine.experiments.fork import FORK_AVAILABLE, ForkFailed, call_in_forks
 from pytest_repro.engine.experiments.process_setup import shifted_heap
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from pytest_repro.adapters import flatten_known
 from pytest_repro.core.runs.observation import Leaf, Parts
-from pytest_repro.core.trace.line_steps import LineStep
+from pytest_repro.core.trace.divergence import LineStep
 from pytest_repro.engine.experiments.process_state import PLAIN_TYPES
 from pytest_repro.interpose.user_frames import classify_frame, format_location, is_user_module, walk_up
 from pytest_repro.traces import pause_tracing

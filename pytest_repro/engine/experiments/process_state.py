@@ -12,7 +12,7 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from pytest_repro.adapters import active_adapters, flatten_known
-from pytest_repro.core.diagnose.finding import StateRoot
+from pytest_repro.core.diagnose import StateRoot
 from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.interpose.user_frames import is_user_module
 from pytest_repro.values.hashing import digest

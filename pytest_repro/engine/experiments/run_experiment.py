@@ -10,14 +10,11 @@ from typing import TypeVar
 
 from pytest_repro.causes import find_all_targets
 from pytest_repro.causes._suspension import collect_not_suspended
-from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
-from pytest_repro.core.diagnose.external_call import ExternalCall
-from pytest_repro.core.diagnose.finding import Change
-from pytest_repro.core.plan.cell import Cell
-from pytest_repro.core.plan.run_spec import RunSpec
+from pytest_repro.core.diagnose import Change, Experiment, ExperimentResult, ExternalCall
+from pytest_repro.core.plan.plan import Cell
 from pytest_repro.core.runs.observation import ContentRef, Observation
-from pytest_repro.core.runs.run import Run
-from pytest_repro.core.trace.line_steps import LineStep
+from pytest_repro.core.runs.run import Run, RunSpec
+from pytest_repro.core.trace.divergence import LineStep
 from pytest_repro.core.trace.trace import Trace
 from pytest_repro.engine.experiments.line_trace import trace_lines
 from pytest_repro.engine.experiments.process_setup import shifted_heap

@@ -10,7 +10,7 @@ from contextlib import suppress
 from itertools import takewhile
 
 from pytest_repro.adapters import find_generator_adapter, find_kind_name
-from pytest_repro.core.diagnose.finding import Change, StateRoot
+from pytest_repro.core.diagnose import Change, StateRoot
 from pytest_repro.engine.experiments.process_state import StateFact, StateFacts, is_within
 from pytest_repro.interpose.user_frames import is_user_module
 

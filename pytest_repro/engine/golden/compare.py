@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pytest_repro.core.compare.baseline import BASELINE
-from pytest_repro.core.compare.compare import ObservedRun, find_mismatches
-from pytest_repro.core.compare.difference import Difference
-from pytest_repro.core.compare.mismatch import Mismatch
-from pytest_repro.core.compare.statistics import StatisticDifference, Statistics, compare_statistics
-from pytest_repro.core.golden.golden import Entry
-from pytest_repro.core.golden.stored_value import StoredValue
+from pytest_repro.core.compare.mismatch import Difference, Mismatch, ObservedRun, find_mismatches
+from pytest_repro.core.compare.stored_value import (
+    StatisticDifference,
+    Statistics,
+    StoredValue,
+    compare_statistics,
+)
+from pytest_repro.core.compare.verdict import BASELINE
+from pytest_repro.core.golden import Entry
 from pytest_repro.core.plan.tolerance import ToleranceFunction
 from pytest_repro.core.runs.observation import ContentRef, Key, Observation
 from pytest_repro.core.runs.run import Run

@@ -14,8 +14,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pytest_repro.core.golden.golden import EntryUpdate, Golden, collect_digests, merge_updates, remove_tests
-from pytest_repro.core.golden.golden_file import format_golden, read_golden
+from pytest_repro.core.golden import (
+    EntryUpdate,
+    Golden,
+    collect_digests,
+    format_golden,
+    merge_updates,
+    read_golden,
+    remove_tests,
+)
 from pytest_repro.engine.golden.file_lock import lock_file
 
 _MAX_NBYTES = 2**28

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from pytest_repro.core.replay.external_input import ReplayLog
+from pytest_repro.core.replay import ReplayLog
 
 if TYPE_CHECKING:
     from pytest_repro.engine.replay.intercept import ThreadNames

@@ -11,7 +11,7 @@ from itertools import count
 from types import FrameType
 from typing import NamedTuple
 
-from pytest_repro.core.replay.external_input import ExternalInput, ReplayLog
+from pytest_repro.core.replay import ExternalInput, ReplayLog
 from pytest_repro.interpose.user_frames import (
     Origin,
     call_origin,
@@ -83,7 +83,7 @@ class Tape:
         """The answer to a request; always the real one for calls of the test runner.
 
         Args:
-            request: As in :class:`~pytest_repro.core.replay.external_input.ExternalInput`.
+            request: As in :class:`~pytest_repro.core.replay.ExternalInput`.
             read_real: Reads an answer from outside.
         """
         caller = _find_caller(sys._getframe(1))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pytest_repro.axes import get_axis
-from pytest_repro.core.plan.cell import AxisValues, make_reference_cell
-from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.plan.plan import AxisValues, Plan, make_reference_cell
 from pytest_repro.core.runs.run import Run
 
 

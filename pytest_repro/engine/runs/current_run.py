@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from pytest_repro.core.plan.run_spec import RunSpec
+from pytest_repro.core.runs.run import RunSpec
 from pytest_repro.engine.runs.recording import Recording
 
 T = TypeVar("T")

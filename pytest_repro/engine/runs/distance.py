@@ -7,11 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from pytest_repro.core.compare.compare import can_compare
-from pytest_repro.core.compare.difference import Difference
+from pytest_repro.core.compare.mismatch import Difference, Token, TokenDivergence, can_compare
 from pytest_repro.core.plan.tolerance import ToleranceFunction
-from pytest_repro.core.runs.observation import ContentRef, Observation, TokenContext
-from pytest_repro.core.runs.token_sequence import TOKENS_KIND, Token, TokenDivergence
+from pytest_repro.core.runs.observation import TOKENS_KIND, ContentRef, Observation, TokenContext
 from pytest_repro.values.spill_store import SpillStore, ValueBuffer
 
 

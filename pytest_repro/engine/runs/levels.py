@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from pytest_repro.core.compare.compare import ObservedRun, find_mismatches, judge_runs
-from pytest_repro.core.compare.mismatch import Mismatch
-from pytest_repro.core.compare.verdict import VerdictOutcome
-from pytest_repro.core.plan.level import LEVELS, Level, LevelResult, explain_exclusion, select_at_level
-from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.compare.mismatch import Mismatch, ObservedRun, find_mismatches
+from pytest_repro.core.compare.verdict import VerdictOutcome, judge_runs
+from pytest_repro.core.plan.plan import LEVELS, Level, Plan
+from pytest_repro.core.runs.level import LevelResult, explain_exclusion, select_at_level
 from pytest_repro.core.runs.run import Run
 from pytest_repro.engine.runs.recording import RecordingBase
 

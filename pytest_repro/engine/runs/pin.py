@@ -9,9 +9,9 @@ from types import TracebackType
 
 from pytest_repro.adapters import active_adapters
 from pytest_repro.axes import apply_setting, get_axis
-from pytest_repro.core.plan.cell import REPEAT, Cell
-from pytest_repro.core.plan.plan import Deterministic, validate_deterministic, validate_seed
-from pytest_repro.core.plan.run_spec import RunSpec
+from pytest_repro.core.plan.arguments import validate_deterministic, validate_seed
+from pytest_repro.core.plan.plan import REPEAT, Cell, Deterministic
+from pytest_repro.core.runs.run import RunSpec
 from pytest_repro.engine.runs.generator_states import OutsideStates, read_generator_states
 from pytest_repro.interpose.imports import guard_imports
 

@@ -7,9 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from pytest_repro.core.compare.compare import count_steps
-from pytest_repro.core.compare.difference import Difference
-from pytest_repro.core.compare.mismatch import Mismatch
+from pytest_repro.core.compare.mismatch import Difference, Mismatch, count_steps
 from pytest_repro.core.compare.plot_data import (
     Histogram,
     PlotData,

@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any, ClassVar
 
 from pytest_repro.adapters import Adapter, FastReader, active_adapters, flatten, flatten_known
-from pytest_repro.core.compare.difference import Difference
+from pytest_repro.core.compare.mismatch import Difference
 from pytest_repro.core.plan.tolerance import ToleranceFunction
 from pytest_repro.core.runs.observation import ContentRef, Key, Leaf, Observation
 from pytest_repro.core.runs.pytree import LocalsBudget, iter_leaves, iter_numeric_leaves

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any, Protocol
 
 from pytest_repro.companions.serialize_run import decode_run, encode_run
-from pytest_repro.core.compare.difference import Difference
-from pytest_repro.core.plan.cell import Cell
+from pytest_repro.core.compare.mismatch import Difference
+from pytest_repro.core.plan.plan import Cell
 from pytest_repro.core.plan.tolerance import ToleranceFunction
 from pytest_repro.core.runs.observation import ContentRef, Key, Leaf, Observation, TokenContext
 from pytest_repro.core.runs.run import Run

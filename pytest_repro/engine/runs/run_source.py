@@ -6,10 +6,9 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
-from pytest_repro.core.diagnose.finding import StateRoot
-from pytest_repro.core.plan.cell import Cell
-from pytest_repro.core.plan.run_spec import RunSpec
-from pytest_repro.core.runs.run import Outcome, Run
+from pytest_repro.core.diagnose import StateRoot
+from pytest_repro.core.plan.plan import Cell
+from pytest_repro.core.runs.run import Outcome, Run, RunSpec
 from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.trial import RunResult, Trial
 

@@ -6,16 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_repro.core.compare.compare import count_steps, find_outcome_mismatches
-from pytest_repro.core.compare.mismatch import Mismatch
+from pytest_repro.core.compare.mismatch import Mismatch, count_steps, find_outcome_mismatches
 from pytest_repro.core.compare.plot_data import PlotData
+from pytest_repro.core.compare.stored_value import StoredValue
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.golden.stored_value import StoredValue
-from pytest_repro.core.plan.cell import REPEAT, Cell, iter_other_cells, make_reference_cell
-from pytest_repro.core.plan.plan import Plan
-from pytest_repro.core.plan.run_spec import RunSpec
+from pytest_repro.core.plan.plan import REPEAT, Cell, Plan, iter_other_cells, make_reference_cell
 from pytest_repro.core.runs.observation import format_key
-from pytest_repro.core.runs.run import Run
+from pytest_repro.core.runs.run import Run, RunSpec
 from pytest_repro.engine.runs.availability import find_unavailable_reason, restrict_to_available
 from pytest_repro.engine.runs.distance import load_content
 from pytest_repro.engine.runs.levels import (

@@ -13,7 +13,7 @@ from itertools import chain
 from statistics import median
 from typing import Any, NamedTuple
 
-from pytest_repro.core.runs.run_summary import RunSummary
+from pytest_repro.core.runs.run import RunSummary
 from pytest_repro.engine.sweep.run_summary import collect_shared_values
 from pytest_repro.engine.sweep.sweep import compute_stabilities, summarize_sweep
 

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
 
-from pytest_repro.core.plan.level import is_number, is_prediction, is_recorded_directly, select_last_steps
+from pytest_repro.core.runs.level import is_number, is_prediction, is_recorded_directly, select_last_steps
 from pytest_repro.core.runs.observation import Observation, format_key
-from pytest_repro.core.runs.run import Run
-from pytest_repro.core.runs.run_summary import RunSummary
+from pytest_repro.core.runs.run import Run, RunSummary
 from pytest_repro.engine.runs.distance import load_content
 from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.values.spill_store import SpillStore

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pytest_repro.core.runs.run_summary import RunSummary
+from pytest_repro.core.runs.run import RunSummary
 from pytest_repro.engine.sweep.run_summary import collect_shared_values
 from pytest_repro.metrics._arguments import format_seeds
 from pytest_repro.metrics.budgets import Budget, budget

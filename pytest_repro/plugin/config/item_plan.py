@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.core.plan.cell import AxisValues
-from pytest_repro.core.plan.plan import ARGUMENTS, BadArgument, Plan, override_plan
+from pytest_repro.core.plan.arguments import ARGUMENTS, BadArgument, override_plan
+from pytest_repro.core.plan.plan import AxisValues, Plan
 from pytest_repro.plugin.config.parsers import format_allowed
 from pytest_repro.plugin.config.settings import Settings
 from pytest_repro.plugin.marker import MARKER_NAME

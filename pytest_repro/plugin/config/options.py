@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pytest_repro.core.plan.plan import BadArgument, Plan
+from pytest_repro.core.plan.arguments import BadArgument
+from pytest_repro.core.plan.plan import Plan
 from pytest_repro.plugin.config.settings import OPTIONS, Option, Settings
 from pytest_repro.plugin.pytest_internals import get_raw_ini
 

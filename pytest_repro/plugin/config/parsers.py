@@ -5,7 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from pytest_repro.core.plan.plan import MAX_SEEDS, BadArgument, validate_runs, validate_seed, validate_seeds
+from pytest_repro.core.plan.arguments import (
+    MAX_SEEDS,
+    BadArgument,
+    validate_runs,
+    validate_seed,
+    validate_seeds,
+)
 
 
 def _parse_int(value: object) -> object:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from pytest_repro.core.plan.plan import Plan, validate_capture
+from pytest_repro.core.plan.arguments import validate_capture
+from pytest_repro.core.plan.plan import Plan
 from pytest_repro.plugin.config.parsers import (
     count_parser,
     parse_diagnose,

@@ -9,9 +9,7 @@ from time import perf_counter
 
 from pytest_repro.adapters import active_adapters
 from pytest_repro.core.plan.plan import Deterministic, Plan
-from pytest_repro.core.plan.run_spec import RunSpec
-from pytest_repro.core.runs.run import Run
-from pytest_repro.core.runs.run_summary import RunSummary
+from pytest_repro.core.runs.run import Run, RunSpec, RunSummary
 from pytest_repro.engine.runs.recording import Recording, RecordingBase
 from pytest_repro.engine.runs.trial import RunResult
 from pytest_repro.engine.sweep.run_summary import summarize_run

@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from pytest_repro.core.plan.plan import Plan
-from pytest_repro.core.runs.run_summary import CostTimings
+from pytest_repro.core.runs.run import CostTimings
 from pytest_repro.plugin.extra_runs import ExtraRun
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pytest_repro.core.plan.plan import MAX_SEED, Deterministic, Plan
-from pytest_repro.core.runs.run import Run
-from pytest_repro.core.runs.run_summary import RunSummary
+from pytest_repro.core.plan.arguments import MAX_SEED
+from pytest_repro.core.plan.plan import Deterministic, Plan
+from pytest_repro.core.runs.run import Run, RunSummary
 from pytest_repro.engine.sweep.noise import VARIANTS, Noise, Variant, summarize_noise
 from pytest_repro.plugin.extra_runs import ExtraRun
 from pytest_repro.plugin.run.warnings import warn_at_item

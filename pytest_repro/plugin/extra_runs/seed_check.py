@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pytest_repro.core.compare.verdict import SeedUnusedWarning
-from pytest_repro.core.plan.plan import MAX_SEED, Plan
-from pytest_repro.core.runs.run import Run
-from pytest_repro.core.runs.run_summary import SeedCheck, SeedCheckOutcome
+from pytest_repro.core.plan.arguments import MAX_SEED
+from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.runs.run import Run, SeedCheck, SeedCheckOutcome
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.extra_runs import ExtraRun
 from pytest_repro.plugin.run.warnings import warn_at_item

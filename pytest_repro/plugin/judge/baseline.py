@@ -15,14 +15,18 @@ from typing import Any, NamedTuple
 import pytest
 
 from pytest_repro.adapters import environment_with_flags
-from pytest_repro.core.compare.baseline import Baseline
-from pytest_repro.core.compare.compare import count_steps
-from pytest_repro.core.compare.mismatch import Mismatch
-from pytest_repro.core.compare.verdict import Verdict, VerdictOutcome
-from pytest_repro.core.golden.golden import Entry, Environment, Golden, diff_environments, find_nearest
-from pytest_repro.core.golden.golden_file import format_golden
-from pytest_repro.core.plan.level import select_at_level
+from pytest_repro.core.compare.mismatch import Mismatch, count_steps
+from pytest_repro.core.compare.verdict import Baseline, Verdict, VerdictOutcome
+from pytest_repro.core.golden import (
+    Entry,
+    Environment,
+    Golden,
+    diff_environments,
+    find_nearest,
+    format_golden,
+)
 from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.runs.level import select_at_level
 from pytest_repro.core.runs.observation import Key, format_key
 from pytest_repro.engine.golden.compare import (
     ObservedValue,

@@ -12,8 +12,7 @@ import pytest
 from pytest_repro.axes import get_axis
 from pytest_repro.companions.companion import Companion, InterpreterLost
 from pytest_repro.companions.pool import CompanionPool
-from pytest_repro.core.plan.cell import Cell
-from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.engine.runs.remote_run import encode_cell, receive_run
 from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.plugin.remote.companion_launcher import CompanionLauncher

@@ -14,11 +14,10 @@ from pytest_repro.companions.companion import InterpreterLost
 from pytest_repro.companions.pool import CompanionPool
 from pytest_repro.companions.ranks.group import RankGroup
 from pytest_repro.companions.serialize_run import decode_run
-from pytest_repro.core.plan.cell import Cell
-from pytest_repro.core.plan.run_spec import RunSpec
+from pytest_repro.core.plan.plan import Cell
 from pytest_repro.core.runs.join_ranks import RankRun, join_observations, join_runs, select_worst, split_rank
 from pytest_repro.core.runs.observation import Key
-from pytest_repro.core.runs.run import Run
+from pytest_repro.core.runs.run import Run, RunSpec
 from pytest_repro.engine.runs.remote_run import RemoteRecording, ValueFetcher, encode_cell, fetch_value
 from pytest_repro.engine.runs.run_source import run_until_settled
 from pytest_repro.plugin import peers

@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_repro.axes import get_axis
-from pytest_repro.core.plan.cell import REPEAT
-from pytest_repro.core.plan.plan import Capture
-from pytest_repro.core.plan.run_spec import RunSpec
-from pytest_repro.core.runs.run import Outcome, Run
+from pytest_repro.core.plan.plan import REPEAT, Capture
+from pytest_repro.core.runs.run import Outcome, Run, RunSpec
 from pytest_repro.engine.runs.local_variables import (
     describe_plain_variables,
     find_code,

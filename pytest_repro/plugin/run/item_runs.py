@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.core.diagnose.finding import StateRoot
-from pytest_repro.core.plan.run_spec import RunSpec
+from pytest_repro.core.diagnose import StateRoot
+from pytest_repro.core.runs.run import RunSpec
 from pytest_repro.engine.runs.recording import Recording
 from pytest_repro.engine.runs.run_source import MAX_ATTEMPTS, BodyStartCallback, run_until_settled
 from pytest_repro.engine.runs.trial import RunResult

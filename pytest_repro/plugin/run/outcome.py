@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.core.runs.run import SUBTEST_ERROR, Outcome, Run
-from pytest_repro.core.runs.run_summary import SummaryOutcome
+from pytest_repro.core.runs.run import SUBTEST_ERROR, Outcome, Run, SummaryOutcome
 from pytest_repro.plugin.pytest_internals import format_longrepr
 
 _XFAIL_TYPE = f"{pytest.xfail.Exception.__module__}.{pytest.xfail.Exception.__qualname__}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.core.plan.cell import REPEAT, Cell
+from pytest_repro.core.plan.plan import REPEAT, Cell
 from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.plugin.pytest_internals import find_terminal
 from pytest_repro.reports.failure.runs import format_run

@@ -19,8 +19,7 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.core.replay.external_input import ReplayLog
-from pytest_repro.core.replay.log_file import encode_log, format_logs, read_logs, write_atomically
+from pytest_repro.core.replay import ReplayLog, encode_log, format_logs, read_logs, write_atomically
 from pytest_repro.engine.replay.replay import WHOLE_RUN, Replay
 from pytest_repro.plugin.stash import SETTINGS
 

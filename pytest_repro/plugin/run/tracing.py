@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.plan.cell import REPEAT, Cell
-from pytest_repro.core.plan.run_spec import RunSpec
+from pytest_repro.core.plan.plan import REPEAT, Cell
 from pytest_repro.core.runs.observation import ContentRef, Observation, format_key
+from pytest_repro.core.runs.run import RunSpec
 from pytest_repro.engine.runs.recording import Recording
 from pytest_repro.values.hashing import digest
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.core.golden.golden import EntryUpdate
-from pytest_repro.core.golden.golden_file import read_golden
+from pytest_repro.core.golden import EntryUpdate, read_golden
 from pytest_repro.core.text import escape_unprintable
 from pytest_repro.engine.golden.store import update_golden
 from pytest_repro.plugin.judge.baseline import REPORT_ATTRIBUTE

@@ -71,7 +71,7 @@ def _find_stale_in_folder(
     folder: Path, modules: dict[Path, str], tests: dict[Path, set[str]], partial_modules: set[Path] | None
 ) -> Iterator[tuple[Path, list[str]]]:
     """The golden files of *folder*, each with the node ids of tests that no longer exist."""
-    from pytest_repro.core.golden.golden import find_stale
+    from pytest_repro.core.golden import find_stale
     from pytest_repro.engine.golden.store import load_golden
 
     beside = {path.stem for path in folder.iterdir() if path.is_file()}

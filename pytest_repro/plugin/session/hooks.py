@@ -10,9 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
-from pytest_repro.core.plan.cell import Cell
-from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.diagnose import Experiment, ExperimentResult
+from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.engine.runs.generator_states import seed_temporarily
 from pytest_repro.engine.runs.run_source import MAX_ATTEMPTS
 from pytest_repro.engine.runs.trial import RunResult, Trial

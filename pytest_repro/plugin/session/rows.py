@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from pytest_repro.adapters import environment
+from pytest_repro.core.compare.stored_value import StoredValue
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.golden.stored_value import StoredValue
-from pytest_repro.core.replay.log_file import encode_log
+from pytest_repro.core.replay import encode_log
 from pytest_repro.core.text import escape_surrogates
 from pytest_repro.engine.replay.replay import WHOLE_RUN
 from pytest_repro.plugin import peers

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_repro.core.plan.plan import Plan
-from pytest_repro.core.plan.run_spec import RunSpec
+from pytest_repro.core.runs.run import RunSpec
 from pytest_repro.plugin.config.settings import Settings
 from pytest_repro.plugin.extra_runs import ExtraRun, list_requested
 from pytest_repro.plugin.extra_runs._runner import ExtraRunner

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.diagnose.finding import Finding
+from pytest_repro.core.diagnose import Finding
 from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.reports.failure.layout import format_labelled, wrap_labelled
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from pytest_repro.core.compare.baseline import Baseline
-from pytest_repro.core.compare.verdict import Verdict
+from pytest_repro.core.compare.verdict import Baseline, Verdict
 from pytest_repro.metrics._arguments import format_list
 from pytest_repro.reports.failure.layout import format_labelled
 

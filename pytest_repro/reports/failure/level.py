@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.plan.level import ARRAY_EXCLUSION
+from pytest_repro.core.runs.level import ARRAY_EXCLUSION
 from pytest_repro.metrics._arguments import format_list
 from pytest_repro.reports.failure.layout import format_labelled
 

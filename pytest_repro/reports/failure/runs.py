@@ -6,12 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from pytest_repro.axes import get_axis
-from pytest_repro.core.compare.baseline import BASELINE
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.plot_data import PlotData
-from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.plan.cell import REPEAT, Cell, make_reference_cell
-from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.compare.verdict import BASELINE, Verdict
+from pytest_repro.core.plan.plan import REPEAT, Cell, Plan, make_reference_cell
 from pytest_repro.core.runs.run import Run
 from pytest_repro.reports.failure.layout import format_labelled
 

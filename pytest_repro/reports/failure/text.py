@@ -6,10 +6,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from pytest_repro.axes import get_axis
-from pytest_repro.core.compare.baseline import BASELINE
-from pytest_repro.core.compare.compare import describe_outcome
-from pytest_repro.core.compare.mismatch import Mismatch
-from pytest_repro.core.compare.verdict import WITHOUT_BASELINE, Verdict
+from pytest_repro.core.compare.mismatch import Mismatch, describe_outcome
+from pytest_repro.core.compare.verdict import BASELINE, WITHOUT_BASELINE, Verdict
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run
 from pytest_repro.reports.failure import cause, golden, level

@@ -6,10 +6,8 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 
-from pytest_repro.core.compare.difference import Difference
-from pytest_repro.core.compare.mismatch import Mismatch
+from pytest_repro.core.compare.mismatch import Difference, Mismatch, TokenDivergence
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.runs.token_sequence import TokenDivergence
 from pytest_repro.metrics._arguments import format_list
 from pytest_repro.reports.failure.layout import format_labelled
 from pytest_repro.reports.failure.runs import format_differing_runs, format_in_run, format_reference

@@ -10,17 +10,13 @@ from typing import Any, Literal
 from pytest_repro.axes import get_axis, list_axis_names
 from pytest_repro.core.checked_json import BadJson, JsonNode
 from pytest_repro.core.codec import Codec, Field
-from pytest_repro.core.compare.baseline import BASELINE, Baseline
-from pytest_repro.core.compare.difference import Difference
-from pytest_repro.core.compare.mismatch import Mismatch
-from pytest_repro.core.compare.verdict import VERDICT_OUTCOMES, Verdict
-from pytest_repro.core.diagnose.finding import Finding
-from pytest_repro.core.golden.stored_value import MAX_VALUES, StoredValue
-from pytest_repro.core.plan.cell import REPEAT, AxisValues
-from pytest_repro.core.plan.level import LevelResult
-from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.compare.mismatch import Difference, Mismatch, TokenDivergence
+from pytest_repro.core.compare.stored_value import MAX_VALUES, StoredValue
+from pytest_repro.core.compare.verdict import BASELINE, VERDICT_OUTCOMES, Baseline, Verdict
+from pytest_repro.core.diagnose import Finding
+from pytest_repro.core.plan.plan import REPEAT, AxisValues, Plan
+from pytest_repro.core.runs.level import LevelResult
 from pytest_repro.core.runs.run import Run
-from pytest_repro.core.runs.token_sequence import TokenDivergence
 from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.core.trace.trace import Op
 

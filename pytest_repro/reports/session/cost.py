@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pytest_repro.core.runs.run_summary import CostTimings
+from pytest_repro.core.runs.run import CostTimings
 from pytest_repro.metrics.costs import Cost, cost
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_repro.core.runs.run_summary import SeedCheck
+from pytest_repro.core.runs.run import SeedCheck
 
 UNUSED_NOTE = "does not depend on the seed: cached?"
 

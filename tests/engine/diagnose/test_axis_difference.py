@@ -9,10 +9,8 @@ from typing import NamedTuple
 import pytest
 
 from pytest_repro.axes import Interpreter
-from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
-from pytest_repro.core.diagnose.external_call import ExternalCall
-from pytest_repro.core.diagnose.finding import Change, Finding
-from pytest_repro.core.trace.line_steps import LineStep
+from pytest_repro.core.diagnose import Change, Experiment, ExperimentResult, ExternalCall, Finding
+from pytest_repro.core.trace.divergence import LineStep
 from pytest_repro.engine.diagnose.axis_difference import diagnose_axis
 from pytest_repro.engine.diagnose.budgeted_experiments import ExperimentBudget
 

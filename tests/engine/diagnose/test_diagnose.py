@@ -11,14 +11,10 @@ import pytest
 from pytest_repro.axes import Interpreter
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.diagnose.evidence import Evidence
-from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
-from pytest_repro.core.diagnose.external_call import ExternalCall
-from pytest_repro.core.diagnose.finding import Change
-from pytest_repro.core.plan.cell import REPEAT, Cell
-from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.diagnose import Change, Evidence, Experiment, ExperimentResult, ExternalCall
+from pytest_repro.core.plan.plan import REPEAT, Cell, Plan
 from pytest_repro.core.runs.run import Run
-from pytest_repro.core.trace.line_steps import LineStep
+from pytest_repro.core.trace.divergence import LineStep
 from pytest_repro.core.trace.trace import Op, Trace
 from pytest_repro.engine.diagnose.budgeted_experiments import (
     ExperimentBudget,

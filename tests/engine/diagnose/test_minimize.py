@@ -7,11 +7,8 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.core.diagnose.evidence import Evidence
-from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
-from pytest_repro.core.diagnose.external_call import ExternalCall
-from pytest_repro.core.diagnose.finding import Change
-from pytest_repro.core.plan.cell import REPEAT, Cell
+from pytest_repro.core.diagnose import Change, Evidence, Experiment, ExperimentResult, ExternalCall
+from pytest_repro.core.plan.plan import REPEAT, Cell
 from pytest_repro.engine.diagnose.budgeted_experiments import OutOfTime
 from pytest_repro.engine.diagnose.minimize import MAX_SINGLE_TRIES, minimize, minimize_calls, minimize_changes
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult, decode_result
-from pytest_repro.core.plan.cell import REPEAT, Cell
+from pytest_repro.core.diagnose import Experiment, ExperimentResult, decode_result
+from pytest_repro.core.plan.plan import REPEAT, Cell
 from pytest_repro.engine.experiments import fork
 from pytest_repro.engine.experiments.fork import ForkFailed, call_in_forks, run_in_forks
 
@@ -123,7 +123,7 @@ def test_imports_of_a_fork_are_preloaded(tmp_path: Path) -> None:
 import sys, json
 sys.path.insert(0, {str(tmp_path)!r})
 import xml
-from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
+from pytest_repro.core.diagnose import Experiment, ExperimentResult
 from pytest_repro.engine.experiments.fork import run_in_forks
 def perform(experiment):
     import mine, xml.dom.minidom, wave

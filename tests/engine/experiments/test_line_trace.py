@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_repro.core.trace.line_steps import LineDivergence, LineStep, find_line_divergence
+from pytest_repro.core.trace.divergence import LineDivergence, LineStep, find_line_divergence
 from pytest_repro.engine.experiments.line_trace import digest_value, pause_all_tracing, trace_lines
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_repro.core.diagnose.finding import Change, StateRoot
+from pytest_repro.core.diagnose import Change, StateRoot
 from pytest_repro.engine.experiments import process_state
 from pytest_repro.engine.experiments.process_state import capture_state
 from pytest_repro.engine.experiments.state_diff import diff_states, find_definition

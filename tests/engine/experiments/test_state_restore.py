@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_repro.core.diagnose.finding import StateRoot
+from pytest_repro.core.diagnose import StateRoot
 from pytest_repro.engine.experiments.state_restore import StateRestorer
 
 

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pytest_repro.core.golden.golden import EntryUpdate
-from pytest_repro.core.golden.stored_value import StoredValue
+from pytest_repro.core.compare.stored_value import StoredValue
+from pytest_repro.core.golden import EntryUpdate
 from pytest_repro.engine.golden import file_lock
 from pytest_repro.engine.golden.store import load_golden, update_golden
 from pytest_repro.values.hashing import digest

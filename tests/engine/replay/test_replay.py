@@ -24,10 +24,17 @@ from hypothesis import strategies as st
 
 from pytest_repro.adapters import digest, pin_entropy
 from pytest_repro.causes import find_all_targets, get_cause
-from pytest_repro.core.plan.cell import Cell
-from pytest_repro.core.plan.run_spec import RunSpec
-from pytest_repro.core.replay.external_input import ExternalInput, ReplayLog
-from pytest_repro.core.replay.log_file import FORMAT, encode_log, format_logs, read_logs, write_atomically
+from pytest_repro.core.plan.plan import Cell
+from pytest_repro.core.replay import (
+    FORMAT,
+    ExternalInput,
+    ReplayLog,
+    encode_log,
+    format_logs,
+    read_logs,
+    write_atomically,
+)
+from pytest_repro.core.runs.run import RunSpec
 from pytest_repro.engine.replay.intercept import ThreadNames, intercept
 from pytest_repro.engine.replay.replay import WHOLE_RUN, Replay, ReplayedBlock
 from pytest_repro.engine.replay.tape import Tape

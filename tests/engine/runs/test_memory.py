@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_repro.core.plan.cell import REPEAT, Cell
-from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.plan.plan import REPEAT, Cell, Plan
 from pytest_repro.core.runs.run import Run
 from pytest_repro.engine.runs.run_source import make_run
 from pytest_repro.engine.runs.trial import Trial

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from pytest_repro import Completion, NotReproducible, assert_reproducible, check
 from pytest_repro.core.checked_json import JsonNode
-from pytest_repro.core.compare.difference import Difference
-from pytest_repro.core.runs.token_sequence import TokenDivergence
+from pytest_repro.core.compare.mismatch import Difference, TokenDivergence
 from pytest_repro.reports.failure.values import format_mismatches
 from pytest_repro.reports.json.rows import verdict_from_row, verdict_to_row
 from tests.conftest import Project

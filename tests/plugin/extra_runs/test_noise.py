@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.core.runs.run_summary import RunSummary
+from pytest_repro.core.runs.run import RunSummary
 from pytest_repro.engine.sweep.noise import summarize_noise
 from tests.conftest import Project
 

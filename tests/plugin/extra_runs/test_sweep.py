@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pytest_repro import check
-from pytest_repro.core.plan.plan import BadArgument
+from pytest_repro.core.plan.arguments import BadArgument
 from pytest_repro.plugin.config.parsers import parse_seeds
 from tests.conftest import Project
 from tests.plugin.peers import needs

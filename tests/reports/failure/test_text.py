@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.core.compare.difference import Difference
-from pytest_repro.core.compare.mismatch import Mismatch
+from pytest_repro.core.compare.mismatch import Difference, Mismatch
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.plan.tolerance import Tolerance

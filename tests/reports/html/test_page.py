@@ -15,12 +15,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.core.compare.baseline import BASELINE, Baseline
-from pytest_repro.core.compare.difference import Difference
-from pytest_repro.core.compare.mismatch import Mismatch
+from pytest_repro.core.compare.mismatch import Difference, Mismatch
 from pytest_repro.core.compare.plot_data import Histogram, PlotData, Series
-from pytest_repro.core.compare.verdict import VERDICT_OUTCOMES, WITHOUT_BASELINE, Verdict, VerdictOutcome
-from pytest_repro.core.diagnose.finding import Finding
+from pytest_repro.core.compare.verdict import (
+    BASELINE,
+    VERDICT_OUTCOMES,
+    WITHOUT_BASELINE,
+    Baseline,
+    Verdict,
+    VerdictOutcome,
+)
+from pytest_repro.core.diagnose import Finding
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.divergence import first_divergence

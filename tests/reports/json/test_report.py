@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from pytest_repro.cli.compare import CompareOptions, compare_reports
 from pytest_repro.cli.show import format_report
-from pytest_repro.core.compare.statistics import Statistics
-from pytest_repro.core.golden.stored_value import StoredValue
+from pytest_repro.core.compare.stored_value import Statistics, StoredValue
 from pytest_repro.core.plan.tolerance import Tolerance
 from pytest_repro.reports.json import report as report_file
 from pytest_repro.reports.json.report import BadReport, build_report, read_report

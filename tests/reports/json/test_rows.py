@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 from pytest_repro.core.checked_json import JsonNode
-from pytest_repro.core.compare.difference import Difference
-from pytest_repro.core.compare.mismatch import Mismatch
-from pytest_repro.core.compare.statistics import Statistics
+from pytest_repro.core.compare.mismatch import Difference, Mismatch
+from pytest_repro.core.compare.stored_value import Statistics, StoredValue
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.golden.stored_value import StoredValue
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run
 from pytest_repro.reports.json.report import build_report, encode_report, write_report

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from pytest_repro.core.plan.plan import Plan, override_plan
+from pytest_repro.core.plan.arguments import override_plan
+from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.plan.tolerance import Tolerance
 
 

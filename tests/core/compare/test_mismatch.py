@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
-
-from pytest_repro.core.compare.compare import (
+from pytest_repro.core.compare.mismatch import (
+    Difference,
     ObservedRun,
     count_steps,
     find_mismatches,
     find_outcome_mismatches,
-    judge_runs,
 )
-from pytest_repro.core.compare.difference import Difference
-from pytest_repro.core.compare.mismatch import Mismatch
+from pytest_repro.core.compare.verdict import judge_runs
 from pytest_repro.core.runs.observation import ContentRef, Observation
 from pytest_repro.core.runs.run import Outcome, Run
 
@@ -79,26 +76,6 @@ def test_digests_decide_where_values_were_not_kept() -> None:
 
 def test_steps_count_the_series() -> None:
     assert count_steps([("loss", 0, ""), ("loss", 2, ".a"), ("x", 0, "")]) == {"loss": 3, "x": 1}
-
-
-VALUES = Mismatch("x", "x", 0, "", "repeat", 1, "values")
-
-
-@pytest.mark.parametrize(
-    ("runs", "found", "word"),
-    [
-        ([run(), run(1)], [], "reproduced"),
-        ([run(), run(1)], [VALUES], "diverged"),
-        ([run(observations=0), run(1, observations=0)], [], "unobserved"),
-        ([run(outcome="failed"), run(1, "failed")], [], "failed"),
-        ([run(outcome="failed"), run(1, "failed")], [VALUES], "failed"),
-        ([run(outcome="skipped"), run(1, "skipped")], [], "skipped"),
-        ([run()], [], None),
-        ([run(outcome="failed")], [], "failed"),
-    ],
-)
-def test_verdicts(runs: list[Run], found: list[Mismatch], word: str | None) -> None:
-    assert word == judge_runs(runs, found)
 
 
 def test_outcomes_differ_by_what_happened_not_by_its_message() -> None:

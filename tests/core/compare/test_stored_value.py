@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pytest_repro.core.compare.statistics import StatisticDifference, Statistics, compare_statistics
+from pytest_repro.core.compare.stored_value import StatisticDifference, Statistics, compare_statistics
 
 ONE = Statistics(0.0, 2.0, 1.0, 0.5, 9.0, 0, ((0, "0.0"), (50, "1.0"), (98, "2.0")))
 

@@ -1,4 +1,4 @@
-"""The file of ``--repro-replay``: what tests took from outside, as strict JSON."""
+"""What a run took from outside the program, to replay it in other runs; the file of ``--repro-replay``."""
 
 from __future__ import annotations
 
@@ -7,12 +7,41 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pytest_repro.core.checked_json import BadJson, JsonNode, parse_json
 from pytest_repro.core.codec import Codec, Field
-from pytest_repro.core.replay.external_input import ExternalInput, ReplayLog
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalInput:
+    """One call and its result, all of it text.
+
+    *thread* is ``""`` for the main thread of the run, ``"2"`` for the second thread that it started,
+    ``"2.1"`` for the first that this one started.
+    """
+
+    call: str  # source text: ``"np.random.default_rng()"``; ``""`` if there is none
+    location: str  # the innermost line of the user's own code, ``"data.py:12"``
+    via: str  # the library function that this line called to make the call: ``"uuid.uuid4"``; or ``""``
+    thread: str
+    request: str  # ``"128 bits"``, ``"16 bytes"``, or a clock, ``"monotonic"``
+    value: str  # hexadecimal, or nanoseconds as a decimal number
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayLog:
+    """What one run took from outside the program.
+
+    *generators* has the state of each generator at the start of the run, as text in the format of its
+    library, by module and name: ``"data.rng"``.
+    """
+
+    generators: Mapping[str, str]
+    calls: tuple[ExternalInput, ...]  # in order
+
 
 FORMAT = 1
 _KIND = "pytest-repro replay"
@@ -30,11 +59,7 @@ def encode_log(log: ReplayLog) -> dict[str, Any]:
 
 
 def format_logs(tests: Mapping[str, Mapping[str, Any]]) -> str:
-    """The content of the file.
-
-    Args:
-        tests: Node id → what :func:`encode_log` returned, in the order of the file.
-    """
+    """The content of the file, where *tests* is node id → what :func:`encode_log` returned, in order."""
     states: dict[str, int] = {}  # the state of an unused generator is the same in a thousand tests
     rows = {
         nodeid: {
@@ -73,8 +98,8 @@ def read_logs(content: str) -> dict[str, ReplayLog]:
     if not isinstance(root.value, dict) or root.value.get("kind") != _KIND:
         raise BadJson("is not a replay log of pytest-repro")
     if (number := root.value.get("format")) != FORMAT:
-        newer = f"is a replay log of format {number!r:.20}"
-        raise BadJson(f"{newer}; this version of pytest-repro reads format {FORMAT}")
+        supported = f"this version of pytest-repro reads format {FORMAT}"
+        raise BadJson(f"is a replay log of format {number!r:.20}; {supported}")
     try:
         states = [state.as_text() for state in root["states"]]
         return {nodeid: _read_log(node, states) for nodeid, node in root["tests"].items()}
@@ -89,9 +114,9 @@ def _read_log(node: JsonNode, states: list[str]) -> ReplayLog:
 
 def _read_state(node: JsonNode, states: list[str]) -> str:
     index = node.as_int()
-    return (
-        states[index] if index < len(states) else node.refuse(f"is {index}: there are {len(states)} states")
-    )
+    if index >= len(states):
+        node.refuse(f"is {index}: there are {len(states)} states")
+    return states[index]
 
 
 def _read_input(node: JsonNode) -> ExternalInput:

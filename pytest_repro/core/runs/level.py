@@ -1,32 +1,15 @@
-"""Levels of reproducibility: all bits, the process, or only the outcome.
-
-Chen et al. (Towards Training Reproducible Deep Learning Models, ICSE 2022, https://arxiv.org/abs/2202.02326)
-compare trainings by their weights, and also by their outcome, metrics and predictions, and by their process,
-the losses during training.
-"""
+"""What counts of a run's observations at a level of reproducibility."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-if TYPE_CHECKING:
-    from pytest_repro.core.runs.observation import Key, Observation
+from pytest_repro.core.plan.plan import Level
+from pytest_repro.core.runs.observation import Key, Observation, format_key
 
-Level = Literal["bitwise", "process", "outcome"]
-
-LEVELS: tuple[Level, ...] = ("bitwise", "process", "outcome")
-"""Levels from the strictest on: runs that agree at one level agree at the following ones.
-
-- ``bitwise``: all observed values are equal: weights, gradients, optimiser states, everything.
-- ``process``: all steps of recorded numbers, texts and predictions are equal.
-- ``outcome``: the last steps of these are equal.
-
-An array of floats of one element, such as a loss of shape (1,), is a number. Predictions are arrays of
-integers or bools of any shape but (). Values count if they are recorded directly or in dicts, lists and
-tuples, and not if they are inside a module, an optimiser or another object. Equal means bit for bit, or
-within the given tolerance.
-"""
+ARRAY_EXCLUSION = "of arrays, those of integers and bools count"
+"""Why a directly recorded array of floats counts at neither ``process`` nor ``outcome``."""
 
 
 class LevelResult(NamedTuple):
@@ -61,14 +44,8 @@ def is_prediction(observation: Observation) -> bool:
     )
 
 
-ARRAY_EXCLUSION = "of arrays, those of integers and bools count"
-"""Why a directly recorded array of floats counts at neither ``process`` nor ``outcome``."""
-
-
 def explain_exclusion(observation: Observation) -> str:
     """Why *observation* counts at neither ``process`` nor ``outcome``: ``loss float32[1]: of arrays, …``."""
-    from pytest_repro.core.runs.observation import format_key  # not at the start of every session
-
     why = ARRAY_EXCLUSION if is_recorded_directly(observation.key) else "a module or an object has it inside"
     return f"{format_key(observation.key, False)} {observation.kind}: {why}"
 
@@ -78,11 +55,8 @@ def select_at_level(
 ) -> Mapping[Key, Observation]:
     """The observations of one run that count at *level*, in their order.
 
-    Args:
-        level: Requested level.
-        observations: Observations of the run.
-        reference: Those that count of the run that it is compared with: at ``outcome`` last steps get the key
-            that they have there, even if the numbers of steps differ.
+    *reference* has those that count of the run that it is compared with: at ``outcome`` last steps get the
+    key that they have there, even if the numbers of steps differ.
     """
     if level == "bitwise":
         return observations

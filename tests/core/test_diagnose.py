@@ -7,18 +7,18 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.core.diagnose.experiment import (
+from pytest_repro.core.diagnose import (
+    Change,
     Experiment,
     ExperimentResult,
+    ExternalCall,
     decode_experiment,
     decode_result,
     encode_experiment,
     encode_result,
 )
-from pytest_repro.core.diagnose.external_call import ExternalCall
-from pytest_repro.core.diagnose.finding import Change
-from pytest_repro.core.plan.cell import Cell
-from pytest_repro.core.trace.line_steps import LineStep
+from pytest_repro.core.plan.plan import Cell
+from pytest_repro.core.trace.divergence import LineStep
 from pytest_repro.core.trace.trace import Op, Trace
 
 NUMBERS = st.integers(0, 2**31)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.core.plan.level import LEVELS, select_at_level
+from pytest_repro.core.plan.plan import LEVELS
+from pytest_repro.core.runs.level import select_at_level
 from pytest_repro.core.runs.observation import Key, Observation
 
 

@@ -1,1 +1,0 @@
-"""Experiments on a test that is not reproducible, and what they show."""

@@ -1,1 +1,0 @@
-"""What is stored of a test for later sessions and for other machines."""

@@ -1,1 +1,0 @@
-"""What a run took from outside the program, to replay it in other runs."""
