@@ -35,13 +35,11 @@ def measure_difference(
     tolerance: Tolerance,
     count_ulps: bool = False,
 ) -> Difference:
-    """Measures how *other* differs from *reference*.
+    """Measures how *other* differs from *reference*, both in C order and little-endian.
 
     Args:
         dtype: Name of the dtype: ``"float32"``, ``"bfloat16"``; ``""`` for text.
-        shape: Shape of both.
-        reference: Bytes in C order, little-endian.
-        other: Bytes in C order, little-endian, in pieces of whole elements.
+        other: Bytes in pieces of whole elements.
         tolerance: Elements within it are not counted as outside.
         count_ulps: Whether to count elements by their distance in ulp, for a histogram.
     """

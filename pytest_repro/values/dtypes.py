@@ -38,7 +38,7 @@ def itemsize(dtype: str) -> int:
     return {"bfloat16": 2, "complex32": 4}.get(dtype) or np.dtype(dtype).itemsize
 
 
-def view_bits(dtype: str, buffer: memoryview) -> NDArray[Any]:
+def view_bits(dtype: str, buffer: Any) -> NDArray[Any]:
     """The bits of each element, to test equality: unsigned integers, or rows of bytes."""
     size = itemsize(dtype)
     if size in (1, 2, 4, 8):
@@ -113,6 +113,6 @@ def _get_float8_table(dtype: str) -> NDArray[np.float32]:
     fraction = low_bits / 2**fraction_bits
     normal = np.exp2(exponent - float(bias)) * (1 + fraction)
     value = np.where(exponent == 0, np.exp2(1.0 - bias) * fraction, normal)
-    value = np.where(code & 0x80, -value, value)
-    value[nan_codes] = np.nan
-    return value.astype("f4")
+    signed: NDArray[np.float32] = np.where(code & 0x80, -value, value).astype("f4")
+    signed[nan_codes] = np.nan
+    return signed

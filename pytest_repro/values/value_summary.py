@@ -33,18 +33,11 @@ _STRUCT_FORMATS = {
 
 
 def summarize_value(name: str, observation: Observation, buffer: ValueBuffer | None) -> StoredValue:
-    """A summary of *observation*.
-
-    Args:
-        name: Its name in the report.
-        buffer: Its bytes in C order, little-endian; None if only the digest is known.
-    """
+    """A summary of *observation*, called *name*; *buffer* is None if only the digest is known."""
     content = observation.content
     kind, dtype, count = observation.kind, observation.dtype, math.prod(observation.shape)
-    content_digest = (
-        content.digest if isinstance(content, ContentRef) else digest(kind, [memoryview(content)])
-    )
-    summary = partial(StoredValue, name, kind, content_digest)
+    known = content.digest if isinstance(content, ContentRef) else digest(kind, [memoryview(content)])
+    summary = partial(StoredValue, name, kind, known)
     if buffer is None or dtype.startswith("raw"):
         return summary()
     if dtype == "":
@@ -81,13 +74,7 @@ def _to_python_number(value: object) -> Number:
 
 
 def compute_statistics(dtype: str, buffer: ValueBuffer, nbytes: int) -> Statistics | None:
-    """The statistics of an array; None if it is empty or does not hold numbers.
-
-    Args:
-        dtype: Name of the dtype, ``"float32"``, ``"bfloat16"``.
-        buffer: Bytes in C order, little-endian.
-        nbytes: Number of bytes.
-    """
+    """The statistics of an array in C order, little-endian; None if it is empty or does not hold numbers."""
     import numpy as np
 
     from pytest_repro.values.dtypes import decode_numbers, format_element, itemsize, view_bits
