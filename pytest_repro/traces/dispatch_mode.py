@@ -27,12 +27,7 @@ from pytest_repro.traces.digests import (
 )
 from pytest_repro.traces.known_memory import PLAIN_TENSORS, KnownMemory
 from pytest_repro.traces.op_location import Locator
-from pytest_repro.traces.op_reader import (
-    OpReader,
-    OpRecord,
-    digest_generator_state,
-    find_default_generator,
-)
+from pytest_repro.traces.op_reader import OpReader, OpRecord, digest_generator_state, find_default_generator
 from pytest_repro.traces.op_schema import OpSchema, read_schema
 
 _count_function_modes: Callable[[], int] = getattr(torch._C, "_len_torch_function_stack", lambda: 1)
