@@ -55,7 +55,7 @@ LIBRARIES = {
 HEAVY = {"numpy", "torch", "xxhash", "jax", "hypothesis", "execnet", "safetensors", "jinja2"}
 PARTICIPLES = ["told", "heard", "asked", "made", "given", "taken", "kept", "seen", "held"]
 
-TODO: dict[str, list[str]] = {"folder of more than 13 files": ["metrics"]}
+TODO: dict[str, list[str]] = {}
 """What still breaks a rule, by rule: this list only shrinks."""
 
 

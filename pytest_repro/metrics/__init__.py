@@ -17,13 +17,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_repro.metrics.bounds import Bound, suggested_bound
-    from pytest_repro.metrics.budgets import Breach, Budget, budget
     from pytest_repro.metrics.completions import Tokens, tokens
     from pytest_repro.metrics.costs import Cost, cost
+    from pytest_repro.metrics.distances import WeightDistances, ermv, l2, l2_normalised, v_c, weight_distances
     from pytest_repro.metrics.duplicate_draws import Duplicates, duplicates
-    from pytest_repro.metrics.elements import ermv, v_c
-    from pytest_repro.metrics.failures import FailureRate, failure_rate
+    from pytest_repro.metrics.failures import Bound, FailureRate, failure_rate, suggested_bound
     from pytest_repro.metrics.groups import Spread, Spreads, SubgroupRates, class_spread, subgroup_rates
     from pytest_repro.metrics.neurons import Matching, match_neurons
     from pytest_repro.metrics.predictions import (
@@ -34,27 +32,23 @@ if TYPE_CHECKING:
         disagreement,
         stability,
     )
-    from pytest_repro.metrics.seeds import Sweep, expected_range, sweep
+    from pytest_repro.metrics.seeds import Breach, Budget, Sweep, budget, expected_range, sweep
     from pytest_repro.metrics.versions import Comparison, compare_versions, seeds_needed
-    from pytest_repro.metrics.weights import WeightDistances, l2, l2_normalised, weight_distances
 
 # No module has the name of a function: importing it would replace the function.
 _MODULES = {
     name: module
     for module, names in {
-        "bounds": "Bound suggested_bound",
-        "budgets": "Breach Budget budget",
         "completions": "Tokens tokens",
         "costs": "Cost cost",
-        "elements": "ermv v_c",
-        "failures": "FailureRate failure_rate",
+        "distances": "WeightDistances ermv l2 l2_normalised v_c weight_distances",
+        "failures": "Bound FailureRate failure_rate suggested_bound",
         "groups": "Spread Spreads SubgroupRates class_spread subgroup_rates",
         "neurons": "Matching match_neurons",
         "predictions": "ConstantModelWarning Stability agreement churn disagreement stability",
         "duplicate_draws": "Duplicates duplicates",
-        "seeds": "Sweep expected_range sweep",
+        "seeds": "Breach Budget Sweep budget expected_range sweep",
         "versions": "Comparison compare_versions seeds_needed",
-        "weights": "WeightDistances l2 l2_normalised weight_distances",
     }.items()
     for name in names.split()
 }

@@ -12,14 +12,10 @@ _SCALAR_TYPES = (bool, int, float, complex, str, np.generic)
 
 
 def as_array(name: str, value: object) -> NDArray[Any]:
-    """*value* as an array, which may share memory with it: do not write to it.
+    """*value*, an array, a tensor on any device and of any layout, a number, or a list of these, as an array.
 
-    Args:
-        name: Name of *value* in errors.
-        value: An array, a tensor on any device and of any layout, a number, or a list of these.
-
-    Returns:
-        An array of the same shape and dtype; float32 for bfloat16 and float8, which numpy lacks.
+    It may share memory with *value*: do not write to it. bfloat16 and float8, which numpy lacks, become
+    float32. Errors call it *name*.
 
     Raises:
         TypeError: *value* holds something else than numbers or text.

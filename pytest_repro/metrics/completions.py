@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,6 @@ from pytest_repro.metrics._arguments import check_real, format_percent
 from pytest_repro.metrics._arrays import as_array, to_python_scalar
 
 Token = int | str
-_TokenSequence = tuple[Token, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +77,19 @@ def tokens(runs: Collection[object], logits: Collection[object] | None = None) -
     share = counts.most_common(1)[0][1] / n
     if len(counts) == 1:
         return Tokens(n, 1, share)
-    step = _find_divergence(sequences)
+    shortest = min(map(len, sequences))
+    step = next((i for i in range(shortest) if len({run[i] for run in sequences}) > 1), shortest)
     candidates = Counter(run[step] if step < len(run) else None for run in sequences)
     (one, _), (two, _) = candidates.most_common(2)
-    gaps = (None, None) if logits is None else _compute_min_logit_gaps([*logits], sequences, step, one, two)
-    return Tokens(n, len(counts), share, step, (one, two), *gaps)
+    if logits is None:
+        return Tokens(n, len(counts), share, step, (one, two))
+    rows = [_read_step_logits(i, each, step) for i, each in enumerate(logits) if step < len(sequences[i])]
+    for token in (one, two):
+        if isinstance(token, str):
+            raise TypeError(f"runs holds the text {token!r}: expected token ids, as there are logits")
+    gaps = [compute_logit_gaps(row, one, two) for row in rows]
+    gap = min((gap for gap, _ in gaps if gap is not None), default=None)
+    return Tokens(n, len(counts), share, step, (one, two), gap, min(top for _, top in gaps))
 
 
 def check_sampling(temperature: object, top_p: object) -> dict[str, float | None]:
@@ -102,7 +109,7 @@ def check_sampling(temperature: object, top_p: object) -> dict[str, float | None
     return checked
 
 
-def _read_tokens(name: str, run: object) -> _TokenSequence:
+def _read_tokens(name: str, run: object) -> tuple[Token, ...]:
     if isinstance(run, str):
         raise TypeError(f"{name} is text: expected token ids of shape (steps,), or a list of text")
     read = as_array(name, run)
@@ -111,21 +118,12 @@ def _read_tokens(name: str, run: object) -> _TokenSequence:
     return tuple(to_python_scalar(each) for each in read)
 
 
-def _find_divergence(runs: Sequence[_TokenSequence]) -> int:
-    """The first index at which the runs differ or some have ended."""
-    shortest = min(map(len, runs))
-    return next((i for i in range(shortest) if len({run[i] for run in runs}) > 1), shortest)
-
-
 def compute_logit_gaps(
     logits: NDArray[np.float64], first: Token | None, second: Token | None
 ) -> tuple[float | None, float]:
-    """The distance of the logits of two tokens, and of the two largest logits.
+    """The distance of the *logits*, of shape (vocabulary,), of two tokens, and of the two largest.
 
-    Args:
-        logits: Logits of one step, float64 of shape (vocabulary,).
-        first: A token id; None or text has no logit.
-        second: Another one.
+    Tokens that are None or text have no logit.
     """
     top = float(np.diff(np.sort(logits)[-2:])[0])
     if not (isinstance(first, int) and isinstance(second, int)):
@@ -133,31 +131,14 @@ def compute_logit_gaps(
     return abs(_get_logit(logits, first) - _get_logit(logits, second)), top
 
 
-def _compute_min_logit_gaps(
-    logits: Sequence[object],
-    runs: Sequence[_TokenSequence],
-    step: int,
-    first: Token | None,
-    second: Token | None,
-) -> tuple[float | None, float | None]:
-    rows = [
-        _read_step_logits(f"logits[{i}]", logits[i], step) for i, run in enumerate(runs) if step < len(run)
-    ]
-    for token in (first, second):
-        if isinstance(token, str):
-            raise TypeError(f"runs holds the text {token!r}: expected token ids, as there are logits")
-    gaps = [compute_logit_gaps(row, first, second) for row in rows]
-    return min((gap for gap, _ in gaps if gap is not None), default=None), min(top for _, top in gaps)
-
-
-def _read_step_logits(name: str, logits: object, step: int) -> NDArray[np.float64]:
+def _read_step_logits(run: int, logits: object, step: int) -> NDArray[np.float64]:
+    name = f"logits[{run}]"
     read = as_array(name, logits)
     if read.dtype.kind not in "iuf":
         raise TypeError(f"{name} has dtype {read.dtype}: expected real numbers")
     if read.ndim != 2 or len(read) <= step or read.shape[1] < 2:
-        raise ValueError(
-            f"{name} has shape {read.shape}: expected (steps, vocabulary) with more than {step} steps"
-        )
+        expected = f"(steps, vocabulary) with more than {step} steps"
+        raise ValueError(f"{name} has shape {read.shape}: expected {expected}")
     row: NDArray[np.float64] = read[step].astype(np.float64)
     if np.isnan(row).any():
         raise ValueError(f"{name}[{step}] holds a NaN: expected numbers")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,7 +106,7 @@ def class_spread(predictions: object, truth: object) -> Spreads:
     """
     runs = check_predictions(predictions)
     true = _check_truth(truth, runs)
-    return _compute_spreads("accuracy", runs == true, _iter_group_masks(true))
+    return _compute_spreads("accuracy", runs == true, true)
 
 
 def subgroup_rates(predictions: object, truth: object, groups: object, positive: object = 1) -> SubgroupRates:
@@ -136,8 +135,8 @@ def subgroup_rates(predictions: object, truth: object, groups: object, positive:
     if not np.any(true) or np.all(true):
         raise ValueError(f"truth holds {'only' if np.any(true) else 'no'} {positive!r}: expected both kinds")
     wrong = (runs == positive) != true
-    fpr = _compute_spreads("FPR", wrong[:, ~true], _iter_group_masks(member[~true]))
-    return SubgroupRates(fpr, _compute_spreads("FNR", wrong[:, true], _iter_group_masks(member[true])))
+    fpr = _compute_spreads("FPR", wrong[:, ~true], member[~true])
+    return SubgroupRates(fpr, _compute_spreads("FNR", wrong[:, true], member[true]))
 
 
 def _check_item_labels(name: str, value: object, runs: NDArray[Any]) -> NDArray[Any]:
@@ -154,18 +153,11 @@ def _check_truth(value: object, runs: NDArray[Any]) -> NDArray[Any]:
     return truth
 
 
-def _iter_group_masks(parts: NDArray[Any]) -> Iterator[tuple[object, NDArray[np.bool_]]]:
-    for part in np.unique(parts):
-        yield to_python_scalar(part), parts == part
-
-
-def _compute_spreads(
-    rate: str, hits: NDArray[np.bool_], group_masks: Iterable[tuple[object, NDArray[np.bool_]]]
-) -> Spreads:
-    """Spreads of *hits*, of shape (runs, items), over all items and over each group."""
+def _compute_spreads(rate: str, hits: NDArray[np.bool_], groups: NDArray[Any]) -> Spreads:
+    """Spreads of *hits*, of shape (runs, items), over all items and over each of their *groups*."""
     whole = _compute_spread("overall", hits, None)
-    parts = tuple(_compute_spread(part, hits[:, inside], whole.std) for part, inside in group_masks)
-    return Spreads(rate, len(hits), whole, parts)
+    parts = [_compute_spread(part, hits[:, groups == part], whole.std) for part in np.unique(groups)]
+    return Spreads(rate, len(hits), whole, tuple(parts))
 
 
 def _compute_spread(part: object, hits: NDArray[np.bool_], overall_std: float | None) -> Spread:
@@ -174,4 +166,5 @@ def _compute_spread(part: object, hits: NDArray[np.bool_], overall_std: float | 
     std = float(counts.std(ddof=1)) / n
     ratio = 1.0 if overall_std is None else std / overall_std if overall_std else None
     low, high = int(counts.min()) / n, int(counts.max()) / n
-    return Spread(part, n, float(counts.mean()) / n, std, low, high, ratio if std or overall_std else None)
+    ratio = ratio if std or overall_std else None
+    return Spread(to_python_scalar(part), n, float(counts.mean()) / n, std, low, high, ratio)

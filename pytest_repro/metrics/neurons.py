@@ -93,9 +93,9 @@ def match_neurons(
         rotated = _standardize("b", right @ _draw_rotation(right.shape[1], rng))
         means.append(float(np.nanmean(_find_partners(x, rotated, one_to_one)[1])))
     mean, baseline = float(np.nanmean(correlations)), float(np.mean(means))
-    constant = _find_constant_units(x), _find_constant_units(y)
+    one, two = (tuple(np.flatnonzero(~each.any(axis=0)).tolist()) for each in (x, y))
     matches = tuple(correlations.tolist()), tuple(partners.tolist())
-    return Matching(*matches, mean, baseline, mean - baseline, constant, len(x))
+    return Matching(*matches, mean, baseline, mean - baseline, (one, two), len(x))
 
 
 def _standardize(name: str, activations: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -112,26 +112,20 @@ def _standardize(name: str, activations: NDArray[np.float64]) -> NDArray[np.floa
     return standard
 
 
-def _find_constant_units(standard: NDArray[np.float64]) -> tuple[int, ...]:
-    return tuple(int(i) for i in np.flatnonzero(~standard.any(axis=0)))
-
-
-_Partners = tuple[NDArray[np.intp], NDArray[np.float64]]
-
-
-def _find_partners(x: NDArray[np.float64], y: NDArray[np.float64], one_to_one: bool) -> _Partners:
+def _find_partners(
+    x: NDArray[np.float64], y: NDArray[np.float64], one_to_one: bool
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """For each unit of *x* its partner in *y*, -1 for none, and the correlation, NaN for none."""
     rows, columns = (np.flatnonzero(each.any(axis=0)) for each in (x, y))
     correlations = np.clip(x[:, rows].T @ y[:, columns], -1, 1)
-    chosen, partner = _assign_one_to_one(correlations) if one_to_one else _assign_best(correlations)
+    if one_to_one:
+        chosen, partner = _assign_one_to_one(correlations)
+    else:
+        chosen, partner = np.arange(len(rows)), correlations.argmax(axis=1)
     partners, best = np.full(x.shape[1], -1), np.full(x.shape[1], np.nan)
     partners[rows[chosen]] = columns[partner]
     best[rows[chosen]] = correlations[chosen, partner]
     return partners, best
-
-
-def _assign_best(correlations: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    return np.arange(len(correlations)), correlations.argmax(axis=1)
 
 
 def _assign_one_to_one(correlations: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

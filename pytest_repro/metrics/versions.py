@@ -58,7 +58,9 @@ class Comparison:
     sign_test_p: float
 
     def __str__(self) -> str:
-        least, unequal = _find_min_significant_wins(1 - self.confidence), self.n - self.ties
+        # From so many unequal pairs on winning all of them is significant.
+        least = math.ceil(-math.log2((1 - self.confidence) / 2 * _ROUNDING_FACTOR))
+        unequal = self.n - self.ties
         few = f", {unequal} differ, fewer than {least} are never significant" if unequal < least else ""
         few += f", {self.seeds_needed} seeds needed" if self.n < self.seeds_needed else ""
         interval = f"{format_percent(self.confidence)} interval {self.low:.3f} to {self.high:.3f}"
@@ -108,29 +110,27 @@ def compare_versions(
         ValueError: The seeds differ, there are fewer than two pairs, or an argument is out of range.
     """
     _check_above_half("gamma", gamma)
-    larger, alpha = (
-        check_bool("larger_is_better", larger_is_better),
-        1 - check_fraction("confidence", confidence),
-    )
+    larger = check_bool("larger_is_better", larger_is_better)
+    tail = (1 - check_fraction("confidence", confidence)) / 2
     pairs = _pair_by_seed(a, b)
     n, ties = len(pairs), sum(x == y for x, y in pairs)
     wins = sum(x > y if larger else x < y for x, y in pairs)
-    sign_p = _compute_sign_test_p(wins, n - wins - ties)
+    p_better, sign_p = (wins + ties / 2) / n, _compute_sign_test_p(wins, n - wins - ties)
     samples, seed = check_integer("resamples", resamples, 1), check_integer("seed", seed, 0)
-    low, high = _bootstrap_interval(n, wins, ties, alpha, samples, seed)
-    verdict = _choose_verdict(low, high, gamma, sign_p <= alpha / 2 * _ROUNDING_FACTOR)
-    needed, p_better = _compute_sample_size(gamma, alpha / 2, 0.05, 4), (wins + ties / 2) / n
+    low, high = _bootstrap_interval(n, wins, ties, tail, samples, seed)
+    verdict: VersionVerdict = "significant and meaningful" if high > gamma else "significant, not meaningful"
+    if low <= 0.5 or sign_p > tail * _ROUNDING_FACTOR:
+        verdict = "not significant"
+    needed = _compute_sample_size(gamma, tail, 0.05, 4)
     return Comparison(n, wins, ties, p_better, low, high, gamma, confidence, verdict, needed, sign_p)
 
 
-def _bootstrap_interval(
-    n: int, wins: int, ties: int, alpha: float, resamples: int, seed: int
-) -> tuple[float, float]:
+def _bootstrap_interval(n: int, wins: int, ties: int, tail: float, resamples: int, seed: int) -> list[float]:
     # Only the numbers of wins and ties in a resample matter, so draw these.
     shares = [wins / n, ties / n, (n - wins - ties) / n]
     counts = np.random.default_rng(seed).multinomial(n, shares, size=resamples)
-    low, high = np.quantile((counts[:, 0] + counts[:, 1] / 2) / n, [alpha / 2, 1 - alpha / 2])
-    return float(low), float(high)
+    interval: list[float] = np.quantile((counts[:, 0] + counts[:, 1] / 2) / n, [tail, 1 - tail]).tolist()
+    return interval
 
 
 def _compute_sign_test_p(wins: int, losses: int) -> float:
@@ -138,17 +138,6 @@ def _compute_sign_test_p(wins: int, losses: int) -> float:
     if wins > losses:
         return binomial_cdf(losses, wins + losses, 0.5)
     return 1 - binomial_cdf(wins - 1, wins + losses, 0.5) if wins else 1.0
-
-
-def _find_min_significant_wins(alpha: float) -> int:
-    """The number of unequal pairs from which on winning all of them is significant."""
-    return math.ceil(-math.log2(alpha / 2 * _ROUNDING_FACTOR))
-
-
-def _choose_verdict(low: float, high: float, gamma: float, sign_significant: bool) -> VersionVerdict:
-    if low <= 0.5 or not sign_significant:
-        return "not significant"
-    return "significant and meaningful" if high > gamma else "significant, not meaningful"
 
 
 def seeds_needed(gamma: float = 0.75, alpha: float = 0.05, beta: float = 0.05) -> int:
@@ -177,8 +166,7 @@ def seeds_needed(gamma: float = 0.75, alpha: float = 0.05, beta: float = 0.05) -
 def _compute_sample_size(gamma: float, alpha: float, beta: float, weight: int) -> int:
     """The number of pairs; *weight* is 4 for the sign test, 6 for the Wilcoxon test."""
     z = NormalDist().inv_cdf
-    sum_of_z = z(1 - alpha) + z(1 - beta)
-    return math.ceil(sum_of_z**2 / (weight * (gamma - 0.5) ** 2))
+    return math.ceil((z(1 - alpha) + z(1 - beta)) ** 2 / (weight * (gamma - 0.5) ** 2))
 
 
 def _check_above_half(name: str, value: float) -> None:

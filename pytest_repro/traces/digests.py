@@ -5,9 +5,10 @@ from __future__ import annotations
 import ctypes
 import marshal
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from functools import lru_cache
+from itertools import groupby
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -16,7 +17,7 @@ from xxhash import xxh3_64, xxh3_64_intdigest
 from pytest_repro.adapters._torch.tensors import flatten_tensor
 from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.core.runs.pytree import FlattenResult
-from pytest_repro.core.trace.columns import StringTable
+from pytest_repro.core.trace.columns import Columns, StringTable
 from pytest_repro.traces.device_hashing import digest_on_device
 from pytest_repro.traces.known_memory import PLAIN_TENSORS
 
@@ -27,6 +28,8 @@ _SPARSE_PARTS = {
     torch.sparse_csc: ("ccol_indices", "row_indices", "values"),
     torch.sparse_bsc: ("ccol_indices", "row_indices", "values"),
 }
+
+_MAX_PENDING = 4096  # each digest that was not fetched takes 512 bytes on its device
 
 FAKE_TENSOR = "FakeTensor"
 """Class name of tensors without values, with which ``torch.compile`` runs a program symbolically."""
@@ -207,3 +210,37 @@ def fetch_digests(digests: list[DeviceDigest]) -> list[int]:
     with hide_from_modes():
         lanes = torch.stack([digest.scalar for digest in digests]).cpu().tolist()
     return [_combine_digests([lane % 2**64], digest.seed) for lane, digest in zip(lanes, digests)]
+
+
+class PendingDigests:
+    """Digests on devices, for which the columns hold 0 until many are fetched at once."""
+
+    __slots__ = ("_columns", "_pending")
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        # Whether it is an output, the index of its op, its index among the op's outputs or inputs.
+        self._pending: list[tuple[bool, int, int, DeviceDigest]] = []
+
+    def add_op(self, index: int, outputs: Sequence[Digest], inputs: Sequence[Digest]) -> None:
+        """Adds the digests of the op at *index* that are on a device."""
+        for is_output, digests in ((True, outputs), (False, inputs)):
+            for i, digest in enumerate(digests):
+                if isinstance(digest, DeviceDigest):
+                    self._pending.append((is_output, index, i, digest))
+        if len(self._pending) > _MAX_PENDING:
+            self.fetch()
+
+    def fetch(self) -> None:
+        """Fetches all digests. Those of a device that fails stay 0."""
+        pending, self._pending = self._pending, []
+        c = self._columns
+        if pending:
+            c.flush()
+        for _, group in groupby(pending, lambda entry: entry[3].scalar.device):
+            entries = list(group)
+            with suppress(Exception):
+                digests = fetch_digests([entry[3] for entry in entries])
+                for (is_output, index, i, _), digest in zip(entries, digests):
+                    column, end = (c.output, c.output_end) if is_output else (c.input, c.input_end)
+                    column[(end[index - 1] if index else 0) + i] = digest

@@ -80,55 +80,38 @@ def read_schema(op: Any) -> OpSchema:
     if schema is None:
         return OpSchema(op, str(op))
     bare = schema.name.rpartition("::")[2]
-    written = [a for a in schema.arguments if a.alias_info is not None and a.alias_info.is_write]
-    return_aliases = [r.alias_info for r in schema.returns]
-    returned = {name for alias in return_aliases if alias is not None for name in alias.before_set}
+    written = {
+        argument.name if argument.kwarg_only else i: argument
+        for i, argument in enumerate(schema.arguments)
+        if argument.alias_info is not None and argument.alias_info.is_write
+    }
+    return_aliases = [r.alias_info for r in schema.returns if r.alias_info is not None]
+    returned = {name for alias in return_aliases for name in alias.before_set}
     scratch = frozenset(_SCRATCH_ARGUMENTS.get(schema.name, ()))
-    unreturned = [_find_position(schema, a) for a in written if returned.isdisjoint(a.alias_info.before_set)]
+    write_only = {at for at, argument in written.items() if bare in _WRITE_ONLY_OPS or argument.is_out}
+    if bare.endswith("_like") or bare.startswith("new_"):
+        write_only.add(0)  # only its shape, dtype and device are read
+    unreturned = [
+        at for at, argument in written.items() if returned.isdisjoint(argument.alias_info.before_set)
+    ]
     unreturned += [3, 4] if schema.name in _BATCH_NORM_OPS else []
+    scratch_results = {i for i, result in enumerate(schema.returns) if result.name in _SCRATCH_NAMES}
+    is_view = any(not alias.is_write for alias in return_aliases) or schema.name in _UNDECLARED_VIEWS
+    is_idle = schema.name.startswith(_SKIPPED_NAMESPACES) or not (schema.returns or written)
     result = OpSchema(
         op,
         str(op),
-        untraced=_is_untraced(schema, return_aliases) or (not schema.returns and not written),
+        untraced=is_view or is_idle,
         reads_external_data=bare == "lift_fresh",
         returns_raw=bare.startswith(("empty", "new_empty", "_empty", "resize_")),
         draws=_SEEDED_TAG in op.tags,
         may_draw="attention" in bare or "dropout" in bare,
-        write_only_arguments=scratch | _find_write_only(schema, bare, written),
+        write_only_arguments=scratch | write_only,
         writes_partially=bare in _PARTIAL_WRITE_OPS,
         writes=bool(written) or schema.name in _BATCH_NORM_OPS,
-        unreturned_arguments=tuple(position for position in unreturned if position not in scratch),
-        scratch_results=_find_scratch_results(schema),
+        unreturned_arguments=tuple(at for at in unreturned if at not in scratch),
+        scratch_results=frozenset(scratch_results | ({3} if schema.name in _WORKSPACE_OPS else set())),
         scratch_arguments=scratch,
     )
-    is_special = (
-        result.draws
-        or result.returns_raw
-        or result.write_only_arguments
-        or result.writes_partially
-        or result.unreturned_arguments
-    )
-    return replace(result, simple=not is_special)
-
-
-def _find_write_only(schema: Any, bare: str, written: list[Any]) -> frozenset[int | str]:
-    positions = {_find_position(schema, a) for a in written if bare in _WRITE_ONLY_OPS or a.is_out}
-    if bare.endswith("_like") or bare.startswith("new_"):
-        positions.add(0)  # only its shape, dtype and device are read
-    return frozenset(positions)
-
-
-def _find_scratch_results(schema: Any) -> frozenset[int]:
-    named = {i for i, result in enumerate(schema.returns) if result.name in _SCRATCH_NAMES}
-    return frozenset(named | ({3} if schema.name in _WORKSPACE_OPS else set()))
-
-
-def _is_untraced(schema: Any, return_aliases: list[Any]) -> bool:
-    is_view = any(alias is not None and not alias.is_write for alias in return_aliases)
-    return is_view or schema.name in _UNDECLARED_VIEWS or schema.name.startswith(_SKIPPED_NAMESPACES)
-
-
-def _find_position(schema: Any, argument: Any) -> int | str:
-    if argument.kwarg_only:
-        return str(argument.name)
-    return next(i for i, other in enumerate(schema.arguments) if other.name == argument.name)
+    special = result.draws, result.returns_raw, result.write_only_arguments, result.writes_partially
+    return replace(result, simple=not (any(special) or result.unreturned_arguments))

@@ -8,16 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Name → exponent bits, fraction bits, bias, and which codes are not finite: e5m2 has infinities as IEEE 754,
-# "fn" only NaNs, all ones, "fnuz" one NaN, at -0, and e8m0 is only an exponent.
+# Name → fraction bits, bias and codes of NaN:
 # https://arxiv.org/abs/2209.05433 and the OCP microscaling formats, v1.0.
-_FLOAT8_FORMATS: dict[str, tuple[int, int, int, str]] = {
-    "float8_e4m3fn": (4, 3, 7, "fn"),
-    "float8_e5m2": (5, 2, 15, "ieee"),
-    "float8_e4m3fnuz": (4, 3, 8, "fnuz"),
-    "float8_e5m2fnuz": (5, 2, 16, "fnuz"),
-    "float8_e8m0fnu": (8, 0, 127, "e8m0"),
+_FLOAT8_FORMATS: dict[str, tuple[int, int, list[int]]] = {
+    "float8_e4m3fn": (3, 7, [0x7F, 0xFF]),
+    "float8_e4m3fnuz": (3, 8, [0x80]),
+    "float8_e5m2fnuz": (2, 16, [0x80]),
 }
+_FLOAT8_DTYPES = {*_FLOAT8_FORMATS, "float8_e5m2", "float8_e8m0fnu"}
 
 # Bytes of each real component.
 _COMPONENT_SIZES = {
@@ -35,12 +33,12 @@ def itemsize(dtype: str) -> int:
     """
     if dtype.startswith("raw"):
         return int(dtype[3:])
-    if dtype in _FLOAT8_FORMATS or dtype == "":
+    if dtype in _FLOAT8_DTYPES or dtype == "":
         return 1
     return {"bfloat16": 2, "complex32": 4}.get(dtype) or np.dtype(dtype).itemsize
 
 
-def view_bits(dtype: str, buffer: memoryview) -> NDArray[Any]:
+def view_bits(dtype: str, buffer: Any) -> NDArray[Any]:
     """The bits of each element, to test equality: unsigned integers, or rows of bytes."""
     size = itemsize(dtype)
     if size in (1, 2, 4, 8):
@@ -68,7 +66,7 @@ def decode_numbers(dtype: str, buffer: Any) -> NDArray[Any] | None:
         return None
     if dtype == "bfloat16":
         return (np.frombuffer(buffer, "<u2").astype("<u4") << np.uint32(16)).view("<f4")
-    if dtype in _FLOAT8_FORMATS:
+    if dtype in _FLOAT8_DTYPES:
         values: NDArray[Any] = _get_float8_table(dtype)[np.frombuffer(buffer, "u1")]
         return values
     if dtype == "complex32":
@@ -96,7 +94,7 @@ def format_element(dtype: str, bits: Any) -> str:
 
 def view_float_bits(dtype: str, buffer: Any) -> NDArray[Any] | None:
     """The bits of each real component; None if the dtype has no units in the last place."""
-    if dtype in _FLOAT8_FORMATS:
+    if dtype in _FLOAT8_DTYPES:
         return np.frombuffer(buffer, "u1") if dtype != "float8_e8m0fnu" else None
     size = _COMPONENT_SIZES.get(dtype)
     return None if size is None else np.frombuffer(buffer, f"<u{size}")
@@ -104,37 +102,17 @@ def view_float_bits(dtype: str, buffer: Any) -> NDArray[Any] | None:
 
 @cache
 def _get_float8_table(dtype: str) -> NDArray[np.float32]:
-    return _compute_float8_values(dtype).astype("f4")  # exact
-
-
-def _compute_float8_values(dtype: str) -> NDArray[np.float64]:
-    exponent_bits, fraction_bits, bias, special = _FLOAT8_FORMATS[dtype]
+    """The values of all codes; exact."""
     code = np.arange(256)
-    if special == "e8m0":
-        return np.where(code == 255, np.nan, np.exp2(code - 127.0))
-    exponent = (code >> fraction_bits) & (2**exponent_bits - 1)
-    fraction = (code & (2**fraction_bits - 1)) / 2**fraction_bits
+    if dtype == "float8_e5m2":  # the upper byte of a float16
+        return (code << 8).astype("<u2").view("<f2").astype("f4")
+    if dtype == "float8_e8m0fnu":  # only an exponent
+        return np.where(code == 255, np.nan, np.exp2(code - 127.0)).astype("f4")
+    fraction_bits, bias, nan_codes = _FLOAT8_FORMATS[dtype]
+    exponent, low_bits = np.divmod(code & 0x7F, 2**fraction_bits)
+    fraction = low_bits / 2**fraction_bits
     normal = np.exp2(exponent - float(bias)) * (1 + fraction)
     value = np.where(exponent == 0, np.exp2(1.0 - bias) * fraction, normal)
-    value = np.where(code & 0x80, -value, value)
-    return _set_special_values(value, code, exponent, fraction, special, exponent_bits)
-
-
-def _set_special_values(
-    value: NDArray[np.float64],
-    code: NDArray[Any],
-    exponent: NDArray[Any],
-    fraction: NDArray[Any],
-    special: str,
-    exponent_bits: int,
-) -> NDArray[np.float64]:
-    if special == "fnuz":
-        value[code == 0x80] = np.nan
-    elif special == "fn":
-        value[(code & 0x7F) == 0x7F] = np.nan
-    else:
-        top = exponent == 2**exponent_bits - 1
-        value[top & (fraction > 0)] = np.nan
-        infinite = top & (fraction == 0)
-        value[infinite] = np.where(code[infinite] & 0x80, -np.inf, np.inf)
-    return value
+    signed: NDArray[np.float32] = np.where(code & 0x80, -value, value).astype("f4")
+    signed[nan_codes] = np.nan
+    return signed

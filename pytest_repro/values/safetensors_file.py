@@ -28,13 +28,7 @@ _MAX_FILE_BYTES = 2**31
 
 
 def as_storable_array(dtype: str, shape: tuple[int, ...], content: bytes) -> Any:
-    """*content* as an array to store: of its own dtype if possible, else of bytes.
-
-    Args:
-        dtype: Name of the dtype.
-        shape: Shape of the array.
-        content: Bytes in C order, little-endian.
-    """
+    """*content*, little-endian in C order, as an array to store: of its own dtype if possible, else bytes."""
     if dtype not in _NATIVE_DTYPES:
         return np.frombuffer(content, "u1")
     return np.frombuffer(content, np.dtype(dtype).newbyteorder("<")).reshape(shape)
@@ -63,11 +57,7 @@ def decode_arrays(content: bytes) -> dict[str, Any]:
 
 
 class SafetensorsFile:
-    """A file that is open for reading.
-
-    Args:
-        file: As opened by safetensors.
-    """
+    """A file that is open for reading; *file* as opened by safetensors."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -79,9 +69,7 @@ class SafetensorsFile:
         Raises:
             ValueError: Its dtype is one that this package does not write.
         """
-        if name not in self.names:
-            return None
-        if math.prod(self._file.get_slice(name).get_shape()) > max_bytes:
+        if name not in self.names or math.prod(self._file.get_slice(name).get_shape()) > max_bytes:
             return None
         try:
             return self._file.get_tensor(name)
@@ -126,14 +114,11 @@ def open_safetensors(path: Path) -> Iterator[SafetensorsFile | None]:
         raise ValueError("is not a regular file")
     if status.st_size > _MAX_FILE_BYTES:
         raise ValueError(f"is too large: {status.st_size:,} bytes, and at most {_MAX_FILE_BYTES:,} are read")
-    with _open_file(path) as file:  # closed at the end: Windows cannot replace a mapped file
-        yield SafetensorsFile(file)
-
-
-def _open_file(path: Path) -> Any:
     from safetensors import SafetensorError, safe_open
 
     try:
-        return safe_open(str(path), framework="np")
+        opened = safe_open(str(path), framework="np")
     except SafetensorError as error:
         raise ValueError(f"is not a safetensors file, or incomplete: {error}") from None
+    with opened as file:  # closed at the end: Windows cannot replace a mapped file
+        yield SafetensorsFile(file)

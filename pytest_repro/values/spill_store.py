@@ -6,26 +6,10 @@ import mmap
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from pytest_repro.core.runs.observation import ContentRef, Leaf
 from pytest_repro.values.hashing import digest
-
-
-@dataclass(frozen=True, slots=True)
-class InMemory:
-    """A value in memory."""
-
-    buffer: bytes | mmap.mmap
-
-
-@dataclass(frozen=True, slots=True)
-class OnDisk:
-    """A value in the temporary file of the store."""
-
-    offset: int
-    nbytes: int
 
 
 class ValueBuffer(Protocol):
@@ -35,28 +19,25 @@ class ValueBuffer(Protocol):
         """The bytes of *part*."""
 
 
-class _FileBuffer:
-    """Reads slices from a file: a memory map would count as used memory."""
+@dataclass(frozen=True, slots=True)
+class FileSlice:
+    """A value in the temporary file of the store: a memory map would count as used memory."""
 
-    def __init__(self, file: IO[bytes], location: OnDisk) -> None:
-        self._file, self._location = file, location
+    file: IO[bytes]
+    offset: int
+    nbytes: int
 
     def __getitem__(self, part: slice) -> memoryview:
-        start, stop, _ = part.indices(self._location.nbytes)
-        self._file.seek(self._location.offset + start)
-        return memoryview(self._file.read(stop - start))
+        start, stop, _ = part.indices(self.nbytes)
+        self.file.seek(self.offset + start)
+        return memoryview(self.file.read(stop - start))
 
 
 class SpillStore:
-    """Stores bytes: in memory up to a budget, beyond it in one temporary file.
-
-    Args:
-        budget: Bytes in memory.
-    """
+    """Stores bytes: in memory up to *budget*, beyond it in one temporary file."""
 
     def __init__(self, budget: int) -> None:
-        self.budget = budget
-        self._memory_left = budget
+        self.budget = self._memory_left = budget
         self._file: IO[bytes] | None = None
         self._file_size = 0
 
@@ -68,7 +49,7 @@ class SpillStore:
         if leaf.nbytes <= self._memory_left:
             self._memory_left -= leaf.nbytes
             copy = _copy_bytes(leaf)
-            return ContentRef(digest(leaf.kind, [memoryview(copy)]), InMemory(copy))
+            return ContentRef(digest(leaf.kind, [memoryview(copy)]), copy)
         try:
             return self._spill(leaf)
         except OSError:
@@ -80,7 +61,7 @@ class SpillStore:
         if self._file is None:
             # Unbuffered: closing must not write again what a full disk refused.
             self._file = tempfile.TemporaryFile(prefix="pytest-repro-", buffering=0)  # noqa: SIM115
-        location = OnDisk(self._file_size, leaf.nbytes)
+        location = FileSlice(self._file, self._file_size, leaf.nbytes)
         self._file.seek(self._file_size)
         content_digest = digest(leaf.kind, _write_through(leaf.read_chunks(), self._file))
         self._file_size += leaf.nbytes
@@ -88,17 +69,15 @@ class SpillStore:
 
     def get(self, stored: ContentRef) -> ValueBuffer | None:
         """The bytes of *stored*; None if only the digest was stored."""
-        if isinstance(stored.storage, InMemory):
-            return memoryview(stored.storage.buffer)
-        if isinstance(stored.storage, OnDisk) and self._file is not None:
-            return _FileBuffer(self._file, stored.storage)
-        return None
+        if isinstance(stored.storage, FileSlice):
+            return stored.storage if self._file is not None else None
+        return memoryview(stored.storage) if isinstance(stored.storage, (bytes, mmap.mmap)) else None
 
     @staticmethod
     def get_nbytes(stored: ContentRef) -> int:
         """Number of stored bytes; 0 if only the digest was stored."""
-        storage = stored.storage
-        return storage.nbytes if isinstance(storage, OnDisk) else len(getattr(storage, "buffer", b""))
+        storage: Any = stored.storage
+        return storage.nbytes if isinstance(storage, FileSlice) else len(storage or b"")
 
     def close(self) -> None:
         """Deletes the temporary file."""
@@ -109,12 +88,7 @@ class SpillStore:
     def __enter__(self) -> SpillStore:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
 

@@ -139,7 +139,7 @@ def test_pending_digests_are_fetched_at_the_end() -> None:
 
 @pytest.mark.usefixtures("digest_on_cpu_device")
 def test_many_pending_digests_are_fetched_earlier(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_repro.traces.writer._MAX_PENDING", 8)
+    monkeypatch.setattr("pytest_repro.traces.digests._MAX_PENDING", 8)
     with trace() as found:
         x = torch.ones(3)
         for _ in range(30):
@@ -167,7 +167,7 @@ def test_failing_devices_do_not_stop_the_program(monkeypatch: pytest.MonkeyPatch
     def fails(_: object) -> list[int]:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr("pytest_repro.traces.writer.fetch_digests", fails)
+    monkeypatch.setattr(digests, "fetch_digests", fails)
     with trace() as found:
         result = torch.ones(3).add(1)
     assert result.tolist() == [2, 2, 2]

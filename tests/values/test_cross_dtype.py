@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_repro.core.compare.mismatch import Difference
 from pytest_repro.core.plan.tolerance import EXACT, Tolerance, default_tolerance
-from pytest_repro.values.cross_dtype import _BLOCK, measure_cross_dtype_difference
+from pytest_repro.values.difference import _BLOCK, measure_cross_dtype_difference
 from pytest_repro.values.dtypes import itemsize
 
 ELEMENTS = ("float16", "bfloat16", "float32", "float64", "complex64", "complex128", "int64")

@@ -78,7 +78,7 @@ def make_entry(values: Mapping[Key, ObservedValue]) -> Entry:
 def _compute_statistics(value: ObservedValue) -> Statistics | None:
     if value.buffer is None:
         return None
-    from pytest_repro.values.statistics import compute_statistics
+    from pytest_repro.values.value_summary import compute_statistics
 
     return compute_statistics(value.observation.dtype, value.buffer, value.nbytes)
 

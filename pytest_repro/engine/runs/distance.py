@@ -43,12 +43,11 @@ def measure_distance(
     """
     if reference.kind == TOKENS_KIND:
         return diff_tokens(reference, values, pieces)
-    from pytest_repro.values.difference import measure_difference  # numpy only where two values differ
+    # numpy only where two values differ
+    from pytest_repro.values.difference import measure_cross_dtype_difference, measure_difference
 
     tolerance = tolerance_for(reference.dtype, other.dtype)
     if reference.kind != other.kind:
-        from pytest_repro.values.cross_dtype import measure_cross_dtype_difference
-
         elements = reference.dtype, other.dtype
         return measure_cross_dtype_difference(elements, reference.shape, values, pieces, tolerance)
     # Numbers that no common dtype holds (1, then 2**70) are compared as text.

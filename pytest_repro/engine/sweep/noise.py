@@ -95,7 +95,7 @@ def _use_number_as_seed(number: int, run: RunSummary) -> RunSummary:
 
 
 def _compute_l2_normalised(runs: Sequence[RunSummary]) -> float | None:
-    from pytest_repro.metrics.weights import l2_normalised
+    from pytest_repro.metrics.distances import l2_normalised
 
     weights: dict[str, list[Any]] = collect_shared_values(runs, lambda run: run.weights)
     if (

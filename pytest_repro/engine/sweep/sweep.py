@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pytest_repro.core.runs.run import RunSummary
 from pytest_repro.engine.sweep.run_summary import collect_shared_values
 from pytest_repro.metrics._arguments import format_seeds
-from pytest_repro.metrics.budgets import Budget, budget
 from pytest_repro.metrics.failures import FailureRate, failure_rate
-from pytest_repro.metrics.seeds import Sweep, sweep
+from pytest_repro.metrics.seeds import Budget, Sweep, budget, sweep
 
 if TYPE_CHECKING:
     from pytest_repro.metrics.predictions import Stability

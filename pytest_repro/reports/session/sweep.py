@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_repro.engine.sweep.sweep import SweepResult
 from pytest_repro.metrics._arguments import format_list, format_percent, format_seeds
-from pytest_repro.metrics.bounds import Bound, suggested_bound
-from pytest_repro.metrics.budgets import Breach, Budget
-from pytest_repro.metrics.seeds import Sweep
+from pytest_repro.metrics.failures import Bound, suggested_bound
+from pytest_repro.metrics.seeds import Breach, Budget, Sweep
 
 if TYPE_CHECKING:
     from pytest_repro.metrics.predictions import Stability

@@ -1,11 +1,12 @@
-"""Measures the distance between the weights of several runs."""
+"""Measures how far arrays are apart element by element, and the weights of runs as vectors."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,69 @@ from numpy.typing import NDArray
 from pytest_repro.metrics._arrays import as_array
 
 _Weights = dict[str, NDArray[Any]]
+
+
+def v_c(reference: object, other: object) -> float:
+    """The count variability V_c: the share of elements that differ.
+
+    ``(1 / D) Σ [a_i ≠ b_i]`` over the D elements (Shanmugavelu et al., Impacts of floating-point
+    non-associativity on reproducibility for HPC and deep learning applications, SC-W 2024,
+    arXiv:2408.05148). Compares values, not bits: 0.0 equals -0.0, and a NaN equals a NaN.
+
+    Args:
+        reference: Numbers of any shape and dtype, one or more.
+        other: Numbers of the same shape.
+
+    Returns:
+        0 (equal) … 1; symmetric.
+
+    Raises:
+        TypeError: An argument does not hold numbers.
+        ValueError: The shapes differ, or there are no elements.
+    """
+    a, b = _read_pair(reference, other)
+    return float(_find_unequal(a, b).mean())
+
+
+def ermv(reference: object, other: object) -> float:
+    """The elementwise relative mean absolute variation, ERMV.
+
+    ``(1 / D) Σ |a_i - b_i| / |a_i|`` over the D elements, a the reference (Shanmugavelu et al., see
+    :func:`v_c`). Equal elements count 0, also zeros, infinities and NaN. The result is infinite if the
+    other is not 0 where the reference is, and NaN if only one is NaN: use :func:`v_c` then.
+
+    Args:
+        reference: Numbers of any shape and dtype, one or more.
+        other: Numbers of the same shape.
+
+    Returns:
+        0 … ∞, calculated in float64; not symmetric.
+
+    Raises:
+        TypeError: An argument does not hold numbers.
+        ValueError: The shapes differ, or there are no elements.
+    """
+    a, b = _read_pair(reference, other)
+    differ = _find_unequal(a, b)
+    x, y = _widen(a[differ]), _widen(b[differ])
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return float((np.abs(x - y) / np.abs(x)).sum() / a.size)
+
+
+def _read_pair(reference: object, other: object) -> tuple[NDArray[Any], NDArray[Any]]:
+    a, b = as_array("reference", reference), as_array("other", other)
+    for name, each in (("reference", a), ("other", b)):
+        if each.dtype.kind not in "biufc":
+            raise TypeError(f"{name} has dtype {each.dtype}: expected numbers")
+    if a.shape != b.shape or not a.size:
+        shapes = f"reference has shape {a.shape}, other has {b.shape}"
+        raise ValueError(f"{shapes}: expected one shape, with elements")
+    return a, b
+
+
+def _find_unequal(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
+    differ: NDArray[np.bool_] = (a != b) & ~((a != a) & (b != b))
+    return differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +126,7 @@ def l2(runs: Collection[object]) -> float:
         ValueError: There are fewer than two runs, no weights, other names or shapes than in the first
             run, or a weight that is not finite.
     """
-    return _mean(_compute_pairwise_distances(_read_runs(runs), [1.0] * len(runs)))
+    return fmean(_compute_pairwise_distances(_read_runs(runs), [1.0] * len(runs)))
 
 
 def l2_normalised(runs: Collection[object]) -> float:
@@ -81,7 +145,7 @@ def l2_normalised(runs: Collection[object]) -> float:
         TypeError, ValueError: As :func:`l2`, also if all weights of a run are 0.
     """
     read = _read_runs(runs)
-    return _mean(_compute_pairwise_distances(read, _compute_norms(read)))
+    return fmean(_compute_pairwise_distances(read, _compute_norms(read)))
 
 
 def weight_distances(runs: Collection[object]) -> WeightDistances:
@@ -94,11 +158,7 @@ def weight_distances(runs: Collection[object]) -> WeightDistances:
     plain = _compute_pairwise_distances(read, [1.0] * len(read))
     normalised = _compute_pairwise_distances(read, _compute_norms(read))
     count = sum(weights.size for weights in read[0].values())
-    return WeightDistances(len(read), count, _mean(plain), max(plain), _mean(normalised), max(normalised))
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
+    return WeightDistances(len(read), count, fmean(plain), max(plain), fmean(normalised), max(normalised))
 
 
 def _read_runs(runs: Collection[object]) -> list[_Weights]:
@@ -143,11 +203,11 @@ def _widen(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _compute_norm(parts: Iterable[NDArray[Any]]) -> float:
-    # Squares of numbers above 1e154 are infinite: each part is scaled by its largest number.
     return math.hypot(*map(_compute_part_norm, parts))
 
 
 def _compute_part_norm(part: NDArray[Any]) -> float:
+    # Squares of numbers above 1e154 are infinite, so scaled by the largest.
     largest = float(np.abs(part).max(initial=0.0))
     if not largest or not math.isfinite(largest):
         return largest
@@ -164,8 +224,8 @@ def _compute_norms(runs: Sequence[_Weights]) -> list[float]:
 
 
 def _compute_pairwise_distances(runs: Sequence[_Weights], norms: Sequence[float]) -> list[float]:
-    def difference(i: int, j: int) -> Callable[[str], NDArray[Any]]:
-        return lambda key: _widen(runs[i][key]) / norms[i] - _widen(runs[j][key]) / norms[j]
-
-    pairs = combinations(range(len(runs)), 2)
-    return [_compute_norm(map(difference(i, j), runs[0])) for i, j in pairs]
+    distances = []
+    for (a, norm_a), (b, norm_b) in combinations(zip(runs, norms), 2):
+        parts = (_widen(a[key]) / norm_a - _widen(b[key]) / norm_b for key in runs[0])
+        distances.append(_compute_norm(parts))
+    return distances
