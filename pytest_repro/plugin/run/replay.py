@@ -21,7 +21,7 @@ import pytest
 
 from pytest_repro.core.replay.external_input import ReplayLog
 from pytest_repro.core.replay.log_file import encode_log, format_logs, read_logs, write_atomically
-from pytest_repro.engine.replay.replay import WHOLE_RUN, Replay
+from pytest_repro.engine.replay import WHOLE_RUN, Replay
 from pytest_repro.plugin.stash import SETTINGS
 
 RECORD_MODE = "record"
