@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
 
@@ -15,8 +15,7 @@ from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.values.spill_store import SpillStore
 
 _RUNNING_STATISTICS = (".running_mean", ".running_var")
-_OPTIMISER_PATHS = (".state", ".param_groups")  # of an optimiser
-
+_OPTIMISER_PATHS = (".state", ".param_groups")
 _REAL_DTYPES = ("int", "uint", "bool", "float", "bfloat")
 
 
@@ -28,43 +27,30 @@ def summarize_run(
     store: SpillStore,
     with_weights: bool = False,
 ) -> RunSummary:
-    """Summarizes *run*.
-
-    Args:
-        run: Its record.
-        seconds: Duration of its body.
-        recording: What it recorded; its values are in *store*.
-        store: Still open.
-        with_weights: Whether weights are read as well.
-    """
+    """Summarizes *run*, whose body took *seconds*; *store*, still open, has the values of *recording*."""
     observations = recording.observations().values()
     last = select_last_steps({each.key: each for each in observations}).values()
-    numbers = _read_numbers((each for each in last if is_number(each)), store)
+    numbers = [each for each in last if is_number(each)]
+    predictions = [each for each in last if is_prediction(each)]
+    others = (each for each in last if is_recorded_directly(each.key) and not is_number(each))
     return RunSummary(
         seed,
         run.outcome,
         run.error,
         seconds,
         _digest_observations(observations),
-        {name: float(found[0]) for name, found in numbers.items()},
-        _read_numbers((each for each in last if is_prediction(each)), store),
+        {name: float(found[0]) for name, found in _read_numbers(numbers, store).items()},
+        _read_numbers(predictions, store),
         _read_numbers(_select_weights(last), store) if with_weights else {},
-        {format_key(each.key, False): each.key[1] for each in last if is_number(each) or is_prediction(each)},
-        {
-            format_key(each.key, False): each.kind
-            for each in last
-            if is_recorded_directly(each.key) and not is_number(each)
-        },
+        {format_key(each.key, False): each.key[1] for each in [*numbers, *predictions]},
+        {format_key(each.key, False): each.kind for each in others},
     )
 
 
 def _select_weights(observations: Iterable[Observation]) -> list[Observation]:
     arrays = [each for each in observations if each.shape != () and "float" in each.dtype]
-    inside = [
-        each
-        for each in arrays
-        if not is_recorded_directly(each.key) and not each.key[2].startswith(_OPTIMISER_PATHS)
-    ]
+    nested = (each for each in arrays if not is_recorded_directly(each.key))
+    inside = [each for each in nested if not each.key[2].startswith(_OPTIMISER_PATHS)]
     return [each for each in inside or arrays if not each.key[2].endswith(_RUNNING_STATISTICS)]
 
 
@@ -83,18 +69,5 @@ def _digest_observations(observations: Iterable[Observation]) -> str:
     found = blake2b(digest_size=16)
     for each in observations:
         content = each.content if isinstance(each.content, bytes) else each.content.digest.encode()
-        head = f"{each.key!r} {each.kind} {len(content)}:"
-        found.update(head.encode() + content)
+        found.update(f"{each.key!r} {each.kind} {len(content)}:".encode() + content)
     return found.hexdigest()
-
-
-ValuesByName = Mapping[str, Any]
-
-
-def collect_shared_values(
-    runs: Iterable[RunSummary], get_values: Callable[[RunSummary], ValuesByName]
-) -> dict[str, list[Any]]:
-    """What every run has, by name, in the order of the first run."""
-    every = [get_values(each) for each in runs]
-    shared = [name for name in (every[0] if every else ()) if all(name in each for each in every)]
-    return {name: [each[name] for each in every] for name in shared}
