@@ -12,8 +12,7 @@ from pytest_repro.core.plan.cell import Cell
 from pytest_repro.core.plan.level import Level
 from pytest_repro.core.plan.plan import ARGUMENTS, BadArgument, Deterministic, Plan, override_plan
 from pytest_repro.engine.check.function_runs import FunctionRuns, has_arrays
-from pytest_repro.engine.check.function_subject import FunctionTarget
-from pytest_repro.engine.check.remote_call import call_in_companions
+from pytest_repro.engine.check.remote_call import FunctionTarget, call_in_companions
 from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
 
 Diagnose = Literal["auto", "always", "never"]
@@ -123,7 +122,6 @@ def _build_plan(arguments: Mapping[str, Any], axes: Mapping[str, Any]) -> Plan:
 
 
 def _make_runs(calls: FunctionRuns, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    """Makes every run of the plan."""
     trial = calls.trial
     if trial.unrunnable:
         return
