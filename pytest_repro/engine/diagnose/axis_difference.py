@@ -15,18 +15,34 @@ from pytest_repro.core.diagnose.finding import Finding
 from pytest_repro.core.plan.cell import REPEAT, Cell
 from pytest_repro.core.trace.divergence import Divergence, first_divergence
 from pytest_repro.engine.diagnose.budgeted_experiments import ExperimentBudget, ExperimentFailed
-from pytest_repro.engine.diagnose.locate import is_before_ops, locate_by_line, locate_by_op
-from pytest_repro.engine.diagnose.suspects import (
+from pytest_repro.engine.diagnose.findings import (
     build_finding,
     build_unknown_finding,
     describe_suspension,
     get_cause_name,
+    locate,
+    locate_by_op,
     rank_suspects,
 )
 
-_SAME_SEED, _OTHER_SEED = "1", "2"
-_MORE_SEEDS = ("3", "4", "5")
-"""Values of ``PYTHONHASHSEED`` of the interpreters to compare."""
+
+class _Side(NamedTuple):
+    """Where to run: in a fork of *interpreter*, with another memory layout if *shifted_heap*."""
+
+    interpreter: Interpreter
+    shifted_heap: bool = False
+
+
+def _make_side(hash_seed: str, number: int = 1) -> _Side:
+    name = f"hash seed {hash_seed}, interpreter {number}"
+    return _Side(Interpreter(environ={"PYTHONHASHSEED": hash_seed}, name=name))
+
+
+_FIRST, _SECOND, _OTHER_SEED = _make_side("1"), _make_side("1", 2), _make_side("2")
+_MORE_SEEDS = [_make_side(seed) for seed in "345"]
+_BARE = _Side(
+    Interpreter(environ={"PYTHONHASHSEED": "1"}, name="hash seed 1, nothing imported", imports_per_run=True)
+)
 
 _LAYOUT_NOTE = "an interpreter with the same hash seed differs once its memory has another layout"
 _SESSION_NOTE = (
@@ -38,12 +54,9 @@ _SESSION_NOTE = (
 def diagnose_axis(
     budget: ExperimentBudget, axis: str, value: object, setting: Mapping[str, object]
 ) -> tuple[Divergence | None, Finding]:
-    """The first op that diverged between the reference of *axis* and *value*, and the cause.
+    """The first op that diverged between *value* of *axis* and the reference, and the cause.
 
     Args:
-        budget: Runs the experiments.
-        axis: The axis that varies.
-        value: The value that differs.
         setting: Axis → value, of the reference.
     """
     diagnosis = _AxisDiagnosis(budget, axis, value, setting)
@@ -54,16 +67,7 @@ def diagnose_axis(
     return diagnosis.divergence, finding
 
 
-class _Side(NamedTuple):
-    """Where to run: in a fork of *interpreter*, with another memory layout if *shifted_heap*."""
-
-    interpreter: Interpreter
-    shifted_heap: bool = False
-
-
 class _AxisDiagnosis:
-    """The reference, and the value that differs."""
-
     def __init__(
         self, budget: ExperimentBudget, axis: str, value: object, setting: Mapping[str, object]
     ) -> None:
@@ -99,26 +103,23 @@ class _AxisDiagnosis:
 
     def _diagnose_processes(self) -> Finding:
         """Of two interpreters: their hash seeds, their addresses, or anything else of a process."""
-        interpreters = [
-            _make_interpreter(*each) for each in ((_SAME_SEED, 1), (_SAME_SEED, 2), (_OTHER_SEED, 1))
-        ]
-        self._budget.start_interpreters(interpreters)
-        first, same, other = (self._run_with_evidence(each) for each in interpreters)
+        sides = [_FIRST, _SECOND, _OTHER_SEED]
+        self._start(sides)
+        first, second, other = (self._run_side(side, collect_evidence=True) for side in sides)
         self._find_divergence(first, other)
         evidence = Evidence(first.calls, self.divergence)
         if not first.equal:
             return self._diagnose_suspects(evidence, first)
-        sides = self._find_layout_sides(evidence, first)
-        if sides:
+        same_result = first.reference_digest == other.reference_digest
+        if sides := self._find_layout_sides(evidence, first):
             finding = build_finding(("address-order",), evidence, _LAYOUT_NOTE)
-            ruled_out = ("hash-seed",) * (first.reference_digest == other.reference_digest)
-            return self._locate(replace(finding, ruled_out=ruled_out), sides)
-        if first.reference_digest != same.reference_digest:
+            return self._locate(replace(finding, ruled_out=("hash-seed",) * same_result), sides)
+        if first.reference_digest != second.reference_digest:
             return self._diagnose_suspects(evidence, first)
-        if first.reference_digest == other.reference_digest:
+        if same_result:
             return self._diagnose_session(evidence, first)
         finding = replace(build_finding(("hash-seed",), evidence), ruled_out=("address-order",))
-        return self._locate(finding, [_Side(interpreters[0]), _Side(interpreters[2])])
+        return self._locate(finding, [_FIRST, _OTHER_SEED])
 
     def _find_layout_sides(self, evidence: Evidence, first: ExperimentResult) -> list[_Side]:
         """Two sides that differ only in their memory layout; none if the layout makes no difference.
@@ -126,38 +127,29 @@ class _AxisDiagnosis:
         The layout of a run's own objects is set when it creates them, that of classes and functions
         when they are imported.
         """
-        suspensions = tuple(
-            name
-            for name in list_cause_names()
-            if get_cause(name).depends_on_layout and evidence.calls_for(name)
-        )
-        side = _Side(_make_interpreter(_SAME_SEED, 1))
-        shifted = side._replace(shifted_heap=True)
-        plain = self._run_side(side, suspensions) if suspensions else first
+        names = (name for name in list_cause_names() if get_cause(name).depends_on_layout)
+        suspensions = tuple(name for name in names if evidence.calls_for(name))
+        shifted = _FIRST._replace(shifted_heap=True)
+        plain = self._run_side(_FIRST, suspensions) if suspensions else first
         if self._run_side(shifted, suspensions).reference_digest != plain.reference_digest:
-            return [side, shifted]
-        bare = _Side(_make_bare_interpreter())
-        shifted = bare._replace(shifted_heap=True)
+            return [_FIRST, shifted]
+        shifted = _BARE._replace(shifted_heap=True)
         with suppress(ExperimentFailed):
-            plain, other = (self._run_side(each, suspensions) for each in (bare, shifted))
-            if plain.reference_digest != other.reference_digest and (
-                plain.reference_digest == self._run_side(bare, suspensions).reference_digest
+            digests = [self._run_side(side, suspensions).reference_digest for side in (_BARE, shifted)]
+            if digests[0] != digests[1] and (
+                digests[0] == self._run_side(_BARE, suspensions).reference_digest
             ):
-                return [bare, shifted]
+                return [_BARE, shifted]
         return []
 
     def _diagnose_session(self, evidence: Evidence, first: ExperimentResult) -> Finding:
         """Of interpreters that agree, while that of the session, which has run more before, differs."""
-        interpreters = [_make_interpreter(seed, 1) for seed in _MORE_SEEDS]
-        self._budget.start_interpreters(interpreters)
-        for interpreter in interpreters:  # every other hash seed orders two names alike
-            if self._run_side(_Side(interpreter)).reference_digest != first.reference_digest:
-                sides = [_Side(_make_interpreter(_SAME_SEED, 1)), _Side(interpreter)]
-                return self._locate(build_finding(("hash-seed",), evidence), sides)
+        self._start(_MORE_SEEDS)
+        for side in _MORE_SEEDS:  # every other hash seed orders two names alike
+            if self._run_side(side).reference_digest != first.reference_digest:
+                return self._locate(build_finding(("hash-seed",), evidence), [_FIRST, side])
         experiment = Experiment((self._cell, self._cell), log_calls=True, diff_state=True)
-        twice = self._budget.run_experiment(
-            experiment, "run twice in one process", _make_interpreter(_SAME_SEED, 1)
-        )
+        twice = self._budget.run_experiment(experiment, "run twice in one process", _FIRST.interpreter)
         if twice.changes and not twice.equal:
             return build_finding(("shared-state",), replace(evidence, changes=twice.changes))
         return replace(build_unknown_finding(_SESSION_NOTE), ruled_out=("hash-seed", "address-order"))
@@ -174,30 +166,26 @@ class _AxisDiagnosis:
                 return replace(build_finding((suspect,), evidence), ruled_out=innocent)
             ruled_out[name] = None
         finding = replace(self._build_axis_finding(), ruled_out=tuple(ruled_out))
-        return self._locate(finding, [_Side(_make_interpreter(_SAME_SEED, number)) for number in (1, 2)])
+        return self._locate(finding, [_FIRST, _SECOND])
 
     def _is_equal_without(self, suspect: str, first: ExperimentResult) -> bool:
         """Whether two interpreters agree without *suspect*, with the outcomes of *first*."""
-        a, b = (_Side(_make_interpreter(_SAME_SEED, number)) for number in (1, 2))
-        result = self._run_side(a, (suspect,))
+        result = self._run_side(_FIRST, (suspect,))
         # If suspending it makes all runs fail, they are equal but prove nothing.
         if not (result.equal and set(first.outcomes).issuperset(result.outcomes)):
             return False
-        return result.reference_digest == self._run_side(b, (suspect,)).reference_digest
+        return result.reference_digest == self._run_side(_SECOND, (suspect,)).reference_digest
 
     def _locate(self, finding: Finding, sides: Sequence[_Side]) -> Finding:
         """*finding* with the line at which two sides first diverged."""
-        if is_before_ops(self.divergence):
-            with suppress(ExperimentFailed):
-                finding = locate_by_line(finding, [self._trace_lines(side).steps[0] for side in sides])
-        return locate_by_op(finding, self.divergence)
+        return locate(finding, self.divergence, lambda: [self._trace_lines(side).steps[0] for side in sides])
 
     def _trace_lines(self, side: _Side) -> ExperimentResult:
         experiment = Experiment((self._cell,), trace_lines=True, shift_heap=side.shifted_heap)
         return self._budget.run_experiment(experiment, "run line by line", side.interpreter)
 
-    def _run_with_evidence(self, interpreter: Interpreter) -> ExperimentResult:
-        return self._run_side(_Side(interpreter), collect_evidence=True)
+    def _start(self, sides: Sequence[_Side]) -> None:
+        self._budget.start_interpreters([side.interpreter for side in sides])
 
     def _run_side(
         self, side: _Side, suspensions: tuple[str, ...] = (), collect_evidence: bool = False
@@ -220,15 +208,3 @@ def _describe_run(side: _Side, suspensions: tuple[str, ...]) -> str:
         return "run with another memory layout"
     described = ", ".join(map(describe_suspension, suspensions))
     return described or f"run in an interpreter with {side.interpreter.name}"
-
-
-def _make_interpreter(hash_seed: str, number: int) -> Interpreter:
-    name = f"hash seed {hash_seed}, interpreter {number}"
-    return Interpreter(environ={"PYTHONHASHSEED": hash_seed}, name=name)
-
-
-def _make_bare_interpreter() -> Interpreter:
-    environ = {"PYTHONHASHSEED": _SAME_SEED}
-    return Interpreter(
-        environ=environ, name=f"hash seed {_SAME_SEED}, nothing imported", imports_per_run=True
-    )

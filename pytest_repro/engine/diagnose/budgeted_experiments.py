@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple, Protocol
 
 from pytest_repro.axes import Interpreter
 from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
-
-T = TypeVar("T")
 
 ProgressCallback = Callable[[str], None]
 """Shows the user what is being done."""
@@ -46,13 +45,10 @@ class ExperimentTarget(Protocol):
     def run_experiment(
         self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, seconds_left: float
     ) -> ExperimentResult:
-        """Runs *experiment*.
+        """Runs *experiment* within *seconds*, *seconds_left* with the start of the interpreter.
 
         Args:
-            experiment: What to run.
             interpreter: Where to run it; None: one like this process.
-            seconds: Time limit.
-            seconds_left: Time limit including the start of the interpreter.
 
         Raises:
             ExperimentFailed: It could not be run there.
@@ -79,9 +75,8 @@ class ExperimentBudget:
     def start_interpreters(self, interpreters: Sequence[Interpreter]) -> None:
         """Starts *interpreters* in parallel and does not wait for them."""
         self._show_progress(f"starting {len(interpreters)} interpreters")
-        self._run_within_budget(
-            lambda: self._target.start_interpreters(interpreters, self._get_seconds_left())
-        )
+        with self._end_at_deadline():
+            self._target.start_interpreters(interpreters, self._get_seconds_left())
 
     def run_experiment(
         self, experiment: Experiment, purpose: str, interpreter: Interpreter | None = None
@@ -89,7 +84,6 @@ class ExperimentBudget:
         """Runs *experiment*.
 
         Args:
-            experiment: What to run.
             purpose: Shown to the user: ``"clock suspended"``.
             interpreter: Where to run it; None: one like this process.
 
@@ -102,17 +96,17 @@ class ExperimentBudget:
             raise self._make_out_of_time()
         self._show_progress(f"{purpose} ({seconds_left:.0f} s left)")
         timeout = min(seconds_left, _MIN_TIMEOUT + _TIMEOUT_FACTOR * run_seconds)
-        return self._run_within_budget(
-            lambda: self._target.run_experiment(experiment, interpreter, timeout, seconds_left)
-        )
+        with self._end_at_deadline():
+            return self._target.run_experiment(experiment, interpreter, timeout, seconds_left)
 
     def _get_seconds_left(self) -> float:
         return self._deadline - time.monotonic()
 
-    def _run_within_budget(self, function: Callable[[], T]) -> T:
-        """The result of *function*; a failure after the time limit counts as out of time."""
+    @contextmanager
+    def _end_at_deadline(self) -> Iterator[None]:
+        """A failure of the block after the time limit counts as out of time."""
         try:
-            return function()
+            yield
         except ExperimentFailed as error:
             if self._get_seconds_left() <= 0:
                 raise self._make_out_of_time(error) from None
@@ -135,8 +129,8 @@ _FALSE_POSITIVE_RATE = 0.0025
 def compute_required_runs(differing: int, runs: int) -> int:
     """The number of runs after which chance hardly explains that none differs.
 
-    A few runs say little about how often runs differ. This uses the lowest rate at which so many
-    still differ in one of ten cases (the lower bound of Wilson, 1927, at z = 1.28).
+    A few runs say little about how often runs differ. This uses the lowest rate at which so many still differ
+    in one of ten cases: Wilson's lower bound (https://doi.org/10.1080/01621459.1927.10502953) at z = 1.28.
 
     Args:
         differing: Number of runs that differed from the first.
@@ -144,26 +138,19 @@ def compute_required_runs(differing: int, runs: int) -> int:
     """
     if differing >= runs:
         return 3
-    rate = wilson_lower_bound(differing, runs)
-    return max(3, 1 + math.ceil(math.log(_FALSE_POSITIVE_RATE) / math.log1p(-rate)))
-
-
-def wilson_lower_bound(differing: int, runs: int, z: float = 1.28) -> float:
-    """Wilson's lower bound of a rate, 0 … 1 (https://doi.org/10.1080/01621459.1927.10502953)."""
-    rate, spread = differing / runs, z * z / runs
-    middle = rate + spread / 2
-    return (middle - math.sqrt(spread * (rate * (1 - rate) + spread / 4))) / (1 + spread)
+    rate, spread = differing / runs, 1.28**2 / runs
+    deviation = math.sqrt(spread * (rate * (1 - rate) + spread / 4))
+    lowest_rate = (rate + spread / 2 - deviation) / (1 + spread)
+    return max(3, 1 + math.ceil(math.log(_FALSE_POSITIVE_RATE) / math.log1p(-lowest_rate)))
 
 
 _BATCH_SIZES = (4, 4, 16, 64)
 
 
 class RepeatCount(NamedTuple):
-    """How often runs differed.
+    """How often runs differed: *differing* of *runs* after the first.
 
     Attributes:
-        differing: Number of runs that differed from the first.
-        runs: Number of runs after the first.
         required_runs: Number of runs after which chance hardly explains that none differs.
         outcomes: The different outcomes of the runs.
     """
@@ -179,7 +166,7 @@ def repeat_until_differs(first: ExperimentResult, run_more: Callable[[int], Expe
 
     Args:
         first: The result of a first batch.
-        run_more: Runs a batch of the given number of runs, or fewer if time is short.
+        run_more: Makes so many runs, or fewer if time is short.
     """
     results = [first]
     for batch, size in enumerate(_BATCH_SIZES):

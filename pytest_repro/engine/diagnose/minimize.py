@@ -11,7 +11,7 @@ from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
 from pytest_repro.core.diagnose.finding import Change
 from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.engine.diagnose.budgeted_experiments import ExperimentFailed
-from pytest_repro.engine.diagnose.suspects import get_cause_name
+from pytest_repro.engine.diagnose.findings import get_cause_name
 
 SHARED_STATE = "shared-state"
 
@@ -29,26 +29,21 @@ def minimize_calls(
 
     Args:
         evidence: From before the suspects were suspended.
-        suspects: Suspended together they make runs equal.
-        experiment: The experiment that showed this.
-        run_experiment: Runs experiments.
+        suspects: Suspended together they make runs equal, as *experiment* showed.
     """
 
     def differs(lines: Sequence[str]) -> bool:
         exception = lines[0].rpartition("/")[2] if len(lines) == 1 else f"{len(lines)} lines"
-        return not run_experiment(
-            experiment._replace(passthrough_lines=tuple(lines)), f"suspended except at {exception}"
-        ).equal
+        changed = experiment._replace(passthrough_lines=tuple(lines))
+        return not run_experiment(changed, f"suspended except at {exception}").equal
 
     calls = evidence.calls
     with suppress(ExperimentFailed):
         for name in dict.fromkeys(map(get_cause_name, suspects)):
             lines = list(dict.fromkeys(call.location for call in evidence.calls_for(name)))
             if len(lines) > 1:
-                lines = [line for line in _bisect_lines(lines, differs) if differs([line])]
-                calls = tuple(
-                    call for call in calls if call.cause != name or call.location in lines or not lines
-                )
+                found = [line for line in _bisect_lines(lines, differs) if differs([line])] or lines
+                calls = tuple(call for call in calls if call.cause != name or call.location in found)
     return replace(evidence, calls=calls)
 
 
@@ -63,12 +58,7 @@ def _bisect_lines(lines: list[str], differs: Callable[[Sequence[str]], bool]) ->
 def minimize_changes(
     evidence: Evidence, experiment: Experiment, run_experiment: ExperimentRunner
 ) -> Evidence | None:
-    """*evidence* with only the changes that must be restored to make runs equal.
-
-    Args:
-        evidence: Includes the changes that were seen.
-        experiment: Its runs differ because of changes.
-        run_experiment: Runs experiments.
+    """*evidence* with only the changes that must be restored to make the runs of *experiment* equal.
 
     Returns:
         None if runs still differ when all changes are restored.
@@ -76,10 +66,8 @@ def minimize_changes(
 
     def run_restoring(changes: Sequence[Change]) -> ExperimentResult:
         restored = changes[0].name if len(changes) == 1 else f"{len(changes)} changes"
-        return run_experiment(
-            experiment._replace(restored_names=tuple(change.name for change in changes)),
-            f"{restored} restored",
-        )
+        changed = experiment._replace(restored_names=tuple(change.name for change in changes))
+        return run_experiment(changed, f"{restored} restored")
 
     changes = evidence.changes
     try:
@@ -123,11 +111,11 @@ def put_earliest_first(
         with suppress(ExperimentFailed):
             for suspect in suspects[:MAX_SINGLE_TRIES]:
                 others = [other for other in suspects if other != suspect]
-                divergence = find_divergence([other for other in others if other != SHARED_STATE])
-                if divergence is not None and _divergence_key(divergence) == _divergence_key(original):
+                found = find_divergence([other for other in others if other != SHARED_STATE])
+                if found is not None and _get_place(found) == _get_place(original):
                     return [suspect, *others]
     return list(suspects)
 
 
-def _divergence_key(divergence: Divergence) -> tuple[object, ...]:
+def _get_place(divergence: Divergence) -> tuple[object, ...]:
     return divergence.index, divergence.op, divergence.location

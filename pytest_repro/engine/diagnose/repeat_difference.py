@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from pytest_repro.causes import get_cause
+from pytest_repro.causes import get_cause, list_cause_names
 from pytest_repro.core.diagnose.evidence import Evidence
 from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
 from pytest_repro.core.diagnose.finding import Finding
 from pytest_repro.core.plan.cell import REPEAT, Cell
 from pytest_repro.core.trace.divergence import Divergence
+from pytest_repro.core.trace.line_steps import LineStep
 from pytest_repro.engine.diagnose.budgeted_experiments import (
     ExperimentBudget,
     ExperimentFailed,
@@ -20,29 +20,25 @@ from pytest_repro.engine.diagnose.budgeted_experiments import (
     compute_required_runs,
     repeat_until_differs,
 )
-from pytest_repro.engine.diagnose.locate import is_before_ops, locate_by_line, locate_by_op
+from pytest_repro.engine.diagnose.findings import (
+    build_finding,
+    build_unknown_finding,
+    describe_no_recurrence,
+    describe_no_suspect,
+    describe_suspension,
+    describe_too_rare,
+    describe_unseen_state,
+    get_cause_name,
+    locate,
+    locate_by_op,
+    rank_suspects,
+)
 from pytest_repro.engine.diagnose.minimize import (
     SHARED_STATE,
     minimize,
     minimize_calls,
     minimize_changes,
     put_earliest_first,
-)
-from pytest_repro.engine.diagnose.no_cause_found import (
-    NO_FRESH_PROCESS,
-    append_not_suspended_note,
-    describe_no_recurrence,
-    describe_no_suspect,
-    describe_too_rare,
-    describe_unseen_state,
-    find_not_suspendable,
-)
-from pytest_repro.engine.diagnose.suspects import (
-    build_finding,
-    build_unknown_finding,
-    describe_suspension,
-    get_cause_name,
-    rank_suspects,
 )
 
 ADDRESS_ORDER = "address-order"
@@ -55,12 +51,7 @@ _LAYOUT_NOTE = "runs with the same addresses were equal, a run with another memo
 def diagnose_repeat(
     budget: ExperimentBudget, setting: Mapping[str, object]
 ) -> tuple[Divergence | None, Finding]:
-    """The first op that diverged between equal runs, and why.
-
-    Args:
-        budget: Runs the experiments.
-        setting: Axis → value, for all runs.
-    """
+    """The first op that diverged between equal runs, all with *setting* (axis → value), and why."""
     diagnosis = _RepeatDiagnosis(budget, setting)
     try:
         finding = diagnosis.diagnose()
@@ -80,16 +71,19 @@ class _RepeatDiagnosis:
         self._no_cause_reason = ""
         self._evidence = Evidence()
         unsuspendable = () if budget.fresh_processes else (SHARED_STATE, ADDRESS_ORDER)
-        self._not_suspended = dict.fromkeys(unsuspendable, NO_FRESH_PROCESS)
+        self._not_suspended = dict.fromkeys(unsuspendable, "no fresh process is available")
 
     def add_ruled_out(self, finding: Finding) -> Finding:
-        suspected = find_not_suspendable(self._evidence, self._not_suspended) | {finding.name}
+        """*finding* with the causes that were suspended completely without effect."""
+        suspected = {finding.name, *self._not_suspended}
+        calls = self._evidence.calls
+        suspected |= {name for name in list_cause_names() if get_cause(name).find_not_suspendable(calls)}
         return replace(finding, ruled_out=tuple(name for name in self._ruled_out if name not in suspected))
 
     def conclude_unknown(self, reason: str) -> Finding:
-        tried = {name: why for name, why in self._not_suspended.items() if name in self._ruled_out}
-        evidence = replace(self._evidence, divergence=None)
-        return build_unknown_finding(append_not_suspended_note(reason, tried), evidence)
+        tried = [f"{n} ({why})" for n, why in self._not_suspended.items() if n in self._ruled_out]
+        note = f"; could not be suspended: {'; '.join(tried)}" if tried else ""
+        return build_unknown_finding(reason + note, replace(self._evidence, divergence=None))
 
     def _run(
         self, runs: int, purpose: str, suspended: Sequence[str] = (), **options: Any
@@ -120,13 +114,14 @@ class _RepeatDiagnosis:
 
     def _locate(self, finding: Finding) -> Finding:
         """*finding* with the line at which runs first diverge, if no op and no call shows it."""
-        if get_cause(finding.name).located_by_line and is_before_ops(self.divergence):
-            with suppress(ExperimentFailed):
-                # Suspends what was ruled out, so that its lines are not taken for the first.
-                suspended = [s for s in self._ineffective_suspensions if get_cause_name(s) in self._ruled_out]
-                result = self._run(self._runs_needed, "run again, tracing lines", suspended, trace_lines=True)
-                finding = locate_by_line(finding, result.steps)
+        if get_cause(finding.name).located_by_line:
+            return locate(finding, self.divergence, self._trace_lines)
         return locate_by_op(finding, self.divergence)
+
+    def _trace_lines(self) -> Sequence[Sequence[LineStep]]:
+        # Suspends what was ruled out, so that its lines are not taken for the first.
+        suspended = [s for s in self._ineffective_suspensions if get_cause_name(s) in self._ruled_out]
+        return self._run(self._runs_needed, "run again, tracing lines", suspended, trace_lines=True).steps
 
     def _run_more(self, count: int) -> ExperimentResult:
         return self._run(self._budget.limit_runs(count), "run again, to see how often it differs")
