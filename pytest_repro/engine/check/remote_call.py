@@ -27,8 +27,7 @@ from pytest_repro.core.plan.plan import BadArgument, Plan
 from pytest_repro.core.plan.tolerance import Tolerance
 from pytest_repro.engine.check.function_runs import FunctionRuns
 from pytest_repro.engine.diagnose.budgeted_experiments import DEFAULT_INTERPRETER, ExperimentFailed
-from pytest_repro.engine.experiments.fork import FORK_AVAILABLE, ForkFailed, run_in_forks
-from pytest_repro.engine.experiments.fork_before_import import serve_fresh_forks
+from pytest_repro.engine.experiments.fork import FORK_AVAILABLE, ForkFailed, run_in_forks, serve_fresh_forks
 from pytest_repro.engine.experiments.process_setup import get_thread_count, single_threaded
 from pytest_repro.engine.experiments.run_experiment import run_experiment
 from pytest_repro.engine.runs.remote_run import RemoteValues, encode_cell, receive_run
@@ -159,8 +158,8 @@ def serve(channel: Any, order: Mapping[str, Any]) -> None:
         serve_fresh_forks(serve, channel, {**order, "bare": False})
         return
     server = _FunctionServer(channel, order)
-    functions = {"call": server.call, "try": server.run_experiment, "fetch": server.values.send_value}
-    serve_requests(channel, functions)
+    functions: dict[str, Callable[..., Any]] = {"call": server.call, "try": server.run_experiment}
+    serve_requests(channel, {**functions, "fetch": server.values.send_value})
 
 
 class _FunctionServer:

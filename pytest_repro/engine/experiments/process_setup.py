@@ -7,6 +7,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -44,9 +45,9 @@ def shifted_heap(object_count: int = _OBJECT_COUNT, layout: int = 1) -> Iterator
 def single_threaded(threads_after: int) -> Iterator[None]:
     """Limits torch to one thread in the block, even if the block is the first to import it.
 
-    OpenMP keeps the threads of the first parallel op for later ones. A fork does not inherit them,
-    and its first parallel op waits for them forever: one ``torch.randn(2_000_000).exp()`` at the
-    top of a test module is enough.
+    OpenMP keeps the threads of the first parallel op for later ones. A fork does not inherit them, and its
+    first parallel op waits for them forever: one ``torch.randn(2_000_000).exp()`` at the top of a test module
+    is enough.
 
     Args:
         threads_after: Number of threads after the block; 0 restores the previous number.
@@ -79,20 +80,17 @@ class _TorchFinder:
     ) -> ModuleSpec | None:
         if name != "torch":
             return None
-        finders = (finder for finder in sys.meta_path if finder is not self)
-        specs = (finder.find_spec(name, path, target) for finder in finders)
+        specs = (each.find_spec(name, path, target) for each in sys.meta_path if each is not self)
         spec = next((spec for spec in specs if spec), None)
         loader: Any = spec.loader if spec is not None else None
         if loader is not None:
-            load = loader.exec_module
-
-            def exec_module(module: ModuleType) -> None:
-                load(module)
-                self.limit_threads(module)
-
             with suppress(AttributeError):  # a loader with slots, which is not one of Python's
-                loader.exec_module = exec_module
+                loader.exec_module = partial(self._load, loader.exec_module)
         return spec
+
+    def _load(self, load: Callable[[ModuleType], None], module: ModuleType) -> None:
+        load(module)
+        self.limit_threads(module)
 
     def limit_threads(self, torch: Any) -> None:
         self.previous_threads = torch.get_num_threads()
@@ -108,14 +106,14 @@ def report_imports(function: Callable[[], bytes]) -> bytes:
     before = set(sys.modules)
     packages = {name.partition(".")[0] for name in before}
     result = function()
-    imported = [
-        name
+    new = [
+        (name, module)
         for name, module in list(sys.modules.items())
-        if name not in before
-        and name.partition(".")[0] in packages
-        and not (module is None or is_user_module(module))
+        if name not in before and module is not None
     ]
-    return b"\n".join([json.dumps(imported).encode(), result])
+    known = [(name, module) for name, module in new if name.partition(".")[0] in packages]
+    names = [name for name, module in known if not is_user_module(module)]
+    return b"\n".join([json.dumps(names).encode(), result])
 
 
 def preload_imports(message: bytes) -> bytes:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pytest_repro.core.diagnose.finding import StateRoot
-from pytest_repro.engine.experiments.state_restore import StateRestorer
+from pytest_repro.engine.experiments.process_state import StateRestorer
 
 
 class Thing:
