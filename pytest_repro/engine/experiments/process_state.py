@@ -15,12 +15,7 @@ from itertools import islice
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
-from pytest_repro.adapters import (
-    active_adapters,
-    find_array_adapter,
-    find_generator_adapter,
-    flatten_known,
-)
+from pytest_repro.adapters import active_adapters, find_array_adapter, find_generator_adapter, flatten_known
 from pytest_repro.core.diagnose.finding import StateRoot
 from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.interpose.user_frames import is_user_module

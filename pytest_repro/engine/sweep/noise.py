@@ -1,8 +1,7 @@
 """The noise matrix: seeds free or fixed, deterministic algorithms off or on.
 
-Zhuang et al. (Randomness in Neural Network Training, MLSys 2022) separate the noise of the algorithm
-(seeds) from that of the implementation (kernels): ALGO+IMPL has both, ALGO and IMPL have one, CONTROL
-has none.
+Zhuang et al. (Randomness in Neural Network Training, MLSys 2022) separate the noise of the algorithm (seeds)
+from that of the implementation (kernels): ALGO+IMPL has both, ALGO and IMPL have one, CONTROL has none.
 """
 
 from __future__ import annotations
