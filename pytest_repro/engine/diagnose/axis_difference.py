@@ -51,32 +51,30 @@ _SESSION_NOTE = (
 )
 
 
-def diagnose_axis(
-    budget: ExperimentBudget, axis: str, value: object, setting: Mapping[str, object]
-) -> tuple[Divergence | None, Finding]:
-    """The first op that diverged between *value* of *axis* and the reference, and the cause.
+class AxisDiagnosis:
+    """Why *value* of *axis* differs from the reference, whose *setting* is axis → value.
 
-    Args:
-        setting: Axis → value, of the reference.
+    Attributes:
+        divergence: The first op that diverged.
     """
-    diagnosis = _AxisDiagnosis(budget, axis, value, setting)
-    try:
-        finding = diagnosis.diagnose()
-    except ExperimentFailed as error:
-        finding = build_unknown_finding(f"the cause could not be established: {error}")
-    return diagnosis.divergence, finding
 
+    divergence: Divergence | None = None
 
-class _AxisDiagnosis:
     def __init__(
         self, budget: ExperimentBudget, axis: str, value: object, setting: Mapping[str, object]
     ) -> None:
         self._budget, self._axis, self._value = budget, get_axis(axis), value
         self._reference = Cell(REPEAT, 0, setting)
         self._cell = Cell(axis, value, {**setting, axis: value})
-        self.divergence: Divergence | None = None
 
     def diagnose(self) -> Finding:
+        """The cause."""
+        try:
+            return self._find_cause()
+        except ExperimentFailed as error:
+            return build_unknown_finding(f"the cause could not be established: {error}")
+
+    def _find_cause(self) -> Finding:
         if self._axis.differs_by_process_only:
             return self._diagnose_processes()
         reference = self._run_cell(self._reference, None)
@@ -87,7 +85,6 @@ class _AxisDiagnosis:
         return locate_by_op(self._build_axis_finding(), self.divergence)
 
     def _build_axis_finding(self) -> Finding:
-        """The finding that the axis itself is the cause."""
         reference = self._reference.setting[self._axis.name]
         explanation = self._axis.explain_difference(reference, self._value)
         return Finding(self._axis.name, "", explanation, self._axis.cause_fix)
@@ -104,8 +101,8 @@ class _AxisDiagnosis:
     def _diagnose_processes(self) -> Finding:
         """Of two interpreters: their hash seeds, their addresses, or anything else of a process."""
         sides = [_FIRST, _SECOND, _OTHER_SEED]
-        self._start(sides)
-        first, second, other = (self._run_side(side, collect_evidence=True) for side in sides)
+        self._budget.start_interpreters([side.interpreter for side in sides])
+        first, second, other = (self._run_side(side, trace_ops=True, log_calls=True) for side in sides)
         self._find_divergence(first, other)
         evidence = Evidence(first.calls, self.divergence)
         if not first.equal:
@@ -135,16 +132,14 @@ class _AxisDiagnosis:
             return [_FIRST, shifted]
         shifted = _BARE._replace(shifted_heap=True)
         with suppress(ExperimentFailed):
-            digests = [self._run_side(side, suspensions).reference_digest for side in (_BARE, shifted)]
-            if digests[0] != digests[1] and (
-                digests[0] == self._run_side(_BARE, suspensions).reference_digest
-            ):
+            a, b = (self._run_side(side, suspensions).reference_digest for side in (_BARE, shifted))
+            if a != b and a == self._run_side(_BARE, suspensions).reference_digest:
                 return [_BARE, shifted]
         return []
 
     def _diagnose_session(self, evidence: Evidence, first: ExperimentResult) -> Finding:
         """Of interpreters that agree, while that of the session, which has run more before, differs."""
-        self._start(_MORE_SEEDS)
+        self._budget.start_interpreters([side.interpreter for side in _MORE_SEEDS])
         for side in _MORE_SEEDS:  # every other hash seed orders two names alike
             if self._run_side(side).reference_digest != first.reference_digest:
                 return self._locate(build_finding(("hash-seed",), evidence), [_FIRST, side])
@@ -177,34 +172,20 @@ class _AxisDiagnosis:
         return result.reference_digest == self._run_side(_SECOND, (suspect,)).reference_digest
 
     def _locate(self, finding: Finding, sides: Sequence[_Side]) -> Finding:
-        """*finding* with the line at which two sides first diverged."""
         return locate(finding, self.divergence, lambda: [self._trace_lines(side).steps[0] for side in sides])
 
     def _trace_lines(self, side: _Side) -> ExperimentResult:
         experiment = Experiment((self._cell,), trace_lines=True, shift_heap=side.shifted_heap)
         return self._budget.run_experiment(experiment, "run line by line", side.interpreter)
 
-    def _start(self, sides: Sequence[_Side]) -> None:
-        self._budget.start_interpreters([side.interpreter for side in sides])
-
-    def _run_side(
-        self, side: _Side, suspensions: tuple[str, ...] = (), collect_evidence: bool = False
-    ) -> ExperimentResult:
+    def _run_side(self, side: _Side, suspensions: tuple[str, ...] = (), **options: bool) -> ExperimentResult:
         """Two runs at *side*, or one if its interpreter changes from run to run."""
-        cells = (self._cell,) * (1 if side.shifted_heap or side.interpreter.imports_per_run else 2)
-        experiment = Experiment(
-            cells,
-            suspensions,
-            trace_ops=collect_evidence,
-            log_calls=collect_evidence,
-            fresh_forks=not side.shifted_heap,
-            shift_heap=side.shifted_heap,
+        interpreter, shifted = side
+        cells = (self._cell,) * (1 if shifted or interpreter.imports_per_run else 2)
+        experiment = Experiment(cells, suspensions, fresh_forks=not shifted, shift_heap=shifted, **options)
+        purpose = ", ".join(map(describe_suspension, suspensions))
+        if shifted:
+            purpose = "run with another memory layout"
+        return self._budget.run_experiment(
+            experiment, purpose or f"run in an interpreter with {interpreter.name}", interpreter
         )
-        return self._budget.run_experiment(experiment, _describe_run(side, suspensions), side.interpreter)
-
-
-def _describe_run(side: _Side, suspensions: tuple[str, ...]) -> str:
-    if side.shifted_heap:
-        return "run with another memory layout"
-    described = ", ".join(map(describe_suspension, suspensions))
-    return described or f"run in an interpreter with {side.interpreter.name}"

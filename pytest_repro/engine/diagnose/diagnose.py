@@ -8,14 +8,14 @@ from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.diagnose.finding import Finding
 from pytest_repro.core.plan.cell import REPEAT
 from pytest_repro.core.trace.divergence import Divergence
-from pytest_repro.engine.diagnose.axis_difference import diagnose_axis
+from pytest_repro.engine.diagnose.axis_difference import AxisDiagnosis
 from pytest_repro.engine.diagnose.budgeted_experiments import (
     ExperimentBudget,
     ExperimentTarget,
     ProgressCallback,
 )
 from pytest_repro.engine.diagnose.findings import build_unknown_finding
-from pytest_repro.engine.diagnose.repeat_difference import diagnose_repeat
+from pytest_repro.engine.diagnose.repeat_difference import RepeatDiagnosis
 
 
 class Diagnosis(NamedTuple):
@@ -38,13 +38,19 @@ def diagnose_verdict(
     """
     try:
         budget = ExperimentBudget(target, seconds, max(run.seconds for run in verdict.runs), show_progress)
-        mismatches = verdict.mismatches
-        mismatch = next((mismatch for mismatch in mismatches if mismatch.axis == REPEAT), mismatches[0])
-        if mismatch.axis != REPEAT:
-            return Diagnosis(*diagnose_axis(budget, mismatch.axis, mismatch.value, verdict.runs[0].setting))
-        key = (mismatch.axis, mismatch.value, mismatch.repeat_of)
-        setting = next(run.setting for run in verdict.runs if (run.axis, run.value, run.repeat_of) == key)
-        return Diagnosis(*diagnose_repeat(budget, setting))
+        diagnosis = _prepare(budget, verdict)
+        cause = diagnosis.diagnose()
+        return Diagnosis(diagnosis.divergence, cause)
     except Exception as error:  # a bug here must not hide the result of the test
         reason = f"the diagnosis itself failed: {type(error).__name__}: {error}"
         return Diagnosis(None, build_unknown_finding(reason))
+
+
+def _prepare(budget: ExperimentBudget, verdict: Verdict) -> AxisDiagnosis | RepeatDiagnosis:
+    mismatches = verdict.mismatches
+    mismatch = next((mismatch for mismatch in mismatches if mismatch.axis == REPEAT), mismatches[0])
+    if mismatch.axis != REPEAT:
+        return AxisDiagnosis(budget, mismatch.axis, mismatch.value, verdict.runs[0].setting)
+    key = (mismatch.axis, mismatch.value, mismatch.repeat_of)
+    setting = next(run.setting for run in verdict.runs if (run.axis, run.value, run.repeat_of) == key)
+    return RepeatDiagnosis(budget, setting)

@@ -48,39 +48,40 @@ ADDRESS_LAYOUT = "address-order:laid out"
 _LAYOUT_NOTE = "runs with the same addresses were equal, a run with another memory layout differed"
 
 
-def diagnose_repeat(
-    budget: ExperimentBudget, setting: Mapping[str, object]
-) -> tuple[Divergence | None, Finding]:
-    """The first op that diverged between equal runs, all with *setting* (axis → value), and why."""
-    diagnosis = _RepeatDiagnosis(budget, setting)
-    try:
-        finding = diagnosis.diagnose()
-    except ExperimentFailed as error:
-        finding = diagnosis.conclude_unknown(f"the cause could not be established: {error}")
-    return diagnosis.divergence, diagnosis.add_ruled_out(finding)
+class RepeatDiagnosis:
+    """Why equal runs differ, all with *setting*, which is axis → value.
 
+    Attributes:
+        divergence: The first op that diverged.
+    """
 
-class _RepeatDiagnosis:
+    divergence: Divergence | None = None
+
     def __init__(self, budget: ExperimentBudget, setting: Mapping[str, object]) -> None:
         self._budget, self._setting = budget, setting
         self._ruled_out: list[str] = []
         self._ineffective_suspensions: list[str] = []
-        self._runs_needed = 2
-        self.divergence: Divergence | None = None
+        self._runs_needed, self._no_cause_reason = 2, ""
         self._outcomes: frozenset[str] = frozenset()
-        self._no_cause_reason = ""
         self._evidence = Evidence()
         unsuspendable = () if budget.fresh_processes else (SHARED_STATE, ADDRESS_ORDER)
         self._not_suspended = dict.fromkeys(unsuspendable, "no fresh process is available")
 
-    def add_ruled_out(self, finding: Finding) -> Finding:
-        """*finding* with the causes that were suspended completely without effect."""
+    def diagnose(self) -> Finding:
+        """The cause."""
+        try:
+            finding = self._locate(self._find_cause())
+        except ExperimentFailed as error:
+            finding = self._conclude_unknown(f"the cause could not be established: {error}")
+        return self._add_ruled_out(finding)
+
+    def _add_ruled_out(self, finding: Finding) -> Finding:
         suspected = {finding.name, *self._not_suspended}
         calls = self._evidence.calls
         suspected |= {name for name in list_cause_names() if get_cause(name).find_not_suspendable(calls)}
         return replace(finding, ruled_out=tuple(name for name in self._ruled_out if name not in suspected))
 
-    def conclude_unknown(self, reason: str) -> Finding:
+    def _conclude_unknown(self, reason: str) -> Finding:
         tried = [f"{n} ({why})" for n, why in self._not_suspended.items() if n in self._ruled_out]
         note = f"; could not be suspended: {'; '.join(tried)}" if tried else ""
         return build_unknown_finding(reason + note, replace(self._evidence, divergence=None))
@@ -94,9 +95,6 @@ class _RepeatDiagnosis:
         cells = tuple(Cell(REPEAT, number, self._setting) for number in range(runs))
         return Experiment(cells, tuple(suspended), **options)
 
-    def diagnose(self) -> Finding:
-        return self._locate(self._find_cause())
-
     def _find_cause(self) -> Finding:
         first = self._run(2, "run again, recording ops", trace_ops=True, log_calls=True, diff_state=True)
         differing, runs, required_runs, self._outcomes = repeat_until_differs(first, self._run_more)
@@ -108,9 +106,9 @@ class _RepeatDiagnosis:
         self._runs_needed = self._budget.limit_runs(required_runs)
         if self._runs_needed < required_runs:
             return build_unknown_finding(describe_too_rare(self._evidence, required_runs, self._runs_needed))
-        finding = self._find_single_cause() or self._find_several_causes()
-        reason = self._no_cause_reason or describe_no_suspect(self._evidence)
-        return finding or self.conclude_unknown(reason)
+        if finding := self._find_single_cause() or self._find_several_causes():
+            return finding
+        return self._conclude_unknown(self._no_cause_reason or describe_no_suspect(self._evidence))
 
     def _locate(self, finding: Finding) -> Finding:
         """*finding* with the line at which runs first diverge, if no op and no call shows it."""

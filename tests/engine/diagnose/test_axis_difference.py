@@ -13,7 +13,7 @@ from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
 from pytest_repro.core.diagnose.external_call import ExternalCall
 from pytest_repro.core.diagnose.finding import Change, Finding
 from pytest_repro.core.trace.line_steps import LineStep
-from pytest_repro.engine.diagnose.axis_difference import diagnose_axis
+from pytest_repro.engine.diagnose.axis_difference import AxisDiagnosis
 from pytest_repro.engine.diagnose.budgeted_experiments import ExperimentBudget
 
 EMPTY = ExternalCall("torch.empty()", "uninitialised-memory", "/a.py:5")
@@ -74,7 +74,7 @@ class FakeTarget:
 
 def find_cause(target: FakeTarget) -> Finding:
     budget = ExperimentBudget(target, 60.0, 0.001, lambda purpose: None)
-    return diagnose_axis(budget, "process", 1, {"process": 0})[1]
+    return AxisDiagnosis(budget, "process", 1, {"process": 0}).diagnose()
 
 
 def test_hash_seed() -> None:
