@@ -26,7 +26,7 @@ from pytest_repro.core.plan.cell import Cell
 from pytest_repro.core.plan.plan import BadArgument, Plan
 from pytest_repro.core.plan.tolerance import Tolerance
 from pytest_repro.engine.check.function_runs import FunctionRuns
-from pytest_repro.engine.diagnose.budgeted_experiments import DEFAULT_INTERPRETER, ExperimentFailed
+from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed
 from pytest_repro.engine.experiments.fork import FORK_AVAILABLE, ForkFailed, run_in_forks, serve_fresh_forks
 from pytest_repro.engine.experiments.process_setup import get_thread_count, single_threaded
 from pytest_repro.engine.experiments.run_experiment import run_experiment

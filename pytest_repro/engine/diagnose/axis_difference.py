@@ -14,7 +14,7 @@ from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
 from pytest_repro.core.diagnose.finding import Finding
 from pytest_repro.core.plan.cell import REPEAT, Cell
 from pytest_repro.core.trace.divergence import Divergence, first_divergence
-from pytest_repro.engine.diagnose.budgeted_experiments import ExperimentBudget, ExperimentFailed
+from pytest_repro.engine.diagnose import ExperimentBudget, ExperimentFailed
 from pytest_repro.engine.diagnose.findings import (
     build_finding,
     build_unknown_finding,

@@ -8,12 +8,12 @@ from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.diagnose.finding import Finding
 from pytest_repro.core.plan.cell import REPEAT
 from pytest_repro.core.trace.divergence import Divergence
-from pytest_repro.engine.diagnose.axis_difference import AxisDiagnosis
-from pytest_repro.engine.diagnose.budgeted_experiments import (
+from pytest_repro.engine.diagnose import (
     ExperimentBudget,
     ExperimentTarget,
     ProgressCallback,
 )
+from pytest_repro.engine.diagnose.axis_difference import AxisDiagnosis
 from pytest_repro.engine.diagnose.findings import build_unknown_finding
 from pytest_repro.engine.diagnose.repeat_difference import RepeatDiagnosis
 
@@ -30,11 +30,7 @@ def diagnose_verdict(
 ) -> Diagnosis:
     """The first op that diverged, and the cause, for a *verdict* on *target* that is ``diverged``.
 
-    Args:
-        target: What the verdict is about.
-        verdict: Its first mismatch between equal runs is explained, else its first between values of an axis.
-        seconds: Time limit.
-        show_progress: Shows the user what is being done.
+    Explains the first mismatch between equal runs, else the first between values of an axis, in *seconds*.
     """
     try:
         budget = ExperimentBudget(target, seconds, max(run.seconds for run in verdict.runs), show_progress)

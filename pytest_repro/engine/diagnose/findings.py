@@ -13,7 +13,7 @@ from pytest_repro.core.diagnose.evidence import Evidence
 from pytest_repro.core.diagnose.finding import Change, Finding
 from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.core.trace.line_steps import LineStep, find_line_divergence
-from pytest_repro.engine.diagnose.budgeted_experiments import ExperimentFailed
+from pytest_repro.engine.diagnose import ExperimentFailed
 
 _MAX_LISTED = 3
 
@@ -68,10 +68,8 @@ def locate(
     """*finding* with the first line or op at which runs diverged.
 
     Args:
-        finding: The finding.
-        divergence: The first op that diverged.
-        trace_lines: Runs again, for the lines of two runs, if they diverged before any op did: in an input
-            of torch, or in what was recorded.
+        trace_lines: Runs again, for the lines of two runs, if they diverged before any op did: in an input of
+            torch, or in what was recorded.
     """
     if divergence is None or divergence.kind == "input" or divergence.op.startswith("record "):
         with suppress(ExperimentFailed):

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import TypeVar
 
 from pytest_repro.core.diagnose.evidence import Evidence
 from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
 from pytest_repro.core.diagnose.finding import Change
 from pytest_repro.core.trace.divergence import Divergence
-from pytest_repro.engine.diagnose.budgeted_experiments import ExperimentFailed
+from pytest_repro.engine.diagnose import ExperimentFailed
 from pytest_repro.engine.diagnose.findings import get_cause_name
+
+T = TypeVar("T")
 
 SHARED_STATE = "shared-state"
 
@@ -76,23 +79,21 @@ def minimize_changes(
             failed = [change for change in changes if change.name not in result.restored_names]
             restored = [change for change in changes if change not in failed]
             return replace(evidence, changes=(*failed, *restored)) if failed else None
-        for change in changes[::-1] if len(changes) <= MAX_SINGLE_TRIES else ():
-            rest = tuple(other for other in changes if other is not change)
-            if rest and run_restoring(rest).equal:
-                changes = rest
+        if len(changes) <= MAX_SINGLE_TRIES:
+            changes = tuple(minimize(list(changes), lambda rest: run_restoring(rest).equal))
     except ExperimentFailed:
         return evidence
     calls = tuple(call for call in evidence.calls if call.cause != SHARED_STATE)
     return replace(evidence, changes=changes, calls=calls)
 
 
-def minimize(suspects: list[str], suffices: Callable[[list[str]], bool]) -> list[str]:
-    """A minimal part of *suspects* that suffices to make runs equal; drops the last ones first."""
-    for suspect in suspects[::-1]:
-        rest = [other for other in suspects if other != suspect]
+def minimize(items: list[T], suffices: Callable[[list[T]], bool]) -> list[T]:
+    """A minimal part of *items* that suffices to make runs equal; drops the last ones first."""
+    for item in items[::-1]:
+        rest = [other for other in items if other != item]
         if rest and suffices(rest):
-            suspects = rest
-    return suspects
+            items = rest
+    return items
 
 
 def put_earliest_first(
@@ -107,15 +108,14 @@ def put_earliest_first(
         original: Where runs diverge if none of them is suspended.
         find_divergence: Where runs diverge if some are suspended.
     """
-    if original is not None:
-        with suppress(ExperimentFailed):
-            for suspect in suspects[:MAX_SINGLE_TRIES]:
-                others = [other for other in suspects if other != suspect]
-                found = find_divergence([other for other in others if other != SHARED_STATE])
-                if found is not None and _get_place(found) == _get_place(original):
-                    return [suspect, *others]
+    place = _get_place(original)
+    with suppress(ExperimentFailed):
+        for suspect in suspects[:MAX_SINGLE_TRIES] if place else ():
+            others = [other for other in suspects if other != suspect]
+            if _get_place(find_divergence([each for each in others if each != SHARED_STATE])) == place:
+                return [suspect, *others]
     return list(suspects)
 
 
-def _get_place(divergence: Divergence) -> tuple[object, ...]:
-    return divergence.index, divergence.op, divergence.location
+def _get_place(divergence: Divergence | None) -> tuple[object, ...]:
+    return (divergence.index, divergence.op, divergence.location) if divergence is not None else ()

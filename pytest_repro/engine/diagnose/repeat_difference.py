@@ -13,7 +13,7 @@ from pytest_repro.core.diagnose.finding import Finding
 from pytest_repro.core.plan.cell import REPEAT, Cell
 from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.core.trace.line_steps import LineStep
-from pytest_repro.engine.diagnose.budgeted_experiments import (
+from pytest_repro.engine.diagnose import (
     ExperimentBudget,
     ExperimentFailed,
     OutOfTime,
@@ -91,9 +91,9 @@ class RepeatDiagnosis:
     ) -> ExperimentResult:
         return self._budget.run_experiment(self._plan(runs, suspended, **options), purpose)
 
-    def _plan(self, runs: int, suspended: Sequence[str] = (), **options: Any) -> Experiment:
+    def _plan(self, runs: int, suspended: Sequence[str] = (), **flags: Any) -> Experiment:
         cells = tuple(Cell(REPEAT, number, self._setting) for number in range(runs))
-        return Experiment(cells, tuple(suspended), **options)
+        return Experiment(cells, tuple(suspended), **flags)
 
     def _find_cause(self) -> Finding:
         first = self._run(2, "run again, recording ops", trace_ops=True, log_calls=True, diff_state=True)
@@ -149,9 +149,10 @@ class RepeatDiagnosis:
 
     def _try_without(self, suspect: str) -> Finding | None:
         if suspect == SHARED_STATE:
-            suspect = self._try_fresh_processes()
-            return self._conclude([suspect]) if suspect else None
-        return self._conclude([suspect]) if self._is_equal_without((suspect,)) else None
+            found = self._try_fresh_processes()
+        else:
+            found = suspect if self._is_equal_without((suspect,)) else ""
+        return self._conclude([found]) if found else None
 
     def _is_equal_without(self, suspects: Sequence[str]) -> bool:
         purpose = ", ".join(map(describe_suspension, suspects))

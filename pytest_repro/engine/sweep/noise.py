@@ -13,7 +13,7 @@ from statistics import median
 from typing import NamedTuple
 
 from pytest_repro.core.runs.run_summary import RunSummary
-from pytest_repro.engine.sweep import (
+from pytest_repro.engine.sweep.sweep import (
     collect_shared_values,
     compute_headlines,
     compute_stabilities,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_repro.engine.sweep import SweepResult
+from pytest_repro.engine.sweep.sweep import SweepResult
 from pytest_repro.plugin.exceptions import SeedDependent
 from pytest_repro.plugin.exceptions import format_nodeid as called_as
 from pytest_repro.plugin.run.warnings import warn_at_item

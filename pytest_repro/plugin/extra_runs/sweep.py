@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import SUBTEST_ERROR, Run
-from pytest_repro.engine.sweep import SweepResult, summarize_sweep
+from pytest_repro.engine.sweep.sweep import SweepResult, summarize_sweep
 from pytest_repro.plugin.extra_runs import ExtraRun
 
 if TYPE_CHECKING:

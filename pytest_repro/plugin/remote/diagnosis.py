@@ -23,7 +23,7 @@ from pytest_repro.core.diagnose.experiment import (
     decode_result,
     encode_experiment,
 )
-from pytest_repro.engine.diagnose.budgeted_experiments import DEFAULT_INTERPRETER, ExperimentFailed
+from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed
 from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
 from pytest_repro.engine.experiments.process_setup import get_thread_count
 from pytest_repro.plugin import peers

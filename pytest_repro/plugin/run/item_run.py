@@ -26,7 +26,7 @@ from pytest_repro.engine.runs.recording import Recording, RecordingBase
 from pytest_repro.plugin.run.outcome import describe_failed_subtest
 
 if TYPE_CHECKING:
-    from pytest_repro.engine.sweep import SweepResult
+    from pytest_repro.engine.sweep.sweep import SweepResult
 
 
 PhaseContext = Callable[[], AbstractContextManager[None]]

@@ -13,8 +13,8 @@ from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
 from pytest_repro.core.diagnose.external_call import ExternalCall
 from pytest_repro.core.diagnose.finding import Change, Finding
 from pytest_repro.core.trace.line_steps import LineStep
+from pytest_repro.engine.diagnose import ExperimentBudget
 from pytest_repro.engine.diagnose.axis_difference import AxisDiagnosis
-from pytest_repro.engine.diagnose.budgeted_experiments import ExperimentBudget
 
 EMPTY = ExternalCall("torch.empty()", "uninitialised-memory", "/a.py:5")
 

@@ -20,7 +20,7 @@ from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.line_steps import LineStep
 from pytest_repro.core.trace.trace import Op, Trace
-from pytest_repro.engine.diagnose.budgeted_experiments import (
+from pytest_repro.engine.diagnose import (
     ExperimentBudget,
     ExperimentFailed,
     OutOfTime,

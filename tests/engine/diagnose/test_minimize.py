@@ -12,7 +12,7 @@ from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
 from pytest_repro.core.diagnose.external_call import ExternalCall
 from pytest_repro.core.diagnose.finding import Change
 from pytest_repro.core.plan.cell import REPEAT, Cell
-from pytest_repro.engine.diagnose.budgeted_experiments import OutOfTime
+from pytest_repro.engine.diagnose import OutOfTime
 from pytest_repro.engine.diagnose.minimize import MAX_SINGLE_TRIES, minimize, minimize_calls, minimize_changes
 
 EXPERIMENT = Experiment((Cell(REPEAT, 0, {}), Cell(REPEAT, 1, {})), ("os-entropy",))
