@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -100,13 +101,10 @@ def check_call(
 
 
 def _add_diagnosis(verdict: Verdict, function: FunctionTarget, mode: str) -> Verdict:
-    """*verdict* with its divergence and cause."""
     if mode == "auto" and max(run.seconds for run in verdict.runs) > SLOW_CALL_SECONDS:
         return verdict
-    try:
+    with closing(function):
         answer = diagnose_verdict(function, verdict, DIAGNOSE_SECONDS, lambda doing: None)
-    finally:
-        function.close()
     return replace(verdict, divergence=answer.divergence, cause=answer.cause)
 
 

@@ -97,10 +97,9 @@ def _find_attribute(module: Any, name: str) -> Any:
     return module
 
 
-def _run_experiment(
+def _run_here(
     plan: Plan, fn: Callable[..., Any], args: tuple[Any, ...], experiment: Experiment
 ) -> ExperimentResult:
-    """Makes the runs of *experiment* on ``fn(*args)`` in this process."""
     with FunctionRuns(plan, fn, args) as runs:
         return run_experiment(runs, experiment)
 
@@ -128,7 +127,7 @@ class FunctionTarget:
         self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, seconds_left: float
     ) -> ExperimentResult:
         if not self._order and interpreter is None:
-            return _run_experiment(self._plan, *self._fn_and_args, experiment)
+            return _run_here(self._plan, *self._fn_and_args, experiment)
         place = interpreter or DEFAULT_INTERPRETER
         try:
             with self._pool.using(place.name, partial(self._start, place, seconds_left)) as companion:
@@ -153,38 +152,29 @@ class FunctionTarget:
 
 
 def serve(channel: Any, order: Mapping[str, Any]) -> None:
-    """Calls a function on request, in a companion, as *order* says, which is from :func:`_build_order`."""
+    """Calls a function on request, in a companion; *order* is from :func:`_build_order`."""
     if order.get("bare"):
         serve_fresh_forks(serve, channel, {**order, "bare": False})
         return
-    server = _FunctionServer(channel, order)
-    functions: dict[str, Callable[..., Any]] = {"call": server.call, "try": server.run_experiment}
-    serve_requests(channel, {**functions, "fetch": server.values.send_value})
+    with single_threaded(order["threads"]) if "threads" in order else nullcontext():
+        fn, args = _find_attribute(import_module(order["module"]), order["name"]), pickle.loads(order["args"])
+    tolerance = Tolerance(*order["tolerance"]) if order["tolerance"] else None
+    plan = Plan(seed=order["seed"], deterministic=order["deterministic"], tolerance=tolerance)
+    values = RemoteValues(channel)
 
-
-class _FunctionServer:
-    """Holds the function, its arguments and the plan of its calls."""
-
-    def __init__(self, channel: Any, order: Mapping[str, Any]) -> None:
-        with single_threaded(order["threads"]) if "threads" in order else nullcontext():
-            self._fn = _find_attribute(import_module(order["module"]), order["name"])
-            self._args, self.values = pickle.loads(order["args"]), RemoteValues(channel)
-        tolerance = Tolerance(*order["tolerance"]) if order["tolerance"] else None
-        self._plan = Plan(seed=order["seed"], deterministic=order["deterministic"], tolerance=tolerance)
-
-    def call(self, *cell: Any) -> tuple[str, str]:
-        """Calls it once at a cell."""
-        runs = FunctionRuns(self._plan, self._fn, self._args)
+    def call_once(*cell: Any) -> tuple[str, str]:
+        runs = FunctionRuns(plan, fn, args)
         try:
             run, recording = runs.run(runs.trial.make_spec(Cell(*cell), 0))
         finally:
             runs.release()
-        return self.values.keep_and_encode(runs.trial, run, recording)
+        return values.keep_and_encode(runs.trial, run, recording)
 
-    def run_experiment(self, text: str, seconds: float) -> tuple[str, Any]:
-        """Runs an experiment in a fork of this process, which has imported and never computed."""
-        run_here = partial(_run_experiment, self._plan, self._fn, self._args)
+    def run_in_fork(text: str, seconds: float) -> tuple[str, Any]:
+        # This process, which is forked, has imported and never computed.
         try:
-            return "tried", run_in_forks(run_here, decode_experiment(text), seconds)
+            return "tried", run_in_forks(partial(_run_here, plan, fn, args), decode_experiment(text), seconds)
         except ForkFailed as broken:
             return "unknown", str(broken)
+
+    serve_requests(channel, {"call": call_once, "try": run_in_fork, "fetch": values.send_value})

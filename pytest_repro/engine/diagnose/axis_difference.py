@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pytest_repro.axes import Interpreter, get_axis
 from pytest_repro.causes import get_cause, list_cause_names
@@ -178,11 +178,11 @@ class AxisDiagnosis:
         experiment = Experiment((self._cell,), trace_lines=True, shift_heap=side.shifted_heap)
         return self._budget.run_experiment(experiment, "run line by line", side.interpreter)
 
-    def _run_side(self, side: _Side, suspensions: tuple[str, ...] = (), **options: bool) -> ExperimentResult:
+    def _run_side(self, side: _Side, suspensions: tuple[str, ...] = (), **flags: Any) -> ExperimentResult:
         """Two runs at *side*, or one if its interpreter changes from run to run."""
         interpreter, shifted = side
         cells = (self._cell,) * (1 if shifted or interpreter.imports_per_run else 2)
-        experiment = Experiment(cells, suspensions, fresh_forks=not shifted, shift_heap=shifted, **options)
+        experiment = Experiment(cells, suspensions, fresh_forks=not shifted, shift_heap=shifted, **flags)
         purpose = ", ".join(map(describe_suspension, suspensions))
         if shifted:
             purpose = "run with another memory layout"

@@ -106,10 +106,7 @@ def find_missing_values(values_path: Path, names: Collection[str]) -> set[str]:
 
 @contextmanager
 def _open_values(values_path: Path) -> Iterator[Any]:
-    """The arrays in *values_path*; None, without an import of safetensors, if there is no such file."""
-    if not os.path.lexists(values_path):
-        yield None
-        return
+    """The arrays in *values_path*; None if there is no such file."""
     from pytest_repro.values.safetensors_file import open_safetensors
 
     try:
@@ -120,42 +117,34 @@ def _open_values(values_path: Path) -> Iterator[Any]:
 
 
 def _write(path: Path, before: Golden, after: Golden, arrays: Mapping[str, Any]) -> None:
+    from pytest_repro.values.safetensors_file import encode_arrays
+
     values_path, needed = get_values_path(path), collect_digests(after)
     stored = _load_arrays(values_path, collect_digests(before) | needed)
     both = {**stored, **{name: arrays[name] for name in arrays.keys() & needed}}
     if both.keys() != stored.keys():
-        _write_arrays(values_path, both)
+        _replace_file(values_path, encode_arrays(both))
     if after.tests:
-        replace_file(path, format_golden(after).encode())
+        _replace_file(path, format_golden(after).encode())
     else:
         path.unlink(missing_ok=True)
     left = {name: both[name] for name in both.keys() & needed}
     if not left:
         values_path.unlink(missing_ok=True)
     elif left.keys() != both.keys():
-        _write_arrays(values_path, left)
+        _replace_file(values_path, encode_arrays(left))
 
 
 def _load_arrays(values_path: Path, names: Collection[str]) -> dict[str, Any]:
     """The arrays of *names* that are stored already."""
     with _open_values(values_path) as tensors:
-        stored = set() if tensors is None else tensors.names & set(names)
+        stored = tensors.names & set(names) if tensors is not None else ()
         arrays = {name: tensors.read_array(name) for name in stored}
     return {name: array for name, array in arrays.items() if array is not None}
 
 
-def _write_arrays(values_path: Path, arrays: Mapping[str, Any]) -> None:
-    from pytest_repro.values.safetensors_file import encode_arrays
-
-    replace_file(values_path, encode_arrays(arrays))
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Replaces the file at *path* at once; the caller holds the lock.
-
-    Raises:
-        OSError: It cannot be written; the old file is unchanged.
-    """
+def _replace_file(path: Path, content: bytes) -> None:
+    """Replaces the file at *path* at once; if it cannot be written, the old one is unchanged."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "xb") as file:
@@ -167,17 +156,11 @@ def replace_file(path: Path, content: bytes) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Flushes the list of files of *folder*, so that a power cut does not bring the old file back."""
-    with suppress(OSError):  # Windows cannot open folders
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    # A power cut must not bring the old file back.
+    with suppress(OSError), ExitStack() as stack:  # Windows cannot open folders
+        folder = os.open(path.parent, os.O_RDONLY)
+        stack.callback(os.close, folder)
+        os.fsync(folder)
 
 
 def _remove_leftovers(path: Path) -> None:
