@@ -19,11 +19,8 @@ from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
 Diagnose = Literal["auto", "always", "never"]
 """Whether to look for the cause of a difference, by more calls."""
 
-DIAGNOSE_SECONDS = 60.0
-"""Time limit of a diagnosis."""
-
-SLOW_CALL_SECONDS = 10.0
-"""Duration of a call from which on ``diagnose="auto"`` is off."""
+_DIAGNOSE_SECONDS, _SLOW_CALL_SECONDS = 60.0, 10.0
+"""Time limit of a diagnosis, and duration of a call from which on ``diagnose="auto"`` is off."""
 
 _TEST_ONLY = {
     "capture": "capture is for tests: a function is compared by what it returns",
@@ -101,10 +98,10 @@ def check_call(
 
 
 def _add_diagnosis(verdict: Verdict, function: FunctionTarget, mode: str) -> Verdict:
-    if mode == "auto" and max(run.seconds for run in verdict.runs) > SLOW_CALL_SECONDS:
+    if mode == "auto" and max(run.seconds for run in verdict.runs) > _SLOW_CALL_SECONDS:
         return verdict
     with closing(function):
-        answer = diagnose_verdict(function, verdict, DIAGNOSE_SECONDS, lambda doing: None)
+        answer = diagnose_verdict(function, verdict, _DIAGNOSE_SECONDS, lambda doing: None)
     return replace(verdict, divergence=answer.divergence, cause=answer.cause)
 
 

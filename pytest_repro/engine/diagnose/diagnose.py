@@ -8,11 +8,7 @@ from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.diagnose.finding import Finding
 from pytest_repro.core.plan.cell import REPEAT
 from pytest_repro.core.trace.divergence import Divergence
-from pytest_repro.engine.diagnose import (
-    ExperimentBudget,
-    ExperimentTarget,
-    ProgressCallback,
-)
+from pytest_repro.engine.diagnose import ExperimentBudget, ExperimentTarget, ProgressCallback
 from pytest_repro.engine.diagnose.axis_difference import AxisDiagnosis
 from pytest_repro.engine.diagnose.findings import build_unknown_finding
 from pytest_repro.engine.diagnose.repeat_difference import RepeatDiagnosis

@@ -107,7 +107,7 @@ def _describe_value(value: Any, depth: int) -> Iterator[str]:
         yield f"{len(value)}"
         yield from _describe_items(islice(value, _MAX_ITEMS), depth)
     else:
-        yield from _describe_object(value, type(value), depth)
+        yield from _describe_object(value, depth)
 
 
 def _describe_items(values: Iterable[object], depth: int) -> Iterator[str]:
@@ -115,15 +115,15 @@ def _describe_items(values: Iterable[object], depth: int) -> Iterator[str]:
         yield from _describe_value(value, depth + 1)
 
 
-def _describe_object(value: Any, kind: type, depth: int) -> Iterator[str]:
+def _describe_object(value: Any, depth: int) -> Iterator[str]:
     flat = flatten_known(value)
     if isinstance(flat, Leaf):
         yield digest(flat.kind, flat.read_chunks()) if flat.nbytes <= _MAX_NBYTES else flat.kind
     elif isinstance(flat, Parts):
         yield from _describe_items((part for _, part in islice(flat.items, _MAX_ITEMS)), depth)
     else:
-        yield kind.__qualname__
-        module = sys.modules.get(kind.__module__)
+        yield type(value).__qualname__
+        module = sys.modules.get(type(value).__module__)
         if module is not None and is_user_module(module):
             yield from _describe_items(list(getattr(value, "__dict__", {}).values())[:_MAX_ITEMS], depth)
 

@@ -15,14 +15,13 @@ from typing import Any
 
 from pytest_repro.interpose.user_frames import is_user_module
 
-_OBJECT_COUNT = 20_000
 _SIZE_RANGES = (16, 496), (512, 4096)
 """Bytes per filler object. Python serves up to 512 bytes from pools by size and larger blocks
 (classes, tables of dicts, small tensors) from malloc."""
 
 
 @contextmanager
-def shifted_heap(object_count: int = _OBJECT_COUNT, layout: int = 1) -> Iterator[None]:
+def shifted_heap(object_count: int = 20_000, layout: int = 1) -> Iterator[None]:
     """Changes the addresses of objects created in the block, by filling gaps between filler objects.
 
     Args:
@@ -106,13 +105,9 @@ def report_imports(function: Callable[[], bytes]) -> bytes:
     before = set(sys.modules)
     packages = {name.partition(".")[0] for name in before}
     result = function()
-    new = [
-        (name, module)
-        for name, module in list(sys.modules.items())
-        if name not in before and module is not None
-    ]
-    known = [(name, module) for name, module in new if name.partition(".")[0] in packages]
-    names = [name for name, module in known if not is_user_module(module)]
+    new = [name for name in list(sys.modules) if name not in before and name.partition(".")[0] in packages]
+    modules = {name: sys.modules[name] for name in new}
+    names = [name for name, module in modules.items() if not (module is None or is_user_module(module))]
     return b"\n".join([json.dumps(names).encode(), result])
 
 

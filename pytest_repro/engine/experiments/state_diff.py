@@ -30,8 +30,8 @@ def diff_states(before: StateFacts, after: StateFacts, roots: Mapping[str, State
     for name in names:
         groups.setdefault(_find_top_level(name, roots), []).append(name)
     for top, parts in groups.items():
-        root = roots.get(top)
-        owner = root.value if root else _find_global(top)
+        root, (module, _, attribute) = roots.get(top), top.rpartition(".")
+        owner = root.value if root else getattr(sys.modules.get(module), "__dict__", {}).get(attribute)
         kind = find_kind_name(owner)
         if find_generator_adapter(owner) is not None:
             name, description = top, "was drawn from"  # the names of its parts mean nothing to a user
@@ -48,23 +48,15 @@ def _get_size(fact: StateFact | None) -> int:
 
 def _find_top_level(name: str, roots: Mapping[str, StateRoot]) -> str:
     """The root, or the global of a module, that *name* is a part of."""
-    for root in (root for root in roots if is_within(name, root)):
-        return root
     parts = _split_name(name)
-    for count in range(len(parts) - 1, 0, -1):
-        if "".join(parts[:count]) in sys.modules:
-            return "".join(parts[: count + 1])
-    return name
+    modules = (count for count in range(len(parts) - 1, 0, -1) if "".join(parts[:count]) in sys.modules)
+    default = "".join(parts[: next(modules, len(parts)) + 1])
+    return next((root for root in roots if is_within(name, root)), default)
 
 
 def _split_name(name: str) -> list[str]:
     """``"data.CACHE['a']"`` as ``["data", ".CACHE", "['a']"]``."""
     return re.split(r"(?=[.(\[])", name)
-
-
-def _find_global(name: str) -> object:
-    module, _, attribute = name.rpartition(".")
-    return getattr(sys.modules.get(module), "__dict__", {}).get(attribute)
 
 
 def _find_shared_prefix(names: Sequence[str], top: str) -> str:

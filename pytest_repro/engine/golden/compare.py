@@ -114,7 +114,13 @@ def compare_with_golden(
     this = replace(run, axis=BASELINE, value=environment_key, repeat_of=None)
 
     def measure(a: Observation, b: Observation) -> Difference | None:
-        return _measure(a, values[b.key], tensors, tolerance_for)
+        buffer, nbytes = values[b.key].buffer, values[b.key].nbytes
+        if tensors is None or buffer is None or not isinstance(a.content, ContentRef):
+            return None
+        content = tensors.read_bytes(a.content.digest, a.kind, nbytes, exact_size=a.dtype != "")
+        if content is None:
+            return None
+        return measure_distance(a, content, b, [buffer[0:nbytes]], tolerance_for)
 
     mismatches = find_mismatches(ObservedRun(run, expected), ObservedRun(this, actual), measure)
     return [_add_detail(mismatch, stored_by_key, values) for mismatch in mismatches]
@@ -124,17 +130,6 @@ def _make_observation(stored: StoredValue, value: ObservedValue | None) -> Obser
     same = value is not None and value.observation.kind == stored.kind
     dtype, shape = (value.observation.dtype, value.observation.shape) if value and same else ("", ())
     return Observation(stored.key, stored.kind, dtype, shape, ContentRef(stored.digest))
-
-
-def _measure(
-    a: Observation, b: ObservedValue, tensors: SafetensorsFile | None, tolerance_for: ToleranceFunction
-) -> Difference | None:
-    if tensors is None or b.buffer is None or not isinstance(a.content, ContentRef):
-        return None
-    values = tensors.read_bytes(a.content.digest, a.kind, b.nbytes, exact_size=a.dtype != "")
-    if values is None:
-        return None
-    return measure_distance(a, values, b.observation, [b.buffer[0 : b.nbytes]], tolerance_for)
 
 
 def _add_detail(

@@ -18,7 +18,6 @@ from pytest_repro.causes._frozen_clock import FrozenClock
 from pytest_repro.core.replay.external_input import ExternalInput, ReplayLog
 from pytest_repro.interpose.patch import Patch, copy_identity
 from pytest_repro.interpose.user_frames import (
-    Origin,
     call_origin,
     format_location,
     get_module_name,
@@ -117,7 +116,9 @@ class Tape:
 
     def answer(self, request: str, read_real: Callable[[], str]) -> str:
         """The answer to *request*, as in :class:`ExternalInput`; the test runner always gets the real one."""
-        caller = _find_caller(sys._getframe(1))
+        frames = walk_up(sys._getframe(1))  # of the replacement of a real function, which calls this
+        outside = (each for each in frames if get_module_name(each).partition(".")[0] != "pytest_repro")
+        caller = call_origin(next(outside, None))
         if caller is None:
             return read_real()
         location = format_location(caller.frame).removeprefix(self._root).replace(os.sep, "/")
@@ -150,16 +151,10 @@ class Tape:
         return None
 
 
-def _find_caller(frame: FrameType) -> Origin | None:
-    """The origin of the call that *frame*, a replacement of the real function, answers."""
-    outside = (each for each in walk_up(frame) if get_module_name(each).partition(".")[0] != "pytest_repro")
-    return call_origin(next(outside, None))
-
-
 def _format_ordinal(number: int) -> str:
     """``1st``, ``12th``."""
-    teens = number % 100 in (11, 12, 13)
-    return f"{number}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
+    is_teen = number % 100 in (11, 12, 13)
+    return f"{number}{'th' if is_teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
 
 
 class TapedEntropy:
@@ -169,15 +164,12 @@ class TapedEntropy:
         self._tape = tape
 
     def getrandbits(self, k: int, /) -> int:
-        """An integer of *k* random bits."""
-
         def read_real() -> str:
             return f"{int.from_bytes(_urandom((k + 7) // 8), 'big') >> (-k % 8):x}"
 
         return int(self._tape.answer(f"{k} bits", read_real), 16)
 
     def randbytes(self, n: int, /) -> bytes:
-        """*n* random bytes."""
         return bytes.fromhex(self._tape.answer(f"{n} bytes", lambda: _urandom(n).hex()))
 
 

@@ -22,13 +22,7 @@ from pytest_repro.engine.sweep.sweep import (
 
 
 class Variant(NamedTuple):
-    """A row of the matrix.
-
-    Attributes:
-        name: As in the paper.
-        free_seeds: Whether each run has its own seed.
-        deterministic: Whether deterministic algorithms are on.
-    """
+    """A row of the matrix, with its name in the paper; with *free_seeds* each run has its own seed."""
 
     name: str
     free_seeds: bool
@@ -51,8 +45,8 @@ class Noise:
         runs: Number of runs that passed; all else is computed from these.
         failures: Number (from 0), seed and error of each run that did not pass.
         distinct_results: Number of different results, over everything observed.
-        churn: Mean share of predictions on which two runs disagree; of several arrays the largest, so
-            that labels, which never change, do not hide it.
+        churn: Mean share of predictions on which two runs disagree; of several arrays the largest, so that
+            labels, which never change, do not hide it.
         std: Standard deviation of each headline value, ``ddof=1``.
         l2_normalised: Mean L2 distance of the weights of two runs, scaled to length 1.
         seconds: Median time of the body.
