@@ -21,7 +21,6 @@ from pytest_repro.engine.diagnose.findings import (
     describe_suspension,
     get_cause_name,
     locate,
-    locate_by_op,
     rank_suspects,
 )
 
@@ -82,7 +81,7 @@ class AxisDiagnosis:
         self._find_divergence(reference, self._run_cell(self._cell, interpreter))
         if self._axis.cause_name:
             return build_finding((self._axis.cause_name,), Evidence(reference.calls, self.divergence))
-        return locate_by_op(self._build_axis_finding(), self.divergence)
+        return locate(self._build_axis_finding(), self.divergence)
 
     def _build_axis_finding(self) -> Finding:
         reference = self._reference.setting[self._axis.name]

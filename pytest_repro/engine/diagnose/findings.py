@@ -8,12 +8,14 @@ from dataclasses import replace
 
 from pytest_repro.causes import get_cause, list_cause_names
 from pytest_repro.causes._suspension import split_suspect
-from pytest_repro.causes.unknown import explain_rarity
 from pytest_repro.core.diagnose.evidence import Evidence
 from pytest_repro.core.diagnose.finding import Change, Finding
 from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.core.trace.line_steps import LineStep, find_line_divergence
 from pytest_repro.engine.diagnose import ExperimentFailed
+
+LineExperiment = Callable[[], Sequence[Sequence[LineStep]]]
+"""Runs twice more, and returns the lines of both runs."""
 
 _MAX_LISTED = 3
 
@@ -63,18 +65,21 @@ def build_finding(suspects: Sequence[str], evidence: Evidence, note: str = "") -
 
 
 def locate(
-    finding: Finding, divergence: Divergence | None, trace_lines: Callable[[], Sequence[Sequence[LineStep]]]
+    finding: Finding, divergence: Divergence | None, trace_lines: LineExperiment | None = None
 ) -> Finding:
     """*finding* with the first line or op at which runs diverged.
 
     Args:
-        trace_lines: Runs again, for the lines of two runs, if they diverged before any op did: in an input of
-            torch, or in what was recorded.
+        divergence: The first op that diverged.
+        trace_lines: Called if they diverged before any op did: in an input of torch, or in what was recorded.
     """
-    if divergence is None or divergence.kind == "input" or divergence.op.startswith("record "):
+    before_ops = divergence is None or divergence.kind == "input" or divergence.op.startswith("record ")
+    if trace_lines is not None and before_ops:
         with suppress(ExperimentFailed):
             finding = _locate_by_line(finding, trace_lines())
-    return locate_by_op(finding, divergence)
+    if finding.location or divergence is None:
+        return finding
+    return replace(finding, location=divergence.forward_location or divergence.location)
 
 
 def _locate_by_line(finding: Finding, steps: Sequence[Sequence[LineStep]]) -> Finding:
@@ -86,30 +91,9 @@ def _locate_by_line(finding: Finding, steps: Sequence[Sequence[LineStep]]) -> Fi
     return replace(finding, location=location, explanation=f"{finding.explanation}; {note}")
 
 
-def locate_by_op(finding: Finding, divergence: Divergence | None) -> Finding:
-    """*finding* with the location of the first op that diverged, unless it has a location."""
-    if finding.location or divergence is None:
-        return finding
-    return replace(finding, location=divergence.forward_location or divergence.location)
-
-
 def build_unknown_finding(reason: str, evidence: Evidence | None = None) -> Finding:
     """The finding that no cause could be established, and why."""
     return get_cause("unknown").build_finding(evidence or Evidence(), "", reason)
-
-
-def describe_no_recurrence(runs: int, fresh_processes: bool) -> str:
-    """The difference did not occur again."""
-    process = "a fresh process" if fresh_processes else "this process"
-    return f"{runs} more runs in {process} did not differ: {explain_rarity()}"
-
-
-def describe_too_rare(evidence: Evidence, required_runs: int, affordable_runs: int) -> str:
-    """The difference is too rare for the time limit."""
-    return (
-        f"{evidence.frequency}: to distinguish a suspect from chance takes {required_runs} runs each, and "
-        f"the time limit (repro_diagnose_seconds) allows {affordable_runs}"
-    )
 
 
 def describe_no_suspect(evidence: Evidence) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from pytest_repro.causes import get_cause, list_cause_names
+from pytest_repro.causes.unknown import explain_rarity
 from pytest_repro.core.diagnose.evidence import Evidence
 from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
 from pytest_repro.core.diagnose.finding import Finding
@@ -23,14 +24,11 @@ from pytest_repro.engine.diagnose import (
 from pytest_repro.engine.diagnose.findings import (
     build_finding,
     build_unknown_finding,
-    describe_no_recurrence,
     describe_no_suspect,
     describe_suspension,
-    describe_too_rare,
     describe_unseen_state,
     get_cause_name,
     locate,
-    locate_by_op,
     rank_suspects,
 )
 from pytest_repro.engine.diagnose.minimize import (
@@ -99,22 +97,24 @@ class RepeatDiagnosis:
         first = self._run(2, "run again, recording ops", trace_ops=True, log_calls=True, diff_state=True)
         differing, runs, required_runs, self._outcomes = repeat_until_differs(first, self._run_more)
         if not differing:
-            return build_unknown_finding(describe_no_recurrence(runs, self._budget.fresh_processes))
+            process = "a fresh process" if self._budget.fresh_processes else "this process"
+            return build_unknown_finding(f"{runs} more runs in {process} did not differ: {explain_rarity()}")
         traced = first if first.differing else self._trace_again(differing, runs)
         self.divergence = traced.divergence
         self._evidence = Evidence(first.calls, self.divergence, first.changes, differing, runs)
         self._runs_needed = self._budget.limit_runs(required_runs)
         if self._runs_needed < required_runs:
-            return build_unknown_finding(describe_too_rare(self._evidence, required_runs, self._runs_needed))
+            needs = f"to distinguish a suspect from chance takes {required_runs} runs each"
+            limit = f"the time limit (repro_diagnose_seconds) allows {self._runs_needed}"
+            return build_unknown_finding(f"{self._evidence.frequency}: {needs}, and {limit}")
         if finding := self._find_single_cause() or self._find_several_causes():
             return finding
         return self._conclude_unknown(self._no_cause_reason or describe_no_suspect(self._evidence))
 
     def _locate(self, finding: Finding) -> Finding:
         """*finding* with the line at which runs first diverge, if no op and no call shows it."""
-        if get_cause(finding.name).located_by_line:
-            return locate(finding, self.divergence, self._trace_lines)
-        return locate_by_op(finding, self.divergence)
+        by_line = get_cause(finding.name).located_by_line
+        return locate(finding, self.divergence, self._trace_lines if by_line else None)
 
     def _trace_lines(self) -> Sequence[Sequence[LineStep]]:
         # Suspends what was ruled out, so that its lines are not taken for the first.

@@ -42,17 +42,15 @@ class ObservedValue:
 
 def collect_values(recording: RecordingBase, store: SpillStore) -> dict[Key, ObservedValue]:
     """The values of *recording*, the large ones from *store*."""
-    return {key: _make_value(replace(each, key=key), store) for key, each in recording.observations().items()}
-
-
-def _make_value(observation: Observation, store: SpillStore) -> ObservedValue:
-    content = observation.content
-    if isinstance(content, bytes):
-        known, nbytes = digest(observation.kind, [memoryview(content)]), len(content)
-    else:
-        known, nbytes = content.digest, store.get_nbytes(content)
-    observation = replace(observation, content=ContentRef(known))
-    return ObservedValue(observation, known, load_content(content, store), nbytes)
+    values = {}
+    for key, each in recording.observations().items():
+        if isinstance(each.content, bytes):
+            known, nbytes = digest(each.kind, [memoryview(each.content)]), len(each.content)
+        else:
+            known, nbytes = each.content.digest, store.get_nbytes(each.content)
+        observation = replace(each, key=key, content=ContentRef(known))
+        values[key] = ObservedValue(observation, known, load_content(each.content, store), nbytes)
+    return values
 
 
 def make_entry(values: Mapping[Key, ObservedValue]) -> Entry:
