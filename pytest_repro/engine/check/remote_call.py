@@ -147,7 +147,6 @@ class FunctionTarget:
         return Companion(interpreter, order, sys.path, min(seconds, _TIMEOUT))
 
     def close(self) -> None:
-        """Ends the interpreters."""
         self._pool.close(immediately=True)
 
 

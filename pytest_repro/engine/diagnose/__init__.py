@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from pytest_repro.axes import Interpreter
 from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
@@ -140,26 +140,18 @@ def compute_required_runs(differing: int, runs: int) -> int:
 _BATCH_SIZES = (4, 4, 16, 64)
 
 
-class RepeatCount(NamedTuple):
-    """How often runs differed: *differing* of *runs* after the first.
-
-    Attributes:
-        required_runs: Number of runs after which chance hardly explains that none differs.
-        outcomes: The different outcomes of the runs.
-    """
-
-    differing: int
-    runs: int
-    required_runs: int
-    outcomes: frozenset[str]
-
-
-def repeat_until_differs(first: ExperimentResult, run_more: Callable[[int], ExperimentResult]) -> RepeatCount:
+def repeat_until_differs(
+    first: ExperimentResult, run_more: Callable[[int], ExperimentResult]
+) -> tuple[int, int, int, frozenset[str]]:
     """Repeats a test in growing batches until it is known how often its runs differ.
 
     Args:
         first: The result of a first batch.
         run_more: Makes so many runs, or fewer if time is short.
+
+    Returns:
+        How many runs differed; of how many after the first; after how many chance hardly explains that none
+        differs; and the different outcomes.
     """
     results = [first]
     for batch, size in enumerate(_BATCH_SIZES):
@@ -176,7 +168,7 @@ def repeat_until_differs(first: ExperimentResult, run_more: Callable[[int], Expe
         outlying = sum(min(len(each.differing), each.run_count - len(each.differing)) for each in results)
     required_runs = compute_required_runs(outlying, total) if differing else 2
     outcomes = frozenset(outcome for result in results for outcome in result.outcomes)
-    return RepeatCount(differing, runs, required_runs, outcomes)
+    return differing, runs, required_runs, outcomes
 
 
 def _count_differing(results: Sequence[ExperimentResult]) -> tuple[int, int]:

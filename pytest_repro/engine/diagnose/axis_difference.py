@@ -67,7 +67,6 @@ class AxisDiagnosis:
         self._cell = Cell(axis, value, {**setting, axis: value})
 
     def diagnose(self) -> Finding:
-        """The cause."""
         try:
             return self._find_cause()
         except ExperimentFailed as error:

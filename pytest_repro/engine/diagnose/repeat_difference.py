@@ -66,7 +66,6 @@ class RepeatDiagnosis:
         self._not_suspended = dict.fromkeys(unsuspendable, "no fresh process is available")
 
     def diagnose(self) -> Finding:
-        """The cause."""
         try:
             finding = self._locate(self._find_cause())
         except ExperimentFailed as error:
@@ -125,7 +124,6 @@ class RepeatDiagnosis:
         return self._run(self._budget.limit_runs(count), "run again, to see how often it differs")
 
     def _trace_again(self, differing: int, runs: int) -> ExperimentResult:
-        """The traces of two runs that differ, which is rare."""
         count = self._budget.limit_runs(2 * compute_required_runs(differing, runs))
         result = self._run(count, "run again, recording ops, until it differs", trace_ops=True)
         return result if result.differing else replace(result, traces=())

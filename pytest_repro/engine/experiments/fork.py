@@ -193,7 +193,6 @@ def _import_and_run_in_fork(
 
 
 def _import_and_run(serve: ServeFunction, order: Mapping[str, Any], text: str, rest: Any) -> bytes:
-    """The encoded result of the experiment in *text*."""
     experiment = decode_experiment(text)
     layout = 2 if experiment.shift_heap else 1  # never the present one, which depends on earlier requests
     single = encode_experiment(experiment._replace(shift_heap=False, fresh_forks=False))

@@ -66,7 +66,6 @@ class StateVisitor:
             self.visit(name, root.value, 0)
 
     def visit_modules(self) -> None:
-        """Visits the globals of the user's modules."""
         for module in list(sys.modules.values()):
             if not isinstance(module, ModuleType) or not is_user_module(module):
                 continue

@@ -136,7 +136,6 @@ def _write(path: Path, before: Golden, after: Golden, arrays: Mapping[str, Any])
 
 
 def _load_arrays(values_path: Path, names: Collection[str]) -> dict[str, Any]:
-    """The arrays of *names* that are stored already."""
     with _open_values(values_path) as tensors:
         stored = tensors.names & set(names) if tensors is not None else ()
         arrays = {name: tensors.read_array(name) for name in stored}

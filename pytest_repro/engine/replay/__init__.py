@@ -135,8 +135,7 @@ def _record_generators(tape: Tape) -> Iterator[None]:
     Draws while the run is suspended (by a wider fixture, which no later run sets up) are not part of
     the run: a generator that the run has not drawn from yet starts at its state after them.
     """
-    generators = _find_generators()
-    states = tape.initial_states = tape.initial_states or {}
+    generators, states = _find_generators(), tape.initial_states
     for name, generator in generators.items():
         if states.get(name) == tape.exit_states.get(name):
             states[name] = generator.initial_state

@@ -77,7 +77,7 @@ class Tape:
         thread_names: Those of the whole run, of which the tape may be a part.
 
     Attributes:
-        initial_states: States of generators at the start of the run; None before it.
+        initial_states: States of generators at the start of the run.
         exit_states: Their states when the run was last suspended.
         clock_offsets: Nanoseconds by which a clock is ahead of the real one, by clock.
     """
@@ -86,7 +86,7 @@ class Tape:
         self, log: ReplayLog | None, root: str = "", thread_names: ThreadNames | None = None
     ) -> None:
         self.replayed_log, self._root, self.thread_names = log, root, thread_names or ThreadNames()
-        self.initial_states: dict[str, str] | None = None
+        self.initial_states: dict[str, str] = {}
         self.exit_states: dict[str, str] = {}
         self.clock_offsets: dict[str, int] = {}
         self._inputs: list[ExternalInput] = []
@@ -103,7 +103,7 @@ class Tape:
     @property
     def log(self) -> ReplayLog:
         """The replayed log, or else what the run has recorded."""
-        return self.replayed_log or ReplayLog(self.initial_states or {}, tuple(self._inputs))
+        return self.replayed_log or ReplayLog(self.initial_states, tuple(self._inputs))
 
     @property
     def past_log(self) -> tuple[str, ...]:
@@ -111,7 +111,6 @@ class Tape:
         return tuple(self._past_log)
 
     def note_past_log(self, message: str) -> None:
-        """Adds *message* to :attr:`past_log`."""
         self._past_log.setdefault(message)
 
     def answer(self, request: str, read_real: Callable[[], str]) -> str:
