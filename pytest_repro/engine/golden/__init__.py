@@ -39,15 +39,11 @@ def load_golden(path: Path) -> Golden:
         OSError: It cannot be read.
         ValueError: It is not a golden file, or damaged; the message does not have the path.
     """
-    return read_golden(content) if (content := _read_text(path)) else Golden()
-
-
-def _read_text(path: Path) -> str:
     _check_folder(path.parent)
     try:
         status = path.lstat()
     except FileNotFoundError:
-        return ""
+        return Golden()
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("is not a regular file")
     if status.st_size > _MAX_NBYTES:
@@ -56,7 +52,7 @@ def _read_text(path: Path) -> str:
     if not content:
         raise ValueError("is empty")
     try:
-        return content.decode()
+        return read_golden(content.decode())
     except UnicodeDecodeError as error:
         raise ValueError(f"is not UTF-8 text: {error}") from None
 

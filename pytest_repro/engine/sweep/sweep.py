@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pytest_repro.core.runs.run_summary import RunSummary
 from pytest_repro.metrics._arguments import format_seeds
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pytest_repro.metrics.predictions import Stability
 
 BudgetLimits = Mapping[str, float]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +138,9 @@ def _drop_partial_series(runs: Sequence[RunSummary]) -> list[RunSummary]:
 
 def _drop_partial_values(run: RunSummary, last_steps: Mapping[str, int]) -> RunSummary:
     half = {name for name, step in run.steps.items() if step < last_steps.get(name, 0)}
-    return replace(run, headlines=_exclude(run.headlines, half), predictions=_exclude(run.predictions, half))
-
-
-def _exclude(values: Mapping[str, T], names: Iterable[str]) -> dict[str, T]:
-    return {name: value for name, value in values.items() if name not in names}
+    headlines = {name: value for name, value in run.headlines.items() if name not in half}
+    predictions = {name: value for name, value in run.predictions.items() if name not in half}
+    return replace(run, headlines=headlines, predictions=predictions)
 
 
 def _judge_budget(
