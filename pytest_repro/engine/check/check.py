@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -11,18 +12,14 @@ from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.plan.arguments import ARGUMENTS, BadArgument, override_plan
 from pytest_repro.core.plan.plan import Cell, Deterministic, Level, Plan
 from pytest_repro.engine.check.function_runs import FunctionRuns, has_arrays
-from pytest_repro.engine.check.function_subject import FunctionTarget
-from pytest_repro.engine.check.remote_call import call_in_companions
+from pytest_repro.engine.check.remote_call import FunctionTarget, call_in_companions
 from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
 
 Diagnose = Literal["auto", "always", "never"]
 """Whether to look for the cause of a difference, by more calls."""
 
-DIAGNOSE_SECONDS = 60.0
-"""Time limit of a diagnosis."""
-
-SLOW_CALL_SECONDS = 10.0
-"""Duration of a call from which on ``diagnose="auto"`` is off."""
+_DIAGNOSE_SECONDS, _SLOW_CALL_SECONDS = 60.0, 10.0
+"""Time limit of a diagnosis, and duration of a call from which on ``diagnose="auto"`` is off."""
 
 _TEST_ONLY = {
     "capture": "capture is for tests: a function is compared by what it returns",
@@ -100,13 +97,10 @@ def check_call(
 
 
 def _add_diagnosis(verdict: Verdict, function: FunctionTarget, mode: str) -> Verdict:
-    """*verdict* with its divergence and cause."""
-    if mode == "auto" and max(run.seconds for run in verdict.runs) > SLOW_CALL_SECONDS:
+    if mode == "auto" and max(run.seconds for run in verdict.runs) > _SLOW_CALL_SECONDS:
         return verdict
-    try:
-        answer = diagnose_verdict(function, verdict, DIAGNOSE_SECONDS, lambda doing: None)
-    finally:
-        function.close()
+    with closing(function):
+        answer = diagnose_verdict(function, verdict, _DIAGNOSE_SECONDS, lambda doing: None)
     return replace(verdict, divergence=answer.divergence, cause=answer.cause)
 
 
@@ -122,7 +116,6 @@ def _build_plan(arguments: Mapping[str, Any], axes: Mapping[str, Any]) -> Plan:
 
 
 def _make_runs(calls: FunctionRuns, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    """Makes every run of the plan."""
     trial = calls.trial
     if trial.unrunnable:
         return

@@ -9,9 +9,8 @@ from typing import Any
 from pytest_repro.adapters import find_array_adapter
 from pytest_repro.core.diagnose import StateRoot
 from pytest_repro.core.plan.plan import Plan
-from pytest_repro.core.runs.run import Outcome, Run, RunSpec
+from pytest_repro.core.runs.run import Outcome, RunSpec
 from pytest_repro.engine.runs.pin import Pin
-from pytest_repro.engine.runs.recording import Recording
 from pytest_repro.engine.runs.run_source import BodyStartCallback, make_run, run_until_settled
 from pytest_repro.engine.runs.trial import RunResult, Trial
 
@@ -57,19 +56,16 @@ class FunctionRuns:
         if on_body_start is not None:
             on_body_start()
         try:
-            value = self._fn(*shift_arrays(self._args, spec.cell.setting))
+            value = self._fn(*_shift_arrays(self._args, spec.cell.setting))
         except Exception as raised:
             self.error = error = raised
         else:
             if value is not None:
                 recording.record("result", value)
-        return RunResult(self._make_run(spec, recording, perf_counter() - start, error), recording)
-
-    def _make_run(
-        self, spec: RunSpec, recording: Recording, seconds: float, error: BaseException | None
-    ) -> Run:
+        seconds = perf_counter() - start
         outcome: Outcome = "passed" if error is None else "failed"
-        return make_run(spec.cell, outcome, seconds, recording, error, self._pin.axis_generators_used)
+        run = make_run(spec.cell, outcome, seconds, recording, error, self._pin.axis_generators_used)
+        return RunResult(run, recording)
 
     def find_roots(self) -> Mapping[str, StateRoot]:
         """The arguments, and what the function closes over."""
@@ -80,7 +76,7 @@ class FunctionRuns:
         return roots
 
 
-def shift_arrays(args: tuple[Any, ...], setting: Mapping[str, Any]) -> tuple[Any, ...]:
+def _shift_arrays(args: tuple[Any, ...], setting: Mapping[str, Any]) -> tuple[Any, ...]:
     """*args* with their tensors and arrays copied to the offset of the axis ``alignment``, if varied."""
     if "alignment" not in setting:
         return args
@@ -93,7 +89,7 @@ def shift_arrays(args: tuple[Any, ...], setting: Mapping[str, Any]) -> tuple[Any
 def has_arrays(args: tuple[Any, ...]) -> bool:
     """Whether *args* hold a tensor or an array, in lists, tuples and dicts too."""
     arrays: list[Any] = []
-    _map_arrays(args, lambda array: arrays.append(array))
+    _map_arrays(args, arrays.append)
     return bool(arrays)
 
 

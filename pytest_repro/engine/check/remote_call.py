@@ -1,34 +1,43 @@
-"""Calls a function in other interpreters: both sides."""
+"""Calls a function in other interpreters, to compare and to diagnose it: both sides."""
 
 from __future__ import annotations
 
 import os
 import pickle
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from importlib import import_module
 from typing import Any
 
-from pytest_repro.axes import get_axis
+from pytest_repro.axes import Interpreter, get_axis
 from pytest_repro.companions.companion import Companion, InterpreterLost
 from pytest_repro.companions.pool import CompanionPool
 from pytest_repro.companions.remote_main import serve_requests
-from pytest_repro.core.diagnose import Experiment, ExperimentResult, decode_experiment
+from pytest_repro.core.diagnose import (
+    Experiment,
+    ExperimentResult,
+    decode_experiment,
+    decode_result,
+    encode_experiment,
+)
 from pytest_repro.core.plan.arguments import BadArgument
 from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.core.plan.tolerance import Tolerance
 from pytest_repro.engine.check.function_runs import FunctionRuns
-from pytest_repro.engine.experiments.fork import ForkFailed, run_in_forks
-from pytest_repro.engine.experiments.fork_before_import import serve_fresh_forks
-from pytest_repro.engine.experiments.process_setup import single_threaded
+from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed
+from pytest_repro.engine.experiments.fork import FORK_AVAILABLE, ForkFailed, run_in_forks, serve_fresh_forks
+from pytest_repro.engine.experiments.process_setup import get_thread_count, single_threaded
 from pytest_repro.engine.experiments.run_experiment import run_experiment
 from pytest_repro.engine.runs.remote_run import RemoteValues, encode_cell, receive_run
 from pytest_repro.engine.runs.trial import Trial
 
-TIMEOUT = 300.0
+_TIMEOUT = 300.0
 """Seconds after which a call in another interpreter is abandoned."""
+
+_IMPORT_SECONDS = 30.0
+"""Seconds that an experiment may take beyond its time limit: it imports the module first."""
 
 
 def call_in_companions(trial: Trial, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
@@ -40,24 +49,20 @@ def call_in_companions(trial: Trial, fn: Callable[..., Any], args: tuple[Any, ..
     cells = list(trial.remote_cells())
     if not cells:
         return
-    order = build_order(trial.plan, cells[0].axis, fn, args)
+    order = _build_order(trial.plan, cells[0].axis, fn, args)
     pool = CompanionPool[object, Companion]()
     for cell in cells:
         interpreter = get_axis(cell.axis).build_interpreter(cell.value)
-        start = partial(Companion, interpreter, order, sys.path, TIMEOUT)
+        start = partial(Companion, interpreter, order, sys.path, _TIMEOUT)
         try:
             with pool.using(cell.value, start) as companion:
-                _call_cell(trial, companion, cell)
+                _call_once(trial, companion, cell)
+                if trial.differs(cell):
+                    _call_once(trial, companion, cell.as_repeat())
         except InterpreterLost as lost:
             trial.add_lost(cell, str(lost))
         finally:
             pool.close()
-
-
-def _call_cell(trial: Trial, companion: Companion, cell: Cell) -> None:
-    _call_once(trial, companion, cell)
-    if trial.differs(cell):
-        _call_once(trial, companion, cell.as_repeat())
 
 
 def _call_once(trial: Trial, companion: Companion, cell: Cell) -> None:
@@ -65,14 +70,8 @@ def _call_once(trial: Trial, companion: Companion, cell: Cell) -> None:
     receive_run(trial, companion, cell, companion.receive("while it called the function")[1])
 
 
-def build_order(plan: Plan, axis: str, fn: Callable[..., Any], args: tuple[Any, ...]) -> dict[str, Any]:
-    """The order for a companion that calls ``fn(*args)``.
-
-    Args:
-        plan: Seed, determinism and tolerance of the calls.
-        axis: The axis that needs it, for the error.
-        fn: A function that the companion can import.
-        args: Arguments that pickle.
+def _build_order(plan: Plan, axis: str, fn: Callable[..., Any], args: tuple[Any, ...]) -> dict[str, Any]:
+    """The order for a companion that calls ``fn(*args)``; *axis* needs it.
 
     Raises:
         BadArgument: *fn* cannot be imported there, or *args* do not pickle.
@@ -93,59 +92,88 @@ def build_order(plan: Plan, axis: str, fn: Callable[..., Any], args: tuple[Any, 
 
 def _find_attribute(module: Any, name: str) -> Any:
     """The attribute *name* of *module*, with dots for nested ones; None if there is none."""
-    value = module
     for part in name.split("."):
-        value = getattr(value, part, None)
-    return value
+        module = getattr(module, part, None)
+    return module
 
 
-def run_function_experiment(
+def _run_here(
     plan: Plan, fn: Callable[..., Any], args: tuple[Any, ...], experiment: Experiment
 ) -> ExperimentResult:
-    """Makes the runs of *experiment* on ``fn(*args)`` in this process."""
     with FunctionRuns(plan, fn, args) as runs:
         return run_experiment(runs, experiment)
 
 
-def serve(channel: Any, order: Mapping[str, Any]) -> None:
-    """Calls a function on request, in a companion.
+class FunctionTarget:
+    """``fn(*args)``, as a target of experiments: in companions if they can import *fn*, otherwise here."""
 
-    Args:
-        channel: Of execnet.
-        order: From :func:`build_order`.
-    """
+    def __init__(self, plan: Plan, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        self._plan, self._fn_and_args = plan, (fn, args)
+        self._pool = CompanionPool[str, Companion](max_losses=None, retry_start=True)
+        try:
+            self._order = _build_order(plan, "inquiry", fn, args)
+        except BadArgument:
+            self._order = {}
+        self.fresh_processes = bool(self._order) and FORK_AVAILABLE
+
+    def start_interpreters(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
+        try:
+            for interpreter in interpreters:
+                self._pool.get(interpreter.name, partial(self._start, interpreter, seconds))
+        except InterpreterLost as lost:
+            raise ExperimentFailed(str(lost)) from None
+
+    def run_experiment(
+        self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, seconds_left: float
+    ) -> ExperimentResult:
+        if not self._order and interpreter is None:
+            return _run_here(self._plan, *self._fn_and_args, experiment)
+        place = interpreter or DEFAULT_INTERPRETER
+        try:
+            with self._pool.using(place.name, partial(self._start, place, seconds_left)) as companion:
+                companion.send("try", encode_experiment(experiment), seconds)
+                timeout = min(seconds + _IMPORT_SECONDS, seconds_left)
+                word, answer = companion.receive("while it ran the function", timeout)
+        except InterpreterLost as lost:
+            raise ExperimentFailed(str(lost)) from None
+        if word == "unknown":
+            raise ExperimentFailed(f"an experiment in {place.name} {answer}")
+        return decode_result(answer)
+
+    def _start(self, interpreter: Interpreter, seconds: float) -> Companion:
+        if not self._order:
+            raise ExperimentFailed("another interpreter cannot import the function: it is in no module")
+        order = {**self._order, "threads": get_thread_count(), "bare": interpreter.imports_per_run}
+        return Companion(interpreter, order, sys.path, min(seconds, _TIMEOUT))
+
+    def close(self) -> None:
+        self._pool.close(immediately=True)
+
+
+def serve(channel: Any, order: Mapping[str, Any]) -> None:
+    """Calls a function on request, in a companion; *order* is from :func:`_build_order`."""
     if order.get("bare"):
         serve_fresh_forks(serve, channel, {**order, "bare": False})
         return
-    server = _FunctionServer(channel, order)
-    serve_requests(
-        channel, {"call": server.call, "try": server.run_experiment, "fetch": server.values.send_value}
-    )
+    with single_threaded(order["threads"]) if "threads" in order else nullcontext():
+        fn, args = _find_attribute(import_module(order["module"]), order["name"]), pickle.loads(order["args"])
+    tolerance = Tolerance(*order["tolerance"]) if order["tolerance"] else None
+    plan = Plan(seed=order["seed"], deterministic=order["deterministic"], tolerance=tolerance)
+    values = RemoteValues(channel)
 
-
-class _FunctionServer:
-    """Holds the function, its arguments and the plan of its calls."""
-
-    def __init__(self, channel: Any, order: Mapping[str, Any]) -> None:
-        with single_threaded(order["threads"]) if "threads" in order else nullcontext():
-            self._fn = _find_attribute(import_module(order["module"]), order["name"])
-            self._args, self.values = pickle.loads(order["args"]), RemoteValues(channel)
-        tolerance = Tolerance(*order["tolerance"]) if order["tolerance"] else None
-        self._plan = Plan(seed=order["seed"], deterministic=order["deterministic"], tolerance=tolerance)
-
-    def call(self, *cell: Any) -> tuple[str, str]:
-        """Calls it once at a cell."""
-        runs = FunctionRuns(self._plan, self._fn, self._args)
+    def call_once(*cell: Any) -> tuple[str, str]:
+        runs = FunctionRuns(plan, fn, args)
         try:
             run, recording = runs.run(runs.trial.make_spec(Cell(*cell), 0))
         finally:
             runs.release()
-        return self.values.keep_and_encode(runs.trial, run, recording)
+        return values.keep_and_encode(runs.trial, run, recording)
 
-    def run_experiment(self, text: str, seconds: float) -> tuple[str, Any]:
-        """Runs an experiment in a fork of this process, which has imported and never computed."""
-        run_here = partial(run_function_experiment, self._plan, self._fn, self._args)
+    def run_in_fork(text: str, seconds: float) -> tuple[str, Any]:
+        # This process, which is forked, has imported and never computed.
         try:
-            return "tried", run_in_forks(run_here, decode_experiment(text), seconds)
+            return "tried", run_in_forks(partial(_run_here, plan, fn, args), decode_experiment(text), seconds)
         except ForkFailed as broken:
             return "unknown", str(broken)
+
+    serve_requests(channel, {"call": call_once, "try": run_in_fork, "fetch": values.send_value})

@@ -5,51 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pytest_repro.axes import Interpreter, get_axis
 from pytest_repro.causes import get_cause, list_cause_names
 from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult, Finding
 from pytest_repro.core.plan.plan import REPEAT, Cell
 from pytest_repro.core.trace.divergence import Divergence, first_divergence
-from pytest_repro.engine.diagnose.budgeted_experiments import ExperimentBudget, ExperimentFailed
-from pytest_repro.engine.diagnose.locate import is_before_ops, locate_by_line, locate_by_op
-from pytest_repro.engine.diagnose.suspects import (
+from pytest_repro.engine.diagnose import ExperimentBudget, ExperimentFailed
+from pytest_repro.engine.diagnose.findings import (
     build_finding,
     build_unknown_finding,
     describe_suspension,
     get_cause_name,
+    locate,
     rank_suspects,
 )
-
-_SAME_SEED, _OTHER_SEED = "1", "2"
-_MORE_SEEDS = ("3", "4", "5")
-"""Values of ``PYTHONHASHSEED`` of the interpreters to compare."""
-
-_LAYOUT_NOTE = "an interpreter with the same hash seed differs once its memory has another layout"
-_SESSION_NOTE = (
-    "fresh interpreters agree, whatever their hash seed and memory layout; only the interpreter of the "
-    "session, which had run other tests before, differs: what they left behind was not found"
-)
-
-
-def diagnose_axis(
-    budget: ExperimentBudget, axis: str, value: object, setting: Mapping[str, object]
-) -> tuple[Divergence | None, Finding]:
-    """The first op that diverged between the reference of *axis* and *value*, and the cause.
-
-    Args:
-        budget: Runs the experiments.
-        axis: The axis that varies.
-        value: The value that differs.
-        setting: Axis → value, of the reference.
-    """
-    diagnosis = _AxisDiagnosis(budget, axis, value, setting)
-    try:
-        finding = diagnosis.diagnose()
-    except ExperimentFailed as error:
-        finding = build_unknown_finding(f"the cause could not be established: {error}")
-    return diagnosis.divergence, finding
 
 
 class _Side(NamedTuple):
@@ -59,8 +30,32 @@ class _Side(NamedTuple):
     shifted_heap: bool = False
 
 
-class _AxisDiagnosis:
-    """The reference, and the value that differs."""
+def _make_side(hash_seed: str, number: int = 1) -> _Side:
+    name = f"hash seed {hash_seed}, interpreter {number}"
+    return _Side(Interpreter(environ={"PYTHONHASHSEED": hash_seed}, name=name))
+
+
+_FIRST, _SECOND, _OTHER_SEED = _make_side("1"), _make_side("1", 2), _make_side("2")
+_MORE_SEEDS = [_make_side(seed) for seed in "345"]
+_BARE = _Side(
+    Interpreter(environ={"PYTHONHASHSEED": "1"}, name="hash seed 1, nothing imported", imports_per_run=True)
+)
+
+_LAYOUT_NOTE = "an interpreter with the same hash seed differs once its memory has another layout"
+_SESSION_NOTE = (
+    "fresh interpreters agree, whatever their hash seed and memory layout; only the interpreter of the "
+    "session, which had run other tests before, differs: what they left behind was not found"
+)
+
+
+class AxisDiagnosis:
+    """Why *value* of *axis* differs from the reference, whose *setting* is axis → value.
+
+    Attributes:
+        divergence: The first op that diverged.
+    """
+
+    divergence: Divergence | None = None
 
     def __init__(
         self, budget: ExperimentBudget, axis: str, value: object, setting: Mapping[str, object]
@@ -68,9 +63,14 @@ class _AxisDiagnosis:
         self._budget, self._axis, self._value = budget, get_axis(axis), value
         self._reference = Cell(REPEAT, 0, setting)
         self._cell = Cell(axis, value, {**setting, axis: value})
-        self.divergence: Divergence | None = None
 
     def diagnose(self) -> Finding:
+        try:
+            return self._find_cause()
+        except ExperimentFailed as error:
+            return build_unknown_finding(f"the cause could not be established: {error}")
+
+    def _find_cause(self) -> Finding:
         if self._axis.differs_by_process_only:
             return self._diagnose_processes()
         reference = self._run_cell(self._reference, None)
@@ -78,10 +78,9 @@ class _AxisDiagnosis:
         self._find_divergence(reference, self._run_cell(self._cell, interpreter))
         if self._axis.cause_name:
             return build_finding((self._axis.cause_name,), Evidence(reference.calls, self.divergence))
-        return locate_by_op(self._build_axis_finding(), self.divergence)
+        return locate(self._build_axis_finding(), self.divergence)
 
     def _build_axis_finding(self) -> Finding:
-        """The finding that the axis itself is the cause."""
         reference = self._reference.setting[self._axis.name]
         explanation = self._axis.explain_difference(reference, self._value)
         return Finding(self._axis.name, "", explanation, self._axis.cause_fix)
@@ -97,26 +96,23 @@ class _AxisDiagnosis:
 
     def _diagnose_processes(self) -> Finding:
         """Of two interpreters: their hash seeds, their addresses, or anything else of a process."""
-        interpreters = [
-            _make_interpreter(*each) for each in ((_SAME_SEED, 1), (_SAME_SEED, 2), (_OTHER_SEED, 1))
-        ]
-        self._budget.start_interpreters(interpreters)
-        first, same, other = (self._run_with_evidence(each) for each in interpreters)
+        sides = [_FIRST, _SECOND, _OTHER_SEED]
+        self._budget.start_interpreters([side.interpreter for side in sides])
+        first, second, other = (self._run_side(side, trace_ops=True, log_calls=True) for side in sides)
         self._find_divergence(first, other)
         evidence = Evidence(first.calls, self.divergence)
         if not first.equal:
             return self._diagnose_suspects(evidence, first)
-        sides = self._find_layout_sides(evidence, first)
-        if sides:
+        same_result = first.reference_digest == other.reference_digest
+        if sides := self._find_layout_sides(evidence, first):
             finding = build_finding(("address-order",), evidence, _LAYOUT_NOTE)
-            ruled_out = ("hash-seed",) * (first.reference_digest == other.reference_digest)
-            return self._locate(replace(finding, ruled_out=ruled_out), sides)
-        if first.reference_digest != same.reference_digest:
+            return self._locate(replace(finding, ruled_out=("hash-seed",) * same_result), sides)
+        if first.reference_digest != second.reference_digest:
             return self._diagnose_suspects(evidence, first)
-        if first.reference_digest == other.reference_digest:
+        if same_result:
             return self._diagnose_session(evidence, first)
         finding = replace(build_finding(("hash-seed",), evidence), ruled_out=("address-order",))
-        return self._locate(finding, [_Side(interpreters[0]), _Side(interpreters[2])])
+        return self._locate(finding, [_FIRST, _OTHER_SEED])
 
     def _find_layout_sides(self, evidence: Evidence, first: ExperimentResult) -> list[_Side]:
         """Two sides that differ only in their memory layout; none if the layout makes no difference.
@@ -124,38 +120,27 @@ class _AxisDiagnosis:
         The layout of a run's own objects is set when it creates them, that of classes and functions
         when they are imported.
         """
-        suspensions = tuple(
-            name
-            for name in list_cause_names()
-            if get_cause(name).depends_on_layout and evidence.calls_for(name)
-        )
-        side = _Side(_make_interpreter(_SAME_SEED, 1))
-        shifted = side._replace(shifted_heap=True)
-        plain = self._run_side(side, suspensions) if suspensions else first
+        names = (name for name in list_cause_names() if get_cause(name).depends_on_layout)
+        suspensions = tuple(name for name in names if evidence.calls_for(name))
+        shifted = _FIRST._replace(shifted_heap=True)
+        plain = self._run_side(_FIRST, suspensions) if suspensions else first
         if self._run_side(shifted, suspensions).reference_digest != plain.reference_digest:
-            return [side, shifted]
-        bare = _Side(_make_bare_interpreter())
-        shifted = bare._replace(shifted_heap=True)
+            return [_FIRST, shifted]
+        shifted = _BARE._replace(shifted_heap=True)
         with suppress(ExperimentFailed):
-            plain, other = (self._run_side(each, suspensions) for each in (bare, shifted))
-            if plain.reference_digest != other.reference_digest and (
-                plain.reference_digest == self._run_side(bare, suspensions).reference_digest
-            ):
-                return [bare, shifted]
+            a, b = (self._run_side(side, suspensions).reference_digest for side in (_BARE, shifted))
+            if a != b and a == self._run_side(_BARE, suspensions).reference_digest:
+                return [_BARE, shifted]
         return []
 
     def _diagnose_session(self, evidence: Evidence, first: ExperimentResult) -> Finding:
         """Of interpreters that agree, while that of the session, which has run more before, differs."""
-        interpreters = [_make_interpreter(seed, 1) for seed in _MORE_SEEDS]
-        self._budget.start_interpreters(interpreters)
-        for interpreter in interpreters:  # every other hash seed orders two names alike
-            if self._run_side(_Side(interpreter)).reference_digest != first.reference_digest:
-                sides = [_Side(_make_interpreter(_SAME_SEED, 1)), _Side(interpreter)]
-                return self._locate(build_finding(("hash-seed",), evidence), sides)
+        self._budget.start_interpreters([side.interpreter for side in _MORE_SEEDS])
+        for side in _MORE_SEEDS:  # every other hash seed orders two names alike
+            if self._run_side(side).reference_digest != first.reference_digest:
+                return self._locate(build_finding(("hash-seed",), evidence), [_FIRST, side])
         experiment = Experiment((self._cell, self._cell), log_calls=True, diff_state=True)
-        twice = self._budget.run_experiment(
-            experiment, "run twice in one process", _make_interpreter(_SAME_SEED, 1)
-        )
+        twice = self._budget.run_experiment(experiment, "run twice in one process", _FIRST.interpreter)
         if twice.changes and not twice.equal:
             return build_finding(("shared-state",), replace(evidence, changes=twice.changes))
         return replace(build_unknown_finding(_SESSION_NOTE), ruled_out=("hash-seed", "address-order"))
@@ -172,61 +157,31 @@ class _AxisDiagnosis:
                 return replace(build_finding((suspect,), evidence), ruled_out=innocent)
             ruled_out[name] = None
         finding = replace(self._build_axis_finding(), ruled_out=tuple(ruled_out))
-        return self._locate(finding, [_Side(_make_interpreter(_SAME_SEED, number)) for number in (1, 2)])
+        return self._locate(finding, [_FIRST, _SECOND])
 
     def _is_equal_without(self, suspect: str, first: ExperimentResult) -> bool:
         """Whether two interpreters agree without *suspect*, with the outcomes of *first*."""
-        a, b = (_Side(_make_interpreter(_SAME_SEED, number)) for number in (1, 2))
-        result = self._run_side(a, (suspect,))
+        result = self._run_side(_FIRST, (suspect,))
         # If suspending it makes all runs fail, they are equal but prove nothing.
         if not (result.equal and set(first.outcomes).issuperset(result.outcomes)):
             return False
-        return result.reference_digest == self._run_side(b, (suspect,)).reference_digest
+        return result.reference_digest == self._run_side(_SECOND, (suspect,)).reference_digest
 
     def _locate(self, finding: Finding, sides: Sequence[_Side]) -> Finding:
-        """*finding* with the line at which two sides first diverged."""
-        if is_before_ops(self.divergence):
-            with suppress(ExperimentFailed):
-                finding = locate_by_line(finding, [self._trace_lines(side).steps[0] for side in sides])
-        return locate_by_op(finding, self.divergence)
+        return locate(finding, self.divergence, lambda: [self._trace_lines(side).steps[0] for side in sides])
 
     def _trace_lines(self, side: _Side) -> ExperimentResult:
         experiment = Experiment((self._cell,), trace_lines=True, shift_heap=side.shifted_heap)
         return self._budget.run_experiment(experiment, "run line by line", side.interpreter)
 
-    def _run_with_evidence(self, interpreter: Interpreter) -> ExperimentResult:
-        return self._run_side(_Side(interpreter), collect_evidence=True)
-
-    def _run_side(
-        self, side: _Side, suspensions: tuple[str, ...] = (), collect_evidence: bool = False
-    ) -> ExperimentResult:
+    def _run_side(self, side: _Side, suspensions: tuple[str, ...] = (), **flags: Any) -> ExperimentResult:
         """Two runs at *side*, or one if its interpreter changes from run to run."""
-        cells = (self._cell,) * (1 if side.shifted_heap or side.interpreter.imports_per_run else 2)
-        experiment = Experiment(
-            cells,
-            suspensions,
-            trace_ops=collect_evidence,
-            log_calls=collect_evidence,
-            fresh_forks=not side.shifted_heap,
-            shift_heap=side.shifted_heap,
+        interpreter, shifted = side
+        cells = (self._cell,) * (1 if shifted or interpreter.imports_per_run else 2)
+        experiment = Experiment(cells, suspensions, fresh_forks=not shifted, shift_heap=shifted, **flags)
+        purpose = ", ".join(map(describe_suspension, suspensions))
+        if shifted:
+            purpose = "run with another memory layout"
+        return self._budget.run_experiment(
+            experiment, purpose or f"run in an interpreter with {interpreter.name}", interpreter
         )
-        return self._budget.run_experiment(experiment, _describe_run(side, suspensions), side.interpreter)
-
-
-def _describe_run(side: _Side, suspensions: tuple[str, ...]) -> str:
-    if side.shifted_heap:
-        return "run with another memory layout"
-    described = ", ".join(map(describe_suspension, suspensions))
-    return described or f"run in an interpreter with {side.interpreter.name}"
-
-
-def _make_interpreter(hash_seed: str, number: int) -> Interpreter:
-    name = f"hash seed {hash_seed}, interpreter {number}"
-    return Interpreter(environ={"PYTHONHASHSEED": hash_seed}, name=name)
-
-
-def _make_bare_interpreter() -> Interpreter:
-    environ = {"PYTHONHASHSEED": _SAME_SEED}
-    return Interpreter(
-        environ=environ, name=f"hash seed {_SAME_SEED}, nothing imported", imports_per_run=True
-    )

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import TypeVar
 
 from pytest_repro.core.diagnose import Change, Evidence, Experiment, ExperimentResult
 from pytest_repro.core.trace.divergence import Divergence
-from pytest_repro.engine.diagnose.budgeted_experiments import ExperimentFailed
-from pytest_repro.engine.diagnose.suspects import get_cause_name
+from pytest_repro.engine.diagnose import ExperimentFailed
+from pytest_repro.engine.diagnose.findings import get_cause_name
+
+T = TypeVar("T")
 
 SHARED_STATE = "shared-state"
 
@@ -27,26 +30,21 @@ def minimize_calls(
 
     Args:
         evidence: From before the suspects were suspended.
-        suspects: Suspended together they make runs equal.
-        experiment: The experiment that showed this.
-        run_experiment: Runs experiments.
+        suspects: Suspended together they make runs equal, as *experiment* showed.
     """
 
     def differs(lines: Sequence[str]) -> bool:
         exception = lines[0].rpartition("/")[2] if len(lines) == 1 else f"{len(lines)} lines"
-        return not run_experiment(
-            experiment._replace(passthrough_lines=tuple(lines)), f"suspended except at {exception}"
-        ).equal
+        changed = experiment._replace(passthrough_lines=tuple(lines))
+        return not run_experiment(changed, f"suspended except at {exception}").equal
 
     calls = evidence.calls
     with suppress(ExperimentFailed):
         for name in dict.fromkeys(map(get_cause_name, suspects)):
             lines = list(dict.fromkeys(call.location for call in evidence.calls_for(name)))
             if len(lines) > 1:
-                lines = [line for line in _bisect_lines(lines, differs) if differs([line])]
-                calls = tuple(
-                    call for call in calls if call.cause != name or call.location in lines or not lines
-                )
+                found = [line for line in _bisect_lines(lines, differs) if differs([line])] or lines
+                calls = tuple(call for call in calls if call.cause != name or call.location in found)
     return replace(evidence, calls=calls)
 
 
@@ -61,12 +59,7 @@ def _bisect_lines(lines: list[str], differs: Callable[[Sequence[str]], bool]) ->
 def minimize_changes(
     evidence: Evidence, experiment: Experiment, run_experiment: ExperimentRunner
 ) -> Evidence | None:
-    """*evidence* with only the changes that must be restored to make runs equal.
-
-    Args:
-        evidence: Includes the changes that were seen.
-        experiment: Its runs differ because of changes.
-        run_experiment: Runs experiments.
+    """*evidence* with only the changes that must be restored to make the runs of *experiment* equal.
 
     Returns:
         None if runs still differ when all changes are restored.
@@ -74,10 +67,8 @@ def minimize_changes(
 
     def run_restoring(changes: Sequence[Change]) -> ExperimentResult:
         restored = changes[0].name if len(changes) == 1 else f"{len(changes)} changes"
-        return run_experiment(
-            experiment._replace(restored_names=tuple(change.name for change in changes)),
-            f"{restored} restored",
-        )
+        changed = experiment._replace(restored_names=tuple(change.name for change in changes))
+        return run_experiment(changed, f"{restored} restored")
 
     changes = evidence.changes
     try:
@@ -86,23 +77,21 @@ def minimize_changes(
             failed = [change for change in changes if change.name not in result.restored_names]
             restored = [change for change in changes if change not in failed]
             return replace(evidence, changes=(*failed, *restored)) if failed else None
-        for change in changes[::-1] if len(changes) <= MAX_SINGLE_TRIES else ():
-            rest = tuple(other for other in changes if other is not change)
-            if rest and run_restoring(rest).equal:
-                changes = rest
+        if len(changes) <= MAX_SINGLE_TRIES:
+            changes = tuple(minimize(list(changes), lambda rest: run_restoring(rest).equal))
     except ExperimentFailed:
         return evidence
     calls = tuple(call for call in evidence.calls if call.cause != SHARED_STATE)
     return replace(evidence, changes=changes, calls=calls)
 
 
-def minimize(suspects: list[str], suffices: Callable[[list[str]], bool]) -> list[str]:
-    """A minimal part of *suspects* that suffices to make runs equal; drops the last ones first."""
-    for suspect in suspects[::-1]:
-        rest = [other for other in suspects if other != suspect]
+def minimize(items: list[T], suffices: Callable[[list[T]], bool]) -> list[T]:
+    """A minimal part of *items* that suffices to make runs equal; drops the last ones first."""
+    for item in items[::-1]:
+        rest = [other for other in items if other != item]
         if rest and suffices(rest):
-            suspects = rest
-    return suspects
+            items = rest
+    return items
 
 
 def put_earliest_first(
@@ -117,15 +106,14 @@ def put_earliest_first(
         original: Where runs diverge if none of them is suspended.
         find_divergence: Where runs diverge if some are suspended.
     """
-    if original is not None:
-        with suppress(ExperimentFailed):
-            for suspect in suspects[:MAX_SINGLE_TRIES]:
-                others = [other for other in suspects if other != suspect]
-                divergence = find_divergence([other for other in others if other != SHARED_STATE])
-                if divergence is not None and _divergence_key(divergence) == _divergence_key(original):
-                    return [suspect, *others]
+    place = _get_place(original)
+    with suppress(ExperimentFailed):
+        for suspect in suspects[:MAX_SINGLE_TRIES] if place else ():
+            others = [other for other in suspects if other != suspect]
+            if _get_place(find_divergence([each for each in others if each != SHARED_STATE])) == place:
+                return [suspect, *others]
     return list(suspects)
 
 
-def _divergence_key(divergence: Divergence) -> tuple[object, ...]:
-    return divergence.index, divergence.op, divergence.location
+def _get_place(divergence: Divergence | None) -> tuple[object, ...]:
+    return (divergence.index, divergence.op, divergence.location) if divergence is not None else ()

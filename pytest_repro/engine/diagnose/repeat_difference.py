@@ -3,44 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from pytest_repro.causes import get_cause
+from pytest_repro.causes import get_cause, list_cause_names
+from pytest_repro.causes.unknown import explain_rarity
 from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult, Finding
 from pytest_repro.core.plan.plan import REPEAT, Cell
-from pytest_repro.core.trace.divergence import Divergence
-from pytest_repro.engine.diagnose.budgeted_experiments import (
+from pytest_repro.core.trace.divergence import Divergence, LineStep
+from pytest_repro.engine.diagnose import (
     ExperimentBudget,
     ExperimentFailed,
     OutOfTime,
     compute_required_runs,
     repeat_until_differs,
 )
-from pytest_repro.engine.diagnose.locate import is_before_ops, locate_by_line, locate_by_op
+from pytest_repro.engine.diagnose.findings import (
+    build_finding,
+    build_unknown_finding,
+    describe_no_suspect,
+    describe_suspension,
+    describe_unseen_state,
+    get_cause_name,
+    locate,
+    rank_suspects,
+)
 from pytest_repro.engine.diagnose.minimize import (
     SHARED_STATE,
     minimize,
     minimize_calls,
     minimize_changes,
     put_earliest_first,
-)
-from pytest_repro.engine.diagnose.no_cause_found import (
-    NO_FRESH_PROCESS,
-    append_not_suspended_note,
-    describe_no_recurrence,
-    describe_no_suspect,
-    describe_too_rare,
-    describe_unseen_state,
-    find_not_suspendable,
-)
-from pytest_repro.engine.diagnose.suspects import (
-    build_finding,
-    build_unknown_finding,
-    describe_suspension,
-    get_cause_name,
-    rank_suspects,
 )
 
 ADDRESS_ORDER = "address-order"
@@ -50,87 +43,84 @@ ADDRESS_LAYOUT = "address-order:laid out"
 _LAYOUT_NOTE = "runs with the same addresses were equal, a run with another memory layout differed"
 
 
-def diagnose_repeat(
-    budget: ExperimentBudget, setting: Mapping[str, object]
-) -> tuple[Divergence | None, Finding]:
-    """The first op that diverged between equal runs, and why.
+class RepeatDiagnosis:
+    """Why equal runs differ, all with *setting*, which is axis → value.
 
-    Args:
-        budget: Runs the experiments.
-        setting: Axis → value, for all runs.
+    Attributes:
+        divergence: The first op that diverged.
     """
-    diagnosis = _RepeatDiagnosis(budget, setting)
-    try:
-        finding = diagnosis.diagnose()
-    except ExperimentFailed as error:
-        finding = diagnosis.conclude_unknown(f"the cause could not be established: {error}")
-    return diagnosis.divergence, diagnosis.add_ruled_out(finding)
 
+    divergence: Divergence | None = None
 
-class _RepeatDiagnosis:
     def __init__(self, budget: ExperimentBudget, setting: Mapping[str, object]) -> None:
         self._budget, self._setting = budget, setting
         self._ruled_out: list[str] = []
         self._ineffective_suspensions: list[str] = []
-        self._runs_needed = 2
-        self.divergence: Divergence | None = None
+        self._runs_needed, self._no_cause_reason = 2, ""
         self._outcomes: frozenset[str] = frozenset()
-        self._no_cause_reason = ""
         self._evidence = Evidence()
         unsuspendable = () if budget.fresh_processes else (SHARED_STATE, ADDRESS_ORDER)
-        self._not_suspended = dict.fromkeys(unsuspendable, NO_FRESH_PROCESS)
+        self._not_suspended = dict.fromkeys(unsuspendable, "no fresh process is available")
 
-    def add_ruled_out(self, finding: Finding) -> Finding:
-        suspected = find_not_suspendable(self._evidence, self._not_suspended) | {finding.name}
+    def diagnose(self) -> Finding:
+        try:
+            finding = self._locate(self._find_cause())
+        except ExperimentFailed as error:
+            finding = self._conclude_unknown(f"the cause could not be established: {error}")
+        return self._add_ruled_out(finding)
+
+    def _add_ruled_out(self, finding: Finding) -> Finding:
+        suspected = {finding.name, *self._not_suspended}
+        calls = self._evidence.calls
+        suspected |= {name for name in list_cause_names() if get_cause(name).find_not_suspendable(calls)}
         return replace(finding, ruled_out=tuple(name for name in self._ruled_out if name not in suspected))
 
-    def conclude_unknown(self, reason: str) -> Finding:
-        tried = {name: why for name, why in self._not_suspended.items() if name in self._ruled_out}
-        evidence = replace(self._evidence, divergence=None)
-        return build_unknown_finding(append_not_suspended_note(reason, tried), evidence)
+    def _conclude_unknown(self, reason: str) -> Finding:
+        tried = [f"{n} ({why})" for n, why in self._not_suspended.items() if n in self._ruled_out]
+        note = f"; could not be suspended: {'; '.join(tried)}" if tried else ""
+        return build_unknown_finding(reason + note, replace(self._evidence, divergence=None))
 
     def _run(
         self, runs: int, purpose: str, suspended: Sequence[str] = (), **options: Any
     ) -> ExperimentResult:
         return self._budget.run_experiment(self._plan(runs, suspended, **options), purpose)
 
-    def _plan(self, runs: int, suspended: Sequence[str] = (), **options: Any) -> Experiment:
+    def _plan(self, runs: int, suspended: Sequence[str] = (), **flags: Any) -> Experiment:
         cells = tuple(Cell(REPEAT, number, self._setting) for number in range(runs))
-        return Experiment(cells, tuple(suspended), **options)
-
-    def diagnose(self) -> Finding:
-        return self._locate(self._find_cause())
+        return Experiment(cells, tuple(suspended), **flags)
 
     def _find_cause(self) -> Finding:
         first = self._run(2, "run again, recording ops", trace_ops=True, log_calls=True, diff_state=True)
         differing, runs, required_runs, self._outcomes = repeat_until_differs(first, self._run_more)
         if not differing:
-            return build_unknown_finding(describe_no_recurrence(runs, self._budget.fresh_processes))
+            process = "a fresh process" if self._budget.fresh_processes else "this process"
+            return build_unknown_finding(f"{runs} more runs in {process} did not differ: {explain_rarity()}")
         traced = first if first.differing else self._trace_again(differing, runs)
         self.divergence = traced.divergence
         self._evidence = Evidence(first.calls, self.divergence, first.changes, differing, runs)
         self._runs_needed = self._budget.limit_runs(required_runs)
         if self._runs_needed < required_runs:
-            return build_unknown_finding(describe_too_rare(self._evidence, required_runs, self._runs_needed))
-        finding = self._find_single_cause() or self._find_several_causes()
-        reason = self._no_cause_reason or describe_no_suspect(self._evidence)
-        return finding or self.conclude_unknown(reason)
+            needs = f"to distinguish a suspect from chance takes {required_runs} runs each"
+            limit = f"the time limit (repro_diagnose_seconds) allows {self._runs_needed}"
+            return build_unknown_finding(f"{self._evidence.frequency}: {needs}, and {limit}")
+        if finding := self._find_single_cause() or self._find_several_causes():
+            return finding
+        return self._conclude_unknown(self._no_cause_reason or describe_no_suspect(self._evidence))
 
     def _locate(self, finding: Finding) -> Finding:
         """*finding* with the line at which runs first diverge, if no op and no call shows it."""
-        if get_cause(finding.name).located_by_line and is_before_ops(self.divergence):
-            with suppress(ExperimentFailed):
-                # Suspends what was ruled out, so that its lines are not taken for the first.
-                suspended = [s for s in self._ineffective_suspensions if get_cause_name(s) in self._ruled_out]
-                result = self._run(self._runs_needed, "run again, tracing lines", suspended, trace_lines=True)
-                finding = locate_by_line(finding, result.steps)
-        return locate_by_op(finding, self.divergence)
+        by_line = get_cause(finding.name).located_by_line
+        return locate(finding, self.divergence, self._trace_lines if by_line else None)
+
+    def _trace_lines(self) -> Sequence[Sequence[LineStep]]:
+        # Suspends what was ruled out, so that its lines are not taken for the first.
+        suspended = [s for s in self._ineffective_suspensions if get_cause_name(s) in self._ruled_out]
+        return self._run(self._runs_needed, "run again, tracing lines", suspended, trace_lines=True).steps
 
     def _run_more(self, count: int) -> ExperimentResult:
         return self._run(self._budget.limit_runs(count), "run again, to see how often it differs")
 
     def _trace_again(self, differing: int, runs: int) -> ExperimentResult:
-        """The traces of two runs that differ, which is rare."""
         count = self._budget.limit_runs(2 * compute_required_runs(differing, runs))
         result = self._run(count, "run again, recording ops, until it differs", trace_ops=True)
         return result if result.differing else replace(result, traces=())
@@ -154,9 +144,10 @@ class _RepeatDiagnosis:
 
     def _try_without(self, suspect: str) -> Finding | None:
         if suspect == SHARED_STATE:
-            suspect = self._try_fresh_processes()
-            return self._conclude([suspect]) if suspect else None
-        return self._conclude([suspect]) if self._is_equal_without((suspect,)) else None
+            found = self._try_fresh_processes()
+        else:
+            found = suspect if self._is_equal_without((suspect,)) else ""
+        return self._conclude([found]) if found else None
 
     def _is_equal_without(self, suspects: Sequence[str]) -> bool:
         purpose = ", ".join(map(describe_suspension, suspects))

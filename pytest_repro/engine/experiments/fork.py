@@ -15,68 +15,73 @@ import time
 import traceback
 import warnings
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 from pytest_repro import causes
-from pytest_repro.core.diagnose import Experiment, ExperimentResult, decode_result, encode_result
-from pytest_repro.engine.experiments.process_setup import preload_imports, report_imports
+from pytest_repro.companions.remote_main import serve_requests
+from pytest_repro.core.diagnose import (
+    Experiment,
+    ExperimentResult,
+    decode_experiment,
+    decode_result,
+    encode_experiment,
+    encode_result,
+)
+from pytest_repro.engine.experiments.process_setup import preload_imports, report_imports, shifted_heap
 
 FORK_AVAILABLE = hasattr(os, "fork")
+
+ExperimentFunction = Callable[[Experiment], ExperimentResult]
+"""Runs an experiment in the process that calls it."""
+
+ServeFunction = Callable[[Any, Mapping[str, Any]], None]
+"""Imports a program and answers requests about it: ``serve(channel, order)``."""
 
 
 class ForkFailed(Exception):
     """A fork died, raised or took too long; the message says which."""
 
 
-def run_in_forks(
-    perform: Callable[[Experiment], ExperimentResult], experiment: Experiment, seconds: float
-) -> bytes:
+def run_in_forks(perform: ExperimentFunction, experiment: Experiment, seconds: float) -> bytes:
     """The encoded result of *experiment*, run in a fork, or in this process where fork is unavailable.
 
-    Args:
-        perform: Runs an experiment in the process that calls it.
-        experiment: With ``fresh_forks``, each run gets a fork of its own.
-        seconds: Time limit.
+    With ``fresh_forks``, each run gets a fork of its own.
 
     Raises:
-        ForkFailed: A fork died, raised or took too long.
+        ForkFailed: A fork died, raised or took longer than *seconds*.
     """
     causes.find_all_targets()  # imports here what each fork would import, which changes its memory layout
     if not FORK_AVAILABLE:
-        return _run_in_process(perform, experiment)
-    if not experiment.fresh_forks:
-        return _call_with_imports([lambda: encode_result(perform(experiment))], seconds)[0]
-    runs = [partial(_run_single, perform, experiment, number) for number in range(len(experiment.cells))]
-    return encode_result(join_results(map(decode_result, _call_with_imports(runs, seconds))))
+        try:
+            return encode_result(perform(experiment))
+        except Exception as error:
+            raise ForkFailed(f"{type(error).__name__}: {error}") from error
+    parts = _split_into_runs(experiment) if experiment.fresh_forks else [experiment]
+    functions = [partial(report_imports, partial(_perform_and_encode, perform, part)) for part in parts]
+    messages = call_in_forks(functions, seconds)
+    results = [preload_imports(message) for message in messages]  # after the last fork: all must be alike
+    return encode_result(_join_results(results)) if experiment.fresh_forks else results[0]
 
 
-def _call_with_imports(functions: Sequence[Callable[[], bytes]], seconds: float) -> list[bytes]:
-    messages = call_in_forks([partial(report_imports, function) for function in functions], seconds)
-    return [preload_imports(message) for message in messages]  # after the last fork: all must be alike
+def _split_into_runs(experiment: Experiment) -> list[Experiment]:
+    return [
+        experiment._replace(cells=(cell,), shift_heap=experiment.shift_heap and number == 1)
+        for number, cell in enumerate(experiment.cells)
+    ]
 
 
-def _run_in_process(perform: Callable[[Experiment], ExperimentResult], experiment: Experiment) -> bytes:
-    try:
-        return encode_result(perform(experiment))
-    except Exception as error:
-        raise ForkFailed(f"{type(error).__name__}: {error}") from error
+def _perform_and_encode(perform: ExperimentFunction, experiment: Experiment) -> bytes:
+    return encode_result(perform(experiment))
 
 
-def _run_single(
-    perform: Callable[[Experiment], ExperimentResult], experiment: Experiment, number: int
-) -> bytes:
-    shift_heap = experiment.shift_heap and number == 1
-    return encode_result(
-        perform(experiment._replace(cells=(experiment.cells[number],), shift_heap=shift_heap))
-    )
-
-
-def join_results(results: Iterable[ExperimentResult]) -> ExperimentResult:
+def _join_results(encoded: Sequence[bytes]) -> ExperimentResult:
     """The result of one experiment from results of one run each."""
-    runs = list(results)
+    runs = [decode_result(data) for data in encoded]
     return replace(
         runs[0],
         run_count=len(runs),
@@ -90,15 +95,11 @@ def join_results(results: Iterable[ExperimentResult]) -> ExperimentResult:
 def call_in_forks(functions: Sequence[Callable[[], bytes]], seconds: float) -> list[bytes]:
     """The results of *functions*, called one after the other, each in a fork of this process.
 
-    Creates all forks before the first call and allocates nothing in between, so that all have the
-    same addresses.
-
-    Args:
-        functions: Called in this order.
-        seconds: Time limit for all calls together.
+    Creates all forks before the first call and allocates nothing in between, so that all have the same
+    addresses.
 
     Raises:
-        ForkFailed: A fork died, raised or took too long.
+        ForkFailed: A fork died or raised, or all together took longer than *seconds*.
     """
     starts, answers = [os.pipe() for _ in functions], [os.pipe() for _ in functions]
     pids = array("q", bytes(8 * (len(functions) + 1)))
@@ -114,21 +115,20 @@ def call_in_forks(functions: Sequence[Callable[[], bytes]], seconds: float) -> l
                     os._exit(0)
                 os.read(starts[number][0], 1)
                 _run_fork(functions[number], answers[number][1])
+    results = []
     try:
-        return [_start_and_read(*fork, deadline) for fork in zip(starts, answers, pids)]
+        for start, answer, pid in zip(starts, answers, pids):
+            os.write(start[1], b"!")
+            results.append(_read_answer(answer[0], pid, deadline))
+        return results
     finally:
-        for pid in (*pids,):
-            _kill(pid)
-        for pipe in (*starts, *answers):
-            os.close(pipe[0])
-            os.close(pipe[1])
-
-
-def _start_and_read(
-    start_pipe: tuple[int, int], answer_pipe: tuple[int, int], pid: int, deadline: float
-) -> bytes:
-    os.write(start_pipe[1], b"!")
-    return _check_answer(_read_pipe(answer_pipe[0], pid, deadline), pid)
+        for pid in pids:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+            with suppress(OSError):
+                os.waitpid(pid, 0)
+        for end in (end for pipe in (*starts, *answers) for end in pipe):
+            os.close(end)
 
 
 def _run_fork(function: Callable[[], bytes], write_fd: int) -> None:
@@ -147,42 +147,62 @@ def _run_fork(function: Callable[[], bytes], write_fd: int) -> None:
     os._exit(status)
 
 
-def _read_pipe(read_fd: int, pid: int, deadline: float) -> bytes | None:
-    """The message in the pipe; empty if the writer has exited, None after the deadline.
-
-    Does not wait for end of file: other processes hold the pipe open.
-    """
+def _read_answer(read_fd: int, pid: int, deadline: float) -> bytes:
+    """The result that a fork writes. Does not wait for end of file: other processes hold the pipe open."""
     data = bytearray()
     while len(data) < 8 or len(data) < 8 + int.from_bytes(data[:8], "little"):
-        if not select.select([read_fd], [], [], 0.2)[0]:
-            if time.monotonic() > deadline:
-                return None
-            if _has_exited(pid) and not select.select([read_fd], [], [], 0)[0]:
-                return b""
-            continue
-        data += os.read(read_fd, 2**20)
-    return bytes(data[8:])
+        if select.select([read_fd], [], [], 0.2)[0]:
+            data += os.read(read_fd, 2**20)
+        elif time.monotonic() > deadline:
+            raise ForkFailed("took too long")
+        elif _has_exited(pid) and not select.select([read_fd], [], [], 0)[0]:
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            how = f"died ({signal.Signals(-code).name})" if code < 0 else f"ended with status {code}"
+            raise ForkFailed(how)
+    if data[8:9] == b"-":
+        raise ForkFailed(data[9:].decode(errors="replace"))
+    return bytes(data[9:])
 
 
 def _has_exited(pid: int) -> bool:
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-def _check_answer(message: bytes | None, pid: int) -> bytes:
-    if message is None:
-        raise ForkFailed("took too long")
-    if not message:
-        _, status = os.waitpid(pid, 0)
-        code = os.waitstatus_to_exitcode(status)
-        raise ForkFailed(f"died ({signal.Signals(-code).name})" if code < 0 else f"ended with status {code}")
-    if message[:1] == b"-":
-        raise ForkFailed(message[1:].decode(errors="replace"))
-    return message[1:]
+def serve_fresh_forks(serve: ServeFunction, channel: Any, order: Mapping[str, Any]) -> None:
+    """Answers ``("try", experiment, seconds, …)``, an experiment of one run, in a fork that calls *serve*.
+
+    For programs that this process has not imported yet: the addresses of classes and functions are set when
+    they are imported, so another memory layout must exist before that. All forks are alike otherwise; each
+    imports the program, runs it, and exits.
+    """
+    serve_requests(channel, {"try": partial(_import_and_run_in_fork, serve, order)})
 
 
-def _kill(pid: int) -> None:
-    """Ends a fork if it still runs, and reaps it."""
-    with suppress(OSError):
-        os.kill(pid, signal.SIGKILL)
-    with suppress(OSError):
-        os.waitpid(pid, 0)
+def _import_and_run_in_fork(
+    serve: ServeFunction, order: Mapping[str, Any], text: str, seconds: float, *rest: Any
+) -> tuple[str, str | bytes]:
+    if not FORK_AVAILABLE:
+        return "unknown", "needs os.fork, which is unavailable on this machine"
+    try:
+        # This process does not even decode the experiment: what it keeps in memory would make forks differ.
+        run = partial(_import_and_run, serve, order, text, (seconds, *rest))
+        time.sleep(0.05)  # on a busy machine the thread that received the request is not done yet
+        return "tried", call_in_forks([run], seconds)[0]
+    except ForkFailed as error:
+        return "unknown", str(error)
+
+
+def _import_and_run(serve: ServeFunction, order: Mapping[str, Any], text: str, rest: Any) -> bytes:
+    experiment = decode_experiment(text)
+    layout = 2 if experiment.shift_heap else 1  # never the present one, which depends on earlier requests
+    single = encode_experiment(experiment._replace(shift_heap=False, fresh_forks=False))
+    requests, replies = iter([("try", single, *rest), ("finish",)]), list[Any]()
+    with shifted_heap(layout=layout):
+        # pytest and its plugins, imported first, fill the gaps; the order makes new ones for the program.
+        channel = SimpleNamespace(receive=requests.__next__, send=replies.append)
+        serve(channel, {**order, "memory_layout": layout})
+    word, answer = replies[-1]
+    if word != "tried":
+        raise ForkFailed(answer)
+    result: bytes = answer
+    return result

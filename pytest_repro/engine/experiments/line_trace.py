@@ -1,8 +1,8 @@
 """Traces the user's lines and local variables, to find the line at which two runs diverge.
 
-Ops of torch show where tensors diverge. A program that sorts names, reads a cache or computes in
-numpy diverges at a line, found by digesting the local variables after each one: 10 to 50 µs a line,
-so only to explain a mismatch, and only for a limited number of lines.
+Ops of torch show where tensors diverge. A program that sorts names, reads a cache or computes in numpy
+diverges at a line, found by digesting the local variables after each one: 10 to 50 µs a line, so only to
+explain a mismatch, and only for a limited number of lines.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from types import FrameType
 from typing import Any
 
 from pytest_repro.adapters import flatten_known
 from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.core.trace.divergence import LineStep
-from pytest_repro.engine.experiments.process_state import PLAIN_TYPES
+from pytest_repro.engine.experiments.process_state import PLAIN_TYPES, format_plain_members
 from pytest_repro.interpose.user_frames import classify_frame, format_location, is_user_module, walk_up
 from pytest_repro.traces import pause_tracing
 from pytest_repro.values.hashing import digest
@@ -99,17 +99,15 @@ def _describe_value(value: Any, depth: int) -> Iterator[str]:
     elif depth > _MAX_DEPTH:
         yield "…"
     elif isinstance(value, (set, frozenset)):  # sorted: what its order affects shows up in other variables
-        plain = sorted(repr(member) for member in value if isinstance(member, PLAIN_TYPES))
-        yield f"{len(value)} {' '.join(plain)}"
+        yield f"{len(value)} {format_plain_members(value)}"
     elif issubclass(type(value), dict):
         yield f"dict {len(value)}"
-        items = islice(value.items(), _MAX_ITEMS)
-        yield from _describe_items((part for item in items for part in item), depth)
+        yield from _describe_items(chain.from_iterable(islice(value.items(), _MAX_ITEMS)), depth)
     elif issubclass(type(value), (list, tuple)):
         yield f"{len(value)}"
         yield from _describe_items(islice(value, _MAX_ITEMS), depth)
     else:
-        yield from _describe_object(value, type(value), depth)
+        yield from _describe_object(value, depth)
 
 
 def _describe_items(values: Iterable[object], depth: int) -> Iterator[str]:
@@ -117,27 +115,24 @@ def _describe_items(values: Iterable[object], depth: int) -> Iterator[str]:
         yield from _describe_value(value, depth + 1)
 
 
-def _describe_object(value: Any, kind: type, depth: int) -> Iterator[str]:
+def _describe_object(value: Any, depth: int) -> Iterator[str]:
     flat = flatten_known(value)
     if isinstance(flat, Leaf):
         yield digest(flat.kind, flat.read_chunks()) if flat.nbytes <= _MAX_NBYTES else flat.kind
     elif isinstance(flat, Parts):
         yield from _describe_items((part for _, part in islice(flat.items, _MAX_ITEMS)), depth)
     else:
-        yield kind.__qualname__
-        module = sys.modules.get(kind.__module__)
+        yield type(value).__qualname__
+        module = sys.modules.get(type(value).__module__)
         if module is not None and is_user_module(module):
             yield from _describe_items(list(getattr(value, "__dict__", {}).values())[:_MAX_ITEMS], depth)
 
 
 class LineMonitor:
-    """Calls a function after each of the user's lines, up to :data:`MAX_LINES`.
+    """Calls *on_line_end* after each of the user's lines, up to :data:`MAX_LINES`.
 
     Attributes:
-        current_line: The line that runs, ``"/abs/file.py:12"``; ``""`` if it is not monitored.
-
-    Args:
-        on_line_end: Called after each line, with that line still in :attr:`current_line`.
+        current_line: The line that runs or has just ended, ``"/abs/file.py:12"``; ``""`` if not monitored.
     """
 
     def __init__(self, on_line_end: Callable[[], None]) -> None:
@@ -145,10 +140,9 @@ class LineMonitor:
 
     @contextmanager
     def monitor(self, frame: FrameType) -> Iterator[None]:
-        """Monitors lines of this thread in the block; none if a debugger or coverage tool traces.
+        """Monitors lines of this thread in the block, in *frame* and its callers too.
 
-        Args:
-            frame: The frame of the block; its next lines and those of its callers are monitored too.
+        Does nothing while a debugger or a coverage tool traces.
         """
         if sys.gettrace() is not None:
             yield

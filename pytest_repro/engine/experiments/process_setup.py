@@ -7,6 +7,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -14,14 +15,13 @@ from typing import Any
 
 from pytest_repro.interpose.user_frames import is_user_module
 
-_OBJECT_COUNT = 20_000
 _SIZE_RANGES = (16, 496), (512, 4096)
 """Bytes per filler object. Python serves up to 512 bytes from pools by size and larger blocks
 (classes, tables of dicts, small tensors) from malloc."""
 
 
 @contextmanager
-def shifted_heap(object_count: int = _OBJECT_COUNT, layout: int = 1) -> Iterator[None]:
+def shifted_heap(object_count: int = 20_000, layout: int = 1) -> Iterator[None]:
     """Changes the addresses of objects created in the block, by filling gaps between filler objects.
 
     Args:
@@ -44,9 +44,9 @@ def shifted_heap(object_count: int = _OBJECT_COUNT, layout: int = 1) -> Iterator
 def single_threaded(threads_after: int) -> Iterator[None]:
     """Limits torch to one thread in the block, even if the block is the first to import it.
 
-    OpenMP keeps the threads of the first parallel op for later ones. A fork does not inherit them,
-    and its first parallel op waits for them forever: one ``torch.randn(2_000_000).exp()`` at the
-    top of a test module is enough.
+    OpenMP keeps the threads of the first parallel op for later ones. A fork does not inherit them, and its
+    first parallel op waits for them forever: one ``torch.randn(2_000_000).exp()`` at the top of a test module
+    is enough.
 
     Args:
         threads_after: Number of threads after the block; 0 restores the previous number.
@@ -79,20 +79,17 @@ class _TorchFinder:
     ) -> ModuleSpec | None:
         if name != "torch":
             return None
-        finders = (finder for finder in sys.meta_path if finder is not self)
-        specs = (finder.find_spec(name, path, target) for finder in finders)
+        specs = (each.find_spec(name, path, target) for each in sys.meta_path if each is not self)
         spec = next((spec for spec in specs if spec), None)
         loader: Any = spec.loader if spec is not None else None
         if loader is not None:
-            load = loader.exec_module
-
-            def exec_module(module: ModuleType) -> None:
-                load(module)
-                self.limit_threads(module)
-
             with suppress(AttributeError):  # a loader with slots, which is not one of Python's
-                loader.exec_module = exec_module
+                loader.exec_module = partial(self._load, loader.exec_module)
         return spec
+
+    def _load(self, load: Callable[[ModuleType], None], module: ModuleType) -> None:
+        load(module)
+        self.limit_threads(module)
 
     def limit_threads(self, torch: Any) -> None:
         self.previous_threads = torch.get_num_threads()
@@ -108,14 +105,10 @@ def report_imports(function: Callable[[], bytes]) -> bytes:
     before = set(sys.modules)
     packages = {name.partition(".")[0] for name in before}
     result = function()
-    imported = [
-        name
-        for name, module in list(sys.modules.items())
-        if name not in before
-        and name.partition(".")[0] in packages
-        and not (module is None or is_user_module(module))
-    ]
-    return b"\n".join([json.dumps(imported).encode(), result])
+    new = [name for name in list(sys.modules) if name not in before and name.partition(".")[0] in packages]
+    modules = {name: sys.modules[name] for name in new}
+    names = [name for name, module in modules.items() if not (module is None or is_user_module(module))]
+    return b"\n".join([json.dumps(names).encode(), result])
 
 
 def preload_imports(message: bytes) -> bytes:

@@ -12,18 +12,16 @@ from pytest_repro.causes import find_all_targets
 from pytest_repro.causes._suspension import collect_not_suspended
 from pytest_repro.core.diagnose import Change, Experiment, ExperimentResult, ExternalCall
 from pytest_repro.core.plan.plan import Cell
-from pytest_repro.core.runs.observation import ContentRef, Observation
-from pytest_repro.core.runs.run import Run, RunSpec
+from pytest_repro.core.runs.observation import ContentRef
+from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.divergence import LineStep
 from pytest_repro.core.trace.trace import Trace
 from pytest_repro.engine.experiments.line_trace import trace_lines
 from pytest_repro.engine.experiments.process_setup import shifted_heap
-from pytest_repro.engine.experiments.process_state import StateFacts, capture_state
+from pytest_repro.engine.experiments.process_state import StateFacts, StateRestorer, capture_state
 from pytest_repro.engine.experiments.state_diff import diff_states
-from pytest_repro.engine.experiments.state_restore import StateRestorer
 from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.run_source import RunSource
-from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.interpose.call_log import log_calls
 from pytest_repro.interpose.patch import pass_through
 from pytest_repro.traces import trace
@@ -46,7 +44,7 @@ def run_experiment(source: RunSource, experiment: Experiment) -> ExperimentResul
 
 class _ExperimentRun:
     def __init__(self, source: RunSource, experiment: Experiment) -> None:
-        self._source, self._experiment = source, experiment
+        self._source, self._trial, self._experiment = source, source.trial, experiment
         self._calls: list[ExternalCall] = []
         self._states: list[StateFacts] = []
         self._traces: list[Trace] = []
@@ -55,10 +53,12 @@ class _ExperimentRun:
 
     def run(self) -> ExperimentResult:
         start, number = perf_counter(), 0
+        stops_early = self._experiment.trace_ops or self._experiment.trace_lines
         for number, cell in enumerate(self._experiment.cells):
             self._run_cell(cell, number)
-            if (self._experiment.trace_ops or self._experiment.trace_lines) and self._find_differing():
+            if stops_early and self._find_differing():
                 break
+        outcomes = (f"{run.outcome} {run.error_type}".strip() for run in self._trial.runs)
         return ExperimentResult(
             number + 1,
             self._find_differing(),
@@ -68,32 +68,31 @@ class _ExperimentRun:
             _take_ends(self._traces),
             tuple(map(tuple, _take_ends(self._steps))),
             perf_counter() - start,
-            self._list_outcomes(),
+            tuple(dict.fromkeys(outcomes)),
             restored_names=self._restorer.list_restored_names(),
         )
 
     def _run_cell(self, cell: Cell, number: int) -> None:
-        if self._experiment.restored_names:
+        experiment = self._experiment
+        if experiment.restored_names:
             self._restorer.restore() if number else self._restorer.visit_modules()
+        spec = self._trial.make_spec(cell, number)
+        spec = replace(spec, suspended=experiment.suspended, traced=experiment.trace_ops)
         with ExitStack() as stack:
-            if self._experiment.log_calls and number == 0:
+            if experiment.log_calls and number == 0:
                 log = stack.enter_context(log_calls(find_all_targets()))
                 stack.callback(lambda: self._calls.extend(log.calls))
-            if self._experiment.trace_ops:
+            if experiment.trace_ops:
                 self._traces.append(stack.enter_context(trace(thorough=True)))
-            if self._experiment.trace_lines:
+            if experiment.trace_lines:
                 self._steps.append(stack.enter_context(trace_lines()))
-            run, recording = self._source.run(self._make_spec(cell, number), self._on_body_start)
+            run, recording = self._source.run(spec, self._on_body_start)
         if not number:
-            self._first_digest = digest_run(run, recording)
-        self._source.trial.add(run, recording)
-
-    def _make_spec(self, cell: Cell, number: int) -> RunSpec:
-        spec = self._source.trial.make_spec(cell, number)
-        return replace(spec, suspended=self._experiment.suspended, traced=self._experiment.trace_ops)
+            self._first_digest = _digest_run(run, recording)
+        self._trial.add(run, recording)
 
     def _on_body_start(self) -> None:
-        if self._experiment.restored_names and not self._source.trial.runs:
+        if self._experiment.restored_names and not self._trial.runs:
             self._restorer.visit_roots(self._source.find_roots())
         if self._experiment.diff_state and len(self._states) < 2:
             self._roots = self._source.find_roots()
@@ -104,12 +103,10 @@ class _ExperimentRun:
             return ()
         return tuple(diff_states(self._states[0], self._states[1], self._roots))[:_MAX_CHANGES]
 
-    def _list_outcomes(self) -> tuple[str, ...]:
-        runs = self._source.trial.runs
-        return tuple(dict.fromkeys(f"{run.outcome} {run.error_type}".strip() for run in runs))
-
     def _find_differing(self) -> tuple[int, ...]:
-        return find_differing_runs(self._source.trial)
+        """Numbers of the runs that differ from the first, by the plan of the trial."""
+        differing = {(mismatch.axis, mismatch.value) for mismatch in self._trial.compute_verdict().mismatches}
+        return tuple(n for n, run in enumerate(self._trial.runs) if (run.axis, run.value) in differing)
 
 
 def _take_ends(items: Sequence[T]) -> tuple[T, ...]:
@@ -117,22 +114,10 @@ def _take_ends(items: Sequence[T]) -> tuple[T, ...]:
     return (items[0], items[-1]) if len(items) > 1 else tuple(items)
 
 
-def find_differing_runs(trial: Trial) -> tuple[int, ...]:
-    """Numbers of the runs that differ from the first, by the plan of the trial."""
-    differing = {(mismatch.axis, mismatch.value) for mismatch in trial.compute_verdict().mismatches}
-    return tuple(n for n, run in enumerate(trial.runs) if (run.axis, run.value) in differing)
-
-
-def digest_run(run: Run, recording: RecordingBase) -> str:
+def _digest_run(run: Run, recording: RecordingBase) -> str:
     """A digest of the outcome and observations of a run, equal in all processes."""
-    rows = [f"{run.outcome} {run.error_type}", *map(_format_observation, recording.observations().values())]
+    rows = [f"{run.outcome} {run.error_type}"]
+    for each in recording.observations().values():
+        content = each.content.digest if isinstance(each.content, ContentRef) else each.content.hex()
+        rows.append(f"{each.key} {each.kind} {content}")
     return digest("shown", [memoryview("\n".join(rows).encode("utf-8", "surrogatepass"))])
-
-
-def _format_observation(observation: Observation) -> str:
-    content = (
-        observation.content.digest
-        if isinstance(observation.content, ContentRef)
-        else observation.content.hex()
-    )
-    return f"{observation.key} {observation.kind} {content}"

@@ -30,8 +30,8 @@ def diff_states(before: StateFacts, after: StateFacts, roots: Mapping[str, State
     for name in names:
         groups.setdefault(_find_top_level(name, roots), []).append(name)
     for top, parts in groups.items():
-        root = roots.get(top)
-        owner = root.value if root else _find_global(top)
+        root, (module, _, attribute) = roots.get(top), top.rpartition(".")
+        owner = root.value if root else getattr(sys.modules.get(module), "__dict__", {}).get(attribute)
         kind = find_kind_name(owner)
         if find_generator_adapter(owner) is not None:
             name, description = top, "was drawn from"  # the names of its parts mean nothing to a user
@@ -42,26 +42,21 @@ def diff_states(before: StateFacts, after: StateFacts, roots: Mapping[str, State
         yield Change(name, description, location, kind, top if kind else "")
 
 
+def _get_size(fact: StateFact | None) -> int:
+    return (fact.size or 0) if fact is not None else 0
+
+
 def _find_top_level(name: str, roots: Mapping[str, StateRoot]) -> str:
     """The root, or the global of a module, that *name* is a part of."""
-    for root in roots:
-        if is_within(name, root):
-            return root
     parts = _split_name(name)
-    for count in range(len(parts) - 1, 0, -1):
-        if "".join(parts[:count]) in sys.modules:
-            return "".join(parts[: count + 1])
-    return name
+    modules = (count for count in range(len(parts) - 1, 0, -1) if "".join(parts[:count]) in sys.modules)
+    default = "".join(parts[: next(modules, len(parts)) + 1])
+    return next((root for root in roots if is_within(name, root)), default)
 
 
 def _split_name(name: str) -> list[str]:
     """``"data.CACHE['a']"`` as ``["data", ".CACHE", "['a']"]``."""
     return re.split(r"(?=[.(\[])", name)
-
-
-def _find_global(name: str) -> object:
-    module, _, attribute = name.rpartition(".")
-    return getattr(sys.modules.get(module), "__dict__", {}).get(attribute)
 
 
 def _find_shared_prefix(names: Sequence[str], top: str) -> str:
@@ -80,10 +75,6 @@ def _describe_change(name: str, parts: Sequence[str], before: StateFacts, after:
     return f"has different values in {listed}{more}"
 
 
-def _get_size(fact: StateFact | None) -> int:
-    return (fact.size or 0) if fact is not None else 0
-
-
 def _describe_fact_change(before: StateFact | None, after: StateFact) -> str:
     if before is None:
         return "is new"
@@ -96,11 +87,7 @@ def _describe_fact_change(before: StateFact | None, after: StateFact) -> str:
 
 
 def find_definition(name: str) -> str:
-    """Where *name* is defined, ``"/abs/model.py:7"``; ``""`` if it is in no module of the user's.
-
-    Args:
-        name: Of a module's global or a part of it: ``"model.Net.count"``, ``"data.CACHE['a']"``.
-    """
+    """Where *name*, ``"data.CACHE['a']"``, is defined, ``"/abs/data.py:7"``; ``""`` if not by the user."""
     parts = re.split(r"[.(\[]", name)
     for count in range(len(parts) - 1, 0, -1):
         module = sys.modules.get(".".join(parts[:count]))
@@ -118,16 +105,13 @@ def _find_line(file: str, names: Sequence[str]) -> int:
         tree = ast.parse(stream.read())
         body = tree.body
         for owner, name in zip(["", *names], names):
-            node = _find_in_body(body, name) or _find_assignment(tree, owner, name)
+            defining = (node for node in body if name in _iter_defined_names(node))
+            node = next(defining, None) or _find_assignment(tree, owner, name)
             line = node.lineno if node is not None else line
             if not isinstance(node, ast.ClassDef):
                 break
             body = node.body
     return line
-
-
-def _find_in_body(body: Sequence[ast.stmt], name: str) -> ast.stmt | None:
-    return next((node for node in body if name in _iter_defined_names(node)), None)
 
 
 def _iter_defined_names(node: ast.stmt) -> Iterator[str]:
@@ -139,10 +123,8 @@ def _iter_defined_names(node: ast.stmt) -> Iterator[str]:
 
 def _find_assignment(tree: ast.Module, owner: str, name: str) -> ast.stmt | None:
     """The first statement, at any depth, that assigns to the global *name*, or to ``owner.name``."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.stmt) and any(_is_target(t, owner, name) for t in _get_targets(node)):
-            return node
-    return None
+    statements = (node for node in ast.walk(tree) if isinstance(node, ast.stmt))
+    return next((s for s in statements if any(_is_target(t, owner, name) for t in _get_targets(s))), None)
 
 
 def _is_target(target: ast.expr, owner: str, name: str) -> bool:

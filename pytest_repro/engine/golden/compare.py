@@ -32,10 +32,8 @@ class ObservedValue:
     """One observation of this session, with its bytes.
 
     Attributes:
-        observation: The observation, with its digest as content.
-        digest: 32 hexadecimal digits.
+        observation: With its digest as content.
         buffer: The bytes; None if the disk was too full to store them.
-        nbytes: Number of bytes.
     """
 
     observation: Observation
@@ -46,32 +44,22 @@ class ObservedValue:
 
 def collect_values(recording: RecordingBase, store: SpillStore) -> dict[Key, ObservedValue]:
     """The values of *recording*, the large ones from *store*."""
-    return {key: _make_value(replace(each, key=key), store) for key, each in recording.observations().items()}
-
-
-def _make_value(observation: Observation, store: SpillStore) -> ObservedValue:
-    content = observation.content
-    if isinstance(content, bytes):
-        known, nbytes = digest(observation.kind, [memoryview(content)]), len(content)
-    else:
-        known, nbytes = content.digest, store.get_nbytes(content)
-    return ObservedValue(
-        replace(observation, content=ContentRef(known)), known, load_content(content, store), nbytes
-    )
+    values = {}
+    for key, each in recording.observations().items():
+        if isinstance(each.content, bytes):
+            known, nbytes = digest(each.kind, [memoryview(each.content)]), len(each.content)
+        else:
+            known, nbytes = each.content.digest, store.get_nbytes(each.content)
+        observation = replace(each, key=key, content=ContentRef(known))
+        values[key] = ObservedValue(observation, known, load_content(each.content, store), nbytes)
+    return values
 
 
 def make_entry(values: Mapping[Key, ObservedValue]) -> Entry:
     """The entry that stores *values*."""
     return tuple(
-        StoredValue(
-            name,
-            value.observation.kind,
-            value.digest,
-            statistics=_compute_statistics(value),
-            step=step,
-            path=path,
-        )
-        for (name, step, path), value in values.items()
+        StoredValue(name, it.observation.kind, it.digest, None, None, _compute_statistics(it), step, path)
+        for (name, step, path), it in values.items()
     )
 
 
@@ -87,13 +75,13 @@ def collect_arrays(values: Mapping[Key, ObservedValue], max_bytes: int) -> dict[
     """The arrays to store, by digest: those of at most *max_bytes* bytes."""
     from pytest_repro.values.safetensors_file import as_storable_array
 
-    return {
-        each.digest: as_storable_array(
-            each.observation.dtype, each.observation.shape, bytes(each.buffer[0 : each.nbytes])
-        )
-        for each in values.values()
-        if each.buffer is not None and 0 < each.nbytes <= max_bytes
-    }
+    arrays = {}
+    for value in values.values():
+        if value.buffer is not None and 0 < value.nbytes <= max_bytes:
+            content = bytes(value.buffer[0 : value.nbytes])
+            dtype, shape = value.observation.dtype, value.observation.shape
+            arrays[value.digest] = as_storable_array(dtype, shape, content)
+    return arrays
 
 
 def find_differing_keys(stored: Entry, values: Mapping[Key, ObservedValue]) -> Iterator[Key]:
@@ -111,14 +99,10 @@ def compare_with_golden(
     tolerance_for: ToleranceFunction,
     tensors: SafetensorsFile | None,
 ) -> list[Mismatch]:
-    """The mismatches between an entry and what this session observed.
+    """The mismatches between the entry *stored*, which is the reference, and *values*, which *run* observed.
 
     Args:
-        stored: The entry, which is the reference.
-        values: What this session observed.
-        run: The run that observed *values*.
         environment_key: Key of the environment of *stored*.
-        tolerance_for: The tolerance, by the dtypes of both sides.
         tensors: The stored arrays; None if there are none.
 
     Raises:
@@ -130,7 +114,13 @@ def compare_with_golden(
     this = replace(run, axis=BASELINE, value=environment_key, repeat_of=None)
 
     def measure(a: Observation, b: Observation) -> Difference | None:
-        return _measure(a, values[b.key], tensors, tolerance_for)
+        buffer, nbytes = values[b.key].buffer, values[b.key].nbytes
+        if tensors is None or buffer is None or not isinstance(a.content, ContentRef):
+            return None
+        content = tensors.read_bytes(a.content.digest, a.kind, nbytes, exact_size=a.dtype != "")
+        if content is None:
+            return None
+        return measure_distance(a, content, b, [buffer[0:nbytes]], tolerance_for)
 
     mismatches = find_mismatches(ObservedRun(run, expected), ObservedRun(this, actual), measure)
     return [_add_detail(mismatch, stored_by_key, values) for mismatch in mismatches]
@@ -140,17 +130,6 @@ def _make_observation(stored: StoredValue, value: ObservedValue | None) -> Obser
     same = value is not None and value.observation.kind == stored.kind
     dtype, shape = (value.observation.dtype, value.observation.shape) if value and same else ("", ())
     return Observation(stored.key, stored.kind, dtype, shape, ContentRef(stored.digest))
-
-
-def _measure(
-    a: Observation, b: ObservedValue, tensors: SafetensorsFile | None, tolerance_for: ToleranceFunction
-) -> Difference | None:
-    if tensors is None or b.buffer is None or not isinstance(a.content, ContentRef):
-        return None
-    values = tensors.read_bytes(a.content.digest, a.kind, b.nbytes, exact_size=a.dtype != "")
-    if values is None:
-        return None
-    return measure_distance(a, values, b.observation, [b.buffer[0 : b.nbytes]], tolerance_for)
 
 
 def _add_detail(
@@ -163,12 +142,11 @@ def _add_detail(
     if mismatch.problem != "values" or mismatch.difference is not None:
         return mismatch
     key = (mismatch.series, mismatch.step, mismatch.path)
-    return replace(
-        mismatch, detail=describe_statistics(stored[key].statistics, _compute_statistics(values[key]))
-    )
+    detail = _describe_statistics(stored[key].statistics, _compute_statistics(values[key]))
+    return replace(mismatch, detail=detail)
 
 
-def describe_statistics(stored: Statistics | None, current: Statistics | None) -> str:
+def _describe_statistics(stored: Statistics | None, current: Statistics | None) -> str:
     """How far two arrays are apart if only statistics of one of them are known."""
     if stored is None or current is None:
         return "the value is not in the golden file: only its digest is known"

@@ -2,95 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from itertools import count
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 from pytest_repro.adapters import Adapter, find_generator_adapter, patch_entropy
 from pytest_repro.adapters._find_generators import iter_user_globals
-from pytest_repro.causes._frozen_clock import FrozenClock
 from pytest_repro.core.replay import ReplayLog
-from pytest_repro.engine.replay.tape import Tape
-from pytest_repro.interpose.patch import Patch, copy_identity, patch_everywhere
-
-_urandom = os.urandom
-_REAL_CLOCKS: dict[str, Callable[[], int]] = {
-    name.removesuffix("_ns"): clock
-    for name, clock in vars(time).items()
-    if name.endswith("_ns") and not name.startswith("clock_")
-}
+from pytest_repro.engine.replay.tape import Tape, TapedClocks, TapedEntropy
+from pytest_repro.interpose.patch import patch_everywhere
 
 
-class TapedEntropy:
-    """Entropy of the operating system, from a tape."""
-
-    def __init__(self, tape: Tape) -> None:
-        self._tape = tape
-
-    def getrandbits(self, k: int, /) -> int:
-        """An integer of *k* random bits."""
-
-        def read_real() -> str:
-            return f"{int.from_bytes(_urandom((k + 7) // 8), 'big') >> (-k % 8):x}"
-
-        return int(self._tape.answer(f"{k} bits", read_real), 16)
-
-    def randbytes(self, n: int, /) -> bytes:
-        """*n* random bytes."""
-        return bytes.fromhex(self._tape.answer(f"{n} bytes", lambda: _urandom(n).hex()))
-
-
-class TapedClocks(FrozenClock):
-    """Clocks that show the times on a tape; the real time while it records.
-
-    After the end of the log a clock continues from the last time it showed and never runs
-    backwards, so that a loop that waits for a deadline ends.
-    """
-
-    def __init__(self, tape: Tape) -> None:
-        super().__init__()
-        self._tape = tape
-
-    def read_ns(self, clock: str) -> int:
-        real_readings: list[int] = []
-
-        def read_real() -> str:
-            real_readings.append(_REAL_CLOCKS[clock]() + self._tape.clock_offsets.get(clock, 0))
-            return str(real_readings[0])
-
-        reading = int(self._tape.answer(clock, read_real))
-        if not real_readings:
-            self._tape.clock_offsets[clock] = reading - _REAL_CLOCKS[clock]()
-        return reading
-
-
-class ThreadNames:
-    """Names each thread by the thread that started it and the order of starts: ``"2.1"``."""
-
-    def __init__(self) -> None:
-        self._names: WeakKeyDictionary[threading.Thread, str] = WeakKeyDictionary()
-        self._start_counts: dict[str, count[int]] = {}
-
-    def get_current_name(self) -> str:
-        """The name of the current thread; ``""`` if it was started before."""
-        return self._names.get(threading.current_thread(), "")
-
-    def make_patches(self) -> Iterator[Patch]:
-        """Replaces ``Thread.start`` by a function that names the thread."""
-        real = threading.Thread.start
-
-        def start(thread: threading.Thread) -> None:
-            starter = self.get_current_name()
-            number = next(self._start_counts.setdefault(starter, count(1)))
-            self._names[thread] = f"{starter}.{number}" if starter else str(number)
-            real(thread)
-
-        yield Patch(threading.Thread, "start", copy_identity(start, real, threading.Thread, "start"))
+@contextmanager
+def intercept(tape: Tape) -> Iterator[None]:
+    """Takes what the block takes from outside from *tape*; the same tape may be entered again."""
+    clocks, log = TapedClocks(tape), tape.replayed_log
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(_replay_generators(tape, log) if log else _record_generators(tape))
+            stack.enter_context(patch_everywhere([*clocks.make_patches(), *tape.thread_names.make_patches()]))
+            stack.enter_context(clocks.reset_uuid_timestamp())
+            stack.enter_context(patch_entropy(lambda: TapedEntropy(tape)))
+            yield
+    finally:
+        clocks.active = False
 
 
 class _UserGenerator(NamedTuple):
@@ -137,8 +72,7 @@ def _record_generators(tape: Tape) -> Iterator[None]:
     Draws while the run is suspended (by a wider fixture, which no later run sets up) are not part of
     the run: a generator that the run has not drawn from yet starts at its state after them.
     """
-    generators = _find_generators()
-    states = tape.initial_states = tape.initial_states or {}
+    generators, states = _find_generators(), tape.initial_states
     for name, generator in generators.items():
         if states.get(name) == tape.exit_states.get(name):
             states[name] = generator.initial_state
@@ -162,18 +96,3 @@ def _set_state(tape: Tape, name: str, state: str, generators: Mapping[str, _User
         tape.note_past_log(f"replay could not set the state of {name}: {type(error).__name__}: {error}")
         return False
     return True
-
-
-@contextmanager
-def intercept(tape: Tape, thread_names: ThreadNames) -> Iterator[None]:
-    """Takes what the block takes from outside from *tape*; the same tape may be entered again."""
-    clocks, log = TapedClocks(tape), tape.replayed_log
-    try:
-        with ExitStack() as stack:
-            stack.enter_context(_replay_generators(tape, log) if log else _record_generators(tape))
-            stack.enter_context(patch_everywhere([*clocks.make_patches(), *thread_names.make_patches()]))
-            stack.enter_context(clocks.reset_uuid_timestamp())
-            stack.enter_context(patch_entropy(lambda: TapedEntropy(tape)))
-            yield
-    finally:
-        clocks.active = False

@@ -1,31 +1,28 @@
 """The noise matrix: seeds free or fixed, deterministic algorithms off or on.
 
-Zhuang et al. (Randomness in Neural Network Training, MLSys 2022) separate the noise of the algorithm
-(seeds) from that of the implementation (kernels): ALGO+IMPL has both, ALGO and IMPL have one, CONTROL
-has none.
+Zhuang et al. (Randomness in Neural Network Training, MLSys 2022) separate the noise of the algorithm (seeds)
+from that of the implementation (kernels): ALGO+IMPL has both, ALGO and IMPL have one, CONTROL has none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pytest_repro.core.runs.run import RunSummary
-from pytest_repro.engine.sweep.run_summary import collect_shared_values
-from pytest_repro.engine.sweep.sweep import compute_stabilities, summarize_sweep
+from pytest_repro.engine.sweep.sweep import (
+    collect_shared_values,
+    compute_headlines,
+    compute_stabilities,
+    group_headlines,
+)
 
 
 class Variant(NamedTuple):
-    """A row of the matrix.
-
-    Attributes:
-        name: As in the paper.
-        free_seeds: Whether each run has its own seed.
-        deterministic: Whether deterministic algorithms are on.
-    """
+    """A row of the matrix, with its name in the paper; with *free_seeds* each run has its own seed."""
 
     name: str
     free_seeds: bool
@@ -48,8 +45,8 @@ class Noise:
         runs: Number of runs that passed; all else is computed from these.
         failures: Number (from 0), seed and error of each run that did not pass.
         distinct_results: Number of different results, over everything observed.
-        churn: Mean share of predictions on which two runs disagree; of several arrays the largest, so
-            that labels, which never change, do not hide it.
+        churn: Mean share of predictions on which two runs disagree; of several arrays the largest, so that
+            labels, which never change, do not hide it.
         std: Standard deviation of each headline value, ``ddof=1``.
         l2_normalised: Mean L2 distance of the weights of two runs, scaled to length 1.
         seconds: Median time of the body.
@@ -69,38 +66,30 @@ class Noise:
 def summarize_noise(runs: Sequence[RunSummary]) -> Noise:
     """Summarizes the *runs* of one variant."""
     passed = [each for each in runs if each.outcome == "passed"]
-    failed = tuple(
-        (number, each.seed, each.error or each.outcome)
-        for number, each in enumerate(runs)
-        if each.outcome != "passed"
-    )
+    failed = [(number, each) for number, each in enumerate(runs) if each.outcome != "passed"]
     found = compute_stabilities(passed)
     return Noise(
-        len(passed), failed, len({each.digest for each in passed}),
+        len(passed),
+        tuple((number, each.seed, each.error or each.outcome) for number, each in failed),
+        len({each.digest for each in passed}),
         max((each.churn for each in found.values()), default=None),
-        _compute_headline_stds(passed), _compute_l2_normalised(passed),
+        _compute_headline_stds(passed),
+        _compute_l2_normalised(passed),
         median(each.seconds for each in passed) if passed else None,
         tuple(name for name, each in found.items() if each.constant),
-    )  # fmt: skip
+    )
 
 
 def _compute_headline_stds(runs: Sequence[RunSummary]) -> dict[str, float]:
-    # By number of the run: a fixed seed has several.
-    numbered = [_use_number_as_seed(number, each) for number, each in enumerate(runs)]
-    return {name: each.std for name, each in summarize_sweep((), numbered, {}).headlines.items()}
-
-
-def _use_number_as_seed(number: int, run: RunSummary) -> RunSummary:
-    return RunSummary(number, run.outcome, "", 0.0, "", run.headlines, {}, {})
+    numbered = [replace(each, seed=number) for number, each in enumerate(runs)]  # a fixed seed has several
+    return {name: each.std for name, each in compute_headlines(group_headlines(numbered)).items()}
 
 
 def _compute_l2_normalised(runs: Sequence[RunSummary]) -> float | None:
     from pytest_repro.metrics.distances import l2_normalised
 
-    weights: dict[str, list[Any]] = collect_shared_values(runs, lambda run: run.weights)
-    if (
-        len(runs) < 2 or sum(each[0].size for each in weights.values()) < 2
-    ):  # a single number has no direction
+    weights = collect_shared_values([each.weights for each in runs])
+    if sum(each[0].size for each in weights.values()) < 2:  # a single number has no direction
         return None
     try:
         return l2_normalised([dict(zip(weights, each)) for each in zip(*weights.values())])

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pytest_repro.core.runs.run import RunSummary
-from pytest_repro.engine.sweep.run_summary import collect_shared_values
 from pytest_repro.metrics._arguments import format_seeds
 from pytest_repro.metrics.failures import FailureRate, failure_rate
 from pytest_repro.metrics.seeds import Budget, Sweep, budget, sweep
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from pytest_repro.metrics.predictions import Stability
 
 BudgetLimits = Mapping[str, float]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +57,7 @@ class SweepResult:
     def xfail_reason(self) -> str | None:
         """Why every failure was expected: the reason of the first seed; None if one was not."""
         failed = [each.xfail_reason for each in self.runs if each.outcome == "failed"]
-        if self.exceeded_budgets or None in failed:
-            return None
-        return next(iter(failed), None)
+        return None if self.exceeded_budgets or None in failed else next(iter(failed), None)
 
     @property
     def exceeded_budgets(self) -> list[str]:
@@ -76,45 +72,54 @@ class SweepResult:
 def summarize_sweep(
     requested_seeds: Sequence[int], runs: Sequence[RunSummary], budgets: Mapping[str, BudgetLimits]
 ) -> SweepResult:
-    """Summarizes *runs*, one for each seed.
+    """Summarizes *runs*, one for each seed; fewer if the session ended early, and then no budget is judged.
 
     Args:
-        requested_seeds: The requested seeds.
-        runs: The runs, in any order.
         budgets: Rules by headline, as in :func:`pytest_repro.metrics.budget`.
     """
-    ran = [each for each in runs if each.outcome in ("passed", "failed")]
+    ran = _drop_partial_series([each for each in runs if each.outcome in ("passed", "failed")])
     failed = [each.seed for each in ran if each.outcome == "failed"]
-    ran = _drop_partial_series(ran)
-    values = _group_headlines(ran)
-    headlines = {name: sweep(by_seed) for name, by_seed in values.items() if _count_finite(by_seed) > 1}
-    ended = len(runs) < len(requested_seeds)  # unknown, as not all of them ran
-    judged = (
-        {} if ended else {name: _judge_budget(name, ran, values, rules) for name, rules in budgets.items()}
-    )
-    rate = failure_rate(failed, len(ran)) if ran else None
+    values = group_headlines(ran)
+    headlines = compute_headlines(values)
+    judged = {} if len(runs) < len(requested_seeds) else budgets
     expected = {name for each in ran for name in each.predictions}
     whole = [each for each in ran if each.outcome == "passed" or each.predictions.keys() >= expected]
-    by = tuple(each.seed for each in whole)
+    shared = collect_shared_values([each.predictions for each in whole])
+    sizes = {name: _find_size_range(arrays) for name, arrays in shared.items()}
+    nonfinite = {name: _find_nonfinite_seeds(each) for name, each in values.items() if name not in headlines}
     return SweepResult(
         tuple(requested_seeds),
         tuple(runs),
-        rate,
+        failure_rate(failed, len(ran)) if ran else None,
         headlines,
-        judged,
+        {name: _judge_budget(name, ran, values, limits) for name, limits in judged.items()},
         compute_stabilities(whole),
-        by,
-        find_uneven_sizes(whole),
-        {
-            name: bad
-            for name, each in values.items()
-            if name not in headlines and (bad := _find_nonfinite_seeds(each))
-        },
+        tuple(each.seed for each in whole),
+        {name: (low, high) for name, (low, high) in sizes.items() if low < high},
+        {name: seeds for name, seeds in nonfinite.items() if seeds},
     )
+
+
+def group_headlines(runs: Sequence[RunSummary]) -> dict[str, dict[int, float]]:
+    """Name → seed → headline value."""
+    found: dict[str, dict[int, float]] = {}
+    for run in runs:
+        for name, value in run.headlines.items():
+            found.setdefault(name, {})[run.seed] = value
+    return found
+
+
+def compute_headlines(values: Mapping[str, Mapping[int, float]]) -> dict[str, Sweep]:
+    """How each headline scatters that is finite under two seeds or more."""
+    return {name: sweep(by_seed) for name, by_seed in values.items() if _count_finite(by_seed) > 1}
 
 
 def _find_nonfinite_seeds(values: Mapping[int, float]) -> tuple[int, ...]:
     return tuple(seed for seed, value in values.items() if not math.isfinite(value))
+
+
+def _count_finite(values: Mapping[int, float]) -> int:
+    return sum(map(math.isfinite, values.values()))
 
 
 def _drop_partial_series(runs: Sequence[RunSummary]) -> list[RunSummary]:
@@ -132,23 +137,9 @@ def _drop_partial_series(runs: Sequence[RunSummary]) -> list[RunSummary]:
 
 def _drop_partial_values(run: RunSummary, last_steps: Mapping[str, int]) -> RunSummary:
     half = {name for name, step in run.steps.items() if step < last_steps.get(name, 0)}
-    return replace(run, headlines=_exclude(run.headlines, half), predictions=_exclude(run.predictions, half))
-
-
-def _exclude(values: Mapping[str, T], names: Iterable[str]) -> dict[str, T]:
-    return {name: value for name, value in values.items() if name not in names}
-
-
-def _group_headlines(runs: Sequence[RunSummary]) -> dict[str, dict[int, float]]:
-    found: dict[str, dict[int, float]] = {}
-    for run in runs:
-        for name, value in run.headlines.items():
-            found.setdefault(name, {})[run.seed] = value
-    return found
-
-
-def _count_finite(values: Mapping[int, float]) -> int:
-    return sum(map(math.isfinite, values.values()))
+    headlines = {name: value for name, value in run.headlines.items() if name not in half}
+    predictions = {name: value for name, value in run.predictions.items() if name not in half}
+    return replace(run, headlines=headlines, predictions=predictions)
 
 
 def _judge_budget(
@@ -158,33 +149,29 @@ def _judge_budget(
         kind = next((each.kinds[name] for each in runs if name in each.kinds), "")
         there = f"it is {kind}" if kind else f"recorded: {', '.join(values) or 'none'}"
         return f"nothing is recorded by that name as a number ({there})"
-    # a failed run is reported already, and may have failed earlier
+    # A failed run is reported already, and may have failed earlier.
     without = [each.seed for each in runs if each.outcome == "passed" and name not in each.headlines]
     if without:
         return f"not recorded as a number with {format_seeds(without)}"
-    if _count_finite(values[name]) < 2:
-        found = f"finite under {_count_finite(values[name])} of {len(values[name])} seeds"
+    if (finite := _count_finite(values[name])) < 2:
+        found = f"finite under {finite} of {len(values[name])} seeds"
         return f"{found}; over fewer than two there is nothing to judge"
     return budget(values[name], **limits)
 
 
 def compute_stabilities(runs: Sequence[RunSummary]) -> dict[str, Stability]:
     """How far predictions of two runs or more agree, by name; skips empty ones and uneven sizes."""
-    shared, sizes = _collect_predictions(runs)
-    return {
-        name: _compute_stability(shared[name]) for name, its in sizes.items() if len(its) == 1 and its != {0}
-    }
+    found = {}
+    for name, arrays in collect_shared_values([each.predictions for each in runs]).items():
+        low, high = _find_size_range(arrays)
+        if 0 < low == high:
+            found[name] = _compute_stability(arrays)
+    return found
 
 
-def find_uneven_sizes(runs: Sequence[RunSummary]) -> dict[str, tuple[int, int]]:
-    """Smallest and largest size of predictions whose size differs between *runs*, by name."""
-    return {name: (min(its), max(its)) for name, its in _collect_predictions(runs)[1].items() if len(its) > 1}
-
-
-def _collect_predictions(runs: Sequence[RunSummary]) -> tuple[dict[str, list[Any]], dict[str, set[int]]]:
-    """Predictions that two runs or more have, and their sizes, by name."""
-    shared = collect_shared_values(runs, lambda run: run.predictions) if len(runs) > 1 else {}
-    return shared, {name: {array.size for array in each} for name, each in shared.items()}
+def _find_size_range(arrays: Sequence[Any]) -> tuple[int, int]:
+    sizes = [each.size for each in arrays]
+    return min(sizes), max(sizes)
 
 
 def _compute_stability(arrays: list[Any]) -> Stability:
@@ -193,3 +180,11 @@ def _compute_stability(arrays: list[Any]) -> Stability:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConstantModelWarning)  # the test's name says it once
         return stability(arrays)
+
+
+def collect_shared_values(values: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """What all of two or more runs have, by name, in the order of the first run."""
+    if len(values) < 2:
+        return {}
+    shared = [name for name in values[0] if all(name in each for each in values)]
+    return {name: [each[name] for each in values] for name in shared}

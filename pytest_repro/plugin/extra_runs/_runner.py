@@ -12,7 +12,7 @@ from pytest_repro.core.plan.plan import Deterministic, Plan
 from pytest_repro.core.runs.run import Run, RunSpec, RunSummary
 from pytest_repro.engine.runs.recording import Recording, RecordingBase
 from pytest_repro.engine.runs.trial import RunResult
-from pytest_repro.engine.sweep.run_summary import summarize_run
+from pytest_repro.engine.sweep import summarize_run
 from pytest_repro.plugin.config.settings import Settings
 from pytest_repro.plugin.run.item_runs import ItemRuns
 from pytest_repro.plugin.run.outcome import (

@@ -28,6 +28,7 @@ from pytest_repro.core.golden import (
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.level import select_at_level
 from pytest_repro.core.runs.observation import Key, format_key
+from pytest_repro.engine.golden import find_missing_values, get_values_path, load_golden
 from pytest_repro.engine.golden.compare import (
     ObservedValue,
     collect_arrays,
@@ -36,7 +37,6 @@ from pytest_repro.engine.golden.compare import (
     find_differing_keys,
     make_entry,
 )
-from pytest_repro.engine.golden.store import find_missing_values, get_values_path, load_golden
 from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.plugin.stash import SETTINGS

@@ -15,8 +15,7 @@ import pytest
 from pytest_repro.companions.remote_main import serve_requests
 from pytest_repro.core.diagnose import Experiment, ExperimentResult, decode_experiment
 from pytest_repro.core.plan.plan import Cell
-from pytest_repro.engine.experiments.fork import ForkFailed, run_in_forks
-from pytest_repro.engine.experiments.fork_before_import import serve_fresh_forks
+from pytest_repro.engine.experiments.fork import ForkFailed, run_in_forks, serve_fresh_forks
 from pytest_repro.engine.experiments.process_setup import shifted_heap, single_threaded
 from pytest_repro.engine.runs.remote_run import RemoteValues
 from pytest_repro.plugin.pytest_internals import (

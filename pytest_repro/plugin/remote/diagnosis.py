@@ -18,7 +18,7 @@ from pytest_repro.companions.pool import CompanionPool
 from pytest_repro.companions.pristine_stdlib import PristineModules
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.diagnose import Experiment, ExperimentResult, decode_result, encode_experiment
-from pytest_repro.engine.diagnose.budgeted_experiments import DEFAULT_INTERPRETER, ExperimentFailed
+from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed
 from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
 from pytest_repro.engine.experiments.process_setup import get_thread_count
 from pytest_repro.plugin import peers

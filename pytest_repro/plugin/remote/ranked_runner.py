@@ -9,7 +9,7 @@ import pytest
 
 from pytest_repro.companions.companion import InterpreterLost
 from pytest_repro.core.runs.run import SUBTEST_ERROR
-from pytest_repro.engine.replay.replay import Replay
+from pytest_repro.engine.replay import Replay
 from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.plugin.exceptions import CompanionLost, RankFailed, format_nodeid
 from pytest_repro.plugin.pytest_internals import add_failed_subtests, decode_subtest_report

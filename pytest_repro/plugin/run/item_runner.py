@@ -12,7 +12,7 @@ import pytest
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Outcome, Run, RunSpec
-from pytest_repro.engine.replay.replay import Replay
+from pytest_repro.engine.replay import Replay
 from pytest_repro.engine.runs.current_run import RunInProgress
 from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.engine.runs.recording import Recording

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from pytest_repro.core.replay import ReplayLog, encode_log, format_logs, read_logs, write_atomically
-from pytest_repro.engine.replay.replay import WHOLE_RUN, Replay
+from pytest_repro.engine.replay import WHOLE_RUN, Replay
 from pytest_repro.plugin.stash import SETTINGS
 
 RECORD_MODE = "record"

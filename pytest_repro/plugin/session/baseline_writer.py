@@ -12,7 +12,7 @@ import pytest
 
 from pytest_repro.core.golden import EntryUpdate, read_golden
 from pytest_repro.core.text import escape_unprintable
-from pytest_repro.engine.golden.store import update_golden
+from pytest_repro.engine.golden import update_golden
 from pytest_repro.plugin.judge.baseline import REPORT_ATTRIBUTE
 from pytest_repro.plugin.stash import GOLDEN_LINES, SETTINGS, STALE_TESTS
 from pytest_repro.values.safetensors_file import decode_arrays

@@ -72,7 +72,7 @@ def _find_stale_in_folder(
 ) -> Iterator[tuple[Path, list[str]]]:
     """The golden files of *folder*, each with the node ids of tests that no longer exist."""
     from pytest_repro.core.golden import find_stale
-    from pytest_repro.engine.golden.store import load_golden
+    from pytest_repro.engine.golden import load_golden
 
     beside = {path.stem for path in folder.iterdir() if path.is_file()}
     for path in sorted((folder / _GOLDEN_FOLDER).glob("*.json")):

@@ -13,7 +13,7 @@ from pytest_repro.core.compare.stored_value import StoredValue
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.replay import encode_log
 from pytest_repro.core.text import escape_surrogates
-from pytest_repro.engine.replay.replay import WHOLE_RUN
+from pytest_repro.engine.replay import WHOLE_RUN
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.exceptions import format_nodeid
 from pytest_repro.plugin.extra_runs import describe_omitted, list_extra_runs

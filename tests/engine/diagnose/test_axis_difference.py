@@ -11,8 +11,8 @@ import pytest
 from pytest_repro.axes import Interpreter
 from pytest_repro.core.diagnose import Change, Experiment, ExperimentResult, ExternalCall, Finding
 from pytest_repro.core.trace.divergence import LineStep
-from pytest_repro.engine.diagnose.axis_difference import diagnose_axis
-from pytest_repro.engine.diagnose.budgeted_experiments import ExperimentBudget
+from pytest_repro.engine.diagnose import ExperimentBudget
+from pytest_repro.engine.diagnose.axis_difference import AxisDiagnosis
 
 EMPTY = ExternalCall("torch.empty()", "uninitialised-memory", "/a.py:5")
 
@@ -72,7 +72,7 @@ class FakeTarget:
 
 def find_cause(target: FakeTarget) -> Finding:
     budget = ExperimentBudget(target, 60.0, 0.001, lambda purpose: None)
-    return diagnose_axis(budget, "process", 1, {"process": 0})[1]
+    return AxisDiagnosis(budget, "process", 1, {"process": 0}).diagnose()
 
 
 def test_hash_seed() -> None:

@@ -16,14 +16,14 @@ from pytest_repro.core.plan.plan import REPEAT, Cell, Plan
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.divergence import LineStep
 from pytest_repro.core.trace.trace import Op, Trace
-from pytest_repro.engine.diagnose.budgeted_experiments import (
+from pytest_repro.engine.diagnose import (
     ExperimentBudget,
     ExperimentFailed,
     OutOfTime,
     compute_required_runs,
 )
 from pytest_repro.engine.diagnose.diagnose import Diagnosis, diagnose_verdict
-from pytest_repro.engine.diagnose.no_cause_found import describe_no_suspect, describe_unseen_state
+from pytest_repro.engine.diagnose.findings import describe_no_suspect, describe_unseen_state
 
 RUNS = (Run(REPEAT, 0, "passed", 0.001), Run(REPEAT, 1, "passed", 0.001))
 DIVERGED = Verdict("diverged", Plan(), RUNS, (Mismatch("x", "x", 0, "", REPEAT, 1, "values"),))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_repro.core.diagnose import Change, Evidence, Experiment, ExperimentResult, ExternalCall
 from pytest_repro.core.plan.plan import REPEAT, Cell
-from pytest_repro.engine.diagnose.budgeted_experiments import OutOfTime
+from pytest_repro.engine.diagnose import OutOfTime
 from pytest_repro.engine.diagnose.minimize import MAX_SINGLE_TRIES, minimize, minimize_calls, minimize_changes
 
 EXPERIMENT = Experiment((Cell(REPEAT, 0, {}), Cell(REPEAT, 1, {})), ("os-entropy",))

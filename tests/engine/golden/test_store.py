@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from pytest_repro.core.compare.stored_value import StoredValue
 from pytest_repro.core.golden import EntryUpdate
-from pytest_repro.engine.golden import file_lock
-from pytest_repro.engine.golden.store import load_golden, update_golden
+from pytest_repro.engine import golden
+from pytest_repro.engine.golden import load_golden, update_golden
 from pytest_repro.values.hashing import digest
 from pytest_repro.values.safetensors_file import open_safetensors
 
@@ -178,10 +178,10 @@ def test_a_disk_that_is_full_for_the_text_alone(path: Path, monkeypatch: pytest.
 
 
 def test_a_lock_that_is_held_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_lock, "_TIMEOUT", 0.05)
+    monkeypatch.setattr(golden, "_LOCK_TIMEOUT", 0.05)
     path.parent.mkdir()
     with (
-        file_lock.lock_file(path.with_name(".t.lock")),
+        golden.lock_file(path.with_name(".t.lock")),
         pytest.raises(OSError, match="another session has been writing"),
     ):
         put(path, 1)

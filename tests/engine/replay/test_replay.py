@@ -35,8 +35,7 @@ from pytest_repro.core.replay import (
     write_atomically,
 )
 from pytest_repro.core.runs.run import RunSpec
-from pytest_repro.engine.replay.intercept import ThreadNames, intercept
-from pytest_repro.engine.replay.replay import WHOLE_RUN, Replay, ReplayedBlock
+from pytest_repro.engine.replay import WHOLE_RUN, Replay, intercept
 from pytest_repro.engine.replay.tape import Tape
 from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.interpose.call_log import log_calls
@@ -53,9 +52,8 @@ legacy_rng = np.random.RandomState()
 
 @contextmanager
 def replay_tape(log: ReplayLog | None) -> Iterator[Tape]:
-    threads = ThreadNames()
-    tape = Tape(log, ROOT, threads.get_current_name)
-    with intercept(tape, threads):
+    tape = Tape(log, ROOT)
+    with intercept(tape):
         yield tape
 
 
@@ -223,10 +221,9 @@ def test_threads_of_a_pool_share_answers() -> None:
 
 def test_suspended_run_continues() -> None:
     def run_twice(log: ReplayLog | None) -> tuple[list[Any], Tape]:
-        threads, results = ThreadNames(), []
-        tape = Tape(log, ROOT, threads.get_current_name)
+        tape, results = Tape(log, ROOT), []
         for _ in range(2):
-            with intercept(tape, threads):
+            with intercept(tape):
                 results.append([make_ids(1), draw()])
             if log is not None:  # while recording, draws outside would count
                 draw()
@@ -274,11 +271,11 @@ def test_nested_contexts() -> None:
 
 def test_pin_between_runs_leaves_no_patches() -> None:
     before, first = list_patched(), []
-    tape, threads = Tape(None), ThreadNames()
+    tape = Tape(None)
     with Pin(0) as pin:
         for _ in range(2):
             with log_calls(find_all_targets()):
-                pin.prepare_run(RunSpec(Cell(), 0, 0), lambda: intercept(tape, threads))
+                pin.prepare_run(RunSpec(Cell(), 0, 0), lambda: intercept(tape))
                 pin.seed()
                 first += make_ids(1)
                 pin.end_run()
@@ -288,12 +285,12 @@ def test_pin_between_runs_leaves_no_patches() -> None:
 
 def test_logs_of_a_discarded_run_are_not_kept() -> None:
     replay = Replay()
-    block, results = ReplayedBlock(replay), []
+    results = []
     for _ in range(4):
         replay.begin_run()
-        with block:
+        with replay.intercept_block():
             results.append(make_ids(1))
-        with block():
+        with replay.intercept_block():
             results[-1] += make_ids(2)
         if len(results) == 2:
             replay.keep_logs()
@@ -309,7 +306,7 @@ def test_block_inside_a_replayed_run() -> None:
         assert make_context is not None
         with make_context():
             results.append(make_ids(1))
-            with ReplayedBlock(replay):
+            with replay.intercept_block():
                 results[-1] += make_ids(1)
             results[-1] += make_ids(1)
         replay.keep_logs()
