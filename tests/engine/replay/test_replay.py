@@ -35,7 +35,7 @@ from pytest_repro.core.replay import (
     write_atomically,
 )
 from pytest_repro.core.runs.run import RunSpec
-from pytest_repro.engine.replay import WHOLE_RUN, Replay, 
+from pytest_repro.engine.replay import WHOLE_RUN, Replay
 from pytest_repro.engine.replay.intercept import intercept
 from pytest_repro.engine.replay.tape import Tape
 from pytest_repro.engine.runs.pin import Pin
