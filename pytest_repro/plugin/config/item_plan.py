@@ -13,8 +13,6 @@ from pytest_repro.plugin.config.parsers import format_allowed
 from pytest_repro.plugin.config.settings import Settings
 from pytest_repro.plugin.marker import MARKER_NAME
 
-FIXTURE = "repro"
-
 
 def resolve_plan(item: pytest.Item, settings: Settings) -> Plan | None:
     """The plan of *item*; None if it is not marked.
@@ -74,9 +72,9 @@ def _check_rank_support(plan: Plan, vary: tuple[AxisValues, ...]) -> None:
 
 def _requests_repro(item: Any) -> bool:
     """Whether *item* requests our fixture ``repro``, not one of its own with that name."""
-    if FIXTURE not in getattr(item, "fixturenames", ()):
+    if "repro" not in getattr(item, "fixturenames", ()):
         return False
-    definitions = item._fixtureinfo.name2fixturedefs.get(FIXTURE)
+    definitions = item._fixtureinfo.name2fixturedefs.get("repro")
     return definitions is None or definitions[-1].func.__module__ == "pytest_repro.plugin"
 
 
