@@ -43,11 +43,7 @@ class FoundGenerator(NamedTuple):
 
 
 def find_generators(roots: Iterable[tuple[str, object]] = ()) -> list[FoundGenerator]:
-    """Every global generator, and each other one reachable from *roots*, without duplicates.
-
-    Args:
-        roots: Names and values: local variables, a dataset.
-    """
+    """Every global generator, and each other one reachable from *roots*: names and values of variables."""
     generators = [
         FoundGenerator(name, generator, adapter)
         for adapter in active_adapters().values()
@@ -74,11 +70,7 @@ def iter_user_globals() -> Iterator[tuple[str, object]]:
 
 
 def walk_reachable(roots: Iterable[tuple[str, object]]) -> Iterator[tuple[str, object]]:
-    """Paths and values reachable through items and attributes, nearest first, without calling anything.
-
-    Args:
-        roots: Names and values of variables.
-    """
+    """Paths and values reachable from *roots* by items and attributes, nearest first; calls nothing."""
     queue = deque((name, value, 0) for name, value in roots)
     known_ids = set[int]()
     while queue and len(known_ids) < _MAX_NODES:

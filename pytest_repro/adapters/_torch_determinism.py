@@ -7,9 +7,8 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.utils.deterministic
@@ -26,8 +25,7 @@ class SwitchTooLate(UserWarning):
     """A determinism switch may have no effect, because its library is already initialized."""
 
 
-@dataclass(frozen=True, slots=True)
-class Switch:
+class Switch(NamedTuple):
     """One setting and its accessors."""
 
     name: str
@@ -52,8 +50,8 @@ def _set_algorithms(mode: str) -> None:
         low_level(mode != "off", warn_only=mode == "warn")
 
 
-def _make_attribute_switch(owner: Any, name: str, label: str) -> Switch:
-    return Switch(label, lambda: getattr(owner, name), lambda value: setattr(owner, name, value))
+def _make_attribute_switch(owner: Any, name: str, label: str = "") -> Switch:
+    return Switch(label or name, lambda: getattr(owner, name), lambda value: setattr(owner, name, value))
 
 
 def _make_precision_switch(backend: str, op: str) -> Switch:
@@ -73,6 +71,8 @@ def _make_precision_switch(backend: str, op: str) -> Switch:
 _LEGACY = ("float32_matmul_precision", "cudnn.allow_tf32")
 _LEGACY_TARGETS = (("cuda", "matmul"), ("mkldnn", "matmul"), ("cuda", "conv"), ("cuda", "rnn"))
 """The precision switches before torch 2.9, and the newer ones that they set too."""
+_HAS_PRECISION_KEYS = hasattr(torch._C, "_get_fp32_precision_getter")
+"""Whether precisions are set by backend and op (torch 2.9 and later)."""
 
 
 def _wrap_legacy_switch(switch: Switch) -> Switch:
@@ -89,27 +89,21 @@ def _wrap_legacy_switch(switch: Switch) -> Switch:
             warnings.simplefilter("ignore")  # torch recommends the newer ones
             if value is not None:
                 switch.set(value)
-                for key in _LEGACY_TARGETS if _has_precision_keys() else ():
+                for key in _LEGACY_TARGETS if _HAS_PRECISION_KEYS else ():
                     torch._C._set_fp32_precision_setter(*key, "none")
 
     return Switch(switch.name, get, put)
 
 
 def _make_precision_switches() -> list[Switch]:
+    ops = [(backend, op) for backend in ("cuda", "mkldnn") for op in ("all", "conv", "rnn", "matmul")]
+    keys = [("generic", "all"), *ops] if _HAS_PRECISION_KEYS else []
     matmul = torch.get_float32_matmul_precision, torch.set_float32_matmul_precision
-    legacy = [
+    return [
+        *(_make_precision_switch(*key) for key in keys),
         _wrap_legacy_switch(Switch(_LEGACY[0], *matmul)),
         _wrap_legacy_switch(_make_attribute_switch(torch.backends.cudnn, "allow_tf32", _LEGACY[1])),
     ]
-    if not _has_precision_keys():
-        return legacy
-    keys = [(b, op) for b in ("cuda", "mkldnn") for op in ("all", "conv", "rnn", "matmul")]
-    return [*(_make_precision_switch(*key) for key in [("generic", "all"), *keys]), *legacy]
-
-
-def _has_precision_keys() -> bool:
-    """Whether precisions are set by backend and op (torch 2.9 and later)."""
-    return hasattr(torch._C, "_get_fp32_precision_getter")
 
 
 def _make_attention_switches() -> list[Switch]:
@@ -146,9 +140,7 @@ def list_switches() -> tuple[Switch, ...]:
     matmul = torch.backends.cuda.matmul
     switches = [
         Switch("deterministic_algorithms", _get_algorithms, _set_algorithms),
-        _make_attribute_switch(
-            torch.utils.deterministic, "fill_uninitialized_memory", "fill_uninitialized_memory"
-        ),
+        _make_attribute_switch(torch.utils.deterministic, "fill_uninitialized_memory"),
         _make_attribute_switch(torch.backends.cudnn, "benchmark", "cudnn.benchmark"),
         _make_attribute_switch(torch.backends.cudnn, "deterministic", "cudnn.deterministic"),
         _make_attribute_switch(torch.backends.mkldnn, "deterministic", "mkldnn.deterministic"),
@@ -190,7 +182,8 @@ def _get_target_values(mode: Deterministic) -> dict[str, Any]:
 
 def _needs_cublas_workspace() -> bool:
     """Before torch 2.10 cuBLAS is deterministic only with a workspace of fixed size."""
-    if torch.version.cuda is None or _CUBLAS_VARIABLE in os.environ or _parse_torch_version() >= (2, 10):
+    version = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
+    if torch.version.cuda is None or _CUBLAS_VARIABLE in os.environ or version >= (2, 10):
         return False
     cuda: Any = torch.cuda
     if cuda.is_initialized():  # in time if there was no matrix product yet
@@ -201,10 +194,6 @@ def _needs_cublas_workspace() -> bool:
             stacklevel=2,
         )
     return True
-
-
-def _parse_torch_version() -> tuple[int, ...]:
-    return tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
 
 
 @contextmanager

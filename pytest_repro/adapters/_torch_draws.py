@@ -31,11 +31,7 @@ def format_path(name: str) -> str:
 
 @contextmanager
 def watch_draws(on_boundary: BoundaryCallback) -> Iterator[None]:
-    """In the block, calls *on_boundary* when a module begins or ends in this thread.
-
-    Args:
-        on_boundary: Its argument describes the innermost module that ran until then.
-    """
+    """In the block, calls *on_boundary* when a module begins or ends in this thread."""
     watcher = _ModuleWatcher(on_boundary)
     with ExitStack() as stack:
         stack.callback(register_module_forward_pre_hook(watcher.enter_module).remove)
@@ -81,13 +77,8 @@ def _describe_origin(root: torch.nn.Module, module: torch.nn.Module, frame: Fram
     path = next((name for name, submodule in root.named_modules() if submodule is module), None)
     if path is None:  # not a submodule of its caller
         root, path = module, ""
-    mode = "training" if module.training else "evaluation"
-    return DrawOrigin(
-        root,
-        format_path(path),
-        f"{type(module).__qualname__}, {mode}",
-        _locate_forward(module) or _locate_user_line(frame),
-    )
+    label = f"{type(module).__qualname__}, {'training' if module.training else 'evaluation'}"
+    return DrawOrigin(root, format_path(path), label, _locate_forward(module) or _locate_user_line(frame))
 
 
 def _locate_forward(module: torch.nn.Module) -> str:
@@ -120,11 +111,8 @@ def _watch_loaders(watcher: _ModuleWatcher) -> Iterator[None]:
             watcher.report_boundary()
         real(self, loader, *args, **kwargs)
         if watcher.in_own_thread:
-            frame = sys._getframe(1)
-            label = f"{type(loader).__qualname__}, a seed for its workers"
-            watcher.report_boundary(
-                lambda: DrawOrigin(loader, "", label, _locate_user_line(frame), seeding=True)
-            )
+            frame, label = sys._getframe(1), f"{type(loader).__qualname__}, a seed for its workers"
+            watcher.report_boundary(lambda: DrawOrigin(loader, "", label, _locate_user_line(frame), True))
 
     owner.__init__ = init_iterator
     try:
@@ -183,18 +171,19 @@ class _WorkerHooks:
 
 
 def iter_epoch_states(loader: Any, epochs: int, max_batches: int) -> Iterator[list[BatchStates]]:
-    """The states of each epoch. The loader, and every generator of this process, are restored.
-
-    Args:
-        loader: A ``DataLoader``.
-        max_batches: Largest number of batches to load in each epoch.
-    """
-    with _hook_workers(loader) as hooks, _preserve_states(loader.dataset):
-        for _ in range(epochs):
-            batches = iter(loader)
-            if not loader.num_workers:
-                hooks.record_states()
-            yield list(islice(batches, max_batches))
+    """The states of each epoch. The loader, and every generator of this process, are restored."""
+    states = [(generator, generator.read()) for generator in _find_dataset_generators(loader.dataset)]
+    with _hook_workers(loader) as hooks:
+        try:
+            for _ in range(epochs):
+                batches = iter(loader)
+                if not loader.num_workers:
+                    hooks.record_states()
+                yield list(islice(batches, max_batches))
+        finally:
+            for generator, state in states:
+                if state is not None:
+                    generator.restore(state)
 
 
 @contextmanager
@@ -210,14 +199,3 @@ def _hook_workers(loader: Any) -> Iterator[_WorkerHooks]:
         loader.worker_init_fn, loader.collate_fn = before[:2]
         if is_persistent:
             loader._iterator = before[2]
-
-
-@contextmanager
-def _preserve_states(dataset: object) -> Iterator[None]:
-    states = [(generator, generator.read()) for generator in _find_dataset_generators(dataset)]
-    try:
-        yield
-    finally:
-        for generator, state in states:
-            if state is not None:
-                generator.restore(state)

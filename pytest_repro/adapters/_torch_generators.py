@@ -47,7 +47,7 @@ def _list_uninitialized_devices() -> list[Any]:
 
 def read_states(include_cpu: bool = True) -> list[bytes]:
     """States of the default generators: equal until one is used."""
-    states = [generator.get_state() for generator in _list_default_generators()[not include_cpu :]]
+    states = [generator.get_state() for generator in _list_default_generators()[0 if include_cpu else 1 :]]
     custom = _find_custom_backend()
     if hasattr(custom, "get_rng_state_all"):
         states += custom.get_rng_state_all()
