@@ -106,15 +106,6 @@ def _make_precision_switches() -> list[Switch]:
     ]
 
 
-def _make_attention_switches() -> list[Switch]:
-    cuda: Any = torch.backends.cuda
-    return [
-        Switch(name, getattr(cuda, f"{name}_enabled"), getattr(cuda, f"enable_{name}"))
-        for name in ("flash_sdp", "mem_efficient_sdp", "math_sdp", "cudnn_sdp")
-        if hasattr(cuda, f"enable_{name}")
-    ]
-
-
 def get_default_device() -> Any:
     """The argument of ``torch.set_default_device``; None if it was not called.
 
@@ -137,7 +128,8 @@ def _make_variable_switch(name: str) -> Switch:
 @cache
 def list_switches() -> tuple[Switch, ...]:
     """Every switch of the installed torch, named after its attribute."""
-    matmul = torch.backends.cuda.matmul
+    cuda: Any = torch.backends.cuda
+    matmul = cuda.matmul
     switches = [
         Switch("deterministic_algorithms", _get_algorithms, _set_algorithms),
         _make_attribute_switch(torch.utils.deterministic, "fill_uninitialized_memory"),
@@ -147,7 +139,11 @@ def list_switches() -> tuple[Switch, ...]:
         *_make_precision_switches(),
         _make_attribute_switch(matmul, "allow_fp16_reduced_precision_reduction", "fp16_reduced_precision"),
         _make_attribute_switch(matmul, "allow_bf16_reduced_precision_reduction", "bf16_reduced_precision"),
-        *_make_attention_switches(),
+        *(
+            Switch(name, getattr(cuda, f"{name}_enabled"), getattr(cuda, f"enable_{name}"))
+            for name in ("flash_sdp", "mem_efficient_sdp", "math_sdp", "cudnn_sdp")
+            if hasattr(cuda, f"enable_{name}")
+        ),
         Switch("default_dtype", torch.get_default_dtype, torch.set_default_dtype),
         Switch("default_device", get_default_device, torch.set_default_device),
         Switch("grad_mode", torch.is_grad_enabled, torch._C._set_grad_enabled),

@@ -72,7 +72,10 @@ def _compare_sizes(plan: Plan, fn: Callable[[Any], Any], batch: Any, sizes: Sequ
                 cell, start = Cell("batch", size), perf_counter()
                 pin.seed()
                 recording = trial.new_recording(cell)
-                recording.record("rows", _call_in_pieces(fn, batch, size or len(batch)))
+                step = size or len(batch)
+                pieces = (batch[at : at + step] for at in range(0, len(batch), step))
+                outputs = [_check_output(fn(_copy(piece)), len(piece)) for piece in pieces]
+                recording.record("rows", _concatenate(outputs))
                 trial.add(make_run(cell, "passed", perf_counter() - start, recording, None), recording)
         return trial.compute_verdict()
 
@@ -104,11 +107,6 @@ def _normalize_sizes(sizes: Iterable[int | None], rows: int) -> list[int | None]
 def _is_size(size: object) -> bool:
     whole = isinstance(size, Integral) and not isinstance(size, bool)
     return size is None or (whole and int(size) >= 1)  # type: ignore[call-overload]
-
-
-def _call_in_pieces(fn: Callable[[Any], Any], batch: Any, size: int) -> Any:
-    pieces = (batch[start : start + size] for start in range(0, len(batch), size))
-    return _concatenate([_check_output(fn(_copy(piece)), len(piece)) for piece in pieces])
 
 
 def _copy(piece: Any) -> Any:

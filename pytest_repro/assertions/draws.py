@@ -66,7 +66,9 @@ class Draws:
         self.location = ""
 
     def __enter__(self) -> Draws:
-        self._recorder = _Recorder(_find_user_frame(sys._getframe(1)))
+        caller = sys._getframe(1)
+        origin = call_origin(caller)
+        self._recorder = _Recorder(origin.frame if origin is not None else caller)
         self.location, self.entries = _shorten(format_location(self._recorder.frame)), ()
         return self
 
@@ -174,25 +176,19 @@ def assert_no_draws() -> NoDraws:
 
 
 def _format_failure(draws: Draws) -> Iterator[str]:
-    yield f"the block at {draws.location} drew random numbers"
-    yield ""
+    yield f"the block at {draws.location} drew random numbers\n"
     drawn = [draw for draw in draws.entries if not draw.seeding]
     width = max(len(draw.generator) for draw in drawn)
     for draw in drawn:
         origin = "   ".join(filter(None, (draw.source, draw.location)))
         yield f"  {draw.generator:<{width}}   {origin}".rstrip()
     yield ""
-    training = [draw for draw in drawn if draw.source.endswith(", training)")]
-    if training:
+    in_training = [draw.source.endswith(", training)") for draw in drawn]
+    if any(in_training):
         yield "  look for   a module in training mode: model.eval() before inference"
-    if len(training) < len(drawn):
-        label = " " * len("look for") if training else "look for"
+    if not all(in_training):
+        label = " " * len("look for") if any(in_training) else "look for"
         yield f"  {label}   sampling, augmentation or shuffling where none should happen"
-
-
-def _find_user_frame(frame: FrameType) -> FrameType:
-    origin = call_origin(frame)
-    return origin.frame if origin is not None else frame
 
 
 def _make_draw(move: _Move, named_values: list[tuple[str, object]]) -> Draw:

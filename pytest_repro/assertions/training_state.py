@@ -65,7 +65,8 @@ def state_parts(state: object) -> list[StatePart]:
         is_module = find_kind_name(value) == "module"
         if is_module:
             module_ids.update(map(id, (*value.modules(), *value.parameters(), *value.buffers())))
-        if is_module or (path != _ROOT and _is_stateful(value)):
+        methods = (getattr(type(value), name, None) for name in ("state_dict", "load_state_dict"))
+        if is_module or (path != _ROOT and all(map(callable, methods))):
             closed.append(path)
             read, restore = (
                 (_read_module, _restore_module) if is_module else (_read_state_dict, _restore_state_dict)
@@ -84,10 +85,6 @@ def state_parts(state: object) -> list[StatePart]:
 
 def _format_name(path: str, value: object) -> str:
     return f"{path} ({type(value).__qualname__})"
-
-
-def _is_stateful(value: object) -> bool:
-    return all(callable(getattr(type(value), name, None)) for name in ("state_dict", "load_state_dict"))
 
 
 def _list_tensors(module: Any) -> dict[str, Any]:
@@ -165,8 +162,10 @@ class PlainValue(NamedTuple):
     def as_part(self) -> StatePart:
         """The part of the state that it is."""
         value, name = self.value, _format_name(self.path, self.value)
+        # A list of scalars is a history, for example of losses.
+        learnt = any(array is value or len(array.shape) > 0 for array in _iter_arrays(value))
         is_collection = isinstance(value, (list, tuple, dict, deque))
-        return StatePart(name, self.read, self.restore, "its value", _is_learnt(value), is_collection)
+        return StatePart(name, self.read, self.restore, "its value", learnt, is_collection)
 
 
 def _restore_into(current: Any, saved: Any) -> Any:
@@ -225,11 +224,6 @@ def _iter_arrays(value: Any) -> Iterator[Any]:
             yield from _iter_arrays(item)
     elif find_array_adapter(value) is not None:
         yield value
-
-
-def _is_learnt(value: Any) -> bool:
-    """Whether a plain value is or holds an array; a list of scalars is a history, for example of losses."""
-    return any(array is value or len(array.shape) > 0 for array in _iter_arrays(value))
 
 
 def _is_parameter_alias(value: Any, module_ids: Collection[int]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -27,7 +26,11 @@ def resolve_plan(item: pytest.Item, settings: Settings) -> Plan | None:
     if not (marks or settings.all or requested):
         return None
     try:
-        arguments = _merge_arguments(marks)
+        arguments: dict[str, Any] = {}
+        for mark in reversed(marks):  # from the module to the function
+            if mark.args:
+                raise BadArgument("positional", mark.args[0], f"takes keywords only: {', '.join(ARGUMENTS)}")
+            arguments |= mark.kwargs
         own = {name: arguments.pop(name) for name in ARGUMENTS if name in arguments}
         plan = override_plan(settings.defaults, own)
         vary = _resolve_axes(settings, marker_axes=arguments)
@@ -76,12 +79,3 @@ def _requests_repro(item: Any) -> bool:
         return False
     definitions = item._fixtureinfo.name2fixturedefs.get("repro")
     return definitions is None or definitions[-1].func.__module__ == "pytest_repro.plugin"
-
-
-def _merge_arguments(marks: Sequence[pytest.Mark]) -> dict[str, Any]:
-    arguments: dict[str, Any] = {}
-    for mark in reversed(marks):  # from the module to the function
-        if mark.args:
-            raise BadArgument("positional", mark.args[0], f"takes keywords only: {', '.join(ARGUMENTS)}")
-        arguments |= mark.kwargs
-    return arguments

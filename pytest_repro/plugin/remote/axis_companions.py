@@ -36,8 +36,7 @@ class AxisCompanions:
         self._launcher = CompanionLauncher(session)
         self._rank_groups = RankGroups(self._launcher, progress)
         self._pool = CompanionPool[_Setting, Companion]()
-        self._queue: deque[tuple[int, Cell]] = deque()
-        self._pending: deque[tuple[int, Cell]] = deque()
+        self._queue, self._pending = deque[tuple[int, Cell]](), deque[tuple[int, Cell]]()
 
     def make_runner(
         self, item: pytest.Item, plan: Plan, judge: JudgeProtocol, with_plots: bool
@@ -48,10 +47,10 @@ class AxisCompanions:
         if in_ranks and plan.vary:
             with suppress(ImportError):  # the axes ask it which values are available on this machine
                 import torch  # noqa: F401
-        trial = Trial(plan, settings.keep_mb, with_plots)
+        trial, replay = Trial(plan, settings.keep_mb, with_plots), get_replay(item)
         if in_ranks:
-            return RankedItemRunner(self._rank_groups, item, trial, get_replay(item), judge)
-        return ItemRunner(item, trial, get_replay(item), judge, track_generators=settings.control)
+            return RankedItemRunner(self._rank_groups, item, trial, replay, judge)
+        return ItemRunner(item, trial, replay, judge, track_generators=settings.control)
 
     def start_runs(self, runner: ItemRunner) -> None:
         """Starts a test's runs in companions, as many as there are spare cores."""

@@ -89,12 +89,16 @@ class RankGroups:
     def _run_once(self, group: RankGroup, item: pytest.Item, spec: RunSpec) -> dict[int, RankResult]:
         group.send("run", *self._launcher.item_keys[item], spec.number, *encode_cell(spec.cell))
         answers = group.collect_answers("in the test", _has_failed)
-        return {rank: _parse_result(answer) for rank, answer in sorted(answers.items())}
+        for word, answer in (each[:2] for each in answers.values()):
+            if word != "ran":  # the rank has not collected the test
+                raise InterpreterLost(f"a rank {answer}")
+        return {rank: RankResult(*answer[1:]) for rank, answer in sorted(answers.items())}
 
     def _get_group(self, size: int) -> RankGroup:
         try:
             with self.pool.using(size, partial(self._start_group, size)) as group:
-                self.pool.await_ready(size, _await_collection)
+                collect, activity = group.collect_answers, "while the tests were collected"
+                self.pool.await_ready(size, lambda _: collect(activity, lambda answer: False))
                 return group
         except InterpreterLost as lost:
             raise InterpreterLost(f"{size} ranks could not be started: {lost}") from None
@@ -116,16 +120,6 @@ class RankGroups:
         if self._launcher.config.getoption("capture", None) == "no":  # this session prints what ranks print
             order["args"].append("--capture=sys")
         return order
-
-
-def _await_collection(group: RankGroup) -> None:
-    group.collect_answers("while the tests were collected", lambda answer: False)
-
-
-def _parse_result(message: Any) -> RankResult:
-    if message[0] != "ran":  # the rank has not collected the test
-        raise InterpreterLost(f"a rank {message[1]}")
-    return RankResult(*message[1:])
 
 
 def _has_failed(message: Any) -> bool:
