@@ -37,7 +37,7 @@ def watch_draws(on_boundary: BoundaryCallback) -> Iterator[None]:
         stack.callback(register_module_forward_pre_hook(watcher.enter_module).remove)
         # Also if forward raises: otherwise later modules would seem to run inside it.
         stack.callback(register_module_forward_hook(watcher.leave_module, always_call=True).remove)
-        stack.enter_context(_watch_loaders(watcher))
+        stack.callback(_hook_loaders(watcher))
         yield
 
 
@@ -96,13 +96,11 @@ def _locate_user_line(frame: FrameType) -> str:
     return format_location(origin.frame) if origin is not None else ""
 
 
-@contextmanager
-def _watch_loaders(watcher: _ModuleWatcher) -> Iterator[None]:
-    """Each iterator of a ``DataLoader`` draws a seed for workers, even without workers."""
+def _hook_loaders(watcher: _ModuleWatcher) -> Callable[[], None]:
+    """Reports the seed that each iterator of a ``DataLoader`` draws for workers; returns what unhooks."""
     owner: Any = getattr(torch.utils.data.dataloader, "_BaseDataLoaderIter", None)
     if owner is None:  # private: torch may remove it
-        yield
-        return
+        return lambda: None
     real = owner.__init__
 
     @functools.wraps(real)
@@ -115,10 +113,7 @@ def _watch_loaders(watcher: _ModuleWatcher) -> Iterator[None]:
             watcher.report_boundary(lambda: DrawOrigin(loader, "", label, _locate_user_line(frame), True))
 
     owner.__init__ = init_iterator
-    try:
-        yield
-    finally:
-        owner.__init__ = real
+    return functools.partial(setattr, owner, "__init__", real)
 
 
 class BatchStates(NamedTuple):
@@ -172,30 +167,19 @@ class _WorkerHooks:
 
 def iter_epoch_states(loader: Any, epochs: int, max_batches: int) -> Iterator[list[BatchStates]]:
     """The states of each epoch. The loader, and every generator of this process, are restored."""
-    states = [(generator, generator.read()) for generator in _find_dataset_generators(loader.dataset)]
-    with _hook_workers(loader) as hooks:
-        try:
-            for _ in range(epochs):
-                batches = iter(loader)
-                if not loader.num_workers:
-                    hooks.record_states()
-                yield list(islice(batches, max_batches))
-        finally:
-            for generator, state in states:
-                if state is not None:
-                    generator.restore(state)
-
-
-@contextmanager
-def _hook_workers(loader: Any) -> Iterator[_WorkerHooks]:
-    hooks, is_persistent = _WorkerHooks(loader), hasattr(loader, "_iterator")
-    before = loader.worker_init_fn, loader.collate_fn, getattr(loader, "_iterator", None)
-    try:
+    hooks = _WorkerHooks(loader)
+    with ExitStack() as stack:
+        for name in ("worker_init_fn", "collate_fn", "_iterator"):
+            if hasattr(loader, name):
+                stack.callback(setattr, loader, name, getattr(loader, name))
+        for generator in _find_dataset_generators(loader.dataset):
+            if (state := generator.read()) is not None:
+                stack.callback(generator.restore, state)
         loader.worker_init_fn, loader.collate_fn = hooks.init_worker, hooks.collate
-        if is_persistent:  # running workers have the old functions
+        if hasattr(loader, "_iterator"):  # persistent workers have the old functions
             loader._iterator = None
-        yield hooks
-    finally:
-        loader.worker_init_fn, loader.collate_fn = before[:2]
-        if is_persistent:
-            loader._iterator = before[2]
+        for _ in range(epochs):
+            batches = iter(loader)
+            if not loader.num_workers:
+                hooks.record_states()
+            yield list(islice(batches, max_batches))

@@ -111,7 +111,7 @@ def _is_size(size: object) -> bool:
 
 def _copy(piece: Any) -> Any:
     """A copy: *fn* may write to it, and it starts at an aligned address, as a batch of its own does."""
-    copy = getattr(piece, "clone", None) or getattr(piece, "copy", lambda: piece)
+    copy: Any = getattr(piece, "clone", None) or getattr(piece, "copy", lambda: piece)
     return copy()
 
 
