@@ -18,11 +18,7 @@ _OPAQUE_TYPES = (str, bytes, int, float, complex, type, FunctionType, ModuleType
 
 
 class FoundGenerator(NamedTuple):
-    """A generator and its library.
-
-    Attributes:
-        name: ``torch cpu``; ``dataset.rng (numpy.random.Generator)``.
-    """
+    """A generator and its library; named ``torch cpu``, ``dataset.rng (numpy.random.Generator)``."""
 
     name: str
     generator: object

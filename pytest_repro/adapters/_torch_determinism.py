@@ -164,16 +164,14 @@ def _is_readable(switch: Switch) -> bool:
 def _get_target_values(mode: Deterministic) -> dict[str, Any]:
     if mode is False:
         return {"deterministic_algorithms": "off"}
-    targets: dict[str, Any] = {
+    return {
         "deterministic_algorithms": "warn" if mode == "warn" else "on",
         "fill_uninitialized_memory": True,
         "cudnn.benchmark": False,
         "cudnn.deterministic": True,
         "mkldnn.deterministic": True,
+        **({_CUBLAS_VARIABLE: ":4096:8"} if _needs_cublas_workspace() else {}),
     }
-    if _needs_cublas_workspace():
-        targets[_CUBLAS_VARIABLE] = ":4096:8"
-    return targets
 
 
 def _needs_cublas_workspace() -> bool:
@@ -196,9 +194,7 @@ def _needs_cublas_workspace() -> bool:
 def deterministic(mode: Deterministic) -> Iterator[None]:
     """Sets the switches to *mode* for the block. Restores all of them, also those that the block sets.
 
-    Args:
-        mode: True: deterministic algorithms and the related switches; ``"warn"``: the same, but an op
-            without a deterministic algorithm warns; False: deterministic algorithms off.
+    With ``"warn"`` an op without a deterministic algorithm warns, with False it may run.
     """
     with ExitStack() as stack:  # restores the other switches if one raises
         saved_values = [(switch, switch.get()) for switch in list_switches()]

@@ -117,13 +117,7 @@ def _hook_loaders(watcher: _ModuleWatcher) -> Callable[[], None]:
 
 
 class BatchStates(NamedTuple):
-    """What a worker sends instead of a batch.
-
-    Attributes:
-        worker: Index of the worker; 0 if the loader has none.
-        before: Digest of each generator's state before the batch was loaded, by name.
-        after: The same afterwards.
-    """
+    """What a worker (0 if there is none) sends instead of a batch: digests of generator states by name."""
 
     worker: int
     before: dict[str, str]

@@ -35,13 +35,11 @@ class Option(NamedTuple):
     """``--repro-NAME`` on the command line and ``repro_NAME`` in the ini file.
 
     Attributes:
-        default: Used if neither gives a value.
         parse: Converts a value from either; raises BadArgument if it is invalid.
         metavar: Shown after ``=``; None for a flag.
         on_command_line: Whether it is on the command line, or in the ini file only.
         bare_value: Value of the option without ``=``; None if it needs one.
-        field: Its field of :class:`Settings`.
-        annotation: Of that field; decides the type in the ini file.
+        annotation: Of its *field* of :class:`Settings`; decides the type in the ini file.
     """
 
     default: Any

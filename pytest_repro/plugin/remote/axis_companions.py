@@ -85,8 +85,7 @@ class AxisCompanions:
         if why := self._launcher.explain_unpicklable_plugin():
             raise InterpreterLost(f"the companion for {interpreter.name} could not be started: {why}")
         self._progress.show(f"starting {interpreter.name}")
-        timeout = self._config.stash[SETTINGS].companion_timeout
-        return self._launcher.start(interpreter, f"{axis} {value}", timeout)
+        return self._launcher.start(interpreter, f"{axis} {value}", self._launcher.timeout)
 
     def receive_runs(self, runner: ItemRunner) -> None:
         """Waits for every run of a test in companions, and measures what differs."""

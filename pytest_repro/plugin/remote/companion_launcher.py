@@ -27,7 +27,7 @@ class CompanionLauncher:
     """Starts companions in the environment as it was before any test, which may forget to undo changes."""
 
     def __init__(self, session: pytest.Session) -> None:
-        self.config = session.config
+        self.config, self.timeout = session.config, session.config.stash[SETTINGS].companion_timeout
         self.item_keys = {item: key for key, item in iter_item_keys(session.items)}
         self.paths, self.environ, self._argv = list(sys.path), dict(os.environ), list(sys.argv)
 

@@ -93,8 +93,7 @@ class _ForkingCompanions:
         companion.receive("while it collected the tests", self.limit_timeout(deadline))
 
     def limit_timeout(self, deadline: float) -> float:
-        limit = self.launcher.config.stash[SETTINGS].companion_timeout
-        return max(0.0, min(deadline - time.monotonic(), limit))
+        return max(0.0, min(deadline - time.monotonic(), self.launcher.timeout))
 
 
 class _ItemTarget:

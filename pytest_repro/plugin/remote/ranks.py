@@ -31,17 +31,11 @@ from pytest_repro.plugin.remote.companion_launcher import CompanionLauncher
 from pytest_repro.plugin.remote.companion_session import RankResult
 from pytest_repro.plugin.run.item_runner import ItemRunner, JudgeProtocol
 from pytest_repro.plugin.run.progress import Progress
-from pytest_repro.plugin.stash import SETTINGS
 from pytest_repro.plugin.workerinput import RANK_KEY, WORLD_SIZE_KEY
 
 
 class RankedRun(NamedTuple):
-    """A run made in ranks, joined.
-
-    Attributes:
-        fetch: Fetches values, until the next run.
-        xfail_reason: Why the reported failure was expected; None if it was not.
-    """
+    """A run made in ranks, joined; *fetch* fetches its values until the next run."""
 
     run: Run
     recording: RemoteRecording
@@ -105,14 +99,14 @@ class RankGroups:
 
     def _start_group(self, size: int) -> RankGroup:
         self._progress.show(f"starting {size} ranks")
-        launcher, config = self._launcher, self._launcher.config
+        launcher = self._launcher
         if find_spec("torch") is None:
             raise InterpreterLost("torch is not installed")
         if why := launcher.explain_unpicklable_plugin():
             raise InterpreterLost(why)
         orders = [self._build_order(size, rank) for rank in range(size)]
-        timeout = config.stash[SETTINGS].companion_timeout
-        return RankGroup(orders, launcher.paths, launcher.environ, timeout, get_basetemp(config))
+        folder = get_basetemp(launcher.config)
+        return RankGroup(orders, launcher.paths, launcher.environ, launcher.timeout, folder)
 
     def _build_order(self, size: int, rank: int) -> dict[str, Any]:
         order = self._launcher.build_order(f"{size} ranks {rank}")
