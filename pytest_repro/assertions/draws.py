@@ -105,6 +105,7 @@ class _Recorder:
         self._record_moves(None)
         any_named = any(origin is not None for _, origin, _ in self._moves.values())
         named_values = list(walk_reachable(self._iter_variables())) if any_named else []
+        del self._line_monitor  # it refers back: frames must not wait for the garbage collector
         return tuple(_make_draw(move, named_values) for move in self._moves.values())
 
     def _iter_variables(self) -> Iterator[tuple[str, object]]:

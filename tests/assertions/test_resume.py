@@ -468,5 +468,5 @@ def test_in_a_test(project: Project) -> None:
         passed=1,
         failed=1,
         says=["train is not resumable", "missing    torch cpu"],
-        lacks="resumed_training.py",
+        lacks="resume.py",
     )
