@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy.fft
 import numpy.ma
-import numpy.random  # noqa: F401
+import numpy.random
 import numpy.typing  # noqa: F401
 import pytest
 from hypothesis import settings

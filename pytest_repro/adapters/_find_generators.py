@@ -18,11 +18,7 @@ _OPAQUE_TYPES = (str, bytes, int, float, complex, type, FunctionType, ModuleType
 
 
 class FoundGenerator(NamedTuple):
-    """A generator and its library.
-
-    Attributes:
-        name: ``torch cpu``; ``dataset.rng (numpy.random.Generator)``.
-    """
+    """A generator and its library; named ``torch cpu``, ``dataset.rng (numpy.random.Generator)``."""
 
     name: str
     generator: object
@@ -43,11 +39,7 @@ class FoundGenerator(NamedTuple):
 
 
 def find_generators(roots: Iterable[tuple[str, object]] = ()) -> list[FoundGenerator]:
-    """Every global generator, and each other one reachable from *roots*, without duplicates.
-
-    Args:
-        roots: Names and values: local variables, a dataset.
-    """
+    """Every global generator, and each other one reachable from *roots*: names and values of variables."""
     generators = [
         FoundGenerator(name, generator, adapter)
         for adapter in active_adapters().values()
@@ -74,11 +66,7 @@ def iter_user_globals() -> Iterator[tuple[str, object]]:
 
 
 def walk_reachable(roots: Iterable[tuple[str, object]]) -> Iterator[tuple[str, object]]:
-    """Paths and values reachable through items and attributes, nearest first, without calling anything.
-
-    Args:
-        roots: Names and values of variables.
-    """
+    """Paths and values reachable from *roots* by items and attributes, nearest first; calls nothing."""
     queue = deque((name, value, 0) for name, value in roots)
     known_ids = set[int]()
     while queue and len(known_ids) < _MAX_NODES:
@@ -104,7 +92,7 @@ def _list_children(value: Any) -> Iterable[tuple[str, object]]:
     try:
         attributes = dict(object.__getattribute__(value, "__dict__"))
     except (AttributeError, TypeError):
-        return _read_slots(value)
+        return [(f".{name}", getattr(value, name)) for name in list_slots(value)]
     submodules = attributes.pop("_modules", None)  # torch: ``model.head``, not ``model._modules['head']``
     if isinstance(submodules, dict):
         public = {name: part for name, part in attributes.items() if not name.startswith("_")}
@@ -112,14 +100,9 @@ def _list_children(value: Any) -> Iterable[tuple[str, object]]:
     return [(f"[{name}]" if str(name).isdigit() else f".{name}", part) for name, part in attributes.items()]
 
 
-def _read_slots(value: object) -> list[tuple[str, object]]:
-    """The slots of an object without ``__dict__``, if its class is written in Python."""
-    names = [
-        name for kind in type(value).__mro__ for name in list_slot_names(vars(kind).get("__slots__", ()))
-    ]
-    return [(f".{name}", getattr(value, name)) for name in names if hasattr(value, name)]
-
-
-def list_slot_names(slots: Any) -> tuple[str, ...]:
-    """The names in the value of ``__slots__``, which may be a single string."""
-    return (slots,) if isinstance(slots, str) else tuple(slots)
+def list_slots(value: object) -> list[str]:
+    """The names of the slots of *value* that are set, if its class is written in Python."""
+    slots = (vars(kind).get("__slots__", ()) for kind in type(value).__mro__)
+    # __slots__ may be a single string.
+    names = (name for each in slots for name in ((each,) if isinstance(each, str) else tuple(each)))
+    return [name for name in names if hasattr(value, name)]

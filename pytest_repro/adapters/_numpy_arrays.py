@@ -109,13 +109,9 @@ def flatten_array(array: NDArray[Any]) -> FlattenResult:
 
 
 def iter_blocks(array: NDArray[Any], dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
-    """The elements of *array* in C order, as contiguous blocks of *dtype*.
+    """The elements of *array* in C order, as contiguous blocks of *dtype*, which has the same size.
 
-    Args:
-        dtype: Of the same size as the array's.
-
-    Yields:
-        Views of one buffer: each is valid until the next is taken.
+    Each is a view of one buffer, valid until the next is taken.
     """
     fastest_axis = _fastest_axis(array)
     block_bytes = ROW_BLOCK_BYTES if fastest_axis == array.ndim - 1 else TILED_BLOCK_BYTES

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from typing import Any
 
 from pytest_repro.core.runs.observation import TOKENS_KIND, Completion, Leaf, Parts, TokenContext
@@ -19,14 +18,9 @@ def flatten_completion(completion: Completion) -> Parts | str:
     logits, count = completion.logits, len(tokens)
     load_logits = None if logits is None else (lambda: _read_logits(logits, count))
     context = TokenContext({name: _to_json_value(each) for name, each in sampling.items()}, load_logits)
-    return Parts(TOKENS_KIND, _token_items(json.dumps(tokens).encode(), context, sampling))
-
-
-def _token_items(
-    content: bytes, context: TokenContext, sampling: dict[str, object]
-) -> Iterator[tuple[str, object]]:
-    yield "", Leaf(TOKENS_KIND, "", (), len(content), lambda: (memoryview(content),), token_context=context)
-    yield from ((f".{name}", setting) for name, setting in sampling.items())
+    content = json.dumps(tokens).encode()
+    leaf = Leaf(TOKENS_KIND, "", (), len(content), lambda: (memoryview(content),), token_context=context)
+    return Parts(TOKENS_KIND, [("", leaf), *((f".{name}", setting) for name, setting in sampling.items())])
 
 
 def _parse_tokens(value: Any) -> list[int] | list[str] | str:

@@ -1,41 +1,38 @@
-"""torch: tensors, modules, optimisers, generators, determinism switches."""
+"""torch: tensors, modules, optimisers, generators, determinism switches.
+
+``torch.manual_seed`` takes 90 to 370 µs, since it formats the call stack for a CUDA that may be
+initialized later; seeding the default generators takes 1 µs. So they are seeded one by one, and
+torch's lazy seeding is used only for an available accelerator that is not initialized yet.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import cache
-from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 
-from pytest_repro.adapters import Adapter, BoundaryCallback, EntropySource, FastReader
-from pytest_repro.adapters._torch.determinism import THREAD_VARIABLES, deterministic, list_switches
-from pytest_repro.adapters._torch.generators import (
-    get_default_generators,
-    make_entropy_patches,
-    read_states,
-    save_states,
-    seed_generators,
-)
-from pytest_repro.adapters._torch.module_hooks import format_path, watch_draws
-from pytest_repro.adapters._torch.tensors import describe, flatten_tensor, read_small_tensor
+from pytest_repro.adapters import BoundaryCallback, EntropySource
+from pytest_repro.adapters._torch_determinism import THREAD_VARIABLES, deterministic, list_switches
+from pytest_repro.adapters._torch_draws import format_path, watch_draws
+from pytest_repro.adapters._torch_tensors import TorchTensors, flatten_tensor, flatten_with_attributes
 from pytest_repro.core.plan.plan import Deterministic
 from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.core.runs.pytree import FlattenResult
-from pytest_repro.interpose.patch import patch_everywhere
+from pytest_repro.interpose.patch import Patch, patch_everywhere
+from pytest_repro.interpose.proxy_class import make_proxy_class
 
 _GPUS = Path("/proc/driver/nvidia/gpus")
-_NONE = "none"
-_INT_DTYPES = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 _KIND_NAMES = {
     torch.nn.Module: "module",
     torch.optim.Optimizer: "optimiser",
     torch.Generator: "torch generator",
 }
+_LAZY_DEVICES = ("cuda", "xpu")
 _EXCLUDED_FLAGS = {
     f"torch {name}"
     for name in ("default_device", "grad_mode", "threads", *THREAD_VARIABLES, "PYTHONHASHSEED")
@@ -52,8 +49,7 @@ def _flatten_module(module: torch.nn.Module) -> FlattenResult:
     if "_parameters" not in module.__dict__:
         return "is a module whose __init__ did not finish"
     named = [*module.named_parameters(), *module.named_buffers()]
-    kind = type(module).__qualname__
-    return Parts(kind, ((format_path(name), tensor) for name, tensor in named))
+    return Parts(type(module).__qualname__, ((format_path(name), tensor) for name, tensor in named))
 
 
 def _flatten_optimizer(optimizer: torch.optim.Optimizer) -> Parts:
@@ -62,28 +58,63 @@ def _flatten_optimizer(optimizer: torch.optim.Optimizer) -> Parts:
     return Parts(type(optimizer).__qualname__, items, numeric=True)
 
 
-def _flatten_subclass(tensor: Any) -> Parts:
-    """A tensor of a class that adds attributes, such as the format of bounding boxes."""
-    attributes = ((f".{name}", value) for name, value in sorted(vars(tensor).items()))
-    return Parts(type(tensor).__qualname__, chain([("", tensor.as_subclass(torch.Tensor))], attributes))
+def _list_default_generators() -> list[Any]:
+    """The default generators of the CPU and of the initialized accelerators."""
+    generators: list[Any] = [torch.default_generator]
+    for name in _LAZY_DEVICES:
+        device = getattr(torch, name, None)
+        if device is not None and device.is_initialized():
+            generators += device.default_generators
+    if torch.backends.mps.is_available():
+        generators.append(torch.mps._get_default_mps_generator())
+    return generators
 
 
-class Torch(Adapter):
+def _find_custom_backend() -> Any:
+    """The module of a backend registered from outside torch, if it can seed."""
+    module = getattr(torch, torch._C._get_privateuse1_backend_name(), None)
+    return module if hasattr(module, "manual_seed_all") else None
+
+
+def _list_uninitialized_devices() -> list[Any]:
+    """The available accelerators of this build that are not initialized."""
+    built = {"cuda": torch.version.cuda or torch.version.hip, "xpu": getattr(torch.version, "xpu", None)}
+    devices = [getattr(torch, name) for name in _LAZY_DEVICES if built[name]]
+    return [d for d in devices if not d.is_initialized() and d.is_available()]
+
+
+def read_states(include_cpu: bool = True) -> list[bytes]:
+    """States of the default generators: equal until one is used."""
+    states = [generator.get_state() for generator in _list_default_generators()[0 if include_cpu else 1 :]]
+    custom = _find_custom_backend()
+    if hasattr(custom, "get_rng_state_all"):
+        states += custom.get_rng_state_all()
+    return [state.numpy().tobytes() for state in states]
+
+
+def _iter_entropy_patches(source: EntropySource) -> Iterator[Patch]:
+    """Functions that seed from the operating system, replaced to seed from *source*."""
+
+    def seed(generator: Any = torch) -> int:
+        number = source.getrandbits(63)
+        generator.manual_seed(number)
+        return number
+
+    yield Patch(torch, "seed", seed)
+    yield Patch(torch.random, "seed", seed)
+    yield Patch(torch.cuda, "seed", lambda: torch.cuda.manual_seed(source.getrandbits(63)))
+    yield Patch(torch.cuda, "seed_all", lambda: torch.cuda.manual_seed_all(source.getrandbits(63)))
+    yield Patch(torch, "Generator", make_proxy_class(torch.Generator, {"seed": seed}, owns_instances=True))
+
+
+class Torch(TorchTensors):
     """Tensors of every dtype and layout, modules, optimisers, generators of every device, switches."""
-
-    fast_readers: ClassVar[Mapping[type, FastReader]] = {
-        torch.Tensor: read_small_tensor,
-        torch.nn.Parameter: read_small_tensor,
-    }
-
-    def describe(self, kind_key: Any) -> tuple[str, str, tuple[int, ...]]:
-        return describe(kind_key)
 
     def flatten(self, value: Any) -> FlattenResult:
         kind = type(value)
         if issubclass(kind, torch.Tensor):
             is_own = kind.__module__.partition(".")[0] == "torch" or not vars(value)
-            return flatten_tensor(value) if is_own else _flatten_subclass(value)
+            return flatten_tensor(value) if is_own else flatten_with_attributes(value)
         if issubclass(kind, torch.nn.Module):
             return _flatten_module(value)
         if issubclass(kind, torch.optim.Optimizer):
@@ -101,49 +132,40 @@ class Torch(Adapter):
     def base_attributes(self, value: object) -> Collection[str]:
         return _module_attributes() if issubclass(type(value), torch.nn.Module) else ()
 
-    def is_array(self, value: object) -> bool:
-        return issubclass(type(value), torch.Tensor)
-
-    def copy_array(self, array: Any) -> Any:
-        return array.detach().clone().requires_grad_(array.requires_grad)
-
-    def copy_at_offset(self, array: Any, offset: int) -> Any:
-        buffer = torch.empty(array.numel() + offset, dtype=array.dtype, device=array.device)
-        placed = buffer[offset:].view(array.shape)
-        with torch.no_grad():
-            placed.copy_(array)
-        return placed.requires_grad_(array.requires_grad)
-
-    def restore_array(self, array: Any, saved: Any) -> None:
-        array.detach().copy_(saved)
-
-    def concatenate(self, arrays: Sequence[Any]) -> Any:
-        return torch.cat(list(arrays))
-
-    def view_as_integers(self, array: Any) -> Any:
-        dtype = _INT_DTYPES.get(array.itemsize) if array.is_floating_point() else None
-        return None if dtype is None else array.detach().view(dtype)
-
     def seed(self, seed: int) -> None:
-        seed_generators(seed)
+        for generator in _list_default_generators():
+            generator.manual_seed(seed)
+        custom = _find_custom_backend()
+        # torch seeds other devices when it initializes them.
+        for device in (*_list_uninitialized_devices(), *([custom] if custom is not None else ())):
+            device.manual_seed_all(seed)
 
     def save_global_states(self) -> Callable[[], None]:
-        return save_states()
+        states = [(generator, generator.get_state()) for generator in _list_default_generators()]
+        trackers = [getattr(device, "_lazy_seed_tracker", None) for device in _list_uninitialized_devices()]
+        pending_seeds = [(tracker, dict(vars(tracker))) for tracker in trackers if tracker is not None]
+        custom = _find_custom_backend()
+        custom_states = custom.get_rng_state_all() if hasattr(custom, "get_rng_state_all") else None
+
+        def restore() -> None:
+            for generator, state in states:
+                generator.set_state(state)
+            for tracker, before in pending_seeds:
+                vars(tracker).update(before)
+            if custom_states is not None:
+                custom.set_rng_state_all(custom_states)
+
+        return restore
 
     def global_states_key(self) -> object:
         return read_states()
 
-    def deterministic(self, mode: Deterministic) -> AbstractContextManager[None]:
-        return deterministic(mode)
+    def global_generators(self) -> Mapping[str, object]:
+        return {f"torch {generator.device}": generator for generator in _list_default_generators()}
 
     def patch_entropy(self, source: EntropySource) -> AbstractContextManager[None]:
         """``torch.seed()``, and ``Generator.seed()`` of generators made in the block."""
-        return patch_everywhere(make_entropy_patches(source))
-
-    def synchronize(self) -> None:
-        cuda: Any = torch.cuda
-        if cuda.is_initialized():
-            cuda.synchronize()
+        return patch_everywhere(_iter_entropy_patches(source))
 
     def get_state(self, generator: Any) -> str | None:
         state = self.state_key(generator)
@@ -152,9 +174,6 @@ class Torch(Adapter):
     def set_state(self, generator: Any, state: str) -> None:
         generator.set_state(torch.frombuffer(bytearray.fromhex(state), dtype=torch.uint8))
 
-    def global_generators(self) -> Mapping[str, object]:
-        return get_default_generators()
-
     def state_key(self, generator: Any) -> bytes | None:
         is_known = issubclass(type(generator), torch.Generator)
         return generator.get_state().numpy().tobytes() if is_known else None
@@ -162,9 +181,17 @@ class Torch(Adapter):
     def state_api_hint(self, generator: Any) -> str:
         if generator is torch.default_generator:
             return "torch.get_rng_state(), torch.set_rng_state(…)"
-        is_default = any(generator is default for default in get_default_generators().values())
+        is_default = any(generator is default for default in _list_default_generators())
         prefix, name = (f"torch.{generator.device.type}", "rng_state") if is_default else ("", "state")
         return f"{prefix}.get_{name}(), {prefix}.set_{name}(…)"
+
+    def deterministic(self, mode: Deterministic) -> AbstractContextManager[None]:
+        return deterministic(mode)
+
+    def synchronize(self) -> None:
+        cuda: Any = torch.cuda
+        if cuda.is_initialized():
+            cuda.synchronize()
 
     def watch_draws(self, on_boundary: BoundaryCallback) -> AbstractContextManager[None]:
         """Parts are modules, and a ``DataLoader`` that draws a seed for its workers."""
@@ -195,44 +222,32 @@ def _read_cpu_libraries() -> dict[str, str]:
     blas = re.search(r"BLAS_INFO=(\w+)", config)
     return {
         "torch blas": f"mkl {mkl[1]}" if mkl else blas[1] if blas else "unknown",
-        "onednn": onednn[1] if onednn else _NONE,
+        "onednn": onednn[1] if onednn else "none",
     }
 
 
 @cache
 def _read_accelerator() -> dict[str, str]:
     """The first device and its libraries. Does not initialize CUDA; the result is the same after."""
-    if not _has_cuda():
-        mps = torch.backends.mps.is_available()
-        return {"device": "mps" if mps else "cpu", "cuda": _NONE, "cudnn": _NONE}
     backends: Any = torch.backends
-    version = torch.version.cuda or getattr(torch.version, "hip", None)
-    return {
-        "device": _read_device_name(),
-        "cuda": str(version),
-        "cudnn": str(backends.cudnn.version() or _NONE),
-    }
-
-
-def _has_cuda() -> bool:
     # device_count() asks the driver; is_available() would initialize CUDA, after which no process may fork.
-    backends: Any = torch.backends
-    return backends.cuda.is_built() and torch.cuda.device_count() > 0
+    if not (backends.cuda.is_built() and torch.cuda.device_count() > 0):
+        device = "mps" if backends.mps.is_available() else "cpu"
+        return {"device": device, "cuda": "none", "cudnn": "none"}
+    version = str(torch.version.cuda or getattr(torch.version, "hip", None))
+    return {"device": _read_device_name(), "cuda": version, "cudnn": str(backends.cudnn.version() or "none")}
 
 
 def _read_device_name() -> str:
     """The name of the first device: from the driver's files if all are of one model, else from CUDA."""
     try:
-        models = {_parse_model(path.read_text()) for path in _GPUS.glob("*/information")}
+        texts = [path.read_text() for path in _GPUS.glob("*/information")]
     except OSError:
-        models = set()
+        texts = []
+    found = (re.search(r"^Model:\s*(.+?)\s*$", text, re.MULTILINE) for text in texts)
+    models = {match[1] if match else "" for match in found}
     model = models.pop() if len(models) == 1 else ""
     return model or torch.cuda.get_device_name(0)
-
-
-def _parse_model(information: str) -> str:
-    match = re.search(r"^Model:\s*(.+?)\s*$", information, re.MULTILINE)
-    return match[1] if match else ""
 
 
 adapter = Torch()

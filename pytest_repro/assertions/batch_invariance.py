@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from numbers import Integral
 from time import perf_counter
 from typing import Any
@@ -16,9 +17,6 @@ from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.engine.runs.run_source import make_run
 from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.reports.failure.batch_invariance import format_failure
-
-AXIS = "batch"
-"""Axis of the runs; its values are batch sizes, None for the whole batch."""
 
 
 def assert_batch_invariant(
@@ -68,14 +66,18 @@ def assert_batch_invariant(
 
 
 def _compare_sizes(plan: Plan, fn: Callable[[Any], Any], batch: Any, sizes: Sequence[int | None]) -> Verdict:
-    trial = Trial(plan)
-    try:
+    with closing(Trial(plan)) as trial:
         with Pin(plan.seed, deterministic=True) as pin:
             for size in sizes:
-                _run(trial, pin, fn, batch, size)
+                cell, start = Cell("batch", size), perf_counter()
+                pin.seed()
+                recording = trial.new_recording(cell)
+                step = size or len(batch)
+                pieces = (batch[at : at + step] for at in range(0, len(batch), step))
+                outputs = [_check_output(fn(_copy(piece)), len(piece)) for piece in pieces]
+                recording.record("rows", _concatenate(outputs))
+                trial.add(make_run(cell, "passed", perf_counter() - start, recording, None), recording)
         return trial.compute_verdict()
-    finally:
-        trial.close()
 
 
 def _count_rows(batch: Any) -> int:
@@ -86,7 +88,6 @@ def _count_rows(batch: Any) -> int:
 
 
 def _describe(value: Any) -> str:
-    """The type, and the shape of tensors and arrays."""
     shape = f" of shape {tuple(value.shape)}" if hasattr(value, "shape") else ""
     return f"{type(value).__qualname__}{shape}"
 
@@ -108,29 +109,14 @@ def _is_size(size: object) -> bool:
     return size is None or (whole and int(size) >= 1)  # type: ignore[call-overload]
 
 
-def _run(trial: Trial, pin: Pin, fn: Callable[[Any], Any], batch: Any, size: int | None) -> None:
-    cell, start = Cell(AXIS, size), perf_counter()
-    pin.seed()
-    recording = trial.new_recording(cell)
-    recording.record("rows", _call_in_pieces(fn, batch, size))
-    trial.add(make_run(cell, "passed", perf_counter() - start, recording, None), recording)
-
-
-def _call_in_pieces(fn: Callable[[Any], Any], batch: Any, size: int | None) -> Any:
-    rows = _count_rows(batch)
-    step = size or rows
-    pieces = (batch[start : start + step] for start in range(0, rows, step))
-    return _concatenate([_check_output(fn(_copy(piece)), len(piece)) for piece in pieces])
-
-
 def _copy(piece: Any) -> Any:
     """A copy: *fn* may write to it, and it starts at an aligned address, as a batch of its own does."""
-    copy = getattr(piece, "clone", None) or getattr(piece, "copy", None)
-    return copy() if copy is not None else piece
+    copy: Any = getattr(piece, "clone", None) or getattr(piece, "copy", lambda: piece)
+    return copy()
 
 
 def _check_output(value: Any, rows: int, path: str = "") -> Any:
-    """The output of *fn* as dicts and lists of tensors and arrays, each with that many rows."""
+    """The output of *fn* as dicts and lists of tensors and arrays, each with *rows* rows."""
     if isinstance(value, Mapping) and value:
         return {name: _check_output(part, rows, f"{path}[{name!r}]") for name, part in value.items()}
     if isinstance(value, (tuple, list)) and value:
@@ -138,8 +124,8 @@ def _check_output(value: Any, rows: int, path: str = "") -> Any:
     where = f" at {path}" if path else ""
     if find_array_adapter(value) is None and getattr(value, "shape", None) != ():  # numpy scalars: no rows
         empty = "an empty " if isinstance(value, (Mapping, tuple, list)) else ""
-        output = f"{empty}{type(value).__qualname__}{where}"
-        raise TypeError(f"fn returns {output}: expected tensors or arrays")
+        kind = type(value).__qualname__
+        raise TypeError(f"fn returns {empty}{kind}{where}: expected tensors or arrays")
     if not value.shape or value.shape[0] != rows:
         output = f"{_describe(value)}{where}"
         raise ValueError(f"fn got {rows} rows and returned {output}: expected one row for each")
@@ -147,7 +133,6 @@ def _check_output(value: Any, rows: int, path: str = "") -> Any:
 
 
 def _describe_kind(piece: Any) -> str:
-    """What all pieces must have in common, in words."""
     if isinstance(piece, dict):
         return f"a dict of {', '.join(map(repr, piece))}"
     if isinstance(piece, list):

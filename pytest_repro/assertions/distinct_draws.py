@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 from pytest_repro.engine.runs.current_run import record_in_run
 
 if TYPE_CHECKING:
-    from pytest_repro.adapters._torch.dataloader import BatchStates
+    from pytest_repro.adapters._torch_draws import BatchStates
     from pytest_repro.metrics.duplicate_draws import Duplicates
 
 _BATCHES_PER_WORKER = 2
+_NO_DRAWS = """the loader observed nothing: no generator moved in {}, so nothing was compared
+
+  a generator created in __getitem__ or __iter__ is not seen: pass what it drew to
+  assert_distinct_draws"""
 
 
 def assert_distinct_draws(draws: Mapping[Any, Any], name: str = "draws") -> None:
@@ -59,8 +63,13 @@ class LoaderDraws:
         duplicates = {name: _find_duplicates(states) for name, states in self.states.items()}
         return {name: repeated for name, repeated in duplicates.items() if repeated}
 
+    def _format_counts(self) -> str:
+        """``"2 epochs of 1 worker"``."""
+        workers = f" of {self.workers} worker{'s' * (self.workers != 1)}" if self.workers else ""
+        return f"{self.epochs} epoch{'s' * (self.epochs != 1)}{workers}"
+
     def __str__(self) -> str:
-        return f"{_format_counts(self)} draw numbers of their own from {', '.join(self.states)}"
+        return f"{self._format_counts()} draw numbers of their own from {', '.join(self.states)}"
 
 
 def assert_distinct_loader_draws(loader: Any, epochs: int = 2, batches: int | None = None) -> LoaderDraws:
@@ -94,12 +103,12 @@ def assert_distinct_loader_draws(loader: Any, epochs: int = 2, batches: int | No
         raise ValueError(f"epochs={epochs}: expected 2 or more with {workers} workers")
     if batches is not None and batches < 1:
         raise ValueError(f"batches={batches}: expected 1 or more")
-    from pytest_repro.adapters._torch.dataloader import iter_epoch_states
+    from pytest_repro.adapters._torch_draws import iter_epoch_states
 
     batch_states = iter_epoch_states(loader, epochs, batches or _BATCHES_PER_WORKER * max(1, workers))
     draws = LoaderDraws(epochs, workers, _collect_states(batch_states, workers))
     if not draws.states:
-        raise AssertionError("\n".join(_format_no_draws(draws)))
+        raise AssertionError(_NO_DRAWS.format(draws._format_counts()))
     if repeated := draws.find_duplicates():
         persistent = getattr(loader, "persistent_workers", False)
         raise AssertionError("\n".join(_format_failure(draws, repeated, persistent)))
@@ -134,16 +143,10 @@ def _find_duplicates(states: Mapping[str, Sequence[str]]) -> Duplicates:
     return Duplicates(len(states), tuple(tuple(names) for _, names in groups if len(names) > 1))
 
 
-def _format_counts(draws: LoaderDraws) -> str:
-    workers = f" of {draws.workers} worker{'s' * (draws.workers != 1)}" if draws.workers else ""
-    return f"{draws.epochs} epoch{'s' * (draws.epochs != 1)}{workers}"
-
-
 def _format_failure(
     draws: LoaderDraws, duplicates: Mapping[str, Duplicates], persistent: bool
 ) -> Iterator[str]:
-    yield f"the loader draws the same numbers more than once ({_format_counts(draws)})"
-    yield ""
+    yield f"the loader draws the same numbers more than once ({draws._format_counts()})\n"
     yield from (f"  {name}: {repeated}" for name, repeated in duplicates.items())
     yield ""
     if draws.workers:
@@ -156,11 +159,3 @@ def _format_failure(
     else:
         yield "  why        it is seeded with the same number at the start of each epoch"
         yield "  fix        seed it once, before the first epoch"
-
-
-def _format_no_draws(draws: LoaderDraws) -> Iterator[str]:
-    counts = _format_counts(draws)
-    yield f"the loader observed nothing: no generator moved in {counts}, so nothing was compared"
-    yield ""
-    yield "  a generator created in __getitem__ or __iter__ is not seen: pass what it drew to"
-    yield "  assert_distinct_draws"

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from types import FrameType, TracebackType
+from types import FrameType
 
 from pytest_repro.adapters import DrawOrigin, active_adapters
 from pytest_repro.adapters._find_generators import (
@@ -19,6 +19,9 @@ from pytest_repro.adapters._find_generators import (
 from pytest_repro.engine.experiments.line_trace import LineMonitor
 from pytest_repro.engine.runs.current_run import note_assertion
 from pytest_repro.interpose.user_frames import call_origin, format_location
+
+_Move = tuple[FoundGenerator, DrawOrigin | None, str]
+"""A generator that moved, what moved it if known, and the user's line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,34 +66,53 @@ class Draws:
         self.location = ""
 
     def __enter__(self) -> Draws:
-        self._frame = _find_user_frame(sys._getframe(1))
-        self.location, self.entries = _shorten(format_location(self._frame)), ()
-        self._generators = find_generators([*_iter_variables(self._frame), *iter_user_globals()])
-        self._origins: dict[tuple[str, str, int, str], tuple[FoundGenerator, DrawOrigin | None, str]] = {}
-        self._stack, self._line_monitor = ExitStack(), LineMonitor(self._record_line)
-        try:
-            for adapter in active_adapters().values():
-                self._stack.enter_context(adapter.watch_draws(self._record_moves))
-            self._recorded_states = [generator.state_key for generator in self._generators]
-            self._line_states, self._lines = list(self._recorded_states), dict[tuple[int, str], None]()
-            self._stack.enter_context(self._line_monitor.monitor(self._frame))
-        except BaseException:
-            self._stack.close()
-            raise
+        caller = sys._getframe(1)
+        origin = call_origin(caller)
+        self._recorder = _Recorder(origin.frame if origin is not None else caller)
+        self.location, self.entries = _shorten(format_location(self._recorder.frame)), ()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
+        self.entries = self._recorder.finish()
+        del self._recorder
+
+    def __bool__(self) -> bool:
+        """Whether anything but seeds for the workers of a loader was drawn."""
+        return not all(draw.seeding for draw in self.entries)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.entries)) or "nothing was drawn"
+
+
+class _Recorder:
+    """Records which generators move until :meth:`finish`, from the line of *frame* on."""
+
+    def __init__(self, frame: FrameType) -> None:
+        self.frame = frame
+        self._generators = find_generators(self._iter_variables())
+        self._moves: dict[tuple[str, str, int, str], _Move] = {}
+        self._line_monitor = LineMonitor(self._record_line)
+        with ExitStack() as stack:
+            for adapter in active_adapters().values():
+                stack.enter_context(adapter.watch_draws(self._record_moves))
+            self._recorded_states = [generator.state_key for generator in self._generators]
+            self._line_states, self._lines = list(self._recorded_states), dict[tuple[int, str], None]()
+            stack.enter_context(self._line_monitor.monitor(frame))
+            self._stack = stack.pop_all()
+
+    def finish(self) -> tuple[Draw, ...]:
         self._stack.close()
         self._record_moves(None)
-        names = list(self._iter_reachable())
-        self.entries = tuple(_make_draw(*each, names) for each in self._origins.values())
-        del self._frame, self._generators, self._recorded_states, self._origins, self._stack
-        del self._line_monitor, self._line_states, self._lines
+        any_named = any(origin is not None for _, origin, _ in self._moves.values())
+        named_values = list(walk_reachable(self._iter_variables())) if any_named else []
+        del self._line_monitor  # it refers back: frames must not wait for the garbage collector
+        return tuple(_make_draw(move, named_values) for move in self._moves.values())
+
+    def _iter_variables(self) -> Iterator[tuple[str, object]]:
+        """Local variables, then those of the module, then of the user's modules; ``@…`` are pytest's own."""
+        for names in (self.frame.f_locals, self.frame.f_globals):
+            yield from (each for each in list(names.items()) if not each[0].startswith(("__", "@")))
+        yield from iter_user_globals()
 
     def _record_line(self) -> None:
         """Notes which generators the line that just ran has moved."""
@@ -110,34 +132,17 @@ class Draws:
         for number, line in self._lines:
             if number in moved:
                 generator = self._generators[number]
-                self._origins.setdefault((generator.name, *origin_key, line), (generator, origin, line))
+                self._moves.setdefault((generator.name, *origin_key, line), (generator, origin, line))
         self._recorded_states, self._lines = list(self._line_states), {}
-
-    def _iter_reachable(self) -> Iterator[tuple[str, object]]:
-        """Everything reachable from the variables, if a module that drew needs a name."""
-        if any(origin is not None for _, origin, _ in self._origins.values()):
-            yield from walk_reachable([*_iter_variables(self._frame), *iter_user_globals()])
-
-    def __bool__(self) -> bool:
-        """Whether anything but seeds for the workers of a loader was drawn."""
-        return not all(draw.seeding for draw in self.entries)
-
-    def __str__(self) -> str:
-        return "\n".join(map(str, self.entries)) or "nothing was drawn"
 
 
 class NoDraws(Draws):
     """A :class:`Draws` that fails if a generator moved; seeding the workers of a loader is allowed."""
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         __tracebackhide__ = True
-        super().__exit__(exc_type, exc_value, traceback)
-        if exc_type is not None:
+        super().__exit__(*error)
+        if error[0] is not None:
             return
         if self:
             raise AssertionError("\n".join(_format_failure(self)))
@@ -172,53 +177,28 @@ def assert_no_draws() -> NoDraws:
 
 
 def _format_failure(draws: Draws) -> Iterator[str]:
-    yield f"the block at {draws.location} drew random numbers"
-    yield ""
+    yield f"the block at {draws.location} drew random numbers\n"
     drawn = [draw for draw in draws.entries if not draw.seeding]
     width = max(len(draw.generator) for draw in drawn)
     for draw in drawn:
         origin = "   ".join(filter(None, (draw.source, draw.location)))
         yield f"  {draw.generator:<{width}}   {origin}".rstrip()
     yield ""
-    training = [draw for draw in drawn if draw.source.endswith(", training)")]
-    if training:
+    in_training = [draw.source.endswith(", training)") for draw in drawn]
+    if any(in_training):
         yield "  look for   a module in training mode: model.eval() before inference"
-    if len(training) < len(drawn):
-        label = " " * len("look for") if training else "look for"
+    if not all(in_training):
+        label = " " * len("look for") if any(in_training) else "look for"
         yield f"  {label}   sampling, augmentation or shuffling where none should happen"
 
 
-def _find_user_frame(frame: FrameType) -> FrameType:
-    origin = call_origin(frame)
-    return origin.frame if origin is not None else frame
-
-
-def _iter_variables(frame: FrameType) -> Iterator[tuple[str, object]]:
-    """Local variables, then those of the module; ``@…`` are pytest's own."""
-    for names in (frame.f_locals, frame.f_globals):
-        for name, value in list(names.items()):
-            if not name.startswith(("__", "@")):
-                yield name, value
-
-
-def _make_draw(
-    generator: FoundGenerator,
-    draw_origin: DrawOrigin | None,
-    location: str,
-    named_values: list[tuple[str, object]],
-) -> Draw:
-    if draw_origin is None:
+def _make_draw(move: _Move, named_values: list[tuple[str, object]]) -> Draw:
+    generator, origin, location = move
+    if origin is None:
         return Draw(generator.name, "", _shorten(location))
-    root = next(
-        (name for name, value in named_values if value is draw_origin.root),
-        type(draw_origin.root).__qualname__,
-    )
-    return Draw(
-        generator.name,
-        f"{root}{draw_origin.path} ({draw_origin.label})",
-        _shorten(location or draw_origin.location),
-        draw_origin.seeding,
-    )
+    names = (name for name, value in named_values if value is origin.root)
+    source = f"{next(names, type(origin.root).__qualname__)}{origin.path} ({origin.label})"
+    return Draw(generator.name, source, _shorten(location or origin.location), origin.seeding)
 
 
 def _shorten(location: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 from pytest_repro.adapters import find_array_adapter
-from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.plan.arguments import override_plan
-from pytest_repro.core.plan.plan import Plan, make_reference_cell
+from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.engine.runs.current_run import choose_seed
 from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.engine.runs.run_source import make_run
@@ -74,17 +74,16 @@ def probe_instability(
             before or after the move.
     """
     perturbed, distance = _perturb(tensor, ulps, index)
-    seed = choose_seed(seed)
-    trial = Trial(override_plan(Plan(runs=3), {"seed": seed}))
-    try:
-        with Pin(seed) as pin:
+    plan = override_plan(Plan(runs=3), {"seed": choose_seed(seed)})
+    with closing(Trial(plan)) as trial:
+        with Pin(plan.seed) as pin:
             inputs = enumerate((tensor, tensor, perturbed))
             steps = [_run(trial, pin, number, fn, value) for number, value in inputs]
         mismatches = trial.compute_verdict().mismatches
-    finally:
-        trial.close()
     changes = [each for each in mismatches if each.value == 2]
-    max_abs = max(map(_measure_change, changes), default=0.0)
+    # Infinite if the shape changed or the result is not finite any more.
+    distances = (each.difference.max_abs if each.difference is not None else None for each in changes)
+    max_abs = max((math.inf if far is None else far for far in distances), default=0.0)
     return Instability(
         repeatable=len(changes) == len(mismatches),
         perturbation=distance,
@@ -98,7 +97,7 @@ def probe_instability(
 def _run(trial: Trial, pin: Pin, number: int, fn: Callable[[Any], Any], argument: Any) -> int:
     """Calls *fn* once; returns the number of steps."""
     pin.seed()
-    result, cell = fn(_copy(argument)[0]), make_reference_cell((), number)
+    result, cell = fn(_copy(argument)[0]), Cell(value=number)
     steps = list(result) if isinstance(result, (list, tuple)) else [result]
     recording = trial.new_recording(cell)
     for value in steps:
@@ -117,14 +116,8 @@ def _copy(value: Any) -> tuple[Any, Any]:
     return copy, words
 
 
-def _measure_change(mismatch: Mismatch) -> float:
-    """The largest change of a step; infinite if its shape changed or it is not finite any more."""
-    max_abs = mismatch.difference.max_abs if mismatch.difference is not None else None
-    return math.inf if max_abs is None else max_abs
-
-
 def _perturb(value: Any, ulps: int, index: int | None) -> tuple[Any, float]:
-    """Returns a copy with one element moved, and the distance."""
+    """A copy with one element moved, and the distance."""
     moved, words = _copy(value)
     if ulps == 0:
         raise ValueError("ulps=0: expected a number of ulps other than 0")

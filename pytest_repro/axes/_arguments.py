@@ -13,7 +13,7 @@ def get_torch_generator_states(include_cpu: bool = True) -> object:
     """The states of torch's generators; None before torch is imported."""
     if "torch" not in sys.modules:
         return None
-    from pytest_repro.adapters._torch.generators import read_states
+    from pytest_repro.adapters.torch import read_states
 
     return read_states(include_cpu)
 

@@ -83,7 +83,7 @@ class Device(Axis):
             return
         import torch
 
-        from pytest_repro.adapters._torch.determinism import get_default_device
+        from pytest_repro.adapters._torch_determinism import get_default_device
 
         device, before = torch.device(str(value)), get_default_device()
         if device == (

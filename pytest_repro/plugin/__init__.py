@@ -14,7 +14,7 @@ import pytest
 from pytest_repro._version import __version__
 from pytest_repro.plugin import marker
 from pytest_repro.plugin.config.item_plan import resolve_plan
-from pytest_repro.plugin.config.options import add_options, read_settings
+from pytest_repro.plugin.config.settings import add_options, read_settings
 from pytest_repro.plugin.session.collected_modules import CollectionTracker, should_write_golden
 from pytest_repro.plugin.stash import ENVIRONMENT, GOLDEN_LINES, PLAN, ROWS, SETTINGS
 from pytest_repro.plugin.workerinput import is_github

@@ -12,7 +12,7 @@ import torch
 
 from pytest_repro.adapters import environment_with_flags
 from pytest_repro.adapters import torch as torch_adapter
-from pytest_repro.adapters._torch.determinism import deterministic
+from pytest_repro.adapters._torch_determinism import deterministic
 from pytest_repro.adapters.torch import adapter
 
 FLAGS = ["torch deterministic_algorithms", "torch float32_matmul_precision", "torch cudnn.allow_tf32"]
@@ -69,7 +69,8 @@ def test_cpu_libraries() -> None:
 
 def test_names_do_not_depend_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch_adapter._read_accelerator.__wrapped__()
-    monkeypatch.setattr(torch_adapter, "_has_cuda", lambda: True)
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch_adapter, "_read_device_name", lambda: "GPU")
     gpu = torch_adapter._read_accelerator.__wrapped__()
     assert (list(cpu), gpu["device"]) == (list(gpu), "GPU")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pytest_repro import NotReproducible, assert_resumable
-from pytest_repro.assertions.plain_values import find_plain_values
+from pytest_repro.assertions.training_state import find_plain_values
 from tests.conftest import Project
 
 torch = pytest.importorskip("torch")
@@ -468,5 +468,5 @@ def test_in_a_test(project: Project) -> None:
         passed=1,
         failed=1,
         says=["train is not resumable", "missing    torch cpu"],
-        lacks="resumed_training.py",
+        lacks="resume.py",
     )

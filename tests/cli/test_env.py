@@ -15,7 +15,7 @@ from tests.cli.reports import run
 
 def test_every_switch_has_a_meaning() -> None:
     pytest.importorskip("torch")
-    from pytest_repro.adapters._torch import determinism
+    from pytest_repro.adapters import _torch_determinism as determinism
 
     found = [each for each in iter_switches() if not each.meaning]
     assert found == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,8 +11,6 @@ from pytest_repro.core.plan.plan import AxisValues, Plan
 from pytest_repro.plugin.config.parsers import format_allowed
 from pytest_repro.plugin.config.settings import Settings
 from pytest_repro.plugin.marker import MARKER_NAME
-
-FIXTURE = "repro"
 
 
 def resolve_plan(item: pytest.Item, settings: Settings) -> Plan | None:
@@ -29,7 +26,11 @@ def resolve_plan(item: pytest.Item, settings: Settings) -> Plan | None:
     if not (marks or settings.all or requested):
         return None
     try:
-        arguments = _merge_arguments(marks)
+        arguments: dict[str, Any] = {}
+        for mark in reversed(marks):  # from the module to the function
+            if mark.args:
+                raise BadArgument("positional", mark.args[0], f"takes keywords only: {', '.join(ARGUMENTS)}")
+            arguments |= mark.kwargs
         own = {name: arguments.pop(name) for name in ARGUMENTS if name in arguments}
         plan = override_plan(settings.defaults, own)
         vary = _resolve_axes(settings, marker_axes=arguments)
@@ -74,16 +75,7 @@ def _check_rank_support(plan: Plan, vary: tuple[AxisValues, ...]) -> None:
 
 def _requests_repro(item: Any) -> bool:
     """Whether *item* requests our fixture ``repro``, not one of its own with that name."""
-    if FIXTURE not in getattr(item, "fixturenames", ()):
+    if "repro" not in getattr(item, "fixturenames", ()):
         return False
-    definitions = item._fixtureinfo.name2fixturedefs.get(FIXTURE)
+    definitions = item._fixtureinfo.name2fixturedefs.get("repro")
     return definitions is None or definitions[-1].func.__module__ == "pytest_repro.plugin"
-
-
-def _merge_arguments(marks: Sequence[pytest.Mark]) -> dict[str, Any]:
-    arguments: dict[str, Any] = {}
-    for mark in reversed(marks):  # from the module to the function
-        if mark.args:
-            raise BadArgument("positional", mark.args[0], f"takes keywords only: {', '.join(ARGUMENTS)}")
-        arguments |= mark.kwargs
-    return arguments

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 
 from pytest_repro.core.plan.arguments import (
     MAX_SEEDS,
@@ -73,17 +74,14 @@ def count_parser(unit: str, minimum: int = 0, hint: str = "") -> Callable[[objec
 parse_noise = count_parser("runs", 2, "; put --repro-noise without a number after the files")
 
 
-def _path_parser(allowed: str) -> Callable[[object], str]:
-    def parse_path(value: object) -> str:
-        if not isinstance(value, str) or not value.strip():
-            raise BadArgument("path", value, allowed)
-        return value
-
-    return parse_path
+def parse_path(value: object, allowed: str = "the path of a file") -> str:
+    """A path; *allowed* is for the message of an empty one."""
+    if not isinstance(value, str) or not value.strip():
+        raise BadArgument("path", value, allowed)
+    return value
 
 
-parse_path = _path_parser("the path of a file")
-parse_replay = _path_parser('"record", or the path of a log')
+parse_replay = partial(parse_path, allowed='"record", or the path of a log')
 
 
 def parse_vary(value: object) -> tuple[str, object]:

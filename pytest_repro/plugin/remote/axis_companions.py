@@ -16,8 +16,7 @@ from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.engine.runs.remote_run import encode_cell, receive_run
 from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.plugin.remote.companion_launcher import CompanionLauncher
-from pytest_repro.plugin.remote.rank_groups import RankGroups
-from pytest_repro.plugin.remote.ranked_runner import RankedItemRunner
+from pytest_repro.plugin.remote.ranks import RankedItemRunner, RankGroups
 from pytest_repro.plugin.run.item_runner import ItemRunner, JudgeProtocol
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.run.replay import get_replay
@@ -36,8 +35,7 @@ class AxisCompanions:
         self._launcher = CompanionLauncher(session)
         self._rank_groups = RankGroups(self._launcher, progress)
         self._pool = CompanionPool[_Setting, Companion]()
-        self._queue: deque[tuple[int, Cell]] = deque()
-        self._pending: deque[tuple[int, Cell]] = deque()
+        self._queue, self._pending = deque[tuple[int, Cell]](), deque[tuple[int, Cell]]()
 
     def make_runner(
         self, item: pytest.Item, plan: Plan, judge: JudgeProtocol, with_plots: bool
@@ -48,10 +46,10 @@ class AxisCompanions:
         if in_ranks and plan.vary:
             with suppress(ImportError):  # the axes ask it which values are available on this machine
                 import torch  # noqa: F401
-        trial = Trial(plan, settings.keep_mb, with_plots)
+        trial, replay = Trial(plan, settings.keep_mb, with_plots), get_replay(item)
         if in_ranks:
-            return RankedItemRunner(self._rank_groups, item, trial, get_replay(item), judge)
-        return ItemRunner(item, trial, get_replay(item), judge, track_generators=settings.control)
+            return RankedItemRunner(self._rank_groups, item, trial, replay, judge)
+        return ItemRunner(item, trial, replay, judge, track_generators=settings.control)
 
     def start_runs(self, runner: ItemRunner) -> None:
         """Starts a test's runs in companions, as many as there are spare cores."""
@@ -86,8 +84,7 @@ class AxisCompanions:
         if why := self._launcher.explain_unpicklable_plugin():
             raise InterpreterLost(f"the companion for {interpreter.name} could not be started: {why}")
         self._progress.show(f"starting {interpreter.name}")
-        timeout = self._config.stash[SETTINGS].companion_timeout
-        return self._launcher.start(interpreter, f"{axis} {value}", timeout)
+        return self._launcher.start(interpreter, f"{axis} {value}", self._launcher.timeout)
 
     def receive_runs(self, runner: ItemRunner) -> None:
         """Waits for every run of a test in companions, and measures what differs."""

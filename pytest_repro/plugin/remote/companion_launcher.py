@@ -19,23 +19,16 @@ from pytest_repro.axes import Interpreter
 from pytest_repro.companions.companion import Companion
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.pytest_internals import get_basetemp
-from pytest_repro.plugin.remote.companion_session import ItemKey, iter_item_keys
+from pytest_repro.plugin.remote.companion_session import iter_item_keys
 from pytest_repro.plugin.stash import SETTINGS
 
 
 class CompanionLauncher:
-    """Starts companions in the environment as it was before any test, which may forget to undo changes.
-
-    Attributes:
-        config: Of this session, which may itself be a worker.
-        item_keys: The key of each collected test.
-    """
+    """Starts companions in the environment as it was before any test, which may forget to undo changes."""
 
     def __init__(self, session: pytest.Session) -> None:
-        self.config = session.config
-        self.item_keys: dict[pytest.Item, ItemKey] = {
-            item: key for key, item in iter_item_keys(session.items)
-        }
+        self.config, self.timeout = session.config, session.config.stash[SETTINGS].companion_timeout
+        self.item_keys = {item: key for key, item in iter_item_keys(session.items)}
         self.paths, self.environ, self._argv = list(sys.path), dict(os.environ), list(sys.argv)
 
     def start(self, interpreter: Interpreter, name: str, timeout: float, **order: Any) -> Companion:
@@ -72,29 +65,23 @@ class CompanionLauncher:
 
 def _make_workerinput(config: pytest.Config, name: str) -> dict[str, Any]:
     inherited = dict(getattr(config, "workerinput", {}))
-    worker_id = re.sub(r"\W+", "-", f"repro {name}")
-    if inherited:
-        worker_id = f"{inherited['workerid']}-{worker_id}"
+    prefix = f"{inherited['workerid']}-" if inherited else ""
+    worker_id = prefix + re.sub(r"\W+", "-", f"repro {name}")
     node: Any = SimpleNamespace(config=config, gateway=SimpleNamespace(id=worker_id))
     node.workerinput = {**inherited, "workerid": worker_id}
     if not inherited:
-        _call_configure_node(config, node)
+        node.workerinput.update(workercount=1, testrunuid="repro", mainargv=["pytest"])
+        for impl in config.hook.pytest_configure_node.get_hookimpls():  # adds what plugins send to workers
+            with suppress(Exception):  # one that needs more than this node sends nothing
+                impl.function(*[{"node": node}[name] for name in impl.argnames])
     node.workerinput.update(peers.get_workerinput(config), repro_seed=config.stash[SETTINGS].plan.seed)
     return {key: value for key, value in node.workerinput.items() if _is_plain(value)}
-
-
-def _call_configure_node(config: pytest.Config, node: Any) -> None:
-    """Has plugins add what they send to workers; one that needs more than this *node* sends nothing."""
-    node.workerinput.update(workercount=1, testrunuid="repro", mainargv=["pytest"])
-    for impl in config.hook.pytest_configure_node.get_hookimpls():
-        with suppress(Exception):
-            impl.function(*[{"node": node}[name] for name in impl.argnames])
 
 
 def _is_plain(value: object) -> bool:
     if isinstance(value, (list, tuple)):
         return all(map(_is_plain, value))
-    return value is None or isinstance(value, (str, bytes, bool, int, float))
+    return isinstance(value, (str, bytes, int, float, type(None)))
 
 
 def _make_arguments(config: pytest.Config) -> list[str]:
@@ -109,9 +96,8 @@ def _make_arguments(config: pytest.Config) -> list[str]:
 
 def _get_import_name(plugin: object) -> str:
     """The name by which another interpreter can import *plugin*; ``""`` if there is none."""
-    if isinstance(plugin, ModuleType):
-        return plugin.__name__
-    return plugin if isinstance(plugin, str) else ""
+    name = plugin.__name__ if isinstance(plugin, ModuleType) else plugin
+    return name if isinstance(name, str) else ""
 
 
 def _is_fixture(value: object) -> bool:

@@ -31,7 +31,6 @@ _GRACE = 10.0
 """Seconds that an experiment has to answer beyond its own time limit."""
 _LONG_RUN = 10.0
 """Seconds of a run above which ``--repro-diagnose=auto`` looks for no cause."""
-
 T = TypeVar("T")
 
 
@@ -89,8 +88,7 @@ class _ForkingCompanions:
         companion.receive("while it collected the tests", self.limit_timeout(deadline))
 
     def limit_timeout(self, deadline: float) -> float:
-        limit = self.launcher.config.stash[SETTINGS].companion_timeout
-        return max(0.0, min(deadline - time.monotonic(), limit))
+        return max(0.0, min(deadline - time.monotonic(), self.launcher.timeout))
 
 
 class _ItemTarget:
@@ -134,8 +132,7 @@ def _make_paths_relative(record: T, root: str) -> T:
     """*record* with its paths relative to *root*."""
     values: Any = record
     changes = {field.name: _strip_root(getattr(values, field.name), root) for field in fields(values)}
-    relative: T = replace(values, **changes)
-    return relative
+    return replace(values, **changes)  # type: ignore[no-any-return]
 
 
 def _strip_root(value: Any, root: str) -> Any:

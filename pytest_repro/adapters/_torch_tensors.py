@@ -5,23 +5,24 @@ from __future__ import annotations
 import ctypes
 import math
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any, ClassVar
 
 import torch
 
+from pytest_repro.adapters import Adapter, FastReader
 from pytest_repro.adapters._numpy_arrays import ROW_BLOCK_BYTES, TILED_BLOCK_BYTES, is_transposed, iter_blocks
 from pytest_repro.core.blocks import iter_block_indices
 from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.core.runs.pytree import FlattenResult
 
-INLINE_BYTES = 512
+_INLINE_BYTES = 512
 _DENSE_BLOCK_BYTES = 2**20  # of a sparse tensor, made dense at a time
 _WHOLE_COPY_BYTES = 2**24  # up to 16 MiB, torch's multithreaded copy is faster than blocks
 _MAX_DENSE_BYTES = 2**32  # larger sparse tensors are read as indices and values
-_OPAQUE_DTYPES = re.compile(
-    r"bits(8|1x8|2x4|4x2)|u?int[1-7]|float4_\w+"
-)  # several elements per byte, or unknown
+# Several elements per byte, or unknown:
+_OPAQUE_DTYPES = re.compile(r"bits(8|1x8|2x4|4x2)|u?int[1-7]|float4_\w+")
 _NO_MEMORY = "has no memory: it is a fake tensor, or its storage was freed"
 _QUANTISED = {"quint8": "uint8", "qint8": "int8", "qint32": "int32", "quint4x2": "uint8", "quint2x4": "uint8"}
 
@@ -38,8 +39,9 @@ _PLAIN_DTYPES = {
 _BIT_DTYPES = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.complex128}
 # Without complex dtypes, for which is_conj() would take 0.1 µs.
 _REAL_DTYPES = {dtype for dtype in _PLAIN_DTYPES if not dtype.is_complex}
+_INT_DTYPES = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 # Reading bytes with .raw of a ctypes array takes 0.4 µs, with ctypes.string_at 0.7.
-_MEMORY_READERS = {size: (ctypes.c_char * size).from_address for size in range(1, INLINE_BYTES + 1)}
+_MEMORY_READERS = {size: (ctypes.c_char * size).from_address for size in range(1, _INLINE_BYTES + 1)}
 
 
 def read_small_tensor(t: Any) -> tuple[object, bytes] | None:
@@ -59,12 +61,6 @@ def read_small_tensor(t: Any) -> tuple[object, bytes] | None:
         return ((dtype, t.shape), read(address).raw) if address else None
     except RuntimeError:
         return None
-
-
-def describe(kind_key: Any) -> tuple[str, str, tuple[int, ...]]:
-    """Kind, dtype and shape of what :func:`read_small_tensor` read."""
-    dtype, shape = kind_key
-    return _format_kind(_PLAIN_DTYPES[dtype], shape), _element_dtype(dtype), tuple(shape)
 
 
 def _format_kind(name: str, shape: Iterable[int]) -> str:
@@ -138,8 +134,7 @@ def _view_memory(t: torch.Tensor) -> memoryview:
 
 def _flatten_quantised(t: torch.Tensor, metadata: str) -> FlattenResult:
     """Integers with scale and zero point."""
-    per_tensor = t.qscheme() in (torch.per_tensor_affine, torch.per_tensor_symmetric)
-    if per_tensor:
+    if t.qscheme() in (torch.per_tensor_affine, torch.per_tensor_symmetric):
         kind = f"{_format_kind(_dtype_name(t.dtype), t.shape)} scale={t.q_scale()!r} zero={t.q_zero_point()}"
         return _make_leaf(t.int_repr(), kind, metadata)
     items = (
@@ -161,8 +156,7 @@ def _flatten_sparse(t: Any, metadata: str) -> FlattenResult:
         return flatten_tensor(_densify_by_bits(t.cpu()))
     shape, size = tuple(t.shape), math.prod(t.shape) * t.itemsize
     if size > _MAX_DENSE_BYTES:
-        items = ((".indices", coo.indices()), (".values", coo.values()), (".shape", shape))
-        return Parts("sparse", items)
+        return Parts("sparse", ((".indices", coo.indices()), (".values", coo.values()), (".shape", shape)))
     kind = _format_kind(_dtype_name(t.dtype), shape)
     return Leaf(kind, _element_dtype(t.dtype), shape, size, lambda: _iter_dense_buffers(coo), True, metadata)
 
@@ -193,3 +187,45 @@ def _iter_dense_buffers(coo: torch.Tensor) -> Iterator[memoryview]:
         block = torch.zeros((stop - start, row_bytes), dtype=torch.uint8, device="cpu")
         block[flat_indices[low:high] - start] = rows[low:high]
         yield _view_memory(block)
+
+
+def flatten_with_attributes(tensor: Any) -> Parts:
+    """A tensor of a class that adds attributes, such as the format of bounding boxes."""
+    attributes = ((f".{name}", value) for name, value in sorted(vars(tensor).items()))
+    return Parts(type(tensor).__qualname__, chain([("", tensor.as_subclass(torch.Tensor))], attributes))
+
+
+class TorchTensors(Adapter):
+    """What the adapter of torch does with tensors."""
+
+    fast_readers: ClassVar[Mapping[type, FastReader]] = {
+        torch.Tensor: read_small_tensor,
+        torch.nn.Parameter: read_small_tensor,
+    }
+
+    def describe(self, kind_key: Any) -> tuple[str, str, tuple[int, ...]]:
+        dtype, shape = kind_key
+        return _format_kind(_PLAIN_DTYPES[dtype], shape), _element_dtype(dtype), tuple(shape)
+
+    def is_array(self, value: object) -> bool:
+        return issubclass(type(value), torch.Tensor)
+
+    def copy_array(self, array: Any) -> Any:
+        return array.detach().clone().requires_grad_(array.requires_grad)
+
+    def copy_at_offset(self, array: Any, offset: int) -> Any:
+        buffer = torch.empty(array.numel() + offset, dtype=array.dtype, device=array.device)
+        placed = buffer[offset:].view(array.shape)
+        with torch.no_grad():
+            placed.copy_(array)
+        return placed.requires_grad_(array.requires_grad)
+
+    def restore_array(self, array: Any, saved: Any) -> None:
+        array.detach().copy_(saved)
+
+    def concatenate(self, arrays: Sequence[Any]) -> Any:
+        return torch.cat(list(arrays))
+
+    def view_as_integers(self, array: Any) -> Any:
+        dtype = _INT_DTYPES.get(array.itemsize) if array.is_floating_point() else None
+        return None if dtype is None else array.detach().view(dtype)

@@ -13,8 +13,8 @@ import pytest
 from pytest_repro.adapters import pin_entropy, seed_all
 
 torch = pytest.importorskip("torch")
-_determinism = pytest.importorskip("pytest_repro.adapters._torch.determinism")
-_generators = pytest.importorskip("pytest_repro.adapters._torch.generators")
+_determinism = pytest.importorskip("pytest_repro.adapters._torch_determinism")
+_adapter = pytest.importorskip("pytest_repro.adapters.torch").adapter
 
 NAMES = [switch.name for switch in _determinism.list_switches()]
 
@@ -170,8 +170,8 @@ def test_deterministic_does_not_import_the_compiler() -> None:
 def test_default_generator_is_seeded_and_restored() -> None:
     torch.rand(3)
     before = torch.get_rng_state()
-    restore = _generators.save_states()
-    _generators.seed_generators(7)
+    restore = _adapter.save_global_states()
+    _adapter.seed(7)
     found = torch.rand(5)
     assert torch.initial_seed() == 7
     torch.manual_seed(7)

@@ -7,9 +7,8 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.utils.deterministic
@@ -26,8 +25,7 @@ class SwitchTooLate(UserWarning):
     """A determinism switch may have no effect, because its library is already initialized."""
 
 
-@dataclass(frozen=True, slots=True)
-class Switch:
+class Switch(NamedTuple):
     """One setting and its accessors."""
 
     name: str
@@ -52,8 +50,8 @@ def _set_algorithms(mode: str) -> None:
         low_level(mode != "off", warn_only=mode == "warn")
 
 
-def _make_attribute_switch(owner: Any, name: str, label: str) -> Switch:
-    return Switch(label, lambda: getattr(owner, name), lambda value: setattr(owner, name, value))
+def _make_attribute_switch(owner: Any, name: str, label: str = "") -> Switch:
+    return Switch(label or name, lambda: getattr(owner, name), lambda value: setattr(owner, name, value))
 
 
 def _make_precision_switch(backend: str, op: str) -> Switch:
@@ -73,6 +71,8 @@ def _make_precision_switch(backend: str, op: str) -> Switch:
 _LEGACY = ("float32_matmul_precision", "cudnn.allow_tf32")
 _LEGACY_TARGETS = (("cuda", "matmul"), ("mkldnn", "matmul"), ("cuda", "conv"), ("cuda", "rnn"))
 """The precision switches before torch 2.9, and the newer ones that they set too."""
+_HAS_PRECISION_KEYS = hasattr(torch._C, "_get_fp32_precision_getter")
+"""Whether precisions are set by backend and op (torch 2.9 and later)."""
 
 
 def _wrap_legacy_switch(switch: Switch) -> Switch:
@@ -89,35 +89,20 @@ def _wrap_legacy_switch(switch: Switch) -> Switch:
             warnings.simplefilter("ignore")  # torch recommends the newer ones
             if value is not None:
                 switch.set(value)
-                for key in _LEGACY_TARGETS if _has_precision_keys() else ():
+                for key in _LEGACY_TARGETS if _HAS_PRECISION_KEYS else ():
                     torch._C._set_fp32_precision_setter(*key, "none")
 
     return Switch(switch.name, get, put)
 
 
 def _make_precision_switches() -> list[Switch]:
+    ops = [(backend, op) for backend in ("cuda", "mkldnn") for op in ("all", "conv", "rnn", "matmul")]
+    keys = [("generic", "all"), *ops] if _HAS_PRECISION_KEYS else []
     matmul = torch.get_float32_matmul_precision, torch.set_float32_matmul_precision
-    legacy = [
+    return [
+        *(_make_precision_switch(*key) for key in keys),
         _wrap_legacy_switch(Switch(_LEGACY[0], *matmul)),
         _wrap_legacy_switch(_make_attribute_switch(torch.backends.cudnn, "allow_tf32", _LEGACY[1])),
-    ]
-    if not _has_precision_keys():
-        return legacy
-    keys = [(b, op) for b in ("cuda", "mkldnn") for op in ("all", "conv", "rnn", "matmul")]
-    return [*(_make_precision_switch(*key) for key in [("generic", "all"), *keys]), *legacy]
-
-
-def _has_precision_keys() -> bool:
-    """Whether precisions are set by backend and op (torch 2.9 and later)."""
-    return hasattr(torch._C, "_get_fp32_precision_getter")
-
-
-def _make_attention_switches() -> list[Switch]:
-    cuda: Any = torch.backends.cuda
-    return [
-        Switch(name, getattr(cuda, f"{name}_enabled"), getattr(cuda, f"enable_{name}"))
-        for name in ("flash_sdp", "mem_efficient_sdp", "math_sdp", "cudnn_sdp")
-        if hasattr(cuda, f"enable_{name}")
     ]
 
 
@@ -143,19 +128,22 @@ def _make_variable_switch(name: str) -> Switch:
 @cache
 def list_switches() -> tuple[Switch, ...]:
     """Every switch of the installed torch, named after its attribute."""
-    matmul = torch.backends.cuda.matmul
+    cuda: Any = torch.backends.cuda
+    matmul = cuda.matmul
     switches = [
         Switch("deterministic_algorithms", _get_algorithms, _set_algorithms),
-        _make_attribute_switch(
-            torch.utils.deterministic, "fill_uninitialized_memory", "fill_uninitialized_memory"
-        ),
+        _make_attribute_switch(torch.utils.deterministic, "fill_uninitialized_memory"),
         _make_attribute_switch(torch.backends.cudnn, "benchmark", "cudnn.benchmark"),
         _make_attribute_switch(torch.backends.cudnn, "deterministic", "cudnn.deterministic"),
         _make_attribute_switch(torch.backends.mkldnn, "deterministic", "mkldnn.deterministic"),
         *_make_precision_switches(),
         _make_attribute_switch(matmul, "allow_fp16_reduced_precision_reduction", "fp16_reduced_precision"),
         _make_attribute_switch(matmul, "allow_bf16_reduced_precision_reduction", "bf16_reduced_precision"),
-        *_make_attention_switches(),
+        *(
+            Switch(name, getattr(cuda, f"{name}_enabled"), getattr(cuda, f"enable_{name}"))
+            for name in ("flash_sdp", "mem_efficient_sdp", "math_sdp", "cudnn_sdp")
+            if hasattr(cuda, f"enable_{name}")
+        ),
         Switch("default_dtype", torch.get_default_dtype, torch.set_default_dtype),
         Switch("default_device", get_default_device, torch.set_default_device),
         Switch("grad_mode", torch.is_grad_enabled, torch._C._set_grad_enabled),
@@ -176,21 +164,20 @@ def _is_readable(switch: Switch) -> bool:
 def _get_target_values(mode: Deterministic) -> dict[str, Any]:
     if mode is False:
         return {"deterministic_algorithms": "off"}
-    targets: dict[str, Any] = {
+    return {
         "deterministic_algorithms": "warn" if mode == "warn" else "on",
         "fill_uninitialized_memory": True,
         "cudnn.benchmark": False,
         "cudnn.deterministic": True,
         "mkldnn.deterministic": True,
+        **({_CUBLAS_VARIABLE: ":4096:8"} if _needs_cublas_workspace() else {}),
     }
-    if _needs_cublas_workspace():
-        targets[_CUBLAS_VARIABLE] = ":4096:8"
-    return targets
 
 
 def _needs_cublas_workspace() -> bool:
     """Before torch 2.10 cuBLAS is deterministic only with a workspace of fixed size."""
-    if torch.version.cuda is None or _CUBLAS_VARIABLE in os.environ or _parse_torch_version() >= (2, 10):
+    version = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
+    if torch.version.cuda is None or _CUBLAS_VARIABLE in os.environ or version >= (2, 10):
         return False
     cuda: Any = torch.cuda
     if cuda.is_initialized():  # in time if there was no matrix product yet
@@ -203,17 +190,11 @@ def _needs_cublas_workspace() -> bool:
     return True
 
 
-def _parse_torch_version() -> tuple[int, ...]:
-    return tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
-
-
 @contextmanager
 def deterministic(mode: Deterministic) -> Iterator[None]:
     """Sets the switches to *mode* for the block. Restores all of them, also those that the block sets.
 
-    Args:
-        mode: True: deterministic algorithms and the related switches; ``"warn"``: the same, but an op
-            without a deterministic algorithm warns; False: deterministic algorithms off.
+    With ``"warn"`` an op without a deterministic algorithm warns, with False it may run.
     """
     with ExitStack() as stack:  # restores the other switches if one raises
         saved_values = [(switch, switch.get()) for switch in list_switches()]
