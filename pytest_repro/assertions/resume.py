@@ -33,7 +33,7 @@ from pytest_repro.assertions.resumed_training import ResumeExperiment
 from pytest_repro.core.compare.verdict import NotReproducible, Verdict
 from pytest_repro.core.plan.plan import Deterministic, Plan, override_plan
 from pytest_repro.engine.runs.current_run import choose_seed, get_current_run, record_in_run
-from pytest_repro.reports.failure import resume as report
+from pytest_repro.reports.failure import assertions as report
 
 
 def assert_resumable(
@@ -107,6 +107,6 @@ def _judge(experiment: ResumeExperiment, name: str, at: int, steps: int) -> Verd
     verdict = experiment.make_verdict(experiment.resume())
     if verdict.mismatches:
         missing = experiment.find_missing()
-        text = report.format_failure(name, at, steps, verdict, missing, experiment.load_result)
+        text = report.format_resume_failure(name, at, steps, verdict, missing, experiment.load_result)
         raise NotReproducible(text, verdict)
     return verdict

@@ -11,7 +11,7 @@ from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.reports.failure.text import format_failure, format_headline, format_lost_runs
 from pytest_repro.reports.json.report import INCONSISTENCY_ERRORS, BadReport, Report
 from pytest_repro.reports.json.rows import verdict_from_row
-from pytest_repro.reports.session.summary import (
+from pytest_repro.reports.summary import (
     FAILING_VERDICTS,
     format_counts,
     format_failing_lines,

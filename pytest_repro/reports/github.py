@@ -16,7 +16,7 @@ from pytest_repro.reports.failure.golden import HOW_TO_REPAIR, format_update_com
 from pytest_repro.reports.failure.text import format_failure
 from pytest_repro.reports.json.report import INCONSISTENCY_ERRORS, BadReport
 from pytest_repro.reports.json.rows import verdict_from_row
-from pytest_repro.reports.session.summary import (
+from pytest_repro.reports.summary import (
     FAILING_VERDICTS,
     format_counts,
     format_failing_lines,

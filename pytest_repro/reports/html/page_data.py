@@ -20,7 +20,7 @@ from pytest_repro.reports.failure.text import (
     format_failure_note,
     format_lost_runs,
 )
-from pytest_repro.reports.session.summary import FAILING_VERDICTS
+from pytest_repro.reports.summary import FAILING_VERDICTS
 
 
 def make_page_data(nodeid: str, verdict: Verdict) -> dict[str, Any]:
