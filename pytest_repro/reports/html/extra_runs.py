@@ -7,9 +7,9 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from pytest_repro.metrics._arguments import format_list, format_percent, format_seeds
-from pytest_repro.reports.html.plots.figures import Figure
-from pytest_repro.reports.html.plots.scales import format_number
-from pytest_repro.reports.html.plots.strip import make_strip_plot
+from pytest_repro.reports.html.distributions import make_strip_plot
+from pytest_repro.reports.html.figures import Figure
+from pytest_repro.reports.html.scales import format_number
 
 _MAX_STRIPS = 6
 _MAX_ROWS = 40

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_repro.reports.html.colours import DARK, LIGHT, format_css_variables
 from pytest_repro.reports.html.extra_runs import ExtraRunsSection, describe_sweep, make_extra_runs_section
+from pytest_repro.reports.html.figures import Figure, make_figures
 from pytest_repro.reports.html.labels import (
     RAN_ONCE,
     VERDICT_STYLES,
@@ -19,8 +19,7 @@ from pytest_repro.reports.html.labels import (
     get_verdict_style,
 )
 from pytest_repro.reports.html.page_data import figure_arguments_from_row
-from pytest_repro.reports.html.plots.figures import Figure, make_figures
-from pytest_repro.reports.html.templates import load_template, read_styles
+from pytest_repro.reports.html.templates import DARK, LIGHT, format_css_variables, load_template, read_styles
 
 MAX_PLOTS = 240
 """Values on the page with plots; each takes up to 60 kB."""

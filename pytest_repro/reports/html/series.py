@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from pytest_repro.core.compare.plot_data import Number, Series
 from pytest_repro.reports.failure.layout import plural
-from pytest_repro.reports.html.plots.scales import (
+from pytest_repro.reports.html.scales import (
     LEFT,
     RIGHT,
     Label,
+    Plot,
     Scale,
     format_labels,
     format_number,
@@ -49,24 +50,18 @@ class Crosses(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class StepPlot:
+class StepPlot(Plot):
     """A plot along steps.
 
     Attributes:
-        ident: Prefix of the ids in the markup, unique on the page.
         top: Upper edge of the plotting area.
-        bottom: Its lower edge.
         first_x: Where the runs first differ; from there on the plotting area is tinted.
         first_label: ``""`` where the plot above has it.
         legend: Names of both runs, or none.
     """
 
     macro: ClassVar = "step_plot"
-    ident: str
-    title: str
-    description: str
     top: float
-    bottom: float
     unit: str
     x_labels: list[Label]
     y_labels: list[Label]
@@ -86,23 +81,20 @@ def make_series_plot(ident: str, name: str, sides: tuple[str, str], series: Seri
     known = [value for values in finite.values() for value in values if value is not None] or [0.0]
     y = _make_padded_scale(min(known), max(known), bottom, top)
     ticks = make_ticks(y.low, y.high)
+    crosses = [_make_non_finite_crosses(kind, series, values, x, top) for kind, values in runs.items()]
     return StepPlot(
         ident,
         f"{name} against {series.unit}, {sides[0]} and {sides[1]}",
         describe_series(sides, series),
-        top,
         bottom,
+        top,
         series.unit,
         _make_step_labels(series, x),
         y.label(ticks, format_labels(ticks)),
         x(series.first_differing),
         _format_first_label(series),
         [_make_line(kind, series.steps, values, x, y) for kind, values in finite.items()],
-        [
-            crosses
-            for kind, row in runs.items()
-            for crosses in _make_non_finite_crosses(kind, series, row, x, top)
-        ],
+        [row for row in crosses if row.x],
         sides,
     )
 
@@ -122,8 +114,8 @@ def make_distance_plot(ident: str, name: str, sides: tuple[str, str], series: Se
         ident,
         f"{what} of {name} against {series.unit}, logarithmic",
         describe_series(sides, series),
-        top,
         bottom,
+        top,
         series.unit,
         _make_step_labels(series, x),
         [*powers, (bottom - 9, _label_zero(series))],
@@ -182,12 +174,11 @@ def _split(points: Iterable[Point | None]) -> list[list[Point]]:
 
 def _make_non_finite_crosses(
     kind: str, series: Series, values: Sequence[Number], x: Scale, top: float
-) -> Iterator[Crosses]:
+) -> Crosses:
     """Crosses at the upper edge, labelled with the first of the values: ``NaN``."""
     odd = [(x(step), v) for step, v in zip(series.steps, values) if v is not None and not math.isfinite(v)]
-    if odd:
-        y = top + (12 if kind == "ours" else 24)
-        yield Crosses(kind, y, [at for at, _ in odd[:_MAX_CROSSES]], format_number(odd[0][1]))
+    label = format_number(odd[0][1]) if odd else ""
+    return Crosses(kind, top + (12 if kind == "ours" else 24), [at for at, _ in odd[:_MAX_CROSSES]], label)
 
 
 def _label_zero(series: Series) -> str:
