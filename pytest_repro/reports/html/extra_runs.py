@@ -14,6 +14,7 @@ from pytest_repro.reports.html.scales import format_number
 _MAX_STRIPS = 6
 _MAX_ROWS = 40
 _MAX_STD_COLUMNS = 3
+_STATISTICS = ("mean", "std", "min", "max", "range_ratio")
 
 Row = tuple[str, ...]
 
@@ -23,7 +24,7 @@ class Table(NamedTuple):
 
     title: str
     head: Row
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
 
 
 class ExtraRunsSection(NamedTuple):
@@ -43,12 +44,13 @@ def make_extra_runs_section(ident: str, row: Mapping[str, Any]) -> ExtraRunsSect
     """The section of a row of the JSON report, None without such runs; *ident* must be unique on the page."""
     sweep, noise, cost = row.get("sweep"), row.get("noise"), row.get("cost")
     tables = [*(_make_sweep_tables(sweep) if sweep else ()), *((_make_noise_table(noise),) if noise else ())]
+    tables = [table._replace(rows=table.rows[:_MAX_ROWS]) for table in tables if table.rows]
     sentences = [*((describe_sweep(sweep),) if sweep else ()), *((_describe_cost(cost),) if cost else ())]
     if not tables and not sentences:
         return None
-    figures = _make_strip_figures(ident, sweep) if sweep else ()
+    figures = tuple(_make_strip_figures(ident, sweep)) if sweep else ()
     broken = sweep is not None and not sweep["kept"]
-    return ExtraRunsSection(tuple(sentences), tuple(figures), tuple(tables), broken)
+    return ExtraRunsSection(tuple(sentences), figures, tuple(tables), broken)
 
 
 def describe_sweep(sweep: Mapping[str, Any]) -> str:
@@ -87,29 +89,25 @@ def _make_strip_figures(ident: str, sweep: Mapping[str, Any]) -> Iterator[Figure
 
 
 def _make_sweep_tables(sweep: Mapping[str, Any]) -> Iterator[Table]:
-    tables: dict[str, tuple[Row, Iterator[Row]]] = {
-        "Seeds that failed": (("Seeds", "Error"), _make_error_rows(sweep)),
-        "Over budget": (("Value", "Allowed", "Found", "Seeds"), _make_breach_rows(sweep)),
-        "Values over seeds": (
-            ("Value", "Mean", "Std", "Min", "Max", "Range / (d₂·std)", "Outliers"),
-            _make_headline_rows(sweep),
-        ),
-        "Predictions over seeds": (
-            ("Predictions", "Items", "Churn", "All agree on", "Constant"),
-            _make_stability_rows(sweep),
-        ),
-    }
-    for title, (head, rows) in tables.items():
-        if shown := tuple(islice(rows, _MAX_ROWS)):
-            yield Table(title, head, shown)
-
-
-def _make_error_rows(sweep: Mapping[str, Any]) -> Iterator[Row]:
     by_error: dict[str, list[int]] = {}
     for seed, error in sweep.get("errors", {}).items():
         by_error.setdefault(error, []).append(int(seed))
-    for error, seeds in by_error.items():
-        yield format_seeds(seeds), error
+    errors = [(format_seeds(seeds), error) for error, seeds in by_error.items()]
+    yield Table("Seeds that failed", ("Seeds", "Error"), errors)
+    yield Table("Over budget", ("Value", "Allowed", "Found", "Seeds"), [*_make_breach_rows(sweep)])
+    headlines = [
+        (name, *_format_keys(found, _STATISTICS, 4), _format_any_seeds(found.get("outliers")))
+        for name, found in sweep.get("headlines", {}).items()
+    ]
+    headlines += [(name, *("–",) * 6) for name in sweep.get("not_finite", {})]
+    head = ("Value", "Mean", "Std", "Min", "Max", "Range / (d₂·std)", "Outliers")
+    yield Table("Values over seeds", head, headlines)
+    predictions = [
+        (name, f"{found['items']:,}", *_format_shares(found), _format_any_seeds(found["constant"]))
+        for name, found in sweep.get("predictions", {}).items()
+    ]
+    head = ("Predictions", "Items", "Churn", "All agree on", "Constant")
+    yield Table("Predictions over seeds", head, predictions)
 
 
 def _make_breach_rows(sweep: Mapping[str, Any]) -> Iterator[Row]:
@@ -121,37 +119,23 @@ def _make_breach_rows(sweep: Mapping[str, Any]) -> Iterator[Row]:
             yield f"{breach['rule']} of {name}", *numbers, format_seeds(breach["seeds"])
 
 
-def _make_headline_rows(sweep: Mapping[str, Any]) -> Iterator[Row]:
-    for name, headline in sweep.get("headlines", {}).items():
-        numbers = _format_keys(headline, ("mean", "std", "min", "max", "range_ratio"), 4)
-        yield name, *numbers, _format_any_seeds(headline.get("outliers"))
-    for name in sweep.get("not_finite", {}):
-        yield name, *("–",) * 6
-
-
-def _make_stability_rows(sweep: Mapping[str, Any]) -> Iterator[Row]:
-    for name, found in sweep.get("predictions", {}).items():
-        shares = (format_percent(found[key]) for key in ("churn", "unanimous"))
-        yield name, f"{found['items']:,}", *shares, _format_any_seeds(found["constant"])
-
-
 def _make_noise_table(noise: Mapping[str, Any]) -> Table:
     """A row for each variant."""
     stds = list(dict.fromkeys(name for variant in noise.values() for name in variant.get("std", {})))
     stds = stds[:_MAX_STD_COLUMNS]
     head = ("Noise", "Distinct", "Churn", *(f"Std of {name}" for name in stds), "L2 normalised", "Seconds")
-    return Table("Noise matrix", head, tuple(_make_noise_row(*item, stds) for item in noise.items()))
+    return Table("Noise matrix", head, [_make_noise_row(*item, stds) for item in noise.items()])
 
 
 def _make_noise_row(name: str, variant: Mapping[str, Any], stds: Iterable[str]) -> Row:
+    distinct = f"{variant['distinct']} of {variant['runs']}"
     churn = format_percent(variant["churn"]) if "churn" in variant else "–"
-    return (
-        name,
-        f"{variant['distinct']} of {variant['runs']}",
-        churn,
-        *_format_keys(variant.get("std", {}), stds, 3),
-        *_format_keys(variant, ("l2_normalised", "seconds"), 3),
-    )
+    numbers = _format_keys(variant, ("l2_normalised", "seconds"), 3)
+    return name, distinct, churn, *_format_keys(variant.get("std", {}), stds, 3), *numbers
+
+
+def _format_shares(predictions: Mapping[str, float]) -> Iterator[str]:
+    return (format_percent(predictions[key]) for key in ("churn", "unanimous"))
 
 
 def _format_keys(numbers: Mapping[str, float], keys: Iterable[str], digits: int) -> Iterator[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pytest_repro.core.compare.plot_data import Histogram, Series
 from pytest_repro.reports.html.distributions import describe_histogram, format_bin, make_histogram_plot
@@ -38,10 +38,10 @@ class Figure:
     partial: bool = False
 
 
-def make_figures(
-    ident: str, name: str, sides: tuple[str, str], series: Series | None, histogram: Histogram | None
-) -> Iterator[Figure]:
-    """The figures of one value; *ident* must be unique on the page, *sides* are the names of both runs."""
+def make_figures(ident: str, row: Mapping[str, Any]) -> Iterator[Figure]:
+    """The figures of a plot of :func:`~.page_data.make_page_data`; *ident* must be unique on the page."""
+    name, sides = row["name"], tuple(row["sides"])
+    series, histogram = _from_row(Series, row["series"]), _from_row(Histogram, row["histogram"])
     if series is not None and series.reference:
         plot = make_series_plot(f"{ident}-s", name, sides, series)
         yield Figure(f"{name} against {series.unit}", plot, "along")
@@ -65,6 +65,12 @@ def make_figures(
             ("ulp", "elements"),
             tuple((format_bin(histogram, n), f"{count:,}") for n, count in counts if count),
         )
+
+
+def _from_row(record: Any, row: Mapping[str, Any] | None) -> Any:
+    if row is None:
+        return None
+    return record(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
 
 
 def _make_rows(series: Series) -> tuple[tuple[str, ...], ...]:
