@@ -6,8 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from pytest_repro.cli.compare import ComparedTest, CompareOptions, Outcome, diff_environments
-from pytest_repro.cli.compare_values import ValueMismatch, differs_in_bits_only, find_farthest
+from pytest_repro.cli.compare import ComparedTest, CompareOptions, Outcome, ValueMismatch
 from pytest_repro.core.compare.statistics import Statistics, compare_statistics
 from pytest_repro.core.golden.stored_value import MAX_VALUES
 from pytest_repro.reports.failure.layout import format_tolerance, plural
@@ -49,8 +48,10 @@ def format_comparison(
 
 
 def _format_environments(a: Report, b: Report) -> Iterator[str]:
-    differing = diff_environments(a.environment, b.environment)
-    fields = plural(len({**a.environment, **b.environment}), "field")
+    names = {**a.environment, **b.environment}
+    sides = {name: (a.environment.get(name, ""), b.environment.get(name, "")) for name in names}
+    differing = {name: values for name, values in sides.items() if values[0] != values[1]}
+    fields = plural(len(names), "field")
     if not differing:
         yield f"environment  all {fields} equal"
         return
@@ -66,8 +67,9 @@ def _format_headline(test: ComparedTest) -> str:
         return test.reason
     reason = f"{test.reason}: " if test.reason else ""
     if test.outcome == "close":
-        max_abs, name = find_farthest(test.mismatches)
-        where = f", largest max abs {max_abs:.3g} at {name}" if name else ""
+        known = [(m.difference.max_abs, m.name) for m in test.mismatches if m.difference]
+        far = max([(max_abs, name) for max_abs, name in known if max_abs is not None], default=None)
+        where = f", largest max abs {far[0]:.3g} at {far[1]}" if far else ""
         values = f"{len(test.mismatches):,} of {plural(test.value_count, 'value')}"
         return f"{reason}{values} not equal bit for bit{where}"
     first, *others = [mismatch for mismatch in test.mismatches if not mismatch.close]
@@ -99,10 +101,10 @@ def _format_value(mismatch: ValueMismatch) -> Iterator[str]:
         yield f"  {mismatch.name}   {a.kind} in A, {b.kind} in B"
         return
     yield f"  {mismatch.name}   {a.kind}"
-    if differs_in_bits_only(mismatch):
-        yield "    equal numbers with different bits: the sign of a zero, or the bits of a NaN"
-    elif mismatch.difference is not None:
+    if mismatch.difference is not None and mismatch.difference.differing:
         yield from format_difference(mismatch.difference, "in A", "in B")
+    elif mismatch.difference is not None:
+        yield "    equal numbers with different bits: the sign of a zero, or the bits of a NaN"
     elif a.text is not None and b.text is not None:
         yield "    beyond the stored text" if a.text == b.text else f"    {a.text!r} in A, {b.text!r} in B"
     elif a.statistics is not None and b.statistics is not None:

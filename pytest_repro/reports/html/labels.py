@@ -55,7 +55,7 @@ def choose_tone(counts: Mapping[str, int], broken: int = 0) -> str:
 def format_sentence(counts: Mapping[str, int], golden_only: int = 0, broken: int = 0) -> str:
     """The headline of the page, of *counts* by verdict.
 
-    *golden_only* of those that diverged differ only from their golden file; *broken* tests fail their seed sweep.
+    *golden_only* of those that diverged differ only from their golden file; *broken* ones fail a seed sweep.
     """
     sentence = _format_verdict_counts(counts, golden_only)
     return f"{sentence}, {broken:,} not for every seed." if broken else f"{sentence}."
