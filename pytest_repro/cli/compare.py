@@ -22,6 +22,7 @@ from pytest_repro.reports.json.report import BadReport, Report
 from pytest_repro.reports.json.rows import value_from_row
 
 Outcome = Literal["equal", "close", "differs", "only in A", "only in B", "not compared", "ignored"]
+"""``"not compared"``: not reproducible on one machine alone; ``"ignored"``: no values on both machines."""
 
 _NEUTRAL_VERDICTS = ("skipped", "unobserved")  # no difference if both machines have the same
 
@@ -68,13 +69,7 @@ class ValueMismatch:
 
 @dataclass(frozen=True, slots=True)
 class ComparedTest:
-    """A test in both reports.
-
-    Attributes:
-        outcome: ``"close"`` is within the tolerance, ``"not compared"`` is not reproducible on one
-            machine alone, ``"ignored"`` is skipped or observed nothing on both.
-        reason: Verdicts or seeds that explain the outcome.
-    """
+    """A test in both reports; *reason* holds verdicts or seeds that explain the outcome."""
 
     nodeid: str
     outcome: Outcome
@@ -243,9 +238,9 @@ def _format(number: Number, kind: str) -> str:
 
 def _unravel_index(flat_index: int, kind: str) -> tuple[int, ...]:
     """The index of an element of an array of *kind*, C order; ``()`` for a scalar."""
-    shape = re.search(r"\[([\d, ]+)\]$", kind)
     index: list[int] = []
-    for length in reversed(shape[1].split(",") if shape else []):
+    shape = re.search(r"\[[\d, ]+\]$", kind)
+    for length in reversed(re.findall(r"\d+", shape[0] if shape else "")):
         flat_index, place = divmod(flat_index, max(int(length), 1))
         index.insert(0, place)
     return tuple(index)
