@@ -7,6 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pytest_repro.metrics._arguments import format_percent, format_seeds
+from pytest_repro.reports.html.scales import format_number
+
 _FOLDER = Path(__file__).parent
 
 LIGHT = {
@@ -43,7 +46,12 @@ def load_template(name: str) -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["n"] = lambda number: f"{number:.1f}".removesuffix(".0")
+    environment.filters |= {
+        "n": lambda number: f"{number:.1f}".removesuffix(".0"),
+        "number": format_number,
+        "percent": lambda share: "–" if share is None else format_percent(share),
+        "seeds": lambda seeds: format_seeds(seeds) if seeds else "–",
+    }
     return environment.get_template(name)
 
 
