@@ -44,7 +44,10 @@ def format_annotations(rows: Iterable[Mapping[str, Any]], base: str) -> Iterator
     """
     failed = [row for row in rows if row.get("failed")]
     for row in failed[:_MAX_ANNOTATIONS]:
-        title = _escape_property(f"{_format_title(row)}: {row['nodeid'].partition('::')[2]}")
+        # With a baseline, the runs agree.
+        is_golden = row["verdict"] == "diverged" and "baseline" in row
+        what = "differs from its golden file" if is_golden else _TITLES.get(row["verdict"], row["verdict"])
+        title = _escape_property(f"{what}: {row['nodeid'].partition('::')[2]}")
         line = _locate(row, base)
         location = f"file={_escape_property(line[0])},line={line[1]}," if line else ""
         message = _escape_data("\n".join(_format_message(row)))
@@ -52,12 +55,6 @@ def format_annotations(rows: Iterable[Mapping[str, Any]], base: str) -> Iterator
     if (more := len(failed) - _MAX_ANNOTATIONS) > 0:
         where = "in the summary of this step and in the log"
         yield f"::notice title=pytest-repro::{more} more failing tests are {where}"
-
-
-def _format_title(row: Mapping[str, Any]) -> str:
-    if row["verdict"] == "diverged" and "baseline" in row:  # the runs agree
-        return "differs from its golden file"
-    return _TITLES.get(row["verdict"], str(row["verdict"]))
 
 
 def _escape_data(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_repro.engine.sweep.sweep import SweepResult
 from pytest_repro.metrics._arguments import format_list, format_percent, format_seeds
 from pytest_repro.metrics.bounds import Bound, suggested_bound
-from pytest_repro.metrics.budgets import Breach, Budget
+from pytest_repro.metrics.budgets import Budget
 from pytest_repro.metrics.seeds import Sweep
 
 if TYPE_CHECKING:
@@ -156,7 +156,11 @@ def sweep_to_row(result: SweepResult) -> dict[str, Any]:
     row["places"] = {str(run.seed): run.location for run in result.runs if run.location}
     row["headlines"] = {name: _headline_to_row(sweep) for name, sweep in result.headlines.items()}
     row["budgets"] = {name: _budget_to_row(budget) for name, budget in result.budgets.items()}
-    row["predictions"] = {name: _stability_to_row(result, found) for name, found in result.stability.items()}
+    row["predictions"] = {
+        name: {key: getattr(found, key) for key in ("churn", "agreement", "items", "unanimous")}
+        | {"constant": list(result.get_seeds(found.constant))}
+        for name, found in result.stability.items()
+    }
     row["not_finite"] = {name: list(seeds) for name, seeds in result.nonfinite_seeds.items()}
     row["uneven"] = {name: list(sizes) for name, sizes in result.uneven_sizes.items()}
     # The failure text of a failed sweep has the rest.
@@ -182,15 +186,8 @@ def _drop_non_finite(row: Mapping[str, Any]) -> dict[str, Any]:
 def _budget_to_row(budget: Budget | str) -> dict[str, Any]:
     if isinstance(budget, str):
         return {"kept": False, "reason": budget}
-    return {"kept": budget.within_budget, "breaches": [_breach_to_row(breach) for breach in budget.breaches]}
-
-
-def _breach_to_row(breach: Breach) -> dict[str, Any]:
-    row: dict[str, Any] = {"rule": breach.rule, "seeds": list(breach.seeds)}
-    row |= {} if breach.rule == "finite" else {"allowed": breach.allowed, "found": breach.actual}
-    return _drop_non_finite(row)
-
-
-def _stability_to_row(result: SweepResult, stability: Stability) -> dict[str, Any]:
-    row = {name: getattr(stability, name) for name in ("churn", "agreement", "items", "unanimous")}
-    return row | {"constant": list(result.get_seeds(stability.constant))}
+    breaches = []
+    for breach in budget.breaches:
+        numbers = {} if breach.rule == "finite" else {"allowed": breach.allowed, "found": breach.actual}
+        breaches.append({"rule": breach.rule, "seeds": list(breach.seeds)} | _drop_non_finite(numbers))
+    return {"kept": budget.within_budget, "breaches": breaches}

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pytest_repro.core.plan.plan import MAX_SEED, Plan
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.runs.run_summary import RunSummary
 from pytest_repro.engine.sweep.noise import VARIANTS, Noise, list_headline_names, summarize_noise
 from pytest_repro.metrics._arguments import format_list, format_percent, format_seeds
+from pytest_repro.plugin.config.settings import Settings
 from pytest_repro.plugin.extra_runs import ExtraRun
+from pytest_repro.plugin.extra_runs._runner import ExtraRunner
+from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.run.warnings import warn_at_item
-
-if TYPE_CHECKING:
-    from pytest_repro.plugin.config.settings import Settings
-    from pytest_repro.plugin.extra_runs._runner import ExtraRunner
-    from pytest_repro.plugin.run.item_runner import ItemRunner
 
 NoiseMatrix = Mapping[str, Noise]
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pytest
 
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import SUBTEST_ERROR, Run
 from pytest_repro.engine.sweep.sweep import SweepResult, summarize_sweep
+from pytest_repro.plugin.config.settings import Settings
 from pytest_repro.plugin.exceptions import SeedDependent, format_nodeid
 from pytest_repro.plugin.extra_runs import ExtraRun
+from pytest_repro.plugin.extra_runs._runner import ExtraRunner
+from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.run.warnings import warn_at_item
-
-if TYPE_CHECKING:
-    import pytest
-
-    from pytest_repro.plugin.config.settings import Settings
-    from pytest_repro.plugin.extra_runs._runner import ExtraRunner
-    from pytest_repro.plugin.run.item_runner import ItemRunner
 
 
 class SeedSweep(ExtraRun):

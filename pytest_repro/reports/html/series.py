@@ -101,6 +101,8 @@ def make_distance_plot(ident: str, name: str, sides: tuple[str, str], series: Se
     y = Scale(exponents[0], exponents[-1], floor, top + 6)
     powers = y.label(exponents, (scales.format_power(10, each) for each in exponents)) if gaps else []
     logs = [math.log10(gap) if gap else None for gap in series.distance]
+    # Different bits may stand for the same number.
+    same_number = any(differs and gap == 0 for differs, gap in zip(series.differing, series.distance))
     unknown = [x.scale(step) for step, gap in zip(series.steps, series.distance) if gap is None]
     what = "|a − b|" if series.reference else "largest |a − b| of the elements"
     return StepPlot(
@@ -110,7 +112,7 @@ def make_distance_plot(ident: str, name: str, sides: tuple[str, str], series: Se
         bottom,
         top,
         x,
-        [*powers, (bottom - 9, _label_zero(series))],
+        [*powers, (bottom - 9, "0" if same_number else "equal")],
         "" if series.reference else _format_first_label(series),
         [_make_equal_line(series, x.scale, bottom - 9), _make_line("gap", series.steps, logs, x.scale, y)],
         [Crosses("theirs", top + 12, unknown[:_MAX_CROSSES], "no distance")] if unknown else [],
@@ -168,12 +170,6 @@ def _make_non_finite_crosses(
     odd = [(x(step), v) for step, v in zip(series.steps, values) if v is not None and not math.isfinite(v)]
     label = format_number(odd[0][1]) if odd else ""
     return Crosses(kind, top + (12 if kind == "ours" else 24), [at for at, _ in odd[:_MAX_CROSSES]], label)
-
-
-def _label_zero(series: Series) -> str:
-    """``equal``; ``0`` where different bits stand for the same number."""
-    bits = any(differs and gap == 0 for differs, gap in zip(series.differing, series.distance))
-    return "0" if bits else "equal"
 
 
 def describe_series(sides: tuple[str, str], series: Series) -> str:
