@@ -21,8 +21,8 @@ from pytest_repro.core.plan.tolerance import EXACT, Tolerance
 from pytest_repro.reports.json.report import BadReport, Report
 from pytest_repro.reports.json.rows import value_from_row
 
-Outcome = Literal["equal", "close", "differs", "only in A", "only in B", "not compared", "ignored"]
-"""``"not compared"``: not reproducible on one machine alone; ``"ignored"``: no values on both machines."""
+Outcome = Literal["differs", "only in A", "only in B", "not compared", "close", "ignored", "equal"]
+"""Most important first. Not compared: not reproducible on one machine alone; ignored: no values on both."""
 
 _NEUTRAL_VERDICTS = ("skipped", "unobserved")  # no difference if both machines have the same
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import get_args
 
 from pytest_repro.cli.compare import ComparedTest, CompareOptions, Outcome, ValueMismatch
 from pytest_repro.core.compare.statistics import Statistics, compare_statistics
@@ -22,10 +23,7 @@ from pytest_repro.reports.json.report import Report
 _MAX_DETAILED = 20
 """Tests with values; the others have one line each."""
 
-_OUTCOME_ORDER: tuple[Outcome, ...] = (
-    "differs", "only in A", "only in B", "not compared", "close", "ignored", "equal",
-)  # fmt: skip
-"""Most important first."""
+_OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
 def format_comparison(
@@ -39,7 +37,7 @@ def format_comparison(
     yield from _format_environments(a, b)
     yield ""
     unequal = [test for test in tests if test.outcome != "equal"]
-    for number, test in enumerate(sorted(unequal, key=lambda test: _OUTCOME_ORDER.index(test.outcome))):
+    for number, test in enumerate(sorted(unequal, key=lambda test: _OUTCOMES.index(test.outcome))):
         yield f"{test.outcome}  {test.nodeid}  {_format_headline(test)}".rstrip()
         if number < _MAX_DETAILED and test.outcome == "differs":
             yield from _format_values([mismatch for mismatch in test.mismatches if not mismatch.close])
@@ -134,19 +132,15 @@ def _format_statistic(number: float | str | None, other: float | str | None) -> 
 def _format_totals(tests: Sequence[ComparedTest], options: CompareOptions) -> Iterator[str]:
     counts = Counter(test.outcome for test in tests)
     words = {"differs": "differs" if counts["differs"] == 1 else "differ"}
-    parts = [f"{counts[word]:,} {words.get(word, word)}" for word in reversed(_OUTCOME_ORDER) if counts[word]]
+    parts = [f"{counts[word]:,} {words.get(word, word)}" for word in reversed(_OUTCOMES) if counts[word]]
     yield f"compared {format_tolerance(options.tolerance)}: {', '.join(parts) or 'no tests'}"
     if not any(test.outcome in ("equal", "close", "differs") for test in tests):
         yield "no test was compared: the machines do not count as equal"
     if counts["not compared"]:
         yield "a test that is not reproducible on its own machine counts as a difference: fix it there first"
-    unknown = sum(_count_statistics_only(test.mismatches) for test in tests)
+    pairs = [(mismatch.a, mismatch.b) for test in tests for mismatch in test.mismatches]
+    unknown = sum(bool(a and b and a.statistics and b.statistics and a.kind == b.kind) for a, b in pairs)
     if unknown and not (options.tolerance.exact or options.use_statistics):
         values = f"{plural(unknown, 'value')} of more than {MAX_VALUES} elements"
         yield f"{values} count{'s' * (unknown == 1)} as different: reports hold only statistics of them."
         yield f"Record at most {MAX_VALUES} elements of each, or compare the statistics with --statistics"
-
-
-def _count_statistics_only(mismatches: Iterable[ValueMismatch]) -> int:
-    pairs = ((mismatch.a, mismatch.b) for mismatch in mismatches)
-    return sum(bool(a and b and a.statistics and b.statistics and a.kind == b.kind) for a, b in pairs)

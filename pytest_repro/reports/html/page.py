@@ -12,7 +12,6 @@ from pytest_repro.reports.html.figures import Figure, make_figures
 from pytest_repro.reports.html.labels import (
     RAN_ONCE,
     VERDICT_STYLES,
-    VerdictStyle,
     choose_tone,
     count_verdicts,
     format_sentence,
@@ -41,7 +40,6 @@ class Entry:
     ident: str
     row: Mapping[str, Any]
     verdict: str
-    style: VerdictStyle
     file: str
     name: str
     details: Mapping[str, Any]
@@ -95,7 +93,6 @@ def _make_entry(ident: str, row: Mapping[str, Any], max_plots: int) -> Entry:
         ident,
         row,
         _get_verdict(row),
-        get_verdict_style(_get_verdict(row)),
         file,
         name or file,
         details,
