@@ -10,7 +10,7 @@ from typing import get_args
 from pytest_repro.cli.compare import ComparedTest, CompareOptions, Outcome, ValueMismatch
 from pytest_repro.core.compare.statistics import Statistics, compare_statistics
 from pytest_repro.core.golden.stored_value import MAX_VALUES
-from pytest_repro.reports.failure.layout import format_tolerance, plural
+from pytest_repro.reports.failure import format_tolerance, plural
 from pytest_repro.reports.failure.values import (
     MAX_FULL_TEXTS,
     format_difference,

@@ -7,7 +7,7 @@ from typing import Any
 
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.reports.failure.layout import format_labelled, format_tolerance
+from pytest_repro.reports.failure import format_labelled, format_tolerance
 from pytest_repro.reports.failure.text import describe_plan
 from pytest_repro.reports.failure.values import format_distance
 

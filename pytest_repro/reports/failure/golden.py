@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pytest_repro.core.compare.baseline import Baseline
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.metrics._arguments import format_list
-from pytest_repro.reports.failure.layout import format_labelled
+from pytest_repro.reports.failure import format_labelled
 
 _MAX_NAMES = 8
 

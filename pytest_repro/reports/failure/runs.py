@@ -13,7 +13,7 @@ from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.plan.cell import REPEAT, Cell, make_reference_cell
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run
-from pytest_repro.reports.failure.layout import format_labelled
+from pytest_repro.reports.failure import format_labelled
 
 
 def format_run(run: Run | Mismatch | Cell | PlotData) -> str:

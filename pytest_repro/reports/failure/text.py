@@ -14,8 +14,7 @@ from pytest_repro.core.plan.level import ARRAY_EXCLUSION
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run
 from pytest_repro.metrics._arguments import format_list
-from pytest_repro.reports.failure import cause, golden
-from pytest_repro.reports.failure.layout import format_labelled, format_tolerance, plural
+from pytest_repro.reports.failure import cause, format_labelled, format_tolerance, golden, plural
 from pytest_repro.reports.failure.runs import (
     format_axes,
     format_between,

@@ -11,7 +11,7 @@ from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.runs.token_sequence import TokenDivergence
 from pytest_repro.metrics._arguments import format_list
-from pytest_repro.reports.failure.layout import format_labelled
+from pytest_repro.reports.failure import format_labelled
 from pytest_repro.reports.failure.runs import format_differing_runs, format_in_run, format_reference
 
 MAX_FULL_TEXTS = 6

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from pytest_repro.reports.failure.layout import plural
+from pytest_repro.reports.failure import plural
 
 RAN_ONCE = "ran once"
 """Stands for the verdict of a test whose runs were not compared."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from pytest_repro.core.compare.plot_data import Number, Series
-from pytest_repro.reports.failure.layout import plural
+from pytest_repro.reports.failure import plural
 from pytest_repro.reports.html import scales
 from pytest_repro.reports.html.scales import LEFT, RIGHT, Label, Plot, Scale, format_number
 
