@@ -28,7 +28,7 @@ FLOORS: dict[str, list[str]] = {
     "companions": ["ranks"],
     "causes": [],
     "engine": ["runs", "replay", "experiments", "golden", "sweep", "diagnose", "check"],
-    "reports": ["json failure session", "html/plots", "html", "github"],
+    "reports": ["json failure summary sweep", "html", "github"],
     "assertions": [],
     "cli": [],
     "plugin": [

@@ -16,7 +16,7 @@ from pytest_repro.engine.runs.current_run import choose_seed, note_assertion
 from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.engine.runs.run_source import make_run
 from pytest_repro.engine.runs.trial import Trial
-from pytest_repro.reports.failure.batch_invariance import format_failure
+from pytest_repro.reports.failure.assertions import format_batch_failure
 
 
 def assert_batch_invariant(
@@ -60,7 +60,7 @@ def assert_batch_invariant(
     verdict = _compare_sizes(plan, fn, batch, _normalize_sizes(sizes, rows))
     if verdict.outcome != "reproduced":
         name = getattr(fn, "__qualname__", type(fn).__qualname__)
-        raise NotReproducible(format_failure(name, rows, verdict), verdict)
+        raise NotReproducible(format_batch_failure(name, rows, verdict), verdict)
     note_assertion("batch_invariant")
     return verdict
 

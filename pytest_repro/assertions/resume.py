@@ -39,7 +39,7 @@ from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.engine.runs.recording import Recording
 from pytest_repro.engine.runs.run_source import make_run
 from pytest_repro.engine.runs.trial import Trial
-from pytest_repro.reports.failure import resume as report
+from pytest_repro.reports.failure import assertions as report
 
 _MAX_ATTEMPTS = 3
 
@@ -116,7 +116,7 @@ def _judge(training: _Training, name: str) -> Verdict:
     verdict = training.resume()
     if verdict.mismatches:
         missing, at, steps = training.find_missing(), training.stop_step, training.steps
-        text = report.format_failure(name, at, steps, verdict, missing, training.load_result)
+        text = report.format_resume_failure(name, at, steps, verdict, missing, training.load_result)
         raise NotReproducible(text, verdict)
     return verdict
 

@@ -1,8 +1,4 @@
-"""The command ``pytest-repro``, which reads reports after the tests have run.
-
-Exit codes: 0, done, and for ``compare`` the machines agree; 1, ``compare`` found a difference or nothing
-to compare; 2, the arguments cannot be used: no such file, not a report, a wrong option.
-"""
+"""The command ``pytest-repro``, which reads reports after the tests have run."""
 
 from __future__ import annotations
 
@@ -13,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from pytest_repro._version import __version__
 from pytest_repro.core.plan.arguments import BadArgument, validate_tolerance
+from pytest_repro.core.plan.tolerance import EXACT
 from pytest_repro.core.text import escape_unprintable
 from pytest_repro.reports.json.report import BadReport, read_report
 
@@ -92,55 +89,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _build_parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        prog="pytest-repro",
-        description=_DESCRIPTION,
-        epilog=_EXAMPLES + _EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "pytest-repro", description=_DESCRIPTION, epilog=_EXAMPLES + _EXIT_CODES, formatter_class=raw
     )
     parser.add_argument("--version", action="version", version=f"pytest-repro {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, (brief, description, examples, add_options) in _COMMANDS.items():
-        add_options(
-            commands.add_parser(
-                name,
-                help=brief,
-                description=description,
-                epilog=examples + _EXIT_CODES,
-                formatter_class=argparse.RawDescriptionHelpFormatter,
-            )
+
+    def add(name: str, brief: str, description: str, examples: str) -> argparse.ArgumentParser:
+        epilog = examples + _EXIT_CODES
+        return commands.add_parser(
+            name, help=brief, description=description, epilog=epilog, formatter_class=raw
         )
-    return parser
 
-
-def _add_compare_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("a", metavar="A.json", help="report of the first machine")
-    parser.add_argument("b", metavar="B.json", help="report of the second machine")
-    parser.add_argument("--rtol", type=float, metavar="R", help="relative tolerance; needs --atol")
-    parser.add_argument("--atol", type=float, metavar="A", help="absolute tolerance; needs --rtol")
-    statistics = (
+    compare = add("compare", "compare the reports of two machines", _COMPARE_DESCRIPTION, _COMPARE_EXAMPLES)
+    compare.add_argument("a", metavar="A.json", help="report of the first machine")
+    compare.add_argument("b", metavar="B.json", help="report of the second machine")
+    compare.add_argument("--rtol", type=float, metavar="R", help="relative tolerance; needs --atol")
+    compare.add_argument("--atol", type=float, metavar="A", help="absolute tolerance; needs --rtol")
+    close = (
         "larger arrays count as close if five elements, min, max, mean, std and l2 are within the tolerance"
     )
-    parser.add_argument("--statistics", action="store_true", help=statistics)
-
-
-def _add_env_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON")
-
-
-def _add_show_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("report", metavar="report.json", help="a report that --repro-json wrote")
-
-
-_COMMANDS = {
-    "compare": (
-        "compare the reports of two machines", _COMPARE_DESCRIPTION, _COMPARE_EXAMPLES, _add_compare_options
-    ),
-    "env": (
-        "show the environment and every determinism switch", _ENV_DESCRIPTION, _ENV_EXAMPLES, _add_env_options
-    ),
-    "show": ("print a report as pytest did", _SHOW_DESCRIPTION, _SHOW_EXAMPLES, _add_show_options),
-}  # fmt: skip
+    compare.add_argument("--statistics", action="store_true", help=close)
+    env = add("env", "show the environment and every determinism switch", _ENV_DESCRIPTION, _ENV_EXAMPLES)
+    env.add_argument("--json", action="store_true", help="print JSON")
+    show = add("show", "print a report as pytest did", _SHOW_DESCRIPTION, _SHOW_EXAMPLES)
+    show.add_argument("report", metavar="report.json", help="a report that --repro-json wrote")
+    return parser
 
 
 def _run_command(options: argparse.Namespace) -> tuple[int, list[str]]:
@@ -165,7 +140,7 @@ def _run_compare(options: argparse.Namespace) -> tuple[int, list[str]]:
     tolerance = validate_tolerance(options.rtol, options.atol)
     if options.statistics and (tolerance is None or tolerance.exact):
         raise BadOption("--statistics needs a tolerance: give --rtol and --atol as well")
-    compare_options = CompareOptions(tolerance, options.statistics) if tolerance else CompareOptions()
+    compare_options = CompareOptions(tolerance or EXACT, options.statistics)
     a, b = read_report(options.a), read_report(options.b)
     tests = compare_reports(a, b, compare_options)
     return (0 if machines_agree(tests) else 1), list(format_comparison(a, b, tests, compare_options))

@@ -1,24 +1,30 @@
-"""Compares two machines by their reports, test by test."""
+"""Compares two machines by their reports, test by test and value by value."""
 
 from __future__ import annotations
 
+import cmath
+import math
+import re
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_repro.cli.compare_values import ValueMismatch, compare_value
 from pytest_repro.core.checked_json import JsonNode
-from pytest_repro.core.compare.stored_value import StoredValue
+from pytest_repro.core.compare.mismatch import Difference
+from pytest_repro.core.compare.stored_value import Statistics, StoredValue, compare_statistics
 from pytest_repro.core.compare.verdict import VERDICT_OUTCOMES, WITHOUT_BASELINE
+from pytest_repro.core.golden.stored_value import Number
 from pytest_repro.core.plan.tolerance import EXACT, Tolerance
 from pytest_repro.reports.json.report import BadReport, Report
 from pytest_repro.reports.json.rows import value_from_row
 
-Outcome = Literal["equal", "close", "differs", "only in A", "only in B", "not compared", "ignored"]
+Outcome = Literal["differs", "only in A", "only in B", "not compared", "close", "ignored", "equal"]
+"""Most important first. Not compared: not reproducible on one machine alone; ignored: no values on both."""
 
-_NEUTRAL_VERDICTS = ("skipped", "unobserved")
-"""Verdicts without values, which are no difference if both machines have the same."""
+_NEUTRAL_VERDICTS = ("skipped", "unobserved")  # no difference if both machines have the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +42,7 @@ class CompareOptions:
 
 @dataclass(frozen=True, slots=True)
 class ReportedTest:
-    """A test in one report.
-
-    Attributes:
-        runs_agree: Whether its runs are equal, whatever the golden file holds.
-        seed: Seed of its runs.
-        values: What its reference run observed, by name.
-    """
+    """A test in one report; *runs_agree* if its runs are equal, whatever the golden file holds."""
 
     nodeid: str
     verdict: str
@@ -52,32 +52,50 @@ class ReportedTest:
 
 
 @dataclass(frozen=True, slots=True)
-class ComparedTest:
-    """A test in both reports.
+class ValueMismatch:
+    """A value whose bits differ between two reports, or which one of them lacks.
 
     Attributes:
-        outcome: ``"close"`` is within the tolerance, ``"not compared"`` is not reproducible on one
-            machine alone, ``"ignored"`` is skipped or observed nothing on both.
-        reason: Verdicts or seeds that explain the outcome.
-        value_count: Number of values in both reports.
-        mismatches: Values that differ or are close, in the order of recording.
-        agrees: Whether the machines agree on this test.
+        difference: How far, if the elements are known.
+        close: Whether it is within the tolerance.
     """
+
+    name: str
+    a: StoredValue | None
+    b: StoredValue | None
+    difference: Difference | None = None
+    close: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedTest:
+    """A test in both reports; *reason* holds verdicts or seeds that explain the outcome."""
 
     nodeid: str
     outcome: Outcome
     reason: str = ""
     value_count: int = 0
     mismatches: tuple[ValueMismatch, ...] = ()
-    agrees: bool = False
 
 
-def read_tests(report: Report) -> dict[tuple[str, int], ReportedTest]:
-    """The tests of *report* by node id and by their number among those with this id.
+def compare_reports(a: Report, b: Report, options: CompareOptions) -> list[ComparedTest]:
+    """Every test of two reports, in the order of the first, then of the second.
 
     Raises:
         BadReport: A row is malformed, or has no values to compare.
     """
+    left, right = _read_tests(a), _read_tests(b)
+    return [_compare_test(left.get(key), right.get(key), options) for key in {**left, **right}]
+
+
+def machines_agree(tests: Sequence[ComparedTest]) -> bool:
+    """Whether something was compared and nothing differs."""
+    outcomes = {test.outcome for test in tests}
+    return outcomes <= {"equal", "close", "ignored"} and bool(outcomes & {"equal", "close"})
+
+
+def _read_tests(report: Report) -> dict[tuple[str, int], ReportedTest]:
+    """The tests of *report* by node id and by their number among those with this id."""
     tests: dict[tuple[str, int], ReportedTest] = {}
     counts: Counter[str] = Counter()
     for row in report.tests:
@@ -104,21 +122,10 @@ def _read_test(row: JsonNode, seed: int) -> ReportedTest:
 
 def _read_values(rows: JsonNode | tuple[()]) -> Iterator[tuple[str, StoredValue]]:
     counts: Counter[str] = Counter()
-    for row in rows:
-        value = value_from_row(row)
+    for value in map(value_from_row, rows):
         number = counts[value.name]  # the dict keys 1 and "1", say, give two values one name
         counts[value.name] += 1
         yield f"{value.name}#{number}" if number else value.name, value
-
-
-def compare_reports(a: Report, b: Report, options: CompareOptions) -> list[ComparedTest]:
-    """Every test of two reports, in the order of the first, then of the second.
-
-    Raises:
-        BadReport: A row is malformed.
-    """
-    left, right = read_tests(a), read_tests(b)
-    return [_compare_test(left.get(key), right.get(key), options) for key in {**left, **right}]
 
 
 def _compare_test(a: ReportedTest | None, b: ReportedTest | None, options: CompareOptions) -> ComparedTest:
@@ -129,39 +136,111 @@ def _compare_test(a: ReportedTest | None, b: ReportedTest | None, options: Compa
     if not (a.runs_agree and b.runs_agree):
         ignored = a.verdict == b.verdict and a.verdict in _NEUTRAL_VERDICTS
         outcome: Outcome = "ignored" if ignored else "not compared"
-        return ComparedTest(a.nodeid, outcome, _format_verdicts(a, b), agrees=ignored)
+        return ComparedTest(a.nodeid, outcome, _format_verdicts(a, b))
     reasons = [f"seed {a.seed} in A, {b.seed} in B"] if a.seed != b.seed else []
     reasons += [_format_verdicts(a, b)] if {a.verdict, b.verdict} != {"reproduced"} else []
-    mismatches = tuple(_compare_values(a, b, options))
-    differs = not all(mismatch.close for mismatch in mismatches)
-    outcome = "differs" if differs else "close" if mismatches else "equal"
+    pairs = ((name, a.values.get(name), b.values.get(name)) for name in {**a.values, **b.values})
+    mismatches = tuple(filter(None, (compare_value(*pair, options) for pair in pairs)))
+    is_close = all(mismatch.close for mismatch in mismatches)
+    outcome = "equal" if not mismatches else "close" if is_close else "differs"
     shared = len(a.values.keys() & b.values.keys())
-    return ComparedTest(a.nodeid, outcome, ", ".join(reasons), shared, mismatches, not differs)
+    return ComparedTest(a.nodeid, outcome, ", ".join(reasons), shared, mismatches)
 
 
-def _format_verdicts(a: ReportedTest, b: ReportedTest) -> str:
-    first, second = map(_format_verdict, (a, b))
+def _format_verdicts(*tests: ReportedTest) -> str:
+    first, second = (
+        "differs from its golden file" if test.runs_agree and test.verdict == "diverged" else test.verdict
+        for test in tests
+    )
     return f"{first} on both" if first == second else f"{first} in A, {second} in B"
 
 
-def _format_verdict(test: ReportedTest) -> str:
-    golden = test.runs_agree and test.verdict == "diverged"
-    return "differs from its golden file" if golden else test.verdict
+def compare_value(
+    name: str, a: StoredValue | None, b: StoredValue | None, options: CompareOptions
+) -> ValueMismatch | None:
+    """The mismatch of one value; None if it is equal bit for bit."""
+    if a is None or b is None or a.kind != b.kind:
+        return ValueMismatch(name, a, b)
+    if a.digest == b.digest:
+        return None
+    tolerance = options.tolerance
+    if a.values is not None and b.values is not None and len(a.values) == len(b.values):
+        difference = measure_difference(a.values, b.values, a.kind, tolerance)
+        # Digests differ for equal numbers: 0.0 and -0.0, NaN with other bits. Those are close.
+        return ValueMismatch(name, a, b, difference, not tolerance.exact and not difference.outside_tolerance)
+    close = options.use_statistics and _are_statistics_close(a.statistics, b.statistics, tolerance)
+    return ValueMismatch(name, a, b, close=close)
 
 
-def _compare_values(a: ReportedTest, b: ReportedTest, options: CompareOptions) -> Iterator[ValueMismatch]:
-    for name in {**a.values, **b.values}:
-        x, y = a.values.get(name), b.values.get(name)
-        mismatch = compare_value(name, x, y, options.tolerance, options.use_statistics)
-        if mismatch is not None:
-            yield mismatch
+def _are_statistics_close(a: Statistics | None, b: Statistics | None, tolerance: Tolerance) -> bool:
+    if a is None or b is None or a.non_finite != b.non_finite or tolerance.exact:
+        return False
+    pairs = [(_parse_number(x), _parse_number(y)) for _, x, y in compare_statistics(a, b)]
+    return all(x is not None and y is not None and _is_close(x, y, tolerance) for x, y in pairs)
 
 
-def diff_environments(a: Mapping[str, str], b: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """The fields of two environments that differ, with both values; ``""`` for a missing one."""
-    return {n: (a.get(n, ""), b.get(n, "")) for n in {**a, **b} if a.get(n) != b.get(n)}
+def _parse_number(value: float | str | None) -> Number | None:
+    """A statistic as a number; None if it is not one, such as an element of an array of bools."""
+    if not isinstance(value, str):
+        return value
+    for parse in (int, float, complex):
+        with suppress(ValueError):
+            return parse(value)
+    return None
 
 
-def machines_agree(tests: Sequence[ComparedTest]) -> bool:
-    """Whether something was compared and nothing differs."""
-    return all(test.agrees for test in tests) and any(test.outcome in ("equal", "close") for test in tests)
+def measure_difference(
+    a: Sequence[Number], b: Sequence[Number], kind: str, tolerance: Tolerance
+) -> Difference:
+    """How far the elements *b* are from as many elements *a*, in C order; *kind* is ``"float32[4, 8]"``."""
+    unequal = [n for n, (x, y) in enumerate(zip(a, b)) if not _are_equal(x, y)]
+    finite = [n for n in unequal if cmath.isfinite(a[n]) and cmath.isfinite(b[n])]
+    gaps = [_magnitude(b[n] - a[n]) for n in finite]
+    first = unequal[0] if unequal else None
+    return Difference(
+        differing=len(unequal),
+        total=len(a),
+        outside_tolerance=sum(not _is_close(a[n], b[n], tolerance) for n in unequal),
+        max_abs=_max_or_none(gaps),
+        max_rel=_max_or_none([gap / _magnitude(a[n]) for n, gap in zip(finite, gaps) if a[n]]),
+        first_index=None if first is None else _unravel_index(first, kind),
+        first_values=None if first is None else (_format(a[first], kind), _format(b[first], kind)),
+        non_finite=len(unequal) - len(finite),
+    )
+
+
+def _are_equal(a: Number, b: Number) -> bool:
+    return a == b or (cmath.isnan(a) and cmath.isnan(b))
+
+
+def _is_close(a: Number, b: Number, tolerance: Tolerance) -> bool:
+    if _are_equal(a, b):
+        return True
+    limit = tolerance.atol + tolerance.rtol * _magnitude(a)
+    return cmath.isfinite(a) and cmath.isfinite(b) and _magnitude(b - a) <= limit
+
+
+def _magnitude(number: Number) -> float:
+    # abs() of a complex number raises where the magnitude exceeds the largest float.
+    return math.hypot(number.real, number.imag) if isinstance(number, complex) else float(abs(number))
+
+
+def _max_or_none(numbers: Sequence[float]) -> float | None:
+    return min(max(numbers), sys.float_info.max) if numbers else None
+
+
+def _format(number: Number, kind: str) -> str:
+    """*number* with the digits of its dtype: those of a float32 are not padded to float64."""
+    full = ("float64", "float[", "complex128", "longdouble")
+    is_full = isinstance(number, int) or kind in ("float", "complex") or kind.startswith(full)
+    return str(number) if is_full else f"{number:.9g}"
+
+
+def _unravel_index(flat_index: int, kind: str) -> tuple[int, ...]:
+    """The index of an element of an array of *kind*, C order; ``()`` for a scalar."""
+    index: list[int] = []
+    shape = re.search(r"\[[\d, ]+\]$", kind)
+    for length in reversed(re.findall(r"\d+", shape[0] if shape else "")):
+        flat_index, place = divmod(flat_index, max(int(length), 1))
+        index.insert(0, place)
+    return tuple(index)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import get_args
 
-from pytest_repro.cli.compare import ComparedTest, CompareOptions, Outcome, diff_environments
-from pytest_repro.cli.compare_values import ValueMismatch, differs_in_bits_only, find_farthest
+from pytest_repro.cli.compare import ComparedTest, CompareOptions, Outcome, ValueMismatch
 from pytest_repro.core.compare.stored_value import MAX_VALUES, Statistics, compare_statistics
-from pytest_repro.reports.failure.layout import format_tolerance, plural
+from pytest_repro.reports.failure import format_tolerance, plural
 from pytest_repro.reports.failure.values import (
     MAX_FULL_TEXTS,
     format_difference,
@@ -22,10 +22,7 @@ from pytest_repro.reports.json.report import Report
 _MAX_DETAILED = 20
 """Tests with values; the others have one line each."""
 
-_OUTCOME_ORDER: tuple[Outcome, ...] = (
-    "differs", "only in A", "only in B", "not compared", "close", "ignored", "equal",
-)  # fmt: skip
-"""Most important first."""
+_OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
 def format_comparison(
@@ -39,7 +36,7 @@ def format_comparison(
     yield from _format_environments(a, b)
     yield ""
     unequal = [test for test in tests if test.outcome != "equal"]
-    for number, test in enumerate(sorted(unequal, key=lambda test: _OUTCOME_ORDER.index(test.outcome))):
+    for number, test in enumerate(sorted(unequal, key=lambda test: _OUTCOMES.index(test.outcome))):
         yield f"{test.outcome}  {test.nodeid}  {_format_headline(test)}".rstrip()
         if number < _MAX_DETAILED and test.outcome == "differs":
             yield from _format_values([mismatch for mismatch in test.mismatches if not mismatch.close])
@@ -48,8 +45,10 @@ def format_comparison(
 
 
 def _format_environments(a: Report, b: Report) -> Iterator[str]:
-    differing = diff_environments(a.environment, b.environment)
-    fields = plural(len({**a.environment, **b.environment}), "field")
+    names = {**a.environment, **b.environment}
+    sides = {name: (a.environment.get(name, ""), b.environment.get(name, "")) for name in names}
+    differing = {name: values for name, values in sides.items() if values[0] != values[1]}
+    fields = plural(len(names), "field")
     if not differing:
         yield f"environment  all {fields} equal"
         return
@@ -65,8 +64,9 @@ def _format_headline(test: ComparedTest) -> str:
         return test.reason
     reason = f"{test.reason}: " if test.reason else ""
     if test.outcome == "close":
-        max_abs, name = find_farthest(test.mismatches)
-        where = f", largest max abs {max_abs:.3g} at {name}" if name else ""
+        known = [(m.difference.max_abs, m.name) for m in test.mismatches if m.difference]
+        far = max([(max_abs, name) for max_abs, name in known if max_abs is not None], default=None)
+        where = f", largest max abs {far[0]:.3g} at {far[1]}" if far else ""
         values = f"{len(test.mismatches):,} of {plural(test.value_count, 'value')}"
         return f"{reason}{values} not equal bit for bit{where}"
     first, *others = [mismatch for mismatch in test.mismatches if not mismatch.close]
@@ -98,10 +98,10 @@ def _format_value(mismatch: ValueMismatch) -> Iterator[str]:
         yield f"  {mismatch.name}   {a.kind} in A, {b.kind} in B"
         return
     yield f"  {mismatch.name}   {a.kind}"
-    if differs_in_bits_only(mismatch):
-        yield "    equal numbers with different bits: the sign of a zero, or the bits of a NaN"
-    elif mismatch.difference is not None:
+    if mismatch.difference is not None and mismatch.difference.differing:
         yield from format_difference(mismatch.difference, "in A", "in B")
+    elif mismatch.difference is not None:
+        yield "    equal numbers with different bits: the sign of a zero, or the bits of a NaN"
     elif a.text is not None and b.text is not None:
         yield "    beyond the stored text" if a.text == b.text else f"    {a.text!r} in A, {b.text!r} in B"
     elif a.statistics is not None and b.statistics is not None:
@@ -131,19 +131,15 @@ def _format_statistic(number: float | str | None, other: float | str | None) -> 
 def _format_totals(tests: Sequence[ComparedTest], options: CompareOptions) -> Iterator[str]:
     counts = Counter(test.outcome for test in tests)
     words = {"differs": "differs" if counts["differs"] == 1 else "differ"}
-    parts = [f"{counts[word]:,} {words.get(word, word)}" for word in reversed(_OUTCOME_ORDER) if counts[word]]
+    parts = [f"{counts[word]:,} {words.get(word, word)}" for word in reversed(_OUTCOMES) if counts[word]]
     yield f"compared {format_tolerance(options.tolerance)}: {', '.join(parts) or 'no tests'}"
     if not any(test.outcome in ("equal", "close", "differs") for test in tests):
         yield "no test was compared: the machines do not count as equal"
     if counts["not compared"]:
         yield "a test that is not reproducible on its own machine counts as a difference: fix it there first"
-    unknown = sum(_count_statistics_only(test.mismatches) for test in tests)
+    pairs = [(mismatch.a, mismatch.b) for test in tests for mismatch in test.mismatches]
+    unknown = sum(bool(a and b and a.statistics and b.statistics and a.kind == b.kind) for a, b in pairs)
     if unknown and not (options.tolerance.exact or options.use_statistics):
         values = f"{plural(unknown, 'value')} of more than {MAX_VALUES} elements"
         yield f"{values} count{'s' * (unknown == 1)} as different: reports hold only statistics of them."
         yield f"Record at most {MAX_VALUES} elements of each, or compare the statistics with --statistics"
-
-
-def _count_statistics_only(mismatches: Iterable[ValueMismatch]) -> int:
-    pairs = ((mismatch.a, mismatch.b) for mismatch in mismatches)
-    return sum(bool(a and b and a.statistics and b.statistics and a.kind == b.kind) for a, b in pairs)

@@ -5,17 +5,88 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import os
+import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
+from typing import NamedTuple
 
 from pytest_repro._version import __version__
-from pytest_repro.adapters import STANDARD_LIBRARY, environment
+from pytest_repro.adapters import STANDARD_LIBRARY, active_adapters, environment
 from pytest_repro.adapters import __name__ as _ADAPTERS
-from pytest_repro.cli.switches import iter_switches
 from pytest_repro.core.plugins import find_plugins
 
 _WIDTH = 100
+
+
+class Switch(NamedTuple):
+    """A determinism switch, ``torch cudnn.benchmark``, or an environment variable.
+
+    *state* is its value as text or ``"not set"``; *meaning* is ``""`` for a switch of a third-party adapter.
+    """
+
+    name: str
+    state: str
+    meaning: str
+
+
+VARIABLES: Mapping[str, str] = {
+    "PYTHONHASHSEED": "order of sets of strings, and hash(); not set or random: differs in every process",
+    "OMP_NUM_THREADS": "threads of torch and of OpenMP; not set: one per core",
+    "MKL_NUM_THREADS": "threads of MKL, overrides OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS": "threads of numpy's BLAS",
+    "OPENBLAS_CORETYPE": "kernels of numpy's BLAS; not set: those for this processor",
+    "ATEN_CPU_CAPABILITY": "instruction set of torch's own kernels: default, avx2, avx512; not set: the best",
+    "ONEDNN_MAX_CPU_ISA": "instruction set of oneDNN (convolutions, products); not set: the best",
+    "MKL_CBWR": "instruction set of MKL: COMPATIBLE, AVX2, …; not set: the best, and alignment matters",
+    "NPY_DISABLE_CPU_FEATURES": "instruction sets that numpy does not use",
+    "CUBLAS_WORKSPACE_CONFIG": "up to torch 2.9, cuBLAS is deterministic only with :4096:8 or :16:8, set "
+    "before CUDA starts",
+    "NVIDIA_TF32_OVERRIDE": "0: no NVIDIA library uses TF32, whatever a program sets",
+}
+"""Environment variables that change results, with their meaning."""
+
+# adapters/_torch/determinism.py has the values set while a marked test runs.
+_MEANINGS: Mapping[str, str] = {
+    "torch deterministic_algorithms": "on: ops use a deterministic implementation, and raise without one; "
+    "warn: they warn instead. In a marked test: set by its marker, on by default",
+    "torch fill_uninitialized_memory": "True: with deterministic algorithms, torch.empty is filled, so that "
+    "reading it before writing is deterministic. In a marked test: True",
+    "torch cudnn.benchmark": "True: cuDNN times its kernels and uses the fastest. In a marked test: False",
+    "torch cudnn.deterministic": "True: cuDNN uses deterministic kernels. In a marked test: True",
+    "torch mkldnn.deterministic": "True: oneDNN uses deterministic kernels. In a marked test: True",
+    r"torch \w+\.\w+\.fp32_precision": "float32 in products and convolutions: ieee keeps 24 bits, tf32 11, "
+    "bf16 8; none: inherited from the more general switch",
+    "torch float32_matmul_precision": "highest: products of float32 keep all 24 bits; high, medium: fewer",
+    "torch cudnn.allow_tf32": "True: convolutions on CUDA may keep 11 of the 24 bits of float32",
+    r"torch (fp16|bf16)_reduced_precision": "True: products of float16 or bfloat16 on CUDA may accumulate in "
+    "fewer bits",
+    r"torch (flash|mem_efficient|math|cudnn)_sdp": "True: attention may use this kernel; each rounds "
+    "differently, and shapes and dtypes decide which one is used",
+    "torch default_dtype": "dtype of torch.ones(2) and nn.Linear",
+    "torch default_device": "device of torch.ones(2); None: the CPU",
+    "torch grad_mode": "whether gradients are recorded",
+    "torch threads": "threads of one op: sums are split over them, which changes rounding",
+    r"numpy.geterr\(\)": "what numpy does on overflow and division by zero: warn, raise; values are the same",
+}
+
+
+def iter_switches() -> Iterator[Switch]:
+    """The switches of every imported library, then the environment variables."""
+    for name, adapter in active_adapters().items():
+        # The standard library's switches are all environment variables, secrets included.
+        switches = adapter.switches() if name != STANDARD_LIBRARY else {}
+        for switch, state in switches.items():
+            if switch.rpartition(" ")[2] not in VARIABLES:
+                yield Switch(switch, state, describe_switch(switch))
+    for name, meaning in VARIABLES.items():
+        yield Switch(name, os.environ.get(name, "not set"), meaning)
+
+
+def describe_switch(name: str) -> str:
+    """The meaning of a switch; ``""`` if unknown."""
+    return next((text for pattern, text in _MEANINGS.items() if re.fullmatch(pattern, name)), "")
 
 
 def import_libraries() -> dict[str, str]:

@@ -11,7 +11,7 @@ from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.reports.failure.text import format_failure, format_headline, format_lost_runs
 from pytest_repro.reports.json.report import INCONSISTENCY_ERRORS, BadReport, Report
 from pytest_repro.reports.json.rows import verdict_from_row
-from pytest_repro.reports.session.summary import (
+from pytest_repro.reports.summary import (
     FAILING_VERDICTS,
     format_counts,
     format_failing_lines,
@@ -61,7 +61,10 @@ def _read_test(node: JsonNode, report: Report) -> _Test:
         headline = format_headline(verdict) if verdict.outcome in FAILING_VERDICTS else ""
         row = {**node.value, "headline": headline}
         failure_text = _format_failure(nodeid, verdict, bool(row.get("expected")))
-        return _Test(row, failure_text, _format_failure_line(nodeid, verdict))
+        # Of a failure that pytest itself showed, the report has no more than a line.
+        failed = verdict.outcome == "failed" and verdict.runs[0].outcome == "failed"
+        line = f"failed  {nodeid}  {describe_outcome(verdict.runs[0])}" if failed else ""
+        return _Test(row, failure_text, line)
     except INCONSISTENCY_ERRORS as error:
         raise BadReport(f"{node.location} is inconsistent: {type(error).__name__}: {error}") from error
 
@@ -72,9 +75,3 @@ def _format_failure(nodeid: str, verdict: Verdict, expected: bool) -> str:
     audited = verdict.outcome == "unobserved" and verdict.plan.audit
     shown = verdict.outcome in FAILING_VERDICTS and not expected and not audited
     return format_failure(nodeid, verdict) if shown else ""
-
-
-def _format_failure_line(nodeid: str, verdict: Verdict) -> str:
-    """One line about a failure that pytest itself showed, of which the report has no more."""
-    failed = verdict.outcome == "failed" and verdict.runs[0].outcome == "failed"
-    return f"failed  {nodeid}  {describe_outcome(verdict.runs[0])}" if failed else ""

@@ -16,7 +16,7 @@ from pytest_repro.reports.failure.golden import HOW_TO_REPAIR, format_update_com
 from pytest_repro.reports.failure.text import format_failure
 from pytest_repro.reports.json.report import INCONSISTENCY_ERRORS, BadReport
 from pytest_repro.reports.json.rows import verdict_from_row
-from pytest_repro.reports.session.summary import (
+from pytest_repro.reports.summary import (
     FAILING_VERDICTS,
     format_counts,
     format_failing_lines,
@@ -39,13 +39,15 @@ _TITLES = {
 def format_annotations(rows: Iterable[Mapping[str, Any]], base: str) -> Iterator[str]:
     """A workflow command for each test that failed because it is not reproducible.
 
-    Args:
-        rows: Rows of the JSON report, with ``headline`` and ``failed``.
-        base: Folder that paths are relative to, seen from the root of the repository: ``""``, ``"sub"``.
+    *rows* are those of the JSON report, with ``headline`` and ``failed``; paths in them are relative to
+    *base*, a folder seen from the root of the repository: ``""``, ``"sub"``.
     """
     failed = [row for row in rows if row.get("failed")]
     for row in failed[:_MAX_ANNOTATIONS]:
-        title = _escape_property(f"{_format_title(row)}: {row['nodeid'].partition('::')[2]}")
+        # With a baseline, the runs agree.
+        is_golden = row["verdict"] == "diverged" and "baseline" in row
+        what = "differs from its golden file" if is_golden else _TITLES.get(row["verdict"], row["verdict"])
+        title = _escape_property(f"{what}: {row['nodeid'].partition('::')[2]}")
         line = _locate(row, base)
         location = f"file={_escape_property(line[0])},line={line[1]}," if line else ""
         message = _escape_data("\n".join(_format_message(row)))
@@ -53,12 +55,6 @@ def format_annotations(rows: Iterable[Mapping[str, Any]], base: str) -> Iterator
     if (more := len(failed) - _MAX_ANNOTATIONS) > 0:
         where = "in the summary of this step and in the log"
         yield f"::notice title=pytest-repro::{more} more failing tests are {where}"
-
-
-def _format_title(row: Mapping[str, Any]) -> str:
-    if row["verdict"] == "diverged" and "baseline" in row:  # the runs agree
-        return "differs from its golden file"
-    return _TITLES.get(row["verdict"], str(row["verdict"]))
 
 
 def _escape_data(text: str) -> str:
@@ -89,12 +85,9 @@ def _describe_difference(row: Mapping[str, Any]) -> str:
 def _suggest_fix(row: Mapping[str, Any]) -> str:
     if row["verdict"] == "unobserved":
         return "record what must stay the same: def test_…(repro): repro.record(loss=loss)"
-    if row["verdict"] in FAILING_VERDICTS and (baseline := row.get("baseline")):
-        return _suggest_golden_fix(row, baseline)
-    return str(row.get("cause", {}).get("fix", ""))
-
-
-def _suggest_golden_fix(row: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
+    baseline = row.get("baseline")
+    if row["verdict"] not in FAILING_VERDICTS or not baseline:
+        return str(row.get("cause", {}).get("fix", ""))
     options = baseline.get("options", "")
     command = format_update_command(row["nodeid"], f" {options}" if options else "")
     if "broken" in baseline:
@@ -114,12 +107,9 @@ def _locate(row: Mapping[str, Any], base: str) -> tuple[str, int] | None:
 
     GitHub shows annotations only at files of the repository, so other files are skipped.
     """
-    divergence, cause = row.get("divergence", {}), row.get("cause", {})
-    locations = (
-        divergence.get("forward_location"),
-        *(part.get("location") for part in (divergence, cause, row)),
-    )
-    for location in filter(None, locations):
+    divergence = row.get("divergence", {})
+    locations = [part.get("location") for part in (divergence, row.get("cause", {}), row)]
+    for location in filter(None, (divergence.get("forward_location"), *locations)):
         path, _, number = location.replace("\\", "/").rpartition(":")
         path = posixpath.normpath(posixpath.join(base, path))
         # "C:/other.py" and "<string>:1" are not files of the repository either.
@@ -133,14 +123,11 @@ def format_summary(
 ) -> str:
     """The summary of a step in Markdown: counts, a table of failures, their texts, the environment.
 
-    Args:
-        rows: Rows of the JSON report, with ``headline`` and ``failed``.
-        environment: What could change a result, by name.
-        seed: Seed of the session.
-        max_bytes: Size limit; of failures beyond it only the number is shown.
+    *rows* have ``headline`` and ``failed``; of failures beyond *max_bytes* only the number is shown.
     """
     head = [f"### Reproducibility: {format_counts(rows)}", ""]
-    head += map(_format_line, [*format_unavailable_lines(rows), *format_past_log_lines(rows)])
+    lines = [*format_unavailable_lines(rows), *format_past_log_lines(rows)]
+    head += [f"{_escape_markdown(line)}  " for line in lines]
     fields = map(_format_table_line, environment.items())
     tail = _format_details("Environment", ["| | |", "|-|-|", f"| seed | {seed} |", *fields])
     failing = [row for row in rows if row.get("failed") or any(format_failing_lines([row]))]
@@ -180,10 +167,6 @@ def _format_row(row: Mapping[str, Any]) -> str:
 
 def _format_table_line(cells: Iterable[object]) -> str:
     return f"| {' | '.join(_escape_markdown(str(cell)) for cell in cells)} |"
-
-
-def _format_line(text: str) -> str:
-    return f"{_escape_markdown(text)}  "
 
 
 def _format_terminal_failure(row: Mapping[str, Any], environment: Mapping[str, str], seed: int) -> str:

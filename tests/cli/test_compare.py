@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.cli.compare_values import compare_value, measure_difference
+from pytest_repro.cli.compare import CompareOptions, compare_value, measure_difference
 from pytest_repro.core.compare.stored_value import Statistics, StoredValue
 from pytest_repro.core.plan.tolerance import EXACT, Tolerance
 from tests.cli.reports import ENVIRONMENT, number, report, row, run, written
@@ -230,7 +230,7 @@ def test_any_numbers_have_a_distance(pairs: list[tuple[Any, Any]], rtol: float, 
 
 @given(st.floats(-1e9, 1e9), st.floats(-1e9, 1e9), st.floats(0, 1), st.floats(0, 1e6))
 def test_closeness_is_the_markers(a: float, b: float, rtol: float, atol: float) -> None:
-    found = compare_value("x", number("x", a), number("x", b), Tolerance(rtol, atol), False)
+    found = compare_value("x", number("x", a), number("x", b), CompareOptions(Tolerance(rtol, atol)))
     if repr(a) == repr(b):
         assert found is None
     else:

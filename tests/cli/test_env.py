@@ -9,7 +9,7 @@ import pytest
 
 from pytest_repro import __version__
 from pytest_repro.adapters import STANDARD_LIBRARY, active_adapters, environment
-from pytest_repro.cli.switches import VARIABLES, describe_switch, iter_switches
+from pytest_repro.cli.env import VARIABLES, describe_switch, iter_switches
 from tests.cli.reports import run
 
 

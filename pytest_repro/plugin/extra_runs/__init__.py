@@ -1,8 +1,8 @@
 """Runs of a test that are not compared: one file for each kind, found like adapters and axes.
 
-They are made after the rehearsals and before the last run, which is pytest's own. Nobody sees them.
-Another distribution adds a kind under the entry point group ``pytest_repro.extra_runs``: a module
-whose ``extra_run`` is an :class:`ExtraRun`.
+They are made after the rehearsals and before the last run, which is pytest's own. Another distribution
+adds a kind under the entry point group ``pytest_repro.extra_runs``: a module whose ``extra_run`` is an
+:class:`ExtraRun`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.plugins import find_plugins, load_plugin
-from pytest_repro.reports.session.summary import format_notes
+from pytest_repro.reports.summary import format_notes
 
 if TYPE_CHECKING:
     from pytest_repro.core.runs.run import Run
@@ -45,12 +45,9 @@ class ExtraRun:
         raise NotImplementedError
 
     def judge(self, runner: ItemRunner, run: Run, result: Any) -> BaseException | None:
-        """What to raise where *result* fails a test whose own runs agree.
+        """What to raise where *result*, which :meth:`make` returned, fails a test whose own runs agree.
 
-        Args:
-            runner: Of the test; its verdict is known.
-            run: The last run.
-            result: What :meth:`make` returned.
+        The verdict of *runner* is known; *run* is the last run.
         """
         return None
 

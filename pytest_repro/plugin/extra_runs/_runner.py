@@ -9,7 +9,7 @@ from time import perf_counter
 
 from pytest_repro.adapters import active_adapters
 from pytest_repro.core.plan.plan import Deterministic, Plan
-from pytest_repro.core.runs.run import Run, RunSpec, RunSummary
+from pytest_repro.core.runs.run import Run, RunSummary
 from pytest_repro.engine.runs.recording import Recording, RecordingBase
 from pytest_repro.engine.runs.trial import RunResult
 from pytest_repro.engine.sweep import summarize_run
@@ -29,13 +29,7 @@ _MEMORY_BUDGET = 256 * 2**20
 
 
 class ExtraRunner:
-    """Makes runs of one test that are not compared.
-
-    Args:
-        runs: Of the test.
-        settings: Of the session.
-        progress: Shows which run is made.
-    """
+    """Makes runs of one test that are not compared."""
 
     def __init__(self, runs: ItemRuns, settings: Settings, progress: Progress) -> None:
         self._runs, self._runner = runs, runs.runner
@@ -68,35 +62,29 @@ class ExtraRunner:
         return bool(session.shouldfail or session.shouldstop)
 
     def run(self, progress: str, seed: int, mode: Deterministic) -> tuple[Run, float]:
-        """Makes one run.
+        """Makes one run; returns it and the seconds that its body took.
 
         Args:
             progress: What it is for, shown on the terminal.
             seed: Given to every generator.
             mode: Of deterministic algorithms.
-
-        Returns:
-            The run, and the seconds that its body took.
         """
-        stopwatch = _Stopwatch()
-        result = self._run(progress, self._make_spec(seed, mode), None, stopwatch)
-        return result.run, stopwatch.seconds
+        result, seconds = self._run(progress, seed, mode)
+        return result.run, seconds
 
     def run_compared_size(self, progress: str, seed: int) -> tuple[Run, RecordingBase]:
         """Makes one run with another *seed*, whose large values are hashed and not stored."""
-        result = self._run(progress, self._make_spec(seed, self.plan.deterministic), None, _Stopwatch())
-        return result.run, result.recording
+        return self._run(progress, seed, self.plan.deterministic)[0]
 
     def run_and_summarize(
         self, progress: str, seed: int, mode: Deterministic, with_weights: bool = False
     ) -> RunSummary:
         """Makes one run and reads its numbers, predictions and, *with_weights*, its weights."""
-        stopwatch = _Stopwatch()
         with SpillStore(_MEMORY_BUDGET) as store:
-            spec = self._make_spec(seed, mode)
-            result = self._run(progress, spec, lambda: Recording(store, self.plan.tolerance_for()), stopwatch)
-            recording = result.recording
-            summary = summarize_run(seed, result.run, stopwatch.seconds, recording, store, with_weights)
+            result, seconds = self._run(
+                progress, seed, mode, lambda: Recording(store, self.plan.tolerance_for())
+            )
+            summary = summarize_run(seed, result.run, seconds, result.recording, store, with_weights)
         return replace(
             summary,
             outcome=classify_run(result.run),
@@ -108,33 +96,30 @@ class ExtraRunner:
         """The reference run, which stands for the test's own seed; None if its values are elsewhere."""
         if self.reference is None or not isinstance(self.reference.recording, Recording):
             return None
-        run, recording = self.reference.run, self.reference.recording
+        run, recording = self.reference
         summary = summarize_run(self.plan.seed, run, run.seconds, recording, self._runner.trial.store)
         return replace(summary, outcome=classify_run(run), location=locate_failure(run))
-
-    def _make_spec(self, seed: int, mode: Deterministic) -> RunSpec:
-        trial = self._runner.trial
-        return replace(
-            trial.make_spec(trial.last_cell, trial.run_count), seed=seed, deterministic=mode, compared=False
-        )
 
     def _run(
         self,
         progress: str,
-        spec: RunSpec,
-        make_recording: Callable[[], Recording] | None,
-        stopwatch: _Stopwatch,
-    ) -> RunResult:
+        seed: int,
+        mode: Deterministic,
+        make_recording: Callable[[], Recording] | None = None,
+    ) -> tuple[RunResult, float]:
+        trial, stopwatch = self._runner.trial, _Stopwatch()
+        spec = trial.make_spec(trial.last_cell, trial.run_count)
+        spec = replace(spec, seed=seed, deterministic=mode, compared=False)
         self._progress.show_if_long(progress)
         result = self._runs.run(spec, make_recording=make_recording, phase_context=stopwatch.measure)
-        return result._replace(run=apply_teardown_outcome(result.run, self._runs.reports))
+        run = apply_teardown_outcome(result.run, self._runs.reports)
+        return result._replace(run=run), stopwatch.seconds
 
 
 class _Stopwatch:
     """Times the phase it wraps last: the body, or the set-up where there is no body."""
 
-    def __init__(self) -> None:
-        self.seconds = 0.0
+    seconds = 0.0
 
     @contextmanager
     def measure(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ runs differ that must be equal.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import cache
 from typing import Any
@@ -84,27 +84,23 @@ def extend_report(report: pytest.TestReport, row: Mapping[str, Any]) -> None:
         peer.extend_report(report, row)
 
 
-def wrap_runs(item: pytest.Item, plan: Plan) -> AbstractContextManager[object]:
+def wrap_runs(item: pytest.Item, plan: Plan) -> AbstractContextManager[None]:
     """Wraps all runs of *item*, as active peers need it."""
-    return _enter_all([peer.wrap_runs(item, plan) for peer in _get_active_peers()])
+    return _nest([peer.wrap_runs(item, plan) for peer in _get_active_peers()])
 
 
-def wrap_pause(item: pytest.Item) -> AbstractContextManager[object]:
+def wrap_pause(item: pytest.Item) -> AbstractContextManager[None]:
     """Wraps a pause in the body of *item*, as active peers need it."""
-    return _enter_all([peer.wrap_pause(item) for peer in _get_active_peers()])
+    return _nest([peer.wrap_pause(item) for peer in _get_active_peers()])
 
 
-def wrap_rehearsals(item: pytest.Item) -> AbstractContextManager[object]:
+def wrap_rehearsals(item: pytest.Item) -> AbstractContextManager[None]:
     """Wraps the rehearsals of *item*, as active peers need it."""
-    return _enter_all([peer.wrap_rehearsals(item) for peer in _get_active_peers()])
-
-
-def _enter_all(contexts: list[AbstractContextManager[None]]) -> AbstractContextManager[object]:
-    return _nest(contexts) if contexts else nullcontext()
+    return _nest([peer.wrap_rehearsals(item) for peer in _get_active_peers()])
 
 
 @contextmanager
-def _nest(contexts: list[AbstractContextManager[None]]) -> Iterator[None]:
+def _nest(contexts: Iterable[AbstractContextManager[None]]) -> Iterator[None]:
     with ExitStack() as stack:
         for context in contexts:
             stack.enter_context(context)

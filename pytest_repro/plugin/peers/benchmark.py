@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
@@ -18,16 +17,11 @@ class Benchmark(Peer):
 
     @contextmanager
     def wrap_rehearsals(self, item: pytest.Item) -> Iterator[None]:
-        session: Any = getattr(item.config, "_benchmarksession", None)
-        if session is None or not hasattr(session, "disabled"):
+        session = getattr(item.config, "_benchmarksession", None)
+        with pytest.MonkeyPatch.context() as patch:
+            if hasattr(session, "disabled"):
+                patch.setattr(session, "disabled", True)
             yield
-            return
-        before = session.disabled
-        session.disabled = True
-        try:
-            yield
-        finally:
-            session.disabled = before
 
 
 peer = Benchmark()

@@ -17,8 +17,8 @@ class Cov(Peer):
     module = "pytest_cov"
 
     def get_workerinput(self, config: pytest.Config) -> Mapping[str, object]:
-        workerinput = {"cov_master_host": socket.gethostname(), "cov_master_topdir": os.getcwd()}
-        return {**workerinput, "cov_master_rsync_roots": []}
+        host, topdir = socket.gethostname(), os.getcwd()
+        return {"cov_master_host": host, "cov_master_topdir": topdir, "cov_master_rsync_roots": []}
 
 
 peer = Cov()

@@ -25,13 +25,10 @@ class Html(Peer):
     def extend_report(self, report: pytest.TestReport, row: Mapping[str, Any]) -> None:
         if "verdict" not in row:
             return
+        extra = {"name": None, "format_type": "html", "mime_type": None, "extension": None}
+        extra["content"] = _format_verdict(row)  # as pytest_html.extras.html(…)
         untyped_report: Any = report
-        untyped_report.extras = [*getattr(report, "extras", []), _make_extra(_format_verdict(row))]
-
-
-def _make_extra(content: str) -> dict[str, str | None]:
-    """Same as ``pytest_html.extras.html``."""
-    return {"name": None, "format_type": "html", "content": content, "mime_type": None, "extension": None}
+        untyped_report.extras = [*getattr(report, "extras", []), extra]
 
 
 def _format_verdict(row: Mapping[str, Any]) -> str:

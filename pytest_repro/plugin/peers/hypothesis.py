@@ -38,6 +38,7 @@ class _FixedRandom:
 
 @contextmanager
 def _patch_attribute(owner: Any, name: str, value: object) -> Iterator[None]:
+    # MonkeyPatch cannot undo this: Hypothesis's own kind of thread-local forwards no delattr.
     before = getattr(owner, name)
     setattr(owner, name, value)
     try:
@@ -67,12 +68,11 @@ class Hypothesis(Peer):
     def wrap_runs(self, item: pytest.Item, plan: Plan) -> Iterator[None]:
         from hypothesis import core
 
+        fixed = _FixedRandom(item.stash[RUNNER])
         with ExitStack() as stack:
             for owner in (getattr(core, "threadlocal", None), core):
                 if hasattr(owner, _GLOBAL_RANDOM):
-                    stack.enter_context(
-                        _patch_attribute(owner, _GLOBAL_RANDOM, _FixedRandom(item.stash[RUNNER]))
-                    )
+                    stack.enter_context(_patch_attribute(owner, _GLOBAL_RANDOM, fixed))
             for owner, name, found in _find_settings(item):
                 stack.enter_context(_patch_attribute(owner, name, _allow_reruns(item, found)))
             yield
@@ -102,22 +102,18 @@ def _allow_reruns(item: Any, parent: Any) -> Any:
     """
     from hypothesis import HealthCheck, settings
 
-    ours = {HealthCheck.differing_executors}
-    if {name for name in inspect.signature(item.function).parameters if _is_function_fixture(item, name)} == {
-        "repro"
-    }:
+    ours, names = {HealthCheck.differing_executors}, inspect.signature(item.function).parameters
+    if [name for name in names if _is_function_fixture(item, name)] == ["repro"]:
         ours.add(HealthCheck.function_scoped_fixture)
     return settings(parent=parent, suppress_health_check=[*ours.union(parent.suppress_health_check)])
 
 
 def _is_function_fixture(item: Any, name: str) -> bool:
-    """Whether an argument is a function-scoped fixture."""
     found = item.session._fixturemanager.getfixturedefs(name, item)
     return bool(found) and found[-1].scope == "function"
 
 
 def _make_database_read_only(parent: Any) -> Any:
-    """The test's settings with a read-only database."""
     if parent.database is None:
         return parent
     from hypothesis import settings

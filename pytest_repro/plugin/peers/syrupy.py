@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
-from typing import Any
 
 import pytest
 
@@ -23,23 +22,16 @@ class Syrupy(Peer):
 
     @contextmanager
     def wrap_rehearsals(self, item: pytest.Item) -> Iterator[None]:
-        session: Any = getattr(item.config, "_syrupy", None)
-        known = vars(session) if session is not None else {}
-        before = {name: known[name] for name in _SESSION_ATTRIBUTES if name in known}
-        for name, value in before.items():
-            known[name] = copy(value)
-            known[name].clear()
-        if hasattr(session, _FLUSH_METHOD):  # some kinds of file are written at once
-            known[_FLUSH_METHOD] = _skip_flush
-        try:
+        session = getattr(item.config, "_syrupy", None)
+        with pytest.MonkeyPatch.context() as patch:
+            for name in _SESSION_ATTRIBUTES:
+                if hasattr(session, name):
+                    empty = copy(getattr(session, name))
+                    empty.clear()
+                    patch.setattr(session, name, empty)
+            if hasattr(session, _FLUSH_METHOD):  # some kinds of file are written at once
+                patch.setattr(session, _FLUSH_METHOD, lambda key: None)  # a run finds what it stored
             yield
-        finally:
-            known.update(before)
-            known.pop(_FLUSH_METHOD, None)
-
-
-def _skip_flush(key: object) -> None:
-    """Leaves the queue alone, so that a run finds what it stored."""
 
 
 peer = Syrupy()

@@ -95,7 +95,7 @@ class ItemReporter:
         if verdict is not None and not is_said and (text := "\n".join(runs.format_past_log(verdict))):
             report.sections.append(("replay", text))
         if sweep is not None and report.failed and not isinstance(error, SeedDependent):
-            from pytest_repro.reports.session.sweep import format_sweep
+            from pytest_repro.reports.sweep import format_sweep
 
             report.sections.append(("seeds", escape_surrogates("\n".join(format_sweep(sweep)))))
 
@@ -106,7 +106,7 @@ class ItemReporter:
         is_set_aside = report.when == "call" and report.skipped
         if self._runner.extra_results.sweep is None or not is_set_aside or error is None:
             return None
-        from pytest_repro.plugin.extra_runs._sweep_failure import find_hidden_sweep_failure
+        from pytest_repro.plugin.extra_runs.sweep import find_hidden_sweep_failure
 
         raised_in_body = not hasattr(report, "wasxfail") or isinstance(error, pytest.xfail.Exception)
         return find_hidden_sweep_failure(self._runner, raised_in_body)

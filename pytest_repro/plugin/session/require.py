@@ -7,7 +7,7 @@ import pytest
 from pytest_repro.plugin.pytest_internals import is_setup_only, print_session_error
 from pytest_repro.plugin.session.rows import get_rows
 from pytest_repro.plugin.stash import SETTINGS
-from pytest_repro.reports.session.summary import format_too_few
+from pytest_repro.reports.summary import format_too_few
 
 _PLUGIN_NAME = "repro-gate"
 

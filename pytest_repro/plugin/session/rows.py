@@ -21,8 +21,7 @@ from pytest_repro.plugin.run import replay
 from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.stash import ENVIRONMENT, ROWS, SETTINGS
 from pytest_repro.plugin.workerinput import is_github
-from pytest_repro.reports.failure import level
-from pytest_repro.reports.session.summary import FAILING_VERDICTS
+from pytest_repro.reports.summary import FAILING_VERDICTS
 
 _PLUGIN_NAME = "repro-rows"
 _REPORT_ATTRIBUTE = "repro"
@@ -47,7 +46,10 @@ def attach_row(runner: ItemRunner, report: pytest.TestReport, is_xfailed: bool, 
         row["expected"] = True
     if verdict.outcome != "skipped":
         row["unmade_note"] = describe_omitted(runner, settings)
-        row["level_note"] = level.describe_uncompared_values(verdict)
+        if verdict.plan.level is not None:
+            from pytest_repro.reports.failure.text import describe_uncompared_values
+
+            row["level_note"] = describe_uncompared_values(verdict)
     if settings.replay == replay.RECORD_MODE and not runner.plan.ranks:
         runner.replay.keep_logs()
         row["replay"] = encode_log(runner.replay.logs[WHOLE_RUN])

@@ -15,7 +15,7 @@ from pytest_repro.plugin.session.collected_modules import should_write_golden
 from pytest_repro.plugin.session.rows import get_environment, get_rows
 from pytest_repro.plugin.stash import GOLDEN_LINES, SETTINGS
 from pytest_repro.reports.json.report import build_report, write_report
-from pytest_repro.reports.session.summary import (
+from pytest_repro.reports.summary import (
     format_counts,
     format_failing_lines,
     format_notes,

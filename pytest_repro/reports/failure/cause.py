@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.diagnose import Finding
 from pytest_repro.core.trace.divergence import Divergence
-from pytest_repro.reports.failure.layout import format_labelled, wrap_labelled
+from pytest_repro.reports.failure import format_labelled, wrap_labelled
 
 _KIND_TEXTS = {
     "value": "equal inputs, different output",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pytest_repro.core.compare.verdict import Baseline, Verdict
 from pytest_repro.metrics._arguments import format_list
-from pytest_repro.reports.failure.layout import format_labelled
+from pytest_repro.reports.failure import format_labelled
 
 _MAX_NAMES = 8
 
@@ -21,7 +21,8 @@ def format_update_command(nodeid: str, options: str) -> str:
 
 def format_headline(verdict: Verdict) -> str:
     """One line about a test without a baseline."""
-    baseline = _get_baseline(verdict)
+    baseline = verdict.baseline
+    assert baseline is not None
     if baseline.read_error:
         return f"{baseline.path} {baseline.read_error}"
     if verdict.outcome == "no-baseline":
@@ -30,14 +31,10 @@ def format_headline(verdict: Verdict) -> str:
     return f"the golden file has values of another environment only: {names}"
 
 
-def _get_baseline(verdict: Verdict) -> Baseline:
-    assert verdict.baseline is not None
-    return verdict.baseline
-
-
 def format_missing_baseline(nodeid: str, verdict: Verdict) -> Iterator[str]:
     """The failure text of a test whose golden file has no values for it, or cannot be read."""
-    baseline = _get_baseline(verdict)
+    baseline = verdict.baseline
+    assert baseline is not None
     command = format_update_command(nodeid, baseline.options)
     if baseline.read_error:
         yield f"{nodeid} was not compared: its golden file {baseline.path} {baseline.read_error}"
@@ -51,15 +48,15 @@ def format_missing_baseline(nodeid: str, verdict: Verdict) -> Iterator[str]:
 
 def format_foreign_baseline(nodeid: str, verdict: Verdict) -> Iterator[str]:
     """The failure text of a test whose golden file has values of another environment only."""
-    baseline = _get_baseline(verdict)
+    baseline = verdict.baseline
+    assert baseline is not None
     yield f"{nodeid} has a baseline of another environment only, in {baseline.path}"
     yield ""
     yield from format_labelled("unlike", _format_environment_diff(baseline))
     yield from format_labelled("values", [_describe_values(verdict, baseline)])
+    how = "a larger repro_baseline_kb stores them, on the machine that writes the entry"
     if verdict.plan.tolerance is None:
         how = "@pytest.mark.reproducible(baseline=True, rtol=…, atol=…), within a tolerance"
-    else:
-        how = "a larger repro_baseline_kb stores them, on the machine that writes the entry"
     yield from format_labelled("compare", [how])
     yield from format_labelled("write it", [format_update_command(nodeid, baseline.options)])
 

@@ -11,7 +11,7 @@ from pytest_repro.core.compare.plot_data import PlotData
 from pytest_repro.core.compare.verdict import BASELINE, Verdict
 from pytest_repro.core.plan.plan import REPEAT, Cell, Plan, make_reference_cell
 from pytest_repro.core.runs.run import Run
-from pytest_repro.reports.failure.layout import format_labelled
+from pytest_repro.reports.failure import format_labelled
 
 
 def format_run(run: Run | Mismatch | Cell | PlotData) -> str:
@@ -92,25 +92,21 @@ def format_axes(verdict: Verdict) -> Iterator[str]:
     repeats = [m for m in mismatches if m.axis == REPEAT and m.repeat_of is None]
     for (axis, _), found in by_setting.items():
         if axis != REPEAT:
-            description = _describe_axis_mismatches(verdict.plan, axis, repeats, found)
-            yield from format_labelled(axis, [description])
+            yield from format_labelled(axis, [_describe_axis(verdict.plan, axis, repeats, found)])
 
 
-def _describe_axis_mismatches(
-    plan: Plan, axis: str, repeats: Sequence[Mismatch], mismatches: Sequence[Mismatch]
-) -> str:
+def _describe_axis(plan: Plan, axis: str, repeats: Sequence[Mismatch], mismatches: Sequence[Mismatch]) -> str:
     """*repeats* differ at the reference value of the axis, *mismatches* are those of another value."""
-    again = next((m for m in mismatches if m.repeat_of is not None), None)
     first = next((m for m in mismatches if m.repeat_of is None), mismatches[0])
+    between = format_between(plan, first)
     if repeats:
-        return (
-            f"differs {format_between(plan, first)}, but already from run to run{_format_max_abs(repeats[0])}"
-        )
-    if again is not None and again.repeat_of is not None:
-        reference = format_axis_value(axis, _get_reference_value(plan, axis))
-        other = format_axis_value(*again.repeat_of)
-        return f"run to run deterministic {reference}; not {other}{_format_max_abs(again)}"
-    return f"run to run deterministic; differs {format_between(plan, first)}{_format_max_abs(first)}"
+        return f"differs {between}, but already from run to run{_format_max_abs(repeats[0])}"
+    for again in mismatches:
+        if again.repeat_of is not None:
+            reference = format_axis_value(axis, _get_reference_value(plan, axis))
+            other = format_axis_value(*again.repeat_of)
+            return f"run to run deterministic {reference}; not {other}{_format_max_abs(again)}"
+    return f"run to run deterministic; differs {between}{_format_max_abs(first)}"
 
 
 def _format_max_abs(mismatch: Mismatch) -> str:
@@ -157,15 +153,13 @@ def format_hints(verdict: Verdict) -> Iterator[str]:
 def format_environment_diff(verdict: Verdict) -> Iterator[str]:
     """A line for each difference of the environment of a run that differs: ``numpy 2.4.6 here, …``."""
     differing = {(m.axis, m.value) for m in verdict.mismatches}
-    return format_labelled(
-        "unlike",
-        (
-            f"{name} {here} here, {there} {format_in_run(run)}"
-            for run in verdict.runs
-            if (run.axis, run.value) in differing and run.repeat_of is None
-            for name, (here, there) in run.environment_diff.items()
-        ),
+    runs = [run for run in verdict.runs if (run.axis, run.value) in differing and run.repeat_of is None]
+    lines = (
+        f"{name} {here} here, {there} {format_in_run(run)}"
+        for run in runs
+        for name, (here, there) in run.environment_diff.items()
     )
+    return format_labelled("unlike", lines)
 
 
 def format_past_log(verdict: Verdict) -> Iterator[str]:

@@ -9,9 +9,10 @@ from pytest_repro.axes import get_axis
 from pytest_repro.core.compare.mismatch import Mismatch, describe_outcome
 from pytest_repro.core.compare.verdict import BASELINE, WITHOUT_BASELINE, Verdict
 from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.runs.level import ARRAY_EXCLUSION
 from pytest_repro.core.runs.run import Run
-from pytest_repro.reports.failure import cause, golden, level
-from pytest_repro.reports.failure.layout import format_labelled, format_tolerance
+from pytest_repro.metrics._arguments import format_list
+from pytest_repro.reports.failure import cause, format_labelled, format_tolerance, golden, plural
 from pytest_repro.reports.failure.runs import (
     format_axes,
     format_between,
@@ -23,14 +24,20 @@ from pytest_repro.reports.failure.runs import (
 )
 from pytest_repro.reports.failure.values import format_differing_names, format_max_abs, format_mismatches
 
+_MAX_VALUES = 5
+
+_LEVEL_TEXTS = {
+    "bitwise": "every value is equal",
+    "process": "every recorded number and prediction is equal, other values differ",
+    "outcome": "the last recorded numbers and predictions are equal, earlier ones differ",
+    "none": "the last recorded numbers and predictions differ",
+}
+
 
 def format_failure(nodeid: str, verdict: Verdict, replay_log: str | None = None) -> str:
     """The whole failure text of a verdict that is ``diverged``, ``unobserved``, or has no baseline.
 
-    Args:
-        nodeid: pytest's node id, or the name of a function.
-        verdict: What the runs showed.
-        replay_log: Value of ``--repro-replay``.
+    *nodeid* may be the name of a function; *replay_log* is the value of ``--repro-replay``.
     """
     formats = {
         "unobserved": _format_no_observation,
@@ -83,7 +90,7 @@ def describe_plan(plan: Plan) -> str:
         how += f", within torch.testing's tolerance on {close}"
     if plan.level not in (None, "bitwise"):
         how = f"level {plan.level}, {how}"
-    ranks = f" in {plan.ranks} rank{'s' * (plan.ranks != 1)}" if plan.ranks else ""
+    ranks = f" in {plural(plan.ranks, 'rank')}" if plan.ranks else ""
     axes = f", varied: {', '.join(vary.axis for vary in varied)}" if varied else ""
     return f"{how}, {plan.runs} runs{ranks}, seed {plan.seed}{axes}"
 
@@ -91,7 +98,7 @@ def describe_plan(plan: Plan) -> str:
 def _format_no_observation(nodeid: str, verdict: Verdict) -> Iterator[str]:
     has_level = verdict.plan.level not in (None, "bitwise")
     if has_level and any(run.observation_count for run in verdict.runs):
-        yield from level.format_no_observation_at_level(nodeid, verdict)
+        yield from _format_no_observation_at_level(nodeid, verdict)
         return
     yield f"{nodeid} observed nothing: nothing was compared, so it could never have failed"
     yield ""
@@ -103,6 +110,29 @@ def _format_no_observation(nodeid: str, verdict: Verdict) -> Iterator[str]:
         yield "  or keep it in a local variable   tensors, arrays, modules and optimizers are compared"
     if verdict.unobserved_locals:
         yield f"  not compared                     {', '.join(verdict.unobserved_locals)}: record it"
+
+
+def _format_no_observation_at_level(nodeid: str, verdict: Verdict) -> Iterator[str]:
+    yield f"{nodeid} observed nothing at level {verdict.plan.level}: it could never have failed"
+    yield ""
+    yield "  record what counts there   numbers, text, predictions: repro.record(loss=loss, labels=labels)"
+    for number, value in enumerate(verdict.unobserved_locals[:_MAX_VALUES]):
+        yield f"  {'' if number else 'not counted':27}{value}"
+    if len(verdict.unobserved_locals) > _MAX_VALUES:
+        yield f"  {'':27}and {len(verdict.unobserved_locals) - _MAX_VALUES} more"
+
+
+def describe_uncompared_values(verdict: Verdict) -> str:
+    """The recorded values that do not count at the level: ``probs float64[5, 3]``; ``""`` without any."""
+    excluded = [
+        value.removesuffix(f": {ARRAY_EXCLUSION}")
+        for value in verdict.unobserved_locals
+        if value.endswith(ARRAY_EXCLUSION)
+    ]
+    if not excluded or verdict.outcome == "unobserved":  # then the failure text lists them
+        return ""
+    names = format_list(excluded, _MAX_VALUES)
+    return f"not compared at {verdict.plan.level}: {names} ({ARRAY_EXCLUSION})"
 
 
 def _format_differences(nodeid: str, verdict: Verdict) -> Iterator[str]:
@@ -117,8 +147,10 @@ def _format_differences(nodeid: str, verdict: Verdict) -> Iterator[str]:
         yield from [*axes, ""] if axes else []
         yield from format_mismatches(values, verdict)
         yield ""
-        if verdict.baseline is None:  # with a baseline, the runs agree
-            yield from level.format_level_result(verdict)
+        if verdict.baseline is None and verdict.level is not None:  # with a baseline, the runs agree
+            asked, reached = verdict.level
+            result = f"asked {asked}, reached {reached}: {_LEVEL_TEXTS[reached]}"
+            yield from format_labelled("level", [result])
         yield from format_input_note(verdict)
     yield from format_environment_diff(verdict)
     yield from cause.format_diagnosis(verdict)
@@ -160,9 +192,7 @@ def _format_outcomes(runs: Sequence[Run]) -> Iterator[str]:
 def format_failure_note(verdict: Verdict, without_sweep: bool = True) -> str:
     """What the runs showed, beside a failure that pytest itself reports.
 
-    Args:
-        verdict: What the runs showed.
-        without_sweep: Whether no seed sweep shows what other seeds do.
+    *without_sweep*: no seed sweep shows what other seeds do.
     """
     if verdict.outcome != "failed":
         return "\n".join(_format_outcomes(verdict.runs)).strip()

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pytest_repro.core.compare.mismatch import Difference, Mismatch, TokenDivergence
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.metrics._arguments import format_list
-from pytest_repro.reports.failure.layout import format_labelled
+from pytest_repro.reports.failure import format_labelled
 from pytest_repro.reports.failure.runs import format_differing_runs, format_in_run, format_reference
 
 MAX_FULL_TEXTS = 6
@@ -82,15 +82,12 @@ def _format_rest_of_family(head: Mismatch, family: Sequence[Mismatch], steps: in
 
 def _format_token_divergence(divergence: TokenDivergence, reference: str) -> Iterator[str]:
     """How close the two tokens were in the run *reference*, and how they were sampled."""
-    words = []
-    if divergence.gap is not None:
-        gap = "are NaN" if math.isnan(divergence.gap) else f"are {divergence.gap:.3g} apart"
-        words.append(f"their logits {gap}")
-    if divergence.top_gap is not None:
-        nan = math.isnan(divergence.top_gap)
-        words.append(
-            "some logits are NaN" if nan else f"the largest {divergence.top_gap:.3g} above the second"
-        )
+    words, gap, top_gap = [], divergence.gap, divergence.top_gap
+    if gap is not None:
+        words.append(f"their logits are {'NaN' if math.isnan(gap) else f'{gap:.3g} apart'}")
+    if top_gap is not None:
+        far = f"the largest {top_gap:.3g} above the second"
+        words.append("some logits are NaN" if math.isnan(top_gap) else far)
     if words:
         yield f"    {reference} {', '.join(words)}"
     if divergence.sampling:
@@ -142,8 +139,7 @@ def format_differing_names(first: str, count: int) -> str:
 
 def format_share(share: float) -> str:
     """*share* (0 … 1) in percent; never 0 or 100 unless it is."""
-    number = 100 * share
-    text = f"{number:.3g}"
-    if (text == "100" and number < 100) or (text == "0" and number > 0):
-        text = ">99.9" if number > 50 else "<0.1"
+    text = f"{100 * share:.3g}"
+    if (text == "100" and share < 1) or (text == "0" and share > 0):
+        text = ">99.9" if share > 0.5 else "<0.1"
     return f"{text} %"

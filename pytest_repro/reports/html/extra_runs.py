@@ -1,54 +1,40 @@
-"""The section of the page about runs that are not compared: seed sweep, noise matrix, cost of determinism."""
+"""The section of the page about runs that are not compared: seed sweep, noise matrix, cost of determinism.
+
+``extra_runs.html`` has their tables.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
 from pytest_repro.metrics._arguments import format_list, format_percent, format_seeds
-from pytest_repro.reports.html.plots.figures import Figure
-from pytest_repro.reports.html.plots.scales import format_number
-from pytest_repro.reports.html.plots.strip import make_strip_plot
+from pytest_repro.reports.html.distributions import make_strip_plot
+from pytest_repro.reports.html.figures import Figure
+from pytest_repro.reports.html.scales import format_number
 
 _MAX_STRIPS = 6
 _MAX_ROWS = 40
-_MAX_STD_COLUMNS = 3
-
-Row = tuple[str, ...]
-
-
-class Table(NamedTuple):
-    """A table; the first cell of a row is its name."""
-
-    title: str
-    head: Row
-    rows: tuple[Row, ...]
 
 
 class ExtraRunsSection(NamedTuple):
-    """What the page shows of one test.
+    """What the page shows of one test; *broken* if the test fails its seed sweep."""
 
-    Attributes:
-        broken: Whether the test fails its seed sweep.
-    """
-
-    sentences: tuple[str, ...]
-    figures: tuple[Figure, ...]
-    tables: tuple[Table, ...]
+    sentences: list[str]
+    figures: list[Figure]
     broken: bool
 
 
 def make_extra_runs_section(ident: str, row: Mapping[str, Any]) -> ExtraRunsSection | None:
     """The section of a row of the JSON report, None without such runs; *ident* must be unique on the page."""
-    sweep, noise, cost = row.get("sweep"), row.get("noise"), row.get("cost")
-    tables = [*(_make_sweep_tables(sweep) if sweep else ()), *((_make_noise_table(noise),) if noise else ())]
-    sentences = [*((describe_sweep(sweep),) if sweep else ()), *((_describe_cost(cost),) if cost else ())]
-    if not tables and not sentences:
+    sweep, cost = row.get("sweep"), row.get("cost")
+    if not (sweep or row.get("noise") or cost):
         return None
-    figures = _make_strip_figures(ident, sweep) if sweep else ()
-    broken = sweep is not None and not sweep["kept"]
-    return ExtraRunsSection(tuple(sentences), tuple(figures), tuple(tables), broken)
+    sentences = [describe_sweep(sweep)] if sweep else []
+    sentences += [_describe_cost(cost)] if cost else []
+    figures = list(_make_strip_figures(ident, sweep)) if sweep else []
+    return ExtraRunsSection(sentences, figures, sweep is not None and not sweep["kept"])
 
 
 def describe_sweep(sweep: Mapping[str, Any]) -> str:
@@ -84,79 +70,3 @@ def _make_strip_figures(ident: str, sweep: Mapping[str, Any]) -> Iterator[Figure
         rows = tuple((seed, format_number(value)) for seed, value in islice(values.items(), _MAX_ROWS))
         partial = len(rows) < len(values)
         yield Figure(plot.title, plot, "along", plot.description, ("seed", name), rows, partial)
-
-
-def _make_sweep_tables(sweep: Mapping[str, Any]) -> Iterator[Table]:
-    tables: dict[str, tuple[Row, Iterator[Row]]] = {
-        "Seeds that failed": (("Seeds", "Error"), _make_error_rows(sweep)),
-        "Over budget": (("Value", "Allowed", "Found", "Seeds"), _make_breach_rows(sweep)),
-        "Values over seeds": (
-            ("Value", "Mean", "Std", "Min", "Max", "Range / (d₂·std)", "Outliers"),
-            _make_headline_rows(sweep),
-        ),
-        "Predictions over seeds": (
-            ("Predictions", "Items", "Churn", "All agree on", "Constant"),
-            _make_stability_rows(sweep),
-        ),
-    }
-    for title, (head, rows) in tables.items():
-        if shown := tuple(islice(rows, _MAX_ROWS)):
-            yield Table(title, head, shown)
-
-
-def _make_error_rows(sweep: Mapping[str, Any]) -> Iterator[Row]:
-    by_error: dict[str, list[int]] = {}
-    for seed, error in sweep.get("errors", {}).items():
-        by_error.setdefault(error, []).append(int(seed))
-    for error, seeds in by_error.items():
-        yield format_seeds(seeds), error
-
-
-def _make_breach_rows(sweep: Mapping[str, Any]) -> Iterator[Row]:
-    for name, budget in sweep.get("budgets", {}).items():
-        if "reason" in budget:
-            yield f"{name}: {budget['reason']}", "", "", ""
-        for breach in budget.get("breaches", ()):
-            numbers = _format_keys(breach, ("allowed", "found"), 4)
-            yield f"{breach['rule']} of {name}", *numbers, format_seeds(breach["seeds"])
-
-
-def _make_headline_rows(sweep: Mapping[str, Any]) -> Iterator[Row]:
-    for name, headline in sweep.get("headlines", {}).items():
-        numbers = _format_keys(headline, ("mean", "std", "min", "max", "range_ratio"), 4)
-        yield name, *numbers, _format_any_seeds(headline.get("outliers"))
-    for name in sweep.get("not_finite", {}):
-        yield name, *("–",) * 6
-
-
-def _make_stability_rows(sweep: Mapping[str, Any]) -> Iterator[Row]:
-    for name, found in sweep.get("predictions", {}).items():
-        shares = (format_percent(found[key]) for key in ("churn", "unanimous"))
-        yield name, f"{found['items']:,}", *shares, _format_any_seeds(found["constant"])
-
-
-def _make_noise_table(noise: Mapping[str, Any]) -> Table:
-    """A row for each variant."""
-    stds = list(dict.fromkeys(name for variant in noise.values() for name in variant.get("std", {})))
-    stds = stds[:_MAX_STD_COLUMNS]
-    head = ("Noise", "Distinct", "Churn", *(f"Std of {name}" for name in stds), "L2 normalised", "Seconds")
-    return Table("Noise matrix", head, tuple(_make_noise_row(*item, stds) for item in noise.items()))
-
-
-def _make_noise_row(name: str, variant: Mapping[str, Any], stds: Iterable[str]) -> Row:
-    churn = format_percent(variant["churn"]) if "churn" in variant else "–"
-    return (
-        name,
-        f"{variant['distinct']} of {variant['runs']}",
-        churn,
-        *_format_keys(variant.get("std", {}), stds, 3),
-        *_format_keys(variant, ("l2_normalised", "seconds"), 3),
-    )
-
-
-def _format_keys(numbers: Mapping[str, float], keys: Iterable[str], digits: int) -> Iterator[str]:
-    return (format_number(numbers.get(key), digits) for key in keys)
-
-
-def _format_any_seeds(seeds: Sequence[int] | None) -> str:
-    return format_seeds(seeds) if seeds else "–"

@@ -6,19 +6,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from pytest_repro.reports.failure.layout import plural
+from pytest_repro.reports.failure import plural
 
 RAN_ONCE = "ran once"
 """Stands for the verdict of a test whose runs were not compared."""
 
 
 class VerdictStyle(NamedTuple):
-    """How the page shows a verdict.
-
-    Attributes:
-        symbol: Shown beside the word, since colour alone is not accessible.
-        tone: Name of its colour.
-    """
+    """How the page shows a verdict: *symbol* is beside the word, since colour alone is not accessible."""
 
     symbol: str
     tone: str
@@ -58,39 +53,29 @@ def choose_tone(counts: Mapping[str, int], broken: int = 0) -> str:
 
 
 def format_sentence(counts: Mapping[str, int], golden_only: int = 0, broken: int = 0) -> str:
-    """The headline of the page.
+    """The headline of the page, of *counts* by verdict.
 
-    Args:
-        counts: Number of tests by verdict.
-        golden_only: How many of those that diverged differ only from their golden file.
-        broken: How many tests fail their seed sweep, whatever their verdict.
+    *golden_only* of those that diverged differ only from their golden file; *broken* ones fail a seed sweep.
     """
     sentence = _format_verdict_counts(counts, golden_only)
     return f"{sentence}, {broken:,} not for every seed." if broken else f"{sentence}."
 
 
 def _format_verdict_counts(counts: Mapping[str, int], golden_only: int) -> str:
-    total = sum(counts.values())
+    total, good = sum(counts.values()), counts.get("reproduced", 0)
     tests = plural(total, "test")
-    if golden_only == 1:
-        golden = "1 differs from its golden file"
-    else:
-        golden = f"{golden_only:,} differ from their golden files"
+    differ = "differs from its golden file" if golden_only == 1 else "differ from their golden files"
     if bad := counts.get("diverged", 0) - golden_only:
-        also = f", {golden}" if golden_only else ""
+        also = f", {golden_only:,} {differ}" if golden_only else ""
         return f"{bad:,} of {tests} {'is' if bad == 1 else 'are'} not reproducible{also}"
     if golden_only:
-        number, rest = golden.split(" ", 1)
-        return f"{number} of {tests} {rest}"
+        return f"{golden_only:,} of {tests} {differ}"
     if not total:
         return "No test was marked, so nothing was compared"
-    good = counts.get("reproduced", 0)
     if total == 1:
         return "The only test is reproducible" if good else "The only test was not compared"
     if good == total:
         return f"All {tests} are reproducible"
-    return (
-        f"{good:,} of {tests} {'is' if good == 1 else 'are'} reproducible"
-        if good
-        else f"None of {tests} was compared"
-    )
+    if not good:
+        return f"None of {tests} was compared"
+    return f"{good:,} of {tests} {'is' if good == 1 else 'are'} reproducible"

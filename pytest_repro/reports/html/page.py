@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pytest_repro.reports.html.colours import DARK, LIGHT, format_css_variables
 from pytest_repro.reports.html.extra_runs import ExtraRunsSection, describe_sweep, make_extra_runs_section
+from pytest_repro.reports.html.figures import Figure, make_figures
 from pytest_repro.reports.html.labels import (
     RAN_ONCE,
     VERDICT_STYLES,
-    VerdictStyle,
     choose_tone,
     count_verdicts,
     format_sentence,
     get_verdict_style,
 )
-from pytest_repro.reports.html.page_data import figure_arguments_from_row
-from pytest_repro.reports.html.plots.figures import Figure, make_figures
-from pytest_repro.reports.html.templates import load_template, read_styles
+from pytest_repro.reports.html.templates import DARK, LIGHT, format_css_variables, load_template, read_styles
 
 MAX_PLOTS = 240
 """Values on the page with plots; each takes up to 60 kB."""
@@ -33,8 +30,7 @@ class Entry:
     Attributes:
         ident: Its HTML id, unique on the page.
         row: Its row of the JSON report, with ``expected`` and ``headline``.
-        file: The part of the node id before ``::``.
-        name: The part after it.
+        file: The part of the node id before ``::``; *name* is the part after it.
         details: What :func:`~.page_data.make_page_data` gave; empty for a test that reproduced.
         summary: What happened, in one line.
         figure_groups: Name, kind and figures of each value.
@@ -44,14 +40,13 @@ class Entry:
     ident: str
     row: Mapping[str, Any]
     verdict: str
-    style: VerdictStyle
     file: str
     name: str
-    details: Mapping[str, Any] = field(default_factory=dict)
-    summary: str = ""
-    figure_groups: tuple[tuple[str, str, tuple[Figure, ...]], ...] = ()
-    omitted_count: int = 0
-    extra_runs: ExtraRunsSection | None = None
+    details: Mapping[str, Any]
+    summary: str
+    figure_groups: tuple[tuple[str, str, tuple[Figure, ...]], ...]
+    omitted_count: int
+    extra_runs: ExtraRunsSection | None
 
     @property
     def link(self) -> str:
@@ -67,9 +62,7 @@ class Entry:
 def make_entries(rows: Sequence[Mapping[str, Any]], max_plots: int = MAX_PLOTS) -> list[Entry]:
     """The tests on the page, worst verdicts first.
 
-    Args:
-        rows: Rows of the JSON report; ``page`` in them is what :func:`~.page_data.make_page_data` gave.
-        max_plots: Values with plots on the page: first one of each test, then a second of each, …
+    Of all their values *max_plots* have plots: first one of each test, then a second of each, …
     """
     ranks = {word: n for n, word in enumerate(VERDICT_STYLES)}
     ranked = sorted(rows, key=lambda row: (ranks.get(_get_verdict(row), 0), bool(row.get("expected"))))
@@ -100,12 +93,14 @@ def _make_entry(ident: str, row: Mapping[str, Any], max_plots: int) -> Entry:
         ident,
         row,
         _get_verdict(row),
-        get_verdict_style(_get_verdict(row)),
         file,
         name or file,
         details,
         _summarize(row, details),
-        tuple(_make_figure_group(f"{ident}-{n}", plot) for n, plot in enumerate(plots[:max_plots], 1)),
+        tuple(
+            (plot["name"], plot["kind"], tuple(make_figures(f"{ident}-{n}", plot)))
+            for n, plot in enumerate(plots[:max_plots], 1)
+        ),
         len(plots) - max_plots,
         make_extra_runs_section(f"{ident}-m", row),
     )
@@ -118,20 +113,12 @@ def _summarize(row: Mapping[str, Any], details: Mapping[str, Any]) -> str:
     return str(row.get("headline") or next(errors, broken))
 
 
-def _make_figure_group(ident: str, row: Mapping[str, Any]) -> tuple[str, str, tuple[Figure, ...]]:
-    return row["name"], row["kind"], tuple(make_figures(ident, *figure_arguments_from_row(row)))
-
-
 def render_page(
     rows: Sequence[Mapping[str, Any]], seed: int, environment: Mapping[str, str], title: str
 ) -> str:
-    """The whole page.
+    """The whole page; *title* is the name of the tested project.
 
-    Args:
-        rows: Rows of the JSON report, with ``page`` where there is more to show.
-        seed: Seed of the session.
-        environment: What else could change a result, by name.
-        title: Name of the tested project.
+    ``page`` in *rows*, of the JSON report, is what :func:`~.page_data.make_page_data` gave.
     """
     entries = make_entries(rows)
     counts = count_verdicts([entry.verdict for entry in entries])
@@ -160,12 +147,9 @@ def render_page(
 def render_fragment(rows: Iterable[Mapping[str, Any]]) -> str:
     """The plots of *rows* with their styles, for a page of another program; ``""`` without any.
 
-    Args:
-        rows: Plots from :func:`~.page_data.make_page_data`, each with an ``id`` unique on that page.
+    *rows* are plots of :func:`~.page_data.make_page_data`, each with an ``id`` unique on that page.
     """
-    figures = [
-        figure for row in rows for figure in make_figures(str(row["id"]), *figure_arguments_from_row(row))
-    ]
+    figures = [figure for row in rows for figure in make_figures(str(row["id"]), row)]
     if not figures:
         return ""
     styles, light = read_styles("plots.css", "fragment.css"), format_css_variables(LIGHT)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pytest_repro.core.compare.plot_data import Histogram, PlotData, Series
+from pytest_repro.core.compare.plot_data import PlotData
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.core.trace.trace import Op
 from pytest_repro.reports.failure.cause import describe_divergence
@@ -20,18 +18,17 @@ from pytest_repro.reports.failure.text import (
     format_failure_note,
     format_lost_runs,
 )
-from pytest_repro.reports.session.summary import FAILING_VERDICTS
+from pytest_repro.reports.summary import FAILING_VERDICTS
 
 
 def make_page_data(nodeid: str, verdict: Verdict) -> dict[str, Any]:
     """What the page shows of a test that did not just reproduce."""
-    divergence = verdict.divergence
     return {
         "text": _format_terminal_text(nodeid, verdict),
         "terms": describe_plan(verdict.plan),
-        "runs": [_run_to_row(run) for run in verdict.runs],
+        "runs": [{"called": format_run(run), "state": run.state, "error": run.error} for run in verdict.runs],
         "pictures": [_plot_to_row(plot) for plot in verdict.plots],
-        "sides": _divergence_to_row(divergence) if divergence is not None else None,
+        "sides": _divergence_to_row(verdict.divergence) if verdict.divergence is not None else None,
         "command": format_update_command(nodeid, verdict.baseline.options) if verdict.baseline else "",
     }
 
@@ -39,13 +36,8 @@ def make_page_data(nodeid: str, verdict: Verdict) -> dict[str, Any]:
 def _format_terminal_text(nodeid: str, verdict: Verdict) -> str:
     if verdict.outcome in FAILING_VERDICTS:
         return format_failure(nodeid, verdict)
-    return format_lost_runs(nodeid, verdict) or (
-        format_failure_note(verdict) if verdict.outcome == "failed" else ""
-    )
-
-
-def _run_to_row(run: Run) -> dict[str, str]:
-    return {"called": format_run(run), "state": run.state, "error": run.error}
+    lost = format_lost_runs(nodeid, verdict)
+    return format_failure_note(verdict) if verdict.outcome == "failed" and not lost else lost
 
 
 def _plot_to_row(plot: PlotData) -> dict[str, Any]:
@@ -71,21 +63,3 @@ def _divergence_to_row(divergence: Divergence) -> dict[str, Any]:
 
 def _op_to_row(op: Op) -> tuple[str, str]:
     return f"{op.name}  {', '.join(op.kinds)}".rstrip(), op.location
-
-
-def figure_arguments_from_row(
-    row: Mapping[str, Any],
-) -> tuple[str, tuple[str, str], Series | None, Histogram | None]:
-    """A plot of :func:`make_page_data`, as arguments of :func:`~.figures.make_figures`."""
-    return (
-        row["name"],
-        tuple(row["sides"]),
-        _from_row(Series, row["series"]),
-        _from_row(Histogram, row["histogram"]),
-    )
-
-
-def _from_row(record: Any, row: Mapping[str, Any] | None) -> Any:
-    if row is None:
-        return None
-    return record(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})

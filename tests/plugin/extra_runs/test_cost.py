@@ -7,8 +7,8 @@ import re
 import pytest
 
 from pytest_repro.core.runs.run import CostTimings
-from pytest_repro.reports.session.cost import cost_to_row, format_total_cost
-from pytest_repro.reports.session.summary import format_notes
+from pytest_repro.plugin.extra_runs.cost import cost_to_row, format_total_cost
+from pytest_repro.reports.summary import format_notes
 from tests.conftest import Project, Result
 from tests.plugin.peers import needs
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_repro.reports.html.distributions import describe_strip, make_strip_plot
 from pytest_repro.reports.html.page import render_page
-from pytest_repro.reports.html.plots.strip import describe_strip, make_strip_plot
 from tests.conftest import Project
 from tests.reports.html.test_page import NASTY, Page, draw
 

@@ -30,14 +30,13 @@ from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.divergence import first_divergence
 from pytest_repro.core.trace.trace import Op, Trace
-from pytest_repro.reports.html.colours import DARK, LIGHT
+from pytest_repro.reports.html.distributions import make_histogram_plot
 from pytest_repro.reports.html.labels import VERDICT_STYLES
 from pytest_repro.reports.html.page import make_entries, render_fragment, render_page, write_page
 from pytest_repro.reports.html.page_data import make_page_data
-from pytest_repro.reports.html.plots.histogram import make_histogram_plot
-from pytest_repro.reports.html.plots.scales import format_labels, format_number, make_decades, make_ticks
-from pytest_repro.reports.html.plots.series import make_distance_plot, make_series_plot
-from pytest_repro.reports.html.templates import load_template
+from pytest_repro.reports.html.scales import format_labels, format_number, make_decades, make_ticks
+from pytest_repro.reports.html.series import make_distance_plot, make_series_plot
+from pytest_repro.reports.html.templates import DARK, LIGHT, load_template
 from pytest_repro.reports.json.rows import verdict_to_row
 
 NASTY = "</script><img src=x onerror=alert(1)>\x1b\ud800 & \"'"

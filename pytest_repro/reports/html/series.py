@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from pytest_repro.core.compare.plot_data import Number, Series
-from pytest_repro.reports.failure.layout import plural
-from pytest_repro.reports.html.plots.scales import (
-    LEFT,
-    RIGHT,
-    Label,
-    Scale,
-    format_labels,
-    format_number,
-    format_power,
-    make_decades,
-    make_integer_ticks,
-    make_ticks,
-)
+from pytest_repro.reports.failure import plural
+from pytest_repro.reports.html import scales
+from pytest_repro.reports.html.scales import LEFT, RIGHT, Label, Plot, Scale, format_number
 
 Point = tuple[float, float]
 
@@ -29,6 +19,15 @@ _MAX_DOTS = 60
 """A series of at most this many steps has a dot at each."""
 
 _MAX_CROSSES = 40
+
+
+class StepAxis(NamedTuple):
+    """The horizontal axis: *first* is where the runs first differ, and what is after it is tinted."""
+
+    scale: Scale
+    labels: list[Label]
+    unit: str
+    first: float
 
 
 class Line(NamedTuple):
@@ -49,28 +48,19 @@ class Crosses(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class StepPlot:
+class StepPlot(Plot):
     """A plot along steps.
 
     Attributes:
-        ident: Prefix of the ids in the markup, unique on the page.
         top: Upper edge of the plotting area.
-        bottom: Its lower edge.
-        first_x: Where the runs first differ; from there on the plotting area is tinted.
         first_label: ``""`` where the plot above has it.
         legend: Names of both runs, or none.
     """
 
     macro: ClassVar = "step_plot"
-    ident: str
-    title: str
-    description: str
     top: float
-    bottom: float
-    unit: str
-    x_labels: list[Label]
+    x: StepAxis
     y_labels: list[Label]
-    first_x: float
     first_label: str
     lines: list[Line]
     crosses: list[Crosses]
@@ -80,29 +70,24 @@ class StepPlot:
 def make_series_plot(ident: str, name: str, sides: tuple[str, str], series: Series) -> StepPlot:
     """Both runs against step; *sides* are their names."""
     top, bottom = 42.0, 176.0
-    x = _make_step_scale(series)
+    x = _make_step_axis(series)
     runs = {"ours": series.reference, "theirs": series.other}
     finite = {kind: [_finite_or_none(value) for value in values] for kind, values in runs.items()}
     known = [value for values in finite.values() for value in values if value is not None] or [0.0]
     y = _make_padded_scale(min(known), max(known), bottom, top)
-    ticks = make_ticks(y.low, y.high)
+    ticks = scales.make_ticks(y.low, y.high)
+    crosses = [_make_non_finite_crosses(kind, series, values, x.scale, top) for kind, values in runs.items()]
     return StepPlot(
         ident,
         f"{name} against {series.unit}, {sides[0]} and {sides[1]}",
         describe_series(sides, series),
-        top,
         bottom,
-        series.unit,
-        _make_step_labels(series, x),
-        y.label(ticks, format_labels(ticks)),
-        x(series.first_differing),
+        top,
+        x,
+        y.label(ticks, scales.format_labels(ticks)),
         _format_first_label(series),
-        [_make_line(kind, series.steps, values, x, y) for kind, values in finite.items()],
-        [
-            crosses
-            for kind, row in runs.items()
-            for crosses in _make_non_finite_crosses(kind, series, row, x, top)
-        ],
+        [_make_line(kind, series.steps, values, x.scale, y) for kind, values in finite.items()],
+        [row for row in crosses if row.x],
         sides,
     )
 
@@ -110,26 +95,26 @@ def make_series_plot(ident: str, name: str, sides: tuple[str, str], series: Seri
 def make_distance_plot(ident: str, name: str, sides: tuple[str, str], series: Series) -> StepPlot:
     """``|b - a|`` against step on a logarithmic axis, with a line of its own below for equal values."""
     top, floor, bottom = 8.0 if series.reference else 24.0, 108.0, 138.0
-    x = _make_step_scale(series)
-    distances = [distance for distance in series.distance if distance]
-    exponents = make_decades(min(distances), max(distances)) if distances else [0]
+    x = _make_step_axis(series)
+    gaps = [gap for gap in series.distance if gap]
+    exponents = scales.make_decades(min(gaps), max(gaps)) if gaps else [0]
     y = Scale(exponents[0], exponents[-1], floor, top + 6)
-    powers = y.label(exponents, (format_power(10, each) for each in exponents)) if distances else []
-    logs = [math.log10(distance) if distance else None for distance in series.distance]
-    unknown = [x(step) for step, distance in zip(series.steps, series.distance) if distance is None]
+    powers = y.label(exponents, (scales.format_power(10, each) for each in exponents)) if gaps else []
+    logs = [math.log10(gap) if gap else None for gap in series.distance]
+    # Different bits may stand for the same number.
+    same_number = any(differs and gap == 0 for differs, gap in zip(series.differing, series.distance))
+    unknown = [x.scale(step) for step, gap in zip(series.steps, series.distance) if gap is None]
     what = "|a − b|" if series.reference else "largest |a − b| of the elements"
     return StepPlot(
         ident,
         f"{what} of {name} against {series.unit}, logarithmic",
         describe_series(sides, series),
-        top,
         bottom,
-        series.unit,
-        _make_step_labels(series, x),
-        [*powers, (bottom - 9, _label_zero(series))],
-        x(series.first_differing),
+        top,
+        x,
+        [*powers, (bottom - 9, "0" if same_number else "equal")],
         "" if series.reference else _format_first_label(series),
-        [_make_equal_line(series, x, bottom - 9), _make_line("gap", series.steps, logs, x, y)],
+        [_make_equal_line(series, x.scale, bottom - 9), _make_line("gap", series.steps, logs, x.scale, y)],
         [Crosses("theirs", top + 12, unknown[:_MAX_CROSSES], "no distance")] if unknown else [],
     )
 
@@ -138,21 +123,19 @@ def _finite_or_none(value: Number) -> Number:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _make_step_scale(series: Series) -> Scale:
+def _make_step_axis(series: Series) -> StepAxis:
     first, last = series.steps[0], series.steps[-1]
     low, high = (first, last) if last > first else (first - 1, first + 1)
-    return Scale(low, high, LEFT + 6, RIGHT - 6)
+    scale = Scale(low, high, LEFT + 6, RIGHT - 6)
+    ticks = scales.make_integer_ticks(first, last, 6)
+    labels = scale.label(ticks, (f"{tick:,}" for tick in ticks))
+    return StepAxis(scale, labels, series.unit, scale(series.first_differing))
 
 
 def _make_padded_scale(low: float, high: float, start: float, stop: float) -> Scale:
     padding = (high / 2 - low / 2) * 0.12 or abs(high) * 0.05 or 1.0
     largest = sys.float_info.max
     return Scale(max(low - padding, -largest), min(high + padding, largest), start, stop)
-
-
-def _make_step_labels(series: Series, x: Scale) -> list[Label]:
-    ticks = make_integer_ticks(series.steps[0], series.steps[-1], 6)
-    return x.label(ticks, (f"{tick:,}" for tick in ticks))
 
 
 def _format_first_label(series: Series) -> str:
@@ -182,18 +165,11 @@ def _split(points: Iterable[Point | None]) -> list[list[Point]]:
 
 def _make_non_finite_crosses(
     kind: str, series: Series, values: Sequence[Number], x: Scale, top: float
-) -> Iterator[Crosses]:
+) -> Crosses:
     """Crosses at the upper edge, labelled with the first of the values: ``NaN``."""
     odd = [(x(step), v) for step, v in zip(series.steps, values) if v is not None and not math.isfinite(v)]
-    if odd:
-        y = top + (12 if kind == "ours" else 24)
-        yield Crosses(kind, y, [at for at, _ in odd[:_MAX_CROSSES]], format_number(odd[0][1]))
-
-
-def _label_zero(series: Series) -> str:
-    """``equal``; ``0`` where different bits stand for the same number."""
-    bits = any(differs and gap == 0 for differs, gap in zip(series.differing, series.distance))
-    return "0" if bits else "equal"
+    label = format_number(odd[0][1]) if odd else ""
+    return Crosses(kind, top + (12 if kind == "ours" else 24), [at for at, _ in odd[:_MAX_CROSSES]], label)
 
 
 def describe_series(sides: tuple[str, str], series: Series) -> str:
@@ -207,8 +183,7 @@ def describe_series(sides: tuple[str, str], series: Series) -> str:
     elif series.distance[at] is not None:
         values = f" ({format_number(series.distance[at], 3)} apart)"
     sentences = f"{plural(series.total, unit)}. The runs first differ at {unit} {first:,}{values}."
-    distances = [(gap, step) for gap, step in zip(series.distance, series.steps) if gap]
-    if not distances:
+    gap, step = max(((gap, step) for gap, step in zip(series.distance, series.steps) if gap), default=(0, 0))
+    if not gap:
         return sentences
-    gap, step = max(distances)
     return f"{sentences} The largest difference is {format_number(gap, 3)}, at {unit} {step:,}."

@@ -32,10 +32,9 @@ def format_counts(rows: Sequence[Mapping[str, Any]]) -> str:
     # Workers report in any order, so ties are sorted by word.
     rest = sorted(((n, word) for word, n in counts.items() if n), key=lambda item: (-item[0], item[1]))
     # Their runs with one seed agree, but they fail.
-    broken = sum(
-        row.get("verdict") in COMPARED_VERDICTS and not row["sweep"]["kept"] for row in rows if "sweep" in row
-    )
-    rest += [(broken, "not for every seed")] if broken else []
+    swept = [row for row in rows if "sweep" in row and row.get("verdict") in COMPARED_VERDICTS]
+    if broken := sum(not row["sweep"]["kept"] for row in swept):
+        rest.append((broken, "not for every seed"))
     return ", ".join([*parts, *(f"{number} {word}" for number, word in rest)])
 
 
@@ -52,10 +51,7 @@ def _label_verdict(row: Mapping[str, Any]) -> str:
 def format_too_few(rows: Sequence[Mapping[str, Any]], required: int, source: str) -> str:
     """Why the session fails if fewer than *required* tests were compared, else ``""``.
 
-    Args:
-        rows: Rows of the JSON report.
-        required: How many tests must be compared.
-        source: The option that requires it: ``"--repro-require=5"``.
+    *source* is the option that requires it: ``"--repro-require=5"``.
     """
     compared = count_compared(rows)
     if compared >= required:

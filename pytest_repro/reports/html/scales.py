@@ -1,10 +1,14 @@
-"""Maps values to coordinates, and chooses and formats the labels of an axis."""
+"""Maps values to coordinates, and chooses and formats the labels of an axis.
+
+All plots are 400 units wide; y grows downwards. ``plots.html`` draws them.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 LEFT, RIGHT = 62, 388
 """Edges of the plotting area; axis labels are left of it."""
@@ -13,6 +17,23 @@ Label = tuple[float, str]
 """A coordinate along an axis, and its label."""
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """What a plot shows, as numbers: coordinates, labels, sentences.
+
+    Attributes:
+        macro: Name of the macro in ``plots.html`` that draws it.
+        ident: Prefix of the ids in the markup, unique on the page.
+        bottom: Lower edge of the plotting area.
+    """
+
+    macro: ClassVar[str]
+    ident: str
+    title: str
+    description: str
+    bottom: float
 
 
 class Scale(NamedTuple):
@@ -87,13 +108,10 @@ def format_labels(ticks: list[float]) -> list[str]:
     """*ticks* with as few digits as keep them distinct and exact."""
     for digits in range(3, 18):
         labels = [f"{tick:.{digits}g}" for tick in ticks]
-        if len(set(labels)) == len(ticks) and all(map(_is_close, ticks, map(float, labels))):
+        exact = (math.isclose(t, float(s), rel_tol=1e-9, abs_tol=1e-300) for t, s in zip(ticks, labels))
+        if len(set(labels)) == len(ticks) and all(exact):
             break
     return [_shorten(label) for label in labels]
-
-
-def _is_close(value: float, parsed: float) -> bool:
-    return math.isclose(value, parsed, rel_tol=1e-9, abs_tol=1e-300)
 
 
 def _shorten(label: str) -> str:

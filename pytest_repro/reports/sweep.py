@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_repro.engine.sweep.sweep import SweepResult
 from pytest_repro.metrics._arguments import format_list, format_percent, format_seeds
 from pytest_repro.metrics.failures import Bound, suggested_bound
-from pytest_repro.metrics.seeds import Breach, Budget, Sweep
+from pytest_repro.metrics.seeds import Budget, Sweep
 
 if TYPE_CHECKING:
     from pytest_repro.metrics.predictions import Stability
@@ -25,24 +25,19 @@ _MIN_SEEDS_FOR_BOUND = 5
 
 def format_headline(result: SweepResult) -> str:
     """``1 of 20 seeds failed: 7; over budget: accuracy``."""
-    parts = []
+    failed = ""
     if (rate := result.failure_rate) is not None and rate.failed:
-        parts.append(f"{rate.failed} of {rate.n} seeds failed: {format_list(rate.seeds)}")
-    return "; ".join([*parts, *_format_exceeded_budgets(result)])
+        failed = f"{rate.failed} of {rate.n} seeds failed: {format_list(rate.seeds)}"
+    return _add_exceeded_budgets(failed, result)
 
 
-def _format_exceeded_budgets(result: SweepResult) -> list[str]:
-    return [f"over budget: {format_list(result.exceeded_budgets)}"] if result.exceeded_budgets else []
+def _add_exceeded_budgets(text: str, result: SweepResult) -> str:
+    over = f"over budget: {format_list(result.exceeded_budgets)}" if result.exceeded_budgets else ""
+    return "; ".join(filter(None, (text, over)))
 
 
 def format_failure(nodeid: str, result: SweepResult, expected_seed: int | None = None) -> str:
-    """The failure text of a test that fails its sweep.
-
-    Args:
-        nodeid: The test's node id.
-        result: The failed sweep.
-        expected_seed: A seed with which the test was expected to fail.
-    """
+    """The failure text of a test that fails its sweep; with *expected_seed* it was expected to fail."""
     replay = f"pytest {shlex.quote(nodeid)} {_format_replay_options(result, expected_seed)}"
     lines = [f"{nodeid} does not hold for every seed", "", *(f"  {line}" for line in format_sweep(result))]
     return "\n".join([*lines, f"  {'replay':10} {replay}"])
@@ -62,7 +57,7 @@ def _format_replay_options(result: SweepResult, expected_seed: int | None) -> st
 
 def format_sweep(result: SweepResult) -> Iterator[str]:
     """How often the test fails, then its budgets, headline values and predictions, a line each."""
-    yield f"{'seeds':10} {format_failure_rate(result)}"
+    yield f"{'seeds':10} {_format_failure_rate(result)}"
     errors = _group_by_error(result)
     for (error, place), seeds in islice(errors.items(), _MAX_NAMES):
         yield f"{format_seeds(seeds):10} {error}{place and f'   {place}'}"
@@ -74,7 +69,7 @@ def format_sweep(result: SweepResult) -> Iterator[str]:
         if bounds := _suggest_bounds(sweep):
             yield f"{'':10} {_format_bounds(name, *bounds)}"
     for name, stability in islice(result.stability.items(), _MAX_NAMES):
-        yield f"{name:10} {format_stability(stability, result.get_seeds(stability.pair))}"
+        yield f"{name:10} {_format_stability(stability, result.get_seeds(stability.pair))}"
     for name, (few, many) in islice(result.uneven_sizes.items(), _MAX_NAMES):
         yield f"{name:10} {few} to {many} items: the number depends on the seed, so there is no churn"
     for name, bad in islice(result.nonfinite_seeds.items(), _MAX_NAMES):
@@ -98,7 +93,7 @@ def _list_seeds(result: SweepResult, outcome: str) -> list[int]:
     return [run.seed for run in result.runs if run.outcome == outcome]
 
 
-def format_failure_rate(result: SweepResult) -> str:
+def _format_failure_rate(result: SweepResult) -> str:
     """``1 of 20 failed: seed 7; P(fail) 5 %, up to 21.6 % (95 % confidence)``."""
     parts = [str(result.failure_rate)] if result.failure_rate is not None else []
     for outcome in ("skipped", "xfailed"):
@@ -127,7 +122,7 @@ def _format_bounds(name: str, lower: Bound, upper: Bound) -> str:
     )
 
 
-def format_stability(stability: Stability, seed_pair: Sequence[int]) -> str:
+def _format_stability(stability: Stability, seed_pair: Sequence[int]) -> str:
     """How far predictions agree; *seed_pair* are the two seeds that agree least."""
     text = f"churn {format_percent(stability.churn)}, {stability.runs} seeds × {stability.items} items"
     if stability.churn:
@@ -160,11 +155,15 @@ def sweep_to_row(result: SweepResult) -> dict[str, Any]:
     row["places"] = {str(run.seed): run.location for run in result.runs if run.location}
     row["headlines"] = {name: _headline_to_row(sweep) for name, sweep in result.headlines.items()}
     row["budgets"] = {name: _budget_to_row(budget) for name, budget in result.budgets.items()}
-    row["predictions"] = {name: _stability_to_row(result, found) for name, found in result.stability.items()}
+    row["predictions"] = {
+        name: {key: getattr(found, key) for key in ("churn", "agreement", "items", "unanimous")}
+        | {"constant": list(result.get_seeds(found.constant))}
+        for name, found in result.stability.items()
+    }
     row["not_finite"] = {name: list(seeds) for name, seeds in result.nonfinite_seeds.items()}
     row["uneven"] = {name: list(sizes) for name, sizes in result.uneven_sizes.items()}
     # The failure text of a failed sweep has the rest.
-    failed = ["; ".join([format_failure_rate(result), *_format_exceeded_budgets(result)])]
+    failed = _add_exceeded_budgets(_format_failure_rate(result), result)
     note = failed if result.failed else ["", *format_sweep(result)]
     return {"sweep": {key: value for key, value in row.items() if value != {}}, "sweep_note": note}
 
@@ -186,15 +185,8 @@ def _drop_non_finite(row: Mapping[str, Any]) -> dict[str, Any]:
 def _budget_to_row(budget: Budget | str) -> dict[str, Any]:
     if isinstance(budget, str):
         return {"kept": False, "reason": budget}
-    return {"kept": budget.within_budget, "breaches": [_breach_to_row(breach) for breach in budget.breaches]}
-
-
-def _breach_to_row(breach: Breach) -> dict[str, Any]:
-    row: dict[str, Any] = {"rule": breach.rule, "seeds": list(breach.seeds)}
-    row |= {} if breach.rule == "finite" else {"allowed": breach.allowed, "found": breach.actual}
-    return _drop_non_finite(row)
-
-
-def _stability_to_row(result: SweepResult, stability: Stability) -> dict[str, Any]:
-    row = {name: getattr(stability, name) for name in ("churn", "agreement", "items", "unanimous")}
-    return row | {"constant": list(result.get_seeds(stability.constant))}
+    breaches = []
+    for breach in budget.breaches:
+        numbers = {} if breach.rule == "finite" else {"allowed": breach.allowed, "found": breach.actual}
+        breaches.append({"rule": breach.rule, "seeds": list(breach.seeds)} | _drop_non_finite(numbers))
+    return {"kept": budget.within_budget, "breaches": breaches}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.reports.session.summary import format_counts, format_too_few
+from pytest_repro.reports.summary import format_counts, format_too_few
 
 
 def row(verdict: str, *absent: str) -> dict[str, Any]:

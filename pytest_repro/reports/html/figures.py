@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pytest_repro.core.compare.plot_data import Histogram, Series
-from pytest_repro.reports.html.plots.histogram import (
-    HistogramPlot,
-    describe_histogram,
-    format_bin,
-    make_histogram_plot,
-)
-from pytest_repro.reports.html.plots.scales import format_number
-from pytest_repro.reports.html.plots.series import (
-    StepPlot,
-    describe_series,
-    make_distance_plot,
-    make_series_plot,
-)
-from pytest_repro.reports.html.plots.strip import StripPlot
+from pytest_repro.reports.html.distributions import describe_histogram, format_bin, make_histogram_plot
+from pytest_repro.reports.html.scales import Plot, format_number
+from pytest_repro.reports.html.series import describe_series, make_distance_plot, make_series_plot
 
 MAX_ROWS = 24
 """Rows of a table: those around the first difference, the others spread over the whole series."""
@@ -41,7 +30,7 @@ class Figure:
     """
 
     title: str
-    plot: StepPlot | HistogramPlot | StripPlot
+    plot: Plot
     css_class: Literal["along", "beside"]
     description: str = ""
     head: tuple[str, ...] = ()
@@ -49,14 +38,14 @@ class Figure:
     partial: bool = False
 
 
-def make_figures(
-    ident: str, name: str, sides: tuple[str, str], series: Series | None, histogram: Histogram | None
-) -> Iterator[Figure]:
-    """The figures of one value; *ident* must be unique on the page, *sides* are the names of both runs."""
+def make_figures(ident: str, row: Mapping[str, Any]) -> Iterator[Figure]:
+    """The figures of a plot of :func:`~.page_data.make_page_data`; *ident* must be unique on the page."""
+    name, sides = row["name"], tuple(row["sides"])
+    series, histogram = _from_row(Series, row["series"]), _from_row(Histogram, row["histogram"])
+    if series is not None and series.reference:
+        plot = make_series_plot(f"{ident}-s", name, sides, series)
+        yield Figure(f"{name} against {series.unit}", plot, "along")
     if series is not None:
-        if series.reference:
-            plot = make_series_plot(f"{ident}-s", name, sides, series)
-            yield Figure(f"{name} against {series.unit}", plot, "along")
         yield Figure(
             f"{'|a − b|' if series.reference else 'largest |a − b|'}, logarithmic",
             make_distance_plot(f"{ident}-d", name, sides, series),
@@ -67,16 +56,21 @@ def make_figures(
             len(series.steps) > MAX_ROWS or len(series.steps) < series.total,
         )
     if histogram is not None:
+        counts = enumerate(histogram.counts)
         yield Figure(
             "distance in ulp",
             make_histogram_plot(f"{ident}-u", name, histogram),
             "beside",
             describe_histogram(histogram),
             ("ulp", "elements"),
-            tuple(
-                (format_bin(histogram, n), f"{count:,}") for n, count in enumerate(histogram.counts) if count
-            ),
+            tuple((format_bin(histogram, n), f"{count:,}") for n, count in counts if count),
         )
+
+
+def _from_row(record: Any, row: Mapping[str, Any] | None) -> Any:
+    if row is None:
+        return None
+    return record(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
 
 
 def _make_rows(series: Series) -> tuple[tuple[str, ...], ...]:
