@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import CostTimings
-from pytest_repro.plugin.config.settings import Settings
 from pytest_repro.plugin.extra_runs import ExtraRun
-from pytest_repro.plugin.extra_runs._runner import ExtraRunner
-from pytest_repro.plugin.run.item_runner import ItemRunner
+
+if TYPE_CHECKING:
+    from pytest_repro.plugin.config.settings import Settings
+    from pytest_repro.plugin.extra_runs._runner import ExtraRunner
+    from pytest_repro.plugin.run.item_runner import ItemRunner
 
 _PAIRS, _MIN_PAIRS, _TIME_LIMIT = 5, 3, 60.0
 """Pairs of runs; the fewest, once the pairs have taken this many seconds."""

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_repro.core.plan.arguments import MAX_SEED
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run, RunSummary
-from pytest_repro.engine.sweep.noise import VARIANTS, Noise, list_headline_names, summarize_noise
 from pytest_repro.metrics._arguments import format_list, format_percent, format_seeds
-from pytest_repro.plugin.config.settings import Settings
 from pytest_repro.plugin.extra_runs import ExtraRun
-from pytest_repro.plugin.extra_runs._runner import ExtraRunner
-from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.run.warnings import warn_at_item
 
-NoiseMatrix = Mapping[str, Noise]
+if TYPE_CHECKING:
+    from pytest_repro.engine.sweep.noise import Noise
+    from pytest_repro.plugin.config.settings import Settings
+    from pytest_repro.plugin.extra_runs._runner import ExtraRunner
+    from pytest_repro.plugin.run.item_runner import ItemRunner
+
+NoiseMatrix = Mapping[str, "Noise"]
 
 _MAX_HEADLINES = 3
 """Headline values with a column; the JSON report has all."""
@@ -37,6 +39,8 @@ class NoiseRuns(ExtraRun):
         return "--repro-noise" if settings.noise else ""
 
     def make(self, runner: ExtraRunner) -> NoiseMatrix:
+        from pytest_repro.engine.sweep.noise import VARIANTS, summarize_noise
+
         plan, count = runner.plan, runner.settings.noise
         # A test that asks for no deterministic algorithms may have an op without one.
         deterministic = plan.deterministic or "warn"
@@ -73,6 +77,8 @@ class NoiseRuns(ExtraRun):
 
 def _format_table(matrix: NoiseMatrix) -> Iterator[str]:
     """A line for each variant, and one for each with runs that did not pass."""
+    from pytest_repro.engine.sweep.noise import VARIANTS, list_headline_names
+
     names = list_headline_names(matrix)
     shown, more = names[:_MAX_HEADLINES], names[_MAX_HEADLINES:]
     rows = [

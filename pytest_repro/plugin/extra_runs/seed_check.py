@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,12 +13,14 @@ from pytest_repro.core.plan.arguments import MAX_SEED
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run, SeedCheck, SeedCheckOutcome
 from pytest_repro.plugin import peers
-from pytest_repro.plugin.config.settings import Settings
 from pytest_repro.plugin.extra_runs import ExtraRun
-from pytest_repro.plugin.extra_runs._runner import ExtraRunner
-from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.run.warnings import warn_at_item
 from pytest_repro.reports.summary import COMPARED_VERDICTS
+
+if TYPE_CHECKING:
+    from pytest_repro.plugin.config.settings import Settings
+    from pytest_repro.plugin.extra_runs._runner import ExtraRunner
+    from pytest_repro.plugin.run.item_runner import ItemRunner
 
 _UNUSED_NOTE = "does not depend on the seed: cached?"
 _OUTCOME_VERBS = {"passed": "passes", "failed": "fails", "skipped": "is skipped"}

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import SUBTEST_ERROR, Run
-from pytest_repro.engine.sweep.sweep import SweepResult, summarize_sweep
-from pytest_repro.plugin.config.settings import Settings
 from pytest_repro.plugin.exceptions import SeedDependent, format_nodeid
 from pytest_repro.plugin.extra_runs import ExtraRun
-from pytest_repro.plugin.extra_runs._runner import ExtraRunner
-from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.run.warnings import warn_at_item
+
+if TYPE_CHECKING:
+    from pytest_repro.engine.sweep.sweep import SweepResult
+    from pytest_repro.plugin.config.settings import Settings
+    from pytest_repro.plugin.extra_runs._runner import ExtraRunner
+    from pytest_repro.plugin.run.item_runner import ItemRunner
 
 
 class SeedSweep(ExtraRun):
@@ -29,6 +31,8 @@ class SeedSweep(ExtraRun):
         return "seed sweep" if plan.seeds else ""
 
     def make(self, runner: ExtraRunner) -> SweepResult:
+        from pytest_repro.engine.sweep.sweep import summarize_sweep
+
         plan, summaries = runner.plan, []
         seeds = plan.seeds or ()
         for number, seed in enumerate(seeds, 1):

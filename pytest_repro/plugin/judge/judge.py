@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any, TypeVar
+
+import pytest
 
 from pytest_repro.core.compare.verdict import WITHOUT_BASELINE, Verdict
 from pytest_repro.core.runs.run import Run
 from pytest_repro.plugin.exceptions import make_extra_runs_failure, make_failure, raise_if_not_compared
 from pytest_repro.plugin.extra_runs import list_extra_runs
 from pytest_repro.plugin.run.item_runner import ItemRunner
+from pytest_repro.plugin.stash import SETTINGS
 
-DiagnoseFunction = Callable[[ItemRunner, Verdict], Verdict]
+DiagnoseFunction = Callable[[pytest.Item, Verdict], Verdict]
+T = TypeVar("T")
+
+_LONG_RUN = 10.0
+"""Seconds of a run above which ``--repro-diagnose=auto`` looks for no cause."""
 
 
 class Judge:
@@ -32,9 +41,14 @@ class Judge:
             run: The last run.
         """
         verdict = _compute_verdict(runner, run)
-        if verdict.outcome == "diverged" and verdict.baseline is None:  # otherwise the runs agree
-            return self._diagnose(runner, runner.tracer.add_divergence(verdict))
-        return verdict
+        if verdict.outcome != "diverged" or verdict.baseline is not None:  # then the runs agree
+            return verdict
+        verdict = runner.tracer.add_divergence(verdict)
+        if _should_diagnose(runner, verdict):
+            verdict = self._diagnose(runner.item, verdict)
+        root = f"{runner.item.config.rootpath}{os.sep}"
+        divergence = _make_paths_relative(verdict.divergence, root)
+        return replace(verdict, divergence=divergence, cause=_make_paths_relative(verdict.cause, root))
 
     def find_failure(self, runner: ItemRunner, run: Run, verdict: Verdict) -> BaseException | None:
         """What to raise if *verdict*, or an extra run, fails the test.
@@ -78,3 +92,29 @@ def _compute_verdict(runner: ItemRunner, run: Run) -> Verdict:
 
         return baseline.judge_baseline(runner.item, verdict, runner.trial, recording)
     return verdict
+
+
+def _should_diagnose(runner: ItemRunner, verdict: Verdict) -> bool:
+    when = runner.item.config.stash[SETTINGS].diagnose
+    if verdict.plan.ranks or when == "never":
+        return False
+    # The quickest run counts: the first may have imported what the others found imported.
+    return when == "always" or min(run.seconds for run in verdict.runs) <= _LONG_RUN
+
+
+def _make_paths_relative(record: T, root: str) -> T:
+    """*record*, which may be None, with its paths relative to *root*."""
+    values: Any = record
+    if values is None:
+        return record
+    changes = {field.name: _strip_root(getattr(values, field.name), root) for field in fields(values)}
+    return replace(values, **changes)  # type: ignore[no-any-return]
+
+
+def _strip_root(value: Any, root: str) -> Any:
+    if isinstance(value, str):
+        return value.replace(root, "")
+    if not isinstance(value, tuple):
+        return value
+    parts = [_strip_root(part, root) for part in value]
+    return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)

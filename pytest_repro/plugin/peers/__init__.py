@@ -1,7 +1,7 @@
-"""Other plugins whose fixtures keep counts over a session: one file each, active once imported.
+"""Other plugins whose fixtures keep counts over a session: one file each, with the plugin's import name.
 
-Most plugins need nothing: a rehearsal reports to nobody. These would see it all the same, or make
-runs differ that must be equal.
+A file is loaded once its plugin has been imported. Most plugins need nothing: a rehearsal reports to
+nobody. These would see it all the same, or make runs differ that must be equal.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pytest_repro.core.plugins import find_plugins, load_plugin
 class Peer:
     """What one other plugin needs. Every method is optional."""
 
-    #: The module that must have been imported for this peer to matter.
+    #: The module that must have been imported too, where it is not the one that the file is named after.
     module = ""
 
     def get_workerinput(self, config: pytest.Config) -> Mapping[str, object]:
@@ -53,12 +53,15 @@ class Peer:
 
 
 @cache
-def _load_peers() -> tuple[Peer, ...]:
-    return tuple(load_plugin(__name__, name).peer for name in find_plugins(__name__))
+def _load_peer(name: str) -> Peer:
+    peer = load_plugin(__name__, name).peer
+    assert isinstance(peer, Peer)
+    return peer
 
 
 def _get_active_peers() -> list[Peer]:
-    return [peer for peer in _load_peers() if peer.module in sys.modules]
+    imported = [_load_peer(name) for name in find_plugins(__name__) if name in sys.modules]
+    return [peer for peer in imported if not peer.module or peer.module in sys.modules]
 
 
 def get_workerinput(config: pytest.Config) -> dict[str, object]:

@@ -21,7 +21,6 @@ from pytest_repro.plugin.run.item_runner import ItemRunner, JudgeProtocol
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.run.replay import get_replay
 from pytest_repro.plugin.stash import SETTINGS
-from pytest_repro.plugin.workerinput import is_rank
 from pytest_repro.reports.failure.runs import format_in_run
 
 _Setting = tuple[str, object]
@@ -30,31 +29,25 @@ _Setting = tuple[str, object]
 class AxisCompanions:
     """Runs tests in other interpreters, one for each setting, and fetches what they recorded."""
 
-    def __init__(self, session: pytest.Session, progress: Progress) -> None:
-        self._config, self._progress = session.config, progress
-        self._launcher = CompanionLauncher(session)
-        self._rank_groups = RankGroups(self._launcher, progress)
+    def __init__(self, launcher: CompanionLauncher, progress: Progress) -> None:
+        self._launcher, self._progress = launcher, progress
+        self._rank_groups = RankGroups(launcher, progress)
         self._pool = CompanionPool[_Setting, Companion]()
         self._queue, self._pending = deque[tuple[int, Cell]](), deque[tuple[int, Cell]]()
 
-    def make_runner(
+    def make_ranked_runner(
         self, item: pytest.Item, plan: Plan, judge: JudgeProtocol, with_plots: bool
     ) -> ItemRunner:
-        """The runner of *item*, in this process or in ranks, as *plan* asks."""
-        settings = self._config.stash[SETTINGS]
-        in_ranks = plan.ranks and not is_rank(self._config)
-        if in_ranks and plan.vary:
+        """The runner of *item*, whose *plan* asks for ranks."""
+        if plan.vary:
             with suppress(ImportError):  # the axes ask it which values are available on this machine
                 import torch  # noqa: F401
-        trial, replay = Trial(plan, settings.keep_mb, with_plots), get_replay(item)
-        if in_ranks:
-            return RankedItemRunner(self._rank_groups, item, trial, replay, judge)
-        return ItemRunner(item, trial, replay, judge, track_generators=settings.control)
+        trial = Trial(plan, self._launcher.config.stash[SETTINGS].keep_mb, with_plots)
+        return RankedItemRunner(self._rank_groups, item, trial, get_replay(item), judge)
 
     def start_runs(self, runner: ItemRunner) -> None:
         """Starts a test's runs in companions, as many as there are spare cores."""
-        has_remote_axes = any(axis.remote for axis in runner.plan.vary)
-        if not has_remote_axes or runner.item.get_closest_marker("skip") is not None:
+        if runner.item.get_closest_marker("skip") is not None:
             return
         cells = list(runner.trial.remote_cells())
         self._pending.clear()

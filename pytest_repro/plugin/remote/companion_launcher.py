@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from contextlib import suppress
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -19,6 +18,7 @@ from pytest_repro.axes import Interpreter
 from pytest_repro.companions.companion import Companion
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.pytest_internals import get_basetemp
+from pytest_repro.plugin.remote import StartState
 from pytest_repro.plugin.remote.companion_session import iter_item_keys
 from pytest_repro.plugin.stash import SETTINGS
 
@@ -26,10 +26,10 @@ from pytest_repro.plugin.stash import SETTINGS
 class CompanionLauncher:
     """Starts companions in the environment as it was before any test, which may forget to undo changes."""
 
-    def __init__(self, session: pytest.Session) -> None:
+    def __init__(self, session: pytest.Session, start: StartState) -> None:
         self.config, self.timeout = session.config, session.config.stash[SETTINGS].companion_timeout
         self.item_keys = {item: key for key, item in iter_item_keys(session.items)}
-        self.paths, self.environ, self._argv = list(sys.path), dict(os.environ), list(sys.argv)
+        self.paths, self.environ, self._argv = start.paths, start.environ, start.argv
 
     def start(self, interpreter: Interpreter, name: str, timeout: float, **order: Any) -> Companion:
         """Starts *interpreter*; *order* adds to its order, and *name* is part of its worker id.

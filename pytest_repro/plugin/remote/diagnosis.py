@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
 
 import pytest
 
 from pytest_repro.axes import Interpreter
 from pytest_repro.companions.companion import Companion, InterpreterLost
 from pytest_repro.companions.pool import CompanionPool
-from pytest_repro.companions.pristine_stdlib import PristineModules
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.diagnose import Experiment, ExperimentResult, decode_result, encode_experiment
 from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed
+from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
 from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
-from pytest_repro.engine.experiments.process_setup import get_thread_count
 from pytest_repro.plugin import peers
+from pytest_repro.plugin.remote import StartState
 from pytest_repro.plugin.remote.companion_launcher import CompanionLauncher
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.run.replay import encode_logs
@@ -29,43 +27,23 @@ from pytest_repro.plugin.stash import SETTINGS
 
 _GRACE = 10.0
 """Seconds that an experiment has to answer beyond its own time limit."""
-_LONG_RUN = 10.0
-"""Seconds of a run above which ``--repro-diagnose=auto`` looks for no cause."""
-T = TypeVar("T")
 
 
 class Diagnoser:
     """Diagnoses the diverging tests of a session."""
 
-    def __init__(self, session: pytest.Session, progress: Progress) -> None:
-        self._config, self._progress = session.config, progress
-        self._companions = _ForkingCompanions(session)
-        self._pristine_modules = PristineModules()
+    def __init__(self, launcher: CompanionLauncher, start: StartState, progress: Progress) -> None:
+        self._progress, self._pristine_modules = progress, start.pristine_modules
+        self._companions = _ForkingCompanions(launcher, start.thread_count)
 
     def diagnose(self, item: pytest.Item, verdict: Verdict) -> Verdict:
-        """*verdict*, which is ``diverged``, with its cause, if the settings ask for one."""
-        root = f"{self._config.rootpath}{os.sep}"
-        if verdict.divergence is not None:
-            verdict = replace(verdict, divergence=_make_paths_relative(verdict.divergence, root))
-        if not self._should_diagnose(verdict):
-            return verdict
-        from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
-
-        limit = self._config.stash[SETTINGS].diagnose_seconds
+        """*verdict*, which is ``diverged``, with its cause."""
+        limit = item.config.stash[SETTINGS].diagnose_seconds
         target = _ItemTarget(item, self._companions)
         # The body has ended, but not its fixtures: what they patched is still in place.
         with self._pristine_modules.restore(), peers.wrap_pause(item), closing(self._progress) as progress:
             answer = diagnose_verdict(target, verdict, limit, progress.show)
-        divergence = _make_paths_relative(answer.divergence, root) if answer.divergence else None
-        cause = _make_paths_relative(answer.cause, root)
-        return replace(verdict, divergence=verdict.divergence or divergence, cause=cause)
-
-    def _should_diagnose(self, verdict: Verdict) -> bool:
-        when = self._config.stash[SETTINGS].diagnose
-        if verdict.plan.ranks or when == "never":
-            return False
-        # The quickest run counts: the first may have imported what the others found imported.
-        return when == "always" or min(run.seconds for run in verdict.runs) <= _LONG_RUN
+        return replace(verdict, divergence=verdict.divergence or answer.divergence, cause=answer.cause)
 
     def close(self) -> None:
         """Kills the companions: they hold nothing that is needed."""
@@ -75,8 +53,8 @@ class Diagnoser:
 class _ForkingCompanions:
     """Companions by the name of their interpreter: each has collected the tests, and runs them in forks."""
 
-    def __init__(self, session: pytest.Session) -> None:
-        self.launcher, self._thread_count = CompanionLauncher(session), get_thread_count()
+    def __init__(self, launcher: CompanionLauncher, thread_count: int) -> None:
+        self.launcher, self._thread_count = launcher, thread_count
         self.pool = CompanionPool[str, Companion](max_losses=None, retry_start=True)
 
     def start(self, interpreter: Interpreter, deadline: float) -> Companion:
@@ -126,19 +104,3 @@ class _ItemTarget:
         if word == "unknown":
             raise ExperimentFailed(f"an experiment in {name} {answer}")
         return decode_result(answer)
-
-
-def _make_paths_relative(record: T, root: str) -> T:
-    """*record* with its paths relative to *root*."""
-    values: Any = record
-    changes = {field.name: _strip_root(getattr(values, field.name), root) for field in fields(values)}
-    return replace(values, **changes)  # type: ignore[no-any-return]
-
-
-def _strip_root(value: Any, root: str) -> Any:
-    if isinstance(value, str):
-        return value.replace(root, "")
-    if not isinstance(value, tuple):
-        return value
-    parts = [_strip_root(part, root) for part in value]
-    return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)

@@ -19,8 +19,7 @@ from pytest_repro.plugin import peers
 from pytest_repro.plugin.fixtures.repro import note_request
 from pytest_repro.plugin.judge.judge import Judge
 from pytest_repro.plugin.pytest_internals import is_autouse, is_setup_only
-from pytest_repro.plugin.remote.axis_companions import AxisCompanions
-from pytest_repro.plugin.remote.diagnosis import Diagnoser
+from pytest_repro.plugin.remote import OtherProcesses
 from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.run.item_runs import ItemRuns
 from pytest_repro.plugin.run.outcome import (
@@ -29,6 +28,7 @@ from pytest_repro.plugin.run.outcome import (
 )
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.run.rehearse import Rehearser
+from pytest_repro.plugin.run.replay import get_replay
 from pytest_repro.plugin.session import rows
 from pytest_repro.plugin.session.item_report import ItemReporter
 from pytest_repro.plugin.session.unseen_runs import UnseenRuns
@@ -52,11 +52,10 @@ class ReproHooks:
     def __init__(self, session: pytest.Session) -> None:
         config = session.config
         self._progress = Progress(config)
-        self._axis_companions = AxisCompanions(session, self._progress)
-        self._diagnoser = Diagnoser(session, self._progress)
-        self._judge = Judge(lambda runner, verdict: self._diagnoser.diagnose(runner.item, verdict))
+        self._others = OtherProcesses(session, self._progress)
+        self._judge = Judge(lambda item, verdict: self._others.diagnoser.diagnose(item, verdict))
         self._rehearser = Rehearser(config.pluginmanager, self)
-        self._unseen_runs = UnseenRuns(config.stash[SETTINGS], self._progress, self._axis_companions)
+        self._unseen_runs = UnseenRuns(config.stash[SETTINGS], self._progress, self._others)
         self._with_plots = rows.should_plot(config)
         self._runner: ItemRunner | None = None
         self._reporter: ItemReporter | None = None
@@ -81,7 +80,7 @@ class ReproHooks:
                 result = yield
             for kwargs in runner.warnings.pop_pending():
                 item.ihook.pytest_warning_recorded.call_historic(kwargs=kwargs)
-        self._axis_companions.teardown_for_next(item, nextitem)
+        self._others.teardown_for_next(item, nextitem)
         return result
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -97,8 +96,7 @@ class ReproHooks:
 
     def close(self, immediately: bool = False) -> None:
         """Ends every companion; gives them a few seconds, unless *immediately*."""
-        self._diagnoser.close()
-        self._axis_companions.close(immediately)
+        self._others.close(immediately)
 
     def run_in_companion(
         self, item: pytest.Item, cell: Cell, number: int, on_report: Callable[[pytest.TestReport], None]
@@ -132,9 +130,18 @@ class ReproHooks:
             with runs.silence():
                 return run_experiment(runs, experiment)
 
+    def _make_runner(self, item: pytest.Item, plan: Plan) -> ItemRunner:
+        """The runner of *item*, in this process or in ranks, as *plan* asks."""
+        if plan.ranks and not is_rank(item.config):
+            companions = self._others.axis_companions
+            return companions.make_ranked_runner(item, plan, self._judge, self._with_plots)
+        settings = item.config.stash[SETTINGS]
+        trial = Trial(plan, settings.keep_mb, self._with_plots)
+        return ItemRunner(item, trial, get_replay(item), self._judge, track_generators=settings.control)
+
     @contextmanager
     def _install_runner(self, item: pytest.Item, plan: Plan) -> Iterator[ItemRunner]:
-        runner = self._axis_companions.make_runner(item, plan, self._judge, self._with_plots)
+        runner = self._make_runner(item, plan)
         self._runner = item.stash[RUNNER] = runner
         vars(item).update(setup=runner.setup, runtest=runner.runtest, teardown=runner.teardown)
         try:

@@ -12,7 +12,7 @@ from pytest_repro.core.runs.run import RunSpec
 from pytest_repro.plugin.config.settings import Settings
 from pytest_repro.plugin.extra_runs import ExtraRun, list_requested
 from pytest_repro.plugin.extra_runs._runner import ExtraRunner
-from pytest_repro.plugin.remote.axis_companions import AxisCompanions
+from pytest_repro.plugin.remote import OtherProcesses
 from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.run.item_runs import ItemRuns
 from pytest_repro.plugin.run.outcome import EXIT_EXCEPTIONS, is_skipped_by_mark
@@ -25,25 +25,28 @@ class UnseenRuns:
     Args:
         settings: Of the session.
         progress: Shows which run is made.
-        axis_companions: Make the runs in other interpreters.
+        others: Make the runs in other interpreters.
     """
 
-    def __init__(self, settings: Settings, progress: Progress, axis_companions: AxisCompanions) -> None:
-        self._settings, self._progress, self._axis_companions = settings, progress, axis_companions
+    def __init__(self, settings: Settings, progress: Progress, others: OtherProcesses) -> None:
+        self._settings, self._progress, self._others = settings, progress, others
 
     def make(self, runs: ItemRuns) -> None:
         """Makes all runs but the last, here and in other interpreters, then begins the last one."""
         runner = runs.runner
         extra_runs = list_requested(runner.plan, self._settings)
         has_unseen = runner.plan.runs > 1 or bool(extra_runs)
+        has_remote = runner.plan.runs > 1 and any(axis.remote for axis in runner.plan.vary)
+        if has_remote:
+            self._others.axis_companions.start_runs(runner)
         if has_unseen:
-            self._axis_companions.start_runs(runner)
             self._rehearse(runs)
             if extra_runs and not _should_stop(runner.item):
                 self._make_extra_runs(runs, extra_runs)
         self._begin_last_run(runner)
+        if has_remote:
+            self._others.axis_companions.receive_runs(runner)
         if has_unseen:
-            self._axis_companions.receive_runs(runner)
             self._progress.close()
 
     def _begin_last_run(self, runner: ItemRunner) -> None:

@@ -14,8 +14,6 @@ from pytest_repro.plugin.peers import Peer
 class Cov(Peer):
     """What pytest-cov sends to its workers, which only a session of pytest-xdist does."""
 
-    module = "pytest_cov"
-
     def get_workerinput(self, config: pytest.Config) -> Mapping[str, object]:
         host, topdir = socket.gethostname(), os.getcwd()
         return {"cov_master_host": host, "cov_master_topdir": topdir, "cov_master_rsync_roots": []}

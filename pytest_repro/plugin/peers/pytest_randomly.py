@@ -12,8 +12,6 @@ from pytest_repro.plugin.peers import Peer
 class Randomly(Peer):
     """Sends the seed, which pytest-randomly does only through pytest-xdist."""
 
-    module = "pytest_randomly"
-
     def get_workerinput(self, config: pytest.Config) -> Mapping[str, object]:
         return {"randomly_seed": config.getoption("randomly_seed", 0)}
 

@@ -14,8 +14,6 @@ from pytest_repro.plugin.peers import Peer
 class Timeout(Peer):
     """Stops the timer while the body of the last run waits, and restarts it after."""
 
-    module = "pytest_timeout"
-
     @contextmanager
     def wrap_pause(self, item: pytest.Item) -> Iterator[None]:
         hook: Any = item.ihook
