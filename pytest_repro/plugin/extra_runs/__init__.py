@@ -81,27 +81,31 @@ def list_extra_runs() -> tuple[ExtraRun, ...]:
     return tuple(sorted(kinds, key=lambda kind: kind.order))
 
 
-def list_requested(plan: Plan, settings: Settings) -> list[ExtraRun]:
-    """Kinds that a test of *plan* has.
+def list_requested(runner: ItemRunner, settings: Settings) -> list[ExtraRun]:
+    """Kinds that the test of *runner* has.
 
     Runs in ranks are recorded elsewhere, and a replay log holds nothing for another seed or mode:
     such tests have none.
     """
+    plan, requests = runner.plan, runner.extra_results.requests
+    for kind in list_extra_runs():
+        if request := kind.get_request(plan, settings):
+            requests[kind.name] = request
     if plan.ranks or settings.replay is not None:
         return []
-    return [kind for kind in list_extra_runs() if kind.get_request(plan, settings)]
+    return [kind for kind in list_extra_runs() if kind.name in requests] if requests else []
 
 
 def describe_omitted(runner: ItemRunner, settings: Settings) -> str:
     """Extra runs that were asked for and not made, with the reason; ``""`` if there are none."""
-    plan, budgets = runner.plan, runner.extra_results.budgets
-    requested = {kind: request for kind in list_extra_runs() if (request := kind.get_request(plan, settings))}
-    requests = list(requested.values()) + ["its budgets"] * bool(plan.seeds and budgets)
+    plan, results = runner.plan, runner.extra_results
+    requests = [*results.requests.values(), *["its budgets"] * bool(plan.seeds and results.budgets)]
     if requests and settings.replay is not None:
         return f"{', '.join(requests)}: not with --repro-replay, whose log feeds each run"
     if requests and plan.ranks:
         return f"{', '.join(requests)}: not for tests in ranks"
-    skipped = [request for kind, request in requested.items() if kind.needs_passing_test]
-    if skipped and runner.extra_results.reference_outcome == "failed":
-        return f"{', '.join(skipped)}: not for a test that fails"
-    return "budgets: not with --repro-seeds=0" if budgets and not plan.seeds else ""
+    if requests and results.reference_outcome == "failed":
+        kinds = (kind for kind in list_extra_runs() if kind.needs_passing_test)
+        if skipped := [results.requests[kind.name] for kind in kinds if kind.name in results.requests]:
+            return f"{', '.join(skipped)}: not for a test that fails"
+    return "budgets: not with --repro-seeds=0" if results.budgets and not plan.seeds else ""

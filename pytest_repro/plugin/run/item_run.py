@@ -146,6 +146,7 @@ class ExtraResults:
 
     Attributes:
         by_kind: What each kind of extra runs shows, by its name.
+        requests: How the user asks for each kind, by its name.
         budgets: Rules for recorded numbers over the seeds of a sweep, by name.
         error: Traceback of what broke while extra runs were made.
         reference_outcome: Outcome of the reference run.
@@ -154,6 +155,7 @@ class ExtraResults:
     """
 
     by_kind: dict[str, object] = field(default_factory=dict)
+    requests: dict[str, str] = field(default_factory=dict)
     budgets: dict[str, dict[str, float]] = field(default_factory=dict)
     error: str = ""
     reference_outcome: Outcome = "passed"

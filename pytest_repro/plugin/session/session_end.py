@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.plugin.extra_runs import list_extra_runs
+from pytest_repro.plugin.extra_runs import ExtraRun, list_extra_runs
 from pytest_repro.plugin.pytest_internals import print_session_error
 from pytest_repro.plugin.run import replay
 from pytest_repro.plugin.session import require
@@ -77,6 +77,10 @@ def _write_page(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> Non
     write_page(config.invocation_params.dir / str(settings.html), page)
 
 
+def _has_notes(kind: ExtraRun, rows: Sequence[Mapping[str, Any]]) -> bool:
+    return any(kind.note_key in row for row in rows) or not kind.note_key
+
+
 def write_terminal_summary(terminal: Any, config: pytest.Config) -> None:
     """The section of the session: counts by verdict, and a line for each test that failed it."""
     rows = get_rows(config)
@@ -97,7 +101,7 @@ def write_terminal_summary(terminal: Any, config: pytest.Config) -> None:
         *replay.get_summary_lines(config),
         *golden,
         *format_past_log_lines(rows),
-        *(line for kind in list_extra_runs() for line in kind.format_lines(rows)),
+        *(line for kind in list_extra_runs() if _has_notes(kind, rows) for line in kind.format_lines(rows)),
         *format_notes(rows, "level_note", "level"),
         *format_skipped_extra_run_lines(rows),
     ]

@@ -34,7 +34,7 @@ class UnseenRuns:
     def make(self, runs: ItemRuns) -> None:
         """Makes all runs but the last, here and in other interpreters, then begins the last one."""
         runner = runs.runner
-        extra_runs = list_requested(runner.plan, self._settings)
+        extra_runs = list_requested(runner, self._settings)
         has_unseen = runner.plan.runs > 1 or bool(extra_runs)
         has_remote = runner.plan.runs > 1 and any(axis.remote for axis in runner.plan.vary)
         if has_remote:
