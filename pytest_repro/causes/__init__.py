@@ -8,8 +8,9 @@ when runs are equal while it is suspended. An axis whose values differ explains 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import cache
 from typing import Any, ClassVar, NamedTuple
 
@@ -18,7 +19,9 @@ from pytest_repro.core.diagnose.evidence import Evidence
 from pytest_repro.core.diagnose.external_call import ExternalCall
 from pytest_repro.core.diagnose.finding import Finding
 from pytest_repro.core.plugins import find_plugins, load_plugin
-from pytest_repro.interpose.target import Condition, Reach, Target, find_targets
+from pytest_repro.interpose.call_log import Condition, Reach, Target
+
+_MAX_LISTED = 3
 
 
 class WatchedFunction(NamedTuple):
@@ -30,7 +33,7 @@ class WatchedFunction(NamedTuple):
         fix: What to do instead.
         label: How messages name it; ``""`` for its module and name.
         when: Decides by the arguments whether a call counts.
-        reach: Whose calls count, see :class:`~pytest_repro.interpose.target.Target`.
+        reach: Whose calls count, see :class:`~pytest_repro.interpose.call_log.Target`.
         names: For a hook: the functions that call it; *label* then contains ``{}``.
         suspendable: Whether suspending the cause keeps such a call from making runs differ.
     """
@@ -104,7 +107,11 @@ class Cause:
     def find_targets(self) -> Iterator[Target]:
         """The calls that are evidence for it, of the libraries imported so far."""
         for row in self.watched_functions:
-            yield from find_targets(row.function, row.display_name, self.name, row.when, row.reach, row.names)
+            module_name, _, path = row.function.partition(":")
+            module = sys.modules.get(module_name)
+            target = Target(module, path, row.display_name, self.name, row.when, row.reach, row.names)
+            if target.available:
+                yield target
 
     def suspend(self, seed: int, variant: str = "") -> AbstractContextManager[None]:
         """Keeps it from making runs differ, for a block; equal seeds give equal blocks.
@@ -128,11 +135,9 @@ class Cause:
         return 1 if self.has_evidence(evidence) else 3
 
     def build_finding(self, evidence: Evidence, variant: str = "", detail: str = "") -> Finding:
-        """The finding that it made runs differ.
+        """The finding that it made runs differ while *variant* was not suspended.
 
         Args:
-            evidence: What was known before it was established.
-            variant: The variant that was suspended.
             detail: What the experiment adds to the explanation.
         """
         return Finding(self.name, *self.explain(evidence.calls))
@@ -153,8 +158,9 @@ class Cause:
         others = [location for location in similar if location != call.location]
         row = self.find_watched_function(call)
         effect, fix = (row.effect, row.fix) if row is not None else (self.explanation, self.fix)
-        explanation = f"{format_call(call)} {effect}{_format_more_locations(others)}"
-        return Explanation(call.location, explanation, fix)
+        return Explanation(
+            call.location, f"{format_call(call)} {effect}{_format_more_locations(others)}", fix
+        )
 
     def find_watched_function(self, call: ExternalCall) -> WatchedFunction | None:
         """The entry about *call*."""
@@ -169,9 +175,6 @@ class Cause:
 def format_call(call: ExternalCall) -> str:
     """The called function, and its caller if that is not the user's code."""
     return f"{call.display_name}, called by {call.via}," if call.via else call.display_name
-
-
-_MAX_LISTED = 3
 
 
 def _format_more_locations(locations: Sequence[str]) -> str:
@@ -204,3 +207,42 @@ def find_all_targets() -> list[Target]:
     """The calls that are evidence for any cause."""
     active_adapters()  # numpy imports numpy.random lazily, and its adapter needs it
     return [target for name in list_cause_names() for target in get_cause(name).find_targets()]
+
+
+def split_suspect(suspect: str) -> tuple[Cause, str]:
+    """The cause and the variant that *suspect* names: ``"nondeterministic-op:threads"``.
+
+    Raises:
+        KeyError: There is no such cause.
+    """
+    name, _, variant = suspect.partition(":")
+    return get_cause(name), variant
+
+
+@contextmanager
+def suspended(suspects: Sequence[str], seed: int) -> Iterator[None]:
+    """Keeps *suspects*, cause words with a variant or without, from making runs differ, for a block."""
+    with ExitStack() as stack:
+        for cause, variant in map(split_suspect, suspects):
+            stack.enter_context(cause.suspend(seed, variant or cause.variants[0]))
+        yield
+
+
+_collectors: list[dict[str, str]] = []
+
+
+def report_not_suspended(cause: str, reason: str) -> None:
+    """Records why *cause* may have made runs differ although it is suspended, without a full stop."""
+    for collector in _collectors:
+        collector.setdefault(cause, reason)
+
+
+@contextmanager
+def collect_not_suspended() -> Iterator[dict[str, str]]:
+    """Cause word → the first reason reported during the block."""
+    reasons: dict[str, str] = {}
+    _collectors.append(reasons)
+    try:
+        yield reasons
+    finally:
+        _collectors[:] = [collector for collector in _collectors if collector is not reasons]

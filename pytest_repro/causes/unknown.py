@@ -10,7 +10,7 @@ from pytest_repro.causes import Cause, WatchedFunction, format_call, get_cause, 
 from pytest_repro.core.diagnose.evidence import Evidence
 from pytest_repro.core.diagnose.external_call import ExternalCall
 from pytest_repro.core.diagnose.finding import Finding
-from pytest_repro.interpose.target import Reach
+from pytest_repro.interpose.call_log import Reach
 
 _EXTERNAL_FIX = "replace it in the test by a fixed answer, or do not record values that depend on it"
 _DEFAULT_FIX = "record more values along the way: the first that differs is nearest to the cause"

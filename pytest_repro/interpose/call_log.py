@@ -6,24 +6,84 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
-from types import ClassMethodDescriptorType, FrameType
-from typing import Any
+from types import ClassMethodDescriptorType, FrameType, ModuleType
+from typing import Any, Literal
 
 from pytest_repro.core.diagnose.external_call import ExternalCall
-from pytest_repro.interpose.patch import Patch, copy_identity, patch_everywhere, real_id
-from pytest_repro.interpose.proxy_class import is_immutable, make_proxy_class
-from pytest_repro.interpose.target import Target
-from pytest_repro.interpose.user_frames import (
-    Origin,
-    call_origin,
-    caller_frame,
-    classify_frame,
-    find_called_name,
-    format_location,
-    get_module_name,
-    walk_up,
+from pytest_repro.interpose import user_frames
+from pytest_repro.interpose.patch import (
+    Patch,
+    copy_identity,
+    is_immutable,
+    make_proxy_class,
+    patch_everywhere,
+    real_id,
 )
+from pytest_repro.interpose.user_frames import classify_frame, get_module_name
+
+Reach = Literal["line", "library", "all"]
+
+Condition = Callable[..., bool]
+"""Called with the arguments of a call; returns whether that call is evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A function, and the cause for which its calls are evidence.
+
+    Attributes:
+        module: The module that defines it; None, or anything else, if it is not imported.
+        path: Its name in that module: ``"time"``, ``"Random.__init__"``, ``"datetime.now"``.
+        display_name: How reports call it: ``"time.time()"``.
+        cause: The cause word.
+        condition: Which calls count; None: all.
+        reach: Whose calls count: those of the user's own ``"line"``, also those of an installed
+            ``"library"``, or ``"all"``, with those of the standard library.
+        function_names: For a hook that several C functions call: their names. The name in the calling
+            code replaces ``{}`` in *display_name*. A name with ``()`` counts only without arguments.
+    """
+
+    module: Any
+    path: str
+    display_name: str
+    cause: str
+    condition: Condition | None = None
+    reach: Reach = "library"
+    function_names: frozenset[str] = frozenset()
+
+    @property
+    def attribute(self) -> tuple[Any, str]:
+        """The object that holds the function, and the name of its attribute."""
+        *owner_names, name = self.path.split(".")
+        owner = self.module
+        for owner_name in owner_names:
+            owner = getattr(owner, owner_name)
+        return owner, name
+
+    @property
+    def available(self) -> bool:
+        """Whether the library is imported, and its installed version has the function."""
+        try:
+            return isinstance(self.module, ModuleType) and hasattr(*self.attribute)
+        except AttributeError:
+            return False
+
+    def counts_call(self, frame: FrameType) -> bool:
+        """Whether a call that *frame* makes counts, by the owner of its code; the library's own do not."""
+        in_library = get_module_name(frame).partition(".")[0] == self.module.__name__.partition(".")[0]
+        code_owner = "python" if in_library else classify_frame(frame)
+        return code_owner == "user" if self.reach == "line" else self.reach == "all" or code_owner != "python"
+
+    def format_call(self, frame: FrameType) -> str | None:
+        """The display name of the call that *frame* makes; None if that call is no evidence."""
+        if not self.function_names:
+            return self.display_name
+        name = user_frames.find_called_name(user_frames.caller_frame(frame), self.function_names)
+        if name is not None and name.endswith("(…)"):
+            return None
+        return self.display_name.format("*" if name is None else name.removesuffix("()"))
 
 
 class CallLog:
@@ -61,49 +121,28 @@ class CallLog:
 
     def _resolve_call(self, target: Target, frame: FrameType, key: tuple[Any, ...]) -> count[int] | None:
         code_owner = classify_frame(frame)
-        if not _is_within_reach(target, frame):
+        if not target.counts_call(frame):
             self._counter_cache[key] = None
             return None
         if _is_already_logged(frame, target.cause):
             return None
-        origin, name = call_origin(frame), _format_call(target, frame)
-        counter = None if origin is None or name is None else self._get_counter(name, target.cause, origin)
+        counter, origin, name = None, user_frames.call_origin(frame), target.format_call(frame)
+        if origin is not None and name is not None:
+            entry = (name, target.cause, user_frames.format_location(origin.frame), origin.via)
+            counter = self._counters.setdefault(entry, count())
         if code_owner == "user":
             self._counter_cache[key] = counter
         return counter
 
-    def _get_counter(self, display_name: str, cause: str, origin: Origin) -> count[int]:
-        key = (display_name, cause, format_location(origin.frame), origin.via)
-        return self._counters.setdefault(key, count())
-
-
-def _format_call(target: Target, frame: FrameType) -> str | None:
-    """The display name of the call that *frame* makes; None if that call is no evidence."""
-    if not target.function_names:
-        return target.display_name
-    name = find_called_name(caller_frame(frame), target.function_names)
-    if name is not None and name.endswith("(…)"):
-        return None
-    return target.display_name.format("*" if name is None else name.removesuffix("()"))
-
 
 def _is_already_logged(frame: FrameType, cause: str) -> bool:
     """Whether a logged call makes this call: uuid4() calls os.urandom(), which is one entry."""
-    for caller in walk_up(frame):
+    for caller in user_frames.walk_up(frame):
         if caller.f_code.co_name == "log_and_call" and get_module_name(caller) == __name__:
             return any(target.cause == cause for target in caller.f_locals["group"])
         if classify_frame(caller) == "user":
             return False
     return False
-
-
-def _is_within_reach(target: Target, frame: FrameType) -> bool:
-    """Whether a call that *frame* makes counts, by the owner of its code."""
-    in_own_package = get_module_name(frame).partition(".")[0] == target.package
-    code_owner = "python" if in_own_package else classify_frame(frame)
-    if target.reach == "line":
-        return code_owner == "user"
-    return target.reach == "all" or code_owner != "python"
 
 
 @contextmanager
@@ -115,21 +154,20 @@ def log_calls(targets: Iterable[Target]) -> Iterator[CallLog]:
     Yields:
         The log, which grows as calls are made.
     """
-    groups_by_attribute: dict[tuple[int, str], list[Target]] = {}
+    groups: dict[tuple[int, str], list[Target]] = {}
     for target in targets:
         owner, name = target.attribute
-        groups_by_attribute.setdefault((real_id(owner), name), []).append(target)
-    groups = list(groups_by_attribute.values())
+        groups.setdefault((real_id(owner), name), []).append(target)
     call_log = CallLog()
     try:
-        with patch_everywhere(_build_patches(call_log, groups)):
+        with patch_everywhere(_build_patches(call_log, groups.values())):
             yield call_log
     finally:
-        for group in groups:
+        for group in groups.values():
             group.clear()  # a wrapper that outlives the block logs nothing
 
 
-def _build_patches(call_log: CallLog, groups: Sequence[Sequence[Target]]) -> Iterator[Patch]:
+def _build_patches(call_log: CallLog, groups: Iterable[Sequence[Target]]) -> Iterator[Patch]:
     groups_by_class: dict[type, list[Sequence[Target]]] = {}
     for group in groups:
         owner, name = group[0].attribute

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import functools
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -9,10 +10,10 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType, ModuleType
 from typing import Any, NamedTuple
 
-from pytest_repro.interpose.proxy_class import ProxyMeta, patch_pickling
 from pytest_repro.interpose.user_frames import call_origin, format_location, is_user_module
 
 _ABSENT = object()
+_IMMUTABLE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE
 _PASSTHROUGH_LINES: set[str] = set()
 real_id = id  # kept before a block replaces it
 
@@ -45,28 +46,23 @@ def patch_everywhere(patches: Iterable[Patch]) -> Iterator[None]:
     Args:
         patches: At most one for each attribute.
     """
-    patches = tuple(patches)
-    originals = [getattr(patch.owner, patch.name) for patch in patches]
-    patches = tuple(
-        patch._replace(value=_wrap_passthrough(patch.value, original))
-        for patch, original in zip(patches, originals)
-    )
+    pairs = [(getattr(patch.owner, patch.name), patch) for patch in patches]
+    pairs = [(real, patch._replace(value=_wrap_passthrough(patch.value, real))) for real, patch in pairs]
     known_modules = {real_id(module) for module in list_modules()}
     with ExitStack() as stack:
-        unpatched = {real_id(p.value): (p.value, original) for p, original in zip(patches, originals)}
+        unpatched = {real_id(patch.value): (patch.value, real) for real, patch in pairs}
         stack.callback(_unpatch_late_imports, unpatched, known_modules)
-        for patch in patches:
+        for _, patch in pairs:
             _set_attribute(stack, patch.owner, patch.name, patch.value)
         # If one object has two names (torch.seed, torch.random.seed), the first patch replaces it.
-        pairs = reversed([*zip(originals, patches)])
-        replacements = {real_id(o): (o, patch.value) for o, patch in pairs if not patch.owner_only}
+        replacements = {real_id(real): (real, p.value) for real, p in reversed(pairs) if not p.owner_only}
         for module in list_modules():
             if is_user_module(module):
                 for name, value in find_bindings(module, replacements):
                     _set_attribute(stack, module, name, value)
-        for patch in patches:
+        for _, patch in pairs:
             if isinstance(patch.value, ProxyMeta) and not patch.value.owns_instances:
-                stack.enter_context(patch_pickling(patch.value))
+                stack.enter_context(_patch_pickling(patch.value))
         yield
 
 
@@ -92,17 +88,13 @@ def find_bindings(module: ModuleType, replacements: Mapping[int, tuple[Any, Any]
 
 def _set_attribute(stack: ExitStack, owner: Any, name: str, value: Any) -> None:
     before = vars(owner).get(name, _ABSENT)
-    stack.callback(_restore_attribute, owner, name, value, before)
+
+    def restore() -> None:
+        if vars(owner).get(name, _ABSENT) is value:
+            delattr(owner, name) if before is _ABSENT else setattr(owner, name, before)
+
+    stack.callback(restore)
     setattr(owner, name, value)
-
-
-def _restore_attribute(owner: Any, name: str, value: Any, before: Any) -> None:
-    if vars(owner).get(name, _ABSENT) is not value:
-        return
-    if before is _ABSENT:
-        delattr(owner, name)
-    else:
-        setattr(owner, name, before)
 
 
 def _unpatch_late_imports(originals: Mapping[int, tuple[Any, Any]], known_modules: set[int]) -> None:
@@ -120,12 +112,16 @@ def copy_identity(wrapper: Callable[..., Any], real: Any, owner: Any, name: str)
     return wrapper
 
 
+def make_patch(owner: Any, name: str, wrapper: Callable[..., Any]) -> Patch:
+    """The patch by *wrapper*, which gets the identity of the original (:func:`copy_identity`)."""
+    return Patch(owner, name, copy_identity(wrapper, getattr(owner, name), owner, name))
+
+
 @contextmanager
 def pass_through(lines: Iterable[str]) -> Iterator[None]:
-    """In the block, calls from *lines* reach the real functions: to find out which line matters.
+    """In the block, calls from *lines* (``"/abs/file.py:12"``) reach the real functions.
 
-    Args:
-        lines: Locations of calls: ``"/abs/file.py:12"``.
+    This is how one finds out which line matters.
     """
     before = set(_PASSTHROUGH_LINES)
     _PASSTHROUGH_LINES.update(lines)
@@ -151,3 +147,89 @@ def _wrap_passthrough(value: Any, real: Callable[..., Any]) -> Any:
         return (real if is_passthrough(sys._getframe(1)) else value)(*args, **kwargs)
 
     return functools.update_wrapper(dispatch, value) if hasattr(value, "__name__") else dispatch
+
+
+def is_immutable(cls: type) -> bool:
+    """Whether attributes of *cls* cannot be set, as those of classes written in C."""
+    return bool(cls.__flags__ & _IMMUTABLE)
+
+
+class ProxyMeta(type):
+    """The type of proxies: they compare, hash and check instances as the real class does.
+
+    Attributes:
+        real: The class that the proxy replaces; set on the proxy itself, not on its subclasses.
+        owns_instances: Whether calling the proxy makes instances of the proxy, not of *real*.
+    """
+
+    real: type
+    owns_instances: bool
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if "real" in vars(cls) and not cls.owns_instances:
+            return cls.real(*args, **kwargs)
+        return super().__call__(*args, **kwargs)
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, cls.real) if "real" in vars(cls) else super().__instancecheck__(instance)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return issubclass(subclass, cls.real) if "real" in vars(cls) else super().__subclasscheck__(subclass)
+
+    # A dict keyed by type that the block builds is looked up with the types of real instances.
+    def __eq__(cls, other: object) -> bool:
+        return cls is other or ("real" in vars(cls) and bool(cls.real == other))
+
+    def __hash__(cls) -> int:
+        return hash(cls.real) if "real" in vars(cls) else super().__hash__()
+
+
+def make_proxy_class(real: Any, members: Mapping[str, object], owns_instances: bool = False) -> type:
+    """A class that behaves as *real* except for *members*: methods of classes in C cannot be replaced.
+
+    Args:
+        real: A class that can be subclassed; may be a proxy, since blocks nest.
+        members: Methods by name.
+        owns_instances: Whether instances are of the proxy, which instance methods require; they
+            pickle as instances of *real*.
+    """
+
+    def reduce_ex(self: Any, protocol: Any = 4) -> Any:
+        reduced_class, *rest = real.__reduce_ex__(self, protocol)
+        return (original if reduced_class is proxy else reduced_class, *rest)
+
+    original = real
+    while isinstance(original, ProxyMeta):
+        original = original.real
+    body = {name: getattr(real, name) for name in ("__module__", "__qualname__", "__doc__")}
+    body |= {"real": real, "owns_instances": owns_instances}
+    body |= {"__reduce_ex__": reduce_ex} if owns_instances else {}
+    proxy: type = _get_metaclass(type(real))(real.__name__, (real,), {**body, **members})
+    return proxy
+
+
+@functools.cache
+def _get_metaclass(metaclass: Any) -> type[ProxyMeta]:
+    """A :class:`ProxyMeta` that also derives from *metaclass*, as torch.Generator needs."""
+    if issubclass(metaclass, ProxyMeta):
+        return metaclass
+    return ProxyMeta if metaclass is type else type("ProxyMeta", (ProxyMeta, metaclass), {})
+
+
+@contextmanager
+def _patch_pickling(proxy: ProxyMeta) -> Iterator[None]:
+    """In the block, instances of the real class pickle as instances of *proxy*, which has its name."""
+
+    def reduce_to_proxy(instance: Any) -> Any:
+        _, *rest = instance.__reduce_ex__(4)
+        return (proxy, *rest)
+
+    before = copyreg.dispatch_table.get(proxy.real, _ABSENT)
+    copyreg.pickle(proxy.real, reduce_to_proxy)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        if before is _ABSENT:
+            copyreg.dispatch_table.pop(proxy.real, None)
+        else:
+            copyreg.dispatch_table[proxy.real] = before

@@ -16,8 +16,13 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.interpose.patch import Patch, is_passthrough, pass_through, patch_everywhere
-from pytest_repro.interpose.proxy_class import make_proxy_class
+from pytest_repro.interpose.patch import (
+    Patch,
+    is_passthrough,
+    make_proxy_class,
+    pass_through,
+    patch_everywhere,
+)
 from pytest_repro.interpose.user_frames import classify_code, find_called_name, is_user_module
 
 import os  # isort: skip

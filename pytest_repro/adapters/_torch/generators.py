@@ -13,8 +13,7 @@ from typing import Any
 import torch
 
 from pytest_repro.adapters import EntropySource
-from pytest_repro.interpose.patch import Patch
-from pytest_repro.interpose.proxy_class import make_proxy_class
+from pytest_repro.interpose.patch import Patch, make_proxy_class
 
 _LAZY_DEVICES = ("cuda", "xpu")
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pytest_repro.causes import get_cause, list_cause_names
-from pytest_repro.causes._suspension import split_suspect
+from pytest_repro.causes import get_cause, list_cause_names, split_suspect
 from pytest_repro.core.diagnose.evidence import Evidence
 from pytest_repro.core.diagnose.finding import Finding
 

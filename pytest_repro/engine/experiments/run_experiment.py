@@ -8,8 +8,7 @@ from dataclasses import replace
 from time import perf_counter
 from typing import TypeVar
 
-from pytest_repro.causes import find_all_targets
-from pytest_repro.causes._suspension import collect_not_suspended
+from pytest_repro.causes import collect_not_suspended, find_all_targets
 from pytest_repro.core.diagnose.experiment import Experiment, ExperimentResult
 from pytest_repro.core.diagnose.external_call import ExternalCall
 from pytest_repro.core.diagnose.finding import Change

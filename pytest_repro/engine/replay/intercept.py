@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from pytest_repro.adapters import Adapter, find_generator_adapter, patch_entropy
 from pytest_repro.adapters._find_generators import iter_user_globals
-from pytest_repro.causes._frozen_clock import FrozenClock
+from pytest_repro.causes.clock import FrozenClock
 from pytest_repro.core.replay.external_input import ReplayLog
 from pytest_repro.engine.replay.tape import Tape
 from pytest_repro.interpose.patch import Patch, copy_identity, patch_everywhere
