@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from pytest_repro.axes import Axis, Interpreter, as_tuple
-from pytest_repro.axes._arguments import get_torch_generator_states
+from pytest_repro.axes._shared import read_torch_generators
 from pytest_repro.core.plan.plan import BadArgument
 
 NATIVE = "native"
@@ -52,7 +51,7 @@ class Isa(Axis):
 
     remote = True
     close_by_default = True
-    hints: ClassVar = (
+    hints = (
         "matrix products, convolutions, exp and tanh, and torch.randn itself: vectors of another",
         "width round in another order. If inputs differ already, draw them with repro.rng()",
     )
@@ -76,7 +75,7 @@ class Isa(Axis):
         return "" if supported else f"the processor has no {value}"
 
     def get_generator_states(self) -> object:
-        return get_torch_generator_states()  # numpy draws the same numbers with any
+        return read_torch_generators()  # numpy draws the same numbers with any
 
     def build_interpreter(self, value: object) -> Interpreter:
         level = INSTRUCTION_SETS[str(value)]
@@ -100,10 +99,9 @@ def _get_multiarray() -> Any:
     return sys.modules[f"{name}._multiarray_umath"]
 
 
-def _get_cpu_features() -> Mapping[str, bool]:
+def _get_cpu_features() -> Any:
     """The CPU features that numpy knows → whether this processor has them."""
-    features: Mapping[str, bool] = getattr(_get_multiarray(), "__cpu_features__", {})
-    return features
+    return getattr(_get_multiarray(), "__cpu_features__", {})
 
 
 def _list_disabled_features(prefixes: tuple[str, ...]) -> list[str]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from typing import Any, ClassVar
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
 
 from pytest_repro.axes import Axis, as_tuple
-from pytest_repro.axes._arguments import require_distinct
+from pytest_repro.axes._shared import require_distinct
 from pytest_repro.core.plan.plan import BadArgument
 from pytest_repro.interpose.patch import Patch, patch_everywhere
+
+_NUMPY_FUNCTIONS = ("empty", "empty_like")
 
 
 class Memory(Axis):
@@ -21,7 +23,7 @@ class Memory(Axis):
     """
 
     cause_name = "uninitialised-memory"
-    hints: ClassVar = ("torch.empty or np.empty that is read before it is written",)
+    hints = ("torch.empty or np.empty that is read before it is written",)
 
     def resolve_values(self, argument: object) -> tuple[object, ...]:
         values = (0, 1) if argument is True else as_tuple(argument)
@@ -40,8 +42,9 @@ class Memory(Axis):
         with ExitStack() as stack:
             if "torch" in sys.modules:
                 stack.enter_context(_make_fill_mode(value))
-            if "numpy" in sys.modules:
-                stack.enter_context(_fill_numpy(value))
+            if (numpy := sys.modules.get("numpy")) is not None:
+                patches = [Patch(numpy, n, _wrap_empty(getattr(numpy, n), value)) for n in _NUMPY_FUNCTIONS]
+                stack.enter_context(patch_everywhere(patches))
             yield
 
     def format_value(self, value: object) -> str:
@@ -85,13 +88,6 @@ def _fill_tensor(tensor: Any, value: Any, byte_dtype: Any) -> None:
 def _unwrap(func: Any) -> Any:
     """The original of a function whose calls are logged: torch passes either one to the mode."""
     return getattr(func, "__wrapped__", func)
-
-
-def _fill_numpy(value: object) -> AbstractContextManager[None]:
-    import numpy
-
-    names = ("empty", "empty_like")
-    return patch_everywhere(Patch(numpy, name, _wrap_empty(getattr(numpy, name), value)) for name in names)
 
 
 def _wrap_empty(real: Callable[..., Any], value: object) -> Callable[..., Any]:

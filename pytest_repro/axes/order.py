@@ -8,7 +8,7 @@ import pathlib
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from pytest_repro.axes import CountedAxis
 from pytest_repro.interpose.patch import Patch, copy_identity, patch_everywhere
@@ -16,7 +16,7 @@ from pytest_repro.interpose.patch import Patch, copy_identity, patch_everywhere
 T = TypeVar("T")
 
 Reordering = Callable[[list[Any], list[Any]], list[Any]]
-"""Takes entries and their names; returns the entries in another order."""
+"""Takes entries, names or ``DirEntry``, and their names, text or bytes; returns the entries reordered."""
 
 
 class Order(CountedAxis):
@@ -28,7 +28,7 @@ class Order(CountedAxis):
 
     counted = "shuffles"
     cause_name = "file-order"
-    hints: ClassVar = ("os.listdir, glob or Path.iterdir without sorted()",)
+    hints = ("os.listdir, glob or Path.iterdir without sorted()",)
 
     @contextmanager
     def applied(self, value: object) -> Iterator[None]:
@@ -62,11 +62,7 @@ def shuffle_entries(entries: list[T], names: list[Any], seed: object) -> list[T]
 
 @contextmanager
 def reorder_listings(reorder: Reordering) -> Iterator[None]:
-    """Passes every directory listing through *reorder*, for a block.
-
-    Args:
-        reorder: Takes the entries, names or ``DirEntry``, and their names, text or bytes.
-    """
+    """Passes every directory listing through *reorder*, for a block."""
     listdir, scandir = _make_listdir(reorder), _make_scandir(reorder)
     patches = [Patch(os, "listdir", listdir), Patch(os, "scandir", scandir)]
     with patch_everywhere([*patches, *_make_class_patches(listdir, scandir)]):
@@ -83,14 +79,11 @@ def _make_listdir(reorder: Reordering) -> Callable[..., list[Any]]:
     return copy_identity(listdir, real, os, "listdir")
 
 
-class _ScandirIterator:
+class _ScandirIterator(Iterator[Any]):
     """Stands in for the iterator that ``os.scandir`` returns."""
 
     def __init__(self, entries: list[Any]) -> None:
         self._iterator = iter(entries)
-
-    def __iter__(self) -> _ScandirIterator:
-        return self
 
     def __next__(self) -> Any:
         return next(self._iterator)

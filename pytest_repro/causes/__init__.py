@@ -158,9 +158,8 @@ class Cause:
         others = [location for location in similar if location != call.location]
         row = self.find_watched_function(call)
         effect, fix = (row.effect, row.fix) if row is not None else (self.explanation, self.fix)
-        return Explanation(
-            call.location, f"{format_call(call)} {effect}{_format_more_locations(others)}", fix
-        )
+        explanation = f"{format_call(call)} {effect}{_format_more_locations(others)}"
+        return Explanation(call.location, explanation, fix)
 
     def find_watched_function(self, call: ExternalCall) -> WatchedFunction | None:
         """The entry about *call*."""

@@ -6,17 +6,18 @@ import builtins
 import itertools
 import sys
 import weakref
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, ClassVar
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from typing import Any
 
 from pytest_repro.causes import Cause, WatchedFunction
 from pytest_repro.core.diagnose.evidence import Evidence
 from pytest_repro.core.diagnose.finding import Finding
-from pytest_repro.interpose.patch import Patch, copy_identity, patch_everywhere
+from pytest_repro.interpose.patch import Patch, make_patch, patch_everywhere
 from pytest_repro.interpose.user_frames import caller_frame, classify_frame, get_module_name
 
 _ID_STEP = 16  # the least distance of two objects
+_IS_ADDRESS = "is an address, which changes from run to run"
 
 
 def _hashes_by_address(value: Any, *_: Any) -> bool:
@@ -37,10 +38,10 @@ class AddressOrder(Cause):
         "an order depends on the addresses of objects: a set of objects that hash by address, or their repr"
     )
     fix = "sort by an attribute of the objects, or use a dict or a list instead of the set"
-    watched_functions: ClassVar[Sequence[WatchedFunction]] = (
+    watched_functions = (
         WatchedFunction(
             "builtins:id",
-            "is an address, which changes from run to run",
+            _IS_ADDRESS,
             "number the objects yourself (itertools.count()), or sort by one of their attributes",
             "id()",
             reach="line",
@@ -55,7 +56,7 @@ class AddressOrder(Cause):
         ),
         WatchedFunction(
             "torch:Tensor.data_ptr",
-            "is an address, which changes from run to run",
+            _IS_ADDRESS,
             "do not record it; to test whether two tensors share memory, record the comparison",
             "Tensor.data_ptr()",
             reach="line",
@@ -83,17 +84,13 @@ def _make_numbering(address: Callable[[object], int]) -> Callable[[object], int]
         key = address(value)
         entry = known.get(key)
         if entry is None:
-            entry = known[key] = next(fresh), _hold_reference(value, lambda _: known.pop(key, None))
+            reference = value
+            with suppress(TypeError):
+                reference = weakref.ref(value, lambda _: known.pop(key, None))
+            entry = known[key] = next(fresh), reference
         return entry[0]
 
     return number
-
-
-def _hold_reference(value: object, callback: Callable[[object], object]) -> object:
-    try:
-        return weakref.ref(value, callback)
-    except TypeError:
-        return value
 
 
 def _make_id_patch(number: Callable[[object], int]) -> Patch:
@@ -103,7 +100,7 @@ def _make_id_patch(number: Callable[[object], int]) -> Patch:
         in_torch = get_module_name(caller_frame(sys._getframe(1))).partition(".")[0] == "torch"
         return real(value) if in_torch else number(value)
 
-    return Patch(builtins, "id", copy_identity(number_or_id, real, builtins, "id"))
+    return make_patch(builtins, "id", number_or_id)
 
 
 def _make_hash_patch(number: Callable[[object], int]) -> Patch:
@@ -113,7 +110,7 @@ def _make_hash_patch(number: Callable[[object], int]) -> Patch:
         by_address = _hashes_by_address(value) and classify_frame(caller_frame(sys._getframe(1))) == "user"
         return number(value) // _ID_STEP if by_address else real(value)
 
-    return Patch(builtins, "hash", copy_identity(number_or_hash, real, builtins, "hash"))
+    return make_patch(builtins, "hash", number_or_hash)
 
 
 cause = AddressOrder()

@@ -7,11 +7,11 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
-from typing import Any, ClassVar
+from typing import Any
 
 from pytest_repro.causes import Cause, WatchedFunction, watch_each
 from pytest_repro.interpose.patch import Patch, is_passthrough, make_patch, make_proxy_class, patch_everywhere
@@ -52,7 +52,7 @@ class Clock(Cause):
 
     explanation = "the program reads a clock"
     fix = f"{_TIME_FIX}; {_DURATION_FIX}"
-    watched_functions: ClassVar[Sequence[WatchedFunction]] = (
+    watched_functions = (
         *watch_each("time", "time time_ns", *_WALL_CLOCK),
         *watch_each("time", "localtime gmtime ctime asctime", *_WALL_CLOCK, when=_omits_time),
         *watch_each("time", "strftime", *_WALL_CLOCK, when=_omits_second_argument),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from itertools import chain
-from typing import ClassVar
 
 from pytest_repro.causes import Cause, Explanation, WatchedFunction
 from pytest_repro.causes._serial_futures import make_asyncio_patches, make_executor_patches
@@ -39,7 +38,7 @@ class CompletionOrder(Cause):
     located_by_line = True
     explanation = "an order depends on which thread, process or task finishes first"
     fix = _CONCURRENT_FIX
-    watched_functions: ClassVar[Sequence[WatchedFunction]] = (
+    watched_functions = (
         WatchedFunction(
             "concurrent.futures:as_completed",
             _FINISH_ORDER_EFFECT,

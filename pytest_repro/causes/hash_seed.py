@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from pytest_repro.causes import Cause, WatchedFunction
 from pytest_repro.core.diagnose.evidence import Evidence
@@ -31,7 +30,7 @@ class HashSeed(Cause):
         "sort the set before iterating over it, or use a dict or a list; "
         "for a stable number, use zlib.crc32(text.encode())"
     )
-    watched_functions: ClassVar[Sequence[WatchedFunction]] = (
+    watched_functions = (
         WatchedFunction(
             "builtins:hash",
             "of text depends on PYTHONHASHSEED, which differs between interpreters",
