@@ -70,15 +70,10 @@ class CompanionPool(Generic[Key, M]):
 
     @contextmanager
     def using(self, key: Key, start: Callable[[], M], user: str = "") -> Iterator[M]:
-        """The companion of *key*, for a block; kills it and counts a loss if the block loses it.
+        """As :meth:`get`, for a block; kills the companion and counts a loss if the block loses it.
 
         Args:
-            key: The setting.
-            start: Starts the companion.
             user: What the block runs, for the message when the setting is abandoned.
-
-        Raises:
-            InterpreterLost: As :meth:`get`, or as the block.
         """
         member = self.get(key, start)
         try:

@@ -1,11 +1,23 @@
-"""The start of an interpreter: its flags, environment, stderr and time limit."""
+"""The start of an interpreter: its flags, environment, stderr and time limit; the modules that start it."""
 
 from __future__ import annotations
 
+import builtins
+import inspect
+import io
+import json
 import os
+import queue
+import select
+import selectors
 import shlex
+import signal
+import struct
 import subprocess
 import sys
+import tempfile
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
@@ -13,6 +25,13 @@ from typing import IO, Any
 
 from execnet import gateway_io
 
+_RESTORED_OWNERS: tuple[Any, ...] = (
+    builtins, inspect, io, json, os, os.path, queue, select, selectors, shlex, signal, struct, subprocess,
+    subprocess.Popen, tempfile, threading, threading.Thread, time,
+)  # fmt: skip
+"""The modules and classes that start interpreters and talk to them."""
+_SKIPPED_NAMES = {"__dict__", "__weakref__", "__doc__"}
+_ABSENT = object()
 _EXCLUDED_FLAGS = {"-E", "-I", "-R"}  # they make an interpreter ignore PYTHONHASHSEED
 
 
@@ -66,9 +85,9 @@ def limit_start_time(seconds: float) -> Iterator[None]:
         raise TimeoutError(f"no answer within {seconds:.3g} s")
 
 
-def _close_pipes(io: Any) -> None:
+def _close_pipes(gateway: Any) -> None:
     """Closes the pipes of an interpreter that got no gateway, which would close them."""
-    for close in (io.close_write, io.close_read):
+    for close in (gateway.close_write, gateway.close_read):
         with suppress(OSError):  # it is gone
             close()
 
@@ -101,3 +120,33 @@ def redirect_stderr(file: IO[bytes]) -> Iterator[None]:
     finally:
         os.dup2(before, 2)
         os.close(before)
+
+
+class PristineModules:
+    """The public names of a few modules and classes, as they are at construction.
+
+    With a test's mock of ``subprocess.Popen``, execnet would read for ever.
+    """
+
+    def __init__(self) -> None:
+        self._originals = [(owner, _get_public_names(owner)) for owner in _RESTORED_OWNERS]
+
+    @contextmanager
+    def restore(self) -> Iterator[None]:
+        """Restores them for a block, then puts back what replaced them."""
+        replaced: list[tuple[Any, str, Any]] = []
+        try:
+            for owner, originals in self._originals:
+                current = vars(owner)
+                for name in [name for name, value in originals.items() if current.get(name) is not value]:
+                    replaced.append((owner, name, current.get(name, _ABSENT)))
+                    setattr(owner, name, originals[name])
+            yield
+        finally:
+            for owner, name, value in reversed(replaced):
+                delattr(owner, name) if value is _ABSENT else setattr(owner, name, value)
+
+
+def _get_public_names(owner: Any) -> dict[str, Any]:
+    is_class = isinstance(owner, type)  # dunder methods get patched too: Popen.__init__
+    return {n: v for n, v in vars(owner).items() if (n not in _SKIPPED_NAMES if is_class else n[0] != "_")}

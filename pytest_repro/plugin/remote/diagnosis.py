@@ -15,7 +15,7 @@ import pytest
 from pytest_repro.axes import Interpreter
 from pytest_repro.companions.companion import Companion, InterpreterLost
 from pytest_repro.companions.pool import CompanionPool
-from pytest_repro.companions.pristine_stdlib import PristineModules
+from pytest_repro.companions.spawn import PristineModules
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.diagnose.experiment import (
     Experiment,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pytest_repro.adapters import active_adapters
-from pytest_repro.companions.ranks.rank_main import ProcessGroups
+from pytest_repro.companions.rank_main import ProcessGroups
 from pytest_repro.plugin.pytest_internals import encode_report
 from pytest_repro.plugin.remote import companion_session
 from pytest_repro.plugin.run.outcome import find_xfail_reason

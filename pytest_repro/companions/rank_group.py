@@ -15,11 +15,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_repro.axes import Interpreter
 from pytest_repro.companions.companion import Companion, InterpreterLost
-from pytest_repro.companions.ranks.socket_channel import SocketChannel
+from pytest_repro.companions.rank_main import SocketChannel
 
 _GRACE = 5.0
 """Seconds for the others to answer once a rank has failed, and for all to exit."""
@@ -31,11 +31,13 @@ _LAUNCHER_GRACE = 15.0
 _TOKEN_LENGTH = 64
 
 
-class Rank:
+class Rank(NamedTuple):
     """The session's end of one rank."""
 
-    def __init__(self, channel: SocketChannel, number: int, pid: int, name: str) -> None:
-        self.channel, self.number, self.pid, self.name = channel, number, pid, name
+    channel: SocketChannel
+    number: int
+    pid: int
+    name: str
 
     def send(self, *message: Any) -> None:
         """Sends a request, without waiting.
@@ -61,7 +63,7 @@ class Rank:
 
 
 class RankGroup:
-    """Ranks that answer requests until they are ended, each in its own interpreter.
+    """Ranks that answer requests until they are ended, each in its own interpreter; in a pool one member.
 
     The launcher is a companion, which ends with this session. Its ranks lead sessions of their own,
     which it cannot kill: each exits by itself once its connection to the session is closed.
@@ -105,7 +107,7 @@ class RankGroup:
     def _start(self, server: socket.socket, paths: list[str], environ: Mapping[str, str]) -> None:
         self._token = secrets.token_hex(_TOKEN_LENGTH // 2)
         order = {
-            "serve": "pytest_repro.companions.ranks.elastic_launcher",
+            "serve": SocketChannel.__module__,
             "ranks": self._size,
             "logs": self._log_folder,
             "address": f"{server.getsockname()[1]} {self._token}",
@@ -225,11 +227,9 @@ class RankGroup:
         yield from str(answer[1]).splitlines() if known else ()
 
     def request_exit(self) -> None:
-        """Asks every rank to exit, without waiting."""
         self.send("finish")
 
     def join_or_kill(self) -> None:
-        """Waits for their exit for some seconds, then kills them."""
         deadline, pending = time.monotonic() + _GRACE, {rank.channel for rank in self.ranks}
         while pending and (left := deadline - time.monotonic()) > 0:
             for channel in select.select(list(pending), [], [], left)[0]:
@@ -240,7 +240,6 @@ class RankGroup:
         self.kill()
 
     def kill(self) -> None:
-        """Kills every rank and the processes that they started."""
         for rank in self.ranks:
             rank.channel.close()
             with suppress(OSError):
