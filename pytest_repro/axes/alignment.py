@@ -15,8 +15,7 @@ T = TypeVar("T")
 class Alignment(Axis):
     """``alignment=(0, 1)``: offsets in elements, of what the test passes through ``shift_alignment``.
 
-    Nothing else can be moved: a library places its own arrays. A run that moves nothing does not
-    count.
+    Nothing else can be moved: a library places its own arrays. A run that moves nothing does not count.
     """
 
     close_by_default = True

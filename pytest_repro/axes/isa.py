@@ -17,22 +17,18 @@ class InstructionSet(NamedTuple):
     """One instruction set, as each library takes it.
 
     Attributes:
-        aten: ``ATEN_CPU_CAPABILITY``, torch's own kernels.
-        onednn: ``ONEDNN_MAX_CPU_ISA``.
-        mkl: ``MKL_CBWR``.
-        openblas: ``OPENBLAS_CORETYPE``, numpy's BLAS.
-        disabled_prefixes: Prefixes of the numpy CPU features that it lacks.
-        required_feature: The numpy CPU feature that the processor must have.
+        variables: Values of the :data:`_VARIABLES`.
+        lacking: Prefixes of the numpy CPU features that it lacks.
+        required: The numpy CPU feature that the processor must have.
     """
 
-    aten: str
-    onednn: str
-    mkl: str
-    openblas: str
-    disabled_prefixes: tuple[str, ...]
-    required_feature: str = ""
+    variables: tuple[str, ...]
+    lacking: tuple[str, ...]
+    required: str = ""
 
 
+_VARIABLES = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR", "OPENBLAS_CORETYPE")
+"""Variables of torch's own kernels, oneDNN, MKL, and numpy's BLAS."""
 _AVX2 = ("AVX2", "FMA3", "X86_V3")
 _AVX512 = ("AVX512", "X86_V4")
 
@@ -40,9 +36,11 @@ _AVX512 = ("AVX512", "X86_V4")
 # https://numpy.org/doc/stable/reference/simd/build-options.html, and the MKL developer guide on
 # conditional numerical reproducibility.
 INSTRUCTION_SETS: dict[str, InstructionSet] = {
-    "default": InstructionSet("default", "SSE41", "COMPATIBLE", "Nehalem", ("AVX", "F16C", *_AVX2, *_AVX512)),
-    "avx2": InstructionSet("avx2", "AVX2", "AVX2", "Haswell", _AVX512, "AVX2"),
-    "avx512": InstructionSet("avx512", "AVX512_CORE", "AVX512", "SkylakeX", ("AVX512_SPR",), "AVX512_SKX"),
+    "default": InstructionSet(
+        ("default", "SSE41", "COMPATIBLE", "Nehalem"), ("AVX", "F16C", *_AVX2, *_AVX512)
+    ),
+    "avx2": InstructionSet(("avx2", "AVX2", "AVX2", "Haswell"), _AVX512, "AVX2"),
+    "avx512": InstructionSet(("avx512", "AVX512_CORE", "AVX512", "SkylakeX"), ("AVX512_SPR",), "AVX512_SKX"),
 }
 
 
@@ -71,7 +69,7 @@ class Isa(Axis):
         level = INSTRUCTION_SETS[str(value)]
         if platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686"):
             return f"{value} is an x86 instruction set, this machine is {platform.machine()}"
-        supported = not level.required_feature or _get_cpu_features().get(level.required_feature)
+        supported = not level.required or _get_cpu_features().get(level.required)
         return "" if supported else f"the processor has no {value}"
 
     def get_generator_states(self) -> object:
@@ -79,13 +77,10 @@ class Isa(Axis):
 
     def build_interpreter(self, value: object) -> Interpreter:
         level = INSTRUCTION_SETS[str(value)]
-        environ = {
-            "ATEN_CPU_CAPABILITY": level.aten,
-            "ONEDNN_MAX_CPU_ISA": level.onednn,
-            "MKL_CBWR": level.mkl,
-            "OPENBLAS_CORETYPE": level.openblas,
-            "NPY_DISABLE_CPU_FEATURES": " ".join(_list_disabled_features(level.disabled_prefixes)),
-        }
+        known, features = getattr(_get_multiarray(), "__cpu_dispatch__", ()), _get_cpu_features()
+        # numpy warns about any name that is no feature of this machine.
+        disabled = " ".join(name for name in known if name.startswith(level.lacking) and features.get(name))
+        environ = {**dict(zip(_VARIABLES, level.variables)), "NPY_DISABLE_CPU_FEATURES": disabled}
         return Interpreter(environ=environ, name=self.format_value(value))
 
     def format_pair(self, reference: object, value: object) -> str:
@@ -102,12 +97,6 @@ def _get_multiarray() -> Any:
 def _get_cpu_features() -> Any:
     """The CPU features that numpy knows → whether this processor has them."""
     return getattr(_get_multiarray(), "__cpu_features__", {})
-
-
-def _list_disabled_features(prefixes: tuple[str, ...]) -> list[str]:
-    """The CPU features of this machine to disable; numpy warns about any other name."""
-    names = getattr(_get_multiarray(), "__cpu_dispatch__", [])
-    return [name for name in names if name.startswith(prefixes) and _get_cpu_features().get(name)]
 
 
 axis = Isa()

@@ -58,9 +58,8 @@ def _make_fill_mode(value: object) -> Any:
     import torch
     from torch.overrides import TorchFunctionMode
 
-    tensor = torch.Tensor
     functions = [torch.empty, torch.empty_like, torch.empty_strided, torch.empty_permuted]
-    methods = [tensor.new_empty, tensor.new_empty_strided]
+    methods = [torch.Tensor.new_empty, torch.Tensor.new_empty_strided]
     makers = {_unwrap(each) for each in [*functions, *methods]}
 
     class FillMode(TorchFunctionMode):
@@ -70,19 +69,19 @@ def _make_fill_mode(value: object) -> Any:
             made = func(*args, **(kwargs or {}))
             if _unwrap(func) in makers and made.layout is torch.strided and not made.is_quantized:
                 with torch.no_grad():
-                    _fill_tensor(made, value, torch.uint8)
+                    _fill_tensor(made, value)
             return made
 
     return FillMode()
 
 
-def _fill_tensor(tensor: Any, value: Any, byte_dtype: Any) -> None:
+def _fill_tensor(tensor: Any, value: Any) -> None:
     """Fills a tensor with *value*, or its bytes with 0 or 1 if its dtype cannot hold that."""
     try:
         tensor.fill_(value)
     except (RuntimeError, ValueError):  # too large, NaN among integers, or a dtype without fill_
         with suppress(RuntimeError):
-            tensor.view(byte_dtype).fill_(bool(value))
+            tensor.view(sys.modules["torch"].uint8).fill_(bool(value))
 
 
 def _unwrap(func: Any) -> Any:

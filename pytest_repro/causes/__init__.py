@@ -145,30 +145,29 @@ class Cause:
     def explain(self, calls: Sequence[ExternalCall]) -> Explanation:
         """Where it is and what to change, by the first of its *calls*.
 
-        Calls in the user's own code come before calls in libraries. Evidence for other causes is
-        ignored.
+        Calls in the user's own code come before calls in libraries. Evidence for other causes is ignored.
         """
-        not_suspendable = self.find_not_suspendable(calls)
-        own = (call for call in calls if call.cause == self.name)
-        ordered = sorted(own, key=lambda call: (call in not_suspendable, call.via != ""))
-        if not ordered:
+        entries = self.find_entries(calls)
+        entries.sort(key=lambda entry: (not entry[1].suspendable, entry[0].via != ""))
+        if not entries:
             return Explanation("", self.explanation, self.fix)
-        call = ordered[0]
-        similar = dict.fromkeys(each.location for each in ordered if bool(each.via) == bool(call.via))
+        call, row = entries[0]
+        similar = dict.fromkeys(each.location for each, _ in entries if bool(each.via) == bool(call.via))
         others = [location for location in similar if location != call.location]
-        row = self.find_watched_function(call)
-        effect, fix = (row.effect, row.fix) if row is not None else (self.explanation, self.fix)
-        explanation = f"{format_call(call)} {effect}{_format_more_locations(others)}"
-        return Explanation(call.location, explanation, fix)
+        explanation = f"{format_call(call)} {row.effect}{_format_more_locations(others)}"
+        return Explanation(call.location, explanation, row.fix)
 
-    def find_watched_function(self, call: ExternalCall) -> WatchedFunction | None:
-        """The entry about *call*."""
-        return next((row for row in self.watched_functions if row.matches(call.display_name)), None)
+    def find_entries(self, calls: Sequence[ExternalCall]) -> list[tuple[ExternalCall, WatchedFunction]]:
+        """Its own *calls*, each with the entry about it."""
+        rows = (*self.watched_functions, WatchedFunction("", self.explanation, self.fix))
+        own = [call for call in calls if call.cause == self.name]
+        return [(call, next((r for r in rows if r.matches(call.display_name)), rows[-1])) for call in own]
 
-    def find_not_suspendable(self, calls: Sequence[ExternalCall]) -> list[ExternalCall]:
-        """Those of its *calls* that make runs differ even while it is suspended."""
-        own = [(call, self.find_watched_function(call)) for call in calls if call.cause == self.name]
-        return [call for call, row in own if row is not None and not row.suspendable]
+    def find_not_suspendable(
+        self, calls: Sequence[ExternalCall]
+    ) -> list[tuple[ExternalCall, WatchedFunction]]:
+        """The entries of those *calls* that make runs differ even while it is suspended."""
+        return [entry for entry in self.find_entries(calls) if not entry[1].suspendable]
 
 
 def format_call(call: ExternalCall) -> str:
@@ -209,11 +208,7 @@ def find_all_targets() -> list[Target]:
 
 
 def split_suspect(suspect: str) -> tuple[Cause, str]:
-    """The cause and the variant that *suspect* names: ``"nondeterministic-op:threads"``.
-
-    Raises:
-        KeyError: There is no such cause.
-    """
+    """The cause and the variant that *suspect* names: ``"nondeterministic-op:threads"``."""
     name, _, variant = suspect.partition(":")
     return get_cause(name), variant
 

@@ -6,7 +6,7 @@ import math
 import re
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from itertools import count
 from time import monotonic
 from typing import Any, TypeVar
@@ -22,8 +22,7 @@ from pytest_repro.interpose.patch import Patch, make_patch
 
 T = TypeVar("T")
 
-TASK_TIMEOUT = 1.0
-"""Seconds after which a finished task of asyncio may come before the one whose turn it is."""
+TASK_TIMEOUT = 1.0  # seconds after which a finished task may come before the one whose turn it is
 
 
 class OrderedSet(set[Any]):
@@ -58,10 +57,6 @@ def _make_deadline(timeout: float | None) -> float:
 def _get_remaining(deadline: float) -> float | None:
     """Seconds until *deadline*; None for ever."""
     return None if deadline == math.inf else max(0.0, deadline - monotonic())
-
-
-def _get_first_done(pending: Iterable[Any]) -> Any:
-    return next((each for each in pending if each.done()), None)
 
 
 def make_executor_patches() -> Iterator[Patch]:
@@ -126,7 +121,7 @@ def _wait_for_next_future(pending: list[Any], wait: Any, deadline: float) -> Any
     if not wait(pending[:1], patience).done:
         report_timeout(patience)
         wait(pending, _get_remaining(deadline), "FIRST_COMPLETED")
-    return _get_first_done(pending)
+    return next((future for future in pending if future.done()), None)
 
 
 def make_asyncio_patches() -> Iterator[Patch]:
@@ -168,19 +163,16 @@ async def _wait_for_next_task(pending: list[Any], wait: Any, deadline: float) ->
     if not done:
         report_timeout(patience)
         await wait(pending, timeout=_get_remaining(deadline), return_when="FIRST_COMPLETED")
-    return _get_first_done(pending)
+    return next((task for task in pending if task.done()), None)
 
 
-class _AsCompletedIterator:
+class _AsCompletedIterator(Iterator[Any], AsyncIterator[Any]):
     """What ``as_completed`` returns: ``for`` iterates over awaitables, ``async for`` over tasks."""
 
     def __init__(self, tasks: list[Any], timeout: float | None, asyncio: Any, wait: Any) -> None:
         self._pending, self._wait, self._asyncio = tasks, wait, asyncio
         self._remaining, self._lock = len(tasks), asyncio.Lock()
         self._deadline = _make_deadline(timeout)
-
-    def __iter__(self) -> _AsCompletedIterator:
-        return self
 
     def __next__(self) -> Any:
         if not self._remaining:
@@ -198,9 +190,6 @@ class _AsCompletedIterator:
                 raise self._asyncio.TimeoutError
             self._pending.remove(task)
         return task
-
-    def __aiter__(self) -> _AsCompletedIterator:
-        return self
 
     async def __anext__(self) -> Any:
         if not self._pending:

@@ -14,13 +14,10 @@ from pytest_repro.causes import report_not_suspended
 from pytest_repro.interpose.patch import Patch, make_patch
 from pytest_repro.interpose.user_frames import caller_frame, classify_frame, get_module_name, walk_up
 
-THREAD_TIMEOUT = 5.0
-"""Seconds to wait for a thread."""
-PROCESS_TIMEOUT = 2.0
-"""Seconds to wait for a process: whether it waits for another one cannot be seen."""
-_POLL_INTERVAL = 0.01
-_MAX_WAITING_POLLS = 5
-"""Seconds between polls of a thread; consecutive polls that must find it waiting."""
+THREAD_TIMEOUT = 5.0  # seconds to wait for a thread
+PROCESS_TIMEOUT = 2.0  # for a process: whether it waits for another one cannot be seen
+_POLL_INTERVAL = 0.01  # seconds between polls of a thread
+_MAX_WAITING_POLLS = 5  # consecutive polls that must find it waiting
 
 # Where a thread is while it waits for another: for a lock, an item, a connection.
 _WAIT_PACKAGES = {
@@ -123,7 +120,7 @@ def make_process_patches() -> Iterator[Patch]:
         yield make_patch(kind, "apply_async", _make_apply_async(pool.apply_async, kind is threads))
     for name, real in (("map", pool.map), ("imap", imap), ("imap_unordered", imap)):
         yield make_patch(threads, name, _make_ordered_map(real))
-    yield make_patch(threads, "starmap", _make_ordered_map(pool.map, _StarFunction))
+    yield make_patch(threads, "starmap", _make_ordered_map(pool.map, star=True))
 
 
 def _make_start(real: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -159,46 +156,31 @@ def _make_apply_async(real: Callable[..., Any], in_threads: bool) -> Callable[..
     return apply_async
 
 
-class _OrderedFunction:
-    """A function whose calls, numbered from 0, run one after another, in any thread.
+def _make_ordered_map(real: Callable[..., Any], star: bool = False) -> Callable[..., Any]:
+    def ordered_map(self: Any, func: Any, iterable: Iterable[Any], *rest: Any, **named: Any) -> Any:
+        function = (lambda arguments: func(*arguments)) if star else func
+        return real(self, _order_calls(function), enumerate(iterable), *rest, **named)
+
+    return ordered_map
+
+
+def _order_calls(function: Callable[[Any], Any]) -> Callable[[tuple[int, Any]], Any]:
+    """*function*, whose calls, numbered from 0, run one after another, in any thread.
 
     A call that has waited too long for the previous one goes ahead: that one may be waiting for it.
     """
+    condition, finished = threading.Condition(), {-1}
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-        self._condition = threading.Condition()
-        self._finished = {-1}
-
-    def __call__(self, item: tuple[int, Any]) -> Any:
+    def call_in_order(item: tuple[int, Any]) -> Any:
         number, argument = item
-        with self._condition:
-            if not self._condition.wait_for(lambda: number - 1 in self._finished, THREAD_TIMEOUT):
+        with condition:
+            if not condition.wait_for(lambda: number - 1 in finished, THREAD_TIMEOUT):
                 report_timeout(THREAD_TIMEOUT)
         try:
-            return self._function(argument)
+            return function(argument)
         finally:
-            with self._condition:
-                self._finished.add(number)
-                self._condition.notify_all()
+            with condition:
+                finished.add(number)
+                condition.notify_all()
 
-
-class _StarFunction:
-    """A function of several arguments that takes them as one iterable."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-
-    def __call__(self, arguments: Iterable[Any]) -> Any:
-        return self._function(*arguments)
-
-
-def _make_ordered_map(
-    real: Callable[..., Any], wrap: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda f: f
-) -> Callable[..., Any]:
-    def ordered_map(
-        self: Any, func: Callable[..., Any], iterable: Iterable[Any], *rest: Any, **named: Any
-    ) -> Any:
-        return real(self, _OrderedFunction(wrap(func)), enumerate(iterable), *rest, **named)
-
-    return ordered_map
+    return call_in_order

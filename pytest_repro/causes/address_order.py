@@ -64,8 +64,7 @@ class AddressOrder(Cause):
     )
 
     def suspend(self, seed: int, variant: str = "") -> AbstractContextManager[None]:
-        number = _make_numbering(builtins.id)
-        return patch_everywhere([_make_id_patch(number), _make_hash_patch(number)])
+        return patch_everywhere(_make_patches(_make_numbering(builtins.id)))
 
     def build_finding(self, evidence: Evidence, variant: str = "", detail: str = "") -> Finding:
         location, explanation, fix = self.explain(evidence.calls)
@@ -93,24 +92,18 @@ def _make_numbering(address: Callable[[object], int]) -> Callable[[object], int]
     return number
 
 
-def _make_id_patch(number: Callable[[object], int]) -> Patch:
-    real = builtins.id
+def _make_patches(number: Callable[[object], int]) -> list[Patch]:
+    real_id, real_hash = builtins.id, builtins.hash
 
     def number_or_id(value: object, /) -> int:
         in_torch = get_module_name(caller_frame(sys._getframe(1))).partition(".")[0] == "torch"
-        return real(value) if in_torch else number(value)
-
-    return make_patch(builtins, "id", number_or_id)
-
-
-def _make_hash_patch(number: Callable[[object], int]) -> Patch:
-    real = builtins.hash
+        return real_id(value) if in_torch else number(value)
 
     def number_or_hash(value: object, /) -> int:
         by_address = _hashes_by_address(value) and classify_frame(caller_frame(sys._getframe(1))) == "user"
-        return number(value) // _ID_STEP if by_address else real(value)
+        return number(value) // _ID_STEP if by_address else real_hash(value)
 
-    return make_patch(builtins, "hash", number_or_hash)
+    return [make_patch(builtins, "id", number_or_id), make_patch(builtins, "hash", number_or_hash)]
 
 
 cause = AddressOrder()

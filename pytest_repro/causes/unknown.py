@@ -44,10 +44,8 @@ class Unknown(Cause):
 def _describe_not_suspendable(calls: Sequence[ExternalCall]) -> Iterator[tuple[str, str]]:
     """The description and the fix of each call that no cause can suspend."""
     for name in sorted(list_cause_names(), key=lambda name: name != cause.name):
-        for call in get_cause(name).find_not_suspendable(calls):
-            row = get_cause(name).find_watched_function(call)
-            if row is not None:
-                yield f"{format_call(call)} at {call.location} {row.effect}", row.fix
+        for call, row in get_cause(name).find_not_suspendable(calls):
+            yield f"{format_call(call)} at {call.location} {row.effect}", row.fix
 
 
 def explain_rarity() -> str:

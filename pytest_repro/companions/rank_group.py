@@ -14,20 +14,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pytest_repro.axes import Interpreter
 from pytest_repro.companions.companion import Companion, InterpreterLost
 from pytest_repro.companions.rank_main import SocketChannel
 
-_GRACE = 5.0
-"""Seconds for the others to answer once a rank has failed, and for all to exit."""
-_POLL_INTERVAL = 0.2
-"""Seconds between two checks that the launcher is running."""
-_LAUNCHER_GRACE = 15.0
-"""Seconds for the launcher to end the ranks and to report how the first one ended."""
-
+_GRACE = 5.0  # seconds for the others to answer once a rank has failed, and for all to exit
+_POLL_INTERVAL = 0.2  # seconds between two checks that the launcher is running
+_LAUNCHER_GRACE = 15.0  # seconds for the launcher to end the ranks and report how the first one ended
 _TOKEN_LENGTH = 64
 
 
@@ -40,22 +35,14 @@ class Rank(NamedTuple):
     name: str
 
     def send(self, *message: Any) -> None:
-        """Sends a request, without waiting.
-
-        Raises:
-            InterpreterLost: It is gone.
-        """
+        """Sends a request, without waiting; raises :class:`InterpreterLost` if it is gone."""
         try:
             self.channel.send(message)
         except OSError:
             raise InterpreterLost(f"{self.name} is gone") from None
 
     def receive(self, activity: str) -> Any:
-        """Waits for its next answer; *activity* is what it does meanwhile, for the message.
-
-        Raises:
-            InterpreterLost: It is gone.
-        """
+        """Waits for its next answer; *activity*, what it does meanwhile, is for the message of a loss."""
         try:
             return self.channel.receive()
         except EOFError:
@@ -63,7 +50,7 @@ class Rank(NamedTuple):
 
 
 class RankGroup:
-    """Ranks that answer requests until they are ended, each in its own interpreter; in a pool one member.
+    """Ranks that answer requests until they are ended, each in its own interpreter: one member of a pool.
 
     The launcher is a companion, which ends with this session. Its ranks lead sessions of their own,
     which it cannot kill: each exits by itself once its connection to the session is closed.
@@ -71,15 +58,12 @@ class RankGroup:
     Args:
         orders: What each rank does; ``"serve"`` names the module there.
         paths: ``sys.path`` of the ranks.
-        environ: The environment they start in.
         timeout: Seconds after which a rank that does not answer is abandoned.
         folder: For their logs; ``""`` for the temporary folder of the system.
 
     Raises:
         InterpreterLost: They could not be started.
     """
-
-    _answers: Mapping[int, Any] = MappingProxyType({})
 
     def __init__(
         self,
@@ -92,6 +76,7 @@ class RankGroup:
         self._timeout, self._size = timeout, len(orders)
         self.name = f"{self._size} ranks"
         self.ranks: list[Rank] = []
+        self._answers: dict[int, Any] = {}
         self._log_folder = tempfile.mkdtemp(prefix="ranks-", dir=folder or None)
         self._launcher: Companion | None = None
         try:
@@ -150,14 +135,11 @@ class RankGroup:
                 rank.send(*message)
 
     def collect_answers(self, activity: str, is_failure: Callable[[Any], bool]) -> dict[int, Any]:
-        """Waits for the answer of every rank; once one has failed, only some seconds for the others.
+        """Waits for the answer of every rank, by rank; once one has failed, only some seconds for the others.
 
         Args:
             activity: What they do meanwhile, for the message: ``"while it ran the test"``.
             is_failure: Whether an answer reports a failure.
-
-        Returns:
-            Rank → answer.
 
         Raises:
             InterpreterLost: A rank died or gave no answer in time; the group is unusable.
@@ -167,9 +149,9 @@ class RankGroup:
         while pending := [rank for rank in self.ranks if rank.number not in answers]:
             by_channel = {rank.channel: rank for rank in pending}
             ready = select.select(list(by_channel), [], [], max(0.0, deadline - time.monotonic()))[0]
-            if not ready and any(map(is_failure, answers.values())):
-                return answers
             if not ready:
+                if any(map(is_failure, answers.values())):
+                    break
                 raise self._make_timeout_error(pending, activity)
             for rank in map(by_channel.__getitem__, ready):
                 answers[rank.number] = answer = self._receive_from(rank, activity)

@@ -34,7 +34,6 @@ def serve(channel: Any, order: Mapping[str, Any]) -> None:
     """Starts the ranks from a companion, waits until all have exited, reports how those that failed ended.
 
     Args:
-        channel: Of execnet.
         order: ``ranks``, their number; ``address``, of the session; ``paths``, their ``sys.path``;
             ``flags``, of their interpreter; ``logs``, the folder of their output.
     """
@@ -100,22 +99,14 @@ class SocketChannel:
         getattr(os, "register_at_fork", lambda **_: None)(after_in_child=connection.close)
 
     def send(self, message: Any) -> None:
-        """Sends *message*.
-
-        Raises:
-            OSError: The other end is gone.
-        """
+        """Sends *message*; raises OSError if the other end is gone."""
         content = execnet.dumps(message)
         with self._send_lock:
             self._socket.sendall(len(content).to_bytes(_HEADER_SIZE, "little"))
             self._socket.sendall(content)
 
     def receive(self) -> Any:
-        """The next message.
-
-        Raises:
-            EOFError: The other end is gone.
-        """
+        """The next message; raises EOFError if the other end is gone."""
         try:
             size = int.from_bytes(self._receive_exactly(_HEADER_SIZE), "little")
             return execnet.loads(self._receive_exactly(size))
@@ -181,10 +172,8 @@ class ProcessGroups:
     """Makes process groups one after the other, each under its own prefix in the launcher's store.
 
     With the prefix of an earlier group, a group would read its stale addresses. A group is ready once
-    every rank has joined: a rank that leaves while another still connects breaks that one.
-
-    Args:
-        timeout: Seconds that a collective may take.
+    every rank has joined: a rank that leaves while another still connects breaks that one. A
+    collective may take *timeout* seconds.
     """
 
     def __init__(self, timeout: float) -> None:

@@ -31,11 +31,7 @@ BOOTSTRAP = BOOTSTRAP.replace("LACKS", repr(MISSING_MODULE))
 
 
 def main(channel: Any) -> None:
-    """Receives an order, serves it, returns.
-
-    Args:
-        channel: Of execnet; the first item is the order, ``{"version", "serve", "chdir", …}``.
-    """
+    """Receives an order, ``{"version", "serve", "chdir", …}``, from execnet's *channel*, and serves it."""
     order = channel.receive()
     if order["version"] != __version__:
         channel.send(("refused", f"it has pytest-repro {__version__}, this is {order['version']}"))
@@ -45,20 +41,16 @@ def main(channel: Any) -> None:
         os.chdir(order["chdir"])
     sys.argv[:] = order.get("argv", sys.argv)
     try:
-        _serve(channel, order)
+        try:
+            module = import_module(order["serve"])
+        except ModuleNotFoundError as error:
+            channel.send(("refused", MISSING_MODULE.format(error.name, sys.executable, __version__)))
+        else:
+            module.serve(channel, order)
     finally:
         detach()
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-
-
-def _serve(channel: Any, order: Mapping[str, Any]) -> None:
-    try:
-        module = import_module(order["serve"])
-    except ModuleNotFoundError as error:
-        channel.send(("refused", MISSING_MODULE.format(error.name, sys.executable, __version__)))
-    else:
-        module.serve(channel, order)
 
 
 def _exit_on_disconnect(gateway: Any) -> Callable[[], None]:
@@ -82,11 +74,10 @@ def _exit_on_disconnect(gateway: Any) -> Callable[[], None]:
 
 
 def serve_requests(channel: Any, functions: Mapping[str, Callable[..., Any]]) -> None:
-    """Answers requests until ``("finish",)``.
+    """Answers requests from execnet's *channel* until ``("finish",)``.
 
     Args:
-        channel: Of execnet.
-        functions: First word of a request → a function of its arguments, which returns the answer or None
+        functions: First word of a request → a function of its arguments that returns the answer, or None
             for no answer.
     """
     while True:

@@ -43,13 +43,10 @@ def format_python_spec() -> str:
 
 
 @contextmanager
-def limit_start_time(seconds: float) -> Iterator[None]:
-    """Kills what execnet starts in the block if the block takes longer than *seconds*.
+def limit_start(seconds: float) -> Iterator[None]:
+    """Kills what execnet starts in the block, and raises TimeoutError, if that takes longer than *seconds*.
 
     execnet has no time limit for the first message of an interpreter, but raises once that is gone.
-
-    Raises:
-        TimeoutError: The block took longer.
     """
     started: list[Any] = []
     done, late = Event(), Event()
@@ -74,7 +71,9 @@ def limit_start_time(seconds: float) -> Iterator[None]:
         yield
     except Exception:
         for each in started:
-            _close_pipes(each)
+            for close in (each.close_write, each.close_read):  # a gateway would do it, but there is none
+                with suppress(OSError):  # it is gone
+                    close()
         if not late.is_set():
             raise
     finally:
@@ -83,13 +82,6 @@ def limit_start_time(seconds: float) -> Iterator[None]:
         watcher.join()
     if late.is_set():  # some specs start without an error all the same
         raise TimeoutError(f"no answer within {seconds:.3g} s")
-
-
-def _close_pipes(gateway: Any) -> None:
-    """Closes the pipes of an interpreter that got no gateway, which would close them."""
-    for close in (gateway.close_write, gateway.close_read):
-        with suppress(OSError):  # it is gone
-            close()
 
 
 @contextmanager

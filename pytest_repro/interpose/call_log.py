@@ -13,20 +13,14 @@ from typing import Any, Literal
 
 from pytest_repro.core.diagnose.external_call import ExternalCall
 from pytest_repro.interpose import user_frames
-from pytest_repro.interpose.patch import (
-    Patch,
-    copy_identity,
-    is_immutable,
-    make_proxy_class,
-    patch_everywhere,
-    real_id,
-)
+from pytest_repro.interpose.patch import Patch, copy_identity, make_proxy_class, patch_everywhere, real_id
 from pytest_repro.interpose.user_frames import classify_frame, get_module_name
 
 Reach = Literal["line", "library", "all"]
 
 Condition = Callable[..., bool]
 """Called with the arguments of a call; returns whether that call is evidence."""
+_IMMUTABLE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE: a class in C, whose attributes cannot be set
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +165,7 @@ def _build_patches(call_log: CallLog, groups: Iterable[Sequence[Target]]) -> Ite
     groups_by_class: dict[type, list[Sequence[Target]]] = {}
     for group in groups:
         owner, name = group[0].attribute
-        if isinstance(owner, type) and is_immutable(owner):
+        if isinstance(owner, type) and owner.__flags__ & _IMMUTABLE:
             groups_by_class.setdefault(owner, []).append(group)
         else:
             wrapper = _make_wrapper(getattr(owner, name), owner, name, call_log, group)

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from pytest_repro.interpose.user_frames import call_origin, format_location, is_user_module
 
 _ABSENT = object()
-_IMMUTABLE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE
 _PASSTHROUGH_LINES: set[str] = set()
 real_id = id  # kept before a block replaces it
 
@@ -41,10 +40,8 @@ def patch_everywhere(patches: Iterable[Patch]) -> Iterator[None]:
 
     ``from time import time`` in a test file is found by identity; globals of the standard library and of
     installed packages stay. The block's end, or an error, restores everything, also in modules that
-    were imported meanwhile. An attribute that the block itself rebinds stays rebound.
-
-    Args:
-        patches: At most one for each attribute.
+    were imported meanwhile. An attribute that the block itself rebinds stays rebound. There is at most
+    one patch for each attribute.
     """
     pairs = [(getattr(patch.owner, patch.name), patch) for patch in patches]
     pairs = [(real, patch._replace(value=_wrap_passthrough(patch.value, real))) for real, patch in pairs]
@@ -74,10 +71,8 @@ def list_modules() -> list[ModuleType]:
 def find_bindings(module: ModuleType, replacements: Mapping[int, tuple[Any, Any]]) -> list[tuple[str, Any]]:
     """Globals of *module* that hold one of the objects in *replacements*, and their new values.
 
-    The module's ``__dict__`` is read directly, so that a lazy module does not load.
-
-    Args:
-        replacements: The id of an object → the object, and its replacement.
+    The module's ``__dict__`` is read directly, so that a lazy module does not load. *replacements* has for
+    the id of an object the object, and its replacement.
     """
     return [
         (name, replacements[real_id(value)][1])
@@ -147,11 +142,6 @@ def _wrap_passthrough(value: Any, real: Callable[..., Any]) -> Any:
         return (real if is_passthrough(sys._getframe(1)) else value)(*args, **kwargs)
 
     return functools.update_wrapper(dispatch, value) if hasattr(value, "__name__") else dispatch
-
-
-def is_immutable(cls: type) -> bool:
-    """Whether attributes of *cls* cannot be set, as those of classes written in C."""
-    return bool(cls.__flags__ & _IMMUTABLE)
 
 
 class ProxyMeta(type):
