@@ -8,7 +8,6 @@ when runs are equal while it is suspended. An axis whose values differ explains 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import cache
@@ -19,44 +18,12 @@ from pytest_repro.core.diagnose.evidence import Evidence
 from pytest_repro.core.diagnose.external_call import ExternalCall
 from pytest_repro.core.diagnose.finding import Finding
 from pytest_repro.core.plugins import find_plugins, load_plugin
-from pytest_repro.interpose.call_log import Condition, Reach, Target
+from pytest_repro.interpose.call_log import Target
+from pytest_repro.interpose.call_log import WatchedFunction as WatchedFunction
 
+Entry = tuple[ExternalCall, WatchedFunction]
+"""A call, and the function that it calls."""
 _MAX_LISTED = 3
-
-
-class WatchedFunction(NamedTuple):
-    """A function whose calls are evidence, and how to explain a call.
-
-    Attributes:
-        function: Its module and name: ``"random:Random.__init__"``.
-        effect: What a call does, as it continues the call's name: ``"reads the clock"``.
-        fix: What to do instead.
-        label: How messages name it; ``""`` for its module and name.
-        when: Decides by the arguments whether a call counts.
-        reach: Whose calls count, see :class:`~pytest_repro.interpose.call_log.Target`.
-        names: For a hook: the functions that call it; *label* then contains ``{}``.
-        suspendable: Whether suspending the cause keeps such a call from making runs differ.
-    """
-
-    function: str
-    effect: str
-    fix: str
-    label: str = ""
-    when: Condition | None = None
-    reach: Reach = "library"
-    names: frozenset[str] = frozenset()
-    suspendable: bool = True
-
-    @property
-    def display_name(self) -> str:
-        """How messages name it: ``time.time()``."""
-        return self.label or f"{self.function.replace(':', '.')}()"
-
-    def matches(self, label: str) -> bool:
-        """Whether this entry is about calls named *label*."""
-        return label == self.display_name or label in {
-            self.display_name.format(name.removesuffix("()")) for name in (*self.names, "*")
-        }
 
 
 def watch_each(module: str, names: str, effect: str, fix: str, **options: Any) -> list[WatchedFunction]:
@@ -106,12 +73,7 @@ class Cause:
 
     def find_targets(self) -> Iterator[Target]:
         """The calls that are evidence for it, of the libraries imported so far."""
-        for row in self.watched_functions:
-            module_name, _, path = row.function.partition(":")
-            module = sys.modules.get(module_name)
-            target = Target(module, path, row.display_name, self.name, row.when, row.reach, row.names)
-            if target.available:
-                yield target
+        return (Target(row, self.name) for row in self.watched_functions if row.available)
 
     def suspend(self, seed: int, variant: str = "") -> AbstractContextManager[None]:
         """Keeps it from making runs differ, for a block; equal seeds give equal blocks.
@@ -157,15 +119,13 @@ class Cause:
         explanation = f"{format_call(call)} {row.effect}{_format_more_locations(others)}"
         return Explanation(call.location, explanation, row.fix)
 
-    def find_entries(self, calls: Sequence[ExternalCall]) -> list[tuple[ExternalCall, WatchedFunction]]:
+    def find_entries(self, calls: Sequence[ExternalCall]) -> list[Entry]:
         """Its own *calls*, each with the entry about it."""
         rows = (*self.watched_functions, WatchedFunction("", self.explanation, self.fix))
         own = [call for call in calls if call.cause == self.name]
         return [(call, next((r for r in rows if r.matches(call.display_name)), rows[-1])) for call in own]
 
-    def find_not_suspendable(
-        self, calls: Sequence[ExternalCall]
-    ) -> list[tuple[ExternalCall, WatchedFunction]]:
+    def find_not_suspendable(self, calls: Sequence[ExternalCall]) -> list[Entry]:
         """The entries of those *calls* that make runs differ even while it is suspended."""
         return [entry for entry in self.find_entries(calls) if not entry[1].suspendable]
 

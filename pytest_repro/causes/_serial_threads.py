@@ -25,15 +25,10 @@ _WAIT_PACKAGES = {
 }  # fmt: skip
 
 
-def report_concurrency(reason: str) -> None:
-    """Reports why threads, processes or tasks run concurrently in spite of the suspension."""
-    report_not_suspended("completion-order", reason)
-
-
 def report_timeout(timeout: float) -> None:
     """Reports that something took longer than *timeout* seconds and now runs concurrently."""
-    takes = f"takes longer than {timeout:g} s and runs concurrently with others"
-    report_concurrency(f"a thread, process or task {takes}")
+    reason = f"a thread, process or task takes longer than {timeout:g} s and runs concurrently with others"
+    report_not_suspended("completion-order", reason)
 
 
 def wait_for(
@@ -46,14 +41,16 @@ def wait_for(
         thread_ids: The identifier of the thread that does it, once known.
         timeout: Seconds to wait; None for :data:`THREAD_TIMEOUT`.
     """
-    deadline, waiting = monotonic() + (timeout or THREAD_TIMEOUT), 0
+    limit, waiting = timeout or THREAD_TIMEOUT, 0
+    deadline = monotonic() + limit
     while not poll(_POLL_INTERVAL):
         waiting = waiting + 1 if any(map(_is_waiting, thread_ids)) else 0
         if waiting == _MAX_WAITING_POLLS:
-            report_concurrency("threads wait for each other, so none can finish before the next starts")
+            reason = "threads wait for each other, so none can finish before the next starts"
+            report_not_suspended("completion-order", reason)
             return
         if monotonic() >= deadline:
-            report_timeout(timeout or THREAD_TIMEOUT)
+            report_timeout(limit)
             return
 
 
@@ -62,9 +59,8 @@ def _is_waiting(thread_id: int | None) -> bool:
     if frame is None or get_module_name(frame).partition(".")[0] not in _WAIT_PACKAGES:
         return frame is not None and frame.f_code.co_name == "accept"
     # Waiting for a subprocess, or for a thread that it started itself, is no waiting for others.
-    return not any(
-        f.f_code is wait_for.__code__ or get_module_name(f) == "subprocess" for f in walk_up(frame)
-    )
+    own = wait_for.__code__
+    return not any(f.f_code is own or get_module_name(f) == "subprocess" for f in walk_up(frame))
 
 
 def _get_frame(thread_id: int) -> FrameType | None:

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -178,7 +179,6 @@ class ProcessGroups:
 
     def __init__(self, timeout: float) -> None:
         self._limit, self._count = timedelta(seconds=timeout), 0
-        self._store: Any = None
 
     @contextmanager
     def init_process_group(self) -> Iterator[None]:
@@ -192,7 +192,7 @@ class ProcessGroups:
             logger.setLevel(logging.INFO)
         rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
         self._count += 1
-        store = PrefixStore(f"pytest-repro {self._count}", self._get_store())
+        store = PrefixStore(f"pytest-repro {self._count}", self._store)
         backend = _choose_backend(size)
         dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=self._limit)
         _barrier(store, size)
@@ -202,12 +202,11 @@ class ProcessGroups:
             if dist.is_initialized():
                 dist.destroy_process_group()
 
-    def _get_store(self) -> Any:
-        if self._store is None:
-            dist: Any = import_module("torch.distributed")  # it does not export TCPStore to type checkers
-            host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-            self._store = dist.TCPStore(host, port, is_master=False, timeout=self._limit)
-        return self._store
+    @cached_property
+    def _store(self) -> Any:
+        dist: Any = import_module("torch.distributed")  # it does not export TCPStore to type checkers
+        host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        return dist.TCPStore(host, port, is_master=False, timeout=self._limit)
 
 
 def _barrier(store: Any, size: int) -> None:

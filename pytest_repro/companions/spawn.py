@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import builtins
-import inspect
-import io
-import json
 import os
-import queue
-import select
-import selectors
 import shlex
-import signal
-import struct
 import subprocess
 import sys
-import tempfile
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from threading import Event, Thread
 from typing import IO, Any
 
 from execnet import gateway_io
 
-_RESTORED_OWNERS: tuple[Any, ...] = (
-    builtins, inspect, io, json, os, os.path, queue, select, selectors, shlex, signal, struct, subprocess,
-    subprocess.Popen, tempfile, threading, threading.Thread, time,
+_RESTORED_MODULES = (
+    "builtins", "inspect", "io", "json", "os", "os.path", "queue", "select", "selectors", "shlex", "signal",
+    "struct", "subprocess", "tempfile", "threading", "time",
 )  # fmt: skip
-"""The modules and classes that start interpreters and talk to them."""
+"""The modules that start interpreters and talk to them."""
 _SKIPPED_NAMES = {"__dict__", "__weakref__", "__doc__"}
 _ABSENT = object()
 _EXCLUDED_FLAGS = {"-E", "-I", "-R"}  # they make an interpreter ignore PYTHONHASHSEED
@@ -121,7 +110,8 @@ class PristineModules:
     """
 
     def __init__(self) -> None:
-        self._originals = [(owner, _get_public_names(owner)) for owner in _RESTORED_OWNERS]
+        owners: list[Any] = [*map(import_module, _RESTORED_MODULES), subprocess.Popen, Thread]
+        self._originals = [(owner, _get_public_names(owner)) for owner in owners]
 
     @contextmanager
     def restore(self) -> Iterator[None]:

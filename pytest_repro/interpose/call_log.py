@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import reduce
 from itertools import count
 from types import ClassMethodDescriptorType, FrameType, ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pytest_repro.core.diagnose.external_call import ExternalCall
 from pytest_repro.interpose import user_frames
@@ -23,38 +24,52 @@ Condition = Callable[..., bool]
 _IMMUTABLE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE: a class in C, whose attributes cannot be set
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A function, and the cause for which its calls are evidence.
+class WatchedFunction(NamedTuple):
+    """A function whose calls are evidence, and how to explain a call.
 
     Attributes:
-        module: The module that defines it; None, or anything else, if it is not imported.
-        path: Its name in that module: ``"time"``, ``"Random.__init__"``, ``"datetime.now"``.
-        display_name: How reports call it: ``"time.time()"``.
-        cause: The cause word.
-        condition: Which calls count; None: all.
+        function: Its module and its name there: ``"time:time"``, ``"random:Random.__init__"``.
+        effect: What a call does, as it continues the call's name: ``"reads the clock"``.
+        fix: What to do instead.
+        label: How messages name it; ``""`` for its module and name.
+        when: Decides by the arguments whether a call counts.
         reach: Whose calls count: those of the user's own ``"line"``, also those of an installed
             ``"library"``, or ``"all"``, with those of the standard library.
-        function_names: For a hook that several C functions call: their names. The name in the calling
-            code replaces ``{}`` in *display_name*. A name with ``()`` counts only without arguments.
+        names: For a hook that several C functions call: their names. The name in the calling code
+            replaces ``{}`` in *label*. A name with ``()`` counts only without arguments.
+        suspendable: Whether suspending the cause keeps such a call from making runs differ.
     """
 
-    module: Any
-    path: str
-    display_name: str
-    cause: str
-    condition: Condition | None = None
+    function: str
+    effect: str
+    fix: str
+    label: str = ""
+    when: Condition | None = None
     reach: Reach = "library"
-    function_names: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+    suspendable: bool = True
+
+    @property
+    def display_name(self) -> str:
+        """How messages name it: ``time.time()``."""
+        return self.label or f"{self.function.replace(':', '.')}()"
+
+    def matches(self, label: str) -> bool:
+        """Whether this entry is about calls named *label*."""
+        return label == self.display_name or label in {
+            self.display_name.format(name.removesuffix("()")) for name in (*self.names, "*")
+        }
+
+    @property
+    def module(self) -> Any:
+        """The module that defines it; None if that is not imported."""
+        return sys.modules.get(self.function.partition(":")[0])
 
     @property
     def attribute(self) -> tuple[Any, str]:
         """The object that holds the function, and the name of its attribute."""
-        *owner_names, name = self.path.split(".")
-        owner = self.module
-        for owner_name in owner_names:
-            owner = getattr(owner, owner_name)
-        return owner, name
+        *owner_names, name = self.function.partition(":")[2].split(".")
+        return reduce(getattr, owner_names, self.module), name
 
     @property
     def available(self) -> bool:
@@ -66,18 +81,25 @@ class Target:
 
     def counts_call(self, frame: FrameType) -> bool:
         """Whether a call that *frame* makes counts, by the owner of its code; the library's own do not."""
-        in_library = get_module_name(frame).partition(".")[0] == self.module.__name__.partition(".")[0]
+        in_library = get_module_name(frame).partition(".")[0] == re.split("[.:]", self.function)[0]
         code_owner = "python" if in_library else classify_frame(frame)
         return code_owner == "user" if self.reach == "line" else self.reach == "all" or code_owner != "python"
 
     def format_call(self, frame: FrameType) -> str | None:
         """The display name of the call that *frame* makes; None if that call is no evidence."""
-        if not self.function_names:
+        if not self.names:
             return self.display_name
-        name = user_frames.find_called_name(user_frames.caller_frame(frame), self.function_names)
+        name = user_frames.find_called_name(user_frames.caller_frame(frame), self.names)
         if name is not None and name.endswith("(…)"):
             return None
         return self.display_name.format("*" if name is None else name.removesuffix("()"))
+
+
+class Target(NamedTuple):
+    """A function to log, and the cause word for which its calls are evidence."""
+
+    function: WatchedFunction
+    cause: str
 
 
 class CallLog:
@@ -103,7 +125,8 @@ class CallLog:
     def record_call(self, targets: Sequence[Target], frame: FrameType, args: Any, kwargs: Any) -> None:
         """Logs a call that *frame* makes, for each of *targets* for which it is evidence."""
         for target in targets:
-            if target.condition is None or target.condition(*args, **kwargs):
+            condition = target.function.when
+            if condition is None or condition(*args, **kwargs):
                 # Known instructions are looked up by code and offset: 1.2 µs for the whole call.
                 key = (real_id(target), frame.f_code, frame.f_lasti)
                 try:
@@ -115,12 +138,12 @@ class CallLog:
 
     def _resolve_call(self, target: Target, frame: FrameType, key: tuple[Any, ...]) -> count[int] | None:
         code_owner = classify_frame(frame)
-        if not target.counts_call(frame):
+        if not target.function.counts_call(frame):
             self._counter_cache[key] = None
             return None
         if _is_already_logged(frame, target.cause):
             return None
-        counter, origin, name = None, user_frames.call_origin(frame), target.format_call(frame)
+        counter, origin, name = None, user_frames.call_origin(frame), target.function.format_call(frame)
         if origin is not None and name is not None:
             entry = (name, target.cause, user_frames.format_location(origin.frame), origin.via)
             counter = self._counters.setdefault(entry, count())
@@ -150,7 +173,7 @@ def log_calls(targets: Iterable[Target]) -> Iterator[CallLog]:
     """
     groups: dict[tuple[int, str], list[Target]] = {}
     for target in targets:
-        owner, name = target.attribute
+        owner, name = target.function.attribute
         groups.setdefault((real_id(owner), name), []).append(target)
     call_log = CallLog()
     try:
@@ -164,12 +187,12 @@ def log_calls(targets: Iterable[Target]) -> Iterator[CallLog]:
 def _build_patches(call_log: CallLog, groups: Iterable[Sequence[Target]]) -> Iterator[Patch]:
     groups_by_class: dict[type, list[Sequence[Target]]] = {}
     for group in groups:
-        owner, name = group[0].attribute
+        owner, name = group[0].function.attribute
         if isinstance(owner, type) and owner.__flags__ & _IMMUTABLE:
             groups_by_class.setdefault(owner, []).append(group)
         else:
             wrapper = _make_wrapper(getattr(owner, name), owner, name, call_log, group)
-            yield Patch(owner, name, wrapper, owner_only=bool(group[0].function_names))
+            yield Patch(owner, name, wrapper, owner_only=bool(group[0].function.names))
     for real, class_groups in groups_by_class.items():
         yield _make_proxy_patch(real, call_log, class_groups)
 
@@ -190,15 +213,15 @@ def _make_proxy_patch(real: type, call_log: CallLog, groups: Sequence[Sequence[T
     members: dict[str, object] = {}
     owns_instances = False
     for group in groups:
-        name = group[0].attribute[1]
+        name = group[0].function.attribute[1]
         descriptor = inspect.getattr_static(real, name)
         is_classmethod = isinstance(descriptor, ClassMethodDescriptorType)
         wrapper = _make_method_wrapper(descriptor, is_classmethod, call_log, group)
         members[name] = classmethod(wrapper) if is_classmethod else wrapper
         owns_instances = owns_instances or not is_classmethod
-    target = groups[0][0]
-    proxy = make_proxy_class(real, members, owns_instances)
-    return Patch(target.module, target.path.partition(".")[0], proxy)
+    function = groups[0][0].function
+    class_name = function.function.partition(":")[2].partition(".")[0]
+    return Patch(function.module, class_name, make_proxy_class(real, members, owns_instances))
 
 
 def _make_method_wrapper(

@@ -194,12 +194,13 @@ def make_proxy_class(real: Any, members: Mapping[str, object], owns_instances: b
     body = {name: getattr(real, name) for name in ("__module__", "__qualname__", "__doc__")}
     body |= {"real": real, "owns_instances": owns_instances}
     body |= {"__reduce_ex__": reduce_ex} if owns_instances else {}
-    proxy: type = _get_metaclass(type(real))(real.__name__, (real,), {**body, **members})
+    metaclass: Any = type(real)
+    proxy: type = _get_metaclass(metaclass)(real.__name__, (real,), {**body, **members})
     return proxy
 
 
 @functools.cache
-def _get_metaclass(metaclass: Any) -> type[ProxyMeta]:
+def _get_metaclass(metaclass: type) -> type[ProxyMeta]:
     """A :class:`ProxyMeta` that also derives from *metaclass*, as torch.Generator needs."""
     if issubclass(metaclass, ProxyMeta):
         return metaclass
@@ -214,8 +215,8 @@ def _patch_pickling(proxy: ProxyMeta) -> Iterator[None]:
         _, *rest = instance.__reduce_ex__(4)
         return (proxy, *rest)
 
-    before = copyreg.dispatch_table.get(proxy.real, _ABSENT)
-    copyreg.pickle(proxy.real, reduce_to_proxy)  # type: ignore[arg-type]
+    before: Any = copyreg.dispatch_table.get(proxy.real, _ABSENT)
+    copyreg.pickle(proxy.real, reduce_to_proxy)
     try:
         yield
     finally:
