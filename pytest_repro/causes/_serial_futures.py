@@ -69,11 +69,16 @@ def make_executor_patches() -> Iterator[Patch]:
     def get_number(future: Any) -> float:
         return numbers.get(future, math.inf)
 
-    def make_submit(executor: Any, start: Callable[..., Any]) -> Patch:
+    def make_submit_patch(executor: Any, in_threads: bool) -> Patch:
         real = executor.submit
 
         def submit(self: Any, fn: Callable[..., Any], /, *args: Any, **named: Any) -> Any:
-            future = start(real_wait, lambda fn: real(self, fn, *args, **named), fn)
+            thread: list[int] = []
+            future = real(self, record_thread_id(fn, thread) if in_threads else fn, *args, **named)
+            if in_threads:
+                wait_for(lambda step: real_wait([future], step).done, thread)
+            elif not real_wait([future], PROCESS_TIMEOUT).done:
+                report_timeout(PROCESS_TIMEOUT)
             numbers[future] = next(counter)
             return future
 
@@ -95,24 +100,10 @@ def make_executor_patches() -> Iterator[Patch]:
         return type(result)(*(OrderedSet(m for m in members if m in part) for part in result))
 
     # Reading the attribute imports the executors now rather than inside the block.
-    yield make_submit(futures.ThreadPoolExecutor, _run_in_thread)
-    yield make_submit(futures.ProcessPoolExecutor, _run_in_process)
+    yield make_submit_patch(futures.ThreadPoolExecutor, True)
+    yield make_submit_patch(futures.ProcessPoolExecutor, False)
     yield make_patch(futures, "as_completed", as_completed)
     yield make_patch(futures, "wait", wait)
-
-
-def _run_in_thread(wait: Any, submit: Callable[[Callable[..., Any]], Any], fn: Callable[..., Any]) -> Any:
-    thread: list[int] = []
-    future = submit(record_thread_id(fn, thread))
-    wait_for(lambda step: wait([future], step).done, thread)
-    return future
-
-
-def _run_in_process(wait: Any, submit: Callable[[Callable[..., Any]], Any], fn: Callable[..., Any]) -> Any:
-    future = submit(fn)
-    if not wait([future], PROCESS_TIMEOUT).done:
-        report_timeout(PROCESS_TIMEOUT)
-    return future
 
 
 def _wait_for_next_future(pending: list[Any], wait: Any, deadline: float) -> Any:

@@ -17,7 +17,11 @@ from pytest_repro.interpose.patch import Patch, make_patch, patch_everywhere
 from pytest_repro.interpose.user_frames import caller_frame, classify_frame, get_module_name
 
 _ID_STEP = 16  # the least distance of two objects
-_IS_ADDRESS = "is an address, which changes from run to run"
+_ADDRESS = "address, which changes from run to run"
+_ID_FIX = "number the objects yourself (itertools.count()), or sort by one of their attributes"
+_HASH_EFFECT = f"of an object without __hash__ is its {_ADDRESS}"
+_HASH_FIX = "give the class a __hash__ of its attributes, or sort by them"
+_POINTER_FIX = "do not record it; to test whether two tensors share memory, record the comparison"
 
 
 def _hashes_by_address(value: Any, *_: Any) -> bool:
@@ -39,27 +43,10 @@ class AddressOrder(Cause):
     )
     fix = "sort by an attribute of the objects, or use a dict or a list instead of the set"
     watched_functions = (
+        WatchedFunction("builtins:id", f"is an {_ADDRESS}", _ID_FIX, "id()", reach="line"),
+        WatchedFunction("builtins:hash", _HASH_EFFECT, _HASH_FIX, "hash()", _hashes_by_address, "line"),
         WatchedFunction(
-            "builtins:id",
-            _IS_ADDRESS,
-            "number the objects yourself (itertools.count()), or sort by one of their attributes",
-            "id()",
-            reach="line",
-        ),
-        WatchedFunction(
-            "builtins:hash",
-            "of an object without __hash__ is its address, which changes from run to run",
-            "give the class a __hash__ of its attributes, or sort by them",
-            "hash()",
-            when=_hashes_by_address,
-            reach="line",
-        ),
-        WatchedFunction(
-            "torch:Tensor.data_ptr",
-            _IS_ADDRESS,
-            "do not record it; to test whether two tensors share memory, record the comparison",
-            "Tensor.data_ptr()",
-            reach="line",
+            "torch:Tensor.data_ptr", f"is an {_ADDRESS}", _POINTER_FIX, "Tensor.data_ptr()", reach="line"
         ),
     )
 

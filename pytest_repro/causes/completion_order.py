@@ -16,6 +16,7 @@ _FINISH_ORDER_EFFECT = "returns results in the order in which they finish"
 _CONCURRENT_EFFECT = (
     "runs work concurrently: what several tasks write to depends on the order in which they finish"
 )
+_FUTURES_FIX = "iterate over the list of futures"
 _CONCURRENT_FIX = "have each task return its result, and gather the results in the order of submission"
 
 
@@ -40,14 +41,10 @@ class CompletionOrder(Cause):
     fix = _CONCURRENT_FIX
     watched_functions = (
         WatchedFunction(
-            "concurrent.futures:as_completed",
-            _FINISH_ORDER_EFFECT,
-            "use executor.map(), or iterate over the list of futures",
+            "concurrent.futures:as_completed", _FINISH_ORDER_EFFECT, f"use executor.map(), or {_FUTURES_FIX}"
         ),
         WatchedFunction(
-            "concurrent.futures:wait",
-            "returns sets of futures, which have no order",
-            "iterate over the list of futures",
+            "concurrent.futures:wait", "returns sets of futures, which have no order", _FUTURES_FIX
         ),
         _watch("concurrent.futures.thread", "ThreadPoolExecutor.submit"),
         _watch("concurrent.futures.thread", "ThreadPoolExecutor.map"),

@@ -9,6 +9,8 @@ from pytest_repro.core.diagnose.evidence import Evidence
 from pytest_repro.core.diagnose.finding import Finding
 
 _SALTED_TYPES = (str, bytes, memoryview)
+_EFFECT = "of text depends on PYTHONHASHSEED, which differs between interpreters"
+_FIX = "use a stable hash: zlib.crc32(text.encode()), or hashlib"
 
 
 def _contains_text(value: Any, *_: Any) -> bool:
@@ -31,14 +33,7 @@ class HashSeed(Cause):
         "for a stable number, use zlib.crc32(text.encode())"
     )
     watched_functions = (
-        WatchedFunction(
-            "builtins:hash",
-            "of text depends on PYTHONHASHSEED, which differs between interpreters",
-            "use a stable hash: zlib.crc32(text.encode()), or hashlib",
-            "hash()",
-            when=_contains_text,
-            reach="line",
-        ),
+        WatchedFunction("builtins:hash", _EFFECT, _FIX, "hash()", when=_contains_text, reach="line"),
     )
 
     def build_finding(self, evidence: Evidence, variant: str = "", detail: str = "") -> Finding:

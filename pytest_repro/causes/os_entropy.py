@@ -10,10 +10,12 @@ from pytest_repro.adapters import pin_entropy
 from pytest_repro.causes import Cause, WatchedFunction, watch_each
 
 _DRAWS_EFFECT = "draws from the operating system"
+_RANDOM_FIX = "pass a seed: random.Random(0)"
 _SEED_FIX = "pass a seed, or use repro.rng()"
+_UUID_FIX = "use uuid.UUID(int=rng.getrandbits(128), version=4) with a seeded random.Random rng"
 _BYTES_FIX = "use repro.rng().bytes(n), or random.Random(seed).randbytes(n)"
 # RandomState(3) makes an unseeded MT19937 before it seeds that.
-_UNSEEDED_NAMES = frozenset({
+_UNSEEDED = frozenset({
     "default_rng", "RandomState()", "SeedSequence", "Generator",
     "MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64",
 })  # fmt: skip
@@ -33,7 +35,7 @@ def _omits_seed(seed: Any = None, *_: Any, **__: Any) -> bool:
     return seed is None
 
 
-def _is_unseeded_instance(self: Any, x: Any = None, *_: Any) -> bool:
+def _is_unseeded(self: Any, x: Any = None, *_: Any) -> bool:
     import random
 
     return x is None and not isinstance(self, random.SystemRandom)
@@ -76,14 +78,10 @@ class OsEntropy(Cause):
             _SEED_FIX,
             label="numpy.random.{}()",
             reach="all",
-            names=_UNSEEDED_NAMES,
+            names=_UNSEEDED,
         ),
         _watch_seed(
-            "random:Random.__init__",
-            "pass a seed: random.Random(0)",
-            label="random.Random()",
-            reach="all",
-            when=_is_unseeded_instance,
+            "random:Random.__init__", _RANDOM_FIX, label="random.Random()", reach="all", when=_is_unseeded
         ),
         _watch_seed("random:seed", "pass a number: random.seed(0)", when=_omits_seed),
         *watch_each(
@@ -95,12 +93,7 @@ class OsEntropy(Cause):
             reach="all",
         ),
         *map(_watch_secret, ["choice", "randbelow", "randbits", "token_bytes", "token_hex", "token_urlsafe"]),
-        WatchedFunction(
-            "uuid:uuid4",
-            _DRAWS_EFFECT,
-            "use uuid.UUID(int=rng.getrandbits(128), version=4) with a seeded random.Random rng, or "
-            "uuid.uuid5() of a name",
-        ),
+        WatchedFunction("uuid:uuid4", _DRAWS_EFFECT, f"{_UUID_FIX}, or uuid.uuid5() of a name"),
         *watch_each("os", "urandom", _DRAWS_EFFECT, _BYTES_FIX, reach="all"),
         *watch_each("os", "getrandom", _DRAWS_EFFECT, _BYTES_FIX),
         *map(_watch_tempfile, ["mkdtemp", "mkstemp", "mktemp", "NamedTemporaryFile"]),

@@ -112,6 +112,5 @@ class CompanionPool(Generic[Key, M]):
             if not self._retry_start:
                 self._reasons[key] = reason
         elif self._losses[key] == self._max_losses:
-            last = f", the last in {user}" if user else ""
-            lost = f"{self._max_losses} were lost in a row{last}"
+            lost = f"{self._max_losses} were lost in a row" + (f", the last in {user}" if user else "")
             self._reasons[key] = f"{member.name} was not started again: {lost}"

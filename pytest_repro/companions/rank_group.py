@@ -109,7 +109,11 @@ class RankGroup:
                 if (rank := self._authenticate(server.accept()[0])) is not None:
                     connected[rank.number] = rank
             self.ranks = [connected[number] for number in sorted(connected)]
-            self._check_launcher("while they were started", deadline)
+            activity = "while they were started"
+            if time.monotonic() > deadline:
+                raise InterpreterLost(f"{self.name} gave no answer within {self._timeout:g} s {activity}")
+            if self._launcher is not None and self._launcher.has_ended():
+                raise self._make_died_error(None, activity)
 
     def _authenticate(self, connection: socket.socket) -> Rank | None:
         connection.settimeout(self._timeout)
@@ -120,13 +124,6 @@ class RankGroup:
         channel = SocketChannel(connection)
         _, number, pid = channel.receive()
         return Rank(channel, number, pid, f"rank {number} of {self._size}")
-
-    def _check_launcher(self, activity: str, deadline: float) -> None:
-        assert self._launcher is not None
-        if time.monotonic() > deadline:
-            raise InterpreterLost(f"{self.name} gave no answer within {self._timeout:g} s {activity}")
-        if self._launcher.has_ended():
-            raise self._make_died_error(None, activity)
 
     def send(self, *message: Any) -> None:
         """Sends a request to every rank, without waiting."""
@@ -215,10 +212,10 @@ class RankGroup:
         deadline, pending = time.monotonic() + _GRACE, {rank.channel for rank in self.ranks}
         while pending and (left := deadline - time.monotonic()) > 0:
             for channel in select.select(list(pending), [], [], left)[0]:
-                with suppress(EOFError):
+                try:
                     channel.receive()
-                    continue
-                pending.remove(channel)
+                except EOFError:
+                    pending.remove(channel)
         self.kill()
 
     def kill(self) -> None:

@@ -162,11 +162,10 @@ def _kill_process_group() -> None:
 
 def _format_main_thread_stack() -> str:
     """The innermost frames of the main thread, without those of pytest and of this package."""
-    frame = sys._current_frames().get(threading.main_thread().ident or 0)
-    stack = traceback.extract_stack(frame)
-    shown = [each for each in stack if not any(part in each.filename for part in _HIDDEN_FOLDERS)]
-    inside = [each for each in shown if not each.filename.startswith("<")]
-    return "".join(traceback.format_list(inside[-6:])).rstrip()
+    stack = traceback.extract_stack(sys._current_frames().get(threading.main_thread().ident or 0))
+    files = [each for each in stack if not each.filename.startswith("<")]
+    shown = [each for each in files if not any(part in each.filename for part in _HIDDEN_FOLDERS)]
+    return "".join(traceback.format_list(shown[-6:])).rstrip()
 
 
 class ProcessGroups:

@@ -11,7 +11,9 @@ from typing import Any
 
 from pytest_repro._version import __version__
 
-BOOTSTRAP = """
+MISSING_MODULE = "has no module {}: {} -m pip install pytest-repro=={} installs what it needs"
+
+BOOTSTRAP = f"""
 import sys
 paths = channel.receive()
 if paths:
@@ -20,14 +22,11 @@ try:
     from pytest_repro.companions.remote_main import main
 except ModuleNotFoundError as error:
     version = channel.receive()["version"]
-    channel.send(("refused", LACKS.format(error.name, sys.executable, version)))
+    channel.send(("refused", {MISSING_MODULE!r}.format(error.name, sys.executable, version)))
 else:
     main(channel)
 """
 """Sent as source: needs only Python and this package on the other side."""
-
-MISSING_MODULE = "has no module {}: {} -m pip install pytest-repro=={} installs what it needs"
-BOOTSTRAP = BOOTSTRAP.replace("LACKS", repr(MISSING_MODULE))
 
 
 def main(channel: Any) -> None:

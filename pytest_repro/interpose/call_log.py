@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from pytest_repro.core.diagnose.external_call import ExternalCall
 from pytest_repro.interpose import user_frames
-from pytest_repro.interpose.patch import Patch, copy_identity, make_proxy_class, patch_everywhere, real_id
+from pytest_repro.interpose.patch import Patch, make_patch, make_proxy_class, patch_everywhere, real_id
 from pytest_repro.interpose.user_frames import classify_frame, get_module_name
 
 Reach = Literal["line", "library", "all"]
@@ -81,7 +80,8 @@ class WatchedFunction(NamedTuple):
 
     def counts_call(self, frame: FrameType) -> bool:
         """Whether a call that *frame* makes counts, by the owner of its code; the library's own do not."""
-        in_library = get_module_name(frame).partition(".")[0] == re.split("[.:]", self.function)[0]
+        library = self.function.replace(":", ".").partition(".")[0]
+        in_library = get_module_name(frame).partition(".")[0] == library
         code_owner = "python" if in_library else classify_frame(frame)
         return code_owner == "user" if self.reach == "line" else self.reach == "all" or code_owner != "python"
 
@@ -191,22 +191,19 @@ def _build_patches(call_log: CallLog, groups: Iterable[Sequence[Target]]) -> Ite
         if isinstance(owner, type) and owner.__flags__ & _IMMUTABLE:
             groups_by_class.setdefault(owner, []).append(group)
         else:
-            wrapper = _make_wrapper(getattr(owner, name), owner, name, call_log, group)
-            yield Patch(owner, name, wrapper, owner_only=bool(group[0].function.names))
+            yield _make_log_patch(owner, name, call_log, group)
     for real, class_groups in groups_by_class.items():
         yield _make_proxy_patch(real, call_log, class_groups)
 
 
-def _make_wrapper(
-    real: Callable[..., Any], owner: Any, name: str, call_log: CallLog, group: Sequence[Target]
-) -> Callable[..., Any]:
-    record_call = call_log.record_call
+def _make_log_patch(owner: Any, name: str, call_log: CallLog, group: Sequence[Target]) -> Patch:
+    real, record_call = getattr(owner, name), call_log.record_call
 
     def log_and_call(*args: Any, **kwargs: Any) -> Any:
         record_call(group, sys._getframe(1), args, kwargs)
         return real(*args, **kwargs)
 
-    return copy_identity(log_and_call, real, owner, name)
+    return make_patch(owner, name, log_and_call)._replace(owner_only=bool(group[0].function.names))
 
 
 def _make_proxy_patch(real: type, call_log: CallLog, groups: Sequence[Sequence[Target]]) -> Patch:
@@ -216,17 +213,15 @@ def _make_proxy_patch(real: type, call_log: CallLog, groups: Sequence[Sequence[T
         name = group[0].function.attribute[1]
         descriptor = inspect.getattr_static(real, name)
         is_classmethod = isinstance(descriptor, ClassMethodDescriptorType)
-        wrapper = _make_method_wrapper(descriptor, is_classmethod, call_log, group)
-        members[name] = classmethod(wrapper) if is_classmethod else wrapper
+        method = _make_method(descriptor, is_classmethod, call_log, group)
+        members[name] = classmethod(method) if is_classmethod else method
         owns_instances = owns_instances or not is_classmethod
     function = groups[0][0].function
     class_name = function.function.partition(":")[2].partition(".")[0]
     return Patch(function.module, class_name, make_proxy_class(real, members, owns_instances))
 
 
-def _make_method_wrapper(
-    descriptor: Any, is_classmethod: bool, call_log: CallLog, group: Sequence[Target]
-) -> Callable[..., Any]:
+def _make_method(descriptor: Any, is_classmethod: bool, call_log: CallLog, group: Sequence[Target]) -> Any:
     def log_and_call(self: Any, *args: Any, **kwargs: Any) -> Any:
         call_log.record_call(group, sys._getframe(1), args, kwargs)
         if is_classmethod:
