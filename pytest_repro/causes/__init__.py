@@ -73,7 +73,9 @@ class Cause:
 
     def find_targets(self) -> Iterator[Target]:
         """The calls that are evidence for it, of the libraries imported so far."""
-        return (Target(row, self.name) for row in self.watched_functions if row.available)
+        for row in self.watched_functions:
+            if (attribute := row.find_attribute()) is not None:
+                yield Target(row, self.name, *attribute, row.when)
 
     def suspend(self, seed: int, variant: str = "") -> AbstractContextManager[None]:
         """Keeps it from making runs differ, for a block; equal seeds give equal blocks.

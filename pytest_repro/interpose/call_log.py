@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import reduce
 from itertools import count
 from types import ClassMethodDescriptorType, FrameType, ModuleType
@@ -59,24 +60,16 @@ class WatchedFunction(NamedTuple):
             self.display_name.format(name.removesuffix("()")) for name in (*self.names, "*")
         }
 
-    @property
-    def module(self) -> Any:
-        """The module that defines it; None if that is not imported."""
-        return sys.modules.get(self.function.partition(":")[0])
+    def find_attribute(self) -> tuple[Any, str] | None:
+        """The object that holds the function, and the name of its attribute.
 
-    @property
-    def attribute(self) -> tuple[Any, str]:
-        """The object that holds the function, and the name of its attribute."""
-        *owner_names, name = self.function.partition(":")[2].split(".")
-        return reduce(getattr, owner_names, self.module), name
-
-    @property
-    def available(self) -> bool:
-        """Whether the library is imported, and its installed version has the function."""
-        try:
-            return isinstance(self.module, ModuleType) and hasattr(*self.attribute)
-        except AttributeError:
-            return False
+        None if its library is not imported, or if the installed version lacks it.
+        """
+        module_name, _, path = self.function.partition(":")
+        *owner_names, name = path.split(".")
+        module = sys.modules.get(module_name)
+        owner = reduce(lambda each, name: getattr(each, name, None), owner_names, module)
+        return (owner, name) if isinstance(module, ModuleType) and hasattr(owner, name) else None
 
     def counts_call(self, frame: FrameType) -> bool:
         """Whether a call that *frame* makes counts, by the owner of its code; the library's own do not."""
@@ -95,11 +88,15 @@ class WatchedFunction(NamedTuple):
         return self.display_name.format("*" if name is None else name.removesuffix("()"))
 
 
-class Target(NamedTuple):
-    """A function to log, and the cause word for which its calls are evidence."""
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A function to log, the cause word for which its calls are evidence, and the attribute that holds it."""
 
     function: WatchedFunction
     cause: str
+    owner: Any
+    name: str
+    condition: Condition | None  # of the function: each call reads it
 
 
 class CallLog:
@@ -125,8 +122,7 @@ class CallLog:
     def record_call(self, targets: Sequence[Target], frame: FrameType, args: Any, kwargs: Any) -> None:
         """Logs a call that *frame* makes, for each of *targets* for which it is evidence."""
         for target in targets:
-            condition = target.function.when
-            if condition is None or condition(*args, **kwargs):
+            if target.condition is None or target.condition(*args, **kwargs):
                 # Known instructions are looked up by code and offset: 1.2 µs for the whole call.
                 key = (real_id(target), frame.f_code, frame.f_lasti)
                 try:
@@ -173,8 +169,7 @@ def log_calls(targets: Iterable[Target]) -> Iterator[CallLog]:
     """
     groups: dict[tuple[int, str], list[Target]] = {}
     for target in targets:
-        owner, name = target.function.attribute
-        groups.setdefault((real_id(owner), name), []).append(target)
+        groups.setdefault((real_id(target.owner), target.name), []).append(target)
     call_log = CallLog()
     try:
         with patch_everywhere(_build_patches(call_log, groups.values())):
@@ -187,38 +182,39 @@ def log_calls(targets: Iterable[Target]) -> Iterator[CallLog]:
 def _build_patches(call_log: CallLog, groups: Iterable[Sequence[Target]]) -> Iterator[Patch]:
     groups_by_class: dict[type, list[Sequence[Target]]] = {}
     for group in groups:
-        owner, name = group[0].function.attribute
+        owner = group[0].owner
         if isinstance(owner, type) and owner.__flags__ & _IMMUTABLE:
             groups_by_class.setdefault(owner, []).append(group)
         else:
-            yield _make_log_patch(owner, name, call_log, group)
+            yield _make_log_patch(call_log, group)
     for real, class_groups in groups_by_class.items():
         yield _make_proxy_patch(real, call_log, class_groups)
 
 
-def _make_log_patch(owner: Any, name: str, call_log: CallLog, group: Sequence[Target]) -> Patch:
+def _make_log_patch(call_log: CallLog, group: Sequence[Target]) -> Patch:
+    owner, name, function = group[0].owner, group[0].name, group[0].function
     real, record_call = getattr(owner, name), call_log.record_call
 
     def log_and_call(*args: Any, **kwargs: Any) -> Any:
         record_call(group, sys._getframe(1), args, kwargs)
         return real(*args, **kwargs)
 
-    return make_patch(owner, name, log_and_call)._replace(owner_only=bool(group[0].function.names))
+    return make_patch(owner, name, log_and_call)._replace(owner_only=bool(function.names))
 
 
 def _make_proxy_patch(real: type, call_log: CallLog, groups: Sequence[Sequence[Target]]) -> Patch:
     members: dict[str, object] = {}
     owns_instances = False
     for group in groups:
-        name = group[0].function.attribute[1]
+        name = group[0].name
         descriptor = inspect.getattr_static(real, name)
         is_classmethod = isinstance(descriptor, ClassMethodDescriptorType)
         method = _make_method(descriptor, is_classmethod, call_log, group)
         members[name] = classmethod(method) if is_classmethod else method
         owns_instances = owns_instances or not is_classmethod
-    function = groups[0][0].function
-    class_name = function.function.partition(":")[2].partition(".")[0]
-    return Patch(function.module, class_name, make_proxy_class(real, members, owns_instances))
+    module_name, _, path = groups[0][0].function.function.partition(":")
+    proxy = make_proxy_class(real, members, owns_instances)
+    return Patch(sys.modules[module_name], path.partition(".")[0], proxy)
 
 
 def _make_method(descriptor: Any, is_classmethod: bool, call_log: CallLog, group: Sequence[Target]) -> Any:

@@ -250,4 +250,4 @@ def test_every_target_exists_and_has_a_cause() -> None:
     }
     assert all(target.function.display_name for target in found)
     for target in found:
-        assert callable(getattr(*target.function.attribute))
+        assert callable(getattr(target.owner, target.name))
