@@ -15,6 +15,7 @@ import numpy as np
 
 from pytest_repro.adapters import Adapter, EntropySource, FastReader
 from pytest_repro.adapters._numpy_arrays import describe, flatten_array, read_small_array
+from pytest_repro.core.machine import count_cores
 from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.core.runs.pytree import FlattenResult
 from pytest_repro.interpose.patch import Patch, patch_everywhere
@@ -194,8 +195,7 @@ def _read_blas_threads() -> str:
     """The variable that a BLAS reads when it starts, or else the number of cores."""
     names = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
     variable = next((os.environ[name] for name in names if os.environ.get(name)), "")
-    get_affinity = getattr(os, "sched_getaffinity", None)
-    return variable or str(len(get_affinity(0)) if get_affinity else os.cpu_count())
+    return variable or str(count_cores())
 
 
 adapter = Numpy()

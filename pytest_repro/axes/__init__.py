@@ -76,10 +76,7 @@ class Axis:
         cls.name = cls.__module__.rpartition(".")[2]
 
     def resolve_values(self, argument: object) -> tuple[object, ...]:
-        """The values that *argument* asks for, the reference first.
-
-        Args:
-            argument: From the marker; True asks for the usual values.
+        """The values that *argument* asks for, the reference first; True asks for the usual values.
 
         Raises:
             BadArgument: *argument* is invalid.
@@ -138,12 +135,9 @@ class Axis:
 
 
 class CountedAxis(Axis):
-    """An axis whose argument is a number of values beside the reference; value 0 is the reference.
+    """An axis whose argument is a number of values beside the reference; value 0 is the reference."""
 
-    Attributes:
-        counted: What the argument counts: ``"shuffles"``.
-    """
-
+    #: What the argument counts: "shuffles".
     counted: ClassVar[str] = "values"
 
     def resolve_values(self, argument: object) -> tuple[object, ...]:
@@ -157,12 +151,9 @@ class CountedAxis(Axis):
 
 
 class Bundle(Axis):
-    """A fixed set of axes under one name.
+    """A fixed set of axes under one name."""
 
-    Attributes:
-        parts: The argument of each axis.
-    """
-
+    #: The argument of each axis.
     parts: ClassVar[Mapping[str, object]] = {}
 
     def resolve_values(self, argument: object) -> tuple[object, ...]:
@@ -190,11 +181,7 @@ def list_axis_names() -> Sequence[str]:
 
 
 def validate_argument_names(arguments: Mapping[str, object]) -> None:
-    """Checks that each name in *arguments* is an argument of a plan or an axis.
-
-    Raises:
-        BadArgument: One is neither.
-    """
+    """Raises :class:`BadArgument` unless each name in *arguments* is an argument of a plan or an axis."""
     for name in arguments:
         if name not in ARGUMENTS and name not in find_plugins(__name__):
             allowed = ", ".join([*ARGUMENTS, *list_axis_names()])
@@ -202,26 +189,26 @@ def validate_argument_names(arguments: Mapping[str, object]) -> None:
 
 
 def resolve_axes(arguments: Mapping[str, object]) -> tuple[AxisValues, ...]:
-    """The axes of a plan; a bundle stands for its parts, except those that have an argument of their own.
+    """The axes of a plan, by their *arguments*: False and None turn an axis off.
 
-    Args:
-        arguments: Axis → argument from the marker or the command line; False and None turn it off.
+    A bundle stands for its parts, except those that have an argument of their own.
 
     Raises:
         BadArgument: An argument is invalid; the message names it and its axis.
     """
-    resolved: dict[str, AxisValues] = {}
+    resolved = []
     for name, argument in _expand_bundles(arguments).items():
         if argument is not False and argument is not None:
             axis = get_axis(name)
             values = axis.resolve_values(argument)
-            resolved[name] = AxisValues(name, values, axis.remote, axis.close_by_default, axis.mixes_dtypes)
-    return tuple(each for each in resolved.values() if len(each.values) > 1)
+            if len(values) > 1:
+                flags = axis.remote, axis.close_by_default, axis.mixes_dtypes
+                resolved.append(AxisValues(name, values, *flags))
+    return tuple(resolved)
 
 
 def _expand_bundles(arguments: Mapping[str, object]) -> dict[str, object]:
-    parts: dict[str, object] = {}
-    plain: dict[str, object] = {}
+    parts, plain = dict[str, object](), dict[str, object]()
     for name, argument in arguments.items():
         axis = get_axis(name)
         if not isinstance(axis, Bundle):
@@ -234,11 +221,7 @@ def _expand_bundles(arguments: Mapping[str, object]) -> dict[str, object]:
 
 @contextmanager
 def apply_setting(setting: Mapping[str, object]) -> Iterator[None]:
-    """Applies every value of *setting* in this process for a block.
-
-    Args:
-        setting: Axis → value.
-    """
+    """Applies every value of *setting*, by axis, in this process for a block."""
     with ExitStack() as stack:
         for name, value in setting.items():
             stack.enter_context(get_axis(name).applied(value))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
 from pytest_repro.adapters import find_array_adapter
 from pytest_repro.axes import Axis, as_tuple
-from pytest_repro.axes._arguments import require_distinct
+from pytest_repro.axes._shared import require_distinct
 from pytest_repro.core.plan.arguments import BadArgument
 
 T = TypeVar("T")
@@ -15,14 +15,13 @@ T = TypeVar("T")
 class Alignment(Axis):
     """``alignment=(0, 1)``: offsets in elements, of what the test passes through ``shift_alignment``.
 
-    Nothing else can be moved: a library places its own arrays. A run that moves nothing does not
-    count.
+    Nothing else can be moved: a library places its own arrays. A run that moves nothing does not count.
     """
 
     close_by_default = True
     opt_in_message = "the test passed nothing through shift_alignment(), so nothing was moved"
     preposition = "at"
-    hints: ClassVar = ("kernels that treat aligned memory differently: matrix-vector products, sums",)
+    hints = ("kernels that treat aligned memory differently: matrix-vector products, sums",)
     cause_reason = "kernels treat aligned memory differently"
     cause_fix = (
         "copy slices before computing with them (contiguous(), .copy()), or compare within a tolerance"
@@ -42,11 +41,7 @@ class Alignment(Axis):
 
 
 def copy_at_offset(value: T, offset: int) -> T:
-    """A copy of a tensor or an array that begins *offset* elements after an aligned address.
-
-    Args:
-        value: A dense tensor or a numpy array, of any shape and dtype.
-        offset: In elements.
+    """A copy of a dense tensor or a numpy array that begins *offset* elements after an aligned address.
 
     Raises:
         TypeError: *value* is neither.

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, ClassVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from pytest_repro.axes import Axis, as_tuple
-from pytest_repro.axes._arguments import get_torch_generator_states, require_distinct
+from pytest_repro.axes._shared import read_torch_generators, require_distinct, set_for_block
 from pytest_repro.core.plan.arguments import BadArgument
 
 _NAME = re.compile(r"[a-z]\w*(:\d+)?")
@@ -21,7 +20,7 @@ class Device(Axis):
     close_by_default = True
     comparable_ops = False
     preposition = "on"
-    hints: ClassVar = (
+    hints = (
         "inputs drawn on the device: generators of two devices draw other numbers by design. Draw on",
         "the CPU and move: torch.randn(3, generator=repro.generator(), device='cpu').to(repro.device);",
         "TF32 in products and convolutions, and sums that are added up in another order",
@@ -45,14 +44,11 @@ class Device(Axis):
         return require_distinct(self.name, values)
 
     def why_unavailable(self, value: object) -> str:
-        if "torch" not in sys.modules:
+        if (torch := sys.modules.get("torch")) is None:
             return "torch is not imported"
-        import torch
-
-        name = str(value)
-        if why := _why_unknown(name):
+        if why := _why_unknown(str(value)):
             return why
-        device = torch.device(name)
+        device = torch.device(str(value))
         return "" if device.type == "cpu" else _why_unusable(device)
 
     def why_reference_unavailable(self, value: object) -> str:
@@ -60,13 +56,10 @@ class Device(Axis):
         return self.why_unavailable(value) if "torch" in sys.modules else ""
 
     def why_too_few(self, value: object, ranks: int) -> str:
-        if ranks and value == "cuda" and "torch" in sys.modules:
-            import torch
-
-            count = torch.cuda.device_count()
-            if count < ranks:
-                return f"this machine has {count} cuda device{'s' * (count != 1)} for {ranks} ranks"
-        return ""
+        torch = sys.modules.get("torch")
+        if not ranks or value != "cuda" or torch is None or torch.cuda.device_count() >= ranks:
+            return ""
+        return f"{_count_devices('cuda', torch.cuda.device_count())} for {ranks} ranks"
 
     def why_not_in_ranks(self, values: tuple[object, ...], ranks: int) -> str:
         if {"cpu", "cuda"}.issuperset(values):
@@ -74,31 +67,24 @@ class Device(Axis):
         return "with ranks only 'cpu' and 'cuda': each rank uses the GPU of its own number"
 
     def get_generator_states(self) -> object:
-        return get_torch_generator_states(include_cpu=False)
+        return read_torch_generators(include_cpu=False)
 
-    @contextmanager
-    def applied(self, value: object) -> Iterator[None]:
-        if "torch" not in sys.modules:
-            yield
-            return
-        import torch
-
+    def applied(self, value: object) -> AbstractContextManager[None]:
+        if (torch := sys.modules.get("torch")) is None:
+            return nullcontext()
         from pytest_repro.adapters._torch_determinism import get_default_device
 
         device, before = torch.device(str(value)), get_default_device()
-        if device == (
-            before or torch.get_default_device()
-        ):  # setting it routes every torch call through Python
-            yield
-            return
-        torch.set_default_device(device)
-        try:
-            yield
-        finally:
-            torch.set_default_device(before)
+        if device == (before or torch.get_default_device()):
+            return nullcontext()  # setting it routes every torch call through Python
+        return set_for_block(torch.set_default_device, device, before)
 
     def format_value(self, value: object) -> str:
         return str(value)
+
+
+def _count_devices(kind: str, count: int) -> str:
+    return f"this machine has {count} {kind} device{'s' * (count != 1)}"
 
 
 def _why_unknown(name: str) -> str:
@@ -121,7 +107,7 @@ def _why_unusable(device: Any) -> str:
         return f"torch finds no {device.type} device on this machine"
     count = getattr(module, "device_count", lambda: None)()
     if count is not None and (device.index or 0) >= count:
-        return f"this machine has {count} {device.type} device{'s' * (count != 1)}"
+        return _count_devices(device.type, count)
     try:
         torch.empty(0, device=device)
     except Exception as error:  # a backend that is registered but does not work
@@ -130,12 +116,9 @@ def _why_unusable(device: Any) -> str:
 
 
 def _choose_accelerator() -> str:
-    if "torch" in sys.modules:
-        import torch
-
-        accelerator = getattr(torch, "accelerator", None)  # since torch 2.6
-        if accelerator is not None and accelerator.is_available():
-            return str(accelerator.current_accelerator().type)
+    accelerator = getattr(sys.modules.get("torch"), "accelerator", None)  # since torch 2.6
+    if accelerator is not None and accelerator.is_available():
+        return str(accelerator.current_accelerator().type)
     return "cuda"
 
 

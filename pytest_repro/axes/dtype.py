@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import ClassVar
+from contextlib import AbstractContextManager, nullcontext
 
 from pytest_repro.axes import Axis, as_tuple
-from pytest_repro.axes._arguments import get_torch_generator_states, require_distinct
+from pytest_repro.axes._shared import read_torch_generators, require_distinct, set_for_block
 from pytest_repro.core.plan.arguments import BadArgument
 
 _NAMES = ("float16", "bfloat16", "float32", "float64")
@@ -22,7 +20,7 @@ class Dtype(Axis):
     mixes_dtypes = True
     comparable_ops = False
     preposition = "in"
-    hints: ClassVar = (
+    hints = (
         "inputs drawn in the default dtype: float64 draws other numbers than float32. Draw them in",
         "one dtype and convert: torch.randn(3, dtype=torch.float32).to(torch.get_default_dtype())",
     )
@@ -43,22 +41,13 @@ class Dtype(Axis):
         return "" if "torch" in sys.modules else "torch is not imported, and numpy has no default dtype"
 
     def get_generator_states(self) -> object:
-        return get_torch_generator_states()
+        return read_torch_generators()
 
-    @contextmanager
-    def applied(self, value: object) -> Iterator[None]:
-        if "torch" not in sys.modules:
-            yield
-            return
-        import torch
-
-        before = torch.get_default_dtype()
-        name = str(value)
-        torch.set_default_dtype(getattr(torch, _ALIASES.get(name, name)))
-        try:
-            yield
-        finally:
-            torch.set_default_dtype(before)
+    def applied(self, value: object) -> AbstractContextManager[None]:
+        if (torch := sys.modules.get("torch")) is None:
+            return nullcontext()
+        dtype = getattr(torch, _ALIASES.get(str(value), str(value)))
+        return set_for_block(torch.set_default_dtype, dtype, torch.get_default_dtype())
 
     def format_value(self, value: object) -> str:
         return str(value)

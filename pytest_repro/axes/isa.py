@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from pytest_repro.axes import Axis, Interpreter, as_tuple
-from pytest_repro.axes._arguments import get_torch_generator_states
+from pytest_repro.axes._shared import read_torch_generators
 from pytest_repro.core.plan.arguments import BadArgument
 
 NATIVE = "native"
@@ -18,22 +17,18 @@ class InstructionSet(NamedTuple):
     """One instruction set, as each library takes it.
 
     Attributes:
-        aten: ``ATEN_CPU_CAPABILITY``, torch's own kernels.
-        onednn: ``ONEDNN_MAX_CPU_ISA``.
-        mkl: ``MKL_CBWR``.
-        openblas: ``OPENBLAS_CORETYPE``, numpy's BLAS.
-        disabled_prefixes: Prefixes of the numpy CPU features that it lacks.
-        required_feature: The numpy CPU feature that the processor must have.
+        variables: Values of the :data:`_VARIABLES`.
+        lacking: Prefixes of the numpy CPU features that it lacks.
+        required: The numpy CPU feature that the processor must have.
     """
 
-    aten: str
-    onednn: str
-    mkl: str
-    openblas: str
-    disabled_prefixes: tuple[str, ...]
-    required_feature: str = ""
+    variables: tuple[str, ...]
+    lacking: tuple[str, ...]
+    required: str = ""
 
 
+_VARIABLES = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR", "OPENBLAS_CORETYPE")
+"""Variables of torch's own kernels, oneDNN, MKL, and numpy's BLAS."""
 _AVX2 = ("AVX2", "FMA3", "X86_V3")
 _AVX512 = ("AVX512", "X86_V4")
 
@@ -41,9 +36,11 @@ _AVX512 = ("AVX512", "X86_V4")
 # https://numpy.org/doc/stable/reference/simd/build-options.html, and the MKL developer guide on
 # conditional numerical reproducibility.
 INSTRUCTION_SETS: dict[str, InstructionSet] = {
-    "default": InstructionSet("default", "SSE41", "COMPATIBLE", "Nehalem", ("AVX", "F16C", *_AVX2, *_AVX512)),
-    "avx2": InstructionSet("avx2", "AVX2", "AVX2", "Haswell", _AVX512, "AVX2"),
-    "avx512": InstructionSet("avx512", "AVX512_CORE", "AVX512", "SkylakeX", ("AVX512_SPR",), "AVX512_SKX"),
+    "default": InstructionSet(
+        ("default", "SSE41", "COMPATIBLE", "Nehalem"), ("AVX", "F16C", *_AVX2, *_AVX512)
+    ),
+    "avx2": InstructionSet(("avx2", "AVX2", "AVX2", "Haswell"), _AVX512, "AVX2"),
+    "avx512": InstructionSet(("avx512", "AVX512_CORE", "AVX512", "SkylakeX"), ("AVX512_SPR",), "AVX512_SKX"),
 }
 
 
@@ -52,7 +49,7 @@ class Isa(Axis):
 
     remote = True
     close_by_default = True
-    hints: ClassVar = (
+    hints = (
         "matrix products, convolutions, exp and tanh, and torch.randn itself: vectors of another",
         "width round in another order. If inputs differ already, draw them with repro.rng()",
     )
@@ -72,21 +69,18 @@ class Isa(Axis):
         level = INSTRUCTION_SETS[str(value)]
         if platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686"):
             return f"{value} is an x86 instruction set, this machine is {platform.machine()}"
-        supported = not level.required_feature or _get_cpu_features().get(level.required_feature)
+        supported = not level.required or _get_cpu_features().get(level.required)
         return "" if supported else f"the processor has no {value}"
 
     def get_generator_states(self) -> object:
-        return get_torch_generator_states()  # numpy draws the same numbers with any
+        return read_torch_generators()  # numpy draws the same numbers with any
 
     def build_interpreter(self, value: object) -> Interpreter:
         level = INSTRUCTION_SETS[str(value)]
-        environ = {
-            "ATEN_CPU_CAPABILITY": level.aten,
-            "ONEDNN_MAX_CPU_ISA": level.onednn,
-            "MKL_CBWR": level.mkl,
-            "OPENBLAS_CORETYPE": level.openblas,
-            "NPY_DISABLE_CPU_FEATURES": " ".join(_list_disabled_features(level.disabled_prefixes)),
-        }
+        known, features = getattr(_get_multiarray(), "__cpu_dispatch__", ()), _get_cpu_features()
+        # numpy warns about any name that is no feature of this machine.
+        disabled = " ".join(name for name in known if name.startswith(level.lacking) and features.get(name))
+        environ = {**dict(zip(_VARIABLES, level.variables)), "NPY_DISABLE_CPU_FEATURES": disabled}
         return Interpreter(environ=environ, name=self.format_value(value))
 
     def format_pair(self, reference: object, value: object) -> str:
@@ -100,16 +94,9 @@ def _get_multiarray() -> Any:
     return sys.modules[f"{name}._multiarray_umath"]
 
 
-def _get_cpu_features() -> Mapping[str, bool]:
+def _get_cpu_features() -> Any:
     """The CPU features that numpy knows → whether this processor has them."""
-    features: Mapping[str, bool] = getattr(_get_multiarray(), "__cpu_features__", {})
-    return features
-
-
-def _list_disabled_features(prefixes: tuple[str, ...]) -> list[str]:
-    """The CPU features of this machine to disable; numpy warns about any other name."""
-    names = getattr(_get_multiarray(), "__cpu_dispatch__", [])
-    return [name for name in names if name.startswith(prefixes) and _get_cpu_features().get(name)]
+    return getattr(_get_multiarray(), "__cpu_features__", {})
 
 
 axis = Isa()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pytest_repro.axes import Axis, Interpreter, as_tuple
 from pytest_repro.core.plan.arguments import BadArgument
 
@@ -21,16 +19,14 @@ class Machine(Axis):
     remote = True
     close_by_default = True
     preposition = "on"
-    hints: ClassVar = ("versions of libraries, instruction sets and BLAS: each side has its own",)
+    hints = ("versions of libraries, instruction sets and BLAS: each side has its own",)
     cause_reason = "each has its own versions and its own processor"
     cause_fix = "pin the versions that differ, or compare within a tolerance"
 
     def resolve_values(self, argument: object) -> tuple[object, ...]:
-        allowed = "an execnet spec: 'popen//python=python3.12', 'ssh=host//python=python3'"
         specs = as_tuple(argument)
-        if not specs or any(
-            not isinstance(each, str) or not each.startswith(_SPEC_PREFIXES) for each in specs
-        ):
+        if not specs or not all(isinstance(each, str) and each.startswith(_SPEC_PREFIXES) for each in specs):
+            allowed = "an execnet spec: 'popen//python=python3.12', 'ssh=host//python=python3'"
             raise BadArgument(self.name, argument, allowed)
         return HERE, *dict.fromkeys(specs)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from typing import Any, ClassVar
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
 
 from pytest_repro.axes import Axis, as_tuple
-from pytest_repro.axes._arguments import require_distinct
+from pytest_repro.axes._shared import require_distinct
 from pytest_repro.core.plan.arguments import BadArgument
 from pytest_repro.interpose.patch import Patch, patch_everywhere
+
+_NUMPY_FUNCTIONS = ("empty", "empty_like")
 
 
 class Memory(Axis):
@@ -21,7 +23,7 @@ class Memory(Axis):
     """
 
     cause_name = "uninitialised-memory"
-    hints: ClassVar = ("torch.empty or np.empty that is read before it is written",)
+    hints = ("torch.empty or np.empty that is read before it is written",)
 
     def resolve_values(self, argument: object) -> tuple[object, ...]:
         values = (0, 1) if argument is True else as_tuple(argument)
@@ -40,8 +42,9 @@ class Memory(Axis):
         with ExitStack() as stack:
             if "torch" in sys.modules:
                 stack.enter_context(_make_fill_mode(value))
-            if "numpy" in sys.modules:
-                stack.enter_context(_fill_numpy(value))
+            if (numpy := sys.modules.get("numpy")) is not None:
+                patches = [Patch(numpy, n, _wrap_empty(getattr(numpy, n), value)) for n in _NUMPY_FUNCTIONS]
+                stack.enter_context(patch_everywhere(patches))
             yield
 
     def format_value(self, value: object) -> str:
@@ -55,9 +58,8 @@ def _make_fill_mode(value: object) -> Any:
     import torch
     from torch.overrides import TorchFunctionMode
 
-    tensor = torch.Tensor
     functions = [torch.empty, torch.empty_like, torch.empty_strided, torch.empty_permuted]
-    methods = [tensor.new_empty, tensor.new_empty_strided]
+    methods = [torch.Tensor.new_empty, torch.Tensor.new_empty_strided]
     makers = {_unwrap(each) for each in [*functions, *methods]}
 
     class FillMode(TorchFunctionMode):
@@ -67,31 +69,24 @@ def _make_fill_mode(value: object) -> Any:
             made = func(*args, **(kwargs or {}))
             if _unwrap(func) in makers and made.layout is torch.strided and not made.is_quantized:
                 with torch.no_grad():
-                    _fill_tensor(made, value, torch.uint8)
+                    _fill_tensor(made, value)
             return made
 
     return FillMode()
 
 
-def _fill_tensor(tensor: Any, value: Any, byte_dtype: Any) -> None:
+def _fill_tensor(tensor: Any, value: Any) -> None:
     """Fills a tensor with *value*, or its bytes with 0 or 1 if its dtype cannot hold that."""
     try:
         tensor.fill_(value)
     except (RuntimeError, ValueError):  # too large, NaN among integers, or a dtype without fill_
         with suppress(RuntimeError):
-            tensor.view(byte_dtype).fill_(bool(value))
+            tensor.view(sys.modules["torch"].uint8).fill_(bool(value))
 
 
 def _unwrap(func: Any) -> Any:
     """The original of a function whose calls are logged: torch passes either one to the mode."""
     return getattr(func, "__wrapped__", func)
-
-
-def _fill_numpy(value: object) -> AbstractContextManager[None]:
-    import numpy
-
-    names = ("empty", "empty_like")
-    return patch_everywhere(Patch(numpy, name, _wrap_empty(getattr(numpy, name), value)) for name in names)
 
 
 def _wrap_empty(real: Callable[..., Any], value: object) -> Callable[..., Any]:

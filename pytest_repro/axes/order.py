@@ -6,17 +6,17 @@ import glob
 import os
 import pathlib
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeVar
 
 from pytest_repro.axes import CountedAxis
-from pytest_repro.interpose.patch import Patch, copy_identity, patch_everywhere
+from pytest_repro.interpose.patch import Patch, make_patch, patch_everywhere
 
 T = TypeVar("T")
 
 Reordering = Callable[[list[Any], list[Any]], list[Any]]
-"""Takes entries and their names; returns the entries in another order."""
+"""Takes entries, names or ``DirEntry``, and their names, text or bytes; returns the entries reordered."""
 
 
 class Order(CountedAxis):
@@ -28,15 +28,12 @@ class Order(CountedAxis):
 
     counted = "shuffles"
     cause_name = "file-order"
-    hints: ClassVar = ("os.listdir, glob or Path.iterdir without sorted()",)
+    hints = ("os.listdir, glob or Path.iterdir without sorted()",)
 
-    @contextmanager
-    def applied(self, value: object) -> Iterator[None]:
+    def applied(self, value: object) -> AbstractContextManager[None]:
         if not value:
-            yield
-            return
-        with reorder_listings(lambda entries, names: shuffle_entries(entries, names, value)):
-            yield
+            return nullcontext()
+        return reorder_listings(lambda entries, names: shuffle_entries(entries, names, value))
 
     def format_value(self, value: object) -> str:
         return f"listings shuffled ({value})" if value else "listings as given"
@@ -60,37 +57,28 @@ def shuffle_entries(entries: list[T], names: list[Any], seed: object) -> list[T]
     return [entries[i] for i in shuffled]
 
 
-@contextmanager
-def reorder_listings(reorder: Reordering) -> Iterator[None]:
-    """Passes every directory listing through *reorder*, for a block.
-
-    Args:
-        reorder: Takes the entries, names or ``DirEntry``, and their names, text or bytes.
-    """
-    listdir, scandir = _make_listdir(reorder), _make_scandir(reorder)
-    patches = [Patch(os, "listdir", listdir), Patch(os, "scandir", scandir)]
-    with patch_everywhere([*patches, *_make_class_patches(listdir, scandir)]):
-        yield
-
-
-def _make_listdir(reorder: Reordering) -> Callable[..., list[Any]]:
-    real = os.listdir
+def reorder_listings(reorder: Reordering) -> AbstractContextManager[None]:
+    """Passes every directory listing through *reorder*, for a block."""
+    real_listdir, real_scandir = os.listdir, os.scandir
 
     def listdir(*path: Any, **named: Any) -> list[Any]:
-        entries = real(*path, **named)
+        entries = real_listdir(*path, **named)
         return reorder(entries, entries)
 
-    return copy_identity(listdir, real, os, "listdir")
+    def scandir(*path: Any, **named: Any) -> _ScandirIterator:
+        with real_scandir(*path, **named) as iterator:
+            entries = list(iterator)
+        return _ScandirIterator(reorder(entries, [entry.name for entry in entries]))
+
+    patches = [make_patch(os, "listdir", listdir), make_patch(os, "scandir", scandir)]
+    return patch_everywhere([*patches, *_make_class_patches(patches)])
 
 
-class _ScandirIterator:
+class _ScandirIterator(Iterator[Any]):
     """Stands in for the iterator that ``os.scandir`` returns."""
 
     def __init__(self, entries: list[Any]) -> None:
         self._iterator = iter(entries)
-
-    def __iter__(self) -> _ScandirIterator:
-        return self
 
     def __next__(self) -> Any:
         return next(self._iterator)
@@ -105,23 +93,12 @@ class _ScandirIterator:
         self._iterator = iter(())
 
 
-def _make_scandir(reorder: Reordering) -> Callable[..., _ScandirIterator]:
-    real = os.scandir
-
-    def scandir(*path: Any, **named: Any) -> _ScandirIterator:
-        with real(*path, **named) as iterator:
-            entries = list(iterator)
-        return _ScandirIterator(reorder(entries, [entry.name for entry in entries]))
-
-    return copy_identity(scandir, real, os, "scandir")
-
-
-def _make_class_patches(*replacements: Callable[..., Any]) -> Iterator[Patch]:
+def _make_class_patches(patches: Iterable[Patch]) -> Iterator[Patch]:
     """Patches for the classes of Python 3.10 and 3.13 that hold references to the functions."""
     for owner in (getattr(pathlib, "_NormalAccessor", None), getattr(glob, "_StringGlobber", None)):
-        for each in replacements:
-            if getattr(owner, each.__name__, None) is getattr(os, each.__name__):
-                yield Patch(owner, each.__name__, staticmethod(each), owner_only=True)
+        for _, name, value, _ in patches:
+            if getattr(owner, name, None) is getattr(os, name):
+                yield Patch(owner, name, staticmethod(value), owner_only=True)
 
 
 axis = Order()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import ClassVar
 
 from pytest_repro.axes import CountedAxis, Interpreter
 
@@ -15,9 +14,7 @@ class Process(CountedAxis):
     differs_by_process_only = True
     counted = "interpreters"
     preposition = "in"
-    hints: ClassVar = (
-        "the order of a set of strings, hash() of a string, order by id() or by the default hash",
-    )
+    hints = ("the order of a set of strings, hash() of a string, order by id() or by the default hash",)
     cause_fix = (
         "look for os.getpid(), os.environ, the working directory, host names and temporary names in what "
         "the test computes"
@@ -34,10 +31,9 @@ class Process(CountedAxis):
         return f"this process and another (PYTHONHASHSEED={choose_hash_seed(value)})"
 
     def explain_difference(self, reference: object, value: object) -> str:
-        return (
-            "two fresh processes with the same hash seed differ, whatever their memory layout: the result "
-            "depends on the process itself (its id, its working directory, its environment, its start time)"
-        )
+        same_seed = "two fresh processes with the same hash seed differ, whatever their memory layout"
+        itself = "the process itself (its id, its working directory, its environment, its start time)"
+        return f"{same_seed}: the result depends on {itself}"
 
 
 def choose_hash_seed(value: object) -> str:

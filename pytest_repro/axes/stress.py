@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from pytest_repro.axes import Bundle
 
 
 class Stress(Bundle):
     """Another process, shuffled listings, another number of threads, filled memory."""
 
-    parts: ClassVar[Mapping[str, object]] = dict.fromkeys(("process", "order", "threads", "memory"), True)
+    parts = dict.fromkeys(("process", "order", "threads", "memory"), True)
 
 
 axis = Stress()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
-from typing import ClassVar
 
 from pytest_repro.axes import Axis, as_tuple
-from pytest_repro.axes._arguments import require_distinct
+from pytest_repro.axes._shared import require_distinct
+from pytest_repro.core.machine import count_cores
 from pytest_repro.core.plan.arguments import BadArgument
 
 
@@ -18,9 +17,7 @@ class Threads(Axis):
     """``threads=(1, 2)``; True compares the current number with 1, or 1 with 2."""
 
     close_by_default = True
-    hints: ClassVar = (
-        "sums, means, dot products and weight gradients, which threads add up in another order",
-    )
+    hints = ("sums, means, dot products and weight gradients, which threads add up in another order",)
     cause_reason = "sums are split over the threads and added up in another order"
     cause_fix = (
         "fix the number of threads (torch.set_num_threads, OMP_NUM_THREADS) where results must be equal, "
@@ -29,7 +26,8 @@ class Threads(Axis):
 
     def resolve_values(self, argument: object) -> tuple[object, ...]:
         if argument is True:
-            current = _get_thread_count()
+            torch = sys.modules.get("torch")
+            current = count_cores() if torch is None else torch.get_num_threads()
             return current, 1 if current > 1 else 2
         values = as_tuple(argument)
         if any(isinstance(each, bool) or not isinstance(each, int) or each < 1 for each in values):
@@ -45,9 +43,7 @@ class Threads(Axis):
     def applied(self, value: object) -> Iterator[None]:
         number = int(str(value))
         with ExitStack() as stack:
-            if "torch" in sys.modules:
-                import torch
-
+            if (torch := sys.modules.get("torch")) is not None:
                 stack.callback(torch.set_num_threads, torch.get_num_threads())
                 torch.set_num_threads(number)
             if "numpy" in sys.modules and find_spec("threadpoolctl"):
@@ -61,15 +57,6 @@ class Threads(Axis):
 
     def format_pair(self, reference: object, value: object) -> str:
         return f"{reference} and {self.format_value(value)}"
-
-
-def _get_thread_count() -> int:
-    if "torch" in sys.modules:
-        import torch
-
-        return torch.get_num_threads()
-    cores = getattr(os, "sched_getaffinity", None)
-    return len(cores(0)) if cores else os.cpu_count() or 1
 
 
 axis = Threads()

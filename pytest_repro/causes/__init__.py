@@ -9,49 +9,19 @@ when runs are equal while it is suspended. An axis whose values differ explains 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import cache
 from typing import Any, ClassVar, NamedTuple
 
 from pytest_repro.adapters import active_adapters
 from pytest_repro.core.diagnose import Evidence, ExternalCall, Finding
 from pytest_repro.core.plugins import find_plugins, load_plugin
-from pytest_repro.interpose.target import Condition, Reach, Target, find_targets
+from pytest_repro.interpose.call_log import Target
+from pytest_repro.interpose.call_log import WatchedFunction as WatchedFunction
 
-
-class WatchedFunction(NamedTuple):
-    """A function whose calls are evidence, and how to explain a call.
-
-    Attributes:
-        function: Its module and name: ``"random:Random.__init__"``.
-        effect: What a call does, as it continues the call's name: ``"reads the clock"``.
-        fix: What to do instead.
-        label: How messages name it; ``""`` for its module and name.
-        when: Decides by the arguments whether a call counts.
-        reach: Whose calls count, see :class:`~pytest_repro.interpose.target.Target`.
-        names: For a hook: the functions that call it; *label* then contains ``{}``.
-        suspendable: Whether suspending the cause keeps such a call from making runs differ.
-    """
-
-    function: str
-    effect: str
-    fix: str
-    label: str = ""
-    when: Condition | None = None
-    reach: Reach = "library"
-    names: frozenset[str] = frozenset()
-    suspendable: bool = True
-
-    @property
-    def display_name(self) -> str:
-        """How messages name it: ``time.time()``."""
-        return self.label or f"{self.function.replace(':', '.')}()"
-
-    def matches(self, label: str) -> bool:
-        """Whether this entry is about calls named *label*."""
-        return label == self.display_name or label in {
-            self.display_name.format(name.removesuffix("()")) for name in (*self.names, "*")
-        }
+Entry = tuple[ExternalCall, WatchedFunction]
+"""A call, and the function that it calls."""
+_MAX_LISTED = 3
 
 
 def watch_each(module: str, names: str, effect: str, fix: str, **options: Any) -> list[WatchedFunction]:
@@ -102,7 +72,8 @@ class Cause:
     def find_targets(self) -> Iterator[Target]:
         """The calls that are evidence for it, of the libraries imported so far."""
         for row in self.watched_functions:
-            yield from find_targets(row.function, row.display_name, self.name, row.when, row.reach, row.names)
+            if (attribute := row.find_attribute()) is not None:
+                yield Target(row, self.name, *attribute, row.when)
 
     def suspend(self, seed: int, variant: str = "") -> AbstractContextManager[None]:
         """Keeps it from making runs differ, for a block; equal seeds give equal blocks.
@@ -126,11 +97,9 @@ class Cause:
         return 1 if self.has_evidence(evidence) else 3
 
     def build_finding(self, evidence: Evidence, variant: str = "", detail: str = "") -> Finding:
-        """The finding that it made runs differ.
+        """The finding that it made runs differ while *variant* was not suspended.
 
         Args:
-            evidence: What was known before it was established.
-            variant: The variant that was suspended.
             detail: What the experiment adds to the explanation.
         """
         return Finding(self.name, *self.explain(evidence.calls))
@@ -138,38 +107,32 @@ class Cause:
     def explain(self, calls: Sequence[ExternalCall]) -> Explanation:
         """Where it is and what to change, by the first of its *calls*.
 
-        Calls in the user's own code come before calls in libraries. Evidence for other causes is
-        ignored.
+        Calls in the user's own code come before calls in libraries. Evidence for other causes is ignored.
         """
-        not_suspendable = self.find_not_suspendable(calls)
-        own = (call for call in calls if call.cause == self.name)
-        ordered = sorted(own, key=lambda call: (call in not_suspendable, call.via != ""))
-        if not ordered:
+        entries = self.find_entries(calls)
+        entries.sort(key=lambda entry: (not entry[1].suspendable, entry[0].via != ""))
+        if not entries:
             return Explanation("", self.explanation, self.fix)
-        call = ordered[0]
-        similar = dict.fromkeys(each.location for each in ordered if bool(each.via) == bool(call.via))
+        call, row = entries[0]
+        similar = dict.fromkeys(each.location for each, _ in entries if bool(each.via) == bool(call.via))
         others = [location for location in similar if location != call.location]
-        row = self.find_watched_function(call)
-        effect, fix = (row.effect, row.fix) if row is not None else (self.explanation, self.fix)
-        explanation = f"{format_call(call)} {effect}{_format_more_locations(others)}"
-        return Explanation(call.location, explanation, fix)
+        explanation = f"{format_call(call)} {row.effect}{_format_more_locations(others)}"
+        return Explanation(call.location, explanation, row.fix)
 
-    def find_watched_function(self, call: ExternalCall) -> WatchedFunction | None:
-        """The entry about *call*."""
-        return next((row for row in self.watched_functions if row.matches(call.display_name)), None)
+    def find_entries(self, calls: Sequence[ExternalCall]) -> list[Entry]:
+        """Its own *calls*, each with the entry about it."""
+        rows = (*self.watched_functions, WatchedFunction("", self.explanation, self.fix))
+        own = [call for call in calls if call.cause == self.name]
+        return [(call, next((r for r in rows if r.matches(call.display_name)), rows[-1])) for call in own]
 
-    def find_not_suspendable(self, calls: Sequence[ExternalCall]) -> list[ExternalCall]:
-        """Those of its *calls* that make runs differ even while it is suspended."""
-        own = [(call, self.find_watched_function(call)) for call in calls if call.cause == self.name]
-        return [call for call, row in own if row is not None and not row.suspendable]
+    def find_not_suspendable(self, calls: Sequence[ExternalCall]) -> list[Entry]:
+        """The entries of those *calls* that make runs differ even while it is suspended."""
+        return [entry for entry in self.find_entries(calls) if not entry[1].suspendable]
 
 
 def format_call(call: ExternalCall) -> str:
     """The called function, and its caller if that is not the user's code."""
     return f"{call.display_name}, called by {call.via}," if call.via else call.display_name
-
-
-_MAX_LISTED = 3
 
 
 def _format_more_locations(locations: Sequence[str]) -> str:
@@ -202,3 +165,38 @@ def find_all_targets() -> list[Target]:
     """The calls that are evidence for any cause."""
     active_adapters()  # numpy imports numpy.random lazily, and its adapter needs it
     return [target for name in list_cause_names() for target in get_cause(name).find_targets()]
+
+
+def split_suspect(suspect: str) -> tuple[Cause, str]:
+    """The cause and the variant that *suspect* names: ``"nondeterministic-op:threads"``."""
+    name, _, variant = suspect.partition(":")
+    return get_cause(name), variant
+
+
+@contextmanager
+def suspended(suspects: Sequence[str], seed: int) -> Iterator[None]:
+    """Keeps *suspects*, cause words with a variant or without, from making runs differ, for a block."""
+    with ExitStack() as stack:
+        for cause, variant in map(split_suspect, suspects):
+            stack.enter_context(cause.suspend(seed, variant or cause.variants[0]))
+        yield
+
+
+_collectors: list[dict[str, str]] = []
+
+
+def report_not_suspended(cause: str, reason: str) -> None:
+    """Records why *cause* may have made runs differ although it is suspended, without a full stop."""
+    for collector in _collectors:
+        collector.setdefault(cause, reason)
+
+
+@contextmanager
+def collect_not_suspended() -> Iterator[dict[str, str]]:
+    """Cause word → the first reason reported during the block."""
+    reasons: dict[str, str] = {}
+    _collectors.append(reasons)
+    try:
+        yield reasons
+    finally:
+        _collectors[:] = [collector for collector in _collectors if collector is not reasons]

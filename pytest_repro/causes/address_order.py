@@ -6,16 +6,21 @@ import builtins
 import itertools
 import sys
 import weakref
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, ClassVar
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from typing import Any
 
 from pytest_repro.causes import Cause, WatchedFunction
 from pytest_repro.core.diagnose import Evidence, Finding
-from pytest_repro.interpose.patch import Patch, copy_identity, patch_everywhere
+from pytest_repro.interpose.patch import Patch, make_patch, patch_everywhere
 from pytest_repro.interpose.user_frames import caller_frame, classify_frame, get_module_name
 
 _ID_STEP = 16  # the least distance of two objects
+_ADDRESS = "address, which changes from run to run"
+_ID_FIX = "number the objects yourself (itertools.count()), or sort by one of their attributes"
+_HASH_EFFECT = f"of an object without __hash__ is its {_ADDRESS}"
+_HASH_FIX = "give the class a __hash__ of its attributes, or sort by them"
+_POINTER_FIX = "do not record it; to test whether two tensors share memory, record the comparison"
 
 
 def _hashes_by_address(value: Any, *_: Any) -> bool:
@@ -36,34 +41,16 @@ class AddressOrder(Cause):
         "an order depends on the addresses of objects: a set of objects that hash by address, or their repr"
     )
     fix = "sort by an attribute of the objects, or use a dict or a list instead of the set"
-    watched_functions: ClassVar[Sequence[WatchedFunction]] = (
+    watched_functions = (
+        WatchedFunction("builtins:id", f"is an {_ADDRESS}", _ID_FIX, "id()", reach="line"),
+        WatchedFunction("builtins:hash", _HASH_EFFECT, _HASH_FIX, "hash()", _hashes_by_address, "line"),
         WatchedFunction(
-            "builtins:id",
-            "is an address, which changes from run to run",
-            "number the objects yourself (itertools.count()), or sort by one of their attributes",
-            "id()",
-            reach="line",
-        ),
-        WatchedFunction(
-            "builtins:hash",
-            "of an object without __hash__ is its address, which changes from run to run",
-            "give the class a __hash__ of its attributes, or sort by them",
-            "hash()",
-            when=_hashes_by_address,
-            reach="line",
-        ),
-        WatchedFunction(
-            "torch:Tensor.data_ptr",
-            "is an address, which changes from run to run",
-            "do not record it; to test whether two tensors share memory, record the comparison",
-            "Tensor.data_ptr()",
-            reach="line",
+            "torch:Tensor.data_ptr", f"is an {_ADDRESS}", _POINTER_FIX, "Tensor.data_ptr()", reach="line"
         ),
     )
 
     def suspend(self, seed: int, variant: str = "") -> AbstractContextManager[None]:
-        number = _make_numbering(builtins.id)
-        return patch_everywhere([_make_id_patch(number), _make_hash_patch(number)])
+        return patch_everywhere(_make_patches(_make_numbering(builtins.id)))
 
     def build_finding(self, evidence: Evidence, variant: str = "", detail: str = "") -> Finding:
         location, explanation, fix = self.explain(evidence.calls)
@@ -82,37 +69,27 @@ def _make_numbering(address: Callable[[object], int]) -> Callable[[object], int]
         key = address(value)
         entry = known.get(key)
         if entry is None:
-            entry = known[key] = next(fresh), _hold_reference(value, lambda _: known.pop(key, None))
+            reference = value
+            with suppress(TypeError):
+                reference = weakref.ref(value, lambda _: known.pop(key, None))
+            entry = known[key] = next(fresh), reference
         return entry[0]
 
     return number
 
 
-def _hold_reference(value: object, callback: Callable[[object], object]) -> object:
-    try:
-        return weakref.ref(value, callback)
-    except TypeError:
-        return value
-
-
-def _make_id_patch(number: Callable[[object], int]) -> Patch:
-    real = builtins.id
+def _make_patches(number: Callable[[object], int]) -> list[Patch]:
+    real_id, real_hash = builtins.id, builtins.hash
 
     def number_or_id(value: object, /) -> int:
         in_torch = get_module_name(caller_frame(sys._getframe(1))).partition(".")[0] == "torch"
-        return real(value) if in_torch else number(value)
-
-    return Patch(builtins, "id", copy_identity(number_or_id, real, builtins, "id"))
-
-
-def _make_hash_patch(number: Callable[[object], int]) -> Patch:
-    real = builtins.hash
+        return real_id(value) if in_torch else number(value)
 
     def number_or_hash(value: object, /) -> int:
         by_address = _hashes_by_address(value) and classify_frame(caller_frame(sys._getframe(1))) == "user"
-        return number(value) // _ID_STEP if by_address else real(value)
+        return number(value) // _ID_STEP if by_address else real_hash(value)
 
-    return Patch(builtins, "hash", copy_identity(number_or_hash, real, builtins, "hash"))
+    return [make_patch(builtins, "id", number_or_id), make_patch(builtins, "hash", number_or_hash)]
 
 
 cause = AddressOrder()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar
+from typing import Any
 
 from pytest_repro.axes.order import reorder_listings
 from pytest_repro.causes import Cause, WatchedFunction
@@ -30,7 +29,7 @@ class FileOrder(Cause):
 
     explanation = "an order comes from the file system"
     fix = "sort the listing: sorted(os.listdir(folder))"
-    watched_functions: ClassVar[Sequence[WatchedFunction]] = (
+    watched_functions = (
         _watch("os:listdir", "sorted(os.listdir(folder))"),
         _watch("os:scandir", "sorted(os.scandir(folder), key=lambda entry: entry.name)"),
         _watch("os:walk", f"for path, folders, files in os.walk(top): {_SORT_BOTH}"),

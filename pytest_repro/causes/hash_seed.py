@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from pytest_repro.causes import Cause, WatchedFunction
 from pytest_repro.core.diagnose import Evidence, Finding
 
 _SALTED_TYPES = (str, bytes, memoryview)
+_EFFECT = "of text depends on PYTHONHASHSEED, which differs between interpreters"
+_FIX = "use a stable hash: zlib.crc32(text.encode()), or hashlib"
 
 
 def _contains_text(value: Any, *_: Any) -> bool:
@@ -30,15 +31,8 @@ class HashSeed(Cause):
         "sort the set before iterating over it, or use a dict or a list; "
         "for a stable number, use zlib.crc32(text.encode())"
     )
-    watched_functions: ClassVar[Sequence[WatchedFunction]] = (
-        WatchedFunction(
-            "builtins:hash",
-            "of text depends on PYTHONHASHSEED, which differs between interpreters",
-            "use a stable hash: zlib.crc32(text.encode()), or hashlib",
-            "hash()",
-            when=_contains_text,
-            reach="line",
-        ),
+    watched_functions = (
+        WatchedFunction("builtins:hash", _EFFECT, _FIX, "hash()", when=_contains_text, reach="line"),
     )
 
     def build_finding(self, evidence: Evidence, variant: str = "", detail: str = "") -> Finding:

@@ -66,20 +66,18 @@ class NondeterministicOp(Cause):
             yield
 
     def build_finding(self, evidence: Evidence, variant: str = "", detail: str = "") -> Finding:
-        op = evidence.divergence
-        name = op.op if op is not None else "an op"
-        location = (op.forward_location or op.location) if op is not None else ""
+        name, location, forward = "an op", "", ""
+        if (op := evidence.divergence) is not None:
+            name, location, forward = op.op, op.location, op.forward_location
         condition = "with deterministic algorithms" if variant == "algorithms" else "with one thread"
-        backward = (
-            f", in the backward of {op.forward_location}," if op is not None and op.forward_location else ""
-        )
+        backward = f", in the backward of {forward}," if forward else ""
         explanation = (
             f"{name}{backward} returned different outputs for equal inputs: its threads add in the order in "
             f"which they arrive. {evidence.frequency}; {condition} all were equal"
         )
         fix = "torch.use_deterministic_algorithms(True), which the marker sets unless deterministic=False"
         alternative = next((f"; {text}" for part, text in _ALTERNATIVES.items() if part in name), "")
-        return Finding(self.name, location, explanation, fix + alternative)
+        return Finding(self.name, forward or location, explanation, fix + alternative)
 
 
 cause = NondeterministicOp()

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar
+from typing import Any
 
 from pytest_repro.adapters import pin_entropy
 from pytest_repro.causes import Cause, WatchedFunction, watch_each
 
-_DRAWS_SEED_EFFECT = "draws its seed from the operating system"
 _DRAWS_EFFECT = "draws from the operating system"
+_RANDOM_FIX = "pass a seed: random.Random(0)"
 _SEED_FIX = "pass a seed, or use repro.rng()"
+_UUID_FIX = "use uuid.UUID(int=rng.getrandbits(128), version=4) with a seeded random.Random rng"
 _BYTES_FIX = "use repro.rng().bytes(n), or random.Random(seed).randbytes(n)"
 # RandomState(3) makes an unseeded MT19937 before it seeds that.
-_UNSEEDED_NAMES = frozenset({
+_UNSEEDED = frozenset({
     "default_rng", "RandomState()", "SeedSequence", "Generator",
     "MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64",
 })  # fmt: skip
@@ -26,31 +26,28 @@ def _is_random_device(file: Any, *_: Any, **__: Any) -> bool:
 
 
 def _watch_open(function: str) -> WatchedFunction:
-    return WatchedFunction(
-        function,
-        "reads random bytes from the operating system, which cannot be suspended",
-        _BYTES_FIX,
-        "open()",
-        when=_is_random_device,
-        reach="all",
-        suspendable=False,
-    )
+    effect = "reads random bytes from the operating system, which cannot be suspended"
+    options: Any = {"when": _is_random_device, "reach": "all", "suspendable": False}
+    return WatchedFunction(function, effect, _BYTES_FIX, "open()", **options)
 
 
 def _omits_seed(seed: Any = None, *_: Any, **__: Any) -> bool:
     return seed is None
 
 
-def _is_unseeded_instance(self: Any, x: Any = None, *_: Any) -> bool:
+def _is_unseeded(self: Any, x: Any = None, *_: Any) -> bool:
     import random
 
     return x is None and not isinstance(self, random.SystemRandom)
 
 
-def _watch_torch(module: str, name: str, seeded: str, replacement: str) -> list[WatchedFunction]:
-    return watch_each(
-        module, name, f"seeds {seeded} from the operating system", f"call {replacement} instead"
-    )
+def _watch_torch_seed(function: str, seeded: str, replacement: str) -> WatchedFunction:
+    effect = f"seeds {seeded} from the operating system"
+    return WatchedFunction(f"torch{function}", effect, f"call torch.{replacement}(0) instead")
+
+
+def _watch_seed(function: str, fix: str, **options: Any) -> WatchedFunction:
+    return WatchedFunction(function, "draws its seed from the operating system", fix, **options)
 
 
 def _watch_secret(name: str) -> WatchedFunction:
@@ -73,28 +70,20 @@ class OsEntropy(Cause):
 
     explanation = "a generator draws its seed from the operating system"
     fix = "pass a seed, or use repro.rng() or repro.generator()"
-    watched_functions: ClassVar[Sequence[WatchedFunction]] = (
-        *watch_each("numpy.random", "default_rng", _DRAWS_SEED_EFFECT, _SEED_FIX, when=_omits_seed),
-        *watch_each(
-            "numpy.random", "seed", _DRAWS_SEED_EFFECT, "pass a number: np.random.seed(0)", when=_omits_seed
-        ),
-        WatchedFunction(
+    watched_functions = (
+        _watch_seed("numpy.random:default_rng", _SEED_FIX, when=_omits_seed),
+        _watch_seed("numpy.random:seed", "pass a number: np.random.seed(0)", when=_omits_seed),
+        _watch_seed(
             "numpy.random.bit_generator:randbits",
-            _DRAWS_SEED_EFFECT,
             _SEED_FIX,
-            "numpy.random.{}()",
+            label="numpy.random.{}()",
             reach="all",
-            names=_UNSEEDED_NAMES,
+            names=_UNSEEDED,
         ),
-        WatchedFunction(
-            "random:Random.__init__",
-            _DRAWS_SEED_EFFECT,
-            "pass a seed: random.Random(0)",
-            "random.Random()",
-            when=_is_unseeded_instance,
-            reach="all",
+        _watch_seed(
+            "random:Random.__init__", _RANDOM_FIX, label="random.Random()", reach="all", when=_is_unseeded
         ),
-        *watch_each("random", "seed", _DRAWS_SEED_EFFECT, "pass a number: random.seed(0)", when=_omits_seed),
+        _watch_seed("random:seed", "pass a number: random.seed(0)", when=_omits_seed),
         *watch_each(
             "random",
             "SystemRandom.random SystemRandom.getrandbits SystemRandom.randbytes",
@@ -104,24 +93,16 @@ class OsEntropy(Cause):
             reach="all",
         ),
         *map(_watch_secret, ["choice", "randbelow", "randbits", "token_bytes", "token_hex", "token_urlsafe"]),
-        WatchedFunction(
-            "uuid:uuid4",
-            _DRAWS_EFFECT,
-            "use uuid.UUID(int=rng.getrandbits(128), version=4) with a seeded random.Random rng, or "
-            "uuid.uuid5() of a name",
-        ),
+        WatchedFunction("uuid:uuid4", _DRAWS_EFFECT, f"{_UUID_FIX}, or uuid.uuid5() of a name"),
         *watch_each("os", "urandom", _DRAWS_EFFECT, _BYTES_FIX, reach="all"),
         *watch_each("os", "getrandom", _DRAWS_EFFECT, _BYTES_FIX),
-        *map(
-            _watch_tempfile,
-            ["mkdtemp", "mkstemp", "mktemp", "NamedTemporaryFile", "TemporaryDirectory.__init__"],
-        ),
-        _watch_open("builtins:open"),
-        _watch_open("io:open"),
-        *_watch_torch("torch", "seed", "torch", "torch.manual_seed(0)"),
-        *_watch_torch("torch.random", "seed", "torch", "torch.manual_seed(0)"),
-        *_watch_torch("torch.cuda", "seed", "CUDA", "torch.cuda.manual_seed(0)"),
-        *_watch_torch("torch.cuda", "seed_all", "CUDA", "torch.cuda.manual_seed_all(0)"),
+        *map(_watch_tempfile, ["mkdtemp", "mkstemp", "mktemp", "NamedTemporaryFile"]),
+        _watch_tempfile("TemporaryDirectory.__init__"),
+        *map(_watch_open, ["builtins:open", "io:open"]),
+        _watch_torch_seed(":seed", "torch", "manual_seed"),
+        _watch_torch_seed(".random:seed", "torch", "manual_seed"),
+        _watch_torch_seed(".cuda:seed", "CUDA", "cuda.manual_seed"),
+        _watch_torch_seed(".cuda:seed_all", "CUDA", "cuda.manual_seed_all"),
         WatchedFunction(
             "torch:Generator.seed",
             "seeds itself from the operating system",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
-from pytest_repro.causes import Cause, WatchedFunction, watch_each
+from pytest_repro.causes import Cause, watch_each
 from pytest_repro.core.diagnose import Change, Evidence, Finding
 
 _MAX_LISTED = 3
@@ -33,7 +32,7 @@ class SharedState(Cause):
     located_by_line = True
     explanation = "one run leaves state behind that changes the next"
     fix = "create it in each test, or restore it when the test ends"
-    watched_functions: ClassVar[Sequence[WatchedFunction]] = (
+    watched_functions = (
         *watch_each("torch", "manual_seed set_rng_state", *_RESEEDING),
         *watch_each("torch.random", "manual_seed set_rng_state", *_RESEEDING),
         *watch_each("torch.cuda", "manual_seed manual_seed_all", *_RESEEDING),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import ClassVar
 
 from pytest_repro.axes import get_axis
 from pytest_repro.causes import Cause, WatchedFunction
@@ -25,7 +23,7 @@ class UninitialisedMemory(Cause):
     depends_on_layout = True
     explanation = "memory is read before it is written"
     fix = "use zeros instead of empty, or write each element before reading it"
-    watched_functions: ClassVar[Sequence[WatchedFunction]] = (
+    watched_functions = (
         *(_watch(f"torch:{name}", "torch.zeros()") for name in ("empty", "empty_strided", "empty_permuted")),
         _watch("torch:empty_like", "torch.zeros_like()"),
         _watch("torch:Tensor.new_empty", "Tensor.new_zeros()", "Tensor.new_empty()"),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
 
 from pytest_repro.causes import Cause, WatchedFunction, format_call, get_cause, list_cause_names
 from pytest_repro.core.diagnose import Evidence, ExternalCall, Finding
-from pytest_repro.interpose.target import Reach
+from pytest_repro.core.machine import count_cores
+from pytest_repro.interpose.call_log import Reach
 
 _EXTERNAL_FIX = "replace it in the test by a fixed answer, or do not record values that depend on it"
 _DEFAULT_FIX = "record more values along the way: the first that differs is nearest to the cause"
@@ -23,7 +22,7 @@ class Unknown(Cause):
     """Nothing that could be suspended made the runs equal; lists the calls that cannot be suspended."""
 
     located_by_line = True
-    watched_functions: ClassVar[Sequence[WatchedFunction]] = (
+    watched_functions = (
         _watch("subprocess:Popen.__init__", "starts a program", "subprocess.Popen()", reach="all"),
         _watch("os:system", "starts a program"),
         _watch("os:posix_spawn", "starts a program"),
@@ -43,16 +42,13 @@ class Unknown(Cause):
 def _describe_not_suspendable(calls: Sequence[ExternalCall]) -> Iterator[tuple[str, str]]:
     """The description and the fix of each call that no cause can suspend."""
     for name in sorted(list_cause_names(), key=lambda name: name != cause.name):
-        for call in get_cause(name).find_not_suspendable(calls):
-            row = get_cause(name).find_watched_function(call)
-            if row is not None:
-                yield f"{format_call(call)} at {call.location} {row.effect}", row.fix
+        for call, row in get_cause(name).find_not_suspendable(calls):
+            yield f"{format_call(call)} at {call.location} {row.effect}", row.fix
 
 
 def explain_rarity() -> str:
     """Why a difference that was seen once may not be seen again."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if cores < 2:
+    if count_cores() < 2:
         return "on one core threads hardly race"
     return "races are rare on a busy machine, and state that earlier tests left is missing"
 

@@ -14,9 +14,8 @@ from typing import Literal
 
 from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.mismatch import Difference
-from pytest_repro.core.compare.stored_value import Statistics, StoredValue, compare_statistics
+from pytest_repro.core.compare.stored_value import Number, Statistics, StoredValue, compare_statistics
 from pytest_repro.core.compare.verdict import VERDICT_OUTCOMES, WITHOUT_BASELINE
-from pytest_repro.core.golden.stored_value import Number
 from pytest_repro.core.plan.tolerance import EXACT, Tolerance
 from pytest_repro.reports.json.report import BadReport, Report
 from pytest_repro.reports.json.rows import value_from_row

@@ -16,12 +16,7 @@ import execnet
 from pytest_repro._version import __version__
 from pytest_repro.axes import Interpreter
 from pytest_repro.companions.remote_main import BOOTSTRAP
-from pytest_repro.companions.spawn import (
-    format_python_spec,
-    limit_start_time,
-    redirect_stderr,
-    replace_environ,
-)
+from pytest_repro.companions.spawn import format_python_spec, limit_start, redirect_stderr, replace_environ
 
 # Frames in every dump of Python's fault handler: below the test, or on other threads.
 _RUNNER_FRAMES = re.compile(
@@ -29,12 +24,9 @@ _RUNNER_FRAMES = re.compile(
     r"|^Thread 0x|^Extension modules:|^$"
 )
 
-_TAIL_LINES = 12
-"""Lines of its stderr to report when it is lost."""
-_GRACE = 5.0
-"""Seconds it has to exit by itself."""
-_POLL_INTERVAL = 1.0
-"""Seconds between two calls of the callback while waiting."""
+_TAIL_LINES = 12  # of its stderr to report when it is lost
+_GRACE = 5.0  # seconds it has to exit by itself
+_POLL_INTERVAL = 1.0  # seconds between two calls of the callback while waiting
 
 
 class InterpreterLost(Exception):
@@ -45,13 +37,11 @@ class Companion:
     """Another interpreter that answers requests until it is ended.
 
     Args:
-        interpreter: The interpreter to start.
         order: What it does: ``"serve"`` names the module there whose ``serve(channel, order)``
             answers; the rest is for that.
         paths: ``sys.path`` of an interpreter of this installation.
         timeout: Seconds after which a companion that does not start or answer is abandoned.
-        environ: The environment it starts in, before the interpreter's own variables; None for the
-            environment of this process.
+        environ: What it starts in, before the interpreter's own variables; None for ``os.environ``.
 
     Raises:
         InterpreterLost: It could not be started.
@@ -73,7 +63,7 @@ class Companion:
         spec = f"{interpreter.spec}{flags}//execmodel=main_thread_only"
         variables = {**(os.environ if environ is None else environ), **interpreter.environ}
         try:
-            with replace_environ(variables), redirect_stderr(self._stderr_file), limit_start_time(timeout):
+            with replace_environ(variables), redirect_stderr(self._stderr_file), limit_start(timeout):
                 self._gateway = self._group.makegateway(spec)
             self._channel: Any = self._gateway.remote_exec(BOOTSTRAP)
             self._channel.send([str(path) for path in paths] if interpreter.local else [])
@@ -85,15 +75,10 @@ class Companion:
 
     @property
     def name(self) -> str:
-        """How messages name it."""
         return f"the companion for {self.interpreter.name}"
 
     def send(self, *message: Any) -> None:
-        """Sends a request, without waiting.
-
-        Raises:
-            InterpreterLost: It is gone.
-        """
+        """Sends a request, without waiting; raises :class:`InterpreterLost` if it is gone."""
         try:
             self._channel.send(message)
         except OSError:
@@ -120,9 +105,7 @@ class Companion:
         except EOFError:
             raise self._make_died_error(activity) from None
         except self._channel.RemoteError as error:
-            raise self._make_lost_error(
-                f"failed {activity}:\n{_format_last_lines(error.formatted, _TAIL_LINES)}"
-            ) from None
+            raise self._make_lost_error(f"failed {activity}:\n{_format_tail(error.formatted)}") from None
         if answer[0] == "refused":
             raise self._make_lost_error(answer[1])
         return answer
@@ -146,18 +129,18 @@ class Companion:
         return InterpreterLost(f"{self.name} {reason}{stderr}")
 
     def _describe_exit(self) -> str:
-        popen = getattr(getattr(self._gateway, "_io", None), "popen", None)
-        if popen is None:
-            return ""
         try:
-            status = popen.wait(timeout=2)
-        except Exception:  # it still runs: only the connection ended
+            status = self._popen.wait(timeout=2)
+        except Exception:  # it was not started here, or still runs: only the connection ended
             return ""
         with suppress(ValueError):
-            return (
-                f" (killed by {signal.Signals(-status).name})" if status < 0 else f" (exit status {status})"
-            )
+            return f" (killed by {signal.Signals(-status).name})"
         return f" (exit status {status})"
+
+    @property
+    def _popen(self) -> Any:
+        """Its process, if it was started here."""
+        return getattr(getattr(getattr(self, "_gateway", None), "_io", None), "popen", None)
 
     def request_exit(self) -> None:
         """Asks it to exit, without waiting."""
@@ -172,7 +155,7 @@ class Companion:
 
     def kill(self) -> None:
         """Kills it and the processes that it started."""
-        popen = getattr(getattr(getattr(self, "_gateway", None), "_io", None), "popen", None)
+        popen = self._popen
         if popen is not None and not self.has_ended():
             with suppress(OSError):
                 os.killpg(popen.pid, signal.SIGKILL) if hasattr(os, "killpg") else popen.kill()
@@ -194,8 +177,8 @@ def format_stderr_tail(text: str) -> str:
     fatal = [number for number, line in enumerate(lines) if line.startswith("Fatal Python error")]
     if fatal:  # with the lines right before: "terminate called after throwing …"
         lines = lines[max(0, fatal[-1] - 3) :][:_TAIL_LINES]
-    return _format_last_lines("\n".join(lines), _TAIL_LINES)
+    return _format_tail("\n".join(lines))
 
 
-def _format_last_lines(text: str, count: int) -> str:
-    return "\n".join(f"  {line}" for line in text.strip().splitlines()[-count:])
+def _format_tail(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.strip().splitlines()[-_TAIL_LINES:])

@@ -14,20 +14,11 @@ class Member(Protocol):
     """What a pool keeps: a companion, or a group of ranks."""
 
     @property
-    def name(self) -> str:
-        """How messages name it."""
-
-    def send(self, *message: Any) -> None:
-        """Sends a request, without waiting."""
-
-    def request_exit(self) -> None:
-        """Asks it to exit, without waiting."""
-
-    def join_or_kill(self) -> None:
-        """Waits for its exit for some seconds, then kills it."""
-
-    def kill(self) -> None:
-        """Kills it at once."""
+    def name(self) -> str: ...
+    def send(self, *message: Any) -> None: ...
+    def request_exit(self) -> None: ...
+    def join_or_kill(self) -> None: ...
+    def kill(self) -> None: ...
 
 
 Key = TypeVar("Key", bound=Hashable)
@@ -38,8 +29,7 @@ class CompanionPool(Generic[Key, M]):
     """Companions by setting, each started when it is first needed.
 
     Args:
-        max_losses: Companions of one setting that may be lost in a row before the pool abandons it;
-            None never abandons a setting for that.
+        max_losses: Companions that may be lost in a row before their setting is abandoned; None for any.
         retry_start: Whether to start a companion again that did not start, or was lost before it was
             ready. If not, its setting is abandoned: another start would fail likewise.
     """
@@ -70,16 +60,7 @@ class CompanionPool(Generic[Key, M]):
 
     @contextmanager
     def using(self, key: Key, start: Callable[[], M], user: str = "") -> Iterator[M]:
-        """The companion of *key*, for a block; kills it and counts a loss if the block loses it.
-
-        Args:
-            key: The setting.
-            start: Starts the companion.
-            user: What the block runs, for the message when the setting is abandoned.
-
-        Raises:
-            InterpreterLost: As :meth:`get`, or as the block.
-        """
+        """As :meth:`get`, for a block that runs *user*; kills what that loses, and counts the loss."""
         member = self.get(key, start)
         try:
             yield member
@@ -131,6 +112,5 @@ class CompanionPool(Generic[Key, M]):
             if not self._retry_start:
                 self._reasons[key] = reason
         elif self._losses[key] == self._max_losses:
-            last = f", the last in {user}" if user else ""
-            lost = f"{self._max_losses} were lost in a row{last}"
+            lost = f"{self._max_losses} were lost in a row" + (f", the last in {user}" if user else "")
             self._reasons[key] = f"{member.name} was not started again: {lost}"

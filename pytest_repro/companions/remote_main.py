@@ -11,7 +11,9 @@ from typing import Any
 
 from pytest_repro._version import __version__
 
-BOOTSTRAP = """
+MISSING_MODULE = "has no module {}: {} -m pip install pytest-repro=={} installs what it needs"
+
+BOOTSTRAP = f"""
 import sys
 paths = channel.receive()
 if paths:
@@ -20,22 +22,15 @@ try:
     from pytest_repro.companions.remote_main import main
 except ModuleNotFoundError as error:
     version = channel.receive()["version"]
-    channel.send(("refused", LACKS.format(error.name, sys.executable, version)))
+    channel.send(("refused", {MISSING_MODULE!r}.format(error.name, sys.executable, version)))
 else:
     main(channel)
 """
 """Sent as source: needs only Python and this package on the other side."""
 
-MISSING_MODULE = "has no module {}: {} -m pip install pytest-repro=={} installs what it needs"
-BOOTSTRAP = BOOTSTRAP.replace("LACKS", repr(MISSING_MODULE))
-
 
 def main(channel: Any) -> None:
-    """Receives an order, serves it, returns.
-
-    Args:
-        channel: Of execnet; the first item is the order, ``{"version", "serve", "chdir", …}``.
-    """
+    """Receives an order, ``{"version", "serve", "chdir", …}``, from execnet's *channel*, and serves it."""
     order = channel.receive()
     if order["version"] != __version__:
         channel.send(("refused", f"it has pytest-repro {__version__}, this is {order['version']}"))
@@ -45,20 +40,16 @@ def main(channel: Any) -> None:
         os.chdir(order["chdir"])
     sys.argv[:] = order.get("argv", sys.argv)
     try:
-        _serve(channel, order)
+        try:
+            module = import_module(order["serve"])
+        except ModuleNotFoundError as error:
+            channel.send(("refused", MISSING_MODULE.format(error.name, sys.executable, __version__)))
+        else:
+            module.serve(channel, order)
     finally:
         detach()
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-
-
-def _serve(channel: Any, order: Mapping[str, Any]) -> None:
-    try:
-        module = import_module(order["serve"])
-    except ModuleNotFoundError as error:
-        channel.send(("refused", MISSING_MODULE.format(error.name, sys.executable, __version__)))
-    else:
-        module.serve(channel, order)
 
 
 def _exit_on_disconnect(gateway: Any) -> Callable[[], None]:
@@ -82,11 +73,10 @@ def _exit_on_disconnect(gateway: Any) -> Callable[[], None]:
 
 
 def serve_requests(channel: Any, functions: Mapping[str, Callable[..., Any]]) -> None:
-    """Answers requests until ``("finish",)``.
+    """Answers requests from execnet's *channel* until ``("finish",)``.
 
     Args:
-        channel: Of execnet.
-        functions: First word of a request → a function of its arguments, which returns the answer or None
+        functions: First word of a request → a function of its arguments that returns the answer, or None
             for no answer.
     """
     while True:

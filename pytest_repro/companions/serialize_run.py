@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from pytest_repro.adapters import environment
@@ -27,18 +27,13 @@ def decode_run(text: str, cell: Cell) -> tuple[Run, dict[Key, Observation]]:
         BadJson: *text* is something else.
     """
     root = parse_json(text, "run of another interpreter")
-    differing = _diff_environments(environment(), root["environment"].as_str_mapping(), cell)
+    here, there = environment(), root["environment"].as_str_mapping()
+    # Without what is varied, and libraries that only one side has.
+    shared = [name for name in here if name in there and name not in cell.setting]
+    differing = {name: (here[name], there[name]) for name in shared if here[name] != there[name]}
     run = _CODEC.decode(Run, root["run"], **cell._asdict(), environment_diff=differing)
     observations = (_CODEC.decode(Observation, node) for node in root["observations"])
     return run, {observation.key: observation for observation in observations}
-
-
-def _diff_environments(
-    here: Mapping[str, str], there: Mapping[str, str], cell: Cell
-) -> dict[str, tuple[str, str]]:
-    """What differs between two environments, without what is varied and libraries that only one side has."""
-    shared = (name for name in here if name in there and name not in cell.setting)
-    return {name: (here[name], there[name]) for name in shared if here[name] != there[name]}
 
 
 def _encode_logits(load_logits: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The start of an interpreter: its flags, environment, stderr and time limit."""
+"""The start of an interpreter: its flags, environment, stderr and time limit; the modules that start it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,19 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from threading import Event, Thread
 from typing import IO, Any
 
 from execnet import gateway_io
 
+_RESTORED_MODULES = (
+    "builtins", "inspect", "io", "json", "os", "os.path", "queue", "select", "selectors", "shlex", "signal",
+    "struct", "subprocess", "tempfile", "threading", "time",
+)  # fmt: skip
+"""The modules that start interpreters and talk to them."""
+_SKIPPED_NAMES = {"__dict__", "__weakref__", "__doc__"}
+_ABSENT = object()
 _EXCLUDED_FLAGS = {"-E", "-I", "-R"}  # they make an interpreter ignore PYTHONHASHSEED
 
 
@@ -24,13 +32,10 @@ def format_python_spec() -> str:
 
 
 @contextmanager
-def limit_start_time(seconds: float) -> Iterator[None]:
-    """Kills what execnet starts in the block if the block takes longer than *seconds*.
+def limit_start(seconds: float) -> Iterator[None]:
+    """Kills what execnet starts in the block, and raises TimeoutError, if that takes longer than *seconds*.
 
     execnet has no time limit for the first message of an interpreter, but raises once that is gone.
-
-    Raises:
-        TimeoutError: The block took longer.
     """
     started: list[Any] = []
     done, late = Event(), Event()
@@ -55,7 +60,9 @@ def limit_start_time(seconds: float) -> Iterator[None]:
         yield
     except Exception:
         for each in started:
-            _close_pipes(each)
+            for close in (each.close_write, each.close_read):  # a gateway would do it, but there is none
+                with suppress(OSError):  # it is gone
+                    close()
         if not late.is_set():
             raise
     finally:
@@ -64,13 +71,6 @@ def limit_start_time(seconds: float) -> Iterator[None]:
         watcher.join()
     if late.is_set():  # some specs start without an error all the same
         raise TimeoutError(f"no answer within {seconds:.3g} s")
-
-
-def _close_pipes(io: Any) -> None:
-    """Closes the pipes of an interpreter that got no gateway, which would close them."""
-    for close in (io.close_write, io.close_read):
-        with suppress(OSError):  # it is gone
-            close()
 
 
 @contextmanager
@@ -101,3 +101,34 @@ def redirect_stderr(file: IO[bytes]) -> Iterator[None]:
     finally:
         os.dup2(before, 2)
         os.close(before)
+
+
+class PristineModules:
+    """The public names of a few modules and classes, as they are at construction.
+
+    With a test's mock of ``subprocess.Popen``, execnet would read for ever.
+    """
+
+    def __init__(self) -> None:
+        owners: list[Any] = [*map(import_module, _RESTORED_MODULES), subprocess.Popen, Thread]
+        self._originals = [(owner, _get_public_names(owner)) for owner in owners]
+
+    @contextmanager
+    def restore(self) -> Iterator[None]:
+        """Restores them for a block, then puts back what replaced them."""
+        replaced: list[tuple[Any, str, Any]] = []
+        try:
+            for owner, originals in self._originals:
+                current = vars(owner)
+                for name in [name for name, value in originals.items() if current.get(name) is not value]:
+                    replaced.append((owner, name, current.get(name, _ABSENT)))
+                    setattr(owner, name, originals[name])
+            yield
+        finally:
+            for owner, name, value in reversed(replaced):
+                delattr(owner, name) if value is _ABSENT else setattr(owner, name, value)
+
+
+def _get_public_names(owner: Any) -> dict[str, Any]:
+    is_class = isinstance(owner, type)  # dunder methods get patched too: Popen.__init__
+    return {n: v for n, v in vars(owner).items() if (n not in _SKIPPED_NAMES if is_class else n[0] != "_")}

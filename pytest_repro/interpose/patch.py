@@ -120,10 +120,8 @@ def list_modules() -> list[ModuleType]:
 def find_bindings(module: ModuleType, replacements: Mapping[int, tuple[Any, Any]]) -> list[tuple[str, Any]]:
     """Globals of *module* that hold one of the objects in *replacements*, and their new values.
 
-    The module's ``__dict__`` is read directly, so that a lazy module does not load.
-
-    Args:
-        replacements: The id of an object → the object, and its replacement.
+    The module's ``__dict__`` is read directly, so that a lazy module does not load. *replacements* has for
+    the id of an object the object, and its replacement.
     """
     return [
         (name, replacements[real_id(value)][1])
@@ -162,12 +160,16 @@ def copy_identity(wrapper: Callable[..., Any], real: Any, owner: Any, name: str)
     return wrapper
 
 
+def make_patch(owner: Any, name: str, wrapper: Callable[..., Any]) -> Patch:
+    """The patch by *wrapper*, which gets the identity of the original (:func:`copy_identity`)."""
+    return Patch(owner, name, copy_identity(wrapper, getattr(owner, name), owner, name))
+
+
 @contextmanager
 def pass_through(lines: Iterable[str]) -> Iterator[None]:
-    """In the block, calls from *lines* reach the real functions: to find out which line matters.
+    """In the block, calls from *lines* (``"/abs/file.py:12"``) reach the real functions.
 
-    Args:
-        lines: Locations of calls: ``"/abs/file.py:12"``.
+    This is how one finds out which line matters.
     """
     before = set(_PASSTHROUGH_LINES)
     _PASSTHROUGH_LINES.update(lines)

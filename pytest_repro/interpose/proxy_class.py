@@ -8,13 +8,6 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-_IMMUTABLE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE
-
-
-def is_immutable(cls: type) -> bool:
-    """Whether attributes of *cls* cannot be set."""
-    return bool(cls.__flags__ & _IMMUTABLE)
-
 
 class ProxyMeta(type):
     """The type of proxies: they compare, hash and check instances as the real class does.
@@ -33,14 +26,10 @@ class ProxyMeta(type):
         return super().__call__(*args, **kwargs)
 
     def __instancecheck__(cls, instance: Any) -> bool:
-        if "real" in vars(cls):
-            return isinstance(instance, cls.real)
-        return super().__instancecheck__(instance)
+        return isinstance(instance, cls.real) if "real" in vars(cls) else super().__instancecheck__(instance)
 
     def __subclasscheck__(cls, subclass: type) -> bool:
-        if "real" in vars(cls):
-            return issubclass(subclass, cls.real)
-        return super().__subclasscheck__(subclass)
+        return issubclass(subclass, cls.real) if "real" in vars(cls) else super().__subclasscheck__(subclass)
 
     # A dict keyed by type that the block builds is looked up with the types of real instances.
     def __eq__(cls, other: object) -> bool:
@@ -51,7 +40,7 @@ class ProxyMeta(type):
 
 
 def make_proxy_class(real: Any, members: Mapping[str, object], owns_instances: bool = False) -> type:
-    """A class that behaves as *real* except for *members*.
+    """A class that behaves as *real* except for *members*: methods of classes in C cannot be replaced.
 
     Args:
         real: A class that can be subclassed; may be a proxy, since blocks nest.
@@ -67,17 +56,11 @@ def make_proxy_class(real: Any, members: Mapping[str, object], owns_instances: b
     original = real
     while isinstance(original, ProxyMeta):
         original = original.real
-    body = {
-        "__module__": real.__module__,
-        "__qualname__": real.__qualname__,
-        "__doc__": real.__doc__,
-        "real": real,
-        "owns_instances": owns_instances,
-        **({"__reduce_ex__": reduce_ex} if owns_instances else {}),
-        **members,
-    }
+    body = {name: getattr(real, name) for name in ("__module__", "__qualname__", "__doc__")}
+    body |= {"real": real, "owns_instances": owns_instances}
+    body |= {"__reduce_ex__": reduce_ex} if owns_instances else {}
     metaclass: Any = type(real)
-    proxy: type = _get_metaclass(metaclass)(real.__name__, (real,), body)
+    proxy: type = _get_metaclass(metaclass)(real.__name__, (real,), {**body, **members})
     return proxy
 
 
@@ -97,13 +80,12 @@ def patch_pickling(proxy: ProxyMeta) -> Iterator[None]:
         _, *rest = instance.__reduce_ex__(4)
         return (proxy, *rest)
 
-    real, table = proxy.real, copyreg.dispatch_table
-    before = table.get(real)
-    copyreg.pickle(real, reduce_to_proxy)
+    before: Any = copyreg.dispatch_table.get(proxy.real)
+    copyreg.pickle(proxy.real, reduce_to_proxy)
     try:
         yield
     finally:
         if before is None:
-            table.pop(real, None)
+            copyreg.dispatch_table.pop(proxy.real, None)
         else:
-            table[real] = before
+            copyreg.dispatch_table[proxy.real] = before

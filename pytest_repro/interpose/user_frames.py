@@ -42,12 +42,7 @@ class Origin(NamedTuple):
 
 @cache
 def classify_code(filename: str, module: str) -> CodeOwner:
-    """The owner of code.
-
-    Args:
-        filename: ``co_filename`` of the code object.
-        module: Dotted name of its module; ``""`` if unknown.
-    """
+    """The owner of code in *filename* and the dotted name *module*, ``""`` if unknown."""
     package, _, rest = module.partition(".")
     if package == "pytest_repro":
         return "runner" if rest.partition(".")[0] in _OWN_RUNNER_PACKAGES else "none"
@@ -93,10 +88,10 @@ def is_user_module(module: ModuleType) -> bool:
         return False
     if not isinstance(file, str):
         return module.__name__ == "__main__"
-    is_user = classify_code(file, module.__name__) == "user"
-    if not is_user:
-        _NON_USER_FILES.add(file)
-    return is_user
+    if classify_code(file, module.__name__) == "user":
+        return True
+    _NON_USER_FILES.add(file)
+    return False
 
 
 def call_origin(frame: FrameType | None) -> Origin | None:
@@ -127,21 +122,14 @@ def find_called_name(frame: FrameType, names: frozenset[str]) -> str | None:
     """Which of *names* the code of *frame* is calling now; None if none can be found.
 
     A function written in C or Cython has no frame, so its name is read from the caller's bytecode.
-
-    Args:
-        names: ``"PCG64"``; or ``"RandomState()"``, for which a call with arguments returns
-            ``"RandomState(…)"``.
+    Of the name ``"RandomState()"``, a call with arguments returns ``"RandomState(…)"``.
     """
     executed = [i for i in dis.get_instructions(frame.f_code) if i.offset <= frame.f_lasti]
     call = executed[-1]
     bare_names = names | {name.removesuffix("()") for name in names}
-    for instruction in reversed(executed):
-        name = instruction.argval
-        if (
-            isinstance(name, str)
-            and name in bare_names
-            and _start_position(instruction) == _start_position(call)
-        ):
+    for each in reversed(executed):
+        name = each.argval
+        if isinstance(name, str) and name in bare_names and _start_position(each) == _start_position(call):
             return name if name in names else f"{name}({'…' if call.arg else ''})"
     return None
 
@@ -160,8 +148,7 @@ def read_call_source(frame: FrameType) -> str:
     first, last, start, end = _find_source_range(frame.f_code, frame.f_lasti)
     first = first or frame.f_lineno
     source_lines = linecache.getlines(frame.f_code.co_filename)[first - 1 : last or first]
-    lines = [line.encode() for line in source_lines]
-    if not lines:
+    if not (lines := [line.encode() for line in source_lines]):
         return ""
     lines[-1] = lines[-1][:end]  # columns count bytes
     lines[0] = lines[0][start:]

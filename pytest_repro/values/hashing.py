@@ -16,6 +16,8 @@ from queue import SimpleQueue
 
 import xxhash
 
+from pytest_repro.core.machine import count_cores
+
 LEAF_BYTES = 4 * 2**20
 """Bytes of a leaf."""
 
@@ -32,8 +34,7 @@ def choose_thread_count() -> int:
     """
     if int(xxhash.VERSION.split(".")[0]) < 4 or "PYTEST_XDIST_WORKER" in os.environ:
         return 1
-    available = getattr(os, "sched_getaffinity", None)
-    return min(len(available(0)) if available else os.cpu_count() or 1, 4)
+    return min(count_cores(), 4)
 
 
 def digest(kind: str, pieces: Iterable[memoryview], threads: int | None = None) -> str:

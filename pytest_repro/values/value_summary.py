@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from pytest_repro.core.compare.stored_value import MAX_VALUES, Statistics, StoredValue
-from pytest_repro.core.golden.stored_value import Number
+from pytest_repro.core.compare.stored_value import MAX_VALUES, Number, Statistics, StoredValue
 from pytest_repro.core.runs.observation import ContentRef, Observation
 from pytest_repro.values.hashing import digest
 from pytest_repro.values.spill_store import ValueBuffer

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_repro.causes import get_cause
-from pytest_repro.causes._frozen_clock import _START_TIMES, FrozenClock
+from pytest_repro.causes.clock import _START_TIMES, FrozenClock
 
 TRUE_TIME, TRUE_NOW = time.perf_counter, datetime.datetime.now
 keeps_time = {"clock": time.perf_counter}  # a binding that nobody replaces

@@ -9,9 +9,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from pytest_repro.causes import get_cause
-from pytest_repro.causes._serial import threads
-from pytest_repro.causes._suspension import collect_not_suspended, report_not_suspended
+from pytest_repro.causes import _serial_threads, collect_not_suspended, get_cause, report_not_suspended
 
 
 def run_beside(works: Sequence[Callable[[], object]]) -> None:
@@ -40,7 +38,7 @@ def test_threads_that_wait_for_each_other_are_reported() -> None:
 
 def test_timeout_is_reported() -> None:
     with collect_not_suspended() as found:
-        threads.wait_for(time.sleep, [], 0.05)  # sleep() says None: it is never done
+        _serial_threads.wait_for(time.sleep, [], 0.05)  # sleep() says None: it is never done
     reason = "a thread, process or task takes longer than 0.05 s and runs concurrently with others"
     assert found == {"completion-order": reason}
 

@@ -248,6 +248,6 @@ def test_every_target_exists_and_has_a_cause() -> None:
     assert {target.cause for target in found} == {
         name for name in list_cause_names() if get_cause(name).watched_functions
     }
-    assert all(target.display_name for target in found)
+    assert all(target.function.display_name for target in found)
     for target in found:
-        assert callable(getattr(*target.attribute))
+        assert callable(getattr(target.owner, target.name))

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from pytest_repro.causes import get_cause, list_cause_names
-from pytest_repro.causes._suspension import split_suspect
+from pytest_repro.causes import get_cause, list_cause_names, split_suspect
 from pytest_repro.core.diagnose import Change, Evidence, Finding
 from pytest_repro.core.trace.divergence import Divergence, LineStep, find_line_divergence
 from pytest_repro.engine.diagnose import ExperimentFailed

@@ -8,8 +8,7 @@ from dataclasses import replace
 from time import perf_counter
 from typing import TypeVar
 
-from pytest_repro.causes import find_all_targets
-from pytest_repro.causes._suspension import collect_not_suspended
+from pytest_repro.causes import collect_not_suspended, find_all_targets
 from pytest_repro.core.diagnose import Change, Experiment, ExperimentResult, ExternalCall
 from pytest_repro.core.plan.plan import Cell
 from pytest_repro.core.runs.observation import ContentRef

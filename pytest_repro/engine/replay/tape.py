@@ -14,7 +14,7 @@ from types import FrameType
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-from pytest_repro.causes._frozen_clock import FrozenClock
+from pytest_repro.causes.clock import FrozenClock
 from pytest_repro.core.replay import ExternalInput, ReplayLog
 from pytest_repro.interpose.patch import Patch, copy_identity
 from pytest_repro.interpose.user_frames import (

@@ -107,7 +107,7 @@ class Pin:
         if self._open_input is not None:
             self._run_stack.enter_context(self._open_input())
         if self._spec.suspended:
-            from pytest_repro.causes._suspension import suspended
+            from pytest_repro.causes import suspended
 
             self._run_stack.enter_context(suspended(self._spec.suspended, self._spec.seed))
         self._applied_setting = self._spec.cell.setting

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_repro.companions.pristine_stdlib import PristineModules
+from pytest_repro.companions.spawn import PristineModules
 from pytest_repro.plugin.run.progress import Progress
 
 if TYPE_CHECKING:

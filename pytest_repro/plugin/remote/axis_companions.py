@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from contextlib import AbstractContextManager, suppress
 from functools import partial
@@ -12,6 +11,7 @@ import pytest
 from pytest_repro.axes import get_axis
 from pytest_repro.companions.companion import Companion, InterpreterLost
 from pytest_repro.companions.pool import CompanionPool
+from pytest_repro.core.machine import count_cores
 from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.engine.runs.remote_run import encode_cell, receive_run
 from pytest_repro.engine.runs.trial import Trial
@@ -52,7 +52,7 @@ class AxisCompanions:
         cells = list(runner.trial.remote_cells())
         self._pending.clear()
         self._queue = deque(enumerate(cells, runner.trial.planned_run_count))
-        for _ in range(min(len(cells), _count_cores() - 1)):
+        for _ in range(min(len(cells), count_cores() - 1)):
             self._start_next_run(runner)
 
     def _start_next_run(self, runner: ItemRunner) -> None:
@@ -125,8 +125,3 @@ class AxisCompanions:
 
 def _get_setting(cell: Cell) -> _Setting:
     return cell.repeat_of or (cell.axis, cell.value)
-
-
-def _count_cores() -> int:
-    get_affinity = getattr(os, "sched_getaffinity", None)
-    return len(get_affinity(0)) if get_affinity else os.cpu_count() or 1

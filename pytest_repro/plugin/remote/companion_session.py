@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pytest_repro.adapters import active_adapters
-from pytest_repro.companions.ranks.rank_main import ProcessGroups
+from pytest_repro.companions.rank_main import ProcessGroups
 from pytest_repro.companions.remote_main import serve_requests
 from pytest_repro.core.diagnose import Experiment, ExperimentResult, decode_experiment
 from pytest_repro.core.plan.plan import Cell

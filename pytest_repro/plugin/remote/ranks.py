@@ -12,7 +12,7 @@ import pytest
 
 from pytest_repro.companions.companion import InterpreterLost
 from pytest_repro.companions.pool import CompanionPool
-from pytest_repro.companions.ranks.group import RankGroup
+from pytest_repro.companions.rank_group import RankGroup
 from pytest_repro.companions.serialize_run import decode_run
 from pytest_repro.core.plan.plan import Cell
 from pytest_repro.core.runs.join_ranks import RankRun, join_observations, join_runs, select_worst, split_rank

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pytest_repro.companions.companion import InterpreterLost
-from pytest_repro.companions.ranks.group import Rank, RankGroup
-from pytest_repro.companions.ranks.socket_channel import SocketChannel
+from pytest_repro.companions.rank_group import Rank, RankGroup
+from pytest_repro.companions.rank_main import SocketChannel
 
 
 class Launcher:

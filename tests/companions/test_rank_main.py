@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("execnet")
 
-from pytest_repro.companions.ranks.rank_main import _choose_backend
+from pytest_repro.companions.rank_main import _choose_backend
 
 
 @pytest.mark.parametrize(("gpus", "used"), [(0, "gloo"), (1, "gloo"), (2, "cpu:gloo,cuda:nccl")])

@@ -14,46 +14,35 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_repro.axes import Interpreter
 from pytest_repro.companions.companion import Companion, InterpreterLost
-from pytest_repro.companions.ranks.socket_channel import SocketChannel
+from pytest_repro.companions.rank_main import SocketChannel
 
-_GRACE = 5.0
-"""Seconds for the others to answer once a rank has failed, and for all to exit."""
-_POLL_INTERVAL = 0.2
-"""Seconds between two checks that the launcher is running."""
-_LAUNCHER_GRACE = 15.0
-"""Seconds for the launcher to end the ranks and to report how the first one ended."""
-
+_GRACE = 5.0  # seconds for the others to answer once a rank has failed, and for all to exit
+_POLL_INTERVAL = 0.2  # seconds between two checks that the launcher is running
+_LAUNCHER_GRACE = 15.0  # seconds for the launcher to end the ranks and report how the first one ended
 _TOKEN_LENGTH = 64
 
 
-class Rank:
+class Rank(NamedTuple):
     """The session's end of one rank."""
 
-    def __init__(self, channel: SocketChannel, number: int, pid: int, name: str) -> None:
-        self.channel, self.number, self.pid, self.name = channel, number, pid, name
+    channel: SocketChannel
+    number: int
+    pid: int
+    name: str
 
     def send(self, *message: Any) -> None:
-        """Sends a request, without waiting.
-
-        Raises:
-            InterpreterLost: It is gone.
-        """
+        """Sends a request, without waiting; raises :class:`InterpreterLost` if it is gone."""
         try:
             self.channel.send(message)
         except OSError:
             raise InterpreterLost(f"{self.name} is gone") from None
 
     def receive(self, activity: str) -> Any:
-        """Waits for its next answer; *activity* is what it does meanwhile, for the message.
-
-        Raises:
-            InterpreterLost: It is gone.
-        """
+        """Waits for its next answer; *activity*, what it does meanwhile, is for the message of a loss."""
         try:
             return self.channel.receive()
         except EOFError:
@@ -61,7 +50,7 @@ class Rank:
 
 
 class RankGroup:
-    """Ranks that answer requests until they are ended, each in its own interpreter.
+    """Ranks that answer requests until they are ended, each in its own interpreter: one member of a pool.
 
     The launcher is a companion, which ends with this session. Its ranks lead sessions of their own,
     which it cannot kill: each exits by itself once its connection to the session is closed.
@@ -69,15 +58,12 @@ class RankGroup:
     Args:
         orders: What each rank does; ``"serve"`` names the module there.
         paths: ``sys.path`` of the ranks.
-        environ: The environment they start in.
         timeout: Seconds after which a rank that does not answer is abandoned.
         folder: For their logs; ``""`` for the temporary folder of the system.
 
     Raises:
         InterpreterLost: They could not be started.
     """
-
-    _answers: Mapping[int, Any] = MappingProxyType({})
 
     def __init__(
         self,
@@ -90,6 +76,7 @@ class RankGroup:
         self._timeout, self._size = timeout, len(orders)
         self.name = f"{self._size} ranks"
         self.ranks: list[Rank] = []
+        self._answers: dict[int, Any] = {}
         self._log_folder = tempfile.mkdtemp(prefix="ranks-", dir=folder or None)
         self._launcher: Companion | None = None
         try:
@@ -105,7 +92,7 @@ class RankGroup:
     def _start(self, server: socket.socket, paths: list[str], environ: Mapping[str, str]) -> None:
         self._token = secrets.token_hex(_TOKEN_LENGTH // 2)
         order = {
-            "serve": "pytest_repro.companions.ranks.elastic_launcher",
+            "serve": SocketChannel.__module__,
             "ranks": self._size,
             "logs": self._log_folder,
             "address": f"{server.getsockname()[1]} {self._token}",
@@ -122,7 +109,11 @@ class RankGroup:
                 if (rank := self._authenticate(server.accept()[0])) is not None:
                     connected[rank.number] = rank
             self.ranks = [connected[number] for number in sorted(connected)]
-            self._check_launcher("while they were started", deadline)
+            activity = "while they were started"
+            if time.monotonic() > deadline:
+                raise InterpreterLost(f"{self.name} gave no answer within {self._timeout:g} s {activity}")
+            if self._launcher is not None and self._launcher.has_ended():
+                raise self._make_died_error(None, activity)
 
     def _authenticate(self, connection: socket.socket) -> Rank | None:
         connection.settimeout(self._timeout)
@@ -134,13 +125,6 @@ class RankGroup:
         _, number, pid = channel.receive()
         return Rank(channel, number, pid, f"rank {number} of {self._size}")
 
-    def _check_launcher(self, activity: str, deadline: float) -> None:
-        assert self._launcher is not None
-        if time.monotonic() > deadline:
-            raise InterpreterLost(f"{self.name} gave no answer within {self._timeout:g} s {activity}")
-        if self._launcher.has_ended():
-            raise self._make_died_error(None, activity)
-
     def send(self, *message: Any) -> None:
         """Sends a request to every rank, without waiting."""
         for rank in self.ranks:
@@ -148,14 +132,11 @@ class RankGroup:
                 rank.send(*message)
 
     def collect_answers(self, activity: str, is_failure: Callable[[Any], bool]) -> dict[int, Any]:
-        """Waits for the answer of every rank; once one has failed, only some seconds for the others.
+        """Waits for the answer of every rank, by rank; once one has failed, only some seconds for the others.
 
         Args:
             activity: What they do meanwhile, for the message: ``"while it ran the test"``.
             is_failure: Whether an answer reports a failure.
-
-        Returns:
-            Rank → answer.
 
         Raises:
             InterpreterLost: A rank died or gave no answer in time; the group is unusable.
@@ -165,9 +146,9 @@ class RankGroup:
         while pending := [rank for rank in self.ranks if rank.number not in answers]:
             by_channel = {rank.channel: rank for rank in pending}
             ready = select.select(list(by_channel), [], [], max(0.0, deadline - time.monotonic()))[0]
-            if not ready and any(map(is_failure, answers.values())):
-                return answers
             if not ready:
+                if any(map(is_failure, answers.values())):
+                    break
                 raise self._make_timeout_error(pending, activity)
             for rank in map(by_channel.__getitem__, ready):
                 answers[rank.number] = answer = self._receive_from(rank, activity)
@@ -225,22 +206,19 @@ class RankGroup:
         yield from str(answer[1]).splitlines() if known else ()
 
     def request_exit(self) -> None:
-        """Asks every rank to exit, without waiting."""
         self.send("finish")
 
     def join_or_kill(self) -> None:
-        """Waits for their exit for some seconds, then kills them."""
         deadline, pending = time.monotonic() + _GRACE, {rank.channel for rank in self.ranks}
         while pending and (left := deadline - time.monotonic()) > 0:
             for channel in select.select(list(pending), [], [], left)[0]:
-                with suppress(EOFError):
+                try:
                     channel.receive()
-                    continue
-                pending.remove(channel)
+                except EOFError:
+                    pending.remove(channel)
         self.kill()
 
     def kill(self) -> None:
-        """Kills every rank and the processes that they started."""
         for rank in self.ranks:
             rank.channel.close()
             with suppress(OSError):

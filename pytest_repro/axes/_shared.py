@@ -1,0 +1,45 @@
+"""What several axes share: checks of their arguments, settings of a block, states of torch's generators."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from pytest_repro.core.plan.arguments import BadArgument
+
+
+def require_distinct(
+    name: str, values: Sequence[object], key: Callable[[Any], object] = lambda value: value
+) -> tuple[object, ...]:
+    """*values* as a tuple, if there are at least two and no two have the same *key*.
+
+    Raises:
+        BadArgument: There are too few, or two are the same.
+    """
+    values = tuple(values)
+    if len(values) < 2:
+        raise BadArgument(name, values, "at least 2 values, the reference first")
+    if len(set(map(key, values))) < len(values):
+        raise BadArgument(name, values, "each value once")
+    return values
+
+
+@contextmanager
+def set_for_block(set_value: Callable[[Any], object], value: object, before: object) -> Iterator[None]:
+    """Has *set_value* set *value* for a block, then *before*."""
+    set_value(value)
+    try:
+        yield
+    finally:
+        set_value(before)
+
+
+def read_torch_generators(include_cpu: bool = True) -> object:
+    """The states of torch's generators; None before torch is imported."""
+    if "torch" not in sys.modules:
+        return None
+    from pytest_repro.adapters.torch import read_states
+
+    return read_states(include_cpu)

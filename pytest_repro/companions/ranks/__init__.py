@@ -1,1 +1,0 @@
-"""Groups of ranks, which torch's elastic launcher starts and sockets connect."""
