@@ -27,11 +27,7 @@ from pytest_repro.interpose.patch import Patch, patch_everywhere
 from pytest_repro.interpose.proxy_class import make_proxy_class
 
 _GPUS = Path("/proc/driver/nvidia/gpus")
-_KIND_NAMES = {
-    torch.nn.Module: "module",
-    torch.optim.Optimizer: "optimiser",
-    torch.Generator: "torch generator",
-}
+_KINDS = {torch.nn.Module: "module", torch.optim.Optimizer: "optimiser", torch.Generator: "torch generator"}
 _LAZY_DEVICES = ("cuda", "xpu")
 _EXCLUDED_FLAGS = {
     f"torch {name}"
@@ -127,7 +123,7 @@ class Torch(TorchTensors):
         return None
 
     def kind_name(self, value: object) -> str:
-        return next((name for base, name in _KIND_NAMES.items() if issubclass(type(value), base)), "")
+        return next((name for base, name in _KINDS.items() if issubclass(type(value), base)), "")
 
     def base_attributes(self, value: object) -> Collection[str]:
         return _module_attributes() if issubclass(type(value), torch.nn.Module) else ()

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 from execnet import gateway_io
 
 from pytest_repro.axes import Interpreter
 from pytest_repro.companions.companion import Companion, InterpreterLost
-from pytest_repro.companions.spawn import PristineModules
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a shell")
@@ -51,29 +48,3 @@ def test_pipes_of_an_interpreter_that_exits_at_once_are_closed(monkeypatch: pyte
     with pytest.raises(InterpreterLost, match="could not be started: BrokenPipeError"):
         Companion(Interpreter("popen//python=false", {}, "hash seed 1"), {}, sys.path, 60)
     assert [(popen.stdin.closed, popen.stdout.closed) for popen in started] == [(True, True)]
-
-
-def test_patched_names_are_restored_and_patched_again() -> None:
-    names = PristineModules()
-    start, sleep, joined = subprocess.Popen.__init__, time.sleep, os.path.join
-    with (
-        mock.patch("subprocess.Popen.__init__") as first,
-        mock.patch("time.sleep") as second,
-        mock.patch.dict("os.environ", {"IS": "a dict, and stays"}),
-        mock.patch("os.path.join"),
-        mock.patch("os.added", create=True) as third,
-    ):
-        with pytest.raises(KeyboardInterrupt), names.restore():
-            assert (subprocess.Popen.__init__, time.sleep, os.path.join) == (start, sleep, joined)
-            assert os.environ["IS"] == "a dict, and stays"
-            raise KeyboardInterrupt
-        assert (subprocess.Popen.__init__, time.sleep, os.added) == (first, second, third)  # type: ignore[attr-defined]
-    assert (subprocess.Popen.__init__, time.sleep, os.path.join) == (start, sleep, joined)
-
-
-def test_deleted_names_are_deleted_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = PristineModules()
-    monkeypatch.delattr("os.getpid")
-    with names.restore():
-        assert os.getpid() > 0
-    assert not hasattr(os, "getpid")

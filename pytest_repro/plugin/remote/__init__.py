@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_repro.companions.spawn import PristineModules
+from pytest_repro.companions.start_state import StartState
 from pytest_repro.plugin.run.progress import Progress
 
 if TYPE_CHECKING:
     from pytest_repro.plugin.remote.axis_companions import AxisCompanions
     from pytest_repro.plugin.remote.companion_launcher import CompanionLauncher
     from pytest_repro.plugin.remote.diagnosis import Diagnoser
-
-
-class StartState:
-    """This process as it was before any test: tests may forget to undo changes."""
-
-    def __init__(self) -> None:
-        self.paths, self.environ, self.argv = list(sys.path), dict(os.environ), list(sys.argv)
-        self.pristine_modules = PristineModules()
-        torch: Any = sys.modules.get("torch")
-        self.thread_count = int(torch.get_num_threads()) if hasattr(torch, "get_num_threads") else 0
 
 
 class OtherProcesses:

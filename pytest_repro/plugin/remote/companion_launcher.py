@@ -16,9 +16,9 @@ import pytest
 
 from pytest_repro.axes import Interpreter
 from pytest_repro.companions.companion import Companion
+from pytest_repro.companions.start_state import StartState
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.pytest_internals import get_basetemp
-from pytest_repro.plugin.remote import StartState
 from pytest_repro.plugin.remote.companion_session import iter_item_keys
 from pytest_repro.plugin.stash import SETTINGS
 

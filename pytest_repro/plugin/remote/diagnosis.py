@@ -13,13 +13,13 @@ import pytest
 from pytest_repro.axes import Interpreter
 from pytest_repro.companions.companion import Companion, InterpreterLost
 from pytest_repro.companions.pool import CompanionPool
+from pytest_repro.companions.start_state import StartState
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.diagnose import Experiment, ExperimentResult, decode_result, encode_experiment
 from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed
 from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
 from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
 from pytest_repro.plugin import peers
-from pytest_repro.plugin.remote import StartState
 from pytest_repro.plugin.remote.companion_launcher import CompanionLauncher
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.run.replay import encode_logs
