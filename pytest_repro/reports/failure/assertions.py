@@ -89,7 +89,7 @@ def format_resume_failure(
         stop_step: Number of steps before the stop.
         steps: Number of steps in all.
         verdict: What differs.
-        missing: A :class:`~pytest_repro.assertions.resumed_training.MissingState`.
+        missing: A :class:`~pytest_repro.assertions.training_state.MissingState`.
         load_result: What ``load`` returned.
     """
     described_plan = describe_plan(verdict.plan).replace(f", {verdict.plan.runs} runs", "")
