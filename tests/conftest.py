@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
+import pkgutil
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,10 +21,12 @@ import numpy.typing  # noqa: F401
 import pytest
 from hypothesis import settings
 
-import pytest_repro.plugin.session.hooks  # noqa: F401
-from pytest_repro.plugin.extra_runs import list_extra_runs
+import pytest_repro
 
-list_extra_runs()
+for module in pkgutil.walk_packages(pytest_repro.__path__, "pytest_repro."):
+    if not module.name.endswith("__main__"):
+        with contextlib.suppress(ImportError):  # torch, and other libraries that are not installed
+            importlib.import_module(module.name)
 with contextlib.suppress(ImportError):
     import torch._dynamo  # noqa: F401
 

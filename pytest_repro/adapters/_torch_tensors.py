@@ -191,7 +191,8 @@ def _iter_dense_buffers(coo: torch.Tensor) -> Iterator[memoryview]:
 
 def flatten_with_attributes(tensor: Any) -> Parts:
     """A tensor of a class that adds attributes, such as the format of bounding boxes."""
-    attributes = ((f".{name}", value) for name, value in sorted(vars(tensor).items()))
+    names = sorted(vars(tensor).keys() - {"_is_param"})  # torch's own mark of a parameter
+    attributes = ((f".{name}", getattr(tensor, name)) for name in names)
     return Parts(type(tensor).__qualname__, chain([("", tensor.as_subclass(torch.Tensor))], attributes))
 
 

@@ -14,6 +14,17 @@ def read_generator_states() -> list[object]:
     return [adapter.global_states_key() for adapter in active_adapters().values()]
 
 
+def are_generators_used(seed: int) -> bool:
+    """Whether a global generator was drawn from since all were seeded with *seed*."""
+    current = read_generator_states()
+    restorers = [adapter.save_global_states() for adapter in active_adapters().values()]
+    seed_all(seed)
+    seeded = read_generator_states()
+    for restore in restorers:
+        restore()
+    return current != seeded
+
+
 class OutsideStates:
     """States that the global generators have outside of a block that seeds them."""
 

@@ -12,7 +12,11 @@ from pytest_repro.axes import apply_setting, get_axis
 from pytest_repro.core.plan.arguments import validate_deterministic, validate_seed
 from pytest_repro.core.plan.plan import REPEAT, Cell, Deterministic
 from pytest_repro.core.runs.run import RunSpec
-from pytest_repro.engine.runs.generator_states import OutsideStates, read_generator_states
+from pytest_repro.engine.runs.generator_states import (
+    OutsideStates,
+    are_generators_used,
+    read_generator_states,
+)
 from pytest_repro.interpose.imports import guard_imports
 
 
@@ -136,9 +140,11 @@ class Pin:
         A module that appears in ``sys.modules`` in another way than by an import may have drawn numbers,
         which only the first run then draws.
         """
-        is_unchanged = len(sys.modules) <= self._module_count
-        return not self._pinned_libraries or (
-            is_unchanged and self._pinned_libraries.issuperset(active_adapters())
+        if not self._pinned_libraries:
+            return True
+        has_new_module = len(sys.modules) > self._module_count
+        return self._pinned_libraries.issuperset(active_adapters()) and not (
+            has_new_module and are_generators_used(self._spec.seed)
         )
 
     @contextmanager

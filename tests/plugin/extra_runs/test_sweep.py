@@ -155,7 +155,7 @@ def test_a_sweep_that_cannot_be_summarized_fails_the_test_alone(
     def fail(*args: object) -> None:
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr("pytest_repro.plugin.extra_runs.sweep.summarize_sweep", fail)
+    monkeypatch.setattr("pytest_repro.engine.sweep.sweep.summarize_sweep", fail)
     source = """
     def test_a(repro): repro.record(x=1.7e308 * (-1) ** repro.seed)
     def test_b(): pass

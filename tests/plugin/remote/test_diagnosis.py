@@ -47,12 +47,12 @@ def test_when_a_cause_is_looked_for(noisy: Project) -> None:
     def test_quick(repro):
         repro.record(x=noise())
     def test_slow(repro, monkeypatch):
-        monkeypatch.setattr("pytest_repro.plugin.remote.diagnosis._LONG_RUN", 0.0)
+        monkeypatch.setattr("pytest_repro.plugin.judge.judge._LONG_RUN", 0.0)
         repro.record(x=noise())
     """
     result = noisy(source, "--repro-diagnose=never").check(failed=2, lacks="cause  ")
     assert causes(result) == {"test_quick": "", "test_slow": ""}
-    conftest = "import pytest_repro.plugin.remote.diagnosis as diagnosis\ndiagnosis._LONG_RUN = -1.0\n"
+    conftest = "import pytest_repro.plugin.judge.judge as judge\njudge._LONG_RUN = -1.0\n"
     noisy.write(conftest=conftest)
     result = noisy.again(subprocess=True).check(failed=2, lacks="cause  ")
     result = noisy.again("--repro-diagnose=always", "-k", "quick", subprocess=True)
