@@ -19,6 +19,9 @@ _SIZE_RANGES = (16, 496), (512, 4096)
 """Bytes per filler object. Python serves up to 512 bytes from pools by size and larger blocks
 (classes, tables of dicts, small tensors) from malloc."""
 
+_POOL_SIZES = range(0, 480, 16)
+"""Bytes of content of one object for each of Python's pools, whose objects have 33 bytes more."""
+
 
 @contextmanager
 def shifted_heap(object_count: int = 20_000, layout: int = 1) -> Iterator[None]:
@@ -29,6 +32,8 @@ def shifted_heap(object_count: int = 20_000, layout: int = 1) -> Iterator[None]:
         layout: Seed of the sizes and gaps.
     """
     draw = random.Random(layout)
+    # Gaps that the process happens to have would take the first objects: they are filled for good.
+    plugs = [bytes(size) for size in _POOL_SIZES for _ in range(object_count // 20)]
     fillers: list[object] = [
         # The garbage collector does not track bytes, so len(gc.get_objects()) stays the same.
         bytes(draw.randrange(*_SIZE_RANGES[draw.random() < 0.1]))
@@ -38,6 +43,7 @@ def shifted_heap(object_count: int = 20_000, layout: int = 1) -> Iterator[None]:
     del fillers[::2]
     yield
     fillers.clear()
+    plugs.clear()
 
 
 @contextmanager
