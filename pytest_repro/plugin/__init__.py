@@ -65,7 +65,8 @@ def pytest_report_header(config: pytest.Config) -> str:
     axes = [*dict.fromkeys([*settings.vary_ini, *settings.vary])]
     varied = f", varied: {', '.join(axes)}" if axes else ""
     replay = f", replay {settings.replay}" if settings.replay else ""
-    return f"repro: pytest-repro {__version__}, seed {plan.seed}{drawn}, {runs}{varied}{replay}"
+    mode = "" if plan.deterministic is True else f", deterministic {plan.deterministic}".lower()
+    return f"repro: pytest-repro {__version__}, seed {plan.seed}{drawn}, {runs}{mode}{varied}{replay}"
 
 
 @pytest.hookimpl(tryfirst=True)

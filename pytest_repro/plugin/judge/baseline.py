@@ -119,7 +119,7 @@ def _make_current_test(item: pytest.Item, plan: Plan, values: Mapping[Key, Obser
     key = short_digest("\n".join(f"{name}={value}" for name, value in sorted(fields.items())))
     path = get_golden_path(item.path)
     commanded = item.config.stash[SETTINGS].command_line.items()
-    options = "".join(f" --repro-{name}={value}" for name, value in commanded)
+    options = "".join(f" --repro-{n}={v}".lower() for n, v in commanded if n != "seeds")
     return _CurrentTest(
         item.nodeid,
         path,

@@ -172,8 +172,9 @@ def _format_replay_command(nodeid: str, plan: Plan, replay_log: str | None) -> s
     audit = " --repro-all" if plan.audit else ""
     varied = [vary for vary in plan.vary if len(vary.values) > 1]
     vary = "".join(f" --repro-vary={shlex.quote(get_axis(v.axis).format_option(v.values))}" for v in varied)
+    mode = "" if plan.deterministic is True else f" --repro-deterministic={plan.deterministic}".lower()
     log = f" --repro-replay={shlex.quote(replay_log)}" if replay_log is not None else ""
-    options = f"--repro-seed={plan.seed} --repro-runs={plan.runs}{capture}{audit}{vary}{log}"
+    options = f"--repro-seed={plan.seed} --repro-runs={plan.runs}{capture}{mode}{audit}{vary}{log}"
     return f"pytest {shlex.quote(nodeid)} {options}"
 
 
@@ -200,7 +201,8 @@ def format_failure_note(verdict: Verdict, without_sweep: bool = True) -> str:
     times = f"in each of {runs} runs" if runs > 1 else "in its only run"
     text = f"failed {times}, each seeded with {verdict.plan.seed} by pytest-repro"
     if "deterministic implementation" in verdict.runs[0].traceback:
-        return f'{text}; @pytest.mark.reproducible(deterministic="warn") lets the op run'
+        marker = '@pytest.mark.reproducible(deterministic="warn")'
+        return f"{text}; {'--repro-deterministic=warn' if verdict.plan.audit else marker} lets the op run"
     if verdict.runs[0].failed_check or not without_sweep:
         return text
     return f"{text}; --repro-seed=random shows whether it depends on the seed"
