@@ -73,7 +73,7 @@ class Verdict:
     Attributes:
         outcome: ``reproduced``, ``diverged``, ``unobserved`` (nothing was observed, so nothing could be
             compared), ``failed`` (the same way in each run) or ``skipped``; ``no-baseline`` or
-            ``foreign-baseline`` if the golden file has no entry, or only other values, of another environment.
+            ``foreign-baseline`` if the golden file has no entry, or only other values of another environment.
             None after a single run, which compares nothing.
         plan: What was requested.
         runs: What each run did, the reference run first.

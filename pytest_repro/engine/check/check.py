@@ -121,6 +121,8 @@ def _make_runs(calls: FunctionRuns, fn: Callable[..., Any], args: tuple[Any, ...
         return
     for cell in trial.iter_rehearsals():
         _run_cell(calls, cell, args)
+    if trial.unrunnable:
+        return
     call_in_companions(trial, fn, args)
     _run_cell(calls, trial.last_cell, args)
 

@@ -117,7 +117,7 @@ def parse_vary_lines(value: object) -> dict[str, object]:
 
 def parse_deterministic(value: object) -> bool | str:
     """The mode of deterministic algorithms."""
-    modes = {"true": True, "warn": "warn", "false": False}
+    modes: dict[str, bool | str] = {"true": True, "warn": "warn", "false": False}
     mode = modes.get(str(value).lower())
     if mode is None:
         raise BadArgument("deterministic", value, "true, warn or false")

@@ -9,7 +9,7 @@ from pytest_repro.axes import get_axis
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.plot_data import PlotData
 from pytest_repro.core.compare.verdict import BASELINE, Verdict
-from pytest_repro.core.plan.plan import REPEAT, Cell, Plan, make_reference_cell
+from pytest_repro.core.plan.plan import REPEAT, AxisValues, Cell, Plan, make_reference_cell
 from pytest_repro.core.runs.run import Run
 from pytest_repro.reports.failure import format_labelled
 
@@ -29,6 +29,13 @@ def format_in_run(run: Run | Mismatch | Cell) -> str:
         return "here"
     axis = (run.repeat_of or (run.axis,))[0]
     return f"{'in' if axis == REPEAT else get_axis(axis).preposition} {format_run(run)}"
+
+
+def format_vary(vary: Sequence[AxisValues]) -> str:
+    """``, varied: device, threads``, and ``, with 4 threads`` for an axis of a single value."""
+    varied = ", ".join(each.axis for each in vary if len(each.values) > 1)
+    fixed = [format_axis_value(each.axis, each.values[0]) for each in vary if len(each.values) == 1]
+    return ", ".join(["", *fixed, *([f"varied: {varied}"] if varied else [])])
 
 
 def format_axis_value(axis: str, value: object) -> str:

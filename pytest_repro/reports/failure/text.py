@@ -21,6 +21,7 @@ from pytest_repro.reports.failure.runs import (
     format_input_note,
     format_past_log,
     format_run,
+    format_vary,
 )
 from pytest_repro.reports.failure.values import format_differing_names, format_max_abs, format_mismatches
 
@@ -85,14 +86,13 @@ def _describe_mismatches(plan: Plan, mismatches: Sequence[Mismatch]) -> str:
 def describe_plan(plan: Plan) -> str:
     """``bit for bit, 3 runs, seed 0, varied: threads``."""
     how = format_tolerance(plan.tolerance)
-    varied = [vary for vary in plan.vary if len(vary.values) > 1]
-    if plan.tolerance is None and (close := ", ".join(vary.axis for vary in varied if vary.close)):
+    close = ", ".join(vary.axis for vary in plan.vary if vary.close and len(vary.values) > 1)
+    if plan.tolerance is None and close:
         how += f", within torch.testing's tolerance on {close}"
     if plan.level not in (None, "bitwise"):
         how = f"level {plan.level}, {how}"
     ranks = f" in {plural(plan.ranks, 'rank')}" if plan.ranks else ""
-    axes = f", varied: {', '.join(vary.axis for vary in varied)}" if varied else ""
-    return f"{how}, {plan.runs} runs{ranks}, seed {plan.seed}{axes}"
+    return f"{how}, {plan.runs} runs{ranks}, seed {plan.seed}{format_vary(plan.vary)}"
 
 
 def _format_no_observation(nodeid: str, verdict: Verdict) -> Iterator[str]:
@@ -170,8 +170,9 @@ def _format_replay_command(nodeid: str, plan: Plan, replay_log: str | None) -> s
     """The shell command that shows the failure again."""
     capture = f" --repro-capture={plan.capture}" if plan.capture != "auto" else ""
     audit = " --repro-all" if plan.audit else ""
-    varied = [vary for vary in plan.vary if len(vary.values) > 1]
-    vary = "".join(f" --repro-vary={shlex.quote(get_axis(v.axis).format_option(v.values))}" for v in varied)
+    vary = "".join(
+        f" --repro-vary={shlex.quote(get_axis(v.axis).format_option(v.values))}" for v in plan.vary
+    )
     mode = "" if plan.deterministic is True else f" --repro-deterministic={plan.deterministic}".lower()
     log = f" --repro-replay={shlex.quote(replay_log)}" if replay_log is not None else ""
     options = f"--repro-seed={plan.seed} --repro-runs={plan.runs}{capture}{mode}{audit}{vary}{log}"

@@ -221,7 +221,7 @@ def test_a_folder_of_the_markers_name_marks_nothing(project: Project) -> None:
         ("device=cpu,9", "names of devices: device=cpu,cuda"),
         ("process=x", "process alone, or a number of interpreters, 1 or more"),
         ("memory=x", "memory alone, or the numbers to fill with: memory=0,1"),
-        ("dtype=float32", "at least 2 values, the reference first"),
+        ("dtype=half", "names of floating dtypes: float16, bfloat16, float32, float64"),
         ("stress=1", "takes no values: it names a fixed set of axes"),
     ],
 )

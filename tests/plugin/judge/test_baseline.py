@@ -183,7 +183,9 @@ def test_in_another_environment_only_what_counts_at_the_level_must_be_equal(proj
     level = ", level='outcome'"
     elsewhere(project(module(more=level), "--repro-update").check(passed=1), numpy="1.0.0")
     project(module(x=2.5, more=level)).check(passed=1, says="equal to values of an environment")
-    project(module(loss=0.25, more=level)).check(failed=1, says="values     not the same bit for bit: loss[2]\n")
+    project(module(loss=0.25, more=level)).check(
+        failed=1, says="values     not the same bit for bit: loss[2]\n"
+    )
 
 
 @pytest.mark.parametrize(
