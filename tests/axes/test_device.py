@@ -286,7 +286,7 @@ def test_unavailable_devices(run: Run) -> None:
             "run to run deterministic; differs between second and cpu: max abs 0.01 at x",
             "--repro-vary=device=second,cpu",
             "test_differs_from_run_to_run is not reproducible (bit for bit, 2 runs, seed 0, on cpu)",
-            "test_it.py::test_differs_from_run_to_run --repro-seed=0 --repro-runs=2 --repro-vary=device=cpu\n",
+            "test_differs_from_run_to_run --repro-seed=0 --repro-runs=2 --repro-vary=device=cpu\n",
         ]
     )
     absent = ("device", "cuda", "skipped")

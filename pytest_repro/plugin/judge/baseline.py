@@ -40,6 +40,7 @@ from pytest_repro.engine.golden.compare import (
 from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.plugin.stash import SETTINGS
+from pytest_repro.reports.failure.runs import format_vary_options
 from pytest_repro.values.hashing import short_digest
 from pytest_repro.values.safetensors_file import encode_arrays, open_safetensors
 
@@ -118,6 +119,8 @@ def _make_current_test(item: pytest.Item, plan: Plan, values: Mapping[Key, Obser
     path = get_golden_path(item.path)
     commanded = item.config.stash[SETTINGS].command_line.items()
     options = "".join(f" --repro-{n}={v}".lower() for n, v in commanded if n != "seeds")
+    if given := item.config.stash[SETTINGS].vary:
+        options += format_vary_options([each for each in plan.vary if each.axis in given])
     return _CurrentTest(
         item.nodeid,
         path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
@@ -36,6 +37,12 @@ def format_vary(vary: Sequence[AxisValues]) -> str:
     varied = ", ".join(each.axis for each in vary if len(each.values) > 1)
     fixed = [format_axis_value(each.axis, each.values[0]) for each in vary if len(each.values) == 1]
     return ", ".join(["", *fixed, *([f"varied: {varied}"] if varied else [])])
+
+
+def format_vary_options(vary: Sequence[AxisValues]) -> str:
+    """The options that vary these axes, each after a space."""
+    options = (get_axis(each.axis).format_option(each.values) for each in vary)
+    return "".join(f" --repro-vary={shlex.quote(option)}" for option in options)
 
 
 def format_axis_value(axis: str, value: object) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
-from pytest_repro.axes import get_axis
 from pytest_repro.core.compare.mismatch import Mismatch, describe_outcome
 from pytest_repro.core.compare.verdict import BASELINE, WITHOUT_BASELINE, Verdict
 from pytest_repro.core.plan.plan import Plan
@@ -22,6 +21,7 @@ from pytest_repro.reports.failure.runs import (
     format_past_log,
     format_run,
     format_vary,
+    format_vary_options,
 )
 from pytest_repro.reports.failure.values import format_differing_names, format_max_abs, format_mismatches
 
@@ -170,13 +170,10 @@ def _format_replay_command(nodeid: str, plan: Plan, replay_log: str | None) -> s
     """The shell command that shows the failure again."""
     capture = f" --repro-capture={plan.capture}" if plan.capture != "auto" else ""
     audit = " --repro-all" if plan.audit else ""
-    vary = "".join(
-        f" --repro-vary={shlex.quote(get_axis(v.axis).format_option(v.values))}" for v in plan.vary
-    )
     mode = "" if plan.deterministic is True else f" --repro-deterministic={plan.deterministic}".lower()
     log = f" --repro-replay={shlex.quote(replay_log)}" if replay_log is not None else ""
-    options = f"--repro-seed={plan.seed} --repro-runs={plan.runs}{capture}{mode}{audit}{vary}{log}"
-    return f"pytest {shlex.quote(nodeid)} {options}"
+    options = f"--repro-seed={plan.seed} --repro-runs={plan.runs}{capture}{mode}{audit}"
+    return f"pytest {shlex.quote(nodeid)} {options}{format_vary_options(plan.vary)}{log}"
 
 
 def _format_outcomes(runs: Sequence[Run]) -> Iterator[str]:

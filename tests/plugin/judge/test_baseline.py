@@ -259,6 +259,8 @@ def test_a_wrong_argument_is_named(project: Project) -> None:
 
 
 def test_the_command_names_what_the_command_line_changed(project: Project) -> None:
+    told = "pytest test_it.py::test_a --repro-update --repro-deterministic=false --repro-vary=memory=7\n"
+    project(module(), "--repro-deterministic=false", "--repro-vary=memory=7").check(says=told)
     project(module(), "--repro-seed=7").check(says="pytest test_it.py::test_a --repro-update --repro-seed=7")
     project.again("--repro-seed=7", "--repro-update").check(passed=1)
     project.again("--repro-seed=7").check(passed=1)
