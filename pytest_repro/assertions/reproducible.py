@@ -24,23 +24,23 @@ def assert_reproducible(
     deterministic: Deterministic = True,
     level: Level | None = None,
     diagnose: Diagnose = "auto",
-    alignment: bool | Sequence[int] = False,
+    alignment: bool | int | Sequence[int] = False,
     device: bool | str | Sequence[str] = False,
-    dtype: bool | Sequence[str] = False,
+    dtype: bool | str | Sequence[str] = False,
     isa: bool | str | Sequence[str] = False,
     machine: str | Sequence[str] | None = None,
-    memory: bool | Sequence[float] = False,
+    memory: bool | float | Sequence[float] = False,
     order: bool | int = False,
     process: bool | int = False,
     stress: bool = False,
-    threads: bool | Sequence[int] = False,
+    threads: bool | int | Sequence[int] = False,
     **axes: Any,
 ) -> Verdict:
     """As :func:`check`, with the same arguments, but raises if the calls differ.
 
     Raises:
         NotReproducible: The calls differ, *fn* returned nothing to compare, or another interpreter failed.
-        unittest.SkipTest: No value of an axis but the reference is available on this machine.
+        unittest.SkipTest: Of an axis no value, or none but the reference, is available on this machine.
         Exception: Whatever *fn* raised, if it did so in each call.
         ValueError: An argument does not fit.
         TypeError: *fn* is not callable, or something that it returned cannot be compared.

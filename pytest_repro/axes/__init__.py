@@ -78,6 +78,8 @@ class Axis:
     def resolve_values(self, argument: object) -> tuple[object, ...]:
         """The values that *argument* asks for, the reference first; True asks for the usual values.
 
+        With a single value, everything runs at it and nothing is varied.
+
         Raises:
             BadArgument: *argument* is invalid.
         """
@@ -98,6 +100,10 @@ class Axis:
     def why_reference_unavailable(self, value: object) -> str:
         """Why not even the reference can run at *value*; ``""`` if it can, or if that is not known yet."""
         return ""
+
+    def why_not_in_effect(self, value: object) -> str:
+        """Why *value*, the only one, was not in effect in a run that has ended; ``""`` if it was."""
+        return self.why_unavailable(value)
 
     def why_too_few(self, value: object, ranks: int) -> str:
         """Why there are too few of *value* for that many processes at once; ``""`` if there are enough."""
@@ -200,10 +206,8 @@ def resolve_axes(arguments: Mapping[str, object]) -> tuple[AxisValues, ...]:
     for name, argument in _expand_bundles(arguments).items():
         if argument is not False and argument is not None:
             axis = get_axis(name)
-            values = axis.resolve_values(argument)
-            if len(values) > 1:
-                flags = axis.remote, axis.close_by_default, axis.mixes_dtypes
-                resolved.append(AxisValues(name, values, *flags))
+            flags = axis.remote, axis.close_by_default, axis.mixes_dtypes
+            resolved.append(AxisValues(name, axis.resolve_values(argument), *flags))
     return tuple(resolved)
 
 

@@ -13,14 +13,14 @@ from pytest_repro.core.plan.arguments import BadArgument
 def require_distinct(
     name: str, values: Sequence[object], key: Callable[[Any], object] = lambda value: value
 ) -> tuple[object, ...]:
-    """*values* as a tuple, if there are at least two and no two have the same *key*.
+    """*values* as a tuple, if there are any and no two have the same *key*.
 
     Raises:
-        BadArgument: There are too few, or two are the same.
+        BadArgument: There are none, or two are the same.
     """
     values = tuple(values)
-    if len(values) < 2:
-        raise BadArgument(name, values, "at least 2 values, the reference first")
+    if not values:
+        raise BadArgument(name, values, "one value for all runs, or several, the reference first")
     if len(set(map(key, values))) < len(values):
         raise BadArgument(name, values, "each value once")
     return values

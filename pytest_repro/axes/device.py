@@ -55,6 +55,9 @@ class Device(Axis):
         # Without torch it is not known yet: the test may be the first to import it.
         return self.why_unavailable(value) if "torch" in sys.modules else ""
 
+    def why_not_in_effect(self, value: object) -> str:
+        return "" if value == "cpu" and "torch" not in sys.modules else self.why_unavailable(value)
+
     def why_too_few(self, value: object, ranks: int) -> str:
         torch = sys.modules.get("torch")
         if not ranks or value != "cuda" or torch is None or torch.cuda.device_count() >= ranks:

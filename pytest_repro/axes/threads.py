@@ -39,6 +39,9 @@ class Threads(Axis):
             return ""
         return "there are no threads to set: torch is not imported, and numpy needs threadpoolctl"
 
+    def why_not_in_effect(self, value: object) -> str:
+        return self.why_unavailable(value) if "numpy" in sys.modules else ""
+
     @contextmanager
     def applied(self, value: object) -> Iterator[None]:
         number = int(str(value))

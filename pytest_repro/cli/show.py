@@ -15,6 +15,7 @@ from pytest_repro.reports.summary import (
     FAILING_VERDICTS,
     format_counts,
     format_failing_lines,
+    format_foreign_lines,
     format_past_log_lines,
     format_unavailable_lines,
 )
@@ -50,6 +51,7 @@ def format_report(report: Report) -> Iterator[str]:
     yield " reproducibility ".center(_WIDTH, "=")
     yield format_counts(rows)
     yield from format_unavailable_lines(rows)
+    yield from format_foreign_lines(rows)
     yield from format_past_log_lines(rows)
     yield from format_failing_lines(rows)
     yield from (test.failure_line for test in tests if test.failure_line)

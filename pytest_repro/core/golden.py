@@ -72,15 +72,15 @@ def diff_environments(here: Environment, there: Environment) -> dict[str, tuple[
     return {n: (here[n], there[n]) for n in sorted(here) if n in there and here[n] != there[n]}
 
 
-def find_nearest(golden: Golden, nodeid: str, environment_key: str, environment: Environment) -> str | None:
-    """Key of the environment most like *environment* that has an entry of *nodeid*; None if none has."""
+def rank_entries(golden: Golden, nodeid: str, environment_key: str, environment: Environment) -> list[str]:
+    """Keys of the environments that have an entry of *nodeid*, the one most like *environment* first."""
 
     def sort_key(key: str) -> tuple[bool, int, int, str]:
         stored = golden.environments[key]
         differing = len(diff_environments(environment, stored))
         return key != environment_key, differing, -len(environment.keys() & stored.keys()), key
 
-    return min(golden.tests.get(nodeid, ()), key=sort_key, default=None)
+    return sorted(golden.tests.get(nodeid, ()), key=sort_key)
 
 
 def merge_updates(golden: Golden, updates: Iterable[EntryUpdate]) -> Golden:

@@ -7,11 +7,13 @@ once a marked test is collected.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import pytest
 
 from pytest_repro._version import __version__
+from pytest_repro.core.plan.arguments import BadArgument
 from pytest_repro.plugin import marker
 from pytest_repro.plugin.config.item_plan import resolve_plan
 from pytest_repro.plugin.config.settings import add_options, read_settings
@@ -62,10 +64,21 @@ def pytest_report_header(config: pytest.Config) -> str:
     plan = settings.plan
     drawn = f" (drawn: --repro-seed={plan.seed} gives it again)" if settings.is_seed_random else ""
     runs = f"{plan.runs} runs" if plan.runs > 1 else "1 run, nothing is compared"
-    axes = [*dict.fromkeys([*settings.vary_ini, *settings.vary])]
-    varied = f", varied: {', '.join(axes)}" if axes else ""
+    varied = _describe_axes({**settings.vary_ini, **settings.vary})
     replay = f", replay {settings.replay}" if settings.replay else ""
-    return f"repro: pytest-repro {__version__}, seed {plan.seed}{drawn}, {runs}{varied}{replay}"
+    mode = "" if plan.deterministic is True else f", deterministic {plan.deterministic}".lower()
+    return f"repro: pytest-repro {__version__}, seed {plan.seed}{drawn}, {runs}{mode}{varied}{replay}"
+
+
+def _describe_axes(arguments: dict[str, object]) -> str:
+    if not arguments:
+        return ""
+    from pytest_repro.axes import resolve_axes
+    from pytest_repro.reports.failure.runs import format_vary
+
+    with suppress(BadArgument):  # collection refuses it: by then torch knows its devices
+        return format_vary(resolve_axes(arguments))
+    return ""
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -20,6 +20,7 @@ from pytest_repro.reports.summary import (
     FAILING_VERDICTS,
     format_counts,
     format_failing_lines,
+    format_foreign_lines,
     format_past_log_lines,
     format_unavailable_lines,
 )
@@ -126,7 +127,7 @@ def format_summary(
     *rows* have ``headline`` and ``failed``; of failures beyond *max_bytes* only the number is shown.
     """
     head = [f"### Reproducibility: {format_counts(rows)}", ""]
-    lines = [*format_unavailable_lines(rows), *format_past_log_lines(rows)]
+    lines = [*format_unavailable_lines(rows), *format_foreign_lines(rows), *format_past_log_lines(rows)]
     head += [f"{_escape_markdown(line)}  " for line in lines]
     fields = map(_format_table_line, environment.items())
     tail = _format_details("Environment", ["| | |", "|-|-|", f"| seed | {seed} |", *fields])

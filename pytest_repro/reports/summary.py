@@ -66,6 +66,20 @@ def format_unavailable_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]
     return _format_tallies("not run", (f"{run['axis']} {run['value']}: {run['reason']}" for run in runs))
 
 
+def format_foreign_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each environment whose stored values were compared in place of this one's."""
+    found = [row["baseline"] for row in rows if row.get("verdict") == "reproduced" and "baseline" in row]
+    return _format_tallies(
+        "golden",
+        (
+            f"{'within the tolerance of' if each.get('differing') else 'equal to'} values of an environment "
+            f"that differs in {', '.join(each['environment_differs'])}"
+            for each in found
+            if each.get("environment_differs")
+        ),
+    )
+
+
 def format_skipped_extra_run_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """A line for each reason why runs that are not compared were left out."""
     return _format_tallies("left out", (row["unmade_note"] for row in rows if row.get("unmade_note")))

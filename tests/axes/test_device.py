@@ -285,8 +285,8 @@ def test_unavailable_devices(run: Run) -> None:
             f"nothing was run: {none}; device cuda:1: torch finds no cuda device on this machine",
             "run to run deterministic; differs between second and cpu: max abs 0.01 at x",
             "--repro-vary=device=second,cpu",
-            "test_differs_from_run_to_run is not reproducible (bit for bit, 2 runs, seed 0)",
-            "test_it.py::test_differs_from_run_to_run --repro-seed=0 --repro-runs=2\n",
+            "test_differs_from_run_to_run is not reproducible (bit for bit, 2 runs, seed 0, on cpu)",
+            "test_differs_from_run_to_run --repro-seed=0 --repro-runs=2 --repro-vary=device=cpu\n",
         ]
     )
     absent = ("device", "cuda", "skipped")

@@ -38,6 +38,13 @@ GOOD: list[tuple[str, object, tuple[object, ...]]] = [
     ("isa", ("avx2", "default", "avx2"), ("native", "avx2", "default")),
     ("machine", "popen//python=python3.12", ("here", "popen//python=python3.12")),
     ("machine", ("ssh=a", "socket=b:8888", "ssh=a"), ("here", "ssh=a", "socket=b:8888")),
+    ("threads", 1, (1,)),
+    ("threads", [4], (4,)),
+    ("dtype", "bf16", ("bf16",)),
+    ("device", "cuda", ("cuda",)),
+    ("device", ("cpu",), ("cpu",)),
+    ("memory", 7, (7,)),
+    ("alignment", 1, (1,)),
     ("memory", True, (0, 1)),
     ("memory", (0.5, -7, 3), (0.5, -7, 3)),
     ("alignment", True, (0, 1)),
@@ -53,28 +60,24 @@ _ISA = "instruction sets: default, avx2, avx512"
 _SPEC = "an execnet spec: 'popen//python=python3.12', 'ssh=host//python=python3'"
 _FILL = "True, or the numbers to fill with: memory=(0, 1)"
 _OFFSETS = "offsets in elements, 0 or more: alignment=(0, 1)"
-_TWO = "at least 2 values, the reference first"
+_NONE = "one value for all runs, or several, the reference first"
 
 BAD: list[tuple[str, object, str]] = [
     *[("process", given, _PROCESSES) for given in (0, -1, 1.0, "2", (1, 2))],
     *[("order", given, _SHUFFLES) for given in (0, -3, "yes", [1])],
     *[("threads", given, _THREADS) for given in ((0, 1), (1, True), (1.0, 2), "2", ("1", "2"), {1, 2})],
-    *[("threads", given, _TWO) for given in (2, (2,), ())],
+    *[(name, (), _NONE) for name in ("threads", "dtype", "device", "memory", "alignment")],
     ("threads", (2, 2), "each value once"),
     *[("dtype", given, _DTYPES) for given in ("int8", ("float32", "half"), (np.float32, np.float64), 32)],
-    ("dtype", "float32", _TWO),
     ("dtype", ("float32", "float32"), "each value once"),
     ("dtype", ("bf16", "bfloat16"), "each value once"),
     *[("device", given, _DEVICES) for given in (("cpu", ""), ("cpu", "CUDA"), ("cpu", 0), "cuda:")],
-    ("device", "cuda", _TWO),
     ("device", ("cpu", "cpu"), "each value once"),
     *[("isa", given, _ISA) for given in ("avx", (), ("default", "native"), 2, {"avx2"}, (["avx2"],))],
     *[("machine", given, _SPEC) for given in (True, "", "host", ("popen", 3), ())],
     *[("memory", given, _FILL) for given in ((True, 0), ("0", "1"), "1", {0, 1})],
-    ("memory", 5, _TWO),
     ("memory", (0, 0.0), "each value once"),
     *[("alignment", given, _OFFSETS) for given in ((0, -1), (0, 1.0), (False, 1), "1")],
-    ("alignment", 1, _TWO),
     ("alignment", (1, 1), "each value once"),
     *[("stress", given, "takes no values: it names a fixed set of axes") for given in (1, "threads", (1, 2))],
 ]

@@ -74,7 +74,7 @@ VERDICTS = [
     Verdict("diverged", VARIED, RUNS, (GOLDEN,), {"loss": 9}, baseline=FOREIGN),
     Verdict("no-baseline", Plan(), RUNS, baseline=replace(STORED, stored_key="", options=" --repro-seed=3")),
     Verdict("no-baseline", Plan(), RUNS, baseline=replace(STORED, read_error="is empty")),
-    Verdict("foreign-baseline", Plan(), RUNS, baseline=FOREIGN),
+    Verdict("reproduced", Plan(), RUNS, baseline=FOREIGN),
     Verdict("foreign-baseline", Plan(), RUNS, baseline=replace(FOREIGN, differing=("x", "y"))),
     Verdict("foreign-baseline", VARIED, RUNS, baseline=replace(FOREIGN, uncompared=("x",))),
     Verdict(

@@ -16,11 +16,11 @@ from pytest_repro.core.golden import (
     EntryUpdate,
     Golden,
     diff_environments,
-    find_nearest,
     find_stale,
     format_golden,
     has_same_values,
     merge_updates,
+    rank_entries,
     read_golden,
     remove_tests,
 )
@@ -95,16 +95,17 @@ def test_each_environment_keeps_its_own() -> None:
 def test_a_library_that_another_test_imported_makes_no_other_environment() -> None:
     golden = merge_updates(Golden(), [update("t", "a" * 16)])
     assert diff_environments(WITH_TORCH, LAPTOP) == {}
-    assert find_nearest(golden, "t", "c" * 16, WITH_TORCH) == "a" * 16
+    assert rank_entries(golden, "t", "c" * 16, WITH_TORCH)[0] == "a" * 16
     assert merge_updates(golden, [update("t", "c" * 16)]) == golden
     assert list(merge_updates(golden, [update("t", "c" * 16, "1" * 32)]).tests["t"]) == ["c" * 16]
 
 
-def test_the_nearest_environment_is_compared_with() -> None:
+def test_the_nearest_environment_is_compared_first() -> None:
     golden = merge_updates(Golden(), [update("t", "b" * 16), update("t", "c" * 16)])
-    assert find_nearest(golden, "t", "f" * 16, {**WITH_TORCH, "numpy": "2.5"}) == "c" * 16
-    assert find_nearest(golden, "t", "b" * 16, RUNNER) == "b" * 16
-    assert find_nearest(golden, "other", "b" * 16, RUNNER) is None
+    other = {**WITH_TORCH, "numpy": "2.5"}
+    assert rank_entries(golden, "t", "f" * 16, other) == ["c" * 16, "b" * 16]
+    assert rank_entries(golden, "t", "b" * 16, RUNNER) == ["b" * 16, "c" * 16]
+    assert rank_entries(golden, "other", "b" * 16, RUNNER) == []
 
 
 def test_tests_that_are_gone_are_those_of_the_file_alone() -> None:

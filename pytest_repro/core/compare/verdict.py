@@ -23,7 +23,7 @@ VerdictOutcome = Literal[
 VERDICT_OUTCOMES: tuple[str, ...] = get_args(VerdictOutcome)
 
 WITHOUT_BASELINE: tuple[str, ...] = ("no-baseline", "foreign-baseline")
-"""Verdicts of tests whose runs agree, but for which nothing is stored for this environment."""
+"""Verdicts of tests whose runs agree, but which have no entry that can be compared."""
 
 
 class NotReproducible(AssertionError):
@@ -73,8 +73,8 @@ class Verdict:
     Attributes:
         outcome: ``reproduced``, ``diverged``, ``unobserved`` (nothing was observed, so nothing could be
             compared), ``failed`` (the same way in each run) or ``skipped``; ``no-baseline`` or
-            ``foreign-baseline`` if the golden file has no entry, or only one of another environment. None
-            after a single run, which compares nothing.
+            ``foreign-baseline`` if the golden file has no entry, or only other values of another environment.
+            None after a single run, which compares nothing.
         plan: What was requested.
         runs: What each run did, the reference run first.
         mismatches: Every value or outcome that differs from the reference run.

@@ -36,7 +36,7 @@ class AxisValues(NamedTuple):
     """One axis of a plan."""
 
     axis: str  # its name, and keyword of the marker
-    values: tuple[object, ...]  # the reference first
+    values: tuple[object, ...]  # the reference first; if it is the only one, nothing is varied
     remote: bool = False  # whether the other values need another interpreter
     close: bool = False  # whether values may differ by rounding if the plan has no tolerance
     mixed_dtypes: bool = False  # whether dtypes may differ between values

@@ -39,16 +39,16 @@ def check(
     deterministic: Deterministic = True,
     level: Level | None = None,
     diagnose: Diagnose = "auto",
-    alignment: bool | Sequence[int] = False,
+    alignment: bool | int | Sequence[int] = False,
     device: bool | str | Sequence[str] = False,
-    dtype: bool | Sequence[str] = False,
+    dtype: bool | str | Sequence[str] = False,
     isa: bool | str | Sequence[str] = False,
     machine: str | Sequence[str] | None = None,
-    memory: bool | Sequence[float] = False,
+    memory: bool | float | Sequence[float] = False,
     order: bool | int = False,
     process: bool | int = False,
     stress: bool = False,
-    threads: bool | Sequence[int] = False,
+    threads: bool | int | Sequence[int] = False,
     **axes: Any,
 ) -> Verdict:
     """Calls ``fn(*args)`` *runs* times, equally seeded, and compares what it returns.
@@ -121,6 +121,8 @@ def _make_runs(calls: FunctionRuns, fn: Callable[..., Any], args: tuple[Any, ...
         return
     for cell in trial.iter_rehearsals():
         _run_cell(calls, cell, args)
+    if trial.unrunnable:
+        return
     call_in_companions(trial, fn, args)
     _run_cell(calls, trial.last_cell, args)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pytest_repro.axes import get_axis
-from pytest_repro.core.plan.plan import AxisValues, Plan, make_reference_cell
+from pytest_repro.core.plan.plan import AxisValues, Cell, Plan, make_reference_cell
 from pytest_repro.core.runs.run import Run
 
 
@@ -37,6 +37,14 @@ def restrict_to_available(plan: Plan) -> AvailablePlan:
     left = [each._replace(values=each.values[len(gone) :] or each.values) for each, gone in found]
     nothing = any(len(gone) == len(each.values) for each, gone in found)
     return AvailablePlan(plan._replace(vary=tuple(left)), absent, nothing)
+
+
+def find_fixed_unavailable(plan: Plan) -> list[tuple[Cell, str]]:
+    """The values that are the only one of their axis and were not in effect in a run, with the reason."""
+    setting = make_reference_cell(plan.vary, 0).setting
+    fixed = ((axis, values[0]) for axis, values, *_ in plan.vary if len(values) == 1)
+    found = ((Cell(*each, setting), get_axis(each[0]).why_not_in_effect(each[1])) for each in fixed)
+    return [(cell, why) for cell, why in found if why]
 
 
 def find_unavailable_reason(plan: Plan, axis: str, value: object) -> str:

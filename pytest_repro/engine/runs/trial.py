@@ -13,7 +13,11 @@ from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.plan.plan import REPEAT, Cell, Plan, iter_other_cells, make_reference_cell
 from pytest_repro.core.runs.observation import format_key
 from pytest_repro.core.runs.run import Run, RunSpec
-from pytest_repro.engine.runs.availability import find_unavailable_reason, restrict_to_available
+from pytest_repro.engine.runs.availability import (
+    find_fixed_unavailable,
+    find_unavailable_reason,
+    restrict_to_available,
+)
 from pytest_repro.engine.runs.distance import load_content
 from pytest_repro.engine.runs.levels import (
     compute_level_result,
@@ -74,10 +78,17 @@ class Trial:
         The reference comes first. Each other value runs once; if it gives other bits, however close, it
         runs again, which tells a value that differs from one that does not repeat itself.
         """
-        vary = self.plan.vary
         if self.plan.runs < 2 or self.unrunnable:
             return
+        vary = self.plan.vary
         yield make_reference_cell(vary, 0)
+        if vary and (missing := find_fixed_unavailable(self.plan)):
+            if restrict_to_available(self.plan).unrunnable:  # the run has imported what tells
+                self.reset()
+                self.unrunnable = True
+            for cell, why in missing:
+                self.add_unavailable(cell, why)
+            return
         for cell in iter_other_cells(vary, remote=False):
             if why := find_unavailable_reason(self.plan, cell.axis, cell.value):
                 self.add_unavailable(cell, why)
@@ -92,7 +103,7 @@ class Trial:
     def planned_run_count(self) -> int:
         """Number of runs in this process so far planned: a value that differs runs again."""
         here = [each.axis for each in self.plan.vary if not each.remote]
-        cell_count = sum(1 for _ in iter_other_cells(self.plan.vary, remote=False))
+        cell_count = len([*iter_other_cells(self.plan.vary, remote=False)])
         gone = sum(run.axis in here for run in self._missing_runs)
         again = sum(run.repeat_of is not None and run.repeat_of[0] in here for run in self.runs)
         return self.plan.runs + cell_count - gone + again
@@ -151,20 +162,20 @@ class Trial:
 
     def add(self, run: Run, recording: RecordingBase) -> None:
         """Adds a finished run."""
-        self._finished_runs.append(RunResult(run, recording))
+        if not self.unrunnable:  # a companion still answers
+            self._finished_runs.append(RunResult(run, recording))
 
     def add_unavailable(self, cell: Cell, reason: str) -> None:
         """Adds that nothing ran at *cell*, whose value is unavailable."""
-        self._missing_runs = [
-            run for run in self._missing_runs if (run.axis, run.value) != (cell.axis, cell.value)
-        ]
+        self._missing_runs = [run for run in self._missing_runs if (run.axis, run.value) != cell[:2]]
         run = Run(cell.axis, cell.value, "skipped", error=reason, setting=cell.setting, state="absent")
         self._missing_runs.append(run)
 
     def add_lost(self, cell: Cell, reason: str) -> None:
         """Adds that the run at *cell* began in another interpreter, which gave no answer."""
         run = Run(cell.axis, cell.value, "failed", error=reason, setting=cell.setting, state="lost")
-        self._missing_runs.append(replace(run, repeat_of=cell.repeat_of))
+        if not self.unrunnable:
+            self._missing_runs.append(replace(run, repeat_of=cell.repeat_of))
 
     def differs(self, cell: Cell) -> bool:
         """Whether the run at *cell* recorded other bits than the run it is compared with."""

@@ -115,6 +115,15 @@ def parse_vary_lines(value: object) -> dict[str, object]:
     return dict(parse_vary(line) for line in lines if not lines[1:] or str(line).strip())
 
 
+def parse_deterministic(value: object) -> bool | str:
+    """The mode of deterministic algorithms."""
+    modes: dict[str, bool | str] = {"true": True, "warn": "warn", "false": False}
+    mode = modes.get(str(value).lower())
+    if mode is None:
+        raise BadArgument("deterministic", value, "true, warn or false")
+    return mode
+
+
 def parse_seconds(value: object) -> float:
     """A time limit."""
     try:

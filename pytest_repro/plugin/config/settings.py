@@ -14,6 +14,7 @@ from pytest_repro.core.plan.arguments import BadArgument, validate_capture
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.plugin.config.parsers import (
     count_parser,
+    parse_deterministic,
     parse_diagnose,
     parse_noise,
     parse_path,
@@ -90,6 +91,9 @@ class Settings:  # a dataclass of this size takes 2 ms at every start of pytest
     seeds: Seeds = _option(None, parse_seeds, "20|0-99|1,2,5", "run each marked test once per seed; 0: none")
     all: bool = _flag("audit: treat every collected test as marked")
     capture: str = _option("auto", validate_capture, "auto|recorded|locals", "what is compared")
+    deterministic: bool | str = _option(
+        True, parse_deterministic, "true|warn|false", "deterministic algorithms; false audits with races"
+    )
     vary: Axes = _option({}, parse_vary_lines, "AXIS[=V,V]", "vary an axis in every marked test: threads=1,2")
     trace: bool = _flag("record the ops of every run, not only after a mismatch")
     diagnose: str = _option("auto", parse_diagnose, "WHEN", "look for causes: auto (<10 s), always, never")
@@ -127,7 +131,7 @@ OPTIONS = tuple(
     if isinstance(row, Option)
 )
 
-_PLAN_FIELDS = ("runs", "capture", "seeds", "seed")
+_PLAN_FIELDS = ("runs", "capture", "deterministic", "seeds", "seed")
 
 # pytest reads "int" and "float" since 8.4, and unions, which native TOML values need, after 9.0. Before,
 # keys are read as "string" and converted here.
@@ -135,6 +139,7 @@ _INI_TYPES: dict[str, list[Any]] = {
     "int": ["int"],
     "float": [float | int, "float"],
     "int | str": [int | str],
+    "bool | str": [str | bool],
     "bool": ["bool"],
     "Axes": ["linelist"],
 }
@@ -203,7 +208,7 @@ def _read_ini_key(config: pytest.Config, option: Option) -> Any:
         value = config.getini(option.key)
     except (TypeError, ValueError, pytest.UsageError) as error:
         value = get_raw_ini(config, option.key)
-        if option.annotation != "int | str" or not isinstance(value, int):
+        if not (option.annotation.endswith(" | str") and isinstance(value, int)):
             problem = str(error)
     if value is None or value == "" or value == []:
         return option.default

@@ -22,8 +22,8 @@ from pytest_repro.core.golden import (
     Environment,
     Golden,
     diff_environments,
-    find_nearest,
     format_golden,
+    rank_entries,
 )
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.level import select_at_level
@@ -40,6 +40,7 @@ from pytest_repro.engine.golden.compare import (
 from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.plugin.stash import SETTINGS
+from pytest_repro.reports.failure.runs import format_vary_options
 from pytest_repro.values.hashing import short_digest
 from pytest_repro.values.safetensors_file import encode_arrays, open_safetensors
 
@@ -96,17 +97,15 @@ def judge_baseline(
     here = _make_current_test(item, verdict.plan, collect_values(recorded, trial.store))
     try:
         golden = _load_cached(item.config, here.path)
-        stored = find_nearest(golden, here.nodeid, here.environment_key, here.environment)
-        found = (
-            _judge_missing(here, verdict) if stored is None else _judge_against(here, verdict, golden, stored)
-        )
+        keys = rank_entries(golden, here.nodeid, here.environment_key, here.environment)
+        found = _judge_entries(here, verdict, golden, keys)
     except (OSError, ValueError) as error:
         reason = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
         return replace(verdict, outcome="no-baseline", baseline=replace(here.baseline, read_error=reason))
     settings = item.config.stash[SETTINGS]
     most = settings.baseline_kb * 2**10
     if not settings.update or (
-        found.outcome == "reproduced" and not _needs_update(here, golden, stored, most)
+        found.outcome == "reproduced" and not _needs_update(here, golden, keys[0], most)
     ):
         return found
     item.stash[_PENDING_ENTRY] = _encode_update(here, most)
@@ -119,7 +118,9 @@ def _make_current_test(item: pytest.Item, plan: Plan, values: Mapping[Key, Obser
     key = short_digest("\n".join(f"{name}={value}" for name, value in sorted(fields.items())))
     path = get_golden_path(item.path)
     commanded = item.config.stash[SETTINGS].command_line.items()
-    options = "".join(f" --repro-{name}={value}" for name, value in commanded)
+    options = "".join(f" --repro-{n}={v}".lower() for n, v in commanded if n != "seeds")
+    if given := item.config.stash[SETTINGS].vary:
+        options += format_vary_options([each for each in plan.vary if each.axis in given])
     return _CurrentTest(
         item.nodeid,
         path,
@@ -149,13 +150,20 @@ def _format_path(config: pytest.Config, path: Path) -> str:
         return str(path)
 
 
-def _judge_missing(current: _CurrentTest, verdict: Verdict) -> Verdict:
-    return replace(verdict, outcome="no-baseline", baseline=current.baseline)
+def _judge_entries(current: _CurrentTest, verdict: Verdict, golden: Golden, keys: Iterable[str]) -> Verdict:
+    """The verdict given the entry of this environment; without one, given any entry that agrees."""
+    first = None
+    for key in keys:
+        found = _judge_against(current, verdict, golden, key)
+        first = first or found
+        if found.outcome == "reproduced" or not (found.baseline and found.baseline.environment_diff):
+            return found
+    return first or replace(verdict, outcome="no-baseline", baseline=current.baseline)
 
 
 def _judge_against(current: _CurrentTest, verdict: Verdict, golden: Golden, stored_key: str) -> Verdict:
     """The verdict given the entry of the environment *stored_key*."""
-    entry = golden.tests[current.nodeid][stored_key]
+    current, entry = _select_counted(current, verdict, golden.tests[current.nodeid][stored_key])
     base = replace(
         current.baseline,
         stored_key=stored_key,
@@ -164,7 +172,7 @@ def _judge_against(current: _CurrentTest, verdict: Verdict, golden: Golden, stor
     apart = list(find_differing_keys(entry, current.values))
     if base.environment_diff:
         base = replace(base, differing=tuple(_format_names(apart, entry, current)))
-    if base.environment_diff and verdict.plan.tolerance is None:
+    if apart and base.environment_diff and verdict.plan.tolerance is None:
         return replace(verdict, outcome="foreign-baseline", baseline=base)
     found = _compare_values(current, verdict, entry, stored_key)
     unexplained = [
@@ -179,26 +187,31 @@ def _judge_against(current: _CurrentTest, verdict: Verdict, golden: Golden, stor
     return replace(verdict, outcome=word, mismatches=mismatches, steps=series, baseline=base)
 
 
+def _select_counted(current: _CurrentTest, verdict: Verdict, entry: Entry) -> tuple[_CurrentTest, Entry]:
+    """*current* and *entry* with the values that count at the level of the test."""
+    if (level := verdict.plan.level) is None:
+        return current, entry
+    observed = current.values
+    kept = select_at_level(level, {key: each.observation for key, each in observed.items()})
+    entry = tuple(row for row in entry if row.key in kept or row.key not in observed)
+    return current._replace(values={key: observed[key] for key in kept}), entry
+
+
 def _compare_values(current: _CurrentTest, verdict: Verdict, entry: Entry, stored_key: str) -> list[Mismatch]:
-    beside, observed = get_values_path(current.path), current.values
-    if (level := verdict.plan.level) is not None:
-        kept = select_at_level(level, {key: each.observation for key, each in observed.items()})
-        entry = tuple(row for row in entry if row.key in kept or row.key not in observed)
-        observed = {key: observed[key] for key in kept}
+    beside, close = get_values_path(current.path), verdict.plan.tolerance_for()
     try:
         with open_safetensors(beside) as tensors:
-            close = verdict.plan.tolerance_for()
-            return compare_with_golden(entry, observed, verdict.runs[0], stored_key, close, tensors)
+            return compare_with_golden(entry, current.values, verdict.runs[0], stored_key, close, tensors)
     except ValueError as error:
         raise ValueError(f"has values that cannot be read: {beside.name} {error}") from None
 
 
-def _needs_update(current: _CurrentTest, golden: Golden, stored_key: str | None, max_bytes: int) -> bool:
+def _needs_update(current: _CurrentTest, golden: Golden, stored_key: str, max_bytes: int) -> bool:
     """Whether an entry for this environment, or one of its values, must still be stored.
 
     An entry whose values are close but not equal stays: otherwise it would drift step by step.
     """
-    if stored_key is None or diff_environments(current.environment, golden.environments[stored_key]):
+    if diff_environments(current.environment, golden.environments[stored_key]):
         return True
     if any(find_differing_keys(golden.tests[current.nodeid][stored_key], current.values)):
         return False

@@ -68,7 +68,8 @@ def attach_row(runner: ItemRunner, report: pytest.TestReport, is_xfailed: bool, 
 def _make_row(runner: ItemRunner, verdict: Verdict) -> dict[str, Any]:
     """The row of a test; only what the session's summary needs of it, unless something shows more."""
     is_plain = all(run.state == "ran" and not run.past_log for run in verdict.runs)
-    if is_plain and not _are_details_shown(runner.item.config):
+    is_foreign = verdict.baseline is not None and bool(verdict.baseline.environment_diff)
+    if is_plain and not is_foreign and not _are_details_shown(runner.item.config):
         word = {"verdict": verdict.outcome} if verdict.outcome is not None else {}
         return {"nodeid": runner.item.nodeid, **word, "runs": []}
     from pytest_repro.reports.json.rows import verdict_to_row

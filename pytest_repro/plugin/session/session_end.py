@@ -18,6 +18,7 @@ from pytest_repro.reports.json.report import build_report, write_report
 from pytest_repro.reports.summary import (
     format_counts,
     format_failing_lines,
+    format_foreign_lines,
     format_notes,
     format_past_log_lines,
     format_skipped_extra_run_lines,
@@ -100,6 +101,7 @@ def write_terminal_summary(terminal: Any, config: pytest.Config) -> None:
         *format_unavailable_lines(rows),
         *replay.get_summary_lines(config),
         *golden,
+        *format_foreign_lines(rows),
         *format_past_log_lines(rows),
         *(line for kind in list_extra_runs() if _has_notes(kind, rows) for line in kind.format_lines(rows)),
         *format_notes(rows, "level_note", "level"),

@@ -28,7 +28,7 @@ def format_headline(verdict: Verdict) -> str:
     if verdict.outcome == "no-baseline":
         return f"{baseline.path} has no values for this test: --repro-update writes them"
     names = format_list(baseline.environment_diff, _MAX_NAMES)
-    return f"the golden file has values of another environment only: {names}"
+    return f"the golden file has other values, of another environment: {names}"
 
 
 def format_missing_baseline(nodeid: str, verdict: Verdict) -> Iterator[str]:
@@ -47,7 +47,7 @@ def format_missing_baseline(nodeid: str, verdict: Verdict) -> Iterator[str]:
 
 
 def format_foreign_baseline(nodeid: str, verdict: Verdict) -> Iterator[str]:
-    """The failure text of a test whose golden file has values of another environment only."""
+    """The failure text of a test whose golden file has other values, and only of another environment."""
     baseline = verdict.baseline
     assert baseline is not None
     yield f"{nodeid} has a baseline of another environment only, in {baseline.path}"
@@ -69,8 +69,6 @@ def _format_environment_diff(baseline: Baseline) -> Iterator[str]:
 def _describe_values(verdict: Verdict, baseline: Baseline) -> str:
     if verdict.plan.tolerance is not None:
         return f"not stored, and not the same: {format_list(baseline.uncompared, _MAX_NAMES)}"
-    if not baseline.differing:
-        return "the same, bit for bit"
     return f"not the same bit for bit: {format_list(baseline.differing, _MAX_NAMES)}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
@@ -9,7 +10,7 @@ from pytest_repro.axes import get_axis
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.plot_data import PlotData
 from pytest_repro.core.compare.verdict import BASELINE, Verdict
-from pytest_repro.core.plan.plan import REPEAT, Cell, Plan, make_reference_cell
+from pytest_repro.core.plan.plan import REPEAT, AxisValues, Cell, Plan, make_reference_cell
 from pytest_repro.core.runs.run import Run
 from pytest_repro.reports.failure import format_labelled
 
@@ -29,6 +30,19 @@ def format_in_run(run: Run | Mismatch | Cell) -> str:
         return "here"
     axis = (run.repeat_of or (run.axis,))[0]
     return f"{'in' if axis == REPEAT else get_axis(axis).preposition} {format_run(run)}"
+
+
+def format_vary(vary: Sequence[AxisValues]) -> str:
+    """``, varied: device, threads``, and ``, with 4 threads`` for an axis of a single value."""
+    varied = ", ".join(each.axis for each in vary if len(each.values) > 1)
+    fixed = [format_axis_value(each.axis, each.values[0]) for each in vary if len(each.values) == 1]
+    return ", ".join(["", *fixed, *([f"varied: {varied}"] if varied else [])])
+
+
+def format_vary_options(vary: Sequence[AxisValues]) -> str:
+    """The options that vary these axes, each after a space."""
+    options = (get_axis(each.axis).format_option(each.values) for each in vary)
+    return "".join(f" --repro-vary={shlex.quote(option)}" for option in options)
 
 
 def format_axis_value(axis: str, value: object) -> str:

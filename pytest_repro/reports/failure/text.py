@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
-from pytest_repro.axes import get_axis
 from pytest_repro.core.compare.mismatch import Mismatch, describe_outcome
 from pytest_repro.core.compare.verdict import BASELINE, WITHOUT_BASELINE, Verdict
 from pytest_repro.core.plan.plan import Plan
@@ -21,6 +20,8 @@ from pytest_repro.reports.failure.runs import (
     format_input_note,
     format_past_log,
     format_run,
+    format_vary,
+    format_vary_options,
 )
 from pytest_repro.reports.failure.values import format_differing_names, format_max_abs, format_mismatches
 
@@ -85,14 +86,13 @@ def _describe_mismatches(plan: Plan, mismatches: Sequence[Mismatch]) -> str:
 def describe_plan(plan: Plan) -> str:
     """``bit for bit, 3 runs, seed 0, varied: threads``."""
     how = format_tolerance(plan.tolerance)
-    varied = [vary for vary in plan.vary if len(vary.values) > 1]
-    if plan.tolerance is None and (close := ", ".join(vary.axis for vary in varied if vary.close)):
+    close = ", ".join(vary.axis for vary in plan.vary if vary.close and len(vary.values) > 1)
+    if plan.tolerance is None and close:
         how += f", within torch.testing's tolerance on {close}"
     if plan.level not in (None, "bitwise"):
         how = f"level {plan.level}, {how}"
     ranks = f" in {plural(plan.ranks, 'rank')}" if plan.ranks else ""
-    axes = f", varied: {', '.join(vary.axis for vary in varied)}" if varied else ""
-    return f"{how}, {plan.runs} runs{ranks}, seed {plan.seed}{axes}"
+    return f"{how}, {plan.runs} runs{ranks}, seed {plan.seed}{format_vary(plan.vary)}"
 
 
 def _format_no_observation(nodeid: str, verdict: Verdict) -> Iterator[str]:
@@ -170,11 +170,10 @@ def _format_replay_command(nodeid: str, plan: Plan, replay_log: str | None) -> s
     """The shell command that shows the failure again."""
     capture = f" --repro-capture={plan.capture}" if plan.capture != "auto" else ""
     audit = " --repro-all" if plan.audit else ""
-    varied = [vary for vary in plan.vary if len(vary.values) > 1]
-    vary = "".join(f" --repro-vary={shlex.quote(get_axis(v.axis).format_option(v.values))}" for v in varied)
+    mode = "" if plan.deterministic is True else f" --repro-deterministic={plan.deterministic}".lower()
     log = f" --repro-replay={shlex.quote(replay_log)}" if replay_log is not None else ""
-    options = f"--repro-seed={plan.seed} --repro-runs={plan.runs}{capture}{audit}{vary}{log}"
-    return f"pytest {shlex.quote(nodeid)} {options}"
+    options = f"--repro-seed={plan.seed} --repro-runs={plan.runs}{capture}{mode}{audit}"
+    return f"pytest {shlex.quote(nodeid)} {options}{format_vary_options(plan.vary)}{log}"
 
 
 def _format_outcomes(runs: Sequence[Run]) -> Iterator[str]:
@@ -200,7 +199,8 @@ def format_failure_note(verdict: Verdict, without_sweep: bool = True) -> str:
     times = f"in each of {runs} runs" if runs > 1 else "in its only run"
     text = f"failed {times}, each seeded with {verdict.plan.seed} by pytest-repro"
     if "deterministic implementation" in verdict.runs[0].traceback:
-        return f'{text}; @pytest.mark.reproducible(deterministic="warn") lets the op run'
+        marker = '@pytest.mark.reproducible(deterministic="warn")'
+        return f"{text}; {'--repro-deterministic=warn' if verdict.plan.audit else marker} lets the op run"
     if verdict.runs[0].failed_check or not without_sweep:
         return text
     return f"{text}; --repro-seed=random shows whether it depends on the seed"

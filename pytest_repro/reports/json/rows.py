@@ -165,6 +165,8 @@ def verdict_to_row(
     """
     row: dict[str, Any] = {"nodeid": nodeid} | ({"verdict": verdict.outcome} if verdict.outcome else {})
     row |= {"seconds": round(verdict.seconds, 6)} | _CODEC.encode(verdict)
+    if verdict.baseline is not None and (names := list(verdict.baseline.environment_diff)):
+        row["baseline"]["environment_differs"] = names
     row["runs"] = [(_CODEC if run.state == "ran" else _UNMADE_RUN_CODEC).encode(run) for run in verdict.runs]
     values = [_CODEC.encode(value) for value in stored_values]
     return row | ({"observations": values} if values else {})

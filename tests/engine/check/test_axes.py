@@ -433,7 +433,7 @@ def test_arguments_that_do_not_pickle_are_refused(helper: ModuleType) -> None:
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ({"threads": 2}, r"threads=\(2,\): at least 2 values, the reference first"),
+        ({"threads": ()}, r"threads=\(\): one value for all runs, or several, the reference first"),
         ({"threads": (1, 1)}, r"threads=\(1, 1\): each value once"),
         ({"process": 0}, "process=0: True, or a number of interpreters"),
         ({"isa": "mmx"}, "isa='mmx': instruction sets: default, avx2, avx512"),

@@ -44,6 +44,7 @@ def test_an_invalid_marker_argument_names_the_test_and_what_is_allowed(
         ("--repro-seed=-1", "argument --repro-seed: -1: a whole number, 0 to 4294967295"),
         ("--repro-seed=4294967296", "argument --repro-seed: 4294967296"),
         ("--repro-capture=all", "argument --repro-capture: 'all': one of"),
+        ("--repro-deterministic=yes", "argument --repro-deterministic: 'yes': true, warn or false"),
         ("--repro-json=", "argument --repro-json: '': the path of a file"),
     ],
 )
@@ -61,6 +62,7 @@ def test_an_invalid_option_is_a_usage_error(project: Project, option: str, says:
         ("repro_runs = 0", "repro_runs = 0: a whole number, 1 or more"),
         ("repro_seed = -1", "repro_seed = -1: a whole number, 0 to 4294967295"),
         ("repro_capture = {0}all{0}", "repro_capture = 'all': one of"),
+        ("repro_deterministic = {0}off{0}", "repro_deterministic = 'off': true, warn or false"),
         ("repro_keep_mb = -1", "repro_keep_mb = -1: a whole number of megabytes, 0 or more"),
         ("repro_all = {0}perhaps{0}", "repro_all"),
     ],
@@ -91,6 +93,36 @@ def test_the_command_line_wins_over_the_marker_over_the_ini_file(project: Projec
     commanded = project(source, "--repro-runs=2", "--repro-seed=8").check(passed=2).report
     assert [len(test["runs"]) for test in commanded["tests"]] == [2, 2]
     assert commanded["seed"] == 8
+
+
+@pytest.mark.parametrize(
+    ("line", "option", "modes", "header"),
+    [
+        ("", "", [True, "warn"], ""),
+        ("", "--repro-deterministic=false", [False, False], ", deterministic false"),
+        ("repro_deterministic = {0}warn{0}", "", ["warn", "warn"], ", deterministic warn"),
+        ("repro_deterministic = false", "", [False, "warn"], ", deterministic false"),
+        ("repro_deterministic = false", "--repro-deterministic=true", [True, True], ""),
+    ],
+)
+@pytest.mark.parametrize("section", ["tool.pytest.ini_options", "tool.pytest"])
+def test_deterministic_algorithms_are_an_option_for_marked_and_audited_tests(
+    project: Project, section: str, line: str, option: str, modes: list[object], header: str
+) -> None:
+    if section == "tool.pytest" and pytest.version_tuple < (9, 0):
+        pytest.skip("native TOML came with pytest 9.0")
+    project.ini(f"[{section}]\n{line}".format('"'))
+    source = """
+        import numpy, pytest, torch
+        def test_audited(): on = numpy.full(1, torch.are_deterministic_algorithms_enabled())
+        @pytest.mark.reproducible(deterministic="warn")
+        def test_marked(): on = numpy.full(1, torch.are_deterministic_algorithms_enabled())
+    """
+    result = project(source, "--repro-all", *filter(None, [option])).check(passed=2)
+    tests = result.report["tests"]
+    assert [test["plan"].get("deterministic", True) for test in tests] == modes
+    assert [test["observations"][0]["values"] for test in tests] == [[bool(mode)] for mode in modes]
+    assert f"seed 0, 2 runs{header}\n" in result.text
 
 
 def test_nearer_markers_win(project: Project) -> None:
@@ -189,7 +221,7 @@ def test_a_folder_of_the_markers_name_marks_nothing(project: Project) -> None:
         ("device=cpu,9", "names of devices: device=cpu,cuda"),
         ("process=x", "process alone, or a number of interpreters, 1 or more"),
         ("memory=x", "memory alone, or the numbers to fill with: memory=0,1"),
-        ("dtype=float32", "at least 2 values, the reference first"),
+        ("dtype=half", "names of floating dtypes: float16, bfloat16, float32, float64"),
         ("stress=1", "takes no values: it names a fixed set of axes"),
     ],
 )

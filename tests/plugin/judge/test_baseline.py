@@ -142,10 +142,50 @@ def test_another_environment_names_what_differs(project: Project) -> None:
         False,
     )
     assert row["baseline"]["unlike"]["numpy"] == [np.__version__, "1.0.0"]
-    project(module()).check(failed=1, says="values     the same, bit for bit")
-    result = project.again("--repro-update").check(passed=1)
-    assert len(json.loads(golden(result).read_text())["environments"]) == 2
-    project.again().check(passed=1, says="1 reproduced")
+    assert row["baseline"]["environment_differs"] == ["numpy", "platform"]
+
+
+def test_equal_bits_from_another_environment_are_reproduced_with_a_note(project: Project) -> None:
+    result = project(module(many=10_000), "--repro-update").check(passed=1, lacks="values of an environment")
+    elsewhere(result, numpy="1.0.0", platform="Plan9 mips")
+    result = project.again().check(
+        passed=1,
+        says="golden    equal to values of an environment that differs in numpy, platform (1 test)",
+    )
+    row = result.report["tests"][0]
+    assert (row["verdict"], row["baseline"]["environment_differs"]) == ("reproduced", ["numpy", "platform"])
+    result = project.again("--repro-update").check(passed=1, says="1 entry written")
+    before = files(result)
+    assert len(json.loads(before["test_it.json"])["environments"]) == 2
+    again = project.again("--repro-update").check(passed=1, lacks="golden    ")
+    assert "environment_differs" not in again.report["tests"][0]["baseline"]
+    assert files(again) == before
+    # This environment has values of its own: those of another one do not count.
+    project(module(x=2.5, many=10_000), "--repro-update").check(passed=1)
+    project(module(many=10_000)).check(failed=1, says="1 diverged")
+
+
+def test_any_environment_with_equal_bits_counts(project: Project) -> None:
+    result = project(module(x=2.5), "--repro-update").check(passed=1)
+    elsewhere(result, numpy="1.0.0")
+    result = project(module(), "--repro-update").check(passed=1)
+    found = json.loads(golden(result).read_text())
+    (key,) = {*found["environments"]} - {"f" * 16}
+    found["environments"]["e" * 16] = {**found["environments"].pop(key), "numpy": "1", "platform": "Plan9"}
+    found["tests"]["test_it.py::test_a"]["e" * 16] = found["tests"]["test_it.py::test_a"].pop(key)
+    golden(result).write_text(json.dumps(found))
+    project.again().check(passed=1, says="differs in numpy, platform (1 test)")
+    project(module(x=2.5)).check(passed=1, says="differs in numpy (1 test)")
+    project(module(x=3.5)).check(failed=1, says="numpy: ", lacks="platform: ")
+
+
+def test_in_another_environment_only_what_counts_at_the_level_must_be_equal(project: Project) -> None:
+    level = ", level='outcome'"
+    elsewhere(project(module(more=level), "--repro-update").check(passed=1), numpy="1.0.0")
+    project(module(x=2.5, more=level)).check(passed=1, says="equal to values of an environment")
+    project(module(loss=0.25, more=level)).check(
+        failed=1, says="values     not the same bit for bit: loss[2]\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -166,6 +206,9 @@ def test_within_a_tolerance_another_environment_counts(
     elsewhere(result, numpy="1.0.0")
     result = project(module(x=x, many=many, more=close))
     assert result.verdicts == {"test_a": word}, result.text
+    if word == "reproduced":
+        how = "equal to" if x == 2.0 else "within the tolerance of"
+        assert f"golden    {how} values of an environment that differs in numpy (1 test)" in result.text
     if word == "foreign-baseline":
         assert "values     not stored, and not the same: big\n" in failure(result)
     if word == "diverged":
@@ -216,10 +259,12 @@ def test_a_wrong_argument_is_named(project: Project) -> None:
 
 
 def test_the_command_names_what_the_command_line_changed(project: Project) -> None:
+    told = "pytest test_it.py::test_a --repro-update --repro-deterministic=false --repro-vary=memory=7\n"
+    project(module(), "--repro-deterministic=false", "--repro-vary=memory=7").check(says=told)
     project(module(), "--repro-seed=7").check(says="pytest test_it.py::test_a --repro-update --repro-seed=7")
     project.again("--repro-seed=7", "--repro-update").check(passed=1)
     project.again("--repro-seed=7").check(passed=1)
-    project.again().check(failed=1, says="unlike     seed: 0 here, 7 in the golden file")
+    project.again().check(passed=1, says="values of an environment that differs in seed")
 
 
 MANY = """
@@ -466,7 +511,7 @@ def test_a_switch_that_counts_is_an_environment(project: Project) -> None:
         def test_a(repro): repro.record(x=torch.ones(2))
     """
     project(source.format(mode=True), "--repro-update").check(passed=1)
-    project(source.format(mode=False)).check(
+    project(source.format(mode=False).replace("ones", "zeros")).check(
         failed=1, says="torch deterministic_algorithms: off here, on in the golden file"
     )
 
