@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
 
 import pytest
@@ -18,7 +18,7 @@ from pytest_repro.engine.runs.trial import RunResult, Trial
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.fixtures.repro import note_request
 from pytest_repro.plugin.judge.judge import Judge
-from pytest_repro.plugin.pytest_internals import is_autouse, is_setup_only
+from pytest_repro.plugin.pytest_internals import end_if_interrupted, is_autouse, is_setup_only
 from pytest_repro.plugin.remote import OtherProcesses
 from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.run.item_runs import ItemRuns
@@ -145,7 +145,7 @@ class ReproHooks:
         self._runner = item.stash[RUNNER] = runner
         vars(item).update(setup=runner.setup, runtest=runner.runtest, teardown=runner.teardown)
         try:
-            with peers.wrap_runs(item, plan):
+            with peers.wrap_runs(item, plan), end_if_interrupted(item):
                 yield runner
         finally:
             self._runner = self._reporter = None
@@ -182,6 +182,7 @@ class ReproHooks:
 
         # Finalizers run last in, first out: around the fixture's own end, which may come in a test.
         world = ExitStack()
+        map_back: Callable[[], AbstractContextManager[None]] = nullcontext
         fixturedef.addfinalizer(world.close)
         try:
             with ExitStack() as stack:
@@ -190,14 +191,17 @@ class ReproHooks:
                     self._runner.setup_output.note_wider_fixture()
                     stack.enter_context(pause_all_tracing())
                 if self._runner is not None and not is_autouse(fixturedef, request.session):
-                    stack.enter_context(seed_temporarily(self._runner.plan.seed))
+                    map_back = stack.enter_context(seed_temporarily(self._runner.plan.seed))
                 return (yield)
         finally:
-            fixturedef.addfinalizer(lambda: self._unpin(world))
+            fixturedef.addfinalizer(lambda: self._unpin(world, map_back))
 
-    def _unpin(self, stack: ExitStack) -> None:
+    def _unpin(
+        self, stack: ExitStack, map_back: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> None:
         if self._runner is not None:
             stack.enter_context(self._runner.pin.unpinned())
+        stack.enter_context(map_back())
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
