@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
@@ -29,6 +28,7 @@ from pytest_repro.plugin.run.outcome import (
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.run.rehearse import Rehearser
 from pytest_repro.plugin.run.replay import get_replay
+from pytest_repro.plugin.run.silence import redirect_warnings
 from pytest_repro.plugin.session import rows
 from pytest_repro.plugin.session.item_report import ItemReporter
 from pytest_repro.plugin.session.unseen_runs import UnseenRuns
@@ -76,10 +76,15 @@ class ReproHooks:
         ):
             self._unseen_runs.make(ItemRuns(runner, self._rehearser))
             self._reporter = ItemReporter(runner)
-            with runner.tracer.trace_run(runner.current.spec):
-                result = yield
-            for kwargs in runner.warnings.pop_pending():
-                item.ihook.pytest_warning_recorded.call_historic(kwargs=kwargs)
+            try:
+                with (
+                    redirect_warnings(item, runner.warnings.add_last),
+                    runner.tracer.trace_run(runner.current.spec),
+                ):
+                    result = yield
+            finally:
+                for kwargs in runner.warnings.pop():
+                    item.ihook.pytest_warning_recorded.call_historic(kwargs=kwargs)
         self._others.teardown_for_next(item, nextitem)
         return result
 
@@ -228,11 +233,6 @@ class ReproHooks:
         """Unmutes the output of a rehearsal that stops in the debugger."""
         for stream in (sys.stdout, sys.stderr):
             getattr(stream, "unmute", int)()
-
-    def pytest_warning_recorded(self, warning_message: warnings.WarningMessage) -> None:
-        """Drops a rehearsal's warning that the last run gives too."""
-        if self._runner is not None:
-            self._runner.warnings.discard(warning_message)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
