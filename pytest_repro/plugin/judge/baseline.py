@@ -39,6 +39,7 @@ from pytest_repro.engine.golden.compare import (
 )
 from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.trial import Trial
+from pytest_repro.plugin.replay_line import format_options
 from pytest_repro.plugin.stash import SETTINGS
 from pytest_repro.values.hashing import short_digest
 from pytest_repro.values.safetensors_file import encode_arrays, open_safetensors
@@ -119,7 +120,7 @@ def _make_current_test(item: pytest.Item, plan: Plan, values: Mapping[Key, Obser
     key = short_digest("\n".join(f"{name}={value}" for name, value in sorted(fields.items())))
     path = get_golden_path(item.path)
     commanded = item.config.stash[SETTINGS].command_line.items()
-    options = "".join(f" --repro-{name}={value}" for name, value in commanded)
+    options = "".join(f" --repro-{name}={value}" for name, value in commanded) + format_options(item)
     return _CurrentTest(
         item.nodeid,
         path,

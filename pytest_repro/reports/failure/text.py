@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 
 from pytest_repro.axes import get_axis
@@ -11,6 +10,7 @@ from pytest_repro.core.compare.verdict import BASELINE, WITHOUT_BASELINE, Verdic
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.level import ARRAY_EXCLUSION
 from pytest_repro.core.runs.run import Run
+from pytest_repro.core.text import quote_word
 from pytest_repro.metrics._arguments import format_list
 from pytest_repro.reports.failure import cause, format_labelled, format_tolerance, golden, plural
 from pytest_repro.reports.failure.runs import (
@@ -34,10 +34,10 @@ _LEVEL_TEXTS = {
 }
 
 
-def format_failure(nodeid: str, verdict: Verdict, replay_log: str | None = None) -> str:
+def format_failure(nodeid: str, verdict: Verdict, options: str = "") -> str:
     """The whole failure text of a verdict that is ``diverged``, ``unobserved``, or has no baseline.
 
-    *nodeid* may be the name of a function; *replay_log* is the value of ``--repro-replay``.
+    *nodeid* may be the name of a function; *options* of the replay line each follow a space.
     """
     formats = {
         "unobserved": _format_no_observation,
@@ -46,7 +46,7 @@ def format_failure(nodeid: str, verdict: Verdict, replay_log: str | None = None)
     }
     lines = [*formats.get(str(verdict.outcome), _format_differences)(nodeid, verdict)]
     if verdict.outcome == "diverged" and "::" in nodeid:
-        lines += format_labelled("replay", [_format_replay_command(nodeid, verdict.plan, replay_log)])
+        lines += format_labelled("replay", [_format_replay_command(nodeid, verdict.plan, options)])
     return "\n".join(lines)
 
 
@@ -166,15 +166,14 @@ def _format_differences(nodeid: str, verdict: Verdict) -> Iterator[str]:
             yield from (f"  {line}" for line in rest)
 
 
-def _format_replay_command(nodeid: str, plan: Plan, replay_log: str | None) -> str:
+def _format_replay_command(nodeid: str, plan: Plan, more: str) -> str:
     """The shell command that shows the failure again."""
     capture = f" --repro-capture={plan.capture}" if plan.capture != "auto" else ""
     audit = " --repro-all" if plan.audit else ""
     varied = [vary for vary in plan.vary if len(vary.values) > 1]
-    vary = "".join(f" --repro-vary={shlex.quote(get_axis(v.axis).format_option(v.values))}" for v in varied)
-    log = f" --repro-replay={shlex.quote(replay_log)}" if replay_log is not None else ""
-    options = f"--repro-seed={plan.seed} --repro-runs={plan.runs}{capture}{audit}{vary}{log}"
-    return f"pytest {shlex.quote(nodeid)} {options}"
+    vary = "".join(f" --repro-vary={quote_word(get_axis(v.axis).format_option(v.values))}" for v in varied)
+    options = f"--repro-seed={plan.seed} --repro-runs={plan.runs}{capture}{audit}{vary}{more}"
+    return f"pytest {quote_word(nodeid)} {options}"
 
 
 def _format_outcomes(runs: Sequence[Run]) -> Iterator[str]:
