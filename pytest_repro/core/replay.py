@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pytest_repro.core.checked_json import BadJson, JsonNode, parse_json
@@ -70,22 +67,6 @@ def format_logs(tests: Mapping[str, Mapping[str, Any]]) -> str:
     }
     content = {"kind": _KIND, "format": FORMAT, "tests": rows, "states": list(states)}
     return json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-
-
-def write_atomically(path: Path, content: str) -> None:
-    """Replaces the file at *path* at once: no reader ever sees half of *content*.
-
-    Raises:
-        OSError: The file cannot be written; the old one, if any, is unchanged.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(content, encoding="utf-8", errors="backslashreplace")
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
 
 
 def read_logs(content: str) -> dict[str, ReplayLog]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 
@@ -13,6 +14,14 @@ def escape_unprintable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def quote_word(text: str) -> str:
+    r"""*text* as one word of a shell; with control characters as ``$'a\U0000000ab'``, on one line."""
+    if text.isprintable():
+        return shlex.quote(text)
+    quoted = text.replace("\\", r"\\").replace("'", r"\'")
+    return "$'" + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in quoted) + "'"
 
 
 def escape_surrogates(value: Any) -> Any:

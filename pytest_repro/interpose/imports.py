@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
+from pytest_repro.interpose.environ import keep_variables
 from pytest_repro.interpose.patch import unpatched
 
 Leave = Callable[[], AbstractContextManager[None]]
@@ -36,7 +37,7 @@ class _ImportGuard:
             return _find_and_load(name, import_)
         self._thread.is_importing = True
         try:
-            with self._left_blocks():
+            with self._left_blocks(), keep_variables(sys._getframe(1)):
                 return _find_and_load(name, import_)
         finally:
             del self._thread.is_importing

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
 
 from pytest_repro.core.compare.verdict import NotReproducible, Verdict
+from pytest_repro.core.text import quote_word
 from pytest_repro.engine.runs.trial import Trial
+from pytest_repro.plugin.replay_line import format_nodeid, format_options
 from pytest_repro.plugin.stash import SETTINGS
 
 _FailException: Any = pytest.fail.Exception
@@ -114,15 +115,6 @@ def make_failure(item: pytest.Item, verdict: Verdict) -> NotReproducibleFailure:
     """The failure of *item*."""
     from pytest_repro.reports.failure.text import format_failure
 
-    return NotReproducibleFailure(
-        format_failure(format_nodeid(item), verdict, item.config.stash[SETTINGS].replay), verdict
-    )
-
-
-def format_nodeid(item: pytest.Item) -> str:
-    """The node id of *item*, relative to where pytest was started."""
-    file, *inside = item.nodeid.split("::")
-    started = item.config.invocation_params.dir
-    if item.config.rootpath != started:
-        file = os.path.relpath(item.config.rootpath / file, started)
-    return "::".join([file, *inside])
+    log = item.config.stash[SETTINGS].replay
+    options = format_options(item) + (f" --repro-replay={quote_word(log)}" if log is not None else "")
+    return NotReproducibleFailure(format_failure(format_nodeid(item), verdict, options), verdict)

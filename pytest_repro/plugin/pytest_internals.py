@@ -6,6 +6,9 @@ import copy
 import io
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -108,6 +111,26 @@ def teardown_for_next(session: pytest.Session, nextitem: pytest.Item | None) -> 
     """Tears down what *nextitem* does not need: everything for None."""
     setup: Any = session._setupstate
     setup.teardown_exact(nextitem)
+
+
+@contextmanager
+def end_if_interrupted(item: Any) -> Iterator[None]:
+    """Ends the fixtures of *item* if the block is interrupted; pytest itself would do so with the session.
+
+    They restore what they found, which the plugin has set, so they end before the plugin restores.
+    """
+    try:
+        yield
+    except BaseException:
+        try:
+            teardown_for_next(item.session, copy_as_next(item))
+        except Exception as error:
+            item.parent.addfinalizer(partial(_throw, error))  # shown where pytest would show it
+        raise
+
+
+def _throw(error: Exception) -> None:
+    raise error
 
 
 def get_basetemp(config: Any) -> str:

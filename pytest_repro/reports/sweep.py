@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from pytest_repro.core.text import quote_word
 from pytest_repro.engine.sweep.sweep import SweepResult
 from pytest_repro.metrics._arguments import format_list, format_percent, format_seeds
 from pytest_repro.metrics.failures import Bound, suggested_bound
@@ -36,9 +36,14 @@ def _add_exceeded_budgets(text: str, result: SweepResult) -> str:
     return "; ".join(filter(None, (text, over)))
 
 
-def format_failure(nodeid: str, result: SweepResult, expected_seed: int | None = None) -> str:
-    """The failure text of a test that fails its sweep; with *expected_seed* it was expected to fail."""
-    replay = f"pytest {shlex.quote(nodeid)} {_format_replay_options(result, expected_seed)}"
+def format_failure(
+    nodeid: str, result: SweepResult, expected_seed: int | None = None, options: str = ""
+) -> str:
+    """The failure text of a test that fails its sweep; with *expected_seed* it was expected to fail.
+
+    *options* of the replay line each follow a space.
+    """
+    replay = f"pytest {quote_word(nodeid)} {_format_replay_options(result, expected_seed)}{options}"
     lines = [f"{nodeid} does not hold for every seed", "", *(f"  {line}" for line in format_sweep(result))]
     return "\n".join([*lines, f"  {'replay':10} {replay}"])
 

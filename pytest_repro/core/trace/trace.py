@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import NamedTuple, overload
 
+from pytest_repro.core.files import replace_file
 from pytest_repro.core.trace.columns import NO_FORWARD, Columns
 from pytest_repro.core.trace.trace_file import decode_columns, encode_columns
 
@@ -131,10 +132,9 @@ class Trace(Sequence[Op]):
         """Writes the trace to *path*.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: It cannot be written; the old file, if any, is unchanged.
         """
-        with Path(path).open("wb") as file:
-            file.writelines(encode_columns(self._columns))
+        replace_file(Path(path), encode_columns(self._columns))
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Trace:

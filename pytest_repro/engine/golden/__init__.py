@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from pytest_repro.core.files import replace_file
 from pytest_repro.core.golden import (
     EntryUpdate,
     Golden,
@@ -126,16 +127,16 @@ def _write(path: Path, before: Golden, after: Golden, arrays: Mapping[str, Any])
     stored = _load_arrays(values_path, collect_digests(before) | needed)
     both = {**stored, **{name: arrays[name] for name in arrays.keys() & needed}}
     if both.keys() != stored.keys():
-        _replace_file(values_path, encode_arrays(both))
+        replace_file(values_path, [encode_arrays(both)])
     if after.tests:
-        _replace_file(path, format_golden(after).encode())
+        replace_file(path, [format_golden(after)])
     else:
         path.unlink(missing_ok=True)
     left = {name: both[name] for name in both.keys() & needed}
     if not left:
         values_path.unlink(missing_ok=True)
     elif left.keys() != both.keys():
-        _replace_file(values_path, encode_arrays(left))
+        replace_file(values_path, [encode_arrays(left)])
 
 
 def _load_arrays(values_path: Path, names: Collection[str]) -> dict[str, Any]:
@@ -143,26 +144,6 @@ def _load_arrays(values_path: Path, names: Collection[str]) -> dict[str, Any]:
         stored = tensors.names & set(names) if tensors is not None else ()
         arrays = {name: tensors.read_array(name) for name in stored}
     return {name: array for name, array in arrays.items() if array is not None}
-
-
-def _replace_file(path: Path, content: bytes) -> None:
-    """Replaces the file at *path* at once; if it cannot be written, the old one is unchanged."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-    # A power cut must not bring the old file back.
-    with suppress(OSError), ExitStack() as stack:  # Windows cannot open folders
-        folder = os.open(path.parent, os.O_RDONLY)
-        stack.callback(os.close, folder)
-        os.fsync(folder)
 
 
 def _remove_leftovers(path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from pytest_repro.adapters import Adapter, active_adapters, seed_all
 from pytest_repro.interpose.imports import guard_imports
@@ -52,18 +52,51 @@ class OutsideStates:
                 restore()
 
 
+class SeededStates:
+    """The states that a seeded block begins with, and those that it replaced."""
+
+    def __init__(self) -> None:
+        self._states = {
+            name: (adapter.global_states_key, adapter.save_global_states())
+            for name, adapter in active_adapters().items()
+        }
+        self._seeded: dict[str, object] = {}
+
+    def note_seeded(self) -> None:
+        """Notes the states that the block begins with."""
+        self._seeded = {name: read() for name, (read, _) in self._states.items()}
+
+    @contextmanager
+    def map_back(self) -> Iterator[None]:
+        """A generator that gets its state of the seeded block in this block gets the replaced one after it.
+
+        A fixture saves the state of a generator when it is made, and restores it when it ends.
+        """
+        before = {name: read() for name, (read, _) in self._states.items()}
+        try:
+            yield
+        finally:
+            for name, (read, restore) in self._states.items():
+                if before[name] != self._seeded[name] == read():
+                    restore()
+
+
 @contextmanager
-def seed_temporarily(seed: int) -> Iterator[None]:
+def seed_temporarily(seed: int) -> Iterator[Callable[[], AbstractContextManager[None]]]:
     """Seeds every generator for a block, and restores their states after it.
 
     Args:
         seed: 0 … 2**32 - 1.
+
+    Yields:
+        :meth:`SeededStates.map_back`, for later code that restores what it saved in the block.
     """
-    states = OutsideStates()
+    states, seeded = OutsideStates(), SeededStates()
     with ExitStack() as stack:
         for name, adapter in active_adapters().items():
             states.save(name, adapter)
             stack.callback(states.restore, name)
         stack.enter_context(guard_imports(states.swap))
         seed_all(seed)
-        yield
+        seeded.note_seeded()
+        yield seeded.map_back

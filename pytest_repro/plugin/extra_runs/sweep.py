@@ -9,8 +9,9 @@ import pytest
 
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import SUBTEST_ERROR, Run
-from pytest_repro.plugin.exceptions import SeedDependent, format_nodeid
+from pytest_repro.plugin.exceptions import SeedDependent
 from pytest_repro.plugin.extra_runs import ExtraRun
+from pytest_repro.plugin.replay_line import format_nodeid, format_options
 from pytest_repro.plugin.run.warnings import warn_at_item
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ def _make_failure(
 ) -> SeedDependent:
     from pytest_repro.reports.sweep import format_failure, format_headline
 
-    text = format_failure(format_nodeid(runner.item), result, expected_seed)
+    options = format_options(runner.item) + " --repro-all" * runner.plan.audit
+    text = format_failure(format_nodeid(runner.item), result, expected_seed, options)
     return SeedDependent(text, format_headline(result), xfail_reason)
 
 

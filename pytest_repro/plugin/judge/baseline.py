@@ -39,6 +39,7 @@ from pytest_repro.engine.golden.compare import (
 )
 from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.trial import Trial
+from pytest_repro.plugin.replay_line import format_options
 from pytest_repro.plugin.stash import SETTINGS
 from pytest_repro.reports.failure.runs import format_vary_options
 from pytest_repro.values.hashing import short_digest
@@ -121,6 +122,7 @@ def _make_current_test(item: pytest.Item, plan: Plan, values: Mapping[Key, Obser
     options = "".join(f" --repro-{n}={v}".lower() for n, v in commanded if n != "seeds")
     if given := item.config.stash[SETTINGS].vary:
         options += format_vary_options([each for each in plan.vary if each.axis in given])
+    options += format_options(item)
     return _CurrentTest(
         item.nodeid,
         path,

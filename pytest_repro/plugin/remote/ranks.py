@@ -23,10 +23,11 @@ from pytest_repro.engine.runs.remote_run import RemoteRecording, ValueFetcher, e
 from pytest_repro.engine.runs.run_source import run_until_settled
 from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.plugin import peers
-from pytest_repro.plugin.exceptions import CompanionLost, RankFailed, format_nodeid
+from pytest_repro.plugin.exceptions import CompanionLost, RankFailed
 from pytest_repro.plugin.pytest_internals import add_failed_subtests, decode_subtest_report, get_basetemp
 from pytest_repro.plugin.remote.companion_launcher import CompanionLauncher
 from pytest_repro.plugin.remote.companion_session import RankResult
+from pytest_repro.plugin.replay_line import format_nodeid
 from pytest_repro.plugin.run.item_runner import ItemRunner, JudgeProtocol
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.workerinput import RANK_KEY, WORLD_SIZE_KEY

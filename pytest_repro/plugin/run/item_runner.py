@@ -22,7 +22,7 @@ from pytest_repro.plugin.exceptions import skip_if_no_value
 from pytest_repro.plugin.run import outcome
 from pytest_repro.plugin.run.item_run import ExtraResults, ItemRun, PhaseContext, SetupOutput
 from pytest_repro.plugin.run.tracing import Tracer, make_traced_record
-from pytest_repro.plugin.run.warnings import RehearsalWarnings
+from pytest_repro.plugin.run.warnings import ItemWarnings
 
 
 class JudgeProtocol(Protocol):
@@ -48,7 +48,7 @@ class ItemRunner:
     Attributes:
         pin: Seeds and switches of its runs.
         tracer: Traces of its runs.
-        warnings: Warnings of its rehearsals.
+        warnings: Warnings of its runs.
         setup_output: What its set-ups printed.
         extra_results: Results of runs that are not compared.
         current: The run in progress.
@@ -66,7 +66,7 @@ class ItemRunner:
     ) -> None:
         self.item, self.trial, self.replay = item, trial, replay
         self.pin = Pin(track_generators=track_generators)
-        self.tracer, self.warnings = Tracer(), RehearsalWarnings()
+        self.tracer, self.warnings = Tracer(), ItemWarnings()
         self.setup_output, self.extra_results = SetupOutput(item), ExtraResults()
         self.verdict: Verdict | None = None
         self.teardown_error = ""
@@ -100,7 +100,7 @@ class ItemRunner:
             phase_context: Wraps its set-up and its body.
             on_body_start: Called just before its body begins.
         """
-        self.warnings.start_run()
+        self.warnings.start_run(spec)
         self.pin.prepare_run(spec, self.replay.begin_run())
         if make_recording is not None:
             recording = make_recording()
@@ -126,6 +126,7 @@ class ItemRunner:
             before = self.current
             self.begin(before.spec, before.make_recording, before.phase_context, before.on_body_start)
         self.current.start_setup()
+        self.warnings.note_setup()
         skip_if_no_value(self.trial)
 
     def runtest(self) -> None:
@@ -156,6 +157,7 @@ class ItemRunner:
             self._phases[2]()
         finally:
             if self.current.spec.reported:
+                self.warnings.note_test_end()
                 self.pin.release()
 
     def _run_body(self) -> None:

@@ -45,7 +45,7 @@ class ItemRuns:
 
         Args:
             on_warning: Called with the arguments of pytest's hook for each warning; by default the
-                warnings wait until it is known whether the last run gives them too.
+                runner keeps them.
             on_report: Called with the reports of subtests, besides the runner.
         """
 

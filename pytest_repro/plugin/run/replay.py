@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.core.replay import ReplayLog, encode_log, format_logs, read_logs, write_atomically
+from pytest_repro.core.files import replace_file
+from pytest_repro.core.replay import ReplayLog, encode_log, format_logs, read_logs
 from pytest_repro.engine.replay import WHOLE_RUN, Replay
 from pytest_repro.plugin.stash import SETTINGS
 
@@ -85,7 +86,7 @@ def write_log(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> None:
     """
     tests = {str(row["nodeid"]): row["replay"] for row in rows if "replay" in row}
     if tests:
-        write_atomically(config.invocation_params.dir / LOG_FILE, format_logs(dict(sorted(tests.items()))))
+        replace_file(config.invocation_params.dir / LOG_FILE, [format_logs(dict(sorted(tests.items())))])
         calls = sum(len(test["calls"]) for test in tests.values())
         counts = f"{calls} call{'s' * (calls != 1)} of {len(tests)} test{'s' * (len(tests) != 1)}"
         config.stash[_SUMMARY_LINE] = f"replay    {counts} logged: --repro-replay={LOG_FILE} feeds them again"

@@ -6,7 +6,7 @@ Hidden are reports, warnings, captured output, properties, and markers added whi
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, cast
 
@@ -47,12 +47,14 @@ class _SilencedHook:
 class _HookRelay:
     """The hooks of an item, with some silenced."""
 
-    def __init__(self, relay: Any, callbacks: dict[str, Callable[[Any], None]]) -> None:
-        self._relay, self._callbacks = relay, callbacks
+    def __init__(
+        self, relay: Any, callbacks: dict[str, Callable[[Any], None]], silenced: Collection[str]
+    ) -> None:
+        self._relay, self._callbacks, self._silenced = relay, callbacks, silenced
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._relay, name)
-        if name in _SILENCED_HOOKS:
+        if name in self._silenced:
             found = _SilencedHook(self._callbacks.get(name))
         setattr(self, name, found)  # looked up in each phase of each rehearsal
         return found
@@ -71,7 +73,7 @@ def silence(
     """
     session, config = cast(Any, item.session), item.config
     callbacks = {"pytest_runtest_logreport": on_report, "pytest_warning_recorded": on_warning}
-    relay = _HookRelay(session.gethookproxy(item.path), callbacks)
+    relay = _HookRelay(session.gethookproxy(item.path), callbacks, _SILENCED_HOOKS)
     session.gethookproxy = lambda path: relay
     restore = _save_state(item)
     # One generator for all of it: every test pays for this.
@@ -85,6 +87,24 @@ def silence(
         for handler in handlers:
             handler.removeFilter(_reject_record)
         restore()
+        del session.gethookproxy
+
+
+@contextmanager
+def redirect_warnings(item: pytest.Item, on_warning: Callable[[Any], None]) -> Iterator[None]:
+    """Has *on_warning* alone see the warnings of *item* in the block.
+
+    Args:
+        item: The test.
+        on_warning: Called with the arguments of the hook for each warning.
+    """
+    session = cast(Any, item.session)
+    callbacks = {"pytest_warning_recorded": on_warning}
+    relay = _HookRelay(session.gethookproxy(item.path), callbacks, callbacks)
+    session.gethookproxy = lambda path: relay
+    try:
+        yield
+    finally:
         del session.gethookproxy
 
 

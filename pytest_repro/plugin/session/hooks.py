@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
 
 import pytest
@@ -18,7 +17,7 @@ from pytest_repro.engine.runs.trial import RunResult, Trial
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.fixtures.repro import note_request
 from pytest_repro.plugin.judge.judge import Judge
-from pytest_repro.plugin.pytest_internals import is_autouse, is_setup_only
+from pytest_repro.plugin.pytest_internals import end_if_interrupted, is_autouse, is_setup_only
 from pytest_repro.plugin.remote import OtherProcesses
 from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.run.item_runs import ItemRuns
@@ -29,6 +28,7 @@ from pytest_repro.plugin.run.outcome import (
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.run.rehearse import Rehearser
 from pytest_repro.plugin.run.replay import get_replay
+from pytest_repro.plugin.run.silence import redirect_warnings
 from pytest_repro.plugin.session import rows
 from pytest_repro.plugin.session.item_report import ItemReporter
 from pytest_repro.plugin.session.unseen_runs import UnseenRuns
@@ -76,10 +76,15 @@ class ReproHooks:
         ):
             self._unseen_runs.make(ItemRuns(runner, self._rehearser))
             self._reporter = ItemReporter(runner)
-            with runner.tracer.trace_run(runner.current.spec):
-                result = yield
-            for kwargs in runner.warnings.pop_pending():
-                item.ihook.pytest_warning_recorded.call_historic(kwargs=kwargs)
+            try:
+                with (
+                    redirect_warnings(item, runner.warnings.add_last),
+                    runner.tracer.trace_run(runner.current.spec),
+                ):
+                    result = yield
+            finally:
+                for kwargs in runner.warnings.pop():
+                    item.ihook.pytest_warning_recorded.call_historic(kwargs=kwargs)
         self._others.teardown_for_next(item, nextitem)
         return result
 
@@ -145,7 +150,7 @@ class ReproHooks:
         self._runner = item.stash[RUNNER] = runner
         vars(item).update(setup=runner.setup, runtest=runner.runtest, teardown=runner.teardown)
         try:
-            with peers.wrap_runs(item, plan):
+            with peers.wrap_runs(item, plan), end_if_interrupted(item):
                 yield runner
         finally:
             self._runner = self._reporter = None
@@ -182,6 +187,7 @@ class ReproHooks:
 
         # Finalizers run last in, first out: around the fixture's own end, which may come in a test.
         world = ExitStack()
+        map_back: Callable[[], AbstractContextManager[None]] = nullcontext
         fixturedef.addfinalizer(world.close)
         try:
             with ExitStack() as stack:
@@ -190,14 +196,17 @@ class ReproHooks:
                     self._runner.setup_output.note_wider_fixture()
                     stack.enter_context(pause_all_tracing())
                 if self._runner is not None and not is_autouse(fixturedef, request.session):
-                    stack.enter_context(seed_temporarily(self._runner.plan.seed))
+                    map_back = stack.enter_context(seed_temporarily(self._runner.plan.seed))
                 return (yield)
         finally:
-            fixturedef.addfinalizer(lambda: self._unpin(world))
+            fixturedef.addfinalizer(lambda: self._unpin(world, map_back))
 
-    def _unpin(self, stack: ExitStack) -> None:
+    def _unpin(
+        self, stack: ExitStack, map_back: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> None:
         if self._runner is not None:
             stack.enter_context(self._runner.pin.unpinned())
+        stack.enter_context(map_back())
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -224,11 +233,6 @@ class ReproHooks:
         """Unmutes the output of a rehearsal that stops in the debugger."""
         for stream in (sys.stdout, sys.stderr):
             getattr(stream, "unmute", int)()
-
-    def pytest_warning_recorded(self, warning_message: warnings.WarningMessage) -> None:
-        """Drops a rehearsal's warning that the last run gives too."""
-        if self._runner is not None:
-            self._runner.warnings.discard(warning_message)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

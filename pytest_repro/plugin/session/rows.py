@@ -15,8 +15,8 @@ from pytest_repro.core.replay import encode_log
 from pytest_repro.core.text import escape_surrogates
 from pytest_repro.engine.replay import WHOLE_RUN
 from pytest_repro.plugin import peers
-from pytest_repro.plugin.exceptions import format_nodeid
 from pytest_repro.plugin.extra_runs import describe_omitted, list_extra_runs
+from pytest_repro.plugin.replay_line import format_nodeid
 from pytest_repro.plugin.run import replay
 from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.stash import ENVIRONMENT, ROWS, SETTINGS

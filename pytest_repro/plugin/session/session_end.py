@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pytest_repro.core.files import replace_file
 from pytest_repro.plugin.extra_runs import ExtraRun, list_extra_runs
 from pytest_repro.plugin.pytest_internals import print_session_error
 from pytest_repro.plugin.run import replay
@@ -71,11 +72,11 @@ def _list_note_keys() -> list[str]:
 
 
 def _write_page(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> None:
-    from pytest_repro.reports.html.page import render_page, write_page
+    from pytest_repro.reports.html.page import render_page
 
     settings = config.stash[SETTINGS]
     page = render_page(rows, settings.plan.seed, get_environment(config), config.rootpath.name)
-    write_page(config.invocation_params.dir / str(settings.html), page)
+    replace_file(config.invocation_params.dir / str(settings.html), [page])
 
 
 def _has_notes(kind: ExtraRun, rows: Sequence[Mapping[str, Any]]) -> bool:

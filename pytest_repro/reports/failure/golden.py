@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 
 from pytest_repro.core.compare.verdict import Baseline, Verdict
+from pytest_repro.core.text import quote_word
 from pytest_repro.metrics._arguments import format_list
 from pytest_repro.reports.failure import format_labelled
 
@@ -16,7 +16,7 @@ HOW_TO_REPAIR = "restore the file from version control, or delete it and write a
 
 def format_update_command(nodeid: str, options: str) -> str:
     """The shell command that writes the entry; *options* start with a space."""
-    return f"pytest {shlex.quote(nodeid)} --repro-update{options}"
+    return f"pytest {quote_word(nodeid)} --repro-update{options}"
 
 
 def format_headline(verdict: Verdict) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
@@ -12,6 +11,7 @@ from pytest_repro.core.compare.plot_data import PlotData
 from pytest_repro.core.compare.verdict import BASELINE, Verdict
 from pytest_repro.core.plan.plan import REPEAT, AxisValues, Cell, Plan, make_reference_cell
 from pytest_repro.core.runs.run import Run
+from pytest_repro.core.text import quote_word
 from pytest_repro.reports.failure import format_labelled
 
 
@@ -42,7 +42,7 @@ def format_vary(vary: Sequence[AxisValues]) -> str:
 def format_vary_options(vary: Sequence[AxisValues]) -> str:
     """The options that vary these axes, each after a space."""
     options = (get_axis(each.axis).format_option(each.values) for each in vary)
-    return "".join(f" --repro-vary={shlex.quote(option)}" for option in options)
+    return "".join(f" --repro-vary={quote_word(option)}" for option in options)
 
 
 def format_axis_value(axis: str, value: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 
 from pytest_repro.core.compare.mismatch import Mismatch, describe_outcome
@@ -10,6 +9,7 @@ from pytest_repro.core.compare.verdict import BASELINE, WITHOUT_BASELINE, Verdic
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.level import ARRAY_EXCLUSION
 from pytest_repro.core.runs.run import Run
+from pytest_repro.core.text import quote_word
 from pytest_repro.metrics._arguments import format_list
 from pytest_repro.reports.failure import cause, format_labelled, format_tolerance, golden, plural
 from pytest_repro.reports.failure.runs import (
@@ -35,10 +35,10 @@ _LEVEL_TEXTS = {
 }
 
 
-def format_failure(nodeid: str, verdict: Verdict, replay_log: str | None = None) -> str:
+def format_failure(nodeid: str, verdict: Verdict, options: str = "") -> str:
     """The whole failure text of a verdict that is ``diverged``, ``unobserved``, or has no baseline.
 
-    *nodeid* may be the name of a function; *replay_log* is the value of ``--repro-replay``.
+    *nodeid* may be the name of a function; *options* of the replay line each follow a space.
     """
     formats = {
         "unobserved": _format_no_observation,
@@ -47,7 +47,7 @@ def format_failure(nodeid: str, verdict: Verdict, replay_log: str | None = None)
     }
     lines = [*formats.get(str(verdict.outcome), _format_differences)(nodeid, verdict)]
     if verdict.outcome == "diverged" and "::" in nodeid:
-        lines += format_labelled("replay", [_format_replay_command(nodeid, verdict.plan, replay_log)])
+        lines += format_labelled("replay", [_format_replay_command(nodeid, verdict.plan, options)])
     return "\n".join(lines)
 
 
@@ -166,14 +166,13 @@ def _format_differences(nodeid: str, verdict: Verdict) -> Iterator[str]:
             yield from (f"  {line}" for line in rest)
 
 
-def _format_replay_command(nodeid: str, plan: Plan, replay_log: str | None) -> str:
+def _format_replay_command(nodeid: str, plan: Plan, more: str) -> str:
     """The shell command that shows the failure again."""
     capture = f" --repro-capture={plan.capture}" if plan.capture != "auto" else ""
     audit = " --repro-all" if plan.audit else ""
     mode = "" if plan.deterministic is True else f" --repro-deterministic={plan.deterministic}".lower()
-    log = f" --repro-replay={shlex.quote(replay_log)}" if replay_log is not None else ""
     options = f"--repro-seed={plan.seed} --repro-runs={plan.runs}{capture}{mode}{audit}"
-    return f"pytest {shlex.quote(nodeid)} {options}{format_vary_options(plan.vary)}{log}"
+    return f"pytest {quote_word(nodeid)} {options}{format_vary_options(plan.vary)}{more}"
 
 
 def _format_outcomes(runs: Sequence[Run]) -> Iterator[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pytest_repro.reports.html.extra_runs import ExtraRunsSection, describe_sweep, make_extra_runs_section
@@ -154,13 +153,3 @@ def render_fragment(rows: Iterable[Mapping[str, Any]]) -> str:
         return ""
     styles, light = read_styles("plots.css", "fragment.css"), format_css_variables(LIGHT)
     return str(load_template("fragment.html").render(figures=figures, styles=styles, light=light))
-
-
-def write_page(path: Path, text: str) -> None:
-    """Writes *text* to *path* and creates its folder.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_repro.core.checked_json import BadJson, JsonNode, parse_json
+from pytest_repro.core.files import replace_file
 from pytest_repro.reports.json import FORMAT
 
 MAX_REPORT_MIB = 256
@@ -119,8 +120,6 @@ def write_report(path: Path, report: Mapping[str, Any]) -> None:
     """Writes *report* to *path*, and creates the folder if it does not exist.
 
     Raises:
-        OSError: The file cannot be written.
+        OSError: The file cannot be written; the old one, if any, is unchanged.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
-        file.writelines(encode_report(report))
+    replace_file(path, encode_report(report))

@@ -32,7 +32,6 @@ from pytest_repro.core.replay import (
     encode_log,
     format_logs,
     read_logs,
-    write_atomically,
 )
 from pytest_repro.core.runs.run import RunSpec
 from pytest_repro.engine.replay import WHOLE_RUN, Replay
@@ -377,12 +376,3 @@ def test_damaged_or_newer_file_is_refused(change: tuple[str, str]) -> None:
     with pytest.raises(ValueError) as caught:
         read_logs(GOOD.replace(*change))
     assert str(caught.value).startswith(DAMAGE[change])
-
-
-def test_file_is_written_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_atomically(tmp_path / "log", "first")
-    write_atomically(tmp_path / "log", "second")
-    monkeypatch.setattr(os, "replace", lambda *paths: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        write_atomically(tmp_path / "log", "third")
-    assert [path.read_text() for path in tmp_path.iterdir()] == ["second"]

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import random
+import time
+from contextlib import nullcontext
+
 import pytest
 
 from tests.conftest import Project
@@ -159,3 +164,69 @@ def test_seeded_pins_what_seeding_cannot_reach(project: Project) -> None:
         def test_marked(seeded, repro): repro.record("draw", np.random.default_rng().random())
         """
     ).check(passed=4)
+
+
+INTERRUPTED = """
+import os, pytest, random, time, torch
+@pytest.fixture(scope="module")
+def wide():
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(threads)
+    torch.set_rng_state(state)
+@pytest.fixture
+def narrow(monkeypatch):
+    threads, dtype, state = torch.get_num_threads(), torch.get_default_dtype(), random.getstate()
+    monkeypatch.setattr(time, "time", lambda: 1.0)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(threads)
+    torch.set_default_dtype(dtype)
+    random.setstate(state)
+@pytest.mark.reproducible(threads=(1, 2), dtype=("float32", "float64"))
+def test_it(repro, wide, deterministic, seeded, narrow):
+    repro.record(x=torch.rand(3))
+    if repro.run == {run}:
+        {end}
+"""
+
+
+@pytest.mark.parametrize(
+    ("run", "end"), [(0, "raise KeyboardInterrupt"), (2, "pytest.exit('enough')"), (2, "pass")]
+)
+def test_fixtures_of_an_interrupted_test_restore_before_the_plugin_does(
+    project: Project, run: int, end: str
+) -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("threadpoolctl")  # sets a variable when it is imported
+
+    def read() -> list[object]:
+        variables = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
+        switches = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.deterministic
+        numbers = torch.get_num_threads(), torch.get_default_dtype()
+        return [switches, numbers, torch.get_rng_state().tolist(), random.getstate(), time.time, variables]
+
+    torch.manual_seed(99)
+    random.seed(99)
+    before = read()
+    # pytester raises it again
+    with pytest.raises(KeyboardInterrupt) if "Keyboard" in end else nullcontext():
+        project(INTERRUPTED.format(run=run, end=end), "--repro-replay=record")
+    assert read() == before
+    random.seed()
+
+
+def test_a_tear_down_that_fails_after_an_interrupt_is_shown(project: Project) -> None:
+    project(
+        """
+        import pytest
+        @pytest.fixture
+        def broken():
+            yield
+            raise ValueError("cannot tear down")
+        def test_it(repro, broken): raise KeyboardInterrupt
+        """,
+        subprocess=True,
+    ).check(says="ValueError: cannot tear down", lacks="INTERNALERROR")

@@ -145,17 +145,51 @@ def test_what_a_wider_fixture_printed_is_shown(project: Project) -> None:
     assert [result.text.count(word) for word in ("\ncannot bind 8080\n", "\nno answer\n")] == [1, 1]
 
 
-def test_a_warning_that_only_a_rehearsal_gave_is_told_once(project: Project) -> None:
-    result = project(
+WARNS = """
+import functools, warnings, numpy as np, pytest
+def deprecated(name): warnings.warn(f"{name} is deprecated", DeprecationWarning)
+cached, calls, known = functools.cache(deprecated), [], set()
+@pytest.fixture(scope="module")
+def wide():
+    deprecated("made once")
+    yield
+    deprecated("ended once")
+@pytest.fixture
+def narrow():
+    yield
+    deprecated("ended each time")
+def test_cached(wide, narrow):
+    for name in "ab": cached(name)
+    for name in "cc": deprecated(name)
+    x = np.ones(2)
+def test_state(wide):
+    calls.append(x := np.ones(2))
+    warnings.warn(f"call number {len(calls)}")
+    if "op" in known: warnings.warn("op is registered twice")
+    known.add("op")
+"""
+
+
+@pytest.mark.parametrize("args", [["--repro-all", "--repro-runs=3"], []])
+def test_warnings_are_those_without_the_plugin(project: Project, args: list[str]) -> None:
+    def summarize(text: str) -> str:
+        return text.partition("warnings summary")[2].partition("Docs:")[0]
+
+    found = summarize(project(WARNS, "-Wdefault", *args).check(passed=2).text)
+    assert found.count("Warning: ") == 7
+    plain = project.pytester.runpytest_inprocess("-Wdefault", "-p", "no:cacheprovider")
+    assert found == summarize(str(plain.stdout))
+
+
+def test_a_warning_of_another_setting_names_it(project: Project) -> None:
+    pytest.importorskip("torch")
+    project(
         """
-        import warnings, pytest
-        @pytest.fixture(scope="module")
-        def wide(): warnings.warn("made once")
-        def test_a(wide, repro):
-            warnings.warn("each time")
+        import torch, pytest, warnings
+        @pytest.mark.reproducible(threads=(1, 2))
+        def test_a(repro):
+            if repro.setting["threads"] == 2: warnings.warn("two many")
             repro.record(x=1)
         """,
         "-Wdefault",
-        "--repro-runs=3",
-    ).check(passed=1, warnings=2)
-    assert [result.text.count(f"UserWarning: {word}") for word in ("made once", "each time")] == [1, 1]
+    ).check(passed=1, warnings=1, says="UserWarning: two many (with 2 threads)")
