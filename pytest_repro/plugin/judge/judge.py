@@ -43,9 +43,12 @@ class Judge:
         verdict = _compute_verdict(runner, run)
         if verdict.outcome != "diverged" or verdict.baseline is not None:  # then the runs agree
             return verdict
-        verdict = runner.tracer.add_divergence(verdict)
-        if _should_diagnose(runner, verdict):
-            verdict = self._diagnose(runner.item, verdict)
+        if verdict.mismatches:
+            verdict = runner.tracer.add_divergence(verdict)
+            if _should_diagnose(runner, verdict):
+                verdict = self._diagnose(runner.item, verdict)
+        if (asserted := runner.current.failed_assertion) is not None and verdict.cause is None:
+            verdict = replace(verdict, divergence=asserted.divergence, cause=asserted.cause)
         root = f"{runner.item.config.rootpath}{os.sep}"
         divergence = _make_paths_relative(verdict.divergence, root)
         return replace(verdict, divergence=divergence, cause=_make_paths_relative(verdict.cause, root))
@@ -61,6 +64,8 @@ class Judge:
         item, outcome = runner.item, verdict.outcome
         # An xfail does not wait for a test that observes nothing: a failure would hide an XPASS.
         is_lenient = runner.plan.audit or item.get_closest_marker("xfail") is not None
+        if run.outcome == "failed" and not verdict.mismatches:
+            return _judge_extra_runs(runner, run)  # pytest shows why it failed
         if outcome in ("diverged", *WITHOUT_BASELINE) or (outcome == "unobserved" and not is_lenient):
             return make_failure(item, verdict)
         if run.outcome == "passed":

@@ -60,8 +60,10 @@ def format_headline(verdict: Verdict) -> str:
     """The failure in one line: ``loss[4] differs, max abs 0.454``."""
     if verdict.outcome in WITHOUT_BASELINE:
         return golden.format_headline(verdict)
-    if not verdict.mismatches:
+    if verdict.outcome == "unobserved":
         return "observed nothing"
+    if not verdict.mismatches:  # an assertion of this package failed
+        return verdict.runs[0].error.replace("pytest_repro.NotReproducible: ", "")
     first = verdict.mismatches[0]
     if first.problem == "outcome":
         return f"outcome differs: {first.detail}"
@@ -140,7 +142,7 @@ def _format_differences(nodeid: str, verdict: Verdict) -> Iterator[str]:
     yield f"{nodeid} {wrong} ({describe_plan(verdict.plan)})"
     yield ""
     values = [m for m in verdict.mismatches if m.problem != "outcome"]
-    if len(values) < len(verdict.mismatches):
+    if len(values) < len(verdict.mismatches) or verdict.runs[0].outcome == "failed":
         yield from _format_outcomes(verdict.runs)
     if values:
         axes = list(format_axes(verdict))
@@ -194,7 +196,7 @@ def format_failure_note(verdict: Verdict, without_sweep: bool = True) -> str:
 
     *without_sweep*: no seed sweep shows what other seeds do.
     """
-    if verdict.outcome != "failed":
+    if verdict.mismatches:
         return "\n".join(_format_outcomes(verdict.runs)).strip()
     runs = sum(run.state == "ran" for run in verdict.runs)
     times = f"in each of {runs} runs" if runs > 1 else "in its only run"
