@@ -110,9 +110,7 @@ def assert_distinct_loader_draws(loader: Any, epochs: int = 2, batches: int | No
     batch_states = iter_epoch_states(loader, epochs, batches or _BATCHES_PER_WORKER * max(1, workers))
     draws = LoaderDraws(epochs, workers, _collect_states(batch_states, workers))
     if not draws.states:
-        raise NotReproducible(
-            _NO_DRAWS.format(draws._format_counts()), Verdict("unobserved", Plan(), ())
-        )
+        raise NotReproducible(_NO_DRAWS.format(draws._format_counts()), Verdict("unobserved", Plan(), ()))
     if repeated := draws.find_duplicates():
         persistent = getattr(loader, "persistent_workers", False)
         raise NotReproducible("\n".join(_format_failure(draws, repeated, persistent)))

@@ -117,9 +117,9 @@ def judge_runs(runs: Sequence[Run], mismatches: Sequence[Mismatch]) -> VerdictOu
     """The verdict of *runs* with *mismatches* between them; None after a single run.
 
     A run with another outcome makes the test ``diverged``, whatever it recorded. If every run failed, or was
-    skipped, values recorded before that do not count, unless one of several ranks went on; an assertion of
-    this package that failed counts. A lost run makes the test ``failed``. If only the reference value of every axis is available, the test is ``skipped``:
-    nothing that it varies was compared.
+    skipped, values recorded before that do not count, unless one of several ranks went on; a failed assertion
+    of this package does. A lost run makes the test ``failed``. If only the reference value of every axis is
+    available, the test is ``skipped``: nothing that it varies was compared.
     """
     ran = [run for run in runs if run.state == "ran"]
     if any(m.problem == "outcome" for m in mismatches):
