@@ -128,6 +128,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Writes the session's section."""
     settings = config.stash[SETTINGS]
+    if config.getoption("no_summary", False):  # pytest 9.2 calls this anyway
+        return
     if not (config.stash.get(ROWS, None) or config.stash.get(GOLDEN_LINES, None) or settings.require):
         return
     from pytest_repro.plugin.session.session_end import write_terminal_summary

@@ -196,7 +196,7 @@ def format_failure_note(verdict: Verdict, without_sweep: bool = True) -> str:
 
     *without_sweep*: no seed sweep shows what other seeds do.
     """
-    if verdict.mismatches:
+    if verdict.outcome != "failed" and verdict.mismatches:
         return "\n".join(_format_outcomes(verdict.runs)).strip()
     runs = sum(run.state == "ran" for run in verdict.runs)
     times = f"in each of {runs} runs" if runs > 1 else "in its only run"
