@@ -43,13 +43,13 @@ def format_counts(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _label_verdict(row: Mapping[str, Any]) -> str:
     word = str(row.get("verdict", "ran once, nothing compared"))
+    if row.get("expected") and word in ("failed", "skipped"):
+        return "xfailed"
     if word == "skipped":
         axes = sorted({run["axis"] for run in row["runs"] if "reason" in run})
         if axes and axes != ["device"]:
             return f"skipped at every value of {', '.join(axes)}"
         return _NO_DEVICE if axes else word
-    if row.get("expected") and word in ("failed", "skipped"):
-        return "xfailed"
     return _OBSERVED_NOTHING if word == "unobserved" else word
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -114,6 +114,11 @@ class ItemRun:
         """Notes what ended the body, its set-up or a subtest."""
         if isinstance(error, NotReproducible) and self.finished is None:
             self.failed_assertion = error.verdict
+
+    def apply_failed_assertion(self, run: Run) -> Run:
+        """*run* with what an assertion of this package found, if one failed."""
+        word = None if self.failed_assertion is None else self.failed_assertion.outcome
+        return replace(run, failed_check=word) if word == "diverged" or word == "unobserved" else run
 
     def explain_missing_opt_in(self) -> str:
         """Why the axis was not varied: for some axes the test must do its part."""

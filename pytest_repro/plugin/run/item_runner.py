@@ -201,10 +201,7 @@ class ItemRunner:
         current, past_log = self.current, self.replay.past_log
         cell, seconds, recording = current.spec.cell, current.seconds, current.final_recording
         run = make_run(cell, run_outcome, seconds, recording, error, drew_on_axis, past_log)
-        asserted = current.failed_assertion
-        if asserted is not None and (asserted.outcome == "diverged" or asserted.outcome == "unobserved"):
-            run = replace(run, failed_check=asserted.outcome)
-        return run
+        return current.apply_failed_assertion(run)
 
     def _raise_failure(self, run: Run, error: BaseException | None) -> None:
         """Judges the test; raises if the verdict fails it."""

@@ -60,10 +60,8 @@ def format_headline(verdict: Verdict) -> str:
     """The failure in one line: ``loss[4] differs, max abs 0.454``."""
     if verdict.outcome in WITHOUT_BASELINE:
         return golden.format_headline(verdict)
-    if verdict.outcome == "unobserved":
-        return "observed nothing"
-    if not verdict.mismatches:  # an assertion of this package failed
-        return verdict.runs[0].error.replace("pytest_repro.NotReproducible: ", "")
+    if not verdict.mismatches:  # of an assertion of this package that failed, the first line
+        return verdict.runs[0].error.replace("pytest_repro.NotReproducible: ", "") or "observed nothing"
     first = verdict.mismatches[0]
     if first.problem == "outcome":
         return f"outcome differs: {first.detail}"
@@ -104,6 +102,9 @@ def _format_no_observation(nodeid: str, verdict: Verdict) -> Iterator[str]:
         return
     yield f"{nodeid} observed nothing: nothing was compared, so it could never have failed"
     yield ""
+    if verdict.runs[0].outcome == "failed":
+        yield from _format_outcomes(verdict.runs)
+        return
     if "::" not in nodeid:
         yield "  return what must stay the same   the function returned None"
         return
@@ -181,8 +182,10 @@ def _format_replay_command(nodeid: str, plan: Plan, replay_log: str | None) -> s
 
 def _format_outcomes(runs: Sequence[Run]) -> Iterator[str]:
     ran = [run for run in runs if run.state == "ran"]
-    outcomes = ", ".join(f"{format_run(run)} {describe_outcome(run)}" for run in ran)
-    yield from format_labelled("outcome", [outcomes])
+    outcomes = [f"{format_run(run)} {describe_outcome(run)}" for run in ran]
+    if len(ran) > 1 and len(set(map(describe_outcome, ran))) == 1:
+        outcomes = [f"{describe_outcome(ran[0])} in each of {len(ran)} runs"]
+    yield from format_labelled("outcome", [", ".join(outcomes)])
     broken = next((run for run in ran if run.traceback), None)
     if broken is not None:
         yield ""
