@@ -37,6 +37,7 @@ def assert_distinct_draws(draws: Mapping[Any, Any], name: str = "draws") -> None
         TypeError: *draws* is not a mapping to numbers.
         ValueError: *draws* has fewer than two entries, or an empty one.
     """
+    __tracebackhide__ = True
     from pytest_repro.metrics import duplicates
 
     repeated = duplicates(draws)
@@ -98,6 +99,7 @@ def assert_distinct_loader_draws(loader: Any, epochs: int = 2, batches: int | No
         TypeError: *loader* is not a ``DataLoader``.
         ValueError: *epochs* or *batches* is too small.
     """
+    __tracebackhide__ = True
     workers = getattr(loader, "num_workers", None)
     if not isinstance(workers, int) or not hasattr(loader, "collate_fn"):
         raise TypeError(f"loader: expected a torch.utils.data.DataLoader, not {type(loader).__qualname__}")

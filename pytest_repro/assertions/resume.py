@@ -76,6 +76,7 @@ def assert_resumable(
         ValueError: An argument does not fit.
         TypeError: *train*, *save*, *load* or *make* is not a function, or the checkpoint cannot be copied.
     """
+    __tracebackhide__ = True
     for name, function in {"train": train, "save": save, "load": load, "make": make}.items():
         if not callable(function):
             raise TypeError(f"{name}: expected a function, not {type(function).__qualname__}")
@@ -102,6 +103,7 @@ def _check_steps(at: int, steps: int | None) -> int:
 
 
 def _judge(training: Training, name: str) -> Verdict:
+    __tracebackhide__ = True
     reference = training.run_reference()
     if not len(reference):
         raise NotReproducible(report.format_no_observation(name), training.compare(reference))

@@ -92,7 +92,7 @@ def describe_plan(plan: Plan) -> str:
         how = f"level {plan.level}, {how}"
     ranks = f" in {plural(plan.ranks, 'rank')}" if plan.ranks else ""
     axes = f", varied: {', '.join(vary.axis for vary in varied)}" if varied else ""
-    return f"{how}, {plan.runs} runs{ranks}, seed {plan.seed}{axes}"
+    return f"{how}, {plural(plan.runs, 'run')}{ranks}, seed {plan.seed}{axes}"
 
 
 def _format_no_observation(nodeid: str, verdict: Verdict) -> Iterator[str]:
