@@ -141,18 +141,24 @@ class Pin:
             is_unchanged and self._pinned_libraries.issuperset(active_adapters())
         )
 
-    def pin_imported(self) -> None:
-        """Pins libraries that this package has just imported for a test, so that the run counts.
+    @contextmanager
+    def pin_imported(self) -> Iterator[None]:
+        """Pins the libraries that the block, of this package, imports for a test, so that the run counts.
 
         Not while clocks or external input are replaced: they would begin again.
         """
+        were_used = self.generators_used
+        yield
+        if not self._pinned_libraries or self._open_input or self._spec.suspended:
+            return
         adapters = active_adapters()
         new = [adapter for name, adapter in adapters.items() if name not in self._pinned_libraries]
-        if new and self._pinned_libraries and not (self._open_input or self._spec.suspended):
-            self._apply_pins()
-            for adapter in new:
-                adapter.seed(self._spec.seed)
-            self._module_count = max(self._module_count, len(sys.modules))
+        self._apply_pins()
+        for adapter in new:
+            adapter.seed(self._spec.seed)
+        if self._track_generators and not were_used:
+            self._generator_states = read_generator_states()
+        self._module_count = max(self._module_count, len(sys.modules))
 
     @contextmanager
     def unpinned(self) -> Iterator[None]:

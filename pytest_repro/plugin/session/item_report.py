@@ -56,9 +56,10 @@ class ItemReporter:
         self._is_xfailed |= report.skipped and hasattr(report, "wasxfail")
 
     def _update_teardown(self, error: BaseException | None, report: pytest.TestReport) -> None:
-        runner = self._runner
-        if isinstance(error, NotReproducible) and runner.verdict is not None:
-            first, *others = runner.verdict.runs
+        runner, verdict = self._runner, self._runner.verdict
+        passed = verdict is not None and verdict.outcome in ("reproduced", "unobserved", None)
+        if isinstance(error, NotReproducible) and verdict is not None and passed:
+            first, *others = verdict.runs
             first, asserted = replace(first, error=format_error_line(error)), error.verdict
             runner.verdict = replace(asserted, plan=runner.plan, runs=(first, *others), mismatches=())
             self._has_failed = True
