@@ -82,8 +82,7 @@ def assert_resumable(
             raise TypeError(f"{name}: expected a function, not {type(function).__qualname__}")
     total = _check_steps(at, steps)
     if deterministic is None:
-        run = get_current_run()
-        deterministic = run.spec.deterministic if run is not None else True
+        deterministic = run.spec.deterministic if (run := get_current_run()) is not None else True
     arguments = {"seed": choose_seed(seed), "deterministic": deterministic, "rtol": rtol, "atol": atol}
     plan = override_plan(Plan(), arguments)
     with Pin(plan.seed, plan.deterministic) as pin, closing(Trial(plan)) as trial:
