@@ -53,6 +53,7 @@ def assert_batch_invariant(
             rows of another shape or dtype for some batches.
         TypeError: *fn* is not a function, or returns something else than tensors or arrays.
     """
+    __tracebackhide__ = True
     if not callable(fn):
         raise TypeError(f"fn: expected a function of rows, or a model, not {type(fn).__qualname__}")
     plan = override_plan(Plan(), {"seed": choose_seed(seed), "rtol": rtol, "atol": atol})

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_repro.core.compare.verdict import NotReproducible, Verdict
+from pytest_repro.core.plan.plan import Plan
 from pytest_repro.engine.runs.current_run import record_in_run
 
 if TYPE_CHECKING:
@@ -31,16 +33,17 @@ def assert_distinct_draws(draws: Mapping[Any, Any], name: str = "draws") -> None
         name: Name of the record, and of the draws in the failure.
 
     Raises:
-        AssertionError: Two or more are the same; the message names them.
+        NotReproducible: Two or more are the same; the message names them.
         TypeError: *draws* is not a mapping to numbers.
         ValueError: *draws* has fewer than two entries, or an empty one.
     """
+    __tracebackhide__ = True
     from pytest_repro.metrics import duplicates
 
     repeated = duplicates(draws)
     record_in_run(name, dict(draws))
     if repeated:
-        raise AssertionError(f"{name}: {repeated}")
+        raise NotReproducible(f"{name}: {repeated}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +95,11 @@ def assert_distinct_loader_draws(loader: Any, epochs: int = 2, batches: int | No
         batches: Number of batches to load in each epoch; by default two for each worker.
 
     Raises:
-        AssertionError: Numbers are drawn twice, or no generator moved and nothing was compared.
+        NotReproducible: Numbers are drawn twice, or no generator moved and nothing was compared.
         TypeError: *loader* is not a ``DataLoader``.
         ValueError: *epochs* or *batches* is too small.
     """
+    __tracebackhide__ = True
     workers = getattr(loader, "num_workers", None)
     if not isinstance(workers, int) or not hasattr(loader, "collate_fn"):
         raise TypeError(f"loader: expected a torch.utils.data.DataLoader, not {type(loader).__qualname__}")
@@ -108,10 +112,10 @@ def assert_distinct_loader_draws(loader: Any, epochs: int = 2, batches: int | No
     batch_states = iter_epoch_states(loader, epochs, batches or _BATCHES_PER_WORKER * max(1, workers))
     draws = LoaderDraws(epochs, workers, _collect_states(batch_states, workers))
     if not draws.states:
-        raise AssertionError(_NO_DRAWS.format(draws._format_counts()))
+        raise NotReproducible(_NO_DRAWS.format(draws._format_counts()), Verdict("unobserved", Plan(), ()))
     if repeated := draws.find_duplicates():
         persistent = getattr(loader, "persistent_workers", False)
-        raise AssertionError("\n".join(_format_failure(draws, repeated, persistent)))
+        raise NotReproducible("\n".join(_format_failure(draws, repeated, persistent)))
     starts = {name: {at: seen[0] for at, seen in states.items()} for name, states in draws.states.items()}
     record_in_run("loader", starts)
     return draws

@@ -16,6 +16,7 @@ from pytest_repro.adapters._find_generators import (
     iter_user_globals,
     walk_reachable,
 )
+from pytest_repro.core.compare.verdict import NotReproducible
 from pytest_repro.engine.experiments.line_trace import LineMonitor
 from pytest_repro.engine.runs.current_run import note_assertion
 from pytest_repro.interpose.user_frames import call_origin, format_location
@@ -145,7 +146,7 @@ class NoDraws(Draws):
         if error[0] is not None:
             return
         if self:
-            raise AssertionError("\n".join(_format_failure(self)))
+            raise NotReproducible("\n".join(_format_failure(self)))
         note_assertion("no_draws")
 
 
@@ -170,7 +171,7 @@ def assert_no_draws() -> NoDraws:
     it. In a marked test that records nothing else, ``no_draws`` is recorded if the block passes.
 
     Raises:
-        AssertionError: At the end of the block; the message names the generators, and as far as known the
+        NotReproducible: At the end of the block; the message names the generators, and as far as known the
             modules that moved them, whether these are in training mode, and the lines.
     """
     return NoDraws()

@@ -45,6 +45,7 @@ def assert_reproducible(
         ValueError: An argument does not fit.
         TypeError: *fn* is not callable, or something that it returned cannot be compared.
     """
+    __tracebackhide__ = True
     pinned = {"runs": runs, "seed": seed, "deterministic": deterministic}
     compared = {"rtol": rtol, "atol": atol, "level": level}
     varied = {"alignment": alignment, "device": device, "dtype": dtype, "isa": isa, "machine": machine}
@@ -56,6 +57,7 @@ def assert_reproducible(
 
 
 def _raise_unless_reproduced(name: str, verdict: Verdict) -> None:
+    __tracebackhide__ = True
     if verdict.outcome == "failed" and verdict.error is not None:
         raise verdict.error
     if verdict.outcome in ("diverged", "unobserved"):

@@ -138,9 +138,22 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     write_all(session)
 
 
+def pytest_exception_interact(node: object, call: pytest.CallInfo[object], report: object) -> None:
+    """Notes that an assertion of this package failed in a test that is not marked."""
+    error = call.excinfo.value if call.excinfo is not None else None
+    # NotReproducible is not imported here: any failure calls this hook.
+    is_ours = type(error).__module__ == "pytest_repro"
+    if is_ours and isinstance(node, pytest.Item) and isinstance(report, pytest.TestReport):
+        from pytest_repro.plugin.session.unmarked import note_failure
+
+        note_failure(node, error, report)
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Writes the session's section."""
     settings = config.stash[SETTINGS]
+    if config.getoption("no_summary", False):  # pytest 9.2 calls this anyway
+        return
     if not (config.stash.get(ROWS, None) or config.stash.get(GOLDEN_LINES, None) or settings.require):
         return
     from pytest_repro.plugin.session.session_end import write_terminal_summary

@@ -14,6 +14,9 @@ COMPARED_VERDICTS = ("reproduced", "diverged")
 _OBSERVED_NOTHING = "observed nothing"
 _NO_DEVICE = "skipped on every device"
 
+_MAX_UNOBSERVED = 5
+"""Largest number of tests that observe nothing which are listed without ``-v``."""
+
 
 def count_compared(rows: Sequence[Mapping[str, Any]]) -> int:
     """Number of tests whose runs were compared."""
@@ -40,6 +43,8 @@ def format_counts(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _label_verdict(row: Mapping[str, Any]) -> str:
     word = str(row.get("verdict", "ran once, nothing compared"))
+    if row.get("expected") and word in ("failed", "skipped"):
+        return "xfailed"
     if word == "skipped":
         axes = sorted({run["axis"] for run in row["runs"] if "reason" in run})
         if axes and axes != ["device"]:
@@ -108,8 +113,16 @@ def format_notes(rows: Sequence[Mapping[str, Any]], key: str, label: str) -> Ite
             yield from (f"{'':10}{line}" for line in lines)
 
 
-def format_failing_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """A line for each test with a failing verdict that is not ``expected`` to fail."""
-    for row in rows:
-        if row.get("verdict") in FAILING_VERDICTS and not row.get("expected"):
+def format_failing_lines(rows: Sequence[Mapping[str, Any]], is_verbose: bool = True) -> Iterator[str]:
+    """A line for each test with a failing verdict that is not ``expected`` to fail.
+
+    Many tests that observe nothing, as in an audit, share one line unless *is_verbose*.
+    """
+    failing = [row for row in rows if row.get("verdict") in FAILING_VERDICTS and not row.get("expected")]
+    unobserved = sum(row["verdict"] == "unobserved" for row in failing)
+    is_long = unobserved > _MAX_UNOBSERVED and not is_verbose
+    for row in failing:
+        if not (is_long and row["verdict"] == "unobserved"):
             yield f"{row['verdict']}  {row['nodeid']}  {row.get('headline', '')}".rstrip()
+    if is_long:
+        yield f"unobserved  {unobserved:,} tests: -v lists them"

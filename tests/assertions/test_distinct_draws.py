@@ -205,7 +205,7 @@ def test_in_tests(project: Project) -> None:
         passed=2, failed=3,
         says=[
             "dataset.rng (numpy.random.Generator): 1 distinct of 4 draws",
-            "AssertionError: draws: 1 distinct of 2 draws, the same: worker 0, worker 1",
+            "NotReproducible: draws: 1 distinct of 2 draws, the same: worker 0, worker 1",
             "epochs[0]   float64[4]   run 2 differs from run 1",
         ],
         lacks=["distinct_draws.py"],

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pytest_repro import NotReproducible, assert_resumable
-from pytest_repro.assertions.training_state import find_plain_values
+from pytest_repro.assertions.plain_values import find_plain_values
 from tests.conftest import Project
 
 torch = pytest.importorskip("torch")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.reports.summary import format_counts, format_too_few
+from pytest_repro.reports.summary import format_counts, format_failing_lines, format_too_few
 
 
 def row(verdict: str, *absent: str) -> dict[str, Any]:
@@ -28,6 +28,10 @@ def row(verdict: str, *absent: str) -> dict[str, Any]:
             "1 ran once, nothing compared, 1 skipped, 1 skipped at every value of device, isa",
         ),
         (
+            [row(word) | {"expected": True} for word in ("failed", "skipped", "diverged")] + [row("failed")],
+            "1 compared (1 diverged), 0 observed nothing, 0 skipped on every device, 2 xfailed, 1 failed",
+        ),
+        (
             [row("reproduced", "device")],
             "1 compared (1 reproduced), 0 observed nothing, 0 skipped on every device",
         ),
@@ -35,6 +39,17 @@ def row(verdict: str, *absent: str) -> dict[str, Any]:
 )
 def test_what_is_counted(rows: list[dict[str, Any]], says: str) -> None:
     assert format_counts(rows) == says
+
+
+def test_many_tests_that_observe_nothing_share_a_line() -> None:
+    rows = [row("diverged"), *[row("unobserved")] * 5]
+    each = ["diverged  a", *["unobserved  a"] * 5]
+    assert [*format_failing_lines(rows, is_verbose=False)] == each
+    rows.append(row("unobserved"))
+    assert [*format_failing_lines(rows)] == [*each, "unobserved  a"]
+    assert [*format_failing_lines(rows, is_verbose=False)] == [
+        "diverged  a", "unobserved  6 tests: -v lists them"
+    ]  # fmt: skip
 
 
 def test_a_gate_counts_what_was_compared() -> None:

@@ -27,15 +27,15 @@ WITHOUT_BASELINE: tuple[str, ...] = ("no-baseline", "foreign-baseline")
 
 
 class NotReproducible(AssertionError):
-    """A test, or a function, is not reproducible; the message says where its runs differ and how far.
+    """A test, a function or a block is not reproducible; the message says where its runs differ and how far.
 
     Attributes:
-        verdict: What the runs did, and where they differ.
+        verdict: What the runs did, and where they differ; without runs if there was nothing to run again.
     """
 
-    def __init__(self, message: str, verdict: Verdict) -> None:
+    def __init__(self, message: str, verdict: Verdict | None = None) -> None:
         super().__init__(message)
-        self.verdict = verdict
+        self.verdict = verdict or Verdict("diverged", Plan(), ())
 
     def __reduce__(self) -> tuple[type[NotReproducible], tuple[str, Verdict]]:
         return type(self), (str(self), self.verdict)
@@ -117,15 +117,16 @@ def judge_runs(runs: Sequence[Run], mismatches: Sequence[Mismatch]) -> VerdictOu
     """The verdict of *runs* with *mismatches* between them; None after a single run.
 
     A run with another outcome makes the test ``diverged``, whatever it recorded. If every run failed, or was
-    skipped, values recorded before that do not count, unless one of several ranks went on. A lost run makes
-    the test ``failed``. If only the reference value of every axis is available, the test is ``skipped``:
-    nothing that it varies was compared.
+    skipped, values recorded before that do not count, unless one of several ranks went on; a failed assertion
+    of this package does. A lost run makes the test ``failed``. If only the reference value of every axis is
+    available, the test is ``skipped``: nothing that it varies was compared.
     """
     ran = [run for run in runs if run.state == "ran"]
     if any(m.problem == "outcome" for m in mismatches):
         return "diverged"
     if ran[0].outcome == "failed":
-        return "failed"
+        check = ran[0].failed_check
+        return check if check in ("diverged", "unobserved") else "failed"
     if ran[0].outcome == "skipped" and not (mismatches and ran[0].partly_skipped):
         return "skipped"
     if mismatches:

@@ -64,7 +64,8 @@ class Run:
             there: ``{"numpy": ("2.4.6", "2.3.1")}``.
         past_log: A sentence for each place where a replayed run requested what is not in the log.
         warnings: Warnings of a run elsewhere.
-        failed_check: Whether a check of this package failed, such as ``no_draws``, which no seed can fix.
+        failed_check: What of this package failed, which no seed can fix: ``"diverged"`` or ``"unobserved"``
+            for an assertion, ``"raised"`` for anything else.
         partly_skipped: Whether some ranks of a skipped run were not skipped, and went on.
     """
 
@@ -84,7 +85,7 @@ class Run:
     environment_diff: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     past_log: tuple[str, ...] = ()
     warnings: tuple[RecordedWarning, ...] = ()
-    failed_check: bool = False
+    failed_check: Literal["", "diverged", "unobserved", "raised"] = ""
     partly_skipped: bool = False
 
 

@@ -148,6 +148,25 @@ class Pin:
         )
 
     @contextmanager
+    def pin_imported(self) -> Iterator[None]:
+        """Pins the libraries that the block, of this package, imports for a test, so that the run counts.
+
+        Not while clocks or external input are replaced: they would begin again.
+        """
+        were_used = self.generators_used
+        yield
+        if not self._pinned_libraries or self._open_input or self._spec.suspended:
+            return
+        adapters = active_adapters()
+        new = [adapter for name, adapter in adapters.items() if name not in self._pinned_libraries]
+        self._apply_pins()
+        for adapter in new:
+            adapter.seed(self._spec.seed)
+        if self._track_generators and not were_used:
+            self._generator_states = read_generator_states()
+        self._module_count = max(self._module_count, len(sys.modules))
+
+    @contextmanager
     def unpinned(self) -> Iterator[None]:
         """Releases the pin for a block, and restores the pinned state after it.
 

@@ -43,12 +43,15 @@ class Judge:
         verdict = _compute_verdict(runner, run)
         if verdict.outcome != "diverged" or verdict.baseline is not None:  # then the runs agree
             return verdict
-        verdict = runner.tracer.add_divergence(verdict)
-        if _should_diagnose(runner, verdict):
-            verdict = self._diagnose(runner.item, verdict)
-        root = f"{runner.item.config.rootpath}{os.sep}"
-        divergence = _make_paths_relative(verdict.divergence, root)
-        return replace(verdict, divergence=divergence, cause=_make_paths_relative(verdict.cause, root))
+        if verdict.mismatches:
+            verdict = runner.tracer.add_divergence(verdict)
+            if _should_diagnose(runner, verdict):
+                verdict = self._diagnose(runner.item, verdict)
+        if (asserted := runner.current.failed_assertion) is not None and verdict.cause is None:
+            verdict = replace(verdict, divergence=asserted.divergence, cause=asserted.cause)
+        root = runner.item.config.rootpath
+        divergence = make_paths_relative(verdict.divergence, root)
+        return replace(verdict, divergence=divergence, cause=make_paths_relative(verdict.cause, root))
 
     def find_failure(self, runner: ItemRunner, run: Run, verdict: Verdict) -> BaseException | None:
         """What to raise if *verdict*, or an extra run, fails the test.
@@ -61,6 +64,8 @@ class Judge:
         item, outcome = runner.item, verdict.outcome
         # An xfail does not wait for a test that observes nothing: a failure would hide an XPASS.
         is_lenient = runner.plan.audit or item.get_closest_marker("xfail") is not None
+        if run.outcome == "failed" and not verdict.mismatches:
+            return _judge_extra_runs(runner, run)  # pytest shows why it failed
         if outcome in ("diverged", *WITHOUT_BASELINE) or (outcome == "unobserved" and not is_lenient):
             return make_failure(item, verdict)
         if run.outcome == "passed":
@@ -102,12 +107,13 @@ def _should_diagnose(runner: ItemRunner, verdict: Verdict) -> bool:
     return when == "always" or min(run.seconds for run in verdict.runs) <= _LONG_RUN
 
 
-def _make_paths_relative(record: T, root: str) -> T:
+def make_paths_relative(record: T, root: os.PathLike[str]) -> T:
     """*record*, which may be None, with its paths relative to *root*."""
     values: Any = record
     if values is None:
         return record
-    changes = {field.name: _strip_root(getattr(values, field.name), root) for field in fields(values)}
+    start = f"{os.fspath(root)}{os.sep}"
+    changes = {field.name: _strip_root(getattr(values, field.name), start) for field in fields(values)}
     return replace(values, **changes)  # type: ignore[no-any-return]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_repro.axes import get_axis
+from pytest_repro.core.compare.verdict import NotReproducible, Verdict
 from pytest_repro.core.plan.plan import REPEAT, Capture
 from pytest_repro.core.runs.run import Outcome, Run, RunSpec
 from pytest_repro.engine.runs.local_variables import (
@@ -43,6 +44,7 @@ class ItemRun:
         remote_recording: What ranks recorded, if the run is made in ranks.
         used_axes: Axes that the test itself has applied.
         failed_subtest: Error and traceback of the first subtest that failed.
+        failed_assertion: Verdict of an assertion of this package that failed, in the set-up too.
         drew_on_axis: Whether the test drew numbers that differ at other values of the axis.
         setup_started: Whether the set-up has begun.
         body_started: Whether the body has begun.
@@ -60,6 +62,7 @@ class ItemRun:
     remote_recording: RecordingBase | None = None
     used_axes: set[str] = field(default_factory=set)
     failed_subtest: tuple[str, str] | None = None
+    failed_assertion: Verdict | None = None
     drew_on_axis: bool = False
     setup_started: bool = False
     body_started: bool = False
@@ -106,6 +109,16 @@ class ItemRun:
         """Notes the report of a subtest, which is sent while the body runs."""
         if self.body_started and self.finished is None and report.failed:
             self.failed_subtest = self.failed_subtest or describe_failed_subtest(report)
+
+    def note_error(self, error: BaseException | None) -> None:
+        """Notes what ended the body, its set-up or a subtest."""
+        if isinstance(error, NotReproducible) and self.finished is None:
+            self.failed_assertion = error.verdict
+
+    def apply_failed_assertion(self, run: Run) -> Run:
+        """*run* with what an assertion of this package found, if one failed."""
+        word = None if self.failed_assertion is None else self.failed_assertion.outcome
+        return replace(run, failed_check=word) if word == "diverged" or word == "unobserved" else run
 
     def explain_missing_opt_in(self) -> str:
         """Why the axis was not varied: for some axes the test must do its part."""

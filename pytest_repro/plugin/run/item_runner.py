@@ -184,12 +184,13 @@ class ItemRunner:
         current = self.current
         self._note_generator_use()
         self.tracer.mark_body_end(current.spec.cell)
+        current.note_error(error)
         drew_on_axis = current.drew_on_axis or self.pin.axis_generators_used
         run = self._make_run(outcome.classify_error(error), error, drew_on_axis)
         if run.outcome == "failed":
-            failed_check = outcome.is_plugin_error(error)  # by frames that the traceback leaves out
-            text = outcome.format_traceback(self.item, error)
-            run = replace(run, failed_check=failed_check, traceback=text)
+            if outcome.is_plugin_error(error):  # by frames that the traceback leaves out
+                run = replace(run, failed_check=run.failed_check or "raised")
+            run = replace(run, traceback=outcome.format_traceback(self.item, error))
         elif error is None and current.failed_subtest:
             run = outcome.apply_failed_subtest(run, *current.failed_subtest)
         current.finished = run
@@ -199,8 +200,10 @@ class ItemRunner:
     def _make_run(
         self, run_outcome: Outcome, error: BaseException | None = None, drew_on_axis: bool = False
     ) -> Run:
-        cell, seconds, recording = self.current.spec.cell, self.current.seconds, self.current.final_recording
-        return make_run(cell, run_outcome, seconds, recording, error, drew_on_axis, self.replay.past_log)
+        current, past_log = self.current, self.replay.past_log
+        cell, seconds, recording = current.spec.cell, current.seconds, current.final_recording
+        run = make_run(cell, run_outcome, seconds, recording, error, drew_on_axis, past_log)
+        return current.apply_failed_assertion(run)
 
     def _raise_failure(self, run: Run, error: BaseException | None) -> None:
         """Judges the test; raises if the verdict fails it."""

@@ -218,6 +218,7 @@ class ReproHooks:
             return (yield)
         if call.excinfo is not None:
             strip_own_frames(call.excinfo.tb)
+            runner.current.note_error(call.excinfo.value)
         if reporter is not None and call.when == "setup":
             runner.setup_output.restore()
         report = yield

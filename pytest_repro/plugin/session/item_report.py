@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from pytest_repro.core.compare.verdict import NotReproducible
 from pytest_repro.core.text import escape_surrogates
+from pytest_repro.engine.runs.run_source import format_error_line
 from pytest_repro.plugin.exceptions import (
     CompanionLost,
     NotReproducibleFailure,
@@ -39,10 +42,10 @@ class ItemReporter:
         The row of the JSON report travels with the tear-down's report: through pytest-xdist, and past
         the crash of a worker that had finished the test.
         """
-        if report.when == "teardown":
-            self._update_teardown(report)
-            return
         runner, error = self._runner, call.excinfo.value if call.excinfo is not None else None
+        if report.when == "teardown":
+            self._update_teardown(error, report)
+            return
         if not report.passed and not runner.current.body_started:
             runner.judge_without_body(report)
         self._add_sections(error, report)
@@ -50,9 +53,16 @@ class ItemReporter:
         is_ours = isinstance(error, (CompanionLost, NotReproducibleFailure))
         differs = runner.verdict is not None and runner.verdict.outcome == "diverged"
         self._has_failed |= report.failed and (is_ours or differs)
+        self._is_xfailed |= report.skipped and hasattr(report, "wasxfail")
 
-    def _update_teardown(self, report: pytest.TestReport) -> None:
-        runner = self._runner
+    def _update_teardown(self, error: BaseException | None, report: pytest.TestReport) -> None:
+        runner, verdict = self._runner, self._runner.verdict
+        passed = verdict is not None and verdict.outcome in ("reproduced", "unobserved", None)
+        if isinstance(error, NotReproducible) and verdict is not None and passed:
+            first, *others = verdict.runs
+            first, asserted = replace(first, error=format_error_line(error)), error.verdict
+            runner.verdict = replace(asserted, plan=runner.plan, runs=(first, *others), mismatches=())
+            self._has_failed = True
         if report.passed and runner.teardown_error:  # of a rehearsal only
             report.outcome, report.longrepr = "failed", runner.teardown_error
         if runner.plan.baseline:
@@ -66,7 +76,6 @@ class ItemReporter:
         if isinstance(error, CompanionLost):
             _force_failure(report, str(error))
         elif isinstance(error, NotReproducibleFailure):
-            self._is_xfailed = hasattr(report, "wasxfail")
             report.longrepr = self._make_failure_repr(error)
             report.sections += self._make_interference_sections()
         elif isinstance(error, SeedDependent):

@@ -24,7 +24,7 @@ from pytest_repro.plugin.workerinput import is_github
 from pytest_repro.reports.summary import FAILING_VERDICTS
 
 _PLUGIN_NAME = "repro-rows"
-_REPORT_ATTRIBUTE = "repro"
+REPORT_ATTRIBUTE = "repro"
 
 
 def attach_row(runner: ItemRunner, report: pytest.TestReport, is_xfailed: bool, has_failed: bool) -> None:
@@ -53,16 +53,30 @@ def attach_row(runner: ItemRunner, report: pytest.TestReport, is_xfailed: bool, 
     if settings.replay == replay.RECORD_MODE and not runner.plan.ranks:
         runner.replay.keep_logs()
         row["replay"] = encode_log(runner.replay.logs[WHOLE_RUN])
+    _add_failure(row, runner.item, verdict)
+    setattr(report, REPORT_ATTRIBUTE, escape_surrogates(row))
+    report.user_properties += _make_properties(runner, verdict)
+
+
+def make_failing_row(item: pytest.Item, verdict: Verdict) -> dict[str, Any]:
+    """The row of a test that is not marked, and fails."""
+    from pytest_repro.reports.json.rows import verdict_to_row
+
+    row = verdict_to_row(item.nodeid, verdict)
+    row |= {"key": id(item), "failed": True, "location": _format_location(item)}
+    _add_failure(row, item, verdict)
+    return dict(escape_surrogates(row))
+
+
+def _add_failure(row: dict[str, Any], item: pytest.Item, verdict: Verdict) -> None:
     if verdict.outcome in FAILING_VERDICTS:
         from pytest_repro.reports.failure.text import format_headline
 
         row["headline"] = format_headline(verdict)
-    if runner.trial.with_plots and verdict.outcome not in (None, "reproduced"):
+    if verdict.outcome not in (None, "reproduced") and should_plot(item.config):
         from pytest_repro.reports.html.page_data import make_page_data
 
-        row["page"] = make_page_data(format_nodeid(runner.item), verdict)
-    setattr(report, _REPORT_ATTRIBUTE, escape_surrogates(row))
-    report.user_properties += _make_properties(runner, verdict)
+        row["page"] = make_page_data(format_nodeid(item), verdict)
 
 
 def _make_row(runner: ItemRunner, verdict: Verdict) -> dict[str, Any]:
@@ -128,7 +142,7 @@ class _RowCollector:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Takes a row; that of a rerun replaces the one before."""
-        row = getattr(report, _REPORT_ATTRIBUTE, None)
+        row = getattr(report, REPORT_ATTRIBUTE, None)
         if row is not None:
             node = getattr(report, "node", None)
             worker = getattr(getattr(node, "gateway", None), "id", "")

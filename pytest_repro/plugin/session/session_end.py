@@ -86,7 +86,8 @@ def _has_notes(kind: ExtraRun, rows: Sequence[Mapping[str, Any]]) -> bool:
 def write_terminal_summary(terminal: Any, config: pytest.Config) -> None:
     """The section of the session: counts by verdict, and a line for each test that failed it."""
     rows = get_rows(config)
-    bad, too_few = list(format_failing_lines(rows)), require.take_failure_text(config)
+    too_few = require.take_failure_text(config)
+    bad = list(format_failing_lines(rows, is_verbose=config.get_verbosity() > 0))
     settings = config.stash[SETTINGS]
     golden = config.stash.get(GOLDEN_LINES, [])
     is_reported = bad or too_few or settings.is_seed_random or settings.replay or settings.cost

@@ -7,6 +7,8 @@ from typing import Any
 
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.verdict import Verdict
+from pytest_repro.core.diagnose import Finding
+from pytest_repro.metrics._arguments import format_list
 from pytest_repro.reports.failure import format_labelled, format_tolerance
 from pytest_repro.reports.failure.text import describe_plan
 from pytest_repro.reports.failure.values import format_distance
@@ -143,3 +145,17 @@ def _describe_missing_state(parts: Sequence[Any]) -> Iterator[str]:
     them = "it" if len(parts) == 1 else "them"
     yield f"with {them} restored, training continues as if it had not stopped:"
     yield f"the checkpoint lacks {them}, or load() does not restore {them}"
+
+
+def find_resume_cause(missing: Any) -> Finding | None:
+    """What a checkpoint lacks, as a cause; None if that is unknown.
+
+    Args:
+        missing: A :class:`~pytest_repro.assertions.training_state.MissingState`.
+    """
+    if missing.pause_differs or missing.unexplained or missing.changed_by_save:
+        return None
+    names = format_list([part.name for part in missing.parts], _MAX_MISMATCHES)
+    why = f"the checkpoint lacks what the steps before the stop left for the next: {names}"
+    fix = "; ".join(f"save and load {part.name}: {part.fix}" for part in missing.parts[:_MAX_MISMATCHES])
+    return Finding("shared-state", explanation=why, fix=fix)

@@ -61,8 +61,8 @@ def format_headline(verdict: Verdict) -> str:
     """The failure in one line: ``loss[4] differs, max abs 0.454``."""
     if verdict.outcome in WITHOUT_BASELINE:
         return golden.format_headline(verdict)
-    if not verdict.mismatches:
-        return "observed nothing"
+    if not verdict.mismatches:  # of an assertion of this package that failed, the first line
+        return verdict.runs[0].error.replace("pytest_repro.NotReproducible: ", "") or "observed nothing"
     first = verdict.mismatches[0]
     if first.problem == "outcome":
         return f"outcome differs: {first.detail}"
@@ -92,7 +92,7 @@ def describe_plan(plan: Plan) -> str:
     if plan.level not in (None, "bitwise"):
         how = f"level {plan.level}, {how}"
     ranks = f" in {plural(plan.ranks, 'rank')}" if plan.ranks else ""
-    return f"{how}, {plan.runs} runs{ranks}, seed {plan.seed}{format_vary(plan.vary)}"
+    return f"{how}, {plural(plan.runs, 'run')}{ranks}, seed {plan.seed}{format_vary(plan.vary)}"
 
 
 def _format_no_observation(nodeid: str, verdict: Verdict) -> Iterator[str]:
@@ -102,6 +102,9 @@ def _format_no_observation(nodeid: str, verdict: Verdict) -> Iterator[str]:
         return
     yield f"{nodeid} observed nothing: nothing was compared, so it could never have failed"
     yield ""
+    if verdict.runs[0].outcome == "failed":
+        yield from _format_outcomes(verdict.runs)
+        return
     if "::" not in nodeid:
         yield "  return what must stay the same   the function returned None"
         return
@@ -140,7 +143,7 @@ def _format_differences(nodeid: str, verdict: Verdict) -> Iterator[str]:
     yield f"{nodeid} {wrong} ({describe_plan(verdict.plan)})"
     yield ""
     values = [m for m in verdict.mismatches if m.problem != "outcome"]
-    if len(values) < len(verdict.mismatches):
+    if len(values) < len(verdict.mismatches) or verdict.runs[0].outcome == "failed":
         yield from _format_outcomes(verdict.runs)
     if values:
         axes = list(format_axes(verdict))
@@ -177,8 +180,10 @@ def _format_replay_command(nodeid: str, plan: Plan, more: str) -> str:
 
 def _format_outcomes(runs: Sequence[Run]) -> Iterator[str]:
     ran = [run for run in runs if run.state == "ran"]
-    outcomes = ", ".join(f"{format_run(run)} {describe_outcome(run)}" for run in ran)
-    yield from format_labelled("outcome", [outcomes])
+    outcomes = [f"{format_run(run)} {describe_outcome(run)}" for run in ran]
+    if len(ran) > 1 and len(set(map(describe_outcome, ran))) == 1:
+        outcomes = [f"{describe_outcome(ran[0])} in each of {len(ran)} runs"]
+    yield from format_labelled("outcome", [", ".join(outcomes)])
     broken = next((run for run in ran if run.traceback), None)
     if broken is not None:
         yield ""
@@ -192,7 +197,7 @@ def format_failure_note(verdict: Verdict, without_sweep: bool = True) -> str:
 
     *without_sweep*: no seed sweep shows what other seeds do.
     """
-    if verdict.outcome != "failed":
+    if verdict.outcome != "failed" and verdict.mismatches:
         return "\n".join(_format_outcomes(verdict.runs)).strip()
     runs = sum(run.state == "ran" for run in verdict.runs)
     times = f"in each of {runs} runs" if runs > 1 else "in its only run"

@@ -21,7 +21,9 @@ class VerdictStyle(NamedTuple):
 
 
 VERDICT_STYLES: Mapping[str, VerdictStyle] = {
-    "diverged": VerdictStyle("≠", "bad", "the runs differ from each other or from the golden file"),
+    "diverged": VerdictStyle(
+        "≠", "bad", "runs differ, or differ from the golden file, or an assertion of pytest-repro failed"
+    ),
     "failed": VerdictStyle("×", "bad", "the test itself fails, the same way in each run"),
     "unobserved": VerdictStyle("∅", "warn", "nothing was recorded, so nothing was compared"),
     "no-baseline": VerdictStyle("?", "warn", "the golden file has no values for this test"),

@@ -27,6 +27,27 @@ def test_draws_of_an_import_do_not_count(project: Project, args: tuple[str, ...]
     assert set(result.verdicts.values()) == {"reproduced"}
 
 
+@pytest.mark.parametrize("args", [(), ("--repro-vary=threads=1,2",)])
+def test_what_repro_imports_itself_repeats_no_run(project: Project, args: tuple[str, ...]) -> None:
+    pytest.importorskip("torch")
+    project(
+        """
+        import random
+        seen = []
+        def test_a(repro):
+            drawn = [random.random(), repro.rng().random(), repro.generator().initial_seed()]
+            import numpy, torch
+            drawn += [random.random(), numpy.random.rand(), torch.rand(1), repro.device.type]
+            assert torch.are_deterministic_algorithms_enabled()
+            assert torch.get_num_threads() == repro.setting.get("threads", torch.get_num_threads())
+            repro.record(drawn=drawn)
+            seen.append(repro.run)
+            assert seen == list(range(repro.run + 1))
+        """,
+        *args, subprocess=True,
+    ).check(passed=1)  # fmt: skip
+
+
 def test_a_type_derived_at_import_under_a_replay(project: Project) -> None:
     project.write(
         derived="import datetime\nclass Moment(datetime.datetime): pass\nreal = type(Moment) is type\n"

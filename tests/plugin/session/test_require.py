@@ -25,8 +25,8 @@ def test_fails(repro): assert False
 def test_plain(): pass
 """
 COUNTED = (
-    "3 compared (2 reproduced, 1 diverged), 1 observed nothing, 0 skipped on every device, 1 failed, "
-    "1 ran once, nothing compared, 1 skipped"
+    "3 compared (2 reproduced, 1 diverged), 1 observed nothing, 0 skipped on every device, "
+    "1 ran once, nothing compared, 1 skipped, 1 xfailed"
 )
 NONE = "0 compared, 0 observed nothing, 0 skipped on every device"
 
@@ -60,6 +60,7 @@ def test_too_few_are_told_whatever_left_them_out(
 ) -> None:
     result = project(SOURCE, "--repro-require=2", *args)
     assert result.text.count(few(found, "--repro-require=2", 2)) == 1, result.text
+    assert ("= reproducibility =" in result.text) == ("--no-summary" not in args)
     assert result.run.ret == code
 
 
