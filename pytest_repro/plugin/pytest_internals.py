@@ -110,9 +110,14 @@ def teardown_for_next(session: pytest.Session, nextitem: pytest.Item | None) -> 
     setup.teardown_exact(nextitem)
 
 
-def get_basetemp(config: Any) -> str:
+def get_temporary_folder_factory(config: Any) -> Any:
+    """What makes the temporary folders of this session; None if that is switched off."""
+    return getattr(config, "_tmp_path_factory", None)
+
+
+def get_basetemp(config: pytest.Config) -> str:
     """The folder for temporary files of this session; ``""`` if there is none."""
-    factory = getattr(config, "_tmp_path_factory", None)
+    factory = get_temporary_folder_factory(config)
     return str(factory.getbasetemp()) if factory is not None else ""
 
 

@@ -65,6 +65,7 @@ class Run:
         past_log: A sentence for each place where a replayed run requested what is not in the log.
         warnings: Warnings of a run elsewhere.
         failed_check: Whether a check of this package failed, such as ``no_draws``, which no seed can fix.
+        made_folders: Whether it made temporary folders of pytest, whose names are others in each run.
         partly_skipped: Whether some ranks of a skipped run were not skipped, and went on.
     """
 
@@ -85,6 +86,7 @@ class Run:
     past_log: tuple[str, ...] = ()
     warnings: tuple[RecordedWarning, ...] = ()
     failed_check: bool = False
+    made_folders: bool = False
     partly_skipped: bool = False
 
 

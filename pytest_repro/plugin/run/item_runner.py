@@ -23,6 +23,7 @@ from pytest_repro.plugin.run import outcome
 from pytest_repro.plugin.run.item_run import ExtraResults, ItemRun, PhaseContext, SetupOutput
 from pytest_repro.plugin.run.tracing import Tracer, make_traced_record
 from pytest_repro.plugin.run.warnings import RehearsalWarnings
+from pytest_repro.plugin.stash import FOLDERS
 
 
 class JudgeProtocol(Protocol):
@@ -108,6 +109,9 @@ class ItemRunner:
             recording = self.trial.new_recording(spec.cell)
         else:
             recording = self.trial.new_uncompared_recording()
+        folders = self.item.config.stash[FOLDERS]
+        folders.begin_run(self.item)
+        recording.rename = folders.rename
         record = make_traced_record(recording) if spec.traced else recording.record
         self.current = ItemRun(spec, recording, record, make_recording, phase_context, on_body_start)
 
@@ -198,7 +202,8 @@ class ItemRunner:
         self, run_outcome: Outcome, error: BaseException | None = None, drew_on_axis: bool = False
     ) -> Run:
         cell, seconds, recording = self.current.spec.cell, self.current.seconds, self.current.final_recording
-        return make_run(cell, run_outcome, seconds, recording, error, drew_on_axis, self.replay.past_log)
+        run = make_run(cell, run_outcome, seconds, recording, error, drew_on_axis, self.replay.past_log)
+        return replace(run, made_folders=True) if self.item.config.stash[FOLDERS].has_own else run
 
     def _raise_failure(self, run: Run, error: BaseException | None) -> None:
         """Judges the test; raises if the verdict fails it."""
