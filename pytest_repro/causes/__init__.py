@@ -117,7 +117,8 @@ class Cause:
         similar = dict.fromkeys(each.location for each, _ in entries if bool(each.via) == bool(call.via))
         others = [location for location in similar if location != call.location]
         explanation = f"{format_call(call)} {row.effect}{_format_more_locations(others)}"
-        return Explanation(call.location, explanation, row.fix)
+        fix = row.repeated_fix.format(count=f"{call.count:,}") if call.count > 1 else ""
+        return Explanation(call.location, explanation, fix or row.fix)
 
     def find_entries(self, calls: Sequence[ExternalCall]) -> list[Entry]:
         """Its own *calls*, each with the entry about it."""

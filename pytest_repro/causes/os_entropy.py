@@ -14,6 +14,13 @@ _RANDOM_FIX = "pass a seed: random.Random(0)"
 _SEED_FIX = "pass a seed, or use repro.rng()"
 _UUID_FIX = "use uuid.UUID(int=rng.getrandbits(128), version=4) with a seeded random.Random rng"
 _BYTES_FIX = "use repro.rng().bytes(n), or random.Random(seed).randbytes(n)"
+_REPEATED = "with a seed at this line, each of its {count} calls would give the same numbers"
+_REPEATED_SEED_FIX = f"create one generator with a seed, or repro.rng(), and pass it in: {_REPEATED}"
+_REPEATED_RANDOM_FIX = f"create one random.Random(0) and pass it in: {_REPEATED}"
+_REPEATED_BYTES_FIX = (
+    "create one generator, rng = repro.rng(), pass it in and call rng.bytes(n): a new one in each of the "
+    "{count} calls would give the same bytes"
+)
 # RandomState(3) makes an unseeded MT19937 before it seeds that.
 _UNSEEDED = frozenset({
     "default_rng", "RandomState()", "SeedSequence", "Generator",
@@ -28,7 +35,13 @@ def _is_random_device(file: Any, *_: Any, **__: Any) -> bool:
 def _watch_open(function: str) -> WatchedFunction:
     effect = "reads random bytes from the operating system, which cannot be suspended"
     options: Any = {"when": _is_random_device, "reach": "all", "suspendable": False}
+    options["repeated_fix"] = _REPEATED_BYTES_FIX
     return WatchedFunction(function, effect, _BYTES_FIX, "open()", **options)
+
+
+def _watch_bytes(name: str, **options: Any) -> WatchedFunction:
+    options["repeated_fix"] = _REPEATED_BYTES_FIX
+    return WatchedFunction(f"os:{name}", _DRAWS_EFFECT, _BYTES_FIX, **options)
 
 
 def _omits_seed(seed: Any = None, *_: Any, **__: Any) -> bool:
@@ -43,11 +56,21 @@ def _is_unseeded(self: Any, x: Any = None, *_: Any) -> bool:
 
 def _watch_torch_seed(function: str, seeded: str, replacement: str) -> WatchedFunction:
     effect = f"seeds {seeded} from the operating system"
-    return WatchedFunction(f"torch{function}", effect, f"call torch.{replacement}(0) instead")
+    call = f"call torch.{replacement}(0)"
+    once = f"{call} once, before: {_REPEATED}"
+    return WatchedFunction(f"torch{function}", effect, f"{call} instead", repeated_fix=once)
 
 
-def _watch_seed(function: str, fix: str, **options: Any) -> WatchedFunction:
-    return WatchedFunction(function, "draws its seed from the operating system", fix, **options)
+def _watch_seed(
+    function: str, fix: str, repeated_fix: str = _REPEATED_SEED_FIX, **options: Any
+) -> WatchedFunction:
+    effect = "draws its seed from the operating system"
+    return WatchedFunction(function, effect, fix, repeated_fix=repeated_fix, **options)
+
+
+def _watch_global_seed(function: str, call: str) -> WatchedFunction:
+    once = f"call {call} once, before: {_REPEATED}"
+    return _watch_seed(function, f"pass a number: {call}", once, when=_omits_seed)
 
 
 def _watch_secret(name: str) -> WatchedFunction:
@@ -72,7 +95,7 @@ class OsEntropy(Cause):
     fix = "pass a seed, or use repro.rng() or repro.generator()"
     watched_functions = (
         _watch_seed("numpy.random:default_rng", _SEED_FIX, when=_omits_seed),
-        _watch_seed("numpy.random:seed", "pass a number: np.random.seed(0)", when=_omits_seed),
+        _watch_global_seed("numpy.random:seed", "np.random.seed(0)"),
         _watch_seed(
             "numpy.random.bit_generator:randbits",
             _SEED_FIX,
@@ -81,9 +104,14 @@ class OsEntropy(Cause):
             names=_UNSEEDED,
         ),
         _watch_seed(
-            "random:Random.__init__", _RANDOM_FIX, label="random.Random()", reach="all", when=_is_unseeded
+            "random:Random.__init__",
+            _RANDOM_FIX,
+            _REPEATED_RANDOM_FIX,
+            label="random.Random()",
+            reach="all",
+            when=_is_unseeded,
         ),
-        _watch_seed("random:seed", "pass a number: random.seed(0)", when=_omits_seed),
+        _watch_global_seed("random:seed", "random.seed(0)"),
         *watch_each(
             "random",
             "SystemRandom.random SystemRandom.getrandbits SystemRandom.randbytes",
@@ -94,8 +122,8 @@ class OsEntropy(Cause):
         ),
         *map(_watch_secret, ["choice", "randbelow", "randbits", "token_bytes", "token_hex", "token_urlsafe"]),
         WatchedFunction("uuid:uuid4", _DRAWS_EFFECT, f"{_UUID_FIX}, or uuid.uuid5() of a name"),
-        *watch_each("os", "urandom", _DRAWS_EFFECT, _BYTES_FIX, reach="all"),
-        *watch_each("os", "getrandom", _DRAWS_EFFECT, _BYTES_FIX),
+        _watch_bytes("urandom", reach="all"),
+        _watch_bytes("getrandom"),
         *map(_watch_tempfile, ["mkdtemp", "mkstemp", "mktemp", "NamedTemporaryFile"]),
         _watch_tempfile("TemporaryDirectory.__init__"),
         *map(_watch_open, ["builtins:open", "io:open"]),
@@ -107,6 +135,7 @@ class OsEntropy(Cause):
             "torch:Generator.seed",
             "seeds itself from the operating system",
             "call manual_seed(0) on it, or use repro.generator()",
+            repeated_fix=f"call manual_seed(0) on it once, before: {_REPEATED}",
         ),
     )
 

@@ -14,6 +14,7 @@ from pytest_repro.reports.json.rows import verdict_from_row
 from pytest_repro.reports.summary import (
     FAILING_VERDICTS,
     format_counts,
+    format_diagnosis_lines,
     format_failing_lines,
     format_foreign_lines,
     format_past_log_lines,
@@ -53,6 +54,7 @@ def format_report(report: Report) -> Iterator[str]:
     yield from format_unavailable_lines(rows)
     yield from format_foreign_lines(rows)
     yield from format_past_log_lines(rows)
+    yield from format_diagnosis_lines(rows)
     yield from format_failing_lines(rows)
     yield from (test.failure_line for test in tests if test.failure_line)
 

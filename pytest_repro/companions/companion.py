@@ -67,7 +67,8 @@ class Companion:
                 self._gateway = self._group.makegateway(spec)
             self._channel: Any = self._gateway.remote_exec(BOOTSTRAP)
             self._channel.send([str(path) for path in paths] if interpreter.local else [])
-            self._channel.send({"version": __version__, **order})
+            names = {"variables": sorted(variables)} if interpreter.local else {}
+            self._channel.send({"version": __version__, **names, **order})
         except Exception as error:
             lost = self._make_lost_error(f"could not be started: {type(error).__name__}: {error}")
             self.kill()

@@ -38,6 +38,8 @@ def main(channel: Any) -> None:
     detach = _exit_on_disconnect(channel.gateway)
     if order.get("chdir"):
         os.chdir(order["chdir"])
+    for name in set(os.environ).difference(order.get("variables", os.environ)):
+        del os.environ[name]  # readline sets LINES and COLUMNS for other processes only
     sys.argv[:] = order.get("argv", sys.argv)
     try:
         try:

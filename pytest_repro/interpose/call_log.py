@@ -39,6 +39,7 @@ class WatchedFunction(NamedTuple):
         names: For a hook that several C functions call: their names. The name in the calling code
             replaces ``{}`` in *label*. A name with ``()`` counts only without arguments.
         suspendable: Whether suspending the cause keeps such a call from making runs differ.
+        repeated_fix: What to do instead if one line calls it many times; ``""`` for *fix*.
     """
 
     function: str
@@ -49,6 +50,7 @@ class WatchedFunction(NamedTuple):
     reach: Reach = "library"
     names: frozenset[str] = frozenset()
     suspendable: bool = True
+    repeated_fix: str = ""
 
     @property
     def display_name(self) -> str:

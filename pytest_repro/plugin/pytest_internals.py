@@ -6,9 +6,6 @@ import copy
 import io
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -113,29 +110,14 @@ def teardown_for_next(session: pytest.Session, nextitem: pytest.Item | None) -> 
     setup.teardown_exact(nextitem)
 
 
-@contextmanager
-def end_if_interrupted(item: Any) -> Iterator[None]:
-    """Ends the fixtures of *item* if the block is interrupted; pytest itself would do so with the session.
-
-    They restore what they found, which the plugin has set, so they end before the plugin restores.
-    """
-    try:
-        yield
-    except BaseException:
-        try:
-            teardown_for_next(item.session, copy_as_next(item))
-        except Exception as error:
-            item.parent.addfinalizer(partial(_throw, error))  # shown where pytest would show it
-        raise
+def get_temporary_folder_factory(config: Any) -> Any:
+    """What makes the temporary folders of this session; None if that is switched off."""
+    return getattr(config, "_tmp_path_factory", None)
 
 
-def _throw(error: Exception) -> None:
-    raise error
-
-
-def get_basetemp(config: Any) -> str:
+def get_basetemp(config: pytest.Config) -> str:
     """The folder for temporary files of this session; ``""`` if there is none."""
-    factory = getattr(config, "_tmp_path_factory", None)
+    factory = get_temporary_folder_factory(config)
     return str(factory.getbasetemp()) if factory is not None else ""
 
 

@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from pytest_repro.core.plan.plan import Plan
     from pytest_repro.plugin.config.settings import Settings
     from pytest_repro.plugin.run.item_runner import ItemRunner
+    from pytest_repro.plugin.run.temporary_folders import TemporaryFolders
 
 SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 PLAN: pytest.StashKey[Plan] = pytest.StashKey()
 RUNNER: pytest.StashKey[ItemRunner] = pytest.StashKey()
+FOLDERS: pytest.StashKey[TemporaryFolders] = pytest.StashKey()
 ROWS: pytest.StashKey[dict[str, dict[str, Any]]] = pytest.StashKey()
 """Rows of the JSON report, by worker and test."""
 STALE_TESTS: pytest.StashKey[dict[str, list[str]]] = pytest.StashKey()

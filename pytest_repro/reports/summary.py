@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from pytest_repro.reports.failure import plural
+
 FAILING_VERDICTS = ("diverged", "unobserved", "no-baseline", "foreign-baseline")
 """Verdicts with which a test fails; the section lists these tests."""
 
@@ -26,12 +28,14 @@ def count_compared(rows: Sequence[Mapping[str, Any]]) -> int:
 def format_counts(rows: Sequence[Mapping[str, Any]]) -> str:
     """``2 compared (1 reproduced, 1 diverged), 0 observed nothing, 1 skipped on every device, 1 failed``.
 
-    Always shows the first three, so that a session that compares less than before is noticed.
+    Always shows the first two, and the third if devices are varied, so that a session that compares less
+    than before is noticed.
     """
     counts = Counter(map(_label_verdict, rows))
     words = ", ".join(f"{counts.pop(word)} {word}" for word in COMPARED_VERDICTS if counts[word])
     parts = [f"{count_compared(rows)} compared" + (f" ({words})" if words else "")]
-    parts += [f"{counts.pop(word, 0)} {word}" for word in (_OBSERVED_NOTHING, _NO_DEVICE)]
+    always = [_OBSERVED_NOTHING, *([_NO_DEVICE] if any(map(_varies_device, rows)) else [])]
+    parts += [f"{counts.pop(word, 0)} {word}" for word in always]
     # Workers report in any order, so ties are sorted by word.
     rest = sorted(((n, word) for word, n in counts.items() if n), key=lambda item: (-item[0], item[1]))
     # Their runs with one seed agree, but they fail.
@@ -39,6 +43,11 @@ def format_counts(rows: Sequence[Mapping[str, Any]]) -> str:
     if broken := sum(not row["sweep"]["kept"] for row in swept):
         rest.append((broken, "not for every seed"))
     return ", ".join([*parts, *(f"{number} {word}" for number, word in rest)])
+
+
+def _varies_device(row: Mapping[str, Any]) -> bool:
+    planned = row.get("plan", {}).get("vary", {}).get("device", ())
+    return len(planned) > 1 or any(run["axis"] == "device" for run in row["runs"])
 
 
 def _label_verdict(row: Mapping[str, Any]) -> str:
@@ -93,6 +102,13 @@ def format_skipped_extra_run_lines(rows: Sequence[Mapping[str, Any]]) -> Iterato
 def _format_tallies(label: str, texts: Iterable[str]) -> Iterator[str]:
     for text, number in sorted(Counter(texts).items()):
         yield f"{label:<10}{text} ({number} test{'s' * (number != 1)})"
+
+
+def format_diagnosis_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line on the time that the search for causes took: it is not that of the tests."""
+    times = [float(row["diagnosis_seconds"]) for row in rows if "diagnosis_seconds" in row]
+    if times:
+        yield f"diagnosis {plural(len(times), 'test')} in {sum(times):.1f} s"
 
 
 def format_past_log_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

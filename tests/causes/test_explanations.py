@@ -100,6 +100,33 @@ SAID = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("what", "fix"),
+    [
+        (
+            "numpy.random.default_rng()",
+            "create one generator with a seed, or repro.rng(), and pass it in: {}",
+        ),
+        (
+            "numpy.random.RandomState()",
+            "create one generator with a seed, or repro.rng(), and pass it in: {}",
+        ),
+        ("random.Random()", "create one random.Random(0) and pass it in: {}"),
+        ("random.seed()", "call random.seed(0) once, before: {}"),
+        ("torch.seed()", "call torch.manual_seed(0) once, before: {}"),
+        (
+            "os.urandom()",
+            "create one generator, rng = repro.rng(), pass it in and call rng.bytes(n): a new one in each of "
+            "the 2,000 calls would give the same bytes",
+        ),
+    ],
+)
+def test_a_call_in_a_loop_needs_one_generator(what: str, fix: str) -> None:
+    found = get_cause("os-entropy").explain([ExternalCall(what, "os-entropy", "/data.py:12", count=2000)])
+    why = "with a seed at this line, each of its 2,000 calls would give the same numbers"
+    assert found.fix == fix.format(why)
+
+
 @pytest.mark.parametrize(("cause", "what", "explanation", "fix"), SAID)
 def test_call_is_explained(cause: str, what: str, explanation: str, fix: str) -> None:
     found = get_cause(cause).explain(

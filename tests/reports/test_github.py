@@ -111,8 +111,7 @@ def test_a_command_is_one_line_that_reads_back(nodeid: str, headline: str) -> No
 def test_the_summary_of_a_step() -> None:
     text = format_summary([row(cause=CAUSE), row(word="reproduced")], {"torch": "2.13"}, 7, MAX_SUMMARY_BYTES)
     assert text == (
-        "### Reproducibility: 2 compared (1 reproduced, 1 diverged), 0 observed nothing, "
-        "0 skipped on every device\n"
+        "### Reproducibility: 2 compared (1 reproduced, 1 diverged), 0 observed nothing\n"
         "\n"
         "\n"
         "| verdict | test | what | cause | fix |\n"

@@ -17,7 +17,7 @@ def row(verdict: str, *absent: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
-        ([], "0 compared, 0 observed nothing, 0 skipped on every device"),
+        ([], "0 compared, 0 observed nothing"),
         (
             [*[row("reproduced")] * 11, row("diverged"), *[row("unobserved")] * 2, row("skipped", "device")],
             "12 compared (11 reproduced, 1 diverged), 2 observed nothing, 1 skipped on every device",
@@ -34,6 +34,14 @@ def row(verdict: str, *absent: str) -> dict[str, Any]:
         (
             [row("reproduced", "device")],
             "1 compared (1 reproduced), 0 observed nothing, 0 skipped on every device",
+        ),
+        (
+            [row("reproduced") | {"plan": {"vary": {"device": ["cpu", "cuda"]}}}],
+            "1 compared (1 reproduced), 0 observed nothing, 0 skipped on every device",
+        ),
+        (
+            [row("reproduced") | {"plan": {"vary": {"threads": [1, 2], "device": ["cpu"]}}}],
+            "1 compared (1 reproduced), 0 observed nothing",
         ),
     ],
 )

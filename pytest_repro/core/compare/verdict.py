@@ -10,7 +10,7 @@ from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.plot_data import PlotData
 from pytest_repro.core.diagnose import Finding
 from pytest_repro.core.plan.plan import REPEAT, Plan
-from pytest_repro.core.runs.level import LevelResult
+from pytest_repro.core.runs.level import Agreeing, LevelResult
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.divergence import Divergence
 
@@ -83,9 +83,11 @@ class Verdict:
         steps: Number of steps of each recorded series, by name, in the reference run.
         divergence: The first op that differs, if two runs that differ could be traced.
         cause: What made the runs differ, if the cause was searched for.
+        diagnosis_seconds: Wall time of that search.
         baseline: How the test compares with its golden file, if it has one.
         plots: What plots of the mismatches show, if plots were requested.
         level: Requested and reached level, if the plan requests one.
+        agreeing: What agrees between values of an axis, if only parts of modules and objects do not.
         error: The exception of a ``failed`` function that :func:`pytest_repro.check` called.
     """
 
@@ -97,9 +99,11 @@ class Verdict:
     unobserved_locals: tuple[str, ...] = ()
     divergence: Divergence | None = None
     cause: Finding | None = None
+    diagnosis_seconds: float = 0.0
     baseline: Baseline | None = None
     plots: tuple[PlotData, ...] = ()
     level: LevelResult | None = None
+    agreeing: Agreeing = ""
     error: BaseException | None = field(default=None, compare=False)
 
     @property
@@ -109,7 +113,7 @@ class Verdict:
 
     @property
     def seconds(self) -> float:
-        """Wall time of all runs."""
+        """Wall time of all runs, without the diagnosis."""
         return sum(run.seconds for run in self.runs)
 
 

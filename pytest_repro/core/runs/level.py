@@ -12,6 +12,10 @@ ARRAY_EXCLUSION = "of arrays, those of integers and bools count"
 """Why a directly recorded array of floats counts at neither ``process`` nor ``outcome``."""
 
 
+Agreeing = Literal["", "numbers", "close numbers", "parts"]
+"""What agrees while parts of modules and objects do not: every recorded number, or most of the parts."""
+
+
 class LevelResult(NamedTuple):
     """The requested level of a test, and the strictest one that its runs reached."""
 

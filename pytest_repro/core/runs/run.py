@@ -66,6 +66,7 @@ class Run:
         warnings: Warnings of a run elsewhere.
         failed_check: What of this package failed, which no seed can fix: ``"diverged"`` or ``"unobserved"``
             for an assertion, ``"raised"`` for anything else.
+        made_folders: Whether it made temporary folders of pytest, whose names are others in each run.
         partly_skipped: Whether some ranks of a skipped run were not skipped, and went on.
     """
 
@@ -86,6 +87,7 @@ class Run:
     past_log: tuple[str, ...] = ()
     warnings: tuple[RecordedWarning, ...] = ()
     failed_check: Literal["", "diverged", "unobserved", "raised"] = ""
+    made_folders: bool = False
     partly_skipped: bool = False
 
 

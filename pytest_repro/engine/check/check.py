@@ -101,7 +101,8 @@ def _add_diagnosis(verdict: Verdict, function: FunctionTarget, mode: str) -> Ver
         return verdict
     with closing(function):
         answer = diagnose_verdict(function, verdict, _DIAGNOSE_SECONDS, lambda doing: None)
-    return replace(verdict, divergence=answer.divergence, cause=answer.cause)
+    found = replace(verdict, divergence=answer.divergence, cause=answer.cause)
+    return replace(found, diagnosis_seconds=answer.seconds)
 
 
 def _build_plan(arguments: Mapping[str, Any], axes: Mapping[str, Any]) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import NamedTuple
 
 from pytest_repro.core.compare.verdict import Verdict
@@ -15,10 +16,11 @@ from pytest_repro.engine.diagnose.repeat_difference import RepeatDiagnosis
 
 
 class Diagnosis(NamedTuple):
-    """The result of :func:`diagnose_verdict`."""
+    """The result of :func:`diagnose_verdict`, and how long it took."""
 
     divergence: Divergence | None
     cause: Finding
+    seconds: float
 
 
 def diagnose_verdict(
@@ -28,14 +30,15 @@ def diagnose_verdict(
 
     Explains the first mismatch between equal runs, else the first between values of an axis, in *seconds*.
     """
+    start = perf_counter()
     try:
         budget = ExperimentBudget(target, seconds, max(run.seconds for run in verdict.runs), show_progress)
         diagnosis = _prepare(budget, verdict)
         cause = diagnosis.diagnose()
-        return Diagnosis(diagnosis.divergence, cause)
+        return Diagnosis(diagnosis.divergence, cause, perf_counter() - start)
     except Exception as error:  # a bug here must not hide the result of the test
         reason = f"the diagnosis itself failed: {type(error).__name__}: {error}"
-        return Diagnosis(None, build_unknown_finding(reason))
+        return Diagnosis(None, build_unknown_finding(reason), perf_counter() - start)
 
 
 def _prepare(budget: ExperimentBudget, verdict: Verdict) -> AxisDiagnosis | RepeatDiagnosis:

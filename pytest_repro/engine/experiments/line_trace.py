@@ -19,6 +19,7 @@ from pytest_repro.adapters import flatten_known
 from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.core.trace.divergence import LineStep
 from pytest_repro.engine.experiments.process_state import PLAIN_TYPES, format_plain_members
+from pytest_repro.engine.runs.current_run import rename_in_run
 from pytest_repro.interpose.user_frames import classify_frame, format_location, is_user_module, walk_up
 from pytest_repro.traces import pause_tracing
 from pytest_repro.values.hashing import digest
@@ -95,6 +96,7 @@ def digest_value(value: object) -> str:
 
 
 def _describe_value(value: Any, depth: int) -> Iterator[str]:
+    value = rename_in_run(value)
     if isinstance(value, PLAIN_TYPES):
         yield repr(value)
     elif depth > _MAX_DEPTH:

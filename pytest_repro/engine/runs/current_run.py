@@ -65,6 +65,11 @@ def record_in_run(name: str, value: object) -> None:
         run.record(name, value)
 
 
+def rename_in_run(value: Any) -> Any:
+    """*value* as the run in progress would record it: with the names that all runs share."""
+    return value if (run := get_current_run()) is None else run.recording.rename(value)
+
+
 def note_assertion(name: str) -> None:
     """Notes that an assertion held: it is recorded as *name* if the test records nothing else."""
     if (run := get_current_run()) is not None:

@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pytest_repro.core.compare.mismatch import Mismatch, ObservedRun, find_mismatches
 from pytest_repro.core.compare.verdict import VerdictOutcome, judge_runs
 from pytest_repro.core.plan.plan import LEVELS, Level, Plan
-from pytest_repro.core.runs.level import LevelResult, explain_exclusion, select_at_level
+from pytest_repro.core.plan.tolerance import default_tolerance
+from pytest_repro.core.runs.level import (
+    Agreeing,
+    LevelResult,
+    explain_exclusion,
+    is_number,
+    is_recorded_directly,
+    select_at_level,
+)
 from pytest_repro.core.runs.run import Run
 from pytest_repro.engine.runs.recording import RecordingBase
 
@@ -65,6 +73,37 @@ def list_uncounted(recording: RecordingBase) -> tuple[str, ...]:
     seen = recording.observations()
     counts = select_at_level("process", seen)
     return tuple(dict.fromkeys(explain_exclusion(each) for key, each in seen.items() if key not in counts))
+
+
+def find_agreeing(
+    plan: Plan, finished_runs: Sequence[FinishedRun], found_mismatches: Sequence[Mismatch]
+) -> Agreeing:
+    """What agrees within a tolerance between values of an axis, if parts of modules and objects do not."""
+    inside, others = list[Mismatch](), list[Mismatch]()
+    for each in found_mismatches:
+        is_direct = is_recorded_directly((each.series, each.step, each.path))
+        (others if is_direct else inside).append(each)
+    is_on_axis = all(
+        m.problem == "values" and m.repeat_of is None and not plan.tolerance_for(m.axis)("float32").exact
+        for m in found_mismatches
+    )
+    if plan.level is not None or not inside or not is_on_axis or not all(map(_is_close_number, others)):
+        return ""
+    if others:
+        return "close numbers"
+    reference = finished_runs[0][1].observations()
+    if any(is_number(value) and "float" in value.dtype for value in reference.values()):
+        return "numbers"
+    return "parts" if len(reference) > 2 * len({m.name for m in inside}) else ""
+
+
+def _is_close_number(mismatch: Mismatch) -> bool:
+    """Whether a ``float``, compared as float64, is as close as float32 is: ``loss.item()``."""
+    far = mismatch.difference
+    if far is None or far.max_abs is None or far.total != 1 or "float" not in mismatch.kind:
+        return False
+    rtol, atol = default_tolerance("float32")
+    return far.max_abs <= atol or (far.max_rel or 1.0) <= rtol
 
 
 def compute_level_result(

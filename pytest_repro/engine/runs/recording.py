@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ from pytest_repro.adapters import Adapter, FastReader, active_adapters, flatten,
 from pytest_repro.core.compare.mismatch import Difference
 from pytest_repro.core.plan.tolerance import ToleranceFunction
 from pytest_repro.core.runs.observation import ContentRef, Key, Leaf, Observation
-from pytest_repro.core.runs.pytree import LocalsBudget, iter_leaves, iter_numeric_leaves
+from pytest_repro.core.runs.pytree import FlattenResult, LocalsBudget, iter_leaves, iter_numeric_leaves
 from pytest_repro.engine.runs.distance import can_measure, load_content, measure_distance
 from pytest_repro.values.hashing import digest
 from pytest_repro.values.spill_store import SpillStore
@@ -22,6 +22,10 @@ INLINE_NBYTES = 512
 
 def _decline_quick_read(value: object) -> None:
     """The quick reader of a type that has none."""
+
+
+def _keep_names(value: object) -> object:
+    return value
 
 
 class RecordingBase:
@@ -65,6 +69,9 @@ class Recording(RecordingBase):
         keep_values: Whether a run with a reference stores its values too.
         mixed_dtypes: Whether numbers of two dtypes are compared.
         count_ulps: Whether differing elements are counted by their distance, for plots.
+
+    Attributes:
+        rename: Replaces names that are others in each run.
     """
 
     __slots__ = (
@@ -80,6 +87,7 @@ class Recording(RecordingBase):
         "_step_counters",
         "_store",
         "_tolerance_for",
+        "rename",
     )  # fmt: skip
 
     def __init__(
@@ -101,6 +109,7 @@ class Recording(RecordingBase):
         self._reference = reference
         self._differences: dict[Key, Difference] = {}
         self._passed_assertion = ""
+        self.rename: Callable[[Any], Any] = _keep_names
         self.skipped_locals = 0
 
     def note_assertion(self, name: str) -> None:
@@ -131,7 +140,7 @@ class Recording(RecordingBase):
         """Records the arrays among local variables as ``locals.NAME``, and skips everything else."""
         budget = LocalsBudget()
         for name, value in variables:
-            for path, leaf in iter_numeric_leaves(value, name, flatten_known, budget):
+            for path, leaf in iter_numeric_leaves(value, name, self._flatten_known, budget):
                 try:
                     self._entries.append(self._observe(("locals", 0, f".{name}{path}"), leaf))
                 except Exception:  # a tensor that cannot be read must not fail the test that holds it
@@ -144,8 +153,15 @@ class Recording(RecordingBase):
         return quick
 
     def _observe_leaves(self, name: str, step: int, value: object) -> Iterator[Observation]:
-        for path, leaf in iter_leaves(value, name, flatten):
+        for path, leaf in iter_leaves(value, name, self._flatten):
             yield self._observe((name, step, path), leaf)
+
+    def _flatten(self, value: object) -> FlattenResult:
+        return flatten(self.rename(value))
+
+    def _flatten_known(self, value: object) -> FlattenResult:
+        # Of local variables, names count only as keys of a dict.
+        return flatten_known(self.rename(value) if issubclass(type(value), dict) else value)
 
     def _observe(self, key: Key, leaf: Leaf) -> Observation:
         beside = leaf.token_context

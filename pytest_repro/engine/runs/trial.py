@@ -22,6 +22,7 @@ from pytest_repro.engine.runs.distance import load_content
 from pytest_repro.engine.runs.levels import (
     compute_level_result,
     decide_outcome,
+    find_agreeing,
     find_mismatches_at_level,
     list_uncounted,
 )
@@ -221,7 +222,10 @@ class Trial:
         level = compute_level_result(self.plan, done, self._find_reference, found)
         found = () if word == "skipped" else found  # what was recorded before a skip says nothing
         over = list_uncounted(done[0][1]) if self.plan.level not in (None, "bitwise") else ()
-        return Verdict(word, self.plan, runs, found, series, over, plots=drawn, level=level)
+        agreeing = find_agreeing(self.plan, done, found) if found else ""
+        return Verdict(
+            word, self.plan, runs, found, series, over, plots=drawn, level=level, agreeing=agreeing
+        )
 
     def _build_plots(
         self, finished_runs: list[RunResult], mismatches: tuple[Mismatch, ...]

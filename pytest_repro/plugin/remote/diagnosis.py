@@ -43,7 +43,8 @@ class Diagnoser:
         # The body has ended, but not its fixtures: what they patched is still in place.
         with self._pristine_modules.restore(), peers.wrap_pause(item), closing(self._progress) as progress:
             answer = diagnose_verdict(target, verdict, limit, progress.show)
-        return replace(verdict, divergence=verdict.divergence or answer.divergence, cause=answer.cause)
+        found = replace(verdict, divergence=verdict.divergence or answer.divergence, cause=answer.cause)
+        return replace(found, diagnosis_seconds=answer.seconds)
 
     def close(self) -> None:
         """Kills the companions: they hold nothing that is needed."""

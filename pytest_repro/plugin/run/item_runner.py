@@ -23,6 +23,7 @@ from pytest_repro.plugin.run import outcome
 from pytest_repro.plugin.run.item_run import ExtraResults, ItemRun, PhaseContext, SetupOutput
 from pytest_repro.plugin.run.tracing import Tracer, make_traced_record
 from pytest_repro.plugin.run.warnings import ItemWarnings
+from pytest_repro.plugin.stash import FOLDERS
 
 
 class JudgeProtocol(Protocol):
@@ -57,12 +58,7 @@ class ItemRunner:
     """
 
     def __init__(
-        self,
-        item: pytest.Item,
-        trial: Trial,
-        replay: Replay,
-        judge: JudgeProtocol,
-        track_generators: bool = False,
+        self, item: pytest.Item, trial: Trial, replay: Replay, judge: JudgeProtocol, track_generators: bool
     ) -> None:
         self.item, self.trial, self.replay = item, trial, replay
         self.pin = Pin(track_generators=track_generators)
@@ -102,12 +98,12 @@ class ItemRunner:
         """
         self.warnings.start_run(spec)
         self.pin.prepare_run(spec, self.replay.begin_run())
-        if make_recording is not None:
-            recording = make_recording()
-        elif spec.compared:
-            recording = self.trial.new_recording(spec.cell)
-        else:
-            recording = self.trial.new_uncompared_recording()
+        trial = self.trial
+        recording = trial.new_recording(spec.cell) if spec.compared else trial.new_uncompared_recording()
+        recording = make_recording() if make_recording is not None else recording
+        folders = self.item.config.stash[FOLDERS]
+        folders.begin_run(self.item)
+        recording.rename = folders.rename
         record = make_traced_record(recording) if spec.traced else recording.record
         self.current = ItemRun(spec, recording, record, make_recording, phase_context, on_body_start)
 
@@ -203,6 +199,7 @@ class ItemRunner:
         current, past_log = self.current, self.replay.past_log
         cell, seconds, recording = current.spec.cell, current.seconds, current.final_recording
         run = make_run(cell, run_outcome, seconds, recording, error, drew_on_axis, past_log)
+        run = replace(run, made_folders=True) if self.item.config.stash[FOLDERS].has_own else run
         return current.apply_failed_assertion(run)
 
     def _raise_failure(self, run: Run, error: BaseException | None) -> None:
@@ -226,9 +223,8 @@ class ItemRunner:
             self.trial.add_unavailable(cell, reason)
         else:
             self.trial.add(run, self.current.final_recording)
-        self.teardown_error = self.teardown_error or outcome.format_teardown_failure(
-            reports, self.trial.run_count
-        )
+        failure = outcome.format_teardown_failure(reports, self.trial.run_count)
+        self.teardown_error = self.teardown_error or failure
 
     def note_failure_after_body(self, error: BaseException, report: pytest.TestReport) -> None:
         """Notes a failure that others raise once the body has passed, of a thread that died, say."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
 
-from pytest_repro.plugin.pytest_internals import copy_as_next, run_silently
+from pytest_repro.plugin.pytest_internals import copy_as_next, run_silently, teardown_for_next
 
 
 def _save_item(item: Any) -> Callable[[], None]:
@@ -84,3 +86,23 @@ class Rehearser:
             self._impls = impls
             self._hook_caller = self._plugins.subset_hook_caller("pytest_runtest_protocol", out)
         return self._hook_caller
+
+
+@contextmanager
+def end_if_interrupted(item: Any) -> Iterator[None]:
+    """Ends the fixtures of *item* if the block is interrupted; pytest itself would do so with the session.
+
+    They restore what they found, which the plugin has set, so they end before the plugin restores.
+    """
+    try:
+        yield
+    except BaseException:
+        try:
+            teardown_for_next(item.session, copy_as_next(item))
+        except Exception as error:
+            item.parent.addfinalizer(partial(_throw, error))  # shown where pytest would show it
+        raise
+
+
+def _throw(error: Exception) -> None:
+    raise error

@@ -17,22 +17,20 @@ from pytest_repro.engine.runs.trial import RunResult, Trial
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.fixtures.repro import note_request
 from pytest_repro.plugin.judge.judge import Judge
-from pytest_repro.plugin.pytest_internals import end_if_interrupted, is_autouse, is_setup_only
+from pytest_repro.plugin.pytest_internals import is_autouse, is_setup_only
 from pytest_repro.plugin.remote import OtherProcesses
 from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.run.item_runs import ItemRuns
-from pytest_repro.plugin.run.outcome import (
-    apply_phase_outcome,
-    strip_own_frames,
-)
+from pytest_repro.plugin.run.outcome import apply_phase_outcome, strip_own_frames
 from pytest_repro.plugin.run.progress import Progress
-from pytest_repro.plugin.run.rehearse import Rehearser
+from pytest_repro.plugin.run.rehearse import Rehearser, end_if_interrupted
 from pytest_repro.plugin.run.replay import get_replay
 from pytest_repro.plugin.run.silence import redirect_warnings
+from pytest_repro.plugin.run.temporary_folders import TemporaryFolders
 from pytest_repro.plugin.session import rows
 from pytest_repro.plugin.session.item_report import ItemReporter
 from pytest_repro.plugin.session.unseen_runs import UnseenRuns
-from pytest_repro.plugin.stash import PLAN, RUNNER, SETTINGS
+from pytest_repro.plugin.stash import FOLDERS, PLAN, RUNNER, SETTINGS
 from pytest_repro.plugin.workerinput import is_rank
 
 PLUGIN_NAME = "repro-hooks"
@@ -57,6 +55,7 @@ class ReproHooks:
         self._rehearser = Rehearser(config.pluginmanager, self)
         self._unseen_runs = UnseenRuns(config.stash[SETTINGS], self._progress, self._others)
         self._with_plots = rows.should_plot(config)
+        self._folders = config.stash[FOLDERS] = TemporaryFolders(config)
         self._runner: ItemRunner | None = None
         self._reporter: ItemReporter | None = None
         config.add_cleanup(self.close)
@@ -190,7 +189,7 @@ class ReproHooks:
         map_back: Callable[[], AbstractContextManager[None]] = nullcontext
         fixturedef.addfinalizer(world.close)
         try:
-            with ExitStack() as stack:
+            with self._folders.make_wider(), ExitStack() as stack:
                 self._unpin(stack)
                 if self._runner is not None:
                     self._runner.setup_output.note_wider_fixture()

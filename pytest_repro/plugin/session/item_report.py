@@ -48,6 +48,8 @@ class ItemReporter:
             return
         if not report.passed and not runner.current.body_started:
             runner.judge_without_body(report)
+        if report.when == "call" and runner.verdict is not None:  # the test itself was quicker
+            report.duration = max(0.0, report.duration - runner.verdict.diagnosis_seconds)
         self._add_sections(error, report)
         self._update_outcome(error, report)
         is_ours = isinstance(error, (CompanionLost, NotReproducibleFailure))

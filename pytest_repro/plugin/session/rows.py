@@ -85,7 +85,10 @@ def _make_row(runner: ItemRunner, verdict: Verdict) -> dict[str, Any]:
     is_foreign = verdict.baseline is not None and bool(verdict.baseline.environment_diff)
     if is_plain and not is_foreign and not _are_details_shown(runner.item.config):
         word = {"verdict": verdict.outcome} if verdict.outcome is not None else {}
-        return {"nodeid": runner.item.nodeid, **word, "runs": []}
+        varied = {each.axis: list(each.values) for each in verdict.plan.vary}
+        plan = {"plan": {"vary": varied}} if varied else {}
+        seconds = {"diagnosis_seconds": verdict.diagnosis_seconds} if verdict.diagnosis_seconds else {}
+        return {"nodeid": runner.item.nodeid, **word, **plan, **seconds, "runs": []}
     from pytest_repro.reports.json.rows import verdict_to_row
 
     return verdict_to_row(runner.item.nodeid, verdict, _collect_values(runner))

@@ -18,6 +18,7 @@ from pytest_repro.plugin.stash import GOLDEN_LINES, SETTINGS
 from pytest_repro.reports.json.report import build_report, write_report
 from pytest_repro.reports.summary import (
     format_counts,
+    format_diagnosis_lines,
     format_failing_lines,
     format_foreign_lines,
     format_notes,
@@ -108,6 +109,7 @@ def write_terminal_summary(terminal: Any, config: pytest.Config) -> None:
         *(line for kind in list_extra_runs() if _has_notes(kind, rows) for line in kind.format_lines(rows)),
         *format_notes(rows, "level_note", "level"),
         *format_skipped_extra_run_lines(rows),
+        *format_diagnosis_lines(rows),
     ]
     for line in [*lines, *bad]:
         terminal.line(line)

@@ -164,6 +164,15 @@ def format_hints(verdict: Verdict) -> Iterator[str]:
     yield from format_labelled("look for", lines)
 
 
+def format_folder_note(verdict: Verdict) -> str:
+    """What the first line says if the name of a folder, another in each run, may be what differs."""
+    is_explained = verdict.cause is not None and verdict.cause.name != "unknown"
+    is_text = any(m.kind in ("str", "bytes", "int") for m in verdict.mismatches)
+    if is_explained or not verdict.runs[0].made_folders or not is_text:
+        return ""
+    return "; each run has another tmp_path: a hash of its name, say, differs"
+
+
 def format_environment_diff(verdict: Verdict) -> Iterator[str]:
     """A line for each difference of the environment of a run that differs: ``numpy 2.4.6 here, …``."""
     differing = {(m.axis, m.value) for m in verdict.mismatches}

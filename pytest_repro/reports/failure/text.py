@@ -11,11 +11,19 @@ from pytest_repro.core.runs.level import ARRAY_EXCLUSION
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.text import quote_word
 from pytest_repro.metrics._arguments import format_list
-from pytest_repro.reports.failure import cause, format_labelled, format_tolerance, golden, plural
+from pytest_repro.reports.failure import (
+    cause,
+    format_labelled,
+    format_tolerance,
+    golden,
+    plural,
+    wrap_labelled,
+)
 from pytest_repro.reports.failure.runs import (
     format_axes,
     format_between,
     format_environment_diff,
+    format_folder_note,
     format_hints,
     format_input_note,
     format_past_log,
@@ -32,6 +40,18 @@ _LEVEL_TEXTS = {
     "process": "every recorded number and prediction is equal, other values differ",
     "outcome": "the last recorded numbers and predictions are equal, earlier ones differ",
     "none": "the last recorded numbers and predictions differ",
+}
+
+_WITHOUT_GRADIENT = (
+    "a weight whose true gradient is 0 (a bias before BatchNorm) follows rounding errors, which Adam scales "
+    'up to whole steps; level="process" compares recorded numbers and predictions, not weights'
+)
+_AGREEING_TEXTS = {
+    "": "",
+    "numbers": f"the recorded numbers agree, only parts of a module or an object do not: {_WITHOUT_GRADIENT}",
+    "close numbers": f"the recorded numbers are close, parts of a module or an object are not: "
+    f"{_WITHOUT_GRADIENT}; these numbers also need rtol and atol",
+    "parts": f"most parts of a module or an object agree: {_WITHOUT_GRADIENT}, so record the loss",
 }
 
 
@@ -140,7 +160,7 @@ def describe_uncompared_values(verdict: Verdict) -> str:
 
 def _format_differences(nodeid: str, verdict: Verdict) -> Iterator[str]:
     wrong = "is not reproducible" if verdict.baseline is None else "differs from its golden file"
-    yield f"{nodeid} {wrong} ({describe_plan(verdict.plan)})"
+    yield f"{nodeid} {wrong} ({describe_plan(verdict.plan)}{format_folder_note(verdict)})"
     yield ""
     values = [m for m in verdict.mismatches if m.problem != "outcome"]
     if len(values) < len(verdict.mismatches) or verdict.runs[0].outcome == "failed":
@@ -155,6 +175,7 @@ def _format_differences(nodeid: str, verdict: Verdict) -> Iterator[str]:
             result = f"asked {asked}, reached {reached}: {_LEVEL_TEXTS[reached]}"
             yield from format_labelled("level", [result])
         yield from format_input_note(verdict)
+        yield from wrap_labelled("note", _AGREEING_TEXTS[verdict.agreeing])
     yield from format_environment_diff(verdict)
     yield from cause.format_diagnosis(verdict)
     if values and verdict.baseline is None:

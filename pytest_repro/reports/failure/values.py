@@ -16,6 +16,7 @@ MAX_FULL_TEXTS = 6
 """Observations described in full; of the others only the names are shown."""
 
 _MAX_NAMES = 8
+_MAX_EXACT_ULPS = 2**24
 
 
 def format_mismatches(mismatches: Sequence[Mismatch], verdict: Verdict) -> Iterator[str]:
@@ -120,10 +121,15 @@ def format_distance(difference: Difference) -> str:
     if difference.max_rel is not None:
         words.append(f"max rel {difference.max_rel:.3g}")
     if difference.max_ulp is not None and difference.max_abs is not None:
-        words.append(f"max ulp {difference.max_ulp:,}")
+        words.append(f"max ulp {_format_ulps(difference.max_ulp)}")
     if difference.non_finite:
         words.append(f"{difference.non_finite:,} with NaN or infinity")
     return ", ".join(words)
+
+
+def _format_ulps(number: int) -> str:
+    """``1,207``; of a number that says only that values are far apart its size: ``over 2**51``."""
+    return f"{number:,}" if number <= _MAX_EXACT_ULPS else f"over 2**{(number - 1).bit_length() - 1}"
 
 
 def format_max_abs(difference: Difference | None) -> str:

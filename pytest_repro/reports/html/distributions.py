@@ -83,11 +83,13 @@ def format_bin(histogram: Histogram, index: int) -> str:
 
 def describe_histogram(histogram: Histogram) -> str:
     """What the plot shows, in sentences."""
-    counts = histogram.counts
+    counts, most = histogram.counts, max(histogram.counts)
+    differing, distance = sum(counts) + histogram.non_finite, format_bin(histogram, counts.index(most))
+    is_majority = 2 * most > differing
     text = (
-        f"{sum(counts) + histogram.non_finite:,} of {histogram.total:,} elements differ, most of them "
-        f"({max(counts):,}) by {format_bin(histogram, counts.index(max(counts)))} ulp, "
-        f"at most by {format_bin(histogram, len(counts) - 1)} ulp."
+        f"{differing:,} of {histogram.total:,} elements differ, "
+        + (f"most of them ({most:,}) by" if is_majority else f"most often ({most:,} times) by")
+        + f" {distance} ulp, at most by {format_bin(histogram, len(counts) - 1)} ulp."
     )
     if histogram.non_finite:
         text += f" {histogram.non_finite:,} are NaN or infinite in one run or both and are not drawn."

@@ -72,6 +72,7 @@ _RUN = (
         decode=lambda node: {name: ("?", there) for name, there in node.as_str_mapping().items()},
     ),
     Field("past_log", "beyond"),
+    "made_folders",
 )  # fmt: skip
 
 _CODEC = Codec(
@@ -79,9 +80,13 @@ _CODEC = Codec(
         Verdict: (
             "plan", "runs", "mismatches",
             Field("divergence", encode=lambda divergence: _divergence_to_row(divergence)),
-            "cause", "steps",
+            "cause",
+            Field(
+                "diagnosis_seconds", encode=lambda seconds: round(seconds, 6), decode=JsonNode.as_finite
+            ),
+            "steps",
             Field("unobserved_locals", "passed_over"),
-            "baseline", "level",
+            "baseline", "level", "agreeing",
         ),
         Plan: (
             Field("runs", decode=lambda node: node.as_int(1), always=True),

@@ -171,3 +171,43 @@ def test_a_golden_file_counts_at_the_level(project: Project) -> None:
     told = "accuracy   float   differs from the golden file"
     result = project(source.format(weight=2.0, accuracy=0.25)).check(failed=1, says=told)
     assert [each["name"] for each in result.report["tests"][0]["mismatches"]] == ["accuracy"]
+
+
+def test_close_numbers_beside_weights_that_are_not_point_to_levels(project: Project) -> None:
+    pytest.importorskip("torch")
+    source = """
+    import dataclasses, pytest, torch
+    pytestmark = pytest.mark.reproducible(threads=(1, 2))
+    class Model(torch.nn.Module):
+        def __init__(self, shift):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(4))
+            self.gain = torch.nn.Parameter(torch.ones(4))
+            self.bias = torch.nn.Parameter(torch.zeros(4) + shift)
+    @pytest.fixture
+    def shift(repro): return 1e-3 * repro.setting["threads"]
+    def test_loss(repro, shift): repro.record(loss=1.0 + shift * 1e-6, model=Model(shift))
+    def test_item(repro, shift): repro.record(loss=1.0 + shift * 1e-3, model=Model(shift))
+    def test_locals(repro, shift): model = Model(shift)
+    def test_loss_too(repro, shift): repro.record(loss=shift, model=Model(shift))
+    def test_array(repro, shift): repro.record(loss=1.0, probs=torch.zeros(3) + shift)
+    @pytest.mark.reproducible(level="process")
+    def test_level(repro, shift): repro.record(loss=1.0, model=Model(shift))
+    """
+    result = project(source).check(failed=5, passed=1)
+    why = (
+        "a weight whose true gradient is 0 (a bias before BatchNorm) follows rounding errors, which Adam "
+        'scales up to whole steps; level="process" compares recorded numbers and predictions, not weights'
+    )
+    words = " ".join(result.text.split())
+    assert f"note the recorded numbers agree, only parts of a module or an object do not: {why} look" in words
+    assert f"note most parts of a module or an object agree: {why}, so record the loss look" in words
+    assert (
+        f"note the recorded numbers are close, parts of a module or an object are not: {why}; these" in words
+    )
+    assert words.count(why) == 3
+    agreeing = {test["nodeid"].split("::")[1]: test.get("agreeing") for test in result.report["tests"]}
+    assert agreeing.pop("test_loss") == "numbers"
+    assert agreeing.pop("test_item") == "close numbers"
+    assert agreeing.pop("test_locals") == "parts"
+    assert set(agreeing.values()) == {None}

@@ -147,11 +147,13 @@ def test_a_rerun_reports_the_mismatch(project: Project) -> None:
 def test_companions_have_the_same_command_line_and_worker(project: Project, args: list[str]) -> None:
     project(
         """
-        import sys, pytest
+        import os, sys, pytest
         def test_forgets_to_undo(): sys.argv.append("--left")
         @pytest.mark.reproducible(process=True)
         def test_a(repro, worker_id):
             repro.record(argv=sys.argv[:-1] if sys.argv[-1] == "--left" else sys.argv, worker=worker_id)
+            repro.record(names=[name for name in os.environ if name != "PYTHONHASHSEED"])
+            repro.record(now=os.environ["PYTEST_CURRENT_TEST"])
         """,
         *args,
         plugins=["xdist"],

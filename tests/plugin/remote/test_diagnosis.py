@@ -232,9 +232,13 @@ def test_diagnosis_does_not_count_as_time_of_the_test(noisy: Project) -> None:
             time.sleep(0.15)
             repro.record(x=noise())
         """,
-        "--timeout=0.6", plugins=["timeout"], subprocess=True,
+        "--timeout=0.6", "--junit-xml=junit.xml", plugins=["timeout"], subprocess=True,
     ).check(failed=1, lacks="Timeout")  # fmt: skip
     assert causes(result) == {"test_a": "os-entropy noise.py:3"}
+    (test,) = result.report["tests"]
+    result.check(says=f"\ndiagnosis 1 test in {test['diagnosis_seconds']:.1f} s\n")
+    junit = (noisy.pytester.path / "junit.xml").read_text()
+    assert float(re.findall(r'<testcase .*time="([\d.]+)"', junit)[0]) < test["diagnosis_seconds"]
 
 
 @pytest.mark.skipif(not FORK_AVAILABLE, reason="needs os.fork")

@@ -151,3 +151,11 @@ def test_percent_never_rounds_to_all_or_nothing(share: float, shown: str) -> Non
 def test_ulps_never_stand_without_the_absolute_distance() -> None:
     assert format_distance(Difference(1, 1, 1, max_ulp=207)) == ""
     assert format_distance(Difference(1, 1, 1, max_ulp=207, max_abs=6e-8)) == "max abs 6e-08, max ulp 207"
+
+
+@pytest.mark.parametrize(
+    ("ulps", "shown"),
+    [(2**24, "16,777,216"), (2**24 + 1, "over 2**24"), (2**52, "over 2**51"), (2**52 + 1, "over 2**52")],
+)
+def test_many_ulps_are_a_power_of_two(ulps: int, shown: str) -> None:
+    assert format_distance(Difference(1, 1, 1, max_ulp=ulps, max_abs=1.0)) == f"max abs 1, max ulp {shown}"

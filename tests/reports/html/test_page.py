@@ -30,7 +30,7 @@ from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.divergence import first_divergence
 from pytest_repro.core.trace.trace import Op, Trace
-from pytest_repro.reports.html.distributions import make_histogram_plot
+from pytest_repro.reports.html.distributions import describe_histogram, make_histogram_plot
 from pytest_repro.reports.html.labels import VERDICT_STYLES
 from pytest_repro.reports.html.page import make_entries, render_fragment, render_page
 from pytest_repro.reports.html.page_data import make_page_data
@@ -311,6 +311,18 @@ def test_any_series_is_drawn_on_the_field(found: Series, name: str) -> None:
     drawings += [draw(make_series_plot("i", name, ("run 1", "run 2"), found))] if found.reference else []
     for each in drawings:
         assert all(-10 <= place <= 410 for place in places(each))
+
+
+@pytest.mark.parametrize(
+    ("counts", "says"),
+    [
+        ((16, 28, 28), "most often (28 times) by 2 to 3 ulp"),
+        ((16, 40, 16), "most of them (40) by 2 to 3 ulp"),
+    ],
+)
+def test_most_is_more_than_half(counts: tuple[int, ...], says: str) -> None:
+    found = describe_histogram(Histogram((1, 2, 4, 8), counts, 100))
+    assert found == f"72 of 100 elements differ, {says}, at most by 4 to 7 ulp."
 
 
 @given(st.lists(st.integers(0, 10**13), min_size=1, max_size=65), st.integers(0, 64))
