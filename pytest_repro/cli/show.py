@@ -15,6 +15,7 @@ from pytest_repro.reports.summary import (
     FAILING_VERDICTS,
     format_counts,
     format_failing_lines,
+    format_not_compared_lines,
     format_past_log_lines,
     format_unavailable_lines,
 )
@@ -51,6 +52,7 @@ def format_report(report: Report) -> Iterator[str]:
     yield format_counts(rows)
     yield from format_unavailable_lines(rows)
     yield from format_past_log_lines(rows)
+    yield from format_not_compared_lines(rows, verbose=True)
     yield from format_failing_lines(rows)
     yield from (test.failure_line for test in tests if test.failure_line)
 
@@ -72,6 +74,6 @@ def _read_test(node: JsonNode, report: Report) -> _Test:
 def _format_failure(nodeid: str, verdict: Verdict, expected: bool) -> str:
     if verdict.outcome == "failed":
         return format_lost_runs(nodeid, verdict)
-    audited = verdict.outcome == "unobserved" and verdict.plan.audit
+    audited = verdict.outcome == "unobserved" and verdict.plan.audit and not verdict.is_partial
     shown = verdict.outcome in FAILING_VERDICTS and not expected and not audited
     return format_failure(nodeid, verdict) if shown else ""

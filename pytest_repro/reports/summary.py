@@ -11,7 +11,7 @@ FAILING_VERDICTS = ("diverged", "unobserved", "no-baseline", "foreign-baseline")
 
 COMPARED_VERDICTS = ("reproduced", "diverged")
 
-_OBSERVED_NOTHING = "observed nothing"
+OBSERVED_NOTHING = "observed nothing"
 _NO_DEVICE = "skipped on every device"
 
 
@@ -25,10 +25,10 @@ def format_counts(rows: Sequence[Mapping[str, Any]]) -> str:
 
     Always shows the first three, so that a session that compares less than before is noticed.
     """
-    counts = Counter(map(_label_verdict, rows))
+    counts = Counter(map(label_verdict, rows))
     words = ", ".join(f"{counts.pop(word)} {word}" for word in COMPARED_VERDICTS if counts[word])
     parts = [f"{count_compared(rows)} compared" + (f" ({words})" if words else "")]
-    parts += [f"{counts.pop(word, 0)} {word}" for word in (_OBSERVED_NOTHING, _NO_DEVICE)]
+    parts += [f"{counts.pop(word, 0)} {word}" for word in (OBSERVED_NOTHING, _NO_DEVICE)]
     # Workers report in any order, so ties are sorted by word.
     rest = sorted(((n, word) for word, n in counts.items() if n), key=lambda item: (-item[0], item[1]))
     # Their runs with one seed agree, but they fail.
@@ -38,14 +38,18 @@ def format_counts(rows: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join([*parts, *(f"{number} {word}" for number, word in rest)])
 
 
-def _label_verdict(row: Mapping[str, Any]) -> str:
+def label_verdict(row: Mapping[str, Any]) -> str:
+    """What the counts call the verdict of *row*, which has ``headline`` if it failed by it."""
     word = str(row.get("verdict", "ran once, nothing compared"))
     if word == "skipped":
         axes = sorted({run["axis"] for run in row["runs"] if "reason" in run})
         if axes and axes != ["device"]:
             return f"skipped at every value of {', '.join(axes)}"
         return _NO_DEVICE if axes else word
-    return _OBSERVED_NOTHING if word == "unobserved" else word
+    if word == "unobserved":
+        is_whole = row.get("headline", OBSERVED_NOTHING) == OBSERVED_NOTHING
+        return OBSERVED_NOTHING if is_whole else "compared only in part"
+    return word
 
 
 def format_too_few(rows: Sequence[Mapping[str, Any]], required: int, source: str) -> str:
@@ -74,6 +78,17 @@ def format_skipped_extra_run_lines(rows: Sequence[Mapping[str, Any]]) -> Iterato
 def _format_tallies(label: str, texts: Iterable[str]) -> Iterator[str]:
     for text, number in sorted(Counter(texts).items()):
         yield f"{label:<10}{text} ({number} test{'s' * (number != 1)})"
+
+
+def format_not_compared_lines(rows: Sequence[Mapping[str, Any]], verbose: bool) -> Iterator[str]:
+    """How many local variables of tests that were compared were not, or which if *verbose*."""
+    left = [row for row in rows if row.get("not_compared") and row.get("verdict") != "unobserved"]
+    if verbose:
+        yield from (f"not compared  {row['nodeid']}  {', '.join(row['not_compared'])}" for row in left)
+    elif left:
+        values = sum(len(row["not_compared"]) for row in left)
+        tests = f"{len(left):,} test{'s' * (len(left) > 1)}"
+        yield f"not compared  {tests} left {values:,} local variable{'s' * (values > 1)} out; -v names them"
 
 
 def format_past_log_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

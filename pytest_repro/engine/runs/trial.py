@@ -210,7 +210,11 @@ class Trial:
         level = compute_level_result(self.plan, done, self._find_reference, found)
         found = () if word == "skipped" else found  # what was recorded before a skip says nothing
         over = list_uncounted(done[0][1]) if self.plan.level not in (None, "bitwise") else ()
-        return Verdict(word, self.plan, runs, found, series, over, plots=drawn, level=level)
+        missed = {k: v for run in runs for k, v in run.not_compared.items()}
+        missed = {} if word in (None, "skipped", "failed") else missed
+        return Verdict(
+            word, self.plan, runs, found, series, over, plots=drawn, level=level, not_compared=missed
+        )
 
     def _build_plots(
         self, finished_runs: list[RunResult], mismatches: tuple[Mismatch, ...]

@@ -70,7 +70,8 @@ def _make_row(runner: ItemRunner, verdict: Verdict) -> dict[str, Any]:
     is_plain = all(run.state == "ran" and not run.past_log for run in verdict.runs)
     if is_plain and not _are_details_shown(runner.item.config):
         word = {"verdict": verdict.outcome} if verdict.outcome is not None else {}
-        return {"nodeid": runner.item.nodeid, **word, "runs": []}
+        left = {"not_compared": list(verdict.not_compared)} if verdict.not_compared else {}
+        return {"nodeid": runner.item.nodeid, **word, **left, "runs": []}
     from pytest_repro.reports.json.rows import verdict_to_row
 
     return verdict_to_row(runner.item.nodeid, verdict, _collect_values(runner))

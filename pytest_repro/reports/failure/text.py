@@ -23,6 +23,7 @@ from pytest_repro.reports.failure.runs import (
     format_run,
 )
 from pytest_repro.reports.failure.values import format_differing_names, format_max_abs, format_mismatches
+from pytest_repro.reports.summary import OBSERVED_NOTHING
 
 _MAX_VALUES = 5
 
@@ -60,8 +61,10 @@ def format_headline(verdict: Verdict) -> str:
     """The failure in one line: ``loss[4] differs, max abs 0.454``."""
     if verdict.outcome in WITHOUT_BASELINE:
         return golden.format_headline(verdict)
+    if verdict.is_partial and any(run.observation_count for run in verdict.runs):
+        return f"not compared: {format_list(list(verdict.not_compared), _MAX_VALUES)}"
     if not verdict.mismatches:
-        return "observed nothing"
+        return OBSERVED_NOTHING
     first = verdict.mismatches[0]
     if first.problem == "outcome":
         return f"outcome differs: {first.detail}"
@@ -100,6 +103,9 @@ def _format_no_observation(nodeid: str, verdict: Verdict) -> Iterator[str]:
     if has_level and any(run.observation_count for run in verdict.runs):
         yield from _format_no_observation_at_level(nodeid, verdict)
         return
+    if verdict.is_partial and any(run.observation_count for run in verdict.runs):
+        yield from _format_too_little(nodeid, verdict)
+        return
     yield f"{nodeid} observed nothing: nothing was compared, so it could never have failed"
     yield ""
     if "::" not in nodeid:
@@ -108,25 +114,37 @@ def _format_no_observation(nodeid: str, verdict: Verdict) -> Iterator[str]:
     yield "  record what must stay the same   def test_…(repro): repro.record(loss=loss)"
     if verdict.plan.capture != "recorded":
         yield "  or keep it in a local variable   tensors, arrays, modules and optimizers are compared"
-    if verdict.unobserved_locals:
-        yield f"  not compared                     {', '.join(verdict.unobserved_locals)}: record it"
+    if verdict.not_compared:
+        names = format_list(list(verdict.not_compared), _MAX_VALUES)
+        yield f"  not compared                     {names}: record it"
+
+
+def _format_too_little(nodeid: str, verdict: Verdict) -> Iterator[str]:
+    yield f'{nodeid} compared only a part of what it computed, and capture="strict" requires all of it'
+    yield ""
+    entries = [f"{name}: {why}" if why else name for name, why in verdict.not_compared.items()]
+    for number, entry in enumerate(entries):
+        yield f"  {'' if number else 'not compared':<14}{entry}"
+    yield f"  {'record':<14}what must stay the same: def test_…(repro): repro.record(loss=loss, x=x)"
+    yield f"  {'':<14}then only recorded values are compared"
+    yield f"  {'or':<14}begin the name of a variable that may differ with _"
 
 
 def _format_no_observation_at_level(nodeid: str, verdict: Verdict) -> Iterator[str]:
     yield f"{nodeid} observed nothing at level {verdict.plan.level}: it could never have failed"
     yield ""
     yield "  record what counts there   numbers, text, predictions: repro.record(loss=loss, labels=labels)"
-    for number, value in enumerate(verdict.unobserved_locals[:_MAX_VALUES]):
+    for number, value in enumerate(verdict.uncounted[:_MAX_VALUES]):
         yield f"  {'' if number else 'not counted':27}{value}"
-    if len(verdict.unobserved_locals) > _MAX_VALUES:
-        yield f"  {'':27}and {len(verdict.unobserved_locals) - _MAX_VALUES} more"
+    if len(verdict.uncounted) > _MAX_VALUES:
+        yield f"  {'':27}and {len(verdict.uncounted) - _MAX_VALUES} more"
 
 
 def describe_uncompared_values(verdict: Verdict) -> str:
     """The recorded values that do not count at the level: ``probs float64[5, 3]``; ``""`` without any."""
     excluded = [
         value.removesuffix(f": {ARRAY_EXCLUSION}")
-        for value in verdict.unobserved_locals
+        for value in verdict.uncounted
         if value.endswith(ARRAY_EXCLUSION)
     ]
     if not excluded or verdict.outcome == "unobserved":  # then the failure text lists them

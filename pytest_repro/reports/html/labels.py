@@ -23,7 +23,7 @@ class VerdictStyle(NamedTuple):
 VERDICT_STYLES: Mapping[str, VerdictStyle] = {
     "diverged": VerdictStyle("≠", "bad", "the runs differ from each other or from the golden file"),
     "failed": VerdictStyle("×", "bad", "the test itself fails, the same way in each run"),
-    "unobserved": VerdictStyle("∅", "warn", "nothing was recorded, so nothing was compared"),
+    "unobserved": VerdictStyle("∅", "warn", "nothing was compared, or less than capture=strict asks for"),
     "no-baseline": VerdictStyle("?", "warn", "the golden file has no values for this test"),
     "foreign-baseline": VerdictStyle("⇄", "warn", "the golden file has values of another environment only"),
     "skipped": VerdictStyle("–", "idle", "skipped, or unavailable on this machine"),

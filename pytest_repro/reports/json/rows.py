@@ -80,7 +80,8 @@ _CODEC = Codec(
             "plan", "runs", "mismatches",
             Field("divergence", encode=lambda divergence: _divergence_to_row(divergence)),
             "cause", "steps",
-            Field("unobserved_locals", "passed_over"),
+            Field("uncounted", "passed_over"),
+            Field("not_compared", encode=list, decode=lambda node: {each.as_text(): "" for each in node}),
             "baseline", "level",
         ),
         Plan: (
