@@ -12,7 +12,14 @@ from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.level import ARRAY_EXCLUSION
 from pytest_repro.core.runs.run import Run
 from pytest_repro.metrics._arguments import format_list
-from pytest_repro.reports.failure import cause, format_labelled, format_tolerance, golden, plural
+from pytest_repro.reports.failure import (
+    cause,
+    format_labelled,
+    format_tolerance,
+    golden,
+    plural,
+    wrap_labelled,
+)
 from pytest_repro.reports.failure.runs import (
     format_axes,
     format_between,
@@ -122,12 +129,20 @@ def _format_no_observation(nodeid: str, verdict: Verdict) -> Iterator[str]:
 def _format_too_little(nodeid: str, verdict: Verdict) -> Iterator[str]:
     yield f'{nodeid} compared only a part of what it computed, and capture="strict" requires all of it'
     yield ""
-    entries = [f"{name}: {why}" if why else name for name, why in verdict.not_compared.items()]
-    for number, entry in enumerate(entries):
-        yield f"  {'' if number else 'not compared':<14}{entry}"
-    yield f"  {'record':<14}what must stay the same: def test_…(repro): repro.record(loss=loss, x=x)"
-    yield f"  {'':<14}then only recorded values are compared"
-    yield f"  {'or':<14}begin the name of a variable that may differ with _"
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in verdict.not_compared.items():
+        by_reason.setdefault(f": {reason}" if reason else "", []).append(name)
+    entries = [f"{', '.join(names)}{reason}" for reason, names in sorted(by_reason.items())]
+    for label, text in zip(["left out", *[""] * len(entries)], entries):
+        yield from wrap_labelled(label, text)
+    yield from format_labelled(
+        "record",
+        [
+            "what must stay the same: def test_…(repro): repro.record(loss=loss, x=x)",
+            "then only recorded values are compared",
+        ],
+    )
+    yield from format_labelled("or", ["begin the name of a variable that may differ with _"])
 
 
 def _format_no_observation_at_level(nodeid: str, verdict: Verdict) -> Iterator[str]:
