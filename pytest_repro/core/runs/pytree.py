@@ -82,6 +82,10 @@ def is_duration(path: str) -> bool:
     return last is not None and _DURATION_NAME.search(last[1].lower()) is not None
 
 
+def _may_be_duration(leaf: Leaf) -> bool:
+    return leaf.dtype.startswith("float") and "requires grad" not in leaf.metadata
+
+
 @dataclass(slots=True)
 class LocalsBudget:
     """How much of the local variables is still observed, and the first values of one that are skipped."""
@@ -128,7 +132,7 @@ def iter_numeric_leaves(
     if isinstance(result, Leaf):
         if not (result.numeric or in_numeric):
             budget.skip(path, value)
-        elif not in_numeric and result.dtype.startswith("float") and is_duration(f"{name}{path}"):
+        elif not in_numeric and _may_be_duration(result) and is_duration(f"{name}{path}"):
             budget.skip(path, value, DURATION)
         elif result.nbytes > budget.nbytes:
             budget.skip(path, value, _TOO_LARGE)

@@ -145,7 +145,8 @@ def _is_result(value: object) -> bool:
         return False
     if f"{kind.__module__}.{kind.__qualname__}" in _SETTINGS or any(m.startswith(_TOOLS) for m in modules):
         return False
-    return not callable(value) or hasattr(kind, "fit") or hasattr(kind, "state_dict")
+    # Jitted functions have a name like plain ones, models that can be called have none.
+    return not callable(value) or inspect.getattr_static(value, "__name__", None) is None
 
 
 def describe_skipped(

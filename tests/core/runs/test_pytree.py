@@ -203,7 +203,8 @@ def test_locals_that_are_durations_by_name_are_left_out() -> None:
 
     budget = LocalsBudget()
     value = {"fit_time": np.ones(1), "n_times": np.ones(1, int), "score": np.ones(1), "model": Clock()}
-    assert local_paths(value, budget) == ["['model'].wait_time", "['n_times']", "['score']"]
+    value["decay_time"] = torch.ones(1, requires_grad=True)
+    assert local_paths(value, budget) == ["['decay_time']", "['model'].wait_time", "['n_times']", "['score']"]
     assert [each.reason for each in budget.skipped] == [DURATION]
 
 
