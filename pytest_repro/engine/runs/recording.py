@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import count
 from types import FrameType
 from typing import Any, ClassVar
@@ -141,7 +142,8 @@ class Recording(RecordingBase):
                     budget.skip(path, value, f"cannot be read: {type(error).__name__}")
             if budget.skipped and name not in self._step_counters:
                 is_whole = before == len(self._entries)
-                self.not_compared |= describe_skipped(name, value, budget.skipped, is_whole, frame.f_code)
+                with suppress(Exception):  # of a metaclass, say
+                    self.not_compared |= describe_skipped(name, value, budget.skipped, is_whole, frame.f_code)
             budget.skipped.clear()
 
     def _find_quick_reader(self, kind: type) -> FastReader:

@@ -106,12 +106,9 @@ def describe_plan(plan: Plan) -> str:
 
 
 def _format_no_observation(nodeid: str, verdict: Verdict) -> Iterator[str]:
-    has_level = verdict.plan.level not in (None, "bitwise")
-    if has_level and any(run.observation_count for run in verdict.runs):
-        yield from _format_no_observation_at_level(nodeid, verdict)
-        return
-    if verdict.is_partial and any(run.observation_count for run in verdict.runs):
-        yield from _format_too_little(nodeid, verdict)
+    if any(run.observation_count for run in verdict.runs):
+        formatter = _format_too_little if verdict.is_partial else _format_no_observation_at_level
+        yield from formatter(nodeid, verdict)
         return
     yield f"{nodeid} observed nothing: nothing was compared, so it could never have failed"
     yield ""
@@ -132,16 +129,10 @@ def _format_too_little(nodeid: str, verdict: Verdict) -> Iterator[str]:
     by_reason: dict[str, list[str]] = {}
     for name, reason in verdict.not_compared.items():
         by_reason.setdefault(f": {reason}" if reason else "", []).append(name)
-    entries = [f"{', '.join(names)}{reason}" for reason, names in sorted(by_reason.items())]
-    for label, text in zip(["left out", *[""] * len(entries)], entries):
-        yield from wrap_labelled(label, text)
-    yield from format_labelled(
-        "record",
-        [
-            "what must stay the same: def test_…(repro): repro.record(loss=loss, x=x)",
-            "then only recorded values are compared",
-        ],
-    )
+    for number, (reason, names) in enumerate(sorted(by_reason.items())):
+        yield from wrap_labelled("" if number else "left out", f"{', '.join(names)}{reason}")
+    how = "what must stay the same: def test_…(repro): repro.record(loss=loss, x=x)"
+    yield from format_labelled("record", [how, "then only recorded values are compared"])
     yield from format_labelled("or", ["begin the name of a variable that may differ with _"])
 
 
