@@ -106,7 +106,8 @@ def describe_plan(plan: Plan) -> str:
 
 
 def _format_no_observation(nodeid: str, verdict: Verdict) -> Iterator[str]:
-    if any(run.observation_count for run in verdict.runs):
+    has_level = verdict.plan.level not in (None, "bitwise")
+    if (has_level or verdict.is_partial) and any(run.observation_count for run in verdict.runs):
         formatter = _format_too_little if verdict.is_partial else _format_no_observation_at_level
         yield from formatter(nodeid, verdict)
         return
