@@ -21,7 +21,7 @@ from pytest_repro.adapters._adapter import BoundaryCallback as BoundaryCallback
 from pytest_repro.adapters._adapter import DrawOrigin as DrawOrigin
 from pytest_repro.adapters._adapter import EntropySource as EntropySource
 from pytest_repro.adapters._adapter import FastReader as FastReader
-from pytest_repro.adapters._unrecordable import explain_unrecordable, is_plain_array
+from pytest_repro.adapters._unrecordable import explain_unrecordable, find_alternative, is_plain_array
 from pytest_repro.core.plan.arguments import validate_seed
 from pytest_repro.core.plugins import find_plugins, load_plugin
 from pytest_repro.core.runs.pytree import FlattenResult, iter_leaves
@@ -95,6 +95,12 @@ def flatten_known(value: object) -> FlattenResult:
         if name != STANDARD_LIBRARY and (result := adapter.flatten(value)) is not None:
             return result
     return adapters[STANDARD_LIBRARY].flatten(value)
+
+
+def explain_alternative(value: object) -> str:
+    """What to record instead of *value*; ``""`` if it can be recorded itself."""
+    unknown = flatten_known(value) is None and not is_plain_array(value)
+    return find_alternative(value) if unknown else ""
 
 
 def _flatten_plain_array(value: Any) -> FlattenResult:

@@ -32,10 +32,11 @@ def is_plain_array(value: object) -> bool:
 def explain_unrecordable(value: object) -> str:
     """The end of a sentence that begins with the path of *value*."""
     kind = type(value)
-    return f"is a {kind.__module__}.{kind.__qualname__}, which cannot be recorded: {_find_alternative(value)}"
+    return f"is a {kind.__module__}.{kind.__qualname__}, which cannot be recorded: {find_alternative(value)}"
 
 
-def _find_alternative(value: object) -> str:
+def find_alternative(value: object) -> str:
+    """What to record instead of a value that cannot be recorded."""
     kind: Any = type(value)
     for package, alternative in _ALTERNATIVES.items():
         if f"{kind.__module__}.".startswith(f"{package}."):

@@ -45,7 +45,8 @@ def _flatten_module(module: torch.nn.Module) -> FlattenResult:
     if "_parameters" not in module.__dict__:
         return "is a module whose __init__ did not finish"
     named = [*module.named_parameters(), *module.named_buffers()]
-    return Parts(type(module).__qualname__, ((format_path(name), tensor) for name, tensor in named))
+    items = ((format_path(name), tensor) for name, tensor in named)
+    return Parts(type(module).__qualname__, items, numeric=True)
 
 
 def _flatten_optimizer(optimizer: torch.optim.Optimizer) -> Parts:

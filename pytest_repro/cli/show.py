@@ -17,6 +17,7 @@ from pytest_repro.reports.summary import (
     format_diagnosis_lines,
     format_failing_lines,
     format_foreign_lines,
+    format_not_compared_lines,
     format_past_log_lines,
     format_unavailable_lines,
 )
@@ -55,6 +56,7 @@ def format_report(report: Report) -> Iterator[str]:
     yield from format_foreign_lines(rows)
     yield from format_past_log_lines(rows)
     yield from format_diagnosis_lines(rows)
+    yield from format_not_compared_lines(rows, verbose=True)
     yield from format_failing_lines(rows)
     yield from (test.failure_line for test in tests if test.failure_line)
 
@@ -76,6 +78,6 @@ def _read_test(node: JsonNode, report: Report) -> _Test:
 def _format_failure(nodeid: str, verdict: Verdict, expected: bool) -> str:
     if verdict.outcome == "failed":
         return format_lost_runs(nodeid, verdict)
-    audited = verdict.outcome == "unobserved" and verdict.plan.audit
+    audited = verdict.outcome == "unobserved" and verdict.plan.audit and not verdict.is_partial
     shown = verdict.outcome in FAILING_VERDICTS and not expected and not audited
     return format_failure(nodeid, verdict) if shown else ""

@@ -51,7 +51,7 @@ def _decode_logits(node: JsonNode) -> Any:
 _CODEC = Codec(
     {
         Run: (
-            "outcome", "seconds", "observation_count", "error", "error_type", "traceback", "skipped_locals",
+            "outcome", "seconds", "observation_count", "error", "error_type", "traceback", "not_compared",
             "drew_on_axis", "past_log", "warnings", "failed_check",
         ),
         ContentRef: ("digest",),

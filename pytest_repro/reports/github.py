@@ -23,6 +23,7 @@ from pytest_repro.reports.summary import (
     format_foreign_lines,
     format_past_log_lines,
     format_unavailable_lines,
+    label_verdict,
 )
 
 MAX_SUMMARY_BYTES = 1000 * 2**10
@@ -32,7 +33,7 @@ _MAX_ANNOTATIONS = 10
 """GitHub shows this many annotations of one kind for a step, and silently drops the others."""
 
 _TITLES = {
-    "diverged": "not reproducible", "unobserved": "observed nothing", "failed": "not compared",
+    "diverged": "not reproducible", "failed": "not compared",
     "no-baseline": "no baseline", "foreign-baseline": "baseline of another environment only",
 }  # fmt: skip
 
@@ -47,7 +48,9 @@ def format_annotations(rows: Iterable[Mapping[str, Any]], base: str) -> Iterator
     for row in failed[:_MAX_ANNOTATIONS]:
         # With a baseline, the runs agree.
         is_golden = row["verdict"] == "diverged" and "baseline" in row
-        what = "differs from its golden file" if is_golden else _TITLES.get(row["verdict"], row["verdict"])
+        what = (
+            "differs from its golden file" if is_golden else _TITLES.get(row["verdict"], label_verdict(row))
+        )
         title = _escape_property(f"{what}: {row['nodeid'].partition('::')[2]}")
         line = _locate(row, base)
         location = f"file={_escape_property(line[0])},line={line[1]}," if line else ""

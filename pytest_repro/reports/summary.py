@@ -13,7 +13,7 @@ FAILING_VERDICTS = ("diverged", "unobserved", "no-baseline", "foreign-baseline")
 
 COMPARED_VERDICTS = ("reproduced", "diverged")
 
-_OBSERVED_NOTHING = "observed nothing"
+OBSERVED_NOTHING = "observed nothing"
 _NO_DEVICE = "skipped on every device"
 
 _MAX_UNOBSERVED = 5
@@ -31,10 +31,10 @@ def format_counts(rows: Sequence[Mapping[str, Any]]) -> str:
     Always shows the first two, and the third if devices are varied, so that a session that compares less
     than before is noticed.
     """
-    counts = Counter(map(_label_verdict, rows))
+    counts = Counter(map(label_verdict, rows))
     words = ", ".join(f"{counts.pop(word)} {word}" for word in COMPARED_VERDICTS if counts[word])
     parts = [f"{count_compared(rows)} compared" + (f" ({words})" if words else "")]
-    always = [_OBSERVED_NOTHING, *([_NO_DEVICE] if any(map(_varies_device, rows)) else [])]
+    always = [OBSERVED_NOTHING, *([_NO_DEVICE] if any(map(_varies_device, rows)) else [])]
     parts += [f"{counts.pop(word, 0)} {word}" for word in always]
     # Workers report in any order, so ties are sorted by word.
     rest = sorted(((n, word) for word, n in counts.items() if n), key=lambda item: (-item[0], item[1]))
@@ -50,7 +50,8 @@ def _varies_device(row: Mapping[str, Any]) -> bool:
     return len(planned) > 1 or any(run["axis"] == "device" for run in row["runs"])
 
 
-def _label_verdict(row: Mapping[str, Any]) -> str:
+def label_verdict(row: Mapping[str, Any]) -> str:
+    """What the counts call the verdict of *row*, which has ``headline`` if it failed by it."""
     word = str(row.get("verdict", "ran once, nothing compared"))
     if row.get("expected") and word in ("failed", "skipped"):
         return "xfailed"
@@ -59,7 +60,10 @@ def _label_verdict(row: Mapping[str, Any]) -> str:
         if axes and axes != ["device"]:
             return f"skipped at every value of {', '.join(axes)}"
         return _NO_DEVICE if axes else word
-    return _OBSERVED_NOTHING if word == "unobserved" else word
+    if word == "unobserved":
+        is_whole = row.get("headline", OBSERVED_NOTHING) == OBSERVED_NOTHING
+        return OBSERVED_NOTHING if is_whole else "compared only in part"
+    return word
 
 
 def format_too_few(rows: Sequence[Mapping[str, Any]], required: int, source: str) -> str:
@@ -109,6 +113,17 @@ def format_diagnosis_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     times = [float(row["diagnosis_seconds"]) for row in rows if "diagnosis_seconds" in row]
     if times:
         yield f"diagnosis {plural(len(times), 'test')} in {sum(times):.1f} s"
+
+
+def format_not_compared_lines(rows: Sequence[Mapping[str, Any]], verbose: bool) -> Iterator[str]:
+    """How many local variables of tests that were compared were not, or which if *verbose*."""
+    left = [row for row in rows if row.get("not_compared") and row.get("verdict") != "unobserved"]
+    if verbose:
+        yield from (f"not compared  {row['nodeid']}  {', '.join(row['not_compared'])}" for row in left)
+    elif left:
+        values = sum(len(row["not_compared"]) for row in left)
+        tests = f"{len(left):,} test{'s' * (len(left) > 1)}"
+        yield f"not compared  {tests} left {values:,} local variable{'s' * (values > 1)} out; -v names them"
 
 
 def format_past_log_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

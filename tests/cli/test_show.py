@@ -92,7 +92,8 @@ VERDICTS = [
         Finding("unknown"),
     ),
     Verdict("diverged", VARIED, ELSEWHERE, (PART,), {"m": 1}, (), SHORT),
-    Verdict("unobserved", Plan(capture="recorded"), RUNS, unobserved_locals=("x (a list)",)),
+    Verdict("unobserved", Plan(capture="recorded"), RUNS, uncounted=("x (a list)",)),
+    Verdict("unobserved", Plan(capture="strict"), RUNS, not_compared={"loss (float)": ""}),
     Verdict("unobserved", Plan(), RUNS),
     Verdict("failed", Plan(), ELSEWHERE[:1] + ELSEWHERE[5:]),
 ]

@@ -34,7 +34,8 @@ cells = st.builds(
 )
 runs: st.SearchStrategy[dict[str, Any]] = st.builds(
     dict, outcome=st.sampled_from(["passed", "failed", "skipped"]), seconds=_SECONDS,
-    observation_count=_SIZES, error=_TEXT, error_type=_TEXT, traceback=_TEXT, skipped_locals=_SIZES,
+    observation_count=_SIZES, error=_TEXT, error_type=_TEXT, traceback=_TEXT,
+    not_compared=st.dictionaries(_TEXT, _TEXT, max_size=2),
 )  # fmt: skip
 observations = st.lists(
     st.builds(

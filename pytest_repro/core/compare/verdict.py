@@ -78,8 +78,7 @@ class Verdict:
         plan: What was requested.
         runs: What each run did, the reference run first.
         mismatches: Every value or outcome that differs from the reference run.
-        unobserved_locals: If nothing was observed: local variables that were not compared, or what was
-            observed and does not count at the requested level.
+        uncounted: What was observed and does not count at the requested level.
         steps: Number of steps of each recorded series, by name, in the reference run.
         divergence: The first op that differs, if two runs that differ could be traced.
         cause: What made the runs differ, if the cause was searched for.
@@ -88,6 +87,7 @@ class Verdict:
         plots: What plots of the mismatches show, if plots were requested.
         level: Requested and reached level, if the plan requests one.
         agreeing: What agrees between values of an axis, if only parts of modules and objects do not.
+        not_compared: Local variables of any run that are not compared, as in :class:`.Run`.
         error: The exception of a ``failed`` function that :func:`pytest_repro.check` called.
     """
 
@@ -96,7 +96,7 @@ class Verdict:
     runs: tuple[Run, ...]
     mismatches: tuple[Mismatch, ...] = ()
     steps: dict[str, int] = field(default_factory=dict)
-    unobserved_locals: tuple[str, ...] = ()
+    uncounted: tuple[str, ...] = ()
     divergence: Divergence | None = None
     cause: Finding | None = None
     diagnosis_seconds: float = 0.0
@@ -104,12 +104,18 @@ class Verdict:
     plots: tuple[PlotData, ...] = ()
     level: LevelResult | None = None
     agreeing: Agreeing = ""
+    not_compared: Mapping[str, str] = field(default_factory=dict)
     error: BaseException | None = field(default=None, compare=False)
 
     @property
     def reproduced(self) -> bool:
         """Whether all runs agree."""
         return self.outcome == "reproduced"
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether ``capture="strict"`` fails the test, because it compares only a part of its values."""
+        return self.outcome == "unobserved" and self.plan.capture == "strict" and bool(self.not_compared)
 
     @property
     def seconds(self) -> float:

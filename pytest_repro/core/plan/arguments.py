@@ -45,7 +45,10 @@ def _validate_choice(name: str, choices: Sequence[bool | str], allowed: str, val
 validate_runs = partial(_validate_int, "runs", 1, math.inf)
 validate_seed = partial(_validate_int, "seed", 0, MAX_SEED)
 validate_capture = partial(
-    _validate_choice, "capture", ("auto", "recorded", "locals"), 'one of "auto", "recorded", "locals"'
+    _validate_choice,
+    "capture",
+    ("auto", "recorded", "locals", "strict"),
+    'one of "auto", "recorded", "locals", "strict"',
 )
 validate_deterministic = partial(
     _validate_choice, "deterministic", (True, False, "warn"), 'True, False or "warn"'

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from pytest_repro.core.plan.tolerance import Tolerance, ToleranceFunction, default_tolerance, exact_tolerance
 
-Capture = Literal["auto", "recorded", "locals"]
+Capture = Literal["auto", "recorded", "locals", "strict"]
 Deterministic = bool | Literal["warn"]
 Level = Literal["bitwise", "process", "outcome"]
 

@@ -67,7 +67,7 @@ def join_runs(rank_runs: Iterable[RankRun]) -> Run:
         observation_count=sum(part.run.observation_count for part in runs),
         error=f"{_format_ranks(alike, len(runs))}: {first.run.error}" if first.run.error else "",
         traceback="\n\n".join(tracebacks),
-        skipped_locals=sum(part.run.skipped_locals for part in runs),
+        not_compared={k: v for part in runs for k, v in part.run.not_compared.items()},
         drew_on_axis=any(part.run.drew_on_axis for part in runs),
         warnings=tuple(_join_warnings(runs)),
         environment_diff={},  # no rank runs in this process

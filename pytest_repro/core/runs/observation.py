@@ -72,7 +72,7 @@ class Parts:
 
     kind: str  # name of the type, hashed if there are no items
     items: Iterable[tuple[str, object]]
-    numeric: bool = False  # whether all parts count as numeric, as those of an optimiser do
+    numeric: bool = False  # whether all parts count as numeric, as those of a module or optimiser do
 
 
 @dataclass(frozen=True, slots=True)

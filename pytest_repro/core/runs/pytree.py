@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
 
 from pytest_repro.core.runs.observation import Leaf, Parts
 
@@ -51,14 +54,51 @@ def iter_leaves(
             yield path, Leaf(result.kind, "", (), 0, lambda: ())
 
 
+class SkippedValue(NamedTuple):
+    """A value at *path* inside a local variable that is not compared."""
+
+    path: str
+    value: object
+    reason: str = ""  # why; ``""`` if values of its type never are
+
+
+DURATION = "is a duration by its name, which differs in each run"
+_TOO_LARGE = "is more than is compared of local variables"
+
+_DURATION_NAME = re.compile(
+    r"(?:\w_times?|(?:^|_)(?:durations?|elapsed|seconds|secs|runtimes?|timings?|latenc(?:y|ies)))"
+    r"(?:_(?:sec|secs|seconds|s|ms|us|ns))?_?$"
+)
+_LAST_NAME = re.compile(r"(\w+)(?:['\"]\])?(?:\[\d+\])*$")
+
+_MAX_SKIPPED = 50
+"""Most skipped values of a variable that are kept: they are there to be named."""
+
+
+@lru_cache(maxsize=1024)
+def is_duration(path: str) -> bool:
+    """Whether the last name in *path* is that of a duration: ``elapsed``, ``cv['mean_fit_time'][0]``."""
+    last = _LAST_NAME.search(path)
+    return last is not None and _DURATION_NAME.search(last[1].lower()) is not None
+
+
+def _may_be_duration(leaf: Leaf) -> bool:
+    return leaf.dtype.startswith("float") and "requires grad" not in leaf.metadata
+
+
 @dataclass(slots=True)
 class LocalsBudget:
-    """How much of the local variables is still observed, and how many values were skipped."""
+    """How much of the local variables is still observed, and the first values of one that are skipped."""
 
     nodes: int = 10_000
     depth: int = 8
     nbytes: int = 2**32  # logical bytes: a broadcast view of four bytes may have terabytes of them
-    skipped_locals: int = 0
+    skipped: list[SkippedValue] = field(default_factory=list)
+
+    def skip(self, path: str, value: object, reason: str = "") -> None:
+        """Notes that *value* is not compared."""
+        if len(self.skipped) < _MAX_SKIPPED:
+            self.skipped.append(SkippedValue(path, value, reason))
 
 
 def iter_numeric_leaves(
@@ -72,42 +112,50 @@ def iter_numeric_leaves(
 ) -> Iterator[tuple[str, Leaf]]:
     """The arrays of numbers in a local variable, without anything else in it.
 
-    A value that cannot be read is skipped and counted in *budget*: it must not fail the test. The arguments
+    Everything else is noted in *budget*, also what cannot be read: it must not fail the test. The arguments
     are those of :func:`iter_leaves`; *in_numeric*: every part of *value* counts as numeric.
     """
     if not in_numeric and isinstance(value, _IGNORED_TYPES):
+        budget.skip(path, value)
+        return
+    if id(value) in ancestors:
         return
     budget.nodes -= 1
-    if budget.nodes < 0 or len(ancestors) > budget.depth or id(value) in ancestors:
-        budget.skipped_locals += 1
+    if budget.nodes < 0 or len(ancestors) > budget.depth:
+        budget.skip(path, value, _TOO_LARGE)
         return
     try:
         result = flatten(value)
-    except Exception:  # a half-initialised module, a lazy tensor: foreign objects may do anything
-        budget.skipped_locals += 1
+    except Exception as error:  # a half-initialised module, a lazy tensor: foreign objects may do anything
+        budget.skip(path, value, f"cannot be read: {type(error).__name__}")
         return
     if isinstance(result, Leaf):
         if not (result.numeric or in_numeric):
-            return
-        if result.nbytes <= budget.nbytes:
+            budget.skip(path, value)
+        elif not in_numeric and _may_be_duration(result) and is_duration(f"{name}{path}"):
+            budget.skip(path, value, DURATION)
+        elif result.nbytes > budget.nbytes:
+            budget.skip(path, value, _TOO_LARGE)
+        else:
             budget.nbytes -= result.nbytes
             yield path, result
-        else:
-            budget.skipped_locals += 1
     elif isinstance(result, str):
-        budget.skipped_locals += 1
-    elif result is not None:
+        budget.skip(path, value, result)
+    elif result is None:
+        budget.skip(path, value)
+    else:
         below, numeric = (*ancestors, id(value)), in_numeric or result.numeric
-        for suffix, part in _iter_parts(result, budget):
+        for suffix, part in _iter_parts(result, value, path, budget):
             yield from iter_numeric_leaves(part, name, flatten, budget, path + suffix, below, numeric)
 
 
-def _iter_parts(parts: Parts, budget: LocalsBudget) -> Iterator[tuple[str, object]]:
+def _iter_parts(parts: Parts, value: object, path: str, budget: LocalsBudget) -> Iterator[tuple[str, object]]:
     """The parts, until the budget is spent or a foreign object raises."""
     try:
         for item in parts.items:
             if budget.nodes <= 0:
+                budget.skip(path, value, _TOO_LARGE)
                 return
             yield item
-    except Exception:
-        budget.skipped_locals += 1
+    except Exception as error:
+        budget.skip(path, value, f"cannot be read: {type(error).__name__}")

@@ -54,7 +54,8 @@ class Run:
         error: ``"ValueError: …"`` of a failed run, the reason of a skipped one, else ``""``.
         error_type: Qualified name of the exception's type; failures of one type are equal.
         traceback: The failure as text.
-        skipped_locals: Number of local values that could not be digested.
+        not_compared: Local variables that are not compared, ``"loss (float)"``, and what to record instead,
+            or why; ``""`` for what can be recorded as it is.
         setting: Axis → value, of every axis of the plan.
         repeat_of: Axis and value that a run other than the reference repeats.
         state: ``"absent"``: the value is unavailable on this machine, and nothing ran; ``"lost"``: the run
@@ -78,7 +79,7 @@ class Run:
     error: str = ""
     error_type: str = ""
     traceback: str = ""
-    skipped_locals: int = 0
+    not_compared: Mapping[str, str] = field(default_factory=dict)
     setting: Mapping[str, object] = field(default_factory=dict)
     repeat_of: tuple[str, object] | None = None
     state: Literal["ran", "absent", "lost"] = "ran"

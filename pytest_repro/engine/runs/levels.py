@@ -57,8 +57,11 @@ def decide_outcome(
     finished_runs: Sequence[FinishedRun],
     found_mismatches: Sequence[Mismatch],
 ) -> VerdictOutcome | None:
-    """The outcome of the verdict; ``unobserved`` if nothing counts at the plan's level."""
+    """The outcome of the verdict; ``unobserved`` if nothing, or too little, counts as the plan asks."""
     word, level = judge_runs(runs, found_mismatches), plan.level
+    is_compared = word == "reproduced" or (word is None and plan.baseline)
+    if is_compared and plan.capture == "strict" and any(run.not_compared for run in runs):
+        return "unobserved"
     if (
         word != "reproduced"
         or level is None

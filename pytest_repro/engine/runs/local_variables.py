@@ -9,10 +9,43 @@ profile function is called for every call until then (0.2 µs each), and works b
 from __future__ import annotations
 
 import inspect
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from pathlib import PurePath
 from types import CodeType, FrameType
 from typing import Any
+
+from pytest_repro.adapters import explain_alternative
+from pytest_repro.core.runs.assignments import find_inputs
+from pytest_repro.core.runs.pytree import DURATION, SkippedValue, is_duration
+from pytest_repro.core.text import escape_unprintable
+
+_RESULTS = (int, float, complex, str, bytes, bytearray, set, frozenset)
+_RESULTS += (Decimal, Fraction, date, time, timedelta, array)  # type: ignore[assignment]
+_TOOLS = (
+    "_pytest.",
+    "pytest.",
+    "pluggy.",
+    "pytest_repro.",
+    "unittest.",
+    "torch.utils.data.",
+    "numpy.dtypes.",
+)
+_SETTINGS = (
+    "torch.device",
+    "torch.dtype",
+    "torch.layout",
+    "torch.memory_format",
+    "numpy.random.SeedSequence",
+)
+# The package test of the standard library has the name of many folders of tests.
+_STANDARD_LIBRARY = sys.stdlib_module_names - {"test"}
 
 
 def find_code(function: Callable[..., Any] | None) -> CodeType | None:
@@ -100,8 +133,41 @@ def iter_locals(frame: FrameType) -> Iterator[tuple[str, object]]:
             yield name, value
 
 
-def describe_plain_variables(variables: Iterable[tuple[str, object]], limit: int = 4) -> tuple[str, ...]:
-    """Names and types of the numbers and texts among *variables*, which the user may have meant."""
-    plain = (int, float, complex, str, bytes, list, dict)
-    found = [f"{name} ({type(value).__name__})" for name, value in variables if isinstance(value, plain)]
-    return tuple(found[:limit])
+def _is_result(value: object) -> bool:
+    """Whether *value* may be something that a test computed: data, or an object that holds some."""
+    kind = type(value)
+    if value is None or issubclass(kind, (Enum, PurePath)):
+        return False
+    if issubclass(kind, _RESULTS):
+        return True
+    modules = [f"{each.__module__}." for each in kind.__mro__]
+    if kind.__module__.partition(".")[0] in _STANDARD_LIBRARY or hasattr(kind, "__next__"):
+        return False
+    if f"{kind.__module__}.{kind.__qualname__}" in _SETTINGS or any(m.startswith(_TOOLS) for m in modules):
+        return False
+    # Jitted functions have a name like plain ones, models that can be called have none.
+    return not callable(value) or inspect.getattr_static(value, "__name__", None) is None
+
+
+def describe_skipped(
+    name: str, value: object, skipped: Sequence[SkippedValue], is_whole: bool, code: CodeType
+) -> Iterator[tuple[str, str]]:
+    """What of the local variable *name* is not compared, and what to record instead, if it is not that.
+
+    Args:
+        name: Its name.
+        value: Its value.
+        skipped: The parts that are not compared.
+        is_whole: Whether no other part is.
+        code: The code of the test: what it does not compute counts only if it could have been compared.
+    """
+    found = [each for each in skipped if each.reason or _is_result(each.value)]
+    if not found or name.startswith("_"):
+        return
+    if name in find_inputs(code) and not any(each.reason for each in found):
+        return
+    for path, part, reason in found[:1] if is_whole else found:
+        where, shown = ("", value) if is_whole else (re.sub(r"\[\d+\]", "[…]", path), part)
+        reason = DURATION if is_duration(name + path) else reason
+        advice = reason or ("" if isinstance(part, _RESULTS) else explain_alternative(part))
+        yield f"{escape_unprintable(name + where)} ({type(shown).__name__})", advice

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from itertools import count
+from types import FrameType
 from typing import Any, ClassVar
 
 from pytest_repro.adapters import Adapter, FastReader, active_adapters, flatten, flatten_known
@@ -13,6 +15,7 @@ from pytest_repro.core.plan.tolerance import ToleranceFunction
 from pytest_repro.core.runs.observation import ContentRef, Key, Leaf, Observation
 from pytest_repro.core.runs.pytree import FlattenResult, LocalsBudget, iter_leaves, iter_numeric_leaves
 from pytest_repro.engine.runs.distance import can_measure, load_content, measure_distance
+from pytest_repro.engine.runs.local_variables import describe_skipped, iter_locals
 from pytest_repro.values.hashing import digest
 from pytest_repro.values.spill_store import SpillStore
 
@@ -31,9 +34,9 @@ def _keep_names(value: object) -> object:
 class RecordingBase:
     """What one run recorded, in this process or another."""
 
-    __slots__: ClassVar[tuple[str, ...]] = ("skipped_locals",)
+    __slots__: ClassVar[tuple[str, ...]] = ("not_compared",)
 
-    skipped_locals: int
+    not_compared: Mapping[str, str]
 
     def __len__(self) -> int:
         """Number of values recorded."""
@@ -110,7 +113,7 @@ class Recording(RecordingBase):
         self._differences: dict[Key, Difference] = {}
         self._passed_assertion = ""
         self.rename: Callable[[Any], Any] = _keep_names
-        self.skipped_locals = 0
+        self.not_compared: dict[str, str] = {}
 
     def note_assertion(self, name: str) -> None:
         """Notes that an assertion held: it is recorded as *name* if nothing else is recorded."""
@@ -136,16 +139,21 @@ class Recording(RecordingBase):
         else:
             self._entries += list(self._observe_leaves(name, step, value))
 
-    def record_locals(self, variables: Iterable[tuple[str, object]]) -> None:
-        """Records the arrays among local variables as ``locals.NAME``, and skips everything else."""
+    def record_locals(self, frame: FrameType) -> None:
+        """Records the arrays among local variables as ``locals.NAME``, and notes what is not compared."""
         budget = LocalsBudget()
-        for name, value in variables:
+        for name, value in iter_locals(frame):
+            before = len(self._entries)
             for path, leaf in iter_numeric_leaves(value, name, self._flatten_known, budget):
                 try:
                     self._entries.append(self._observe(("locals", 0, f".{name}{path}"), leaf))
-                except Exception:  # a tensor that cannot be read must not fail the test that holds it
-                    budget.skipped_locals += 1
-        self.skipped_locals = budget.skipped_locals
+                except Exception as error:  # it must not fail the test that holds it
+                    budget.skip(path, value, f"cannot be read: {type(error).__name__}")
+            if budget.skipped and name not in self._step_counters:
+                is_whole = before == len(self._entries)
+                with suppress(Exception):  # of a metaclass, say
+                    self.not_compared |= describe_skipped(name, value, budget.skipped, is_whole, frame.f_code)
+            budget.skipped.clear()
 
     def _find_quick_reader(self, kind: type) -> FastReader:
         found = (each.fast_readers[kind] for each in active_adapters().values() if kind in each.fast_readers)

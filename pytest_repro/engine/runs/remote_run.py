@@ -34,16 +34,19 @@ class RemoteRecording(RecordingBase):
 
     Args:
         observations: By key, in the order of recording.
-        skipped_locals: Number of local values that could not be digested.
+        not_compared: Local variables that are not compared; see :class:`.Run`.
         count_ulps: Whether differing elements are counted by their distance, for plots.
     """
 
     def __init__(
-        self, observations: Mapping[Key, Observation], skipped_locals: int = 0, count_ulps: bool = False
+        self,
+        observations: Mapping[Key, Observation],
+        not_compared: Mapping[str, str] = {},
+        count_ulps: bool = False,
     ) -> None:
         self._observations, self._count_ulps = dict(observations), count_ulps
         self._differences: dict[Key, Difference] = {}
-        self.skipped_locals = skipped_locals
+        self.not_compared = not_compared
 
     def __len__(self) -> int:
         return len(self._observations)
@@ -128,7 +131,7 @@ def receive_run(trial: Trial, companion: Any, cell: Cell, message: str) -> Run:
 
         why = f"gave an answer that cannot be read: is its pytest-repro this one? ({error!r})"
         raise InterpreterLost(f"the companion for {companion.interpreter.name} {why}") from None
-    received = RemoteRecording(observations, run.skipped_locals, trial.with_plots)
+    received = RemoteRecording(observations, run.not_compared, trial.with_plots)
     trial.add_remote(cell, run, received, partial(fetch_value, companion))
     return run
 

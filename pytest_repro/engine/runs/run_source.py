@@ -78,7 +78,7 @@ def make_run(
         len(recording),
         error="" if error is None else str(error) if outcome == "skipped" else format_error_line(error),
         error_type=f"{kind.__module__}.{kind.__qualname__}" if error is not None else "",
-        skipped_locals=recording.skipped_locals,
+        not_compared=recording.not_compared,
         setting=cell.setting,
         repeat_of=cell.repeat_of,
         drew_on_axis=drew_on_axis,

@@ -223,8 +223,19 @@ class Trial:
         found = () if word == "skipped" else found  # what was recorded before a skip says nothing
         over = list_uncounted(done[0][1]) if self.plan.level not in (None, "bitwise") else ()
         agreeing = find_agreeing(self.plan, done, found) if found else ""
+        missed = {k: v for run in runs for k, v in run.not_compared.items()}
+        missed = {} if word in (None, "skipped", "failed") else missed
         return Verdict(
-            word, self.plan, runs, found, series, over, plots=drawn, level=level, agreeing=agreeing
+            word,
+            self.plan,
+            runs,
+            found,
+            series,
+            over,
+            plots=drawn,
+            level=level,
+            agreeing=agreeing,
+            not_compared=missed,
         )
 
     def _build_plots(

@@ -90,7 +90,7 @@ class Settings:  # a dataclass of this size takes 2 ms at every start of pytest
     seed: int | str = _option(0, parse_seed, "N|random", "seed of every generator; random draws one")
     seeds: Seeds = _option(None, parse_seeds, "20|0-99|1,2,5", "run each marked test once per seed; 0: none")
     all: bool = _flag("audit: treat every collected test as marked")
-    capture: str = _option("auto", validate_capture, "auto|recorded|locals", "what is compared")
+    capture: str = _option("auto", validate_capture, "auto|recorded|locals|strict", "what is compared")
     deterministic: bool | str = _option(
         True, parse_deterministic, "true|warn|false", "deterministic algorithms; false audits with races"
     )

@@ -125,7 +125,7 @@ def _join_results(group: RankGroup, results: Mapping[int, RankResult], cell: Cel
         for rank, result in results.items()
     ]
     run, observations = join_runs(parts), {each.key: each for each in join_observations(parts)}
-    recording = RemoteRecording(observations, run.skipped_locals)
+    recording = RemoteRecording(observations, run.not_compared)
     return RankedRun(run, recording, partial(_fetch, group), select_worst(parts).xfail_reason, results)
 
 

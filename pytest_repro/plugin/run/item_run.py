@@ -15,12 +15,7 @@ from pytest_repro.axes import get_axis
 from pytest_repro.core.compare.verdict import NotReproducible, Verdict
 from pytest_repro.core.plan.plan import REPEAT, Capture
 from pytest_repro.core.runs.run import Outcome, Run, RunSpec
-from pytest_repro.engine.runs.local_variables import (
-    describe_plain_variables,
-    find_code,
-    iter_locals,
-    start_keeping_frame,
-)
+from pytest_repro.engine.runs.local_variables import find_code, start_keeping_frame
 from pytest_repro.engine.runs.recording import Recording, RecordingBase
 from pytest_repro.plugin.run.outcome import describe_failed_subtest
 
@@ -50,7 +45,6 @@ class ItemRun:
         body_started: Whether the body has begun.
         finished: The finished run.
         record: Records a named value.
-        unobserved_locals: Names and types of local variables that were not compared.
     """
 
     spec: RunSpec
@@ -67,7 +61,6 @@ class ItemRun:
     setup_started: bool = False
     body_started: bool = False
     finished: Run | None = None
-    unobserved_locals: tuple[str, ...] = ()
     _frames: list[FrameType] = field(default_factory=list)
     _start: float = field(default_factory=perf_counter)
 
@@ -98,12 +91,9 @@ class ItemRun:
         if not self._frames:
             self.recording.record_assertion()
             return
-        frame = self._frames[0]
         if capture == "locals" or not len(self.recording):
-            self.recording.record_locals(iter_locals(frame))
+            self.recording.record_locals(self._frames[0])
         self.recording.record_assertion()
-        if not len(self.recording):
-            self.unobserved_locals = describe_plain_variables(iter_locals(frame))
 
     def note_subtest_report(self, report: pytest.TestReport) -> None:
         """Notes the report of a subtest, which is sent while the body runs."""

@@ -21,6 +21,7 @@ from pytest_repro.reports.summary import (
     format_diagnosis_lines,
     format_failing_lines,
     format_foreign_lines,
+    format_not_compared_lines,
     format_notes,
     format_past_log_lines,
     format_skipped_extra_run_lines,
@@ -108,6 +109,7 @@ def write_terminal_summary(terminal: Any, config: pytest.Config) -> None:
         *format_past_log_lines(rows),
         *(line for kind in list_extra_runs() if _has_notes(kind, rows) for line in kind.format_lines(rows)),
         *format_notes(rows, "level_note", "level"),
+        *format_not_compared_lines(rows, config.get_verbosity() > 0),
         *format_skipped_extra_run_lines(rows),
         *format_diagnosis_lines(rows),
     ]

@@ -32,6 +32,7 @@ from pytest_repro.reports.failure.runs import (
     format_vary_options,
 )
 from pytest_repro.reports.failure.values import format_differing_names, format_max_abs, format_mismatches
+from pytest_repro.reports.summary import OBSERVED_NOTHING
 
 _MAX_VALUES = 5
 
@@ -81,8 +82,10 @@ def format_headline(verdict: Verdict) -> str:
     """The failure in one line: ``loss[4] differs, max abs 0.454``."""
     if verdict.outcome in WITHOUT_BASELINE:
         return golden.format_headline(verdict)
+    if verdict.is_partial and any(run.observation_count for run in verdict.runs):
+        return f"not compared: {format_list(list(verdict.not_compared), _MAX_VALUES)}"
     if not verdict.mismatches:  # of an assertion of this package that failed, the first line
-        return verdict.runs[0].error.replace("pytest_repro.NotReproducible: ", "") or "observed nothing"
+        return verdict.runs[0].error.replace("pytest_repro.NotReproducible: ", "") or OBSERVED_NOTHING
     first = verdict.mismatches[0]
     if first.problem == "outcome":
         return f"outcome differs: {first.detail}"
@@ -117,8 +120,9 @@ def describe_plan(plan: Plan) -> str:
 
 def _format_no_observation(nodeid: str, verdict: Verdict) -> Iterator[str]:
     has_level = verdict.plan.level not in (None, "bitwise")
-    if has_level and any(run.observation_count for run in verdict.runs):
-        yield from _format_no_observation_at_level(nodeid, verdict)
+    if (has_level or verdict.is_partial) and any(run.observation_count for run in verdict.runs):
+        formatter = _format_too_little if verdict.is_partial else _format_no_observation_at_level
+        yield from formatter(nodeid, verdict)
         return
     yield f"{nodeid} observed nothing: nothing was compared, so it could never have failed"
     yield ""
@@ -131,25 +135,39 @@ def _format_no_observation(nodeid: str, verdict: Verdict) -> Iterator[str]:
     yield "  record what must stay the same   def test_…(repro): repro.record(loss=loss)"
     if verdict.plan.capture != "recorded":
         yield "  or keep it in a local variable   tensors, arrays, modules and optimizers are compared"
-    if verdict.unobserved_locals:
-        yield f"  not compared                     {', '.join(verdict.unobserved_locals)}: record it"
+    if verdict.not_compared:
+        names = format_list(list(verdict.not_compared), _MAX_VALUES)
+        yield f"  not compared                     {names}: record it"
+
+
+def _format_too_little(nodeid: str, verdict: Verdict) -> Iterator[str]:
+    yield f'{nodeid} compared only a part of what it computed, and capture="strict" requires all of it'
+    yield ""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in verdict.not_compared.items():
+        by_reason.setdefault(f": {reason}" if reason else "", []).append(name)
+    for number, (reason, names) in enumerate(sorted(by_reason.items())):
+        yield from wrap_labelled("" if number else "left out", f"{', '.join(names)}{reason}")
+    how = "what must stay the same: def test_…(repro): repro.record(loss=loss, x=x)"
+    yield from format_labelled("record", [how, "then only recorded values are compared"])
+    yield from format_labelled("or", ["begin the name of a variable that may differ with _"])
 
 
 def _format_no_observation_at_level(nodeid: str, verdict: Verdict) -> Iterator[str]:
     yield f"{nodeid} observed nothing at level {verdict.plan.level}: it could never have failed"
     yield ""
     yield "  record what counts there   numbers, text, predictions: repro.record(loss=loss, labels=labels)"
-    for number, value in enumerate(verdict.unobserved_locals[:_MAX_VALUES]):
+    for number, value in enumerate(verdict.uncounted[:_MAX_VALUES]):
         yield f"  {'' if number else 'not counted':27}{value}"
-    if len(verdict.unobserved_locals) > _MAX_VALUES:
-        yield f"  {'':27}and {len(verdict.unobserved_locals) - _MAX_VALUES} more"
+    if len(verdict.uncounted) > _MAX_VALUES:
+        yield f"  {'':27}and {len(verdict.uncounted) - _MAX_VALUES} more"
 
 
 def describe_uncompared_values(verdict: Verdict) -> str:
     """The recorded values that do not count at the level: ``probs float64[5, 3]``; ``""`` without any."""
     excluded = [
         value.removesuffix(f": {ARRAY_EXCLUSION}")
-        for value in verdict.unobserved_locals
+        for value in verdict.uncounted
         if value.endswith(ARRAY_EXCLUSION)
     ]
     if not excluded or verdict.outcome == "unobserved":  # then the failure text lists them

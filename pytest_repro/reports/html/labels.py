@@ -25,7 +25,7 @@ VERDICT_STYLES: Mapping[str, VerdictStyle] = {
         "≠", "bad", "runs differ, or differ from the golden file, or an assertion of pytest-repro failed"
     ),
     "failed": VerdictStyle("×", "bad", "the test itself fails, the same way in each run"),
-    "unobserved": VerdictStyle("∅", "warn", "nothing was recorded, so nothing was compared"),
+    "unobserved": VerdictStyle("∅", "warn", "nothing was compared, or less than capture=strict asks for"),
     "no-baseline": VerdictStyle("?", "warn", "the golden file has no values for this test"),
     "foreign-baseline": VerdictStyle("⇄", "warn", "the golden file has values of another environment only"),
     "skipped": VerdictStyle("–", "idle", "skipped, or unavailable on this machine"),

@@ -85,7 +85,8 @@ _CODEC = Codec(
                 "diagnosis_seconds", encode=lambda seconds: round(seconds, 6), decode=JsonNode.as_finite
             ),
             "steps",
-            Field("unobserved_locals", "passed_over"),
+            Field("uncounted", "passed_over"),
+            Field("not_compared", encode=list, decode=lambda node: {each.as_text(): "" for each in node}),
             "baseline", "level", "agreeing",
         ),
         Plan: (

@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 
 from pytest_repro.adapters import digest, flatten
-from pytest_repro.core.runs.pytree import LocalsBudget, iter_leaves, iter_numeric_leaves
+from pytest_repro.core.runs.pytree import (
+    DURATION,
+    LocalsBudget,
+    is_duration,
+    iter_leaves,
+    iter_numeric_leaves,
+)
 
 torch = pytest.importorskip("torch")
 
@@ -160,10 +166,10 @@ def test_mocks_in_locals_are_not_touched(kind: Any, spec: type | None) -> None:
     assert mock.mock_calls == []
 
 
-def test_numbers_in_locals_spend_no_budget() -> None:
+def test_numbers_in_locals_are_noted_and_spend_no_budget() -> None:
     budget = LocalsBudget(nodes=3)
     assert local_paths([*range(1000), torch.ones(1)], budget) == ["[1000]"]
-    assert budget.skipped_locals == 0
+    assert len(budget.skipped) == 50
 
 
 def test_a_local_that_breaks_is_left_out_and_counted() -> None:
@@ -174,7 +180,7 @@ def test_a_local_that_breaks_is_left_out_and_counted() -> None:
     for value in (Lazy(a=1), _half_made(), torch.ones(2, device="meta"), np.array([None])):
         budget = LocalsBudget()
         assert local_paths([value, np.ones(1)], budget) == ["[1]"]
-        assert budget.skipped_locals == 1
+        assert [(path, reason != "") for path, _, reason in budget.skipped] == [("[0]", True)]
 
 
 def test_depth_nodes_and_cycles_of_locals_are_bounded() -> None:
@@ -187,3 +193,32 @@ def test_depth_nodes_and_cycles_of_locals_are_bounded() -> None:
 def test_generators_in_locals_count() -> None:
     assert local_paths(torch.Generator()) == [".state"]
     assert ".state['state']['state']" in local_paths(np.random.default_rng(0))
+
+
+def test_locals_that_are_durations_by_name_are_left_out() -> None:
+    class Clock(torch.nn.Module):  # type: ignore[name-defined,misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.wait_time = torch.nn.Parameter(torch.ones(1))
+
+    budget = LocalsBudget()
+    value = {"fit_time": np.ones(1), "n_times": np.ones(1, int), "score": np.ones(1), "model": Clock()}
+    value["decay_time"] = torch.ones(1, requires_grad=True)
+    assert local_paths(value, budget) == ["['decay_time']", "['model'].wait_time", "['n_times']", "['score']"]
+    assert [each.reason for each in budget.skipped] == [DURATION]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["elapsed", "epoch_times", "cv['mean_fit_time']", "cv['split_times'][3]", "r.refit_time_", "seconds",
+     "total_duration", "elapsed_ms", "timings", "warm.Fit_Time"],
+)  # fmt: skip
+def test_names_of_durations(path: str) -> None:
+    assert is_duration(path)
+
+
+@pytest.mark.parametrize(
+    "path", ["time", "times", "loss", "time_series", "runtime_errors", "lifetime", "elapsed['x']"]
+)
+def test_names_that_only_look_like_durations(path: str) -> None:
+    assert not is_duration(path)

@@ -254,6 +254,6 @@ def test_locals_that_do_not_count_are_named(project: Project) -> None:
         import pytest
         @pytest.mark.reproducible
         def test_a():
-            loss, name = 0.5, "x"
+            loss, name, seed = float("0.5"), str(1), 3
         """
     ).check(failed=1, says="not compared                     loss (float), name (str): record it")
