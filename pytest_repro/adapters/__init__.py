@@ -25,6 +25,7 @@ from pytest_repro.adapters._unrecordable import explain_unrecordable, is_plain_a
 from pytest_repro.core.plan.arguments import validate_seed
 from pytest_repro.core.plugins import find_plugins, load_plugin
 from pytest_repro.core.runs.pytree import FlattenResult, iter_leaves
+from pytest_repro.interpose.seeding import SeedingFunction, report_seeding
 from pytest_repro.values import hashing
 
 STANDARD_LIBRARY = "python"
@@ -144,8 +145,17 @@ def seed_all(seed: int) -> None:
         ValueError: *seed* is not an integer in that range.
     """
     validate_seed(seed)
-    for adapter in active_adapters().values():
-        adapter.seed(seed)
+    with report_seeding(active_adapters()):
+        for adapter in active_adapters().values():
+            adapter.seed(seed)
+
+
+@cache
+def list_seeding_functions(libraries: tuple[str, ...]) -> tuple[SeedingFunction, ...]:
+    """The functions that set the global generators of *libraries*."""
+    return tuple(
+        SeedingFunction(name, *each) for name in libraries for each in _load_adapter(name).seeding_functions()
+    )
 
 
 @contextmanager

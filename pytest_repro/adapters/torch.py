@@ -8,7 +8,7 @@ torch's lazy seeding is used only for an available accelerator that is not initi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
@@ -18,13 +18,14 @@ import torch
 
 from pytest_repro.adapters import BoundaryCallback, EntropySource
 from pytest_repro.adapters._torch_determinism import THREAD_VARIABLES, deterministic, list_switches
-from pytest_repro.adapters._torch_draws import format_path, watch_draws
+from pytest_repro.adapters._torch_draws import format_path, iter_seeding_functions, watch_draws
 from pytest_repro.adapters._torch_tensors import TorchTensors, flatten_tensor, flatten_with_attributes
 from pytest_repro.core.plan.plan import Deterministic
 from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.core.runs.pytree import FlattenResult
 from pytest_repro.interpose.patch import Patch, patch_everywhere
 from pytest_repro.interpose.proxy_class import make_proxy_class
+from pytest_repro.interpose.seeding import Effect
 
 _GPUS = Path("/proc/driver/nvidia/gpus")
 _KINDS = {torch.nn.Module: "module", torch.optim.Optimizer: "optimiser", torch.Generator: "torch generator"}
@@ -155,6 +156,9 @@ class Torch(TorchTensors):
 
     def global_states_key(self) -> object:
         return read_states()
+
+    def seeding_functions(self) -> Iterable[tuple[Any, str, Effect]]:
+        return iter_seeding_functions()
 
     def global_generators(self) -> Mapping[str, object]:
         return {f"torch {generator.device}": generator for generator in _list_default_generators()}
