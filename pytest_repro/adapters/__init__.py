@@ -150,12 +150,14 @@ def seed_all(seed: int) -> None:
             adapter.seed(seed)
 
 
-@cache
-def list_seeding_functions(libraries: tuple[str, ...]) -> tuple[SeedingFunction, ...]:
+def list_seeding_functions(libraries: tuple[str, ...]) -> list[SeedingFunction]:
     """The functions that set the global generators of *libraries*."""
-    return tuple(
-        SeedingFunction(name, *each) for name in libraries for each in _load_adapter(name).seeding_functions()
-    )
+    adapters = {name: _load_adapter(name) for name in libraries}
+    return [
+        SeedingFunction(name, *each)
+        for name, adapter in adapters.items()
+        for each in adapter.seeding_functions()
+    ]
 
 
 @contextmanager

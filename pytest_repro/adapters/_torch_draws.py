@@ -123,8 +123,10 @@ def iter_seeding_functions() -> Iterator[tuple[Any, str, Effect]]:
         "manual_seed": "seeds", "manual_seed_all": "seeds", "seed": "seeds", "seed_all": "seeds",
         "set_rng_state": "restores", "set_rng_state_all": "restores",
     }  # fmt: skip
-    owners = torch, torch.random, torch.cuda, torch.cuda.random, torch.xpu, torch.mps
-    for owner in owners:
+    owners = [torch, torch.random]
+    if torch.backends.cuda.is_built():
+        owners += [torch.cuda, torch.cuda.random]
+    for owner in (*owners, *([torch.mps] if torch.backends.mps.is_built() else ())):
         yield from ((owner, name, effect) for name, effect in names.items() if hasattr(owner, name))
     loader: Any = getattr(torch.utils.data.dataloader, "_BaseDataLoaderIter", None)
     if loader is not None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -40,42 +40,54 @@ class _Hook(NamedTuple):
     real: Any
     wrapper: Any
 
-    def replace(self, old: Any, new: Any) -> bool:
-        """Replaces *old* by *new*; False if the owner holds something else."""
-        if vars(self.owner).get(self.name) is not old:
-            return False
-        setattr(self.owner, self.name, new)
-        return True
 
-
+ListFunctions = Callable[[tuple[str, ...]], Iterable[SeedingFunction]]
 _observers: list[SeedingObserver] = []
 _covered_hooks: list[_Hook] = []
 
 
 class SeedingWatch:
-    """Has *observer* called in its block for *functions*, under every name that user code has for them."""
+    """Has *observer* called in its block around the calls of functions that seed.
 
-    __slots__ = ("_functions", "_hooks", "_observer")
+    Args:
+        libraries: Names of the libraries.
+        list_functions: Returns their functions; user code calls them under any name.
+        observer: Is called.
+    """
 
-    def __init__(self, functions: tuple[SeedingFunction, ...], observer: SeedingObserver) -> None:
-        self._functions, self._observer = functions, observer
-        self._hooks: list[_Hook] = []
+    __slots__ = ("_hooks", "_observer")
+
+    def __init__(
+        self, libraries: tuple[str, ...], list_functions: ListFunctions, observer: SeedingObserver
+    ) -> None:
+        self._hooks = _find_hooks(libraries, list_functions, len(sys.modules))
+        self._observer = observer
 
     def __enter__(self) -> None:
-        hooks = _find_hooks(self._functions, len(sys.modules))
-        self._hooks = [hook for hook in hooks if hook.replace(hook.real, hook.wrapper)]
+        for owner, name, real, wrapper in self._hooks:
+            if getattr(owner, name, None) is real:  # not replaced by somebody else
+                setattr(owner, name, wrapper)
         _observers.append(self._observer)
 
     def __exit__(self, *error: object) -> None:
         _observers.remove(self._observer)
-        _covered_hooks.extend(hook for hook in self._hooks if not hook.replace(hook.wrapper, hook.real))
+        for hook in self._hooks:
+            if not _restore(hook):
+                _covered_hooks.append(hook)
 
 
 def restore_covered_functions() -> None:
     """Restores functions that a fixture replaced in the block of a watch, and put back after it."""
     while _covered_hooks:
-        hook = _covered_hooks.pop()
-        hook.replace(hook.wrapper, hook.real)
+        _restore(_covered_hooks.pop())
+
+
+def _restore(hook: _Hook) -> bool:
+    owner, name, real, wrapper = hook
+    if getattr(owner, name, None) is not wrapper:
+        return False
+    setattr(owner, name, real)
+    return True
 
 
 @contextmanager
@@ -94,9 +106,13 @@ def is_observing(observer: SeedingObserver) -> bool:
     return observer in _observers
 
 
+def report_seeding(libraries: Iterable[str], effect: Effect = "seeds") -> AbstractContextManager[None]:
+    """A block that sets the generators of *libraries*, as the test requests."""
+    return _report(libraries, effect) if _observers else nullcontext()
+
+
 @contextmanager
-def report_seeding(libraries: Iterable[str], effect: Effect = "seeds") -> Iterator[None]:
-    """The block sets the generators of *libraries*, as the test requests."""
+def _report(libraries: Iterable[str], effect: Effect) -> Iterator[None]:
     calls = [(observer, library) for library in libraries for observer in _observers]
     for observer, library in calls:
         observer.before_seeding(library)
@@ -108,9 +124,9 @@ def report_seeding(libraries: Iterable[str], effect: Effect = "seeds") -> Iterat
 
 
 @lru_cache(maxsize=1)
-def _find_hooks(functions: tuple[SeedingFunction, ...], module_count: int) -> list[_Hook]:
+def _find_hooks(libraries: tuple[str, ...], list_functions: ListFunctions, module_count: int) -> list[_Hook]:
     """The hooks; looked for again once there are more modules, since that takes a millisecond."""
-    hooks = [_make_hook(each) for each in functions if each.name in vars(each.owner)]
+    hooks = [_make_hook(each) for each in list_functions(libraries) if each.name in vars(each.owner)]
     replacements = {real_id(hook.real): (hook.real, hook.wrapper) for hook in reversed(hooks)}
     for module in list_modules():
         if is_user_module(module):
@@ -127,7 +143,7 @@ def _make_hook(function: SeedingFunction) -> _Hook:
         # Adapters seed for this package: what the test requests is reported where it does.
         if not _observers or get_module_name(sys._getframe(1)).startswith("pytest_repro."):
             return real(*args, **kwargs)
-        with report_seeding((library,), effect):
+        with _report((library,), effect):
             return real(*args, **kwargs)
 
     return _Hook(owner, name, real, copy_identity(seed_and_report, real, owner, name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -48,7 +48,7 @@ class DrawLines:
         previous: Any = sys.gettrace()
         sys.settrace(None)
         try:
-            with self.watch.watch(is_setup), self._monitor.monitor(None):
+            with self.watch.watch(is_setup, is_setup), self._monitor.monitor(None):
                 yield
         finally:
             sys.settrace(previous)
@@ -86,8 +86,10 @@ class DrawLines:
             other: Of a run with another seed: a generator that ends a phase in the same state has a seed of
                 the test's, which it took in a way that cannot be watched.
         """
-        ends = zip(self.watch.final_states, other.final_states) if other is not None else ()
-        seeded = {library for one, two in ends for library in one if one[library] == two.get(library)}
+        seeded = set[str]()
+        if other is not None:
+            seeded |= _find_equal(self.watch.set_up_states, other.set_up_states)
+            seeded |= _find_equal(self.watch.body_states, other.body_states)
         names = [name_generator(library) for library in self.watch.libraries if library not in seeded]
         draws = [
             draw._replace(location=draw.location.removeprefix(f"{root}{os.sep}"))
@@ -96,6 +98,10 @@ class DrawLines:
         ]
         located = {draw.generator for draw in draws}
         return (*draws, *(UnseededDraw(name) for name in names if name not in located))
+
+
+def _find_equal(one: Mapping[str, object], other: Mapping[str, object]) -> set[str]:
+    return {name for name, state in one.items() if name in other and other[name] == state}
 
 
 def name_called_function(frame: FrameType) -> str:

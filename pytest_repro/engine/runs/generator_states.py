@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
@@ -15,6 +15,10 @@ from pytest_repro.interpose.seeding import Effect, SeedingWatch, is_observing
 def read_generator_states() -> list[object]:
     """The states of all global generators."""
     return [adapter.global_states_key() for adapter in active_adapters().values()]
+
+
+_MAX_STATES = 8
+"""States before the test seeded that are remembered: it may go back to them."""
 
 
 class OutsideStates:
@@ -73,38 +77,45 @@ class DrawWatch:
 
     Attributes:
         libraries: The libraries, in the order of their first such draw.
-        final_states: Of each library that the test has not seeded, at the end of each phase.
+        set_up_states, body_states: Of each library that the test has not seeded, at the end of the phase.
     """
 
     def __init__(self, seed: int, on_draw: Callable[[str], None] = lambda library: None) -> None:
         self._seed, self._on_draw = seed, on_draw
+        self._is_setup = True
         self._begin()
 
     def _begin(self) -> None:
         self.libraries: dict[str, None] = {}
-        self.final_states: list[dict[str, object]] = []
+        self.set_up_states: dict[str, object] = {}
+        self.body_states: dict[str, object] = {}
         self._seeded: set[str] = set()  # what the test seeds in its set-up, it has seeded in its body
+        self._start_states: dict[str, object] = {}
         self._states: dict[str, object] = {}
-        self._own_states: defaultdict[str, deque[object]] = defaultdict(lambda: deque(maxlen=8))
+        self._own_states: defaultdict[str, list[object]] = defaultdict(list)
 
-    def watch(self, is_setup: bool) -> DrawWatch:
-        """Prepares the next block: the set-up, with which a run begins anew, or the body."""
-        if is_setup:
+    def watch(self, is_setup: bool, begins_run: bool) -> DrawWatch:
+        """Prepares the next block: the set-up or the body; *begins_run* if it is the first one of a run."""
+        if begins_run:
             self._begin()
+        self._is_setup = is_setup
         return self
 
     def __enter__(self) -> None:
         self._adapters = active_adapters()
-        self._states = {name: self._read_seeded(name) for name in self._adapters}
-        for name, state in self._states.items():
-            self._own_states[name].append(state)
-        self._hooks = SeedingWatch(list_seeding_functions(tuple(self._adapters)), self)
+        self._start_states = {name: self._read_seeded(name) for name in self._adapters}
+        self._states = self._start_states.copy()
+        self._hooks = SeedingWatch(tuple(self._adapters), list_seeding_functions, self)
         self._hooks.__enter__()
 
     def __exit__(self, *error: object) -> None:
         self.check()
         self._hooks.__exit__()
-        self.final_states.append({name: s for name, s in self._states.items() if name not in self._seeded})
+        states = {name: state for name, state in self._states.items() if name not in self._seeded}
+        if self._is_setup:
+            self.set_up_states = states
+        else:
+            self.body_states = states
 
     def check(self) -> None:
         """Notes the draws since the last check; not while observers are paused."""
@@ -123,14 +134,14 @@ class DrawWatch:
     def after_seeding(self, library: str, effect: Effect) -> None:
         if library not in self._states:
             return
-        before = self._states[library]
+        before, own_states = self._states[library], self._own_states[library]
         now = self._states[library] = self._adapters[library].global_states_key()
-        if library not in self._seeded and before not in self._own_states[library]:
-            self._own_states[library].append(before)
-        if effect == "seeds" or (effect == "restores" and now not in self._own_states[library]):
-            self._seeded.add(library)
-        elif effect == "restores":
+        if library not in self._seeded and before not in own_states:
+            own_states[:] = [*own_states[-_MAX_STATES:], before]
+        if effect == "restores" and now in (self._start_states[library], *own_states):
             self._seeded.discard(library)
+        elif effect != "advances":
+            self._seeded.add(library)
 
     def _read_seeded(self, library: str) -> object:
         """The states right after seeding; those of ``random`` take 12 µs to read."""
