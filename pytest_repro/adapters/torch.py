@@ -8,7 +8,7 @@ torch's lazy seeding is used only for an available accelerator that is not initi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
@@ -25,7 +25,6 @@ from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.core.runs.pytree import FlattenResult
 from pytest_repro.interpose.patch import Patch, patch_everywhere
 from pytest_repro.interpose.proxy_class import make_proxy_class
-from pytest_repro.interpose.seeding import Effect
 
 _GPUS = Path("/proc/driver/nvidia/gpus")
 _KINDS = {torch.nn.Module: "module", torch.optim.Optimizer: "optimiser", torch.Generator: "torch generator"}
@@ -69,8 +68,7 @@ def _list_default_generators() -> list[Any]:
 
 def _find_custom_backend() -> Any:
     """The module of a backend registered from outside torch, if it can seed."""
-    # torch.__getattr__ takes 3 µs to refuse a name; a registered module is a plain attribute.
-    module = vars(torch).get(torch._C._get_privateuse1_backend_name())
+    module = vars(torch).get(torch._C._get_privateuse1_backend_name())  # torch.__getattr__ takes 3 µs
     return module if hasattr(module, "manual_seed_all") else None
 
 
@@ -158,8 +156,7 @@ class Torch(TorchTensors):
     def global_states_key(self) -> object:
         return read_states()
 
-    def seeding_functions(self) -> Iterable[tuple[Any, str, Effect]]:
-        return iter_seeding_functions()
+    seeding_functions = staticmethod(iter_seeding_functions)
 
     def global_generators(self) -> Mapping[str, object]:
         return {f"torch {generator.device}": generator for generator in _list_default_generators()}
@@ -195,7 +192,6 @@ class Torch(TorchTensors):
             cuda.synchronize()
 
     def watch_draws(self, on_boundary: BoundaryCallback) -> AbstractContextManager[None]:
-        """Parts are modules, and a ``DataLoader`` that draws a seed for its workers."""
         return watch_draws(on_boundary)
 
     def switches(self) -> dict[str, str]:

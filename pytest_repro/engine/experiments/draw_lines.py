@@ -56,8 +56,7 @@ class DrawLines:
     def _note_draw(self, library: str) -> None:
         location, frame = self._monitor.current_line, self._library_frame
         is_direct = frame is None or frame.f_back is None or format_location(frame.f_back) != location
-        is_own = frame is not None and get_module_name(frame) == name_generator(library)  # random.shuffle()
-        via = "" if frame is None or is_direct or is_own else name_called_function(frame)
+        via = "" if frame is None or is_direct else name_called_function(frame)
         path, _, line = location.rpartition(":")
         source = linecache.getline(path, int(line)).strip() if line else ""
         draw = UnseededDraw(name_generator(library), location, via, source)
@@ -66,7 +65,8 @@ class DrawLines:
 
     def _enter_library(self, frame: FrameType) -> Callable[..., Any] | None:
         caller = frame.f_back
-        if caller is None or classify_frame(caller) != "user" or classify_frame(frame) == "none":
+        # Not the standard library: random.shuffle() is the draw, Thread.start() runs code of the user's.
+        if caller is None or classify_frame(caller) != "user" or classify_frame(frame) != "library":
             return None
         self.watch.check()
         self._library_frame, frame.f_trace_lines = frame, False

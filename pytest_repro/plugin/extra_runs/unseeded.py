@@ -29,10 +29,7 @@ class UnseededRun(ExtraRun):
     purpose = "the lines that draw from unseeded generators"
 
     def get_request(self, plan: Plan, settings: Settings) -> str:
-        if plan.unseeded != "allow":
-            return f"--repro-unseeded={plan.unseeded}"
-        is_reported = settings.json is not None and settings.replay is None
-        return "--repro-json" if is_reported and plan.runs > 1 and not plan.ranks else ""
+        return f"--repro-unseeded={plan.unseeded}" if plan.unseeded != "allow" else ""
 
     def make(self, runner: ExtraRunner) -> tuple[UnseededDraw, ...] | None:
         """Runs the test with another seed, which a test that seeds itself does not notice."""
@@ -54,7 +51,7 @@ class UnseededRun(ExtraRun):
         Raises:
             pytest.fail.Exception: Such warnings are errors.
         """
-        if run.outcome != "passed" or not result or runner.plan.unseeded == "allow":
+        if run.outcome != "passed" or not result:
             return None
         from pytest_repro.reports.failure.unseeded import format_failure, format_headline, format_warning
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pytest_repro.core.runs.run import UnseededDraw
 from pytest_repro.reports.failure import wrap_labelled
@@ -42,11 +42,17 @@ def format_warning(draws: Sequence[UnseededDraw]) -> str:
 
 def format_fix(draws: Sequence[UnseededDraw]) -> str:
     """What to change."""
-    known = [_FIXES[name] for name in dict.fromkeys(draw.generator for draw in draws) if name in _FIXES]
-    generators, calls = (" and ".join(texts) for texts in zip(*known)) if known else ("", "")
-    made_once = f", made once: {generators}" if generators else ""
-    seeded = f"call {calls}" if calls else "seed the global one"
-    return f"pass in a generator with a seed{made_once}; or {seeded} in the test or in its fixtures"
+
+    def join(texts: Iterable[str]) -> str:
+        return " and ".join(dict.fromkeys(texts))
+
+    known = [(draw.via, *_FIXES[draw.generator]) for draw in draws if draw.generator in _FIXES]
+    own = join(generator for via, generator, _ in known if not via)
+    called = join(via for via, *_ in known if via)
+    parts = [f"draw from a generator with a seed, made once: {own}"] * bool(own)
+    parts += [f"pass a seed to {called}, if it takes one"] * bool(called)
+    seeding = f"call {join(call for *_, call in known)}" if known else "seed the generator"
+    return "; or ".join([*parts, f"{seeding} in the test or in its fixtures"])
 
 
 def format_headline(draws: Sequence[UnseededDraw], shown: int) -> str:
