@@ -44,6 +44,8 @@ class _Hook(NamedTuple):
 ListFunctions = Callable[[tuple[str, ...]], Iterable[SeedingFunction]]
 _observers: list[SeedingObserver] = []
 _covered_hooks: list[_Hook] = []
+_originals: dict[tuple[int, str], Any] = {}
+"""What an owner (by its id) had under a name at first: later a fixture may have replaced it."""
 
 
 class SeedingWatch:
@@ -60,7 +62,8 @@ class SeedingWatch:
     def __init__(
         self, libraries: tuple[str, ...], list_functions: ListFunctions, observer: SeedingObserver
     ) -> None:
-        self._hooks = _find_hooks(libraries, list_functions, len(sys.modules))
+        last_module = next(reversed(sys.modules.values()))
+        self._hooks = _find_hooks(libraries, list_functions, len(sys.modules), real_id(last_module))
         self._observer = observer
 
     def __enter__(self) -> None:
@@ -124,7 +127,9 @@ def _report(libraries: Iterable[str], effect: Effect) -> Iterator[None]:
 
 
 @lru_cache(maxsize=1)
-def _find_hooks(libraries: tuple[str, ...], list_functions: ListFunctions, module_count: int) -> list[_Hook]:
+def _find_hooks(
+    libraries: tuple[str, ...], list_functions: ListFunctions, module_count: int, last_module_id: int
+) -> list[_Hook]:
     """The hooks; looked for again once there are more modules, since that takes a millisecond."""
     hooks = [_make_hook(each) for each in list_functions(libraries) if each.name in vars(each.owner)]
     replacements = {real_id(hook.real): (hook.real, hook.wrapper) for hook in reversed(hooks)}
@@ -137,7 +142,7 @@ def _find_hooks(libraries: tuple[str, ...], list_functions: ListFunctions, modul
 
 def _make_hook(function: SeedingFunction) -> _Hook:
     library, owner, name, effect = function
-    real = vars(owner)[name]
+    real = _originals.setdefault((real_id(owner), name), vars(owner)[name])
 
     def seed_and_report(*args: Any, **kwargs: Any) -> Any:
         # Adapters seed for this package: what the test requests is reported where it does.

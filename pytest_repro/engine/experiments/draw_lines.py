@@ -114,7 +114,8 @@ def name_called_function(frame: FrameType) -> str:
             return _shorten(wrapped.__module__, wrapped.__qualname__)
     kind: type = type(variables.get(code.co_varnames[0])) if code.co_argcount else type(None)
     is_method = hasattr(kind, code.co_name) and code.co_varnames[0] == "self"
-    if is_method and classify_code("", kind.__module__) != "user":
+    file = str(getattr(sys.modules.get(kind.__module__), "__file__", None) or "")
+    if is_method and classify_code(file, kind.__module__) == "library":
         return _shorten(kind.__module__, f"{kind.__qualname__}.{code.co_name}")
     return _shorten(get_module_name(frame), getattr(code, "co_qualname", code.co_name))
 

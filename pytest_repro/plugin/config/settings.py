@@ -91,7 +91,9 @@ class Settings:  # a dataclass of this size takes 2 ms at every start of pytest
     all: bool = _flag("audit: treat every collected test as marked")
     capture: str = _option("auto", validate_capture, "auto|recorded|locals", "what is compared")
     vary: Axes = _option({}, parse_vary_lines, "AXIS[=V,V]", "vary an axis in every marked test: threads=1,2")
-    unseeded: str = _option("allow", validate_unseeded, "allow|warn|fail", "draws that no test seeded")
+    unseeded: str = _option(
+        "allow", validate_unseeded, "allow|warn|fail", "draws that only the plugin seeded"
+    )
     trace: bool = _flag("record the ops of every run, not only after a mismatch")
     diagnose: str = _option("auto", parse_diagnose, "WHEN", "look for causes: auto (<10 s), always, never")
     diagnose_seconds: float = _ini_key(60.0, parse_seconds, "seconds to spend on the cause of one mismatch")

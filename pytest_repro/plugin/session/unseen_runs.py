@@ -55,7 +55,7 @@ class UnseenRuns:
     def _begin_last_run(self, runner: ItemRunner) -> None:
         trial = runner.trial
         spec = trial.make_spec(trial.last_cell, trial.run_count, reported=True)
-        watch = _watch_draws(runner) if not trial.run_count else nullcontext
+        watch = _watch_draws(runner, self._settings) if not trial.run_count else nullcontext
 
         def wrap_phase() -> AbstractContextManager[object]:
             stack = ExitStack()
@@ -72,7 +72,7 @@ class UnseenRuns:
                 if _should_stop(runner.item) or runner.is_abandoned:
                     return
                 self._progress.show_run(trial, cell)
-                watch = _watch_draws(runner) if not trial.run_count else nullcontext
+                watch = _watch_draws(runner, self._settings) if not trial.run_count else nullcontext
                 runs.run(
                     self._add_tracing(trial.make_spec(cell, trial.run_count), runner.plan),
                     phase_context=watch,
@@ -103,9 +103,12 @@ class UnseenRuns:
         return replace(spec, traced=True) if self._settings.trace and not plan.ranks else spec
 
 
-def _watch_draws(runner: ItemRunner) -> PhaseContext:
-    """Watches the next run for draws that nothing in the test has seeded; returns what wraps its phases."""
-    if runner.plan.ranks:
+def _watch_draws(runner: ItemRunner, settings: Settings) -> PhaseContext:
+    """Watches the next run for draws that nothing in the test has seeded; returns what wraps its phases.
+
+    Not under replay, which replaces the functions that seed.
+    """
+    if runner.plan.ranks or settings.replay is not None:
         return nullcontext
     watch = runner.extra_results.draw_watch = DrawWatch(runner.plan.seed)
     has_fixtures = bool({*getattr(runner.item, "fixturenames", ["?"])} - {"repro", "request"})
