@@ -78,7 +78,9 @@ def make_unseeded_row(runner: ItemRunner) -> dict[str, Any]:
         return {}
     keys = ("generator", "location", "via")
     row = [{key: value for key in keys if (value := getattr(draw, key))} for draw in draws]
-    return {"unseeded": row, "drew_unseeded": runner.plan.unseeded == "allow"}
+    # A test that diverged shows more than that its generators need a seed.
+    has_diverged = runner.verdict is not None and runner.verdict.outcome == "diverged"
+    return {"unseeded": row, "drew_unseeded": runner.plan.unseeded == "allow" and not has_diverged}
 
 
 extra_run = UnseededRun()

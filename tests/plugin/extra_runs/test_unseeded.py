@@ -75,7 +75,7 @@ def test_plain():
 HINT = (
     "6 tests drew from global generators that nothing in them seeded; --repro-unseeded=fail shows the lines"
 )
-FOUND = {
+FOUND: dict[str, list[tuple[str, int, str | None]]] = {
     "test_split": [("numpy", 7, "sklearn.model_selection.train_test_split")],
     "test_model": [("torch", 9, "torch.nn.Linear"), ("torch", 10, "torch.nn.Sequential")],
     "test_shuffle": [("random", 13, None)],
