@@ -33,7 +33,12 @@ if TYPE_CHECKING:
     from pytest_repro.assertions.reproducible import assert_reproducible
     from pytest_repro.assertions.resume import assert_resumable
     from pytest_repro.core.compare.mismatch import Difference, Mismatch
-    from pytest_repro.core.compare.verdict import NotReproducible, SeedUnusedWarning, Verdict
+    from pytest_repro.core.compare.verdict import (
+        NotReproducible,
+        SeedUnusedWarning,
+        UnseededDrawWarning,
+        Verdict,
+    )
     from pytest_repro.core.runs.observation import Completion
     from pytest_repro.core.runs.run import Run
     from pytest_repro.core.trace.divergence import Divergence, first_divergence
@@ -54,6 +59,7 @@ _MODULES = {
     "Run": "core.runs.run",
     "SeedUnusedWarning": "core.compare.verdict",
     "Trace": "core.trace.trace",
+    "UnseededDrawWarning": "core.compare.verdict",
     "Verdict": "core.compare.verdict",
     "assert_batch_invariant": "assertions.batch_invariance",
     "assert_distinct_draws": "assertions.distinct_draws",
@@ -75,7 +81,8 @@ _MODULES = {
 
 __all__ = [
     "Completion", "Difference", "Divergence", "Mismatch", "NotReproducible", "Repro", "Run",
-    "SeedUnusedWarning", "Trace", "Verdict", "assert_batch_invariant", "assert_distinct_draws",
+    "SeedUnusedWarning", "Trace", "UnseededDrawWarning", "Verdict", "assert_batch_invariant",
+    "assert_distinct_draws",
     "assert_distinct_loader_draws", "assert_no_draws", "assert_reproducible", "assert_resumable", "check",
     "deterministic", "digest", "first_divergence", "metrics", "pinned", "probe_instability", "seed_all",
     "shift_alignment", "trace", "track_draws",

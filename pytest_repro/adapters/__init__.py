@@ -25,6 +25,7 @@ from pytest_repro.adapters._unrecordable import explain_unrecordable, find_alter
 from pytest_repro.core.plan.arguments import validate_seed
 from pytest_repro.core.plugins import find_plugins, load_plugin
 from pytest_repro.core.runs.pytree import FlattenResult, iter_leaves
+from pytest_repro.interpose.seeding import SeedingFunction, report_seeding
 from pytest_repro.values import hashing
 
 STANDARD_LIBRARY = "python"
@@ -150,8 +151,19 @@ def seed_all(seed: int) -> None:
         ValueError: *seed* is not an integer in that range.
     """
     validate_seed(seed)
-    for adapter in active_adapters().values():
-        adapter.seed(seed)
+    with report_seeding(active_adapters()):
+        for adapter in active_adapters().values():
+            adapter.seed(seed)
+
+
+def list_seeding_functions(libraries: tuple[str, ...]) -> list[SeedingFunction]:
+    """The functions that set the global generators of *libraries*."""
+    adapters = {name: _load_adapter(name) for name in libraries}
+    return [
+        SeedingFunction(name, *each)
+        for name, adapter in adapters.items()
+        for each in adapter.seeding_functions()
+    ]
 
 
 @contextmanager

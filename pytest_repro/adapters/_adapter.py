@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from pytest_repro.core.plan.plan import Deterministic
 from pytest_repro.core.runs.pytree import FlattenResult
+from pytest_repro.interpose.seeding import Effect
 
 FastReader = Callable[[object], "tuple[object, bytes] | None"]
 """Reads a small value of one exact type: a hashable key for its kind, and its bytes; None if it cannot."""
@@ -128,8 +129,12 @@ class Adapter:
         return lambda: None
 
     def global_states_key(self) -> object:
-        """Equal until a global generator is used."""
+        """Equal until a global generator is used; a list if there may be more generators later."""
         return None
+
+    def seeding_functions(self) -> Iterable[tuple[Any, str, Effect]]:
+        """The functions that set global generators: owner, name there, and what a call does."""
+        return ()
 
     def get_state(self, generator: object) -> str | None:
         """The state of *generator* as text; None if it is no generator of this library."""

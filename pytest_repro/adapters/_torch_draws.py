@@ -21,6 +21,7 @@ from torch.utils.data import get_worker_info
 
 from pytest_repro.adapters import BoundaryCallback, DrawOrigin
 from pytest_repro.adapters._find_generators import FoundGenerator, find_generators, iter_user_globals
+from pytest_repro.interpose.seeding import Effect
 from pytest_repro.interpose.user_frames import call_origin, classify_code, format_location
 
 
@@ -114,6 +115,22 @@ def _hook_loaders(watcher: _ModuleWatcher) -> Callable[[], None]:
 
     owner.__init__ = init_iterator
     return functools.partial(setattr, owner, "__init__", real)
+
+
+def iter_seeding_functions() -> Iterator[tuple[Any, str, Effect]]:
+    """What sets the default generators. A loader draws a seed for workers, which it may not have."""
+    names: dict[str, Effect] = {
+        "manual_seed": "seeds", "manual_seed_all": "seeds", "seed": "seeds", "seed_all": "seeds",
+        "set_rng_state": "restores", "set_rng_state_all": "restores",
+    }  # fmt: skip
+    owners = [torch, torch.random]
+    if torch.backends.cuda.is_built():
+        owners += [torch.cuda, torch.cuda.random]
+    for owner in (*owners, *([torch.mps] if torch.backends.mps.is_built() else ())):
+        yield from ((owner, name, effect) for name, effect in names.items() if hasattr(owner, name))
+    loader: Any = getattr(torch.utils.data.dataloader, "_BaseDataLoaderIter", None)
+    if loader is not None:
+        yield loader, "__init__", "advances"
 
 
 class BatchStates(NamedTuple):

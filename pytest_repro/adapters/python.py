@@ -7,7 +7,7 @@ import os
 import platform
 import random
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar
@@ -16,6 +16,7 @@ from pytest_repro.adapters import Adapter, EntropySource, FastReader
 from pytest_repro.adapters._python_values import flatten_value, read_float, read_int
 from pytest_repro.core.runs.pytree import FlattenResult
 from pytest_repro.interpose.patch import Patch, patch_everywhere
+from pytest_repro.interpose.seeding import Effect
 
 _GLOBAL_GENERATOR: random.Random = random.getstate.__self__  # type: ignore[attr-defined]
 _IGNORED_VARIABLES = ("PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR")
@@ -81,7 +82,11 @@ class Python(Adapter):
         return lambda: random.setstate(state)
 
     def global_states_key(self) -> object:
-        return random.getstate()
+        _, words, gaussian = random.getstate()
+        return words[-1], words[:3], gaussian  # the position, and words that change when it has run through
+
+    def seeding_functions(self) -> Iterable[tuple[Any, str, Effect]]:
+        return (random, "seed", "seeds"), (random, "setstate", "restores")
 
     @contextmanager
     def patch_entropy(self, source: EntropySource) -> Iterator[None]:

@@ -18,7 +18,7 @@ import torch
 
 from pytest_repro.adapters import BoundaryCallback, EntropySource
 from pytest_repro.adapters._torch_determinism import THREAD_VARIABLES, deterministic, list_switches
-from pytest_repro.adapters._torch_draws import format_path, watch_draws
+from pytest_repro.adapters._torch_draws import format_path, iter_seeding_functions, watch_draws
 from pytest_repro.adapters._torch_tensors import TorchTensors, flatten_tensor, flatten_with_attributes
 from pytest_repro.core.plan.plan import Deterministic
 from pytest_repro.core.runs.observation import Leaf, Parts
@@ -69,7 +69,7 @@ def _list_default_generators() -> list[Any]:
 
 def _find_custom_backend() -> Any:
     """The module of a backend registered from outside torch, if it can seed."""
-    module = getattr(torch, torch._C._get_privateuse1_backend_name(), None)
+    module = vars(torch).get(torch._C._get_privateuse1_backend_name())  # torch.__getattr__ takes 3 µs
     return module if hasattr(module, "manual_seed_all") else None
 
 
@@ -157,6 +157,8 @@ class Torch(TorchTensors):
     def global_states_key(self) -> object:
         return read_states()
 
+    seeding_functions = staticmethod(iter_seeding_functions)
+
     def global_generators(self) -> Mapping[str, object]:
         return {f"torch {generator.device}": generator for generator in _list_default_generators()}
 
@@ -191,7 +193,6 @@ class Torch(TorchTensors):
             cuda.synchronize()
 
     def watch_draws(self, on_boundary: BoundaryCallback) -> AbstractContextManager[None]:
-        """Parts are modules, and a ``DataLoader`` that draws a seed for its workers."""
         return watch_draws(on_boundary)
 
     def switches(self) -> dict[str, str]:

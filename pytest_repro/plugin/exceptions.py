@@ -59,6 +59,17 @@ class SeedDependent(_FailException):  # type: ignore[misc]
 SeedDependent.__module__ = "builtins"
 
 
+class UnseededDraws(SeedDependent):
+    """Fails a test that passes, but draws from global generators that nothing in it has seeded."""
+
+    def __init__(self, message: str, headline: str) -> None:
+        super().__init__(message, headline)
+        self.headline = f"UnseededDraws: {headline}"
+
+
+UnseededDraws.__module__ = "builtins"
+
+
 class RankFailed(_FailException):  # type: ignore[misc]
     """Fails a test because a rank failed, with the traceback of that rank.
 

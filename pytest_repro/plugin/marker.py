@@ -10,7 +10,7 @@ import pytest
 MARKER_NAME = "reproducible"
 _HELP = (
     "reproducible(runs=2, seed=0, rtol=None, atol=None, deterministic=True, capture='auto', "
-    "baseline=False, ranks=, level='bitwise', seeds=, "
+    "baseline=False, ranks=, level='bitwise', seeds=, unseeded='allow', "
     "device=, threads=, dtype=, process=, isa=, machine=, order=, memory=, alignment=, stress=): "
     "run the test again, equally seeded, and fail when what it computed differs "
     "(pytest-repro)."

@@ -164,7 +164,7 @@ def test_unknown_name_lists_known_names() -> None:
     assert ", ".join(list_axis_names()) == listed
     with pytest.raises(BadArgument, match=f"^axis='colour': unknown; allowed are {listed}$"):
         parse_vary("colour=1,2")
-    arguments = "runs, seed, capture, deterministic, baseline, ranks, level, seeds, rtol, atol"
+    arguments = "runs, seed, capture, deterministic, baseline, ranks, level, seeds, unseeded, rtol, atol"
     with pytest.raises(BadArgument, match=f"^colour=3: unknown; allowed are {arguments}, {listed}$"):
         validate_argument_names({"runs": 2, "colour": 3})
 

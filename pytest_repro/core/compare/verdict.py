@@ -49,6 +49,10 @@ class SeedUnusedWarning(UserWarning):
     """
 
 
+class UnseededDrawWarning(UserWarning):
+    """A test drew from a global generator that nothing in it had seeded."""
+
+
 NotReproducible.__module__ = "pytest_repro"  # as users import it and tracebacks show it
 
 

@@ -54,6 +54,10 @@ validate_deterministic = partial(
     _validate_choice, "deterministic", (True, False, "warn"), 'True, False or "warn"'
 )
 
+validate_unseeded = partial(
+    _validate_choice, "unseeded", ("allow", "warn", "fail"), 'one of "allow", "warn", "fail"'
+)
+
 
 def validate_seeds(value: object) -> tuple[int, ...]:
     """*value* as the seeds of a sweep, without duplicates.
@@ -98,6 +102,7 @@ _VALIDATORS: dict[str, Callable[[object], Any]] = {
     "ranks": partial(_validate_int, "ranks", 1, math.inf),
     "level": partial(_validate_choice, "level", LEVELS, 'one of "bitwise", "process", "outcome"'),
     "seeds": validate_seeds,
+    "unseeded": validate_unseeded,
 }
 
 ARGUMENTS: tuple[str, ...] = (*_VALIDATORS, "rtol", "atol")

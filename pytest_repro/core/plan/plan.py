@@ -9,6 +9,7 @@ from pytest_repro.core.plan.tolerance import Tolerance, ToleranceFunction, defau
 
 Capture = Literal["auto", "recorded", "locals", "strict"]
 Deterministic = bool | Literal["warn"]
+Unseeded = Literal["allow", "warn", "fail"]
 Level = Literal["bitwise", "process", "outcome"]
 
 LEVELS: tuple[Level, ...] = ("bitwise", "process", "outcome")
@@ -85,6 +86,7 @@ class Plan(NamedTuple):
     baseline: bool = False  # whether what was observed is also compared with the golden file
     ranks: int = 0  # processes of each run, in one process group of torch; 0 for none
     level: Level | None = None  # what must be equal; None is "bitwise", without a report on levels
+    unseeded: Unseeded = "allow"  # what follows if it draws from a global generator that it has not seeded
     seeds: tuple[int, ...] | None = None  # of a sweep, a run for each; () if it is off, None if not requested
 
     def tolerance_for(self, axis: str = REPEAT) -> ToleranceFunction:

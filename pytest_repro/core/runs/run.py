@@ -126,6 +126,15 @@ class SeedCheck(NamedTuple):
     run: Run
 
 
+class UnseededDraw(NamedTuple):
+    """A line that draws from a global generator which nothing in the test has seeded."""
+
+    generator: str  # the module that has it: ``"numpy"``
+    location: str = ""  # ``"src/data.py:31"``; ``""`` if it is unknown
+    via: str = ""  # the library function that the line calls; ``""`` if the line itself draws
+    source: str = ""  # text of the line
+
+
 class CostTimings(NamedTuple):
     """Seconds that the body of a test took, run by run, with determinism controls on and off in turn."""
 

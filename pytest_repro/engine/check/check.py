@@ -25,6 +25,7 @@ _TEST_ONLY = {
     "capture": "capture is for tests: a function is compared by what it returns",
     "ranks": "ranks are for tests: @pytest.mark.reproducible(ranks=2)",
     "baseline": "golden files are for tests: @pytest.mark.reproducible(baseline=True)",
+    "unseeded": "unseeded is for tests: @pytest.mark.reproducible(unseeded='fail')",
     "seeds": "seed sweeps are for tests: @pytest.mark.reproducible(seeds=20)",
 }
 

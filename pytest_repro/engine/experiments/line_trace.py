@@ -135,16 +135,23 @@ def _describe_object(value: Any, depth: int) -> Iterator[str]:
 class LineMonitor:
     """Calls *on_line_end* after each of the user's lines, up to :data:`MAX_LINES`.
 
+    Args:
+        on_line_end: Is also called before a function of the user's begins.
+        on_other_call: Called with the frame of each call of other code; returns what traces that frame.
+
     Attributes:
         current_line: The line that runs or has just ended, ``"/abs/file.py:12"``; ``""`` if not monitored.
     """
 
-    def __init__(self, on_line_end: Callable[[], None]) -> None:
+    def __init__(
+        self, on_line_end: Callable[[], None], on_other_call: Callable[[FrameType], Any] = lambda frame: None
+    ) -> None:
         self.current_line, self._on_line_end, self._lines_left = "", on_line_end, MAX_LINES
+        self._on_other_call = on_other_call
 
     @contextmanager
-    def monitor(self, frame: FrameType) -> Iterator[None]:
-        """Monitors lines of this thread in the block, in *frame* and its callers too.
+    def monitor(self, frame: FrameType | None) -> Iterator[None]:
+        """Monitors lines of this thread in the block, in *frame* and its callers too, if given.
 
         Does nothing while a debugger or a coverage tool traces.
         """
@@ -154,7 +161,7 @@ class LineMonitor:
         callers = [(each, each.f_trace) for each in walk_up(frame) if classify_frame(each) == "user"]
         for caller, _ in callers:
             caller.f_trace = self._trace_line
-        self.current_line = format_location(frame)
+        self.current_line = format_location(frame) if frame is not None else ""
         sys.settrace(self._trace_call)
         try:
             yield
@@ -167,7 +174,7 @@ class LineMonitor:
 
     def _trace_call(self, frame: FrameType, event: str, argument: object) -> Any:
         if classify_frame(frame) != "user":
-            return None
+            return self._on_other_call(frame)
         return self._trace_line(frame, event, argument)
 
     def _trace_line(self, frame: FrameType, event: str, argument: object) -> Any:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import lru_cache
 
-from pytest_repro.adapters import Adapter, active_adapters, seed_all
+from pytest_repro.adapters import STANDARD_LIBRARY, Adapter, active_adapters, list_seeding_functions
 from pytest_repro.interpose.imports import guard_imports
+from pytest_repro.interpose.seeding import Effect, SeedingWatch, is_observing
 
 
 def read_generator_states() -> list[object]:
@@ -18,11 +21,16 @@ def are_generators_used(seed: int) -> bool:
     """Whether a global generator was drawn from since all were seeded with *seed*."""
     current = read_generator_states()
     restorers = [adapter.save_global_states() for adapter in active_adapters().values()]
-    seed_all(seed)
+    for adapter in active_adapters().values():
+        adapter.seed(seed)
     seeded = read_generator_states()
     for restore in restorers:
         restore()
     return current != seeded
+
+
+_MAX_STATES = 8
+"""States before the test seeded that are remembered: it may go back to them."""
 
 
 class OutsideStates:
@@ -97,6 +105,108 @@ def seed_temporarily(seed: int) -> Iterator[Callable[[], AbstractContextManager[
             states.save(name, adapter)
             stack.callback(states.restore, name)
         stack.enter_context(guard_imports(states.swap))
-        seed_all(seed)
+        for adapter in active_adapters().values():
+            adapter.seed(seed)
         seeded.note_seeded()
         yield seeded.map_back
+
+
+class DrawWatch:
+    """Notes from which libraries' global generators a run draws before it has seeded them itself.
+
+    A block of the watch is a phase of the run, and begins right after everything was seeded.
+
+    Args:
+        seed: That everything is seeded with.
+        on_draw: Called with the library for each draw; many draws may be noticed as one.
+
+    Attributes:
+        libraries: The libraries, in the order of their first such draw.
+        set_up_states, body_states: Of each library that the test has not seeded, at the end of the phase.
+    """
+
+    def __init__(self, seed: int, on_draw: Callable[[str], None] = lambda library: None) -> None:
+        self._seed, self._on_draw = seed, on_draw
+        self._is_setup = True
+        self._begin()
+
+    def _begin(self) -> None:
+        self.libraries: dict[str, None] = {}
+        self.set_up_states: dict[str, object] = {}
+        self.body_states: dict[str, object] = {}
+        self._seeded: set[str] = set()  # what the test seeds in its set-up, it has seeded in its body
+        self._start_states: dict[str, object] = {}
+        self._states: dict[str, object] = {}
+        self._own_states: defaultdict[str, list[object]] = defaultdict(list)
+
+    def watch(self, is_setup: bool, begins_run: bool) -> DrawWatch:
+        """Prepares the next block: the set-up or the body; *begins_run* if it is the first one of a run."""
+        if begins_run:
+            self._begin()
+        self._is_setup = is_setup
+        return self
+
+    def __enter__(self) -> None:
+        self._adapters = active_adapters()
+        self._start_states = {name: self._read_seeded(name) for name in self._adapters}
+        self._states = self._start_states.copy()
+        self._hooks = SeedingWatch(tuple(self._adapters), list_seeding_functions, self)
+        self._hooks.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self.check()
+        self._hooks.__exit__()
+        states = {name: state for name, state in self._states.items() if name not in self._seeded}
+        if self._is_setup:
+            self.set_up_states = states
+        else:
+            self.body_states = states
+
+    def check(self) -> None:
+        """Notes the draws since the last check; not while observers are paused."""
+        if is_observing(self):
+            for library in self._states:
+                self.before_seeding(library)
+
+    def before_seeding(self, library: str) -> None:
+        if library in self._states:
+            before = self._states[library]
+            now = self._states[library] = self._adapters[library].global_states_key()
+            if library not in self._seeded and _has_moved(before, now):
+                self.libraries[library] = None
+                self._on_draw(library)
+
+    def after_seeding(self, library: str, effect: Effect) -> None:
+        if library not in self._states:
+            return
+        before, own_states = self._states[library], self._own_states[library]
+        now = self._states[library] = self._adapters[library].global_states_key()
+        if library not in self._seeded and before not in own_states:
+            own_states[:] = [*own_states[-_MAX_STATES:], before]
+        if effect == "restores" and now in (self._start_states[library], *own_states):
+            self._seeded.discard(library)
+        elif effect != "advances":
+            self._seeded.add(library)
+
+    def _read_seeded(self, library: str) -> object:
+        """The states right after seeding; those of ``random`` take 12 µs to read."""
+        if library == STANDARD_LIBRARY:
+            return _read_seeded_standard_library(self._seed)
+        return self._adapters[library].global_states_key()
+
+
+def name_generator(library: str) -> str:
+    """The module that has the global generator of an adapter's *library*."""
+    return "random" if library == STANDARD_LIBRARY else library
+
+
+@lru_cache(maxsize=8)
+def _read_seeded_standard_library(seed: int) -> object:
+    return active_adapters()[STANDARD_LIBRARY].global_states_key()
+
+
+def _has_moved(before: object, now: object) -> bool:
+    """Whether a generator was used; one that has only now started, on a device, was not."""
+    if isinstance(before, list) and isinstance(now, list):
+        return any(one != other for one, other in zip(before, now))
+    return before != now

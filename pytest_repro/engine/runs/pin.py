@@ -18,6 +18,7 @@ from pytest_repro.engine.runs.generator_states import (
     read_generator_states,
 )
 from pytest_repro.interpose.imports import guard_imports
+from pytest_repro.interpose.seeding import pause_observers, report_seeding
 
 
 class Pin:
@@ -74,8 +75,9 @@ class Pin:
             adapters
         ):
             self._apply_pins()
-        for adapter in adapters.values():
-            adapter.seed(self._spec.seed)
+        with report_seeding(adapters):
+            for adapter in adapters.values():
+                adapter.seed(self._spec.seed)
         self._axis_state = self._read_axis_state()
         if self._track_generators:
             self._generator_states = read_generator_states()
@@ -127,11 +129,9 @@ class Pin:
 
     def release(self) -> None:
         """Restores everything as it was before the first :meth:`seed`."""
-        self._pinned_libraries.clear()
-        try:
+        with report_seeding(self._pinned_libraries.copy(), "restores"), self._stack:
+            self._pinned_libraries.clear()
             self._release_run()
-        finally:
-            self._stack.close()
 
     @property
     def is_settled(self) -> bool:
@@ -176,19 +176,20 @@ class Pin:
             yield
             return
         inside = [adapter.save_global_states() for adapter in active_adapters().values()]
-        self.release()
-        try:
-            with self._count_modules():
-                yield
-        finally:
-            self.seed()
-            for restore in inside:
-                restore()
+        with pause_observers():
+            self.release()
+            try:
+                with self._count_modules():
+                    yield
+            finally:
+                self.seed()
+                for restore in inside:
+                    restore()
 
     @contextmanager
     def _leave(self) -> Iterator[None]:
         """The block imports a module."""
-        with self._outside_states.swap(), self._count_modules():
+        with pause_observers(), self._outside_states.swap(), self._count_modules():
             yield
 
     @contextmanager

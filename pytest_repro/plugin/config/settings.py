@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import pytest
 
-from pytest_repro.core.plan.arguments import BadArgument, validate_capture
+from pytest_repro.core.plan.arguments import BadArgument, validate_capture, validate_unseeded
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.plugin.config.parsers import (
     count_parser,
@@ -95,6 +95,9 @@ class Settings:  # a dataclass of this size takes 2 ms at every start of pytest
         True, parse_deterministic, "true|warn|false", "deterministic algorithms; false audits with races"
     )
     vary: Axes = _option({}, parse_vary_lines, "AXIS[=V,V]", "vary an axis in every marked test: threads=1,2")
+    unseeded: str = _option(
+        "allow", validate_unseeded, "allow|warn|fail", "draws that only the plugin seeded"
+    )
     trace: bool = _flag("record the ops of every run, not only after a mismatch")
     diagnose: str = _option("auto", parse_diagnose, "WHEN", "look for causes: auto (<10 s), always, never")
     diagnose_seconds: float = _ini_key(60.0, parse_seconds, "seconds to spend on the cause of one mismatch")
@@ -131,7 +134,7 @@ OPTIONS = tuple(
     if isinstance(row, Option)
 )
 
-_PLAN_FIELDS = ("runs", "capture", "deterministic", "seeds", "seed")
+_PLAN_FIELDS = ("runs", "capture", "deterministic", "seeds", "seed", "unseeded")
 
 # pytest reads "int" and "float" since 8.4, and unions, which native TOML values need, after 9.0. Before,
 # keys are read as "string" and converted here.

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from time import perf_counter
 
 from pytest_repro.adapters import active_adapters
 from pytest_repro.core.plan.plan import Deterministic, Plan
 from pytest_repro.core.runs.run import Run, RunSummary
+from pytest_repro.engine.runs.generator_states import DrawWatch
 from pytest_repro.engine.runs.recording import Recording, RecordingBase
 from pytest_repro.engine.runs.trial import RunResult
 from pytest_repro.engine.sweep import summarize_run
 from pytest_repro.plugin.config.settings import Settings
+from pytest_repro.plugin.run.item_run import PhaseContext
 from pytest_repro.plugin.run.item_runs import ItemRuns
 from pytest_repro.plugin.run.outcome import (
     apply_teardown_outcome,
@@ -56,6 +58,16 @@ class ExtraRunner:
         return self._runner.extra_results.generators_used
 
     @property
+    def draw_watch(self) -> DrawWatch | None:
+        """Draws of the reference run that nothing in the test had seeded; None if there was no such run."""
+        return self._runner.extra_results.draw_watch
+
+    @property
+    def root(self) -> str:
+        """Locations in reports are relative to this folder."""
+        return str(self._runner.item.config.rootpath)
+
+    @property
     def should_stop(self) -> bool:
         """Whether the session is to end."""
         session = self._runner.item.session
@@ -71,6 +83,13 @@ class ExtraRunner:
         """
         result, seconds = self._run(progress, seed, mode)
         return result.run, seconds
+
+    def run_watched(
+        self, progress: str, seed: int, watch_phase: Callable[[bool], AbstractContextManager[None]]
+    ) -> Run:
+        """Makes one run with *seed*; *watch_phase* wraps its set-up (True) and its body (False)."""
+        watch = lambda: watch_phase(not self._runner.current.body_started)  # noqa: E731
+        return self._run(progress, seed, self.plan.deterministic, phase_context=watch)[0].run
 
     def run_compared_size(self, progress: str, seed: int) -> tuple[Run, RecordingBase]:
         """Makes one run with another *seed*, whose large values are hashed and not stored."""
@@ -106,12 +125,15 @@ class ExtraRunner:
         seed: int,
         mode: Deterministic,
         make_recording: Callable[[], Recording] | None = None,
+        phase_context: PhaseContext | None = None,
     ) -> tuple[RunResult, float]:
         trial, stopwatch = self._runner.trial, _Stopwatch()
         spec = trial.make_spec(trial.last_cell, trial.run_count)
         spec = replace(spec, seed=seed, deterministic=mode, compared=False)
         self._progress.show_if_long(progress)
-        result = self._runs.run(spec, make_recording=make_recording, phase_context=stopwatch.measure)
+        result = self._runs.run(
+            spec, make_recording=make_recording, phase_context=phase_context or stopwatch.measure
+        )
         run = apply_teardown_outcome(result.run, self._runs.reports)
         return result._replace(run=run), stopwatch.seconds
 

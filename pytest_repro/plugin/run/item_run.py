@@ -20,10 +20,11 @@ from pytest_repro.engine.runs.recording import Recording, RecordingBase
 from pytest_repro.plugin.run.outcome import describe_failed_subtest
 
 if TYPE_CHECKING:
+    from pytest_repro.engine.runs.generator_states import DrawWatch
     from pytest_repro.engine.sweep.sweep import SweepResult
 
 
-PhaseContext = Callable[[], AbstractContextManager[None]]
+PhaseContext = Callable[[], AbstractContextManager[object]]
 
 
 @dataclass(slots=True)
@@ -153,6 +154,7 @@ class ExtraResults:
         budgets: Rules for recorded numbers over the seeds of a sweep, by name.
         error: Traceback of what broke while extra runs were made.
         reference_outcome: Outcome of the reference run.
+        draw_watch: Draws of a run that nothing in the test had seeded.
         generators_used: Whether a test drew from a global generator, where that is tracked.
         seed_check_note: What the session's summary says of the seed check.
     """
@@ -162,6 +164,7 @@ class ExtraResults:
     budgets: dict[str, dict[str, float]] = field(default_factory=dict)
     error: str = ""
     reference_outcome: Outcome = "passed"
+    draw_watch: DrawWatch | None = None
     generators_used: bool = False
     seed_check_note: str = ""
 

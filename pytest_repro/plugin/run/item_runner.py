@@ -111,8 +111,8 @@ class ItemRunner:
         """Seeds, then sets the item up: function fixtures draw the same in each run."""
         __tracebackhide__ = True
         self._start_setup()
+        self.pin.seed()
         with self.current.phase_context(), RunInProgress(self.current):
-            self.pin.seed()
             self._phases[0]()
         self._note_generator_use()
 

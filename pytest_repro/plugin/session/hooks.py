@@ -14,6 +14,7 @@ from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.engine.runs.generator_states import seed_temporarily
 from pytest_repro.engine.runs.run_source import MAX_ATTEMPTS
 from pytest_repro.engine.runs.trial import RunResult, Trial
+from pytest_repro.interpose.seeding import restore_covered_functions
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.fixtures.repro import note_request
 from pytest_repro.plugin.judge.judge import Judge
@@ -156,6 +157,7 @@ class ReproHooks:
             for phase in ("setup", "runtest", "teardown"):
                 vars(item).pop(phase, None)
             runner.pin.release()
+            restore_covered_functions()
             del item.stash[RUNNER]
 
     @pytest.hookimpl(wrapper=True, trylast=True)

@@ -16,6 +16,7 @@ from pytest_repro.core.text import escape_surrogates
 from pytest_repro.engine.replay import WHOLE_RUN
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.extra_runs import describe_omitted, list_extra_runs
+from pytest_repro.plugin.extra_runs.unseeded import make_unseeded_row
 from pytest_repro.plugin.replay_line import format_nodeid
 from pytest_repro.plugin.run import replay
 from pytest_repro.plugin.run.item_runner import ItemRunner
@@ -41,7 +42,7 @@ def attach_row(runner: ItemRunner, report: pytest.TestReport, is_xfailed: bool, 
         return
     row = _make_row(runner, verdict)
     row |= {"key": id(runner.item), "failed": has_failed, "location": _format_location(runner.item)}
-    row |= _make_extra_row(runner)
+    row |= _make_extra_row(runner) | make_unseeded_row(runner)
     if is_xfailed:
         row["expected"] = True
     if verdict.outcome != "skipped":

@@ -61,7 +61,7 @@ def _fail_session(session: pytest.Session, reason: str) -> None:
 
 def _write_report(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> None:
     settings = config.stash[SETTINGS]
-    private = ("key", "failed", "headline", "replay", "page", *_list_note_keys())
+    private = ("key", "drew_unseeded", "failed", "headline", "replay", "page", *_list_note_keys())
     with_results = (row for row in rows if any(key in row for key in ("verdict", "sweep", "noise", "cost")))
     public = [{k: v for k, v in row.items() if k not in private} for row in with_results]
     path = config.invocation_params.dir / str(settings.json)

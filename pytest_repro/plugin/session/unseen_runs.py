@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 
 import pytest
 
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import RunSpec
+from pytest_repro.engine.runs.generator_states import DrawWatch
 from pytest_repro.plugin.config.settings import Settings
 from pytest_repro.plugin.extra_runs import ExtraRun, list_requested
 from pytest_repro.plugin.extra_runs._runner import ExtraRunner
 from pytest_repro.plugin.remote import OtherProcesses
+from pytest_repro.plugin.run.item_run import PhaseContext
 from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.run.item_runs import ItemRuns
 from pytest_repro.plugin.run.outcome import EXIT_EXCEPTIONS, is_skipped_by_mark
@@ -52,9 +55,15 @@ class UnseenRuns:
     def _begin_last_run(self, runner: ItemRunner) -> None:
         trial = runner.trial
         spec = trial.make_spec(trial.last_cell, trial.run_count, reported=True)
-        runner.begin(
-            self._add_tracing(spec, runner.plan), phase_context=lambda: self._progress.wrap_last_run(trial)
-        )
+        watch = _watch_draws(runner, self._settings) if not trial.run_count else nullcontext
+
+        def wrap_phase() -> AbstractContextManager[object]:
+            stack = ExitStack()
+            stack.enter_context(self._progress.wrap_last_run(trial))
+            stack.enter_context(watch())
+            return stack
+
+        runner.begin(self._add_tracing(spec, runner.plan), phase_context=wrap_phase)
 
     def _rehearse(self, runs: ItemRuns) -> None:
         runner, trial = runs.runner, runs.trial
@@ -63,7 +72,11 @@ class UnseenRuns:
                 if _should_stop(runner.item) or runner.is_abandoned:
                     return
                 self._progress.show_run(trial, cell)
-                runs.run(self._add_tracing(trial.make_spec(cell, trial.run_count), runner.plan))
+                watch = _watch_draws(runner, self._settings) if not trial.run_count else nullcontext
+                runs.run(
+                    self._add_tracing(trial.make_spec(cell, trial.run_count), runner.plan),
+                    phase_context=watch,
+                )
                 runner.finish_rehearsal(runs.reports)
 
     def _make_extra_runs(self, runs: ItemRuns, kinds: list[ExtraRun]) -> None:
@@ -88,6 +101,26 @@ class UnseenRuns:
 
     def _add_tracing(self, spec: RunSpec, plan: Plan) -> RunSpec:
         return replace(spec, traced=True) if self._settings.trace and not plan.ranks else spec
+
+
+def _watch_draws(runner: ItemRunner, settings: Settings) -> PhaseContext:
+    """Watches the next run for draws that nothing in the test has seeded; returns what wraps its phases.
+
+    Not under replay, which replaces the functions that seed.
+    """
+    if runner.plan.ranks or settings.replay is not None:
+        return nullcontext
+    watch = runner.extra_results.draw_watch = DrawWatch(runner.plan.seed)
+    has_fixtures = bool({*getattr(runner.item, "fixturenames", ["?"])} - {"repro", "request"})
+
+    def watch_phase() -> AbstractContextManager[None]:
+        is_setup = not runner.current.body_started
+        # Most tests have no fixture that could draw, and reading states costs 20 µs.
+        if is_setup and not has_fixtures:
+            return nullcontext()
+        return watch.watch(is_setup, begins_run=is_setup or not has_fixtures)
+
+    return watch_phase
 
 
 def _should_stop(item: pytest.Item) -> bool:

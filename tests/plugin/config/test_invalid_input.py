@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import Project
 
 MARKED = "import pytest\n@pytest.mark.reproducible({})\ndef test_a(repro): repro.record(x=1)\n"
-ARGUMENTS = "runs, seed, capture, deterministic, baseline, ranks, level, seeds, rtol, atol"
+ARGUMENTS = "runs, seed, capture, deterministic, baseline, ranks, level, seeds, unseeded, rtol, atol"
 
 
 @pytest.mark.parametrize(
