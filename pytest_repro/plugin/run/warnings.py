@@ -1,4 +1,4 @@
-"""The warnings of all runs of a test, and which of them pytest is told of."""
+"""The warnings of all runs of a test, and which of them pytest shows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def warn_at_item(item: pytest.Item, category: type[Warning], text: str) -> None:
 
 
 class ItemWarnings:
-    """The warnings of all runs of an item; tells pytest of those that it would see without the plugin.
+    """The warnings of all runs of an item; pytest shows those that it would show without the plugin.
 
     Those are the warnings of the first run: a later one meets caches, warns of what the first one left, or
     has another time in a text. Fixtures wider than the test end in the last run, so what follows the test's
@@ -98,7 +98,7 @@ class ItemWarnings:
                 self.add(kwargs)
 
     def pop(self) -> Iterator[dict[str, Any]]:
-        """The warnings that pytest is told of, once."""
+        """The warnings that pytest shows, once."""
         first, self._first = self._first, []
         last, self._last = self._last, []
         places = {_get_place(kwargs) for kwargs in first}
