@@ -19,7 +19,7 @@ import numpy.ma
 import numpy.random
 import numpy.typing  # noqa: F401
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import pytest_repro
 
@@ -36,7 +36,8 @@ with contextlib.suppress(ImportError):
 pytest_plugins = "pytester"
 
 # The same examples each time; ``--hypothesis-profile=default`` looks for new ones.
-settings.register_profile("repeatable", derandomize=True)
+slow = [HealthCheck.too_slow]  # on a busy machine
+settings.register_profile("repeatable", derandomize=True, deadline=None, suppress_health_check=slow)
 settings.load_profile("repeatable")
 
 # Where writing byte code is forbidden, as in many containers, each of the hundreds of interpreters that the
