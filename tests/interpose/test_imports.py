@@ -24,7 +24,8 @@ import {below}
 getcwd, drawn = os.getcwd, random.random()
 is_proxy = type(datetime.datetime) is not type
 """
-real_find_and_load = vars(sys.modules["_frozen_importlib"])["_find_and_load"]
+importlib_: Any = sys.modules["_frozen_importlib"]
+real = {name: getattr(importlib_, name) for name in ("_ModuleLockManager", "_find_spec")}
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +38,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for name in ("outer", "below", "broken"):
         sys.modules.pop(name, None)
-    assert vars(sys.modules["_frozen_importlib"])["_find_and_load"] is real_find_and_load
+    assert {name: getattr(importlib_, name) for name in real} == real
 
 
 @contextmanager

@@ -54,6 +54,7 @@ class Pin:
             open_input: Returns a context that replays external input to the run.
         """
         before, self._spec = self._spec, spec
+        self._outside_states.rewind()
         if self._pinned_libraries and before.deterministic != spec.deterministic:
             self.release()
         if spec.suspended or before.suspended or open_input or self._open_input:
