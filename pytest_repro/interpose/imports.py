@@ -16,14 +16,24 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from types import FrameType
 from typing import Any, NamedTuple
 
+from pytest_repro.core.diagnose import ExternalCall
 from pytest_repro.interpose.patch import unpatched
+from pytest_repro.interpose.user_frames import (
+    call_origin,
+    classify_frame,
+    format_location,
+    get_module_name,
+    walk_up,
+)
 
 Leave = Callable[[], AbstractContextManager[None]]
 
 _importlib: Any = sys.modules["_frozen_importlib"]  # importlib._bootstrap
 _lazy_module: Any = vars(importlib.util)["_LazyModule"]
+_IMPORTING_MODULES = ("importlib", "importlib._bootstrap", "_frozen_importlib", "_pytest.outcomes")
 _ModuleLock, _find_spec = _importlib._ModuleLockManager, _importlib._find_spec
 
 
@@ -48,6 +58,7 @@ class _Import(threading.local):
 
 
 _blocks: list[_Block] = []
+_logs: list[list[ExternalCall]] = []
 _import = _Import()
 
 
@@ -112,7 +123,8 @@ class _GuardedLock:
     """Replaces the lock of importlib: a context manager leaves no frame in the traceback of an import."""
 
     def __init__(self, name: str) -> None:
-        self._lock, self._is_new, self._is_outermost = _ModuleLock(name), name not in sys.modules, False
+        self._name, self._lock = name, _ModuleLock(name)
+        self._is_new, self._is_outermost = name not in sys.modules, False
 
     def __enter__(self) -> None:
         self._lock.__enter__()
@@ -122,6 +134,29 @@ class _GuardedLock:
         self._lock.__exit__(*exc_info)
         if self._is_outermost:
             _end_import()
+            if _logs and self._name in sys.modules:
+                _log_import(self._name, sys._getframe(1))
+
+
+def _log_import(name: str, frame: FrameType) -> None:
+    """Logs the import of *name* that *frame* makes, unless this package or pytest makes it."""
+    importer = next(each for each in walk_up(frame) if get_module_name(each) not in _IMPORTING_MODULES)
+    origin = call_origin(importer)
+    if origin is not None and classify_frame(importer) not in ("runner", "none"):
+        via = "" if importer is origin.frame else origin.via
+        for log in _logs:
+            log.append(ExternalCall(name, "import", format_location(origin.frame), via))
+
+
+@contextmanager
+def log_imports() -> Iterator[list[ExternalCall]]:
+    """The modules that are imported in the block, by import statements outside of modules."""
+    log: list[ExternalCall] = []
+    _logs.append(log)
+    try:
+        yield log
+    finally:
+        _logs[:] = [each for each in _logs if each is not log]
 
 
 def _find_and_leave(name: str, path: Any, target: Any = None) -> Any:

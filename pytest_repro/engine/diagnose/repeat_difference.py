@@ -40,6 +40,8 @@ ADDRESS_ORDER = "address-order"
 ADDRESS_LAYOUT = "address-order:laid out"
 """The suspect for orders by address, which cannot be suspended: it changes the memory layout instead."""
 
+IMPORT = "import"
+
 _LAYOUT_NOTE = "runs with the same addresses were equal, a run with another memory layout differed"
 
 
@@ -147,7 +149,16 @@ class RepeatDiagnosis:
             found = self._try_fresh_processes()
         else:
             found = suspect if self._is_equal_without((suspect,)) else ""
+        if get_cause_name(found) == IMPORT and self._depends_on_layout(found):
+            found = ""
         return self._conclude([found]) if found else None
+
+    def _depends_on_layout(self, suspect: str) -> bool:
+        """Whether, without *suspect*, a run with another memory layout differs: an import changes it too."""
+        if not self._budget.fresh_processes:
+            return False
+        purpose = "each run in a fresh process, the second with another memory layout"
+        return not self._run(3, purpose, (suspect,), fresh_forks=True, shift_heap=True).equal
 
     def _is_equal_without(self, suspects: Sequence[str]) -> bool:
         purpose = ", ".join(map(describe_suspension, suspects))

@@ -22,6 +22,7 @@ from pytest_repro.engine.experiments.state_diff import diff_states
 from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.run_source import RunSource
 from pytest_repro.interpose.call_log import log_calls
+from pytest_repro.interpose.imports import log_imports
 from pytest_repro.interpose.patch import pass_through
 from pytest_repro.traces import trace
 from pytest_repro.values.hashing import digest
@@ -80,7 +81,8 @@ class _ExperimentRun:
         with ExitStack() as stack:
             if experiment.log_calls and number == 0:
                 log = stack.enter_context(log_calls(find_all_targets()))
-                stack.callback(lambda: self._calls.extend(log.calls))
+                imports = stack.enter_context(log_imports())
+                stack.callback(lambda: self._calls.extend([*log.calls, *imports]))
             if experiment.trace_ops:
                 self._traces.append(stack.enter_context(trace(thorough=True)))
             if experiment.trace_lines:

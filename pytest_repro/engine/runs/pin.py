@@ -39,7 +39,7 @@ class Pin:
         self._axis_state: object = None
         self._track_generators = track_generators
         self._generator_states: list[object] = []
-        self._module_count = 0
+        self._module_count: int | None = None
 
     def prepare_run(
         self, spec: RunSpec, open_input: Callable[[], AbstractContextManager[None]] | None = None
@@ -61,7 +61,7 @@ class Pin:
             self._applied_setting = None
         self._open_input = open_input
         self._axis_used, self._axis_state, self._generator_states = False, None, []
-        self._module_count = 0
+        self._module_count = None
 
     def seed(self) -> None:
         """Seeds every generator, and pins what is not pinned yet."""
@@ -76,7 +76,8 @@ class Pin:
         self._axis_state = self._read_axis_state()
         if self._track_generators:
             self._generator_states = read_generator_states()
-        self._module_count = self._module_count or len(sys.modules)
+        if self._module_count is None:
+            self._module_count = len(sys.modules)
 
     @property
     def axis_generators_used(self) -> bool:
@@ -137,7 +138,7 @@ class Pin:
         A module that appears in ``sys.modules`` in another way than by an import may have drawn numbers,
         which only the first run then draws.
         """
-        is_unchanged = len(sys.modules) <= self._module_count
+        is_unchanged = self._module_count is None or len(sys.modules) <= self._module_count
         return not self._pinned_libraries or (
             is_unchanged and self._pinned_libraries.issuperset(active_adapters())
         )
@@ -173,7 +174,8 @@ class Pin:
         try:
             yield
         finally:
-            self._module_count += len(sys.modules) - before
+            if self._module_count is not None:
+                self._module_count += len(sys.modules) - before
 
     def __enter__(self) -> Pin:
         return self
