@@ -29,7 +29,8 @@ def diagnose_verdict(
     Explains the first mismatch between equal runs, else the first between values of an axis, in *seconds*.
     """
     try:
-        budget = ExperimentBudget(target, seconds, max(run.seconds for run in verdict.runs), show_progress)
+        runs = verdict.runs[1:] or verdict.runs  # the first may import a library, which takes seconds
+        budget = ExperimentBudget(target, seconds, max(run.seconds for run in runs), show_progress)
         diagnosis = _prepare(budget, verdict)
         cause = diagnosis.diagnose()
         return Diagnosis(diagnosis.divergence, cause)
