@@ -44,9 +44,10 @@ class Import(Cause):
         names = list(dict.fromkeys(call.display_name for call in calls))
         listed = ", ".join(names[:_MAX_LISTED]) + " and others" * (len(names) > _MAX_LISTED)
         via = f" (in {calls[0].via})" if calls[0].via else ""
+        imports = "this import comes" if len(names) == 1 else "these imports come"
         explanation = (
-            f"the first run imports {listed}{via}, which changes what the runs find; "
-            "they are equal if it is imported before them"
+            f"only the first run imports {listed}{via}, which changes what it finds; "
+            f"if {imports} before the runs, they are equal"
         )
         return Finding(self.name, calls[0].location, explanation, f"import {listed} at the top of the file")
 
