@@ -31,7 +31,7 @@ class OutsideStates:
         del self._first[name], self._current[name]
 
     def rewind(self) -> None:
-        """Each run begins with the same states: it may import a module anew."""
+        """Each run begins with the same states: it may import a module again."""
         self._current = dict(self._first)
 
     @contextmanager

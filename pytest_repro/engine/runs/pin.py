@@ -165,7 +165,11 @@ class Pin:
     @contextmanager
     def _leave(self) -> Iterator[None]:
         """The block imports a module."""
-        with self._outside_states.swap(), self._count_modules():
+        with ExitStack() as stack:
+            for adapter in active_adapters().values():
+                stack.enter_context(adapter.keep_switches())
+            stack.enter_context(self._outside_states.swap())
+            stack.enter_context(self._count_modules())
             yield
 
     @contextmanager
