@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 
-from pytest_repro.causes import Cause
+from pytest_repro.causes import Cause, report_not_suspended
 from pytest_repro.core.diagnose import Evidence, Finding
 from pytest_repro.interpose.patch import passes_through
 
@@ -29,9 +29,11 @@ class Import(Cause):
     def suspend(self, seed: int, variant: str = "") -> AbstractContextManager[None]:
         for line in variant.splitlines():
             module, _, location = line.partition(" ")
-            if not passes_through(location):
-                with suppress(Exception):  # a module that only the test can import
+            try:
+                if not passes_through(location):
                     import_module(module)
+            except BaseException as error:  # a module that only the test can import, or that skips it
+                report_not_suspended(self.name, f"importing {module} before the runs raises {error!r}")
         return nullcontext()
 
     def rank(self, evidence: Evidence) -> int:

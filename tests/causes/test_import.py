@@ -77,3 +77,18 @@ def test_what_a_first_import_changes(project: Project) -> None:
     }
     assert "also os-entropy at test_it.py:" in tests["test_both"]["explanation"]
     assert tests["test_clock"]["ruled_out"] == ["import"]
+
+
+def test_an_import_in_each_run_rules_nothing_out(project: Project) -> None:
+    project.write(conf="import random\nDRAWN = random.Random().random()")
+    project.inquires = True
+    source = """
+    import sys
+    def test_draws(repro, monkeypatch):
+        monkeypatch.delitem(sys.modules, "conf", raising=False)
+        import conf
+        repro.record(x=conf.DRAWN)
+    """
+    cause = project(source, subprocess=True).report["tests"][0]["cause"]
+    assert (cause["name"], cause["ruled_out"]) == ("unknown", ["shared-state"])
+    assert "os-entropy, uninitialised-memory (each run imports conf, which meets" in cause["explanation"]

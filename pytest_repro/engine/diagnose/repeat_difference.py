@@ -78,8 +78,11 @@ class RepeatDiagnosis:
         return replace(finding, ruled_out=tuple(name for name in self._ruled_out if name not in suspected))
 
     def _conclude_unknown(self, reason: str) -> Finding:
-        tried = [f"{n} ({why})" for n, why in self._not_suspended.items() if n in self._ruled_out]
-        note = f"; could not be suspended: {'; '.join(tried)}" if tried else ""
+        tried: dict[str, list[str]] = {}
+        for name in self._ruled_out:
+            tried.setdefault(self._not_suspended.get(name, ""), []).append(name)
+        texts = [f"{', '.join(names)} ({why})" for why, names in tried.items() if why]
+        note = f"; could not be suspended: {'; '.join(texts)}" if texts else ""
         return build_unknown_finding(reason + note, replace(self._evidence, divergence=None))
 
     def _run(
