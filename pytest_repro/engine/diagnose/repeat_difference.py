@@ -75,6 +75,8 @@ class RepeatDiagnosis:
         suspected = {finding.name, *self._not_suspended}
         calls = self._evidence.calls
         suspected |= {name for name in list_cause_names() if get_cause(name).find_not_suspendable(calls)}
+        if all(call.via for call in self._evidence.calls_for(IMPORT)):
+            suspected.add(IMPORT)  # what a library imports when it is used, nobody suspects
         return replace(finding, ruled_out=tuple(name for name in self._ruled_out if name not in suspected))
 
     def _conclude_unknown(self, reason: str) -> Finding:
