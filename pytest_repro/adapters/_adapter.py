@@ -165,6 +165,10 @@ class Adapter:
         """In the block, every determinism switch of the library is set to *mode*."""
         return nullcontext()
 
+    def keep_switches(self) -> AbstractContextManager[None]:
+        """What this block, the import of a module, sets switches to outlives :meth:`deterministic`."""
+        return nullcontext()
+
     def synchronize(self) -> None:
         """Waits for the devices, so that a clock can be read."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Any, NamedTuple
@@ -190,16 +190,21 @@ def _needs_cublas_workspace() -> bool:
     return True
 
 
+_active_blocks: dict[int, dict[Switch, Any]] = {}
+
+
 @contextmanager
 def deterministic(mode: Deterministic) -> Iterator[None]:
     """Sets the switches to *mode* for the block. Restores all of them, also those that the block sets.
 
     With ``"warn"`` an op without a deterministic algorithm warns, with False it may run.
     """
+    saved_values = {switch: switch.get() for switch in list_switches()}
     with ExitStack() as stack:  # restores the other switches if one raises
-        saved_values = [(switch, switch.get()) for switch in list_switches()]
-        for switch, value in reversed(saved_values):
-            stack.callback(_restore, switch, value, saved_values)
+        for switch in reversed(saved_values):
+            stack.callback(_restore, switch, saved_values)
+        _active_blocks[id(saved_values)] = saved_values  # blocks may end in another order
+        stack.callback(_active_blocks.pop, id(saved_values))
         targets = _get_target_values(mode)
         for switch in list_switches():
             if switch.name in targets:
@@ -207,10 +212,22 @@ def deterministic(mode: Deterministic) -> Iterator[None]:
         yield
 
 
-def _restore(switch: Switch, value: Any, saved_values: Sequence[tuple[Switch, Any]] = ()) -> None:
-    if switch.get() != value:
-        switch.set(value)
+def _restore(switch: Switch, saved_values: Mapping[Switch, Any]) -> None:
+    if switch.get() != saved_values[switch]:
+        switch.set(saved_values[switch])
         if switch.name in _LEGACY:  # its setter changed newer switches as well
-            for other, other_value in saved_values:
+            for other in saved_values:
                 if other.name.endswith("fp32_precision"):
-                    _restore(other, other_value)
+                    _restore(other, saved_values)
+
+
+@contextmanager
+def keep_switches() -> Iterator[None]:
+    """What the block sets switches to outlives the blocks of :func:`deterministic` around it."""
+    before = {switch: switch.get() for switch in list_switches()} if _active_blocks else {}
+    try:
+        yield
+    finally:
+        changes = {switch: switch.get() for switch, value in before.items() if switch.get() != value}
+        for saved_values in _active_blocks.values():
+            saved_values.update(changes)

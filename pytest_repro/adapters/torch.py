@@ -17,10 +17,9 @@ from typing import Any
 import torch
 
 from pytest_repro.adapters import BoundaryCallback, EntropySource
-from pytest_repro.adapters._torch_determinism import THREAD_VARIABLES, deterministic, list_switches
+from pytest_repro.adapters import _torch_determinism as _switches
 from pytest_repro.adapters._torch_draws import format_path, iter_seeding_functions, watch_draws
 from pytest_repro.adapters._torch_tensors import TorchTensors, flatten_tensor, flatten_with_attributes
-from pytest_repro.core.plan.plan import Deterministic
 from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.core.runs.pytree import FlattenResult
 from pytest_repro.interpose.patch import Patch, patch_everywhere
@@ -31,7 +30,7 @@ _KINDS = {torch.nn.Module: "module", torch.optim.Optimizer: "optimiser", torch.G
 _LAZY_DEVICES = ("cuda", "xpu")
 _EXCLUDED_FLAGS = {
     f"torch {name}"
-    for name in ("default_device", "grad_mode", "threads", *THREAD_VARIABLES, "PYTHONHASHSEED")
+    for name in ("default_device", "grad_mode", "threads", *_switches.THREAD_VARIABLES, "PYTHONHASHSEED")
 }
 """Switches that change no result, or that :meth:`Adapter.environment` contains."""
 
@@ -184,8 +183,8 @@ class Torch(TorchTensors):
         prefix, name = (f"torch.{generator.device.type}", "rng_state") if is_default else ("", "state")
         return f"{prefix}.get_{name}(), {prefix}.set_{name}(…)"
 
-    def deterministic(self, mode: Deterministic) -> AbstractContextManager[None]:
-        return deterministic(mode)
+    deterministic = staticmethod(_switches.deterministic)
+    keep_switches = staticmethod(_switches.keep_switches)
 
     def synchronize(self) -> None:
         cuda: Any = torch.cuda
@@ -196,7 +195,7 @@ class Torch(TorchTensors):
         return watch_draws(on_boundary)
 
     def switches(self) -> dict[str, str]:
-        return {f"torch {switch.name}": str(switch.get()) for switch in list_switches()}
+        return {f"torch {switch.name}": str(switch.get()) for switch in _switches.list_switches()}
 
     def environment(self) -> dict[str, str]:
         return {

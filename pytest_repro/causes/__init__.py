@@ -84,6 +84,10 @@ class Cause:
         """
         return nullcontext()
 
+    def list_variants(self, evidence: Evidence) -> Sequence[str]:
+        """The variants of suspending it that *evidence* asks for."""
+        return self.variants
+
     def is_candidate(self, evidence: Evidence) -> bool:
         """Whether it can have made runs of one process differ."""
         return not self.needs_fresh_process and type(self).suspend is not Cause.suspend

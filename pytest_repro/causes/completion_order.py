@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from itertools import chain
 
 from pytest_repro.causes import Cause, Explanation, WatchedFunction
-from pytest_repro.causes._serial_futures import make_asyncio_patches, make_executor_patches
-from pytest_repro.causes._serial_threads import make_process_patches, make_thread_patches
+from pytest_repro.causes._serial.futures import make_asyncio_patches, make_executor_patches
+from pytest_repro.causes._serial.threads import make_process_patches, make_thread_patches
 from pytest_repro.core.diagnose import ExternalCall
 from pytest_repro.interpose.patch import patch_everywhere
 

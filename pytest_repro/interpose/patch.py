@@ -183,7 +183,12 @@ def pass_through(lines: Iterable[str]) -> Iterator[None]:
 def is_passthrough(frame: FrameType) -> bool:
     """Whether a call that *frame* makes comes from a line of :func:`pass_through`."""
     origin = call_origin(frame) if _PASSTHROUGH_LINES else None
-    return origin is not None and format_location(origin.frame) in _PASSTHROUGH_LINES
+    return origin is not None and passes_through(format_location(origin.frame))
+
+
+def passes_through(line: str) -> bool:
+    """Whether *line* is one of :func:`pass_through`."""
+    return line in _PASSTHROUGH_LINES
 
 
 def _wrap_passthrough(value: Any, real: Callable[..., Any]) -> Any:

@@ -21,8 +21,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.causes import _serial_futures, _serial_threads, get_cause
-from pytest_repro.causes._serial_futures import OrderedSet, order_unique
+from pytest_repro.causes import get_cause
+from pytest_repro.causes._serial import futures as serial_futures
+from pytest_repro.causes._serial import threads as serial_threads
+from pytest_repro.causes._serial.futures import OrderedSet, order_unique
 
 fork = pytest.mark.skipif(sys.platform != "linux", reason="forks")
 
@@ -30,9 +32,9 @@ fork = pytest.mark.skipif(sys.platform != "linux", reason="forks")
 @pytest.fixture(autouse=True)
 def in_turn(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Suspends it, with timeouts of one second at most."""
-    monkeypatch.setattr(_serial_threads, "THREAD_TIMEOUT", 1.0)
-    monkeypatch.setattr(_serial_futures, "THREAD_TIMEOUT", 0.2)
-    monkeypatch.setattr(_serial_futures, "TASK_TIMEOUT", 0.2)
+    monkeypatch.setattr(serial_threads, "THREAD_TIMEOUT", 1.0)
+    monkeypatch.setattr(serial_futures, "THREAD_TIMEOUT", 0.2)
+    monkeypatch.setattr(serial_futures, "TASK_TIMEOUT", 0.2)
     with get_cause("completion-order").suspend(0):
         yield
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from pytest_repro.causes import _serial_threads, collect_not_suspended, get_cause, report_not_suspended
+from pytest_repro.causes import collect_not_suspended, get_cause, report_not_suspended
+from pytest_repro.causes._serial import threads
 
 
 def run_beside(works: Sequence[Callable[[], object]]) -> None:
@@ -38,7 +39,7 @@ def test_threads_that_wait_for_each_other_are_reported() -> None:
 
 def test_timeout_is_reported() -> None:
     with collect_not_suspended() as found:
-        _serial_threads.wait_for(time.sleep, [], 0.05)  # sleep() says None: it is never done
+        threads.wait_for(time.sleep, [], 0.05)  # sleep() says None: it is never done
     reason = "a thread, process or task takes longer than 0.05 s and runs concurrently with others"
     assert found == {"completion-order": reason}
 

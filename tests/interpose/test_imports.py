@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import importlib
+import importlib.util
+import os
 import random
 import sys
+import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +16,9 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.engine.runs.pin import pinned
+from pytest_repro.core.plan.plan import Cell
+from pytest_repro.core.runs.run import RunSpec
+from pytest_repro.engine.runs.pin import Pin, pinned
 from pytest_repro.interpose.imports import guard_imports
 from pytest_repro.interpose.patch import Patch, patch_everywhere
 from pytest_repro.interpose.proxy_class import make_proxy_class
@@ -24,7 +29,8 @@ import {below}
 getcwd, drawn = os.getcwd, random.random()
 is_proxy = type(datetime.datetime) is not type
 """
-real_find_and_load = vars(sys.modules["_frozen_importlib"])["_find_and_load"]
+importlib_: Any = sys.modules["_frozen_importlib"]
+real = {name: getattr(importlib_, name) for name in ("_ModuleLockManager", "_find_spec")}
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +43,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for name in ("outer", "below", "broken"):
         sys.modules.pop(name, None)
-    assert vars(sys.modules["_frozen_importlib"])["_find_and_load"] is real_find_and_load
+    assert {name: getattr(importlib_, name) for name in real} == real
 
 
 @contextmanager
@@ -119,3 +125,96 @@ def test_a_thread_that_imports_while_another_one_does(tmp_path: Path) -> None:
         assert not sys.modules["below"].is_proxy
         assert type(datetime.datetime) is not type
     assert leave_count == 1
+
+
+@pytest.mark.parametrize("name", ["broken", "absent", "outer_of_broken"])
+def test_tracebacks_are_those_without_the_block(name: str, tmp_path: Path) -> None:
+    (tmp_path / "outer_of_broken.py").write_text("import broken\n")
+
+    def format_error() -> str:
+        try:
+            __import__(name)
+        except (ValueError, ModuleNotFoundError):
+            return traceback.format_exc()
+        raise AssertionError
+
+    expected = format_error()
+    with guard_imports(nothing), patch_everywhere(make_patches()):
+        assert format_error() == expected
+
+
+def test_a_failed_search_leaves_no_block() -> None:
+    with guard_imports(lambda: pytest.fail("left")), pytest.raises(ModuleNotFoundError):
+        importlib.import_module("absent")
+
+
+def test_a_lazy_module_is_imported_when_it_is_used() -> None:
+    def draw(uses: bool) -> list[float]:
+        with pinned(3):
+            module = make_lazy("below")
+            drawn = [random.random()]
+            if uses:
+                module.getcwd()
+            return [*drawn, random.random()]
+
+    def make_lazy(name: str) -> Any:
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        assert spec.loader is not None
+        spec.loader = importlib.util.LazyLoader(spec.loader)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    assert draw(uses=True) == draw(uses=False)
+
+
+def test_each_run_imports_a_module_with_the_same_states() -> None:
+    drawn = []
+    with Pin() as pin:
+        for number in range(3):
+            pin.prepare_run(RunSpec(Cell(value=number), number, 0, True))
+            pin.seed()
+            sys.modules.pop("below", None)
+            drawn.append(importlib.import_module("below").drawn)
+    assert len(set(drawn)) == 1
+
+
+@pytest.mark.parametrize("importing_thread", ["main", "other"])
+def test_generators_keep_their_states_while_another_thread_may_draw(importing_thread: str) -> None:
+    """The run does not count instead."""
+    done = threading.Event()
+    with Pin() as pin:
+        pin.prepare_run(RunSpec(Cell(), 0, 0, True))
+        pin.seed()
+        expected = random.random()
+        pin.seed()
+        body: Any = done.wait if importing_thread == "main" else lambda: importlib.import_module("below")
+        thread = threading.Thread(target=body)
+        thread.start()
+        if importing_thread == "main":
+            importlib.import_module("below")
+        done.set()
+        thread.join()
+        assert sys.modules["below"].drawn == expected
+        assert not pin.is_settled
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_forgets_the_imports_of_other_threads(tmp_path: Path) -> None:
+    (tmp_path / "below.py").write_text("import threading\nstarted.set()\ndone.wait()\n")
+    started, done = threading.Event(), threading.Event()
+    real = os.getcwd
+    with guard_imports(nothing), patch_everywhere(make_patches()), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("builtins.started", started, raising=False)
+        patch.setattr("builtins.done", done, raising=False)
+        thread = threading.Thread(target=lambda: importlib.import_module("below"))
+        thread.start()
+        started.wait()
+        assert os.getcwd is real
+        if not (child := os.fork()):
+            os._exit(os.getcwd() != "nowhere")
+        done.set()
+        thread.join()
+        assert os.waitpid(child, 0)[1] == 0
+        assert os.getcwd() == "nowhere"

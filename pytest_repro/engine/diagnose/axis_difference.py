@@ -155,7 +155,9 @@ class AxisDiagnosis:
             if self._is_equal_without(suspect, first):
                 innocent = tuple(each for each in ruled_out if each != name)
                 return replace(build_finding((suspect,), evidence), ruled_out=innocent)
-            ruled_out[name] = None
+            # What an import does is not suspended: that of the program, or one in a run.
+            if not (first.equal or evidence.calls_for("import")):
+                ruled_out[name] = None
         finding = replace(self._build_axis_finding(), ruled_out=tuple(ruled_out))
         return self._locate(finding, [_FIRST, _SECOND])
 

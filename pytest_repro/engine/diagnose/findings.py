@@ -35,7 +35,7 @@ def rank_suspects(evidence: Evidence) -> list[str]:
     return [
         f"{cause.name}:{variant}" if variant else cause.name
         for cause in candidates
-        for variant in cause.variants
+        for variant in cause.list_variants(evidence)
     ]
 
 

@@ -40,6 +40,8 @@ ADDRESS_ORDER = "address-order"
 ADDRESS_LAYOUT = "address-order:laid out"
 """The suspect for orders by address, which cannot be suspended: it changes the memory layout instead."""
 
+IMPORT = "import"
+
 _LAYOUT_NOTE = "runs with the same addresses were equal, a run with another memory layout differed"
 
 
@@ -73,11 +75,16 @@ class RepeatDiagnosis:
         suspected = {finding.name, *self._not_suspended}
         calls = self._evidence.calls
         suspected |= {name for name in list_cause_names() if get_cause(name).find_not_suspendable(calls)}
+        if all(call.via for call in self._evidence.calls_for(IMPORT)):
+            suspected.add(IMPORT)  # what a library imports when it is used, nobody suspects
         return replace(finding, ruled_out=tuple(name for name in self._ruled_out if name not in suspected))
 
     def _conclude_unknown(self, reason: str) -> Finding:
-        tried = [f"{n} ({why})" for n, why in self._not_suspended.items() if n in self._ruled_out]
-        note = f"; could not be suspended: {'; '.join(tried)}" if tried else ""
+        tried: dict[str, list[str]] = {}
+        for name in self._ruled_out:
+            tried.setdefault(self._not_suspended.get(name, ""), []).append(name)
+        texts = [f"{', '.join(names)} ({why})" for why, names in tried.items() if why]
+        note = f"; could not be suspended: {'; '.join(texts)}" if texts else ""
         return build_unknown_finding(reason + note, replace(self._evidence, divergence=None))
 
     def _run(
@@ -147,7 +154,16 @@ class RepeatDiagnosis:
             found = self._try_fresh_processes()
         else:
             found = suspect if self._is_equal_without((suspect,)) else ""
+        if get_cause_name(found) == IMPORT and self._depends_on_layout(found):
+            found = ""
         return self._conclude([found]) if found else None
+
+    def _depends_on_layout(self, suspect: str) -> bool:
+        """Whether, without *suspect*, a run with another memory layout differs: an import changes it too."""
+        if not self._budget.fresh_processes:
+            return False
+        purpose = "each run in a fresh process, the second with another memory layout"
+        return not self._run(3, purpose, (suspect,), fresh_forks=True, shift_heap=True).equal
 
     def _is_equal_without(self, suspects: Sequence[str]) -> bool:
         purpose = ", ".join(map(describe_suspension, suspects))

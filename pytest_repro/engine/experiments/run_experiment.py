@@ -8,7 +8,12 @@ from dataclasses import replace
 from time import perf_counter
 from typing import TypeVar
 
-from pytest_repro.causes import collect_not_suspended, find_all_targets
+from pytest_repro.causes import (
+    collect_not_suspended,
+    find_all_targets,
+    report_not_suspended,
+    split_suspect,
+)
 from pytest_repro.core.diagnose import Change, Experiment, ExperimentResult, ExternalCall
 from pytest_repro.core.plan.plan import Cell
 from pytest_repro.core.runs.observation import ContentRef
@@ -22,6 +27,7 @@ from pytest_repro.engine.experiments.state_diff import diff_states
 from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.run_source import RunSource
 from pytest_repro.interpose.call_log import log_calls
+from pytest_repro.interpose.imports import log_imports
 from pytest_repro.interpose.patch import pass_through
 from pytest_repro.traces import trace
 from pytest_repro.values.hashing import digest
@@ -78,14 +84,18 @@ class _ExperimentRun:
         spec = self._trial.make_spec(cell, number)
         spec = replace(spec, suspended=experiment.suspended, traced=experiment.trace_ops)
         with ExitStack() as stack:
+            imports = stack.enter_context(log_imports())
             if experiment.log_calls and number == 0:
                 log = stack.enter_context(log_calls(find_all_targets()))
-                stack.callback(lambda: self._calls.extend(log.calls))
+                stack.callback(lambda: self._calls.extend([*log.calls, *imports]))
             if experiment.trace_ops:
                 self._traces.append(stack.enter_context(trace(thorough=True)))
             if experiment.trace_lines:
                 self._steps.append(stack.enter_context(trace_lines()))
             run, recording = self._source.run(spec, self._on_body_start)
+        for suspect in experiment.suspended if imports and number else ():
+            reason = f"each run imports {imports[0].display_name}, which meets the world as it is"
+            report_not_suspended(split_suspect(suspect)[0].name, reason)
         if not number:
             self._first_digest = _digest_run(run, recording)
         self._trial.add(run, recording)

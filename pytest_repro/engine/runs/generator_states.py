@@ -37,26 +37,34 @@ class OutsideStates:
     """States that the global generators have outside of a block that seeds them."""
 
     def __init__(self) -> None:
-        self._restorers: dict[str, Callable[[], None]] = {}
+        self._first: dict[str, Callable[[], None]] = {}
+        self._current: dict[str, Callable[[], None]] = {}
+        self._last: dict[str, Callable[[], None]] = {}
 
     def save(self, name: str, adapter: Adapter) -> None:
-        self._restorers[name] = adapter.save_global_states()
+        self._first[name] = self._current[name] = self._last[name] = adapter.save_global_states()
 
     def restore(self, name: str) -> None:
-        self._restorers.pop(name)()
+        """Restores the state of the library *name* that the last import left, and forgets it."""
+        self._last.pop(name)()
+        del self._first[name], self._current[name]
+
+    def rewind(self) -> None:
+        """Each run begins with the same states: it may import a module again."""
+        self._current = dict(self._first)
 
     @contextmanager
     def swap(self) -> Iterator[None]:
         """The generators have these states in the block, which may advance them."""
         adapters = active_adapters()
-        inside = {name: adapters[name].save_global_states() for name in self._restorers}
-        for restore in self._restorers.values():
+        inside = {name: adapters[name].save_global_states() for name in self._current}
+        for restore in self._current.values():
             restore()
         try:
             yield
         finally:
             for name, restore in inside.items():
-                self.save(name, adapters[name])
+                self._current[name] = self._last[name] = adapters[name].save_global_states()
                 restore()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from types import TracebackType
 
 from pytest_repro.adapters import active_adapters
 from pytest_repro.axes import apply_setting, get_axis
@@ -44,7 +43,7 @@ class Pin:
         self._axis_state: object = None
         self._track_generators = track_generators
         self._generator_states: list[object] = []
-        self._module_count = 0
+        self._module_count: int | None = None
 
     def prepare_run(
         self, spec: RunSpec, open_input: Callable[[], AbstractContextManager[None]] | None = None
@@ -59,13 +58,14 @@ class Pin:
             open_input: Returns a context that replays external input to the run.
         """
         before, self._spec = self._spec, spec
+        self._outside_states.rewind()
         if self._pinned_libraries and before.deterministic != spec.deterministic:
             self.release()
         if spec.suspended or before.suspended or open_input or self._open_input:
             self._applied_setting = None
         self._open_input = open_input
         self._axis_used, self._axis_state, self._generator_states = False, None, []
-        self._module_count = 0
+        self._module_count = None
 
     def seed(self) -> None:
         """Seeds every generator, and pins what is not pinned yet."""
@@ -81,7 +81,8 @@ class Pin:
         self._axis_state = self._read_axis_state()
         if self._track_generators:
             self._generator_states = read_generator_states()
-        self._module_count = self._module_count or len(sys.modules)
+        if self._module_count is None:
+            self._module_count = len(sys.modules)
 
     @property
     def axis_generators_used(self) -> bool:
@@ -137,12 +138,11 @@ class Pin:
     def is_settled(self) -> bool:
         """Whether the run counts: each library was imported before it was seeded.
 
-        A module that appears in ``sys.modules`` in another way than by an import may have drawn numbers,
-        which only the first run then draws.
+        A module that appears in ``sys.modules`` without an import may have drawn, in the first run only.
         """
         if not self._pinned_libraries:
             return True
-        has_new_module = len(sys.modules) > self._module_count
+        has_new_module = self._module_count is not None and len(sys.modules) > self._module_count
         return self._pinned_libraries.issuperset(active_adapters()) and not (
             has_new_module and are_generators_used(self._spec.seed)
         )
@@ -164,7 +164,7 @@ class Pin:
             adapter.seed(self._spec.seed)
         if self._track_generators and not were_used:
             self._generator_states = read_generator_states()
-        self._module_count = max(self._module_count, len(sys.modules))
+        self._module_count = max(self._module_count or 0, len(sys.modules))
 
     @contextmanager
     def unpinned(self) -> Iterator[None]:
@@ -189,7 +189,11 @@ class Pin:
     @contextmanager
     def _leave(self) -> Iterator[None]:
         """The block imports a module."""
-        with pause_observers(), self._outside_states.swap(), self._count_modules():
+        with pause_observers(), ExitStack() as stack:
+            for adapter in active_adapters().values():
+                stack.enter_context(adapter.keep_switches())
+            stack.enter_context(self._outside_states.swap())
+            stack.enter_context(self._count_modules())
             yield
 
     @contextmanager
@@ -198,17 +202,13 @@ class Pin:
         try:
             yield
         finally:
-            self._module_count += len(sys.modules) - before
+            if self._module_count is not None:
+                self._module_count += len(sys.modules) - before
 
     def __enter__(self) -> Pin:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.release()
 
 

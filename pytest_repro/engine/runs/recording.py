@@ -78,18 +78,8 @@ class Recording(RecordingBase):
     """
 
     __slots__ = (
-        "_by_key",
-        "_count_ulps",
-        "_differences",
-        "_entries",
-        "_keep_values",
-        "_mixed_dtypes",
-        "_passed_assertion",
-        "_quick_readers",
-        "_reference",
-        "_step_counters",
-        "_store",
-        "_tolerance_for",
+        "_by_key", "_count_ulps", "_differences", "_entries", "_keep_values", "_mixed_dtypes",
+        "_passed_assertion", "_quick_readers", "_reference", "_step_counters", "_store", "_tolerance_for",
         "rename",
     )  # fmt: skip
 

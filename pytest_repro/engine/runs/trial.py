@@ -180,9 +180,7 @@ class Trial:
 
     def differs(self, cell: Cell) -> bool:
         """Whether the run at *cell* recorded other bits than the run it is compared with."""
-        found = next(
-            (done for done in self._finished_runs if (done[0].axis, done[0].value) == cell[:2]), None
-        )
+        found = self._find_first_run(cell[:2])
         base = self._find_reference(cell)
         if found is None or base is None or found[0].outcome != base[0].outcome:
             return False
@@ -194,9 +192,11 @@ class Trial:
             return None
         if cell.repeat_of is None:
             return self._finished_runs[0]
-        return next(
-            (done for done in self._finished_runs if (done[0].axis, done[0].value) == cell.repeat_of), None
-        )
+        return self._find_first_run(cell.repeat_of)
+
+    def _find_first_run(self, setting: tuple[str, object]) -> RunResult | None:
+        done = (done for done in self._finished_runs if (done[0].axis, done[0].value) == setting)
+        return next(done, None)
 
     def reset(self) -> None:
         """Drops all runs so far: they do not count."""
@@ -225,18 +225,8 @@ class Trial:
         agreeing = find_agreeing(self.plan, done, found) if found else ""
         missed = {k: v for run in runs for k, v in run.not_compared.items()}
         missed = {} if word in (None, "skipped", "failed") else missed
-        return Verdict(
-            word,
-            self.plan,
-            runs,
-            found,
-            series,
-            over,
-            plots=drawn,
-            level=level,
-            agreeing=agreeing,
-            not_compared=missed,
-        )
+        verdict = Verdict(word, self.plan, runs, found, series, over, plots=drawn, level=level)
+        return replace(verdict, agreeing=agreeing, not_compared=missed)
 
     def _build_plots(
         self, finished_runs: list[RunResult], mismatches: tuple[Mismatch, ...]
@@ -256,9 +246,8 @@ class Trial:
         observed = self._finished_runs[0][1].observations() if self._finished_runs else {}
         lengths = count_steps(observed)
         for key, found in observed.items():
-            yield summarize_value(
-                format_key(key, lengths[key[0]] > 1), found, load_content(found.content, self.store)
-            )
+            name = format_key(key, lengths[key[0]] > 1)
+            yield summarize_value(name, found, load_content(found.content, self.store))
 
     def close(self) -> None:
         """Drops the stored values."""

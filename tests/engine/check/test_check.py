@@ -147,7 +147,10 @@ def test_what_a_closure_keeps_is_left_unknown_here_and_told() -> None:
     found = check(keeping).cause
     assert found is not None
     assert (found.name, "shared-state" in found.ruled_out) == ("unknown", False)
-    assert "could not be suspended: shared-state (no fresh process is available)" in found.explanation
+    assert (
+        "could not be suspended: shared-state, address-order (no fresh process is available)"
+        in found.explanation
+    )
 
 
 def test_the_cause_is_found_of_a_module_function_in_fresh_processes(

@@ -220,8 +220,8 @@ def test_without_fresh_processes_shared_state_is_never_the_cause() -> None:
     assert cause.name == "unknown"
     assert cause.explanation.startswith(
         "9 of 9 runs differed, and runs still differed with each suspect suspended and with all of them "
-        "suspended together; could not be suspended: shared-state (no fresh process is available); "
-        "address-order (no fresh process is available)"
+        "suspended together; could not be suspended: shared-state, address-order "
+        "(no fresh process is available)"
     )
     assert not any(e.fresh_forks or e.shift_heap for e in target.experiments)
     assert {"clock", "os-entropy"} <= set(cause.ruled_out)

@@ -77,3 +77,27 @@ def test_an_import_does_not_shift_what_seeded_draws(project: Project) -> None:
         assert drawn[0] == drawn[1]
     """
     project(source, subprocess=True).check(passed=2)
+
+
+def test_settings_of_an_imported_library_outlive_the_test(project: Project) -> None:
+    pytest.importorskip("torch")
+    project.write(
+        sets="""
+        import os, torch
+        torch.set_default_dtype(torch.float64)
+        os.environ["OMP_NUM_THREADS"] = "3"
+        """
+    )
+    source = """
+    import os, pytest, torch
+    def test_importing(repro):
+        torch.set_grad_enabled(False)
+        import sets
+        repro.record(x=torch.ones(2))
+    def test_later():
+        assert torch.get_default_dtype() == torch.float64
+        assert os.environ["OMP_NUM_THREADS"] == "3"
+        assert torch.is_grad_enabled()
+        assert not torch.are_deterministic_algorithms_enabled()
+    """
+    project(source, subprocess=True).check(passed=2)

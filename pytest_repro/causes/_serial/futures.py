@@ -11,7 +11,7 @@ from itertools import count
 from time import monotonic
 from typing import Any, TypeVar
 
-from pytest_repro.causes._serial_threads import (
+from pytest_repro.causes._serial.threads import (
     PROCESS_TIMEOUT,
     THREAD_TIMEOUT,
     record_thread_id,

@@ -1,0 +1,1 @@
+"""One task at a time, in the order in which tasks start: how ``completion-order`` is suspended."""
