@@ -87,10 +87,7 @@ def flatten(value: object) -> FlattenResult:
 
 
 def flatten_known(value: object) -> FlattenResult:
-    """As :func:`flatten`, for values that were not recorded: calls none of their methods.
-
-    None if no adapter knows the type.
-    """
+    """As :func:`flatten`, for values that were not recorded; None if no adapter knows the type."""
     adapters = active_adapters()
     for name, adapter in adapters.items():
         if name != STANDARD_LIBRARY and (result := adapter.flatten(value)) is not None:

@@ -51,7 +51,7 @@ def _make_comparable(state: Any) -> object:
 
 def _flatten_subclass(array: Any) -> Parts:
     """An array of a class that adds attributes, such as a unit."""
-    attributes = ((f".{name}", value) for name, value in sorted(vars(array).items()))
+    attributes = ((f".{name}", value) for name, value in sorted(getattr(array, "__dict__", {}).items()))
     return Parts(type(array).__qualname__, chain([("", array.view(np.ndarray))], attributes))
 
 
@@ -66,7 +66,8 @@ class Numpy(Adapter):
     def flatten(self, value: Any) -> FlattenResult:
         kind = type(value)
         if issubclass(kind, np.ndarray):
-            return flatten_array(value) if kind.__module__.startswith("numpy") else _flatten_subclass(value)
+            is_plain = kind.__module__.partition(".")[0] == "numpy" or issubclass(kind, np.ma.MaskedArray)
+            return flatten_array(value) if is_plain else _flatten_subclass(value)
         if issubclass(kind, np.generic):
             scalar = flatten_array(np.asarray(value))
             # Scalars are compared when recorded, but not as local variables.

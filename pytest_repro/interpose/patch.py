@@ -54,10 +54,12 @@ class _PatchSet:
         with ExitStack() as stack:
             unpatched = {real_id(patch.value): (patch.value, original) for patch, original in pairs}
             stack.callback(_unpatch_late_imports, unpatched, known_modules)
-            for (patch, original), own in zip(pairs, self._own_attributes):
+            # What the block has rebound since the last time stays as it is. Read before anything is set: a
+            # class inherits the patch of its base.
+            originals = [getattr(patch.owner, patch.name, _ABSENT) is real for patch, real in pairs]
+            for patch, is_original, own in zip(self._patches, originals, self._own_attributes):
                 stack.callback(_restore_attribute, patch.owner, patch.name, patch.value, own)
-                # What the block has rebound since the last time stays as it is.
-                if getattr(patch.owner, patch.name, _ABSENT) is original:
+                if is_original:
                     setattr(patch.owner, patch.name, patch.value)
             # If one object has two names (torch.seed, torch.random.seed), the first patch replaces it.
             replacements = {real_id(o): (o, p.value) for p, o in reversed(pairs) if not p.owner_only}

@@ -18,7 +18,7 @@ from pytest_repro.plugin import marker
 from pytest_repro.plugin.config.item_plan import resolve_plan
 from pytest_repro.plugin.config.settings import add_options, read_settings
 from pytest_repro.plugin.session.collected_modules import CollectionTracker, should_write_golden
-from pytest_repro.plugin.stash import ENVIRONMENT, GOLDEN_LINES, PLAN, ROWS, SETTINGS
+from pytest_repro.plugin.stash import ENVIRONMENT, GITHUB, GOLDEN_LINES, PLAN, ROWS, SETTINGS
 from pytest_repro.plugin.workerinput import is_github
 
 _REFUSAL_KEY = "repro_refused"
@@ -41,7 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_repro.plugin.session.require import register_gate
 
         register_gate(config)
-    if is_github() and not hasattr(config, "workerinput"):
+    config.stash[GITHUB] = is_github()
+    if config.stash[GITHUB] and not hasattr(config, "workerinput"):
         from pytest_repro.plugin.session.github import register_github
 
         register_github(config)

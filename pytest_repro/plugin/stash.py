@@ -16,6 +16,8 @@ SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 PLAN: pytest.StashKey[Plan] = pytest.StashKey()
 RUNNER: pytest.StashKey[ItemRunner] = pytest.StashKey()
 FOLDERS: pytest.StashKey[TemporaryFolders] = pytest.StashKey()
+GITHUB: pytest.StashKey[bool] = pytest.StashKey()
+"""Whether GitHub Actions runs the session; a test may change the environment."""
 ROWS: pytest.StashKey[dict[str, dict[str, Any]]] = pytest.StashKey()
 """Rows of the JSON report, by worker and test."""
 STALE_TESTS: pytest.StashKey[dict[str, list[str]]] = pytest.StashKey()

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.interpose.patch import Patch, is_passthrough, pass_through, patch_everywhere
+from pytest_repro.interpose.patch import Patch, is_passthrough, pass_through, patch_everywhere, unpatched
 from pytest_repro.interpose.proxy_class import make_proxy_class
 from pytest_repro.interpose.user_frames import classify_code, find_called_name, is_user_module
 
@@ -270,3 +270,15 @@ def test_pass_through_ends_after_an_error() -> None:
     with patch_everywhere([Patch(time, "time", lambda: -1.0)]):
         assert call_twice() == [-1.0, -1.0]
     assert not is_passthrough(sys._getframe())
+
+
+def test_a_class_that_inherits_the_patch_of_its_base_is_patched_too() -> None:
+    from multiprocessing.pool import Pool, ThreadPool
+
+    patches = [Patch(owner, "imap_unordered", lambda *args: ()) for owner in (Pool, ThreadPool)]
+    real = Pool.imap_unordered
+    with patch_everywhere(patches):
+        with unpatched():
+            assert Pool.imap_unordered is ThreadPool.imap_unordered is real
+        assert [vars(patch.owner)[patch.name] for patch in patches] == [patch.value for patch in patches]
+    assert "imap_unordered" not in vars(ThreadPool)

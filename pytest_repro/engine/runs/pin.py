@@ -136,16 +136,14 @@ class Pin:
 
     @property
     def is_settled(self) -> bool:
-        """Whether the run counts: each library was imported before it was seeded.
-
-        A module that appears in ``sys.modules`` without an import may have drawn, in the first run only.
-        """
+        """Whether the run counts: each library was imported before it was seeded."""
         if not self._pinned_libraries:
             return True
+        # What appears without an import may have drawn, in the first run only.
         has_new_module = self._module_count is not None and len(sys.modules) > self._module_count
-        return self._pinned_libraries.issuperset(active_adapters()) and not (
-            has_new_module and are_generators_used(self._spec.seed)
-        )
+        if has_new_module and are_generators_used(self._spec.seed):
+            return False
+        return self._pinned_libraries.issuperset(active_adapters())
 
     @contextmanager
     def pin_imported(self) -> Iterator[None]:

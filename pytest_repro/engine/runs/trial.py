@@ -180,8 +180,7 @@ class Trial:
 
     def differs(self, cell: Cell) -> bool:
         """Whether the run at *cell* recorded other bits than the run it is compared with."""
-        found = self._find_first_run(cell[:2])
-        base = self._find_reference(cell)
+        found, base = self._find_first_run(cell[:2]), self._find_reference(cell)
         if found is None or base is None or found[0].outcome != base[0].outcome:
             return False
         return not found[1].equals(base[1])
@@ -202,8 +201,7 @@ class Trial:
         """Drops all runs so far: they do not count."""
         self.close()
         self.store = SpillStore(self.store.budget)
-        self._finished_runs.clear()
-        self._missing_runs.clear()
+        self._finished_runs, self._missing_runs = [], []
 
     def compute_verdict(self, *last: tuple[Run, RecordingBase]) -> Verdict:
         """The verdict on the runs so far and on *last*, which is not kept."""
@@ -212,8 +210,7 @@ class Trial:
         done[1:] = sorted(done[1:], key=lambda each: each[0].axis != REPEAT or each[0].repeat_of is not None)
         runs = (*(run for run, _ in done), *self._unreachable_runs, *self._missing_runs)
         if not done:
-            lost = any(run.state == "lost" for run in runs)
-            return Verdict("failed" if lost else "skipped", self.plan, runs)
+            return Verdict("failed" if any(r.state == "lost" for r in runs) else "skipped", self.plan, runs)
         values = find_mismatches_at_level(self.plan, done, self._find_reference, self.plan.level or "bitwise")
         found = (*find_outcome_mismatches(runs), *values)
         series = count_steps(done[0][1].observations()) if found else {}
@@ -223,8 +220,8 @@ class Trial:
         found = () if word == "skipped" else found  # what was recorded before a skip says nothing
         over = list_uncounted(done[0][1]) if self.plan.level not in (None, "bitwise") else ()
         agreeing = find_agreeing(self.plan, done, found) if found else ""
-        missed = {k: v for run in runs for k, v in run.not_compared.items()}
-        missed = {} if word in (None, "skipped", "failed") else missed
+        compared = () if word in (None, "skipped", "failed") else runs
+        missed = {k: v for run in compared for k, v in run.not_compared.items()}
         verdict = Verdict(word, self.plan, runs, found, series, over, plots=drawn, level=level)
         return replace(verdict, agreeing=agreeing, not_compared=missed)
 
@@ -250,5 +247,4 @@ class Trial:
             yield summarize_value(name, found, load_content(found.content, self.store))
 
     def close(self) -> None:
-        """Drops the stored values."""
         self.store.close()

@@ -20,8 +20,7 @@ from pytest_repro.plugin.extra_runs.unseeded import make_unseeded_row
 from pytest_repro.plugin.replay_line import format_nodeid
 from pytest_repro.plugin.run import replay
 from pytest_repro.plugin.run.item_runner import ItemRunner
-from pytest_repro.plugin.stash import ENVIRONMENT, ROWS, SETTINGS
-from pytest_repro.plugin.workerinput import is_github
+from pytest_repro.plugin.stash import ENVIRONMENT, GITHUB, ROWS, SETTINGS
 from pytest_repro.reports.summary import FAILING_VERDICTS
 
 _PLUGIN_NAME = "repro-rows"
@@ -99,7 +98,7 @@ def _make_row(runner: ItemRunner, verdict: Verdict) -> dict[str, Any]:
 def _are_details_shown(config: pytest.Config) -> bool:
     """Whether a report, a page or GitHub shows more of a test than its verdict."""
     settings = config.stash[SETTINGS]
-    return settings.json is not None or should_plot(config) or is_github()
+    return settings.json is not None or should_plot(config) or config.stash[GITHUB]
 
 
 def _make_properties(runner: ItemRunner, verdict: Verdict) -> Iterator[tuple[str, object]]:
