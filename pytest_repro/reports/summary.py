@@ -13,7 +13,7 @@ FAILING_VERDICTS = ("diverged", "unobserved", "no-baseline", "foreign-baseline")
 
 COMPARED_VERDICTS = ("reproduced", "diverged")
 
-OBSERVED_NOTHING = "observed nothing"
+OBSERVED_NOTHING, NOT_COMPARED = "observed nothing", "not compared: "
 _NO_DEVICE = "skipped on every device"
 
 _MAX_UNOBSERVED = 5
@@ -61,8 +61,8 @@ def label_verdict(row: Mapping[str, Any]) -> str:
             return f"skipped at every value of {', '.join(axes)}"
         return _NO_DEVICE if axes else word
     if word == "unobserved":
-        is_whole = row.get("headline", OBSERVED_NOTHING) == OBSERVED_NOTHING
-        return OBSERVED_NOTHING if is_whole else "compared only in part"
+        is_partial = str(row.get("headline", "")).startswith(NOT_COMPARED)
+        return "compared only in part" if is_partial else OBSERVED_NOTHING
     return word
 
 

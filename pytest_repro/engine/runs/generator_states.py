@@ -34,20 +34,27 @@ _MAX_STATES = 8
 
 
 class OutsideStates:
-    """States that the global generators have outside of a block that seeds them."""
+    """States that the global generators have outside of a block that seeds them.
+
+    Attributes:
+        adapters: Of their libraries. An import must not load the adapter of another library, which would
+            import what is just being imported.
+    """
 
     def __init__(self) -> None:
+        self.adapters: dict[str, Adapter] = {}
         self._first: dict[str, Callable[[], None]] = {}
         self._current: dict[str, Callable[[], None]] = {}
         self._last: dict[str, Callable[[], None]] = {}
 
     def save(self, name: str, adapter: Adapter) -> None:
+        self.adapters[name] = adapter
         self._first[name] = self._current[name] = self._last[name] = adapter.save_global_states()
 
     def restore(self, name: str) -> None:
         """Restores the state of the library *name* that the last import left, and forgets it."""
         self._last.pop(name)()
-        del self._first[name], self._current[name]
+        del self.adapters[name], self._first[name], self._current[name]
 
     def rewind(self) -> None:
         """Each run begins with the same states: it may import a module again."""
@@ -56,15 +63,14 @@ class OutsideStates:
     @contextmanager
     def swap(self) -> Iterator[None]:
         """The generators have these states in the block, which may advance them."""
-        adapters = active_adapters()
-        inside = {name: adapters[name].save_global_states() for name in self._current}
+        inside = {name: adapter.save_global_states() for name, adapter in self.adapters.items()}
         for restore in self._current.values():
             restore()
         try:
             yield
         finally:
             for name, restore in inside.items():
-                self._current[name] = self._last[name] = adapters[name].save_global_states()
+                self._current[name] = self._last[name] = self.adapters[name].save_global_states()
                 restore()
 
 

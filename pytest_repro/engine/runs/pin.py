@@ -188,7 +188,7 @@ class Pin:
     def _leave(self) -> Iterator[None]:
         """The block imports a module."""
         with pause_observers(), ExitStack() as stack:
-            for adapter in active_adapters().values():
+            for adapter in self._outside_states.adapters.values():
                 stack.enter_context(adapter.keep_switches())
             stack.enter_context(self._outside_states.swap())
             stack.enter_context(self._count_modules())

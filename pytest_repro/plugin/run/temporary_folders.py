@@ -53,6 +53,10 @@ class TemporaryFolders:
                 self._wider_names[str(path)], self._folder_names = "<tmp>", None
             return path
 
+        own = Path(config.getoption("basetemp", None) or "")
+        if own.name and own.name == getattr(config, "workerinput", {}).get("workerid"):
+            # A companion: the folder of its session is in its sys.argv.
+            self._wider_names[str(own.parent)] = "<tmp>"
         patch = pytest.MonkeyPatch()
         patch.setattr(factory, "mktemp", mktemp)
         patch.setattr(factory, "getbasetemp", getbasetemp)

@@ -32,7 +32,7 @@ from pytest_repro.reports.failure.runs import (
     format_vary_options,
 )
 from pytest_repro.reports.failure.values import format_differing_names, format_max_abs, format_mismatches
-from pytest_repro.reports.summary import OBSERVED_NOTHING
+from pytest_repro.reports.summary import NOT_COMPARED, OBSERVED_NOTHING
 
 _MAX_VALUES = 5
 
@@ -83,7 +83,7 @@ def format_headline(verdict: Verdict) -> str:
     if verdict.outcome in WITHOUT_BASELINE:
         return golden.format_headline(verdict)
     if verdict.is_partial and any(run.observation_count for run in verdict.runs):
-        return f"not compared: {format_list(list(verdict.not_compared), _MAX_VALUES)}"
+        return f"{NOT_COMPARED}{format_list(list(verdict.not_compared), _MAX_VALUES)}"
     if not verdict.mismatches:  # of an assertion of this package that failed, the first line
         return verdict.runs[0].error.replace("pytest_repro.NotReproducible: ", "") or OBSERVED_NOTHING
     first = verdict.mismatches[0]

@@ -43,7 +43,7 @@ def test_a_failed_assertion_counts(project: Project, workers: str) -> None:
     ).check(
         failed=2, errors=1, passed=2, xfailed=1,
         says=[
-            "2 compared (2 diverged), 0 observed nothing, 0 skipped on every device\n",
+            "2 compared (2 diverged), 0 observed nothing\n",
             "diverged  test_it.py::test_draws  draws: 1 distinct of 2 draws, the same: 1, 2\n",
         ],
         lacks=["distinct_draws.py", "draws.py:"],
