@@ -55,7 +55,7 @@ GOLDEN = {
       fix        torch.use_deterministic_algorithms(True), which the marker sets unless deterministic=False;
                  or gather with F.embedding or torch.index_select, whose backward adds in order
       replay     pytest test_kernels.py::test_gathered --repro-seed=0 --repro-runs=2 --repro-deterministic=false
-    """,
+    """,  # noqa: E501
     "test_labels": """
     test_world.py::test_labels is not reproducible (bit for bit, 2 runs, seed 0, varied: process)
 
