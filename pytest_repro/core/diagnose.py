@@ -74,6 +74,7 @@ class Finding:
     explanation: str = ""  # what the cause does, and what the experiments showed
     fix: str = ""  # what to change
     ruled_out: tuple[str, ...] = ()  # cause words during whose suspension the runs still differed
+    seen: tuple[str, ...] = ()  # calls that were seen and not tested, most likely first: ``"f() at a.py:8"``
 
 
 class Experiment(NamedTuple):

@@ -63,5 +63,7 @@ def _format_cause(finding: Finding) -> Iterator[str]:
     at = f" at {finding.location}" if finding.location else ""
     yield from wrap_labelled("cause", f"{finding.name}{at}")
     yield from wrap_labelled("", finding.explanation)
+    if finding.seen:
+        yield from wrap_labelled("", f"seen, not tested: {'; '.join(finding.seen)}")
     yield from wrap_labelled("fix", finding.fix)
     yield from wrap_labelled("ruled out", ", ".join(finding.ruled_out))

@@ -135,9 +135,8 @@ _CODEC = Codec(
         ),
         Finding: (
             "name", "location",
-            Field("explanation", always=True),
-            "fix",
-            Field("ruled_out", always=True),
+            Field("explanation", always=True), "fix",
+            Field("ruled_out", always=True), "seen",
         ),
         Baseline: (
             "path",
