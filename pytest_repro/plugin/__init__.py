@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from time import time
 from typing import Any, NoReturn
 
 import pytest
@@ -18,7 +19,7 @@ from pytest_repro.plugin import marker
 from pytest_repro.plugin.config.item_plan import resolve_plan
 from pytest_repro.plugin.config.settings import add_options, read_settings
 from pytest_repro.plugin.session.collected_modules import CollectionTracker, should_write_golden
-from pytest_repro.plugin.stash import ENVIRONMENT, GITHUB, GOLDEN_LINES, PLAN, ROWS, SETTINGS
+from pytest_repro.plugin.stash import ENVIRONMENT, GITHUB, GOLDEN_LINES, PLAN, ROWS, SETTINGS, STARTED
 from pytest_repro.plugin.workerinput import is_github
 
 _REFUSAL_KEY = "repro_refused"
@@ -33,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Reads the settings: an invalid one ends the session before it starts."""
     settings = config.stash[SETTINGS] = read_settings(config)
+    config.stash[STARTED] = time()
     if settings.replay is not None:
         from pytest_repro.plugin.run.replay import load_log
 

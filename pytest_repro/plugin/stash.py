@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pytest_repro.plugin.run.temporary_folders import TemporaryFolders
 
 SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
+STARTED: pytest.StashKey[float] = pytest.StashKey()
+"""When the session started, in seconds since 1970."""
 PLAN: pytest.StashKey[Plan] = pytest.StashKey()
 RUNNER: pytest.StashKey[ItemRunner] = pytest.StashKey()
 FOLDERS: pytest.StashKey[TemporaryFolders] = pytest.StashKey()

@@ -74,6 +74,14 @@ def count_parser(unit: str, minimum: int = 0, hint: str = "") -> Callable[[objec
 parse_noise = count_parser("runs", 2, "; put --repro-noise without a number after the files")
 
 
+def parse_shard(value: object) -> str:
+    """A number of a shard and the number of shards: ``"3/8"``."""
+    match = re.fullmatch(r"0*([1-9][0-9]*)/0*([1-9][0-9]*)", str(value))
+    if match is None or int(match[1]) > int(match[2]):
+        raise BadArgument("shard", value, "its number and the number of shards: 3/8")
+    return f"{match[1]}/{match[2]}"
+
+
 def parse_path(value: object, allowed: str = "the path of a file") -> str:
     """A path; *allowed* is for the message of an empty one."""
     if not isinstance(value, str) or not value.strip():

@@ -23,6 +23,7 @@ from pytest_repro.plugin.config.parsers import (
     parse_seconds,
     parse_seed,
     parse_seeds,
+    parse_shard,
     parse_vary_lines,
 )
 from pytest_repro.plugin.pytest_internals import get_raw_ini
@@ -107,6 +108,9 @@ class Settings:  # a dataclass of this size takes 2 ms at every start of pytest
     baseline_kb: int = _ini_key(64, count_parser("kilobytes"), "largest value in golden files, in kilobytes")
     json: str | None = _option(None, parse_path, "PATH", "write the JSON report to PATH")
     html: str | None = _option(None, parse_path, "PATH", "write the HTML report, a single page, to PATH")
+    shard: str = _option(
+        "", parse_shard, "I/N", "which of N shards this session is, for the JSON report: 3/8"
+    )
     require: int = _option(0, count_parser("tests"), "N", "fail if fewer than N marked tests were compared")
     cost: bool = _flag("also time tests without determinism; report the ratio")
     noise: int = _option(0, parse_noise, "N", "also run tests N (5) times, seeds or algorithms free", bare=5)

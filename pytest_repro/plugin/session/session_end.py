@@ -13,6 +13,7 @@ from pytest_repro.plugin.pytest_internals import print_session_error
 from pytest_repro.plugin.run import replay
 from pytest_repro.plugin.session import require
 from pytest_repro.plugin.session.collected_modules import should_write_golden
+from pytest_repro.plugin.session.report_head import build_head
 from pytest_repro.plugin.session.rows import get_environment, get_rows
 from pytest_repro.plugin.stash import GOLDEN_LINES, SETTINGS
 from pytest_repro.reports.json.report import build_report, write_report
@@ -65,7 +66,7 @@ def _write_report(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> N
     with_results = (row for row in rows if any(key in row for key in ("verdict", "sweep", "noise", "cost")))
     public = [{k: v for k, v in row.items() if k not in private} for row in with_results]
     path = config.invocation_params.dir / str(settings.json)
-    write_report(path, build_report(public, settings.plan.seed, get_environment(config)))
+    write_report(path, build_report(public, settings.plan.seed, get_environment(config), build_head(config)))
 
 
 def _list_note_keys() -> list[str]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_repro.core.checked_json import BadJson, JsonNode, parse_json
 from pytest_repro.core.files import replace_file
@@ -21,6 +21,16 @@ BadReport = BadJson
 
 INCONSISTENCY_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 """Raised for a row whose keys are valid but contradict each other: a run of an axis that the plan lacks."""
+
+
+class ReportHead(NamedTuple):
+    """Which session a report is of."""
+
+    run_id: str = ""  # equal in all shards of one CI run
+    shard: str = ""  # ``"3/100"``; ``""`` without shards
+    commit: str = ""  # with ``-dirty`` if tracked files differ; ``""`` if unknown
+    started: str = ""  # ``"2026-01-31T08:00:00Z"``
+    duration: float = 0.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +82,10 @@ def _read_bytes(path: str) -> bytes:
 
 
 def build_report(
-    tests: Iterable[Mapping[str, Any]], seed: int, environment: Mapping[str, str]
+    tests: Iterable[Mapping[str, Any]],
+    seed: int,
+    environment: Mapping[str, str],
+    head: ReportHead | None = None,
 ) -> dict[str, Any]:
     """The report as plain data.
 
@@ -80,11 +93,13 @@ def build_report(
         tests: Rows of :func:`~pytest_repro.reports.json.rows.verdict_to_row`.
         seed: Seed of the session.
         environment: Whatever else could change a result, by name.
+        head: Which session it is; empty fields are absent.
     """
     rows = list(tests)
     counts = Counter(row["verdict"] for row in rows if "verdict" in row)
     return {
         "format": FORMAT,
+        **{name: value for name, value in (head._asdict() if head else {}).items() if value},
         "environment": dict(environment),
         "seed": seed,
         "summary": dict(sorted(counts.items())),

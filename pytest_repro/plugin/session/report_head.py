@@ -1,0 +1,84 @@
+"""The head of the JSON report: which CI run and shard, which commit, when, and for how long."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+import uuid
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from pytest_repro.plugin.stash import SETTINGS, STARTED
+from pytest_repro.reports.json.report import ReportHead
+
+_RUN_VARIABLES = (
+    "GITHUB_RUN_ID", "CI_PIPELINE_ID", "CIRCLE_WORKFLOW_ID", "BUILDKITE_BUILD_ID", "BUILD_BUILDID",
+    "BUILD_TAG", "SLURM_ARRAY_JOB_ID", "SLURM_JOB_ID",
+)  # fmt: skip
+"""Equal in all jobs of one run of GitHub Actions, GitLab, CircleCI, Buildkite, Azure, Jenkins, Slurm."""
+_SHARD_VARIABLES = (
+    ("CI_NODE_INDEX", "CI_NODE_TOTAL", "1"),
+    ("CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL", "0"),
+    ("BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT", "0"),
+    ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN"),
+)
+"""Number of the job, of jobs, and of the first job or its variable: GitLab, CircleCI, Buildkite, Slurm."""
+_COMMIT_VARIABLES = (
+    "GITHUB_SHA", "CI_COMMIT_SHA", "CIRCLE_SHA1", "BUILDKITE_COMMIT", "BUILD_SOURCEVERSION", "GIT_COMMIT",
+)  # fmt: skip
+_GIT_SECONDS = 10.0
+
+
+def build_head(config: pytest.Config) -> ReportHead:
+    """The head of the report of this session, which ends now."""
+    started, environ = config.stash[STARTED], os.environ
+    shown = datetime.fromtimestamp(started, timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+    duration = round(time.time() - started, 3)
+    return ReportHead(
+        find_run_id(environ),
+        _find_shard(config, environ),
+        find_commit(config.rootpath, environ),
+        shown,
+        duration,
+    )
+
+
+def find_run_id(environ: Mapping[str, str]) -> str:
+    """The id of the CI run, equal in all its shards; a random one elsewhere."""
+    run_id = next((environ[name] for name in _RUN_VARIABLES if environ.get(name)), "")
+    attempt = environ.get("GITHUB_RUN_ATTEMPT", "") if environ.get("GITHUB_RUN_ID") else ""
+    return f"{run_id}-{attempt}" if attempt else run_id or uuid.uuid4().hex
+
+
+def _find_shard(config: pytest.Config, environ: Mapping[str, str]) -> str:
+    """``"3/100"``: from ``--repro-shard``, pytest-split, or the CI's variables; ``""`` without shards."""
+    if shard := config.stash[SETTINGS].shard:
+        return shard
+    splits, group = config.getoption("splits", None), config.getoption("group", None)
+    return f"{group}/{splits}" if splits and group else find_shard_in(environ)
+
+
+def find_shard_in(environ: Mapping[str, str]) -> str:
+    """``"3/100"`` from the variables of a CI system; ``""`` if there are none, or a single shard."""
+    for index, total, first in _SHARD_VARIABLES:
+        numbers = [environ.get(name, default) for name, default in ((index, ""), (total, ""), (first, first))]
+        if all(map(str.isdigit, numbers)) and int(numbers[1]) > 1:
+            step = int(environ.get("SLURM_ARRAY_TASK_STEP", "1")) if index.startswith("SLURM") else 1
+            return f"{(int(numbers[0]) - int(numbers[2])) // step + 1}/{int(numbers[1])}"
+    return ""
+
+
+def find_commit(root: Path, environ: Mapping[str, str]) -> str:
+    """The commit checked out at *root*, with ``-dirty`` if tracked files differ; ``""`` if unknown."""
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=False)
+    except (OSError, subprocess.SubprocessError):  # no git, or a repository that is too slow
+        done = None
+    if done is not None and done.returncode == 0:
+        return done.stdout.strip()
+    return next((environ[name] for name in _COMMIT_VARIABLES if environ.get(name)), "")

@@ -1,0 +1,83 @@
+"""The head of the JSON report: CI run, shard, commit, start and duration."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from pytest_repro.plugin.session.report_head import find_commit, find_run_id, find_shard_in
+from tests.conftest import Project
+
+TEST = "def test_it(repro):\n    repro.record(x=1.0)\n"
+
+
+def git(root: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    done = subprocess.run(["git", *identity, "-C", str(root), *arguments], check=True, capture_output=True)
+    return done.stdout.decode().strip()
+
+
+def test_head_of_a_shard(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_RUN_ID", "9001")
+    monkeypatch.setenv("GITHUB_RUN_ATTEMPT", "2")
+    root = project.pytester.path
+    git(root, "init", "-q")
+    git(root, "commit", "--allow-empty", "-qm", "first")
+    project(TEST, "--repro-json=r.json", "--repro-shard=03/8")
+    report = json.loads((root / "r.json").read_text())
+    assert list(report)[:7] == ["format", "run_id", "shard", "commit", "started", "duration", "environment"]
+    assert (report["run_id"], report["shard"]) == ("9001-2", "3/8")
+    assert report["commit"] == git(root, "rev-parse", "HEAD")
+    assert datetime.fromisoformat(report["started"].replace("Z", "+00:00")).utcoffset() is not None
+    assert 0 < report["duration"] < 300
+
+
+def test_commit_of_changed_files_is_dirty(tmp_path: Path) -> None:
+    assert find_commit(tmp_path, {"CI_COMMIT_SHA": "abc"}) == "abc"
+    git(tmp_path, "init", "-q")
+    (tmp_path / "a").write_text("1")
+    git(tmp_path, "add", "a")
+    git(tmp_path, "commit", "-qm", "first")
+    git(tmp_path, "tag", "v1")
+    commit = git(tmp_path, "rev-parse", "HEAD")
+    assert find_commit(tmp_path, {"CI_COMMIT_SHA": "abc"}) == commit
+    (tmp_path / "a").write_text("2")
+    assert find_commit(tmp_path, {}) == f"{commit}-dirty"
+
+
+@pytest.mark.parametrize(
+    ("environ", "shard"),
+    [
+        ({"CI_NODE_INDEX": "2", "CI_NODE_TOTAL": "4"}, "2/4"),
+        ({"CIRCLE_NODE_INDEX": "0", "CIRCLE_NODE_TOTAL": "4"}, "1/4"),
+        ({"BUILDKITE_PARALLEL_JOB": "3", "BUILDKITE_PARALLEL_JOB_COUNT": "4"}, "4/4"),
+        (
+            {
+                "SLURM_ARRAY_TASK_ID": "9",
+                "SLURM_ARRAY_TASK_COUNT": "4",
+                "SLURM_ARRAY_TASK_MIN": "5",
+                "SLURM_ARRAY_TASK_STEP": "2",
+            },
+            "3/4",
+        ),
+        ({"CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "1"}, ""),
+        ({"CI_NODE_INDEX": "x", "CI_NODE_TOTAL": "4"}, ""),
+        ({}, ""),
+    ],
+)
+def test_shard_of_a_ci_job(environ: dict[str, str], shard: str) -> None:
+    assert find_shard_in(environ) == shard
+
+
+def test_runs_outside_of_ci_have_different_ids() -> None:
+    assert find_run_id({}) != find_run_id({})
+
+
+@pytest.mark.parametrize("shard", ["0/8", "9/8", "3", "a/b"])
+def test_a_shard_that_is_none_is_refused(project: Project, shard: str) -> None:
+    result = project(TEST, f"--repro-shard={shard}")
+    result.check(f"--repro-shard: '{shard}': its number and the number of shards: 3/8", exit=4)
