@@ -17,7 +17,7 @@ from pytest_repro._version import __version__
 from pytest_repro.core.plan.arguments import BadArgument
 from pytest_repro.plugin import marker
 from pytest_repro.plugin.config.item_plan import resolve_plan
-from pytest_repro.plugin.config.settings import add_options, read_settings
+from pytest_repro.plugin.config.options import add_options, read_settings
 from pytest_repro.plugin.session.collected_modules import CollectionTracker, should_write_golden
 from pytest_repro.plugin.stash import ENVIRONMENT, GITHUB, GOLDEN_LINES, PLAN, ROWS, SETTINGS, STARTED
 from pytest_repro.plugin.workerinput import is_github
@@ -70,7 +70,10 @@ def pytest_report_header(config: pytest.Config) -> str:
     varied = _describe_axes({**settings.vary_ini, **settings.vary})
     replay = f", replay {settings.replay}" if settings.replay else ""
     mode = "" if plan.deterministic is True else f", deterministic {plan.deterministic}".lower()
-    return f"repro: pytest-repro {__version__}, seed {plan.seed}{drawn}, {runs}{mode}{varied}{replay}"
+    profile = f", profile {settings.profile}" if settings.profile else ""
+    return (
+        f"repro: pytest-repro {__version__}{profile}, seed {plan.seed}{drawn}, {runs}{mode}{varied}{replay}"
+    )
 
 
 def _describe_axes(arguments: dict[str, object]) -> str:

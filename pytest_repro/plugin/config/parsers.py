@@ -123,6 +123,20 @@ def parse_vary_lines(value: object) -> dict[str, object]:
     return dict(parse_vary(line) for line in lines if not lines[1:] or str(line).strip())
 
 
+def parse_profiles(value: object) -> dict[str, str]:
+    """Options by the name of their profile, from lines ``NAME: --repro-OPTION …``."""
+    lines = value.splitlines() if isinstance(value, str) else value
+    if not isinstance(lines, (list, tuple)):
+        raise BadArgument("profiles", value, "a list of lines, each NAME: --repro-runs=5 …")
+    profiles: dict[str, str] = {}
+    for line in filter(None, map(str.strip, map(str, lines))):
+        name, colon, options = line.partition(":")
+        if not (colon and name.strip() and options.strip()) or name.strip() in profiles:
+            raise BadArgument("profiles", line, "NAME: --repro-runs=5 …, and each name once")
+        profiles[name.strip()] = options.strip()
+    return profiles
+
+
 def parse_deterministic(value: object) -> bool | str:
     """The mode of deterministic algorithms."""
     modes: dict[str, bool | str] = {"true": True, "warn": "warn", "false": False}

@@ -1,16 +1,11 @@
-"""The settings of a session: each option is one row, with its default, allowed values and help."""
+"""The options, one row each, with default, allowed values and help; and the settings of a session."""
 
 from __future__ import annotations
 
-import argparse
-import os
 from collections.abc import Callable
-from functools import partial
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
-import pytest
-
-from pytest_repro.core.plan.arguments import BadArgument, validate_capture, validate_unseeded
+from pytest_repro.core.plan.arguments import validate_capture, validate_unseeded
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.plugin.config.parsers import (
     count_parser,
@@ -18,6 +13,7 @@ from pytest_repro.plugin.config.parsers import (
     parse_diagnose,
     parse_noise,
     parse_path,
+    parse_profiles,
     parse_replay,
     parse_runs,
     parse_seconds,
@@ -26,9 +22,9 @@ from pytest_repro.plugin.config.parsers import (
     parse_shard,
     parse_vary_lines,
 )
-from pytest_repro.plugin.pytest_internals import get_raw_ini
 
 Axes = dict[str, object]
+Profiles = dict[str, str]
 Parse = Callable[[object], Any]
 Seeds = tuple[int, ...] | None
 
@@ -87,6 +83,8 @@ class Settings:  # a dataclass of this size takes 2 ms at every start of pytest
         is_seed_random: Whether the seed was drawn for this session.
     """
 
+    profile: str = _option("", parse_path, "NAME", "add the options of this profile in repro_profiles")
+    profiles: Profiles = _ini_key({}, parse_profiles, "profiles, a line each: nightly: --repro-runs=5")
     runs: int = _option(2, parse_runs, "N", "runs of each marked test; 1 compares nothing")
     seed: int | str = _option(0, parse_seed, "N|random", "seed of every generator; random draws one")
     seeds: Seeds = _option(None, parse_seeds, "20|0-99|1,2,5", "run each marked test once per seed; 0: none")
@@ -137,104 +135,3 @@ OPTIONS = tuple(
     for name, row in vars(Settings).items()
     if isinstance(row, Option)
 )
-
-_PLAN_FIELDS = ("runs", "capture", "deterministic", "seeds", "seed", "unseeded")
-
-# pytest reads "int" and "float" since 8.4, and unions, which native TOML values need, after 9.0. Before,
-# keys are read as "string" and converted here.
-_INI_TYPES: dict[str, list[Any]] = {
-    "int": ["int"],
-    "float": [float | int, "float"],
-    "int | str": [int | str],
-    "bool | str": [str | bool],
-    "bool": ["bool"],
-    "Axes": ["linelist"],
-}
-
-
-def add_options(parser: pytest.Parser) -> None:
-    """Adds every row of :data:`.OPTIONS` to *parser*."""
-    group = parser.getgroup("repro", "reproducibility (pytest-repro)")
-    for option in OPTIONS:
-        _add_ini_key(parser, option)
-        if not option.on_command_line:
-            continue
-        arguments: dict[str, Any] = {"dest": option.key, "default": None, "help": option.help}
-        if option.metavar is None:
-            arguments["action"] = "store_true"
-        else:
-            action = "append" if option.annotation == "Axes" else "store"
-            parse = partial(_parse_argument, option)
-            arguments |= {"action": action, "type": parse, "metavar": option.metavar}
-        if option.bare_value is not None:
-            arguments |= {"nargs": "?", "const": option.bare_value}
-        group.addoption(f"--repro-{option.name}", **arguments)
-
-
-def _parse_argument(option: Option, text: str) -> Any:
-    try:
-        return option.parse(text)
-    except BadArgument as error:
-        raise argparse.ArgumentTypeError(f"{error.value!r}: {error.allowed}") from None
-
-
-def _add_ini_key(parser: pytest.Parser, option: Option) -> None:
-    for ini_type in [*_INI_TYPES.get(option.annotation, []), "string"]:
-        try:
-            parser.addini(option.key, option.help, type=ini_type, default=None)
-        except (AssertionError, TypeError, ValueError):
-            continue
-        return
-
-
-def read_settings(config: pytest.Config) -> Settings:
-    """The settings of this session.
-
-    Raises:
-        pytest.UsageError: A value in the ini file is invalid; the message names it and what is allowed.
-    """
-    parsed = {option.field: config.getoption(option.key, None) for option in OPTIONS}
-    command_line = {name: value for name, value in parsed.items() if value is not None}
-    ini = {option.field: _read_ini_key(config, option) for option in OPTIONS}
-    values = {**ini, **command_line}
-    values["seed"], is_seed_random = _resolve_seed(config, values["seed"])
-    values["vary"] = {axis: v for axes in command_line.get("vary", ()) for axis, v in axes.items()}
-    ini_seed = values["seed"] if ini["seed"] == "random" else ini["seed"]
-    return Settings(
-        **values,
-        vary_ini=ini["vary"],
-        defaults=Plan(**{name: ini[name] for name in _PLAN_FIELDS} | {"seed": ini_seed}),
-        command_line={name: values[name] for name in _PLAN_FIELDS if name in command_line},
-        is_seed_random=is_seed_random,
-    )
-
-
-def _read_ini_key(config: pytest.Config, option: Option) -> Any:
-    problem = ""
-    try:
-        value = config.getini(option.key)
-    except (TypeError, ValueError, pytest.UsageError) as error:
-        value = get_raw_ini(config, option.key)
-        if not (option.annotation.endswith(" | str") and isinstance(value, int)):
-            problem = str(error)
-    if value is None or value == "" or value == []:
-        return option.default
-    try:
-        parsed = option.parse(value)
-    except BadArgument as error:
-        _refuse(option, f"{option.key} = {error.value!r}: {error.allowed}")
-    if problem:  # pytest cannot read the value as its type, which the parser allows
-        _refuse(option, f"{option.key}: {problem}")
-    return parsed
-
-
-def _refuse(option: Option, reason: str) -> NoReturn:
-    raise pytest.UsageError(f"ini file: {reason} ({option.help})")
-
-
-def _resolve_seed(config: pytest.Config, seed: int | str) -> tuple[int, bool]:
-    """The seed, and whether it is random: workers of pytest-xdist take their controller's."""
-    if seed != "random":
-        return int(seed), False
-    shared = getattr(config, "workerinput", {}).get("repro_seed")
-    return int.from_bytes(os.urandom(4), "little") if shared is None else int(shared), True

@@ -1,0 +1,144 @@
+"""Reads the settings of a session from the command line, a profile and the ini file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from functools import partial
+from typing import Any, NoReturn
+
+import pytest
+
+from pytest_repro.core.plan.arguments import BadArgument
+from pytest_repro.core.plan.plan import Plan
+from pytest_repro.plugin.config.settings import OPTIONS, Option, Settings
+from pytest_repro.plugin.pytest_internals import get_raw_ini
+
+_PLAN_FIELDS = ("runs", "capture", "deterministic", "seeds", "seed", "unseeded")
+
+# pytest reads "int" and "float" since 8.4, and unions, which native TOML values need, after 9.0. Before,
+# keys are read as "string" and converted here.
+_INI_TYPES: dict[str, list[Any]] = {
+    "int": ["int"],
+    "float": [float | int, "float"],
+    "int | str": [int | str],
+    "bool | str": [str | bool],
+    "bool": ["bool"],
+    "Axes": ["linelist"],
+    "Profiles": ["linelist"],
+}
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Adds every row of :data:`.OPTIONS` to *parser*."""
+    group = parser.getgroup("repro", "reproducibility (pytest-repro)")
+    for option in OPTIONS:
+        _add_ini_key(parser, option)
+        if option.on_command_line:
+            group.addoption(f"--repro-{option.name}", default=None, **_make_arguments(option))
+
+
+def _make_arguments(option: Option) -> dict[str, Any]:
+    """Of argparse, for the option on the command line and in a profile."""
+    arguments: dict[str, Any] = {"dest": option.key, "help": option.help}
+    if option.metavar is None:
+        return {**arguments, "action": "store_true"}
+    action = "append" if option.annotation == "Axes" else "store"
+    arguments |= {"action": action, "type": partial(_parse_argument, option), "metavar": option.metavar}
+    return arguments if option.bare_value is None else {**arguments, "nargs": "?", "const": option.bare_value}
+
+
+def _parse_argument(option: Option, text: str) -> Any:
+    try:
+        return option.parse(text)
+    except BadArgument as error:
+        raise argparse.ArgumentTypeError(f"{error.value!r}: {error.allowed}") from None
+
+
+def _add_ini_key(parser: pytest.Parser, option: Option) -> None:
+    for ini_type in [*_INI_TYPES.get(option.annotation, []), "string"]:
+        try:
+            parser.addini(option.key, option.help, type=ini_type, default=None)
+        except (AssertionError, TypeError, ValueError):
+            continue
+        return
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """The settings of this session.
+
+    Raises:
+        pytest.UsageError: A value in the ini file is invalid; the message names it and what is allowed.
+    """
+    ini = {option.field: _read_ini_key(config, option) for option in OPTIONS}
+    given = {option.field: config.getoption(option.key, None) for option in OPTIONS}
+    given = {name: value for name, value in given.items() if value is not None}
+    profile = _read_profile(ini["profiles"], given.get("profile", ini["profile"]))
+    command_line = {**profile, **given}
+    values = {**ini, **command_line}
+    values["seed"], is_seed_random = _resolve_seed(config, values["seed"])
+    varied = [*profile.get("vary", ()), *given.get("vary", ())]
+    values["vary"] = {axis: value for axes in varied for axis, value in axes.items()}
+    ini_seed = values["seed"] if ini["seed"] == "random" else ini["seed"]
+    return Settings(
+        **values,
+        vary_ini=ini["vary"],
+        defaults=Plan(**{name: ini[name] for name in _PLAN_FIELDS} | {"seed": ini_seed}),
+        command_line={name: values[name] for name in _PLAN_FIELDS if name in command_line},
+        is_seed_random=is_seed_random,
+    )
+
+
+class _ProfileParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+
+def _read_profile(profiles: dict[str, str], name: str) -> dict[str, Any]:
+    """The values of the options in the profile *name*, by field."""
+    if not name:
+        return {}
+    if name not in profiles:
+        known = f"known are {', '.join(profiles)}" if profiles else "repro_profiles in the ini file is empty"
+        raise pytest.UsageError(f"--repro-profile={name}: there is no such profile; {known}")
+    parser = _ProfileParser(add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    for option in OPTIONS:
+        if option.on_command_line and option.field != "profile":
+            parser.add_argument(f"--repro-{option.name}", **_make_arguments(option))
+    try:
+        values = vars(parser.parse_args(shlex.split(profiles[name])))
+    except ValueError as error:
+        raise pytest.UsageError(f"ini file: repro_profiles: {name}: {error}") from None
+    return {option.field: values[option.key] for option in OPTIONS if option.key in values}
+
+
+def _read_ini_key(config: pytest.Config, option: Option) -> Any:
+    problem = ""
+    try:
+        value = config.getini(option.key)
+    except (TypeError, ValueError, pytest.UsageError) as error:
+        value = get_raw_ini(config, option.key)
+        if not (option.annotation.endswith(" | str") and isinstance(value, int)):
+            problem = str(error)
+    if value is None or value == "" or value == []:
+        return option.default
+    try:
+        parsed = option.parse(value)
+    except BadArgument as error:
+        _refuse(option, f"{option.key} = {error.value!r}: {error.allowed}")
+    if problem:  # pytest cannot read the value as its type, which the parser allows
+        _refuse(option, f"{option.key}: {problem}")
+    return parsed
+
+
+def _refuse(option: Option, reason: str) -> NoReturn:
+    raise pytest.UsageError(f"ini file: {reason} ({option.help})")
+
+
+def _resolve_seed(config: pytest.Config, seed: int | str) -> tuple[int, bool]:
+    """The seed, and whether it is random: workers of pytest-xdist take their controller's."""
+    if seed != "random":
+        return int(seed), False
+    shared = getattr(config, "workerinput", {}).get("repro_seed")
+    return int.from_bytes(os.urandom(4), "little") if shared is None else int(shared), True
