@@ -6,9 +6,13 @@ import os
 from types import CodeType, FrameType
 
 from pytest_repro.core.trace.columns import StringTable
-from pytest_repro.interpose.user_frames import classify_frame
+from pytest_repro.interpose.user_frames import classify_frame, get_module_name
 
 _INTERACTIVE_NAMES = ("<stdin", "<ipython", "<doctest", "<string")  # libraries make other names in <>
+_STARTERS = ("pluggy.", "pytest_repro.companions.")
+"""Modules above which no frame belongs to the test: what calls them is pytest, or execnet's ``<string>``."""
+
+_NO_LINES: dict[int, int] = {}
 
 
 def _is_user_code(frame: FrameType) -> bool:
@@ -37,6 +41,8 @@ class Locator:
             code = frame.f_code
             entry = codes.get(id(code)) or self._add_code(frame)
             if entry[1] is not None:
+                if entry[1] is _NO_LINES:
+                    break
                 number = entry[1].get(frame.f_lasti)
                 return self._add_line(entry[1], frame) if number is None else number
             frame = frame.f_back
@@ -44,7 +50,9 @@ class Locator:
 
     def _add_code(self, frame: FrameType) -> tuple[CodeType, dict[int, int] | None]:
         code = frame.f_code
-        entry = self._codes[id(code)] = (code, {} if _is_user_code(frame) else None)
+        is_start = get_module_name(frame).startswith(_STARTERS)
+        numbers = _NO_LINES if is_start else {} if _is_user_code(frame) else None
+        entry = self._codes[id(code)] = (code, numbers)
         return entry
 
     def _add_line(self, numbers: dict[int, int], frame: FrameType) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -93,6 +94,15 @@ def test_user_code(name: str, module: str, is_user: bool) -> None:
 def test_relative_file_names_become_absolute() -> None:
     call = compile_call(CALL, "model.py")
     assert trace_call(lambda: call(torch.ones(2)))[1].location == f"{Path('model.py').absolute()}:2"
+
+
+@pytest.mark.parametrize("module", ["pluggy._callers", "pytest_repro.companions.remote_main"])
+def test_callers_of_pytest_and_of_a_companion_are_no_user_code(module: str) -> None:
+    """The process of an experiment begins with execnet's code, named ``<string>``, in ``__main__``."""
+    x, op_call = torch.ones(2), compile_call(CALL, torch.__file__, "torch.x")
+    start = compile_call("def call(run):\n    return run()\n", "/site-packages/start.py", module)
+    ops = trace_call(lambda: [start(lambda: op_call(x)), start(partial(op_call, x))])
+    assert [op.location.rpartition(":")[0] for op in ops] == [__file__, ""]
 
 
 def test_no_user_code() -> None:

@@ -95,7 +95,9 @@ class ItemReporter:
                 _force_failure(report, self._make_failure_repr(make_failure(self._item, verdict)))
 
     def _make_interference_sections(self) -> list[tuple[str, str]]:
-        results = self._runner.extra_results.by_kind
+        verdict, results = self._runner.verdict, self._runner.extra_results.by_kind
+        if verdict is None or verdict.outcome != "diverged":
+            return []
         return [
             kind.format_interference(results[kind.name]) for kind in list_extra_runs() if kind.name in results
         ]

@@ -48,7 +48,7 @@ def format_fix(draws: Sequence[UnseededDraw]) -> str:
 
     known = [(draw.via, *_FIXES[draw.generator]) for draw in draws if draw.generator in _FIXES]
     own = join(generator for via, generator, _ in known if not via)
-    called = join(via for via, *_ in known if via)
+    called = join(via for via, *_ in known if via and not via.startswith("torch.nn."))  # they take no seed
     parts = [f"draw from a generator with a seed, made once: {own}"] * bool(own)
     parts += [f"pass a seed to {called}, if it takes one"] * bool(called)
     seeding = f"call {join(call for *_, call in known)}" if known else "seed the generator"

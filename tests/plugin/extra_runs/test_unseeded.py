@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from pytest_repro.core.runs.run import UnseededDraw
+from pytest_repro.reports.failure.unseeded import format_fix
 from tests.conftest import Project, Result
 from tests.plugin.peers import needs
 
@@ -164,3 +166,9 @@ def test_nothing_stays_replaced(project: Project) -> None:
 def test_other_words_are_refused(project: Project, value: str) -> None:
     allowed = 'one of "allow", "warn", "fail"'
     project("def test_a(repro): repro.record(x=1)", f"--repro-unseeded={value}").check(exit=4, says=allowed)
+
+
+def test_modules_of_torch_take_no_seed() -> None:
+    lines = [UnseededDraw("torch", f"net.py:{at}", via) for at, via in ((3, "torch.nn.Linear"), (5, ""))]
+    assert format_fix(lines[:1]) == "call torch.manual_seed(0) in the test or in its fixtures"
+    assert format_fix(lines).startswith("draw from a generator with a seed, made once: torch.Generator()")
