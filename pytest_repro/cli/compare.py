@@ -14,7 +14,13 @@ from typing import Literal
 
 from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.mismatch import Difference
-from pytest_repro.core.compare.stored_value import Number, Statistics, StoredValue, compare_statistics
+from pytest_repro.core.compare.stored_value import (
+    Number,
+    Statistics,
+    StoredValue,
+    compare_statistics,
+    find_other_kind,
+)
 from pytest_repro.core.compare.verdict import VERDICT_OUTCOMES, WITHOUT_BASELINE
 from pytest_repro.core.plan.tolerance import EXACT, Tolerance
 from pytest_repro.reports.json.report import BadReport, Report
@@ -158,7 +164,7 @@ def compare_value(
     name: str, a: StoredValue | None, b: StoredValue | None, options: CompareOptions
 ) -> ValueMismatch | None:
     """The mismatch of one value; None if it is equal bit for bit."""
-    if a is None or b is None or a.kind != b.kind:
+    if a is None or b is None or find_other_kind(a, b):
         return ValueMismatch(name, a, b)
     if a.digest == b.digest:
         return None
@@ -230,8 +236,9 @@ def _max_or_none(numbers: Sequence[float]) -> float | None:
 
 def _format(number: Number, kind: str) -> str:
     """*number* with the digits of its dtype: those of a float32 are not padded to float64."""
-    full = ("float64", "float[", "complex128", "longdouble")
-    is_full = isinstance(number, int) or kind in ("float", "complex") or kind.startswith(full)
+    is_full = isinstance(number, int) or re.match(
+        r"(float|complex)$|float64|float\[|complex128|longdouble", kind
+    )
     return str(number) if is_full else f"{number:.9g}"
 
 
