@@ -135,8 +135,7 @@ def _read_values(rows: JsonNode | tuple[()]) -> Iterator[tuple[str, StoredValue]
 
 def _compare_test(a: ReportedTest | None, b: ReportedTest | None, options: CompareOptions) -> ComparedTest:
     if a is None or b is None:
-        test = a or b
-        assert test is not None
+        assert (test := a or b) is not None
         return ComparedTest(test.nodeid, "only in A" if b is None else "only in B", test.verdict)
     if not (a.runs_agree and b.runs_agree):
         ignored = a.verdict == b.verdict and a.verdict in _NEUTRAL_VERDICTS
@@ -168,12 +167,12 @@ def compare_value(
         return ValueMismatch(name, a, b)
     if a.digest == b.digest:
         return None
-    tolerance = options.tolerance
     if a.values is not None and b.values is not None and len(a.values) == len(b.values):
-        difference = measure_difference(a.values, b.values, a.kind, tolerance)
+        difference = measure_difference(a.values, b.values, a.kind, options.tolerance)
         # Digests differ for equal numbers: 0.0 and -0.0, NaN with other bits. Those are close.
-        return ValueMismatch(name, a, b, difference, not tolerance.exact and not difference.outside_tolerance)
-    close = options.use_statistics and _are_statistics_close(a.statistics, b.statistics, tolerance)
+        close = not options.tolerance.exact and not difference.outside_tolerance
+        return ValueMismatch(name, a, b, difference, close)
+    close = options.use_statistics and _are_statistics_close(a.statistics, b.statistics, options.tolerance)
     return ValueMismatch(name, a, b, close=close)
 
 
@@ -236,9 +235,8 @@ def _max_or_none(numbers: Sequence[float]) -> float | None:
 
 def _format(number: Number, kind: str) -> str:
     """*number* with the digits of its dtype: those of a float32 are not padded to float64."""
-    is_full = isinstance(number, int) or re.match(
-        r"(float|complex)$|float64|float\[|complex128|longdouble", kind
-    )
+    full = ("float64", "float[", "complex128", "longdouble")
+    is_full = isinstance(number, int) or kind in ("float", "complex") or kind.startswith(full)
     return str(number) if is_full else f"{number:.9g}"
 
 
