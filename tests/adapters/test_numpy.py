@@ -179,6 +179,7 @@ def test_attributes_of_a_subclass_count() -> None:
     metres.unit, feet.unit = "m", "ft"
     assert digest(metres) != digest(feet)
     assert digest(bare) != digest(np.ones(2))
+    metres.__dict__["me"] = metres
     leaves = iter_leaves(metres, "x", flatten)
     assert {path: leaf.kind for path, leaf, _ in leaves} == {"": "float64[2]", ".unit": "str"}
 
