@@ -224,7 +224,7 @@ def _restore(switch: Switch, saved_values: Mapping[Switch, Any]) -> None:
 
 @contextmanager
 def leave_switches(varied: Collection[str]) -> Iterator[None]:
-    """Leaves the first block of :func:`deterministic`, and what the axes *varied* have set in it, for a block.
+    """Leaves the first block of :func:`deterministic`, and what the axes *varied* have set, for a block.
 
     What this block sets switches to outlives both. What the test itself has set holds in it.
     """

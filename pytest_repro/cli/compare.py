@@ -135,7 +135,7 @@ def _read_values(rows: JsonNode | tuple[()]) -> Iterator[tuple[str, StoredValue]
 
 def _compare_test(a: ReportedTest | None, b: ReportedTest | None, options: CompareOptions) -> ComparedTest:
     if a is None or b is None:
-        assert (test := a or b) is not None
+        (test,) = (each for each in (a, b) if each is not None)
         return ComparedTest(test.nodeid, "only in A" if b is None else "only in B", test.verdict)
     if not (a.runs_agree and b.runs_agree):
         ignored = a.verdict == b.verdict and a.verdict in _NEUTRAL_VERDICTS

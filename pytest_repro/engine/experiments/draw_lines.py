@@ -21,7 +21,6 @@ from pytest_repro.interpose.user_frames import (
     read_call_source,
 )
 
-
 _MAX_LINES, _MAX_CALLS = 2_000, 20_000
 """Most lines, and calls of libraries, that are traced in a run that counts: 50 ms each."""
 
