@@ -129,12 +129,12 @@ def digest(value: object) -> str:
         TypeError: A part cannot be read; the message names its path and type.
     """
     leaves = [
-        (path, hashing.digest(leaf.kind, leaf.read_chunks()))
-        for path, leaf in iter_leaves(value, "value", flatten)
+        (path, hashing.digest(leaf.kind, leaf.read_chunks()), containers)
+        for path, leaf, containers in iter_leaves(value, "value", flatten)
     ]
-    if len(leaves) == 1 and leaves[0][0] == "":
+    if len(leaves) == 1 and not leaves[0][2]:
         return leaves[0][1]
-    lines = "\n".join(f"{path} {leaf_digest}" for path, leaf_digest in leaves)
+    lines = "\n".join(f"{path} {leaf_digest} {containers}" for path, leaf_digest, containers in leaves)
     return hashing.digest("parts", [memoryview(lines.encode())])
 
 

@@ -165,8 +165,11 @@ class Adapter:
         """In the block, every determinism switch of the library is set to *mode*."""
         return nullcontext()
 
-    def keep_switches(self) -> AbstractContextManager[None]:
-        """What this block, the import of a module, sets switches to outlives :meth:`deterministic`."""
+    def leave_switches(self, varied: Collection[str]) -> AbstractContextManager[None]:
+        """Leaves :meth:`deterministic`, and the axes *varied*, for a block: the import of a module.
+
+        What the block sets switches to outlives both.
+        """
         return nullcontext()
 
     def synchronize(self) -> None:

@@ -56,7 +56,7 @@ def _flatten_scalar(kind: type, value: Any) -> Leaf | None:
     if issubclass(kind, str):
         return _make_leaf("str", "", value.encode("utf-8", "surrogatepass"))
     if issubclass(kind, (bytes, bytearray)):
-        return _make_leaf("bytes", "", bytes(value))
+        return _make_leaf("bytes" if issubclass(kind, bytes) else "bytearray", "", bytes(value))
     if value is None:
         return _make_leaf("None", "", b"None")
     formatter = next((each for base, each in _FORMATTERS.items() if issubclass(kind, base)), None)
@@ -108,7 +108,7 @@ def _flatten_dict(value: dict[Any, Any]) -> FlattenResult:
     if unordered is not None:
         return f"has a key of type {unordered.__qualname__}: only plain keys have a fixed order"
     items = sorted(value.items(), key=lambda item: (type(item[0]).__name__, _format_key(item[0])))
-    return Parts("dict", ((_format_key(key), part) for key, part in items))
+    return Parts(type(value).__qualname__, ((_format_key(key), part) for key, part in items))
 
 
 def _flatten_set(value: set[Any] | frozenset[Any]) -> Leaf | str:
@@ -127,13 +127,12 @@ def _flatten_dataclass(value: Any) -> Parts:
 
 
 def _flatten_sequence(value: Any) -> Parts:
+    kind = type(value).__qualname__
     fields = getattr(type(value), "_fields", None)
     if isinstance(value, tuple) and fields is not None:
-        kind = type(value).__qualname__
         return Parts(kind, ((f".{name}", part) for name, part in zip(fields, value)))
-    kind = "tuple" if isinstance(value, tuple) else "list" if isinstance(value, list) else "deque"
     items: Iterator[tuple[str, object]] = ((f"[{index}]", part) for index, part in enumerate(value))
-    limit = [(".maxlen", value.maxlen)] if kind == "deque" and value.maxlen is not None else []
+    limit = [(".maxlen", value.maxlen)] if isinstance(value, deque) and value.maxlen is not None else []
     return Parts(kind, chain(items, limit))
 
 
@@ -155,7 +154,7 @@ def flatten_value(value: object) -> FlattenResult:
     if kind is Completion:
         return flatten_completion(value)  # type: ignore[arg-type]
     if issubclass(kind, SimpleNamespace):
-        return Parts(kind.__name__, ((f".{name}", part) for name, part in sorted(vars(value).items())))
+        return Parts(kind.__qualname__, ((f".{name}", part) for name, part in sorted(vars(value).items())))
     if dataclasses.is_dataclass(kind):
         return _flatten_dataclass(value)
     return _flatten_scalar(kind, value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Any, NamedTuple
@@ -190,7 +190,8 @@ def _needs_cublas_workspace() -> bool:
     return True
 
 
-_active_blocks: dict[int, dict[Switch, Any]] = {}
+_AXIS_SWITCHES = {"dtype": "default_dtype", "device": "default_device", "threads": "threads"}
+_active_blocks: dict[int, tuple[dict[Switch, Any], dict[str, Any]]] = {}  # values before, values set
 
 
 @contextmanager
@@ -203,9 +204,9 @@ def deterministic(mode: Deterministic) -> Iterator[None]:
     with ExitStack() as stack:  # restores the other switches if one raises
         for switch in reversed(saved_values):
             stack.callback(_restore, switch, saved_values)
-        _active_blocks[id(saved_values)] = saved_values  # blocks may end in another order
-        stack.callback(_active_blocks.pop, id(saved_values))
         targets = _get_target_values(mode)
+        _active_blocks[id(saved_values)] = saved_values, targets  # blocks may end in another order
+        stack.callback(_active_blocks.pop, id(saved_values))
         for switch in list_switches():
             if switch.name in targets:
                 switch.set(targets[switch.name])
@@ -222,12 +223,27 @@ def _restore(switch: Switch, saved_values: Mapping[Switch, Any]) -> None:
 
 
 @contextmanager
-def keep_switches() -> Iterator[None]:
-    """What the block sets switches to outlives the blocks of :func:`deterministic` around it."""
-    before = {switch: switch.get() for switch in list_switches()} if _active_blocks else {}
+def leave_switches(varied: Collection[str]) -> Iterator[None]:
+    """Leaves the first block of :func:`deterministic`, and what the axes *varied* have set, for a block.
+
+    What this block sets switches to outlives both. What the test itself has set holds in it.
+    """
+    outside, targets = next(iter(_active_blocks.values()), ({}, {}))
+    inside = {switch: switch.get() for switch in outside}
+    by_axes = [_AXIS_SWITCHES.get(axis) for axis in varied]
+    left = {
+        switch: value
+        for switch, value in inside.items()
+        if value != outside[switch] and (switch.name in by_axes or targets.get(switch.name) == value)
+    }
+    for switch in left:
+        switch.set(outside[switch])
+    before = inside | {switch: outside[switch] for switch in left}
     try:
         yield
     finally:
-        changes = {switch: switch.get() for switch, value in before.items() if switch.get() != value}
-        for saved_values in _active_blocks.values():
+        changes = {switch: value for switch in before if (value := switch.get()) != before[switch]}
+        for switch in left.keys() - changes.keys():
+            switch.set(left[switch])
+        for saved_values, _ in _active_blocks.values():
             saved_values.update(changes)

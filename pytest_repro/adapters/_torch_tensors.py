@@ -190,9 +190,10 @@ def _iter_dense_buffers(coo: torch.Tensor) -> Iterator[memoryview]:
 
 
 def flatten_with_attributes(tensor: Any) -> Parts:
-    """A tensor of a class that adds attributes, such as the format of bounding boxes."""
+    """A tensor of a class that adds attributes, such as the format of bounding boxes; not itself."""
     names = sorted(vars(tensor).keys() - {"_is_param"})  # torch's own mark of a parameter
-    attributes = ((f".{name}", getattr(tensor, name)) for name in names)
+    values = ((name, getattr(tensor, name)) for name in names)
+    attributes = ((f".{name}", value) for name, value in values if value is not tensor)
     return Parts(type(tensor).__qualname__, chain([("", tensor.as_subclass(torch.Tensor))], attributes))
 
 

@@ -50,8 +50,9 @@ def _make_comparable(state: Any) -> object:
 
 
 def _flatten_subclass(array: Any) -> Parts:
-    """An array of a class that adds attributes, such as a unit."""
-    attributes = ((f".{name}", value) for name, value in sorted(getattr(array, "__dict__", {}).items()))
+    """An array of a class that adds attributes, such as a unit; not those that are the array itself."""
+    named = sorted(getattr(array, "__dict__", {}).items())
+    attributes = ((f".{name}", value) for name, value in named if value is not array)
     return Parts(type(array).__qualname__, chain([("", array.view(np.ndarray))], attributes))
 
 

@@ -184,7 +184,7 @@ class Torch(TorchTensors):
         return f"{prefix}.get_{name}(), {prefix}.set_{name}(…)"
 
     deterministic = staticmethod(_switches.deterministic)
-    keep_switches = staticmethod(_switches.keep_switches)
+    leave_switches = staticmethod(_switches.leave_switches)
 
     def synchronize(self) -> None:
         cuda: Any = torch.cuda

@@ -14,7 +14,13 @@ from typing import Literal
 
 from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.mismatch import Difference
-from pytest_repro.core.compare.stored_value import Number, Statistics, StoredValue, compare_statistics
+from pytest_repro.core.compare.stored_value import (
+    Number,
+    Statistics,
+    StoredValue,
+    compare_statistics,
+    find_other_kind,
+)
 from pytest_repro.core.compare.verdict import VERDICT_OUTCOMES, WITHOUT_BASELINE
 from pytest_repro.core.plan.tolerance import EXACT, Tolerance
 from pytest_repro.reports.json.report import BadReport, Report
@@ -129,8 +135,7 @@ def _read_values(rows: JsonNode | tuple[()]) -> Iterator[tuple[str, StoredValue]
 
 def _compare_test(a: ReportedTest | None, b: ReportedTest | None, options: CompareOptions) -> ComparedTest:
     if a is None or b is None:
-        test = a or b
-        assert test is not None
+        (test,) = (each for each in (a, b) if each is not None)
         return ComparedTest(test.nodeid, "only in A" if b is None else "only in B", test.verdict)
     if not (a.runs_agree and b.runs_agree):
         ignored = a.verdict == b.verdict and a.verdict in _NEUTRAL_VERDICTS
@@ -158,16 +163,16 @@ def compare_value(
     name: str, a: StoredValue | None, b: StoredValue | None, options: CompareOptions
 ) -> ValueMismatch | None:
     """The mismatch of one value; None if it is equal bit for bit."""
-    if a is None or b is None or a.kind != b.kind:
+    if a is None or b is None or find_other_kind(a, b):
         return ValueMismatch(name, a, b)
     if a.digest == b.digest:
         return None
-    tolerance = options.tolerance
     if a.values is not None and b.values is not None and len(a.values) == len(b.values):
-        difference = measure_difference(a.values, b.values, a.kind, tolerance)
+        difference = measure_difference(a.values, b.values, a.kind, options.tolerance)
         # Digests differ for equal numbers: 0.0 and -0.0, NaN with other bits. Those are close.
-        return ValueMismatch(name, a, b, difference, not tolerance.exact and not difference.outside_tolerance)
-    close = options.use_statistics and _are_statistics_close(a.statistics, b.statistics, tolerance)
+        close = not options.tolerance.exact and not difference.outside_tolerance
+        return ValueMismatch(name, a, b, difference, close)
+    close = options.use_statistics and _are_statistics_close(a.statistics, b.statistics, options.tolerance)
     return ValueMismatch(name, a, b, close=close)
 
 

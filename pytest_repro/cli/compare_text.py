@@ -8,7 +8,12 @@ from collections.abc import Iterator, Sequence
 from typing import get_args
 
 from pytest_repro.cli.compare import ComparedTest, CompareOptions, Outcome, ValueMismatch
-from pytest_repro.core.compare.stored_value import MAX_VALUES, Statistics, compare_statistics
+from pytest_repro.core.compare.stored_value import (
+    MAX_VALUES,
+    Statistics,
+    compare_statistics,
+    find_other_kind,
+)
 from pytest_repro.reports.failure import format_tolerance, plural
 from pytest_repro.reports.failure.values import (
     MAX_FULL_TEXTS,
@@ -94,8 +99,8 @@ def _format_value(mismatch: ValueMismatch) -> Iterator[str]:
         kind = a.kind if a else b.kind if b else ""
         yield f"  {mismatch.name}   {kind}   recorded in {'B' if a is None else 'A'} only"
         return
-    if a.kind != b.kind:
-        yield f"  {mismatch.name}   {a.kind} in A, {b.kind} in B"
+    if (found := find_other_kind(a, b)) is not None:
+        yield f"  {found[0]}   {found[1]} in A, {found[2]} in B"
         return
     yield f"  {mismatch.name}   {a.kind}"
     if mismatch.difference is not None and mismatch.difference.differing:

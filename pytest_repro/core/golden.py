@@ -29,6 +29,7 @@ _CODEC = Codec(
             Field("digest", decode=lambda node: node.as_match(_DIGEST)),
             Field("step", decode=JsonNode.as_int),
             "path",
+            "containers",
             Field("statistics", inline=True),
         ),
         Statistics: (
@@ -115,7 +116,7 @@ def _normalize(environments: Mapping[str, Environment], tests: Mapping[str, Mapp
 
 def has_same_values(a: Entry, b: Entry) -> bool:
     """Whether two entries have the same values, in any order."""
-    first, second = ({value.key: (value.kind, value.digest) for value in entry} for entry in (a, b))
+    first, second = ({value.key: value.identity for value in entry} for entry in (a, b))
     return first == second
 
 
@@ -187,6 +188,8 @@ def _read_test(node: JsonNode, environments: Mapping[str, Environment]) -> dict[
 
 def _read_value(node: JsonNode) -> StoredValue:
     value = _CODEC.decode(StoredValue, node)
-    if value.statistics is not None and not all(text.isprintable() for _, text in value.statistics.elements):
-        node["elements"].refuse("is not printable")
+    elements = value.statistics.elements if value.statistics is not None else ()
+    for key, rows in (("elements", elements), ("containers", value.containers)):
+        if not all(text.isprintable() for _, text in rows):
+            node[key].refuse("is not printable")
     return value

@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_repro.core.compare.stored_value import MAX_VALUES, Number, Statistics, StoredValue
 from pytest_repro.core.runs.observation import ContentRef, Observation
+from pytest_repro.core.text import escape_unprintable
 from pytest_repro.values.hashing import digest
 from pytest_repro.values.spill_store import ValueBuffer
 
@@ -36,7 +37,9 @@ def summarize_value(name: str, observation: Observation, buffer: ValueBuffer | N
     content = observation.content
     kind, dtype, count = observation.kind, observation.dtype, math.prod(observation.shape)
     known = content.digest if isinstance(content, ContentRef) else digest(kind, [memoryview(content)])
-    summary = partial(StoredValue, name, kind, known)
+    start = name.removesuffix(escape_unprintable(observation.key[2]))
+    containers = tuple((f"{start}{escape_unprintable(at)}", each) for at, each in observation.containers)
+    summary = partial(StoredValue, name, kind, known, containers=containers)
     if buffer is None or dtype.startswith("raw"):
         return summary()
     if dtype == "":

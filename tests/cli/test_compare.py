@@ -124,11 +124,16 @@ def test_a_large_array_is_never_close_unless_its_statistics_are_taken(tmp_path: 
     assert "by an unknown amount: the reports hold digests only" in out
 
 
+def _in_container(kind: str) -> StoredValue:
+    return number("x[0]", 1.0)._replace(containers=(("x", kind),))
+
+
 @pytest.mark.parametrize(
     ("a", "b", "says"),
     [
         (number("x", 0.0), number("x", -0.0), "equal numbers with different bits"),
         (number("x", 1.0), number("x", 1.0, "float32[]"), "x   float64[] in A, float32[] in B"),
+        (_in_container("list"), _in_container("tuple"), "x   list in A, tuple in B\n"),
         (number("x", 1.0), number("y", 1.0), "x   float64[]   recorded in A only"),
         (
             StoredValue("x", "str", "1", text="cat"),

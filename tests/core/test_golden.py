@@ -133,6 +133,7 @@ file_rows = st.builds(
     statistics=st.none() | statistics,
     step=st.integers(0, 2**63 - 1),
     path=st.text(),
+    containers=st.lists(st.tuples(shown, shown), max_size=2).map(tuple),
 )
 goldens = st.dictionaries(st.text(), st.lists(file_rows, max_size=3).map(tuple), max_size=4).map(
     lambda tests: merge_updates(
@@ -152,11 +153,11 @@ def test_an_observation_is_a_line() -> None:
     found = Statistics(0, 1, 0.5, float("inf"), 2.5, elements=((0, "0.0"),))
     row = StoredValue("loss", "float32[2]", DIGEST, statistics=found, step=3, path=".w")
     odd = Statistics(non_finite=2, elements=((0, "nan"), (1, "inf")))
-    entry = (row, row._replace(name="y", step=0, path="", statistics=odd))
+    entry = (row, row._replace(name="y", step=0, path="", statistics=odd, containers=(("", "list"),)))
     golden = merge_updates(Golden(), [EntryUpdate("test_a.py::test_b[ß]", KEY, {"python": "3"}, entry)])
     line = f'"digest": "{DIGEST}", "elements": [[0, "0.0"]], "kind": "float32[2]"'
     numbers = '"l2": 2.5, "max": 1, "mean": 0.5, "min": 0'
-    other = line.replace('[[0, "0.0"]]', '[[0, "nan"], [1, "inf"]]')
+    other = '"containers": [["", "list"]], ' + line.replace('[[0, "0.0"]]', '[[0, "nan"], [1, "inf"]]')
     assert format_golden(golden) == (
         "{\n"
         ' "environments": {\n'
@@ -224,6 +225,7 @@ def test_the_sample_is_sound() -> None:
         (content(row={"l2": 10**4000}), "[0].l2 is too large a number"),
         (content(row={"l3": 1}), "[0] has the unknown key 'l3'"),
         (content(row={"non_finite": -1}), "[0].non_finite is -1, out of range"),
+        (content(row={"containers": [["", "a\x1b"]]}), "[0].containers is not printable"),
         (content(row={"elements": [[0]]}), "[0].elements[0] is a list of 1, not of 2"),
         (content().replace('"l2": 1', f'"l2": {"9" * 5000}'), "is not JSON"),
     ],

@@ -136,12 +136,18 @@ def find_mismatches(
     left, right, run = reference.observations, other.observations, other.run
     both = {**left, **right}
     lengths = count_steps(both)
+
+    def start(key: Key) -> Callable[..., Mismatch]:
+        name = format_key(key, lengths[key[0]] > 1)
+        return partial(Mismatch, name, *key, run.axis, run.value, repeat_of=run.repeat_of)
+
+    other_kinds = _find_other_kinds(left, right)
+    yield from (start(key)("kind", *kinds) for key, kinds in other_kinds.items())
     for key, present in both.items():
         a, b = left.get(key), right.get(key)
-        if a and b and a.kind == b.kind and a.content == b.content:
+        if key in other_kinds or (a and b and a.kind == b.kind and a.content == b.content):
             continue
-        name = format_key(key, lengths[key[0]] > 1)
-        mismatch = partial(Mismatch, name, *key, run.axis, run.value, repeat_of=run.repeat_of)
+        mismatch = start(key)
         if a is None or b is None:
             detail = "recorded in the other run only" if a is None else "not recorded in the other run"
             yield mismatch("missing", present.kind, b.kind if b else "", detail=detail)
@@ -152,6 +158,23 @@ def find_mismatches(
             yield mismatch("values", a.kind, b.kind, detail=detail)
         elif difference.outside_tolerance:
             yield mismatch("values", a.kind, b.kind, difference)
+
+
+def _find_other_kinds(
+    left: Mapping[Key, Observation], right: Mapping[Key, Observation]
+) -> dict[Key, tuple[str, str]]:
+    """The kinds of each value with parts that is of another kind in the other run."""
+    a, b = _list_containers(left), _list_containers(right)
+    kinds = ((key, a.get(key) or _get_kind(left, key), b.get(key) or _get_kind(right, key)) for key in a | b)
+    return {key: (one, two) for key, one, two in kinds if one and two and one != two}
+
+
+def _list_containers(observations: Mapping[Key, Observation]) -> dict[Key, str]:
+    return {(*key[:2], at): kind for key, each in observations.items() for at, kind in each.containers}
+
+
+def _get_kind(observations: Mapping[Key, Observation], key: Key) -> str:
+    return observations[key].kind if key in observations else ""
 
 
 def can_compare(a: Observation, b: Observation) -> bool:

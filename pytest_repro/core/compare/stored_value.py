@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pytest_repro.core.runs.observation import Key
+from pytest_repro.core.runs.observation import Container, Key
 
 Number = int | float | complex
 
@@ -45,11 +45,23 @@ class StoredValue(NamedTuple):
     statistics: Statistics | None = None  # None for text, without elements, or if *values* are known
     step: int = 0  # place in the series, from 0
     path: str = ""  # inside the recorded value
+    containers: tuple[Container, ...] = ()  # that begin with it, in a report by displayed name
 
     @property
     def key(self) -> Key:
         """Key of the observation, in a golden file."""
         return self.name, self.step, self.path
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What equal values have in common."""
+        return self.kind, self.digest, self.containers
+
+
+def find_other_kind(a: StoredValue, b: StoredValue) -> tuple[str, str, str] | None:
+    """The first value of another kind in *b*, a container that begins there or the value: name and kinds."""
+    ours, theirs = (dict([(each.name, each.kind), *each.containers]) for each in (a, b))
+    return next(((n, x, theirs[n]) for n, x in ours.items() if theirs.get(n, x) != x), None)
 
 
 class StatisticDifference(NamedTuple):

@@ -70,9 +70,13 @@ class Parts:
     *items* are ``(suffix, part)``, maybe lazy; a suffix continues the path: ``.weight``, ``['lr']``, ``[2]``.
     """
 
-    kind: str  # name of the type, hashed if there are no items
+    kind: str  # name of the type, which is compared
     items: Iterable[tuple[str, object]]
     numeric: bool = False  # whether all parts count as numeric, as those of a module or optimiser do
+
+
+Container = tuple[str, str]
+"""Path inside the recorded value, and kind, of a value with parts: ``("['weights']", "tuple")``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,10 @@ class ContentRef:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One value that a run computed; values of equal keys are compared, in *kind* and *content*."""
+    """One value that a run computed; values of equal keys are compared, in *kind* and *content*.
+
+    *containers* are the values with parts of which it is the first leaf: so each is kept once.
+    """
 
     key: Key
     kind: str  # as are *dtype* and *shape*, that of the :class:`Leaf`
@@ -94,6 +101,7 @@ class Observation:
     content: bytes | ContentRef
     metadata: str = field(default="", compare=False)  # layout, device, ``requires_grad``: only reported
     token_context: TokenContext | None = field(default=None, compare=False)  # in the reference run
+    containers: tuple[Container, ...] = ()
 
 
 def format_key(key: Key, in_series: bool) -> str:

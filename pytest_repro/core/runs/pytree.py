@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
-from pytest_repro.core.runs.observation import Leaf, Parts
+from pytest_repro.core.runs.observation import Container, Leaf, Parts
 
 FlattenResult = Leaf | Parts | str | None
 """A leaf, the parts, why it cannot be read (``"is a meta tensor: …"``), or None if its type is unknown."""
@@ -22,12 +22,22 @@ MAX_DEPTH = 100
 """Deepest nesting of a recorded value; deeper nesting is probably a mistake."""
 
 
+FoundLeaf = tuple[str, Leaf, tuple[Container, ...]]
+"""Path inside the value, the leaf, and the containers that begin with it, the outermost first."""
+
+
 def iter_leaves(
-    value: object, name: str, flatten: Flattener, path: str = "", ancestors: tuple[int, ...] = ()
-) -> Iterator[tuple[str, Leaf]]:
+    value: object,
+    name: str,
+    flatten: Flattener,
+    path: str = "",
+    ancestors: tuple[int, ...] = (),
+    containers: tuple[Container, ...] = (),
+) -> Iterator[FoundLeaf]:
     """The leaves of a recorded *value*, called *name* in errors, in a fixed order, each with its path.
 
-    A part is at *path* inside the recorded value, and *ancestors* are the ``id`` of all that it is a part of.
+    A part is at *path* inside the recorded value, *ancestors* are the ``id`` of all that it is a part of, and
+    *containers* those that begin with it.
 
     Raises:
         TypeError: A part cannot be read; the message names its path and type.
@@ -37,7 +47,7 @@ def iter_leaves(
     except Exception as error:
         raise TypeError(f"{name}{path} cannot be read: {type(error).__name__}: {error}") from error
     if isinstance(result, Leaf):
-        yield path, result
+        yield path, result, containers
     elif isinstance(result, str):
         raise TypeError(f"{name}{path} {result}")
     elif result is None:
@@ -46,12 +56,12 @@ def iter_leaves(
         why = "contains itself" if id(value) in ancestors else f"nests deeper than {MAX_DEPTH}"
         raise TypeError(f"{name}{path} cannot be recorded: it {why}")
     else:
-        empty = True
+        below, begun = (*ancestors, id(value)), (*containers, (path, result.kind))
         for suffix, part in result.items:
-            empty = False
-            yield from iter_leaves(part, name, flatten, path + suffix, (*ancestors, id(value)))
-        if empty:  # then only the kind is compared
-            yield path, Leaf(result.kind, "", (), 0, lambda: ())
+            yield from iter_leaves(part, name, flatten, path + suffix, below, begun)
+            begun = ()
+        if begun:  # it is empty
+            yield path, Leaf(result.kind, "", (), 0, lambda: ()), containers
 
 
 class SkippedValue(NamedTuple):
@@ -108,8 +118,9 @@ def iter_numeric_leaves(
     budget: LocalsBudget,
     path: str = "",
     ancestors: tuple[int, ...] = (),
+    containers: tuple[Container, ...] = (),
     in_numeric: bool = False,
-) -> Iterator[tuple[str, Leaf]]:
+) -> Iterator[FoundLeaf]:
     """The arrays of numbers in a local variable, without anything else in it.
 
     Everything else is noted in *budget*, also what cannot be read: it must not fail the test. The arguments
@@ -138,15 +149,17 @@ def iter_numeric_leaves(
             budget.skip(path, value, _TOO_LARGE)
         else:
             budget.nbytes -= result.nbytes
-            yield path, result
-    elif isinstance(result, str):
-        budget.skip(path, value, result)
-    elif result is None:
-        budget.skip(path, value)
+            yield path, result, containers
+    elif result is None or isinstance(result, str):
+        budget.skip(path, value, result or "")
     else:
         below, numeric = (*ancestors, id(value)), in_numeric or result.numeric
+        begun = (*containers, (path, result.kind))
         for suffix, part in _iter_parts(result, value, path, budget):
-            yield from iter_numeric_leaves(part, name, flatten, budget, path + suffix, below, numeric)
+            at = path + suffix
+            for leaf in iter_numeric_leaves(part, name, flatten, budget, at, below, begun, numeric):
+                yield leaf
+                begun = ()
 
 
 def _iter_parts(parts: Parts, value: object, path: str, budget: LocalsBudget) -> Iterator[tuple[str, object]]:

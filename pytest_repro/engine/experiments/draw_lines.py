@@ -5,13 +5,13 @@ from __future__ import annotations
 import linecache
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 from pytest_repro.core.runs.run import UnseededDraw
-from pytest_repro.engine.experiments.line_trace import LineMonitor
+from pytest_repro.engine.experiments.line_trace import MAX_LINES, LineMonitor
 from pytest_repro.engine.runs.generator_states import DrawWatch, name_generator
 from pytest_repro.interpose.user_frames import (
     classify_code,
@@ -21,19 +21,26 @@ from pytest_repro.interpose.user_frames import (
     read_call_source,
 )
 
+_MAX_LINES, _MAX_CALLS = 2_000, 20_000
+"""Most lines, and calls of libraries, that are traced in a run that counts: 50 ms each."""
+
 
 class DrawLines:
     """Watches one run line by line.
 
     Args:
         seed: That everything is seeded with.
+        wanted: Of a run that counts: the libraries of which a line is looked for, and no longer. It takes the
+            place of no debugger or coverage tool.
 
     Attributes:
         watch: Which libraries the run drew from.
         draws: Where, in order.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, wanted: Collection[str] = ()) -> None:
+        self._wanted, self._calls_left = set(wanted), _MAX_CALLS if wanted else sys.maxsize
+        self._counts = bool(wanted)
         self.watch, self.draws = DrawWatch(seed, self._note_draw), list[UnseededDraw]()
         self._monitor = LineMonitor(self.watch.check)
         self._library_frame: FrameType | None = None
@@ -43,15 +50,21 @@ class DrawLines:
         """Watches the set-up or the body, instead of a debugger or a coverage tool."""
         if is_setup:
             self.draws.clear()
+        if self._counts and (not self._wanted or sys.gettrace() is not None):
+            yield
+            return
         self._library_frame = None
-        self._monitor = LineMonitor(self.watch.check, self._enter_library)
+        max_lines = _MAX_LINES if self._counts else MAX_LINES
+        self._monitor = LineMonitor(self.watch.check, self._enter_library, max_lines)
         previous: Any = sys.gettrace()
         sys.settrace(None)
         try:
             with self.watch.watch(is_setup, is_setup), self._monitor.monitor(None):
                 yield
         finally:
-            sys.settrace(previous)
+            if not self._counts:  # a debugger may have started
+                sys.settrace(previous)
+            self._library_frame = None
 
     def _note_draw(self, library: str) -> None:
         location, frame = self._monitor.current_line, self._library_frame
@@ -62,9 +75,15 @@ class DrawLines:
         draw = UnseededDraw(name_generator(library), location, via, source)
         if draw not in self.draws:
             self.draws.append(draw)
+        if library in self._wanted:
+            self._wanted.discard(library)
+            if not self._wanted:
+                sys.settrace(None)
 
     def _enter_library(self, frame: FrameType) -> Callable[..., Any] | None:
-        caller = frame.f_back
+        caller, self._calls_left = frame.f_back, self._calls_left - 1
+        if not self._calls_left:
+            sys.settrace(None)
         # Not the standard library: random.shuffle() is the draw, Thread.start() runs code of the user's.
         if caller is None or classify_frame(caller) != "user" or classify_frame(frame) != "library":
             return None

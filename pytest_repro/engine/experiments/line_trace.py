@@ -133,7 +133,7 @@ def _describe_object(value: Any, depth: int) -> Iterator[str]:
 
 
 class LineMonitor:
-    """Calls *on_line_end* after each of the user's lines, up to :data:`MAX_LINES`.
+    """Calls *on_line_end* after each of the user's lines, up to *max_lines*.
 
     Args:
         on_line_end: Is also called before a function of the user's begins.
@@ -144,9 +144,12 @@ class LineMonitor:
     """
 
     def __init__(
-        self, on_line_end: Callable[[], None], on_other_call: Callable[[FrameType], Any] = lambda frame: None
+        self,
+        on_line_end: Callable[[], None],
+        on_other_call: Callable[[FrameType], Any] = lambda frame: None,
+        max_lines: int = MAX_LINES,
     ) -> None:
-        self.current_line, self._on_line_end, self._lines_left = "", on_line_end, MAX_LINES
+        self.current_line, self._on_line_end, self._lines_left = "", on_line_end, max_lines
         self._on_other_call = on_other_call
 
     @contextmanager

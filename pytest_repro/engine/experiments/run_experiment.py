@@ -128,5 +128,5 @@ def _digest_run(run: Run, recording: RecordingBase) -> str:
     rows = [f"{run.outcome} {run.error_type}"]
     for each in recording.observations().values():
         content = each.content.digest if isinstance(each.content, ContentRef) else each.content.hex()
-        rows.append(f"{each.key} {each.kind} {content}")
+        rows.append(f"{each.key} {each.kind} {each.containers} {content}")
     return digest("shown", [memoryview("\n".join(rows).encode("utf-8", "surrogatepass"))])

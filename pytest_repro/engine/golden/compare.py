@@ -58,9 +58,12 @@ def collect_values(recording: RecordingBase, store: SpillStore) -> dict[Key, Obs
 def make_entry(values: Mapping[Key, ObservedValue]) -> Entry:
     """The entry that stores *values*."""
     return tuple(
-        StoredValue(name, it.observation.kind, it.digest, None, None, _compute_statistics(it), step, path)
+        StoredValue(
+            name, it.observation.kind, it.digest, None, None, _compute_statistics(it), step, path,
+            it.observation.containers,
+        )
         for (name, step, path), it in values.items()
-    )
+    )  # fmt: skip
 
 
 def _compute_statistics(value: ObservedValue) -> Statistics | None:
@@ -86,8 +89,11 @@ def collect_arrays(values: Mapping[Key, ObservedValue], max_bytes: int) -> dict[
 
 def find_differing_keys(stored: Entry, values: Mapping[Key, ObservedValue]) -> Iterator[Key]:
     """Keys whose values are not bitwise equal in *stored* and *values*."""
-    expected = {value.key: (value.kind, value.digest) for value in stored}
-    actual = {key: (value.observation.kind, value.digest) for key, value in values.items()}
+    expected = {value.key: value.identity for value in stored}
+    actual = {
+        key: (value.observation.kind, value.digest, value.observation.containers)
+        for key, value in values.items()
+    }
     yield from (key for key in {**expected, **actual} if expected.get(key) != actual.get(key))
 
 
@@ -129,7 +135,8 @@ def compare_with_golden(
 def _make_observation(stored: StoredValue, value: ObservedValue | None) -> Observation:
     same = value is not None and value.observation.kind == stored.kind
     dtype, shape = (value.observation.dtype, value.observation.shape) if value and same else ("", ())
-    return Observation(stored.key, stored.kind, dtype, shape, ContentRef(stored.digest))
+    content = ContentRef(stored.digest)
+    return Observation(stored.key, stored.kind, dtype, shape, content, containers=stored.containers)
 
 
 def _add_detail(

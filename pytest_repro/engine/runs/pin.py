@@ -189,7 +189,7 @@ class Pin:
         """The block imports a module."""
         with pause_observers(), ExitStack() as stack:
             for adapter in self._outside_states.adapters.values():
-                stack.enter_context(adapter.keep_switches())
+                stack.enter_context(adapter.leave_switches(self._spec.cell.setting))
             stack.enter_context(self._outside_states.swap())
             stack.enter_context(self._count_modules())
             yield

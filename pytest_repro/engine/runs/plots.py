@@ -50,7 +50,8 @@ def _iter_plots(
         mine = [
             m for m in mismatches if (m.axis, m.value, m.repeat_of) == (run.axis, run.value, run.repeat_of)
         ]
-        mine = [m for m in mine if m.problem != "outcome"]
+        seen_keys = reference.observations().keys() | other.observations().keys()
+        mine = [m for m in mine if m.problem != "outcome" and (m.series, m.step, m.path) in seen_keys]
         if not mine:
             continue
         pair = _RunPair(reference, other, mine, mixes_dtypes(run.axis))

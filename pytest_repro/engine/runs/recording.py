@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from pytest_repro.adapters import Adapter, FastReader, active_adapters, flatten, flatten_known
 from pytest_repro.core.compare.mismatch import Difference
 from pytest_repro.core.plan.tolerance import ToleranceFunction
-from pytest_repro.core.runs.observation import ContentRef, Key, Leaf, Observation
+from pytest_repro.core.runs.observation import Container, ContentRef, Key, Leaf, Observation
 from pytest_repro.core.runs.pytree import FlattenResult, LocalsBudget, iter_leaves, iter_numeric_leaves
 from pytest_repro.engine.runs.distance import can_measure, load_content, measure_distance
 from pytest_repro.engine.runs.local_variables import describe_skipped, iter_locals
@@ -134,9 +134,10 @@ class Recording(RecordingBase):
         budget = LocalsBudget()
         for name, value in iter_locals(frame):
             before = len(self._entries)
-            for path, leaf in iter_numeric_leaves(value, name, self._flatten_known, budget):
+            for path, leaf, begun in iter_numeric_leaves(value, name, self._flatten_known, budget):
+                containers = tuple((f".{name}{at}", kind) for at, kind in begun)
                 try:
-                    self._entries.append(self._observe(("locals", 0, f".{name}{path}"), leaf))
+                    self._entries.append(self._observe(("locals", 0, f".{name}{path}"), leaf, containers))
                 except Exception as error:  # it must not fail the test that holds it
                     budget.skip(path, value, f"cannot be read: {type(error).__name__}")
             if budget.skipped and name not in self._step_counters:
@@ -151,8 +152,8 @@ class Recording(RecordingBase):
         return quick
 
     def _observe_leaves(self, name: str, step: int, value: object) -> Iterator[Observation]:
-        for path, leaf in iter_leaves(value, name, self._flatten):
-            yield self._observe((name, step, path), leaf)
+        for path, leaf, containers in iter_leaves(value, name, self._flatten):
+            yield self._observe((name, step, path), leaf, containers)
 
     def _flatten(self, value: object) -> FlattenResult:
         return flatten(self.rename(value))
@@ -161,14 +162,15 @@ class Recording(RecordingBase):
         # Of local variables, names count only as keys of a dict.
         return flatten_known(self.rename(value) if issubclass(type(value), dict) else value)
 
-    def _observe(self, key: Key, leaf: Leaf) -> Observation:
+    def _observe(self, key: Key, leaf: Leaf, containers: tuple[Container, ...]) -> Observation:
         beside = leaf.token_context
         if beside is not None:
             from pytest_repro.engine.runs.distance import store_logits
 
             beside = store_logits(beside, self._store if self._reference is None else None)
+        content = self._read_content(leaf)
         found = Observation(
-            key, leaf.kind, leaf.dtype, leaf.shape, self._read_content(leaf), leaf.metadata, beside
+            key, leaf.kind, leaf.dtype, leaf.shape, content, leaf.metadata, beside, containers
         )
         if self._reference is not None and isinstance(found.content, ContentRef):
             self._store_difference(self._reference.get_observation(key), found, leaf)

@@ -68,5 +68,5 @@ def _digest_observations(observations: Iterable[Observation]) -> str:
     found = blake2b(digest_size=16)
     for each in observations:
         content = each.content if isinstance(each.content, bytes) else each.content.digest.encode()
-        found.update(f"{each.key!r} {each.kind} {len(content)}:".encode() + content)
+        found.update(f"{each.key!r} {each.kind} {each.containers} {len(content)}:".encode() + content)
     return found.hexdigest()

@@ -74,7 +74,11 @@ def make_unseeded_row(runner: ItemRunner) -> dict[str, Any]:
     results = runner.extra_results
     draws: Any = results.by_kind.get(extra_run.name)
     if draws is None and results.draw_watch is not None:
-        draws = [UnseededDraw(name_generator(library)) for library in results.draw_watch.libraries]
+        lines = results.draw_lines
+        found = () if lines is None else lines.collect_draws(str(runner.item.config.rootpath), None)
+        first = {draw.generator: draw for draw in reversed(found)}
+        names = map(name_generator, results.draw_watch.libraries)
+        draws = [first.get(name) or UnseededDraw(name) for name in names]
     if not draws:
         return {}
     keys = ("generator", "location", "via")

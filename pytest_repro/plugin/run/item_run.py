@@ -20,6 +20,7 @@ from pytest_repro.engine.runs.recording import Recording, RecordingBase
 from pytest_repro.plugin.run.outcome import describe_failed_subtest
 
 if TYPE_CHECKING:
+    from pytest_repro.engine.experiments.draw_lines import DrawLines
     from pytest_repro.engine.runs.generator_states import DrawWatch
     from pytest_repro.engine.sweep.sweep import SweepResult
 
@@ -155,6 +156,7 @@ class ExtraResults:
         error: Traceback of what broke while extra runs were made.
         reference_outcome: Outcome of the reference run.
         draw_watch: Draws of a run that nothing in the test had seeded.
+        draw_lines: Their lines, in a later run, if a report has them.
         generators_used: Whether a test drew from a global generator, where that is tracked.
         seed_check_note: What the session's summary says of the seed check.
     """
@@ -165,6 +167,7 @@ class ExtraResults:
     error: str = ""
     reference_outcome: Outcome = "passed"
     draw_watch: DrawWatch | None = None
+    draw_lines: DrawLines | None = None
     generators_used: bool = False
     seed_check_note: str = ""
 

@@ -55,7 +55,8 @@ class UnseenRuns:
     def _begin_last_run(self, runner: ItemRunner) -> None:
         trial = runner.trial
         spec = trial.make_spec(trial.last_cell, trial.run_count, reported=True)
-        watch = _watch_draws(runner, self._settings) if not trial.run_count else nullcontext
+        make_watch = _locate_draws if trial.run_count else _watch_draws
+        watch = make_watch(runner, self._settings)
 
         def wrap_phase() -> AbstractContextManager[object]:
             stack = ExitStack()
@@ -121,6 +122,20 @@ def _watch_draws(runner: ItemRunner, settings: Settings) -> PhaseContext:
         return watch.watch(is_setup, begins_run=is_setup or not has_fixtures)
 
     return watch_phase
+
+
+def _locate_draws(runner: ItemRunner, settings: Settings) -> PhaseContext:
+    """Looks in the last run for the lines of the draws that another run noticed, if a report has them."""
+    results = runner.extra_results
+    has_report = settings.json is not None or settings.html is not None
+    if not has_report or results.draw_watch is None or "unseeded" in results.requests:
+        return nullcontext
+    if not results.draw_watch.libraries:
+        return nullcontext
+    from pytest_repro.engine.experiments.draw_lines import DrawLines
+
+    lines = results.draw_lines = DrawLines(runner.plan.seed, results.draw_watch.libraries)
+    return lambda: lines.watch_phase(not runner.current.body_started)
 
 
 def _should_stop(item: pytest.Item) -> bool:

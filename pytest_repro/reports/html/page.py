@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_repro.core.runs.run import UnseededDraw
+from pytest_repro.metrics._arguments import format_list
+from pytest_repro.reports.failure.unseeded import format_headline
 from pytest_repro.reports.html.extra_runs import ExtraRunsSection, describe_sweep, make_extra_runs_section
 from pytest_repro.reports.html.figures import Figure, make_figures
 from pytest_repro.reports.html.labels import (
@@ -21,6 +24,9 @@ from pytest_repro.reports.html.templates import DARK, LIGHT, format_css_variable
 MAX_PLOTS = 240
 """Values on the page with plots; each takes up to 60 kB."""
 
+_MAX_NAMES = 8
+"""Most names in a note."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -32,6 +38,7 @@ class Entry:
         file: The part of the node id before ``::``; *name* is the part after it.
         details: What :func:`~.page_data.make_page_data` gave; empty for a test that reproduced.
         summary: What happened, in one line.
+        notes: What was not compared, and what drew from generators that the test did not seed.
         figure_groups: Name, kind and figures of each value.
         omitted_count: Values whose plots are left out.
     """
@@ -43,6 +50,7 @@ class Entry:
     name: str
     details: Mapping[str, Any]
     summary: str
+    notes: tuple[str, ...]
     figure_groups: tuple[tuple[str, str, tuple[Figure, ...]], ...]
     omitted_count: int
     extra_runs: ExtraRunsSection | None
@@ -96,6 +104,7 @@ def _make_entry(ident: str, row: Mapping[str, Any], max_plots: int) -> Entry:
         name or file,
         details,
         _summarize(row, details),
+        tuple(_list_notes(row)),
         tuple(
             (plot["name"], plot["kind"], tuple(make_figures(f"{ident}-{n}", plot)))
             for n, plot in enumerate(plots[:max_plots], 1)
@@ -110,6 +119,13 @@ def _summarize(row: Mapping[str, Any], details: Mapping[str, Any]) -> str:
     broken = describe_sweep(sweep) if sweep and not sweep["kept"] else ""
     errors = (run["error"] for run in details.get("runs", ()) if run["error"])
     return str(row.get("headline") or next(errors, broken))
+
+
+def _list_notes(row: Mapping[str, Any]) -> Iterator[str]:
+    if names := row.get("not_compared"):
+        yield f"not compared: {format_list(names, _MAX_NAMES)}"
+    if draws := row.get("unseeded"):
+        yield f"unseeded: {format_headline([UnseededDraw(**draw) for draw in draws], _MAX_NAMES)}"
 
 
 def render_page(

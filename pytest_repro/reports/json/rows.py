@@ -149,7 +149,7 @@ _CODEC = Codec(
             Field("read_error", "broken"),
         ),
         LevelResult: (Field("requested", "asked"), "reached"),
-        StoredValue: ("name", "kind", "digest", "values", "text", "statistics"),
+        StoredValue: ("name", "kind", "digest", "values", "text", "statistics", "containers"),
     },
     strict=False,
 )  # fmt: skip

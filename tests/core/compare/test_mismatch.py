@@ -59,6 +59,19 @@ def test_another_kind_is_no_distance() -> None:
     ) == ("kind", "float32[]", "float64[]", None)
 
 
+def _record_pair(container: str, content: bytes = b"1") -> ObservedRun:
+    first = Observation(("x", 0, "['a'][0]"), "int", "int64", (), content, containers=(("['a']", container),))
+    second = Observation(("x", 0, "['a'][1]"), "int", "int64", (), b"2")
+    return ObservedRun(run(), {each.key: each for each in (first, second)})
+
+
+def test_another_container_is_named_once_and_its_equal_parts_are_not() -> None:
+    found = find_mismatches(_record_pair("list"), _record_pair("tuple"), far)
+    assert [(m.name, m.problem, m.kind, m.other_kind) for m in found] == [("x['a']", "kind", "list", "tuple")]
+    both = find_mismatches(_record_pair("list"), _record_pair("tuple", b"3"), far)
+    assert [(m.name, m.problem) for m in both] == [("x['a']", "kind"), ("x['a'][0]", "values")]
+
+
 def test_a_difference_within_the_tolerance_is_none() -> None:
     left, right = observed(0, ("x", 0, b"1")), observed(1, ("x", 0, b"2"))
     assert list(find_mismatches(left, right, lambda a, b: Difference(1, 1, outside_tolerance=0))) == []

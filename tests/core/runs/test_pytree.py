@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import enum
 import re
-from collections import OrderedDict, namedtuple
+from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock, Mock
 
@@ -33,6 +34,7 @@ class Part(enum.Flag):
 
 
 Point = namedtuple("Point", ["x", "y"])
+Move = namedtuple("Move", ["x", "y"])
 
 
 @dataclass
@@ -49,11 +51,11 @@ class Broken:
 
 
 def paths(value: object) -> list[str]:
-    return [f"model{path}" for path, _ in iter_leaves(value, "model", flatten)]
+    return [f"model{path}" for path, *_ in iter_leaves(value, "model", flatten)]
 
 
 def local_paths(value: object, budget: LocalsBudget | None = None) -> list[str]:
-    return [path for path, _ in iter_numeric_leaves(value, "x", flatten, budget or LocalsBudget())]
+    return [path for path, *_ in iter_numeric_leaves(value, "x", flatten, budget or LocalsBudget())]
 
 
 def test_paths_of_modules_and_optimisers() -> None:
@@ -74,7 +76,7 @@ def test_paths_of_containers() -> None:
 
 
 def test_order_of_insertion_is_no_value() -> None:
-    assert digest({"a": 1, "b": 2}) == digest(OrderedDict(b=2, a=1))
+    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
     assert digest({"x", "y", "z"}) == digest({"z", "y", "x"})
     assert digest([1, 2]) != digest([2, 1])
 
@@ -84,6 +86,30 @@ def test_an_empty_container_is_a_value_of_its_own(empty: object) -> None:
     each: list[object] = [[], {}, set(), (), None, ""]
     others = [digest(other) for other in each if type(other) is not type(empty)]
     assert digest(empty) not in others
+
+
+def test_equal_parts_in_another_container_are_another_value() -> None:
+    pair = np.ones(2)
+    each: list[object] = [
+        [1, 2], (1, 2), deque([1, 2]), torch.Size([1, 2]), Point(1, 2), Move(1, 2), SimpleNamespace(x=1, y=2),
+        {"x": 1}, OrderedDict(x=1), Counter(x=1), defaultdict(int, x=1), {1}, frozenset({1}), b"1",
+        bytearray(b"1"), pair, [pair], (pair,), {(1, 2)}, {frozenset({1, 2})},
+    ]  # fmt: skip
+    assert len({digest(value) for value in each}) == len(each)
+
+
+def test_each_container_begins_with_its_first_leaf() -> None:
+    value: object = {"a": ["text", (np.ones(1), [])], "b": ()}
+    every = [
+        ("['a'][0]", (("", "dict"), ("['a']", "list"))),
+        ("['a'][1][0]", (("['a'][1]", "tuple"),)),
+        ("['a'][1][1]", ()),
+        ("['b']", ()),
+    ]
+    assert [(path, begun) for path, _, begun in iter_leaves(value, "x", flatten)] == every
+    local = [("['a'][1][0]", (("", "dict"), ("['a']", "list"), ("['a'][1]", "tuple")))]
+    found = iter_numeric_leaves(value, "x", flatten, LocalsBudget())
+    assert [(path, begun) for path, _, begun in found] == local
 
 
 def test_enums_are_told_apart_by_class_and_member() -> None:

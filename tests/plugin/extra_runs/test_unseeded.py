@@ -112,8 +112,35 @@ def locate(found: dict[str, list[tuple[str, int, str | None]]]) -> dict[str, lis
 
 def test_by_default_they_are_counted(project: Project) -> None:
     result = project(SOURCE).check(passed=16, exit=0, says=f"unseeded  {HINT}")
-    assert {name: [row[0] for row in rows] for name, rows in get_draws(result).items()} == {
-        name: list(dict.fromkeys(row[0] for row in rows)) for name, rows in FOUND.items()
+    assert get_draws(result) == locate({name: rows[:1] for name, rows in FOUND.items()})
+
+
+def test_the_line_is_looked_for_in_the_last_run_and_in_place_of_no_debugger(project: Project) -> None:
+    source = """
+    import random, sys, pytest
+    number = 0
+    def test_traced_once(repro):
+        global number
+        number += 1
+        repro.record(x=random.random())
+        assert number <= 2
+    @pytest.fixture
+    def debugger():
+        sys.settrace(trace := lambda *args: None)
+        yield trace
+        sys.settrace(None)
+    def test_debugged(repro, debugger):
+        repro.record(x=random.random())
+        assert sys.gettrace() is debugger
+    def test_late(repro):
+        for _ in range(3000): pass
+        repro.record(x=random.random())
+    """
+    result = project(source).check(passed=3, exit=0)
+    assert get_draws(result) == {
+        "test_traced_once": [("random", "test_it.py:6", None)],
+        "test_debugged": [("random", None, None)],
+        "test_late": [("random", None, None)],
     }
 
 

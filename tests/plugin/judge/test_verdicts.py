@@ -46,6 +46,28 @@ def test_entropy_diverges(project: Project) -> None:
     assert (mismatch["differing"], mismatch["total"], mismatch["first_index"]) == (1, 1, [])
 
 
+def test_equal_values_in_another_container_diverge(project: Project) -> None:
+    source = """
+    import os, pytest, numpy as np
+    @pytest.mark.reproducible(process=True)
+    def test_recorded(repro):
+        pair = (1, 2) if os.environ.get("PYTHONHASHSEED") == "1" else [1, 2]
+        repro.record(out={"a": 0, "pair": pair})
+    turns = iter([[np.ones(2)], (np.ones(2),)])
+    @pytest.mark.reproducible
+    def test_local():
+        rows = next(turns)
+    """
+    result = project(source, "--repro-diagnose=never").check(failed=2, says=[
+        "  out['pair']   list   differs in process 1\n    list in run 1, tuple in process 1\n",
+        "  locals.rows   list   run 2 differs from run 1\n    list in run 1, tuple in run 2\n",
+    ])  # fmt: skip
+    (mismatch,) = result.report["tests"][0]["mismatches"]
+    assert (mismatch["name"], mismatch["problem"]) == ("out['pair']", "kind")
+    assert (mismatch["kind"], mismatch["other_kind"]) == ("list", "tuple")
+    assert [run["observations"] for run in result.report["tests"][0]["runs"][:2]] == [3, 3]
+
+
 def test_observing_nothing_fails(project: Project) -> None:
     project(
         """

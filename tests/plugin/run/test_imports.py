@@ -101,3 +101,42 @@ def test_settings_of_an_imported_library_outlive_the_test(project: Project) -> N
         assert not torch.are_deterministic_algorithms_enabled()
     """
     project(source, subprocess=True).check(passed=2)
+
+
+def test_an_import_meets_neither_the_axis_nor_the_switches(project: Project) -> None:
+    pytest.importorskip("torch")
+    project.write(
+        looks="""
+        import torch
+        seen = [
+            torch.ones(1).dtype, torch.are_deterministic_algorithms_enabled(), torch.get_num_threads(),
+            torch.utils.deterministic.fill_uninitialized_memory, torch.backends.cudnn.deterministic,
+        ]
+        torch.backends.cudnn.benchmark = True
+        """
+    )
+    source = """
+    import pytest, sys, torch
+    before = [
+        torch.ones(1).dtype, torch.are_deterministic_algorithms_enabled(), torch.get_num_threads(),
+        torch.utils.deterministic.fill_uninitialized_memory, torch.backends.cudnn.deterministic,
+    ]
+    @pytest.mark.reproducible(dtype="float64", threads=torch.get_num_threads() + 1)
+    def test_late(repro):
+        sys.modules.pop("looks", None)
+        import looks
+        assert looks.seen == before
+        inside = [torch.ones(1).dtype, torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()]
+        assert inside == [torch.float64, True, before[2] + 1]
+        repro.record(x=1)
+    def test_own_setting(repro):
+        torch.set_default_dtype(torch.float64)
+        sys.modules.pop("looks", None)
+        import looks
+        assert looks.seen[0] == torch.ones(1).dtype == torch.float64
+        repro.record(x=1)
+    def test_after():
+        assert torch.ones(1).dtype == before[0] and torch.get_num_threads() == before[2]
+        assert torch.backends.cudnn.benchmark and not torch.are_deterministic_algorithms_enabled()
+    """
+    project(source, subprocess=True).check(passed=3)

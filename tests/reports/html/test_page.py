@@ -150,6 +150,16 @@ def test_a_diverged_test_is_told_whole() -> None:
     assert "aten.op1.default" not in shown.words
 
 
+def test_what_was_not_compared_and_what_drew_unseeded_is_listed() -> None:
+    draws = [{"generator": "numpy", "location": "src/data.py:31", "via": "pandas.DataFrame.sample"}]
+    names = [f"x{number} (float)" for number in range(10)]
+    same = row("a.py::test_a", verdict(word="reproduced"), not_compared=names, unseeded=draws)
+    page = Page(made(same))
+    assert "not compared: x0 (float), x1 (float)" in page.words
+    assert "x7 (float), and 2 more" in page.words
+    assert "unseeded: numpy at src/data.py:31 (pandas.DataFrame.sample)" in page.words
+
+
 def test_the_page_needs_nothing_but_itself_and_runs_nothing() -> None:
     text = made(row(f"a.py::test[{NASTY}]", verdict(NASTY)))
     shown = Page(text)
