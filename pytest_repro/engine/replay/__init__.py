@@ -75,4 +75,5 @@ class Replay:
     @property
     def past_log(self) -> tuple[str, ...]:
         """One sentence for each place where the run left its log."""
-        return tuple(dict.fromkeys(note for tape in self._tapes.values() for note in tape.past_log))
+        tapes = self._tapes.values()
+        return tuple(dict.fromkeys(note for tape in tapes for note in tape.past_log)) if tapes else ()

@@ -63,7 +63,9 @@ def start_keeping_frame(code: CodeType | None, frames: list[FrameType]) -> Calla
     Returns:
         Stops watching for the call.
     """
-    return _watch(code, frames) if code is not None else _do_nothing
+    # A function without variables has nothing to keep, and a profile function takes 14 µs.
+    has_variables = code is not None and (code.co_nlocals or code.co_cellvars or code.co_freevars)
+    return _watch(code, frames) if code is not None and has_variables else _do_nothing
 
 
 def _do_nothing() -> None:

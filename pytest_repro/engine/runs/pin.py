@@ -71,9 +71,8 @@ class Pin:
         """Seeds every generator, and pins what is not pinned yet."""
         self._axis_used = self.axis_generators_used
         adapters = active_adapters()
-        if self._applied_setting != self._spec.cell.setting or not self._pinned_libraries.issuperset(
-            adapters
-        ):
+        is_pinned = self._pinned_libraries.issuperset(adapters)
+        if not is_pinned or self._applied_setting != self._spec.cell.setting:
             self._apply_pins()
         with report_seeding(adapters):
             for adapter in adapters.values():
@@ -130,6 +129,8 @@ class Pin:
 
     def release(self) -> None:
         """Restores everything as it was before the first :meth:`seed`."""
+        if not self._pinned_libraries:
+            return
         with report_seeding(self._pinned_libraries.copy(), "restores"), self._stack:
             self._pinned_libraries.clear()
             self._release_run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_repro.core.compare.mismatch import Mismatch, count_steps, find_outcome_mismatches
@@ -219,11 +220,10 @@ class Trial:
         level = compute_level_result(self.plan, done, self._find_reference, found)
         found = () if word == "skipped" else found  # what was recorded before a skip says nothing
         over = list_uncounted(done[0][1]) if self.plan.level not in (None, "bitwise") else ()
-        agreeing = find_agreeing(self.plan, done, found) if found else ""
         compared = () if word in (None, "skipped", "failed") else runs
         missed = {k: v for run in compared for k, v in run.not_compared.items()}
-        verdict = Verdict(word, self.plan, runs, found, series, over, plots=drawn, level=level)
-        return replace(verdict, agreeing=agreeing, not_compared=missed)
+        make = partial(Verdict, word, self.plan, runs, found, series, over, plots=drawn, level=level)
+        return make(agreeing=find_agreeing(self.plan, done, found) if found else "", not_compared=missed)
 
     def _build_plots(
         self, finished_runs: list[RunResult], mismatches: tuple[Mismatch, ...]

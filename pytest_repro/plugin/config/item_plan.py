@@ -22,7 +22,7 @@ def resolve_plan(item: pytest.Item, settings: Settings) -> Plan | None:
         pytest.UsageError: A marker's argument is invalid; the message names the test and the argument.
     """
     # Not from item.keywords, which also has the names of folders.
-    marks, requested = list(item.iter_markers(MARKER_NAME)), _requests_repro(item)
+    marks, requested = list(item.iter_markers(MARKER_NAME)), requests_repro(item)
     if not (marks or settings.all or requested):
         return None
     try:
@@ -73,7 +73,7 @@ def _check_rank_support(plan: Plan, vary: tuple[AxisValues, ...]) -> None:
             raise BadArgument(axis, values, why)
 
 
-def _requests_repro(item: Any) -> bool:
+def requests_repro(item: Any) -> bool:
     """Whether *item* requests our fixture ``repro``, not one of its own with that name."""
     if "repro" not in getattr(item, "fixturenames", ()):
         return False

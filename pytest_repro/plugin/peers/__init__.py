@@ -7,7 +7,7 @@ nobody. These would see it all the same, or make runs differ that must be equal.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import cache
 from typing import Any
@@ -102,8 +102,12 @@ def wrap_rehearsals(item: pytest.Item) -> AbstractContextManager[None]:
     return _nest([peer.wrap_rehearsals(item) for peer in _get_active_peers()])
 
 
+def _nest(contexts: list[AbstractContextManager[None]]) -> AbstractContextManager[None]:
+    return _enter_all(contexts) if contexts else nullcontext()
+
+
 @contextmanager
-def _nest(contexts: Iterable[AbstractContextManager[None]]) -> Iterator[None]:
+def _enter_all(contexts: list[AbstractContextManager[None]]) -> Iterator[None]:
     with ExitStack() as stack:
         for context in contexts:
             stack.enter_context(context)

@@ -147,7 +147,7 @@ class RankedItemRunner(ItemRunner):
     def __init__(
         self, rank_groups: RankGroups, item: pytest.Item, trial: Trial, replay: Replay, judge: JudgeProtocol
     ) -> None:
-        super().__init__(item, trial, replay, judge, track_generators=False)
+        super().__init__(item, trial, replay, judge)
         self._rank_groups, self._loss_reason = rank_groups, ""
 
     @property

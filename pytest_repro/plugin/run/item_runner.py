@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Protocol
@@ -40,25 +40,28 @@ class ItemRunner:
     """Seeds before each phase of an item, observes each run, and judges the last one.
 
     Args:
-        item: The test.
         trial: Collects its runs.
         replay: Replays external input to its runs.
         judge: Judges it once the last body has ended.
         track_generators: Whether draws from global generators are noticed.
+        make_fixtures: Returns fixtures of this package that the test requests, for each run.
 
     Attributes:
         pin: Seeds and switches of its runs.
-        tracer: Traces of its runs.
-        warnings: Warnings of its runs.
         setup_output: What its set-ups printed.
         extra_results: Results of runs that are not compared.
-        current: The run in progress.
         verdict: Set once the last run has ended.
         teardown_error: How the tear-down of a rehearsal failed.
     """
 
     def __init__(
-        self, item: pytest.Item, trial: Trial, replay: Replay, judge: JudgeProtocol, track_generators: bool
+        self,
+        item: pytest.Item,
+        trial: Trial,
+        replay: Replay,
+        judge: JudgeProtocol,
+        track_generators: bool = False,
+        make_fixtures: Callable[[ItemRunner], Mapping[str, object]] = lambda runner: {},
     ) -> None:
         self.item, self.trial, self.replay = item, trial, replay
         self.pin = Pin(track_generators=track_generators)
@@ -66,7 +69,7 @@ class ItemRunner:
         self.setup_output, self.extra_results = SetupOutput(item), ExtraResults()
         self.verdict: Verdict | None = None
         self.teardown_error = ""
-        self._judge = judge
+        self._judge, self._make_fixtures = judge, make_fixtures
         self._failure: BaseException | None = None
         self._phases = item.setup, item.runtest, item.teardown
         self.current: ItemRun  # from the first begin() on
@@ -113,6 +116,7 @@ class ItemRunner:
         self._start_setup()
         self.pin.seed()
         with self.current.phase_context(), RunInProgress(self.current):
+            vars(self.item).get("funcargs", {}).update(self._make_fixtures(self))
             self._phases[0]()
         self._note_generator_use()
 

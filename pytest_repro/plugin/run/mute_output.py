@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from functools import partial
 from typing import Any
 
 import pytest
@@ -41,11 +42,22 @@ class _MutedStream:
 
 @contextmanager
 def mute_output(config: pytest.Config) -> Iterator[None]:
-    """Drops output where pytest does not capture it (``-s``), or shows what it captures."""
-    how = config.getoption("capture", None)
-    shown = _mute_streams() if how == "no" else _mute_tee(config) if how == "tee-sys" else nullcontext()
-    with _mute_disabled_capture(config), shown:
-        yield
+    """Drops output where pytest does not capture it (``-s``), or shows what it captures.
+
+    So does ``capsys.disabled()``, which prints past all capturing.
+    """
+    plugin: Any = config.pluginmanager.get_plugin("capturemanager")
+    disable = getattr(plugin, "global_and_fixture_disabled", None)
+    if disable is not None:
+        plugin.global_and_fixture_disabled = partial(_disable_and_mute, disable)
+    how = getattr(config.option, "capture", None)
+    shown = _mute_streams() if how == "no" else _mute_tee(plugin) if how == "tee-sys" else nullcontext()
+    try:
+        with shown:
+            yield
+    finally:
+        if disable is not None:
+            del plugin.global_and_fixture_disabled
 
 
 @contextmanager
@@ -60,29 +72,13 @@ def _mute_streams() -> Iterator[None]:
 
 
 @contextmanager
-def _mute_disabled_capture(config: pytest.Config) -> Iterator[None]:
-    """Mutes ``capsys.disabled()``, which prints past all capturing."""
-    plugin: Any = config.pluginmanager.get_plugin("capturemanager")
-    way = getattr(plugin, "global_and_fixture_disabled", None)
-    if way is None:
+def _disable_and_mute(disable: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    with disable(), _mute_streams():
         yield
-        return
-
-    @contextmanager
-    def disable_and_mute() -> Iterator[None]:
-        with way(), _mute_streams():
-            yield
-
-    plugin.global_and_fixture_disabled = disable_and_mute
-    try:
-        yield
-    finally:
-        del plugin.global_and_fixture_disabled
 
 
 @contextmanager
-def _mute_tee(config: pytest.Config) -> Iterator[None]:
-    plugin: Any = config.pluginmanager.get_plugin("capturemanager")
+def _mute_tee(plugin: Any) -> Iterator[None]:
     streams = [getattr(plugin._global_capturing, name) for name in ("out", "err")]
     tees = [s.tmpfile for s in streams if hasattr(getattr(s, "tmpfile", None), "_other")]
     others = [tee._other for tee in tees]

@@ -89,13 +89,14 @@ class Progress:
         found: AbstractContextManager[None] = type(self._capture).global_and_fixture_disabled(self._capture)
         return found
 
-    def wrap_last_run(self, trial: Trial) -> AbstractContextManager[None]:
-        """Wraps the last run's set-up or body: clears the line before anything is printed past capturing."""
-        is_separate = self._terminal is not None and not self._is_live and self._capture is not None
-        return self._show_until_output(trial) if is_separate else nullcontext()
+    @property
+    def is_below_output(self) -> bool:
+        """Whether the line is shown during the last run too, whose output is captured."""
+        return self._terminal is not None and not self._is_live and self._capture is not None
 
     @contextmanager
-    def _show_until_output(self, trial: Trial) -> Iterator[None]:
+    def wrap_last_run(self, trial: Trial) -> Iterator[None]:
+        """Wraps the last run's set-up or body: clears the line before anything is printed past capturing."""
         self.show_run(trial, trial.last_cell)
         self._capture.global_and_fixture_disabled = self._close_and_bypass_capture
         try:

@@ -49,7 +49,7 @@ class Rehearser:
         self._reports: list[pytest.TestReport] = []
         self._impls: list[Any] = []
         self._hook_caller: Any = None
-        self._next: tuple[pytest.Item, pytest.Item] | None = None
+        self._next: pytest.Item | None = None
         plugins.register(self, "repro-rehearser")
 
     @pytest.hookimpl(tryfirst=True)
@@ -73,9 +73,9 @@ class Rehearser:
         return self._reports
 
     def _get_next(self, item: pytest.Item) -> pytest.Item:
-        if self._next is None or self._next[0] is not item:
-            self._next = item, copy_as_next(item)
-        return self._next[1]
+        if self._next is None or self._next.parent is not item.parent:
+            self._next = copy_as_next(item)
+        return self._next
 
     def _get_hook_caller(self) -> Any:
         """Calls the wrappers and this plugin; rebuilt when a plugin was added or removed."""

@@ -6,24 +6,26 @@ Hidden are reports, warnings, captured output, properties, and markers added whi
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, cast
 
 import pytest
 
-from pytest_repro.plugin.pytest_internals import get_failed_subtest_counts, get_suite_properties
+from pytest_repro.plugin.pytest_internals import (
+    get_failed_subtest_counts,
+    get_suite_properties,
+    leave_out_passed,
+)
 from pytest_repro.plugin.run.mute_output import mute_output
 
 # Called by rehearsals, these would reach reporters, debuggers and warning summaries.
-_SILENCED_HOOKS = frozenset(
-    {
-        "pytest_runtest_logreport",
-        "pytest_runtest_logstart",
-        "pytest_runtest_logfinish",
-        "pytest_exception_interact",
-        "pytest_warning_recorded",
-    }
+_SILENCED_HOOKS = (
+    "pytest_runtest_logreport",
+    "pytest_runtest_logstart",
+    "pytest_runtest_logfinish",
+    "pytest_exception_interact",
+    "pytest_warning_recorded",
 )
 
 
@@ -44,20 +46,19 @@ class _SilencedHook:
             self._callback(kwargs)
 
 
-class _HookRelay:
-    """The hooks of an item, with some silenced."""
+_SILENT = dict.fromkeys(_SILENCED_HOOKS, _SilencedHook())
 
-    def __init__(
-        self, relay: Any, callbacks: dict[str, Callable[[Any], None]], silenced: Collection[str]
-    ) -> None:
-        self._relay, self._callbacks, self._silenced = relay, callbacks, silenced
+
+class _HookRelay:
+    """The hooks of an item, with some replaced."""
+
+    def __init__(self, relay: Any, replaced: Mapping[str, Any]) -> None:
+        # Hooks are looked up in each phase: those that the relay itself keeps are not asked for again.
+        vars(self).update(vars(relay), **replaced)
+        self._relay = relay
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._relay, name)
-        if name in self._silenced:
-            found = _SilencedHook(self._callbacks.get(name))
-        setattr(self, name, found)  # looked up in each phase of each rehearsal
-        return found
+        return getattr(self._relay, name)
 
 
 @contextmanager
@@ -72,8 +73,15 @@ def silence(
         on_warning: Called with the arguments of the hook for each warning.
     """
     session, config = cast(Any, item.session), item.config
-    callbacks = {"pytest_runtest_logreport": on_report, "pytest_warning_recorded": on_warning}
-    relay = _HookRelay(session.gethookproxy(item.path), callbacks, _SILENCED_HOOKS)
+    relay = session.gethookproxy(item.path)
+    replaced: dict[str, Any] = {
+        **_SILENT,
+        "pytest_runtest_logreport": _SilencedHook(on_report),
+        "pytest_warning_recorded": _SilencedHook(on_warning),
+    }
+    if not _are_reports_read(config):
+        replaced["pytest_runtest_makereport"] = leave_out_passed(relay.pytest_runtest_makereport)
+    relay = _HookRelay(relay, replaced)
     session.gethookproxy = lambda path: relay
     restore = _save_state(item)
     # One generator for all of it: every test pays for this.
@@ -90,6 +98,12 @@ def silence(
         del session.gethookproxy
 
 
+def _are_reports_read(config: pytest.Config) -> bool:
+    """Whether a hook of others than pytest and this package sees reports as they are made."""
+    modules = (impl.function.__module__ for impl in config.hook.pytest_runtest_makereport.get_hookimpls())
+    return not all(module.startswith(("_pytest.", "pytest_repro.")) for module in modules)
+
+
 @contextmanager
 def redirect_warnings(item: pytest.Item, on_warning: Callable[[Any], None]) -> Iterator[None]:
     """Has *on_warning* alone see the warnings of *item* in the block.
@@ -99,8 +113,8 @@ def redirect_warnings(item: pytest.Item, on_warning: Callable[[Any], None]) -> I
         on_warning: Called with the arguments of the hook for each warning.
     """
     session = cast(Any, item.session)
-    callbacks = {"pytest_warning_recorded": on_warning}
-    relay = _HookRelay(session.gethookproxy(item.path), callbacks, callbacks)
+    replaced = {"pytest_warning_recorded": _SilencedHook(on_warning)}
+    relay = _HookRelay(session.gethookproxy(item.path), replaced)
     session.gethookproxy = lambda path: relay
     try:
         yield
@@ -122,12 +136,11 @@ def _reject_record(record: logging.LogRecord) -> bool:
 def _save_state(item: Any) -> Callable[[], None]:
     """Saves what a run adds to the item and the session, and mutes ``--setup-show``.
 
-    The item collects markers, properties and captured sections; pytest counts failed subtests by test,
-    over all its runs; ``record_testsuite_property`` writes past all reports.
+    The item collects properties and captured sections; pytest counts failed subtests by test, over all its
+    runs; ``record_testsuite_property`` writes past all reports.
     """
-    lists = [item.own_markers, item.user_properties, get_suite_properties(item.config)]
-    lists.append(getattr(item, "_report_sections", []))
-    saved = [list(each) for each in lists]
+    lists = (item.user_properties, item._report_sections, get_suite_properties(item.config))
+    saved = [each[:] for each in lists]
     counts = get_failed_subtest_counts(item)
     saved_counts = dict(counts)
     options = item.config.option
@@ -136,8 +149,9 @@ def _save_state(item: Any) -> Callable[[], None]:
     def restore() -> None:
         for each, before in zip(lists, saved):
             each[:] = before
-        counts.clear()
-        counts.update(saved_counts)
+        if counts != saved_counts:
+            counts.clear()
+            counts.update(saved_counts)
         options.setupshow = setupshow
 
     return restore

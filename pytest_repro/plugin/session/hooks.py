@@ -16,7 +16,7 @@ from pytest_repro.engine.runs.run_source import MAX_ATTEMPTS
 from pytest_repro.engine.runs.trial import RunResult, Trial
 from pytest_repro.interpose.seeding import restore_covered_functions
 from pytest_repro.plugin import peers
-from pytest_repro.plugin.fixtures.repro import note_request
+from pytest_repro.plugin.fixtures.repro import make_fixtures, note_request
 from pytest_repro.plugin.judge.judge import Judge
 from pytest_repro.plugin.pytest_internals import is_autouse, is_setup_only
 from pytest_repro.plugin.remote import OtherProcesses
@@ -142,7 +142,7 @@ class ReproHooks:
             return companions.make_ranked_runner(item, plan, self._judge, self._with_plots)
         settings = item.config.stash[SETTINGS]
         trial = Trial(plan, settings.keep_mb, self._with_plots)
-        return ItemRunner(item, trial, get_replay(item), self._judge, track_generators=settings.control)
+        return ItemRunner(item, trial, get_replay(item), self._judge, settings.control, make_fixtures)
 
     @contextmanager
     def _install_runner(self, item: pytest.Item, plan: Plan) -> Iterator[ItemRunner]:

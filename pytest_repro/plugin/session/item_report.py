@@ -51,6 +51,8 @@ class ItemReporter:
         if report.when == "call" and runner.verdict is not None:  # the test itself was quicker
             report.duration = max(0.0, report.duration - runner.verdict.diagnosis_seconds)
         self._add_sections(error, report)
+        if report.passed and error is None:
+            return
         self._update_outcome(error, report)
         is_ours = isinstance(error, (CompanionLost, NotReproducibleFailure))
         differs = runner.verdict is not None and runner.verdict.outcome == "diverged"

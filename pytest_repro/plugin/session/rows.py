@@ -53,7 +53,7 @@ def attach_row(runner: ItemRunner, report: pytest.TestReport, is_xfailed: bool, 
     if settings.replay == replay.RECORD_MODE and not runner.plan.ranks:
         runner.replay.keep_logs()
         row["replay"] = encode_log(runner.replay.logs[WHOLE_RUN])
-    _add_failure(row, runner.item, verdict)
+    _add_failure(row, runner.item, verdict, runner.trial.with_plots)
     setattr(report, REPORT_ATTRIBUTE, escape_surrogates(row))
     report.user_properties += _make_properties(runner, verdict)
 
@@ -64,16 +64,16 @@ def make_failing_row(item: pytest.Item, verdict: Verdict) -> dict[str, Any]:
 
     row = verdict_to_row(item.nodeid, verdict)
     row |= {"key": id(item), "failed": True, "location": _format_location(item)}
-    _add_failure(row, item, verdict)
+    _add_failure(row, item, verdict, should_plot(item.config))
     return dict(escape_surrogates(row))
 
 
-def _add_failure(row: dict[str, Any], item: pytest.Item, verdict: Verdict) -> None:
+def _add_failure(row: dict[str, Any], item: pytest.Item, verdict: Verdict, with_plots: bool) -> None:
     if verdict.outcome in FAILING_VERDICTS:
         from pytest_repro.reports.failure.text import format_headline
 
         row["headline"] = format_headline(verdict)
-    if verdict.outcome not in (None, "reproduced") and should_plot(item.config):
+    if with_plots and verdict.outcome not in (None, "reproduced"):
         from pytest_repro.reports.html.page_data import make_page_data
 
         row["page"] = make_page_data(format_nodeid(item), verdict)
@@ -83,7 +83,7 @@ def _make_row(runner: ItemRunner, verdict: Verdict) -> dict[str, Any]:
     """The row of a test; only what the session's summary needs of it, unless something shows more."""
     is_plain = all(run.state == "ran" and not run.past_log for run in verdict.runs)
     is_foreign = verdict.baseline is not None and bool(verdict.baseline.environment_diff)
-    if is_plain and not is_foreign and not _are_details_shown(runner.item.config):
+    if is_plain and not is_foreign and not _are_details_shown(runner):
         word = {"verdict": verdict.outcome} if verdict.outcome is not None else {}
         varied = {each.axis: list(each.values) for each in verdict.plan.vary}
         plan = {"plan": {"vary": varied}} if varied else {}
@@ -95,10 +95,10 @@ def _make_row(runner: ItemRunner, verdict: Verdict) -> dict[str, Any]:
     return verdict_to_row(runner.item.nodeid, verdict, _collect_values(runner))
 
 
-def _are_details_shown(config: pytest.Config) -> bool:
+def _are_details_shown(runner: ItemRunner) -> bool:
     """Whether a report, a page or GitHub shows more of a test than its verdict."""
-    settings = config.stash[SETTINGS]
-    return settings.json is not None or should_plot(config) or config.stash[GITHUB]
+    stash = runner.item.config.stash
+    return stash[SETTINGS].json is not None or runner.trial.with_plots or stash[GITHUB]
 
 
 def _make_properties(runner: ItemRunner, verdict: Verdict) -> Iterator[tuple[str, object]]:

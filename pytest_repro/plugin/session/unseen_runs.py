@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 
 import pytest
@@ -58,13 +59,13 @@ class UnseenRuns:
         make_watch = _locate_draws if trial.run_count else _watch_draws
         watch = make_watch(runner, self._settings)
 
-        def wrap_phase() -> AbstractContextManager[object]:
-            stack = ExitStack()
-            stack.enter_context(self._progress.wrap_last_run(trial))
-            stack.enter_context(watch())
-            return stack
+        @contextmanager
+        def wrap_phase() -> Iterator[None]:
+            with self._progress.wrap_last_run(trial), watch():
+                yield
 
-        runner.begin(self._add_tracing(spec, runner.plan), phase_context=wrap_phase)
+        phase_context = wrap_phase if self._progress.is_below_output else watch
+        runner.begin(self._add_tracing(spec, runner.plan), phase_context=phase_context)
 
     def _rehearse(self, runs: ItemRuns) -> None:
         runner, trial = runs.runner, runs.trial
