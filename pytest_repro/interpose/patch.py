@@ -9,8 +9,9 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType, ModuleType
 from typing import Any, NamedTuple
 
+from pytest_repro.interpose.code_owner import find_user_code, is_user_module
 from pytest_repro.interpose.proxy_class import ProxyMeta, patch_pickling
-from pytest_repro.interpose.user_frames import call_origin, format_location, is_user_module
+from pytest_repro.interpose.user_frames import call_origin, format_location
 
 _ABSENT = object()
 _PASSTHROUGH_LINES: set[str] = set()
@@ -90,6 +91,7 @@ def patch_everywhere(patches: Iterable[Patch]) -> Iterator[None]:
     Args:
         patches: At most one for each attribute.
     """
+    find_user_code()
     patch_set = _PatchSet(patches)
     patch_set.apply()
     _active_sets.append(patch_set)

@@ -1,31 +1,18 @@
-"""Whose code a frame runs (the user's, a library's, Python's, the runner's), and what it calls."""
+"""Whose code a frame runs, and what it calls."""
 
 from __future__ import annotations
 
 import dis
 import linecache
 import os
-import sysconfig
 from collections.abc import Iterator
-from functools import cache
 from itertools import islice
-from types import CodeType, FrameType, ModuleType
-from typing import Any, Literal, NamedTuple
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
 
-CodeOwner = Literal["user", "library", "python", "runner", "none"]
+from pytest_repro.interpose.code_owner import CodeOwner, classify_code
 
-_RUNNER_PACKAGES = {"_pytest", "pytest", "pluggy", "xdist", "execnet", "pytest_timeout"}
-_OWN_RUNNER_PACKAGES = {"assertions", "companions", "engine", "plugin", "reports"}
-_SITE_DIRS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-_STDLIB_PATHS = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib")]
-_STDLIB_DIRS = tuple(
-    {f"{folder}{os.sep}" for path in _STDLIB_PATHS for folder in (path, os.path.realpath(path))}
-)
-# Developers build these from source, outside of site-packages.
-_LIBRARIES = {"torch", "numpy"}
 _MAX_SOURCE_WIDTH = 100
-
-_NON_USER_FILES: set[object] = set()
 
 
 class Origin(NamedTuple):
@@ -38,22 +25,6 @@ class Origin(NamedTuple):
 
     frame: FrameType
     via: str
-
-
-@cache
-def classify_code(filename: str, module: str) -> CodeOwner:
-    """The owner of code in *filename* and the dotted name *module*, ``""`` if unknown."""
-    package, _, rest = module.partition(".")
-    if package == "pytest_repro":
-        return "runner" if rest.partition(".")[0] in _OWN_RUNNER_PACKAGES else "none"
-    if package in _RUNNER_PACKAGES:
-        return "runner"
-    if package in _LIBRARIES or any(folder in filename for folder in _SITE_DIRS):
-        return "library"
-    if filename.startswith(_STDLIB_DIRS):
-        return "python"
-    # dataclasses and named tuples compile "<string>", the import system runs "<frozen …>".
-    return "user" if not filename.startswith("<") or filename.startswith("<doctest") else "python"
 
 
 def get_module_name(frame: FrameType) -> str:
@@ -79,19 +50,6 @@ def caller_frame(frame: FrameType) -> FrameType:
     while get_module_name(frame).startswith("pytest_repro.interpose") and frame.f_back is not None:
         frame = frame.f_back
     return frame
-
-
-def is_user_module(module: ModuleType) -> bool:
-    """Whether *module* is a file of the user's or an interactive ``__main__``."""
-    file = vars(module).get("__file__")
-    if file in _NON_USER_FILES:  # 0.3 µs each, for some thousand modules
-        return False
-    if not isinstance(file, str):
-        return module.__name__ == "__main__"
-    if classify_code(file, module.__name__) == "user":
-        return True
-    _NON_USER_FILES.add(file)
-    return False
 
 
 def call_origin(frame: FrameType | None) -> Origin | None:

@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
+from pytest_repro.interpose.code_owner import classify_code, is_user_module
 from pytest_repro.interpose.patch import Patch, is_passthrough, pass_through, patch_everywhere, unpatched
 from pytest_repro.interpose.proxy_class import make_proxy_class
-from pytest_repro.interpose.user_frames import classify_code, find_called_name, is_user_module
+from pytest_repro.interpose.user_frames import find_called_name
 
 import os  # isort: skip
 

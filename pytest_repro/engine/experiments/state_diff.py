@@ -12,7 +12,7 @@ from itertools import takewhile
 from pytest_repro.adapters import find_generator_adapter, find_kind_name
 from pytest_repro.core.diagnose import Change, StateRoot
 from pytest_repro.engine.experiments.process_state import StateFact, StateFacts, is_within
-from pytest_repro.interpose.user_frames import is_user_module
+from pytest_repro.interpose.code_owner import is_user_module
 
 _MAX_CHANGES = 500
 _MAX_PART_NAMES = 3

@@ -16,6 +16,7 @@ from pytest_repro.plugin.config.parsers import (
     count_parser,
     parse_deterministic,
     parse_diagnose,
+    parse_names,
     parse_noise,
     parse_path,
     parse_replay,
@@ -30,6 +31,7 @@ from pytest_repro.plugin.pytest_internals import get_raw_ini
 Axes = dict[str, object]
 Parse = Callable[[object], Any]
 Seeds = tuple[int, ...] | None
+Names = tuple[str, ...]
 
 
 class Option(NamedTuple):
@@ -114,6 +116,8 @@ class Settings:  # a dataclass of this size takes 2 ms at every start of pytest
     companion_timeout: float = _ini_key(300.0, parse_seconds, "seconds to wait for another interpreter")
     keep_mb: int = _ini_key(512, count_parser("megabytes"), "megabytes of recorded values kept in memory")
 
+    packages: Names = _ini_key((), parse_names, "installed packages that are the user's own code, too")
+
     vary_ini: Axes
     defaults: Plan
     command_line: dict[str, Any]
@@ -145,6 +149,7 @@ _INI_TYPES: dict[str, list[Any]] = {
     "bool | str": [str | bool],
     "bool": ["bool"],
     "Axes": ["linelist"],
+    "Names": ["args"],
 }
 
 

@@ -31,6 +31,7 @@ from pytest_repro.plugin.run.temporary_folders import TemporaryFolders
 from pytest_repro.plugin.session import rows
 from pytest_repro.plugin.session.item_report import ItemReporter
 from pytest_repro.plugin.session.unseen_runs import UnseenRuns
+from pytest_repro.plugin.session.user_code import set_session_user_code
 from pytest_repro.plugin.stash import FOLDERS, PLAN, RUNNER, SETTINGS
 from pytest_repro.plugin.workerinput import is_rank
 
@@ -41,6 +42,7 @@ def register_hooks(session: pytest.Session) -> None:
     """Registers the hooks that marked tests need; without such tests nobody pays for them."""
     config = session.config
     if not config.pluginmanager.has_plugin(PLUGIN_NAME):
+        set_session_user_code(session)
         config.pluginmanager.register(ReproHooks(session), PLUGIN_NAME)
         rows.collect_rows(config)
 
