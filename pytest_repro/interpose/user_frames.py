@@ -5,26 +5,72 @@ from __future__ import annotations
 import dis
 import linecache
 import os
+import sys
+import threading
 from collections.abc import Iterator
 from itertools import islice
 from types import CodeType, FrameType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
+from weakref import WeakKeyDictionary
 
 from pytest_repro.interpose.code_owner import CodeOwner, classify_code
 
 _MAX_SOURCE_WIDTH = 100
 
 
+class Line(Protocol):
+    """A line that runs or has run, in a frame or without its variables."""
+
+    @property
+    def f_code(self) -> CodeType: ...
+    @property
+    def f_lasti(self) -> int: ...
+    @property
+    def f_lineno(self) -> int: ...
+
+
+class _PastLine(NamedTuple):
+    f_code: CodeType
+    f_lasti: int
+    f_lineno: int
+
+
 class Origin(NamedTuple):
     """Where a call comes from.
 
     Attributes:
-        frame: The innermost frame of the user's code.
+        frame: The innermost frame of the user's code, or the line that started the thread.
         via: The library function through which that frame made the call, or ``""``.
     """
 
-    frame: FrameType
+    frame: Line
     via: str
+
+    def shorten(self) -> Origin:
+        """The same without the variables of the frame, as the start of work that outlives it.
+
+        That a function of the standard library starts it tells nothing.
+        """
+        line = _PastLine(self.frame.f_code, self.frame.f_lasti, self.frame.f_lineno or 0)
+        return Origin(line, "" if self.via.partition(".")[0] in sys.stdlib_module_names else self.via)
+
+
+class _CurrentWork(threading.local):
+    """What the present thread works for: the call that has a pool call a function."""
+
+    origin: Origin | None = None
+
+
+current_work = _CurrentWork()
+started_by: WeakKeyDictionary[threading.Thread, Origin] = WeakKeyDictionary()
+"""Thread → the line that started it, as far as noted."""
+_active_threads: dict[int, threading.Thread] = vars(threading)["_active"]  # current_thread() adds to it
+
+
+def _find_start() -> Origin | None:
+    """The user's line that started the work of this thread, if it was noted."""
+    thread = _active_threads.get(threading.get_ident())
+    return current_work.origin or (started_by.get(thread) if thread is not None else None)
 
 
 def get_module_name(frame: FrameType) -> str:
@@ -55,23 +101,43 @@ def caller_frame(frame: FrameType) -> FrameType:
 def call_origin(frame: FrameType | None) -> Origin | None:
     """Where the call made by *frame* comes from; None if the runner or an import made it.
 
-    In a thread without user code it is the outermost frame that is not of the standard library.
+    In a thread without user code it is the user's line that started its work; if that was not noted, the
+    outermost frame that is not of the standard library.
     """
-    via, outermost = "", None
+    last, innermost, libraries = None, None, list[FrameType]()
     for caller in walk_up(frame):
         code_owner = classify_frame(caller)
         # Calls that a library makes while it is imported (torch._dynamo) belong to no line.
         if code_owner == "runner" or caller.f_code.co_filename == "<frozen importlib._bootstrap>":
             return None
         if code_owner == "user":
-            return Origin(caller, via)
+            return Origin(caller, _name_function(last))
         if code_owner != "none":
-            via = f"{get_module_name(caller)}.{caller.f_code.co_name}"
-            outermost = outermost if outermost is not None and code_owner == "python" else caller
-    return None if outermost is None else Origin(outermost, "")
+            last, innermost = caller, innermost or caller
+        if code_owner == "library":
+            libraries.append(caller)
+    if (start := _find_start()) is not None:
+        return start._replace(via=_choose_via(start.via, libraries))
+    found = libraries[-1] if libraries else innermost
+    return None if found is None or found.f_code.co_filename.startswith("<") else Origin(found, "")
 
 
-def format_location(frame: FrameType) -> str:
+def _choose_via(start: str, libraries: list[FrameType]) -> str:
+    """The library function to name of *start*, which started the work, and those that do it, innermost first.
+
+    What ``joblib`` calls in a thread, for a line that calls ``joblib``, tells more than ``joblib``.
+    """
+    package = start.partition(".")[0]
+    others = [each for each in libraries if get_module_name(each).partition(".")[0] != package]
+    is_pool = bool(others) and (not start or libraries[-1] is not others[-1])
+    return _name_function(others[-1]) if is_pool else start
+
+
+def _name_function(frame: FrameType | None) -> str:
+    return f"{get_module_name(frame)}.{frame.f_code.co_name}" if frame is not None else ""
+
+
+def format_location(frame: Line) -> str:
     """The current line of *frame*: ``"/abs/file.py:12"``."""
     return f"{os.path.abspath(frame.f_code.co_filename)}:{frame.f_lineno}"
 
@@ -98,7 +164,7 @@ def _start_position(instruction: dis.Instruction) -> object:
     return positions and (positions.lineno, positions.col_offset)
 
 
-def read_call_source(frame: FrameType) -> str:
+def read_call_source(frame: Line) -> str:
     """Source text of the call that *frame* is making, on one line; ``""`` without source.
 
     Before Python 3.11 code objects have no columns: then the whole line.

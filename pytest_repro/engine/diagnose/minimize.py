@@ -26,34 +26,34 @@ ExperimentRunner = Callable[[Experiment, str], ExperimentResult]
 def minimize_calls(
     evidence: Evidence, suspects: Sequence[str], experiment: Experiment, run_experiment: ExperimentRunner
 ) -> Evidence:
-    """*evidence* without the calls that make no difference when their line alone is not suspended.
+    """*evidence* without the calls that make no difference when their site alone is not suspended.
 
     Args:
         evidence: From before the suspects were suspended.
         suspects: Suspended together they make runs equal, as *experiment* showed.
     """
 
-    def differs(lines: Sequence[str]) -> bool:
-        exception = lines[0].rpartition("/")[2] if len(lines) == 1 else f"{len(lines)} lines"
-        changed = experiment._replace(passthrough_lines=tuple(lines))
+    def differs(sites: Sequence[str]) -> bool:
+        exception = sites[0].rpartition("/")[2] if len(sites) == 1 else f"{len(sites)} lines"
+        changed = experiment._replace(passthrough_sites=tuple(sites))
         return not run_experiment(changed, f"suspended except at {exception}").equal
 
     calls = evidence.calls
     with suppress(ExperimentFailed):
         for name in dict.fromkeys(map(get_cause_name, suspects)):
-            lines = list(dict.fromkeys(call.location for call in evidence.calls_for(name)))
-            if len(lines) > 1:
-                found = [line for line in _bisect_lines(lines, differs) if differs([line])] or lines
-                calls = tuple(call for call in calls if call.cause != name or call.location in found)
+            sites = list(dict.fromkeys(call.site for call in evidence.calls_for(name)))
+            if len(sites) > 1:
+                found = [site for site in _bisect_sites(sites, differs) if differs([site])] or sites
+                calls = tuple(call for call in calls if call.cause != name or call.site in found)
     return replace(evidence, calls=calls)
 
 
-def _bisect_lines(lines: list[str], differs: Callable[[Sequence[str]], bool]) -> list[str]:
-    """Takes a half of *lines* that makes a difference until the rest can be tried one at a time."""
-    while len(lines) > MAX_SINGLE_TRIES:
-        middle = len(lines) // 2
-        lines = lines[:middle] if differs(lines[:middle]) else lines[middle:]
-    return lines
+def _bisect_sites(sites: list[str], differs: Callable[[Sequence[str]], bool]) -> list[str]:
+    """Takes a half of *sites* that makes a difference until the rest can be tried one at a time."""
+    while len(sites) > MAX_SINGLE_TRIES:
+        middle = len(sites) // 2
+        sites = sites[:middle] if differs(sites[:middle]) else sites[middle:]
+    return sites
 
 
 def minimize_changes(

@@ -29,7 +29,7 @@ def test_one_line_of_many(size: int, data: st.DataObject) -> None:
     culprit = data.draw(st.integers(0, size - 1))
     lines = [f"/a.py:{number}" for number in range(size)]
     evidence = Evidence(tuple(ExternalCall("os.urandom()", "os-entropy", line) for line in lines))
-    run = make_runner(lambda experiment: lines[culprit] in experiment.passthrough_lines)
+    run = make_runner(lambda experiment: lines[culprit] in experiment.passthrough_sites)
     minimized = minimize_calls(evidence, ["os-entropy"], EXPERIMENT, run)
     assert [call.location for call in minimized.calls] == [lines[culprit]]
 
