@@ -100,6 +100,16 @@ def test_no_user_code() -> None:
     assert texts.strings == [""]
 
 
+def test_scripts_that_start_the_runner_are_no_user_code() -> None:
+    call_next = "def call(rest):\n    return rest[0](rest[1:])\n"
+    locator = Locator(texts := StringTable())
+    script = compile_call(call_next, "<string>", "__main__")
+    runner = compile_call(call_next, "/x/site-packages/_pytest/runner.py", "_pytest.runner")
+    library = compile_call(call_next, "/x/site-packages/lib.py", "lib")
+    script([runner, library, lambda _: locator.locate(sys._getframe(1))])
+    assert texts.strings == [""]
+
+
 def test_several_ops_in_a_line_and_several_lines_of_an_op() -> None:
     def program(x: Any) -> None:
         x.add(1).add(2)  # twice
