@@ -101,7 +101,7 @@ def find_definition(name: str) -> str:
 def _find_line(file: str, names: Sequence[str]) -> int:
     """The line that defines the last of *names* that *file* defines, each in the scope of the one before."""
     line = 0
-    with suppress(OSError, SyntaxError), open(file, "rb") as stream:
+    with suppress(OSError, SyntaxError, ValueError), open(file, "rb") as stream:
         tree = ast.parse(stream.read())
         body = tree.body
         for owner, name in zip(["", *names], names):

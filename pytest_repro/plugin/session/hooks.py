@@ -28,6 +28,7 @@ from pytest_repro.plugin.run.rehearse import Rehearser, end_if_interrupted
 from pytest_repro.plugin.run.replay import get_replay
 from pytest_repro.plugin.run.silence import redirect_warnings
 from pytest_repro.plugin.run.temporary_folders import TemporaryFolders
+from pytest_repro.plugin.run.tracing import pause_in_packages
 from pytest_repro.plugin.session import rows
 from pytest_repro.plugin.session.item_report import ItemReporter
 from pytest_repro.plugin.session.unseen_runs import UnseenRuns
@@ -134,7 +135,7 @@ class ReproHooks:
 
         with self._install_runner(item, item.stash[PLAN]) as runner, closing(runner.trial):
             runs = ItemRuns(runner, self._rehearser)
-            with runs.silence():
+            with runs.silence(), pause_in_packages(item):
                 return run_experiment(runs, experiment)
 
     def _make_runner(self, item: pytest.Item, plan: Plan) -> ItemRunner:

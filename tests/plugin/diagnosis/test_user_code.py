@@ -71,9 +71,13 @@ def test_a_package_installed_from_a_folder(project: Project, acme: Path) -> None
 
 
 def test_tests_that_are_installed(project: Project, acme: Path, tmp_path: Path) -> None:
+    # Only the first run has it.
+    (acme / "acme" / "tests" / "__init__.py").write_text("def setup_module(module): module.ready = True")
     args = ["--repro-all", "--pyargs", "acme.tests"]
     result = project.again(*args, subprocess=True).check(failed=3)
     assert read_causes(result) == list_expected(acme)
+    explanation = result.report["tests"][1]["cause"]["explanation"]
+    assert explanation.endswith(f"; the runs first diverged at {acme / 'acme' / 'state.py'}:8, in return")
     *_, line = read_lines(result)
     root = project.pytester.path
     options = f"--repro-seed=0 --repro-runs=2 --repro-all --pyargs --rootdir={root}"
