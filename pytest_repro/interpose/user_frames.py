@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import gc
 import linecache
 import os
 import sys
@@ -16,6 +17,7 @@ from weakref import WeakKeyDictionary
 from pytest_repro.interpose.code_owner import CodeOwner, classify_code
 
 _MAX_SOURCE_WIDTH = 100
+_AUTOGRAD_MODULES = {"torch.autograd", "torch.autograd.graph"}
 
 
 class Line(Protocol):
@@ -70,7 +72,26 @@ _active_threads: dict[int, threading.Thread] = vars(threading)["_active"]  # cur
 def _find_start() -> Origin | None:
     """The user's line that started the work of this thread, if it was noted."""
     thread = _active_threads.get(threading.get_ident())
-    return current_work.origin or (started_by.get(thread) if thread is not None else None)
+    return _find_backward_pass() if thread is None else current_work.origin or started_by.get(thread)
+
+
+def _find_backward_pass() -> Origin | None:
+    """The user's line that waits for a backward pass of torch, which runs on threads of its own for GPUs."""
+    waiting = (each for each in read_thread_frames().values() if get_module_name(each) in _AUTOGRAD_MODULES)
+    users = (each for frame in waiting for each in walk_up(frame) if classify_frame(each) == "user")
+    return next((Origin(each, "") for each in users), None)
+
+
+def read_thread_frames() -> dict[int, FrameType]:
+    """The innermost frame of each thread, by its identifier."""
+    # Up to Python 3.11 a garbage collection in here hangs: github.com/python/cpython/issues/106883
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames()
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def get_module_name(frame: FrameType) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import gc
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -28,6 +31,8 @@ def run():
     thread.join()
 def submit(pool):
     return pool.submit(draw).result()
+def backward(_):
+    draw()
 """
 
 
@@ -74,6 +79,22 @@ def test_functions_given_to_pools(lib: Any) -> None:
         assert locate(program) == [
             (1, "lib.submit"), (2, "lib.draw"), (3, ""), (4, "lib.draw"), (5, "lib.draw"), (6, "lib.draw"),
         ]  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="starts a thread by libc")
+def test_backward_passes_on_threads_of_torch(lib: Any) -> None:
+    libc, thread = ctypes.CDLL(None), ctypes.c_ulong()
+    target = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lib.backward)
+    engine: dict[str, Any] = {"__name__": "torch.autograd.graph"}
+    exec("def run(start, join): start(), join()", engine)
+
+    def start() -> None:
+        engine["run"](
+            functools.partial(libc.pthread_create, ctypes.byref(thread), None, target, None),
+            functools.partial(libc.pthread_join, thread, None),
+        )
+
+    assert locate(start) == [(1, "lib.backward")]
 
 
 def test_a_line_keeps_no_variables_alive() -> None:
