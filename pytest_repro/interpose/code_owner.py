@@ -23,7 +23,7 @@ from typing import Literal, NamedTuple
 
 CodeOwner = Literal["user", "library", "python", "runner", "none"]
 
-_RUNNER_PACKAGES = {"_pytest", "pytest", "pluggy", "xdist", "execnet", "pytest_timeout"}
+_RUNNER_PACKAGES = {"_pytest", "pytest", "xdist", "execnet", "pytest_timeout"}
 _OWN_RUNNER_PACKAGES = {"assertions", "companions", "engine", "plugin", "reports"}
 _STDLIB_PATHS = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib")]
 _STDLIB_DIRS = tuple(
@@ -176,6 +176,8 @@ def classify_code(filename: str, module: str) -> CodeOwner:
         return "runner" if rest.partition(".")[0] in _OWN_RUNNER_PACKAGES else "none"
     if package in _RUNNER_PACKAGES:
         return "runner"
+    if package == "pluggy":  # programs use it, too
+        return "none"
     if filename.startswith("<"):
         return "user" if filename.startswith(_INTERACTIVE_NAMES) else "python"
     paths = _get_paths()

@@ -66,12 +66,11 @@ class _CurrentWork(threading.local):
 current_work = _CurrentWork()
 started_by: WeakKeyDictionary[threading.Thread, Origin] = WeakKeyDictionary()
 """Thread → the line that started it, as far as noted."""
-_active_threads: dict[int, threading.Thread] = vars(threading)["_active"]  # current_thread() adds to it
 
 
 def _find_start() -> Origin | None:
     """The user's line that started the work of this thread, if it was noted."""
-    thread = _active_threads.get(threading.get_ident())
+    thread = vars(threading)["_active"].get(threading.get_ident())  # current_thread() would add one
     return _find_backward_pass() if thread is None else current_work.origin or started_by.get(thread)
 
 

@@ -203,6 +203,7 @@ def test_instances_outlive_their_proxy() -> None:
         ("/src/torch/nn/init.py", "torch.nn.init", "library"),
         (pytest.__file__, "pytest", "runner"),
         ("/x/site-packages/_pytest/runner.py", "_pytest.runner", "runner"),
+        ("/x/site-packages/pluggy/_callers.py", "pluggy._callers", "none"),
         ("/x/site-packages/somelib.py", "somelib", "library"),
         (sys.modules["pytest_repro"].__file__, "pytest_repro", "none"),
         ("/x/pytest_repro/engine/check/check.py", "pytest_repro.engine.check.check", "runner"),
