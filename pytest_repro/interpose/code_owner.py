@@ -89,7 +89,7 @@ def _set_paths(paths: _Paths | None) -> None:
 
 
 def find_user_code() -> None:
-    """Looks for the user's code now: in a block that patches functions, that would call them."""
+    """Looks for the user's code now, before a block patches functions that this calls."""
     _get_paths()
 
 

@@ -256,7 +256,7 @@ def call_twice() -> list[float]:
     return [first, second]
 
 
-def test_only_passthrough_lines_reach_the_real_function() -> None:
+def test_only_passthrough_sites_reach_the_real_function() -> None:
     line = f"{__file__}:{call_twice.__code__.co_firstlineno + 2}"
     with pass_through([line]), patch_everywhere([Patch(time, "time", lambda: -1.0)]):
         first, second = call_twice()
