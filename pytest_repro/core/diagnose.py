@@ -47,7 +47,7 @@ class ExternalCall:
     @property
     def site(self) -> str:
         """The line, and the library function that it called: one line may make several calls."""
-        return f"{self.location} {self.via}".rstrip()
+        return f"{self.location} {self.via}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Experiment(NamedTuple):
     shift_heap: bool = False
     fresh_forks: bool = False  # whether each run starts in its own fork of a process that computed nothing
     trace_lines: bool = False  # the user's lines
-    passthrough_sites: tuple[str, ...] = ()  # whose calls are not suspended: ``"/abs/file.py:12"``
+    passthrough_sites: tuple[str, ...] = ()  # whose calls are not suspended: lines, or sites of calls
     restored_names: tuple[str, ...] = ()  # state that is restored before each run to that before the first
 
 

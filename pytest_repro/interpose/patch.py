@@ -171,7 +171,7 @@ def make_patch(owner: Any, name: str, wrapper: Callable[..., Any]) -> Patch:
 
 @contextmanager
 def pass_through(sites: Iterable[str]) -> Iterator[None]:
-    """In the block, calls from *sites* (``"/abs/file.py:12"``) reach the real functions.
+    """In the block, calls from *sites* reach the real functions: lines, or what a line calls.
 
     This is how one finds out which line matters, and which library function that it calls.
     """
@@ -187,12 +187,12 @@ def pass_through(sites: Iterable[str]) -> Iterator[None]:
 def is_passthrough(frame: FrameType) -> bool:
     """Whether a call that *frame* makes comes from a site of :func:`pass_through`."""
     origin = call_origin(frame) if _PASSTHROUGH_SITES else None
-    return origin is not None and passes_through(f"{format_location(origin.frame)} {origin.via}".rstrip())
+    return origin is not None and passes_through(f"{format_location(origin.frame)} {origin.via}")
 
 
 def passes_through(site: str) -> bool:
-    """Whether *site* is one of :func:`pass_through`."""
-    return site in _PASSTHROUGH_SITES
+    """Whether *site*, a line and the library function that it calls, is one of :func:`pass_through`."""
+    return site in _PASSTHROUGH_SITES or site.rpartition(" ")[0] in _PASSTHROUGH_SITES
 
 
 def _wrap_passthrough(value: Any, real: Callable[..., Any]) -> Any:

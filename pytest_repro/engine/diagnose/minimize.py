@@ -34,26 +34,30 @@ def minimize_calls(
     """
 
     def differs(sites: Sequence[str]) -> bool:
-        exception = sites[0].rpartition("/")[2] if len(sites) == 1 else f"{len(sites)} lines"
+        exception = sites[0].rpartition("/")[2].rstrip() if len(sites) == 1 else f"{len(sites)} lines"
         changed = experiment._replace(passthrough_sites=tuple(sites))
         return not run_experiment(changed, f"suspended except at {exception}").equal
 
     calls = evidence.calls
     with suppress(ExperimentFailed):
         for name in dict.fromkeys(map(get_cause_name, suspects)):
-            sites = list(dict.fromkeys(call.site for call in evidence.calls_for(name)))
-            if len(sites) > 1:
-                found = [site for site in _bisect_sites(sites, differs) if differs([site])] or sites
-                calls = tuple(call for call in calls if call.cause != name or call.site in found)
+            lines = list(dict.fromkeys(call.location for call in evidence.calls_for(name)))
+            if len(lines) > 1:
+                lines = [line for line in _bisect_lines(lines, differs) if differs([line])] or lines
+            found = [call for call in evidence.calls_for(name) if call.location in lines]
+            sites = list(dict.fromkeys(call.site for call in found))
+            if len(lines) < len(sites) <= MAX_SINGLE_TRIES:
+                sites = [site for site in sites if differs([site])] or sites
+            calls = tuple(call for call in calls if call.cause != name or call.site in sites)
     return replace(evidence, calls=calls)
 
 
-def _bisect_sites(sites: list[str], differs: Callable[[Sequence[str]], bool]) -> list[str]:
-    """Takes a half of *sites* that makes a difference until the rest can be tried one at a time."""
-    while len(sites) > MAX_SINGLE_TRIES:
-        middle = len(sites) // 2
-        sites = sites[:middle] if differs(sites[:middle]) else sites[middle:]
-    return sites
+def _bisect_lines(lines: list[str], differs: Callable[[Sequence[str]], bool]) -> list[str]:
+    """Takes a half of *lines* that makes a difference until the rest can be tried one at a time."""
+    while len(lines) > MAX_SINGLE_TRIES:
+        middle = len(lines) // 2
+        lines = lines[:middle] if differs(lines[:middle]) else lines[middle:]
+    return lines
 
 
 def minimize_changes(
