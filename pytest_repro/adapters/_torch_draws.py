@@ -21,8 +21,9 @@ from torch.utils.data import get_worker_info
 
 from pytest_repro.adapters import BoundaryCallback, DrawOrigin
 from pytest_repro.adapters._find_generators import FoundGenerator, find_generators, iter_user_globals
+from pytest_repro.interpose.code_owner import classify_code
 from pytest_repro.interpose.seeding import Effect
-from pytest_repro.interpose.user_frames import call_origin, classify_code, format_location
+from pytest_repro.interpose.user_frames import call_origin, format_location
 
 
 def format_path(name: str) -> str:

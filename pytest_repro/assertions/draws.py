@@ -68,8 +68,8 @@ class Draws:
 
     def __enter__(self) -> Draws:
         caller = sys._getframe(1)
-        origin = call_origin(caller)
-        self._recorder = _Recorder(origin.frame if origin is not None else caller)
+        frame = getattr(call_origin(caller), "frame", None)
+        self._recorder = _Recorder(frame if isinstance(frame, FrameType) else caller)
         self.location, self.entries = _shorten(format_location(self._recorder.frame)), ()
         return self
 

@@ -16,7 +16,7 @@ _MAX_LISTED = 3
 class Import(Cause):
     """Modules that only the first run imports; suspended, they are imported before it.
 
-    Their variant lists a module and the line that imports it, one a line.
+    Their variant lists a module and the site that imports it, one a line.
     """
 
     explanation = "the first run imports a library, which changes what a run finds"
@@ -24,13 +24,13 @@ class Import(Cause):
 
     def list_variants(self, evidence: Evidence) -> Sequence[str]:
         calls = evidence.calls_for(self.name)
-        return ["\n".join(f"{call.display_name} {call.location}" for call in calls)] if calls else []
+        return ["\n".join(f"{call.display_name} {call.site}" for call in calls)] if calls else []
 
     def suspend(self, seed: int, variant: str = "") -> AbstractContextManager[None]:
         for line in variant.splitlines():
-            module, _, location = line.partition(" ")
+            module, _, site = line.partition(" ")
             try:
-                if not passes_through(location):
+                if not passes_through(site):
                     import_module(module)
             except BaseException as error:  # a module that only the test can import, or that skips it
                 report_not_suspended(self.name, f"importing {module} before the runs raises {error!r}")

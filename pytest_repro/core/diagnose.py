@@ -44,6 +44,11 @@ class ExternalCall:
     via: str = ""  # the library function that this line called to make the call: ``"somelib.ids.fresh"``
     count: int = 1
 
+    @property
+    def site(self) -> str:
+        """The line, and the library function that it called: one line may make several calls."""
+        return f"{self.location} {self.via}"
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -92,7 +97,7 @@ class Experiment(NamedTuple):
     shift_heap: bool = False
     fresh_forks: bool = False  # whether each run starts in its own fork of a process that computed nothing
     trace_lines: bool = False  # the user's lines
-    passthrough_lines: tuple[str, ...] = ()  # whose calls are not suspended: ``"/abs/file.py:12"``
+    passthrough_sites: tuple[str, ...] = ()  # whose calls are not suspended: lines, or sites of calls
     restored_names: tuple[str, ...] = ()  # state that is restored before each run to that before the first
 
 

@@ -9,11 +9,12 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType, ModuleType
 from typing import Any, NamedTuple
 
+from pytest_repro.interpose.code_owner import find_user_code, is_user_module
 from pytest_repro.interpose.proxy_class import ProxyMeta, patch_pickling
-from pytest_repro.interpose.user_frames import call_origin, format_location, is_user_module
+from pytest_repro.interpose.user_frames import call_origin, format_location
 
 _ABSENT = object()
-_PASSTHROUGH_LINES: set[str] = set()
+_PASSTHROUGH_SITES: set[str] = set()
 real_id = id  # kept before a block replaces it
 
 
@@ -90,6 +91,7 @@ def patch_everywhere(patches: Iterable[Patch]) -> Iterator[None]:
     Args:
         patches: At most one for each attribute.
     """
+    find_user_code()
     patch_set = _PatchSet(patches)
     patch_set.apply()
     _active_sets.append(patch_set)
@@ -168,34 +170,34 @@ def make_patch(owner: Any, name: str, wrapper: Callable[..., Any]) -> Patch:
 
 
 @contextmanager
-def pass_through(lines: Iterable[str]) -> Iterator[None]:
-    """In the block, calls from *lines* (``"/abs/file.py:12"``) reach the real functions.
+def pass_through(sites: Iterable[str]) -> Iterator[None]:
+    """In the block, calls from *sites* reach the real functions: lines, or what a line calls.
 
-    This is how one finds out which line matters.
+    This is how one finds out which line matters, and which library function that it calls.
     """
-    before = set(_PASSTHROUGH_LINES)
-    _PASSTHROUGH_LINES.update(lines)
+    before = set(_PASSTHROUGH_SITES)
+    _PASSTHROUGH_SITES.update(sites)
     try:
         yield
     finally:
-        _PASSTHROUGH_LINES.clear()
-        _PASSTHROUGH_LINES.update(before)
+        _PASSTHROUGH_SITES.clear()
+        _PASSTHROUGH_SITES.update(before)
 
 
 def is_passthrough(frame: FrameType) -> bool:
-    """Whether a call that *frame* makes comes from a line of :func:`pass_through`."""
-    origin = call_origin(frame) if _PASSTHROUGH_LINES else None
-    return origin is not None and passes_through(format_location(origin.frame))
+    """Whether a call that *frame* makes comes from a site of :func:`pass_through`."""
+    origin = call_origin(frame) if _PASSTHROUGH_SITES else None
+    return origin is not None and passes_through(f"{format_location(origin.frame)} {origin.via}")
 
 
-def passes_through(line: str) -> bool:
-    """Whether *line* is one of :func:`pass_through`."""
-    return line in _PASSTHROUGH_LINES
+def passes_through(site: str) -> bool:
+    """Whether *site*, a line and the library function that it calls, is one of :func:`pass_through`."""
+    return site in _PASSTHROUGH_SITES or site.rpartition(" ")[0] in _PASSTHROUGH_SITES
 
 
 def _wrap_passthrough(value: Any, real: Callable[..., Any]) -> Any:
-    """*value*, wrapped to call *real* for lines of :func:`pass_through`. Classes are not wrapped."""
-    if not _PASSTHROUGH_LINES or isinstance(value, type) or not callable(value):
+    """*value*, wrapped to call *real* for sites of :func:`pass_through`. Classes are not wrapped."""
+    if not _PASSTHROUGH_SITES or isinstance(value, type) or not callable(value):
         return value
 
     def dispatch(*args: Any, **kwargs: Any) -> Any:

@@ -1,59 +1,96 @@
-"""Whose code a frame runs (the user's, a library's, Python's, the runner's), and what it calls."""
+"""Whose code a frame runs, and what it calls."""
 
 from __future__ import annotations
 
 import dis
+import gc
 import linecache
 import os
-import sysconfig
+import sys
+import threading
 from collections.abc import Iterator
-from functools import cache
 from itertools import islice
-from types import CodeType, FrameType, ModuleType
-from typing import Any, Literal, NamedTuple
+from types import CodeType, FrameType
+from typing import Any, NamedTuple, Protocol
+from weakref import WeakKeyDictionary
 
-CodeOwner = Literal["user", "library", "python", "runner", "none"]
+from pytest_repro.interpose.code_owner import CodeOwner, classify_code
 
-_RUNNER_PACKAGES = {"_pytest", "pytest", "pluggy", "xdist", "execnet", "pytest_timeout"}
-_OWN_RUNNER_PACKAGES = {"assertions", "companions", "engine", "plugin", "reports"}
-_SITE_DIRS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-_STDLIB_PATHS = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib")]
-_STDLIB_DIRS = tuple(
-    {f"{folder}{os.sep}" for path in _STDLIB_PATHS for folder in (path, os.path.realpath(path))}
-)
-# Developers build these from source, outside of site-packages.
-_LIBRARIES = {"torch", "numpy"}
 _MAX_SOURCE_WIDTH = 100
+_AUTOGRAD_MODULES = {"torch.autograd", "torch.autograd.graph"}
 
-_NON_USER_FILES: set[object] = set()
+
+class Line(Protocol):
+    """A line that runs or has run, in a frame or without its variables."""
+
+    @property
+    def f_code(self) -> CodeType: ...
+    @property
+    def f_lasti(self) -> int: ...
+    @property
+    def f_lineno(self) -> int: ...
+
+
+class _PastLine(NamedTuple):
+    f_code: CodeType
+    f_lasti: int
+    f_lineno: int
 
 
 class Origin(NamedTuple):
     """Where a call comes from.
 
     Attributes:
-        frame: The innermost frame of the user's code.
+        frame: The innermost frame of the user's code, or the line that started the thread.
         via: The library function through which that frame made the call, or ``""``.
     """
 
-    frame: FrameType
+    frame: Line
     via: str
 
+    def shorten(self) -> Origin:
+        """The same without the variables of the frame, as the start of work that outlives it.
 
-@cache
-def classify_code(filename: str, module: str) -> CodeOwner:
-    """The owner of code in *filename* and the dotted name *module*, ``""`` if unknown."""
-    package, _, rest = module.partition(".")
-    if package == "pytest_repro":
-        return "runner" if rest.partition(".")[0] in _OWN_RUNNER_PACKAGES else "none"
-    if package in _RUNNER_PACKAGES:
-        return "runner"
-    if package in _LIBRARIES or any(folder in filename for folder in _SITE_DIRS):
-        return "library"
-    if filename.startswith(_STDLIB_DIRS):
-        return "python"
-    # dataclasses and named tuples compile "<string>", the import system runs "<frozen …>".
-    return "user" if not filename.startswith("<") or filename.startswith("<doctest") else "python"
+        That a function of the standard library starts it tells nothing.
+        """
+        line = _PastLine(self.frame.f_code, self.frame.f_lasti, self.frame.f_lineno or 0)
+        return Origin(line, "" if self.via.partition(".")[0] in sys.stdlib_module_names else self.via)
+
+
+class _CurrentWork(threading.local):
+    """What the present thread works for: the call that has a pool call a function."""
+
+    origin: Origin | None = None
+
+
+current_work = _CurrentWork()
+started_by: WeakKeyDictionary[threading.Thread, Origin] = WeakKeyDictionary()
+"""Thread → the line that started it, as far as noted."""
+
+
+def _find_start() -> Origin | None:
+    """The user's line that started the work of this thread, if it was noted."""
+    thread = vars(threading)["_active"].get(threading.get_ident())  # current_thread() would add one
+    return _find_backward_pass() if thread is None else current_work.origin or started_by.get(thread)
+
+
+def _find_backward_pass() -> Origin | None:
+    """The user's line that waits for a backward pass of torch, which runs on threads of its own for GPUs."""
+    waiting = (each for each in read_thread_frames().values() if get_module_name(each) in _AUTOGRAD_MODULES)
+    users = (each for frame in waiting for each in walk_up(frame) if classify_frame(each) == "user")
+    return next((Origin(each, "") for each in users), None)
+
+
+def read_thread_frames() -> dict[int, FrameType]:
+    """The innermost frame of each thread, by its identifier."""
+    # Up to Python 3.11 a garbage collection in here hangs: github.com/python/cpython/issues/106883
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames()
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def get_module_name(frame: FrameType) -> str:
@@ -81,39 +118,46 @@ def caller_frame(frame: FrameType) -> FrameType:
     return frame
 
 
-def is_user_module(module: ModuleType) -> bool:
-    """Whether *module* is a file of the user's or an interactive ``__main__``."""
-    file = vars(module).get("__file__")
-    if file in _NON_USER_FILES:  # 0.3 µs each, for some thousand modules
-        return False
-    if not isinstance(file, str):
-        return module.__name__ == "__main__"
-    if classify_code(file, module.__name__) == "user":
-        return True
-    _NON_USER_FILES.add(file)
-    return False
-
-
 def call_origin(frame: FrameType | None) -> Origin | None:
     """Where the call made by *frame* comes from; None if the runner or an import made it.
 
-    In a thread without user code it is the outermost frame that is not of the standard library.
+    In a thread without user code it is the user's line that started its work; if that was not noted, the
+    outermost frame that is not of the standard library.
     """
-    via, outermost = "", None
+    last, innermost, libraries = None, None, list[FrameType]()
     for caller in walk_up(frame):
         code_owner = classify_frame(caller)
         # Calls that a library makes while it is imported (torch._dynamo) belong to no line.
         if code_owner == "runner" or caller.f_code.co_filename == "<frozen importlib._bootstrap>":
             return None
         if code_owner == "user":
-            return Origin(caller, via)
+            return Origin(caller, _name_function(last))
         if code_owner != "none":
-            via = f"{get_module_name(caller)}.{caller.f_code.co_name}"
-            outermost = outermost if outermost is not None and code_owner == "python" else caller
-    return None if outermost is None else Origin(outermost, "")
+            last, innermost = caller, innermost or caller
+        if code_owner == "library":
+            libraries.append(caller)
+    if (start := _find_start()) is not None:
+        return start._replace(via=_choose_via(start.via, libraries))
+    found = libraries[-1] if libraries else innermost
+    return None if found is None or found.f_code.co_filename.startswith("<") else Origin(found, "")
 
 
-def format_location(frame: FrameType) -> str:
+def _choose_via(start: str, libraries: list[FrameType]) -> str:
+    """The library function to name of *start*, which started the work, and those that do it, innermost first.
+
+    What ``joblib`` calls in a thread, for a line that calls ``joblib``, tells more than ``joblib``.
+    """
+    package = start.partition(".")[0]
+    others = [each for each in libraries if get_module_name(each).partition(".")[0] != package]
+    is_pool = bool(others) and (not start or libraries[-1] is not others[-1])
+    return _name_function(others[-1]) if is_pool else start
+
+
+def _name_function(frame: FrameType | None) -> str:
+    return f"{get_module_name(frame)}.{frame.f_code.co_name}" if frame is not None else ""
+
+
+def format_location(frame: Line) -> str:
     """The current line of *frame*: ``"/abs/file.py:12"``."""
     return f"{os.path.abspath(frame.f_code.co_filename)}:{frame.f_lineno}"
 
@@ -140,7 +184,7 @@ def _start_position(instruction: dis.Instruction) -> object:
     return positions and (positions.lineno, positions.col_offset)
 
 
-def read_call_source(frame: FrameType) -> str:
+def read_call_source(frame: Line) -> str:
     """Source text of the call that *frame* is making, on one line; ``""`` without source.
 
     Before Python 3.11 code objects have no columns: then the whole line.

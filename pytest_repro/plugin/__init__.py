@@ -43,6 +43,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_repro.plugin.session.require import register_gate
 
         register_gate(config)
+    if settings.packages and not hasattr(config, "workerinput"):
+        from pytest_repro.plugin.session.user_code import warn_of_unknown_packages
+
+        warn_of_unknown_packages(config)
     config.stash[GITHUB] = is_github()
     if config.stash[GITHUB] and not hasattr(config, "workerinput"):
         from pytest_repro.plugin.session.github import register_github

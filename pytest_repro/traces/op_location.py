@@ -8,15 +8,19 @@ from types import CodeType, FrameType
 from pytest_repro.core.trace.columns import StringTable
 from pytest_repro.interpose.user_frames import classify_frame, get_module_name
 
-_INTERACTIVE_NAMES = ("<stdin", "<ipython", "<doctest", "<string")  # libraries make other names in <>
-_STARTERS = ("pluggy.", "pytest_repro.companions.")
-"""Modules above which no frame belongs to the test: what calls them is pytest, or execnet's ``<string>``."""
-
-_NO_LINES: dict[int, int] = {}
+_RUNNER_LINES: dict[int, int] = {}
+"""Stands for code of the runner, which ends the search."""
 
 
 def _is_user_code(frame: FrameType) -> bool:
-    return frame.f_code.co_filename.startswith(_INTERACTIVE_NAMES) or classify_frame(frame) == "user"
+    return frame.f_code.co_filename.startswith("<string") or classify_frame(frame) == "user"
+
+
+def _is_runner(frame: FrameType) -> bool:
+    """Whether *frame* is of pytest or of a companion, below which are only scripts that start them."""
+    name = get_module_name(frame)
+    is_own = name.startswith("pytest_repro.") and not name.startswith("pytest_repro.companions.")
+    return not is_own and classify_frame(frame) == "runner"
 
 
 class Locator:
@@ -40,9 +44,9 @@ class Locator:
         while frame is not None:
             code = frame.f_code
             entry = codes.get(id(code)) or self._add_code(frame)
+            if entry[1] is _RUNNER_LINES:
+                break
             if entry[1] is not None:
-                if entry[1] is _NO_LINES:
-                    break
                 number = entry[1].get(frame.f_lasti)
                 return self._add_line(entry[1], frame) if number is None else number
             frame = frame.f_back
@@ -50,9 +54,8 @@ class Locator:
 
     def _add_code(self, frame: FrameType) -> tuple[CodeType, dict[int, int] | None]:
         code = frame.f_code
-        is_start = get_module_name(frame).startswith(_STARTERS)
-        numbers = _NO_LINES if is_start else {} if _is_user_code(frame) else None
-        entry = self._codes[id(code)] = (code, numbers)
+        lines = _RUNNER_LINES if _is_runner(frame) else {} if _is_user_code(frame) else None
+        entry = self._codes[id(code)] = (code, lines)
         return entry
 
     def _add_line(self, numbers: dict[int, int], frame: FrameType) -> int:

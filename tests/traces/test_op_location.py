@@ -96,7 +96,7 @@ def test_relative_file_names_become_absolute() -> None:
     assert trace_call(lambda: call(torch.ones(2)))[1].location == f"{Path('model.py').absolute()}:2"
 
 
-@pytest.mark.parametrize("module", ["pluggy._callers", "pytest_repro.companions.remote_main"])
+@pytest.mark.parametrize("module", ["_pytest.runner", "pytest_repro.companions.remote_main"])
 def test_callers_of_pytest_and_of_a_companion_are_no_user_code(module: str) -> None:
     """The process of an experiment begins with execnet's code, named ``<string>``, in ``__main__``."""
     x, op_call = torch.ones(2), compile_call(CALL, torch.__file__, "torch.x")
@@ -107,6 +107,16 @@ def test_callers_of_pytest_and_of_a_companion_are_no_user_code(module: str) -> N
 
 def test_no_user_code() -> None:
     assert Locator(texts := StringTable()).locate(None) == 0
+    assert texts.strings == [""]
+
+
+def test_scripts_that_start_the_runner_are_no_user_code() -> None:
+    call_next = "def call(rest):\n    return rest[0](rest[1:])\n"
+    locator = Locator(texts := StringTable())
+    script = compile_call(call_next, "<string>", "__main__")
+    runner = compile_call(call_next, "/x/site-packages/_pytest/runner.py", "_pytest.runner")
+    library = compile_call(call_next, "/x/site-packages/lib.py", "lib")
+    script([runner, library, lambda _: locator.locate(sys._getframe(1))])
     assert texts.strings == [""]
 
 

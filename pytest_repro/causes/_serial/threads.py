@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import monotonic
-from types import FrameType
 from typing import Any
 
 from pytest_repro.causes import report_not_suspended
 from pytest_repro.interpose.patch import Patch, make_patch
-from pytest_repro.interpose.user_frames import caller_frame, classify_frame, get_module_name, walk_up
+from pytest_repro.interpose.user_frames import (
+    caller_frame,
+    classify_frame,
+    get_module_name,
+    read_thread_frames,
+    walk_up,
+)
 
 THREAD_TIMEOUT = 5.0  # seconds to wait for a thread
 PROCESS_TIMEOUT = 2.0  # for a process: whether it waits for another one cannot be seen
@@ -55,23 +59,12 @@ def wait_for(
 
 
 def _is_waiting(thread_id: int | None) -> bool:
-    frame = _get_frame(thread_id) if thread_id is not None else None
+    frame = read_thread_frames().get(thread_id) if thread_id is not None else None
     if frame is None or get_module_name(frame).partition(".")[0] not in _WAIT_PACKAGES:
         return frame is not None and frame.f_code.co_name == "accept"
     # Waiting for a subprocess, or for a thread that it started itself, is no waiting for others.
     own = wait_for.__code__
     return not any(f.f_code is own or get_module_name(f) == "subprocess" for f in walk_up(frame))
-
-
-def _get_frame(thread_id: int) -> FrameType | None:
-    # Up to Python 3.11 a garbage collection in here hangs: github.com/python/cpython/issues/106883
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        return sys._current_frames().get(thread_id)
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def record_thread_id(function: Callable[..., Any], thread_ids: list[int]) -> Callable[..., Any]:

@@ -112,5 +112,6 @@ def describe_unseen_state(restored: Sequence[Change] = ()) -> str:
         seen = f"runs still differed after {names}{more} had been restored"
     return (
         "runs that each started in a fresh process were equal, so a run depends on something that earlier "
-        f"runs in its process have changed; {seen} (memory in use? state of compiled code?)"
+        f"runs in its process have changed; {seen} (memory in use? state of compiled code, or "
+        "of installed packages that repro_packages does not name?)"
     )

@@ -26,16 +26,16 @@ ExperimentRunner = Callable[[Experiment, str], ExperimentResult]
 def minimize_calls(
     evidence: Evidence, suspects: Sequence[str], experiment: Experiment, run_experiment: ExperimentRunner
 ) -> Evidence:
-    """*evidence* without the calls that make no difference when their line alone is not suspended.
+    """*evidence* without the calls that make no difference when their site alone is not suspended.
 
     Args:
         evidence: From before the suspects were suspended.
         suspects: Suspended together they make runs equal, as *experiment* showed.
     """
 
-    def differs(lines: Sequence[str]) -> bool:
-        exception = lines[0].rpartition("/")[2] if len(lines) == 1 else f"{len(lines)} lines"
-        changed = experiment._replace(passthrough_lines=tuple(lines))
+    def differs(sites: Sequence[str]) -> bool:
+        exception = sites[0].rpartition("/")[2].rstrip() if len(sites) == 1 else f"{len(sites)} lines"
+        changed = experiment._replace(passthrough_sites=tuple(sites))
         return not run_experiment(changed, f"suspended except at {exception}").equal
 
     calls = evidence.calls
@@ -43,8 +43,12 @@ def minimize_calls(
         for name in dict.fromkeys(map(get_cause_name, suspects)):
             lines = list(dict.fromkeys(call.location for call in evidence.calls_for(name)))
             if len(lines) > 1:
-                found = [line for line in _bisect_lines(lines, differs) if differs([line])] or lines
-                calls = tuple(call for call in calls if call.cause != name or call.location in found)
+                lines = [line for line in _bisect_lines(lines, differs) if differs([line])] or lines
+            found = [call for call in evidence.calls_for(name) if call.location in lines]
+            sites = list(dict.fromkeys(call.site for call in found))
+            if len(lines) < len(sites) <= MAX_SINGLE_TRIES:
+                sites = [site for site in sites if differs([site])] or sites
+            calls = tuple(call for call in calls if call.cause != name or call.site in sites)
     return replace(evidence, calls=calls)
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from pytest_repro.core.runs.run import UnseededDraw
 from pytest_repro.engine.experiments.line_trace import MAX_LINES, LineMonitor
 from pytest_repro.engine.runs.generator_states import DrawWatch, name_generator
+from pytest_repro.interpose.code_owner import classify_code
 from pytest_repro.interpose.user_frames import (
-    classify_code,
     classify_frame,
     format_location,
     get_module_name,

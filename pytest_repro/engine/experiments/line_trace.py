@@ -20,7 +20,8 @@ from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.core.trace.divergence import LineStep
 from pytest_repro.engine.experiments.process_state import PLAIN_TYPES, format_plain_members
 from pytest_repro.engine.runs.current_run import rename_in_run
-from pytest_repro.interpose.user_frames import classify_frame, format_location, is_user_module, walk_up
+from pytest_repro.interpose.code_owner import is_user_module
+from pytest_repro.interpose.user_frames import classify_frame, format_location, walk_up
 from pytest_repro.traces import pause_tracing
 from pytest_repro.values.hashing import digest
 

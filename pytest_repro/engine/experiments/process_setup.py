@@ -13,7 +13,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from pytest_repro.interpose.user_frames import is_user_module
+from pytest_repro.interpose.code_owner import is_user_module
 
 _SIZE_RANGES = (16, 496), (512, 4096)
 """Bytes per filler object. Python serves up to 512 bytes from pools by size and larger blocks

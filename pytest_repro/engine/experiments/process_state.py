@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from pytest_repro.adapters import active_adapters, find_array_adapter, find_generator_adapter, flatten_known
 from pytest_repro.core.diagnose import StateRoot
 from pytest_repro.core.runs.observation import Leaf, Parts
-from pytest_repro.interpose.user_frames import is_user_module
+from pytest_repro.interpose.code_owner import is_user_module
 from pytest_repro.values.hashing import digest
 
 MAX_DEPTH, MAX_WIDTH, MAX_NODES, MAX_NBYTES = 5, 200, 50_000, 2**26

@@ -29,6 +29,7 @@ from pytest_repro.engine.runs.run_source import RunSource
 from pytest_repro.interpose.call_log import log_calls
 from pytest_repro.interpose.imports import log_imports
 from pytest_repro.interpose.patch import pass_through
+from pytest_repro.interpose.thread_starts import note_thread_starts
 from pytest_repro.traces import trace
 from pytest_repro.values.hashing import digest
 
@@ -41,7 +42,8 @@ def run_experiment(source: RunSource, experiment: Experiment) -> ExperimentResul
     """Runs the test as *experiment* specifies, and compares the runs by the plan of the trial."""
     with ExitStack() as stack:
         stack.enter_context(shifted_heap() if experiment.shift_heap else shifted_heap(0))
-        stack.enter_context(pass_through(experiment.passthrough_lines))
+        stack.enter_context(note_thread_starts())
+        stack.enter_context(pass_through(experiment.passthrough_sites))
         not_suspended = stack.enter_context(collect_not_suspended())
         result = _ExperimentRun(source, experiment).run()
         return replace(result, not_suspendable=tuple(not_suspended.items()))

@@ -12,7 +12,7 @@ from itertools import takewhile
 from pytest_repro.adapters import find_generator_adapter, find_kind_name
 from pytest_repro.core.diagnose import Change, StateRoot
 from pytest_repro.engine.experiments.process_state import StateFact, StateFacts, is_within
-from pytest_repro.interpose.user_frames import is_user_module
+from pytest_repro.interpose.code_owner import is_user_module
 
 _MAX_CHANGES = 500
 _MAX_PART_NAMES = 3
@@ -101,7 +101,7 @@ def find_definition(name: str) -> str:
 def _find_line(file: str, names: Sequence[str]) -> int:
     """The line that defines the last of *names* that *file* defines, each in the scope of the one before."""
     line = 0
-    with suppress(OSError, SyntaxError), open(file, "rb") as stream:
+    with suppress(OSError, SyntaxError, ValueError), open(file, "rb") as stream:
         tree = ast.parse(stream.read())
         body = tree.body
         for owner, name in zip(["", *names], names):

@@ -11,6 +11,7 @@ from pytest_repro.adapters._find_generators import iter_user_globals
 from pytest_repro.core.replay import ReplayLog
 from pytest_repro.engine.replay.tape import Tape, TapedClocks, TapedEntropy
 from pytest_repro.interpose.patch import patch_everywhere
+from pytest_repro.interpose.thread_starts import note_thread_starts
 
 
 @contextmanager
@@ -20,6 +21,7 @@ def intercept(tape: Tape) -> Iterator[None]:
     try:
         with ExitStack() as stack:
             stack.enter_context(_replay_generators(tape, log) if log else _record_generators(tape))
+            stack.enter_context(note_thread_starts())
             stack.enter_context(patch_everywhere([*clocks.make_patches(), *tape.thread_names.make_patches()]))
             stack.enter_context(clocks.reset_uuid_timestamp())
             stack.enter_context(patch_entropy(lambda: TapedEntropy(tape)))

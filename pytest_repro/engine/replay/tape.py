@@ -10,7 +10,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
-from types import FrameType
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -18,6 +17,7 @@ from pytest_repro.causes.clock import FrozenClock
 from pytest_repro.core.replay import ExternalInput, ReplayLog
 from pytest_repro.interpose.patch import Patch, copy_identity
 from pytest_repro.interpose.user_frames import (
+    Line,
     call_origin,
     format_location,
     get_module_name,
@@ -130,7 +130,7 @@ class Tape:
         self._inputs.append(ExternalInput(text, location, site.via, thread, request, value))
         return value
 
-    def _get_call_text(self, frame: FrameType) -> str:
+    def _get_call_text(self, frame: Line) -> str:
         key = frame.f_code, frame.f_lasti
         if key not in self._call_texts:
             self._call_texts[key] = read_call_source(frame)

@@ -27,6 +27,7 @@ _INI_TYPES: dict[str, list[Any]] = {
     "bool": ["bool"],
     "Axes": ["linelist"],
     "Profiles": ["linelist"],
+    "Names": ["args"],
 }
 
 

@@ -162,3 +162,12 @@ def parse_diagnose(value: object) -> str:
     if value not in ("auto", "always", "never"):
         raise BadArgument("diagnose", value, 'one of "auto", "always", "never"')
     return str(value)
+
+
+def parse_names(value: object) -> tuple[str, ...]:
+    """Names from a list, or from text with spaces or commas between them."""
+    words = [*value] if isinstance(value, (list, tuple)) else [value]
+    texts = [word for word in words if isinstance(word, str)]
+    if texts != words:
+        raise BadArgument("packages", value, "a list of distributions or import packages")
+    return tuple(name for text in texts for name in re.split(r"[\s,]+", text) if name)

@@ -11,6 +11,7 @@ from pytest_repro.plugin.config.parsers import (
     count_parser,
     parse_deterministic,
     parse_diagnose,
+    parse_names,
     parse_noise,
     parse_path,
     parse_profiles,
@@ -27,6 +28,7 @@ Axes = dict[str, object]
 Profiles = dict[str, str]
 Parse = Callable[[object], Any]
 Seeds = tuple[int, ...] | None
+Names = tuple[str, ...]
 
 
 class Option(NamedTuple):
@@ -115,6 +117,8 @@ class Settings:  # a dataclass of this size takes 2 ms at every start of pytest
     control: bool = _ini_key(False, bool, "seed check: warn if another seed changes nothing")
     companion_timeout: float = _ini_key(300.0, parse_seconds, "seconds to wait for another interpreter")
     keep_mb: int = _ini_key(512, count_parser("megabytes"), "megabytes of recorded values kept in memory")
+
+    packages: Names = _ini_key((), parse_names, "installed packages that are the user's own code, too")
 
     vary_ini: Axes
     defaults: Plan

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_repro.core.runs.run import SUBTEST_ERROR, Outcome, Run, SummaryOutcome
+from pytest_repro.interpose.code_owner import classify_code
 from pytest_repro.plugin.pytest_internals import format_longrepr
 
 _XFAIL_TYPE = f"{pytest.xfail.Exception.__module__}.{pytest.xfail.Exception.__qualname__}"
@@ -65,8 +66,8 @@ def apply_failed_subtest(run: Run, error: str, text: str) -> Run:
 
 def locate_failure(run: Run) -> str:
     """Where *run* failed, as pytest shows it: ``"test_net.py:47"``; the caller's line for a library."""
-    places = re.findall(r"^(\S[^\n]*?:\d+): ", run.traceback, re.MULTILINE)
-    own = [each for each in places if "site-packages" not in each]
+    places = re.findall(r"^(\S[^\n]*?)(:\d+): ", run.traceback, re.MULTILINE)
+    own = [path + line for path, line in places if classify_code(os.path.abspath(path), "") == "user"]
     return own[-1] if own and run.outcome == "failed" else ""
 
 

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
+
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.plan.plan import REPEAT, Cell
@@ -74,6 +76,21 @@ class Tracer:
     def _get_body(self, key: _CellKey) -> Trace | None:
         found = self._traces.get(key)
         return None if found is None else found.head(self._body_lengths.get(key, len(found)))
+
+
+@contextmanager
+def pause_in_packages(item: pytest.Item) -> Iterator[None]:
+    """Traces nothing that the packages of *item* set up, once for all runs."""
+    from pytest_repro.engine.experiments.line_trace import pause_all_tracing
+
+    packages = [each for each in item.listchain() if isinstance(each, pytest.Package)]
+    for package in packages:
+        vars(package)["setup"] = pause_all_tracing()(package.setup)
+    try:
+        yield
+    finally:
+        for package in packages:
+            del vars(package)["setup"]
 
 
 def _make_key(cell: Cell) -> _CellKey:

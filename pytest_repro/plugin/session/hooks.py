@@ -28,9 +28,11 @@ from pytest_repro.plugin.run.rehearse import Rehearser, end_if_interrupted
 from pytest_repro.plugin.run.replay import get_replay
 from pytest_repro.plugin.run.silence import redirect_warnings
 from pytest_repro.plugin.run.temporary_folders import TemporaryFolders
+from pytest_repro.plugin.run.tracing import pause_in_packages
 from pytest_repro.plugin.session import rows
 from pytest_repro.plugin.session.item_report import ItemReporter
 from pytest_repro.plugin.session.unseen_runs import UnseenRuns
+from pytest_repro.plugin.session.user_code import set_session_user_code
 from pytest_repro.plugin.stash import FOLDERS, PLAN, RUNNER, SETTINGS
 from pytest_repro.plugin.workerinput import is_rank
 
@@ -41,6 +43,7 @@ def register_hooks(session: pytest.Session) -> None:
     """Registers the hooks that marked tests need; without such tests nobody pays for them."""
     config = session.config
     if not config.pluginmanager.has_plugin(PLUGIN_NAME):
+        set_session_user_code(session)
         config.pluginmanager.register(ReproHooks(session), PLUGIN_NAME)
         rows.collect_rows(config)
 
@@ -132,7 +135,7 @@ class ReproHooks:
 
         with self._install_runner(item, item.stash[PLAN]) as runner, closing(runner.trial):
             runs = ItemRuns(runner, self._rehearser)
-            with runs.silence():
+            with runs.silence(), pause_in_packages(item):
                 return run_experiment(runs, experiment)
 
     def _make_runner(self, item: pytest.Item, plan: Plan) -> ItemRunner:

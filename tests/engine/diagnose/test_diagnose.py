@@ -198,7 +198,7 @@ def test_shared_state_that_cannot_be_seen() -> None:
     assert cause.explanation.startswith(
         "runs that each started in a fresh process were equal, so a run depends on something that earlier "
         "runs in its process have changed; no change was seen that a run leaves behind (memory in use? "
-        "state of compiled code?)"
+        "state of compiled code, or of installed packages that repro_packages does not name?)"
     )
     assert "shared-state" not in cause.ruled_out
 

@@ -29,9 +29,16 @@ def test_one_line_of_many(size: int, data: st.DataObject) -> None:
     culprit = data.draw(st.integers(0, size - 1))
     lines = [f"/a.py:{number}" for number in range(size)]
     evidence = Evidence(tuple(ExternalCall("os.urandom()", "os-entropy", line) for line in lines))
-    run = make_runner(lambda experiment: lines[culprit] in experiment.passthrough_lines)
+    run = make_runner(lambda experiment: lines[culprit] in experiment.passthrough_sites)
     minimized = minimize_calls(evidence, ["os-entropy"], EXPERIMENT, run)
     assert [call.location for call in minimized.calls] == [lines[culprit]]
+
+
+def test_one_of_the_library_functions_that_a_line_calls() -> None:
+    calls = [ExternalCall("os.urandom()", "os-entropy", "/a.py:1", via) for via in ("", "lib.one", "lib.two")]
+    run = make_runner(lambda experiment: "/a.py:1 lib.two" in experiment.passthrough_sites)
+    minimized = minimize_calls(Evidence(tuple(calls)), ["os-entropy"], EXPERIMENT, run)
+    assert minimized.calls == (calls[2],)
 
 
 @given(st.sets(st.integers(0, SIZE - 1), min_size=1))
