@@ -73,7 +73,7 @@ class Finding:
     location: str = ""  # in the user's code, ``"data.py:12"``; ``""`` if unknown
     explanation: str = ""  # what the cause does, and what the experiments showed
     fix: str = ""  # what to change
-    ruled_out: tuple[str, ...] = ()  # cause words during whose suspension the runs still differed
+    ruled_out: tuple[str, ...] = ()  # cause words that were suspended completely and make no difference
     seen: tuple[str, ...] = ()  # calls that were seen and not tested, most likely first: ``"f() at a.py:8"``
 
 

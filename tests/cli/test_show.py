@@ -78,7 +78,7 @@ VERDICTS = [
     Verdict("foreign-baseline", Plan(), RUNS, baseline=replace(FOREIGN, differing=("x", "y"))),
     Verdict("foreign-baseline", VARIED, RUNS, baseline=replace(FOREIGN, uncompared=("x",))),
     Verdict(
-        "diverged", Plan(), RUNS, (LOSS, KIND, THERE, GONE, DIGEST), {"loss": 9, "k": 1}, (), DRAWN, CAUSE
+        "diverged", Plan(), RUNS, (LOSS, KIND, THERE, GONE, DIGEST), {"loss": 9, "k": 1}, (), DRAWN, (CAUSE,)
     ),
     Verdict("diverged", Plan(), BROKEN, (OUTCOME,), {"x": 1}),
     Verdict(
@@ -89,7 +89,7 @@ VERDICTS = [
         {"m": 1, "x": 1},
         (),
         PARTED,
-        Finding("unknown"),
+        (Finding("unknown"),),
     ),
     Verdict("diverged", VARIED, ELSEWHERE, (PART,), {"m": 1}, (), SHORT),
     Verdict("unobserved", Plan(capture="recorded"), RUNS, uncounted=("x (a list)",)),

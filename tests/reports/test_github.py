@@ -36,8 +36,9 @@ def row(
     cause: Finding | None = None,
     **more: Any,
 ) -> dict[str, Any]:
+    causes = (cause,) if cause else ()
     found = (FOUND,) if word == "diverged" else ()
-    told = verdict_to_row(nodeid, Verdict(word, Plan(), RUNS, found, {"x": 1}, (), divergence, cause))
+    told = verdict_to_row(nodeid, Verdict(word, Plan(), RUNS, found, {"x": 1}, (), divergence, causes))
     bad = word in ("diverged", "unobserved")
     headline = {"headline": "x differs" if word == "diverged" else "observed nothing"} if bad else {}
     return {**told, "location": "t/test_a.py:3", "failed": bad, **headline, **more}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -13,6 +13,15 @@ from pytest_repro.engine.diagnose import ExperimentFailed
 
 LineExperiment = Callable[[], Sequence[Sequence[LineStep]]]
 """Runs twice more, and returns the lines of both runs."""
+
+ADDRESS_LAYOUT = "address-order:laid out"
+"""The suspect for orders by address, which cannot be suspended: it changes the memory layout instead."""
+
+UNKNOWN = "unknown"
+
+_NOTES = {
+    ADDRESS_LAYOUT: "runs with the same addresses were equal, a run with another memory layout differed"
+}
 
 _MAX_LISTED = 3
 
@@ -39,26 +48,34 @@ def rank_suspects(evidence: Evidence) -> list[str]:
     ]
 
 
-def build_finding(suspects: Sequence[str], evidence: Evidence, note: str = "") -> Finding:
-    """The finding that *suspects* made the difference, together if there are several.
+def build_finding(suspect: str, evidence: Evidence, note: str = "") -> Finding:
+    """The finding that *suspect* made the difference.
 
     Args:
-        suspects: The first is the cause, the others are named in its explanation.
+        suspect: A cause word with a variant or without.
         evidence: What was known before.
         note: What the experiment adds to the explanation.
     """
-    first, *others = suspects
-    cause, variant = split_suspect(first)
-    finding = cause.build_finding(evidence, variant, note)
-    if not others:
-        return finding
-    also = [cause.build_finding(evidence, variant) for cause, variant in map(split_suspect, others)]
-    names = "; and ".join(f"{each.name}{f' at {each.location}' if each.location else ''}" for each in also)
-    return replace(
-        finding,
-        explanation=f"{finding.explanation}; runs are equal only if several are suspended: also {names}",
-        fix="; ".join([finding.fix, *(each.fix for each in also if each.fix)]),
-    )
+    cause, variant = split_suspect(suspect)
+    return cause.build_finding(evidence, variant, note or _NOTES.get(suspect, ""))
+
+
+def list_ruled_out(
+    suspended: Iterable[str], findings: Sequence[Finding], incomplete: Collection[str]
+) -> tuple[str, ...]:
+    """The suspects that made no difference: they were suspended, and *findings* establish other causes.
+
+    While a cause is unknown, a suspect may be one of several: that runs still differed does not rule it out.
+
+    Args:
+        suspended: Cause words during whose suspension runs still differed.
+        findings: All causes that were found.
+        incomplete: Cause words that could not be suspended completely.
+    """
+    names = {finding.name for finding in findings}
+    if UNKNOWN in names:
+        return ()
+    return tuple(name for name in dict.fromkeys(suspended) if name not in names and name not in incomplete)
 
 
 def locate(
@@ -90,14 +107,15 @@ def _locate_by_line(finding: Finding, steps: Sequence[Sequence[LineStep]]) -> Fi
 
 def build_unknown_finding(reason: str, evidence: Evidence | None = None) -> Finding:
     """The finding that no cause could be established, and why."""
-    return get_cause("unknown").build_finding(evidence or Evidence(), "", reason)
+    return get_cause(UNKNOWN).build_finding(evidence or Evidence(), "", reason)
 
 
-def describe_no_suspect(evidence: Evidence) -> str:
-    """No suspect makes the difference."""
+def describe_no_suspect(evidence: Evidence, suspended: Sequence[str] = ()) -> str:
+    """No suspect makes the difference, though all were *suspended*."""
+    listed = f" ({', '.join(suspended)})" if suspended else ""
     text = (
         f"{evidence.differing} of {evidence.runs} runs differed, and runs still differed with each suspect "
-        "suspended and with all of them suspended together"
+        f"suspended{listed} and with all of them suspended together"
     )
     files = [f"{c.name} {c.description}" for c in evidence.changes if c.name.startswith("file ")]
     return f"{text}; a run leaves files behind that fresh processes also see: {files[0]}" if files else text

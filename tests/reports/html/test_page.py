@@ -115,7 +115,7 @@ def verdict(name: str = "loss", word: VerdictOutcome = "diverged", series: Serie
         {name: 3},
         divergence=first_divergence(Trace.from_ops(ops), Trace.from_ops(other)),
         baseline=Baseline("g.json", "0" * 16) if word in WITHOUT_BASELINE else None,
-        cause=Finding("os-entropy", "data.py:12", f"it asks {name}", "seed it", ("clock", "threads")),
+        causes=(Finding("os-entropy", "data.py:12", f"it asks {name}", "seed it", ("clock", "threads")),),
         plots=(PlotData(name, "repeat", 1, None, "float", series, Histogram((4, 8), (2,), 3)),),
     )
 
@@ -399,7 +399,7 @@ def golden(word: VerdictOutcome, stored: Baseline) -> str:
     found = Mismatch("x", "x", 0, "", BASELINE, "k", "values", "float", "float", FAR)
     told = verdict(word=word)
     found_there = (found,) if word == "diverged" else ()
-    told = replace(told, mismatches=found_there, plots=(), divergence=None, cause=None, baseline=stored)
+    told = replace(told, mismatches=found_there, plots=(), divergence=None, causes=(), baseline=stored)
     return Page(made(row("a.py::test_a", told))).words
 
 
