@@ -114,6 +114,7 @@ class ExperimentResult:
     outcomes: tuple[str, ...] = ()  # distinct: ``"passed"``, ``"failed builtins.ValueError"``
     not_suspendable: tuple[tuple[str, str], ...] = ()  # cause word and reason
     restored_names: tuple[str, ...] = ()  # state that could be restored completely
+    compiled: tuple[tuple[str, str], ...] = ()  # line and compiled module: ``("/abs/a.py:8", "hnswlib")``
 
     @property
     def equal(self) -> bool:

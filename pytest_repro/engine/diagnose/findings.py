@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import takewhile
 
 from pytest_repro.causes import get_cause, list_cause_names, split_suspect
-from pytest_repro.core.diagnose import Change, Evidence, Finding
+from pytest_repro.core.diagnose import Change, Evidence, ExperimentResult, Finding
 from pytest_repro.core.trace.divergence import Divergence, LineStep, find_line_divergence
 from pytest_repro.engine.diagnose import ExperimentFailed
 
@@ -17,7 +18,7 @@ LineExperiment = Callable[[], Sequence[Sequence[LineStep]]]
 ADDRESS_LAYOUT = "address-order:laid out"
 """The suspect for orders by address, which cannot be suspended: it changes the memory layout instead."""
 
-UNKNOWN = "unknown"
+IMPORT, UNKNOWN = "import", "unknown"
 
 _NOTES = {
     ADDRESS_LAYOUT: "runs with the same addresses were equal, a run with another memory layout differed"
@@ -60,22 +61,31 @@ def build_finding(suspect: str, evidence: Evidence, note: str = "") -> Finding:
     return cause.build_finding(evidence, variant, note or _NOTES.get(suspect, ""))
 
 
-def list_ruled_out(
-    suspended: Iterable[str], findings: Sequence[Finding], incomplete: Collection[str]
-) -> tuple[str, ...]:
-    """The suspects that made no difference: they were suspended, and *findings* establish other causes.
+def list_suspended_completely(
+    names: Iterable[str], evidence: Evidence, not_suspended: Collection[str] = ()
+) -> list[str]:
+    """Those cause words of *names* that cannot have acted while they were suspended.
+
+    Args:
+        not_suspended: Those that an experiment has reported.
+    """
+    calls = evidence.calls
+    incomplete = {name for name in list_cause_names() if get_cause(name).find_not_suspendable(calls)}
+    if all(call.via for call in evidence.calls_for(IMPORT)):
+        incomplete.add(IMPORT)  # what a library imports when it is used, nobody suspects
+    return [name for name in dict.fromkeys(names) if name not in incomplete and name not in not_suspended]
+
+
+def list_ruled_out(suspended: Iterable[str], findings: Sequence[Finding]) -> tuple[str, ...]:
+    """The cause words that made no difference: *findings* establish all causes, and they are others.
 
     While a cause is unknown, a suspect may be one of several: that runs still differed does not rule it out.
 
     Args:
-        suspended: Cause words during whose suspension runs still differed.
-        findings: All causes that were found.
-        incomplete: Cause words that could not be suspended completely.
+        suspended: Cause words that were suspended completely, while runs still differed.
     """
     names = {finding.name for finding in findings}
-    if UNKNOWN in names:
-        return ()
-    return tuple(name for name in dict.fromkeys(suspended) if name not in names and name not in incomplete)
+    return () if UNKNOWN in names else tuple(name for name in suspended if name not in names)
 
 
 def locate(
@@ -103,6 +113,27 @@ def _locate_by_line(finding: Finding, steps: Sequence[Sequence[LineStep]]) -> Fi
     note = f"the runs first diverged at {line.location}" + (f", in {line.name}" if line.name else "")
     location = finding.location or line.location
     return replace(finding, location=location, explanation=f"{finding.explanation}; {note}")
+
+
+def name_compiled_module(finding: Finding, lines: ExperimentResult) -> Finding:
+    """*finding*, that the cause is unknown, with the compiled module that its line calls.
+
+    If the line only reads what a foreign function has written, it is the last line before that calls one.
+
+    Args:
+        lines: Two runs, line by line.
+    """
+    compiled = dict(lines.compiled)
+    diverged = find_line_divergence(*lines.steps).location if len(lines.steps) == 2 else ""
+    line = diverged or finding.location
+    if compiled.get(line) == "":
+        before = takewhile(lambda step: step.location != line, lines.steps[0])
+        line = next((step.location for step in [*before][::-1] if compiled.get(step.location)), "")
+    if not (module := compiled.get(line)):
+        return finding
+    called = f"{line} calls code inside {module}, compiled: its threads and generators cannot be suspended"
+    fix = f"seed {module} and give it one thread, if it has such options, or replace the call in the test"
+    return replace(finding, location=line, explanation=f"{finding.explanation}; {called}", fix=fix)
 
 
 def build_unknown_finding(reason: str, evidence: Evidence | None = None) -> Finding:

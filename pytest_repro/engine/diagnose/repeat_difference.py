@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pytest_repro.causes import get_cause, list_cause_names
+from pytest_repro.causes import get_cause
 from pytest_repro.causes.unknown import explain_rarity
 from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult, Finding
 from pytest_repro.core.plan.plan import REPEAT, Cell
@@ -20,6 +20,8 @@ from pytest_repro.engine.diagnose import (
 )
 from pytest_repro.engine.diagnose.findings import (
     ADDRESS_LAYOUT,
+    IMPORT,
+    UNKNOWN,
     build_finding,
     build_unknown_finding,
     describe_no_suspect,
@@ -27,14 +29,21 @@ from pytest_repro.engine.diagnose.findings import (
     describe_unseen_state,
     get_cause_name,
     list_ruled_out,
+    list_suspended_completely,
     locate,
+    name_compiled_module,
     rank_suspects,
 )
 from pytest_repro.engine.diagnose.minimize import SHARED_STATE, minimize_calls, minimize_changes
-from pytest_repro.engine.diagnose.several_causes import ActingCause, SeveralCauses, Trials, build_findings
+from pytest_repro.engine.diagnose.several_causes import (
+    ActingCause,
+    SeveralCauses,
+    Trials,
+    build_findings,
+    build_first_findings,
+)
 
 ADDRESS_ORDER = "address-order"
-IMPORT = "import"
 
 
 class RepeatDiagnosis:
@@ -54,27 +63,20 @@ class RepeatDiagnosis:
         self._ineffective_suspensions: list[str] = []
         self._runs_needed, self._no_cause_reason = 2, ""
         self._outcomes: frozenset[str] = frozenset()
-        self._evidence, self._traced = Evidence(), ExperimentResult(0)
+        self._evidence, self._traced, self._lines = Evidence(), ExperimentResult(0), ExperimentResult(0)
         unsuspendable = () if budget.fresh_processes else (SHARED_STATE, ADDRESS_ORDER)
         self._not_suspended = dict.fromkeys(unsuspendable, "no fresh process is available")
 
     def diagnose(self) -> Finding:
         try:
             finding = self._find_cause()
-            finding = finding if self.further else self._locate(finding)
+            finding = finding if self.further else self._locate(finding, self.divergence)
         except ExperimentFailed as error:
             finding, self.further = self._conclude_unknown(f"the cause could not be established: {error}"), ()
-        ruled_out = list_ruled_out(self._ruled_out, (finding, *self.further), self._list_incomplete())
+        completely = list_suspended_completely(self._ruled_out, self._evidence, self._not_suspended)
+        ruled_out = list_ruled_out(completely, (finding, *self.further))
         self.further = tuple(replace(each, ruled_out=ruled_out) for each in self.further)
         return replace(finding, ruled_out=ruled_out)
-
-    def _list_incomplete(self) -> set[str]:
-        """The cause words that could not be suspended completely."""
-        calls = self._evidence.calls
-        names = {name for name in list_cause_names() if get_cause(name).find_not_suspendable(calls)}
-        if all(call.via for call in self._evidence.calls_for(IMPORT)):
-            names.add(IMPORT)  # what a library imports when it is used, nobody suspects
-        return names | self._not_suspended.keys()
 
     def _conclude_unknown(self, reason: str) -> Finding:
         tried: dict[str, list[str]] = {}
@@ -112,18 +114,21 @@ class RepeatDiagnosis:
         return self._conclude_unknown(self._no_cause_reason or self._describe_no_suspect())
 
     def _describe_no_suspect(self) -> str:
-        incomplete = self._list_incomplete()
-        return describe_no_suspect(self._evidence, [n for n in self._ruled_out if n not in incomplete])
+        completely = list_suspended_completely(self._ruled_out, self._evidence, self._not_suspended)
+        return describe_no_suspect(self._evidence, completely)
 
-    def _locate(self, finding: Finding) -> Finding:
+    def _locate(self, finding: Finding, divergence: Divergence | None) -> Finding:
         """*finding* with the line at which runs first diverge, if no op and no call shows it."""
         by_line = get_cause(finding.name).located_by_line
-        return locate(finding, self.divergence, self._trace_lines if by_line else None)
+        finding = locate(finding, divergence, self._trace_lines if by_line else None)
+        return name_compiled_module(finding, self._lines) if finding.name == UNKNOWN else finding
 
     def _trace_lines(self) -> Sequence[Sequence[LineStep]]:
         # Suspends what was ruled out, so that its lines are not taken for the first.
         suspended = [s for s in self._ineffective_suspensions if get_cause_name(s) in self._ruled_out]
-        return self._run(self._runs_needed, "run again, tracing lines", suspended, trace_lines=True).steps
+        purpose = "run again, tracing lines"
+        self._lines = self._run(self._runs_needed, purpose, suspended, trace_lines=True)
+        return self._lines.steps
 
     def _run_more(self, count: int) -> ExperimentResult:
         return self._run(self._budget.limit_runs(count), "run again, to see how often it differs")
@@ -197,13 +202,9 @@ class RepeatDiagnosis:
 
     def _find_several_causes(self) -> Finding | None:
         trials = Trials(
-            self._run,
-            self._is_equal,
-            self._is_equal_without,
-            self._try_fresh_processes,
-            self._budget.limit_runs,
-            self._runs_needed,
-        )
+            self._run, self._is_equal, self._is_equal_without, self._try_fresh_processes,
+            self._budget.limit_runs, self._runs_needed,
+        )  # fmt: skip
         search = SeveralCauses(trials, self._evidence, self._ineffective_suspensions)
         if causes := search.find_causes():
             return self._conclude([cause.suspect for cause in causes], causes)
@@ -235,10 +236,9 @@ class RepeatDiagnosis:
 
     def _conclude_first(self, suspects: Sequence[str], divergence: Divergence | None) -> Finding:
         """The findings that *suspects* make the first divergence, and that the next is unknown."""
-        first, *further = (build_finding(suspect, self._evidence) for suspect in suspects)
+        first, *further = build_first_findings(suspects, self._evidence)
         names = ", ".join(dict.fromkeys(map(get_cause_name, suspects)))
-        tried = self._describe_no_suspect()
-        reason = f"with {names} suspended, runs diverge later; {tried}"
-        unknown = build_unknown_finding(reason, replace(self._evidence, divergence=divergence))
-        self.further = (*further, unknown)
+        reason = f"with {names} suspended, runs diverge later; {self._describe_no_suspect()}"
+        unknown = build_unknown_finding(reason, replace(self._evidence, divergence=None))
+        self.further = (*further, self._locate(unknown, divergence))
         return first

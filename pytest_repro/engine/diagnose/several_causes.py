@@ -20,6 +20,7 @@ from pytest_repro.engine.diagnose.findings import (
     ADDRESS_LAYOUT,
     build_finding,
     describe_suspension,
+    get_cause_name,
     locate,
     rank_suspects,
 )
@@ -59,15 +60,18 @@ class ActingCause(NamedTuple):
     steps: tuple[tuple[LineStep, ...], ...]  # the lines of two runs that differ
 
     @property
-    def place(self) -> tuple[float, float]:
-        """Where it acts first: the step of its line, then the op."""
+    def place(self) -> tuple[float, float, float]:
+        """Where it acts first: the step of its line, then the op, then the order of calls in that line."""
         divergence = self.evidence.divergence
         locations = [step.location for step in self.steps[0]] if self.steps else []
         pairs = enumerate(zip_longest(*self.steps))
         places = [index for index, (a, b) in pairs if a != b][:1] if len(self.steps) == 2 else []
         if divergence is not None and divergence.location in locations:
             places.append(locations.index(divergence.location))
-        return min(places, default=math.inf), math.inf if divergence is None else divergence.index
+        causes = [call.cause for call in self.evidence.calls]
+        name = get_cause_name(self.suspect)
+        call = causes.index(name) if name in causes else -1
+        return min(places, default=math.inf), math.inf if divergence is None else divergence.index, call
 
 
 class SeveralCauses:
@@ -215,3 +219,10 @@ def build_findings(causes: Sequence[ActingCause], evidence: Evidence) -> list[Fi
         finding = locate(finding, own.divergence, partial(getattr, cause, "steps") if by_line else None)
         findings.append(replace(finding, explanation=finding.explanation + note * (len(causes) > 1)))
     return findings
+
+
+def build_first_findings(suspects: Sequence[str], evidence: Evidence) -> list[Finding]:
+    """The findings that *suspects* make the first divergence, while later ones are unknown."""
+    note = f"; without {'it' if len(suspects) == 1 else 'them'} runs agree there, and diverge later"
+    findings = [locate(build_finding(suspect, evidence), evidence.divergence) for suspect in suspects]
+    return [replace(finding, explanation=finding.explanation + note) for finding in findings]

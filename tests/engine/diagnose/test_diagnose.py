@@ -167,13 +167,13 @@ def test_two_causes() -> None:
 
     causes = diagnose(FakeTarget(show, calls=(NOISE, CLOCK))).causes
     assert [(cause.name, cause.location) for cause in causes] == [
-        ("clock", "/a.py:3"), ("os-entropy", "/a.py:4"),
+        ("os-entropy", "/a.py:4"), ("clock", "/a.py:3"),
     ]  # fmt: skip
     assert [cause.explanation for cause in causes] == [
-        "time.time() reads the wall clock; runs differ while only this cause acts, and agree while none of "
-        "the 2 causes does",
         "numpy.random.default_rng() draws its seed from the operating system; runs differ while only this "
         "cause acts, and agree while none of the 2 causes does",
+        "time.time() reads the wall clock; runs differ while only this cause acts, and agree while none of "
+        "the 2 causes does",
     ]
     for cause in causes:
         assert not {"clock", "os-entropy"} & set(cause.ruled_out)
