@@ -208,8 +208,8 @@ class RepeatDiagnosis:
         search = SeveralCauses(trials, self._evidence, self._ineffective_suspensions)
         if causes := search.find_causes():
             return self._conclude([cause.suspect for cause in causes], causes)
-        if names := search.find_first_causes(self._traced):
-            return self._conclude_first(names, search.divergence)
+        if causes := search.find_first_causes(self._traced):
+            return self._conclude_first(causes, search.divergence)
         return None
 
     def _conclude(self, suspects: list[str], causes: Sequence[ActingCause] = ()) -> Finding | None:
@@ -234,10 +234,10 @@ class RepeatDiagnosis:
         self.further = tuple(further)
         return first
 
-    def _conclude_first(self, suspects: Sequence[str], divergence: Divergence | None) -> Finding:
-        """The findings that *suspects* make the first divergence, and that the next is unknown."""
-        first, *further = build_first_findings(suspects, self._evidence)
-        names = ", ".join(dict.fromkeys(map(get_cause_name, suspects)))
+    def _conclude_first(self, causes: Sequence[ActingCause], divergence: Divergence | None) -> Finding:
+        """The findings that *causes* make the first divergences, and that the next is unknown."""
+        first, *further = build_first_findings(causes)
+        names = ", ".join(dict.fromkeys(finding.name for finding in (first, *further)))
         reason = f"with {names} suspended, runs diverge later; {self._describe_no_suspect()}"
         unknown = build_unknown_finding(reason, replace(self._evidence, divergence=None))
         self.further = (*further, self._locate(unknown, divergence))

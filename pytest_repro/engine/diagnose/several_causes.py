@@ -167,18 +167,30 @@ class SeveralCauses:
         evidence = replace(self._evidence, divergence=divergence, differing=differing, runs=runs)
         return ActingCause(suspect, evidence, steps), needed
 
-    def find_first_causes(self, original: ExperimentResult) -> list[str]:
-        """The suspects without which the first op at which runs diverge agrees, though they diverge later.
+    def find_first_causes(self, original: ExperimentResult) -> list[ActingCause]:
+        """The causes of the first divergences, one after the other, though what makes the last is unknown.
 
         Args:
             original: The traced runs without suspension.
         """
-        suspects = [suspect for suspect in self.held if suspect not in _IN_FRESH_PROCESSES]
-        if not suspects or self._reach(suspects, original) is not True:
+        causes: list[ActingCause] = []
+        while _is_earlier(original.divergence, self.divergence):
+            known = [cause.suspect for cause in causes]
+            if not (suspects := self._find_next_causes(known, original)):
+                break
+            evidence = replace(self._evidence, divergence=original.divergence)
+            causes += [ActingCause(suspect, evidence, ()) for suspect in suspects]
+            original = self._run_without([*known, *suspects], 2, trace_ops=True)
+        return causes
+
+    def _find_next_causes(self, known: Sequence[str], original: ExperimentResult) -> list[str]:
+        """The suspects without which, and without *known*, the op agrees at which *original* diverges."""
+        suspects = [each for each in self.held if each not in (*known, *_IN_FRESH_PROCESSES)]
+        if not suspects or self._reach([*known, *suspects], original) is not True:
             return []
         for suspect in suspects[::-1]:
             rest = [each for each in suspects if each != suspect]
-            reached = self._reach(rest, original)
+            reached = self._reach([*known, *rest], original)
             if reached is None:
                 return []
             suspects = rest if reached else suspects
@@ -193,6 +205,10 @@ class SeveralCauses:
                 return None
             reached = here
         return reached
+
+
+def _is_earlier(first: Divergence | None, second: Divergence | None) -> bool:
+    return first is not None and second is not None and first.index < second.index
 
 
 def _agrees_at(original: ExperimentResult, result: ExperimentResult) -> bool | None:
@@ -221,8 +237,10 @@ def build_findings(causes: Sequence[ActingCause], evidence: Evidence) -> list[Fi
     return findings
 
 
-def build_first_findings(suspects: Sequence[str], evidence: Evidence) -> list[Finding]:
-    """The findings that *suspects* make the first divergence, while later ones are unknown."""
-    note = f"; without {'it' if len(suspects) == 1 else 'them'} runs agree there, and diverge later"
-    findings = [locate(build_finding(suspect, evidence), evidence.divergence) for suspect in suspects]
-    return [replace(finding, explanation=finding.explanation + note) for finding in findings]
+def build_first_findings(causes: Sequence[ActingCause]) -> list[Finding]:
+    """The findings for *causes* of the first divergences, while later ones are unknown."""
+    found = [(build_finding(cause.suspect, cause.evidence), cause.evidence) for cause in causes]
+    return [
+        replace(finding, explanation=f"{finding.explanation}; without it runs agree there, and diverge later")
+        for finding in (locate(finding, evidence.divergence) for finding, evidence in found)
+    ]
