@@ -88,7 +88,9 @@ def find_compiled_module(value: object) -> str | None:
     if any(each.__module__ in _FOREIGN for each in type(value).__mro__):
         return _name_library(value)
     package = module.partition(".")[0]
-    return package if package in _OUTSIDE or _is_compiled(module) else None
+    if package in _OUTSIDE:
+        return package.removeprefix("_")
+    return package if _is_compiled(module) else None
 
 
 def _name_library(value: Any) -> str:
