@@ -150,6 +150,16 @@ def test_a_diverged_test_is_told_whole() -> None:
     assert "aten.op1.default" not in shown.words
 
 
+def test_several_causes_are_told_in_order() -> None:
+    causes = [Finding("clock", "a.py:3", "it reads a clock", "stop it", ("import",)), Finding("os-entropy")]
+    shown = Page(made(row("a.py::test_b", replace(verdict(), causes=tuple(causes)))))
+    places = [shown.words.index(text) for text in ("Cause 1 of 2", "stop it", "Cause 2 of 2", "Ruled out")]
+    assert places == sorted(places)
+    assert "clock, os-entropy" in shown.words
+    idents = [attrs["id"] for _, attrs in shown.tags if "id" in attrs]
+    assert len(idents) == len(set(idents))
+
+
 def test_the_page_needs_nothing_but_itself_and_runs_nothing() -> None:
     text = made(row(f"a.py::test[{NASTY}]", verdict(NASTY)))
     shown = Page(text)
