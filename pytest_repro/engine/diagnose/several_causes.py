@@ -92,7 +92,7 @@ class SeveralCauses:
         self.divergence: Divergence | None = None
 
     def find_causes(self) -> list[ActingCause]:
-        """The causes in the order in which they act; none if that cannot be told."""
+        """The causes in the order in which they act; none if experiments do not show it."""
         if not self._hold_suspects():
             return []
         fresh = [suspect for suspect in self.held if suspect in _IN_FRESH_PROCESSES]
