@@ -114,5 +114,5 @@ def _judge(training: Training, name: str) -> Verdict:
     if verdict.mismatches:
         missing, at, steps = training.find_missing(), training.stop_step, training.steps
         text = report.format_resume_failure(name, at, steps, verdict, missing, training.load_result)
-        raise NotReproducible(text, replace(verdict, cause=report.find_resume_cause(missing)))
+        raise NotReproducible(text, replace(verdict, causes=report.find_resume_causes(missing)))
     return verdict

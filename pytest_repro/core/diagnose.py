@@ -78,7 +78,7 @@ class Finding:
     location: str = ""  # in the user's code, ``"data.py:12"``; ``""`` if unknown
     explanation: str = ""  # what the cause does, and what the experiments showed
     fix: str = ""  # what to change
-    ruled_out: tuple[str, ...] = ()  # cause words during whose suspension the runs still differed
+    ruled_out: tuple[str, ...] = ()  # cause words that were suspended completely and make no difference
     seen: tuple[str, ...] = ()  # calls that were seen and not tested, most likely first: ``"f() at a.py:8"``
 
 
@@ -119,6 +119,7 @@ class ExperimentResult:
     outcomes: tuple[str, ...] = ()  # distinct: ``"passed"``, ``"failed builtins.ValueError"``
     not_suspendable: tuple[tuple[str, str], ...] = ()  # cause word and reason
     restored_names: tuple[str, ...] = ()  # state that could be restored completely
+    compiled: tuple[tuple[str, str], ...] = ()  # line and compiled module: ``("/abs/a.py:8", "hnswlib")``
 
     @property
     def equal(self) -> bool:

@@ -75,6 +75,9 @@ def _format_message(row: Mapping[str, Any]) -> Iterator[str]:
         yield f"cause: {cause}"
     if fix := _suggest_fix(row):
         yield f"fix: {fix}"
+    for further in row.get("causes", ())[1:]:
+        yield f"cause: {_format_finding(further)}"
+        yield f"fix: {further['fix']}"
     yield f"test: {row['nodeid']}"
     if replay := re.search(r"^  replay +(.*)", _format_terminal_failure(row, {}, 0), re.MULTILINE):
         yield f"replay: {replay[1]}"
@@ -100,8 +103,10 @@ def _suggest_fix(row: Mapping[str, Any]) -> str:
 
 
 def _format_cause(row: Mapping[str, Any]) -> str:
-    if not (cause := row.get("cause")):
-        return ""
+    return _format_finding(row["cause"]) if "cause" in row else ""
+
+
+def _format_finding(cause: Mapping[str, Any]) -> str:
     at = f" at {cause['location']}" if "location" in cause else ""
     return f"{cause['name']}{at}: {cause['explanation']}"
 

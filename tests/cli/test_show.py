@@ -60,7 +60,7 @@ SHORT = replace(
 )
 DRAWN = Divergence("input", "record x", 0, "", "", "record x", "", True, "", 0, OPS[:1], OPS[:1])
 CAUSE = Finding("os-entropy", "a.py:3", "default_rng() draws", "pass a seed", ("clock", "hash-seed"))
-UNKNOWN = Finding("unknown")
+CAUSES = CAUSE, Finding("unknown")
 PROCESS = Mismatch("x", "x", 0, "", "machine", "ssh=x", "values", "int", "int", detail="digests only")
 
 STORED = Baseline("__repro__/a.json", "0" * 16, "0" * 16)
@@ -78,7 +78,14 @@ VERDICTS = [
     Verdict("foreign-baseline", Plan(), RUNS, baseline=replace(FOREIGN, differing=("x", "y"))),
     Verdict("foreign-baseline", VARIED, RUNS, baseline=replace(FOREIGN, uncompared=("x",))),
     Verdict(
-        "diverged", Plan(), RUNS, (LOSS, KIND, THERE, GONE, DIGEST), {"loss": 9, "k": 1}, (), DRAWN, CAUSE
+        "diverged",
+        Plan(),
+        RUNS,
+        (LOSS, KIND, THERE, GONE, DIGEST),
+        {"loss": 9, "k": 1},
+        (),
+        DRAWN,
+        CAUSES,
     ),
     Verdict("diverged", Plan(), BROKEN, (OUTCOME,), {"x": 1}),
     Verdict(
@@ -89,7 +96,7 @@ VERDICTS = [
         {"m": 1, "x": 1},
         (),
         PARTED,
-        Finding("unknown"),
+        (Finding("unknown"),),
     ),
     Verdict("diverged", VARIED, ELSEWHERE, (PART,), {"m": 1}, (), SHORT),
     Verdict("unobserved", Plan(capture="recorded"), RUNS, uncounted=("x (a list)",)),

@@ -36,8 +36,9 @@ def row(
     cause: Finding | None = None,
     **more: Any,
 ) -> dict[str, Any]:
+    causes = (cause,) if cause else ()
     found = (FOUND,) if word == "diverged" else ()
-    told = verdict_to_row(nodeid, Verdict(word, Plan(), RUNS, found, {"x": 1}, (), divergence, cause))
+    told = verdict_to_row(nodeid, Verdict(word, Plan(), RUNS, found, {"x": 1}, (), divergence, causes))
     bad = word in ("diverged", "unobserved")
     headline = {"headline": "x differs" if word == "diverged" else "observed nothing"} if bad else {}
     return {**told, "location": "t/test_a.py:3", "failed": bad, **headline, **more}
@@ -50,6 +51,12 @@ def test_an_annotation_says_what_and_what_to_do() -> None:
         "test: t/test_a.py::test_b%0A"
         "replay: pytest t/test_a.py::test_b --repro-seed=0 --repro-runs=2"
     ]
+    told = row(cause=CAUSE)
+    told["causes"].append(
+        {"name": "clock", "location": "a.py:3", "explanation": "reads a clock", "fix": "stop it"}
+    )
+    (both,) = format_annotations([told], "")
+    assert "%0Afix: pass a seed%0Acause: clock at a.py:3: reads a clock%0Afix: stop it%0Atest: " in both
     (nothing,) = format_annotations([row(word="unobserved")], "")
     assert nothing.startswith("::error file=t/test_a.py,line=3,title=observed nothing%3A test_b::")
     assert "fix: record what must stay the same" in nothing

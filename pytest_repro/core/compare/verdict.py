@@ -85,7 +85,7 @@ class Verdict:
         uncounted: What was observed and does not count at the requested level.
         steps: Number of steps of each recorded series, by name, in the reference run.
         divergence: The first op that differs, if two runs that differ could be traced.
-        cause: What made the runs differ, if the cause was searched for.
+        causes: What made the runs differ, in the order in which it acts, if the cause was searched for.
         diagnosis_seconds: Wall time of that search.
         baseline: How the test compares with its golden file, if it has one.
         plots: What plots of the mismatches show, if plots were requested.
@@ -102,7 +102,7 @@ class Verdict:
     steps: dict[str, int] = field(default_factory=dict)
     uncounted: tuple[str, ...] = ()
     divergence: Divergence | None = None
-    cause: Finding | None = None
+    causes: tuple[Finding, ...] = ()
     diagnosis_seconds: float = 0.0
     baseline: Baseline | None = None
     plots: tuple[PlotData, ...] = ()
@@ -110,6 +110,11 @@ class Verdict:
     agreeing: Agreeing = ""
     not_compared: Mapping[str, str] = field(default_factory=dict)
     error: BaseException | None = field(default=None, compare=False)
+
+    @property
+    def cause(self) -> Finding | None:
+        """The first of the causes."""
+        return self.causes[0] if self.causes else None
 
     @property
     def reproduced(self) -> bool:

@@ -102,7 +102,7 @@ def _add_diagnosis(verdict: Verdict, function: FunctionTarget, mode: str) -> Ver
         return verdict
     with closing(function):
         answer = diagnose_verdict(function, verdict, _DIAGNOSE_SECONDS, lambda doing: None)
-    found = replace(verdict, divergence=answer.divergence, cause=answer.cause)
+    found = replace(verdict, divergence=answer.divergence, causes=answer.causes)
     return replace(found, diagnosis_seconds=answer.seconds)
 
 

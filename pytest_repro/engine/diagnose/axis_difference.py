@@ -77,7 +77,7 @@ class AxisDiagnosis:
         interpreter = self._axis.build_interpreter(self._value) if self._axis.remote else None
         self._find_divergence(reference, self._run_cell(self._cell, interpreter))
         if self._axis.cause_name:
-            return build_finding((self._axis.cause_name,), Evidence(reference.calls, self.divergence))
+            return build_finding(self._axis.cause_name, Evidence(reference.calls, self.divergence))
         return locate(self._build_axis_finding(), self.divergence)
 
     def _build_axis_finding(self) -> Finding:
@@ -105,13 +105,13 @@ class AxisDiagnosis:
             return self._diagnose_suspects(evidence, first)
         same_result = first.reference_digest == other.reference_digest
         if sides := self._find_layout_sides(evidence, first):
-            finding = build_finding(("address-order",), evidence, _LAYOUT_NOTE)
+            finding = build_finding("address-order", evidence, _LAYOUT_NOTE)
             return self._locate(replace(finding, ruled_out=("hash-seed",) * same_result), sides)
         if first.reference_digest != second.reference_digest:
             return self._diagnose_suspects(evidence, first)
         if same_result:
             return self._diagnose_session(evidence, first)
-        finding = replace(build_finding(("hash-seed",), evidence), ruled_out=("address-order",))
+        finding = replace(build_finding("hash-seed", evidence), ruled_out=("address-order",))
         return self._locate(finding, [_FIRST, _OTHER_SEED])
 
     def _find_layout_sides(self, evidence: Evidence, first: ExperimentResult) -> list[_Side]:
@@ -138,11 +138,11 @@ class AxisDiagnosis:
         self._budget.start_interpreters([side.interpreter for side in _MORE_SEEDS])
         for side in _MORE_SEEDS:  # every other hash seed orders two names alike
             if self._run_side(side).reference_digest != first.reference_digest:
-                return self._locate(build_finding(("hash-seed",), evidence), [_FIRST, side])
+                return self._locate(build_finding("hash-seed", evidence), [_FIRST, side])
         experiment = Experiment((self._cell, self._cell), log_calls=True, diff_state=True)
         twice = self._budget.run_experiment(experiment, "run twice in one process", _FIRST.interpreter)
         if twice.changes and not twice.equal:
-            return build_finding(("shared-state",), replace(evidence, changes=twice.changes))
+            return build_finding("shared-state", replace(evidence, changes=twice.changes))
         return replace(build_unknown_finding(_SESSION_NOTE), ruled_out=("hash-seed", "address-order"))
 
     def _diagnose_suspects(self, evidence: Evidence, first: ExperimentResult) -> Finding:
@@ -154,7 +154,7 @@ class AxisDiagnosis:
                 continue
             if self._is_equal_without(suspect, first):
                 innocent = tuple(each for each in ruled_out if each != name)
-                return replace(build_finding((suspect,), evidence), ruled_out=innocent)
+                return replace(build_finding(suspect, evidence), ruled_out=innocent)
             # What an import does is not suspended: that of the program, or one in a run.
             if not (first.equal or evidence.calls_for("import")):
                 ruled_out[name] = None

@@ -19,14 +19,19 @@ class Diagnosis(NamedTuple):
     """The result of :func:`diagnose_verdict`, and how long it took."""
 
     divergence: Divergence | None
-    cause: Finding
+    causes: tuple[Finding, ...]  # in the order in which they act, at least one
     seconds: float
+
+    @property
+    def cause(self) -> Finding:
+        """The first of the causes."""
+        return self.causes[0]
 
 
 def diagnose_verdict(
     target: ExperimentTarget, verdict: Verdict, seconds: float, show_progress: ProgressCallback
 ) -> Diagnosis:
-    """The first op that diverged, and the cause, for a *verdict* on *target* that is ``diverged``.
+    """The first op that diverged, and the causes, for a *verdict* on *target* that is ``diverged``.
 
     Explains the first mismatch between equal runs, else the first between values of an axis, in *seconds*.
     """
@@ -36,10 +41,11 @@ def diagnose_verdict(
         budget = ExperimentBudget(target, seconds, max(run.seconds for run in runs), show_progress)
         diagnosis = _prepare(budget, verdict)
         cause = diagnosis.diagnose()
-        return Diagnosis(diagnosis.divergence, cause, perf_counter() - start)
+        further = diagnosis.further if isinstance(diagnosis, RepeatDiagnosis) else ()
+        return Diagnosis(diagnosis.divergence, (cause, *further), perf_counter() - start)
     except Exception as error:  # a bug here must not hide the result of the test
         reason = f"the diagnosis itself failed: {type(error).__name__}: {error}"
-        return Diagnosis(None, build_unknown_finding(reason), perf_counter() - start)
+        return Diagnosis(None, (build_unknown_finding(reason),), perf_counter() - start)
 
 
 def _prepare(budget: ExperimentBudget, verdict: Verdict) -> AxisDiagnosis | RepeatDiagnosis:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import takewhile
 
 from pytest_repro.causes import get_cause, list_cause_names, split_suspect
-from pytest_repro.core.diagnose import Change, Evidence, Finding
+from pytest_repro.core.diagnose import Change, Evidence, ExperimentResult, Finding
 from pytest_repro.core.trace.divergence import Divergence, LineStep, find_line_divergence
 from pytest_repro.engine.diagnose import ExperimentFailed
 
 LineExperiment = Callable[[], Sequence[Sequence[LineStep]]]
 """Runs twice more, and returns the lines of both runs."""
+
+ADDRESS_LAYOUT = "address-order:laid out"
+"""The suspect for orders by address, which cannot be suspended: it changes the memory layout instead."""
+
+IMPORT, UNKNOWN = "import", "unknown"
+
+_NOTES = {
+    ADDRESS_LAYOUT: "runs with the same addresses were equal, a run with another memory layout differed"
+}
 
 _MAX_LISTED = 3
 
@@ -39,26 +49,43 @@ def rank_suspects(evidence: Evidence) -> list[str]:
     ]
 
 
-def build_finding(suspects: Sequence[str], evidence: Evidence, note: str = "") -> Finding:
-    """The finding that *suspects* made the difference, together if there are several.
+def build_finding(suspect: str, evidence: Evidence, note: str = "") -> Finding:
+    """The finding that *suspect* made the difference.
 
     Args:
-        suspects: The first is the cause, the others are named in its explanation.
+        suspect: A cause word with a variant or without.
         evidence: What was known before.
         note: What the experiment adds to the explanation.
     """
-    first, *others = suspects
-    cause, variant = split_suspect(first)
-    finding = cause.build_finding(evidence, variant, note)
-    if not others:
-        return finding
-    also = [cause.build_finding(evidence, variant) for cause, variant in map(split_suspect, others)]
-    names = "; and ".join(f"{each.name}{f' at {each.location}' if each.location else ''}" for each in also)
-    return replace(
-        finding,
-        explanation=f"{finding.explanation}; runs are equal only if several are suspended: also {names}",
-        fix="; ".join([finding.fix, *(each.fix for each in also if each.fix)]),
-    )
+    cause, variant = split_suspect(suspect)
+    return cause.build_finding(evidence, variant, note or _NOTES.get(suspect, ""))
+
+
+def list_suspended_completely(
+    names: Iterable[str], evidence: Evidence, not_suspended: Collection[str] = ()
+) -> list[str]:
+    """Those cause words of *names* that cannot have acted while they were suspended.
+
+    Args:
+        not_suspended: Those that an experiment has reported.
+    """
+    calls = evidence.calls
+    incomplete = {name for name in list_cause_names() if get_cause(name).find_not_suspendable(calls)}
+    if all(call.via for call in evidence.calls_for(IMPORT)):
+        incomplete.add(IMPORT)  # what a library imports when it is used, nobody suspects
+    return [name for name in dict.fromkeys(names) if name not in incomplete and name not in not_suspended]
+
+
+def list_ruled_out(suspended: Iterable[str], findings: Sequence[Finding]) -> tuple[str, ...]:
+    """The cause words that made no difference: *findings* establish all causes, and they are others.
+
+    While a cause is unknown, a suspect may be one of several: that runs still differed does not rule it out.
+
+    Args:
+        suspended: Cause words that were suspended completely, while runs still differed.
+    """
+    names = {finding.name for finding in findings}
+    return () if UNKNOWN in names else tuple(name for name in suspended if name not in names)
 
 
 def locate(
@@ -88,16 +115,38 @@ def _locate_by_line(finding: Finding, steps: Sequence[Sequence[LineStep]]) -> Fi
     return replace(finding, location=location, explanation=f"{finding.explanation}; {note}")
 
 
+def name_compiled_module(finding: Finding, lines: ExperimentResult) -> Finding:
+    """*finding*, that the cause is unknown, with the compiled module that its line calls.
+
+    If the line only reads what a foreign function has written, it is the last line before that calls one.
+
+    Args:
+        lines: Two runs, line by line.
+    """
+    compiled = dict(lines.compiled)
+    diverged = find_line_divergence(*lines.steps).location if len(lines.steps) == 2 else ""
+    line = diverged or finding.location
+    if compiled.get(line) == "":
+        before = takewhile(lambda step: step.location != line, lines.steps[0])
+        line = next((step.location for step in [*before][::-1] if compiled.get(step.location)), "")
+    if not (module := compiled.get(line)):
+        return finding
+    called = f"this line calls code inside {module}, compiled: its threads and generators cannot be suspended"
+    fix = f"seed {module} and give it one thread, if it has such options, or replace the call in the test"
+    return replace(finding, location=line, explanation=f"{finding.explanation}; {called}", fix=fix)
+
+
 def build_unknown_finding(reason: str, evidence: Evidence | None = None) -> Finding:
     """The finding that no cause could be established, and why."""
-    return get_cause("unknown").build_finding(evidence or Evidence(), "", reason)
+    return get_cause(UNKNOWN).build_finding(evidence or Evidence(), "", reason)
 
 
-def describe_no_suspect(evidence: Evidence) -> str:
-    """No suspect makes the difference."""
+def describe_no_suspect(evidence: Evidence, suspended: Sequence[str] = ()) -> str:
+    """No suspect makes the difference, though all were *suspended*."""
+    listed = f" ({', '.join(suspended)})" if suspended else ""
     text = (
         f"{evidence.differing} of {evidence.runs} runs differed, and runs still differed with each suspect "
-        "suspended and with all of them suspended together"
+        f"suspended{listed} and with all of them suspended together"
     )
     files = [f"{c.name} {c.description}" for c in evidence.changes if c.name.startswith("file ")]
     return f"{text}; a run leaves files behind that fresh processes also see: {files[0]}" if files else text

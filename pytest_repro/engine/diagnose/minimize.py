@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TypeVar
 
 from pytest_repro.core.diagnose import Change, Evidence, Experiment, ExperimentResult
-from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.engine.diagnose import ExperimentFailed
 from pytest_repro.engine.diagnose.findings import get_cause_name
 
@@ -96,28 +95,3 @@ def minimize(items: list[T], suffices: Callable[[list[T]], bool]) -> list[T]:
         if rest and suffices(rest):
             items = rest
     return items
-
-
-def put_earliest_first(
-    suspects: Sequence[str],
-    original: Divergence | None,
-    find_divergence: Callable[[Sequence[str]], Divergence | None],
-) -> list[str]:
-    """*suspects*, starting with the one that makes the first op diverge.
-
-    Args:
-        suspects: Each of them makes a difference.
-        original: Where runs diverge if none of them is suspended.
-        find_divergence: Where runs diverge if some are suspended.
-    """
-    place = _get_place(original)
-    with suppress(ExperimentFailed):
-        for suspect in suspects[:MAX_SINGLE_TRIES] if place else ():
-            others = [other for other in suspects if other != suspect]
-            if _get_place(find_divergence([each for each in others if each != SHARED_STATE])) == place:
-                return [suspect, *others]
-    return list(suspects)
-
-
-def _get_place(divergence: Divergence | None) -> tuple[object, ...]:
-    return (divergence.index, divergence.op, divergence.location) if divergence is not None else ()

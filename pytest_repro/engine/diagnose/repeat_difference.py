@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pytest_repro.causes import get_cause, list_cause_names
+from pytest_repro.causes import get_cause
 from pytest_repro.causes.unknown import explain_rarity
 from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult, Finding
 from pytest_repro.core.plan.plan import REPEAT, Cell
@@ -19,30 +19,31 @@ from pytest_repro.engine.diagnose import (
     repeat_until_differs,
 )
 from pytest_repro.engine.diagnose.findings import (
+    ADDRESS_LAYOUT,
+    IMPORT,
+    UNKNOWN,
     build_finding,
     build_unknown_finding,
     describe_no_suspect,
     describe_suspension,
     describe_unseen_state,
     get_cause_name,
+    list_ruled_out,
+    list_suspended_completely,
     locate,
+    name_compiled_module,
     rank_suspects,
 )
-from pytest_repro.engine.diagnose.minimize import (
-    SHARED_STATE,
-    minimize,
-    minimize_calls,
-    minimize_changes,
-    put_earliest_first,
+from pytest_repro.engine.diagnose.minimize import SHARED_STATE, minimize_calls, minimize_changes
+from pytest_repro.engine.diagnose.several_causes import (
+    ActingCause,
+    SeveralCauses,
+    Trials,
+    build_findings,
+    build_first_findings,
 )
 
 ADDRESS_ORDER = "address-order"
-ADDRESS_LAYOUT = "address-order:laid out"
-"""The suspect for orders by address, which cannot be suspended: it changes the memory layout instead."""
-
-IMPORT = "import"
-
-_LAYOUT_NOTE = "runs with the same addresses were equal, a run with another memory layout differed"
 
 
 class RepeatDiagnosis:
@@ -50,9 +51,11 @@ class RepeatDiagnosis:
 
     Attributes:
         divergence: The first op that diverged.
+        further: The causes after the first, in the order in which they act.
     """
 
     divergence: Divergence | None = None
+    further: tuple[Finding, ...] = ()
 
     def __init__(self, budget: ExperimentBudget, setting: Mapping[str, object]) -> None:
         self._budget, self._setting = budget, setting
@@ -60,24 +63,20 @@ class RepeatDiagnosis:
         self._ineffective_suspensions: list[str] = []
         self._runs_needed, self._no_cause_reason = 2, ""
         self._outcomes: frozenset[str] = frozenset()
-        self._evidence = Evidence()
+        self._evidence, self._traced, self._lines = Evidence(), ExperimentResult(0), ExperimentResult(0)
         unsuspendable = () if budget.fresh_processes else (SHARED_STATE, ADDRESS_ORDER)
         self._not_suspended = dict.fromkeys(unsuspendable, "no fresh process is available")
 
     def diagnose(self) -> Finding:
         try:
-            finding = self._locate(self._find_cause())
+            finding = self._find_cause()
+            finding = finding if self.further else self._locate(finding, self.divergence)
         except ExperimentFailed as error:
-            finding = self._conclude_unknown(f"the cause could not be established: {error}")
-        return self._add_ruled_out(finding)
-
-    def _add_ruled_out(self, finding: Finding) -> Finding:
-        suspected = {finding.name, *self._not_suspended}
-        calls = self._evidence.calls
-        suspected |= {name for name in list_cause_names() if get_cause(name).find_not_suspendable(calls)}
-        if all(call.via for call in self._evidence.calls_for(IMPORT)):
-            suspected.add(IMPORT)  # what a library imports when it is used, nobody suspects
-        return replace(finding, ruled_out=tuple(name for name in self._ruled_out if name not in suspected))
+            finding, self.further = self._conclude_unknown(f"the cause could not be established: {error}"), ()
+        completely = list_suspended_completely(self._ruled_out, self._evidence, self._not_suspended)
+        ruled_out = list_ruled_out(completely, (finding, *self.further))
+        self.further = tuple(replace(each, ruled_out=ruled_out) for each in self.further)
+        return replace(finding, ruled_out=ruled_out)
 
     def _conclude_unknown(self, reason: str) -> Finding:
         tried: dict[str, list[str]] = {}
@@ -103,7 +102,7 @@ class RepeatDiagnosis:
             process = "a fresh process" if self._budget.fresh_processes else "this process"
             return build_unknown_finding(f"{runs} more runs in {process} did not differ: {explain_rarity()}")
         traced = first if first.differing else self._trace_again(differing, runs)
-        self.divergence = traced.divergence
+        self._traced, self.divergence = traced, traced.divergence
         self._evidence = Evidence(first.calls, self.divergence, first.changes, differing, runs)
         self._runs_needed = self._budget.limit_runs(required_runs)
         if self._runs_needed < required_runs:
@@ -112,17 +111,24 @@ class RepeatDiagnosis:
             return build_unknown_finding(f"{self._evidence.frequency}: {needs}, and {limit}")
         if finding := self._find_single_cause() or self._find_several_causes():
             return finding
-        return self._conclude_unknown(self._no_cause_reason or describe_no_suspect(self._evidence))
+        return self._conclude_unknown(self._no_cause_reason or self._describe_no_suspect())
 
-    def _locate(self, finding: Finding) -> Finding:
+    def _describe_no_suspect(self) -> str:
+        completely = list_suspended_completely(self._ruled_out, self._evidence, self._not_suspended)
+        return describe_no_suspect(self._evidence, completely)
+
+    def _locate(self, finding: Finding, divergence: Divergence | None) -> Finding:
         """*finding* with the line at which runs first diverge, if no op and no call shows it."""
         by_line = get_cause(finding.name).located_by_line
-        return locate(finding, self.divergence, self._trace_lines if by_line else None)
+        finding = locate(finding, divergence, self._trace_lines if by_line else None)
+        return name_compiled_module(finding, self._lines) if finding.name == UNKNOWN else finding
 
     def _trace_lines(self) -> Sequence[Sequence[LineStep]]:
         # Suspends what was ruled out, so that its lines are not taken for the first.
         suspended = [s for s in self._ineffective_suspensions if get_cause_name(s) in self._ruled_out]
-        return self._run(self._runs_needed, "run again, tracing lines", suspended, trace_lines=True).steps
+        purpose = "run again, tracing lines"
+        self._lines = self._run(self._runs_needed, purpose, suspended, trace_lines=True)
+        return self._lines.steps
 
     def _run_more(self, count: int) -> ExperimentResult:
         return self._run(self._budget.limit_runs(count), "run again, to see how often it differs")
@@ -195,18 +201,23 @@ class RepeatDiagnosis:
         return ""
 
     def _find_several_causes(self) -> Finding | None:
-        """The fewest suspects without which, taken together, runs are equal."""
-        suspects = [suspect for suspect in rank_suspects(self._evidence) if suspect != SHARED_STATE]
-        if self._is_equal_without(suspects):
-            return self._conclude(minimize(suspects, self._is_equal_without))
-        if not self._try_fresh_processes(suspects):
-            return None
-        suspects = minimize(suspects, lambda rest: self._try_fresh_processes(rest) != "")
-        fresh = self._try_fresh_processes(suspects)
-        return self._conclude([fresh, *suspects]) if fresh else None
+        trials = Trials(
+            self._run, self._is_equal, self._is_equal_without, self._try_fresh_processes,
+            self._budget.limit_runs, self._runs_needed,
+        )  # fmt: skip
+        search = SeveralCauses(trials, self._evidence, self._ineffective_suspensions)
+        if causes := search.find_causes():
+            return self._conclude([cause.suspect for cause in causes], causes)
+        if causes := search.find_first_causes(self._traced):
+            return self._conclude_first(causes, search.divergence)
+        return None
 
-    def _conclude(self, suspects: list[str]) -> Finding | None:
-        """The finding that *suspects* make the difference, reduced to the calls and changes that do."""
+    def _conclude(self, suspects: list[str], causes: Sequence[ActingCause] = ()) -> Finding | None:
+        """The finding that *suspects* make the difference, reduced to the calls and changes that do.
+
+        Args:
+            causes: What is known of each of several.
+        """
         suspended = [suspect for suspect in suspects if suspect not in (SHARED_STATE, ADDRESS_LAYOUT)]
         experiment, evidence = self._plan(self._runs_needed, suspended), self._evidence
         if SHARED_STATE in suspects and evidence.changes:
@@ -217,14 +228,17 @@ class RepeatDiagnosis:
             evidence = minimized or replace(evidence, changes=())
         experiment = experiment._replace(fresh_forks=len(suspended) < len(suspects))
         evidence = minimize_calls(evidence, suspended, experiment, self._budget.run_experiment)
-        if len(suspects) > 1:
-            suspects = put_earliest_first(suspects, self.divergence, self._find_divergence)
-            names = set(map(get_cause_name, suspects))
-            self._ruled_out = [name for name in self._ruled_out if name not in names]
-        reported = [ADDRESS_ORDER if suspect == ADDRESS_LAYOUT else suspect for suspect in suspects]
-        return build_finding(reported, evidence, _LAYOUT_NOTE if ADDRESS_LAYOUT in suspects else "")
+        if not causes:
+            return build_finding(suspects[0], evidence)
+        first, *further = build_findings(causes, evidence)
+        self.further = tuple(further)
+        return first
 
-    def _find_divergence(self, suspended: Sequence[str]) -> Divergence | None:
-        """Where runs that differ although *suspended* cannot act first diverge."""
-        purpose = "recording ops, all but one suspended"
-        return self._run(self._runs_needed, purpose, suspended, trace_ops=True).divergence
+    def _conclude_first(self, causes: Sequence[ActingCause], divergence: Divergence | None) -> Finding:
+        """The findings that *causes* make the first divergences, and that the next is unknown."""
+        first, *further = build_first_findings(causes)
+        names = ", ".join(dict.fromkeys(finding.name for finding in (first, *further)))
+        reason = f"with {names} suspended, runs diverge later; {self._describe_no_suspect()}"
+        unknown = build_unknown_finding(reason, replace(self._evidence, divergence=None))
+        self.further = (*further, self._locate(unknown, divergence))
+        return first

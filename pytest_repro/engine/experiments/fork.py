@@ -82,10 +82,14 @@ def _perform_and_encode(perform: ExperimentFunction, experiment: Experiment) -> 
 def _join_results(encoded: Sequence[bytes]) -> ExperimentResult:
     """The result of one experiment from results of one run each."""
     runs = [decode_result(data) for data in encoded]
+    differing = tuple(n for n, run in enumerate(runs) if run.reference_digest != runs[0].reference_digest)
+    ends = [runs[0], runs[next(iter(differing), -1)]] if len(runs) > 1 else runs
     return replace(
         runs[0],
         run_count=len(runs),
-        differing=tuple(n for n, run in enumerate(runs) if run.reference_digest != runs[0].reference_digest),
+        differing=differing,
+        traces=tuple(trace for run in ends for trace in run.traces),
+        steps=tuple(steps for run in ends for steps in run.steps),
         seconds=sum(run.seconds for run in runs),
         outcomes=tuple(dict.fromkeys(outcome for run in runs for outcome in run.outcomes)),
         not_suspendable=tuple(dict(pair for run in runs for pair in run.not_suspendable).items()),

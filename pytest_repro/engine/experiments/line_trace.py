@@ -32,11 +32,18 @@ _MAX_ITEMS, _MAX_DEPTH, _MAX_NBYTES = 100, 4, 2**20
 
 
 @contextmanager
-def trace_lines(limit: int = MAX_LINES) -> Iterator[list[LineStep]]:
-    """Traces the user's lines in this thread for a block, instead of a debugger or coverage tool."""
+def trace_lines(
+    limit: int = MAX_LINES, on_line: Callable[[FrameType], None] = lambda frame: None
+) -> Iterator[list[LineStep]]:
+    """Traces the user's lines in this thread for a block, instead of a debugger or coverage tool.
+
+    Args:
+        limit: Lines that are traced.
+        on_line: Called before each of them.
+    """
     steps: list[LineStep] = []
     previous: Any = sys.gettrace()
-    sys.settrace(_LineTracer(steps, limit).trace_call)
+    sys.settrace(_LineTracer(steps, limit, on_line).trace_call)
     try:
         yield steps
     finally:
@@ -57,8 +64,8 @@ def pause_all_tracing() -> Iterator[None]:
 
 
 class _LineTracer:
-    def __init__(self, steps: list[LineStep], limit: int) -> None:
-        self._steps, self._limit = steps, limit
+    def __init__(self, steps: list[LineStep], limit: int, on_line: Callable[[FrameType], None]) -> None:
+        self._steps, self._limit, self._on_line = steps, limit, on_line
         self._frames: dict[FrameType, tuple[int, dict[str, str]]] = {}
 
     def trace_call(self, frame: FrameType, event: str, argument: object) -> Any:
@@ -80,6 +87,8 @@ class _LineTracer:
             self._frames[frame] = frame.f_lineno, digests
         if event == "return":
             self._frames.pop(frame, None)
+        elif event == "line":
+            self._on_line(frame)
         return self.trace_line
 
 

@@ -20,6 +20,7 @@ from pytest_repro.core.runs.observation import ContentRef
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.divergence import LineStep
 from pytest_repro.core.trace.trace import Trace
+from pytest_repro.engine.experiments.compiled_calls import CompiledCalls
 from pytest_repro.engine.experiments.line_trace import trace_lines
 from pytest_repro.engine.experiments.process_setup import shifted_heap
 from pytest_repro.engine.experiments.process_state import StateFacts, StateRestorer, capture_state
@@ -56,6 +57,7 @@ class _ExperimentRun:
         self._states: list[StateFacts] = []
         self._traces: list[Trace] = []
         self._steps: list[list[LineStep]] = []
+        self._compiled = CompiledCalls()
         self._first_digest, self._restorer = "", StateRestorer(experiment.restored_names)
 
     def run(self) -> ExperimentResult:
@@ -77,6 +79,7 @@ class _ExperimentRun:
             perf_counter() - start,
             tuple(dict.fromkeys(outcomes)),
             restored_names=self._restorer.list_restored_names(),
+            compiled=tuple(self._compiled.modules.items()),
         )
 
     def _run_cell(self, cell: Cell, number: int) -> None:
@@ -93,7 +96,7 @@ class _ExperimentRun:
             if experiment.trace_ops:
                 self._traces.append(stack.enter_context(trace(thorough=True)))
             if experiment.trace_lines:
-                self._steps.append(stack.enter_context(trace_lines()))
+                self._steps.append(stack.enter_context(trace_lines(on_line=self._compiled.visit_line)))
             run, recording = self._source.run(spec, self._on_body_start)
         for suspect in experiment.suspended if imports and number else ():
             reason = f"each run imports {imports[0].display_name}, which meets the world as it is"

@@ -47,11 +47,12 @@ class Judge:
             verdict = runner.tracer.add_divergence(verdict)
             if _should_diagnose(runner, verdict):
                 verdict = self._diagnose(runner.item, verdict)
-        if (asserted := runner.current.failed_assertion) is not None and verdict.cause is None:
-            verdict = replace(verdict, divergence=asserted.divergence, cause=asserted.cause)
+        if (asserted := runner.current.failed_assertion) is not None and not verdict.causes:
+            verdict = replace(verdict, divergence=asserted.divergence, causes=asserted.causes)
         root = runner.item.config.rootpath
         divergence = make_paths_relative(verdict.divergence, root)
-        return replace(verdict, divergence=divergence, cause=make_paths_relative(verdict.cause, root))
+        causes = tuple(make_paths_relative(cause, root) for cause in verdict.causes)
+        return replace(verdict, divergence=divergence, causes=causes)
 
     def find_failure(self, runner: ItemRunner, run: Run, verdict: Verdict) -> BaseException | None:
         """What to raise if *verdict*, or an extra run, fails the test.

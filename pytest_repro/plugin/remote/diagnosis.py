@@ -37,13 +37,13 @@ class Diagnoser:
         self._companions = _ForkingCompanions(launcher, start.thread_count)
 
     def diagnose(self, item: pytest.Item, verdict: Verdict) -> Verdict:
-        """*verdict*, which is ``diverged``, with its cause."""
+        """*verdict*, which is ``diverged``, with its causes."""
         limit = item.config.stash[SETTINGS].diagnose_seconds
         target = _ItemTarget(item, self._companions)
         # The body has ended, but not its fixtures: what they patched is still in place.
         with self._pristine_modules.restore(), peers.wrap_pause(item), closing(self._progress) as progress:
             answer = diagnose_verdict(target, verdict, limit, progress.show)
-        found = replace(verdict, divergence=verdict.divergence or answer.divergence, cause=answer.cause)
+        found = replace(verdict, divergence=verdict.divergence or answer.divergence, causes=answer.causes)
         return replace(found, diagnosis_seconds=answer.seconds)
 
     def close(self) -> None:

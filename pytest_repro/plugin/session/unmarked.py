@@ -28,9 +28,9 @@ def note_failure(item: pytest.Item, error: object, report: pytest.TestReport) ->
         return
     text, line = report.longreprtext, format_error_line(error)
     run = Run(REPEAT, 0, "failed", report.duration, error=line, traceback=text)
-    cause = make_paths_relative(asserted.cause, config.rootpath)
+    causes = tuple(make_paths_relative(cause, config.rootpath) for cause in asserted.causes)
     divergence = make_paths_relative(asserted.divergence, config.rootpath)
-    verdict = Verdict(asserted.outcome, Plan(runs=1), (run,), divergence=divergence, cause=cause)
+    verdict = Verdict(asserted.outcome, Plan(runs=1), (run,), divergence=divergence, causes=causes)
     item.stash[_ROW] = make_failing_row(item, verdict)
     if not config.pluginmanager.has_plugin(_PLUGIN_NAME):
         config.pluginmanager.register(_RowSender(), _PLUGIN_NAME)

@@ -147,15 +147,15 @@ def _describe_missing_state(parts: Sequence[Any]) -> Iterator[str]:
     yield f"the checkpoint lacks {them}, or load() does not restore {them}"
 
 
-def find_resume_cause(missing: Any) -> Finding | None:
-    """What a checkpoint lacks, as a cause; None if that is unknown.
+def find_resume_causes(missing: Any) -> tuple[Finding, ...]:
+    """What a checkpoint lacks, as a cause; none if that is unknown.
 
     Args:
         missing: A :class:`~pytest_repro.assertions.training_state.MissingState`.
     """
     if missing.pause_differs or missing.unexplained or missing.changed_by_save:
-        return None
+        return ()
     names = format_list([part.name for part in missing.parts], _MAX_MISMATCHES)
     why = f"the checkpoint lacks what the steps before the stop left for the next: {names}"
     fix = "; ".join(f"save and load {part.name}: {part.fix}" for part in missing.parts[:_MAX_MISMATCHES])
-    return Finding("shared-state", explanation=why, fix=fix)
+    return (Finding("shared-state", explanation=why, fix=fix),)

@@ -18,11 +18,14 @@ _KIND_TEXTS = {
 
 
 def format_diagnosis(verdict: Verdict) -> Iterator[str]:
-    """The divergence and the cause, in lines."""
+    """The divergence and the causes, in lines."""
     if verdict.divergence is not None:
         yield from _format_divergence(verdict.divergence)
+    count = len(verdict.causes)
+    for number, finding in enumerate(verdict.causes, 1):
+        yield from _format_cause(finding, f" ({number} of {count})" if count > 1 else "")
     if verdict.cause is not None:
-        yield from _format_cause(verdict.cause)
+        yield from wrap_labelled("ruled out", ", ".join(verdict.cause.ruled_out))
 
 
 def _format_divergence(divergence: Divergence) -> Iterator[str]:
@@ -59,11 +62,10 @@ def _format_ops(divergence: Divergence) -> Iterator[str]:
         yield f"{side:<8} {' '.join(names)}{end}"
 
 
-def _format_cause(finding: Finding) -> Iterator[str]:
+def _format_cause(finding: Finding, number: str) -> Iterator[str]:
     at = f" at {finding.location}" if finding.location else ""
-    yield from wrap_labelled("cause", f"{finding.name}{at}")
+    yield from wrap_labelled("cause", f"{finding.name}{at}{number}")
     yield from wrap_labelled("", finding.explanation)
     if finding.seen:
         yield from wrap_labelled("", f"seen, not tested: {'; '.join(finding.seen)}")
     yield from wrap_labelled("fix", finding.fix)
-    yield from wrap_labelled("ruled out", ", ".join(finding.ruled_out))

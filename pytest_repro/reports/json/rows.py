@@ -80,7 +80,7 @@ _CODEC = Codec(
         Verdict: (
             "plan", "runs", "mismatches",
             Field("divergence", encode=lambda divergence: _divergence_to_row(divergence)),
-            "cause",
+            "causes",
             Field(
                 "diagnosis_seconds", encode=lambda seconds: round(seconds, 6), decode=JsonNode.as_finite
             ),
@@ -104,9 +104,7 @@ _CODEC = Codec(
         Run: _RUN,
         Mismatch: (
             "name",
-            Field("series", same_as="name"),
-            Field("step", default=0),
-            Field("path", default=""),
+            Field("series", same_as="name"), Field("step", default=0), Field("path", default=""),
             _AXIS, "value", "kind",
             Field("other_kind", same_as="kind"),
             _REPEAT_OF, "problem", "detail",
@@ -124,18 +122,15 @@ _CODEC = Codec(
         TokenDivergence: ("candidates", _distance("gap"), _distance("top_gap"), "sampling"),
         Divergence: (
             "kind", "op", "index",
-            Field("location", default=""),
-            Field("forward_location", default=""),
+            Field("location", default=""), Field("forward_location", default=""),
             Field("other_op", default="", same_as="op"),
-            Field("other_location", default="", same_as="location"),
-            Field("random", default=False),
+            Field("other_location", default="", same_as="location"), Field("random", default=False),
             Field("context_start", "start", same_as="index", always=True),
             _op_names("context"),
             _op_names("other_context"),
         ),
         Finding: (
-            "name", "location",
-            Field("explanation", always=True), "fix",
+            "name", "location", Field("explanation", always=True), "fix",
             Field("ruled_out", always=True), "seen",
         ),
         Baseline: (
@@ -170,6 +165,8 @@ def verdict_to_row(
     """
     row: dict[str, Any] = {"nodeid": nodeid} | ({"verdict": verdict.outcome} if verdict.outcome else {})
     row |= {"seconds": round(verdict.seconds, 6)} | _CODEC.encode(verdict)
+    if verdict.causes:
+        row["cause"] = row["causes"][0]
     if verdict.baseline is not None and (names := list(verdict.baseline.environment_diff)):
         row["baseline"]["environment_differs"] = names
     row["runs"] = [(_CODEC if run.state == "ran" else _UNMADE_RUN_CODEC).encode(run) for run in verdict.runs]
@@ -205,9 +202,12 @@ def verdict_from_row(row: JsonNode, environment: Mapping[str, str], seed: int) -
         plan = Plan(sum(run.axis == REPEAT and run.repeat_of is None for run in runs), seed)
     mismatches = tuple(_CODEC.decode(Mismatch, _check_cell(each)) for each in row.get("mismatches") or ())
     divergence = _divergence_from_row(node) if (node := row.get("divergence")) else None
-    return _CODEC.decode(
+    made = _CODEC.decode(
         Verdict, row, outcome=word, plan=plan, runs=runs, mismatches=mismatches, divergence=divergence
     )
+    if made.causes or (first := row.get("cause")) is None:
+        return made
+    return replace(made, causes=(_CODEC.decode(Finding, first),))  # a report of version 0.1.0
 
 
 def _check_cell(row: JsonNode) -> JsonNode:

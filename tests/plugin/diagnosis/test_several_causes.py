@@ -64,3 +64,63 @@ def test_one_of_several(project: Project) -> None:
     if meeting := causes["test_meeting_threads"]:  # a race, which does not occur on some machines
         assert meeting["name"] in ("unknown", "completion-order")
         assert "completion-order" not in meeting.get("ruled_out", [])
+
+
+TWO_CAUSES = """
+    import sqlite3
+    import time
+
+    import numpy as np
+
+    SQL = sqlite3.connect(":memory:")
+
+    def test_two(repro):
+        noise = np.random.default_rng().normal()
+        start = time.time()
+        repro.record(late=start + noise)
+
+    def test_one_is_out_of_reach(repro):
+        noise = np.random.default_rng().normal()
+        repro.record(noise=noise)
+        drawn = SQL.execute("select random()").fetchone()[0]
+        repro.record(drawn=drawn)
+"""
+
+TWO_FOUND = """\
+  cause      os-entropy at test_it.py:9 (1 of 2)
+             numpy.random.default_rng() draws its seed from the operating system; runs differ while only
+             this cause acts, and agree while none of the 2 causes does
+  fix        pass a seed, or use repro.rng()
+  cause      clock at test_it.py:10 (2 of 2)
+             time.time() reads the wall clock; runs differ while only this cause acts, and agree while
+             none of the 2 causes does
+  fix        pass the time as an argument, a fixed one in the test
+  ruled out  """
+
+ONE_FOUND = """\
+  cause      os-entropy at test_it.py:14 (1 of 2)
+             numpy.random.default_rng() draws its seed from the operating system; without it runs agree
+             there, and diverge later
+  fix        pass a seed, or use repro.rng()
+  cause      unknown at test_it.py:16 (2 of 2)
+             with os-entropy suspended, runs diverge later; 9 of 9 runs differed, and runs still differed
+"""
+
+OUT_OF_REACH = """\
+; the runs first diverged at test_it.py:16, in drawn; this line calls code inside sqlite3, compiled: its \
+threads and generators cannot be suspended"""
+
+
+def test_two_causes_in_order(project: Project) -> None:
+    project.inquires = True
+    result = project(TWO_CAUSES, subprocess=True).check(failed=2, says=[TWO_FOUND, ONE_FOUND])
+    two, one = result.report["tests"]
+    for test in (two, one):
+        assert test["cause"] == test["causes"][0]
+    names = [[cause["name"] for cause in test["causes"]] for test in (two, one)]
+    assert names == [["os-entropy", "clock"], ["os-entropy", "unknown"]]
+    for cause in two["causes"]:
+        assert {"shared-state", "file-order"} <= set(cause["ruled_out"])
+        assert not {"clock", "os-entropy"} & set(cause["ruled_out"])
+    assert [cause["ruled_out"] for cause in one["causes"]] == [[], []]
+    assert one["causes"][1]["explanation"].endswith(OUT_OF_REACH)

@@ -115,7 +115,7 @@ def verdict(name: str = "loss", word: VerdictOutcome = "diverged", series: Serie
         {name: 3},
         divergence=first_divergence(Trace.from_ops(ops), Trace.from_ops(other)),
         baseline=Baseline("g.json", "0" * 16) if word in WITHOUT_BASELINE else None,
-        cause=Finding("os-entropy", "data.py:12", f"it asks {name}", "seed it", ("clock", "threads")),
+        causes=(Finding("os-entropy", "data.py:12", f"it asks {name}", "seed it", ("clock", "threads")),),
         plots=(PlotData(name, "repeat", 1, None, "float", series, Histogram((4, 8), (2,), 3)),),
     )
 
@@ -158,6 +158,16 @@ def test_what_was_not_compared_and_what_drew_unseeded_is_listed() -> None:
     assert "not compared: x0 (float), x1 (float)" in page.words
     assert "x7 (float), and 2 more" in page.words
     assert "unseeded: numpy at src/data.py:31 (pandas.DataFrame.sample)" in page.words
+
+
+def test_several_causes_are_told_in_order() -> None:
+    causes = [Finding("clock", "a.py:3", "it reads a clock", "stop it", ("import",)), Finding("os-entropy")]
+    shown = Page(made(row("a.py::test_b", replace(verdict(), causes=tuple(causes)))))
+    places = [shown.words.index(text) for text in ("Cause 1 of 2", "stop it", "Cause 2 of 2", "Ruled out")]
+    assert places == sorted(places)
+    assert "clock, os-entropy" in shown.words
+    idents = [attrs["id"] for _, attrs in shown.tags if "id" in attrs]
+    assert len(idents) == len(set(idents))
 
 
 def test_the_page_needs_nothing_but_itself_and_runs_nothing() -> None:
@@ -409,7 +419,7 @@ def golden(word: VerdictOutcome, stored: Baseline) -> str:
     found = Mismatch("x", "x", 0, "", BASELINE, "k", "values", "float", "float", FAR)
     told = verdict(word=word)
     found_there = (found,) if word == "diverged" else ()
-    told = replace(told, mismatches=found_there, plots=(), divergence=None, cause=None, baseline=stored)
+    told = replace(told, mismatches=found_there, plots=(), divergence=None, causes=(), baseline=stored)
     return Page(made(row("a.py::test_a", told))).words
 
 

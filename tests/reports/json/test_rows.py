@@ -10,6 +10,7 @@ from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.mismatch import Difference, Mismatch
 from pytest_repro.core.compare.stored_value import Statistics, StoredValue
 from pytest_repro.core.compare.verdict import Verdict
+from pytest_repro.core.diagnose import Finding
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run
 from pytest_repro.reports.json.report import build_report, encode_report, write_report
@@ -92,7 +93,11 @@ def test_a_row_that_is_read_is_written_the_same(verdict: Verdict) -> None:
     assert verdict_to_row("a.py::test_b", again) == row
 
 
-def test_a_report_of_version_0_1_0_has_no_plan() -> None:
-    row = json.loads(json.dumps(verdict_to_row("a", Verdict("reproduced", Plan(), RUNS))))
-    del row["plan"]
-    assert verdict_from_row(JsonNode(row), {}, 7).plan == Plan(2, 7)
+def test_a_report_of_version_0_1_0_has_no_plan_and_one_cause() -> None:
+    causes = Finding("clock", "a.py:3", "reads a clock"), Finding("os-entropy", "a.py:4", "draws")
+    row = json.loads(json.dumps(verdict_to_row("a", Verdict("diverged", Plan(), RUNS, causes=causes))))
+    assert row["cause"] == row["causes"][0]
+    assert [cause["name"] for cause in row["causes"]] == ["clock", "os-entropy"]
+    del row["plan"], row["causes"]
+    old = verdict_from_row(JsonNode(row), {}, 7)
+    assert (old.plan, old.causes, old.cause) == (Plan(2, 7), causes[:1], causes[0])
