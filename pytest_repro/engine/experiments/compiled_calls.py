@@ -11,7 +11,7 @@ from importlib.machinery import ExtensionFileLoader
 from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
-from pytest_repro.interpose.user_frames import is_user_module
+from pytest_repro.interpose.code_owner import is_user_module
 
 _WITH_MODULE = (BuiltinFunctionType, FunctionType, type)
 
