@@ -7,14 +7,18 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
-from pytest_repro.core.diagnose import Change, Evidence, Experiment, ExperimentResult
+from pytest_repro.core.diagnose import Change, Evidence, Experiment, ExperimentResult, ExternalCall
 from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.engine.diagnose import ExperimentFailed
-from pytest_repro.engine.diagnose.findings import get_cause_name
+from pytest_repro.engine.diagnose.findings import describe_unseen_state, get_cause_name
+from pytest_repro.engine.experiments.state_diff import PARTED_KINDS, find_owner, join_changes
 
 T = TypeVar("T")
 
 SHARED_STATE = "shared-state"
+
+StateItem = Change | ExternalCall
+"""What a run leaves for the next: a change, or a call that seeds or sets something."""
 
 MAX_SINGLE_TRIES = 8
 """Lines, changes or suspects that are tried one at a time."""
@@ -57,32 +61,80 @@ def _bisect_lines(lines: list[str], differs: Callable[[Sequence[str]], bool]) ->
 
 
 def minimize_changes(
-    evidence: Evidence, experiment: Experiment, run_experiment: ExperimentRunner
-) -> Evidence | None:
-    """*evidence* with only the changes that must be restored to make the runs of *experiment* equal.
+    evidence: Evidence,
+    experiment: Experiment,
+    run_experiment: ExperimentRunner,
+    is_equal: Callable[[ExperimentResult], bool],
+) -> Evidence | str:
+    """*evidence* with only the state that makes the runs of *experiment* differ.
+
+    Changes are restored before each run, additions removed; calls that seed or set something are left out.
 
     Returns:
-        None if runs still differ when all changes are restored.
+        Why none is known to: what runs differed without, and what could not be restored.
     """
 
-    def run_restoring(changes: Sequence[Change]) -> ExperimentResult:
-        restored = changes[0].name if len(changes) == 1 else f"{len(changes)} changes"
-        changed = experiment._replace(restored_names=tuple(change.name for change in changes))
-        return run_experiment(changed, f"{restored} restored")
+    def run_without(items: Sequence[StateItem]) -> ExperimentResult:
+        names, lines = (tuple(dict.fromkeys(each)) for each in _split_items(items))
+        changed = experiment._replace(restored_names=names, omitted_lines=lines)
+        return run_experiment(changed, _describe_items(items))
 
-    changes = evidence.changes
-    try:
-        result = run_restoring(changes)
-        if not result.equal:
-            failed = [change for change in changes if change.name not in result.restored_names]
-            restored = [change for change in changes if change not in failed]
-            return replace(evidence, changes=(*failed, *restored)) if failed else None
-        if len(changes) <= MAX_SINGLE_TRIES:
-            changes = tuple(minimize(list(changes), lambda rest: run_restoring(rest).equal))
-    except ExperimentFailed:
-        return evidence
-    calls = tuple(call for call in evidence.calls if call.cause != SHARED_STATE)
-    return replace(evidence, changes=changes, calls=calls)
+    calls = evidence.calls_for(SHARED_STATE)
+    located = [change for change in evidence.changes if change.location]
+    items: list[StateItem] = [
+        *located,
+        *calls,
+        *(change for change in evidence.changes if not change.location),
+    ]
+    result = run_without(items)
+    if not is_equal(result):
+        failed = [name for name in _split_items(items)[0] if name not in result.restored_names]
+        return describe_unseen_state(items, list(dict.fromkeys(failed)))
+    items = _minimize_items(items, lambda rest: is_equal(run_without(rest)))
+    changes = join_changes([item for item in items if isinstance(item, Change)])
+    kept = tuple(call for call in evidence.calls if call.cause != SHARED_STATE or call in items)
+    return replace(evidence, changes=changes, calls=kept)
+
+
+def _split_items(items: Sequence[StateItem]) -> tuple[list[str], list[str]]:
+    """The names to restore, and the lines whose calls to leave out."""
+    changes = [item for item in items if isinstance(item, Change)]
+    names = [change.name if change.kind in PARTED_KINDS else change.owner for change in changes]
+    return names, [item.location for item in items if not isinstance(item, Change)]
+
+
+def _describe_items(items: Sequence[StateItem]) -> str:
+    if len(items) > 1:
+        return f"{len(items)} changes restored"
+    (item,) = items
+    return f"{item.name} restored" if isinstance(item, Change) else f"{item.display_name} left out"
+
+
+def _minimize_items(items: list[StateItem], suffices: Callable[[list[StateItem]], bool]) -> list[StateItem]:
+    """The part of *items* that suffices to make runs equal, as far as the time allows."""
+    by_owner: dict[str, list[StateItem]] = {}
+    for item in items:
+        owner = find_owner(item) if isinstance(item, Change) else item.location
+        by_owner.setdefault(owner, []).append(item)
+    groups = list(by_owner.values())
+    with suppress(ExperimentFailed):
+        for size in (len(groups) // 2, len(groups) // 4, 1):
+            for start in range(0, len(groups), size)[::-1] if size else ():
+                rest = groups[:start] + groups[start + size :]
+                if rest and suffices(sum(rest, [])):
+                    groups = rest
+        for group in groups:
+            others: list[StateItem] = sum((each for each in groups if each is not group), [])
+            while len(group) > MAX_SINGLE_TRIES:
+                middle = len(group) // 2
+                halves = (half for half in (group[:middle], group[middle:]) if suffices([*others, *half]))
+                half = next(halves, [])
+                if not half:
+                    break
+                group[:] = half
+            else:
+                group[:] = minimize(group, lambda rest: suffices([*others, *rest]))
+    return sum(groups, [])
 
 
 def minimize(items: list[T], suffices: Callable[[list[T]], bool]) -> list[T]:

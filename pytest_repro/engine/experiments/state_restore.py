@@ -1,0 +1,268 @@
+"""Puts the state of a process back: what a run changed is changed back, what it added is removed.
+
+Contents are put back into the objects that held them, so that whoever else refers to these sees them too.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from types import BuiltinFunctionType, ModuleType
+from typing import Any, NamedTuple
+
+from pytest_repro.adapters import (
+    STANDARD_LIBRARY,
+    Adapter,
+    active_adapters,
+    find_array_adapter,
+    find_generator_adapter,
+)
+from pytest_repro.core.diagnose import StateRoot
+from pytest_repro.engine.experiments.process_state import (
+    PLAIN_TYPES,
+    Setter,
+    StateFacts,
+    StateVisitor,
+    capture_switches,
+    fill_cell,
+    has_gradient,
+    is_state_name,
+    is_within,
+    iter_cells,
+    read_attributes,
+)
+
+_ABSENT = object()
+
+
+class _Slots(NamedTuple):
+    """Named places of a value, each of which holds a part of it.
+
+    Attributes:
+        saved: What each held, by the end of its name: ``".rate"``, ``"['a']"``.
+        list_now: What each holds now.
+        put: Fills a place.
+        clear: Empties one.
+    """
+
+    saved: Mapping[str, object]
+    list_now: Callable[[], Mapping[str, object]]
+    put: Callable[[str, Any], object]
+    clear: Callable[[str], object]
+
+    def restore(self, name: str) -> None:
+        before, now = self.saved.get(name, _ABSENT), self.list_now().get(name, _ABSENT)
+        if before is not now:
+            self.clear(name) if before is _ABSENT else self.put(name, before)
+
+    def restore_all(self) -> None:
+        for name in {**self.list_now(), **self.saved}:
+            self.restore(name)
+
+
+class _Kept(NamedTuple):
+    """What restores a value: its content as a whole, or the part in one slot."""
+
+    name: str
+    restore: Callable[[], object] | None
+    slots: _Slots | None
+
+
+class _Keeper(StateVisitor):
+    """Keeps what restores the values that names in *targets* are about."""
+
+    def __init__(self, targets: Iterable[str]) -> None:
+        super().__init__()
+        self._targets = tuple(targets)
+        self.kept: list[_Kept] = []
+        self.names: set[str] = set()
+
+    def on_value(self, name: str, value: Any, setter: Setter | None) -> None:
+        self.names.add(name)
+        if any(is_within(name, each) or is_within(each, name) for each in self._targets):
+            with suppress(Exception):  # a foreign object may refuse to be copied
+                slots = _find_slots(value)
+                self.kept.append(_Kept(name, _make_restorer(value, setter, slots), slots))
+
+
+class StateRestorer:
+    """Keeps the state of the values of some names, and restores it later.
+
+    Args:
+        names: As in changes, ``"test_it.MODEL.bn"``; stands for all parts of that object. It need not exist
+            yet: then it is removed from the object that it is added to.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._keepers: list[tuple[_Keeper, Callable[[StateVisitor], None]]] = []
+        self._switches: StateFacts = {}
+        self._switch_setters: dict[str, Callable[[str], object]] = {}
+        self._switch_names: set[str] = set()
+        self._failed_names: set[str] = set()
+
+    def keep_modules(self) -> None:
+        """Keeps globals, environment variables and the working folder. Called before the first run."""
+        self._keep(StateVisitor.visit_modules)
+        self._keep_switches(lambda library: True)
+
+    def keep_roots(self, roots: Mapping[str, StateRoot]) -> None:
+        """Keeps *roots*, and libraries' settings. Called when the body of the first run begins."""
+        self._keep(lambda visitor: visitor.visit_roots(roots))
+        self._keep_switches(lambda library: library != STANDARD_LIBRARY)  # which a fixture may set
+
+    def _keep(self, visit: Callable[[StateVisitor], None]) -> None:
+        if self._names:
+            keeper = _Keeper(self._names)
+            visit(keeper)
+            self._keepers.append((keeper, visit))
+
+    def _keep_switches(self, wanted: Callable[[str], bool]) -> None:
+        for library, adapter in active_adapters().items() if self._names else ():
+            if wanted(library):
+                self._switch_setters[library] = adapter.save_switches()
+                self._switches = {**self._switches, **_read_switches(library)}
+
+    def restore(self) -> None:
+        """Restores the values of all names."""
+        self._switch_names |= {*self._switches, *capture_switches()}
+        for name in self._names:
+            for keeper, _ in self._keepers:
+                for kept in keeper.kept:
+                    with suppress(
+                        Exception
+                    ):  # a foreign object may raise anything; its state is compared below
+                        _restore_kept(kept, name, keeper.names)
+            for set_back in self._switch_setters.values():
+                set_back(name)
+        for keeper, visit in self._keepers:
+            visitor = StateVisitor()
+            visit(visitor)
+            self._compare(keeper.facts, visitor.facts)
+        now = capture_switches()
+        self._compare(self._switches, {name: now[name] for name in now if name in self._names})
+
+    def _compare(self, before: StateFacts, now: StateFacts) -> None:
+        changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+        self._failed_names |= {each for each in self._names if any(is_within(name, each) for name in changed)}
+
+    def list_restored_names(self) -> tuple[str, ...]:
+        """The names whose values were restored completely."""
+        known = {*self._switch_names, *(kept.name for keeper, _ in self._keepers for kept in keeper.kept)}
+        found = (
+            each
+            for each in self._names
+            if any(is_within(name, each) or is_within(each, name) for name in known)
+        )
+        return tuple(each for each in found if each not in self._failed_names)
+
+
+def _read_switches(library: str) -> StateFacts:
+    names = active_adapters()[library].switches()
+    return {name: fact for name, fact in capture_switches().items() if name in names}
+
+
+def _restore_kept(kept: _Kept, target: str, known_names: set[str]) -> None:
+    if is_within(kept.name, target):
+        if kept.restore is not None:
+            kept.restore()
+    elif kept.slots is not None and is_within(target, kept.name):
+        segment = re.split(r"(?=[.(\[])", target[len(kept.name) :])[1]
+        # What was there under that name, but not in a slot, is restored where it is.
+        if segment in kept.slots.saved or kept.name + segment not in known_names:
+            kept.slots.restore(segment)
+
+
+def _find_slots(value: Any) -> _Slots | None:
+    """The places of the parts of *value*, which may be empty later or hold something else."""
+    if isinstance(value, (*PLAIN_TYPES, BuiltinFunctionType)):
+        return None
+    if isinstance(value, (dict, list)) or hasattr(value, "popleft"):
+        read, key = partial(_list_items, value), partial(_find_key, value, list(_iter_keys(value)))
+        return _Slots(
+            read(),
+            read,
+            lambda name, part: value.__setitem__(key(name), part),
+            lambda name: value.__delitem__(key(name)),
+        )
+    read = partial(_list_attributes, value)
+    cells = {f"(variable {name})": cell for name, cell in iter_cells(value)}
+
+    def put(name: str, part: object) -> None:
+        if name in cells:
+            fill_cell(cells[name], part)
+        elif isinstance(value, type) or name == ".grad":
+            setattr(value, name[1:], part)
+        else:  # not that of a class that makes or checks attributes
+            object.__setattr__(value, name[1:], part)
+
+    return _Slots(read(), read, put, lambda name: _drop_attribute(value, name[1:]))
+
+
+def _iter_keys(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, dict) else range(len(value))
+
+
+def _list_items(value: Any) -> Mapping[str, object]:
+    return {f"[{key!r}]": value[key] for key in _iter_keys(value) if isinstance(key, PLAIN_TYPES)}
+
+
+def _find_key(value: Any, saved_keys: Sequence[Any], name: str) -> Any:
+    """The key of a dict, or the index in a list, that is written *name*."""
+    return next(key for key in (*saved_keys, *_iter_keys(value)) if f"[{key!r}]" == name)
+
+
+def _list_attributes(value: object) -> Mapping[str, object]:
+    found = {f".{name}": part for name, part in read_attributes(value).items() if is_state_name(name)}
+    found.update((f"(variable {name})", cell.cell_contents) for name, cell in iter_cells(value))
+    return {**found, ".grad": value.grad} if has_gradient(value) else found  # type: ignore[attr-defined]
+
+
+def _drop_attribute(value: Any, name: str) -> None:
+    own = getattr(value, "__dict__", {})
+    if isinstance(own, dict) and name in own:
+        del own[name]
+    else:  # of a class, or one that the value keeps elsewhere
+        delattr(value, name)
+
+
+def _make_restorer(value: Any, setter: Setter | None, slots: _Slots | None) -> Callable[[], object] | None:
+    """Restores the content of *value*, without its parts, which are restored one by one."""
+    if isinstance(value, ModuleType) or slots is None:
+        return None
+    if (adapter := find_generator_adapter(value)) is not None:
+        return partial(adapter.set_state, value, adapter.get_state(value) or "")
+    if callable(getattr(value, "cache_clear", None)):  # it can only be emptied
+        return value.cache_clear if value.cache_info().currsize == 0 else None
+    if isinstance(value, (dict, set, list)) or hasattr(value, "popleft"):
+        return partial(_refill, value, dict(value) if isinstance(value, dict) else list(value))
+    if (array_adapter := find_array_adapter(value)) is not None:
+        saved = array_adapter.copy_array(value)
+        return partial(_restore_array, value, array_adapter, saved, slots)
+    if type(value).__module__ == "itertools" or hasattr(value, "__length_hint__"):
+        iterator = copy.copy(value)  # it cannot be rewound, but replaced
+        return None if setter is None else lambda: setter(copy.copy(iterator))
+    return partial(_restore_object, value, type(value), slots)
+
+
+def _restore_array(array: Any, adapter: Adapter, saved: Any, slots: _Slots) -> None:
+    slots.restore_all()
+    adapter.restore_array(array, saved)
+
+
+def _refill(value: Any, content: dict[Any, Any] | list[Any]) -> None:
+    old, now = (
+        [*each.keys(), *each.values()] if isinstance(each, dict) else list(each) for each in (content, value)
+    )
+    if len(old) != len(now) or any(a is not b for a, b in zip(old, now)):
+        value.clear()
+        value.extend(content) if hasattr(value, "extend") else value.update(content)
+
+
+def _restore_object(value: Any, kind: type, slots: _Slots) -> None:
+    if type(value) is not kind:
+        value.__class__ = kind
+    slots.restore_all()
