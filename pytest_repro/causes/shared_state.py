@@ -12,7 +12,7 @@ from pytest_repro.causes import Cause, watch_each
 from pytest_repro.core.diagnose import Change, Evidence, Finding
 from pytest_repro.interpose.call_log import Target
 from pytest_repro.interpose.patch import Patch, make_patch, patch_everywhere
-from pytest_repro.interpose.user_frames import call_origin, format_location
+from pytest_repro.interpose.user_frames import call_origin, caller_frame, format_location, get_module_name
 
 _MAX_LISTED = 3
 _WITHOUT_CALL_NOTE = "runs without this call were equal"
@@ -134,7 +134,8 @@ def _make_idle_patch(target: Target, lines: Collection[str]) -> Patch:
     real = getattr(target.owner, target.name)
 
     def skip(*args: Any, **kwargs: Any) -> Any:
-        origin = call_origin(sys._getframe(1))
+        caller = get_module_name(caller_frame(sys._getframe(1)))
+        origin = call_origin(sys._getframe(1)) if not caller.startswith("pytest_repro.") else None
         if origin is None or format_location(origin.frame) not in lines:
             return real(*args, **kwargs)
         if target.function.effect != _RESEEDING[0]:

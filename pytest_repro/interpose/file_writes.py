@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from pytest_repro.interpose.patch import Patch, make_patch, patch_everywhere
-from pytest_repro.interpose.user_frames import call_origin, format_location, get_module_name
+from pytest_repro.interpose.user_frames import call_origin, caller_frame, format_location, get_module_name
 
 WriteCallback = Callable[[str, str], None]
 """Called with the absolute path of a file or folder, and the user's line, before it changes."""
@@ -64,7 +64,7 @@ def _make_patch(row: _Function, on_write: WriteCallback) -> Patch:
     real = getattr(owner, row.name)
 
     def note_and_call(*args: Any, **kwargs: Any) -> Any:
-        if get_module_name(sys._getframe(1)).startswith("pytest_repro."):
+        if get_module_name(caller_frame(sys._getframe(1))).startswith("pytest_repro."):
             return real(*args, **kwargs)
         arguments = {"mode": "r", **dict(zip(row.parameters, args)), **kwargs}
         if row.module == "os" and row.name == "open":

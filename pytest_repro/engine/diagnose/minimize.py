@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from itertools import chain
 from typing import TypeVar
 
 from pytest_repro.core.diagnose import Change, Evidence, Experiment, ExperimentResult, ExternalCall
 from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.engine.diagnose import ExperimentFailed
 from pytest_repro.engine.diagnose.findings import describe_unseen_state, get_cause_name
-from pytest_repro.engine.experiments.state_diff import PARTED_KINDS, find_owner, join_changes
+from pytest_repro.engine.experiments.state_diff import find_owner, join_changes
 
 T = TypeVar("T")
 
@@ -75,8 +77,11 @@ def minimize_changes(
     """
 
     def run_without(items: Sequence[StateItem]) -> ExperimentResult:
-        names, lines = (tuple(dict.fromkeys(each)) for each in _split_items(items))
-        changed = experiment._replace(restored_names=names, omitted_lines=lines)
+        names, lines = (
+            _list_names(items, evidence),
+            [each.location for each in items if isinstance(each, ExternalCall)],
+        )
+        changed = experiment._replace(restored_names=names, omitted_lines=tuple(dict.fromkeys(lines)))
         return run_experiment(changed, _describe_items(items))
 
     calls = evidence.calls_for(SHARED_STATE)
@@ -88,19 +93,22 @@ def minimize_changes(
     ]
     result = run_without(items)
     if not is_equal(result):
-        failed = [name for name in _split_items(items)[0] if name not in result.restored_names]
-        return describe_unseen_state(items, list(dict.fromkeys(failed)))
+        failed = [name for name in _list_names(items, evidence) if name not in result.restored_names]
+        return describe_unseen_state([*join_changes(evidence.changes), *calls], failed)
     items = _minimize_items(items, lambda rest: is_equal(run_without(rest)))
     changes = join_changes([item for item in items if isinstance(item, Change)])
     kept = tuple(call for call in evidence.calls if call.cause != SHARED_STATE or call in items)
     return replace(evidence, changes=changes, calls=kept)
 
 
-def _split_items(items: Sequence[StateItem]) -> tuple[list[str], list[str]]:
-    """The names to restore, and the lines whose calls to leave out."""
-    changes = [item for item in items if isinstance(item, Change)]
-    names = [change.name if change.kind in PARTED_KINDS else change.owner for change in changes]
-    return names, [item.location for item in items if not isinstance(item, Change)]
+def _list_names(items: Sequence[StateItem], evidence: Evidence) -> tuple[str, ...]:
+    """What to restore: a module, an optimiser or a generator as a whole, if all of its changes are among *items*."""
+    names: dict[str, None] = {}
+    for change in (item for item in items if isinstance(item, Change)):
+        parts = [each for each in evidence.changes if change.owner and each.owner == change.owner]
+        whole = parts and all(part in items for part in parts)
+        names[change.owner if whole else change.name] = None
+    return tuple(names)
 
 
 def _describe_items(items: Sequence[StateItem]) -> str:
@@ -118,23 +126,32 @@ def _minimize_items(items: list[StateItem], suffices: Callable[[list[StateItem]]
         by_owner.setdefault(owner, []).append(item)
     groups = list(by_owner.values())
     with suppress(ExperimentFailed):
-        for size in (len(groups) // 2, len(groups) // 4, 1):
-            for start in range(0, len(groups), size)[::-1] if size else ():
+        for size in sorted({max(1, len(groups) // 2), max(1, len(groups) // 4), 1}, reverse=True):
+            for start in range(0, len(groups), size)[::-1]:
                 rest = groups[:start] + groups[start + size :]
-                if rest and suffices(sum(rest, [])):
+                if rest and suffices([*chain(*rest)]):
                     groups = rest
-        for group in groups:
-            others: list[StateItem] = sum((each for each in groups if each is not group), [])
-            while len(group) > MAX_SINGLE_TRIES:
-                middle = len(group) // 2
-                halves = (half for half in (group[:middle], group[middle:]) if suffices([*others, *half]))
-                half = next(halves, [])
-                if not half:
-                    break
-                group[:] = half
-            else:
-                group[:] = minimize(group, lambda rest: suffices([*others, *rest]))
-    return sum(groups, [])
+        for number, group in enumerate(groups):
+            others = [*chain(*groups[:number], *groups[number + 1 :])]
+            groups[number] = _minimize_parts(group, partial(_suffices_with, suffices, others))
+    return [*chain(*groups)]
+
+
+def _suffices_with(
+    suffices: Callable[[list[StateItem]], bool], others: list[StateItem], rest: list[StateItem]
+) -> bool:
+    return suffices([*others, *rest])
+
+
+def _minimize_parts(items: list[T], suffices: Callable[[list[T]], bool]) -> list[T]:
+    """As :func:`minimize`, but of many parts only as long as half of them suffices: most objects change as one."""
+    while len(items) > MAX_SINGLE_TRIES:
+        middle = len(items) // 2
+        half = next((half for half in (items[:middle], items[middle:]) if suffices(half)), None)
+        if half is None:
+            return items
+        items = half
+    return minimize(items, suffices)
 
 
 def minimize(items: list[T], suffices: Callable[[list[T]], bool]) -> list[T]:

@@ -25,7 +25,7 @@ MAX_DEPTH, MAX_WIDTH, MAX_NODES, MAX_NBYTES = 5, 200, 50_000, 2**26
 
 PLAIN_TYPES = (bool, int, float, complex, str, bytes, type(None))
 
-_MODULE_PARTS = ("_parameters", "_buffers", "_modules")
+MODULE_PARTS = ("_parameters", "_buffers", "_modules")
 """Attributes of a ``torch.nn.Module`` whose items users know as its own attributes."""
 
 Setter = Callable[[Any], object]
@@ -151,6 +151,8 @@ class StateVisitor:
         self._add_fact(name, len(value), "")
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in islice(list(items), MAX_WIDTH):
+            if self._kind == "optimiser" and key == "params":  # which are the model's
+                continue
             setter = partial(value.__setitem__, key) if hasattr(value, "__setitem__") else None
             self.visit(f"{name}[{key!r}]" if isinstance(key, PLAIN_TYPES) else name, item, depth, setter)
 
@@ -163,9 +165,9 @@ class StateVisitor:
             return
         for suffix, part in islice(flat.items, MAX_WIDTH):
             self.visit(name + suffix, part, depth)
-        if "_modules" in getattr(value, "__dict__", ()):  # a module: its attributes, hooks and submodules
-            others = {key: part for key, part in vars(value).items() if key not in _MODULE_PARTS}
-            self._visit_attributes(name, value, {**value._modules, **others}, depth)
+        if self._kind and hasattr(value, "__dict__"):  # hooks, submodules, and an optimiser's own state
+            others = {key: part for key, part in vars(value).items() if key not in MODULE_PARTS}
+            self._visit_attributes(name, value, {**vars(value).get("_modules", {}), **others}, depth)
 
 
 def read_attributes(value: object) -> Mapping[str, object]:

@@ -22,6 +22,7 @@ from pytest_repro.adapters import (
 )
 from pytest_repro.core.diagnose import StateRoot
 from pytest_repro.engine.experiments.process_state import (
+    MODULE_PARTS,
     PLAIN_TYPES,
     Setter,
     StateFacts,
@@ -54,9 +55,11 @@ class _Slots(NamedTuple):
     clear: Callable[[str], object]
 
     def restore(self, name: str) -> None:
-        before, now = self.saved.get(name, _ABSENT), self.list_now().get(name, _ABSENT)
-        if before is not now:
-            self.clear(name) if before is _ABSENT else self.put(name, before)
+        before = self.saved.get(name, _ABSENT)
+        if before is _ABSENT:
+            self.clear(name)
+        elif self.list_now().get(name, _ABSENT) is not before:
+            self.put(name, before)
 
     def restore_all(self) -> None:
         for name in {**self.list_now(), **self.saved}:
@@ -85,6 +88,9 @@ class _Keeper(StateVisitor):
         if any(is_within(name, each) or is_within(each, name) for each in self._targets):
             with suppress(Exception):  # a foreign object may refuse to be copied
                 slots = _find_slots(value)
+                for part in MODULE_PARTS:
+                    if slots is not None and isinstance(places := slots.saved.get(f".{part}"), dict):
+                        self.kept.append(_Kept(name, partial(_refill, places, dict(places)), None))
                 self.kept.append(_Kept(name, _make_restorer(value, setter, slots), slots))
 
 
