@@ -102,7 +102,7 @@ def minimize_changes(
 
 
 def _list_names(items: Sequence[StateItem], evidence: Evidence) -> tuple[str, ...]:
-    """What to restore: a module, an optimiser or a generator as a whole, if all of its changes are among *items*."""
+    """What to restore: a module or an optimiser as a whole, if all of its changes are among *items*."""
     names: dict[str, None] = {}
     for change in (item for item in items if isinstance(item, Change)):
         parts = [each for each in evidence.changes if change.owner and each.owner == change.owner]
@@ -144,7 +144,7 @@ def _suffices_with(
 
 
 def _minimize_parts(items: list[T], suffices: Callable[[list[T]], bool]) -> list[T]:
-    """As :func:`minimize`, but of many parts only as long as half of them suffices: most objects change as one."""
+    """As :func:`minimize`; of many parts only while half of them suffices: most objects change as one."""
     while len(items) > MAX_SINGLE_TRIES:
         middle = len(items) // 2
         half = next((half for half in (items[:middle], items[middle:]) if suffices(half)), None)

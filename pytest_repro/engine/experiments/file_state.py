@@ -30,7 +30,7 @@ _MAX_FILES = 1000
 
 
 class _Content(NamedTuple):
-    """What is at a path: ``"file"``, ``"folder"``, ``"nothing"``, or ``"other"``, which cannot be restored."""
+    """What is at a path: a ``"file"``, ``"folder"``, ``"nothing"``, or ``"other"``, which is not restored."""
 
     kind: str
     data: bytes = b""
@@ -48,7 +48,7 @@ _NOTHING = _Content("nothing")
 class FileStates:
     """Keeps what runs overwrite, to put it back.
 
-    What was there before the body of the first run counts, so that files which a wider fixture has written stay.
+    What was there before the body of the first run counts: files that a wider fixture has written stay.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class FileStates:
         self._nbytes = 0
 
     def note(self, path: str, location: str) -> None:
-        """Keeps what is at *path*, which *location* is about to change; ``""``: a folder that pytest makes."""
+        """Keeps what is at *path*, which *location* is about to change; ``""``: pytest makes a folder."""
         if not location:
             self._own_folders.add(path)
         else:
@@ -163,7 +163,7 @@ class FileStates:
         self._put_back(self._original)
 
     def _put_back(self, contents: Mapping[str, _Content]) -> set[str]:
-        """The paths that could not be made what they were: first removes what is new, then writes the rest."""
+        """Removes what is new, then writes the rest; the paths that could not be made what they were."""
         for path in sorted(contents, reverse=True):
             if self._may_change(path) and contents[path] == _NOTHING:
                 _remove(path)

@@ -34,7 +34,7 @@ Setter = Callable[[Any], object]
 class StateFact(NamedTuple):
     """The state of one value: the number of its items, and a text that is equal for equal contents.
 
-    *owner* is the name of the module, optimiser or generator that the value is a part of, and *kind* is which.
+    *owner* names the module, optimiser or generator that the value is a part of, and *kind* is which.
     """
 
     size: int | None

@@ -75,8 +75,10 @@ def find_owner(change: Change) -> str:
     if change.owner or change.name.startswith("file "):
         return change.owner or change.name
     parts = _split_name(change.name)
+    if " " in parts[0]:  # "fixture net"
+        return parts[0]
     modules = (count for count in range(len(parts) - 1, 0, -1) if "".join(parts[:count]) in sys.modules)
-    return "".join(parts[: next(modules, 0) + 1])
+    return "".join(parts[: next(modules, len(parts)) + 1])
 
 
 def _split_name(name: str) -> list[str]:

@@ -141,7 +141,7 @@ class StateRestorer:
                     with suppress(
                         Exception
                     ):  # a foreign object may raise anything; its state is compared below
-                        _restore_kept(kept, name, keeper.names)
+                        _put_back_part(kept, name, keeper.names)
             for set_back in self._switch_setters.values():
                 set_back(name)
         for keeper, visit in self._keepers:
@@ -171,7 +171,7 @@ def _read_switches(library: str) -> StateFacts:
     return {name: fact for name, fact in capture_switches().items() if name in names}
 
 
-def _restore_kept(kept: _Kept, target: str, known_names: set[str]) -> None:
+def _put_back_part(kept: _Kept, target: str, known_names: set[str]) -> None:
     if is_within(kept.name, target):
         if kept.restore is not None:
             kept.restore()
