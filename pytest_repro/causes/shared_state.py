@@ -87,6 +87,9 @@ def _describe_changes(changes: tuple[Change, ...]) -> str:
     return f"a run leaves state for the next: {listed}{more}{_FRESH_PROCESS_NOTE}"
 
 
+_SETTINGS = ("torch ", "numpy.", "os.environ[", "the ", "sys.path", "decimal.", "logging.root", "matplotlib.")
+"""How the names of process-wide settings begin."""
+
 _FIX_BY_KIND = {
     "module": "build {} in the test or in a function fixture: each run is seeded before these start",
     "optimiser": "build {} and its model in the test or in a function fixture",
@@ -104,15 +107,20 @@ def _suggest_fix(change: Change) -> str:
     if name.startswith("parameter "):
         return "copy the parameter before changing it: all runs share one object"
     if name.startswith("file "):
-        return "write to tmp_path, which is empty in each run"
+        is_old = change.description in ("is gone", "has other contents")
+        return "work on a copy in tmp_path" if is_old else "write to tmp_path, which is empty in each run"
     if "(default " in name:
         return "make the default argument None, and create the container in the function's body"
-    if name.startswith(("torch ", "numpy", "os.environ", "the working")):
+    if "(variable " in name:
+        return f"make {name.partition('(')[0]} in each run, in a function fixture"
+    if name.startswith(_SETTINGS):
         return "restore it at the end of the test: in a fixture, or with monkeypatch"
     if change.kind in _FIX_BY_KIND:  # an adapter of another distribution may name others
         return _FIX_BY_KIND[change.kind].format(change.owner)
     if change.description.endswith("results"):
         return f"call {name}.cache_clear() before each run, in a function fixture"
+    if change.description == "is new" and not change.kind:
+        return f"remove {name} when the test ends, or set it with monkeypatch"
     if "cache" in name.lower():
         return f"clear {name} before each run, in a function fixture"
     return f"create {name} in each run, in a function fixture, or restore it with monkeypatch"

@@ -12,37 +12,24 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import PurePath
-from stat import S_ISREG
-from typing import Any, NamedTuple
+from typing import Any
 
 from pytest_repro.core.diagnose import Change, StateRoot
+from pytest_repro.engine.experiments.file_content import (
+    NOTHING,
+    FileContent,
+    describe_change,
+    read_path,
+    remove_path,
+    write_path,
+)
 from pytest_repro.engine.experiments.process_state import Setter, StateVisitor
-from pytest_repro.interpose.file_writes import open_file
 from pytest_repro.interpose.user_frames import classify_code
-
-MAX_FILE_NBYTES = 2**24
-"""Larger files are neither kept nor restored."""
 
 MAX_NBYTES = 2**26
 """All kept files together."""
 
 _MAX_FILES = 1000
-
-
-class _Content(NamedTuple):
-    """What is at a path: a ``"file"``, ``"folder"``, ``"nothing"``, or ``"other"``, which is not restored."""
-
-    kind: str
-    data: bytes = b""
-    size: int = 0
-    times: tuple[int, int] = (0, 0)
-
-    def equals(self, other: _Content) -> bool:
-        same = (self.kind, self.data, self.size) == (other.kind, other.data, other.size)
-        return same and (self.kind != "other" or self.times == other.times)
-
-
-_NOTHING = _Content("nothing")
 
 
 class FileStates:
@@ -52,8 +39,8 @@ class FileStates:
     """
 
     def __init__(self) -> None:
-        self._original: dict[str, _Content] = {}  # before the first run
-        self._before: dict[str, _Content] = {}  # before the body of the first run
+        self._original: dict[str, FileContent] = {}  # before the first run
+        self._before: dict[str, FileContent] = {}  # before the body of the first run
         self._locations: dict[str, str] = {}
         self._own_folders: set[str] = set()  # that pytest made for one run
         self._here, self._temporary = map(os.path.realpath, (_get_folder(), tempfile.gettempdir()))
@@ -68,10 +55,10 @@ class FileStates:
         else:
             self._keep(path, location)
 
-    def _keep(self, path: str, location: str, content: _Content | None = None) -> None:
+    def _keep(self, path: str, location: str, content: FileContent | None = None) -> None:
         if path in self._original or len(self._original) >= _MAX_FILES:
             return
-        content = content or _read(path)
+        content = content or read_path(path)
         self._nbytes += len(content.data)
         if self._nbytes > MAX_NBYTES:
             content = content._replace(kind="other", data=b"")
@@ -84,7 +71,7 @@ class FileStates:
         finder.visit_roots({name: root for name, root in roots.items() if _is_users(root.location)})
         self._places = {path: name for path, name in finder.places.items() if path != self._temporary}
         for path in self._before:
-            self._before[path] = _read(path)
+            self._before[path] = read_path(path)
         self._scanned = {
             path: roots[name].location
             for path, name in self._places.items()
@@ -103,9 +90,8 @@ class FileStates:
             self._places = {**found, **self._places}
 
     def _may_scan(self, path: str) -> bool:
-        """Whether what compiled code writes there is this test's: only a fixture's own temporary folder."""
-        inside = _is_inside(path, self._temporary) and path != self._temporary
-        return inside and not any(_is_inside(folder, path) and folder != path for folder in self._own_folders)
+        """Whether all that is written there is this test's: a folder that pytest made for a fixture."""
+        return bool(_find_place(path, self._own_folders))
 
     def _scan(self) -> Iterator[tuple[str, str]]:
         for place, location in self._scanned.items():
@@ -114,16 +100,18 @@ class FileStates:
 
     def _keep_new(self) -> None:
         for path, location in self._scan():
-            self._keep(path, location, _NOTHING)
+            self._keep(path, location, NOTHING)
         self._find_more_places()
 
     def list_changes(self) -> Iterator[Change]:
         """What is not as it was before, without what is in a folder that is new itself."""
         self._keep_new()
-        new = [path for path, content in self._before.items() if content == _NOTHING]
+        new = [path for path, content in self._before.items() if content == NOTHING]
         for path, before in self._before.items():
             is_part = any(path.startswith(f"{folder}{os.sep}") for folder in new)
-            description = "" if is_part or self._is_of_one_run(path) else _describe(before, _read(path))
+            description = (
+                "" if is_part or self._is_of_one_run(path) else describe_change(before, read_path(path))
+            )
             if description:
                 yield Change(self._name(path), description, self._locations[path])
 
@@ -162,20 +150,21 @@ class FileStates:
         """Makes all files what they were before the first run."""
         self._put_back(self._original)
 
-    def _put_back(self, contents: Mapping[str, _Content]) -> set[str]:
+    def _put_back(self, contents: Mapping[str, FileContent]) -> set[str]:
         """Removes what is new, then writes the rest; the paths that could not be made what they were."""
         for path in sorted(contents, reverse=True):
-            if self._may_change(path) and contents[path] == _NOTHING:
-                _remove(path)
+            if self._may_change(path) and contents[path] == NOTHING:
+                remove_path(path)
         for path in sorted(contents):
-            if self._may_change(path) and not _read(path).equals(contents[path]):
+            if self._may_change(path) and not read_path(path).equals(contents[path]):
                 with suppress(OSError):
-                    _write(path, contents[path])
-        return {path for path, content in contents.items() if not _read(path).equals(content)}
+                    write_path(path, contents[path])
+        return {path for path, content in contents.items() if not read_path(path).equals(content)}
 
     def _may_change(self, path: str) -> bool:
         """Whether it is where tests write, not where libraries keep what they share between programs."""
-        place = _find_place(path, (self._here, self._temporary, *self._places))
+        shared = () if "PYTEST_XDIST_WORKER" in os.environ else (self._here, self._temporary, *self._places)
+        place = _find_place(path, (*shared, *self._own_folders))  # other workers write where all may
         return bool(place) and not any(part.startswith(".") for part in PurePath(path[len(place) :]).parts)
 
 
@@ -210,47 +199,3 @@ def _is_users(location: str) -> bool:
 
 def _is_inside(path: str, folder: str) -> bool:
     return path == folder or path.startswith(f"{folder}{os.sep}")
-
-
-def _read(path: str) -> _Content:
-    try:
-        stat = os.lstat(path)
-    except OSError:
-        return _NOTHING
-    times = stat.st_atime_ns, stat.st_mtime_ns
-    if os.path.isdir(path) and not os.path.islink(path):
-        return _Content("folder")
-    if S_ISREG(stat.st_mode) and stat.st_size <= MAX_FILE_NBYTES:
-        with suppress(OSError), open_file(path, "rb") as stream:
-            return _Content("file", stream.read(), stat.st_size, times)
-    return _Content("other", b"", stat.st_size, times)
-
-
-def _describe(before: _Content, now: _Content) -> str:
-    if before.equals(now):
-        return ""
-    if before == _NOTHING:
-        return "is new"
-    if now == _NOTHING:
-        return "is gone"
-    if before.size != now.size:
-        return f"{'grew' if now.size > before.size else 'shrank'} from {before.size} to {now.size} bytes"
-    return "has other contents"
-
-
-def _remove(path: str) -> None:
-    now = _read(path)
-    with suppress(OSError):
-        if now.kind == "folder":
-            os.rmdir(path)
-        elif now.kind == "file":
-            os.unlink(path)
-
-
-def _write(path: str, content: _Content) -> None:
-    if content.kind == "folder":
-        os.mkdir(path)
-    elif content.kind == "file":
-        with open_file(path, "wb") as stream:
-            stream.write(content.data)
-        os.utime(path, ns=content.times)

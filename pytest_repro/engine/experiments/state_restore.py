@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from types import BuiltinFunctionType, ModuleType
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from pytest_repro.adapters import (
@@ -23,47 +23,13 @@ from pytest_repro.adapters import (
 from pytest_repro.core.diagnose import StateRoot
 from pytest_repro.engine.experiments.process_state import (
     MODULE_PARTS,
-    PLAIN_TYPES,
     Setter,
     StateFacts,
     StateVisitor,
     capture_switches,
-    fill_cell,
-    has_gradient,
-    is_state_name,
     is_within,
-    iter_cells,
-    read_attributes,
 )
-
-_ABSENT = object()
-
-
-class _Slots(NamedTuple):
-    """Named places of a value, each of which holds a part of it.
-
-    Attributes:
-        saved: What each held, by the end of its name: ``".rate"``, ``"['a']"``.
-        list_now: What each holds now.
-        put: Fills a place.
-        clear: Empties one.
-    """
-
-    saved: Mapping[str, object]
-    list_now: Callable[[], Mapping[str, object]]
-    put: Callable[[str, Any], object]
-    clear: Callable[[str], object]
-
-    def restore(self, name: str) -> None:
-        before = self.saved.get(name, _ABSENT)
-        if before is _ABSENT:
-            self.clear(name)
-        elif self.list_now().get(name, _ABSENT) is not before:
-            self.put(name, before)
-
-    def restore_all(self) -> None:
-        for name in {**self.list_now(), **self.saved}:
-            self.restore(name)
+from pytest_repro.engine.experiments.slots import Slots, find_slots
 
 
 class _Kept(NamedTuple):
@@ -71,7 +37,7 @@ class _Kept(NamedTuple):
 
     name: str
     restore: Callable[[], object] | None
-    slots: _Slots | None
+    slots: Slots | None
 
 
 class _Keeper(StateVisitor):
@@ -87,7 +53,7 @@ class _Keeper(StateVisitor):
         self.names.add(name)
         if any(is_within(name, each) or is_within(each, name) for each in self._targets):
             with suppress(Exception):  # a foreign object may refuse to be copied
-                slots = _find_slots(value)
+                slots = find_slots(value)
                 for part in MODULE_PARTS:
                     if slots is not None and isinstance(places := slots.saved.get(f".{part}"), dict):
                         self.kept.append(_Kept(name, partial(_refill, places, dict(places)), None))
@@ -182,60 +148,7 @@ def _put_back_part(kept: _Kept, target: str, known_names: set[str]) -> None:
             kept.slots.restore(segment)
 
 
-def _find_slots(value: Any) -> _Slots | None:
-    """The places of the parts of *value*, which may be empty later or hold something else."""
-    if isinstance(value, (*PLAIN_TYPES, BuiltinFunctionType)):
-        return None
-    if isinstance(value, (dict, list)) or hasattr(value, "popleft"):
-        read, key = partial(_list_items, value), partial(_find_key, value, list(_iter_keys(value)))
-        return _Slots(
-            read(),
-            read,
-            lambda name, part: value.__setitem__(key(name), part),
-            lambda name: value.__delitem__(key(name)),
-        )
-    read = partial(_list_attributes, value)
-    cells = {f"(variable {name})": cell for name, cell in iter_cells(value)}
-
-    def put(name: str, part: object) -> None:
-        if name in cells:
-            fill_cell(cells[name], part)
-        elif isinstance(value, type) or name == ".grad":
-            setattr(value, name[1:], part)
-        else:  # not that of a class that makes or checks attributes
-            object.__setattr__(value, name[1:], part)
-
-    return _Slots(read(), read, put, lambda name: _drop_attribute(value, name[1:]))
-
-
-def _iter_keys(value: Any) -> Iterable[Any]:
-    return value if isinstance(value, dict) else range(len(value))
-
-
-def _list_items(value: Any) -> Mapping[str, object]:
-    return {f"[{key!r}]": value[key] for key in _iter_keys(value) if isinstance(key, PLAIN_TYPES)}
-
-
-def _find_key(value: Any, saved_keys: Sequence[Any], name: str) -> Any:
-    """The key of a dict, or the index in a list, that is written *name*."""
-    return next(key for key in (*saved_keys, *_iter_keys(value)) if f"[{key!r}]" == name)
-
-
-def _list_attributes(value: object) -> Mapping[str, object]:
-    found = {f".{name}": part for name, part in read_attributes(value).items() if is_state_name(name)}
-    found.update((f"(variable {name})", cell.cell_contents) for name, cell in iter_cells(value))
-    return {**found, ".grad": value.grad} if has_gradient(value) else found  # type: ignore[attr-defined]
-
-
-def _drop_attribute(value: Any, name: str) -> None:
-    own = getattr(value, "__dict__", {})
-    if isinstance(own, dict) and name in own:
-        del own[name]
-    else:  # of a class, or one that the value keeps elsewhere
-        delattr(value, name)
-
-
-def _make_restorer(value: Any, setter: Setter | None, slots: _Slots | None) -> Callable[[], object] | None:
+def _make_restorer(value: Any, setter: Setter | None, slots: Slots | None) -> Callable[[], object] | None:
     """Restores the content of *value*, without its parts, which are restored one by one."""
     if isinstance(value, ModuleType) or slots is None:
         return None
@@ -254,7 +167,7 @@ def _make_restorer(value: Any, setter: Setter | None, slots: _Slots | None) -> C
     return partial(_restore_object, value, type(value), slots)
 
 
-def _restore_array(array: Any, adapter: Adapter, saved: Any, slots: _Slots) -> None:
+def _restore_array(array: Any, adapter: Adapter, saved: Any, slots: Slots) -> None:
     slots.restore_all()
     adapter.restore_array(array, saved)
 
@@ -268,7 +181,7 @@ def _refill(value: Any, content: dict[Any, Any] | list[Any]) -> None:
         value.extend(content) if hasattr(value, "extend") else value.update(content)
 
 
-def _restore_object(value: Any, kind: type, slots: _Slots) -> None:
+def _restore_object(value: Any, kind: type, slots: Slots) -> None:
     if type(value) is not kind:
         value.__class__ = kind
     slots.restore_all()
