@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -30,6 +31,7 @@ from pytest_repro.engine.experiments.process_state import (
     is_within,
 )
 from pytest_repro.engine.experiments.slots import Slots, find_slots
+from pytest_repro.interpose.user_frames import is_user_module
 
 
 class _Kept(NamedTuple):
@@ -74,6 +76,7 @@ class StateRestorer:
         self._switches: StateFacts = {}
         self._switch_setters: dict[str, Callable[[str], object]] = {}
         self._switch_names: set[str] = set()
+        self._modules = frozenset(sys.modules)
         self._failed_names: set[str] = set()
 
     def keep_modules(self) -> None:
@@ -100,7 +103,7 @@ class StateRestorer:
 
     def restore(self) -> None:
         """Restores the values of all names."""
-        self._switch_names |= {*self._switches, *capture_switches()}
+        self._switch_names |= {*self._switches, *capture_switches(), *self._drop_new_modules()}
         for name in self._names:
             for keeper, _ in self._keepers:
                 for kept in keeper.kept:
@@ -116,6 +119,15 @@ class StateRestorer:
             self._compare(keeper.facts, visitor.facts)
         now = capture_switches()
         self._compare(self._switches, {name: now[name] for name in now if name in self._names})
+
+    def _drop_new_modules(self) -> list[str]:
+        """Forgets the user's modules that a run was the first to import; returns the names in them."""
+        new = [name for name, module in list(sys.modules.items()) if name not in self._modules and module]
+        named = {module: [each for each in self._names if is_within(each, module)] for module in new}
+        dropped = [name for name in new if named[name] and is_user_module(sys.modules[name])]
+        for name in dropped:
+            del sys.modules[name]
+        return [each for name in dropped for each in named[name]]
 
     def _compare(self, before: StateFacts, now: StateFacts) -> None:
         changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
