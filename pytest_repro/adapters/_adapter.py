@@ -189,3 +189,7 @@ class Adapter:
     def switches(self) -> dict[str, str]:
         """Process-wide settings that a run could leave changed, by name."""
         return {}
+
+    def save_switches(self) -> Callable[[str], object]:
+        """Saves the settings of :meth:`switches`. The function it returns restores one by its name."""
+        return lambda name: None

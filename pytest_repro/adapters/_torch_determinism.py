@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import torch
@@ -151,6 +151,17 @@ def list_switches() -> tuple[Switch, ...]:
         *(_make_variable_switch(name) for name in _ENVIRONMENT_VARIABLES),
     ]
     return tuple(switch for switch in switches if _is_readable(switch))
+
+
+def read_switches() -> dict[str, str]:
+    """The switches as text, by the names that reports use."""
+    return {f"torch {switch.name}": str(switch.get()) for switch in list_switches()}
+
+
+def save_switches() -> Callable[[str], object]:
+    """Saves the switches. The function it returns restores one by its name in reports."""
+    saved = {f"torch {switch.name}": partial(switch.set, switch.get()) for switch in list_switches()}
+    return lambda name: saved[name]() if name in saved else None
 
 
 def _is_readable(switch: Switch) -> bool:

@@ -179,6 +179,10 @@ class Numpy(Adapter):
     def switches(self) -> dict[str, str]:
         return {"numpy.geterr()": str(np.geterr())}
 
+    def save_switches(self) -> Callable[[str], object]:
+        saved = np.geterr()
+        return lambda name: name == "numpy.geterr()" and np.seterr(**saved)
+
     def environment(self) -> dict[str, str]:
         return {
             "numpy": np.__version__,

@@ -8,9 +8,9 @@ import platform
 import random
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from pytest_repro.adapters import Adapter, EntropySource, FastReader
 from pytest_repro.adapters._python_values import flatten_value, read_float, read_int
@@ -58,6 +58,47 @@ def _reset_tempfile_names() -> Iterator[None]:
         yield
     finally:
         module._name_sequence = before
+
+
+class _Setting(NamedTuple):
+    """A process-wide setting of a module of the standard library or of a library without an adapter."""
+
+    module: str
+    get: Callable[[Any], Any]
+    set: Callable[[Any, Any], object]
+
+
+def _set_logging(module: Any, saved: tuple[int, list[Any]]) -> None:
+    module.root.setLevel(saved[0])
+    module.root.handlers[:] = saved[1]
+
+
+_DECIMAL_PARTS = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")  # not the flags of past results
+_SETTINGS = {
+    "the working folder": _Setting("os", lambda m: m.getcwd(), lambda m, folder: m.chdir(folder)),
+    "sys.path": _Setting(
+        "sys", lambda m: list(m.path), lambda m, folders: m.path.__setitem__(slice(None), folders)
+    ),
+    "the locale": _Setting(
+        "locale", lambda m: m.setlocale(m.LC_ALL), lambda m, text: m.setlocale(m.LC_ALL, text)
+    ),
+    "decimal.getcontext()": _Setting(
+        "decimal",
+        lambda m: {name: getattr(m.getcontext(), name) for name in _DECIMAL_PARTS},
+        lambda m, parts: [m.getcontext().__setattr__(name, part) for name, part in parts.items()],
+    ),
+    "logging.root": _Setting("logging", lambda m: (m.root.level, list(m.root.handlers)), _set_logging),
+    "matplotlib.rcParams": _Setting(
+        "matplotlib", lambda m: dict.copy(m.rcParams), lambda m, rows: dict.update(m.rcParams, rows)
+    ),
+}
+
+
+def _read_settings() -> Iterator[tuple[str, Any]]:
+    for name, setting in _SETTINGS.items():
+        if (module := sys.modules.get(setting.module)) is not None:
+            with suppress(Exception):  # a folder that is gone, another version of the library
+                yield name, setting.get(module)
 
 
 class Python(Adapter):
@@ -116,12 +157,28 @@ class Python(Adapter):
         return generator.getstate() if is_known else None
 
     def switches(self) -> dict[str, str]:
-        variables = {
-            f"os.environ[{name!r}]": value
-            for name, value in os.environ.items()
-            if name not in _IGNORED_VARIABLES
-        }
-        return {**variables, "the working folder": os.getcwd()}
+        variables = {f"os.environ[{name!r}]": value for name, value in self._read_variables().items()}
+        settings = dict(_read_settings())
+        if "logging.root" in settings:  # pytest's own handlers are new in each run
+            level, handlers = settings["logging.root"]
+            settings["logging.root"] = f"level {level}, {len(handlers)} handlers"
+        return {**variables, **{name: str(value) for name, value in settings.items()}}
+
+    def _read_variables(self) -> dict[str, str]:
+        return {name: value for name, value in os.environ.items() if name not in _IGNORED_VARIABLES}
+
+    def save_switches(self) -> Callable[[str], object]:
+        variables, settings = self._read_variables(), dict(_read_settings())
+
+        def restore(name: str) -> None:
+            if name in settings:
+                _SETTINGS[name].set(sys.modules[_SETTINGS[name].module], settings[name])
+            for variable in {**self._read_variables(), **variables}:
+                if name == f"os.environ[{variable!r}]":
+                    os.environ.pop(variable, None)
+                    os.environ.update({variable: variables[variable]} if variable in variables else {})
+
+        return restore
 
     def environment(self) -> dict[str, str]:
         return {

@@ -185,6 +185,8 @@ class Torch(TorchTensors):
 
     deterministic = staticmethod(_switches.deterministic)
     leave_switches = staticmethod(_switches.leave_switches)
+    switches = staticmethod(_switches.read_switches)
+    save_switches = staticmethod(_switches.save_switches)
 
     def synchronize(self) -> None:
         cuda: Any = torch.cuda
@@ -193,9 +195,6 @@ class Torch(TorchTensors):
 
     def watch_draws(self, on_boundary: BoundaryCallback) -> AbstractContextManager[None]:
         return watch_draws(on_boundary)
-
-    def switches(self) -> dict[str, str]:
-        return {f"torch {switch.name}": str(switch.get()) for switch in _switches.list_switches()}
 
     def environment(self) -> dict[str, str]:
         return {

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
+from pytest_repro.adapters import active_adapters
 from pytest_repro.causes import Cause, watch_each
 from pytest_repro.core.diagnose import Change, Evidence, Finding
+from pytest_repro.interpose.call_log import Target
+from pytest_repro.interpose.patch import Patch, make_patch, patch_everywhere
+from pytest_repro.interpose.user_frames import call_origin, caller_frame, format_location, get_module_name
 
 _MAX_LISTED = 3
+_WITHOUT_CALL_NOTE = "runs without this call were equal"
 _FRESH_PROCESS_NOTE = "; in fresh processes, runs were equal"
 
 _RESEEDING = (
@@ -63,7 +71,7 @@ class SharedState(Cause):
         changes, call = evidence.changes, self.explain(evidence.calls)
         description = _describe_changes(changes)
         if evidence.calls_for(self.name) and not any(change.location for change in changes):
-            return Finding(self.name, call.location, f"{call.explanation}; {description}", call.fix)
+            return Finding(self.name, call.location, f"{call.explanation}; {_WITHOUT_CALL_NOTE}", call.fix)
         if call.location:
             description += f"; in the first run {call.explanation}, at {call.location}"
         if not changes:
@@ -78,6 +86,9 @@ def _describe_changes(changes: tuple[Change, ...]) -> str:
     more = f", and {len(changes) - _MAX_LISTED} more" if len(changes) > _MAX_LISTED else ""
     return f"a run leaves state for the next: {listed}{more}{_FRESH_PROCESS_NOTE}"
 
+
+_SETTINGS = ("torch ", "numpy.", "os.environ[", "the ", "sys.path", "decimal.", "logging.root", "matplotlib.")
+"""How the names of process-wide settings begin."""
 
 _FIX_BY_KIND = {
     "module": "build {} in the test or in a function fixture: each run is seeded before these start",
@@ -96,18 +107,60 @@ def _suggest_fix(change: Change) -> str:
     if name.startswith("parameter "):
         return "copy the parameter before changing it: all runs share one object"
     if name.startswith("file "):
-        return "write to tmp_path, which is empty in each run"
+        is_old = change.description in ("is gone", "has other contents")
+        return "work on a copy in tmp_path" if is_old else "write to tmp_path, which is empty in each run"
     if "(default " in name:
         return "make the default argument None, and create the container in the function's body"
-    if name.startswith(("torch ", "numpy", "os.environ", "the working")):
+    if "(variable " in name:
+        return f"make {name.partition('(')[0]} in each run, in a function fixture"
+    if name.startswith(_SETTINGS):
         return "restore it at the end of the test: in a fixture, or with monkeypatch"
     if change.kind in _FIX_BY_KIND:  # an adapter of another distribution may name others
         return _FIX_BY_KIND[change.kind].format(change.owner)
     if change.description.endswith("results"):
         return f"call {name}.cache_clear() before each run, in a function fixture"
+    if change.description == "is new" and not change.kind:
+        return f"remove {name} when the test ends, or set it with monkeypatch"
     if "cache" in name.lower():
         return f"clear {name} before each run, in a function fixture"
     return f"create {name} in each run, in a function fixture, or restore it with monkeypatch"
 
 
 cause = SharedState()
+
+
+@contextmanager
+def leave_out_calls(lines: Collection[str]) -> Iterator[None]:
+    """In the block, calls from *lines* (``"/abs/file.py:12"``) that seed or set something do nothing."""
+    targets = {(target.owner, target.name): target for target in cause.find_targets()} if lines else {}
+    patches = [_make_idle_patch(target, lines) for target in targets.values()]
+    with patch_everywhere(patches) if patches else nullcontext():
+        yield
+
+
+def _make_idle_patch(target: Target, lines: Collection[str]) -> Patch:
+    real = getattr(target.owner, target.name)
+
+    def skip(*args: Any, **kwargs: Any) -> Any:
+        caller = get_module_name(caller_frame(sys._getframe(1)))
+        origin = call_origin(sys._getframe(1)) if not caller.startswith("pytest_repro.") else None
+        if origin is None or format_location(origin.frame) not in lines:
+            return real(*args, **kwargs)
+        if target.function.effect != _RESEEDING[0]:
+            answer = _ANSWERS.get(target.function.function)
+            return answer(*args) if answer is not None else None
+        undo = [adapter.save_global_states() for adapter in active_adapters().values()]
+        try:
+            return real(*args, **kwargs)  # torch.manual_seed() returns a generator
+        finally:
+            for restore in undo:
+                restore()
+
+    return make_patch(target.owner, target.name, skip)
+
+
+_ANSWERS: dict[str, Callable[..., Any]] = {
+    "numpy:seterr": lambda *_: sys.modules["numpy"].geterr(),
+    "locale:setlocale": lambda category, *_: sys.modules["locale"].setlocale(category),
+}
+"""What a function returns that is left out."""

@@ -99,6 +99,9 @@ class Experiment(NamedTuple):
     trace_lines: bool = False  # the user's lines
     passthrough_sites: tuple[str, ...] = ()  # whose calls are not suspended: lines, or sites of calls
     restored_names: tuple[str, ...] = ()  # state that is restored before each run to that before the first
+    omitted_lines: tuple[
+        str, ...
+    ] = ()  # whose calls that seed or set something do nothing: ``"/abs/file.py:12"``
 
 
 @dataclass(frozen=True, slots=True)

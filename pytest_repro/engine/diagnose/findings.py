@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import takewhile
 
 from pytest_repro.causes import get_cause, list_cause_names, split_suspect
-from pytest_repro.core.diagnose import Change, Evidence, ExperimentResult, Finding
+from pytest_repro.core.diagnose import Change, Evidence, ExperimentResult, ExternalCall, Finding
 from pytest_repro.core.trace.divergence import Divergence, LineStep, find_line_divergence
 from pytest_repro.engine.diagnose import ExperimentFailed
 
@@ -144,23 +144,38 @@ def build_unknown_finding(reason: str, evidence: Evidence | None = None) -> Find
 def describe_no_suspect(evidence: Evidence, suspended: Sequence[str] = ()) -> str:
     """No suspect makes the difference, though all were *suspended*."""
     listed = f" ({', '.join(suspended)})" if suspended else ""
-    text = (
+    return (
         f"{evidence.differing} of {evidence.runs} runs differed, and runs still differed with each suspect "
         f"suspended{listed} and with all of them suspended together"
     )
-    files = [f"{c.name} {c.description}" for c in evidence.changes if c.name.startswith("file ")]
-    return f"{text}; a run leaves files behind that fresh processes also see: {files[0]}" if files else text
 
 
-def describe_unseen_state(restored: Sequence[Change] = ()) -> str:
-    """Fresh processes agree, and no change that was seen, even if *restored*, makes the difference."""
-    seen = "no change was seen that a run leaves behind"
-    if restored:
-        names = ", ".join(change.name for change in restored[:_MAX_LISTED])
-        more = " and more" if len(restored) > _MAX_LISTED else ""
-        seen = f"runs still differed after {names}{more} had been restored"
+def describe_unseen_state(without: Sequence[Change | ExternalCall] = (), failed: Sequence[str] = ()) -> str:
+    """Fresh processes agree, and no state that was seen makes the difference.
+
+    Args:
+        without: What runs still differed without.
+        failed: The names of those that could not be restored completely.
+    """
+    names = [
+        each.name if isinstance(each, Change) else f"{each.display_name} at {each.location}"
+        for each in without
+    ]
+    restored = [name for name in names if name not in failed]
+    notes = [f"runs still differed without {_list_names(restored)}"] if restored else []
+    notes += (
+        [f"{_list_names(failed)} changed and could not be restored to see whether it matters"]
+        if failed
+        else []
+    )
+    seen = "; ".join(notes) or "no change was seen that a run leaves behind"
     return (
         "runs that each started in a fresh process were equal, so a run depends on something that earlier "
         f"runs in its process have changed; {seen} (memory in use? state of compiled code, or "
         "of installed packages that repro_packages does not name?)"
     )
+
+
+def _list_names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
+    return f"{', '.join(names[:_MAX_LISTED])}{more}"

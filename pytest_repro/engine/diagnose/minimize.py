@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from itertools import chain
 from typing import TypeVar
 
-from pytest_repro.core.diagnose import Change, Evidence, Experiment, ExperimentResult
+from pytest_repro.core.diagnose import Change, Evidence, Experiment, ExperimentResult, ExternalCall
 from pytest_repro.engine.diagnose import ExperimentFailed
-from pytest_repro.engine.diagnose.findings import get_cause_name
+from pytest_repro.engine.diagnose.findings import describe_unseen_state, get_cause_name
+from pytest_repro.engine.experiments.state_diff import find_owner, join_changes
 
 T = TypeVar("T")
 
 SHARED_STATE = "shared-state"
+
+StateItem = Change | ExternalCall
+"""What a run leaves for the next: a change, or a call that seeds or sets something."""
 
 MAX_SINGLE_TRIES = 8
 """Lines, changes or suspects that are tried one at a time."""
@@ -60,32 +66,95 @@ def _bisect_lines(lines: list[str], differs: Callable[[Sequence[str]], bool]) ->
 
 
 def minimize_changes(
-    evidence: Evidence, experiment: Experiment, run_experiment: ExperimentRunner
-) -> Evidence | None:
-    """*evidence* with only the changes that must be restored to make the runs of *experiment* equal.
+    evidence: Evidence,
+    experiment: Experiment,
+    run_experiment: ExperimentRunner,
+    is_equal: Callable[[ExperimentResult], bool],
+) -> Evidence | str:
+    """*evidence* with only the state that makes the runs of *experiment* differ.
+
+    Changes are restored before each run, additions removed; calls that seed or set something are left out.
 
     Returns:
-        None if runs still differ when all changes are restored.
+        Why none is known to: what runs differed without, and what could not be restored.
     """
 
-    def run_restoring(changes: Sequence[Change]) -> ExperimentResult:
-        restored = changes[0].name if len(changes) == 1 else f"{len(changes)} changes"
-        changed = experiment._replace(restored_names=tuple(change.name for change in changes))
-        return run_experiment(changed, f"{restored} restored")
+    def run_without(items: Sequence[StateItem]) -> ExperimentResult:
+        names, lines = (
+            _list_names(items, evidence),
+            [each.location for each in items if isinstance(each, ExternalCall)],
+        )
+        changed = experiment._replace(restored_names=names, omitted_lines=tuple(dict.fromkeys(lines)))
+        return run_experiment(changed, _describe_items(items))
 
-    changes = evidence.changes
-    try:
-        result = run_restoring(changes)
-        if not result.equal:
-            failed = [change for change in changes if change.name not in result.restored_names]
-            restored = [change for change in changes if change not in failed]
-            return replace(evidence, changes=(*failed, *restored)) if failed else None
-        if len(changes) <= MAX_SINGLE_TRIES:
-            changes = tuple(minimize(list(changes), lambda rest: run_restoring(rest).equal))
-    except ExperimentFailed:
-        return evidence
-    calls = tuple(call for call in evidence.calls if call.cause != SHARED_STATE)
-    return replace(evidence, changes=changes, calls=calls)
+    calls = evidence.calls_for(SHARED_STATE)
+    located = [change for change in evidence.changes if change.location]
+    items: list[StateItem] = [
+        *located,
+        *calls,
+        *(change for change in evidence.changes if not change.location),
+    ]
+    result = run_without(items)
+    if not is_equal(result):
+        failed = [name for name in _list_names(items, evidence) if name not in result.restored_names]
+        return describe_unseen_state([*join_changes(evidence.changes), *calls], failed)
+    items = _minimize_items(items, lambda rest: is_equal(run_without(rest)))
+    changes = join_changes([item for item in items if isinstance(item, Change)])
+    kept = tuple(call for call in evidence.calls if call.cause != SHARED_STATE or call in items)
+    return replace(evidence, changes=changes, calls=kept)
+
+
+def _list_names(items: Sequence[StateItem], evidence: Evidence) -> tuple[str, ...]:
+    """What to restore: a module or an optimiser as a whole, if all of its changes are among *items*."""
+    names: dict[str, None] = {}
+    for change in (item for item in items if isinstance(item, Change)):
+        parts = [each for each in evidence.changes if change.owner and each.owner == change.owner]
+        whole = parts and all(part in items for part in parts)
+        names[change.owner if whole else change.name] = None
+    return tuple(names)
+
+
+def _describe_items(items: Sequence[StateItem]) -> str:
+    if len(items) > 1:
+        return f"{len(items)} changes restored"
+    (item,) = items
+    return f"{item.name} restored" if isinstance(item, Change) else f"{item.display_name} left out"
+
+
+def _minimize_items(items: list[StateItem], suffices: Callable[[list[StateItem]], bool]) -> list[StateItem]:
+    """The part of *items* that suffices to make runs equal, as far as the time allows."""
+    by_owner: dict[str, list[StateItem]] = {}
+    for item in items:
+        owner = find_owner(item) if isinstance(item, Change) else item.location
+        by_owner.setdefault(owner, []).append(item)
+    groups = list(by_owner.values())
+    with suppress(ExperimentFailed):
+        for size in sorted({max(1, len(groups) // 2), max(1, len(groups) // 4), 1}, reverse=True):
+            for start in range(0, len(groups), size)[::-1]:
+                rest = groups[:start] + groups[start + size :]
+                if rest and suffices([*chain(*rest)]):
+                    groups = rest
+        for number, group in enumerate(groups):
+            others = [*chain(*groups[:number], *groups[number + 1 :])]
+            groups[number] = _minimize_parts(group, partial(_suffices_with, suffices, others))
+    return [*chain(*groups)]
+
+
+def _suffices_with(
+    suffices: Callable[[list[StateItem]], bool], others: list[StateItem], rest: list[StateItem]
+) -> bool:
+    return suffices([*others, *rest])
+
+
+def _minimize_parts(items: list[T], suffices: Callable[[list[T]], bool]) -> list[T]:
+    """As :func:`minimize`; of many parts only while half of them suffices: most objects change as one."""
+    while len(items) > MAX_SINGLE_TRIES:
+        middle = len(items) // 2
+        half = next((half for half in (items[:middle], items[middle:]) if suffices(half)), None)
+        if half is None:
+            return items
+        items = half
+    return minimize(items, suffices)
 
 
 def minimize(items: list[T], suffices: Callable[[list[T]], bool]) -> list[T]:

@@ -220,12 +220,12 @@ class RepeatDiagnosis:
         """
         suspended = [suspect for suspect in suspects if suspect not in (SHARED_STATE, ADDRESS_LAYOUT)]
         experiment, evidence = self._plan(self._runs_needed, suspended), self._evidence
-        if SHARED_STATE in suspects and evidence.changes:
-            minimized = minimize_changes(evidence, experiment, self._budget.run_experiment)
-            if minimized is None and not evidence.calls_for(SHARED_STATE):
-                self._no_cause_reason = describe_unseen_state(evidence.changes)
+        if SHARED_STATE in suspects:
+            minimized = minimize_changes(evidence, experiment, self._budget.run_experiment, self._is_equal)
+            if isinstance(minimized, str):
+                self._no_cause_reason = minimized
                 return None
-            evidence = minimized or replace(evidence, changes=())
+            evidence = minimized
         experiment = experiment._replace(fresh_forks=len(suspended) < len(suspects))
         evidence = minimize_calls(evidence, suspended, experiment, self._budget.run_experiment)
         if not causes:

@@ -1,22 +1,20 @@
-"""The state of a process that a run can change: globals, caches, default arguments, fixtures, files.
+"""The state of a process that a run can change: globals, caches, default arguments, fixtures, settings.
 
-It is captured, to find changes, and restored by name, to find which of them makes runs differ.
+It is captured, to find changes; ``state_restore`` restores it by name.
 """
 
 from __future__ import annotations
 
-import copy
-import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import PurePath
-from types import BuiltinFunctionType, FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, GeneratorType, ModuleType
 from typing import Any, NamedTuple
 
-from pytest_repro.adapters import active_adapters, find_array_adapter, find_generator_adapter, flatten_known
+from pytest_repro.adapters import active_adapters, find_array_adapter, find_kind_name, flatten_known
 from pytest_repro.core.diagnose import StateRoot
 from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.interpose.code_owner import is_user_module
@@ -27,29 +25,39 @@ MAX_DEPTH, MAX_WIDTH, MAX_NODES, MAX_NBYTES = 5, 200, 50_000, 2**26
 
 PLAIN_TYPES = (bool, int, float, complex, str, bytes, type(None))
 
+MODULE_PARTS = ("_parameters", "_buffers", "_modules")
+"""Attributes of a ``torch.nn.Module`` whose items users know as its own attributes."""
+
 Setter = Callable[[Any], object]
-_Restorer = Callable[[], object]
 
 
 class StateFact(NamedTuple):
-    """The state of one value: the number of its items, and a text that is equal for equal contents."""
+    """The state of one value: the number of its items, and a text that is equal for equal contents.
+
+    *owner* names the module, optimiser or generator that the value is a part of, and *kind* is which.
+    """
 
     size: int | None
     content: str
+    kind: str = ""
+    owner: str = ""
 
 
 StateFacts = Mapping[str, StateFact]
 
 
 def capture_state(roots: Mapping[str, StateRoot]) -> StateFacts:
-    """The state of *roots*, which belong to the test, the user's modules, libraries' switches and files."""
+    """The state of *roots*, which belong to the test, of the user's modules and of libraries' switches."""
     visitor = StateVisitor()
     visitor.visit_roots(roots)
     visitor.visit_modules()
-    for adapter in active_adapters().values():
-        visitor.facts.update((name, StateFact(None, value)) for name, value in adapter.switches().items())
-    visitor.facts.update(_capture_files())
-    return visitor.facts
+    return {**visitor.facts, **capture_switches()}
+
+
+def capture_switches() -> StateFacts:
+    """The process-wide settings of all libraries, environment variables and the working folder."""
+    adapters = active_adapters().values()
+    return {name: StateFact(None, text) for each in adapters for name, text in each.switches().items()}
 
 
 class StateVisitor:
@@ -57,7 +65,8 @@ class StateVisitor:
 
     def __init__(self) -> None:
         self.facts: dict[str, StateFact] = {}
-        self._visited_ids: set[int] = set()
+        self._visited: dict[int, object] = {}  # by id; keeps temporary values alive, whose ids would recur
+        self._kind, self._owner = "", ""
 
     def on_value(self, name: str, value: object, setter: Setter | None) -> None:
         """Called once for each value and name; *setter* replaces the value, if that is possible."""
@@ -70,27 +79,35 @@ class StateVisitor:
         for module in list(sys.modules.values()):
             if not isinstance(module, ModuleType) or not is_user_module(module):
                 continue
+            self.on_value(module.__name__, module, None)
             for name, value in list(vars(module).items()):
-                if not name.startswith(("__", "@")) and getattr(value, "__module__", "") != "pytest_repro":
+                if is_state_name(name) and getattr(value, "__module__", "") != "pytest_repro":
                     self.visit(f"{module.__name__}.{name}", value, 0, partial(setattr, module, name))
 
     def visit(self, name: str, value: object, depth: int, setter: Setter | None = None) -> None:
         """Visits *value* and its parts, whose names start with *name*."""
         self.on_value(name, value, setter)
         if isinstance(value, PLAIN_TYPES):
-            self.facts[name] = StateFact(None, repr(value))
+            self._add_fact(name, None, repr(value))
         elif not isinstance(value, (ModuleType, BuiltinFunctionType)) and self._mark_new(value, depth):
+            before = self._kind, self._owner
             with suppress(Exception):  # a foreign object may raise anything when it is read
+                if not self._kind and (kind := find_kind_name(value)):
+                    self._kind, self._owner = kind, name
                 self._visit_content(name, value, depth + 1)
+            self._kind, self._owner = before
+
+    def _add_fact(self, name: str, size: int | None, content: str) -> None:
+        self.facts[name] = StateFact(size, content, self._kind, self._owner)
 
     def _mark_new(self, value: object, depth: int) -> bool:
-        new = id(value) not in self._visited_ids and depth < MAX_DEPTH and len(self._visited_ids) < MAX_NODES
-        self._visited_ids.add(id(value))
+        new = id(value) not in self._visited and depth < MAX_DEPTH and len(self._visited) < MAX_NODES
+        self._visited[id(value)] = value
         return new
 
     def _visit_content(self, name: str, value: Any, depth: int) -> None:
         if callable(getattr(value, "cache_info", None)):
-            self.facts[name] = StateFact(value.cache_info().currsize, "cache")
+            self._add_fact(name, value.cache_info().currsize, "cache")
         if isinstance(value, (FunctionType, type)):
             self._visit_code(name, value, depth)
         elif isinstance(value, (dict, list, tuple, set, frozenset)) or hasattr(value, "popleft"):
@@ -98,20 +115,26 @@ class StateVisitor:
         elif isinstance(value, PurePath):  # the folders of two runs have different names
             return
         elif (flat := flatten_known(value)) is not None and not isinstance(flat, str):
-            self._visit_flat(name, flat, depth)
+            self._visit_flat(name, value, flat, depth)
+        elif isinstance(value, GeneratorType):
+            frame = value.gi_frame  # its position and variables, without moving it
+            members = [*frame.f_locals.values(), frame.f_lasti] if frame is not None else []
+            self._add_fact(name, None, f"at {format_plain_members(members)}")
         elif type(value).__module__ == "itertools" or hasattr(value, "__length_hint__"):
             hint = getattr(value, "__length_hint__", None)  # its position, without moving it
-            self.facts[name] = StateFact(None, repr(value) if hint is None else str(hint()))
-        elif not callable(value) or hasattr(value, "__dict__"):
-            self._visit_attributes(name, value, vars(value), depth)
+            self._add_fact(name, None, repr(value) if hint is None else str(hint()))
+        else:
+            self._visit_attributes(name, value, read_attributes(value), depth)
 
     def _visit_code(self, name: str, value: Any, depth: int) -> None:
-        """Visits the default arguments of a function, attributes, and the methods of a class."""
+        """Visits default arguments and variables of a function, attributes, and the methods of a class."""
         module = sys.modules.get(value.__module__)
         if module is None or not is_user_module(module):
             return
         for number, default in enumerate(getattr(value, "__defaults__", None) or ()):
             self.visit(f"{name}(default {number + 1})", default, depth)
+        for variable, cell in iter_cells(value):
+            self.visit(f"{name}(variable {variable})", cell.cell_contents, depth, partial(fill_cell, cell))
         data = {n: v for n, v in vars(value).items() if not n.startswith("__") and not callable(v)}
         methods = {n: v for n, v in vars(value).items() if isinstance(v, FunctionType)}
         self._visit_attributes(name, value, data, depth)
@@ -123,21 +146,62 @@ class StateVisitor:
 
     def _visit_container(self, name: str, value: Any, depth: int) -> None:
         if isinstance(value, (set, frozenset)):  # has no keys to visit its members by
-            self.facts[name] = StateFact(len(value), format_plain_members(value))
+            self._add_fact(name, len(value), format_plain_members(value))
             return
-        self.facts[name] = StateFact(len(value), "")
+        self._add_fact(name, len(value), "")
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in islice(list(items), MAX_WIDTH):
+            if self._kind == "optimiser" and key == "params":  # which are the model's
+                continue
             setter = partial(value.__setitem__, key) if hasattr(value, "__setitem__") else None
             self.visit(f"{name}[{key!r}]" if isinstance(key, PLAIN_TYPES) else name, item, depth, setter)
 
-    def _visit_flat(self, name: str, flat: Leaf | Parts, depth: int) -> None:
+    def _visit_flat(self, name: str, value: Any, flat: Leaf | Parts, depth: int) -> None:
         if isinstance(flat, Leaf):
             if flat.nbytes <= MAX_NBYTES:
-                self.facts[name] = StateFact(None, digest(flat.kind, flat.read_chunks()))
-        else:
-            for suffix, part in islice(flat.items, MAX_WIDTH):
-                self.visit(name + suffix, part, depth)
+                self._add_fact(name, None, digest(flat.kind, flat.read_chunks()))
+            if has_gradient(value):
+                self.visit(f"{name}.grad", value.grad, depth)
+            return
+        for suffix, part in islice(flat.items, MAX_WIDTH):
+            self.visit(name + suffix, part, depth)
+        if self._kind and hasattr(value, "__dict__"):  # hooks, submodules, and an optimiser's own state
+            others = {key: part for key, part in vars(value).items() if key not in MODULE_PARTS}
+            self._visit_attributes(name, value, {**vars(value).get("_modules", {}), **others}, depth)
+
+
+def read_attributes(value: object) -> Mapping[str, object]:
+    """The attributes of an instance or a class, in its ``__dict__`` or in slots."""
+    slots = [
+        s
+        for kind in type(value).__mro__
+        for s in (lambda n: [n] if isinstance(n, str) else n)(vars(kind).get("__slots__", ()))
+    ]
+    found = {name: getattr(value, name) for name in slots if name != "__dict__" and hasattr(value, name)}
+    return {**found, **getattr(value, "__dict__", {})}
+
+
+def is_state_name(name: str) -> bool:
+    """Whether a global of that name is the user's, not Python's or pytest's."""
+    return not name.startswith(("__", "@"))
+
+
+def iter_cells(function: Any) -> list[tuple[str, Any]]:
+    """The variables that *function* closes over, with their cells; without those that have no value yet."""
+    names = getattr(getattr(function, "__code__", None), "co_freevars", ())
+    cells = zip(names, getattr(function, "__closure__", None) or ())
+    return [(name, cell) for name, cell in cells if cell != type(cell)()]
+
+
+def fill_cell(cell: Any, value: object) -> None:
+    """Sets the variable of a closure."""
+    cell.cell_contents = value
+
+
+def has_gradient(value: Any) -> bool:
+    """Whether *value* is a tensor that gradients are added to."""
+    wanted = find_array_adapter(value) is not None and getattr(value, "requires_grad", False)
+    return bool(wanted and value.is_leaf)
 
 
 def format_plain_members(members: Iterable[object]) -> str:
@@ -145,105 +209,6 @@ def format_plain_members(members: Iterable[object]) -> str:
     return " ".join(sorted(repr(member) for member in members if isinstance(member, PLAIN_TYPES)))
 
 
-def _capture_files() -> Iterator[tuple[str, StateFact]]:
-    """Files in the working directory, which one run may write and the next one read."""
-    with suppress(OSError), os.scandir() as entries:
-        for entry in islice(entries, 1000):
-            if entry.is_file() and not entry.name.startswith("."):
-                stat = entry.stat()
-                yield f"file {entry.name}", StateFact(None, f"{stat.st_size} {stat.st_mtime_ns}")
-
-
 def is_within(part: str, whole: str) -> bool:
     """Whether the name *part* is the name *whole*, or that of a part of it."""
     return part == whole or part.startswith((f"{whole}.", f"{whole}[", f"{whole}("))
-
-
-class StateRestorer(StateVisitor):
-    """Keeps the state of the values of some names when it visits them, and restores it later.
-
-    Args:
-        names: As in changes, ``"test_it.MODEL.bn"``; stands for all parts of that object.
-    """
-
-    def __init__(self, names: Sequence[str]) -> None:
-        super().__init__()
-        self._names = names
-        self._restorers: dict[str, _Restorer] = {}
-        self._failed_names: set[str] = set()
-        self._generator_names: set[str] = set()
-
-    def on_value(self, name: str, value: Any, setter: Setter | None) -> None:
-        target = self._match_name(name)
-        known = name in self._restorers or any(is_within(name, whole) for whole in self._generator_names)
-        if not target or known:
-            return
-        # A change may name the state of a generator, which is restored as a whole.
-        is_generator = find_generator_adapter(value) is not None
-        if not is_generator and not is_within(name, target):
-            return
-        restorer = None
-        with suppress(Exception):  # a foreign object may refuse to be copied
-            restorer = _make_restorer(value, setter)
-        if restorer is None:
-            self._failed_names.add(target)
-            return
-        self._restorers[name] = restorer
-        if is_generator:
-            self._generator_names.add(name)
-
-    def _match_name(self, name: str) -> str:
-        """The first of the names that *name* is a part of, else the first that is a part of *name*."""
-        wholes = (target for target in self._names if is_within(name, target))
-        parts = (target for target in self._names if is_within(target, name))
-        return next(wholes, "") or next(parts, "")
-
-    def restore(self) -> None:
-        for name, restorer in self._restorers.items():
-            try:
-                restorer()
-            except Exception:  # a foreign object may raise anything
-                self._failed_names.add(self._match_name(name))
-
-    def list_restored_names(self) -> tuple[str, ...]:
-        """The names whose values were restored completely."""
-        restored = set(map(self._match_name, self._restorers)) - self._failed_names
-        return tuple(name for name in self._names if name in restored)
-
-
-def _make_restorer(value: Any, setter: Setter | None) -> _Restorer | None:
-    """Restores the content of *value*, and its place in its owner; None if neither is possible."""
-    restore_content = _make_content_restorer(value)
-    if restore_content is None:
-        return None
-    if setter is None:
-        return None if isinstance(value, PLAIN_TYPES) else restore_content
-    return lambda: (restore_content(), setter(value))
-
-
-def _make_content_restorer(value: Any) -> _Restorer | None:
-    if isinstance(value, PLAIN_TYPES):
-        return lambda: None
-    if (adapter := find_generator_adapter(value)) is not None:
-        return partial(adapter.set_state, value, adapter.get_state(value) or "")
-    if callable(getattr(value, "cache_clear", None)):
-        return value.cache_clear  # type: ignore[no-any-return]
-    if isinstance(value, (dict, set, list)) or hasattr(value, "popleft"):
-        fill = value.update if isinstance(value, (dict, set)) else value.extend
-        return partial(_refill, value, fill, _copy_value(value))
-    if (adapter := find_array_adapter(value)) is not None:
-        return partial(adapter.restore_array, value, adapter.copy_array(value))
-    has_parts = hasattr(value, "__dict__") or isinstance(value, tuple)  # which are restored one by one
-    return (lambda: None) if has_parts else None
-
-
-def _refill(value: Any, fill: Callable[[Iterable[Any]], object], content: Any) -> None:
-    value.clear()
-    fill(content)
-
-
-def _copy_value(value: Any) -> Any:
-    """A deep copy of *value*, or a shallow one if its members refuse to be copied."""
-    with suppress(Exception):
-        return copy.deepcopy(value)
-    return copy.copy(value)

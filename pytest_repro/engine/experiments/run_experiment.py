@@ -14,6 +14,7 @@ from pytest_repro.causes import (
     report_not_suspended,
     split_suspect,
 )
+from pytest_repro.causes.shared_state import leave_out_calls
 from pytest_repro.core.diagnose import Change, Experiment, ExperimentResult, ExternalCall
 from pytest_repro.core.plan.plan import Cell
 from pytest_repro.core.runs.observation import ContentRef
@@ -21,13 +22,16 @@ from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.divergence import LineStep
 from pytest_repro.core.trace.trace import Trace
 from pytest_repro.engine.experiments.compiled_calls import CompiledCalls
+from pytest_repro.engine.experiments.file_state import FileStates
 from pytest_repro.engine.experiments.line_trace import trace_lines
 from pytest_repro.engine.experiments.process_setup import shifted_heap
-from pytest_repro.engine.experiments.process_state import StateFacts, StateRestorer, capture_state
+from pytest_repro.engine.experiments.process_state import StateFacts, capture_state
 from pytest_repro.engine.experiments.state_diff import diff_states
+from pytest_repro.engine.experiments.state_restore import StateRestorer
 from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.run_source import RunSource
 from pytest_repro.interpose.call_log import log_calls
+from pytest_repro.interpose.file_writes import watch_writes
 from pytest_repro.interpose.imports import log_imports
 from pytest_repro.interpose.patch import pass_through
 from pytest_repro.interpose.thread_starts import note_thread_starts
@@ -36,7 +40,7 @@ from pytest_repro.values.hashing import digest
 
 T = TypeVar("T")
 
-_MAX_CHANGES = 20
+_MAX_CHANGES = 500
 
 
 def run_experiment(source: RunSource, experiment: Experiment) -> ExperimentResult:
@@ -45,6 +49,7 @@ def run_experiment(source: RunSource, experiment: Experiment) -> ExperimentResul
         stack.enter_context(shifted_heap() if experiment.shift_heap else shifted_heap(0))
         stack.enter_context(note_thread_starts())
         stack.enter_context(pass_through(experiment.passthrough_sites))
+        stack.enter_context(leave_out_calls(experiment.omitted_lines))
         not_suspended = stack.enter_context(collect_not_suspended())
         result = _ExperimentRun(source, experiment).run()
         return replace(result, not_suspendable=tuple(not_suspended.items()))
@@ -59,8 +64,18 @@ class _ExperimentRun:
         self._steps: list[list[LineStep]] = []
         self._compiled = CompiledCalls()
         self._first_digest, self._restorer = "", StateRestorer(experiment.restored_names)
+        self._files, self._failed_files = FileStates(), set[str]()
+        self._file_changes: list[Change] = []
+        self._body_starts = 0
 
     def run(self) -> ExperimentResult:
+        with watch_writes(self._files.note):
+            try:
+                return self._run()
+            finally:
+                self._files.restore_all()  # the next experiment starts alike
+
+    def _run(self) -> ExperimentResult:
         start, number = perf_counter(), 0
         stops_early = self._experiment.trace_ops or self._experiment.trace_lines
         for number, cell in enumerate(self._experiment.cells):
@@ -78,14 +93,14 @@ class _ExperimentRun:
             tuple(map(tuple, _take_ends(self._steps))),
             perf_counter() - start,
             tuple(dict.fromkeys(outcomes)),
-            restored_names=self._restorer.list_restored_names(),
+            restored_names=self._list_restored_names(),
             compiled=tuple(self._compiled.modules.items()),
         )
 
     def _run_cell(self, cell: Cell, number: int) -> None:
-        experiment = self._experiment
+        experiment, starts = self._experiment, self._body_starts
         if experiment.restored_names:
-            self._restorer.restore() if number else self._restorer.visit_modules()
+            self._restore() if number else self._restorer.keep_modules()
         spec = self._trial.make_spec(cell, number)
         spec = replace(spec, suspended=experiment.suspended, traced=experiment.trace_ops)
         with ExitStack() as stack:
@@ -98,6 +113,9 @@ class _ExperimentRun:
             if experiment.trace_lines:
                 self._steps.append(stack.enter_context(trace_lines(on_line=self._compiled.visit_line)))
             run, recording = self._source.run(spec, self._on_body_start)
+            if experiment.restored_names and self._body_starts > starts + 1:
+                self._restore()  # it was repeated, after an import, in the state that the first attempt left
+                run, recording = self._source.run(spec, self._on_body_start)
         for suspect in experiment.suspended if imports and number else ():
             reason = f"each run imports {imports[0].display_name}, which meets the world as it is"
             report_not_suspended(split_suspect(suspect)[0].name, reason)
@@ -105,17 +123,31 @@ class _ExperimentRun:
             self._first_digest = _digest_run(run, recording)
         self._trial.add(run, recording)
 
+    def _restore(self) -> None:
+        self._restorer.restore()
+        self._failed_files |= self._files.restore(self._experiment.restored_names)
+
+    def _list_restored_names(self) -> tuple[str, ...]:
+        files = self._files.list_names() - self._failed_files
+        restored = {*self._restorer.list_restored_names(), *files}
+        return tuple(name for name in self._experiment.restored_names if name in restored)
+
     def _on_body_start(self) -> None:
-        if self._experiment.restored_names and not self._trial.runs:
-            self._restorer.visit_roots(self._source.find_roots())
+        roots = self._source.find_roots()
+        self._body_starts += 1
+        if self._body_starts == 1:
+            self._files.begin_body(roots)
+            self._restorer.keep_roots(roots)
         if self._experiment.diff_state and len(self._states) < 2:
-            self._roots = self._source.find_roots()
+            self._roots = roots
             self._states.append(capture_state(self._roots))
+            self._file_changes = list(self._files.list_changes()) if len(self._states) == 2 else []
 
     def _find_changes(self) -> tuple[Change, ...]:
         if len(self._states) < 2:
             return ()
-        return tuple(diff_states(self._states[0], self._states[1], self._roots))[:_MAX_CHANGES]
+        changes = diff_states(self._states[0], self._states[1], self._roots)
+        return (*changes, *self._file_changes)[:_MAX_CHANGES]
 
     def _find_differing(self) -> tuple[int, ...]:
         """Numbers of the runs that differ from the first, by the plan of the trial."""

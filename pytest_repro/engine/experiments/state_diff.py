@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import takewhile
 
-from pytest_repro.adapters import find_generator_adapter, find_kind_name
 from pytest_repro.core.diagnose import Change, StateRoot
 from pytest_repro.engine.experiments.process_state import StateFact, StateFacts, is_within
 from pytest_repro.interpose.code_owner import is_user_module
@@ -17,41 +16,69 @@ from pytest_repro.interpose.code_owner import is_user_module
 _MAX_CHANGES = 500
 _MAX_PART_NAMES = 3
 
+PARTED_KINDS = ("", "module")
+"""Kinds of objects whose parts are found, and restored, one by one."""
+
+_GENERATOR_KINDS = ("generator", "random.Random")
+
 
 def diff_states(before: StateFacts, after: StateFacts, roots: Mapping[str, StateRoot]) -> Iterator[Change]:
     """The changes from *before* to *after*: first what grew or shrank, then what has other contents.
 
-    Joins changes of several parts of one object, such as the buffers of a module, to one.
+    An optimiser or a generator is one change, whatever parts of it differ: it is restored as a whole.
     """
-    names = [name for name in after if after[name] != before.get(name)][:_MAX_CHANGES]
+    names = [name for name in {**after, **before} if after.get(name) != before.get(name)][:_MAX_CHANGES]
     names = [name for name in names if not any(name != other and is_within(name, other) for other in names)]
-    names.sort(key=lambda n: (_get_size(after[n]) == _get_size(before.get(n)), n.startswith("file")))
+    names.sort(key=lambda name: _get_size(after.get(name)) == _get_size(before.get(name)))
     groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault(_find_top_level(name, roots), []).append(name)
-    for top, parts in groups.items():
-        root, (module, _, attribute) = roots.get(top), top.rpartition(".")
-        owner = root.value if root else getattr(sys.modules.get(module), "__dict__", {}).get(attribute)
-        kind = find_kind_name(owner)
-        if find_generator_adapter(owner) is not None:
-            name, description = top, "was drawn from"  # the names of its parts mean nothing to a user
+        fact = after.get(name) or before[name]
+        groups.setdefault(fact.owner if fact.kind not in PARTED_KINDS else name, []).append(name)
+    for name, parts in groups.items():
+        fact = after.get(parts[0]) or before[parts[0]]
+        if fact.kind in PARTED_KINDS:
+            description = _describe_fact_change(before.get(name), after.get(name))
+        elif fact.kind.endswith(_GENERATOR_KINDS):
+            description = "was drawn from"  # the names of its parts mean nothing to a user
         else:
-            name = _find_shared_prefix(parts, top)
-            description = _describe_change(name, parts, before, after)
-        location = root.location if root else find_definition(name)
-        yield Change(name, description, location, kind, top if kind else "")
+            description = describe_parts(name, parts)
+        yield Change(name, description, _find_location(name, roots), fact.kind, fact.owner)
+
+
+def _find_location(name: str, roots: Mapping[str, StateRoot]) -> str:
+    root = next((root for top, root in roots.items() if is_within(name, top)), None)
+    return root.location if root is not None else find_definition(name)
+
+
+def join_changes(changes: Sequence[Change]) -> tuple[Change, ...]:
+    """*changes*, with those of one module as one, and likewise many of one global."""
+    groups: dict[str, list[Change]] = {}
+    for change in changes:
+        groups.setdefault(find_owner(change), []).append(change)
+    joined: list[Change] = []
+    for top, parts in groups.items():
+        if len(parts) == 1 or (len(parts) <= _MAX_PART_NAMES and not parts[0].owner):
+            joined += parts
+        else:
+            names = [part.name for part in parts]
+            name = _find_shared_prefix(names, top)
+            joined.append(parts[0]._replace(name=name, description=describe_parts(name, names)))
+    return tuple(joined)
 
 
 def _get_size(fact: StateFact | None) -> int:
     return (fact.size or 0) if fact is not None else 0
 
 
-def _find_top_level(name: str, roots: Mapping[str, StateRoot]) -> str:
-    """The root, or the global of a module, that *name* is a part of."""
-    parts = _split_name(name)
+def find_owner(change: Change) -> str:
+    """The module, optimiser or generator, else the fixture or global, that *change* is in."""
+    if change.owner or change.name.startswith("file "):
+        return change.owner or change.name
+    parts = _split_name(change.name)
+    if " " in parts[0]:  # "fixture net"
+        return parts[0]
     modules = (count for count in range(len(parts) - 1, 0, -1) if "".join(parts[:count]) in sys.modules)
-    default = "".join(parts[: next(modules, len(parts)) + 1])
-    return next((root for root in roots if is_within(name, root)), default)
+    return "".join(parts[: next(modules, len(parts)) + 1])
 
 
 def _split_name(name: str) -> list[str]:
@@ -61,23 +88,20 @@ def _split_name(name: str) -> list[str]:
 
 def _find_shared_prefix(names: Sequence[str], top: str) -> str:
     """The longest name of an object in *top* that all *names* are parts of."""
-    if len(names) == 1:
-        return names[0]
     columns = zip(*(_split_name(name[len(top) :])[:-1] for name in names))
     return top + "".join(parts[0] for parts in takewhile(lambda parts: len(set(parts)) == 1, columns))
 
 
-def _describe_change(name: str, parts: Sequence[str], before: StateFacts, after: StateFacts) -> str:
-    if len(parts) == 1:
-        return _describe_fact_change(before.get(name), after[name])
+def describe_parts(name: str, parts: Sequence[str]) -> str:
+    """How *name* changed: several of its *parts*."""
     listed = ", ".join(part[len(name) :].removeprefix(".") for part in parts[:_MAX_PART_NAMES])
     more = f" and {len(parts) - _MAX_PART_NAMES} more" if len(parts) > _MAX_PART_NAMES else ""
-    return f"has different values in {listed}{more}"
+    return f"has different values in {listed}{more}" if listed else "has different values"
 
 
-def _describe_fact_change(before: StateFact | None, after: StateFact) -> str:
-    if before is None:
-        return "is new"
+def _describe_fact_change(before: StateFact | None, after: StateFact | None) -> str:
+    if before is None or after is None:
+        return "is new" if before is None else "is gone"
     if before.size != after.size:
         verb = "grew" if _get_size(after) > _get_size(before) else "shrank"
         unit = "results" if after.content == "cache" else "items"

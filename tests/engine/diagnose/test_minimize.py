@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +23,10 @@ def make_runner(differs: Callable[[Experiment], bool]) -> Callable[[Experiment, 
         return ExperimentResult(2, (1,) if differs(experiment) else (), "", restored_names=restored)
 
     return run
+
+
+def is_equal(result: ExperimentResult) -> bool:
+    return result.equal
 
 
 @given(st.integers(2, 40), st.data())
@@ -46,14 +51,41 @@ def test_some_of_several_changes(matter: set[int]) -> None:
     changed = tuple(Change(f"a.X{number}", "grew") for number in range(SIZE))
     needed = {changed[number].name for number in matter}
     run = make_runner(lambda experiment: not needed <= set(experiment.restored_names))
-    minimized = minimize_changes(Evidence(changes=changed), EXPERIMENT, run)
-    assert minimized is not None
+    minimized = minimize_changes(Evidence(changes=changed), EXPERIMENT, run, is_equal)
+    assert isinstance(minimized, Evidence)
     assert {change.name for change in minimized.changes} == needed
 
 
 def test_restoring_all_changes_without_effect() -> None:
     evidence = Evidence(changes=(Change("a.X", "grew"),))
-    assert minimize_changes(evidence, EXPERIMENT, make_runner(lambda experiment: True)) is None
+    reason = minimize_changes(evidence, EXPERIMENT, make_runner(lambda experiment: True), is_equal)
+    assert isinstance(reason, str)
+    assert "; runs still differed without a.X (" in reason
+
+
+@given(st.integers(1, 40), st.data())
+def test_guilty_change_or_call_among_innocent_ones(size: int, data: st.DataObject) -> None:
+    changes = tuple(Change(f"a.X{number}", "is new", "/a.py:1") for number in range(size))
+    calls = tuple(ExternalCall("random.seed()", "shared-state", f"/a.py:{number}") for number in range(size))
+    guilty = data.draw(
+        st.sampled_from([*(each.name for each in changes), *(each.location for each in calls)])
+    )
+    run = make_runner(
+        lambda experiment: guilty not in (*experiment.restored_names, *experiment.omitted_lines)
+    )
+    minimized = minimize_changes(Evidence(calls, changes=changes), EXPERIMENT, run, is_equal)
+    assert isinstance(minimized, Evidence)
+    found = [*(each.name for each in minimized.changes), *(each.location for each in minimized.calls)]
+    assert found == [guilty]
+
+
+def test_parts_of_a_module_are_one_change_if_they_act_together() -> None:
+    parts = [Change(f"a.NET.{name}", "has different values", "/a.py:1", "module", "a.NET") for name in "abc"]
+    needed = {"a.NET.a", "a.NET.b"}
+    run = make_runner(lambda e: not ("a.NET" in e.restored_names or needed <= {*e.restored_names}))
+    minimized = minimize_changes(Evidence(changes=tuple(parts)), EXPERIMENT, run, is_equal)
+    joined = Change("a.NET", "has different values in a, b", "/a.py:1", "module", "a.NET")
+    assert minimized == Evidence(changes=(joined,))
 
 
 def test_out_of_time_keeps_everything() -> None:
@@ -65,7 +97,8 @@ def test_out_of_time_keeps_everything() -> None:
         changes=(Change("a.X", "grew"), Change("a.Y", "grew")),
     )
     assert minimize_calls(evidence, ["os-entropy"], EXPERIMENT, run) == evidence
-    assert minimize_changes(evidence, EXPERIMENT, run) == evidence
+    with pytest.raises(OutOfTime):  # nothing is known about the changes
+        minimize_changes(evidence, EXPERIMENT, run, is_equal)
 
 
 def test_minimize_suspects() -> None:

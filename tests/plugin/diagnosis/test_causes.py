@@ -171,8 +171,10 @@ STATE = {
         "shared-state", "STEPS = iter(range(1000))",
         "input", "record step", "repro.record(step=next(STEPS))",
     ),
-    # Fresh processes also see the file, so it is mentioned, but not as the cause.
-    "test_results_in_a_file": Reported("unknown", "*", "input", "record lines", "*"),
+    "test_results_in_a_file": Reported(
+        "shared-state", 'path.write_text((path.read_text() if path.exists() else "") + "1\\n")',
+        "input", "record lines", "repro.record(lines=len(path.read_text().splitlines()))",
+    ),
 }  # fmt: skip
 
 KERNELS = {
