@@ -73,6 +73,13 @@ def _watch_global_seed(function: str, call: str) -> WatchedFunction:
     return _watch_seed(function, f"pass a number: {call}", once, when=_omits_seed)
 
 
+GLOBAL_GENERATOR = "the global generator of {}"
+"""How reports name a draw that no call shows: ``.format("numpy")``."""
+_GENERATOR_OWNERS = frozenset({"random", "numpy", "torch"})
+IMPORT_NOTE = "drawn when the module was imported, before anything was seeded"
+IMPORT_FIX = "make it in a fixture, or from a generator with a seed"
+
+
 def _watch_secret(name: str) -> WatchedFunction:
     fix = f"if it is no secret, use random.Random(seed); otherwise have the test replace secrets.{name}"
     return WatchedFunction(f"secrets:{name}", f"{_DRAWS_EFFECT}, and cannot be seeded", fix)
@@ -131,6 +138,7 @@ class OsEntropy(Cause):
         _watch_torch_seed(".random:seed", "torch", "manual_seed"),
         _watch_torch_seed(".cuda:seed", "CUDA", "cuda.manual_seed"),
         _watch_torch_seed(".cuda:seed_all", "CUDA", "cuda.manual_seed_all"),
+        WatchedFunction("", "has a random state", IMPORT_FIX, GLOBAL_GENERATOR, names=_GENERATOR_OWNERS),
         WatchedFunction(
             "torch:Generator.seed",
             "seeds itself from the operating system",

@@ -6,7 +6,7 @@ import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -18,7 +18,8 @@ from pytest_repro.companions.rank_main import ProcessGroups
 from pytest_repro.companions.remote_main import serve_requests
 from pytest_repro.core.diagnose import Experiment, ExperimentResult, decode_experiment
 from pytest_repro.core.plan.plan import Cell
-from pytest_repro.engine.experiments.fork import ForkFailed, run_in_forks, serve_fresh_forks
+from pytest_repro.engine.experiments.fork import ForkFailed, run_in_forks
+from pytest_repro.engine.experiments.fresh_imports import import_libraries, serve_fresh_forks
 from pytest_repro.engine.experiments.process_setup import shifted_heap, single_threaded
 from pytest_repro.engine.runs.remote_run import RemoteValues
 from pytest_repro.plugin import pytest_internals
@@ -73,6 +74,7 @@ def serve(channel: Any, order: Mapping[str, Any]) -> None:
         order: From :meth:`.CompanionLauncher.build_order`; in a rank also ``limit``, a time in seconds.
     """
     if order.get("bare"):
+        import_libraries(order["libraries"])
         channel.send(("ready", 0))
         serve_fresh_forks(serve, channel, {**order, "bare": False})
         return
@@ -80,6 +82,7 @@ def serve(channel: Any, order: Mapping[str, Any]) -> None:
     server = _RankServer(channel, order["limit"]) if is_rank else _CompanionServer(channel)
     if "threads" in order:  # this process is forked later
         server.collection_stack.enter_context(single_threaded(order["threads"]))
+    server.collection_stack.enter_context(order.get("import_setup") or nullcontext())
     try:
         config = pytest_internals.prepare_config(list(order["args"]), order["basetemp"] or None)
     except (Exception, SystemExit) as error:

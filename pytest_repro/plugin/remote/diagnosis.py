@@ -19,6 +19,7 @@ from pytest_repro.core.diagnose import Experiment, ExperimentResult, decode_resu
 from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed
 from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
 from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
+from pytest_repro.engine.experiments.fresh_imports import list_library_modules
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.remote.companion_launcher import CompanionLauncher
 from pytest_repro.plugin.run.progress import Progress
@@ -60,7 +61,8 @@ class _ForkingCompanions:
 
     def start(self, interpreter: Interpreter, deadline: float) -> Companion:
         name, timeout = f"inquiry {interpreter.name}", self.limit_timeout(deadline)
-        order = {"threads": self._thread_count, "bare": interpreter.imports_per_run}
+        libraries = list_library_modules() if interpreter.imports_libraries else []
+        order = {"threads": self._thread_count, "bare": interpreter.imports_per_run, "libraries": libraries}
         return self.launcher.start(interpreter, name, timeout, **order)
 
     def await_collection(self, deadline: float, companion: Companion) -> None:
