@@ -45,9 +45,8 @@ class ImportDiagnosis:
         Args:
             evidence: Of a process that imported the program before its run.
         """
-        plain = self._repeat(
-            Experiment((self._cell,) * _PLAIN_RUNS, log_calls=True), "import the program again"
-        )
+        experiment = Experiment((self._cell,) * _PLAIN_RUNS, log_calls=True)
+        plain = self._repeat(experiment, "import the program again")
         if plain.equal:
             return None
         runs = compute_required_runs(len(plain.differing), plain.run_count - 1)

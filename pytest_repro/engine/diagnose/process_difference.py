@@ -103,7 +103,7 @@ class ProcessDiagnosis:
         return None
 
     def _find_layout_sides(self, evidence: Evidence, first: ExperimentResult) -> list[_Side]:
-        """Two sides that differ only in the layout of what a run creates; none if that makes no difference."""
+        """Two sides that differ only in the layout of what a run creates; none if that is no difference."""
         suspensions = _list_layout_dependent(evidence)
         shifted = _FIRST._replace(shifted_heap=True)
         plain = self._run_side(_FIRST, suspensions) if suspensions else first

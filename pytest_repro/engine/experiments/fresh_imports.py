@@ -90,7 +90,7 @@ def _import_and_run(serve: ServeFunction, order: Mapping[str, Any], text: str, r
         # pytest and its plugins, imported first, fill the gaps; the order makes new ones for the program.
         channel = SimpleNamespace(receive=requests.__next__, send=replies.append)
         import_setup = _set_up_import(experiment, calls)
-        serve(channel, {**order, "memory_layout": layout, "import_setup": import_setup})
+        serve(channel, {**order, "import_setup": import_setup, "layout_setup": shifted_heap(layout=layout)})
     word, answer = replies[-1]
     if word != "tried":
         raise ForkFailed(answer)
@@ -102,8 +102,8 @@ def _import_and_run(serve: ServeFunction, order: Mapping[str, Any], text: str, r
 def _set_up_import(experiment: Experiment, calls: list[ExternalCall]) -> Iterator[None]:
     """Suspends what *experiment* asks for while the block imports the program; adds the *calls* it makes.
 
-    The global generators of a new process have a random state, which here is inherited from the first process:
-    they get another one in each fork, unless the operating system's entropy is suspended.
+    The global generators of a new process have a random state, and a fork inherits its parent's: they get
+    another one in each fork, unless the entropy of the operating system is suspended.
     """
     pinned = _OS_ENTROPY in experiment.suspended
     _seed_from(_SEED if pinned else None)

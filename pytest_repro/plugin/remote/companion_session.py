@@ -20,7 +20,7 @@ from pytest_repro.core.diagnose import Experiment, ExperimentResult, decode_expe
 from pytest_repro.core.plan.plan import Cell
 from pytest_repro.engine.experiments.fork import ForkFailed, run_in_forks
 from pytest_repro.engine.experiments.fresh_imports import import_libraries, serve_fresh_forks
-from pytest_repro.engine.experiments.process_setup import shifted_heap, single_threaded
+from pytest_repro.engine.experiments.process_setup import single_threaded
 from pytest_repro.engine.runs.remote_run import RemoteValues
 from pytest_repro.plugin import pytest_internals
 from pytest_repro.plugin.run.outcome import find_missing_module, find_xfail_reason, format_first_cause
@@ -86,8 +86,7 @@ def serve(channel: Any, order: Mapping[str, Any]) -> None:
     try:
         config = pytest_internals.prepare_config(list(order["args"]), order["basetemp"] or None)
     except (Exception, SystemExit) as error:
-        is_usage = isinstance(error, (pytest.UsageError, SystemExit))
-        reason = error if is_usage else format_first_cause(error)  # from a plugin or a conftest
+        reason = error if isinstance(error, (pytest.UsageError, SystemExit)) else format_first_cause(error)
         channel.send(("refused", f"could not start pytest there: {reason}"))
         return
     vars(config).update(workerinput=dict(order["workerinput"]), workeroutput={})
@@ -96,8 +95,7 @@ def serve(channel: Any, order: Mapping[str, Any]) -> None:
         plugin: Any = ModuleType("repro-worker-id")  # pytest looks for an object's fixtures on its class
         plugin.worker_id = pytest.fixture(scope="session", name="worker_id")(lambda: order["worker_id"])
         config.pluginmanager.register(plugin, "repro-worker-id")
-    if "memory_layout" in order:
-        server.collection_stack.enter_context(shifted_heap(layout=order["memory_layout"]))
+    server.collection_stack.enter_context(order.get("layout_setup") or nullcontext())
     with server.collection_stack:
         status = config.hook.pytest_cmdline_main(config=config)
     if not server.ready:
