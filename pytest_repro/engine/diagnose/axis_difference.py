@@ -39,7 +39,7 @@ class AxisDiagnosis:
         if self._axis.differs_by_process_only:
             processes = ProcessDiagnosis(self._budget, self._cell, self._build_axis_finding())
             try:
-                return processes.find_cause()
+                return processes.diagnose()
             finally:
                 self.divergence = processes.divergence
         reference = self._run_cell(self._reference, None)

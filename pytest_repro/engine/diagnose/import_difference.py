@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
 from pytest_repro.axes import Interpreter
 from pytest_repro.causes import get_cause
 from pytest_repro.causes.os_entropy import IMPORT_FIX, IMPORT_NOTE
-from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult, Finding
+from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult, ExternalCall, Finding
 from pytest_repro.core.plan.plan import Cell
 from pytest_repro.engine.diagnose import ExperimentBudget, compute_required_runs
 from pytest_repro.engine.diagnose.findings import (
@@ -29,15 +30,25 @@ IMPORTS = Interpreter(
 )
 """Each run is in a fork that imports the program: equal addresses, equal hash seeds."""
 
-_PLAIN_RUNS = 4
-"""A module that tosses a coin is taken for one that draws nothing in one of eight cases; each takes 0.3 s."""
+_PLAIN_RUNS, _MORE_PLAIN_RUNS = 4, 12
+"""Runs without suspension, 0.3 s each; more if some of the first agree, to see how often they do.
+
+A module that tosses a coin is taken for one that draws nothing in one of eight cases."""
 
 
 class ImportDiagnosis:
-    """Runs *cell* in forks of one process, each of which imports the program."""
+    """Runs *cell* in forks of one process, each of which imports the program.
+
+    Attributes:
+        differs: Whether such runs differ.
+        calls: What could make them differ, while the program is imported.
+    """
+
+    differs = False
 
     def __init__(self, budget: ExperimentBudget, cell: Cell) -> None:
         self._budget, self._cell = budget, cell
+        self.calls: tuple[ExternalCall, ...] = ()
 
     def find_cause(self, evidence: Evidence) -> Finding | None:
         """The finding that an import draws what differs; None if nothing shows that.
@@ -45,15 +56,20 @@ class ImportDiagnosis:
         Args:
             evidence: Of a process that imported the program before its run.
         """
-        experiment = Experiment((self._cell,) * _PLAIN_RUNS, log_calls=True)
-        plain = self._repeat(experiment, "import the program again")
-        if plain.equal:
+        plain = self._run_plain(_PLAIN_RUNS, log_calls=True)
+        self.differs, self.calls = len(_count_digests(plain)) > 1, plain[0].calls
+        if not self.differs:
             return None
-        runs = compute_required_runs(len(plain.differing), plain.run_count - 1)
-        self._experiment, self._outcomes = Experiment((self._cell,) * runs), set(plain.outcomes)
+        if len(_count_digests(plain)) < _PLAIN_RUNS:
+            plain += self._run_plain(_MORE_PLAIN_RUNS)
+        self._outcomes = {outcome for result in plain for outcome in result.outcomes}
+        most_common = max(_count_digests(plain).values())
+        required_runs = 3 if most_common == 1 else compute_required_runs(len(plain) - most_common, len(plain))
+        self._experiment = Experiment((self._cell,) * required_runs)
         # No call shows that a global generator, which a new process has in a random state, was drawn from.
         pinned = self._suspend([OS_ENTROPY], log_calls=True)
-        evidence = replace(evidence, calls=(*plain.calls, *pinned.calls, *evidence.calls))
+        self.calls += pinned.calls
+        evidence = replace(evidence, calls=(*self.calls, *evidence.calls))
         suspects = [each for each in rank_suspects(evidence) if self._is_suspected(each, evidence)]
         found = [OS_ENTROPY] if self._is_equal(pinned) else self._find_others(suspects)
         if not found:
@@ -82,20 +98,26 @@ class ImportDiagnosis:
     def _is_equal(self, result: ExperimentResult) -> bool:
         return result.equal and self._outcomes.issuperset(result.outcomes)
 
+    def _run_plain(self, count: int, log_calls: bool = False) -> list[ExperimentResult]:
+        experiment = Experiment((self._cell,), log_calls=log_calls)
+        return [self._run(experiment, "import the program again") for _ in range(count)]
+
     def _repeat(self, experiment: Experiment, purpose: str) -> ExperimentResult:
-        """Makes the runs of *experiment* one by one; with suspects suspended, until one differs."""
+        """Makes the runs of *experiment* one by one until one differs from the first."""
         results: list[ExperimentResult] = []
-        differing: list[int] = []
-        for number, cell in enumerate(experiment.cells):
-            single = experiment._replace(cells=(cell,), log_calls=experiment.log_calls and not number)
-            results.append(self._budget.run_experiment(single, purpose, IMPORTS))
-            if results[-1].reference_digest != results[0].reference_digest:
-                differing.append(number)
-                if experiment.suspended:
-                    break
-        outcomes = dict.fromkeys(outcome for result in results for outcome in result.outcomes)
-        count = len(results)
-        return replace(results[0], run_count=count, differing=tuple(differing), outcomes=tuple(outcomes))
+        while len(results) < len(experiment.cells) and len(_count_digests(results)) < 2:
+            single = experiment._replace(cells=(self._cell,), log_calls=experiment.log_calls and not results)
+            results.append(self._run(single, purpose))
+        count, outcomes = len(results), {outcome for result in results for outcome in result.outcomes}
+        differing = () if len(_count_digests(results)) == 1 else (count - 1,)
+        return replace(results[0], run_count=count, differing=differing, outcomes=tuple(outcomes))
+
+    def _run(self, experiment: Experiment, purpose: str) -> ExperimentResult:
+        return self._budget.run_experiment(experiment, purpose, IMPORTS)
+
+
+def _count_digests(results: Sequence[ExperimentResult]) -> Counter[str]:
+    return Counter(result.reference_digest for result in results)
 
 
 def _explain(suspects: Sequence[str], evidence: Evidence) -> Finding:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pytest_repro.axes import Interpreter
 from pytest_repro.causes import get_cause, list_cause_names
-from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult, Finding
+from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult, ExternalCall, Finding
 from pytest_repro.core.plan.plan import Cell
 from pytest_repro.core.trace.divergence import Divergence, first_divergence
-from pytest_repro.engine.diagnose import ExperimentBudget, ExperimentFailed
+from pytest_repro.engine.diagnose import ExperimentBudget, ExperimentFailed, OutOfTime
 from pytest_repro.engine.diagnose.findings import (
     build_finding,
     build_unknown_finding,
@@ -59,6 +59,17 @@ def _list_layout_dependent(evidence: Evidence) -> tuple[str, ...]:
     return tuple(name for name in names if evidence.calls_for(name))
 
 
+@contextmanager
+def _allow_failure() -> Iterator[None]:
+    """Experiments of the block may be impossible for this program; too little time is no answer, though."""
+    try:
+        yield
+    except OutOfTime:
+        raise
+    except ExperimentFailed:
+        pass
+
+
 class ProcessDiagnosis:
     """Why the result of *cell*, in a fresh process, differs from that of this process.
 
@@ -74,13 +85,24 @@ class ProcessDiagnosis:
     def __init__(self, budget: ExperimentBudget, cell: Cell, process_finding: Finding) -> None:
         self._budget, self._cell, self._process_finding = budget, cell, process_finding
 
-    def find_cause(self) -> Finding:
+        self._imports = ImportDiagnosis(budget, cell)
+        self._calls: tuple[ExternalCall, ...] = ()
+
+    def diagnose(self) -> Finding:
+        try:
+            return self._find_cause()
+        except ExperimentFailed as error:
+            finding = build_unknown_finding(f"the cause could not be established: {error}")
+            calls = (*self._imports.calls, *self._calls)
+            return replace(finding, seen=tuple(f"{call.display_name} at {call.location}" for call in calls))
+
+    def _find_cause(self) -> Finding:
         """Of two interpreters: what they import, their hash seeds, their addresses, or anything else."""
         sides = [_FIRST, _SECOND, _OTHER_SEED]
         self._budget.start_interpreters([*(side.interpreter for side in sides), IMPORTS])
         first, second, other = (self._run_side(side, trace_ops=True, log_calls=True) for side in sides)
         self.divergence = compare_ops(first, other)
-        evidence = Evidence(first.calls, self.divergence)
+        self._calls, evidence = first.calls, Evidence(first.calls, self.divergence)
         if not first.equal:
             return self._diagnose_suspects(evidence, first)
         same_result = first.reference_digest == other.reference_digest
@@ -88,6 +110,8 @@ class ProcessDiagnosis:
             return self._blame_layout(evidence, sides, same_result)
         if finding := self._diagnose_imports(evidence):
             return finding
+        if self._imports.differs:  # with the same layout and hash seed
+            return self._blame_process(("hash-seed", "address-order"))
         if sides := self._find_import_layout_sides(evidence):
             return self._blame_layout(evidence, sides, same_result)
         if first.reference_digest != second.reference_digest:
@@ -98,8 +122,8 @@ class ProcessDiagnosis:
         return self._locate(finding, [_FIRST, _OTHER_SEED])
 
     def _diagnose_imports(self, evidence: Evidence) -> Finding | None:
-        with suppress(ExperimentFailed):  # the program may refuse to be imported so
-            return ImportDiagnosis(self._budget, self._cell).find_cause(evidence)
+        with _allow_failure():
+            return self._imports.find_cause(evidence)
         return None
 
     def _find_layout_sides(self, evidence: Evidence, first: ExperimentResult) -> list[_Side]:
@@ -113,7 +137,7 @@ class ProcessDiagnosis:
     def _find_import_layout_sides(self, evidence: Evidence) -> list[_Side]:
         """Two sides that differ only in the layout of what is imported, such as classes and functions."""
         suspensions, shifted = _list_layout_dependent(evidence), _BARE._replace(shifted_heap=True)
-        with suppress(ExperimentFailed):
+        with _allow_failure():
             a, b = (self._run_side(side, suspensions).reference_digest for side in (_BARE, shifted))
             if a != b and a == self._run_side(_BARE, suspensions).reference_digest:
                 return [_BARE, shifted]
@@ -150,8 +174,10 @@ class ProcessDiagnosis:
                 ruled_out[name] = None
         if not first.equal and (finding := self._diagnose_imports(evidence)):
             return finding
-        finding = replace(self._process_finding, ruled_out=tuple(ruled_out))
-        return self._locate(finding, [_FIRST, _SECOND])
+        return self._blame_process(tuple(ruled_out))
+
+    def _blame_process(self, ruled_out: tuple[str, ...]) -> Finding:
+        return self._locate(replace(self._process_finding, ruled_out=ruled_out), [_FIRST, _SECOND])
 
     def _is_equal_without(self, suspect: str, first: ExperimentResult) -> bool:
         """Whether two interpreters agree without *suspect*, with the outcomes of *first*."""
