@@ -94,6 +94,7 @@ class Experiment(NamedTuple):
     trace_lines: bool = False  # the user's lines
     passthrough_lines: tuple[str, ...] = ()  # whose calls are not suspended: ``"/abs/file.py:12"``
     restored_names: tuple[str, ...] = ()  # state that is restored before each run to that before the first
+    digest_rows: bool = False  # whether values are also compared as rows in any order
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ class ExperimentResult:
     outcomes: tuple[str, ...] = ()  # distinct: ``"passed"``, ``"failed builtins.ValueError"``
     not_suspendable: tuple[tuple[str, str], ...] = ()  # cause word and reason
     restored_names: tuple[str, ...] = ()  # state that could be restored completely
+    row_digests: tuple[str, ...] = ()  # of each run: equal if its rows are, in any order
 
     @property
     def equal(self) -> bool:

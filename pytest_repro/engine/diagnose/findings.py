@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from pytest_repro.causes import get_cause, list_cause_names, split_suspect
-from pytest_repro.core.diagnose import Change, Evidence, Finding
+from pytest_repro.core.diagnose import Change, Evidence, ExperimentResult, Finding
 from pytest_repro.core.trace.divergence import Divergence, LineStep, find_line_divergence
 from pytest_repro.engine.diagnose import ExperimentFailed
 
@@ -86,6 +86,25 @@ def _locate_by_line(finding: Finding, steps: Sequence[Sequence[LineStep]]) -> Fi
     note = f"the runs first diverged at {line.location}" + (f", in {line.name}" if line.name else "")
     location = finding.location or line.location
     return replace(finding, location=location, explanation=f"{finding.explanation}; {note}")
+
+
+def find_row_order(
+    evidence: Evidence, results: Sequence[ExperimentResult], needs_call: bool = False
+) -> Finding | None:
+    """The finding that runs of *results*, of which some differ, have equal rows in another order.
+
+    Args:
+        needs_call: Whether that takes a call that is known to return rows in any order, because something
+            else may have shuffled them; as may what cannot be suspended, or happens in other processes.
+    """
+    needs_call |= any(get_cause(name).find_not_suspendable(evidence.calls) for name in list_cause_names())
+    needs_call |= any("Process" in call.display_name for call in evidence.calls)
+    if needs_call and not evidence.calls_for("row-order"):
+        return None
+    digests = {digest for result in results for digest in result.row_digests}
+    differ = len({result.reference_digest for result in results}) > 1 or any(r.differing for r in results)
+    is_equal = len(digests) == 1 and digests != {""}
+    return get_cause("row-order").build_finding(evidence) if differ and is_equal else None
 
 
 def build_unknown_finding(reason: str, evidence: Evidence | None = None) -> Finding:

@@ -17,6 +17,7 @@ from pytest_repro.engine.diagnose.findings import (
     build_finding,
     build_unknown_finding,
     describe_suspension,
+    find_row_order,
     get_cause_name,
     locate,
     rank_suspects,
@@ -87,6 +88,7 @@ class ProcessDiagnosis:
 
         self._imports = ImportDiagnosis(budget, cell)
         self._calls: tuple[ExternalCall, ...] = ()
+        self._results: list[ExperimentResult] = []
 
     def diagnose(self) -> Finding:
         try:
@@ -100,7 +102,10 @@ class ProcessDiagnosis:
         """Of two interpreters: what they import, their hash seeds, their addresses, or anything else."""
         sides = [_FIRST, _SECOND, _OTHER_SEED]
         self._budget.start_interpreters([*(side.interpreter for side in sides), IMPORTS])
-        first, second, other = (self._run_side(side, trace_ops=True, log_calls=True) for side in sides)
+        self._results = [
+            self._run_side(side, trace_ops=True, log_calls=True, digest_rows=True) for side in sides
+        ]
+        first, second, other = self._results
         self.divergence = compare_ops(first, other)
         self._calls, evidence = first.calls, Evidence(first.calls, self.divergence)
         if not first.equal:
@@ -177,7 +182,8 @@ class ProcessDiagnosis:
         return self._blame_process(tuple(ruled_out))
 
     def _blame_process(self, ruled_out: tuple[str, ...]) -> Finding:
-        return self._locate(replace(self._process_finding, ruled_out=ruled_out), [_FIRST, _SECOND])
+        finding = find_row_order(Evidence(self._calls), self._results, True) or self._process_finding
+        return self._locate(replace(finding, ruled_out=ruled_out), [_FIRST, _SECOND])
 
     def _is_equal_without(self, suspect: str, first: ExperimentResult) -> bool:
         """Whether two interpreters agree without *suspect*, with the outcomes of *first*."""

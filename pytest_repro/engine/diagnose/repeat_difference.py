@@ -24,6 +24,7 @@ from pytest_repro.engine.diagnose.findings import (
     describe_no_suspect,
     describe_suspension,
     describe_unseen_state,
+    find_row_order,
     get_cause_name,
     locate,
     rank_suspects,
@@ -110,7 +111,7 @@ class RepeatDiagnosis:
             needs = f"to distinguish a suspect from chance takes {required_runs} runs each"
             limit = f"the time limit (repro_diagnose_seconds) allows {self._runs_needed}"
             return build_unknown_finding(f"{self._evidence.frequency}: {needs}, and {limit}")
-        if finding := self._find_single_cause() or self._find_several_causes():
+        if finding := self._find_single_cause() or self._find_several_causes() or self._find_row_order():
             return finding
         return self._conclude_unknown(self._no_cause_reason or describe_no_suspect(self._evidence))
 
@@ -204,6 +205,14 @@ class RepeatDiagnosis:
         suspects = minimize(suspects, lambda rest: self._try_fresh_processes(rest) != "")
         fresh = self._try_fresh_processes(suspects)
         return self._conclude([fresh, *suspects]) if fresh else None
+
+    def _find_row_order(self) -> Finding | None:
+        """What no suspect explains: rows in another order."""
+        if self._no_cause_reason:  # runs in fresh processes are equal
+            return None
+        count = self._budget.limit_runs(max(self._runs_needed, 4))
+        result = self._run(count, "comparing rows", digest_rows=True)
+        return find_row_order(self._evidence, [result], needs_call=bool(self._not_suspended))
 
     def _conclude(self, suspects: list[str]) -> Finding | None:
         """The finding that *suspects* make the difference, reduced to the calls and changes that do."""

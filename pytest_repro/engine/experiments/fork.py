@@ -74,6 +74,7 @@ def _join_results(encoded: Sequence[bytes]) -> ExperimentResult:
         run_count=len(runs),
         differing=tuple(n for n, run in enumerate(runs) if run.reference_digest != runs[0].reference_digest),
         seconds=sum(run.seconds for run in runs),
+        row_digests=tuple(digest for run in runs for digest in run.row_digests),
         outcomes=tuple(dict.fromkeys(outcome for run in runs for outcome in run.outcomes)),
         not_suspendable=tuple(dict(pair for run in runs for pair in run.not_suspendable).items()),
     )

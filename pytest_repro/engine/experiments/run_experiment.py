@@ -23,6 +23,7 @@ from pytest_repro.core.trace.trace import Trace
 from pytest_repro.engine.experiments.line_trace import trace_lines
 from pytest_repro.engine.experiments.process_setup import shifted_heap
 from pytest_repro.engine.experiments.process_state import StateFacts, StateRestorer, capture_state
+from pytest_repro.engine.experiments.row_digest import digest_rows
 from pytest_repro.engine.experiments.state_diff import diff_states
 from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.run_source import RunSource
@@ -54,6 +55,7 @@ class _ExperimentRun:
         self._states: list[StateFacts] = []
         self._traces: list[Trace] = []
         self._steps: list[list[LineStep]] = []
+        self._row_digests: list[str] = []
         self._first_digest, self._restorer = "", StateRestorer(experiment.restored_names)
 
     def run(self) -> ExperimentResult:
@@ -75,12 +77,15 @@ class _ExperimentRun:
             perf_counter() - start,
             tuple(dict.fromkeys(outcomes)),
             restored_names=self._restorer.list_restored_names(),
+            row_digests=tuple(self._row_digests),
         )
 
     def _run_cell(self, cell: Cell, number: int) -> None:
         experiment = self._experiment
         if experiment.restored_names:
             self._restorer.restore() if number else self._restorer.visit_modules()
+        if experiment.digest_rows and number:
+            cell = cell._replace(axis="process")  # the trial keeps the values of such a run
         spec = self._trial.make_spec(cell, number)
         spec = replace(spec, suspended=experiment.suspended, traced=experiment.trace_ops)
         with ExitStack() as stack:
@@ -98,6 +103,8 @@ class _ExperimentRun:
             report_not_suspended(split_suspect(suspect)[0].name, reason)
         if not number:
             self._first_digest = _digest_run(run, recording)
+        if experiment.digest_rows:
+            self._row_digests.append(digest_rows(recording, self._trial.store))
         self._trial.add(run, recording)
 
     def _on_body_start(self) -> None:
