@@ -96,7 +96,8 @@ class ProcessDiagnosis:
         except ExperimentFailed as error:
             finding = build_unknown_finding(f"the cause could not be established: {error}")
             calls = (*self._imports.calls, *self._calls)
-            return replace(finding, seen=tuple(f"{call.display_name} at {call.location}" for call in calls))
+            seen = dict.fromkeys(f"{call.display_name} at {call.location}" for call in calls)
+            return replace(finding, seen=tuple(seen))
 
     def _find_cause(self) -> Finding:
         """Of two interpreters: what they import, their hash seeds, their addresses, or anything else."""
