@@ -186,3 +186,11 @@ class Adapter:
     def switches(self) -> dict[str, str]:
         """Process-wide settings that a run could leave changed, by name."""
         return {}
+
+    def switch_values(self) -> Iterable[tuple[str, object]]:
+        """The settings of :meth:`switches` that :meth:`set_switch` can set, as picklable values."""
+        return ()
+
+    def set_switch(self, name: str, value: object) -> bool:
+        """Sets the setting of that name, if it is one of this library; returns whether it is."""
+        return False

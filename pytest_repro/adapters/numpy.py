@@ -178,6 +178,12 @@ class Numpy(Adapter):
     def switches(self) -> dict[str, str]:
         return {"numpy.geterr()": str(np.geterr())}
 
+    def switch_values(self) -> Iterable[tuple[str, object]]:
+        return [("numpy.geterr()", np.geterr())]
+
+    def set_switch(self, name: str, value: Any) -> bool:
+        return name == "numpy.geterr()" and np.seterr(**value) is not None
+
     def environment(self) -> dict[str, str]:
         return {
             "numpy": np.__version__,

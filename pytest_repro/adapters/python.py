@@ -123,6 +123,18 @@ class Python(Adapter):
         }
         return {**variables, "the working folder": os.getcwd()}
 
+    def switch_values(self) -> Iterable[tuple[str, object]]:
+        return self.switches().items()
+
+    def set_switch(self, name: str, value: object) -> bool:
+        if name == "the working folder":
+            os.chdir(str(value))
+        elif name.startswith("os.environ["):
+            os.environ[name.removeprefix("os.environ['").removesuffix("']")] = str(value)
+        else:
+            return False
+        return True
+
     def environment(self) -> dict[str, str]:
         return {
             "python": f"{platform.python_implementation()} {platform.python_version()}",

@@ -185,6 +185,9 @@ class Torch(TorchTensors):
 
     deterministic = staticmethod(_switches.deterministic)
     keep_switches = staticmethod(_switches.keep_switches)
+    switches = staticmethod(_switches.read_switches)
+    switch_values = staticmethod(_switches.read_switch_values)
+    set_switch = staticmethod(_switches.set_switch)
 
     def synchronize(self) -> None:
         cuda: Any = torch.cuda
@@ -193,9 +196,6 @@ class Torch(TorchTensors):
 
     def watch_draws(self, on_boundary: BoundaryCallback) -> AbstractContextManager[None]:
         return watch_draws(on_boundary)
-
-    def switches(self) -> dict[str, str]:
-        return {f"torch {switch.name}": str(switch.get()) for switch in _switches.list_switches()}
 
     def environment(self) -> dict[str, str]:
         return {

@@ -94,6 +94,9 @@ class Experiment(NamedTuple):
     trace_lines: bool = False  # the user's lines
     passthrough_lines: tuple[str, ...] = ()  # whose calls are not suspended: ``"/abs/file.py:12"``
     restored_names: tuple[str, ...] = ()  # state that is restored before each run to that before the first
+    compare_session: bool = False  # with the state of the process that asks
+    session_names: tuple[str, ...] = ()  # state that is set to that of the process that asks
+    session_state: str = ""  # of that process
     digest_rows: bool = False  # whether values are also compared as rows in any order
 
 

@@ -16,6 +16,9 @@ from pytest_repro.engine.diagnose.process_difference import ProcessDiagnosis, co
 class AxisDiagnosis:
     """Why *value* of *axis* differs from the reference, whose *setting* is axis → value.
 
+    Args:
+        outcome: That of the reference.
+
     Attributes:
         divergence: The first op that diverged.
     """
@@ -23,9 +26,15 @@ class AxisDiagnosis:
     divergence: Divergence | None = None
 
     def __init__(
-        self, budget: ExperimentBudget, axis: str, value: object, setting: Mapping[str, object]
+        self,
+        budget: ExperimentBudget,
+        axis: str,
+        value: object,
+        setting: Mapping[str, object],
+        outcome: str = "passed",
     ) -> None:
         self._budget, self._axis, self._value = budget, get_axis(axis), value
+        self._outcome = outcome
         self._reference = Cell(REPEAT, 0, setting)
         self._cell = Cell(axis, value, {**setting, axis: value})
 
@@ -37,7 +46,7 @@ class AxisDiagnosis:
 
     def _find_cause(self) -> Finding:
         if self._axis.differs_by_process_only:
-            processes = ProcessDiagnosis(self._budget, self._cell, self._build_axis_finding())
+            processes = ProcessDiagnosis(self._budget, self._cell, self._build_axis_finding(), self._outcome)
             try:
                 return processes.diagnose()
             finally:

@@ -46,7 +46,9 @@ def _prepare(budget: ExperimentBudget, verdict: Verdict) -> AxisDiagnosis | Repe
     mismatches = verdict.mismatches
     mismatch = next((mismatch for mismatch in mismatches if mismatch.axis == REPEAT), mismatches[0])
     if mismatch.axis != REPEAT:
-        return AxisDiagnosis(budget, mismatch.axis, mismatch.value, verdict.runs[0].setting)
+        run = verdict.runs[0]
+        outcome = f"{run.outcome} {run.error_type}".strip()
+        return AxisDiagnosis(budget, mismatch.axis, mismatch.value, run.setting, outcome)
     key = (mismatch.axis, mismatch.value, mismatch.repeat_of)
     setting = next(run.setting for run in verdict.runs if (run.axis, run.value, run.repeat_of) == key)
     return RepeatDiagnosis(budget, setting)

@@ -23,6 +23,7 @@ from pytest_repro.engine.diagnose.findings import (
     rank_suspects,
 )
 from pytest_repro.engine.diagnose.import_difference import IMPORTS, ImportDiagnosis
+from pytest_repro.engine.diagnose.session_difference import SessionDiagnosis
 
 
 class _Side(NamedTuple):
@@ -44,10 +45,6 @@ _BARE = _Side(
 )
 
 _LAYOUT_NOTE = "an interpreter with the same hash seed differs once its memory has another layout"
-_SESSION_NOTE = (
-    "fresh interpreters agree, whatever their hash seed and memory layout; only the interpreter of the "
-    "session, which had run other tests before, differs: what they left behind was not found"
-)
 
 
 def compare_ops(a: ExperimentResult, b: ExperimentResult) -> Divergence | None:
@@ -76,6 +73,7 @@ class ProcessDiagnosis:
 
     Args:
         process_finding: That the process itself makes the difference: what is left if nothing else does.
+        outcome: That of the run in this process.
 
     Attributes:
         divergence: The first op that diverged.
@@ -83,8 +81,9 @@ class ProcessDiagnosis:
 
     divergence: Divergence | None = None
 
-    def __init__(self, budget: ExperimentBudget, cell: Cell, process_finding: Finding) -> None:
+    def __init__(self, budget: ExperimentBudget, cell: Cell, process_finding: Finding, outcome: str) -> None:
         self._budget, self._cell, self._process_finding = budget, cell, process_finding
+        self._outcome = outcome
 
         self._imports = ImportDiagnosis(budget, cell)
         self._calls: tuple[ExternalCall, ...] = ()
@@ -155,6 +154,9 @@ class ProcessDiagnosis:
 
     def _diagnose_session(self, evidence: Evidence, first: ExperimentResult) -> Finding:
         """Of interpreters that agree, while that of the session, which has run more before, differs."""
+        session = SessionDiagnosis(self._budget, self._cell, _FIRST.interpreter, first, self._outcome)
+        if finding := session.find_cause():
+            return finding
         self._budget.start_interpreters([side.interpreter for side in _MORE_SEEDS])
         for side in _MORE_SEEDS:  # every other hash seed orders two names alike
             if self._run_side(side).reference_digest != first.reference_digest:
@@ -163,7 +165,7 @@ class ProcessDiagnosis:
         twice = self._budget.run_experiment(experiment, "run twice in one process", _FIRST.interpreter)
         if twice.changes and not twice.equal:
             return build_finding(("shared-state",), replace(evidence, changes=twice.changes))
-        return replace(build_unknown_finding(_SESSION_NOTE), ruled_out=("hash-seed", "address-order"))
+        return replace(session.conclude_unknown(), ruled_out=("hash-seed", "address-order"))
 
     def _diagnose_suspects(self, evidence: Evidence, first: ExperimentResult) -> Finding:
         """Of forks of one image that differ: what each process draws or receives by itself."""

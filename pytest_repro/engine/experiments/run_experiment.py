@@ -24,6 +24,7 @@ from pytest_repro.engine.experiments.line_trace import trace_lines
 from pytest_repro.engine.experiments.process_setup import shifted_heap
 from pytest_repro.engine.experiments.process_state import StateFacts, StateRestorer, capture_state
 from pytest_repro.engine.experiments.row_digest import digest_rows
+from pytest_repro.engine.experiments.session_state import SessionState
 from pytest_repro.engine.experiments.state_diff import diff_states
 from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.run_source import RunSource
@@ -56,6 +57,7 @@ class _ExperimentRun:
         self._traces: list[Trace] = []
         self._steps: list[list[LineStep]] = []
         self._row_digests: list[str] = []
+        self._session = SessionState(experiment)
         self._first_digest, self._restorer = "", StateRestorer(experiment.restored_names)
 
     def run(self) -> ExperimentResult:
@@ -71,12 +73,12 @@ class _ExperimentRun:
             self._find_differing(),
             self._first_digest,
             tuple(self._calls),
-            self._find_changes(),
+            self._session.changes or self._find_changes(),
             _take_ends(self._traces),
             tuple(map(tuple, _take_ends(self._steps))),
             perf_counter() - start,
             tuple(dict.fromkeys(outcomes)),
-            restored_names=self._restorer.list_restored_names(),
+            restored_names=(*self._restorer.list_restored_names(), *self._session.names),
             row_digests=tuple(self._row_digests),
         )
 
@@ -108,6 +110,8 @@ class _ExperimentRun:
         self._trial.add(run, recording)
 
     def _on_body_start(self) -> None:
+        if self._experiment.session_state:
+            self._session.on_body_start(self._source.find_roots())
         if self._experiment.restored_names and not self._trial.runs:
             self._restorer.visit_roots(self._source.find_roots())
         if self._experiment.diff_state and len(self._states) < 2:

@@ -20,7 +20,9 @@ from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed
 from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
 from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
 from pytest_repro.engine.experiments.fresh_imports import list_library_modules
+from pytest_repro.engine.experiments.session_state import attach_session_state
 from pytest_repro.plugin import peers
+from pytest_repro.plugin.pytest_internals import find_outliving_roots
 from pytest_repro.plugin.remote.companion_launcher import CompanionLauncher
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.run.replay import encode_logs
@@ -99,6 +101,7 @@ class _ItemTarget:
                 seconds_left = deadline - time.monotonic()
                 seconds = min(seconds, seconds_left)
                 key, logs = self._companions.launcher.item_keys[self._item], encode_logs(self._item)
+                experiment = attach_session_state(experiment, find_outliving_roots(self._item))
                 companion.send("try", encode_experiment(experiment), seconds, *key, logs)
                 timeout = min(seconds + _GRACE, seconds_left)
                 word, answer = companion.receive("while it tried the test", timeout)
