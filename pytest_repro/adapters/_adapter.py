@@ -185,10 +185,10 @@ class Adapter:
 
     def switches(self) -> dict[str, str]:
         """Process-wide settings that a run could leave changed, by name."""
-        return {}
+        return {name: str(value) for name, value in self.switch_values()}
 
     def switch_values(self) -> Iterable[tuple[str, object]]:
-        """The settings of :meth:`switches` that :meth:`set_switch` can set, as picklable values."""
+        """The settings that :meth:`set_switch` can set, by name, as picklable values."""
         return ()
 
     def set_switch(self, name: str, value: object) -> bool:

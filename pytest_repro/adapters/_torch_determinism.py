@@ -153,22 +153,14 @@ def list_switches() -> tuple[Switch, ...]:
     return tuple(switch for switch in switches if _is_readable(switch))
 
 
-def read_switches() -> dict[str, str]:
-    """The switches as text, by the names that reports use."""
-    return {f"torch {switch.name}": str(switch.get()) for switch in list_switches()}
-
-
-def read_switch_values() -> list[tuple[str, object]]:
+def read_switches() -> list[tuple[str, object]]:
     """The values of the switches, by the names that reports use."""
     return [(f"torch {switch.name}", switch.get()) for switch in list_switches()]
 
 
 def set_switch(name: str, value: object) -> bool:
     """Sets the switch of that name in reports; returns whether there is one."""
-    found = [switch for switch in list_switches() if name == f"torch {switch.name}"]
-    for switch in found:
-        switch.set(value)
-    return bool(found)
+    return any(switch.set(value) is None for switch in list_switches() if name == f"torch {switch.name}")
 
 
 def _is_readable(switch: Switch) -> bool:

@@ -175,9 +175,6 @@ class Numpy(Adapter):
         else:
             getattr(generator, "bit_generator", generator).state = json.loads(state)
 
-    def switches(self) -> dict[str, str]:
-        return {"numpy.geterr()": str(np.geterr())}
-
     def switch_values(self) -> Iterable[tuple[str, object]]:
         return [("numpy.geterr()", np.geterr())]
 

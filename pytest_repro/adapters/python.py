@@ -115,16 +115,11 @@ class Python(Adapter):
         is_known = issubclass(kind, random.Random) and kind.getstate is random.Random.getstate
         return generator.getstate() if is_known else None
 
-    def switches(self) -> dict[str, str]:
-        variables = {
-            f"os.environ[{name!r}]": value
-            for name, value in os.environ.items()
-            if name not in _IGNORED_VARIABLES
-        }
-        return {**variables, "the working folder": os.getcwd()}
-
     def switch_values(self) -> Iterable[tuple[str, object]]:
-        return self.switches().items()
+        for name, value in os.environ.items():
+            if name not in _IGNORED_VARIABLES:
+                yield f"os.environ[{name!r}]", value
+        yield "the working folder", os.getcwd()
 
     def set_switch(self, name: str, value: object) -> bool:
         if name == "the working folder":

@@ -185,8 +185,7 @@ class Torch(TorchTensors):
 
     deterministic = staticmethod(_switches.deterministic)
     keep_switches = staticmethod(_switches.keep_switches)
-    switches = staticmethod(_switches.read_switches)
-    switch_values = staticmethod(_switches.read_switch_values)
+    switch_values = staticmethod(_switches.read_switches)
     set_switch = staticmethod(_switches.set_switch)
 
     def synchronize(self) -> None:

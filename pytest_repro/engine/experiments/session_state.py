@@ -26,9 +26,8 @@ from pytest_repro.engine.experiments.process_state import (
 from pytest_repro.engine.experiments.state_diff import find_definition
 
 _LAST_PART = re.compile(r"(\.\w+|\[[^\[\]]*\]|\(default \d+\))$")
-_OWN_NAMES = (
-    "__main__.", "file ", "os.environ['PYTHONHASHSEED']", "os.environ['PYTEST_XDIST_", "os.environ['PYTEST_VERSION']",
-)  # fmt: skip
+_OWN_VARIABLES = ("PYTHONHASHSEED", "PYTEST_XDIST_", "PYTEST_VERSION")
+_OWN_NAMES = ("__main__.", "file ", *(f"os.environ['{name}" for name in _OWN_VARIABLES))
 """What a companion has for itself, and files, which processes share."""
 _MAX_TEXT = 30
 
@@ -105,13 +104,14 @@ class _Writer(StateVisitor):
 
     def write_process(self) -> None:
         self.visit_modules()
+        adapters = active_adapters().values()
         for name, value in self._values.items():
             module, _, attribute = name.rpartition(".")
-            if name not in self.written and module in sys.modules and attribute.isidentifier():
+            if name in self.written:
+                continue
+            if module in sys.modules and attribute.isidentifier():
                 self._write(name, None, partial(setattr, sys.modules[module], attribute))
-            elif name not in self.written and any(
-                adapter.set_switch(name, value) for adapter in active_adapters().values()
-            ):
+            elif any(adapter.set_switch(name, value) for adapter in adapters):
                 self.written.append(name)
 
     def on_value(self, name: str, value: Any, setter: Setter | None) -> None:
