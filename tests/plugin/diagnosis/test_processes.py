@@ -73,3 +73,56 @@ def test_values_drawn_at_import(project: Project) -> None:
         "test_started": "clock helper.py:9",
         "test_session_fixture": "os-entropy conftest.py:9",
     }
+
+
+LIBRARY = """
+CACHE = {}
+SCALE = 1.0
+UNUSED = 1
+"""
+AFTER_OTHERS = """
+import os
+import numpy as np
+import pytest
+import lib
+
+def test_that_changes_much():
+    lib.SCALE = 2.0
+    lib.UNUSED = 2
+    lib.CACHE["k"] = 5
+    os.environ["MODE"] = "fast"
+    np.seterr(all="raise")
+
+@pytest.mark.reproducible(process=True)
+def test_global(repro):
+    repro.record(scaled=3 * lib.SCALE)
+
+@pytest.mark.reproducible(process=True)
+def test_cache(repro):
+    repro.record(found=lib.CACHE.get("k", 0))
+
+@pytest.mark.reproducible(process=True)
+def test_variable(repro):
+    repro.record(mode=os.environ.get("MODE", "slow"))
+
+@pytest.mark.reproducible(process=True)
+def test_setting(repro):
+    repro.record(mode=np.geterr()["over"])
+"""
+
+
+def test_state_left_by_an_earlier_test(project: Project) -> None:
+    project.inquires = True
+    project.write(lib=LIBRARY)
+    result = project(AFTER_OTHERS, subprocess=True)
+    assert read_causes(result) == {
+        "test_global": "shared-state lib.py:2",
+        "test_cache": "shared-state lib.py:1",
+        "test_variable": "shared-state None",
+        "test_setting": "shared-state None",
+    }
+    texts = [test["cause"]["explanation"] for test in result.report["tests"] if "cause" in test]
+    assert "lib.SCALE is 2.0 here and 1.0 in a fresh process; with it" in texts[0]
+    assert "lib.CACHE has 1 items here and 0 in a fresh process; with it" in texts[1]
+    assert "os.environ['MODE'] exists only here; with it" in texts[2]
+    assert "numpy.geterr() has other values here than in a fresh process; with it" in texts[3]
