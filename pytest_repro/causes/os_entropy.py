@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pytest_repro.adapters import pin_entropy
 from pytest_repro.causes import Cause, WatchedFunction, watch_each
+from pytest_repro.interpose.workers import is_worker, numbered_workers
 
 _DRAWS_EFFECT = "draws from the operating system"
 _RANDOM_FIX = "pass a seed: random.Random(0)"
@@ -94,6 +96,8 @@ def _watch_tempfile(name: str) -> WatchedFunction:
 class OsEntropy(Cause):
     """``default_rng()``, ``Random()``, ``secrets``, ``uuid4``, ``os.urandom``, ``torch.seed()`` and the like.
 
+    In a forked process also ``os.getpid()``, which many programs seed from.
+
     Not suspended: a ``torch.Generator`` made before the block that reseeds itself, entropy for
     compiled code (``std::random_device``, OpenSSL), ``/dev/urandom``.
     """
@@ -129,6 +133,13 @@ class OsEntropy(Cause):
         ),
         *map(_watch_secret, ["choice", "randbelow", "randbits", "token_bytes", "token_hex", "token_urlsafe"]),
         WatchedFunction("uuid:uuid4", _DRAWS_EFFECT, f"{_UUID_FIX}, or uuid.uuid5() of a name"),
+        WatchedFunction(
+            "os:getpid",
+            "returns another number in each new process",
+            "seed from a number that stays the same: torch.initial_seed(), the worker's id",
+            when=is_worker,
+            reach="line",
+        ),
         _watch_bytes("urandom", reach="all"),
         _watch_bytes("getrandom"),
         *map(_watch_tempfile, ["mkdtemp", "mkstemp", "mktemp", "NamedTemporaryFile"]),
@@ -147,8 +158,10 @@ class OsEntropy(Cause):
         ),
     )
 
-    def suspend(self, seed: int, variant: str = "") -> AbstractContextManager[None]:
-        return pin_entropy(seed)
+    @contextmanager
+    def suspend(self, seed: int, variant: str = "") -> Iterator[None]:
+        with numbered_workers(), pin_entropy(seed):
+            yield
 
 
 cause = OsEntropy()

@@ -43,6 +43,7 @@ class ExternalCall:
     location: str  # the innermost line of the user's own code, ``"/abs/file.py:12"``
     via: str = ""  # the library function that this line called to make the call: ``"somelib.ids.fresh"``
     count: int = 1
+    in_worker: bool = False  # whether a forked process made it
 
 
 @dataclass(frozen=True, slots=True)

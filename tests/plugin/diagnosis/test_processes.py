@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
 from tests.conftest import Project, Result
 
 CONFTEST = """
@@ -126,3 +129,46 @@ def test_state_left_by_an_earlier_test(project: Project) -> None:
     assert "lib.CACHE has 1 items here and 0 in a fresh process; with it" in texts[1]
     assert "os.environ['MODE'] exists only here; with it" in texts[2]
     assert "numpy.geterr() has other values here than in a fresh process; with it" in texts[3]
+
+
+WORKERS = """
+import multiprocessing, os, time
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.reproducible
+
+def seed_by_time():
+    np.random.seed(time.time_ns() % 2**31)
+
+def seed_by_process():
+    np.random.seed(os.getpid())
+
+def draw(number):
+    return np.random.rand()
+
+def draw_anew(number):
+    return np.random.default_rng().random()
+
+@pytest.mark.parametrize("initializer", [seed_by_time, seed_by_process], ids=["time", "process"])
+def test_initializer(repro, initializer):
+    with multiprocessing.get_context("fork").Pool(1, initializer=initializer) as pool:
+        repro.record(drawn=pool.map(draw, range(3)))
+
+def test_task(repro):
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        repro.record(drawn=pool.map(draw_anew, range(4)))
+"""
+
+
+@pytest.mark.skipif(not FORK_AVAILABLE, reason="needs os.fork")
+def test_seeds_of_worker_processes(project: Project) -> None:
+    project.inquires = True
+    result = project(WORKERS, subprocess=True)
+    assert read_causes(result) == {
+        "test_initializer[time]": "clock test_it.py:8",
+        "test_initializer[process]": "os-entropy test_it.py:11",
+        "test_task": "os-entropy test_it.py:17",
+    }
+    for test in result.report["tests"]:
+        assert "in a worker process: see worker_init_fn" in test["cause"]["explanation"]
