@@ -1,4 +1,4 @@
-"""Processes that a program forks: they are told apart and numbered, and send what they call."""
+"""Processes that a program forks: how to recognize and number them, and what they call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs that each import the program anew, in forks of a process that has not imported it yet.
+"""Runs that each import the program, in forks of a process that has not imported it yet.
 
 The addresses of classes and functions are set, and module globals are drawn, when a program is imported. So a
 run that is to meet another memory layout, or an import that draws nothing from outside, imports it itself.
@@ -44,7 +44,7 @@ _OS_ENTROPY = "os-entropy"
 
 
 def list_library_modules() -> list[str]:
-    """The names of modules of this process, except for the user's own, which each run imports anew."""
+    """The names of modules of this process, except for the user's own, which each run imports itself."""
     modules = [(name, module) for name, module in list(sys.modules.items()) if isinstance(module, ModuleType)]
     return [name for name, module in modules if name != "__main__" and not is_user_module(module)]
 

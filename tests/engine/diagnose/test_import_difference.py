@@ -19,7 +19,7 @@ DRAW = ExternalCall("the global generator of torch", "os-entropy", "/a.py:5")
 
 
 class Draws:
-    """A program that draws anew from a source of entropy for each import, unless *suspect* is suspended."""
+    """A program that draws from a source of each of *suspects* at each import, unless that is suspended."""
 
     def __init__(self, *suspects: str, values: int = 10**9) -> None:
         self._suspects, self._draw, self._values = suspects, Random(3), values
