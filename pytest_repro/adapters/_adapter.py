@@ -188,8 +188,17 @@ class Adapter:
 
     def switches(self) -> dict[str, str]:
         """Process-wide settings that a run could leave changed, by name."""
-        return {}
+        return {name: str(value) for name, value in self.switch_values()}
+
+    def switch_values(self) -> Iterable[tuple[str, object]]:
+        """The settings that :meth:`set_switch` can set, by name, as picklable values."""
+        return ()
+
+    def set_switch(self, name: str, value: object) -> bool:
+        """Sets the setting of that name, if it is one of this library; returns whether it is."""
+        return False
 
     def save_switches(self) -> Callable[[str], object]:
         """Saves the settings of :meth:`switches`. The function it returns restores one by its name."""
-        return lambda name: None
+        saved = dict(self.switch_values())
+        return lambda name: name in saved and self.set_switch(name, saved[name])

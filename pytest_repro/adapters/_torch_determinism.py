@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import cache, partial
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -153,15 +153,14 @@ def list_switches() -> tuple[Switch, ...]:
     return tuple(switch for switch in switches if _is_readable(switch))
 
 
-def read_switches() -> dict[str, str]:
-    """The switches as text, by the names that reports use."""
-    return {f"torch {switch.name}": str(switch.get()) for switch in list_switches()}
+def read_switches() -> list[tuple[str, object]]:
+    """The values of the switches, by the names that reports use."""
+    return [(f"torch {switch.name}", switch.get()) for switch in list_switches()]
 
 
-def save_switches() -> Callable[[str], object]:
-    """Saves the switches. The function it returns restores one by its name in reports."""
-    saved = {f"torch {switch.name}": partial(switch.set, switch.get()) for switch in list_switches()}
-    return lambda name: saved[name]() if name in saved else None
+def set_switch(name: str, value: object) -> bool:
+    """Sets the switch of that name in reports; returns whether there is one."""
+    return any(switch.set(value) is None for switch in list_switches() if name == f"torch {switch.name}")
 
 
 def _is_readable(switch: Switch) -> bool:

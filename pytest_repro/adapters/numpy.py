@@ -176,12 +176,11 @@ class Numpy(Adapter):
         else:
             getattr(generator, "bit_generator", generator).state = json.loads(state)
 
-    def switches(self) -> dict[str, str]:
-        return {"numpy.geterr()": str(np.geterr())}
+    def switch_values(self) -> Iterable[tuple[str, object]]:
+        return [("numpy.geterr()", np.geterr())]
 
-    def save_switches(self) -> Callable[[str], object]:
-        saved = np.geterr()
-        return lambda name: name == "numpy.geterr()" and np.seterr(**saved)
+    def set_switch(self, name: str, value: Any) -> bool:
+        return name == "numpy.geterr()" and np.seterr(**value) is not None
 
     def environment(self) -> dict[str, str]:
         return {

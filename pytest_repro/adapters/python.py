@@ -164,6 +164,19 @@ class Python(Adapter):
             settings["logging.root"] = f"level {level}, {len(handlers)} handlers"
         return {**variables, **{name: str(value) for name, value in settings.items()}}
 
+    def switch_values(self) -> Iterable[tuple[str, object]]:
+        yield from ((f"os.environ[{name!r}]", value) for name, value in self._read_variables().items())
+        yield from _read_settings()
+
+    def set_switch(self, name: str, value: Any) -> bool:
+        if name in _SETTINGS:
+            _SETTINGS[name].set(sys.modules[_SETTINGS[name].module], value)
+        elif name.startswith("os.environ["):
+            os.environ[name.removeprefix("os.environ['").removesuffix("']")] = str(value)
+        else:
+            return False
+        return True
+
     def _read_variables(self) -> dict[str, str]:
         return {name: value for name, value in os.environ.items() if name not in _IGNORED_VARIABLES}
 

@@ -185,8 +185,8 @@ class Torch(TorchTensors):
 
     deterministic = staticmethod(_switches.deterministic)
     leave_switches = staticmethod(_switches.leave_switches)
-    switches = staticmethod(_switches.read_switches)
-    save_switches = staticmethod(_switches.save_switches)
+    switch_values = staticmethod(_switches.read_switches)
+    set_switch = staticmethod(_switches.set_switch)
 
     def synchronize(self) -> None:
         cuda: Any = torch.cuda

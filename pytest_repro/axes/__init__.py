@@ -27,12 +27,14 @@ class Interpreter:
         environ: Variables to set when it starts.
         name: How messages refer to it.
         imports_per_run: Whether each run of an experiment imports the program again.
+        imports_libraries: Whether the libraries of this process are imported once, before the first run.
     """
 
     spec: str = "popen"
     environ: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
     imports_per_run: bool = False
+    imports_libraries: bool = False
 
     @property
     def local(self) -> bool:

@@ -22,6 +22,7 @@ from pytest_repro.interpose.call_log import WatchedFunction as WatchedFunction
 Entry = tuple[ExternalCall, WatchedFunction]
 """A call, and the function that it calls."""
 _MAX_LISTED = 3
+_WORKER_NOTE = "in a worker process: see worker_init_fn of the loader, or the initializer of the pool"
 
 
 def watch_each(module: str, names: str, effect: str, fix: str, **options: Any) -> list[WatchedFunction]:
@@ -121,6 +122,7 @@ class Cause:
         similar = dict.fromkeys(each.location for each, _ in entries if bool(each.via) == bool(call.via))
         others = [location for location in similar if location != call.location]
         explanation = f"{format_call(call)} {row.effect}{_format_more_locations(others)}"
+        explanation += f"; {_WORKER_NOTE}" if call.in_worker else ""
         fix = row.repeated_fix.format(count=f"{call.count:,}") if call.count > 1 else ""
         return Explanation(call.location, explanation, fix or row.fix)
 

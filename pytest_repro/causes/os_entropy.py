@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pytest_repro.adapters import pin_entropy
 from pytest_repro.causes import Cause, WatchedFunction, watch_each
+from pytest_repro.interpose.workers import is_worker, numbered_workers
 
 _DRAWS_EFFECT = "draws from the operating system"
 _RANDOM_FIX = "pass a seed: random.Random(0)"
@@ -73,6 +75,13 @@ def _watch_global_seed(function: str, call: str) -> WatchedFunction:
     return _watch_seed(function, f"pass a number: {call}", once, when=_omits_seed)
 
 
+GLOBAL_GENERATOR = "the global generator of {}"
+"""How reports name a draw that no call shows: ``.format("numpy")``."""
+_GENERATOR_OWNERS = frozenset({"random", "numpy", "torch"})
+IMPORT_NOTE = "drawn when the module was imported, before anything was seeded"
+IMPORT_FIX = "make it in a fixture, or from a generator with a seed"
+
+
 def _watch_secret(name: str) -> WatchedFunction:
     fix = f"if it is no secret, use random.Random(seed); otherwise have the test replace secrets.{name}"
     return WatchedFunction(f"secrets:{name}", f"{_DRAWS_EFFECT}, and cannot be seeded", fix)
@@ -86,6 +95,8 @@ def _watch_tempfile(name: str) -> WatchedFunction:
 
 class OsEntropy(Cause):
     """``default_rng()``, ``Random()``, ``secrets``, ``uuid4``, ``os.urandom``, ``torch.seed()`` and the like.
+
+    In a forked process also ``os.getpid()``, which many programs seed from.
 
     Not suspended: a ``torch.Generator`` made before the block that reseeds itself, entropy for
     compiled code (``std::random_device``, OpenSSL), ``/dev/urandom``.
@@ -122,6 +133,13 @@ class OsEntropy(Cause):
         ),
         *map(_watch_secret, ["choice", "randbelow", "randbits", "token_bytes", "token_hex", "token_urlsafe"]),
         WatchedFunction("uuid:uuid4", _DRAWS_EFFECT, f"{_UUID_FIX}, or uuid.uuid5() of a name"),
+        WatchedFunction(
+            "os:getpid",
+            "returns another number in each new process",
+            "seed from a number that stays the same: torch.initial_seed(), the worker's id",
+            when=is_worker,
+            reach="line",
+        ),
         _watch_bytes("urandom", reach="all"),
         _watch_bytes("getrandom"),
         *map(_watch_tempfile, ["mkdtemp", "mkstemp", "mktemp", "NamedTemporaryFile"]),
@@ -131,6 +149,7 @@ class OsEntropy(Cause):
         _watch_torch_seed(".random:seed", "torch", "manual_seed"),
         _watch_torch_seed(".cuda:seed", "CUDA", "cuda.manual_seed"),
         _watch_torch_seed(".cuda:seed_all", "CUDA", "cuda.manual_seed_all"),
+        WatchedFunction("", "has a random state", IMPORT_FIX, GLOBAL_GENERATOR, names=_GENERATOR_OWNERS),
         WatchedFunction(
             "torch:Generator.seed",
             "seeds itself from the operating system",
@@ -139,8 +158,10 @@ class OsEntropy(Cause):
         ),
     )
 
-    def suspend(self, seed: int, variant: str = "") -> AbstractContextManager[None]:
-        return pin_entropy(seed)
+    @contextmanager
+    def suspend(self, seed: int, variant: str = "") -> Iterator[None]:
+        with numbered_workers(), pin_entropy(seed):
+            yield
 
 
 cause = OsEntropy()

@@ -43,6 +43,7 @@ class ExternalCall:
     location: str  # the innermost line of the user's own code, ``"/abs/file.py:12"``
     via: str = ""  # the library function that this line called to make the call: ``"somelib.ids.fresh"``
     count: int = 1
+    in_worker: bool = False  # whether a forked process made it
 
     @property
     def site(self) -> str:
@@ -99,9 +100,11 @@ class Experiment(NamedTuple):
     trace_lines: bool = False  # the user's lines
     passthrough_sites: tuple[str, ...] = ()  # whose calls are not suspended: lines, or sites of calls
     restored_names: tuple[str, ...] = ()  # state that is restored before each run to that before the first
-    omitted_lines: tuple[
-        str, ...
-    ] = ()  # whose calls that seed or set something do nothing: ``"/abs/file.py:12"``
+    omitted_lines: tuple[str, ...] = ()  # whose calls that seed or set something do nothing
+    compare_session: bool = False  # with the state of the process that asks
+    session_names: tuple[str, ...] = ()  # state that is set to that of the process that asks
+    session_state: str = ""  # of that process
+    digest_rows: bool = False  # whether values are also compared as rows in any order
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,7 @@ class ExperimentResult:
     not_suspendable: tuple[tuple[str, str], ...] = ()  # cause word and reason
     restored_names: tuple[str, ...] = ()  # state that could be restored completely
     compiled: tuple[tuple[str, str], ...] = ()  # line and compiled module: ``("/abs/a.py:8", "hnswlib")``
+    row_digests: tuple[str, ...] = ()  # of each run: equal if its rows are, in any order
 
     @property
     def equal(self) -> bool:

@@ -17,6 +17,7 @@ from pytest_repro.interpose import user_frames
 from pytest_repro.interpose.patch import Patch, make_patch, patch_everywhere, real_id
 from pytest_repro.interpose.proxy_class import make_proxy_class
 from pytest_repro.interpose.user_frames import classify_frame, get_module_name
+from pytest_repro.interpose.workers import WorkerCalls, is_worker
 
 Reach = Literal["line", "library", "all"]
 
@@ -111,16 +112,18 @@ class CallLog:
 
     def __init__(self) -> None:
         self._counters: dict[tuple[str, str, str, str], count[int]] = {}
+        self.workers = WorkerCalls()
         self._counter_cache: dict[tuple[Any, ...], count[int] | None] = {}
 
     @property
     def calls(self) -> tuple[ExternalCall, ...]:
         """One entry per function, cause, line and library function, ordered by first call."""
         # The repr of a counter, "count(3)", shows its value without advancing it.
-        return tuple(
+        calls = [
             ExternalCall(*key, count=int(repr(counter)[len("count(") : -1]))
             for key, counter in list(self._counters.items())
-        )
+        ]
+        return (*calls, *(ExternalCall(*key, in_worker=True) for key in self.workers.receive()))
 
     def record_call(self, targets: Sequence[Target], frame: FrameType, args: Any, kwargs: Any) -> None:
         """Logs a call that *frame* makes, for each of *targets* for which it is evidence."""
@@ -145,6 +148,8 @@ class CallLog:
         counter, origin, name = None, user_frames.call_origin(frame), target.function.format_call(frame)
         if origin is not None and name is not None:
             entry = (name, target.cause, user_frames.format_location(origin.frame), origin.via)
+            if entry not in self._counters and is_worker():
+                self.workers.send(entry)
             counter = self._counters.setdefault(entry, count())
         if code_owner == "user":
             self._counter_cache[key] = counter
@@ -180,6 +185,7 @@ def log_calls(targets: Iterable[Target]) -> Iterator[CallLog]:
     finally:
         for group in groups.values():
             group.clear()  # a wrapper that outlives the block logs nothing
+        call_log.workers.close()
 
 
 def _build_patches(call_log: CallLog, groups: Iterable[Sequence[Target]]) -> Iterator[Patch]:

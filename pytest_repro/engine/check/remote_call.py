@@ -27,7 +27,12 @@ from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.core.plan.tolerance import Tolerance
 from pytest_repro.engine.check.function_runs import FunctionRuns
 from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed
-from pytest_repro.engine.experiments.fork import FORK_AVAILABLE, ForkFailed, run_in_forks, serve_fresh_forks
+from pytest_repro.engine.experiments.fork import FORK_AVAILABLE, ForkFailed, run_in_forks
+from pytest_repro.engine.experiments.fresh_imports import (
+    import_libraries,
+    list_library_modules,
+    serve_fresh_forks,
+)
 from pytest_repro.engine.experiments.process_setup import get_thread_count, single_threaded
 from pytest_repro.engine.experiments.run_experiment import run_experiment
 from pytest_repro.engine.runs.remote_run import RemoteValues, encode_cell, receive_run
@@ -144,6 +149,7 @@ class FunctionTarget:
         if not self._order:
             raise ExperimentFailed("another interpreter cannot import the function: it is in no module")
         order = {**self._order, "threads": get_thread_count(), "bare": interpreter.imports_per_run}
+        order["libraries"] = list_library_modules() if interpreter.imports_libraries else []
         return Companion(interpreter, order, sys.path, min(seconds, _TIMEOUT))
 
     def close(self) -> None:
@@ -153,9 +159,11 @@ class FunctionTarget:
 def serve(channel: Any, order: Mapping[str, Any]) -> None:
     """Calls a function on request, in a companion; *order* is from :func:`_build_order`."""
     if order.get("bare"):
+        import_libraries(order["libraries"])
         serve_fresh_forks(serve, channel, {**order, "bare": False})
         return
-    with single_threaded(order["threads"]) if "threads" in order else nullcontext():
+    threads = single_threaded(order["threads"]) if "threads" in order else nullcontext()
+    with threads, order.get("import_setup") or nullcontext():
         fn, args = _find_attribute(import_module(order["module"]), order["name"]), pickle.loads(order["args"])
     tolerance = Tolerance(*order["tolerance"]) if order["tolerance"] else None
     plan = Plan(seed=order["seed"], deterministic=order["deterministic"], tolerance=tolerance)

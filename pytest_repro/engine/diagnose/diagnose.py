@@ -41,8 +41,7 @@ def diagnose_verdict(
         budget = ExperimentBudget(target, seconds, max(run.seconds for run in runs), show_progress)
         diagnosis = _prepare(budget, verdict)
         cause = diagnosis.diagnose()
-        further = diagnosis.further if isinstance(diagnosis, RepeatDiagnosis) else ()
-        return Diagnosis(diagnosis.divergence, (cause, *further), perf_counter() - start)
+        return Diagnosis(diagnosis.divergence, (cause, *diagnosis.further), perf_counter() - start)
     except Exception as error:  # a bug here must not hide the result of the test
         reason = f"the diagnosis itself failed: {type(error).__name__}: {error}"
         return Diagnosis(None, (build_unknown_finding(reason),), perf_counter() - start)
@@ -52,7 +51,9 @@ def _prepare(budget: ExperimentBudget, verdict: Verdict) -> AxisDiagnosis | Repe
     mismatches = verdict.mismatches
     mismatch = next((mismatch for mismatch in mismatches if mismatch.axis == REPEAT), mismatches[0])
     if mismatch.axis != REPEAT:
-        return AxisDiagnosis(budget, mismatch.axis, mismatch.value, verdict.runs[0].setting)
+        run = verdict.runs[0]
+        outcome = f"{run.outcome} {run.error_type}".strip()
+        return AxisDiagnosis(budget, mismatch.axis, mismatch.value, run.setting, outcome)
     key = (mismatch.axis, mismatch.value, mismatch.repeat_of)
     setting = next(run.setting for run in verdict.runs if (run.axis, run.value, run.repeat_of) == key)
     return RepeatDiagnosis(budget, setting)

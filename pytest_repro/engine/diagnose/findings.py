@@ -136,6 +136,25 @@ def name_compiled_module(finding: Finding, lines: ExperimentResult) -> Finding:
     return replace(finding, location=line, explanation=f"{finding.explanation}; {called}", fix=fix)
 
 
+def find_row_order(
+    evidence: Evidence, results: Sequence[ExperimentResult], needs_call: bool = False
+) -> Finding | None:
+    """The finding that runs of *results*, of which some differ, have equal rows in another order.
+
+    Args:
+        needs_call: Whether that takes a call that is known to return rows in any order, because something
+            else may have shuffled them; as may what cannot be suspended, or happens in other processes.
+    """
+    needs_call |= any(get_cause(name).find_not_suspendable(evidence.calls) for name in list_cause_names())
+    needs_call |= any("Process" in call.display_name for call in evidence.calls)
+    if needs_call and not evidence.calls_for("row-order"):
+        return None
+    digests = {digest for result in results for digest in result.row_digests}
+    differ = len({result.reference_digest for result in results}) > 1 or any(r.differing for r in results)
+    is_equal = len(digests) == 1 and digests != {""}
+    return get_cause("row-order").build_finding(evidence) if differ and is_equal else None
+
+
 def build_unknown_finding(reason: str, evidence: Evidence | None = None) -> Finding:
     """The finding that no cause could be established, and why."""
     return get_cause(UNKNOWN).build_finding(evidence or Evidence(), "", reason)

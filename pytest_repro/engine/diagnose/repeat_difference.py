@@ -27,6 +27,7 @@ from pytest_repro.engine.diagnose.findings import (
     describe_no_suspect,
     describe_suspension,
     describe_unseen_state,
+    find_row_order,
     get_cause_name,
     list_ruled_out,
     list_suspended_completely,
@@ -109,7 +110,7 @@ class RepeatDiagnosis:
             needs = f"to distinguish a suspect from chance takes {required_runs} runs each"
             limit = f"the time limit (repro_diagnose_seconds) allows {self._runs_needed}"
             return build_unknown_finding(f"{self._evidence.frequency}: {needs}, and {limit}")
-        if finding := self._find_single_cause() or self._find_several_causes():
+        if finding := self._find_single_cause() or self._find_several_causes() or self._find_row_order():
             return finding
         return self._conclude_unknown(self._no_cause_reason or self._describe_no_suspect())
 
@@ -211,6 +212,14 @@ class RepeatDiagnosis:
         if causes := search.find_first_causes(self._traced):
             return self._conclude_first(causes, search.divergence)
         return None
+
+    def _find_row_order(self) -> Finding | None:
+        """What no suspect explains: rows in another order."""
+        if self._no_cause_reason:  # runs in fresh processes are equal
+            return None
+        count = self._budget.limit_runs(max(self._runs_needed, 4))
+        result = self._run(count, "comparing rows", digest_rows=True)
+        return find_row_order(self._evidence, [result], needs_call=bool(self._not_suspended))
 
     def _conclude(self, suspects: list[str], causes: Sequence[ActingCause] = ()) -> Finding | None:
         """The finding that *suspects* make the difference, reduced to the calls and changes that do.

@@ -15,32 +15,19 @@ import time
 import traceback
 import warnings
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
-from typing import Any
 
 from pytest_repro import causes
-from pytest_repro.companions.remote_main import serve_requests
-from pytest_repro.core.diagnose import (
-    Experiment,
-    ExperimentResult,
-    decode_experiment,
-    decode_result,
-    encode_experiment,
-    encode_result,
-)
-from pytest_repro.engine.experiments.process_setup import preload_imports, report_imports, shifted_heap
+from pytest_repro.core.diagnose import Experiment, ExperimentResult, decode_result, encode_result
+from pytest_repro.engine.experiments.process_setup import preload_imports, report_imports
 
 FORK_AVAILABLE = hasattr(os, "fork")
 
 ExperimentFunction = Callable[[Experiment], ExperimentResult]
 """Runs an experiment in the process that calls it."""
-
-ServeFunction = Callable[[Any, Mapping[str, Any]], None]
-"""Imports a program and answers requests about it: ``serve(channel, order)``."""
 
 
 class ForkFailed(Exception):
@@ -91,6 +78,7 @@ def _join_results(encoded: Sequence[bytes]) -> ExperimentResult:
         traces=tuple(trace for run in ends for trace in run.traces),
         steps=tuple(steps for run in ends for steps in run.steps),
         seconds=sum(run.seconds for run in runs),
+        row_digests=tuple(digest for run in runs for digest in run.row_digests),
         outcomes=tuple(dict.fromkeys(outcome for run in runs for outcome in run.outcomes)),
         not_suspendable=tuple(dict(pair for run in runs for pair in run.not_suspendable).items()),
     )
@@ -170,43 +158,3 @@ def _read_answer(read_fd: int, pid: int, deadline: float) -> bytes:
 
 def _has_exited(pid: int) -> bool:
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-
-def serve_fresh_forks(serve: ServeFunction, channel: Any, order: Mapping[str, Any]) -> None:
-    """Answers ``("try", experiment, seconds, …)``, an experiment of one run, in a fork that calls *serve*.
-
-    For programs that this process has not imported yet: the addresses of classes and functions are set when
-    they are imported, so another memory layout must exist before that. All forks are alike otherwise; each
-    imports the program, runs it, and exits.
-    """
-    serve_requests(channel, {"try": partial(_import_and_run_in_fork, serve, order)})
-
-
-def _import_and_run_in_fork(
-    serve: ServeFunction, order: Mapping[str, Any], text: str, seconds: float, *rest: Any
-) -> tuple[str, str | bytes]:
-    if not FORK_AVAILABLE:
-        return "unknown", "needs os.fork, which is unavailable on this machine"
-    try:
-        # This process does not even decode the experiment: what it keeps in memory would make forks differ.
-        run = partial(_import_and_run, serve, order, text, (seconds, *rest))
-        time.sleep(0.05)  # on a busy machine the thread that received the request is not done yet
-        return "tried", call_in_forks([run], seconds)[0]
-    except ForkFailed as error:
-        return "unknown", str(error)
-
-
-def _import_and_run(serve: ServeFunction, order: Mapping[str, Any], text: str, rest: Any) -> bytes:
-    experiment = decode_experiment(text)
-    layout = 2 if experiment.shift_heap else 1  # never the present one, which depends on earlier requests
-    single = encode_experiment(experiment._replace(shift_heap=False, fresh_forks=False))
-    requests, replies = iter([("try", single, *rest), ("finish",)]), list[Any]()
-    with shifted_heap(layout=layout):
-        # pytest and its plugins, imported first, fill the gaps; the order makes new ones for the program.
-        channel = SimpleNamespace(receive=requests.__next__, send=replies.append)
-        serve(channel, {**order, "memory_layout": layout})
-    word, answer = replies[-1]
-    if word != "tried":
-        raise ForkFailed(answer)
-    result: bytes = answer
-    return result

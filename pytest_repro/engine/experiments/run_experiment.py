@@ -26,6 +26,8 @@ from pytest_repro.engine.experiments.file_state import FileStates
 from pytest_repro.engine.experiments.line_trace import trace_lines
 from pytest_repro.engine.experiments.process_setup import shifted_heap
 from pytest_repro.engine.experiments.process_state import StateFacts, capture_state
+from pytest_repro.engine.experiments.row_digest import digest_rows
+from pytest_repro.engine.experiments.session_state import SessionState
 from pytest_repro.engine.experiments.state_diff import diff_states
 from pytest_repro.engine.experiments.state_restore import StateRestorer
 from pytest_repro.engine.runs.recording import RecordingBase
@@ -63,6 +65,8 @@ class _ExperimentRun:
         self._traces: list[Trace] = []
         self._steps: list[list[LineStep]] = []
         self._compiled = CompiledCalls()
+        self._row_digests: list[str] = []
+        self._session = SessionState(experiment)
         self._first_digest, self._restorer = "", StateRestorer(experiment.restored_names)
         self._files, self._failed_files = FileStates(), set[str]()
         self._file_changes: list[Change] = []
@@ -88,19 +92,22 @@ class _ExperimentRun:
             self._find_differing(),
             self._first_digest,
             tuple(self._calls),
-            self._find_changes(),
+            self._session.changes or self._find_changes(),
             _take_ends(self._traces),
             tuple(map(tuple, _take_ends(self._steps))),
             perf_counter() - start,
             tuple(dict.fromkeys(outcomes)),
-            restored_names=self._list_restored_names(),
+            restored_names=(*self._list_restored_names(), *self._session.names),
             compiled=tuple(self._compiled.modules.items()),
+            row_digests=tuple(self._row_digests),
         )
 
     def _run_cell(self, cell: Cell, number: int) -> None:
         experiment, starts = self._experiment, self._body_starts
         if experiment.restored_names:
             self._restore() if number else self._restorer.keep_modules()
+        if experiment.digest_rows and number:
+            cell = cell._replace(axis="process")  # the trial keeps the values of such a run
         spec = self._trial.make_spec(cell, number)
         spec = replace(spec, suspended=experiment.suspended, traced=experiment.trace_ops)
         with ExitStack() as stack:
@@ -121,6 +128,8 @@ class _ExperimentRun:
             report_not_suspended(split_suspect(suspect)[0].name, reason)
         if not number:
             self._first_digest = _digest_run(run, recording)
+        if experiment.digest_rows:
+            self._row_digests.append(digest_rows(recording, self._trial.store))
         self._trial.add(run, recording)
 
     def _restore(self) -> None:
@@ -138,6 +147,8 @@ class _ExperimentRun:
         if self._body_starts == 1:
             self._files.begin_body(roots)
             self._restorer.keep_roots(roots)
+        if self._experiment.session_state:
+            self._session.on_body_start(roots)
         if self._experiment.diff_state and len(self._states) < 2:
             self._roots = roots
             self._states.append(capture_state(self._roots))

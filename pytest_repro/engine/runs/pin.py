@@ -16,6 +16,7 @@ from pytest_repro.engine.runs.generator_states import (
     are_generators_used,
     read_generator_states,
 )
+from pytest_repro.engine.runs.run_source import suspend
 from pytest_repro.interpose.imports import guard_imports
 from pytest_repro.interpose.seeding import pause_observers, report_seeding
 
@@ -112,10 +113,7 @@ class Pin:
         self._run_stack.enter_context(apply_setting(self._spec.cell.setting))
         if self._open_input is not None:
             self._run_stack.enter_context(self._open_input())
-        if self._spec.suspended:
-            from pytest_repro.causes import suspended
-
-            self._run_stack.enter_context(suspended(self._spec.suspended, self._spec.seed))
+        self._run_stack.enter_context(suspend(self._spec))
         self._applied_setting = self._spec.cell.setting
 
     def end_run(self) -> None:
@@ -178,7 +176,8 @@ class Pin:
         with pause_observers():
             self.release()
             try:
-                with self._count_modules():
+                # An experiment may make a session fixture in each process.
+                with self._count_modules(), suspend(self._spec):
                     yield
             finally:
                 self.seed()

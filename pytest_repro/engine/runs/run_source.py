@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeVar
 
 from pytest_repro.core.diagnose import StateRoot
@@ -35,6 +36,15 @@ class RunSource(Protocol):
 
     def find_roots(self) -> Mapping[str, StateRoot]:
         """What belongs to the test and outlives a run, by name: fixtures, parameters, arguments."""
+
+
+def suspend(spec: RunSpec) -> AbstractContextManager[None]:
+    """Keeps the suspects of *spec* from acting in the block."""
+    if not spec.suspended:
+        return nullcontext()
+    from pytest_repro.causes import suspended
+
+    return suspended(spec.suspended, spec.seed)
 
 
 def run_until_settled(

@@ -6,7 +6,7 @@ import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -18,8 +18,9 @@ from pytest_repro.companions.rank_main import ProcessGroups
 from pytest_repro.companions.remote_main import serve_requests
 from pytest_repro.core.diagnose import Experiment, ExperimentResult, decode_experiment
 from pytest_repro.core.plan.plan import Cell
-from pytest_repro.engine.experiments.fork import ForkFailed, run_in_forks, serve_fresh_forks
-from pytest_repro.engine.experiments.process_setup import shifted_heap, single_threaded
+from pytest_repro.engine.experiments.fork import ForkFailed, run_in_forks
+from pytest_repro.engine.experiments.fresh_imports import import_libraries, serve_fresh_forks
+from pytest_repro.engine.experiments.process_setup import single_threaded
 from pytest_repro.engine.runs.remote_run import RemoteValues
 from pytest_repro.plugin import pytest_internals
 from pytest_repro.plugin.run.outcome import find_missing_module, find_xfail_reason, format_first_cause
@@ -73,6 +74,7 @@ def serve(channel: Any, order: Mapping[str, Any]) -> None:
         order: From :meth:`.CompanionLauncher.build_order`; in a rank also ``limit``, a time in seconds.
     """
     if order.get("bare"):
+        import_libraries(order["libraries"])
         channel.send(("ready", 0))
         serve_fresh_forks(serve, channel, {**order, "bare": False})
         return
@@ -80,11 +82,11 @@ def serve(channel: Any, order: Mapping[str, Any]) -> None:
     server = _RankServer(channel, order["limit"]) if is_rank else _CompanionServer(channel)
     if "threads" in order:  # this process is forked later
         server.collection_stack.enter_context(single_threaded(order["threads"]))
+    server.collection_stack.enter_context(order.get("import_setup") or nullcontext())
     try:
         config = pytest_internals.prepare_config(list(order["args"]), order["basetemp"] or None)
     except (Exception, SystemExit) as error:
-        is_usage = isinstance(error, (pytest.UsageError, SystemExit))
-        reason = error if is_usage else format_first_cause(error)  # from a plugin or a conftest
+        reason = error if isinstance(error, (pytest.UsageError, SystemExit)) else format_first_cause(error)
         channel.send(("refused", f"could not start pytest there: {reason}"))
         return
     vars(config).update(workerinput=dict(order["workerinput"]), workeroutput={})
@@ -93,8 +95,7 @@ def serve(channel: Any, order: Mapping[str, Any]) -> None:
         plugin: Any = ModuleType("repro-worker-id")  # pytest looks for an object's fixtures on its class
         plugin.worker_id = pytest.fixture(scope="session", name="worker_id")(lambda: order["worker_id"])
         config.pluginmanager.register(plugin, "repro-worker-id")
-    if "memory_layout" in order:
-        server.collection_stack.enter_context(shifted_heap(layout=order["memory_layout"]))
+    server.collection_stack.enter_context(order.get("layout_setup") or nullcontext())
     with server.collection_stack:
         status = config.hook.pytest_cmdline_main(config=config)
     if not server.ready:

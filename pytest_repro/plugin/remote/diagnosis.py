@@ -19,7 +19,10 @@ from pytest_repro.core.diagnose import Experiment, ExperimentResult, decode_resu
 from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed
 from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
 from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
+from pytest_repro.engine.experiments.fresh_imports import list_library_modules
+from pytest_repro.engine.experiments.session_state import attach_session_state
 from pytest_repro.plugin import peers
+from pytest_repro.plugin.pytest_internals import find_outliving_roots
 from pytest_repro.plugin.remote.companion_launcher import CompanionLauncher
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.run.replay import encode_logs
@@ -60,7 +63,8 @@ class _ForkingCompanions:
 
     def start(self, interpreter: Interpreter, deadline: float) -> Companion:
         name, timeout = f"inquiry {interpreter.name}", self.limit_timeout(deadline)
-        order = {"threads": self._thread_count, "bare": interpreter.imports_per_run}
+        libraries = list_library_modules() if interpreter.imports_libraries else []
+        order = {"threads": self._thread_count, "bare": interpreter.imports_per_run, "libraries": libraries}
         return self.launcher.start(interpreter, name, timeout, **order)
 
     def await_collection(self, deadline: float, companion: Companion) -> None:
@@ -97,6 +101,7 @@ class _ItemTarget:
                 seconds_left = deadline - time.monotonic()
                 seconds = min(seconds, seconds_left)
                 key, logs = self._companions.launcher.item_keys[self._item], encode_logs(self._item)
+                experiment = attach_session_state(experiment, find_outliving_roots(self._item))
                 companion.send("try", encode_experiment(experiment), seconds, *key, logs)
                 timeout = min(seconds + _GRACE, seconds_left)
                 word, answer = companion.receive("while it tried the test", timeout)

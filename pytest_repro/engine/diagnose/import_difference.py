@@ -1,0 +1,132 @@
+"""Whether processes differ because of what they draw while they import the program."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pytest_repro.axes import Interpreter
+from pytest_repro.causes import get_cause
+from pytest_repro.causes.os_entropy import IMPORT_FIX, IMPORT_NOTE
+from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult, ExternalCall, Finding
+from pytest_repro.core.plan.plan import Cell
+from pytest_repro.engine.diagnose import ExperimentBudget, compute_required_runs
+from pytest_repro.engine.diagnose.findings import (
+    build_finding,
+    describe_suspension,
+    get_cause_name,
+    rank_suspects,
+)
+from pytest_repro.engine.diagnose.minimize import minimize, minimize_calls
+
+OS_ENTROPY = "os-entropy"
+
+IMPORTS = Interpreter(
+    environ={"PYTHONHASHSEED": "1"},
+    name="hash seed 1, libraries imported",
+    imports_per_run=True,
+    imports_libraries=True,
+)
+"""Each run is in a fork that imports the program: equal addresses, equal hash seeds."""
+
+_PLAIN_RUNS, _MORE_PLAIN_RUNS = 4, 12
+"""Runs without suspension, 0.3 s each; more if some of the first agree, to see how often they do.
+
+A module that tosses a coin is taken for one that draws nothing in one of eight cases."""
+
+
+class ImportDiagnosis:
+    """Runs *cell* in forks of one process, each of which imports the program.
+
+    Attributes:
+        differs: Whether such runs differ.
+        calls: What could make them differ, while the program is imported.
+        further: Causes besides the first.
+    """
+
+    differs = False
+    further: tuple[Finding, ...] = ()
+
+    def __init__(self, budget: ExperimentBudget, cell: Cell) -> None:
+        self._budget, self._cell = budget, cell
+        self.calls: tuple[ExternalCall, ...] = ()
+
+    def find_cause(self, evidence: Evidence) -> Finding | None:
+        """The finding that an import draws what differs; None if nothing shows that.
+
+        Args:
+            evidence: Of a process that imported the program before its run.
+        """
+        plain = self._run_plain(_PLAIN_RUNS, log_calls=True)
+        self.differs, self.calls = len(_count_digests(plain)) > 1, plain[0].calls
+        if not self.differs:
+            return None
+        if len(_count_digests(plain)) < _PLAIN_RUNS:
+            plain += self._run_plain(_MORE_PLAIN_RUNS)
+        self._outcomes = {outcome for result in plain for outcome in result.outcomes}
+        most_common = max(_count_digests(plain).values())
+        required_runs = 3 if most_common == 1 else compute_required_runs(len(plain) - most_common, len(plain))
+        self._experiment = Experiment((self._cell,) * required_runs)
+        # No call shows that a global generator, which a new process has in a random state, was drawn from.
+        pinned = self._suspend([OS_ENTROPY], log_calls=True)
+        self.calls += pinned.calls
+        evidence = replace(evidence, calls=(*self.calls, *evidence.calls))
+        suspects = [each for each in rank_suspects(evidence) if self._is_suspected(each, evidence)]
+        found = [OS_ENTROPY] if self._is_equal(pinned) else self._find_others(suspects)
+        if not found:
+            return None
+        experiment = self._experiment._replace(suspended=tuple(found))
+        evidence = minimize_calls(evidence, found, experiment, self._repeat)
+        finding, *further = (_explain(suspect, evidence) for suspect in found)
+        self.further = tuple(further)
+        return finding
+
+    def _find_others(self, suspects: Sequence[str]) -> list[str]:
+        single = (each for each in suspects if each != OS_ENTROPY and self._is_equal(self._suspend([each])))
+        if (found := next(single, "")) != "":
+            return [found]
+        if len(suspects) < 2 or not self._is_equal(self._suspend(suspects)):
+            return []
+        return minimize(list(suspects), lambda rest: self._is_equal(self._suspend(rest)))
+
+    def _is_suspected(self, suspect: str, evidence: Evidence) -> bool:
+        name = get_cause_name(suspect)
+        if get_cause(name).needs_fresh_process or name == "import":
+            return False
+        return name == OS_ENTROPY or bool(evidence.calls_for(name))
+
+    def _suspend(self, suspects: Sequence[str], log_calls: bool = False) -> ExperimentResult:
+        experiment = self._experiment._replace(suspended=tuple(suspects), log_calls=log_calls)
+        return self._repeat(experiment, f"{', '.join(map(describe_suspension, suspects))} while importing")
+
+    def _is_equal(self, result: ExperimentResult) -> bool:
+        return result.equal and self._outcomes.issuperset(result.outcomes)
+
+    def _run_plain(self, count: int, log_calls: bool = False) -> list[ExperimentResult]:
+        experiment = Experiment((self._cell,), log_calls=log_calls)
+        return [self._run(experiment, "import the program again") for _ in range(count)]
+
+    def _repeat(self, experiment: Experiment, purpose: str) -> ExperimentResult:
+        """Makes the runs of *experiment* one by one until one differs from the first."""
+        results: list[ExperimentResult] = []
+        while len(results) < len(experiment.cells) and len(_count_digests(results)) < 2:
+            single = experiment._replace(cells=(self._cell,), log_calls=experiment.log_calls and not results)
+            results.append(self._run(single, purpose))
+        count, outcomes = len(results), {outcome for result in results for outcome in result.outcomes}
+        differing = () if len(_count_digests(results)) == 1 else (count - 1,)
+        return replace(results[0], run_count=count, differing=differing, outcomes=tuple(outcomes))
+
+    def _run(self, experiment: Experiment, purpose: str) -> ExperimentResult:
+        return self._budget.run_experiment(experiment, purpose, IMPORTS)
+
+
+def _count_digests(results: Sequence[ExperimentResult]) -> Counter[str]:
+    return Counter(result.reference_digest for result in results)
+
+
+def _explain(suspect: str, evidence: Evidence) -> Finding:
+    finding = build_finding(suspect, evidence)
+    if finding.name == OS_ENTROPY:
+        return replace(finding, explanation=f"{finding.explanation}; {IMPORT_NOTE}", fix=IMPORT_FIX)
+    return replace(finding, explanation=f"{finding.explanation}; called when the module was imported")

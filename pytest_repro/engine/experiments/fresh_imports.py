@@ -1,0 +1,156 @@
+"""Runs that each import the program, in forks of a process that has not imported it yet.
+
+The addresses of classes and functions are set, and module globals are drawn, when a program is imported. So a
+run that is to meet another memory layout, or an import that draws nothing from outside, imports it itself.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from importlib import import_module
+from types import FrameType, ModuleType, SimpleNamespace
+from typing import Any
+
+from pytest_repro.adapters import active_adapters, seed_all
+from pytest_repro.causes import find_all_targets, suspended
+from pytest_repro.causes.os_entropy import GLOBAL_GENERATOR
+from pytest_repro.companions.remote_main import serve_requests
+from pytest_repro.core.diagnose import (
+    Experiment,
+    ExternalCall,
+    decode_experiment,
+    decode_result,
+    encode_experiment,
+    encode_result,
+)
+from pytest_repro.engine.experiments.draw_lines import DrawLines
+from pytest_repro.engine.experiments.fork import FORK_AVAILABLE, ForkFailed, call_in_forks
+from pytest_repro.engine.experiments.process_setup import shifted_heap, single_threaded
+from pytest_repro.interpose.call_log import log_calls
+from pytest_repro.interpose.code_owner import is_user_module
+from pytest_repro.interpose.patch import pass_through, passes_through
+from pytest_repro.interpose.user_frames import classify_frame, format_location
+
+ServeFunction = Callable[[Any, Mapping[str, Any]], None]
+"""Imports a program and answers requests about it: ``serve(channel, order)``."""
+
+_SEED = 0
+_OS_ENTROPY = "os-entropy"
+
+
+def list_library_modules() -> list[str]:
+    """The names of modules of this process, except for the user's own, which each run imports itself."""
+    modules = [(name, module) for name, module in list(sys.modules.items()) if isinstance(module, ModuleType)]
+    return [name for name, module in modules if name != "__main__" and not is_user_module(module)]
+
+
+def import_libraries(names: Sequence[str]) -> None:
+    """Imports, before the first fork, what every fork would import: ``import torch`` takes seconds."""
+    with single_threaded(0):
+        for name in names:
+            with suppress(Exception, SystemExit):  # what only the other process could import
+                import_module(name)
+    find_all_targets()
+
+
+def serve_fresh_forks(serve: ServeFunction, channel: Any, order: Mapping[str, Any]) -> None:
+    """Answers ``("try", experiment, seconds, …)``, an experiment of one run, in a fork that calls *serve*.
+
+    All forks are alike except for what the experiment asks for; each imports the program, runs it, and exits.
+    """
+    serve_requests(channel, {"try": partial(_import_and_run_in_fork, serve, order)})
+
+
+def _import_and_run_in_fork(
+    serve: ServeFunction, order: Mapping[str, Any], text: str, seconds: float, *rest: Any
+) -> tuple[str, str | bytes]:
+    if not FORK_AVAILABLE:
+        return "unknown", "needs os.fork, which is unavailable on this machine"
+    try:
+        # This process does not even decode the experiment: what it keeps in memory would make forks differ.
+        run = partial(_import_and_run, serve, order, text, (seconds, *rest))
+        time.sleep(0.05)  # on a busy machine the thread that received the request is not done yet
+        return "tried", call_in_forks([run], seconds)[0]
+    except ForkFailed as error:
+        return "unknown", str(error)
+
+
+def _import_and_run(serve: ServeFunction, order: Mapping[str, Any], text: str, rest: Any) -> bytes:
+    experiment = decode_experiment(text)
+    layout = 2 if experiment.shift_heap else 1  # never the present one, which depends on earlier requests
+    single = experiment._replace(shift_heap=False, fresh_forks=False, log_calls=False)
+    requests, replies = iter([("try", encode_experiment(single), *rest), ("finish",)]), list[Any]()
+    calls: list[ExternalCall] = []
+    with shifted_heap(layout=layout):
+        # pytest and its plugins, imported first, fill the gaps; the order makes new ones for the program.
+        channel = SimpleNamespace(receive=requests.__next__, send=replies.append)
+        import_setup = _set_up_import(experiment, calls)
+        serve(channel, {**order, "import_setup": import_setup, "layout_setup": shifted_heap(layout=layout)})
+    word, answer = replies[-1]
+    if word != "tried":
+        raise ForkFailed(answer)
+    result: bytes = answer
+    return encode_result(replace(decode_result(result), calls=tuple(calls))) if calls else result
+
+
+@contextmanager
+def _set_up_import(experiment: Experiment, calls: list[ExternalCall]) -> Iterator[None]:
+    """Suspends what *experiment* asks for while the block imports the program; adds the *calls* it makes.
+
+    The global generators of a new process have a random state, and a fork inherits its parent's: they get
+    another one in each fork, unless the entropy of the operating system is suspended.
+    """
+    pinned = _OS_ENTROPY in experiment.suspended
+    _seed_from(_SEED if pinned else None)
+    with ExitStack() as stack:
+        stack.enter_context(pass_through(experiment.passthrough_sites))
+        if experiment.log_calls and not experiment.suspended:
+            log = stack.enter_context(log_calls(find_all_targets()))
+            stack.callback(lambda: calls.extend(log.calls))
+        stack.enter_context(suspended(experiment.suspended, _SEED))
+        if pinned and experiment.log_calls:
+            lines = DrawLines(_SEED)
+            stack.callback(lambda: calls.extend(_list_draws(lines)))
+            stack.enter_context(lines.watch_phase(is_setup=True))
+        elif pinned and experiment.passthrough_sites:
+            stack.callback(sys.settrace, sys.gettrace())
+            sys.settrace(_UnseededLines().trace_call)
+        yield
+
+
+def _list_draws(lines: DrawLines) -> Iterator[ExternalCall]:
+    for draw in lines.draws:
+        if draw.location:
+            yield ExternalCall(GLOBAL_GENERATOR.format(draw.generator), _OS_ENTROPY, draw.location)
+
+
+_draw_bytes = os.urandom  # kept before a block replaces it
+
+
+def _seed_from(seed: int | None) -> None:
+    active_adapters()
+    seed_all(int.from_bytes(_draw_bytes(4), "little") if seed is None else seed)
+
+
+class _UnseededLines:
+    """Lines of :func:`pass_through` draw from global generators with a random state, others with one seed."""
+
+    _is_unseeded = False
+
+    def trace_call(self, frame: FrameType, event: str, argument: object) -> Any:
+        return self.trace_line(frame, event, argument) if classify_frame(frame) == "user" else None
+
+    def trace_line(self, frame: FrameType, event: str, argument: object) -> Any:
+        if self._is_unseeded:
+            _seed_from(_SEED)
+            self._is_unseeded = False
+        if event == "line" and passes_through(format_location(frame)):
+            _seed_from(None)
+            self._is_unseeded = True
+        return self.trace_line
