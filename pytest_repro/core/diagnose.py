@@ -80,8 +80,8 @@ class Finding:
 class Experiment(NamedTuple):
     """What an experiment does. It is plain data, and is sent to the process that runs the test.
 
-    With *trace_ops* or *trace_lines*, the runs stop after the first that differs. *shift_heap* changes the
-    memory layout before the first run; with *fresh_forks*, before the second run only.
+    With *trace_ops*, *trace_lines* or *until_differing*, the runs stop after the first that differs; with
+    *fresh_forks*, all are made. *shift_heap* changes the memory layout before the first run; with *fresh_forks*, before the second run only.
     """
 
     cells: tuple[Cell, ...]  # of each run, the reference first
@@ -94,6 +94,7 @@ class Experiment(NamedTuple):
     trace_lines: bool = False  # the user's lines
     passthrough_lines: tuple[str, ...] = ()  # whose calls are not suspended: ``"/abs/file.py:12"``
     restored_names: tuple[str, ...] = ()  # state that is restored before each run to that before the first
+    until_differing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,8 @@ class ExperimentResult:
     outcomes: tuple[str, ...] = ()  # distinct: ``"passed"``, ``"failed builtins.ValueError"``
     not_suspendable: tuple[tuple[str, str], ...] = ()  # cause word and reason
     restored_names: tuple[str, ...] = ()  # state that could be restored completely
+    digests: tuple[str, ...] = ()  # of each run: equal for runs that agree, in other experiments too
+    cpu_seconds: float = 0.0  # of the process that made the runs, and of its children
 
     @property
     def equal(self) -> bool:

@@ -68,7 +68,9 @@ class AxisDiagnosis:
         try:
             return self._find_cause()
         except ExperimentFailed as error:
-            return build_unknown_finding(f"the cause could not be established: {error}")
+            finding = self._build_axis_finding()
+            why = f"why could not be established: {error}"
+            return replace(finding, explanation=f"{finding.explanation}; {why}")
 
     def _find_cause(self) -> Finding:
         if self._axis.differs_by_process_only:

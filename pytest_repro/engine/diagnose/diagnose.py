@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import perf_counter
 from typing import NamedTuple
 
@@ -47,6 +48,8 @@ def _prepare(budget: ExperimentBudget, verdict: Verdict) -> AxisDiagnosis | Repe
     mismatch = next((mismatch for mismatch in mismatches if mismatch.axis == REPEAT), mismatches[0])
     if mismatch.axis != REPEAT:
         return AxisDiagnosis(budget, mismatch.axis, mismatch.value, verdict.runs[0].setting)
+    if mismatch.repeat_of is not None and budget.this_process is not None:  # the digests are of others
+        budget.this_process = replace(budget.this_process, digests=())
     key = (mismatch.axis, mismatch.value, mismatch.repeat_of)
     setting = next(run.setting for run in verdict.runs if (run.axis, run.value, run.repeat_of) == key)
     return RepeatDiagnosis(budget, setting)

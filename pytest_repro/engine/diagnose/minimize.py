@@ -35,7 +35,7 @@ def minimize_calls(
 
     def differs(lines: Sequence[str]) -> bool:
         exception = lines[0].rpartition("/")[2] if len(lines) == 1 else f"{len(lines)} lines"
-        changed = experiment._replace(passthrough_lines=tuple(lines))
+        changed = experiment._replace(passthrough_lines=tuple(lines), until_differing=True)
         return not run_experiment(changed, f"suspended except at {exception}").equal
 
     calls = evidence.calls
@@ -67,7 +67,8 @@ def minimize_changes(
 
     def run_restoring(changes: Sequence[Change]) -> ExperimentResult:
         restored = changes[0].name if len(changes) == 1 else f"{len(changes)} changes"
-        changed = experiment._replace(restored_names=tuple(change.name for change in changes))
+        names = tuple(change.name for change in changes)
+        changed = experiment._replace(restored_names=names, until_differing=True)
         return run_experiment(changed, f"{restored} restored")
 
     changes = evidence.changes

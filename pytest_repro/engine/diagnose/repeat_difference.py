@@ -11,12 +11,12 @@ from pytest_repro.causes.unknown import explain_rarity
 from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult, Finding
 from pytest_repro.core.plan.plan import REPEAT, Cell
 from pytest_repro.core.trace.divergence import Divergence, LineStep
-from pytest_repro.engine.diagnose import (
-    ExperimentBudget,
-    ExperimentFailed,
-    OutOfTime,
+from pytest_repro.engine.diagnose import ExperimentBudget, ExperimentFailed, OutOfTime
+from pytest_repro.engine.diagnose.chance import (
     compute_required_runs,
-    repeat_until_differs,
+    list_digests,
+    repeat_until_known,
+    run_until_certain,
 )
 from pytest_repro.engine.diagnose.findings import (
     build_finding,
@@ -28,6 +28,7 @@ from pytest_repro.engine.diagnose.findings import (
     locate,
     rank_suspects,
 )
+from pytest_repro.engine.diagnose.in_process import SuspectSearch
 from pytest_repro.engine.diagnose.minimize import (
     SHARED_STATE,
     minimize,
@@ -35,12 +36,16 @@ from pytest_repro.engine.diagnose.minimize import (
     minimize_changes,
     put_earliest_first,
 )
+from pytest_repro.engine.diagnose.seen import add_seen
 
 ADDRESS_ORDER = "address-order"
 ADDRESS_LAYOUT = "address-order:laid out"
 """The suspect for orders by address, which cannot be suspended: it changes the memory layout instead."""
 
 IMPORT = "import"
+
+_MAX_TRACED_RUNS = 512
+"""Runs in which ops are recorded until they differ."""
 
 _LAYOUT_NOTE = "runs with the same addresses were equal, a run with another memory layout differed"
 
@@ -59,6 +64,7 @@ class RepeatDiagnosis:
         self._ruled_out: list[str] = []
         self._ineffective_suspensions: list[str] = []
         self._runs_needed, self._no_cause_reason = 2, ""
+        self._results: list[ExperimentResult] = []  # of runs without suspension
         self._outcomes: frozenset[str] = frozenset()
         self._evidence = Evidence()
         unsuspendable = () if budget.fresh_processes else (SHARED_STATE, ADDRESS_ORDER)
@@ -85,7 +91,8 @@ class RepeatDiagnosis:
             tried.setdefault(self._not_suspended.get(name, ""), []).append(name)
         texts = [f"{', '.join(names)} ({why})" for why, names in tried.items() if why]
         note = f"; could not be suspended: {'; '.join(texts)}" if texts else ""
-        return build_unknown_finding(reason + note, replace(self._evidence, divergence=None))
+        finding = build_unknown_finding(reason + note, replace(self._evidence, divergence=None))
+        return add_seen(finding, self._evidence, set(self._ruled_out) - self._not_suspended.keys())
 
     def _run(
         self, runs: int, purpose: str, suspended: Sequence[str] = (), **options: Any
@@ -97,19 +104,50 @@ class RepeatDiagnosis:
         return Experiment(cells, tuple(suspended), **flags)
 
     def _find_cause(self) -> Finding:
+        return self._find_cause_here() or self._find_cause_in_forks()
+
+    def _find_cause_here(self) -> Finding | None:
+        """The cause, if this process can tell."""
+        if self._budget.this_process is None:
+            return None
+        self._budget.runs_here = True
+        search = SuspectSearch(self._run, self._budget.this_process)
+        try:
+            suspect = search.find_suspect()
+        except OutOfTime:
+            raise
+        except ExperimentFailed:  # another process may do better
+            suspect = ""
+        finally:
+            self._evidence, self.divergence = search.evidence, search.divergence
+            self._not_suspended.update(search.not_suspended)
+            self._ineffective_suspensions = search.ineffective
+            self._ruled_out = list(dict.fromkeys(map(get_cause_name, search.ineffective)))
+        if suspect:
+            self._runs_needed = compute_required_runs(search.free)
+            return self._conclude([suspect])
+        self._budget.runs_here = False
+        return None
+
+    def _find_cause_in_forks(self) -> Finding:
         first = self._run(2, "run again, recording ops", trace_ops=True, log_calls=True, diff_state=True)
-        differing, runs, required_runs, self._outcomes = repeat_until_differs(first, self._run_more)
+        self._results = [first]
+        digests = repeat_until_known(self._results, self._run_more)
+        self._outcomes = frozenset(outcome for result in self._results for outcome in result.outcomes)
+        differing = sum(digest != digests[0] for digest in digests)
         if not differing:
             process = "a fresh process" if self._budget.fresh_processes else "this process"
-            return build_unknown_finding(f"{runs} more runs in {process} did not differ: {explain_rarity()}")
-        traced = first if first.differing else self._trace_again(differing, runs)
+            reason = f"{len(digests)} more runs in {process} did not differ: {explain_rarity()}"
+            return self._conclude_unknown(reason)
+        runs_needed = compute_required_runs(digests)
+        traced = first if first.differing else self._trace_again(runs_needed)
         self.divergence = traced.divergence
-        self._evidence = Evidence(first.calls, self.divergence, first.changes, differing, runs)
-        self._runs_needed = self._budget.limit_runs(required_runs)
-        if self._runs_needed < required_runs:
-            needs = f"to distinguish a suspect from chance takes {required_runs} runs each"
+        self._evidence = Evidence(first.calls, self.divergence, first.changes, differing, len(digests) - 1)
+        self._runs_needed = self._budget.limit_runs(runs_needed)
+        if self._runs_needed < runs_needed:
+            needs = f"to distinguish a suspect from chance takes {runs_needed} runs each"
             limit = f"the time limit (repro_diagnose_seconds) allows {self._runs_needed}"
-            return build_unknown_finding(f"{self._evidence.frequency}: {needs}, and {limit}")
+            return self._conclude_unknown(f"{self._evidence.frequency}: {needs}, and {limit}")
         if finding := self._find_single_cause() or self._find_several_causes():
             return finding
         return self._conclude_unknown(self._no_cause_reason or describe_no_suspect(self._evidence))
@@ -127,14 +165,17 @@ class RepeatDiagnosis:
     def _run_more(self, count: int) -> ExperimentResult:
         return self._run(self._budget.limit_runs(count), "run again, to see how often it differs")
 
-    def _trace_again(self, differing: int, runs: int) -> ExperimentResult:
-        count = self._budget.limit_runs(2 * compute_required_runs(differing, runs))
+    def _trace_again(self, runs_needed: int) -> ExperimentResult:
+        count = self._budget.limit_runs(min(runs_needed, _MAX_TRACED_RUNS))
         result = self._run(count, "run again, recording ops, until it differs", trace_ops=True)
         return result if result.differing else replace(result, traces=())
 
     def _find_single_cause(self) -> Finding | None:
         """The one suspect without which runs are equal."""
+        tried_here = [s for s in self._ineffective_suspensions if get_cause_name(s) not in self._not_suspended]
         for suspect in rank_suspects(self._evidence):
+            if suspect in tried_here:
+                continue
             try:
                 finding = self._try_without(suspect)
             except OutOfTime:
@@ -167,7 +208,12 @@ class RepeatDiagnosis:
 
     def _is_equal_without(self, suspects: Sequence[str]) -> bool:
         purpose = ", ".join(map(describe_suspension, suspects))
-        return self._is_equal(self._run(self._runs_needed, purpose, suspects))
+        return self._is_equal(
+            run_until_certain(
+                lambda runs: self._run(runs, purpose, suspects, until_differing=True),
+                list_digests(self._results),
+            )
+        )
 
     def _is_equal(self, result: ExperimentResult) -> bool:
         """Whether the runs are equal and end as without suspension: runs that all fail prove nothing."""
@@ -179,7 +225,12 @@ class RepeatDiagnosis:
         if not self._budget.fresh_processes:
             return ""
         purpose = "each run in a fresh process"
-        fresh = self._run(self._runs_needed, purpose, suspended, fresh_forks=True)
+        free, known = self._split_first_runs() if not suspended else (list_digests(self._results), [])
+        if len(set(known)) > 1:
+            return ""
+        fresh = run_until_certain(
+            lambda runs: self._run(runs, purpose, suspended, fresh_forks=True), free, known
+        )
         if not self._is_equal(fresh):
             return ""
         # One shifted run is enough: a rare difference would have occurred in the fresh runs. All three
@@ -193,6 +244,14 @@ class RepeatDiagnosis:
             return SHARED_STATE
         self._no_cause_reason = describe_unseen_state()
         return ""
+
+    def _split_first_runs(self) -> tuple[list[str], list[str]]:
+        """Digests of the later runs in their process, and of the first ones, which met a fresh process."""
+        results = self._results
+        if len({result.digests[0] for result in results}) > 1:
+            results = results[1:]  # recording ops made a difference
+        later = [digest for result in results for digest in result.digests[1:]]
+        return later, [result.digests[0] for result in results]
 
     def _find_several_causes(self) -> Finding | None:
         """The fewest suspects without which, taken together, runs are equal."""

@@ -89,6 +89,8 @@ def _join_results(encoded: Sequence[bytes]) -> ExperimentResult:
         seconds=sum(run.seconds for run in runs),
         outcomes=tuple(dict.fromkeys(outcome for run in runs for outcome in run.outcomes)),
         not_suspendable=tuple(dict(pair for run in runs for pair in run.not_suspendable).items()),
+        digests=tuple(run.reference_digest for run in runs),
+        cpu_seconds=sum(run.cpu_seconds for run in runs),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,7 +16,7 @@ from pytest_repro.causes import (
     split_suspect,
 )
 from pytest_repro.core.diagnose import Change, Experiment, ExperimentResult, ExternalCall
-from pytest_repro.core.plan.plan import Cell
+from pytest_repro.core.plan.plan import REPEAT, Cell, Plan
 from pytest_repro.core.runs.observation import ContentRef
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.divergence import LineStep
@@ -26,6 +27,7 @@ from pytest_repro.engine.experiments.process_state import StateFacts, StateResto
 from pytest_repro.engine.experiments.state_diff import diff_states
 from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.run_source import RunSource
+from pytest_repro.engine.runs.trial import RunResult, Trial
 from pytest_repro.interpose.call_log import log_calls
 from pytest_repro.interpose.imports import log_imports
 from pytest_repro.interpose.patch import pass_through
@@ -54,20 +56,22 @@ class _ExperimentRun:
         self._states: list[StateFacts] = []
         self._traces: list[Trace] = []
         self._steps: list[list[LineStep]] = []
-        self._first_digest, self._restorer = "", StateRestorer(experiment.restored_names)
+        self._digests: list[str] = []
+        self._restorer = StateRestorer(experiment.restored_names)
 
     def run(self) -> ExperimentResult:
-        start, number = perf_counter(), 0
-        stops_early = self._experiment.trace_ops or self._experiment.trace_lines
+        start, cpu, number, each = perf_counter(), get_cpu_seconds(), 0, self._experiment
+        stops_early = each.trace_ops or each.trace_lines or each.until_differing
         for number, cell in enumerate(self._experiment.cells):
             self._run_cell(cell, number)
             if stops_early and self._find_differing():
                 break
         outcomes = (f"{run.outcome} {run.error_type}".strip() for run in self._trial.runs)
+        differing = self._find_differing()
         return ExperimentResult(
             number + 1,
-            self._find_differing(),
-            self._first_digest,
+            differing,
+            self._digests[0],
             tuple(self._calls),
             self._find_changes(),
             _take_ends(self._traces),
@@ -75,6 +79,8 @@ class _ExperimentRun:
             perf_counter() - start,
             tuple(dict.fromkeys(outcomes)),
             restored_names=self._restorer.list_restored_names(),
+            digests=_unify_digests(self._digests, differing, is_bitwise(self._trial.plan)),
+            cpu_seconds=get_cpu_seconds() - cpu,
         )
 
     def _run_cell(self, cell: Cell, number: int) -> None:
@@ -96,8 +102,7 @@ class _ExperimentRun:
         for suspect in experiment.suspended if imports and number else ():
             reason = f"each run imports {imports[0].display_name}, which meets the world as it is"
             report_not_suspended(split_suspect(suspect)[0].name, reason)
-        if not number:
-            self._first_digest = _digest_run(run, recording)
+        self._digests.append(digest_run(run, recording))
         self._trial.add(run, recording)
 
     def _on_body_start(self) -> None:
@@ -123,7 +128,42 @@ def _take_ends(items: Sequence[T]) -> tuple[T, ...]:
     return (items[0], items[-1]) if len(items) > 1 else tuple(items)
 
 
-def _digest_run(run: Run, recording: RecordingBase) -> str:
+def digest_runs(trial: Trial, *last: RunResult) -> tuple[str, ...]:
+    """A digest of each run at the reference setting: equal for runs that agree, in experiments too."""
+    runs = [*trial.iter_repeats(), *last]
+    verdict = trial.compute_verdict(*last)
+    differing = {m.value for m in verdict.mismatches if m.axis == REPEAT and m.repeat_of is None}
+    numbers = [number for number, (run, _) in enumerate(runs) if run.value in differing]
+    return _unify_digests([digest_run(*each) for each in runs], numbers, is_bitwise(trial.plan))
+
+
+def get_cpu_seconds() -> float:
+    """Processor time of this process and of its children that have ended."""
+    return sum(os.times()[:4])
+
+
+def is_bitwise(plan: Plan) -> bool:
+    """Whether runs agree only if all that they record is equal bit for bit."""
+    return plan.tolerance is None and plan.level in (None, "bitwise")
+
+
+def _unify_digests(digests: Sequence[str], differing: Sequence[int], bitwise: bool) -> tuple[str, ...]:
+    """*digests*, equal for runs that agree.
+
+    Without *bitwise*, it is not known which of the differing runs agree with each other, or with runs of
+    another experiment: the larger group is always ``"common"``, the other one ``"rare"``.
+    """
+    if bitwise:
+        first = digests[0]
+        return tuple(
+            first if n not in differing else each if each != first else f"{each} differs"
+            for n, each in enumerate(digests)
+        )
+    names = ("common", "rare") if 2 * len(differing) <= len(digests) else ("rare", "common")
+    return tuple(names[number in differing] for number in range(len(digests)))
+
+
+def digest_run(run: Run, recording: RecordingBase) -> str:
     """A digest of the outcome and observations of a run, equal in all processes."""
     rows = [f"{run.outcome} {run.error_type}"]
     for each in recording.observations().values():

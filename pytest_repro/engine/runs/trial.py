@@ -73,6 +73,10 @@ class Trial:
         """The runs finished so far, the reference run first."""
         return [run for run, _ in self._finished_runs]
 
+    def iter_repeats(self) -> Iterator[RunResult]:
+        """The finished runs at the reference setting, with what they recorded."""
+        return (each for each in self._finished_runs if (each[0].axis, each[0].repeat_of) == (REPEAT, None))
+
     def iter_rehearsals(self) -> Iterator[Cell]:
         """The cells of the rehearsals in this process; requested one at a time.
 

@@ -14,9 +14,10 @@ from pytest_repro.core.runs.run import Run
 from pytest_repro.plugin.exceptions import make_extra_runs_failure, make_failure, raise_if_not_compared
 from pytest_repro.plugin.extra_runs import list_extra_runs
 from pytest_repro.plugin.run.item_runner import ItemRunner
+from pytest_repro.plugin.run.set_aside import can_set_aside
 from pytest_repro.plugin.stash import SETTINGS
 
-DiagnoseFunction = Callable[[pytest.Item, Verdict], Verdict]
+DiagnoseFunction = Callable[[pytest.Item, Verdict, bool], Verdict]
 T = TypeVar("T")
 
 _LONG_RUN = 10.0
@@ -27,7 +28,8 @@ class Judge:
     """Judges tests whose last run has ended.
 
     Args:
-        diagnose: Adds the cause to a verdict that is ``diverged``.
+        diagnose: Adds the cause to a verdict that is ``diverged``; its last argument is whether the test can
+            run again in this process.
     """
 
     def __init__(self, diagnose: DiagnoseFunction) -> None:
@@ -46,7 +48,19 @@ class Judge:
         if verdict.mismatches:
             verdict = runner.tracer.add_divergence(verdict)
             if _should_diagnose(runner, verdict):
-                verdict = self._diagnose(runner.item, verdict)
+                if _can_run_again(runner):
+                    runner.undiagnosed = verdict
+                else:
+                    verdict = self._diagnose(runner.item, verdict, False)
+        return self._complete(runner, verdict)
+
+    def diagnose_late(self, runner: ItemRunner) -> None:
+        """Adds the cause to the verdict of *runner*, whose item can run again."""
+        verdict, runner.undiagnosed = runner.undiagnosed, None
+        assert verdict is not None
+        runner.verdict = self._complete(runner, self._diagnose(runner.item, verdict, True))
+
+    def _complete(self, runner: ItemRunner, verdict: Verdict) -> Verdict:
         if (asserted := runner.current.failed_assertion) is not None and verdict.cause is None:
             verdict = replace(verdict, divergence=asserted.divergence, cause=asserted.cause)
         root = runner.item.config.rootpath
@@ -104,6 +118,16 @@ def _should_diagnose(runner: ItemRunner, verdict: Verdict) -> bool:
         return False
     # The quickest run counts: the first may have imported what the others found imported.
     return when == "always" or min(run.seconds for run in verdict.runs) <= _LONG_RUN
+
+
+def _can_run_again(runner: ItemRunner) -> bool:
+    """Whether the item can run again in this process before its tear-down is reported.
+
+    Not if its input is replayed, its own ops are traced, or it is a doctest, whose names are gone.
+    """
+    item = runner.item
+    is_plain = item.config.stash[SETTINGS].replay is None and not runner.tracer.enabled
+    return is_plain and not hasattr(item, "dtest") and can_set_aside(item)
 
 
 def make_paths_relative(record: T, root: os.PathLike[str]) -> T:

@@ -15,15 +15,24 @@ from pytest_repro.companions.companion import Companion, InterpreterLost
 from pytest_repro.companions.pool import CompanionPool
 from pytest_repro.companions.start_state import StartState
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.diagnose import Experiment, ExperimentResult, decode_result, encode_experiment
-from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed
+from pytest_repro.core.diagnose import (
+    Experiment,
+    ExperimentResult,
+    ExternalCall,
+    decode_result,
+    encode_experiment,
+)
+from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed, ThisProcess
 from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
-from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
+from pytest_repro.engine.diagnose.time_limit import can_limit_time, time_limit
+from pytest_repro.engine.experiments.fork import FORK_AVAILABLE, ExperimentFunction
+from pytest_repro.engine.experiments.run_experiment import digest_runs
+from pytest_repro.engine.runs.trial import RunResult
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.remote.companion_launcher import CompanionLauncher
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.run.replay import encode_logs
-from pytest_repro.plugin.stash import SETTINGS
+from pytest_repro.plugin.stash import RUNNER, SETTINGS
 
 _GRACE = 10.0
 """Seconds that an experiment has to answer beyond its own time limit."""
@@ -35,12 +44,27 @@ class Diagnoser:
     def __init__(self, launcher: CompanionLauncher, start: StartState, progress: Progress) -> None:
         self._progress, self._pristine_modules = progress, start.pristine_modules
         self._companions = _ForkingCompanions(launcher, start.thread_count)
+        self._known_calls: list[ExternalCall] = []
 
-    def diagnose(self, item: pytest.Item, verdict: Verdict) -> Verdict:
-        """*verdict*, which is ``diverged``, with its cause."""
+    def diagnose(
+        self, item: pytest.Item, verdict: Verdict, run_here: ExperimentFunction | None = None
+    ) -> Verdict:
+        """*verdict*, which is ``diverged``, with its cause.
+
+        Args:
+            item: The test.
+            verdict: Of its runs.
+            run_here: Runs an experiment in this process, if that is possible.
+        """
         limit = item.config.stash[SETTINGS].diagnose_seconds
         target = _ItemTarget(item, self._companions)
-        # The body has ended, but not its fixtures: what they patched is still in place.
+        if run_here is not None and can_limit_time():
+            runner = item.stash[RUNNER]
+            assert runner.current.finished is not None
+            last = RunResult(runner.current.finished, runner.current.final_recording)
+            run = partial(_run_in_time, run_here)
+            target.this_process = ThisProcess(run, digest_runs(runner.trial, last), self._known_calls)
+        # The body has ended, but not all fixtures: what they patched is still in place.
         with self._pristine_modules.restore(), peers.wrap_pause(item), closing(self._progress) as progress:
             answer = diagnose_verdict(target, verdict, limit, progress.show)
         found = replace(verdict, divergence=verdict.divergence or answer.divergence, cause=answer.cause)
@@ -49,6 +73,11 @@ class Diagnoser:
     def close(self) -> None:
         """Kills the companions: they hold nothing that is needed."""
         self._companions.pool.close(immediately=True)
+
+
+def _run_in_time(run_here: ExperimentFunction, experiment: Experiment, seconds: float) -> ExperimentResult:
+    with time_limit(seconds):
+        return run_here(experiment)
 
 
 class _ForkingCompanions:
@@ -74,6 +103,7 @@ class _ItemTarget:
     """A test as the target of experiments."""
 
     fresh_processes = FORK_AVAILABLE
+    this_process: ThisProcess | None = None
 
     def __init__(self, item: pytest.Item, companions: _ForkingCompanions) -> None:
         self._item, self._companions, self._pool = item, companions, companions.pool

@@ -6,9 +6,11 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
+from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.diagnose import Experiment, ExperimentResult
 from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.engine.runs.generator_states import seed_temporarily
@@ -30,6 +32,7 @@ from pytest_repro.plugin.run.silence import redirect_warnings
 from pytest_repro.plugin.run.temporary_folders import TemporaryFolders
 from pytest_repro.plugin.session import rows
 from pytest_repro.plugin.session.item_report import ItemReporter
+from pytest_repro.plugin.session.late_diagnosis import LateDiagnosis
 from pytest_repro.plugin.session.unseen_runs import UnseenRuns
 from pytest_repro.plugin.stash import FOLDERS, PLAN, RUNNER, SETTINGS
 from pytest_repro.plugin.workerinput import is_rank
@@ -52,7 +55,9 @@ class ReproHooks:
         config = session.config
         self._progress = Progress(config)
         self._others = OtherProcesses(session, self._progress)
-        self._judge = Judge(lambda item, verdict: self._others.diagnoser.diagnose(item, verdict))
+        self._judge = Judge(self._diagnose)
+        late = LateDiagnosis(self._judge.diagnose_late, self._replace_failure)
+        config.pluginmanager.register(late, f"{PLUGIN_NAME}-late")
         self._rehearser = Rehearser(config.pluginmanager, self)
         self._unseen_runs = UnseenRuns(config.stash[SETTINGS], self._progress, self._others)
         self._with_plots = rows.should_plot(config)
@@ -60,6 +65,14 @@ class ReproHooks:
         self._runner: ItemRunner | None = None
         self._reporter: ItemReporter | None = None
         config.add_cleanup(self.close)
+
+    def _diagnose(self, item: pytest.Item, verdict: Verdict, here: bool) -> Verdict:
+        run = partial(self.run_experiment, item) if here else None
+        return self._others.diagnoser.diagnose(item, verdict, run)
+
+    def _replace_failure(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+        assert self._reporter is not None
+        self._reporter.replace_failure(call, report)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(
@@ -127,7 +140,7 @@ class ReproHooks:
             return trial, RunResult(run, result.recording)
 
     def run_experiment(self, item: pytest.Item, experiment: Experiment) -> ExperimentResult:
-        """Makes the runs of *experiment* on *item*, in a fork of a companion."""
+        """Makes the runs of *experiment* on *item*, here or in a fork of a companion."""
         from pytest_repro.engine.experiments.run_experiment import run_experiment
 
         with self._install_runner(item, item.stash[PLAN]) as runner, closing(runner.trial):
@@ -146,14 +159,15 @@ class ReproHooks:
 
     @contextmanager
     def _install_runner(self, item: pytest.Item, plan: Plan) -> Iterator[ItemRunner]:
-        runner = self._make_runner(item, plan)
+        before, runner = (self._runner, self._reporter), self._make_runner(item, plan)
         self._runner = item.stash[RUNNER] = runner
+        self._reporter = None
         vars(item).update(setup=runner.setup, runtest=runner.runtest, teardown=runner.teardown)
         try:
             with peers.wrap_runs(item, plan), end_if_interrupted(item):
                 yield runner
         finally:
-            self._runner = self._reporter = None
+            self._runner, self._reporter = before
             for phase in ("setup", "runtest", "teardown"):
                 vars(item).pop(phase, None)
             runner.pin.release()
