@@ -93,7 +93,7 @@ def check_call(
     with FunctionRuns(plan, fn, args) as calls:
         _make_runs(calls, fn, args)
         verdict = calls.trial.compute_verdict()
-        digests = digest_runs(calls.trial) if verdict.outcome == "diverged" else ()
+        digests = digest_runs(calls.trial, verdict) if verdict.outcome == "diverged" else ()
     if verdict.outcome == "diverged" and diagnose != "never":
         verdict = _add_diagnosis(verdict, FunctionTarget(plan, fn, args, digests), diagnose)
     return verdict if calls.error is None else replace(verdict, error=calls.error)

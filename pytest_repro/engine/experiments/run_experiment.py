@@ -15,6 +15,7 @@ from pytest_repro.causes import (
     report_not_suspended,
     split_suspect,
 )
+from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.diagnose import Change, Experiment, ExperimentResult, ExternalCall
 from pytest_repro.core.plan.plan import REPEAT, Cell, Plan
 from pytest_repro.core.runs.observation import ContentRef
@@ -64,7 +65,8 @@ class _ExperimentRun:
         stops_early = each.trace_ops or each.trace_lines or each.until_differing
         for number, cell in enumerate(self._experiment.cells):
             self._run_cell(cell, number)
-            if stops_early and self._find_differing():
+            # If the digests are equal, the runs agree, whatever the plan tolerates.
+            if stops_early and self._digests[-1] != self._digests[0] and self._find_differing():
                 break
         outcomes = (f"{run.outcome} {run.error_type}".strip() for run in self._trial.runs)
         differing = self._find_differing()
@@ -128,10 +130,14 @@ def _take_ends(items: Sequence[T]) -> tuple[T, ...]:
     return (items[0], items[-1]) if len(items) > 1 else tuple(items)
 
 
-def digest_runs(trial: Trial, *last: RunResult) -> tuple[str, ...]:
-    """A digest of each run at the reference setting: equal for runs that agree, in experiments too."""
+def digest_runs(trial: Trial, verdict: Verdict, *last: RunResult) -> tuple[str, ...]:
+    """A digest of each run at the reference setting: equal for runs that agree, in experiments too.
+
+    Args:
+        trial: The runs, without the last one if that is given.
+        verdict: On all of them.
+    """
     runs = [*trial.iter_repeats(), *last]
-    verdict = trial.compute_verdict(*last)
     differing = {m.value for m in verdict.mismatches if m.axis == REPEAT and m.repeat_of is None}
     numbers = [number for number, (run, _) in enumerate(runs) if run.value in differing]
     return _unify_digests([digest_run(*each) for each in runs], numbers, is_bitwise(trial.plan))

@@ -20,7 +20,7 @@ from pytest_repro.engine.diagnose import (
     ExperimentBudget,
     ExperimentFailed,
     OutOfTime,
-    compute_required_runs,
+    ThisProcess,
 )
 from pytest_repro.engine.diagnose.diagnose import Diagnosis, diagnose_verdict
 from pytest_repro.engine.diagnose.findings import describe_no_suspect, describe_unseen_state
@@ -43,6 +43,7 @@ class FakeTarget:
 
     show: Callable[[int, int, frozenset[str]], object]
     fresh_processes: bool = True
+    this_process: ThisProcess | None = None
     calls: tuple[ExternalCall, ...] = ()
     changes: tuple[Change, ...] = ()
     experiments: list[Experiment] = field(default_factory=list)
@@ -61,7 +62,8 @@ class FakeTarget:
             suspended = frozenset(experiment.suspended) | ({"shifted"} if shifted else set())
             results.append(self.show(self.run_count, 0 if experiment.fresh_forks else number, suspended))
             self.run_count += 1
-            if (experiment.trace_ops or experiment.trace_lines) and results[-1] != results[0]:
+            stops = experiment.trace_ops or experiment.trace_lines or experiment.until_differing
+            if stops and not experiment.fresh_forks and results[-1] != results[0]:
                 break
         first_and_last = (results[0], results[-1])
         return ExperimentResult(
@@ -73,6 +75,7 @@ class FakeTarget:
             tuple(map(make_trace, first_and_last)) if experiment.trace_ops else (),
             tuple(map(make_steps, first_and_last)) if experiment.trace_lines else (),
             outcomes=tuple({"failed" if result == FAILED else "passed" for result in results}),
+            digests=tuple(map(str, results)),
         )
 
 
@@ -332,12 +335,6 @@ def test_budget_limits_runs() -> None:
         ExperimentBudget(target, 1.0, 2.0, lambda purpose: None).run_experiment(experiment, "run again")
     assert len(target.experiments) == 1
 
-
-@pytest.mark.parametrize(
-    ("differing", "runs", "needed"), [(5, 5, 3), (1, 2, 35), (3, 4, 12), (1, 5, 95), (1, 100, 1996)]
-)
-def test_required_runs(differing: int, runs: int, needed: int) -> None:
-    assert compute_required_runs(differing, runs) == needed
 
 
 def test_texts_for_changes_that_are_not_the_cause() -> None:
