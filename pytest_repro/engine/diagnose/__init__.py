@@ -101,7 +101,7 @@ class ExperimentBudget:
         self.fresh_processes, self.this_process = target.fresh_processes, target.this_process
         self._target, self._show_progress, self._seconds = target, show_progress, seconds
         self._deadline, self._run_seconds = time.monotonic() + _WALL_FACTOR * seconds, run_seconds
-        self._cpu_seconds = 0.0
+        self._cpu_seconds, self._run_count = 0.0, 0
 
     def start_interpreters(self, interpreters: Sequence[Interpreter]) -> None:
         self._show_progress(f"starting {len(interpreters)} interpreters")
@@ -128,6 +128,7 @@ class ExperimentBudget:
             else:
                 result = self._target.run_experiment(experiment, interpreter, timeout, seconds_left)
         self._cpu_seconds += result.cpu_seconds
+        self._run_count += result.run_count
         return result
 
     def _get_seconds_left(self) -> float:
@@ -139,10 +140,12 @@ class ExperimentBudget:
 
     @contextmanager
     def _end_at_deadline(self) -> Iterator[None]:
-        """A failure of the block after the time limit counts as out of time."""
+        """A failure of the block after the time limit counts as out of time, its wall time as spent."""
+        start = time.monotonic()
         try:
             yield
         except ExperimentFailed as error:
+            self._cpu_seconds += time.monotonic() - start
             if self._get_seconds_left() <= 0:
                 raise self._make_out_of_time(error) from None
             raise
@@ -153,5 +156,7 @@ class ExperimentBudget:
 
     def limit_runs(self, wanted: int) -> int:
         """The number of runs, at most *wanted*, that half of the time left allows; at least 2."""
-        seconds = min(self._get_seconds_left(), self._get_cpu_left() * _WALL_FACTOR) / 2
-        return max(2, min(wanted, math.floor(seconds / max(self._run_seconds, 1e-3))))
+        cpu_of_run = self._cpu_seconds / self._run_count if self._run_count else self._run_seconds
+        by_wall = self._get_seconds_left() / 2 / max(self._run_seconds, 1e-3)
+        by_cpu = self._get_cpu_left() / 2 / max(cpu_of_run, 1e-3)
+        return max(2, min(wanted, math.floor(min(by_wall, by_cpu))))

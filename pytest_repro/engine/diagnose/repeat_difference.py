@@ -172,7 +172,9 @@ class RepeatDiagnosis:
 
     def _find_single_cause(self) -> Finding | None:
         """The one suspect without which runs are equal."""
-        tried_here = [s for s in self._ineffective_suspensions if get_cause_name(s) not in self._not_suspended]
+        tried_here = [
+            s for s in self._ineffective_suspensions if get_cause_name(s) not in self._not_suspended
+        ]
         for suspect in rank_suspects(self._evidence):
             if suspect in tried_here:
                 continue

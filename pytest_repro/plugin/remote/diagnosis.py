@@ -63,7 +63,9 @@ class Diagnoser:
             assert runner.current.finished is not None
             last = RunResult(runner.current.finished, runner.current.final_recording)
             run = partial(_run_in_time, run_here)
-            target.this_process = ThisProcess(run, digest_runs(runner.trial, verdict, last), self._known_calls)
+            target.this_process = ThisProcess(
+                run, digest_runs(runner.trial, verdict, last), self._known_calls
+            )
         # The body has ended, but not all fixtures: what they patched is still in place.
         with self._pristine_modules.restore(), peers.wrap_pause(item), closing(self._progress) as progress:
             answer = diagnose_verdict(target, verdict, limit, progress.show)

@@ -67,7 +67,9 @@ def _captured(item: Any) -> Iterator[None]:
     with ExitStack() as stack:
         if logs is not None:
             logging = logs._runtest_for(item, "teardown")  # a generator before pytest 8.4
-            stack.enter_context(logging if hasattr(logging, "__exit__") else contextmanager(lambda: logging)())
+            stack.enter_context(
+                logging if hasattr(logging, "__exit__") else contextmanager(lambda: logging)()
+            )
         if capture is not None:
             stack.enter_context(capture.item_capture("teardown", item))
         yield

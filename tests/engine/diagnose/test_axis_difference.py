@@ -36,6 +36,7 @@ class FakeTarget:
     calls: tuple[ExternalCall, ...] = ()
     changes: tuple[Change, ...] = ()
     fresh_processes: bool = True
+    this_process: None = None
     experiments: list[Experiment] = field(default_factory=list)
 
     def start_interpreters(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
