@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pytest_repro.adapters import Adapter, active_adapters, find_generator_adapter
 from pytest_repro.interpose.patch import list_user_modules
-from pytest_repro.interpose.user_frames import classify_code, is_user_module
+from pytest_repro.interpose.user_frames import classify_code
 
 _MAX_NODES, _MAX_DEPTH, _MAX_ITEMS = 5_000, 6, 100
 _OPAQUE_TYPES = (str, bytes, int, float, complex, type, FunctionType, ModuleType, type(None))

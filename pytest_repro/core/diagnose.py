@@ -81,7 +81,8 @@ class Experiment(NamedTuple):
     """What an experiment does. It is plain data, and is sent to the process that runs the test.
 
     With *trace_ops*, *trace_lines* or *until_differing*, the runs stop after the first that differs; with
-    *fresh_forks*, all are made. *shift_heap* changes the memory layout before the first run; with *fresh_forks*, before the second run only.
+    *fresh_forks*, all are made. *shift_heap* changes the memory layout before the first run; with
+    *fresh_forks*, before the second run only.
     """
 
     cells: tuple[Cell, ...]  # of each run, the reference first

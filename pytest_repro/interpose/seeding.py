@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple, Protocol
 
 from pytest_repro.interpose.patch import copy_identity, find_bindings, list_user_modules, real_id
-from pytest_repro.interpose.user_frames import get_module_name, is_user_module
+from pytest_repro.interpose.user_frames import get_module_name
 
 Effect = Literal["seeds", "restores", "advances"]
 """What a call does to the generators of its library; one that only advances them changes no value."""

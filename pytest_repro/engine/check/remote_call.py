@@ -27,9 +27,9 @@ from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.core.plan.tolerance import Tolerance
 from pytest_repro.engine.check.function_runs import FunctionRuns
 from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed, ThisProcess
+from pytest_repro.engine.diagnose.time_limit import time_limit
 from pytest_repro.engine.experiments.fork import FORK_AVAILABLE, ForkFailed, run_in_forks, serve_fresh_forks
 from pytest_repro.engine.experiments.process_setup import get_thread_count, single_threaded
-from pytest_repro.engine.diagnose.time_limit import time_limit
 from pytest_repro.engine.experiments.run_experiment import run_experiment
 from pytest_repro.engine.runs.remote_run import RemoteValues, encode_cell, receive_run
 from pytest_repro.engine.runs.trial import Trial

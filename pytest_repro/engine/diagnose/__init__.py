@@ -55,11 +55,13 @@ class ExperimentTarget(Protocol):
 
     Attributes:
         fresh_processes: Whether each experiment starts in a process that has not computed yet.
-        this_process: Where experiments can run first; None if the test cannot run here again.
     """
 
     fresh_processes: bool
-    this_process: ThisProcess | None
+
+    @property
+    def this_process(self) -> ThisProcess | None:
+        """Where experiments can run first; None if the test cannot run here again."""
 
     def start_interpreters(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
         """Starts *interpreters* in parallel, each within *seconds*, and does not wait for them."""

@@ -54,7 +54,8 @@ class SuspectSearch:
     def __init__(self, run: RunFunction, process: ThisProcess) -> None:
         self._run, self._known_calls = run, process.known_calls
         self.free = list(process.digests)
-        self.evidence, self.divergence = Evidence(), None  # type: tuple[Evidence, Divergence | None]
+        self.evidence = Evidence()
+        self.divergence: Divergence | None = None
         self.ineffective: list[str] = []
         self.not_suspended: dict[str, str] = {}
         self._outcomes: set[str] = set()
@@ -99,7 +100,7 @@ class SuspectSearch:
         self._outcomes.update(result.outcomes)
         return result
 
-    def _run_held(self, suspect: str, runs: int, **options: Any) -> ExperimentResult:
+    def _run_without(self, suspect: str, runs: int, **options: Any) -> ExperimentResult:
         if runs > _MAX_HELD_RUNS:
             raise ExperimentFailed(f"to tell chance from {suspect} takes {runs} runs")
         result = self._run(runs, describe_suspension(suspect), (suspect,), until_differing=True, **options)
@@ -112,7 +113,7 @@ class SuspectSearch:
 
     def _is_cause(self, suspect: str) -> bool:
         """Whether runs agree while *suspect* is suspended, and differ again after that."""
-        held = run_until_certain(lambda runs: self._run_held(suspect, runs), [*self.free, *_AGAIN])
+        held = run_until_certain(lambda runs: self._run_without(suspect, runs), [*self.free, *_AGAIN])
         if not held.equal:
             self.ineffective.append(suspect)
         if not held.equal or not self._outcomes.issuperset(held.outcomes):
@@ -122,7 +123,7 @@ class SuspectSearch:
             return False
         if compute_chance(self.free, held.digests) <= FALSE_POSITIVE_RATE:
             return True
-        more = run_until_certain(lambda runs: self._run_held(suspect, runs), self.free)
+        more = run_until_certain(lambda runs: self._run_without(suspect, runs), self.free)
         return more.equal and more.digests[0] == held.digests[0]
 
     def _note_known(self, suspect: str) -> None:
@@ -134,15 +135,15 @@ class SuspectSearch:
     def _find_known_suspect(self) -> str:
         """The suspect whose call made runs of the last diverging test differ, if it does here as well.
 
-        Since its line is known to make runs differ, few runs confirm it: those of the verdict differ, two with
-        it suspended agree, and another one calls it again and differs from all.
+        Since its line is known to make runs differ, few runs confirm it: those of the verdict differ, two
+        with it suspended agree, and another one calls it again and differs from all.
         """
         if not self._known_calls or len(set(self.free)) < 2:
             return ""
         known = self._known_calls[0]
         suspect = known.cause
         with suppress(ExperimentFailed):
-            held = self._run_held(suspect, 2, trace_ops=True)
+            held = self._run_without(suspect, 2, trace_ops=True)
             if not held.equal:
                 return ""
             again = self._run_free(1, "run again, nothing suspended", trace_ops=True, log_calls=True)

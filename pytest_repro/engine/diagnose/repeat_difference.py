@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from pytest_repro.causes import get_cause, list_cause_names
 from pytest_repro.causes.unknown import explain_rarity
-from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult, Finding
-from pytest_repro.core.plan.plan import REPEAT, Cell
-from pytest_repro.core.trace.divergence import Divergence, LineStep
+from pytest_repro.core.diagnose import Evidence, ExperimentResult, Finding
 from pytest_repro.engine.diagnose import ExperimentBudget, ExperimentFailed, OutOfTime
 from pytest_repro.engine.diagnose.chance import (
     compute_required_runs,
@@ -25,7 +22,6 @@ from pytest_repro.engine.diagnose.findings import (
     describe_suspension,
     describe_unseen_state,
     get_cause_name,
-    locate,
     rank_suspects,
 )
 from pytest_repro.engine.diagnose.in_process import SuspectSearch
@@ -36,7 +32,8 @@ from pytest_repro.engine.diagnose.minimize import (
     minimize_changes,
     put_earliest_first,
 )
-from pytest_repro.engine.diagnose.seen import add_seen
+from pytest_repro.engine.diagnose.repeat_runs import RepeatRuns
+from pytest_repro.engine.diagnose.seen import add_seen_calls
 
 ADDRESS_ORDER = "address-order"
 ADDRESS_LAYOUT = "address-order:laid out"
@@ -44,26 +41,15 @@ ADDRESS_LAYOUT = "address-order:laid out"
 
 IMPORT = "import"
 
-_MAX_TRACED_RUNS = 512
-"""Runs in which ops are recorded until they differ."""
-
 _LAYOUT_NOTE = "runs with the same addresses were equal, a run with another memory layout differed"
 
 
-class RepeatDiagnosis:
-    """Why equal runs differ, all with *setting*, which is axis → value.
-
-    Attributes:
-        divergence: The first op that diverged.
-    """
-
-    divergence: Divergence | None = None
+class RepeatDiagnosis(RepeatRuns):
+    """Why equal runs differ, all with the same setting."""
 
     def __init__(self, budget: ExperimentBudget, setting: Mapping[str, object]) -> None:
-        self._budget, self._setting = budget, setting
-        self._ruled_out: list[str] = []
-        self._ineffective_suspensions: list[str] = []
-        self._runs_needed, self._no_cause_reason = 2, ""
+        super().__init__(budget, setting)
+        self._no_cause_reason = ""
         self._results: list[ExperimentResult] = []  # of runs without suspension
         self._outcomes: frozenset[str] = frozenset()
         self._evidence = Evidence()
@@ -92,16 +78,7 @@ class RepeatDiagnosis:
         texts = [f"{', '.join(names)} ({why})" for why, names in tried.items() if why]
         note = f"; could not be suspended: {'; '.join(texts)}" if texts else ""
         finding = build_unknown_finding(reason + note, replace(self._evidence, divergence=None))
-        return add_seen(finding, self._evidence, set(self._ruled_out) - self._not_suspended.keys())
-
-    def _run(
-        self, runs: int, purpose: str, suspended: Sequence[str] = (), **options: Any
-    ) -> ExperimentResult:
-        return self._budget.run_experiment(self._plan(runs, suspended, **options), purpose)
-
-    def _plan(self, runs: int, suspended: Sequence[str] = (), **flags: Any) -> Experiment:
-        cells = tuple(Cell(REPEAT, number, self._setting) for number in range(runs))
-        return Experiment(cells, tuple(suspended), **flags)
+        return add_seen_calls(finding, self._evidence, set(self._ruled_out) - self._not_suspended.keys())
 
     def _find_cause(self) -> Finding:
         return self._find_cause_here() or self._find_cause_in_forks()
@@ -151,24 +128,6 @@ class RepeatDiagnosis:
         if finding := self._find_single_cause() or self._find_several_causes():
             return finding
         return self._conclude_unknown(self._no_cause_reason or describe_no_suspect(self._evidence))
-
-    def _locate(self, finding: Finding) -> Finding:
-        """*finding* with the line at which runs first diverge, if no op and no call shows it."""
-        by_line = get_cause(finding.name).located_by_line
-        return locate(finding, self.divergence, self._trace_lines if by_line else None)
-
-    def _trace_lines(self) -> Sequence[Sequence[LineStep]]:
-        # Suspends what was ruled out, so that its lines are not taken for the first.
-        suspended = [s for s in self._ineffective_suspensions if get_cause_name(s) in self._ruled_out]
-        return self._run(self._runs_needed, "run again, tracing lines", suspended, trace_lines=True).steps
-
-    def _run_more(self, count: int) -> ExperimentResult:
-        return self._run(self._budget.limit_runs(count), "run again, to see how often it differs")
-
-    def _trace_again(self, runs_needed: int) -> ExperimentResult:
-        count = self._budget.limit_runs(min(runs_needed, _MAX_TRACED_RUNS))
-        result = self._run(count, "run again, recording ops, until it differs", trace_ops=True)
-        return result if result.differing else replace(result, traces=())
 
     def _find_single_cause(self) -> Finding | None:
         """The one suspect without which runs are equal."""
@@ -284,8 +243,3 @@ class RepeatDiagnosis:
             self._ruled_out = [name for name in self._ruled_out if name not in names]
         reported = [ADDRESS_ORDER if suspect == ADDRESS_LAYOUT else suspect for suspect in suspects]
         return build_finding(reported, evidence, _LAYOUT_NOTE if ADDRESS_LAYOUT in suspects else "")
-
-    def _find_divergence(self, suspended: Sequence[str]) -> Divergence | None:
-        """Where runs that differ although *suspended* cannot act first diverge."""
-        purpose = "recording ops, all but one suspended"
-        return self._run(self._runs_needed, purpose, suspended, trace_ops=True).divergence

@@ -17,7 +17,7 @@ _FIX = (
 )
 
 
-def add_seen(finding: Finding, evidence: Evidence, tested: Collection[str]) -> Finding:
+def add_seen_calls(finding: Finding, evidence: Evidence, tested: Collection[str]) -> Finding:
     """*finding*, that no cause is established, with the calls that were seen and not tested.
 
     Args:

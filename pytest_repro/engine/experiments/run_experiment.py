@@ -137,7 +137,8 @@ def digest_runs(trial: Trial, verdict: Verdict, *last: RunResult) -> tuple[str, 
         trial: The runs, without the last one if that is given.
         verdict: On all of them.
     """
-    runs = [*trial.iter_repeats(), *last]
+    done = [*trial.finished_runs, *last]
+    runs = [each for each in done if (each[0].axis, each[0].repeat_of) == (REPEAT, None)]
     differing = {m.value for m in verdict.mismatches if m.axis == REPEAT and m.repeat_of is None}
     numbers = [number for number, (run, _) in enumerate(runs) if run.value in differing]
     return _unify_digests([digest_run(*each) for each in runs], numbers, is_bitwise(trial.plan))

@@ -29,6 +29,7 @@ from pytest_repro.engine.experiments.fork import FORK_AVAILABLE, ExperimentFunct
 from pytest_repro.engine.experiments.run_experiment import digest_runs
 from pytest_repro.engine.runs.trial import RunResult
 from pytest_repro.plugin import peers
+from pytest_repro.plugin.judge.judge import RunFunction
 from pytest_repro.plugin.remote.companion_launcher import CompanionLauncher
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.run.replay import encode_logs
@@ -46,9 +47,7 @@ class Diagnoser:
         self._companions = _ForkingCompanions(launcher, start.thread_count)
         self._known_calls: list[ExternalCall] = []
 
-    def diagnose(
-        self, item: pytest.Item, verdict: Verdict, run_here: ExperimentFunction | None = None
-    ) -> Verdict:
+    def diagnose(self, item: pytest.Item, verdict: Verdict, run_here: RunFunction | None = None) -> Verdict:
         """*verdict*, which is ``diverged``, with its cause.
 
         Args:
@@ -62,7 +61,7 @@ class Diagnoser:
             runner = item.stash[RUNNER]
             assert runner.current.finished is not None
             last = RunResult(runner.current.finished, runner.current.final_recording)
-            run = partial(_run_in_time, run_here)
+            run = partial(_run_in_time, partial(run_here, item))
             target.this_process = ThisProcess(
                 run, digest_runs(runner.trial, verdict, last), self._known_calls
             )

@@ -6,11 +6,9 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
-from functools import partial
 
 import pytest
 
-from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.diagnose import Experiment, ExperimentResult
 from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.engine.runs.generator_states import seed_temporarily
@@ -55,8 +53,8 @@ class ReproHooks:
         config = session.config
         self._progress = Progress(config)
         self._others = OtherProcesses(session, self._progress)
-        self._judge = Judge(self._diagnose)
-        late = LateDiagnosis(self._judge.diagnose_late, self._replace_failure)
+        self._judge = Judge(lambda *arguments: self._others.diagnoser.diagnose(*arguments))
+        late = LateDiagnosis(self._judge, self.run_experiment)
         config.pluginmanager.register(late, f"{PLUGIN_NAME}-late")
         self._rehearser = Rehearser(config.pluginmanager, self)
         self._unseen_runs = UnseenRuns(config.stash[SETTINGS], self._progress, self._others)
@@ -65,14 +63,6 @@ class ReproHooks:
         self._runner: ItemRunner | None = None
         self._reporter: ItemReporter | None = None
         config.add_cleanup(self.close)
-
-    def _diagnose(self, item: pytest.Item, verdict: Verdict, here: bool) -> Verdict:
-        run = partial(self.run_experiment, item) if here else None
-        return self._others.diagnoser.diagnose(item, verdict, run)
-
-    def _replace_failure(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-        assert self._reporter is not None
-        self._reporter.replace_failure(call, report)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 
 import pytest
 
-from pytest_repro.plugin.run.item_runner import ItemRunner
-from pytest_repro.plugin.run.set_aside import set_aside
+from pytest_repro.plugin.judge.judge import Judge, RunFunction
+from pytest_repro.plugin.judge.set_aside import set_aside
+from pytest_repro.plugin.session.item_report import ItemReporter
 from pytest_repro.plugin.stash import RUNNER
-
-DiagnoseFunction = Callable[[ItemRunner], None]
 
 
 class LateDiagnosis:
     """Waits until the report of the call is made: a fixture may ask for it when it ends.
 
     Args:
-        diagnose: Diagnoses a test, which can run again meanwhile.
-        replace_failure: Called with the call and its report; shows the cause.
+        judge: Diagnoses the test.
+        run_experiment: Runs the test again.
     """
 
-    def __init__(
-        self,
-        diagnose: DiagnoseFunction,
-        replace_failure: Callable[[pytest.CallInfo[None], pytest.TestReport], None],
-    ) -> None:
-        self._diagnose, self._replace_failure = diagnose, replace_failure
+    def __init__(self, judge: Judge, run_experiment: RunFunction) -> None:
+        self._judge, self._run_experiment = judge, run_experiment
         self._errors: dict[pytest.Item, BaseException] = {}
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -38,9 +33,9 @@ class LateDiagnosis:
         runner = item.stash.get(RUNNER, None)
         if call.when == "call" and runner is not None and runner.undiagnosed is not None:
             with set_aside(item) as errors:
-                self._diagnose(runner)
+                self._judge.diagnose_late(runner, self._run_experiment)
             self._errors.update((item, error) for error in errors)
-            self._replace_failure(call, report)
+            ItemReporter(runner).replace_failure(call, report)
         return report
 
     @pytest.hookimpl(wrapper=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 import pytest
@@ -81,8 +82,8 @@ def test_an_innocent_suspect_is_hardly_ever_blamed(name: str) -> None:
     for seed in range(trials):
         draw = Random(seed)
         results = [_make_result(source, draw, 2)]
-        free = repeat_until_known(results, lambda runs, draw=draw: _make_result(source, draw, runs))
+        make = partial(_make_result, source, draw)
+        free = repeat_until_known(results, make)
         if len(set(free)) > 1 and compute_required_runs(free) < MAX_REQUIRED_RUNS:
-            held = run_until_certain(lambda runs, draw=draw: _make_result(source, draw, runs), free)
-            blamed += held.equal
+            blamed += run_until_certain(make, free).equal
     assert blamed / trials <= 2 * FALSE_POSITIVE_RATE

@@ -7,26 +7,17 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import pytest
-
 from pytest_repro.plugin.pytest_internals import copy_as_next, teardown_for_next
 
 _CURRENT_TEST = "PYTEST_CURRENT_TEST"
-
-
-def can_set_aside(item: pytest.Item) -> bool:
-    """Whether nothing needs the function's fixtures after the body: a debugger, ``--setup-show``."""
-    option = item.config.option
-    wants = ("usepdb", "trace", "setupshow")
-    return not any(getattr(option, name, False) for name in wants)
 
 
 @contextmanager
 def set_aside(item: Any) -> Iterator[list[BaseException]]:
     """Tears down what belongs to *item* alone, and restores the item after the block.
 
-    pytest's own tear-down then finds nothing left of the function. What it printed and logged is captured as that
-    of a tear-down.
+    pytest's own tear-down then finds nothing left of the function. What is printed and logged is captured as
+    in a tear-down.
 
     Yields:
         What the tear-down raised.
