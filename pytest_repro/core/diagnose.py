@@ -76,6 +76,11 @@ class Finding:
     ruled_out: tuple[str, ...] = ()  # cause words during whose suspension the runs still differed
     seen: tuple[str, ...] = ()  # calls that were seen and not tested, most likely first: ``"f() at a.py:8"``
 
+    @property
+    def is_untested(self) -> bool:
+        """Whether the diagnosis ended before it had tested what it suspects."""
+        return self.name == "unknown" and (bool(self.seen) or not self.ruled_out)
+
 
 class Experiment(NamedTuple):
     """What an experiment does. It is plain data, and is sent to the process that runs the test.

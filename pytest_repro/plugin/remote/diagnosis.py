@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -53,7 +53,7 @@ class Diagnoser:
         Args:
             item: The test.
             verdict: Of its runs.
-            run_here: Runs an experiment in this process, if that is possible.
+            run_here: Runs an experiment in this process, if that is possible; the caller has paused the body.
         """
         limit = item.config.stash[SETTINGS].diagnose_seconds
         target = _ItemTarget(item, self._companions)
@@ -66,7 +66,8 @@ class Diagnoser:
                 run, digest_runs(runner.trial, verdict, last), self._known_calls
             )
         # The body has ended, but not all fixtures: what they patched is still in place.
-        with self._pristine_modules.restore(), peers.wrap_pause(item), closing(self._progress) as progress:
+        pause = peers.wrap_pause(item) if run_here is None else nullcontext()
+        with self._pristine_modules.restore(), pause, closing(self._progress) as progress:
             answer = diagnose_verdict(target, verdict, limit, progress.show)
         found = replace(verdict, divergence=verdict.divergence or answer.divergence, cause=answer.cause)
         return replace(found, diagnosis_seconds=answer.seconds)
