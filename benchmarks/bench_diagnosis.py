@@ -39,7 +39,8 @@ _WITHOUT_INTERPRETER = {
 _WITH_INTERPRETER = {
     "world": ("vocabulary", "labels", "modules_in_a_set", "sorted_by_address", "named_by_its_process"),
     "state": (
-        "history_grows", "cached", "running_mean", "dtype_left_set", "default_argument", "an_iterator_moves_on",
+        "history_grows", "cached", "running_mean", "dtype_left_set", "default_argument",
+        "an_iterator_moves_on",
     ),
     "several": ("one_of_three_generators", "buffers"),
 }  # fmt: skip

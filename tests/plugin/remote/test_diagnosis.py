@@ -241,7 +241,7 @@ def test_diagnosis_does_not_count_as_time_of_the_test(noisy: Project) -> None:
             time.sleep(0.15)
             repro.record(x=noise())
         """,
-        "--timeout=0.6", "--junit-xml=junit.xml", plugins=["timeout"], subprocess=True,
+        "--timeout=1.0", "--junit-xml=junit.xml", plugins=["timeout"], subprocess=True,
     ).check(failed=1, lacks="Timeout")  # fmt: skip
     assert causes(result) == {"test_a": "os-entropy noise.py:3"}
     (test,) = result.report["tests"]
