@@ -68,13 +68,16 @@ class AxisDiagnosis:
         try:
             return self._find_cause()
         except ExperimentFailed as error:
-            finding = self._build_axis_finding()
-            why = f"why could not be established: {error}"
-            return replace(finding, explanation=f"{finding.explanation}; {why}")
+            axis, reference = self._axis, self._reference.setting[self._axis.name]
+            between = f"{axis.format_value(reference)} and {axis.format_value(self._value)}"
+            explanation = f"runs agree at each value, and differ between {between}"
+            explanation += f"; why could not be established: {error}"
+            return locate(Finding(axis.name, "", explanation, axis.cause_fix), self.divergence)
 
     def _find_cause(self) -> Finding:
         if self._axis.differs_by_process_only:
             return self._diagnose_processes()
+        self._budget.runs_here = not self._axis.remote and self._budget.this_process is not None
         reference = self._run_cell(self._reference, None)
         interpreter = self._axis.build_interpreter(self._value) if self._axis.remote else None
         self._find_divergence(reference, self._run_cell(self._cell, interpreter))

@@ -108,7 +108,7 @@ def test_what_was_seen_here_is_told_if_no_other_process_can_run() -> None:
     def fail(*_: object) -> ExperimentResult:
         raise ExperimentFailed("the companion died")
 
-    target.forks.run_experiment = fail  # type: ignore[method-assign]
+    target.forks.run_experiment = fail  # type: ignore[method-assign, assignment]
     cause = target.find_cause()
     assert cause.explanation == "the cause could not be established: the companion died"
     assert set(cause.ruled_out) == {"clock", "os-entropy"}
