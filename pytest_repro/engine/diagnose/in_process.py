@@ -135,15 +135,15 @@ class SuspectSearch:
     def _find_known_suspect(self) -> str:
         """The suspect whose call made runs of the last diverging test differ, if it does here as well.
 
-        Since its line is known to make runs differ, few runs confirm it: those of the verdict differ, two
-        with it suspended agree, and another one calls it again and differs from all.
+        Since its line is known to make runs differ, few runs confirm it: those of the verdict differ,
+        three with it suspended agree, and another one calls it again and differs from all.
         """
         if not self._known_calls or len(set(self.free)) < 2:
             return ""
         known = self._known_calls[0]
         suspect = known.cause
         with suppress(ExperimentFailed):
-            held = self._run_without(suspect, 2, trace_ops=True)
+            held = self._run_without(suspect, 3, trace_ops=True)
             if not held.equal:
                 return ""
             again = self._run_free(1, "run again, nothing suspended", trace_ops=True, log_calls=True)
