@@ -122,6 +122,7 @@ class ExperimentResult:
     not_suspendable: tuple[tuple[str, str], ...] = ()  # cause word and reason
     restored_names: tuple[str, ...] = ()  # state that could be restored completely
     digests: tuple[str, ...] = ()  # of each run: equal for runs that agree, in other experiments too
+    differing_names: tuple[str, ...] = ()  # of the recorded values that differ in any run
     cpu_seconds: float = 0.0  # of the process that made the runs, and of its children
 
     @property

@@ -42,12 +42,14 @@ class ThisProcess:
     Attributes:
         run_experiment: Runs an experiment within so many seconds, or raises :class:`ExperimentFailed`.
         digests: Of the runs of the verdict: equal for those that agree.
+        differing_names: Of the recorded values that differ in them.
         known_calls: Calls that made runs of other tests of this session differ, the last one first.
     """
 
     run_experiment: Callable[[Experiment, float], ExperimentResult]
     digests: Sequence[str]
     known_calls: list[ExternalCall] = field(default_factory=list)
+    differing_names: tuple[str, ...] = ()
 
 
 class ExperimentTarget(Protocol):

@@ -53,7 +53,7 @@ class SuspectSearch:
 
     def __init__(self, run: RunFunction, process: ThisProcess) -> None:
         self._run, self._known_calls = run, process.known_calls
-        self.free = list(process.digests)
+        self.free, self._names = list(process.digests), set(process.differing_names)
         self.evidence = Evidence()
         self.divergence: Divergence | None = None
         self.ineffective: list[str] = []
@@ -67,8 +67,8 @@ class SuspectSearch:
         first = self._run_free(2, "run again, recording ops", trace_ops=True, log_calls=True)
         self.divergence = first.divergence
         self._note_evidence(first)
-        if first.equal:  # state that has settled, or a rare difference
-            return ""
+        if first.equal or not self._names.issubset(first.differing_names):
+            return ""  # state that has settled, at least in part, or a rare difference
         while compute_required_runs([*self.free, *_AGAIN]) > 2 * len(self.free) <= _MAX_FREE_RUNS:
             self._run_free(len(self.free), "run again, to see how often it differs")
             self._note_evidence(first)

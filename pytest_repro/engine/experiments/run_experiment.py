@@ -82,6 +82,7 @@ class _ExperimentRun:
             tuple(dict.fromkeys(outcomes)),
             restored_names=self._restorer.list_restored_names(),
             digests=_unify_digests(self._digests, differing, is_bitwise(self._trial.plan)),
+            differing_names=list_differing_names(self._trial.compute_verdict()),
             cpu_seconds=get_cpu_seconds() - cpu,
         )
 
@@ -142,6 +143,11 @@ def digest_runs(trial: Trial, verdict: Verdict, *last: RunResult) -> tuple[str, 
     differing = {m.value for m in verdict.mismatches if m.axis == REPEAT and m.repeat_of is None}
     numbers = [number for number, (run, _) in enumerate(runs) if run.value in differing]
     return _unify_digests([digest_run(*each) for each in runs], numbers, is_bitwise(trial.plan))
+
+
+def list_differing_names(verdict: Verdict) -> tuple[str, ...]:
+    """The names under which runs at the reference setting have recorded something else."""
+    return tuple(dict.fromkeys(m.series for m in verdict.mismatches if m.axis == REPEAT))
 
 
 def get_cpu_seconds() -> float:

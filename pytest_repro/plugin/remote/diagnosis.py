@@ -26,7 +26,7 @@ from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed, 
 from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
 from pytest_repro.engine.diagnose.time_limit import can_limit_time, time_limit
 from pytest_repro.engine.experiments.fork import FORK_AVAILABLE, ExperimentFunction
-from pytest_repro.engine.experiments.run_experiment import digest_runs
+from pytest_repro.engine.experiments.run_experiment import digest_runs, list_differing_names
 from pytest_repro.engine.runs.trial import RunResult
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.judge.judge import RunFunction
@@ -62,9 +62,8 @@ class Diagnoser:
             assert runner.current.finished is not None
             last = RunResult(runner.current.finished, runner.current.final_recording)
             run = partial(_run_in_time, partial(run_here, item))
-            target.this_process = ThisProcess(
-                run, digest_runs(runner.trial, verdict, last), self._known_calls
-            )
+            digests, names = digest_runs(runner.trial, verdict, last), list_differing_names(verdict)
+            target.this_process = ThisProcess(run, digests, self._known_calls, names)
         # The body has ended, but not all fixtures: what they patched is still in place.
         pause = peers.wrap_pause(item) if run_here is None else nullcontext()
         with self._pristine_modules.restore(), pause, closing(self._progress) as progress:
