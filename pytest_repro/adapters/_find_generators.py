@@ -10,8 +10,8 @@ from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from pytest_repro.adapters import Adapter, active_adapters, find_generator_adapter
-from pytest_repro.interpose.code_owner import classify_code, is_user_module
-from pytest_repro.interpose.patch import list_modules
+from pytest_repro.interpose.code_owner import classify_code
+from pytest_repro.interpose.patch import list_user_modules
 
 _MAX_NODES, _MAX_DEPTH, _MAX_ITEMS = 5_000, 6, 100
 _OPAQUE_TYPES = (str, bytes, int, float, complex, type, FunctionType, ModuleType, type(None))
@@ -58,11 +58,10 @@ def find_generators(roots: Iterable[tuple[str, object]] = ()) -> list[FoundGener
 
 def iter_user_globals() -> Iterator[tuple[str, object]]:
     """The globals of the user's modules, named ``module.name``."""
-    for module in list_modules():
-        if is_user_module(module):
-            for name, value in list(vars(module).items()):
-                if not name.startswith(("__", "@")):
-                    yield f"{module.__name__}.{name}", value
+    for module in list_user_modules():
+        for name, value in list(vars(module).items()):
+            if not name.startswith(("__", "@")):
+                yield f"{module.__name__}.{name}", value
 
 
 def walk_reachable(roots: Iterable[tuple[str, object]]) -> Iterator[tuple[str, object]]:

@@ -17,9 +17,10 @@ from typing import Any
 import torch
 
 from pytest_repro.adapters import BoundaryCallback, EntropySource
-from pytest_repro.adapters import _torch_determinism as _switches
-from pytest_repro.adapters._torch_draws import format_path, iter_seeding_functions, watch_draws
-from pytest_repro.adapters._torch_tensors import TorchTensors, flatten_tensor, flatten_with_attributes
+from pytest_repro.adapters._torch import determinism as _determinism
+from pytest_repro.adapters._torch import switches as _switches
+from pytest_repro.adapters._torch.draws import format_path, iter_seeding_functions, watch_draws
+from pytest_repro.adapters._torch.tensors import TorchTensors, flatten_tensor, flatten_with_attributes
 from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.core.runs.pytree import FlattenResult
 from pytest_repro.interpose.patch import Patch, patch_everywhere
@@ -183,8 +184,8 @@ class Torch(TorchTensors):
         prefix, name = (f"torch.{generator.device.type}", "rng_state") if is_default else ("", "state")
         return f"{prefix}.get_{name}(), {prefix}.set_{name}(…)"
 
-    deterministic = staticmethod(_switches.deterministic)
-    leave_switches = staticmethod(_switches.leave_switches)
+    deterministic = staticmethod(_determinism.deterministic)
+    leave_switches = staticmethod(_determinism.leave_switches)
     switch_values = staticmethod(_switches.read_switches)
     set_switch = staticmethod(_switches.set_switch)
 

@@ -11,7 +11,7 @@ from pytest_repro.core.plan.plan import Plan
 from pytest_repro.engine.runs.current_run import record_in_run
 
 if TYPE_CHECKING:
-    from pytest_repro.adapters._torch_draws import BatchStates
+    from pytest_repro.adapters._torch.draws import BatchStates
     from pytest_repro.metrics.duplicate_draws import Duplicates
 
 _BATCHES_PER_WORKER = 2
@@ -107,7 +107,7 @@ def assert_distinct_loader_draws(loader: Any, epochs: int = 2, batches: int | No
         raise ValueError(f"epochs={epochs}: expected 2 or more with {workers} workers")
     if batches is not None and batches < 1:
         raise ValueError(f"batches={batches}: expected 1 or more")
-    from pytest_repro.adapters._torch_draws import iter_epoch_states
+    from pytest_repro.adapters._torch.draws import iter_epoch_states
 
     batch_states = iter_epoch_states(loader, epochs, batches or _BATCHES_PER_WORKER * max(1, workers))
     draws = LoaderDraws(epochs, workers, _collect_states(batch_states, workers))

@@ -75,7 +75,7 @@ class Device(Axis):
     def applied(self, value: object) -> AbstractContextManager[None]:
         if (torch := sys.modules.get("torch")) is None:
             return nullcontext()
-        from pytest_repro.adapters._torch_determinism import get_default_device
+        from pytest_repro.adapters._torch.switches import get_default_device
 
         device, before = torch.device(str(value)), get_default_device()
         if device == (before or torch.get_default_device()):

@@ -55,7 +55,7 @@ class NondeterministicOp(Cause):
 
     @contextmanager
     def suspend(self, seed: int, variant: str = "algorithms") -> Iterator[None]:
-        from pytest_repro.adapters._torch_determinism import list_switches
+        from pytest_repro.adapters._torch.switches import list_switches
 
         # Restores nothing else: a flag that the test leaves set must stay set.
         rows = [row for row in list_switches() if row.name in _SUSPENDED_SWITCHES[variant]]

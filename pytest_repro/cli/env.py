@@ -47,7 +47,7 @@ VARIABLES: Mapping[str, str] = {
 }
 """Environment variables that change results, with their meaning."""
 
-# adapters/_torch_determinism.py has the values set while a marked test runs.
+# adapters/_torch/determinism.py has the values set while a marked test runs.
 _MEANINGS: Mapping[str, str] = {
     "torch deterministic_algorithms": "on: ops use a deterministic implementation, and raise without one; "
     "warn: they warn instead. In a marked test: set by its marker, on by default",

@@ -82,12 +82,18 @@ class Finding:
     ruled_out: tuple[str, ...] = ()  # cause words that were suspended completely and make no difference
     seen: tuple[str, ...] = ()  # calls that were seen and not tested, most likely first: ``"f() at a.py:8"``
 
+    @property
+    def is_untested(self) -> bool:
+        """Whether the diagnosis ended before it had tested what it suspects."""
+        return self.name == "unknown" and (bool(self.seen) or not self.ruled_out)
+
 
 class Experiment(NamedTuple):
     """What an experiment does. It is plain data, and is sent to the process that runs the test.
 
-    With *trace_ops* or *trace_lines*, the runs stop after the first that differs. *shift_heap* changes the
-    memory layout before the first run; with *fresh_forks*, before the second run only.
+    With *trace_ops*, *trace_lines* or *until_differing*, the runs stop after the first that differs; with
+    *fresh_forks*, all are made. *shift_heap* changes the memory layout before the first run; with
+    *fresh_forks*, before the second run only.
     """
 
     cells: tuple[Cell, ...]  # of each run, the reference first
@@ -105,6 +111,7 @@ class Experiment(NamedTuple):
     session_names: tuple[str, ...] = ()  # state that is set to that of the process that asks
     session_state: str = ""  # of that process
     digest_rows: bool = False  # whether values are also compared as rows in any order
+    until_differing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +134,9 @@ class ExperimentResult:
     restored_names: tuple[str, ...] = ()  # state that could be restored completely
     compiled: tuple[tuple[str, str], ...] = ()  # line and compiled module: ``("/abs/a.py:8", "hnswlib")``
     row_digests: tuple[str, ...] = ()  # of each run: equal if its rows are, in any order
+    digests: tuple[str, ...] = ()  # of each run: equal for runs that agree, in other experiments too
+    differing_names: tuple[str, ...] = ()  # of the recorded values that differ in any run
+    cpu_seconds: float = 0.0  # of the process that made the runs, and of its children
 
     @property
     def equal(self) -> bool:

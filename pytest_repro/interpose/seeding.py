@@ -8,8 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, Protocol
 
-from pytest_repro.interpose.code_owner import is_user_module
-from pytest_repro.interpose.patch import copy_identity, find_bindings, list_modules, real_id
+from pytest_repro.interpose.patch import copy_identity, find_bindings, list_user_modules, real_id
 from pytest_repro.interpose.user_frames import get_module_name
 
 Effect = Literal["seeds", "restores", "advances"]
@@ -134,10 +133,9 @@ def _find_hooks(
     """The hooks; looked for again once there are more modules, since that takes a millisecond."""
     hooks = [_make_hook(each) for each in list_functions(libraries) if each.name in vars(each.owner)]
     replacements = {real_id(hook.real): (hook.real, hook.wrapper) for hook in reversed(hooks)}
-    for module in list_modules():
-        if is_user_module(module):
-            for name, wrapper in find_bindings(module, replacements):
-                hooks.append(_Hook(module, name, vars(module)[name], wrapper))
+    for module in list_user_modules():
+        for name, wrapper in find_bindings(module, replacements):
+            hooks.append(_Hook(module, name, vars(module)[name], wrapper))
     return hooks
 
 

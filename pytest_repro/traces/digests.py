@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from xxhash import xxh3_64, xxh3_64_intdigest
 
-from pytest_repro.adapters._torch_tensors import flatten_tensor
+from pytest_repro.adapters._torch.tensors import flatten_tensor
 from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.core.runs.pytree import FlattenResult
 from pytest_repro.core.trace.columns import Columns, StringTable

@@ -12,7 +12,7 @@ import torch
 
 from pytest_repro.adapters import environment_with_flags
 from pytest_repro.adapters import torch as torch_adapter
-from pytest_repro.adapters._torch_determinism import deterministic
+from pytest_repro.adapters._torch.determinism import deterministic
 from pytest_repro.adapters.torch import adapter
 
 FLAGS = ["torch deterministic_algorithms", "torch float32_matmul_precision", "torch cudnn.allow_tf32"]

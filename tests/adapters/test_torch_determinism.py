@@ -13,7 +13,7 @@ import pytest
 from pytest_repro.adapters import pin_entropy, seed_all
 
 torch = pytest.importorskip("torch")
-_determinism = pytest.importorskip("pytest_repro.adapters._torch_determinism")
+_determinism = pytest.importorskip("pytest_repro.adapters._torch.determinism")
 _adapter = pytest.importorskip("pytest_repro.adapters.torch").adapter
 
 NAMES = [switch.name for switch in _determinism.list_switches()]

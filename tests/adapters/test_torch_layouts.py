@@ -8,7 +8,7 @@ import pytest
 from pytest_repro.adapters import digest
 
 torch = pytest.importorskip("torch")
-_tensors = pytest.importorskip("pytest_repro.adapters._torch_tensors")
+_tensors = pytest.importorskip("pytest_repro.adapters._torch.tensors")
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:ComplexHalf support is experimental",

@@ -11,7 +11,7 @@ from pytest_repro.adapters import _numpy_arrays, digest, flatten
 from pytest_repro.core.runs.observation import Leaf
 
 torch = pytest.importorskip("torch")
-_tensors = pytest.importorskip("pytest_repro.adapters._torch_tensors")
+_tensors = pytest.importorskip("pytest_repro.adapters._torch.tensors")
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:ComplexHalf support is experimental",

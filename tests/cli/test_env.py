@@ -15,11 +15,11 @@ from tests.cli.reports import run
 
 def test_every_switch_has_a_meaning() -> None:
     pytest.importorskip("torch")
-    from pytest_repro.adapters import _torch_determinism as determinism
+    from pytest_repro.adapters._torch import switches
 
     found = [each for each in iter_switches() if not each.meaning]
     assert found == []
-    assert set(determinism._ENVIRONMENT_VARIABLES) <= set(VARIABLES)
+    assert set(switches._ENVIRONMENT_VARIABLES) <= set(VARIABLES)
     names = {
         name for key, each in active_adapters().items() if key != STANDARD_LIBRARY for name in each.switches()
     }

@@ -14,6 +14,7 @@ from pytest_repro.core.plan.plan import Cell, Deterministic, Level, Plan
 from pytest_repro.engine.check.function_runs import FunctionRuns, has_arrays
 from pytest_repro.engine.check.remote_call import FunctionTarget, call_in_companions
 from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
+from pytest_repro.engine.experiments.run_experiment import digest_runs
 
 Diagnose = Literal["auto", "always", "never"]
 """Whether to look for the cause of a difference, by more calls."""
@@ -92,8 +93,9 @@ def check_call(
     with FunctionRuns(plan, fn, args) as calls:
         _make_runs(calls, fn, args)
         verdict = calls.trial.compute_verdict()
+        digests = digest_runs(calls.trial, verdict) if verdict.outcome == "diverged" else ()
     if verdict.outcome == "diverged" and diagnose != "never":
-        verdict = _add_diagnosis(verdict, FunctionTarget(plan, fn, args), diagnose)
+        verdict = _add_diagnosis(verdict, FunctionTarget(plan, fn, args, digests), diagnose)
     return verdict if calls.error is None else replace(verdict, error=calls.error)
 
 

@@ -47,7 +47,11 @@ class FunctionRuns:
         Raises:
             TypeError: Something that it returned cannot be compared.
         """
-        return run_until_settled(lambda: self._call(spec, on_body_start), lambda result: self._pin.is_settled)
+        try:
+            return run_until_settled(lambda: self._call(spec, on_body_start), lambda _: self._pin.is_settled)
+        finally:
+            if on_body_start is not None:  # an experiment, whose patches lie below those of the run
+                self._pin.end_run()
 
     def _call(self, spec: RunSpec, on_body_start: BodyStartCallback | None) -> RunResult:
         self._pin.prepare_run(spec)

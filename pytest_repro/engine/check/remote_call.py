@@ -26,7 +26,8 @@ from pytest_repro.core.plan.arguments import BadArgument
 from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.core.plan.tolerance import Tolerance
 from pytest_repro.engine.check.function_runs import FunctionRuns
-from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed
+from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed, ThisProcess
+from pytest_repro.engine.diagnose.time_limit import time_limit
 from pytest_repro.engine.experiments.fork import FORK_AVAILABLE, ForkFailed, run_in_forks
 from pytest_repro.engine.experiments.fresh_imports import (
     import_libraries,
@@ -110,9 +111,15 @@ def _run_here(
 
 
 class FunctionTarget:
-    """``fn(*args)``, as a target of experiments: in companions if they can import *fn*, otherwise here."""
+    """``fn(*args)``, as a target of experiments: here, and in companions if they can import *fn*.
 
-    def __init__(self, plan: Plan, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    Args:
+        digests: Of the calls made so far.
+    """
+
+    def __init__(
+        self, plan: Plan, fn: Callable[..., Any], args: tuple[Any, ...], digests: Sequence[str]
+    ) -> None:
         self._plan, self._fn_and_args = plan, (fn, args)
         self._pool = CompanionPool[str, Companion](max_losses=None, retry_start=True)
         try:
@@ -120,6 +127,7 @@ class FunctionTarget:
         except BadArgument:
             self._order = {}
         self.fresh_processes = bool(self._order) and FORK_AVAILABLE
+        self.this_process = ThisProcess(self._run_here, digests)
 
     def start_interpreters(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
         try:
@@ -132,7 +140,7 @@ class FunctionTarget:
         self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, seconds_left: float
     ) -> ExperimentResult:
         if not self._order and interpreter is None:
-            return _run_here(self._plan, *self._fn_and_args, experiment)
+            return self._run_here(experiment, seconds)
         place = interpreter or DEFAULT_INTERPRETER
         try:
             with self._pool.using(place.name, partial(self._start, place, seconds_left)) as companion:
@@ -144,6 +152,10 @@ class FunctionTarget:
         if word == "unknown":
             raise ExperimentFailed(f"an experiment in {place.name} {answer}")
         return decode_result(answer)
+
+    def _run_here(self, experiment: Experiment, seconds: float) -> ExperimentResult:
+        with time_limit(seconds):
+            return _run_here(self._plan, *self._fn_and_args, experiment)
 
     def _start(self, interpreter: Interpreter, seconds: float) -> Companion:
         if not self._order:

@@ -1,4 +1,8 @@
-"""Finds the cause of a mismatch by experiments within a time limit: suspends one suspect after another."""
+"""Finds the cause of a mismatch by experiments within a time limit: suspends one suspect after another.
+
+The first experiments run in the process that made the runs of the verdict (:mod:`.in_process`), those that it
+cannot answer in forks of a companion.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,11 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pytest_repro.axes import Interpreter
-from pytest_repro.core.diagnose import Experiment, ExperimentResult
+from pytest_repro.core.diagnose import Experiment, ExperimentResult, ExternalCall
 
 ProgressCallback = Callable[[str], None]
 """Shows the user what is being done."""
@@ -30,6 +35,23 @@ class OutOfTime(ExperimentFailed):
     """No time is left for another experiment."""
 
 
+@dataclass(frozen=True, slots=True)
+class ThisProcess:
+    """The process in which the test ran, where experiments need no other interpreter.
+
+    Attributes:
+        run_experiment: Runs an experiment within so many seconds, or raises :class:`ExperimentFailed`.
+        digests: Of the runs of the verdict: equal for those that agree.
+        differing_names: Of the recorded values that differ in them.
+        known_calls: Calls that made runs of other tests of this session differ, the last one first.
+    """
+
+    run_experiment: Callable[[Experiment, float], ExperimentResult]
+    digests: Sequence[str]
+    known_calls: list[ExternalCall] = field(default_factory=list)
+    differing_names: tuple[str, ...] = ()
+
+
 class ExperimentTarget(Protocol):
     """A test or a function that can be run under an experiment.
 
@@ -38,6 +60,10 @@ class ExperimentTarget(Protocol):
     """
 
     fresh_processes: bool
+
+    @property
+    def this_process(self) -> ThisProcess | None:
+        """Where experiments can run first; None if the test cannot run here again."""
 
     def start_interpreters(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
         """Starts *interpreters* in parallel, each within *seconds*, and does not wait for them."""
@@ -55,20 +81,31 @@ class ExperimentTarget(Protocol):
         """
 
 
+_WALL_FACTOR = 4.0
+"""Wall time that a diagnosis may take, as a multiple of its processor time: other programs slow it down."""
+
+
 class ExperimentBudget:
     """Runs the experiments of one diagnosis until its time limit.
 
     Args:
-        seconds: Time limit for all of them.
+        seconds: Limit of their processor time; their wall time may be four times as long.
         run_seconds: Estimated time of one run.
+
+    Attributes:
+        this_process: Where experiments can run first.
+        runs_here: Whether they run there.
     """
+
+    runs_here = False
 
     def __init__(
         self, target: ExperimentTarget, seconds: float, run_seconds: float, show_progress: ProgressCallback
     ) -> None:
-        self.fresh_processes = target.fresh_processes
+        self.fresh_processes, self.this_process = target.fresh_processes, target.this_process
         self._target, self._show_progress, self._seconds = target, show_progress, seconds
-        self._deadline, self._run_seconds = time.monotonic() + seconds, run_seconds
+        self._deadline, self._run_seconds = time.monotonic() + _WALL_FACTOR * seconds, run_seconds
+        self._cpu_seconds, self._run_count = 0.0, 0
 
     def start_interpreters(self, interpreters: Sequence[Interpreter]) -> None:
         self._show_progress(f"starting {len(interpreters)} interpreters")
@@ -87,20 +124,32 @@ class ExperimentBudget:
         seconds_left, run_seconds = self._get_seconds_left(), self._run_seconds * len(experiment.cells)
         if seconds_left <= run_seconds:
             raise self._make_out_of_time()
-        self._show_progress(f"{purpose} ({seconds_left:.0f} s left)")
+        self._show_progress(f"{purpose} ({self._get_cpu_left():.0f} s left)")
         timeout = min(seconds_left, _MIN_TIMEOUT + _TIMEOUT_FACTOR * run_seconds)
         with self._end_at_deadline():
-            return self._target.run_experiment(experiment, interpreter, timeout, seconds_left)
+            if self.runs_here and interpreter is None and self.this_process is not None:
+                result = self.this_process.run_experiment(experiment, timeout)
+            else:
+                result = self._target.run_experiment(experiment, interpreter, timeout, seconds_left)
+        self._cpu_seconds += result.cpu_seconds
+        self._run_count += result.run_count
+        return result
 
     def _get_seconds_left(self) -> float:
-        return self._deadline - time.monotonic()
+        """Of wall time; 0 if the processor time is used up."""
+        return self._deadline - time.monotonic() if self._get_cpu_left() > 0 else 0.0
+
+    def _get_cpu_left(self) -> float:
+        return self._seconds - self._cpu_seconds
 
     @contextmanager
     def _end_at_deadline(self) -> Iterator[None]:
-        """A failure of the block after the time limit counts as out of time."""
+        """A failure of the block after the time limit counts as out of time, its wall time as spent."""
+        start = time.monotonic()
         try:
             yield
         except ExperimentFailed as error:
+            self._cpu_seconds += time.monotonic() - start
             if self._get_seconds_left() <= 0:
                 raise self._make_out_of_time(error) from None
             raise
@@ -111,66 +160,7 @@ class ExperimentBudget:
 
     def limit_runs(self, wanted: int) -> int:
         """The number of runs, at most *wanted*, that half of the time left allows; at least 2."""
-        seconds = self._get_seconds_left() / 2
-        return max(2, min(wanted, math.floor(seconds / max(self._run_seconds, 1e-3))))
-
-
-_FALSE_POSITIVE_RATE = 0.0025
-"""Probability of taking an innocent suspect for the cause: 2 % for about eight of them."""
-
-
-def compute_required_runs(differing: int, runs: int) -> int:
-    """The number of runs after which chance hardly explains that none differs.
-
-    A few runs say little about how often runs differ. This uses the lowest rate at which so many still differ
-    in one of ten cases: Wilson's lower bound (https://doi.org/10.1080/01621459.1927.10502953) at z = 1.28.
-
-    Args:
-        differing: Number of runs that differed from the first.
-        runs: Number of runs after the first.
-    """
-    if differing >= runs:
-        return 3
-    rate, spread = differing / runs, 1.28**2 / runs
-    deviation = math.sqrt(spread * (rate * (1 - rate) + spread / 4))
-    lowest_rate = (rate + spread / 2 - deviation) / (1 + spread)
-    return max(3, 1 + math.ceil(math.log(_FALSE_POSITIVE_RATE) / math.log1p(-lowest_rate)))
-
-
-_BATCH_SIZES = (4, 4, 16, 64)
-
-
-def repeat_until_differs(
-    first: ExperimentResult, run_more: Callable[[int], ExperimentResult]
-) -> tuple[int, int, int, frozenset[str]]:
-    """Repeats a test in growing batches until it is known how often its runs differ.
-
-    Args:
-        first: The result of a first batch.
-        run_more: Makes so many runs, or fewer if time is short.
-
-    Returns:
-        How many runs differed; of how many after the first; after how many chance hardly explains that none
-        differs; and the different outcomes.
-    """
-    results = [first]
-    for batch, size in enumerate(_BATCH_SIZES):
-        differing, runs = _count_differing(results)
-        # If all differ, the first run itself may be the rare one: takes three first runs. If some
-        # differ, the rate takes 16 runs.
-        if batch >= 2 if differing == runs else differing and runs >= 16:
-            break
-        results.append(run_more(size + 1))
-    differing, runs = _count_differing(results)
-    outlying, total = differing, runs
-    if differing < runs:  # if some but not all runs of a batch differ from the first, it may be the outlier
-        total = runs + len(results)
-        outlying = sum(min(len(each.differing), each.run_count - len(each.differing)) for each in results)
-    required_runs = compute_required_runs(outlying, total) if differing else 2
-    outcomes = frozenset(outcome for result in results for outcome in result.outcomes)
-    return differing, runs, required_runs, outcomes
-
-
-def _count_differing(results: Sequence[ExperimentResult]) -> tuple[int, int]:
-    """The number of runs that differ from the first of their batch, and of runs after the first."""
-    return sum(len(result.differing) for result in results), sum(result.run_count - 1 for result in results)
+        cpu_of_run = self._cpu_seconds / self._run_count if self._run_count else self._run_seconds
+        by_wall = self._get_seconds_left() / 2 / max(self._run_seconds, 1e-3)
+        by_cpu = self._get_cpu_left() / 2 / max(cpu_of_run, 1e-3)
+        return max(2, min(wanted, math.floor(min(by_wall, by_cpu))))

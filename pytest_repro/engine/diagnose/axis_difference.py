@@ -9,8 +9,8 @@ from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult, F
 from pytest_repro.core.plan.plan import REPEAT, Cell
 from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.engine.diagnose import ExperimentBudget, ExperimentFailed
-from pytest_repro.engine.diagnose.findings import build_finding, build_unknown_finding, locate
-from pytest_repro.engine.diagnose.process_difference import ProcessDiagnosis, compare_ops
+from pytest_repro.engine.diagnose.findings import build_finding, locate
+from pytest_repro.engine.diagnose.process.process_difference import ProcessDiagnosis, compare_ops
 
 
 class AxisDiagnosis:
@@ -35,7 +35,7 @@ class AxisDiagnosis:
         outcome: str = "passed",
     ) -> None:
         self._budget, self._axis, self._value = budget, get_axis(axis), value
-        self._outcome = outcome
+        self._outcome, self._seen = outcome, tuple[str, ...]()
         self._reference = Cell(REPEAT, 0, setting)
         self._cell = Cell(axis, value, {**setting, axis: value})
 
@@ -43,15 +43,22 @@ class AxisDiagnosis:
         try:
             return self._find_cause()
         except ExperimentFailed as error:
-            return build_unknown_finding(f"the cause could not be established: {error}")
+            axis, reference = self._axis, self._reference.setting[self._axis.name]
+            between = f"{axis.format_value(reference)} and {axis.format_value(self._value)}"
+            explanation = f"runs agree at each value, and differ between {between}"
+            explanation += f"; why could not be established: {error}"
+            finding = Finding(axis.name, "", explanation, axis.cause_fix, seen=self._seen)
+            return locate(finding, self.divergence)
 
     def _find_cause(self) -> Finding:
         if self._axis.differs_by_process_only:
             processes = ProcessDiagnosis(self._budget, self._cell, self._build_axis_finding(), self._outcome)
             try:
-                return processes.diagnose()
+                return processes.find_cause()
             finally:
                 self.divergence, self.further = processes.divergence, processes.further
+                self._seen = processes.list_calls()
+        self._budget.runs_here = not self._axis.remote and self._budget.this_process is not None
         reference = self._run_cell(self._reference, None)
         interpreter = self._axis.build_interpreter(self._value) if self._axis.remote else None
         self.divergence = compare_ops(reference, self._run_cell(self._cell, interpreter))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import perf_counter
 from typing import NamedTuple
 
@@ -54,6 +55,8 @@ def _prepare(budget: ExperimentBudget, verdict: Verdict) -> AxisDiagnosis | Repe
         run = verdict.runs[0]
         outcome = f"{run.outcome} {run.error_type}".strip()
         return AxisDiagnosis(budget, mismatch.axis, mismatch.value, run.setting, outcome)
+    if mismatch.repeat_of is not None and budget.this_process is not None:  # the digests are of others
+        budget.this_process = replace(budget.this_process, digests=())
     key = (mismatch.axis, mismatch.value, mismatch.repeat_of)
     setting = next(run.setting for run in verdict.runs if (run.axis, run.value, run.repeat_of) == key)
     return RepeatDiagnosis(budget, setting)

@@ -12,7 +12,7 @@ from typing import TypeVar
 from pytest_repro.core.diagnose import Change, Evidence, Experiment, ExperimentResult, ExternalCall
 from pytest_repro.engine.diagnose import ExperimentFailed
 from pytest_repro.engine.diagnose.findings import describe_unseen_state, get_cause_name
-from pytest_repro.engine.experiments.state_diff import find_owner, join_changes
+from pytest_repro.engine.experiments.state.state_diff import find_owner, join_changes
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ def minimize_calls(
 
     def differs(sites: Sequence[str]) -> bool:
         exception = sites[0].rpartition("/")[2].rstrip() if len(sites) == 1 else f"{len(sites)} lines"
-        changed = experiment._replace(passthrough_sites=tuple(sites))
+        changed = experiment._replace(passthrough_sites=tuple(sites), until_differing=True)
         return not run_experiment(changed, f"suspended except at {exception}").equal
 
     calls = evidence.calls
@@ -84,7 +84,8 @@ def minimize_changes(
             _list_names(items, evidence),
             [each.location for each in items if isinstance(each, ExternalCall)],
         )
-        changed = experiment._replace(restored_names=names, omitted_lines=tuple(dict.fromkeys(lines)))
+        omitted = tuple(dict.fromkeys(lines))
+        changed = experiment._replace(restored_names=names, omitted_lines=omitted, until_differing=True)
         return run_experiment(changed, _describe_items(items))
 
     calls = evidence.calls_for(SHARED_STATE)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 from pytest_repro.causes import get_cause
 from pytest_repro.core.diagnose import Evidence, ExperimentResult, Finding
 from pytest_repro.core.trace.divergence import Divergence, LineStep
-from pytest_repro.engine.diagnose import repeat_until_differs
+from pytest_repro.engine.diagnose.chance import compute_required_runs, repeat_until_known
 from pytest_repro.engine.diagnose.findings import (
     ADDRESS_LAYOUT,
     build_finding,
@@ -160,12 +160,13 @@ class SeveralCauses:
         others = [each for each in suspects if each != suspect]
         traced = self._run_without(others, self._trials.runs_needed, trace_ops=True)
         steps = self._run_without(others, self._trials.runs_needed, trace_lines=True).steps
-        differing, runs, needed, _ = repeat_until_differs(
-            traced, lambda count: self._run_without(others, self._trials.limit_runs(count))
+        digests = repeat_until_known(
+            [traced], lambda count: self._run_without(others, self._trials.limit_runs(count))
         )
         divergence = traced.divergence if traced.differing else None
-        evidence = replace(self._evidence, divergence=divergence, differing=differing, runs=runs)
-        return ActingCause(suspect, evidence, steps), needed
+        differing = sum(digest != digests[0] for digest in digests)
+        evidence = replace(self._evidence, divergence=divergence, differing=differing, runs=len(digests) - 1)
+        return ActingCause(suspect, evidence, steps), compute_required_runs(digests)
 
     def find_first_causes(self, original: ExperimentResult) -> list[ActingCause]:
         """The causes of the first divergences, one after the other, though what makes the last is unknown.

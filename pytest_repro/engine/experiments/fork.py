@@ -81,6 +81,8 @@ def _join_results(encoded: Sequence[bytes]) -> ExperimentResult:
         row_digests=tuple(digest for run in runs for digest in run.row_digests),
         outcomes=tuple(dict.fromkeys(outcome for run in runs for outcome in run.outcomes)),
         not_suspendable=tuple(dict(pair for run in runs for pair in run.not_suspendable).items()),
+        digests=tuple(run.reference_digest for run in runs),
+        cpu_seconds=sum(run.cpu_seconds for run in runs),
     )
 
 

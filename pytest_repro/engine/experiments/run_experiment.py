@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,23 +16,25 @@ from pytest_repro.causes import (
     split_suspect,
 )
 from pytest_repro.causes.shared_state import leave_out_calls
+from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.diagnose import Change, Experiment, ExperimentResult, ExternalCall
-from pytest_repro.core.plan.plan import Cell
+from pytest_repro.core.plan.plan import REPEAT, Cell, Plan
 from pytest_repro.core.runs.observation import ContentRef
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.divergence import LineStep
 from pytest_repro.core.trace.trace import Trace
 from pytest_repro.engine.experiments.compiled_calls import CompiledCalls
-from pytest_repro.engine.experiments.file_state import FileStates
 from pytest_repro.engine.experiments.line_trace import trace_lines
 from pytest_repro.engine.experiments.process_setup import shifted_heap
-from pytest_repro.engine.experiments.process_state import StateFacts, capture_state
 from pytest_repro.engine.experiments.row_digest import digest_rows
-from pytest_repro.engine.experiments.session_state import SessionState
-from pytest_repro.engine.experiments.state_diff import diff_states
-from pytest_repro.engine.experiments.state_restore import StateRestorer
+from pytest_repro.engine.experiments.state.file_state import FileStates
+from pytest_repro.engine.experiments.state.process_state import StateFacts, capture_state
+from pytest_repro.engine.experiments.state.session_state import SessionState
+from pytest_repro.engine.experiments.state.state_diff import diff_states
+from pytest_repro.engine.experiments.state.state_restore import StateRestorer
 from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.run_source import RunSource
+from pytest_repro.engine.runs.trial import RunResult, Trial
 from pytest_repro.interpose.call_log import log_calls
 from pytest_repro.interpose.file_writes import watch_writes
 from pytest_repro.interpose.imports import log_imports
@@ -67,7 +70,8 @@ class _ExperimentRun:
         self._compiled = CompiledCalls()
         self._row_digests: list[str] = []
         self._session = SessionState(experiment)
-        self._first_digest, self._restorer = "", StateRestorer(experiment.restored_names)
+        self._digests: list[str] = []
+        self._restorer = StateRestorer(experiment.restored_names)
         self._files, self._failed_files = FileStates(), set[str]()
         self._file_changes: list[Change] = []
         self._body_starts = 0
@@ -80,17 +84,19 @@ class _ExperimentRun:
                 self._files.restore_all()  # the next experiment starts alike
 
     def _run(self) -> ExperimentResult:
-        start, number = perf_counter(), 0
-        stops_early = self._experiment.trace_ops or self._experiment.trace_lines
+        start, cpu, number, each = perf_counter(), get_cpu_seconds(), 0, self._experiment
+        stops_early = each.trace_ops or each.trace_lines or each.until_differing
         for number, cell in enumerate(self._experiment.cells):
             self._run_cell(cell, number)
-            if stops_early and self._find_differing():
+            # If the digests are equal, the runs agree, whatever the plan tolerates.
+            if stops_early and self._digests[-1] != self._digests[0] and self._find_differing():
                 break
         outcomes = (f"{run.outcome} {run.error_type}".strip() for run in self._trial.runs)
+        differing = self._find_differing()
         return ExperimentResult(
             number + 1,
-            self._find_differing(),
-            self._first_digest,
+            differing,
+            self._digests[0],
             tuple(self._calls),
             self._session.changes or self._find_changes(),
             _take_ends(self._traces),
@@ -100,6 +106,9 @@ class _ExperimentRun:
             restored_names=(*self._list_restored_names(), *self._session.names),
             compiled=tuple(self._compiled.modules.items()),
             row_digests=tuple(self._row_digests),
+            digests=_unify_digests(self._digests, differing, is_bitwise(self._trial.plan)),
+            differing_names=list_differing_names(self._trial.compute_verdict()),
+            cpu_seconds=get_cpu_seconds() - cpu,
         )
 
     def _run_cell(self, cell: Cell, number: int) -> None:
@@ -126,10 +135,9 @@ class _ExperimentRun:
         for suspect in experiment.suspended if imports and number else ():
             reason = f"each run imports {imports[0].display_name}, which meets the world as it is"
             report_not_suspended(split_suspect(suspect)[0].name, reason)
-        if not number:
-            self._first_digest = _digest_run(run, recording)
         if experiment.digest_rows:
             self._row_digests.append(digest_rows(recording, self._trial.store))
+        self._digests.append(digest_run(run, recording))
         self._trial.add(run, recording)
 
     def _restore(self) -> None:
@@ -171,7 +179,52 @@ def _take_ends(items: Sequence[T]) -> tuple[T, ...]:
     return (items[0], items[-1]) if len(items) > 1 else tuple(items)
 
 
-def _digest_run(run: Run, recording: RecordingBase) -> str:
+def digest_runs(trial: Trial, verdict: Verdict, *last: RunResult) -> tuple[str, ...]:
+    """A digest of each run at the reference setting: equal for runs that agree, in experiments too.
+
+    Args:
+        trial: The runs, without the last one if that is given.
+        verdict: On all of them.
+    """
+    done = [*trial.finished_runs, *last]
+    runs = [each for each in done if (each[0].axis, each[0].repeat_of) == (REPEAT, None)]
+    differing = {m.value for m in verdict.mismatches if m.axis == REPEAT and m.repeat_of is None}
+    numbers = [number for number, (run, _) in enumerate(runs) if run.value in differing]
+    return _unify_digests([digest_run(*each) for each in runs], numbers, is_bitwise(trial.plan))
+
+
+def list_differing_names(verdict: Verdict) -> tuple[str, ...]:
+    """The names under which runs at the reference setting have recorded something else."""
+    return tuple(dict.fromkeys(m.series for m in verdict.mismatches if m.axis == REPEAT))
+
+
+def get_cpu_seconds() -> float:
+    """Processor time of this process and of its children that have ended."""
+    return sum(os.times()[:4])
+
+
+def is_bitwise(plan: Plan) -> bool:
+    """Whether runs agree only if all that they record is equal bit for bit."""
+    return plan.tolerance is None and plan.level in (None, "bitwise")
+
+
+def _unify_digests(digests: Sequence[str], differing: Sequence[int], bitwise: bool) -> tuple[str, ...]:
+    """*digests*, equal for runs that agree.
+
+    Without *bitwise*, it is not known which of the differing runs agree with each other, or with runs of
+    another experiment: the larger group is always ``"common"``, the other one ``"rare"``.
+    """
+    if bitwise:
+        first = digests[0]
+        return tuple(
+            first if n not in differing else each if each != first else f"{each} differs"
+            for n, each in enumerate(digests)
+        )
+    names = ("common", "rare") if 2 * len(differing) <= len(digests) else ("rare", "common")
+    return tuple(names[number in differing] for number in range(len(digests)))
+
+
+def digest_run(run: Run, recording: RecordingBase) -> str:
     """A digest of the outcome and observations of a run, equal in all processes."""
     rows = [f"{run.outcome} {run.error_type}"]
     for each in recording.observations().values():

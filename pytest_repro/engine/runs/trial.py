@@ -55,24 +55,24 @@ class Trial:
     Attributes:
         plan: What the test asks for, as far as it is available on this machine.
         unrunnable: Whether an axis has no available value.
-        store: Where values are stored.
+        store, finished_runs: Where values are stored; the runs so far.
     """
 
     def __init__(self, plan: Plan, keep_mb: int = KEEP_MB, with_plots: bool = False) -> None:
         self.plan, self._unreachable_runs, self.unrunnable = restrict_to_available(plan)
         self.store, self.with_plots = SpillStore(keep_mb * 2**20), with_plots
-        self._finished_runs: list[RunResult] = []
+        self.finished_runs: list[RunResult] = []
         self._missing_runs: list[Run] = []
 
     @property
     def run_count(self) -> int:
         """Number of finished runs."""
-        return len(self._finished_runs)
+        return len(self.finished_runs)
 
     @property
     def runs(self) -> list[Run]:
         """The runs finished so far, the reference run first."""
-        return [run for run, _ in self._finished_runs]
+        return [run for run, _ in self.finished_runs]
 
     def iter_rehearsals(self) -> Iterator[Cell]:
         """The cells of the rehearsals in this process; requested one at a time.
@@ -146,7 +146,7 @@ class Trial:
     @property
     def reference(self) -> RunResult | None:
         """The run that others are compared with, once it is finished."""
-        return self._finished_runs[0] if self._finished_runs else None
+        return self.finished_runs[0] if self.finished_runs else None
 
     def add_remote(self, cell: Cell, run: Run, recording: RemoteRecording, fetch: ValueFetcher) -> None:
         """Adds a run from a companion, and measures it while its values can be fetched."""
@@ -165,7 +165,7 @@ class Trial:
     def add(self, run: Run, recording: RecordingBase) -> None:
         """Adds a finished run."""
         if not self.unrunnable:  # a companion still answers
-            self._finished_runs.append(RunResult(run, recording))
+            self.finished_runs.append(RunResult(run, recording))
 
     def add_unavailable(self, cell: Cell, reason: str) -> None:
         """Adds that nothing ran at *cell*, whose value is unavailable."""
@@ -188,25 +188,25 @@ class Trial:
 
     def _find_reference(self, cell: Cell | Run) -> RunResult | None:
         """The run that *cell* is compared with: the reference, or for a repeat the first run of its value."""
-        if not self._finished_runs:
+        if not self.finished_runs:
             return None
         if cell.repeat_of is None:
-            return self._finished_runs[0]
+            return self.finished_runs[0]
         return self._find_first_run(cell.repeat_of)
 
     def _find_first_run(self, setting: tuple[str, object]) -> RunResult | None:
-        done = (done for done in self._finished_runs if (done[0].axis, done[0].value) == setting)
+        done = (done for done in self.finished_runs if (done[0].axis, done[0].value) == setting)
         return next(done, None)
 
     def reset(self) -> None:
         """Drops all runs so far: they do not count."""
         self.close()
         self.store = SpillStore(self.store.budget)
-        self._finished_runs, self._missing_runs = [], []
+        self.finished_runs, self._missing_runs = [], []
 
     def compute_verdict(self, *last: tuple[Run, RecordingBase]) -> Verdict:
         """The verdict on the runs so far and on *last*, which is not kept."""
-        done = [*self._finished_runs, *(RunResult(*each) for each in last)]
+        done = [*self.finished_runs, *(RunResult(*each) for each in last)]
         # Repeats at the reference come first.
         done[1:] = sorted(done[1:], key=lambda each: each[0].axis != REPEAT or each[0].repeat_of is not None)
         runs = (*(run for run, _ in done), *self._unreachable_runs, *self._missing_runs)
@@ -240,7 +240,7 @@ class Trial:
         """Values of the reference run for a report, in its order; before :meth:`close`."""
         from pytest_repro.values.value_summary import summarize_value
 
-        observed = self._finished_runs[0][1].observations() if self._finished_runs else {}
+        observed = self.finished_runs[0][1].observations() if self.finished_runs else {}
         lengths = count_steps(observed)
         for key, found in observed.items():
             name = format_key(key, lengths[key[0]] > 1)

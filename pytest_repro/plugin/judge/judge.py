@@ -10,13 +10,15 @@ from typing import Any, TypeVar
 import pytest
 
 from pytest_repro.core.compare.verdict import WITHOUT_BASELINE, Verdict
+from pytest_repro.core.diagnose import Experiment, ExperimentResult
 from pytest_repro.core.runs.run import Run
 from pytest_repro.plugin.exceptions import make_extra_runs_failure, make_failure, raise_if_not_compared
 from pytest_repro.plugin.extra_runs import list_extra_runs
 from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.stash import SETTINGS
 
-DiagnoseFunction = Callable[[pytest.Item, Verdict], Verdict]
+RunFunction = Callable[[pytest.Item, Experiment], ExperimentResult]
+DiagnoseFunction = Callable[[pytest.Item, Verdict, RunFunction | None], Verdict]
 T = TypeVar("T")
 
 _LONG_RUN = 10.0
@@ -27,7 +29,8 @@ class Judge:
     """Judges tests whose last run has ended.
 
     Args:
-        diagnose: Adds the cause to a verdict that is ``diverged``.
+        diagnose: Adds the cause to a verdict that is ``diverged``; its last argument runs an experiment in
+            this process, if that is possible.
     """
 
     def __init__(self, diagnose: DiagnoseFunction) -> None:
@@ -46,7 +49,19 @@ class Judge:
         if verdict.mismatches:
             verdict = runner.tracer.add_divergence(verdict)
             if _should_diagnose(runner, verdict):
-                verdict = self._diagnose(runner.item, verdict)
+                if _can_run_again(runner):
+                    runner.undiagnosed = verdict
+                else:
+                    verdict = self._diagnose(runner.item, verdict, None)
+        return self._complete(runner, verdict)
+
+    def diagnose_late(self, runner: ItemRunner, run_experiment: RunFunction) -> None:
+        """Adds the cause to the verdict of *runner*, whose item can run again by *run_experiment*."""
+        verdict, runner.undiagnosed = runner.undiagnosed, None
+        assert verdict is not None
+        runner.verdict = self._complete(runner, self._diagnose(runner.item, verdict, run_experiment))
+
+    def _complete(self, runner: ItemRunner, verdict: Verdict) -> Verdict:
         if (asserted := runner.current.failed_assertion) is not None and not verdict.causes:
             verdict = replace(verdict, divergence=asserted.divergence, causes=asserted.causes)
         root = runner.item.config.rootpath
@@ -105,6 +120,18 @@ def _should_diagnose(runner: ItemRunner, verdict: Verdict) -> bool:
         return False
     # The quickest run counts: the first may have imported what the others found imported.
     return when == "always" or min(run.seconds for run in verdict.runs) <= _LONG_RUN
+
+
+def _can_run_again(runner: ItemRunner) -> bool:
+    """Whether the item can run again in this process before its tear-down is reported.
+
+    Not if its input is replayed, its own ops are traced, it is a doctest, whose names are gone, or a debugger
+    may still ask for its fixtures.
+    """
+    item = runner.item
+    is_plain = item.config.stash[SETTINGS].replay is None and not runner.tracer.enabled
+    wants_fixtures = (item.config.getoption(name, False) for name in ("usepdb", "trace", "setupshow"))
+    return is_plain and not hasattr(item, "dtest") and not any(wants_fixtures)
 
 
 def make_paths_relative(record: T, root: os.PathLike[str]) -> T:

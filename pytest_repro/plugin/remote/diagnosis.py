@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -15,18 +15,28 @@ from pytest_repro.companions.companion import Companion, InterpreterLost
 from pytest_repro.companions.pool import CompanionPool
 from pytest_repro.companions.start_state import StartState
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.diagnose import Experiment, ExperimentResult, decode_result, encode_experiment
-from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed
+from pytest_repro.core.diagnose import (
+    Experiment,
+    ExperimentResult,
+    ExternalCall,
+    decode_result,
+    encode_experiment,
+)
+from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed, ThisProcess
 from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
-from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
+from pytest_repro.engine.diagnose.time_limit import can_limit_time, time_limit
+from pytest_repro.engine.experiments.fork import FORK_AVAILABLE, ExperimentFunction
 from pytest_repro.engine.experiments.fresh_imports import list_library_modules
-from pytest_repro.engine.experiments.session_state import attach_session_state
+from pytest_repro.engine.experiments.run_experiment import digest_runs, list_differing_names
+from pytest_repro.engine.experiments.state.session_state import attach_session_state
+from pytest_repro.engine.runs.trial import RunResult
 from pytest_repro.plugin import peers
+from pytest_repro.plugin.judge.judge import RunFunction
 from pytest_repro.plugin.pytest_internals import find_outliving_roots
 from pytest_repro.plugin.remote.companion_launcher import CompanionLauncher
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.run.replay import encode_logs
-from pytest_repro.plugin.stash import SETTINGS
+from pytest_repro.plugin.stash import RUNNER, SETTINGS
 
 _GRACE = 10.0
 """Seconds that an experiment has to answer beyond its own time limit."""
@@ -38,13 +48,28 @@ class Diagnoser:
     def __init__(self, launcher: CompanionLauncher, start: StartState, progress: Progress) -> None:
         self._progress, self._pristine_modules = progress, start.pristine_modules
         self._companions = _ForkingCompanions(launcher, start.thread_count)
+        self._known_calls: list[ExternalCall] = []
 
-    def diagnose(self, item: pytest.Item, verdict: Verdict) -> Verdict:
-        """*verdict*, which is ``diverged``, with its causes."""
+    def diagnose(self, item: pytest.Item, verdict: Verdict, run_here: RunFunction | None = None) -> Verdict:
+        """*verdict*, which is ``diverged``, with its causes.
+
+        Args:
+            item: The test.
+            verdict: Of its runs.
+            run_here: Runs an experiment in this process, if that is possible; the caller has paused the body.
+        """
         limit = item.config.stash[SETTINGS].diagnose_seconds
         target = _ItemTarget(item, self._companions)
-        # The body has ended, but not its fixtures: what they patched is still in place.
-        with self._pristine_modules.restore(), peers.wrap_pause(item), closing(self._progress) as progress:
+        if run_here is not None and can_limit_time():
+            runner = item.stash[RUNNER]
+            assert runner.current.finished is not None
+            last = RunResult(runner.current.finished, runner.current.final_recording)
+            run = partial(_run_in_time, partial(run_here, item))
+            digests, names = digest_runs(runner.trial, verdict, last), list_differing_names(verdict)
+            target.this_process = ThisProcess(run, digests, self._known_calls, names)
+        # The body has ended, but not all fixtures: what they patched is still in place.
+        pause = peers.wrap_pause(item) if run_here is None else nullcontext()
+        with self._pristine_modules.restore(), pause, closing(self._progress) as progress:
             answer = diagnose_verdict(target, verdict, limit, progress.show)
         found = replace(verdict, divergence=verdict.divergence or answer.divergence, causes=answer.causes)
         return replace(found, diagnosis_seconds=answer.seconds)
@@ -52,6 +77,11 @@ class Diagnoser:
     def close(self) -> None:
         """Kills the companions: they hold nothing that is needed."""
         self._companions.pool.close(immediately=True)
+
+
+def _run_in_time(run_here: ExperimentFunction, experiment: Experiment, seconds: float) -> ExperimentResult:
+    with time_limit(seconds):
+        return run_here(experiment)
 
 
 class _ForkingCompanions:
@@ -78,6 +108,7 @@ class _ItemTarget:
     """A test as the target of experiments."""
 
     fresh_processes = FORK_AVAILABLE
+    this_process: ThisProcess | None = None
 
     def __init__(self, item: pytest.Item, companions: _ForkingCompanions) -> None:
         self._item, self._companions, self._pool = item, companions, companions.pool

@@ -52,6 +52,8 @@ class ItemRunner:
         extra_results: Results of runs that are not compared.
         verdict: Set once the last run has ended.
         teardown_error: How the tear-down of a rehearsal failed.
+        undiagnosed: The verdict, if its cause is looked for once the call is reported.
+        failure: What fails the test.
     """
 
     def __init__(
@@ -69,8 +71,9 @@ class ItemRunner:
         self.setup_output, self.extra_results = SetupOutput(item), ExtraResults()
         self.verdict: Verdict | None = None
         self.teardown_error = ""
+        self.undiagnosed: Verdict | None = None
+        self.failure: BaseException | None = None
         self._judge, self._make_fixtures = judge, make_fixtures
-        self._failure: BaseException | None = None
         self._phases = item.setup, item.runtest, item.teardown
         self.current: ItemRun  # from the first begin() on
 
@@ -133,9 +136,9 @@ class ItemRunner:
         """Seeds, runs the body, observes; judges after the last run."""
         __tracebackhide__ = True
         current = self.current
-        if self._failure is not None:  # a rerun must not retry a mismatch away
+        if self.failure is not None:  # a rerun must not retry a mismatch away
             current.body_started = True
-            raise self._failure
+            raise self.failure
         self.pin.seed()
         if current.on_body_start is not None:
             current.on_body_start()
@@ -210,11 +213,11 @@ class ItemRunner:
         """Judges the test; raises if the verdict fails it."""
         __tracebackhide__ = True
         self.verdict = self._judge.compute_verdict(self, run)
-        self._failure = self._judge.find_failure(self, run, self.verdict)
-        if self._failure is not None:
+        self.failure = self._judge.find_failure(self, run, self.verdict)
+        if self.failure is not None:
             # A debugger stops where the body broke.
             trace = error.__traceback__ if error is not None else None
-            raise self._failure.with_traceback(trace) from None
+            raise self.failure.with_traceback(trace) from None
 
     def _note_generator_use(self) -> None:
         if self.pin.generators_used:

@@ -68,11 +68,13 @@ class ItemRuns:
     ) -> RunResult:
         """Makes one run, in the block of :meth:`silence`; a run that imports a library is repeated."""
         self.runner.begin(spec, make_recording, phase_context, on_body_start)
-        self.reports = run_until_settled(
-            lambda: self._rehearse(spec), lambda reports: self.runner.pin.is_settled, max_attempts
-        )
-        if on_body_start is not None:  # an experiment, whose patches lie below those of the run
-            self.runner.pin.end_run()
+        try:
+            self.reports = run_until_settled(
+                lambda: self._rehearse(spec), lambda reports: self.runner.pin.is_settled, max_attempts
+            )
+        finally:
+            if on_body_start is not None:  # an experiment, whose patches lie below those of the run
+                self.runner.pin.end_run()
         return RunResult(self.runner.finish_run(self.reports), self.runner.current.final_recording)
 
     def _rehearse(self, spec: RunSpec) -> Sequence[pytest.TestReport]:

@@ -31,6 +31,7 @@ from pytest_repro.plugin.run.temporary_folders import TemporaryFolders
 from pytest_repro.plugin.run.tracing import pause_in_packages
 from pytest_repro.plugin.session import rows
 from pytest_repro.plugin.session.item_report import ItemReporter
+from pytest_repro.plugin.session.late_diagnosis import LateDiagnosis
 from pytest_repro.plugin.session.unseen_runs import UnseenRuns
 from pytest_repro.plugin.session.user_code import set_session_user_code
 from pytest_repro.plugin.stash import FOLDERS, PLAN, RUNNER, SETTINGS
@@ -55,7 +56,9 @@ class ReproHooks:
         config = session.config
         self._progress = Progress(config)
         self._others = OtherProcesses(session, self._progress)
-        self._judge = Judge(lambda item, verdict: self._others.diagnoser.diagnose(item, verdict))
+        self._judge = Judge(lambda *arguments: self._others.diagnoser.diagnose(*arguments))
+        late = LateDiagnosis(self._judge, self.run_experiment)
+        config.pluginmanager.register(late, f"{PLUGIN_NAME}-late")
         self._rehearser = Rehearser(config.pluginmanager, self)
         self._unseen_runs = UnseenRuns(config.stash[SETTINGS], self._progress, self._others)
         self._with_plots = rows.should_plot(config)
@@ -130,7 +133,7 @@ class ReproHooks:
             return trial, RunResult(run, result.recording)
 
     def run_experiment(self, item: pytest.Item, experiment: Experiment) -> ExperimentResult:
-        """Makes the runs of *experiment* on *item*, in a fork of a companion."""
+        """Makes the runs of *experiment* on *item*, here or in a fork of a companion."""
         from pytest_repro.engine.experiments.run_experiment import run_experiment
 
         with self._install_runner(item, item.stash[PLAN]) as runner, closing(runner.trial):
@@ -149,14 +152,15 @@ class ReproHooks:
 
     @contextmanager
     def _install_runner(self, item: pytest.Item, plan: Plan) -> Iterator[ItemRunner]:
-        runner = self._make_runner(item, plan)
+        before, runner = (self._runner, self._reporter), self._make_runner(item, plan)
         self._runner = item.stash[RUNNER] = runner
+        self._reporter = None
         vars(item).update(setup=runner.setup, runtest=runner.runtest, teardown=runner.teardown)
         try:
             with peers.wrap_runs(item, plan), end_if_interrupted(item):
                 yield runner
         finally:
-            self._runner = self._reporter = None
+            self._runner, self._reporter = before
             for phase in ("setup", "runtest", "teardown"):
                 vars(item).pop(phase, None)
             runner.pin.release()

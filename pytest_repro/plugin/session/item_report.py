@@ -59,6 +59,16 @@ class ItemReporter:
         self._has_failed |= report.failed and (is_ours or differs)
         self._is_xfailed |= report.skipped and hasattr(report, "wasxfail")
 
+    def replace_failure(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+        """Replaces the failure in *call* and *report* by one with the cause."""
+        assert self._runner.verdict is not None
+        failure = make_failure(self._item, self._runner.verdict)
+        if call.excinfo is not None:
+            failure = failure.with_traceback(call.excinfo.tb)
+        self._runner.failure = failure
+        call.excinfo = pytest.ExceptionInfo.from_exception(failure)
+        report.longrepr = self._make_failure_repr(failure)
+
     def _update_teardown(self, error: BaseException | None, report: pytest.TestReport) -> None:
         runner, verdict = self._runner, self._runner.verdict
         passed = verdict is not None and verdict.outcome in ("reproduced", "unobserved", None)

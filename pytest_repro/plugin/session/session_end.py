@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
+from time import time
 from typing import Any
 
 import pytest
@@ -13,10 +16,10 @@ from pytest_repro.plugin.pytest_internals import print_session_error
 from pytest_repro.plugin.run import replay
 from pytest_repro.plugin.session import require
 from pytest_repro.plugin.session.collected_modules import should_write_golden
-from pytest_repro.plugin.session.report_head import build_head
 from pytest_repro.plugin.session.rows import get_environment, get_rows
-from pytest_repro.plugin.stash import GOLDEN_LINES, SETTINGS
-from pytest_repro.reports.json.report import build_report, write_report
+from pytest_repro.plugin.stash import GOLDEN_LINES, SETTINGS, STARTED
+from pytest_repro.reports.json.report import ReportHead, build_report, write_report
+from pytest_repro.reports.json.report_head import find_commit, find_run_id, find_shard
 from pytest_repro.reports.summary import (
     format_counts,
     format_diagnosis_lines,
@@ -66,7 +69,16 @@ def _write_report(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> N
     with_results = (row for row in rows if any(key in row for key in ("verdict", "sweep", "noise", "cost")))
     public = [{k: v for k, v in row.items() if k not in private} for row in with_results]
     path = config.invocation_params.dir / str(settings.json)
-    write_report(path, build_report(public, settings.plan.seed, get_environment(config), build_head(config)))
+    write_report(path, build_report(public, settings.plan.seed, get_environment(config), _build_head(config)))
+
+
+def _build_head(config: pytest.Config) -> ReportHead:
+    started, splits, group = config.stash[STARTED], *map(config.getoption, ("splits", "group"), (None, None))
+    by_pytest_split = f"{group}/{splits}" if splits and group else ""
+    shard = config.stash[SETTINGS].shard or by_pytest_split or find_shard(os.environ)
+    shown = datetime.fromtimestamp(started, timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+    commit, duration = find_commit(config.rootpath, os.environ), round(time() - started, 3)
+    return ReportHead(find_run_id(os.environ), shard, commit, shown, duration)
 
 
 def _list_note_keys() -> list[str]:

@@ -147,10 +147,10 @@ _REPEAT_HINTS = (
 
 
 def format_hints(verdict: Verdict) -> Iterator[str]:
-    """Where to look, by axis that differs, except for the one whose cause is known."""
+    """Where to look, by axis that differs, except for the one that the diagnosis has explained or tested."""
     axes = dict.fromkeys((m.repeat_of or (m.axis,))[0] for m in verdict.mismatches if m.problem != "outcome")
     repeats_differ = any(m.repeat_of is not None for m in verdict.mismatches)
-    if verdict.cause is not None:
+    if verdict.cause is not None and not verdict.cause.is_untested:
         explained = REPEAT if any(m.axis == REPEAT for m in verdict.mismatches) else next(iter(axes))
         axes.pop(explained, None)
         repeats_differ = False

@@ -11,7 +11,7 @@ import pytest
 from pytest_repro.axes import Interpreter
 from pytest_repro.core.diagnose import Change, Experiment, ExperimentResult, ExternalCall, Finding
 from pytest_repro.core.trace.divergence import LineStep
-from pytest_repro.engine.diagnose import ExperimentBudget
+from pytest_repro.engine.diagnose import ExperimentBudget, OutOfTime
 from pytest_repro.engine.diagnose.axis_difference import AxisDiagnosis
 
 EMPTY = ExternalCall("torch.empty()", "uninitialised-memory", "/a.py:5")
@@ -36,6 +36,7 @@ class FakeTarget:
     calls: tuple[ExternalCall, ...] = ()
     changes: tuple[Change, ...] = ()
     fresh_processes: bool = True
+    this_process: None = None
     experiments: list[Experiment] = field(default_factory=list)
 
     def start_interpreters(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
@@ -70,9 +71,13 @@ class FakeTarget:
         )
 
 
-def find_cause(target: FakeTarget) -> Finding:
+def make_diagnosis(target: FakeTarget) -> AxisDiagnosis:
     budget = ExperimentBudget(target, 60.0, 0.001, lambda purpose: None)
-    return AxisDiagnosis(budget, "process", 1, {"process": 0}).diagnose()
+    return AxisDiagnosis(budget, "process", 1, {"process": 0})
+
+
+def find_cause(target: FakeTarget) -> Finding:
+    return make_diagnosis(target).diagnose()
 
 
 def test_hash_seed() -> None:
@@ -114,6 +119,18 @@ def test_uninitialised_memory_is_not_address_order() -> None:
 
     finding = find_cause(FakeTarget(show, (EMPTY,)))
     assert (finding.name, finding.location) == ("uninitialised-memory", "/a.py:5")
+
+
+def test_an_axis_that_is_not_explained_in_time_is_still_the_cause() -> None:
+    def fail(process: Process) -> object:
+        raise OutOfTime("the time limit of 60 s was reached (repro_diagnose_seconds)")
+
+    finding = find_cause(FakeTarget(fail))
+    assert (finding.name, finding.ruled_out) == ("process", ())
+    assert finding.explanation == (
+        "runs agree at each value, and differ between this process and process 1; why could not be "
+        "established: the time limit of 60 s was reached (repro_diagnose_seconds)"
+    )
 
 
 GREW = Change("a.CACHE", "grew from 0 to 1 items", "/a.py:1")

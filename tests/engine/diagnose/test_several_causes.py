@@ -95,7 +95,7 @@ def test_causes_before_one_that_is_out_of_reach(
         assert cause.explanation.endswith("; without it runs agree there, and diverge later")
     if known:
         assert found[-1].explanation.startswith(
-            f"with {', '.join(known)} suspended, runs diverge later; 9 of "
+            f"with {', '.join(known)} suspended, runs diverge later; 5 of "
         )
 
 

@@ -17,12 +17,21 @@ from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
 from tests.conftest import Project, Result
 from tests.plugin.peers import needs
 
-NOISE = "import random\ndef noise():\n    return random.Random().random()\n"
+NOISE = """import random
+def noise():
+    return random.Random().random()
+STEPS = iter(range(1000))
+def drift():
+    return next(STEPS)
+"""
 
 
 @pytest.fixture
 def noisy(project: Project) -> Project:
-    """A project with a module whose line 3 draws from the operating system."""
+    """A project with a module whose line 3 draws from the operating system.
+
+    The runs of this process find that; what ``drift()`` leaves behind takes another process.
+    """
     project.inquires = True
     project.pytester.path.joinpath("noise.py").write_text(NOISE)
     return project
@@ -75,10 +84,10 @@ def test_time_limit_includes_the_start_of_an_interpreter(noisy: Project) -> None
     result = noisy(
         """
         import os, time
-        from noise import noise
+        from noise import drift
         if os.environ.setdefault("FIRST", str(os.getpid())) != str(os.getpid()):
             time.sleep(600)
-        def test_a(repro): repro.record(x=noise())
+        def test_a(repro): repro.record(x=drift())
         """,
         subprocess=True,
     ).check(failed=1)
@@ -232,7 +241,7 @@ def test_diagnosis_does_not_count_as_time_of_the_test(noisy: Project) -> None:
             time.sleep(0.15)
             repro.record(x=noise())
         """,
-        "--timeout=0.6", "--junit-xml=junit.xml", plugins=["timeout"], subprocess=True,
+        "--timeout=1.0", "--junit-xml=junit.xml", plugins=["timeout"], subprocess=True,
     ).check(failed=1, lacks="Timeout")  # fmt: skip
     assert causes(result) == {"test_a": "os-entropy noise.py:3"}
     (test,) = result.report["tests"]
@@ -246,10 +255,10 @@ def test_test_that_kills_its_process(noisy: Project) -> None:
     result = noisy(
         """
         import os, signal
-        from noise import noise
+        from noise import drift, noise
         MINE = os.environ.setdefault("FIRST", str(os.getpid())) == str(os.getpid())
         def test_kills(repro):
-            repro.record(x=noise())
+            repro.record(x=drift())
             if not MINE:
                 os.kill(os.getpid(), signal.SIGKILL)
         def test_after(repro):
@@ -267,9 +276,9 @@ def test_module_that_cannot_be_imported_again(noisy: Project) -> None:
     noisy.write(
         test_once="""
         import os
-        from noise import noise
+        from noise import drift
         assert os.environ.setdefault("FIRST", str(os.getpid())) == str(os.getpid()), "only once"
-        def test_a(repro): repro.record(x=noise())
+        def test_a(repro): repro.record(x=drift())
         """
     )
     result = noisy("from noise import noise\ndef test_b(repro): repro.record(x=noise())", subprocess=True)
@@ -299,10 +308,10 @@ def test_interrupted_diagnosis_leaves_no_process(noisy: Project, signal_number: 
     noisy.pytester.makepyfile(
         test_it="""
         import os, time
-        from noise import noise
+        from noise import drift
         MINE = os.environ.setdefault("FIRST", str(os.getpid())) == str(os.getpid())
         def test_a(repro):
-            repro.record(x=noise())
+            repro.record(x=drift())
             if not MINE:
                 open("started", "w").close()
                 time.sleep(40)
@@ -369,7 +378,7 @@ def test_wide_fixtures_are_torn_down_in_forks(noisy: Project) -> None:
     noisy(
         """
         import pytest
-        from noise import noise
+        from noise import drift
         from pathlib import Path
         def log(text):
             with Path("log").open("a") as file:
@@ -379,10 +388,10 @@ def test_wide_fixtures_are_torn_down_in_forks(noisy: Project) -> None:
             log("started")
             yield
             log("ended")
-        def test_a(repro, server): repro.record(x=noise())
+        def test_a(repro, server): repro.record(x=drift())
         """,
         subprocess=True,
-    ).check(failed=1, says="os-entropy at noise.py:3")
+    ).check(failed=1, says="shared-state at noise.py:4")
     lines = (noisy.pytester.path / "log").read_text().split()
     assert lines[1:-1] == ["started", "ended"] * (len(lines) // 2 - 1)
     assert len(lines) > 4

@@ -10,7 +10,7 @@ from contextlib import suppress
 from itertools import takewhile
 
 from pytest_repro.core.diagnose import Change, StateRoot
-from pytest_repro.engine.experiments.process_state import StateFact, StateFacts, is_within
+from pytest_repro.engine.experiments.state.process_state import StateFact, StateFacts, is_within
 from pytest_repro.interpose.code_owner import is_user_module
 
 _MAX_CHANGES = 500

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_repro.plugin.session.report_head import find_commit, find_run_id, find_shard_in
+from pytest_repro.reports.json.report_head import find_commit, find_run_id, find_shard
 from tests.conftest import Project
 
 TEST = "def test_it(repro):\n    repro.record(x=1.0)\n"
@@ -70,7 +70,7 @@ def test_commit_of_changed_files_is_dirty(tmp_path: Path) -> None:
     ],
 )
 def test_shard_of_a_ci_job(environ: dict[str, str], shard: str) -> None:
-    assert find_shard_in(environ) == shard
+    assert find_shard(environ) == shard
 
 
 def test_runs_outside_of_ci_have_different_ids() -> None:

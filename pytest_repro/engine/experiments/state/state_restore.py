@@ -22,7 +22,7 @@ from pytest_repro.adapters import (
     find_generator_adapter,
 )
 from pytest_repro.core.diagnose import StateRoot
-from pytest_repro.engine.experiments.process_state import (
+from pytest_repro.engine.experiments.state.process_state import (
     MODULE_PARTS,
     Setter,
     StateFacts,
@@ -30,7 +30,7 @@ from pytest_repro.engine.experiments.process_state import (
     capture_switches,
     is_within,
 )
-from pytest_repro.engine.experiments.slots import Slots, find_slots
+from pytest_repro.engine.experiments.state.slots import Slots, find_slots
 from pytest_repro.interpose.code_owner import is_user_module
 
 

@@ -15,15 +15,14 @@ from pytest_repro.core.trace.divergence import Divergence, first_divergence
 from pytest_repro.engine.diagnose import ExperimentBudget, ExperimentFailed, OutOfTime
 from pytest_repro.engine.diagnose.findings import (
     build_finding,
-    build_unknown_finding,
     describe_suspension,
     find_row_order,
     get_cause_name,
     locate,
     rank_suspects,
 )
-from pytest_repro.engine.diagnose.import_difference import IMPORTS, ImportDiagnosis
-from pytest_repro.engine.diagnose.session_difference import SessionDiagnosis
+from pytest_repro.engine.diagnose.process.import_difference import IMPORTS, ImportDiagnosis
+from pytest_repro.engine.diagnose.process.session_difference import SessionDiagnosis
 
 
 class _Side(NamedTuple):
@@ -94,16 +93,12 @@ class ProcessDiagnosis:
         """Causes besides the first."""
         return self._imports.further
 
-    def diagnose(self) -> Finding:
-        try:
-            return self._find_cause()
-        except ExperimentFailed as error:
-            finding = build_unknown_finding(f"the cause could not be established: {error}")
-            calls = (*self._imports.calls, *self._calls)
-            seen = dict.fromkeys(f"{call.display_name} at {call.location}" for call in calls)
-            return replace(finding, seen=tuple(seen))
+    def list_calls(self) -> tuple[str, ...]:
+        """The calls that were seen, ``"time.time() at /a.py:8"``."""
+        calls = (*self._imports.calls, *self._calls)
+        return tuple(dict.fromkeys(f"{call.display_name} at {call.location}" for call in calls))
 
-    def _find_cause(self) -> Finding:
+    def find_cause(self) -> Finding:
         """Of two interpreters: what they import, their hash seeds, their addresses, or anything else."""
         sides = [_FIRST, _SECOND, _OTHER_SEED]
         self._budget.start_interpreters([*(side.interpreter for side in sides), IMPORTS])

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import time
 import uuid
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from pathlib import Path
-
-import pytest
-
-from pytest_repro.plugin.stash import SETTINGS, STARTED
-from pytest_repro.reports.json.report import ReportHead
 
 _RUN_VARIABLES = (
     "GITHUB_RUN_ID", "CI_PIPELINE_ID", "CIRCLE_WORKFLOW_ID", "BUILDKITE_BUILD_ID", "BUILD_BUILDID",
@@ -33,20 +25,6 @@ _COMMIT_VARIABLES = (
 _GIT_SECONDS = 10.0
 
 
-def build_head(config: pytest.Config) -> ReportHead:
-    """The head of the report of this session, which ends now."""
-    started, environ = config.stash[STARTED], os.environ
-    shown = datetime.fromtimestamp(started, timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
-    duration = round(time.time() - started, 3)
-    return ReportHead(
-        find_run_id(environ),
-        _find_shard(config, environ),
-        find_commit(config.rootpath, environ),
-        shown,
-        duration,
-    )
-
-
 def find_run_id(environ: Mapping[str, str]) -> str:
     """The id of the CI run, equal in all its shards; a random one elsewhere."""
     run_id = next((environ[name] for name in _RUN_VARIABLES if environ.get(name)), "")
@@ -54,15 +32,7 @@ def find_run_id(environ: Mapping[str, str]) -> str:
     return f"{run_id}-{attempt}" if attempt else run_id or uuid.uuid4().hex
 
 
-def _find_shard(config: pytest.Config, environ: Mapping[str, str]) -> str:
-    """``"3/100"``: from ``--repro-shard``, pytest-split, or the CI's variables; ``""`` without shards."""
-    if shard := config.stash[SETTINGS].shard:
-        return shard
-    splits, group = config.getoption("splits", None), config.getoption("group", None)
-    return f"{group}/{splits}" if splits and group else find_shard_in(environ)
-
-
-def find_shard_in(environ: Mapping[str, str]) -> str:
+def find_shard(environ: Mapping[str, str]) -> str:
     """``"3/100"`` from the variables of a CI system; ``""`` if there are none, or a single shard."""
     for index, total, first in _SHARD_VARIABLES:
         numbers = [environ.get(name, default) for name, default in ((index, ""), (total, ""), (first, first))]

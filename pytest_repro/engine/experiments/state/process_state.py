@@ -106,7 +106,8 @@ class StateVisitor:
         return new
 
     def _visit_content(self, name: str, value: Any, depth: int) -> None:
-        if callable(getattr(value, "cache_info", None)):
+        is_own = str(getattr(value, "__module__", "")).startswith("pytest_repro.")
+        if callable(getattr(value, "cache_info", None)) and not is_own:
             self._add_fact(name, value.cache_info().currsize, "cache")
         if isinstance(value, (FunctionType, type)):
             self._visit_code(name, value, depth)

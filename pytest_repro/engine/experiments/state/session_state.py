@@ -14,7 +14,7 @@ from typing import Any
 
 from pytest_repro.adapters import active_adapters, find_array_adapter, find_generator_adapter
 from pytest_repro.core.diagnose import Change, Experiment, StateRoot
-from pytest_repro.engine.experiments.process_state import (
+from pytest_repro.engine.experiments.state.process_state import (
     PLAIN_TYPES,
     Setter,
     StateFact,
@@ -23,7 +23,7 @@ from pytest_repro.engine.experiments.process_state import (
     capture_state,
     is_within,
 )
-from pytest_repro.engine.experiments.state_diff import find_definition
+from pytest_repro.engine.experiments.state.state_diff import find_definition
 
 _LAST_PART = re.compile(r"(\.\w+|\[[^\[\]]*\]|\(default \d+\))$")
 _OWN_VARIABLES = ("PYTHONHASHSEED", "PYTEST_XDIST_", "PYTEST_VERSION")

@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_repro.core.diagnose import StateRoot
-from pytest_repro.engine.experiments import process_state
-from pytest_repro.engine.experiments.process_state import StateFacts, StateVisitor, capture_state
-from pytest_repro.engine.experiments.state_diff import diff_states
-from pytest_repro.engine.experiments.state_restore import StateRestorer
+from pytest_repro.engine.experiments.state import process_state
+from pytest_repro.engine.experiments.state.process_state import StateFacts, StateVisitor, capture_state
+from pytest_repro.engine.experiments.state.state_diff import diff_states
+from pytest_repro.engine.experiments.state.state_restore import StateRestorer
 
 
 class Thing:

@@ -10,7 +10,7 @@ from pytest_repro.axes import Interpreter
 from pytest_repro.core.diagnose import Change, Experiment, ExperimentResult
 from pytest_repro.core.plan.plan import Cell
 from pytest_repro.engine.diagnose import ExperimentBudget
-from pytest_repro.engine.diagnose.session_difference import SessionDiagnosis
+from pytest_repro.engine.diagnose.process.session_difference import SessionDiagnosis
 
 CHANGES = tuple(
     Change(f"lib.X{n}", f"is {n} here and 0 in a fresh process", f"/lib.py:{n}") for n in range(20)
@@ -21,6 +21,7 @@ class FreshProcess:
     """A program whose result depends on some of the state in *needed* and *also*."""
 
     fresh_processes = True
+    this_process = None
 
     def __init__(self, *needed: str, settable: bool = True) -> None:
         self._needed, self._settable = set(needed), settable

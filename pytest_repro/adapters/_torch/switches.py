@@ -1,28 +1,21 @@
-"""The switches of torch that affect reproducibility: listed, set and restored together."""
+"""The switches of torch that affect reproducibility."""
 
 from __future__ import annotations
 
 import os
 import sys
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
 import torch
 import torch.utils.deterministic
 
-from pytest_repro.core.plan.plan import Deterministic
-
-_CUBLAS_VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
+CUBLAS_VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _CPU_VARIABLES = (*THREAD_VARIABLES, "MKL_CBWR", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")
-_ENVIRONMENT_VARIABLES = (_CUBLAS_VARIABLE, *_CPU_VARIABLES, "NVIDIA_TF32_OVERRIDE", "PYTHONHASHSEED")
-
-
-class SwitchTooLate(UserWarning):
-    """A determinism switch may have no effect, because its library is already initialized."""
+_ENVIRONMENT_VARIABLES = (CUBLAS_VARIABLE, *_CPU_VARIABLES, "NVIDIA_TF32_OVERRIDE", "PYTHONHASHSEED")
 
 
 class Switch(NamedTuple):
@@ -68,7 +61,7 @@ def _make_precision_switch(backend: str, op: str) -> Switch:
     return Switch(f"{backend}.{op}.fp32_precision", get, put)
 
 
-_LEGACY = ("float32_matmul_precision", "cudnn.allow_tf32")
+LEGACY_SWITCHES = ("float32_matmul_precision", "cudnn.allow_tf32")
 _LEGACY_TARGETS = (("cuda", "matmul"), ("mkldnn", "matmul"), ("cuda", "conv"), ("cuda", "rnn"))
 """The precision switches before torch 2.9, and the newer ones that they set too."""
 _HAS_PRECISION_KEYS = hasattr(torch._C, "_get_fp32_precision_getter")
@@ -101,8 +94,8 @@ def _make_precision_switches() -> list[Switch]:
     matmul = torch.get_float32_matmul_precision, torch.set_float32_matmul_precision
     return [
         *(_make_precision_switch(*key) for key in keys),
-        _wrap_legacy_switch(Switch(_LEGACY[0], *matmul)),
-        _wrap_legacy_switch(_make_attribute_switch(torch.backends.cudnn, "allow_tf32", _LEGACY[1])),
+        _wrap_legacy_switch(Switch(LEGACY_SWITCHES[0], *matmul)),
+        _wrap_legacy_switch(_make_attribute_switch(torch.backends.cudnn, "allow_tf32", LEGACY_SWITCHES[1])),
     ]
 
 
@@ -169,91 +162,3 @@ def _is_readable(switch: Switch) -> bool:
     except (AttributeError, RuntimeError):
         return False
     return True
-
-
-def _get_target_values(mode: Deterministic) -> dict[str, Any]:
-    if mode is False:
-        return {"deterministic_algorithms": "off"}
-    return {
-        "deterministic_algorithms": "warn" if mode == "warn" else "on",
-        "fill_uninitialized_memory": True,
-        "cudnn.benchmark": False,
-        "cudnn.deterministic": True,
-        "mkldnn.deterministic": True,
-        **({_CUBLAS_VARIABLE: ":4096:8"} if _needs_cublas_workspace() else {}),
-    }
-
-
-def _needs_cublas_workspace() -> bool:
-    """Before torch 2.10 cuBLAS is deterministic only with a workspace of fixed size."""
-    version = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
-    if torch.version.cuda is None or _CUBLAS_VARIABLE in os.environ or version >= (2, 10):
-        return False
-    cuda: Any = torch.cuda
-    if cuda.is_initialized():  # in time if there was no matrix product yet
-        warnings.warn(
-            f"{_CUBLAS_VARIABLE} may be set too late: CUDA is initialized, and cuBLAS reads it at its first "
-            f"use. Set {_CUBLAS_VARIABLE}=:4096:8 in the environment before pytest starts.",
-            SwitchTooLate,
-            stacklevel=2,
-        )
-    return True
-
-
-_AXIS_SWITCHES = {"dtype": "default_dtype", "device": "default_device", "threads": "threads"}
-_active_blocks: dict[int, tuple[dict[Switch, Any], dict[str, Any]]] = {}  # values before, values set
-
-
-@contextmanager
-def deterministic(mode: Deterministic) -> Iterator[None]:
-    """Sets the switches to *mode* for the block. Restores all of them, also those that the block sets.
-
-    With ``"warn"`` an op without a deterministic algorithm warns, with False it may run.
-    """
-    saved_values = {switch: switch.get() for switch in list_switches()}
-    with ExitStack() as stack:  # restores the other switches if one raises
-        for switch in reversed(saved_values):
-            stack.callback(_restore, switch, saved_values)
-        targets = _get_target_values(mode)
-        _active_blocks[id(saved_values)] = saved_values, targets  # blocks may end in another order
-        stack.callback(_active_blocks.pop, id(saved_values))
-        for switch in list_switches():
-            if switch.name in targets:
-                switch.set(targets[switch.name])
-        yield
-
-
-def _restore(switch: Switch, saved_values: Mapping[Switch, Any]) -> None:
-    if switch.get() != saved_values[switch]:
-        switch.set(saved_values[switch])
-        if switch.name in _LEGACY:  # its setter changed newer switches as well
-            for other in saved_values:
-                if other.name.endswith("fp32_precision"):
-                    _restore(other, saved_values)
-
-
-@contextmanager
-def leave_switches(varied: Collection[str]) -> Iterator[None]:
-    """Leaves the first block of :func:`deterministic`, and what the axes *varied* have set, for a block.
-
-    What this block sets switches to outlives both. What the test itself has set holds in it.
-    """
-    outside, targets = next(iter(_active_blocks.values()), ({}, {}))
-    inside = {switch: switch.get() for switch in outside}
-    by_axes = [_AXIS_SWITCHES.get(axis) for axis in varied]
-    left = {
-        switch: value
-        for switch, value in inside.items()
-        if value != outside[switch] and (switch.name in by_axes or targets.get(switch.name) == value)
-    }
-    for switch in left:
-        switch.set(outside[switch])
-    before = inside | {switch: outside[switch] for switch in left}
-    try:
-        yield
-    finally:
-        changes = {switch: value for switch in before if (value := switch.get()) != before[switch]}
-        for switch in left.keys() - changes.keys():
-            switch.set(left[switch])
-        for saved_values, _ in _active_blocks.values():
-            saved_values.update(changes)

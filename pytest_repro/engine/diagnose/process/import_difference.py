@@ -11,7 +11,8 @@ from pytest_repro.causes import get_cause
 from pytest_repro.causes.os_entropy import IMPORT_FIX, IMPORT_NOTE
 from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult, ExternalCall, Finding
 from pytest_repro.core.plan.plan import Cell
-from pytest_repro.engine.diagnose import ExperimentBudget, compute_required_runs
+from pytest_repro.engine.diagnose import ExperimentBudget
+from pytest_repro.engine.diagnose.chance import compute_required_runs
 from pytest_repro.engine.diagnose.findings import (
     build_finding,
     describe_suspension,
@@ -66,7 +67,8 @@ class ImportDiagnosis:
             plain += self._run_plain(_MORE_PLAIN_RUNS)
         self._outcomes = {outcome for result in plain for outcome in result.outcomes}
         most_common = max(_count_digests(plain).values())
-        required_runs = 3 if most_common == 1 else compute_required_runs(len(plain) - most_common, len(plain))
+        digests = [result.reference_digest for result in plain]
+        required_runs = 3 if most_common == 1 else compute_required_runs(digests)
         self._experiment = Experiment((self._cell,) * required_runs)
         # No call shows that a global generator, which a new process has in a random state, was drawn from.
         pinned = self._suspend([OS_ENTROPY], log_calls=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_repro.core.diagnose import StateRoot
-from pytest_repro.engine.experiments.file_state import FileStates
+from pytest_repro.engine.experiments.state.file_state import FileStates
 from pytest_repro.interpose.file_writes import watch_writes
 
 

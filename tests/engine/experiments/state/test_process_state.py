@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from pytest_repro.core.diagnose import Change, StateRoot
-from pytest_repro.engine.experiments import process_state
-from pytest_repro.engine.experiments.process_state import capture_state
-from pytest_repro.engine.experiments.state_diff import diff_states, find_definition
+from pytest_repro.engine.experiments.state import process_state
+from pytest_repro.engine.experiments.state.process_state import capture_state
+from pytest_repro.engine.experiments.state.state_diff import diff_states, find_definition
 
 SOURCE = """\
 import collections, functools, itertools

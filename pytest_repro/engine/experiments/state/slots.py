@@ -7,7 +7,7 @@ from functools import partial
 from types import BuiltinFunctionType
 from typing import Any, NamedTuple
 
-from pytest_repro.engine.experiments.process_state import (
+from pytest_repro.engine.experiments.state.process_state import (
     PLAIN_TYPES,
     fill_cell,
     has_gradient,

@@ -15,7 +15,7 @@ from pathlib import PurePath
 from typing import Any
 
 from pytest_repro.core.diagnose import Change, StateRoot
-from pytest_repro.engine.experiments.file_content import (
+from pytest_repro.engine.experiments.state.file_content import (
     NOTHING,
     FileContent,
     describe_change,
@@ -23,7 +23,7 @@ from pytest_repro.engine.experiments.file_content import (
     remove_path,
     write_path,
 )
-from pytest_repro.engine.experiments.process_state import Setter, StateVisitor
+from pytest_repro.engine.experiments.state.process_state import Setter, StateVisitor
 from pytest_repro.interpose.code_owner import classify_code
 
 MAX_NBYTES = 2**26

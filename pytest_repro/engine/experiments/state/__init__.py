@@ -1,0 +1,1 @@
+"""The state of a process: captured, compared, restored."""
