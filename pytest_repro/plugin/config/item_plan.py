@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_repro.core.plan.arguments import ARGUMENTS, BadArgument, override_plan
-from pytest_repro.core.plan.plan import AxisValues, Plan
 from pytest_repro.plugin.config.parsers import format_allowed
-from pytest_repro.plugin.config.settings import Settings
 from pytest_repro.plugin.marker import MARKER_NAME
+
+if TYPE_CHECKING:
+    from pytest_repro.core.plan.plan import AxisValues, Plan
+    from pytest_repro.plugin.config.settings import Settings
 
 
 def resolve_plan(item: pytest.Item, settings: Settings) -> Plan | None:
