@@ -20,6 +20,7 @@ from pytest_repro.plugin.fixtures.repro import make_fixtures, note_request
 from pytest_repro.plugin.judge.judge import Judge
 from pytest_repro.plugin.pytest_internals import is_autouse, is_setup_only
 from pytest_repro.plugin.remote import OtherProcesses
+from pytest_repro.plugin.run.item_run import keep_frame_in_call
 from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.run.item_runs import ItemRuns
 from pytest_repro.plugin.run.outcome import apply_phase_outcome, strip_own_frames
@@ -165,7 +166,7 @@ class ReproHooks:
         """Keeps the test's frame, as late as possible: from ``runtest`` on, 86 other calls come first."""
         if self._runner is None or self._runner.item is not pyfuncitem:
             return (yield)
-        stop = self._runner.start_keeping_frame()
+        stop = keep_frame_in_call(pyfuncitem, self._runner.start_keeping_frame)
         try:
             return (yield)
         finally:
