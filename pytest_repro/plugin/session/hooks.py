@@ -6,10 +6,10 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_repro.core.diagnose import Experiment, ExperimentResult
 from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.engine.runs.generator_states import seed_temporarily
 from pytest_repro.engine.runs.run_source import MAX_ATTEMPTS
@@ -34,6 +34,9 @@ from pytest_repro.plugin.session.item_report import ItemReporter
 from pytest_repro.plugin.session.unseen_runs import UnseenRuns
 from pytest_repro.plugin.stash import FOLDERS, PLAN, RUNNER, SETTINGS
 from pytest_repro.plugin.workerinput import is_rank
+
+if TYPE_CHECKING:
+    from pytest_repro.core.diagnose import Experiment, ExperimentResult
 
 PLUGIN_NAME = "repro-hooks"
 
