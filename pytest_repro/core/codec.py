@@ -144,7 +144,8 @@ class Codec:
         return self._layouts[record_type]
 
     def _make_layout(self, record_type: type) -> _Layout:
-        defaults, hints = _get_defaults(record_type), get_type_hints(record_type)
+        defaults, records = _get_defaults(record_type), {kind.__name__: kind for kind in self._given}
+        hints = get_type_hints(record_type, localns=records)  # its module may import them for types only
         fields: list[Field] = []
         keys: set[str] = set()
         for entry in self._given.get(record_type, tuple(defaults)):

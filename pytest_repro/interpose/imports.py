@@ -17,9 +17,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_repro.core.diagnose import ExternalCall
 from pytest_repro.interpose.environ import keep_variables
 from pytest_repro.interpose.patch import unpatched
 from pytest_repro.interpose.user_frames import (
@@ -29,6 +28,9 @@ from pytest_repro.interpose.user_frames import (
     get_module_name,
     walk_up,
 )
+
+if TYPE_CHECKING:
+    from pytest_repro.core.diagnose import ExternalCall
 
 Leave = Callable[[], AbstractContextManager[None]]
 
@@ -142,6 +144,8 @@ class _GuardedLock:
 
 def _log_import(name: str, frame: FrameType) -> None:
     """Logs the import of *name* that *frame* makes, unless this package or pytest makes it."""
+    from pytest_repro.core.diagnose import ExternalCall  # log_imports() has imported it
+
     importer = next(each for each in walk_up(frame) if get_module_name(each) not in _IMPORTING_MODULES)
     origin = call_origin(importer)
     if origin is not None and classify_frame(importer) not in ("runner", "none"):
@@ -153,6 +157,7 @@ def _log_import(name: str, frame: FrameType) -> None:
 @contextmanager
 def log_imports() -> Iterator[list[ExternalCall]]:
     """The modules that are imported in the block, by import statements outside of modules."""
+    importlib.import_module("pytest_repro.core.diagnose")  # not while another module is imported
     log: list[ExternalCall] = []
     _logs.append(log)
     try:

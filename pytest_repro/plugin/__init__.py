@@ -6,7 +6,7 @@ once a marked test is collected.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from time import time
 from typing import Any, NoReturn
@@ -14,16 +14,26 @@ from typing import Any, NoReturn
 import pytest
 
 from pytest_repro._version import __version__
-from pytest_repro.core.plan.arguments import BadArgument
 from pytest_repro.plugin import marker
-from pytest_repro.plugin.config.item_plan import resolve_plan
 from pytest_repro.plugin.config.options import add_options, read_settings
-from pytest_repro.plugin.session.collected_modules import CollectionTracker, should_write_golden
-from pytest_repro.plugin.stash import ENVIRONMENT, GITHUB, GOLDEN_LINES, PLAN, ROWS, SETTINGS, STARTED
+from pytest_repro.plugin.stash import (
+    COLLECTED,
+    ENVIRONMENT,
+    GITHUB,
+    GOLDEN_FOLDER,
+    GOLDEN_LINES,
+    PLAN,
+    ROWS,
+    SETTINGS,
+    STALE_TESTS,
+    STARTED,
+    Collected,
+)
 from pytest_repro.plugin.workerinput import is_github
 
 _REFUSAL_KEY = "repro_refused"
 _ENVIRONMENT_KEY = "repro_environment"
+_STALE_KEY = "repro_stale"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,8 +62,8 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_repro.plugin.session.github import register_github
 
         register_github(config)
+    config.stash[COLLECTED] = Collected()
     marker.pytest_configure(config)
-    config.pluginmanager.register(CollectionTracker(), "repro-collected")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -61,23 +71,21 @@ def pytest_configure_node(node: Any) -> None:
     """Sends the seed of this session to a worker of pytest-xdist, and collects its rows."""
     from pytest_repro.plugin.session.rows import collect_rows
 
-    node.workerinput["repro_seed"] = node.config.stash[SETTINGS].plan.seed
+    node.workerinput["repro_seed"] = node.config.stash[SETTINGS].seed
     collect_rows(node.config)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Version, seed and runs in one line."""
     settings = config.stash[SETTINGS]
-    plan = settings.plan
-    drawn = f" (drawn: --repro-seed={plan.seed} gives it again)" if settings.is_seed_random else ""
-    runs = f"{plan.runs} runs" if plan.runs > 1 else "1 run, nothing is compared"
+    seed, deterministic = settings.seed, settings.deterministic
+    drawn = f" (drawn: --repro-seed={seed} gives it again)" if settings.is_seed_random else ""
+    runs = f"{settings.runs} runs" if settings.runs > 1 else "1 run, nothing is compared"
     varied = _describe_axes({**settings.vary_ini, **settings.vary})
     replay = f", replay {settings.replay}" if settings.replay else ""
-    mode = "" if plan.deterministic is True else f", deterministic {plan.deterministic}".lower()
+    mode = "" if deterministic is True else f", deterministic {deterministic}".lower()
     profile = f", profile {settings.profile}" if settings.profile else ""
-    return (
-        f"repro: pytest-repro {__version__}{profile}, seed {plan.seed}{drawn}, {runs}{mode}{varied}{replay}"
-    )
+    return f"repro: pytest-repro {__version__}{profile}, seed {seed}{drawn}, {runs}{mode}{varied}{replay}"
 
 
 def _describe_axes(arguments: dict[str, object]) -> str:
@@ -86,14 +94,39 @@ def _describe_axes(arguments: dict[str, object]) -> str:
     from pytest_repro.axes import resolve_axes
     from pytest_repro.reports.failure.runs import format_vary
 
-    with suppress(BadArgument):  # collection refuses it: by then torch knows its devices
+    with suppress(ValueError):  # collection refuses it: by then torch knows its devices
         return format_vary(resolve_axes(arguments))
     return ""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Notes a test, before others select some: a session that runs one of several shards knows them all."""
+    item.config.stash[COLLECTED].tests[item.path].add(item.nodeid)
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Notes that some tests of a module are deselected on purpose."""
+    for item in items:
+        item.config.stash[COLLECTED].partial_modules.add(item.nodeid.partition("::")[0])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Notes a module, or one that could not be collected."""
+    report = yield
+    collected = collector.config.stash[COLLECTED]
+    modules = collected.modules if report.passed else collected.partial_modules
+    modules.add(report.nodeid.partition("::")[0])
+    return report
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Plans every test; registers the hooks that marked tests need."""
+    from pytest_repro.plugin.config.item_plan import resolve_plan
+
     settings, marked = session.config.stash[SETTINGS], False
     refused = []
     for item in session.items:
@@ -121,8 +154,10 @@ def _refuse(config: pytest.Config, reason: str) -> NoReturn:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Takes a worker's environment, and ends the session if the worker refused a marker."""
+    """Takes what a worker found, and ends the session if the worker refused a marker."""
     workeroutput = getattr(node, "workeroutput", {})
+    if _STALE_KEY in workeroutput:  # all workers have collected the same
+        node.config.stash[STALE_TESTS] = workeroutput[_STALE_KEY]
     node.config.stash.setdefault(ENVIRONMENT, {}).update(workeroutput.get(_ENVIRONMENT_KEY, {}))
     refused = workeroutput.get(_REFUSAL_KEY)
     if refused is not None:
@@ -132,20 +167,34 @@ def pytest_testnodedown(node: Any) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Writes reports, log and golden files; a worker of pytest-xdist leaves that to its controller."""
-    settings = session.config.stash[SETTINGS]
-    if hasattr(session.config, "workeroutput") and session.config.pluginmanager.has_plugin("repro-hooks"):
+    config = session.config
+    settings = config.stash[SETTINGS]
+    _note_stale_tests(config)
+    if hasattr(config, "workeroutput") and config.pluginmanager.has_plugin("repro-hooks"):
         from pytest_repro.adapters import environment
 
         # torch's version is a str subclass, which execnet does not send.
-        session.config.workeroutput[_ENVIRONMENT_KEY] = {
-            name: str(value) for name, value in environment().items()
-        }
-    should_write = any((settings.json, settings.html, settings.replay)) or should_write_golden(session.config)
-    if not should_write or hasattr(session.config, "workerinput"):
+        config.workeroutput[_ENVIRONMENT_KEY] = {name: str(value) for name, value in environment().items()}
+    has_report = settings.json or settings.html or settings.replay
+    should_write = has_report or settings.update or config.stash.get(STALE_TESTS, None)
+    if not should_write or hasattr(config, "workerinput"):
         return
     from pytest_repro.plugin.session.session_end import write_all
 
     write_all(session)
+
+
+def _note_stale_tests(config: pytest.Config) -> None:
+    """Finds stale entries in golden files; a worker of pytest-xdist sends them to its controller."""
+    folders = {path.parent for path in config.stash[COLLECTED].list_complete_modules(config)}
+    folders = {folder for folder in folders if (folder / GOLDEN_FOLDER).is_dir()}
+    if not folders:
+        return
+    from pytest_repro.plugin.session.collected_modules import find_stale_tests
+
+    if stale_tests := find_stale_tests(config, folders):
+        config.stash[STALE_TESTS] = stale_tests
+        getattr(config, "workeroutput", {})[_STALE_KEY] = stale_tests
 
 
 def pytest_exception_interact(node: object, call: pytest.CallInfo[object], report: object) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +14,30 @@ if TYPE_CHECKING:
     from pytest_repro.plugin.run.item_runner import ItemRunner
     from pytest_repro.plugin.run.temporary_folders import TemporaryFolders
 
+
+class Collected:
+    """What a session has collected, before others select some of the tests.
+
+    Attributes:
+        tests: Node ids by file.
+        modules: Modules that were collected.
+        partial_modules: Those that were not, or of which some tests were deselected.
+    """
+
+    def __init__(self) -> None:
+        self.tests: dict[Path, set[str]] = defaultdict(set)
+        self.modules: set[str] = set()
+        self.partial_modules: set[str] = set()
+
+    def list_complete_modules(self, config: pytest.Config) -> dict[Path, str]:
+        """The modules that were collected completely: path → name."""
+        return {config.rootpath / name: name for name in self.modules - self.partial_modules if name}
+
+
+GOLDEN_FOLDER = "__repro__"
+"""Name of the folder of golden files, beside the modules."""
+
+COLLECTED: pytest.StashKey[Collected] = pytest.StashKey()
 SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 STARTED: pytest.StashKey[float] = pytest.StashKey()
 """When the session started, in seconds since 1970."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.plot_data import PlotData
-from pytest_repro.core.diagnose import Finding
 from pytest_repro.core.plan.plan import REPEAT, Plan
 from pytest_repro.core.runs.level import Agreeing, LevelResult
 from pytest_repro.core.runs.run import Run
-from pytest_repro.core.trace.divergence import Divergence
+
+if TYPE_CHECKING:
+    from pytest_repro.core.diagnose import Finding
+    from pytest_repro.core.trace.divergence import Divergence
 
 BASELINE = "baseline"
 """The axis of mismatches between a run and a golden file."""

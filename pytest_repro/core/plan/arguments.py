@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pytest_repro.core.plan.plan import LEVELS, Plan
-from pytest_repro.core.plan.tolerance import Tolerance
+if TYPE_CHECKING:  # every start of pytest imports this module
+    from pytest_repro.core.plan.plan import Plan
+    from pytest_repro.core.plan.tolerance import Tolerance
 
 MAX_SEED = 2**32 - 1
 """The largest seed that every library accepts: ``numpy.random.seed`` refuses larger ones."""
@@ -83,6 +84,8 @@ def validate_tolerance(rtol: object, atol: object) -> Tolerance | None:
     """
     if rtol is None and atol is None:
         return None
+    from pytest_repro.core.plan.tolerance import Tolerance
+
     for name, value in (("rtol", rtol), ("atol", atol)):
         if value is None:
             raise BadArgument(name, value, "rtol and atol belong together: give both or none")
@@ -100,7 +103,12 @@ _VALIDATORS: dict[str, Callable[[object], Any]] = {
     "deterministic": validate_deterministic,
     "baseline": partial(_validate_choice, "baseline", (True, False), "True or False"),
     "ranks": partial(_validate_int, "ranks", 1, math.inf),
-    "level": partial(_validate_choice, "level", LEVELS, 'one of "bitwise", "process", "outcome"'),
+    "level": partial(
+        _validate_choice,
+        "level",
+        ("bitwise", "process", "outcome"),
+        'one of "bitwise", "process", "outcome"',
+    ),
     "seeds": validate_seeds,
     "unseeded": validate_unseeded,
 }

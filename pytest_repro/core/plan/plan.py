@@ -58,7 +58,7 @@ class Cell(NamedTuple):
 
 def make_reference_cell(vary: tuple[AxisValues, ...], number: int) -> Cell:
     """Cell of the run *number* at the reference value of every axis."""
-    return Cell(REPEAT, number, {axis.axis: axis.values[0] for axis in vary})
+    return Cell(REPEAT, number, {axis.axis: axis.values[0] for axis in vary} if vary else {})
 
 
 def iter_other_cells(vary: tuple[AxisValues, ...], remote: bool) -> Iterator[Cell]:

@@ -157,10 +157,10 @@ class LineMonitor:
         self,
         on_line_end: Callable[[], None],
         on_other_call: Callable[[FrameType], Any] = lambda frame: None,
-        max_lines: int = MAX_LINES,
+        max_lines: int | None = None,
     ) -> None:
-        self.current_line, self._on_line_end, self._lines_left = "", on_line_end, max_lines
-        self._on_other_call = on_other_call
+        self.current_line, self._on_line_end, self._on_other_call = "", on_line_end, on_other_call
+        self._lines_left = MAX_LINES if max_lines is None else max_lines
 
     @contextmanager
     def monitor(self, frame: FrameType | None) -> Iterator[None]:

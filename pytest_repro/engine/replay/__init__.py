@@ -12,9 +12,8 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_repro.core.replay import ReplayLog
-
 if TYPE_CHECKING:
+    from pytest_repro.core.replay import ReplayLog
     from pytest_repro.engine.replay.tape import Tape, ThreadNames
 
 WHOLE_RUN = ""

@@ -52,7 +52,8 @@ def find_code(function: Callable[..., Any] | None) -> CodeType | None:
     """The code of the user's function below its decorators; None if there is none."""
     if function is None:
         return None
-    plain = inspect.unwrap(getattr(function, "__func__", function))
+    plain = getattr(function, "__func__", function)
+    plain = inspect.unwrap(plain) if hasattr(plain, "__wrapped__") else plain  # unwrap() takes 2 µs
     code = getattr(plain, "__code__", None)
     return code if isinstance(code, CodeType) else None
 
@@ -122,7 +123,8 @@ def _watch_with_monitoring(code: CodeType, frames: list[FrameType]) -> Callable[
     return stop
 
 
-_watch = _watch_with_monitoring if sys.version_info >= (3, 12) else _watch_with_profiler
+USES_PROFILER = sys.version_info < (3, 12)
+_watch = _watch_with_profiler if USES_PROFILER else _watch_with_monitoring
 
 
 def iter_locals(frame: FrameType) -> Iterator[tuple[str, object]]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from pytest_repro.core.diagnose import StateRoot
 from pytest_repro.core.plan.plan import Cell
 from pytest_repro.core.runs.run import Outcome, Run, RunSpec
 from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.trial import RunResult, Trial
+
+if TYPE_CHECKING:
+    from pytest_repro.core.diagnose import StateRoot
 
 T = TypeVar("T")
 

@@ -8,8 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_repro.core.compare.mismatch import Mismatch, count_steps, find_outcome_mismatches
-from pytest_repro.core.compare.plot_data import PlotData
-from pytest_repro.core.compare.stored_value import StoredValue
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.plan.plan import REPEAT, Cell, Plan, iter_other_cells, make_reference_cell
 from pytest_repro.core.runs.observation import format_key
@@ -31,6 +29,8 @@ from pytest_repro.engine.runs.recording import Recording, RecordingBase
 from pytest_repro.values.spill_store import SpillStore
 
 if TYPE_CHECKING:
+    from pytest_repro.core.compare.plot_data import PlotData
+    from pytest_repro.core.compare.stored_value import StoredValue
     from pytest_repro.engine.runs.remote_run import RemoteRecording, ValueFetcher
 
 KEEP_MB = 512

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_repro.core.plan.arguments import ARGUMENTS, BadArgument, override_plan
-from pytest_repro.core.plan.plan import AxisValues, Plan
 from pytest_repro.plugin.config.parsers import format_allowed
-from pytest_repro.plugin.config.settings import Settings
 from pytest_repro.plugin.marker import MARKER_NAME
+
+if TYPE_CHECKING:
+    from pytest_repro.core.plan.plan import AxisValues, Plan
+    from pytest_repro.plugin.config.settings import Settings
 
 
 def resolve_plan(item: pytest.Item, settings: Settings) -> Plan | None:
@@ -31,15 +34,25 @@ def resolve_plan(item: pytest.Item, settings: Settings) -> Plan | None:
             if mark.args:
                 raise BadArgument("positional", mark.args[0], f"takes keywords only: {', '.join(ARGUMENTS)}")
             arguments |= mark.kwargs
-        own = {name: arguments.pop(name) for name in ARGUMENTS if name in arguments}
-        plan = override_plan(settings.defaults, own)
-        vary = _resolve_axes(settings, marker_axes=arguments)
-        _check_rank_support(plan, vary)
+        # A test whose author asked for nothing may observe nothing.
+        audit = not marks and not requested
+        return _make_plan(settings, arguments, audit) if arguments else _get_default_plan(settings, audit)
     except BadArgument as error:
         raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{MARKER_NAME}: {error}") from None
-    # A test whose author asked for nothing may observe nothing.
-    audit = not marks and not requested
+
+
+def _make_plan(settings: Settings, arguments: dict[str, Any], audit: bool) -> Plan:
+    own = {name: arguments[name] for name in ARGUMENTS if name in arguments}
+    plan = override_plan(settings.defaults, own)
+    vary = _resolve_axes(settings, {name: value for name, value in arguments.items() if name not in own})
+    _check_rank_support(plan, vary)
     return plan._replace(**settings.command_line, audit=audit, vary=vary)
+
+
+@lru_cache(maxsize=2)
+def _get_default_plan(settings: Settings, audit: bool) -> Plan:
+    """The plan of all tests whose markers have no arguments."""
+    return _make_plan(settings, {}, audit)
 
 
 def _resolve_axes(settings: Settings, marker_axes: dict[str, Any]) -> tuple[AxisValues, ...]:

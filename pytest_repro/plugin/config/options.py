@@ -11,9 +11,7 @@ from typing import Any, NoReturn
 import pytest
 
 from pytest_repro.core.plan.arguments import BadArgument
-from pytest_repro.core.plan.plan import Plan
 from pytest_repro.plugin.config.settings import OPTIONS, Option, Settings
-from pytest_repro.plugin.pytest_internals import get_raw_ini
 
 _PLAN_FIELDS = ("runs", "capture", "deterministic", "seeds", "seed", "unseeded")
 
@@ -22,7 +20,7 @@ _PLAN_FIELDS = ("runs", "capture", "deterministic", "seeds", "seed", "unseeded")
 _INI_TYPES: dict[str, list[Any]] = {
     "int": ["int"],
     "float": [float | int, "float"],
-    "int | str": [int | str],
+    "Seed": [int | str],
     "bool | str": [str | bool],
     "bool": ["bool"],
     "Axes": ["linelist"],
@@ -85,7 +83,7 @@ def read_settings(config: pytest.Config) -> Settings:
     return Settings(
         **values,
         vary_ini=ini["vary"],
-        defaults=Plan(**{name: ini[name] for name in _PLAN_FIELDS} | {"seed": ini_seed}),
+        ini_plan={name: ini[name] for name in _PLAN_FIELDS} | {"seed": ini_seed},
         command_line={name: values[name] for name in _PLAN_FIELDS if name in command_line},
         is_seed_random=is_seed_random,
     )
@@ -119,8 +117,10 @@ def _read_ini_key(config: pytest.Config, option: Option) -> Any:
     try:
         value = config.getini(option.key)
     except (TypeError, ValueError, pytest.UsageError) as error:
+        from pytest_repro.plugin.pytest_internals import get_raw_ini
+
         value = get_raw_ini(config, option.key)
-        if not (option.annotation.endswith(" | str") and isinstance(value, int)):
+        if not (option.annotation in ("Seed", "bool | str") and isinstance(value, int)):
             problem = str(error)
     if value is None or value == "" or value == []:
         return option.default

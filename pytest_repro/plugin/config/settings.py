@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from pytest_repro.core.plan.arguments import validate_capture, validate_unseeded
-from pytest_repro.core.plan.plan import Plan
 from pytest_repro.plugin.config.parsers import (
     count_parser,
     parse_deterministic,
@@ -24,14 +24,18 @@ from pytest_repro.plugin.config.parsers import (
     parse_vary_lines,
 )
 
+if TYPE_CHECKING:
+    from pytest_repro.core.plan.plan import Plan
+
 Axes = dict[str, object]
 Profiles = dict[str, str]
 Parse = Callable[[object], Any]
+Seed = int  # "random" is resolved when the settings are read
 Seeds = tuple[int, ...] | None
 Names = tuple[str, ...]
 
 
-class Option(NamedTuple):
+class Option:
     """``--repro-NAME`` on the command line and ``repro_NAME`` in the ini file.
 
     Attributes:
@@ -39,17 +43,27 @@ class Option(NamedTuple):
         metavar: Shown after ``=``; None for a flag.
         on_command_line: Whether it is on the command line, or in the ini file only.
         bare_value: Value of the option without ``=``; None if it needs one.
-        annotation: Of its *field* of :class:`Settings`; decides the type in the ini file.
+        field: Of :class:`Settings`.
+        annotation: Of its *field*; decides the type in the ini file.
     """
 
-    default: Any
-    parse: Parse
-    help: str
-    metavar: str | None = None
-    on_command_line: bool = True
-    bare_value: Any = None
-    field: str = ""
-    annotation: str = ""
+    field: str
+    annotation: str
+
+    def __init__(
+        self,
+        default: Any,
+        parse: Parse,
+        help: str,
+        metavar: str | None = None,
+        on_command_line: bool = True,
+        bare_value: Any = None,
+    ) -> None:
+        self.default, self.parse, self.help, self.metavar = default, parse, help, metavar
+        self.on_command_line, self.bare_value = on_command_line, bare_value
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.field, self.annotation = name, owner.__annotations__[name]
 
     @property
     def name(self) -> str:
@@ -80,7 +94,7 @@ class Settings:  # a dataclass of this size takes 2 ms at every start of pytest
     Attributes:
         vary: Axis → values, from the command line.
         vary_ini: The same from the ini file, which the marker overrides.
-        defaults: Plan of a test whose marker has no arguments, from the ini file.
+        ini_plan: Fields of a plan from the ini file.
         command_line: Fields of a plan from the command line, which override the marker.
         is_seed_random: Whether the seed was drawn for this session.
     """
@@ -88,7 +102,7 @@ class Settings:  # a dataclass of this size takes 2 ms at every start of pytest
     profile: str = _option("", parse_path, "NAME", "add the options of this profile in repro_profiles")
     profiles: Profiles = _ini_key({}, parse_profiles, "profiles, a line each: nightly: --repro-runs=5")
     runs: int = _option(2, parse_runs, "N", "runs of each marked test; 1 compares nothing")
-    seed: int | str = _option(0, parse_seed, "N|random", "seed of every generator; random draws one")
+    seed: Seed = _option(0, parse_seed, "N|random", "seed of every generator; random draws one")
     seeds: Seeds = _option(None, parse_seeds, "20|0-99|1,2,5", "run each marked test once per seed; 0: none")
     all: bool = _flag("audit: treat every collected test as marked")
     capture: str = _option("auto", validate_capture, "auto|recorded|locals|strict", "what is compared")
@@ -121,21 +135,19 @@ class Settings:  # a dataclass of this size takes 2 ms at every start of pytest
     packages: Names = _ini_key((), parse_names, "installed packages that are the user's own code, too")
 
     vary_ini: Axes
-    defaults: Plan
+    ini_plan: dict[str, Any]
     command_line: dict[str, Any]
     is_seed_random: bool
 
     def __init__(self, **values: Any) -> None:
         vars(self).update(values)
 
-    @property
-    def plan(self) -> Plan:
-        """The plan of a test whose marker has no arguments."""
-        return self.defaults._replace(**self.command_line)
+    @cached_property
+    def defaults(self) -> Plan:
+        """Plan of a test whose marker has no arguments, from the ini file."""
+        from pytest_repro.core.plan.plan import Plan  # 1 ms that the start of pytest does not need
+
+        return Plan(**self.ini_plan)
 
 
-OPTIONS = tuple(
-    row._replace(field=name, annotation=Settings.__annotations__[name])
-    for name, row in vars(Settings).items()
-    if isinstance(row, Option)
-)
+OPTIONS = tuple(row for row in vars(Settings).values() if isinstance(row, Option))

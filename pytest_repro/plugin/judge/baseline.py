@@ -40,12 +40,11 @@ from pytest_repro.engine.golden.compare import (
 from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.plugin.replay_line import format_options
-from pytest_repro.plugin.stash import SETTINGS
+from pytest_repro.plugin.stash import GOLDEN_FOLDER, SETTINGS
 from pytest_repro.reports.failure.runs import format_vary_options
 from pytest_repro.values.hashing import short_digest
 from pytest_repro.values.safetensors_file import encode_arrays, open_safetensors
 
-GOLDEN_FOLDER = "__repro__"
 REPORT_ATTRIBUTE = "repro_golden"
 """Key of a report's attribute: the entry to store, as plain data."""
 

@@ -74,7 +74,7 @@ def _make_workerinput(config: pytest.Config, name: str) -> dict[str, Any]:
         for impl in config.hook.pytest_configure_node.get_hookimpls():  # adds what plugins send to workers
             with suppress(Exception):  # one that needs more than this node sends nothing
                 impl.function(*[{"node": node}[name] for name in impl.argnames])
-    node.workerinput.update(peers.get_workerinput(config), repro_seed=config.stash[SETTINGS].plan.seed)
+    node.workerinput.update(peers.get_workerinput(config), repro_seed=config.stash[SETTINGS].seed)
     return {key: value for key, value in node.workerinput.items() if _is_plain(value)}
 
 

@@ -47,13 +47,10 @@ class ItemRunner:
         make_fixtures: Returns fixtures of this package that the test requests, for each run.
 
     Attributes:
-        pin: Seeds and switches of its runs.
-        setup_output: What its set-ups printed.
         extra_results: Results of runs that are not compared.
         verdict: Set once the last run has ended.
         teardown_error: How the tear-down of a rehearsal failed.
         undiagnosed: The verdict, if its cause is looked for once the call is reported.
-        failure: What fails the test.
     """
 
     def __init__(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_repro.core.diagnose import StateRoot
 from pytest_repro.core.runs.run import RunSpec
 from pytest_repro.engine.runs.recording import Recording
 from pytest_repro.engine.runs.run_source import MAX_ATTEMPTS, BodyStartCallback, run_until_settled
@@ -19,6 +18,9 @@ from pytest_repro.plugin.run.item_run import PhaseContext
 from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.run.rehearse import Rehearser
 from pytest_repro.plugin.run.silence import silence
+
+if TYPE_CHECKING:
+    from pytest_repro.core.diagnose import StateRoot
 
 
 class ItemRuns:

@@ -15,19 +15,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_repro.core.files import replace_file
-from pytest_repro.core.replay import ReplayLog, encode_log, format_logs, read_logs
 from pytest_repro.engine.replay import WHOLE_RUN, Replay
 from pytest_repro.plugin.stash import SETTINGS
+
+if TYPE_CHECKING:
+    from pytest_repro.core.replay import ReplayLog
 
 RECORD_MODE = "record"
 LOG_FILE = "repro-replay.json"
 
-_LOGS = pytest.StashKey[Mapping[str, ReplayLog]]()
+_LOGS: pytest.StashKey[Mapping[str, ReplayLog]] = pytest.StashKey()
 _REPLAY = pytest.StashKey[Replay]()
 _SUMMARY_LINE = pytest.StashKey[str]()
 
@@ -41,6 +42,8 @@ def load_log(config: pytest.Config) -> None:
     given = config.stash[SETTINGS].replay
     if given is None or given == RECORD_MODE:
         return
+    from pytest_repro.core.replay import read_logs
+
     try:
         content = (config.invocation_params.dir / given).read_text("utf-8")
         config.stash[_LOGS] = read_logs(content)
@@ -66,12 +69,18 @@ def _make_replay(item: pytest.Item, logs: Mapping[str, ReplayLog]) -> Replay:
 def encode_logs(item: pytest.Item) -> str:
     """The logs of *item* for a companion that diagnoses it; ``""`` if there are none."""
     logs = get_replay(item).logs
-    return format_logs({part: encode_log(log) for part, log in logs.items()}) if logs else ""
+    if not logs:
+        return ""
+    from pytest_repro.core.replay import encode_log, format_logs
+
+    return format_logs({part: encode_log(log) for part, log in logs.items()})
 
 
 def restore_logs(item: pytest.Item, encoded: str) -> None:
     """Makes *item* replay the logs from :func:`encode_logs`."""
     if encoded:
+        from pytest_repro.core.replay import read_logs
+
         item.stash[_REPLAY] = _make_replay(item, read_logs(encoded))
 
 
@@ -86,6 +95,9 @@ def write_log(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> None:
     """
     tests = {str(row["nodeid"]): row["replay"] for row in rows if "replay" in row}
     if tests:
+        from pytest_repro.core.files import replace_file
+        from pytest_repro.core.replay import format_logs
+
         replace_file(config.invocation_params.dir / LOG_FILE, [format_logs(dict(sorted(tests.items())))])
         calls = sum(len(test["calls"]) for test in tests.values())
         counts = f"{calls} call{'s' * (calls != 1)} of {len(tests)} test{'s' * (len(tests) != 1)}"

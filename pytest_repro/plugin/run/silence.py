@@ -18,6 +18,7 @@ from pytest_repro.plugin.pytest_internals import (
     leave_out_passed,
 )
 from pytest_repro.plugin.run.mute_output import mute_output
+from pytest_repro.plugin.workerinput import is_rank
 
 # Called by rehearsals, these would reach reporters, debuggers and warning summaries.
 _SILENCED_HOOKS = (
@@ -79,7 +80,7 @@ def silence(
         "pytest_runtest_logreport": _SilencedHook(on_report),
         "pytest_warning_recorded": _SilencedHook(on_warning),
     }
-    if not _are_reports_read(config):
+    if not (is_rank(config) or _are_reports_read(config)):  # a rank sends what its reports show
         replaced["pytest_runtest_makereport"] = leave_out_passed(relay.pytest_runtest_makereport)
     relay = _HookRelay(relay, replaced)
     session.gethookproxy = lambda path: relay

@@ -70,6 +70,6 @@ def _append_summary(config: pytest.Config, path: str) -> None:
     room = MAX_SUMMARY_BYTES - (os.path.getsize(path) if os.path.exists(path) else 0)
     if room < 20_000:
         raise OSError(f"{MAX_SUMMARY_BYTES - room:,} bytes are in it, and GitHub takes no more than 1 MiB")
-    text = format_summary(get_rows(config), get_environment(config), config.stash[SETTINGS].plan.seed, room)
+    text = format_summary(get_rows(config), get_environment(config), config.stash[SETTINGS].seed, room)
     with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text)

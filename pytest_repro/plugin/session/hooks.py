@@ -6,10 +6,10 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_repro.core.diagnose import Experiment, ExperimentResult
 from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.engine.runs.generator_states import seed_temporarily
 from pytest_repro.engine.runs.run_source import MAX_ATTEMPTS
@@ -20,6 +20,7 @@ from pytest_repro.plugin.fixtures.repro import make_fixtures, note_request
 from pytest_repro.plugin.judge.judge import Judge
 from pytest_repro.plugin.pytest_internals import is_autouse, is_setup_only
 from pytest_repro.plugin.remote import OtherProcesses
+from pytest_repro.plugin.run.item_run import keep_frame_in_call
 from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.run.item_runs import ItemRuns
 from pytest_repro.plugin.run.outcome import apply_phase_outcome, strip_own_frames
@@ -36,6 +37,9 @@ from pytest_repro.plugin.session.unseen_runs import UnseenRuns
 from pytest_repro.plugin.session.user_code import set_session_user_code
 from pytest_repro.plugin.stash import FOLDERS, PLAN, RUNNER, SETTINGS
 from pytest_repro.plugin.workerinput import is_rank
+
+if TYPE_CHECKING:
+    from pytest_repro.core.diagnose import Experiment, ExperimentResult
 
 PLUGIN_NAME = "repro-hooks"
 
@@ -57,8 +61,7 @@ class ReproHooks:
         self._progress = Progress(config)
         self._others = OtherProcesses(session, self._progress)
         self._judge = Judge(lambda *arguments: self._others.diagnoser.diagnose(*arguments))
-        late = LateDiagnosis(self._judge, self.run_experiment)
-        config.pluginmanager.register(late, f"{PLUGIN_NAME}-late")
+        config.pluginmanager.register(LateDiagnosis(self._judge, self.run_experiment), f"{PLUGIN_NAME}-late")
         self._rehearser = Rehearser(config.pluginmanager, self)
         self._unseen_runs = UnseenRuns(config.stash[SETTINGS], self._progress, self._others)
         self._with_plots = rows.should_plot(config)
@@ -114,11 +117,7 @@ class ReproHooks:
     ) -> tuple[Trial, RunResult]:
         """Makes one run of *item* in a companion; the trial keeps its values until it is closed.
 
-        Args:
-            item: The test.
-            cell: Setting of the axes.
-            number: Number of the run, from 0.
-            on_report: Called with the reports of subtests.
+        Calls *on_report* with the reports of subtests; *number* is that of the run, from 0.
         """
         with self._install_runner(item, item.stash[PLAN]) as runner:
             runs, trial = ItemRuns(runner, self._rehearser), runner.trial
@@ -172,7 +171,7 @@ class ReproHooks:
         """Keeps the test's frame, as late as possible: from ``runtest`` on, 86 other calls come first."""
         if self._runner is None or self._runner.item is not pyfuncitem:
             return (yield)
-        stop = self._runner.start_keeping_frame()
+        stop = keep_frame_in_call(pyfuncitem, self._runner.start_keeping_frame)
         try:
             return (yield)
         finally:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_repro.adapters import environment
-from pytest_repro.core.compare.stored_value import StoredValue
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.replay import encode_log
 from pytest_repro.core.text import escape_surrogates
 from pytest_repro.engine.replay import WHOLE_RUN
 from pytest_repro.plugin import peers
@@ -22,6 +20,9 @@ from pytest_repro.plugin.run import replay
 from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.stash import ENVIRONMENT, GITHUB, ROWS, SETTINGS
 from pytest_repro.reports.summary import FAILING_VERDICTS
+
+if TYPE_CHECKING:
+    from pytest_repro.core.compare.stored_value import StoredValue
 
 _PLUGIN_NAME = "repro-rows"
 REPORT_ATTRIBUTE = "repro"
@@ -51,6 +52,8 @@ def attach_row(runner: ItemRunner, report: pytest.TestReport, is_xfailed: bool, 
 
             row["level_note"] = describe_uncompared_values(verdict)
     if settings.replay == replay.RECORD_MODE and not runner.plan.ranks:
+        from pytest_repro.core.replay import encode_log
+
         runner.replay.keep_logs()
         row["replay"] = encode_log(runner.replay.logs[WHOLE_RUN])
     _add_failure(row, runner.item, verdict, runner.trial.with_plots)

@@ -15,9 +15,8 @@ from pytest_repro.plugin.extra_runs import ExtraRun, list_extra_runs
 from pytest_repro.plugin.pytest_internals import print_session_error
 from pytest_repro.plugin.run import replay
 from pytest_repro.plugin.session import require
-from pytest_repro.plugin.session.collected_modules import should_write_golden
 from pytest_repro.plugin.session.rows import get_environment, get_rows
-from pytest_repro.plugin.stash import GOLDEN_LINES, SETTINGS, STARTED
+from pytest_repro.plugin.stash import GOLDEN_LINES, SETTINGS, STALE_TESTS, STARTED
 from pytest_repro.reports.json.report import ReportHead, build_report, write_report
 from pytest_repro.reports.json.report_head import find_commit, find_run_id, find_shard
 from pytest_repro.reports.summary import (
@@ -45,7 +44,7 @@ def write_all(session: pytest.Session) -> None:
         _write_or_fail(
             session, f"--repro-replay={replay.RECORD_MODE}", lambda: replay.write_log(config, rows)
         )
-    if should_write_golden(config):
+    if settings.update or config.stash.get(STALE_TESTS, None):
         from pytest_repro.plugin.session.baseline_writer import write_golden_files as write_golden
 
         write_golden(config, lambda message: _fail_session(session, message))
@@ -69,7 +68,7 @@ def _write_report(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> N
     with_results = (row for row in rows if any(key in row for key in ("verdict", "sweep", "noise", "cost")))
     public = [{k: v for k, v in row.items() if k not in private} for row in with_results]
     path = config.invocation_params.dir / str(settings.json)
-    write_report(path, build_report(public, settings.plan.seed, get_environment(config), _build_head(config)))
+    write_report(path, build_report(public, settings.seed, get_environment(config), _build_head(config)))
 
 
 def _build_head(config: pytest.Config) -> ReportHead:
@@ -90,7 +89,7 @@ def _write_page(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> Non
     from pytest_repro.reports.html.page import render_page
 
     settings = config.stash[SETTINGS]
-    page = render_page(rows, settings.plan.seed, get_environment(config), config.rootpath.name)
+    page = render_page(rows, settings.seed, get_environment(config), config.rootpath.name)
     replace_file(config.invocation_params.dir / str(settings.html), [page])
 
 
@@ -111,7 +110,7 @@ def write_terminal_summary(terminal: Any, config: pytest.Config) -> None:
     if not (rows or too_few or golden) or config.get_verbosity() < least:
         return
     terminal.section("reproducibility", sep="=")
-    drawn = f", --repro-seed={settings.plan.seed} was drawn" if settings.is_seed_random else ""
+    drawn = f", --repro-seed={settings.seed} was drawn" if settings.is_seed_random else ""
     if rows or too_few:
         terminal.line(f"{format_counts(rows)}{drawn}")
     lines = [

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.diagnose import Finding
-from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.reports.failure import format_labelled, wrap_labelled
+
+if TYPE_CHECKING:
+    from pytest_repro.core.diagnose import Finding
+    from pytest_repro.core.trace.divergence import Divergence
 
 _KIND_TEXTS = {
     "value": "equal inputs, different output",

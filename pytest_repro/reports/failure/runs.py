@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from pytest_repro.axes import get_axis
 from pytest_repro.core.compare.mismatch import Mismatch
-from pytest_repro.core.compare.plot_data import PlotData
 from pytest_repro.core.compare.verdict import BASELINE, Verdict
 from pytest_repro.core.plan.plan import REPEAT, AxisValues, Cell, Plan, make_reference_cell
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.text import quote_word
 from pytest_repro.reports.failure import format_labelled
+
+if TYPE_CHECKING:
+    from pytest_repro.core.compare.plot_data import PlotData
 
 
 def format_run(run: Run | Mismatch | Cell | PlotData) -> str:
