@@ -75,7 +75,17 @@ def _run(command: str, folder: Path) -> str:
         name, _, value = words.pop(0).partition("=")
         environ[name] = value
     if words[0] == "pytest":
-        words[:1] = [sys.executable, "-m", "pytest", "-p", "repro", "-p", "repro_marker", "-p", "no:cacheprovider"]
+        words[:1] = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "repro",
+            "-p",
+            "repro_marker",
+            "-p",
+            "no:cacheprovider",
+        ]
     elif words[0] == "pytest-repro":
         words[:1] = [sys.executable, "-m", "pytest_repro"]
     elif words[0] == "python":
