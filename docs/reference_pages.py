@@ -41,9 +41,8 @@ def read_docstring(package: object, name: str) -> str:
 def list_axes() -> Iterator[str]:
     """Each axis with its marker argument and what a difference means."""
     yield "# Axes\n"
-    yield "An axis adds a run for each of its values, with everything else as in the reference run. The first"
-    yield "value is the reference. With one value, everything runs at it and nothing is varied. In the marker an"
-    yield "axis is an argument, `threads=(1, 2)`; on the command line it is `--repro-vary=threads=1,2`.\n"
+    yield "In the marker an axis is an argument, `threads=(1, 2)`; on the command line it is"
+    yield "`--repro-vary=threads=1,2`. [How axes work](../../explanation/axes.md) has the rules.\n"
     for name in axes.list_axis_names():
         axis = axes.get_axis(name)
         yield f"## {name}\n"
@@ -60,8 +59,8 @@ def list_adapters() -> Iterator[str]:
     """Each adapter, by the name under which its library is imported."""
     yield "# Adapters\n"
     yield "An adapter is active once its library is imported. It seeds and restores the library's generators,"
-    yield "sets and restores its determinism switches, and reads its values. Other distributions add adapters as"
-    yield "entry points of the group `pytest_repro.adapters`.\n"
+    yield "sets and restores its determinism switches, and reads its values. Other distributions add adapters"
+    yield "as entry points of the group `pytest_repro.adapters`.\n"
     for name in sorted(find_plugins(adapters.__name__)):
         yield f"## {name}\n"
         yield f"{read_docstring(adapters, name)}\n"

@@ -56,6 +56,15 @@ def read_blocks(text: str) -> Iterator[Block]:
         yield Block(match[2], match[3], content, match.start(4), match.end(4))
 
 
+def without_numbers(text: str) -> str:
+    """*text* without what differs between machines: numbers, and where pytest cuts a line."""
+    cut = re.compile(r"(?<=NotReproducible: ).*")  # pytest does not cut lines on CI
+    minutes = re.compile(r"(?<=s) \(\d+:\d+:\d+\)$", re.MULTILINE)  # pytest adds them from 60 s on
+    text = text.replace("over 2**", "")  # of more ulp
+    lines = (cut.sub("", line.rstrip()) for line in text.strip().splitlines())
+    return re.sub(r"-?\d+(,\d{3})*(\.\d+)?(e[-+]\d+)?", "N", minutes.sub("", "\n".join(lines)))
+
+
 def run_console(block: Block, folder: Path) -> str:
     """The block with what its commands print in *folder*."""
     commands = [line[2:] for line in block.text.splitlines() if line.startswith("$ ")]

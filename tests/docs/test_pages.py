@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import DOCS, list_pages, read_blocks, run_console, write_files
-from tests.test_readme import without_numbers
+from tests.docs.pages import DOCS, list_pages, read_blocks, run_console, without_numbers, write_files
 
 PAGES = [page for page in list_pages() if any(read_blocks(page.read_text()))]
 LANGUAGES = {"", "console", "python", "toml", "ini"}
