@@ -51,6 +51,13 @@ def examples(session: nox.Session) -> None:
 
 
 @nox.session(python="3.11")
+def docs(session: nox.Session) -> None:
+    """The documentation, with warnings as errors."""
+    session.install("-e", ".[docs]")
+    session.run("sphinx-build", "-W", "--keep-going", "docs", "build/site")
+
+
+@nox.session(python="3.11")
 def lint(session: nox.Session) -> None:
     """ruff: rules and format."""
     session.install("ruff")

@@ -1,0 +1,140 @@
+"""Writes the pages of the reference from the code."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest_repro
+from pytest_repro import adapters, axes, causes, metrics, plugin
+from pytest_repro.core.plugins import find_plugins
+from pytest_repro.plugin.config.settings import OPTIONS
+
+
+def escape(text: str) -> str:
+    """*text* for a cell of a table."""
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def list_options() -> Iterator[str]:
+    """A table of every option and ini key."""
+    yield "# Options\n"
+    yield "Options of the command line take precedence over the marker, the marker over the ini file.\n"
+    yield "| option | ini key | default | meaning |"
+    yield "|---|---|---|---|"
+    for option in OPTIONS:
+        value = f"={option.metavar}" if option.metavar else ""
+        name = f"`--repro-{option.name}{value}`" if option.on_command_line else ""
+        default = "" if option.default in (None, "", {}) else f"`{option.default}`".lower()
+        yield f"| {escape(name)} | `{option.key}` | {default} | {escape(option.help)} |"
+
+
+def read_docstring(package: object, name: str) -> str:
+    """The docstring of a module, without importing it: its library may be missing."""
+    path = Path(inspect.getfile(package)).parent / f"{name}.py"  # type: ignore[arg-type]
+    return ast.get_docstring(ast.parse(path.read_text())) or ""
+
+
+def list_axes() -> Iterator[str]:
+    """Each axis with its marker argument and what a difference means."""
+    yield "# Axes\n"
+    yield "In the marker an axis is an argument, `threads=(1, 2)`; on the command line it is"
+    yield "`--repro-vary=threads=1,2`. [How axes work](../../explanation/axes.md) has the rules.\n"
+    for name in axes.list_axis_names():
+        axis = axes.get_axis(name)
+        yield f"## {name}\n"
+        yield f"{read_docstring(axes, name)}\n"
+        yield f"{inspect.getdoc(type(axis))}\n"
+        closeness = "within a tolerance" if axis.close_by_default else "bit for bit"
+        yield f"- Values are compared {closeness} by default."
+        if axis.remote:
+            yield "- Each value but the reference runs in an interpreter of its own."
+        yield f"- If values differ: {axis.cause_fix}.\n"
+
+
+def list_adapters() -> Iterator[str]:
+    """Each adapter, by the name under which its library is imported."""
+    yield "# Adapters\n"
+    yield "An adapter is active once its library is imported. It seeds and restores the library's generators,"
+    yield "sets and restores its determinism switches, and reads its values. Other distributions add adapters"
+    yield "as entry points of the group `pytest_repro.adapters`.\n"
+    for name in sorted(find_plugins(adapters.__name__)):
+        yield f"## {name}\n"
+        yield f"{read_docstring(adapters, name)}\n"
+
+
+def list_watched() -> Iterator[str]:
+    """The calls that are evidence for each cause."""
+    yield "# Watched calls\n"
+    yield "These calls are evidence for a cause. The diagnosis logs them, with file and line.\n"
+    for name in causes.list_cause_names():
+        rows = causes.get_cause(name).watched_functions
+        if rows:
+            yield f"## {name}\n"
+            yield "| call | effect | fix |"
+            yield "|---|---|---|"
+            yield from dict.fromkeys(
+                f"| `{row.display_name}` | {escape(row.effect)} | {escape(row.fix)} |" for row in rows
+            )
+            yield ""
+
+
+def list_functions(title: str, package: ModuleType) -> Iterator[str]:
+    """The public functions and records of a package, each as autodoc shows it."""
+    modules: dict[str, str] = vars(package)["_MODULES"]
+    yield f"# {title}\n"
+    for heading, names in (
+        ("Functions", sorted(name for name in modules if name[0].islower())),
+        ("Records", sorted(name for name in modules if name[0].isupper() and name != "Repro")),
+    ):
+        yield f"## {heading}\n"
+        for name in names:
+            is_class = isinstance(getattr(package, name), type)
+            options = ["   :members:"] if is_class else []
+            yield from show(
+                f".. auto{'class' if is_class else 'function'}:: {package.__name__}.{name}", *options
+            )
+
+
+def list_fixtures() -> Iterator[str]:
+    """The fixtures of pytest."""
+    yield "# Fixtures\n"
+    yield "`repro` marks the test that requests it. It has these members:\n"
+    yield from show(".. autoclass:: pytest_repro.Repro", "   :members:")
+    yield "Two fixtures are for tests that are not run again:\n"
+    yield from (f"- `{name}`: {inspect.getdoc(fixture)}" for name, fixture in find_fixtures())
+
+
+def find_fixtures() -> Iterator[tuple[str, object]]:
+    """The other fixtures."""
+    for name in ("seeded", "deterministic"):
+        yield name, getattr(plugin, name).__wrapped__
+
+
+def show(*lines: str) -> Iterator[str]:
+    """A directive of autodoc in a Markdown page."""
+    yield "\n".join(["```{eval-rst}", *lines, "```", ""])
+
+
+PAGES = {
+    "options": list_options,
+    "axes": list_axes,
+    "adapters": list_adapters,
+    "watched-calls": list_watched,
+    "functions": lambda: list_functions("pytest_repro", pytest_repro),
+    "metrics": lambda: list_functions("pytest_repro.metrics", metrics),
+    "fixtures": list_fixtures,
+}
+
+
+def write_all(folder: Path) -> None:
+    """Writes every page to *folder*."""
+    folder.mkdir(exist_ok=True)
+    for name, make_lines in PAGES.items():
+        text = "\n".join(make_lines()) + "\n"
+        path = folder / f"{name}.md"
+        if not path.exists() or path.read_text() != text:  # Sphinx reads again what is newer
+            path.write_text(text)
