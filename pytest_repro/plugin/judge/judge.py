@@ -35,6 +35,7 @@ class Judge:
 
     def __init__(self, diagnose: DiagnoseFunction) -> None:
         self._diagnose = diagnose
+        self._undiagnosed: tuple[ItemRunner, Verdict] | None = None
 
     def compute_verdict(self, runner: ItemRunner, run: Run) -> Verdict:
         """The verdict of a test with its cause.
@@ -50,16 +51,21 @@ class Judge:
             verdict = runner.tracer.add_divergence(verdict)
             if _should_diagnose(runner, verdict):
                 if _can_run_again(runner):
-                    runner.undiagnosed = verdict
+                    self._undiagnosed = runner, verdict
                 else:
                     verdict = self._diagnose(runner.item, verdict, None)
         return self._complete(runner, verdict)
 
     def diagnose_late(self, runner: ItemRunner, run_experiment: RunFunction) -> None:
         """Adds the cause to the verdict of *runner*, whose item can run again by *run_experiment*."""
-        verdict, runner.undiagnosed = runner.undiagnosed, None
-        assert verdict is not None
-        runner.verdict = self._complete(runner, self._diagnose(runner.item, verdict, run_experiment))
+        assert self._undiagnosed is not None
+        (_, verdict), self._undiagnosed = self._undiagnosed, None
+        verdict = self._complete(runner, self._diagnose(runner.item, verdict, run_experiment))
+        runner.replace_verdict(verdict)
+
+    def is_undiagnosed(self, runner: ItemRunner) -> bool:
+        """Whether the cause is looked for once the call of *runner* is reported."""
+        return self._undiagnosed is not None and self._undiagnosed[0] is runner
 
     def _complete(self, runner: ItemRunner, verdict: Verdict) -> Verdict:
         if (asserted := runner.current.failed_assertion) is not None and not verdict.causes:

@@ -161,8 +161,8 @@ class RankedItemRunner(ItemRunner):
     def runtest(self) -> None:
         __tracebackhide__ = True
         self.current.body_started = True
-        if self.failure is not None:  # a rerun must not retry a mismatch away
-            raise self.failure
+        if self._failure is not None:  # a rerun must not retry a mismatch away
+            raise self._failure
         ranked_run = self._run_in_ranks()
         run = ranked_run.run
         if self.current.spec.reported:

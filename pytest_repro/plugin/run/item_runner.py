@@ -47,10 +47,8 @@ class ItemRunner:
         make_fixtures: Returns fixtures of this package that the test requests, for each run.
 
     Attributes:
-        extra_results: Results of runs that are not compared.
         verdict: Set once the last run has ended.
         teardown_error: How the tear-down of a rehearsal failed.
-        undiagnosed: The verdict, if its cause is looked for once the call is reported.
     """
 
     def __init__(
@@ -65,11 +63,9 @@ class ItemRunner:
         self.item, self.trial, self.replay = item, trial, replay
         self.pin = Pin(track_generators=track_generators)
         self.tracer, self.warnings = Tracer(), ItemWarnings()
-        self.setup_output, self.extra_results = SetupOutput(item), ExtraResults()
+        self.setup_output, self.extra_results, self.teardown_error = SetupOutput(item), ExtraResults(), ""
         self.verdict: Verdict | None = None
-        self.teardown_error = ""
-        self.undiagnosed: Verdict | None = None
-        self.failure: BaseException | None = None
+        self._failure: BaseException | None = None
         self._judge, self._make_fixtures = judge, make_fixtures
         self._phases = item.setup, item.runtest, item.teardown
         self.current: ItemRun  # from the first begin() on
@@ -133,9 +129,9 @@ class ItemRunner:
         """Seeds, runs the body, observes; judges after the last run."""
         __tracebackhide__ = True
         current = self.current
-        if self.failure is not None:  # a rerun must not retry a mismatch away
+        if self._failure is not None:  # a rerun must not retry a mismatch away
             current.body_started = True
-            raise self.failure
+            raise self._failure
         self.pin.seed()
         if current.on_body_start is not None:
             current.on_body_start()
@@ -210,11 +206,15 @@ class ItemRunner:
         """Judges the test; raises if the verdict fails it."""
         __tracebackhide__ = True
         self.verdict = self._judge.compute_verdict(self, run)
-        self.failure = self._judge.find_failure(self, run, self.verdict)
-        if self.failure is not None:
+        self._failure = self._judge.find_failure(self, run, self.verdict)
+        if self._failure is not None:
             # A debugger stops where the body broke.
             trace = error.__traceback__ if error is not None else None
-            raise self.failure.with_traceback(trace) from None
+            raise self._failure.with_traceback(trace) from None
+
+    def replace_verdict(self, verdict: Verdict, failure: BaseException | None = None) -> None:
+        """Replaces the verdict, and with *failure* what fails the test, once more is known."""
+        self.verdict, self._failure = verdict, failure or self._failure
 
     def _note_generator_use(self) -> None:
         if self.pin.generators_used:

@@ -65,7 +65,7 @@ class ItemReporter:
         failure = make_failure(self._item, self._runner.verdict)
         if call.excinfo is not None:
             failure = failure.with_traceback(call.excinfo.tb)
-        self._runner.failure = failure
+        self._runner.replace_verdict(self._runner.verdict, failure)
         call.excinfo = pytest.ExceptionInfo.from_exception(failure)
         report.longrepr = self._make_failure_repr(failure)
 
@@ -75,7 +75,8 @@ class ItemReporter:
         if isinstance(error, NotReproducible) and verdict is not None and passed:
             first, *others = verdict.runs
             first, asserted = replace(first, error=format_error_line(error)), error.verdict
-            runner.verdict = replace(asserted, plan=runner.plan, runs=(first, *others), mismatches=())
+            verdict = replace(asserted, plan=runner.plan, runs=(first, *others), mismatches=())
+            runner.replace_verdict(verdict)
             self._has_failed = True
         if report.passed and runner.teardown_error:  # of a rehearsal only
             report.outcome, report.longrepr = "failed", runner.teardown_error

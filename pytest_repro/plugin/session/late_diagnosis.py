@@ -33,7 +33,7 @@ class LateDiagnosis:
         """Adds the cause to the failure, after all other plugins have seen the report."""
         report = yield
         runner = item.stash.get(RUNNER, None)
-        if call.when == "call" and runner is not None and runner.undiagnosed is not None:
+        if call.when == "call" and runner is not None and self._judge.is_undiagnosed(runner):
             with peers.wrap_pause(item):
                 with set_aside(item) as errors:
                     self._judge.diagnose_late(runner, self._run_experiment)
