@@ -65,7 +65,8 @@ class RepeatDiagnosis(RepeatRuns):
         texts = [f"{', '.join(names)} ({why})" for why, names in tried.items() if why]
         note = f"; could not be suspended: {'; '.join(texts)}" if texts else ""
         finding = build_unknown_finding(reason + note, replace(self._evidence, divergence=None))
-        return add_seen_calls(finding, self._evidence, set(self._ruled_out) - self._not_suspended.keys())
+        tested = {*self._ruled_out, *[SHARED_STATE] * bool(self._no_cause_reason)}
+        return add_seen_calls(finding, self._evidence, tested - self._not_suspended.keys())
 
     def _find_cause(self) -> Finding:
         return self._find_cause_here() or self._find_cause_in_forks()
