@@ -132,7 +132,7 @@ def name_compiled_module(finding: Finding, lines: ExperimentResult) -> Finding:
     if not (module := compiled.get(line)):
         return finding
     called = f"this line calls code inside {module}, compiled: its threads and generators cannot be suspended"
-    options = "" if module == "ctypes" else f"seed {module} and give it one thread, if it has such options; or "
+    options = f"seed {module} and give it one thread, if it has such options; or " * (module != "ctypes")
     fix = f"{options}replace the call in the test by a fixed answer"
     return replace(finding, location=line, explanation=f"{finding.explanation}; {called}", fix=fix)
 

@@ -103,7 +103,7 @@ ONE_FOUND = """\
              there, and diverge later
   fix        pass a seed, or use repro.rng()
   cause      unknown at test_it.py:16 (2 of 2)
-             with os-entropy suspended, runs diverge later; 9 of 9 runs differed, and runs still differed
+             with os-entropy suspended, runs diverge later; 5 of 5 runs differed, and runs still differed
 """
 
 OUT_OF_REACH = """\
