@@ -110,7 +110,7 @@ class Torch(TorchTensors):
     def flatten(self, value: Any) -> FlattenResult:
         kind = type(value)
         if issubclass(kind, torch.Tensor):
-            is_own = kind.__module__.partition(".")[0] == "torch" or not vars(value)
+            is_own = kind.__module__.partition(".")[0] == "torch" or vars(value).keys() <= {"_is_param"}
             return flatten_tensor(value) if is_own else flatten_with_attributes(value)
         if issubclass(kind, torch.nn.Module):
             return _flatten_module(value)
