@@ -21,6 +21,7 @@ def test_the_commands_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) 
     for block in blocks:
         if block.language == "console":
             printed = run_console(block, tmp_path)
+            assert "\nERROR: " not in printed
             assert not block.is_stable or without_numbers(printed) == without_numbers(block.text)
 
 
