@@ -101,7 +101,9 @@ def skip_if_no_value(trial: Trial) -> None:
     if trial.unrunnable:
         from pytest_repro.reports.failure.runs import describe_unavailable
 
-        pytest.skip(f"nothing was run: {describe_unavailable(trial.compute_verdict())}")
+        raise pytest.skip.Exception(
+            f"nothing was run: {describe_unavailable(trial.compute_verdict())}", _use_item_location=True
+        )
 
 
 def raise_if_not_compared(item: pytest.Item, verdict: Verdict) -> None:
@@ -119,7 +121,9 @@ def raise_if_not_compared(item: pytest.Item, verdict: Verdict) -> None:
     if verdict.outcome == "skipped":
         from pytest_repro.reports.failure.runs import describe_unavailable
 
-        pytest.skip(f"nothing was compared: {describe_unavailable(verdict)}")
+        raise pytest.skip.Exception(
+            f"nothing was compared: {describe_unavailable(verdict)}", _use_item_location=True
+        )
 
 
 def make_failure(item: pytest.Item, verdict: Verdict) -> NotReproducibleFailure:
