@@ -44,6 +44,13 @@ def bare(session: nox.Session) -> None:
 
 
 @nox.session(python="3.11")
+def libraries(session: nox.Session) -> None:
+    """The tests of the adapters, with the real libraries."""
+    session.install("-e", ".[dev,libraries]")
+    session.run(*PYTEST, "tests/adapters", *session.posargs)
+
+
+@nox.session(python="3.11")
 def examples(session: nox.Session) -> None:
     """The examples, with the messages of those that are expected to fail."""
     session.install("-e", ".[examples]")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -34,7 +35,8 @@ def list_options() -> Iterator[str]:
 
 def read_docstring(package: object, name: str) -> str:
     """The docstring of a module, without importing it: its library may be missing."""
-    path = Path(inspect.getfile(package)).parent / f"{name}.py"  # type: ignore[arg-type]
+    folder = Path(inspect.getfile(package)).parent  # type: ignore[arg-type]
+    path = next(path for path in folder.rglob(f"{name}.py") if path.parent.name[0] != "_")
     return ast.get_docstring(ast.parse(path.read_text())) or ""
 
 
@@ -61,9 +63,16 @@ def list_adapters() -> Iterator[str]:
     yield "An adapter is active once its library is imported. It seeds and restores the library's generators,"
     yield "sets and restores its determinism switches, and reads its values. Other distributions add adapters"
     yield "as entry points of the group `pytest_repro.adapters`.\n"
-    for name in sorted(find_plugins(adapters.__name__)):
+    for name in sorted(find_plugins(adapters.__name__), key=str.lower):
+        text, *facts = re.split(r"^([A-Z]\w+): (?=\S)", read_docstring(adapters, name), flags=re.M)
         yield f"## {name}\n"
-        yield f"{read_docstring(adapters, name)}\n"
+        yield f"{text.strip()}\n"
+        if facts:
+            yield "| | |"
+            yield "|---|---|"
+            for title, fact in zip(facts[::2], facts[1::2]):
+                yield f"| {title.lower()} | {escape(' '.join(fact.split()))} |"
+            yield ""
 
 
 def list_watched() -> Iterator[str]:

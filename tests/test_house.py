@@ -41,10 +41,12 @@ Files that are no column are the lowest, and so are folders whose name begins wi
 part of the folder that they are in. Columns of one string may import each other.
 """
 
+ADAPTED = {path.stem for path in TREES if len(path.parts) == 3 and path.parts[0] == "adapters"}
+"""Libraries with an adapter, besides those that all floors know."""
 LIBRARIES = {
     "values": {"numpy", "safetensors", "xxhash"},
     "metrics": {"numpy", "scipy"},
-    "adapters": {"numpy", "torch"},
+    "adapters": {"numpy", "torch"} | ADAPTED,
     "traces": {"torch", "xxhash"},
     "axes": {"numpy", "torch", "threadpoolctl"},
     "companions": {"execnet", "torch"},
@@ -52,7 +54,7 @@ LIBRARIES = {
     "reports": {"jinja2", "markupsafe"},
     "plugin": {"pytest", "_pytest", "hypothesis", "pytest_timeout", "numpy", "torch"},
 }
-HEAVY = {"numpy", "torch", "xxhash", "jax", "hypothesis", "execnet", "safetensors", "jinja2"}
+HEAVY = {"numpy", "torch", "xxhash", "jax", "hypothesis", "execnet", "safetensors", "jinja2", *ADAPTED}
 PARTICIPLES = ["told", "heard", "asked", "made", "given", "taken", "kept", "seen", "held"]
 
 TODO: dict[str, list[str]] = {}

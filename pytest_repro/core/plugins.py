@@ -1,7 +1,7 @@
 """Plugins of the package: the files of a folder, and the entry points of other distributions.
 
-There is no list to edit: a file ``adapters/jax.py`` is the adapter ``jax``, and another distribution adds its
-own adapter under the entry point group ``pytest_repro.adapters``.
+There is no list to edit: a file ``adapters/arrays/jax.py`` is the adapter ``jax``, and another distribution
+adds its own adapter under the entry point group ``pytest_repro.adapters``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any
@@ -19,16 +19,19 @@ from typing import Any
 def find_plugins(package: str, group: str = "") -> Mapping[str, str | EntryPoint]:
     """Names in the folder *package* and where each is loaded from, in name order.
 
-    Files that start with ``_`` are no plugins. *group* is the entry point group, if it is not *package*.
+    Folders in it only group the files. Names that start with ``_`` are no plugins. *group* is the entry point
+    group, if it is not *package*.
     """
-    folder = importlib.import_module(package)
-    sources: dict[str, str | EntryPoint] = {
-        module.name: f"{package}.{module.name}"
-        for module in pkgutil.iter_modules(folder.__path__)
-        if not module.name.startswith("_")
-    }
+    sources: dict[str, str | EntryPoint] = dict(_iter_files(package))
     sources.update((point.name, point) for point in _read_entry_points().select(group=group or package))
     return dict(sorted(sources.items()))
+
+
+def _iter_files(package: str) -> Iterator[tuple[str, str]]:
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        path = f"{package}.{module.name}"
+        if not module.name.startswith("_"):
+            yield from _iter_files(path) if module.ispkg else [(module.name, path)]
 
 
 @functools.cache

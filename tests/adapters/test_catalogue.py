@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import platform
 import random
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,8 @@ from pytest_repro.core import plugins
 from pytest_repro.core.plugins import find_plugins, load_plugin
 from pytest_repro.core.runs.observation import Leaf
 
+FOLDER = Path(adapters.__file__).parent
+FACTS = ["Seeded", "Restored", "Switches", "Read", "Captured", "Environment", "Limits"]
 NAMES = sorted(find_plugins("pytest_repro.adapters"))
 
 
@@ -39,9 +43,17 @@ def adapter(request: pytest.FixtureRequest) -> Adapter:
 
 
 def test_adapters_are_the_files_of_the_directory() -> None:
-    folder = Path(adapters.__file__).parent
+    files = [path.relative_to(FOLDER) for path in FOLDER.rglob("[!_]*.py")]
     assert {"python", "numpy", "torch"} <= set(NAMES)
-    assert {p.stem for p in folder.glob("[!_]*.py")} <= set(NAMES)
+    assert {path.stem for path in files if path.parts[0][0] != "_"} == set(NAMES)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("[a-z]*/[!_]*.py")))
+def test_every_library_says_what_is_done_for_it(name: str) -> None:
+    """The documentation makes a table of these lines."""
+    path = next(FOLDER.glob(f"*/{name}.py"))
+    text = ast.get_docstring(ast.parse(path.read_text())) or ""
+    assert re.findall(r"^([A-Z]\w+): \S", text, re.M) == FACTS, path
 
 
 def test_flatten_knows_only_own_values(adapter: Adapter) -> None:

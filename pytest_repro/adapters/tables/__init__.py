@@ -1,0 +1,1 @@
+"""Adapters of libraries of tables and labeled data."""
