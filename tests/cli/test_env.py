@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -54,8 +56,12 @@ def test_libraries_are_woken_and_a_broken_one_is_told(capsys: Any, monkeypatch: 
     wake += "sys.exit('numpy' not in sys.modules)"
     assert subprocess.run([sys.executable, "-c", wake], check=False).returncode == 0
 
-    def broken(name: str) -> None:
-        raise OSError(f"lib{name}.so: cannot open shared object file")
+    real = importlib.import_module
+
+    def broken(name: str) -> ModuleType:
+        if name == "numpy":
+            raise OSError(f"lib{name}.so: cannot open shared object file")
+        return real(name)
 
     monkeypatch.setattr("pytest_repro.cli.env.importlib.import_module", broken)
     code, text, _ = run(capsys, "env")
