@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest_repro
 from pytest_repro import adapters, axes, causes, metrics, plugin
 from pytest_repro.core.plugins import find_plugins
 from pytest_repro.plugin.config.settings import OPTIONS
+
+SCHEMA = Path(pytest_repro.__file__).parent / "reports" / "json" / "format-1.schema.json"
 
 
 def escape(text: str) -> str:
@@ -24,9 +28,11 @@ def list_options() -> Iterator[str]:
     """A table of every option and ini key."""
     yield "# Options\n"
     yield "Options of the command line take precedence over the marker, the marker over the ini file.\n"
-    yield "| option | ini key | default | meaning |"
-    yield "|---|---|---|---|"
+    group = ""
     for option in OPTIONS:
+        if option.group != group:
+            group = option.group
+            yield f"\n## {group.capitalize()}\n\n| option | ini key | default | meaning |\n|---|---|---|---|"
         value = f"={option.metavar}" if option.metavar else ""
         name = f"`--repro-{option.name}{value}`" if option.on_command_line else ""
         default = "" if option.default in (None, "", {}) else f"`{option.default}`".lower()
@@ -123,6 +129,46 @@ def find_fixtures() -> Iterator[tuple[str, object]]:
         yield name, getattr(plugin, name).__wrapped__
 
 
+def list_schema() -> Iterator[str]:
+    """The keys of the JSON report, from its schema."""
+    schema = json.loads(SCHEMA.read_text())
+    yield "# Schema of the JSON report\n"
+    yield f"{schema['description']} The package contains the schema as"
+    yield f"`pytest_repro/reports/json/{SCHEMA.name}`.\n"
+    for name, record in {"report": schema, **schema["$defs"]}.items():
+        if "properties" not in record:
+            continue
+        yield f"## {name}\n"
+        yield "| key | type | always | meaning |"
+        yield "|---|---|---|---|"
+        for key, value in record["properties"].items():
+            always = "yes" if key in record.get("required", ()) else ""
+            meaning = escape(value.get("description", ""))
+            yield f"| `{key}` | {describe_type(value)} | {always} | {meaning} |"
+        yield ""
+
+
+def describe_type(value: dict[str, Any]) -> str:
+    """The type of a key in words, with links to the records of the schema."""
+    if "$ref" in value:
+        name = value["$ref"].rpartition("/")[2]
+        record = json.loads(SCHEMA.read_text())["$defs"][name]
+        return f"[{name}](#{name})" if "properties" in record else describe_type(record)
+    if "enum" in value:
+        return ", ".join(f"`{json.dumps(each)}`" for each in value["enum"])
+    kind = value.get("type", "number or text")
+    if kind == "array" and "items" in value:
+        return f"list of {describe_type(value['items'])}"
+    if kind == "object" and isinstance(value.get("additionalProperties"), dict):
+        return f"object of {describe_type(value['additionalProperties'])}"
+    names = {"string": "text", "boolean": "true or false", "array": "list", "number": "number"}
+    return (
+        f"`{value['const']}`"
+        if "const" in value
+        else " or ".join(names.get(each, each) for each in ([kind] if isinstance(kind, str) else kind))
+    )
+
+
 def show(*lines: str) -> Iterator[str]:
     """A directive of autodoc in a Markdown page."""
     yield "\n".join(["```{eval-rst}", *lines, "```", ""])
@@ -136,6 +182,7 @@ PAGES = {
     "functions": lambda: list_functions("pytest_repro", pytest_repro),
     "metrics": lambda: list_functions("pytest_repro.metrics", metrics),
     "fixtures": list_fixtures,
+    "schema": list_schema,
 }
 
 

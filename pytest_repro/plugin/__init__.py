@@ -6,7 +6,7 @@ once a marked test is collected.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from time import time
 from typing import Any, NoReturn
@@ -16,6 +16,9 @@ import pytest
 from pytest_repro._version import __version__
 from pytest_repro.plugin import marker
 from pytest_repro.plugin.config.options import add_options, read_settings
+from pytest_repro.plugin.fixtures.definitions import deterministic as deterministic
+from pytest_repro.plugin.fixtures.definitions import repro as repro
+from pytest_repro.plugin.fixtures.definitions import seeded as seeded
 from pytest_repro.plugin.stash import (
     COLLECTED,
     ENVIRONMENT,
@@ -218,29 +221,3 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     from pytest_repro.plugin.session.session_end import write_terminal_summary
 
     write_terminal_summary(terminalreporter, config)
-
-
-@pytest.fixture
-def repro() -> Any:
-    """Records what must stay the same: ``repro.record(loss=loss)``. Marks the test by itself."""
-    from pytest_repro.plugin.fixtures.repro import make_repro
-
-    return make_repro()
-
-
-@pytest.fixture
-def seeded(request: pytest.FixtureRequest) -> Iterator[int]:
-    """Seeds every generator for this one test, and pins the system's entropy; gives the seed."""
-    from pytest_repro.plugin.fixtures.seeded import seed_generators
-
-    with seed_generators(request) as seed:
-        yield seed
-
-
-@pytest.fixture
-def deterministic() -> Iterator[None]:
-    """Switches deterministic algorithms, and every related switch, on for this one test."""
-    from pytest_repro.engine.runs.pin import deterministic
-
-    with deterministic():
-        yield

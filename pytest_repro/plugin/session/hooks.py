@@ -187,9 +187,8 @@ class ReproHooks:
         seeded, so that they do not depend on which test requests it first.
         """
         if fixturedef.scope == "function":
-            if fixturedef.argname == "repro":
-                note_request(request.node)
-            return (yield)
+            with note_request(request.node) if fixturedef.argname == "repro" else nullcontext():
+                return (yield)
         from pytest_repro.engine.experiments.line_trace import pause_all_tracing
 
         # Finalizers run last in, first out: around the fixture's own end, which may come in a test.

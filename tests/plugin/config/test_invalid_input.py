@@ -172,6 +172,7 @@ def test_record_without_a_value_explains_its_arguments(project: Project) -> None
 
 
 def test_the_fixture_requested_too_late_is_an_error(project: Project) -> None:
+    project("def test_a(repro): ...", "--setup-plan")  # requests the fixture, and never makes it
     project("def test_a(request):\n    request.getfixturevalue('repro')").check(
         failed=1, says="the fixture 'repro' was requested by getfixturevalue()"
     )
