@@ -16,8 +16,8 @@ from pytest_repro.core.text import escape_unprintable
 from pytest_repro.reports.json.report import BadReport
 
 _DESCRIPTION = """\
-Compares and prints the reports that pytest --repro-json wrote, and shows what could change a result on
-this machine.
+Compares and prints the reports that pytest --repro-json wrote, checks golden files, and shows what could
+change a result on this machine.
 """
 
 _EXAMPLES = """\
@@ -31,7 +31,7 @@ examples:
 _EXIT_CODES = """
 exit codes:
   0   done; compare: at least one test was compared, and the machines agree
-  1   compare: they differ, or no test was compared
+  1   compare: they differ, or no test was compared; check-golden: a file is incomplete
   2   the arguments cannot be used: no such file, not a report, a wrong option
 """
 
@@ -59,7 +59,7 @@ def _build_parser() -> argparse.ArgumentParser:
     for name in find_plugins(commands.__name__):
         command: Command = load_plugin(commands.__name__, name).command
         command_parser = parsers.add_parser(
-            name,
+            name.replace("_", "-"),
             help=command.brief,
             description=command.description,
             epilog=command.examples + _EXIT_CODES,
