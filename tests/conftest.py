@@ -10,6 +10,7 @@ import pkgutil
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -35,6 +36,8 @@ with contextlib.suppress(ImportError):
 
 pytest_plugins = "pytester"
 
+SCHEMA = Path(pytest_repro.__file__).parent / "reports" / "json" / "format-1.schema.json"
+
 # The same examples each time; ``--hypothesis-profile=default`` looks for new ones.
 slow = [HealthCheck.too_slow]  # on a busy machine
 settings.register_profile("repeatable", derandomize=True, deadline=None, suppress_health_check=slow)
@@ -47,6 +50,21 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Background jobs of a shell inherit an ignored SIGINT: their sessions could not be interrupted.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@cache
+def make_schema_validator() -> Any:
+    """Validates reports against the schema, and against keys that it does not have; None if not installed."""
+    try:
+        from jsonschema import Draft202012Validator
+    except ImportError:
+        return None
+    schema = json.loads(SCHEMA.read_text())
+    for record in (schema, *schema["$defs"].values()):
+        if "properties" in record:
+            record["additionalProperties"] = False
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema)
 
 
 @dataclass
@@ -64,6 +82,8 @@ class Result:
     def report(self) -> dict[str, Any]:
         report = json.loads((self.folder / "report.json").read_text())
         assert isinstance(report, dict)
+        if (validator := make_schema_validator()) is not None:
+            validator.validate(report)
         return report
 
     @property
