@@ -87,7 +87,7 @@ def test_a_workflow_passes_only_declared_inputs(path: Path) -> None:
     workflow = yaml.safe_load(path.read_text())
     assert workflow["permissions"] == {"contents": "read"}
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
-    ours = [step for step in steps if step.get("uses", "").startswith("OWNER/pytest-repro@")]
+    ours = [step for step in steps if step.get("uses", "").startswith("pytest-repro/pytest-repro@")]
     assert len(ours) == 1
     assert set(ours[0]["with"]) <= set(ACTION["inputs"])
     for job in workflow["jobs"].values():

@@ -130,6 +130,8 @@ def make_failure(item: pytest.Item, verdict: Verdict) -> NotReproducibleFailure:
     """The failure of *item*."""
     from pytest_repro.reports.failure.text import format_failure
 
-    log = item.config.stash[SETTINGS].replay
-    options = format_options(item) + (f" --repro-replay={quote_word(log)}" if log is not None else "")
-    return NotReproducibleFailure(format_failure(format_nodeid(item), verdict, options), verdict)
+    settings = item.config.stash[SETTINGS]
+    log = f" --repro-replay={quote_word(settings.replay)}" if settings.replay is not None else ""
+    options = f"{format_options(item)}{log}"
+    text = format_failure(format_nodeid(item), verdict, options, settings.docs_url)
+    return NotReproducibleFailure(text, verdict)

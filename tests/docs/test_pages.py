@@ -9,7 +9,7 @@ import pytest
 from tests.docs.pages import DOCS, list_pages, read_blocks, run_console, without_numbers, write_files
 
 PAGES = [page for page in list_pages() if any(read_blocks(page.read_text()))]
-LANGUAGES = {"", "console", "python", "toml", "ini"}
+LANGUAGES = {"", "console", "python", "toml", "ini", "text"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS).with_suffix("")))

@@ -31,10 +31,10 @@ _INI_TYPES: dict[str, list[Any]] = {
 
 def add_options(parser: pytest.Parser) -> None:
     """Adds every row of :data:`.OPTIONS` to *parser*."""
-    group = parser.getgroup("repro", "reproducibility (pytest-repro)")
     for option in OPTIONS:
         _add_ini_key(parser, option)
         if option.on_command_line:
+            group = parser.getgroup(f"repro-{option.group}", f"reproducibility: {option.group}")
             group.addoption(f"--repro-{option.name}", default=None, **_make_arguments(option))
 
 

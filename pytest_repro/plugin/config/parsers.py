@@ -82,6 +82,14 @@ def parse_shard(value: object) -> str:
     return f"{match[1]}/{match[2]}"
 
 
+def parse_docs_url(value: object) -> str:
+    """An address of the documentation without its trailing slash; pages of HTML reports link to it."""
+    text = str(value).rstrip("/")
+    if not text.startswith(("https://", "http://", "file://")):
+        raise BadArgument("docs_url", value, "an address that begins with https://, http:// or file://")
+    return text
+
+
 def parse_path(value: object, allowed: str = "the path of a file") -> str:
     """A path; *allowed* is for the message of an empty one."""
     if not isinstance(value, str) or not value.strip():

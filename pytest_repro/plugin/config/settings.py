@@ -11,6 +11,7 @@ from pytest_repro.plugin.config.parsers import (
     count_parser,
     parse_deterministic,
     parse_diagnose,
+    parse_docs_url,
     parse_names,
     parse_noise,
     parse_path,
@@ -39,6 +40,7 @@ class Option:
     """``--repro-NAME`` on the command line and ``repro_NAME`` in the ini file.
 
     Attributes:
+        group: Its group in ``pytest --help``: runs, comparison, diagnosis, reports or gate.
         parse: Converts a value from either; raises BadArgument if it is invalid.
         metavar: Shown after ``=``; None for a flag.
         on_command_line: Whether it is on the command line, or in the ini file only.
@@ -52,6 +54,7 @@ class Option:
 
     def __init__(
         self,
+        group: str,
         default: Any,
         parse: Parse,
         help: str,
@@ -59,7 +62,7 @@ class Option:
         on_command_line: bool = True,
         bare_value: Any = None,
     ) -> None:
-        self.default, self.parse, self.help, self.metavar = default, parse, help, metavar
+        self.group, self.default, self.parse, self.help, self.metavar = group, default, parse, help, metavar
         self.on_command_line, self.bare_value = on_command_line, bare_value
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -76,16 +79,16 @@ class Option:
         return f"repro_{self.field}"
 
 
-def _option(default: Any, parse: Parse, metavar: str, help: str, bare: Any = None) -> Any:
-    return Option(default, parse, help, metavar, bare_value=bare)
+def _option(group: str, default: Any, parse: Parse, metavar: str, help: str, bare: Any = None) -> Any:
+    return Option(group, default, parse, help, metavar, bare_value=bare)
 
 
-def _flag(help: str) -> Any:
-    return Option(False, bool, help)
+def _flag(group: str, help: str) -> Any:
+    return Option(group, False, bool, help)
 
 
-def _ini_key(default: Any, parse: Parse, help: str) -> Any:
-    return Option(default, parse, help, on_command_line=False)
+def _ini_key(group: str, default: Any, parse: Parse, help: str) -> Any:
+    return Option(group, default, parse, help, on_command_line=False)
 
 
 class Settings:  # a dataclass of this size takes 2 ms at every start of pytest
@@ -99,40 +102,76 @@ class Settings:  # a dataclass of this size takes 2 ms at every start of pytest
         is_seed_random: Whether the seed was drawn for this session.
     """
 
-    profile: str = _option("", parse_path, "NAME", "add the options of this profile in repro_profiles")
-    profiles: Profiles = _ini_key({}, parse_profiles, "profiles, a line each: nightly: --repro-runs=5")
-    runs: int = _option(2, parse_runs, "N", "runs of each marked test; 1 compares nothing")
-    seed: Seed = _option(0, parse_seed, "N|random", "seed of every generator; random draws one")
-    seeds: Seeds = _option(None, parse_seeds, "20|0-99|1,2,5", "run each marked test once per seed; 0: none")
-    all: bool = _flag("audit: treat every collected test as marked")
-    capture: str = _option("auto", validate_capture, "auto|recorded|locals|strict", "what is compared")
+    profile: str = _option(
+        "runs", "", parse_path, "NAME", "add the options of this profile in repro_profiles"
+    )
+    profiles: Profiles = _ini_key(
+        "runs", {}, parse_profiles, "profiles, a line each: nightly: --repro-runs=5"
+    )
+    runs: int = _option("runs", 2, parse_runs, "N", "runs of each marked test; 1 compares nothing")
+    seed: Seed = _option("runs", 0, parse_seed, "N|random", "seed of every generator; random draws one")
+    seeds: Seeds = _option(
+        "runs", None, parse_seeds, "20|0-99|1,2,5", "run each marked test once per seed; 0: none"
+    )
+    all: bool = _flag("runs", "audit: treat every collected test as marked")
     deterministic: bool | str = _option(
-        True, parse_deterministic, "true|warn|false", "deterministic algorithms; false audits with races"
+        "runs",
+        True,
+        parse_deterministic,
+        "true|warn|false",
+        "deterministic algorithms; false audits with races",
     )
-    vary: Axes = _option({}, parse_vary_lines, "AXIS[=V,V]", "vary an axis in every marked test: threads=1,2")
+    vary: Axes = _option(
+        "runs", {}, parse_vary_lines, "AXIS[=V,V]", "vary an axis in every marked test: threads=1,2"
+    )
+    replay: str | None = _option(
+        "runs", None, parse_replay, "record|PATH", "give every run the same external input"
+    )
+    noise: int = _option(
+        "runs", 0, parse_noise, "N", "also run tests N (5) times, seeds or algorithms free", bare=5
+    )
+    cost: bool = _flag("runs", "also time tests without determinism; report the ratio")
+    control: bool = _ini_key("runs", False, bool, "seed check: warn if another seed changes nothing")
+    companion_timeout: float = _ini_key(
+        "runs", 300.0, parse_seconds, "seconds to wait for another interpreter"
+    )
+    capture: str = _option(
+        "comparison", "auto", validate_capture, "auto|recorded|locals|strict", "what is compared"
+    )
     unseeded: str = _option(
-        "allow", validate_unseeded, "allow|warn|fail", "draws that only the plugin seeded"
+        "comparison", "allow", validate_unseeded, "allow|warn|fail", "draws that only the plugin seeded"
     )
-    trace: bool = _flag("record the ops of every run, not only after a mismatch")
-    diagnose: str = _option("auto", parse_diagnose, "WHEN", "look for causes: auto (<10 s), always, never")
-    diagnose_seconds: float = _ini_key(60.0, parse_seconds, "seconds to spend on the cause of one mismatch")
-    replay: str | None = _option(None, parse_replay, "record|PATH", "give every run the same external input")
-    update: bool = _flag("write golden file entries of tests that ran and passed")
-    prune: bool = _flag("remove golden file entries of tests that are gone")
-    baseline_kb: int = _ini_key(64, count_parser("kilobytes"), "largest value in golden files, in kilobytes")
-    json: str | None = _option(None, parse_path, "PATH", "write the JSON report to PATH")
-    html: str | None = _option(None, parse_path, "PATH", "write the HTML report, a single page, to PATH")
+    update: bool = _flag("comparison", "write golden file entries of tests that ran and passed")
+    prune: bool = _flag("comparison", "remove golden file entries of tests that are gone")
+    baseline_kb: int = _ini_key(
+        "comparison", 64, count_parser("kilobytes"), "largest value in golden files, in kilobytes"
+    )
+    keep_mb: int = _ini_key(
+        "comparison", 512, count_parser("megabytes"), "megabytes of recorded values kept in memory"
+    )
+    trace: bool = _flag("diagnosis", "record the ops of every run, not only after a mismatch")
+    diagnose: str = _option(
+        "diagnosis", "auto", parse_diagnose, "WHEN", "look for causes: auto (<10 s), always, never"
+    )
+    diagnose_seconds: float = _ini_key(
+        "diagnosis", 60.0, parse_seconds, "seconds to spend on the cause of one mismatch"
+    )
+    packages: Names = _ini_key(
+        "diagnosis", (), parse_names, "installed packages that are the user's own code, too"
+    )
+    json: str | None = _option("reports", None, parse_path, "PATH", "write the JSON report to PATH")
+    html: str | None = _option(
+        "reports", None, parse_path, "PATH", "write the HTML report, a single page, to PATH"
+    )
     shard: str = _option(
-        "", parse_shard, "I/N", "which of N shards this session is, for the JSON report: 3/8"
+        "reports", "", parse_shard, "I/N", "which of N shards this session is, for the JSON report: 3/8"
     )
-    require: int = _option(0, count_parser("tests"), "N", "fail if fewer than N marked tests were compared")
-    cost: bool = _flag("also time tests without determinism; report the ratio")
-    noise: int = _option(0, parse_noise, "N", "also run tests N (5) times, seeds or algorithms free", bare=5)
-    control: bool = _ini_key(False, bool, "seed check: warn if another seed changes nothing")
-    companion_timeout: float = _ini_key(300.0, parse_seconds, "seconds to wait for another interpreter")
-    keep_mb: int = _ini_key(512, count_parser("megabytes"), "megabytes of recorded values kept in memory")
-
-    packages: Names = _ini_key((), parse_names, "installed packages that are the user's own code, too")
+    docs_url: str = _ini_key(
+        "reports", "", parse_docs_url, "address of the documentation that failures link to"
+    )
+    require: int = _option(
+        "gate", 0, count_parser("tests"), "N", "fail if fewer than N marked tests were compared"
+    )
 
     vary_ini: Axes
     ini_plan: dict[str, Any]

@@ -89,7 +89,8 @@ def _write_page(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> Non
     from pytest_repro.reports.html.page import render_page
 
     settings = config.stash[SETTINGS]
-    page = render_page(rows, settings.seed, get_environment(config), config.rootpath.name)
+    title = config.rootpath.name
+    page = render_page(rows, settings.seed, get_environment(config), title, settings.docs_url)
     replace_file(config.invocation_params.dir / str(settings.html), [page])
 
 

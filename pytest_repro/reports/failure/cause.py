@@ -31,6 +31,17 @@ def format_diagnosis(verdict: Verdict) -> Iterator[str]:
         yield from wrap_labelled("ruled out", ", ".join(verdict.cause.ruled_out))
 
 
+def format_links(verdict: Verdict, docs_url: str) -> Iterator[str]:
+    """The address of the page of each cause, below *docs_url*; nothing without it."""
+    links = dict.fromkeys(get_link(finding.name, docs_url) for finding in verdict.causes)
+    return format_labelled("docs", links if docs_url else ())
+
+
+def get_link(name: str, docs_url: str) -> str:
+    """The address of the page of the cause *name*; ``""`` without *docs_url*."""
+    return docs_url and f"{docs_url}/causes/{name}.html"
+
+
 def _format_divergence(divergence: Divergence) -> Iterator[str]:
     location = divergence.location or "outside your code"
     if divergence.forward_location and divergence.forward_location != divergence.location:

@@ -56,7 +56,7 @@ _AGREEING_TEXTS = {
 }
 
 
-def format_failure(nodeid: str, verdict: Verdict, options: str = "") -> str:
+def format_failure(nodeid: str, verdict: Verdict, options: str = "", docs_url: str = "") -> str:
     """The whole failure text of a verdict that is ``diverged``, ``unobserved``, or has no baseline.
 
     *nodeid* may be the name of a function; *options* of the replay line each follow a space.
@@ -67,6 +67,7 @@ def format_failure(nodeid: str, verdict: Verdict, options: str = "") -> str:
         "foreign-baseline": golden.format_foreign_baseline,
     }
     lines = [*formats.get(str(verdict.outcome), _format_differences)(nodeid, verdict)]
+    lines += cause.format_links(verdict, docs_url)
     if verdict.outcome == "diverged" and "::" in nodeid:
         lines += format_labelled("replay", [_format_replay_command(nodeid, verdict.plan, options)])
     return "\n".join(lines)

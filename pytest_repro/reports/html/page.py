@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_repro.core.runs.run import UnseededDraw
 from pytest_repro.metrics._arguments import format_list
+from pytest_repro.reports.failure.cause import get_link
 from pytest_repro.reports.failure.unseeded import format_headline
 from pytest_repro.reports.html.extra_runs import ExtraRunsSection, describe_sweep, make_extra_runs_section
 from pytest_repro.reports.html.figures import Figure, make_figures
@@ -129,9 +130,13 @@ def _list_notes(row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def render_page(
-    rows: Sequence[Mapping[str, Any]], seed: int, environment: Mapping[str, str], title: str
+    rows: Sequence[Mapping[str, Any]],
+    seed: int,
+    environment: Mapping[str, str],
+    title: str,
+    docs_url: str = "",
 ) -> str:
-    """The whole page; *title* is the name of the tested project.
+    """The whole page; *title* is the name of the tested project, *docs_url* that of the documentation.
 
     ``page`` in *rows*, of the JSON report, is what :func:`~.page_data.make_page_data` gave.
     """
@@ -142,6 +147,7 @@ def render_page(
     return str(
         load_template("page.html").render(
             title=title,
+            get_link=lambda name: get_link(name, docs_url),
             seed=seed,
             environment=environment,
             entries=entries,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from textwrap import dedent
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from pytest_repro.core.compare.mismatch import Difference, Mismatch
 from pytest_repro.core.compare.verdict import Verdict
+from pytest_repro.core.diagnose import Finding
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.plan.tolerance import Tolerance
 from pytest_repro.core.runs.run import Run
@@ -159,3 +161,14 @@ def test_ulps_never_stand_without_the_absolute_distance() -> None:
 )
 def test_many_ulps_are_a_power_of_two(ulps: int, shown: str) -> None:
     assert format_distance(Difference(1, 1, 1, max_ulp=ulps, max_abs=1.0)) == f"max abs 1, max ulp {shown}"
+
+
+def test_each_cause_links_to_its_page() -> None:
+    causes = (Finding("clock", "a.py:3", "it reads a clock", "stop it"), Finding("os-entropy"))
+    told = replace(verdict(values("x", max_abs=1.0)), causes=causes)
+    shown = format_failure("test_a.py::test_b", told, docs_url="https://docs.example.org")
+    assert shown.splitlines()[-3:-1] == [
+        "  docs       https://docs.example.org/causes/clock.html",
+        "             https://docs.example.org/causes/os-entropy.html",
+    ]
+    assert "docs" not in format_failure("test_a.py::test_b", told)

@@ -170,6 +170,13 @@ def test_several_causes_are_told_in_order() -> None:
     assert len(idents) == len(set(idents))
 
 
+def test_a_cause_links_to_its_page() -> None:
+    rows = [row("a.py::test_b", replace(verdict(), causes=(Finding("clock"),)))]
+    shown = Page(render_page(rows, 0, {}, "project", "https://docs.example.org"))
+    assert ("a", {"href": "https://docs.example.org/causes/clock.html"}) in shown.tags
+    assert "docs.example.org" not in render_page(rows, 0, {}, "project")
+
+
 def test_the_page_needs_nothing_but_itself_and_runs_nothing() -> None:
     text = made(row(f"a.py::test[{NASTY}]", verdict(NASTY)))
     shown = Page(text)
