@@ -28,6 +28,7 @@ PYTEST = ("python", "-m", "pytest", "-n", "2", "--dist", "worksteal")
         nox.param("3.10", ("-e", ".[test]", *OLDEST), id="oldest"),
         nox.param("3.13", ("-e", ".[test,stats]"), id="latest"),
         nox.param("3.11", ("-e", ".[dev]"), id="torch"),
+        nox.param("3.11", ("-e", ".[dev]", "pytest==8.2.*"), id="oldest-pytest-torch"),
     ],
 )
 def tests(session: nox.Session, requirements: tuple[str, ...]) -> None:
