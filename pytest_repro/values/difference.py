@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pytest_repro.core.compare.mismatch import Difference
 from pytest_repro.core.plan.tolerance import Tolerance
 from pytest_repro.values.dtypes import decode_numbers, format_element, itemsize, view_bits, view_float_bits
+from pytest_repro.values.places import PlaceCounter
 from pytest_repro.values.spill_store import ValueBuffer
 
 _BLOCK = 2**15
@@ -33,7 +34,7 @@ def measure_difference(
     reference: ValueBuffer,
     other: Iterable[memoryview],
     tolerance: Tolerance,
-    count_ulps: bool = False,
+    for_plots: bool = False,
 ) -> Difference:
     """Measures how *other* differs from *reference*, both in C order and little-endian.
 
@@ -41,11 +42,13 @@ def measure_difference(
         dtype: Name of the dtype: ``"float32"``, ``"bfloat16"``; ``""`` for text.
         other: Bytes in pieces of whole elements.
         tolerance: Elements within it are not counted as outside.
-        count_ulps: Whether to count elements by their distance in ulp, for a histogram.
+        for_plots: Whether to count differing elements by their distance in ulp and by their place.
     """
     if dtype == "":
         return _measure_text_difference(reference, other)
-    tally = _Tally(dtype, tolerance, np.zeros(65, "i8") if count_ulps else None)
+    tally = _Tally(dtype, tolerance, np.zeros(65, "i8") if for_plots else None)
+    if tally.ulp_counts is not None and shape and 0 not in shape:
+        tally.places = PlaceCounter(shape)
     with np.errstate(all="ignore"):
         for left, right in _iter_blocks((dtype, dtype), reference, other):
             tally.add(view_bits(dtype, left), view_bits(dtype, right))
@@ -91,6 +94,7 @@ class _Tally:
     dtype: str
     tolerance: Tolerance
     ulp_counts: NDArray[Any] | None = None
+    places: PlaceCounter | None = None
     total: int = 0
     differing: int = 0
     outside: int = 0
@@ -107,7 +111,8 @@ class _Tally:
         counts = () if self.ulp_counts is None else tuple(np.trim_zeros(self.ulp_counts, "b").tolist())
         sizes = self.differing, self.total, self.outside
         maxima = self.max_abs, self.max_rel, self.max_ulp
-        return Difference(*sizes, *maxima, index, self.first_values, self.non_finite, counts)
+        places = () if self.places is None else tuple(map(tuple, self.places.counts.tolist()))
+        return Difference(*sizes, *maxima, index, self.first_values, self.non_finite, counts, places)
 
     def add(self, left: NDArray[Any], right: NDArray[Any]) -> None:
         unequal = left != right if left.ndim == 1 else (left != right).any(axis=1)
@@ -117,6 +122,8 @@ class _Tally:
             self.first_index = self.total + first
             one, two = (format_element(self.dtype, each[first]) for each in (left, right))
             self.first_values = one, two
+        if count and self.places is not None:
+            self.places.add(self.total + np.flatnonzero(unequal))
         self.total += len(unequal)
         self.differing += count
         if not count:

@@ -46,6 +46,7 @@ class Difference:
         non_finite: Number of differing elements with a NaN or an infinity on either side.
         ulp_counts: Number of the other differing elements by the bits of their distance in ulp: 0, 1, 2 to 3,
             4 to 7, …; a complex element counts by the larger of its parts. Empty if not requested.
+        places: Number of differing elements in each cell of a :class:`.Heatmap`, row by row.
         token_divergence: For token sequences: their tokens at *first_index*.
     """
 
@@ -59,6 +60,7 @@ class Difference:
     first_values: tuple[str, str] | None = None
     non_finite: int = 0
     ulp_counts: tuple[int, ...] = ()
+    places: tuple[tuple[int, ...], ...] = ()
     token_divergence: TokenDivergence | None = None
 
     @property

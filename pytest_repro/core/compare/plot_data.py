@@ -11,6 +11,9 @@ from typing import Any, Literal
 MAX_POINTS = 400
 """Most points of a series that are kept."""
 
+MAX_CELLS = 16, 48
+"""Most rows and columns of cells of a heat map."""
+
 _POINTS_PER_SPAN = 6
 # Of each span: minimum and maximum of both runs, largest distance, first value that is not finite.
 
@@ -42,6 +45,14 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True)
+class Heatmap:
+    """Where elements differ, in an array seen as a matrix: its first axis, and all others as one."""
+
+    shape: tuple[int, int]  # rows and columns of the matrix; a vector is one row
+    counts: tuple[tuple[int, ...], ...]  # differing elements in each cell of :func:`get_cells`, row by row
+
+
+@dataclass(frozen=True, slots=True)
 class PlotData:
     """What a plot of one observation shows, in one run that differs."""
 
@@ -52,6 +63,17 @@ class PlotData:
     kind: str  # dtype and shape in the reference run
     series: Series | None  # None if there is a single step
     histogram: Histogram | None  # None without units in the last place, or if values are not stored
+    heatmap: Heatmap | None = None  # of an array that is not drawn as a series
+
+
+def get_matrix_shape(shape: Sequence[int]) -> tuple[int, int]:
+    """Rows and columns of an array of *shape*, which has at least one axis, seen as a matrix."""
+    return (shape[0], math.prod(shape[1:])) if len(shape) > 1 else (1, shape[0])
+
+
+def get_cells(matrix_shape: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of the cells into which a matrix is divided as evenly as possible."""
+    return min(matrix_shape[0], MAX_CELLS[0]), min(matrix_shape[1], MAX_CELLS[1])
 
 
 def build_ulp_histogram(counts: Sequence[int], total: int, non_finite: int) -> Histogram | None:

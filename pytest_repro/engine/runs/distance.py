@@ -29,7 +29,7 @@ def measure_distance(
     other: Observation,
     pieces: Iterable[memoryview],
     tolerance_for: ToleranceFunction,
-    count_ulps: bool = False,
+    for_plots: bool = False,
 ) -> Difference:
     """The distance of *other* from *reference*.
 
@@ -39,7 +39,7 @@ def measure_distance(
         other: An observation with which it :func:`can_measure`.
         pieces: Its bytes, in pieces of whole elements.
         tolerance_for: The tolerance, by both dtypes.
-        count_ulps: Whether differing elements are counted by their distance in ulp, for plots.
+        for_plots: Whether differing elements are counted by their distance in ulp and by their place.
     """
     if reference.kind == TOKENS_KIND:
         return diff_tokens(reference, values, pieces)
@@ -52,7 +52,7 @@ def measure_distance(
         return measure_cross_dtype_difference(elements, reference.shape, values, pieces, tolerance)
     # Numbers that no common dtype holds (1, then 2**70) are compared as text.
     element = reference.dtype if reference.dtype == other.dtype else ""
-    return measure_difference(element, reference.shape, values, pieces, tolerance, count_ulps)
+    return measure_difference(element, reference.shape, values, pieces, tolerance, for_plots)
 
 
 def store_logits(context: TokenContext, store: SpillStore | None) -> TokenContext:

@@ -9,12 +9,14 @@ from itertools import islice
 
 from pytest_repro.core.compare.mismatch import Difference, Mismatch, count_steps
 from pytest_repro.core.compare.plot_data import (
+    Heatmap,
     Histogram,
     PlotData,
     Series,
     add_counts,
     build_ulp_histogram,
     downsample,
+    get_matrix_shape,
 )
 from pytest_repro.core.runs.observation import Key, Observation
 from pytest_repro.core.runs.run import Run
@@ -88,12 +90,13 @@ class _RunPair:
         keys = self._list_group_keys(mismatch)
         far = {key: self._find_difference(key) for key in keys}
         series = self._build_element_series(mismatch) if len(keys) == 1 else self._build_key_series(keys, far)
+        heatmap = self._build_heatmap(keys[0], far[keys[0]]) if len(keys) == 1 and series is None else None
         name = f"{mismatch.series}{mismatch.path}"
         if len(keys) > 1 and self._steps[mismatch.series] == 1:
             name = _INDEX_SUFFIX.sub("", name)
         return PlotData(
             name, mismatch.axis, mismatch.value, mismatch.repeat_of, mismatch.kind,
-            downsample(series) if series else None, self._build_histogram(far),
+            downsample(series) if series else None, self._build_histogram(far), heatmap,
         )  # fmt: skip
 
     def _list_group_keys(self, mismatch: Mismatch) -> list[Key]:
@@ -130,7 +133,12 @@ class _RunPair:
         )  # fmt: skip
 
     def _build_element_series(self, mismatch: Mismatch) -> Series | None:
-        """The elements of a small vector; None for anything else."""
+        """The elements of a small recorded vector; None for anything else.
+
+        In a vector that is a part of something else, such as a bias, the order of elements means nothing.
+        """
+        if mismatch.path:
+            return None
         key = mismatch.series, mismatch.step, mismatch.path
         ours, theirs = self._reference.get(key), self._other.get(key)
         if ours is None or theirs is None or len(ours.shape) != 1 or ours.kind != theirs.kind:
@@ -143,6 +151,11 @@ class _RunPair:
         return Series(
             "element", tuple(range(len(a))), a, b, apart, tuple(unequal), unequal.index(True), len(a)
         )  # fmt: skip
+
+    def _build_heatmap(self, key: Key, difference: Difference | None) -> Heatmap | None:
+        if difference is None or sum(map(len, difference.places)) < 2:
+            return None
+        return Heatmap(get_matrix_shape(self._reference[key].shape), difference.places)
 
     def _build_histogram(self, differences: Mapping[Key, Difference | None]) -> Histogram | None:
         known = [each for each in differences.values() if each is not None]

@@ -71,14 +71,14 @@ class Recording(RecordingBase):
         reference: The recording it is compared with; None for the reference run.
         keep_values: Whether a run with a reference stores its values too.
         mixed_dtypes: Whether numbers of two dtypes are compared.
-        count_ulps: Whether differing elements are counted by their distance, for plots.
+        for_plots: Whether differing elements are counted by distance and place.
 
     Attributes:
         rename: Replaces names that are others in each run.
     """
 
     __slots__ = (
-        "_by_key", "_count_ulps", "_differences", "_entries", "_keep_values", "_mixed_dtypes",
+        "_by_key", "_differences", "_entries", "_for_plots", "_keep_values", "_mixed_dtypes",
         "_passed_assertion", "_quick_readers", "_reference", "_step_counters", "_store", "_tolerance_for",
         "rename",
     )  # fmt: skip
@@ -90,14 +90,14 @@ class Recording(RecordingBase):
         reference: RecordingBase | None = None,
         keep_values: bool = False,
         mixed_dtypes: bool = False,
-        count_ulps: bool = False,
+        for_plots: bool = False,
     ) -> None:
         # An entry is an Observation, or (name, step, quick reader, what it read).
         self._entries: list[Any] = []
         self._by_key: dict[Key, Observation] = {}
         self._step_counters: defaultdict[str, count[int]] = defaultdict(count)
         self._quick_readers: dict[type, FastReader] = {}
-        self._store, self._tolerance_for, self._count_ulps = store, tolerance_for, count_ulps
+        self._store, self._tolerance_for, self._for_plots = store, tolerance_for, for_plots
         self._keep_values, self._mixed_dtypes = keep_values or reference is None, mixed_dtypes
         self._reference = reference
         self._differences: dict[Key, Difference] = {}
@@ -194,7 +194,7 @@ class Recording(RecordingBase):
         ):
             pieces = leaf.read_chunks()
             self._differences[observation.key] = measure_distance(
-                reference, values, observation, pieces, self._tolerance_for, self._count_ulps
+                reference, values, observation, pieces, self._tolerance_for, self._for_plots
             )
 
     def __len__(self) -> int:
@@ -227,7 +227,7 @@ class Recording(RecordingBase):
         if values is None:
             return None
         pieces = [memoryview(other.content)]
-        return measure_distance(reference, values, other, pieces, self._tolerance_for, self._count_ulps)
+        return measure_distance(reference, values, other, pieces, self._tolerance_for, self._for_plots)
 
 
 def _map_readers_to_adapters() -> dict[FastReader, Adapter]:

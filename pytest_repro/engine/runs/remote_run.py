@@ -35,16 +35,16 @@ class RemoteRecording(RecordingBase):
     Args:
         observations: By key, in the order of recording.
         not_compared: Local variables that are not compared; see :class:`.Run`.
-        count_ulps: Whether differing elements are counted by their distance, for plots.
+        for_plots: Whether differing elements are counted by distance and place.
     """
 
     def __init__(
         self,
         observations: Mapping[Key, Observation],
         not_compared: Mapping[str, str] = {},
-        count_ulps: bool = False,
+        for_plots: bool = False,
     ) -> None:
-        self._observations, self._count_ulps = dict(observations), count_ulps
+        self._observations, self._for_plots = dict(observations), for_plots
         self._differences: dict[Key, Difference] = {}
         self.not_compared = not_compared
 
@@ -73,7 +73,7 @@ class RemoteRecording(RecordingBase):
             pieces = fetch(key) if isinstance(here.content, ContentRef) else [memoryview(here.content)]
             if pieces is not None:
                 self._differences[key] = measure_distance(
-                    there, values, here, pieces, tolerance_for, self._count_ulps
+                    there, values, here, pieces, tolerance_for, self._for_plots
                 )
 
     def store_values(self, store: SpillStore, fetch: ValueFetcher) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pytest_repro.core.compare.plot_data import Histogram, Series
+from pytest_repro.core.compare.plot_data import Heatmap, Histogram, Series
 from pytest_repro.reports.html.distributions import describe_histogram, format_bin, make_histogram_plot
+from pytest_repro.reports.html.heatmap import describe_heatmap, iter_rows, list_cells, make_heatmap_plot
 from pytest_repro.reports.html.scales import Plot, format_number
 from pytest_repro.reports.html.series import describe_series, make_distance_plot, make_series_plot
 
@@ -42,6 +43,7 @@ def make_figures(ident: str, row: Mapping[str, Any]) -> Iterator[Figure]:
     """The figures of a plot of :func:`~.page_data.make_page_data`; *ident* must be unique on the page."""
     name, sides = row["name"], tuple(row["sides"])
     series, histogram = _from_row(Series, row["series"]), _from_row(Histogram, row["histogram"])
+    heatmap = _from_row(Heatmap, row["heatmap"])
     if series is not None and series.reference:
         plot = make_series_plot(f"{ident}-s", name, sides, series)
         yield Figure(f"{name} against {series.unit}", plot, "along")
@@ -54,6 +56,16 @@ def make_figures(ident: str, row: Mapping[str, Any]) -> Iterator[Figure]:
             (series.unit, *(sides if series.reference else ()), "|a − b|"),
             _make_rows(series),
             len(series.steps) > MAX_ROWS or len(series.steps) < series.total,
+        )
+    if heatmap is not None:
+        yield Figure(
+            "where elements differ",
+            make_heatmap_plot(f"{ident}-w", name, heatmap),
+            "along",
+            describe_heatmap(heatmap),
+            ("rows", "columns", "differing", "share"),
+            tuple(iter_rows(heatmap, MAX_ROWS)),
+            len(list_cells(heatmap)) > MAX_ROWS,
         )
     if histogram is not None:
         counts = enumerate(histogram.counts)

@@ -48,6 +48,7 @@ def _plot_to_row(plot: PlotData) -> dict[str, Any]:
         "sides": (first, format_run(plot)),
         "series": asdict(plot.series) if plot.series else None,
         "histogram": asdict(plot.histogram) if plot.histogram else None,
+        "heatmap": asdict(plot.heatmap) if plot.heatmap else None,
     }
 
 
