@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -129,14 +130,28 @@ def _list_notes(row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def render_page(
-    rows: Sequence[Mapping[str, Any]], seed: int, environment: Mapping[str, str], title: str
+    rows: Sequence[Mapping[str, Any]],
+    seed: int,
+    environment: Mapping[str, str],
+    title: str,
+    others: Mapping[str, int] = {},
+    problems: Sequence[str] = (),
+    seconds: float | None = None,
 ) -> str:
-    """The whole page; *title* is the name of the tested project.
+    """The whole page.
 
-    ``page`` in *rows*, of the JSON report, is what :func:`~.page_data.make_page_data` gave.
+    Args:
+        rows: Rows of the JSON report, with what :func:`~.page_data.make_page_data` gave as ``page``.
+        seed: Seed of the session.
+        environment: Whatever else could change a result, by name.
+        title: Name of the tested project.
+        others: Number of tests that are counted but not listed, by verdict.
+        problems: A sentence for each report that is missing in merged ones.
+        seconds: Of all tests; by default of those in *rows*.
     """
     entries = make_entries(rows)
-    counts = count_verdicts([entry.verdict for entry in entries])
+    listed = count_verdicts([entry.verdict for entry in entries])
+    counts = count_verdicts(Counter(listed) + Counter(others))
     diverged = [entry.row for entry in entries if entry.verdict == "diverged"]
     broken = sum(entry.extra_runs is not None and entry.extra_runs.broken for entry in entries)
     return str(
@@ -153,7 +168,9 @@ def render_page(
             light=format_css_variables(LIGHT),
             dark=format_css_variables(DARK),
             tone=choose_tone(counts, broken),
-            seconds=float(sum(row.get("seconds", 0.0) for row in rows)),
+            seconds=float(sum(row.get("seconds", 0.0) for row in rows)) if seconds is None else seconds,
+            others=others,
+            problems=problems,
             styles=read_styles("plots.css", "page.css"),
         )
     )

@@ -23,13 +23,19 @@ _COMMIT_VARIABLES = (
     "GITHUB_SHA", "CI_COMMIT_SHA", "CIRCLE_SHA1", "BUILDKITE_COMMIT", "BUILD_SOURCEVERSION", "GIT_COMMIT",
 )  # fmt: skip
 _GIT_SECONDS = 10.0
+_RANDOM_PREFIX = "local-"
+
+
+def is_random_run_id(run_id: str) -> bool:
+    """Whether it is of a session outside of CI, which does not know whether others are of the same run."""
+    return run_id.startswith(_RANDOM_PREFIX)
 
 
 def find_run_id(environ: Mapping[str, str]) -> str:
-    """The id of the CI run, equal in all its shards; a random one elsewhere."""
+    """The id of the CI run, equal in all its shards; elsewhere a random one, ``local-…``."""
     run_id = next((environ[name] for name in _RUN_VARIABLES if environ.get(name)), "")
     attempt = environ.get("GITHUB_RUN_ATTEMPT", "") if environ.get("GITHUB_RUN_ID") else ""
-    return f"{run_id}-{attempt}" if attempt else run_id or uuid.uuid4().hex
+    return f"{run_id}-{attempt}" if attempt else run_id or f"{_RANDOM_PREFIX}{uuid.uuid4().hex}"
 
 
 def find_shard(environ: Mapping[str, str]) -> str:
