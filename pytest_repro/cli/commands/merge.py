@@ -66,9 +66,15 @@ def _run(options: Namespace) -> Result:
     if len({*outputs}) < len(outputs):
         raise BadOption("two files would be written to one path")
     paths = [path for given in options.reports for path in sorted(glob(given)) or [given]]
+    if both := {
+        path for path in paths for output in outputs if Path(path).resolve() == Path(output).resolve()
+    }:
+        raise BadOption(
+            f"{both.pop()} would be read and written: give the merged report another name or folder"
+        )
     found = read_shards(paths, options.expect_shards)
     if not found.reports:
-        raise BadOption("\n  ".join(["no report can be merged:", *(f"{w}: {t}" for w, t in found.problems)]))
+        raise BadOption(f"no report can be merged: {'; '.join(text for _, text in found.problems)}")
     summary = Summary()
     kinds: list[tuple[str | None, Callable[[Body], Writer]]] = [
         (options.output, JsonReport),

@@ -86,7 +86,7 @@ class Summary:
         yield from self._lines
         if self._failing > len(self._lines):
             yield f"failed    {self._failing - len(self._lines):,} more; the merged report has them"
-        yield from (f"{word:<9} {text}" for word, text in found.problems)
+        yield from (f"{word:<10} {text}" for word, text in found.problems)
         if too_few := self.format_too_few(required):
             yield too_few
 
