@@ -9,18 +9,25 @@ from pathlib import Path
 
 _RUN_VARIABLES = (
     "GITHUB_RUN_ID", "CI_PIPELINE_ID", "CIRCLE_WORKFLOW_ID", "BUILDKITE_BUILD_ID", "BUILD_BUILDID",
-    "BUILD_TAG", "SLURM_ARRAY_JOB_ID", "SLURM_JOB_ID",
+    "BITBUCKET_PIPELINE_UUID", "SEMAPHORE_WORKFLOW_ID", "TRAVIS_BUILD_ID", "BUILD_TAG", "SLURM_ARRAY_JOB_ID",
+    "SLURM_JOB_ID",
 )  # fmt: skip
-"""Equal in all jobs of one run of GitHub Actions, GitLab, CircleCI, Buildkite, Azure, Jenkins, Slurm."""
+"""Equal in all jobs of one run of GitHub Actions, GitLab, CircleCI, Buildkite, Azure, Bitbucket, Semaphore,
+Travis, Jenkins, Slurm."""
 _SHARD_VARIABLES = (
     ("CI_NODE_INDEX", "CI_NODE_TOTAL", "1"),
     ("CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL", "0"),
     ("BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT", "0"),
+    ("SYSTEM_JOBPOSITIONINPHASE", "SYSTEM_TOTALJOBSINPHASE", "1"),
+    ("BITBUCKET_PARALLEL_STEP", "BITBUCKET_PARALLEL_STEP_COUNT", "0"),
+    ("SEMAPHORE_JOB_INDEX", "SEMAPHORE_JOB_COUNT", "1"),
     ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN"),
 )
-"""Number of the job, of jobs, and of the first job or its variable: GitLab, CircleCI, Buildkite, Slurm."""
+"""Number of the job, of jobs, and of the first job or its variable: GitLab and Knapsack, CircleCI, Buildkite,
+Azure, Bitbucket, Semaphore, Slurm. GitHub and Jenkins have none."""
 _COMMIT_VARIABLES = (
-    "GITHUB_SHA", "CI_COMMIT_SHA", "CIRCLE_SHA1", "BUILDKITE_COMMIT", "BUILD_SOURCEVERSION", "GIT_COMMIT",
+    "GITHUB_SHA", "CI_COMMIT_SHA", "CIRCLE_SHA1", "BUILDKITE_COMMIT", "BUILD_SOURCEVERSION", 
+    "BITBUCKET_COMMIT", "SEMAPHORE_GIT_SHA", "TRAVIS_COMMIT", "GIT_COMMIT",
 )  # fmt: skip
 _GIT_SECONDS = 10.0
 _RANDOM_PREFIX = "local-"
