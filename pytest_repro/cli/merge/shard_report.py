@@ -49,6 +49,11 @@ class Part:
         return f"{self.number}/{self.total}" if self.number else self.path
 
     @property
+    def shard(self) -> str:
+        """``3/100``; ``""`` without a number."""
+        return f"{self.number}/{self.total}" if self.number else ""
+
+    @property
     def run(self) -> str:
         """The run id without the number of an attempt, equal in all shards; ``""`` if unknown."""
         found = _ATTEMPT.fullmatch(self.run_id)
