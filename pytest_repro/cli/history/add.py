@@ -21,6 +21,9 @@ from pytest_repro.reports.failure import plural
 from pytest_repro.reports.json.rows import value_from_row
 from pytest_repro.reports.json.stream import ReportStream
 
+_DIGITS = 8
+"""Digits of a digest that are shown."""
+
 
 def add_report(connection: sqlite3.Connection, path: str) -> str:
     """Adds the report at *path*, all of it or nothing; returns what was done, in one line.
@@ -151,7 +154,7 @@ def _read_values(row: JsonNode) -> Iterator[tuple[str, str, str, float | None, s
             f"{value.kind} {value.digest} {containers}".rstrip(),
             value.kind,
             float(measure) if _is_plain(measure) else None,
-            json.dumps(detail) if detail else "",
+            json.dumps({**detail, "digest": value.digest[:_DIGITS]}),
         )
 
 

@@ -12,7 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pytest_repro.cli.commands import BadOption
+from pytest_repro.reports.json.report import BadReport
+
+
+class BadHistory(BadReport):
+    """The file is not a history, cannot be opened, or has no such test or session."""
+
 
 FORMAT = 1
 """Version of the tables."""
@@ -80,10 +85,10 @@ def open_history(path: str, create: bool = False) -> Iterator[sqlite3.Connection
     """The history at *path*; without *create* it must exist, and is only read.
 
     Raises:
-        BadOption: The file is not a history, is of a newer format, is damaged, or cannot be opened.
+        BadHistory: The file is not a history, is of a newer format, is damaged, or cannot be opened.
     """
     if not create and not Path(path).is_file():
-        raise BadOption(f"{path} does not exist; pytest-repro history add {path} REPORT.json creates it")
+        raise BadHistory(f"{path} does not exist; pytest-repro history add {path} REPORT.json creates it")
     connection: sqlite3.Connection | None = None
     try:
         connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
@@ -92,7 +97,7 @@ def open_history(path: str, create: bool = False) -> Iterator[sqlite3.Connection
             _check(connection, path, create)
         yield connection
     except sqlite3.Error as error:
-        raise BadOption(f"{path} is not a history of pytest-repro, or is damaged: {error}") from None
+        raise BadHistory(f"{path} is not a history of pytest-repro, or is damaged: {error}") from None
     finally:
         if connection is not None:
             connection.close()
@@ -126,7 +131,7 @@ def _check(connection: sqlite3.Connection, path: str, create: bool) -> None:
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {FORMAT}")
     elif application != _APPLICATION_ID:
-        raise BadOption(f"{path} is a database of another program, not a history of pytest-repro")
+        raise BadHistory(f"{path} is a database of another program, not a history of pytest-repro")
     elif version != FORMAT:
         why = f"and this pytest-repro reads format {FORMAT}"
-        raise BadOption(f"{path} is a history of format {version}, {why}: install another version")
+        raise BadHistory(f"{path} is a history of format {version}, {why}: install another version")

@@ -121,8 +121,8 @@ def make_line(history: History, sessions: Sequence[Session]) -> Line:
         x = places[point.session.ident]
         changed = number > 0 and points[number - 1].content.ident != point.content.ident
         if changed:
-            path.append((x, path[-1][1]))
-        path.append((x, y))
+            _extend(path, x, path[-1][1])
+        _extend(path, x, y)
         if changed or number == 0:
             marks.append(
                 Mark(x, y, f"{name_session(point.session)}: {format_content(point.content)}", changed)
@@ -139,6 +139,12 @@ def make_line(history: History, sessions: Sequence[Session]) -> Line:
         format_content(last.content),
         description,
     )
+
+
+def _extend(path: list[tuple[float, float]], x: float, y: float) -> None:
+    if len(path) > 1 and path[-1][1] == path[-2][1] == y:
+        path.pop()  # the line goes on
+    path.append((x, y))
 
 
 def make_cost_line(nodeid: str, results: Sequence[Result], sessions: Sequence[Session]) -> dict[str, object]:

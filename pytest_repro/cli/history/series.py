@@ -55,7 +55,7 @@ class Content(NamedTuple):
     ident: int
     kind: str
     measure: float | None  # a number, or the mean of an array
-    detail: str  # JSON with ``values``, ``text`` or ``statistics``
+    detail: str  # JSON with ``values``, ``text`` or ``statistics``, and ``digest``
 
 
 class Point(NamedTuple):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from pytest_repro.cli.commands import BadOption
 from pytest_repro.cli.history.add import parse_time
 from pytest_repro.cli.history.changes import Change, FieldChange, classify
+from pytest_repro.cli.history.database import BadHistory
 from pytest_repro.cli.history.series import Series, Session
 from pytest_repro.cli.history.text import describe_fields, format_contents, name_session
 from pytest_repro.reports.failure import plural
@@ -22,18 +22,18 @@ def find_start(sessions: Sequence[Session], since: str) -> int:
     Sessions of that commit or run, and those before it, are what later ones are compared with.
 
     Raises:
-        BadOption: There is no such session, or *since* is the beginning of several commits.
+        BadHistory: There is no such session, or *since* is the beginning of several commits.
     """
     last = max((n for n, each in enumerate(sessions) if since == each.run_id), default=None)
     if last is None and _DIGITS.fullmatch(since):
         found = {each.commit.partition("-")[0] for each in sessions if each.commit.startswith(since)}
         if len(found) > 1:
-            raise BadOption(f"{since} is the beginning of {len(found)} commits: {', '.join(sorted(found))}")
+            raise BadHistory(f"{since} is the beginning of {len(found)} commits: {', '.join(sorted(found))}")
         last = max((n for n, each in enumerate(sessions) if each.commit.startswith(since)), default=None)
     if last is not None:
         return last + 1
     if (at := parse_time(since)) is None:
-        raise BadOption(f"{since} is no commit or run of this history, and no date such as 2026-01-31")
+        raise BadHistory(f"{since} is no commit or run of this history, and no date such as 2026-01-31")
     return sum(each.time < at for each in sessions)
 
 
@@ -72,7 +72,9 @@ def _format_groups(
 ) -> Iterator[str]:
     total, new, changed = counts
     before = f"{plural(start, 'session')} before, {len(sessions) - start:,} since"
-    yield f"{before}: {changed:,} of {plural(total, 'value')} changed" + (f", {new:,} are new" if new else "")
+    yield f"{before}: {changed:,} of {plural(total, 'value')} changed" + (
+        f", {new:,} {'is' if new == 1 else 'are'} new" if new else ""
+    )
     for group in groups:
         yield ""
         first = group[0][1]

@@ -147,13 +147,13 @@ def format_field(field: FieldChange) -> str:
 
 def format_content(content: Content) -> str:
     """A value in short: the number, the text, or the mean of an array and a part of its digest."""
-    detail = json.loads(content.detail) if content.detail else {}
+    detail = json.loads(content.detail)
     if len(values := detail.get("values", ())) == 1:
         return str(values[0])
     if "text" in detail:
         return str(detail["text"])
     mean = f"mean {content.measure:.9g}, " if content.measure is not None else ""
-    return f"{mean}content {content.ident}"
+    return f"{mean}digest {detail['digest']}"
 
 
 def name_session(session: Session) -> str:
