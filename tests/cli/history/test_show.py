@@ -211,6 +211,6 @@ def test_the_page_has_a_line_for_each_value(history: Path, tmp_path: Path, capsy
     assert text.count('<div class="line">') == 2
     assert '<path d="M8 56L397.3 56L397.3 8L592 8"/>' in text  # x, of four sessions
     assert "coincides with numpy 2.3.1 to 2.4.0 only" in text
-    assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
+    assert "://" not in text.replace("http://www.w3.org/2000/svg", "")
     code, _, err = run(capsys, "history", "show", str(history), f"--html={history}/x")
     assert (code, "cannot be written" in err) == (2, True)
