@@ -27,7 +27,9 @@ def fails(row: Mapping[str, Any]) -> bool:
     plan, word = row.get("plan", {}), row.get("verdict")
     if word == "unobserved" and plan.get("audit"):
         return plan.get("capture") == "strict" and bool(row.get("not_compared"))
-    return word == "failed" or word in FAILING_VERDICTS or not row.get("sweep", {}).get("kept", True)
+    if word == "failed" or word in FAILING_VERDICTS or row.get("failure"):
+        return True
+    return not row.get("sweep", {}).get("kept", True)
 
 
 def count_compared(rows: Sequence[Mapping[str, Any]]) -> int:

@@ -43,7 +43,7 @@ class MergedTest:
     @property
     def headline(self) -> str:
         """Why it failed or was skipped, in one line."""
-        if headline := self.row.get("headline"):
+        if headline := self.row.get("headline") or self.row.get("failure"):
             return str(headline)
         if "kept" in (sweep := self.row.get("sweep", {})) and not sweep["kept"]:
             return "not for every seed"
@@ -88,7 +88,7 @@ def make_merged_test(row: JsonNode, text: str, part: Part) -> MergedTest:
         BadReport: The row is malformed.
     """
     value = row.as_object()
-    if value.get("verdict") == "reproduced" and "sweep" not in value:
+    if value.get("verdict") == "reproduced" and "sweep" not in value and "failure" not in value:
         return MergedTest(value, text, None)
     verdict = decode_verdict(row, part.environment, part.seed)
     is_failing = verdict.outcome in FAILING_VERDICTS

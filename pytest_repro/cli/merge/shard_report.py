@@ -119,6 +119,8 @@ def check_test(test: StreamedTest) -> str:
     vary = plan.get("vary") if (plan := row.get("plan")) is not None else None
     for _, values in vary.items() if vary is not None else ():
         list(values)
+    if (failure := row.get("failure")) is not None:
+        failure.as_text()
     if (sweep := row.get("sweep")) is not None:
         sweep["kept"].as_bool()
     return nodeid

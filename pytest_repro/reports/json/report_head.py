@@ -29,6 +29,8 @@ _COMMIT_VARIABLES = (
     "GITHUB_SHA", "CI_COMMIT_SHA", "CIRCLE_SHA1", "BUILDKITE_COMMIT", "BUILD_SOURCEVERSION", 
     "BITBUCKET_COMMIT", "SEMAPHORE_GIT_SHA", "TRAVIS_COMMIT", "GIT_COMMIT",
 )  # fmt: skip
+CI_VARIABLES = _RUN_VARIABLES + _COMMIT_VARIABLES
+"""Variables from which a report has its run id and its commit, outside of a repository of git."""
 _GIT_SECONDS = 10.0
 _RANDOM_PREFIX = "local-"
 

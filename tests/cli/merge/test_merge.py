@@ -13,6 +13,7 @@ from pytest_repro.core.compare.stored_value import Statistics, StoredValue
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.plan.tolerance import Tolerance
 from pytest_repro.reports.json.report import ReportHead
+from pytest_repro.reports.json.report_head import CI_VARIABLES
 from tests.cli.merge.shards import ENVIRONMENT, make_row, read, shard
 from tests.cli.reports import number, run
 from tests.conftest import Project
@@ -292,6 +293,8 @@ def test_expected(repro):
 
 def test_shards_of_real_sessions(project: Project, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions outside of CI, whose run ids are random."""
+    for name in CI_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
     for part in ("1", "2"):
         monkeypatch.setenv("PART", part)
         project(SHARED, f"--repro-shard={part}/2", f"--repro-json={part}.json")
@@ -307,3 +310,34 @@ def test_shards_of_real_sessions(project: Project, capsys: Any, monkeypatch: pyt
     )
     assert "2 compared (1 reproduced, 1 diverged), 0 observed nothing, 1 xfailed" in lines
     assert "run_id" not in json.loads((root / "all.json").read_text())
+
+
+def test_what_failed_a_test_that_reproduced_fails_the_merge(project: Project, capsys: Any) -> None:
+    source = """
+        import numpy as np, pytest
+
+        @pytest.mark.reproducible(unseeded="fail")
+        def test_unseeded(repro):
+            repro.record(x=np.random.rand())
+
+        @pytest.fixture
+        def broken():
+            yield
+            raise OSError("no space")
+
+        def test_teardown(repro, broken):
+            repro.record(x=1)
+
+        @pytest.mark.reproducible(seeds=4)
+        def test_sweep(repro):
+            assert repro.seed < 2
+            repro.record(x=1)
+    """
+    project(source)
+    code, text, _ = run(capsys, "merge", str(project.pytester.path / "report.json"))
+    assert code == 1
+    assert [line for line in text.splitlines() if line.startswith("failed")] == [
+        "failed    test_it.py::test_unseeded  UnseededDraws: numpy at test_it.py:6",
+        "failed    test_it.py::test_teardown  OSError: no space",
+        "failed    test_it.py::test_sweep  SeedDependent: 2 of 4 seeds failed: 2, 3",
+    ]
