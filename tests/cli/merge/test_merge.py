@@ -337,7 +337,7 @@ def test_what_failed_a_test_that_reproduced_fails_the_merge(project: Project, ca
     code, text, _ = run(capsys, "merge", str(project.pytester.path / "report.json"))
     assert code == 1
     assert [line for line in text.splitlines() if line.startswith("failed")] == [
-        "failed    test_it.py::test_unseeded  UnseededDraws: numpy at test_it.py:6",
+        "failed    test_it.py::test_unseeded  UnseededDraws: numpy at test_it.py:5",
         "failed    test_it.py::test_teardown  OSError: no space",
         "failed    test_it.py::test_sweep  SeedDependent: 2 of 4 seeds failed: 2, 3",
     ]
