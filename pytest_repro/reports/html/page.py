@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_repro.core.runs.run import UnseededDraw
 from pytest_repro.metrics._arguments import format_list
+from pytest_repro.reports.failure import plural
 from pytest_repro.reports.failure.unseeded import format_headline
 from pytest_repro.reports.html.extra_runs import ExtraRunsSection, describe_sweep, make_extra_runs_section
 from pytest_repro.reports.html.figures import Figure, make_figures
@@ -119,7 +120,7 @@ def _summarize(row: Mapping[str, Any], details: Mapping[str, Any]) -> str:
     sweep = row.get("sweep")
     broken = describe_sweep(sweep) if sweep and not sweep["kept"] else ""
     errors = (run["error"] for run in details.get("runs", ()) if run["error"])
-    return str(row.get("headline") or next(errors, broken))
+    return str(row.get("headline") or row.get("failure") or next(errors, broken))
 
 
 def _list_notes(row: Mapping[str, Any]) -> Iterator[str]:
@@ -154,6 +155,9 @@ def render_page(
     counts = count_verdicts(Counter(listed) + Counter(others))
     diverged = [entry.row for entry in entries if entry.verdict == "diverged"]
     broken = sum(entry.extra_runs is not None and entry.extra_runs.broken for entry in entries)
+    sentence = format_sentence(counts, sum("baseline" in row for row in diverged), broken)
+    if problems:
+        sentence += f" {plural(len(problems), 'problem')} with shards."
     return str(
         load_template("page.html").render(
             title=title,
@@ -162,12 +166,12 @@ def render_page(
             entries=entries,
             detailed=[entry for entry in entries if entry.has_details],
             counts=counts,
-            sentence=format_sentence(counts, sum("baseline" in row for row in diverged), broken),
+            sentence=sentence,
             expected=sum(bool(row.get("expected")) for row in diverged),
             get_style=get_verdict_style,
             light=format_css_variables(LIGHT),
             dark=format_css_variables(DARK),
-            tone=choose_tone(counts, broken),
+            tone="bad" if problems else choose_tone(counts, broken),
             seconds=float(sum(row.get("seconds", 0.0) for row in rows)) if seconds is None else seconds,
             others=others,
             problems=problems,

@@ -119,6 +119,7 @@ def test_the_page_of_few_tests_lists_all(outputs: dict[str, str]) -> None:
     assert "x differs between shards 1/3 and 2/3" in text
     assert "1.0 in shard 1/3, 2.0 in shard 2/3" in text
     assert "missing: shard 3 of 3" in text
+    assert "<h1>1 of 6 tests is not reproducible. 2 problems with shards.</h1>" in text
     assert "counted here" not in text
 
 
