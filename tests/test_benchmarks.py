@@ -12,7 +12,7 @@ import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = sorted(FOLDER.glob("bench_*.py"))
-WITHOUT_TORCH = {"bench_companions.py", "bench_files.py", "bench_tests.py"}
+WITHOUT_TORCH = {"bench_companions.py", "bench_files.py", "bench_merge.py", "bench_tests.py"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="benchmarks fork and read /proc")

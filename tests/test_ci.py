@@ -87,9 +87,15 @@ def test_a_workflow_passes_only_declared_inputs(path: Path) -> None:
     workflow = yaml.safe_load(path.read_text())
     assert workflow["permissions"] == {"contents": "read"}
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+<<<<<<< HEAD
     ours = [step for step in steps if step.get("uses", "").startswith("pytest-repro/pytest-repro@")]
     assert len(ours) == 1
     assert set(ours[0]["with"]) <= set(ACTION["inputs"])
+=======
+    ours = [step for step in steps if step.get("uses", "").startswith("OWNER/pytest-repro@")]
+    assert ours
+    assert all(set(step["with"]) <= set(ACTION["inputs"]) for step in ours)
+>>>>>>> merge
     for job in workflow["jobs"].values():
         needed = [job.get("needs", [])] if isinstance(job.get("needs"), str) else job.get("needs", [])
         assert set(needed) <= set(workflow["jobs"])
@@ -148,3 +154,32 @@ def test_the_last_job_compares_two_machines(runner: Runner) -> None:
     done = runner.step(strict)
     assert done.returncode == 1
     assert "differs  test_it.py::test_sum  s differs, max abs" in done.stdout
+
+
+@needs_bash
+def test_the_last_job_merges_the_shards(runner: Runner) -> None:
+    pytest.importorskip("pytest_split")
+    source = "".join(f"def test_{n}(repro): repro.record(x={n})\n" for n in range(8))
+    (runner.folder / "test_it.py").write_text(source)
+    workflow = yaml.safe_load((ROOT / "examples" / "ci" / "shards.yml").read_text())
+    test, merge = (job["steps"][-1]["with"] for job in workflow["jobs"].values())
+    environ = {"GITHUB_RUN_ID": "9001", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_SHA": "c0ffee"}
+    for shard in workflow["jobs"]["test"]["strategy"]["matrix"]["shard"]:
+        args = evaluate(test["args"], matrix_shard=str(shard)).removeprefix("tests ")
+        args += " -p repro -p repro_marker -p pytest_split.plugin -q"
+        reports = f"shards/{evaluate(test['artifact'], matrix_shard=str(shard))}"
+        done = runner.step(STEPS["Run"], environ, inputs_args=args, inputs_reports=reports)
+        assert done.returncode == 0, done.stdout + done.stderr
+    values = {"inputs_merge": merge["merge"], "inputs_reports": "all"}
+    done = runner.step(STEPS["Merge"], inputs_args=merge["args"].replace("20", "8"), **values)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("4 shards, 8 tests, run 9001, commit c0ffee\n")
+    names = sorted(path.name for path in (runner.folder / "all").iterdir())
+    assert names == ["ctrf.json", "junit.xml", "report.html", "report.json"]
+    (runner.folder / "shards" / "repro-3" / "report.json").unlink()
+    done = runner.step(STEPS["Merge"], inputs_args=merge["args"], **values)
+    assert done.returncode != 0
+    assert done.stdout.splitlines()[-2:] == [
+        "missing    shard 3 of 4",
+        "too few   6 tests were compared, --require=20 requires at least 20: the merge fails",
+    ]

@@ -16,8 +16,8 @@ from pytest_repro.core.text import escape_unprintable
 from pytest_repro.reports.json.report import BadReport
 
 _DESCRIPTION = """\
-Compares and prints the reports that pytest --repro-json wrote, checks golden files, and shows what could
-change a result on this machine.
+Compares, merges and prints the reports that pytest --repro-json wrote, keeps their history, checks golden
+files, and shows what could change a result on this machine.
 """
 
 _EXAMPLES = """\
@@ -25,6 +25,8 @@ examples:
   pytest --repro-json=a.json            write a report, on each machine
   pytest-repro compare a.json b.json    do both machines give the same values?
   pytest-repro show a.json              the failures of a report, as pytest showed them
+  pytest-repro merge shard-*.json       one verdict on all shards of a run
+  pytest-repro history show h.sqlite    since which commit or version does a value differ?
   pytest-repro env                      library versions, threads and determinism switches
 """
 
@@ -32,6 +34,8 @@ _EXIT_CODES = """
 exit codes:
   0   done; compare: at least one test was compared, and the machines agree
   1   compare: they differ, or no test was compared; check-golden: a file is incomplete
+      merge: a test failed or differs between shards, too few were compared, or a shard is missing,
+      unreadable, foreign or there twice; history add: a report was not added
   2   the arguments cannot be used: no such file, not a report, a wrong option
 """
 

@@ -154,7 +154,7 @@ def parse_json(text: str | bytes, name: str = "") -> JsonNode:
     """
     try:
         decoded = text.decode() if isinstance(text, bytes) else text
-        return JsonNode(json.loads(decoded, parse_constant=_refuse_constant), name)
+        return JsonNode(json.loads(decoded, parse_constant=refuse_constant), name)
     except json.JSONDecodeError as error:
         cut = " (cut off?)" if error.pos >= len(error.doc.rstrip()) and error.doc.strip() else ""
         reason = f"is not JSON: {error.msg.removesuffix(' at')} at line {error.lineno}{cut}"
@@ -167,5 +167,6 @@ def parse_json(text: str | bytes, name: str = "") -> JsonNode:
     raise BadJson(f"{name.removesuffix(': ')} {reason}".lstrip())
 
 
-def _refuse_constant(name: str) -> NoReturn:
+def refuse_constant(name: str) -> NoReturn:
+    """Refuses ``NaN`` and ``Infinity``, as ``parse_constant`` of a JSON decoder."""
     raise ValueError(f"{name} is not strict JSON")

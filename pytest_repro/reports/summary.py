@@ -20,6 +20,18 @@ _MAX_UNOBSERVED = 5
 """Largest number of tests that observe nothing which are listed without ``-v``."""
 
 
+def fails(row: Mapping[str, Any]) -> bool:
+    """Whether the test of a row of the JSON report failed its session."""
+    if row.get("expected"):
+        return False
+    plan, word = row.get("plan", {}), row.get("verdict")
+    if word == "unobserved" and plan.get("audit"):
+        return plan.get("capture") == "strict" and bool(row.get("not_compared"))
+    if word == "failed" or word in FAILING_VERDICTS or row.get("failure"):
+        return True
+    return not row.get("sweep", {}).get("kept", True)
+
+
 def count_compared(rows: Sequence[Mapping[str, Any]]) -> int:
     """Number of tests whose runs were compared."""
     return sum(row.get("verdict") in COMPARED_VERDICTS for row in rows)
@@ -31,21 +43,33 @@ def format_counts(rows: Sequence[Mapping[str, Any]]) -> str:
     Always shows the first two, and the third if devices are varied, so that a session that compares less
     than before is noticed.
     """
-    counts = Counter(map(label_verdict, rows))
+    swept = [row for row in rows if "sweep" in row and row.get("verdict") in COMPARED_VERDICTS]
+    broken = sum(not row["sweep"]["kept"] for row in swept)  # runs with one seed agree, but they fail
+    return format_labels(Counter(map(label_verdict, rows)), broken, any(map(varies_device, rows)))
+
+
+def format_labels(counts: Counter[str], broken: int, with_devices: bool) -> str:
+    """:func:`format_counts` of numbers of tests by :func:`label_verdict`.
+
+    Args:
+        counts: Number of tests by label; is emptied.
+        broken: Number of compared tests that a seed sweep fails.
+        with_devices: Whether a test varies the device.
+    """
+    compared = sum(counts[word] for word in COMPARED_VERDICTS)
     words = ", ".join(f"{counts.pop(word)} {word}" for word in COMPARED_VERDICTS if counts[word])
-    parts = [f"{count_compared(rows)} compared" + (f" ({words})" if words else "")]
-    always = [OBSERVED_NOTHING, *([_NO_DEVICE] if any(map(_varies_device, rows)) else [])]
+    parts = [f"{compared} compared" + (f" ({words})" if words else "")]
+    always = [OBSERVED_NOTHING, *([_NO_DEVICE] if with_devices else [])]
     parts += [f"{counts.pop(word, 0)} {word}" for word in always]
     # Workers report in any order, so ties are sorted by word.
     rest = sorted(((n, word) for word, n in counts.items() if n), key=lambda item: (-item[0], item[1]))
-    # Their runs with one seed agree, but they fail.
-    swept = [row for row in rows if "sweep" in row and row.get("verdict") in COMPARED_VERDICTS]
-    if broken := sum(not row["sweep"]["kept"] for row in swept):
+    if broken:
         rest.append((broken, "not for every seed"))
     return ", ".join([*parts, *(f"{number} {word}" for number, word in rest)])
 
 
-def _varies_device(row: Mapping[str, Any]) -> bool:
+def varies_device(row: Mapping[str, Any]) -> bool:
+    """Whether the test varies the device."""
     planned = row.get("plan", {}).get("vary", {}).get("device", ())
     return len(planned) > 1 or any(run["axis"] == "device" for run in row["runs"])
 
@@ -71,7 +95,11 @@ def format_too_few(rows: Sequence[Mapping[str, Any]], required: int, source: str
 
     *source* is the option that requires it: ``"--repro-require=5"``.
     """
-    compared = count_compared(rows)
+    return format_too_few_compared(count_compared(rows), required, source)
+
+
+def format_too_few_compared(compared: int, required: int, source: str) -> str:
+    """:func:`format_too_few` of a number of compared tests."""
     if compared >= required:
         return ""
     count = f"{compared or 'no'} test{'s were' if compared != 1 else ' was'} compared"

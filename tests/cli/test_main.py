@@ -25,7 +25,7 @@ def test_it_is_found_by_its_names(tmp_path: Path) -> None:
 
 
 def test_help_documents_the_exit_codes(capsys: Any) -> None:
-    for words in ([], ["compare"], ["env"], ["show"]):
+    for words in ([], ["compare"], ["env"], ["show"], ["merge"], ["history"]):
         code, out, _ = run(capsys, *words, "--help")
         assert code == 0
         for line in (
@@ -40,11 +40,13 @@ def test_help_documents_the_exit_codes(capsys: Any) -> None:
 
 
 @pytest.mark.parametrize("heavy", ["numpy", "torch", "pytest"])
-def test_to_compare_and_to_show_is_light(tmp_path: Path, heavy: str) -> None:
+def test_to_read_reports_is_light(tmp_path: Path, heavy: str) -> None:
     path = report(tmp_path / "a.json", row(number("x", 1.0)), row(word="diverged"))
     code = (
         "import sys; from pytest_repro.cli import main; "
-        f"main(['compare', {path!r}, {path!r}]); main(['show', {path!r}]); sys.exit({heavy!r} in sys.modules)"
+        f"main(['compare', {path!r}, {path!r}]); main(['show', {path!r}]); main(['merge', {path!r}]); "
+        f"main(['history', 'add', {path + '.sqlite'!r}, {path!r}]); "
+        f"main(['history', 'show', {path + '.sqlite'!r}]); sys.exit({heavy!r} in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from pytest_repro.reports.json.report_head import CI_VARIABLES
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
@@ -78,7 +80,7 @@ def run_console(block: Block, folder: Path) -> str:
 def _run(command: str, folder: Path) -> str:
     words = shlex.split(command)
     environ = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "80", "PYTHONPATH": str(ROOT)}
-    for name in ("PYTEST_ADDOPTS", "GITHUB_ACTIONS", "PYTEST_XDIST_WORKER", "CI"):
+    for name in ("PYTEST_ADDOPTS", "GITHUB_ACTIONS", "PYTEST_XDIST_WORKER", "CI", *CI_VARIABLES):
         environ.pop(name, None)
     while "=" in words[0]:
         name, _, value = words.pop(0).partition("=")

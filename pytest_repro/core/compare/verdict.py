@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 BASELINE = "baseline"
 """The axis of mismatches between a run and a golden file."""
 
+SHARD = "shard"
+"""The axis of mismatches between two shards that ran one test: *repeat_of* names the first of them."""
+
 VerdictOutcome = Literal[
     "reproduced", "diverged", "unobserved", "failed", "skipped", "no-baseline", "foreign-baseline"
 ]

@@ -35,6 +35,7 @@ class ItemReporter:
     def __init__(self, runner: ItemRunner) -> None:
         self._runner, self._item = runner, runner.item
         self._is_xfailed = self._has_failed = False
+        self._failure = ""
 
     def update(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """Updates *report*.
@@ -57,6 +58,7 @@ class ItemReporter:
         is_ours = isinstance(error, (CompanionLost, NotReproducibleFailure))
         differs = runner.verdict is not None and runner.verdict.outcome == "diverged"
         self._has_failed |= report.failed and (is_ours or differs)
+        self._note_failure(error, report)
         self._is_xfailed |= report.skipped and hasattr(report, "wasxfail")
 
     def replace_failure(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
@@ -84,7 +86,14 @@ class ItemReporter:
             from pytest_repro.plugin.judge import baseline
 
             baseline.attach_entry(self._item, report)
-        attach_row(runner, report, self._is_xfailed, self._has_failed)
+        self._note_failure(error, report)
+        attach_row(runner, report, self._is_xfailed, self._has_failed, self._failure)
+
+    def _note_failure(self, error: BaseException | None, report: pytest.TestReport) -> None:
+        """Keeps the first line of the first failure."""
+        if report.failed and not self._failure:
+            told = getattr(error, "headline", "") or (format_error_line(error) if error is not None else "")
+            self._failure = told.partition("\n")[0] or "failed in another run"
 
     def _update_outcome(self, error: BaseException | None, report: pytest.TestReport) -> None:
         verdict, sweep = self._runner.verdict, self._runner.extra_results.sweep

@@ -28,7 +28,9 @@ _PLUGIN_NAME = "repro-rows"
 REPORT_ATTRIBUTE = "repro"
 
 
-def attach_row(runner: ItemRunner, report: pytest.TestReport, is_xfailed: bool, has_failed: bool) -> None:
+def attach_row(
+    runner: ItemRunner, report: pytest.TestReport, is_xfailed: bool, has_failed: bool, failure: str = ""
+) -> None:
     """Attaches the test's row of the JSON report to *report*, and the properties for JUnit.
 
     Args:
@@ -36,6 +38,7 @@ def attach_row(runner: ItemRunner, report: pytest.TestReport, is_xfailed: bool, 
         report: Of its tear-down.
         is_xfailed: Whether its failure was expected.
         has_failed: Whether it failed because it is not reproducible.
+        failure: Why pytest reports it as failed; ``""`` if it does not.
     """
     verdict, settings = runner.verdict, runner.item.config.stash[SETTINGS]
     if verdict is None:
@@ -45,6 +48,8 @@ def attach_row(runner: ItemRunner, report: pytest.TestReport, is_xfailed: bool, 
     row |= _make_extra_row(runner) | make_unseeded_row(runner)
     if is_xfailed:
         row["expected"] = True
+    if failure and verdict.outcome not in ("failed", *FAILING_VERDICTS):
+        row["failure"] = failure
     if verdict.outcome != "skipped":
         row["unmade_note"] = describe_omitted(runner, settings)
         if verdict.plan.level is not None:

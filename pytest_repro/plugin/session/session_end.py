@@ -75,9 +75,10 @@ def _build_head(config: pytest.Config) -> ReportHead:
     started, splits, group = config.stash[STARTED], *map(config.getoption, ("splits", "group"), (None, None))
     by_pytest_split = f"{group}/{splits}" if splits and group else ""
     shard = config.stash[SETTINGS].shard or by_pytest_split or find_shard(os.environ)
+    run_id = config.getoption("testrunuid", None) or find_run_id(os.environ)  # an option of pytest-xdist
     shown = datetime.fromtimestamp(started, timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
     commit, duration = find_commit(config.rootpath, os.environ), round(time() - started, 3)
-    return ReportHead(find_run_id(os.environ), shard, commit, shown, duration)
+    return ReportHead(run_id, shard, commit, shown, duration)
 
 
 def _list_note_keys() -> list[str]:

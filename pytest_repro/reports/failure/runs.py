@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_repro.axes import get_axis
 from pytest_repro.core.compare.mismatch import Mismatch
-from pytest_repro.core.compare.verdict import BASELINE, Verdict
+from pytest_repro.core.compare.verdict import BASELINE, SHARD, Verdict
 from pytest_repro.core.plan.plan import REPEAT, AxisValues, Cell, Plan, make_reference_cell
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.text import quote_word
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 def format_run(run: Run | Mismatch | Cell | PlotData) -> str:
     """``run 2`` (counted from 1), ``2 threads``, ``2 threads again``."""
+    if run.axis == SHARD:
+        return f"shard {run.value}"
     if run.repeat_of is not None:
         return f"{get_axis(run.repeat_of[0]).format_value(run.repeat_of[1])} again"
     if run.axis == REPEAT:
@@ -31,6 +33,8 @@ def format_in_run(run: Run | Mismatch | Cell) -> str:
     """``in run 2``, ``with 2 threads``; ``here`` for a comparison with a golden file."""
     if run.axis == BASELINE:
         return "here"
+    if run.axis == SHARD:
+        return f"in {format_run(run)}"
     axis = (run.repeat_of or (run.axis,))[0]
     return f"{'in' if axis == REPEAT else get_axis(axis).preposition} {format_run(run)}"
 
@@ -57,6 +61,8 @@ def format_reference(mismatch: Mismatch) -> str:
     """The side a mismatch differs from: ``in run 1``, ``on cuda``."""
     if mismatch.axis == BASELINE:
         return "in the golden file"
+    if mismatch.axis == SHARD and mismatch.repeat_of:
+        return f"in shard {mismatch.repeat_of[1]}"
     return format_axis_value(*mismatch.repeat_of) if mismatch.repeat_of else "in run 1"
 
 
@@ -84,9 +90,18 @@ def _format_run_numbers(numbers: Sequence[int]) -> str:
     return f"runs {', '.join(spans)}"
 
 
+def describe_problem(verdict: Verdict) -> str:
+    """What is wrong with a test that ``diverged``: ``is not reproducible``."""
+    if verdict.mismatches and all(m.axis == SHARD for m in verdict.mismatches):
+        return "differs between shards"
+    return "is not reproducible" if verdict.baseline is None else "differs from its golden file"
+
+
 def format_between(plan: Plan, mismatch: Mismatch) -> str:
     """The two sides of a mismatch: ``between 1 and 2 threads``; ``""`` between repeats."""
     axis, value = mismatch.repeat_of or (mismatch.axis, mismatch.value)
+    if axis == SHARD:
+        return f"between shards {value} and {mismatch.value}"
     if axis == REPEAT:
         return ""
     if axis == BASELINE:
@@ -102,7 +117,7 @@ def _get_reference_value(plan: Plan, axis: str) -> object:
 
 def format_axes(verdict: Verdict) -> Iterator[str]:
     """A line for each axis value that differs: whether it repeats itself, and from what it differs."""
-    mismatches = [m for m in verdict.mismatches if m.problem != "outcome" and m.axis != BASELINE]
+    mismatches = [m for m in verdict.mismatches if m.problem != "outcome" and m.axis not in (BASELINE, SHARD)]
     by_setting: dict[tuple[str, object], list[Mismatch]] = {}
     for mismatch in mismatches:
         by_setting.setdefault(mismatch.repeat_of or (mismatch.axis, mismatch.value), []).append(mismatch)
@@ -148,11 +163,20 @@ _REPEAT_HINTS = (
     "global, a cache, a file, or a fixture of module or session scope",
 )
 
+_SHARD_HINTS = (
+    "what other tests of a shard leave behind: a seeded generator, a global, a cache, a file; and",
+    "what its machine has: instruction set, threads, versions, see pytest-repro compare",
+)
+
 
 def format_hints(verdict: Verdict) -> Iterator[str]:
     """Where to look, by axis that differs, except for the one that the diagnosis has explained or tested."""
-    axes = dict.fromkeys((m.repeat_of or (m.axis,))[0] for m in verdict.mismatches if m.problem != "outcome")
-    repeats_differ = any(m.repeat_of is not None for m in verdict.mismatches)
+    mismatches = [m for m in verdict.mismatches if m.axis != SHARD]
+    if not mismatches:
+        yield from format_labelled("look for", _SHARD_HINTS)
+        return
+    axes = dict.fromkeys((m.repeat_of or (m.axis,))[0] for m in mismatches if m.problem != "outcome")
+    repeats_differ = any(m.repeat_of is not None for m in mismatches)
     if verdict.cause is not None and not verdict.cause.is_untested:
         explained = REPEAT if any(m.axis == REPEAT for m in verdict.mismatches) else next(iter(axes))
         axes.pop(explained, None)

@@ -20,6 +20,7 @@ from pytest_repro.reports.failure import (
     wrap_labelled,
 )
 from pytest_repro.reports.failure.runs import (
+    describe_problem,
     format_axes,
     format_between,
     format_environment_diff,
@@ -178,8 +179,7 @@ def describe_uncompared_values(verdict: Verdict) -> str:
 
 
 def _format_differences(nodeid: str, verdict: Verdict) -> Iterator[str]:
-    wrong = "is not reproducible" if verdict.baseline is None else "differs from its golden file"
-    yield f"{nodeid} {wrong} ({describe_plan(verdict.plan)}{format_folder_note(verdict)})"
+    yield f"{nodeid} {describe_problem(verdict)} ({describe_plan(verdict.plan)}{format_folder_note(verdict)})"
     yield ""
     values = [m for m in verdict.mismatches if m.problem != "outcome"]
     if len(values) < len(verdict.mismatches) or verdict.runs[0].outcome == "failed":

@@ -40,8 +40,8 @@ def get_verdict_style(verdict: str) -> VerdictStyle:
     return VERDICT_STYLES.get(verdict, VerdictStyle("·", "idle", verdict))
 
 
-def count_verdicts(verdicts: Sequence[str]) -> dict[str, int]:
-    """Number of tests by verdict, the worst first."""
+def count_verdicts(verdicts: Sequence[str] | Counter[str]) -> dict[str, int]:
+    """Number of tests by verdict, the worst first; *verdicts* may be counted already."""
     order = {word: rank for rank, word in enumerate(VERDICT_STYLES)}
     return dict(sorted(Counter(verdicts).items(), key=lambda item: order.get(item[0], 99)))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pytest_repro.core.runs.run import UnseededDraw
 from pytest_repro.metrics._arguments import format_list
+from pytest_repro.reports.failure import plural
 from pytest_repro.reports.failure.cause import get_link
 from pytest_repro.reports.failure.unseeded import format_headline
 from pytest_repro.reports.html.extra_runs import ExtraRunsSection, describe_sweep, make_extra_runs_section
@@ -119,7 +121,7 @@ def _summarize(row: Mapping[str, Any], details: Mapping[str, Any]) -> str:
     sweep = row.get("sweep")
     broken = describe_sweep(sweep) if sweep and not sweep["kept"] else ""
     errors = (run["error"] for run in details.get("runs", ()) if run["error"])
-    return str(row.get("headline") or next(errors, broken))
+    return str(row.get("headline") or row.get("failure") or next(errors, broken))
 
 
 def _list_notes(row: Mapping[str, Any]) -> Iterator[str]:
@@ -135,15 +137,30 @@ def render_page(
     environment: Mapping[str, str],
     title: str,
     docs_url: str = "",
+    others: Mapping[str, int] = {},
+    problems: Sequence[str] = (),
+    seconds: float | None = None,
 ) -> str:
-    """The whole page; *title* is the name of the tested project, *docs_url* that of the documentation.
+    """The whole page.
 
-    ``page`` in *rows*, of the JSON report, is what :func:`~.page_data.make_page_data` gave.
+    Args:
+        rows: Rows of the JSON report, with what :func:`~.page_data.make_page_data` gave as ``page``.
+        seed: Seed of the session.
+        environment: Whatever else could change a result, by name.
+        title: Name of the tested project.
+        docs_url: Address of the documentation; ``""`` for no links.
+        others: Number of tests that are counted but not listed, by verdict.
+        problems: A sentence for each report that is missing in merged ones.
+        seconds: Of all tests; by default of those in *rows*.
     """
     entries = make_entries(rows)
-    counts = count_verdicts([entry.verdict for entry in entries])
+    listed = count_verdicts([entry.verdict for entry in entries])
+    counts = count_verdicts(Counter(listed) + Counter(others))
     diverged = [entry.row for entry in entries if entry.verdict == "diverged"]
     broken = sum(entry.extra_runs is not None and entry.extra_runs.broken for entry in entries)
+    sentence = format_sentence(counts, sum("baseline" in row for row in diverged), broken)
+    if problems:
+        sentence += f" {plural(len(problems), 'problem')} with shards."
     return str(
         load_template("page.html").render(
             title=title,
@@ -153,13 +170,15 @@ def render_page(
             entries=entries,
             detailed=[entry for entry in entries if entry.has_details],
             counts=counts,
-            sentence=format_sentence(counts, sum("baseline" in row for row in diverged), broken),
+            sentence=sentence,
             expected=sum(bool(row.get("expected")) for row in diverged),
             get_style=get_verdict_style,
             light=format_css_variables(LIGHT),
             dark=format_css_variables(DARK),
-            tone=choose_tone(counts, broken),
-            seconds=float(sum(row.get("seconds", 0.0) for row in rows)),
+            tone="bad" if problems else choose_tone(counts, broken),
+            seconds=float(sum(row.get("seconds", 0.0) for row in rows)) if seconds is None else seconds,
+            others=others,
+            problems=problems,
             styles=read_styles("plots.css", "page.css"),
         )
     )

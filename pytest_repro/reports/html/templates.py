@@ -31,13 +31,18 @@ DARK = {
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
+def escape_not_xml(text: str) -> str:
+    r"""*text* with characters that XML cannot hold as ``\x1b``."""
+    return _NOT_XML.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
 @cache
 def load_template(name: str) -> Any:
     r"""A jinja2 template that escapes markup, and writes characters that XML cannot hold as ``\x1b``."""
     from jinja2 import Environment, FileSystemLoader
 
     def finalize(value: Any) -> Any:
-        return _NOT_XML.sub(lambda match: ascii(match[0])[1:-1], value) if type(value) is str else value
+        return escape_not_xml(value) if type(value) is str else value
 
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),

@@ -113,18 +113,34 @@ def encode_report(report: Mapping[str, Any]) -> Iterator[str]:
     10,000 steps of a loss take 1.3 MB and 10,000 lines; with a line for each key, 1.7 MB and 60,000.
     """
     tests = list(report["tests"])
-    head = {key: value for key, value in report.items() if key != "tests"}
-    yield _dump({**head, "tests": []}).rpartition("[]")[0] + "["
+    yield encode_head({key: value for key, value in report.items() if key != "tests"})
     for number, test in enumerate(tests):
-        values = test.get("observations", ())
-        text = _dump({key: value for key, value in test.items() if key != "observations"})
-        text = "\n".join(f"  {line}" for line in text.splitlines())
-        yield f"{',' if number else ''}\n{text[:-4] if values else text}"
-        if values:
-            yield ',\n   "observations": [\n    '
-            yield ",\n    ".join(_dump(value, indent=None) for value in values)
-            yield "\n   ]\n  }"
-    yield "\n ]\n}\n" if tests else "]\n}\n"
+        yield f"{',' if number else ''}\n  "
+        yield from encode_test(test)
+    yield encode_end(bool(tests))
+
+
+def encode_head(head: Mapping[str, Any]) -> str:
+    """The text of a report before its first test: of all other keys."""
+    return _dump({**head, "tests": []}).rpartition("[]")[0] + "["
+
+
+def encode_test(test: Mapping[str, Any]) -> Iterator[str]:
+    """The text of one test, in pieces, from its brace on."""
+    values = test.get("observations", ())
+    text = "\n  ".join(
+        _dump({key: value for key, value in test.items() if key != "observations"}).splitlines()
+    )
+    yield text[:-4] if values else text
+    if values:
+        yield ',\n   "observations": [\n    '
+        yield ",\n    ".join(_dump(value, indent=None) for value in values)
+        yield "\n   ]\n  }"
+
+
+def encode_end(has_tests: bool) -> str:
+    """The text of a report after its last test."""
+    return "\n ]\n}\n" if has_tests else "]\n}\n"
 
 
 def _dump(value: object, indent: int | None = 1) -> str:

@@ -12,7 +12,7 @@ from pytest_repro.core.checked_json import BadJson, JsonNode
 from pytest_repro.core.codec import Codec, Field
 from pytest_repro.core.compare.mismatch import Difference, Mismatch, TokenDivergence
 from pytest_repro.core.compare.stored_value import MAX_VALUES, StoredValue
-from pytest_repro.core.compare.verdict import BASELINE, VERDICT_OUTCOMES, Baseline, Verdict
+from pytest_repro.core.compare.verdict import BASELINE, SHARD, VERDICT_OUTCOMES, Baseline, Verdict
 from pytest_repro.core.diagnose import Finding
 from pytest_repro.core.plan.plan import REPEAT, AxisValues, Plan
 from pytest_repro.core.runs.level import LevelResult
@@ -22,7 +22,7 @@ from pytest_repro.core.trace.trace import Op
 
 
 def _check_axis(node: JsonNode, name: str) -> str:
-    if name not in (REPEAT, BASELINE, *list_axis_names()):
+    if name not in (REPEAT, BASELINE, SHARD, *list_axis_names()):
         node.refuse(f"is of the unknown axis {name!r}")
     return name
 

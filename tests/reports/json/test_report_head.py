@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from pytest_repro.reports.json.report_head import find_commit, find_run_id, find_shard
+from pytest_repro.reports.json.report_head import (
+    find_commit,
+    find_run_id,
+    find_shard,
+    is_random_run_id,
+)
 from tests.conftest import Project
 
 TEST = "def test_it(repro):\n    repro.record(x=1.0)\n"
@@ -55,6 +60,9 @@ def test_commit_of_changed_files_is_dirty(tmp_path: Path) -> None:
         ({"CI_NODE_INDEX": "2", "CI_NODE_TOTAL": "4"}, "2/4"),
         ({"CIRCLE_NODE_INDEX": "0", "CIRCLE_NODE_TOTAL": "4"}, "1/4"),
         ({"BUILDKITE_PARALLEL_JOB": "3", "BUILDKITE_PARALLEL_JOB_COUNT": "4"}, "4/4"),
+        ({"SYSTEM_JOBPOSITIONINPHASE": "4", "SYSTEM_TOTALJOBSINPHASE": "4"}, "4/4"),
+        ({"BITBUCKET_PARALLEL_STEP": "0", "BITBUCKET_PARALLEL_STEP_COUNT": "4"}, "1/4"),
+        ({"SEMAPHORE_JOB_INDEX": "1", "SEMAPHORE_JOB_COUNT": "4"}, "1/4"),
         (
             {
                 "SLURM_ARRAY_TASK_ID": "9",
@@ -73,8 +81,43 @@ def test_shard_of_a_ci_job(environ: dict[str, str], shard: str) -> None:
     assert find_shard(environ) == shard
 
 
+@pytest.mark.parametrize(
+    ("environ", "run_id"),
+    [
+        ({"CI_PIPELINE_ID": "7"}, "7"),
+        ({"GITHUB_RUN_ID": "7", "GITHUB_RUN_ATTEMPT": "2"}, "7-2"),
+        ({"BUILD_TAG": "jenkins-tests-7"}, "jenkins-tests-7"),
+    ],
+)
+def test_run_id_of_a_ci_job(environ: dict[str, str], run_id: str) -> None:
+    assert (find_run_id(environ), is_random_run_id(run_id)) == (run_id, False)
+
+
 def test_runs_outside_of_ci_have_different_ids() -> None:
     assert find_run_id({}) != find_run_id({})
+    assert is_random_run_id(find_run_id({}))
+
+
+def test_shards_of_pytest_split(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pytest_split")
+    monkeypatch.setenv("CI_NODE_INDEX", "1")
+    monkeypatch.setenv("CI_NODE_TOTAL", "9")
+    names = set()
+    for group in (1, 2):
+        source = "".join(f"def test_{n}(repro):\n    repro.record(x=1.0)\n" for n in range(5))
+        result = project(source, "--splits=2", f"--group={group}", plugins=["pytest_split.plugin"])
+        assert result.report["shard"] == f"{group}/2"
+        names |= {*result.verdicts}
+    assert len(names) == 5
+
+
+def test_xdist_writes_one_report_of_a_shard(project: Project) -> None:
+    """The run id that its option gives is that of the report; workers have none of their own."""
+    pytest.importorskip("xdist")
+    arguments = ["-n2", "--testrunuid=nightly-7", "--repro-shard=2/3"]
+    result = project("def test_a(repro):\n    repro.record(x=1.0)\n" + TEST, *arguments, plugins=["xdist"])
+    assert (result.report["run_id"], result.report["shard"]) == ("nightly-7", "2/3")
+    assert {*result.verdicts} == {"test_a", "test_it"}
 
 
 @pytest.mark.parametrize("shard", ["0/8", "9/8", "3", "a/b"])

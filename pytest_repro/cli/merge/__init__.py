@@ -1,0 +1,1 @@
+"""Merges the reports of shards into one."""

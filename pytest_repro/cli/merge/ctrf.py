@@ -1,0 +1,105 @@
+"""Merged shards in the Common Test Report Format, https://ctrf.io: JSON that dashboards read."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from pytest_repro._version import __version__
+from pytest_repro.cli.merge.merge import Body, merge_environments
+from pytest_repro.cli.merge.merged_test import MergedTest
+from pytest_repro.cli.merge.shard_report import measure_span
+from pytest_repro.cli.merge.shard_set import ShardSet
+from pytest_repro.core.files import replace_file
+
+_STATUSES = ("passed", "failed", "skipped", "pending", "other")
+_SPEC_VERSION = "1.0.0"
+
+
+class CtrfReport:
+    """A consumer of tests."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+        self._counts: Counter[str] = Counter()
+
+    def __call__(self, test: MergedTest) -> None:
+        """Adds *test*."""
+        status = _get_status(test)
+        self._counts[status] += 1
+        row = test.row
+        extra = {name: row[name] for name in ("shard", "shards") if name in row}
+        causes = [cause["name"] for cause in row.get("causes", ())]
+        content: dict[str, Any] = {
+            "name": test.nodeid,
+            "status": status,
+            "duration": round(1000 * row.get("seconds", 0.0)),
+            "rawStatus": str(row.get("verdict", "ran once")),
+            "filePath": test.nodeid.partition("::")[0],
+        }
+        if status != "passed":
+            texts = {"message": test.headline, "trace": test.failure_text if test.fails else ""}
+            content |= {name: text for name, text in texts.items() if text}
+        if extra or causes:
+            content["extra"] = extra | ({"causes": causes} if causes else {})
+        self._body.write(f"{',' if self._body.item_count else ''}\n{json.dumps(content)}")
+
+    def save(self, path: Path, found: ShardSet) -> None:
+        """Writes the file.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        replace_file(path, self._encode(found))
+
+    def _encode(self, found: ShardSet) -> Iterator[str | bytes]:
+        parts, now = found.parts, datetime.now(timezone.utc)
+        started, duration = measure_span(parts)
+        start = datetime.fromisoformat(started.replace("Z", "+00:00")) if started else now
+        milliseconds = round(1000 * start.timestamp())
+        counts = {status: self._counts[status] for status in _STATUSES}
+        environment = {"buildId": parts[0].run, "commit": parts[0].commit}
+        results = {
+            "tool": {"name": "pytest-repro", "version": __version__},
+            "summary": {
+                "tests": self._body.item_count,
+                **counts,
+                "start": milliseconds,
+                "stop": milliseconds + round(1000 * duration),
+            },
+            "environment": {
+                **{name: value for name, value in environment.items() if value},
+                "extra": merge_environments(parts),
+            },
+            "extra": {
+                "shards": len(parts),
+                **(
+                    {"problems": [f"{word}: {text}" for word, text in found.problems]}
+                    if found.problems
+                    else {}
+                ),
+            },
+        }
+        head = {
+            "reportFormat": "CTRF",
+            "specVersion": _SPEC_VERSION,
+            "timestamp": now.isoformat(timespec="seconds"),
+            "generatedBy": f"pytest-repro {__version__}",
+            "results": {**results, "tests": []},
+        }
+        yield json.dumps(head, allow_nan=False).removesuffix("]}}")
+        yield from self._body.read()
+        yield "\n]}}\n"
+
+
+def _get_status(test: MergedTest) -> str:
+    if test.fails:
+        return "failed"
+    word = test.row.get("verdict")
+    if test.row.get("expected"):
+        return "other"
+    return {"reproduced": "passed", "skipped": "skipped"}.get(str(word), "other")

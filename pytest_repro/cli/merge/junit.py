@@ -1,0 +1,98 @@
+"""Merged shards as JUnit XML, which CI systems show.
+
+The elements and attributes are those that two schemas allow: that of Ant's JUnit task
+(github.com/windyroad/JUnit-Schema) and that of Jenkins (junit-10.xsd of its xUnit plugin).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from xml.sax.saxutils import escape, quoteattr
+
+from pytest_repro.cli.merge.merge import Body, merge_environments
+from pytest_repro.cli.merge.merged_test import MergedTest
+from pytest_repro.cli.merge.shard_report import measure_span
+from pytest_repro.cli.merge.shard_set import ShardSet
+from pytest_repro.core.files import replace_file
+from pytest_repro.reports.html.templates import escape_not_xml
+
+
+class JUnitReport:
+    """A consumer of tests."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+        self._failures = self._skipped = 0
+        self._seconds = 0.0
+
+    def __call__(self, test: MergedTest) -> None:
+        """Adds *test*."""
+        seconds = float(test.row.get("seconds", 0.0))
+        self._seconds += seconds
+        file, _, rest = test.nodeid.partition("::")
+        *classes, name = _split(rest) if rest else [file]
+        module = file.removesuffix(".py").replace("/", ".")
+        attributes = _format_attributes(
+            classname=".".join([module, *classes]), name=name, time=f"{seconds:.3f}"
+        )
+        content = self._describe(test)
+        self._body.write(
+            f"<testcase{attributes}>{content}</testcase>\n" if content else f"<testcase{attributes}/>\n"
+        )
+
+    def save(self, path: Path, found: ShardSet) -> None:
+        """Writes the file.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        replace_file(path, self._encode(found))
+
+    def _describe(self, test: MergedTest) -> str:
+        word, message = str(test.row.get("verdict", "")), test.headline
+        if test.fails:
+            self._failures += 1
+            text = _escape(test.failure_text)
+            return f"<failure{_format_attributes(message=message, type=word)}>{text}</failure>"
+        if word == "skipped" or test.row.get("expected"):
+            self._skipped += 1
+            kind = "xfail" if test.row.get("expected") else "skip"
+            return f"<skipped{_format_attributes(message=message, type=kind)}/>"
+        return ""
+
+    def _encode(self, found: ShardSet) -> Iterator[str | bytes]:
+        parts = found.parts
+        started = measure_span(parts)[0] or datetime.now(timezone.utc).isoformat(timespec="seconds")
+        attributes = _format_attributes(
+            id="0", package="pytest-repro", name="pytest-repro", timestamp=started[:19], hostname="localhost",
+            tests=str(self._body.item_count + len(found.problems)), failures=str(self._failures),
+            errors=str(len(found.problems)), skipped=str(self._skipped), time=f"{self._seconds:.3f}",
+        )  # fmt: skip
+        yield f'<?xml version="1.0" encoding="utf-8"?>\n<testsuites>\n<testsuite{attributes}>\n<properties>\n'
+        head = {"run_id": parts[0].run, "commit": parts[0].commit, "shards": str(len(parts))}
+        for name, value in {**head, **merge_environments(parts)}.items():
+            if value:
+                yield f"<property{_format_attributes(name=name, value=value)}/>\n"
+        yield "</properties>\n"
+        yield from self._body.read()
+        for word, text in found.problems:
+            case = _format_attributes(classname="pytest-repro merge", name=f"{word} shard: {text}", time="0")
+            yield f"<testcase{case}><error{_format_attributes(message=text, type=word)}/></testcase>\n"
+        yield "<system-out></system-out>\n<system-err></system-err>\n</testsuite>\n</testsuites>\n"
+
+
+def _split(rest: str) -> list[str]:
+    """Classes and name; what follows ``[`` may contain ``::``."""
+    names, bracket, parameters = rest.partition("[")
+    *classes, name = names.split("::")
+    return [*classes, f"{name}{bracket}{parameters}"]
+
+
+def _format_attributes(**attributes: str) -> str:
+    return "".join(f" {name}={quoteattr(escape_not_xml(value))}" for name, value in attributes.items())
+
+
+def _escape(text: str) -> str:
+    return escape(escape_not_xml(text))

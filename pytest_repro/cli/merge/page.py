@@ -1,0 +1,73 @@
+"""The HTML page of merged shards: tests that did not reproduce are listed, the others counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from pytest_repro.cli.merge.merge import Body, merge_environments
+from pytest_repro.cli.merge.merged_test import MergedTest
+from pytest_repro.cli.merge.shard_set import ShardSet
+from pytest_repro.core.files import replace_file
+from pytest_repro.reports.html.labels import RAN_ONCE
+
+_MAX_TESTS = 500
+"""Most tests on the page; each takes about 10 kB."""
+_MAX_REPRODUCED = 1_000
+"""Most tests that reproduced, if all tests together are few."""
+
+
+class Page:
+    """A consumer of tests."""
+
+    def __init__(self, body: Body) -> None:
+        self._rows: list[dict[str, Any]] = []
+        self._reproduced: list[dict[str, Any]] = []
+        self._others: Counter[str] = Counter()
+        self._seconds = 0.0
+
+    def __call__(self, test: MergedTest) -> None:
+        """Adds *test*: those that failed before those that were skipped."""
+        word = str(test.row.get("verdict", RAN_ONCE))
+        self._seconds += float(test.row.get("seconds", 0.0))
+        if test.verdict is None or not (test.fails or test.row.get("expected")):
+            self._others[word] += 1
+            if len(self._reproduced) <= _MAX_REPRODUCED:
+                self._reproduced.append(_shorten(test))
+        elif len(self._rows) < _MAX_TESTS:
+            from pytest_repro.reports.html.page_data import make_page_data
+
+            self._rows.append(_shorten(test) | {"page": make_page_data(test.nodeid, test.verdict)})
+        else:
+            self._others[word] += 1
+
+    def save(self, path: Path, found: ShardSet) -> None:
+        """Writes the page.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        from pytest_repro.reports.html.page import render_page
+
+        rows, others = self._rows, self._others
+        if len(self._reproduced) == sum(others.values()) and len(self._reproduced) <= _MAX_REPRODUCED:
+            rows, others = [*rows, *self._reproduced], Counter()
+        problems = [f"{word}: {text}" for word, text in found.problems]
+        title = f"{len(found.parts):,} shards"
+        environment = merge_environments(found.parts)
+        page = render_page(
+            rows,
+            found.parts[0].seed,
+            environment,
+            title,
+            others=others,
+            problems=problems,
+            seconds=self._seconds,
+        )
+        replace_file(path, [page])
+
+
+def _shorten(test: MergedTest) -> dict[str, Any]:
+    """A row without the values, which the page does not show."""
+    return {name: value for name, value in test.row.items() if name != "observations"}

@@ -1,0 +1,124 @@
+"""Which of several reports are the shards of one run, and which are missing or foreign."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pytest_repro.cli.merge.shard_report import Part, ShardReport, read_shard_report
+from pytest_repro.reports.failure import plural
+from pytest_repro.reports.json.report import BadReport
+
+
+@dataclass(slots=True)
+class ShardSet:
+    """The shards of one run.
+
+    Attributes:
+        reports: Those that are merged, by the number of their first shard.
+        problems: A word and a sentence for each that is missing, unreadable or foreign.
+        expected: Number of shards that there should be; 0 if unknown.
+    """
+
+    reports: list[ShardReport] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    expected: int = 0
+
+    @property
+    def parts(self) -> list[Part]:
+        """All sessions, in the order of the reports."""
+        return [part for report in self.reports for part in report.parts]
+
+
+def read_shards(paths: Iterable[str], expected: int) -> ShardSet:
+    """Reads every report, and selects those that belong together; *expected* is 0 for any number."""
+    found = ShardSet(expected=expected)
+    for path in paths:
+        try:
+            found.reports.append(read_shard_report(path))
+        except BadReport as error:
+            found.problems.append(("unreadable", str(error)))
+    _refuse_others(found, lambda part: part.run, "run")
+    _refuse_others(found, lambda part: part.commit, "commit")
+    _refuse_other_numbers(found)
+    found.reports.sort(key=lambda report: (report.parts[0].number, report.path))
+    found.problems += _list_missing(found)
+    return found
+
+
+def _refuse_others(found: ShardSet, get_key: Callable[[Part], str], noun: str) -> None:
+    """Refuses the reports of another run than most; one that does not say which is of no run."""
+    counts = Counter(get_key(part) for part in found.parts)
+    if len(counts) < 2:
+        return
+    known = {key: number for key, number in counts.items() if key}
+    ours = max(known, key=lambda key: known[key])
+    for report in list(found.reports):
+        theirs = {get_key(part) for part in report.parts} - {ours}
+        if noun == "commit":  # git may be missing in a container
+            theirs.discard("")
+        if theirs:
+            other = (
+                f"is of {noun} {next(iter(theirs))}" if any(theirs) else f"does not say of which {noun} it is"
+            )
+            found.reports.remove(report)
+            found.problems.append(("foreign", f"{report.path} {other}, the others are of {noun} {ours}"))
+
+
+def _refuse_other_numbers(found: ShardSet) -> None:
+    """Refuses a number that is there already, is beyond the expected, or counts other shards than most."""
+    totals = Counter(part.total for part in found.parts)
+    known = {total: count for total, count in totals.items() if total}
+    if known:
+        # The expected number, if any report counts as many shards.
+        most = max(known, key=lambda total: (total == found.expected, known[total]))
+        found.expected = found.expected or most
+    seen: dict[int, str] = {}
+    for report in list(found.reports):
+        if problem := next(
+            filter(None, (_check_number(part, found.expected, bool(known), seen) for part in report.parts)),
+            "",
+        ):
+            found.reports.remove(report)
+            found.problems.append((problem[0], f"{report.path} {problem[1]}"))
+        else:
+            seen |= {part.number: report.path for part in report.parts if part.number}
+
+
+def _check_number(part: Part, expected: int, numbered: bool, seen: dict[int, str]) -> tuple[str, str] | None:
+    """What is wrong with the number of a shard; None if nothing is."""
+    if numbered and not part.number:
+        return "foreign", "has no number of a shard, as others do: --repro-shard=I/N gives one"
+    if part.number in seen:
+        return "duplicate", f"is shard {part.label} again, as {seen[part.number]} is"
+    if numbered and part.total != expected:
+        return "foreign", f"is shard {part.label}, and {plural(expected, 'shard')} are expected"
+    return None
+
+
+def _list_missing(found: ShardSet) -> Iterator[tuple[str, str]]:
+    numbers = {part.number for part in found.parts if part.number}
+    if not numbers:
+        count = len(found.parts)
+        if found.expected and count < found.expected:
+            yield "missing", f"{plural(found.expected, 'shard')} are expected, and there are {count:,}"
+        elif found.expected and count > found.expected:
+            yield "foreign", f"{plural(found.expected, 'shard')} are expected, and there are {count:,}"
+        return
+    missing = [number for number in range(1, found.expected + 1) if number not in numbers]
+    if missing:
+        noun = "shard" if len(missing) == 1 else "shards"
+        yield "missing", f"{noun} {format_numbers(missing)} of {found.expected:,}"
+
+
+def format_numbers(numbers: Sequence[int]) -> str:
+    """``3, 7 to 9``; *numbers* in order."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    texts = [str(a) if a == b else f"{a}, {b}" if b == a + 1 else f"{a} to {b}" for a, b in spans]
+    return ", ".join(texts)

@@ -1,0 +1,116 @@
+"""Tests that several shards ran: their values are compared, and the worst verdict is kept."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_repro.cli.merge.compare_rows import RowComparison, compare_rows
+from pytest_repro.cli.merge.merged_test import MergedTest, make_merged_test
+from pytest_repro.cli.merge.shard_report import Part
+from pytest_repro.core.checked_json import JsonNode, parse_json
+from pytest_repro.reports.json.report import encode_test
+from pytest_repro.reports.json.stream import StreamedTest
+
+_RANKS = ("diverged", "failed", "unobserved", "no-baseline", "foreign-baseline", "reproduced", "skipped")
+"""Verdicts, the worst first. One shard that compared a test outweighs another that skipped it."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What is kept of a test: where its rows are in the temporary file, and what was found.
+
+    Attributes:
+        first: Start and length of the row that the others are compared with.
+        worst: That of the row with the worst verdict.
+        rank: Of this verdict.
+    """
+
+    first: tuple[int, int]
+    first_part: Part
+    worst: tuple[int, int]
+    worst_part: Part
+    rank: int
+    labels: list[str]
+    found: list[RowComparison] = field(default_factory=list)
+
+
+class SharedTests:
+    """Takes the tests that are in several reports, and gives each once.
+
+    The rows are in a temporary file: two runs of a large test suite do not fit into memory.
+    """
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115
+        self._end = 0
+        self._tests: dict[tuple[str, int], _Kept] = {}
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def add(self, test: StreamedTest, label: str, part: Part) -> None:
+        """Adds a test that ran in *part*, a shard called *label*.
+
+        Raises:
+            BadReport: A row is malformed.
+        """
+        nodeid = test.node["nodeid"].as_text()
+        # A report has several tests with one node id if a plugin repeats them.
+        number = self._counts[nodeid, part.label]
+        self._counts[nodeid, part.label] += 1
+        place, rank = self._write(test.text), _get_rank(test.node)
+        kept = self._tests.get((nodeid, number))
+        if kept is None:
+            self._tests[nodeid, number] = _Kept(place, part, place, part, rank, [label])
+            return
+        found = compare_rows(self._read(kept.first), kept.first_part, test.node, part, kept.labels[0], label)
+        kept.labels.append(label)
+        kept.found.append(found)
+        if rank < kept.rank:
+            kept.worst, kept.worst_part, kept.rank = place, part, rank
+
+    def __iter__(self) -> Iterator[MergedTest]:
+        """Each test once, in the order in which they came first."""
+        for kept in self._tests.values():
+            row = self._make_row(kept)
+            node = JsonNode(row, "merged test")
+            yield make_merged_test(node, "".join(encode_test(row)), kept.worst_part)
+
+    def close(self) -> None:
+        """Removes the temporary file."""
+        self._file.close()
+
+    def _make_row(self, kept: _Kept) -> dict[str, Any]:
+        row = {k: v for k, v in self._read(kept.worst).as_object().items() if k not in ("shard", "shards")}
+        lists: dict[str, list[Any]] = {"runs": [], "mismatches": [], "not_compared": []}
+        for found in kept.found:
+            for key, added in lists.items():
+                added += getattr(found, key)
+        if lists["mismatches"] and any(found.values_differ for found in kept.found):
+            row["verdict"] = "diverged"
+        merged = {"nodeid": row.pop("nodeid"), "shards": kept.labels, **row}
+        for key, added in lists.items():
+            if added:
+                merged[key] = [*merged.get(key, ()), *added]
+        if "observations" in merged:  # the last key, as in every report
+            merged["observations"] = merged.pop("observations")
+        return merged
+
+    def _write(self, text: str) -> tuple[int, int]:
+        content = text.encode()
+        place = self._end, len(content)
+        self._file.seek(self._end)
+        self._file.write(content)
+        self._end += len(content)
+        return place
+
+    def _read(self, place: tuple[int, int]) -> JsonNode:
+        self._file.seek(place[0])
+        return parse_json(self._file.read(place[1]), "merged test: ")
+
+
+def _get_rank(row: JsonNode) -> int:
+    verdict = row.get("verdict")
+    return _RANKS.index(verdict.as_text(*_RANKS)) if verdict is not None else len(_RANKS)

@@ -1,0 +1,133 @@
+"""What the terminal says about merged shards."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from pytest_repro.cli.merge.merged_test import MergedTest
+from pytest_repro.cli.merge.shard_report import Part
+from pytest_repro.cli.merge.shard_set import ShardSet, format_numbers
+from pytest_repro.metrics._arguments import format_list
+from pytest_repro.reports.failure import format_labelled, plural
+from pytest_repro.reports.failure.text import format_failure
+from pytest_repro.reports.summary import (
+    COMPARED_VERDICTS,
+    FAILING_VERDICTS,
+    format_failing_lines,
+    format_labels,
+    format_too_few_compared,
+    label_verdict,
+    varies_device,
+)
+
+_MAX_LINES = 200
+_MAX_TEXTS = 20
+_MAX_NAMES = 8
+_WIDTH = 80
+
+
+class Summary:
+    """Counts tests, and keeps what is printed of some; a consumer of tests."""
+
+    def __init__(self) -> None:
+        self._labels: Counter[str] = Counter()
+        self._broken = self._compared = self._failing = self._shared = 0
+        self._varies_device = False
+        self._lines: list[str] = []
+        self._texts: list[tuple[str, str]] = []
+        self._notes: list[str] = []
+
+    @property
+    def failing_count(self) -> int:
+        """Number of tests that failed their session, or differ between shards."""
+        return self._failing
+
+    def __call__(self, test: MergedTest) -> None:
+        """Adds *test*."""
+        row, word = test.row, test.row.get("verdict")
+        self._labels[label_verdict(row)] += 1
+        self._compared += word in COMPARED_VERDICTS
+        self._broken += word in COMPARED_VERDICTS and not row.get("sweep", {}).get("kept", True)
+        self._varies_device |= varies_device(row)
+        if shards := row.get("shards"):
+            self._shared += 1
+            if left := row.get("not_compared"):
+                names = format_list(left, _MAX_NAMES)
+                self._notes.append(f"not compared  {test.nodeid}  {names} in shards {', '.join(shards)}")
+        if test.fails:
+            self._failing += 1
+            if len(self._lines) < _MAX_LINES:
+                self._lines += _format_lines(test)
+            if "shards" in row and word == "diverged" and test.verdict and len(self._texts) < _MAX_TEXTS:
+                self._texts.append((test.nodeid, format_failure(test.nodeid, test.verdict)))
+
+    def format_too_few(self, required: int) -> str:
+        """Why the merge fails if fewer than *required* tests were compared, else ``""``."""
+        text = format_too_few_compared(self._compared, required, f"--require={required}")
+        return text.replace("the session fails", "the merge fails")
+
+    def format(self, found: ShardSet, required: int) -> Iterator[str]:
+        """The whole text, in lines."""
+        parts = found.parts
+        total = sum(self._labels.values())
+        yield f"{_format_count(found)}, {plural(total, 'test')}{_format_head(parts[0])}"
+        yield from _format_environments(parts)
+        if self._texts:
+            yield " DIFFERENT IN SHARDS ".center(_WIDTH, "=")
+        for nodeid, text in self._texts:
+            yield f" {nodeid.partition('::')[2].replace('::', '.') or nodeid} ".center(_WIDTH, "_")
+            yield from text.splitlines()
+        yield " reproducibility ".center(_WIDTH, "=")
+        yield format_labels(self._labels, self._broken, self._varies_device)
+        if self._shared:
+            yield f"shared    {plural(self._shared, 'test')} of several shards, compared between them"
+        yield from self._notes[:_MAX_LINES]
+        yield from self._lines
+        if self._failing > len(self._lines):
+            yield f"failed    {self._failing - len(self._lines):,} more; the merged report has them"
+        yield from (f"{word:<10} {text}" for word, text in found.problems)
+        if too_few := self.format_too_few(required):
+            yield too_few
+
+
+def _format_count(found: ShardSet) -> str:
+    count = len(found.parts)
+    of = f" of {found.expected:,}" if found.expected and count != found.expected else ""
+    return f"{count:,}{of} shard{'s' * (count != 1 or bool(of))}"
+
+
+def _format_head(part: Part) -> str:
+    run = f", run {part.run}" if part.run else ""
+    return run + (f", commit {part.commit[:12]}" if part.commit else "")
+
+
+def _format_environments(parts: list[Part]) -> Iterator[str]:
+    """A line for each field in which shards differ: ``isa: AVX2 in 98 shards, AVX512 in shards 3, 7``."""
+    names = dict.fromkeys(name for part in parts for name in part.environment)
+    lines = []
+    for name in names:
+        by_value: dict[str, list[Part]] = {}
+        for part in parts:
+            by_value.setdefault(part.environment.get(name, "–"), []).append(part)
+        if len(by_value) > 1:
+            lines.append(
+                f"{name}: {', '.join(f'{value} in {_name_parts(each)}' for value, each in by_value.items())}"
+            )
+    yield from format_labelled("unlike", lines)
+
+
+def _name_parts(parts: list[Part]) -> str:
+    if len(parts) > _MAX_NAMES or not all(part.number for part in parts):
+        return plural(len(parts), "shard")
+    return f"shard{'s' * (len(parts) > 1)} {format_numbers([part.number for part in parts])}"
+
+
+def _format_lines(test: MergedTest) -> Iterator[str]:
+    row: Mapping[str, object] = test.row
+    shard = str(row.get("shard", ""))
+    where = f"  [shard {shard}]" if "/" in shard else ""
+    if row.get("verdict") in FAILING_VERDICTS:
+        yield from (f"{line}{where}" for line in format_failing_lines([test.row]))
+    else:
+        yield f"failed    {test.nodeid}  {test.headline}".rstrip() + where
