@@ -50,7 +50,7 @@ def _run(options: Namespace) -> Result:
     tolerance = validate_tolerance(options.rtol, options.atol)
     if options.statistics and (tolerance is None or tolerance.exact):
         raise BadOption("--statistics needs a tolerance: give --rtol and --atol as well")
-    compare_options = CompareOptions(tolerance or EXACT, options.statistics)
+    compare_options = CompareOptions(tolerance or EXACT, options.statistics, tolerance is not None)
     a, b = read_report(options.a), read_report(options.b)
     tests = compare_reports(a, b, compare_options)
     return (0 if machines_agree(tests) else 1), format_comparison(a, b, tests, compare_options)
