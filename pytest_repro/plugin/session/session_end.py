@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from pytest_repro.core.files import replace_file
-from pytest_repro.core.machine import read_variables
 from pytest_repro.plugin.extra_runs import ExtraRun, list_extra_runs
 from pytest_repro.plugin.pytest_internals import print_session_error
 from pytest_repro.plugin.run import replay
@@ -69,8 +68,7 @@ def _write_report(config: pytest.Config, rows: Sequence[Mapping[str, Any]]) -> N
     with_results = (row for row in rows if any(key in row for key in ("verdict", "sweep", "noise", "cost")))
     public = [{k: v for k, v in row.items() if k not in private} for row in with_results]
     path = config.invocation_params.dir / str(settings.json)
-    fields = {**get_environment(config), **read_variables(os.environ)}
-    write_report(path, build_report(public, settings.seed, fields, _build_head(config)))
+    write_report(path, build_report(public, settings.seed, get_environment(config), _build_head(config)))
 
 
 def _build_head(config: pytest.Config) -> ReportHead:
