@@ -68,6 +68,7 @@ def _describe_partition(
         "established": len({get_family(name) for each in explanation.splits for name in each.names}) == 1,
         "fields": [field for each in explanation.splits for field in _describe_fields(each)],
         "pairs": [[_describe_fields(each) for each in pair] for pair in explanation.pairs],
+        "determining": [list(each) for each in explanation.determining],
         "differing": list(explanation.differing),
         **twins,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -79,12 +79,15 @@ class Explanation(NamedTuple):
         splits: Fields each of which divides the machines as the partition does. If there are several, the
             reports cannot tell which of them matters.
         pairs: If there are none: two fields that do so together.
+        determining: If there are none of these either: fields, one or two together, that are equal only on
+            machines of one class. The classes follow from them, but some of their values give the same.
         twins: Two machines of one environment in different classes.
         differing: The fields that differ between members.
     """
 
     splits: tuple[FieldSplit, ...] = ()
     pairs: tuple[tuple[FieldSplit, FieldSplit], ...] = ()
+    determining: tuple[tuple[str, ...], ...] = ()
     twins: tuple[int, int] | None = None
     differing: tuple[str, ...] = ()
 
@@ -108,8 +111,32 @@ def explain_partition(partition: Partition, fields: Sequence[Field]) -> Explanat
     count = len(partition.classes)
     bundles = {key: FieldSplit(*zip(*columns)) for key, columns in coarse.items()}
     exact = tuple(bundle for key, bundle in bundles.items() if len(set(key)) == count)
-    pairs = ((bundles[a], bundles[b]) for a, b in combinations(bundles, 2) if len(set(zip(a, b))) == count)
-    return Explanation(exact, () if exact else tuple(pairs), _find_twins(partition, fields), tuple(differing))
+    pairs = tuple(
+        (bundles[a], bundles[b]) for a, b in combinations(bundles, 2) if len(set(zip(a, b))) == count
+    )
+    determining = () if exact or pairs else tuple(_find_determining(partition, fields))
+    twins = _find_twins(partition, fields)
+    return Explanation(exact, () if exact else pairs, determining, twins, tuple(differing))
+
+
+def _find_determining(partition: Partition, fields: Sequence[Field]) -> Iterator[tuple[str, ...]]:
+    """Single fields whose values determine the class, or else pairs; of those that divide alike the first.
+
+    Where half of the machines or more have a combination of values of their own, it says nothing.
+    """
+    members = [(machine, code) for machine, code in enumerate(partition.codes) if code != OUTSIDE]
+    columns = {_number([field.values[machine] for machine, _ in members]): field.name for field in fields}
+    codes = [code for _, code in members]
+    for size in (1, 2):
+        found = False
+        for chosen in combinations(columns, size):
+            classes: dict[tuple[int, ...], int] = {}
+            agree = all(classes.setdefault(key, code) == code for key, code in zip(zip(*chosen), codes))
+            if agree and 2 * len(classes) <= len(members):
+                found = True
+                yield tuple(columns[each] for each in chosen)
+        if found:
+            return
 
 
 def _find_class_values(partition: Partition, field: Field) -> tuple[str, ...] | None:

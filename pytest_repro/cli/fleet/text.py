@@ -222,8 +222,10 @@ def list_explanation_lines(explanation: Explanation, machines: Sequence[Machine]
         return lines or [f"{a} and {b} together, neither of them alone" for a, b in pairs]
     names = list(dict.fromkeys(map(get_family, explanation.differing)))
     twins = [machines[number].name for number in explanation.twins or ()]
+    families = dict.fromkeys(" and ".join(map(get_family, names)) for names in explanation.determining)
     return [
         "no field of the environment, and no two: a cause is not established",
+        *(f"machines with equal {each} agree" for each in list(families)[:_MAX_LINES]),
         *([f"{' and '.join(twins)} have one environment and other values"] if twins else []),
         f"differing fields: {format_list(names, _MAX_LINES) if names else 'none'}",
     ]

@@ -57,7 +57,7 @@ def test_fields_that_split_alike_are_one_bundle() -> None:
     assert [field.name for field in fields] == ["isa", "blas", "n"]
     found = explain_partition(make_partition("aaabbb"), fields)
     assert found == Explanation(
-        (FieldSplit(("isa", "blas"), (("x", "y"), ("X", "Y"))),), (), None, ("isa", "blas", "n")
+        (FieldSplit(("isa", "blas"), (("x", "y"), ("X", "Y"))),), (), (), None, ("isa", "blas", "n")
     )
 
 
@@ -67,8 +67,19 @@ def test_two_fields_together() -> None:
     found = explain_partition(make_partition([m["id"] for m in machines]), fields)
     assert found.splits == ()
     assert [[each.names for each in pair] for pair in found.pairs] == [[("isa",), ("threads",)]]
-    # A third of the four classes is no reason to name one of them.
-    assert explain_partition(make_partition("aabbccaa"), fields).pairs == ()
+    # Two of the four combinations give the same.
+    found = explain_partition(make_partition("aabbccaa"), fields)
+    assert (found.splits, found.pairs, found.determining) == ((), (), (("isa", "threads"),))
+    found = explain_partition(make_partition("aabbccaz"), fields)
+    assert (found.determining, found.twins) == ((), (6, 7))
+
+
+def test_a_finer_field_determines() -> None:
+    field = Field("cpu", ["1", "1", "2", "2", "3", "3"])
+    found = explain_partition(make_partition("aabbaa"), [field])
+    assert (found.splits, found.determining) == ((), (("cpu",),))
+    field = Field("host", ["1", "2", "3", "4", "5", "6"])
+    assert explain_partition(make_partition("aabbaa"), [field]).determining == ()
 
 
 def test_machines_outside_do_not_count() -> None:
