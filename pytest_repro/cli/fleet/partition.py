@@ -77,7 +77,7 @@ class Explanation(NamedTuple):
 
     Attributes:
         splits: Fields each of which divides the machines as the partition does. If there are several, the
-            reports cannot tell which of them matters.
+            reports do not show which of them matters.
         pairs: If there are none: two fields that do so together.
         determining: If there are none of these either: fields, one or two together, that are equal only on
             machines of one class. The classes follow from them, but some of their values give the same.

@@ -216,7 +216,7 @@ def list_explanation_lines(explanation: Explanation, machines: Sequence[Machine]
     """What environments say about a partition: fields that divide the machines alike, or that none does."""
     lines = [line for split in explanation.splits for line in format_split(split)]
     if len(lines) > 1:
-        return [*lines, f"these {len(lines)} split alike: the reports cannot tell which of them matters"]
+        return [*lines, f"these {len(lines)} split alike: the reports do not show which of them matters"]
     if lines or explanation.pairs:
         pairs = (map(_name_fields, pair) for pair in explanation.pairs[:_MAX_LINES])
         return lines or [f"{a} and {b} together, neither of them alone" for a, b in pairs]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import sys
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -14,6 +17,7 @@ _MAX_SAMPLES = 8
 
 _MIN: Callable[..., Number] = min
 _MAX: Callable[..., Number] = max
+_FLOAT: Callable[..., float] = float
 
 
 @dataclass(slots=True)
@@ -37,6 +41,8 @@ class ValueClasses:
     between: int = 0
     is_wide: bool = False
     _identities: dict[bytes, int] = field(default_factory=dict)
+    _order: list[tuple[float, int]] = field(default_factory=list)  # position and class, sorted
+    _without_order: list[int] = field(default_factory=list)
     _extremes: dict[int, tuple[StoredValue, StoredValue]] = field(default_factory=dict)
 
     @property
@@ -55,25 +61,61 @@ class ValueClasses:
         return self._identities[key]
 
     def _find_close(self, value: StoredValue, options: CompareOptions) -> int:
-        close = [n for n, first in enumerate(self.samples) if _are_close(first, value, options)]
-        if not close:
-            return len(self.samples)
-        self.between += len(close) > 1
-        self._widen(close[0], value, options)
-        return close[0]
+        if value.values is None and not (options.use_statistics and value.statistics):
+            return len(self.samples)  # of a large array or a text, only equal bits are known to be close
+        key, window = _measure_position(value, options)
+        low, high = (0, len(self._order)) if key is None else _find_range(self._order, key, window)
+        candidates = sorted([*(number for _, number in self._order[low:high]), *self._without_order])
+        close = [n for n in candidates if _are_close(self.samples[n], value, options)]
+        if close:
+            self.between += len(close) > 1
+            self._widen(close[0], value, options)
+            return close[0]
+        new = len(self.samples)
+        if key is None:
+            self._without_order.append(new)
+        else:
+            insort(self._order, (key, new))
+        return new
 
     def _widen(self, number: int, value: StoredValue, options: CompareOptions) -> None:
         """Keeps the smallest and largest elements of a class, and notes if these are not close."""
         low, high = self._extremes.get(number, (self.samples[number],) * 2)
-        if value.values is None or any(isinstance(each, complex) for each in value.values):
+        least, most, new = (each.values or () for each in (low, high, value))
+        if not new or any(isinstance(each, complex) for each in (*least, *new)):
             return  # only statistics, or numbers without an order
-        low, high = (
-            each._replace(values=tuple(map(choose, each.values or (), value.values)))
-            for each, choose in ((low, _MIN), (high, _MAX))
+        wider = (
+            low._replace(values=tuple(map(_MIN, least, new))),
+            # Another digest: two values of equal digests are never compared.
+            high._replace(values=tuple(map(_MAX, most, new)), digest="the largest"),
         )
-        self._extremes[number] = low, high
-        # The digest of one of them is that of the value: two that are equal in bits are never compared.
-        self.is_wide |= not _are_close(low, high._replace(digest=f"{low.digest} widened"), options)
+        if wider != (low, high):
+            self._extremes[number] = wider
+            self.is_wide |= not _are_close(*wider, options)
+
+
+def _measure_position(value: StoredValue, options: CompareOptions) -> tuple[float | None, float]:
+    """The sum of the elements, and how far that of a close value may be away; None if it has no such place.
+
+    If ``|b - a| <= atol + rtol * |a|`` for each of n elements, then the sums are within
+    ``n * atol + rtol * sum(|a|)`` of each other, and ``sum(|a|) <= (sum(|b|) + n * atol) / (1 - rtol)``.
+    So of thousands of classes few are compared.
+    """
+    (rtol, atol), numbers = options.tolerance, value.values
+    if numbers is None and options.use_statistics and value.statistics is not None:
+        numbers = () if value.statistics.mean is None else (value.statistics.mean,)
+    if not numbers or rtol >= 1 or any(isinstance(each, complex) for each in numbers):
+        return None, math.inf
+    try:
+        total, size = (math.fsum(map(convert, numbers)) for convert in (_FLOAT, abs))
+    except (OverflowError, ValueError):  # beyond float64; inf and -inf
+        return None, math.inf
+    window = len(numbers) * atol + rtol * (size + len(numbers) * atol) / (1 - rtol)
+    return (total, window * (1 + 1e-9) + 1e-9 * size) if math.isfinite(total) else (None, math.inf)
+
+
+def _find_range(order: Sequence[tuple[float, int]], key: float, window: float) -> tuple[int, int]:
+    return bisect_left(order, (key - window, -1)), bisect_right(order, (key + window, sys.maxsize))
 
 
 def _are_close(a: StoredValue, b: StoredValue, options: CompareOptions) -> bool:
