@@ -24,6 +24,7 @@ _EXAMPLES = """\
 examples:
   pytest --repro-json=a.json            write a report, on each machine
   pytest-repro compare a.json b.json    do both machines give the same values?
+  pytest-repro compare fleet/*.json     of many machines, which give the same?
   pytest-repro show a.json              the failures of a report, as pytest showed them
   pytest-repro merge shard-*.json       one verdict on all shards of a run
   pytest-repro history show h.sqlite    since which commit or version does a value differ?

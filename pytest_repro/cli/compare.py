@@ -6,13 +6,12 @@ import cmath
 import math
 import re
 import sys
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from pytest_repro.core.checked_json import JsonNode
+from pytest_repro.cli.reported import DEFAULT_RULES, ReportedTest, Rules, read_tests
 from pytest_repro.core.compare.mismatch import Difference
 from pytest_repro.core.compare.stored_value import (
     Number,
@@ -21,15 +20,13 @@ from pytest_repro.core.compare.stored_value import (
     compare_statistics,
     find_other_kind,
 )
-from pytest_repro.core.compare.verdict import VERDICT_OUTCOMES, WITHOUT_BASELINE
 from pytest_repro.core.plan.tolerance import EXACT, Tolerance
-from pytest_repro.reports.json.report import BadReport, Report
-from pytest_repro.reports.json.rows import value_from_row
+from pytest_repro.reports.json.report import Report
 
 Outcome = Literal["differs", "only in A", "only in B", "not compared", "close", "ignored", "equal"]
 """Most important first. Not compared: not reproducible on one machine alone; ignored: no values on both."""
 
-_NEUTRAL_VERDICTS = ("skipped", "unobserved")  # no difference if both machines have the same
+NEUTRAL_VERDICTS = ("skipped", "unobserved")  # no difference if both machines have the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +36,16 @@ class CompareOptions:
     Attributes:
         tolerance: For numbers; everything else must be equal.
         use_statistics: Whether arrays of which only statistics are known are close if those are.
+        ignores_markers: Whether *tolerance* also applies to tests whose marker has one.
     """
 
     tolerance: Tolerance = EXACT
     use_statistics: bool = False
+    ignores_markers: bool = False
 
-
-@dataclass(frozen=True, slots=True)
-class ReportedTest:
-    """A test in one report; *runs_agree* if its runs are equal, whatever the golden file holds."""
-
-    nodeid: str
-    verdict: str
-    runs_agree: bool
-    seed: int
-    values: Mapping[str, StoredValue]
+    def apply_rules(self, rules: Rules) -> CompareOptions:
+        """These options for a test with *rules*."""
+        return self if self.ignores_markers else replace(self, tolerance=rules.tolerance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +66,20 @@ class ValueMismatch:
 
 @dataclass(frozen=True, slots=True)
 class ComparedTest:
-    """A test in both reports; *reason* holds verdicts or seeds that explain the outcome."""
+    """A test in both reports.
+
+    Attributes:
+        reason: Verdicts, seeds or markers that explain the outcome.
+        mismatches: The values that are not equal bit for bit.
+        by_marker: Whether a tolerance or a level of its marker applied.
+    """
 
     nodeid: str
     outcome: Outcome
     reason: str = ""
     value_count: int = 0
     mismatches: tuple[ValueMismatch, ...] = ()
+    by_marker: bool = False
 
 
 def compare_reports(a: Report, b: Report, options: CompareOptions) -> list[ComparedTest]:
@@ -89,7 +88,7 @@ def compare_reports(a: Report, b: Report, options: CompareOptions) -> list[Compa
     Raises:
         BadReport: A row is malformed, or has no values to compare.
     """
-    left, right = _read_tests(a), _read_tests(b)
+    left, right = read_tests(a), read_tests(b)
     return [_compare_test(left.get(key), right.get(key), options) for key in {**left, **right}]
 
 
@@ -99,56 +98,26 @@ def machines_agree(tests: Sequence[ComparedTest]) -> bool:
     return outcomes <= {"equal", "close", "ignored"} and bool(outcomes & {"equal", "close"})
 
 
-def _read_tests(report: Report) -> dict[tuple[str, int], ReportedTest]:
-    """The tests of *report* by node id and by their number among those with this id."""
-    tests: dict[tuple[str, int], ReportedTest] = {}
-    counts: Counter[str] = Counter()
-    for row in report.tests:
-        if row.get("verdict") is None and any(row.get(key) for key in ("sweep", "noise", "cost")):
-            continue  # runs=1: nothing was compared
-        test = _read_test(row, report.seed)
-        tests[test.nodeid, counts[test.nodeid]] = test
-        counts[test.nodeid] += 1
-    return tests
-
-
-def _read_test(row: JsonNode, seed: int) -> ReportedTest:
-    nodeid, verdict = row["nodeid"].as_text(), row["verdict"].as_text(*VERDICT_OUTCOMES)
-    observations, plan = row.get("observations"), row.get("plan")
-    if observations is None and verdict == "reproduced":
-        why = f"{nodeid} has no values, since an older pytest-repro wrote the report; write it again"
-        raise BadReport(f"{row.location}: {why}")
-    # A test is compared with its golden file only if its runs agree.
-    golden = verdict == "diverged" and row.get("baseline") is not None
-    agree = observations is not None and (verdict in ("reproduced", *WITHOUT_BASELINE) or golden)
-    values = dict(_read_values(observations or ()))
-    return ReportedTest(nodeid, verdict, agree, plan["seed"].as_int() if plan else seed, values)
-
-
-def _read_values(rows: JsonNode | tuple[()]) -> Iterator[tuple[str, StoredValue]]:
-    counts: Counter[str] = Counter()
-    for value in map(value_from_row, rows):
-        number = counts[value.name]  # the dict keys 1 and "1", say, give two values one name
-        counts[value.name] += 1
-        yield f"{value.name}#{number}" if number else value.name, value
-
-
 def _compare_test(a: ReportedTest | None, b: ReportedTest | None, options: CompareOptions) -> ComparedTest:
     if a is None or b is None:
         (test,) = (each for each in (a, b) if each is not None)
         return ComparedTest(test.nodeid, "only in A" if b is None else "only in B", test.verdict)
     if not (a.runs_agree and b.runs_agree):
-        ignored = a.verdict == b.verdict and a.verdict in _NEUTRAL_VERDICTS
+        ignored = a.verdict == b.verdict and a.verdict in NEUTRAL_VERDICTS
         outcome: Outcome = "ignored" if ignored else "not compared"
         return ComparedTest(a.nodeid, outcome, _format_verdicts(a, b))
     reasons = [f"seed {a.seed} in A, {b.seed} in B"] if a.seed != b.seed else []
     reasons += [_format_verdicts(a, b)] if {a.verdict, b.verdict} != {"reproduced"} else []
+    reasons += [f"{a.rules} in A, {b.rules} in B"] if a.rules != b.rules else []
+    rules = a.rules if a.rules == b.rules else DEFAULT_RULES
+    options = options.apply_rules(rules)
     pairs = ((name, a.values.get(name), b.values.get(name)) for name in {**a.values, **b.values})
     mismatches = tuple(filter(None, (compare_value(*pair, options) for pair in pairs)))
     is_close = all(mismatch.close for mismatch in mismatches)
     outcome = "equal" if not mismatches else "close" if is_close else "differs"
     shared = len(a.values.keys() & b.values.keys())
-    return ComparedTest(a.nodeid, outcome, ", ".join(reasons), shared, mismatches)
+    by_marker = rules.level != DEFAULT_RULES.level or not (options.ignores_markers or rules.tolerance.exact)
+    return ComparedTest(a.nodeid, outcome, ", ".join(reasons), shared, mismatches, by_marker)
 
 
 def _format_verdicts(*tests: ReportedTest) -> str:

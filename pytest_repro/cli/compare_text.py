@@ -137,14 +137,24 @@ def _format_totals(tests: Sequence[ComparedTest], options: CompareOptions) -> It
     counts = Counter(test.outcome for test in tests)
     words = {"differs": "differs" if counts["differs"] == 1 else "differ"}
     parts = [f"{counts[word]:,} {words.get(word, word)}" for word in reversed(_OUTCOMES) if counts[word]]
-    yield f"compared {format_tolerance(options.tolerance)}: {', '.join(parts) or 'no tests'}"
+    marked = ", or as the marker says" * any(test.by_marker for test in tests)
+    yield f"compared {format_tolerance(options.tolerance)}{marked}: {', '.join(parts) or 'no tests'}"
     if not any(test.outcome in ("equal", "close", "differs") for test in tests):
         yield "no test was compared: the machines do not count as equal"
     if counts["not compared"]:
         yield "a test that is not reproducible on its own machine counts as a difference: fix it there first"
-    pairs = [(mismatch.a, mismatch.b) for test in tests for mismatch in test.mismatches]
+    yield from _format_unknown(tests, options)
+
+
+def _format_unknown(tests: Sequence[ComparedTest], options: CompareOptions) -> Iterator[str]:
+    """What to do about large arrays that would count as close if their elements were known."""
+    if options.use_statistics:
+        return
+    close = [test for test in tests if test.by_marker or not options.tolerance.exact]
+    pairs = [(mismatch.a, mismatch.b) for test in close for mismatch in test.mismatches]
     unknown = sum(bool(a and b and a.statistics and b.statistics and a.kind == b.kind) for a, b in pairs)
-    if unknown and not (options.tolerance.exact or options.use_statistics):
+    if unknown:
         values = f"{plural(unknown, 'value')} of more than {MAX_VALUES} elements"
         yield f"{values} count{'s' * (unknown == 1)} as different: reports hold only statistics of them."
-        yield f"Record at most {MAX_VALUES} elements of each, or compare the statistics with --statistics"
+        flags = "--statistics" if not options.tolerance.exact else "--rtol, --atol and --statistics"
+        yield f"Record at most {MAX_VALUES} elements of each, or compare the statistics with {flags}"

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from pytest_repro._version import __version__
 from pytest_repro.adapters import STANDARD_LIBRARY, active_adapters, environment
 from pytest_repro.adapters import __name__ as _ADAPTERS
+from pytest_repro.core.machine import VARIABLES
 from pytest_repro.core.plugins import find_plugins
 
 _WIDTH = 100
@@ -30,22 +31,6 @@ class Switch(NamedTuple):
     state: str
     meaning: str
 
-
-VARIABLES: Mapping[str, str] = {
-    "PYTHONHASHSEED": "order of sets of strings, and hash(); not set or random: differs in every process",
-    "OMP_NUM_THREADS": "threads of torch and of OpenMP; not set: one per core",
-    "MKL_NUM_THREADS": "threads of MKL, overrides OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS": "threads of numpy's BLAS",
-    "OPENBLAS_CORETYPE": "kernels of numpy's BLAS; not set: those for this processor",
-    "ATEN_CPU_CAPABILITY": "instruction set of torch's own kernels: default, avx2, avx512; not set: the best",
-    "ONEDNN_MAX_CPU_ISA": "instruction set of oneDNN (convolutions, products); not set: the best",
-    "MKL_CBWR": "instruction set of MKL: COMPATIBLE, AVX2, …; not set: the best, and alignment matters",
-    "NPY_DISABLE_CPU_FEATURES": "instruction sets that numpy does not use",
-    "CUBLAS_WORKSPACE_CONFIG": "up to torch 2.9, cuBLAS is deterministic only with :4096:8 or :16:8, set "
-    "before CUDA starts",
-    "NVIDIA_TF32_OVERRIDE": "0: no NVIDIA library uses TF32, whatever a program sets",
-}
-"""Environment variables that change results, with their meaning."""
 
 # adapters/_torch/determinism.py has the values set while a marked test runs.
 _MEANINGS: Mapping[str, str] = {

@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 
 from pytest_repro.cli.compare import CompareOptions, compare_value, measure_difference
 from pytest_repro.core.compare.stored_value import Statistics, StoredValue
+from pytest_repro.core.compare.verdict import Verdict
+from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.plan.tolerance import EXACT, Tolerance
-from tests.cli.reports import ENVIRONMENT, number, report, row, run, written
+from pytest_repro.reports.json.rows import verdict_to_row
+from tests.cli.reports import ENVIRONMENT, RUNS, number, report, row, run, written
 
 LARGE = StoredValue(
     "w",
@@ -259,3 +262,66 @@ def test_what_a_golden_file_says_is_no_difference_of_machines(tmp_path: Path, ca
         a, b = report(tmp_path / "a.json", row(same)), report(tmp_path / "b.json", one)
         code, out, _ = run(capsys, "compare", a, b)
         assert (code, said in out) == (word, True), out
+
+
+def _marked(path: Path, values: list[StoredValue], **plan: Any) -> str:
+    """A report of a test whose marker has *plan*."""
+    verdict = Verdict("reproduced", Plan(**plan), RUNS)
+    return report(path, verdict_to_row("test_a.py::test_a", verdict, values))
+
+
+def test_the_tolerance_of_a_marker_applies(tmp_path: Path, capsys: Any) -> None:
+    near = Tolerance(0.0, 0.5)
+    a = _marked(tmp_path / "a.json", [number("x", 1.0), LARGE], tolerance=near)
+    b = _marked(tmp_path / "b.json", [number("x", 1.25), LARGE], tolerance=near)
+    code, out, _ = run(capsys, "compare", a, b)
+    assert code == 0
+    assert "close  test_a.py::test_a  1 of 2 values not equal bit for bit, largest max abs 0.25 at x\n" in out
+    assert out.endswith("compared bit for bit, or as the marker says: 1 close\n")
+    assert run(capsys, "compare", a, b, "--rtol=0", "--atol=0.1")[0] == 1
+    unlike = _marked(tmp_path / "c.json", [number("x", 1.25), LARGE])
+    code, out, _ = run(capsys, "compare", a, unlike)
+    assert code == 1
+    assert (
+        "test_a.py::test_a  within rtol 0 and atol 0.5 in A, bit for bit in B: x differs, max abs 0.25" in out
+    )
+    far = _marked(tmp_path / "d.json", [number("x", 1.0), LIKE], tolerance=near)
+    code, out, _ = run(capsys, "compare", a, far)
+    assert code == 1
+    assert out.endswith("or compare the statistics with --rtol, --atol and --statistics\n")
+
+
+def _train(loss: float, *, steps: int = 2, last: float = 0.5, weight: float = 1.0) -> list[StoredValue]:
+    """A series, its last step, a part of a module, and predictions of a rank."""
+    module = number("rank0.model.weight", weight)._replace(containers=(("rank0.model", "Linear"),))
+    series = [number(f"rank0.loss[{n}]", loss) for n in range(steps)]
+    nested = number("rank0.metrics['f1']", 1.0)._replace(containers=(("rank0.metrics", "dict"),))
+    return [*series, number(f"rank0.loss[{steps}]", last), nested, module]
+
+
+@pytest.mark.parametrize(
+    ("level", "there", "code"),
+    [
+        ("process", _train(2.0, weight=9.0), 0),
+        ("process", _train(3.0), 1),
+        ("outcome", _train(3.0, weight=9.0), 0),
+        ("outcome", _train(3.0, steps=7), 0),
+        ("outcome", _train(2.0, last=0.25), 1),
+        ("bitwise", _train(2.0, weight=9.0), 1),
+    ],
+)
+def test_the_level_of_a_marker_applies(
+    tmp_path: Path, capsys: Any, level: Any, there: list[StoredValue], code: int
+) -> None:
+    a = _marked(tmp_path / "a.json", _train(2.0), level=level, ranks=1)
+    b = _marked(tmp_path / "b.json", there, level=level, ranks=1)
+    found, out, _ = run(capsys, "compare", a, b)
+    assert found == code, out
+    assert ("as the marker says" in out) == (level != "bitwise")
+
+
+def test_another_number_of_ranks_is_named(tmp_path: Path, capsys: Any) -> None:
+    a = _marked(tmp_path / "a.json", [number("x", 1.0)], ranks=2)
+    b = _marked(tmp_path / "b.json", [number("x", 2.0)], ranks=4)
+    expected = "bit for bit, ranks 2 in A, bit for bit, ranks 4 in B: x differs, max abs 1"
+    assert expected in run(capsys, "compare", a, b)[1]

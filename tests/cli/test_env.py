@@ -11,7 +11,8 @@ import pytest
 
 from pytest_repro import __version__
 from pytest_repro.adapters import STANDARD_LIBRARY, active_adapters, environment
-from pytest_repro.cli.env import VARIABLES, describe_switch, iter_switches
+from pytest_repro.cli.env import describe_switch, iter_switches
+from pytest_repro.core.machine import VARIABLES
 from tests.cli.reports import run
 
 

@@ -101,6 +101,7 @@ def _run(command: str, folder: Path) -> str:
         words[:1] = [sys.executable, "-m", "pytest_repro"]
     elif words[0] == "python":
         words[0] = sys.executable
+        environ["PYTEST_ADDOPTS"] = "-p repro -p repro_marker -p no:cacheprovider"  # of sessions it starts
     done = subprocess.run(
         words, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         timeout=_SECONDS, check=False,

@@ -10,6 +10,7 @@ import pytest
 
 from pytest_repro.adapters import environment
 from pytest_repro.core.compare.verdict import Verdict
+from pytest_repro.core.machine import read_variables
 from pytest_repro.core.text import escape_surrogates
 from pytest_repro.engine.replay import WHOLE_RUN
 from pytest_repro.plugin import peers
@@ -183,9 +184,9 @@ def get_rows(config: pytest.Config) -> list[dict[str, Any]]:
 
 
 def get_environment(config: pytest.Config) -> dict[str, str]:
-    """The environment; under pytest-xdist that of the workers: the controller imports no library."""
+    """Environment and variables; under pytest-xdist of the workers: the controller imports no library."""
     workers = config.stash.setdefault(ENVIRONMENT, {})
-    return {**environment(), **workers}
+    return {**environment(), **workers, **read_variables(os.environ)}
 
 
 def should_plot(config: pytest.Config) -> bool:

@@ -42,12 +42,14 @@ class Report:
         environment: Whatever could change a result on that machine, by name.
         seed: Seed of the session.
         tests: One row for each test.
+        commit: The commit that was checked out; ``""`` if unknown.
     """
 
     path: str
     environment: Mapping[str, str]
     seed: int
     tests: tuple[JsonNode, ...]
+    commit: str = ""
 
 
 def read_report(path: str) -> Report:
@@ -65,7 +67,8 @@ def read_report(path: str) -> Report:
         why = f"and this pytest-repro reads up to format {FORMAT}: install a newer one"
         raise BadReport(f"{path} is of format {number}, {why}")
     environment, seed = report["environment"].as_str_mapping(), report["seed"].as_int()
-    return Report(path, environment, seed, tuple(report["tests"]))
+    commit = node.as_text() if (node := report.get("commit")) else ""
+    return Report(path, environment, seed, tuple(report["tests"]), commit)
 
 
 def _read_bytes(path: str) -> bytes:

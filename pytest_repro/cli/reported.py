@@ -1,0 +1,135 @@
+"""The tests of a report as they are compared with those of other machines."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pytest_repro.core.checked_json import JsonNode
+from pytest_repro.core.compare.stored_value import StoredValue
+from pytest_repro.core.compare.verdict import VERDICT_OUTCOMES, WITHOUT_BASELINE
+from pytest_repro.core.plan.plan import LEVELS
+from pytest_repro.core.plan.tolerance import EXACT, Tolerance
+from pytest_repro.reports.failure import format_tolerance
+from pytest_repro.reports.json.report import BadReport, Report
+from pytest_repro.reports.json.rows import value_from_row
+
+_EXTRA_RUNS = ("sweep", "noise", "cost")
+
+
+class Rules(NamedTuple):
+    """What the marker of a test says about comparisons: it holds between machines as between runs."""
+
+    tolerance: Tolerance = EXACT
+    level: str = LEVELS[0]
+    ranks: int = 0
+
+    def __str__(self) -> str:
+        parts = [format_tolerance(self.tolerance)]
+        parts += [f"level {self.level}"] if self.level != LEVELS[0] else []
+        return ", ".join(parts + ([f"ranks {self.ranks}"] if self.ranks else []))
+
+    @property
+    def are_default(self) -> bool:
+        """Whether every value counts, bit for bit."""
+        return self.tolerance.exact and self.level == LEVELS[0]
+
+
+DEFAULT_RULES = Rules()
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedTest:
+    """A test in one report; *runs_agree* if its runs are equal, whatever the golden file holds."""
+
+    nodeid: str
+    verdict: str
+    runs_agree: bool
+    seed: int
+    values: Mapping[str, StoredValue]  # those that count at the level of its marker
+    rules: Rules = DEFAULT_RULES
+
+
+def iter_test_rows(report: Report) -> Iterator[tuple[tuple[str, int], JsonNode]]:
+    """The rows of *report*, by node id and by their number among those with this id."""
+    counts: Counter[str] = Counter()
+    for row in report.tests:
+        if row.get("verdict") is None and any(row.get(key) for key in _EXTRA_RUNS):
+            continue  # runs=1: nothing was compared
+        nodeid = row["nodeid"].as_text()
+        yield (nodeid, counts[nodeid]), row
+        counts[nodeid] += 1
+
+
+def read_tests(report: Report) -> dict[tuple[str, int], ReportedTest]:
+    """The tests of *report*, as :func:`iter_test_rows` gives their rows.
+
+    Raises:
+        BadReport: A row is malformed, or has no values to compare.
+    """
+    return {key: read_test(row, report.seed) for key, row in iter_test_rows(report)}
+
+
+def read_test(row: JsonNode, seed: int) -> ReportedTest:
+    """The test of *row*; *seed* is that of the report."""
+    nodeid, verdict = row["nodeid"].as_text(), row["verdict"].as_text(*VERDICT_OUTCOMES)
+    observations, plan = row.get("observations"), row.get("plan")
+    if observations is None and verdict == "reproduced":
+        why = f"{nodeid} has no values, since an older pytest-repro wrote the report; write it again"
+        raise BadReport(f"{row.location}: {why}")
+    # A test is compared with its golden file only if its runs agree.
+    golden = verdict == "diverged" and row.get("baseline") is not None
+    agree = observations is not None and (verdict in ("reproduced", *WITHOUT_BASELINE) or golden)
+    rules = _read_rules(plan) if plan else DEFAULT_RULES
+    values = select_at_level(rules.level, dict(_read_values(observations or ())))
+    return ReportedTest(nodeid, verdict, agree, plan["seed"].as_int() if plan else seed, values, rules)
+
+
+def _read_rules(plan: JsonNode) -> Rules:
+    rtol, atol, level, ranks = map(plan.get, ("rtol", "atol", "level", "ranks"))
+    tolerance = Tolerance(rtol.as_finite(), atol.as_finite()) if rtol and atol else EXACT
+    return Rules(tolerance, level.as_text(*LEVELS) if level else LEVELS[0], ranks.as_int() if ranks else 0)
+
+
+def _read_values(rows: JsonNode | tuple[()]) -> Iterator[tuple[str, StoredValue]]:
+    counts: Counter[str] = Counter()
+    for value in map(value_from_row, rows):
+        number = counts[value.name]  # the dict keys 1 and "1", say, give two values one name
+        counts[value.name] += 1
+        yield f"{value.name}#{number}" if number else value.name, value
+
+
+def select_at_level(level: str, values: Mapping[str, StoredValue]) -> Mapping[str, StoredValue]:
+    """The values that count at *level*, by displayed name; at ``outcome`` last steps have that of the series.
+
+    As :func:`pytest_repro.core.runs.level.select_at_level`, of what a report holds.
+    """
+    if level == LEVELS[0]:
+        return values
+    containers = {name for value in values.values() for name, _ in value.containers}
+    selected: dict[str, StoredValue] = {}
+    for name, value in values.items():
+        start, path = _split_name(name, containers)
+        if "." not in path and _is_number_or_prediction(value.kind):
+            last_of = re.sub(r"\[\d+\]$", "", start)
+            selected[f"{last_of}{path}" if level == "outcome" else name] = value
+    return selected
+
+
+def _split_name(name: str, containers: set[str]) -> tuple[str, str]:
+    """``("metrics[3]", "['loss']")``: the recorded value with its step, and the path inside it."""
+    prefix = re.match(r"(rank\d+\.)?(locals\.)?", name)
+    first = prefix.end() if prefix else 0
+    ends = (n for n in range(first + 1, len(name)) if name[n] in ".[" and name[:n] in containers)
+    end = next(ends, len(name))
+    return name[:end], name[end:]
+
+
+def _is_number_or_prediction(kind: str) -> bool:
+    shape = re.search(r"\[([\d, ]*)\]$", kind)
+    lengths = [int(each) for each in shape[1].split(",") if each.strip()] if shape else []
+    is_number = all(length == 1 for length in lengths) and (not lengths or "float" in kind)
+    return is_number or kind.startswith(("int", "uint", "bool"))
