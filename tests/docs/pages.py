@@ -4,6 +4,7 @@ runs every command again and writes its output into the page.
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shlex
@@ -11,8 +12,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
+
+from pytest_repro.core.plugins import find_plugins
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -54,6 +58,16 @@ def read_blocks(text: str) -> Iterator[Block]:
         lines = match[4].splitlines(keepends=True)
         content = "".join(line.removeprefix(match[1]) for line in lines)
         yield Block(match[2], match[3], content, match.start(4), match.end(4))
+
+
+def find_missing_libraries(blocks: list[Block]) -> list[str]:
+    """The libraries that have an adapter, and that Python code of the page imports, but are not installed."""
+    trees = [ast.parse(block.text) for block in blocks if block.language == "python"]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    libraries = {name.partition(".")[0] for name in names} & set(find_plugins("pytest_repro.adapters"))
+    return sorted(name for name in libraries if find_spec(name) is None)
 
 
 def without_numbers(text: str) -> str:

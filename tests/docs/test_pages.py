@@ -6,16 +6,33 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import DOCS, list_pages, read_blocks, run_console, without_numbers, write_files
+from tests.docs.pages import (
+    DOCS,
+    Block,
+    find_missing_libraries,
+    list_pages,
+    read_blocks,
+    run_console,
+    without_numbers,
+    write_files,
+)
 
 PAGES = [page for page in list_pages() if any(read_blocks(page.read_text()))]
 LANGUAGES = {"", "console", "python", "toml", "ini"}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS).with_suffix("")))
-def test_the_commands_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) -> None:
+def read_installed(page: Path) -> list[Block]:
+    """The blocks of a page whose libraries are installed."""
     pytest.importorskip("torch")
     blocks = list(read_blocks(page.read_text()))
+    if missing := find_missing_libraries(blocks):
+        pytest.skip(f"needs {', '.join(missing)}")
+    return blocks
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS).with_suffix("")))
+def test_the_commands_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) -> None:
+    blocks = read_installed(page)
     assert {block.language for block in blocks if block.language[:1] != "{"} <= LANGUAGES
     write_files(blocks, tmp_path)
     for block in blocks:
@@ -34,8 +51,7 @@ FIXED = [
 
 @pytest.mark.parametrize("page", FIXED)
 def test_the_fix_makes_the_test_reproducible(page: Path, pytester: pytest.Pytester) -> None:
-    pytest.importorskip("torch")
-    for block in read_blocks(page.read_text()):
+    for block in read_installed(page):
         if block.file.endswith("_fixed.py"):
             pytester.makepyfile(**{Path(block.file).stem: block.text})
     vary = [f"--repro-vary={axis}" for axis in ("process", "order", "memory")]
