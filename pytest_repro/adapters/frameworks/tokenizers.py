@@ -20,7 +20,7 @@ import tokenizers
 from tokenizers import Encoding, Tokenizer
 
 from pytest_repro.adapters import Adapter
-from pytest_repro.adapters.frameworks._integers import read_integers
+from pytest_repro.adapters.frameworks._parts.integers import read_integers
 from pytest_repro.core.runs.observation import Parts
 from pytest_repro.core.runs.pytree import FlattenResult
 

@@ -16,15 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import lru_cache
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 import transformers
 
 from pytest_repro.adapters import Adapter
-from pytest_repro.adapters.frameworks._integers import read_integers
-from pytest_repro.adapters.frameworks._variables import restored_variables
+from pytest_repro.adapters.frameworks._parts.class_names import make_class_finder
+from pytest_repro.adapters.frameworks._parts.integers import read_integers
+from pytest_repro.adapters.frameworks._parts.variables import restored_variables
 from pytest_repro.core.plan.plan import Deterministic
 from pytest_repro.core.runs.observation import Parts
 from pytest_repro.core.runs.pytree import FlattenResult
@@ -91,10 +91,7 @@ _READERS: dict[str, Callable[[Any], FlattenResult]] = {
 """Classes by their names: transformers imports its modules once they are used."""
 
 
-@lru_cache(maxsize=512)
-def _find_reader(kind: type) -> Callable[[Any], FlattenResult] | None:
-    names = (f"{base.__module__}.{base.__qualname__}" for base in kind.__mro__)
-    return next((_READERS[name] for name in names if name in _READERS), None)
+_find_reader = make_class_finder(_READERS)
 
 
 class Transformers(Adapter):

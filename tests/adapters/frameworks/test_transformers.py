@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pytest_repro.adapters import digest, flatten
-from pytest_repro.adapters.frameworks._variables import restored_variables
+from pytest_repro.adapters.frameworks._parts.variables import restored_variables
 from pytest_repro.core.runs.pytree import iter_leaves
 from pytest_repro.engine.runs.pin import pinned
 from tests.conftest import Project
@@ -112,9 +112,7 @@ def test_features() -> None:
 
 def test_a_tokenizer_of_transformers_is_refused() -> None:
     fast = transformers.PreTrainedTokenizerFast(tokenizer_object=make_tokenizer())
-    with pytest.raises(
-        TypeError, match="is a tokenizer, which cannot be recorded: record what it return"
-    ):
+    with pytest.raises(TypeError, match="is a tokenizer, which cannot be recorded: record what it return"):
         digest(fast)
 
 
