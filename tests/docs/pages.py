@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,14 +59,17 @@ def read_blocks(text: str) -> Iterator[Block]:
         yield Block(match[2], match[3], content, match.start(4), match.end(4))
 
 
-def find_missing_libraries(blocks: list[Block]) -> list[str]:
-    """The libraries that have an adapter, and that Python code of the page imports, but are not installed."""
+BASE_LIBRARIES = {"numpy", "python", "torch"}
+
+
+def find_libraries(blocks: list[Block]) -> set[str]:
+    """The libraries with an adapter that Python code of a page imports, besides those that most pages use."""
     trees = [ast.parse(block.text) for block in blocks if block.language == "python"]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
-    libraries = {name.partition(".")[0] for name in names} & set(find_plugins("pytest_repro.adapters"))
-    return sorted(name for name in libraries if find_spec(name) is None)
+    known = set(find_plugins("pytest_repro.adapters")) - BASE_LIBRARIES
+    return {name.partition(".")[0] for name in names} & known
 
 
 def without_numbers(text: str) -> str:

@@ -63,7 +63,7 @@ def test_trainers_are_refused_and_modules_read(library: Any) -> None:
     assert digest(first) == digest(other)
     with pytest.raises(TypeError, match=r"is a Trainer, .* trainer\.callback_metrics"):
         digest(make_trainer(library))
-    with pytest.raises(TypeError, match="is a data module, .* batches of its loaders"):
+    with pytest.raises(TypeError, match=r"is a data module, .* batches of its loaders"):
         digest(library.LightningDataModule())
 
 
