@@ -14,7 +14,7 @@ from pytest_repro import Repro
 L = pytest.importorskip("lightning")
 
 
-class Classifier(L.LightningModule):  # type: ignore[misc]
+class Classifier(L.LightningModule):  # type: ignore[misc, name-defined, unused-ignore]
     """A linear layer with dropout."""
 
     def __init__(self) -> None:

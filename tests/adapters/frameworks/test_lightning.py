@@ -51,7 +51,7 @@ def test_what_lightning_sets_is_restored(library: Any, monkeypatch: pytest.Monke
 
 
 def test_trainers_are_refused_and_modules_read(library: Any) -> None:
-    class Net(library.LightningModule):  # type: ignore[name-defined, misc]
+    class Net(library.LightningModule):  # type: ignore[misc, name-defined, unused-ignore]
         def __init__(self) -> None:
             super().__init__()
             self.layer = torch.nn.Linear(2, 1)
