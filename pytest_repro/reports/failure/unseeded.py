@@ -15,7 +15,7 @@ _FIXES = {
     "torch": ("torch.Generator().manual_seed(0)", "torch.manual_seed(0)"),
 }
 """A generator with a seed, and what seeds the global one."""
-_WITHOUT_SEED = ("torch.nn.", "PIL.")
+_WITHOUT_SEED = ("torch.nn.", "transformers.", "PIL.")
 """Functions of these take no seed."""
 
 

@@ -20,7 +20,8 @@ from pytest_repro.adapters.arrays._c_random import CRandom
 
 ARRAYS = {
     "1": "bool[2, 3]", "L": "uint8[2, 3]", "P": "uint8[2, 3]", "RGB": "uint8[2, 3, 3]",
-    "RGBA": "uint8[2, 3, 4]", "CMYK": "uint8[2, 3, 4]", "YCbCr": "uint8[2, 3, 3]", "LAB": "uint8[2, 3, 3]", "HSV": "uint8[2, 3, 3]",
+    "RGBA": "uint8[2, 3, 4]", "CMYK": "uint8[2, 3, 4]", "YCbCr": "uint8[2, 3, 3]",
+    "LAB": "uint8[2, 3, 3]", "HSV": "uint8[2, 3, 3]",
     "LA": "uint8[2, 3, 2]", "PA": "uint8[2, 3, 2]", "I": "int32[2, 3]", "F": "float32[2, 3]",
     "I;16": "uint16[2, 3]", "I;16B": "uint16[2, 3]",
 }  # fmt: skip
