@@ -77,7 +77,7 @@ def list_adapters() -> Iterator[str]:
     names = sorted(find_plugins(adapters.__name__), key=str.lower)
     versions: dict[str, str] = json.loads(VERSIONS.read_text())
     yield "# Libraries\n"
-    yield "What the plugin knows of a library is in its adapter, which is active once the library is imported:"
+    yield "What the plugin knows of a library is in its adapter, active once the library is imported:"
     yield "it seeds and restores the generators, sets and restores determinism switches, and reads values."
     yield "Other distributions add adapters as entry points of the group `pytest_repro.adapters`.\n"
     yield "| import name | tested with | values | seeded | compared in local variables |"

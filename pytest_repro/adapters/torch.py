@@ -1,7 +1,7 @@
 """torch: tensors, modules, optimisers, generators, determinism switches.
 
 Seeded: the default generators of the CPU and of each accelerator, one by one, which takes 1 µs:
-    `torch.manual_seed` takes 90 to 370, as it formats the call stack for a CUDA that may be initialized later.
+    `torch.manual_seed` takes 90 to 370, as it formats the call stack for a CUDA that may start later.
     An available accelerator that is not initialized yet is seeded when it is.
 Restored: their states, and every switch, bit for bit.
 Switches: deterministic algorithms, filled memory, cuDNN, oneDNN, precisions, attention kernels, default dtype

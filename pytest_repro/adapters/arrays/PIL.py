@@ -1,7 +1,7 @@
 """PIL (Pillow): images of every mode.
 
-Seeded: `rand()` of the C library: `Image.effect_noise` and `effect_spread` draw from it, and Pillow cannot seed
-    it. On Linux with the C library of GNU.
+Seeded: `rand()` of the C library: `Image.effect_noise` and `effect_spread` draw from it, and Pillow cannot
+    seed it. On Linux with the C library of GNU.
 Restored: the state of `rand()`, bit for bit.
 Switches: none.
 Read: pixels as an array, `image[3, 5, 0]` (row, column, band), `image.mode`, `image.getpalette()`,
