@@ -46,9 +46,11 @@ def bare(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def libraries(session: nox.Session) -> None:
-    """The tests of the adapters, with the real libraries."""
-    session.install("-e", ".[dev,libraries]")
+    """The tests of the adapters, and pages and examples, with all real libraries: 5 GB."""
+    session.install("-e", ".[dev,libraries,more-libraries]")
     session.run(*PYTEST, "tests/adapters", *session.posargs)
+    session.run(*PYTEST, "-m", "libraries", "tests/docs")
+    session.run("python", "-m", "pytest", "examples", "-q")
 
 
 @nox.session(python="3.11")

@@ -17,6 +17,8 @@ from pytest_repro.core.plugins import find_plugins
 from pytest_repro.plugin.config.settings import OPTIONS
 
 SCHEMA = Path(pytest_repro.__file__).parent / "reports" / "json" / "format-1.schema.json"
+VERSIONS = Path(__file__).with_name("tested_versions.json")
+"""Versions by import name, as ``docs/tested_versions.py`` writes them."""
 
 
 def escape(text: str) -> str:
@@ -63,21 +65,41 @@ def list_axes() -> Iterator[str]:
         yield f"- If values differ: {axis.cause_fix}.\n"
 
 
+def read_facts(name: str) -> tuple[str, dict[str, str]]:
+    """The text about a library, and what its adapter does by heading: ``"Seeded"``."""
+    text, *facts = re.split(r"^([A-Z]\w+): (?=\S)", read_docstring(adapters, name), flags=re.M)
+    return text.strip(), {title: " ".join(fact.split()) for title, fact in zip(facts[::2], facts[1::2])}
+
+
+def shorten(fact: str) -> str:
+    """Its first sentence, without what explains that."""
+    return re.split(r"[.;:](?:\s|$)|\s\(", fact)[0]
+
+
 def list_adapters() -> Iterator[str]:
     """Each adapter, by the name under which its library is imported."""
-    yield "# Adapters\n"
-    yield "An adapter is active once its library is imported. It seeds and restores the library's generators,"
-    yield "sets and restores its determinism switches, and reads its values. Other distributions add adapters"
-    yield "as entry points of the group `pytest_repro.adapters`.\n"
-    for name in sorted(find_plugins(adapters.__name__), key=str.lower):
-        text, *facts = re.split(r"^([A-Z]\w+): (?=\S)", read_docstring(adapters, name), flags=re.M)
+    names = sorted(find_plugins(adapters.__name__), key=str.lower)
+    versions: dict[str, str] = json.loads(VERSIONS.read_text())
+    yield "# Libraries\n"
+    yield "What the plugin knows of a library is in its adapter, active once the library is imported:"
+    yield "it seeds and restores the generators, sets and restores determinism switches, and reads values."
+    yield "Other distributions add adapters as entry points of the group `pytest_repro.adapters`.\n"
+    yield "| import name | tested with | values | seeded | compared in local variables |"
+    yield "|---|---|---|---|---|"
+    for name in names:
+        text, facts = read_facts(name)
+        values = text.partition("\n")[0].partition(": ")[2].rstrip(".")
+        cells = (values, *(shorten(facts.get(title, "")) for title in ("Seeded", "Captured")))
+        yield f"| [{name}](#{name.lower()}) | {versions.get(name, '')} | {' | '.join(map(escape, cells))} |"
+    yield "\nEvery other value is a `TypeError` that says what to record instead.\n"
+    for name in names:
+        text, facts = read_facts(name)
         yield f"## {name}\n"
-        yield f"{text.strip()}\n"
+        yield f"{text}\n"
         if facts:
             yield "| | |"
             yield "|---|---|"
-            for title, fact in zip(facts[::2], facts[1::2]):
-                yield f"| {title.lower()} | {escape(' '.join(fact.split()))} |"
+            yield from (f"| {title.lower()} | {escape(fact)} |" for title, fact in facts.items())
             yield ""
 
 

@@ -89,6 +89,12 @@ class Adapter:
         """Names of attributes that every instance of the library's class has, which hold no user state."""
         return ()
 
+    def list_members(self, value: object) -> Iterable[tuple[str, object]] | None:
+        """The parts of *value* by the end of their path, where users know them by other names than its
+        attributes have; None for any other value.
+        """
+        return None
+
     # Arrays
 
     def is_array(self, value: object) -> bool:

@@ -1,4 +1,13 @@
-"""numpy: arrays, scalars, generators."""
+"""numpy: arrays, scalars, generators.
+
+Seeded: the legacy global generator. `default_rng()` without a seed is reached only by the fixture `seeded`.
+Restored: its state and its bit generator, bit for bit.
+Switches: `numpy.seterr()`.
+Read: arrays of every dtype but objects, masked and structured ones, generators; subclasses with attributes.
+Captured: arrays and generators; not scalars.
+Environment: numpy, its BLAS with threads and kernels, its SIMD extensions.
+Limits: arrays of objects cannot be recorded.
+"""
 
 from __future__ import annotations
 

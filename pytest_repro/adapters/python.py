@@ -1,4 +1,14 @@
-"""The standard library: numbers, text, containers, ``random``."""
+"""The standard library: numbers, text, containers, `random`.
+
+Seeded: the global generator of `random`. Draws of the operating system are replaced only by the fixture
+    `seeded`.
+Restored: its state, bit for bit.
+Switches: none; environment variables and settings such as the locale are read to find what a run has changed.
+Read: numbers, text, bytes, None, enums, dates, paths, dataclasses, lists, tuples, dicts, sets.
+Captured: `random.Random`, and arrays in containers and dataclasses; not numbers and text.
+Environment: Python, operating system, processor architecture.
+Limits: dicts need plain keys; other objects are read by no adapter.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,15 @@
 """torch: tensors, modules, optimisers, generators, determinism switches.
 
-``torch.manual_seed`` takes 90 to 370 µs, since it formats the call stack for a CUDA that may be
-initialized later; seeding the default generators takes 1 µs. So they are seeded one by one, and
-torch's lazy seeding is used only for an available accelerator that is not initialized yet.
+Seeded: the default generators of the CPU and of each accelerator, one by one, which takes 1 µs:
+    `torch.manual_seed` takes 90 to 370, as it formats the call stack for a CUDA that may start later.
+    An available accelerator that is not initialized yet is seeded when it is.
+Restored: their states, and every switch, bit for bit.
+Switches: deterministic algorithms, filled memory, cuDNN, oneDNN, precisions, attention kernels, default dtype
+    and device, threads, `CUBLAS_WORKSPACE_CONFIG`.
+Read: `model.head[2].weight`, `optimizer.state[0]['exp_avg']`; tensors of every dtype and layout; generators.
+Captured: tensors, modules, optimisers, generators.
+Environment: torch, CPU capability, threads, BLAS, oneDNN, device, CUDA, cuDNN, precisions.
+Limits: a meta tensor has no values. Hooks and attributes of modules are not compared.
 """
 
 from __future__ import annotations
@@ -11,7 +18,6 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +25,7 @@ import torch
 from pytest_repro.adapters import BoundaryCallback, EntropySource
 from pytest_repro.adapters._torch import determinism as _determinism
 from pytest_repro.adapters._torch import switches as _switches
+from pytest_repro.adapters._torch.device_name import read_device_name
 from pytest_repro.adapters._torch.draws import format_path, iter_seeding_functions, watch_draws
 from pytest_repro.adapters._torch.tensors import TorchTensors, flatten_tensor, flatten_with_attributes
 from pytest_repro.core.runs.observation import Leaf, Parts
@@ -26,7 +33,6 @@ from pytest_repro.core.runs.pytree import FlattenResult
 from pytest_repro.interpose.patch import Patch, patch_everywhere
 from pytest_repro.interpose.proxy_class import make_proxy_class
 
-_GPUS = Path("/proc/driver/nvidia/gpus")
 _KINDS = {torch.nn.Module: "module", torch.optim.Optimizer: "optimiser", torch.Generator: "torch generator"}
 _LAZY_DEVICES = ("cuda", "xpu")
 _EXCLUDED_FLAGS = {
@@ -232,19 +238,7 @@ def _read_accelerator() -> dict[str, str]:
         device = "mps" if backends.mps.is_available() else "cpu"
         return {"device": device, "cuda": "none", "cudnn": "none"}
     version = str(torch.version.cuda or getattr(torch.version, "hip", None))
-    return {"device": _read_device_name(), "cuda": version, "cudnn": str(backends.cudnn.version() or "none")}
-
-
-def _read_device_name() -> str:
-    """The name of the first device: from the driver's files if all are of one model, else from CUDA."""
-    try:
-        texts = [path.read_text() for path in _GPUS.glob("*/information")]
-    except OSError:
-        texts = []
-    found = (re.search(r"^Model:\s*(.+?)\s*$", text, re.MULTILINE) for text in texts)
-    models = {match[1] if match else "" for match in found}
-    model = models.pop() if len(models) == 1 else ""
-    return model or torch.cuda.get_device_name(0)
+    return {"device": read_device_name(), "cuda": version, "cudnn": str(backends.cudnn.version() or "none")}
 
 
 adapter = Torch()

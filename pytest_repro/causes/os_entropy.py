@@ -50,6 +50,10 @@ def _omits_seed(seed: Any = None, *_: Any, **__: Any) -> bool:
     return seed is None
 
 
+def _omits_seed_of_space(space: Any, seed: Any = None) -> bool:
+    return seed is None
+
+
 def _is_unseeded(self: Any, x: Any = None, *_: Any) -> bool:
     import random
 
@@ -68,6 +72,10 @@ def _watch_seed(
 ) -> WatchedFunction:
     effect = "draws its seed from the operating system"
     return WatchedFunction(function, effect, fix, repeated_fix=repeated_fix, **options)
+
+
+def _watch_environment(function: str, fix: str, **options: Any) -> WatchedFunction:
+    return _watch_seed(function, fix, fix, reach="all", **options)
 
 
 def _watch_global_seed(function: str, call: str) -> WatchedFunction:
@@ -106,6 +114,17 @@ class OsEntropy(Cause):
     fix = "pass a seed, or use repro.rng() or repro.generator()"
     watched_functions = (
         _watch_seed("numpy.random:default_rng", _SEED_FIX, when=_omits_seed),
+        _watch_environment(
+            "gymnasium.spaces.space:Space.seed",
+            "before it samples, call seed(0) of the space: env.action_space.seed(0)",
+            label="gymnasium.Space.seed()",
+            when=_omits_seed_of_space,
+        ),
+        _watch_environment(
+            "gymnasium.utils.seeding:np_random",
+            "pass a seed to the first reset: env.reset(seed=0)",
+            when=_omits_seed,
+        ),
         _watch_global_seed("numpy.random:seed", "np.random.seed(0)"),
         _watch_seed(
             "numpy.random.bit_generator:randbits",

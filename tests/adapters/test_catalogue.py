@@ -45,7 +45,8 @@ def adapter(request: pytest.FixtureRequest) -> Adapter:
 def test_adapters_are_the_files_of_the_directory() -> None:
     files = [path.relative_to(FOLDER) for path in FOLDER.rglob("[!_]*.py")]
     assert {"python", "numpy", "torch"} <= set(NAMES)
-    assert {path.stem for path in files if path.parts[0][0] != "_"} == set(NAMES)
+    public = {path.stem for path in files if not any(part.startswith("_") for part in path.parts)}
+    assert public == set(NAMES)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("[a-z]*/[!_]*.py")))
@@ -108,10 +109,16 @@ def make_generators(name: str) -> list[Any]:
         import torch
 
         return [torch.Generator().manual_seed(1)]
-    return [random.Random(1)]
+    if name == "PIL":
+        return list(load_plugin("pytest_repro.adapters", name).adapter.global_generators().values())
+    return [random.Random(1)] if name == "python" else []
 
 
 def draw(generator: Any) -> object:
+    if type(generator).__name__ == "CRandom":
+        from PIL import Image
+
+        return Image.effect_noise((2, 2), 50).tobytes()
     for method in ("random_raw", "standard_normal", "gauss"):
         if hasattr(generator, method):
             return getattr(generator, method)(*([0, 1] if method == "gauss" else []))

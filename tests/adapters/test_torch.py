@@ -12,6 +12,7 @@ import torch
 
 from pytest_repro.adapters import environment_with_flags
 from pytest_repro.adapters import torch as torch_adapter
+from pytest_repro.adapters._torch import device_name
 from pytest_repro.adapters._torch.determinism import deterministic
 from pytest_repro.adapters.torch import adapter
 
@@ -71,7 +72,7 @@ def test_names_do_not_depend_on_the_device(monkeypatch: pytest.MonkeyPatch) -> N
     cpu = torch_adapter._read_accelerator.__wrapped__()
     monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(torch_adapter, "_read_device_name", lambda: "GPU")
+    monkeypatch.setattr(torch_adapter, "read_device_name", lambda: "GPU")
     gpu = torch_adapter._read_accelerator.__wrapped__()
     assert (list(cpu), gpu["device"]) == (list(gpu), "GPU")
 
@@ -90,9 +91,9 @@ def test_device_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models: li
     for number, model in enumerate(models):
         (tmp_path / str(number)).mkdir()
         (tmp_path / str(number) / "information").write_text(f"Model: \t\t {model}\nIRQ:   \t\t 1\n")
-    monkeypatch.setattr(torch_adapter, "_GPUS", tmp_path)
+    monkeypatch.setattr(device_name, "_GPUS", tmp_path)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: "of CUDA")
-    assert torch_adapter._read_device_name() == name
+    assert device_name.read_device_name() == name
 
 
 def test_environment_with_flags() -> None:

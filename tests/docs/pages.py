@@ -4,6 +4,7 @@ runs every command again and writes its output into the page.
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shlex
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from pytest_repro.core.plugins import find_plugins
 from pytest_repro.reports.json.report_head import CI_VARIABLES
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +58,19 @@ def read_blocks(text: str) -> Iterator[Block]:
         lines = match[4].splitlines(keepends=True)
         content = "".join(line.removeprefix(match[1]) for line in lines)
         yield Block(match[2], match[3], content, match.start(4), match.end(4))
+
+
+BASE_LIBRARIES = {"numpy", "python", "torch"}
+
+
+def find_libraries(blocks: list[Block]) -> set[str]:
+    """The libraries with an adapter that Python code of a page imports, besides those that most pages use."""
+    trees = [ast.parse(block.text) for block in blocks if block.language == "python"]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    known = set(find_plugins("pytest_repro.adapters")) - BASE_LIBRARIES
+    return {name.partition(".")[0] for name in names} & known
 
 
 def without_numbers(text: str) -> str:

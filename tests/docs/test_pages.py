@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.docs.pages import DOCS, list_pages, read_blocks, run_console, without_numbers, write_files
+from tests.docs.pages import (
+    DOCS,
+    Block,
+    find_libraries,
+    list_pages,
+    read_blocks,
+    run_console,
+    without_numbers,
+    write_files,
+)
 
 PAGES = [page for page in list_pages() if any(read_blocks(page.read_text()))]
+WITH_LIBRARIES = {page for page in PAGES if find_libraries(list(read_blocks(page.read_text())))}
 LANGUAGES = {"", "console", "python", "toml", "ini", "text"}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS).with_suffix("")))
-def test_the_commands_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) -> None:
+def make_parameter(page: Path) -> Any:
+    marks = [pytest.mark.libraries] if page in WITH_LIBRARIES else []
+    return pytest.param(page, id=str(page.relative_to(DOCS).with_suffix("")), marks=marks)
+
+
+def read_installed(page: Path) -> list[Block]:
+    """The blocks of a page whose libraries are installed."""
     pytest.importorskip("torch")
     blocks = list(read_blocks(page.read_text()))
+    if missing := [name for name in sorted(find_libraries(blocks)) if find_spec(name) is None]:
+        pytest.skip(f"needs {', '.join(missing)}")
+    return blocks
+
+
+@pytest.mark.parametrize("page", [make_parameter(page) for page in PAGES])
+def test_the_commands_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) -> None:
+    blocks = read_installed(page)
     assert {block.language for block in blocks if block.language[:1] != "{"} <= LANGUAGES
     write_files(blocks, tmp_path)
     for block in blocks:
@@ -26,7 +51,7 @@ def test_the_commands_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) 
 
 
 FIXED = [
-    pytest.param(page, id=page.stem)
+    make_parameter(page)
     for page in PAGES
     if any(block.file.endswith("_fixed.py") for block in read_blocks(page.read_text()))
 ]
@@ -34,8 +59,7 @@ FIXED = [
 
 @pytest.mark.parametrize("page", FIXED)
 def test_the_fix_makes_the_test_reproducible(page: Path, pytester: pytest.Pytester) -> None:
-    pytest.importorskip("torch")
-    for block in read_blocks(page.read_text()):
+    for block in read_installed(page):
         if block.file.endswith("_fixed.py"):
             pytester.makepyfile(**{Path(block.file).stem: block.text})
     vary = [f"--repro-vary={axis}" for axis in ("process", "order", "memory")]

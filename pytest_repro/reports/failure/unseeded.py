@@ -9,11 +9,14 @@ from pytest_repro.reports.failure import wrap_labelled
 
 _UNKNOWN_LINE = "the line is unknown: in another thread, or in a fixture wider than the test"
 _FIXES = {
+    "PIL": ("np.random.default_rng(0) and Image.fromarray", "ctypes.CDLL(None).srand(1)"),
     "numpy": ("np.random.default_rng(0)", "np.random.seed(0)"),
     "random": ("random.Random(0)", "random.seed(0)"),
     "torch": ("torch.Generator().manual_seed(0)", "torch.manual_seed(0)"),
 }
 """A generator with a seed, and what seeds the global one."""
+_WITHOUT_SEED = ("torch.nn.", "transformers.", "PIL.")
+"""Functions of these take no seed."""
 
 
 def format_failure(nodeid: str, draws: Sequence[UnseededDraw]) -> str:
@@ -48,7 +51,7 @@ def format_fix(draws: Sequence[UnseededDraw]) -> str:
 
     known = [(draw.via, *_FIXES[draw.generator]) for draw in draws if draw.generator in _FIXES]
     own = join(generator for via, generator, _ in known if not via)
-    called = join(via for via, *_ in known if via and not via.startswith("torch.nn."))  # they take no seed
+    called = join(via for via, *_ in known if via and not via.startswith(_WITHOUT_SEED))
     parts = [f"draw from a generator with a seed, made once: {own}"] * bool(own)
     parts += [f"pass a seed to {called}, if it takes one"] * bool(called)
     seeding = f"call {join(call for *_, call in known)}" if known else "seed the generator"
