@@ -10,6 +10,9 @@ from pytest_repro.core.text import escape_unprintable
 Key = tuple[str, int, str]
 """``(name, step, path)``: recorded name, number of earlier recordings of it, path inside the value."""
 
+ELEMENT_DTYPES = frozenset(["utf8", "binary", "objects"])
+"""Dtypes of arrays whose elements have any length: text, bytes, Python objects."""
+
 TOKENS_KIND = "tokens"
 """The kind of token sequences of any length."""
 
@@ -54,7 +57,7 @@ class Leaf:
     """
 
     kind: str  # dtype and shape, ``"float32[4, 8]"``; the name of a Python type for anything but an array
-    dtype: str  # name of the dtype of the bytes; ``""`` for text
+    dtype: str  # name of the dtype of the bytes; ``""`` for text; or one of ``ELEMENT_DTYPES``
     shape: tuple[int, ...]  # ``()`` for a scalar
     nbytes: int  # logical bytes
     read_chunks: Callable[[], Iterable[memoryview]]
