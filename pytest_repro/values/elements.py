@@ -5,6 +5,7 @@ Their bytes are the length of each element as int32, -1 for a missing one, and t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_repro.core.compare.mismatch import ELEMENTS_KEPT, Difference
+from pytest_repro.core.runs.observation import ELEMENT_DTYPES
 
 TEXT, BINARY, OBJECTS = "utf8", "binary", "objects"
 """Dtypes: text; bytes; the kind of an object, its dtype and its bytes, each of the first two before a 0."""
@@ -21,6 +23,13 @@ MISSING = "null"
 """How reports show a missing element."""
 
 _BLOCK, _MAX_CHARS = 2**14, 60
+
+_TIMES = re.compile(r"([a-z]+)(?:32|64)?\[(\w+)(?:, (?:tz=)?([^\]]+))?\]", re.I)
+# How kinds of columns name moments and spans of time: datetime64[ns, UTC], timestamp[us, tz=UTC], date32[day].
+
+_TIME_CODES = dict.fromkeys(("datetime", "timestamp", "date", "period"), "M8")
+_TIME_CODES |= dict.fromkeys(("timedelta", "duration"), "m8")
+_UNITS = {each: each for each in ("Y", "M", "D", "h", "m", "s", "ms", "us", "ns")} | {"day": "D", "min": "m"}
 
 
 def encode_elements(elements: Sequence[bytes | None]) -> tuple[NDArray[np.int32], bytes]:
@@ -117,3 +126,23 @@ def _iter_differing(left: ElementArray, right: ElementArray) -> Iterator[int]:
             if left.data[a : a + size] == right.data[b : b + size]:
                 continue
         yield from (index for index in range(start, stop) if left.get(index) != right.get(index))
+
+
+def format_at(dtype: str, count: int, values: Any, index: int) -> str:
+    """The element *index* of an array of *count* elements of any dtype, as text."""
+    if dtype in ELEMENT_DTYPES:
+        return ElementArray.read(dtype, count, values[:]).format(index)
+    from pytest_repro.values.dtypes import format_element, itemsize, view_bits
+
+    size = itemsize(dtype)
+    return format_element(dtype, view_bits(dtype, values[index * size : (index + 1) * size])[0])
+
+
+def format_as_kind(kind: str, text: str) -> str:
+    """An integer as the moment or span of time that it is in an array of *kind*; other texts as they are."""
+    found = _TIMES.match(kind)
+    code, unit = (_TIME_CODES.get(found[1].lower()), _UNITS.get(found[2])) if found else (None, None)
+    if found is None or not code or not unit or not text.lstrip("-").isdigit():
+        return text
+    moment = str(np.array(int(text), "i8").view(f"{code}[{unit}]"))
+    return f"{re.sub(r'[.]0+$', '', moment)} {found[3] or ''}".rstrip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 
 from pytest_repro.core.text import escape_unprintable
 
@@ -111,3 +112,11 @@ def format_key(key: Key, in_series: bool) -> str:
     """The displayed name of *key*: ``loss``, ``loss[3]`` in a series, ``model.head[2].weight``."""
     name, step, path = key
     return escape_unprintable(f"{name}[{step}]{path}" if in_series else f"{name}{path}")
+
+
+def make_key_unique(key: Key, used: Mapping[Key, Observation]) -> Key:
+    """*key*, made unique if two parts have one path (two keys of a dict that print alike)."""
+    if key not in used:
+        return key
+    name, step, path = key
+    return next(k for n in count(2) if (k := (name, step, f"{path}#{n}")) not in used)

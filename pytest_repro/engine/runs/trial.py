@@ -26,6 +26,7 @@ from pytest_repro.engine.runs.levels import (
     list_uncounted,
 )
 from pytest_repro.engine.runs.recording import Recording, RecordingBase
+from pytest_repro.engine.runs.tables.cells import describe_tables
 from pytest_repro.values.spill_store import SpillStore
 
 if TYPE_CHECKING:
@@ -222,8 +223,10 @@ class Trial:
         over = list_uncounted(done[0][1]) if self.plan.level not in (None, "bitwise") else ()
         compared = () if word in (None, "skipped", "failed") else runs
         missed = {k: v for run in compared for k, v in run.not_compared.items()}
+        tables = tuple(describe_tables(found, done, self.store)) if found else ()
         make = partial(Verdict, word, self.plan, runs, found, series, over, plots=drawn, level=level)
-        return make(agreeing=find_agreeing(self.plan, done, found) if found else "", not_compared=missed)
+        agreeing = find_agreeing(self.plan, done, found) if found else ""
+        return make(agreeing=agreeing, not_compared=missed, tables=tables)
 
     def _build_plots(
         self, finished_runs: list[RunResult], mismatches: tuple[Mismatch, ...]

@@ -1,0 +1,79 @@
+"""The part of a failure text about a table: its first rows that differ, with labels, or that moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pytest_repro.core.compare.mismatch import Difference, Mismatch
+from pytest_repro.core.compare.table import TableDifference, find_column
+from pytest_repro.core.text import escape_unprintable
+from pytest_repro.reports.failure import plural
+
+_MAX_CHARS, _MAX_COLUMNS = 32, 6
+_CODED = ("datetime", "timedelta", "timestamp", "duration", "date", "time", "period", "category", "ordered")
+
+
+def format_table(
+    table: TableDifference, mismatches: Sequence[Mismatch], reference: str, other: str
+) -> Iterator[str]:
+    """What differs in *table*: *mismatches* are those of its run, which *other* names: ``in run 2``."""
+    if table.moves is not None:
+        yield from _format_moves(table, reference, other)
+        return
+    yield from _format_counts(table, mismatches)
+    has_labels = any(cell.label for cell in table.cells)
+    rows = [("row", "index", "column", reference.removeprefix("in "), other.removeprefix("in "))]
+    rows += [
+        (f"{cell.row:,}", cell.label, _name_column(cell.column), cell.reference, cell.other)
+        for cell in table.cells
+    ]
+    texts = [[_shorten(each) for i, each in enumerate(row) if i != 1 or has_labels] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*texts)]
+    for row in texts:
+        yield f"    {'  '.join(text.ljust(width) for text, width in zip(row, widths))}".rstrip()
+
+
+def _format_moves(table: TableDifference, reference: str, other: str) -> Iterator[str]:
+    assert table.moves is not None
+    yield f"    the same rows in another order: {plural(table.moves.count, 'row')} moved"
+    for (before, after), label in zip(table.moves.first, table.labels):
+        named = f" ({_shorten(label)})" if label else ""
+        yield f"    row {before:,}{named} {reference} is row {after:,} {other}"
+
+
+def _format_counts(table: TableDifference, mismatches: Sequence[Mismatch]) -> Iterator[str]:
+    """How far each column is apart, one line each; masks are a part of their column."""
+    from pytest_repro.reports.failure.values import format_distance
+
+    shown = 0
+    for each in mismatches:
+        found = find_column(each.path[len(table.path) :])
+        if each.difference is None or (found is not None and found.is_mask):
+            continue
+        shown += 1
+        if shown <= _MAX_COLUMNS:
+            yield f"    {each.name}   {each.kind}   {format_distance(_drop_codes(each))}"
+    if shown > _MAX_COLUMNS:
+        yield f"    and {plural(shown - _MAX_COLUMNS, 'more column')}"
+
+
+def _drop_codes(mismatch: Mismatch) -> Difference:
+    """The difference, without how far integers are apart that stand for moments or categories."""
+    assert mismatch.difference is not None
+    is_coded = mismatch.kind.lower().startswith(_CODED)
+    return Difference(*_get_sizes(mismatch.difference)) if is_coded else mismatch.difference
+
+
+def _get_sizes(difference: Difference) -> tuple[int, int, int]:
+    return difference.differing, difference.total, difference.outside_tolerance
+
+
+def _name_column(suffix: str) -> str:
+    """The label of a column as it is written in its path: ``'price'``; the values of a series have none."""
+    bare = suffix.removeprefix(".")
+    return bare[1:-1] if bare.startswith("[") and bare.endswith("]") else bare or "values"
+
+
+def _shorten(text: str) -> str:
+    shown = escape_unprintable(text)
+    return shown if len(shown) <= _MAX_CHARS else f"{shown[: _MAX_CHARS - 1]}…"
