@@ -25,7 +25,7 @@ MISSING = "null"
 _BLOCK, _MAX_CHARS = 2**14, 60
 
 _TIMES = re.compile(r"([a-z]+)(?:32|64)?\[(\w+)(?:, (?:tz=)?([^\]]+))?\]", re.I)
-# How kinds of columns name moments and spans of time: datetime64[ns, UTC], timestamp[us, tz=UTC], date32[day].
+# How kinds name moments and spans of time: datetime64[ns, UTC], timestamp[us, tz=UTC], date32[day].
 
 _TIME_CODES = dict.fromkeys(("datetime", "timestamp", "date", "period"), "M8")
 _TIME_CODES |= dict.fromkeys(("timedelta", "duration"), "m8")

@@ -26,7 +26,9 @@ _CASTS = (
 """Types that are read as others, which hold the same values."""
 
 
-def flatten_arrow(chunks: Sequence[Any], kind: Any, name: str = "", mask: str = ".is_null()") -> FlattenResult:
+def flatten_arrow(
+    chunks: Sequence[Any], kind: Any, name: str = "", mask: str = ".is_null()"
+) -> FlattenResult:
     """The values of the Arrow arrays *chunks*, all of the type *kind*, as those of one array.
 
     Args:
@@ -156,4 +158,3 @@ def _iter_nested(chunks: Sequence[Any], kind: Any, mask: str) -> Iterator[tuple[
 
 def _read_list_lengths(chunk: Any) -> NDArray[Any]:
     return np.asarray(pc.list_value_length(chunk).to_numpy(zero_copy_only=False), "i8")
-

@@ -32,7 +32,9 @@ def make_number_leaf(kind: str, values: NDArray[Any]) -> FlattenResult:
     return replace(leaf, kind=kind, numeric=True, metadata="") if isinstance(leaf, Leaf) else leaf
 
 
-def make_chunked_leaf(kind: str, dtype: str, chunks: Sequence[Callable[[], NDArray[Any]]], count: int) -> Leaf:
+def make_chunked_leaf(
+    kind: str, dtype: str, chunks: Sequence[Callable[[], NDArray[Any]]], count: int
+) -> Leaf:
     """A leaf of *count* numbers in several arrays, which are read one after the other."""
     size = np.dtype(dtype).itemsize
     read = lambda: (view_bytes(np.ascontiguousarray(load(), f"<{dtype}")) for load in chunks)  # noqa: E731
@@ -41,11 +43,17 @@ def make_chunked_leaf(kind: str, dtype: str, chunks: Sequence[Callable[[], NDArr
 
 
 def make_element_leaf(kind: str, dtype: str, lengths: NDArray[Any], data: Sequence[Any]) -> Leaf:
-    """A leaf of elements of any length: those of length -1 are missing, the others follow each other in *data*."""
+    """A leaf of elements of any length: one of length -1 is missing, the others are in *data* in order."""
     short, views = narrow_lengths(lengths), [memoryview(each).cast("B") for each in data if len(each)]
     nbytes = short.nbytes + sum(each.nbytes for each in views)
     read = lambda: chain([view_bytes(short)], views)  # noqa: E731
     return Leaf(kind, dtype, (len(short),), nbytes, read, numeric=True)
+
+
+def make_names_leaf(names: Sequence[str]) -> Leaf:
+    """The names of columns."""
+    lengths, data = encode_elements([each.encode("utf-8", "surrogatepass") for each in names])
+    return make_element_leaf(f"str[{len(names)}]", TEXT, lengths, [data])
 
 
 def make_range_leaf(values: range) -> Leaf:
@@ -101,10 +109,10 @@ def _make_text_leaf(kind: str, cells: list[Any], missing: type | None) -> Flatte
         encoded = (each.encode("utf-8", "surrogatepass") if type(each) is str else None for each in cells)
         lengths, data = encode_elements(list(encoded))
     elif missing is None:
-        lengths = np.fromiter(map(len, cells), "i8", len(cells))  # type: ignore[assignment]
+        lengths = np.fromiter(map(len, cells), "i8", len(cells))
     else:
         sizes = (len(each) if type(each) is str else -1 for each in cells)
-        lengths = np.fromiter(sizes, "i8", len(cells))  # type: ignore[assignment]
+        lengths = np.fromiter(sizes, "i8", len(cells))
     return make_element_leaf(kind, TEXT, lengths, [data])
 
 
@@ -129,16 +137,18 @@ def _make_mixed_leaf(name: str, cells: list[Any]) -> FlattenResult:
 
 def _list_cells(name: str, cells: list[Any]) -> FlattenResult:
     if len(cells) <= MAX_CELLS:
-        return Parts(f"{name}[{len(cells)}]", ((f"[{i}]", cell) for i, cell in enumerate(cells)), numeric=True)
+        return Parts(
+            f"{name}[{len(cells)}]", ((f"[{i}]", cell) for i, cell in enumerate(cells)), numeric=True
+        )
     kinds = sorted({type(each).__qualname__ for each in cells})
     return (
-        f"is a column of {len(cells):,} Python objects ({', '.join(kinds[:3])}), and at most {MAX_CELLS:,} are "
-        "compared: record an array of the numbers or texts in them"
+        f"is a column of {len(cells):,} Python objects ({', '.join(kinds[:3])}), and at most {MAX_CELLS:,} "
+        "are compared: record an array of the numbers or texts in them"
     )
 
 
 def name_columns(labels: Sequence[Any]) -> list[str]:
-    """What users write for each column: ``['price']``; its place where the label occurs twice or is an object."""
+    """What users write for each column: ``['price']``; its place if the label is not unique or an object."""
     counts: dict[str, int] = {}
     texts = [f"[{each!r}]" if _is_plain(each) else "" for each in labels]
     for text in texts:
@@ -154,5 +164,3 @@ def read_own_attributes(value: Any, own: frozenset[str]) -> Iterable[tuple[str, 
     """What a subclass or a user adds to *value*, beside the attributes *own* of the library."""
     names = sorted(name for name in getattr(value, "__dict__", {}) if name not in own)
     return ((f".{name}", getattr(value, name)) for name in names)
-
-

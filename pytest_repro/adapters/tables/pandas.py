@@ -3,12 +3,12 @@
 Seeded: Nothing of its own. `sample()` draws from numpy's global generator, which is seeded.
 Restored: Nothing: pandas has no state of its own that draws.
 Switches: None.
-Read: Column by column: `frame['price']`, `frame.index`, `frame.columns`, without a copy of numbers. Dtypes, names,
-the order of categories, the frequency of an index, `attrs` and attributes of subclasses are compared.
+Read: Column by column: `frame['price']`, `frame.index`, `frame.columns`, without a copy of numbers. Dtypes,
+names, the order of categories, the frequency of an index, `attrs` and attributes of subclasses are compared.
 Captured: Frames, series, indexes and arrays.
 Environment: Its version, and whether it calculates with bottleneck or numexpr.
 Limits: Object columns hold numbers, texts and missing values; or at most 10,000 cells of any kind that can be
-recorded. How text is stored, blocks and `flags` are not compared. Arrays of other libraries' dtypes are refused.
+recorded. How text is stored and `flags` are not compared. Arrays of other libraries' dtypes are refused.
 """
 
 from __future__ import annotations
@@ -26,8 +26,26 @@ from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.core.runs.pytree import FlattenResult
 
 _OWN = frozenset(
-    "_mgr _attrs _flags _name _item_cache _is_copy _cache _id _data _references _range _levels _codes _names "
-    "sortorder _no_setting_name _freq _closed _typ _subtyp _hidden_attrs _cacher _index _metadata".split()
+    [
+        "_mgr",
+        "_attrs",
+        "_flags",
+        "_name",
+        "_item_cache",
+        "_is_copy",
+        "_cache",
+        "_cacher",
+        "_id",
+        "_data",
+        "_references",
+        "_range",
+        "_levels",
+        "_codes",
+        "_names",
+        "_no_setting_name",
+        "_reset_identity",
+        "sortorder",
+    ]
 )
 """Attributes that pandas itself sets on its objects."""
 
@@ -73,8 +91,10 @@ def _flatten_index(index: Any) -> Parts:
         return Parts(_name_class(index), _iter_levels(index), numeric=True)
 
     def iter_parts() -> Iterator[tuple[str, object]]:
-        is_range = isinstance(index, pd.RangeIndex)
-        yield "", make_range_leaf(range(index.start, index.stop, index.step)) if is_range else _Values(index.array)
+        if isinstance(index, pd.RangeIndex):
+            yield "", make_range_leaf(range(index.start, index.stop, index.step))
+        else:
+            yield "", _Values(index.array)
         yield ".name", index.name
         if getattr(index, "freq", None) is not None:
             yield ".freq", index.freqstr
@@ -95,7 +115,7 @@ class _Values:
     """The values of a column or an index, without its labels."""
 
     def __init__(self, array: Any) -> None:
-        self.array = array.to_numpy() if type(array).__name__ in ("NumpyExtensionArray", "PandasArray") else array
+        self.array = array
 
 
 def _flatten_scalar(value: Any) -> FlattenResult:
@@ -139,7 +159,9 @@ class Pandas(Adapter):
             return flatten_pandas_array(value)
         if (scalar := _flatten_scalar(value)) is not None:
             return scalar
-        return None if issubclass(kind, type) else f"is a {kind.__module__}.{kind.__qualname__}: {_ALTERNATIVE}"
+        if issubclass(kind, type):
+            return None
+        return f"is a {kind.__module__}.{kind.__qualname__}: {_ALTERNATIVE}"
 
     def environment(self) -> dict[str, str]:
         return {"pandas": pd.__version__}

@@ -3,12 +3,12 @@
 Seeded: Nothing: `pyarrow.compute.random` draws from the system unless it gets `initializer=`.
 Restored: Nothing.
 Switches: None.
-Read: Column by column: `table['price']`, with the nulls as `table['price'].is_null()`; types, names and order of
-columns, and nullability are compared.
+Read: Column by column: `table['price']`, with the nulls as `table['price'].is_null()`; types, names and order
+of columns, and nullability are compared.
 Captured: Tables, record batches, arrays and chunked arrays.
 Environment: Its version and its number of threads.
-Limits: How a column is cut into chunks, what lies under a null, the order of a dictionary and the metadata of a
-schema are not compared, as in `Table.equals`. Unions are refused.
+Limits: How a column is cut into chunks, what lies under a null, the order of a dictionary and the metadata of
+a schema are not compared, as in `Table.equals`. Unions are refused.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from pytest_repro.adapters import Adapter
 from pytest_repro.adapters.tables._arrow import flatten_arrow
+from pytest_repro.adapters.tables._columns import make_names_leaf
 from pytest_repro.core.compare.table import format_table_kind
 from pytest_repro.core.runs.observation import Parts
 from pytest_repro.core.runs.pytree import FlattenResult
@@ -30,7 +31,7 @@ _PLAIN = (pa.Schema, pa.DataType, pa.Field)
 
 def _iter_columns(table: Any) -> Iterator[tuple[str, object]]:
     names = table.schema.names
-    yield ".column_names", names
+    yield ".column_names", make_names_leaf(names)
     for number, field in enumerate(table.schema):
         twice = names.count(field.name) > 1
         yield f".column({number})" if twice else f"[{field.name!r}]", _Column(table.column(number), field)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pytest_repro.core.runs.observation import Key, Observation
 
-_TABLE_KIND = re.compile(r".+\[(\d+) rows(?:, (\d+) columns)?\]")
+_TABLE_KIND = re.compile(r".+\[(\d+) rows?(?:, \d+ columns?)?\]")
 _MASKS, _PARTS = (".isna()", ".is_null()"), (".left", ".right")
 _INDEX = re.compile(r"\.index(?:\.get_level_values\(.*\))?")
 _COLUMN = re.compile(r"\[.*\]|\.iloc\[:, \d+\]|", re.S)
@@ -20,7 +20,9 @@ FIRST_ROWS = 3
 
 def format_table_kind(name: str, rows: int, columns: int | None = None) -> str:
     """The kind of a table: ``DataFrame[300 rows, 4 columns]``; without *columns*, it is a single one."""
-    return f"{name}[{rows} rows]" if columns is None else f"{name}[{rows} rows, {columns} columns]"
+    sizes = [f"{rows} row{'s' * (rows != 1)}"]
+    sizes += [] if columns is None else [f"{columns} column{'s' * (columns != 1)}"]
+    return f"{name}[{', '.join(sizes)}]"
 
 
 def count_rows(kind: str) -> int | None:
@@ -30,9 +32,9 @@ def count_rows(kind: str) -> int | None:
 
 
 class RowMoves(NamedTuple):
-    """The same rows in another order: how many are elsewhere, and from where to where the first ones moved."""
+    """The same rows in another order: how many moved, and from where to where the first of them."""
 
-    count: int
+    total: int
     first: tuple[tuple[int, int], ...]
 
 
@@ -110,11 +112,11 @@ def find_column(suffix: str) -> ColumnName | None:
 
 def list_columns(
     observations: Mapping[Key, Observation], table: Key, rows: int
-) -> tuple[dict[Key, ColumnName], bool]:
-    """The columns of *table* with one element for each row, and whether they are all that its rows have."""
+) -> tuple[dict[Key, ColumnName], list[Key]]:
+    """The columns of *table* with one element for each row, and the keys of everything else in it."""
     name, step, path = table
     columns: dict[Key, ColumnName] = {}
-    complete = True
+    others: list[Key] = []
     for key, each in observations.items():
         if key[:2] != (name, step) or not is_inside(key[2], path):
             continue
@@ -122,6 +124,6 @@ def list_columns(
         found = find_column(suffix)
         if found is not None and each.shape == (rows,):
             columns[key] = found
-        elif not suffix.startswith((".columns", ".name", ".attrs", ".index.", ".schema", ".flags")):
-            complete = False
-    return columns, complete
+        else:
+            others.append(key)
+    return columns, others

@@ -13,14 +13,7 @@ from pytest_repro.adapters import Adapter, FastReader, active_adapters, flatten,
 from pytest_repro.core.compare.mismatch import Difference
 from pytest_repro.core.compare.table import RowMoves
 from pytest_repro.core.plan.tolerance import ToleranceFunction
-from pytest_repro.core.runs.observation import (
-    Container,
-    ContentRef,
-    Key,
-    Leaf,
-    Observation,
-    make_key_unique,
-)
+from pytest_repro.core.runs.observation import Container, ContentRef, Key, Leaf, Observation, make_key_unique
 from pytest_repro.core.runs.pytree import FlattenResult, LocalsBudget, iter_leaves, iter_numeric_leaves
 from pytest_repro.engine.runs.distance import can_measure, load_content, measure_distance
 from pytest_repro.engine.runs.local_variables import describe_skipped, iter_locals
@@ -114,8 +107,8 @@ class Recording(RecordingBase):
         self._passed_assertion = ""
         self.rename: Callable[[Any], Any] = _keep_names
         self.not_compared: dict[str, str] = {}
-        self._tables = None if reference is None else TableWatch(reference.get_observation, store)
-        self.row_moves = {} if self._tables is None else self._tables.moves
+        self._tables = TableWatch(None if reference is None else reference.get_observation, store)
+        self.row_moves = self._tables.moves
 
     def note_assertion(self, name: str) -> None:
         """Notes that an assertion held: it is recorded as *name* if nothing else is recorded."""
@@ -140,7 +133,7 @@ class Recording(RecordingBase):
             self._entries.append((name, step, quick, read))
         else:
             self._entries += list(self._observe_leaves(name, step, value))
-            self._finish_tables()
+            self._tables.finish()
 
     def record_locals(self, frame: FrameType) -> None:
         """Records the arrays among local variables as ``locals.NAME``, and notes what is not compared."""
@@ -158,11 +151,7 @@ class Recording(RecordingBase):
                 with suppress(Exception):  # of a metaclass, say
                     self.not_compared |= describe_skipped(name, value, budget.skipped, is_whole, frame.f_code)
             budget.skipped.clear()
-        self._finish_tables()
-
-    def _finish_tables(self) -> None:
-        if self._tables is not None:
-            self._tables.finish()
+        self._tables.finish()
 
     def _find_quick_reader(self, kind: type) -> FastReader:
         found = (each.fast_readers[kind] for each in active_adapters().values() if kind in each.fast_readers)
@@ -190,8 +179,7 @@ class Recording(RecordingBase):
         found = Observation(
             key, leaf.kind, leaf.dtype, leaf.shape, content, leaf.metadata, beside, containers
         )
-        if self._tables is not None:
-            self._tables.add(found, leaf, containers)
+        self._tables.add(found, leaf, containers)
         if self._reference is not None and isinstance(found.content, ContentRef):
             self._store_difference(self._reference.get_observation(key), found, leaf)
         return found

@@ -35,7 +35,7 @@ def format_table(
 
 def _format_moves(table: TableDifference, reference: str, other: str) -> Iterator[str]:
     assert table.moves is not None
-    yield f"    the same rows in another order: {plural(table.moves.count, 'row')} moved"
+    yield f"    the same rows in another order: {plural(table.moves.total, 'row')} moved"
     for (before, after), label in zip(table.moves.first, table.labels):
         named = f" ({_shorten(label)})" if label else ""
         yield f"    row {before:,}{named} {reference} is row {after:,} {other}"

@@ -12,7 +12,6 @@ from pytest_repro.core.checked_json import BadJson, JsonNode
 from pytest_repro.core.codec import Codec, Field
 from pytest_repro.core.compare.mismatch import Difference, Mismatch, TokenDivergence
 from pytest_repro.core.compare.stored_value import MAX_VALUES, StoredValue
-from pytest_repro.core.compare.table import TableDifference
 from pytest_repro.core.compare.verdict import BASELINE, VERDICT_OUTCOMES, Baseline, Verdict
 from pytest_repro.core.diagnose import Finding
 from pytest_repro.core.plan.plan import REPEAT, AxisValues, Plan
@@ -119,10 +118,6 @@ _CODEC = Codec(
             _distance("max_rel"),
             "max_ulp", "first_index", "first_values",
             Field("token_divergence", inline=True),
-        ),
-        TableDifference: (
-            "name", Field("series", same_as="name"), Field("step", default=0), Field("path", default=""),
-            "kind", "cells", "moves", "labels",
         ),
         TokenDivergence: ("candidates", _distance("gap"), _distance("top_gap"), "sampling"),
         Divergence: (

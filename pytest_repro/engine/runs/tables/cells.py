@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from pytest_repro.core.compare.mismatch import Mismatch, count_steps
@@ -22,12 +22,12 @@ from pytest_repro.engine.runs.distance import load_content
 from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.values.spill_store import SpillStore
 
-_MAX_CELLS = 9
+_MAX_CELLS, _MAX_TABLES = 9, 6
 
 
 def describe_tables(
     mismatches: Iterable[Mismatch], finished_runs: Sequence[tuple[Run, RecordingBase]], store: SpillStore
-) -> Iterator[TableDifference]:
+) -> tuple[TableDifference, ...]:
     """What differs in each table, by rows and columns, in the first run that differs from the reference.
 
     Args:
@@ -35,34 +35,37 @@ def describe_tables(
         finished_runs: The runs, the reference run first.
         store: Where its values are.
     """
-    reference = finished_runs[0][1].observations()
+    groups, reference = _group(mismatches, finished_runs), finished_runs[0][1].observations()
+    lengths = count_steps(reference) if groups else {}
     moves = {_get_setting(run): recording.row_moves for run, recording in finished_runs}
-    tables, lengths = dict(iter_tables(reference)), count_steps(reference)
-    for table, found in _group(mismatches, tables).items():
-        if any(each.problem != "values" for each in found):
-            continue
-        name = format_key(table, lengths[table[0]] > 1)
-        reader = _TableReader(table, tables[table], reference, store)
-        moved = moves[_get_setting(found[0])].get(table)
-        cells = () if moved else tuple(islice(reader.iter_cells(found), _MAX_CELLS))
+    found = []
+    for (table, kind), inside in islice(groups.items(), _MAX_TABLES):
+        name, reader = format_key(table, lengths[table[0]] > 1), _TableReader(table, kind, reference, store)
+        moved = moves[_get_setting(inside[0])].get(table)
+        cells = () if moved else tuple(islice(reader.iter_cells(inside), _MAX_CELLS))
         labels = tuple(reader.get_label(at) for at, _ in moved.first) if moved else ()
         if cells or moved:
-            yield TableDifference(*table, name, tables[table], cells, moved, labels)
+            found.append(TableDifference(*table, name, kind, cells, moved, labels))
+    return tuple(found)
 
 
-def _group(mismatches: Iterable[Mismatch], tables: Collection[Key]) -> dict[Key, list[Mismatch]]:
-    """The mismatches in each table, of the first run in which it differs from the reference."""
-    groups: dict[Key, list[Mismatch]] = {}
+def _group(
+    mismatches: Iterable[Mismatch], finished_runs: Sequence[tuple[Run, RecordingBase]]
+) -> dict[tuple[Key, str], list[Mismatch]]:
+    """The mismatches in each table, of the first run in which it differs; not if rows or dtypes do."""
+    groups: dict[tuple[Key, str], list[Mismatch]] = {}
+    tables: list[tuple[Key, str]] | None = None
     for each in mismatches:
+        if tables is None:  # only where something differs
+            tables = list(iter_tables(finished_runs[0][1].observations()))
         key = (each.series, each.step, each.path)
-        inside = (table for table in tables if key[:2] == table[:2] and is_inside(key[2], table[2]))
+        inside = (item for item in tables if key[:2] == item[0][:2] and is_inside(key[2], item[0][2]))
         table = next(inside, None)  # the outermost: a table inside another is a part of it
-        if table is None or each.repeat_of is not None:
-            continue
-        found = groups.setdefault(table, [])
-        if not found or _get_setting(found[0]) == _get_setting(each):
-            found.append(each)
-    return groups
+        if table is not None and each.repeat_of is None:
+            found = groups.setdefault(table, [each])
+            if found[0] is not each and _get_setting(found[0]) == _get_setting(each):
+                found.append(each)
+    return {table: found for table, found in groups.items() if all(m.problem == "values" for m in found)}
 
 
 def _get_setting(run: Run | Mismatch) -> object:

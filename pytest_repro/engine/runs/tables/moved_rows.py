@@ -19,14 +19,14 @@ class TableWatch:
     """Follows the values of a run, and compares the rows of each table that differs.
 
     Args:
-        find_reference: Returns the value of the reference run under a key.
+        find_reference: Returns the value of the reference run under a key; None if this is that run.
         store: Where its values are.
 
     Attributes:
         moves: Where rows are, of each table that has the same rows in another order.
     """
 
-    def __init__(self, find_reference: FindObservation, store: SpillStore) -> None:
+    def __init__(self, find_reference: FindObservation | None, store: SpillStore) -> None:
         self.moves: dict[Key, RowMoves] = {}
         self._find_reference = find_reference
         self._store = store
@@ -35,7 +35,7 @@ class TableWatch:
 
     def add(self, found: Observation, leaf: Leaf, containers: Sequence[Container]) -> None:
         """Adds a value as it is recorded."""
-        for at, kind in containers:
+        for at, kind in containers if self._find_reference is not None else ():
             if count_rows(kind) is not None:
                 self._tables[(*found.key[:2], at)] = kind
         if self._tables:
@@ -43,7 +43,7 @@ class TableWatch:
 
     def finish(self) -> None:
         """Compares the tables that were added; their values may change from now on."""
-        if not self._tables:
+        if not self._tables or self._find_reference is None:
             return
         observations = {key: found for key, (found, _) in self._leaves.items()}
         leaves = {key: leaf for key, (_, leaf) in self._leaves.items()}
@@ -53,6 +53,16 @@ class TableWatch:
             return memoryview(b"".join(bytes(each) for each in leaves[found.key].read_chunks()))
 
         self.moves |= find_moves(tables, self._find_reference, observations, self._store, read)
+
+
+def _has_rows(key: Key, table: Key) -> bool:
+    """Whether the value under *key* holds elements of rows, in parts of their own: items of lists."""
+    suffix = key[2][len(table[2]) :]
+    return suffix.startswith("[") and ".cat." not in suffix
+
+
+def _is_equal(a: Observation | None, b: Observation) -> bool:
+    return a is not None and (a.kind, a.content) == (b.kind, b.content)
 
 
 def find_moves(
@@ -66,10 +76,12 @@ def find_moves(
     found = {}
     for table, kind in tables.items():
         rows = count_rows(kind) or 0
-        columns, complete = list_columns(other, table, rows)
+        columns, others = list_columns(other, table, rows)
         pairs = [(find_reference(key), other[key]) for key in columns]
         known = [(a, b) for a, b in pairs if a is not None and a.kind == b.kind]
-        if not complete or len(known) < len(pairs) or all(a.content == b.content for a, b in known):
+        if len(known) < len(pairs) or all(a.content == b.content for a, b in known):
+            continue
+        if any(_has_rows(key, table) or not _is_equal(find_reference(key), other[key]) for key in others):
             continue
         from pytest_repro.values.rows import MAX_ROWS, ColumnBytes, find_row_moves, is_default_index
 
