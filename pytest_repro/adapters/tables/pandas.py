@@ -45,6 +45,7 @@ _OWN = frozenset(
         "_no_setting_name",
         "_reset_identity",
         "sortorder",
+        "_freq",
     ]
 )
 """Attributes that pandas itself sets on its objects."""
@@ -129,6 +130,8 @@ def _flatten_scalar(value: Any) -> FlattenResult:
         return _make_text(f"Timedelta[{value.unit}]", value.isoformat())
     if kind is pd.Period:
         return _make_text(f"Period[{value.freqstr}]", str(value.ordinal))
+    if issubclass(kind, (pd.offsets.BaseOffset, pd.api.extensions.ExtensionDtype)):
+        return _make_text(kind.__name__, getattr(value, "freqstr", None) or str(value))
     if kind is pd.Interval:
         sides = ((".left", value.left), (".right", value.right))
         return Parts(f"Interval[{value.closed}]", sides)

@@ -13,6 +13,17 @@ _MAX_CHARS, _MAX_COLUMNS = 32, 6
 _CODED = ("datetime", "timedelta", "timestamp", "duration", "date", "time", "period", "category", "ordered")
 
 
+MOVED = ": the same rows in another order"
+
+
+def find_moved_table(mismatches: Sequence[Mismatch], tables: Sequence[TableDifference]) -> str:
+    """The name of the table that all *mismatches* are in, if its rows are only in another order."""
+    for table in tables:
+        if table.moves and all(table.holds((each.series, each.step, each.path)) for each in mismatches):
+            return table.name
+    return ""
+
+
 def format_table(
     table: TableDifference, mismatches: Sequence[Mismatch], reference: str, other: str
 ) -> Iterator[str]:
@@ -35,7 +46,7 @@ def format_table(
 
 def _format_moves(table: TableDifference, reference: str, other: str) -> Iterator[str]:
     assert table.moves is not None
-    yield f"    the same rows in another order: {plural(table.moves.total, 'row')} moved"
+    yield f"   {MOVED[1:]}: {plural(table.moves.total, 'row')} moved"
     for (before, after), label in zip(table.moves.first, table.labels):
         named = f" ({_shorten(label)})" if label else ""
         yield f"    row {before:,}{named} {reference} is row {after:,} {other}"
