@@ -48,6 +48,9 @@ def flatten_arrow(
         return flatten_arrow([pc.run_end_decode(each) for each in chunks], kind.value_type, name, mask)
     if _types.is_null(kind):
         return Leaf(title, "", (), 0, lambda: (), numeric=True)
+    if _types.is_map(kind):
+        items = pa.list_(pa.struct([("key", kind.key_type), ("value", kind.item_type)]))
+        return flatten_arrow([each.cast(items) for each in chunks], items, name, mask)
     for fits, target in _CASTS:
         if fits(kind):
             return flatten_arrow([each.cast(target) for each in chunks], target, name, mask)

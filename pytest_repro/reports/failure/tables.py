@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pytest_repro.core.compare.mismatch import Difference, Mismatch
 from pytest_repro.core.compare.table import TableDifference, find_column
@@ -25,13 +25,17 @@ def find_moved_table(mismatches: Sequence[Mismatch], tables: Sequence[TableDiffe
 
 
 def format_table(
-    table: TableDifference, mismatches: Sequence[Mismatch], reference: str, other: str
+    table: TableDifference,
+    mismatches: Sequence[Mismatch],
+    reference: str,
+    other: str,
+    format_distance: Callable[[Difference], str],
 ) -> Iterator[str]:
     """What differs in *table*: *mismatches* are those of its run, which *other* names: ``in run 2``."""
     if table.moves is not None:
         yield from _format_moves(table, reference, other)
         return
-    yield from _format_counts(table, mismatches)
+    yield from _format_counts(table, mismatches, format_distance)
     has_labels = any(cell.label for cell in table.cells)
     rows = [("row", "index", "column", reference.removeprefix("in "), other.removeprefix("in "))]
     rows += [
@@ -52,10 +56,10 @@ def _format_moves(table: TableDifference, reference: str, other: str) -> Iterato
         yield f"    row {before:,}{named} {reference} is row {after:,} {other}"
 
 
-def _format_counts(table: TableDifference, mismatches: Sequence[Mismatch]) -> Iterator[str]:
-    """How far each column is apart, one line each; masks are a part of their column."""
-    from pytest_repro.reports.failure.values import format_distance
-
+def _format_counts(
+    table: TableDifference, mismatches: Sequence[Mismatch], format_distance: Callable[[Difference], str]
+) -> Iterator[str]:
+    """The first element of each column that differs, and how far; masks are a part of their column."""
     shown = 0
     for each in mismatches:
         found = find_column(each.path[len(table.path) :])
@@ -63,7 +67,9 @@ def _format_counts(table: TableDifference, mismatches: Sequence[Mismatch]) -> It
             continue
         shown += 1
         if shown <= _MAX_COLUMNS:
-            yield f"    {each.name}   {each.kind}   {format_distance(_drop_codes(each))}"
+            first = ", ".join(map(str, each.difference.first_index or ()))
+            far = format_distance(_drop_codes(each))
+            yield f"    {each.name}[{first}]   {each.kind}   {far}"
     if shown > _MAX_COLUMNS:
         yield f"    and {plural(shown - _MAX_COLUMNS, 'more column')}"
 

@@ -69,7 +69,8 @@ def _format_observation(name: str, by_name: dict[str, list[Mismatch]], verdict: 
     if (table := _find_table(head, verdict)) is not None:
         yield f"  {table.name}   {table.kind}   {runs}"
         inside = [each for each in family if table.holds((each.series, each.step, each.path))]
-        yield from format_table(table, inside, format_reference(head), format_in_run(head))
+        sides = format_reference(head), format_in_run(head)
+        yield from format_table(table, inside, *sides, format_distance)
         yield from _format_rest_of_family(head, family, verdict.steps.get(head.series, 0), is_list=False)
         return
     yield f"  {head.name}   {head.kind}   {runs}"

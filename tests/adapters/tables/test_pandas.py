@@ -140,7 +140,7 @@ def test_frame():
     runs.append(0)
     frame = pd.DataFrame(
         {
-            "price": [0.5] * 300,
+            "price": [2] * 300,
             "user": ["ann"] * 300,
             "sold": pd.array([1] * 300, dtype="Int64"),
             "day": pd.date_range("2024-01-01", periods=300),
@@ -148,11 +148,11 @@ def test_frame():
         index=[f"k{i}" for i in range(300)],
     )
     if len(runs) > 1:
-        frame.loc["k17", "price"] = 0.25
+        frame.loc["k17", "price"] = 1
         frame.loc["k17", "user"] = "bob"
         frame.loc["k5", "sold"] = None
         frame.loc["k200", "day"] = pd.Timestamp("2030-01-01 12:30")
-        frame.loc["k250", "price"] = 2.0
+        frame.loc["k250", "price"] = 3
 """
 
 
@@ -161,13 +161,13 @@ def test_a_frame_is_reported_by_rows_and_columns(project: Project) -> None:
     result.check(
         says="""\
   locals.frame   DataFrame[300 rows, 4 columns]   run 2 differs from run 1
-    locals.frame['price']   float64[300]   2 of 300 elements (0.667 %), max abs 1.5, max rel 3, max ulp over 2**52
-    locals.frame['user']   str[300]   1 of 300 elements (0.333 %)
-    locals.frame['sold']   Int64[300]   1 of 300 elements (0.333 %), max abs 1, max rel 1
-    locals.frame['day']   datetime64[us][300]   1 of 300 elements (0.333 %)
+    locals.frame['price'][17]   int64[300]   2 of 300 elements (0.667 %), max abs 1, max rel 0.5
+    locals.frame['user'][17]   str[300]   1 of 300 elements (0.333 %)
+    locals.frame['sold'][5]   Int64[300]   1 of 300 elements (0.333 %), max abs 1, max rel 1
+    locals.frame['day'][200]   datetime64[us][300]   1 of 300 elements (0.333 %)
     row  index   column   run 1                run 2
     5    'k5'    'sold'   1                    null
-    17   'k17'   'price'  0.5                  0.25
+    17   'k17'   'price'  2                    1
     17   'k17'   'user'   'ann'                'bob'
     200  'k200'  'day'    2024-07-19T00:00:00  2030-01-01T12:30:00
 """
