@@ -16,7 +16,6 @@ _PLAIN_ARRAYS = {
 _ALTERNATIVES = {
     "scipy.sparse": "record .toarray(), or .data, .indices and .indptr",
     "PIL": "record numpy.asarray(image)",
-    "xarray": "record x.values, x.dims and numpy.asarray(x.coords[name]) of each coordinate",
 }
 """What to record instead of a value, by the module of its class or a package above it."""
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from pytest_repro.core.compare.mismatch import Difference, Mismatch, TokenDivergence
-from pytest_repro.core.compare.table import TableDifference
+from pytest_repro.core.compare.table import TableDifference, count_rows, is_inside
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.metrics._arguments import format_list
 from pytest_repro.reports.failure import format_labelled
@@ -41,6 +41,11 @@ def _get_family(mismatch: Mismatch, verdict: Verdict) -> tuple[str, str]:
     """The same for all steps of a series, all elements of a list and all of a table, described once."""
     if (table := _find_table(mismatch, verdict)) is not None:
         return mismatch.series, f"{table.path} "
+    if mismatch.problem == "kind":  # with other rows, all of its columns have another length
+        for each in verdict.mismatches:
+            same = (each.series, each.step, each.problem) == (mismatch.series, mismatch.step, "kind")
+            if same and count_rows(each.kind) is not None and is_inside(mismatch.path, each.path):
+                return mismatch.series, f"{each.path} "
     return mismatch.series, re.sub(r"\[\d+\]$", "[]", mismatch.path)
 
 
@@ -84,7 +89,8 @@ def _format_observation(name: str, by_name: dict[str, list[Mismatch]], verdict: 
         yield from format_difference(head.difference, format_reference(head), format_in_run(head))
         if head.difference.token_divergence is not None:
             yield from _format_token_divergence(head.difference.token_divergence, format_reference(head))
-    yield from _format_rest_of_family(head, family, verdict.steps.get(head.series, 0))
+    is_list = count_rows(head.kind) is None
+    yield from _format_rest_of_family(head, family, verdict.steps.get(head.series, 0), is_list)
 
 
 def _format_rest_of_family(
