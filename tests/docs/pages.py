@@ -43,6 +43,11 @@ class Block(NamedTuple):
         return "varies" not in self.options
 
 
+def list_libraries(blocks: list[Block]) -> list[str]:
+    """The libraries that the files of a page need, beside torch."""
+    return [name for block in blocks for name in re.findall(r'importorskip\("(\w+)"\)', block.text)]
+
+
 def list_pages() -> list[Path]:
     """Every page that is not generated."""
     return sorted(path for path in DOCS.rglob("*.md") if "decisions" not in path.parts)
