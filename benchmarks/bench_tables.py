@@ -43,7 +43,7 @@ def make_frames(count: int) -> dict[str, Any]:
     rows = pd.DataFrame(rng.random((count, 4)))
     texts = pd.Series(rng.integers(0, 10**9, count).astype(str))
     few = pd.Series(np.array(["red", "green", "blue"])[rng.integers(0, 3, count)])
-    frames = {
+    return {
         "4 float64 columns": floats,
         "numbers of 5 dtypes": mixed,
         "a C-ordered matrix": rows,
@@ -52,7 +52,6 @@ def make_frames(count: int) -> dict[str, Any]:
         "3 texts (str)": few.to_frame(),
         "category": few.astype("category").to_frame(),
     }
-    return frames
 
 
 def measure_medians(calls: dict[str, Call], repeats: int) -> dict[str, tuple[float, float]]:

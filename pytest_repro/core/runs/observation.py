@@ -14,6 +14,8 @@ Key = tuple[str, int, str]
 ELEMENT_DTYPES = frozenset(["utf8", "binary", "objects"])
 """Dtypes of arrays whose elements have any length: text, bytes, Python objects."""
 
+_CODED = ("datetime", "timedelta", "timestamp", "duration", "date", "time", "period", "category")
+
 TOKENS_KIND = "tokens"
 """The kind of token sequences of any length."""
 
@@ -106,6 +108,14 @@ class Observation:
     metadata: str = field(default="", compare=False)  # layout, device, ``requires_grad``: only reported
     token_context: TokenContext | None = field(default=None, compare=False)  # in the reference run
     containers: tuple[Container, ...] = ()
+
+
+def is_coded(kind: str) -> bool:
+    """Whether the integers of an array of *kind* stand for moments, spans of time or categories.
+
+    They are equal or not: how far the integers are apart says nothing that a tolerance could be for.
+    """
+    return kind.lower().startswith(_CODED)
 
 
 def format_key(key: Key, in_series: bool) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pytest_repro.core.compare.mismatch import Difference, Mismatch
 from pytest_repro.core.compare.table import TableDifference, find_column
+from pytest_repro.core.runs.observation import is_coded
 from pytest_repro.core.text import escape_unprintable
 from pytest_repro.reports.failure import plural
 
 _MAX_CHARS, _MAX_COLUMNS = 32, 6
-_CODED = ("datetime", "timedelta", "timestamp", "duration", "date", "time", "period", "category", "ordered")
 
 
 MOVED = ": the same rows in another order"
@@ -77,12 +77,10 @@ def _format_counts(
 def _drop_codes(mismatch: Mismatch) -> Difference:
     """The difference, without how far integers are apart that stand for moments or categories."""
     assert mismatch.difference is not None
-    is_coded = mismatch.kind.lower().startswith(_CODED)
-    return Difference(*_get_sizes(mismatch.difference)) if is_coded else mismatch.difference
-
-
-def _get_sizes(difference: Difference) -> tuple[int, int, int]:
-    return difference.differing, difference.total, difference.outside_tolerance
+    found = mismatch.difference
+    if not is_coded(mismatch.kind):
+        return found
+    return Difference(found.differing, found.total, found.outside_tolerance)
 
 
 def _name_column(suffix: str) -> str:
