@@ -59,7 +59,7 @@ def flatten_arrow(
     if _types.is_nested(kind):
         return Parts(title, _iter_nested(chunks, kind, mask), numeric=True)
     if _is_text(kind):
-        return _make_text_leaf(title, chunks, kind)
+        return make_text_leaf(title, chunks, kind)
     if kind.bit_width > 64:
         return f"is of the Arrow type {kind}, which cannot be recorded: cast it to another type"
     dtype, read = _get_reader(kind)
@@ -111,7 +111,8 @@ def _read_numbers(chunk: Any, dtype: str) -> NDArray[Any]:
     return filled
 
 
-def _make_text_leaf(title: str, chunks: Sequence[Any], kind: Any) -> Leaf:
+def make_text_leaf(title: str, chunks: Sequence[Any], kind: Any) -> Leaf:
+    """Text or bytes; *title* is the kind of the leaf."""
     dtype = TEXT if _types.is_string(kind) or _types.is_large_string(kind) else BINARY
     lengths, data = list[NDArray[Any]](), list[Any]()
     for chunk in chunks:

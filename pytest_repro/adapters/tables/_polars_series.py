@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -23,6 +24,9 @@ _NUMBERS = {
     "UInt64": "u8", "Float16": "f2", "Float32": "f4", "Float64": "f8", "Boolean": "?",
     "Date": "i4", "Datetime": "i8", "Duration": "i8", "Time": "i8",
 }  # fmt: skip
+_FEW = 1000
+"""Texts that are read without pyarrow, which copies them as a whole."""
+
 _AS_TEXT = ("Decimal", "Int128", "UInt128", "Categorical", "Enum")
 """Dtypes that are read as text, which says all of their values."""
 
@@ -82,6 +86,11 @@ def _make_text_leaf(title: str, series: Any) -> Leaf:
     if series.dtype == pl.Binary:
         lengths, data = encode_elements(series.to_list())
         return make_element_leaf(title, BINARY, lengths, [data])
+    if "pyarrow" in sys.modules and len(series) > _FEW:  # 6 times as fast, and the same bytes
+        from pytest_repro.adapters.tables._arrow import make_text_leaf
+
+        array = series.to_arrow()
+        return make_text_leaf(title, [array], array.type)
     sizes = series.str.len_bytes().cast(pl.Int32)
     lengths = (sizes.fill_null(-1) if series.null_count() else sizes).to_numpy()
     return make_element_leaf(title, TEXT, lengths, [_join(each).encode() for each in series.get_chunks()])

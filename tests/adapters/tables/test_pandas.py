@@ -176,6 +176,50 @@ def test_a_frame_is_reported_by_rows_and_columns(project: Project) -> None:
     assert (table["name"], len(table["cells"])) == ("locals.frame", 4)
 
 
+SORTED = """
+import numpy as np
+import pandas as pd
+import pytest
+
+@pytest.mark.reproducible(isa=("default", "avx2"))
+def test_default_sort():
+    frame = pd.DataFrame({"user": np.arange(1000) * 7919 % 50, "score": range(1000)})
+    ordered = frame.sort_values("user")
+
+@pytest.mark.reproducible(isa=("default", "avx2"))
+def test_stable_sort():
+    frame = pd.DataFrame({"user": np.arange(1000) * 7919 % 50, "score": range(1000)})
+    ordered = frame.sort_values("user", kind="stable")
+
+@pytest.mark.reproducible(unseeded="fail")
+def test_sample():
+    some = pd.DataFrame({"score": range(1000)}).sample(5)
+"""
+
+
+def has_wide_vectors() -> bool:
+    found: Any = np.show_config(mode="dicts")  # type: ignore[call-overload,unused-ignore]
+    simd = found["SIMD Extensions"]
+    return any(name.startswith(("X86_V3", "AVX2", "AVX512")) for name in simd.get("found", ()))
+
+
+@pytest.mark.skipif(not has_wide_vectors(), reason="numpy sorts with vectors on x86 only")
+def test_unstable_sorts_and_samples(project: Project) -> None:
+    """The default sort of pandas orders equal keys as the vectors of the processor do."""
+    project.inquires = True
+    result = project(SORTED).check(
+        failed=2,
+        passed=1,
+        says=[
+            "  locals.ordered   DataFrame[1000 rows, 2 columns]   differs with isa default",
+            "    the same rows in another order: ",
+            "  numpy    test_it.py:17   pandas.DataFrame.sample",
+        ],
+    )
+    assert result.verdicts["test_stable_sort"] == "reproduced"
+    assert result.report["tests"][0]["cause"]["name"] == "isa"
+
+
 SHUFFLED = """
 import pandas as pd
 import pytest

@@ -83,6 +83,16 @@ def test_paths_and_refusals() -> None:
         digest(FRAME.group_by("text"))
 
 
+@pytest.mark.parametrize("texts", [["a", None, "é" * 9] * 5, [None] * 9, ["a"] * 9, []])
+def test_pyarrow_reads_the_same_texts(texts: list[str | None], monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyarrow")
+    series = pl.Series(texts, dtype=pl.String)
+    part = pl.concat([series, series[1:]], rechunk=False)[1:]
+    found = digest(part)
+    monkeypatch.setattr("pytest_repro.adapters.tables._polars_series._FEW", 0)
+    assert digest(part) == found
+
+
 def draw() -> list[int]:
     return list(pl.Series(range(50)).shuffle())
 
