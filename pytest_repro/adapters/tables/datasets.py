@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import datasets
+import datasets  # or a module of the user with this name
 
 from pytest_repro.adapters import Adapter, flatten
 from pytest_repro.core.runs.observation import Leaf, Parts
@@ -35,11 +35,16 @@ def _flatten_dataset(dataset: Any) -> FlattenResult:
     return Parts(kind, (*found.items, (".features", leaf)), numeric=True)
 
 
+_IS_HUGGING_FACE = hasattr(datasets, "IterableDatasetDict") and hasattr(datasets, "__version__")
+
+
 class Datasets(Adapter):
     """Datasets, as tables."""
 
     def flatten(self, value: Any) -> FlattenResult:
         kind = type(value)
+        if not _IS_HUGGING_FACE:
+            return None
         if issubclass(kind, datasets.Dataset):
             return _flatten_dataset(value)
         if issubclass(kind, (datasets.IterableDataset, datasets.IterableDatasetDict)):
@@ -49,7 +54,7 @@ class Datasets(Adapter):
         return f"is a {kind.__module__}.{kind.__qualname__}: {_ALTERNATIVE}"
 
     def environment(self) -> dict[str, str]:
-        return {"datasets": datasets.__version__}
+        return {"datasets": datasets.__version__} if _IS_HUGGING_FACE else {}
 
 
 adapter = Datasets()

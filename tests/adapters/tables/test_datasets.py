@@ -8,6 +8,7 @@ import pytest
 
 from pytest_repro.adapters import digest, flatten, seed_all
 from pytest_repro.core.runs.pytree import iter_leaves
+from tests.conftest import Project
 
 datasets: Any = pytest.importorskip("datasets")
 
@@ -43,6 +44,18 @@ def test_an_unseeded_shuffle_follows_the_seed_of_numpy() -> None:
         seed_all(seed)
         orders.append(digest(make_dataset(50).shuffle()))
     assert orders[0] == orders[1] != orders[2]
+
+
+def test_a_module_of_the_user_may_have_this_name(project: Project) -> None:
+    project.write(datasets="class Dataset:\n    pass\n")
+    source = """
+        import datasets
+
+        def test_it(repro):
+            assert datasets.Dataset()
+            repro.record(x=1)
+    """
+    project(source, "-p", "no:randomly", subprocess=True).check(passed=1)
 
 
 def test_what_has_no_values_yet_is_refused() -> None:
