@@ -12,14 +12,15 @@ import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = sorted(FOLDER.glob("bench_*.py"))
-WITHOUT_TORCH = {"bench_companions.py", "bench_files.py", "bench_merge.py", "bench_tests.py"}
+NEEDED = dict.fromkeys(("companions", "compare", "files", "merge", "tests"), "") | {"tables": "pandas"}
+"""The library that a benchmark needs, if it is not torch."""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="benchmarks fork and read /proc")
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_a_benchmark_runs(path: Path, tmp_path: Path) -> None:
-    if path.name not in WITHOUT_TORCH and find_spec("torch") is None:
-        pytest.skip("needs torch")
+    if (library := NEEDED.get(path.stem.removeprefix("bench_"), "torch")) and find_spec(library) is None:
+        pytest.skip(f"needs {library}")
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     command = [sys.executable, str(path), "--quick"]
     run = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)

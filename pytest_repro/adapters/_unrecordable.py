@@ -15,9 +15,6 @@ _PLAIN_ARRAYS = {
 
 _ALTERNATIVES = {
     "scipy.sparse": "record .toarray(), or .data, .indices and .indptr",
-    "pandas": "record numpy.asarray() of it or of each column, and list() of its index and column names",
-    "polars": "record .to_numpy() of each column, and its schema and nulls",
-    "xarray": "record x.values, x.dims and numpy.asarray(x.coords[name]) of each coordinate",
 }
 """What to record instead of a value, by the module of its class or a package above it."""
 

@@ -17,6 +17,9 @@ def _keeps_no_order(*_: Any, maintain_order: Any = False, **__: Any) -> bool:
 _POLARS: Any = {"when": _keeps_no_order, "effect": "returns its rows in any order"}
 _POLARS["fix"] = "pass maintain_order=True, or sort the rows by a key"
 
+_COUNTS: Any = {"effect": "returns its rows in any order, those with equal counts also with sort=True"}
+_COUNTS["fix"] = "sort the rows by the value"
+
 
 class RowOrder(Cause):
     """Compiled code cannot be suspended: this cause is what runs show that no other cause explains."""
@@ -31,6 +34,7 @@ class RowOrder(Cause):
         *watch_each("polars", "DataFrame.group_by DataFrame.unique DataFrame.sort DataFrame.join", **_POLARS),
         *watch_each("polars", "LazyFrame.group_by LazyFrame.unique LazyFrame.sort LazyFrame.join", **_POLARS),
         *watch_each("polars", "Series.unique", **_POLARS),
+        *watch_each("polars", "Series.value_counts", **_COUNTS),
     )
 
     def build_finding(self, evidence: Evidence, variant: str = "", detail: str = "") -> Finding:

@@ -9,15 +9,17 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_repro.core.compare.mismatch import Difference
+from pytest_repro.core.compare.mismatch import ELEMENTS_KEPT, Difference
 from pytest_repro.core.plan.tolerance import Tolerance
+from pytest_repro.core.runs.observation import ELEMENT_DTYPES
 from pytest_repro.values.dtypes import decode_numbers, format_element, itemsize, view_bits, view_float_bits
+from pytest_repro.values.elements import measure_element_difference
 from pytest_repro.values.places import PlaceCounter
 from pytest_repro.values.spill_store import ValueBuffer
 
@@ -46,6 +48,8 @@ def measure_difference(
     """
     if dtype == "":
         return _measure_text_difference(reference, other)
+    if dtype in ELEMENT_DTYPES:
+        return measure_element_difference(dtype, shape, reference[:], other)
     tally = _Tally(dtype, tolerance, np.zeros(65, "i8") if for_plots else None)
     if tally.ulp_counts is not None and shape and 0 not in shape:
         tally.places = PlaceCounter(shape)
@@ -102,26 +106,25 @@ class _Tally:
     max_abs: float | None = None
     max_rel: float | None = None
     max_ulp: int | None = None
-    first_index: int | None = None
-    first_values: tuple[str, str] | None = None
+    first: list[tuple[int, str, str]] = field(default_factory=list)
 
     def to_difference(self, shape: tuple[int, ...]) -> Difference:
-        first = self.first_index
-        index = None if first is None else tuple(int(i) for i in np.unravel_index(first, shape))
+        first = self.first[0] if self.first else None
+        index = None if first is None else tuple(int(i) for i in np.unravel_index(first[0], shape))
         counts = () if self.ulp_counts is None else tuple(np.trim_zeros(self.ulp_counts, "b").tolist())
         sizes = self.differing, self.total, self.outside
         maxima = self.max_abs, self.max_rel, self.max_ulp
         places = () if self.places is None else tuple(map(tuple, self.places.counts.tolist()))
-        return Difference(*sizes, *maxima, index, self.first_values, self.non_finite, counts, places)
+        found = Difference(*sizes, *maxima, index, first and first[1:], self.non_finite, counts, places)
+        return replace(found, first_elements=tuple(self.first))
 
     def add(self, left: NDArray[Any], right: NDArray[Any]) -> None:
         unequal = left != right if left.ndim == 1 else (left != right).any(axis=1)
         count = int(np.count_nonzero(unequal))
-        if count and self.first_index is None:
-            first = int(unequal.argmax())
-            self.first_index = self.total + first
-            one, two = (format_element(self.dtype, each[first]) for each in (left, right))
-            self.first_values = one, two
+        if count and len(self.first) < ELEMENTS_KEPT:
+            for at in np.flatnonzero(unequal)[: ELEMENTS_KEPT - len(self.first)].tolist():
+                one, two = (format_element(self.dtype, each[at]) for each in (left, right))
+                self.first.append((self.total + at, one, two))
         if count and self.places is not None:
             self.places.add(self.total + np.flatnonzero(unequal))
         self.total += len(unequal)

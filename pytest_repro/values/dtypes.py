@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_repro.core.runs.observation import ELEMENT_DTYPES
+
 # Name → fraction bits, bias and codes of NaN:
 # https://arxiv.org/abs/2209.05433 and the OCP microscaling formats, v1.0.
 _FLOAT8_FORMATS: dict[str, tuple[int, int, list[int]]] = {
@@ -25,7 +27,7 @@ _COMPONENT_SIZES = {
 
 
 def itemsize(dtype: str) -> int:
-    """Bytes of one element; 1 for text.
+    """Bytes of one element; 1 for text and for elements of any length.
 
     Args:
         dtype: Name of the dtype, ``"float32"``, ``"bfloat16"``; ``"raw12"`` for 12 bytes that are not a
@@ -33,7 +35,7 @@ def itemsize(dtype: str) -> int:
     """
     if dtype.startswith("raw"):
         return int(dtype[3:])
-    if dtype in _FLOAT8_DTYPES or dtype == "":
+    if dtype in _FLOAT8_DTYPES or dtype == "" or dtype in ELEMENT_DTYPES:
         return 1
     return {"bfloat16": 2, "complex32": 4}.get(dtype) or np.dtype(dtype).itemsize
 
@@ -62,7 +64,7 @@ def decode_numbers(dtype: str, buffer: Any) -> NDArray[Any] | None:
         float32, float64, longdouble, complex64, complex128 and integers of 64 bits unchanged;
         narrower floats as float32, complex32 as complex64, bool and other integers as float64.
     """
-    if dtype == "" or dtype.startswith("raw"):
+    if dtype == "" or dtype.startswith("raw") or dtype in ELEMENT_DTYPES:
         return None
     if dtype == "bfloat16":
         return (np.frombuffer(buffer, "<u2").astype("<u4") << np.uint32(16)).view("<f4")

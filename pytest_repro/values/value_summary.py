@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from pytest_repro.core.compare.stored_value import MAX_VALUES, Number, Statistics, StoredValue
-from pytest_repro.core.runs.observation import ContentRef, Observation
+from pytest_repro.core.runs.observation import ELEMENT_DTYPES, ContentRef, Observation
 from pytest_repro.core.text import escape_unprintable
 from pytest_repro.values.hashing import digest
 from pytest_repro.values.spill_store import ValueBuffer
@@ -40,7 +40,7 @@ def summarize_value(name: str, observation: Observation, buffer: ValueBuffer | N
     start = name.removesuffix(escape_unprintable(observation.key[2]))
     containers = tuple((f"{start}{escape_unprintable(at)}", each) for at, each in observation.containers)
     summary = partial(StoredValue, name, kind, known, containers=containers)
-    if buffer is None or dtype.startswith("raw"):
+    if buffer is None or dtype.startswith("raw") or dtype in ELEMENT_DTYPES:
         return summary()
     if dtype == "":
         return summary(text=_decode_text(buffer))

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
-from pytest_repro.core.runs.observation import Key, Observation, format_key
+from pytest_repro.core.runs.observation import ELEMENT_DTYPES, Key, Observation, format_key
 from pytest_repro.core.runs.run import Run
+
+ELEMENTS_KEPT = 3
+"""Differing elements of an array whose values are kept."""
 
 Token = int | str | None
 """None: the sequence has ended."""
@@ -48,6 +51,7 @@ class Difference:
             4 to 7, …; a complex element counts by the larger of its parts. Empty if not requested.
         places: Number of differing elements in each cell of a :class:`.Heatmap`, row by row.
         token_divergence: For token sequences: their tokens at *first_index*.
+        first_elements: The first differing elements: index in C order, reference and other value as text.
     """
 
     differing: int
@@ -62,6 +66,7 @@ class Difference:
     ulp_counts: tuple[int, ...] = ()
     places: tuple[tuple[int, ...], ...] = ()
     token_divergence: TokenDivergence | None = None
+    first_elements: tuple[tuple[int, str, str], ...] = ()
 
     @property
     def share(self) -> float:
@@ -181,7 +186,8 @@ def _get_kind(observations: Mapping[Key, Observation], key: Key) -> str:
 
 def can_compare(a: Observation, b: Observation) -> bool:
     """Whether two values of different dtypes are arrays of numbers of one shape."""
-    text = "" in (a.dtype, b.dtype) or a.dtype.startswith("raw") or b.dtype.startswith("raw")
+    dtypes = a.dtype, b.dtype
+    text = any(each in ("", *ELEMENT_DTYPES) or each.startswith("raw") for each in dtypes)
     return a.shape == b.shape and not text
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.plot_data import PlotData
+from pytest_repro.core.compare.table import TableDifference
 from pytest_repro.core.plan.plan import REPEAT, Plan
 from pytest_repro.core.runs.level import Agreeing, LevelResult
 from pytest_repro.core.runs.run import Run
@@ -97,6 +98,7 @@ class Verdict:
         level: Requested and reached level, if the plan requests one.
         agreeing: What agrees between values of an axis, if only parts of modules and objects do not.
         not_compared: Local variables of any run that are not compared, as in :class:`.Run`.
+        tables: What differs in recorded tables by rows and columns, in the first run that differs.
         error: The exception of a ``failed`` function that :func:`pytest_repro.check` called.
     """
 
@@ -114,6 +116,7 @@ class Verdict:
     level: LevelResult | None = None
     agreeing: Agreeing = ""
     not_compared: Mapping[str, str] = field(default_factory=dict)
+    tables: tuple[TableDifference, ...] = ()
     error: BaseException | None = field(default=None, compare=False)
 
     @property

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 
 from pytest_repro.core.text import escape_unprintable
 
 Key = tuple[str, int, str]
 """``(name, step, path)``: recorded name, number of earlier recordings of it, path inside the value."""
+
+ELEMENT_DTYPES = frozenset(["utf8", "binary", "objects"])
+"""Dtypes of arrays whose elements have any length: text, bytes, Python objects."""
+
+_CODED = ("datetime", "timedelta", "timestamp", "duration", "date", "time", "period", "category")
 
 TOKENS_KIND = "tokens"
 """The kind of token sequences of any length."""
@@ -54,7 +60,7 @@ class Leaf:
     """
 
     kind: str  # dtype and shape, ``"float32[4, 8]"``; the name of a Python type for anything but an array
-    dtype: str  # name of the dtype of the bytes; ``""`` for text
+    dtype: str  # name of the dtype of the bytes; ``""`` for text; or one of ``ELEMENT_DTYPES``
     shape: tuple[int, ...]  # ``()`` for a scalar
     nbytes: int  # logical bytes
     read_chunks: Callable[[], Iterable[memoryview]]
@@ -104,7 +110,23 @@ class Observation:
     containers: tuple[Container, ...] = ()
 
 
+def is_coded(kind: str) -> bool:
+    """Whether the integers of an array of *kind* stand for moments, spans of time or categories.
+
+    They are equal or not: how far the integers are apart says nothing that a tolerance could be for.
+    """
+    return kind.lower().startswith(_CODED)
+
+
 def format_key(key: Key, in_series: bool) -> str:
     """The displayed name of *key*: ``loss``, ``loss[3]`` in a series, ``model.head[2].weight``."""
     name, step, path = key
     return escape_unprintable(f"{name}[{step}]{path}" if in_series else f"{name}{path}")
+
+
+def make_key_unique(key: Key, used: Mapping[Key, Observation]) -> Key:
+    """*key*, made unique if two parts have one path (two keys of a dict that print alike)."""
+    if key not in used:
+        return key
+    name, step, path = key
+    return next(k for n in count(2) if (k := (name, step, f"{path}#{n}")) not in used)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from pytest_repro.core.compare.table import count_rows, iter_tables, list_columns
 from pytest_repro.core.runs.observation import Key, Observation
 from pytest_repro.engine.runs.distance import load_content
 from pytest_repro.engine.runs.recording import RecordingBase
+from pytest_repro.values.rows import MAX_ROWS, ColumnBytes, hash_rows, is_default_index
 from pytest_repro.values.spill_store import SpillStore
 
 _MAX_ROWS, _MIN_DISTINCT = 200_000, 0.75
@@ -28,8 +31,11 @@ def digest_rows(recording: RecordingBase, store: SpillStore) -> str:
     order counts if many rows are equal: two one-hot vectors have equal items.
     """
     tables: defaultdict[_Table, defaultdict[int, list[bytes]]] = defaultdict(lambda: defaultdict(list))
-    others: list[bytes] = []
-    for found in recording.observations().values():
+    observations = recording.observations()
+    in_frames, others = _digest_frames(observations, store)
+    for key, found in observations.items():
+        if key in in_frames:
+            continue
         content = load_content(found.content, store)
         if content is None:
             return ""
@@ -47,9 +53,37 @@ def digest_rows(recording: RecordingBase, store: SpillStore) -> str:
             others.append(f"{found.key} {found.kind} ".encode() + values)
     for table, rows in tables.items():
         hashes = [_hash(row) for row in rows.values()]
-        has_distinct_rows = len(set(hashes)) >= _MIN_DISTINCT * len(hashes)
-        others += [f"{table}".encode(), *(sorted(hashes) if has_distinct_rows else hashes)]
+        others += [f"{table}".encode(), *_order(hashes)]
     return _hash(others).hex()
+
+
+def _order(hashes: list[Any]) -> list[Any]:
+    """The hashes of rows in order of their values, or as they are if many are equal."""
+    return sorted(hashes) if len(set(hashes)) >= _MIN_DISTINCT * len(hashes) else hashes
+
+
+def _digest_frames(
+    observations: Mapping[Key, Observation], store: SpillStore
+) -> tuple[set[Key], list[bytes]]:
+    """The keys of the columns of tables that a library made, and the rows of each of these tables."""
+    done, rows = set[Key](), list[bytes]()
+    for table, kind in iter_tables(observations):
+        count = count_rows(kind) or 0
+        columns, _ = list_columns(observations, table, count)
+        contents = {key: load_content(observations[key].content, store) for key in columns}
+        if not 1 < count <= MAX_ROWS or done & columns.keys() or None in contents.values():
+            continue
+        parts = [(key, ColumnBytes(observations[key].dtype, contents[key][:])) for key in columns]  # type: ignore[index]
+        parts = [
+            (key, part)
+            for key, part in parts
+            if not (columns[key].is_index and is_default_index(part, count))
+        ]
+        kinds = [f"{key} {observations[key].kind}" for key in columns]
+        hashes = hash_rows([part for _, part in parts], count).tolist()
+        rows.append(f"{table} {kind} {kinds} {_order(hashes)}".encode())
+        done |= columns.keys()
+    return done, rows
 
 
 def _split(found: Observation, values: bytes) -> Iterator[bytes]:

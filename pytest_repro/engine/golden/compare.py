@@ -16,7 +16,7 @@ from pytest_repro.core.compare.stored_value import (
 from pytest_repro.core.compare.verdict import BASELINE
 from pytest_repro.core.golden import Entry
 from pytest_repro.core.plan.tolerance import ToleranceFunction
-from pytest_repro.core.runs.observation import ContentRef, Key, Observation
+from pytest_repro.core.runs.observation import ELEMENT_DTYPES, ContentRef, Key, Observation
 from pytest_repro.core.runs.run import Run
 from pytest_repro.engine.runs.distance import load_content, measure_distance
 from pytest_repro.engine.runs.recording import RecordingBase
@@ -123,7 +123,8 @@ def compare_with_golden(
         buffer, nbytes = values[b.key].buffer, values[b.key].nbytes
         if tensors is None or buffer is None or not isinstance(a.content, ContentRef):
             return None
-        content = tensors.read_bytes(a.content.digest, a.kind, nbytes, exact_size=a.dtype != "")
+        fixed = a.dtype not in ("", *ELEMENT_DTYPES)
+        content = tensors.read_bytes(a.content.digest, a.kind, nbytes, exact_size=fixed)
         if content is None:
             return None
         return measure_distance(a, content, b, [buffer[0:nbytes]], tolerance_for)

@@ -8,8 +8,14 @@ from dataclasses import replace
 from itertools import islice
 
 from pytest_repro.core.compare.mismatch import Difference, Token, TokenDivergence, can_compare
-from pytest_repro.core.plan.tolerance import ToleranceFunction
-from pytest_repro.core.runs.observation import TOKENS_KIND, ContentRef, Observation, TokenContext
+from pytest_repro.core.plan.tolerance import ToleranceFunction, exact_tolerance
+from pytest_repro.core.runs.observation import (
+    TOKENS_KIND,
+    ContentRef,
+    Observation,
+    TokenContext,
+    is_coded,
+)
 from pytest_repro.values.spill_store import SpillStore, ValueBuffer
 
 
@@ -46,7 +52,8 @@ def measure_distance(
     # numpy only where two values differ
     from pytest_repro.values.difference import measure_cross_dtype_difference, measure_difference
 
-    tolerance = tolerance_for(reference.dtype, other.dtype)
+    choose = exact_tolerance if is_coded(reference.kind) else tolerance_for
+    tolerance = choose(reference.dtype, other.dtype)
     if reference.kind != other.kind:
         elements = reference.dtype, other.dtype
         return measure_cross_dtype_difference(elements, reference.shape, values, pieces, tolerance)

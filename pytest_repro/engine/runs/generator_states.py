@@ -63,9 +63,10 @@ class OutsideStates:
     @contextmanager
     def swap(self) -> Iterator[None]:
         """The generators have these states in the block, which may advance them."""
-        inside = {name: adapter.save_global_states() for name, adapter in self.adapters.items()}
-        for restore in self._current.values():
-            restore()
+        readable = {name: each for name, each in self.adapters.items() if each.has_readable_state}
+        inside = {name: adapter.save_global_states() for name, adapter in readable.items()}
+        for name in readable:
+            self._current[name]()
         try:
             yield
         finally:

@@ -36,6 +36,8 @@ _TOOLS = (
     "unittest.",
     "torch.utils.data.",
     "numpy.dtypes.",
+    "pandas.core.dtypes.",
+    "polars.datatypes.",
 )
 _SETTINGS = (
     "torch.device",

@@ -11,11 +11,13 @@ from typing import Any, ClassVar
 
 from pytest_repro.adapters import Adapter, FastReader, active_adapters, flatten, flatten_known
 from pytest_repro.core.compare.mismatch import Difference
+from pytest_repro.core.compare.table import RowMoves
 from pytest_repro.core.plan.tolerance import ToleranceFunction
-from pytest_repro.core.runs.observation import Container, ContentRef, Key, Leaf, Observation
+from pytest_repro.core.runs.observation import Container, ContentRef, Key, Leaf, Observation, make_key_unique
 from pytest_repro.core.runs.pytree import FlattenResult, LocalsBudget, iter_leaves, iter_numeric_leaves
 from pytest_repro.engine.runs.distance import can_measure, load_content, measure_distance
 from pytest_repro.engine.runs.local_variables import describe_skipped, iter_locals
+from pytest_repro.engine.runs.tables.moved_rows import TableWatch
 from pytest_repro.values.hashing import digest
 from pytest_repro.values.spill_store import SpillStore
 
@@ -34,9 +36,10 @@ def _keep_names(value: object) -> object:
 class RecordingBase:
     """What one run recorded, in this process or another."""
 
-    __slots__: ClassVar[tuple[str, ...]] = ("not_compared",)
+    __slots__: ClassVar[tuple[str, ...]] = ("not_compared", "row_moves")
 
     not_compared: Mapping[str, str]
+    row_moves: Mapping[Key, RowMoves]
 
     def __len__(self) -> int:
         """Number of values recorded."""
@@ -79,8 +82,8 @@ class Recording(RecordingBase):
 
     __slots__ = (
         "_by_key", "_differences", "_entries", "_for_plots", "_keep_values", "_mixed_dtypes",
-        "_passed_assertion", "_quick_readers", "_reference", "_step_counters", "_store", "_tolerance_for",
-        "rename",
+        "_passed_assertion", "_quick_readers", "_reference", "_step_counters", "_store", "_tables",
+        "_tolerance_for", "rename",
     )  # fmt: skip
 
     def __init__(
@@ -104,6 +107,8 @@ class Recording(RecordingBase):
         self._passed_assertion = ""
         self.rename: Callable[[Any], Any] = _keep_names
         self.not_compared: dict[str, str] = {}
+        self._tables = TableWatch(None if reference is None else reference.get_observation, store)
+        self.row_moves = self._tables.moves
 
     def note_assertion(self, name: str) -> None:
         """Notes that an assertion held: it is recorded as *name* if nothing else is recorded."""
@@ -128,6 +133,7 @@ class Recording(RecordingBase):
             self._entries.append((name, step, quick, read))
         else:
             self._entries += list(self._observe_leaves(name, step, value))
+            self._tables.finish()
 
     def record_locals(self, frame: FrameType) -> None:
         """Records the arrays among local variables as ``locals.NAME``, and notes what is not compared."""
@@ -145,6 +151,7 @@ class Recording(RecordingBase):
                 with suppress(Exception):  # of a metaclass, say
                     self.not_compared |= describe_skipped(name, value, budget.skipped, is_whole, frame.f_code)
             budget.skipped.clear()
+        self._tables.finish()
 
     def _find_quick_reader(self, kind: type) -> FastReader:
         found = (each.fast_readers[kind] for each in active_adapters().values() if kind in each.fast_readers)
@@ -172,6 +179,7 @@ class Recording(RecordingBase):
         found = Observation(
             key, leaf.kind, leaf.dtype, leaf.shape, content, leaf.metadata, beside, containers
         )
+        self._tables.add(found, leaf, containers)
         if self._reference is not None and isinstance(found.content, ContentRef):
             self._store_difference(self._reference.get_observation(key), found, leaf)
         return found
@@ -217,7 +225,7 @@ class Recording(RecordingBase):
         if len(self._by_key) != len(self._entries):
             self._by_key = {}
             for observation in self.read_since(0):
-                self._by_key[_make_key_unique(observation.key, self._by_key)] = observation
+                self._by_key[make_key_unique(observation.key, self._by_key)] = observation
         return self._by_key
 
     def measure(self, reference: Observation, other: Observation) -> Difference | None:
@@ -232,14 +240,6 @@ class Recording(RecordingBase):
 
 def _map_readers_to_adapters() -> dict[FastReader, Adapter]:
     return {quick: each for each in active_adapters().values() for quick in each.fast_readers.values()}
-
-
-def _make_key_unique(key: Key, used: dict[Key, Observation]) -> Key:
-    """*key*, made unique if two parts have one path (two keys of a dict that print alike)."""
-    if key not in used:
-        return key
-    name, step, path = key
-    return next(k for n in count(2) if (k := (name, step, f"{path}#{n}")) not in used)
 
 
 def _decode_entry(entry: tuple[Any, ...], adapters: dict[FastReader, Adapter]) -> Observation:

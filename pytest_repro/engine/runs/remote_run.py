@@ -9,12 +9,14 @@ from typing import Any, Protocol
 
 from pytest_repro.companions.serialize_run import decode_run, encode_run
 from pytest_repro.core.compare.mismatch import Difference
+from pytest_repro.core.compare.table import RowMoves, iter_tables
 from pytest_repro.core.plan.plan import Cell
 from pytest_repro.core.plan.tolerance import ToleranceFunction
 from pytest_repro.core.runs.observation import ContentRef, Key, Leaf, Observation, TokenContext
 from pytest_repro.core.runs.run import Run
 from pytest_repro.engine.runs.distance import can_measure, load_content, measure_distance, store_logits
 from pytest_repro.engine.runs.recording import RecordingBase
+from pytest_repro.engine.runs.tables.moved_rows import find_moves
 from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.values.spill_store import SpillStore
 
@@ -47,6 +49,7 @@ class RemoteRecording(RecordingBase):
         self._observations, self._for_plots = dict(observations), for_plots
         self._differences: dict[Key, Difference] = {}
         self.not_compared = not_compared
+        self.row_moves: dict[Key, RowMoves] = {}
 
     def __len__(self) -> int:
         return len(self._observations)
@@ -75,6 +78,10 @@ class RemoteRecording(RecordingBase):
                 self._differences[key] = measure_distance(
                     there, values, here, pieces, tolerance_for, self._for_plots
                 )
+        find = reference.get_observation
+        tables = dict(iter_tables(self._observations))
+        read = partial(_read, fetch)
+        self.row_moves |= find_moves(tables, find, self._observations, store, read)
 
     def store_values(self, store: SpillStore, fetch: ValueFetcher) -> None:
         """Stores the large values, while they can be fetched: other runs are compared with them."""
@@ -89,6 +96,13 @@ class RemoteRecording(RecordingBase):
 
     def measure(self, reference: Observation, other: Observation) -> Difference | None:
         return self._differences.get(other.key)
+
+
+def _read(fetch: ValueFetcher, found: Observation) -> memoryview | None:
+    if isinstance(found.content, bytes):
+        return memoryview(found.content)
+    pieces = fetch(found.key)
+    return None if pieces is None else memoryview(b"".join(pieces))
 
 
 def _attach_logits(

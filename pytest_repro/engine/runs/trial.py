@@ -26,6 +26,7 @@ from pytest_repro.engine.runs.levels import (
     list_uncounted,
 )
 from pytest_repro.engine.runs.recording import Recording, RecordingBase
+from pytest_repro.engine.runs.tables.cells import describe_tables
 from pytest_repro.values.spill_store import SpillStore
 
 if TYPE_CHECKING:
@@ -61,8 +62,7 @@ class Trial:
     def __init__(self, plan: Plan, keep_mb: int = KEEP_MB, with_plots: bool = False) -> None:
         self.plan, self._unreachable_runs, self.unrunnable = restrict_to_available(plan)
         self.store, self.with_plots = SpillStore(keep_mb * 2**20), with_plots
-        self.finished_runs: list[RunResult] = []
-        self._missing_runs: list[Run] = []
+        self.finished_runs, self._missing_runs = list[RunResult](), list[Run]()
 
     @property
     def run_count(self) -> int:
@@ -195,8 +195,7 @@ class Trial:
         return self._find_first_run(cell.repeat_of)
 
     def _find_first_run(self, setting: tuple[str, object]) -> RunResult | None:
-        done = (done for done in self.finished_runs if (done[0].axis, done[0].value) == setting)
-        return next(done, None)
+        return next((each for each in self.finished_runs if (each[0].axis, each[0].value) == setting), None)
 
     def reset(self) -> None:
         """Drops all runs so far: they do not count."""
@@ -222,8 +221,9 @@ class Trial:
         over = list_uncounted(done[0][1]) if self.plan.level not in (None, "bitwise") else ()
         compared = () if word in (None, "skipped", "failed") else runs
         missed = {k: v for run in compared for k, v in run.not_compared.items()}
+        tables = describe_tables(found, done, self.store)
         make = partial(Verdict, word, self.plan, runs, found, series, over, plots=drawn, level=level)
-        return make(agreeing=find_agreeing(self.plan, done, found) if found else "", not_compared=missed)
+        return make(agreeing=find_agreeing(self.plan, done, found), not_compared=missed, tables=tables)
 
     def _build_plots(
         self, finished_runs: list[RunResult], mismatches: tuple[Mismatch, ...]

@@ -32,6 +32,7 @@ from pytest_repro.reports.failure.runs import (
     format_vary,
     format_vary_options,
 )
+from pytest_repro.reports.failure.tables import MOVED, find_moved_table
 from pytest_repro.reports.failure.values import format_differing_names, format_max_abs, format_mismatches
 from pytest_repro.reports.summary import NOT_COMPARED, OBSERVED_NOTHING
 
@@ -94,12 +95,14 @@ def format_headline(verdict: Verdict) -> str:
     by_axis: dict[str, list[Mismatch]] = {}
     for mismatch in verdict.mismatches:
         by_axis.setdefault((mismatch.repeat_of or (mismatch.axis,))[0], []).append(mismatch)
-    return "; ".join(_describe_mismatches(verdict.plan, found) for found in by_axis.values())
+    return "; ".join(_describe_mismatches(verdict, found) for found in by_axis.values())
 
 
-def _describe_mismatches(plan: Plan, mismatches: Sequence[Mismatch]) -> str:
+def _describe_mismatches(verdict: Verdict, mismatches: Sequence[Mismatch]) -> str:
     """What differs on one axis."""
-    first, names = mismatches[0], {mismatch.name for mismatch in mismatches}
+    plan, first, names = verdict.plan, mismatches[0], {mismatch.name for mismatch in mismatches}
+    if table := find_moved_table(mismatches, verdict.tables):
+        return f"{table} {format_between(plan, first)}".rstrip() + MOVED
     text = f"{format_differing_names(first.name, len(names))} {format_between(plan, first)}".rstrip()
     if first.problem == "kind":
         return f"{text}: {first.kind}, then {first.other_kind}"
@@ -167,11 +170,8 @@ def _format_no_observation_at_level(nodeid: str, verdict: Verdict) -> Iterator[s
 
 def describe_uncompared_values(verdict: Verdict) -> str:
     """The recorded values that do not count at the level: ``probs float64[5, 3]``; ``""`` without any."""
-    excluded = [
-        value.removesuffix(f": {ARRAY_EXCLUSION}")
-        for value in verdict.uncounted
-        if value.endswith(ARRAY_EXCLUSION)
-    ]
+    end = f": {ARRAY_EXCLUSION}"
+    excluded = [each.removesuffix(end) for each in verdict.uncounted if each.endswith(end)]
     if not excluded or verdict.outcome == "unobserved":  # then the failure text lists them
         return ""
     names = format_list(excluded, _MAX_VALUES)

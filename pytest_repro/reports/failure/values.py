@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterator, Sequence
 
 from pytest_repro.core.compare.mismatch import Difference, Mismatch, TokenDivergence
+from pytest_repro.core.compare.table import TableDifference, count_rows, is_inside
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.metrics._arguments import format_list
 from pytest_repro.reports.failure import format_labelled
 from pytest_repro.reports.failure.runs import format_differing_runs, format_in_run, format_reference
+from pytest_repro.reports.failure.tables import format_table
 
 MAX_FULL_TEXTS = 6
 """Observations described in full; of the others only the names are shown."""
@@ -24,7 +26,7 @@ def format_mismatches(mismatches: Sequence[Mismatch], verdict: Verdict) -> Itera
     by_name: dict[str, list[Mismatch]] = {}
     for mismatch in mismatches:
         by_name.setdefault(mismatch.name, []).append(mismatch)
-    heads = _select_family_heads(by_name)
+    heads = _select_family_heads(by_name, verdict)
     for name in heads[:MAX_FULL_TEXTS]:
         yield from _format_observation(name, by_name, verdict)
     yield from format_other_names(heads[MAX_FULL_TEXTS:])
@@ -35,16 +37,28 @@ def format_other_names(names: Sequence[str]) -> Iterator[str]:
     return format_labelled("also", [format_list(names, _MAX_NAMES)] if names else ())
 
 
-def _get_family(mismatch: Mismatch) -> tuple[str, str]:
-    """The same for all steps of a series and all elements of a list, which are described once."""
+def _get_family(mismatch: Mismatch, verdict: Verdict) -> tuple[str, str]:
+    """The same for all steps of a series, all elements of a list and all of a table, described once."""
+    if (table := _find_table(mismatch, verdict)) is not None:
+        return mismatch.series, f"{table.path} "
+    if mismatch.problem == "kind":  # with other rows, all of its columns have another length
+        for each in verdict.mismatches:
+            same = (each.series, each.step, each.problem) == (mismatch.series, mismatch.step, "kind")
+            if same and count_rows(each.kind) is not None and is_inside(mismatch.path, each.path):
+                return mismatch.series, f"{each.path} "
     return mismatch.series, re.sub(r"\[\d+\]$", "[]", mismatch.path)
 
 
-def _select_family_heads(by_name: dict[str, list[Mismatch]]) -> list[str]:
+def _find_table(mismatch: Mismatch, verdict: Verdict) -> TableDifference | None:
+    key = mismatch.series, mismatch.step, mismatch.path
+    return next((table for table in verdict.tables if table.holds(key)), None)
+
+
+def _select_family_heads(by_name: dict[str, list[Mismatch]], verdict: Verdict) -> list[str]:
     """Of each series the first step that differs, of each list the first element."""
     heads: dict[tuple[str, str], str] = {}
     for name, (mismatch, *_) in by_name.items():
-        family = _get_family(mismatch)
+        family = _get_family(mismatch, verdict)
         if family not in heads or mismatch.step < by_name[heads[family]][0].step:
             heads[family] = name
     return list(heads.values())
@@ -53,7 +67,18 @@ def _select_family_heads(by_name: dict[str, list[Mismatch]]) -> list[str]:
 def _format_observation(name: str, by_name: dict[str, list[Mismatch]], verdict: Verdict) -> Iterator[str]:
     """One observation; the numbers are those of the first run that differs."""
     head = by_name[name][0]
-    yield f"  {head.name}   {head.kind}   {format_differing_runs(by_name[name], verdict.runs)}"
+    family = [
+        found[0] for found in by_name.values() if _get_family(found[0], verdict) == _get_family(head, verdict)
+    ]
+    runs = format_differing_runs(by_name[name], verdict.runs)
+    if (table := _find_table(head, verdict)) is not None:
+        yield f"  {table.name}   {table.kind}   {runs}"
+        inside = [each for each in family if table.holds((each.series, each.step, each.path))]
+        sides = format_reference(head), format_in_run(head)
+        yield from format_table(table, inside, *sides, format_distance)
+        yield from _format_rest_of_family(head, family, verdict.steps.get(head.series, 0), is_list=False)
+        return
+    yield f"  {head.name}   {head.kind}   {runs}"
     if head.problem == "kind":
         yield f"    {head.kind} {format_reference(head)}, {head.other_kind} {format_in_run(head)}"
     elif head.problem == "missing":
@@ -64,14 +89,16 @@ def _format_observation(name: str, by_name: dict[str, list[Mismatch]], verdict: 
         yield from format_difference(head.difference, format_reference(head), format_in_run(head))
         if head.difference.token_divergence is not None:
             yield from _format_token_divergence(head.difference.token_divergence, format_reference(head))
-    family = [found[0] for found in by_name.values() if _get_family(found[0]) == _get_family(head)]
-    yield from _format_rest_of_family(head, family, verdict.steps.get(head.series, 0))
+    is_list = count_rows(head.kind) is None
+    yield from _format_rest_of_family(head, family, verdict.steps.get(head.series, 0), is_list)
 
 
-def _format_rest_of_family(head: Mismatch, family: Sequence[Mismatch], steps: int) -> Iterator[str]:
+def _format_rest_of_family(
+    head: Mismatch, family: Sequence[Mismatch], steps: int, is_list: bool = True
+) -> Iterator[str]:
     """How many later steps of the series and elements of the list differ."""
     elements = len({mismatch.path for mismatch in family}) - 1
-    if elements:
+    if elements and is_list:
         name = re.sub(r"\[\d+\]$", "", head.name)
         yield f"    {elements} more element{'s' * (elements > 1)} of {name} differ{'s' * (elements == 1)} too"
     if steps > 1:

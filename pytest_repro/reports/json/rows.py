@@ -87,7 +87,7 @@ _CODEC = Codec(
             "steps",
             Field("uncounted", "passed_over"),
             Field("not_compared", encode=list, decode=lambda node: {each.as_text(): "" for each in node}),
-            "baseline", "level", "agreeing",
+            "baseline", "level", "agreeing", "tables",
         ),
         Plan: (
             Field("runs", decode=lambda node: node.as_int(1), always=True),

@@ -1,0 +1,1 @@
+"""What is reported of tables, beside the difference of each column."""
