@@ -21,6 +21,7 @@ from pytest_repro.adapters._adapter import BoundaryCallback as BoundaryCallback
 from pytest_repro.adapters._adapter import DrawOrigin as DrawOrigin
 from pytest_repro.adapters._adapter import EntropySource as EntropySource
 from pytest_repro.adapters._adapter import FastReader as FastReader
+from pytest_repro.adapters._adapter import SwitchTooLate as SwitchTooLate
 from pytest_repro.adapters._unrecordable import explain_unrecordable, find_alternative, is_plain_array
 from pytest_repro.core.plan.arguments import validate_seed
 from pytest_repro.core.plugins import find_plugins, load_plugin
