@@ -179,6 +179,10 @@ class Adapter:
         """
         return nullcontext()
 
+    def limit_threads(self, number: int) -> AbstractContextManager[None]:
+        """In the block, the library computes with *number* threads, or as many as it can have."""
+        return nullcontext()
+
     def synchronize(self) -> None:
         """Waits for the devices, so that a clock can be read."""
 

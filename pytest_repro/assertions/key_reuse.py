@@ -26,7 +26,7 @@ class NoKeyReuse:
         jax: Any = sys.modules.get("jax")
         if not hasattr(jax, "debug_key_reuse"):
             raise RuntimeError(
-                "assert_no_key_reuse() needs a jax that has jax.debug_key_reuse, imported before"
+                "assert_no_key_reuse() needs a jax with jax.debug_key_reuse, imported before it"
             )
         self._check, self._error = jax.debug_key_reuse(True), jax.errors.KeyReuseError
         self._check.__enter__()

@@ -1,4 +1,4 @@
-"""JAX: arrays, typed keys, trees of every library that registers its types with `jax.tree_util`.
+"""jax: arrays, typed keys, trees of every library that registers its types with `jax.tree_util`.
 
 Seeded: nothing: a key is a value, and JAX has no global generator.
 Restored: the flags that could change a result, if a test changes them.

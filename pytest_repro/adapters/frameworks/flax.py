@@ -1,4 +1,4 @@
-"""Flax: modules, optimizers, metrics and random streams of `flax.nnx`.
+"""flax: modules, optimizers, metrics and random streams of `flax.nnx`.
 
 Seeded: nothing: random streams are seeded where they are created.
 Restored: streams (`nnx.Rngs`) that experiments put back.

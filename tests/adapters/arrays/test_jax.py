@@ -120,7 +120,7 @@ def test_copies() -> None:
         assert digest(copy) == digest(array)
         assert copy is not array
     with pytest.raises(
-        ValueError, match=r"offset 1 of a JAX array: JAX places every array at a multiple of 64"
+        ValueError, match=r"offset 1 of a JAX array: JAX places every array at a"
     ):
         copy_at_offset(array, 1)
     assert digest(adapter.concatenate([array, array[:1]])) == digest(np.asarray(array)[[0, 1, 2, 0]])
