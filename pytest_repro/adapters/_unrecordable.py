@@ -8,7 +8,6 @@ _PLAIN_ARRAYS = {
     ("cupy", "ndarray"),
     ("dpnp", "dpnp_array"),
     ("mlx", "array"),
-    ("tensorflow", "EagerTensor"),
 }
 """Top package and class of arrays that are nothing but numbers. A subclass may hold more."""
 
