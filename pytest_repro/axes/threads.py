@@ -13,7 +13,6 @@ from pytest_repro.axes._shared import require_distinct
 from pytest_repro.core.machine import count_cores
 from pytest_repro.core.plan.arguments import BadArgument
 
-
 _WITH_THREADS = {"torch", "numba"}
 
 

@@ -68,7 +68,9 @@ def _flatten_tensor(tensor: Any) -> FlattenResult:
     leaf = flatten_array(values if hasattr(values, "strides") else tf.convert_to_tensor(values).numpy())
     assert isinstance(leaf, Leaf)
     kind = f"{tensor.dtype.name}{tensor.shape.as_list()}"
-    return replace(leaf, kind=kind, metadata=f"tensorflow, {tensor.device.rpartition(':')[0].rpartition(':')[2]}")
+    return replace(
+        leaf, kind=kind, metadata=f"tensorflow, {tensor.device.rpartition(':')[0].rpartition(':')[2]}"
+    )
 
 
 def _make_text_leaf(kind: str, content: bytes) -> Leaf:

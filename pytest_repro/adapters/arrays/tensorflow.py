@@ -134,7 +134,9 @@ class TensorFlow(Adapter):
 
 def _read_determinism() -> str:
     config: Any = sys.modules.get("tensorflow.python.framework.config")
-    return str(config.is_op_determinism_enabled()) if hasattr(config, "is_op_determinism_enabled") else "unknown"
+    return (
+        str(config.is_op_determinism_enabled()) if hasattr(config, "is_op_determinism_enabled") else "unknown"
+    )
 
 
 def _describe_devices() -> str:

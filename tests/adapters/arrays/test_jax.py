@@ -119,9 +119,7 @@ def test_copies() -> None:
     for copy in (adapter.copy_array(array), copy_at_offset(array, 0)):
         assert digest(copy) == digest(array)
         assert copy is not array
-    with pytest.raises(
-        ValueError, match=r"offset 1 of a JAX array: JAX places every array at a"
-    ):
+    with pytest.raises(ValueError, match=r"offset 1 of a JAX array: JAX places every array at a"):
         copy_at_offset(array, 1)
     assert digest(adapter.concatenate([array, array[:1]])) == digest(np.asarray(array)[[0, 1, 2, 0]])
 
