@@ -181,6 +181,11 @@ def patch_entropy(make_source: Callable[[], EntropySource]) -> Iterator[None]:
         yield
 
 
+def why_not_forkable() -> str:
+    """Why a fork of this process could not compute; ``""`` if it could."""
+    return next(filter(None, (adapter.why_not_forkable() for adapter in active_adapters().values())), "")
+
+
 def environment() -> dict[str, str]:
     """What could change a result on this machine, by name, of every imported library."""
     facts: dict[str, str] = {}

@@ -183,6 +183,10 @@ class Adapter:
         """In the block, the library computes with *number* threads, or as many as it can have."""
         return nullcontext()
 
+    def why_not_forkable(self) -> str:
+        """Why forks of this process could not compute, ``"JAX has started its threads"``; ``""`` if they could."""
+        return ""
+
     def synchronize(self) -> None:
         """Waits for the devices, so that a clock can be read."""
 

@@ -68,9 +68,8 @@ def _flatten_tensor(tensor: Any) -> FlattenResult:
     leaf = flatten_array(values if hasattr(values, "strides") else tf.convert_to_tensor(values).numpy())
     assert isinstance(leaf, Leaf)
     kind = f"{tensor.dtype.name}{tensor.shape.as_list()}"
-    return replace(
-        leaf, kind=kind, metadata=f"tensorflow, {tensor.device.rpartition(':')[0].rpartition(':')[2]}"
-    )
+    device = tensor.device.rpartition(":")[0].rpartition(":")[2]
+    return replace(leaf, kind=kind, metadata=f"tensorflow, {device}")
 
 
 def _make_text_leaf(kind: str, content: bytes) -> Leaf:
@@ -85,7 +84,11 @@ def _flatten_module(module: Any) -> FlattenResult:
 
 def _iter_variables(module: Any) -> Iterator[tuple[str, object]]:
     """The variables by path, as users write it: ``.blocks[0].kernel``, ``.heads['a']``."""
+    seen = set[int]()
     for path, variable in module._flatten(predicate=_is_variable, with_path=True):
+        if id(variable) in seen:
+            continue
+        seen.add(id(variable))
         suffix, owner = "", module
         for key in path:
             is_item = isinstance(owner, (Mapping, list, tuple))

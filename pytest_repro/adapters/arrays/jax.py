@@ -73,6 +73,9 @@ class Jax(Adapter):
         _flags.set_flag(name, value)
         return True
 
+    def why_not_forkable(self) -> str:
+        return "JAX has started its threads" if _flags.are_backends_started() else ""
+
     def synchronize(self) -> None:
         if _flags.are_backends_started():
             jax.effects_barrier()

@@ -6,10 +6,10 @@ Switches: none.
 Read: arrays are those of numpy; typed lists and dicts as lists and dicts.
 Captured: typed lists and dicts of arrays.
 Environment: versions of numba and llvmlite, the number of threads, the processor that code is compiled for.
-Limits: each thread of `prange` has generators of its own, which the operating system seeds at their first use:
-  they cannot be seeded from outside. A seed set in compiled code is not noticed. `fastmath=True` lets sums be
-  reordered: they are equal in each run, and may differ between processors and versions. The axis `threads` sets
-  at most `NUMBA_NUM_THREADS` threads.
+Limits: each thread of `prange` has generators of its own, which the operating system seeds at their first
+  use: they cannot be seeded from outside. A seed set in compiled code is not noticed. `fastmath=True` reorders
+  sums: they are equal in each run, and may differ between processors and versions. The axis `threads`
+  sets at most `NUMBA_NUM_THREADS` threads.
 """
 
 from __future__ import annotations
@@ -172,6 +172,9 @@ class Numba(Adapter):
             yield
         finally:
             _set_thread_count(before)
+
+    def why_not_forkable(self) -> str:
+        return "numba has started its threads" if have_threads_started() else ""
 
     def environment(self) -> dict[str, str]:
         return {

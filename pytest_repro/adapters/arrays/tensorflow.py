@@ -119,6 +119,9 @@ class TensorFlow(Adapter):
             put(value)
         return True
 
+    def why_not_forkable(self) -> str:
+        return "TensorFlow has started its threads" if _seeds.is_started() else ""
+
     def environment(self) -> dict[str, str]:
         return {"tensorflow": tf.__version__, "tensorflow devices": _describe_devices()}
 

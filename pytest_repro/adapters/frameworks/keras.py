@@ -3,12 +3,12 @@
 Seeded: the global seed generator of `keras.random` begins anew in each run, with a seed that `random` draws.
 Restored: that generator, and what `keras.utils.set_random_seed` notes.
 Switches: none of its own; those of the backend are.
-Read: variables by path, `model.layers['dense'].kernel`, `optimizer.variables[2]`, `metric.total`; the same with
-  every backend. A variable that is shared is read once.
+Read: variables by path, `model.layers['dense'].kernel`, `optimizer.variables[2]`, `metric.total`; the same
+  with every backend. A variable that is shared is read once.
 Captured: the variables of models, layers, optimizers, metrics and seed generators.
 Environment: version, backend, float type, image data format.
-Limits: names that Keras counts up (`dense_7`) are counted in each model, `dense`, `dense_1`: the number is not
-  a value. Configurations are not compared.
+Limits: names that Keras counts up (`dense_7`) are counted in each model, `dense`, `dense_1`: the number is
+  not a value. Configurations are not compared.
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ def test_sums_of_prange_depend_on_the_threads(project: Project) -> None:
     project.inquires = True
     header = "threads    run to run deterministic; differs between 1 and 2 threads: max abs"
     [test] = project(SUM, subprocess=True).check(failed=1, says=header).report["tests"]
-    assert (test["cause"]["name"], test["cause"]["location"]) == ("threads", "test_it.py:15")
+    assert (test["cause"]["name"], test["cause"]["location"]) == ("threads", "test_it.py:14")
 
 
 def test_draws_in_compiled_code_are_seeded(project: Project) -> None:
@@ -132,5 +132,5 @@ def test_draws_in_compiled_code_are_seeded(project: Project) -> None:
         repro.record(x=noise(4))
     """
     result = project(source, "--repro-unseeded=warn", subprocess=True)
-    result.check(passed=1, says="random numbers that only pytest-repro seeded: numba at test_it.py:10")
+    result.check(passed=1, says="random numbers that only pytest-repro seeded: numba at test_it.py:9")
     assert result.verdicts == {"test_it": "reproduced"}
