@@ -184,7 +184,7 @@ class Adapter:
         return nullcontext()
 
     def why_not_forkable(self) -> str:
-        """Why forks of this process could not compute, ``"JAX has started its threads"``; ``""`` if they could."""
+        """Why forks could not compute, ``"JAX has started its threads"``; ``""`` if they could."""
         return ""
 
     def synchronize(self) -> None:
