@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 _PLAIN_ARRAYS = {
-    ("cupy", "ndarray"),
     ("dpnp", "dpnp_array"),
     ("mlx", "array"),
 }

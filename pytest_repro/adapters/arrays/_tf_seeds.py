@@ -41,17 +41,17 @@ class GlobalSeed:
 GLOBAL_SEED = GlobalSeed()
 
 
-def seed(number: int) -> None:
+def seed_all(seed: int) -> None:
     """Sets the global seed, and that of the global generator if there is one."""
-    _current_seed[0] = number
-    tf.random.set_seed(number)
+    _current_seed[0] = seed
+    tf.random.set_seed(seed)
     if _IS_KNOWN and _generators.global_generator is not None:
-        _generators.global_generator.reset_from_seed(number)
+        _generators.global_generator.reset_from_seed(seed)
 
 
 @contextmanager
 def seed_new_generator() -> Iterator[None]:
-    """The global generator, if it is created in the block, begins with the last seed of :func:`seed`."""
+    """The global generator, if it is created in the block, begins with the last seed of :func:`seed_all`."""
     kind, real = tf.random.Generator, vars(tf.random.Generator).get("from_non_deterministic_state")
     if not _IS_KNOWN or real is None:
         yield

@@ -66,7 +66,7 @@ class TensorFlow(Adapter):
     def concatenate(self, arrays: Sequence[Any]) -> Any:
         return tf.concat(list(arrays), 0)
 
-    seed = staticmethod(_seeds.seed)
+    seed = staticmethod(_seeds.seed_all)
     save_global_states = staticmethod(_seeds.save_states)
     global_states_key = staticmethod(_seeds.read_key)
 

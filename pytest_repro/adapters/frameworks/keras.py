@@ -64,7 +64,7 @@ def _iter_layer(layer: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
 
 def _list_children(layer: Any) -> list[tuple[str, Any]]:
     """The layers in *layer*: by attribute where they have one, else by name."""
-    children = list(getattr(layer, "_layers", None) or getattr(layer, "layers", ()))  # the first is private
+    children: list[Any] = getattr(layer, "_layers", None) or getattr(layer, "layers", [])  # private first
     is_chain = isinstance(layer, keras.Sequential) or hasattr(layer, "_functional")
     is_chain = is_chain or type(layer).__name__ == "Functional"
     attributes = {} if is_chain else _find_attributes(layer)
@@ -102,7 +102,7 @@ class Keras(Adapter):
     def flatten(self, value: Any) -> FlattenResult:
         kind = type(value)
         if issubclass(kind, keras.Variable):
-            return Parts("keras.Variable", [("", keras.ops.convert_to_numpy(value))], numeric=True)
+            return Parts("keras.Variable", [("", keras.ops.convert_to_numpy(value.value))], numeric=True)
         if issubclass(kind, keras.Layer):
             return Parts(kind.__qualname__, _iter_layer(value, set()), numeric=True)
         if issubclass(kind, keras.optimizers.Optimizer):
@@ -157,7 +157,7 @@ class Keras(Adapter):
     def get_state(self, generator: Any) -> str | None:
         if not issubclass(type(generator), keras.random.SeedGenerator):
             return None
-        return json.dumps(keras.ops.convert_to_numpy(generator.state).tolist())
+        return json.dumps(keras.ops.convert_to_numpy(generator.state.value).tolist())
 
     def set_state(self, generator: Any, state: str) -> None:
         generator.state.assign(np.array(json.loads(state), "uint32"))

@@ -80,7 +80,12 @@ def test_variables_and_modules_by_path() -> None:
 
 def test_what_has_no_values_is_an_error() -> None:
     found: list[str] = []
-    tf.function(lambda x: found.append(fail({"x": x})) or x)(tf.constant(1.0))
+
+    def trace(x: Any) -> Any:
+        found.append(fail({"x": x}))
+        return x
+
+    tf.function(trace)(tf.constant(1.0))
     assert found[0].startswith("x['x'] is a symbolic tensor: it has no values until the function runs")
     assert (
         fail(tf.data.Dataset.range(3))
