@@ -21,6 +21,7 @@ from pytest_repro.adapters._adapter import BoundaryCallback as BoundaryCallback
 from pytest_repro.adapters._adapter import DrawOrigin as DrawOrigin
 from pytest_repro.adapters._adapter import EntropySource as EntropySource
 from pytest_repro.adapters._adapter import FastReader as FastReader
+from pytest_repro.adapters._adapter import SwitchTooLate as SwitchTooLate
 from pytest_repro.adapters._unrecordable import explain_unrecordable, find_alternative, is_plain_array
 from pytest_repro.core.plan.arguments import validate_seed
 from pytest_repro.core.plugins import find_plugins, load_plugin
@@ -178,6 +179,11 @@ def patch_entropy(make_source: Callable[[], EntropySource]) -> Iterator[None]:
         for adapter in active_adapters().values():
             stack.enter_context(adapter.patch_entropy(make_source()))
         yield
+
+
+def why_not_forkable() -> str:
+    """Why a fork of this process could not compute; ``""`` if it could."""
+    return next(filter(None, (adapter.why_not_forkable() for adapter in active_adapters().values())), "")
 
 
 def environment() -> dict[str, str]:

@@ -14,6 +14,10 @@ FastReader = Callable[[object], "tuple[object, bytes] | None"]
 """Reads a small value of one exact type: a hashable key for its kind, and its bytes; None if it cannot."""
 
 
+class SwitchTooLate(UserWarning):
+    """A determinism switch may have no effect, because its library is already initialized."""
+
+
 class EntropySource(Protocol):
     """Replaces the operating system's random numbers; ``random.Random`` is one."""
 
@@ -70,6 +74,9 @@ class Adapter:
 
     fast_readers: ClassVar[Mapping[type, FastReader]] = {}
     """For types whose small values are kept as bytes instead of a digest."""
+
+    immutable_arrays: ClassVar[bool] = False
+    """Whether arrays never change, so that another takes their place instead of :meth:`restore_array`."""
 
     # Values
 
@@ -180,6 +187,14 @@ class Adapter:
         What the block sets switches to outlives both.
         """
         return nullcontext()
+
+    def limit_threads(self, number: int) -> AbstractContextManager[None]:
+        """In the block, the library computes with *number* threads, or as many as it can have."""
+        return nullcontext()
+
+    def why_not_forkable(self) -> str:
+        """Why forks could not compute, ``"JAX has started its threads"``; ``""`` if they could."""
+        return ""
 
     def synchronize(self) -> None:
         """Waits for the devices, so that a clock can be read."""

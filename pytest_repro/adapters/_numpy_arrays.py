@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pytest_repro.core.blocks import iter_block_indices
 from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.core.runs.pytree import FlattenResult
+from pytest_repro.values.dtypes import NARROW_FLOATS
 
 ROW_BLOCK_BYTES, TILED_BLOCK_BYTES = 2**20, 2**23
 """Block sizes for arrays that C order reads along memory, and across it."""
@@ -50,14 +51,22 @@ def _element_dtype(dtype: np.dtype[Any]) -> str:
         return _PLAIN_DTYPES[dtype]
     if dtype.kind in "mM":
         return "int64"
+    if is_narrow_float(dtype):
+        return dtype.name
     if dtype.kind in "iufc" and dtype.itemsize <= 16:
         return dtype.newbyteorder("=").name
     return f"raw{dtype.itemsize}" if dtype.itemsize else ""
 
 
+def is_narrow_float(dtype: np.dtype[Any]) -> bool:
+    """Whether it is bfloat16 or a float of 8 bits, which ml_dtypes adds to numpy."""
+    return dtype.kind == "V" and dtype.name in NARROW_FLOATS
+
+
 def _format_kind(dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
     """``float32[4, 8]``, without byte order: all bytes are hashed as little-endian."""
-    name = dtype.newbyteorder("=").name if dtype.kind not in "USV" else dtype.str.lstrip("<>|=")
+    is_raw = dtype.kind in "US" or dtype.type is np.void  # not a dtype of ml_dtypes
+    name = dtype.str.lstrip("<>|=") if is_raw else dtype.newbyteorder("=").name
     return f"{name}{list(shape)}"
 
 
@@ -103,7 +112,7 @@ def flatten_array(array: NDArray[Any]) -> FlattenResult:
         shape=plain.shape,
         nbytes=plain.nbytes,
         read_chunks=lambda: _iter_buffers(plain),
-        numeric=dtype.kind in "biufc",
+        numeric=dtype.kind in "biufc" or is_narrow_float(dtype),
         metadata=f"numpy, {layout}",
     )
 

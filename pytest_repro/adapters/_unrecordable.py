@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 _PLAIN_ARRAYS = {
-    ("jaxlib", "ArrayImpl"),
-    ("cupy", "ndarray"),
     ("dpnp", "dpnp_array"),
     ("mlx", "array"),
-    ("tensorflow", "EagerTensor"),
 }
 """Top package and class of arrays that are nothing but numbers. A subclass may hold more."""
 

@@ -60,7 +60,8 @@ def copy_graph_arrays(values: Iterable[object]) -> dict[int, Any]:
 def _restore_into(current: Any, saved: Any) -> Any:
     """*current* changed into *saved*, in place if possible: an optimizer may refer to its arrays."""
     same = getattr(current, "shape", None) == getattr(saved, "shape", None)
-    if same and (adapter := find_array_adapter(current)) is not None:
+    adapter = find_array_adapter(current) if same else None
+    if adapter is not None and not adapter.immutable_arrays:
         adapter.restore_array(current, saved)
     elif type(current) is type(saved) is dict:
         items = {key: _restore_into(current.get(key), value) for key, value in saved.items()}

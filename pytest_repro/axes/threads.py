@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 
+from pytest_repro.adapters import active_adapters
 from pytest_repro.axes import Axis, as_tuple
 from pytest_repro.axes._shared import require_distinct
 from pytest_repro.core.machine import count_cores
 from pytest_repro.core.plan.arguments import BadArgument
+
+_WITH_THREADS = {"torch", "numba"}
 
 
 class Threads(Axis):
@@ -35,7 +38,7 @@ class Threads(Axis):
         return require_distinct(self.name, values)
 
     def why_unavailable(self, value: object) -> str:
-        if "torch" in sys.modules or ("numpy" in sys.modules and find_spec("threadpoolctl")):
+        if _WITH_THREADS & sys.modules.keys() or ("numpy" in sys.modules and find_spec("threadpoolctl")):
             return ""
         return "there are no threads to set: torch is not imported, and numpy needs threadpoolctl"
 
@@ -53,6 +56,8 @@ class Threads(Axis):
                 from threadpoolctl import threadpool_limits
 
                 stack.enter_context(threadpool_limits(number, user_api="blas"))
+            for adapter in active_adapters().values():
+                stack.enter_context(adapter.limit_threads(number))
             yield
 
     def format_value(self, value: object) -> str:

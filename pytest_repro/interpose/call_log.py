@@ -205,7 +205,7 @@ def _make_log_patch(call_log: CallLog, group: Sequence[Target]) -> Patch:
     real, record_call = getattr(owner, name), call_log.record_call
 
     def log_and_call(*args: Any, **kwargs: Any) -> Any:
-        record_call(group, sys._getframe(1), args, kwargs)
+        record_call(group, user_frames.find_caller(sys._getframe()), args, kwargs)
         return real(*args, **kwargs)
 
     return make_patch(owner, name, log_and_call)._replace(owner_only=bool(function.names))
@@ -228,7 +228,7 @@ def _make_proxy_patch(real: type, call_log: CallLog, groups: Sequence[Sequence[T
 
 def _make_method(descriptor: Any, is_classmethod: bool, call_log: CallLog, group: Sequence[Target]) -> Any:
     def log_and_call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        call_log.record_call(group, sys._getframe(1), args, kwargs)
+        call_log.record_call(group, user_frames.find_caller(sys._getframe()), args, kwargs)
         if is_classmethod:
             return descriptor.__get__(None, self)(*args, **kwargs)
         return descriptor(self, *args, **kwargs)

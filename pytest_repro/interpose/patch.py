@@ -224,6 +224,6 @@ def _wrap_passthrough(value: Any, real: Callable[..., Any]) -> Any:
         return value
 
     def dispatch(*args: Any, **kwargs: Any) -> Any:
-        return (real if is_passthrough(sys._getframe(1)) else value)(*args, **kwargs)
+        return (real if is_passthrough(sys._getframe().f_back or sys._getframe()) else value)(*args, **kwargs)
 
     return functools.update_wrapper(dispatch, value) if hasattr(value, "__name__") else dispatch

@@ -111,6 +111,11 @@ def walk_up(frame: FrameType | None) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
+def find_caller(frame: FrameType) -> FrameType:
+    """The caller of *frame*; *frame* itself if compiled code called it, in a thread without Python frames."""
+    return frame.f_back or frame
+
+
 def caller_frame(frame: FrameType) -> FrameType:
     """*frame*, or its first caller outside this package."""
     while get_module_name(frame).startswith("pytest_repro.interpose") and frame.f_back is not None:

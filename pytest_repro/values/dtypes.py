@@ -18,6 +18,8 @@ _FLOAT8_FORMATS: dict[str, tuple[int, int, list[int]]] = {
     "float8_e5m2fnuz": (2, 16, [0x80]),
 }
 _FLOAT8_DTYPES = {*_FLOAT8_FORMATS, "float8_e5m2", "float8_e8m0fnu"}
+NARROW_FLOATS = {"bfloat16", *_FLOAT8_DTYPES}
+"""Floats that numpy does not have itself."""
 
 # Bytes of each real component.
 _COMPONENT_SIZES = {

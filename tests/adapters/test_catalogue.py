@@ -78,6 +78,10 @@ def _make_array(kind: type) -> object:
         import torch
 
         return kind(torch.tensor([[0.5, -0.0]]))
+    if kind.__module__.startswith("jax"):
+        import jax
+
+        return jax.numpy.array([[0.5, -0.0]])
     import numpy
 
     return numpy.array([[0.5, -0.0]], numpy.float32)

@@ -149,7 +149,7 @@ def declare(kind: Any, module: str, name: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    "kind", [declare(Frame, "jaxlib._jax", "ArrayImpl"), declare(Capsule, "cupy", "ndarray")]
+    "kind", [declare(Frame, "mlx.core", "array"), declare(Capsule, "dpnp", "dpnp_array")]
 )
 def test_declared_arrays_are_read_by_protocol(kind: Any) -> None:
     array = np.arange(6.0).reshape(2, 3)
@@ -157,13 +157,15 @@ def test_declared_arrays_are_read_by_protocol(kind: Any) -> None:
 
 
 def test_failing_conversions() -> None:
-    with pytest.raises(TypeError, match=r"value is a cupy.ndarray that cannot be converted to an array: on"):
-        digest(declare(Elsewhere, "cupy", "ndarray")(np.ones(1)))
+    with pytest.raises(
+        TypeError, match=r"value is a dpnp.dpnp_array that cannot be converted to an array: on"
+    ):
+        digest(declare(Elsewhere, "dpnp", "dpnp_array")(np.ones(1)))
     with pytest.raises(TypeError, match="value is an array of Python objects"):
-        digest(declare(Frame, "cupy", "ndarray")([object()]))
+        digest(declare(Frame, "dpnp", "dpnp_array")([object()]))
 
 
-@pytest.mark.parametrize("kind", [Frame, Capsule, type("Sub", (declare(Frame, "cupy", "ndarray"),), {})])
+@pytest.mark.parametrize("kind", [Frame, Capsule, type("Sub", (declare(Frame, "dpnp", "dpnp_array"),), {})])
 def test_labels_of_other_arrays_are_not_dropped(kind: Any) -> None:
     instead = re.escape("record numpy.asarray(x), and with it the labels or units that it would drop")
     with pytest.raises(TypeError, match=rf"a .*\.{kind.__name__}, which cannot be recorded: {instead}$"):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_repro.adapters import pin_entropy, seed_all
+from pytest_repro.adapters import SwitchTooLate, pin_entropy, seed_all
 
 torch = pytest.importorskip("torch")
 _determinism = pytest.importorskip("pytest_repro.adapters._torch.determinism")
@@ -146,7 +146,7 @@ def test_late_cublas_variable_warns(monkeypatch: pytest.MonkeyPatch) -> None:
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
-    late = pytest.warns(_determinism.SwitchTooLate, match="CUBLAS_WORKSPACE_CONFIG may be set too late")
+    late = pytest.warns(SwitchTooLate, match="CUBLAS_WORKSPACE_CONFIG may be set too late")
     with late, _determinism.deterministic(True):
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ

@@ -10,12 +10,9 @@ from typing import Any
 
 import torch
 
+from pytest_repro.adapters import SwitchTooLate
 from pytest_repro.adapters._torch.switches import CUBLAS_VARIABLE, LEGACY_SWITCHES, Switch, list_switches
 from pytest_repro.core.plan.plan import Deterministic
-
-
-class SwitchTooLate(UserWarning):
-    """A determinism switch may have no effect, because its library is already initialized."""
 
 
 def _get_target_values(mode: Deterministic) -> dict[str, Any]:

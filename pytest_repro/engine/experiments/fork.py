@@ -21,6 +21,7 @@ from dataclasses import replace
 from functools import partial
 
 from pytest_repro import causes
+from pytest_repro.adapters import why_not_forkable
 from pytest_repro.core.diagnose import Experiment, ExperimentResult, decode_result, encode_result
 from pytest_repro.engine.experiments.process_setup import preload_imports, report_imports
 
@@ -30,8 +31,19 @@ ExperimentFunction = Callable[[Experiment], ExperimentResult]
 """Runs an experiment in the process that calls it."""
 
 
+NOT_FORKABLE = "cannot be forked: "
+"""How the reason of a :class:`ForkFailed` begins if forks of the process could not compute."""
+
+_is_disposable: list[bool] = []  # not empty in a fork that runs one experiment and exits
+
+
 class ForkFailed(Exception):
     """A fork died, raised or took too long; the message says which."""
+
+
+def dispose_after_experiment() -> None:
+    """Notes that this process is a fork that exits after its experiment: it need not fork for it again."""
+    _is_disposable.append(True)
 
 
 def run_in_forks(perform: ExperimentFunction, experiment: Experiment, seconds: float) -> bytes:
@@ -43,19 +55,23 @@ def run_in_forks(perform: ExperimentFunction, experiment: Experiment, seconds: f
         ForkFailed: A fork died, raised or took longer than *seconds*.
     """
     causes.find_all_targets()  # imports here what each fork would import, which changes its memory layout
-    if not FORK_AVAILABLE:
+    reason = why_not_forkable()
+    if reason and not _is_disposable:
+        raise ForkFailed(NOT_FORKABLE + reason)
+    if reason or not FORK_AVAILABLE:
         try:
             return encode_result(perform(experiment))
         except Exception as error:
             raise ForkFailed(f"{type(error).__name__}: {error}") from error
-    parts = _split_into_runs(experiment) if experiment.fresh_forks else [experiment]
+    parts = split_into_runs(experiment) if experiment.fresh_forks else [experiment]
     functions = [partial(report_imports, partial(_perform_and_encode, perform, part)) for part in parts]
     messages = call_in_forks(functions, seconds)
     results = [preload_imports(message) for message in messages]  # after the last fork: all must be alike
-    return encode_result(_join_results(results)) if experiment.fresh_forks else results[0]
+    return encode_result(join_results(results)) if experiment.fresh_forks else results[0]
 
 
-def _split_into_runs(experiment: Experiment) -> list[Experiment]:
+def split_into_runs(experiment: Experiment) -> list[Experiment]:
+    """*experiment* as one of a single run for each of its runs."""
     return [
         experiment._replace(cells=(cell,), shift_heap=experiment.shift_heap and number == 1)
         for number, cell in enumerate(experiment.cells)
@@ -66,8 +82,8 @@ def _perform_and_encode(perform: ExperimentFunction, experiment: Experiment) -> 
     return encode_result(perform(experiment))
 
 
-def _join_results(encoded: Sequence[bytes]) -> ExperimentResult:
-    """The result of one experiment from results of one run each."""
+def join_results(encoded: Sequence[bytes]) -> ExperimentResult:
+    """The result of one experiment from encoded results of one run each."""
     runs = [decode_result(data) for data in encoded]
     differing = tuple(n for n, run in enumerate(runs) if run.reference_digest != runs[0].reference_digest)
     ends = [runs[0], runs[next(iter(differing), -1)]] if len(runs) > 1 else runs

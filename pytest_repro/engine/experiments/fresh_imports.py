@@ -30,7 +30,12 @@ from pytest_repro.core.diagnose import (
     encode_result,
 )
 from pytest_repro.engine.experiments.draw_lines import DrawLines
-from pytest_repro.engine.experiments.fork import FORK_AVAILABLE, ForkFailed, call_in_forks
+from pytest_repro.engine.experiments.fork import (
+    FORK_AVAILABLE,
+    ForkFailed,
+    call_in_forks,
+    dispose_after_experiment,
+)
 from pytest_repro.engine.experiments.process_setup import shifted_heap, single_threaded
 from pytest_repro.interpose.call_log import log_calls
 from pytest_repro.interpose.code_owner import is_user_module
@@ -82,6 +87,7 @@ def _import_and_run_in_fork(
 
 
 def _import_and_run(serve: ServeFunction, order: Mapping[str, Any], text: str, rest: Any) -> bytes:
+    dispose_after_experiment()
     experiment = decode_experiment(text)
     layout = 2 if experiment.shift_heap else 1  # never the present one, which depends on earlier requests
     single = experiment._replace(shift_heap=False, fresh_forks=False, log_calls=False)

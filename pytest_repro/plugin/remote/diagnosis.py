@@ -21,11 +21,18 @@ from pytest_repro.core.diagnose import (
     ExternalCall,
     decode_result,
     encode_experiment,
+    encode_result,
 )
 from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed, ThisProcess
 from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
 from pytest_repro.engine.diagnose.time_limit import can_limit_time, time_limit
-from pytest_repro.engine.experiments.fork import FORK_AVAILABLE, ExperimentFunction
+from pytest_repro.engine.experiments.fork import (
+    FORK_AVAILABLE,
+    NOT_FORKABLE,
+    ExperimentFunction,
+    join_results,
+    split_into_runs,
+)
 from pytest_repro.engine.experiments.fresh_imports import list_library_modules
 from pytest_repro.engine.experiments.run_experiment import digest_runs, list_differing_names
 from pytest_repro.engine.experiments.state.session_state import attach_session_state
@@ -89,6 +96,7 @@ class _ForkingCompanions:
 
     def __init__(self, launcher: CompanionLauncher, thread_count: int) -> None:
         self.launcher, self._thread_count = launcher, thread_count
+        self.needs_fresh_imports = False  # forks of what has imported the program cannot compute
         self.pool = CompanionPool[str, Companion](max_losses=None, retry_start=True)
 
     def start(self, interpreter: Interpreter, deadline: float) -> Companion:
@@ -125,6 +133,8 @@ class _ItemTarget:
         self, experiment: Experiment, interpreter: Interpreter | None, seconds: float, seconds_left: float
     ) -> ExperimentResult:
         interpreter, deadline = interpreter or DEFAULT_INTERPRETER, time.monotonic() + seconds_left
+        if self._companions.needs_fresh_imports and not interpreter.imports_per_run:
+            return self._run_in_fresh_imports(experiment, interpreter, seconds, deadline)
         name, start = interpreter.name, partial(self._companions.start, interpreter, deadline)
         try:
             with self._pool.using(name, start) as companion:
@@ -138,6 +148,23 @@ class _ItemTarget:
                 word, answer = companion.receive("while it tried the test", timeout)
         except InterpreterLost as lost:
             raise ExperimentFailed(str(lost)) from None
+        if word == "unknown" and answer.startswith(NOT_FORKABLE):
+            self._companions.needs_fresh_imports = True
+            return self._run_in_fresh_imports(experiment, interpreter, seconds, deadline)
         if word == "unknown":
             raise ExperimentFailed(f"an experiment in {name} {answer}")
         return decode_result(answer)
+
+    def _run_in_fresh_imports(
+        self, experiment: Experiment, interpreter: Interpreter, seconds: float, deadline: float
+    ) -> ExperimentResult:
+        """Runs *experiment* in forks that import the program, which starts threads when it is imported."""
+        name = f"{interpreter.name}, libraries imported"
+        fresh = replace(interpreter, imports_per_run=True, imports_libraries=True, name=name)
+        parts = split_into_runs(experiment) if experiment.fresh_forks else [experiment]
+        results = []
+        for part in parts:
+            part = part._replace(fresh_forks=False)
+            result = self.run_experiment(part, fresh, seconds, deadline - time.monotonic())
+            results.append(encode_result(result))
+        return join_results(results) if len(parts) > 1 else result

@@ -138,7 +138,7 @@ def _write_content(value: Any, new: Any) -> bool:
         if (adapter := find_generator_adapter(value)) is not None:
             adapter.set_state(value, adapter.get_state(new) or "")
             return True
-        if (adapter := find_array_adapter(value)) is not None:
+        if (adapter := find_array_adapter(value)) is not None and not adapter.immutable_arrays:
             adapter.restore_array(value, new)
             return True
         if isinstance(value, (dict, set, list)):

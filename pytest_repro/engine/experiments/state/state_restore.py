@@ -171,6 +171,8 @@ def _make_restorer(value: Any, setter: Setter | None, slots: Slots | None) -> Ca
     if isinstance(value, (dict, set, list)) or hasattr(value, "popleft"):
         return partial(_refill, value, dict(value) if isinstance(value, dict) else list(value))
     if (array_adapter := find_array_adapter(value)) is not None:
+        if array_adapter.immutable_arrays:
+            return None
         saved = array_adapter.copy_array(value)
         return partial(_restore_array, value, array_adapter, saved, slots)
     if type(value).__module__ == "itertools" or hasattr(value, "__length_hint__"):

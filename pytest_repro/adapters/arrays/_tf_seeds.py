@@ -1,0 +1,104 @@
+"""TensorFlow's global seed and its global generator."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import tensorflow as tf
+
+_contexts: Any = sys.modules.get("tensorflow.python.eager.context")
+_generators: Any = sys.modules.get("tensorflow.python.ops.stateful_random_ops")
+_IS_KNOWN = hasattr(_contexts, "context_safe") and hasattr(_generators, "global_generator")
+"""Whether this version keeps its seed and generator where they are read: these names are private."""
+_current_seed = [0]
+
+
+class GlobalSeed:
+    """The seeds that ops without a seed of their own get: from ``tf.random.set_seed`` on."""
+
+    def read(self) -> tuple[Any, Any]:
+        """The global seed and the state of the generator that derives seeds; starts no device."""
+        context = _contexts.context_safe() if _IS_KNOWN else None
+        generator = getattr(context, "_rng", None)
+        return getattr(context, "_seed", None), None if generator is None else generator.getstate()
+
+    def write(self, state: tuple[Any, Any]) -> None:
+        seed, words = state
+        context = _contexts.context_safe() if _IS_KNOWN else None
+        if context is None:
+            return
+        if words is None:
+            context._seed = seed
+            return
+        tf.random.set_seed(0 if seed is None else seed)  # also forgets how much each kernel has drawn
+        context._seed = seed
+        context._rng.setstate(words)
+
+
+GLOBAL_SEED = GlobalSeed()
+
+
+def seed_all(seed: int) -> None:
+    """Sets the global seed, and that of the global generator if there is one."""
+    _current_seed[0] = seed
+    tf.random.set_seed(seed)
+    if _IS_KNOWN and _generators.global_generator is not None:
+        _generators.global_generator.reset_from_seed(seed)
+
+
+@contextmanager
+def seed_new_generator() -> Iterator[None]:
+    """The global generator, if it is created in the block, begins with the last seed of :func:`seed_all`."""
+    kind, real = tf.random.Generator, vars(tf.random.Generator).get("from_non_deterministic_state")
+    if not _IS_KNOWN or real is None:
+        yield
+        return
+
+    def from_seed(cls: Any, alg: Any = None) -> Any:
+        is_global = sys._getframe(1).f_code.co_name == "get_global_generator"
+        arguments = {} if alg is None else {"alg": alg}
+        if is_global:
+            return cls.from_seed(_current_seed[0], **arguments)
+        return real.__func__(cls, **arguments)
+
+    replacement = classmethod(from_seed)
+    kind.from_non_deterministic_state = replacement
+    try:
+        yield
+    finally:
+        if vars(kind).get("from_non_deterministic_state") is replacement:
+            kind.from_non_deterministic_state = real
+
+
+def save_states() -> Callable[[], None]:
+    """Saves the global seed and the global generator. The function it returns restores both."""
+    saved = GLOBAL_SEED.read()
+    generator = _generators.global_generator if _IS_KNOWN else None
+    state = None if generator is None else generator.state.numpy()
+
+    def restore() -> None:
+        if GLOBAL_SEED.read() != saved:
+            GLOBAL_SEED.write(saved)
+        if _IS_KNOWN:
+            _generators.global_generator = generator
+        if generator is not None:
+            generator.state.assign(state)
+
+    return restore
+
+
+def read_key() -> object:
+    """Equal until the global seed or the global generator is used."""
+    number, words = GLOBAL_SEED.read()
+    generator = _generators.global_generator if _IS_KNOWN else None
+    state = None if generator is None else generator.state.numpy().tobytes()
+    return number, words and (words[1][-1], words[1][:3]), state
+
+
+def is_started() -> bool:
+    """Whether TensorFlow has started its devices."""
+    context = _contexts.context_safe() if _IS_KNOWN else None
+    return bool(getattr(context, "_initialized", False))
