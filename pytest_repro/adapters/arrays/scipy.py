@@ -44,7 +44,8 @@ class Scipy(Adapter):
     """Values of scipy; its submodules are not imported."""
 
     def flatten(self, value: Any) -> FlattenResult:
-        reader = _find_reader(type(value))
+        kind: Any = type(value)
+        reader = _find_reader(kind)
         return None if reader is None else reader(value)
 
     def environment(self) -> dict[str, str]:

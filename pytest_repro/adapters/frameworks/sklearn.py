@@ -41,7 +41,7 @@ class Sklearn(Adapter):
     """Estimators of scikit-learn, and those that follow its API."""
 
     def flatten(self, value: Any) -> FlattenResult:
-        kind = type(value)
+        kind: Any = type(value)
         if kind is Attribute:
             return flatten_attribute(value)
         if issubclass(kind, type):
@@ -55,7 +55,8 @@ class Sklearn(Adapter):
         return Parts(found.kind, found.items, numeric=is_tree) if isinstance(found, Parts) else found
 
     def kind_name(self, value: object) -> str:
-        return "estimator" if is_estimator(type(value)) and not isinstance(value, type) else ""
+        kind: Any = type(value)
+        return "estimator" if is_estimator(kind) and not issubclass(kind, type) else ""
 
     @contextmanager
     def deterministic(self, mode: Deterministic) -> Iterator[None]:
@@ -105,14 +106,13 @@ def _count_openmp_threads() -> int:
 
 def _list_thread_libraries() -> str:
     """BLAS and OpenMP of numpy, scipy and scikit-learn, as far as threadpoolctl knows them."""
-    try:
-        from threadpoolctl import threadpool_info
-    except ImportError:
+    control = sys.modules.get("threadpoolctl")  # scikit-learn imports it
+    if control is None:
         return "unknown without threadpoolctl"
     names = ("internal_api", "version", "architecture")
     found = {
         " ".join(str(info[name]) for name in names if info.get(name))
-        for info in threadpool_info()
+        for info in control.threadpool_info()
         if any(f"{library}.libs" in info["filepath"] for library in _LIBRARIES)
     }
     return ", ".join(sorted(found)) or "none"

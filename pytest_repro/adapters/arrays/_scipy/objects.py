@@ -38,7 +38,9 @@ ATTRIBUTES = {
 
 def flatten_attributes(value: Any, names: str) -> Parts:
     """The attributes *names*, separated by spaces."""
-    return Parts(type(value).__qualname__, [(f".{name}", getattr(value, name, None)) for name in names.split()])
+    return Parts(
+        type(value).__qualname__, [(f".{name}", getattr(value, name, None)) for name in names.split()]
+    )
 
 
 def _iter_random_state(generator: Any) -> Iterator[tuple[str, object]]:
@@ -69,8 +71,12 @@ def flatten_distribution(value: Any) -> FlattenResult:
     """A distribution such as ``scipy.stats.Normal`` by its parameters."""
     kind = type(value)
     if kind.__module__ != "scipy.stats._new_distributions":
-        return f"is a {kind.__module__}.{kind.__qualname__}: record its parameters and what you compute with it"
-    return Parts(kind.__qualname__, [(f".{n}", part) for n, part in sorted(value._original_parameters.items())])
+        return (
+            f"is a {kind.__module__}.{kind.__qualname__}: record its parameters and what you compute with it"
+        )
+    return Parts(
+        kind.__qualname__, [(f".{n}", part) for n, part in sorted(value._original_parameters.items())]
+    )
 
 
 def flatten_multivariate(value: Any) -> Parts:

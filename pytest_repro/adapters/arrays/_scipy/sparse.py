@@ -1,7 +1,7 @@
 """Reads sparse matrices and arrays: format, shape, and each stored entry in sorted order.
 
-Explicit zeros and duplicates are stored entries, as ``nnz`` says. The order in which entries are stored and the
-dtype of the indices are layout, like the strides of an array: they are not compared.
+Explicit zeros and duplicates are stored entries, as ``nnz`` says. The order in which entries are stored and
+the dtype of the indices are layout, like the strides of an array: they are not compared.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 from pytest_repro.core.runs.observation import Parts
 
 _OWN = {
-    "_shape", "maxprint", "data", "indices", "indptr", "coords", "row", "col", "offsets", "rows", "dtype", "_dict",
-    "has_canonical_format", "_has_canonical_format", "has_sorted_indices", "_has_sorted_indices",
+    "_shape", "maxprint", "data", "indices", "indptr", "coords", "row", "col", "offsets", "rows", "dtype",
+    "_dict", "has_canonical_format", "_has_canonical_format", "has_sorted_indices", "_has_sorted_indices",
 }  # fmt: skip
 
 

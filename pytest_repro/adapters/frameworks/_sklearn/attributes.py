@@ -1,4 +1,4 @@
-"""Reads what estimators hold: other estimators, trees, losses, splitters, generators, functions, containers."""
+"""Reads what estimators hold: estimators, trees, losses, splitters, generators, functions, containers."""
 
 from __future__ import annotations
 
@@ -48,6 +48,10 @@ def is_estimator(kind: type) -> bool:
     return all(callable(getattr(kind, name, None)) for name in ("fit", "get_params"))
 
 
+def _get_type(value: Any) -> Any:
+    return type(value)
+
+
 def get_package(kind: type) -> str:
     """The top-level package that defines *kind*."""
     return (kind.__module__ or "").partition(".")[0]
@@ -86,7 +90,7 @@ def _get_attributes(value: Any) -> dict[str, Any]:
 
 def flatten_attribute(at: Attribute) -> FlattenResult:
     """The value in *at* as a leaf or parts, or why it cannot be read."""
-    value, kind = at.value, type(at.value)
+    value, kind = at.value, _get_type(at.value)
     if id(value) in at.ancestors:
         return make_text("reference", "to an object that holds it")
     if is_estimator(kind):
@@ -119,7 +123,10 @@ def _flatten_container(value: Any) -> FlattenResult:
     words = sorted(kept) if len(kept) > _MAX_WORDS and all(type(key) is str for key in kept) else []
     if words and all(type(part) is int for part in kept.values()):
         numbers = np.array([kept[word] for word in words])
-        return Parts(type(value).__qualname__, [(".keys()", make_text("words", json.dumps(words))), (".values()", numbers)])
+        return Parts(
+            type(value).__qualname__,
+            [(".keys()", make_text("words", json.dumps(words))), (".values()", numbers)],
+        )
     return flatten_known(value if len(kept) == len(value) else kept)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from pytest_repro.core.runs.observation import Leaf, Parts
 
-_NAMED = (type, BuiltinFunctionType, BuiltinMethodType, np.ufunc, type(np.mean))
+_NAMED: Any = (type, BuiltinFunctionType, BuiltinMethodType, np.ufunc, type(np.mean))
 
 
 def make_text(kind: str, text: str) -> Leaf:
