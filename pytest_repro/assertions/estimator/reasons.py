@@ -23,6 +23,7 @@ _FIX_CARRIED = "set every attribute that fit() uses at its beginning"
 _WHY_GLOBAL = (
     "fit() draws from a global generator, whatever the parameters: fits with the same seed are equal"
 )
+_WHY_THREADS = "by sums that threads split or random numbers that jobs draw"
 _FIX_GLOBAL = "take random_state, and draw from sklearn.utils.check_random_state(random_state)"
 
 

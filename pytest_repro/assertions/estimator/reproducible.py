@@ -49,19 +49,16 @@ def assert_estimator_reproducible(
         seed: Seed of the global generators in the first fit; by default that of the test, else 0.
 
     Returns:
-        The :class:`Verdict`; its runs are on the axes ``refit``, ``clone``, ``threads`` and ``process``.
+        The :class:`Verdict`, with the axes ``refit``, ``clone``, ``threads`` and ``process``.
 
     Raises:
-        NotReproducible: A fit differs. The message names the parameter or attribute, the largest difference,
-            and the reason as far as it is known, such as ``random_state=None``.
+        NotReproducible: A fit differs. The message names the attribute, the largest difference, the reason.
         ValueError: An argument does not fit, or does not pickle for *process*.
         TypeError: *estimator* is no estimator, or holds something that cannot be compared.
     """
     __tracebackhide__ = True
-    _check_estimator(estimator)
     numbers = _read_threads(threads)
-    if not (refit or clone or numbers or process):
-        raise ValueError("refit, clone, threads and process are all off: nothing would be compared")
+    _check_arguments(estimator, refit or clone or numbers or process)
     vary = resolve_axes({"process": True} if process else {})
     plan = override_plan(Plan(vary=vary), {"seed": choose_seed(seed), "rtol": rtol, "atol": atol})
     verdict = _compare_fits(Fits(plan, estimator, X, y, fit_params or {}), refit, clone, numbers)
@@ -78,12 +75,14 @@ def _compare_fits(fits: Fits, refit: bool, clone: bool, threads: Sequence[int]) 
         return replace(verdict, causes=find_causes(fits, verdict)) if verdict.mismatches else verdict
 
 
-def _check_estimator(estimator: Any) -> None:
+def _check_arguments(estimator: Any, compares: object) -> None:
     if isinstance(estimator, type) or not (hasattr(estimator, "fit") and hasattr(estimator, "get_params")):
         what = (
             f"the class {estimator.__name__}" if isinstance(estimator, type) else type(estimator).__qualname__
         )
         raise TypeError(f"estimator: expected an object with fit() and get_params(), not {what}")
+    if not compares:
+        raise ValueError("refit, clone, threads and process are all off: nothing would be compared")
 
 
 def _read_threads(threads: object) -> tuple[int, ...]:

@@ -15,11 +15,16 @@ from pytest_repro.adapters.frameworks._sklearn.callables import flatten_callable
 from pytest_repro.core.runs.observation import Parts
 from pytest_repro.core.runs.pytree import FlattenResult
 
-NOT_VALUES = frozenset({"n_jobs", "pre_dispatch", "verbose", "refit_time_"})
+NOT_VALUES = {
+    "n_jobs", "nthread", "num_threads", "thread_count", "n_threads", "_n_threads", "pre_dispatch", "verbose",
+    "verbosity", "refit_time_",
+}  # fmt: skip
 """Attributes that say how something is computed and reported, or how long it takes."""
 
 _NOT_KEYS = frozenset(f"{what}_{step}_time" for what in ("mean", "std") for step in ("fit", "score"))
 _LINKS = frozenset({"prev_leaf_", "next_leaf_", "dummy_leaf_"})  # of Birch, whose tree holds the same nodes
+_OTHER_PARAMETERS = frozenset({"_other_params", "kwargs"})  # of LightGBM and XGBoost
+_ADAPTED = frozenset({"catboost"})  # packages whose estimators have an adapter of their own
 _TREE = (
     "children_left", "children_right", "feature", "threshold", "missing_go_to_left", "impurity",
     "n_node_samples", "weighted_n_node_samples", "value", "n_features", "n_classes", "n_outputs", "max_depth",
@@ -72,6 +77,8 @@ def _iter_named(owner: Any, named: Iterable[tuple[str, Any]]) -> Iterator[tuple[
         if name == "steps" and hasattr(type(owner), "named_steps"):  # of a pipeline: model['scale'].mean_
             yield ".steps", [step for step, _ in value]
             yield from ((f"[{step!r}]", each) for step, each in value)
+        elif name in _OTHER_PARAMETERS and isinstance(value, dict):
+            yield f".{name}", {key: part for key, part in value.items() if key not in NOT_VALUES}
         elif name not in NOT_VALUES and name not in _LINKS:
             yield f".{name}", value
 
@@ -94,7 +101,7 @@ def flatten_attribute(at: Attribute) -> FlattenResult:
     if id(value) in at.ancestors:
         return make_text("reference", "to an object that holds it")
     if is_estimator(kind):
-        return flatten_estimator(at)
+        return flatten_known(value) if get_package(kind) in _ADAPTED else flatten_estimator(at)
     if kind is np.ndarray and value.dtype == object:
         return _flatten_objects(at)
     if issubclass(kind, (dict, list, tuple)):
@@ -102,10 +109,10 @@ def flatten_attribute(at: Attribute) -> FlattenResult:
     found = flatten_callable(value) or _flatten_setting(value)
     if found is not None:
         return _wrap(at, found)
-    if get_package(kind) in at.packages:
+    package, where = get_package(kind), f"{kind.__module__}.{kind.__qualname__}"
+    found = None if package == "sklearn" else flatten_known(value)
+    if found is None and package in at.packages:
         return flatten_object(at)
-    where = f"{kind.__module__}.{kind.__qualname__}"
-    found = flatten_known(value)
     return f"is a {where}, which cannot be read as part of an estimator: {_HINT}" if found is None else found
 
 
@@ -119,7 +126,8 @@ def _wrap(at: Attribute, found: FlattenResult) -> FlattenResult:
 def _flatten_container(value: Any) -> FlattenResult:
     if not isinstance(value, dict):
         return flatten_known(value)
-    kept = {key: part for key, part in value.items() if key not in _NOT_KEYS}
+    named = ((key.item() if isinstance(key, np.generic) else key, part) for key, part in value.items())
+    kept = {key: part for key, part in named if key not in _NOT_KEYS}
     words = sorted(kept) if len(kept) > _MAX_WORDS and all(type(key) is str for key in kept) else []
     if words and all(type(part) is int for part in kept.values()):
         numbers = np.array([kept[word] for word in words])
@@ -127,7 +135,8 @@ def _flatten_container(value: Any) -> FlattenResult:
             type(value).__qualname__,
             [(".keys()", make_text("words", json.dumps(words))), (".values()", numbers)],
         )
-    return flatten_known(value if len(kept) == len(value) else kept)
+    plain = len(kept) == len(value) and not any(isinstance(key, np.generic) for key in value)
+    return flatten_known(value if plain else kept)
 
 
 def _flatten_setting(value: Any) -> FlattenResult:

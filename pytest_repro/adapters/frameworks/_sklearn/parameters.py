@@ -13,6 +13,9 @@ from sklearn.base import clone
 
 _SEEDS = ("random_state", "seed", "random_seed")
 _THREADS = ("n_jobs", "nthread", "num_threads", "thread_count")
+_BOOSTERS = {"catboost": "thread_count", "lightgbm": "n_jobs", "xgboost": "n_jobs"}
+"""Libraries that use all cores unless this parameter says another number."""
+
 _GENERATORS = (np.random.RandomState, np.random.Generator)
 
 
@@ -90,7 +93,12 @@ def copy_with(estimator: Any, parameters: dict[str, object]) -> Any:
 def copy_with_threads(estimator: Any, number: int) -> Any:
     """An unfitted copy whose parameters ask for *number* threads, where they ask for any."""
     named = [each for each in iter_parameters(estimator) if each.name in _THREADS and each.value is not None]
-    return copy_with(estimator, {each.path: number for each in named})
+    copied = copy_with(estimator, {each.path: number for each in named})
+    for part in (copied, *copied.get_params(deep=True).values()):
+        parameter = _BOOSTERS.get(type(part).__module__.partition(".")[0])
+        if parameter and hasattr(part, "set_params"):
+            part.set_params(**{parameter: number})
+    return copied
 
 
 @contextmanager
