@@ -22,6 +22,9 @@ from pytest_repro.engine.runs.recording import Recording
 from pytest_repro.engine.runs.run_source import make_run, run_until_settled
 from pytest_repro.engine.runs.trial import Trial
 
+_MAX_FITS = 4
+"""Fits that are equal where two could be by chance: threads may finish in the same order."""
+
 _REFIT, _CLONE = Cell("refit", 1), Cell("clone", 1)
 _RESULT = "result"  # what another interpreter calls the value of a function
 
@@ -101,16 +104,28 @@ class Fits:
         renamed = sorted(map(_rename, verdict.mismatches), key=lambda mismatch: mismatch.series != "model")
         return replace(verdict, mismatches=tuple(renamed))
 
-    def differs(self, parameters: dict[str, object], same_seed: bool = False, refit: bool = False) -> bool:
-        """Whether two fits with other *parameters* differ: of two clones, or of one."""
-        digests, model = [], None
-        for _ in range(2):
+    def differs(
+        self,
+        parameters: dict[str, object],
+        same_seed: bool = False,
+        refit: bool = False,
+        threads: int | None = None,
+    ) -> bool:
+        """Whether fits with other *parameters* differ, of clones or of one object; all are made if not."""
+        base, first, model = self.estimator, "", None
+        if threads is not None:
+            base = self.parameters.copy_with_threads(base, threads)
+        for _ in range(_MAX_FITS):
             self._pin.seed()
             seed = self._plan.seed if same_seed else self._next_seed()
             if model is None or not refit:
-                model = self.parameters.copy_with(self.estimator, parameters)
-            digests.append(digest(fit_estimator(model, *self.data, seed)))
-        return digests[0] != digests[1]
+                model = self.parameters.copy_with(base, parameters)
+            with nullcontext() if threads is None else self.parameters.thread_limit(threads):
+                found = digest(fit_estimator(model, *self.data, seed))
+            if first and found != first:
+                return True
+            first = found
+        return False
 
 
 def _check_pickles(estimator: Any, data: Any) -> None:

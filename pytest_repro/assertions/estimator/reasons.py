@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pytest_repro.assertions.estimator.fit import fit_estimator
@@ -24,6 +24,12 @@ _WHY_GLOBAL = (
     "fit() draws from a global generator, whatever the parameters: fits with the same seed are equal"
 )
 _WHY_THREADS = "by sums that threads split or random numbers that jobs draw"
+_WHY_THREADS = "threads split a sum otherwise, or jobs draw other random numbers"
+_FIX_THREADS = (
+    "fix the number of threads (n_jobs, OMP_NUM_THREADS), or compare within a tolerance: rtol, atol"
+)
+_WHY_RACE = "fits with one thread are equal, those with more are not: threads do not finish in a fixed order"
+_FIX_RACE = "use one thread (n_jobs=1, nthread=1), or another algorithm (xgboost: updater='coord_descent')"
 _FIX_GLOBAL = "take random_state, and draw from sklearn.utils.check_random_state(random_state)"
 
 
@@ -35,8 +41,10 @@ def find_causes(fits: Fits, verdict: Verdict) -> tuple[Finding, ...]:
     found = [*(_find_carried(fits) if axes == {"refit"} and "clone" in ran else _find_unseeded(fits))]
     if not found and axes & {"refit", "clone"}:
         found = [*_find_global_draws(fits)]
-    if not found and len(axes) == 1 and not unstable and (axes <= {"threads", "process"}):
-        found = [_explain_axis(verdict, *axes)]
+    if not found and not unstable and axes == {"process"}:
+        found = [*_diagnose(fits, process=True)]
+    if not found and not unstable and axes == {"threads"}:
+        found = [_explain_threads(verdict)]
     return tuple(found)
 
 
@@ -73,14 +81,21 @@ def _find_carried(fits: Fits) -> Iterator[Finding]:
 
 
 def _find_global_draws(fits: Fits) -> Iterator[Finding]:
-    """Draws from a global generator, else what a diagnosis of the fit finds."""
+    """Draws from a global generator, else threads, else what a diagnosis of the fit finds."""
     if not fits.differs({}):
         return
     if not fits.differs({}, same_seed=True):
         yield Finding("os-entropy", explanation=_WHY_GLOBAL, fix=_FIX_GLOBAL)
         return
+    if fits.differs({}, same_seed=True, threads=1):
+        yield from _diagnose(fits)
+    else:
+        yield Finding("completion-order", explanation=_WHY_RACE, fix=_FIX_RACE)
+
+
+def _diagnose(fits: Fits, process: bool = False) -> Sequence[Finding]:
     model: Any = fits.parameters.copy_unfitted(fits.estimator)
-    yield from check(_fit_clone, model, *fits.data, diagnose="auto").causes
+    return check(_fit_clone, model, *fits.data, process=process).causes
 
 
 def _fit_clone(model: Any, X: Any, y: Any, fit_params: Mapping[str, Any]) -> object:
@@ -89,13 +104,7 @@ def _fit_clone(model: Any, X: Any, y: Any, fit_params: Mapping[str, Any]) -> obj
     return fit_estimator(copy_unfitted(model), X, y, fit_params, 0)
 
 
-def _explain_axis(verdict: Verdict, name: str) -> Finding:
-    axis, first = get_axis(name), verdict.mismatches[0]
-    if name == "process":
-        why = "fits repeat in each process, and differ between this one and another with another hash seed"
-        return Finding("process", explanation=why, fix=axis.cause_fix)
-    why = (
-        f"fits repeat with {axis.format_value(first.value)}, and differ from the others: {axis.cause_reason}"
-    )
-    fix = "fix the number of threads (n_jobs, OMP_NUM_THREADS), or compare within a tolerance: rtol and atol"
-    return Finding("threads", explanation=why, fix=fix)
+def _explain_threads(verdict: Verdict) -> Finding:
+    shown = get_axis("threads").format_value(verdict.mismatches[0].value)
+    why = f"fits repeat with {shown} and differ from the first: {_WHY_THREADS}"
+    return Finding("threads", explanation=why, fix=_FIX_THREADS)
