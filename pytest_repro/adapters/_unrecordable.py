@@ -14,7 +14,6 @@ _PLAIN_ARRAYS = {
 """Top package and class of arrays that are nothing but numbers. A subclass may hold more."""
 
 _ALTERNATIVES = {
-    "scipy.sparse": "record .toarray(), or .data, .indices and .indptr",
     "PIL": "record numpy.asarray(image)",
     "pandas": "record numpy.asarray() of it or of each column, and list() of its index and column names",
     "polars": "record .to_numpy() of each column, and its schema and nulls",

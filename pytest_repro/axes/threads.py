@@ -1,4 +1,4 @@
-"""The number of threads: of torch, and with threadpoolctl of the BLAS that numpy uses."""
+"""The number of threads: of torch, and with threadpoolctl of BLAS and of scikit-learn's OpenMP."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from pytest_repro.axes import Axis, as_tuple
 from pytest_repro.axes._shared import require_distinct
 from pytest_repro.core.machine import count_cores
 from pytest_repro.core.plan.arguments import BadArgument
+
+_OPENMP_USERS = ("sklearn", "lightgbm", "xgboost")
+"""Libraries whose OpenMP threads follow this axis as well."""
 
 
 class Threads(Axis):
@@ -52,7 +55,8 @@ class Threads(Axis):
             if "numpy" in sys.modules and find_spec("threadpoolctl"):
                 from threadpoolctl import threadpool_limits
 
-                stack.enter_context(threadpool_limits(number, user_api="blas"))
+                openmp = not sys.modules.keys().isdisjoint(_OPENMP_USERS)
+                stack.enter_context(threadpool_limits(number, user_api=None if openmp else "blas"))
             yield
 
     def format_value(self, value: object) -> str:

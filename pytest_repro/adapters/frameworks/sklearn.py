@@ -66,7 +66,8 @@ class Sklearn(Adapter):
             yield
         finally:
             del _active_blocks[id(saved)]
-            sklearn.set_config(**saved)
+            if sklearn.get_config() != saved:
+                sklearn.set_config(**saved)
 
     @contextmanager
     def leave_switches(self, varied: Collection[str]) -> Iterator[None]:

@@ -66,7 +66,8 @@ class Xgboost(Adapter):
             yield
         finally:
             del _active_blocks[id(saved)]
-            xgboost.set_config(**saved)
+            if xgboost.get_config() != saved:
+                xgboost.set_config(**saved)
 
     @contextmanager
     def leave_switches(self, varied: Collection[str]) -> Iterator[None]:

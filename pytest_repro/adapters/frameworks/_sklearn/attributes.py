@@ -50,7 +50,7 @@ class Attribute(NamedTuple):
 @lru_cache(maxsize=512)
 def is_estimator(kind: type) -> bool:
     """Whether instances of *kind* follow the API of scikit-learn: ``fit`` and ``get_params``."""
-    return all(callable(getattr(kind, name, None)) for name in ("fit", "get_params"))
+    return hasattr(kind, "get_params") and (hasattr(kind, "fit") or hasattr(kind, "_get_param_names"))
 
 
 def _get_type(value: Any) -> Any:
