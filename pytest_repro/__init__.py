@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pytest_repro.assertions.batch_invariance import assert_batch_invariant
     from pytest_repro.assertions.distinct_draws import assert_distinct_draws, assert_distinct_loader_draws
     from pytest_repro.assertions.draws import assert_no_draws, track_draws
+    from pytest_repro.assertions.estimator.reproducible import assert_estimator_reproducible
     from pytest_repro.assertions.instability import probe_instability
     from pytest_repro.assertions.key_reuse import assert_no_key_reuse
     from pytest_repro.assertions.reproducible import assert_reproducible
@@ -65,6 +66,7 @@ _MODULES = {
     "assert_batch_invariant": "assertions.batch_invariance",
     "assert_distinct_draws": "assertions.distinct_draws",
     "assert_distinct_loader_draws": "assertions.distinct_draws",
+    "assert_estimator_reproducible": "assertions.estimator.reproducible",
     "assert_no_draws": "assertions.draws",
     "assert_no_key_reuse": "assertions.key_reuse",
     "assert_reproducible": "assertions.reproducible",
@@ -85,8 +87,8 @@ __all__ = [
     "Completion", "Difference", "Divergence", "Mismatch", "NotReproducible", "Repro", "Run",
     "SeedUnusedWarning", "Trace", "UnseededDrawWarning", "Verdict", "assert_batch_invariant",
     "assert_distinct_draws",
-    "assert_distinct_loader_draws", "assert_no_draws", "assert_no_key_reuse", "assert_reproducible",
-    "assert_resumable", "check",
+    "assert_distinct_loader_draws", "assert_estimator_reproducible", "assert_no_draws", "assert_no_key_reuse",
+    "assert_reproducible", "assert_resumable", "check",
     "deterministic", "digest", "first_divergence", "metrics", "pinned", "probe_instability", "seed_all",
     "shift_alignment", "trace", "track_draws",
 ]  # fmt: skip

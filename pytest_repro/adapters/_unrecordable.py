@@ -10,11 +10,6 @@ _PLAIN_ARRAYS = {
 }
 """Top package and class of arrays that are nothing but numbers. A subclass may hold more."""
 
-_ALTERNATIVES = {
-    "scipy.sparse": "record .toarray(), or .data, .indices and .indptr",
-}
-"""What to record instead of a value, by the module of its class or a package above it."""
-
 
 def is_plain_array(value: object) -> bool:
     """Whether *value* is an array of another library that is nothing but its numbers."""
@@ -31,9 +26,6 @@ def explain_unrecordable(value: object) -> str:
 def find_alternative(value: object) -> str:
     """What to record instead of a value that cannot be recorded."""
     kind: Any = type(value)
-    for package, alternative in _ALTERNATIVES.items():
-        if f"{kind.__module__}.".startswith(f"{package}."):
-            return alternative
     if hasattr(kind, "__array__") or hasattr(kind, "__dlpack__"):
         return "record numpy.asarray(x), and with it the labels or units that it would drop"
     if callable(getattr(kind, "fit", None)) and callable(getattr(kind, "get_params", None)):

@@ -1,4 +1,4 @@
-"""The number of threads: of torch, and with threadpoolctl of the BLAS that numpy uses."""
+"""The number of threads: of torch, and with threadpoolctl of BLAS and of scikit-learn's OpenMP."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from pytest_repro.core.machine import count_cores
 from pytest_repro.core.plan.arguments import BadArgument
 
 _WITH_THREADS = {"torch", "numba"}
+_OPENMP_USERS = ("sklearn", "lightgbm", "xgboost")
+"""Libraries whose OpenMP threads follow this axis as well."""
 
 
 class Threads(Axis):
@@ -55,7 +57,8 @@ class Threads(Axis):
             if "numpy" in sys.modules and find_spec("threadpoolctl"):
                 from threadpoolctl import threadpool_limits
 
-                stack.enter_context(threadpool_limits(number, user_api="blas"))
+                openmp = not sys.modules.keys().isdisjoint(_OPENMP_USERS)
+                stack.enter_context(threadpool_limits(number, user_api=None if openmp else "blas"))
             for adapter in active_adapters().values():
                 stack.enter_context(adapter.limit_threads(number))
             yield

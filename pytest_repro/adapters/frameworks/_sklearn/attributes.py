@@ -1,0 +1,194 @@
+"""Reads what estimators hold: estimators, trees, losses, splitters, generators, functions, containers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pytest_repro.adapters import flatten_known
+from pytest_repro.adapters._find_generators import list_slots
+from pytest_repro.adapters.frameworks._sklearn.callables import flatten_callable, make_text
+from pytest_repro.core.runs.observation import Parts
+from pytest_repro.core.runs.pytree import FlattenResult
+
+NOT_VALUES = {
+    "n_jobs", "nthread", "num_threads", "thread_count", "n_threads", "_n_threads", "pre_dispatch", "verbose",
+    "verbosity", "refit_time_",
+}  # fmt: skip
+"""Attributes that say how something is computed and reported, or how long it takes."""
+
+_NOT_KEYS = frozenset(f"{what}_{step}_time" for what in ("mean", "std") for step in ("fit", "score"))
+_LINKS = frozenset({"prev_leaf_", "next_leaf_", "dummy_leaf_"})  # of Birch, whose tree holds the same nodes
+_OTHER_PARAMETERS = frozenset({"_other_params", "kwargs"})  # of LightGBM and XGBoost
+_ADAPTED = frozenset({"catboost"})  # packages whose estimators have an adapter of their own
+_TREE = (
+    "children_left", "children_right", "feature", "threshold", "missing_go_to_left", "impurity",
+    "n_node_samples", "weighted_n_node_samples", "value", "n_features", "n_classes", "n_outputs", "max_depth",
+)  # fmt: skip
+_MAX_WORDS = 1000
+"""Words of a vocabulary that are compared one by one; more are compared as two arrays."""
+
+_HINT = "record its fitted attributes (.coef_, .estimators_[0].tree_, …) or its predictions"
+
+
+class Attribute(NamedTuple):
+    """A value that an estimator holds.
+
+    *packages* are those whose objects are read by their attributes; *ancestors* the ``id`` of each object
+    that holds the value.
+    """
+
+    value: Any
+    packages: frozenset[str] = frozenset({"sklearn"})
+    ancestors: tuple[int, ...] = ()
+
+
+@lru_cache(maxsize=512)
+def is_estimator(kind: type) -> bool:
+    """Whether instances of *kind* follow the API of scikit-learn: ``fit`` and ``get_params``."""
+    return hasattr(kind, "get_params") and (hasattr(kind, "fit") or hasattr(kind, "_get_param_names"))
+
+
+def _get_type(value: Any) -> Any:
+    return type(value)
+
+
+def get_package(kind: type) -> str:
+    """The top-level package that defines *kind*."""
+    return (kind.__module__ or "").partition(".")[0]
+
+
+def flatten_estimator(at: Attribute) -> Parts:
+    """Parameters, then attributes, each sorted by name."""
+    estimator = at.value
+    parameters = estimator.get_params(deep=False)
+    attributes = _get_attributes(estimator)
+    named = [(name, parameters[name]) for name in sorted(parameters)]
+    named += [(name, attributes[name]) for name in sorted(attributes.keys() - parameters.keys())]
+    return Parts(type(estimator).__qualname__, _iter_parts(at, _iter_named(estimator, named)), numeric=True)
+
+
+def _iter_named(owner: Any, named: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    for name, value in named:
+        if name == "steps" and hasattr(type(owner), "named_steps"):  # of a pipeline: model['scale'].mean_
+            yield ".steps", [step for step, _ in value]
+            yield from ((f"[{step!r}]", each) for step, each in value)
+        elif name in _OTHER_PARAMETERS and isinstance(value, dict):
+            yield f".{name}", {key: part for key, part in value.items() if key not in NOT_VALUES}
+        elif name not in NOT_VALUES and name not in _LINKS:
+            yield f".{name}", value
+
+
+def _iter_parts(at: Attribute, named: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Attribute]]:
+    """The parts of the object in *at*."""
+    packages = at.packages | {get_package(type(at.value))}
+    ancestors = (*at.ancestors, id(at.value))
+    return ((suffix, Attribute(part, packages, ancestors)) for suffix, part in named)
+
+
+def _get_attributes(value: Any) -> dict[str, Any]:
+    slots = {name: getattr(value, name) for name in list_slots(value) if not name.startswith("__")}
+    return {**slots, **getattr(value, "__dict__", {})}
+
+
+def flatten_attribute(at: Attribute) -> FlattenResult:
+    """The value in *at* as a leaf or parts, or why it cannot be read."""
+    value, kind = at.value, _get_type(at.value)
+    if id(value) in at.ancestors:
+        return make_text("reference", "to an object that holds it")
+    if is_estimator(kind):
+        return flatten_known(value) if get_package(kind) in _ADAPTED else flatten_estimator(at)
+    if kind is np.ndarray and value.dtype == object:
+        return _flatten_objects(at)
+    if issubclass(kind, (dict, list, tuple)):
+        return _wrap(at, _flatten_container(value))
+    found = flatten_callable(value) or _flatten_setting(value)
+    if found is not None:
+        return _wrap(at, found)
+    package, where = get_package(kind), f"{kind.__module__}.{kind.__qualname__}"
+    found = None if package == "sklearn" else flatten_known(value)
+    if found is None and package in at.packages:
+        return flatten_object(at)
+    return f"is a {where}, which cannot be read as part of an estimator: {_HINT}" if found is None else found
+
+
+def _wrap(at: Attribute, found: FlattenResult) -> FlattenResult:
+    """*found*, whose parts may be anything that an estimator holds."""
+    if not isinstance(found, Parts):
+        return found
+    return Parts(found.kind, ((suffix, at._replace(value=part)) for suffix, part in found.items))
+
+
+def _flatten_container(value: Any) -> FlattenResult:
+    if not isinstance(value, dict):
+        return flatten_known(value)
+    named = ((key.item() if isinstance(key, np.generic) else key, part) for key, part in value.items())
+    kept = {key: part for key, part in named if key not in _NOT_KEYS}
+    words = sorted(kept) if len(kept) > _MAX_WORDS and all(type(key) is str for key in kept) else []
+    if words and all(type(part) is int for part in kept.values()):
+        numbers = np.array([kept[word] for word in words])
+        return Parts(
+            type(value).__qualname__,
+            [(".keys()", make_text("words", json.dumps(words))), (".values()", numbers)],
+        )
+    plain = len(kept) == len(value) and not any(isinstance(key, np.generic) for key in value)
+    return flatten_known(value if plain else kept)
+
+
+def _flatten_setting(value: Any) -> FlattenResult:
+    if isinstance(value, np.dtype):
+        return make_text("dtype", str(value))
+    if isinstance(value, slice):
+        return Parts("slice", [(f".{name}", getattr(value, name)) for name in ("start", "stop", "step")])
+    return None
+
+
+def _flatten_objects(at: Attribute) -> FlattenResult:
+    """An array of objects: the trees of a booster, categories, labels."""
+    array = at.value
+    kind = f"object{list(array.shape)}"
+    if array.size and all(type(each) is str and not each.endswith("\0") for each in array.flat):
+        return Parts(kind, [("", array.astype(str))])
+    items = ((str(list(index)), at._replace(value=part)) for index, part in np.ndenumerate(array))
+    return Parts(kind, items)
+
+
+def flatten_object(at: Attribute) -> FlattenResult:
+    """An object of scikit-learn, or of the package of an estimator, by its attributes."""
+    value, kind = at.value, type(at.value)
+    named: Iterable[tuple[str, Any]]
+    if kind.__name__ == "Tree" and hasattr(kind, "children_left"):
+        named = [(f".{name}", getattr(value, name)) for name in _TREE if hasattr(value, name)]
+    elif hasattr(kind, "get_tree_stats"):
+        named = _iter_neighbor_tree(value)
+    elif hasattr(value, "__dict__") and "__reduce__" not in vars(kind):
+        named = _iter_named(value, sorted(_get_attributes(value).items()))
+    else:
+        return _flatten_compiled(at)
+    return Parts(kind.__qualname__, _iter_parts(at, named))
+
+
+def _iter_neighbor_tree(tree: Any) -> Iterable[tuple[str, object]]:
+    """A ``KDTree`` or ``BallTree``, without the counters of its queries."""
+    data, indices, nodes, bounds = tree.get_arrays()
+    yield from ((".data", np.asarray(data)), (".idx_array", np.asarray(indices)))
+    yield from ((".node_data", np.asarray(nodes)), (".node_bounds", np.asarray(bounds)))
+    state = tree.__getstate__()
+    yield from ((".leaf_size", state[4]), (".dist_metric", state[-2]))
+    yield ".sample_weight", None if state[-1] is None else np.asarray(state[-1])
+
+
+def _flatten_compiled(at: Attribute) -> FlattenResult:
+    """An object of a compiled class, by the arguments and the state that would make an equal one."""
+    kind = type(at.value)
+    try:
+        reduced = at.value.__reduce__()
+    except TypeError as error:
+        return f"is a {kind.__module__}.{kind.__qualname__}, whose state is not accessible ({error}): {_HINT}"
+    if not isinstance(reduced, tuple):
+        return make_text(kind.__qualname__, str(reduced))
+    return Parts(kind.__qualname__, _iter_parts(at, zip((".args", ".state"), reduced[1:3])))

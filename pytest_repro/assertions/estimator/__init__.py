@@ -1,0 +1,1 @@
+"""Whether an estimator of scikit-learn is reproducible."""
