@@ -78,6 +78,9 @@ class ReproHooks:
         plan = item.stash.get(PLAN, None)
         if plan is None or is_setup_only(item.config):
             return (yield)
+        if plan.vary and self._others.run_whole(item, nextitem, plan, rows.make_failing_row):
+            self._rehearser.leave_out(item)
+            return (yield)
         with (
             self._progress.track_test(item),
             self._install_runner(item, plan) as runner,

@@ -18,14 +18,13 @@ from pytest_repro.plugin.extra_runs.unseeded import make_unseeded_row
 from pytest_repro.plugin.replay_line import format_nodeid
 from pytest_repro.plugin.run import replay
 from pytest_repro.plugin.run.item_runner import ItemRunner
-from pytest_repro.plugin.stash import ENVIRONMENT, GITHUB, ROWS, SETTINGS
+from pytest_repro.plugin.stash import ENVIRONMENT, GITHUB, REPORT_ATTRIBUTE, ROWS, SETTINGS
 from pytest_repro.reports.summary import FAILING_VERDICTS
 
 if TYPE_CHECKING:
     from pytest_repro.core.compare.stored_value import StoredValue
 
 _PLUGIN_NAME = "repro-rows"
-REPORT_ATTRIBUTE = "repro"
 
 
 def attach_row(runner: ItemRunner, report: pytest.TestReport, is_xfailed: bool, has_failed: bool) -> None:
