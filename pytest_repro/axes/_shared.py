@@ -1,4 +1,4 @@
-"""What several axes share: interpreters as values, checks of their arguments, settings of a block, states of torch's generators."""
+"""What several axes share: interpreters as values, checks of arguments, settings of a block, generators."""
 
 from __future__ import annotations
 

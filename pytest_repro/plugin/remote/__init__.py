@@ -10,6 +10,7 @@ import pytest
 from pytest_repro.companions.start_state import StartState
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.plugin.run.progress import Progress
+from pytest_repro.plugin.run.rehearse import Rehearser
 
 if TYPE_CHECKING:
     from pytest_repro.plugin.remote.axis_companions import AxisCompanions
@@ -19,10 +20,20 @@ if TYPE_CHECKING:
 
 
 class OtherProcesses:
-    """Other processes of a session; few sessions need them, and the others do not import what starts them."""
+    """Other processes of a session; few sessions need them, and the others do not import what starts them.
 
-    def __init__(self, session: pytest.Session, progress: Progress) -> None:
+    Args:
+        session: Starts them.
+        progress: Shows what they do.
+        rehearser: Keeps pytest from running tests that have run elsewhere.
+        make_row: Makes the row of a test that fails.
+    """
+
+    def __init__(
+        self, session: pytest.Session, progress: Progress, rehearser: Rehearser, make_row: MakeRow
+    ) -> None:
         self._session, self._progress, self._start = session, progress, StartState()
+        self._rehearser, self._make_row = rehearser, make_row
 
     @cached_property
     def _launcher(self) -> CompanionLauncher:
@@ -48,21 +59,12 @@ class OtherProcesses:
     def _whole_tests(self) -> WholeTests:
         from pytest_repro.plugin.remote.whole_tests import WholeTests
 
-        return WholeTests(self._launcher, self._progress)
+        return WholeTests(self._launcher, self._progress, self._make_row)
 
-    def run_whole(
-        self, item: pytest.Item, nextitem: pytest.Item | None, plan: Plan, make_row: MakeRow
-    ) -> bool:
+    def run_whole(self, item: pytest.Item, nextitem: pytest.Item | None, plan: Plan) -> bool:
         """Runs *item* in another interpreter if an axis of *plan* has a single value, which needs one.
 
-        Args:
-            item: The test.
-            nextitem: The next one.
-            plan: Of *item*.
-            make_row: Makes the row of a test that fails.
-
-        Returns:
-            Whether it did: all runs are made, and their reports sent.
+        Returns whether it did: all runs are made, and their reports sent.
         """
         if not any(each.remote and len(each.values) == 1 for each in plan.vary):
             return False
@@ -70,7 +72,8 @@ class OtherProcesses:
 
         if (found := find_remote_axis(item, plan)) is None:
             return False
-        self._whole_tests.run(item, nextitem, found, make_row)
+        self._whole_tests.run(item, nextitem, found)
+        self._rehearser.leave_out(item)
         self.teardown_for_next(item, nextitem)
         return True
 

@@ -33,24 +33,24 @@ class WholeTests:
     """Runs tests in other interpreters as a whole, and publishes the reports of their last runs.
 
     A test with several such axes goes from one interpreter to the next.
+
+    Args:
+        launcher: Starts the interpreters.
+        progress: Shows what they do.
+        make_row: Makes the row of a test that fails.
     """
 
-    def __init__(self, launcher: CompanionLauncher, progress: Progress) -> None:
-        self._launcher, self._progress = launcher, progress
+    def __init__(self, launcher: CompanionLauncher, progress: Progress, make_row: MakeRow) -> None:
+        self._launcher, self._progress, self._make_row = launcher, progress, make_row
         self._pool = CompanionPool[tuple[str, object], Companion]()
 
-    def run(
-        self, item: pytest.Item, nextitem: pytest.Item | None, at: AxisValues, make_row: MakeRow
-    ) -> None:
-        """Runs *item* at the only value of the axis *at*, which is available.
-
-        *make_row* makes the row of a test that fails.
-        """
+    def run(self, item: pytest.Item, nextitem: pytest.Item | None, at: AxisValues) -> None:
+        """Runs *item* at the only value of the axis *at*, which is available."""
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         try:
             events, there = self._run(item, nextitem, (at.axis, at.values[0]))
         except InterpreterLost as lost:
-            _report_loss(item, str(lost), make_row)
+            _report_loss(item, str(lost), self._make_row)
         else:
             _Publisher(item, there).publish(events)
         finally:
@@ -157,8 +157,8 @@ def _report_loss(item: pytest.Item, reason: str, make_row: MakeRow) -> None:
     verdict = trial.compute_verdict()
     trial.close()
     text = format_lost_runs(format_nodeid(item), verdict)
-    make = partial(pytest.TestReport, item.nodeid, item.location, {name: 1 for name in item.keywords})
-    call, end = make("failed", text, "call"), make("passed", None, "teardown")  # type: ignore[arg-type]
+    make = partial(pytest.TestReport, item.nodeid, item.location, dict.fromkeys(item.keywords, 1))
+    call, end = make("failed", text, "call"), make("passed", None, "teardown")
     setattr(end, REPORT_ATTRIBUTE, make_row(item, verdict))
     for report in (call, end):
         item.ihook.pytest_runtest_logreport(report=report)

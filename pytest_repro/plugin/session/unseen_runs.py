@@ -40,7 +40,9 @@ class UnseenRuns:
         runner = runs.runner
         extra_runs = list_requested(runner, self._settings)
         has_unseen = runner.plan.runs > 1 or bool(extra_runs)
-        has_remote = runner.plan.runs > 1 and any(axis.remote and axis.values[1:] for axis in runner.plan.vary)
+        has_remote = runner.plan.runs > 1 and any(
+            axis.remote and axis.values[1:] for axis in runner.plan.vary
+        )
         if has_remote:
             self._others.axis_companions.start_runs(runner)
         if has_unseen:
