@@ -133,9 +133,9 @@ class _Publisher:
 
     def _add_environment(self, row: dict[str, Any]) -> None:
         here, there = environment(), self._there
-        unlike = {n: [here[n], there[n]] for n in here if n in there and here[n] != there[n]}
-        for run in row["runs"] if unlike else ():
-            run.setdefault("unlike", unlike)
+        differing = {name: there[name] for name in here if there.get(name, here[name]) != here[name]}
+        for run in row["runs"] if differing else ():
+            run.setdefault("environment", differing)
 
     def _print_output(self, report: pytest.TestReport) -> None:
         """Prints what pytest would not capture here."""
