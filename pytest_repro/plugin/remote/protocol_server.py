@@ -33,8 +33,12 @@ class ProtocolServer(CompanionServer):
         self._prepare_for(item)
         self._is_whole, self._events = True, []
         nextitem = self._items.get((next_nodeid or "", next_nth))
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
-        self._is_whole = False
+        try:
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
+        except pytest.exit.Exception as error:  # ends the session too
+            return "exit", str(error.msg), error.returncode
+        finally:
+            self._is_whole = False
         return "ran", self._events, to_plain_data(environment())
 
     def pytest_runtest_setup(self) -> None:

@@ -68,6 +68,8 @@ class WholeTests:
                 word, *answer = companion.receive("while it ran the test", on_wait=show)
             if word == "unknown":
                 raise InterpreterLost(f"{companion.name} {answer[0]}")
+            if word == "exit":
+                raise pytest.exit.Exception(*answer)
             self._pool.confirm(setting)
             return answer
 
