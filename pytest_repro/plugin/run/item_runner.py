@@ -167,13 +167,14 @@ class ItemRunner:
                     self._phases[1]()
                 finally:
                     stop()
-            self.current.observe_locals(self.plan.capture)
+            self.current.observe_locals(self.trial.plan.capture)
         finally:
             self.current.forget_frames()
 
     def start_keeping_frame(self) -> Callable[[], None]:
         """Keeps the frame of the test's function at its first call; returns what stops watching for it."""
-        return self.current.start_keeping_frame(getattr(self.item, "obj", None), self.plan.capture)
+        function = getattr(self.item, "obj", None)
+        return self.current.start_keeping_frame(function, self.trial.plan.capture)
 
     def _finish_body(self, error: BaseException | None) -> None:
         __tracebackhide__ = True

@@ -50,7 +50,7 @@ def attach_row(runner: ItemRunner, report: pytest.TestReport, is_xfailed: bool, 
             from pytest_repro.reports.failure.text import describe_uncompared_values
 
             row["level_note"] = describe_uncompared_values(verdict)
-    if settings.replay == replay.RECORD_MODE and not runner.plan.ranks:
+    if settings.replay == replay.RECORD_MODE and not verdict.plan.ranks:
         from pytest_repro.core.replay import encode_log
 
         runner.replay.keep_logs()
@@ -106,7 +106,7 @@ def _are_details_shown(runner: ItemRunner) -> bool:
 def _make_properties(runner: ItemRunner, verdict: Verdict) -> Iterator[tuple[str, object]]:
     if verdict.outcome is not None:
         yield "repro_verdict", verdict.outcome
-    yield "repro_seed", runner.plan.seed
+    yield "repro_seed", verdict.plan.seed
     if verdict.cause is not None:
         yield "repro_cause", verdict.cause.name
     if (sweep := runner.extra_results.sweep) is not None:
