@@ -173,8 +173,7 @@ class ItemRunner:
 
     def start_keeping_frame(self) -> Callable[[], None]:
         """Keeps the frame of the test's function at its first call; returns what stops watching for it."""
-        function = getattr(self.item, "obj", None)
-        return self.current.start_keeping_frame(function, self.trial.plan.capture)
+        return self.current.start_keeping_frame(getattr(self.item, "obj", None), self.plan.capture)
 
     def _finish_body(self, error: BaseException | None) -> None:
         __tracebackhide__ = True
