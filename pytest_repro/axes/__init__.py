@@ -48,8 +48,10 @@ class Axis:
     #: The marker's keyword: the name of the file or of the entry point.
     name: str
 
-    #: Whether the values beside the reference need another interpreter.
+    #: Whether the values beside the reference, or a value that is the only one, need another interpreter.
     remote: ClassVar[bool] = False
+    #: The value of a :attr:`remote` axis that is this process.
+    here: ClassVar[object] = None
     #: Whether values are compared within the tolerances of ``torch.testing`` by default.
     close_by_default: ClassVar[bool] = False
     #: Whether dtypes may differ between values.
@@ -93,7 +95,8 @@ class Axis:
 
     def format_option(self, values: tuple[object, ...]) -> str:
         """*values* as ``--repro-vary`` takes them: ``threads=1,2``."""
-        return f"{self.name}={','.join(map(str, values[1:] if self.remote else values))}"
+        shown = values[1:] if self.remote and len(values) > 1 else values
+        return f"{self.name}={','.join(map(str, shown))}"
 
     def why_unavailable(self, value: object) -> str:
         """Why *value* is unavailable on this machine, in a few words; ``""`` if it is available."""
@@ -207,10 +210,15 @@ def resolve_axes(arguments: Mapping[str, object]) -> tuple[AxisValues, ...]:
     resolved = []
     for name, argument in _expand_bundles(arguments).items():
         if argument is not False and argument is not None:
-            axis = get_axis(name)
-            flags = axis.remote, axis.close_by_default, axis.mixes_dtypes
-            resolved.append(AxisValues(name, axis.resolve_values(argument), *flags))
+            resolved.append(make_axis_values(name, get_axis(name).resolve_values(argument)))
     return tuple(resolved)
+
+
+def make_axis_values(name: str, values: tuple[object, ...]) -> AxisValues:
+    """The axis *name* of a plan, at *values*."""
+    axis = get_axis(name)
+    remote = axis.remote and values != (axis.here,)
+    return AxisValues(name, values, remote, axis.close_by_default, axis.mixes_dtypes)
 
 
 def _expand_bundles(arguments: Mapping[str, object]) -> dict[str, object]:

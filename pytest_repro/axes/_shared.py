@@ -1,13 +1,30 @@
-"""What several axes share: checks of their arguments, settings of a block, states of torch's generators."""
+"""What several axes share: interpreters as values, checks of arguments, settings of a block, generators."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
+from pytest_repro.axes import Axis
 from pytest_repro.core.plan.arguments import BadArgument
+
+
+class InterpreterAxis(Axis):
+    """An axis whose values are interpreters: several are compared with this process, one has all runs."""
+
+    remote = True
+    here: ClassVar[str]
+
+    def resolve_interpreters(self, values: tuple[object, ...]) -> tuple[object, ...]:
+        """*values* without duplicates; this process is the reference of several."""
+        distinct = tuple(dict.fromkeys(values))
+        return distinct if len(distinct) == 1 else tuple(dict.fromkeys([self.here, *distinct]))
+
+    def format_option(self, values: tuple[object, ...]) -> str:
+        # Two values are this process and another one, which alone would have all runs.
+        return f"{self.name}={','.join(map(str, values[1:] if len(values) > 2 else values))}"
 
 
 def require_distinct(

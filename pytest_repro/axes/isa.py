@@ -6,8 +6,8 @@ import platform
 import sys
 from typing import Any, NamedTuple
 
-from pytest_repro.axes import Axis, Interpreter, as_tuple
-from pytest_repro.axes._shared import read_torch_generators
+from pytest_repro.axes import Interpreter, as_tuple
+from pytest_repro.axes._shared import InterpreterAxis, read_torch_generators
 from pytest_repro.core.plan.arguments import BadArgument
 
 NATIVE = "native"
@@ -44,10 +44,14 @@ INSTRUCTION_SETS: dict[str, InstructionSet] = {
 }
 
 
-class Isa(Axis):
-    """``isa=("default", "avx2")``: levels of :data:`INSTRUCTION_SETS`, each compared with this process."""
+class Isa(InterpreterAxis):
+    """``isa=("default", "avx2")``: levels of :data:`INSTRUCTION_SETS`, each compared with this process.
 
-    remote = True
+    With a single level, ``isa="avx2"``, everything runs at it; ``("native", "avx2")`` compares that with
+    this process.
+    """
+
+    here = NATIVE
     close_by_default = True
     hints = (
         "matrix products, convolutions, exp and tanh, and torch.randn itself: vectors of another",
@@ -61,16 +65,21 @@ class Isa(Axis):
 
     def resolve_values(self, argument: object) -> tuple[object, ...]:
         values = ("default", "avx2") if argument is True else as_tuple(argument)
-        if not values or any(not isinstance(each, str) or each not in INSTRUCTION_SETS for each in values):
-            raise BadArgument(self.name, argument, f"instruction sets: {', '.join(INSTRUCTION_SETS)}")
-        return NATIVE, *dict.fromkeys(values)
+        known = NATIVE, *INSTRUCTION_SETS
+        if not values or any(not isinstance(each, str) or each not in known for each in values):
+            raise BadArgument(self.name, argument, f"instruction sets: {', '.join(known)}")
+        return self.resolve_interpreters(values)
 
     def why_unavailable(self, value: object) -> str:
+        if value == NATIVE:
+            return ""
         level = INSTRUCTION_SETS[str(value)]
         if platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686"):
             return f"{value} is an x86 instruction set, this machine is {platform.machine()}"
         supported = not level.required or _get_cpu_features().get(level.required)
         return "" if supported else f"the processor has no {value}"
+
+    why_reference_unavailable = why_unavailable
 
     def get_generator_states(self) -> object:
         return read_torch_generators()  # numpy draws the same numbers with any

@@ -11,6 +11,7 @@ class Process(CountedAxis):
     """``process=True`` or a number of interpreters; value 0 is this process."""
 
     remote = True
+    here = 0
     differs_by_process_only = True
     counted = "interpreters"
     preposition = "in"

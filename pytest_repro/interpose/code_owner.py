@@ -111,6 +111,7 @@ def _find_paths(user_code: UserCode, roots: tuple[str, ...]) -> _Paths:
         find_import_package,
         find_project_names,
         iter_distributions,
+        list_local_distributions,
         normalize_name,
     )
 
@@ -119,12 +120,15 @@ def _find_paths(user_code: UserCode, roots: tuple[str, ...]) -> _Paths:
     own = find_project_names([*roots[:1], *sorted(folders.difference(map(os.path.dirname, foreign)))])
     own |= {normalize_name(name) for name in user_code.packages}
     user = [path for name in user_code.packages for path in find_import_package(name)]
-    library: list[str] = []
-    for each in iter_distributions():
-        if each.name in own or (each.name not in _LIBRARIES and each.is_from_local_folder()):
-            user += each.list_paths()
-        elif each.metadata.endswith(".dist-info") and not _is_foreign(each.metadata, ()):
-            library += each.list_paths()  # pip install --target
+    distributions = tuple(iter_distributions())
+    local = list_local_distributions(distributions, own, _LIBRARIES)
+    user += [path for each in local for path in each.list_paths()]
+    targets = [
+        each
+        for each in set(distributions).difference(local)
+        if each.metadata.endswith(".dist-info") and not _is_foreign(each.metadata, ())
+    ]
+    library = [path for each in targets for path in each.list_paths()]  # pip install --target
     foreign += [path for path in user_code.collected if path.startswith(tuple(library))]
     user += {_find_package(path) for path in foreign}
     # A project may itself be below the standard library, as an installed package is.

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from importlib import import_module
 from importlib.machinery import PathFinder
@@ -78,6 +78,17 @@ def iter_distributions() -> Iterator[Distribution]:
                 stem, _, suffix = entry.name.rpartition(".")
                 if suffix in ("dist-info", "egg-info"):
                     yield Distribution(normalize_name(stem.partition("-")[0]), site, entry.path)
+
+
+def list_local_distributions(
+    distributions: Iterable[Distribution], own: Container[str], libraries: Container[str]
+) -> list[Distribution]:
+    """Those of *distributions* named in *own*, and those installed from a local folder but *libraries*."""
+    return [
+        each
+        for each in distributions
+        if each.name in own or (each.name not in libraries and each.is_from_local_folder())
+    ]
 
 
 def find_import_package(name: str) -> list[str]:

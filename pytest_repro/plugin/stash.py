@@ -1,4 +1,4 @@
-"""What a session keeps in pytest's stashes."""
+"""What a session keeps in pytest's stashes, and on reports."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ class Collected:
         """The modules that were collected completely: path → name."""
         return {config.rootpath / name: name for name in self.modules - self.partial_modules if name}
 
+
+REPORT_ATTRIBUTE = "repro"
+"""Attribute of a report that holds the test's row of the JSON report."""
 
 GOLDEN_FOLDER = "__repro__"
 """Name of the folder of golden files, beside the modules."""

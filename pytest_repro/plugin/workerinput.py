@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import pytest
 
 RANK_KEY, WORLD_SIZE_KEY = "repro_rank", "repro_world_size"
+
+FIXED_KEY = "repro_fixed"
+"""The axes at whose only value a companion runs."""
+
+
+def get_fixed_axes(config: pytest.Config) -> Sequence[str]:
+    """The axes at whose only value this process runs; none if it is no companion for such a value."""
+    return tuple(getattr(config, "workerinput", {}).get(FIXED_KEY, ()))
 
 
 def get_rank_and_size(config: pytest.Config) -> tuple[int, int]:

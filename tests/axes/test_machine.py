@@ -118,7 +118,7 @@ def test_another_interpreter_is_compared_with_this_one(
         def test_bits(repro):
             repro.record(x=svd.values())
         """.replace("VERSION", str(sys.version_info.minor)),
-        f"--repro-vary=machine={spec}",
+        f"--repro-vary=machine=here,{spec}",
         subprocess=True,
     )
     said = "import svd; print(svd.values().tobytes().hex())"
@@ -193,9 +193,9 @@ def test_check_calls_a_function_in_the_other_interpreter(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     made_for_machines = importlib.import_module("made_for_machines")
     spec = f"popen//python={other}"
-    verdict = check(made_for_machines.ramp, 1000, machine=spec, rtol=0, atol=0)
+    verdict = check(made_for_machines.ramp, 1000, machine=("here", spec), rtol=0, atol=0)
     assert (verdict.outcome, verdict.runs[2].value) == ("reproduced", spec)
     assert verdict.runs[2].environment_diff["numpy"] == (np.__version__, versions[0])
     with pytest.raises(NotReproducible) as caught:
-        assert_reproducible(made_for_machines.version, machine=spec)
+        assert_reproducible(made_for_machines.version, machine=("here", spec))
     assert all(line in str(caught.value) for line in unlike(versions, spec))

@@ -34,9 +34,13 @@ GOOD: list[tuple[str, object, tuple[object, ...]]] = [
     ("device", ("cpu", "meta"), ("cpu", "meta")),
     ("device", ("cuda:1", "cpu"), ("cuda:1", "cpu")),
     ("isa", True, ("native", "default", "avx2")),
-    ("isa", "avx512", ("native", "avx512")),
+    ("isa", "avx512", ("avx512",)),
+    ("isa", ("native", "avx2"), ("native", "avx2")),
+    ("isa", ("avx2", "native"), ("native", "avx2")),
+    ("isa", "native", ("native",)),
     ("isa", ("avx2", "default", "avx2"), ("native", "avx2", "default")),
-    ("machine", "popen//python=python3.12", ("here", "popen//python=python3.12")),
+    ("machine", "popen//python=python3.12", ("popen//python=python3.12",)),
+    ("machine", ("here", "popen"), ("here", "popen")),
     ("machine", ("ssh=a", "socket=b:8888", "ssh=a"), ("here", "ssh=a", "socket=b:8888")),
     ("threads", 1, (1,)),
     ("threads", [4], (4,)),
@@ -56,7 +60,7 @@ _SHUFFLES = "True, or a number of shuffles, 1 or more"
 _THREADS = "numbers of threads, 1 or more: threads=(1, 2)"
 _DTYPES = "names of floating dtypes: float16, bfloat16, float32, float64"
 _DEVICES = "names of devices: device=('cpu', 'cuda')"
-_ISA = "instruction sets: default, avx2, avx512"
+_ISA = "instruction sets: native, default, avx2, avx512"
 _SPEC = "an execnet spec: 'popen//python=python3.12', 'ssh=host//python=python3'"
 _FILL = "True, or the numbers to fill with: memory=(0, 1)"
 _OFFSETS = "offsets in elements, 0 or more: alignment=(0, 1)"
@@ -73,7 +77,7 @@ BAD: list[tuple[str, object, str]] = [
     ("dtype", ("bf16", "bfloat16"), "each value once"),
     *[("device", given, _DEVICES) for given in (("cpu", ""), ("cpu", "CUDA"), ("cpu", 0), "cuda:")],
     ("device", ("cpu", "cpu"), "each value once"),
-    *[("isa", given, _ISA) for given in ("avx", (), ("default", "native"), 2, {"avx2"}, (["avx2"],))],
+    *[("isa", given, _ISA) for given in ("avx", (), ("default", "sse"), 2, {"avx2"}, (["avx2"],))],
     *[("machine", given, _SPEC) for given in (True, "", "host", ("popen", 3), ())],
     *[("memory", given, _FILL) for given in ((True, 0), ("0", "1"), "1", {0, 1})],
     ("memory", (0, 0.0), "each value once"),
@@ -87,7 +91,8 @@ BAD: list[tuple[str, object, str]] = [
 def test_reference_is_the_first_value(name: str, given: object, values: tuple[object, ...]) -> None:
     (found,) = resolve_axes({name: given})
     axis = get_axis(name)
-    assert found == (name, values, axis.remote, axis.close_by_default, axis.mixes_dtypes)
+    remote = axis.remote and values != ("native",)  # which is this process
+    assert found == (name, values, remote, axis.close_by_default, axis.mixes_dtypes)
 
 
 @pytest.mark.parametrize(("name", "given", "values"), GOOD)
@@ -182,7 +187,7 @@ def test_current_thread_count_is_the_reference() -> None:
 
 # The contract of every axis
 
-USUAL: dict[str, object] = {"device": ("cpu", "meta"), "threads": (1, 2), "machine": "popen"}
+USUAL: dict[str, object] = {"device": ("cpu", "meta"), "threads": (1, 2), "machine": ("here", "popen")}
 
 
 def world() -> dict[str, Any]:

@@ -12,7 +12,8 @@ from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.plan.arguments import ARGUMENTS, BadArgument, override_plan
 from pytest_repro.core.plan.plan import Cell, Deterministic, Level, Plan
 from pytest_repro.engine.check.function_runs import FunctionRuns, has_arrays
-from pytest_repro.engine.check.remote_call import FunctionTarget, call_in_companions
+from pytest_repro.engine.check.placement import build_fixed_interpreter
+from pytest_repro.engine.check.remote_call import FunctionTarget, call_elsewhere, call_in_companions
 from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
 from pytest_repro.engine.experiments.run_experiment import digest_runs
 
@@ -122,6 +123,9 @@ def _build_plan(arguments: Mapping[str, Any], axes: Mapping[str, Any]) -> Plan:
 def _make_runs(calls: FunctionRuns, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
     trial = calls.trial
     if trial.unrunnable:
+        return
+    if (fixed := build_fixed_interpreter(trial.plan)) is not None:
+        call_elsewhere(calls, fn, args, fixed)
         return
     for cell in trial.iter_rehearsals():
         _run_cell(calls, cell, args)

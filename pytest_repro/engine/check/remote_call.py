@@ -23,9 +23,10 @@ from pytest_repro.core.diagnose import (
     encode_experiment,
 )
 from pytest_repro.core.plan.arguments import BadArgument
-from pytest_repro.core.plan.plan import Cell, Plan
+from pytest_repro.core.plan.plan import Cell, Plan, make_reference_cell
 from pytest_repro.core.plan.tolerance import Tolerance
 from pytest_repro.engine.check.function_runs import FunctionRuns
+from pytest_repro.engine.check.placement import build_fixed_interpreter, combine
 from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed, ThisProcess
 from pytest_repro.engine.diagnose.time_limit import time_limit
 from pytest_repro.engine.experiments.fork import FORK_AVAILABLE, ForkFailed, run_in_forks
@@ -55,10 +56,10 @@ def call_in_companions(trial: Trial, fn: Callable[..., Any], args: tuple[Any, ..
     cells = list(trial.remote_cells())
     if not cells:
         return
-    order = _build_order(trial.plan, cells[0].axis, fn, args)
+    order, base = _build_order(trial.plan, cells[0].axis, fn, args), build_fixed_interpreter(trial.plan)
     pool = CompanionPool[object, Companion]()
     for cell in cells:
-        interpreter = get_axis(cell.axis).build_interpreter(cell.value)
+        interpreter = combine(get_axis(cell.axis).build_interpreter(cell.value), base)
         start = partial(Companion, interpreter, order, sys.path, _TIMEOUT)
         try:
             with pool.using(cell.value, start) as companion:
@@ -69,6 +70,34 @@ def call_in_companions(trial: Trial, fn: Callable[..., Any], args: tuple[Any, ..
             trial.add_lost(cell, str(lost))
         finally:
             pool.close()
+
+
+def call_elsewhere(
+    calls: FunctionRuns, fn: Callable[..., Any], args: tuple[Any, ...], at: Interpreter
+) -> None:
+    """Makes every call of *fn* in the interpreter *at*, which axes with a single value need.
+
+    Raises:
+        BadArgument: *fn* cannot be imported there, or *args* do not pickle.
+    """
+    trial = calls.trial
+    axis = next(each.axis for each in trial.plan.vary if each.remote and len(each.values) == 1)
+    order, cell = _build_order(trial.plan, axis, fn, args), make_reference_cell(trial.plan.vary, 0)
+    pool = CompanionPool[str, Companion]()
+    try:
+        with pool.using(axis, partial(Companion, at, order, sys.path, _TIMEOUT)) as companion:
+            for cell in trial.iter_rehearsals():
+                _call_once(trial, companion, cell)
+            if not trial.unrunnable:
+                call_in_companions(trial, fn, args)
+                cell = trial.last_cell
+                _call_once(trial, companion, cell)
+    except InterpreterLost as lost:
+        trial.add_lost(cell, str(lost))
+    finally:
+        pool.close()
+    if failed := [run for run in trial.runs if run.outcome == "failed"]:
+        calls.error = RuntimeError(f"in an interpreter with {at.name}: {failed[-1].error}")
 
 
 def _call_once(trial: Trial, companion: Companion, cell: Cell) -> None:
@@ -120,18 +149,19 @@ class FunctionTarget:
     def __init__(
         self, plan: Plan, fn: Callable[..., Any], args: tuple[Any, ...], digests: Sequence[str]
     ) -> None:
-        self._plan, self._fn_and_args = plan, (fn, args)
+        self._plan, self._fn_and_args, self._base = plan, (fn, args), build_fixed_interpreter(plan)
         self._pool = CompanionPool[str, Companion](max_losses=None, retry_start=True)
         try:
             self._order = _build_order(plan, "inquiry", fn, args)
         except BadArgument:
             self._order = {}
         self.fresh_processes = bool(self._order) and FORK_AVAILABLE
-        self.this_process = ThisProcess(self._run_here, digests)
+        # Every call was made elsewhere if an axis with a single value needs that.
+        self.this_process = ThisProcess(self._run_here, digests) if self._base is None else None
 
     def start_interpreters(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
         try:
-            for interpreter in interpreters:
+            for interpreter in (combine(each, self._base) for each in interpreters):
                 self._pool.get(interpreter.name, partial(self._start, interpreter, seconds))
         except InterpreterLost as lost:
             raise ExperimentFailed(str(lost)) from None
@@ -141,7 +171,7 @@ class FunctionTarget:
     ) -> ExperimentResult:
         if not self._order and interpreter is None:
             return self._run_here(experiment, seconds)
-        place = interpreter or DEFAULT_INTERPRETER
+        place = combine(interpreter or DEFAULT_INTERPRETER, self._base)
         try:
             with self._pool.using(place.name, partial(self._start, place, seconds_left)) as companion:
                 companion.send("try", encode_experiment(experiment), seconds)

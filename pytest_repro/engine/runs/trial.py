@@ -159,7 +159,7 @@ class Trial:
         if base is not None and run.outcome == base[0].outcome and not recording.equals(base[1]):
             close, mixed = self.plan.tolerance_for(cell.axis), self.plan.mixes_dtypes(cell.axis)
             recording.measure_against(base[1], self.store, close, mixed, fetch)
-        if self.plan.ranks and (base is None or cell.axis != REPEAT):
+        if base is None or (self.plan.ranks and cell.axis != REPEAT):
             recording.store_values(self.store, fetch)
 
     def add(self, run: Run, recording: RecordingBase) -> None:

@@ -47,10 +47,14 @@ class Option:
         bare_value: Value of the option without ``=``; None if it needs one.
         field: Of :class:`Settings`.
         annotation: Of its *field*; decides the type in the ini file.
+        name: On the command line, after ``--repro-``.
+        key: Name in the ini file, and of the parsed option.
     """
 
     field: str
     annotation: str
+    name: str
+    key: str
 
     def __init__(
         self,
@@ -67,16 +71,7 @@ class Option:
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.field, self.annotation = name, owner.__annotations__[name]
-
-    @property
-    def name(self) -> str:
-        """Name on the command line, after ``--repro-``."""
-        return self.field.replace("_", "-")
-
-    @property
-    def key(self) -> str:
-        """Name in the ini file, and of the parsed option."""
-        return f"repro_{self.field}"
+        self.name, self.key = name.replace("_", "-"), f"repro_{name}"
 
 
 def _option(group: str, default: Any, parse: Parse, metavar: str, help: str, bare: Any = None) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.plugins import find_plugins, load_plugin
@@ -27,6 +27,8 @@ ENTRY_POINT_GROUP = "pytest_repro.extra_runs"
 class ExtraRun:
     """One kind of extra runs. Only :meth:`get_request` and :meth:`make` are required."""
 
+    #: Name of its file.
+    name: ClassVar[str]
     #: Position among the kinds: in the order of the runs, and of the lines of the session's summary.
     order = 100
     #: Whether a test that fails has none.
@@ -67,10 +69,8 @@ class ExtraRun:
         )
         return "extra runs", text
 
-    @property
-    def name(self) -> str:
-        """Name of its file."""
-        return type(self).__module__.rpartition(".")[2]
+    def __init_subclass__(cls) -> None:
+        cls.name = cls.__module__.rpartition(".")[2]
 
 
 @cache
@@ -87,7 +87,7 @@ def list_requested(runner: ItemRunner, settings: Settings) -> list[ExtraRun]:
     Runs in ranks are recorded elsewhere, and a replay log holds nothing for another seed or mode:
     such tests have none.
     """
-    plan, requests = runner.plan, runner.extra_results.requests
+    plan, requests = runner.trial.plan, runner.extra_results.requests
     for kind in list_extra_runs():
         if request := kind.get_request(plan, settings):
             requests[kind.name] = request
@@ -98,7 +98,7 @@ def list_requested(runner: ItemRunner, settings: Settings) -> list[ExtraRun]:
 
 def describe_omitted(runner: ItemRunner, settings: Settings) -> str:
     """Extra runs that were asked for and not made, with the reason; ``""`` if there are none."""
-    plan, results = runner.plan, runner.extra_results
+    plan, results = runner.trial.plan, runner.extra_results
     requests = [*results.requests.values(), *["its budgets"] * bool(plan.seeds and results.budgets)]
     if requests and settings.replay is not None:
         return f"{', '.join(requests)}: not with --repro-replay, whose log feeds each run"

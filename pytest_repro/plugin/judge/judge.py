@@ -85,7 +85,7 @@ class Judge:
         __tracebackhide__ = True
         item, outcome = runner.item, verdict.outcome
         # An xfail does not wait for a test that observes nothing: a failure would hide an XPASS.
-        is_audit = runner.plan.audit and not verdict.is_partial
+        is_audit = verdict.plan.audit and not verdict.is_partial
         is_lenient = is_audit or item.get_closest_marker("xfail") is not None
         if run.outcome == "failed" and not verdict.mismatches:
             return _judge_extra_runs(runner, run)  # pytest shows why it failed
@@ -113,7 +113,7 @@ def _judge_extra_runs(runner: ItemRunner, run: Run) -> BaseException | None:
 def _compute_verdict(runner: ItemRunner, run: Run) -> Verdict:
     recording = runner.current.final_recording
     verdict = runner.trial.compute_verdict((run, recording))
-    if runner.plan.baseline:
+    if verdict.plan.baseline:
         from pytest_repro.plugin.judge import baseline
 
         return baseline.judge_baseline(runner.item, verdict, runner.trial, recording)

@@ -109,11 +109,8 @@ class AxisCompanions:
         on_wait = partial(self._progress.show_elapsed, f"collecting in {companion.interpreter.name}")
         companion.receive("while it collected the tests", on_wait=on_wait)
 
-    def teardown_for_next(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
-        """Has companions tear down what the next test does not need."""
-        if nextitem is not None and nextitem.parent is item.parent:
-            return
-        key = self._launcher.item_keys.get(nextitem, (None, 0)) if nextitem is not None else (None, 0)
+    def teardown_for_next(self, *key: object) -> None:
+        """Has companions tear down what the test of that *key* does not need."""
         self._rank_groups.pool.broadcast("end", *key)
         self._pool.broadcast("end", *key)
 

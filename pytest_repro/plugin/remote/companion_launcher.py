@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -19,7 +20,7 @@ from pytest_repro.companions.companion import Companion
 from pytest_repro.companions.start_state import StartState
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.pytest_internals import get_basetemp
-from pytest_repro.plugin.remote.companion_session import iter_item_keys
+from pytest_repro.plugin.remote.companion_server import iter_item_keys
 from pytest_repro.plugin.stash import SETTINGS
 
 
@@ -37,7 +38,10 @@ class CompanionLauncher:
         Raises:
             InterpreterLost: It did not start within *timeout* seconds.
         """
-        order = {**self.build_order(name, interpreter.local), **order}
+        return self.launch(interpreter, {**self.build_order(name, interpreter.local), **order}, timeout)
+
+    def launch(self, interpreter: Interpreter, order: Mapping[str, Any], timeout: float) -> Companion:
+        """As :meth:`start`, with the whole order, which :meth:`build_order` has begun."""
         return Companion(interpreter, order, self.paths, timeout, self.environ)
 
     def build_order(self, name: str, local: bool = True) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from pytest_repro.plugin import peers
 from pytest_repro.plugin.exceptions import CompanionLost, RankFailed
 from pytest_repro.plugin.pytest_internals import add_failed_subtests, decode_subtest_report, get_basetemp
 from pytest_repro.plugin.remote.companion_launcher import CompanionLauncher
-from pytest_repro.plugin.remote.companion_session import RankResult
+from pytest_repro.plugin.remote.rank_server import RankResult
 from pytest_repro.plugin.replay_line import format_nodeid
 from pytest_repro.plugin.run.item_runner import ItemRunner, JudgeProtocol
 from pytest_repro.plugin.run.progress import Progress

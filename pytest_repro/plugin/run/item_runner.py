@@ -167,7 +167,7 @@ class ItemRunner:
                     self._phases[1]()
                 finally:
                     stop()
-            self.current.observe_locals(self.plan.capture)
+            self.current.observe_locals(self.trial.plan.capture)
         finally:
             self.current.forget_frames()
 

@@ -50,16 +50,22 @@ class Rehearser:
         self._impls: list[Any] = []
         self._hook_caller: Any = None
         self._next: pytest.Item | None = None
+        self._left_out: pytest.Item | None = None
         plugins.register(self, "repro-rehearser")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
-        """Runs the requested rehearsal; otherwise leaves the item to others."""
+        """Runs the requested rehearsal; otherwise leaves the item to others, unless it has run elsewhere."""
         if not self._is_pending:
-            return None
+            is_left_out, self._left_out = self._left_out is item, None
+            return is_left_out or None
         self._is_pending = False
         self._reports = run_silently(item, self._get_next(item))
         return True
+
+    def leave_out(self, item: pytest.Item) -> None:
+        """Keeps others from running *item*, which has run in another interpreter."""
+        self._left_out = item
 
     def rehearse(self, item: pytest.Item) -> list[pytest.TestReport]:
         """Runs *item* once; returns its reports, which nobody else sees."""

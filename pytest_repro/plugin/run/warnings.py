@@ -67,7 +67,7 @@ class ItemWarnings:
         if self._run_count == 1:
             self._first.append(kwargs)
         elif self._where:
-            self.add_records([_make_record(message)], kwargs["nodeid"], self._where)
+            self.add_records([make_record(message)], kwargs["nodeid"], self._where)
         elif _may_come_late(message):
             self._others.append(kwargs)
 
@@ -77,7 +77,7 @@ class ItemWarnings:
 
     def pop_records(self) -> tuple[RecordedWarning, ...]:
         """The warnings, once, to be shown by another interpreter."""
-        return tuple(dict.fromkeys(_make_record(kwargs["warning_message"]) for kwargs in self.pop()))
+        return tuple(dict.fromkeys(make_record(kwargs["warning_message"]) for kwargs in self.pop()))
 
     def add_records(self, records: Iterable[RecordedWarning], nodeid: str, where: str = "") -> None:
         """Adds the warnings of a run in another interpreter.
@@ -88,10 +88,7 @@ class ItemWarnings:
             where: ``"in process 1"``; ``""`` if the texts say it.
         """
         for each in records:
-            category, text = _resolve_category(each)
-            described = f"{text} ({where})" if where else text
-            message = WarningMessage(category(described), category, each.file, each.line)
-            kwargs = {"warning_message": message, "when": "runtest", "nodeid": nodeid, "location": None}
+            kwargs = make_hook_arguments(each, nodeid, where)
             if where:
                 self._others.append(kwargs)
             else:
@@ -143,7 +140,16 @@ def _may_come_late(message: WarningMessage) -> bool:
     return is_own or is_late or "was never awaited" in str(message.message)
 
 
-def _make_record(message: WarningMessage) -> RecordedWarning:
+def make_hook_arguments(record: RecordedWarning, nodeid: str, where: str = "") -> dict[str, Any]:
+    """The arguments of ``pytest_warning_recorded`` for a warning of another interpreter."""
+    category, text = _resolve_category(record)
+    described = f"{text} ({where})" if where else text
+    message = WarningMessage(category(described), category, record.file, record.line)
+    return {"warning_message": message, "when": "runtest", "nodeid": nodeid, "location": None}
+
+
+def make_record(message: WarningMessage) -> RecordedWarning:
+    """*message* as plain data."""
     kind = message.category
     return RecordedWarning(
         f"{kind.__module__}.{kind.__qualname__}", str(message.message), message.filename, message.lineno

@@ -59,10 +59,10 @@ class ReproHooks:
     def __init__(self, session: pytest.Session) -> None:
         config = session.config
         self._progress = Progress(config)
-        self._others = OtherProcesses(session, self._progress)
+        self._rehearser = Rehearser(config.pluginmanager, self)
+        self._others = OtherProcesses(session, self._progress, self._rehearser, rows.make_failing_row)
         self._judge = Judge(lambda *arguments: self._others.diagnoser.diagnose(*arguments))
         config.pluginmanager.register(LateDiagnosis(self._judge, self.run_experiment), f"{PLUGIN_NAME}-late")
-        self._rehearser = Rehearser(config.pluginmanager, self)
         self._unseen_runs = UnseenRuns(config.stash[SETTINGS], self._progress, self._others)
         self._with_plots = rows.should_plot(config)
         self._folders = config.stash[FOLDERS] = TemporaryFolders(config)
@@ -76,7 +76,7 @@ class ReproHooks:
     ) -> Generator[None, object, object]:
         """All runs but the last are rehearsals; the last one is pytest's own."""
         plan = item.stash.get(PLAN, None)
-        if plan is None or is_setup_only(item.config):
+        if plan is None or is_setup_only(item.config) or self._others.run_whole(item, nextitem, plan):
             return (yield)
         with (
             self._progress.track_test(item),

@@ -82,7 +82,7 @@ class ItemReporter:
             self._has_failed = True
         if report.passed and runner.teardown_error:  # of a rehearsal only
             report.outcome, report.longrepr = "failed", runner.teardown_error
-        if runner.plan.baseline:
+        if runner.trial.plan.baseline:
             from pytest_repro.plugin.judge import baseline
 
             baseline.attach_entry(self._item, report)

@@ -19,14 +19,13 @@ from pytest_repro.plugin.extra_runs.unseeded import make_unseeded_row
 from pytest_repro.plugin.replay_line import format_nodeid
 from pytest_repro.plugin.run import replay
 from pytest_repro.plugin.run.item_runner import ItemRunner
-from pytest_repro.plugin.stash import ENVIRONMENT, GITHUB, ROWS, SETTINGS
+from pytest_repro.plugin.stash import ENVIRONMENT, GITHUB, REPORT_ATTRIBUTE, ROWS, SETTINGS
 from pytest_repro.reports.summary import FAILING_VERDICTS
 
 if TYPE_CHECKING:
     from pytest_repro.core.compare.stored_value import StoredValue
 
 _PLUGIN_NAME = "repro-rows"
-REPORT_ATTRIBUTE = "repro"
 
 
 def attach_row(
@@ -57,7 +56,7 @@ def attach_row(
             from pytest_repro.reports.failure.text import describe_uncompared_values
 
             row["level_note"] = describe_uncompared_values(verdict)
-    if settings.replay == replay.RECORD_MODE and not runner.plan.ranks:
+    if settings.replay == replay.RECORD_MODE and not verdict.plan.ranks:
         from pytest_repro.core.replay import encode_log
 
         runner.replay.keep_logs()
@@ -113,7 +112,7 @@ def _are_details_shown(runner: ItemRunner) -> bool:
 def _make_properties(runner: ItemRunner, verdict: Verdict) -> Iterator[tuple[str, object]]:
     if verdict.outcome is not None:
         yield "repro_verdict", verdict.outcome
-    yield "repro_seed", runner.plan.seed
+    yield "repro_seed", verdict.plan.seed
     if verdict.cause is not None:
         yield "repro_cause", verdict.cause.name
     if (sweep := runner.extra_results.sweep) is not None:

@@ -12,8 +12,8 @@ from pytest_repro.core.plan.plan import REPEAT, Plan
 from pytest_repro.core.runs.run import Run
 from pytest_repro.engine.runs.run_source import format_error_line
 from pytest_repro.plugin.judge.judge import make_paths_relative
-from pytest_repro.plugin.session.rows import REPORT_ATTRIBUTE, collect_rows, make_failing_row
-from pytest_repro.plugin.stash import PLAN
+from pytest_repro.plugin.session.rows import collect_rows, make_failing_row
+from pytest_repro.plugin.stash import PLAN, REPORT_ATTRIBUTE
 
 _PLUGIN_NAME = "repro-unmarked"
 _ROW: pytest.StashKey[dict[str, Any]] = pytest.StashKey()

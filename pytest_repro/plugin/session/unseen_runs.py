@@ -37,10 +37,10 @@ class UnseenRuns:
 
     def make(self, runs: ItemRuns) -> None:
         """Makes all runs but the last, here and in other interpreters, then begins the last one."""
-        runner = runs.runner
+        runner, plan = runs.runner, runs.trial.plan
         extra_runs = list_requested(runner, self._settings)
-        has_unseen = runner.plan.runs > 1 or bool(extra_runs)
-        has_remote = runner.plan.runs > 1 and any(axis.remote for axis in runner.plan.vary)
+        has_unseen = plan.runs > 1 or bool(extra_runs)
+        has_remote = plan.runs > 1 and any(axis.remote and axis.values[1:] for axis in plan.vary)
         if has_remote:
             self._others.axis_companions.start_runs(runner)
         if has_unseen:
@@ -65,7 +65,7 @@ class UnseenRuns:
                 yield
 
         phase_context = wrap_phase if self._progress.is_below_output else watch
-        runner.begin(self._add_tracing(spec, runner.plan), phase_context=phase_context)
+        runner.begin(self._add_tracing(spec, trial.plan), phase_context=phase_context)
 
     def _rehearse(self, runs: ItemRuns) -> None:
         runner, trial = runs.runner, runs.trial
@@ -76,7 +76,7 @@ class UnseenRuns:
                 self._progress.show_run(trial, cell)
                 watch = _watch_draws(runner, self._settings) if not trial.run_count else nullcontext
                 runs.run(
-                    self._add_tracing(trial.make_spec(cell, trial.run_count), runner.plan),
+                    self._add_tracing(trial.make_spec(cell, trial.run_count), trial.plan),
                     phase_context=watch,
                 )
                 runner.finish_rehearsal(runs.reports)
@@ -110,9 +110,10 @@ def _watch_draws(runner: ItemRunner, settings: Settings) -> PhaseContext:
 
     Not under replay, which replaces the functions that seed.
     """
-    if runner.plan.ranks or settings.replay is not None:
+    plan = runner.trial.plan
+    if plan.ranks or settings.replay is not None:
         return nullcontext
-    watch = runner.extra_results.draw_watch = DrawWatch(runner.plan.seed)
+    watch = runner.extra_results.draw_watch = DrawWatch(plan.seed)
     has_fixtures = bool({*getattr(runner.item, "fixturenames", ["?"])} - {"repro", "request"})
 
     def watch_phase() -> AbstractContextManager[None]:

@@ -12,8 +12,7 @@ _WIDTH = 92
 
 def format_labelled(label: str, lines: Iterable[str]) -> Iterator[str]:
     """*lines*, the first behind *label* and the others below it: ``  fix        seed it``."""
-    for number, line in enumerate(lines):
-        yield f"  {'' if number else label:<10} {line}".rstrip()
+    return iter([f"  {'' if number else label:<10} {line}".rstrip() for number, line in enumerate(lines)])
 
 
 def wrap_labelled(label: str, text: str) -> Iterator[str]:

@@ -201,13 +201,17 @@ def format_folder_note(verdict: Verdict) -> str:
 
 
 def format_environment_diff(verdict: Verdict) -> Iterator[str]:
-    """A line for each difference of the environment of a run that differs: ``numpy 2.4.6 here, …``."""
+    """A line for each difference of the environment of a run that differs: ``numpy 2.4.6 here, …``.
+
+    Not if the run that it is compared with was made in that environment too.
+    """
     differing = {(m.axis, m.value) for m in verdict.mismatches}
     runs = [run for run in verdict.runs if (run.axis, run.value) in differing and run.repeat_of is None]
     lines = (
         f"{name} {here} here, {there} {format_in_run(run)}"
         for run in runs
         for name, (here, there) in run.environment_diff.items()
+        if verdict.runs[0].environment_diff.get(name) != (here, there)
     )
     return format_labelled("unlike", lines)
 

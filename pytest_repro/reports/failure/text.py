@@ -187,18 +187,16 @@ def _format_differences(nodeid: str, verdict: Verdict) -> Iterator[str]:
     if values:
         axes = list(format_axes(verdict))
         yield from [*axes, ""] if axes else []
-        yield from format_mismatches(values, verdict)
-        yield ""
+        yield from [*format_mismatches(values, verdict), ""]
         if verdict.baseline is None and verdict.level is not None:  # with a baseline, the runs agree
             asked, reached = verdict.level
             result = f"asked {asked}, reached {reached}: {_LEVEL_TEXTS[reached]}"
             yield from format_labelled("level", [result])
         yield from format_input_note(verdict)
         yield from wrap_labelled("note", _AGREEING_TEXTS[verdict.agreeing])
-    yield from format_environment_diff(verdict)
-    yield from cause.format_diagnosis(verdict)
+    yield from [*format_environment_diff(verdict), *cause.format_diagnosis(verdict)]
     if values and verdict.baseline is None:
-        yield from format_hints(verdict)
+        yield from [*format_hints(verdict)]
     yield from golden.format_how_to_accept(nodeid, verdict)
     for line in format_past_log(verdict):
         yield from format_labelled("note", [line])

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from pytest_repro.axes import get_axis, list_axis_names
+from pytest_repro.axes import list_axis_names, make_axis_values
 from pytest_repro.core.checked_json import BadJson, JsonNode
 from pytest_repro.core.codec import Codec, Field
 from pytest_repro.core.compare.mismatch import Difference, Mismatch, TokenDivergence
@@ -32,8 +32,7 @@ def _read_setting(node: JsonNode) -> dict[str, object]:
 
 
 def _read_axis_values(node: JsonNode, name: str) -> AxisValues:
-    axis, values = get_axis(_check_axis(node, name)), tuple(value.as_scalar() for value in node)
-    return AxisValues(name, values, axis.remote, axis.close_by_default, axis.mixes_dtypes)
+    return make_axis_values(_check_axis(node, name), tuple(value.as_scalar() for value in node))
 
 
 def _distance(name: str) -> Field:

@@ -365,7 +365,7 @@ def test_arguments_travel_and_a_function_may_live_in_a_class(helper: ModuleType)
 
 
 def test_the_portable_instruction_set(helper: ModuleType) -> None:
-    verdict = check(helper.steady, isa=("default",))
+    verdict = check(helper.steady, isa=("native", "default"))
     word, states = ("reproduced", ["ran"]) if _x86() else ("skipped", ["absent"])
     assert (verdict.outcome, [run.state for run in verdict.runs[2:]]) == (word, states)
     assert made(verdict) == [("repeat", 0), ("repeat", 1), ("isa", "default")]
@@ -436,7 +436,7 @@ def test_arguments_that_do_not_pickle_are_refused(helper: ModuleType) -> None:
         ({"threads": ()}, r"threads=\(\): one value for all runs, or several, the reference first"),
         ({"threads": (1, 1)}, r"threads=\(1, 1\): each value once"),
         ({"process": 0}, "process=0: True, or a number of interpreters"),
-        ({"isa": "mmx"}, "isa='mmx': instruction sets: default, avx2, avx512"),
+        ({"isa": "mmx"}, "isa='mmx': instruction sets: native, default, avx2, avx512"),
         ({"thread": (1, 2)}, r"thread=\(1, 2\): unknown; allowed are runs, .*threads$"),
         ({"stress": 3}, "stress=3: takes no values"),
     ],

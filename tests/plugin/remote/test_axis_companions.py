@@ -494,7 +494,7 @@ def test_machines(run: Run) -> None:
         @pytest.mark.reproducible
         def test_b(): x = np.random.rand(3)
         """,
-        f"--repro-vary=machine=popen//python={sys.executable}",
+        f"--repro-vary=machine=here,popen//python={sys.executable}",
     ).check(passed=2)
     assert set(result.verdicts.values()) == {"reproduced"}
     assert len(run.pids) == 2

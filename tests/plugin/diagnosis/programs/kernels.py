@@ -53,12 +53,12 @@ def test_drawn(repro: Any) -> None:
     repro.record(weight=torch.nn.Linear(3, 3).weight)
 
 
-@varied(isa=("default",), rtol=0, atol=0)
+@varied(isa=("native", "default"), rtol=0, atol=0)
 def test_exponentials(repro: Any) -> None:
     grid = torch.linspace(0, 1, 1000)
     repro.record(value=torch.exp(grid) @ torch.sin(grid))
 
 
-@varied(isa=("default",), rtol=0, atol=0)
+@varied(isa=("native", "default"), rtol=0, atol=0)
 def test_drawn_normal(repro: Any) -> None:
     repro.record(noise=torch.randn(64))
