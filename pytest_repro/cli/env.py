@@ -53,6 +53,14 @@ _MEANINGS: Mapping[str, str] = {
     "torch default_device": "device of torch.ones(2); None: the CPU",
     "torch grad_mode": "whether gradients are recorded",
     "torch threads": "threads of one op: sums are split over them, which changes rounding",
+    "jax_default_matmul_precision": "float32 in products on accelerators: highest keeps 24 bits; None: fewer",
+    "jax_threefry_partitionable": "how threefry splits a key over devices; another value draws other numbers",
+    "jax_(default_prng_impl|enable_custom_prng|legacy_prng_key|random_seed_offset|high_dynamic_range_gumbel)": "how jax.random draws; another value draws other numbers",
+    r"jax_\w+": "a flag of jax.config",
+    r"numba.get_num_threads\(\)": "threads of compiled loops over prange",
+    r"(sklearn|xgboost)\.get_config\(\)\['\w+'\]": "a setting of set_config",
+    "tensorflow TF32": "True: products of float32 on CUDA keep 11 of 24 bits",
+    "tensorflow eager functions": "True: tf.function runs its body op by op",
     r"numpy.geterr\(\)": "what numpy does on overflow and division by zero: warn, raise; values are the same",
 }
 
