@@ -28,6 +28,7 @@ class Interpreter:
         name: How messages refer to it.
         imports_per_run: Whether each run of an experiment imports the program again.
         imports_libraries: Whether the libraries of this process are imported once, before the first run.
+        fixed_addresses: Whether it starts without the randomization of addresses.
     """
 
     spec: str = "popen"
@@ -35,6 +36,7 @@ class Interpreter:
     name: str = ""
     imports_per_run: bool = False
     imports_libraries: bool = False
+    fixed_addresses: bool = False
 
     @property
     def local(self) -> bool:

@@ -48,16 +48,17 @@ def run_in_forks(perform: ExperimentFunction, experiment: Experiment, seconds: f
             return encode_result(perform(experiment))
         except Exception as error:
             raise ForkFailed(f"{type(error).__name__}: {error}") from error
-    parts = _split_into_runs(experiment) if experiment.fresh_forks else [experiment]
+    parts = split_into_runs(experiment) if experiment.fresh_forks else [experiment]
     functions = [partial(report_imports, partial(_perform_and_encode, perform, part)) for part in parts]
     messages = call_in_forks(functions, seconds)
     results = [preload_imports(message) for message in messages]  # after the last fork: all must be alike
-    return encode_result(_join_results(results)) if experiment.fresh_forks else results[0]
+    return encode_result(join_results(results)) if experiment.fresh_forks else results[0]
 
 
-def _split_into_runs(experiment: Experiment) -> list[Experiment]:
+def split_into_runs(experiment: Experiment) -> list[Experiment]:
+    """An experiment per run; with ``shift_heap``, every second one has another memory layout."""
     return [
-        experiment._replace(cells=(cell,), shift_heap=experiment.shift_heap and number == 1)
+        experiment._replace(cells=(cell,), shift_heap=experiment.shift_heap and number % 2 == 1)
         for number, cell in enumerate(experiment.cells)
     ]
 
@@ -66,7 +67,7 @@ def _perform_and_encode(perform: ExperimentFunction, experiment: Experiment) -> 
     return encode_result(perform(experiment))
 
 
-def _join_results(encoded: Sequence[bytes]) -> ExperimentResult:
+def join_results(encoded: Sequence[bytes]) -> ExperimentResult:
     """The result of one experiment from results of one run each."""
     runs = [decode_result(data) for data in encoded]
     differing = tuple(n for n, run in enumerate(runs) if run.reference_digest != runs[0].reference_digest)
@@ -82,15 +83,20 @@ def _join_results(encoded: Sequence[bytes]) -> ExperimentResult:
         outcomes=tuple(dict.fromkeys(outcome for run in runs for outcome in run.outcomes)),
         not_suspendable=tuple(dict(pair for run in runs for pair in run.not_suspendable).items()),
         digests=tuple(run.reference_digest for run in runs),
+        layouts=tuple(layout for run in runs for layout in run.layouts),
         cpu_seconds=sum(run.cpu_seconds for run in runs),
     )
 
 
-def call_in_forks(functions: Sequence[Callable[[], bytes]], seconds: float) -> list[bytes]:
+def call_in_forks(
+    functions: Sequence[Callable[[], bytes]],
+    seconds: float,
+    is_enough: Callable[[list[bytes]], bool] = lambda results: False,
+) -> list[bytes]:
     """The results of *functions*, called one after the other, each in a fork of this process.
 
     Creates all forks before the first call and allocates nothing in between, so that all have the same
-    addresses.
+    addresses. Ends early when *is_enough* says so of the results so far.
 
     Raises:
         ForkFailed: A fork died or raised, or all together took longer than *seconds*.
@@ -109,11 +115,13 @@ def call_in_forks(functions: Sequence[Callable[[], bytes]], seconds: float) -> l
                     os._exit(0)
                 os.read(starts[number][0], 1)
                 _run_fork(functions[number], answers[number][1])
-    results = []
+    results: list[bytes] = []
     try:
         for start, answer, pid in zip(starts, answers, pids):
             os.write(start[1], b"!")
             results.append(_read_answer(answer[0], pid, deadline))
+            if is_enough(results):
+                break
         return results
     finally:
         for pid in pids:
