@@ -399,12 +399,9 @@ def test_wide_fixtures_are_torn_down_in_forks(noisy: Project) -> None:
 
 
 @pytest.mark.skipif(not FORK_AVAILABLE, reason="needs os.fork")
-@pytest.mark.parametrize("count", [12, 60])
+@pytest.mark.parametrize("count", [12, 60, 250])
 def test_order_of_a_set_of_functions(noisy: Project, count: int) -> None:
-    """Their addresses are set when the module is imported, and may agree by chance.
-
-    The order of more than 76 depends on addresses beyond a page, which a shifted heap may not change.
-    """
+    """Their addresses are set when the module is imported, and may agree by chance."""
     noisy.write(zoo="\n".join(f"def f{number}(): ..." for number in range(count)))
     result = noisy(
         """
@@ -420,7 +417,7 @@ def test_order_of_a_set_of_functions(noisy: Project, count: int) -> None:
     for _ in range(3):  # on a busy machine forks may differ by more than their layout: unknown, never wrong
         if result.report["tests"][0]["verdict"] == "reproduced":  # two processes may agree
             return
-        if causes(result) != {"test_a": "unknown -"}:
+        if not causes(result)["test_a"].startswith("unknown"):
             break
         result = noisy.again("-p", "no:randomly", subprocess=True)
     assert causes(result) == {"test_a": "address-order test_it.py:5"}, result.report["tests"]
