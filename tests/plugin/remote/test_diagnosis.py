@@ -339,6 +339,45 @@ def wait(condition: Callable[[], bool], seconds: float) -> bool:
     return condition()
 
 
+@pytest.mark.parametrize("when", ["auto", "always"])
+def test_all_causes_of_a_session_have_a_limit(noisy: Project, when: str) -> None:
+    """Once it is spent, the failure and the summary say so; only ``auto`` has one."""
+    source = """
+    from noise import noise
+    import pytest
+    @pytest.fixture(scope="module", autouse=True)
+    def no_time():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("pytest_repro.plugin.judge.judge._SESSION_FACTOR", 0.0)
+            patch.setattr("pytest_repro.plugin.judge.judge.monotonic", lambda: 0.0)
+            yield
+    def test_a(repro): repro.record(x=noise())
+    def test_b(repro): repro.record(x=noise())
+    def test_c(repro): repro.record(x=noise())
+    """
+    result = noisy(source, f"--repro-diagnose={when}", "-p", "no:randomly").check(failed=3)
+    found = causes(result)
+    assert found.pop("test_a") == "os-entropy noise.py:3"
+    if when == "always":
+        assert set(found.values()) == {"os-entropy noise.py:3"}
+        return
+    assert set(found.values()) == {""}
+    assert re.search(
+        r"^diagnosis 1 test in .* s; 2 more not diagnosed, --repro-diagnose=always does$", result.text, re.M
+    )
+    assert (
+        len(
+            re.findall(
+                "^  no cause   the causes of other tests took .* s: --repro-diagnose=always looks",
+                result.text,
+                re.M,
+            )
+        )
+        == 2
+    )
+    assert "looks for all" in result.report["tests"][2]["undiagnosed"]
+
+
 def test_diagnosis_leaves_nothing_behind_and_prints_nothing_twice(noisy: Project) -> None:
     noisy.write(
         conftest="""
