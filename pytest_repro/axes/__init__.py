@@ -16,6 +16,7 @@ from typing import ClassVar
 from pytest_repro.core.plan.arguments import ARGUMENTS, BadArgument
 from pytest_repro.core.plan.plan import AxisValues
 from pytest_repro.core.plugins import find_plugins, load_plugin
+from pytest_repro.interpose.patch import pass_through_nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Interpreter:
         name: How messages refer to it.
         imports_per_run: Whether each run of an experiment imports the program again.
         imports_libraries: Whether the libraries of this process are imported once, before the first run.
+        fixed_addresses: Whether it starts without the randomization of addresses.
     """
 
     spec: str = "popen"
@@ -35,6 +37,7 @@ class Interpreter:
     name: str = ""
     imports_per_run: bool = False
     imports_libraries: bool = False
+    fixed_addresses: bool = False
 
     @property
     def local(self) -> bool:
@@ -235,10 +238,11 @@ def _expand_bundles(arguments: Mapping[str, object]) -> dict[str, object]:
 
 @contextmanager
 def apply_setting(setting: Mapping[str, object]) -> Iterator[None]:
-    """Applies every value of *setting*, by axis, in this process for a block."""
+    """Applies every value of *setting*, by axis, in this process for a block; no site passes through it."""
     with ExitStack() as stack:
-        for name, value in setting.items():
-            stack.enter_context(get_axis(name).applied(value))
+        with pass_through_nothing():
+            for name, value in setting.items():
+                stack.enter_context(get_axis(name).applied(value))
         yield
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from pytest_repro.axes import Axis, as_tuple
 from pytest_repro.axes._shared import require_distinct
 from pytest_repro.core.plan.arguments import BadArgument
-from pytest_repro.interpose.patch import Patch, patch_everywhere
+from pytest_repro.interpose.patch import Patch, has_passthrough, is_passthrough, patch_everywhere
 
 _NUMPY_FUNCTIONS = ("empty", "empty_like")
 
@@ -60,7 +60,7 @@ def _make_fill_mode(value: object) -> Any:
 
     functions = [torch.empty, torch.empty_like, torch.empty_strided, torch.empty_permuted]
     methods = [torch.Tensor.new_empty, torch.Tensor.new_empty_strided]
-    makers = {_unwrap(each) for each in [*functions, *methods]}
+    makers, may_pass = {_unwrap(each) for each in [*functions, *methods]}, has_passthrough()
 
     class FillMode(TorchFunctionMode):
         """Fills the tensors that the functions for uninitialised memory return."""
@@ -68,6 +68,8 @@ def _make_fill_mode(value: object) -> Any:
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             made = func(*args, **(kwargs or {}))
             if _unwrap(func) in makers and made.layout is torch.strided and not made.is_quantized:
+                if may_pass and is_passthrough(sys._getframe(1)):
+                    return made
                 with torch.no_grad():
                     _fill_tensor(made, value)
             return made

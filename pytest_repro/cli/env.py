@@ -55,7 +55,8 @@ _MEANINGS: Mapping[str, str] = {
     "torch threads": "threads of one op: sums are split over them, which changes rounding",
     "jax_default_matmul_precision": "float32 in products on accelerators: highest keeps 24 bits; None: fewer",
     "jax_threefry_partitionable": "how threefry splits a key over devices; another value draws other numbers",
-    "jax_(default_prng_impl|enable_custom_prng|legacy_prng_key|random_seed_offset|high_dynamic_range_gumbel)": "how jax.random draws; another value draws other numbers",
+    "jax_(default_prng_impl|.*custom_prng|legacy_prng_key|random_seed_offset|.*gumbel)": "how jax.random "
+    "draws; another value draws other numbers",
     r"jax_\w+": "a flag of jax.config",
     r"numba.get_num_threads\(\)": "threads of compiled loops over prange",
     r"(sklearn|xgboost)\.get_config\(\)\['\w+'\]": "a setting of set_config",

@@ -16,7 +16,13 @@ import execnet
 from pytest_repro._version import __version__
 from pytest_repro.axes import Interpreter
 from pytest_repro.companions.remote_main import BOOTSTRAP
-from pytest_repro.companions.spawn import format_python_spec, limit_start, redirect_stderr, replace_environ
+from pytest_repro.companions.spawn import (
+    fix_addresses,
+    format_python_spec,
+    limit_start,
+    redirect_stderr,
+    replace_environ,
+)
 
 # Frames in every dump of Python's fault handler: below the test, or on other threads.
 _RUNNER_FRAMES = re.compile(
@@ -63,7 +69,8 @@ class Companion:
         spec = f"{interpreter.spec}{flags}//execmodel=main_thread_only"
         variables = {**(os.environ if environ is None else environ), **interpreter.environ}
         try:
-            with replace_environ(variables), redirect_stderr(self._stderr_file), limit_start(timeout):
+            fixed = fix_addresses(interpreter.fixed_addresses)
+            with replace_environ(variables), redirect_stderr(self._stderr_file), limit_start(timeout), fixed:
                 self._gateway = self._group.makegateway(spec)
             self._channel: Any = self._gateway.remote_exec(BOOTSTRAP)
             self._channel.send([str(path) for path in paths] if interpreter.local else [])

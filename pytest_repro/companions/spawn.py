@@ -82,6 +82,32 @@ def _set_environ(variables: Mapping[str, str]) -> None:
     os.environ.update({name: value for name, value in variables.items() if os.environ.get(name) != value})
 
 
+_ADDR_NO_RANDOMIZE = 0x0040000
+_READ_PERSONALITY = 0xFFFFFFFF
+
+
+@contextmanager
+def fix_addresses(wanted: bool = True) -> Iterator[None]:
+    """Processes started in the block by this thread have no random addresses, if *wanted*: personality(2).
+
+    Raises:
+        OSError: The system has no such call, or does not allow it, as in some containers.
+    """
+    if not wanted:
+        yield
+        return
+    import ctypes  # not needed by others
+
+    personality = getattr(ctypes.CDLL(None), "personality", None) if sys.platform == "linux" else None
+    before = personality(_READ_PERSONALITY) if personality else -1
+    if before == -1 or personality is None or personality(before | _ADDR_NO_RANDOMIZE) == -1:
+        raise OSError("addresses cannot be fixed: personality() is not available")
+    try:
+        yield
+    finally:
+        personality(before)
+
+
 @contextmanager
 def redirect_stderr(file: IO[bytes]) -> Iterator[None]:
     """Processes started in the block inherit *file* as their stderr."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields
+from itertools import combinations
 from typing import NamedTuple
 
 from pytest_repro.core.checked_json import parse_json
@@ -92,8 +93,8 @@ class Experiment(NamedTuple):
     """What an experiment does. It is plain data, and is sent to the process that runs the test.
 
     With *trace_ops*, *trace_lines* or *until_differing*, the runs stop after the first that differs; with
-    *fresh_forks*, all are made. *shift_heap* changes the memory layout before the first run; with
-    *fresh_forks*, before the second run only.
+    *fresh_forks*, all are made. *shift_heap* changes the memory layout before the first run; if each run has
+    a fork of its own, before every second run only.
     """
 
     cells: tuple[Cell, ...]  # of each run, the reference first
@@ -112,6 +113,7 @@ class Experiment(NamedTuple):
     session_state: str = ""  # of that process
     digest_rows: bool = False  # whether values are also compared as rows in any order
     until_differing: bool = False
+    digest_layout: bool = False  # whether the addresses of objects are noted when a body starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +139,18 @@ class ExperimentResult:
     digests: tuple[str, ...] = ()  # of each run: equal for runs that agree, in other experiments too
     differing_names: tuple[str, ...] = ()  # of the recorded values that differ in any run
     cpu_seconds: float = 0.0  # of the process that made the runs, and of its children
+    layouts: tuple[str, ...] = ()  # of each run: equal if objects had the same addresses when it started
 
     @property
     def equal(self) -> bool:
         """Whether no run differs from the first."""
         return not self.differing
+
+    @property
+    def differs_in_one_layout(self) -> bool:
+        """Whether two runs differ although objects had the same addresses when they started."""
+        runs = [*zip(self.digests, self.layouts)]
+        return any(a != b and x == y for (a, x), (b, y) in combinations(runs, 2))
 
     @property
     def divergence(self) -> Divergence | None:

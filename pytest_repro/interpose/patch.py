@@ -207,6 +207,22 @@ def pass_through(sites: Iterable[str]) -> Iterator[None]:
         _PASSTHROUGH_SITES.update(before)
 
 
+@contextmanager
+def pass_through_nothing() -> Iterator[None]:
+    """What is patched first in the block acts at the sites of :func:`pass_through` as well."""
+    before = set(_PASSTHROUGH_SITES)
+    _PASSTHROUGH_SITES.clear()
+    try:
+        yield
+    finally:
+        _PASSTHROUGH_SITES.update(before)
+
+
+def has_passthrough() -> bool:
+    """Whether there are sites of :func:`pass_through`."""
+    return bool(_PASSTHROUGH_SITES)
+
+
 def is_passthrough(frame: FrameType) -> bool:
     """Whether a call that *frame* makes comes from a site of :func:`pass_through`."""
     origin = call_origin(frame) if _PASSTHROUGH_SITES else None

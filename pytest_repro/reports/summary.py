@@ -140,7 +140,9 @@ def format_diagnosis_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """A line on the time that the search for causes took: it is not that of the tests."""
     times = [float(row["diagnosis_seconds"]) for row in rows if "diagnosis_seconds" in row]
     if times:
-        yield f"diagnosis {plural(len(times), 'test')} in {sum(times):.1f} s"
+        left_out = sum("undiagnosed" in row for row in rows)
+        more = f"; {left_out} more not diagnosed, --repro-diagnose=always does" if left_out else ""
+        yield f"diagnosis {plural(len(times), 'test')} in {sum(times):.1f} s{more}"
 
 
 def format_not_compared_lines(rows: Sequence[Mapping[str, Any]], verbose: bool) -> Iterator[str]:

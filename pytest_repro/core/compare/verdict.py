@@ -93,6 +93,7 @@ class Verdict:
         divergence: The first op that differs, if two runs that differ could be traced.
         causes: What made the runs differ, in the order in which it acts, if the cause was searched for.
         diagnosis_seconds: Wall time of that search.
+        undiagnosed: Why the search was left out, if the session spent too much time on others; ``""`` if not.
         baseline: How the test compares with its golden file, if it has one.
         plots: What plots of the mismatches show, if plots were requested.
         level: Requested and reached level, if the plan requests one.
@@ -111,6 +112,7 @@ class Verdict:
     divergence: Divergence | None = None
     causes: tuple[Finding, ...] = ()
     diagnosis_seconds: float = 0.0
+    undiagnosed: str = ""
     baseline: Baseline | None = None
     plots: tuple[PlotData, ...] = ()
     level: LevelResult | None = None

@@ -125,7 +125,8 @@ class ExperimentBudget:
         if seconds_left <= run_seconds:
             raise self._make_out_of_time()
         self._show_progress(f"{purpose} ({self._get_cpu_left():.0f} s left)")
-        timeout = min(seconds_left, _MIN_TIMEOUT + _TIMEOUT_FACTOR * run_seconds)
+        imports = len(experiment.cells) if interpreter is not None and interpreter.imports_per_run else 1
+        timeout = min(seconds_left, _MIN_TIMEOUT * imports + _TIMEOUT_FACTOR * run_seconds)
         with self._end_at_deadline():
             if self.runs_here and interpreter is None and self.this_process is not None:
                 result = self.this_process.run_experiment(experiment, timeout)

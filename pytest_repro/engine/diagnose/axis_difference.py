@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from pytest_repro.axes import Interpreter, get_axis
-from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult, Finding
+from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult, ExternalCall, Finding
 from pytest_repro.core.plan.plan import REPEAT, Cell
 from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.engine.diagnose import ExperimentBudget, ExperimentFailed
-from pytest_repro.engine.diagnose.findings import build_finding, locate
+from pytest_repro.engine.diagnose.findings import build_finding, describe_suspension, locate
+from pytest_repro.engine.diagnose.minimize import bisect_lines
 from pytest_repro.engine.diagnose.process.process_difference import ProcessDiagnosis, compare_ops
 
 
@@ -63,8 +65,30 @@ class AxisDiagnosis:
         interpreter = self._axis.build_interpreter(self._value) if self._axis.remote else None
         self.divergence = compare_ops(reference, self._run_cell(self._cell, interpreter))
         if self._axis.cause_name:
-            return build_finding(self._axis.cause_name, Evidence(reference.calls, self.divergence))
+            calls = self._narrow_calls(Evidence(reference.calls))
+            return build_finding(self._axis.cause_name, Evidence(calls, self.divergence))
         return locate(self._build_axis_finding(), self.divergence)
+
+    def _narrow_calls(self, evidence: Evidence) -> tuple[ExternalCall, ...]:
+        """The calls that make the values differ, on lines whose calls alone do; none if that is not known.
+
+        A library may also call such a function and treat its result alike at all values.
+        """
+        name = self._axis.cause_name
+        cells = (self._reference, self._cell)
+
+        def differs(lines: Sequence[str]) -> bool:
+            experiment = Experiment(cells, (name,), passthrough_sites=tuple(lines), until_differing=True)
+            purpose = f"{describe_suspension(name)} except at {len(lines)} lines"
+            return not self._budget.run_experiment(experiment, purpose).equal
+
+        calls = evidence.calls_for(name)
+        with suppress(ExperimentFailed):
+            if calls and not self._axis.remote and not differs(()):
+                lines = bisect_lines(list(dict.fromkeys(call.location for call in calls)), differs)
+                found = [line for line in lines if differs([line])]
+                return tuple(call for call in calls if call.location in found)
+        return ()
 
     def _build_axis_finding(self) -> Finding:
         reference = self._reference.setting[self._axis.name]

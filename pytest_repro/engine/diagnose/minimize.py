@@ -48,7 +48,7 @@ def minimize_calls(
         for name in dict.fromkeys(map(get_cause_name, suspects)):
             lines = list(dict.fromkeys(call.location for call in evidence.calls_for(name)))
             if len(lines) > 1:
-                lines = [line for line in _bisect_lines(lines, differs) if differs([line])] or lines
+                lines = [line for line in bisect_lines(lines, differs) if differs([line])] or lines
             found = [call for call in evidence.calls_for(name) if call.location in lines]
             sites = list(dict.fromkeys(call.site for call in found))
             if len(lines) < len(sites) <= MAX_SINGLE_TRIES:
@@ -57,7 +57,7 @@ def minimize_calls(
     return replace(evidence, calls=calls)
 
 
-def _bisect_lines(lines: list[str], differs: Callable[[Sequence[str]], bool]) -> list[str]:
+def bisect_lines(lines: list[str], differs: Callable[[Sequence[str]], bool]) -> list[str]:
     """Takes a half of *lines* that makes a difference until the rest can be tried one at a time."""
     while len(lines) > MAX_SINGLE_TRIES:
         middle = len(lines) // 2

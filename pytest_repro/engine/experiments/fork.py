@@ -71,9 +71,9 @@ def run_in_forks(perform: ExperimentFunction, experiment: Experiment, seconds: f
 
 
 def split_into_runs(experiment: Experiment) -> list[Experiment]:
-    """*experiment* as one of a single run for each of its runs."""
+    """An experiment per run; with ``shift_heap``, every second one has another memory layout."""
     return [
-        experiment._replace(cells=(cell,), shift_heap=experiment.shift_heap and number == 1)
+        experiment._replace(cells=(cell,), shift_heap=experiment.shift_heap and number % 2 == 1)
         for number, cell in enumerate(experiment.cells)
     ]
 
@@ -98,15 +98,20 @@ def join_results(encoded: Sequence[bytes]) -> ExperimentResult:
         outcomes=tuple(dict.fromkeys(outcome for run in runs for outcome in run.outcomes)),
         not_suspendable=tuple(dict(pair for run in runs for pair in run.not_suspendable).items()),
         digests=tuple(run.reference_digest for run in runs),
+        layouts=tuple(layout for run in runs for layout in run.layouts),
         cpu_seconds=sum(run.cpu_seconds for run in runs),
     )
 
 
-def call_in_forks(functions: Sequence[Callable[[], bytes]], seconds: float) -> list[bytes]:
+def call_in_forks(
+    functions: Sequence[Callable[[], bytes]],
+    seconds: float,
+    is_enough: Callable[[list[bytes]], bool] = lambda results: False,
+) -> list[bytes]:
     """The results of *functions*, called one after the other, each in a fork of this process.
 
     Creates all forks before the first call and allocates nothing in between, so that all have the same
-    addresses.
+    addresses. Ends early when *is_enough* says so of the results so far.
 
     Raises:
         ForkFailed: A fork died or raised, or all together took longer than *seconds*.
@@ -125,11 +130,13 @@ def call_in_forks(functions: Sequence[Callable[[], bytes]], seconds: float) -> l
                     os._exit(0)
                 os.read(starts[number][0], 1)
                 _run_fork(functions[number], answers[number][1])
-    results = []
+    results: list[bytes] = []
     try:
         for start, answer, pid in zip(starts, answers, pids):
             os.write(start[1], b"!")
             results.append(_read_answer(answer[0], pid, deadline))
+            if is_enough(results):
+                break
         return results
     finally:
         for pid in pids:

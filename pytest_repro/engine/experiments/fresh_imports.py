@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -35,6 +34,8 @@ from pytest_repro.engine.experiments.fork import (
     ForkFailed,
     call_in_forks,
     dispose_after_experiment,
+    join_results,
+    split_into_runs,
 )
 from pytest_repro.engine.experiments.process_setup import shifted_heap, single_threaded
 from pytest_repro.interpose.call_log import log_calls
@@ -65,31 +66,43 @@ def import_libraries(names: Sequence[str]) -> None:
 
 
 def serve_fresh_forks(serve: ServeFunction, channel: Any, order: Mapping[str, Any]) -> None:
-    """Answers ``("try", experiment, seconds, …)``, an experiment of one run, in a fork that calls *serve*.
+    """Answers ``("try", experiment, seconds, …)``, each of its runs in a fork that calls *serve*.
 
-    All forks are alike except for what the experiment asks for; each imports the program, runs it, and exits.
+    The forks of one experiment start alike; each imports the program, runs it, and exits. Those of two
+    experiments need not have the same addresses: a request leaves traces in the memory of this process.
     """
-    serve_requests(channel, {"try": partial(_import_and_run_in_fork, serve, order)})
+    serve_requests(channel, {"try": partial(_import_and_run_in_forks, serve, order)})
 
 
-def _import_and_run_in_fork(
+def _import_and_run_in_forks(
     serve: ServeFunction, order: Mapping[str, Any], text: str, seconds: float, *rest: Any
 ) -> tuple[str, str | bytes]:
     if not FORK_AVAILABLE:
         return "unknown", "needs os.fork, which is unavailable on this machine"
+    experiment = decode_experiment(text)
+    runs = [
+        partial(_import_and_run, serve, order, part, 1 + number * part.shift_heap, (seconds, *rest))
+        for number, part in enumerate(split_into_runs(experiment))
+    ]
+    is_enough = _differ if experiment.until_differing else _never
     try:
-        # This process does not even decode the experiment: what it keeps in memory would make forks differ.
-        run = partial(_import_and_run, serve, order, text, (seconds, *rest))
-        time.sleep(0.05)  # on a busy machine the thread that received the request is not done yet
-        return "tried", call_in_forks([run], seconds)[0]
+        return "tried", encode_result(join_results(call_in_forks(runs, seconds, is_enough)))
     except ForkFailed as error:
         return "unknown", str(error)
 
 
-def _import_and_run(serve: ServeFunction, order: Mapping[str, Any], text: str, rest: Any) -> bytes:
+def _differ(encoded: Sequence[bytes]) -> bool:
+    return len({decode_result(data).reference_digest for data in encoded}) > 1
+
+
+def _never(encoded: Sequence[bytes]) -> bool:
+    return False
+
+
+def _import_and_run(
+    serve: ServeFunction, order: Mapping[str, Any], experiment: Experiment, layout: int, rest: Any
+) -> bytes:
     dispose_after_experiment()
-    experiment = decode_experiment(text)
-    layout = 2 if experiment.shift_heap else 1  # never the present one, which depends on earlier requests
     single = experiment._replace(shift_heap=False, fresh_forks=False, log_calls=False)
     requests, replies = iter([("try", encode_experiment(single), *rest), ("finish",)]), list[Any]()
     calls: list[ExternalCall] = []

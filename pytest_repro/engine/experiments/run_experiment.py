@@ -25,7 +25,7 @@ from pytest_repro.core.trace.divergence import LineStep
 from pytest_repro.core.trace.trace import Trace
 from pytest_repro.engine.experiments.compiled_calls import CompiledCalls
 from pytest_repro.engine.experiments.line_trace import trace_lines
-from pytest_repro.engine.experiments.process_setup import shifted_heap
+from pytest_repro.engine.experiments.process_setup import digest_layout, shifted_heap
 from pytest_repro.engine.experiments.row_digest import digest_rows
 from pytest_repro.engine.experiments.state.file_state import FileStates
 from pytest_repro.engine.experiments.state.process_state import StateFacts, capture_state
@@ -71,6 +71,7 @@ class _ExperimentRun:
         self._row_digests: list[str] = []
         self._session = SessionState(experiment)
         self._digests: list[str] = []
+        self._layouts: list[str] = []
         self._restorer = StateRestorer(experiment.restored_names)
         self._files, self._failed_files = FileStates(), set[str]()
         self._file_changes: list[Change] = []
@@ -109,6 +110,7 @@ class _ExperimentRun:
             digests=_unify_digests(self._digests, differing, is_bitwise(self._trial.plan)),
             differing_names=list_differing_names(self._trial.compute_verdict()),
             cpu_seconds=get_cpu_seconds() - cpu,
+            layouts=tuple(self._layouts),
         )
 
     def _run_cell(self, cell: Cell, number: int) -> None:
@@ -150,6 +152,8 @@ class _ExperimentRun:
         return tuple(name for name in self._experiment.restored_names if name in restored)
 
     def _on_body_start(self) -> None:
+        if self._experiment.digest_layout:
+            self._layouts[len(self._digests) :] = [digest_layout()]  # of the last attempt of a run
         roots = self._source.find_roots()
         self._body_starts += 1
         if self._body_starts == 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import fields, replace
+from time import monotonic
 from typing import Any, TypeVar
 
 import pytest
@@ -24,6 +25,10 @@ T = TypeVar("T")
 _LONG_RUN = 10.0
 """Seconds of a run above which ``--repro-diagnose=auto`` looks for no cause."""
 
+_SESSION_FACTOR = 5.0
+"""Time that ``auto`` spends on the causes of a session, as a multiple of the limit of one, or as long as all
+else takes: 91 tests that differ need not take ten minutes."""
+
 
 class Judge:
     """Judges tests whose last run has ended.
@@ -34,7 +39,7 @@ class Judge:
     """
 
     def __init__(self, diagnose: DiagnoseFunction) -> None:
-        self._diagnose = diagnose
+        self._diagnose, self._start, self._diagnosis_seconds = diagnose, monotonic(), 0.0
         self._undiagnosed: tuple[ItemRunner, Verdict] | None = None
 
     def compute_verdict(self, runner: ItemRunner, run: Run) -> Verdict:
@@ -50,18 +55,34 @@ class Judge:
         if verdict.mismatches:
             verdict = runner.tracer.add_divergence(verdict)
             if _should_diagnose(runner, verdict):
-                if _can_run_again(runner):
+                verdict = replace(verdict, undiagnosed=self._explain_limit(runner))
+                if verdict.undiagnosed:
+                    pass
+                elif _can_run_again(runner):
                     self._undiagnosed = runner, verdict
                 else:
-                    verdict = self._diagnose(runner.item, verdict, None)
+                    verdict = self._find_cause(runner, verdict, None)
         return self._complete(runner, verdict)
 
     def diagnose_late(self, runner: ItemRunner, run_experiment: RunFunction) -> None:
         """Adds the cause to the verdict of *runner*, whose item can run again by *run_experiment*."""
         assert self._undiagnosed is not None
         (_, verdict), self._undiagnosed = self._undiagnosed, None
-        verdict = self._complete(runner, self._diagnose(runner.item, verdict, run_experiment))
+        verdict = self._complete(runner, self._find_cause(runner, verdict, run_experiment))
         runner.replace_verdict(verdict)
+
+    def _find_cause(self, runner: ItemRunner, verdict: Verdict, run_here: RunFunction | None) -> Verdict:
+        verdict = self._diagnose(runner.item, verdict, run_here)
+        self._diagnosis_seconds += verdict.diagnosis_seconds
+        return verdict
+
+    def _explain_limit(self, runner: ItemRunner) -> str:
+        """Why no cause is looked for any more in this session; ``""`` if there is time."""
+        settings, spent = runner.item.config.stash[SETTINGS], self._diagnosis_seconds
+        others = monotonic() - self._start - spent
+        if settings.diagnose == "always" or spent <= max(_SESSION_FACTOR * settings.diagnose_seconds, others):
+            return ""
+        return f"the causes of other tests took {spent:.0f} s: --repro-diagnose=always looks for all"
 
     def is_undiagnosed(self, runner: ItemRunner) -> bool:
         """Whether the cause is looked for once the call of *runner* is reported."""

@@ -97,7 +97,8 @@ def _make_row(runner: ItemRunner, verdict: Verdict) -> dict[str, Any]:
         plan = {"plan": {"vary": varied}} if varied else {}
         seconds = {"diagnosis_seconds": verdict.diagnosis_seconds} if verdict.diagnosis_seconds else {}
         left = {"not_compared": list(verdict.not_compared)} if verdict.not_compared else {}
-        return {"nodeid": runner.item.nodeid, **word, **plan, **seconds, **left, "runs": []}
+        reason = {"undiagnosed": verdict.undiagnosed} if verdict.undiagnosed else {}
+        return {"nodeid": runner.item.nodeid, **word, **plan, **seconds, **reason, **left, "runs": []}
     from pytest_repro.reports.json.rows import verdict_to_row
 
     return verdict_to_row(runner.item.nodeid, verdict, _collect_values(runner))

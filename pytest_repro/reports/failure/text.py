@@ -195,6 +195,7 @@ def _format_differences(nodeid: str, verdict: Verdict) -> Iterator[str]:
         yield from format_input_note(verdict)
         yield from wrap_labelled("note", _AGREEING_TEXTS[verdict.agreeing])
     yield from [*format_environment_diff(verdict), *cause.format_diagnosis(verdict)]
+    yield from wrap_labelled("no cause", verdict.undiagnosed)
     if values and verdict.baseline is None:
         yield from [*format_hints(verdict)]
     yield from golden.format_how_to_accept(nodeid, verdict)

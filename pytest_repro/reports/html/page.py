@@ -131,6 +131,14 @@ def _list_notes(row: Mapping[str, Any]) -> Iterator[str]:
         yield f"unseeded: {format_headline([UnseededDraw(**draw) for draw in draws], _MAX_NAMES)}"
 
 
+_STYLE = {
+    "get_style": get_verdict_style,
+    "light": format_css_variables(LIGHT),
+    "dark": format_css_variables(DARK),
+    "styles": read_styles("plots.css", "page.css"),
+}
+
+
 def render_page(
     rows: Sequence[Mapping[str, Any]],
     seed: int,
@@ -172,14 +180,11 @@ def render_page(
             counts=counts,
             sentence=sentence,
             expected=sum(bool(row.get("expected")) for row in diverged),
-            get_style=get_verdict_style,
-            light=format_css_variables(LIGHT),
-            dark=format_css_variables(DARK),
             tone="bad" if problems else choose_tone(counts, broken),
             seconds=float(sum(row.get("seconds", 0.0) for row in rows)) if seconds is None else seconds,
             others=others,
             problems=problems,
-            styles=read_styles("plots.css", "page.css"),
+            **_STYLE,
         )
     )
 

@@ -83,7 +83,7 @@ _CODEC = Codec(
             Field(
                 "diagnosis_seconds", encode=lambda seconds: round(seconds, 6), decode=JsonNode.as_finite
             ),
-            "steps",
+            "undiagnosed", "steps",
             Field("uncounted", "passed_over"),
             Field("not_compared", encode=list, decode=lambda node: {each.as_text(): "" for each in node}),
             "baseline", "level", "agreeing", "tables",

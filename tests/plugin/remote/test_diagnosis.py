@@ -339,6 +339,45 @@ def wait(condition: Callable[[], bool], seconds: float) -> bool:
     return condition()
 
 
+@pytest.mark.parametrize("when", ["auto", "always"])
+def test_all_causes_of_a_session_have_a_limit(noisy: Project, when: str) -> None:
+    """Once it is spent, the failure and the summary say so; only ``auto`` has one."""
+    source = """
+    from noise import noise
+    import pytest
+    @pytest.fixture(scope="module", autouse=True)
+    def no_time():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("pytest_repro.plugin.judge.judge._SESSION_FACTOR", 0.0)
+            patch.setattr("pytest_repro.plugin.judge.judge.monotonic", lambda: 0.0)
+            yield
+    def test_a(repro): repro.record(x=noise())
+    def test_b(repro): repro.record(x=noise())
+    def test_c(repro): repro.record(x=noise())
+    """
+    result = noisy(source, f"--repro-diagnose={when}", "-p", "no:randomly").check(failed=3)
+    found = causes(result)
+    assert found.pop("test_a") == "os-entropy noise.py:3"
+    if when == "always":
+        assert set(found.values()) == {"os-entropy noise.py:3"}
+        return
+    assert set(found.values()) == {""}
+    assert re.search(
+        r"^diagnosis 1 test in .* s; 2 more not diagnosed, --repro-diagnose=always does$", result.text, re.M
+    )
+    assert (
+        len(
+            re.findall(
+                "^  no cause   the causes of other tests took .* s: --repro-diagnose=always looks",
+                result.text,
+                re.M,
+            )
+        )
+        == 2
+    )
+    assert "looks for all" in result.report["tests"][2]["undiagnosed"]
+
+
 def test_diagnosis_leaves_nothing_behind_and_prints_nothing_twice(noisy: Project) -> None:
     noisy.write(
         conftest="""
@@ -399,12 +438,9 @@ def test_wide_fixtures_are_torn_down_in_forks(noisy: Project) -> None:
 
 
 @pytest.mark.skipif(not FORK_AVAILABLE, reason="needs os.fork")
-@pytest.mark.parametrize("count", [12, 60])
+@pytest.mark.parametrize("count", [12, 60, 250])
 def test_order_of_a_set_of_functions(noisy: Project, count: int) -> None:
-    """Their addresses are set when the module is imported, and may agree by chance.
-
-    The order of more than 76 depends on addresses beyond a page, which a shifted heap may not change.
-    """
+    """Their addresses are set when the module is imported, and may agree by chance."""
     noisy.write(zoo="\n".join(f"def f{number}(): ..." for number in range(count)))
     result = noisy(
         """
@@ -420,7 +456,7 @@ def test_order_of_a_set_of_functions(noisy: Project, count: int) -> None:
     for _ in range(3):  # on a busy machine forks may differ by more than their layout: unknown, never wrong
         if result.report["tests"][0]["verdict"] == "reproduced":  # two processes may agree
             return
-        if causes(result) != {"test_a": "unknown -"}:
+        if not causes(result)["test_a"].startswith("unknown"):
             break
         result = noisy.again("-p", "no:randomly", subprocess=True)
     assert causes(result) == {"test_a": "address-order test_it.py:5"}, result.report["tests"]

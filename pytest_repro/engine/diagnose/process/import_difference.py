@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from pytest_repro.axes import Interpreter
 from pytest_repro.causes import get_cause
@@ -29,7 +30,7 @@ IMPORTS = Interpreter(
     imports_per_run=True,
     imports_libraries=True,
 )
-"""Each run is in a fork that imports the program: equal addresses, equal hash seeds."""
+"""Each run is in a fork that imports the program: in one experiment, equal addresses and hash seeds."""
 
 _PLAIN_RUNS, _MORE_PLAIN_RUNS = 4, 12
 """Runs without suspension, 0.3 s each; more if some of the first agree, to see how often they do.
@@ -42,11 +43,12 @@ class ImportDiagnosis:
 
     Attributes:
         differs: Whether such runs differ.
+        differs_in_one_layout: Whether they do although what was imported had the same addresses.
         calls: What could make them differ, while the program is imported.
         further: Causes besides the first.
     """
 
-    differs = False
+    differs = differs_in_one_layout = False
     further: tuple[Finding, ...] = ()
 
     def __init__(self, budget: ExperimentBudget, cell: Cell) -> None:
@@ -59,15 +61,17 @@ class ImportDiagnosis:
         Args:
             evidence: Of a process that imported the program before its run.
         """
-        plain = self._run_plain(_PLAIN_RUNS, log_calls=True)
-        self.differs, self.calls = len(_count_digests(plain)) > 1, plain[0].calls
+        plain = self._run_plain(_PLAIN_RUNS, log_calls=True, digest_layout=True)
+        self.differs, self.calls, digests = not plain.equal, plain.calls, plain.digests
+        self.differs_in_one_layout = plain.differs_in_one_layout
         if not self.differs:
             return None
-        if len(_count_digests(plain)) < _PLAIN_RUNS:
-            plain += self._run_plain(_MORE_PLAIN_RUNS)
-        self._outcomes = {outcome for result in plain for outcome in result.outcomes}
-        most_common = max(_count_digests(plain).values())
-        digests = [result.reference_digest for result in plain]
+        self._outcomes = set(plain.outcomes)
+        if len(set(digests)) < _PLAIN_RUNS:
+            more = self._run_plain(_MORE_PLAIN_RUNS)
+            digests += more.digests
+            self._outcomes.update(more.outcomes)
+        most_common = max(Counter(digests).values())
         required_runs = 3 if most_common == 1 else compute_required_runs(digests)
         self._experiment = Experiment((self._cell,) * required_runs)
         # No call shows that a global generator, which a new process has in a random state, was drawn from.
@@ -105,26 +109,14 @@ class ImportDiagnosis:
     def _is_equal(self, result: ExperimentResult) -> bool:
         return result.equal and self._outcomes.issuperset(result.outcomes)
 
-    def _run_plain(self, count: int, log_calls: bool = False) -> list[ExperimentResult]:
-        experiment = Experiment((self._cell,), log_calls=log_calls)
-        return [self._run(experiment, "import the program again") for _ in range(count)]
+    def _run_plain(self, count: int, **flags: Any) -> ExperimentResult:
+        return self._run(Experiment((self._cell,) * count, **flags), "import the program again")
 
     def _repeat(self, experiment: Experiment, purpose: str) -> ExperimentResult:
-        """Makes the runs of *experiment* one by one until one differs from the first."""
-        results: list[ExperimentResult] = []
-        while len(results) < len(experiment.cells) and len(_count_digests(results)) < 2:
-            single = experiment._replace(cells=(self._cell,), log_calls=experiment.log_calls and not results)
-            results.append(self._run(single, purpose))
-        count, outcomes = len(results), {outcome for result in results for outcome in result.outcomes}
-        differing = () if len(_count_digests(results)) == 1 else (count - 1,)
-        return replace(results[0], run_count=count, differing=differing, outcomes=tuple(outcomes))
+        return self._run(experiment._replace(until_differing=True), purpose)
 
     def _run(self, experiment: Experiment, purpose: str) -> ExperimentResult:
         return self._budget.run_experiment(experiment, purpose, IMPORTS)
-
-
-def _count_digests(results: Sequence[ExperimentResult]) -> Counter[str]:
-    return Counter(result.reference_digest for result in results)
 
 
 def _explain(suspect: str, evidence: Evidence) -> Finding:
