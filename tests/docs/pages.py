@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ DOCS = ROOT / "docs"
 
 _BLOCK = re.compile(r"^( *)```(\w*)([^\n]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r'title="([\w./-]+\.(?:py|toml|ini|cfg|csv))"')
+_IMPORT = re.compile(r"^ *(?:import|from) (\w+)", re.MULTILINE)
 _SECONDS = 300
 
 
@@ -104,6 +106,13 @@ def _run(command: str, folder: Path) -> str:
         timeout=_SECONDS, check=False,
     )  # fmt: skip
     return "".join(f"{line.rstrip()}\n" for line in done.stdout.strip("\n").splitlines())
+
+
+def find_missing_libraries(blocks: list[Block]) -> list[str]:
+    """The libraries that the blocks import and that are not installed."""
+    own = {Path(block.file).stem for block in blocks}
+    names = {name for block in blocks for name in _IMPORT.findall(block.text) if block.language == "python"}
+    return sorted(name for name in names - own if find_spec(name) is None)
 
 
 def write_files(blocks: list[Block], folder: Path) -> None:

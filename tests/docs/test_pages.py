@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import DOCS, list_pages, read_blocks, run_console, without_numbers, write_files
+from tests.docs.pages import DOCS, find_missing_libraries, list_pages, read_blocks, run_console, without_numbers, write_files
 
 PAGES = [page for page in list_pages() if any(read_blocks(page.read_text()))]
 LANGUAGES = {"", "console", "python", "toml", "ini"}
@@ -16,6 +16,8 @@ LANGUAGES = {"", "console", "python", "toml", "ini"}
 def test_the_commands_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     blocks = list(read_blocks(page.read_text()))
+    if missing := find_missing_libraries(blocks):
+        pytest.skip(f"not installed: {', '.join(missing)}")
     assert {block.language for block in blocks if block.language[:1] != "{"} <= LANGUAGES
     write_files(blocks, tmp_path)
     for block in blocks:
