@@ -77,9 +77,10 @@ def test_all_rounds_of_early_stopping_count() -> None:
     assert len(trees) == model.num_trees() > model.best_iteration > 0
 
 
-@pytest.mark.parametrize(
-    "parameters", [{"booster": "dart"}, {"booster": "gblinear", "updater": "coord_descent"}]
-)
+LINEAR = {"booster": "gblinear", "updater": "coord_descent"}
+
+
+@pytest.mark.parametrize("parameters", [{"booster": "dart"}, LINEAR])
 def test_other_models_of_xgboost(parameters: dict[str, str]) -> None:
     pytest.importorskip("xgboost")
     assert digest(fit_xgboost(**parameters)) == digest(fit_xgboost(**parameters))
