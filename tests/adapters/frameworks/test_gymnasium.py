@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pytest_repro import NotReproducible, assert_resumable
 from pytest_repro.adapters import digest, flatten
 from pytest_repro.adapters._find_generators import find_generators
 from pytest_repro.core.runs.pytree import iter_leaves
@@ -259,3 +260,24 @@ def test_local_variables(project: Project) -> None:
         "locals.env._np_random.state['state']['state']",
     }
     assert test["not_compared"] == ["env.began (float)"]
+
+
+def test_a_checkpoint_without_the_generator() -> None:
+    def make() -> Any:
+        return SimpleNamespace(env=make_environment(), starts=[])
+
+    def train(state: Any, steps: int) -> list[Any]:
+        state.starts += [state.env.reset()[0] for _ in range(steps)]
+        return list(state.starts[-steps:])
+
+    def save(state: Any) -> list[Any]:
+        return list(state.starts)
+
+    def load(state: Any, saved: list[Any]) -> None:
+        state.starts = list(saved)
+
+    with pytest.raises(NotReproducible) as error:
+        assert_resumable(train, save, load, make=make, at=2, steps=4)
+    missing = str(error.value).split("missing", 1)[1]
+    assert "state.env.unwrapped._np_random (numpy.random.Generator)" in missing
+    assert ".bit_generator.state, .bit_generator.state = …" in missing
