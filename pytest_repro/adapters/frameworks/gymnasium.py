@@ -16,11 +16,12 @@ Limits: an `AsyncVectorEnv` and the state of a simulator in compiled code cannot
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy
@@ -66,18 +67,28 @@ def _is_unused(value: Any) -> bool:
     return bool(type(bits)(numpy.random.SeedSequence(entropy)).state == bits.state)
 
 
+class _Unused(NamedTuple):
+    """An unused generator, whose state is no value; the diagnosis puts it back."""
+
+    generator: Any
+
+
+def _wrap_unused(value: object) -> object:
+    return _Unused(value) if _is_unused(value) else value
+
+
 def _iter_attributes(environment: object, prefix: str) -> Iterator[tuple[str, object]]:
     for name, value in vars(environment).items():
         if name == "spec":
             yield f"{prefix}.spec", getattr(value, "id", value)
-        elif name not in _SKIPPED and not isinstance(value, _FUNCTIONS) and not _is_unused(value):
+        elif name not in _SKIPPED and not isinstance(value, _FUNCTIONS):
             yield f"{prefix}.{name}", value
 
 
 def _make_numeric(value: object) -> object:
     """A number or text as a leaf that is also compared in local variables."""
     leaf = flatten_value(value) if isinstance(value, _PLAIN) else None
-    return replace(leaf, numeric=True) if isinstance(leaf, Leaf) else value
+    return replace(leaf, numeric=True) if isinstance(leaf, Leaf) else _wrap_unused(value)
 
 
 def _iter_wrappers(environment: Any) -> Iterator[tuple[str, Any]]:
@@ -94,7 +105,7 @@ def _iter_parts(environment: object) -> Iterator[tuple[str, object]]:
         # What users hold in attributes of their own classes may be a duration.
         is_own = type(each).__module__.startswith("gymnasium.")
         for path, value in _iter_attributes(each, prefix):
-            yield path, _make_numeric(value) if is_own else value
+            yield path, _make_numeric(value) if is_own else _wrap_unused(value)
 
 
 def _flatten_environment(environment: object) -> FlattenResult:
@@ -111,9 +122,9 @@ def _iter_space(space: Any) -> Iterator[tuple[str, object]]:
     for key, part in spaces.items() if isinstance(spaces, dict) else enumerate(spaces):
         yield f"[{key!r}]", part
     for name, value in vars(space).items():
-        if name not in _DERIVED and not _is_unused(value):
+        if name not in _DERIVED:
             suffix = ".shape" if name == "_shape" else f".{name}"
-            yield suffix, str(value) if isinstance(value, numpy.dtype) else value
+            yield suffix, str(value) if isinstance(value, numpy.dtype) else _wrap_unused(value)
 
 
 class Gymnasium(Adapter):
@@ -121,6 +132,8 @@ class Gymnasium(Adapter):
 
     def flatten(self, value: Any) -> FlattenResult:
         kind = type(value)
+        if kind is _Unused:
+            return Leaf("unused generator", "", (), 0, lambda: ())
         if issubclass(kind, Space):
             return Parts(kind.__qualname__, _iter_space(value), numeric=True)
         return _flatten_environment(value) if issubclass(kind, _ENVIRONMENTS) else None
@@ -131,6 +144,15 @@ class Gymnasium(Adapter):
             return None
         *wrappers, wrapped = _iter_wrappers(value)
         return [wrapped, *(part for prefix, each in wrappers for part in _iter_attributes(each, prefix))]
+
+    def kind_name(self, value: object) -> str:
+        return "numpy generator" if type(value) is _Unused else ""
+
+    def get_state(self, generator: Any) -> str | None:
+        return json.dumps(generator.generator.bit_generator.state) if type(generator) is _Unused else None
+
+    def set_state(self, generator: Any, state: str) -> None:
+        generator.generator.bit_generator.state = json.loads(state)
 
     def environment(self) -> dict[str, str]:
         return {"gymnasium": gymnasium.__version__}
