@@ -39,7 +39,7 @@ def merge_tests(found: ShardSet, consumers: Sequence[Consumer]) -> None:
                     shared_tests.add(test, label, part)
                 else:
                     text = add_label(test.node, test.text, label)
-                    _give(make_merged_test(test.node, text, part), consumers)
+                    _give(make_merged_test(test.node, text, part, label), consumers)
         for merged in shared_tests:
             _give(merged, consumers)
 

@@ -224,6 +224,18 @@ def test_a_bad_shard_is_named_and_the_others_are_merged(
     assert [problem.split(":")[0] for problem in report["problems"]] == [message.split()[0], "missing"]
 
 
+def test_a_failure_names_its_shard(tmp_path: Path, capsys: Any) -> None:
+    paths = [shard(tmp_path, n, make_row(f"t{n}", word="failed" if n == 2 else "unobserved")) for n in (1, 2)]
+    code, text, _ = run(capsys, "merge", *paths)
+    assert (code, text.splitlines()[-2:]) == (
+        1,
+        [
+            "unobserved  test_a.py::t1  observed nothing  [shard 1/2]",
+            "failed    test_a.py::t2  ValueError: boom  [shard 2/2]",
+        ],
+    )
+
+
 def test_missing_shards_are_listed(tmp_path: Path, capsys: Any) -> None:
     numbers = [1, 2, 5, 9, 10]
     paths = [shard(tmp_path, n, make_row(f"t{n}", number("x", n)), total=10) for n in numbers]
