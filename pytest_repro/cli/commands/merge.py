@@ -33,8 +33,8 @@ examples:
 
 
 def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise ArgumentTypeError(f"{text!r} is not a number")
+    if not (text.isascii() and text.isdigit() and len(text) <= 6):
+        raise ArgumentTypeError(f"{text!r} is not a number up to 999999")
     return int(text)
 
 

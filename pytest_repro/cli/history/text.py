@@ -119,9 +119,8 @@ def format_contents(change: Change) -> str:
 
 def describe_fields(change: Change) -> Iterator[str]:
     """What coincides with it, in a line."""
-    others = (
-        f"; not with {format_list(change.others, _MAX_NAMES)}: both sides have it" if change.others else ""
-    )
+    names = format_list(change.others, _MAX_NAMES)
+    others = f"; not with {names}, of which both sides share a value" if names else ""
     if (field := change.established) is not None:
         yield f"coincides with {format_field(field)} only{others}"
     elif change.fields:
@@ -139,9 +138,9 @@ def format_field(field: FieldChange) -> str:
     if name == "commit":
         if "?" in (before, after):
             return "the commit is unknown"
-        before, after = shorten_commit(before), shorten_commit(after)
         if before == after:
-            return f"files may differ from {before}"
+            return f"files may differ from {shorten_commit(before)}"
+        before, after = shorten_commit(before), shorten_commit(after)
     return f"{name} {before} to {after}"
 
 

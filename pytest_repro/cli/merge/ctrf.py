@@ -62,11 +62,12 @@ class CtrfReport:
         start = datetime.fromisoformat(started.replace("Z", "+00:00")) if started else now
         milliseconds = round(1000 * start.timestamp())
         counts = {status: self._counts[status] for status in _STATUSES}
+        counts["failed"] += len(found.problems)
         environment = {"buildId": parts[0].run, "commit": parts[0].commit}
         results = {
             "tool": {"name": "pytest-repro", "version": __version__},
             "summary": {
-                "tests": self._body.item_count,
+                "tests": self._body.item_count + len(found.problems),
                 **counts,
                 "start": milliseconds,
                 "stop": milliseconds + round(1000 * duration),
@@ -75,14 +76,7 @@ class CtrfReport:
                 **{name: value for name, value in environment.items() if value},
                 "extra": merge_environments(parts),
             },
-            "extra": {
-                "shards": len(parts),
-                **(
-                    {"problems": [f"{word}: {text}" for word, text in found.problems]}
-                    if found.problems
-                    else {}
-                ),
-            },
+            "extra": {"shards": len(parts)},
         }
         head = {
             "reportFormat": "CTRF",
@@ -93,6 +87,14 @@ class CtrfReport:
         }
         yield json.dumps(head, allow_nan=False).removesuffix("]}}")
         yield from self._body.read()
+        for number, (word, text) in enumerate(found.problems):
+            case = {
+                "name": f"pytest-repro merge: {word} shard",
+                "status": "failed",
+                "duration": 0,
+                "message": text,
+            }
+            yield f"{',' if self._body.item_count or number else ''}\n{json.dumps(case)}"
         yield "\n]}}\n"
 
 

@@ -31,6 +31,7 @@ def merge_tests(found: ShardSet, consumers: Sequence[Consumer]) -> None:
     shared = _find_shared(found.reports)
     with closing(SharedTests()) as shared_tests:
         for report in found.reports:
+            shared_tests.start_report()
             for test in ReportStream(report.path):
                 label = get_label(test.node, report.label)
                 part = find_part(report, label)
@@ -38,7 +39,7 @@ def merge_tests(found: ShardSet, consumers: Sequence[Consumer]) -> None:
                     shared_tests.add(test, label, part)
                 else:
                     text = add_label(test.node, test.text, label)
-                    _give(make_merged_test(test.node, text, part), consumers)
+                    _give(make_merged_test(test.node, text, part, label), consumers)
         for merged in shared_tests:
             _give(merged, consumers)
 

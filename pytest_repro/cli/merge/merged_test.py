@@ -81,13 +81,15 @@ def find_part(report: ShardReport, label: str) -> Part:
     return next((part for part in report.parts if part.label == label), report.parts[0])
 
 
-def make_merged_test(row: JsonNode, text: str, part: Part) -> MergedTest:
-    """The test of *row*, which ran in *part*.
+def make_merged_test(row: JsonNode, text: str, part: Part, label: str = "") -> MergedTest:
+    """The test of *row*, which ran in *part*; a *label* is that of its shard, if the row does not say it.
 
     Raises:
         BadReport: The row is malformed.
     """
     value = row.as_object()
+    if label and "shard" not in value and "shards" not in value:
+        value = {"nodeid": value["nodeid"], "shard": label, **value}
     if value.get("verdict") == "reproduced" and "sweep" not in value and "failure" not in value:
         return MergedTest(value, text, None)
     verdict = decode_verdict(row, part.environment, part.seed)

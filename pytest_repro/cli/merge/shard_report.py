@@ -17,7 +17,7 @@ from pytest_repro.reports.json.report_head import is_random_run_id
 from pytest_repro.reports.json.rows import verdict_from_row
 from pytest_repro.reports.json.stream import ReportStream, StreamedTest
 
-_SHARD = re.compile(r"(\d{1,9})/(\d{1,9})")
+_SHARD = re.compile(r"(\d{1,6})/(\d{1,6})")
 _ATTEMPT = re.compile(r"(\d+)-\d+")
 """The run id of GitHub, with the number of the attempt."""
 

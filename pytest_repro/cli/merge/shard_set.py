@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytest_repro.cli.merge.shard_report import Part, ShardReport, read_shard_report
@@ -74,24 +74,30 @@ def _refuse_other_numbers(found: ShardSet) -> None:
         # The expected number, if any report counts as many shards.
         most = max(known, key=lambda total: (total == found.expected, known[total]))
         found.expected = found.expected or most
-    seen: dict[int, str] = {}
+    seen: dict[object, str] = {}
     for report in list(found.reports):
-        if problem := next(
-            filter(None, (_check_number(part, found.expected, bool(known), seen) for part in report.parts)),
-            "",
-        ):
+        checks = (_check_number(part, found.expected, bool(known), seen) for part in report.parts)
+        if (problem := next(filter(None, checks), None)) is not None:
             found.reports.remove(report)
             found.problems.append((problem[0], f"{report.path} {problem[1]}"))
         else:
-            seen |= {part.number: report.path for part in report.parts if part.number}
+            seen |= {_identify(part): report.path for part in report.parts}
 
 
-def _check_number(part: Part, expected: int, numbered: bool, seen: dict[int, str]) -> tuple[str, str] | None:
+def _identify(part: Part) -> object:
+    """What two shards of a run do not share: the number, or of shards without one the session."""
+    return part.number or ((part.run_id, part.started, part.duration) if part.started else part.path)
+
+
+def _check_number(
+    part: Part, expected: int, numbered: bool, seen: Mapping[object, str]
+) -> tuple[str, str] | None:
     """What is wrong with the number of a shard; None if nothing is."""
     if numbered and not part.number:
         return "foreign", "has no number of a shard, as others do: --repro-shard=I/N gives one"
-    if part.number in seen:
-        return "duplicate", f"is shard {part.label} again, as {seen[part.number]} is"
+    if (other := seen.get(_identify(part))) is not None:
+        what = f"shard {part.label}" if part.number else "of the same session"
+        return "duplicate", f"is {what} again, as {other} is"
     if numbered and part.total != expected:
         return "foreign", f"is shard {part.label}, and {plural(expected, 'shard')} are expected"
     return None

@@ -2,46 +2,52 @@
 
 from __future__ import annotations
 
+import json
+import struct
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pytest_repro.cli.merge.compare_rows import RowComparison, compare_rows
+from pytest_repro.cli.merge.compare_rows import compare_rows
 from pytest_repro.cli.merge.merged_test import MergedTest, make_merged_test
 from pytest_repro.cli.merge.shard_report import Part
 from pytest_repro.core.checked_json import JsonNode, parse_json
 from pytest_repro.reports.json.report import encode_test
 from pytest_repro.reports.json.stream import StreamedTest
 
+_LENGTH = struct.Struct("<Q")
 _RANKS = ("diverged", "failed", "unobserved", "no-baseline", "foreign-baseline", "reproduced", "skipped")
 """Verdicts, the worst first. One shard that compared a test outweighs another that skipped it."""
 
 
 @dataclass(slots=True)
 class _Kept:
-    """What is kept of a test: where its rows are in the temporary file, and what was found.
+    """What is kept of a test: where its rows, and what was found, are in the temporary file.
 
     Attributes:
-        first: Start and length of the row that the others are compared with.
-        worst: That of the row with the worst verdict.
+        first: Place of the row that the others are compared with.
+        worst: Place of the row with the worst verdict.
         rank: Of this verdict.
+        found: Places of comparisons.
     """
 
-    first: tuple[int, int]
+    first: int
     first_part: Part
-    worst: tuple[int, int]
+    worst: int
     worst_part: Part
     rank: int
     labels: list[str]
-    found: list[RowComparison] = field(default_factory=list)
+    found: list[int] = field(default_factory=list)
 
 
 class SharedTests:
     """Takes the tests that are in several reports, and gives each once.
 
-    The rows are in a temporary file: two runs of a large test suite do not fit into memory.
+    The rows are in a temporary file: two runs of a large test suite do not fit into memory. There, each text
+    follows its length.
     """
 
     def __init__(self) -> None:
@@ -50,13 +56,17 @@ class SharedTests:
         self._tests: dict[tuple[str, int], _Kept] = {}
         self._counts: Counter[tuple[str, str]] = Counter()
 
+    def start_report(self) -> None:
+        """The next tests are of another report."""
+        self._counts.clear()
+
     def add(self, test: StreamedTest, label: str, part: Part) -> None:
         """Adds a test that ran in *part*, a shard called *label*.
 
         Raises:
             BadReport: A row is malformed.
         """
-        nodeid = test.node["nodeid"].as_text()
+        nodeid, label = test.node["nodeid"].as_text(), sys.intern(label)
         # A report has several tests with one node id if a plugin repeats them.
         number = self._counts[nodeid, part.label]
         self._counts[nodeid, part.label] += 1
@@ -67,7 +77,7 @@ class SharedTests:
             return
         found = compare_rows(self._read(kept.first), kept.first_part, test.node, part, kept.labels[0], label)
         kept.labels.append(label)
-        kept.found.append(found)
+        kept.found.append(self._write(json.dumps(asdict(found))))
         if rank < kept.rank:
             kept.worst, kept.worst_part, kept.rank = place, part, rank
 
@@ -85,11 +95,11 @@ class SharedTests:
     def _make_row(self, kept: _Kept) -> dict[str, Any]:
         row = {k: v for k, v in self._read(kept.worst).as_object().items() if k not in ("shard", "shards")}
         lists: dict[str, list[Any]] = {"runs": [], "mismatches": [], "not_compared": []}
-        for found in kept.found:
+        for found in (self._read(place).value for place in kept.found):
             for key, added in lists.items():
-                added += getattr(found, key)
-        if lists["mismatches"] and any(found.values_differ for found in kept.found):
-            row["verdict"] = "diverged"
+                added += found[key]
+            if found["values_differ"]:
+                row["verdict"] = "diverged"
         merged = {"nodeid": row.pop("nodeid"), "shards": kept.labels, **row}
         for key, added in lists.items():
             if added:
@@ -98,17 +108,18 @@ class SharedTests:
             merged["observations"] = merged.pop("observations")
         return merged
 
-    def _write(self, text: str) -> tuple[int, int]:
-        content = text.encode()
-        place = self._end, len(content)
-        self._file.seek(self._end)
-        self._file.write(content)
-        self._end += len(content)
+    def _write(self, text: str) -> int:
+        """The place of *text*."""
+        content, place = text.encode(), self._end
+        self._file.seek(place)
+        self._file.write(_LENGTH.pack(len(content)) + content)
+        self._end += _LENGTH.size + len(content)
         return place
 
-    def _read(self, place: tuple[int, int]) -> JsonNode:
-        self._file.seek(place[0])
-        return parse_json(self._file.read(place[1]), "merged test: ")
+    def _read(self, place: int) -> JsonNode:
+        self._file.seek(place)
+        (length,) = _LENGTH.unpack(self._file.read(_LENGTH.size))
+        return parse_json(self._file.read(length), "merged test: ")
 
 
 def _get_rank(row: JsonNode) -> int:

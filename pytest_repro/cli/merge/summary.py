@@ -126,7 +126,7 @@ def _name_parts(parts: list[Part]) -> str:
 def _format_lines(test: MergedTest) -> Iterator[str]:
     row: Mapping[str, object] = test.row
     shard = str(row.get("shard", ""))
-    where = f"  [shard {shard}]" if "/" in shard else ""
+    where = f"  [shard {shard}]" if shard.replace("/", "").isdigit() else ""
     if row.get("verdict") in FAILING_VERDICTS:
         yield from (f"{line}{where}" for line in format_failing_lines([test.row]))
     else:

@@ -80,7 +80,7 @@ def _read_bytes(path: str) -> bytes:
     except ValueError as error:  # a path with a NUL
         raise BadReport(f"{path} cannot be read: {error}") from None
     if len(content) > MAX_REPORT_MIB * 2**20:
-        raise BadReport(f"{path} is larger than {MAX_REPORT_MIB} MiB: no report of pytest-repro is")
+        raise BadReport(f"{path} is larger than {MAX_REPORT_MIB} MiB: only merge and history read it")
     return content
 
 

@@ -224,6 +224,18 @@ def test_a_bad_shard_is_named_and_the_others_are_merged(
     assert [problem.split(":")[0] for problem in report["problems"]] == [message.split()[0], "missing"]
 
 
+def test_a_failure_names_its_shard(tmp_path: Path, capsys: Any) -> None:
+    paths = [shard(tmp_path, n, make_row(f"t{n}", word="failed" if n == 2 else "unobserved")) for n in (1, 2)]
+    code, text, _ = run(capsys, "merge", *paths)
+    assert (code, text.splitlines()[-2:]) == (
+        1,
+        [
+            "unobserved  test_a.py::t1  observed nothing  [shard 1/2]",
+            "failed    test_a.py::t2  ValueError: boom  [shard 2/2]",
+        ],
+    )
+
+
 def test_missing_shards_are_listed(tmp_path: Path, capsys: Any) -> None:
     numbers = [1, 2, 5, 9, 10]
     paths = [shard(tmp_path, n, make_row(f"t{n}", number("x", n)), total=10) for n in numbers]
@@ -238,8 +250,12 @@ def test_missing_shards_are_listed(tmp_path: Path, capsys: Any) -> None:
     assert (
         "is shard 1/10, and 20 shards are expected" in run(capsys, "merge", paths[0], "--expect-shards=20")[2]
     )
-    plain = [shard(tmp_path, n, make_row(f"t{n}"), name=f"{n}.json", head=head("local-x")) for n in (1, 2)]
+    plain = [shard(tmp_path, n, make_row(f"t{n}"), name=f"{n}.json", head=head(f"local-{n}")) for n in (1, 2)]
     assert run(capsys, "merge", *plain)[0] == 0
+    code, text, _ = run(capsys, "merge", *plain, plain[0])
+    assert (code, text.splitlines()[-1]) == (
+        1, f"duplicate  {plain[0]} is of the same session again, as {plain[0]} is",
+    )  # fmt: skip
     code, text, _ = run(capsys, "merge", *plain, "--expect-shards=3")
     assert (code, text.splitlines()[-1]) == (1, "missing    3 shards are expected, and there are 2")
 
@@ -262,7 +278,7 @@ def test_a_later_attempt_of_some_shards_belongs_to_the_run(tmp_path: Path, capsy
          "report another name or folder"),
         (["shard-1.json", "-o", "x", "--html", "x"], "two files would be written to one path"),
         (["shard-1.json", "-o", "shard-1.json/x"], "shard-1.json/x cannot be written: File exists"),
-        (["shard-1.json", "--require=-1"], "argument --require: '-1' is not a number"),
+        (["shard-1.json", "--require=-1"], "argument --require: '-1' is not a number up to 999999"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_said(

@@ -98,9 +98,10 @@ def test_ctrf(outputs: dict[str, str]) -> None:
     assert datetime.fromisoformat(report["timestamp"]).tzinfo is not None
     summary = {**results["summary"]}
     assert summary.pop("stop") - summary.pop("start") == 150_000
-    assert summary == {"tests": 6, "passed": 1, "failed": 3, "skipped": 1, "pending": 0, "other": 1}
+    assert summary == {"tests": 8, "passed": 1, "failed": 5, "skipped": 1, "pending": 0, "other": 1}
     tests = {test["name"]: test for test in results["tests"]}
-    assert len(tests) == 6
+    assert len(tests) == 8
+    assert tests["pytest-repro merge: missing shard"]["message"] == "shard 3 of 3"
     assert all(isinstance(test["duration"], int) and test["name"] for test in tests.values())
     both = tests["test_a.py::both"]
     assert (both["status"], both["rawStatus"], both["extra"]) == (
@@ -110,7 +111,7 @@ def test_ctrf(outputs: dict[str, str]) -> None:
     )
     assert "1.0 in shard 1/3, 2.0 in shard 2/3" in both["trace"]
     assert tests["test_a.py::bad"]["message"] == "ValueError: boom"
-    assert len(results["extra"]["problems"]) == 2
+    assert tests["test_a.py::bad"]["extra"] == {"shard": "1/3"}
 
 
 def test_the_page_of_few_tests_lists_all(outputs: dict[str, str]) -> None:
