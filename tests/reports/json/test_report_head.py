@@ -9,12 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_repro.reports.json.report_head import (
-    find_commit,
-    find_run_id,
-    find_shard,
-    is_random_run_id,
-)
+from pytest_repro.core.machine import VARIABLES
+from pytest_repro.reports.json.report_head import find_commit, find_run_id, find_shard, is_random_run_id
 from tests.conftest import Project
 
 TEST = "def test_it(repro):\n    repro.record(x=1.0)\n"
@@ -39,6 +35,24 @@ def test_head_of_a_shard(project: Project, monkeypatch: pytest.MonkeyPatch) -> N
     assert report["commit"] == git(root, "rev-parse", "HEAD")
     assert datetime.fromisoformat(report["started"].replace("Z", "+00:00")).utcoffset() is not None
     assert 0 < report["duration"] < 300
+
+
+def test_variables_that_change_results_are_in_the_report(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setenv("SOME_TOKEN", "hunter2")
+    for name in set(VARIABLES) - {"OPENBLAS_CORETYPE"}:
+        monkeypatch.delenv(name, raising=False)
+    result = project(TEST, "--repro-json=r.json", "--repro-html=r.html")
+    text = (result.folder / "r.json").read_text()
+    environment = json.loads(text)["environment"]
+    assert {name: environment[name] for name in environment.keys() & VARIABLES.keys()} == {
+        "OPENBLAS_CORETYPE": "Haswell"
+    }
+    page = (result.folder / "r.html").read_text()
+    assert "OPENBLAS_CORETYPE" in page
+    assert "hunter2" not in text + page
 
 
 def test_commit_of_changed_files_is_dirty(tmp_path: Path) -> None:
