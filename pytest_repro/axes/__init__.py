@@ -210,11 +210,11 @@ def resolve_axes(arguments: Mapping[str, object]) -> tuple[AxisValues, ...]:
     Raises:
         BadArgument: An argument is invalid; the message names it and its axis.
     """
-    resolved = []
-    for name, argument in _expand_bundles(arguments).items():
-        if argument is not False and argument is not None:
-            resolved.append(make_axis_values(name, get_axis(name).resolve_values(argument)))
-    return tuple(resolved)
+    return tuple(
+        make_axis_values(name, get_axis(name).resolve_values(argument))
+        for name, argument in _expand_bundles(arguments).items()
+        if argument is not False and argument is not None
+    )
 
 
 def make_axis_values(name: str, values: tuple[object, ...]) -> AxisValues:
