@@ -131,7 +131,7 @@ class Adapter:
     # Generators
 
     has_readable_state: ClassVar[bool] = True
-    """Whether the state of global generators can be read; if not, imports draw from that of the test."""
+    """Whether the state of global generators can be read; if not, it is restored only after the last run."""
 
     def seed(self, seed: int) -> None:
         """Seeds every global generator with *seed*, 0 … 2**32 - 1."""

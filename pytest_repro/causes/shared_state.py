@@ -149,7 +149,8 @@ def _make_idle_patch(target: Target, lines: Collection[str]) -> Patch:
         if target.function.effect != _RESEEDING[0]:
             answer = _ANSWERS.get(target.function.function)
             return answer(*args) if answer is not None else None
-        undo = [adapter.save_global_states() for adapter in active_adapters().values()]
+        readable = (adapter for adapter in active_adapters().values() if adapter.has_readable_state)
+        undo = [adapter.save_global_states() for adapter in readable]
         try:
             return real(*args, **kwargs)  # torch.manual_seed() returns a generator
         finally:

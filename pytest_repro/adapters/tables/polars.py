@@ -53,9 +53,6 @@ class Polars(Adapter):
 
     has_readable_state: ClassVar[bool] = False
 
-    def __init__(self) -> None:
-        self._is_seeded = False
-
     def flatten(self, value: Any) -> FlattenResult:
         kind = type(value)
         if kind is Column:
@@ -76,19 +73,11 @@ class Polars(Adapter):
 
     def seed(self, seed: int) -> None:
         pl.set_random_seed(seed)
-        self._is_seeded = True
 
     def save_global_states(self) -> Callable[[], None]:
-        if self._is_seeded:  # in a block that is seeded, whose states are not restored
-            return lambda: None
         order = _CARDS.sample(fraction=1, shuffle=True).to_series().to_list()
         drawn = int.from_bytes(hashlib.blake2b(bytes(order), digest_size=8).digest(), "little")
-
-        def restore() -> None:
-            pl.set_random_seed(drawn)
-            self._is_seeded = False
-
-        return restore
+        return lambda: pl.set_random_seed(drawn)
 
     def seeding_functions(self) -> Iterable[tuple[Any, str, Effect]]:
         return [(pl, "set_random_seed", "seeds")]

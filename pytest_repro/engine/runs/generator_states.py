@@ -20,8 +20,9 @@ def read_generator_states() -> list[object]:
 def are_generators_used(seed: int) -> bool:
     """Whether a global generator was drawn from since all were seeded with *seed*."""
     current = read_generator_states()
-    restorers = [adapter.save_global_states() for adapter in active_adapters().values()]
-    for adapter in active_adapters().values():
+    readable = [adapter for adapter in active_adapters().values() if adapter.has_readable_state]
+    restorers = [adapter.save_global_states() for adapter in readable]
+    for adapter in readable:
         adapter.seed(seed)
     seeded = read_generator_states()
     for restore in restorers:

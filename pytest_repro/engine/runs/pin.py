@@ -172,7 +172,8 @@ class Pin:
         if not self._pinned_libraries:
             yield
             return
-        inside = [adapter.save_global_states() for adapter in active_adapters().values()]
+        readable = (adapter for adapter in active_adapters().values() if adapter.has_readable_state)
+        inside = [adapter.save_global_states() for adapter in readable]
         with pause_observers():
             self.release()
             try:
