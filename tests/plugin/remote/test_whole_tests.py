@@ -161,6 +161,22 @@ def test_an_interpreter_that_is_lost_fails_its_tests_only(project: Project) -> N
     assert Path("junit.xml").read_text().count("<failure") == 2
 
 
+def test_an_unavailable_value_skips_the_test_and_an_exit_ends_the_session(project: Project) -> None:
+    project.write(conftest="import platform\nplatform.machine = lambda: 'arm64'")
+    source = f"""{HEAD}
+    @pytest.mark.reproducible(isa="avx2")
+    def test_unavailable(repro): repro.record(x=1)
+    @there
+    def test_exits(repro): pytest.exit("enough", 5)
+    @there
+    def test_late(repro): repro.record(x=1)
+    """
+    result = project(source, "-rs", subprocess=True)
+    reason = "avx2 is an x86 instruction set, this machine is arm64"
+    result.check(skipped=1, says=[f"nothing was run: isa avx2: {reason}", "Exit: enough"], exit=5)
+    assert result.verdicts == {"test_unavailable": "skipped"}
+
+
 @x86
 def test_two_such_axes_lead_from_one_interpreter_to_the_next(project: Project) -> None:
     source = f"""{HEAD}
