@@ -8,7 +8,7 @@ from itertools import groupby
 from pytest_repro.cli.fleet.partition import Field, FieldSplit
 from pytest_repro.core.machine import VARIABLES
 
-_MAX_CHARS = 40
+_MAX_CHARS, _MAX_VALUES = 40, 8
 
 _FAMILIES = {
     "hash seed": ("PYTHONHASHSEED",),
@@ -48,7 +48,8 @@ def format_split(split: FieldSplit) -> Iterator[str]:
     )
     for family, group in groupby(columns, key=lambda column: get_family(column[0])):
         (name, values), *others = group
-        shown = " | ".join(format_value(name, value) for value in values)
+        more = " | …" * (len(values) > _MAX_VALUES)
+        shown = " | ".join(format_value(name, value) for value in values[:_MAX_VALUES]) + more
         names = [] if name == family else [name]
         names += [f"also {', '.join(other for other, _ in others)}"] if others else []
         yield f"{family}: {shown}" + (f" ({', '.join(names)})" if names else "")

@@ -206,5 +206,12 @@ def test_thousands_of_splits_stay_readable(capsys: Any) -> None:
     assert len(out.splitlines()) < 200
 
 
+def test_a_field_of_many_values_is_cut(capsys: Any) -> None:
+    paths = write(9, lambda n: iter([row(number("x", float(n)))]), lambda n: {"host": f"h{n}"})
+    assert (
+        "  same split host: h0 | h1 | h2 | h3 | h4 | h5 | h6 | h7 | …\n" in run(capsys, "compare", *paths)[1]
+    )
+
+
 def test_classes_have_letters() -> None:
     assert [name_class(n) for n in (0, 25, 26, 51, 52, 701, 702)] == ["A", "Z", "AA", "AZ", "BA", "ZZ", "AAA"]
