@@ -1,6 +1,6 @@
 """cupy: device arrays, sparse matrices, the global generators.
 
-Seeded: the global generators of all devices begin anew in each run, through `CUPY_SEED`.
+Seeded: the global generators of all devices begin again in each run, through `CUPY_SEED`.
 Restored: the global generators of before, bit for bit: a run uses others. `CUPY_SEED`.
 Switches: none: `CUPY_ACCELERATORS` and `CUPY_TF32` are read when CuPy is imported.
 Read: arrays of every dtype, copied to the host; sparse matrices by their arrays.

@@ -1,7 +1,7 @@
 """flax: modules, optimizers, metrics and random streams of `flax.nnx`.
 
 Seeded: nothing: random streams are seeded where they are created.
-Restored: streams (`nnx.Rngs`) that experiments put back.
+Restored: nothing: a stream that outlives a run goes on. `track_draws()` and `assert_no_draws()` see it move.
 Switches: nothing of its own; those of JAX are.
 Read: variables by path and type, `model.dense.kernel`, `optimizer.opt_state[0].count`, and streams by key and
   count. A variable that is shared is read once.

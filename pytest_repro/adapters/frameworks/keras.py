@@ -1,6 +1,6 @@
 """keras: models, layers, optimizers, metrics and variables of Keras 3, with every backend.
 
-Seeded: the global seed generator of `keras.random` begins anew in each run, with a seed that `random` draws.
+Seeded: the global seed generator of `keras.random` begins again in each run, with a seed that `random` draws.
 Restored: that generator, and what `keras.utils.set_random_seed` notes.
 Switches: none of its own; those of the backend are.
 Read: variables by path, `model.layers['dense'].kernel`, `optimizer.variables[2]`, `metric.total`; the same

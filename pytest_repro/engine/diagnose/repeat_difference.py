@@ -98,7 +98,7 @@ class RepeatDiagnosis(RepeatRuns):
         first = self._run(2, "run again, recording ops", trace_ops=True, log_calls=True, diff_state=True)
         self._results = [first]
         digests = repeat_until_known(self._results, self._run_more)
-        # Logging calls may break a program, such as what numba compiles then: other runs tell how it ends.
+        # Logging calls may break a program, such as what numba compiles then: other runs show how it ends.
         plain = self._results[1:] or self._results
         self._outcomes = frozenset(outcome for result in plain for outcome in result.outcomes)
         differing = sum(digest != digests[0] for digest in digests)

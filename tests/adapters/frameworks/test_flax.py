@@ -8,7 +8,6 @@ import pytest
 
 from pytest_repro.adapters import digest, find_generator_adapter, find_kind_name, flatten
 from pytest_repro.core.runs.pytree import LocalsBudget, iter_leaves, iter_numeric_leaves
-from tests.conftest import Project
 
 nnx: Any = pytest.importorskip("flax.nnx")
 jax: Any = pytest.importorskip("jax")
@@ -73,19 +72,3 @@ def test_streams_are_generators() -> None:
     first = [digest(stream()) for _ in range(3)]
     adapter.set_state(stream, state)
     assert [digest(stream()) for _ in range(3)] == first
-
-
-def test_streams_that_a_run_leaves_behind(project: Project) -> None:
-    project.inquires = True
-    source = """
-    import jax
-    from flax import nnx
-
-    rngs = nnx.Rngs(0)
-
-    def test_it(repro):
-        repro.record(x=jax.random.normal(rngs.params(), (2,)))
-    """
-    [test] = project(source).check(failed=1).report["tests"]
-    assert test["cause"]["name"] == "shared-state"
-    assert "rngs" in test["cause"]["explanation"]
