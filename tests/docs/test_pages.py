@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import DOCS, find_missing_libraries, list_pages, read_blocks, run_console, without_numbers, write_files
+from tests.docs.pages import (
+    DOCS,
+    find_missing_libraries,
+    list_pages,
+    read_blocks,
+    run_console,
+    without_numbers,
+    write_files,
+)
 
 PAGES = [page for page in list_pages() if any(read_blocks(page.read_text()))]
 LANGUAGES = {"", "console", "python", "toml", "ini"}
