@@ -77,7 +77,7 @@ class Pillow(Adapter):
         return lambda: _GENERATOR.set_state(state)
 
     def global_states_key(self) -> object:
-        return _GENERATOR.get_state()
+        return _GENERATOR.get_key()
 
     def global_generators(self) -> Mapping[str, object]:
         return {"rand() of the C library": _GENERATOR} if _GENERATOR.is_available else {}

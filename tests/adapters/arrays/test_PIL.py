@@ -108,6 +108,12 @@ def test_effects_are_seeded_and_restored() -> None:
     third = draw()
     generator.set_state(state)
     assert draw() == third
+    generator.seed(5)
+    key = generator.get_key()
+    generator.set_state(generator.get_state())
+    assert generator.get_key() == key
+    draw()
+    assert generator.get_key() != key
     assert len({first, second, third}) == 3
 
 
