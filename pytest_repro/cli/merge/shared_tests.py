@@ -30,6 +30,7 @@ class _Kept:
     Attributes:
         first: Place of the row that the others are compared with.
         worst: Place of the row with the worst verdict.
+        worst_label: Shard of this row.
         rank: Of this verdict.
         found: Places of comparisons.
     """
@@ -38,6 +39,7 @@ class _Kept:
     first_part: Part
     worst: int
     worst_part: Part
+    worst_label: str
     rank: int
     labels: list[str]
     found: list[int] = field(default_factory=list)
@@ -73,13 +75,13 @@ class SharedTests:
         place, rank = self._write(test.text), _get_rank(test.node)
         kept = self._tests.get((nodeid, number))
         if kept is None:
-            self._tests[nodeid, number] = _Kept(place, part, place, part, rank, [label])
+            self._tests[nodeid, number] = _Kept(place, part, place, part, label, rank, [label])
             return
         found = compare_rows(self._read(kept.first), kept.first_part, test.node, part, kept.labels[0], label)
         kept.labels.append(label)
         kept.found.append(self._write(json.dumps(asdict(found))))
         if rank < kept.rank:
-            kept.worst, kept.worst_part, kept.rank = place, part, rank
+            kept.worst, kept.worst_part, kept.worst_label, kept.rank = place, part, label, rank
 
     def __iter__(self) -> Iterator[MergedTest]:
         """Each test once, in the order in which they came first."""
@@ -100,7 +102,8 @@ class SharedTests:
                 added += found[key]
             if found["values_differ"]:
                 row["verdict"] = "diverged"
-        merged = {"nodeid": row.pop("nodeid"), "shards": kept.labels, **row}
+        others = [label for label in kept.labels if label != kept.worst_label]
+        merged = {"nodeid": row.pop("nodeid"), "shards": [kept.worst_label, *others], **row}
         for key, added in lists.items():
             if added:
                 merged[key] = [*merged.get(key, ()), *added]

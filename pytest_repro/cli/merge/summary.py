@@ -111,9 +111,8 @@ def _format_environments(parts: list[Part]) -> Iterator[str]:
         for part in parts:
             by_value.setdefault(part.environment.get(name, "–"), []).append(part)
         if len(by_value) > 1:
-            lines.append(
-                f"{name}: {', '.join(f'{value} in {_name_parts(each)}' for value, each in by_value.items())}"
-            )
+            words = [f"{value} in {_name_parts(each)}" for value, each in by_value.items()]
+            lines.append(f"{name}: {format_list(words, _MAX_NAMES)}")
     yield from format_labelled("unlike", lines)
 
 

@@ -120,6 +120,8 @@ def test_the_worst_verdict_wins(tmp_path: Path, capsys: Any, words: Any, merged:
     assert code == (merged not in ("reproduced", "skipped"))
     outcomes = [each for each in report["by_name"]["a"].get("mismatches", ()) if each["problem"] == "outcome"]
     assert bool(outcomes) == ("failed" in words)
+    worst = f"{words[::order].index(merged) + 1}/2"
+    assert report["by_name"]["a"]["shards"][0] == worst  # the shard whose row it is
 
 
 @pytest.mark.parametrize(
@@ -234,6 +236,15 @@ def test_a_failure_names_its_shard(tmp_path: Path, capsys: Any) -> None:
             "failed    test_a.py::t2  ValueError: boom  [shard 2/2]",
         ],
     )
+
+
+def test_a_field_of_many_values_is_shortened(tmp_path: Path, capsys: Any) -> None:
+    paths = [shard(tmp_path, n, total=30, environment={"host": f"h{n}"}) for n in range(1, 31)]
+    code, text, _ = run(capsys, "merge", *paths)
+    assert code == 0
+    line = text.splitlines()[1]
+    assert line.startswith("  unlike     host: h1 in shard 1, h2 in shard 2, ")
+    assert "22 more" in line
 
 
 def test_missing_shards_are_listed(tmp_path: Path, capsys: Any) -> None:
