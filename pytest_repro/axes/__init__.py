@@ -1,7 +1,7 @@
 """What varies between runs, one file per axis.
 
-The file's name is the marker's keyword and the value of ``--repro-vary``; it holds one object, ``axis``. Others
-add theirs as entry points of ``pytest_repro.axes``. Only one axis varies at a time: a difference has a name.
+The file's name is the marker's keyword and the value of ``--repro-vary``; it holds one object, ``axis``.
+Others add theirs as entry points of ``pytest_repro.axes``. Only one axis varies at a time.
 """
 
 from __future__ import annotations
