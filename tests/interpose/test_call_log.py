@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import datetime
 import json
 import os
@@ -251,3 +252,18 @@ def test_every_target_exists_and_has_a_cause() -> None:
     assert all(target.function.display_name for target in found)
     for target in found:
         assert callable(getattr(target.owner, target.name))
+
+
+def test_a_call_without_a_caller_in_python_reaches_the_real_function() -> None:
+    """As numba makes them, in the threads of compiled code."""
+    called = threading.Event()
+
+    class Size:
+        def __index__(self) -> int:
+            called.set()
+            return 4
+
+    with log_calls(get_cause("os-entropy").find_targets()):
+        draw: Any = os.urandom
+        _thread.start_new_thread(draw, (Size(),))
+        assert called.wait(30)
