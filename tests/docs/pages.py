@@ -69,6 +69,7 @@ def find_libraries(blocks: list[Block]) -> set[str]:
     nodes = [node for tree in trees for node in ast.walk(tree)]
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    names += [name for block in blocks for name in re.findall(r'importorskip\("(\w+)"\)', block.text)]
     known = set(find_plugins("pytest_repro.adapters")) - BASE_LIBRARIES
     return {name.partition(".")[0] for name in names} & known
 

@@ -50,6 +50,7 @@ def test_what_differs_is_drawn(project: Project) -> None:
         "loss against step, run 1 and run 2",
         "|a − b| of loss against step, logarithmic",
         "Elements of loss by distance in ulp",
+        "Places of differing elements of weights",
         "Elements of weights by distance in ulp",
     ]
     assert drawn(path) == of_one * 3
