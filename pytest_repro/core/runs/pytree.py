@@ -95,8 +95,8 @@ def is_duration(path: str) -> bool:
 
 
 def _may_be_duration(leaf: Leaf, path: str, in_numeric: bool) -> bool:
-    """Whether *leaf* is a number that the user named: of a module, only the user's variable and keys are."""
-    is_named = not in_numeric or not path or _LAST_LABEL.search(path) is not None
+    """Whether *leaf* is a float that may be named by what it is; arrays of modules are named otherwise."""
+    is_named = not in_numeric or not path or leaf.kind == "float" or _LAST_LABEL.search(path) is not None
     return is_named and leaf.dtype.startswith("float") and "requires grad" not in leaf.metadata
 
 
