@@ -48,7 +48,10 @@ class FolderNames:
         return self._replace(text).encode("utf-8", "surrogateescape")
 
     def rename(self, value: Any) -> Any:
-        """*value*, or one like it with other names; of a container only keys and members; of a buffer bytes."""
+        """*value*, or one like it with other names; of a container only keys and members.
+
+        Of a buffer, it is the bytes.
+        """
         kind, changed = type(value), value
         if kind is memoryview:
             return self._replace_in_bytes(bytes(value)) if self._encoded_pattern.search(value) else value
