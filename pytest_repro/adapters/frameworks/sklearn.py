@@ -6,7 +6,7 @@ Switches: none. Sums over OpenMP threads follow the axis `threads`; `n_jobs` is 
 Read: parameters and all attributes by path: `model.coef_[3]`, `model.estimators_[2].tree_.threshold[5]`, `model['scale'].mean_`. Functions are read by name, lambdas by their code. Nothing is pickled.
 Captured: estimators, trees and `KDTree`, with every attribute.
 Environment: version, settings that change chunk sizes, OpenMP threads; with threadpoolctl, its libraries.
-Limits: `n_jobs`, `pre_dispatch`, `verbose` and the durations of a search (`refit_time_`, `mean_fit_time`, …) are not compared. Attributes of other libraries that no adapter knows are refused.
+Limits: `n_jobs`, `pre_dispatch`, `verbose`, `memory` and the durations of a search (`refit_time_`, `mean_fit_time`, …) are not compared. Attributes of other libraries that no adapter knows are refused.
 """  # noqa: E501
 
 from __future__ import annotations

@@ -161,6 +161,10 @@ def _is_plain(label: object) -> bool:
 
 
 def read_own_attributes(value: Any, own: frozenset[str]) -> Iterable[tuple[str, object]]:
-    """What a subclass or a user adds to *value*, beside the attributes *own* of the library."""
-    names = sorted(name for name in getattr(value, "__dict__", {}) if name not in own)
+    """What a subclass or a user adds to *value*, beside the attributes *own* of the library.
+
+    A namespace that a user registers is kept as an attribute once it is used: it is no value.
+    """
+    known = own.union(getattr(type(value), "_accessors", ()))
+    names = sorted(name for name in getattr(value, "__dict__", {}) if name not in known)
     return ((f".{name}", getattr(value, name)) for name in names)

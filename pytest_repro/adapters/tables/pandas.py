@@ -98,7 +98,7 @@ def _flatten_index(index: Any) -> Parts:
             yield "", _Values(index.array)
         yield ".name", index.name
         if getattr(index, "freq", None) is not None:
-            yield ".freq", index.freqstr
+            yield ".freq", index.freq
         yield from read_own_attributes(index, _OWN)
 
     return Parts(_name_class(index), iter_parts(), numeric=True)
@@ -130,12 +130,22 @@ def _flatten_scalar(value: Any) -> FlattenResult:
         return _make_text(f"Timedelta[{value.unit}]", value.isoformat())
     if kind is pd.Period:
         return _make_text(f"Period[{value.freqstr}]", str(value.ordinal))
-    if issubclass(kind, (pd.offsets.BaseOffset, pd.api.extensions.ExtensionDtype)):
-        return _make_text(kind.__name__, getattr(value, "freqstr", None) or str(value))
+    if issubclass(kind, pd.offsets.BaseOffset):
+        return _make_text(kind.__name__, _format_offset(value))
+    if kind is pd.CategoricalDtype:
+        return Parts(kind.__name__, ((".ordered", value.ordered), (".categories", value.categories)))
+    if issubclass(kind, pd.api.extensions.ExtensionDtype):
+        return _make_text(kind.__name__, str(value))
     if kind is pd.Interval:
         sides = ((".left", value.left), (".right", value.right))
         return Parts(f"Interval[{value.closed}]", sides)
     return None
+
+
+def _format_offset(offset: Any) -> str:
+    """Its count and parameters, without the calendar that the holidays are from."""
+    kwds = {name: part for name, part in offset.kwds.items() if name != "calendar"}
+    return f"{offset}{kwds or ''}{' normalized' if offset.normalize else ''}"
 
 
 def _make_text(kind: str, text: str) -> Leaf:

@@ -70,10 +70,10 @@ def _run_add(options: Namespace) -> Result:
 def _run_show(options: Namespace) -> Result:
     from pytest_repro.cli.history import text
     from pytest_repro.cli.history.changes import classify
-    from pytest_repro.cli.history.database import open_history
+    from pytest_repro.cli.history.database import make_storable, open_history
     from pytest_repro.cli.history.series import read_results, read_series, read_sessions
 
-    nodeid = options.test or ""
+    nodeid = str(make_storable(options.test or ""))
     with open_history(options.history) as connection:
         sessions = read_sessions(connection, options.order)
         if not sessions:

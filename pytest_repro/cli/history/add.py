@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from pytest_repro.cli.history.database import transaction
+from pytest_repro.cli.history.database import make_storable, transaction
 from pytest_repro.cli.merge.merged_test import find_part
 from pytest_repro.cli.merge.shard_report import Part, ShardReport, get_label, read_shard_report
 from pytest_repro.core.checked_json import JsonNode
@@ -86,7 +86,7 @@ class _Adder:
         self._counts[session, test] += 1
         self._connection.execute(
             "INSERT INTO result VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (session, test, number, *_read_result(row, part.seed)),
+            (session, test, number, *map(make_storable, _read_result(row, part.seed))),
         )
         for name, identity, kind, measure, detail in _read_values(row):
             value = self._find_or_add("value", test_id=test, number=number, name=name)
@@ -99,12 +99,12 @@ class _Adder:
     def _find_or_add(self, table: str, others: Mapping[str, object] = {}, **key: object) -> int:
         """The id of the row with *key*; a new one also gets *others*."""
         where = " AND ".join(f"{name} = ?" for name in key)
+        columns = {name: make_storable(value) for name, value in {**key, **others}.items()}
         found = self._connection.execute(
-            f"SELECT id FROM {table} WHERE {where}", tuple(key.values())
+            f"SELECT id FROM {table} WHERE {where}", [columns[name] for name in key]
         ).fetchone()
         if found is not None:
             return int(found[0])
-        columns = {**key, **others}
         marks = ", ".join("?" * len(columns))
         statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
         return int(self._connection.execute(statement, tuple(columns.values())).lastrowid or 0)

@@ -12,7 +12,7 @@ from pytest_repro.core.runs.observation import Key, Observation
 _TABLE_KIND = re.compile(r".+\[(\d+) rows?(?:, \d+ columns?)?\]")
 _MASKS, _PARTS = (".isna()", ".is_null()"), (".left", ".right")
 _INDEX = re.compile(r"\.index(?:\.get_level_values\(.*\))?")
-_COLUMN = re.compile(r"\[.*\]|\.iloc\[:, \d+\]|", re.S)
+_COLUMN = re.compile(r"\[.*\]|\.iloc\[:, \d+\]|\.column\(\d+\)|", re.S)
 
 FIRST_ROWS = 3
 """Rows that a report shows."""

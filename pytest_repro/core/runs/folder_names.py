@@ -32,6 +32,10 @@ class FolderNames:
     def _pattern(self) -> re.Pattern[str]:
         return re.compile("|".join(map(_format_pattern, sorted(self._names, key=len, reverse=True))))
 
+    @cached_property
+    def _encoded_pattern(self) -> re.Pattern[bytes]:
+        return re.compile(b"|".join(map(re.escape, self._encoded)))
+
     def _replace(self, text: str) -> str:
         if not any(map(text.__contains__, self._names)):
             return text
@@ -44,8 +48,13 @@ class FolderNames:
         return self._replace(text).encode("utf-8", "surrogateescape")
 
     def rename(self, value: Any) -> Any:
-        """*value*, or one like it with other names; of a container only keys and members."""
+        """*value*, or one like it with other names; of a container only keys and members.
+
+        Of a buffer, it is the bytes.
+        """
         kind, changed = type(value), value
+        if kind is memoryview:
+            return self._replace_in_bytes(bytes(value)) if self._encoded_pattern.search(value) else value
         if issubclass(kind, Enum):
             return value
         if issubclass(kind, str):

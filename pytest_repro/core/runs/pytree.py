@@ -80,6 +80,7 @@ _DURATION_NAME = re.compile(
     r"(?:_(?:sec|secs|seconds|s|ms|us|ns))?_?$"
 )
 _LAST_NAME = re.compile(r"(\w+)(?:['\"]\])?(?:\[\d+\])*$")
+_LAST_LABEL = re.compile(r"\[\(?((?:'\w*'(?:, )?)+)\)?\]$")
 
 _MAX_SKIPPED = 50
 """Most skipped values of a variable that are kept: they are there to be named."""
@@ -88,12 +89,15 @@ _MAX_SKIPPED = 50
 @lru_cache(maxsize=1024)
 def is_duration(path: str) -> bool:
     """Whether the last name in *path* is that of a duration: ``elapsed``, ``cv['mean_fit_time'][0]``."""
-    last = _LAST_NAME.search(path)
-    return last is not None and _DURATION_NAME.search(last[1].lower()) is not None
+    label, last = _LAST_LABEL.search(path), _LAST_NAME.search(path)
+    names = label[1].split(", ") if label is not None else [last[1]] if last is not None else []
+    return any(_DURATION_NAME.search(name.strip("'").lower()) is not None for name in names)
 
 
-def _may_be_duration(leaf: Leaf) -> bool:
-    return leaf.dtype.startswith("float") and "requires grad" not in leaf.metadata
+def _may_be_duration(leaf: Leaf, path: str, in_numeric: bool) -> bool:
+    """Whether *leaf* is a float that may be named by what it is; arrays of modules are named otherwise."""
+    is_named = not in_numeric or not path or leaf.kind == "float" or _LAST_LABEL.search(path) is not None
+    return is_named and leaf.dtype.startswith("float") and "requires grad" not in leaf.metadata
 
 
 @dataclass(slots=True)
@@ -143,7 +147,7 @@ def iter_numeric_leaves(
     if isinstance(result, Leaf):
         if not (result.numeric or in_numeric):
             budget.skip(path, value)
-        elif not in_numeric and _may_be_duration(result) and is_duration(f"{name}{path}"):
+        elif _may_be_duration(result, path, in_numeric) and is_duration(f"{name}{path}"):
             budget.skip(path, value, DURATION)
         elif result.nbytes > budget.nbytes:
             budget.skip(path, value, _TOO_LARGE)

@@ -176,4 +176,11 @@ def describe_skipped(
         where, shown = ("", value) if is_whole else (re.sub(r"\[\d+\]", "[…]", path), part)
         reason = DURATION if is_duration(name + path) else reason
         advice = reason or ("" if isinstance(part, _RESULTS) else explain_alternative(part))
-        yield f"{escape_unprintable(name + where)} ({type(shown).__name__})", advice
+        yield f"{escape_unprintable(name + where)} ({_name_type(shown)})", advice
+
+
+def _name_type(value: Any) -> str:
+    """The type of *value*; of a part that an adapter made, the type of what it holds."""
+    while type(value).__module__.startswith("pytest_repro.adapters."):
+        value = next(iter(vars(value).values())) if hasattr(value, "__dict__") else value[0]
+    return type(value).__name__

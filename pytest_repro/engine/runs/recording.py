@@ -19,6 +19,7 @@ from pytest_repro.engine.runs.distance import can_measure, load_content, measure
 from pytest_repro.engine.runs.local_variables import describe_skipped, iter_locals
 from pytest_repro.engine.runs.tables.moved_rows import TableWatch
 from pytest_repro.values.hashing import digest
+from pytest_repro.values.renamed_leaf import rename_leaf
 from pytest_repro.values.spill_store import SpillStore
 
 INLINE_NBYTES = 512
@@ -170,6 +171,7 @@ class Recording(RecordingBase):
         return flatten_known(self.rename(value) if issubclass(type(value), dict) else value)
 
     def _observe(self, key: Key, leaf: Leaf, containers: tuple[Container, ...]) -> Observation:
+        leaf = rename_leaf(leaf, self.rename)
         beside = leaf.token_context
         if beside is not None:
             from pytest_repro.engine.runs.distance import store_logits

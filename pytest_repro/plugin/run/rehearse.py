@@ -28,6 +28,8 @@ def _save_item(item: Any) -> Callable[[], None]:
             vars(item).pop("_instance", None)
         if function is not None and getattr(function, "__self__", None) is None:
             item._obj = function
+        elif function is not None and not getattr(item, "nofuncargs", False):  # of unittest
+            item.obj  # noqa: B018  it makes the instance: pandas' fixtures ask for item._obj
         item.own_markers[:] = markers
         if doctest is not None:
             doctest.globs.update(doctest_globals)
@@ -75,7 +77,7 @@ class Rehearser:
             self._get_hook_caller()(item=item, nextitem=item)
         finally:
             self._is_pending = False
-            restore()
+        restore()  # not after an interrupt: fixtures end later, and unittest needs its instance
         return self._reports
 
     def _get_next(self, item: pytest.Item) -> pytest.Item:

@@ -149,3 +149,18 @@ def test_row_order(project: Project) -> None:
     )
     cause = result.report["tests"][0]["cause"]
     assert (cause["name"], cause["location"]) == ("row-order", "test_it.py:7")
+
+
+def test_a_registered_namespace_is_no_value() -> None:
+    class Sizes:
+        def __init__(self, series: object) -> None:
+            self.series = series
+
+    pl.api.register_series_namespace("sizes")(Sizes)
+    try:
+        series = pl.Series([1, 2])
+        assert series.sizes.series is series
+        assert digest(series) == digest(pl.Series([1, 2]))
+    finally:
+        del pl.Series.sizes
+        pl.Series._accessors.discard("sizes")

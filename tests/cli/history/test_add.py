@@ -181,3 +181,11 @@ def test_values_of_any_kind_are_stored(tmp_path: Path, capsys: Any) -> None:
         "nan", "big", "z", "text", "two", "two#1",
     ]  # fmt: skip
     assert "  equal      in 1 session: 'abc'" in lines
+
+
+def test_names_that_are_no_text_are_escaped(tmp_path: Path, capsys: Any) -> None:
+    name = "test_\udcff.py::a"  # a file whose name is not UTF-8
+    row = make_row("a", number("\udcfe", 1.0)) | {"nodeid": name}
+    history = add(capsys, tmp_path, shard(tmp_path, 1, row))
+    lines = show(capsys, history, f"--test={name}")
+    assert r"test_\udcff.py::a  \udcfe  float64[]" in lines

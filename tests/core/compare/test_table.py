@@ -33,6 +33,7 @@ def test_kinds_of_tables() -> None:
         ("['price'].isna()", ColumnName("['price']", is_mask=True)),
         ("['span'].left", ColumnName("['span'].left")),
         (".iloc[:, 3]", ColumnName(".iloc[:, 3]")),
+        (".column(2).is_null()", ColumnName(".column(2)", is_mask=True)),
         (".index", ColumnName(".index", is_index=True)),
         (".index.get_level_values(1)", ColumnName(".index.get_level_values(1)", is_index=True)),
         ("", ColumnName("")),

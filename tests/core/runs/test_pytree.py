@@ -234,10 +234,19 @@ def test_locals_that_are_durations_by_name_are_left_out() -> None:
     assert [each.reason for each in budget.skipped] == [DURATION]
 
 
+def test_columns_named_as_durations_are_skipped() -> None:
+    pd = pytest.importorskip("pandas")
+    value = pd.DataFrame({"fit_time": [1.0], "n_times": [1], "score": [1.0]})
+    budget = LocalsBudget()
+    columns = [path for path in local_paths(value, budget) if path.startswith("[")]
+    assert columns == ["['n_times']", "['score']"]
+    assert [each.reason for each in budget.skipped] == [DURATION]
+
+
 @pytest.mark.parametrize(
     "path",
     ["elapsed", "epoch_times", "cv['mean_fit_time']", "cv['split_times'][3]", "r.refit_time_", "seconds",
-     "total_duration", "elapsed_ms", "timings", "warm.Fit_Time"],
+     "total_duration", "elapsed_ms", "timings", "warm.Fit_Time", "frame[('fit_time', 'mean')]"],
 )  # fmt: skip
 def test_names_of_durations(path: str) -> None:
     assert is_duration(path)

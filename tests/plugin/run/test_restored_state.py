@@ -144,6 +144,20 @@ def test_a_function_fixture_that_saves_and_restores_is_nested_inside(project: Pr
     ).check(passed=2)
 
 
+def test_fixtures_find_the_bound_method_of_each_run(project: Project) -> None:
+    project(
+        """
+        import pytest
+        class TestA:
+            @pytest.fixture(autouse=True)
+            def owner(self, request):
+                assert request.node._obj.__self__ is self  # as fixtures of pandas do
+                pytest.skip("here")
+            def test_marked(self, repro): repro.record(x=1)
+        """
+    ).check(skipped=1)
+
+
 def test_seeded_pins_what_seeding_cannot_reach(project: Project) -> None:
     project(
         """
@@ -230,3 +244,15 @@ def test_a_tear_down_that_fails_after_an_interrupt_is_shown(project: Project) ->
         """,
         subprocess=True,
     ).check(says="ValueError: cannot tear down", lacks="INTERNALERROR")
+
+
+def test_a_unittest_ends_after_an_interrupt(project: Project) -> None:
+    project(
+        """
+        import unittest
+        class TestA(unittest.TestCase):
+            def test_it(self): raise KeyboardInterrupt
+        """,
+        "--repro-all",
+        subprocess=True,
+    ).check(exit=2, says="KeyboardInterrupt", lacks="AttributeError")

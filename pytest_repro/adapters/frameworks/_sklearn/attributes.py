@@ -17,9 +17,9 @@ from pytest_repro.core.runs.pytree import FlattenResult
 
 NOT_VALUES = {
     "n_jobs", "nthread", "num_threads", "thread_count", "n_threads", "_n_threads", "pre_dispatch", "verbose",
-    "verbosity", "refit_time_",
+    "verbosity", "memory", "refit_time_",
 }  # fmt: skip
-"""Attributes that say how something is computed and reported, or how long it takes."""
+"""Attributes that say how something is computed, cached and reported, or how long it takes."""
 
 _NOT_KEYS = frozenset(f"{what}_{step}_time" for what in ("mean", "std") for step in ("fit", "score"))
 _LINKS = frozenset({"prev_leaf_", "next_leaf_", "dummy_leaf_"})  # of Birch, whose tree holds the same nodes
