@@ -203,7 +203,9 @@ def test_modules_of_torch_take_no_seed() -> None:
 
 
 def test_the_seed_of_fit_is_a_parameter_of_the_estimator() -> None:
-    draws = [UnseededDraw("numpy", "a.py:3", via) for via in (SPLIT, "sklearn.ensemble._forest.BaseForest.fit")]
+    draws = [
+        UnseededDraw("numpy", "a.py:3", via) for via in (SPLIT, "sklearn.ensemble._forest.BaseForest.fit")
+    ]
     assert format_fix(draws) == (
         "create the estimator with random_state=0; or "
         f"pass a seed to {SPLIT}, if it takes one; or call np.random.seed(0) in the test or in its fixtures"
