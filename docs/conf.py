@@ -17,6 +17,8 @@ copyright = "the pytest-repro developers"
 version = release = pytest_repro.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["width.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_title = f"pytest-repro {release}"

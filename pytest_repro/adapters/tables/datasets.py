@@ -1,12 +1,12 @@
 """datasets (Hugging Face): Dataset, DatasetDict.
 
-Seeded: Nothing of its own: `shuffle()` without a seed draws from numpy's global generator, which is seeded.
-Restored: Nothing.
-Switches: None.
+Seeded: nothing of its own: `shuffle()` without a seed draws from numpy's global generator, which is seeded.
+Restored: nothing.
+Switches: none.
 Read: By the Arrow columns, in the order that `select()` and `shuffle()` left: `dataset['text']`, and the
 features as `dataset.features`; a DatasetDict by its splits.
-Captured: Datasets and dicts of them.
-Environment: Its version.
+Captured: datasets and dicts of them.
+Environment: its version.
 Limits: An IterableDataset is refused: record `list(dataset.take(n))`. Format, fingerprint, split and cache
 files are not compared. Images and audio are compared as they are stored.
 """

@@ -1,12 +1,12 @@
 """h5py: Dataset, Group, File.
 
-Seeded: Nothing.
-Restored: Nothing.
-Switches: None.
+Seeded: nothing.
+Restored: nothing.
+Switches: none.
 Read: Path by path, in name order: `file['weights']['0']`, with the attributes as
 `file['weights'].attrs['unit']`. A dataset is read in blocks of rows, as it is recorded.
-Captured: Open files, groups and datasets.
-Environment: The versions of h5py and of HDF5.
+Captured: open files, groups and datasets.
+Environment: the versions of h5py and of HDF5.
 Limits: A closed file is refused: record before it is closed. References are refused. Chunks, compression, the
 name and mode of the file are not compared.
 """

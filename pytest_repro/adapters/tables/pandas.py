@@ -1,12 +1,12 @@
 """pandas: DataFrame, Series, Index, Categorical and all dtypes.
 
-Seeded: Nothing of its own. `sample()` draws from numpy's global generator, which is seeded.
-Restored: Nothing: pandas has no state of its own that draws.
-Switches: None.
+Seeded: nothing of its own. `sample()` draws from numpy's global generator, which is seeded.
+Restored: nothing: pandas has no state of its own that draws.
+Switches: none.
 Read: Column by column: `frame['price']`, `frame.index`, `frame.columns`, without a copy of numbers. Dtypes,
 names, the order of categories, the frequency of an index, `attrs` and attributes of subclasses are compared.
-Captured: Frames, series, indexes and arrays.
-Environment: Its version, and whether it calculates with bottleneck or numexpr.
+Captured: frames, series, indexes and arrays.
+Environment: its version, and whether it calculates with bottleneck or numexpr.
 Limits: Object columns hold numbers, texts and missing values; or at most 10,000 cells of any kind that can be
 recorded. How text is stored and `flags` are not compared. Arrays of other libraries' dtypes are refused.
 """

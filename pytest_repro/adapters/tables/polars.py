@@ -1,13 +1,13 @@
 """polars: DataFrame, Series.
 
-Seeded: Its global generator, by `polars.set_random_seed`.
-Restored: The generator has no state that can be read. Before a test is seeded, a number is drawn from it, and
+Seeded: its global generator, by `polars.set_random_seed`.
+Restored: the generator has no state that can be read. Before a test is seeded, a number is drawn from it, and
 after the test it is seeded with that number: what follows depends on your own seed, if there is one.
-Switches: None.
+Switches: none.
 Read: Column by column: `frame['price']`, with the nulls as `frame['price'].is_null()`; the schema, names and
 the order of columns are compared.
 Captured: DataFrames and series.
-Environment: Its version and its number of threads.
+Environment: its version and its number of threads.
 Limits: A LazyFrame is refused: call `.collect()`. Physical codes of categoricals and chunks are not compared.
 Object columns hold numbers, texts and missing values; or at most 10,000 cells of any kind. Whether a test
 draws from the global generator without seeding it is not seen.

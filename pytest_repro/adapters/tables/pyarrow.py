@@ -1,12 +1,12 @@
 """pyarrow: Table, RecordBatch, Array, ChunkedArray, Scalar.
 
-Seeded: Nothing: `pyarrow.compute.random` draws from the system unless it gets `initializer=`.
-Restored: Nothing.
-Switches: None.
+Seeded: nothing: `pyarrow.compute.random` draws from the system unless it gets `initializer=`.
+Restored: nothing.
+Switches: none.
 Read: Column by column: `table['price']`, with the nulls as `table['price'].is_null()`; types, names and order
 of columns, and nullability are compared.
-Captured: Tables, record batches, arrays and chunked arrays.
-Environment: Its version and its number of threads.
+Captured: tables, record batches, arrays and chunked arrays.
+Environment: its version and its number of threads.
 Limits: How a column is cut into chunks, what lies under a null, the order of a dictionary and the metadata of
 a schema are not compared, as in `Table.equals`. Unions are refused.
 """

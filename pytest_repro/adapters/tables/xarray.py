@@ -1,11 +1,11 @@
 """xarray: DataArray, Dataset, Variable, DataTree.
 
-Seeded: Nothing.
-Restored: Nothing.
-Switches: None.
+Seeded: nothing.
+Restored: nothing.
+Switches: none.
 Read: `x` itself, `x.coords['time']`, `dataset['temperature']`; dimensions, names and attributes are compared.
-Captured: All of them.
-Environment: Its version.
+Captured: all of them.
+Environment: its version.
 Limits: Lazy arrays of dask are refused: call `.compute()`. The order of variables, encodings and indexes that
 have no coordinate are not compared, as in `identical()`.
 """

@@ -153,7 +153,12 @@ def _encode_part(part: Part, shared: Mapping[str, object]) -> dict[str, Any]:
 
 
 def merge_environments(parts: Sequence[Part]) -> dict[str, str]:
-    """The fields of all environments; one that differs has each value, ``"AVX2 | AVX512"``."""
-    names = dict.fromkeys(name for part in parts for name in part.environment)
-    values = {name: dict.fromkeys(part.environment.get(name, "–") for part in parts) for name in names}
+    """The fields of all environments; one that differs has each value, ``"AVX2 | AVX512"``.
+
+    A shard without a field did not import the library: it says nothing about it.
+    """
+    values: dict[str, dict[str, None]] = {}
+    for part in parts:
+        for name, value in part.environment.items():
+            values.setdefault(name, {})[value] = None
     return {name: " | ".join(found) for name, found in values.items()}

@@ -103,13 +103,17 @@ def _format_head(part: Part) -> str:
 
 
 def _format_environments(parts: list[Part]) -> Iterator[str]:
-    """A line for each field in which shards differ: ``isa: AVX2 in 98 shards, AVX512 in shards 3, 7``."""
+    """A line for each field in which shards differ: ``isa: AVX2 in 98 shards, AVX512 in shards 3, 7``.
+
+    A shard without the field counts for none: it did not import the library.
+    """
     names = dict.fromkeys(name for part in parts for name in part.environment)
     lines = []
     for name in names:
         by_value: dict[str, list[Part]] = {}
         for part in parts:
-            by_value.setdefault(part.environment.get(name, "–"), []).append(part)
+            if name in part.environment:
+                by_value.setdefault(part.environment[name], []).append(part)
         if len(by_value) > 1:
             words = [f"{value} in {_name_parts(each)}" for value, each in by_value.items()]
             lines.append(f"{name}: {format_list(words, _MAX_NAMES)}")

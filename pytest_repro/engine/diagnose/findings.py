@@ -131,7 +131,8 @@ def name_compiled_module(finding: Finding, lines: ExperimentResult) -> Finding:
         line = next((step.location for step in [*before][::-1] if compiled.get(step.location)), "")
     if not (module := compiled.get(line)):
         return finding
-    called = f"this line calls code inside {module}, compiled: its threads and generators cannot be suspended"
+    parts = "its threads, generators and reads of a clock cannot be suspended"
+    called = f"this line calls code inside {module}, compiled: {parts}"
     options = f"seed {module} and give it one thread, if it has such options; or " * (module != "ctypes")
     fix = f"{options}replace the call in the test by a fixed answer"
     return replace(finding, location=line, explanation=f"{finding.explanation}; {called}", fix=fix)

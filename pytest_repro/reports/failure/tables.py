@@ -69,7 +69,7 @@ def _format_counts(
         if shown <= _MAX_COLUMNS:
             first = ", ".join(map(str, each.difference.first_index or ()))
             far = format_distance(_drop_codes(each))
-            yield f"    {each.name}[{first}]   {each.kind}   {far}"
+            yield f"    {each.name}[{first}]   {each.kind}   {far}".rstrip()
     if shown > _MAX_COLUMNS:
         yield f"    and {plural(shown - _MAX_COLUMNS, 'more column')}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from pytest_repro.core.runs.run import UnseededDraw
@@ -15,8 +16,10 @@ _FIXES = {
     "torch": ("torch.Generator().manual_seed(0)", "torch.manual_seed(0)"),
 }
 """A generator with a seed, and what seeds the global one."""
-_WITHOUT_SEED = ("torch.nn.", "transformers.", "PIL.")
-"""Functions of these take no seed."""
+_ESTIMATOR = re.compile(r"sklearn\.(.*\.)?[A-Z]\w*\.(fit|partial_fit|fit_\w+|transform|sample)$")
+"""Methods of estimators: the seed is a parameter of the estimator."""
+_NO_SEED = re.compile(rf"torch\.nn\.|transformers\.|PIL\.|{_ESTIMATOR.pattern}")
+"""Functions that take no seed."""
 
 
 def format_failure(nodeid: str, draws: Sequence[UnseededDraw]) -> str:
@@ -51,8 +54,9 @@ def format_fix(draws: Sequence[UnseededDraw]) -> str:
 
     known = [(draw.via, *_FIXES[draw.generator]) for draw in draws if draw.generator in _FIXES]
     own = join(generator for via, generator, _ in known if not via)
-    called = join(via for via, *_ in known if via and not via.startswith(_WITHOUT_SEED))
+    called = join(via for via, *_ in known if via and not _NO_SEED.match(via))
     parts = [f"draw from a generator with a seed, made once: {own}"] * bool(own)
+    parts += ["create the estimator with random_state=0"] * any(_ESTIMATOR.match(via) for via, *_ in known)
     parts += [f"pass a seed to {called}, if it takes one"] * bool(called)
     seeding = f"call {join(call for *_, call in known)}" if known else "seed the generator"
     return "; or ".join([*parts, f"{seeding} in the test or in its fixtures"])

@@ -10,7 +10,7 @@ from pytest_repro.core.compare.mismatch import Difference, Mismatch, TokenDiverg
 from pytest_repro.core.compare.table import TableDifference, count_rows, is_inside
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.metrics._arguments import format_list
-from pytest_repro.reports.failure import format_labelled
+from pytest_repro.reports.failure import wrap_labelled
 from pytest_repro.reports.failure.runs import format_differing_runs, format_in_run, format_reference
 from pytest_repro.reports.failure.tables import format_table
 
@@ -34,7 +34,7 @@ def format_mismatches(mismatches: Sequence[Mismatch], verdict: Verdict) -> Itera
 
 def format_other_names(names: Sequence[str]) -> Iterator[str]:
     """The line for observations of which only the names are shown."""
-    return format_labelled("also", [format_list(names, _MAX_NAMES)] if names else ())
+    return wrap_labelled("also", format_list(names, _MAX_NAMES))
 
 
 def _get_family(mismatch: Mismatch, verdict: Verdict) -> tuple[str, str]:

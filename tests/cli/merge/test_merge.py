@@ -368,3 +368,13 @@ def test_what_failed_a_test_that_reproduced_fails_the_merge(project: Project, ca
         "failed    test_it.py::test_teardown  OSError: no space",
         "failed    test_it.py::test_sweep  SeedDependent: 2 of 4 seeds failed: 2, 3",
     ]
+
+
+def test_a_shard_that_did_not_import_a_library_is_not_unlike(tmp_path: Path, capsys: Any) -> None:
+    a = shard(tmp_path, 1, make_row("a", number("x", 1.0)), environment={**ENVIRONMENT, "torch": "2.14.0"})
+    b = shard(tmp_path, 2, make_row("b", number("x", 1.0)), environment=ENVIRONMENT)
+    out = tmp_path / "all.json"
+    code, text, _ = run(capsys, "merge", a, b, "-o", str(out))
+    assert (code, "unlike" in text) == (0, False)
+    assert read(out)["environment"]["torch"] == "2.14.0"
+    assert [each.get("environment", {}).get("torch") for each in read(out)["shards"]] == [None, None]

@@ -108,7 +108,7 @@ ONE_FOUND = """\
 
 OUT_OF_REACH = """\
 ; the runs first diverged at test_it.py:16, in drawn; this line calls code inside sqlite3, compiled: its \
-threads and generators cannot be suspended"""
+threads, generators and reads of a clock cannot be suspended"""
 
 
 def test_two_causes_in_order(project: Project) -> None:

@@ -85,6 +85,7 @@ FOUND: dict[str, list[tuple[str, int, str | None]]] = {
     "test_outside_a_fork": [("torch", 23, None)],
     "test_thread": [("random", 26, None)],
 }
+SPLIT = "sklearn.model_selection.train_test_split"
 FAILURE = """
 test_it.py::test_split drew random numbers that only pytest-repro seeded (unseeded='fail')
 
@@ -199,3 +200,13 @@ def test_modules_of_torch_take_no_seed() -> None:
     lines = [UnseededDraw("torch", f"net.py:{at}", via) for at, via in ((3, "torch.nn.Linear"), (5, ""))]
     assert format_fix(lines[:1]) == "call torch.manual_seed(0) in the test or in its fixtures"
     assert format_fix(lines).startswith("draw from a generator with a seed, made once: torch.Generator()")
+
+
+def test_the_seed_of_fit_is_a_parameter_of_the_estimator() -> None:
+    draws = [
+        UnseededDraw("numpy", "a.py:3", via) for via in (SPLIT, "sklearn.ensemble._forest.BaseForest.fit")
+    ]
+    assert format_fix(draws) == (
+        "create the estimator with random_state=0; or "
+        f"pass a seed to {SPLIT}, if it takes one; or call np.random.seed(0) in the test or in its fixtures"
+    )
