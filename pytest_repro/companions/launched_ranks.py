@@ -12,8 +12,8 @@ import secrets
 import select
 import socket
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -45,11 +45,38 @@ class LaunchedRanks:
         self.rank, self.size = rank, size
         self.loss, self.timeout = "", timeout
         self._channels: dict[int, SocketChannel] = {}
+        self._run_count = self._group_count = 0
         deadline = time.monotonic() + timeout
         try:
             self._accept(deadline) if self.rank == 0 else self._connect()
         except (OSError, RuntimeError) as error:  # torch's store raises DistStoreError, a RuntimeError
             raise InterpreterLost(f"{self.name(0)} cannot be reached: {error}") from None
+
+    def begin_run(self) -> None:
+        """Begins the next run, in which the test may make a process group of its own."""
+        self._run_count, self._group_count = self._run_count + 1, 0
+
+    def make_rendezvous(self, url: str, **options: Any) -> Iterator[Any]:
+        """torch's rendezvous by the variables of a launcher, for ``env://``; each has keys of its own.
+
+        torch gives the default group of a process the same keys each time: one that is made again would
+        find stale addresses there.
+        """
+        dist: Any = import_module("torch.distributed")
+        for store, *place in self._rendezvous(url, **options):
+            self._group_count += 1
+            yield dist.PrefixStore(f"pytest-repro {self._run_count} {self._group_count}", store), *place
+
+    @contextmanager
+    def patch_rendezvous(self) -> Iterator[None]:
+        """Makes each process group of the block with keys of its own."""
+        rendezvous: Any = import_module("torch.distributed.rendezvous")
+        self._rendezvous = rendezvous._rendezvous_handlers["env"]
+        rendezvous._rendezvous_handlers["env"] = self.make_rendezvous
+        try:
+            yield
+        finally:
+            rendezvous._rendezvous_handlers["env"] = self._rendezvous
 
     def name(self, rank: int) -> str:
         """``rank 1 of 2``."""

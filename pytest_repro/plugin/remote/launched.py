@@ -106,6 +106,8 @@ class Lockstep:
         Raises:
             InterpreterLost: A rank is gone, or at another step.
         """
+        if self._ranks.loss:
+            raise InterpreterLost(self._ranks.loss)
         ranks, message, waiting = self._ranks, (step, self._nodeid, own), self._plan_wait(run)
         activity = f"before all ranks were at {self._nodeid}" if run is None else f"in {self._nodeid}"
         if ranks.rank:

@@ -57,6 +57,7 @@ class LaunchedItemRunner(ItemRunner):
 
     def begin(self, *args: Any, **kwargs: Any) -> None:
         super().begin(*args, **kwargs)
+        self._ranks.begin_run()
         self._can_start: bool | None = None
         self._is_held_back, self._end_time = False, 0.0
         self._lockstep.cell = self.current.spec.cell
@@ -125,6 +126,7 @@ class LaunchedItemRunner(ItemRunner):
             return
         if left:
             self._ranks.end(left)
+            self.item.session.shouldstop = _STOP
 
     def _raise_failure(self, run: Run, error: BaseException | None) -> None:
         """Judges the test in rank 0; raises in every rank if that fails or skips it."""
@@ -163,16 +165,14 @@ class LaunchedItemRunner(ItemRunner):
             self._failure = self._judge.find_failure(self, run, self.verdict)
         except (pytest.skip.Exception, pytest.fail.Exception) as outcome:
             return outcome
-        if self._failure is not None or own.outcome == run.outcome:  # else the own error goes on
-            return self._failure
+        if self._failure is not None or (own.outcome == run.outcome and run.error.endswith(own.error)):
+            return self._failure  # if it is None, the error of this rank goes on
         if run.outcome == "skipped":
             return pytest.skip.Exception(run.error, _use_item_location=True)
         return RankFailed(f"{run.error}\n\n{run.traceback}", None) if run.outcome == "failed" else None
 
     def judge_without_body(self, report: pytest.TestReport) -> None:
         """Judges a test whose last run did not reach its body in this rank."""
-        if self.is_abandoned:
-            return
         try:
             self._agree_to_start(False)
             joined = self._exchange(self.finish_run([report]))
@@ -181,6 +181,7 @@ class LaunchedItemRunner(ItemRunner):
                 return
         except InterpreterLost as lost:
             self._abandon(str(lost))
+            self._make_loss()
             return
         run = joined.result.run
         decision = _describe(None, run)
@@ -190,17 +191,16 @@ class LaunchedItemRunner(ItemRunner):
             self._ranks.broadcast(("decision", [tuple(decision), ""]))
 
     def _abandon(self, reason: str) -> None:
-        """Ends the runs in lockstep: the ranks no longer know where the others are."""
-        if not self.is_abandoned:
-            self._ranks.give_up(reason)
-            self.trial.add_lost(self.current.spec.cell, reason)
+        """Ends the runs in lockstep: this rank no longer knows where the others are."""
+        self._ranks.give_up(reason)
+        self.item.session.shouldstop = _STOP
 
     def _make_loss(self) -> RankLost:
         self.current.body_started = True
-        if self.current.spec.reported:
-            self.item.session.shouldstop = _STOP
-            if self._ranks.rank == 0:
-                self.verdict = self.trial.compute_verdict()
+        if self.current.spec.reported and self._ranks.rank == 0:
+            if all(run.outcome != "failed" for run in self.trial.runs):
+                self.trial.add_lost(self.current.spec.cell, self._ranks.loss)
+            self.verdict = self.trial.compute_verdict()
         return RankLost(f"{format_nodeid(self.item)}: {self._ranks.loss}", pytrace=False)
 
 

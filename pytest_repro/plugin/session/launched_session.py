@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import signal
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from itertools import zip_longest
 
 import pytest
@@ -34,23 +35,30 @@ def join_session(session: pytest.Session) -> None:
     except InterpreterLost as lost:
         raise pytest.UsageError(f"torchrun: {lost}") from None
     config.stash[LAUNCHED_RANKS] = ranks
+    stack = ExitStack()
+    stack.enter_context(ranks.patch_rendezvous())
+    config.add_cleanup(stack.close)
     if rank == 0:
-        _end_orderly(session)
+        stack.enter_context(_end_orderly(session))
 
 
-def _end_orderly(session: pytest.Session) -> None:
+@contextmanager
+def _end_orderly(session: pytest.Session) -> Iterator[None]:
     """Lets rank 0 end the test and write its reports when torchrun ends it, since another rank has died.
 
     torchrun sends SIGTERM, and kills what is left after 30 s.
     """
-    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        return
 
     def stop(*_: object) -> None:
         session.shouldstop = "torchrun ends this rank, since another one has failed"
 
-    signal.signal(signal.SIGTERM, stop)
-    session.config.add_cleanup(lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL) and None)
+    before = signal.getsignal(signal.SIGTERM)
+    if before is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _list_refused_options(config: pytest.Config) -> Iterator[str]:
