@@ -56,6 +56,11 @@ class LaunchedRanks:
         """Begins the next run, in which the test may make a process group of its own."""
         self._run_count, self._group_count = self._run_count + 1, 0
 
+    @property
+    def has_new_group(self) -> bool:
+        """Whether the run has made a process group."""
+        return self._group_count > 0
+
     def make_rendezvous(self, url: str, **options: Any) -> Iterator[Any]:
         """torch's rendezvous by the variables of a launcher, for ``env://``; each has keys of its own.
 

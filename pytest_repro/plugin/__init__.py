@@ -151,7 +151,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if refused:
         _refuse(session.config, "\n".join(dict.fromkeys(refused)))
     if marked and LAUNCHED in session.config.stash:
-        from pytest_repro.plugin.session.launched_session import join_session
+        from pytest_repro.plugin.remote.launched_session import join_session
 
         join_session(session)
     if marked:

@@ -20,7 +20,7 @@ from pytest_repro.companions.serialize_run import decode_run
 from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.core.runs.join_ranks import RankRun, join_observations, join_runs, split_rank
 from pytest_repro.core.runs.observation import Key
-from pytest_repro.core.runs.run import Run
+from pytest_repro.core.runs.run import Run, RunSpec
 from pytest_repro.engine.runs.recording import Recording
 from pytest_repro.engine.runs.remote_run import RemoteRecording, RemoteValues, encode_cell, fetch_value
 from pytest_repro.engine.runs.trial import RunResult, Trial
@@ -89,10 +89,10 @@ class Lockstep:
         nodeid: Of the test.
 
     Attributes:
-        cell: Of the run.
+        spec: Of the run.
     """
 
-    cell: Cell
+    spec: RunSpec
 
     def __init__(self, ranks: LaunchedRanks, nodeid: str) -> None:
         self._ranks, self._nodeid, self._has_left = ranks, nodeid, False
@@ -142,7 +142,7 @@ class Lockstep:
         return Joined(self._join(trial, results), [rank for rank, left in lefts.items() if left[1]])
 
     def _join(self, trial: LaunchedTrial, results: Mapping[int, Result]) -> RunResult:
-        cell = self.cell
+        cell = self.spec.cell
         parts = [
             RankRun(rank, *decode_run(result.encoded_run, cell), result.end_time, result.xfail_reason)
             for rank, result in results.items()
@@ -182,6 +182,8 @@ class Lockstep:
         """Frees ranks that wait for this one in a collective operation: their connections to it break."""
         dist = sys.modules.get("torch.distributed")
         if dist is not None and dist.is_available() and dist.is_initialized():
-            self._has_left = True
+            # A fixture of the session would have made it in an earlier run.
+            is_of_this_run = self.spec.reported and self.spec.number > 0 and self._ranks.has_new_group
+            self._has_left = not is_of_this_run
             with suppress(Exception):
                 dist.destroy_process_group()

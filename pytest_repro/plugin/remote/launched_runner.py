@@ -60,7 +60,7 @@ class LaunchedItemRunner(ItemRunner):
         self._ranks.begin_run()
         self._can_start: bool | None = None
         self._is_held_back, self._end_time = False, 0.0
-        self._lockstep.cell = self.current.spec.cell
+        self._lockstep.spec = self.current.spec
 
     def _agree_to_start(self, is_ready: bool) -> bool:
         """Whether all ranks have reached the body; asked once for each attempt."""
