@@ -13,7 +13,6 @@ from pathlib import Path
 import ray
 
 
-@ray.remote(num_cpus=1)
 def run_shard(number: int, shards: int, files: list[str]) -> tuple[str, str]:
     """The output of pytest, and the JSON report of shard *number*; an empty one if there is none."""
     with tempfile.TemporaryDirectory() as folder:
@@ -29,7 +28,8 @@ def main(shards: int, files: list[str]) -> int:
     ray.init(include_dashboard=False, log_to_driver=False)
     # Each n-th file; a shard without files has nothing to run.
     parts = [part for number in range(shards) if (part := files[number::shards])]
-    tasks = [run_shard.remote(number, len(parts), part) for number, part in enumerate(parts, 1)]
+    task = ray.remote(num_cpus=1)(run_shard)
+    tasks = [task.remote(number, len(parts), part) for number, part in enumerate(parts, 1)]
     os.makedirs("shards", exist_ok=True)
     reports = []
     for number, (output, report) in enumerate(ray.get(tasks), 1):

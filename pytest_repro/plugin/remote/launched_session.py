@@ -77,8 +77,9 @@ def _adapt_plans(items: Sequence[pytest.Item], rank: int, size: int) -> Iterator
         plan = item.stash.get(PLAN, None)
         if plan is None:
             continue
-        if plan.ranks not in (0, size):
-            yield f"{item.nodeid}: ranks={plan.ranks}: torchrun has started {size}"
+        sizes = next((each.values for each in plan.vary if each.axis == "ranks"), plan.ranks)
+        if sizes not in (0, size):
+            yield f"{item.nodeid}: ranks={sizes}: torchrun has started {size}"
         for axis in plan.vary:
             if axis.remote and len(axis.values) == 1:
                 value = f"{axis.axis}={axis.values[0]!r}"
