@@ -218,6 +218,7 @@ def test_a_rank_that_dies_fails_its_test(tmp_path: Path) -> None:
          "torchrun: rank 1 collected test_it.py::test_b, rank 0 test_it.py::test_a: all ranks run the same "),
         ("@pytest.mark.reproducible(ranks=3)\ndef test_a(): pass", [],
          "test_it.py::test_a: ranks=3: torchrun has started 2"),
+        ("def test_a(): pass", ["--repro-vary=ranks=1,2"], "test_it.py::test_a: ranks=(1, 2): torchrun has started 2"),
         ("def test_a(): pass", ["--repro-seed=random"],
          "--repro-seed=random: not under torchrun, where each rank would draw its own: give a number"),
     ],
