@@ -15,7 +15,7 @@ pytest.importorskip("torch.distributed")
 def test_numbers_of_ranks_are_compared_within_tolerance(tmp_path: Path) -> None:
     source = """
     def train(repro, is_mean):
-        data, start = (torch.randn(64, 16, generator=repro.generator()) for _ in range(2))
+        data, start = (torch.randn(66, 16, generator=repro.generator()) for _ in range(2))
         weight = start[:16].clone().requires_grad_()
         loss = (data.chunk(repro.world_size)[repro.rank] @ weight).square().mean()
         loss.backward()
