@@ -25,7 +25,7 @@ FLOORS: dict[str, list[str]] = {
     "adapters": [],
     "traces": [],
     "axes": [],
-    "companions": ["rank_main", "rank_group"],
+    "companions": ["rank_main", "rank_group launched_ranks"],
     "causes": [],
     "engine": ["runs", "replay", "experiments", "golden", "sweep", "diagnose", "check"],
     "reports": ["json failure summary sweep", "html", "github"],

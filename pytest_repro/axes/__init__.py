@@ -197,7 +197,7 @@ def validate_argument_names(arguments: Mapping[str, object]) -> None:
     """Raises :class:`BadArgument` unless each name in *arguments* is an argument of a plan or an axis."""
     for name in arguments:
         if name not in ARGUMENTS and name not in find_plugins(__name__):
-            allowed = ", ".join([*ARGUMENTS, *list_axis_names()])
+            allowed = ", ".join(dict.fromkeys([*ARGUMENTS, *list_axis_names()]))
             raise BadArgument(name, arguments[name], f"unknown; allowed are {allowed}")
 
 

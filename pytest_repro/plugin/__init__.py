@@ -25,6 +25,7 @@ from pytest_repro.plugin.stash import (
     GITHUB,
     GOLDEN_FOLDER,
     GOLDEN_LINES,
+    LAUNCHED,
     PLAN,
     ROWS,
     SETTINGS,
@@ -32,7 +33,7 @@ from pytest_repro.plugin.stash import (
     STARTED,
     Collected,
 )
-from pytest_repro.plugin.workerinput import is_github
+from pytest_repro.plugin.workerinput import find_launched, is_github, is_reporting
 
 _REFUSAL_KEY = "repro_refused"
 _ENVIRONMENT_KEY = "repro_environment"
@@ -48,6 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Reads the settings: an invalid one ends the session before it starts."""
     settings = config.stash[SETTINGS] = read_settings(config)
     config.stash[STARTED] = time()
+    if launched := find_launched(config):
+        config.stash[LAUNCHED] = launched
     if settings.replay is not None:
         from pytest_repro.plugin.run.replay import load_log
 
@@ -56,12 +59,12 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_repro.plugin.session.require import register_gate
 
         register_gate(config)
-    if settings.packages and not hasattr(config, "workerinput"):
+    if settings.packages and is_reporting(config):
         from pytest_repro.plugin.session.user_code import warn_of_unknown_packages
 
         warn_of_unknown_packages(config)
     config.stash[GITHUB] = is_github()
-    if config.stash[GITHUB] and not hasattr(config, "workerinput"):
+    if config.stash[GITHUB] and is_reporting(config):
         from pytest_repro.plugin.session.github import register_github
 
         register_github(config)
@@ -78,8 +81,10 @@ def pytest_configure_node(node: Any) -> None:
     collect_rows(node.config)
 
 
-def pytest_report_header(config: pytest.Config) -> str:
+def pytest_report_header(config: pytest.Config) -> str | list[str]:
     """Version, seed and runs in one line."""
+    if not is_reporting(config):
+        return []
     settings = config.stash[SETTINGS]
     seed, deterministic = settings.seed, settings.deterministic
     drawn = f" (drawn: --repro-seed={seed} gives it again)" if settings.is_seed_random else ""
@@ -88,7 +93,9 @@ def pytest_report_header(config: pytest.Config) -> str:
     replay = f", replay {settings.replay}" if settings.replay else ""
     mode = "" if deterministic is True else f", deterministic {deterministic}".lower()
     profile = f", profile {settings.profile}" if settings.profile else ""
-    return f"repro: pytest-repro {__version__}{profile}, seed {seed}{drawn}, {runs}{mode}{varied}{replay}"
+    ranks = f", {config.stash[LAUNCHED][1]} ranks, no diagnosis" if LAUNCHED in config.stash else ""
+    shown = f"{profile}, seed {seed}{drawn}, {runs}{ranks}{mode}{varied}{replay}"
+    return f"repro: pytest-repro {__version__}{shown}"
 
 
 def _describe_axes(arguments: dict[str, object]) -> str:
@@ -143,6 +150,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             marked = True
     if refused:
         _refuse(session.config, "\n".join(dict.fromkeys(refused)))
+    if marked and LAUNCHED in session.config.stash:
+        from pytest_repro.plugin.remote.launched_session import join_session
+
+        join_session(session)
     if marked:
         from pytest_repro.plugin.session.hooks import register_hooks
 
@@ -180,7 +191,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         config.workeroutput[_ENVIRONMENT_KEY] = {name: str(value) for name, value in environment().items()}
     has_report = settings.json or settings.html or settings.replay
     should_write = has_report or settings.update or config.stash.get(STALE_TESTS, None)
-    if not should_write or hasattr(config, "workerinput"):
+    if not should_write or not is_reporting(config):
         return
     from pytest_repro.plugin.session.session_end import write_all
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from pytest_repro.companions.launched_ranks import LaunchedRanks
     from pytest_repro.core.plan.plan import Plan
     from pytest_repro.plugin.config.settings import Settings
     from pytest_repro.plugin.run.item_runner import ItemRunner
@@ -57,3 +58,7 @@ GOLDEN_LINES: pytest.StashKey[list[str]] = pytest.StashKey()
 """Lines on golden files in the session's summary."""
 ENVIRONMENT: pytest.StashKey[dict[str, str]] = pytest.StashKey()
 """Environment of the workers of pytest-xdist."""
+LAUNCHED: pytest.StashKey[tuple[int, int]] = pytest.StashKey()
+"""Rank and world size of this process, if torchrun started it."""
+LAUNCHED_RANKS: pytest.StashKey[LaunchedRanks] = pytest.StashKey()
+"""The ranks that torchrun started, once they are connected."""

@@ -165,12 +165,13 @@ def test_every_fill_number_works_for_every_dtype(value: float, expression: str) 
 
 
 def test_unknown_name_lists_known_names() -> None:
-    listed = "alignment, device, dtype, isa, machine, memory, order, process, stress, threads"
+    listed = "alignment, device, dtype, isa, machine, memory, order, process, ranks, stress, threads"
     assert ", ".join(list_axis_names()) == listed
     with pytest.raises(BadArgument, match=f"^axis='colour': unknown; allowed are {listed}$"):
         parse_vary("colour=1,2")
     arguments = "runs, seed, capture, deterministic, baseline, ranks, level, seeds, unseeded, rtol, atol"
-    with pytest.raises(BadArgument, match=f"^colour=3: unknown; allowed are {arguments}, {listed}$"):
+    axes = listed.replace("ranks, ", "")  # an argument of the plan, too
+    with pytest.raises(BadArgument, match=f"^colour=3: unknown; allowed are {arguments}, {axes}$"):
         validate_argument_names({"runs": 2, "colour": 3})
 
 
@@ -187,7 +188,9 @@ def test_current_thread_count_is_the_reference() -> None:
 
 # The contract of every axis
 
-USUAL: dict[str, object] = {"device": ("cpu", "meta"), "threads": (1, 2), "machine": ("here", "popen")}
+USUAL: dict[str, object] = {
+    "device": ("cpu", "meta"), "threads": (1, 2), "machine": ("here", "popen"), "ranks": (1, 2)
+}  # fmt: skip
 
 
 def world() -> dict[str, Any]:

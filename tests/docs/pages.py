@@ -115,8 +115,8 @@ def _run(command: str, folder: Path) -> str:
         ]
     elif words[0] == "pytest-repro":
         words[:1] = [sys.executable, "-m", "pytest_repro"]
-    elif words[0] == "python":
-        words[0] = sys.executable
+    elif words[0] in ("python", "torchrun"):
+        words[:1] = [sys.executable, *["-m", "torch.distributed.run"] * (words[0] == "torchrun")]
         environ["PYTEST_ADDOPTS"] = "-p repro -p repro_marker -p no:cacheprovider"  # of sessions it starts
     done = subprocess.run(
         words, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

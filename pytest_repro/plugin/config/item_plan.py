@@ -43,8 +43,14 @@ def resolve_plan(item: pytest.Item, settings: Settings) -> Plan | None:
 
 def _make_plan(settings: Settings, arguments: dict[str, Any], audit: bool) -> Plan:
     own = {name: arguments[name] for name in ARGUMENTS if name in arguments}
+    if isinstance(own.get("ranks"), (tuple, list)):  # several numbers of processes are an axis
+        del own["ranks"]
     plan = override_plan(settings.defaults, own)
     vary = _resolve_axes(settings, {name: value for name, value in arguments.items() if name not in own})
+    sizes: Any = next((each.values for each in vary if each.axis == "ranks"), ())
+    if sizes:
+        plan = plan._replace(ranks=sizes[0])
+        vary = tuple(each for each in vary if each.axis != "ranks" or len(sizes) > 1)
     _check_rank_support(plan, vary)
     return plan._replace(**settings.command_line, audit=audit, vary=vary)
 

@@ -11,12 +11,14 @@ from pytest_repro.companions.start_state import StartState
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.run.rehearse import Rehearser
+from pytest_repro.plugin.stash import LAUNCHED_RANKS, SETTINGS
 
 if TYPE_CHECKING:
     from pytest_repro.plugin.remote.axis_companions import AxisCompanions
     from pytest_repro.plugin.remote.companion_launcher import CompanionLauncher
     from pytest_repro.plugin.remote.diagnosis import Diagnoser
     from pytest_repro.plugin.remote.whole_tests import MakeRow, WholeTests
+    from pytest_repro.plugin.run.item_runner import ItemRunner, JudgeProtocol
 
 
 class OtherProcesses:
@@ -47,6 +49,20 @@ class OtherProcesses:
         from pytest_repro.plugin.remote.axis_companions import AxisCompanions
 
         return AxisCompanions(self._launcher, self._progress)
+
+    def make_ranked_runner(
+        self, item: pytest.Item, plan: Plan, judge: JudgeProtocol, with_plots: bool
+    ) -> ItemRunner:
+        """The runner of *item* in ranks, which a launcher has started or which this session starts."""
+        if (ranks := item.config.stash.get(LAUNCHED_RANKS, None)) is None:
+            return self.axis_companions.make_ranked_runner(item, plan, judge, with_plots)
+        from pytest_repro.plugin.fixtures.repro import make_fixtures
+        from pytest_repro.plugin.remote.launched import LaunchedTrial
+        from pytest_repro.plugin.remote.launched_runner import LaunchedItemRunner
+        from pytest_repro.plugin.run.replay import get_replay
+
+        trial = LaunchedTrial(ranks, plan, item.config.stash[SETTINGS].keep_mb, with_plots)
+        return LaunchedItemRunner(item, trial, get_replay(item), judge, False, make_fixtures)
 
     @cached_property
     def diagnoser(self) -> Diagnoser:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -124,7 +125,10 @@ def _join_results(group: RankGroup, results: Mapping[int, RankResult], cell: Cel
         RankRun(rank, *decode_run(result.encoded_run, cell), result.end_time, result.xfail_reason)
         for rank, result in results.items()
     ]
-    run, observations = join_runs(parts), {each.key: each for each in join_observations(parts)}
+    # Over several numbers of ranks, what only some of them have cannot be compared.
+    compared = [part for part in parts if part.rank == 0] if "ranks" in cell.setting else parts
+    run, observations = join_runs(parts), {each.key: each for each in join_observations(compared)}
+    run = replace(run, observation_count=len(observations))
     recording = RemoteRecording(observations, run.not_compared)
     return RankedRun(run, recording, partial(_fetch, group), select_worst(parts).xfail_reason, results)
 
@@ -182,7 +186,8 @@ class RankedItemRunner(ItemRunner):
         if self._loss_reason:
             raise self._abandon(self._loss_reason)
         try:
-            ranked_run = self._rank_groups.run(self.item, self.plan.ranks, spec)
+            size: Any = spec.cell.setting.get("ranks", self.plan.ranks)
+            ranked_run = self._rank_groups.run(self.item, size, spec)
             run, recording = ranked_run.run, ranked_run.recording
             self.trial.measure_remote(spec.cell, run, recording, ranked_run.fetch)
         except InterpreterLost as lost:

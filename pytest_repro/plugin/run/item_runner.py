@@ -80,6 +80,11 @@ class ItemRunner:
         """Whether further rehearsals are pointless."""
         return False
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether the attempt that ended counts: no library was first imported in it."""
+        return self.pin.is_settled
+
     def begin(
         self,
         spec: RunSpec,
@@ -87,14 +92,7 @@ class ItemRunner:
         phase_context: PhaseContext = nullcontext,
         on_body_start: BodyStartCallback | None = None,
     ) -> None:
-        """Makes *spec* the next run.
-
-        Args:
-            spec: What is run.
-            make_recording: Returns what it records into, if not what the trial offers.
-            phase_context: Wraps its set-up and its body.
-            on_body_start: Called just before its body begins.
-        """
+        """Makes *spec* the next run; for the other arguments see :class:`ItemRun`."""
         self.warnings.start_run(spec)
         self.pin.prepare_run(spec, self.replay.begin_run())
         trial = self.trial

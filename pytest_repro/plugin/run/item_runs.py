@@ -72,7 +72,7 @@ class ItemRuns:
         self.runner.begin(spec, make_recording, phase_context, on_body_start)
         try:
             self.reports = run_until_settled(
-                lambda: self._rehearse(spec), lambda reports: self.runner.pin.is_settled, max_attempts
+                lambda: self._rehearse(spec), lambda reports: self.runner.is_settled, max_attempts
             )
         finally:
             if on_body_start is not None:  # an experiment, whose patches lie below those of the run

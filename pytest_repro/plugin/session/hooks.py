@@ -143,8 +143,7 @@ class ReproHooks:
     def _make_runner(self, item: pytest.Item, plan: Plan) -> ItemRunner:
         """The runner of *item*, in this process or in ranks, as *plan* asks."""
         if plan.ranks and not is_rank(item.config):
-            companions = self._others.axis_companions
-            return companions.make_ranked_runner(item, plan, self._judge, self._with_plots)
+            return self._others.make_ranked_runner(item, plan, self._judge, self._with_plots)
         settings = item.config.stash[SETTINGS]
         trial = Trial(plan, settings.keep_mb, self._with_plots)
         return ItemRunner(item, trial, get_replay(item), self._judge, settings.control, make_fixtures)

@@ -7,6 +7,7 @@ import pytest
 from pytest_repro.plugin.pytest_internals import is_setup_only, print_session_error
 from pytest_repro.plugin.session.rows import get_rows
 from pytest_repro.plugin.stash import SETTINGS
+from pytest_repro.plugin.workerinput import is_reporting
 from pytest_repro.reports.summary import format_too_few
 
 _PLUGIN_NAME = "repro-gate"
@@ -14,7 +15,7 @@ _PLUGIN_NAME = "repro-gate"
 
 def register_gate(config: pytest.Config) -> None:
     """Registers the gate, in the main session only."""
-    if hasattr(config, "workerinput") or config.getoption("collectonly", False) or is_setup_only(config):
+    if not is_reporting(config) or config.getoption("collectonly", False) or is_setup_only(config):
         return
     config.pluginmanager.register(RequireGate(), _PLUGIN_NAME)
 
