@@ -18,6 +18,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_repro.core.compare.sweep_comparison import SweepComparison
     from pytest_repro.metrics.completions import Tokens, tokens
     from pytest_repro.metrics.costs import Cost, cost
     from pytest_repro.metrics.distances import WeightDistances, ermv, l2, l2_normalised, v_c, weight_distances
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
         stability,
     )
     from pytest_repro.metrics.seeds import Breach, Budget, Sweep, budget, expected_range, sweep
-    from pytest_repro.metrics.sweeps.comparison import SweepComparison, compare_sweeps, seeds_to_detect
+    from pytest_repro.metrics.sweeps.comparison import compare_sweeps, seeds_to_detect
     from pytest_repro.metrics.versions import Comparison, compare_versions, seeds_needed
 
 # No module has the name of a function: importing it would replace the function.
@@ -58,10 +59,11 @@ _MODULES = {
 
 __all__ = [
     "Bound", "Breach", "Budget", "Comparison", "ConstantModelWarning", "Cost", "Duplicates", "FailureRate",
-    "Matching", "Spread", "Spreads", "Stability", "SubgroupRates", "Sweep", "SweepComparison", "Tokens", "WeightDistances",
-    "agreement", "budget", "churn", "class_spread", "compare_sweeps", "compare_versions", "cost", "disagreement", "duplicates",
-    "ermv", "expected_range", "failure_rate", "l2", "l2_normalised", "match_neurons", "seeds_needed", "seeds_to_detect",
-    "stability", "subgroup_rates", "suggested_bound", "sweep", "tokens", "v_c", "weight_distances",
+    "Matching", "Spread", "Spreads", "Stability", "SubgroupRates", "Sweep", "SweepComparison", "Tokens",
+    "WeightDistances", "agreement", "budget", "churn", "class_spread", "compare_sweeps", "compare_versions",
+    "cost", "disagreement", "duplicates", "ermv", "expected_range", "failure_rate", "l2", "l2_normalised",
+    "match_neurons", "seeds_needed", "seeds_to_detect", "stability", "subgroup_rates", "suggested_bound",
+    "sweep", "tokens", "v_c", "weight_distances",
 ]  # fmt: skip
 
 

@@ -68,21 +68,27 @@ def compare_sweeps(
             an argument is out of range.
     """
     _check_test(side, alpha, power)
-    here, there = _trim("values", values), _trim("reference", reference)
+    return _compare(_trim("values", values), _trim("reference", reference), side, alpha, power)
+
+
+def _compare(
+    here: _TrimmedMean, there: _TrimmedMean, side: ShiftSide, alpha: float, power: float
+) -> SweepComparison:
     shift, variance = here.mean - there.mean, here.variance + there.variance
     if not math.isfinite(shift) or not math.isfinite(variance):
         raise ValueError("values and reference: expected numbers whose variance is finite")
     degrees = float(here.degrees + there.degrees)
     if variance:
-        shares = (here.variance / variance) ** 2 / here.degrees, (there.variance / variance) ** 2 / there.degrees
-        degrees = 1 / sum(shares)
+        degrees = 1 / sum((each.variance / variance) ** 2 / each.degrees for each in (here, there))
     error = math.sqrt(variance)
-    p = _compute_p(shift / error if error else math.copysign(math.inf, shift) if shift else 0.0, degrees, side)
+    t = shift / error if error else math.copysign(math.inf, shift) if shift else 0.0
     std = math.sqrt((here.n * here.variance + there.n * there.variance) / 2)
-    needed = seeds_to_detect(abs(shift), std, side, alpha=alpha, power=power) if shift else None
     return SweepComparison(
-        here.n, here.mean, here.std, there.n, there.mean, there.std,
-        shift, side, p, alpha, _sum_quantiles(degrees, side, alpha, power) * error, needed, power,
+        here.n, here.mean, here.std, there.n, there.mean, there.std, shift, side,
+        _compute_p(t, degrees, side), alpha,
+        _sum_quantiles(degrees, side, alpha, power) * error,
+        seeds_to_detect(abs(shift), std, side, alpha=alpha, power=power) if shift else None,
+        power,
     )  # fmt: skip
 
 
@@ -113,7 +119,7 @@ def seeds_to_detect(
     z = NormalDist().inv_cdf
     normal = z(1 - (alpha / 2 if side == "both" else alpha)) + z(power)
     n = max(2, math.floor(2 * (normal * std / shift) ** 2))  # t quantiles are larger
-    while _sum_quantiles(2 * (_count_kept(n) - 1), side, alpha, power) * std * math.sqrt(2 / n) > shift:
+    while _sum_quantiles(2 * (_count_remaining(n) - 1), side, alpha, power) * std * math.sqrt(2 / n) > shift:
         n += 1
     return n
 
@@ -125,7 +131,7 @@ def _check_test(side: str, alpha: float, power: float) -> None:
         raise ValueError(f"alpha={alpha:g}, power={power:g}: expected below 0.5, and 0.5 or more")
 
 
-def _count_kept(n: int) -> int:
+def _count_remaining(n: int) -> int:
     trimmed = 0 if n < _MIN_TRIMMED else 1 if n < 40 else n // 10
     return n - 2 * trimmed
 
@@ -137,7 +143,7 @@ def _trim(name: str, values: Mapping[int, float]) -> _TrimmedMean:
             raise ValueError(f"{name}[{seed}]={value}: expected finite numbers")
     if (n := len(numbers)) < 2:
         raise ValueError(f"{name} holds {n}: expected at least 2")
-    ordered, kept = sorted(numbers.values()), _count_kept(n)
+    ordered, kept = sorted(numbers.values()), _count_remaining(n)
     trimmed = (n - kept) // 2
     inside = ordered[trimmed : n - trimmed]
     mean, _ = mean_and_std(inside)
