@@ -31,6 +31,7 @@ _CODEC = Codec(
             "path",
             "containers",
             Field("statistics", inline=True),
+            "sweep",
         ),
         Statistics: (
             *NUMBER_FIELDS,
@@ -115,8 +116,8 @@ def _normalize(environments: Mapping[str, Environment], tests: Mapping[str, Mapp
 
 
 def has_same_values(a: Entry, b: Entry) -> bool:
-    """Whether two entries have the same values, in any order."""
-    first, second = ({value.key: value.identity for value in entry} for entry in (a, b))
+    """Whether two entries have the same values, over seeds too, in any order."""
+    first, second = ({value.key: (value.identity, repr(value.sweep)) for value in entry} for entry in (a, b))
     return first == second
 
 

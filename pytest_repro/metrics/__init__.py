@@ -8,7 +8,8 @@ Seeds: :func:`sweep`, :func:`budget`, :func:`failure_rate`, :func:`suggested_bou
 :func:`churn`, :func:`agreement`, :func:`disagreement`, :func:`stability`, :func:`class_spread`,
 :func:`subgroup_rates`. Weights: :func:`l2`, :func:`l2_normalised`, :func:`weight_distances`.
 Elements: :func:`v_c`, :func:`ermv`. Sequences: :func:`tokens`. Units: :func:`match_neurons`.
-Versions: :func:`compare_versions`, :func:`seeds_needed`. Draws: :func:`duplicates`. Time: :func:`cost`.
+Versions: :func:`compare_versions`, :func:`seeds_needed`. Sweeps: :func:`compare_sweeps`,
+:func:`seeds_to_detect`. Draws: :func:`duplicates`. Time: :func:`cost`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_repro.core.compare.sweep_comparison import SweepComparison
     from pytest_repro.metrics.completions import Tokens, tokens
     from pytest_repro.metrics.costs import Cost, cost
     from pytest_repro.metrics.distances import WeightDistances, ermv, l2, l2_normalised, v_c, weight_distances
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
         stability,
     )
     from pytest_repro.metrics.seeds import Breach, Budget, Sweep, budget, expected_range, sweep
+    from pytest_repro.metrics.sweeps.comparison import compare_sweeps, seeds_to_detect
     from pytest_repro.metrics.versions import Comparison, compare_versions, seeds_needed
 
 # No module has the name of a function: importing it would replace the function.
@@ -48,6 +51,7 @@ _MODULES = {
         "predictions": "ConstantModelWarning Stability agreement churn disagreement stability",
         "duplicate_draws": "Duplicates duplicates",
         "seeds": "Breach Budget Sweep budget expected_range sweep",
+        "sweeps.comparison": "SweepComparison compare_sweeps seeds_to_detect",
         "versions": "Comparison compare_versions seeds_needed",
     }.items()
     for name in names.split()
@@ -55,10 +59,11 @@ _MODULES = {
 
 __all__ = [
     "Bound", "Breach", "Budget", "Comparison", "ConstantModelWarning", "Cost", "Duplicates", "FailureRate",
-    "Matching", "Spread", "Spreads", "Stability", "SubgroupRates", "Sweep", "Tokens", "WeightDistances",
-    "agreement", "budget", "churn", "class_spread", "compare_versions", "cost", "disagreement", "duplicates",
-    "ermv", "expected_range", "failure_rate", "l2", "l2_normalised", "match_neurons", "seeds_needed",
-    "stability", "subgroup_rates", "suggested_bound", "sweep", "tokens", "v_c", "weight_distances",
+    "Matching", "Spread", "Spreads", "Stability", "SubgroupRates", "Sweep", "SweepComparison", "Tokens",
+    "WeightDistances", "agreement", "budget", "churn", "class_spread", "compare_sweeps", "compare_versions",
+    "cost", "disagreement", "duplicates", "ermv", "expected_range", "failure_rate", "l2", "l2_normalised",
+    "match_neurons", "seeds_needed", "seeds_to_detect", "stability", "subgroup_rates", "suggested_bound",
+    "sweep", "tokens", "v_c", "weight_distances",
 ]  # fmt: skip
 
 

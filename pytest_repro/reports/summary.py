@@ -118,12 +118,18 @@ def format_foreign_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     return _format_tallies(
         "golden",
         (
-            f"{'within the tolerance of' if each.get('differing') else 'equal to'} values of an environment "
-            f"that differs in {', '.join(each['environment_differs'])}"
+            f"{_describe_agreement(each)} of an environment that differs in "
+            f"{', '.join(each['environment_differs'])}"
             for each in found
             if each.get("environment_differs")
         ),
     )
+
+
+def _describe_agreement(baseline: Mapping[str, Any]) -> str:
+    if baseline.get("sweep"):
+        return "no shift from the sweep"
+    return f"{'within the tolerance of' if baseline.get('differing') else 'equal to'} values"
 
 
 def format_skipped_extra_run_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from pytest_repro.core.compare.verdict import Baseline
 from pytest_repro.core.text import quote_word
 from pytest_repro.engine.sweep.sweep import SweepResult
 from pytest_repro.metrics._arguments import format_list, format_percent, format_seeds
 from pytest_repro.metrics.failures import Bound, suggested_bound
 from pytest_repro.metrics.seeds import Budget, Sweep
+from pytest_repro.reports.failure.golden import format_sweep_comparisons
 
 if TYPE_CHECKING:
     from pytest_repro.metrics.predictions import Stability
@@ -54,10 +56,15 @@ def _format_replay_options(result: SweepResult, expected_seed: int | None) -> st
         expected = {run.seed for run in result.runs if run.xfail_reason is not None} | {expected_seed}
         seed = next((seed for seed in rate.seeds if seed not in expected), rate.seeds[0])
         return f"--repro-seed={seed} --repro-seeds=0"
-    seeds = sorted(result.requested_seeds)
-    if seeds == list(range(seeds[0], seeds[-1] + 1)):
-        return f"--repro-seeds={seeds[0]}-{seeds[-1]}"
-    return f"--repro-seeds={','.join(map(str, seeds))}"
+    return format_seeds_option(result.requested_seeds)
+
+
+def format_seeds_option(seeds: Sequence[int]) -> str:
+    """``--repro-seeds=0-19``, ``--repro-seeds=1,4,9``."""
+    ordered = sorted(seeds)
+    if ordered == list(range(ordered[0], ordered[-1] + 1)):
+        return f"--repro-seeds={ordered[0]}-{ordered[-1]}"
+    return f"--repro-seeds={','.join(map(str, ordered))}"
 
 
 def format_sweep(result: SweepResult) -> Iterator[str]:
@@ -148,8 +155,8 @@ def describe_constant(name: str, condition: str) -> str:
     return f"{name} is the same for every item with {condition}: stable, but collapsed"
 
 
-def sweep_to_row(result: SweepResult) -> dict[str, Any]:
-    """``sweep`` and its note for the section."""
+def sweep_to_row(result: SweepResult, baseline: Baseline | None = None) -> dict[str, Any]:
+    """``sweep`` and its note for the section, with what *baseline* says of a test that agrees with it."""
     row: dict[str, Any] = {"seeds": [run.seed for run in result.runs], "kept": not result.failed}
     row |= {outcome: _list_seeds(result, outcome) for outcome in ("failed", "skipped")}
     if xfailed := _list_seeds(result, "xfailed"):
@@ -169,8 +176,14 @@ def sweep_to_row(result: SweepResult) -> dict[str, Any]:
     row["uneven"] = {name: list(sizes) for name, sizes in result.uneven_sizes.items()}
     # The failure text of a failed sweep has the rest.
     failed = _add_exceeded_budgets(_format_failure_rate(result), result)
-    note = failed if result.failed else ["", *format_sweep(result)]
+    note = failed if result.failed else ["", *format_sweep(result), *_format_baseline(baseline)]
     return {"sweep": {key: value for key, value in row.items() if value != {}}, "sweep_note": note}
+
+
+def _format_baseline(baseline: Baseline | None) -> Iterator[str]:
+    lines = list(format_sweep_comparisons(baseline)) if baseline is not None else []
+    for number, line in enumerate(lines):
+        yield f"{'' if number else 'golden':10} {line}"
 
 
 def _headline_to_row(sweep: Sweep) -> dict[str, Any]:

@@ -134,6 +134,7 @@ file_rows = st.builds(
     step=st.integers(0, 2**63 - 1),
     path=st.text(),
     containers=st.lists(st.tuples(shown, shown), max_size=2).map(tuple),
+    sweep=st.lists(st.tuples(st.integers(0, 2**32 - 1), numbers), max_size=3).map(tuple),
 )
 goldens = st.dictionaries(st.text(), st.lists(file_rows, max_size=3).map(tuple), max_size=4).map(
     lambda tests: merge_updates(

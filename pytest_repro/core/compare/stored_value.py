@@ -34,7 +34,7 @@ class Statistics(NamedTuple):
 class StoredValue(NamedTuple):
     """What is stored of one observation.
 
-    *values* and *text* are only in a report, *step* and *path* only in a golden file.
+    *values* and *text* are only in a report, *step*, *path* and *sweep* only in a golden file.
     """
 
     name: str  # recorded in a golden file; displayed in a report: ``model.head[2].weight``
@@ -46,6 +46,7 @@ class StoredValue(NamedTuple):
     step: int = 0  # place in the series, from 0
     path: str = ""  # inside the recorded value
     containers: tuple[Container, ...] = ()  # that begin with it, in a report by displayed name
+    sweep: tuple[tuple[int, float], ...] = ()  # seed and value, of a headline number of a seed sweep
 
     @property
     def key(self) -> Key:

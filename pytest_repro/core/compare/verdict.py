@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.plot_data import PlotData
+from pytest_repro.core.compare.sweep_comparison import SweepComparison
 from pytest_repro.core.compare.table import TableDifference
 from pytest_repro.core.plan.plan import REPEAT, Plan
 from pytest_repro.core.runs.level import Agreeing, LevelResult
@@ -70,10 +71,12 @@ class Baseline:
     environment_key: str  # of this environment
     stored_key: str = ""  # of the environment whose entry was compared; ``""`` if there is none
     environment_diff: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # name → here, in the file
-    differing: tuple[str, ...] = ()  # observations whose bits differ from those of another environment
+    differing: tuple[str, ...] = ()  # bits differ from another environment's, or beside a stored sweep
     uncompared: tuple[str, ...] = ()  # those that could not be compared within a tolerance
     options: str = ""  # what the command that writes the entry needs besides ``--repro-update``
     read_error: str = ""  # why the golden file cannot be read
+    sweep: Mapping[str, SweepComparison] = field(default_factory=dict)  # by headline, if one is stored
+    lacks_sweep: bool = False  # whether values are stored, and no sweep
 
 
 @dataclass(frozen=True, slots=True)

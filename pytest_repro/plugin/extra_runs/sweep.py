@@ -63,7 +63,8 @@ class SeedSweep(ExtraRun):
     def make_row(self, runner: ItemRunner, result: SweepResult) -> Mapping[str, Any]:
         from pytest_repro.reports.sweep import sweep_to_row
 
-        return sweep_to_row(result)
+        verdict = runner.verdict
+        return sweep_to_row(result, verdict.baseline if verdict and verdict.reproduced else None)
 
 
 def find_hidden_sweep_failure(runner: ItemRunner, raised_in_body: bool) -> SeedDependent | None:

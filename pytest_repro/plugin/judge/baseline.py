@@ -6,31 +6,18 @@ session: one process writes, however many workers there are, and a crash loses n
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_repro.adapters import environment_with_flags
 from pytest_repro.core.compare.mismatch import Mismatch, count_steps
-from pytest_repro.core.compare.verdict import Baseline, Verdict, VerdictOutcome
-from pytest_repro.core.golden import (
-    Entry,
-    Environment,
-    Golden,
-    diff_environments,
-    format_golden,
-    rank_entries,
-)
-from pytest_repro.core.plan.plan import Plan
-from pytest_repro.core.runs.level import select_at_level
-from pytest_repro.core.runs.observation import Key, format_key
+from pytest_repro.core.compare.verdict import Verdict, VerdictOutcome
+from pytest_repro.core.golden import Entry, Golden, diff_environments, format_golden, rank_entries
 from pytest_repro.engine.golden import find_missing_values, get_values_path, load_golden
 from pytest_repro.engine.golden.compare import (
-    ObservedValue,
     collect_arrays,
     collect_values,
     compare_with_golden,
@@ -39,11 +26,19 @@ from pytest_repro.engine.golden.compare import (
 )
 from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.trial import Trial
-from pytest_repro.plugin.replay_line import format_options
-from pytest_repro.plugin.stash import GOLDEN_FOLDER, SETTINGS
-from pytest_repro.reports.failure.runs import format_vary_options
-from pytest_repro.values.hashing import short_digest
+from pytest_repro.engine.sweep.stored_sweep import attach_sweep
+from pytest_repro.plugin.judge.current_test import (
+    CurrentTest,
+    format_names,
+    make_current_test,
+    select_counted,
+)
+from pytest_repro.plugin.judge.stored_sweep import judge_sweep, needs_sweep_update
+from pytest_repro.plugin.stash import SETTINGS
 from pytest_repro.values.safetensors_file import encode_arrays, open_safetensors
+
+if TYPE_CHECKING:
+    from pytest_repro.plugin.run.item_run import ExtraResults
 
 REPORT_ATTRIBUTE = "repro_golden"
 """Key of a report's attribute: the entry to store, as plain data."""
@@ -52,33 +47,12 @@ _CACHE = pytest.StashKey[tuple[object, Golden]]()
 _PENDING_ENTRY = pytest.StashKey[dict[str, Any]]()
 
 
-def get_golden_path(module: Path) -> Path:
-    """Path of the golden file of the tests in *module*."""
-    return module.parent / GOLDEN_FOLDER / f"{module.stem}.json"
-
-
-class _CurrentTest(NamedTuple):
-    """One test in this environment.
-
-    Attributes:
-        nodeid: pytest's own.
-        path: Of its golden file.
-        environment_key: Key of the environment.
-        environment: The environment.
-        values: The observed values.
-        baseline: The part of the verdict that is known so far.
-    """
-
-    nodeid: str
-    path: Path
-    environment_key: str
-    environment: Environment
-    values: Mapping[Key, ObservedValue]
-    baseline: Baseline
-
-
 def judge_baseline(
-    item: pytest.Item, verdict: Verdict, trial: Trial, last_recording: RecordingBase
+    item: pytest.Item,
+    verdict: Verdict,
+    trial: Trial,
+    last_recording: RecordingBase,
+    extra_results: ExtraResults,
 ) -> Verdict:
     """*verdict*, whose runs agree, with the result of comparing it with the golden file.
 
@@ -87,6 +61,7 @@ def judge_baseline(
         verdict: Of its runs.
         trial: Its runs.
         last_recording: What the last run recorded.
+        extra_results: What its extra runs show.
     """
     item.stash[_PENDING_ENTRY] = {}
     if verdict.outcome not in (None, "reproduced"):
@@ -94,7 +69,7 @@ def judge_baseline(
     recorded = trial.reference[1] if trial.reference is not None else last_recording
     if not len(recorded):
         return replace(verdict, outcome="unobserved")
-    here = _make_current_test(item, verdict.plan, collect_values(recorded, trial.store))
+    here = make_current_test(item, verdict.plan, collect_values(recorded, trial.store), extra_results)
     try:
         golden = _load_cached(item.config, here.path)
         keys = rank_entries(golden, here.nodeid, here.environment_key, here.environment)
@@ -105,31 +80,11 @@ def judge_baseline(
     settings = item.config.stash[SETTINGS]
     most = settings.baseline_kb * 2**10
     if not settings.update or (
-        found.outcome == "reproduced" and not _needs_update(here, golden, keys[0], most)
+        found.outcome == "reproduced" and not _needs_update(here, found, golden, keys[0], most)
     ):
         return found
     item.stash[_PENDING_ENTRY] = _encode_update(here, most)
     return replace(verdict, baseline=here.baseline)
-
-
-def _make_current_test(item: pytest.Item, plan: Plan, values: Mapping[Key, ObservedValue]) -> _CurrentTest:
-    # The seed is part of the environment: another one rightly gives other numbers.
-    fields = {**environment_with_flags(), "seed": str(plan.seed)}
-    key = short_digest("\n".join(f"{name}={value}" for name, value in sorted(fields.items())))
-    path = get_golden_path(item.path)
-    commanded = item.config.stash[SETTINGS].command_line.items()
-    options = "".join(f" --repro-{n}={v}".lower() for n, v in commanded if n != "seeds")
-    if given := item.config.stash[SETTINGS].vary:
-        options += format_vary_options([each for each in plan.vary if each.axis in given])
-    options += format_options(item)
-    return _CurrentTest(
-        item.nodeid,
-        path,
-        key,
-        fields,
-        values,
-        Baseline(_format_path(item.config, path), key, options=options),
-    )
 
 
 def _load_cached(config: pytest.Config, path: Path) -> Golden:
@@ -144,15 +99,13 @@ def _load_cached(config: pytest.Config, path: Path) -> Golden:
     return config.stash[_CACHE][1]
 
 
-def _format_path(config: pytest.Config, path: Path) -> str:
-    try:
-        return os.path.relpath(path, config.invocation_params.dir)
-    except ValueError:  # on another drive
-        return str(path)
+def _judge_entries(current: CurrentTest, verdict: Verdict, golden: Golden, keys: Sequence[str]) -> Verdict:
+    """The verdict given the entry of this environment; without one, given any entry that agrees.
 
-
-def _judge_entries(current: _CurrentTest, verdict: Verdict, golden: Golden, keys: Iterable[str]) -> Verdict:
-    """The verdict given the entry of this environment; without one, given any entry that agrees."""
+    Where a sweep is stored, it judges.
+    """
+    if (swept := judge_sweep(current, verdict, golden, keys, _compare_values)) is not None:
+        return swept
     first = None
     for key in keys:
         found = _judge_against(current, verdict, golden, key)
@@ -162,9 +115,9 @@ def _judge_entries(current: _CurrentTest, verdict: Verdict, golden: Golden, keys
     return first or replace(verdict, outcome="no-baseline", baseline=current.baseline)
 
 
-def _judge_against(current: _CurrentTest, verdict: Verdict, golden: Golden, stored_key: str) -> Verdict:
+def _judge_against(current: CurrentTest, verdict: Verdict, golden: Golden, stored_key: str) -> Verdict:
     """The verdict given the entry of the environment *stored_key*."""
-    current, entry = _select_counted(current, verdict, golden.tests[current.nodeid][stored_key])
+    current, entry = select_counted(current, verdict, golden.tests[current.nodeid][stored_key])
     base = replace(
         current.baseline,
         stored_key=stored_key,
@@ -172,7 +125,7 @@ def _judge_against(current: _CurrentTest, verdict: Verdict, golden: Golden, stor
     )
     apart = list(find_differing_keys(entry, current.values))
     if base.environment_diff:
-        base = replace(base, differing=tuple(_format_names(apart, entry, current)))
+        base = replace(base, differing=tuple(format_names(apart, entry, current)))
     if apart and base.environment_diff and verdict.plan.tolerance is None:
         return replace(verdict, outcome="foreign-baseline", baseline=base)
     found = _compare_values(current, verdict, entry, stored_key)
@@ -188,17 +141,7 @@ def _judge_against(current: _CurrentTest, verdict: Verdict, golden: Golden, stor
     return replace(verdict, outcome=word, mismatches=mismatches, steps=series, baseline=base)
 
 
-def _select_counted(current: _CurrentTest, verdict: Verdict, entry: Entry) -> tuple[_CurrentTest, Entry]:
-    """*current* and *entry* with the values that count at the level of the test."""
-    if (level := verdict.plan.level) is None:
-        return current, entry
-    observed = current.values
-    kept = select_at_level(level, {key: each.observation for key, each in observed.items()})
-    entry = tuple(row for row in entry if row.key in kept or row.key not in observed)
-    return current._replace(values={key: observed[key] for key in kept}), entry
-
-
-def _compare_values(current: _CurrentTest, verdict: Verdict, entry: Entry, stored_key: str) -> list[Mismatch]:
+def _compare_values(current: CurrentTest, verdict: Verdict, entry: Entry, stored_key: str) -> list[Mismatch]:
     beside, close = get_values_path(current.path), verdict.plan.tolerance_for()
     try:
         with open_safetensors(beside) as tensors:
@@ -207,29 +150,29 @@ def _compare_values(current: _CurrentTest, verdict: Verdict, entry: Entry, store
         raise ValueError(f"has values that cannot be read: {beside.name} {error}") from None
 
 
-def _needs_update(current: _CurrentTest, golden: Golden, stored_key: str, max_bytes: int) -> bool:
+def _needs_update(
+    current: CurrentTest, verdict: Verdict, golden: Golden, stored_key: str, max_bytes: int
+) -> bool:
     """Whether an entry for this environment, or one of its values, must still be stored.
 
     An entry whose values are close but not equal stays: otherwise it would drift step by step.
     """
+    entry = golden.tests[current.nodeid][stored_key]
     if diff_environments(current.environment, golden.environments[stored_key]):
         return True
-    if any(find_differing_keys(golden.tests[current.nodeid][stored_key], current.values)):
+    if needs_sweep_update(current, verdict, entry):
+        return True
+    if any(find_differing_keys(entry, current.values)):
         return False
     return bool(
         find_missing_values(get_values_path(current.path), collect_arrays(current.values, max_bytes).keys())
     )
 
 
-def _format_names(keys: Iterable[Key], entry: Entry, current: _CurrentTest) -> Iterator[str]:
-    lengths = count_steps([*current.values, *(row.key for row in entry)])
-    return (format_key(key, lengths[key[0]] > 1) for key in keys)
-
-
-def _encode_update(current: _CurrentTest, max_bytes: int) -> dict[str, Any]:
+def _encode_update(current: CurrentTest, max_bytes: int) -> dict[str, Any]:
     golden = Golden(
         {current.environment_key: current.environment},
-        {current.nodeid: {current.environment_key: make_entry(current.values)}},
+        {current.nodeid: {current.environment_key: attach_sweep(make_entry(current.values), current.swept)}},
     )
     return {
         "path": str(current.path),

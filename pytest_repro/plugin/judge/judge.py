@@ -137,7 +137,7 @@ def _compute_verdict(runner: ItemRunner, run: Run) -> Verdict:
     if verdict.plan.baseline:
         from pytest_repro.plugin.judge import baseline
 
-        return baseline.judge_baseline(runner.item, verdict, runner.trial, recording)
+        return baseline.judge_baseline(runner.item, verdict, runner.trial, recording, runner.extra_results)
     return verdict
 
 

@@ -118,7 +118,7 @@ class ItemReporter:
 
     def _make_interference_sections(self) -> list[tuple[str, str]]:
         verdict, results = self._runner.verdict, self._runner.extra_results.by_kind
-        if verdict is None or verdict.outcome != "diverged":
+        if verdict is None or verdict.outcome != "diverged" or (verdict.baseline and verdict.baseline.sweep):
             return []
         return [
             kind.format_interference(results[kind.name]) for kind in list_extra_runs() if kind.name in results

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from pytest_repro.core.compare.verdict import Baseline, Verdict
 from pytest_repro.core.text import quote_word
@@ -25,6 +26,8 @@ def format_headline(verdict: Verdict) -> str:
     assert baseline is not None
     if baseline.read_error:
         return f"{baseline.path} {baseline.read_error}"
+    if baseline.lacks_sweep:
+        return f"{baseline.path} has no sweep of this test: --repro-update writes it"
     if verdict.outcome == "no-baseline":
         return f"{baseline.path} has no values for this test: --repro-update writes them"
     names = format_list(baseline.environment_diff, _MAX_NAMES)
@@ -41,7 +44,8 @@ def format_missing_baseline(nodeid: str, verdict: Verdict) -> Iterator[str]:
         yield ""
         yield from format_labelled("repair", (f"{HOW_TO_REPAIR}:", command))
     else:
-        yield f"{nodeid} has no baseline: {baseline.path} has no values for it"
+        what = "values of it, but no sweep over seeds" if baseline.lacks_sweep else "no values for it"
+        yield f"{nodeid} has no baseline: {baseline.path} has {what}"
         yield ""
         yield from format_labelled("write it", [command])
 
@@ -72,6 +76,22 @@ def _describe_values(verdict: Verdict, baseline: Baseline) -> str:
     return f"not the same bit for bit: {format_list(baseline.differing, _MAX_NAMES)}"
 
 
+def format_sweep_comparisons(baseline: Baseline) -> Iterator[str]:
+    """Lines about each number over seeds, and about what differs and was not compared."""
+    for name, found in islice(baseline.sweep.items(), _MAX_NAMES):
+        better = "; improved, --repro-update stores it" if found.improved else ""
+        yield f"{name}: {found.describe_test()}{better}"
+        yield found.describe_power()
+    if names := [*baseline.differing, *baseline.uncompared] if baseline.sweep else []:
+        yield f"not compared, as the sweep judges: {format_list(names, _MAX_NAMES)}"
+
+
+def format_shift(verdict: Verdict, name: str) -> str:
+    """``: shift -0.042, p 1.2e-09`` of the number *name* over seeds; ``""`` if it has not shifted."""
+    found = verdict.baseline.sweep.get(name) if verdict.baseline is not None else None
+    return f": shift {found.shift:.3g}, p {found.p:.2g}" if found is not None and found.significant else ""
+
+
 def format_how_to_accept(nodeid: str, verdict: Verdict) -> Iterator[str]:
     """What to look for if runs differ from the golden file, and how to accept their values."""
     baseline = verdict.baseline
@@ -79,6 +99,7 @@ def format_how_to_accept(nodeid: str, verdict: Verdict) -> Iterator[str]:
         return
     yield from format_labelled("golden", [f"{baseline.path}, environment {baseline.stored_key}"])
     yield from format_labelled("unlike", _format_environment_diff(baseline))
+    yield from format_labelled("sweep", format_sweep_comparisons(baseline))
     changed = "changes since it was written: code, data, weights; the runs here agree"
     yield from format_labelled("look for", [changed])
     if "::" in nodeid:

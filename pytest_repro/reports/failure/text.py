@@ -108,7 +108,7 @@ def _describe_mismatches(verdict: Verdict, mismatches: Sequence[Mismatch]) -> st
         return f"{text}: {first.kind}, then {first.other_kind}"
     if first.problem == "missing":
         return f"{text}: {first.detail if first.axis == BASELINE else 'not recorded in every run'}"
-    return text + format_max_abs(first.difference)
+    return text + (format_max_abs(first.difference) or golden.format_shift(verdict, first.name))
 
 
 def describe_plan(plan: Plan) -> str:

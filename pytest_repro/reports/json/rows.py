@@ -137,7 +137,7 @@ _CODEC = Codec(
             Field("environment_key", "environment"),
             Field("stored_key", "stored"),
             Field("environment_diff", "unlike"),
-            "differing",
+            "differing", "sweep", "lacks_sweep",
             Field("uncompared", "untold"),
             Field("options", encode=str.strip, decode=lambda node: f" {node.as_text()}"),
             Field("read_error", "broken"),
