@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -84,7 +84,7 @@ def read_test(row: JsonNode, seed: int) -> ReportedTest:
     golden = verdict == "diverged" and row.get("baseline") is not None
     agree = observations is not None and (verdict in ("reproduced", *WITHOUT_BASELINE) or golden)
     rules = _read_rules(plan) if plan else DEFAULT_RULES
-    values = select_at_level(rules.level, dict(_read_values(observations or ())))
+    values = select_at_level(rules.level, read_values(observations or ()))
     return ReportedTest(nodeid, verdict, agree, plan["seed"].as_int() if plan else seed, values, rules)
 
 
@@ -94,12 +94,20 @@ def _read_rules(plan: JsonNode) -> Rules:
     return Rules(tolerance, level.as_text(*LEVELS) if level else LEVELS[0], ranks.as_int() if ranks else 0)
 
 
-def _read_values(rows: JsonNode | tuple[()]) -> Iterator[tuple[str, StoredValue]]:
+def read_values(rows: Iterable[JsonNode]) -> dict[str, StoredValue]:
+    """The values of a test by displayed name, in order; the second of one name is ``x#1``.
+
+    The dict keys 1 and "1", say, give two values one name.
+    """
+    values: dict[str, StoredValue] = {}
     counts: Counter[str] = Counter()
     for value in map(value_from_row, rows):
-        number = counts[value.name]  # the dict keys 1 and "1", say, give two values one name
-        counts[value.name] += 1
-        yield f"{value.name}#{number}" if number else value.name, value
+        name = value.name
+        while name in values:
+            counts[value.name] += 1
+            name = f"{value.name}#{counts[value.name]}"
+        values[name] = value
+    return values
 
 
 def select_at_level(level: str, values: Mapping[str, StoredValue]) -> Mapping[str, StoredValue]:

@@ -23,13 +23,14 @@ from functools import lru_cache
 from typing import Any
 
 import numba
-from numba import _helperlib
+from numba import _helperlib as _compiled_helpers
 
 from pytest_repro.adapters import Adapter
 from pytest_repro.core.plan.plan import Deterministic
 from pytest_repro.core.runs.observation import Parts
 from pytest_repro.core.runs.pytree import FlattenResult
 
+_helperlib: Any = _compiled_helpers
 _STATE_NBYTES = 2520
 """Position, 624 words, whether there is a second Gaussian, it, and whether the state is initialized: see
 ``numba.cpython.randomimpl.rnd_state_t``. ``rnd_get_state`` leaves the Gaussian out and takes 27 µs."""

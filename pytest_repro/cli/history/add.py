@@ -16,9 +16,9 @@ from typing import Any
 from pytest_repro.cli.history.database import make_storable, transaction
 from pytest_repro.cli.merge.merged_test import find_part
 from pytest_repro.cli.merge.shard_report import Part, ShardReport, get_label, read_shard_report
+from pytest_repro.cli.reported import read_values
 from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.reports.failure import plural
-from pytest_repro.reports.json.rows import value_from_row
 from pytest_repro.reports.json.stream import ReportStream
 
 _DIGITS = 8
@@ -139,18 +139,15 @@ def _read_cost(cost: JsonNode | None, name: str) -> float | None:
 
 def _read_values(row: JsonNode) -> Iterator[tuple[str, str, str, float | None, str]]:
     """Name, identity, kind, measure and detail of each value."""
-    counts: Counter[str] = Counter()
-    for node in row.get("observations") or ():
-        value = value_from_row(node)
-        number = counts[value.name]
-        counts[value.name] += 1
+    nodes = tuple(row.get("observations") or ())
+    for node, (name, value) in zip(nodes, read_values(nodes).items()):
         measure: Any = value.statistics.mean if value.statistics is not None else None
         if value.values is not None and len(value.values) == 1:
             measure = value.values[0]
         detail = {key: node.value[key] for key in ("values", "text", "statistics") if key in node.value}
         containers = " ".join(f"{name}={kind}" for name, kind in value.containers)
         yield (
-            f"{value.name}#{number}" if number else value.name,
+            name,
             f"{value.kind} {value.digest} {containers}".rstrip(),
             value.kind,
             float(measure) if _is_plain(measure) else None,

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pytest_repro.cli.compare import CompareOptions, ValueMismatch, compare_value
 from pytest_repro.cli.merge.shard_report import Part, decode_verdict
+from pytest_repro.cli.reported import read_values
 from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.mismatch import Mismatch, find_outcome_mismatches
 from pytest_repro.core.compare.stored_value import StoredValue, compare_statistics, find_other_kind
@@ -18,7 +19,7 @@ from pytest_repro.core.plan.tolerance import EXACT
 from pytest_repro.core.runs.level import select_at_level
 from pytest_repro.core.runs.observation import Key, Observation
 from pytest_repro.core.runs.run import Run
-from pytest_repro.reports.json.rows import value_from_row, verdict_to_row
+from pytest_repro.reports.json.rows import verdict_to_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ def compare_rows(
         if left.plan.seed != right.plan.seed:
             notes.append(f"all values (seed {left.plan.seed} in shard {first}, {right.plan.seed} in {other})")
         else:
-            mismatches += _compare_values(read_values(a), read_values(b), left.plan, other, notes)
+            ours, theirs = read_values(a["observations"]), read_values(b["observations"])
+            mismatches += _compare_values(ours, theirs, left.plan, other, notes)
     mismatches = [replace(mismatch, repeat_of=(SHARD, first)) for mismatch in mismatches]
     row = verdict_to_row("", Verdict("diverged", Plan(), (run,), tuple(mismatches)))
     differ = any(mismatch.problem != "outcome" for mismatch in mismatches)
@@ -83,17 +85,6 @@ def _has_values(verdict: Verdict, row: JsonNode) -> bool:
 
 def _compare_outcomes(a: Verdict, b: Run) -> Iterator[Mismatch]:
     return find_outcome_mismatches([a.runs[0], b])
-
-
-def read_values(row: JsonNode) -> dict[str, StoredValue]:
-    """The values of a row by displayed name; a name that two values have gets a number."""
-    values: dict[str, StoredValue] = {}
-    for value in map(value_from_row, row["observations"]):
-        name, number = value.name, 1
-        while name in values:
-            name, number = f"{value.name}#{number}", number + 1
-        values[name] = value
-    return values
 
 
 def _compare_values(

@@ -107,8 +107,8 @@ class Pin:
                 if not self._pinned_libraries:
                     self._stack.enter_context(guard_imports(self._leave))
                 self._pinned_libraries.add(name)
+                self._outside_states.save(name, adapter)  # first: an interrupt leaves nothing to restore
                 self._stack.callback(self._outside_states.restore, name)
-                self._outside_states.save(name, adapter)
                 self._stack.enter_context(adapter.deterministic(self._spec.deterministic))
         self._run_stack.enter_context(apply_setting(self._spec.cell.setting))
         if self._open_input is not None:

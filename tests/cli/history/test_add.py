@@ -173,12 +173,13 @@ def test_values_of_any_kind_are_stored(tmp_path: Path, capsys: Any) -> None:
             {"name": "text", "kind": "str", "digest": "d", "text": "'abc'"},
             {"name": "two", "kind": "float64[2]", "digest": "e", "values": [1.0, 2.0]},
             {"name": "two", "kind": "float64[2]", "digest": "e", "values": [1.0, 2.0]},
+            {"name": "two#1", "kind": "float64[2]", "digest": "e", "values": [1.0, 2.0]},
         ]
     }
     history = add(capsys, tmp_path, shard(tmp_path, 1, json.loads(json.dumps(row))))
     lines = show(capsys, history, "--test=test_a.py::a")
     assert [line.split("  ")[1] for line in lines if line.startswith("test_a.py::a  ")] == [
-        "nan", "big", "z", "text", "two", "two#1",
+        "nan", "big", "z", "text", "two", "two#1", "two#1#1",
     ]  # fmt: skip
     assert "  equal      in 1 session: 'abc'" in lines
 
