@@ -10,7 +10,7 @@ from pytest_repro.core.compare.verdict import NotReproducible, Verdict
 from pytest_repro.core.text import quote_word
 from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.plugin.replay_line import format_nodeid, format_options
-from pytest_repro.plugin.stash import SETTINGS
+from pytest_repro.plugin.stash import LAUNCHED, SETTINGS
 
 _FailException: Any = pytest.fail.Exception
 
@@ -133,5 +133,7 @@ def make_failure(item: pytest.Item, verdict: Verdict) -> NotReproducibleFailure:
     settings = item.config.stash[SETTINGS]
     log = f" --repro-replay={quote_word(settings.replay)}" if settings.replay is not None else ""
     options = f"{format_options(item)}{log}"
-    text = format_failure(format_nodeid(item), verdict, options, settings.docs_url)
+    launched = item.config.stash.get(LAUNCHED, None)
+    program = "pytest" if launched is None else f"torchrun --nproc-per-node={launched[1]} -m pytest"
+    text = format_failure(format_nodeid(item), verdict, options, settings.docs_url, program)
     return NotReproducibleFailure(text, verdict)

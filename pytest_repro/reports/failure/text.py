@@ -58,11 +58,11 @@ _AGREEING_TEXTS = {
 }
 
 
-def format_failure(nodeid: str, verdict: Verdict, options: str = "", docs_url: str = "") -> str:
+def format_failure(
+    nodeid: str, verdict: Verdict, options: str = "", docs_url: str = "", program: str = "pytest"
+) -> str:
     """The whole failure text of a verdict that is ``diverged``, ``unobserved``, or has no baseline.
-
-    *nodeid* may be the name of a function; *options* of the replay line each follow a space.
-    """
+    *nodeid* may be the name of a function; *program* and *options* are of the replay line."""
     formats = {
         "unobserved": _format_no_observation,
         "no-baseline": golden.format_missing_baseline,
@@ -71,7 +71,7 @@ def format_failure(nodeid: str, verdict: Verdict, options: str = "", docs_url: s
     lines = [*formats.get(str(verdict.outcome), _format_differences)(nodeid, verdict)]
     lines += cause.format_links(verdict, docs_url)
     if verdict.outcome == "diverged" and "::" in nodeid:
-        lines += format_labelled("replay", [_format_replay_command(nodeid, verdict.plan, options)])
+        lines += format_labelled("replay", [f"{program} {_format_replay(nodeid, verdict.plan, options)}"])
     return "\n".join(lines)
 
 
@@ -208,13 +208,13 @@ def _format_differences(nodeid: str, verdict: Verdict) -> Iterator[str]:
             yield from (f"  {line}" for line in rest)
 
 
-def _format_replay_command(nodeid: str, plan: Plan, more: str) -> str:
-    """The shell command that shows the failure again."""
+def _format_replay(nodeid: str, plan: Plan, more: str) -> str:
+    """The arguments of the shell command that shows the failure again."""
     capture = f" --repro-capture={plan.capture}" if plan.capture != "auto" else ""
     audit = " --repro-all" if plan.audit else ""
     mode = "" if plan.deterministic is True else f" --repro-deterministic={plan.deterministic}".lower()
     options = f"--repro-seed={plan.seed} --repro-runs={plan.runs}{capture}{mode}{audit}"
-    return f"pytest {quote_word(nodeid)} {options}{format_vary_options(plan.vary)}{more}"
+    return f"{quote_word(nodeid)} {options}{format_vary_options(plan.vary)}{more}"
 
 
 def _format_outcomes(runs: Sequence[Run]) -> Iterator[str]:

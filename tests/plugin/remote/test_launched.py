@@ -151,6 +151,8 @@ def test_a_difference_in_one_rank_fails_all(session: Session) -> None:
     assert "test_drawn is not reproducible (bit for bit, 2 runs in 2 ranks, seed 0)" in session.section(
         0, "test_drawn"
     )
+    replay = "replay     torchrun --nproc-per-node=2 -m pytest test_it.py::test_drawn --repro-seed=0"
+    assert replay in session.section(0, "test_drawn")
     assert session.section(1, "test_drawn").splitlines()[1] == "not reproducible: rank1.x (rank 0 reports it)"
 
 
