@@ -92,8 +92,8 @@ def _compare(
         here.n, here.mean, here.std, there.n, there.mean, there.std, shift, side,
         _compute_p(t, degrees, side), alpha,
         _sum_quantiles(degrees, side, alpha, power) * error,
-        seeds_to_detect(abs(shift), std, side, alpha=alpha, power=power) if has_shift else None,
         power,
+        seeds_to_detect(abs(shift), std, side, alpha=alpha, power=power) if has_shift else None,
     )  # fmt: skip
 
 

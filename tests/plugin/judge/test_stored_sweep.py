@@ -31,13 +31,6 @@ def baseline(result: Result) -> dict[str, Any]:
     return found
 
 
-SHIFTED = """\
-  accuracy   float   differs from the golden file
-    trimmed mean 0.898563 (n 20, std 0.00835) in the golden file, 0.868563 (n 20, std 0.00835) here
-
-  golden     __repro__/test_it.json, environment """
-
-
 def test_a_sweep_is_stored_and_a_later_one_is_tested_against_it(project: Project) -> None:
     first = project(module(), "--repro-update").check(passed=1, says="1 entry written")
     rows = next(iter(json.loads(golden(first).read_text())["tests"]["test_it.py::test_a"].values()))
