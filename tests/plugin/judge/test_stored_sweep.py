@@ -104,6 +104,13 @@ def test_a_new_value_needs_an_update(project: Project, record: str, says: str) -
     project(module(record=record)).check(failed=1, says=says)
 
 
+def test_the_commands_name_the_seeds_of_the_command_line(project: Project) -> None:
+    project(module(seeds=0), "--repro-seeds=1-6", "--repro-update").check(passed=1)
+    result = project(module(seeds=0, shift=-0.1), "--repro-seeds=1-6").check(failed=1)
+    replay = "replay     pytest test_it.py::test_a --repro-seed=0 --repro-runs=2 --repro-seeds=1-6"
+    result.check(says=[replay, "accept     pytest test_it.py::test_a --repro-update --repro-seeds=1-6"])
+
+
 def test_a_number_that_is_lost_under_a_seed_fails(project: Project) -> None:
     def recorded(text: str) -> str:
         return module(seeds=6, record=f", extra={text}")
