@@ -133,6 +133,14 @@ def make_failure(item: pytest.Item, verdict: Verdict) -> NotReproducibleFailure:
     settings = item.config.stash[SETTINGS]
     log = f" --repro-replay={quote_word(settings.replay)}" if settings.replay is not None else ""
     options = f"{format_options(item)}{log}"
+    if (
+        verdict.baseline is not None
+        and verdict.baseline.sweep
+        and (seeds := settings.command_line.get("seeds"))
+    ):
+        from pytest_repro.reports.sweep import format_seeds_option
+
+        options = f" {format_seeds_option(seeds)}{options}"
     launched = item.config.stash.get(LAUNCHED, None)
     program = "pytest" if launched is None else f"torchrun --nproc-per-node={launched[1]} -m pytest"
     text = format_failure(format_nodeid(item), verdict, options, settings.docs_url, program)

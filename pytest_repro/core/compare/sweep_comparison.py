@@ -32,9 +32,9 @@ class SweepComparison:
         alpha: The p up to which the shift is significant.
         detectable: Smallest true shift that is found significant with the probability *power* by these
             numbers of seeds.
+        power: Probability of finding a true shift.
         seeds_needed: Number of seeds, in either sweep, that find a true shift as large as this one
             significant with the probability *power*; None if there is no shift.
-        power: Probability of finding a true shift.
     """
 
     n: int
@@ -48,8 +48,8 @@ class SweepComparison:
     p: float
     alpha: float
     detectable: float
-    seeds_needed: int | None
     power: float
+    seeds_needed: int | None = None
 
     @property
     def significant(self) -> bool:

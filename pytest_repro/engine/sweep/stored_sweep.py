@@ -65,7 +65,7 @@ def compare_with_stored_sweep(
 ) -> StoredSweepResult:
     """Compares the headlines of *swept* with those stored in *entry*.
 
-    All headlines together have a false alarm in at most 5 % of changes: of k that differ, each is tested at
+    All headlines together have a false alarm in some 5 % of changes: of k that differ, each is tested at
     0.05 / k (Dunn, Multiple comparisons among means, JASA 56, 1961).
 
     Args:

@@ -18,6 +18,10 @@ _NORMAL_DEGREES = 1000
 """Degrees of freedom from which on the quantile is that of a normal distribution: 0.2 % smaller."""
 
 
+_MAX_RATIO = 1e6
+"""Std of the largest shift that counts as none: 10**13 seeds would find it."""
+
+
 class _TrimmedMean(NamedTuple):
     n: int
     mean: float
@@ -83,12 +87,13 @@ def _compare(
     error = math.sqrt(variance)
     t = shift / error if error else math.copysign(math.inf, shift) if shift else 0.0
     std = math.sqrt((here.n * here.variance + there.n * there.variance) / 2)
+    has_shift = abs(shift) > std / _MAX_RATIO
     return SweepComparison(
         here.n, here.mean, here.std, there.n, there.mean, there.std, shift, side,
         _compute_p(t, degrees, side), alpha,
         _sum_quantiles(degrees, side, alpha, power) * error,
-        seeds_to_detect(abs(shift), std, side, alpha=alpha, power=power) if shift else None,
         power,
+        seeds_to_detect(abs(shift), std, side, alpha=alpha, power=power) if has_shift else None,
     )  # fmt: skip
 
 
@@ -99,7 +104,8 @@ def seeds_to_detect(
 
     The smallest n with ``(t(alpha) + t(1 - power)) std √(2 / n) <= shift``, t the upper quantiles of
     Student's t (Bloom, Minimum detectable effects, Evaluation Review 19, 1995); with half of *alpha* for
-    ``side="both"``: 17 for a shift of *std*, with ``side="lower"`` 14.
+    ``side="both"``: 17 for a shift of *std*, with ``side="lower"`` 14. Trimming costs power if there are few:
+    5 seeds find their shift in 70 % of sweeps instead of 80 % (simulated).
 
     Args:
         shift: Size of the shift, above 0, in the unit of *std*.
@@ -114,11 +120,15 @@ def seeds_to_detect(
     """
     _check_test(side, alpha, power)
     shift, std = check_real("shift", shift), check_real("std", std)
-    if not (shift > 0 and std >= 0 and math.isfinite(shift) and math.isfinite(std)):
-        raise ValueError(f"shift={shift:g}, std={std:g}: expected a shift above 0 and a std from 0 on")
+    if not (shift > 0 and std >= 0 and math.isfinite(shift) and std / shift <= _MAX_RATIO):
+        limits = f"a shift above 0, and a std from 0 to {_MAX_RATIO:g} shifts"
+        raise ValueError(f"shift={shift:g}, std={std:g}: expected {limits}")
     z = NormalDist().inv_cdf
     normal = z(1 - (alpha / 2 if side == "both" else alpha)) + z(power)
-    n = max(2, math.floor(2 * (normal * std / shift) ** 2))  # t quantiles are larger
+    exact = 2 * (normal * (std / shift)) ** 2
+    if exact > _NORMAL_DEGREES:
+        return math.ceil(exact)
+    n = max(2, math.floor(exact))  # t quantiles are larger
     while _sum_quantiles(2 * (_count_remaining(n) - 1), side, alpha, power) * std * math.sqrt(2 / n) > shift:
         n += 1
     return n
