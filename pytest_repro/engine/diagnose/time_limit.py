@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from pytest_repro.engine.diagnose import ExperimentFailed
 
@@ -43,6 +45,11 @@ def time_limit(seconds: float) -> Iterator[None]:
         expired = True
         raise _TookTooLong
 
+    def report_unraisable(unraisable: Any) -> None:
+        if unraisable.exc_type is not _TookTooLong:  # in a __del__, or a callback of the garbage collector
+            report_before(unraisable)
+
+    report_before, sys.unraisablehook = sys.unraisablehook, report_unraisable
     before = signal.signal(signal.SIGALRM, interrupt)
     signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), _REPEAT_SECONDS)
     try:
@@ -53,5 +60,6 @@ def time_limit(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
+        sys.unraisablehook = report_before
     if expired:
         raise ExperimentFailed("took too long")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import signal
+import sys
 import time
 from contextlib import suppress
+from time import monotonic
+from typing import Any
 
 import pytest
 
@@ -35,3 +39,22 @@ def test_a_quick_block_and_its_errors_are_left_alone() -> None:
         raise ZeroDivisionError
     with time_limit(60):
         assert not can_limit_time()  # somebody else, such as pytest-timeout, would wait for the same alarm
+
+
+def test_an_interrupt_in_a_callback_is_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", reported.append)
+
+    def wait(phase: str, info: dict[str, int]) -> None:
+        end = monotonic() + 0.2
+        while monotonic() < end:
+            pass
+
+    gc.callbacks.append(wait)
+    try:
+        with pytest.raises(ExperimentFailed), time_limit(0.01):
+            gc.collect()
+    finally:
+        gc.callbacks.remove(wait)
+    assert reported == []
+    assert sys.unraisablehook == reported.append

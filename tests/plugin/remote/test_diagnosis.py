@@ -440,7 +440,10 @@ def test_wide_fixtures_are_torn_down_in_forks(noisy: Project) -> None:
 @pytest.mark.skipif(not FORK_AVAILABLE, reason="needs os.fork")
 @pytest.mark.parametrize("count", [12, 60, 250])
 def test_order_of_a_set_of_functions(noisy: Project, count: int) -> None:
-    """Their addresses are set when the module is imported, and may agree by chance."""
+    """Their addresses are set when the module is imported, and may agree by chance.
+
+    Where a set is too large to be read whole, the line that iterates over it is the first that differs.
+    """
     noisy.write(zoo="\n".join(f"def f{number}(): ..." for number in range(count)))
     result = noisy(
         """
@@ -459,7 +462,9 @@ def test_order_of_a_set_of_functions(noisy: Project, count: int) -> None:
         if not causes(result)["test_a"].startswith("unknown"):
             break
         result = noisy.again("-p", "no:randomly", subprocess=True)
-    assert causes(result) == {"test_a": "address-order test_it.py:5"}, result.report["tests"]
+    lines = [5, 6] if count > 100 else [5]
+    expected = [f"address-order test_it.py:{line}" for line in lines]
+    assert causes(result)["test_a"] in expected, result.report["tests"]
 
 
 @pytest.mark.skipif(not FORK_AVAILABLE, reason="needs os.fork")
