@@ -311,11 +311,10 @@ def test_a_module_global_that_is_replaced(project: Project) -> None:
         repro.record(count=count)
     """
     [test] = project(source).check(failed=1).report["tests"]
-    if (
-        "took too long" not in test["cause"]["explanation"]
-    ):  # each experiment imports JAX: slow on a busy machine
-        assert test["cause"]["name"] == "shared-state"
+    if test["cause"]["name"] == "shared-state":
         assert "test_it.count" in test["cause"]["explanation"]
+    else:  # JAX has started threads: not every experiment can be made
+        assert (test["cause"]["name"], test["cause"]["ruled_out"]) == ("unknown", [])
 
 
 def test_immutable_arrays_survive_deepcopy() -> None:
