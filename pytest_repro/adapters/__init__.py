@@ -165,19 +165,24 @@ def list_seeding_functions(libraries: tuple[str, ...]) -> list[SeedingFunction]:
 
 
 @contextmanager
-def pin_entropy(seed: int) -> Iterator[None]:
-    """In the block, random numbers of the operating system come from *seed*."""
+def pin_entropy(seed: int, library: str = "") -> Iterator[None]:
+    """In the block, random numbers of the operating system come from *seed*; those of *library* alone."""
     # One sequence per library: it draws the same numbers whether or not others are imported.
-    with patch_entropy(lambda: random.Random(seed)):
+    with patch_entropy(lambda: random.Random(seed), library):
         yield
 
 
 @contextmanager
-def patch_entropy(make_source: Callable[[], EntropySource]) -> Iterator[None]:
-    """In the block, random numbers of the operating system come from sources, one per library."""
+def patch_entropy(make_source: Callable[[], EntropySource], library: str = "") -> Iterator[None]:
+    """In the block, random numbers of the operating system come from sources, one per library.
+
+    Args:
+        library: The one that is patched; ``""`` for all.
+    """
     with ExitStack() as stack:
-        for adapter in active_adapters().values():
-            stack.enter_context(adapter.patch_entropy(make_source()))
+        for name, adapter in active_adapters().items():
+            if library in ("", name):
+                stack.enter_context(adapter.patch_entropy(make_source()))
         yield
 
 

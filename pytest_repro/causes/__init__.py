@@ -70,11 +70,19 @@ class Cause:
     def __init_subclass__(cls) -> None:
         cls.name = cls.__module__.rpartition(".")[2].replace("_", "-")
 
-    def find_targets(self) -> Iterator[Target]:
-        """The calls that are evidence for it, of the libraries imported so far."""
+    def find_targets(self, variant: str = "") -> Iterator[Target]:
+        """The calls that are evidence for it, of the libraries imported so far; those of *variant* alone."""
         for row in self.watched_functions:
-            if (attribute := row.find_attribute()) is not None:
+            if self.covers(row, variant) and (attribute := row.find_attribute()) is not None:
                 yield Target(row, self.name, *attribute, row.when)
+
+    def covers(self, row: WatchedFunction, variant: str) -> bool:
+        """Whether *variant* suspends the calls of *row*."""
+        return True
+
+    def choose_variant(self, call: ExternalCall) -> str:
+        """The variant that suspends *call* and little else: ``""`` suspends all calls."""
+        return ""
 
     def suspend(self, seed: int, variant: str = "") -> AbstractContextManager[None]:
         """Keeps it from making runs differ, for a block; equal seeds give equal blocks.
@@ -172,6 +180,12 @@ def find_all_targets() -> list[Target]:
     """The calls that are evidence for any cause."""
     active_adapters()  # numpy imports numpy.random lazily, and its adapter needs it
     return [target for name in list_cause_names() for target in get_cause(name).find_targets()]
+
+
+def find_targets(suspects: Sequence[str]) -> list[Target]:
+    """The calls that are evidence for *suspects*, as far as their variants suspend them."""
+    active_adapters()
+    return [each for cause, variant in map(split_suspect, suspects) for each in cause.find_targets(variant)]
 
 
 def split_suspect(suspect: str) -> tuple[Cause, str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from pytest_repro.adapters import pin_entropy
 from pytest_repro.causes import Cause, WatchedFunction, watch_each
+from pytest_repro.core.diagnose import ExternalCall
 from pytest_repro.interpose.workers import is_worker, numbered_workers
 
 _DRAWS_EFFECT = "draws from the operating system"
@@ -179,8 +181,21 @@ class OsEntropy(Cause):
 
     @contextmanager
     def suspend(self, seed: int, variant: str = "") -> Iterator[None]:
-        with numbered_workers(), pin_entropy(seed):
+        """The variant is the library whose generators alone are suspended."""
+        with numbered_workers() if variant in ("", "python") else nullcontext(), pin_entropy(seed, variant):
             yield
+
+    def covers(self, row: WatchedFunction, variant: str) -> bool:
+        return variant in ("", _find_library(row))
+
+    def choose_variant(self, call: ExternalCall) -> str:
+        return next((_find_library(row) for row in self.watched_functions if row.matches(call.display_name)), "")
+
+
+def _find_library(row: WatchedFunction) -> str:
+    """The library whose adapter suspends *row*; ``""`` if that takes several."""
+    package = row.function.partition(":")[0].partition(".")[0]
+    return package if package in ("numpy", "torch") else "python" * (package in sys.stdlib_module_names)
 
 
 cause = OsEntropy()

@@ -93,7 +93,9 @@ class Experiment(NamedTuple):
     """What an experiment does. It is plain data, and is sent to the process that runs the test.
 
     With *trace_ops*, *trace_lines* or *until_differing*, the runs stop after the first that differs; with
-    *fresh_forks*, all are made. *shift_heap* changes the memory layout before the first run; if each run has
+    *fresh_forks*, all are made. With a *free_run*, they stop after the first that shows that the suspects
+    alone do not make the difference: that run must differ from the first one, and the others must not. Only
+    the calls that are evidence for the suspects are logged then, and ops are traced up to that run. *shift_heap* changes the memory layout before the first run; if each run has
     a fork of its own, before every second run only.
     """
 
@@ -114,6 +116,7 @@ class Experiment(NamedTuple):
     digest_rows: bool = False  # whether values are also compared as rows in any order
     until_differing: bool = False
     digest_layout: bool = False  # whether the addresses of objects are noted when a body starts
+    free_run: int = 0  # number of the one run in which nothing is suspended and calls are logged; 0 if none
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from pytest_repro.core.trace.trace import Trace, parse_digest
 from pytest_repro.traces.op_location import Locator
 
 _active_columns: ContextVar[tuple[Columns, ...]] = ContextVar("pytest_repro_traces", default=())
+_is_thorough: ContextVar[bool] = ContextVar("pytest_repro_thorough", default=False)
 
 
 @contextmanager
@@ -43,11 +44,18 @@ def trace(thorough: bool = False) -> Iterator[Trace]:
     """
     columns = Columns()
     token = _active_columns.set((*_active_columns.get(), columns))
+    thorough_token = _is_thorough.set(thorough or _is_thorough.get())
     try:
         with _trace_ops(columns, thorough):
             yield Trace(columns)
     finally:
+        _is_thorough.reset(thorough_token)
         _active_columns.reset(token)
+
+
+def is_traced_thoroughly() -> bool:
+    """Whether a thorough trace of this thread is active."""
+    return _is_thorough.get()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from pytest_repro.causes import get_cause
 from pytest_repro.core.diagnose import Evidence, ExperimentResult, ExternalCall
-from pytest_repro.core.trace.divergence import Divergence, first_divergence
+from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.engine.diagnose import ExperimentFailed, OutOfTime, ThisProcess
 from pytest_repro.engine.diagnose.chance import (
     FALSE_POSITIVE_RATE,
@@ -27,6 +27,10 @@ _MAX_FREE_RUNS, _MAX_HELD_RUNS, _MAX_RUNS_AGAIN = 32, 64, 8
 
 _ONCE_PER_PROCESS = ("import",)
 """Causes that have acted in this process before the diagnosis begins."""
+
+_KNOWN_RUNS, _FREE_RUN = 4, 1
+_KNOWN_OPTIONS = {"trace_ops": True, "log_calls": True, "free_run": _FREE_RUN}
+"""Of the runs that confirm a call that made runs of another test differ."""
 
 _AGAIN = ["again", "and again"]
 """Stands for the digests of the last runs without suspension, which are still to come."""
@@ -135,25 +139,26 @@ class SuspectSearch:
     def _find_known_suspect(self) -> str:
         """The suspect whose call made runs of the last diverging test differ, if it does here as well.
 
-        Since its line is known to make runs differ, few runs confirm it: those of the verdict differ,
-        three with it suspended agree, and another one calls it again and differs from all.
+        Since its line is known to make runs differ, few runs confirm it: those of the verdict differ, and of
+        four more, one calls it and differs from all, the others agree, with it suspended before and after.
         """
         if not self._known_calls or len(set(self.free)) < 2:
             return ""
         known = self._known_calls[0]
-        suspect = known.cause
+        variant = get_cause(known.cause).choose_variant(known)
+        suspect = f"{known.cause}:{variant}" if variant else known.cause
         with suppress(ExperimentFailed):
-            held = self._run_without(suspect, 3, trace_ops=True)
-            if not held.equal:
+            result = self._run(_KNOWN_RUNS, describe_suspension(suspect), (suspect,), **_KNOWN_OPTIONS)
+            if result.run_count < _KNOWN_RUNS or len(result.outcomes) > 1 or result.not_suspendable:
                 return ""
-            again = self._run_free(1, "run again, nothing suspended", trace_ops=True, log_calls=True)
-            is_new = again.digests[0] not in {*self.free[:-1], *held.digests}
-            calls = again.calls
-            same = {(call.display_name, call.location) for call in calls if call.cause == suspect}
-            if is_new and same == {_identify(known)} and set(held.outcomes) == set(again.outcomes):
-                self.divergence = first_divergence(held.traces[0], again.traces[0])
-                self._note_evidence(again)
-                return suspect
+            held = [*result.digests]
+            free = held.pop(_FREE_RUN)
+            same = {_identify(call) for call in result.calls if call.cause == known.cause}
+            if same == {_identify(known)} and len({*self.free, free, *held}) == len(self.free) + 2:
+                self.free.append(free)
+                self.divergence = result.divergence
+                self._note_evidence(result)
+                return known.cause
         return ""
 
 

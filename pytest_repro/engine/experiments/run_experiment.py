@@ -12,6 +12,7 @@ from typing import TypeVar
 from pytest_repro.causes import (
     collect_not_suspended,
     find_all_targets,
+    find_targets,
     report_not_suspended,
     split_suspect,
 )
@@ -90,7 +91,8 @@ class _ExperimentRun:
         for number, cell in enumerate(self._experiment.cells):
             self._run_cell(cell, number)
             # If the digests are equal, the runs agree, whatever the plan tolerates.
-            if stops_early and self._digests[-1] != self._digests[0] and self._find_differing():
+            differs = self._digests[-1] != self._digests[0] and number in self._find_differing()
+            if stops_early and number and differs != (number == each.free_run):
                 break
         outcomes = (f"{run.outcome} {run.error_type}".strip() for run in self._trial.runs)
         differing = self._find_differing()
@@ -120,13 +122,17 @@ class _ExperimentRun:
         if experiment.digest_rows and number:
             cell = cell._replace(axis="process")  # the trial keeps the values of such a run
         spec = self._trial.make_spec(cell, number)
-        spec = replace(spec, suspended=experiment.suspended, traced=experiment.trace_ops)
+        free_run = experiment.free_run
+        suspended = () if free_run and number == free_run else experiment.suspended
+        traced = experiment.trace_ops and not 0 < free_run < number
+        spec = replace(spec, suspended=suspended, traced=traced)
         with ExitStack() as stack:
             imports = stack.enter_context(log_imports())
-            if experiment.log_calls and number == 0:
-                log = stack.enter_context(log_calls(find_all_targets()))
+            if experiment.log_calls and number == free_run:
+                targets = find_targets(experiment.suspended) if free_run else find_all_targets()
+                log = stack.enter_context(log_calls(targets))
                 stack.callback(lambda: self._calls.extend([*log.calls, *imports]))
-            if experiment.trace_ops:
+            if traced:
                 self._traces.append(stack.enter_context(trace(thorough=True)))
             if experiment.trace_lines:
                 self._steps.append(stack.enter_context(trace_lines(on_line=self._compiled.visit_line)))
@@ -134,7 +140,7 @@ class _ExperimentRun:
             if experiment.restored_names and self._body_starts > starts + 1:
                 self._restore()  # it was repeated, after an import, in the state that the first attempt left
                 run, recording = self._source.run(spec, self._on_body_start)
-        for suspect in experiment.suspended if imports and number else ():
+        for suspect in suspended if imports and number else ():
             reason = f"each run imports {imports[0].display_name}, which meets the world as it is"
             report_not_suspended(split_suspect(suspect)[0].name, reason)
         if experiment.digest_rows:

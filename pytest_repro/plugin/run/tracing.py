@@ -45,8 +45,11 @@ class Tracer:
 
     @contextmanager
     def _trace_run(self, spec: RunSpec) -> Iterator[None]:
-        from pytest_repro.traces import trace
+        from pytest_repro.traces import is_traced_thoroughly, trace
 
+        if is_traced_thoroughly():  # by an experiment, which keeps the trace: once more takes as long again
+            yield
+            return
         with trace() as run_trace:
             self._traces[_make_key(spec.cell)] = run_trace
             yield
