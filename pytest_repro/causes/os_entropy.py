@@ -189,7 +189,9 @@ class OsEntropy(Cause):
         return variant in ("", _find_library(row))
 
     def choose_variant(self, call: ExternalCall) -> str:
-        return next((_find_library(row) for row in self.watched_functions if row.matches(call.display_name)), "")
+        return next(
+            (_find_library(row) for row in self.watched_functions if row.matches(call.display_name)), ""
+        )
 
 
 def _find_library(row: WatchedFunction) -> str:

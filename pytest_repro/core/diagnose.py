@@ -95,8 +95,9 @@ class Experiment(NamedTuple):
     With *trace_ops*, *trace_lines* or *until_differing*, the runs stop after the first that differs; with
     *fresh_forks*, all are made. With a *free_run*, they stop after the first that shows that the suspects
     alone do not make the difference: that run must differ from the first one, and the others must not. Only
-    the calls that are evidence for the suspects are logged then, and ops are traced up to that run. *shift_heap* changes the memory layout before the first run; if each run has
-    a fork of its own, before every second run only.
+    the calls that are evidence for the suspects are logged then, and ops are traced up to that run.
+    *shift_heap* changes the memory layout before the first run; if each run has a fork of its own, before
+    every second run only.
     """
 
     cells: tuple[Cell, ...]  # of each run, the reference first

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pytest_repro.axes import Interpreter
 from pytest_repro.core.diagnose import Experiment, ExperimentResult, ExternalCall
@@ -35,6 +35,13 @@ class OutOfTime(ExperimentFailed):
     """No time is left for another experiment."""
 
 
+class KnownCall(NamedTuple):
+    """A call that is known to make runs of a test differ."""
+
+    call: ExternalCall
+    test: str  # without its parameters; ``""`` if unknown
+
+
 @dataclass(frozen=True, slots=True)
 class ThisProcess:
     """The process in which the test ran, where experiments need no other interpreter.
@@ -44,12 +51,14 @@ class ThisProcess:
         digests: Of the runs of the verdict: equal for those that agree.
         differing_names: Of the recorded values that differ in them.
         known_calls: Calls that made runs of other tests of this session differ, the last one first.
+        test: The test without its parameters; ``""`` if unknown.
     """
 
     run_experiment: Callable[[Experiment, float], ExperimentResult]
     digests: Sequence[str]
-    known_calls: list[ExternalCall] = field(default_factory=list)
+    known_calls: list[KnownCall] = field(default_factory=list)
     differing_names: tuple[str, ...] = ()
+    test: str = ""
 
 
 class ExperimentTarget(Protocol):

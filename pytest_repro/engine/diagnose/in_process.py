@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from pytest_repro.causes import get_cause
 from pytest_repro.core.diagnose import Evidence, ExperimentResult, ExternalCall
 from pytest_repro.core.trace.divergence import Divergence
-from pytest_repro.engine.diagnose import ExperimentFailed, OutOfTime, ThisProcess
+from pytest_repro.engine.diagnose import ExperimentFailed, KnownCall, OutOfTime, ThisProcess
 from pytest_repro.engine.diagnose.chance import (
     FALSE_POSITIVE_RATE,
     compute_chance,
@@ -28,7 +28,7 @@ _MAX_FREE_RUNS, _MAX_HELD_RUNS, _MAX_RUNS_AGAIN = 32, 64, 8
 _ONCE_PER_PROCESS = ("import",)
 """Causes that have acted in this process before the diagnosis begins."""
 
-_KNOWN_RUNS, _FREE_RUN = 4, 1
+_KNOWN_RUNS, _RUNS_OF_SAME_TEST, _FREE_RUN = 4, 3, 1
 _KNOWN_OPTIONS = {"trace_ops": True, "log_calls": True, "free_run": _FREE_RUN}
 """Of the runs that confirm a call that made runs of another test differ."""
 
@@ -56,7 +56,7 @@ class SuspectSearch:
     """
 
     def __init__(self, run: RunFunction, process: ThisProcess) -> None:
-        self._run, self._known_calls = run, process.known_calls
+        self._run, self._known_calls, self._test = run, process.known_calls, process.test
         self.free, self._names = list(process.digests), set(process.differing_names)
         self.evidence = Evidence()
         self.divergence: Divergence | None = None
@@ -134,22 +134,26 @@ class SuspectSearch:
         """Remembers the call that made runs differ, if it is the only one."""
         calls = self.evidence.calls_for(suspect)
         if len({call.location for call in calls}) == 1 and not get_cause(suspect).located_by_line:
-            self._known_calls[:] = [calls[0], *(each for each in self._known_calls if each != calls[0])]
+            self._known_calls.insert(0, KnownCall(calls[0], self._test))
 
     def _find_known_suspect(self) -> str:
         """The suspect whose call made runs of the last diverging test differ, if it does here as well.
 
         Since its line is known to make runs differ, few runs confirm it: those of the verdict differ, and of
         four more, one calls it and differs from all, the others agree, with it suspended before and after.
+        Three do with other parameters of the same test, in whose code that call is known to matter.
         """
         if not self._known_calls or len(set(self.free)) < 2:
             return ""
-        known = self._known_calls[0]
+        known, test = self._known_calls[0]
+        runs = _RUNS_OF_SAME_TEST if test and test == self._test else _KNOWN_RUNS
         variant = get_cause(known.cause).choose_variant(known)
         suspect = f"{known.cause}:{variant}" if variant else known.cause
         with suppress(ExperimentFailed):
-            result = self._run(_KNOWN_RUNS, describe_suspension(suspect), (suspect,), **_KNOWN_OPTIONS)
-            if result.run_count < _KNOWN_RUNS or len(result.outcomes) > 1 or result.not_suspendable:
+            result = self._run(runs, describe_suspension(suspect), (suspect,), **_KNOWN_OPTIONS)
+            if result.run_count < runs or len(result.outcomes) > 1 or result.not_suspendable:
+                return ""
+            if not self._names.issubset(result.differing_names):
                 return ""
             held = [*result.digests]
             free = held.pop(_FREE_RUN)

@@ -90,9 +90,7 @@ class _ExperimentRun:
         stops_early = each.trace_ops or each.trace_lines or each.until_differing
         for number, cell in enumerate(self._experiment.cells):
             self._run_cell(cell, number)
-            # If the digests are equal, the runs agree, whatever the plan tolerates.
-            differs = self._digests[-1] != self._digests[0] and number in self._find_differing()
-            if stops_early and number and differs != (number == each.free_run):
+            if stops_early and number and self._differs(number) != (number == each.free_run):
                 break
         outcomes = (f"{run.outcome} {run.error_type}".strip() for run in self._trial.runs)
         differing = self._find_differing()
@@ -160,8 +158,11 @@ class _ExperimentRun:
     def _on_body_start(self) -> None:
         if self._experiment.digest_layout:
             self._layouts[len(self._digests) :] = [digest_layout()]  # of the last attempt of a run
-        roots = self._source.find_roots()
         self._body_starts += 1
+        looks_for_state = self._experiment.session_state or self._experiment.diff_state
+        if not (self._body_starts == 1 or looks_for_state):
+            return
+        roots = self._source.find_roots()
         if self._body_starts == 1:
             self._files.begin_body(roots)
             self._restorer.keep_roots(roots)
@@ -177,6 +178,12 @@ class _ExperimentRun:
             return ()
         changes = diff_states(self._states[0], self._states[1], self._roots)
         return (*changes, *self._file_changes)[:_MAX_CHANGES]
+
+    def _differs(self, number: int) -> bool:
+        # If the digests are equal, the runs agree, whatever the plan tolerates.
+        if self._digests[number] == self._digests[0]:
+            return False
+        return is_bitwise(self._trial.plan) or number in self._find_differing()
 
     def _find_differing(self) -> tuple[int, ...]:
         """Numbers of the runs that differ from the first, by the plan of the trial."""

@@ -18,12 +18,11 @@ from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.diagnose import (
     Experiment,
     ExperimentResult,
-    ExternalCall,
     decode_result,
     encode_experiment,
     encode_result,
 )
-from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed, ThisProcess
+from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed, KnownCall, ThisProcess
 from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
 from pytest_repro.engine.diagnose.time_limit import can_limit_time, time_limit
 from pytest_repro.engine.experiments.fork import (
@@ -53,9 +52,8 @@ class Diagnoser:
     """Diagnoses the diverging tests of a session."""
 
     def __init__(self, launcher: CompanionLauncher, start: StartState, progress: Progress) -> None:
-        self._progress, self._pristine_modules = progress, start.pristine_modules
-        self._companions = _ForkingCompanions(launcher, start.thread_count)
-        self._known_calls: list[ExternalCall] = []
+        self._progress, self._companions = progress, _ForkingCompanions(launcher, start)
+        self._known_calls: list[KnownCall] = []
 
     def diagnose(self, item: pytest.Item, verdict: Verdict, run_here: RunFunction | None = None) -> Verdict:
         """*verdict*, which is ``diverged``, with its causes.
@@ -73,10 +71,11 @@ class Diagnoser:
             last = RunResult(runner.current.finished, runner.current.final_recording)
             run = partial(_run_in_time, partial(run_here, item))
             digests, names = digest_runs(runner.trial, verdict, last), list_differing_names(verdict)
-            target.this_process = ThisProcess(run, digests, self._known_calls, names)
+            test = f"{item.parent and item.parent.nodeid}::{getattr(item, 'originalname', item.name)}"
+            target.this_process = ThisProcess(run, digests, self._known_calls, names, test)
         # The body has ended, but not all fixtures: what they patched is still in place.
         pause = peers.wrap_pause(item) if run_here is None else nullcontext()
-        with self._pristine_modules.restore(), pause, closing(self._progress) as progress:
+        with pause, closing(self._progress) as progress:
             answer = diagnose_verdict(target, verdict, limit, progress.show)
         found = replace(verdict, divergence=verdict.divergence or answer.divergence, causes=answer.causes)
         return replace(found, diagnosis_seconds=answer.seconds)
@@ -94,8 +93,9 @@ def _run_in_time(run_here: ExperimentFunction, experiment: Experiment, seconds: 
 class _ForkingCompanions:
     """Companions by the name of their interpreter: each has collected the tests, and runs them in forks."""
 
-    def __init__(self, launcher: CompanionLauncher, thread_count: int) -> None:
-        self.launcher, self._thread_count = launcher, thread_count
+    def __init__(self, launcher: CompanionLauncher, start: StartState) -> None:
+        self.launcher, self._thread_count = launcher, start.thread_count
+        self.pristine_modules = start.pristine_modules
         self.needs_fresh_imports = False  # forks of what has imported the program cannot compute
         self.pool = CompanionPool[str, Companion](max_losses=None, retry_start=True)
 
@@ -124,8 +124,9 @@ class _ItemTarget:
     def start_interpreters(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
         deadline = time.monotonic() + seconds
         try:
-            for interpreter in interpreters:
-                self._pool.get(interpreter.name, partial(self._companions.start, interpreter, deadline))
+            with self._companions.pristine_modules.restore():
+                for interpreter in interpreters:
+                    self._pool.get(interpreter.name, partial(self._companions.start, interpreter, deadline))
         except InterpreterLost as lost:
             raise ExperimentFailed(str(lost)) from None
 
@@ -137,7 +138,7 @@ class _ItemTarget:
             return self._run_in_fresh_imports(experiment, interpreter, seconds, deadline)
         name, start = interpreter.name, partial(self._companions.start, interpreter, deadline)
         try:
-            with self._pool.using(name, start) as companion:
+            with self._companions.pristine_modules.restore(), self._pool.using(name, start) as companion:
                 self._pool.await_ready(name, partial(self._companions.await_collection, deadline))
                 seconds_left = deadline - time.monotonic()
                 seconds = min(seconds, seconds_left)
