@@ -66,10 +66,11 @@ def import_libraries(names: Sequence[str]) -> None:
 
 
 def serve_fresh_forks(serve: ServeFunction, channel: Any, order: Mapping[str, Any]) -> None:
-    """Answers ``("try", experiment, seconds, …)``, each of its runs in a fork that calls *serve*.
+    """Answers ``("try", experiment, seconds, …)``, in a fork that calls *serve*.
 
-    The forks of one experiment start alike; each imports the program, runs it, and exits. Those of two
-    experiments need not have the same addresses: a request leaves traces in the memory of this process.
+    It imports the program, makes the runs, and exits. With ``fresh_forks``, each run has such a fork of its
+    own, and all start alike. Those of two experiments need not have the same addresses: a request leaves
+    traces in the memory of this process.
     """
     serve_requests(channel, {"try": partial(_import_and_run_in_forks, serve, order)})
 
@@ -80,13 +81,15 @@ def _import_and_run_in_forks(
     if not FORK_AVAILABLE:
         return "unknown", "needs os.fork, which is unavailable on this machine"
     experiment = decode_experiment(text)
+    parts = split_into_runs(experiment) if experiment.fresh_forks else [experiment]
     runs = [
-        partial(_import_and_run, serve, order, part, 1 + number * part.shift_heap, (seconds, *rest))
-        for number, part in enumerate(split_into_runs(experiment))
+        partial(_import_and_run, serve, order, part, 1 + (number or 1) * part.shift_heap, (seconds, *rest))
+        for number, part in enumerate(parts)
     ]
     is_enough = _differ if experiment.until_differing else _never
     try:
-        return "tried", encode_result(join_results(call_in_forks(runs, seconds, is_enough)))
+        results = call_in_forks(runs, seconds, is_enough)
+        return "tried", encode_result(join_results(results)) if experiment.fresh_forks else results[0]
     except ForkFailed as error:
         return "unknown", str(error)
 

@@ -21,7 +21,6 @@ from pytest_repro.core.diagnose import (
     ExternalCall,
     decode_result,
     encode_experiment,
-    encode_result,
 )
 from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed, ThisProcess
 from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
@@ -30,8 +29,6 @@ from pytest_repro.engine.experiments.fork import (
     FORK_AVAILABLE,
     NOT_FORKABLE,
     ExperimentFunction,
-    join_results,
-    split_into_runs,
 )
 from pytest_repro.engine.experiments.fresh_imports import list_library_modules
 from pytest_repro.engine.experiments.run_experiment import digest_runs, list_differing_names
@@ -161,10 +158,5 @@ class _ItemTarget:
         """Runs *experiment* in forks that import the program, which starts threads when it is imported."""
         name = f"{interpreter.name}, libraries imported"
         fresh = replace(interpreter, imports_per_run=True, imports_libraries=True, name=name)
-        parts = split_into_runs(experiment) if experiment.fresh_forks else [experiment]
-        results = []
-        for part in parts:
-            part = part._replace(fresh_forks=False)
-            result = self.run_experiment(part, fresh, seconds, deadline - time.monotonic())
-            results.append(encode_result(result))
-        return join_results(results) if len(parts) > 1 else result
+        imports = len(experiment.cells) if experiment.fresh_forks else 1
+        return self.run_experiment(experiment, fresh, seconds * imports, deadline - time.monotonic())
