@@ -29,7 +29,7 @@ def serve(channel: Any, order: Mapping[str, Any]) -> None:
     """Imports a program; each run in this process computes its number."""
     with ExitStack() as stack:
         stack.enter_context(order["import_setup"])
-        word, text, _ = channel.receive()
+        _, text, _ = channel.receive()
         count = len(decode_experiment(text).cells)
         digests = tuple(f"run {number}" for number in range(count))
         outcome = f"in process {os.getpid()}"
