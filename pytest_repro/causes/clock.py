@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from pytest_repro.causes import Cause, WatchedFunction, watch_each
+from pytest_repro.causes._frozen.pandas_clocks import replace_pandas_clocks
 from pytest_repro.interpose.patch import Patch, is_passthrough, make_patch, patch_everywhere
 from pytest_repro.interpose.proxy_class import make_proxy_class
 from pytest_repro.interpose.user_frames import caller_frame, get_module_name
@@ -64,6 +65,7 @@ class Clock(Cause):
         *watch_each("timeit", "default_timer", *_RUNNING_CLOCK),
         *watch_each("os", "times", *_RUNNING_CLOCK),
         *watch_each("resource", "getrusage", *_RUNNING_CLOCK),
+        *watch_each("pandas", "Timestamp.now Timestamp.utcnow Timestamp.today Period.now", *_WALL_CLOCK),
         *watch_each("asyncio", "BaseEventLoop.time", *_RUNNING_CLOCK, label="asyncio's loop.time()"),
         WatchedFunction(
             "uuid:uuid1",
@@ -204,13 +206,14 @@ class FrozenClock:
             # With a sequence number, uuid1 calls time.time_ns() instead of libuuid.
             uuid1 = uuid.uuid1
             yield uuid, "uuid1", lambda node=None, clock_seq=None: uuid1(node, clock_seq or 0)
+        yield from replace_pandas_clocks(partial(self._make_datetime, datetime.datetime))
+
+    def _make_datetime(self, cls: Any, zone: datetime.tzinfo | None = None) -> Any:
+        seconds, rest = divmod(self.read_ns("time"), 10**9)
+        return cls.fromtimestamp(seconds, zone).replace(microsecond=rest // 1000)
 
     def _make_datetime_patches(self) -> Iterator[Patch]:
-        real, day = datetime.datetime, datetime.date
-
-        def make_datetime(cls: Any, zone: datetime.tzinfo | None = None) -> Any:
-            seconds, rest = divmod(self.read_ns("time"), 10**9)
-            return cls.fromtimestamp(seconds, zone).replace(microsecond=rest // 1000)
+        real, day, make_datetime = datetime.datetime, datetime.date, self._make_datetime
 
         def now(cls: Any, tz: datetime.tzinfo | None = None) -> Any:
             return real.now(tz) if self._should_read_real(sys._getframe(1)) else make_datetime(cls, tz)

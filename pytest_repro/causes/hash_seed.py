@@ -38,7 +38,7 @@ class HashSeed(Cause):
     def build_finding(self, evidence: Evidence, variant: str = "", detail: str = "") -> Finding:
         location, explanation, fix = self.explain(evidence.calls)
         result = "two interpreters with the same PYTHONHASHSEED agree, one with another differs"
-        return Finding(self.name, location, f"{explanation}; {result}", fix)
+        return Finding(self.name, location, f"{explanation}; {result}{detail}", fix)
 
 
 cause = HashSeed()

@@ -6,7 +6,7 @@ import functools
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from types import FrameType, ModuleType
+from types import BuiltinMethodType, FrameType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 from pytest_repro.interpose.code_owner import find_user_code, is_user_module
@@ -44,7 +44,10 @@ class _PatchSet:
         self._own_attributes: list[Any] = []
         for patch in patches:
             original = getattr(patch.owner, patch.name)
-            self._patches.append(patch._replace(value=_wrap_passthrough(patch.value, original)))
+            value = _wrap_passthrough(patch.value, original)
+            if getattr(original, "__self__", None) is patch.owner and isinstance(patch.owner, type):
+                value = staticmethod(value)  # in place of a class method, for calls on instances
+            self._patches.append(patch._replace(value=value))
             self._originals.append(original)
             self._own_attributes.append(vars(patch.owner).get(patch.name, _ABSENT))
         self._stack = ExitStack()
@@ -57,7 +60,7 @@ class _PatchSet:
             stack.callback(_unpatch_late_imports, unpatched, known_modules)
             # What the block has rebound since the last time stays as it is. Read before anything is set: a
             # class inherits the patch of its base.
-            originals = [getattr(patch.owner, patch.name, _ABSENT) is real for patch, real in pairs]
+            originals = [_is_same(getattr(patch.owner, patch.name, _ABSENT), real) for patch, real in pairs]
             for patch, is_original, own in zip(self._patches, originals, self._own_attributes):
                 stack.callback(_restore_attribute, patch.owner, patch.name, patch.value, own)
                 if is_original:
@@ -76,6 +79,12 @@ class _PatchSet:
         self._stack.close()
 
 
+def _is_same(a: object, b: object) -> bool:
+    """Whether two values of an attribute are the same; a class method is bound anew each time."""
+    return a is b or (type(a) is type(b) and isinstance(a, _BOUND) and a == b)
+
+
+_BOUND = (MethodType, BuiltinMethodType)
 _active_sets: list[_PatchSet] = []
 
 
@@ -113,11 +122,6 @@ def unpatched() -> Iterator[None]:
         for patch_set in undone:
             if patch_set in _active_sets:
                 patch_set.apply()
-
-
-def list_modules() -> list[ModuleType]:
-    """The modules imported so far, without other objects in ``sys.modules``."""
-    return [module for module in list(sys.modules.values()) if isinstance(module, ModuleType)]
 
 
 def list_user_modules() -> list[ModuleType]:
@@ -172,8 +176,8 @@ def _restore_attribute(owner: Any, name: str, value: Any, before: Any) -> None:
 
 def _unpatch_late_imports(originals: Mapping[int, tuple[Any, Any]], known_modules: set[int]) -> None:
     modules = list_user_modules()
-    if not known_modules.issuperset(map(real_id, list(sys.modules.values()))):
-        modules = modules + [each for each in list_modules() if real_id(each) not in known_modules]
+    new = [each for each in list(sys.modules.values()) if real_id(each) not in known_modules]
+    modules = modules + [each for each in new if isinstance(each, ModuleType)]
     for module in modules:
         for name, original in find_bindings(module, originals):
             setattr(module, name, original)

@@ -164,3 +164,21 @@ def test_runner_and_waiting_modules_read_the_real_clock(module: str) -> None:
     assert abs(now.timestamp() - wall) < 5
     asking["__name__"] = "mine"
     assert asking["asks"]()[0] < steady
+
+
+def test_clocks_of_pandas_stand_still() -> None:
+    """They read the real one in compiled code; each access binds a class method anew."""
+    pandas = pytest.importorskip("pandas")
+    real = vars(pandas.Timestamp)["now"]
+
+    def read() -> list[Any]:
+        now = pandas.Timestamp.now()
+        with get_cause("clock").suspend(0):
+            own = pandas.Timestamp.now(), pandas.Timestamp.now("Asia/Tokyo"), pandas.Timestamp.today()
+            return [*own, now.now("UTC"), pandas.Period.now("s")]
+
+    first = read()
+    assert read() == first
+    assert [str(each.tz) for each in first[:4]] == ["None", "Asia/Tokyo", "None", "UTC"]
+    assert first[0] < first[2]
+    assert vars(pandas.Timestamp)["now"] is real

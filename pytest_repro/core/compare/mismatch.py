@@ -172,16 +172,39 @@ def _find_other_kinds(
 ) -> dict[Key, tuple[str, str]]:
     """The kinds of each value with parts that is of another kind in the other run."""
     a, b = _list_containers(left), _list_containers(right)
-    kinds = ((key, a.get(key) or _get_kind(left, key), b.get(key) or _get_kind(right, key)) for key in a | b)
-    return {key: (one, two) for key, one, two in kinds if one and two and one != two}
+    chains = {key: [_list_kinds(*each, key) for each in ((left, a), (right, b))] for key in a | b}
+    found = {key: compare_kinds(*each) for key, each in chains.items()}
+    return {key: kinds for key, kinds in found.items() if kinds is not None}
 
 
-def _list_containers(observations: Mapping[Key, Observation]) -> dict[Key, str]:
-    return {(*key[:2], at): kind for key, each in observations.items() for at, kind in each.containers}
+def _list_containers(observations: Mapping[Key, Observation]) -> dict[Key, list[str]]:
+    """The kinds of the values with parts at each path, the outermost first."""
+    kinds: dict[Key, list[str]] = {}
+    for (name, step, _), each in observations.items():
+        for at, kind in each.containers:
+            kinds.setdefault((name, step, at), []).append(kind)
+    return kinds
 
 
-def _get_kind(observations: Mapping[Key, Observation], key: Key) -> str:
-    return observations[key].kind if key in observations else ""
+def _list_kinds(
+    observations: Mapping[Key, Observation], containers: Mapping[Key, list[str]], key: Key
+) -> list[str]:
+    leaf = [observations[key].kind] if key in observations else []
+    return [*containers.get(key, ()), *leaf]
+
+
+def compare_kinds(a: Sequence[str], b: Sequence[str]) -> tuple[str, str] | None:
+    """The first kinds in which *a* and *b* differ: of all that is at one path, the outermost first.
+
+    The values of a column have its path, and those of a masked array that of the array:
+    ``["Series[2 rows]", "Int64", "Int64[2]"]``. A dtype is told with the shape.
+    """
+    pair = next((pair for pair in zip(a, b) if pair[0] != pair[1]), None)
+    if pair is None:
+        return None
+    leaves = a[-1], b[-1]
+    is_dtype = all(kind == leaf or leaf.startswith(f"{kind}[") for kind, leaf in zip(pair, leaves))
+    return leaves if is_dtype and leaves[0] != leaves[1] else pair
 
 
 def can_compare(a: Observation, b: Observation) -> bool:

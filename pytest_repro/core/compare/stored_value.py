@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from pytest_repro.core.compare.mismatch import compare_kinds
 from pytest_repro.core.runs.observation import Container, Key
 
 Number = int | float | complex
@@ -61,8 +62,16 @@ class StoredValue(NamedTuple):
 
 def find_other_kind(a: StoredValue, b: StoredValue) -> tuple[str, str, str] | None:
     """The first value of another kind in *b*, a container that begins there or the value: name and kinds."""
-    ours, theirs = (dict([(each.name, each.kind), *each.containers]) for each in (a, b))
-    return next(((n, x, theirs[n]) for n, x in ours.items() if theirs.get(n, x) != x), None)
+    ours, theirs = map(_list_kinds, (a, b))
+    found = ((name, compare_kinds(kinds, theirs.get(name, ()))) for name, kinds in ours.items())
+    return next(((name, *kinds) for name, kinds in found if kinds is not None), None)
+
+
+def _list_kinds(value: StoredValue) -> dict[str, list[str]]:
+    kinds: dict[str, list[str]] = {value.name: []}
+    for name, kind in (*value.containers, (value.name, value.kind)):
+        kinds.setdefault(name, []).append(kind)
+    return kinds
 
 
 class StatisticDifference(NamedTuple):

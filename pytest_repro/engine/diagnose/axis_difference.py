@@ -12,7 +12,8 @@ from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.engine.diagnose import ExperimentBudget, ExperimentFailed
 from pytest_repro.engine.diagnose.findings import build_finding, describe_suspension, locate
 from pytest_repro.engine.diagnose.minimize import bisect_lines
-from pytest_repro.engine.diagnose.process.process_difference import ProcessDiagnosis, compare_ops
+from pytest_repro.engine.diagnose.process.fresh_processes import compare_ops
+from pytest_repro.engine.diagnose.process.process_difference import ProcessDiagnosis
 
 
 class AxisDiagnosis:

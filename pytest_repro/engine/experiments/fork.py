@@ -34,6 +34,8 @@ ExperimentFunction = Callable[[Experiment], ExperimentResult]
 NOT_FORKABLE = "cannot be forked: "
 """How the reason of a :class:`ForkFailed` begins if forks of the process could not compute."""
 
+TOOK_TOO_LONG = "took too long"
+
 _is_disposable: list[bool] = []  # not empty in a fork that runs one experiment and exits
 
 
@@ -171,7 +173,7 @@ def _read_answer(read_fd: int, pid: int, deadline: float) -> bytes:
         if select.select([read_fd], [], [], 0.2)[0]:
             data += os.read(read_fd, 2**20)
         elif time.monotonic() > deadline:
-            raise ForkFailed("took too long")
+            raise ForkFailed(TOOK_TOO_LONG)
         elif _has_exited(pid) and not select.select([read_fd], [], [], 0)[0]:
             code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
             how = f"died ({signal.Signals(-code).name})" if code < 0 else f"ended with status {code}"

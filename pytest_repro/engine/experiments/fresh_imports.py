@@ -66,10 +66,14 @@ def import_libraries(names: Sequence[str]) -> None:
 
 
 def serve_fresh_forks(serve: ServeFunction, channel: Any, order: Mapping[str, Any]) -> None:
-    """Answers ``("try", experiment, seconds, …)``, each of its runs in a fork that calls *serve*.
+    """Answers ``("try", experiment, seconds, …)``, in a fork that calls *serve*.
 
-    The forks of one experiment start alike; each imports the program, runs it, and exits. Those of two
-    experiments need not have the same addresses: a request leaves traces in the memory of this process.
+    It imports the program, makes the runs, and exits. With ``fresh_forks``, each run has such a fork of its
+    own, and all start alike. Those of two experiments need not have the same addresses: a request leaves
+    traces in the memory of this process.
+
+    With ``"alike"`` in *order*, the experiment is about the runs alone, and all imports draw the same;
+    otherwise it is about the import as well.
     """
     serve_requests(channel, {"try": partial(_import_and_run_in_forks, serve, order)})
 
@@ -79,14 +83,17 @@ def _import_and_run_in_forks(
 ) -> tuple[str, str | bytes]:
     if not FORK_AVAILABLE:
         return "unknown", "needs os.fork, which is unavailable on this machine"
-    experiment = decode_experiment(text)
+    experiment, args = decode_experiment(text), (seconds, *rest)
+    parts = split_into_runs(experiment) if experiment.fresh_forks else [experiment]
+    shifts = not order.get("alike")
     runs = [
-        partial(_import_and_run, serve, order, part, 1 + number * part.shift_heap, (seconds, *rest))
-        for number, part in enumerate(split_into_runs(experiment))
+        partial(_import_and_run, serve, order, part, 1 + (number or 1) * (part.shift_heap and shifts), args)
+        for number, part in enumerate(parts)
     ]
     is_enough = _differ if experiment.until_differing else _never
     try:
-        return "tried", encode_result(join_results(call_in_forks(runs, seconds, is_enough)))
+        results = call_in_forks(runs, seconds, is_enough)
+        return "tried", encode_result(join_results(results)) if experiment.fresh_forks else results[0]
     except ForkFailed as error:
         return "unknown", str(error)
 
@@ -103,19 +110,32 @@ def _import_and_run(
     serve: ServeFunction, order: Mapping[str, Any], experiment: Experiment, layout: int, rest: Any
 ) -> bytes:
     dispose_after_experiment()
-    single = experiment._replace(shift_heap=False, fresh_forks=False, log_calls=False)
+    alike = bool(order.get("alike"))
+    single = experiment._replace(fresh_forks=False)
+    single = single if alike else single._replace(shift_heap=False, log_calls=False)
     requests, replies = iter([("try", encode_experiment(single), *rest), ("finish",)]), list[Any]()
     calls: list[ExternalCall] = []
     with shifted_heap(layout=layout):
         # pytest and its plugins, imported first, fill the gaps; the order makes new ones for the program.
         channel = SimpleNamespace(receive=requests.__next__, send=replies.append)
-        import_setup = _set_up_import(experiment, calls)
+        import_setup = _pin_import() if alike else _set_up_import(experiment, calls)
         serve(channel, {**order, "import_setup": import_setup, "layout_setup": shifted_heap(layout=layout)})
     word, answer = replies[-1]
     if word != "tried":
         raise ForkFailed(answer)
     result: bytes = answer
     return encode_result(replace(decode_result(result), calls=tuple(calls))) if calls else result
+
+
+@contextmanager
+def _pin_import() -> Iterator[None]:
+    """Forks that import the program in the block are alike, as those of a process that has imported it.
+
+    Nothing else is patched: numba cannot compile what calls a replaced function.
+    """
+    _seed_from(_SEED)
+    with suspended([_OS_ENTROPY], _SEED):
+        yield
 
 
 @contextmanager

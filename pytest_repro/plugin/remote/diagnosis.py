@@ -20,7 +20,6 @@ from pytest_repro.core.diagnose import (
     ExperimentResult,
     decode_result,
     encode_experiment,
-    encode_result,
 )
 from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed, KnownCall, ThisProcess
 from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
@@ -28,9 +27,8 @@ from pytest_repro.engine.diagnose.time_limit import can_limit_time, time_limit
 from pytest_repro.engine.experiments.fork import (
     FORK_AVAILABLE,
     NOT_FORKABLE,
+    TOOK_TOO_LONG,
     ExperimentFunction,
-    join_results,
-    split_into_runs,
 )
 from pytest_repro.engine.experiments.fresh_imports import list_library_modules
 from pytest_repro.engine.experiments.run_experiment import digest_runs, list_differing_names
@@ -97,16 +95,29 @@ class _ForkingCompanions:
         self.launcher, self._thread_count = launcher, start.thread_count
         self.pristine_modules = start.pristine_modules
         self.needs_fresh_imports = False  # forks of what has imported the program cannot compute
+        self.have_forks_computed = False
+        self.names_of_alike = set[str]()  # of the interpreters whose forks import it instead
         self.pool = CompanionPool[str, Companion](max_losses=None, retry_start=True)
 
     def start(self, interpreter: Interpreter, deadline: float) -> Companion:
         name, timeout = f"inquiry {interpreter.name}", self.limit_timeout(deadline)
         libraries = list_library_modules() if interpreter.imports_libraries else []
         order = {"threads": self._thread_count, "bare": interpreter.imports_per_run, "libraries": libraries}
-        return self.launcher.start(interpreter, name, timeout, **order)
+        alike = interpreter.name in self.names_of_alike
+        return self.launcher.start(interpreter, name, timeout, **order, alike=alike)
 
     def await_collection(self, deadline: float, companion: Companion) -> None:
         companion.receive("while it collected the tests", self.limit_timeout(deadline))
+
+    def needs_imports_after(self, reason: str, interpreter: Interpreter) -> bool:
+        """Whether an experiment that failed for *reason* is to be repeated in forks that import the program.
+
+        If it hangs, as the first one, the program may have used threads of a library that nobody can ask,
+        such as polars, and a fork does not have them.
+        """
+        hangs = reason == TOOK_TOO_LONG and not (self.have_forks_computed or interpreter.imports_per_run)
+        self.needs_fresh_imports |= hangs or reason.startswith(NOT_FORKABLE)
+        return hangs or reason.startswith(NOT_FORKABLE)
 
     def limit_timeout(self, deadline: float) -> float:
         return max(0.0, min(deadline - time.monotonic(), self.launcher.timeout))
@@ -149,11 +160,11 @@ class _ItemTarget:
                 word, answer = companion.receive("while it tried the test", timeout)
         except InterpreterLost as lost:
             raise ExperimentFailed(str(lost)) from None
-        if word == "unknown" and answer.startswith(NOT_FORKABLE):
-            self._companions.needs_fresh_imports = True
+        if word == "unknown" and self._companions.needs_imports_after(answer, interpreter):
             return self._run_in_fresh_imports(experiment, interpreter, seconds, deadline)
         if word == "unknown":
             raise ExperimentFailed(f"an experiment in {name} {answer}")
+        self._companions.have_forks_computed |= not interpreter.imports_per_run
         return decode_result(answer)
 
     def _run_in_fresh_imports(
@@ -162,10 +173,6 @@ class _ItemTarget:
         """Runs *experiment* in forks that import the program, which starts threads when it is imported."""
         name = f"{interpreter.name}, libraries imported"
         fresh = replace(interpreter, imports_per_run=True, imports_libraries=True, name=name)
-        parts = split_into_runs(experiment) if experiment.fresh_forks else [experiment]
-        results = []
-        for part in parts:
-            part = part._replace(fresh_forks=False)
-            result = self.run_experiment(part, fresh, seconds, deadline - time.monotonic())
-            results.append(encode_result(result))
-        return join_results(results) if len(parts) > 1 else result
+        self._companions.names_of_alike.add(name)
+        imports = len(experiment.cells) if experiment.fresh_forks else 1
+        return self.run_experiment(experiment, fresh, seconds * imports, deadline - time.monotonic())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pytest_repro.core.compare.mismatch import (
     Difference,
     ObservedRun,
+    compare_kinds,
     count_steps,
     find_mismatches,
     find_outcome_mismatches,
@@ -70,6 +73,27 @@ def test_another_container_is_named_once_and_its_equal_parts_are_not() -> None:
     assert [(m.name, m.problem, m.kind, m.other_kind) for m in found] == [("x['a']", "kind", "list", "tuple")]
     both = find_mismatches(_record_pair("list"), _record_pair("tuple", b"3"), far)
     assert [(m.name, m.problem) for m in both] == [("x['a']", "kind"), ("x['a'][0]", "values")]
+
+
+SERIES = "Series[2 rows]"
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "kinds"),
+    [
+        ([SERIES, "float64[2]"], [SERIES, "Int64", "Int64[2]"], ("float64[2]", "Int64[2]")),
+        ([SERIES, "Int64", "Int64[2]"], [SERIES, "Int8", "Int8[2]"], ("Int64[2]", "Int8[2]")),
+        (["category", "category[2]"], ["ordered", "category[2]"], ("category", "ordered")),
+        ([SERIES, "float64[2]"], ["float64[2]"], (SERIES, "float64[2]")),
+        ([SERIES, "float64[2]"], ["DataFrame[2 rows]"], (SERIES, "DataFrame[2 rows]")),
+        (["tuple"], ["list"], ("tuple", "list")),
+        (["interval", "a"], ["interval"], None),
+    ],
+)
+def test_kinds_that_share_a_path(left: list[str], right: list[str], kinds: tuple[str, str] | None) -> None:
+    """The values of a column have its path, and those of a masked array that of the array."""
+    assert compare_kinds(left, right) == kinds
+    assert compare_kinds(right, left) == (kinds and kinds[::-1])
 
 
 def test_a_difference_within_the_tolerance_is_none() -> None:

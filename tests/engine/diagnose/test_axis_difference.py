@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from random import Random
 from typing import NamedTuple
 
 import pytest
@@ -141,6 +143,52 @@ def test_addresses_that_cannot_be_held_are_not_ruled_out(is_random: Callable[[Pr
     assert (finding.name, finding.location, finding.ruled_out) == ("unknown", "/a.py:7", ())
     assert finding.explanation.startswith("fresh processes with the same hash seed differ, and the")
     assert finding.fix.startswith("sort what comes out of sets by a name or a number; look for")
+
+
+def test_hash_seed_is_a_second_cause_and_not_ruled_out() -> None:
+    def show(process: Process) -> object:
+        return process.seed, "clock" not in process.suspended and next(NUMBERS)
+
+    clock = ExternalCall("time.time()", "clock", "/a.py:3")
+    diagnosis = make_diagnosis(FakeTarget(show, (clock,)))
+    causes = [diagnosis.diagnose(), *diagnosis.further]
+    assert [(each.name, each.location) for each in causes] == [("clock", "/a.py:3"), ("hash-seed", "/a.py:7")]
+    assert "hash-seed" not in causes[0].ruled_out
+    assert causes[1].explanation.count("one with another differs; this is so while clock is suspended")
+
+
+def _count_causes(show_in: Callable[[Random], Callable[[Process], object]]) -> Counter[str]:
+    calls = tuple(ExternalCall(f"{cause}()", cause, "/a.py:3") for cause in ("clock", "os-entropy"))
+    found = Counter[str]()
+    for seed in range(100):
+        target = FakeTarget(show_in(Random(seed)), calls)
+        target.lay_out = lambda p: next(NUMBERS)
+        found[find_cause(target).name] += 1
+    return found
+
+
+def test_a_coin_of_each_process_is_no_other_cause() -> None:
+    """Such as the last bit of its number: runs agree by chance, whatever is suspended."""
+    found = _count_causes(lambda draw: lambda process: draw.randrange(2))
+    assert found["unknown"] + found["process"] >= 95
+
+
+def test_an_order_of_two_by_address_is_no_other_cause() -> None:
+    """Two classes in a set: interpreters with one hash seed agree by chance, and with another differ."""
+
+    def show_in(draw: Random) -> Callable[[Process], object]:
+        orders: dict[object, int] = {}
+
+        def show(process: Process) -> object:
+            if process.fresh_imports and process.shifted_heap:
+                return draw.randrange(2)
+            return orders.setdefault(process._replace(suspended=(), earlier_runs=0), draw.randrange(2))
+
+        return show
+
+    found = _count_causes(show_in)
+    assert found["address-order"] + found["unknown"] >= 98
+    assert found["address-order"] >= 80
 
 
 def test_uninitialised_memory_is_not_address_order() -> None:

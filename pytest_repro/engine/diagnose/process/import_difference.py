@@ -73,7 +73,7 @@ class ImportDiagnosis:
             self._outcomes.update(more.outcomes)
         most_common = max(Counter(digests).values())
         required_runs = 3 if most_common == 1 else compute_required_runs(digests)
-        self._experiment = Experiment((self._cell,) * required_runs)
+        self._experiment = Experiment((self._cell,) * required_runs, fresh_forks=True)
         # No call shows that a global generator, which a new process has in a random state, was drawn from.
         pinned = self._suspend([OS_ENTROPY], log_calls=True)
         self.calls += pinned.calls
@@ -110,7 +110,8 @@ class ImportDiagnosis:
         return result.equal and self._outcomes.issuperset(result.outcomes)
 
     def _run_plain(self, count: int, **flags: Any) -> ExperimentResult:
-        return self._run(Experiment((self._cell,) * count, **flags), "import the program again")
+        experiment = Experiment((self._cell,) * count, fresh_forks=True, **flags)
+        return self._run(experiment, "import the program again")
 
     def _repeat(self, experiment: Experiment, purpose: str) -> ExperimentResult:
         return self._run(experiment._replace(until_differing=True), purpose)

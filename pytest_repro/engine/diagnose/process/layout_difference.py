@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from pytest_repro.axes import Interpreter
-from pytest_repro.core.diagnose import Experiment, ExperimentResult
+from pytest_repro.causes import get_cause, list_cause_names
+from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult
 from pytest_repro.core.plan.plan import Cell
 from pytest_repro.core.trace.divergence import LineStep
 from pytest_repro.engine.diagnose import ExperimentBudget
@@ -30,6 +31,12 @@ _FIXED = [
 ]
 
 
+def list_layout_dependent(evidence: Evidence) -> tuple[str, ...]:
+    """The causes with calls in *evidence* that also depend on the memory layout."""
+    names = (name for name in list_cause_names() if get_cause(name).depends_on_layout)
+    return tuple(name for name in names if evidence.calls_for(name))
+
+
 class LayoutDiagnosis:
     """Whether runs of *cell* differ by the addresses of objects alone.
 
@@ -39,17 +46,20 @@ class LayoutDiagnosis:
     Attributes:
         note: What was seen, if they do.
         is_excluded: Whether objects had the same addresses in processes that differ.
+        differs_in_one_layout: Whether forks whose memory was not shifted differ.
     """
 
-    note, is_excluded = "", False
+    note, is_excluded, differs_in_one_layout = "", False, False
 
     def __init__(self, budget: ExperimentBudget, cell: Cell, suspensions: tuple[str, ...]) -> None:
         self._budget, self._cell, self.suspensions = budget, cell, suspensions
 
     def differs_when_shifted(self, interpreter: Interpreter, runs: int = 3) -> bool:
         """Whether, of forks of one moment, those with another memory layout differ, and only those."""
+        self.note = ""
         result = self._run(interpreter, runs, shift_heap=True)
         plain, shifted = set(result.digests[::2]), set(result.digests[1::2])
+        self.differs_in_one_layout = len(plain) > 1
         if len(plain) == 1 and not shifted <= plain:
             self.note = SHIFTED_NOTE
         return self.note != ""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from pytest_repro.axes import Interpreter
-from pytest_repro.causes import get_cause, list_cause_names
+from pytest_repro.causes import get_cause
 from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult, ExternalCall, Finding
 from pytest_repro.core.plan.plan import Cell
-from pytest_repro.core.trace.divergence import Divergence, LineStep, first_divergence
-from pytest_repro.engine.diagnose import ExperimentBudget, ExperimentFailed, OutOfTime
+from pytest_repro.core.trace.divergence import Divergence, LineStep
+from pytest_repro.engine.diagnose import ExperimentBudget
+from pytest_repro.engine.diagnose.chance import repeat_until_known, run_until_certain
 from pytest_repro.engine.diagnose.findings import (
     LineExperiment,
     build_finding,
@@ -24,18 +24,24 @@ from pytest_repro.engine.diagnose.findings import (
     locate,
     rank_suspects,
 )
+from pytest_repro.engine.diagnose.process.fresh_processes import (
+    FIRST,
+    MORE_SEEDS,
+    OTHER_SEED,
+    SECOND,
+    allow_failure,
+    compare_ops,
+)
 from pytest_repro.engine.diagnose.process.import_difference import IMPORTS, ImportDiagnosis
-from pytest_repro.engine.diagnose.process.layout_difference import BARE, LayoutDiagnosis
+from pytest_repro.engine.diagnose.process.layout_difference import (
+    BARE,
+    LayoutDiagnosis,
+    list_layout_dependent,
+)
 from pytest_repro.engine.diagnose.process.session_difference import SessionDiagnosis
 
-
-def _make_interpreter(hash_seed: str, number: int = 1) -> Interpreter:
-    name = f"hash seed {hash_seed}, interpreter {number}"
-    return Interpreter(environ={"PYTHONHASHSEED": hash_seed}, name=name)
-
-
-_FIRST, _SECOND, _OTHER_SEED = _make_interpreter("1"), _make_interpreter("1", 2), _make_interpreter("2")
-_MORE_SEEDS = [_make_interpreter(seed) for seed in "345"]
+_MANY_FORKS = 11
+"""That five of them with another layout differ from all six others is chance once in 462 times."""
 
 _UNKNOWN = (
     "fresh processes with the same hash seed differ, and the addresses of their objects could not be held to "
@@ -46,27 +52,6 @@ _UNKNOWN_FIX = (
     "sort what comes out of sets by a name or a number; look for os.getppid(), os.environ, host names and "
     "temporary names in what the test computes"
 )
-
-
-def compare_ops(a: ExperimentResult, b: ExperimentResult) -> Divergence | None:
-    """The first op at which two traced runs diverge."""
-    return first_divergence(a.traces[0], b.traces[0]) if a.traces and b.traces else None
-
-
-def _list_layout_dependent(evidence: Evidence) -> tuple[str, ...]:
-    names = (name for name in list_cause_names() if get_cause(name).depends_on_layout)
-    return tuple(name for name in names if evidence.calls_for(name))
-
-
-@contextmanager
-def _allow_failure() -> Iterator[None]:
-    """Experiments of the block may be impossible for this program; too little time is no answer, though."""
-    try:
-        yield
-    except OutOfTime:
-        raise
-    except ExperimentFailed:
-        pass
 
 
 class ProcessDiagnosis:
@@ -89,11 +74,13 @@ class ProcessDiagnosis:
         self._imports = ImportDiagnosis(budget, cell)
         self._calls: tuple[ExternalCall, ...] = ()
         self._results: list[ExperimentResult] = []
+        self._digests: Sequence[str] = ()  # of forks of one interpreter, if they differ
+        self._further: tuple[Finding, ...] = ()
 
     @property
     def further(self) -> tuple[Finding, ...]:
         """Causes besides the first."""
-        return self._imports.further
+        return self._further or self._imports.further
 
     def list_calls(self) -> tuple[str, ...]:
         """The calls that were seen, ``"time.time() at /a.py:8"``."""
@@ -102,49 +89,61 @@ class ProcessDiagnosis:
 
     def find_cause(self) -> Finding:
         """Of two interpreters: what they import, their hash seeds, their addresses, or anything else."""
-        self._budget.start_interpreters([_FIRST, _SECOND, _OTHER_SEED, IMPORTS])
+        self._budget.start_interpreters([FIRST, SECOND, OTHER_SEED, IMPORTS])
         self._results = [
             self._run(each, trace_ops=True, log_calls=True, digest_rows=True, digest_layout=True)
-            for each in (_FIRST, _SECOND, _OTHER_SEED)
+            for each in (FIRST, SECOND, OTHER_SEED)
         ]
         first, second, other = self._results
         self.divergence = compare_ops(first, other)
         self._calls, evidence = first.calls, Evidence(first.calls, self.divergence)
-        if not first.equal:
-            return self._diagnose_suspects(evidence, first, first.differs_in_one_layout)
-        layout = LayoutDiagnosis(self._budget, self._cell, _list_layout_dependent(evidence))
-        if layout.differs_when_shifted(_FIRST):
-            return self._blame_layout(evidence, layout, partial(layout.trace_lines, _FIRST))
+        if noisy := [result for result in self._results if not result.equal]:
+            return self._diagnose_forks(evidence, any(each.differs_in_one_layout for each in noisy))
+        layout = LayoutDiagnosis(self._budget, self._cell, list_layout_dependent(evidence))
+        is_address_order = layout.differs_when_shifted(FIRST, 5)
+        if layout.differs_in_one_layout:
+            return self._diagnose_forks(evidence, False)
+        if is_address_order and layout.differs_when_shifted(FIRST, _MANY_FORKS):
+            return self._blame_layout(evidence, layout, partial(layout.trace_lines, FIRST))
         if finding := self._diagnose_imports(evidence):
             return finding
         if self._imports.differs_in_one_layout:
             return self._blame_process(("hash-seed", "address-order"))
         if first.reference_digest != second.reference_digest:
             return self._diagnose_interpreters(evidence, layout)
-        with _allow_failure():
-            if any(map(layout.differs_when_shifted, (IMPORTS, BARE))):
+        with allow_failure():
+            if layout.differs_when_shifted(IMPORTS, 9) or layout.differs_when_shifted(BARE, 5):
                 return self._blame_layout(evidence, layout, layout.trace_lines)
         if first.reference_digest == other.reference_digest:
             return self._diagnose_session(evidence, first)
         finding = replace(build_finding("hash-seed", evidence), ruled_out=("address-order",))
-        return self._locate(finding, [_FIRST, _OTHER_SEED])
+        return self._locate(finding, [FIRST, OTHER_SEED])
+
+    def _diagnose_forks(self, evidence: Evidence, same_layout: bool) -> Finding:
+        """Of forks of one interpreter that differ, some of them by chance alike."""
+        first = self._results[0]
+        self._digests = repeat_until_known([first], self._run_more)
+        return self._diagnose_suspects(evidence, first, same_layout)
+
+    def _run_more(self, count: int) -> ExperimentResult:
+        return self._run(FIRST, runs=self._budget.limit_runs(count))
 
     def _diagnose_imports(self, evidence: Evidence) -> Finding | None:
-        with _allow_failure():
+        with allow_failure():
             return self._imports.find_cause(evidence)
         return None
 
     def _diagnose_interpreters(self, evidence: Evidence, layout: LayoutDiagnosis) -> Finding:
         """Of interpreters with the same hash seed that differ, while forks of each agree."""
-        if layout.suspensions and self._is_equal_without(layout.suspensions, self._results[0]):
+        if layout.suspensions and self._find_common_digest(layout.suspensions, self._results[0]):
             return self._diagnose_suspects(evidence, self._results[0], False)
-        trace_lines = partial(self._trace_lines, [_FIRST, _SECOND])
+        trace_lines = partial(self._trace_lines, [FIRST, SECOND])
         for is_address_order in (
             partial(layout.differs_when_shifted, IMPORTS, 5),
             layout.agrees_with_fixed_addresses,
             partial(layout.differs_when_shifted, BARE),
         ):
-            with _allow_failure():
+            with allow_failure():
                 if is_address_order():
                     return self._blame_layout(evidence, layout, trace_lines)
                 if layout.is_excluded:
@@ -163,15 +162,15 @@ class ProcessDiagnosis:
 
     def _diagnose_session(self, evidence: Evidence, first: ExperimentResult) -> Finding:
         """Of interpreters that agree, while that of the session, which has run more before, differs."""
-        session = SessionDiagnosis(self._budget, self._cell, _FIRST, first, self._outcome)
+        session = SessionDiagnosis(self._budget, self._cell, FIRST, first, self._outcome)
         if finding := session.find_cause():
             return finding
-        self._budget.start_interpreters(_MORE_SEEDS)
-        for side in _MORE_SEEDS:  # every other hash seed orders two names alike
+        self._budget.start_interpreters(MORE_SEEDS)
+        for side in MORE_SEEDS:  # every other hash seed orders two names alike
             if self._run(side).reference_digest != first.reference_digest:
-                return self._locate(build_finding("hash-seed", evidence), [_FIRST, side])
+                return self._locate(build_finding("hash-seed", evidence), [FIRST, side])
         experiment = Experiment((self._cell, self._cell), log_calls=True, diff_state=True)
-        twice = self._budget.run_experiment(experiment, "run twice in one process", _FIRST)
+        twice = self._budget.run_experiment(experiment, "run twice in one process", FIRST)
         if twice.changes and not twice.equal:
             return build_finding("shared-state", replace(evidence, changes=twice.changes))
         return session.conclude_unknown()
@@ -187,46 +186,64 @@ class ProcessDiagnosis:
             name = get_cause_name(suspect)
             if get_cause(name).needs_fresh_process:
                 continue
-            if self._is_equal_without((suspect,), first):
+            if digest := self._find_common_digest((suspect,), first):
+                if self._run(OTHER_SEED, (suspect,)).reference_digest != digest:
+                    del ruled_out["hash-seed"]
+                    self._further = (self._explain_hash_seed(evidence, suspect),)
                 innocent = tuple(each for each in ruled_out if each != name)
                 return replace(build_finding(suspect, evidence), ruled_out=innocent)
             # What an import does is not suspended: that of the program, or one in a run.
-            if not (first.equal or name == "address-order" or evidence.calls_for("import")):
+            if self._digests and not (name == "address-order" or evidence.calls_for("import")):
                 ruled_out[name] = None
-        if not first.equal and (finding := self._diagnose_imports(evidence)):
+        if self._digests and (finding := self._diagnose_imports(evidence)):
             return finding
         if same_layout or self._imports.differs_in_one_layout:
             return self._blame_process(tuple(ruled_out))
         unknown = replace(build_unknown_finding(_UNKNOWN), fix=_UNKNOWN_FIX)
-        return self._locate(unknown, [_FIRST, _SECOND])
+        return self._locate(unknown, [FIRST, SECOND])
 
     def _blame_process(self, ruled_out: tuple[str, ...]) -> Finding:
         finding = find_row_order(Evidence(self._calls), self._results, True) or self._process_finding
-        return self._locate(replace(finding, ruled_out=ruled_out), [_FIRST, _SECOND])
+        return self._locate(replace(finding, ruled_out=ruled_out), [FIRST, SECOND])
 
-    def _is_equal_without(self, suspects: tuple[str, ...], first: ExperimentResult) -> bool:
-        """Whether two interpreters agree without *suspects*, with the outcomes of *first*."""
-        result = self._run(_FIRST, suspects)
+    def _find_common_digest(self, suspects: tuple[str, ...], first: ExperimentResult) -> str:
+        """That of two interpreters that agree without *suspects*, with the outcomes of *first*; or ``""``."""
+
+        def run(count: int) -> ExperimentResult:
+            return self._run(FIRST, suspects, runs=count)
+
+        result = run_until_certain(run, self._digests) if self._digests else run(2)
         # If suspending it makes all runs fail, they are equal but prove nothing.
         if not (result.equal and set(first.outcomes).issuperset(result.outcomes)):
-            return False
-        return result.reference_digest == self._run(_SECOND, suspects).reference_digest
+            return ""
+        second = self._run(SECOND, suspects)
+        is_common = second.equal and second.reference_digest == result.reference_digest
+        return result.reference_digest if is_common else ""
+
+    def _explain_hash_seed(self, evidence: Evidence, suspect: str) -> Finding:
+        """That the hash seed makes a difference too, while *suspect* is suspended."""
+        finding = build_finding(
+            "hash-seed", evidence, f"; this is so while {get_cause_name(suspect)} is suspended"
+        )
+        return locate(finding, None, partial(self._trace_lines, [FIRST, OTHER_SEED], (suspect,)))
 
     def _locate(self, finding: Finding, interpreters: Sequence[Interpreter]) -> Finding:
         return locate(finding, self.divergence, partial(self._trace_lines, interpreters))
 
-    def _trace_lines(self, interpreters: Sequence[Interpreter]) -> list[tuple[LineStep, ...]]:
-        experiment = Experiment((self._cell,), trace_lines=True)
+    def _trace_lines(
+        self, interpreters: Sequence[Interpreter], suspended: tuple[str, ...] = ()
+    ) -> list[tuple[LineStep, ...]]:
+        experiment = Experiment((self._cell,), suspended, trace_lines=True)
         return [
             self._budget.run_experiment(experiment, "run line by line", each).steps[0]
             for each in interpreters
         ]
 
     def _run(
-        self, interpreter: Interpreter, suspensions: tuple[str, ...] = (), **flags: Any
+        self, interpreter: Interpreter, suspensions: tuple[str, ...] = (), runs: int = 2, **flags: Any
     ) -> ExperimentResult:
-        """Two runs in forks of *interpreter*."""
-        experiment = Experiment((self._cell,) * 2, suspensions, fresh_forks=True, **flags)
+        """Runs in forks of *interpreter*."""
+        experiment = Experiment((self._cell,) * runs, suspensions, fresh_forks=True, **flags)
         purpose = ", ".join(map(describe_suspension, suspensions))
         purpose = purpose or f"run in an interpreter with {interpreter.name}"
         return self._budget.run_experiment(experiment, purpose, interpreter)

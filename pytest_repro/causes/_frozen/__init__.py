@@ -1,0 +1,1 @@
+"""Replacements of the clocks of libraries."""
