@@ -22,7 +22,7 @@ class Receipt(NamedTuple):
 
     rank: int
     senders: tuple[int, ...]  # ranks that differed before
-    name: str  # of the collective: ``"all_reduce"``
+    op: str  # the collective: ``"all_reduce"``
     position: int  # index of its op in *rank*
     location: str
 

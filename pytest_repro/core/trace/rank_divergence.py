@@ -7,11 +7,14 @@ CACM 1978, https://doi.org/10.1145/359545.359563).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from typing import NamedTuple
 
+from pytest_repro.core.checked_json import parse_json
+from pytest_repro.core.codec import Codec
 from pytest_repro.core.trace.collective import ALL, Collective
 from pytest_repro.core.trace.divergence import Divergence, Receipt, first_divergence
 from pytest_repro.core.trace.trace import Trace
@@ -43,6 +46,23 @@ def compare_traces(a: Trace, b: Trace) -> RankComparison:
     """Compares two traces of one rank."""
     meetings = (Meeting(index, a[index].location, each) for index, each in sorted(a.collectives.items()))
     return RankComparison(first_divergence(a, b), tuple(meetings), a.group_ranks)
+
+
+_CODEC = Codec()
+
+
+def encode_comparison(comparison: RankComparison) -> str:
+    """*comparison* as text, from one process to another."""
+    return json.dumps(_CODEC.encode(comparison))
+
+
+def decode_comparison(text: str) -> RankComparison:
+    """The comparison that :func:`encode_comparison` made *text* of.
+
+    Raises:
+        BadJson: *text* is something else.
+    """
+    return _CODEC.decode(RankComparison, parse_json(text, "comparison of a rank"))
 
 
 def find_first_divergence(ranks: Mapping[int, RankComparison]) -> Divergence | None:
