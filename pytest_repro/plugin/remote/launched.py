@@ -10,6 +10,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ import pytest
 from pytest_repro.companions.companion import InterpreterLost
 from pytest_repro.companions.launched_ranks import LaunchedRank, LaunchedRanks
 from pytest_repro.companions.serialize_run import decode_run
+from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.core.runs.join_ranks import RankRun, join_observations, join_runs, split_rank
 from pytest_repro.core.runs.observation import Key
@@ -29,8 +31,10 @@ from pytest_repro.engine.runs.remote_run import RemoteRecording, RemoteValues, e
 from pytest_repro.engine.runs.trial import RunResult, Trial
 from pytest_repro.plugin.judge.rank_divergence import RankTracer
 from pytest_repro.plugin.run.tracing import CellKey, Tracer
+from pytest_repro.plugin.stash import SETTINGS
 
 _GRACE = 10.0  # seconds for the others to end their run once one has failed
+_UNTRACED = "under torchrun, --repro-trace finds the rank, op and line that differ first"
 _NO_INTERPRETER = "needs another interpreter, which is not started under torchrun"
 
 
@@ -206,6 +210,11 @@ class LaunchedTracer(RankTracer):
 
     def trace_run(self, spec: RunSpec) -> AbstractContextManager[None]:
         return Tracer.trace_run(self, spec)
+
+    def add_divergence(self, verdict: Verdict) -> Verdict:
+        if self._item.config.stash[SETTINGS].trace:
+            return super().add_divergence(verdict)
+        return replace(verdict, undiagnosed=_UNTRACED)
 
     def _collect(self, size: int, *keys: CellKey) -> Mapping[int, str]:
         """Collects from the other ranks, which wait in :meth:`Lockstep.receive_decision`."""
