@@ -25,10 +25,11 @@ from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.core.runs.join_ranks import RankRun, join_observations, join_runs, split_rank
 from pytest_repro.core.runs.observation import Key
 from pytest_repro.core.runs.run import Run, RunSpec
-from pytest_repro.core.trace.rank_divergence import encode_comparison
+from pytest_repro.core.trace.rank_divergence import RankComparison, encode_comparison
 from pytest_repro.engine.runs.recording import Recording
 from pytest_repro.engine.runs.remote_run import RemoteRecording, RemoteValues, encode_cell, fetch_value
 from pytest_repro.engine.runs.trial import RunResult, Trial
+from pytest_repro.plugin.judge.judge import make_paths_relative
 from pytest_repro.plugin.judge.rank_divergence import RankTracer
 from pytest_repro.plugin.run.tracing import CellKey, Tracer
 from pytest_repro.plugin.stash import SETTINGS
@@ -210,6 +211,10 @@ class LaunchedTracer(RankTracer):
 
     def trace_run(self, spec: RunSpec) -> AbstractContextManager[None]:
         return Tracer.trace_run(self, spec)
+
+    def compare(self, *keys: CellKey) -> RankComparison:
+        """As that of the base class; lines are relative to the root folder of this machine."""
+        return make_paths_relative(super().compare(*keys), self._item.config.rootpath)
 
     def add_divergence(self, verdict: Verdict) -> Verdict:
         if self._item.config.stash[SETTINGS].trace:

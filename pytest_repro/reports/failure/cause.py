@@ -44,8 +44,15 @@ def get_link(name: str, docs_url: str) -> str:
 
 
 def _format_divergence(divergence: Divergence) -> Iterator[str]:
+    alike: dict[tuple[str, str], list[int]] = {}
     for each in (divergence, *divergence.others):
-        yield from _format_first_op(each)
+        ranks = alike.setdefault((f"at op {each.index:,} {each.op}", _locate(each)), [])
+        ranks += [] if each.rank is None else [each.rank]
+    for (op, location), ranks in alike.items():
+        who = f"{format_ranks(ranks)} " if ranks else ""
+        yield from wrap_labelled("diverged", f"{who}{op}   {location}")
+    if divergence.kind in ("path", "length"):
+        yield from format_labelled("", (f"  {line}" for line in _format_ops(divergence)))
     if divergence.others:
         yield from wrap_labelled("", "no collective establishes which of these came first")
     for text in describe_receipts(divergence):
@@ -66,16 +73,13 @@ def describe_receipts(divergence: Divergence) -> Iterator[str]:
         yield f"{format_ranks(ranks)} received it{origin} through {op}{at}"
 
 
-def _format_first_op(divergence: Divergence) -> Iterator[str]:
+def _locate(divergence: Divergence) -> str:
+    """Where the op is, and what differs there."""
     location = divergence.location or "outside your code"
     if divergence.forward_location and divergence.forward_location != divergence.location:
         called = f", called at {divergence.location}" if divergence.location else ""
         location = f"backward of {divergence.forward_location}{called}"
-    rank = "" if divergence.rank is None else f"rank {divergence.rank} "
-    op = f"{rank}at op {divergence.index:,} {divergence.op}"
-    yield from wrap_labelled("diverged", f"{op}   {location}: {describe_divergence(divergence)}")
-    if divergence.kind in ("path", "length"):
-        yield from format_labelled("", (f"  {line}" for line in _format_ops(divergence)))
+    return f"{location}: {describe_divergence(divergence)}"
 
 
 def describe_divergence(divergence: Divergence) -> str:
