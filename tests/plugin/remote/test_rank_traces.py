@@ -48,8 +48,7 @@ EXPECTED = {
     "test_value": f"rank 1 at op N {NUMPY} rank 0 received it through all_reduce at test_it.py:{{reduced}}",
     "test_broadcast": "rank 1 at op N aten.rand.generator   test_it.py:{drawn}: the state of its generator "
     "differs rank 0 received it through broadcast at test_it.py:{sent}",
-    "test_both": f"ranks 0, 1 at op N {NUMPY} "
-    "no collective establishes which of these came first",
+    "test_both": f"ranks 0, 1 at op N {NUMPY} no collective establishes which of these came first",
 }
 
 
