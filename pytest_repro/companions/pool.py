@@ -58,6 +58,12 @@ class CompanionPool(Generic[Key, M]):
                 raise
         return self._members[key]
 
+    def get_running(self, key: Key) -> M:
+        """The companion of *key*; raises :class:`InterpreterLost` if it does not run."""
+        if key not in self._members:
+            raise InterpreterLost("it was lost")
+        return self._members[key]
+
     @contextmanager
     def using(self, key: Key, start: Callable[[], M], user: str = "") -> Iterator[M]:
         """As :meth:`get`, for a block that runs *user*; kills what that loses, and counts the loss."""

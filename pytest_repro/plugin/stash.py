@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_repro.plugin.config.settings import Settings
     from pytest_repro.plugin.run.item_runner import ItemRunner
     from pytest_repro.plugin.run.temporary_folders import TemporaryFolders
+    from pytest_repro.plugin.run.tracing import Tracer
 
 
 class Collected:
@@ -60,5 +61,7 @@ ENVIRONMENT: pytest.StashKey[dict[str, str]] = pytest.StashKey()
 """Environment of the workers of pytest-xdist."""
 LAUNCHED: pytest.StashKey[tuple[int, int]] = pytest.StashKey()
 """Rank and world size of this process, if torchrun started it."""
+TRACER: pytest.StashKey[Tracer] = pytest.StashKey()
+"""Keeps the traces of a test's runs in a rank."""
 LAUNCHED_RANKS: pytest.StashKey[LaunchedRanks] = pytest.StashKey()
 """The ranks that torchrun started, once they are connected."""

@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_repro.core.trace.columns import NO_FORWARD, Columns
 from pytest_repro.traces.backward_links import BackwardLinks, get_running_node, next_sequence_number
+from pytest_repro.traces.collectives import CollectiveReader
 from pytest_repro.traces.digests import (
     FAKE_TENSOR,
     Digest,
@@ -53,6 +54,7 @@ class TraceMode(TorchDispatchMode):
         self.digester, self.known_memory = Digester(columns.kinds), KnownMemory()
         self.reader = OpReader(self.digester, self.known_memory, thorough)
         self.locator, self.links = Locator(columns.places), BackwardLinks()
+        self.collectives = CollectiveReader(self)
         self.schemas: dict[int, OpSchema] = {}
         self.name_numbers: dict[str, int] = {}
 
@@ -186,7 +188,11 @@ def _dispatch(
     if self.paused:
         return func(*args, **kwargs)
     op = self.schemas.get(id(func)) or self.add_schema(func)
+    if self.collectives.open:
+        self.collectives.settle()
     if op.untraced:
+        if op.is_collective:
+            return self.collectives.call(op, func, args, kwargs, sys._getframe())
         result = func(*args, **kwargs)
         if op.reads_external_data:
             self.add_external_data(result, sys._getframe())
@@ -234,4 +240,5 @@ def trace_ops(columns: Columns, thorough: bool) -> Iterator[None]:
         with mode:
             yield
     finally:
+        mode.collectives.settle()
         mode.pending.fetch()

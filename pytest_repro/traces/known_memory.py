@@ -119,6 +119,12 @@ class KnownMemory:
         """Adds *t*, whose values only matter to its backward op: :attr:`OpSchema.scratch_results`."""
         self._remember(t.untyped_storage(), _SCRATCH)
 
+    def forget(self, t: Any) -> None:
+        """Makes the values of *t* unknown: others write to its memory."""
+        storage_id = id(t.untyped_storage())
+        self._storages.pop(storage_id, None)
+        self._forget(storage_id)
+
     def _find_size(self, storage: Any) -> int | None:
         entry = self._storages.get(id(storage))
         return entry[1] if entry is not None and entry[0]() is storage else None

@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 
+from pytest_repro.traces.collective_ops import COLLECTIVE_OPS, WAIT
+
 _SEEDED_TAG = getattr(torch.Tag, "nondeterministic_seeded", None)
 
-_UNDECLARED_VIEWS = {"aten::_unsafe_view"}
+_UNDECLARED_VIEWS = {"aten::_unsafe_view", "_c10d_functional::_wrap_tensor_autograd"}
 # Returns a view but does not declare it, since autograd does not treat it as one.
 
 _SKIPPED_NAMESPACES = ("profiler::", "prim::", "inductor::")
@@ -55,6 +57,8 @@ class OpSchema:
         scratch_results: Results, by position, of which parts may be uninitialized.
         scratch_arguments: The same for arguments.
         simple: Whether it reads all its arguments and computes all its results.
+        qualified_name: ``"c10d::allreduce_"``.
+        is_collective: Whether it sends or receives tensors, or waits for them.
     """
 
     op: Any
@@ -71,6 +75,8 @@ class OpSchema:
     scratch_results: frozenset[int] = frozenset()
     scratch_arguments: frozenset[int] = frozenset()
     simple: bool = False
+    qualified_name: str = ""
+    is_collective: bool = False
 
 
 @cache
@@ -97,11 +103,12 @@ def read_schema(op: Any) -> OpSchema:
     unreturned += [3, 4] if schema.name in _BATCH_NORM_OPS else []
     scratch_results = {i for i, result in enumerate(schema.returns) if result.name in _SCRATCH_NAMES}
     is_view = any(not alias.is_write for alias in return_aliases) or schema.name in _UNDECLARED_VIEWS
+    is_collective = schema.name in COLLECTIVE_OPS or schema.name == WAIT
     is_idle = schema.name.startswith(_SKIPPED_NAMESPACES) or not (schema.returns or written)
     result = OpSchema(
         op,
         str(op),
-        untraced=is_view or is_idle,
+        untraced=is_view or is_idle or is_collective,
         reads_external_data=bare == "lift_fresh",
         returns_raw=bare.startswith(("empty", "new_empty", "_empty", "resize_")),
         draws=_SEEDED_TAG in op.tags,
@@ -112,6 +119,8 @@ def read_schema(op: Any) -> OpSchema:
         unreturned_arguments=tuple(at for at in unreturned if at not in scratch),
         scratch_results=frozenset(scratch_results | ({3} if schema.name in _WORKSPACE_OPS else set())),
         scratch_arguments=scratch,
+        qualified_name=schema.name,
+        is_collective=is_collective,
     )
     special = result.draws, result.returns_raw, result.write_only_arguments, result.writes_partially
     return replace(result, simple=not (any(special) or result.unreturned_arguments))

@@ -7,6 +7,7 @@ import json
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
@@ -38,6 +39,7 @@ NOT_PLAIN = {
 """Records that hold functions, arrays, exceptions or traces, and such that are never written."""
 
 
+@cache
 def values(expected: Any) -> st.SearchStrategy[Any]:
     """Values of a type of a field, or of a record."""
     origin, args = get_origin(expected), get_args(expected)
@@ -53,9 +55,12 @@ def values(expected: Any) -> st.SearchStrategy[Any]:
         return st.lists(values(args[0]), max_size=2).map(tuple)
     if origin is tuple:
         return st.tuples(*map(values, args))
-    return st.fixed_dictionaries({n: values(hint) for n, hint in get_type_hints(expected).items()}).map(
-        lambda fields: expected(**fields)
-    )
+    return st.deferred(lambda: _records(expected))  # a divergence has others
+
+
+def _records(expected: Any) -> st.SearchStrategy[Any]:
+    fields = {name: values(hint) for name, hint in get_type_hints(expected).items()}
+    return st.fixed_dictionaries(fields).map(lambda found: expected(**found))
 
 
 def find_records() -> list[type]:

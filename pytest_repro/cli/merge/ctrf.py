@@ -81,6 +81,7 @@ class CtrfReport:
         head = {
             "reportFormat": "CTRF",
             "specVersion": _SPEC_VERSION,
+            **({"runId": parts[0].run} if parts[0].run else {}),
             "timestamp": now.isoformat(timespec="seconds"),
             "generatedBy": f"pytest-repro {__version__}",
             "results": {**results, "tests": []},

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pytest_repro.cli.merge.merged_test import MergedTest
 from pytest_repro.cli.merge.shard_report import Part
 from pytest_repro.cli.merge.shard_set import ShardSet, format_numbers
+from pytest_repro.core.compare.verdict import SHARD
 from pytest_repro.metrics._arguments import format_list
 from pytest_repro.reports.failure import format_labelled, plural
 from pytest_repro.reports.failure.text import format_failure
@@ -25,6 +26,7 @@ _MAX_LINES = 200
 _MAX_TEXTS = 20
 _MAX_NAMES = 8
 _WIDTH = 80
+_BETWEEN, _WITHIN = "DIFFERENT IN SHARDS", "NOT REPRODUCIBLE IN ONE SHARD"
 
 
 class Summary:
@@ -35,7 +37,7 @@ class Summary:
         self._broken = self._compared = self._failing = self._shared = 0
         self._varies_device = False
         self._lines: list[str] = []
-        self._texts: list[tuple[str, str]] = []
+        self._texts: dict[str, list[tuple[str, str]]] = {_BETWEEN: [], _WITHIN: []}
         self._notes: list[str] = []
 
     @property
@@ -59,8 +61,11 @@ class Summary:
             self._failing += 1
             if len(self._lines) < _MAX_LINES:
                 self._lines += _format_lines(test)
-            if "shards" in row and word == "diverged" and test.verdict and len(self._texts) < _MAX_TEXTS:
-                self._texts.append((test.nodeid, format_failure(test.nodeid, test.verdict)))
+            texts = self._texts[_WITHIN if _find_own_shard(test) else _BETWEEN]
+            if "shards" in row and word == "diverged" and test.verdict and len(texts) < _MAX_TEXTS:
+                texts.append(
+                    (f"{_name(test)}{_find_own_shard(test)}", format_failure(test.nodeid, test.verdict))
+                )
 
     def format_too_few(self, required: int) -> str:
         """Why the merge fails if fewer than *required* tests were compared, else ``""``."""
@@ -73,11 +78,12 @@ class Summary:
         total = sum(self._labels.values())
         yield f"{_format_count(found)}, {plural(total, 'test')}{_format_head(parts[0])}"
         yield from _format_environments(parts)
-        if self._texts:
-            yield " DIFFERENT IN SHARDS ".center(_WIDTH, "=")
-        for nodeid, text in self._texts:
-            yield f" {nodeid.partition('::')[2].replace('::', '.') or nodeid} ".center(_WIDTH, "_")
-            yield from text.splitlines()
+        for heading, texts in self._texts.items():
+            if texts:
+                yield f" {heading} ".center(_WIDTH, "=")
+            for name, text in texts:
+                yield f" {name} ".center(_WIDTH, "_")
+                yield from text.splitlines()
         yield " reproducibility ".center(_WIDTH, "=")
         yield format_labels(self._labels, self._broken, self._varies_device)
         if self._shared:
@@ -126,10 +132,22 @@ def _name_parts(parts: list[Part]) -> str:
     return f"shard{'s' * (len(parts) > 1)} {format_numbers([part.number for part in parts])}"
 
 
+def _name(test: MergedTest) -> str:
+    return test.nodeid.partition("::")[2].replace("::", ".") or test.nodeid
+
+
+def _find_own_shard(test: MergedTest) -> str:
+    """``  [shard 3/4]`` if a test of several shards is not reproducible in that one; else ``""``."""
+    if test.verdict is None or "shards" not in test.row or test.row.get("verdict") != "diverged":
+        return ""
+    is_between = any(mismatch.axis == SHARD for mismatch in test.verdict.mismatches)
+    return "" if is_between else f"  [shard {test.row['shards'][0]}]"
+
+
 def _format_lines(test: MergedTest) -> Iterator[str]:
     row: Mapping[str, object] = test.row
     shard = str(row.get("shard", ""))
-    where = f"  [shard {shard}]" if shard.replace("/", "").isdigit() else ""
+    where = f"  [shard {shard}]" if shard.replace("/", "").isdigit() else _find_own_shard(test)
     if row.get("verdict") in FAILING_VERDICTS:
         yield from (f"{line}{where}" for line in format_failing_lines([test.row]))
     else:

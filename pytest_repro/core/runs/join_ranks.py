@@ -65,7 +65,7 @@ def join_runs(rank_runs: Iterable[RankRun]) -> Run:
         first.run,
         seconds=max(part.run.seconds for part in runs),
         observation_count=sum(part.run.observation_count for part in runs),
-        error=f"{_format_ranks(alike, len(runs))}: {first.run.error}" if first.run.error else "",
+        error=f"{format_ranks(alike, len(runs))}: {first.run.error}" if first.run.error else "",
         traceback="\n\n".join(tracebacks),
         not_compared={k: v for part in runs for k, v in part.run.not_compared.items()},
         drew_on_axis=any(part.run.drew_on_axis for part in runs),
@@ -80,8 +80,8 @@ _PEER_LOST = re.compile("onnection (closed|reset)|roken pipe|imed out")
 """Errors of a collective operation in which another rank is missing."""
 
 
-def _format_ranks(ranks: Sequence[int], size: int) -> str:
-    """``rank 1``, ``ranks 0, 2``, ``each rank``."""
+def format_ranks(ranks: Sequence[int], size: int = 0) -> str:
+    """``rank 1``, ``ranks 0, 2``; ``each rank`` if these are all of *size*."""
     if len(ranks) == size > 1:
         return "each rank"
     return f"rank{'s' * (len(ranks) > 1)} {', '.join(map(str, ranks))}"
@@ -107,4 +107,4 @@ def _join_warnings(rank_runs: Sequence[RankRun]) -> Iterator[RecordedWarning]:
         for warning in dict.fromkeys(part.run.warnings):
             ranks_by_warning.setdefault(warning, []).append(part.rank)
     for warning, ranks in ranks_by_warning.items():
-        yield warning._replace(text=f"{warning.text} (in {_format_ranks(ranks, len(rank_runs))})")
+        yield warning._replace(text=f"{warning.text} (in {format_ranks(ranks, len(rank_runs))})")

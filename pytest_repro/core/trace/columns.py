@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import ClassVar
 
+from pytest_repro.core.trace.collective import Collective
+
 NO_FORWARD = -1
 """Value in the column ``forward``: the forward op is unknown."""
 
@@ -48,7 +50,7 @@ class Columns:
     }  # fmt: skip
     STRING_TABLES: ClassVar = ("names", "places", "kinds")
 
-    __slots__ = ("_lock", "_pending", *NUMBER_COLUMNS, *STRING_TABLES)
+    __slots__ = ("_lock", "_pending", "collectives", "group_ranks", *NUMBER_COLUMNS, *STRING_TABLES)
 
     names: StringTable  # of ops and of recorded values
     places: StringTable  # lines of the user's code, ``"/abs/file.py:19"``
@@ -65,12 +67,15 @@ class Columns:
     draw: array[int]  # for each of these, digest of the generator's state before
     picked_at: array[int]  # indices of the ops that read a part of a tensor
     picked: array[int]  # for each of these, digest of which part
+    collectives: dict[int, Collective]  # by index of their op
+    group_ranks: dict[str, tuple[int, ...]]  # the ranks of each process group
 
     def __init__(self) -> None:
         for table in self.STRING_TABLES:
             setattr(self, table, StringTable())
         for column, code in self.NUMBER_COLUMNS.items():
             setattr(self, column, array(code))
+        self.collectives, self.group_ranks = {}, {}
         self._lock = Lock()
         # The last ops, not yet in the arrays: during a training step, when Python's code is not in the CPU
         # cache, writing each op into eight arrays would take 30 µs.
@@ -107,3 +112,9 @@ class Columns:
                 self.place.append(place)
                 self.name.append(name)
             self._pending.clear()
+
+    def set_outputs(self, index: int, digests: Sequence[int]) -> None:
+        """Sets the outputs of the op at *index*, which were not known when it was added."""
+        self.flush()
+        end = self.output_end[index]
+        self.output[end - len(digests) : end] = array("Q", digests)

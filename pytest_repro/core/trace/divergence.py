@@ -17,6 +17,16 @@ CONTEXT = 3
 _BLOCK = 4096  # ops compared at a time, in C: a million equal ops take 0.1 s, one by one 5 s
 
 
+class Receipt(NamedTuple):
+    """How a rank received what first differs in it."""
+
+    rank: int
+    senders: tuple[int, ...]  # ranks that differed before
+    op: str  # the collective: ``"all_reduce"``
+    position: int  # index of its op in *rank*
+    location: str
+
+
 @dataclass(frozen=True, slots=True)
 class Divergence:
     """The first op in which two traces differ.
@@ -36,6 +46,9 @@ class Divergence:
         context_start: Index of the first op of both contexts.
         context: The ops of the first trace from three before the op to three after it.
         other_context: The same of the second trace.
+        rank: Of several ranks, the one that has the op.
+        received: How other ranks received what differs.
+        others: The first op that differs in other ranks, if no collective establishes which came first.
     """
 
     kind: DivergenceKind
@@ -50,6 +63,9 @@ class Divergence:
     context_start: int
     context: tuple[Op, ...]
     other_context: tuple[Op, ...]
+    rank: int | None = None
+    received: tuple[Receipt, ...] = ()
+    others: tuple[Divergence, ...] = ()
 
 
 def first_divergence(a: Trace, b: Trace) -> Divergence | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple, overload
 
 from pytest_repro.core.files import replace_file
+from pytest_repro.core.trace.collective import Collective
 from pytest_repro.core.trace.columns import NO_FORWARD, Columns
 from pytest_repro.core.trace.trace_file import decode_columns, encode_columns
 
@@ -89,6 +90,16 @@ class Trace(Sequence[Op]):
     def __repr__(self) -> str:
         return f"<Trace of {len(self)} ops>"
 
+    @property
+    def collectives(self) -> Mapping[int, Collective]:
+        """The collectives among the ops, by index."""
+        return self._columns.collectives
+
+    @property
+    def group_ranks(self) -> Mapping[str, tuple[int, ...]]:
+        """The ranks of each process group that has collectives, by its name."""
+        return self._columns.group_ranks
+
     def comparison_key(self, start: int, stop: int) -> tuple[object, ...]:
         """Everything that is compared of the ops from *start* to *stop*.
 
@@ -113,6 +124,8 @@ class Trace(Sequence[Op]):
             setattr(cut, each, getattr(c, each))
         for each in Columns.NUMBER_COLUMNS:
             setattr(cut, each, getattr(c, each)[: lengths[each]])
+        cut.collectives = {index: each for index, each in c.collectives.items() if index < stop}
+        cut.group_ranks = c.group_ranks
         return Trace(cut)
 
     def to_bytes(self) -> bytes:

@@ -16,6 +16,7 @@ from typing import Any
 from zlib import crc32
 
 from pytest_repro.core.checked_json import BadJson, JsonNode, parse_json
+from pytest_repro.core.trace.collective import ALL, Collective
 from pytest_repro.core.trace.columns import NO_FORWARD, Columns, StringTable
 
 FORMAT = 1
@@ -28,6 +29,9 @@ def encode_columns(columns: Columns) -> Iterator[bytes]:
     columns.flush()
     header: dict[str, Any] = {each: getattr(columns, each).strings for each in Columns.STRING_TABLES}
     header["counts"] = {each: len(getattr(columns, each)) for each in Columns.NUMBER_COLUMNS}
+    if columns.collectives:
+        header["collectives"] = [[index, *each] for index, each in columns.collectives.items()]
+        header["groups"] = columns.group_ranks
     text = json.dumps(header).encode()
     checksum = 0
     for piece in (
@@ -66,8 +70,19 @@ def _decode(data: memoryview) -> Columns:
     for table in Columns.STRING_TABLES:
         setattr(columns, table, StringTable([text.as_text() for text in header[table]]))
     _fill_columns(columns, header["counts"], data[start + length : -_CHECKSUM_BYTES])
+    for node in header.get("collectives") or ():
+        index, name, group, number, source, target = _check_length(node, 6)
+        collective = name.as_text(), group.as_text(), number.as_int(), source.as_int(ALL), target.as_int(ALL)
+        columns.collectives[index.as_int()] = Collective(*collective)
+    for key, members in header["groups"].items() if columns.collectives else ():
+        columns.group_ranks[key] = tuple(member.as_int() for member in members)
     _check_columns(columns)
     return columns
+
+
+def _check_length(node: JsonNode, length: int) -> list[JsonNode]:
+    items = list(node)
+    return items if len(items) == length else node.refuse(f"is a list of {len(items)}, not of {length}")
 
 
 def _skip_magic(data: memoryview) -> int:
@@ -114,6 +129,7 @@ def _check_columns(c: Columns) -> None:
         and _is_ascending(c.output_end, len(c.output))
         and _is_ascending(c.input_end, len(c.input))
         and max(c.forward, default=NO_FORWARD) < max(n, 1)
+        and max(c.collectives, default=NO_FORWARD) < n
         and NO_FORWARD - 1 - min(c.forward, default=NO_FORWARD) < len(c.places.strings)
     )
     if not sound:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -54,7 +54,7 @@ class Judge:
             return verdict
         if verdict.mismatches:
             verdict = runner.tracer.add_divergence(verdict)
-            if _should_diagnose(runner, verdict):
+            if not verdict.plan.ranks and should_look_for_cause(runner.item, verdict):
                 verdict = replace(verdict, undiagnosed=self._explain_limit(runner))
                 if verdict.undiagnosed:
                     pass
@@ -141,9 +141,10 @@ def _compute_verdict(runner: ItemRunner, run: Run) -> Verdict:
     return verdict
 
 
-def _should_diagnose(runner: ItemRunner, verdict: Verdict) -> bool:
-    when = runner.item.config.stash[SETTINGS].diagnose
-    if verdict.plan.ranks or when == "never":
+def should_look_for_cause(item: pytest.Item, verdict: Verdict) -> bool:
+    """Whether *item* runs again to find out why its runs differ."""
+    when = item.config.stash[SETTINGS].diagnose
+    if when == "never":
         return False
     # The quickest run counts: the first may have imported what the others found imported.
     return when == "always" or min(run.seconds for run in verdict.runs) <= _LONG_RUN
@@ -163,17 +164,16 @@ def _can_run_again(runner: ItemRunner) -> bool:
 
 def make_paths_relative(record: T, root: os.PathLike[str]) -> T:
     """*record*, which may be None, with its paths relative to *root*."""
-    values: Any = record
-    if values is None:
-        return record
-    start = f"{os.fspath(root)}{os.sep}"
-    changes = {field.name: _strip_root(getattr(values, field.name), start) for field in fields(values)}
-    return replace(values, **changes)  # type: ignore[no-any-return]
+    found: T = _strip_root(record, f"{os.fspath(root)}{os.sep}")
+    return found
 
 
 def _strip_root(value: Any, root: str) -> Any:
     if isinstance(value, str):
         return value.replace(root, "")
+    if is_dataclass(value) and not isinstance(value, type):
+        changes = {field.name: _strip_root(getattr(value, field.name), root) for field in fields(value)}
+        return replace(value, **changes)
     if not isinstance(value, tuple):
         return value
     parts = [_strip_root(part, root) for part in value]

@@ -9,23 +9,33 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import pytest
+
 from pytest_repro.companions.companion import InterpreterLost
 from pytest_repro.companions.launched_ranks import LaunchedRank, LaunchedRanks
 from pytest_repro.companions.serialize_run import decode_run
+from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.core.runs.join_ranks import RankRun, join_observations, join_runs, split_rank
 from pytest_repro.core.runs.observation import Key
 from pytest_repro.core.runs.run import Run, RunSpec
+from pytest_repro.core.trace.rank_divergence import RankComparison, encode_comparison
 from pytest_repro.engine.runs.recording import Recording
 from pytest_repro.engine.runs.remote_run import RemoteRecording, RemoteValues, encode_cell, fetch_value
 from pytest_repro.engine.runs.trial import RunResult, Trial
+from pytest_repro.plugin.judge.judge import make_paths_relative
+from pytest_repro.plugin.judge.rank_divergence import RankTracer
+from pytest_repro.plugin.run.tracing import CellKey, Tracer
+from pytest_repro.plugin.stash import SETTINGS
 
 _GRACE = 10.0  # seconds for the others to end their run once one has failed
+_UNTRACED = "under torchrun, --repro-trace finds the rank, op and line that differ first"
 _NO_INTERPRETER = "needs another interpreter, which is not started under torchrun"
 
 
@@ -165,10 +175,13 @@ class Lockstep:
         """The next piece of it."""
         return self._loopback.popleft()
 
-    def receive_decision(self) -> Any:
-        """What rank 0 decides on the run; meanwhile this rank sends the values that it requests."""
-        while (message := self._ranks.receive(0, f"after {self._nodeid}"))[0] == "fetch":
-            self.values.send_value(*message[1:])
+    def receive_decision(self, tracer: Tracer) -> Any:
+        """What rank 0 decides on the run; meanwhile this rank sends values and traces that it requests."""
+        while (message := self._ranks.receive(0, f"after {self._nodeid}"))[0] != "decision":
+            if message[0] == "fetch":
+                self.values.send_value(*message[1:])
+            else:
+                self._ranks.send(0, ("compared", encode_comparison(tracer.compare(*message[1:]))))
         return message[1]
 
     def _plan_wait(self, run: Run | None) -> Any:
@@ -187,3 +200,30 @@ class Lockstep:
             self._has_left = not is_of_this_run
             with suppress(Exception):
                 dist.destroy_process_group()
+
+
+class LaunchedTracer(RankTracer):
+    """With ``--repro-trace`` traces this rank; in rank 0, finds the op that differs first over all ranks."""
+
+    def __init__(self, item: pytest.Item, trial: LaunchedTrial) -> None:
+        super().__init__(item, trial, None)
+        self._launched = trial.ranks
+
+    def trace_run(self, spec: RunSpec) -> AbstractContextManager[None]:
+        return Tracer.trace_run(self, spec)
+
+    def compare(self, *keys: CellKey) -> RankComparison:
+        """As that of the base class; lines are relative to the root folder of this machine."""
+        return make_paths_relative(super().compare(*keys), self._item.config.rootpath)
+
+    def add_divergence(self, verdict: Verdict) -> Verdict:
+        if self._item.config.stash[SETTINGS].trace:
+            return super().add_divergence(verdict)
+        return replace(verdict, undiagnosed=_UNTRACED)
+
+    def _collect(self, size: int, *keys: CellKey) -> Mapping[int, str]:
+        """Collects from the other ranks, which wait in :meth:`Lockstep.receive_decision`."""
+        self._launched.broadcast(("compare", *keys))
+        own = "compared", encode_comparison(self.compare(*keys))
+        answers = self._launched.collect(own, "while it compared traces")
+        return {rank: text for rank, (_, text) in answers.items()}

@@ -14,7 +14,7 @@ from pytest_repro.core.runs.run import Run
 from pytest_repro.engine.runs.recording import RecordingBase
 from pytest_repro.engine.runs.remote_run import RemoteRecording
 from pytest_repro.plugin.exceptions import NotReproducibleFailure, RankFailed
-from pytest_repro.plugin.remote.launched import Joined, LaunchedTrial, Lockstep
+from pytest_repro.plugin.remote.launched import Joined, LaunchedTracer, LaunchedTrial, Lockstep
 from pytest_repro.plugin.remote.ranks import RankLost
 from pytest_repro.plugin.replay_line import format_nodeid
 from pytest_repro.plugin.run.item_runner import ItemRunner
@@ -37,6 +37,7 @@ class LaunchedItemRunner(ItemRunner):
 
     def __init__(self, item: pytest.Item, trial: LaunchedTrial, *args: Any) -> None:
         super().__init__(item, trial, *args)
+        self.tracer = LaunchedTracer(item, trial)
         self._ranks, self._lockstep = trial.ranks, Lockstep(trial.ranks, item.nodeid)
 
     @property
@@ -116,7 +117,7 @@ class LaunchedItemRunner(ItemRunner):
             joined = self._exchange(run, find_xfail_reason(reports))
             if joined is None:
                 self.trial.add(run, RemoteRecording({}))  # the number of the next run follows from it
-                left = self._lockstep.receive_decision()
+                left = self._lockstep.receive_decision(self.tracer)
             else:
                 self.trial.add(*joined.result)
                 left = _describe_left(joined)
@@ -134,7 +135,7 @@ class LaunchedItemRunner(ItemRunner):
         try:
             joined = self._exchange(run)
             if joined is None:
-                decision, left = self._lockstep.receive_decision()
+                decision, left = self._lockstep.receive_decision(self.tracer)
                 failure = _make_failure(_Decision(*decision), error)
             else:
                 left = _describe_left(joined)
@@ -177,7 +178,7 @@ class LaunchedItemRunner(ItemRunner):
             self._agree_to_start(False)
             joined = self._exchange(self.finish_run([report]))
             if joined is None:
-                self._lockstep.receive_decision()
+                self._lockstep.receive_decision(self.tracer)
                 return
         except InterpreterLost as lost:
             self._abandon(str(lost))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
 
 import pytest
 
 from pytest_repro.adapters import active_adapters
 from pytest_repro.companions.rank_main import ProcessGroups
+from pytest_repro.core.trace.rank_divergence import encode_comparison
 from pytest_repro.plugin import pytest_internals
 from pytest_repro.plugin.remote.companion_server import CompanionServer
 from pytest_repro.plugin.run.outcome import find_xfail_reason
+from pytest_repro.plugin.run.tracing import CellKey, Tracer
+from pytest_repro.plugin.stash import TRACER
 
 _EXTRA_WAIT = 60.0
 """Seconds that a collective waits longer than the main session, which can report where each rank is."""
@@ -47,6 +50,10 @@ class RankServer(CompanionServer):
     def __init__(self, channel: Any, limit: float) -> None:
         super().__init__(channel)
         self._groups = ProcessGroups(limit + _EXTRA_WAIT)
+        self._traced_key, self._traces = ("", 0), Tracer()
+
+    def _list_functions(self) -> dict[str, Callable[..., Any]]:
+        return super()._list_functions() | {"trace": self._trace, "compare": self._compare}
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
@@ -79,6 +86,21 @@ class RankServer(CompanionServer):
             # When this rank leaves the group, others fail too: the time shows which failed first. It answers
             # before it leaves, which with nccl waits for ranks that hang.
             self._channel.send(answer)
+
+    def _trace(self, nodeid: str, nth: int, number: int, *cell: Any) -> Any:
+        """As ``"run"``, traced; the traces of one test are kept."""
+        if self._traced_key != (nodeid, nth):
+            self._traced_key, self._traces = (nodeid, nth), Tracer()
+        if isinstance(item := self._find_item(nodeid, nth), str):
+            return "unknown", item
+        item.stash[TRACER] = self._traces
+        try:
+            return self._run(nodeid, nth, number, *cell)
+        finally:
+            del item.stash[TRACER]
+
+    def _compare(self, reference: CellKey, other: CellKey) -> Any:
+        return "compared", encode_comparison(self._traces.compare(reference, other))
 
 
 def _to_plain_value(value: object) -> object:

@@ -19,18 +19,19 @@ from pytest_repro.core.plan.plan import Cell
 from pytest_repro.core.runs.join_ranks import RankRun, join_observations, join_runs, select_worst, split_rank
 from pytest_repro.core.runs.observation import Key
 from pytest_repro.core.runs.run import SUBTEST_ERROR, Run, RunSpec
-from pytest_repro.engine.replay import Replay
 from pytest_repro.engine.runs.remote_run import RemoteRecording, ValueFetcher, encode_cell, fetch_value
 from pytest_repro.engine.runs.run_source import run_until_settled
 from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.exceptions import CompanionLost, RankFailed
+from pytest_repro.plugin.judge.rank_divergence import RankTracer
 from pytest_repro.plugin.pytest_internals import add_failed_subtests, decode_subtest_report, get_basetemp
 from pytest_repro.plugin.remote.companion_launcher import CompanionLauncher
 from pytest_repro.plugin.remote.rank_server import RankResult
 from pytest_repro.plugin.replay_line import format_nodeid
-from pytest_repro.plugin.run.item_runner import ItemRunner, JudgeProtocol
+from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.run.progress import Progress
+from pytest_repro.plugin.run.tracing import CellKey
 from pytest_repro.plugin.workerinput import RANK_KEY, WORLD_SIZE_KEY
 
 
@@ -80,8 +81,20 @@ class RankGroups:
             self.pool.drop(size)
         return ranked_run
 
+    def compare(self, size: int, *keys: CellKey) -> dict[int, str]:
+        """What each rank reports of two of its traced runs, encoded."""
+        group = self.pool.get_running(size)
+        group.send("compare", *keys)
+        answers = group.collect_answers("while it compared traces", lambda answer: False)
+        return {rank: text for rank, (_, text) in answers.items()}
+
     def _run_once(self, group: RankGroup, item: pytest.Item, spec: RunSpec) -> dict[int, RankResult]:
-        group.send("run", *self._launcher.item_keys[item], spec.number, *encode_cell(spec.cell))
+        group.send(
+            "trace" if spec.traced else "run",
+            *self._launcher.item_keys[item],
+            spec.number,
+            *encode_cell(spec.cell),
+        )
         answers = group.collect_answers("in the test", _has_failed)
         for word, answer in (each[:2] for each in answers.values()):
             if word != "ran":  # the rank has not collected the test
@@ -148,10 +161,9 @@ RankLost.__module__ = "builtins"
 class RankedItemRunner(ItemRunner):
     """Runs an item in ranks, which set up its fixtures; this process does not."""
 
-    def __init__(
-        self, rank_groups: RankGroups, item: pytest.Item, trial: Trial, replay: Replay, judge: JudgeProtocol
-    ) -> None:
-        super().__init__(item, trial, replay, judge)
+    def __init__(self, rank_groups: RankGroups, item: pytest.Item, trial: Trial, *args: Any) -> None:
+        super().__init__(item, trial, *args)
+        self.tracer = RankTracer(item, trial, rank_groups)
         self._rank_groups, self._loss_reason = rank_groups, ""
 
     @property

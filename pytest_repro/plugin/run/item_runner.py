@@ -23,7 +23,7 @@ from pytest_repro.plugin.run import outcome
 from pytest_repro.plugin.run.item_run import ExtraResults, ItemRun, PhaseContext, SetupOutput
 from pytest_repro.plugin.run.tracing import Tracer, make_traced_record
 from pytest_repro.plugin.run.warnings import ItemWarnings
-from pytest_repro.plugin.stash import FOLDERS
+from pytest_repro.plugin.stash import FOLDERS, TRACER
 
 
 class JudgeProtocol(Protocol):
@@ -62,7 +62,7 @@ class ItemRunner:
     ) -> None:
         self.item, self.trial, self.replay = item, trial, replay
         self.pin = Pin(track_generators=track_generators)
-        self.tracer, self.warnings = Tracer(), ItemWarnings()
+        self.tracer, self.warnings = item.stash.get(TRACER, None) or Tracer(), ItemWarnings()
         self.setup_output, self.extra_results, self.teardown_error = SetupOutput(item), ExtraResults(), ""
         self.verdict: Verdict | None = None
         self._failure: BaseException | None = None

@@ -19,11 +19,13 @@ from pytest_repro.values.hashing import digest
 
 if TYPE_CHECKING:
     from pytest_repro.core.trace.divergence import Divergence
+    from pytest_repro.core.trace.rank_divergence import RankComparison
     from pytest_repro.core.trace.trace import Trace
 
 RecordFunction = Callable[[str, object], None]
 
-_CellKey = tuple[str, object, object]
+CellKey = tuple[str, object, object]
+"""Axis and value of a run, and what it repeats."""
 
 
 class Tracer:
@@ -35,8 +37,8 @@ class Tracer:
 
     def __init__(self) -> None:
         self.enabled = False
-        self._traces: dict[_CellKey, Trace] = {}
-        self._body_lengths: dict[_CellKey, int] = {}
+        self._traces: dict[CellKey, Trace] = {}
+        self._body_lengths: dict[CellKey, int] = {}
 
     def trace_run(self, spec: RunSpec) -> AbstractContextManager[None]:
         """Traces the run of *spec*, if it asks for that, from set-up to tear-down."""
@@ -71,12 +73,17 @@ class Tracer:
     def _find_divergence(self, mismatch: Mismatch) -> Divergence | None:
         from pytest_repro.core.trace.divergence import first_divergence
 
-        at = mismatch.repeat_of
-        reference = self._get_body((at[0], at[1], None) if at else (REPEAT, 0, None))
-        other = self._get_body((mismatch.axis, mismatch.value, at))
+        reference, other = map(self._get_body, find_cell_keys(mismatch))
         return first_divergence(reference, other) if reference is not None and other is not None else None
 
-    def _get_body(self, key: _CellKey) -> Trace | None:
+    def compare(self, reference: CellKey, other: CellKey) -> RankComparison:
+        """What this rank reports of two runs; an empty trace stands for a run that has none."""
+        from pytest_repro.core.trace.rank_divergence import compare_traces
+        from pytest_repro.core.trace.trace import Trace
+
+        return compare_traces(*(self._get_body(key) or Trace() for key in (reference, other)))
+
+    def _get_body(self, key: CellKey) -> Trace | None:
         found = self._traces.get(key)
         return None if found is None else found.head(self._body_lengths.get(key, len(found)))
 
@@ -96,7 +103,13 @@ def pause_in_packages(item: pytest.Item) -> Iterator[None]:
             del vars(package)["setup"]
 
 
-def _make_key(cell: Cell) -> _CellKey:
+def find_cell_keys(mismatch: Mismatch) -> tuple[CellKey, CellKey]:
+    """The run that *mismatch* is compared with, and its own."""
+    at = mismatch.repeat_of
+    return (at[0], at[1], None) if at else (REPEAT, 0, None), (mismatch.axis, mismatch.value, at)
+
+
+def _make_key(cell: Cell) -> CellKey:
     return cell.axis, cell.value, cell.repeat_of
 
 

@@ -35,7 +35,7 @@ from pytest_repro.plugin.session.item_report import ItemReporter
 from pytest_repro.plugin.session.late_diagnosis import LateDiagnosis
 from pytest_repro.plugin.session.unseen_runs import UnseenRuns
 from pytest_repro.plugin.session.user_code import set_session_user_code
-from pytest_repro.plugin.stash import FOLDERS, PLAN, RUNNER, SETTINGS
+from pytest_repro.plugin.stash import FOLDERS, PLAN, RUNNER, SETTINGS, TRACER
 from pytest_repro.plugin.workerinput import is_rank
 
 if TYPE_CHECKING:
@@ -124,7 +124,8 @@ class ReproHooks:
             # The session repeats a run in all ranks, or in none.
             max_attempts = 1 if is_rank(item.config) else MAX_ATTEMPTS
             with runs.silence(on_report=on_report):
-                result = runs.run(trial.make_spec(cell, number), max_attempts=max_attempts)
+                spec = replace(trial.make_spec(cell, number), traced=TRACER in item.stash)
+                result = runs.run(spec, max_attempts=max_attempts)
             run = replace(result.run, warnings=runner.warnings.pop_records())
             if is_rank(item.config) and run.outcome == "passed":
                 # The session sees no report of a tear-down that failed.

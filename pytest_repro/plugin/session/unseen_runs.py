@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import RunSpec
 from pytest_repro.engine.runs.generator_states import DrawWatch
 from pytest_repro.plugin.config.settings import Settings
@@ -65,7 +64,7 @@ class UnseenRuns:
                 yield
 
         phase_context = wrap_phase if self._progress.is_below_output else watch
-        runner.begin(self._add_tracing(spec, trial.plan), phase_context=phase_context)
+        runner.begin(self._add_tracing(spec), phase_context=phase_context)
 
     def _rehearse(self, runs: ItemRuns) -> None:
         runner, trial = runs.runner, runs.trial
@@ -76,7 +75,7 @@ class UnseenRuns:
                 self._progress.show_run(trial, cell)
                 watch = _watch_draws(runner, self._settings) if not trial.run_count else nullcontext
                 runs.run(
-                    self._add_tracing(trial.make_spec(cell, trial.run_count), trial.plan),
+                    self._add_tracing(trial.make_spec(cell, trial.run_count)),
                     phase_context=watch,
                 )
                 runner.finish_rehearsal(runs.reports)
@@ -101,8 +100,8 @@ class UnseenRuns:
             except Exception as error:  # of what the test recorded: the session goes on
                 results.error = "".join(traceback.format_exception(error))
 
-    def _add_tracing(self, spec: RunSpec, plan: Plan) -> RunSpec:
-        return replace(spec, traced=True) if self._settings.trace and not plan.ranks else spec
+    def _add_tracing(self, spec: RunSpec) -> RunSpec:
+        return replace(spec, traced=True) if self._settings.trace else spec
 
 
 def _watch_draws(runner: ItemRunner, settings: Settings) -> PhaseContext:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pytest_repro.core.compare.verdict import Verdict
+from pytest_repro.core.runs.join_ranks import format_ranks
 from pytest_repro.reports.failure import format_labelled, wrap_labelled
 
 if TYPE_CHECKING:
@@ -43,14 +44,42 @@ def get_link(name: str, docs_url: str) -> str:
 
 
 def _format_divergence(divergence: Divergence) -> Iterator[str]:
+    alike: dict[tuple[str, str], list[int]] = {}
+    for each in (divergence, *divergence.others):
+        ranks = alike.setdefault((f"at op {each.index:,} {each.op}", _locate(each)), [])
+        ranks += [] if each.rank is None else [each.rank]
+    for (op, location), ranks in alike.items():
+        who = f"{format_ranks(ranks)} " if ranks else ""
+        yield from wrap_labelled("diverged", f"{who}{op}   {location}")
+    if divergence.kind in ("path", "length"):
+        yield from format_labelled("", (f"  {line}" for line in _format_ops(divergence)))
+    if divergence.others:
+        yield from wrap_labelled("", "no collective establishes which of these came first")
+    for text in describe_receipts(divergence):
+        yield from wrap_labelled("", text)
+
+
+def describe_receipts(divergence: Divergence) -> Iterator[str]:
+    """``rank 0 received it through all_reduce at train.py:30``."""
+    ways: dict[tuple[str, str, tuple[int, ...]], list[int]] = {}
+    several = bool(divergence.others) or any(
+        each.senders != (divergence.rank,) for each in divergence.received
+    )
+    for each in divergence.received:
+        ways.setdefault((each.op, each.location, each.senders if several else ()), []).append(each.rank)
+    for (op, location, senders), ranks in ways.items():
+        at = f" at {location}" if location else ""
+        origin = f" from {format_ranks(senders)}" if senders else ""
+        yield f"{format_ranks(ranks)} received it{origin} through {op}{at}"
+
+
+def _locate(divergence: Divergence) -> str:
+    """Where the op is, and what differs there."""
     location = divergence.location or "outside your code"
     if divergence.forward_location and divergence.forward_location != divergence.location:
         called = f", called at {divergence.location}" if divergence.location else ""
         location = f"backward of {divergence.forward_location}{called}"
-    op = f"at op {divergence.index:,} {divergence.op}"
-    yield from wrap_labelled("diverged", f"{op}   {location}: {describe_divergence(divergence)}")
-    if divergence.kind in ("path", "length"):
-        yield from format_labelled("", (f"  {line}" for line in _format_ops(divergence)))
+    return f"{location}: {describe_divergence(divergence)}"
 
 
 def describe_divergence(divergence: Divergence) -> str:
@@ -62,6 +91,8 @@ def describe_divergence(divergence: Divergence) -> str:
             return "no op before it differs"
         if divergence.op.startswith("from "):
             return "it comes from outside torch and differs"
+    if divergence.rank is not None and divergence.kind == "value" and "c10d" in divergence.op:
+        return "equal inputs in all ranks, different output: the collective itself, as the order of its sum"
     return _KIND_TEXTS[divergence.kind]
 
 

@@ -17,7 +17,7 @@ from pytest_repro.core.diagnose import Finding
 from pytest_repro.core.plan.plan import REPEAT, AxisValues, Plan
 from pytest_repro.core.runs.level import LevelResult
 from pytest_repro.core.runs.run import Run
-from pytest_repro.core.trace.divergence import Divergence
+from pytest_repro.core.trace.divergence import Divergence, Receipt
 from pytest_repro.core.trace.trace import Op
 
 
@@ -125,9 +125,11 @@ _CODEC = Codec(
             Field("other_op", default="", same_as="op"),
             Field("other_location", default="", same_as="location"), Field("random", default=False),
             Field("context_start", "start", same_as="index", always=True),
-            _op_names("context"),
-            _op_names("other_context"),
+            _op_names("context"), _op_names("other_context"), "rank", "received",
+            Field("others", encode=lambda each: [*map(_divergence_to_row, each)],
+                  decode=lambda node: tuple(map(_divergence_from_row, node))),
         ),
+        Receipt: ("rank", Field("senders", "from"), "op", Field("position", "index"), "location"),
         Finding: (
             "name", "location", Field("explanation", always=True), "fix",
             Field("ruled_out", always=True), "seen",

@@ -378,3 +378,18 @@ def test_a_shard_that_did_not_import_a_library_is_not_unlike(tmp_path: Path, cap
     assert (code, "unlike" in text) == (0, False)
     assert read(out)["environment"]["torch"] == "2.14.0"
     assert [each.get("environment", {}).get("torch") for each in read(out)["shards"]] == [None, None]
+
+
+def test_a_test_that_differs_within_one_of_its_shards_names_that_shard(tmp_path: Path, capsys: Any) -> None:
+    within = make_row("within", number("x", 1.0), word="diverged")
+    a = shard(tmp_path, 1, make_row("within", number("x", 1.0)), make_row("both", number("x", 1.0)), total=2)
+    b = shard(tmp_path, 2, within, make_row("both", number("x", 2.0)), total=2)
+    code, text, _ = run(capsys, "merge", a, b)
+    assert code == 1
+    between, _, alone = text.partition(" NOT REPRODUCIBLE IN ONE SHARD ")
+    assert " DIFFERENT IN SHARDS " in between
+    assert "test_a.py::both differs between shards" in between
+    assert " within  [shard 2/2] " in alone
+    assert "test_a.py::within is not reproducible" in alone.partition(" reproducibility ")[0]
+    lines = [line for line in text.splitlines() if line.startswith("diverged")]
+    assert [line.endswith("[shard 2/2]") for line in lines] == [True, False]

@@ -22,14 +22,15 @@ from tests.cli.reports import number, run
 SUITE = ["id", "package", "name", "timestamp", "hostname", "tests", "failures", "errors", "skipped", "time"]
 """Attributes of a testsuite: those that Ant's schema requires, and ``skipped``, which it allows."""
 CTRF_KEYS: dict[str, set[str]] = {
-    "": {"reportFormat", "specVersion", "reportId", "timestamp", "generatedBy", "extra", "results"},
+    "": {"reportFormat", "specVersion", "reportId", "runId", "timestamp", "generatedBy", "extra", "results"},
     "results": {"tool", "summary", "tests", "environment", "extra"},
     "tool": {"name", "version", "extra"},
     "summary": {"tests", "passed", "failed", "skipped", "pending", "other", "start", "stop"},
     "tests": {"name", "status", "duration", "message", "trace", "rawStatus", "filePath", "extra"},
     "environment": {"buildId", "commit", "extra"},
 }
-"""Keys of the schema of CTRF 1.0 (github.com/ctrf-io/ctrf) that are written; it allows few others."""
+"""Keys of the schema of CTRF (ctrf-schema-0.0.json of npm's ``ctrf`` 0.3) that are written; it allows few
+others, and validates this report."""
 
 
 @pytest.fixture
@@ -91,6 +92,7 @@ def test_ctrf(outputs: dict[str, str]) -> None:
     report = json.loads(outputs["ctrf"])
     assert report["reportFormat"] == "CTRF"
     assert re.fullmatch(r"\d+\.\d+\.\d+", report["specVersion"])
+    assert report["runId"] == "9001"
     results = report["results"]
     for name, part in {"": report, "results": results, **results}.items():
         for each in part if name == "tests" else [part]:
