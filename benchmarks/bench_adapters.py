@@ -31,7 +31,9 @@ _TARGET = 20
 def import_libraries(names: list[str]) -> None:
     """Imports *names*, by default all that have an adapter; those that are not installed are left out."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    default = _LIGHT if QUICK else [name for name in find_plugins("pytest_repro.adapters") if name != "python"]
+    default = (
+        _LIGHT if QUICK else [name for name in find_plugins("pytest_repro.adapters") if name != "python"]
+    )
     for name in names or default:
         with suppress(ImportError):
             importlib.import_module(name)
@@ -84,7 +86,9 @@ def main() -> None:
     print(f"{'library':18}{'sum':>7}" + "".join(f"{part:>8}" for part in next(iter(rows.values()))))
     for library, row in sorted(rows.items(), key=lambda item: -sum(item[1].values())):
         mark = "  above" if sum(row.values()) > _TARGET else ""
-        print(f"{library:18}{sum(row.values()):7.1f}" + "".join(f"{each:8.1f}" for each in row.values()) + mark)
+        print(
+            f"{library:18}{sum(row.values()):7.1f}" + "".join(f"{each:8.1f}" for each in row.values()) + mark
+        )
 
 
 if __name__ == "__main__":

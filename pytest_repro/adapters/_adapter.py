@@ -79,7 +79,7 @@ class Adapter:
     """Whether arrays never change, so that another takes their place instead of :meth:`restore_array`."""
 
     is_companion: ClassVar[bool] = False
-    """Whether this process ends with its session, so that :meth:`deterministic` may set what it cannot unset."""
+    """Whether this process ends with its session: :meth:`deterministic` may set what it cannot unset."""
 
     # Values
 

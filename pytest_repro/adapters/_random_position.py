@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 _OFFSET = object.__basicsize__
 _NBYTES = 16
-"""Position and three words, which change when it has run through: see ``RandomObject`` in ``_randommodule.c``."""
+"""Position, and three words, which change when it has run through: ``RandomObject`` in ``_randommodule.c``."""
 
 
 def _read_slowly(generator: random.Random) -> object:
@@ -23,7 +23,7 @@ def _read_memory(generator: random.Random) -> object:
 def _has_known_layout() -> bool:
     generator = random.Random(3)
     generator.random()
-    if _OFFSET + _NBYTES > random.Random.__basicsize__ or not hasattr(generator, "gauss_next"):
+    if random.Random.__basicsize__ < _OFFSET + _NBYTES or not hasattr(generator, "gauss_next"):
         return False
     position, *words = memoryview(ctypes.string_at(id(generator) + _OFFSET, _NBYTES)).cast("I")
     return (position, tuple(words)) == (generator.getstate()[1][-1], generator.getstate()[1][:3])

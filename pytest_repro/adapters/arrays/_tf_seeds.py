@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy
 import tensorflow as tf
 
+from pytest_repro.adapters import EntropySource
 from pytest_repro.adapters._random_position import read_position
+from pytest_repro.interpose.patch import Patch, patch_everywhere
 
 _contexts: Any = sys.modules.get("tensorflow.python.eager.context")
 _generators: Any = sys.modules.get("tensorflow.python.ops.stateful_random_ops")
@@ -73,6 +76,21 @@ def seed_new_generator() -> Iterator[None]:
     finally:
         if vars(kind).get("from_non_deterministic_state") is replacement:
             kind.from_non_deterministic_state = real
+
+
+@contextmanager
+def patch_entropy(source: EntropySource) -> Iterator[None]:
+    """``Generator.from_non_deterministic_state()`` draws from *source*."""
+
+    def draw(shape: Any, dtype: Any = tf.int64) -> Any:
+        words = numpy.frombuffer(source.randbytes(8 * int(numpy.prod(shape))), numpy.int64)
+        return tf.cast(tf.reshape(tf.constant(words), shape), dtype)
+
+    name = "non_deterministic_ints"
+    with patch_everywhere(
+        [Patch(_generators, name, draw, owner_only=True)] if hasattr(_generators, name) else []
+    ):
+        yield
 
 
 def save_states() -> Callable[[], None]:

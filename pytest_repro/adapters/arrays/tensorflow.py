@@ -5,7 +5,8 @@ Restored: the global seed, what derives seeds from it, the global generator, TF3
   with a seed of its own has drawn cannot be read: such ops begin again.
 Switches: `enable_op_determinism()`, only in other interpreters, as it cannot be turned off. Call it in
   conftest.py to have it in this one.
-Read: tensors of every dtype, text included, variables, ragged and sparse tensors, `tf.Module` by path.
+Read: tensors of every dtype, text included, variables, ragged and sparse tensors, `tf.Module` by path, with
+  the tensors and arrays that it holds.
 Captured: tensors of numbers, variables, modules, generators.
 Environment: version, devices, op determinism, TF32, threads.
 Limits: symbolic tensors and data sets cannot be recorded. The number of threads is fixed once TensorFlow has
@@ -90,6 +91,7 @@ class TensorFlow(Adapter):
     seed = staticmethod(_seeds.seed_all)
     save_global_states = staticmethod(_seeds.save_states)
     global_states_key = staticmethod(_seeds.read_key)
+    patch_entropy = staticmethod(_seeds.patch_entropy)
 
     def global_generators(self) -> Mapping[str, object]:
         return {"tensorflow": _seeds.GLOBAL_SEED}

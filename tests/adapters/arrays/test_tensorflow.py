@@ -75,6 +75,8 @@ def test_variables_and_modules_by_path() -> None:
     captured = {path for path, _, _ in iter_numeric_leaves(block, "block", flatten, LocalsBudget())}
     assert captured == set(read(block))
     assert digest(tf.Variable(1.0)) != digest(tf.constant(1.0))
+    block.scale, block.table = tf.constant(1.0), np.ones(2)
+    assert set(read(block)) == captured | {".scale", ".table"}
     assert find_kind_name(block) == "module"
 
 
