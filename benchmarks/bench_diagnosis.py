@@ -44,6 +44,11 @@ _WITH_INTERPRETER = {
     ),
     "several": ("one_of_three_generators", "buffers"),
 }  # fmt: skip
+_WITH_LIBRARIES = {
+    "libraries": ("pandas", "polars", "scipy", "sklearn", "gymnasium_reset", "gymnasium_sample", "h5py"),
+}
+"""As above, of other libraries; a program whose library is not installed has no cause."""
+
 _README = """import numpy as np, torch
 def jitter(images):
     return images + torch.from_numpy(np.random.default_rng().normal(0, 0.01, images.shape)).float()
@@ -159,10 +164,11 @@ def _print_head(title: str, target: str) -> None:
 def measure_catalogue(folder: Path, quick: bool) -> None:
     """Programs of every cause."""
     shutil.copy(_PROGRAMS / "net.py", folder)
-    for name in ("world", "state", "kernels", "several"):
+    for name in ("world", "state", "kernels", "several", "libraries"):
         shutil.copy(_PROGRAMS / f"{name}.py", folder / f"test_{name}.py")
     groups = (
         ("without an interpreter", "8 runs, no start", _WITHOUT_INTERPRETER),
+        ("of other libraries", "8 runs, no start", _WITH_LIBRARIES),
         ("with one", "12 runs, 1 start; 3 for hash seeds and addresses", _WITH_INTERPRETER),
     )
     for title, target, programs in groups:

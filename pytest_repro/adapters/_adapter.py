@@ -78,6 +78,9 @@ class Adapter:
     immutable_arrays: ClassVar[bool] = False
     """Whether arrays never change, so that another takes their place instead of :meth:`restore_array`."""
 
+    is_companion: ClassVar[bool] = False
+    """Whether this process ends with its session: :meth:`deterministic` may set what it cannot unset."""
+
     # Values
 
     def flatten(self, value: object) -> FlattenResult:

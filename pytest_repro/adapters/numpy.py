@@ -11,10 +11,9 @@ Limits: arrays of objects cannot be recorded.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
@@ -24,6 +23,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pytest_repro.adapters import Adapter, EntropySource, FastReader
+from pytest_repro.adapters import _numpy_global as _global
 from pytest_repro.adapters._numpy_arrays import describe, flatten_array, read_small_array
 from pytest_repro.core.machine import count_cores
 from pytest_repro.core.runs.observation import Leaf, Parts
@@ -33,7 +33,6 @@ from pytest_repro.interpose.seeding import Effect
 
 _random: Any = np.random
 _GLOBAL_GENERATOR: Any = _random.get_state.__self__
-_MT19937_NBYTES = 625 * 4  # 624 words and the position in them
 _GENERATORS = (np.random.Generator, np.random.RandomState, np.random.BitGenerator)
 
 
@@ -124,21 +123,11 @@ class Numpy(Adapter):
             fresh = type(generator)(seed).state
             np.random.set_state({**fresh, "has_gauss": 0, "gauss": 0.0})
 
-    def save_global_states(self) -> Callable[[], None]:
-        generator = _random.get_bit_generator()
-        state = np.random.get_state(legacy=False)
-
-        def restore() -> None:
-            if _random.get_bit_generator() is not generator:
-                _random.set_bit_generator(generator)
-            np.random.set_state(state)
-
-        return restore
+    save_global_states = staticmethod(_global.save_state)
 
     def global_states_key(self) -> object:
-        generator = _random.get_bit_generator()
-        if type(generator) is np.random.MT19937:  # its state takes 40 µs, the memory 0.2 µs
-            return ctypes.string_at(generator.ctypes.state_address, _MT19937_NBYTES)
+        if _global.has_known_layout():
+            return _global.read_memory()
         return _make_comparable(np.random.get_state(legacy=False))
 
     def seeding_functions(self) -> Iterable[tuple[Any, str, Effect]]:

@@ -24,6 +24,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from pytest_repro.adapters import Adapter, EntropySource, FastReader
 from pytest_repro.adapters._python_values import flatten_value, read_float, read_int
+from pytest_repro.adapters._random_position import read_position
 from pytest_repro.core.runs.pytree import FlattenResult
 from pytest_repro.interpose.patch import Patch, patch_everywhere
 from pytest_repro.interpose.seeding import Effect
@@ -133,8 +134,7 @@ class Python(Adapter):
         return lambda: random.setstate(state)
 
     def global_states_key(self) -> object:
-        _, words, gaussian = random.getstate()
-        return words[-1], words[:3], gaussian  # the position, and words that change when it has run through
+        return read_position(_GLOBAL_GENERATOR)
 
     def seeding_functions(self) -> Iterable[tuple[Any, str, Effect]]:
         return (random, "seed", "seeds"), (random, "setstate", "restores")

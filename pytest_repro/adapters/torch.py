@@ -6,10 +6,11 @@ Seeded: the default generators of the CPU and of each accelerator, one by one, w
 Restored: their states, and every switch, bit for bit.
 Switches: deterministic algorithms, filled memory, cuDNN, oneDNN, precisions, attention kernels, default dtype
     and device, threads, `CUBLAS_WORKSPACE_CONFIG`.
-Read: `model.head[2].weight`, `optimizer.state[0]['exp_avg']`; tensors of every dtype and layout; generators.
+Read: `model.head[2].weight`, tensors that are attributes of modules (`metric.total`),
+    `optimizer.state[0]['exp_avg']`; tensors of every dtype and layout; generators.
 Captured: tensors, modules, optimisers, generators.
 Environment: torch, CPU capability, threads, BLAS, oneDNN, device, CUDA, cuDNN, precisions.
-Limits: a meta tensor has no values. Hooks and attributes of modules are not compared.
+Limits: a meta tensor has no values. Hooks of modules, and attributes without tensors, are not compared.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from pytest_repro.adapters import BoundaryCallback, EntropySource
 from pytest_repro.adapters._torch import determinism as _determinism
 from pytest_repro.adapters._torch import switches as _switches
 from pytest_repro.adapters._torch.device_name import read_device_name
-from pytest_repro.adapters._torch.draws import format_path, iter_seeding_functions, watch_draws
+from pytest_repro.adapters._torch.draws import iter_seeding_functions, watch_draws
+from pytest_repro.adapters._torch.modules import flatten_module, list_base_attributes
 from pytest_repro.adapters._torch.tensors import TorchTensors, flatten_tensor, flatten_with_attributes
 from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.core.runs.pytree import FlattenResult
@@ -40,19 +42,6 @@ _EXCLUDED_FLAGS = {
     for name in ("default_device", "grad_mode", "threads", *_switches.THREAD_VARIABLES, "PYTHONHASHSEED")
 }
 """Switches that change no result, or that :meth:`Adapter.environment` contains."""
-
-
-@cache
-def _module_attributes() -> Collection[str]:
-    return frozenset(vars(torch.nn.Module()))
-
-
-def _flatten_module(module: torch.nn.Module) -> FlattenResult:
-    if "_parameters" not in module.__dict__:
-        return "is a module whose __init__ did not finish"
-    named = [*module.named_parameters(), *module.named_buffers()]
-    items = ((format_path(name), tensor) for name, tensor in named)
-    return Parts(type(module).__qualname__, items, numeric=True)
 
 
 def _flatten_optimizer(optimizer: torch.optim.Optimizer) -> Parts:
@@ -119,7 +108,7 @@ class Torch(TorchTensors):
             is_own = kind.__module__.partition(".")[0] == "torch" or vars(value).keys() <= {"_is_param"}
             return flatten_tensor(value) if is_own else flatten_with_attributes(value)
         if issubclass(kind, torch.nn.Module):
-            return _flatten_module(value)
+            return flatten_module(value)
         if issubclass(kind, torch.optim.Optimizer):
             return _flatten_optimizer(value)
         if issubclass(kind, torch.Generator):
@@ -133,7 +122,7 @@ class Torch(TorchTensors):
         return next((name for base, name in _KINDS.items() if issubclass(type(value), base)), "")
 
     def base_attributes(self, value: object) -> Collection[str]:
-        return _module_attributes() if issubclass(type(value), torch.nn.Module) else ()
+        return list_base_attributes() if issubclass(type(value), torch.nn.Module) else ()
 
     def seed(self, seed: int) -> None:
         for generator in _list_default_generators():

@@ -27,8 +27,11 @@ class InstructionSet(NamedTuple):
     required: str = ""
 
 
-_VARIABLES = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR", "OPENBLAS_CORETYPE")
-"""Variables of torch's own kernels, oneDNN, MKL, and numpy's BLAS."""
+_VARIABLES = (
+    "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR", "OPENBLAS_CORETYPE", "NUMBA_CPU_NAME",
+    "NUMBA_CPU_FEATURES",
+)  # fmt: skip
+"""Variables of torch's own kernels, oneDNN, MKL, numpy's BLAS, and two of numba."""
 _AVX2 = ("AVX2", "FMA3", "X86_V3")
 _AVX512 = ("AVX512", "X86_V4")
 
@@ -37,10 +40,15 @@ _AVX512 = ("AVX512", "X86_V4")
 # conditional numerical reproducibility.
 INSTRUCTION_SETS: dict[str, InstructionSet] = {
     "default": InstructionSet(
-        ("default", "SSE41", "COMPATIBLE", "Nehalem"), ("AVX", "F16C", *_AVX2, *_AVX512)
+        ("default", "SSE41", "COMPATIBLE", "Nehalem", "generic", "+sse2"),
+        ("AVX", "F16C", *_AVX2, *_AVX512),
     ),
-    "avx2": InstructionSet(("avx2", "AVX2", "AVX2", "Haswell"), _AVX512, "AVX2"),
-    "avx512": InstructionSet(("avx512", "AVX512_CORE", "AVX512", "SkylakeX"), ("AVX512_SPR",), "AVX512_SKX"),
+    "avx2": InstructionSet(("avx2", "AVX2", "AVX2", "Haswell", "haswell", "+avx2,+fma"), _AVX512, "AVX2"),
+    "avx512": InstructionSet(
+        ("avx512", "AVX512_CORE", "AVX512", "SkylakeX", "skylake-avx512", "+avx512f"),
+        ("AVX512_SPR",),
+        "AVX512_SKX",
+    ),
 }
 
 

@@ -127,6 +127,11 @@ class OsEntropy(Cause):
             "pass a seed to the first reset: env.reset(seed=0)",
             when=_omits_seed,
         ),
+        _watch_environment(
+            "tensorflow.python.ops.stateful_random_ops:non_deterministic_ints",
+            "make the generator from a seed: tf.random.Generator.from_seed(0)",
+            label="tf.random.Generator.from_non_deterministic_state()",
+        ),
         _watch_global_seed("numpy.random:seed", "np.random.seed(0)"),
         _watch_seed(
             "numpy.random.bit_generator:randbits",

@@ -55,9 +55,8 @@ def deterministic(mode: Deterministic) -> Iterator[None]:
     With ``"warn"`` an op without a deterministic algorithm warns, with False it may run.
     """
     saved_values = {switch: switch.get() for switch in list_switches()}
-    with ExitStack() as stack:  # restores the other switches if one raises
-        for switch in reversed(saved_values):
-            stack.callback(_restore, switch, saved_values)
+    with ExitStack() as stack:
+        stack.callback(_restore_all, saved_values)
         targets = _get_target_values(mode)
         _active_blocks[id(saved_values)] = saved_values, targets  # blocks may end in another order
         stack.callback(_active_blocks.pop, id(saved_values))
@@ -65,6 +64,13 @@ def deterministic(mode: Deterministic) -> Iterator[None]:
             if switch.name in targets:
                 switch.set(targets[switch.name])
         yield
+
+
+def _restore_all(saved_values: Mapping[Switch, Any]) -> None:
+    changed = [switch for switch, value in saved_values.items() if switch.get() != value]
+    with ExitStack() as stack:  # restores the other switches if one raises
+        for switch in reversed(changed):
+            stack.callback(_restore, switch, saved_values)
 
 
 def _restore(switch: Switch, saved_values: Mapping[Switch, Any]) -> None:

@@ -26,6 +26,7 @@ from pytest_repro.interpose.seeding import Effect
 from pytest_repro.interpose.user_frames import call_origin, format_location
 
 
+@functools.lru_cache(maxsize=4096)  # each takes 20 µs, a module has hundreds
 def format_path(name: str) -> str:
     """``.head[2].weight`` for ``head.2.weight``; ``""`` for ``""``."""
     return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", f".{name}") if name else ""

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import torch
 import torch.utils.deterministic
 
+from pytest_repro.adapters._variables import make_variable_reader
+
 CUBLAS_VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _CPU_VARIABLES = (*THREAD_VARIABLES, "MKL_CBWR", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")
@@ -115,7 +117,7 @@ def _make_variable_switch(name: str) -> Switch:
         else:
             os.environ[name] = value
 
-    return Switch(name, lambda: os.environ.get(name), put)
+    return Switch(name, make_variable_reader(name), put)
 
 
 @cache

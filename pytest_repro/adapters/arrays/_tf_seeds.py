@@ -7,7 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy
 import tensorflow as tf
+
+from pytest_repro.adapters import EntropySource
+from pytest_repro.adapters._random_position import read_position
+from pytest_repro.interpose.patch import Patch, patch_everywhere
 
 _contexts: Any = sys.modules.get("tensorflow.python.eager.context")
 _generators: Any = sys.modules.get("tensorflow.python.ops.stateful_random_ops")
@@ -73,15 +78,38 @@ def seed_new_generator() -> Iterator[None]:
             kind.from_non_deterministic_state = real
 
 
+@contextmanager
+def patch_entropy(source: EntropySource) -> Iterator[None]:
+    """``Generator.from_non_deterministic_state()`` draws from *source*."""
+
+    def draw(shape: Any, dtype: Any = tf.int64) -> Any:
+        words = numpy.frombuffer(source.randbytes(8 * int(numpy.prod(shape))), numpy.int64)
+        return tf.cast(tf.reshape(tf.constant(words), shape), dtype)
+
+    name = "non_deterministic_ints"
+    with patch_everywhere(
+        [Patch(_generators, name, draw, owner_only=True)] if hasattr(_generators, name) else []
+    ):
+        yield
+
+
 def save_states() -> Callable[[], None]:
     """Saves the global seed and the global generator. The function it returns restores both."""
-    saved = GLOBAL_SEED.read()
+    context = _contexts.context_safe() if _IS_KNOWN else None
+    number, derived = getattr(context, "_seed", None), getattr(context, "_rng", None)
+    position, words = (None, None) if derived is None else (read_position(derived), derived.getstate())
     generator = _generators.global_generator if _IS_KNOWN else None
     state = None if generator is None else generator.state.numpy()
 
     def restore() -> None:
-        if GLOBAL_SEED.read() != saved:
-            GLOBAL_SEED.write(saved)
+        if derived is None:
+            GLOBAL_SEED.write((number, words))
+        elif context._rng is not derived or read_position(derived) != position or context._seed != number:
+            if is_started():
+                tf.random.set_seed(0)  # forgets how much each kernel has drawn
+            context._seed, context._rng = number, derived
+            if read_position(derived) != position:
+                derived.setstate(words)
         if _IS_KNOWN:
             _generators.global_generator = generator
         if generator is not None:
@@ -92,10 +120,11 @@ def save_states() -> Callable[[], None]:
 
 def read_key() -> object:
     """Equal until the global seed or the global generator is used."""
-    number, words = GLOBAL_SEED.read()
+    context = _contexts.context_safe() if _IS_KNOWN else None
+    derived = getattr(context, "_rng", None)
     generator = _generators.global_generator if _IS_KNOWN else None
     state = None if generator is None else generator.state.numpy().tobytes()
-    return number, words and (words[1][-1], words[1][:3]), state
+    return getattr(context, "_seed", None), derived and read_position(derived), state
 
 
 def is_started() -> bool:

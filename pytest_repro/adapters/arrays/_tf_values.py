@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy
 import tensorflow as tf
 
 from pytest_repro.adapters._numpy_arrays import flatten_array
@@ -79,13 +80,13 @@ def _make_text_leaf(kind: str, content: bytes) -> Leaf:
 def _flatten_module(module: Any) -> FlattenResult:
     if not hasattr(module, "_flatten"):  # private
         return Parts(type(module).__qualname__, ((f".{v.name}", v) for v in module.variables), numeric=True)
-    return Parts(type(module).__qualname__, _iter_variables(module), numeric=True)
+    return Parts(type(module).__qualname__, _iter_values(module), numeric=True)
 
 
-def _iter_variables(module: Any) -> Iterator[tuple[str, object]]:
-    """The variables by path, as users write it: ``.blocks[0].kernel``, ``.heads['a']``."""
+def _iter_values(module: Any) -> Iterator[tuple[str, object]]:
+    """Variables, tensors, generators by path, as users write it: ``.blocks[0].kernel``, ``.heads['a']``."""
     seen = set[int]()
-    for path, variable in module._flatten(predicate=_is_variable, with_path=True):
+    for path, variable in module._flatten(predicate=_is_value, with_path=True):
         if id(variable) in seen:
             continue
         seen.add(id(variable))
@@ -97,5 +98,8 @@ def _iter_variables(module: Any) -> Iterator[tuple[str, object]]:
         yield suffix, variable
 
 
-def _is_variable(value: object) -> bool:
-    return issubclass(type(value), tf.Variable)
+def _is_value(value: Any) -> bool:
+    kind = type(value)
+    if issubclass(kind, numpy.ndarray):
+        return bool(value.dtype != object)
+    return issubclass(kind, (tf.Variable, tf.random.Generator)) or is_array(value)

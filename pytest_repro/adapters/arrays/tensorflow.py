@@ -3,8 +3,10 @@
 Seeded: the global seed (`tf.random.set_seed`) and the global generator.
 Restored: the global seed, what derives seeds from it, the global generator, TF32, eager functions. What an op
   with a seed of its own has drawn cannot be read: such ops begin again.
-Switches: none: `enable_op_determinism()` cannot be turned off. Call it in conftest.py.
-Read: tensors of every dtype, text included, variables, ragged and sparse tensors, `tf.Module` by path.
+Switches: `enable_op_determinism()`, only in other interpreters, as it cannot be turned off. Call it in
+  conftest.py to have it in this one.
+Read: tensors of every dtype, text included, variables, ragged and sparse tensors, `tf.Module` by path, with
+  the tensors and arrays that it holds.
 Captured: tensors of numbers, variables, modules, generators.
 Environment: version, devices, op determinism, TF32, threads.
 Limits: symbolic tensors and data sets cannot be recorded. The number of threads is fixed once TensorFlow has
@@ -38,6 +40,26 @@ _SWITCHES: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
 """Getter and setter of each setting."""
 
 
+_config: Any = sys.modules.get("tensorflow.python.framework.config")
+
+
+@contextmanager
+def _op_determinism(wanted: bool) -> Iterator[None]:
+    """Enables op determinism. After the block, a function that TensorFlow does not export disables it.
+
+    What has been compiled in the block keeps it.
+    """
+    if not wanted or _read_determinism() == "True":
+        yield
+        return
+    tf.config.experimental.enable_op_determinism()
+    try:
+        yield
+    finally:
+        if hasattr(_config, "disable_op_determinism"):
+            _config.disable_op_determinism()
+
+
 class TensorFlow(Adapter):
     """Tensors, variables, modules, seeds."""
 
@@ -69,6 +91,7 @@ class TensorFlow(Adapter):
     seed = staticmethod(_seeds.seed_all)
     save_global_states = staticmethod(_seeds.save_states)
     global_states_key = staticmethod(_seeds.read_key)
+    patch_entropy = staticmethod(_seeds.patch_entropy)
 
     def global_generators(self) -> Mapping[str, object]:
         return {"tensorflow": _seeds.GLOBAL_SEED}
@@ -99,9 +122,9 @@ class TensorFlow(Adapter):
 
     @contextmanager
     def deterministic(self, mode: Deterministic) -> Iterator[None]:
-        """Restores the settings; op determinism is left as it is."""
+        """Restores the settings. Op determinism is set only in a companion."""
         before = {name: get() for name, (get, _) in _SWITCHES.items()}
-        with _seeds.seed_new_generator():
+        with _seeds.seed_new_generator(), _op_determinism(self.is_companion and mode is not False):
             try:
                 yield
             finally:
@@ -136,10 +159,8 @@ class TensorFlow(Adapter):
 
 
 def _read_determinism() -> str:
-    config: Any = sys.modules.get("tensorflow.python.framework.config")
-    return (
-        str(config.is_op_determinism_enabled()) if hasattr(config, "is_op_determinism_enabled") else "unknown"
-    )
+    is_known = hasattr(_config, "is_op_determinism_enabled")
+    return str(_config.is_op_determinism_enabled()) if is_known else "unknown"
 
 
 def _describe_devices() -> str:

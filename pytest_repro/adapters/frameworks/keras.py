@@ -4,7 +4,8 @@ Seeded: the global seed generator of `keras.random` begins again in each run, wi
 Restored: that generator, and what `keras.utils.set_random_seed` notes.
 Switches: none of its own; those of the backend are.
 Read: variables by path, `model.layers['dense'].kernel`, `optimizer.variables[2]`, `metric.total`; the same
-  with every backend. A variable that is shared is read once.
+  with every backend. A variable that is shared is read once. Arrays in public attributes of layers,
+  vocabularies and bins.
 Captured: the variables of models, layers, optimizers, metrics and seed generators.
 Environment: version, backend, float type, image data format.
 Limits: names that Keras counts up (`dense_7`) are counted in each model, `dense`, `dense_1`: the number is
@@ -17,13 +18,14 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
 from pytest_repro.adapters import Adapter
+from pytest_repro.adapters._held_arrays import iter_held_arrays
 from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.core.runs.pytree import FlattenResult
 from pytest_repro.interpose.seeding import Effect
@@ -31,6 +33,7 @@ from pytest_repro.interpose.seeding import Effect
 _SYMBOLIC = "is a symbolic tensor: it has a shape, but no values; record what the model returns for an input"
 _GLOBALS: Any = sys.modules.get("keras.src.backend.common.global_state")
 _SEED_KEYS = ("global_seed_generator", "random_seed")
+_WITH_VOCABULARY = (keras.layers.StringLookup, keras.layers.IntegerLookup, keras.layers.TextVectorization)
 _IS_KNOWN = hasattr(_GLOBALS, "get_global_attribute") and hasattr(_GLOBALS, "set_global_attribute")
 """Whether this version keeps its global generator where it is read: these names are private."""
 
@@ -57,9 +60,23 @@ def _iter_layer(layer: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
     below = {id(variable) for _, child in children for variable in child.variables}
     own = [v for v in layer.variables if id(v) not in below and id(v) not in seen]
     seen.update(map(id, own))
-    yield from ((f".{name}", variable) for name, variable in name_parts(own))
+    named = {f".{name}": variable for name, variable in name_parts(own)}
+    yield from named.items()
+    yield from _iter_data(layer, named)
     for name, child in children:
         yield from ((f"{name}{path}", variable) for path, variable in _iter_layer(child, seen))
+
+
+def _iter_data(layer: Any, variables: Collection[str]) -> Iterator[tuple[str, Any]]:
+    """What *layer* holds beside variables and layers: arrays in attributes, and what ``adapt`` has found."""
+    seen = set(map(id, layer.variables))
+    for name, value in vars(layer).items():
+        if not name.startswith("_") and f".{name}" not in variables:
+            yield from iter_held_arrays(value, f".{name}", seen)
+    if isinstance(layer, keras.layers.Discretization) and layer.bin_boundaries is not None:
+        yield ".bin_boundaries", np.array(layer.bin_boundaries)
+    if isinstance(layer, _WITH_VOCABULARY):
+        yield ".get_vocabulary()", np.array(layer.get_vocabulary())
 
 
 def _list_children(layer: Any) -> list[tuple[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pytest_repro.adapters import Adapter
 from pytest_repro.engine.experiments.fresh_imports import import_libraries, serve_fresh_forks
 from pytest_repro.engine.experiments.process_setup import single_threaded
 from pytest_repro.plugin import pytest_internals
@@ -31,6 +32,7 @@ def serve(channel: Any, order: Mapping[str, Any]) -> None:
         channel.send(("ready", 0))
         serve_fresh_forks(serve, channel, {**order, "bare": False})
         return
+    Adapter.is_companion = True
     server = _make_server(channel, order)
     if "threads" in order:  # this process is forked later
         server.collection_stack.enter_context(single_threaded(order["threads"]))

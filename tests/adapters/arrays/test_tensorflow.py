@@ -75,6 +75,8 @@ def test_variables_and_modules_by_path() -> None:
     captured = {path for path, _, _ in iter_numeric_leaves(block, "block", flatten, LocalsBudget())}
     assert captured == set(read(block))
     assert digest(tf.Variable(1.0)) != digest(tf.constant(1.0))
+    block.scale, block.table = tf.constant(1.0), np.ones(2)
+    assert set(read(block)) == captured | {".scale", ".table"}
     assert find_kind_name(block) == "module"
 
 
@@ -182,3 +184,34 @@ def test_first_import_inside_a_test(project: Project) -> None:
     """
     result = project(source, subprocess=True).check(passed=1)
     assert result.verdicts == {"test_it": "reproduced"}
+
+
+def test_op_determinism_is_set_in_another_interpreter_only(project: Project) -> None:
+    source = """
+    import os, pytest
+    from pathlib import Path
+    import tensorflow as tf
+    from tensorflow.python.framework import config
+
+    NOTES = Path(__file__).with_name("notes.txt")
+
+    def note(where):
+        with NOTES.open("a") as file:
+            print(where, "here" if os.environ["HERE"] == str(os.getpid()) else "there",
+                  config.is_op_determinism_enabled(), file=file)
+
+    @pytest.mark.reproducible(process=True)
+    def test_on(repro):
+        note("on")
+        numbers = tf.data.Dataset.range(50).map(lambda x: 2 * x, num_parallel_calls=2, deterministic=False)
+        repro.record(x=tf.random.normal([3]), numbers=sorted(map(int, numbers)))
+
+    @pytest.mark.reproducible(process=True, deterministic=False)
+    def test_off(repro):
+        note("off")
+        repro.record(x=tf.random.normal([3]))
+    """
+    project.write(conftest="import os\nos.environ.setdefault('HERE', str(os.getpid()))")
+    result = project(source, subprocess=True).check(passed=2)
+    notes = set((result.folder / "notes.txt").read_text().splitlines())
+    assert notes == {"on here False", "on there True", "off here False", "off there False"}

@@ -61,6 +61,16 @@ try:
     digest(a.inputs[0])
 except TypeError as error:
     assert str(error).startswith("value is a symbolic tensor: it has a shape, but no values"), error
+class Scaled(keras.Layer):
+    def __init__(self, number):
+        super().__init__()
+        self.scale, self.steps, self.rate = keras.ops.full((2,), number), [np.full(1, number)], number
+assert set(read(Scaled(1.0))) == {".scale", ".steps[0]"}
+assert digest(Scaled(1.0)) == digest(Scaled(1.0)) != digest(Scaled(2.0))
+lookups = [keras.layers.StringLookup(vocabulary=list(words)) for words in ("ab", "ab", "ac")]
+assert digest(lookups[0]) == digest(lookups[1]) != digest(lookups[2])
+bins = keras.layers.Discretization(bin_boundaries=[1.0, 2.0])
+assert read(bins) == {".bin_boundaries": "float64[2]"}
 adapter = active_adapters()["keras"]
 keras.random.normal((2,))
 restore, key = adapter.save_global_states(), adapter.global_states_key()
