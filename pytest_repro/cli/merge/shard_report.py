@@ -12,7 +12,7 @@ from typing import Any
 from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.verdict import VERDICT_OUTCOMES
 from pytest_repro.core.text import escape_unprintable
-from pytest_repro.reports.json.report import INCONSISTENCY_ERRORS, BadReport
+from pytest_repro.reports.json.report import refuse_inconsistent
 from pytest_repro.reports.json.report_head import is_random_run_id
 from pytest_repro.reports.json.rows import verdict_from_row
 from pytest_repro.reports.json.stream import ReportStream, StreamedTest
@@ -132,12 +132,8 @@ def decode_verdict(row: JsonNode, environment: Mapping[str, str], seed: int) -> 
     Raises:
         BadReport: The row is malformed, or contradicts itself.
     """
-    try:
+    with refuse_inconsistent(row):
         return verdict_from_row(row, environment, seed)
-    except BadReport:
-        raise
-    except INCONSISTENCY_ERRORS as error:
-        raise BadReport(f"{row.location} is inconsistent: {type(error).__name__}: {error}") from error
 
 
 def get_label(row: JsonNode, default: str) -> str:

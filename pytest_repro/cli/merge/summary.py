@@ -16,7 +16,7 @@ from pytest_repro.reports.summary import (
     FAILING_VERDICTS,
     format_failing_lines,
     format_labels,
-    format_too_few_compared,
+    format_too_few,
     label_verdict,
     varies_device,
 )
@@ -64,7 +64,7 @@ class Summary:
 
     def format_too_few(self, required: int) -> str:
         """Why the merge fails if fewer than *required* tests were compared, else ``""``."""
-        text = format_too_few_compared(self._compared, required, f"--require={required}")
+        text = format_too_few(self._compared, required, f"--require={required}")
         return text.replace("the session fails", "the merge fails")
 
     def format(self, found: ShardSet, required: int) -> Iterator[str]:

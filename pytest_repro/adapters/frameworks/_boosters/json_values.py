@@ -18,10 +18,7 @@ _EXACT = 2**53
 def read_json(value: Any, float_dtype: str, all_floats: bool = False) -> object:
     """*value* with its lists of numbers as arrays, and other lists of plain values as text.
 
-    Args:
-        value: What ``json.loads`` returned.
-        float_dtype: Of arrays with a float.
-        all_floats: Whether whole numbers are floats too, because the library writes 3.0 as ``3``.
+    Arrays with a float have *float_dtype*; *all_floats* if the library writes 3.0 as ``3``.
     """
     if isinstance(value, dict):
         return {key: read_json(part, float_dtype, all_floats) for key, part in value.items()}

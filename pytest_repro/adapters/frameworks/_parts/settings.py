@@ -12,11 +12,7 @@ from pytest_repro.core.plan.plan import Deterministic
 
 
 class ConfiguredAdapter(Adapter):
-    """Restores the settings of a library after each test.
-
-    Args:
-        library: The module with both functions.
-    """
+    """Restores the settings of *library*, a module with both functions, after each test."""
 
     def __init__(self, library: ModuleType) -> None:
         self._library: Any = library
