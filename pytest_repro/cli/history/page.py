@@ -152,9 +152,7 @@ def make_cost_line(nodeid: str, results: Sequence[Result], sessions: Sequence[Se
     """The line of the cost of determinism of one test; empty unless two sessions measured it."""
     places = _place(sessions)
     ratios = [
-        (places[each.session.ident], each.cost_deterministic / each.cost_default)
-        for each in results
-        if each.cost_deterministic is not None and each.cost_default
+        (places[each.session.ident], each.cost_ratio) for each in results if each.cost_ratio is not None
     ]
     if len(ratios) < 2:
         return {}

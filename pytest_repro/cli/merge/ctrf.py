@@ -14,6 +14,7 @@ from pytest_repro.cli.merge.merged_test import MergedTest
 from pytest_repro.cli.merge.shard_report import measure_span
 from pytest_repro.cli.merge.shard_set import ShardSet
 from pytest_repro.cli.merge.writer import Writer
+from pytest_repro.core.text import parse_time
 
 _STATUSES = ("passed", "failed", "skipped", "pending", "other")
 _SPEC_VERSION = "1.0.0"
@@ -49,8 +50,7 @@ class CtrfReport(Writer):
     def encode(self, found: ShardSet) -> Iterator[str | bytes]:
         parts, now = found.parts, datetime.now(timezone.utc)
         started, duration = measure_span(parts)
-        start = datetime.fromisoformat(started.replace("Z", "+00:00")) if started else now
-        milliseconds = round(1000 * start.timestamp())
+        milliseconds = round(1000 * (parse_time(started) or now).timestamp())
         counts = {status: self._counts[status] for status in _STATUSES}
         counts["failed"] += len(found.problems)
         environment = {"buildId": parts[0].run, "commit": parts[0].commit}

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 
 from pytest_repro.cli.merge.merged_test import MergedTest
 from pytest_repro.cli.merge.shard_report import Part
-from pytest_repro.cli.merge.shard_set import ShardSet, format_numbers
+from pytest_repro.cli.merge.shard_set import ShardSet
 from pytest_repro.metrics._arguments import format_list
-from pytest_repro.reports.failure import format_labelled, plural
+from pytest_repro.reports.failure import format_labelled, format_numbers, plural
 from pytest_repro.reports.failure.text import format_failure
 from pytest_repro.reports.summary import (
     COMPARED_VERDICTS,
