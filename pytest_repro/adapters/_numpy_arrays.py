@@ -7,7 +7,7 @@ copied in blocks of 1 MiB, which are hashed while they are in the cache.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -115,6 +115,11 @@ def flatten_array(array: NDArray[Any]) -> FlattenResult:
         numeric=dtype.kind in "biufc" or is_narrow_float(dtype),
         metadata=f"numpy, {layout}",
     )
+
+
+def flatten_integers(numbers: Sequence[object]) -> FlattenResult:
+    """*numbers*, or equally long sequences of them, as an array of int64: a batch of texts has thousands."""
+    return flatten_array(np.array(numbers, np.int64))
 
 
 def iter_blocks(array: NDArray[Any], dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from pytest_repro.adapters._token_sequence import flatten_completion
-from pytest_repro.core.runs.observation import Completion, Leaf, Parts
+from pytest_repro.core.runs.observation import Completion, Leaf, Parts, make_leaf
 from pytest_repro.core.runs.pytree import FlattenResult
 
 _PLAIN_KEYS = (str, int, float, bool, type(None), bytes, Enum, tuple)
@@ -38,10 +38,6 @@ def _encode_number(kind: type, value: Any) -> tuple[str, bytes]:
     return "", str(value).encode()
 
 
-def _make_leaf(kind: str, dtype: str, content: bytes) -> Leaf:
-    return Leaf(kind, dtype, (), len(content), lambda: (memoryview(content),))
-
-
 def read_float(value: object) -> tuple[object, bytes]:
     return float, struct.pack("<d", value)
 
@@ -52,15 +48,16 @@ def read_int(value: Any) -> tuple[object, bytes] | None:
 
 def _flatten_scalar(kind: type, value: Any) -> Leaf | None:
     if issubclass(kind, (bool, int, float, complex, Decimal, Fraction)):
-        return _make_leaf(kind.__name__, *_encode_number(kind, value))
+        dtype, content = _encode_number(kind, value)
+        return make_leaf(kind.__name__, content, dtype)
     if issubclass(kind, str):
-        return _make_leaf("str", "", value.encode("utf-8", "surrogatepass"))
+        return make_leaf("str", value)
     if issubclass(kind, (bytes, bytearray)):
-        return _make_leaf("bytes" if issubclass(kind, bytes) else "bytearray", "", bytes(value))
+        return make_leaf("bytes" if issubclass(kind, bytes) else "bytearray", bytes(value))
     if value is None:
-        return _make_leaf("None", "", b"None")
+        return make_leaf("None", b"None")
     formatter = next((each for base, each in _FORMATTERS.items() if issubclass(kind, base)), None)
-    return None if formatter is None else _make_leaf(kind.__name__, "", formatter(value).encode())
+    return None if formatter is None else make_leaf(kind.__name__, formatter(value))
 
 
 def _format_with_zone(moment: datetime | time) -> str:
@@ -118,7 +115,7 @@ def _flatten_set(value: set[Any] | frozenset[Any]) -> Leaf | str:
         members = "".join(sorted(digest(member) for member in value))
     except TypeError as error:
         return f"has a member that cannot be recorded: {error}"
-    return _make_leaf(f"{type(value).__name__}[{len(value)}]", "", members.encode())
+    return make_leaf(f"{type(value).__name__}[{len(value)}]", members)
 
 
 def _flatten_dataclass(value: Any) -> Parts:
@@ -142,7 +139,7 @@ def flatten_value(value: object) -> FlattenResult:
         return value
     kind = type(value)  # not isinstance: a mock may be an instance of any class
     if issubclass(kind, Enum):
-        return _make_leaf(kind.__qualname__, "", _format_member(value).encode())
+        return make_leaf(kind.__qualname__, _format_member(value))
     if issubclass(kind, dict):
         return _flatten_dict(value)  # type: ignore[arg-type]
     if issubclass(kind, (list, tuple, deque)):

@@ -30,7 +30,7 @@ from pytest_repro.adapters._torch.device_name import read_device_name
 from pytest_repro.adapters._torch.draws import iter_seeding_functions, watch_draws
 from pytest_repro.adapters._torch.modules import flatten_module, list_base_attributes
 from pytest_repro.adapters._torch.tensors import TorchTensors, flatten_tensor, flatten_with_attributes
-from pytest_repro.core.runs.observation import Leaf, Parts
+from pytest_repro.core.runs.observation import Parts, make_leaf
 from pytest_repro.core.runs.pytree import FlattenResult
 from pytest_repro.interpose.patch import Patch, patch_everywhere
 from pytest_repro.interpose.proxy_class import make_proxy_class
@@ -114,8 +114,7 @@ class Torch(TorchTensors):
         if issubclass(kind, torch.Generator):
             return Parts("torch.Generator", ((".state", value.get_state()),), numeric=True)
         if kind in (torch.device, torch.dtype):
-            text = str(value).encode()
-            return Leaf(f"torch.{kind.__name__}", "", (), len(text), lambda: (memoryview(text),))
+            return make_leaf(f"torch.{kind.__name__}", str(value))
         return None
 
     def kind_name(self, value: object) -> str:

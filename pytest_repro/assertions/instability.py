@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 from pytest_repro.adapters import find_array_adapter
+from pytest_repro.core.blocks import unravel_index
 from pytest_repro.core.plan.arguments import override_plan
 from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.engine.runs.current_run import choose_seed
@@ -125,7 +126,7 @@ def _perturb(value: Any, ulps: int, index: int | None) -> tuple[Any, float]:
     number = int(abs(moved).argmax()) if index is None and count else index or 0
     if not -count <= number < count:
         raise ValueError(f"index={number}: the tensor has {count} elements")
-    position = _unravel_index(number % count, moved.shape)
+    position = unravel_index(number % count, moved.shape)
     before = moved[position].item()
     words[position] = _add_ulps(int(words[position]), ulps, 8 * words.itemsize)
     after = moved[position].item()
@@ -133,15 +134,6 @@ def _perturb(value: Any, ulps: int, index: int | None) -> tuple[Any, float]:
         reason = f"{before:g} is not finite, or no finite number is {ulps} ulps further"
         raise ValueError(f"index={number}: {reason}")
     return moved, abs(after - before)
-
-
-def _unravel_index(index: int, shape: Sequence[int]) -> tuple[int, ...]:
-    """The position of the element with an index in C order."""
-    position: list[int] = []
-    for length in reversed(shape):
-        index, remainder = divmod(index, length)
-        position.insert(0, remainder)
-    return tuple(position)
 
 
 def _add_ulps(word: int, ulps: int, bits: int) -> int:

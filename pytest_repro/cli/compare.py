@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pytest_repro.cli.reported import DEFAULT_RULES, ReportedTest, Rules, read_tests
+from pytest_repro.core.blocks import unravel_index
 from pytest_repro.core.compare.mismatch import Difference
 from pytest_repro.core.compare.stored_value import (
     Number,
@@ -176,7 +177,7 @@ def measure_difference(
         outside_tolerance=sum(not _is_close(a[n], b[n], tolerance) for n in unequal),
         max_abs=_max_or_none(gaps),
         max_rel=_max_or_none([gap / _magnitude(a[n]) for n, gap in zip(finite, gaps) if a[n]]),
-        first_index=None if first is None else _unravel_index(first, kind),
+        first_index=None if first is None else unravel_index(first, _parse_shape(kind)),
         first_values=None if first is None else (_format(a[first], kind), _format(b[first], kind)),
         non_finite=len(unequal) - len(finite),
     )
@@ -209,11 +210,7 @@ def _format(number: Number, kind: str) -> str:
     return str(number) if is_full else f"{number:.9g}"
 
 
-def _unravel_index(flat_index: int, kind: str) -> tuple[int, ...]:
-    """The index of an element of an array of *kind*, C order; ``()`` for a scalar."""
-    index: list[int] = []
+def _parse_shape(kind: str) -> list[int]:
+    """The shape of an array of *kind*; ``[]`` for a scalar."""
     shape = re.search(r"\[[\d, ]+\]$", kind)
-    for length in reversed(re.findall(r"\d+", shape[0] if shape else "")):
-        flat_index, place = divmod(flat_index, max(int(length), 1))
-        index.insert(0, place)
-    return tuple(index)
+    return list(map(int, re.findall(r"\d+", shape[0]))) if shape else []

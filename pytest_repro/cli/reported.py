@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.stored_value import StoredValue
 from pytest_repro.core.compare.verdict import VERDICT_OUTCOMES, WITHOUT_BASELINE
-from pytest_repro.core.plan.plan import LEVELS
+from pytest_repro.core.plan.plan import LEVELS, Level
 from pytest_repro.core.plan.tolerance import EXACT, Tolerance
+from pytest_repro.core.runs import level as level_of_runs
+from pytest_repro.core.runs.observation import Key, Observation
 from pytest_repro.reports.failure import format_tolerance
 from pytest_repro.reports.json.report import BadReport, Report
 from pytest_repro.reports.json.rows import value_from_row
@@ -24,7 +26,7 @@ class Rules(NamedTuple):
     """What the marker of a test says about comparisons: it holds between machines as between runs."""
 
     tolerance: Tolerance = EXACT
-    level: str = LEVELS[0]
+    level: Level = LEVELS[0]
     ranks: int = 0
 
     def __str__(self) -> str:
@@ -91,7 +93,8 @@ def read_test(row: JsonNode, seed: int) -> ReportedTest:
 def _read_rules(plan: JsonNode) -> Rules:
     rtol, atol, level, ranks = map(plan.get, ("rtol", "atol", "level", "ranks"))
     tolerance = Tolerance(rtol.as_finite(), atol.as_finite()) if rtol and atol else EXACT
-    return Rules(tolerance, level.as_text(*LEVELS) if level else LEVELS[0], ranks.as_int() if ranks else 0)
+    name: Any = level.as_text(*LEVELS) if level else LEVELS[0]
+    return Rules(tolerance, name, ranks.as_int() if ranks else 0)
 
 
 def read_values(rows: Iterable[JsonNode]) -> dict[str, StoredValue]:
@@ -110,34 +113,32 @@ def read_values(rows: Iterable[JsonNode]) -> dict[str, StoredValue]:
     return values
 
 
-def select_at_level(level: str, values: Mapping[str, StoredValue]) -> Mapping[str, StoredValue]:
-    """The values that count at *level*, by displayed name; at ``outcome`` last steps have that of the series.
-
-    As :func:`pytest_repro.core.runs.level.select_at_level`, of what a report holds.
-    """
+def select_at_level(level: Level, values: Mapping[str, StoredValue]) -> Mapping[str, StoredValue]:
+    """The values that count at *level*, by displayed name; at ``outcome`` by that of their series."""
     if level == LEVELS[0]:
         return values
     containers = {name for value in values.values() for name, _ in value.containers}
-    selected: dict[str, StoredValue] = {}
-    for name, value in values.items():
-        start, path = _split_name(name, containers)
-        if "." not in path and _is_number_or_prediction(value.kind):
-            last_of = re.sub(r"\[\d+\]$", "", start)
-            selected[f"{last_of}{path}" if level == "outcome" else name] = value
-    return selected
+    names = {parse_key(name, containers): name for name in values}
+    selected = level_of_runs.select_at_level(level, observe_values(values, names))
+    is_last = level == "outcome"
+    return {f"{key[0]}{key[2]}" if is_last else names[key]: values[names[key]] for key in selected}
 
 
-def _split_name(name: str, containers: set[str]) -> tuple[str, str]:
-    """``("metrics[3]", "['loss']")``: the recorded value with its step, and the path inside it."""
-    prefix = re.match(r"(rank\d+\.)?(locals\.)?", name)
-    first = prefix.end() if prefix else 0
-    ends = (n for n in range(first + 1, len(name)) if name[n] in ".[" and name[:n] in containers)
-    end = next(ends, len(name))
-    return name[:end], name[end:]
+def observe_values(values: Mapping[str, StoredValue], names: Mapping[Key, str]) -> dict[Key, Observation]:
+    """Observations of which only key and kind matter."""
+    found = {}
+    for key, name in names.items():
+        kind = values[name].kind
+        shape = re.search(r"\[([\d, ]*)\]", kind)  # not "datetime64[ns, UTC]"
+        lengths = tuple(map(int, re.findall(r"\d+", shape[1]))) if shape else ()
+        found[key] = Observation(key, kind, kind.partition("[")[0].removeprefix("q"), lengths, b"")
+    return found
 
 
-def _is_number_or_prediction(kind: str) -> bool:
-    shape = re.search(r"\[([\d, ]*)\]$", kind)
-    lengths = [int(each) for each in shape[1].split(",") if each.strip()] if shape else []
-    is_number = all(length == 1 for length in lengths) and (not lengths or "float" in kind)
-    return is_number or kind.startswith(("int", "uint", "bool"))
+def parse_key(name: str, containers: Collection[str]) -> Key:
+    """The key of a displayed name: recorded name, step, path. *containers*: of values with parts."""
+    ends = (match.start() for match in re.finditer(r"[.\[]", name))
+    base = next((name[:end] for end in ends if name[:end] in containers), name)
+    series = re.fullmatch(r"(.*)\[(\d+)\]", base, re.DOTALL)
+    path = name[len(base) :]
+    return (series[1], int(series[2]), path) if series else (base, 0, path)

@@ -9,7 +9,7 @@ from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.mismatch import describe_outcome
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.reports.failure.text import format_failure, format_headline, format_lost_runs
-from pytest_repro.reports.json.report import INCONSISTENCY_ERRORS, BadReport, Report
+from pytest_repro.reports.json.report import Report, refuse_inconsistent
 from pytest_repro.reports.json.rows import verdict_from_row
 from pytest_repro.reports.summary import (
     FAILING_VERDICTS,
@@ -63,7 +63,7 @@ def format_report(report: Report) -> Iterator[str]:
 
 def _read_test(node: JsonNode, report: Report) -> _Test:
     nodeid, verdict = node["nodeid"].as_text(), verdict_from_row(node, report.environment, report.seed)
-    try:
+    with refuse_inconsistent(node):
         headline = format_headline(verdict) if verdict.outcome in FAILING_VERDICTS else ""
         row = {**node.value, "headline": headline}
         failure_text = _format_failure(nodeid, verdict, bool(row.get("expected")))
@@ -71,8 +71,6 @@ def _read_test(node: JsonNode, report: Report) -> _Test:
         failed = verdict.outcome == "failed" and verdict.runs[0].outcome == "failed"
         line = f"failed  {nodeid}  {describe_outcome(verdict.runs[0])}" if failed else ""
         return _Test(row, failure_text, line)
-    except INCONSISTENCY_ERRORS as error:
-        raise BadReport(f"{node.location} is inconsistent: {type(error).__name__}: {error}") from error
 
 
 def _format_failure(nodeid: str, verdict: Verdict, expected: bool) -> str:

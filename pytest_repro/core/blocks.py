@@ -1,9 +1,9 @@
-"""Iterates over an array in blocks that follow each other in C order."""
+"""Places in an array in C order: blocks that follow each other, the index of an element."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 
 def iter_block_indices(shape: tuple[int, ...], limit: int) -> Iterator[tuple[int | slice, ...]]:
@@ -25,3 +25,12 @@ def iter_block_indices(shape: tuple[int, ...], limit: int) -> Iterator[tuple[int
         for index in range(shape[0]):
             for rest in iter_block_indices(shape[1:], limit):
                 yield (index, *rest)
+
+
+def unravel_index(flat_index: int, shape: Sequence[int]) -> tuple[int, ...]:
+    """The index of the element number *flat_index* in C order."""
+    index: list[int] = []
+    for length in reversed(shape):
+        flat_index, place = divmod(flat_index, max(length, 1))
+        index.insert(0, place)
+    return tuple(index)

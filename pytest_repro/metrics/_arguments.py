@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from numbers import Real
 from statistics import fmean, stdev
@@ -49,6 +50,17 @@ def check_seed_values(name: str, values: object) -> dict[int, float]:
     seeds = [check_integer(f"a seed of {name}", seed, 0) for seed in values]
     numbers = [check_real(f"{name}[{seed}]", value) for seed, value in values.items()]
     return dict(sorted(zip(seeds, numbers)))
+
+
+def check_finite_seed_values(name: str, values: object) -> dict[int, float]:
+    """As :func:`check_seed_values`, of two or more finite numbers."""
+    checked = check_seed_values(name, values)
+    for seed, value in checked.items():
+        if not math.isfinite(value):
+            raise ValueError(f"{name}[{seed}]={value}: expected finite numbers")
+    if len(checked) < 2:
+        raise ValueError(f"{name} holds {len(checked)}: expected at least 2")
+    return checked
 
 
 def mean_and_std(values: list[float]) -> tuple[float, float]:

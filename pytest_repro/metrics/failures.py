@@ -10,9 +10,9 @@ from statistics import NormalDist
 from typing import Literal
 
 from pytest_repro.metrics._arguments import (
+    check_finite_seed_values,
     check_fraction,
     check_integer,
-    check_seed_values,
     format_percent,
     format_seeds,
     mean_and_std,
@@ -173,9 +173,9 @@ def suggested_bound(
     check_fraction("confidence", confidence)
     if confidence > _MAX_CONFIDENCE:
         raise ValueError(f"confidence={confidence}: expected at most {_MAX_CONFIDENCE}")
-    numbers = _check_finite(check_seed_values("values", values))
+    numbers = check_finite_seed_values("values", values)
     sign, n = 1 if side == "lower" else -1, len(numbers)
-    ordered = sorted(sign * number for number in numbers)
+    ordered = sorted(sign * number for number in numbers.values())
     needed = math.ceil(math.log(1 - confidence) / math.log(1 - fails))
     if n >= needed:
         rank = _find_rank(n, fails, 1 - confidence)
@@ -183,15 +183,6 @@ def suggested_bound(
     mean, std = mean_and_std(ordered)
     bound = sign * (mean - _solve_tolerance_factor(n, fails, confidence) * std)
     return Bound(bound, side, fails, confidence, n, "normal", needed)
-
-
-def _check_finite(values: dict[int, float]) -> list[float]:
-    for seed, value in values.items():
-        if not math.isfinite(value):
-            raise ValueError(f"values[{seed}]={value}: expected finite numbers")
-    if len(values) < 2:
-        raise ValueError(f"values holds {len(values)}: expected at least 2")
-    return list(values.values())
 
 
 def _find_rank(n: int, fails: float, alpha: float) -> int:

@@ -9,12 +9,13 @@ import html
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.reports.failure.golden import HOW_TO_REPAIR, format_update_command
 from pytest_repro.reports.failure.text import format_failure
-from pytest_repro.reports.json.report import INCONSISTENCY_ERRORS, BadReport
+from pytest_repro.reports.json.report import BadReport, refuse_inconsistent
 from pytest_repro.reports.json.rows import verdict_from_row
 from pytest_repro.reports.summary import (
     FAILING_VERDICTS,
@@ -182,11 +183,10 @@ def _format_terminal_failure(row: Mapping[str, Any], environment: Mapping[str, s
     """The failure text; ``""`` for a test that failed by itself."""
     if row["verdict"] not in FAILING_VERDICTS:
         return ""
-    try:
-        verdict = verdict_from_row(JsonNode(row, row["nodeid"]), environment, seed)
-        return format_failure(row["nodeid"], verdict)
-    except (BadReport, *INCONSISTENCY_ERRORS):  # a third-party axis, whose values JSON cannot hold
-        return ""
+    node = JsonNode(row, row["nodeid"])
+    with suppress(BadReport), refuse_inconsistent(node):  # a third-party axis, whose values JSON cannot hold
+        return format_failure(row["nodeid"], verdict_from_row(node, environment, seed))
+    return ""
 
 
 def _escape_markdown(text: str) -> str:

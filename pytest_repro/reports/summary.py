@@ -49,12 +49,9 @@ def format_counts(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def format_labels(counts: Counter[str], broken: int, with_devices: bool) -> str:
-    """:func:`format_counts` of numbers of tests by :func:`label_verdict`.
+    """:func:`format_counts` of *counts* by :func:`label_verdict`, which it empties.
 
-    Args:
-        counts: Number of tests by label; is emptied.
-        broken: Number of compared tests that a seed sweep fails.
-        with_devices: Whether a test varies the device.
+    *broken* compared tests are failed by a seed sweep; *with_devices* if any test varies the device.
     """
     compared = sum(counts[word] for word in COMPARED_VERDICTS)
     words = ", ".join(f"{counts.pop(word)} {word}" for word in COMPARED_VERDICTS if counts[word])
@@ -90,16 +87,11 @@ def label_verdict(row: Mapping[str, Any]) -> str:
     return word
 
 
-def format_too_few(rows: Sequence[Mapping[str, Any]], required: int, source: str) -> str:
+def format_too_few(compared: int, required: int, source: str) -> str:
     """Why the session fails if fewer than *required* tests were compared, else ``""``.
 
     *source* is the option that requires it: ``"--repro-require=5"``.
     """
-    return format_too_few_compared(count_compared(rows), required, source)
-
-
-def format_too_few_compared(compared: int, required: int, source: str) -> str:
-    """:func:`format_too_few` of a number of compared tests."""
     if compared >= required:
         return ""
     count = f"{compared or 'no'} test{'s were' if compared != 1 else ' was'} compared"

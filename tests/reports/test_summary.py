@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pytest_repro.reports.summary import format_counts, format_failing_lines, format_too_few
+from pytest_repro.reports.summary import count_compared, format_counts, format_failing_lines, format_too_few
 
 
 def row(verdict: str, *absent: str) -> dict[str, Any]:
@@ -62,9 +62,9 @@ def test_many_tests_that_observe_nothing_share_a_line() -> None:
 
 def test_a_gate_counts_what_was_compared() -> None:
     rows = [row("reproduced"), row("diverged"), row("unobserved"), row("skipped"), row("failed")]
-    assert format_too_few(rows, 2, "x") == format_too_few(rows, 0, "x") == ""
+    assert format_too_few(count_compared(rows), 2, "x") == format_too_few(2, 0, "x") == ""
     assert (
-        format_too_few(rows, 3, "x=3")
+        format_too_few(count_compared(rows), 3, "x=3")
         == "too few   2 tests were compared, x=3 requires at least 3: the session fails"
     )
-    assert format_too_few([], 1, "x=1").startswith("too few   no tests were compared")
+    assert format_too_few(0, 1, "x=1").startswith("too few   no tests were compared")

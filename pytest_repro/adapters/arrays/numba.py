@@ -38,11 +38,7 @@ _THREADS = "numba.get_num_threads()"
 
 
 class CompiledGenerator:
-    """A generator of compiled code, in the thread that uses it.
-
-    Args:
-        get_address: Returns the address of its state in this thread.
-    """
+    """A generator of compiled code; *get_address* returns the address of its state in this thread."""
 
     def __init__(self, get_address: Callable[[], int]) -> None:
         self.get_address = get_address

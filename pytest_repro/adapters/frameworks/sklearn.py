@@ -12,13 +12,11 @@ Limits: `n_jobs`, `pre_dispatch`, `verbose`, `memory` and the durations of a sea
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import sklearn
 
-from pytest_repro.adapters import Adapter
+from pytest_repro.adapters.frameworks._parts.settings import ConfiguredAdapter
 from pytest_repro.adapters.frameworks._sklearn.attributes import (
     Attribute,
     flatten_attribute,
@@ -28,16 +26,14 @@ from pytest_repro.adapters.frameworks._sklearn.attributes import (
     is_estimator,
 )
 from pytest_repro.core.machine import count_cores
-from pytest_repro.core.plan.plan import Deterministic
 from pytest_repro.core.runs.observation import Parts
 from pytest_repro.core.runs.pytree import FlattenResult
 
 _FLAGS = ("assume_finite", "working_memory", "pairwise_dist_chunk_size", "enable_cython_pairwise_dist")
 _LIBRARIES = ("numpy", "scipy", "scikit_learn")
-_active_blocks: dict[int, dict[str, Any]] = {}  # settings to restore
 
 
-class Sklearn(Adapter):
+class Sklearn(ConfiguredAdapter):
     """Estimators of scikit-learn, and those that follow its API."""
 
     def flatten(self, value: Any) -> FlattenResult:
@@ -58,28 +54,6 @@ class Sklearn(Adapter):
         kind: Any = type(value)
         return "estimator" if is_estimator(kind) and not issubclass(kind, type) else ""
 
-    @contextmanager
-    def deterministic(self, mode: Deterministic) -> Iterator[None]:
-        saved = sklearn.get_config()
-        _active_blocks[id(saved)] = saved
-        try:
-            yield
-        finally:
-            del _active_blocks[id(saved)]
-            if sklearn.get_config() != saved:
-                sklearn.set_config(**saved)
-
-    @contextmanager
-    def leave_switches(self, varied: Collection[str]) -> Iterator[None]:
-        before = sklearn.get_config()
-        try:
-            yield
-        finally:
-            after = sklearn.get_config()
-            changes = {name: value for name, value in after.items() if value != before.get(name)}
-            for saved in _active_blocks.values():
-                saved.update(changes)
-
     def environment(self) -> dict[str, str]:
         libraries = _list_thread_libraries()
         threads = {"scikit-learn openmp threads": str(_count_openmp_threads())}
@@ -88,16 +62,6 @@ class Sklearn(Adapter):
     def flags(self) -> dict[str, str]:
         config = sklearn.get_config()
         return {f"scikit-learn {name}": str(config.get(name)) for name in _FLAGS}
-
-    def switch_values(self) -> Iterable[tuple[str, object]]:
-        return [(f"sklearn.get_config()[{name!r}]", value) for name, value in sklearn.get_config().items()]
-
-    def set_switch(self, name: str, value: object) -> bool:
-        setting = name.removeprefix("sklearn.get_config()['").removesuffix("']")
-        if setting == name:
-            return False
-        sklearn.set_config(**{setting: value})
-        return True
 
 
 def _count_openmp_threads() -> int:
@@ -119,4 +83,4 @@ def _list_thread_libraries() -> str:
     return ", ".join(sorted(found)) or "none"
 
 
-adapter = Sklearn()
+adapter = Sklearn(sklearn)

@@ -20,7 +20,7 @@ import tokenizers
 from tokenizers import Encoding, Tokenizer
 
 from pytest_repro.adapters import Adapter
-from pytest_repro.adapters.frameworks._parts.integers import read_integers
+from pytest_repro.adapters._numpy_arrays import flatten_integers
 from pytest_repro.core.runs.observation import Parts
 from pytest_repro.core.runs.pytree import FlattenResult
 
@@ -31,9 +31,9 @@ _OPTIONAL_NUMBERS = ("word_ids", "sequence_ids")
 def _iter_fields(encoding: Encoding) -> Iterator[tuple[str, object]]:
     """Its fields, each of which is one value: a text has hundreds of tokens."""
     for name in _NUMBERS:
-        yield f".{name}", read_integers(getattr(encoding, name))
+        yield f".{name}", flatten_integers(getattr(encoding, name))
     for name in _OPTIONAL_NUMBERS:  # None of special tokens
-        yield f".{name}", read_integers([-1 if n is None else n for n in getattr(encoding, name)])
+        yield f".{name}", flatten_integers([-1 if n is None else n for n in getattr(encoding, name)])
     yield ".tokens", json.dumps(encoding.tokens)
     yield ".n_sequences", encoding.n_sequences
     yield ".overflowing", encoding.overflowing

@@ -22,8 +22,8 @@ from typing import Any
 import transformers
 
 from pytest_repro.adapters import Adapter
+from pytest_repro.adapters._numpy_arrays import flatten_integers
 from pytest_repro.adapters.frameworks._parts.class_names import make_class_finder
-from pytest_repro.adapters.frameworks._parts.integers import read_integers
 from pytest_repro.adapters.frameworks._parts.variables import restored_variables
 from pytest_repro.core.plan.plan import Deterministic
 from pytest_repro.core.runs.observation import Parts
@@ -56,7 +56,7 @@ def _join_numbers(part: Any) -> object:
         return part
     if type(part[0]) is list:
         return [_join_numbers(row) for row in part]
-    return read_integers(part) if all(type(number) is int for number in part) else part
+    return flatten_integers(part) if all(type(number) is int for number in part) else part
 
 
 def _flatten_batch(batch: Any) -> Parts:

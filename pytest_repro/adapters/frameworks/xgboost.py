@@ -12,16 +12,13 @@ Limits: threads, device and verbosity are not compared. A `DMatrix` is refused: 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import xgboost
 
-from pytest_repro.adapters import Adapter
 from pytest_repro.adapters.frameworks._boosters.json_values import explain_dataset, make_model, read_json
-from pytest_repro.core.plan.plan import Deterministic
+from pytest_repro.adapters.frameworks._parts.settings import ConfiguredAdapter
 from pytest_repro.core.runs.observation import Parts
 from pytest_repro.core.runs.pytree import FlattenResult
 
@@ -29,7 +26,6 @@ _MACHINE = {
     "n_jobs", "nthread", "device", "gpu_id", "fail_on_invalid_gpu_id", "validate_parameters", "verbosity",
     "version",
 }  # fmt: skip
-_active_blocks: dict[int, dict[str, Any]] = {}  # settings to restore
 
 
 def _flatten_booster(booster: Any) -> Parts:
@@ -46,7 +42,7 @@ def _take_trees(gradient_booster: dict[str, Any]) -> list[Any]:
     return list(inner["model"].pop("trees", []))
 
 
-class Xgboost(Adapter):
+class Xgboost(ConfiguredAdapter):
     """Boosters by the JSON of their model."""
 
     def flatten(self, value: Any) -> FlattenResult:
@@ -58,41 +54,8 @@ class Xgboost(Adapter):
     def kind_name(self, value: object) -> str:
         return "booster" if issubclass(type(value), xgboost.Booster) else ""
 
-    @contextmanager
-    def deterministic(self, mode: Deterministic) -> Iterator[None]:
-        saved = xgboost.get_config()
-        _active_blocks[id(saved)] = saved
-        try:
-            yield
-        finally:
-            del _active_blocks[id(saved)]
-            if xgboost.get_config() != saved:
-                xgboost.set_config(**saved)
-
-    @contextmanager
-    def leave_switches(self, varied: Collection[str]) -> Iterator[None]:
-        before = xgboost.get_config()
-        try:
-            yield
-        finally:
-            changes = {
-                name: value for name, value in xgboost.get_config().items() if value != before.get(name)
-            }
-            for saved in _active_blocks.values():
-                saved.update(changes)
-
     def environment(self) -> dict[str, str]:
         return {"xgboost": xgboost.__version__, "xgboost cuda": _read_cuda()}
-
-    def switch_values(self) -> Iterable[tuple[str, object]]:
-        return [(f"xgboost.get_config()[{name!r}]", value) for name, value in xgboost.get_config().items()]
-
-    def set_switch(self, name: str, value: object) -> bool:
-        setting = name.removeprefix("xgboost.get_config()['").removesuffix("']")
-        if setting == name:
-            return False
-        xgboost.set_config(**{setting: value})
-        return True
 
 
 @cache
@@ -100,4 +63,4 @@ def _read_cuda() -> str:
     return str(xgboost.build_info().get("USE_CUDA", "unknown"))
 
 
-adapter = Xgboost()
+adapter = Xgboost(xgboost)

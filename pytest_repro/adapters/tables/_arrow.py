@@ -31,11 +31,7 @@ def flatten_arrow(
 ) -> FlattenResult:
     """The values of the Arrow arrays *chunks*, all of the type *kind*, as those of one array.
 
-    Args:
-        chunks: The arrays.
-        kind: Their type.
-        name: What the type is called; by default as Arrow does.
-        mask: Path of the mask of missing elements.
+    The type is called *name*, by default as Arrow does; *mask* is the path of the mask of missing elements.
     """
     count, name = sum(map(len, chunks)), name or str(kind)
     title = f"{name}[{count}]"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pytest_repro.adapters._numpy_arrays import flatten_array
-from pytest_repro.adapters.tables._columns import make_number_leaf, make_objects_leaf
+from pytest_repro.adapters.tables._columns import make_element_leaf, make_number_leaf, make_objects_leaf
 from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.core.runs.pytree import FlattenResult
 
@@ -63,16 +64,12 @@ def _flatten_text(array: Any) -> FlattenResult:
     kind = f"{name}[{len(cells)}]"
     leaf = make_objects_leaf(name, cells)
     if isinstance(leaf, Leaf) and leaf.dtype != "utf8":  # nothing but missing elements
-        from pytest_repro.adapters.tables._columns import make_element_leaf
-
         return make_element_leaf(kind, "utf8", np.full(len(cells), -1, "i4"), [])
     return make_number_kind(leaf, kind)
 
 
 def make_number_kind(leaf: FlattenResult, kind: str) -> FlattenResult:
     """*leaf* with another kind."""
-    from dataclasses import replace
-
     return replace(leaf, kind=kind) if isinstance(leaf, Leaf) else leaf
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import datasets  # or a module of the user with this name
 
 from pytest_repro.adapters import Adapter, flatten
-from pytest_repro.core.runs.observation import Leaf, Parts
+from pytest_repro.core.runs.observation import Parts, make_leaf
 from pytest_repro.core.runs.pytree import FlattenResult
 
 _ALTERNATIVE = "record a Dataset"
@@ -29,8 +29,7 @@ def _flatten_dataset(dataset: Any) -> FlattenResult:
     found = flatten(table)
     if not isinstance(found, Parts):
         return found
-    features = str(dataset.features).encode()
-    leaf = Leaf("Features", "", (), len(features), lambda: (memoryview(features),))
+    leaf = make_leaf("Features", str(dataset.features))
     kind = found.kind.replace("Table[", f"{type(dataset).__qualname__}[")
     return Parts(kind, (*found.items, (".features", leaf)), numeric=True)
 

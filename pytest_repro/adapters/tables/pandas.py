@@ -22,32 +22,14 @@ from pytest_repro.adapters import Adapter
 from pytest_repro.adapters.tables._columns import make_range_leaf, name_columns, read_own_attributes
 from pytest_repro.adapters.tables._pandas_arrays import flatten_pandas_array, is_pandas_array
 from pytest_repro.core.compare.table import format_table_kind
-from pytest_repro.core.runs.observation import Leaf, Parts
+from pytest_repro.core.runs.observation import Parts, make_leaf
 from pytest_repro.core.runs.pytree import FlattenResult
 
-_OWN = frozenset(
-    [
-        "_mgr",
-        "_attrs",
-        "_flags",
-        "_name",
-        "_item_cache",
-        "_is_copy",
-        "_cache",
-        "_cacher",
-        "_id",
-        "_data",
-        "_references",
-        "_range",
-        "_levels",
-        "_codes",
-        "_names",
-        "_no_setting_name",
-        "_reset_identity",
-        "sortorder",
-        "_freq",
-    ]
-)
+_OWN = frozenset({
+    "_mgr", "_attrs", "_flags", "_name", "_item_cache", "_is_copy", "_cache", "_cacher", "_id", "_data",
+    "_references", "_range", "_levels", "_codes", "_names", "_no_setting_name", "_reset_identity",
+    "sortorder", "_freq",
+})  # fmt: skip
 """Attributes that pandas itself sets on its objects."""
 
 _ALTERNATIVE = "record its result: a DataFrame, a Series, an Index or an array"
@@ -123,19 +105,19 @@ def _flatten_scalar(value: Any) -> FlattenResult:
     """A missing value, or a moment, span of time or interval with all that it says."""
     kind = type(value)
     if kind is type(pd.NA) or value is pd.NaT:
-        return _make_text(kind.__name__, kind.__name__)
+        return make_leaf(kind.__name__, kind.__name__)
     if kind is pd.Timestamp:
-        return _make_text(f"Timestamp[{value.unit}]", f"{value.isoformat()} {value.tz} fold {value.fold}")
+        return make_leaf(f"Timestamp[{value.unit}]", f"{value.isoformat()} {value.tz} fold {value.fold}")
     if kind is pd.Timedelta:
-        return _make_text(f"Timedelta[{value.unit}]", value.isoformat())
+        return make_leaf(f"Timedelta[{value.unit}]", value.isoformat())
     if kind is pd.Period:
-        return _make_text(f"Period[{value.freqstr}]", str(value.ordinal))
+        return make_leaf(f"Period[{value.freqstr}]", str(value.ordinal))
     if issubclass(kind, pd.offsets.BaseOffset):
-        return _make_text(kind.__name__, _format_offset(value))
+        return make_leaf(kind.__name__, _format_offset(value))
     if kind is pd.CategoricalDtype:
         return Parts(kind.__name__, ((".ordered", value.ordered), (".categories", value.categories)))
     if issubclass(kind, pd.api.extensions.ExtensionDtype):
-        return _make_text(kind.__name__, str(value))
+        return make_leaf(kind.__name__, str(value))
     if kind is pd.Interval:
         sides = ((".left", value.left), (".right", value.right))
         return Parts(f"Interval[{value.closed}]", sides)
@@ -146,11 +128,6 @@ def _format_offset(offset: Any) -> str:
     """Its count and parameters, without the calendar that the holidays are from."""
     kwds = {name: part for name, part in offset.kwds.items() if name != "calendar"}
     return f"{offset}{kwds or ''}{' normalized' if offset.normalize else ''}"
-
-
-def _make_text(kind: str, text: str) -> Leaf:
-    content = text.encode()
-    return Leaf(kind, "", (), len(content), lambda: (memoryview(content),))
 
 
 class Pandas(Adapter):

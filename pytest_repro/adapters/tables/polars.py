@@ -25,7 +25,7 @@ from pytest_repro.adapters import Adapter
 from pytest_repro.adapters.tables._columns import make_names_leaf, name_columns, read_own_attributes
 from pytest_repro.adapters.tables._polars_series import Column, flatten_values
 from pytest_repro.core.compare.table import format_table_kind
-from pytest_repro.core.runs.observation import Leaf, Parts
+from pytest_repro.core.runs.observation import Parts, make_leaf
 from pytest_repro.core.runs.pytree import FlattenResult
 from pytest_repro.interpose.seeding import Effect
 
@@ -65,8 +65,7 @@ class Polars(Adapter):
         if issubclass(kind, pl.LazyFrame):
             return "is a polars.LazyFrame, which has no values yet: call .collect()"
         if isinstance(value, pl.DataType) or (isinstance(value, type) and issubclass(value, pl.DataType)):
-            text = str(value).encode()
-            return Leaf("polars.DataType", "", (), len(text), lambda: (memoryview(text),))
+            return make_leaf("polars.DataType", str(value))
         if kind.__module__.partition(".")[0] != "polars" or issubclass(kind, type):
             return None
         return f"is a {kind.__module__}.{kind.__qualname__}: {_ALTERNATIVE}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 from pytest_repro.adapters import seed_all
@@ -17,11 +18,9 @@ def fit_estimator(estimator: Any, X: Any, y: Any, fit_params: Mapping[str, Any],
     Returns:
         The estimator as ``model``, and the result of each of :data:`METHODS` that it has.
     """
-    from pytest_repro.adapters.frameworks._sklearn.parameters import copy_data
-
     seed_all(seed)
-    data, target, named = copy_data((X, y, dict(fit_params)))
+    data, target, named = deepcopy((X, y, dict(fit_params)))
     estimator.fit(data, **named) if y is None else estimator.fit(data, target, **named)
     seed_all(seed)
     found = {name: getattr(estimator, name) for name in METHODS if hasattr(estimator, name)}
-    return {"model": estimator, **{name: method(copy_data(X)) for name, method in found.items()}}
+    return {"model": estimator, **{name: method(deepcopy(X)) for name, method in found.items()}}

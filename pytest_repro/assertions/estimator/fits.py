@@ -54,17 +54,17 @@ class Fits:
 
     def compare(self, refit: bool, clone: bool, threads: Sequence[int]) -> None:
         """Makes the fits; the keywords are those of the assertion."""
-        first = self.parameters.copy_unfitted(self.estimator)
+        first = self.parameters.clone(self.estimator)
         if self._plan.vary:
             _check_pickles(self.estimator, self.data)
         run_until_settled(partial(self._fit_reference, first), lambda _: self._pin.is_settled)
         if refit:
             self._add(_REFIT, first)
         if clone:
-            self._add(_CLONE, self.parameters.copy_unfitted(self.estimator))
+            self._add(_CLONE, self.parameters.clone(self.estimator))
         for number in threads:
             self._fit_with_threads(Cell("threads", number), number)
-        args = (self.parameters.copy_unfitted(self.estimator), *self.data, self._next_seed())
+        args = (self.parameters.clone(self.estimator), *self.data, self._next_seed())
         call_in_companions(self._trial, fit_estimator, args)
 
     def _fit_reference(self, model: Any) -> None:

@@ -94,14 +94,14 @@ def _find_global_draws(fits: Fits) -> Iterator[Finding]:
 
 
 def _diagnose(fits: Fits, process: bool = False) -> Sequence[Finding]:
-    model: Any = fits.parameters.copy_unfitted(fits.estimator)
+    model: Any = fits.parameters.clone(fits.estimator)
     return check(_fit_clone, model, *fits.data, process=process).causes
 
 
 def _fit_clone(model: Any, X: Any, y: Any, fit_params: Mapping[str, Any]) -> object:
-    from pytest_repro.adapters.frameworks._sklearn.parameters import copy_unfitted
+    from pytest_repro.adapters.frameworks._sklearn.parameters import clone
 
-    return fit_estimator(copy_unfitted(model), X, y, fit_params, 0)
+    return fit_estimator(clone(model), X, y, fit_params, 0)
 
 
 def _explain_threads(verdict: Verdict) -> Finding:

@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from pytest_repro.cli.commands import BadOption, Command, Result
+from pytest_repro.core.text import escape_surrogates
 
 _DESCRIPTION = """\
 Keeps the verdicts, values and costs of many reports in one SQLite file, such as one in a CI cache, and says
@@ -70,10 +71,10 @@ def _run_add(options: Namespace) -> Result:
 def _run_show(options: Namespace) -> Result:
     from pytest_repro.cli.history import text
     from pytest_repro.cli.history.changes import classify
-    from pytest_repro.cli.history.database import make_storable, open_history
+    from pytest_repro.cli.history.database import open_history
     from pytest_repro.cli.history.series import read_results, read_series, read_sessions
 
-    nodeid = str(make_storable(options.test or ""))
+    nodeid = escape_surrogates(options.test or "")
     with open_history(options.history) as connection:
         sessions = read_sessions(connection, options.order)
         if not sessions:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING
 from pytest_repro.cli.commands import BadOption, Command, Result
 
 if TYPE_CHECKING:
-    from pytest_repro.cli.merge.merged_test import Writer
     from pytest_repro.cli.merge.shard_set import ShardSet
+    from pytest_repro.cli.merge.writer import Writer
 
 _DESCRIPTION = """\
 Merges the reports of the shards of one run into one report, and gives one verdict on all of them.
@@ -57,7 +56,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _run(options: Namespace) -> Result:
     from pytest_repro.cli.merge.ctrf import CtrfReport
     from pytest_repro.cli.merge.junit import JUnitReport
-    from pytest_repro.cli.merge.merge import Body, JsonReport, merge_tests
+    from pytest_repro.cli.merge.merge import JsonReport, merge_tests
     from pytest_repro.cli.merge.page import Page
     from pytest_repro.cli.merge.shard_set import read_shards
     from pytest_repro.cli.merge.summary import Summary
@@ -76,14 +75,14 @@ def _run(options: Namespace) -> Result:
     if not found.reports:
         raise BadOption(f"no report can be merged: {'; '.join(text for _, text in found.problems)}")
     summary = Summary()
-    kinds: list[tuple[str | None, Callable[[Body], Writer]]] = [
+    kinds: list[tuple[str | None, type[Writer]]] = [
         (options.output, JsonReport),
         (options.junit, JUnitReport),
         (options.ctrf, CtrfReport),
         (options.html, Page),
     ]
     with ExitStack() as stack:
-        writers = [(path, kind(stack.enter_context(Body()))) for path, kind in kinds if path]
+        writers = [(path, stack.enter_context(closing(kind()))) for path, kind in kinds if path]
         merge_tests(found, [summary, *(writer for _, writer in writers)])
         for path, writer in writers:
             _save(writer, path, found)

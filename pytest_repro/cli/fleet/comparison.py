@@ -19,6 +19,7 @@ from pytest_repro.cli.fleet.partition import (
     Field,
     Partition,
     explain_partition,
+    group_machines,
     join_partitions,
     list_differing_fields,
     make_partition,
@@ -121,7 +122,7 @@ def _compare_test(test: RecordedTest, count: int, options: CompareOptions) -> Fl
     rows = [test.rows[number] if number != MISSING else None for number in numbers]
     used = [row for row in rows if row is not None and row.runs_agree]
     words = [None if row and row.runs_agree else row.verdict if row else "missing" for row in rows]
-    excluded = _group(words)
+    excluded = {word: tuple(each) for word, each in group_machines(words).items() if word is not None}
     all_rules = dict.fromkeys(row.rules for row in used)
     if len(used) < 2 or len(all_rules) > 1:
         neutral = not used and len(excluded) == 1 and set(excluded) <= {*NEUTRAL_VERDICTS}
@@ -145,15 +146,6 @@ def _compare_test(test: RecordedTest, count: int, options: CompareOptions) -> Fl
         tuple(name for name, each in test.values.items() if each.between or each.is_wide),
         by_marker,
     )
-
-
-def _group(words: Sequence[str | None]) -> dict[str, tuple[int, ...]]:
-    """The machines of each word; those without one are left out."""
-    groups: dict[str, list[int]] = {}
-    for machine, word in enumerate(words):
-        if word is not None:
-            groups.setdefault(word, []).append(machine)
-    return {word: tuple(machines) for word, machines in groups.items()}
 
 
 def _find_splits(test: RecordedTest, numbers: Sequence[int], options: CompareOptions) -> Iterator[ValueSplit]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_repro.cli.fleet.comparison import FleetComparison, FleetTest, ValueSplit
 from pytest_repro.cli.fleet.fields import get_family
-from pytest_repro.cli.fleet.partition import Explanation, FieldSplit, Partition
+from pytest_repro.cli.fleet.partition import Explanation, FieldSplit, Partition, group_machines
 
 FORMAT = 1
 
@@ -48,10 +48,8 @@ def make_data(comparison: FleetComparison) -> dict[str, Any]:
 
 
 def _group_by_value(values: Sequence[str], names: Sequence[str]) -> list[dict[str, Any]]:
-    groups: dict[str, list[str]] = {}
-    for value, name in zip(values, names):
-        groups.setdefault(value, []).append(name)
-    return [{"value": value or None, "machines": machines} for value, machines in groups.items()]
+    groups = group_machines(values).items()
+    return [{"value": value or None, "machines": _select(names, machines)} for value, machines in groups]
 
 
 def _select(names: Sequence[str], machines: Iterable[int]) -> list[str]:

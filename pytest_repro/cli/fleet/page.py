@@ -19,7 +19,7 @@ from pytest_repro.cli.fleet.text import (
 )
 from pytest_repro.core.text import escape_unprintable
 from pytest_repro.reports.failure import plural
-from pytest_repro.reports.html.templates import DARK, LIGHT, format_css_variables, load_template, read_styles
+from pytest_repro.reports.html.templates import render_template
 
 MAX_COLUMNS, MAX_ROWS, MAX_CLASSES, MAX_NAMES, MAX_TESTS = 40, 200, 60, 500, 200
 """Most partitions, rows, classes of a partition, names in a row, tests of a partition on the page."""
@@ -27,8 +27,14 @@ MAX_COLUMNS, MAX_ROWS, MAX_CLASSES, MAX_NAMES, MAX_TESTS = 40, 200, 60, 500, 200
 ALONE = -2
 """The code of a machine in a partition into single machines, where letters would tell nothing."""
 
-_LIGHT_TINTS = ("#eee9de", "#cfe3ff", "#ffd9c2", "#cdebd3", "#ead6f5", "#ffe9a8", "#c9ecec", "#f6cfdb")
-_DARK_TINTS = ("#2b2f37", "#1d3f66", "#6b3413", "#1e4f2f", "#4d2f63", "#5a4710", "#174f50", "#5f2a3c")
+_LIGHT_TINTS = {
+    "c0": "#eee9de", "c1": "#cfe3ff", "c2": "#ffd9c2", "c3": "#cdebd3",
+    "c4": "#ead6f5", "c5": "#ffe9a8", "c6": "#c9ecec", "c7": "#f6cfdb",
+}  # fmt: skip
+_DARK_TINTS = {
+    "c0": "#2b2f37", "c1": "#1d3f66", "c2": "#6b3413", "c3": "#1e4f2f",
+    "c4": "#4d2f63", "c5": "#5a4710", "c6": "#174f50", "c7": "#5f2a3c",
+}  # fmt: skip
 
 
 class MachineRow(NamedTuple):
@@ -56,31 +62,26 @@ def render_page(comparison: FleetComparison) -> str:
     compared = [test for test in comparison.tests if test.outcome in COMPARED_OUTCOMES]
     whole = sum(test.agrees for test in compared)
     verb = "agrees" if whole == 1 else "agree"
-    return str(
-        load_template("fleet.html").render(
-            sentence=f"{whole:,} of {plural(len(compared), 'compared test')} {verb} everywhere",
-            tone="good" if comparison.agrees else "bad",
-            facts=f"{plural(len(comparison.machines), 'machine')}, {plural(len(comparison.tests), 'test')}",
-            columns=list_columns(comparison),
-            column_count=len(comparison.explanations),
-            rows=rows[:MAX_ROWS],
-            row_count=len(rows),
-            fields=list(_list_fields(comparison)),
-            before=_escape([*text.format_inputs(), *text.format_draws()]),
-            suspects=_escape(text.format_suspects()),
-            excluded=_escape(text.format_excluded()),
-            totals=_escape(text.format_totals()),
-            letter=lambda code: {OUTSIDE: "–", ALONE: "≠"}.get(code) or name_class(code),
-            colour=lambda code: f"c{min(code, len(_DARK_TINTS) - 1)}" if code >= 0 else "none",
-            light=format_css_variables({**LIGHT, **_name_tints(_LIGHT_TINTS)}),
-            dark=format_css_variables({**DARK, **_name_tints(_DARK_TINTS)}),
-            styles=read_styles("page.css", "fleet.css"),
-        )
+    return render_template(
+        "fleet.html",
+        ("page.css", "fleet.css"),
+        tints=(_LIGHT_TINTS, _DARK_TINTS),
+        noun="machines",
+        sentence=f"{whole:,} of {plural(len(compared), 'compared test')} {verb} everywhere",
+        tone="good" if comparison.agrees else "bad",
+        title=f"{plural(len(comparison.machines), 'machine')}, {plural(len(comparison.tests), 'test')}",
+        columns=list_columns(comparison),
+        column_count=len(comparison.explanations),
+        rows=rows[:MAX_ROWS],
+        row_count=len(rows),
+        fields=list(_list_fields(comparison)),
+        before=_escape([*text.format_inputs(), *text.format_draws()]),
+        suspects=_escape(text.format_suspects()),
+        excluded=_escape(text.format_excluded()),
+        totals=_escape(text.format_totals()),
+        letter=lambda code: {OUTSIDE: "–", ALONE: "≠"}.get(code) or name_class(code),
+        colour=lambda code: f"c{min(code, len(_DARK_TINTS) - 1)}" if code >= 0 else "none",
     )
-
-
-def _name_tints(tints: Sequence[str]) -> dict[str, str]:
-    return {f"c{number}": tint for number, tint in enumerate(tints)}
 
 
 def _escape(lines: Iterable[str]) -> tuple[str, ...]:

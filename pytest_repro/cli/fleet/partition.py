@@ -8,7 +8,9 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+T = TypeVar("T", bound=Hashable)
 
 OUTSIDE = -1
 """The class of a machine that is not part of a partition."""
@@ -31,15 +33,20 @@ class Partition:
     @cached_property
     def classes(self) -> tuple[tuple[int, ...], ...]:
         """The machines of each class, by number."""
-        members: dict[int, list[int]] = {}
-        for machine, code in enumerate(self.codes):
-            if code != OUTSIDE:
-                members.setdefault(code, []).append(machine)
-        return tuple(tuple(members[code]) for code in sorted(members))
+        members = group_machines(self.codes)
+        return tuple(tuple(members[code]) for code in sorted(members) if code != OUTSIDE)
 
     @property
     def sizes(self) -> tuple[int, ...]:
         return tuple(map(len, self.classes))
+
+
+def group_machines(values: Iterable[T]) -> dict[T, list[int]]:
+    """The machines of each value, by number."""
+    groups: dict[T, list[int]] = {}
+    for machine, value in enumerate(values):
+        groups.setdefault(value, []).append(machine)
+    return groups
 
 
 def make_partition(labels: Iterable[Hashable | None]) -> Partition:

@@ -15,7 +15,7 @@ from pytest_repro.cli.fleet.comparison import (
     ValueSplit,
 )
 from pytest_repro.cli.fleet.fields import format_split, format_value, get_family, group_fields
-from pytest_repro.cli.fleet.partition import Explanation, FieldSplit, Partition
+from pytest_repro.cli.fleet.partition import Explanation, FieldSplit, Partition, group_machines
 from pytest_repro.cli.fleet.records import Machine
 from pytest_repro.metrics._arguments import format_list
 from pytest_repro.reports.failure import format_labelled, format_tolerance, plural
@@ -69,10 +69,7 @@ class FleetText:
         return format_list([self._machines[number].name for number in machines], _MAX_MACHINES)
 
     def _format_copies(self) -> Iterator[str]:
-        copies: dict[bytes, list[int]] = {}
-        for number, machine in enumerate(self._machines):
-            copies.setdefault(machine.content, []).append(number)
-        for numbers in copies.values():
+        for numbers in group_machines(machine.content for machine in self._machines).values():
             if len(numbers) > 1 and self._machines[numbers[0]].test_count:
                 yield f"copies of one report, counted as {len(numbers)} machines: {self._name(numbers)}"
 
@@ -85,10 +82,7 @@ class FleetText:
         yield f"environment  {len(fields)} of {plural(total, 'field')} differ{'s' * (len(fields) == 1)}"
         width = max(len(field.name) for field in fields)
         for field in fields:
-            groups: dict[str, list[int]] = {}
-            for number, value in enumerate(field.values):
-                groups.setdefault(value, []).append(number)
-            largest = sorted(groups.items(), key=lambda group: -len(group[1]))
+            largest = sorted(group_machines(field.values).items(), key=lambda group: -len(group[1]))
             parts = [
                 f"{format_value(field.name, value)} on {len(m):,} ({self._name(m)})" for value, m in largest
             ]

@@ -9,15 +9,15 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from pytest_repro.cli.history.database import make_storable, transaction
+from pytest_repro.cli.history.database import transaction
 from pytest_repro.cli.merge.merged_test import find_part
 from pytest_repro.cli.merge.shard_report import Part, ShardReport, get_label, read_shard_report
 from pytest_repro.cli.reported import read_values
 from pytest_repro.core.checked_json import JsonNode
+from pytest_repro.core.text import escape_surrogates, parse_time
 from pytest_repro.reports.failure import plural
 from pytest_repro.reports.json.stream import ReportStream
 
@@ -65,11 +65,12 @@ class _Adder:
             identity = hashlib.blake2b(Path(self._report.path).read_bytes(), digest_size=16).hexdigest()
         fields = json.dumps(dict(part.environment), sort_keys=True)
         environment = self._find_or_add("environment", fields=fields)
+        started = parse_time(part.started)
         cursor = self._connection.execute(
             "INSERT OR IGNORE INTO session VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                identity, part.run_id, part.shard, part.commit, part.started, parse_time(part.started),
-                part.duration, time.time(), environment,
+                identity, part.run_id, part.shard, part.commit, part.started,
+                started.timestamp() if started else None, part.duration, time.time(), environment,
             ),
         )  # fmt: skip
         return cursor.lastrowid if cursor.rowcount else None
@@ -86,7 +87,7 @@ class _Adder:
         self._counts[session, test] += 1
         self._connection.execute(
             "INSERT INTO result VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (session, test, number, *map(make_storable, _read_result(row, part.seed))),
+            (session, test, number, *map(escape_surrogates, _read_result(row, part.seed))),
         )
         for name, identity, kind, measure, detail in _read_values(row):
             value = self._find_or_add("value", test_id=test, number=number, name=name)
@@ -99,7 +100,7 @@ class _Adder:
     def _find_or_add(self, table: str, others: Mapping[str, object] = {}, **key: object) -> int:
         """The id of the row with *key*; a new one also gets *others*."""
         where = " AND ".join(f"{name} = ?" for name in key)
-        columns = {name: make_storable(value) for name, value in {**key, **others}.items()}
+        columns = {name: escape_surrogates(value) for name, value in {**key, **others}.items()}
         found = self._connection.execute(
             f"SELECT id FROM {table} WHERE {where}", [columns[name] for name in key]
         ).fetchone()
@@ -108,15 +109,6 @@ class _Adder:
         marks = ", ".join("?" * len(columns))
         statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
         return int(self._connection.execute(statement, tuple(columns.values())).lastrowid or 0)
-
-
-def parse_time(text: str) -> float | None:
-    """Seconds since 1970 of ``"2026-01-31T08:00:00Z"``; None if *text* is no time."""
-    try:
-        parsed = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return (parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=timezone.utc)).timestamp()
 
 
 def _read_result(row: JsonNode, seed: int) -> tuple[object, ...]:

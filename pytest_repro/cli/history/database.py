@@ -103,11 +103,6 @@ def open_history(path: str, create: bool = False) -> Iterator[sqlite3.Connection
             connection.close()
 
 
-def make_storable(value: object) -> object:
-    """*value*; in text, what UTF-8 has not, such as bytes of the name of a file, is escaped."""
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
-
-
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """A transaction that no other writer interrupts; an error undoes all of it."""

@@ -19,7 +19,7 @@ from pytest_repro.cli.history.text import (
 from pytest_repro.core.files import replace_file
 from pytest_repro.reports.failure import plural
 from pytest_repro.reports.html.labels import VerdictStyle
-from pytest_repro.reports.html.templates import DARK, LIGHT, format_css_variables, load_template, read_styles
+from pytest_repro.reports.html.templates import render_template
 
 MAX_VALUES = 500
 """Most values on the page; each takes about 60 bytes for each session."""
@@ -80,7 +80,11 @@ def write_page(
     counts = Counter(history.course for history in histories)
     counts["equal"] += equal_count
     costs = [line for nodeid, found in results.items() if (line := make_cost_line(nodeid, found, sessions))]
-    page = load_template("history.html").render(
+    page = render_template(
+        "history.html",
+        ("plots.css", "page.css", "history.css"),
+        noun="values",
+        title="History",
         lines=[make_line(history, sessions) for history in shown],
         costs=costs[:MAX_VALUES],
         counts=[(STYLES[each], COURSE_TEXTS[each], counts[each]) for each in COURSES if counts[each]],
@@ -91,9 +95,6 @@ def write_page(
         tone="bad" if counts["alternates"] else "idle" if counts["changed"] else "good",
         width=_WIDTH,
         height=_HEIGHT,
-        light=format_css_variables(LIGHT),
-        dark=format_css_variables(DARK),
-        styles=read_styles("plots.css", "page.css", "history.css"),
     )
     replace_file(path, [page])
 
@@ -151,9 +152,7 @@ def make_cost_line(nodeid: str, results: Sequence[Result], sessions: Sequence[Se
     """The line of the cost of determinism of one test; empty unless two sessions measured it."""
     places = _place(sessions)
     ratios = [
-        (places[each.session.ident], each.cost_deterministic / each.cost_default)
-        for each in results
-        if each.cost_deterministic is not None and each.cost_default
+        (places[each.session.ident], each.cost_ratio) for each in results if each.cost_ratio is not None
     ]
     if len(ratios) < 2:
         return {}

@@ -85,6 +85,13 @@ class Result(NamedTuple):
     cost_deterministic: float | None
     cost_default: float | None
 
+    @property
+    def cost_ratio(self) -> float | None:
+        """``cost_deterministic / cost_default``."""
+        if self.cost_deterministic is None or not self.cost_default:
+            return None
+        return self.cost_deterministic / self.cost_default
+
 
 def shorten_commit(commit: str) -> str:
     """The first 10 digits, and whether files differed from it."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from pytest_repro.cli.history.add import parse_time
 from pytest_repro.cli.history.changes import Change, FieldChange, classify
 from pytest_repro.cli.history.database import BadHistory
 from pytest_repro.cli.history.series import Series, Session
 from pytest_repro.cli.history.text import describe_fields, format_contents, name_session
+from pytest_repro.core.text import parse_time
 from pytest_repro.reports.failure import plural
 
 _MAX_VALUES = 100
@@ -34,7 +34,7 @@ def find_start(sessions: Sequence[Session], since: str) -> int:
         return last + 1
     if (at := parse_time(since)) is None:
         raise BadHistory(f"{since} is no commit or run of this history, and no date such as 2026-01-31")
-    return sum(each.time < at for each in sessions)
+    return sum(each.time < at.timestamp() for each in sessions)
 
 
 def find_change(series: Series, later: set[int]) -> Change | None:

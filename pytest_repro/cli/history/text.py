@@ -168,8 +168,7 @@ def format_costs(results: Iterable[tuple[str, Sequence[Result]]]) -> Iterator[st
     """A line for each test whose cost of determinism was measured: its first and its last ratio."""
     lines = []
     for nodeid, found in results:
-        costs = [(each.session, each.cost_deterministic / each.cost_default) for each in found
-                 if each.cost_deterministic is not None and each.cost_default]  # fmt: skip
+        costs = [(each.session, each.cost_ratio) for each in found if each.cost_ratio is not None]
         if costs:
             (first, a), (last, b) = costs[0], costs[-1]
             low, high = (pick(ratio for _, ratio in costs) for pick in (min, max))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pytest_repro.cli.compare import CompareOptions, ValueMismatch, compare_value
 from pytest_repro.cli.merge.shard_report import Part, decode_verdict
-from pytest_repro.cli.reported import read_values
+from pytest_repro.cli.reported import observe_values, parse_key, read_values
 from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.mismatch import Mismatch, find_outcome_mismatches
 from pytest_repro.core.compare.stored_value import StoredValue, compare_statistics, find_other_kind
@@ -17,8 +16,7 @@ from pytest_repro.core.compare.verdict import SHARD, WITHOUT_BASELINE, Verdict
 from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.plan.tolerance import EXACT
 from pytest_repro.core.runs.level import select_at_level
-from pytest_repro.core.runs.observation import Key, Observation
-from pytest_repro.core.runs.run import Run
+from pytest_repro.core.runs.observation import Key
 from pytest_repro.reports.json.rows import verdict_to_row
 
 
@@ -53,7 +51,8 @@ def compare_rows(
         right.runs[0], axis=SHARD, value=other, setting={}, repeat_of=None,
         environment_diff=diff_environments(a_part.environment, b_part.environment),
     )  # fmt: skip
-    mismatches = [] if _is_skipped(left) or _is_skipped(right) else list(_compare_outcomes(left, run))
+    skipped = _is_skipped(left) or _is_skipped(right)
+    mismatches = [] if skipped else list(find_outcome_mismatches([left.runs[0], run]))
     notes: list[str] = []
     if _has_values(left, a) and _has_values(right, b):
         if left.plan.seed != right.plan.seed:
@@ -81,10 +80,6 @@ def _has_values(verdict: Verdict, row: JsonNode) -> bool:
     agree = verdict.outcome in ("reproduced", *WITHOUT_BASELINE)
     golden = verdict.outcome == "diverged" and verdict.baseline is not None
     return (agree or golden) and row.get("observations") is not None
-
-
-def _compare_outcomes(a: Verdict, b: Run) -> Iterator[Mismatch]:
-    return find_outcome_mismatches([a.runs[0], b])
 
 
 def _compare_values(
@@ -139,30 +134,11 @@ def pair_values(
     containers = {name for each in (*a.values(), *b.values()) for name, _ in each.containers}
     left, right = ({parse_key(name, containers): name for name in side} for side in (a, b))
     if level != "bitwise":
-        reference = select_at_level(level, _observe(a, left))
-        selected = select_at_level(level, _observe(b, right), reference)
+        reference = select_at_level(level, observe_values(a, left))
+        selected = select_at_level(level, observe_values(b, right), reference)
         right = {key: right[observation.key] for key, observation in selected.items()}
         left = {key: left[key] for key in reference}
     return {
         key: (left.get(key) or right[key], a.get(left.get(key, "\0")), b.get(right.get(key, "\0")))
         for key in {**left, **right}
     }
-
-
-def _observe(values: Mapping[str, StoredValue], names: Mapping[Key, str]) -> dict[Key, Observation]:
-    """Observations of which only key and kind matter."""
-    found = {}
-    for key, name in names.items():
-        dtype, _, shape = values[name].kind.partition("[")
-        lengths = tuple(map(int, re.findall(r"\d+", shape)))
-        found[key] = Observation(key, values[name].kind, dtype, lengths, b"")
-    return found
-
-
-def parse_key(name: str, containers: Collection[str]) -> Key:
-    """The key of a displayed name: recorded name, step, path. *containers*: of values with parts."""
-    ends = (match.start() for match in re.finditer(r"[.\[]", name))
-    base = next((name[:end] for end in ends if name[:end] in containers), name)
-    series = re.fullmatch(r"(.*)\[(\d+)\]", base, re.DOTALL)
-    path = name[len(base) :]
-    return (series[1], int(series[2]), path) if series else (base, 0, path)

@@ -6,29 +6,28 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 from pytest_repro._version import __version__
-from pytest_repro.cli.merge.merge import Body, merge_environments
+from pytest_repro.cli.merge.merge import merge_environments
 from pytest_repro.cli.merge.merged_test import MergedTest
 from pytest_repro.cli.merge.shard_report import measure_span
 from pytest_repro.cli.merge.shard_set import ShardSet
-from pytest_repro.core.files import replace_file
+from pytest_repro.cli.merge.writer import Writer
+from pytest_repro.core.text import parse_time
 
 _STATUSES = ("passed", "failed", "skipped", "pending", "other")
 _SPEC_VERSION = "1.0.0"
 
 
-class CtrfReport:
-    """A consumer of tests."""
+class CtrfReport(Writer):
+    """Writes such a file."""
 
-    def __init__(self, body: Body) -> None:
-        self._body = body
+    def __init__(self) -> None:
+        super().__init__()
         self._counts: Counter[str] = Counter()
 
     def __call__(self, test: MergedTest) -> None:
-        """Adds *test*."""
         status = _get_status(test)
         self._counts[status] += 1
         row = test.row
@@ -46,28 +45,19 @@ class CtrfReport:
             content |= {name: text for name, text in texts.items() if text}
         if extra or causes:
             content["extra"] = extra | ({"causes": causes} if causes else {})
-        self._body.write(f"{',' if self._body.item_count else ''}\n{json.dumps(content)}")
+        self.write_item(f"{',' if self.item_count else ''}\n{json.dumps(content)}")
 
-    def save(self, path: Path, found: ShardSet) -> None:
-        """Writes the file.
-
-        Raises:
-            OSError: It cannot be written.
-        """
-        replace_file(path, self._encode(found))
-
-    def _encode(self, found: ShardSet) -> Iterator[str | bytes]:
+    def encode(self, found: ShardSet) -> Iterator[str | bytes]:
         parts, now = found.parts, datetime.now(timezone.utc)
         started, duration = measure_span(parts)
-        start = datetime.fromisoformat(started.replace("Z", "+00:00")) if started else now
-        milliseconds = round(1000 * start.timestamp())
+        milliseconds = round(1000 * (parse_time(started) or now).timestamp())
         counts = {status: self._counts[status] for status in _STATUSES}
         counts["failed"] += len(found.problems)
         environment = {"buildId": parts[0].run, "commit": parts[0].commit}
         results = {
             "tool": {"name": "pytest-repro", "version": __version__},
             "summary": {
-                "tests": self._body.item_count + len(found.problems),
+                "tests": self.item_count + len(found.problems),
                 **counts,
                 "start": milliseconds,
                 "stop": milliseconds + round(1000 * duration),
@@ -87,7 +77,7 @@ class CtrfReport:
             "results": {**results, "tests": []},
         }
         yield json.dumps(head, allow_nan=False).removesuffix("]}}")
-        yield from self._body.read()
+        yield from self.read_items()
         for number, (word, text) in enumerate(found.problems):
             case = {
                 "name": f"pytest-repro merge: {word} shard",
@@ -95,7 +85,7 @@ class CtrfReport:
                 "duration": 0,
                 "message": text,
             }
-            yield f"{',' if self._body.item_count or number else ''}\n{json.dumps(case)}"
+            yield f"{',' if self.item_count or number else ''}\n{json.dumps(case)}"
         yield "\n]}}\n"
 
 

@@ -8,27 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timezone
-from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
-from pytest_repro.cli.merge.merge import Body, merge_environments
+from pytest_repro.cli.merge.merge import merge_environments
 from pytest_repro.cli.merge.merged_test import MergedTest
 from pytest_repro.cli.merge.shard_report import measure_span
 from pytest_repro.cli.merge.shard_set import ShardSet
-from pytest_repro.core.files import replace_file
+from pytest_repro.cli.merge.writer import Writer
 from pytest_repro.reports.html.templates import escape_not_xml
 
 
-class JUnitReport:
-    """A consumer of tests."""
+class JUnitReport(Writer):
+    """Writes such a file."""
 
-    def __init__(self, body: Body) -> None:
-        self._body = body
+    def __init__(self) -> None:
+        super().__init__()
         self._failures = self._skipped = 0
         self._seconds = 0.0
 
     def __call__(self, test: MergedTest) -> None:
-        """Adds *test*."""
         seconds = float(test.row.get("seconds", 0.0))
         self._seconds += seconds
         file, _, rest = test.nodeid.partition("::")
@@ -38,17 +36,9 @@ class JUnitReport:
             classname=".".join([module, *classes]), name=name, time=f"{seconds:.3f}"
         )
         content = self._describe(test)
-        self._body.write(
+        self.write_item(
             f"<testcase{attributes}>{content}</testcase>\n" if content else f"<testcase{attributes}/>\n"
         )
-
-    def save(self, path: Path, found: ShardSet) -> None:
-        """Writes the file.
-
-        Raises:
-            OSError: It cannot be written.
-        """
-        replace_file(path, self._encode(found))
 
     def _describe(self, test: MergedTest) -> str:
         word, message = str(test.row.get("verdict", "")), test.headline
@@ -62,12 +52,12 @@ class JUnitReport:
             return f"<skipped{_format_attributes(message=message, type=kind)}/>"
         return ""
 
-    def _encode(self, found: ShardSet) -> Iterator[str | bytes]:
+    def encode(self, found: ShardSet) -> Iterator[str | bytes]:
         parts = found.parts
         started = measure_span(parts)[0] or datetime.now(timezone.utc).isoformat(timespec="seconds")
         attributes = _format_attributes(
             id="0", package="pytest-repro", name="pytest-repro", timestamp=started[:19], hostname="localhost",
-            tests=str(self._body.item_count + len(found.problems)), failures=str(self._failures),
+            tests=str(self.item_count + len(found.problems)), failures=str(self._failures),
             errors=str(len(found.problems)), skipped=str(self._skipped), time=f"{self._seconds:.3f}",
         )  # fmt: skip
         yield f'<?xml version="1.0" encoding="utf-8"?>\n<testsuites>\n<testsuite{attributes}>\n<properties>\n'
@@ -76,7 +66,7 @@ class JUnitReport:
             if value:
                 yield f"<property{_format_attributes(name=name, value=value)}/>\n"
         yield "</properties>\n"
-        yield from self._body.read()
+        yield from self.read_items()
         for word, text in found.problems:
             case = _format_attributes(classname="pytest-repro merge", name=f"{word} shard: {text}", time="0")
             yield f"<testcase{case}><error{_format_attributes(message=text, type=word)}/></testcase>\n"

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from pathlib import Path
-from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 from pytest_repro.cli.merge.merged_test import Consumer, MergedTest, add_label, find_part, make_merged_test
 from pytest_repro.cli.merge.shard_report import Part, ShardReport, get_label, measure_span
 from pytest_repro.cli.merge.shard_set import ShardSet
 from pytest_repro.cli.merge.shared_tests import SharedTests
-from pytest_repro.core.files import replace_file
+from pytest_repro.cli.merge.writer import Writer
 from pytest_repro.reports.json import FORMAT
 from pytest_repro.reports.json.report import ReportHead, encode_end, encode_head
 from pytest_repro.reports.json.stream import ReportStream
-
-_COPY_BYTES = 2**20
 
 
 def merge_tests(found: ShardSet, consumers: Sequence[Consumer]) -> None:
@@ -60,58 +55,22 @@ def _find_shared(reports: Iterable[ShardReport]) -> set[int]:
     return shared
 
 
-class Body:
-    """Text in a temporary file, for a file whose beginning is known last."""
+class JsonReport(Writer):
+    """Writes the merged report, format 1."""
 
     def __init__(self) -> None:
-        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
-        self.item_count = 0
-
-    def __enter__(self) -> Body:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-
-    def write(self, text: str) -> None:
-        """Adds an item."""
-        self._file.write(text.encode("utf-8", "backslashreplace"))
-        self.item_count += 1
-
-    def read(self) -> Iterator[bytes]:
-        """All of it, in pieces."""
-        self._file.seek(0)
-        yield from iter(lambda: self._file.read(_COPY_BYTES), b"")
-
-
-class JsonReport:
-    """The merged report, format 1; a consumer of tests."""
-
-    def __init__(self, body: Body) -> None:
-        self._body = body
+        super().__init__()
         self._counts: Counter[str] = Counter()
 
     def __call__(self, test: MergedTest) -> None:
-        """Adds *test*."""
-        self._body.write(f"{',' if self._body.item_count else ''}\n  {test.text}")
+        self.write_item(f"{',' if self.item_count else ''}\n  {test.text}")
         if (word := test.row.get("verdict")) is not None:
             self._counts[word] += 1
 
-    def save(self, path: Path, found: ShardSet) -> None:
-        """Writes the report.
-
-        Raises:
-            OSError: The file cannot be written.
-        """
-        head = build_head(found) | {"summary": dict(sorted(self._counts.items()))}
-        replace_file(path, self._encode(head))
-
-    def _encode(self, head: Mapping[str, Any]) -> Iterator[str | bytes]:
-        yield encode_head(head)
-        yield from self._body.read()
-        yield encode_end(self._body.item_count > 0)
+    def encode(self, found: ShardSet) -> Iterator[str | bytes]:
+        yield encode_head(build_head(found) | {"summary": dict(sorted(self._counts.items()))})
+        yield from self.read_items()
+        yield encode_end(self.item_count > 0)
 
 
 def build_head(found: ShardSet) -> dict[str, Any]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pytest_repro.cli.merge.shard_report import Part, ShardReport, decode_verdict, get_label
-from pytest_repro.cli.merge.shard_set import ShardSet
 from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.reports.failure.text import format_failure, format_headline, format_lost_runs
@@ -64,16 +62,6 @@ class MergedTest:
 
 Consumer = Callable[[MergedTest], None]
 """Takes one test after the other."""
-
-
-class Writer(Protocol):
-    """A consumer that writes a file of what it got."""
-
-    def __call__(self, test: MergedTest) -> None:
-        """Takes one test."""
-
-    def save(self, path: Path, found: ShardSet) -> None:
-        """Writes the file, or raises :class:`OSError`."""
 
 
 def find_part(report: ShardReport, label: str) -> Part:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-from pytest_repro.cli.merge.merge import Body, merge_environments
+from pytest_repro.cli.merge.merge import merge_environments
 from pytest_repro.cli.merge.merged_test import MergedTest
 from pytest_repro.cli.merge.shard_set import ShardSet
-from pytest_repro.core.files import replace_file
+from pytest_repro.cli.merge.writer import Writer
 from pytest_repro.reports.html.labels import RAN_ONCE
 
 _MAX_TESTS = 500
@@ -18,10 +18,11 @@ _MAX_REPRODUCED = 1_000
 """Most tests that reproduced, if all tests together are few."""
 
 
-class Page:
-    """A consumer of tests."""
+class Page(Writer):
+    """Writes the page."""
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self) -> None:
+        super().__init__()
         self._rows: list[dict[str, Any]] = []
         self._reproduced: list[dict[str, Any]] = []
         self._others: Counter[str] = Counter()
@@ -42,12 +43,7 @@ class Page:
         else:
             self._others[word] += 1
 
-    def save(self, path: Path, found: ShardSet) -> None:
-        """Writes the page.
-
-        Raises:
-            OSError: The file cannot be written.
-        """
+    def encode(self, found: ShardSet) -> Iterator[str]:
         from pytest_repro.reports.html.page import render_page
 
         rows, others = self._rows, self._others
@@ -56,16 +52,8 @@ class Page:
         problems = [f"{word}: {text}" for word, text in found.problems]
         title = f"{len(found.parts):,} shards"
         environment = merge_environments(found.parts)
-        page = render_page(
-            rows,
-            found.parts[0].seed,
-            environment,
-            title,
-            others=others,
-            problems=problems,
-            seconds=self._seconds,
-        )
-        replace_file(path, [page])
+        more: dict[str, Any] = {"others": others, "problems": problems, "seconds": self._seconds}
+        yield render_page(rows, found.parts[0].seed, environment, title, **more)
 
 
 def _shorten(test: MergedTest) -> dict[str, Any]:

@@ -6,13 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import Any
 
 from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.verdict import VERDICT_OUTCOMES
-from pytest_repro.core.text import escape_unprintable
-from pytest_repro.reports.json.report import INCONSISTENCY_ERRORS, BadReport
+from pytest_repro.core.text import escape_unprintable, parse_time
+from pytest_repro.reports.json.report import refuse_inconsistent
 from pytest_repro.reports.json.report_head import is_random_run_id
 from pytest_repro.reports.json.rows import verdict_from_row
 from pytest_repro.reports.json.stream import ReportStream, StreamedTest
@@ -132,12 +132,8 @@ def decode_verdict(row: JsonNode, environment: Mapping[str, str], seed: int) -> 
     Raises:
         BadReport: The row is malformed, or contradicts itself.
     """
-    try:
+    with refuse_inconsistent(row):
         return verdict_from_row(row, environment, seed)
-    except BadReport:
-        raise
-    except INCONSISTENCY_ERRORS as error:
-        raise BadReport(f"{row.location} is inconsistent: {type(error).__name__}: {error}") from error
 
 
 def get_label(row: JsonNode, default: str) -> str:
@@ -188,11 +184,8 @@ def measure_span(parts: Sequence[Part]) -> tuple[str, float]:
     """
     spans = []
     for part in parts:
-        try:
-            started = datetime.fromisoformat(part.started.replace("Z", "+00:00"))
-        except ValueError:
+        if (started := parse_time(part.started)) is None:
             return "", max(part.duration for part in parts)
-        aware = started if started.tzinfo is not None else started.replace(tzinfo=timezone.utc)
-        spans.append((aware, aware + timedelta(seconds=part.duration), part.started))
+        spans.append((started, started + timedelta(seconds=part.duration), part.started))
     first, last = min(spans), max(end for _, end, _ in spans)
     return first[2], round((last - first[0]).total_seconds(), 3)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pytest_repro.cli.merge.shard_report import Part, ShardReport, read_shard_report
-from pytest_repro.reports.failure import plural
+from pytest_repro.reports.failure import format_numbers, plural
 from pytest_repro.reports.json.report import BadReport
 
 
@@ -116,15 +116,3 @@ def _list_missing(found: ShardSet) -> Iterator[tuple[str, str]]:
     if missing:
         noun = "shard" if len(missing) == 1 else "shards"
         yield "missing", f"{noun} {format_numbers(missing)} of {found.expected:,}"
-
-
-def format_numbers(numbers: Sequence[int]) -> str:
-    """``3, 7 to 9``; *numbers* in order."""
-    spans: list[list[int]] = []
-    for number in numbers:
-        if spans and number == spans[-1][1] + 1:
-            spans[-1][1] = number
-        else:
-            spans.append([number, number])
-    texts = [str(a) if a == b else f"{a}, {b}" if b == a + 1 else f"{a} to {b}" for a, b in spans]
-    return ", ".join(texts)

@@ -7,17 +7,17 @@ from collections.abc import Iterator, Mapping
 
 from pytest_repro.cli.merge.merged_test import MergedTest
 from pytest_repro.cli.merge.shard_report import Part
-from pytest_repro.cli.merge.shard_set import ShardSet, format_numbers
+from pytest_repro.cli.merge.shard_set import ShardSet
 from pytest_repro.core.compare.verdict import SHARD
 from pytest_repro.metrics._arguments import format_list
-from pytest_repro.reports.failure import format_labelled, plural
+from pytest_repro.reports.failure import format_labelled, format_numbers, plural
 from pytest_repro.reports.failure.text import format_failure
 from pytest_repro.reports.summary import (
     COMPARED_VERDICTS,
     FAILING_VERDICTS,
     format_failing_lines,
     format_labels,
-    format_too_few_compared,
+    format_too_few,
     label_verdict,
     varies_device,
 )
@@ -69,7 +69,7 @@ class Summary:
 
     def format_too_few(self, required: int) -> str:
         """Why the merge fails if fewer than *required* tests were compared, else ``""``."""
-        text = format_too_few_compared(self._compared, required, f"--require={required}")
+        text = format_too_few(self._compared, required, f"--require={required}")
         return text.replace("the session fails", "the merge fails")
 
     def format(self, found: ShardSet, required: int) -> Iterator[str]:

@@ -69,6 +69,12 @@ class Leaf:
     token_context: TokenContext | None = None  # for a token sequence, whose content is always stored
 
 
+def make_leaf(kind: str, content: bytes | str, dtype: str = "") -> Leaf:
+    """A leaf without a shape, of bytes or text."""
+    raw = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    return Leaf(kind, dtype, (), len(raw), lambda: (memoryview(raw),))
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """A value with named parts: a module, a dict, a list.

@@ -8,7 +8,7 @@ from statistics import NormalDist
 from typing import NamedTuple, get_args
 
 from pytest_repro.core.compare.sweep_comparison import ShiftSide, SweepComparison
-from pytest_repro.metrics._arguments import check_fraction, check_real, check_seed_values, mean_and_std
+from pytest_repro.metrics._arguments import check_finite_seed_values, check_fraction, check_real, mean_and_std
 from pytest_repro.metrics.sweeps.student_t import compute_tail, solve_quantile
 
 _MIN_TRIMMED = 5
@@ -147,13 +147,8 @@ def _count_remaining(n: int) -> int:
 
 
 def _trim(name: str, values: Mapping[int, float]) -> _TrimmedMean:
-    numbers = check_seed_values(name, values)
-    for seed, value in numbers.items():
-        if not math.isfinite(value):
-            raise ValueError(f"{name}[{seed}]={value}: expected finite numbers")
-    if (n := len(numbers)) < 2:
-        raise ValueError(f"{name} holds {n}: expected at least 2")
-    ordered, kept = sorted(numbers.values()), _count_remaining(n)
+    numbers = check_finite_seed_values(name, values)
+    n, ordered, kept = len(numbers), sorted(numbers.values()), _count_remaining(len(numbers))
     trimmed = (n - kept) // 2
     inside = ordered[trimmed : n - trimmed]
     mean, _ = mean_and_std(inside)

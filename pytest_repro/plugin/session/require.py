@@ -8,7 +8,7 @@ from pytest_repro.plugin.pytest_internals import is_setup_only, print_session_er
 from pytest_repro.plugin.session.rows import get_rows
 from pytest_repro.plugin.stash import SETTINGS
 from pytest_repro.plugin.workerinput import is_reporting
-from pytest_repro.reports.summary import format_too_few
+from pytest_repro.reports.summary import count_compared, format_too_few
 
 _PLUGIN_NAME = "repro-gate"
 
@@ -55,7 +55,7 @@ class RequireGate:
         required = config.stash[SETTINGS].require
         commanded = config.getoption("repro_require", None) is not None
         requirement = f"--repro-require={required}" if commanded else f"repro_require = {required}"
-        self.failure_text = format_too_few(get_rows(config), required, requirement)
+        self.failure_text = format_too_few(count_compared(get_rows(config)), required, requirement)
         if self.failure_text and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

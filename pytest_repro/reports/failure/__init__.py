@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 from pytest_repro.core.plan.tolerance import Tolerance
 
@@ -26,6 +27,15 @@ def format_tolerance(tolerance: Tolerance | None) -> str:
     if tolerance is None or tolerance.exact:
         return "bit for bit"
     return f"within rtol {tolerance.rtol:g} and atol {tolerance.atol:g}"
+
+
+def format_numbers(numbers: Sequence[int]) -> str:
+    """``3, 4, 7 to 9``; *numbers* in order."""
+    spans = []
+    for _, group in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
+        span = [number for _, number in group]
+        spans.append(f"{span[0]} to {span[-1]}" if len(span) > 2 else ", ".join(map(str, span)))
+    return ", ".join(spans)
 
 
 def plural(number: int, noun: str) -> str:

@@ -11,7 +11,7 @@ from pytest_repro.core.diagnose import Finding
 from pytest_repro.metrics._arguments import format_list
 from pytest_repro.reports.failure import format_labelled, format_tolerance
 from pytest_repro.reports.failure.text import describe_plan
-from pytest_repro.reports.failure.values import format_distance
+from pytest_repro.reports.failure.values import format_distance, format_mismatch
 
 _MAX_MISMATCHES = 3
 
@@ -46,12 +46,8 @@ def _format_size(size: str, mismatches: list[Mismatch], reference: str) -> Itera
     for mismatch in mismatches:
         yield f"  {size}   {mismatch.name.removeprefix('rows') or 'rows'} {mismatch.kind}"
         difference = mismatch.difference
-        if mismatch.problem == "missing":
-            yield f"    recorded in {size if mismatch.other_kind else reference} only"
-        elif mismatch.problem == "kind":
-            yield f"    {mismatch.kind} in {reference}, {mismatch.other_kind} in {size}"
-        elif difference is None or difference.first_index is None or difference.first_values is None:
-            yield f"    {mismatch.detail}"
+        if difference is None or difference.first_index is None or difference.first_values is None:
+            yield from format_mismatch(mismatch, f"in {reference}", f"in {size}")
         else:
             yield f"    V_c {difference.share:.3g}: {format_distance(difference)}"
             (first, other), index = difference.first_values, list(difference.first_index)
@@ -86,13 +82,8 @@ def format_resume_failure(
 ) -> str:
     """The failure text of a training that continues differently after it was stopped.
 
-    Args:
-        name: Name of the training.
-        stop_step: Number of steps before the stop.
-        steps: Number of steps in all.
-        verdict: What differs.
-        missing: A :class:`~pytest_repro.assertions.training_state.MissingState`.
-        load_result: What ``load`` returned.
+    *missing* is a :class:`~pytest_repro.assertions.training_state.MissingState`, *load_result* what ``load``
+    returned.
     """
     described_plan = describe_plan(verdict.plan).replace(f", {verdict.plan.runs} runs", "")
     stopped = f"stopped after {stop_step} of {steps} steps, it continues differently"
@@ -148,11 +139,7 @@ def _describe_missing_state(parts: Sequence[Any]) -> Iterator[str]:
 
 
 def find_resume_causes(missing: Any) -> tuple[Finding, ...]:
-    """What a checkpoint lacks, as a cause; none if that is unknown.
-
-    Args:
-        missing: A :class:`~pytest_repro.assertions.training_state.MissingState`.
-    """
+    """What a checkpoint lacks, as a cause; none if that is unknown: *missing* as above."""
     if missing.pause_differs or missing.unexplained or missing.changed_by_save:
         return ()
     names = format_list([part.name for part in missing.parts], _MAX_MISMATCHES)

@@ -11,7 +11,7 @@ from pytest_repro.core.runs.run import Run
 from pytest_repro.reports.failure import format_labelled, format_tolerance
 from pytest_repro.reports.failure.cause import format_diagnosis
 from pytest_repro.reports.failure.text import format_lost_runs
-from pytest_repro.reports.failure.values import format_difference, format_differing_names, format_distance
+from pytest_repro.reports.failure.values import format_differing_names, format_distance, format_mismatch
 
 _NAMES = {"refit": "fit again", "clone": "clone"}
 _UNKNOWN = "unknown: assert_reproducible() of a function that fits it looks further"
@@ -53,7 +53,8 @@ def _format_cell(run: Run, found: Sequence[Mismatch]) -> str:
 def _format_first(mismatches: Sequence[Mismatch]) -> Iterator[str]:
     """The first value that differs, and the one that differs most if that is another."""
     first = mismatches[0]
-    yield from _format_mismatch(first)
+    yield f"  {first.name}   {first.kind}".rstrip()
+    yield from format_mismatch(first, "in the first fit", f"in the other ({_format_name(first)})")
     numbers = [m for m in mismatches if m.kind.startswith(("float", "complex"))]
     largest = max(numbers, key=_get_max_abs, default=first)
     if largest.difference is not None and largest is not first:
@@ -65,15 +66,3 @@ def _format_first(mismatches: Sequence[Mismatch]) -> Iterator[str]:
 
 def _get_max_abs(mismatch: Mismatch) -> float:
     return -1.0 if mismatch.difference is None else mismatch.difference.max_abs or -1.0
-
-
-def _format_mismatch(mismatch: Mismatch) -> Iterator[str]:
-    yield f"  {mismatch.name}   {mismatch.kind}".rstrip()
-    if mismatch.problem == "kind":
-        other = f"{mismatch.other_kind} in the other ({_format_name(mismatch)})"
-        yield f"    {mismatch.kind} in the first fit, {other}"
-    elif mismatch.difference is None:
-        yield f"    {mismatch.detail}"
-    else:
-        other = f"in the other ({_format_name(mismatch)})"
-        yield from format_difference(mismatch.difference, "in the first fit", other)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from pytest_repro.axes import get_axis
@@ -12,7 +11,7 @@ from pytest_repro.core.compare.verdict import BASELINE, SHARD, Verdict
 from pytest_repro.core.plan.plan import REPEAT, AxisValues, Cell, Plan, make_reference_cell
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.text import quote_word
-from pytest_repro.reports.failure import format_labelled
+from pytest_repro.reports.failure import format_labelled, format_numbers
 
 if TYPE_CHECKING:
     from pytest_repro.core.compare.plot_data import PlotData
@@ -81,13 +80,7 @@ def format_differing_runs(mismatches: Sequence[Mismatch], runs: Sequence[Run]) -
 
 def _format_run_numbers(numbers: Sequence[int]) -> str:
     """``run 3``, ``runs 1, 2``, ``runs 1 to 4``; *numbers* count from 0."""
-    if len(numbers) == 1:
-        return f"run {numbers[0] + 1}"
-    spans = []
-    for _, group in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
-        span = [number + 1 for _, number in group]
-        spans.append(f"{span[0]} to {span[-1]}" if len(span) > 2 else ", ".join(map(str, span)))
-    return f"runs {', '.join(spans)}"
+    return f"run{'s' * (len(numbers) != 1)} {format_numbers([number + 1 for number in numbers])}"
 
 
 def describe_problem(verdict: Verdict) -> str:

@@ -71,24 +71,17 @@ def _format_observation(name: str, by_name: dict[str, list[Mismatch]], verdict: 
         found[0] for found in by_name.values() if _get_family(found[0], verdict) == _get_family(head, verdict)
     ]
     runs = format_differing_runs(by_name[name], verdict.runs)
+    sides = format_reference(head), format_in_run(head)
     if (table := _find_table(head, verdict)) is not None:
         yield f"  {table.name}   {table.kind}   {runs}"
         inside = [each for each in family if table.holds((each.series, each.step, each.path))]
-        sides = format_reference(head), format_in_run(head)
         yield from format_table(table, inside, *sides, format_distance)
         yield from _format_rest_of_family(head, family, verdict.steps.get(head.series, 0), is_list=False)
         return
     yield f"  {head.name}   {head.kind}   {runs}"
-    if head.problem == "kind":
-        yield f"    {head.kind} {format_reference(head)}, {head.other_kind} {format_in_run(head)}"
-    elif head.problem == "missing":
-        yield f"    recorded {format_in_run(head) if head.other_kind else format_reference(head)} only"
-    elif head.difference is None:
-        yield f"    {head.detail}"
-    else:
-        yield from format_difference(head.difference, format_reference(head), format_in_run(head))
-        if head.difference.token_divergence is not None:
-            yield from _format_token_divergence(head.difference.token_divergence, format_reference(head))
+    yield from format_mismatch(head, *sides)
+    if head.difference is not None and head.difference.token_divergence is not None:
+        yield from _format_token_divergence(head.difference.token_divergence, sides[0])
     is_list = count_rows(head.kind) is None
     yield from _format_rest_of_family(head, family, verdict.steps.get(head.series, 0), is_list)
 
@@ -121,6 +114,18 @@ def _format_token_divergence(divergence: TokenDivergence, reference: str) -> Ite
     if divergence.sampling:
         settings = ", ".join(f"{name} {value}" for name, value in divergence.sampling.items())
         yield f"    sampled with {settings}"
+
+
+def format_mismatch(mismatch: Mismatch, reference: str, other: str) -> Iterator[str]:
+    """What one value is on both sides: ``in run 1`` and ``in run 3``."""
+    if mismatch.problem == "kind":
+        yield f"    {mismatch.kind} {reference}, {mismatch.other_kind} {other}"
+    elif mismatch.problem == "missing":
+        yield f"    recorded {other if mismatch.other_kind else reference} only"
+    elif mismatch.difference is None:
+        yield f"    {mismatch.detail}"
+    else:
+        yield from format_difference(mismatch.difference, reference, other)
 
 
 def format_difference(difference: Difference, reference: str, other: str) -> Iterator[str]:

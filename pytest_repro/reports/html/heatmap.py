@@ -12,8 +12,6 @@ from pytest_repro.metrics._arguments import format_percent
 from pytest_repro.reports.html.scales import LEFT, RIGHT, Label, Plot, Scale, format_count, make_integer_ticks
 
 _TOP, _MIN_HEIGHT, _MAX_HEIGHT = 8.0, 24.0, 128.0
-_MIN_OPACITY = 0.15
-"""Of a cell with a single differing element, so that it can be seen."""
 
 
 class Cell(NamedTuple):
@@ -29,25 +27,16 @@ class Cell(NamedTuple):
         return self.differing / (len(self.rows) * len(self.columns))
 
 
-class Tile(NamedTuple):
-    """A drawn cell."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    opacity: float
-
-
 @dataclass(frozen=True, slots=True)
 class HeatmapPlot(Plot):
     """A tile for each cell with differing elements."""
 
     macro: ClassVar = "heatmap_plot"
-    top: float
+    x: Scale
+    y: Scale
     x_labels: list[Label]
     y_labels: list[Label]
-    tiles: list[Tile]
+    cells: list[Cell]
 
 
 def list_cells(heatmap: Heatmap) -> list[Cell]:
@@ -76,17 +65,10 @@ def make_heatmap_plot(ident: str, name: str, heatmap: Heatmap) -> HeatmapPlot:
     x, y = Scale(0, columns, LEFT, RIGHT), Scale(0, rows, _TOP, bottom)
     x_ticks = make_integer_ticks(0, columns)
     y_ticks = make_integer_ticks(0, rows, 3) if rows > 1 else []
-    tiles = [
-        Tile(
-            x(cell.columns.start), y(cell.rows.start),
-            x(cell.columns.stop) - x(cell.columns.start), y(cell.rows.stop) - y(cell.rows.start),
-            _MIN_OPACITY + (1 - _MIN_OPACITY) * cell.share,
-        )
-        for cell in list_cells(heatmap)
-    ]  # fmt: skip
     return HeatmapPlot(
-        ident, f"Places of differing elements of {name}", describe_heatmap(heatmap), bottom, _TOP,
-        x.label(x_ticks, map(format_count, x_ticks)), y.label(y_ticks, map(format_count, y_ticks)), tiles,
+        ident, f"Places of differing elements of {name}", describe_heatmap(heatmap), bottom, x, y,
+        x.label(x_ticks, map(format_count, x_ticks)), y.label(y_ticks, map(format_count, y_ticks)),
+        list_cells(heatmap),
     )  # fmt: skip
 
 

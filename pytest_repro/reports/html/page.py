@@ -22,7 +22,7 @@ from pytest_repro.reports.html.labels import (
     format_sentence,
     get_verdict_style,
 )
-from pytest_repro.reports.html.templates import DARK, LIGHT, format_css_variables, load_template, read_styles
+from pytest_repro.reports.html.templates import render_template
 
 MAX_PLOTS = 240
 """Values on the page with plots; each takes up to 60 kB."""
@@ -131,14 +131,6 @@ def _list_notes(row: Mapping[str, Any]) -> Iterator[str]:
         yield f"unseeded: {format_headline([UnseededDraw(**draw) for draw in draws], _MAX_NAMES)}"
 
 
-_STYLE = {
-    "get_style": get_verdict_style,
-    "light": format_css_variables(LIGHT),
-    "dark": format_css_variables(DARK),
-    "styles": read_styles("plots.css", "page.css"),
-}
-
-
 def render_page(
     rows: Sequence[Mapping[str, Any]],
     seed: int,
@@ -169,23 +161,24 @@ def render_page(
     sentence = format_sentence(counts, sum("baseline" in row for row in diverged), broken)
     if problems:
         sentence += f" {plural(len(problems), 'problem')} with shards."
-    return str(
-        load_template("page.html").render(
-            title=title,
-            get_link=lambda name: get_link(name, docs_url),
-            seed=seed,
-            environment=environment,
-            entries=entries,
-            detailed=[entry for entry in entries if entry.has_details],
-            counts=counts,
-            sentence=sentence,
-            expected=sum(bool(row.get("expected")) for row in diverged),
-            tone="bad" if problems else choose_tone(counts, broken),
-            seconds=float(sum(row.get("seconds", 0.0) for row in rows)) if seconds is None else seconds,
-            others=others,
-            problems=problems,
-            **_STYLE,
-        )
+    return render_template(
+        "page.html",
+        ("plots.css", "page.css"),
+        noun="tests",
+        title=title,
+        get_link=lambda name: get_link(name, docs_url),
+        get_style=get_verdict_style,
+        seed=seed,
+        environment=environment,
+        entries=entries,
+        detailed=[entry for entry in entries if entry.has_details],
+        counts=counts,
+        sentence=sentence,
+        expected=sum(bool(row.get("expected")) for row in diverged),
+        tone="bad" if problems else choose_tone(counts, broken),
+        seconds=float(sum(row.get("seconds", 0.0) for row in rows)) if seconds is None else seconds,
+        others=others,
+        problems=problems,
     )
 
 
@@ -195,7 +188,4 @@ def render_fragment(rows: Iterable[Mapping[str, Any]]) -> str:
     *rows* are plots of :func:`~.page_data.make_page_data`, each with an ``id`` unique on that page.
     """
     figures = [figure for row in rows for figure in make_figures(str(row["id"]), row)]
-    if not figures:
-        return ""
-    styles, light = read_styles("plots.css", "fragment.css"), format_css_variables(LIGHT)
-    return str(load_template("fragment.html").render(figures=figures, styles=styles, light=light))
+    return render_template("fragment.html", ("plots.css", "fragment.css"), figures=figures) if figures else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -60,11 +61,17 @@ def load_template(name: str) -> Any:
     return environment.get_template(name)
 
 
-def read_styles(*names: str) -> str:
-    """The style sheets *names*, joined."""
-    return "".join((_FOLDER / name).read_text(encoding="utf-8") for name in names)
+def render_template(
+    name: str,
+    styles: Iterable[str],
+    tints: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}),
+    **context: Any,
+) -> str:
+    """The template *name* with the style sheets *styles*; *tints* are more colours, light and dark."""
+    light, dark = (_format_css_variables({**own, **more}) for own, more in zip((LIGHT, DARK), tints))
+    css = "".join((_FOLDER / sheet).read_text(encoding="utf-8") for sheet in styles)
+    return str(load_template(name).render(light=light, dark=dark, styles=css, **context))
 
 
-def format_css_variables(colours: dict[str, str]) -> str:
-    """*colours* as CSS custom properties."""
+def _format_css_variables(colours: Mapping[str, str]) -> str:
     return "".join(f"--{name}:{value};" for name, value in colours.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,8 +20,18 @@ MAX_REPORT_MIB = 256
 BadReport = BadJson
 """The file is not a report, or cannot be read; the message says which file and where."""
 
-INCONSISTENCY_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
-"""Raised for a row whose keys are valid but contradict each other: a run of an axis that the plan lacks."""
+_INCONSISTENCY_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+
+
+@contextmanager
+def refuse_inconsistent(row: JsonNode) -> Iterator[None]:
+    """Raises :class:`BadReport` if keys of *row* contradict each other: a run of an axis not in the plan."""
+    try:
+        yield
+    except BadReport:
+        raise
+    except _INCONSISTENCY_ERRORS as error:
+        raise BadReport(f"{row.location} is inconsistent: {type(error).__name__}: {error}") from error
 
 
 class ReportHead(NamedTuple):
@@ -90,14 +101,7 @@ def build_report(
     environment: Mapping[str, str],
     head: ReportHead | None = None,
 ) -> dict[str, Any]:
-    """The report as plain data.
-
-    Args:
-        tests: Rows of :func:`~pytest_repro.reports.json.rows.verdict_to_row`.
-        seed: Seed of the session.
-        environment: Whatever else could change a result, by name.
-        head: Which session it is; empty fields are absent.
-    """
+    """The report as plain data, of the rows of tests; empty fields of *head* are absent."""
     rows = list(tests)
     counts = Counter(row["verdict"] for row in rows if "verdict" in row)
     return {

@@ -159,10 +159,7 @@ def verdict_to_row(
 ) -> dict[str, Any]:
     """One test of the report, as plain data; keys that do not apply are absent.
 
-    Args:
-        nodeid: Node id of pytest.
-        verdict: Verdict of the test.
-        stored_values: What its reference run observed, to be compared on another machine.
+    *stored_values* are those of its reference run, to be compared on another machine.
     """
     row: dict[str, Any] = {"nodeid": nodeid} | ({"verdict": verdict.outcome} if verdict.outcome else {})
     row |= {"seconds": round(verdict.seconds, 6)} | _CODEC.encode(verdict)
@@ -185,10 +182,7 @@ def _divergence_to_row(divergence: Divergence) -> dict[str, Any]:
 def verdict_from_row(row: JsonNode, environment: Mapping[str, str], seed: int) -> Verdict:
     """The verdict that :func:`verdict_to_row` made *row* of.
 
-    Args:
-        row: Row of one test.
-        environment: Environment of the report: rows of runs on other machines only have what differs.
-        seed: Seed of the report.
+    *environment* and *seed* are those of the report: rows of runs elsewhere only have what differs.
 
     Raises:
         BadJson: *row* does not fit; the message says where.

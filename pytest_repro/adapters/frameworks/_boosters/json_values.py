@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,7 @@ _EXACT = 2**53
 def read_json(value: Any, float_dtype: str, all_floats: bool = False) -> object:
     """*value* with its lists of numbers as arrays, and other lists of plain values as text.
 
-    Args:
-        value: What ``json.loads`` returned.
-        float_dtype: Of arrays with a float.
-        all_floats: Whether whole numbers are floats too, because the library writes 3.0 as ``3``.
+    Arrays with a float have *float_dtype*; *all_floats* if the library writes 3.0 as ``3``.
     """
     if isinstance(value, dict):
         return {key: read_json(part, float_dtype, all_floats) for key, part in value.items()}
@@ -47,13 +44,6 @@ def _is_small(values: list[Any]) -> bool:
     return all(abs(each) < _EXACT for each in values)
 
 
-def iter_parts(tree: Mapping[str, Any], skipped: Collection[str] = ()) -> Iterator[tuple[str, object]]:
-    """The entries of *tree* as attributes, without *skipped* ones at any depth."""
-    yield from (
-        (f".{name}", _without(part, skipped)) for name, part in sorted(tree.items()) if name not in skipped
-    )
-
-
 def _without(value: Any, skipped: Collection[str]) -> Any:
     if isinstance(value, dict):
         return {key: _without(part, skipped) for key, part in value.items() if key not in skipped}
@@ -61,8 +51,9 @@ def _without(value: Any, skipped: Collection[str]) -> Any:
 
 
 def make_model(kind: str, tree: Mapping[str, Any], skipped: Collection[str] = ()) -> Parts:
-    """A model from the entries of *tree*."""
-    return Parts(kind, iter_parts(tree, skipped), numeric=True)
+    """A model from the entries of *tree* as attributes, without *skipped* ones at any depth."""
+    items = ((f".{name}", part) for name, part in sorted(_without(tree, skipped).items()))
+    return Parts(kind, items, numeric=True)
 
 
 def explain_dataset(kind: type) -> str:

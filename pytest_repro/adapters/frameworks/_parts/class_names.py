@@ -12,8 +12,7 @@ T = TypeVar("T")
 def make_class_finder(table: Mapping[str, T]) -> Callable[[type], T | None]:
     """A function that returns the entry of *table* for a class: of it or else of its nearest base class.
 
-    Args:
-        table: By module and name of the class: ``"transformers.cache_utils.Cache"``.
+    Keys are module and name of a class: ``"transformers.cache_utils.Cache"``.
     """
 
     @lru_cache(maxsize=512)  # 0.1 µs

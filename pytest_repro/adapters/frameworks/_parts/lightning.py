@@ -17,10 +17,7 @@ _VARIABLES = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS", "CUBLAS_WORKSPACE_CONFIG")
 class Lightning(Adapter):
     """Restores what ``seed_everything`` and a ``Trainer`` set; refuses to read trainers.
 
-    Args:
-        package: Its import name.
-        namespace: The package that defines ``Trainer``.
-        version: Its version.
+    *namespace* is the package that defines ``Trainer``.
     """
 
     def __init__(self, package: str, namespace: str, version: str) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 
 from pytest_repro.adapters import flatten_known
 from pytest_repro.adapters._find_generators import list_slots
-from pytest_repro.adapters.frameworks._sklearn.callables import flatten_callable, make_text
-from pytest_repro.core.runs.observation import Parts
+from pytest_repro.adapters.frameworks._sklearn.callables import flatten_callable
+from pytest_repro.core.runs.observation import Parts, make_leaf
 from pytest_repro.core.runs.pytree import FlattenResult
 
 NOT_VALUES = {
@@ -99,7 +99,7 @@ def flatten_attribute(at: Attribute) -> FlattenResult:
     """The value in *at* as a leaf or parts, or why it cannot be read."""
     value, kind = at.value, _get_type(at.value)
     if id(value) in at.ancestors:
-        return make_text("reference", "to an object that holds it")
+        return make_leaf("reference", "to an object that holds it")
     if is_estimator(kind):
         return flatten_known(value) if get_package(kind) in _ADAPTED else flatten_estimator(at)
     if kind is np.ndarray and value.dtype == object:
@@ -133,7 +133,7 @@ def _flatten_container(value: Any) -> FlattenResult:
         numbers = np.array([kept[word] for word in words])
         return Parts(
             type(value).__qualname__,
-            [(".keys()", make_text("words", json.dumps(words))), (".values()", numbers)],
+            [(".keys()", make_leaf("words", json.dumps(words))), (".values()", numbers)],
         )
     plain = len(kept) == len(value) and not any(isinstance(key, np.generic) for key in value)
     return flatten_known(value if plain else kept)
@@ -141,7 +141,7 @@ def _flatten_container(value: Any) -> FlattenResult:
 
 def _flatten_setting(value: Any) -> FlattenResult:
     if isinstance(value, np.dtype):
-        return make_text("dtype", str(value))
+        return make_leaf("dtype", str(value))
     if isinstance(value, slice):
         return Parts("slice", [(f".{name}", getattr(value, name)) for name in ("start", "stop", "step")])
     return None
@@ -190,5 +190,5 @@ def _flatten_compiled(at: Attribute) -> FlattenResult:
     except TypeError as error:
         return f"is a {kind.__module__}.{kind.__qualname__}, whose state is not accessible ({error}): {_HINT}"
     if not isinstance(reduced, tuple):
-        return make_text(kind.__qualname__, str(reduced))
+        return make_leaf(kind.__qualname__, str(reduced))
     return Parts(kind.__qualname__, _iter_parts(at, zip((".args", ".state"), reduced[1:3])))

@@ -9,15 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from pytest_repro.core.runs.observation import Leaf, Parts
+from pytest_repro.core.runs.observation import Leaf, Parts, make_leaf
 
 _NAMED: Any = (type, BuiltinFunctionType, BuiltinMethodType, np.ufunc, type(np.mean))
-
-
-def make_text(kind: str, text: str) -> Leaf:
-    """A leaf that says *text*."""
-    content = text.encode("utf-8", "surrogatepass")
-    return Leaf(kind, "", (), len(content), lambda: (memoryview(content),))
 
 
 def flatten_callable(value: Any) -> Leaf | Parts | None:
@@ -33,9 +27,9 @@ def flatten_callable(value: Any) -> Leaf | Parts | None:
     if isinstance(value, FunctionType):
         return _flatten_function(value)
     if isinstance(value, _NAMED) and not getattr(value, "__self__", None):
-        return make_text("class" if isinstance(value, type) else "function", _format_name(value))
+        return make_leaf("class" if isinstance(value, type) else "function", _format_name(value))
     if isinstance(value, _NAMED):
-        return make_text("function", f"{_format_name(value.__self__)}.{value.__name__}")
+        return make_leaf("function", f"{_format_name(value.__self__)}.{value.__name__}")
     return None
 
 
@@ -46,7 +40,7 @@ def _format_name(value: Any) -> str:
 
 
 def _flatten_function(function: FunctionType) -> Leaf | Parts:
-    name = make_text("function", _format_name(function))
+    name = make_leaf("function", _format_name(function))
     if "<" not in function.__qualname__:
         return name
     return Parts("function", _iter_function(function, name))
@@ -54,7 +48,7 @@ def _flatten_function(function: FunctionType) -> Leaf | Parts:
 
 def _iter_function(function: FunctionType, name: Leaf) -> Iterator[tuple[str, object]]:
     yield "", name
-    yield ".__code__", make_text("code", "\n".join(_describe_code(function.__code__)))
+    yield ".__code__", make_leaf("code", "\n".join(_describe_code(function.__code__)))
     yield ".__defaults__", function.__defaults__
     yield ".__kwdefaults__", function.__kwdefaults__
     for variable, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):

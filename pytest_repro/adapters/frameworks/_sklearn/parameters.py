@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import clone as clone
 
 _SEEDS = ("random_state", "seed", "random_seed")
 _THREADS = ("n_jobs", "nthread", "num_threads", "thread_count")
@@ -36,15 +35,6 @@ class Parameter(NamedTuple):
     def name(self) -> str:
         """The name without those of the estimators around it."""
         return self.path.rpartition("__")[2].rpartition(".")[2]
-
-
-def copy_unfitted(estimator: Any) -> Any:
-    """An unfitted copy with the same parameters.
-
-    Raises:
-        TypeError: *estimator* cannot be cloned.
-    """
-    return clone(estimator)
 
 
 def iter_parameters(estimator: Any) -> Iterator[Parameter]:
@@ -84,7 +74,7 @@ def list_moving(estimator: Any) -> list[Parameter]:
 
 def copy_with(estimator: Any, parameters: dict[str, object]) -> Any:
     """An unfitted copy with other *parameters*, by path."""
-    copied = copy_unfitted(estimator)
+    copied = clone(estimator)
     for path, value in parameters.items():
         set_parameter(copied, path, value)
     return copied
@@ -107,8 +97,3 @@ def thread_limit(number: int) -> Iterator[None]:
     control, joblib = sys.modules["threadpoolctl"], sys.modules["joblib"]
     with control.threadpool_limits(number), joblib.parallel_config(backend="threading", n_jobs=number):
         yield
-
-
-def copy_data(data: Any) -> Any:
-    """A copy of what an estimator is fitted to, which it may change."""
-    return deepcopy(data)

@@ -1,0 +1,52 @@
+"""Settings of a library that has ``get_config()`` and ``set_config()``, such as scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from pytest_repro.adapters import Adapter
+from pytest_repro.core.plan.plan import Deterministic
+
+
+class ConfiguredAdapter(Adapter):
+    """Restores the settings of *library*, a module with both functions, after each test."""
+
+    def __init__(self, library: ModuleType) -> None:
+        self._library: Any = library
+        self._prefix = f"{library.__name__}.get_config()"
+        self._active_blocks: dict[int, dict[str, Any]] = {}  # settings to restore
+
+    @contextmanager
+    def deterministic(self, mode: Deterministic) -> Iterator[None]:
+        saved = self._library.get_config()
+        self._active_blocks[id(saved)] = saved
+        try:
+            yield
+        finally:
+            del self._active_blocks[id(saved)]
+            if self._library.get_config() != saved:
+                self._library.set_config(**saved)
+
+    @contextmanager
+    def leave_switches(self, varied: Collection[str]) -> Iterator[None]:
+        before = self._library.get_config()
+        try:
+            yield
+        finally:
+            after = self._library.get_config()
+            changes = {name: value for name, value in after.items() if value != before.get(name)}
+            for saved in self._active_blocks.values():
+                saved.update(changes)
+
+    def switch_values(self) -> Iterable[tuple[str, object]]:
+        return [(f"{self._prefix}[{name!r}]", value) for name, value in self._library.get_config().items()]
+
+    def set_switch(self, name: str, value: object) -> bool:
+        setting = name.removeprefix(f"{self._prefix}['").removesuffix("']")
+        if setting == name:
+            return False
+        self._library.set_config(**{setting: value})
+        return True
