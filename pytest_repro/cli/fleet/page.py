@@ -58,7 +58,7 @@ def render_page(comparison: FleetComparison) -> str:
     verb = "agrees" if whole == 1 else "agree"
     return str(
         load_template("fleet.html").render(
-            sentence=f"{whole:,} of {plural(len(compared), 'compared test')} {verb} everywhere",
+            sentence=f"{whole:,} of {len(compared):,} compared tests {verb} everywhere",
             tone="good" if comparison.agrees else "bad",
             facts=f"{plural(len(comparison.machines), 'machine')}, {plural(len(comparison.tests), 'test')}",
             columns=list_columns(comparison),
