@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,9 +20,6 @@ def pytest_terminal_summary(terminalreporter: Any) -> Iterator[None]:
     )
     terminalreporter.section("what the examples show")
     for name in sorted(names):
-        sentence = (
-            (sys.modules[name].__doc__ or "").partition("\n")[0] if name in sys.modules else ""
-        ).strip()
-        lines = textwrap.wrap(sentence, 78, initial_indent=f"{name}: ", subsequent_indent="  ")
-        for line in lines:
-            terminalreporter.line(line)
+        sentence = (getattr(sys.modules.get(name), "__doc__", "") or "").partition("\n")[0]
+        if sentence:
+            terminalreporter.line(f"{name}: {sentence}")

@@ -1,4 +1,4 @@
-"""What two runs in one process cannot detect: another process, threads, listings, memory, batches."""
+"""Another process, thread count or listing shows what two runs cannot."""
 
 from __future__ import annotations
 

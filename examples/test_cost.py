@@ -1,4 +1,4 @@
-"""Cost of determinism: `pytest examples/test_cost.py --repro-cost` also times the test without it.
+"""Determinism has a cost: --repro-cost measures it.
 
 On a CPU, deterministic algorithms use another kernel for the gradient of indexing with repeated indices.
 """

@@ -1,4 +1,4 @@
-"""A reproducible training: every loss, every weight and the optimizer's state, bit for bit."""
+"""A seeded training has equal losses, weights and optimizer state."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""JAX without a GPU: a training whose parameters are compared path by path."""
+"""The parameters of a JAX training are compared path by path."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Levels: two threads add in another order than one, so gradients and weights differ in their last bits.
+"""Two threads change the last bits of weights, and no prediction.
 
 The outcome (accuracy and predictions) must still be equal. In a longer training it would differ, too.
 """

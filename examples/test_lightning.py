@@ -1,4 +1,4 @@
-"""A Lightning module is trained to equal weights and metrics, also with a worker that loads its batches."""
+"""A Lightning module is trained to equal weights and metrics."""
 
 import warnings
 from collections.abc import Iterator

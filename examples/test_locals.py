@@ -1,4 +1,4 @@
-"""The test itself does not change: the plugin compares the tensors and arrays among its local variables."""
+"""A test as it was: its local tensors and arrays are compared."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Noise of a training and the cost of removing it: `pytest examples/test_noise.py --repro-noise`.
+"""Threads make a training noisy: --repro-noise measures how much.
 
 The model looks up a vector for each brightness of a pixel by indexing. Without deterministic algorithms,
 a CPU with several threads adds the parts of the gradient of these vectors in any order.

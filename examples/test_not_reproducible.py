@@ -1,4 +1,4 @@
-"""Three everyday reasons why "I seeded everything" is not enough.
+"""Three everyday reasons why "I seeded everything" fails.
 
 Each test is an expected failure; `pytest examples -rx --xfail-tb` shows its message.
 """

@@ -1,4 +1,4 @@
-"""numpy without torch: k-means with equal centres in each run, and a sum that may differ a little."""
+"""k-means without torch: equal centres, and a sum that is close."""
 
 from collections.abc import Iterator
 

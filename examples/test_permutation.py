@@ -1,4 +1,4 @@
-"""Recognize two networks that are equal up to the order of their hidden units.
+"""Two networks are equal but for the order of hidden units.
 
 None of their weights are equal, so comparing weights shows nothing; comparing activations does.
 """

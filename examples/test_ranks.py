@@ -1,4 +1,4 @@
-"""Distributed training: each test runs in two ranks of torch.distributed on one machine.
+"""Two ranks of torch.distributed train to equal losses.
 
 Recorded names start with the rank, `rank0.loss`; each rank is compared from run to run.
 """

@@ -1,4 +1,4 @@
-"""A training continues after a stop as if it had never stopped, if every generator is saved, too."""
+"""A training continues as if never stopped, with every generator."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""A rollout in CartPole is reproducible once the environment and its action space have a seed."""
+"""A rollout in CartPole needs a seed for world and actions."""
 
 import numpy as np
 import pytest

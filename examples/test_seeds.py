@@ -1,4 +1,4 @@
-"""Seed sweep: how much the accuracy of a training varies over seeds, with a limit.
+"""Over five seeds, the accuracy keeps within its budget.
 
 `pytest examples/test_seeds.py` runs it with seeds 0 to 4; `--repro-seeds=0-99` with a hundred seeds.
 """

@@ -1,4 +1,4 @@
-"""Prediction stability: how far the predictions of several trainings agree, overall and on subsets.
+"""Trainings with other seeds predict most digits alike, not all.
 
 The overall accuracy may hardly change while the accuracy on one class does.
 """

@@ -1,4 +1,4 @@
-"""Text generation: if two runs differ, the failure names both tokens and the gap between their logits."""
+"""Where two texts part, both tokens and their gap are named."""
 
 from collections.abc import Callable
 

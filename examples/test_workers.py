@@ -1,4 +1,4 @@
-"""DataLoader workers that add random noise; if two add the same noise, every run is still equal."""
+"""Workers that add equal noise fail, though every run is equal."""
 
 import numpy as np
 import pytest

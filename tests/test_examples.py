@@ -27,3 +27,7 @@ def test_examples_tell_where_they_part(pytester: pytest.Pytester, monkeypatch: p
     result.stdout.fnmatch_lines(["*test_a_cached_model_carries_over is not reproducible*", "*loss?0? *"])
     ranks = ["*first differing step of rank0.loss: 1 *", "*first differing step of rank1.loss: 0 *"]
     result.stdout.fnmatch_lines(ranks)
+    docstrings = [Path(path).read_text().partition('"""')[2] for path in TOLD]
+    shown = [f"{Path(path).stem}: {text.splitlines()[0]}" for path, text in zip(TOLD, docstrings)]
+    title = result.outlines.index(" what the examples show ".center(80, "="))
+    assert result.outlines[title + 1 : -1] == [line.removesuffix('"""') for line in shown]

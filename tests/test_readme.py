@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -25,6 +26,29 @@ def test_the_readme_and_the_start_page_show_one_example() -> None:
     readme, start = ([*read_blocks(path.read_text())] for path in (README, ROOT / "docs" / "index.md"))
     files = [{block.file: block.text for block in blocks if block.file} for blocks in (readme, start)]
     assert files[0] == files[1]
+
+
+def test_the_examples_end_as_shown() -> None:
+    """The lines are those of the examples' first run; the suite runs three of them, see test_examples."""
+    (shown,) = (b.text for b in read_blocks(README.read_text()) if "what the examples show" in b.text)
+    trees = {path.stem: ast.parse(path.read_text()) for path in ROOT.glob("examples/**/test_*.py")}
+    lines = [
+        f"{name}: {(ast.get_docstring(trees[name]) or '').partition(chr(10))[0]}" for name in sorted(trees)
+    ]
+    assert max(map(len, lines)) <= 80
+    *examples, gap, total = shown.splitlines()[1:]
+    assert (examples, gap) == (lines[: len(examples)], "…")
+    tests = [
+        node
+        for tree in trees.values()
+        if "importorskip" not in ast.unparse(tree)
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    ]
+    failing = sum("xfail" in ast.unparse(each) for node in tests for each in node.decorator_list)
+    skipped = sum("importorskip" in ast.unparse(tree) for tree in trees.values())
+    counts = f"{len(tests) - failing} passed, {skipped} skipped, {failing} xfailed in "
+    assert total.startswith(counts)
 
 
 def test_the_readme_fits_on_a_page() -> None:

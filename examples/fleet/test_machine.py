@@ -1,4 +1,4 @@
-"""Values that depend on the machine: on the hash seed, the instruction set, the threads."""
+"""Hash seed, instruction set and threads change these values."""
 
 import numpy as np
 import torch

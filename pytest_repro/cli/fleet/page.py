@@ -67,7 +67,7 @@ def render_page(comparison: FleetComparison) -> str:
         ("page.css", "fleet.css"),
         tints=(_LIGHT_TINTS, _DARK_TINTS),
         noun="machines",
-        sentence=f"{whole:,} of {plural(len(compared), 'compared test')} {verb} everywhere",
+        sentence=f"{whole:,} of {len(compared):,} compared tests {verb} everywhere",
         tone="good" if comparison.agrees else "bad",
         title=f"{plural(len(comparison.machines), 'machine')}, {plural(len(comparison.tests), 'test')}",
         columns=list_columns(comparison),

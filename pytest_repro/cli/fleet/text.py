@@ -180,7 +180,7 @@ class FleetText:
         compared = sum(counts[word] for word in COMPARED_OUTCOMES)
         if compared:
             verb = "agrees" if whole == 1 else "agree"
-            yield f"{whole:,} of {plural(compared, 'compared test')} {verb} everywhere"
+            yield f"{whole:,} of {compared:,} compared tests {verb} everywhere"
         words = {"differs": "differs" if counts["differs"] == 1 else "differ"}
         order = reversed(get_args(FleetOutcome))
         parts = [f"{counts[word]:,} {words.get(word, word)}" for word in order if counts[word]]

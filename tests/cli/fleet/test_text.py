@@ -111,7 +111,7 @@ def test_machines_that_agree(capsys: Any) -> None:
         "\n"
         "environment  all 3 fields equal\n"
         "\n"
-        "1 of 1 compared test agrees everywhere\n"
+        "1 of 1 compared tests agrees everywhere\n"
         "compared bit for bit: 1 equal, 1 ignored\n"
     )
 
