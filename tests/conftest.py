@@ -8,7 +8,8 @@ import json
 import os
 import pkgutil
 import signal
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -163,6 +164,23 @@ def project(
     for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
     return Project(pytester, no_subprocess=request.config.getoption("no_subprocess"))
+
+
+@pytest.fixture
+def write_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], Any]]:
+    """Writes a module that this interpreter and others can import, by name and source, and imports it."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    written = []
+
+    def write(name: str, source: str) -> Any:
+        (tmp_path / f"{name}.py").write_text(dedent(source))
+        written.append(name)
+        return importlib.import_module(name)
+
+    yield write
+    for name in written:
+        sys.modules.pop(name, None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

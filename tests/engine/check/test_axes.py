@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import glob
-import importlib
 import os
 import sys
 import unittest
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from itertools import count
 from pathlib import Path
-from textwrap import dedent
 from types import ModuleType
 from typing import Any
 
@@ -70,12 +68,9 @@ class Model:
 
 
 @pytest.fixture
-def helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def helper(write_module: Callable[[str, str], Any]) -> Any:
     """A module that another interpreter can import."""
-    (tmp_path / "helper_of_axes.py").write_text(dedent(MODULE))
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield importlib.import_module("helper_of_axes")
-    sys.modules.pop("helper_of_axes", None)
+    return write_module("helper_of_axes", MODULE)
 
 
 def made(verdict: Verdict) -> list[tuple[Any, ...]]:

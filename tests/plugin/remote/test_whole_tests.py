@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -189,17 +190,16 @@ def test_two_such_axes_lead_from_one_interpreter_to_the_next(project: Project) -
     assert result.report["tests"][0]["runs"][1]["setting"] == {"isa": "default", "machine": SPEC}
 
 
-def test_check_calls_the_function_there_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "called_elsewhere.py").write_text(
-        "import os, numpy as np\n"
-        "def pids(parent): return os.getpid() == parent\n"
-        "def draws(): return np.random.default_rng().random(3)\n"
-        "def breaks(): raise ValueError('no')\n"
+def test_check_calls_the_function_there_only(write_module: Callable[[str, str], Any]) -> None:
+    module = write_module(
+        "called_elsewhere",
+        """
+        import os, numpy as np
+        def pids(parent): return os.getpid() == parent
+        def draws(): return np.random.default_rng().random(3)
+        def breaks(): raise ValueError('no')
+        """,
     )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    module = importlib.import_module("called_elsewhere")
-
     verdict = check(module.pids, os.getpid(), machine=SPEC, process=True)
     assert (verdict.outcome, [run.axis for run in verdict.runs]) == (
         "reproduced",
