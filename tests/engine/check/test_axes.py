@@ -310,7 +310,7 @@ def test_a_function_that_breaks_at_one_value_only() -> None:
 
 
 def test_another_process_is_another_hash_seed(helper: ModuleType) -> None:
-    verdict = check(helper.hashed, process=2)
+    verdict = check(helper.hashed, process=2, diagnose="never")
     assert made(verdict) == [
         ("repeat", 0), ("repeat", 1), ("process", 1), ("repeat", 1, ("process", 1)),
         ("process", 2), ("repeat", 1, ("process", 2)),
@@ -336,7 +336,7 @@ def test_the_failure_between_two_processes(helper: ModuleType, monkeypatch: pyte
 
 
 def test_large_values_are_fetched_and_measured(helper: ModuleType) -> None:
-    (mismatch,) = check(helper.large, process=True).mismatches
+    (mismatch,) = check(helper.large, process=True, diagnose="never").mismatches
     assert (mismatch.name, mismatch.kind) == ("result['ranks']", "int64[300000]")
     assert mismatch.difference is not None
     assert mismatch.difference.total == 300_000
@@ -356,7 +356,7 @@ def test_what_another_process_gives_alike_is_run_there_once(helper: ModuleType, 
 def test_arguments_travel_and_a_function_may_live_in_a_class(helper: ModuleType) -> None:
     verdict = check(helper.steady, 7, process=True)
     assert (verdict.outcome, [run.observation_count for run in verdict.runs]) == ("reproduced", [1, 1, 1])
-    assert check(helper.Model.predict, process=True).outcome == "diverged"
+    assert check(helper.Model.predict, process=True, diagnose="never").outcome == "diverged"
 
 
 def test_the_portable_instruction_set(helper: ModuleType) -> None:
@@ -382,7 +382,7 @@ def test_what_does_not_repeat_in_another_process_only(helper: ModuleType) -> Non
 
 
 def test_an_exception_there_is_a_difference_in_outcome(helper: ModuleType) -> None:
-    verdict = check(helper.breaks_elsewhere, os.getpid(), process=True)
+    verdict = check(helper.breaks_elsewhere, os.getpid(), process=True, diagnose="never")
     assert found(verdict) == [("process", 1, None, "outcome")]
     lines = failure(helper.breaks_elsewhere, os.getpid(), process=True)
     assert "  outcome    run 1 passed, run 2 passed, process 1 failed (ValueError: not here)" in lines
