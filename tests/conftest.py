@@ -42,6 +42,7 @@ SCHEMA = Path(pytest_repro.__file__).parent / "reports" / "json" / "format-1.sch
 # The same examples each time; ``--hypothesis-profile=default`` looks for new ones.
 slow = [HealthCheck.too_slow]  # on a busy machine
 settings.register_profile("repeatable", derandomize=True, deadline=None, suppress_health_check=slow)
+settings.register_profile("few", settings.get_profile("repeatable"), max_examples=10)  # for coverage
 settings.load_profile("repeatable")
 
 # Where writing byte code is forbidden, as in many containers, each of the hundreds of interpreters that the
@@ -51,6 +52,9 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Background jobs of a shell inherit an ignored SIGINT: their sessions could not be interrupted.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+untraced = pytest.mark.skipif(sys.gettrace() is not None, reason="a debugger or coverage traces already")
 
 
 @cache
