@@ -24,6 +24,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import pytest_repro
+from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
+from tests.fork_server import run_forked
 
 for module in pkgutil.walk_packages(pytest_repro.__path__, "pytest_repro."):
     if not module.name.endswith("__main__"):
@@ -124,11 +126,13 @@ class Project:
 
     Differences are diagnosed only where a test sets *inquires* or gives ``--repro-diagnose`` itself:
     a diagnosis starts interpreters. With ``--no-subprocess``, tests that need others are skipped.
+    A session in another interpreter is a fork of one that has *imported* these modules, if there are any.
     """
 
     pytester: pytest.Pytester
     inquires: bool = False
     no_subprocess: bool = False
+    imported: Sequence[str] = ()
 
     def __call__(
         self, source: str, *args: str, plugins: Sequence[str] = (), subprocess: bool = False
@@ -147,9 +151,16 @@ class Project:
         loaded = [word for name in ("repro", "repro_marker", *plugins) for word in ("-p", name)]
         if not self.inquires and not any(arg.startswith("--repro-diagnose") for arg in args):
             args = ("--repro-diagnose=never", *args)
-        run = self.pytester.runpytest_subprocess if subprocess else self.pytester.runpytest_inprocess
+        run: Callable[..., pytest.RunResult] = self.pytester.runpytest_inprocess
+        if subprocess:
+            run = self._fork if self.imported and FORK_AVAILABLE else self.pytester.runpytest_subprocess
         result = run("-p", "no:cacheprovider", *loaded, "--repro-json=report.json", *args)
         return Result(result, self.pytester.path)
+
+    def _fork(self, *args: str) -> pytest.RunResult:
+        code, output = run_forked(self.imported, args, self.pytester.path, os.environ)
+        print(output)
+        return pytest.RunResult(code, output.splitlines(), [], 0)
 
     def write(self, **files: str) -> None:
         """Writes Python files, named without their suffix."""

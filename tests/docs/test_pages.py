@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
 from tests.docs.pages import (
     DOCS,
     Block,
@@ -21,6 +23,7 @@ from tests.docs.pages import (
 
 PAGES = [page for page in list_pages() if any(read_blocks(page.read_text()))]
 WITH_LIBRARIES = {page for page in PAGES if find_libraries(list(read_blocks(page.read_text())))}
+_TORCH = re.compile("^(import|from) torch", re.MULTILINE)
 LANGUAGES = {"", "console", "python", "toml", "ini", "text"}
 
 
@@ -43,9 +46,10 @@ def test_the_commands_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) 
     blocks = read_installed(page)
     assert {block.language for block in blocks if block.language[:1] != "{"} <= LANGUAGES
     write_files(blocks, tmp_path)
+    imported = ["torch"] if any(_TORCH.search(block.text) for block in blocks if block.file) else []
     for block in blocks:
         if block.language == "console":
-            printed = run_console(block, tmp_path)
+            printed = run_console(block, tmp_path, imported if FORK_AVAILABLE else None)
             assert "\nERROR: " not in printed
             assert not block.is_stable or without_numbers(printed) == without_numbers(block.text)
 

@@ -158,7 +158,7 @@ def test_fail_names_generator_line_and_call(project: Project) -> None:
 @needs("xdist")
 def test_warn_warns_also_under_workers(project: Project) -> None:
     project.ini('[tool.pytest]\nrepro_unseeded = "warn"')
-    result = project(SOURCE, "-n2", plugins=["xdist"])
+    result = project(SOURCE, "-n1", plugins=["xdist"])
     warning = "UnseededDrawWarning: random numbers that only pytest-repro seeded: torch at test_it.py:9"
     result.check(passed=16, warnings=6, exit=0, says=warning, lacks=HINT)
     assert get_draws(result) == locate(FOUND)
