@@ -62,25 +62,9 @@ def examples(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def coverage(session: nox.Session) -> None:
-    """Branch coverage by the tests that run in one process: a measurement, not a check.
-
-    Companions, ranks, forks and nested sessions in other interpreters are not measured. Tests of tracing fail
-    while coverage traces.
-    """
+    """Branch coverage, as .ci/run measures it."""
     session.install("-e", ".[dev]")
-    command = (
-        "coverage",
-        "run",
-        "--branch",
-        "--source=pytest_repro",
-        "-m",
-        "pytest",
-        "-q",
-        "--no-subprocess",
-    )
-    session.run(*command, *session.posargs, success_codes=[0, 1])
-    # A test compiles code under the name of a file that does not exist: --ignore-errors.
-    session.run("coverage", "report", "--ignore-errors", "--precision=1", "--skip-covered", "--sort=cover")
+    session.run(".ci/coverage", external=True)
 
 
 @nox.session(python="3.11")

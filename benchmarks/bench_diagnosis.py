@@ -37,11 +37,11 @@ _WITHOUT_INTERPRETER = {
 """File → tests of causes that this process can establish."""
 
 _WITH_INTERPRETER = {
-    "world": ("vocabulary", "labels", "modules_in_a_set", "sorted_by_address", "named_by_its_process"),
     "state": (
         "history_grows", "cached", "running_mean", "dtype_left_set", "default_argument",
         "an_iterator_moves_on",
     ),
+    "world": ("vocabulary", "labels", "modules_in_a_set", "sorted_by_address", "named_by_its_process"),
     "several": ("one_of_three_generators", "buffers"),
 }  # fmt: skip
 _WITH_LIBRARIES = {
@@ -202,6 +202,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one program of each kind")
     options = parser.parse_args()
     sys.path.insert(0, str(_ROOT))
+    if options.quick:
+        import torch  # noqa: F401  # once, not in each fork
     with tempfile.TemporaryDirectory() as root:
         for part in options.parts or PARTS:
             folder = Path(root) / part

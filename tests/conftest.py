@@ -8,7 +8,8 @@ import json
 import os
 import pkgutil
 import signal
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import pytest_repro
+from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
+from tests.fork_server import run_forked
 
 for module in pkgutil.walk_packages(pytest_repro.__path__, "pytest_repro."):
     if not module.name.endswith("__main__"):
@@ -41,6 +44,7 @@ SCHEMA = Path(pytest_repro.__file__).parent / "reports" / "json" / "format-1.sch
 # The same examples each time; ``--hypothesis-profile=default`` looks for new ones.
 slow = [HealthCheck.too_slow]  # on a busy machine
 settings.register_profile("repeatable", derandomize=True, deadline=None, suppress_health_check=slow)
+settings.register_profile("few", settings.get_profile("repeatable"), max_examples=10)  # for coverage
 settings.load_profile("repeatable")
 
 # Where writing byte code is forbidden, as in many containers, each of the hundreds of interpreters that the
@@ -50,6 +54,9 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Background jobs of a shell inherit an ignored SIGINT: their sessions could not be interrupted.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+untraced = pytest.mark.skipif(sys.gettrace() is not None, reason="a debugger or coverage traces already")
 
 
 @cache
@@ -119,11 +126,13 @@ class Project:
 
     Differences are diagnosed only where a test sets *inquires* or gives ``--repro-diagnose`` itself:
     a diagnosis starts interpreters. With ``--no-subprocess``, tests that need others are skipped.
+    A session in another interpreter is a fork of one that has *imported* these modules, if there are any.
     """
 
     pytester: pytest.Pytester
     inquires: bool = False
     no_subprocess: bool = False
+    imported: Sequence[str] = ()
 
     def __call__(
         self, source: str, *args: str, plugins: Sequence[str] = (), subprocess: bool = False
@@ -142,9 +151,16 @@ class Project:
         loaded = [word for name in ("repro", "repro_marker", *plugins) for word in ("-p", name)]
         if not self.inquires and not any(arg.startswith("--repro-diagnose") for arg in args):
             args = ("--repro-diagnose=never", *args)
-        run = self.pytester.runpytest_subprocess if subprocess else self.pytester.runpytest_inprocess
+        run: Callable[..., pytest.RunResult] = self.pytester.runpytest_inprocess
+        if subprocess:
+            run = self._fork if self.imported and FORK_AVAILABLE else self.pytester.runpytest_subprocess
         result = run("-p", "no:cacheprovider", *loaded, "--repro-json=report.json", *args)
         return Result(result, self.pytester.path)
+
+    def _fork(self, *args: str) -> pytest.RunResult:
+        code, output = run_forked(self.imported, args, self.pytester.path, os.environ)
+        print(output)
+        return pytest.RunResult(code, output.splitlines(), [], 0)
 
     def write(self, **files: str) -> None:
         """Writes Python files, named without their suffix."""
@@ -163,6 +179,23 @@ def project(
     for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
     return Project(pytester, no_subprocess=request.config.getoption("no_subprocess"))
+
+
+@pytest.fixture
+def write_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], Any]]:
+    """Writes a module that this interpreter and others can import, by name and source, and imports it."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    written = []
+
+    def write(name: str, source: str) -> Any:
+        (tmp_path / f"{name}.py").write_text(dedent(source))
+        written.append(name)
+        return importlib.import_module(name)
+
+    yield write
+    for name in written:
+        sys.modules.pop(name, None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

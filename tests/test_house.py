@@ -1,4 +1,4 @@
-"""Architecture as a test: floors, columns, cycles, libraries, sizes, names."""
+"""Architecture as a test: floors, columns, cycles, libraries, sizes, names, and tests that mirror it."""
 
 from __future__ import annotations
 
@@ -243,3 +243,48 @@ def test_public_names_are_all_there() -> None:
         assert getattr(pytest_repro, name).__doc__, name
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         pytest_repro.nothing
+
+
+TESTS = Path(__file__).parent
+SESSIONS = {"docs", "plugin/diagnosis"}
+"""Folders of tests that mirror no folder of the package: pages, and diagnoses of whole programs."""
+TOPICS = {
+    "adapters": "catalogue torch_layouts",
+    "adapters/frameworks": "boosters sklearn_estimators",
+    "axes": "cuda fixed values",
+    "causes": "explanations suspension suspension_reports",
+    "cli": "main",
+    "cli/history": "show",
+    "cli/merge": "outputs",
+    "engine/check": "axes",
+    "engine/diagnose": "row_order",
+    "engine/runs": "token_divergence",
+    "plugin/config": "help invalid_input profiles",
+    "plugin/judge": "failed_assertions levels outcomes verdicts",
+    "plugin/peers": "anyio asyncio benchmark cov doctest html inline_snapshot json_report randomly "
+    "regressions repeat reportlog rerunfailures subtests timeout unittest xdist",
+    "plugin/remote": "companion_environment rank_counts",
+    "plugin/run": "hostile_tests imports not_compared observations restored_state",
+    "plugin/session": "html_report rehearsals",
+    "traces": "training",
+    "values": "cross_dtype ulps",
+}
+"""What other test files are about, by the folder that they mirror."""
+
+
+def has_module(place: Path, name: str) -> bool:
+    """Whether a folder of the package has a module or folder *name*, or ``_PART/REST.py`` of PART_REST."""
+    private, _, rest = name.partition("_")
+    names = [f"{name}.py", f"_{name}.py", name, f"_{private}/{rest}.py"]
+    return place.name == name or any((ROOT / place / each).exists() for each in names)
+
+
+def test_tests_mirror_the_package() -> None:
+    """Each file of tests is named after a module in the same place, or is listed as a topic."""
+    listed = {f"{place}/{name}" for place, names in TOPICS.items() for name in names.split()}
+    found = {path.relative_to(TESTS) for path in TESTS.rglob("test_*.py")}
+    inner = {path for path in found if path.parent.name and path.parent.as_posix() not in SESSIONS}
+    assert [str(path) for path in inner if not (ROOT / path.parent).is_dir()] == []
+    names = {(path.parent, path.stem.removeprefix("test_")) for path in inner}
+    without = {f"{place.as_posix()}/{name}" for place, name in names if not has_module(place, name)}
+    assert (sorted(without - listed), sorted(listed - without)) == ([], [])

@@ -6,16 +6,12 @@ from typing import Any
 import pytest
 
 from pytest_repro.adapters import digest
+from tests.adapters import IGNORE_TORCH_STAGES
 
 torch = pytest.importorskip("torch")
 _tensors = pytest.importorskip("pytest_repro.adapters._torch.tensors")
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:ComplexHalf support is experimental",
-    "ignore:.*beta state",
-    "ignore:.*prototype stage",
-    "ignore:Sparse invariant checks",
-)
+pytestmark = IGNORE_TORCH_STAGES
 
 SPARSE = ("coo", "csr", "csc", "bsr", "bsc")
 SPARSE_DTYPES = (

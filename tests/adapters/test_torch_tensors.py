@@ -9,16 +9,12 @@ from hypothesis import strategies as st
 
 from pytest_repro.adapters import _numpy_arrays, digest, flatten
 from pytest_repro.core.runs.observation import Leaf
+from tests.adapters import IGNORE_TORCH_STAGES
 
 torch = pytest.importorskip("torch")
 _tensors = pytest.importorskip("pytest_repro.adapters._torch.tensors")
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:ComplexHalf support is experimental",
-    "ignore:.*beta state",
-    "ignore:.*prototype stage",
-    "ignore:Sparse invariant checks",
-)
+pytestmark = IGNORE_TORCH_STAGES
 
 
 def _dtypes() -> list[Any]:

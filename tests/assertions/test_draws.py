@@ -12,7 +12,7 @@ import pytest
 
 import pytest_repro
 from pytest_repro.assertions.draws import Draw, Draws
-from tests.conftest import Project
+from tests.conftest import Project, untraced
 
 torch = pytest.importorskip("torch")
 nn: Any = torch.nn
@@ -87,6 +87,7 @@ def test_each_dropout_is_named_with_its_mode_and_line() -> None:
     assert str(drawn) == "nothing was drawn"
 
 
+@untraced
 def test_a_module_of_the_users_own_is_named_with_the_line_that_drew() -> None:
     layers = {"noise": Noisy().eval()}
     with pytest_repro.track_draws() as drawn:
@@ -162,6 +163,7 @@ def sampled() -> float:
     return total + np.random.rand()
 
 
+@untraced
 def test_each_line_that_drew_is_named() -> None:
     state = random.getstate()
     with pytest_repro.track_draws() as drawn:
@@ -204,6 +206,7 @@ def test_lines_are_left_to_a_debugger_and_to_a_coverage_tool() -> None:
     assert len(lines) > 10
 
 
+@untraced
 def test_after_so_many_lines_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_repro.engine.experiments.line_trace.MAX_LINES", 5)
     with pytest_repro.track_draws() as drawn:
@@ -233,6 +236,7 @@ def test_a_module_that_raises_is_left() -> None:
     assert told(drawn) == [("torch cpu", "rest (Dropout, training)")]
 
 
+@untraced
 def test_a_loaders_seed_for_its_workers_is_no_sampling_but_a_shuffle_is() -> None:
     plain = torch.utils.data.DataLoader([1, 2, 3])
     shuffled = torch.utils.data.DataLoader([1, 2, 3], shuffle=True)

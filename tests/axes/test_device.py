@@ -36,6 +36,7 @@ Run = Callable[..., Result]
 @pytest.fixture
 def run(project: Project) -> Run:
     """Runs tests with the device ``second``, in a separate process, since it cannot be unregistered."""
+    project.imported = ["torch"]
     made = Path(__file__).with_name("second_device.py").read_text()
     project.write(second_device=made, head=HEAD, conftest="import second_device")
 

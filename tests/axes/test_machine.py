@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -182,16 +181,16 @@ def test_missing_modules_of_the_other_interpreter_are_reported(
 
 
 def test_check_calls_a_function_in_the_other_interpreter(
-    other: str, versions: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    other: str, versions: tuple[str, str], write_module: Callable[[str, str], Any]
 ) -> None:
-    (tmp_path / "made_for_machines.py").write_text(
-        "import sys, numpy as np\n"
-        "def ramp(size): return np.arange(size) / 7\n"
-        "def version(): return sys.version_info.minor\n"
+    made_for_machines = write_module(
+        "made_for_machines",
+        """
+        import sys, numpy as np
+        def ramp(size): return np.arange(size) / 7
+        def version(): return sys.version_info.minor
+        """,
     )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    made_for_machines = importlib.import_module("made_for_machines")
     spec = f"popen//python={other}"
     verdict = check(made_for_machines.ramp, 1000, machine=("here", spec), rtol=0, atol=0)
     assert (verdict.outcome, verdict.runs[2].value) == ("reproduced", spec)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import random
+from itertools import product
 from typing import Any
 
 import pytest
@@ -30,22 +31,17 @@ RUNNER = {"python": "3.12", "numpy": "2.4"}
 WITH_TORCH = {**LAPTOP, "torch": "2.13"}
 FIELDS = {"a" * 16: LAPTOP, "b" * 16: RUNNER, "c" * 16: WITH_TORCH}
 
-rows = st.builds(
-    StoredValue,
-    name=st.sampled_from("xyz"),
-    step=st.integers(0, 3),
-    path=st.sampled_from(["", ".w"]),
-    kind=st.just("float32[2]"),
-    digest=st.text("0123456789abcdef", min_size=32, max_size=32),
-)
-entries = st.lists(rows, min_size=1, max_size=4, unique_by=lambda row: row.key).map(tuple)
-keys = st.sampled_from(sorted(FIELDS))
-updates = st.builds(
-    lambda nodeid, key, entry: EntryUpdate(nodeid, key, FIELDS[key], entry),
-    st.sampled_from([f"test_a.py::test_b[{n}]" for n in range(6)]),
-    keys,
-    entries,
-)
+X, OTHER_X = (StoredValue("x", "float32[2]", digit * 32) for digit in "01")
+ENTRIES = (
+    (X,), (OTHER_X,), (X, X._replace(step=1)), (X, X._replace(name="y")), (X, X._replace(path=".w")),
+    (OTHER_X, X._replace(name="y"), X._replace(name="y", step=3)),
+)  # fmt: skip
+NODEIDS = [f"test_a.py::test_b[{n}]" for n in range(6)]
+UPDATES = [
+    EntryUpdate(nodeid, key, fields, entry)
+    for nodeid, (key, fields), entry in product(NODEIDS, FIELDS.items(), ENTRIES)
+]
+updates = st.sampled_from(UPDATES)  # of few values: many are equal, and building them takes no time
 
 
 def update(nodeid: str, key: str, digest: str = "0" * 32) -> EntryUpdate:
@@ -117,6 +113,7 @@ def test_tests_that_are_gone_are_those_of_the_file_alone() -> None:
 
 KEY = "0123456789abcdef"
 DIGEST = "0" * 32
+digests = st.integers(0, 2**128 - 1).map("{:032x}".format)
 numbers = st.floats(allow_nan=False)
 shown = st.text(st.characters(exclude_categories=["C", "Z"]))
 elements = st.lists(st.tuples(st.integers(0, 2**40), shown), max_size=3).map(tuple)
@@ -127,7 +124,7 @@ file_rows = st.builds(
     StoredValue,
     st.text(),
     shown,
-    st.text("0123456789abcdef", min_size=32, max_size=32),
+    digests,
     values=st.none(),
     text=st.none(),
     statistics=st.none() | statistics,

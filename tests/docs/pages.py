@@ -11,12 +11,13 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pytest_repro.core.plugins import find_plugins
 from pytest_repro.reports.json.report_head import CI_VARIABLES
+from tests.fork_server import run_forked
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -83,36 +84,33 @@ def without_numbers(text: str) -> str:
     return re.sub(r"-?\d+(,\d{3})*(\.\d+)?(e[-+]\d+)?", "N", minutes.sub("", "\n".join(lines)))
 
 
-def run_console(block: Block, folder: Path) -> str:
-    """The block with what its commands print in *folder*."""
+def run_console(block: Block, folder: Path, imported: Sequence[str] | None = None) -> str:
+    """The block with what its commands print in *folder*.
+
+    With names of modules *imported*, pytest runs in forks of an interpreter that has imported them.
+    """
     commands = [line[2:] for line in block.text.splitlines() if line.startswith("$ ")]
     parts = []
     for command in commands:
-        output = _run(command, folder)
+        output = _run(command, folder, imported)
         parts.append(f"$ {command}\n{output}")
     return "".join(parts)
 
 
-def _run(command: str, folder: Path) -> str:
+def _run(command: str, folder: Path, imported: Sequence[str] | None) -> str:
     words = shlex.split(command)
     environ = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "80", "PYTHONPATH": str(ROOT)}
     for name in ("PYTEST_ADDOPTS", "GITHUB_ACTIONS", "PYTEST_XDIST_WORKER", "CI", *CI_VARIABLES):
         environ.pop(name, None)
+    given = {}
     while "=" in words[0]:
         name, _, value = words.pop(0).partition("=")
-        environ[name] = value
+        given[name] = environ[name] = value
     if words[0] == "pytest":
-        words[:1] = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-p",
-            "repro",
-            "-p",
-            "repro_marker",
-            "-p",
-            "no:cacheprovider",
-        ]
+        words[:1] = ["-p", "repro", "-p", "repro_marker", "-p", "no:cacheprovider"]
+        if imported is not None and not any(name.startswith("PYTHON") for name in given):
+            return _tidy(run_forked(imported, words, folder, environ).output)
+        words = [sys.executable, "-m", "pytest", *words]
     elif words[0] == "pytest-repro":
         words[:1] = [sys.executable, "-m", "pytest_repro"]
     elif words[0] in ("python", "torchrun"):
@@ -122,7 +120,11 @@ def _run(command: str, folder: Path) -> str:
         words, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         timeout=_SECONDS, check=False,
     )  # fmt: skip
-    return "".join(f"{line.rstrip()}\n" for line in done.stdout.strip("\n").splitlines())
+    return _tidy(done.stdout)
+
+
+def _tidy(output: str) -> str:
+    return "".join(f"{line.rstrip()}\n" for line in output.strip("\n").splitlines())
 
 
 def write_files(blocks: list[Block], folder: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
 from tests.docs.pages import (
     DOCS,
     Block,
@@ -21,6 +23,7 @@ from tests.docs.pages import (
 
 PAGES = [page for page in list_pages() if any(read_blocks(page.read_text()))]
 WITH_LIBRARIES = {page for page in PAGES if find_libraries(list(read_blocks(page.read_text())))}
+_TORCH = re.compile("^(import|from) torch", re.MULTILINE)
 LANGUAGES = {"", "console", "python", "toml", "ini", "text"}
 
 
@@ -43,28 +46,36 @@ def test_the_commands_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) 
     blocks = read_installed(page)
     assert {block.language for block in blocks if block.language[:1] != "{"} <= LANGUAGES
     write_files(blocks, tmp_path)
+    imported = ["torch"] if any(_TORCH.search(block.text) for block in blocks if block.file) else []
     for block in blocks:
         if block.language == "console":
-            printed = run_console(block, tmp_path)
+            printed = run_console(block, tmp_path, imported if FORK_AVAILABLE else None)
             assert "\nERROR: " not in printed
             assert not block.is_stable or without_numbers(printed) == without_numbers(block.text)
 
 
-FIXED = [
-    make_parameter(page)
-    for page in PAGES
-    if any(block.file.endswith("_fixed.py") for block in read_blocks(page.read_text()))
-]
+def has_fix(page: Path) -> bool:
+    return any(block.file.endswith("_fixed.py") for block in read_blocks(page.read_text()))
 
 
-@pytest.mark.parametrize("page", FIXED)
-def test_the_fix_makes_the_test_reproducible(page: Path, pytester: pytest.Pytester) -> None:
-    for block in read_installed(page):
-        if block.file.endswith("_fixed.py"):
-            pytester.makepyfile(**{Path(block.file).stem: block.text})
+FIXED = {page for page in PAGES if has_fix(page)}
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        pytest.param(FIXED - WITH_LIBRARIES, id="most"),
+        pytest.param(FIXED & WITH_LIBRARIES, id="libraries", marks=pytest.mark.libraries),
+    ],
+)
+def test_the_fix_makes_the_test_reproducible(pages: set[Path], pytester: pytest.Pytester) -> None:
+    """All in one session: each companion imports torch once."""
+    blocks = [block for page in pages for block in read_installed(page) if block.file.endswith("_fixed.py")]
+    assert len({block.file for block in blocks}) == len(pages) > 0
+    pytester.makepyfile(**{Path(block.file).stem: block.text for block in blocks})
     vary = [f"--repro-vary={axis}" for axis in ("process", "order", "memory")]
     result = pytester.runpytest_subprocess("-p", "repro", "-p", "no:cacheprovider", *vary)
-    result.assert_outcomes(passed=1)
+    result.assert_outcomes(passed=len(blocks))
 
 
 def test_every_python_block_is_executed() -> None:

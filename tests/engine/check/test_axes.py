@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import glob
-import importlib
 import os
 import sys
 import unittest
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from itertools import count
 from pathlib import Path
-from textwrap import dedent
 from types import ModuleType
 from typing import Any
 
@@ -70,12 +68,9 @@ class Model:
 
 
 @pytest.fixture
-def helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def helper(write_module: Callable[[str, str], Any]) -> Any:
     """A module that another interpreter can import."""
-    (tmp_path / "helper_of_axes.py").write_text(dedent(MODULE))
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield importlib.import_module("helper_of_axes")
-    sys.modules.pop("helper_of_axes", None)
+    return write_module("helper_of_axes", MODULE)
 
 
 def made(verdict: Verdict) -> list[tuple[Any, ...]]:
@@ -315,7 +310,7 @@ def test_a_function_that_breaks_at_one_value_only() -> None:
 
 
 def test_another_process_is_another_hash_seed(helper: ModuleType) -> None:
-    verdict = check(helper.hashed, process=2)
+    verdict = check(helper.hashed, process=2, diagnose="never")
     assert made(verdict) == [
         ("repeat", 0), ("repeat", 1), ("process", 1), ("repeat", 1, ("process", 1)),
         ("process", 2), ("repeat", 1, ("process", 2)),
@@ -341,7 +336,7 @@ def test_the_failure_between_two_processes(helper: ModuleType, monkeypatch: pyte
 
 
 def test_large_values_are_fetched_and_measured(helper: ModuleType) -> None:
-    (mismatch,) = check(helper.large, process=True).mismatches
+    (mismatch,) = check(helper.large, process=True, diagnose="never").mismatches
     assert (mismatch.name, mismatch.kind) == ("result['ranks']", "int64[300000]")
     assert mismatch.difference is not None
     assert mismatch.difference.total == 300_000
@@ -361,7 +356,7 @@ def test_what_another_process_gives_alike_is_run_there_once(helper: ModuleType, 
 def test_arguments_travel_and_a_function_may_live_in_a_class(helper: ModuleType) -> None:
     verdict = check(helper.steady, 7, process=True)
     assert (verdict.outcome, [run.observation_count for run in verdict.runs]) == ("reproduced", [1, 1, 1])
-    assert check(helper.Model.predict, process=True).outcome == "diverged"
+    assert check(helper.Model.predict, process=True, diagnose="never").outcome == "diverged"
 
 
 def test_the_portable_instruction_set(helper: ModuleType) -> None:
@@ -387,7 +382,7 @@ def test_what_does_not_repeat_in_another_process_only(helper: ModuleType) -> Non
 
 
 def test_an_exception_there_is_a_difference_in_outcome(helper: ModuleType) -> None:
-    verdict = check(helper.breaks_elsewhere, os.getpid(), process=True)
+    verdict = check(helper.breaks_elsewhere, os.getpid(), process=True, diagnose="never")
     assert found(verdict) == [("process", 1, None, "outcome")]
     lines = failure(helper.breaks_elsewhere, os.getpid(), process=True)
     assert "  outcome    run 1 passed, run 2 passed, process 1 failed (ValueError: not here)" in lines

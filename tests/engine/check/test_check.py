@@ -8,6 +8,7 @@ import pickle
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -154,18 +155,16 @@ def test_what_a_closure_keeps_is_left_unknown_here_and_told() -> None:
 
 
 def test_the_cause_is_found_of_a_module_function_in_fresh_processes(
-    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    write_module: Callable[[str, str], Any],
 ) -> None:
-    (tmp_path / "checked_module.py").write_text(
+    checked_module = write_module(
+        "checked_module",
         "import os\nDONE = []\ndef keeping(step):\n    DONE.append(step)\n    return len(DONE)\n"
-        "def named():\n    return ','.join({'one', 'two', 'three', 'four', 'five', 'six'})\n"
+        "def named():\n    return ','.join({'one', 'two', 'three', 'four', 'five', 'six'})\n",
     )
-    monkeypatch.syspath_prepend(tmp_path)
-    import checked_module  # type: ignore[import-not-found]
-
     found = check(checked_module.keeping, 3).cause
     assert found is not None
-    assert (found.name, found.location) == ("shared-state", f"{tmp_path}/checked_module.py:2")
+    assert (found.name, found.location) == ("shared-state", f"{checked_module.__file__}:2")
     found = check(checked_module.named, process=True).cause
     assert found is not None
-    assert (found.name, found.location) == ("hash-seed", f"{tmp_path}/checked_module.py:7")
+    assert (found.name, found.location) == ("hash-seed", f"{checked_module.__file__}:7")

@@ -274,6 +274,7 @@ def test_a_second_device(project: Project) -> None:
     source = (Path(__file__).parents[2] / "axes" / "second_device.py").read_text()
     project.write(second_device=source, conftest="import second_device")
     project.inquires = True
+    project.imported = ["torch"]
     project.pytester.makepyfile(
         test_it="""
         import pytest, torch

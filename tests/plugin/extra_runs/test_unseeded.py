@@ -11,7 +11,7 @@ import torch
 
 from pytest_repro.core.runs.run import UnseededDraw
 from pytest_repro.reports.failure.unseeded import format_fix
-from tests.conftest import Project, Result
+from tests.conftest import Project, Result, untraced
 from tests.plugin.peers import needs
 
 SOURCE = """
@@ -111,11 +111,13 @@ def locate(found: dict[str, list[tuple[str, int, str | None]]]) -> dict[str, lis
     return {name: [(g, f"test_it.py:{line}", via) for g, line, via in each] for name, each in found.items()}
 
 
+@untraced
 def test_by_default_they_are_counted(project: Project) -> None:
     result = project(SOURCE).check(passed=16, exit=0, says=f"unseeded  {HINT}")
     assert get_draws(result) == locate({name: rows[:1] for name, rows in FOUND.items()})
 
 
+@untraced
 def test_the_line_is_looked_for_in_the_last_run_and_in_place_of_no_debugger(project: Project) -> None:
     source = """
     import random, sys, pytest
@@ -156,7 +158,7 @@ def test_fail_names_generator_line_and_call(project: Project) -> None:
 @needs("xdist")
 def test_warn_warns_also_under_workers(project: Project) -> None:
     project.ini('[tool.pytest]\nrepro_unseeded = "warn"')
-    result = project(SOURCE, "-n2", plugins=["xdist"])
+    result = project(SOURCE, "-n1", plugins=["xdist"])
     warning = "UnseededDrawWarning: random numbers that only pytest-repro seeded: torch at test_it.py:9"
     result.check(passed=16, warnings=6, exit=0, says=warning, lacks=HINT)
     assert get_draws(result) == locate(FOUND)

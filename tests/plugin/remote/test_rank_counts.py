@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Project
 from tests.plugin.remote.test_ranks import Session
 
 pytest.importorskip("torch.distributed")
@@ -46,16 +45,3 @@ def test_numbers_of_ranks_are_compared_within_tolerance(tmp_path: Path) -> None:
     assert "run to run deterministic; differs between 1 and 3 ranks: max abs " in section
     assert "an average of averages is that of the whole only over equal parts" in section
     assert "--repro-vary=ranks=1,3" in section
-
-
-@pytest.mark.parametrize(
-    ("given", "says"),
-    [
-        ("ranks=(1, 0)", "ranks=(1, 0): a whole number, 1 or more, or several: ranks=(1, 2, 4)"),
-        ("ranks=(2, 2)", "ranks=(2, 2): different numbers of processes: ranks=(1, 2, 4)"),
-        ("ranks=(1, 2), machine='popen'", "not together with ranks=1"),
-    ],
-)
-def test_invalid_numbers_are_refused(project: Project, given: str, says: str) -> None:
-    source = f"import pytest\n@pytest.mark.reproducible({given})\ndef test_a(): pass\n"
-    project(source).check(exit=4, says=["test_it.py::test_a: @pytest.mark.reproducible: ", says])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,8 @@ HEAD = f"""
 
 @pytest.fixture(autouse=True)
 def _main_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("REPRO_TEST_PARENT", raising=False)
+    monkeypatch.setenv("REPRO_TEST_PARENT", "")
+    monkeypatch.delenv("REPRO_TEST_PARENT")  # set by the session, and removed after the test
 
 
 def test_all_runs_and_their_reports_come_from_there(project: Project) -> None:
@@ -65,7 +67,7 @@ def test_all_runs_and_their_reports_come_from_there(project: Project) -> None:
             x = np.ones(3) * in_other_process()
     def test_here(): assert not in_other_process()
     """
-    result = project(source, "-rA", "--junitxml=junit.xml", subprocess=True)
+    result = project(source, "-rA", "--junitxml=junit.xml")
     says = ["Captured stdout call", f"run 1 {SPEC}", "in each of 2 runs", "1 warning"]
     result.check(passed=3, failed=1, xfailed=1, skipped=1, says=says)
     assert result.text.count("made once") == result.text.count("UserWarning: once") == 1
@@ -91,7 +93,7 @@ def test_a_difference_between_the_runs_is_diagnosed_there(project: Project) -> N
         repro.record(x=rng.random(3), there=in_other_process())
     """
     project.inquires = True
-    result = project(source, subprocess=True).check(failed=1)
+    result = project(source).check(failed=1)
     assert result.report["tests"][0]["cause"]["name"] == "os-entropy"
     lines = result.text.splitlines()
     assert f"test_it.py::test_draws is not reproducible (bit for bit, 2 runs, seed 0, on {SPEC})" in lines
@@ -111,10 +113,8 @@ def test_seeds_golden_files_and_other_axes_take_part(project: Project) -> None:
     @pytest.mark.reproducible(machine=SPEC, process=1, order=1)
     def test_varied(repro): repro.record(there=in_other_process())
     """
-    project(source, "--repro-update", subprocess=True).check(
-        passed=3, says=["1 entry written", "of 3 failed"]
-    )
-    result = project.again(subprocess=True).check(passed=3)
+    project(source, "--repro-update").check(passed=3, says=["1 entry written", "of 3 failed"])
+    result = project.again().check(passed=3)
     assert set(result.verdicts.values()) == {"reproduced"}
     runs = result.report["tests"][2]["runs"]
     assert [run["axis"] for run in runs] == ["repeat", "repeat", "order", "process"]
@@ -131,9 +131,9 @@ def test_the_golden_file_has_the_environment_of_that_interpreter(project: Projec
         assert os.environ["OPENBLAS_CORETYPE"] == "Nehalem"
         repro.record(x=np.ones(3))
     """
-    project(source, "--repro-update", subprocess=True).check(passed=1)
+    project(source, "--repro-update").check(passed=1)
     assert '"numpy blas kernels": "Nehalem"' in Path("__repro__/test_it.json").read_text()
-    project.again(subprocess=True).check(passed=1, lacks="golden    ")
+    project.again().check(passed=1, lacks="golden    ")
 
 
 def test_an_interpreter_that_is_lost_fails_its_tests_only(project: Project) -> None:
@@ -150,7 +150,7 @@ def test_an_interpreter_that_is_lost_fails_its_tests_only(project: Project) -> N
     @pytest.mark.skip(reason="never")
     def test_skipped(repro): repro.record(x=1)
     """
-    result = project(source, "--junitxml=junit.xml", subprocess=True).check(passed=1, failed=2, skipped=1)
+    result = project(source, "--junitxml=junit.xml").check(passed=1, failed=2, skipped=1)
     assert [*result.verdicts.values()] == ["failed", "reproduced", "failed", "skipped"]
     lost = f"test_it.py::test_dies was not compared: the companion for {SPEC} died while it ran the test"
     assert f"{lost} (exit status 3)" in result.text
@@ -171,7 +171,7 @@ def test_an_unavailable_value_skips_the_test_and_an_exit_ends_the_session(projec
     @there
     def test_late(repro): repro.record(x=1)
     """
-    result = project(source, "-rs", subprocess=True)
+    result = project(source, "-rs")
     reason = "avx2 is an x86 instruction set, this machine is arm64"
     result.check(skipped=1, says=[f"nothing was run: isa avx2: {reason}", "Exit: enough"], exit=5)
     assert result.verdicts == {"test_unavailable": "skipped"}
@@ -189,17 +189,16 @@ def test_two_such_axes_lead_from_one_interpreter_to_the_next(project: Project) -
     assert result.report["tests"][0]["runs"][1]["setting"] == {"isa": "default", "machine": SPEC}
 
 
-def test_check_calls_the_function_there_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "called_elsewhere.py").write_text(
-        "import os, numpy as np\n"
-        "def pids(parent): return os.getpid() == parent\n"
-        "def draws(): return np.random.default_rng().random(3)\n"
-        "def breaks(): raise ValueError('no')\n"
+def test_check_calls_the_function_there_only(write_module: Callable[[str, str], Any]) -> None:
+    module = write_module(
+        "called_elsewhere",
+        """
+        import os, numpy as np
+        def pids(parent): return os.getpid() == parent
+        def draws(): return np.random.default_rng().random(3)
+        def breaks(): raise ValueError('no')
+        """,
     )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    module = importlib.import_module("called_elsewhere")
-
     verdict = check(module.pids, os.getpid(), machine=SPEC, process=True)
     assert (verdict.outcome, [run.axis for run in verdict.runs]) == (
         "reproduced",

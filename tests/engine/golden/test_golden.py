@@ -87,7 +87,7 @@ def test_files_are_as_readable_as_others(path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from tests.engine.golden.test_store import put
+from tests.engine.golden.test_golden import put
 for n in range(int(sys.argv[2]), int(sys.argv[2]) + 10):
     put(Path(sys.argv[1]), n)
 """
@@ -108,7 +108,7 @@ def test_sessions_that_write_at_once_lose_nothing(path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from tests.engine.golden.test_store import put
+from tests.engine.golden.test_golden import put
 real, left = getattr(os, sys.argv[2]), [int(sys.argv[3])]
 def dies(*args):
     left[0] -= 1
