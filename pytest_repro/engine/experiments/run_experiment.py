@@ -93,7 +93,8 @@ class _ExperimentRun:
             if stops_early and number and self._differs(number) != (number == each.free_run):
                 break
         outcomes = (f"{run.outcome} {run.error_type}".strip() for run in self._trial.runs)
-        differing = self._find_differing()
+        verdict = self._trial.compute_verdict()
+        differing = self._find_differing(verdict)
         return ExperimentResult(
             number + 1,
             differing,
@@ -108,7 +109,7 @@ class _ExperimentRun:
             compiled=tuple(self._compiled.modules.items()),
             row_digests=tuple(self._row_digests),
             digests=_unify_digests(self._digests, differing, is_bitwise(self._trial.plan)),
-            differing_names=list_differing_names(self._trial.compute_verdict()),
+            differing_names=list_differing_names(verdict),
             cpu_seconds=get_cpu_seconds() - cpu,
             layouts=tuple(self._layouts),
         )
@@ -183,11 +184,11 @@ class _ExperimentRun:
         # If the digests are equal, the runs agree, whatever the plan tolerates.
         if self._digests[number] == self._digests[0]:
             return False
-        return is_bitwise(self._trial.plan) or number in self._find_differing()
+        return is_bitwise(self._trial.plan) or number in self._find_differing(self._trial.compute_verdict())
 
-    def _find_differing(self) -> tuple[int, ...]:
+    def _find_differing(self, verdict: Verdict) -> tuple[int, ...]:
         """Numbers of the runs that differ from the first, by the plan of the trial."""
-        differing = {(mismatch.axis, mismatch.value) for mismatch in self._trial.compute_verdict().mismatches}
+        differing = {(mismatch.axis, mismatch.value) for mismatch in verdict.mismatches}
         return tuple(n for n, run in enumerate(self._trial.runs) if (run.axis, run.value) in differing)
 
 
