@@ -181,7 +181,9 @@ class _ExperimentRun:
     def _differs(self, number: int) -> bool:
         if self._digests[number] == self._digests[0]:
             return False  # they agree, whatever the plan tolerates
-        return is_bitwise(self._trial.plan) or number in self._find_differing(self._trial.compute_verdict())
+        if self._experiment.free_run and is_bitwise(self._trial.plan):
+            return True  # the verdict in the end says so, or the diagnosis goes another way
+        return number in self._find_differing(self._trial.compute_verdict())
 
     def _find_differing(self, verdict: Verdict) -> tuple[int, ...]:
         """Numbers of the runs that differ from the first, by the plan of the trial."""
