@@ -3,7 +3,8 @@
 python benchmarks/bench_diagnosis.py [catalogue] [readme] [same] [--quick]
 
 Prints the cause, its line, the seconds of the diagnosis, the runs of the body and the interpreters that were
-started for it, and the processor time of the session as a multiple of that without a diagnosis.
+started for it, and the processor time of the session as a multiple of that without a diagnosis: the median
+of sessions without and with one in turn.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import os
 import resource
 import shutil
+import statistics
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -49,6 +51,7 @@ _WITH_LIBRARIES = {
 }
 """As above, of other libraries; a program whose library is not installed has no cause."""
 
+_ROUNDS = 5
 _README = """import numpy as np, torch
 def jitter(images):
     return images + torch.from_numpy(np.random.default_rng().normal(0, 0.01, images.shape)).float()
@@ -148,10 +151,13 @@ def _run_in_child(folder: Path, test: str, when: str, write: int) -> int:
     return 0
 
 
-def measure(folder: Path, test: str, name: str) -> None:
+def measure(folder: Path, test: str, name: str, rounds: int = 1) -> None:
     """Prints the line of one program."""
-    plain, found = (run_session(folder, test, when) for when in ("never", "always"))
-    ratio = found.cpu / max(plain.cpu, 1e-3)
+    ratios = []
+    for _ in range(rounds):
+        plain, found = (run_session(folder, test, when) for when in ("never", "always"))
+        ratios.append(found.cpu / max(plain.cpu, 1e-3))
+    ratio = statistics.median(ratios)
     numbers = f"{found.seconds:7.2f}{found.runs:6}{found.starts:8}{ratio:8.2f}"
     print(f"  {name:34}{found.cause:22}{found.location:22}{numbers}", flush=True)
 
@@ -182,7 +188,7 @@ def measure_readme(folder: Path, quick: bool) -> None:
     """The example of the README."""
     _print_head("the README's example", "ratio 1.3")
     (folder / "test_step.py").write_text(_README)
-    measure(folder, "test_step.py", "training")
+    measure(folder, "test_step.py", "training", 1 if quick else _ROUNDS)
 
 
 def measure_same(folder: Path, quick: bool) -> None:
@@ -190,7 +196,7 @@ def measure_same(folder: Path, quick: bool) -> None:
     tests = 2 if quick else 100
     _print_head(f"{tests} tests that diverge by one helper", "ratio 1.5")
     (folder / "test_same.py").write_text(_SAME.format(tests=tests))
-    measure(folder, "test_same.py", "same")
+    measure(folder, "test_same.py", "same", 1 if quick else _ROUNDS)
 
 
 PARTS = {"catalogue": measure_catalogue, "readme": measure_readme, "same": measure_same}

@@ -93,7 +93,8 @@ class _ExperimentRun:
             if stops_early and number and self._differs(number) != (number == each.free_run):
                 break
         outcomes = (f"{run.outcome} {run.error_type}".strip() for run in self._trial.runs)
-        differing = self._find_differing()
+        verdict = self._trial.compute_verdict()
+        differing = self._find_differing(verdict)
         return ExperimentResult(
             number + 1,
             differing,
@@ -108,7 +109,7 @@ class _ExperimentRun:
             compiled=tuple(self._compiled.modules.items()),
             row_digests=tuple(self._row_digests),
             digests=_unify_digests(self._digests, differing, is_bitwise(self._trial.plan)),
-            differing_names=list_differing_names(self._trial.compute_verdict()),
+            differing_names=list_differing_names(verdict),
             cpu_seconds=get_cpu_seconds() - cpu,
             layouts=tuple(self._layouts),
         )
@@ -120,9 +121,8 @@ class _ExperimentRun:
         if experiment.digest_rows and number:
             cell = cell._replace(axis="process")  # the trial keeps the values of such a run
         spec = self._trial.make_spec(cell, number)
-        free_run = experiment.free_run
+        free_run, traced = experiment.free_run, experiment.trace_ops and not 0 < experiment.free_run < number
         suspended = () if free_run and number == free_run else experiment.suspended
-        traced = experiment.trace_ops and not 0 < free_run < number
         spec = replace(spec, suspended=suspended, traced=traced)
         with ExitStack() as stack:
             imports = stack.enter_context(log_imports())
@@ -159,8 +159,7 @@ class _ExperimentRun:
         if self._experiment.digest_layout:
             self._layouts[len(self._digests) :] = [digest_layout()]  # of the last attempt of a run
         self._body_starts += 1
-        looks_for_state = self._experiment.session_state or self._experiment.diff_state
-        if not (self._body_starts == 1 or looks_for_state):
+        if self._body_starts > 1 and not (self._experiment.session_state or self._experiment.diff_state):
             return
         roots = self._source.find_roots()
         if self._body_starts == 1:
@@ -180,14 +179,15 @@ class _ExperimentRun:
         return (*changes, *self._file_changes)[:_MAX_CHANGES]
 
     def _differs(self, number: int) -> bool:
-        # If the digests are equal, the runs agree, whatever the plan tolerates.
         if self._digests[number] == self._digests[0]:
-            return False
-        return is_bitwise(self._trial.plan) or number in self._find_differing()
+            return False  # they agree, whatever the plan tolerates
+        if self._experiment.free_run and is_bitwise(self._trial.plan):
+            return True  # the verdict in the end says so, or the diagnosis goes another way
+        return number in self._find_differing(self._trial.compute_verdict())
 
-    def _find_differing(self) -> tuple[int, ...]:
+    def _find_differing(self, verdict: Verdict) -> tuple[int, ...]:
         """Numbers of the runs that differ from the first, by the plan of the trial."""
-        differing = {(mismatch.axis, mismatch.value) for mismatch in self._trial.compute_verdict().mismatches}
+        differing = {(mismatch.axis, mismatch.value) for mismatch in verdict.mismatches}
         return tuple(n for n, run in enumerate(self._trial.runs) if (run.axis, run.value) in differing)
 
 

@@ -60,14 +60,17 @@ class FakeTarget:
         results: list[object] = []
         for number in range(len(experiment.cells)):
             shifted = experiment.shift_heap and (number == 1 or not experiment.fresh_forks)
-            suspended = frozenset(experiment.suspended) | ({"shifted"} if shifted else set())
+            names = {suspect.removesuffix(":numpy") for suspect in experiment.suspended}
+            names = set() if number and number == experiment.free_run else names
+            suspended = frozenset(names | ({"shifted"} if shifted else set()))
             is_fresh = experiment.fresh_forks or GREW.name in experiment.restored_names
             results.append(self.show(self.run_count, 0 if is_fresh else number, suspended))
             self.run_count += 1
             stops = experiment.trace_ops or experiment.trace_lines or experiment.until_differing
-            if stops and not experiment.fresh_forks and results[-1] != results[0]:
+            differs = results[-1] != results[0]
+            if number and stops and not experiment.fresh_forks and differs != (number == experiment.free_run):
                 break
-        first_and_last = (results[0], results[-1])
+        first_and_last = (results[0], results[min(experiment.free_run, number) or -1])
         return ExperimentResult(
             len(results),
             tuple(n for n, result in enumerate(results) if result != results[0]),

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.diagnose import Experiment, ExperimentResult, ExternalCall, Finding
-from pytest_repro.engine.diagnose import ExperimentFailed, ThisProcess
+from pytest_repro.engine.diagnose import ExperimentFailed, KnownCall, ThisProcess
 from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
 from tests.engine.diagnose.test_diagnose import CLOCK, DIVERGED, FAILED, GREW, NOISE, FakeTarget
 
@@ -22,11 +22,13 @@ class Here:
     def __init__(self, show: Show, *calls: ExternalCall, forks: Show | None = None) -> None:
         self.here = FakeTarget(show, calls=calls, run_count=2)
         self.forks = FakeTarget(forks or show, calls=calls, changes=(GREW,))
-        self.known: list[ExternalCall] = []
+        self.known: list[KnownCall] = []
+        self.names: tuple[str, ...] = ()
+        self.test = ""
         self._digests = [str(show(number, number, frozenset())) for number in range(2)]
 
     def find_cause(self, verdict: Verdict = DIVERGED) -> Finding:
-        self.forks.this_process = ThisProcess(self._run, self._digests, self.known)
+        self.forks.this_process = ThisProcess(self._run, self._digests, self.known, self.names, self.test)
         return diagnose_verdict(self.forks, verdict, 60.0, lambda purpose: None).cause
 
     def _run(self, experiment: Experiment, seconds: float) -> ExperimentResult:
@@ -84,21 +86,43 @@ def test_a_suspension_that_hangs_shows_nothing() -> None:
 
 def test_a_known_call_takes_four_runs() -> None:
     show: Show = lambda n, earlier, suspended: "os-entropy" in suspended or n  # noqa: E731
-    first, second = Here(show, NOISE, CLOCK), Here(show, NOISE, CLOCK)
+    first, second, third = (Here(show, NOISE, CLOCK) for _ in range(3))
+    first.test = third.test = "test_a.py::test_a"
     first.find_cause()
-    assert first.known == [NOISE]
-    second.known = first.known
+    assert first.known == [KnownCall(NOISE, "test_a.py::test_a")]
+    second.known = third.known = first.known
     cause = second.find_cause()
     assert (cause.name, cause.location, second.here.run_count - 2) == ("os-entropy", "/a.py:4", 4)
+    (experiment,) = second.here.experiments
+    assert (experiment.suspended, experiment.free_run) == (("os-entropy:numpy",), 1)
+    assert third.find_cause() == cause
+    assert third.here.run_count - 2 == 3  # other parameters of the test in which it is known to matter
+
+
+@pytest.mark.parametrize("other", ["0110", "01200120", "0123412340123401234", "0122222"])
+def test_a_known_call_that_is_not_used(other: str) -> None:
+    """Something else makes the test differ: it alternates, counts in a circle, or settles."""
+    target = Here(lambda n, earlier, suspended: other[n % len(other)], NOISE)
+    target.known = [KnownCall(NOISE, "test_a.py::test_b")]
+    assert target.find_cause().name == "unknown"
+
+
+def test_a_known_call_beside_another_cause_of_the_difference() -> None:
+    """What makes ``y`` differ has settled, though the call makes ``x`` differ in each run."""
+    target = Here(lambda n, earlier, suspended: "os-entropy" in suspended or n, NOISE)
+    target.known = [KnownCall(NOISE, "test_a.py::test_b")]
+    target.names = ("x", "y")
+    assert target.find_cause().name == "os-entropy"
+    assert len(target.forks.experiments) > 0  # this process cannot tell
 
 
 def test_a_known_call_at_another_line_proves_nothing() -> None:
     target = Here(lambda n, earlier, suspended: "os-entropy" in suspended or n, NOISE)
-    target.known = [replace(NOISE, location="/b.py:1")]
+    target.known = [KnownCall(replace(NOISE, location="/b.py:1"), "")]
     assert target.find_cause().location == "/a.py:4"
     assert target.here.run_count - 2 > 4
     settled = Here(lambda n, earlier, suspended: min(n, 1), NOISE, forks=lambda n, earlier, s: earlier)
-    settled.known = [NOISE]
+    settled.known = [KnownCall(NOISE, "")]
     assert settled.find_cause().name == "shared-state"
 
 
