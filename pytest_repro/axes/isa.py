@@ -65,10 +65,13 @@ class Isa(InterpreterAxis):
         "matrix products, convolutions, exp and tanh, and torch.randn itself: vectors of another",
         "width round in another order. If inputs differ already, draw them with repro.rng()",
     )
-    cause_reason = "vectors of another width add up in another order, and torch.randn draws other numbers"
+    cause_reason = (
+        "with vectors of another width a sum adds up in another order, a sort that is not stable puts equal "
+        "keys in another order, or torch.randn draws other numbers"
+    )
     cause_fix = (
-        "fix the instruction set (ATEN_CPU_CAPABILITY, ONEDNN_MAX_CPU_ISA, MKL_CBWR) where bits must "
-        "be equal, draw inputs with repro.rng(), or compare within a tolerance"
+        "fix the instruction set (ATEN_CPU_CAPABILITY, ONEDNN_MAX_CPU_ISA, MKL_CBWR) where bits must be "
+        "equal, sort with kind='stable', draw inputs with repro.rng(), or compare within a tolerance"
     )
 
     def resolve_values(self, argument: object) -> tuple[object, ...]:

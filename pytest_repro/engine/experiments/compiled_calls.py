@@ -79,6 +79,8 @@ def find_compiled_module(value: object) -> str | None:
 
     ``""`` for data of ctypes and cffi, which do not say which library wrote them.
     """
+    if value is getattr(sys.modules.get("numpy"), "datetime64", 0):
+        return "numpy.datetime64"  # "now" and "today" read the clock
     if isinstance(value, ModuleType):
         module: object = value.__name__
     else:

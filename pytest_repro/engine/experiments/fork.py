@@ -60,7 +60,7 @@ def run_in_forks(perform: ExperimentFunction, experiment: Experiment, seconds: f
     reason = why_not_forkable()
     if reason and not _is_disposable:
         raise ForkFailed(NOT_FORKABLE + reason)
-    if reason or not FORK_AVAILABLE:
+    if _is_disposable or not FORK_AVAILABLE:
         try:
             return encode_result(perform(experiment))
         except Exception as error:

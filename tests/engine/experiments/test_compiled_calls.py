@@ -37,6 +37,7 @@ LIBRARY = ctypes.CDLL(None)
         (ctypes.create_string_buffer(2), ""),
         (Numbers(), ""),
         (np.random.default_rng(), None),
+        (np.datetime64, "numpy.datetime64"),
         (random.random, None),
         (SimpleNamespace(), None),
         (3.5, None),

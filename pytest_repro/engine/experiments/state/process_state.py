@@ -107,11 +107,11 @@ class StateVisitor:
 
     def _visit_content(self, name: str, value: Any, depth: int) -> None:
         is_own = str(getattr(value, "__module__", "")).startswith("pytest_repro.")
-        if callable(getattr(value, "cache_info", None)) and not is_own:
+        if has_member(value, "cache_info") and not is_own:
             self._add_fact(name, value.cache_info().currsize, "cache")
         if isinstance(value, (FunctionType, type)):
             self._visit_code(name, value, depth)
-        elif isinstance(value, (dict, list, tuple, set, frozenset)) or hasattr(value, "popleft"):
+        elif isinstance(value, (dict, list, tuple, set, frozenset)) or has_member(value, "popleft"):
             self._visit_container(name, value, depth)
         elif isinstance(value, PurePath):  # the folders of two runs have different names
             return
@@ -121,7 +121,7 @@ class StateVisitor:
             frame = value.gi_frame  # its position and variables, without moving it
             members = [*frame.f_locals.values(), frame.f_lasti] if frame is not None else []
             self._add_fact(name, None, f"at {format_plain_members(members)}")
-        elif type(value).__module__ == "itertools" or hasattr(value, "__length_hint__"):
+        elif type(value).__module__ == "itertools" or has_member(value, "__length_hint__"):
             hint = getattr(value, "__length_hint__", None)  # its position, without moving it
             self._add_fact(name, None, repr(value) if hint is None else str(hint()))
         else:
@@ -169,6 +169,11 @@ class StateVisitor:
         if self._kind and hasattr(value, "__dict__"):  # hooks, submodules, and an optimiser's own state
             others = {key: part for key, part in vars(value).items() if key not in MODULE_PARTS}
             self._visit_attributes(name, value, {**vars(value).get("_modules", {}), **others}, depth)
+
+
+def has_member(value: object, name: str) -> bool:
+    """Whether *value* or its class has that attribute; ``nnx.Rngs`` makes what ``hasattr()`` asks for."""
+    return hasattr(type(value), name) or name in getattr(value, "__dict__", ())
 
 
 def read_attributes(value: object) -> Mapping[str, object]:

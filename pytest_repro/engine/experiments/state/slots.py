@@ -11,6 +11,7 @@ from pytest_repro.engine.experiments.state.process_state import (
     PLAIN_TYPES,
     fill_cell,
     has_gradient,
+    has_member,
     is_state_name,
     iter_cells,
     read_attributes,
@@ -50,7 +51,7 @@ def find_slots(value: Any) -> Slots | None:
     """The places of the parts of *value*, which may be empty later or hold something else."""
     if isinstance(value, (*PLAIN_TYPES, BuiltinFunctionType)):
         return None
-    if isinstance(value, (dict, list)) or hasattr(value, "popleft"):
+    if isinstance(value, (dict, list)) or has_member(value, "popleft"):
         read, key = partial(_list_items, value), partial(_find_key, value, list(_iter_keys(value)))
         return Slots(
             read(),

@@ -28,6 +28,7 @@ from pytest_repro.engine.experiments.state.process_state import (
     StateFacts,
     StateVisitor,
     capture_switches,
+    has_member,
     is_within,
 )
 from pytest_repro.engine.experiments.state.slots import Slots, find_slots
@@ -166,16 +167,16 @@ def _make_restorer(value: Any, setter: Setter | None, slots: Slots | None) -> Ca
         return None
     if (adapter := find_generator_adapter(value)) is not None:
         return partial(adapter.set_state, value, adapter.get_state(value) or "")
-    if callable(getattr(value, "cache_clear", None)):  # it can only be emptied
+    if has_member(value, "cache_clear"):  # it can only be emptied
         return value.cache_clear if value.cache_info().currsize == 0 else None
-    if isinstance(value, (dict, set, list)) or hasattr(value, "popleft"):
+    if isinstance(value, (dict, set, list)) or has_member(value, "popleft"):
         return partial(_refill, value, dict(value) if isinstance(value, dict) else list(value))
     if (array_adapter := find_array_adapter(value)) is not None:
         if array_adapter.immutable_arrays:
             return None
         saved = array_adapter.copy_array(value)
         return partial(_restore_array, value, array_adapter, saved, slots)
-    if type(value).__module__ == "itertools" or hasattr(value, "__length_hint__"):
+    if type(value).__module__ == "itertools" or has_member(value, "__length_hint__"):
         iterator = copy.copy(value)  # it cannot be rewound, but replaced
         return None if setter is None else lambda: setter(copy.copy(iterator))
     return partial(_restore_object, value, type(value), slots)

@@ -135,3 +135,21 @@ def test_hostile_and_circular_values_are_skipped(module: Any) -> None:
 def test_definition_of_an_unknown_name() -> None:
     assert find_definition("nothing.of.that.kind") == ""
     assert find_definition("watch") == ""
+
+
+class AnswersAll:
+    """As ``flax.nnx.Rngs``, it draws when it is asked for an attribute that it does not have."""
+
+    def __init__(self) -> None:
+        self.drawn = 0
+
+    def __getattr__(self, name: str) -> Any:
+        self.drawn += 1
+        return lambda: self.drawn
+
+
+def test_an_object_that_has_every_attribute_is_read_as_it_is(module: Any) -> None:
+    module.MODEL = AnswersAll()
+    assert find_changes(lambda: None) == []
+    (change,) = find_changes(lambda: module.MODEL.draw())
+    assert (change.name, change.description) == ("watched_module.MODEL.drawn", "changed from 0 to 1")
