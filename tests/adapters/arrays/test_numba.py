@@ -163,4 +163,4 @@ def test_sums_of_fastmath_depend_on_the_instruction_set(project: Project) -> Non
     result = project(FASTMATH, subprocess=True)
     result.check(failed=1, passed=1, says="generic with isa default")
     cause = result.report["tests"][0]["cause"]
-    assert (cause["name"], cause["location"]) == ("isa", "test_it.py:17")
+    assert (cause["name"], cause["location"]) == ("isa", "test_it.py:16")
