@@ -17,9 +17,7 @@ import pandas as pd
 from _timing import QUICK, Call, format_seconds
 
 from pytest_repro import digest
-from pytest_repro.adapters import active_adapters
 from pytest_repro.core.plan.tolerance import exact_tolerance
-from pytest_repro.engine.runs.pin import pinned
 from pytest_repro.engine.runs.recording import Recording
 from pytest_repro.values.spill_store import SpillStore
 
@@ -92,23 +90,6 @@ def measure_polars(frame: Any, repeats: int) -> None:
     compare("polars, text", {"": lambda: digest(texts), "hash_rows": texts.hash_rows}, repeats)
 
 
-def measure_run(repeats: int) -> None:
-    """What the adapters of tables cost in each run of a test: pin, seed, restore and record nothing."""
-    hooks = {}
-    for name, adapter in active_adapters().items():
-        start = time.perf_counter()
-        for _ in range(repeats):
-            adapter.save_global_states()
-            adapter.seed(0)
-            adapter.global_states_key()
-            with adapter.deterministic(True):
-                pass
-            adapter.switches()
-            adapter.flatten(3.0)
-        hooks[name] = (time.perf_counter() - start) / repeats
-    print("hooks of one run:", ", ".join(f"{name} {format_seconds(each)}" for name, each in hooks.items()))
-
-
 def measure_recording(frame: Any, repeats: int) -> None:
     """Recording a frame in the reference run, which stores it, and in the next run, which only hashes it."""
 
@@ -132,8 +113,6 @@ def main() -> None:
         compare(name, calls, repeats if "text" not in name else max(1, repeats - 2))
     measure_polars(frames["numbers of 5 dtypes"][["float64", "int64"]], repeats)
     measure_recording(frames["4 float64 columns"], repeats)
-    with pinned(0):
-        measure_run(10 if QUICK else 2000)
 
 
 if __name__ == "__main__":

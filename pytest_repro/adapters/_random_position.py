@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 _OFFSET = object.__basicsize__
 _NBYTES = 16
-"""Position, and three words, which change when it has run through: ``RandomObject`` in ``_randommodule.c``."""
+"""Position, and three words, which change when it has run through: ``RandomObject`` of CPython."""
 
 
 def _read_slowly(generator: random.Random) -> object:

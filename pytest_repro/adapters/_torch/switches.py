@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.utils.deterministic
 
-from pytest_repro.adapters._variables import make_variable_reader
+from pytest_repro.adapters._torch.variables import make_variable_reader
 
 CUBLAS_VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")

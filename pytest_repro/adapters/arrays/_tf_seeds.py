@@ -95,7 +95,7 @@ def patch_entropy(source: EntropySource) -> Iterator[None]:
 
 def save_states() -> Callable[[], None]:
     """Saves the global seed and the global generator. The function it returns restores both."""
-    context = _contexts.context_safe() if _IS_KNOWN else None
+    context: Any = _contexts.context_safe() if _IS_KNOWN else None
     number, derived = getattr(context, "_seed", None), getattr(context, "_rng", None)
     position, words = (None, None) if derived is None else (read_position(derived), derived.getstate())
     generator = _generators.global_generator if _IS_KNOWN else None

@@ -3,7 +3,7 @@
 Seeded: the global generators of all devices begin again in each run, through `CUPY_SEED`.
 Restored: the global generators of before, bit for bit: a run uses others. `CUPY_SEED`.
 Switches: none: `CUPY_ACCELERATORS` and `CUPY_TF32` are read when CuPy is imported.
-Read: arrays of every dtype, copied to the host; sparse matrices by their arrays.
+Read: arrays of every dtype, copied to the host; sparse matrices and arrays by their parts.
 Captured: arrays and sparse matrices.
 Environment: version, CUDA runtime, `CUPY_ACCELERATORS`, `CUPY_TF32`.
 Limits: the state of a generator is in cuRAND and cannot be read: record what it drew. A draw from a global
@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import cupy
@@ -30,10 +31,14 @@ from pytest_repro.interpose.seeding import Effect
 
 _GENERATOR = "is a random generator whose state cannot be read: record what it drew"
 _SPARSE_PARTS = {
-    "csr_matrix": ("data", "indices", "indptr", "shape"),
-    "csc_matrix": ("data", "indices", "indptr", "shape"),
-    "coo_matrix": ("data", "row", "col", "shape"),
-    "dia_matrix": ("data", "offsets", "shape"),
+    f"{name}_{kind}": parts
+    for kind in ("matrix", "array")
+    for name, parts in {
+        "csr": ("data", "indices", "indptr", "shape"),
+        "csc": ("data", "indices", "indptr", "shape"),
+        "coo": ("data", "row", "col", "shape"),
+        "dia": ("data", "offsets", "shape"),
+    }.items()
 }
 _SEED_VARIABLE = "CUPY_SEED"
 _SETTING_VARIABLES = ("CUPY_ACCELERATORS", "CUPY_TF32")
@@ -50,6 +55,15 @@ def _restore_variable(before: str | None) -> None:
     os.environ.pop(_SEED_VARIABLE, None)
     if before is not None:
         os.environ[_SEED_VARIABLE] = before
+
+
+@cache
+def _has_device() -> bool:
+    """Whether there is a device; starts none."""
+    try:
+        return bool(cupy.cuda.runtime.getDeviceCount())
+    except Exception:  # there is no driver
+        return False
 
 
 def _flatten_array(array: Any) -> FlattenResult:
@@ -100,7 +114,7 @@ class CuPy(Adapter):
         _find_generators().clear()  # CuPy creates them with this seed
         if _active_blocks:
             os.environ[_SEED_VARIABLE] = str(seed)
-        elif "cupy.random._generator" in sys.modules and cupy.cuda.runtime.getDeviceCount():
+        elif "cupy.random._generator" in sys.modules and _has_device():
             cupy.random.seed(seed)  # outside of a run, nothing would restore the variable
 
     def save_global_states(self) -> Callable[[], None]:
@@ -128,7 +142,8 @@ class CuPy(Adapter):
             _restore_variable(before)
 
     def synchronize(self) -> None:
-        cupy.cuda.get_current_stream().synchronize()
+        if _has_device():
+            cupy.cuda.get_current_stream().synchronize()
 
     def environment(self) -> dict[str, str]:
         variables = {name: os.environ.get(name, "") for name in _SETTING_VARIABLES}

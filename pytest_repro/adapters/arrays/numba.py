@@ -8,8 +8,8 @@ Captured: typed lists and dicts of arrays.
 Environment: versions of numba and llvmlite, the number of threads, the processor that code is compiled for.
 Limits: each thread of `prange` has generators of its own, which the operating system seeds at their first
   use: they cannot be seeded from outside. A seed set in compiled code is not noticed. `fastmath` reorders
-  sums: they are equal in each run, and may differ between processors and versions. The axis `threads` sets at
-  most `NUMBA_NUM_THREADS` threads.
+  sums: they are equal in each run, and differ between versions and processors, as the axis `isa` shows. The
+  axis `threads` sets at most `NUMBA_NUM_THREADS` threads.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import random
 from typing import Any
 
@@ -134,3 +135,32 @@ def test_draws_in_compiled_code_are_seeded(project: Project) -> None:
     result = project(source, "--repro-unseeded=warn", subprocess=True)
     result.check(passed=1, says="random numbers that only pytest-repro seeded: numba at test_it.py:9")
     assert result.verdicts == {"test_it": "reproduced"}
+
+
+FASTMATH = """
+import numba
+import numpy as np
+import pytest
+
+def add(x):
+    total = np.float32(0)
+    for i in range(len(x)):
+        total += x[i]
+    return total
+
+@pytest.mark.parametrize("fastmath", [True, False])
+@pytest.mark.reproducible(isa=("native", "default"), rtol=0, atol=0)
+def test_sum(repro, fastmath):
+    compiled = numba.njit(fastmath=fastmath)(add)
+    rows = np.random.rand(20, 100_001).astype("f4")
+    repro.record(totals=np.array([compiled(row) for row in rows]))
+"""
+
+
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="instruction sets of x86")
+def test_sums_of_fastmath_depend_on_the_instruction_set(project: Project) -> None:
+    project.inquires = True
+    result = project(FASTMATH, subprocess=True)
+    result.check(failed=1, passed=1, says="generic with isa default")
+    cause = result.report["tests"][0]["cause"]
+    assert (cause["name"], cause["location"]) == ("isa", "test_it.py:16")
