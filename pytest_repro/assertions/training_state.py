@@ -31,37 +31,29 @@ class StatePart(NamedTuple):
 
     Attributes:
         path: Where it is, ``"state.optimizer"``; of a generator its name. The same in each state.
-        name: ``"state.optimizer (Adam)"``, ``"torch cpu"``.
-        read: Returns a copy of its current state.
-        restore: Restores what *read* returned, as far as possible.
-        fix: Code that saves and loads it.
         learnt: Whether it is compared between trainings: modules, optimizers, tensors, objects with a
             ``state_dict``; not the states of generators, nor counters.
-        is_collection: Whether it is a list, tuple or dict of plain values.
     """
 
     path: str
-    name: str
-    read: Callable[[], Any]
-    restore: Callable[[Any], None]
-    fix: str
+    name: str  # ``"state.optimizer (Adam)"``, ``"torch cpu"``
+    read: Callable[[], Any]  # returns a copy of its current state
+    restore: Callable[[Any], None]  # restores what *read* returned, as far as possible
+    fix: str  # code that saves and loads it
     learnt: bool = True
-    is_collection: bool = False
+    is_collection: bool = False  # whether it is a list, tuple or dict of plain values
 
 
 class MissingState(NamedTuple):
     """What a checkpoint lacks, as far as known.
 
     Attributes:
-        parts: Parts without which training does not continue as it would have.
-        pause_differs: Whether a pause without saving and loading makes a difference already.
-        unexplained: Whether restoring all visible state was not enough.
         changed_by_save: Names of the learnt parts that *save* changed before saving them.
     """
 
-    parts: tuple[StatePart, ...] = ()
-    pause_differs: bool = False
-    unexplained: bool = False
+    parts: tuple[StatePart, ...] = ()  # parts without which training does not continue as it would have
+    pause_differs: bool = False  # whether a pause without saving and loading makes a difference already
+    unexplained: bool = False  # whether restoring all visible state was not enough
     changed_by_save: tuple[str, ...] = ()
 
 

@@ -57,29 +57,22 @@ class FleetTest:
     """A test on all machines.
 
     Attributes:
-        excluded: The machines that are not compared, by the reason.
-        reason: Why nothing is compared, or seeds that explain the outcome.
-        value_count: Values that are compared.
-        splits: What divides the machines; the first one recorded comes first.
         partition: The classes of all values together; None if nothing divides the machines.
-        inputs: The values that were recorded before any result, by order and name.
         draws: The lines that drew from generators that the test did not seed, with their machines.
-        intransitive: The values whose classes depend on the order of the reports.
-        by_marker: Whether a tolerance or a level of its marker applied.
     """
 
     nodeid: str
     outcome: FleetOutcome
     machine_count: int
-    excluded: dict[str, tuple[int, ...]]
-    reason: str = ""
-    value_count: int = 0
-    splits: tuple[ValueSplit, ...] = ()
+    excluded: dict[str, tuple[int, ...]]  # the machines that are not compared, by the reason
+    reason: str = ""  # why nothing is compared, or seeds that explain the outcome
+    value_count: int = 0  # values that are compared
+    splits: tuple[ValueSplit, ...] = ()  # what divides the machines; the first one recorded comes first
     partition: Partition | None = None
-    inputs: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()  # the values that were recorded before any result, by order and name
     draws: tuple[tuple[str, tuple[int, ...]], ...] = ()
-    intransitive: tuple[str, ...] = ()
-    by_marker: bool = False
+    intransitive: tuple[str, ...] = ()  # the values whose classes depend on the order of the reports
+    by_marker: bool = False  # whether a tolerance or a level of its marker applied
 
     @property
     def agrees(self) -> bool:

@@ -32,14 +32,12 @@ class ValueClasses:
     Attributes:
         samples: The first value of each class; bit for bit, of the first classes only.
         identity_count: Number of different bits.
-        between: Values that are close to the first values of several classes.
-        is_wide: Whether the extremes of a class are further apart than the tolerance.
     """
 
     name: str
     samples: list[StoredValue] = field(default_factory=list)
-    between: int = 0
-    is_wide: bool = False
+    between: int = 0  # values that are close to the first values of several classes
+    is_wide: bool = False  # whether the extremes of a class are further apart than the tolerance
     _identities: dict[bytes, int] = field(default_factory=dict)
     _order: list[tuple[float, int]] = field(default_factory=list)  # position and class, sorted
     _without_order: list[int] = field(default_factory=list)

@@ -24,17 +24,11 @@ _ATTEMPT = re.compile(r"(\d+)-\d+")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One session: a report that was not merged.
+    """One session: a report that was not merged."""
 
-    Attributes:
-        path: Path of its report as it was given.
-        number: Which shard it is, from 1; 0 if it says none.
-        total: Number of shards; 0 if it says none.
-    """
-
-    path: str
-    number: int
-    total: int
+    path: str  # path of its report as it was given
+    number: int  # which shard it is, from 1; 0 if it says none
+    total: int  # number of shards; 0 if it says none
     run_id: str
     commit: str
     started: str
@@ -62,16 +56,11 @@ class Part:
 
 @dataclass(slots=True)
 class ShardReport:
-    """A report to be merged.
-
-    Attributes:
-        parts: The sessions whose tests it has.
-        nodeid_hashes: Of its tests, by :func:`hash`.
-    """
+    """A report to be merged."""
 
     path: str
-    parts: tuple[Part, ...] = ()
-    nodeid_hashes: set[int] = field(default_factory=set)
+    parts: tuple[Part, ...] = ()  # the sessions whose tests it has
+    nodeid_hashes: set[int] = field(default_factory=set)  # of its tests, by :func:`hash`
 
     @property
     def label(self) -> str:

@@ -25,24 +25,16 @@ _RANKS = ("diverged", "failed", "unobserved", "no-baseline", "foreign-baseline",
 
 @dataclass(slots=True)
 class _Kept:
-    """What is kept of a test: where its rows, and what was found, are in the temporary file.
+    """What is kept of a test: where its rows, and what was found, are in the temporary file."""
 
-    Attributes:
-        first: Place of the row that the others are compared with.
-        worst: Place of the row with the worst verdict.
-        worst_label: Shard of this row.
-        rank: Of this verdict.
-        found: Places of comparisons.
-    """
-
-    first: int
+    first: int  # place of the row that the others are compared with
     first_part: Part
-    worst: int
+    worst: int  # place of the row with the worst verdict
     worst_part: Part
-    worst_label: str
-    rank: int
+    worst_label: str  # shard of this row
+    rank: int  # of this verdict
     labels: list[str]
-    found: list[int] = field(default_factory=list)
+    found: list[int] = field(default_factory=list)  # places of comparisons
 
 
 class SharedTests:
