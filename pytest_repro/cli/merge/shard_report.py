@@ -116,11 +116,7 @@ def check_test(test: StreamedTest) -> str:
 
 
 def decode_verdict(row: JsonNode, environment: Mapping[str, str], seed: int) -> Any:
-    """The verdict of a row.
-
-    Raises:
-        BadReport: The row is malformed, or contradicts itself.
-    """
+    """The verdict of a row; raises :class:`BadReport` if the row is malformed, or contradicts itself."""
     with refuse_inconsistent(row):
         return verdict_from_row(row, environment, seed)
 
