@@ -57,7 +57,7 @@ class MissingState(NamedTuple):
     changed_by_save: tuple[str, ...] = ()
 
 
-def state_parts(state: object) -> list[StatePart]:
+def list_state_parts(state: object) -> list[StatePart]:
     """The parts of *state* and the global generators, in the order of restoring."""
     parts, module_ids = list[StatePart](), set[int]()
     plain: list[PlainValue] = []
@@ -184,12 +184,12 @@ class SavedPart(NamedTuple):
 
 def save_parts(state: object) -> dict[str, SavedPart]:
     """Copies of the parts of *state*, by path."""
-    return {part.path: SavedPart(part, part.read()) for part in state_parts(state)}
+    return {part.path: SavedPart(part, part.read()) for part in list_state_parts(state)}
 
 
 def find_changes(state: object, before: Mapping[str, SavedPart]) -> Iterator[StatePart]:
     """The parts of *state* whose content is not as in *before*, named as there; not those that it lacks."""
-    for part in state_parts(state):
+    for part in list_state_parts(state):
         saved = before.get(part.path)
         if saved is None or saved.part.fix != part.fix:  # None here, and an object there
             continue

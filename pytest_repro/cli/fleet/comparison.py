@@ -146,16 +146,13 @@ def _find_splits(test: RecordedTest, numbers: Sequence[int], options: CompareOpt
     used = {number for number in numbers if number != MISSING and test.rows[number].runs_agree}
     names: dict[Partition, list[ValueClasses]] = {}
     for place, each in enumerate(test.values.values()):
-        classes = {number: _get_class(test.rows[number], place) for number in used}
+        rows = ((number, test.rows[number].classes) for number in used)
+        classes = {number: row[place] if place < len(row) else MISSING for number, row in rows}
         if len(set(classes.values())) > 1:
             partition = make_partition(classes.get(number) for number in numbers)
             names.setdefault(partition, []).append(each)
     for partition, values in names.items():
         yield ValueSplit(partition, tuple(each.name for each in values), _measure(values[0], options))
-
-
-def _get_class(row: Row, place: int) -> int:
-    return row.classes[place] if place < len(row.classes) else MISSING
 
 
 def _measure(value: ValueClasses, options: CompareOptions) -> ValueMismatch | None:
