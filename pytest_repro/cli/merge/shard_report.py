@@ -6,12 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.verdict import VERDICT_OUTCOMES
-from pytest_repro.core.text import escape_unprintable, parse_time
+from pytest_repro.core.text import escape_unprintable
 from pytest_repro.reports.json.report import refuse_inconsistent
 from pytest_repro.reports.json.report_head import is_random_run_id
 from pytest_repro.reports.json.rows import verdict_from_row
@@ -169,8 +169,11 @@ def measure_span(parts: Sequence[Part]) -> tuple[str, float]:
     """
     spans = []
     for part in parts:
-        if (started := parse_time(part.started)) is None:
+        try:
+            started = datetime.fromisoformat(part.started.replace("Z", "+00:00"))
+        except ValueError:
             return "", max(part.duration for part in parts)
-        spans.append((started, started + timedelta(seconds=part.duration), part.started))
+        aware = started if started.tzinfo is not None else started.replace(tzinfo=timezone.utc)
+        spans.append((aware, aware + timedelta(seconds=part.duration), part.started))
     first, last = min(spans), max(end for _, end, _ in spans)
     return first[2], round((last - first[0]).total_seconds(), 3)
