@@ -13,8 +13,8 @@ from pytest_repro.assertions.training_state import (
     StatePart,
     find_changes,
     flatten_recordable,
+    list_state_parts,
     save_parts,
-    state_parts,
 )
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.plan.plan import Cell
@@ -66,7 +66,7 @@ class Training:
     def train(self) -> Recording:
         """Trains uninterrupted."""
         state = self._make_state()
-        self._initial_parts = {part.name for part in state_parts(state) if part.learnt}
+        self._initial_parts = {part.name for part in list_state_parts(state) if part.learnt}
         outputs = _to_list(self._train(state, self.steps))
         first, remainder = divmod(len(outputs) * self.stop_step, self.steps)
         # If steps do not have equally many values, compare only the last one.
@@ -137,7 +137,7 @@ class Training:
         recording = self._trial.new_recording(Cell(value=self._trial.run_count))
         for number, value in enumerate(outputs, self.first_compared):
             recording.record(f"train()[{number}]", value)
-        for part in state_parts(state):
+        for part in list_state_parts(state):
             # A list that starts without arrays is a history (of activations), not learnt.
             if part.learnt and (part.name in self._initial_parts or not part.is_collection):
                 for path, value in flatten_recordable(part.read()).items():

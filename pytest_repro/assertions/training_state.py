@@ -31,41 +31,33 @@ class StatePart(NamedTuple):
 
     Attributes:
         path: Where it is, ``"state.optimizer"``; of a generator its name. The same in each state.
-        name: ``"state.optimizer (Adam)"``, ``"torch cpu"``.
-        read: Returns a copy of its current state.
-        restore: Restores what *read* returned, as far as possible.
-        fix: Code that saves and loads it.
         learnt: Whether it is compared between trainings: modules, optimizers, tensors, objects with a
             ``state_dict``; not the states of generators, nor counters.
-        is_collection: Whether it is a list, tuple or dict of plain values.
     """
 
     path: str
-    name: str
-    read: Callable[[], Any]
-    restore: Callable[[Any], None]
-    fix: str
+    name: str  # ``"state.optimizer (Adam)"``, ``"torch cpu"``
+    read: Callable[[], Any]  # returns a copy of its current state
+    restore: Callable[[Any], None]  # restores what *read* returned, as far as possible
+    fix: str  # code that saves and loads it
     learnt: bool = True
-    is_collection: bool = False
+    is_collection: bool = False  # whether it is a list, tuple or dict of plain values
 
 
 class MissingState(NamedTuple):
     """What a checkpoint lacks, as far as known.
 
     Attributes:
-        parts: Parts without which training does not continue as it would have.
-        pause_differs: Whether a pause without saving and loading makes a difference already.
-        unexplained: Whether restoring all visible state was not enough.
         changed_by_save: Names of the learnt parts that *save* changed before saving them.
     """
 
-    parts: tuple[StatePart, ...] = ()
-    pause_differs: bool = False
-    unexplained: bool = False
+    parts: tuple[StatePart, ...] = ()  # parts without which training does not continue as it would have
+    pause_differs: bool = False  # whether a pause without saving and loading makes a difference already
+    unexplained: bool = False  # whether restoring all visible state was not enough
     changed_by_save: tuple[str, ...] = ()
 
 
-def state_parts(state: object) -> list[StatePart]:
+def list_state_parts(state: object) -> list[StatePart]:
     """The parts of *state* and the global generators, in the order of restoring."""
     parts, module_ids = list[StatePart](), set[int]()
     plain: list[PlainValue] = []
@@ -192,12 +184,12 @@ class SavedPart(NamedTuple):
 
 def save_parts(state: object) -> dict[str, SavedPart]:
     """Copies of the parts of *state*, by path."""
-    return {part.path: SavedPart(part, part.read()) for part in state_parts(state)}
+    return {part.path: SavedPart(part, part.read()) for part in list_state_parts(state)}
 
 
 def find_changes(state: object, before: Mapping[str, SavedPart]) -> Iterator[StatePart]:
     """The parts of *state* whose content is not as in *before*, named as there; not those that it lacks."""
-    for part in state_parts(state):
+    for part in list_state_parts(state):
         saved = before.get(part.path)
         if saved is None or saved.part.fix != part.fix:  # None here, and an object there
             continue

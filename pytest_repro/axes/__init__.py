@@ -177,11 +177,7 @@ class Bundle(Axis):
 
 @cache
 def get_axis(name: str) -> Axis:
-    """The axis of that name.
-
-    Raises:
-        KeyError: There is none.
-    """
+    """The axis of that name; raises :class:`KeyError` if there is none."""
     axis = load_plugin(__name__, name).axis
     assert isinstance(axis, Axis), f"axis {name!r} is no instance of pytest_repro.axes.Axis"
     axis.name = name

@@ -14,17 +14,11 @@ NATIVE = "native"
 
 
 class InstructionSet(NamedTuple):
-    """One instruction set, as each library takes it.
+    """One instruction set, as each library takes it."""
 
-    Attributes:
-        variables: Values of the :data:`_VARIABLES`.
-        lacking: Prefixes of the numpy CPU features that it lacks.
-        required: The numpy CPU feature that the processor must have.
-    """
-
-    variables: tuple[str, ...]
-    lacking: tuple[str, ...]
-    required: str = ""
+    variables: tuple[str, ...]  # values of the :data:`_VARIABLES`
+    lacking: tuple[str, ...]  # prefixes of the numpy CPU features that it lacks
+    required: str = ""  # the numpy CPU feature that the processor must have
 
 
 _VARIABLES = (

@@ -32,17 +32,11 @@ NEUTRAL_VERDICTS = ("skipped", "unobserved")  # no difference if both machines h
 
 @dataclass(frozen=True, slots=True)
 class CompareOptions:
-    """How close two machines must be.
+    """How close two machines must be."""
 
-    Attributes:
-        tolerance: For numbers; everything else must be equal.
-        use_statistics: Whether arrays of which only statistics are known are close if those are.
-        ignores_markers: Whether *tolerance* also applies to tests whose marker has one.
-    """
-
-    tolerance: Tolerance = EXACT
-    use_statistics: bool = False
-    ignores_markers: bool = False
+    tolerance: Tolerance = EXACT  # for numbers; everything else must be equal
+    use_statistics: bool = False  # whether arrays of which only statistics are known are close if those are
+    ignores_markers: bool = False  # whether *tolerance* also applies to tests whose marker has one
 
     def apply_rules(self, rules: Rules) -> CompareOptions:
         """These options for a test with *rules*."""
@@ -51,36 +45,25 @@ class CompareOptions:
 
 @dataclass(frozen=True, slots=True)
 class ValueMismatch:
-    """A value whose bits differ between two reports, or which one of them lacks.
-
-    Attributes:
-        difference: How far, if the elements are known.
-        close: Whether it is within the tolerance.
-    """
+    """A value whose bits differ between two reports, or which one of them lacks."""
 
     name: str
     a: StoredValue | None
     b: StoredValue | None
-    difference: Difference | None = None
-    close: bool = False
+    difference: Difference | None = None  # how far, if the elements are known
+    close: bool = False  # whether it is within the tolerance
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedTest:
-    """A test in both reports.
-
-    Attributes:
-        reason: Verdicts, seeds or markers that explain the outcome.
-        mismatches: The values that are not equal bit for bit.
-        by_marker: Whether a tolerance or a level of its marker applied.
-    """
+    """A test in both reports."""
 
     nodeid: str
     outcome: Outcome
-    reason: str = ""
+    reason: str = ""  # verdicts, seeds or markers that explain the outcome
     value_count: int = 0
-    mismatches: tuple[ValueMismatch, ...] = ()
-    by_marker: bool = False
+    mismatches: tuple[ValueMismatch, ...] = ()  # the values that are not equal bit for bit
+    by_marker: bool = False  # whether a tolerance or a level of its marker applied
 
 
 def compare_reports(a: Report, b: Report, options: CompareOptions) -> list[ComparedTest]:

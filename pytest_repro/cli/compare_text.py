@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import get_args
+from typing import Any, get_args
 
 from pytest_repro.cli.compare import ComparedTest, CompareOptions, Outcome, ValueMismatch
 from pytest_repro.core.compare.stored_value import (
@@ -53,14 +53,19 @@ def _format_environments(a: Report, b: Report) -> Iterator[str]:
     names = {**a.environment, **b.environment}
     sides = {name: (a.environment.get(name, ""), b.environment.get(name, "")) for name in names}
     differing = {name: values for name, values in sides.items() if values[0] != values[1]}
-    fields = plural(len(names), "field")
+    yield format_field_count(len(differing), len(names))
     if not differing:
-        yield f"environment  all {fields} equal"
         return
-    yield f"environment  {len(differing)} of {fields} differ{'s' * (len(differing) == 1)}"
     width = max(map(len, differing))
     for name, (value, other) in differing.items():
         yield f"  {name:<{width}}  {value or 'missing'} in A, {other or 'missing'} in B"
+
+
+def format_field_count(differing: int, total: int) -> str:
+    """How many fields of the environments differ."""
+    fields = plural(total, "field")
+    differ = f"{differing} of {fields} differ{'s' * (differing == 1)}"
+    return f"environment  {differ if differing else f'all {fields} equal'}"
 
 
 def _format_headline(test: ComparedTest) -> str:
@@ -133,15 +138,22 @@ def _format_statistic(number: float | str | None, other: float | str | None) -> 
     return repr(number) if isinstance(other, (int, float)) and short == f"{other:.9g}" else short
 
 
-def _format_totals(tests: Sequence[ComparedTest], options: CompareOptions) -> Iterator[str]:
+def format_outcome_counts(
+    tests: Sequence[Any], outcomes: Sequence[str], options: CompareOptions
+) -> Iterator[str]:
+    """How many tests of two or more machines have each of *outcomes*, the least important of them first."""
     counts = Counter(test.outcome for test in tests)
     words = {"differs": "differs" if counts["differs"] == 1 else "differ"}
-    parts = [f"{counts[word]:,} {words.get(word, word)}" for word in reversed(_OUTCOMES) if counts[word]]
+    parts = [f"{counts[word]:,} {words.get(word, word)}" for word in reversed(outcomes) if counts[word]]
     marked = ", or as the marker says" * any(test.by_marker for test in tests)
     yield f"compared {format_tolerance(options.tolerance)}{marked}: {', '.join(parts) or 'no tests'}"
-    if not any(test.outcome in ("equal", "close", "differs") for test in tests):
+    if not any(counts[word] for word in ("equal", "close", "differs")):
         yield "no test was compared: the machines do not count as equal"
-    if counts["not compared"]:
+
+
+def _format_totals(tests: Sequence[ComparedTest], options: CompareOptions) -> Iterator[str]:
+    yield from format_outcome_counts(tests, _OUTCOMES, options)
+    if any(test.outcome == "not compared" for test in tests):
         yield "a test that is not reproducible on its own machine counts as a difference: fix it there first"
     yield from _format_unknown(tests, options)
 

@@ -63,7 +63,7 @@ def check_finite_seed_values(name: str, values: object) -> dict[int, float]:
     return checked
 
 
-def mean_and_std(values: list[float]) -> tuple[float, float]:
+def compute_mean_and_std(values: list[float]) -> tuple[float, float]:
     """Mean and standard deviation (``ddof=1``) of two or more finite values."""
     # In exact arithmetic: with floats, three times 0.1 would have a std of 1.7e-17, and outliers.
     try:

@@ -13,9 +13,9 @@ from pytest_repro.metrics._arguments import (
     check_finite_seed_values,
     check_fraction,
     check_integer,
+    compute_mean_and_std,
     format_percent,
     format_seeds,
-    mean_and_std,
 )
 
 _INTEGRATION_STEPS = 4000
@@ -180,7 +180,7 @@ def suggested_bound(
     if n >= needed:
         rank = _find_rank(n, fails, 1 - confidence)
         return Bound(sign * ordered[rank - 1], side, fails, confidence, n, "order", needed)
-    mean, std = mean_and_std(ordered)
+    mean, std = compute_mean_and_std(ordered)
     bound = sign * (mean - _solve_tolerance_factor(n, fails, confidence) * std)
     return Bound(bound, side, fails, confidence, n, "normal", needed)
 

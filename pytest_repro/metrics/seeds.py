@@ -13,8 +13,8 @@ from pytest_repro.metrics._arguments import (
     check_integer,
     check_real,
     check_seed_values,
+    compute_mean_and_std,
     format_seeds,
-    mean_and_std,
 )
 
 _SPREADS = ("std", "range")
@@ -79,7 +79,7 @@ def sweep(values: Mapping[int, float]) -> Sweep:
     numbers, n = list(finite.values()), len(finite)
     if n < 2:
         raise ValueError(f"values holds {n} finite of {len(checked)}: expected at least 2")
-    (mean, std), low, high = mean_and_std(numbers), min(numbers), max(numbers)
+    (mean, std), low, high = compute_mean_and_std(numbers), min(numbers), max(numbers)
     ratio = (high - low) / (expected_range(n) * std) if std else None
     middle = median(numbers)
     distances = [abs(value - middle) for value in numbers]

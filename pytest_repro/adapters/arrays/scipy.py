@@ -18,7 +18,12 @@ from typing import Any
 import scipy
 
 from pytest_repro.adapters import Adapter
-from pytest_repro.adapters.arrays._scipy.objects import ATTRIBUTES, READERS, flatten_attributes, flatten_test
+from pytest_repro.adapters.arrays._scipy.objects import (
+    ATTRIBUTES,
+    READERS,
+    flatten_attributes,
+    flatten_test_result,
+)
 from pytest_repro.adapters.arrays._scipy.sparse import flatten_sparse
 from pytest_repro.core.runs.pytree import FlattenResult
 
@@ -36,7 +41,7 @@ def _find_reader(kind: type) -> Callable[[Any], FlattenResult] | None:
         if base.__name__ in ATTRIBUTES:
             return partial(flatten_attributes, names=ATTRIBUTES[base.__name__])
         if issubclass(base, tuple) and hasattr(base, "_fields"):
-            return flatten_test
+            return flatten_test_result
     return None
 
 

@@ -79,7 +79,7 @@ def make_objects_leaf(name: str, values: NDArray[Any]) -> FlattenResult:
     kinds = set(map(type, cells))
     missing = _find_missing(kinds)
     if missing is not None and kinds - {missing} == {str}:
-        return _make_text_leaf(_name_kind(name, ["str"], missing, cells), cells, missing)
+        return _make_text_leaf(f"{name} of str or {missing.__name__}[{len(cells)}]", cells, missing)
     if kinds == {str} or not kinds:
         return _make_text_leaf(f"{name} of str[{len(cells)}]", cells, None)
     only = next(iter(kinds)) if len(kinds) == 1 else None
@@ -93,10 +93,6 @@ def _find_missing(kinds: set[type]) -> type | None:
     others = [each for each in kinds if each is not str]
     is_missing = len(others) == 1 and (others[0] in (type(None), float) or others[0].__name__ == "NAType")
     return others[0] if is_missing else None
-
-
-def _name_kind(name: str, kinds: list[str], missing: type, cells: list[Any]) -> str:
-    return f"{name} of {' or '.join([*kinds, missing.__name__])}[{len(cells)}]"
 
 
 def _make_text_leaf(kind: str, cells: list[Any], missing: type | None) -> FlattenResult:

@@ -65,10 +65,10 @@ def _flatten_text(array: Any) -> FlattenResult:
     leaf = make_objects_leaf(name, cells)
     if isinstance(leaf, Leaf) and leaf.dtype != "utf8":  # nothing but missing elements
         return make_element_leaf(kind, "utf8", np.full(len(cells), -1, "i4"), [])
-    return make_number_kind(leaf, kind)
+    return _rename_kind(leaf, kind)
 
 
-def make_number_kind(leaf: FlattenResult, kind: str) -> FlattenResult:
+def _rename_kind(leaf: FlattenResult, kind: str) -> FlattenResult:
     """*leaf* with another kind."""
     return replace(leaf, kind=kind) if isinstance(leaf, Leaf) else leaf
 
@@ -95,7 +95,7 @@ def _flatten_intervals(array: Any) -> Parts:
 
 def _flatten_sparse(array: Any) -> FlattenResult:
     leaf = _flatten_numpy(np.asarray(array.to_dense()))
-    return make_number_kind(leaf, f"{array.dtype}[{len(array)}]")
+    return _rename_kind(leaf, f"{array.dtype}[{len(array)}]")
 
 
 _READERS: dict[str, Callable[[Any], FlattenResult]] = {

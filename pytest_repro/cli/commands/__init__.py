@@ -18,15 +18,11 @@ class Command(NamedTuple):
     """A command of ``pytest-repro``.
 
     Attributes:
-        brief: What it does, in the list of commands.
-        description: The same in full, for its own help.
-        examples: Example lines, after the description of its options.
-        add_arguments: Adds its options to its parser.
         run: Runs it. May raise :class:`BadOption`, ``BadReport`` or ``BadArgument``.
     """
 
-    brief: str
-    description: str
-    examples: str
-    add_arguments: Callable[[ArgumentParser], object]
+    brief: str  # what it does, in the list of commands
+    description: str  # the same in full, for its own help
+    examples: str  # example lines, after the description of its options
+    add_arguments: Callable[[ArgumentParser], object]  # adds its options to its parser
     run: Callable[[Namespace], Result]

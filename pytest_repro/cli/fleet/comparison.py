@@ -57,29 +57,22 @@ class FleetTest:
     """A test on all machines.
 
     Attributes:
-        excluded: The machines that are not compared, by the reason.
-        reason: Why nothing is compared, or seeds that explain the outcome.
-        value_count: Values that are compared.
-        splits: What divides the machines; the first one recorded comes first.
         partition: The classes of all values together; None if nothing divides the machines.
-        inputs: The values that were recorded before any result, by order and name.
         draws: The lines that drew from generators that the test did not seed, with their machines.
-        intransitive: The values whose classes depend on the order of the reports.
-        by_marker: Whether a tolerance or a level of its marker applied.
     """
 
     nodeid: str
     outcome: FleetOutcome
     machine_count: int
-    excluded: dict[str, tuple[int, ...]]
-    reason: str = ""
-    value_count: int = 0
-    splits: tuple[ValueSplit, ...] = ()
+    excluded: dict[str, tuple[int, ...]]  # the machines that are not compared, by the reason
+    reason: str = ""  # why nothing is compared, or seeds that explain the outcome
+    value_count: int = 0  # values that are compared
+    splits: tuple[ValueSplit, ...] = ()  # what divides the machines; the first one recorded comes first
     partition: Partition | None = None
-    inputs: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()  # the values that were recorded before any result, by order and name
     draws: tuple[tuple[str, tuple[int, ...]], ...] = ()
-    intransitive: tuple[str, ...] = ()
-    by_marker: bool = False
+    intransitive: tuple[str, ...] = ()  # the values whose classes depend on the order of the reports
+    by_marker: bool = False  # whether a tolerance or a level of its marker applied
 
     @property
     def agrees(self) -> bool:
@@ -153,16 +146,13 @@ def _find_splits(test: RecordedTest, numbers: Sequence[int], options: CompareOpt
     used = {number for number in numbers if number != MISSING and test.rows[number].runs_agree}
     names: dict[Partition, list[ValueClasses]] = {}
     for place, each in enumerate(test.values.values()):
-        classes = {number: _get_class(test.rows[number], place) for number in used}
+        rows = ((number, test.rows[number].classes) for number in used)
+        classes = {number: row[place] if place < len(row) else MISSING for number, row in rows}
         if len(set(classes.values())) > 1:
             partition = make_partition(classes.get(number) for number in numbers)
             names.setdefault(partition, []).append(each)
     for partition, values in names.items():
         yield ValueSplit(partition, tuple(each.name for each in values), _measure(values[0], options))
-
-
-def _get_class(row: Row, place: int) -> int:
-    return row.classes[place] if place < len(row.classes) else MISSING
 
 
 def _measure(value: ValueClasses, options: CompareOptions) -> ValueMismatch | None:

@@ -88,15 +88,13 @@ class Explanation(NamedTuple):
         pairs: If there are none: two fields that do so together.
         determining: If there are none of these either: fields, one or two together, that are equal only on
             machines of one class. The classes follow from them, but some of their values give the same.
-        twins: Two machines of one environment in different classes.
-        differing: The fields that differ between members.
     """
 
     splits: tuple[FieldSplit, ...] = ()
     pairs: tuple[tuple[FieldSplit, FieldSplit], ...] = ()
     determining: tuple[tuple[str, ...], ...] = ()
-    twins: tuple[int, int] | None = None
-    differing: tuple[str, ...] = ()
+    twins: tuple[int, int] | None = None  # two machines of one environment in different classes
+    differing: tuple[str, ...] = ()  # the fields that differ between members
 
 
 def list_differing_fields(machines: Sequence[Mapping[str, str]]) -> list[Field]:

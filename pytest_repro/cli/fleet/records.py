@@ -26,19 +26,13 @@ _COMPARED_KEYS = ("verdict", "plan", "observations", "unseeded", "baseline")
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A machine, as its report describes it.
+    """A machine, as its report describes it."""
 
-    Attributes:
-        name: File name of its report, as short as it is unique.
-        fields: What may differ before the first test: environment, seed and commit.
-        content: Digest of the tests with their times; equal only for copies of one file.
-    """
-
-    name: str
+    name: str  # file name of its report, as short as it is unique
     path: str
-    fields: Mapping[str, str]
+    fields: Mapping[str, str]  # what may differ before the first test: environment, seed and commit
     test_count: int
-    content: bytes
+    content: bytes  # digest of the tests with their times; equal only for copies of one file
 
 
 class Row(NamedTuple):
@@ -57,13 +51,12 @@ class RecordedTest:
     """A test on all machines.
 
     Attributes:
-        rows: The different rows.
         row_numbers: The row of each machine, by number; may be shorter than the machines are many.
         values: What distinguishes machines in each value, by name, in the order of recording.
     """
 
     nodeid: str
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)  # the different rows
     row_numbers: array[int] = field(default_factory=lambda: array("i"))
     values: dict[str, ValueClasses] = field(default_factory=dict)
     _known: dict[bytes, int] = field(default_factory=dict)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from string import ascii_uppercase
 from typing import get_args
 
+from pytest_repro.cli.compare_text import format_field_count, format_outcome_counts
 from pytest_repro.cli.fleet.comparison import (
     COMPARED_OUTCOMES,
     FleetComparison,
@@ -18,7 +18,7 @@ from pytest_repro.cli.fleet.fields import format_split, format_value, get_family
 from pytest_repro.cli.fleet.partition import Explanation, FieldSplit, Partition, group_machines
 from pytest_repro.cli.fleet.records import Machine
 from pytest_repro.metrics._arguments import format_list
-from pytest_repro.reports.failure import format_labelled, format_tolerance, plural
+from pytest_repro.reports.failure import format_labelled, plural
 from pytest_repro.reports.failure.values import format_max_abs
 
 _MAX_MACHINES = 6
@@ -76,11 +76,8 @@ class FleetText:
     def _format_fields(self) -> Iterator[str]:
         fields = group_fields(self._comparison.fields)
         total = len({name for machine in self._machines for name in machine.fields})
-        if not fields:
-            yield f"environment  all {plural(total, 'field')} equal"
-            return
-        yield f"environment  {len(fields)} of {plural(total, 'field')} differ{'s' * (len(fields) == 1)}"
-        width = max(len(field.name) for field in fields)
+        yield format_field_count(len(fields), total)
+        width = max((len(field.name) for field in fields), default=0)
         for field in fields:
             largest = sorted(group_machines(field.values).items(), key=lambda group: -len(group[1]))
             parts = [
@@ -175,19 +172,12 @@ class FleetText:
     def format_totals(self) -> Iterator[str]:
         """Counts, and what to know about them."""
         tests, options = self._comparison.tests, self._comparison.options
-        counts = Counter(test.outcome for test in tests)
         whole = sum(test.outcome in ("equal", "close") and not test.excluded for test in tests)
-        compared = sum(counts[word] for word in COMPARED_OUTCOMES)
+        compared = sum(test.outcome in COMPARED_OUTCOMES for test in tests)
         if compared:
             verb = "agrees" if whole == 1 else "agree"
             yield f"{whole:,} of {compared:,} compared tests {verb} everywhere"
-        words = {"differs": "differs" if counts["differs"] == 1 else "differ"}
-        order = reversed(get_args(FleetOutcome))
-        parts = [f"{counts[word]:,} {words.get(word, word)}" for word in order if counts[word]]
-        marked = ", or as the marker says" * any(test.by_marker for test in tests)
-        yield f"compared {format_tolerance(options.tolerance)}{marked}: {', '.join(parts) or 'no tests'}"
-        if not compared:
-            yield "no test was compared: the machines do not count as equal"
+        yield from format_outcome_counts(tests, get_args(FleetOutcome), options)
         if any("diverged" in test.excluded for test in tests):
             yield "a test that is not reproducible on its own machine counts as a difference: fix it first"
         if names := [test.nodeid for test in tests if test.intransitive]:

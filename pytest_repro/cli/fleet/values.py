@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -32,14 +32,12 @@ class ValueClasses:
     Attributes:
         samples: The first value of each class; bit for bit, of the first classes only.
         identity_count: Number of different bits.
-        between: Values that are close to the first values of several classes.
-        is_wide: Whether the extremes of a class are further apart than the tolerance.
     """
 
     name: str
     samples: list[StoredValue] = field(default_factory=list)
-    between: int = 0
-    is_wide: bool = False
+    between: int = 0  # values that are close to the first values of several classes
+    is_wide: bool = False  # whether the extremes of a class are further apart than the tolerance
     _identities: dict[bytes, int] = field(default_factory=dict)
     _order: list[tuple[float, int]] = field(default_factory=list)  # position and class, sorted
     _without_order: list[int] = field(default_factory=list)
@@ -64,8 +62,12 @@ class ValueClasses:
         if value.values is None and not (options.use_statistics and value.statistics):
             return len(self.samples)  # of a large array or a text, only equal bits are known to be close
         key, window = _measure_position(value, options)
-        low, high = (0, len(self._order)) if key is None else _find_range(self._order, key, window)
-        candidates = sorted([*(number for _, number in self._order[low:high]), *self._without_order])
+        near = self._order
+        if key is not None:
+            near = near[
+                bisect_left(near, (key - window, -1)) : bisect_right(near, (key + window, sys.maxsize))
+            ]
+        candidates = sorted([*(number for _, number in near), *self._without_order])
         close = [n for n in candidates if _are_close(self.samples[n], value, options)]
         if close:
             self.between += len(close) > 1
@@ -112,10 +114,6 @@ def _measure_position(value: StoredValue, options: CompareOptions) -> tuple[floa
         return None, math.inf
     window = len(numbers) * atol + rtol * (size + len(numbers) * atol) / (1 - rtol)
     return (total, window * (1 + 1e-9) + 1e-9 * size) if math.isfinite(total) else (None, math.inf)
-
-
-def _find_range(order: Sequence[tuple[float, int]], key: float, window: float) -> tuple[int, int]:
-    return bisect_left(order, (key - window, -1)), bisect_right(order, (key + window, sys.maxsize))
 
 
 def _are_close(a: StoredValue, b: StoredValue, options: CompareOptions) -> bool:

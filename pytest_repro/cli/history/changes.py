@@ -62,16 +62,14 @@ class History:
     """What a value did.
 
     Attributes:
-        changes: Each change, in order.
         same: Two points with different contents at one commit, environment and seed, if it alternates.
-        fields: Those that it follows; if there are several, one of them is enough.
     """
 
     series: Series
     course: Course
-    changes: tuple[Change, ...] = ()
+    changes: tuple[Change, ...] = ()  # each change, in order
     same: tuple[Point, Point] | None = None
-    fields: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()  # those that it follows; if there are several, one of them is enough
 
     @property
     def content_count(self) -> int:

@@ -46,21 +46,15 @@ class Mark(NamedTuple):
 
 
 class Line(NamedTuple):
-    """The line of one value.
-
-    Attributes:
-        path: Its corners: a step for each change.
-        marks: The first session, and each that changed.
-        last: Its last value, at its end.
-    """
+    """The line of one value."""
 
     history: History
     style: VerdictStyle
     details: Sequence[str]
-    path: Sequence[tuple[float, float]]
-    marks: Sequence[Mark]
+    path: Sequence[tuple[float, float]]  # its corners: a step for each change
+    marks: Sequence[Mark]  # the first session, and each that changed
     first: str
-    last: str
+    last: str  # its last value, at its end
     description: str
 
 

@@ -14,11 +14,7 @@ Order = Literal["started", "added"]
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session of the history.
-
-    Attributes:
-        fields: The environment, and ``commit``: what may have changed a value.
-    """
+    """A session of the history."""
 
     ident: int
     run_id: str
@@ -28,7 +24,7 @@ class Session:
     started_at: float | None
     added_at: float
     duration: float
-    fields: Mapping[str, str]
+    fields: Mapping[str, str]  # the environment, and ``commit``: what may have changed a value
 
     @property
     def time(self) -> float:

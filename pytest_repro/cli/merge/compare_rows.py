@@ -28,13 +28,12 @@ class RowComparison:
         runs: Its reference run, as rows of the axis ``shard``.
         mismatches: What differs from the first shard, as rows.
         not_compared: Values that cannot be compared, with the reason: ``"x (float32[100]: …)"``.
-        values_differ: Whether a mismatch is one of values, not only of outcomes.
     """
 
     runs: list[dict[str, Any]] = field(default_factory=list)
     mismatches: list[dict[str, Any]] = field(default_factory=list)
     not_compared: list[str] = field(default_factory=list)
-    values_differ: bool = False
+    values_differ: bool = False  # whether a mismatch is one of values, not only of outcomes
 
 
 def compare_rows(

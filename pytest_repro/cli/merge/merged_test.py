@@ -16,17 +16,11 @@ from pytest_repro.reports.summary import FAILING_VERDICTS, fails
 
 @dataclass(frozen=True, slots=True)
 class MergedTest:
-    """A test of the merged report.
+    """A test of the merged report."""
 
-    Attributes:
-        row: Its row, with ``headline`` if its verdict is a failing one.
-        text: The row as JSON text, without ``headline``.
-        verdict: What the row says, unless the test reproduced.
-    """
-
-    row: Mapping[str, Any]
-    text: str
-    verdict: Verdict | None
+    row: Mapping[str, Any]  # its row, with ``headline`` if its verdict is a failing one
+    text: str  # the row as JSON text, without ``headline``
+    verdict: Verdict | None  # what the row says, unless the test reproduced
 
     @property
     def nodeid(self) -> str:

@@ -6,12 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.verdict import VERDICT_OUTCOMES
-from pytest_repro.core.text import escape_unprintable, parse_time
+from pytest_repro.core.text import escape_unprintable
 from pytest_repro.reports.json.report import refuse_inconsistent
 from pytest_repro.reports.json.report_head import is_random_run_id
 from pytest_repro.reports.json.rows import verdict_from_row
@@ -24,17 +24,11 @@ _ATTEMPT = re.compile(r"(\d+)-\d+")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One session: a report that was not merged.
+    """One session: a report that was not merged."""
 
-    Attributes:
-        path: Path of its report as it was given.
-        number: Which shard it is, from 1; 0 if it says none.
-        total: Number of shards; 0 if it says none.
-    """
-
-    path: str
-    number: int
-    total: int
+    path: str  # path of its report as it was given
+    number: int  # which shard it is, from 1; 0 if it says none
+    total: int  # number of shards; 0 if it says none
     run_id: str
     commit: str
     started: str
@@ -62,16 +56,11 @@ class Part:
 
 @dataclass(slots=True)
 class ShardReport:
-    """A report to be merged.
-
-    Attributes:
-        parts: The sessions whose tests it has.
-        nodeid_hashes: Of its tests, by :func:`hash`.
-    """
+    """A report to be merged."""
 
     path: str
-    parts: tuple[Part, ...] = ()
-    nodeid_hashes: set[int] = field(default_factory=set)
+    parts: tuple[Part, ...] = ()  # the sessions whose tests it has
+    nodeid_hashes: set[int] = field(default_factory=set)  # of its tests, by :func:`hash`
 
     @property
     def label(self) -> str:
@@ -127,11 +116,7 @@ def check_test(test: StreamedTest) -> str:
 
 
 def decode_verdict(row: JsonNode, environment: Mapping[str, str], seed: int) -> Any:
-    """The verdict of a row.
-
-    Raises:
-        BadReport: The row is malformed, or contradicts itself.
-    """
+    """The verdict of a row; raises :class:`BadReport` if the row is malformed, or contradicts itself."""
     with refuse_inconsistent(row):
         return verdict_from_row(row, environment, seed)
 
@@ -184,8 +169,11 @@ def measure_span(parts: Sequence[Part]) -> tuple[str, float]:
     """
     spans = []
     for part in parts:
-        if (started := parse_time(part.started)) is None:
+        try:
+            started = datetime.fromisoformat(part.started.replace("Z", "+00:00"))
+        except ValueError:
             return "", max(part.duration for part in parts)
-        spans.append((started, started + timedelta(seconds=part.duration), part.started))
+        aware = started if started.tzinfo is not None else started.replace(tzinfo=timezone.utc)
+        spans.append((aware, aware + timedelta(seconds=part.duration), part.started))
     first, last = min(spans), max(end for _, end, _ in spans)
     return first[2], round((last - first[0]).total_seconds(), 3)

@@ -18,12 +18,11 @@ class ShardSet:
     Attributes:
         reports: Those that are merged, by the number of their first shard.
         problems: A word and a sentence for each that is missing, unreadable or foreign.
-        expected: Number of shards that there should be; 0 if unknown.
     """
 
     reports: list[ShardReport] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
-    expected: int = 0
+    expected: int = 0  # number of shards that there should be; 0 if unknown
 
     @property
     def parts(self) -> list[Part]:

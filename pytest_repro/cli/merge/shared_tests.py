@@ -24,25 +24,17 @@ _RANKS = ("diverged", "failed", "unobserved", "no-baseline", "foreign-baseline",
 
 
 @dataclass(slots=True)
-class _Kept:
-    """What is kept of a test: where its rows, and what was found, are in the temporary file.
+class _SharedTest:
+    """What is kept of a test: where its rows, and what was found, are in the temporary file."""
 
-    Attributes:
-        first: Place of the row that the others are compared with.
-        worst: Place of the row with the worst verdict.
-        worst_label: Shard of this row.
-        rank: Of this verdict.
-        found: Places of comparisons.
-    """
-
-    first: int
+    first: int  # place of the row that the others are compared with
     first_part: Part
-    worst: int
+    worst: int  # place of the row with the worst verdict
     worst_part: Part
-    worst_label: str
-    rank: int
+    worst_label: str  # shard of this row
+    rank: int  # of this verdict
     labels: list[str]
-    found: list[int] = field(default_factory=list)
+    found: list[int] = field(default_factory=list)  # places of comparisons
 
 
 class SharedTests:
@@ -55,7 +47,7 @@ class SharedTests:
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115
         self._end = 0
-        self._tests: dict[tuple[str, int], _Kept] = {}
+        self._tests: dict[tuple[str, int], _SharedTest] = {}
         self._counts: Counter[tuple[str, str]] = Counter()
 
     def start_report(self) -> None:
@@ -75,7 +67,7 @@ class SharedTests:
         place, rank = self._write(test.text), _get_rank(test.node)
         kept = self._tests.get((nodeid, number))
         if kept is None:
-            self._tests[nodeid, number] = _Kept(place, part, place, part, label, rank, [label])
+            self._tests[nodeid, number] = _SharedTest(place, part, place, part, label, rank, [label])
             return
         found = compare_rows(self._read(kept.first), kept.first_part, test.node, part, kept.labels[0], label)
         kept.labels.append(label)
@@ -94,7 +86,7 @@ class SharedTests:
         """Removes the temporary file."""
         self._file.close()
 
-    def _make_row(self, kept: _Kept) -> dict[str, Any]:
+    def _make_row(self, kept: _SharedTest) -> dict[str, Any]:
         row = {k: v for k, v in self._read(kept.worst).as_object().items() if k not in ("shard", "shards")}
         lists: dict[str, list[Any]] = {"runs": [], "mismatches": [], "not_compared": []}
         for found in (self._read(place).value for place in kept.found):

@@ -8,7 +8,12 @@ from statistics import NormalDist
 from typing import NamedTuple, get_args
 
 from pytest_repro.core.compare.sweep_comparison import ShiftSide, SweepComparison
-from pytest_repro.metrics._arguments import check_finite_seed_values, check_fraction, check_real, mean_and_std
+from pytest_repro.metrics._arguments import (
+    check_finite_seed_values,
+    check_fraction,
+    check_real,
+    compute_mean_and_std,
+)
 from pytest_repro.metrics.sweeps.student_t import compute_tail, solve_quantile
 
 _MIN_TRIMMED = 5
@@ -151,10 +156,10 @@ def _trim(name: str, values: Mapping[int, float]) -> _TrimmedMean:
     n, ordered, kept = len(numbers), sorted(numbers.values()), _count_remaining(len(numbers))
     trimmed = (n - kept) // 2
     inside = ordered[trimmed : n - trimmed]
-    mean, _ = mean_and_std(inside)
-    _, winsorized = mean_and_std([inside[0]] * trimmed + inside + [inside[-1]] * trimmed)
+    mean, _ = compute_mean_and_std(inside)
+    _, winsorized = compute_mean_and_std([inside[0]] * trimmed + inside + [inside[-1]] * trimmed)
     variance = (n - 1) * winsorized**2 / (kept * (kept - 1)) if winsorized < 1e150 else math.inf
-    return _TrimmedMean(n, mean, mean_and_std(ordered)[1], variance, kept - 1)
+    return _TrimmedMean(n, mean, compute_mean_and_std(ordered)[1], variance, kept - 1)
 
 
 def _compute_p(t: float, degrees: float, side: ShiftSide) -> float:

@@ -54,7 +54,10 @@ def _format_first(mismatches: Sequence[Mismatch]) -> Iterator[str]:
     """The first value that differs, and the one that differs most if that is another."""
     first = mismatches[0]
     yield f"  {first.name}   {first.kind}".rstrip()
-    yield from format_mismatch(first, "in the first fit", f"in the other ({_format_name(first)})")
+    if first.problem == "missing":
+        yield f"    {first.detail}"
+    else:
+        yield from format_mismatch(first, "in the first fit", f"in the other ({_format_name(first)})")
     numbers = [m for m in mismatches if m.kind.startswith(("float", "complex"))]
     largest = max(numbers, key=_get_max_abs, default=first)
     if largest.difference is not None and largest is not first:

@@ -98,15 +98,11 @@ def describe_histogram(histogram: Histogram) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StripPlot(Plot):
-    """A dot for each seed along an axis of values, stacked where values are close.
-
-    Attributes:
-        dots: x, y, and whether the test failed with this seed.
-    """
+    """A dot for each seed along an axis of values, stacked where values are close."""
 
     macro: ClassVar = "strip_plot"
     x_labels: list[Label]
-    dots: list[tuple[float, float, bool]]
+    dots: list[tuple[float, float, bool]]  # x, y, and whether the test failed with this seed
 
 
 def make_strip_plot(ident: str, name: str, values: Mapping[str, float], failed: Collection[str]) -> StripPlot:

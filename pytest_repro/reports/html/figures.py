@@ -20,23 +20,15 @@ _ROWS_BEFORE, _ROWS_AFTER = 2, 9
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A plot with its caption and its numbers.
-
-    Attributes:
-        css_class: ``beside`` for a histogram beside the plots along steps.
-        description: ``""`` where the figure below has it.
-        head: Column heads of the table; empty without a table.
-        rows: A row that differs begins with ``≠``.
-        partial: Whether the table leaves out rows.
-    """
+    """A plot with its caption and its numbers."""
 
     title: str
     plot: Plot
-    css_class: Literal["along", "beside"]
-    description: str = ""
-    head: tuple[str, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = ()
-    partial: bool = False
+    css_class: Literal["along", "beside"]  # ``beside`` for a histogram beside the plots along steps
+    description: str = ""  # ``""`` where the figure below has it
+    head: tuple[str, ...] = ()  # column heads of the table; empty without a table
+    rows: tuple[tuple[str, ...], ...] = ()  # a row that differs begins with ``≠``
+    partial: bool = False  # whether the table leaves out rows
 
 
 def make_figures(ident: str, row: Mapping[str, Any]) -> Iterator[Figure]:

@@ -36,26 +36,20 @@ class Entry:
     """A test on the page.
 
     Attributes:
-        ident: Its HTML id, unique on the page.
-        row: Its row of the JSON report, with ``expected`` and ``headline``.
-        file: The part of the node id before ``::``; *name* is the part after it.
         details: What :func:`~.page_data.make_page_data` gave; empty for a test that reproduced.
-        summary: What happened, in one line.
         notes: What was not compared, and what drew from generators that the test did not seed.
-        figure_groups: Name, kind and figures of each value.
-        omitted_count: Values whose plots are left out.
     """
 
-    ident: str
-    row: Mapping[str, Any]
+    ident: str  # its HTML id, unique on the page
+    row: Mapping[str, Any]  # its row of the JSON report, with ``expected`` and ``headline``
     verdict: str
-    file: str
+    file: str  # the part of the node id before ``::``; *name* is the part after it
     name: str
     details: Mapping[str, Any]
-    summary: str
+    summary: str  # what happened, in one line
     notes: tuple[str, ...]
-    figure_groups: tuple[tuple[str, str, tuple[Figure, ...]], ...]
-    omitted_count: int
+    figure_groups: tuple[tuple[str, str, tuple[Figure, ...]], ...]  # name, kind and figures of each value
+    omitted_count: int  # values whose plots are left out
     extra_runs: ExtraRunsSection | None
 
     @property

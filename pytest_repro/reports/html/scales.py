@@ -21,19 +21,13 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """What a plot shows, as numbers: coordinates, labels, sentences.
+    """What a plot shows, as numbers: coordinates, labels, sentences."""
 
-    Attributes:
-        macro: Name of the macro in ``plots.html`` that draws it.
-        ident: Prefix of the ids in the markup, unique on the page.
-        bottom: Lower edge of the plotting area.
-    """
-
-    macro: ClassVar[str]
-    ident: str
+    macro: ClassVar[str]  # name of the macro in ``plots.html`` that draws it
+    ident: str  # prefix of the ids in the markup, unique on the page
     title: str
     description: str
-    bottom: float
+    bottom: float  # lower edge of the plotting area
 
 
 class Scale(NamedTuple):

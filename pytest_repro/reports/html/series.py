@@ -49,22 +49,16 @@ class Crosses(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StepPlot(Plot):
-    """A plot along steps.
-
-    Attributes:
-        top: Upper edge of the plotting area.
-        first_label: ``""`` where the plot above has it.
-        legend: Names of both runs, or none.
-    """
+    """A plot along steps."""
 
     macro: ClassVar = "step_plot"
-    top: float
+    top: float  # upper edge of the plotting area
     x: StepAxis
     y_labels: list[Label]
-    first_label: str
+    first_label: str  # ``""`` where the plot above has it
     lines: list[Line]
     crosses: list[Crosses]
-    legend: tuple[str, ...] = ()
+    legend: tuple[str, ...] = ()  # names of both runs, or none
 
 
 def make_series_plot(ident: str, name: str, sides: tuple[str, str], series: Series) -> StepPlot:

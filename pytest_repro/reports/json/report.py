@@ -46,21 +46,13 @@ class ReportHead(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report whose tests are not read yet.
+    """A report whose tests are not read yet."""
 
-    Attributes:
-        path: Path as it was given.
-        environment: Whatever could change a result on that machine, by name.
-        seed: Seed of the session.
-        tests: One row for each test.
-        commit: The commit that was checked out; ``""`` if unknown.
-    """
-
-    path: str
-    environment: Mapping[str, str]
-    seed: int
-    tests: tuple[JsonNode, ...]
-    commit: str = ""
+    path: str  # path as it was given
+    environment: Mapping[str, str]  # whatever could change a result on that machine, by name
+    seed: int  # seed of the session
+    tests: tuple[JsonNode, ...]  # one row for each test
+    commit: str = ""  # the commit that was checked out; ``""`` if unknown
 
 
 def read_report(path: str) -> Report:

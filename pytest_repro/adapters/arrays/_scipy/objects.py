@@ -98,7 +98,7 @@ def flatten_result(value: Any) -> Parts:
     return Parts(type(value).__qualname__, [(f".{name}", value[name]) for name in sorted(value)])
 
 
-def flatten_test(value: Any) -> Parts:
+def flatten_test_result(value: Any) -> Parts:
     """The result of a test: a named tuple, some with further attributes: ``result.df``."""
     names = [*value._fields, *sorted(name for name in getattr(value, "__dict__", ()) if name[0] != "_")]
     return Parts(type(value).__qualname__, [(f".{name}", getattr(value, name)) for name in names])

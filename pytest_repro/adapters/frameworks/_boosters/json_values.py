@@ -36,12 +36,9 @@ def _read_list(values: list[Any], float_dtype: str, all_floats: bool) -> object:
         return [read_json(each, float_dtype, all_floats) for each in values]
     if not all(map(_is_number, values)):
         return json.dumps(values)
-    is_float = any(type(each) is float for each in values) or (all_floats and _is_small(values))
+    is_small = all(abs(each) < _EXACT for each in values)
+    is_float = any(type(each) is float for each in values) or (all_floats and is_small)
     return np.array(values, float_dtype if is_float else None)
-
-
-def _is_small(values: list[Any]) -> bool:
-    return all(abs(each) < _EXACT for each in values)
 
 
 def _without(value: Any, skipped: Collection[str]) -> Any:

@@ -53,10 +53,6 @@ def is_estimator(kind: type) -> bool:
     return hasattr(kind, "get_params") and (hasattr(kind, "fit") or hasattr(kind, "_get_param_names"))
 
 
-def _get_type(value: Any) -> Any:
-    return type(value)
-
-
 def get_package(kind: type) -> str:
     """The top-level package that defines *kind*."""
     return (kind.__module__ or "").partition(".")[0]
@@ -97,7 +93,8 @@ def _get_attributes(value: Any) -> dict[str, Any]:
 
 def flatten_attribute(at: Attribute) -> FlattenResult:
     """The value in *at* as a leaf or parts, or why it cannot be read."""
-    value, kind = at.value, _get_type(at.value)
+    value: Any = at.value
+    kind: Any = type(value)
     if id(value) in at.ancestors:
         return make_leaf("reference", "to an object that holds it")
     if is_estimator(kind):

@@ -19,17 +19,11 @@ _GENERATORS = (np.random.RandomState, np.random.Generator)
 
 
 class Parameter(NamedTuple):
-    """A parameter of an estimator or of what it holds.
+    """A parameter of an estimator or of what it holds."""
 
-    Attributes:
-        path: As ``set_params`` takes it, ``clf__random_state``; ``cv.random_state`` of a splitter.
-        value: Its value.
-        owner: The class that has it: ``"RandomForestClassifier"``.
-    """
-
-    path: str
+    path: str  # as ``set_params`` takes it, ``clf__random_state``; ``cv.random_state`` of a splitter
     value: Any
-    owner: str
+    owner: str  # the class that has it: ``"RandomForestClassifier"``
 
     @property
     def name(self) -> str:
