@@ -109,10 +109,19 @@ class ItemRunner:
         __tracebackhide__ = True
         self._start_setup()
         self.pin.seed()
-        with self.current.phase_context(), RunInProgress(self.current):
-            vars(self.item).get("funcargs", {}).update(self._make_fixtures(self))
-            self._phases[0]()
+        try:
+            with self.current.phase_context(), RunInProgress(self.current):
+                vars(self.item).get("funcargs", {}).update(self._make_fixtures(self))
+                self._phases[0]()
+        finally:
+            if self.setup_output.has_wider_fixtures and not self.current.spec.reported:
+                self.setup_output.end_setup()
         self._note_generator_use()
+
+    def note_wider_fixture(self) -> None:
+        """Notes that a fixture wider than the test is about to be made."""
+        if not self.current.spec.reported:
+            self.setup_output.note_wider_fixture()
 
     def _start_setup(self) -> None:
         __tracebackhide__ = True
