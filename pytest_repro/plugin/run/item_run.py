@@ -164,19 +164,22 @@ class SetupOutput:
     """What the set-ups of one test print."""
 
     def __init__(self, item: pytest.Item) -> None:
-        self._item, self.has_wider_fixtures = item, False
+        self._item, self._has_wider_fixtures = item, False
         self._saved_sections: list[tuple[str, str, str]] | None = None
 
     def note_wider_fixture(self) -> None:
         """Notes that a fixture wider than the test is about to be made."""
-        if not self.has_wider_fixtures:
+        if not self._has_wider_fixtures:
             self._read_capture()  # of earlier runs, which are captured together
-        self.has_wider_fixtures = True
+        self._has_wider_fixtures = True
 
-    def end_setup(self) -> None:
-        """Takes what the set-up of a rehearsal printed, before its body prints."""
-        for stream, text in zip(("stdout", "stderr"), self._read_capture()):
-            self._item.add_report_section("setup", stream, text)
+    def __enter__(self) -> None:
+        """The block is a rehearsal's set-up."""
+
+    def __exit__(self, *error: object) -> None:
+        if self._has_wider_fixtures:
+            for stream, text in zip(("stdout", "stderr"), self._read_capture()):  # before the body prints
+                self._item.add_report_section("setup", stream, text)
 
     def _read_capture(self) -> tuple[str, str]:
         plugin = self._item.config.pluginmanager.get_plugin("capturemanager")
@@ -184,7 +187,7 @@ class SetupOutput:
 
     def save(self) -> None:
         """Keeps what a set-up printed that made wider fixtures."""
-        if self.has_wider_fixtures and self._saved_sections is None:
+        if self._has_wider_fixtures and self._saved_sections is None:
             self._saved_sections = [s for s in self._item._report_sections if s[0] == "setup"]
 
     def restore(self) -> None:

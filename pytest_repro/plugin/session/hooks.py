@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_repro.core.plan.plan import Cell, Plan
-from pytest_repro.engine.runs.generator_states import seed_temporarily
 from pytest_repro.engine.runs.run_source import MAX_ATTEMPTS
 from pytest_repro.engine.runs.trial import RunResult, Trial
 from pytest_repro.interpose.seeding import restore_covered_functions
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.fixtures.repro import make_fixtures, note_request
+from pytest_repro.plugin.fixtures.wider import make_wider_fixture
 from pytest_repro.plugin.judge.judge import Judge
-from pytest_repro.plugin.pytest_internals import is_autouse, is_setup_only
+from pytest_repro.plugin.pytest_internals import is_setup_only
 from pytest_repro.plugin.remote import OtherProcesses
 from pytest_repro.plugin.run.item_run import keep_frame_in_call
 from pytest_repro.plugin.run.item_runner import ItemRunner
@@ -66,7 +66,7 @@ class ReproHooks:
         )
         self._unseen_runs = UnseenRuns(config.stash[SETTINGS], self._progress, self._others)
         self._with_plots = rows.should_plot(config)
-        self._folders = config.stash[FOLDERS] = TemporaryFolders(config)
+        config.stash[FOLDERS] = TemporaryFolders(config)
         self._runner: ItemRunner | None = None
         self._reporter: ItemReporter | None = None
         config.add_cleanup(self.close)
@@ -191,38 +191,12 @@ class ReproHooks:
     def pytest_fixture_setup(
         self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
-        """Makes fixtures wider than the test once, in the world as it is without the plugin.
-
-        What such a fixture does to switches and generators outlives the test. The values it draws are
-        seeded, so that they do not depend on which test requests it first.
-        """
-        if fixturedef.scope == "function":
-            with note_request(request.node) if fixturedef.argname == "repro" else nullcontext():
+        """Makes fixtures wider than the test once, in the world as it is without the plugin."""
+        if fixturedef.scope != "function":
+            with make_wider_fixture(fixturedef, request, lambda: self._runner):
                 return (yield)
-        from pytest_repro.engine.experiments.line_trace import pause_all_tracing
-
-        # Finalizers run last in, first out: around the fixture's own end, which may come in a test.
-        world = ExitStack()
-        map_back: Callable[[], AbstractContextManager[None]] = nullcontext
-        fixturedef.addfinalizer(world.close)
-        try:
-            with self._folders.make_wider(), ExitStack() as stack:
-                self._unpin(stack)
-                if self._runner is not None:
-                    self._runner.note_wider_fixture()
-                    stack.enter_context(pause_all_tracing())
-                if self._runner is not None and not is_autouse(fixturedef, request.session):
-                    map_back = stack.enter_context(seed_temporarily(self._runner.plan.seed))
-                return (yield)
-        finally:
-            fixturedef.addfinalizer(lambda: self._unpin(world, map_back))
-
-    def _unpin(
-        self, stack: ExitStack, map_back: Callable[[], AbstractContextManager[None]] = nullcontext
-    ) -> None:
-        if self._runner is not None:
-            stack.enter_context(self._runner.pin.unpinned())
-        stack.enter_context(map_back())
+        with note_request(request.node) if fixturedef.argname == "repro" else nullcontext():
+            return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
