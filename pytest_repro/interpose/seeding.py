@@ -43,6 +43,7 @@ class _Hook(NamedTuple):
 
 ListFunctions = Callable[[tuple[str, ...]], Iterable[SeedingFunction]]
 _observers: list[SeedingObserver] = []
+_NOTHING = nullcontext()
 _covered_hooks: list[_Hook] = []
 _originals: dict[tuple[int, str], Any] = {}
 """What an owner (by its id) had under a name at first: later a fixture may have replaced it."""
@@ -111,7 +112,7 @@ def is_observing(observer: SeedingObserver) -> bool:
 
 def report_seeding(libraries: Iterable[str], effect: Effect = "seeds") -> AbstractContextManager[None]:
     """A block that sets the generators of *libraries*, as the test requests."""
-    return _report(libraries, effect) if _observers else nullcontext()
+    return _report(libraries, effect) if _observers else _NOTHING
 
 
 @contextmanager

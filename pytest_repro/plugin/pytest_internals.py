@@ -6,9 +6,6 @@ import copy
 import io
 import json
 import os
-import sys
-from collections.abc import Callable
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +13,7 @@ from _pytest._code.code import ExceptionChainRepr, ReprEntry, ReprFileLocation, 
 from _pytest._io import TerminalWriter
 from _pytest.config import _prepareconfig
 from _pytest.junitxml import xml_key
-from _pytest.runner import call_and_report, runtestprotocol
+from _pytest.runner import runtestprotocol
 from _pytest.terminal import TerminalReporter
 from _pytest.tmpdir import tmppath_result_key
 
@@ -36,25 +33,14 @@ def copy_as_next(item: pytest.Item) -> pytest.Item:
     return copied  # type: ignore[no-any-return]
 
 
-def run_silently(item: pytest.Item, nextitem: pytest.Item) -> list[pytest.TestReport]:
+def run_and_report_silently(item: pytest.Item, nextitem: pytest.Item) -> list[pytest.TestReport]:
     """Runs the three phases of *item*; returns the reports, which nobody else sees."""
     return runtestprotocol(item, log=False, nextitem=nextitem)
 
 
-_PASSED_PHASE: Any = SimpleNamespace(passed=True, skipped=False, failed=False, when="")
-
-
-def leave_out_passed(make_report: Callable[..., Any]) -> Callable[..., Any]:
-    """*make_report* without the reports of phases that passed: a quarter of pytest's own time."""
-
-    def report_broken(item: Any, call: pytest.CallInfo[None]) -> Any:
-        is_phase = sys._getframe(1).f_code is call_and_report.__code__  # a subtest reports by itself
-        if call.excinfo is not None or vars(item).get("_excinfo") or not is_phase:  # unittest's exceptions
-            return make_report(item=item, call=call)
-        item.stash.setdefault(tmppath_result_key, {})[call.when] = True  # read by the fixture tmp_path
-        return _PASSED_PHASE
-
-    return report_broken
+def note_passed_phase(item: pytest.Item, when: str) -> None:
+    """Notes for the fixture ``tmp_path`` that a phase without a report passed."""
+    item.stash.setdefault(tmppath_result_key, {})[when] = True
 
 
 def prepare_config(args: list[str], basetemp: str | None) -> pytest.Config:
@@ -143,16 +129,19 @@ def get_basetemp(config: pytest.Config) -> str:
     return str(factory.getbasetemp()) if factory is not None else ""
 
 
-def get_failed_subtest_counts(item: pytest.Item) -> Any:
-    """Number of failed subtests by test; pytest counts them over all runs."""
-    return {} if failed_subtests_key is None else item.config.stash.get(failed_subtests_key, {})
+def set_failed_subtests(item: Any, number: int) -> int:
+    """Sets how many subtests of *item* failed, which pytest counts over all runs; returns how many had."""
+    counts = {} if failed_subtests_key is None else item.config.stash.get(failed_subtests_key, {})
+    test = getattr(item, "id", None) or item.nodeid  # not a text from pytest 9.2 on
+    before = int(counts.pop(test, 0))
+    if number:
+        counts[test] = number
+    return before
 
 
-def add_failed_subtests(item: Any, number: int) -> None:
+def add_failed_subtests(item: pytest.Item, number: int) -> None:
     """Counts subtests of *item* that failed in ranks: pytest then fails the test."""
-    counts = get_failed_subtest_counts(item)
-    test = getattr(item, "id", item.nodeid)  # not a text from pytest 9.2 on
-    counts[test] = counts.get(test, 0) + number
+    set_failed_subtests(item, set_failed_subtests(item, 0) + number)
 
 
 def encode_report(config: pytest.Config, report: pytest.TestReport) -> str:

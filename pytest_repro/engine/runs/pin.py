@@ -37,13 +37,11 @@ class Pin:
     ) -> None:
         self._spec = RunSpec(Cell(), 0, seed, deterministic)
         self._stack, self._run_stack, self._outside_states = ExitStack(), ExitStack(), OutsideStates()
-        self._pinned_libraries: set[str] = set()
         self._applied_setting: Mapping[str, object] | None = {}
         self._open_input: Callable[[], AbstractContextManager[None]] | None = None
-        self._axis_used = False
+        self._axis_used, self._pinned_libraries = False, set[str]()
         self._axis_state: object = None
-        self._track_generators = track_generators
-        self._generator_states: list[object] = []
+        self._track_generators, self._generator_states = track_generators, list[object]()
         self._module_count: int | None = None
 
     def prepare_run(
@@ -110,7 +108,8 @@ class Pin:
                 self._outside_states.save(name, adapter)  # first: an interrupt leaves nothing to restore
                 self._stack.callback(self._outside_states.restore, name)
                 self._stack.enter_context(adapter.deterministic(self._spec.deterministic))
-        self._run_stack.enter_context(apply_setting(self._spec.cell.setting))
+        if self._spec.cell.setting:
+            self._run_stack.enter_context(apply_setting(self._spec.cell.setting))
         if self._open_input is not None:
             self._run_stack.enter_context(self._open_input())
         self._run_stack.enter_context(suspend(self._spec))

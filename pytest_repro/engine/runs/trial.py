@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_repro.core.compare.mismatch import Mismatch, count_steps, find_outcome_mismatches
+from pytest_repro.core.compare.mismatch import count_steps
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.plan.plan import REPEAT, Cell, Plan, iter_other_cells, make_reference_cell
 from pytest_repro.core.runs.observation import format_key
@@ -18,19 +17,11 @@ from pytest_repro.engine.runs.availability import (
     restrict_to_available,
 )
 from pytest_repro.engine.runs.distance import load_content
-from pytest_repro.engine.runs.levels import (
-    compute_level_result,
-    decide_outcome,
-    find_agreeing,
-    find_mismatches_at_level,
-    list_uncounted,
-)
 from pytest_repro.engine.runs.recording import Recording, RecordingBase
-from pytest_repro.engine.runs.tables.cells import describe_tables
+from pytest_repro.engine.runs.verdict import compute_verdict, describe_mismatches
 from pytest_repro.values.spill_store import SpillStore
 
 if TYPE_CHECKING:
-    from pytest_repro.core.compare.plot_data import PlotData
     from pytest_repro.core.compare.stored_value import StoredValue
     from pytest_repro.engine.runs.remote_run import RemoteRecording, ValueFetcher
 
@@ -211,30 +202,10 @@ class Trial:
         runs = (*(run for run, _ in done), *self._unreachable_runs, *self._missing_runs)
         if not done:
             return Verdict("failed" if any(r.state == "lost" for r in runs) else "skipped", self.plan, runs)
-        values = find_mismatches_at_level(self.plan, done, self._find_reference, self.plan.level or "bitwise")
-        found = (*find_outcome_mismatches(runs), *values)
-        series = count_steps(done[0][1].observations()) if found else {}
-        drawn = self._build_plots(done, found) if self.with_plots and found else ()
-        word = decide_outcome(self.plan, runs, done, found)
-        level = compute_level_result(self.plan, done, self._find_reference, found)
-        found = () if word == "skipped" else found  # what was recorded before a skip says nothing
-        over = list_uncounted(done[0][1]) if self.plan.level not in (None, "bitwise") else ()
-        compared = () if word in (None, "skipped", "failed") else runs
-        missed = {k: v for run in compared for k, v in run.not_compared.items()}
-        tables = describe_tables(found, done, self.store)
-        make = partial(Verdict, word, self.plan, runs, found, series, over, plots=drawn, level=level)
-        return make(agreeing=find_agreeing(self.plan, done, found), not_compared=missed, tables=tables)
-
-    def _build_plots(
-        self, finished_runs: list[RunResult], mismatches: tuple[Mismatch, ...]
-    ) -> tuple[PlotData, ...]:
-        from pytest_repro.engine.runs.plots import build_plots
-
-        compared = (
-            (run, (self._find_reference(run) or finished_runs[0])[1], recording)
-            for run, recording in finished_runs[1:]
-        )
-        return tuple(build_plots(mismatches, compared, self.plan.mixes_dtypes))
+        verdict = compute_verdict(self.plan, runs, done, self._find_reference)
+        if not verdict.mismatches:
+            return verdict
+        return describe_mismatches(verdict, done, self._find_reference, self.store, self.with_plots)
 
     def iter_stored_values(self) -> Iterator[StoredValue]:
         """Values of the reference run for a report, in its order; before :meth:`close`."""

@@ -36,10 +36,12 @@ class Judge:
     Args:
         diagnose: Adds the cause to a verdict that is ``diverged``; its last argument runs an experiment in
             this process, if that is possible.
+        prepare_late_diagnosis: Called when :meth:`diagnose_late` is to be called for a test.
     """
 
-    def __init__(self, diagnose: DiagnoseFunction) -> None:
-        self._diagnose, self._start, self._diagnosis_seconds = diagnose, monotonic(), 0.0
+    def __init__(self, diagnose: DiagnoseFunction, prepare_late_diagnosis: Callable[[], None]) -> None:
+        self._diagnose, self._prepare_late_diagnosis = diagnose, prepare_late_diagnosis
+        self._start, self._diagnosis_seconds = monotonic(), 0.0
         self._undiagnosed: tuple[ItemRunner, Verdict] | None = None
 
     def compute_verdict(self, runner: ItemRunner, run: Run) -> Verdict:
@@ -60,6 +62,7 @@ class Judge:
                     pass
                 elif _can_run_again(runner):
                     self._undiagnosed = runner, verdict
+                    self._prepare_late_diagnosis()
                 else:
                     verdict = self._find_cause(runner, verdict, None)
         return self._complete(runner, verdict)

@@ -168,8 +168,22 @@ class SetupOutput:
         self._saved_sections: list[tuple[str, str, str]] | None = None
 
     def note_wider_fixture(self) -> None:
-        """Notes that a fixture wider than the test was made."""
+        """Notes that a fixture wider than the test is about to be made."""
+        if not self._has_wider_fixtures:
+            self._read_capture()  # of earlier runs, which are captured together
         self._has_wider_fixtures = True
+
+    def __enter__(self) -> None:
+        """The block is a rehearsal's set-up."""
+
+    def __exit__(self, *error: object) -> None:
+        if self._has_wider_fixtures:
+            for stream, text in zip(("stdout", "stderr"), self._read_capture()):  # before the body prints
+                self._item.add_report_section("setup", stream, text)
+
+    def _read_capture(self) -> tuple[str, str]:
+        plugin = self._item.config.pluginmanager.get_plugin("capturemanager")
+        return ("", "") if plugin is None else plugin.read_global_capture()
 
     def save(self) -> None:
         """Keeps what a set-up printed that made wider fixtures."""

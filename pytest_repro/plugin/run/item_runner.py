@@ -95,9 +95,8 @@ class ItemRunner:
         """Makes *spec* the next run; for the other arguments see :class:`ItemRun`."""
         self.warnings.start_run(spec)
         self.pin.prepare_run(spec, self.replay.begin_run())
-        trial = self.trial
-        recording = trial.new_recording(spec.cell) if spec.compared else trial.new_uncompared_recording()
-        recording = make_recording() if make_recording is not None else recording
+        make = make_recording or self.trial.new_uncompared_recording
+        recording = self.trial.new_recording(spec.cell) if spec.compared and not make_recording else make()
         folders = self.item.config.stash[FOLDERS]
         folders.begin_run(self.item)
         recording.rename = folders.rename
@@ -109,7 +108,8 @@ class ItemRunner:
         __tracebackhide__ = True
         self._start_setup()
         self.pin.seed()
-        with self.current.phase_context(), RunInProgress(self.current):
+        output = nullcontext() if self.current.spec.reported else self.setup_output
+        with output, self.current.phase_context(), RunInProgress(self.current):
             vars(self.item).get("funcargs", {}).update(self._make_fixtures(self))
             self._phases[0]()
         self._note_generator_use()
@@ -225,15 +225,15 @@ class ItemRunner:
             self.trial.add_unavailable(cell, reason)
         else:
             self.trial.add(run, self.current.final_recording)
-        failure = outcome.format_teardown_failure(reports, self.trial.run_count)
-        self.teardown_error = self.teardown_error or failure
+        if not self.teardown_error:
+            self.teardown_error = outcome.format_teardown_failure(reports, self.trial.run_count)
 
     def note_failure_after_body(self, error: BaseException, report: pytest.TestReport) -> None:
         """Notes a failure that others raise once the body has passed, of a thread that died, say."""
         finished = self.current.finished
         if finished is not None and finished.outcome == "passed":
-            run = replace(self._make_run("failed", error), seconds=finished.seconds)
-            self.current.finished = replace(run, traceback=report.longreprtext)
+            run, text = self._make_run("failed", error), report.longreprtext
+            self.current.finished = replace(run, seconds=finished.seconds, traceback=text)
 
     def finish_run(self, reports: Sequence[pytest.TestReport]) -> Run:
         """The record of the run that ended; *reports* say why a body did not run."""

@@ -17,7 +17,6 @@ from pytest_repro.plugin.pytest_internals import find_outliving_roots
 from pytest_repro.plugin.run.item_run import PhaseContext
 from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.run.rehearse import Rehearser
-from pytest_repro.plugin.run.silence import silence
 
 if TYPE_CHECKING:
     from pytest_repro.core.diagnose import StateRoot
@@ -56,8 +55,8 @@ class ItemRuns:
             if on_report is not None:
                 on_report(report)
 
-        item = self.runner.item
-        with peers.wrap_rehearsals(item), silence(item, note_report, on_warning or self.runner.warnings.add):
+        item, on_warning = self.runner.item, on_warning or self.runner.warnings.add
+        with peers.wrap_rehearsals(item), self._rehearser.silence(item, note_report, on_warning):
             yield
 
     def run(

@@ -34,14 +34,10 @@ class Progress:
         self._is_live = option("capture", "") in ("no", "tee-sys") or bool(option("setupshow", False))
         self._name, self._start, self._is_shown = "", 0.0, False
 
-    @contextmanager
-    def track_test(self, item: pytest.Item) -> Iterator[None]:
-        """Starts the clock of a test."""
+    def start_test(self, item: pytest.Item) -> Progress:
+        """Starts the clock of a test, to be closed with its last run."""
         self._name, self._start = item.name, perf_counter()
-        try:
-            yield
-        finally:
-            self.close()
+        return self
 
     def show_run(self, trial: Trial, cell: Cell) -> None:
         """Shows which run begins, if the test is long."""

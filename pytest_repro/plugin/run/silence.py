@@ -8,17 +8,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from pytest_repro.plugin.pytest_internals import (
-    get_failed_subtest_counts,
-    get_suite_properties,
-    leave_out_passed,
-)
+from pytest_repro.plugin.pytest_internals import get_suite_properties, set_failed_subtests
 from pytest_repro.plugin.run.mute_output import mute_output
-from pytest_repro.plugin.workerinput import is_rank
 
 # Called by rehearsals, these would reach reporters, debuggers and warning summaries.
 _SILENCED_HOOKS = (
@@ -30,7 +25,7 @@ _SILENCED_HOOKS = (
 )
 
 
-class _SilencedHook:
+class SilencedHook:
     """A hook without implementations."""
 
     def __init__(self, callback: Callable[[Any], None] | None = None) -> None:
@@ -47,7 +42,7 @@ class _SilencedHook:
             self._callback(kwargs)
 
 
-_SILENT = dict.fromkeys(_SILENCED_HOOKS, _SilencedHook())
+_SILENT = dict.fromkeys(_SILENCED_HOOKS, SilencedHook())
 
 
 class _HookRelay:
@@ -62,9 +57,26 @@ class _HookRelay:
         return getattr(self._relay, name)
 
 
+class ReplacedHooks:
+    """A block in which *item* calls *hooks* in place of its own."""
+
+    def __init__(self, item: pytest.Item, **hooks: Any) -> None:
+        self._session: Any = item.session
+        self._relay = _HookRelay(self._session.gethookproxy(item.path), hooks)
+
+    def __enter__(self) -> None:
+        self._session.gethookproxy = lambda path: self._relay
+
+    def __exit__(self, *error: object) -> None:
+        del self._session.gethookproxy
+
+
 @contextmanager
 def silence(
-    item: pytest.Item, on_report: Callable[[Any], None], on_warning: Callable[[Any], None]
+    item: pytest.Item,
+    on_report: Callable[[Any], None],
+    on_warning: Callable[[Any], None],
+    hooks: Mapping[str, Any],
 ) -> Iterator[None]:
     """Keeps everything that happens to *item* in the block from being seen by others.
 
@@ -72,55 +84,26 @@ def silence(
         item: The test.
         on_report: Called with reports that would have been sent: subtests send their own.
         on_warning: Called with the arguments of the hook for each warning.
+        hooks: That the item has in place of its own.
     """
-    session, config = cast(Any, item.session), item.config
-    relay = session.gethookproxy(item.path)
-    replaced: dict[str, Any] = {
+    config, restore = item.config, _save_state(item)
+    replaced = {
         **_SILENT,
-        "pytest_runtest_logreport": _SilencedHook(on_report),
-        "pytest_warning_recorded": _SilencedHook(on_warning),
+        **hooks,
+        "pytest_runtest_logreport": SilencedHook(on_report),
+        "pytest_warning_recorded": SilencedHook(on_warning),
     }
-    if not (is_rank(config) or _are_reports_read(config)):  # a rank sends what its reports show
-        replaced["pytest_runtest_makereport"] = leave_out_passed(relay.pytest_runtest_makereport)
-    relay = _HookRelay(relay, replaced)
-    session.gethookproxy = lambda path: relay
-    restore = _save_state(item)
     # One generator for all of it: every test pays for this.
     handlers = _list_log_handlers(config)
     for handler in handlers:
         handler.addFilter(_reject_record)
     try:
-        with mute_output(config), _unregister_debugger(config):
+        with ReplacedHooks(item, **replaced), mute_output(config), _unregister_debugger(config):
             yield
     finally:
         for handler in handlers:
             handler.removeFilter(_reject_record)
         restore()
-        del session.gethookproxy
-
-
-def _are_reports_read(config: pytest.Config) -> bool:
-    """Whether a hook of others than pytest and this package sees reports as they are made."""
-    modules = (impl.function.__module__ for impl in config.hook.pytest_runtest_makereport.get_hookimpls())
-    return not all(module.startswith(("_pytest.", "pytest_repro.")) for module in modules)
-
-
-@contextmanager
-def redirect_warnings(item: pytest.Item, on_warning: Callable[[Any], None]) -> Iterator[None]:
-    """Has *on_warning* alone see the warnings of *item* in the block.
-
-    Args:
-        item: The test.
-        on_warning: Called with the arguments of the hook for each warning.
-    """
-    session = cast(Any, item.session)
-    replaced = {"pytest_warning_recorded": _SilencedHook(on_warning)}
-    relay = _HookRelay(session.gethookproxy(item.path), replaced)
-    session.gethookproxy = lambda path: relay
-    try:
-        yield
-    finally:
-        del session.gethookproxy
 
 
 def _list_log_handlers(config: pytest.Config) -> list[logging.Handler]:
@@ -142,17 +125,14 @@ def _save_state(item: Any) -> Callable[[], None]:
     """
     lists = (item.user_properties, item._report_sections, get_suite_properties(item.config))
     saved = [each[:] for each in lists]
-    counts = get_failed_subtest_counts(item)
-    saved_counts = dict(counts)
+    failed_subtests = set_failed_subtests(item, 0)
     options = item.config.option
     setupshow, options.setupshow = getattr(options, "setupshow", False), False
 
     def restore() -> None:
         for each, before in zip(lists, saved):
             each[:] = before
-        if counts != saved_counts:
-            counts.clear()
-            counts.update(saved_counts)
+        set_failed_subtests(item, failed_subtests)
         options.setupshow = setupshow
 
     return restore

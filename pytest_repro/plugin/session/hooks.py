@@ -4,35 +4,34 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_repro.core.plan.plan import Cell, Plan
-from pytest_repro.engine.runs.generator_states import seed_temporarily
 from pytest_repro.engine.runs.run_source import MAX_ATTEMPTS
 from pytest_repro.engine.runs.trial import RunResult, Trial
 from pytest_repro.interpose.seeding import restore_covered_functions
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.fixtures.repro import make_fixtures, note_request
+from pytest_repro.plugin.fixtures.wider import make_wider_fixture
 from pytest_repro.plugin.judge.judge import Judge
-from pytest_repro.plugin.pytest_internals import is_autouse, is_setup_only
+from pytest_repro.plugin.pytest_internals import is_setup_only
 from pytest_repro.plugin.remote import OtherProcesses
 from pytest_repro.plugin.run.item_run import keep_frame_in_call
 from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.run.item_runs import ItemRuns
 from pytest_repro.plugin.run.outcome import apply_phase_outcome, strip_own_frames
 from pytest_repro.plugin.run.progress import Progress
-from pytest_repro.plugin.run.rehearse import Rehearser, end_if_interrupted
+from pytest_repro.plugin.run.rehearse import Rehearser, end_fixtures
 from pytest_repro.plugin.run.replay import get_replay
-from pytest_repro.plugin.run.silence import redirect_warnings
+from pytest_repro.plugin.run.silence import ReplacedHooks, SilencedHook
 from pytest_repro.plugin.run.temporary_folders import TemporaryFolders
 from pytest_repro.plugin.run.tracing import pause_in_packages
 from pytest_repro.plugin.session import rows
 from pytest_repro.plugin.session.item_report import ItemReporter
-from pytest_repro.plugin.session.late_diagnosis import LateDiagnosis
 from pytest_repro.plugin.session.unseen_runs import UnseenRuns
 from pytest_repro.plugin.session.user_code import set_session_user_code
 from pytest_repro.plugin.stash import FOLDERS, PLAN, RUNNER, SETTINGS, TRACER
@@ -59,16 +58,24 @@ class ReproHooks:
     def __init__(self, session: pytest.Session) -> None:
         config = session.config
         self._progress = Progress(config)
-        self._rehearser = Rehearser(config.pluginmanager, self)
+        self._rehearser = Rehearser(config, self)
         self._others = OtherProcesses(session, self._progress, self._rehearser, rows.make_failing_row)
-        self._judge = Judge(lambda *arguments: self._others.diagnoser.diagnose(*arguments))
-        config.pluginmanager.register(LateDiagnosis(self._judge, self.run_experiment), f"{PLUGIN_NAME}-late")
+        self._plugins, self._late_diagnosis = config.pluginmanager, f"{PLUGIN_NAME}-late"
+        self._judge = Judge(
+            lambda *arguments: self._others.diagnoser.diagnose(*arguments), self._register_late_diagnosis
+        )
         self._unseen_runs = UnseenRuns(config.stash[SETTINGS], self._progress, self._others)
         self._with_plots = rows.should_plot(config)
-        self._folders = config.stash[FOLDERS] = TemporaryFolders(config)
+        config.stash[FOLDERS] = TemporaryFolders(config)
         self._runner: ItemRunner | None = None
         self._reporter: ItemReporter | None = None
         config.add_cleanup(self.close)
+
+    def _register_late_diagnosis(self) -> None:
+        if not self._plugins.has_plugin(self._late_diagnosis):  # its hooks cost every test time
+            from pytest_repro.plugin.session.late_diagnosis import LateDiagnosis
+
+            self._plugins.register(LateDiagnosis(self._judge, self.run_experiment), self._late_diagnosis)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(
@@ -79,7 +86,7 @@ class ReproHooks:
         if plan is None or is_setup_only(item.config) or self._others.run_whole(item, nextitem, plan):
             return (yield)
         with (
-            self._progress.track_test(item),
+            closing(self._progress.start_test(item)),
             self._install_runner(item, plan) as runner,
             closing(runner.trial),
         ):
@@ -87,7 +94,7 @@ class ReproHooks:
             self._reporter = ItemReporter(runner)
             try:
                 with (
-                    redirect_warnings(item, runner.warnings.add_last),
+                    ReplacedHooks(item, pytest_warning_recorded=SilencedHook(runner.warnings.add_last)),
                     runner.tracer.trace_run(runner.current.spec),
                 ):
                     result = yield
@@ -156,8 +163,12 @@ class ReproHooks:
         self._reporter = None
         vars(item).update(setup=runner.setup, runtest=runner.runtest, teardown=runner.teardown)
         try:
-            with peers.wrap_runs(item, plan), end_if_interrupted(item):
-                yield runner
+            with peers.wrap_runs(item, plan):
+                try:
+                    yield runner
+                except BaseException:
+                    end_fixtures(item)
+                    raise
         finally:
             self._runner, self._reporter = before
             for phase in ("setup", "runtest", "teardown"):
@@ -181,38 +192,12 @@ class ReproHooks:
     def pytest_fixture_setup(
         self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
-        """Makes fixtures wider than the test once, in the world as it is without the plugin.
-
-        What such a fixture does to switches and generators outlives the test. The values it draws are
-        seeded, so that they do not depend on which test requests it first.
-        """
-        if fixturedef.scope == "function":
-            with note_request(request.node) if fixturedef.argname == "repro" else nullcontext():
+        """Makes fixtures wider than the test once, in the world as it is without the plugin."""
+        if fixturedef.scope != "function":
+            with make_wider_fixture(fixturedef, request, lambda: self._runner):
                 return (yield)
-        from pytest_repro.engine.experiments.line_trace import pause_all_tracing
-
-        # Finalizers run last in, first out: around the fixture's own end, which may come in a test.
-        world = ExitStack()
-        map_back: Callable[[], AbstractContextManager[None]] = nullcontext
-        fixturedef.addfinalizer(world.close)
-        try:
-            with self._folders.make_wider(), ExitStack() as stack:
-                self._unpin(stack)
-                if self._runner is not None:
-                    self._runner.setup_output.note_wider_fixture()
-                    stack.enter_context(pause_all_tracing())
-                if self._runner is not None and not is_autouse(fixturedef, request.session):
-                    map_back = stack.enter_context(seed_temporarily(self._runner.plan.seed))
-                return (yield)
-        finally:
-            fixturedef.addfinalizer(lambda: self._unpin(world, map_back))
-
-    def _unpin(
-        self, stack: ExitStack, map_back: Callable[[], AbstractContextManager[None]] = nullcontext
-    ) -> None:
-        if self._runner is not None:
-            stack.enter_context(self._runner.pin.unpinned())
-        stack.enter_context(map_back())
+        with note_request(request.node) if fixturedef.argname == "repro" else nullcontext():
+            return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

@@ -1,11 +1,18 @@
-"""Compares the runs of a test at a level, and says which level they reach."""
+"""The verdict on the runs of a test: compared at a level, and which level they reach."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
-from pytest_repro.core.compare.mismatch import Mismatch, ObservedRun, find_mismatches
-from pytest_repro.core.compare.verdict import VerdictOutcome, judge_runs
+from pytest_repro.core.compare.mismatch import (
+    Mismatch,
+    ObservedRun,
+    count_steps,
+    find_mismatches,
+    find_outcome_mismatches,
+)
+from pytest_repro.core.compare.verdict import Verdict, VerdictOutcome, judge_runs
 from pytest_repro.core.plan.plan import LEVELS, Level, Plan
 from pytest_repro.core.plan.tolerance import default_tolerance
 from pytest_repro.core.runs.level import (
@@ -18,15 +25,69 @@ from pytest_repro.core.runs.level import (
 )
 from pytest_repro.core.runs.run import Run
 from pytest_repro.engine.runs.recording import RecordingBase
+from pytest_repro.engine.runs.tables.cells import describe_tables
+from pytest_repro.values.spill_store import SpillStore
 
 FinishedRun = tuple[Run, RecordingBase]
+FindBase = Callable[[Run], FinishedRun | None]
 
 
-def find_mismatches_at_level(
-    plan: Plan,
+def compute_verdict(
+    plan: Plan, runs: tuple[Run, ...], finished_runs: Sequence[FinishedRun], find_base: FindBase
+) -> Verdict:
+    """The verdict, without what is shown of mismatches.
+
+    Args:
+        plan: The plan.
+        runs: All runs, those included that were not made.
+        finished_runs: Those that were made, the reference run first.
+        find_base: Returns the run that another is compared with.
+    """
+    level = plan.level or "bitwise"
+    values = _find_mismatches_at_level(plan, finished_runs, find_base, level)
+    found = (*find_outcome_mismatches(runs), *values)
+    word = _decide_outcome(plan, runs, finished_runs, found)
+    reached = _compute_level_result(plan, finished_runs, find_base, found)
+    found = () if word == "skipped" else found  # what was recorded before a skip says nothing
+    over = _list_uncounted(finished_runs[0][1]) if level != "bitwise" else ()
+    compared = () if word in (None, "skipped", "failed") else runs
+    missed = {name: why for run in compared for name, why in run.not_compared.items()}
+    return Verdict(word, plan, runs, found, uncounted=over, level=reached, not_compared=missed)
+
+
+def describe_mismatches(
+    verdict: Verdict,
     finished_runs: Sequence[FinishedRun],
-    find_base: Callable[[Run], FinishedRun | None],
-    level: Level,
+    find_base: FindBase,
+    store: SpillStore,
+    plots: bool,
+) -> Verdict:
+    """*verdict* with what is shown of its mismatches.
+
+    Args:
+        verdict: The verdict.
+        finished_runs: The runs, the reference run first.
+        find_base: Returns the run that another is compared with.
+        store: Where values of the reference run are.
+        plots: Whether plots are shown.
+    """
+    plan, found = verdict.plan, verdict.mismatches
+    verdict = replace(
+        verdict,
+        steps=count_steps(finished_runs[0][1].observations()),
+        agreeing=_find_agreeing(plan, finished_runs, found),
+        tables=describe_tables(found, finished_runs, store),
+    )
+    if not plots:
+        return verdict
+    from pytest_repro.engine.runs.plots import build_plots
+
+    pairs = ((run, (find_base(run) or finished_runs[0])[1], other) for run, other in finished_runs[1:])
+    return replace(verdict, plots=tuple(build_plots(found, pairs, plan.mixes_dtypes)))
+
+
+def _find_mismatches_at_level(
+    plan: Plan, finished_runs: Sequence[FinishedRun], find_base: FindBase, level: Level
 ) -> Iterator[Mismatch]:
     """The mismatches at *level*.
 
@@ -51,7 +112,7 @@ def find_mismatches_at_level(
         )
 
 
-def decide_outcome(
+def _decide_outcome(
     plan: Plan,
     runs: Sequence[Run],
     finished_runs: Sequence[FinishedRun],
@@ -71,14 +132,14 @@ def decide_outcome(
     return "unobserved"
 
 
-def list_uncounted(recording: RecordingBase) -> tuple[str, ...]:
+def _list_uncounted(recording: RecordingBase) -> tuple[str, ...]:
     """Recorded values that count only at level ``bitwise``: each name once, with the reason."""
     seen = recording.observations()
     counts = select_at_level("process", seen)
     return tuple(dict.fromkeys(explain_exclusion(each) for key, each in seen.items() if key not in counts))
 
 
-def find_agreeing(
+def _find_agreeing(
     plan: Plan, finished_runs: Sequence[FinishedRun], found_mismatches: Sequence[Mismatch]
 ) -> Agreeing:
     """What agrees within a tolerance between values of an axis, if parts of modules and objects do not."""
@@ -109,10 +170,10 @@ def _is_close_number(mismatch: Mismatch) -> bool:
     return far.max_abs <= atol or (far.max_rel or 1.0) <= rtol
 
 
-def compute_level_result(
+def _compute_level_result(
     plan: Plan,
     finished_runs: Sequence[FinishedRun],
-    find_base: Callable[[Run], FinishedRun | None],
+    find_base: FindBase,
     found_mismatches: Sequence[Mismatch],
 ) -> LevelResult | None:
     """The level that the runs reach; None if no level was requested, or nothing was compared."""
@@ -126,6 +187,6 @@ def compute_level_result(
         if any(select_at_level(each, seen.observations()) for _, seen in finished_runs)
     )
     reached = (
-        each for each in counting if not any(find_mismatches_at_level(plan, finished_runs, find_base, each))
+        each for each in counting if not any(_find_mismatches_at_level(plan, finished_runs, find_base, each))
     )
     return LevelResult(plan.level, next(reached, "none"))
