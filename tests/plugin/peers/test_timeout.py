@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from time import perf_counter
-
 import pytest
 
 from tests.conftest import Project
@@ -16,12 +14,12 @@ def test_each_run_has_the_time_for_itself(project: Project) -> None:
     result = project(
         """
         import time, pytest
-        @pytest.mark.reproducible(runs=3)
+        @pytest.mark.reproducible(runs=10)
         def test_a(repro):
             time.sleep(0.4)
             repro.record(x=1)
         """,
-        "--timeout=1", "--timeout-method=signal", plugins=["timeout"],
+        "--timeout=3", "--timeout-method=signal", plugins=["timeout"],
     ).check(passed=1)  # fmt: skip
     assert result.verdicts == {"test_a": "reproduced"}
 
@@ -29,7 +27,6 @@ def test_each_run_has_the_time_for_itself(project: Project) -> None:
 @pytest.mark.parametrize("hangs", [0, 1])
 def test_a_run_that_hangs_is_stopped_there(project: Project, hangs: int) -> None:
     project.write(conftest=LOG)
-    start = perf_counter()
     result = project(
         f"""
         import time
@@ -38,11 +35,10 @@ def test_a_run_that_hangs_is_stopped_there(project: Project, hangs: int) -> None
             log(repro.run)
             repro.record(x=1)
             if repro.run == {hangs}:
-                time.sleep(30)
+                time.sleep(300)
         """,
-        "--timeout=0.5", "--timeout-method=signal", "--repro-diagnose=never", plugins=["timeout"],
-    ).check(failed=1, says="Timeout (>0.5s) from pytest-timeout")  # fmt: skip
-    assert perf_counter() - start < 10
+        "--timeout=3", "--timeout-method=signal", "--repro-diagnose=never", plugins=["timeout"],
+    ).check(failed=1, says="Timeout (>3.0s) from pytest-timeout")  # fmt: skip
     assert logged(project) == ["0", "1"]
     (test,) = result.report["tests"]
     assert test["verdict"] == "diverged"

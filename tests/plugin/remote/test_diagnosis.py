@@ -80,7 +80,7 @@ def test_time_limit_is_reported(noisy: Project) -> None:
 
 def test_time_limit_includes_the_start_of_an_interpreter(noisy: Project) -> None:
     """Importing the tests may take any time."""
-    noisy.ini("[tool.pytest.ini_options]\nrepro_diagnose_seconds = 1.5\n")
+    noisy.ini("[tool.pytest.ini_options]\nrepro_diagnose_seconds = 5\n")
     result = noisy(
         """
         import os, time
@@ -94,7 +94,7 @@ def test_time_limit_includes_the_start_of_an_interpreter(noisy: Project) -> None
     (test,) = result.report["tests"]
     assert test["cause"]["name"] == "unknown"
     assert test["cause"]["explanation"].startswith(
-        "the cause could not be established: the time limit of 1.5 s was reached (repro_diagnose_seconds): "
+        "the cause could not be established: the time limit of 5 s was reached (repro_diagnose_seconds): "
         "the companion"
     )
     assert test["cause"]["explanation"].endswith("while it collected the tests")
@@ -238,13 +238,14 @@ def test_diagnosis_does_not_count_as_time_of_the_test(noisy: Project) -> None:
         import time
         from noise import noise
         def test_a(repro):
-            time.sleep(0.15)
+            time.sleep(0.6)
             repro.record(x=noise())
         """,
-        "--timeout=1.0", "--junit-xml=junit.xml", plugins=["timeout"], subprocess=True,
+        "--timeout=3", "--junit-xml=junit.xml", plugins=["timeout"], subprocess=True,
     ).check(failed=1, lacks="Timeout")  # fmt: skip
     assert causes(result) == {"test_a": "os-entropy noise.py:3"}
     (test,) = result.report["tests"]
+    assert test["diagnosis_seconds"] > 3
     result.check(says=f"\ndiagnosis 1 test in {test['diagnosis_seconds']:.1f} s\n")
     junit = (noisy.pytester.path / "junit.xml").read_text()
     assert float(re.findall(r'<testcase .*time="([\d.]+)"', junit)[0]) < test["diagnosis_seconds"]
@@ -323,13 +324,13 @@ def test_interrupted_diagnosis_leaves_no_process(noisy: Project, signal_number: 
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     started = noisy.pytester.path / "started"
-    wait(started.exists, 30)
+    wait(started.exists, 240)
     process.send_signal(signal_number)
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=120)
     assert process.returncode != 0
     if signal_number is signal.SIGINT:
         assert "KeyboardInterrupt" in output, output
-    assert wait(lambda: not list_processes(mark), 10), list_processes(mark)
+    assert wait(lambda: not list_processes(mark), 120), list_processes(mark)
 
 
 def wait(condition: Callable[[], bool], seconds: float) -> bool:

@@ -71,7 +71,7 @@ class Session:
         return self.text.partition(f" {name} _")[2].partition("\n______")[0].partition("\n======")[0]
 
 
-def gone(pid: int, seconds: float = 15) -> bool:
+def gone(pid: int, seconds: float = 120) -> bool:
     """Whether process *pid* ends within *seconds*."""
     end = time.monotonic() + seconds
     while alive(pid):
