@@ -12,7 +12,7 @@ import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = sorted(FOLDER.glob("bench_*.py"))
-NEEDED = dict.fromkeys(("companions", "compare", "files", "merge", "tests"), "") | {"tables": "pandas"}
+NEEDED = dict.fromkeys(("companions", "files", "merge", "tests"), "") | {"tables": "pandas"}
 """The library that a benchmark needs, if it is not torch."""
 
 
