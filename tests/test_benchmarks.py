@@ -12,9 +12,7 @@ import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = sorted(FOLDER.glob("bench_*.py"))
-NEEDED = dict.fromkeys(("adapters", "companions", "compare", "files", "merge", "tests"), "") | {
-    "tables": "pandas"
-}
+NEEDED = dict.fromkeys(("adapters", "companions", "files", "merge", "tests"), "") | {"tables": "pandas"}
 """The library that a benchmark needs, if it is not torch."""
 
 

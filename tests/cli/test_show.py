@@ -117,6 +117,7 @@ def test_a_row_gives_its_texts_again(verdict: Verdict) -> None:
 
 
 def test_a_session_is_shown_as_the_terminal_told_it(project: Project, capsys: Any) -> None:
+    pytest.importorskip("torch")  # of the axis threads
     result = project(
         """
         import itertools, pytest, numpy as np

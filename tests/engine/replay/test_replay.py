@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +41,7 @@ from pytest_repro.interpose.call_log import log_calls
 from tests.causes.programs import PROGRAMS
 from tests.causes.test_suspension import held as list_patched
 
+torch: Any = pytest.importorskip("torch")
 HERE = Path(__file__).name
 CASES = [(cause, name) for cause in ("os-entropy", "clock") for name in PROGRAMS[cause]]
 ROOT = f"{Path(__file__).parent}{os.sep}"

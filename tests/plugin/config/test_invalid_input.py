@@ -109,6 +109,7 @@ def test_the_command_line_wins_over_the_marker_over_the_ini_file(project: Projec
 def test_deterministic_algorithms_are_an_option_for_marked_and_audited_tests(
     project: Project, section: str, line: str, option: str, modes: list[object], header: str
 ) -> None:
+    pytest.importorskip("torch")
     if section == "tool.pytest" and pytest.version_tuple < (9, 0):
         pytest.skip("native TOML came with pytest 9.0")
     project.ini(f"[{section}]\n{line}".format('"'))

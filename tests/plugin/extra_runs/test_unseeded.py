@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from pytest_repro.core.runs.run import UnseededDraw
 from pytest_repro.reports.failure.unseeded import format_fix
 from tests.conftest import Project, Result, untraced
 from tests.plugin.peers import needs
+
+torch: Any = pytest.importorskip("torch")
 
 SOURCE = """
 import random, threading, numpy as np, pytest, torch

@@ -5,7 +5,9 @@ Contents are put back into the objects that held them, so that whoever else refe
 
 from __future__ import annotations
 
+import ast
 import copy
+import itertools
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -177,9 +179,16 @@ def _make_restorer(value: Any, setter: Setter | None, slots: Slots | None) -> Ca
         saved = array_adapter.copy_array(value)
         return partial(_restore_array, value, array_adapter, saved, slots)
     if type(value).__module__ == "itertools" or has_member(value, "__length_hint__"):
-        iterator = copy.copy(value)  # it cannot be rewound, but replaced
-        return None if setter is None else lambda: setter(copy.copy(iterator))
+        iterator = _copy_iterator(value)  # it cannot be rewound, but replaced
+        return None if setter is None else lambda: setter(_copy_iterator(iterator))
     return partial(_restore_object, value, type(value), slots)
+
+
+def _copy_iterator(value: Any) -> Any:
+    if type(value) is not itertools.count:
+        return copy.copy(value)
+    numbers = repr(value).removeprefix("count")  # "(3)", "(3, 2)"; Python 3.14 does not copy it
+    return itertools.count(*ast.literal_eval(f"{numbers[:-1]},)"))
 
 
 def _restore_array(array: Any, adapter: Adapter, saved: Any, slots: Slots) -> None:

@@ -33,7 +33,7 @@ class Thing:
         self.array, self.names = np.zeros(2), {"a": {1}}
         self.draws = np.random.default_rng(0)
         self.random = random.Random(0)
-        self.numbers = itertools.count()
+        self.numbers, self.steps = itertools.count(), itertools.count(0.5, -2)
 
 
 def change(thing: Any) -> None:
@@ -44,6 +44,7 @@ def change(thing: Any) -> None:
     thing.draws.normal()
     thing.random.random()
     next(thing.numbers)
+    next(thing.steps)
     thing.extra = thing.extra + 1 if hasattr(thing, "extra") else 1
 
 
@@ -55,6 +56,7 @@ PARTS: dict[str, Callable[[Any], object]] = {
     "draws": lambda thing: str(thing.draws.bit_generator.state),
     "random": lambda thing: thing.random.getstate(),
     "numbers": lambda thing: str(thing.numbers),
+    "steps": lambda thing: str(thing.steps),
     "extra": lambda thing: getattr(thing, "extra", None),
 }
 
