@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_repro._version import __version__
+from pytest_repro.cli.merge.clocks import measure_span
 from pytest_repro.cli.merge.merge import Body, merge_environments
 from pytest_repro.cli.merge.merged_test import MergedTest
-from pytest_repro.cli.merge.shard_report import measure_span
 from pytest_repro.cli.merge.shard_set import ShardSet
 from pytest_repro.core.files import replace_file
 

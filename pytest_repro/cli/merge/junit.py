@@ -11,9 +11,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
+from pytest_repro.cli.merge.clocks import measure_span
 from pytest_repro.cli.merge.merge import Body, merge_environments
 from pytest_repro.cli.merge.merged_test import MergedTest
-from pytest_repro.cli.merge.shard_report import measure_span
 from pytest_repro.cli.merge.shard_set import ShardSet
 from pytest_repro.core.files import replace_file
 from pytest_repro.reports.html.templates import escape_not_xml
