@@ -22,9 +22,11 @@ from pytest_repro.reports.html.labels import VerdictStyle
 from pytest_repro.reports.html.templates import render_template
 
 MAX_VALUES = 500
-"""Most values on the page; each takes about 60 bytes for each session."""
-_MAX_POINTS = 400
-"""Most sessions of a line; of more, the last ones."""
+"""Most values on the page; each takes about 60 bytes for each change."""
+_MAX_CHANGES = 400
+"""Most changes of a line; of more, some neighbours are drawn."""
+_MAX_MARKS = 60
+"""Most changes that have a dot: more would hide the line."""
 
 _WIDTH, _HEIGHT, _MARGIN = 600.0, 64.0, 8.0
 
@@ -107,7 +109,7 @@ def _format_sentence(counts: Counter[Course]) -> str:
 
 def make_line(history: History, sessions: Sequence[Session]) -> Line:
     """The line of one value over *sessions*, from left to right."""
-    points = history.series.points[-_MAX_POINTS:]
+    points = _thin(history.series.points, len(history.changes))
     places = _place(sessions)
     heights = [_HEIGHT / 2] * len(points) if history.course == "equal" else _scale(_get_levels(points))
     path: list[tuple[float, float]] = []
@@ -123,17 +125,26 @@ def make_line(history: History, sessions: Sequence[Session]) -> Line:
                 Mark(x, y, f"{name_session(point.session)}: {format_content(point.content)}", changed)
             )
     first, last = points[0], points[-1]
-    description = f"{plural(len(points), 'session')}, {plural(len(history.changes), 'change')}"
+    description = f"{plural(len(history.series.points), 'session')}, {plural(len(history.changes), 'change')}"
     return Line(
         history,
         STYLES[history.course],
         list(describe_course(history)),
         path,
-        marks,
+        marks if len(marks) <= _MAX_MARKS else marks[:1],
         format_content(first.content),
         format_content(last.content),
         description,
     )
+
+
+def _thin(points: Sequence[Point], change_count: int) -> Sequence[Point]:
+    """All points; of a value that changes too often pairs of them, from the first to the last."""
+    if change_count <= _MAX_CHANGES:
+        return points
+    step = (len(points) - 1) / (_MAX_CHANGES / 2)
+    starts = [int(number * step) for number in range(_MAX_CHANGES // 2)]
+    return [points[number] for number in dict.fromkeys(n for s in starts for n in (s, s + 1))] + [points[-1]]
 
 
 def _extend(path: list[tuple[float, float]], x: float, y: float) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from pytest_repro.core.checked_json import JsonNode
@@ -160,20 +159,3 @@ def _read_shard(node: JsonNode | None) -> tuple[int, int]:
     if not 1 <= number <= total:
         node.refuse(f"is {node.as_text()!r}, not a number of a shard and the number of shards: '3/8'")
     return number, total
-
-
-def measure_span(parts: Sequence[Part]) -> tuple[str, float]:
-    """When the first part started, and the seconds until the last ended, by the clocks of their machines.
-
-    ``""`` and the longest duration if a part does not say when it started.
-    """
-    spans = []
-    for part in parts:
-        try:
-            started = datetime.fromisoformat(part.started.replace("Z", "+00:00"))
-        except ValueError:
-            return "", max(part.duration for part in parts)
-        aware = started if started.tzinfo is not None else started.replace(tzinfo=timezone.utc)
-        spans.append((aware, aware + timedelta(seconds=part.duration), part.started))
-    first, last = min(spans), max(end for _, end, _ in spans)
-    return first[2], round((last - first[0]).total_seconds(), 3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from pytest_repro.cli.merge.clocks import list_wrong_clocks
 from pytest_repro.cli.merge.merged_test import MergedTest
 from pytest_repro.cli.merge.shard_report import Part
 from pytest_repro.cli.merge.shard_set import ShardSet
@@ -92,6 +93,7 @@ class Summary:
         yield from self._lines
         if self._failing > len(self._lines):
             yield f"failed    {self._failing - len(self._lines):,} more; the merged report has them"
+        yield from list_wrong_clocks(parts)
         yield from (f"{word:<10} {text}" for word, text in found.problems)
         if too_few := self.format_too_few(required):
             yield too_few

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_repro.cli.history.changes import classify
+from pytest_repro.cli.history.page import make_line
 from pytest_repro.cli.history.series import Content, Point, Series, Session
 from pytest_repro.core.compare.stored_value import Statistics, StoredValue
 from tests.cli.history.sessions import add, show, write_session
@@ -214,3 +215,18 @@ def test_the_page_has_a_line_for_each_value(history: Path, tmp_path: Path, capsy
     assert "://" not in text.replace("http://www.w3.org/2000/svg", "")
     code, _, err = run(capsys, "history", "show", str(history), f"--html={history}/x")
     assert (code, "cannot be written" in err) == (2, True)
+
+
+@pytest.mark.parametrize(("period", "corners", "marks"), [(600, 4, 2), (1, 400, 1)])
+def test_the_line_of_many_sessions_covers_them_all(period: int, corners: int, marks: int) -> None:
+    """It has a dot for each change, unless that would hide it."""
+    sessions = [Session(day, "", "", "", "", float(day), 0.0, 0.0, {}) for day in range(1000)]
+    contents = [
+        Content(day // period % 2, "float", float(day // period % 2), '{"text": "x"}') for day in range(1000)
+    ]
+    points = [Point(*pair, 0, "reproduced") for pair in zip(sessions, contents)]
+    line = make_line(classify(Series("test_a.py::a", "x", tuple(points))), sessions)
+    assert (line.path[0][0], line.path[-1][0]) == (8.0, 592.0)
+    assert corners <= len(line.path) <= 2 * corners
+    assert len(line.marks) == marks
+    assert line.description.startswith("1,000 sessions, ")

@@ -393,3 +393,26 @@ def test_a_test_that_differs_within_one_of_its_shards_names_that_shard(tmp_path:
     assert "test_a.py::within is not reproducible" in alone.partition(" reproducibility ")[0]
     lines = [line for line in text.splitlines() if line.startswith("diverged")]
     assert [line.endswith("[shard 2/2]") for line in lines] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ({"duration": -60.0}, "ends 60 s before it starts"),
+        ({"started": "yesterday"}, "started 'yesterday', which is no time"),
+        ({"started": "2999-01-01T00:00:00Z"}, "s in the future"),
+    ],
+)
+def test_times_of_a_wrong_clock_do_not_count(
+    tmp_path: Path, capsys: Any, change: dict[str, Any], wrong: str
+) -> None:
+    paths = [shard(tmp_path, n, make_row(f"t{n}", number("x", 1.0)), total=3) for n in (1, 2, 3)]
+    Path(paths[2]).write_text(json.dumps(read(Path(paths[2])) | change))
+    out = tmp_path / "all.json"
+    code, text, _ = run(capsys, "merge", *paths, "-o", str(out), f"--ctrf={tmp_path}/ctrf.json")
+    assert code == 0
+    (line,) = [line for line in text.splitlines() if line.startswith("clock")]
+    assert line.startswith(f"clock      {paths[2]} ")
+    assert line.endswith(f"{wrong}: its times do not count")
+    merged = read(out)
+    assert (merged["started"], merged["duration"], len(merged["tests"])) == ("2026-01-31T08:01:00Z", 150.0, 3)
