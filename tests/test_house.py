@@ -250,7 +250,7 @@ SESSIONS = {"docs", "plugin/diagnosis"}
 """Folders of tests that mirror no folder of the package: pages, and diagnoses of whole programs."""
 TOPICS = {
     "adapters": "catalogue torch_layouts",
-    "adapters/frameworks": "boosters sklearn_estimators",
+    "adapters/frameworks": "boosters library_programs sklearn_estimators",
     "axes": "cuda fixed values",
     "causes": "explanations suspension suspension_reports",
     "cli": "main",
@@ -263,7 +263,7 @@ TOPICS = {
     "plugin/judge": "failed_assertions levels outcomes verdicts",
     "plugin/peers": "anyio asyncio benchmark cov doctest html inline_snapshot json_report randomly "
     "regressions repeat reportlog rerunfailures subtests timeout unittest xdist",
-    "plugin/remote": "companion_environment rank_counts",
+    "plugin/remote": "companion_environment rank_counts rank_traces",
     "plugin/run": "hostile_tests imports not_compared observations restored_state",
     "plugin/session": "html_report rehearsals",
     "traces": "training",
