@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from pytest_repro.core.plan.plan import Cell
+from pytest_repro.core.runs.run import RunSpec
+from pytest_repro.plugin.run.tracing import Tracer
+from pytest_repro.traces import trace
 from tests.conftest import Project, Result
 
 pytest.importorskip("torch")
@@ -135,3 +139,15 @@ def test_a_run_that_did_not_count_is_in_no_trace(project: Project) -> None:
     result = project(source, *TRACED, "-p", "no:randomly", subprocess=True).check(failed=1)
     (found,) = divergences(result).values()
     assert (found["kind"], found["op"], found["index"]) == ("input", "aten.mul.Tensor", 2)
+
+
+def test_what_an_experiment_traces_is_not_traced_again() -> None:
+    import torch
+
+    tracer, spec = Tracer(), RunSpec(Cell(), 0, 0, traced=True)
+    for thorough, modes in ((True, 1), (False, 2)):
+        with trace(thorough=thorough) as ops, tracer.trace_run(spec):
+            assert torch._C._len_torch_dispatch_stack() == modes
+            torch.ones(3) + 1
+        assert [op.name for op in ops] == ["aten.ones.default", "aten.add.Tensor"]
+    assert tracer.enabled
