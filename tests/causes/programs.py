@@ -125,12 +125,12 @@ def listing(names: Callable[[Path], Any]) -> Program:
 
 def late(run: int, number: int) -> int:
     """Work that takes longest for the first of three in one run and for the last in the next."""
-    time.sleep(0.02 * (number if run % 2 else 2 - number))
+    time.sleep(0.05 * (number if run % 2 else 2 - number))
     return number
 
 
 async def awaited(run: int, number: int) -> int:
-    await asyncio.sleep(0.02 * (number if run % 2 else 2 - number))
+    await asyncio.sleep(0.05 * (number if run % 2 else 2 - number))
     return number
 
 

@@ -145,7 +145,7 @@ def test_what_a_closure_keeps_is_left_unknown_here_and_told() -> None:
         kept.append(1)
         return len(kept)
 
-    found = check(keeping).cause
+    found = check(keeping, diagnose="always").cause
     assert found is not None
     assert (found.name, "shared-state" in found.ruled_out) == ("unknown", False)
     assert (
