@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from pytest_repro.axes import list_axis_names
+from pytest_repro.core.plan.arguments import ARGUMENTS
 from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
 from tests.docs.pages import (
     DOCS,
@@ -85,6 +87,13 @@ def test_every_python_block_is_executed() -> None:
             assert block.language != "python" or block.file, f"{page.name}: {block.text[:80]}"
             commands = [b.text for b in read_blocks(page.read_text()) if b.language == "console"]
             assert not block.file or block.file.endswith("_fixed.py") or block.file in "".join(commands)
+
+
+def test_the_marker_page_has_every_argument() -> None:
+    rows = re.findall(r"^\| (`.*?) \|", (DOCS / "reference" / "marker.md").read_text(), re.MULTILINE)
+    names = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert set(ARGUMENTS) - set(names) == set()
+    assert set(names) - set(ARGUMENTS) <= set(list_axis_names())
 
 
 def test_every_cause_has_a_page() -> None:
