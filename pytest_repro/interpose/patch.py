@@ -80,7 +80,7 @@ class _PatchSet:
 
 
 def _is_same(a: object, b: object) -> bool:
-    """Whether two values of an attribute are the same; a class method is bound anew each time."""
+    """Whether two values of an attribute are the same; a class method is bound again each time."""
     return a is b or (type(a) is type(b) and isinstance(a, _BOUND) and a == b)
 
 

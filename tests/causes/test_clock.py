@@ -167,7 +167,7 @@ def test_runner_and_waiting_modules_read_the_real_clock(module: str) -> None:
 
 
 def test_clocks_of_pandas_stand_still() -> None:
-    """They read the real one in compiled code; each access binds a class method anew."""
+    """They read the real one in compiled code; each access binds a class method again."""
     pandas = pytest.importorskip("pandas")
     real = vars(pandas.Timestamp)["now"]
 

@@ -197,7 +197,7 @@ def compare_kinds(a: Sequence[str], b: Sequence[str]) -> tuple[str, str] | None:
     """The first kinds in which *a* and *b* differ: of all that is at one path, the outermost first.
 
     The values of a column have its path, and those of a masked array that of the array:
-    ``["Series[2 rows]", "Int64", "Int64[2]"]``. A dtype is told with the shape.
+    ``["Series[2 rows]", "Int64", "Int64[2]"]``. A dtype is shown with the shape.
     """
     pair = next((pair for pair in zip(a, b) if pair[0] != pair[1]), None)
     if pair is None:

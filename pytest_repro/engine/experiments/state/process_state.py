@@ -25,6 +25,8 @@ MAX_DEPTH, MAX_WIDTH, MAX_NODES, MAX_NBYTES = 5, 200, 50_000, 2**26
 
 PLAIN_TYPES = (bool, int, float, complex, str, bytes, type(None))
 
+_WITHOUT_STATE = ModuleType, BuiltinFunctionType
+
 MODULE_PARTS = ("_parameters", "_buffers", "_modules")
 """Attributes of a ``torch.nn.Module`` whose items users know as its own attributes."""
 
@@ -89,7 +91,7 @@ class StateVisitor:
         self.on_value(name, value, setter)
         if isinstance(value, PLAIN_TYPES):
             self._add_fact(name, None, repr(value))
-        elif not isinstance(value, (ModuleType, BuiltinFunctionType)) and self._mark_new(value, depth):
+        elif not (isinstance(value, _WITHOUT_STATE) or _is_runners(value)) and self._mark_new(value, depth):
             before = self._kind, self._owner
             with suppress(Exception):  # a foreign object may raise anything when it is read
                 if not self._kind and (kind := find_kind_name(value)):
@@ -169,6 +171,11 @@ class StateVisitor:
         if self._kind and hasattr(value, "__dict__"):  # hooks, submodules, and an optimiser's own state
             others = {key: part for key, part in vars(value).items() if key not in MODULE_PARTS}
             self._visit_attributes(name, value, {**vars(value).get("_modules", {}), **others}, depth)
+
+
+def _is_runners(value: object) -> bool:
+    """Whether *value* is an object of pytest, such as ``tmp_path_factory``: its state is no user's."""
+    return type(value).__module__.partition(".")[0] == "_pytest"
 
 
 def has_member(value: object, name: str) -> bool:
