@@ -145,6 +145,36 @@ def test_what_a_wider_fixture_printed_is_shown(project: Project) -> None:
     assert [result.text.count(word) for word in ("\ncannot bind 8080\n", "\nno answer\n")] == [1, 1]
 
 
+def test_phases_are_captured_together_and_still_apart(project: Project) -> None:
+    """A stream that a set-up replaced, or ``capsys``, is what pytest makes of it in the last run too."""
+    result = project(
+        """
+        import io, os, sys, pytest
+        @pytest.fixture
+        def replaced():
+            sys.stdout = io.StringIO()
+        @pytest.fixture(scope="module")
+        def wide():
+            print("made once")
+        def test_replaced(replaced, repro):
+            repro.record(stream=type(sys.stdout).__name__)
+        def test_capsys(capsys, repro):
+            os.write(1, b"not here")
+            print("here")
+            repro.record(out=capsys.readouterr().out)
+        def test_capfd(capfd, repro):
+            os.write(1, b"here")
+            repro.record(out=capfd.readouterr().out)
+        def test_earlier_runs_print(request, repro):
+            print("in a body")
+            if repro.run == 1: request.getfixturevalue("wide")
+            assert 0
+        """,
+        "--repro-runs=3",
+    ).check(passed=3, failed=1)
+    assert [result.text.count(word) for word in ("\nin a body\n", "not here")] == [1, 0]
+
+
 WARNS = """
 import functools, warnings, numpy as np, pytest
 def deprecated(name): warnings.warn(f"{name} is deprecated", DeprecationWarning)
