@@ -138,7 +138,7 @@ def format_diagnosis_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """A line on the time that the search for causes took: it is not that of the tests."""
     times = [float(row["diagnosis_seconds"]) for row in rows if "diagnosis_seconds" in row]
     if times:
-        left_out = sum("undiagnosed" in row for row in rows)
+        left_out = sum("undiagnosed" in row and not row.get("plan", {}).get("ranks") for row in rows)
         more = f"; {left_out} more not diagnosed, --repro-diagnose=always does" if left_out else ""
         yield f"diagnosis {plural(len(times), 'test')} in {sum(times):.1f} s{more}"
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _MAX_RUNS = 4
 """Traced runs that are compared with the first one until one differs: a race does not occur in each."""
 
+_NO_DIVERGENCE = "no op differs between traced runs"
+
 
 class TracedRanks(Protocol):
     """Ranks that keep the traces of a test's runs."""
@@ -68,9 +70,9 @@ class RankTracer(Tracer):
                 return verdict
             try:
                 divergence = self._find_over_ranks(verdict, reference, other)
-            except InterpreterLost:  # in the runs that count, the failure says why
-                return verdict
-            return replace(verdict, divergence=divergence)
+            except InterpreterLost as lost:
+                return replace(verdict, undiagnosed=f"in a traced run, {str(lost).partition(chr(10))[0]}")
+            return replace(verdict, divergence=divergence, undiagnosed="" if divergence else _NO_DIVERGENCE)
         return verdict
 
     def _find_over_ranks(self, verdict: Verdict, reference: Run, other: Run) -> Divergence | None:

@@ -59,6 +59,13 @@ def _format_divergence(divergence: Divergence) -> Iterator[str]:
         yield from wrap_labelled("", text)
 
 
+def describe_others(divergence: Divergence) -> Iterator[str]:
+    """``rank 1, op 12 from numpy, differs too at train.py:5: no collective establishes which came first``."""
+    for each in divergence.others:
+        op = f"rank {each.rank}, op {each.index:,} {each.op}, differs too"
+        yield f"{op} at {_locate(each)}; no collective establishes which came first"
+
+
 def describe_receipts(divergence: Divergence) -> Iterator[str]:
     """``rank 0 received it through all_reduce at train.py:30``."""
     ways: dict[tuple[str, str, tuple[int, ...]], list[int]] = {}

@@ -9,7 +9,7 @@ from pytest_repro.core.compare.plot_data import PlotData
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.core.trace.trace import Op
-from pytest_repro.reports.failure.cause import describe_divergence
+from pytest_repro.reports.failure.cause import describe_divergence, describe_others, describe_receipts
 from pytest_repro.reports.failure.golden import format_update_command
 from pytest_repro.reports.failure.runs import format_axis_value, format_run
 from pytest_repro.reports.failure.text import (
@@ -57,6 +57,7 @@ def _divergence_to_row(divergence: Divergence) -> dict[str, Any]:
         "start": divergence.context_start,
         "index": divergence.index,
         "description": describe_divergence(divergence),
+        "ranks": [*describe_others(divergence), *describe_receipts(divergence)],
         "first": list(map(_op_to_row, divergence.context)),
         "other": list(map(_op_to_row, divergence.other_context)),
     }

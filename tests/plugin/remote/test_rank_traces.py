@@ -42,6 +42,18 @@ def test_both(repro, group):
     dist.all_reduce(x)
     repro.record(x=x)
 """
+MORE = """
+RUNS = []
+
+def test_only_once(repro):
+    RUNS.append(1)
+    repro.record(x=len(RUNS) == 2)
+
+def test_lost(repro):
+    RUNS.append(1)
+    if len(RUNS) % 10 == 0 and repro.rank == 1: os._exit(3)
+    repro.record(x=np.random.default_rng().random())
+"""
 NUMPY = "from numpy   test_it.py:{noise}: it comes from outside torch and differs"
 EXPECTED = {
     "test_ddp": f"rank 1 at op N {NUMPY} rank 0 received it through all_reduce at test_it.py:{{backward}}",
@@ -64,7 +76,7 @@ def check(folder: Path, sections: dict[str, str]) -> None:
 
 
 def test_ranks_of_a_marker_run_again(tmp_path: Path) -> None:
-    source = "@pytest.fixture\ndef group(): pass\n" + SOURCE
+    source = "@pytest.fixture\ndef group(): pass\n" + SOURCE + MORE
     session = test_ranks.Session(tmp_path, source, "--repro-diagnose=auto").run()
     check(tmp_path, {name: session.section(name) for name in EXPECTED})
     divergence = session.rows["test_value"]["divergence"]
@@ -72,6 +84,10 @@ def test_ranks_of_a_marker_run_again(tmp_path: Path) -> None:
     (received,) = divergence["received"]
     assert (received["rank"], received["from"], received["op"]) == (0, [1], "all_reduce")
     assert [each["rank"] for each in session.rows["test_both"]["divergence"]["others"]] == [1]
+    assert session.rows["test_only_once"]["undiagnosed"] == "no op differs between traced runs"
+    lost = session.rows["test_lost"]
+    why = "in a traced run, rank 1 of 2 died in the test (exit status 3)"
+    assert (lost["verdict"], lost["undiagnosed"], "divergence" in lost) == ("diverged", why, False)
 
 
 def test_launched_ranks_compare_their_traces(tmp_path: Path) -> None:
