@@ -168,9 +168,7 @@ class SetupOutput:
         self._saved_sections: list[tuple[str, str, str]] | None = None
 
     def note_wider_fixture(self) -> None:
-        """Notes that a fixture wider than the test is about to be made."""
-        if not self._has_wider_fixtures:
-            self._read_capture()  # of earlier runs, which are captured together
+        """Notes that a set-up is about to make a fixture wider than the test."""
         self._has_wider_fixtures = True
 
     def __enter__(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -29,14 +28,13 @@ class SilentPhases:
     """Runs the phases of items whose reports and output nobody sees.
 
     pytest makes a report of each phase, and captures each by itself: half of its time for a trivial test.
-    Here only a phase that fails has a report, and the rehearsals of a test are captured together.
+    Here only a phase that fails has a report, and what a rehearsal prints is dropped at its end.
     """
 
     def __init__(self, config: pytest.Config) -> None:
         self._plugins = config.pluginmanager
         self._capture: Any = self._plugins.get_plugin("capturemanager")
         self._hooks: dict[frozenset[object], Mapping[str, Any]] = {}
-        self._streams: tuple[object, object] | None = None
 
     def get_hooks(self, item: pytest.Item) -> Mapping[str, Any]:
         """The hooks of the phases for *item*, without pytest's capturing."""
@@ -53,11 +51,9 @@ class SilentPhases:
             yield
             return
         self._capture.resume_global_capture()
-        self._streams = sys.stdout, sys.stderr
         try:
             yield
         finally:
-            self._streams = None
             self._capture.suspend_global_capture(in_=False)
             self._capture.read_global_capture()
 
@@ -71,6 +67,8 @@ class SilentPhases:
                 reports.append(self._run_phase(item, "call"))
             ends = item.session.shouldfail or item.session.shouldstop
             reports.append(self._run_phase(item, "teardown", nextitem=None if ends else nextitem))
+            if self._capture is not None:
+                self._capture.read_global_capture()  # a thousand runs would fill the disk
         finally:
             if hasattr(item, "_request"):
                 item._request, item.funcargs = False, None
@@ -89,8 +87,8 @@ class SilentPhases:
         return _PASSED
 
     def _end_phase(self) -> None:
-        """Each phase begins with the streams that capture, as with pytest, and with those of ``capsys``."""
-        if self._streams is not None and self._streams != (sys.stdout, sys.stderr):
+        """Each phase begins with the files that capture, as with pytest, and with those of ``capsys``."""
+        if self._capture is not None:
             self._capture.deactivate_fixture()
             self._capture.suspend_global_capture(in_=False)
             self._capture.resume_global_capture()

@@ -145,6 +145,27 @@ def test_what_a_wider_fixture_printed_is_shown(project: Project) -> None:
     assert [result.text.count(word) for word in ("\ncannot bind 8080\n", "\nno answer\n")] == [1, 1]
 
 
+@pytest.mark.parametrize("where", ["set-up", "body"])
+def test_what_is_printed_before_a_wider_fixture_is_shown(project: Project, where: str) -> None:
+    result = project(
+        f"""
+        import pytest
+        @pytest.fixture(scope="module")
+        def server():
+            print("made once")
+        @pytest.fixture
+        def client(request):
+            print("connecting")
+            if {where!r} == "set-up": request.getfixturevalue("server")
+        def test_a(client, request, repro):
+            request.getfixturevalue("server")
+            assert 0
+        """,
+        "--repro-runs=3",
+    ).check(failed=1)
+    assert result.text.count("\nconnecting\n") == 1, result.text
+
+
 def test_phases_are_captured_together_and_still_apart(project: Project) -> None:
     """A stream that a set-up replaced, or ``capsys``, is what pytest makes of it in the last run too."""
     result = project(
@@ -169,9 +190,12 @@ def test_phases_are_captured_together_and_still_apart(project: Project) -> None:
             print("in a body")
             if repro.run == 1: request.getfixturevalue("wide")
             assert 0
+        def test_closed_file(repro):
+            repro.record(written=os.write(1, b"open"))
+            os.close(1)
         """,
         "--repro-runs=3",
-    ).check(passed=3, failed=1)
+    ).check(passed=4, failed=1)
     assert [result.text.count(word) for word in ("\nin a body\n", "not here")] == [1, 0]
 
 
