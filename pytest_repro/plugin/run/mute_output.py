@@ -49,7 +49,7 @@ def mute_output(config: pytest.Config) -> Iterator[None]:
     plugin: Any = config.pluginmanager.get_plugin("capturemanager")
     disable = getattr(plugin, "global_and_fixture_disabled", None)
     if disable is not None:
-        plugin.global_and_fixture_disabled = partial(_disable_and_mute, disable)
+        plugin.global_and_fixture_disabled = partial(_disable_and_mute, plugin, disable)
     how = getattr(config.option, "capture", None)
     shown = _mute_streams() if how == "no" else _mute_tee(plugin) if how == "tee-sys" else nullcontext()
     try:
@@ -72,9 +72,18 @@ def _mute_streams() -> Iterator[None]:
 
 
 @contextmanager
-def _disable_and_mute(disable: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
-    with disable(), _mute_streams():
-        yield
+def _disable_and_mute(plugin: Any, disable: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    captured: tuple[Any, Any] | None = None  # a fixture may disable it: the next phase is captured again
+    try:
+        with disable(), _mute_streams():
+            try:
+                yield
+            finally:
+                if plugin.is_globally_capturing() and plugin._global_capturing.is_started():
+                    captured = sys.stdout, sys.stderr
+    finally:
+        if captured is not None:
+            sys.stdout, sys.stderr = captured
 
 
 @contextmanager

@@ -166,6 +166,24 @@ def test_what_is_printed_before_a_wider_fixture_is_shown(project: Project, where
     assert result.text.count("\nconnecting\n") == 1, result.text
 
 
+@pytest.mark.parametrize("how", ["-s", "--capture=fd", "--capture=sys", "--capture=tee-sys"])
+def test_what_is_printed_after_a_disabled_capture_is_dropped(project: Project, how: str) -> None:
+    result = project(
+        """
+        import pytest
+        @pytest.fixture
+        def shown(capfd):
+            with capfd.disabled():
+                yield
+            print("the end")
+        def test_a(shown, repro):
+            repro.record(x=1)
+        """,
+        how,
+    ).check(passed=1)
+    assert "the end" not in result.text
+
+
 def test_phases_are_captured_together_and_still_apart(project: Project) -> None:
     """A stream that a set-up replaced, or ``capsys``, is what pytest makes of it in the last run too."""
     result = project(
