@@ -54,6 +54,7 @@ class SilentPhases:
         try:
             yield
         finally:
+            self._capture.deactivate_fixture()  # still active after an interrupt
             self._capture.suspend_global_capture(in_=False)
             self._capture.read_global_capture()
 
