@@ -37,7 +37,7 @@ def tests(session: nox.Session, requirements: tuple[str, ...]) -> None:
     session.run(*PYTEST, *session.posargs)
 
 
-@nox.session(python=["3.10", "3.11", "3.12", "3.13", "3.14"])
+@nox.session(python=["3.10", "3.11", "3.12", "3.13", "3.14", "3.15"])
 def bare(session: nox.Session) -> None:
     """The suite without torch and other optional libraries; only hypothesis is needed to import the tests."""
     session.install("-e", ".", "hypothesis", "pytest-xdist")

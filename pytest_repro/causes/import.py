@@ -43,7 +43,9 @@ class Import(Cause):
         calls = evidence.calls_for(self.name)
         if not calls:
             return Finding(self.name, "", self.explanation, self.fix)
-        names = list(dict.fromkeys(call.display_name for call in calls))
+        # From Python 3.15 on, a package is imported before the import of its module begins.
+        imported = dict.fromkeys(call.display_name for call in calls)
+        names = [name for name in imported if not any(each.startswith(f"{name}.") for each in imported)]
         listed = ", ".join(names[:_MAX_LISTED]) + " and others" * (len(names) > _MAX_LISTED)
         via = f" (in {calls[0].via})" if calls[0].via else ""
         imports = "this import comes" if len(names) == 1 else "these imports come"

@@ -37,7 +37,7 @@ Leave = Callable[[], AbstractContextManager[None]]
 _importlib: Any = sys.modules["_frozen_importlib"]  # importlib._bootstrap
 _lazy_module: Any = vars(importlib.util)["_LazyModule"]
 _IMPORTING_MODULES = ("importlib", "importlib._bootstrap", "_frozen_importlib", "_pytest.outcomes")
-_ModuleLock, _find_spec = _importlib._ModuleLockManager, _importlib._find_spec
+_get_module_lock, _find_spec = _importlib._get_module_lock, _importlib._find_spec
 
 
 class _Block(NamedTuple):
@@ -124,18 +124,21 @@ def _leave_blocks() -> None:
 
 
 class _GuardedLock:
-    """Replaces the lock of importlib: a context manager leaves no frame in the traceback of an import."""
+    """Replaces a module's lock of importlib, which is held while it is imported.
+
+    Unlike a function around the import, it leaves no frame in its traceback.
+    """
 
     def __init__(self, name: str) -> None:
-        self._name, self._lock = name, _ModuleLock(name)
+        self._name, self._lock = name, _get_module_lock(name)
         self._is_new, self._is_outermost = name not in sys.modules, False
 
-    def __enter__(self) -> None:
-        self._lock.__enter__()
+    def acquire(self) -> None:
+        self._lock.acquire()
         self._is_outermost = self._is_new and _begin_import()
 
-    def __exit__(self, *exc_info: object) -> None:
-        self._lock.__exit__(*exc_info)
+    def release(self) -> None:
+        self._lock.release()
         if self._is_outermost:
             _end_import()
             if _logs and self._name in sys.modules:
@@ -200,7 +203,7 @@ def _hide(function: Any) -> Any:
 _hooks = [
     (owner, name, getattr(owner, name), make(getattr(owner, name)))
     for owner, name, make in (
-        (_importlib, "_ModuleLockManager", lambda _: _GuardedLock),
+        (_importlib, "_get_module_lock", lambda _: _GuardedLock),
         (_importlib, "_find_spec", lambda _: _hide(_find_and_leave)),
         (_imp, "create_dynamic", _load_outside),
         (_imp, "exec_dynamic", _load_outside),

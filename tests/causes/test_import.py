@@ -75,6 +75,7 @@ def test_what_a_first_import_changes(project: Project) -> None:
         "fix": "import extension at the top of the file",
         "ruled_out": [],
     }
+    assert tests["test_module_list"]["fix"] == "import xml.dom.minidom at the top of the file"
     both = next(test["causes"] for test in result.report["tests"] if test["nodeid"].endswith("::test_both"))
     assert [cause["name"] for cause in both] == ["import", "os-entropy"]
     assert tests["test_clock"]["ruled_out"] == []

@@ -30,7 +30,7 @@ getcwd, drawn = os.getcwd, random.random()
 is_proxy = type(datetime.datetime) is not type
 """
 importlib_: Any = sys.modules["_frozen_importlib"]
-real = {name: getattr(importlib_, name) for name in ("_ModuleLockManager", "_find_spec")}
+real = {name: getattr(importlib_, name) for name in ("_get_module_lock", "_find_spec")}
 
 
 @pytest.fixture(autouse=True)

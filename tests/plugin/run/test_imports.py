@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from tests.conftest import Project
@@ -25,6 +27,21 @@ def test_draws_of_an_import_do_not_count(project: Project, args: tuple[str, ...]
     project.write(draws=DRAWS)
     result = project(LATE, *args, subprocess=True).check(passed=2)
     assert set(result.verdicts.values()) == {"reproduced"}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="needs lazy imports")
+def test_draws_of_a_lazy_import_do_not_count(project: Project) -> None:
+    project.write(draws=DRAWS, lazily="lazy import draws\ndef use(): return draws.jitter\n")
+    source = """
+    import random, sys
+    import lazily
+    def test_uses(repro):
+        assert repro.run or "draws" not in sys.modules
+        lazily.use()
+        assert "draws" in sys.modules
+        repro.record(x=random.random())
+    """
+    project(source, subprocess=True).check(passed=1)
 
 
 @pytest.mark.parametrize("args", [(), ("--repro-vary=threads=1,2",)])
