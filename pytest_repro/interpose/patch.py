@@ -53,11 +53,11 @@ class _PatchSet:
         self._stack = ExitStack()
 
     def apply(self) -> None:
-        known_modules = set(map(real_id, sys.modules.values()))
+        user_modules, known_ids = list_user_modules(), _known.ids
         pairs = [*zip(self._patches, self._originals)]
         with ExitStack() as stack:
             unpatched = {real_id(patch.value): (patch.value, original) for patch, original in pairs}
-            stack.callback(_unpatch_late_imports, unpatched, known_modules)
+            stack.callback(_unpatch_late_imports, unpatched, known_ids)
             # What the block has rebound since the last time stays as it is. Read before anything is set: a
             # class inherits the patch of its base.
             originals = [_is_same(getattr(patch.owner, patch.name, _ABSENT), real) for patch, real in pairs]
@@ -67,7 +67,7 @@ class _PatchSet:
                     setattr(patch.owner, patch.name, patch.value)
             # If one object has two names (torch.seed, torch.random.seed), the first patch replaces it.
             replacements = {real_id(o): (o, p.value) for p, o in reversed(pairs) if not p.owner_only}
-            for module in list_user_modules():
+            for module in user_modules:
                 for name, value in find_bindings(module, replacements):
                     _set_attribute(stack, module, name, value)
             for patch, _ in pairs:
@@ -174,10 +174,11 @@ def _restore_attribute(owner: Any, name: str, value: Any, before: Any) -> None:
         setattr(owner, name, before)
 
 
-def _unpatch_late_imports(originals: Mapping[int, tuple[Any, Any]], known_modules: set[int]) -> None:
+def _unpatch_late_imports(originals: Mapping[int, tuple[Any, Any]], known_ids: list[int]) -> None:
     modules = list_user_modules()
-    new = [each for each in list(sys.modules.values()) if real_id(each) not in known_modules]
-    modules = modules + [each for each in new if isinstance(each, ModuleType)]
+    if _known.ids is not known_ids:  # modules were imported in the block
+        new = set(_known.ids).difference(known_ids)
+        modules = modules + [m for m in _known.modules if real_id(m) in new and isinstance(m, ModuleType)]
     for module in modules:
         for name, original in find_bindings(module, originals):
             setattr(module, name, original)

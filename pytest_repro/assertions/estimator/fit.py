@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
+from importlib import import_module
 from typing import Any
 
 from pytest_repro.adapters import seed_all
@@ -18,6 +19,7 @@ def fit_estimator(estimator: Any, X: Any, y: Any, fit_params: Mapping[str, Any],
     Returns:
         The estimator as ``model``, and the result of each of :data:`METHODS` that it has.
     """
+    import_module("sklearn")  # whose adapter reads the estimator, in another interpreter as well
     seed_all(seed)
     data, target, named = deepcopy((X, y, dict(fit_params)))
     estimator.fit(data, **named) if y is None else estimator.fit(data, target, **named)

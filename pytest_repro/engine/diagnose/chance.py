@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from math import exp, lgamma
+from math import exp, lgamma, log
 
 from pytest_repro.core.diagnose import ExperimentResult
 
@@ -69,6 +69,27 @@ def compute_required_runs(free: Sequence[str], digest: str | None = None, known:
         middle = (low + high) // 2
         low, high = (low, middle) if is_enough(middle) else (middle, high)
     return high
+
+
+def compute_matching_runs(free: Sequence[str], digest: str) -> int:
+    """The number of runs, with a suspect suspended, that must show *digest* before chance hardly explains it.
+
+    *digest* is known beforehand: what the first run of a process shows, before others leave state behind.
+    The share of choices of as many runs that show it, as in :func:`compute_chance`.
+
+    Args:
+        free: Digests of later runs in the same process, without suspension.
+        digest: That of the first.
+
+    Returns:
+        At least 2, at most :data:`MAX_REQUIRED_RUNS`.
+    """
+    own, total = list(free).count(digest), len(free)
+
+    def is_enough(runs: int) -> bool:
+        return _log_choices(own + runs, runs) - _log_choices(total + runs, runs) <= log(FALSE_POSITIVE_RATE)
+
+    return next(filter(is_enough, range(2, MAX_REQUIRED_RUNS)), MAX_REQUIRED_RUNS)
 
 
 def repeat_until_known(

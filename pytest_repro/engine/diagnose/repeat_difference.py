@@ -10,6 +10,7 @@ from pytest_repro.core.diagnose import Evidence, Finding
 from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.engine.diagnose import ExperimentFailed, OutOfTime
 from pytest_repro.engine.diagnose.chance import (
+    compute_matching_runs,
     compute_required_runs,
     repeat_until_known,
 )
@@ -183,7 +184,8 @@ class RepeatDiagnosis(RepeatRuns):
         suspended = [suspect for suspect in suspects if suspect not in (SHARED_STATE, ADDRESS_LAYOUT)]
         experiment, evidence = self._plan(self._runs_needed, suspended), self._evidence
         if SHARED_STATE in suspects:
-            minimized = minimize_changes(evidence, experiment, self._budget.run_experiment, self._is_equal)
+            restored = experiment if suspended else self._plan(self._count_restored_runs())
+            minimized = minimize_changes(evidence, restored, self._budget.run_experiment, self._is_equal)
             if isinstance(minimized, str):
                 self._no_cause_reason = minimized
                 return None
@@ -195,6 +197,13 @@ class RepeatDiagnosis(RepeatRuns):
         first, *further = build_findings(causes, evidence)
         self.further = tuple(further)
         return first
+
+    def _count_restored_runs(self) -> int:
+        """The number of runs that tell from chance that, with state restored, all are as the first."""
+        later, first = self._split_first_runs()
+        if len(set(first)) > 1:
+            return self._runs_needed
+        return 1 + compute_matching_runs(later, first[0])
 
     def _conclude_first(self, causes: Sequence[ActingCause], divergence: Divergence | None) -> Finding:
         """The findings that *causes* make the first divergences, and that the next is unknown."""

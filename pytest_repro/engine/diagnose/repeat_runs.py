@@ -11,7 +11,7 @@ from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult, F
 from pytest_repro.core.plan.plan import REPEAT, Cell
 from pytest_repro.core.trace.divergence import Divergence, LineStep
 from pytest_repro.engine.diagnose import ExperimentBudget
-from pytest_repro.engine.diagnose.chance import list_digests, run_until_certain
+from pytest_repro.engine.diagnose.chance import compute_matching_runs, list_digests, run_until_certain
 from pytest_repro.engine.diagnose.findings import (
     ADDRESS_LAYOUT,
     UNKNOWN,
@@ -109,9 +109,13 @@ class RepeatRuns:
         free, known = self._split_first_runs() if not suspended else (list_digests(self._results), [])
         if len(set(known)) > 1:
             return ""
-        fresh = run_until_certain(
-            lambda runs: self._run(runs, purpose, suspended, fresh_forks=True), free, known
-        )
+        if known:
+            runs = max(2, compute_matching_runs(free, known[0]) + 1 - len(known))
+            fresh = self._run(runs, purpose, fresh_forks=True)
+        if not known or fresh.digests[0] != known[0]:
+            fresh = run_until_certain(
+                lambda runs: self._run(runs, purpose, suspended, fresh_forks=True), free
+            )
         if not self._is_equal(fresh):
             return ""
         # One shifted run is enough: a rare difference would have occurred in the fresh runs. All three

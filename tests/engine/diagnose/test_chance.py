@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from math import comb
 from random import Random
 
 import pytest
@@ -15,6 +16,7 @@ from pytest_repro.engine.diagnose.chance import (
     FALSE_POSITIVE_RATE,
     MAX_REQUIRED_RUNS,
     compute_chance,
+    compute_matching_runs,
     compute_required_runs,
     repeat_until_known,
     run_until_certain,
@@ -57,6 +59,20 @@ def test_a_value_that_no_other_run_has_shown_takes_fewer_runs() -> None:
     assert compute_required_runs("abcdef", "z") == 4
     assert compute_required_runs("abcdef", "a") == 7
     assert compute_required_runs("bcde", "a", known="aa") == 4  # six runs in all
+
+
+@pytest.mark.parametrize(
+    ("later", "needed"), [("bcde", 6), ("b" * 90, 2), ("bbbba", 9), ("b" * 8 + "aa", 6)]
+)
+def test_runs_that_show_a_value_known_beforehand(later: str, needed: int) -> None:
+    assert compute_matching_runs(later, "a") == needed
+    assert _share_of_a(later, needed) <= FALSE_POSITIVE_RATE < _share_of_a(later, needed - 1) or needed == 2
+
+
+def _share_of_a(later: str, runs: int) -> float:
+    """The share of choices of so many runs, of all, that show only "a"."""
+    all_runs = [*later, *"a" * runs]
+    return comb(all_runs.count("a"), runs) / comb(len(all_runs), runs)
 
 
 @given(st.text("abc", min_size=2), st.integers(2, 30))
