@@ -175,12 +175,6 @@ class OsEntropy(Cause):
         _watch_torch_seed(".random:seed", "torch", "manual_seed"),
         _watch_torch_seed(".cuda:seed", "CUDA", "cuda.manual_seed"),
         _watch_torch_seed(".cuda:seed_all", "CUDA", "cuda.manual_seed_all"),
-        WatchedFunction(
-            "tensorflow:random.Generator.from_non_deterministic_state",
-            "draws its seed from the operating system, which cannot be suspended",
-            "use tf.random.Generator.from_seed(0)",
-            suspendable=False,
-        ),
         WatchedFunction("", "has a random state", IMPORT_FIX, GLOBAL_GENERATOR, names=_GENERATOR_OWNERS),
         WatchedFunction(
             "torch:Generator.seed",

@@ -78,7 +78,7 @@ def seed_new_generator() -> Iterator[None]:
         arguments = {} if alg is None else {"alg": alg}
         if is_global:
             return cls.from_seed(_current_seed[0], **arguments)
-        return real.__func__(cls, **arguments)
+        return real.__get__(None, cls)(**arguments)  # also if others have replaced it
 
     replacement = classmethod(from_seed)
     kind.from_non_deterministic_state = replacement
