@@ -20,7 +20,8 @@ def is_plain_array(value: object) -> bool:
 def explain_unrecordable(value: object) -> str:
     """The end of a sentence that begins with the path of *value*."""
     kind = type(value)
-    return f"is a {kind.__module__}.{kind.__qualname__}, which cannot be recorded: {find_alternative(value)}"
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return f"is a {module}{kind.__qualname__}, which cannot be recorded: {find_alternative(value)}"
 
 
 def find_alternative(value: object) -> str:

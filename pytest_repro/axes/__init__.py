@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import ClassVar
 
-from pytest_repro.core.plan.arguments import ARGUMENTS, BadArgument
+from pytest_repro.core.plan.arguments import ARGUMENTS, BadArgument, describe_unknown
 from pytest_repro.core.plan.plan import AxisValues
 from pytest_repro.core.plugins import find_plugins, load_plugin
 from pytest_repro.interpose.patch import pass_through_nothing
@@ -193,8 +193,8 @@ def validate_argument_names(arguments: Mapping[str, object]) -> None:
     """Raises :class:`BadArgument` unless each name in *arguments* is an argument of a plan or an axis."""
     for name in arguments:
         if name not in ARGUMENTS and name not in find_plugins(__name__):
-            allowed = ", ".join(dict.fromkeys([*ARGUMENTS, *list_axis_names()]))
-            raise BadArgument(name, arguments[name], f"unknown; allowed are {allowed}")
+            allowed = list(dict.fromkeys([*ARGUMENTS, *list_axis_names()]))
+            raise BadArgument(name, arguments[name], describe_unknown(name, allowed))
 
 
 def resolve_axes(arguments: Mapping[str, object]) -> tuple[AxisValues, ...]:

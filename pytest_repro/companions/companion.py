@@ -109,7 +109,7 @@ class Companion:
         try:
             answer = self._receive_within(seconds, on_wait)
         except self._channel.TimeoutError:
-            raise self._make_lost_error(f"gave no answer within {seconds:g} s {activity}") from None
+            raise self._make_lost_error(f"gave no answer within {seconds:.3g} s {activity}") from None
         except EOFError:
             raise self._make_died_error(activity) from None
         except self._channel.RemoteError as error:

@@ -16,6 +16,9 @@ COMPARED_VERDICTS = ("reproduced", "diverged")
 OBSERVED_NOTHING, NOT_COMPARED = "observed nothing", "not compared: "
 _NO_DEVICE = "skipped on every device"
 
+_MAX_NAMES = 3
+"""Largest number of local variables that are listed for a test that observes nothing."""
+
 _MAX_UNOBSERVED = 5
 """Largest number of tests that observe nothing which are listed without ``-v``."""
 
@@ -182,6 +185,9 @@ def format_failing_lines(rows: Sequence[Mapping[str, Any]], is_verbose: bool = T
     is_long = unobserved > _MAX_UNOBSERVED and not is_verbose
     for row in failing:
         if not (is_long and row["verdict"] == "unobserved"):
-            yield f"{row['verdict']}  {row['nodeid']}  {row.get('headline', '')}".rstrip()
+            note = ""
+            if row.get("headline") == OBSERVED_NOTHING and (names := row.get("not_compared")):
+                note = f"; {NOT_COMPARED}{', '.join(names[:_MAX_NAMES])}{', …' * (len(names) > _MAX_NAMES)}"
+            yield f"{row['verdict']}  {row['nodeid']}  {row.get('headline', '')}{note}".rstrip()
     if is_long:
         yield f"unobserved  {unobserved:,} tests: -v lists them"

@@ -279,7 +279,7 @@ def test_bad_input_is_named(fn: Any, batch: Any, sizes: Any, error: type[Excepti
 
 @pytest.mark.parametrize(
     ("asked", "says"),
-    [({"rtol": 0.1}, "atol=None: "), ({"rtol": -1, "atol": 0}, "rtol=-1: "), ({"seed": -1}, "seed=-1: ")],
+    [({"rtol": 0.1}, "rtol=0.1: "), ({"rtol": -1, "atol": 0}, "rtol=-1: "), ({"seed": -1}, "seed=-1: ")],
 )
 def test_what_else_is_asked_is_checked_before_anything_is_called(asked: Any, says: str) -> None:
     with pytest.raises(ValueError, match=f"^{says}"):

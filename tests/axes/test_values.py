@@ -169,6 +169,8 @@ def test_unknown_name_lists_known_names() -> None:
     assert ", ".join(list_axis_names()) == listed
     with pytest.raises(BadArgument, match=f"^axis='colour': unknown; allowed are {listed}$"):
         parse_vary("colour=1,2")
+    with pytest.raises(BadArgument, match=r"unknown \(did you mean threads\?\); allowed are "):
+        parse_vary("thread=1,2")
     arguments = "runs, seed, capture, deterministic, baseline, ranks, level, seeds, unseeded, rtol, atol"
     axes = listed.replace("ranks, ", "")  # an argument of the plan, too
     with pytest.raises(BadArgument, match=f"^colour=3: unknown; allowed are {arguments}, {axes}$"):

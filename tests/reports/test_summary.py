@@ -49,6 +49,17 @@ def test_what_is_counted(rows: list[dict[str, Any]], says: str) -> None:
     assert format_counts(rows) == says
 
 
+def test_a_test_that_observes_nothing_names_what_it_left_out() -> None:
+    left = row("unobserved") | {"headline": "observed nothing", "not_compared": ["a (dict)", "b (float)"]}
+    assert [*format_failing_lines([left])] == [
+        "unobserved  a  observed nothing; not compared: a (dict), b (float)"
+    ]
+    left["not_compared"] = ["a (int)", "b (int)", "c (int)", "d (int)"]
+    assert [*format_failing_lines([left])] == [
+        "unobserved  a  observed nothing; not compared: a (int), b (int), c (int), …"
+    ]
+
+
 def test_many_tests_that_observe_nothing_share_a_line() -> None:
     rows = [row("diverged"), *[row("unobserved")] * 5]
     each = ["diverged  a", *["unobserved  a"] * 5]

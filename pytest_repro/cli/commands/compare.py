@@ -50,7 +50,7 @@ _STATISTICS = (
 def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("a", metavar="A.json", help="report of the first machine")
     parser.add_argument("b", metavar="B.json", help="report of the second machine")
-    parser.add_argument("others", metavar="C.json", nargs="*", help="reports of other machines")
+    parser.add_argument("others", metavar="C.json", nargs="*", default=[], help="reports of other machines")
     parser.add_argument("--rtol", type=float, metavar="R", help="relative tolerance; needs --atol")
     parser.add_argument("--atol", type=float, metavar="A", help="absolute tolerance; needs --rtol")
     parser.add_argument("--statistics", action="store_true", help=_STATISTICS)

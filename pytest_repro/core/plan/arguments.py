@@ -20,13 +20,22 @@ MAX_SEEDS = 100_000
 
 
 class BadArgument(ValueError):
-    """An invalid argument; the message has its name, its value and what is allowed."""
+    """An invalid argument; the message has its name, ``""`` without one, its value and what is allowed."""
 
     def __init__(self, name: str, value: object, allowed: str) -> None:
-        super().__init__(f"{name}={value!r}: {allowed}")
+        super().__init__(f"{name}={value!r}: {allowed}" if name else f"{value!r}: {allowed}")
         self.name = name
         self.value = value
         self.allowed = allowed
+
+
+def describe_unknown(name: str, allowed: Sequence[str]) -> str:
+    """What is *allowed*, and which of them *name* resembles: ``"unknown (did you mean runs?); …"``."""
+    from difflib import get_close_matches
+
+    alike = get_close_matches(name, allowed, 1)
+    meant = f" (did you mean {alike[0]}?)" if alike else ""
+    return f"unknown{meant}; allowed are {', '.join(allowed)}"
 
 
 def _validate_int(name: str, low: int, high: float, value: object) -> int:
@@ -86,9 +95,10 @@ def validate_tolerance(rtol: object, atol: object) -> Tolerance | None:
         return None
     from pytest_repro.core.plan.tolerance import Tolerance
 
+    if rtol is None or atol is None:
+        name, value = ("rtol", rtol) if atol is None else ("atol", atol)
+        raise BadArgument(name, value, "rtol and atol belong together: give both or none")
     for name, value in (("rtol", rtol), ("atol", atol)):
-        if value is None:
-            raise BadArgument(name, value, "rtol and atol belong together: give both or none")
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise BadArgument(name, value, "a number, 0 or more")
         if not (value >= 0 and math.isfinite(value)):

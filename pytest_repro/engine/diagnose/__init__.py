@@ -102,6 +102,7 @@ class ExperimentBudget:
         run_seconds: Estimated time of one run.
 
     Attributes:
+        seconds: That limit.
         this_process: Where experiments can run first.
         runs_here: Whether they run there.
     """
@@ -112,7 +113,7 @@ class ExperimentBudget:
         self, target: ExperimentTarget, seconds: float, run_seconds: float, show_progress: ProgressCallback
     ) -> None:
         self.fresh_processes, self.this_process = target.fresh_processes, target.this_process
-        self._target, self._show_progress, self._seconds = target, show_progress, seconds
+        self._target, self._show_progress, self.seconds = target, show_progress, seconds
         self._deadline, self._run_seconds = time.monotonic() + _WALL_FACTOR * seconds, run_seconds
         self._cpu_seconds, self._run_count = 0.0, 0
 
@@ -150,7 +151,7 @@ class ExperimentBudget:
         return self._deadline - time.monotonic() if self._get_cpu_left() > 0 else 0.0
 
     def _get_cpu_left(self) -> float:
-        return self._seconds - self._cpu_seconds
+        return self.seconds - self._cpu_seconds
 
     @contextmanager
     def _end_at_deadline(self) -> Iterator[None]:
@@ -165,7 +166,7 @@ class ExperimentBudget:
             raise
 
     def _make_out_of_time(self, reason: object = "") -> OutOfTime:
-        limit = f"the time limit of {self._seconds:g} s was reached (repro_diagnose_seconds)"
+        limit = f"the time limit of {self.seconds:g} s was reached (repro_diagnose_seconds)"
         return OutOfTime(f"{limit}: {reason}" if reason else limit)
 
     def limit_runs(self, wanted: int) -> int:

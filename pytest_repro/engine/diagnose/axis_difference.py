@@ -9,11 +9,15 @@ from pytest_repro.axes import Interpreter, get_axis
 from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult, ExternalCall, Finding
 from pytest_repro.core.plan.plan import REPEAT, Cell
 from pytest_repro.core.trace.divergence import Divergence
-from pytest_repro.engine.diagnose import ExperimentBudget, ExperimentFailed
+from pytest_repro.engine.diagnose import ExperimentBudget, ExperimentFailed, OutOfTime
 from pytest_repro.engine.diagnose.findings import build_finding, describe_suspension, locate
 from pytest_repro.engine.diagnose.minimize import bisect_lines
 from pytest_repro.engine.diagnose.process.fresh_processes import compare_ops
 from pytest_repro.engine.diagnose.process.process_difference import ProcessDiagnosis
+from pytest_repro.engine.diagnose.process.progress import Progress, describe_progress
+
+_MORE_TIME = 4.0
+"""The time that is suggested for a diagnosis that has taken too long, as a multiple of its limit."""
 
 
 class AxisDiagnosis:
@@ -39,6 +43,7 @@ class AxisDiagnosis:
     ) -> None:
         self._budget, self._axis, self._value = budget, get_axis(axis), value
         self._outcome, self._seen = outcome, tuple[str, ...]()
+        self._progress: Progress | None = None
         self._reference = Cell(REPEAT, 0, setting)
         self._cell = Cell(axis, value, {**setting, axis: value})
 
@@ -46,12 +51,23 @@ class AxisDiagnosis:
         try:
             return self._find_cause()
         except ExperimentFailed as error:
-            axis, reference = self._axis, self._reference.setting[self._axis.name]
-            between = f"{axis.format_value(reference)} and {axis.format_value(self._value)}"
-            explanation = f"runs agree at each value, and differ between {between}"
-            explanation += f"; why could not be established: {error}"
-            finding = Finding(axis.name, "", explanation, axis.cause_fix, seen=self._seen)
-            return locate(finding, self.divergence)
+            return locate(self._conclude_without_cause(error), self.divergence)
+
+    def _conclude_without_cause(self, error: ExperimentFailed) -> Finding:
+        """The axis, for an experiment that failed with *error* before others could say more."""
+        axis, reference = self._axis, self._reference.setting[self._axis.name]
+        between = f"{axis.format_value(reference)} and {axis.format_value(self._value)}"
+        texts, fixes = [f"runs agree at each value, and differ between {between}"], [axis.cause_fix]
+        if self._progress is not None:
+            texts.append(self._progress.seen)
+            fixes = [f"look for {self._progress.look_for}"]
+        if isinstance(error, OutOfTime):
+            texts.append(f"the diagnosis ended early, before it established why: {error}")
+            more = f"repro_diagnose_seconds={_MORE_TIME * self._budget.seconds:g}"
+            fixes.append(f"for a full diagnosis, give it more time: pytest -o {more}")
+        else:
+            texts.append(f"why could not be established: {error}")
+        return Finding(axis.name, "", "; ".join(texts), "; ".join(fixes), seen=self._seen)
 
     def _find_cause(self) -> Finding:
         if self._axis.differs_by_process_only:
@@ -60,7 +76,7 @@ class AxisDiagnosis:
                 return processes.find_cause()
             finally:
                 self.divergence, self.further = processes.divergence, processes.further
-                self._seen = processes.list_calls()
+                self._seen, self._progress = processes.list_calls(), describe_progress(processes.results)
         self._budget.runs_here = not self._axis.remote and self._budget.this_process is not None
         reference = self._run_cell(self._reference, None)
         interpreter = self._axis.build_interpreter(self._value) if self._axis.remote else None

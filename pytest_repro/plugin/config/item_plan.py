@@ -32,7 +32,7 @@ def resolve_plan(item: pytest.Item, settings: Settings) -> Plan | None:
         arguments: dict[str, Any] = {}
         for mark in reversed(marks):  # from the module to the function
             if mark.args:
-                raise BadArgument("positional", mark.args[0], f"takes keywords only: {', '.join(ARGUMENTS)}")
+                raise BadArgument("", mark.args[0], f"takes keywords only: {', '.join(ARGUMENTS)}")
             arguments |= mark.kwargs
         # A test whose author asked for nothing may observe nothing.
         audit = not marks and not requested

@@ -9,6 +9,7 @@ from functools import partial
 from pytest_repro.core.plan.arguments import (
     MAX_SEEDS,
     BadArgument,
+    describe_unknown,
     validate_runs,
     validate_seed,
     validate_seeds,
@@ -106,7 +107,7 @@ def parse_vary(value: object) -> tuple[str, object]:
 
     name, equals, rest = str(value).strip().partition("=")
     if name not in list_axis_names():
-        raise BadArgument("axis", name, f"unknown; allowed are {', '.join(list_axis_names())}")
+        raise BadArgument("axis", name, describe_unknown(name, list_axis_names()))
     values = tuple(get_axis(name).parse_option(each.strip()) for each in rest.split(","))
     argument = (values if len(values) > 1 else values[0]) if equals else True
     try:

@@ -146,7 +146,11 @@ class Settings:  # a dataclass of this size takes 2 ms at every start of pytest
     )
     trace: bool = _flag("diagnosis", "record the ops of every run, not only after a mismatch")
     diagnose: str = _option(
-        "diagnosis", "auto", parse_diagnose, "WHEN", "look for causes: auto (<10 s), always, never"
+        "diagnosis",
+        "auto",
+        parse_diagnose,
+        "WHEN",
+        "look for causes: auto (if a run took < 10 s), always, never",
     )
     diagnose_seconds: float = _ini_key(
         "diagnosis", 60.0, parse_seconds, "seconds to spend on the cause of one mismatch"

@@ -52,9 +52,12 @@ class RequireGate:
         if not self._loop_started or session.exitstatus not in ended:
             return
         config = session.config
-        required = config.stash[SETTINGS].require
-        commanded = config.getoption("repro_require", None) is not None
-        requirement = f"--repro-require={required}" if commanded else f"repro_require = {required}"
+        settings = config.stash[SETTINGS]
+        required, requirement = settings.require, f"--repro-require={settings.require}"
+        if config.getoption("repro_require", None) is None:
+            is_of_profile = "--repro-require" in settings.profiles.get(settings.profile, "")
+            in_ini_file = f"repro_require = {required}"
+            requirement = f"{requirement} (profile {settings.profile})" if is_of_profile else in_ini_file
         self.failure_text = format_too_few(count_compared(get_rows(config)), required, requirement)
         if self.failure_text and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

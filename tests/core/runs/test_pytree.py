@@ -141,7 +141,7 @@ def _half_made() -> Any:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"head": [1, object()]}, r"loss['head'][1] is a builtins.object, which cannot be recorded"),
+        ({"head": [1, object()]}, r"loss['head'][1] is a object, which cannot be recorded"),
         (_cycle(), "loss[1]['again'] cannot be recorded: it contains itself"),
         (_deep(), "cannot be recorded: it nests deeper than 100"),
         ({object(): 1}, "loss has a key of type object: only plain keys have a fixed order"),
@@ -152,8 +152,8 @@ def _half_made() -> Any:
         (_half_made(), "loss is a module whose __init__ did not finish"),
         ([np.array([1, None])], "loss[0] is an array of Python objects (object)"),
         (Mock(), "loss is a unittest.mock.Mock, which cannot be recorded"),
-        (torch.optim.lr_scheduler.ConstantLR, "loss is a builtins.type, which cannot be recorded"),
-        (lambda: 0, "loss is a builtins.function, which cannot be recorded"),
+        (torch.optim.lr_scheduler.ConstantLR, "loss is a type, which cannot be recorded"),
+        (lambda: 0, "loss is a function, which cannot be recorded"),
     ],
 )
 def test_what_cannot_be_read_is_named_by_path_and_type(value: object, message: str) -> None:

@@ -432,7 +432,10 @@ def test_arguments_that_do_not_pickle_are_refused(helper: ModuleType) -> None:
         ({"threads": (1, 1)}, r"threads=\(1, 1\): each value once"),
         ({"process": 0}, "process=0: True, or a number of interpreters"),
         ({"isa": "mmx"}, "isa='mmx': instruction sets: native, default, avx2, avx512"),
-        ({"thread": (1, 2)}, r"thread=\(1, 2\): unknown; allowed are runs, .*threads$"),
+        (
+            {"thread": (1, 2)},
+            r"thread=\(1, 2\): unknown \(did you mean threads\?\); .*threads$",
+        ),
         ({"stress": 3}, "stress=3: takes no values"),
     ],
 )

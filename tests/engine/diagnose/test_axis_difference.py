@@ -14,7 +14,7 @@ import pytest
 from pytest_repro.axes import Interpreter
 from pytest_repro.core.diagnose import Change, Experiment, ExperimentResult, ExternalCall, Finding
 from pytest_repro.core.trace.divergence import LineStep
-from pytest_repro.engine.diagnose import ExperimentBudget, OutOfTime
+from pytest_repro.engine.diagnose import ExperimentBudget, ExperimentFailed, OutOfTime
 from pytest_repro.engine.diagnose.axis_difference import AxisDiagnosis
 
 NUMBERS = count()
@@ -199,16 +199,61 @@ def test_uninitialised_memory_is_not_address_order() -> None:
     assert (finding.name, finding.location) == ("uninitialised-memory", "/a.py:5")
 
 
+LIMIT = "the time limit of 60 s was reached (repro_diagnose_seconds)"
+
+
 def test_an_axis_that_is_not_explained_in_time_is_still_the_cause() -> None:
     def fail(process: Process) -> object:
-        raise OutOfTime("the time limit of 60 s was reached (repro_diagnose_seconds)")
+        raise OutOfTime(LIMIT)
 
     finding = find_cause(FakeTarget(fail))
     assert (finding.name, finding.ruled_out) == ("process", ())
     assert finding.explanation == (
-        "runs agree at each value, and differ between this process and process 1; why could not be "
-        "established: the time limit of 60 s was reached (repro_diagnose_seconds)"
+        "runs agree at each value, and differ between this process and process 1; nothing was tested; "
+        f"the diagnosis ended early, before it established why: {LIMIT}"
     )
+    assert finding.fix == (
+        "look for the order of a set of strings, hash() of a string, an order by id() or by the default "
+        "hash; for a full diagnosis, give it more time: pytest -o repro_diagnose_seconds=240"
+    )
+
+
+def test_what_was_seen_is_named_though_time_ran_out() -> None:
+    for show, experiments, seen, where in (
+        (lambda p: p.seed, 2, "same hash seed agreed;", "a set of strings"),
+        (lambda p: p.seed, 3, "one with another hash seed differed;", "a set of strings"),
+        (lambda p: 0, 3, "agreed, and so did one with another;", "earlier tests leave behind"),
+        (lambda p: (p.seed, p.number), 3, "with the same hash seed differed;", "os.getpid()"),
+        (lambda p: next(NUMBERS), 3, "copies of one fresh process differed;", "the clock"),
+    ):
+        target = FakeTarget(_limit(show, experiments))
+        finding = find_cause(target)
+        assert finding.name == "process"
+        assert seen in finding.explanation
+        assert where in finding.fix
+
+
+def _limit(show: Callable[[Process], object], experiments: int) -> Callable[[Process], object]:
+    """*show*, with time for so many experiments of two runs."""
+    runs = iter(range(2 * experiments))
+
+    def show_in_time(process: Process) -> object:
+        if next(runs, None) is None:
+            raise OutOfTime(LIMIT)
+        return show(process)
+
+    return show_in_time
+
+
+def test_another_failure_than_too_little_time_suggests_no_more_of_it() -> None:
+    def fail(process: Process) -> object:
+        raise ExperimentFailed("the companion has died")
+
+    finding = find_cause(FakeTarget(fail))
+    assert finding.explanation.endswith(
+        "nothing was tested; why could not be established: the companion has died"
+    )
+    assert "repro_diagnose_seconds" not in finding.fix
 
 
 GREW = Change("a.CACHE", "grew from 0 to 1 items", "/a.py:1")

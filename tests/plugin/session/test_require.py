@@ -105,6 +105,13 @@ def test_the_ini_file_asks_and_the_command_line_wins(project: Project) -> None:
     project.again("--repro-require=3").check(exit=0)
 
 
+def test_a_profile_that_asks_is_named(project: Project) -> None:
+    project.ini('[tool.pytest.ini_options]\nrepro_profiles = ["ci: --repro-require=4"]')
+    says = few("3 tests were", "--repro-require=4 (profile ci)", 4)
+    project(SOURCE, "--repro-profile=ci").check(exit=1, says=says)
+    project.again("--repro-profile=ci", "--repro-require=5").check(exit=1, says="--repro-require=5 requires")
+
+
 @needs("xdist")
 def test_workers_do_not_count_their_share(project: Project) -> None:
     project(SOURCE, "-n2", "--repro-require=3", plugins=["xdist"]).check(exit=0, says=COUNTED)

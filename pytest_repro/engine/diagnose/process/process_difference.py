@@ -63,6 +63,7 @@ class ProcessDiagnosis:
 
     Attributes:
         divergence: The first op that diverged.
+        results: Of two interpreters with one hash seed, and of one with another, as far as they have run.
     """
 
     divergence: Divergence | None = None
@@ -73,7 +74,7 @@ class ProcessDiagnosis:
 
         self._imports = ImportDiagnosis(budget, cell)
         self._calls: tuple[ExternalCall, ...] = ()
-        self._results: list[ExperimentResult] = []
+        self.results: list[ExperimentResult] = []
         self._digests: Sequence[str] = ()  # of forks of one interpreter, if they differ
         self._further: tuple[Finding, ...] = ()
 
@@ -90,14 +91,13 @@ class ProcessDiagnosis:
     def find_cause(self) -> Finding:
         """Of two interpreters: what they import, their hash seeds, their addresses, or anything else."""
         self._budget.start_interpreters([FIRST, SECOND, OTHER_SEED, IMPORTS])
-        self._results = [
-            self._run(each, trace_ops=True, log_calls=True, digest_rows=True, digest_layout=True)
-            for each in (FIRST, SECOND, OTHER_SEED)
-        ]
-        first, second, other = self._results
+        for each in (FIRST, SECOND, OTHER_SEED):
+            result = self._run(each, trace_ops=True, log_calls=True, digest_rows=True, digest_layout=True)
+            self.results.append(result)
+        first, second, other = self.results
         self.divergence = compare_ops(first, other)
         self._calls, evidence = first.calls, Evidence(first.calls, self.divergence)
-        if noisy := [result for result in self._results if not result.equal]:
+        if noisy := [result for result in self.results if not result.equal]:
             return self._diagnose_forks(evidence, any(each.differs_in_one_layout for each in noisy))
         layout = LayoutDiagnosis(self._budget, self._cell, list_layout_dependent(evidence))
         is_address_order = layout.differs_when_shifted(FIRST, 5)
@@ -121,7 +121,7 @@ class ProcessDiagnosis:
 
     def _diagnose_forks(self, evidence: Evidence, same_layout: bool) -> Finding:
         """Of forks of one interpreter that differ, some of them by chance alike."""
-        first = self._results[0]
+        first = self.results[0]
         self._digests = repeat_until_known([first], self._run_more)
         return self._diagnose_suspects(evidence, first, same_layout)
 
@@ -135,8 +135,8 @@ class ProcessDiagnosis:
 
     def _diagnose_interpreters(self, evidence: Evidence, layout: LayoutDiagnosis) -> Finding:
         """Of interpreters with the same hash seed that differ, while forks of each agree."""
-        if layout.suspensions and self._find_common_digest(layout.suspensions, self._results[0]):
-            return self._diagnose_suspects(evidence, self._results[0], False)
+        if layout.suspensions and self._find_common_digest(layout.suspensions, self.results[0]):
+            return self._diagnose_suspects(evidence, self.results[0], False)
         trace_lines = partial(self._trace_lines, [FIRST, SECOND])
         for is_address_order in (
             partial(layout.differs_when_shifted, IMPORTS, 5),
@@ -148,12 +148,12 @@ class ProcessDiagnosis:
                     return self._blame_layout(evidence, layout, trace_lines)
                 if layout.is_excluded:
                     break
-        return self._diagnose_suspects(evidence, self._results[0], layout.is_excluded)
+        return self._diagnose_suspects(evidence, self.results[0], layout.is_excluded)
 
     def _blame_layout(
         self, evidence: Evidence, layout: LayoutDiagnosis, trace_lines: LineExperiment
     ) -> Finding:
-        first, _, other = self._results
+        first, _, other = self.results
         finding = build_finding("address-order", evidence, layout.note)
         finding = replace(
             finding, ruled_out=("hash-seed",) * (first.reference_digest == other.reference_digest)
@@ -203,7 +203,7 @@ class ProcessDiagnosis:
         return self._locate(unknown, [FIRST, SECOND])
 
     def _blame_process(self, ruled_out: tuple[str, ...]) -> Finding:
-        finding = find_row_order(Evidence(self._calls), self._results, True) or self._process_finding
+        finding = find_row_order(Evidence(self._calls), self.results, True) or self._process_finding
         return self._locate(replace(finding, ruled_out=ruled_out), [FIRST, SECOND])
 
     def _find_common_digest(self, suspects: tuple[str, ...], first: ExperimentResult) -> str:
