@@ -67,8 +67,8 @@ class CollectiveReader:
         """Reads the inputs before the op can write to them, and which rank sends or receives."""
         record, op = OpRecord(), COLLECTIVE_OPS[schema.qualified_name]
         places = [place for place in (op.source, op.target, op.tag) if place is not None]
-        values = [args[place] for place in places]
         with suppress(Exception):
+            values = [args[place] for place in places]
             is_sender = op.source is None or args[op.source] == _find_group(args[op.group]).rank()
             if op.inputs is not None and is_sender:
                 values.append(args[op.inputs])

@@ -61,9 +61,7 @@ def test_a_value_that_no_other_run_has_shown_takes_fewer_runs() -> None:
     assert compute_required_runs("bcde", "a", known="aa") == 4  # six runs in all
 
 
-@pytest.mark.parametrize(
-    ("later", "needed"), [("bcde", 6), ("b" * 90, 2), ("bbbba", 9), ("b" * 8 + "aa", 6)]
-)
+@pytest.mark.parametrize(("later", "needed"), [("bcde", 6), ("b" * 90, 2), ("bbbba", 9), ("b" * 8 + "aa", 6)])
 def test_runs_that_show_a_value_known_beforehand(later: str, needed: int) -> None:
     assert compute_matching_runs(later, "a") == needed
     assert _share_of_a(later, needed) <= FALSE_POSITIVE_RATE < _share_of_a(later, needed - 1) or needed == 2
