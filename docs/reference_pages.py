@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest_repro
 from pytest_repro import adapters, axes, causes, metrics, plugin
+from pytest_repro.core.plan.arguments import ARGUMENTS, BadArgument, override_plan
+from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.plugins import find_plugins
 from pytest_repro.plugin.config.settings import OPTIONS
 
@@ -39,6 +41,33 @@ def list_options() -> Iterator[str]:
         name = f"`--repro-{option.name}{value}`" if option.on_command_line else ""
         default = "" if option.default in (None, "", {}) else f"`{option.default}`".lower()
         yield f"| {escape(name)} | `{option.key}` | {default} | {escape(option.help)} |"
+
+
+def list_arguments() -> Iterator[str]:
+    """What each argument of the marker accepts, and its option."""
+    yield "# Arguments of the marker\n"
+    yield "[Marker](../marker.md) says what they mean.\n"
+    yield "| argument | default | accepts | option |"
+    yield "|---|---|---|---|"
+    defaults, options = Plan()._asdict(), {option.name for option in OPTIONS if option.on_command_line}
+    defaults["ranks"] = None  # 0 stands for no ranks
+    for name in ARGUMENTS:
+        default = f"`{defaults[name]!r}`".replace("'", '"') if defaults.get(name) is not None else ""
+        option = f"`--repro-{name}`" if name in options else ""
+        yield f"| `{name}` | {default} | {escape(read_allowed(name))} | {option} |"
+    for name in axes.list_axis_names():
+        yield f"| `{name}` | | one value of the [axis](axes.md#{name}), or a tuple | `--repro-vary={name}` |"
+
+
+def read_allowed(name: str) -> str:
+    """What an argument accepts, as the error of an invalid value says it."""
+    try:
+        override_plan(
+            Plan(), {"rtol": object(), "atol": object()} if name in ("rtol", "atol") else {name: None}
+        )
+    except BadArgument as error:
+        return error.allowed
+    raise AssertionError(f"{name} accepts None")
 
 
 def read_docstring(package: object, name: str) -> str:
@@ -198,6 +227,7 @@ def show(*lines: str) -> Iterator[str]:
 
 PAGES = {
     "options": list_options,
+    "arguments": list_arguments,
     "axes": list_axes,
     "adapters": list_adapters,
     "watched-calls": list_watched,
