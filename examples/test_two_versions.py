@@ -9,7 +9,7 @@ from pytest_repro import Repro, metrics
 def trained(seed: int, learning_rate: float) -> float:
     torch.manual_seed(seed)
     model = network()
-    for _ in train(model, torch.optim.Adam(model.parameters(), lr=learning_rate), epochs=1):
+    for _ in train(model, torch.optim.Adam(model.parameters(), lr=learning_rate)):
         pass
     return accuracy(model)
 

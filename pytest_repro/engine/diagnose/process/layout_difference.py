@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from pytest_repro.axes import Interpreter
@@ -37,6 +38,14 @@ def list_layout_dependent(evidence: Evidence) -> tuple[str, ...]:
     return tuple(name for name in names if evidence.calls_for(name))
 
 
+def are_addresses_random() -> bool:
+    """Whether each interpreter has its libraries at other addresses, as Linux has by default."""
+    try:
+        return Path("/proc/sys/kernel/randomize_va_space").read_text().strip() != "0"
+    except OSError:
+        return True
+
+
 class LayoutDiagnosis:
     """Whether runs of *cell* differ by the addresses of objects alone.
 
@@ -54,7 +63,7 @@ class LayoutDiagnosis:
     def __init__(self, budget: ExperimentBudget, cell: Cell, suspensions: tuple[str, ...]) -> None:
         self._budget, self._cell, self.suspensions = budget, cell, suspensions
 
-    def differs_when_shifted(self, interpreter: Interpreter, runs: int = 3) -> bool:
+    def differs_when_shifted(self, interpreter: Interpreter = BARE, runs: int = 3) -> bool:
         """Whether, of forks of one moment, those with another memory layout differ, and only those."""
         self.note = ""
         result = self._run(interpreter, runs, shift_heap=True)
@@ -63,6 +72,13 @@ class LayoutDiagnosis:
         if len(plain) == 1 and not shifted <= plain:
             self.note = SHIFTED_NOTE
         return self.note != ""
+
+    def differs_with_moved_libraries(self) -> bool:
+        """Whether, of forks that import everything, those with another memory layout differ.
+
+        Other interpreters show that for less, where each has its libraries at other addresses.
+        """
+        return not are_addresses_random() and self.differs_when_shifted(BARE, 5)
 
     def agrees_with_fixed_addresses(self) -> bool:
         """Whether interpreters agree once their addresses are not random, which otherwise differ.

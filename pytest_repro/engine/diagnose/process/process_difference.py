@@ -17,7 +17,6 @@ from pytest_repro.engine.diagnose.chance import repeat_until_known, run_until_ce
 from pytest_repro.engine.diagnose.findings import (
     LineExperiment,
     build_finding,
-    build_unknown_finding,
     describe_suspension,
     find_row_order,
     get_cause_name,
@@ -26,32 +25,20 @@ from pytest_repro.engine.diagnose.findings import (
 )
 from pytest_repro.engine.diagnose.process.fresh_processes import (
     FIRST,
+    MORE_LAYOUTS,
     MORE_SEEDS,
     OTHER_SEED,
     SECOND,
     allow_failure,
+    build_unheld_finding,
     compare_ops,
 )
 from pytest_repro.engine.diagnose.process.import_difference import IMPORTS, ImportDiagnosis
-from pytest_repro.engine.diagnose.process.layout_difference import (
-    BARE,
-    LayoutDiagnosis,
-    list_layout_dependent,
-)
+from pytest_repro.engine.diagnose.process.layout_difference import LayoutDiagnosis, list_layout_dependent
 from pytest_repro.engine.diagnose.process.session_difference import SessionDiagnosis
 
 _MANY_FORKS = 11
 """That five of them with another layout differ from all six others is chance once in 462 times."""
-
-_UNKNOWN = (
-    "fresh processes with the same hash seed differ, and the addresses of their objects could not be held to "
-    "see whether these matter: either an order depends on addresses (a set of functions, classes, modules or "
-    "other objects), or the result on the process itself (its environment, its parent, its start time)"
-)
-_UNKNOWN_FIX = (
-    "sort what comes out of sets by a name or a number; look for os.getppid(), os.environ, host names and "
-    "temporary names in what the test computes"
-)
 
 
 class ProcessDiagnosis:
@@ -70,8 +57,7 @@ class ProcessDiagnosis:
 
     def __init__(self, budget: ExperimentBudget, cell: Cell, process_finding: Finding, outcome: str) -> None:
         self._budget, self._cell, self._process_finding = budget, cell, process_finding
-        self._outcome = outcome
-
+        self._outcome, self._second = outcome, SECOND
         self._imports = ImportDiagnosis(budget, cell)
         self._calls: tuple[ExternalCall, ...] = ()
         self.results: list[ExperimentResult] = []
@@ -112,21 +98,32 @@ class ProcessDiagnosis:
         if first.reference_digest != second.reference_digest:
             return self._diagnose_interpreters(evidence, layout)
         with allow_failure():
-            if layout.differs_when_shifted(IMPORTS, 9) or layout.differs_when_shifted(BARE, 5):
+            if layout.differs_when_shifted(IMPORTS, 9) or layout.differs_with_moved_libraries():
                 return self._blame_layout(evidence, layout, layout.trace_lines)
+        if self._do_more_layouts_differ():
+            return self._diagnose_interpreters(evidence, layout)
         if first.reference_digest == other.reference_digest:
             return self._diagnose_session(evidence, first)
         finding = replace(build_finding("hash-seed", evidence), ruled_out=("address-order",))
         return self._locate(finding, [FIRST, OTHER_SEED])
 
+    def _do_more_layouts_differ(self) -> bool:
+        """Whether more interpreters with the same hash seed, whose libraries have other addresses, differ."""
+        self._budget.start_interpreters(MORE_LAYOUTS)
+        for each in MORE_LAYOUTS:
+            result = self._run(each, digest_rows=True, digest_layout=True)
+            if result.reference_digest != self.results[0].reference_digest:
+                self.results[1], self._second = result, each
+                return True
+        return False
+
     def _diagnose_forks(self, evidence: Evidence, same_layout: bool) -> Finding:
         """Of forks of one interpreter that differ, some of them by chance alike."""
         first = self.results[0]
-        self._digests = repeat_until_known([first], self._run_more)
+        self._digests = repeat_until_known(
+            [first], lambda count: self._run(FIRST, runs=self._budget.limit_runs(count))
+        )
         return self._diagnose_suspects(evidence, first, same_layout)
-
-    def _run_more(self, count: int) -> ExperimentResult:
-        return self._run(FIRST, runs=self._budget.limit_runs(count))
 
     def _diagnose_imports(self, evidence: Evidence) -> Finding | None:
         with allow_failure():
@@ -137,11 +134,11 @@ class ProcessDiagnosis:
         """Of interpreters with the same hash seed that differ, while forks of each agree."""
         if layout.suspensions and self._find_common_digest(layout.suspensions, self.results[0]):
             return self._diagnose_suspects(evidence, self.results[0], False)
-        trace_lines = partial(self._trace_lines, [FIRST, SECOND])
+        trace_lines = partial(self._trace_lines, [FIRST, self._second])
         for is_address_order in (
             partial(layout.differs_when_shifted, IMPORTS, 5),
             layout.agrees_with_fixed_addresses,
-            partial(layout.differs_when_shifted, BARE),
+            layout.differs_when_shifted,
         ):
             with allow_failure():
                 if is_address_order():
@@ -199,12 +196,11 @@ class ProcessDiagnosis:
             return finding
         if same_layout or self._imports.differs_in_one_layout:
             return self._blame_process(tuple(ruled_out))
-        unknown = replace(build_unknown_finding(_UNKNOWN), fix=_UNKNOWN_FIX)
-        return self._locate(unknown, [FIRST, SECOND])
+        return self._locate(build_unheld_finding(), [FIRST, self._second])
 
     def _blame_process(self, ruled_out: tuple[str, ...]) -> Finding:
         finding = find_row_order(Evidence(self._calls), self.results, True) or self._process_finding
-        return self._locate(replace(finding, ruled_out=ruled_out), [FIRST, SECOND])
+        return self._locate(replace(finding, ruled_out=ruled_out), [FIRST, self._second])
 
     def _find_common_digest(self, suspects: tuple[str, ...], first: ExperimentResult) -> str:
         """That of two interpreters that agree without *suspects*, with the outcomes of *first*; or ``""``."""
@@ -216,7 +212,7 @@ class ProcessDiagnosis:
         # If suspending it makes all runs fail, they are equal but prove nothing.
         if not (result.equal and set(first.outcomes).issuperset(result.outcomes)):
             return ""
-        second = self._run(SECOND, suspects)
+        second = self._run(self._second, suspects)
         is_common = second.equal and second.reference_digest == result.reference_digest
         return result.reference_digest if is_common else ""
 
