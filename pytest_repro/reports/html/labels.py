@@ -69,7 +69,8 @@ def _format_verdict_counts(counts: Mapping[str, int], golden_only: int) -> str:
     differ = "differs from its golden file" if golden_only == 1 else "differ from their golden files"
     if bad := counts.get("diverged", 0) - golden_only:
         also = f", {golden_only:,} {differ}" if golden_only else ""
-        return f"{bad:,} of {tests} {'is' if bad == 1 else 'are'} not reproducible{also}"
+        share = "The only test" if total == 1 else f"{bad:,} of {tests}"
+        return f"{share} {'is' if bad == 1 else 'are'} not reproducible{also}"
     if golden_only:
         return f"{golden_only:,} of {tests} {differ}"
     if not total:
