@@ -20,8 +20,9 @@ def is_plain_array(value: object) -> bool:
 def explain_unrecordable(value: object) -> str:
     """The end of a sentence that begins with the path of *value*."""
     kind = type(value)
-    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-    return f"is a {module}{kind.__qualname__}, which cannot be recorded: {find_alternative(value)}"
+    name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    article = "an" if kind is object else "a"
+    return f"is {article} {name}, which cannot be recorded: {find_alternative(value)}"
 
 
 def find_alternative(value: object) -> str:

@@ -159,7 +159,7 @@ def test_registered_nodes_of_any_library() -> None:
     bound = jax.tree_util.Partial(jnp.add, jnp.ones(1))
     assert read(bound) == {".func": "function", ".args[0]": "float32[1]", ".keywords": "dict"}
     assert digest(bound) != digest(jax.tree_util.Partial(jnp.subtract, jnp.ones(1)))
-    assert fail(Pair(1, 2, object())).startswith("x.aux_data is a object, which cannot be recorded")
+    assert fail(Pair(1, 2, object())).startswith("x.aux_data is an object, which cannot be recorded")
 
 
 def test_paths_of_flax_and_optax() -> None:

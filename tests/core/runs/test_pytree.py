@@ -141,7 +141,7 @@ def _half_made() -> Any:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"head": [1, object()]}, r"loss['head'][1] is a object, which cannot be recorded"),
+        ({"head": [1, object()]}, r"loss['head'][1] is an object, which cannot be recorded"),
         (_cycle(), "loss[1]['again'] cannot be recorded: it contains itself"),
         (_deep(), "cannot be recorded: it nests deeper than 100"),
         ({object(): 1}, "loss has a key of type object: only plain keys have a fixed order"),

@@ -153,11 +153,11 @@ def test_a_drawn_seed_is_printed_and_reproduces_the_session(project: Project) ->
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        ("{'head': [1, object()]}", "model['head'][1] is a object, which cannot be recorded"),
+        ("{'head': [1, object()]}", "model['head'][1] is an object, which cannot be recorded"),
         ("open", "model is a builtin_function_or_method"),
         ("{object(): 1}", "model has a key of type object"),
         ("np.array([object()])", "model is an array of Python objects (object)"),
-        ("{1.5, object()}", "value is a object"),
+        ("{1.5, object()}", "value is an object"),
     ],
 )
 def test_an_unsupported_value_is_named(project: Project, value: str, says: str) -> None:
