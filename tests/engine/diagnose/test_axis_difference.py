@@ -111,6 +111,8 @@ def test_hash_seed_that_changes_nothing_for_two_of_the_seeds() -> None:
         lambda p: (p.number, p.fresh_imports and p.shifted_heap),
         # The order of some classes, equal by chance in all interpreters but one.
         lambda p: p.seed == "2" or (p.fresh_imports and p.shifted_heap),
+        # The same, equal by chance in two with one hash seed.
+        lambda p: p.seed == "2" or (p.number > 2 and not p.fixed_addresses),
         # A large set: the layout of a page does not change its order.
         lambda p: p.fixed_addresses or p.number,
     ],
