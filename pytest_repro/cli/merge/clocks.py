@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 
 from pytest_repro.cli.merge.shard_report import Part
+from pytest_repro.core.text import parse_time
 
 _TOLERANCE = timedelta(minutes=5)
 """How far the clock of a machine may be ahead of this one's."""
@@ -22,7 +23,7 @@ def measure_span(parts: Sequence[Part]) -> tuple[str, float]:
     spans = [
         (started, started + timedelta(seconds=part.duration), part.started)
         for part in parts
-        if not find_wrong_clock(part) and (started := _parse(part.started)) is not None
+        if not find_wrong_clock(part) and (started := parse_time(part.started)) is not None
     ]
     if not spans:
         return "", longest
@@ -36,7 +37,7 @@ def find_wrong_clock(part: Part) -> str:
         return f"ends {-part.duration:,.0f} s before it starts"
     if not part.started:
         return ""
-    if (started := _parse(part.started)) is None:
+    if (started := parse_time(part.started)) is None:
         return f"started {part.started[:40]!r}, which is no time"
     ahead = started - datetime.now(timezone.utc)
     return f"starts {ahead.total_seconds():,.0f} s in the future" if ahead > _TOLERANCE else ""
@@ -47,11 +48,3 @@ def list_wrong_clocks(parts: Sequence[Part]) -> Iterator[str]:
     for part in parts:
         if wrong := find_wrong_clock(part):
             yield f"clock      {part.path} {wrong}: its times do not count"
-
-
-def _parse(text: str) -> datetime | None:
-    try:
-        parsed = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=timezone.utc)
