@@ -18,7 +18,7 @@ def escape_unprintable(text: str) -> str:
 
 
 def parse_time(text: str) -> datetime | None:
-    """The time of ``"2026-01-31T08:00:00Z"``, in UTC unless it says otherwise; None if *text* is no time."""
+    """The time of ``"2026-01-31T08:00:00Z"``, in UTC unless it says otherwise; None if *text* has none."""
     try:
         parsed = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:

@@ -38,7 +38,7 @@ def find_wrong_clock(part: Part) -> str:
     if not part.started:
         return ""
     if (started := parse_time(part.started)) is None:
-        return f"started {part.started[:40]!r}, which is no time"
+        return f"started {part.started[:40]!r}, which is not a time"
     ahead = started - datetime.now(timezone.utc)
     return f"starts {ahead.total_seconds():,.0f} s in the future" if ahead > _TOLERANCE else ""
 

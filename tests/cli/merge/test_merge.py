@@ -399,7 +399,7 @@ def test_a_test_that_differs_within_one_of_its_shards_names_that_shard(tmp_path:
     ("change", "wrong"),
     [
         ({"duration": -60.0}, "ends 60 s before it starts"),
-        ({"started": "yesterday"}, "started 'yesterday', which is no time"),
+        ({"started": "yesterday"}, "started 'yesterday', which is not a time"),
         ({"started": "2999-01-01T00:00:00Z"}, "s in the future"),
     ],
 )
