@@ -134,30 +134,28 @@ def pytest_make_collect_report(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Plans every test; registers the hooks that marked tests need."""
+    """Plans the marked tests; registers the hooks that they need."""
+    settings = session.config.stash[SETTINGS]
+    marked = [item for item in session.items if settings.all or marker.is_marked(item)]
+    if not marked:
+        return
     from pytest_repro.plugin.config.item_plan import resolve_plan
 
-    settings, marked = session.config.stash[SETTINGS], False
     refused = []
-    for item in session.items:
+    for item in marked:
         try:
-            plan = resolve_plan(item, settings)
+            item.stash[PLAN] = resolve_plan(item, settings)
         except pytest.UsageError as error:
             refused.append(str(error))
-            continue
-        if plan is not None:
-            item.stash[PLAN] = plan
-            marked = True
     if refused:
         _refuse(session.config, "\n".join(dict.fromkeys(refused)))
-    if marked and LAUNCHED in session.config.stash:
+    if LAUNCHED in session.config.stash:
         from pytest_repro.plugin.remote.launched_session import join_session
 
         join_session(session)
-    if marked:
-        from pytest_repro.plugin.session.hooks import register_hooks
+    from pytest_repro.plugin.session.hooks import register_hooks
 
-        register_hooks(session)
+    register_hooks(session)
 
 
 def _refuse(config: pytest.Config, reason: str) -> NoReturn:

@@ -5,6 +5,8 @@ A marked test suite then still passes ``--strict-markers`` and ``-W error``.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 MARKER_NAME = "reproducible"
@@ -21,3 +23,19 @@ def pytest_configure(config: pytest.Config) -> None:
     """Registers the marker, once."""
     if _HELP not in config.getini("markers"):
         config.addinivalue_line("markers", _HELP)
+
+
+def is_marked(item: pytest.Item) -> bool:
+    """Whether *item* has the marker, or requests the fixture, which marks it by itself."""
+    # Not from item.keywords, which also has the names of folders.
+    return item.get_closest_marker(MARKER_NAME) is not None or requests_repro(item)
+
+
+def requests_repro(item: Any) -> bool:
+    """Whether *item* requests our fixture ``repro``, not one of its own with that name."""
+    if "repro" not in getattr(item, "fixturenames", ()):
+        return False
+    definitions = item._fixtureinfo.name2fixturedefs.get("repro")
+    return (
+        definitions is None or definitions[-1].func.__module__ == "pytest_repro.plugin.fixtures.definitions"
+    )

@@ -9,25 +9,22 @@ import pytest
 
 from pytest_repro.core.plan.arguments import ARGUMENTS, BadArgument, override_plan
 from pytest_repro.plugin.config.parsers import format_allowed
-from pytest_repro.plugin.marker import MARKER_NAME
+from pytest_repro.plugin.marker import MARKER_NAME, requests_repro
 
 if TYPE_CHECKING:
     from pytest_repro.core.plan.plan import AxisValues, Plan
     from pytest_repro.plugin.config.settings import Settings
 
 
-def resolve_plan(item: pytest.Item, settings: Settings) -> Plan | None:
-    """The plan of *item*; None if it is not marked.
+def resolve_plan(item: pytest.Item, settings: Settings) -> Plan:
+    """The plan of *item*, which is marked, or audited.
 
     Markers of the module, the class and the function are merged; the nearest one wins.
 
     Raises:
         pytest.UsageError: A marker's argument is invalid; the message names the test and the argument.
     """
-    # Not from item.keywords, which also has the names of folders.
-    marks, requested = list(item.iter_markers(MARKER_NAME)), requests_repro(item)
-    if not (marks or settings.all or requested):
-        return None
+    marks = list(item.iter_markers(MARKER_NAME))
     try:
         arguments: dict[str, Any] = {}
         for mark in reversed(marks):  # from the module to the function
@@ -35,7 +32,7 @@ def resolve_plan(item: pytest.Item, settings: Settings) -> Plan | None:
                 raise BadArgument("", mark.args[0], f"takes keywords only: {', '.join(ARGUMENTS)}")
             arguments |= mark.kwargs
         # A test whose author asked for nothing may observe nothing.
-        audit = not marks and not requested
+        audit = not marks and not requests_repro(item)
         return _make_plan(settings, arguments, audit) if arguments else _get_default_plan(settings, audit)
     except BadArgument as error:
         raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{MARKER_NAME}: {error}") from None
@@ -90,13 +87,3 @@ def _check_rank_support(plan: Plan, vary: tuple[AxisValues, ...]) -> None:
     for axis, values, *_ in vary:
         if why := get_axis(axis).why_not_in_ranks(values, plan.ranks):
             raise BadArgument(axis, values, why)
-
-
-def requests_repro(item: Any) -> bool:
-    """Whether *item* requests our fixture ``repro``, not one of its own with that name."""
-    if "repro" not in getattr(item, "fixturenames", ()):
-        return False
-    definitions = item._fixtureinfo.name2fixturedefs.get("repro")
-    return (
-        definitions is None or definitions[-1].func.__module__ == "pytest_repro.plugin.fixtures.definitions"
-    )

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-import shlex
-from functools import partial
 from typing import Any, NoReturn
 
 import pytest
 
-from pytest_repro.core.plan.arguments import BadArgument
 from pytest_repro.plugin.config.settings import OPTIONS, Option, Settings
 
 _PLAN_FIELDS = ("runs", "capture", "deterministic", "seeds", "seed", "unseeded")
@@ -35,24 +31,7 @@ def add_options(parser: pytest.Parser) -> None:
         _add_ini_key(parser, option)
         if option.on_command_line:
             group = parser.getgroup(f"repro-{option.group}", f"reproducibility: {option.group}")
-            group.addoption(f"--repro-{option.name}", default=None, **_make_arguments(option))
-
-
-def _make_arguments(option: Option) -> dict[str, Any]:
-    """Of argparse, for the option on the command line and in a profile."""
-    arguments: dict[str, Any] = {"dest": option.key, "help": option.help}
-    if option.metavar is None:
-        return {**arguments, "action": "store_true"}
-    action = "append" if option.annotation == "Axes" else "store"
-    arguments |= {"action": action, "type": partial(_parse_argument, option), "metavar": option.metavar}
-    return arguments if option.bare_value is None else {**arguments, "nargs": "?", "const": option.bare_value}
-
-
-def _parse_argument(option: Option, text: str) -> Any:
-    try:
-        return option.parse(text)
-    except BadArgument as error:
-        raise argparse.ArgumentTypeError(f"{error.value!r}: {error.allowed}") from None
+            group.addoption(f"--repro-{option.name}", default=None, **option.get_argparse_keywords())
 
 
 def _add_ini_key(parser: pytest.Parser, option: Option) -> None:
@@ -73,7 +52,11 @@ def read_settings(config: pytest.Config) -> Settings:
     ini = {option.field: _read_ini_key(config, option) for option in OPTIONS}
     given = {option.field: config.getoption(option.key, None) for option in OPTIONS}
     given = {name: value for name, value in given.items() if value is not None}
-    profile = _read_profile(ini["profiles"], given.get("profile", ini["profile"]))
+    profile = {}
+    if name := given.get("profile", ini["profile"]):
+        from pytest_repro.plugin.config.profile import read_profile
+
+        profile = read_profile(ini["profiles"], name)
     command_line = {**profile, **given}
     values = {**ini, **command_line}
     values["seed"], is_seed_random = _resolve_seed(config, values["seed"])
@@ -89,29 +72,6 @@ def read_settings(config: pytest.Config) -> Settings:
     )
 
 
-class _ProfileParser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(message)
-
-
-def _read_profile(profiles: dict[str, str], name: str) -> dict[str, Any]:
-    """The values of the options in the profile *name*, by field."""
-    if not name:
-        return {}
-    if name not in profiles:
-        known = f"known are {', '.join(profiles)}" if profiles else "repro_profiles in the ini file is empty"
-        raise pytest.UsageError(f"--repro-profile={name}: there is no such profile; {known}")
-    parser = _ProfileParser(add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
-    for option in OPTIONS:
-        if option.on_command_line and option.field != "profile":
-            parser.add_argument(f"--repro-{option.name}", **_make_arguments(option))
-    try:
-        values = vars(parser.parse_args(shlex.split(profiles[name])))
-    except ValueError as error:
-        raise pytest.UsageError(f"ini file: repro_profiles: {name}: {error}") from None
-    return {option.field: values[option.key] for option in OPTIONS if option.key in values}
-
-
 def _read_ini_key(config: pytest.Config, option: Option) -> Any:
     problem = ""
     try:
@@ -124,6 +84,8 @@ def _read_ini_key(config: pytest.Config, option: Option) -> Any:
             problem = str(error)
     if value is None or value == "" or value == []:
         return option.default
+    from pytest_repro.core.plan.arguments import BadArgument
+
     try:
         parsed = option.parse(value)
     except BadArgument as error:

@@ -10,10 +10,15 @@ from pytest_repro.core.plan.arguments import (
     MAX_SEEDS,
     BadArgument,
     describe_unknown,
+    validate_capture,
     validate_runs,
     validate_seed,
     validate_seeds,
+    validate_unseeded,
 )
+
+parse_flag = bool
+parse_capture, parse_unseeded = validate_capture, validate_unseeded
 
 
 def _parse_int(value: object) -> object:
@@ -72,6 +77,8 @@ def count_parser(unit: str, minimum: int = 0, hint: str = "") -> Callable[[objec
     return parse_count
 
 
+parse_kilobytes, parse_megabytes = count_parser("kilobytes"), count_parser("megabytes")
+parse_tests = count_parser("tests")
 parse_noise = count_parser("runs", 2, "; put --repro-noise without a number after the files")
 
 
