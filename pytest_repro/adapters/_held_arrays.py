@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pytest_repro.adapters import find_array_adapter
+from pytest_repro.adapters._python_values import format_plain_key
 from pytest_repro.core.runs.observation import Leaf
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), type)
-_MAX_DEPTH = 4
 
 
 def iter_held_arrays(
-    value: Any, path: str, seen: set[int], others: tuple[type, ...] = (), depth: int = 0
+    value: Any, path: str, seen: set[int], others: tuple[type, ...] = ()
 ) -> Iterator[tuple[str, object]]:
-    """The arrays in *value*, an attribute at *path*, and in its lists, tuples and dicts, each once.
+    """The arrays in *value*, an attribute at *path*, and in its lists, tuples, deques and dicts, each once.
 
     Args:
         seen: The ``id`` of values that are read elsewhere; those of found ones are added.
         others: Types that are values as well, beside arrays of numbers or text.
     """
-    if isinstance(value, _PLAIN) or id(value) in seen or depth > _MAX_DEPTH:
-        return
-    if isinstance(value, (list, tuple)):
-        parts = ((f"[{number}]", part) for number, part in enumerate(value))
-    elif isinstance(value, Mapping):
-        parts = ((f"[{key!r}]", part) for key, part in value.items() if isinstance(key, (str, int)))
-    else:
+    stack = [(path, value)]
+    while stack:
+        path, value = stack.pop()
+        if isinstance(value, _PLAIN) or id(value) in seen:
+            continue
         seen.add(id(value))
-        if isinstance(value, others) or _is_readable_array(value):
+        if isinstance(value, (list, tuple, deque, Mapping)):
+            parts = [(f"{path}{suffix}", part) for suffix, part in _iter_parts(value)]
+            stack.extend(reversed(parts))
+        elif isinstance(value, others) or _is_readable_array(value):
             yield path, value
-        return
-    for suffix, part in parts:
-        yield from iter_held_arrays(part, path + suffix, seen, others, depth + 1)
+
+
+def _iter_parts(value: Any) -> Iterator[tuple[str, object]]:
+    items: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, Mapping) else enumerate(value)
+    for number, (key, part) in enumerate(items):
+        if not isinstance(part, _PLAIN):
+            # An object as key has no name that is the same in each run: its place in the dict is.
+            yield format_plain_key(key) or f"[{type(key).__qualname__} {number}]", part
 
 
 def _is_readable_array(value: object) -> bool:

@@ -55,7 +55,7 @@ def _element_dtype(dtype: np.dtype[Any]) -> str:
         return dtype.name
     if dtype.kind in "iufc" and dtype.itemsize <= 16:
         return dtype.newbyteorder("=").name
-    return f"raw{dtype.itemsize}" if dtype.itemsize else ""
+    return f"raw{dtype.kind if dtype.kind in 'US' else ''}{dtype.itemsize}" if dtype.itemsize else ""
 
 
 def is_narrow_float(dtype: np.dtype[Any]) -> bool:

@@ -95,6 +95,11 @@ def _format_key(key: object) -> str:
     return f"[{_format_member(key)}]" if isinstance(key, Enum) else f"[{key!r}]"
 
 
+def format_plain_key(key: object) -> str | None:
+    """``['lr']``; None for a key whose repr may hold an address."""
+    return _format_key(key) if _find_unordered_type(key) is None else None
+
+
 def _format_member(value: Any) -> str:
     """``Mode.FAST``; a combined flag without a name (Python 3.10) by its number."""
     return f"{type(value).__qualname__}.{value.name or value.value}"

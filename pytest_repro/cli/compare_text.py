@@ -14,6 +14,7 @@ from pytest_repro.core.compare.stored_value import (
     compare_statistics,
     find_other_kind,
 )
+from pytest_repro.core.runs.observation import BYTES_KINDS
 from pytest_repro.reports.failure import format_tolerance, plural
 from pytest_repro.reports.failure.values import (
     MAX_FULL_TEXTS,
@@ -28,6 +29,9 @@ _MAX_DETAILED = 20
 """Tests with values; the others have one line each."""
 
 _OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+_TOTALS: tuple[Outcome, ...] = (
+    "equal", "ignored", "close", "not compared", "only in A", "only in B", "differs",
+)  # fmt: skip
 
 
 def format_comparison(
@@ -113,11 +117,16 @@ def _format_value(mismatch: ValueMismatch) -> Iterator[str]:
     elif mismatch.difference is not None:
         yield "    equal numbers with different bits: the sign of a zero, or the bits of a NaN"
     elif a.text is not None and b.text is not None:
-        yield "    beyond the stored text" if a.text == b.text else f"    {a.text!r} in A, {b.text!r} in B"
+        one, other = (_quote(a.kind, each) for each in (a.text, b.text))
+        yield "    beyond the stored text" if one == other else f"    {one} in A, {other} in B"
     elif a.statistics is not None and b.statistics is not None:
         yield from _format_statistics(a.statistics, b.statistics)
     else:
         yield "    by an unknown amount: the reports hold digests only"
+
+
+def _quote(kind: str, text: str) -> str:
+    return text if kind in ("int", *BYTES_KINDS) else repr(text)
 
 
 def _format_statistics(a: Statistics, b: Statistics) -> Iterator[str]:
@@ -141,10 +150,10 @@ def _format_statistic(number: float | str | None, other: float | str | None) -> 
 def format_outcome_counts(
     tests: Sequence[Any], outcomes: Sequence[str], options: CompareOptions
 ) -> Iterator[str]:
-    """How many tests of two or more machines have each of *outcomes*, the least important of them first."""
+    """How many tests of two or more machines have each of *outcomes*, in that order."""
     counts = Counter(test.outcome for test in tests)
     words = {"differs": "differs" if counts["differs"] == 1 else "differ"}
-    parts = [f"{counts[word]:,} {words.get(word, word)}" for word in reversed(outcomes) if counts[word]]
+    parts = [f"{counts[word]:,} {words.get(word, word)}" for word in outcomes if counts[word]]
     marked = ", or as the marker says" * any(test.by_marker for test in tests)
     yield f"compared {format_tolerance(options.tolerance)}{marked}: {', '.join(parts) or 'no tests'}"
     if not any(counts[word] for word in ("equal", "close", "differs")):
@@ -152,7 +161,7 @@ def format_outcome_counts(
 
 
 def _format_totals(tests: Sequence[ComparedTest], options: CompareOptions) -> Iterator[str]:
-    yield from format_outcome_counts(tests, _OUTCOMES, options)
+    yield from format_outcome_counts(tests, _TOTALS, options)
     if any(test.outcome == "not compared" for test in tests):
         yield "a test that is not reproducible on its own machine counts as a difference: fix it there first"
     yield from _format_unknown(tests, options)

@@ -41,13 +41,11 @@ def measure_difference(
     """Measures how *other* differs from *reference*, both in C order and little-endian.
 
     Args:
-        dtype: Name of the dtype: ``"float32"``, ``"bfloat16"``; ``""`` for text.
+        dtype: Name of the dtype: ``"float32"``, ``"bfloat16"``.
         other: Bytes in pieces of whole elements.
         tolerance: Elements within it are not counted as outside.
         for_plots: Whether to count differing elements by their distance in ulp and by their place.
     """
-    if dtype == "":
-        return _measure_text_difference(reference, other)
     if dtype in ELEMENT_DTYPES:
         return measure_element_difference(dtype, shape, reference[:], other)
     tally = _Tally(dtype, tolerance, np.zeros(65, "i8") if for_plots else None)
@@ -234,15 +232,3 @@ def _measure_ulps(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     if opposite.any():
         ulps[opposite] = (a[opposite] & ~sign) + (b[opposite] & ~sign)
     return ulps
-
-
-def _measure_text_difference(reference: ValueBuffer, other: Iterable[memoryview]) -> Difference:
-    left, right = bytes(reference[:]), b"".join(bytes(piece) for piece in other)
-    first = next((i for i, (a, b) in enumerate(zip(left, right)) if a != b), min(len(left), len(right)))
-    start = max(0, first - 20)
-    return Difference(1, 1, 1, first_index=(), first_values=(_quote(left, start), _quote(right, start)))
-
-
-def _quote(text: bytes, start: int, width: int = 60) -> str:
-    quote = repr(text[start : start + width].decode("utf-8", "backslashreplace"))
-    return f"{'…' if start else ''}{quote}{'…' if len(text) > start + width else ''}"

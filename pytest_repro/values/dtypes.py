@@ -33,10 +33,10 @@ def itemsize(dtype: str) -> int:
 
     Args:
         dtype: Name of the dtype, ``"float32"``, ``"bfloat16"``; ``"raw12"`` for 12 bytes that are not a
-            number; ``""`` for text.
+            number, ``"rawU12"`` and ``"rawS12"`` for those of a numpy text or bytes; ``""`` for text.
     """
     if dtype.startswith("raw"):
-        return int(dtype[3:])
+        return int(dtype.lstrip("rawUS"))
     if dtype in _FLOAT8_DTYPES or dtype == "" or dtype in ELEMENT_DTYPES:
         return 1
     return {"bfloat16": 2, "complex32": 4}.get(dtype) or np.dtype(dtype).itemsize
@@ -90,8 +90,10 @@ def format_element(dtype: str, bits: Any) -> str:
     """
     raw = view_bytes(np.atleast_1d(bits))
     value = decode_numbers(dtype, raw)
+    if dtype.startswith("rawU"):
+        return repr(bytes(raw).decode("utf-32-le", "backslashreplace").rstrip("\0"))
     if value is None:
-        return repr(bytes(raw))
+        return repr(bytes(raw).rstrip(b"\0") if dtype.startswith("rawS") else bytes(raw))
     is_converted = value.dtype == "f8" and dtype != "float64"
     return str(np.frombuffer(raw, dtype)[0] if is_converted else value[0])
 

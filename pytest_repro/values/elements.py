@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pytest_repro.core.compare.mismatch import ELEMENTS_KEPT, Difference
 from pytest_repro.core.runs.observation import ELEMENT_DTYPES
+from pytest_repro.values.texts import decode_integer, format_integer
 
 TEXT, BINARY, OBJECTS = "utf8", "binary", "objects"
 """Dtypes: text; bytes; the kind of an object, its dtype and its bytes, each of the first two before a 0."""
@@ -91,6 +92,8 @@ def _format_raw(dtype: str, raw: bytes) -> str:
         from pytest_repro.values.dtypes import format_element, view_bits
 
         return format_element(element.decode(), view_bits(element.decode(), rest)[0])
+    if kind == b"int":
+        return format_integer(decode_integer(rest))
     text = rest.decode("utf-8", "backslashreplace")
     return _shorten(repr(text) if kind == b"str" else text)
 

@@ -8,11 +8,13 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+from pytest_repro.core.checked_json import MAX_INT
 from pytest_repro.core.compare.stored_value import MAX_VALUES, Number, Statistics, StoredValue
-from pytest_repro.core.runs.observation import ELEMENT_DTYPES, ContentRef, Observation
+from pytest_repro.core.runs.observation import BYTES_KINDS, ELEMENT_DTYPES, ContentRef, Observation
 from pytest_repro.core.text import escape_unprintable
 from pytest_repro.values.hashing import digest
 from pytest_repro.values.spill_store import ValueBuffer
+from pytest_repro.values.texts import decode_integer, format_integer
 
 _MAX_CHARS = 120
 
@@ -42,8 +44,11 @@ def summarize_value(name: str, observation: Observation, buffer: ValueBuffer | N
     summary = partial(StoredValue, name, kind, known, containers=containers)
     if buffer is None or dtype.startswith("raw") or dtype in ELEMENT_DTYPES:
         return summary()
+    if dtype == "" and kind == "int":
+        number = decode_integer(bytes(buffer[:]))
+        return summary((number,)) if abs(number) < MAX_INT else summary(text=format_integer(number))
     if dtype == "":
-        return summary(text=_decode_text(buffer))
+        return summary(text=_decode_text(buffer, kind))
     if count <= MAX_VALUES:
         return summary(tuple(_decode_elements(dtype, bytes(buffer[:]), count)))
     from pytest_repro.values.dtypes import itemsize
@@ -51,9 +56,9 @@ def summarize_value(name: str, observation: Observation, buffer: ValueBuffer | N
     return summary(statistics=compute_statistics(dtype, buffer, count * itemsize(dtype)))
 
 
-def _decode_text(buffer: ValueBuffer) -> str:
-    # A character has at most 4 bytes.
-    text = bytes(buffer[: 4 * _MAX_CHARS + 4]).decode("utf-8", "backslashreplace")
+def _decode_text(buffer: ValueBuffer, kind: str) -> str:
+    raw = bytes(buffer[: 4 * _MAX_CHARS + 4])  # a character has at most 4 bytes
+    text = repr(raw) if kind in BYTES_KINDS else raw.decode("utf-8", "backslashreplace")
     return text if len(text) <= _MAX_CHARS else f"{text[: _MAX_CHARS - 1]}…"
 
 

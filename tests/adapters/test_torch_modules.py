@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,15 @@ def test_tensors_that_are_attributes_are_read_once() -> None:
     nested = torch.nn.Sequential(torch.nn.ReLU(), Tracker(1.0))
     assert read(nested)[2:] == [f"[1].{path}" for path in own]
     assert read(torch.nn.LSTM(1, 1, bias=False)) == [".weight_ih_l0", ".weight_hh_l0"]
+
+
+def test_depth_and_keys_hide_nothing() -> None:
+    module, layer, loop = torch.nn.Module(), torch.nn.Linear(1, 1), list[Any]()
+    loop += [loop, torch.ones(1)]
+    module.deep, module.loop, module.queue = [[[[[[torch.ones(1)]]]]]], loop, deque([torch.ones(1)])
+    module.table = {(0, "a"): torch.ones(1), True: torch.ones(1), b"k": 1.0, layer: torch.ones(1)}
+    table = ["table[(0, 'a')]", "table[True]", "table[Linear 3]"]
+    assert read(module) == [f".{path}" for path in ["deep[0][0][0][0][0][0]", "loop[1]", "queue[0]", *table]]
 
 
 def test_what_attributes_hold_is_compared(project: Project) -> None:

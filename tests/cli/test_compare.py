@@ -58,13 +58,14 @@ def test_the_whole_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
         row(number("x", 1.0), nodeid="test_a.py::test_same"),
         row(*there),
         row(number("x", 1.0), nodeid="test_a.py::test_wild"),
+        row(number("x", 1.0), nodeid="test_a.py::test_new"),
         environment={**ENVIRONMENT, "cpu capability": "DEFAULT", "threads": "2"},
     )
     code, out, _ = run(capsys, "compare", a, b)
     assert code == 1
     assert out == (
         "A  a.json     5 tests, seed 0\n"
-        "B  ci/b.json  4 tests, seed 0\n"
+        "B  ci/b.json  5 tests, seed 0\n"
         "\n"
         "environment  2 of 3 fields differ\n"
         "  cpu capability  AVX2 in A, DEFAULT in B\n"
@@ -80,10 +81,11 @@ def test_the_whole_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
         "      mean       1.0 in A, 1.000000001 in B\n"
         "      element 0  0.5 in A, 0.500001 in B\n"
         "only in A  test_a.py::test_old  reproduced\n"
+        "only in B  test_a.py::test_new  reproduced\n"
         "not compared  test_a.py::test_wild  diverged in A, reproduced in B\n"
         "ignored  test_a.py::test_off  skipped on both\n"
         "\n"
-        "compared bit for bit: 1 equal, 1 ignored, 1 not compared, 1 only in A, 1 differs\n"
+        "compared bit for bit: 1 equal, 1 ignored, 1 not compared, 1 only in A, 1 only in B, 1 differs\n"
         "a test that is not reproducible on its own machine counts as a difference: fix it there first\n"
     )
 

@@ -61,7 +61,9 @@ def test_what_is_no_number_has_bits_only() -> None:
     ("element", "value", "text"),
     [("float32", np.float32(0.1), "0.1"), ("float64", np.float64(0.1), "0.1"), ("bool", np.True_, "True"),
      ("int8", np.int8(-3), "-3"), ("uint64", np.uint64(2**64 - 1), "18446744073709551615"),
-     ("float16", np.float16(2), "2.0"), ("float64", np.float64("nan"), "nan"), ("raw3", b"abc", "b'abc'")],
+     ("float16", np.float16(2), "2.0"), ("float64", np.float64("nan"), "nan"),
+     ("raw3", b"a\0\0", r"b'a\x00\x00'"), ("rawS3", b"a\0\0", "b'a'"),
+     ("rawU8", "é".encode("utf-32-le") + bytes(4), "'é'")],
 )  # fmt: skip
 def test_an_element_is_shown_in_its_own_precision(element: str, value: Any, text: str) -> None:
     buffer = memoryview(value if isinstance(value, bytes) else value.tobytes())

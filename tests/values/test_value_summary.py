@@ -36,7 +36,7 @@ def told(value: object) -> StoredValue:
 @pytest.mark.parametrize(
     ("value", "values"),
     [
-        (1.5, (1.5,)), (-3, (-3,)), (True, (1,)), (1 + 2j, (1 + 2j,)),
+        (1.5, (1.5,)), (-3, (-3,)), (-(2**70), (-(2**70),)), (True, (1,)), (1 + 2j, (1 + 2j,)),
         (np.float32(0.1), (0.10000000149011612,)),
         (np.array([[1, 2], [3, 4]], "u1"), (1, 2, 3, 4)), (np.array([1, 2j], "c8"), (1 + 0j, 2j)),
         (np.zeros(0), ()), (np.array([1.5], "g"), (1.5,)), (np.array([2**64 - 1], "u8"), (2**64 - 1,)),
@@ -56,7 +56,9 @@ def test_dtypes_that_numpy_has_not_are_told_as_well() -> None:
 
 def test_text_is_told_shortened() -> None:
     assert told("é\n").text == "é\n"
-    assert told(2**70).text == f"{2**70:x}"
+    assert told(b"a\xff").text == r"b'a\xff'"
+    assert told(10**99).text == f"1{'0' * 29}…{'0' * 29}"
+    assert told(2**99_999).text == f"0x8{'0' * 27}…{'0' * 29}"
     long = told("é" * 500).text
     assert long == "é" * 119 + "…"
 

@@ -177,7 +177,7 @@ class FleetText:
         if compared:
             verb = "agrees" if whole == 1 else "agree"
             yield f"{whole:,} of {compared:,} compared tests {verb} everywhere"
-        yield from format_outcome_counts(tests, get_args(FleetOutcome), options)
+        yield from format_outcome_counts(tests, get_args(FleetOutcome)[::-1], options)
         if any("diverged" in test.excluded for test in tests):
             yield "a test that is not reproducible on its own machine counts as a difference: fix it first"
         if names := [test.nodeid for test in tests if test.intransitive]:

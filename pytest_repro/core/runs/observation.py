@@ -14,6 +14,9 @@ Key = tuple[str, int, str]
 ELEMENT_DTYPES = frozenset(["utf8", "binary", "objects"])
 """Dtypes of arrays whose elements have any length: text, bytes, Python objects."""
 
+BYTES_KINDS = ("bytes", "bytearray")
+"""Kinds of bytes, which are shown as such."""
+
 _CODED = ("datetime", "timedelta", "timestamp", "duration", "date", "time", "period", "category")
 
 TOKENS_KIND = "tokens"

@@ -110,7 +110,8 @@ def _locate_by_line(finding: Finding, steps: Sequence[Sequence[LineStep]]) -> Fi
     line = find_line_divergence(*steps) if len(steps) == 2 else None
     if line is None or not line.location:
         return finding
-    note = f"the runs first diverged at {line.location}" + (f", in {line.name}" if line.name else "")
+    name = "what it returns" if line.name == "return" else line.name
+    note = f"the runs first diverged at {line.location}" + (f", in {name}" if name else "")
     location = finding.location or line.location
     return replace(finding, location=location, explanation=f"{finding.explanation}; {note}")
 

@@ -17,6 +17,7 @@ from pytest_repro.core.runs.observation import (
     is_coded,
 )
 from pytest_repro.values.spill_store import SpillStore, ValueBuffer
+from pytest_repro.values.texts import measure_text_difference
 
 
 def load_content(content: bytes | ContentRef, store: SpillStore) -> ValueBuffer | None:
@@ -49,17 +50,17 @@ def measure_distance(
     """
     if reference.kind == TOKENS_KIND:
         return diff_tokens(reference, values, pieces)
-    # numpy only where two values differ
-    from pytest_repro.values.difference import measure_cross_dtype_difference, measure_difference
-
     choose = exact_tolerance if is_coded(reference.kind) else tolerance_for
     tolerance = choose(reference.dtype, other.dtype)
+    if reference.kind == other.kind and "" in (reference.dtype, other.dtype):
+        return measure_text_difference(reference.kind, values, pieces, tolerance)
+    # numpy only where two arrays differ
+    from pytest_repro.values.difference import measure_cross_dtype_difference, measure_difference
+
     if reference.kind != other.kind:
         elements = reference.dtype, other.dtype
         return measure_cross_dtype_difference(elements, reference.shape, values, pieces, tolerance)
-    # Numbers that no common dtype holds (1, then 2**70) are compared as text.
-    element = reference.dtype if reference.dtype == other.dtype else ""
-    return measure_difference(element, reference.shape, values, pieces, tolerance, for_plots)
+    return measure_difference(reference.dtype, reference.shape, values, pieces, tolerance, for_plots)
 
 
 def store_logits(context: TokenContext, store: SpillStore | None) -> TokenContext:

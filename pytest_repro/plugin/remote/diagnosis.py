@@ -74,7 +74,7 @@ class Diagnoser:
         # The body has ended, but not all fixtures: what they patched is still in place.
         pause = peers.wrap_pause(item) if run_here is None else nullcontext()
         with pause, closing(self._progress) as progress:
-            answer = diagnose_verdict(target, verdict, limit, progress.show)
+            answer = diagnose_verdict(target, verdict, limit, progress.start_diagnosis(item))
         found = replace(verdict, divergence=verdict.divergence or answer.divergence, causes=answer.causes)
         return replace(found, diagnosis_seconds=answer.seconds)
 

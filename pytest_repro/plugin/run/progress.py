@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import perf_counter
 from typing import Any
@@ -17,10 +18,15 @@ from pytest_repro.reports.failure.runs import format_run
 LONG_TEST = 2.0
 """Seconds after which a test is long."""
 
+LONG_DIAGNOSIS = 5.0
+"""Seconds after which a diagnosis is long."""
+
 # One line down (ESC D makes room at the bottom), clear and write without wrapping, and back: the cursor
 # stays where pytest writes. ESC [J clears what is below.
 _LINE_BELOW = "\x1bD\x1b[A\x1b7\x1b[B\r\x1b[2K\x1b[?7l{}\x1b[?7h\x1b8"
 _CLEAR = "\x1b[J"
+
+_NOTICE = "pytest-repro is looking for what makes {} differ (--repro-diagnose=never does not)"
 
 
 class Progress:
@@ -30,6 +36,9 @@ class Progress:
         self._terminal = None if hasattr(config, "workerinput") else find_terminal(config)
         self._capture: Any = config.pluginmanager.get_plugin("capturemanager")
         option = config.getoption
+        reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+        is_piped = reporter is not None and not hasattr(config, "workerinput") and not reporter.isatty
+        self._writes_notices = is_piped and config.get_verbosity() >= 0
         # The last run's output and fixture set-up may go to the terminal at once.
         self._is_live = option("capture", "") in ("no", "tee-sys") or bool(option("setupshow", False))
         self._name, self._start, self._is_shown = "", 0.0, False
@@ -66,6 +75,23 @@ class Progress:
             width = self._terminal.width - 1
             self._write(_LINE_BELOW.format(" ".join(f"{self._name}: {text}".split())[:width]))
             self._is_shown = True
+
+    def start_diagnosis(self, item: pytest.Item) -> Callable[[str], None]:
+        """What shows the steps of a diagnosis of *item*.
+
+        Where the output is no terminal, stderr says once that it takes long: stdout may be for a program.
+        """
+        start, is_silent = perf_counter(), self._writes_notices
+
+        def show(text: str) -> None:
+            nonlocal is_silent
+            self.show(text)
+            if is_silent and perf_counter() - start >= LONG_DIAGNOSIS:
+                is_silent = False
+                with self._bypass_capture():
+                    print(f"\n{_NOTICE.format(item.nodeid)}", file=sys.stderr, flush=True)
+
+        return show
 
     def close(self) -> None:
         """Clears the line."""

@@ -77,7 +77,9 @@ def test_tests_that_are_installed(project: Project, acme: Path, tmp_path: Path) 
     result = project.again(*args, subprocess=True).check(failed=3)
     assert read_causes(result) == list_expected(acme)
     explanation = result.report["tests"][1]["cause"]["explanation"]
-    assert explanation.endswith(f"; the runs first diverged at {acme / 'acme' / 'state.py'}:8, in return")
+    assert explanation.endswith(
+        f"; the runs first diverged at {acme / 'acme' / 'state.py'}:8, in what it returns"
+    )
     *_, line = read_lines(result)
     root = project.pytester.path
     options = f"--repro-seed=0 --repro-runs=2 --repro-all --pyargs --rootdir={root}"

@@ -211,3 +211,33 @@ def test_a_name_wider_than_the_terminal_is_cut(project: Project) -> None:
 def test_workers_show_none(project: Project) -> None:
     project.pytester.makepyfile(test_it=SOURCE.replace("capsys.disabled()", "pytest.MonkeyPatch.context()"))
     assert not any(": run " in line for line in on_terminal(project, "0", "-p", "xdist", "-n1").seen)
+
+
+DRAWS = """
+import numpy
+def test_drawn(repro): repro.record(x=numpy.random.default_rng().random())
+def test_same(repro): repro.record(x=1)
+"""
+
+
+def test_a_long_diagnosis_is_announced_where_there_is_no_terminal(project: Project) -> None:
+    project.inquires = True
+    project.write(conftest="import pytest_repro.plugin.run.progress as progress\nprogress.LONG_DIAGNOSIS = 0")
+    notice = "pytest-repro is looking for what makes test_it.py::test_drawn differ"
+    result = project(DRAWS, "--no-summary", subprocess=True)
+    assert [line for line in result.run.errlines if line] == [f"{notice} (--repro-diagnose=never does not)"]
+    assert notice not in result.run.stdout.str()
+    assert (
+        "test_it.py F.                                                            [100%]"
+        in result.run.outlines
+    )
+    assert project.again("-q", subprocess=True).run.errlines == []
+    project.write(conftest="")
+    assert project.again(subprocess=True).run.errlines == []
+
+
+@needs("xdist")
+def test_workers_announce_no_diagnosis(project: Project) -> None:
+    project.inquires = True
+    project.write(conftest="import pytest_repro.plugin.run.progress as progress\nprogress.LONG_DIAGNOSIS = 0")
+    assert project(DRAWS, "-n1", plugins=["xdist"], subprocess=True).run.errlines == []
