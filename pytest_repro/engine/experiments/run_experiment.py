@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -26,7 +25,7 @@ from pytest_repro.core.trace.divergence import LineStep
 from pytest_repro.core.trace.trace import Trace
 from pytest_repro.engine.experiments.compiled_calls import CompiledCalls
 from pytest_repro.engine.experiments.line_trace import trace_lines
-from pytest_repro.engine.experiments.process_setup import digest_layout, shifted_heap
+from pytest_repro.engine.experiments.process_setup import digest_layout, get_cpu_seconds, shifted_heap
 from pytest_repro.engine.experiments.row_digest import digest_rows
 from pytest_repro.engine.experiments.state.file_state import FileStates
 from pytest_repro.engine.experiments.state.process_state import StateFacts, capture_state
@@ -213,11 +212,6 @@ def digest_runs(trial: Trial, verdict: Verdict, *last: RunResult) -> tuple[str, 
 def list_differing_names(verdict: Verdict) -> tuple[str, ...]:
     """The names under which runs at the reference setting have recorded something else."""
     return tuple(dict.fromkeys(m.series for m in verdict.mismatches if m.axis == REPEAT))
-
-
-def get_cpu_seconds() -> float:
-    """Processor time of this process and of its children that have ended."""
-    return sum(os.times()[:4])
 
 
 def is_bitwise(plan: Plan) -> bool:

@@ -103,8 +103,12 @@ TWO_HELPERS = [KnownCall(CLOCK, "test_a.py::test_b"), KnownCall(NOISE, "test_a.p
 
 
 @pytest.mark.parametrize(
-    "calls, test, runs",
-    [((NOISE,), "test_a.py::test_d", 5), ((CLOCK, NOISE), "test_a.py::test_d", 8), ((NOISE,), "test_a.py::test_c", 3)],
+    ("calls", "test", "runs"),
+    [
+        ((NOISE,), "test_a.py::test_d", 5),
+        ((CLOCK, NOISE), "test_a.py::test_d", 8),
+        ((NOISE,), "test_a.py::test_c", 3),
+    ],
     ids=["one is called", "both are called", "other parameters"],
 )
 def test_of_two_known_calls_those_that_the_test_makes_are_tried(

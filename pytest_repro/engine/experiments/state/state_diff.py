@@ -106,6 +106,8 @@ def _describe_fact_change(before: StateFact | None, after: StateFact | None) -> 
         verb = "grew" if _get_size(after) > _get_size(before) else "shrank"
         unit = "results" if after.content == "cache" else "items"
         return f"{verb} from {before.size} to {after.size} {unit}"
+    if after.content.startswith("at "):
+        return "has moved on"  # an iterator, whose position says nothing to a user
     short = len(before.content) <= 20 and len(after.content) <= 20 and after.size is None
     return f"changed from {before.content} to {after.content}" if short else "has different values"
 
