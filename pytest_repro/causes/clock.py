@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from pytest_repro.causes import Cause, WatchedFunction, watch_each
-from pytest_repro.causes._frozen.pandas_clocks import replace_pandas_clocks
+from pytest_repro.causes._frozen.pandas_clocks import reads_pandas_clock, replace_pandas_clocks
 from pytest_repro.interpose.patch import Patch, is_passthrough, make_patch, patch_everywhere
 from pytest_repro.interpose.proxy_class import make_proxy_class
 from pytest_repro.interpose.user_frames import caller_frame, get_module_name
@@ -49,7 +49,7 @@ class Clock(Cause):
 
     Code that waits for threads, processes and sockets (``threading``, ``queue``, ``asyncio``,
     ``subprocess``, …) and pytest itself read the real clock. Not suspended: reads by compiled code,
-    time stamps of files, a function bound earlier as a default argument or in a class.
+    time stamps of files, a function that an object or a container keeps.
     """
 
     explanation = "the program reads a clock"
@@ -66,6 +66,13 @@ class Clock(Cause):
         *watch_each("os", "times", *_RUNNING_CLOCK),
         *watch_each("resource", "getrusage", *_RUNNING_CLOCK),
         *watch_each("pandas", "Timestamp.now Timestamp.utcnow Timestamp.today Period.now", *_WALL_CLOCK),
+        WatchedFunction(
+            "pandas:Timestamp.__new__",
+            *_WALL_CLOCK,
+            label="pandas.Timestamp('now')",
+            when=lambda kind, *args, **named: reads_pandas_clock(*args, **named),
+        ),
+        *watch_each("pandas", "to_datetime", *_WALL_CLOCK, when=reads_pandas_clock),
         *watch_each("asyncio", "BaseEventLoop.time", *_RUNNING_CLOCK, label="asyncio's loop.time()"),
         WatchedFunction(
             "uuid:uuid1",

@@ -1,0 +1,80 @@
+"""Functions that user code has kept as a default argument, in a closure or in a class are replaced there too."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from pytest_repro.causes import get_cause
+from pytest_repro.interpose.patch import Patch, patch_everywhere
+
+now = datetime.datetime.now
+
+
+def by_default(get: Callable[[], str] = os.getcwd) -> str:
+    return get()
+
+
+def by_keyword(*, get: Callable[[], str] = os.getcwd) -> str:
+    return get()
+
+
+def close_over(get: Callable[[], str]) -> Callable[[], str]:
+    return lambda: get()
+
+
+by_closure = close_over(os.getcwd)
+
+
+@dataclass
+class Record:
+    folder: str = field(default_factory=os.getcwd)
+    made: datetime.datetime = field(default_factory=datetime.datetime.now)
+
+
+class Place:
+    get = os.getcwd
+    get_static = staticmethod(os.getcwd)
+    own = {"a": 1}
+
+    def read(self, get: Callable[[], str] = os.getcwd) -> str:
+        return get()
+
+
+READ: dict[str, Callable[[], str]] = {
+    "default": lambda: by_default(),
+    "keyword": lambda: by_keyword(),
+    "closure": lambda: by_closure(),
+    "dataclass": lambda: Record().folder,
+    "class": lambda: Place.get(),
+    "instance": lambda: Place().get(),
+    "static": lambda: Place().get_static(),
+    "method": lambda: Place().read(),
+}
+
+
+@pytest.mark.parametrize("read", READ.values(), ids=READ)
+def test_what_was_kept_is_replaced_and_restored(read: Callable[[], str]) -> None:
+    before = vars(Place).copy(), by_default.__defaults__, by_closure.__closure__[0].cell_contents  # type: ignore[attr-defined]
+    with patch_everywhere([Patch(os, "getcwd", lambda: "nowhere")]):
+        assert read() == "nowhere"
+        with patch_everywhere([Patch(os, "getcwd", lambda: "inner")]):
+            assert read() == "inner"
+        assert read() == "nowhere"
+    assert read() == os.getcwd()
+    after = vars(Place).copy(), by_default.__defaults__, by_closure.__closure__[0].cell_contents  # type: ignore[attr-defined]
+    assert before == after
+
+
+def test_class_methods_that_were_kept_read_a_clock_that_stands_still() -> None:
+    def read() -> list[Any]:
+        with get_cause("clock").suspend(0):
+            return [now(), Record().made]
+
+    assert read() == read()
+    assert now.__self__ is datetime.datetime  # type: ignore[attr-defined]
