@@ -119,6 +119,10 @@ class Adapter:
         """As :meth:`copy_array`, contiguous, *offset* elements behind an aligned address."""
         raise NotImplementedError
 
+    def is_immutable(self, array: Any) -> bool:
+        """Whether *array* never changes, as :attr:`immutable_arrays` says of most."""
+        return self.immutable_arrays
+
     def restore_array(self, array: Any, saved: Any) -> None:
         """Writes the values of *saved*, an array of the same shape, into the memory of *array*."""
         raise NotImplementedError

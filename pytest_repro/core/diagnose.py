@@ -117,6 +117,8 @@ class Experiment(NamedTuple):
     digest_rows: bool = False  # whether values are also compared as rows in any order
     until_differing: bool = False
     digest_layout: bool = False  # whether the addresses of objects are noted when a body starts
+    located_names: tuple[str, ...] = ()  # settings, for which the line that changes them is looked for
+    keeps_setup: bool = False  # whether what the first setup adds is restored to that, not removed
     free_run: int = 0  # number of the one run in which nothing is suspended and calls are logged; 0 if none
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from types import BuiltinMethodType, FrameType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
-from pytest_repro.interpose.bound_names import Places, find_bindings, find_replacement
+from pytest_repro.interpose._bound.names import Places, find_bindings, find_replacement
 from pytest_repro.interpose.code_owner import find_user_code, is_user_module
 from pytest_repro.interpose.proxy_class import ProxyMeta, patch_pickling
 from pytest_repro.interpose.user_frames import call_origin, format_location

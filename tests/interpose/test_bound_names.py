@@ -1,8 +1,9 @@
-"""Functions that user code has kept as a default argument, in a closure or in a class are replaced there too."""
+"""Functions that user code has kept as a default, in a closure or in a class are replaced there too."""
 
 from __future__ import annotations
 
 import datetime
+import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -40,7 +41,6 @@ class Record:
 class Place:
     get = os.getcwd
     get_static = staticmethod(os.getcwd)
-    own = {"a": 1}
 
     def read(self, get: Callable[[], str] = os.getcwd) -> str:
         return get()
@@ -52,7 +52,7 @@ READ: dict[str, Callable[[], str]] = {
     "closure": lambda: by_closure(),
     "dataclass": lambda: Record().folder,
     "class": lambda: Place.get(),
-    "instance": lambda: Place().get(),
+    "instance": lambda: Place().get(),  # type: ignore[misc]
     "static": lambda: Place().get_static(),
     "method": lambda: Place().read(),
 }
@@ -60,14 +60,14 @@ READ: dict[str, Callable[[], str]] = {
 
 @pytest.mark.parametrize("read", READ.values(), ids=READ)
 def test_what_was_kept_is_replaced_and_restored(read: Callable[[], str]) -> None:
-    before = vars(Place).copy(), by_default.__defaults__, by_closure.__closure__[0].cell_contents  # type: ignore[attr-defined]
+    before = vars(Place).copy(), by_default.__defaults__, inspect.getclosurevars(by_closure).nonlocals
     with patch_everywhere([Patch(os, "getcwd", lambda: "nowhere")]):
         assert read() == "nowhere"
         with patch_everywhere([Patch(os, "getcwd", lambda: "inner")]):
             assert read() == "inner"
         assert read() == "nowhere"
     assert read() == os.getcwd()
-    after = vars(Place).copy(), by_default.__defaults__, by_closure.__closure__[0].cell_contents  # type: ignore[attr-defined]
+    after = vars(Place).copy(), by_default.__defaults__, inspect.getclosurevars(by_closure).nonlocals
     assert before == after
 
 

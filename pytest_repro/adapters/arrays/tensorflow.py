@@ -80,6 +80,12 @@ class TensorFlow(Adapter):
     def copy_array(self, array: Any) -> Any:
         return tf.identity(array)
 
+    def is_immutable(self, array: Any) -> bool:
+        return not hasattr(array, "assign")  # a variable
+
+    def restore_array(self, array: Any, saved: Any) -> None:
+        array.assign(saved)
+
     def copy_at_offset(self, array: Any, offset: int) -> Any:
         if offset:
             raise ValueError(f"offset {offset} of a tensor of TensorFlow: it chooses where tensors begin")

@@ -30,6 +30,7 @@ from pytest_repro.engine.experiments.row_digest import digest_rows
 from pytest_repro.engine.experiments.state.file_state import FileStates
 from pytest_repro.engine.experiments.state.process_state import StateFacts, capture_state
 from pytest_repro.engine.experiments.state.session_state import SessionState
+from pytest_repro.engine.experiments.state.setting_lines import SettingLines
 from pytest_repro.engine.experiments.state.state_diff import diff_states
 from pytest_repro.engine.experiments.state.state_restore import StateRestorer
 from pytest_repro.engine.runs.recording import RecordingBase
@@ -72,9 +73,10 @@ class _ExperimentRun:
         self._session = SessionState(experiment)
         self._digests: list[str] = []
         self._layouts: list[str] = []
-        self._restorer = StateRestorer(experiment.restored_names)
+        self._restorer = StateRestorer(experiment.restored_names, experiment.keeps_setup)
         self._files, self._failed_files = FileStates(), set[str]()
         self._file_changes: list[Change] = []
+        self._setting_lines = SettingLines(experiment.located_names)
         self._body_starts = 0
 
     def run(self) -> ExperimentResult:
@@ -99,7 +101,7 @@ class _ExperimentRun:
             differing,
             self._digests[0],
             tuple(self._calls),
-            self._session.changes or self._find_changes(),
+            self._session.changes or self._find_changes() or self._setting_lines.list_changes(),
             _take_ends(self._traces),
             tuple(map(tuple, _take_ends(self._steps))),
             perf_counter() - start,
@@ -133,6 +135,7 @@ class _ExperimentRun:
                 self._traces.append(stack.enter_context(trace(thorough=True)))
             if experiment.trace_lines:
                 self._steps.append(stack.enter_context(trace_lines(on_line=self._compiled.visit_line)))
+            stack.enter_context(self._setting_lines.watch())
             run, recording = self._source.run(spec, self._on_body_start)
             if experiment.restored_names and self._body_starts > starts + 1:
                 self._restore()  # it was repeated, after an import, in the state that the first attempt left

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from functools import partial
 from itertools import islice
 from pathlib import PurePath
@@ -121,6 +122,8 @@ class StateVisitor:
             return
         elif (flat := flatten_known(value)) is not None and not isinstance(flat, str):
             self._visit_flat(name, value, flat, depth)
+        elif isinstance(value, ContextVar):
+            self.visit(name, value.get(), depth)  # raises if it has no value
         elif is_iterator(value):
             self._add_fact(name, None, describe_position(value))
         else:

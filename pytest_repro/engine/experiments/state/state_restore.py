@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -80,10 +81,12 @@ class StateRestorer:
     Args:
         names: As in changes, ``"test_it.MODEL.bn"``; stands for all parts of that object. It need not exist
             yet: then it is removed from the object that it is added to.
+        keeps_setup: Whether what is there when the first body begins is kept, not removed: ``setUpClass``
+            makes it once.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self._names = names
+    def __init__(self, names: Sequence[str], keeps_setup: bool = False) -> None:
+        self._names, self._keeps_setup = names, keeps_setup
         self._keepers: list[tuple[_Keeper, Callable[[StateVisitor], None]]] = []
         self._switches: StateFacts = {}
         self._switch_setters: dict[str, Callable[[str], object]] = {}
@@ -99,11 +102,14 @@ class StateRestorer:
     def keep_roots(self, roots: Mapping[str, StateRoot]) -> None:
         """Keeps *roots*, and libraries' settings. Called when the body of the first run begins."""
         self._keep(lambda visitor: visitor.visit_roots(roots))
+        if self._keeps_setup:
+            known = self._keepers[0][0].names if self._keepers else set()
+            self._keep(StateVisitor.visit_modules, [name for name in self._names if name not in known])
         self._keep_switches(lambda library: library != STANDARD_LIBRARY)  # which a fixture may set
 
-    def _keep(self, visit: Callable[[StateVisitor], None]) -> None:
-        if self._names:
-            keeper = _Keeper(self._names)
+    def _keep(self, visit: Callable[[StateVisitor], None], names: Sequence[str] | None = None) -> None:
+        if targets := self._names if names is None else names:
+            keeper = _Keeper(targets)
             visit(keeper)
             self._keepers.append((keeper, visit))
 
@@ -183,10 +189,12 @@ def _make_restorer(value: Any, slots: Slots | None) -> Callable[[], object] | No
     if isinstance(value, (dict, set, list)) or has_member(value, "popleft"):
         return partial(_refill, value, dict(value) if isinstance(value, dict) else list(value))
     if (array_adapter := find_array_adapter(value)) is not None:
-        if array_adapter.immutable_arrays:
+        if array_adapter.is_immutable(value):
             return None
         saved = array_adapter.copy_array(value)
         return partial(_restore_array, value, array_adapter, saved, slots)
+    if isinstance(value, ContextVar):
+        return partial(value.set, value.get())
     if is_iterator(value):
         return None
     return partial(_restore_object, value, type(value), slots)
