@@ -1,4 +1,4 @@
-"""The clocks of pandas and TensorFlow, which read the real one in compiled code."""
+"""Clocks that are read in compiled code: those of pandas and TensorFlow, and timers."""
 
 from __future__ import annotations
 
@@ -66,6 +66,9 @@ def watch_library_clocks(effect: str, fix: str) -> Iterator[WatchedFunction]:
     """An entry for each of these functions."""
     yield from watch_each("pandas", "Timestamp.now Timestamp.utcnow Timestamp.today Period.now", effect, fix)
     yield from watch_each("pandas", "to_datetime", effect, fix, when=reads_pandas_clock)
+    timer = "interrupts the program after some time, which cannot be suspended"
+    steps = "count steps instead of seconds, or have the test replace the timer"
+    yield from watch_each("signal", "setitimer alarm", timer, steps, reach="line", suspendable=False)
     yield from watch_each("tensorflow", "timestamp", effect, fix)
     yield WatchedFunction(
         "pandas:Timestamp.__new__",

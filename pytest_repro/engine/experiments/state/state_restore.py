@@ -189,7 +189,7 @@ def _make_restorer(value: Any, slots: Slots | None) -> Callable[[], object] | No
     if isinstance(value, (dict, set, list)) or has_member(value, "popleft"):
         return partial(_refill, value, dict(value) if isinstance(value, dict) else list(value))
     if (array_adapter := find_array_adapter(value)) is not None:
-        if array_adapter.is_immutable(value):
+        if array_adapter.immutable_arrays:
             return None
         saved = array_adapter.copy_array(value)
         return partial(_restore_array, value, array_adapter, saved, slots)
@@ -197,7 +197,9 @@ def _make_restorer(value: Any, slots: Slots | None) -> Callable[[], object] | No
         return partial(value.set, value.get())
     if is_iterator(value):
         return None
-    return partial(_restore_object, value, type(value), slots)
+    found = (each.save_variables(value) for each in active_adapters().values())
+    restore_variables = next(filter(None, found), None)
+    return restore_variables or partial(_restore_object, value, type(value), slots)
 
 
 def _restore_array(array: Any, adapter: Adapter, saved: Any, slots: Slots) -> None:
