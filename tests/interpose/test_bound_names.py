@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import inspect
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from pytest_repro.causes import get_cause
+from pytest_repro.interpose.call_log import log_calls
 from pytest_repro.interpose.patch import Patch, patch_everywhere
 
 now = datetime.datetime.now
@@ -36,6 +38,11 @@ by_closure = close_over(os.getcwd)
 class Record:
     folder: str = field(default_factory=os.getcwd)
     made: datetime.datetime = field(default_factory=datetime.datetime.now)
+
+
+@dataclass
+class Stamp:
+    seconds: float = field(default_factory=time.time)
 
 
 class Place:
@@ -78,3 +85,11 @@ def test_class_methods_that_were_kept_read_a_clock_that_stands_still() -> None:
 
     assert read() == read()
     assert now.__self__ is datetime.datetime  # type: ignore[attr-defined]
+
+
+def test_the_call_of_a_default_factory_is_the_users() -> None:
+    with log_calls(get_cause("clock").find_targets()) as log:
+        Stamp()
+    (call,) = log.calls
+    assert (call.display_name, call.via.rpartition(".")[2]) == ("time.time()", "__init__")
+    assert call.location.rpartition(":")[0] == __file__
