@@ -196,7 +196,7 @@ class OsEntropy(Cause):
         with ExitStack() as stack:
             if variant in ("", "python"):
                 stack.enter_context(numbered_workers())
-            stack.enter_context(patch_entropy(make_source, variant))  # as pin_entropy
+            stack.enter_context(patch_entropy(make_source, variant))
             stack.enter_context(seeded_tasks(seed, sources))
             yield
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 from pytest_repro.core.diagnose import Change, Evidence, Experiment, ExperimentResult, ExternalCall
 from pytest_repro.engine.diagnose import ExperimentFailed
 from pytest_repro.engine.diagnose.findings import describe_unseen_state, get_cause_name
-from pytest_repro.engine.experiments.state.state_diff import find_owner, join_changes
+from pytest_repro.engine.experiments.state.state_diff import MOVED, find_owner, join_changes
 
 T = TypeVar("T")
 
@@ -90,6 +90,7 @@ def minimize_changes(
 
     calls = evidence.calls_for(SHARED_STATE)
     located = [change for change in evidence.changes if change.location]
+    located.sort(key=lambda change: change.description == MOVED)  # it may only pass on what another yields
     items: list[StateItem] = [
         *located,
         *calls,
