@@ -165,10 +165,10 @@ def list_seeding_functions(libraries: tuple[str, ...]) -> list[SeedingFunction]:
 
 
 @contextmanager
-def pin_entropy(seed: int, library: str = "") -> Iterator[None]:
-    """In the block, random numbers of the operating system come from *seed*; those of *library* alone."""
+def pin_entropy(seed: int) -> Iterator[None]:
+    """In the block, random numbers of the operating system come from *seed*."""
     # One sequence per library: it draws the same numbers whether or not others are imported.
-    with patch_entropy(lambda: random.Random(seed), library):
+    with patch_entropy(lambda: random.Random(seed)):
         yield
 
 

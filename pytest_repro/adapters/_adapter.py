@@ -119,6 +119,10 @@ class Adapter:
         """As :meth:`copy_array`, contiguous, *offset* elements behind an aligned address."""
         raise NotImplementedError
 
+    def save_variables(self, value: Any) -> Callable[[], object] | None:
+        """Saves the variables of *value*, which are no arrays; returns what restores them, if it has any."""
+        return None
+
     def restore_array(self, array: Any, saved: Any) -> None:
         """Writes the values of *saved*, an array of the same shape, into the memory of *array*."""
         raise NotImplementedError

@@ -84,6 +84,25 @@ def _set_logging(module: Any, saved: tuple[int, list[Any]]) -> None:
     module.root.handlers[:] = saved[1]
 
 
+def _read_loggers() -> dict[str, tuple[int, list[Any]]]:
+    """Level and handlers of each logger that has any, by the expression that names it."""
+    logging: Any = sys.modules.get("logging")
+    found = logging.root.manager.loggerDict.copy() if logging is not None else {}
+    loggers = ((name, each) for name, each in found.items() if hasattr(each, "handlers"))
+    return {
+        f"logging.getLogger({name!r})": (each.level, list(each.handlers))
+        for name, each in loggers
+        if each.level or each.handlers
+    }
+
+
+def _set_logger(expression: str, level: int, handlers: list[Any]) -> None:
+    name = expression.removeprefix("logging.getLogger('").removesuffix("')")
+    logger = sys.modules["logging"].getLogger(name)
+    logger.setLevel(level)
+    logger.handlers[:] = handlers
+
+
 _DECIMAL_PARTS = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")  # not the flags of past results
 _SETTINGS = {
     "the working folder": _Setting("os", lambda m: m.getcwd(), lambda m, folder: m.chdir(folder)),
@@ -172,7 +191,10 @@ class Python(Adapter):
         if "logging.root" in settings:  # pytest's own handlers are new in each run
             level, handlers = settings["logging.root"]
             settings["logging.root"] = f"level {level}, {len(handlers)} handlers"
-        return {**variables, **{name: str(value) for name, value in settings.items()}}
+        loggers = {
+            name: f"level {level}, {len(own)} handlers" for name, (level, own) in _read_loggers().items()
+        }
+        return {**variables, **{name: str(value) for name, value in settings.items()}, **loggers}
 
     def switch_values(self) -> Iterable[tuple[str, object]]:
         yield from ((f"os.environ[{name!r}]", value) for name, value in self._read_variables().items())
@@ -191,11 +213,13 @@ class Python(Adapter):
         return {name: value for name, value in os.environ.items() if name not in _IGNORED_VARIABLES}
 
     def save_switches(self) -> Callable[[str], object]:
-        variables, settings = self._read_variables(), dict(_read_settings())
+        variables, settings, loggers = self._read_variables(), dict(_read_settings()), _read_loggers()
 
         def restore(name: str) -> None:
             if name in settings:
                 _SETTINGS[name].set(sys.modules[_SETTINGS[name].module], settings[name])
+            for logger in (each for each in _read_loggers() if each == name):
+                _set_logger(logger, *loggers.get(logger, (0, [])))
             for variable in {**self._read_variables(), **variables}:
                 if name == f"os.environ[{variable!r}]":
                     os.environ.pop(variable, None)

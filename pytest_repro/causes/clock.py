@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from pytest_repro.causes import Cause, WatchedFunction, watch_each
-from pytest_repro.causes._frozen.pandas_clocks import replace_pandas_clocks
+from pytest_repro.causes._frozen.library_clocks import replace_library_clocks, watch_library_clocks
 from pytest_repro.interpose.patch import Patch, is_passthrough, make_patch, patch_everywhere
 from pytest_repro.interpose.proxy_class import make_proxy_class
 from pytest_repro.interpose.user_frames import caller_frame, get_module_name
@@ -49,7 +49,7 @@ class Clock(Cause):
 
     Code that waits for threads, processes and sockets (``threading``, ``queue``, ``asyncio``,
     ``subprocess``, …) and pytest itself read the real clock. Not suspended: reads by compiled code,
-    time stamps of files, a function bound earlier as a default argument or in a class.
+    time stamps of files, a function that an object or a container keeps.
     """
 
     explanation = "the program reads a clock"
@@ -65,7 +65,7 @@ class Clock(Cause):
         *watch_each("timeit", "default_timer", *_RUNNING_CLOCK),
         *watch_each("os", "times", *_RUNNING_CLOCK),
         *watch_each("resource", "getrusage", *_RUNNING_CLOCK),
-        *watch_each("pandas", "Timestamp.now Timestamp.utcnow Timestamp.today Period.now", *_WALL_CLOCK),
+        *watch_library_clocks(*_WALL_CLOCK),
         *watch_each("asyncio", "BaseEventLoop.time", *_RUNNING_CLOCK, label="asyncio's loop.time()"),
         WatchedFunction(
             "uuid:uuid1",
@@ -206,7 +206,8 @@ class FrozenClock:
             # With a sequence number, uuid1 calls time.time_ns() instead of libuuid.
             uuid1 = uuid.uuid1
             yield uuid, "uuid1", lambda node=None, clock_seq=None: uuid1(node, clock_seq or 0)
-        yield from replace_pandas_clocks(partial(self._make_datetime, datetime.datetime))
+        read_datetime = partial(self._make_datetime, datetime.datetime)
+        yield from replace_library_clocks(read_datetime, partial(self._read, "time"))
 
     def _make_datetime(self, cls: Any, zone: datetime.tzinfo | None = None) -> Any:
         seconds, rest = divmod(self.read_ns("time"), 10**9)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import random
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from pytest_repro.adapters import pin_entropy
+from pytest_repro.adapters import patch_entropy
 from pytest_repro.causes import Cause, WatchedFunction, watch_each
+from pytest_repro.causes._serial.pool_tasks import seeded_tasks
 from pytest_repro.core.diagnose import ExternalCall
 from pytest_repro.interpose.workers import is_worker, numbered_workers
 
@@ -57,8 +59,6 @@ def _omits_seed_of_space(space: Any, seed: Any = None) -> bool:
 
 
 def _is_unseeded(self: Any, x: Any = None, *_: Any) -> bool:
-    import random
-
     return x is None and not isinstance(self, random.SystemRandom)
 
 
@@ -187,7 +187,17 @@ class OsEntropy(Cause):
     @contextmanager
     def suspend(self, seed: int, variant: str = "") -> Iterator[None]:
         """The variant is the library whose generators alone are suspended."""
-        with numbered_workers() if variant in ("", "python") else nullcontext(), pin_entropy(seed, variant):
+        sources: list[random.Random] = []
+
+        def make_source() -> random.Random:
+            sources.append(random.Random(seed))
+            return sources[-1]
+
+        with ExitStack() as stack:
+            if variant in ("", "python"):
+                stack.enter_context(numbered_workers())
+            stack.enter_context(patch_entropy(make_source, variant))
+            stack.enter_context(seeded_tasks(seed, sources))
             yield
 
     def covers(self, row: WatchedFunction, variant: str) -> bool:

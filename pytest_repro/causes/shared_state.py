@@ -87,7 +87,7 @@ def _describe_changes(changes: tuple[Change, ...]) -> str:
     return f"a run leaves state for the next: {listed}{more}{_FRESH_PROCESS_NOTE}"
 
 
-_SETTINGS = ("torch ", "numpy.", "os.environ[", "the ", "sys.path", "decimal.", "logging.root", "matplotlib.")
+_SETTINGS = ("torch ", "numpy.", "os.environ[", "the ", "sys.path", "decimal.", "logging.", "matplotlib.")
 """How the names of process-wide settings begin."""
 
 _FIX_BY_KIND = {

@@ -117,6 +117,8 @@ class Experiment(NamedTuple):
     digest_rows: bool = False  # whether values are also compared as rows in any order
     until_differing: bool = False
     digest_layout: bool = False  # whether the addresses of objects are noted when a body starts
+    located_names: tuple[str, ...] = ()  # settings, for which the line that changes them is looked for
+    keeps_setup: bool = False  # whether what the first setup adds is restored to that, not removed
     free_run: int = 0  # number of the one run in which nothing is suspended and calls are logged; 0 if none
 
 
@@ -142,7 +144,7 @@ class ExperimentResult:
     row_digests: tuple[str, ...] = ()  # of each run: equal if its rows are, in any order
     digests: tuple[str, ...] = ()  # of each run: equal for runs that agree, in other experiments too
     differing_names: tuple[str, ...] = ()  # of the recorded values that differ in any run
-    cpu_seconds: float = 0.0  # of the process that made the runs, and of its children
+    cpu_seconds: float = 0.0  # of the process that made the runs, with its imports
     layouts: tuple[str, ...] = ()  # of each run: equal if objects had the same addresses when it started
 
     @property
@@ -184,6 +186,14 @@ def encode_result(result: ExperimentResult) -> bytes:
     traces = [trace.to_bytes() for trace in result.traces]
     head = {"result": _CODEC.encode(result), "trace_sizes": [len(trace) for trace in traces]}
     return b"\n".join([json.dumps(head).encode(), b"".join(traces)])
+
+
+def set_cpu_seconds(data: bytes, seconds: float) -> bytes:
+    """*data*, an encoded result, with another processor time: that of the forks which made its runs."""
+    head, separator, rest = data.partition(b"\n")
+    root = json.loads(head)
+    root["result"]["cpu_seconds"] = seconds
+    return json.dumps(root).encode() + separator + rest
 
 
 def decode_result(data: bytes) -> ExperimentResult:

@@ -77,6 +77,7 @@ class WatchedFunction(NamedTuple):
 
     def counts_call(self, frame: FrameType) -> bool:
         """Whether a call that *frame* makes counts, by the owner of its code; the library's own do not."""
+        frame = user_frames.skip_generated(frame)
         library = self.function.replace(":", ".").partition(".")[0]
         in_library = get_module_name(frame).partition(".")[0] == library
         code_owner = "python" if in_library else classify_frame(frame)

@@ -1,4 +1,4 @@
-"""Replaces functions and classes under every name by which user code refers to them."""
+"""Replaces functions and classes wherever user code refers to them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import functools
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import BuiltinMethodType, FrameType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
+from pytest_repro.interpose._bound.names import Places, find_bindings, find_replacement
 from pytest_repro.interpose.code_owner import find_user_code, is_user_module
 from pytest_repro.interpose.proxy_class import ProxyMeta, patch_pickling
 from pytest_repro.interpose.user_frames import call_origin, format_location
@@ -70,6 +72,9 @@ class _PatchSet:
             for module in user_modules:
                 for name, value in find_bindings(module, replacements):
                     _set_attribute(stack, module, name, value)
+            find = partial(find_replacement, replacements)
+            for undo in _known.find_places().replace(find):
+                stack.callback(undo)
             for patch, _ in pairs:
                 if isinstance(patch.value, ProxyMeta) and not patch.value.owns_instances:
                     stack.enter_context(patch_pickling(patch.value))
@@ -90,7 +95,7 @@ _active_sets: list[_PatchSet] = []
 
 @contextmanager
 def patch_everywhere(patches: Iterable[Patch]) -> Iterator[None]:
-    """Replaces attributes, and every global of a user's module that holds the same object.
+    """Replaces attributes, and the same object in every global, default argument, closure, class of a user's.
 
     ``from time import time`` in a test file is found by identity; globals of the standard library and of
     installed packages stay. The block's end, or an error, restores everything, also in modules that
@@ -130,7 +135,7 @@ def list_user_modules() -> list[ModuleType]:
     ids = list(map(real_id, modules))
     if ids != _known.ids:  # modules are kept, so that no other one gets the id of one
         found = [each for each in modules if isinstance(each, ModuleType) and is_user_module(each)]
-        _known.modules, _known.ids, _known.user_modules = modules, ids, found
+        _known.modules, _known.ids, _known.user_modules, _known.places = modules, ids, found, None
     return _known.user_modules
 
 
@@ -141,22 +146,14 @@ class _KnownModules:
         self.modules: list[ModuleType] = []
         self.ids: list[int] = []
         self.user_modules: list[ModuleType] = []
+        self.places: Places | None = None
+
+    def find_places(self) -> Places:
+        self.places = self.places or Places(self.user_modules)
+        return self.places
 
 
 _known = _KnownModules()
-
-
-def find_bindings(module: ModuleType, replacements: Mapping[int, tuple[Any, Any]]) -> list[tuple[str, Any]]:
-    """Globals of *module* that hold one of the objects in *replacements*, and their new values.
-
-    The module's ``__dict__`` is read directly, so that a lazy module does not load. *replacements* has for
-    the id of an object the object, and its replacement.
-    """
-    return [
-        (name, replacements[real_id(value)][1])
-        for name, value in list(vars(module).items())
-        if real_id(value) in replacements
-    ]
 
 
 def _set_attribute(stack: ExitStack, owner: Any, name: str, value: Any) -> None:

@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, Protocol
 
-from pytest_repro.interpose.patch import copy_identity, find_bindings, list_user_modules, real_id
+from pytest_repro.interpose._bound.names import find_bindings
+from pytest_repro.interpose.patch import copy_identity, list_user_modules, real_id
 from pytest_repro.interpose.user_frames import get_module_name
 
 Effect = Literal["seeds", "restores", "advances"]

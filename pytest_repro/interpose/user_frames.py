@@ -111,6 +111,12 @@ def walk_up(frame: FrameType | None) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
+def skip_generated(frame: FrameType) -> FrameType:
+    """*frame*, or the caller of the code that ``exec()`` has made: the ``__init__`` of a dataclass."""
+    callers = (each for each in walk_up(frame) if each.f_code.co_filename != "<string>")
+    return next(callers, frame)
+
+
 def find_caller(frame: FrameType) -> FrameType:
     """The caller of *frame*; *frame* itself if compiled code called it, in a thread without Python frames."""
     return frame.f_back or frame

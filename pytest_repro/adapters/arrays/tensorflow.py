@@ -80,6 +80,13 @@ class TensorFlow(Adapter):
     def copy_array(self, array: Any) -> Any:
         return tf.identity(array)
 
+    def save_variables(self, value: Any) -> Callable[[], object] | None:
+        is_variable = issubclass(type(value), tf.Variable)
+        if not is_variable and not issubclass(type(value), tf.Module):
+            return None
+        saved = [(each, each.read_value()) for each in ([value] if is_variable else value.variables)]
+        return lambda: [each.assign(before) for each, before in saved]
+
     def copy_at_offset(self, array: Any, offset: int) -> Any:
         if offset:
             raise ValueError(f"offset {offset} of a tensor of TensorFlow: it chooses where tensors begin")

@@ -143,6 +143,14 @@ class Keras(Adapter):
         names = {keras.Layer: "module", keras.optimizers.Optimizer: "optimiser"}
         return next((name for base, name in names.items() if issubclass(kind, base)), "")
 
+    def save_variables(self, value: Any) -> Callable[[], object] | None:
+        if not isinstance(value, (keras.Layer, keras.optimizers.Optimizer)):
+            return None
+        owners = [value, *filter(None, [getattr(value, "optimizer", None)])]
+        read = keras.ops.convert_to_numpy
+        saved = [(each, read(each).copy()) for owner in owners for each in owner.variables]
+        return lambda: [each.assign(before) for each, before in saved]
+
     def seed(self, seed: int) -> None:
         # Keras creates it at its first use, with a seed from `random`, which is seeded by now.
         if _IS_KNOWN and _GLOBALS.get_global_attribute(_SEED_KEYS[0]) is not None:

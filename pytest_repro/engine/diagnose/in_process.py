@@ -28,7 +28,7 @@ _MAX_FREE_RUNS, _MAX_HELD_RUNS, _MAX_RUNS_AGAIN = 32, 64, 8
 _ONCE_PER_PROCESS = ("import",)
 """Causes that have acted in this process before the diagnosis begins."""
 
-_KNOWN_RUNS, _RUNS_OF_SAME_TEST, _FREE_RUN = 4, 3, 1
+_KNOWN_RUNS, _RUNS_OF_SAME_TEST, _FREE_RUN, _MAX_KNOWN_TRIES = 4, 3, 1, 3
 _KNOWN_OPTIONS = {"trace_ops": True, "log_calls": True, "free_run": _FREE_RUN}
 """Of the runs that confirm a call that made runs of another test differ."""
 
@@ -134,36 +134,58 @@ class SuspectSearch:
         """Remembers the call that made runs differ, if it is the only one."""
         calls = self.evidence.calls_for(suspect)
         if len({call.location for call in calls}) == 1 and not get_cause(suspect).located_by_line:
-            self._known_calls.insert(0, KnownCall(calls[0], self._test))
+            self._remember(KnownCall(calls[0], self._test))
+
+    def _remember(self, known: KnownCall) -> None:
+        """Puts *known* first, as the most recent call."""
+        others = (each for each in self._known_calls if _identify(each.call) != _identify(known.call))
+        self._known_calls[:] = [known, *others]
 
     def _find_known_suspect(self) -> str:
-        """The suspect whose call made runs of the last diverging test differ, if it does here as well.
+        """The suspect whose call made runs of another test differ, if it does here as well."""
+        if not self._known_calls or len(set(self.free)) < 2:
+            return ""
+        with suppress(ExperimentFailed):
+            for known in self._list_known_calls():
+                if self._is_known_cause(known):
+                    self._remember(known)
+                    return known.call.cause
+        return ""
+
+    def _list_known_calls(self) -> Sequence[KnownCall]:
+        """The known calls that this test makes, the most recent first; the only one, without a look."""
+        own = [known for known in self._known_calls if known.test and known.test == self._test]
+        if len(own or self._known_calls) == 1:
+            return own or self._known_calls
+        result = self._run_free(1, "run again, noting calls", log_calls=True)
+        seen = set(map(_identify, result.calls))
+        return [known for known in self._known_calls if _identify(known.call) in seen][:_MAX_KNOWN_TRIES]
+
+    def _is_known_cause(self, known: KnownCall) -> bool:
+        """Whether the call of *known* makes the difference.
 
         Since its line is known to make runs differ, few runs confirm it: those of the verdict differ, and of
         four more, one calls it and differs from all, the others agree, with it suspended before and after.
         Three do with other parameters of the same test, in whose code that call is known to matter.
         """
-        if not self._known_calls or len(set(self.free)) < 2:
-            return ""
-        known, test = self._known_calls[0]
+        call, test = known
         runs = _RUNS_OF_SAME_TEST if test and test == self._test else _KNOWN_RUNS
-        variant = get_cause(known.cause).choose_variant(known)
-        suspect = f"{known.cause}:{variant}" if variant else known.cause
-        with suppress(ExperimentFailed):
-            result = self._run(runs, describe_suspension(suspect), (suspect,), **_KNOWN_OPTIONS)
-            if result.run_count < runs or len(result.outcomes) > 1 or result.not_suspendable:
-                return ""
-            if not self._names.issubset(result.differing_names):
-                return ""
-            held = [*result.digests]
-            free = held.pop(_FREE_RUN)
-            same = {_identify(call) for call in result.calls if call.cause == known.cause}
-            if same == {_identify(known)} and len({*self.free, free, *held}) == len(self.free) + 2:
-                self.free.append(free)
-                self.divergence = result.divergence
-                self._note_evidence(result)
-                return known.cause
-        return ""
+        variant = get_cause(call.cause).choose_variant(call)
+        suspect = f"{call.cause}:{variant}" if variant else call.cause
+        result = self._run(runs, describe_suspension(suspect), (suspect,), **_KNOWN_OPTIONS)
+        if result.run_count < runs or len(result.outcomes) > 1 or result.not_suspendable:
+            return False
+        if not self._names.issubset(result.differing_names):
+            return False
+        held = [*result.digests]
+        free = held.pop(_FREE_RUN)
+        same = {_identify(each) for each in result.calls if each.cause == call.cause}
+        if same != {_identify(call)} or len({*self.free, free, *held}) != len(self.free) + 2:
+            return False
+        self.free.append(free)
+        self.divergence = result.divergence
+        self._note_evidence(result)
+        return True
 
 
 def _identify(call: ExternalCall) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from pytest_repro.core.diagnose import Change, Evidence, Experiment, ExperimentResult, ExternalCall
 from pytest_repro.engine.diagnose import ExperimentFailed
 from pytest_repro.engine.diagnose.findings import describe_unseen_state, get_cause_name
-from pytest_repro.engine.experiments.state.state_diff import find_owner, join_changes
+from pytest_repro.engine.experiments.state.state_diff import MOVED, find_owner, join_changes
 
 T = TypeVar("T")
 
@@ -90,19 +90,39 @@ def minimize_changes(
 
     calls = evidence.calls_for(SHARED_STATE)
     located = [change for change in evidence.changes if change.location]
+    located.sort(key=lambda change: change.description == MOVED)  # it may only pass on what another yields
     items: list[StateItem] = [
         *located,
         *calls,
         *(change for change in evidence.changes if not change.location),
     ]
     result = run_without(items)
+    if not is_equal(result):  # a setup that runs once, such as setUpClass, may have made what was removed
+        experiment = experiment._replace(keeps_setup=True)
+        result = run_without(items)
     if not is_equal(result):
         failed = [name for name in _list_names(items, evidence) if name not in result.restored_names]
         return describe_unseen_state([*join_changes(evidence.changes), *calls], failed)
     items = _minimize_items(items, lambda rest: is_equal(run_without(rest)))
     changes = join_changes([item for item in items if isinstance(item, Change)])
+    changes = _locate_settings(changes, experiment, run_experiment)
     kept = tuple(call for call in evidence.calls if call.cause != SHARED_STATE or call in items)
     return replace(evidence, changes=changes, calls=kept)
+
+
+def _locate_settings(
+    changes: tuple[Change, ...], experiment: Experiment, run_experiment: ExperimentRunner
+) -> tuple[Change, ...]:
+    """*changes* with the lines that make them, where no line defines what is changed."""
+    names = tuple(change.name for change in changes if not change.location)
+    if not names:
+        return changes
+    with suppress(ExperimentFailed):
+        single = experiment._replace(cells=experiment.cells[:1], located_names=names)
+        result = run_experiment(single, "run again, to find the line that sets it")
+        lines = {change.name: change.location for change in result.changes}
+        return tuple(each._replace(location=each.location or lines.get(each.name, "")) for each in changes)
+    return changes
 
 
 def _list_names(items: Sequence[StateItem], evidence: Evidence) -> tuple[str, ...]:

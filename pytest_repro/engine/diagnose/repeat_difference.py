@@ -156,6 +156,8 @@ class RepeatDiagnosis(RepeatRuns):
         return self._conclude([found]) if found else None
 
     def _find_several_causes(self) -> Finding | None:
+        if self._no_cause_reason:  # runs in fresh processes agree, whatever else acts
+            return None
         trials = Trials(
             self._run, self._is_equal, self._is_equal_without, self._try_fresh_processes,
             self._budget.limit_runs, self._runs_needed,

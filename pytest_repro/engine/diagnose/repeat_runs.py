@@ -61,7 +61,7 @@ class RepeatRuns:
 
     def _locate(self, finding: Finding, divergence: Divergence | None) -> Finding:
         """*finding* with the line at which runs first diverge, if no op and no call shows it."""
-        by_line = get_cause(finding.name).located_by_line
+        by_line = get_cause(finding.name).located_by_line or not finding.location  # no call was logged
         finding = locate(finding, divergence, self._trace_lines if by_line else None)
         return name_compiled_module(finding, self._lines) if finding.name == UNKNOWN else finding
 

@@ -22,8 +22,14 @@ from functools import partial
 
 from pytest_repro import causes
 from pytest_repro.adapters import why_not_forkable
-from pytest_repro.core.diagnose import Experiment, ExperimentResult, decode_result, encode_result
-from pytest_repro.engine.experiments.process_setup import preload_imports, report_imports
+from pytest_repro.core.diagnose import (
+    Experiment,
+    ExperimentResult,
+    decode_result,
+    encode_result,
+    set_cpu_seconds,
+)
+from pytest_repro.engine.experiments.process_setup import get_cpu_seconds, preload_imports, report_imports
 
 FORK_AVAILABLE = hasattr(os, "fork")
 
@@ -65,11 +71,12 @@ def run_in_forks(perform: ExperimentFunction, experiment: Experiment, seconds: f
             return encode_result(perform(experiment))
         except Exception as error:
             raise ForkFailed(f"{type(error).__name__}: {error}") from error
-    parts = split_into_runs(experiment) if experiment.fresh_forks else [experiment]
+    parts, cpu = split_into_runs(experiment) if experiment.fresh_forks else [experiment], get_cpu_seconds()
     functions = [partial(report_imports, partial(_perform_and_encode, perform, part)) for part in parts]
     messages = call_in_forks(functions, seconds)
     results = [preload_imports(message) for message in messages]  # after the last fork: all must be alike
-    return encode_result(join_results(results)) if experiment.fresh_forks else results[0]
+    result = encode_result(join_results(results)) if experiment.fresh_forks else results[0]
+    return set_cpu_seconds(result, get_cpu_seconds() - cpu)  # with what the forks have imported
 
 
 def split_into_runs(experiment: Experiment) -> list[Experiment]:
@@ -101,7 +108,6 @@ def join_results(encoded: Sequence[bytes]) -> ExperimentResult:
         not_suspendable=tuple(dict(pair for run in runs for pair in run.not_suspendable).items()),
         digests=tuple(run.reference_digest for run in runs),
         layouts=tuple(layout for run in runs for layout in run.layouts),
-        cpu_seconds=sum(run.cpu_seconds for run in runs),
     )
 
 

@@ -27,6 +27,7 @@ from pytest_repro.core.diagnose import (
     decode_result,
     encode_experiment,
     encode_result,
+    set_cpu_seconds,
 )
 from pytest_repro.engine.experiments.draw_lines import DrawLines
 from pytest_repro.engine.experiments.fork import (
@@ -37,7 +38,7 @@ from pytest_repro.engine.experiments.fork import (
     join_results,
     split_into_runs,
 )
-from pytest_repro.engine.experiments.process_setup import shifted_heap, single_threaded
+from pytest_repro.engine.experiments.process_setup import get_cpu_seconds, shifted_heap, single_threaded
 from pytest_repro.interpose.call_log import log_calls
 from pytest_repro.interpose.code_owner import is_user_module
 from pytest_repro.interpose.patch import pass_through, passes_through
@@ -90,10 +91,11 @@ def _import_and_run_in_forks(
         partial(_import_and_run, serve, order, part, 1 + (number or 1) * (part.shift_heap and shifts), args)
         for number, part in enumerate(parts)
     ]
-    is_enough = _differ if experiment.until_differing else _never
+    is_enough, cpu = _differ if experiment.until_differing else _never, get_cpu_seconds()
     try:
         results = call_in_forks(runs, seconds, is_enough)
-        return "tried", encode_result(join_results(results)) if experiment.fresh_forks else results[0]
+        result = encode_result(join_results(results)) if experiment.fresh_forks else results[0]
+        return "tried", set_cpu_seconds(result, get_cpu_seconds() - cpu)
     except ForkFailed as error:
         return "unknown", str(error)
 

@@ -18,7 +18,8 @@ from typing import Any
 from pytest_repro.adapters import flatten_known
 from pytest_repro.core.runs.observation import Leaf, Parts
 from pytest_repro.core.trace.divergence import LineStep
-from pytest_repro.engine.experiments.state.process_state import PLAIN_TYPES, format_plain_members
+from pytest_repro.engine.experiments.state.iterators import PLAIN_TYPES
+from pytest_repro.engine.experiments.state.process_state import format_plain_members
 from pytest_repro.engine.runs.current_run import rename_in_run
 from pytest_repro.interpose.code_owner import is_user_module
 from pytest_repro.interpose.user_frames import classify_frame, format_location, walk_up

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
+import os
 import random
 import sys
 from array import array
@@ -82,6 +83,11 @@ def single_threaded(threads_after: int) -> Iterator[None]:
         sys.meta_path.remove(finder)
         if finder.previous_threads:
             sys.modules["torch"].set_num_threads(threads_after or finder.previous_threads)
+
+
+def get_cpu_seconds() -> float:
+    """Processor time of this process and of its children that have ended, in seconds."""
+    return sum(os.times()[:4])
 
 
 def get_thread_count() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -26,11 +25,12 @@ from pytest_repro.core.trace.divergence import LineStep
 from pytest_repro.core.trace.trace import Trace
 from pytest_repro.engine.experiments.compiled_calls import CompiledCalls
 from pytest_repro.engine.experiments.line_trace import trace_lines
-from pytest_repro.engine.experiments.process_setup import digest_layout, shifted_heap
+from pytest_repro.engine.experiments.process_setup import digest_layout, get_cpu_seconds, shifted_heap
 from pytest_repro.engine.experiments.row_digest import digest_rows
 from pytest_repro.engine.experiments.state.file_state import FileStates
 from pytest_repro.engine.experiments.state.process_state import StateFacts, capture_state
 from pytest_repro.engine.experiments.state.session_state import SessionState
+from pytest_repro.engine.experiments.state.setting_lines import SettingLines
 from pytest_repro.engine.experiments.state.state_diff import diff_states
 from pytest_repro.engine.experiments.state.state_restore import StateRestorer
 from pytest_repro.engine.runs.recording import RecordingBase
@@ -73,9 +73,10 @@ class _ExperimentRun:
         self._session = SessionState(experiment)
         self._digests: list[str] = []
         self._layouts: list[str] = []
-        self._restorer = StateRestorer(experiment.restored_names)
+        self._restorer = StateRestorer(experiment.restored_names, experiment.keeps_setup)
         self._files, self._failed_files = FileStates(), set[str]()
         self._file_changes: list[Change] = []
+        self._setting_lines = SettingLines(experiment.located_names)
         self._body_starts = 0
 
     def run(self) -> ExperimentResult:
@@ -100,7 +101,7 @@ class _ExperimentRun:
             differing,
             self._digests[0],
             tuple(self._calls),
-            self._session.changes or self._find_changes(),
+            self._session.changes or self._find_changes() or self._setting_lines.list_changes(),
             _take_ends(self._traces),
             tuple(map(tuple, _take_ends(self._steps))),
             perf_counter() - start,
@@ -134,6 +135,7 @@ class _ExperimentRun:
                 self._traces.append(stack.enter_context(trace(thorough=True)))
             if experiment.trace_lines:
                 self._steps.append(stack.enter_context(trace_lines(on_line=self._compiled.visit_line)))
+            stack.enter_context(self._setting_lines.watch())
             run, recording = self._source.run(spec, self._on_body_start)
             if experiment.restored_names and self._body_starts > starts + 1:
                 self._restore()  # it was repeated, after an import, in the state that the first attempt left
@@ -213,11 +215,6 @@ def digest_runs(trial: Trial, verdict: Verdict, *last: RunResult) -> tuple[str, 
 def list_differing_names(verdict: Verdict) -> tuple[str, ...]:
     """The names under which runs at the reference setting have recorded something else."""
     return tuple(dict.fromkeys(m.series for m in verdict.mismatches if m.axis == REPEAT))
-
-
-def get_cpu_seconds() -> float:
-    """Processor time of this process and of its children that have ended."""
-    return sum(os.times()[:4])
 
 
 def is_bitwise(plan: Plan) -> bool:

@@ -99,6 +99,31 @@ def test_a_known_call_takes_four_runs() -> None:
     assert third.here.run_count - 2 == 3  # other parameters of the test in which it is known to matter
 
 
+TWO_HELPERS = [KnownCall(CLOCK, "test_a.py::test_b"), KnownCall(NOISE, "test_a.py::test_c")]
+
+
+@pytest.mark.parametrize(
+    ("calls", "test", "runs"),
+    [
+        ((NOISE,), "test_a.py::test_d", 5),
+        ((CLOCK, NOISE), "test_a.py::test_d", 8),
+        ((NOISE,), "test_a.py::test_c", 3),
+    ],
+    ids=["one is called", "both are called", "other parameters"],
+)
+def test_of_two_known_calls_those_that_the_test_makes_are_tried(
+    calls: tuple[ExternalCall, ...], test: str, runs: int
+) -> None:
+    target = Here(lambda n, earlier, suspended: "os-entropy" in suspended or n, *calls)
+    target.known, target.test = TWO_HELPERS[:], test
+    cause = target.find_cause()
+    assert (cause.name, cause.location, target.here.run_count - 2) == ("os-entropy", "/a.py:4", runs)
+    assert target.known == [TWO_HELPERS[1], TWO_HELPERS[0]]  # the most recent first
+    target.here.experiments.clear()
+    target.find_cause()
+    assert target.here.experiments[-1].suspended == ("os-entropy:numpy",)
+
+
 @pytest.mark.parametrize("other", ["0110", "01200120", "0123412340123401234", "0122222"])
 def test_a_known_call_that_is_not_used(other: str) -> None:
     """Something else makes the test differ: it alternates, counts in a circle, or settles."""

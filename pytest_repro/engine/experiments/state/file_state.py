@@ -23,7 +23,8 @@ from pytest_repro.engine.experiments.state.file_content import (
     remove_path,
     write_path,
 )
-from pytest_repro.engine.experiments.state.process_state import Setter, StateVisitor
+from pytest_repro.engine.experiments.state.iterators import Setter
+from pytest_repro.engine.experiments.state.process_state import StateVisitor
 from pytest_repro.interpose.code_owner import classify_code
 
 MAX_NBYTES = 2**26

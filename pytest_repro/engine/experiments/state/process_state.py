@@ -6,31 +6,34 @@ It is captured, to find changes; ``state_restore`` restores it by name.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from functools import partial
 from itertools import islice
 from pathlib import PurePath
-from types import BuiltinFunctionType, FunctionType, GeneratorType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from pytest_repro.adapters import active_adapters, find_array_adapter, find_kind_name, flatten_known
 from pytest_repro.core.diagnose import StateRoot
 from pytest_repro.core.runs.observation import Leaf, Parts
+from pytest_repro.engine.experiments.state.iterators import (
+    PLAIN_TYPES,
+    Setter,
+    describe_position,
+    is_iterator,
+)
 from pytest_repro.interpose.code_owner import is_user_module
 from pytest_repro.values.hashing import digest
 
 MAX_DEPTH, MAX_WIDTH, MAX_NODES, MAX_NBYTES = 5, 200, 50_000, 2**26
 """Limits of the search: depth, items per container, values in total, bytes of an array."""
 
-PLAIN_TYPES = (bool, int, float, complex, str, bytes, type(None))
-
 _WITHOUT_STATE = ModuleType, BuiltinFunctionType
 
 MODULE_PARTS = ("_parameters", "_buffers", "_modules")
 """Attributes of a ``torch.nn.Module`` whose items users know as its own attributes."""
-
-Setter = Callable[[Any], object]
 
 
 class StateFact(NamedTuple):
@@ -119,13 +122,10 @@ class StateVisitor:
             return
         elif (flat := flatten_known(value)) is not None and not isinstance(flat, str):
             self._visit_flat(name, value, flat, depth)
-        elif isinstance(value, GeneratorType):
-            frame = value.gi_frame  # its position and variables, without moving it
-            members = [*frame.f_locals.values(), frame.f_lasti] if frame is not None else []
-            self._add_fact(name, None, f"at {format_plain_members(members)}")
-        elif type(value).__module__ == "itertools" or has_member(value, "__length_hint__"):
-            hint = getattr(value, "__length_hint__", None)  # its position, without moving it
-            self._add_fact(name, None, repr(value) if hint is None else str(hint()))
+        elif isinstance(value, ContextVar):
+            self.visit(name, value.get(), depth)  # raises if it has no value
+        elif is_iterator(value):
+            self._add_fact(name, None, describe_position(value))
         else:
             self._visit_attributes(name, value, read_attributes(value), depth)
 

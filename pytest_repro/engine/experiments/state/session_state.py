@@ -14,9 +14,8 @@ from typing import Any
 
 from pytest_repro.adapters import active_adapters, find_array_adapter, find_generator_adapter
 from pytest_repro.core.diagnose import Change, Experiment, StateRoot
+from pytest_repro.engine.experiments.state.iterators import PLAIN_TYPES, Setter
 from pytest_repro.engine.experiments.state.process_state import (
-    PLAIN_TYPES,
-    Setter,
     StateFact,
     StateFacts,
     StateVisitor,

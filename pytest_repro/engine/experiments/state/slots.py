@@ -7,8 +7,8 @@ from functools import partial
 from types import BuiltinFunctionType
 from typing import Any, NamedTuple
 
+from pytest_repro.engine.experiments.state.iterators import PLAIN_TYPES
 from pytest_repro.engine.experiments.state.process_state import (
-    PLAIN_TYPES,
     fill_cell,
     has_gradient,
     has_member,

@@ -16,6 +16,9 @@ from pytest_repro.interpose.code_owner import is_user_module
 _MAX_CHANGES = 500
 _MAX_PART_NAMES = 3
 
+MOVED = "has moved on"
+"""Of an iterator, whose position says nothing to a user."""
+
 PARTED_KINDS = ("", "module")
 """Kinds of objects whose parts are found, and restored, one by one."""
 
@@ -106,6 +109,8 @@ def _describe_fact_change(before: StateFact | None, after: StateFact | None) -> 
         verb = "grew" if _get_size(after) > _get_size(before) else "shrank"
         unit = "results" if after.content == "cache" else "items"
         return f"{verb} from {before.size} to {after.size} {unit}"
+    if after.content.startswith("at "):
+        return MOVED
     short = len(before.content) <= 20 and len(after.content) <= 20 and after.size is None
     return f"changed from {before.content} to {after.content}" if short else "has different values"
 

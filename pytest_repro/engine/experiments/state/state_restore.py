@@ -5,13 +5,11 @@ Contents are put back into the objects that held them, so that whoever else refe
 
 from __future__ import annotations
 
-import ast
-import copy
-import itertools
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -24,9 +22,9 @@ from pytest_repro.adapters import (
     find_generator_adapter,
 )
 from pytest_repro.core.diagnose import StateRoot
+from pytest_repro.engine.experiments.state.iterators import Rewinder, Setter, is_iterator
 from pytest_repro.engine.experiments.state.process_state import (
     MODULE_PARTS,
-    Setter,
     StateFacts,
     StateVisitor,
     capture_switches,
@@ -53,16 +51,28 @@ class _Keeper(StateVisitor):
         self._targets = tuple(targets)
         self.kept: list[_Kept] = []
         self.names: set[str] = set()
+        self._rewinders: dict[int, Rewinder] = {}  # by id of what the search has visited and keeps alive
 
     def on_value(self, name: str, value: Any, setter: Setter | None) -> None:
         self.names.add(name)
-        if any(is_within(name, each) or is_within(each, name) for each in self._targets):
+        if setter is not None and id(value) in self._rewinders:
+            self._rewinders[id(value)].add(setter)
+        elif any(is_within(name, each) or is_within(each, name) for each in self._targets):
             with suppress(Exception):  # a foreign object may refuse to be copied
                 slots = find_slots(value)
                 for part in MODULE_PARTS:
                     if slots is not None and isinstance(places := slots.saved.get(f".{part}"), dict):
                         self.kept.append(_Kept(name, partial(_refill, places, dict(places)), None))
-                self.kept.append(_Kept(name, _make_restorer(value, setter, slots), slots))
+                self.kept.append(_Kept(name, self._make_restorer(value, setter, slots), slots))
+
+    def _make_restorer(
+        self, value: Any, setter: Setter | None, slots: Slots | None
+    ) -> Callable[[], object] | None:
+        if setter is None or slots is None or not is_iterator(value):
+            return _make_restorer(value, slots)
+        rewinder = self._rewinders[id(value)] = Rewinder(value)
+        rewinder.add(setter)
+        return rewinder.restore
 
 
 class StateRestorer:
@@ -71,10 +81,12 @@ class StateRestorer:
     Args:
         names: As in changes, ``"test_it.MODEL.bn"``; stands for all parts of that object. It need not exist
             yet: then it is removed from the object that it is added to.
+        keeps_setup: Whether what is there when the first body begins is kept, not removed: ``setUpClass``
+            makes it once.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self._names = names
+    def __init__(self, names: Sequence[str], keeps_setup: bool = False) -> None:
+        self._names, self._keeps_setup = names, keeps_setup
         self._keepers: list[tuple[_Keeper, Callable[[StateVisitor], None]]] = []
         self._switches: StateFacts = {}
         self._switch_setters: dict[str, Callable[[str], object]] = {}
@@ -90,11 +102,14 @@ class StateRestorer:
     def keep_roots(self, roots: Mapping[str, StateRoot]) -> None:
         """Keeps *roots*, and libraries' settings. Called when the body of the first run begins."""
         self._keep(lambda visitor: visitor.visit_roots(roots))
+        if self._keeps_setup:
+            known = self._keepers[0][0].names if self._keepers else set()
+            self._keep(StateVisitor.visit_modules, [name for name in self._names if name not in known])
         self._keep_switches(lambda library: library != STANDARD_LIBRARY)  # which a fixture may set
 
-    def _keep(self, visit: Callable[[StateVisitor], None]) -> None:
-        if self._names:
-            keeper = _Keeper(self._names)
+    def _keep(self, visit: Callable[[StateVisitor], None], names: Sequence[str] | None = None) -> None:
+        if targets := self._names if names is None else names:
+            keeper = _Keeper(targets)
             visit(keeper)
             self._keepers.append((keeper, visit))
 
@@ -163,7 +178,7 @@ def _put_back_part(kept: _Kept, target: str, known_names: set[str]) -> None:
             kept.slots.restore(segment)
 
 
-def _make_restorer(value: Any, setter: Setter | None, slots: Slots | None) -> Callable[[], object] | None:
+def _make_restorer(value: Any, slots: Slots | None) -> Callable[[], object] | None:
     """Restores the content of *value*, without its parts, which are restored one by one."""
     if isinstance(value, ModuleType) or slots is None:
         return None
@@ -178,17 +193,13 @@ def _make_restorer(value: Any, setter: Setter | None, slots: Slots | None) -> Ca
             return None
         saved = array_adapter.copy_array(value)
         return partial(_restore_array, value, array_adapter, saved, slots)
-    if type(value).__module__ == "itertools" or has_member(value, "__length_hint__"):
-        iterator = _copy_iterator(value)  # it cannot be rewound, but replaced
-        return None if setter is None else lambda: setter(_copy_iterator(iterator))
-    return partial(_restore_object, value, type(value), slots)
-
-
-def _copy_iterator(value: Any) -> Any:
-    if type(value) is not itertools.count:
-        return copy.copy(value)
-    numbers = repr(value).removeprefix("count")  # "(3)", "(3, 2)"; Python 3.14 does not copy it
-    return itertools.count(*ast.literal_eval(f"{numbers[:-1]},)"))
+    if isinstance(value, ContextVar):
+        return partial(value.set, value.get())
+    if is_iterator(value):
+        return None
+    found = (each.save_variables(value) for each in active_adapters().values())
+    restore_variables = next(filter(None, found), None)
+    return restore_variables or partial(_restore_object, value, type(value), slots)
 
 
 def _restore_array(array: Any, adapter: Adapter, saved: Any, slots: Slots) -> None:
