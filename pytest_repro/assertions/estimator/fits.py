@@ -37,9 +37,9 @@ class Fits:
     """
 
     def __init__(self, plan: Plan, estimator: Any, X: Any, y: Any, fit_params: Mapping[str, Any]) -> None:
-        from pytest_repro.adapters.frameworks._sklearn import parameters
+        from pytest_repro.adapters.frameworks._parts import sklearn_parameters
 
-        self.parameters, self.estimator, self.data = parameters, estimator, (X, y, fit_params)
+        self.parameters, self.estimator, self.data = sklearn_parameters, estimator, (X, y, fit_params)
         self._plan, self._trial, self._pin = plan, Trial(plan), Pin(plan.seed, deterministic=True)
         self._count = 0
 

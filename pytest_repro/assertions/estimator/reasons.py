@@ -99,7 +99,7 @@ def _diagnose(fits: Fits, process: bool = False) -> Sequence[Finding]:
 
 
 def _fit_clone(model: Any, X: Any, y: Any, fit_params: Mapping[str, Any]) -> object:
-    from pytest_repro.adapters.frameworks._sklearn.parameters import clone
+    from pytest_repro.adapters.frameworks._parts.sklearn_parameters import clone
 
     return fit_estimator(clone(model), X, y, fit_params, 0)
 
