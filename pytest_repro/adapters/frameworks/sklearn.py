@@ -16,7 +16,7 @@ from typing import Any
 
 import sklearn
 
-from pytest_repro.adapters.frameworks._parts.settings import ConfiguredAdapter
+from pytest_repro.adapters.frameworks._parts.restored_settings import ConfiguredAdapter
 from pytest_repro.adapters.frameworks._parts.sklearn_attributes import (
     Attribute,
     flatten_attribute,
