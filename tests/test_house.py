@@ -30,7 +30,7 @@ FLOORS: dict[str, list[str]] = {
     "engine": ["runs", "replay", "experiments", "golden", "sweep", "diagnose", "check"],
     "reports": ["json failure summary sweep", "html", "github"],
     "assertions": [],
-    "cli": ["reported", "compare compare_text env show", "merge history fleet", "commands", "__init__"],
+    "cli": ["reported", "compare compare_text", "merge history fleet", "commands", "__init__"],
     "plugin": [
         "config", "peers", "run", "extra_runs", "judge", "fixtures", "remote", "session", "__init__",
     ],

@@ -6,7 +6,15 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from pytest_repro.cli.commands import BadOption, Command, Result
+from pytest_repro.cli.history import text
+from pytest_repro.cli.history.add import add_report
+from pytest_repro.cli.history.changes import classify
+from pytest_repro.cli.history.database import open_history
+from pytest_repro.cli.history.page import write_page
+from pytest_repro.cli.history.series import read_results, read_series, read_sessions
+from pytest_repro.cli.history.since import find_start, format_since
 from pytest_repro.core.text import escape_surrogates
+from pytest_repro.reports.json.report import BadReport
 
 _DESCRIPTION = """\
 Keeps the verdicts, values and costs of many reports in one SQLite file, such as one in a CI cache, and says
@@ -53,10 +61,6 @@ def _run(options: Namespace) -> Result:
 
 
 def _run_add(options: Namespace) -> Result:
-    from pytest_repro.cli.history.add import add_report
-    from pytest_repro.cli.history.database import open_history
-    from pytest_repro.reports.json.report import BadReport
-
     lines, code = [], 0
     with open_history(options.history, create=True) as connection:
         for path in options.reports:
@@ -69,11 +73,6 @@ def _run_add(options: Namespace) -> Result:
 
 
 def _run_show(options: Namespace) -> Result:
-    from pytest_repro.cli.history import text
-    from pytest_repro.cli.history.changes import classify
-    from pytest_repro.cli.history.database import open_history
-    from pytest_repro.cli.history.series import read_results, read_series, read_sessions
-
     nodeid = escape_surrogates(options.test or "")
     with open_history(options.history) as connection:
         sessions = read_sessions(connection, options.order)
@@ -89,8 +88,6 @@ def _run_show(options: Namespace) -> Result:
             else:
                 histories.append(history)
     if options.html:
-        from pytest_repro.cli.history.page import write_page
-
         try:
             write_page(Path(options.html), histories, equal, sessions, results)
         except OSError as error:
@@ -103,11 +100,6 @@ def _run_show(options: Namespace) -> Result:
 
 
 def _run_since(options: Namespace) -> Result:
-    from pytest_repro.cli.history import text
-    from pytest_repro.cli.history.database import open_history
-    from pytest_repro.cli.history.series import read_series, read_sessions
-    from pytest_repro.cli.history.since import find_start, format_since
-
     with open_history(options.history) as connection:
         sessions = read_sessions(connection, options.order)
         start = find_start(sessions, options.since)
