@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from pytest_repro.cli.merge.clocks import measure_span
 from pytest_repro.cli.merge.merged_test import Consumer, MergedTest, add_label, find_part, make_merged_test
 from pytest_repro.cli.merge.shard_report import Part, ShardReport, get_label
-from pytest_repro.cli.merge.shard_set import ShardSet
+from pytest_repro.cli.merge.shard_set import ShardSet, measure_span
 from pytest_repro.cli.merge.shared_tests import SharedTests
 from pytest_repro.cli.merge.writer import Writer
 from pytest_repro.reports.json import FORMAT

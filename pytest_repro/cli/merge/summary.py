@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from pytest_repro.cli.merge.clocks import list_wrong_clocks
 from pytest_repro.cli.merge.merged_test import MergedTest
 from pytest_repro.cli.merge.shard_report import Part
-from pytest_repro.cli.merge.shard_set import ShardSet
+from pytest_repro.cli.merge.shard_set import ShardSet, list_wrong_clocks
 from pytest_repro.core.compare.verdict import SHARD
 from pytest_repro.metrics._arguments import format_list
 from pytest_repro.reports.failure import format_labelled, format_numbers, plural
