@@ -11,10 +11,10 @@ from pytest_repro.cli.commands import BadOption, Command, Result
 from pytest_repro.cli.merge.ctrf import CtrfReport
 from pytest_repro.cli.merge.junit import JUnitReport
 from pytest_repro.cli.merge.merge import JsonReport, merge_tests
+from pytest_repro.cli.merge.merged_test import Writer
 from pytest_repro.cli.merge.page import Page
 from pytest_repro.cli.merge.shard_set import ShardSet, read_shards
 from pytest_repro.cli.merge.summary import Summary
-from pytest_repro.cli.merge.writer import Writer
 
 _DESCRIPTION = """\
 Merges the reports of the shards of one run into one report, and gives one verdict on all of them.

@@ -11,9 +11,8 @@ from datetime import datetime, timezone
 from xml.sax.saxutils import escape, quoteattr
 
 from pytest_repro.cli.merge.merge import merge_environments
-from pytest_repro.cli.merge.merged_test import MergedTest
+from pytest_repro.cli.merge.merged_test import MergedTest, Writer
 from pytest_repro.cli.merge.shard_set import ShardSet, measure_span
-from pytest_repro.cli.merge.writer import Writer
 from pytest_repro.reports.html.templates import escape_not_xml
 
 

@@ -7,11 +7,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from pytest_repro.cli.merge.merged_test import Consumer, MergedTest, add_label, find_part, make_merged_test
+from pytest_repro.cli.merge.merged_test import (
+    Consumer,
+    MergedTest,
+    Writer,
+    add_label,
+    find_part,
+    make_merged_test,
+)
 from pytest_repro.cli.merge.shard_report import Part, ShardReport, get_label
 from pytest_repro.cli.merge.shard_set import ShardSet, measure_span
 from pytest_repro.cli.merge.shared_tests import SharedTests
-from pytest_repro.cli.merge.writer import Writer
 from pytest_repro.reports.json import FORMAT
 from pytest_repro.reports.json.report import ReportHead, encode_end, encode_head
 from pytest_repro.reports.json.stream import ReportStream

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from pytest_repro.cli.merge.merge import merge_environments
-from pytest_repro.cli.merge.merged_test import MergedTest
+from pytest_repro.cli.merge.merged_test import MergedTest, Writer
 from pytest_repro.cli.merge.shard_set import ShardSet
-from pytest_repro.cli.merge.writer import Writer
 from pytest_repro.reports.html.labels import RAN_ONCE
 
 _MAX_TESTS = 500
