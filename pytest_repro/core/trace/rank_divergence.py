@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from pytest_repro.core.checked_json import parse_json
 from pytest_repro.core.codec import Codec
-from pytest_repro.core.trace.collective import ALL, Collective
+from pytest_repro.core.trace.columns import ALL, Collective
 from pytest_repro.core.trace.divergence import Divergence, Receipt, first_divergence
 from pytest_repro.core.trace.trace import Trace
 
