@@ -15,8 +15,7 @@ from typing import Any
 from pytest_repro.adapters import digest, seed_all
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.plan.plan import Cell, Plan
-from pytest_repro.core.plan.tolerance import default_tolerance
+from pytest_repro.core.plan.plan import Cell, Plan, default_tolerance
 from pytest_repro.engine.check.remote_call import call_in_companions
 from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.engine.runs.recording import Recording

@@ -21,7 +21,7 @@ from pytest_repro.core.compare.stored_value import (
     compare_statistics,
     find_other_kind,
 )
-from pytest_repro.core.plan.tolerance import EXACT, Tolerance
+from pytest_repro.core.plan.plan import EXACT, Tolerance
 from pytest_repro.reports.json.report import Report
 
 Outcome = Literal["differs", "only in A", "only in B", "not compared", "close", "ignored", "equal"]

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.stored_value import StoredValue
 from pytest_repro.core.compare.verdict import VERDICT_OUTCOMES, WITHOUT_BASELINE
-from pytest_repro.core.plan.plan import LEVELS, Level
-from pytest_repro.core.plan.tolerance import EXACT, Tolerance
+from pytest_repro.core.plan.plan import EXACT, LEVELS, Level, Tolerance
 from pytest_repro.core.runs import level as level_of_runs
 from pytest_repro.core.runs.observation import Key, Observation
 from pytest_repro.reports.failure import format_tolerance

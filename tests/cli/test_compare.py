@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from pytest_repro.cli.compare import CompareOptions, compare_value, measure_difference
 from pytest_repro.core.compare.stored_value import Statistics, StoredValue
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.plan.plan import Plan
-from pytest_repro.core.plan.tolerance import EXACT, Tolerance
+from pytest_repro.core.plan.plan import EXACT, Plan, Tolerance
 from pytest_repro.reports.json.rows import verdict_to_row
 from tests.cli.reports import ENVIRONMENT, RUNS, number, report, row, run, written
 

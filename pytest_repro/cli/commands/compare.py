@@ -12,7 +12,7 @@ from pytest_repro.cli.compare import CompareOptions, compare_reports, machines_a
 from pytest_repro.cli.compare_text import format_comparison
 from pytest_repro.core.files import replace_file
 from pytest_repro.core.plan.arguments import validate_tolerance
-from pytest_repro.core.plan.tolerance import EXACT
+from pytest_repro.core.plan.plan import EXACT
 from pytest_repro.reports.json.report import read_report
 
 _DESCRIPTION = """\

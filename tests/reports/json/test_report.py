@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pytest_repro.cli.commands.show import format_report
 from pytest_repro.cli.compare import CompareOptions, compare_reports
 from pytest_repro.core.compare.stored_value import Statistics, StoredValue
-from pytest_repro.core.plan.tolerance import Tolerance
+from pytest_repro.core.plan.plan import Tolerance
 from pytest_repro.reports.json import report as report_file
 from pytest_repro.reports.json.report import BadReport, build_report, read_report
 from pytest_repro.reports.json.rows import verdict_to_row
