@@ -17,9 +17,8 @@ import torch
 
 from pytest_repro.core.trace.columns import ALL, Collective
 from pytest_repro.traces.backward_links import next_sequence_number
-from pytest_repro.traces.collective_ops import COLLECTIVE_OPS, RECEIVE, WAIT, CollectiveOp
 from pytest_repro.traces.op_reader import OpRecord
-from pytest_repro.traces.op_schema import OpSchema
+from pytest_repro.traces.op_schema import COLLECTIVE_OPS, RECEIVE, WAIT, CollectiveOp, OpSchema
 
 if TYPE_CHECKING:
     from pytest_repro.traces.dispatch_mode import TraceMode
