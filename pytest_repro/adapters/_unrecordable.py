@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_PLAIN_ARRAYS = {
-    ("dpnp", "dpnp_array"),
-    ("mlx", "array"),
-}
+_PLAIN_ARRAYS = {("dpnp", "dpnp_array"), ("mlx", "array")}
 """Top package and class of arrays that are nothing but numbers. A subclass may hold more."""
 
 

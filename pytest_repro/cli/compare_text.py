@@ -8,12 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
 from pytest_repro.cli.compare import ComparedTest, CompareOptions, Outcome, ValueMismatch
-from pytest_repro.core.compare.stored_value import (
-    MAX_VALUES,
-    Statistics,
-    compare_statistics,
-    find_other_kind,
-)
+from pytest_repro.core.compare.stored_value import MAX_VALUES, Statistics, compare_statistics, find_other_kind
 from pytest_repro.reports.failure import format_tolerance, plural
 from pytest_repro.reports.failure.values import (
     MAX_FULL_TEXTS,

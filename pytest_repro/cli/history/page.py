@@ -9,13 +9,7 @@ from typing import NamedTuple
 
 from pytest_repro.cli.history.changes import Course, History
 from pytest_repro.cli.history.series import Point, Result, Session
-from pytest_repro.cli.history.text import (
-    COURSE_TEXTS,
-    COURSES,
-    describe_course,
-    format_content,
-    name_session,
-)
+from pytest_repro.cli.history.text import COURSE_TEXTS, COURSES, describe_course, format_content, name_session
 from pytest_repro.core.files import replace_file
 from pytest_repro.reports.failure import plural
 from pytest_repro.reports.html.labels import VerdictStyle

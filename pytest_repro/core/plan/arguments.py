@@ -113,10 +113,7 @@ _VALIDATORS: dict[str, Callable[[object], Any]] = {
     "baseline": partial(_validate_choice, "baseline", (True, False), "True or False"),
     "ranks": partial(_validate_int, "ranks", 1, math.inf),
     "level": partial(
-        _validate_choice,
-        "level",
-        ("bitwise", "process", "outcome"),
-        'one of "bitwise", "process", "outcome"',
+        _validate_choice, "level", ("bitwise", "process", "outcome"), 'one of "bitwise", "process", "outcome"'
     ),
     "seeds": validate_seeds,
     "unseeded": validate_unseeded,
