@@ -13,20 +13,17 @@ class CollectiveOp(NamedTuple):
     """Where the arguments of a collective op are.
 
     Attributes:
-        name: Function of ``torch.distributed``.
         inputs, outputs: Positions of tensors or lists of them; without *outputs* those that it returns.
-        group: Position of the process group, or of its name.
         source, target: Positions of the one rank that sends, or receives.
-        tag: Position of the tag of send and receive.
     """
 
-    name: str
+    name: str  # function of ``torch.distributed``
     inputs: int | None = None
     outputs: int | None = None
-    group: int = 1
+    group: int = 1  # position of the process group, or of its name
     source: int | None = None
     target: int | None = None
-    tag: int | None = None
+    tag: int | None = None  # position of the tag of send and receive
 
 
 WAIT = "_c10d_functional::wait_tensor"
@@ -99,43 +96,24 @@ _BATCH_NORM_OPS = {"aten::native_batch_norm", "aten::cudnn_batch_norm", "aten::m
 
 @dataclass(frozen=True, slots=True)
 class OpSchema:
-    """What is known of an op before it runs. Arguments are given by position or keyword.
+    """What is known of an op before it runs. Arguments are given by position or keyword."""
 
-    Attributes:
-        op: The op itself, kept so that its id is not reused.
-        name: ``"aten.add.Tensor"``.
-        untraced: Whether it has no entry: a view, an alias, or an op that computes nothing.
-        reads_external_data: Whether it makes a tensor from data of numpy or Python.
-        returns_raw: Whether its result is uninitialized memory.
-        draws: Whether its schema says that it draws random numbers.
-        may_draw: Whether, nevertheless, some arguments make it draw none (dropout with ``p=0``).
-        write_only_arguments: Arguments that it writes without reading them.
-        writes_partially: Whether it may leave parts of a written argument unchanged.
-        writes: Whether it writes to arguments.
-        unreturned_arguments: Arguments that it writes but does not return.
-        scratch_results: Results, by position, of which parts may be uninitialized.
-        scratch_arguments: The same for arguments.
-        simple: Whether it reads all its arguments and computes all its results.
-        qualified_name: ``"c10d::allreduce_"``.
-        is_collective: Whether it sends or receives tensors, or waits for them.
-    """
-
-    op: Any
-    name: str
-    untraced: bool = False
-    reads_external_data: bool = False
-    returns_raw: bool = False
-    draws: bool = False
-    may_draw: bool = False
-    write_only_arguments: frozenset[int | str] = frozenset()
-    writes_partially: bool = False
-    writes: bool = False
-    unreturned_arguments: tuple[int | str, ...] = ()
-    scratch_results: frozenset[int] = frozenset()
-    scratch_arguments: frozenset[int] = frozenset()
-    simple: bool = False
-    qualified_name: str = ""
-    is_collective: bool = False
+    op: Any  # the op itself, kept so that its id is not reused
+    name: str  # ``"aten.add.Tensor"``
+    untraced: bool = False  # whether it has no entry: a view, an alias, or an op that computes nothing
+    reads_external_data: bool = False  # whether it makes a tensor from data of numpy or Python
+    returns_raw: bool = False  # whether its result is uninitialized memory
+    draws: bool = False  # whether its schema says that it draws random numbers
+    may_draw: bool = False  # whether, nevertheless, some arguments make it draw none (dropout with ``p=0``)
+    write_only_arguments: frozenset[int | str] = frozenset()  # arguments that it writes without reading them
+    writes_partially: bool = False  # whether it may leave parts of a written argument unchanged
+    writes: bool = False  # whether it writes to arguments
+    unreturned_arguments: tuple[int | str, ...] = ()  # arguments that it writes but does not return
+    scratch_results: frozenset[int] = frozenset()  # results, by position, of which parts may be uninitialized
+    scratch_arguments: frozenset[int] = frozenset()  # the same for arguments
+    simple: bool = False  # whether it reads all its arguments and computes all its results
+    qualified_name: str = ""  # ``"c10d::allreduce_"``
+    is_collective: bool = False  # whether it sends or receives tensors, or waits for them
 
 
 @cache

@@ -87,13 +87,12 @@ class Explanation(NamedTuple):
     Attributes:
         splits: Fields each of which divides the machines as the partition does. If there are several, the
             reports do not show which of them matters.
-        pairs: If there are none: two fields that do so together.
         determining: If there are none of these either: fields, one or two together, that are equal only on
             machines of one class. The classes follow from them, but some of their values give the same.
     """
 
     splits: tuple[FieldSplit, ...] = ()
-    pairs: tuple[tuple[FieldSplit, FieldSplit], ...] = ()
+    pairs: tuple[tuple[FieldSplit, FieldSplit], ...] = ()  # if there are none: two fields that do so together
     determining: tuple[tuple[str, ...], ...] = ()
     twins: tuple[int, int] | None = None  # two machines of one environment in different classes
     differing: tuple[str, ...] = ()  # the fields that differ between members

@@ -15,19 +15,15 @@ class Collective(NamedTuple):
     """One call of a collective operation, or of send or receive, as a rank sees it.
 
     Attributes:
-        name: Function of ``torch.distributed``: ``"all_reduce"``.
         group: Name of the process group, equal in all its ranks; for send and receive also both ranks and
             the tag, and each such channel has its own numbers.
-        number: Which call of its group it is, from 0: it has the same number in all ranks.
-        source: The rank whose input it carries, or :data:`ALL`.
-        target: The rank that gets its output, or :data:`ALL`.
     """
 
-    name: str
+    name: str  # function of ``torch.distributed``: ``"all_reduce"``
     group: str
-    number: int
-    source: int = ALL
-    target: int = ALL
+    number: int  # which call of its group it is, from 0: it has the same number in all ranks
+    source: int = ALL  # the rank whose input it carries, or :data:`ALL`
+    target: int = ALL  # the rank that gets its output, or :data:`ALL`
 
     @property
     def key(self) -> tuple[str, int]:

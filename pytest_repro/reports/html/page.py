@@ -37,7 +37,6 @@ class Entry:
 
     Attributes:
         details: What :func:`~.page_data.make_page_data` gave; empty for a test that reproduced.
-        notes: What was not compared, and what drew from generators that the test did not seed.
     """
 
     ident: str  # its HTML id, unique on the page
@@ -47,7 +46,7 @@ class Entry:
     name: str
     details: Mapping[str, Any]
     summary: str  # what happened, in one line
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # what was not compared, and what drew from generators that the test did not seed
     figure_groups: tuple[tuple[str, str, tuple[Figure, ...]], ...]  # name, kind and figures of each value
     omitted_count: int  # values whose plots are left out
     extra_runs: ExtraRunsSection | None
