@@ -18,7 +18,7 @@ from pytest_repro.adapters._numpy_arrays import describe as describe_numpy
 from pytest_repro.adapters._numpy_arrays import flatten_array
 from pytest_repro.adapters._numpy_arrays import read_small_array as read_small
 from pytest_repro.adapters._python_values import flatten_value
-from pytest_repro.core.runs.observation import Leaf, Parts
+from pytest_repro.core.runs.observation import Leaf, Parts, make_leaf
 from pytest_repro.core.runs.pytree import FlattenResult
 
 _TRACER = (
@@ -193,5 +193,4 @@ def _find_name(function: object) -> Any:
 def _make_text_leaf(value: Any) -> Leaf:
     name = value.name if isinstance(value, np.dtype) else f"{value.__module__}.{_find_name(value)}"
     kind = "dtype" if isinstance(value, np.dtype) else "type" if isinstance(value, type) else "function"
-    content = str(name).encode()
-    return Leaf(kind, "", (), len(content), lambda: (memoryview(content),))
+    return make_leaf(kind, str(name))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from pytest_repro.reports.json.report import BadReport
@@ -93,7 +93,7 @@ def open_history(path: str, create: bool = False) -> Iterator[sqlite3.Connection
     try:
         connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
         connection.execute("PRAGMA foreign_keys = ON")
-        with transaction(connection) if create else _nothing():
+        with transaction(connection) if create else nullcontext():
             _check(connection, path, create)
         yield connection
     except sqlite3.Error as error:
@@ -113,11 +113,6 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         connection.rollback()
         raise
     connection.commit()
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 def _check(connection: sqlite3.Connection, path: str, create: bool) -> None:

@@ -39,7 +39,7 @@ class Part:
     @property
     def label(self) -> str:
         """``3/100``; the path of its report without a number."""
-        return f"{self.number}/{self.total}" if self.number else self.path
+        return self.shard or self.path
 
     @property
     def shard(self) -> str:
