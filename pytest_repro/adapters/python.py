@@ -30,8 +30,7 @@ from pytest_repro.interpose.patch import Patch, patch_everywhere
 from pytest_repro.interpose.seeding import Effect
 
 _OFFSET = object.__basicsize__
-_NBYTES = 16
-"""Position, and three words, which change when it has run through: ``RandomObject`` of CPython."""
+_NBYTES = 16  # position, and three words, which change when it has run through: ``RandomObject`` of CPython
 
 
 def _read_slowly(generator: random.Random) -> object:

@@ -41,9 +41,7 @@ def fit_estimator(estimator: Any, X: Any, y: Any, fit_params: Mapping[str, Any],
     return {"model": estimator, **{name: method(deepcopy(X)) for name, method in found.items()}}
 
 
-_MAX_FITS = 4
-"""Fits that are equal where two could be by chance: threads may finish in the same order."""
-
+_MAX_FITS = 4  # fits that are equal where two could be by chance: threads may finish in the same order
 _REFIT, _CLONE = Cell("refit", 1), Cell("clone", 1)
 _RESULT = "result"  # what another interpreter calls the value of a function
 

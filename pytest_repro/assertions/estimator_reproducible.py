@@ -17,9 +17,7 @@ from pytest_repro.engine.runs.current_run import choose_seed, note_assertion
 from pytest_repro.metrics._arguments import format_list
 from pytest_repro.reports.failure.assertions import format_estimator_failure
 
-_MAX_TRIED = 8
-"""Parameters that are tried one by one; of more, all are named."""
-
+_MAX_TRIED = 8  # parameters that are tried one by one; of more, all are named
 _FIX_MOVING = "pass an integer: each fit then begins with the same numbers"
 _FIX_WARM = "pass warm_start=False, or refit=False to this assertion: a warm start is there to differ"
 _WHY_CARRIED = "a second fit of the same object keeps something of the first, while clones are equal"

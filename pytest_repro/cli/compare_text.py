@@ -19,9 +19,7 @@ from pytest_repro.reports.failure.values import (
 )
 from pytest_repro.reports.json.report import Report
 
-_MAX_DETAILED = 20
-"""Tests with values; the others have one line each."""
-
+_MAX_DETAILED = 20  # tests with values; the others have one line each
 _OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 

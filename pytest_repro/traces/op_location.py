@@ -19,8 +19,7 @@ import torch
 from pytest_repro.core.trace.columns import NO_FORWARD, StringTable
 from pytest_repro.interpose.user_frames import classify_frame, get_module_name
 
-_RUNNER_LINES: dict[int, int] = {}
-"""Stands for code of the runner, which ends the search."""
+_RUNNER_LINES: dict[int, int] = {}  # stands for code of the runner, which ends the search
 
 
 def _is_user_code(frame: FrameType) -> bool:

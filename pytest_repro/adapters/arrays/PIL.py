@@ -49,8 +49,7 @@ def _load_library() -> Any:
     return library
 
 
-_FOR_ZERO = 0x9E3779B9
-"""``srand(0)`` would give the same numbers as ``srand(1)``."""
+_FOR_ZERO = 0x9E3779B9  # ``srand(0)`` would give the same numbers as ``srand(1)``
 _SPARE_NBYTES = 128
 _spare_state = ctypes.create_string_buffer(_SPARE_NBYTES)
 _address = ctypes.addressof(_spare_state)

@@ -48,8 +48,7 @@ _NUMBERS = {
     "UInt64": "u8", "Float16": "f2", "Float32": "f4", "Float64": "f8", "Boolean": "?",
     "Date": "i4", "Datetime": "i8", "Duration": "i8", "Time": "i8",
 }  # fmt: skip
-_FEW = 1000
-"""Texts that are read without pyarrow, which copies them as a whole."""
+_FEW = 1000  # texts that are read without pyarrow, which copies them as a whole
 
 _AS_TEXT = ("Decimal", "Int128", "UInt128", "Categorical", "Enum")
 """Dtypes that are read as text, which says all of their values."""
@@ -145,8 +144,7 @@ def _iter_nested(series: Any, name: str) -> Iterator[tuple[str, object]]:
 
 _OWN = frozenset(["_df", "_s", "_accessors"])
 _ALTERNATIVE = "record its result, a DataFrame or a Series"
-_CARDS = pl.DataFrame({"card": list(range(20))})
-"""Shuffled to draw a number: 20! orders are 61 bits."""
+_CARDS = pl.DataFrame({"card": list(range(20))})  # shuffled to draw a number: 20! orders are 61 bits
 
 
 def _iter_frame(frame: Any) -> Iterator[tuple[str, object]]:

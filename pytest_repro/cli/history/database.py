@@ -22,8 +22,7 @@ class BadHistory(BadReport):
 FORMAT = 1
 """Version of the tables."""
 
-_APPLICATION_ID = 0x52455052
-"""``REPR``, in the header of the file."""
+_APPLICATION_ID = 0x52455052  # ``REPR``, in the header of the file
 _WAIT_SECONDS = 600.0
 
 _TABLES = """

@@ -18,11 +18,8 @@ from pytest_repro.reports.html.templates import render_template
 
 MAX_VALUES = 500
 """Most values on the page; each takes about 60 bytes for each change."""
-_MAX_CHANGES = 400
-"""Most changes of a line; of more, some neighbours are drawn."""
-_MAX_MARKS = 60
-"""Most changes that have a dot: more would hide the line."""
-
+_MAX_CHANGES = 400  # most changes of a line; of more, some neighbours are drawn
+_MAX_MARKS = 60  # most changes that have a dot: more would hide the line
 _WIDTH, _HEIGHT, _MARGIN = 600.0, 64.0, 8.0
 
 STYLES: Mapping[Course, VerdictStyle] = {

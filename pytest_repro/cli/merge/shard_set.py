@@ -119,8 +119,7 @@ def _list_missing(found: ShardSet) -> Iterator[tuple[str, str]]:
         yield "missing", f"{noun} {format_numbers(missing)} of {found.expected:,}"
 
 
-_TOLERANCE = timedelta(minutes=5)
-"""How far the clock of a machine may be ahead of this one's."""
+_TOLERANCE = timedelta(minutes=5)  # how far the clock of a machine may be ahead of this one's
 
 
 def measure_span(parts: Sequence[Part]) -> tuple[str, float]:

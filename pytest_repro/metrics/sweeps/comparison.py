@@ -59,15 +59,13 @@ def solve_quantile(tail: float, degrees: float) -> float:
     return t
 
 
-_MIN_TRIMMED = 5
-"""Fewer values are all kept: without two of four, two are left."""
+_MIN_TRIMMED = 5  # fewer values are all kept: without two of four, two are left
 
 _NORMAL_DEGREES = 1000
 """Degrees of freedom from which on the quantile is that of a normal distribution: 0.2 % smaller."""
 
 
-_MAX_RATIO = 1e6
-"""Std of the largest shift that counts as none: 10**13 seeds would find it."""
+_MAX_RATIO = 1e6  # std of the largest shift that counts as none: 10**13 seeds would find it
 
 
 class _TrimmedMean(NamedTuple):

@@ -27,8 +27,7 @@ from pytest_repro.reports.html.templates import render_template
 MAX_PLOTS = 240
 """Values on the page with plots; each takes up to 60 kB."""
 
-_MAX_NAMES = 8
-"""Most names in a note."""
+_MAX_NAMES = 8  # most names in a note
 
 
 @dataclass(frozen=True, slots=True)

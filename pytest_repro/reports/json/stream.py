@@ -18,8 +18,7 @@ MAX_TEST_MIB = 256
 _CHUNK_BYTES = 2**18
 _SPACE = " \t\n\r"
 _DECODER = json.JSONDecoder(parse_constant=refuse_constant)
-_END_OF_TOKEN = 16
-"""Where a text is cut inside ``false`` or ``\\u00e9``, the error is this close to its end."""
+_END_OF_TOKEN = 16  # where a text is cut inside ``false`` or ``\u00e9``, the error is this close to its end
 
 
 class StreamedTest(NamedTuple):

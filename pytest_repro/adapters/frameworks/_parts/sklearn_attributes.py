@@ -29,9 +29,7 @@ _TREE = (
     "children_left", "children_right", "feature", "threshold", "missing_go_to_left", "impurity",
     "n_node_samples", "weighted_n_node_samples", "value", "n_features", "n_classes", "n_outputs", "max_depth",
 )  # fmt: skip
-_MAX_WORDS = 1000
-"""Words of a vocabulary that are compared one by one; more are compared as two arrays."""
-
+_MAX_WORDS = 1000  # words of a vocabulary that are compared one by one; more are compared as two arrays
 _HINT = "record its fitted attributes (.coef_, .estimators_[0].tree_, …) or its predictions"
 
 
