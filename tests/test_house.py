@@ -266,6 +266,7 @@ TOPICS = {
     "plugin/remote": "companion_environment rank_counts rank_traces",
     "plugin/run": "hostile_tests imports not_compared observations restored_state",
     "plugin/session": "html_report rehearsals",
+    "reports/html": "extra_runs",
     "traces": "training",
     "values": "cross_dtype ulps",
 }
