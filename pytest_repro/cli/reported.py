@@ -12,8 +12,8 @@ from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.stored_value import StoredValue
 from pytest_repro.core.compare.verdict import VERDICT_OUTCOMES, WITHOUT_BASELINE
 from pytest_repro.core.plan.plan import EXACT, LEVELS, Level, Tolerance
-from pytest_repro.core.runs import level as level_of_runs
 from pytest_repro.core.runs.observation import Key, Observation
+from pytest_repro.core.runs.observation import select_at_level as select_observations
 from pytest_repro.reports.failure import format_tolerance
 from pytest_repro.reports.json.report import BadReport, Report
 from pytest_repro.reports.json.rows import value_from_row
@@ -118,7 +118,7 @@ def select_at_level(level: Level, values: Mapping[str, StoredValue]) -> Mapping[
         return values
     containers = {name for value in values.values() for name, _ in value.containers}
     names = {parse_key(name, containers): name for name in values}
-    selected = level_of_runs.select_at_level(level, observe_values(values, names))
+    selected = select_observations(level, observe_values(values, names))
     is_last = level == "outcome"
     return {f"{key[0]}{key[2]}" if is_last else names[key]: values[names[key]] for key in selected}
 

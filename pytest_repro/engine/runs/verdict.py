@@ -14,7 +14,7 @@ from pytest_repro.core.compare.mismatch import (
 )
 from pytest_repro.core.compare.verdict import Verdict, VerdictOutcome, judge_runs
 from pytest_repro.core.plan.plan import LEVELS, Level, Plan, default_tolerance
-from pytest_repro.core.runs.level import (
+from pytest_repro.core.runs.observation import (
     Agreeing,
     LevelResult,
     explain_exclusion,
