@@ -1,6 +1,6 @@
 """Renders the HTML report: one self-contained file from the rows of the JSON report.
 
-``extra_runs.html`` has the tables of runs that are not compared: seed sweep, noise matrix, cost of determinism.
+``extra_runs.html`` has the tables of runs that are not compared: seeds, noise, cost of determinism.
 """
 
 from __future__ import annotations
