@@ -10,19 +10,10 @@ from pytest_repro.cli.commands import Command, Result
 from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.mismatch import describe_outcome
 from pytest_repro.core.compare.verdict import Verdict
+from pytest_repro.reports import summary
 from pytest_repro.reports.failure.text import format_failure, format_headline, format_lost_runs
 from pytest_repro.reports.json.report import Report, read_report, refuse_inconsistent
 from pytest_repro.reports.json.rows import verdict_from_row
-from pytest_repro.reports.summary import (
-    FAILING_VERDICTS,
-    format_counts,
-    format_diagnosis_lines,
-    format_failing_lines,
-    format_foreign_lines,
-    format_not_compared_lines,
-    format_past_log_lines,
-    format_unavailable_lines,
-)
 
 _DESCRIPTION = "Prints the failures and the summary of a report as pytest showed them."
 
@@ -73,20 +64,20 @@ def format_report(report: Report) -> Iterator[str]:
         yield f" {name} ".center(_WIDTH, "_") if name else "_" * _WIDTH
         yield from test.failure_text.splitlines()
     yield " reproducibility ".center(_WIDTH, "=")
-    yield format_counts(rows)
-    yield from format_unavailable_lines(rows)
-    yield from format_foreign_lines(rows)
-    yield from format_past_log_lines(rows)
-    yield from format_diagnosis_lines(rows)
-    yield from format_not_compared_lines(rows, verbose=True)
-    yield from format_failing_lines(rows)
+    yield summary.format_counts(rows)
+    yield from summary.format_unavailable_lines(rows)
+    yield from summary.format_foreign_lines(rows)
+    yield from summary.format_past_log_lines(rows)
+    yield from summary.format_diagnosis_lines(rows)
+    yield from summary.format_not_compared_lines(rows, verbose=True)
+    yield from summary.format_failing_lines(rows)
     yield from (test.failure_line for test in tests if test.failure_line)
 
 
 def _read_test(node: JsonNode, report: Report) -> _Test:
     nodeid, verdict = node["nodeid"].as_text(), verdict_from_row(node, report.environment, report.seed)
     with refuse_inconsistent(node):
-        headline = format_headline(verdict) if verdict.outcome in FAILING_VERDICTS else ""
+        headline = format_headline(verdict) if verdict.outcome in summary.FAILING_VERDICTS else ""
         row = {**node.value, "headline": headline}
         failure_text = _format_failure(nodeid, verdict, bool(row.get("expected")))
         # Of a failure that pytest itself showed, the report has no more than a line.
@@ -99,5 +90,5 @@ def _format_failure(nodeid: str, verdict: Verdict, expected: bool) -> str:
     if verdict.outcome == "failed":
         return format_lost_runs(nodeid, verdict)
     audited = verdict.outcome == "unobserved" and verdict.plan.audit and not verdict.is_partial
-    shown = verdict.outcome in FAILING_VERDICTS and not expected and not audited
+    shown = verdict.outcome in summary.FAILING_VERDICTS and not expected and not audited
     return format_failure(nodeid, verdict) if shown else ""
