@@ -33,11 +33,6 @@ class Rules(NamedTuple):
         parts += [f"level {self.level}"] if self.level != LEVELS[0] else []
         return ", ".join(parts + ([f"ranks {self.ranks}"] if self.ranks else []))
 
-    @property
-    def are_default(self) -> bool:
-        """Whether every value counts, bit for bit."""
-        return self.tolerance.exact and self.level == LEVELS[0]
-
 
 DEFAULT_RULES = Rules()
 
@@ -128,10 +123,14 @@ def observe_values(values: Mapping[str, StoredValue], names: Mapping[Key, str]) 
     found = {}
     for key, name in names.items():
         kind = values[name].kind
-        shape = re.search(r"\[([\d, ]*)\]", kind)  # not "datetime64[ns, UTC]"
-        lengths = tuple(map(int, re.findall(r"\d+", shape[1]))) if shape else ()
-        found[key] = Observation(key, kind, kind.partition("[")[0].removeprefix("q"), lengths, b"")
+        found[key] = Observation(key, kind, kind.partition("[")[0].removeprefix("q"), parse_shape(kind), b"")
     return found
+
+
+def parse_shape(kind: str) -> tuple[int, ...]:
+    """The shape of an array of *kind*, ``"float32[4, 8]"``; () for a scalar."""
+    shape = re.search(r"\[([\d, ]*)\]", kind)  # not "datetime64[ns, UTC]"
+    return tuple(map(int, re.findall(r"\d+", shape[1]))) if shape else ()
 
 
 def parse_key(name: str, containers: Collection[str]) -> Key:

@@ -99,7 +99,8 @@ class CollectiveReader:
     def _list_outputs(self, op: CollectiveOp, args: Sequence[Any], result: Any) -> list[Any]:
         if op.target is not None and args[op.target] != _find_group(args[op.group]).rank():
             return []  # what a reduction leaves in ranks that do not receive it is undefined
-        return list(_iter_tensors(result if op.outputs is None else args[op.outputs]))
+        outputs = result if op.outputs is None else args[op.outputs]
+        return [each for each in _iter_parts(outputs) if isinstance(each, torch.Tensor)]
 
     def _open(self, index: int, tensors: Sequence[Any], result: Any, receives_from: Any) -> None:
         works = [each for each in _iter_parts(result) if isinstance(each, torch.ScriptObject)]
@@ -172,7 +173,3 @@ def _iter_parts(value: Any) -> Iterator[Any]:
             yield from _iter_parts(each)
     else:
         yield value
-
-
-def _iter_tensors(value: Any) -> Iterator[Any]:
-    return (each for each in _iter_parts(value) if isinstance(each, torch.Tensor))

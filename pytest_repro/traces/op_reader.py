@@ -30,8 +30,8 @@ class OpRecord:
     generator: Any = None
     draws = 0
 
-    def __init__(self, inputs: list[Digest] | None = None) -> None:
-        self.inputs = inputs or []
+    def __init__(self) -> None:
+        self.inputs: list[Digest] = []
         self.plain_arguments: list[object] = []
         self.outputs: list[Digest] = []
         self.kinds: list[int] = []

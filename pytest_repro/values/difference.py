@@ -243,6 +243,7 @@ def _measure_text_difference(reference: ValueBuffer, other: Iterable[memoryview]
     return Difference(1, 1, 1, first_index=(), first_values=(_quote(left, start), _quote(right, start)))
 
 
-def _quote(text: bytes, start: int, width: int = 60) -> str:
-    quote = repr(text[start : start + width].decode("utf-8", "backslashreplace"))
-    return f"{'…' if start else ''}{quote}{'…' if len(text) > start + width else ''}"
+def _quote(text: bytes, start: int) -> str:
+    stop = start + 60
+    quote = repr(text[start:stop].decode("utf-8", "backslashreplace"))
+    return f"{'…' if start else ''}{quote}{'…' if len(text) > stop else ''}"

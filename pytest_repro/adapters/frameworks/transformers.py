@@ -72,10 +72,6 @@ def _flatten_configuration(configuration: Any) -> Parts:
     return Parts(type(configuration).__qualname__, items, numeric=True)
 
 
-def _refuse_tokenizer(tokenizer: object) -> str:
-    return "is a tokenizer, which cannot be recorded: record what it returns"
-
-
 _READERS: dict[str, Callable[[Any], FlattenResult]] = {
     "transformers.utils.generic.ModelOutput": _flatten_output,
     "transformers.cache_utils.Cache": _flatten_attributes,
@@ -86,7 +82,9 @@ _READERS: dict[str, Callable[[Any], FlattenResult]] = {
     "transformers.configuration_utils.PreTrainedConfig": _flatten_configuration,
     "transformers.configuration_utils.PretrainedConfig": _flatten_configuration,  # before transformers 5
     "transformers.generation.configuration_utils.GenerationConfig": _flatten_configuration,
-    "transformers.tokenization_utils_base.PreTrainedTokenizerBase": _refuse_tokenizer,
+    "transformers.tokenization_utils_base.PreTrainedTokenizerBase": lambda _: (
+        "is a tokenizer, which cannot be recorded: record what it returns"
+    ),
 }
 """Classes by their names: transformers imports its modules once they are used."""
 

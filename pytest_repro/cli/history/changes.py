@@ -72,7 +72,6 @@ class History:
 
     @property
     def content_count(self) -> int:
-        """Number of different contents."""
         return len({point.content.ident for point in self.series.points})
 
 

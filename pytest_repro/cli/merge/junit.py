@@ -42,7 +42,7 @@ class JUnitReport(Writer):
         word, message = str(test.row.get("verdict", "")), test.headline
         if test.fails:
             self._failures += 1
-            text = _escape(test.failure_text)
+            text = escape(escape_not_xml(test.failure_text))
             return f"<failure{_format_attributes(message=message, type=word)}>{text}</failure>"
         if word == "skipped" or test.row.get("expected"):
             self._skipped += 1
@@ -80,7 +80,3 @@ def _split(rest: str) -> list[str]:
 
 def _format_attributes(**attributes: str) -> str:
     return "".join(f" {name}={quoteattr(escape_not_xml(value))}" for name, value in attributes.items())
-
-
-def _escape(text: str) -> str:
-    return escape(escape_not_xml(text))

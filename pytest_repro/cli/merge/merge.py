@@ -93,7 +93,6 @@ class SharedTests:
             yield make_merged_test(node, "".join(encode_test(row)), kept.worst_part)
 
     def close(self) -> None:
-        """Removes the temporary file."""
         self._file.close()
 
     def _make_row(self, kept: _SharedTest) -> dict[str, Any]:

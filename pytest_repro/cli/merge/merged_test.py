@@ -28,7 +28,6 @@ class MergedTest:
 
     @property
     def nodeid(self) -> str:
-        """The node id of pytest."""
         return str(self.row["nodeid"])
 
     @property
@@ -102,7 +101,6 @@ class Writer:
         self.item_count = 0
 
     def __call__(self, test: MergedTest) -> None:
-        """Takes one test."""
         raise NotImplementedError
 
     def encode(self, found: ShardSet) -> Iterator[str | bytes]:
@@ -114,7 +112,6 @@ class Writer:
         replace_file(path, self.encode(found))
 
     def write_item(self, text: str) -> None:
-        """Adds an item."""
         self._file.write(text.encode("utf-8", "backslashreplace"))
         self.item_count += 1
 
@@ -124,5 +121,4 @@ class Writer:
         yield from iter(lambda: self._file.read(_COPY_BYTES), b"")
 
     def close(self) -> None:
-        """Removes the temporary file."""
         self._file.close()

@@ -96,9 +96,9 @@ class Cell(NamedTuple):
     setting: Mapping[str, object] = {}  # axis → value, of every axis of the plan
     repeat_of: tuple[str, object] | None = None  # axis and value that a run other than the reference repeats
 
-    def as_repeat(self, number: int = 1) -> Cell:
+    def as_repeat(self) -> Cell:
         """A repeat of this cell."""
-        return Cell(REPEAT, number, self.setting, (self.axis, self.value))
+        return Cell(REPEAT, 1, self.setting, (self.axis, self.value))
 
 
 def make_reference_cell(vary: tuple[AxisValues, ...], number: int) -> Cell:
