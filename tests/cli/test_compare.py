@@ -235,6 +235,13 @@ def test_any_numbers_have_a_distance(pairs: list[tuple[Any, Any]], rtol: float, 
     assert not measure_difference(a, a, f"float64[{len(a)}]", EXACT).differing
 
 
+@pytest.mark.parametrize(
+    ("kind", "index"), [("float32[2, 2]", (1, 0)), ("float32[2, 2] weak", (1, 0)), ("list", ())]
+)
+def test_the_first_element_is_found_in_the_shape(kind: str, index: tuple[int, ...]) -> None:
+    assert measure_difference([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 0.0, 4.0], kind, EXACT).first_index == index
+
+
 @given(st.floats(-1e9, 1e9), st.floats(-1e9, 1e9), st.floats(0, 1), st.floats(0, 1e6))
 def test_closeness_is_the_markers(a: float, b: float, rtol: float, atol: float) -> None:
     found = compare_value("x", number("x", a), number("x", b), CompareOptions(Tolerance(rtol, atol)))
