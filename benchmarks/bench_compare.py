@@ -20,7 +20,7 @@ CODE = """if True:
     sys.path.insert(0, {folder!r})
     import torch
     from _timing import measure_extra_memory, measure_seconds
-    from pytest_repro.core.plan.tolerance import EXACT, default_tolerance
+    from pytest_repro.core.plan.plan import EXACT, default_tolerance
     from pytest_repro.values.difference import measure_difference
 
     count = {size} // torch.{dtype}.itemsize
@@ -68,7 +68,7 @@ FLEET_CODE = """if True:
     from pytest_repro.cli.fleet.page import render_page
     from pytest_repro.cli.fleet.records import read_fleet
     from pytest_repro.cli.fleet.text import FleetText
-    from pytest_repro.core.plan.tolerance import Tolerance
+    from pytest_repro.core.plan.plan import Tolerance
     from pytest_repro.reports.json.report import read_report
 
     paths = sorted(map(str, Path({reports!r}).glob("*.json")))[:{count}]

@@ -20,7 +20,7 @@ from _timing import QUICK, Call, format_seconds, median_ratio, median_seconds, r
 
 from pytest_repro import digest
 from pytest_repro.adapters import seed_all
-from pytest_repro.core.plan.tolerance import exact_tolerance
+from pytest_repro.core.plan.plan import exact_tolerance
 from pytest_repro.engine.runs.recording import Recording
 from pytest_repro.values import hashing
 from pytest_repro.values.spill_store import SpillStore

@@ -17,7 +17,7 @@ import pandas as pd
 from _timing import QUICK, Call, format_seconds
 
 from pytest_repro import digest
-from pytest_repro.core.plan.tolerance import exact_tolerance
+from pytest_repro.core.plan.plan import exact_tolerance
 from pytest_repro.engine.runs.recording import Recording
 from pytest_repro.values.spill_store import SpillStore
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pytest_repro.assertions.batch_invariance import assert_batch_invariant
     from pytest_repro.assertions.distinct_draws import assert_distinct_draws, assert_distinct_loader_draws
     from pytest_repro.assertions.draws import assert_no_draws, track_draws
-    from pytest_repro.assertions.estimator.reproducible import assert_estimator_reproducible
+    from pytest_repro.assertions.estimator_reproducible import assert_estimator_reproducible
     from pytest_repro.assertions.instability import probe_instability
     from pytest_repro.assertions.key_reuse import assert_no_key_reuse
     from pytest_repro.assertions.reproducible import assert_reproducible
@@ -66,7 +66,7 @@ _MODULES = {
     "assert_batch_invariant": "assertions.batch_invariance",
     "assert_distinct_draws": "assertions.distinct_draws",
     "assert_distinct_loader_draws": "assertions.distinct_draws",
-    "assert_estimator_reproducible": "assertions.estimator.reproducible",
+    "assert_estimator_reproducible": "assertions.estimator_reproducible",
     "assert_no_draws": "assertions.draws",
     "assert_no_key_reuse": "assertions.key_reuse",
     "assert_reproducible": "assertions.reproducible",

@@ -30,7 +30,7 @@ FLOORS: dict[str, list[str]] = {
     "engine": ["runs", "replay", "experiments", "golden", "sweep", "diagnose", "check"],
     "reports": ["json failure summary sweep", "html", "github"],
     "assertions": [],
-    "cli": ["reported", "compare compare_text env show", "merge history fleet", "commands", "__init__"],
+    "cli": ["reported", "compare compare_text", "merge history fleet", "commands", "__init__"],
     "plugin": [
         "config", "peers", "run", "extra_runs", "judge", "fixtures", "remote", "session", "__init__",
     ],
@@ -266,6 +266,7 @@ TOPICS = {
     "plugin/remote": "companion_environment rank_counts rank_traces",
     "plugin/run": "hostile_tests imports not_compared observations restored_state",
     "plugin/session": "html_report rehearsals",
+    "reports/html": "extra_runs",
     "traces": "training",
     "values": "cross_dtype ulps",
 }

@@ -22,7 +22,6 @@ from pytest_repro.adapters._adapter import DrawOrigin as DrawOrigin
 from pytest_repro.adapters._adapter import EntropySource as EntropySource
 from pytest_repro.adapters._adapter import FastReader as FastReader
 from pytest_repro.adapters._adapter import SwitchTooLate as SwitchTooLate
-from pytest_repro.adapters._unrecordable import explain_unrecordable, find_alternative, is_plain_array
 from pytest_repro.core.plan.arguments import validate_seed
 from pytest_repro.core.plugins import find_plugins, load_plugin
 from pytest_repro.core.runs.pytree import FlattenResult, iter_leaves
@@ -205,3 +204,36 @@ def environment_with_flags() -> dict[str, str]:
     for adapter in active_adapters().values():
         facts.update(adapter.flags())
     return facts
+
+
+_PLAIN_ARRAYS = {("dpnp", "dpnp_array"), ("mlx", "array")}
+"""Top package and class of arrays that are nothing but numbers. A subclass may hold more."""
+
+
+def is_plain_array(value: object) -> bool:
+    """Whether *value* is an array of another library that is nothing but its numbers."""
+    kind = type(value)
+    return (kind.__module__.partition(".")[0], kind.__name__) in _PLAIN_ARRAYS
+
+
+def explain_unrecordable(value: object) -> str:
+    """The end of a sentence that begins with the path of *value*."""
+    kind = type(value)
+    name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    article = "an" if kind is object else "a"
+    return f"is {article} {name}, which cannot be recorded: {find_alternative(value)}"
+
+
+def find_alternative(value: object) -> str:
+    """What to record instead of a value that cannot be recorded."""
+    kind: Any = type(value)
+    if hasattr(kind, "__array__") or hasattr(kind, "__dlpack__"):
+        return "record numpy.asarray(x), and with it the labels or units that it would drop"
+    if callable(getattr(kind, "fit", None)) and callable(getattr(kind, "get_params", None)):
+        return "record its fitted attributes (.coef_, .tree_, …) or its predictions"
+    if callable(getattr(kind, "state_dict", None)):
+        return "record its .state_dict()"
+    return (
+        "record the numbers, text, arrays, tensors, modules or optimizers in it, "
+        "or lists, tuples, dicts, sets or dataclasses of them"
+    )

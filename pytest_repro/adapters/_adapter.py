@@ -221,13 +221,21 @@ class Adapter:
         """Process-wide settings that a run could leave changed, by name."""
         return {name: str(value) for name, value in self.switch_values()}
 
+    settings: ClassVar[Mapping[str, tuple[Callable[[], Any], Callable[[Any], object]]]] = {}
+    """Getter and setter of each of these settings, by name."""
+
     def switch_values(self) -> Iterable[tuple[str, object]]:
         """The settings that :meth:`set_switch` can set, by name, as picklable values."""
-        return ()
+        return [(name, get()) for name, (get, _) in self.settings.items()]
 
     def set_switch(self, name: str, value: object) -> bool:
         """Sets the setting of that name, if it is one of this library; returns whether it is."""
-        return False
+        if name not in self.settings:
+            return False
+        get, put = self.settings[name]
+        if get() != value:
+            put(value)
+        return True
 
     def save_switches(self) -> Callable[[str], object]:
         """Saves the settings of :meth:`switches`. The function it returns restores one by its name."""

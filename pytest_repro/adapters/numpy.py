@@ -68,6 +68,7 @@ class Numpy(Adapter):
     """Arrays and scalars, generators, the legacy global generator."""
 
     fast_readers: ClassVar[Mapping[type, FastReader]] = {np.ndarray: read_small_array}
+    settings: ClassVar = {"numpy.geterr()": (np.geterr, lambda errors: np.seterr(**errors))}
 
     def describe(self, kind_key: Any) -> tuple[str, str, tuple[int, ...]]:
         return describe(kind_key)
@@ -173,12 +174,6 @@ class Numpy(Adapter):
             generator.set_state(json.loads(state))
         else:
             getattr(generator, "bit_generator", generator).state = json.loads(state)
-
-    def switch_values(self) -> Iterable[tuple[str, object]]:
-        return [("numpy.geterr()", np.geterr())]
-
-    def set_switch(self, name: str, value: Any) -> bool:
-        return name == "numpy.geterr()" and np.seterr(**value) is not None
 
     def environment(self) -> dict[str, str]:
         return {

@@ -51,11 +51,7 @@ class Instability:
 
 
 def probe_instability(
-    fn: Callable[[Any], Any],
-    tensor: Any,
-    ulps: int = 1,
-    index: int | None = None,
-    seed: int | None = None,
+    fn: Callable[[Any], Any], tensor: Any, ulps: int = 1, index: int | None = None, seed: int | None = None
 ) -> Instability:
     """Calls ``fn(tensor)`` twice unchanged and once with one element moved by *ulps*.
 

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 from pytest_repro.adapters import active_adapters, find_array_adapter
 from pytest_repro.adapters._find_generators import list_slots
 
-_MAX_ARRAY_NBYTES = 2**26
-"""Size above which arrays outside of modules count as data, and are not copied."""
+_MAX_ARRAY_NBYTES = 2**26  # size above which arrays outside of modules count as data, and are not copied
 
 
 class PlainValue(NamedTuple):

@@ -9,11 +9,7 @@ from copy import deepcopy
 from functools import partial
 from typing import Any, NamedTuple
 
-from pytest_repro.adapters import (
-    digest,
-    find_generator_adapter,
-    find_kind_name,
-)
+from pytest_repro.adapters import digest, find_generator_adapter, find_kind_name
 from pytest_repro.adapters._find_generators import find_generators, walk_reachable
 from pytest_repro.assertions.plain_values import (
     PlainValue,

@@ -43,7 +43,8 @@ exit codes:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit code; *arguments* default to those of the process."""
-    options = _build_parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options = _build_parser(words).parse_args(words)
     try:
         code, lines = options.run(options)
         lines = list(lines)
@@ -54,14 +55,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(code)
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def _build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of the command that *words* begin with, or of all: a command imports all that it needs."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         "pytest-repro", description=_DESCRIPTION, epilog=_EXAMPLES + _EXIT_CODES, formatter_class=raw
     )
     parser.add_argument("--version", action="version", version=f"pytest-repro {__version__}")
     parsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name in find_plugins(commands.__name__):
+    names = find_plugins(commands.__name__)
+    for name in [name for name in names if [name.replace("_", "-")] == words[:1]] or names:
         command: Command = load_plugin(commands.__name__, name).command
         command_parser = parsers.add_parser(
             name.replace("_", "-"),

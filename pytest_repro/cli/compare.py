@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import cmath
 import math
-import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pytest_repro.cli.reported import DEFAULT_RULES, ReportedTest, Rules, read_tests
+from pytest_repro.cli.reported import DEFAULT_RULES, ReportedTest, Rules, parse_shape, read_tests
 from pytest_repro.core.blocks import unravel_index
 from pytest_repro.core.compare.mismatch import Difference
 from pytest_repro.core.compare.stored_value import (
@@ -21,7 +20,7 @@ from pytest_repro.core.compare.stored_value import (
     compare_statistics,
     find_other_kind,
 )
-from pytest_repro.core.plan.tolerance import EXACT, Tolerance
+from pytest_repro.core.plan.plan import EXACT, Tolerance
 from pytest_repro.reports.json.report import Report
 
 Outcome = Literal["differs", "only in A", "only in B", "not compared", "close", "ignored", "equal"]
@@ -160,7 +159,7 @@ def measure_difference(
         outside_tolerance=sum(not _is_close(a[n], b[n], tolerance) for n in unequal),
         max_abs=_max_or_none(gaps),
         max_rel=_max_or_none([gap / _magnitude(a[n]) for n, gap in zip(finite, gaps) if a[n]]),
-        first_index=None if first is None else unravel_index(first, _parse_shape(kind)),
+        first_index=None if first is None else unravel_index(first, parse_shape(kind)),
         first_values=None if first is None else (_format(a[first], kind), _format(b[first], kind)),
         non_finite=len(unequal) - len(finite),
     )
@@ -191,9 +190,3 @@ def _format(number: Number, kind: str) -> str:
     full = ("float64", "float[", "complex128", "longdouble")
     is_full = isinstance(number, int) or kind in ("float", "complex") or kind.startswith(full)
     return str(number) if is_full else f"{number:.9g}"
-
-
-def _parse_shape(kind: str) -> list[int]:
-    """The shape of an array of *kind*; ``[]`` for a scalar."""
-    shape = re.search(r"\[[\d, ]+\]$", kind)
-    return list(map(int, re.findall(r"\d+", shape[0]))) if shape else []

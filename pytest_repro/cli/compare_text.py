@@ -8,12 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
 from pytest_repro.cli.compare import ComparedTest, CompareOptions, Outcome, ValueMismatch
-from pytest_repro.core.compare.stored_value import (
-    MAX_VALUES,
-    Statistics,
-    compare_statistics,
-    find_other_kind,
-)
+from pytest_repro.core.compare.stored_value import MAX_VALUES, Statistics, compare_statistics, find_other_kind
 from pytest_repro.core.runs.observation import BYTES_KINDS
 from pytest_repro.reports.failure import format_tolerance, plural
 from pytest_repro.reports.failure.values import (
@@ -25,9 +20,7 @@ from pytest_repro.reports.failure.values import (
 )
 from pytest_repro.reports.json.report import Report
 
-_MAX_DETAILED = 20
-"""Tests with values; the others have one line each."""
-
+_MAX_DETAILED = 20  # tests with values; the others have one line each
 _OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 _TOTALS: tuple[Outcome, ...] = (
     "equal", "ignored", "close", "not compared", "only in A", "only in B", "differs",

@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.stored_value import StoredValue
 from pytest_repro.core.compare.verdict import VERDICT_OUTCOMES, WITHOUT_BASELINE
-from pytest_repro.core.plan.plan import LEVELS, Level
-from pytest_repro.core.plan.tolerance import EXACT, Tolerance
-from pytest_repro.core.runs import level as level_of_runs
+from pytest_repro.core.plan.plan import EXACT, LEVELS, Level, Tolerance
 from pytest_repro.core.runs.observation import Key, Observation
+from pytest_repro.core.runs.observation import select_at_level as select_observations
 from pytest_repro.reports.failure import format_tolerance
 from pytest_repro.reports.json.report import BadReport, Report
 from pytest_repro.reports.json.rows import value_from_row
@@ -33,11 +32,6 @@ class Rules(NamedTuple):
         parts = [format_tolerance(self.tolerance)]
         parts += [f"level {self.level}"] if self.level != LEVELS[0] else []
         return ", ".join(parts + ([f"ranks {self.ranks}"] if self.ranks else []))
-
-    @property
-    def are_default(self) -> bool:
-        """Whether every value counts, bit for bit."""
-        return self.tolerance.exact and self.level == LEVELS[0]
 
 
 DEFAULT_RULES = Rules()
@@ -119,7 +113,7 @@ def select_at_level(level: Level, values: Mapping[str, StoredValue]) -> Mapping[
         return values
     containers = {name for value in values.values() for name, _ in value.containers}
     names = {parse_key(name, containers): name for name in values}
-    selected = level_of_runs.select_at_level(level, observe_values(values, names))
+    selected = select_observations(level, observe_values(values, names))
     is_last = level == "outcome"
     return {f"{key[0]}{key[2]}" if is_last else names[key]: values[names[key]] for key in selected}
 
@@ -129,10 +123,14 @@ def observe_values(values: Mapping[str, StoredValue], names: Mapping[Key, str]) 
     found = {}
     for key, name in names.items():
         kind = values[name].kind
-        shape = re.search(r"\[([\d, ]*)\]", kind)  # not "datetime64[ns, UTC]"
-        lengths = tuple(map(int, re.findall(r"\d+", shape[1]))) if shape else ()
-        found[key] = Observation(key, kind, kind.partition("[")[0].removeprefix("q"), lengths, b"")
+        found[key] = Observation(key, kind, kind.partition("[")[0].removeprefix("q"), parse_shape(kind), b"")
     return found
+
+
+def parse_shape(kind: str) -> tuple[int, ...]:
+    """The shape of an array of *kind*, ``"float32[4, 8]"``; () for a scalar."""
+    shape = re.search(r"\[([\d, ]*)\]", kind)  # not "datetime64[ns, UTC]"
+    return tuple(map(int, re.findall(r"\d+", shape[1]))) if shape else ()
 
 
 def parse_key(name: str, containers: Collection[str]) -> Key:

@@ -25,23 +25,18 @@ class Field(NamedTuple):
     """How one field of a record is written.
 
     Attributes:
-        key: Key in the file; ``""`` for *name*.
-        default: Value that is not written; if it is not given, that of the record.
-        same_as: Name of an earlier field; an equal value is not written again.
-        always: Whether every value is written.
         inline: Whether the field is a record, or None, whose keys are among those of the outer record.
         encode: Converts the value to plain data; None is not written if it is the default.
-        decode: Converts plain data to the value.
     """
 
     name: str
-    key: str = ""
-    default: Any = MISSING
-    same_as: str = ""
-    always: bool = False
+    key: str = ""  # key in the file; ``""`` for *name*
+    default: Any = MISSING  # value that is not written; if it is not given, that of the record
+    same_as: str = ""  # name of an earlier field; an equal value is not written again
+    always: bool = False  # whether every value is written
     inline: bool = False
     encode: Callable[[Any], Any] | None = None
-    decode: Decoder | None = None
+    decode: Decoder | None = None  # converts plain data to the value
 
     def is_absent(self, record: Any, value: Any) -> bool:
         """Whether *value*, the field of *record*, is not written."""

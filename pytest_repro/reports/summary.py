@@ -15,12 +15,8 @@ COMPARED_VERDICTS = ("reproduced", "diverged")
 
 OBSERVED_NOTHING, NOT_COMPARED = "observed nothing", "not compared: "
 _NO_DEVICE = "skipped on every device"
-
-_MAX_NAMES = 3
-"""Largest number of local variables that are listed for a test that observes nothing."""
-
-_MAX_UNOBSERVED = 5
-"""Largest number of tests that observe nothing which are listed without ``-v``."""
+_MAX_NAMES = 3  # largest number of local variables that are listed for a test that observes nothing
+_MAX_UNOBSERVED = 5  # largest number of tests that observe nothing which are listed without ``-v``
 
 
 def fails(row: Mapping[str, Any]) -> bool:

@@ -18,8 +18,7 @@ from pytest_repro.reports.failure.golden import format_sweep_comparisons
 if TYPE_CHECKING:
     from pytest_repro.metrics.predictions import Stability
 
-_MAX_NAMES = 8
-"""Names, and errors, shown in the terminal; the JSON report has all."""
+_MAX_NAMES = 8  # names, and errors, shown in the terminal; the JSON report has all
 
 _MIN_SEEDS_FOR_BOUND = 5
 """Fewer seeds suggest no bound: a normal's tolerance limit is 4.2 std away for 5 seeds, 7.7 for 3."""

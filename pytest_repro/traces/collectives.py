@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from pytest_repro.core.trace.collective import ALL, Collective
-from pytest_repro.traces.backward_links import next_sequence_number
-from pytest_repro.traces.collective_ops import COLLECTIVE_OPS, RECEIVE, WAIT, CollectiveOp
+from pytest_repro.core.trace.columns import ALL, Collective
+from pytest_repro.traces.op_location import next_sequence_number
 from pytest_repro.traces.op_reader import OpRecord
-from pytest_repro.traces.op_schema import OpSchema
+from pytest_repro.traces.op_schema import COLLECTIVE_OPS, RECEIVE, WAIT, CollectiveOp, OpSchema
 
 if TYPE_CHECKING:
     from pytest_repro.traces.dispatch_mode import TraceMode
@@ -100,7 +99,8 @@ class CollectiveReader:
     def _list_outputs(self, op: CollectiveOp, args: Sequence[Any], result: Any) -> list[Any]:
         if op.target is not None and args[op.target] != _find_group(args[op.group]).rank():
             return []  # what a reduction leaves in ranks that do not receive it is undefined
-        return list(_iter_tensors(result if op.outputs is None else args[op.outputs]))
+        outputs = result if op.outputs is None else args[op.outputs]
+        return [each for each in _iter_parts(outputs) if isinstance(each, torch.Tensor)]
 
     def _open(self, index: int, tensors: Sequence[Any], result: Any, receives_from: Any) -> None:
         works = [each for each in _iter_parts(result) if isinstance(each, torch.ScriptObject)]
@@ -173,7 +173,3 @@ def _iter_parts(value: Any) -> Iterator[Any]:
             yield from _iter_parts(each)
     else:
         yield value
-
-
-def _iter_tensors(value: Any) -> Iterator[Any]:
-    return (each for each in _iter_parts(value) if isinstance(each, torch.Tensor))

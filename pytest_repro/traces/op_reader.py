@@ -18,21 +18,20 @@ class OpRecord:
         inputs: Digests of external tensors, then one of all other arguments together.
         outputs: Digests of results and of written arguments; *kinds*: numbers of their kinds.
         plain_arguments: Arguments that are no tensors.
-        parts: Which parts of tensors it reads; None if only whole tensors.
         writes_raw: Whether it writes to part of a tensor whose rest is uninitialized.
         has_pending: Whether a digest is still on a device.
         draws: Digest of the state of *generator* before; 0 if the op does not draw.
     """
 
     # Class attributes, since setting these for every op takes 0.5 µs.
-    parts: tuple[object, ...] | None = None
+    parts: tuple[object, ...] | None = None  # which parts of tensors it reads; None if only whole tensors
     writes_raw = False
     has_pending = False
     generator: Any = None
     draws = 0
 
-    def __init__(self, inputs: list[Digest] | None = None) -> None:
-        self.inputs = inputs or []
+    def __init__(self) -> None:
+        self.inputs: list[Digest] = []
         self.plain_arguments: list[object] = []
         self.outputs: list[Digest] = []
         self.kinds: list[int] = []

@@ -4,11 +4,67 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
-from pytest_repro.traces.collective_ops import COLLECTIVE_OPS, WAIT
+
+class CollectiveOp(NamedTuple):
+    """Where the arguments of a collective op are.
+
+    Attributes:
+        inputs, outputs: Positions of tensors or lists of them; without *outputs* those that it returns.
+        source, target: Positions of the one rank that sends, or receives.
+    """
+
+    name: str  # function of ``torch.distributed``
+    inputs: int | None = None
+    outputs: int | None = None
+    group: int = 1  # position of the process group, or of its name
+    source: int | None = None
+    target: int | None = None
+    tag: int | None = None  # position of the tag of send and receive
+
+
+WAIT = "_c10d_functional::wait_tensor"
+
+RECEIVE = "recv"
+COLLECTIVE_OPS = {
+    "c10d::allreduce_": CollectiveOp("all_reduce", 0, 0),
+    "c10d::allreduce_coalesced_": CollectiveOp("all_reduce_coalesced", 0, 0),
+    "c10d::allgather_": CollectiveOp("all_gather", 1, 0, 2),
+    "c10d::allgather_coalesced_": CollectiveOp("all_gather_coalesced", 1, 0, 2),
+    "c10d::allgather_into_tensor_coalesced_": CollectiveOp("all_gather_into_tensor", 1, 0, 2),
+    "c10d::_allgather_base_": CollectiveOp("all_gather_into_tensor", 1, 0, 2),
+    "c10d::reduce_scatter_": CollectiveOp("reduce_scatter", 1, 0, 2),
+    "c10d::reduce_scatter_tensor_coalesced_": CollectiveOp("reduce_scatter_tensor", 1, 0, 2),
+    "c10d::_reduce_scatter_base_": CollectiveOp("reduce_scatter_tensor", 1, 0, 2),
+    "c10d::alltoall_": CollectiveOp("all_to_all", 1, 0, 2),
+    "c10d::alltoall_base_": CollectiveOp("all_to_all_single", 1, 0, 2),
+    "c10d::broadcast_": CollectiveOp("broadcast", 0, 0, source=2),
+    "c10d::scatter_": CollectiveOp("scatter", 1, 0, 2, source=3),
+    "c10d::reduce_": CollectiveOp("reduce", 0, 0, target=3),
+    "c10d::gather_": CollectiveOp("gather", 1, 0, 2, target=3),
+    "c10d::barrier": CollectiveOp("barrier"),
+    "c10d::monitored_barrier_": CollectiveOp("monitored_barrier"),
+    "c10d::send": CollectiveOp("send", 0, target=2, tag=3),
+    "c10d::recv_": CollectiveOp(RECEIVE, None, 0, source=2, tag=3),
+    "c10d::recv_any_source_": CollectiveOp(RECEIVE, None, 0, tag=2),
+    "_c10d_functional::all_reduce": CollectiveOp("all_reduce", 0, group=2),
+    "_c10d_functional::all_reduce_": CollectiveOp("all_reduce", 0, group=2),
+    "_c10d_functional::all_reduce_coalesced": CollectiveOp("all_reduce", 0, group=2),
+    "_c10d_functional::all_reduce_coalesced_": CollectiveOp("all_reduce", 0, group=2),
+    "_c10d_functional::all_gather_into_tensor": CollectiveOp("all_gather_into_tensor", 0, group=2),
+    "_c10d_functional::all_gather_into_tensor_coalesced": CollectiveOp("all_gather_into_tensor", 0, group=2),
+    "_c10d_functional::all_gather_into_tensor_out": CollectiveOp("all_gather_into_tensor", 0, group=2),
+    "_c10d_functional::reduce_scatter_tensor": CollectiveOp("reduce_scatter_tensor", 0, group=3),
+    "_c10d_functional::reduce_scatter_tensor_coalesced": CollectiveOp("reduce_scatter_tensor", 0, group=3),
+    "_c10d_functional::reduce_scatter_tensor_out": CollectiveOp("reduce_scatter_tensor", 0, group=3),
+    "_c10d_functional::all_to_all_single": CollectiveOp("all_to_all_single", 0, group=3),
+    "_c10d_functional::broadcast": CollectiveOp("broadcast", 0, group=2, source=1),
+    "_c10d_functional::broadcast_": CollectiveOp("broadcast", 0, group=2, source=1),
+}
+
 
 _SEEDED_TAG = getattr(torch.Tag, "nondeterministic_seeded", None)
 
@@ -40,43 +96,24 @@ _BATCH_NORM_OPS = {"aten::native_batch_norm", "aten::cudnn_batch_norm", "aten::m
 
 @dataclass(frozen=True, slots=True)
 class OpSchema:
-    """What is known of an op before it runs. Arguments are given by position or keyword.
+    """What is known of an op before it runs. Arguments are given by position or keyword."""
 
-    Attributes:
-        op: The op itself, kept so that its id is not reused.
-        name: ``"aten.add.Tensor"``.
-        untraced: Whether it has no entry: a view, an alias, or an op that computes nothing.
-        reads_external_data: Whether it makes a tensor from data of numpy or Python.
-        returns_raw: Whether its result is uninitialized memory.
-        draws: Whether its schema says that it draws random numbers.
-        may_draw: Whether, nevertheless, some arguments make it draw none (dropout with ``p=0``).
-        write_only_arguments: Arguments that it writes without reading them.
-        writes_partially: Whether it may leave parts of a written argument unchanged.
-        writes: Whether it writes to arguments.
-        unreturned_arguments: Arguments that it writes but does not return.
-        scratch_results: Results, by position, of which parts may be uninitialized.
-        scratch_arguments: The same for arguments.
-        simple: Whether it reads all its arguments and computes all its results.
-        qualified_name: ``"c10d::allreduce_"``.
-        is_collective: Whether it sends or receives tensors, or waits for them.
-    """
-
-    op: Any
-    name: str
-    untraced: bool = False
-    reads_external_data: bool = False
-    returns_raw: bool = False
-    draws: bool = False
-    may_draw: bool = False
-    write_only_arguments: frozenset[int | str] = frozenset()
-    writes_partially: bool = False
-    writes: bool = False
-    unreturned_arguments: tuple[int | str, ...] = ()
-    scratch_results: frozenset[int] = frozenset()
-    scratch_arguments: frozenset[int] = frozenset()
-    simple: bool = False
-    qualified_name: str = ""
-    is_collective: bool = False
+    op: Any  # the op itself, kept so that its id is not reused
+    name: str  # ``"aten.add.Tensor"``
+    untraced: bool = False  # whether it has no entry: a view, an alias, or an op that computes nothing
+    reads_external_data: bool = False  # whether it makes a tensor from data of numpy or Python
+    returns_raw: bool = False  # whether its result is uninitialized memory
+    draws: bool = False  # whether its schema says that it draws random numbers
+    may_draw: bool = False  # whether, nevertheless, some arguments make it draw none (dropout with ``p=0``)
+    write_only_arguments: frozenset[int | str] = frozenset()  # arguments that it writes without reading them
+    writes_partially: bool = False  # whether it may leave parts of a written argument unchanged
+    writes: bool = False  # whether it writes to arguments
+    unreturned_arguments: tuple[int | str, ...] = ()  # arguments that it writes but does not return
+    scratch_results: frozenset[int] = frozenset()  # results, by position, of which parts may be uninitialized
+    scratch_arguments: frozenset[int] = frozenset()  # the same for arguments
+    simple: bool = False  # whether it reads all its arguments and computes all its results
+    qualified_name: str = ""  # ``"c10d::allreduce_"``
+    is_collective: bool = False  # whether it sends or receives tensors, or waits for them
 
 
 @cache

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_repro.core.compare.mismatch import ELEMENTS_KEPT, Difference
-from pytest_repro.core.plan.tolerance import Tolerance
+from pytest_repro.core.plan.plan import Tolerance
 from pytest_repro.core.runs.observation import ELEMENT_DTYPES
 from pytest_repro.values.dtypes import decode_numbers, format_element, itemsize, view_bits, view_float_bits
 from pytest_repro.values.elements import measure_element_difference

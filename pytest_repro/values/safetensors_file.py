@@ -23,8 +23,7 @@ _NATIVE_DTYPES = {"bool", "float16", "float32", "float64"} | {
 }
 # What both safetensors and numpy support; everything else is stored as bytes.
 
-_MAX_FILE_BYTES = 2**31
-"""Size of the largest file that is read: golden files are smaller."""
+_MAX_FILE_BYTES = 2**31  # size of the largest file that is read: golden files are smaller
 
 
 def as_storable_array(dtype: str, shape: tuple[int, ...], content: bytes) -> Any:

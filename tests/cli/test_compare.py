@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from pytest_repro.cli.compare import CompareOptions, compare_value, measure_difference
 from pytest_repro.core.compare.stored_value import Statistics, StoredValue
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.plan.plan import Plan
-from pytest_repro.core.plan.tolerance import EXACT, Tolerance
+from pytest_repro.core.plan.plan import EXACT, Plan, Tolerance
 from pytest_repro.reports.json.rows import verdict_to_row
 from tests.cli.reports import ENVIRONMENT, RUNS, number, report, row, run, written
 
@@ -236,6 +235,13 @@ def test_any_numbers_have_a_distance(pairs: list[tuple[Any, Any]], rtol: float, 
     assert 0 <= found.outside_tolerance <= found.differing <= found.total == len(pairs)
     assert found.max_abs is None or (found.max_abs >= 0 and math.isfinite(found.max_abs))
     assert not measure_difference(a, a, f"float64[{len(a)}]", EXACT).differing
+
+
+@pytest.mark.parametrize(
+    ("kind", "index"), [("float32[2, 2]", (1, 0)), ("float32[2, 2] weak", (1, 0)), ("list", ())]
+)
+def test_the_first_element_is_found_in_the_shape(kind: str, index: tuple[int, ...]) -> None:
+    assert measure_difference([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 0.0, 4.0], kind, EXACT).first_index == index
 
 
 @given(st.floats(-1e9, 1e9), st.floats(-1e9, 1e9), st.floats(0, 1), st.floats(0, 1e6))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_repro.core.compare.mismatch import Difference
-from pytest_repro.core.plan.tolerance import EXACT, Tolerance, default_tolerance
+from pytest_repro.core.plan.plan import EXACT, Tolerance, default_tolerance
 from pytest_repro.values.difference import _BLOCK, measure_difference
 from pytest_repro.values.dtypes import view_bits
 

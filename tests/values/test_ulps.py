@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.core.plan.tolerance import EXACT
+from pytest_repro.core.plan.plan import EXACT
 from pytest_repro.values.difference import _BLOCK, measure_difference
 from tests.values.test_difference import arrays, steps
 

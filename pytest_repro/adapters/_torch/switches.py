@@ -12,7 +12,23 @@ from typing import Any, NamedTuple
 import torch
 import torch.utils.deterministic
 
-from pytest_repro.adapters._torch.variables import make_variable_reader
+_environ: Any = os.environ
+_HAS_KNOWN_LAYOUT = isinstance(getattr(_environ, "_data", None), dict) and hasattr(_environ, "encodekey")
+"""Whether ``os.environ`` keeps its variables in a dict of encoded words: these names are private."""
+
+
+def make_variable_reader(name: str) -> Callable[[], str | None]:
+    """As ``os.environ.get(name)``, which raises and catches in 0.7 to 2 µs; this takes 0.1."""
+    if not _HAS_KNOWN_LAYOUT:
+        return lambda: os.environ.get(name)
+    key = _environ.encodekey(name)
+
+    def read() -> str | None:
+        value = _environ._data.get(key)
+        return None if value is None else _environ.decodevalue(value)
+
+    return read
+
 
 CUBLAS_VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")

@@ -11,7 +11,7 @@ import numpy
 import tensorflow as tf
 
 from pytest_repro.adapters._numpy_arrays import flatten_array
-from pytest_repro.core.runs.observation import Leaf, Parts
+from pytest_repro.core.runs.observation import Leaf, Parts, make_leaf
 from pytest_repro.core.runs.pytree import FlattenResult
 
 _SYMBOLIC = (
@@ -50,7 +50,7 @@ def flatten_tensorflow(value: Any) -> FlattenResult:
         parts = ((f".{name}", getattr(value, name)) for name in names)
         return Parts(kind.__qualname__, parts, numeric=True)
     if issubclass(kind, _WORDS):
-        return _make_text_leaf(kind.__name__, str(value).encode())
+        return make_leaf(kind.__name__, str(value))
     if issubclass(kind, tf.data.Dataset):
         return "is a tf.data.Dataset: record what it yields, list(dataset.take(3))"
     return _flatten_module(value) if issubclass(kind, tf.Module) else None
@@ -63,7 +63,7 @@ def _flatten_tensor(tensor: Any) -> FlattenResult:
     if tensor.dtype == tf.string:
         texts = values.reshape(-1).tolist() if tensor.shape.rank else [values]
         content = b"".join(len(text).to_bytes(8, "little") + text for text in texts)
-        return _make_text_leaf(f"string{tensor.shape.as_list()}", content)
+        return make_leaf(f"string{tensor.shape.as_list()}", content)
     if getattr(values.dtype, "names", None):  # qint8: a field of that name
         values = values[values.dtype.names[0]]
     leaf = flatten_array(values if hasattr(values, "strides") else tf.convert_to_tensor(values).numpy())
@@ -71,10 +71,6 @@ def _flatten_tensor(tensor: Any) -> FlattenResult:
     kind = f"{tensor.dtype.name}{tensor.shape.as_list()}"
     device = tensor.device.rpartition(":")[0].rpartition(":")[2]
     return replace(leaf, kind=kind, metadata=f"tensorflow, {device}")
-
-
-def _make_text_leaf(kind: str, content: bytes) -> Leaf:
-    return Leaf(kind, "", (), len(content), lambda: (memoryview(content),))
 
 
 def _flatten_module(module: Any) -> FlattenResult:

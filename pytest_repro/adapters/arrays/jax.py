@@ -23,14 +23,14 @@ import jax
 
 from pytest_repro.adapters import Adapter, FastReader
 from pytest_repro.adapters.arrays import _jax_flags as _flags
-from pytest_repro.adapters.arrays._jax_arrays import (
+from pytest_repro.adapters.arrays._jax_values import (
     copy_at_offset,
     describe,
     flatten_jax,
+    flatten_node,
     is_array,
     read_small_array,
 )
-from pytest_repro.adapters.arrays._jax_trees import flatten_node
 from pytest_repro.core.runs.pytree import FlattenResult
 
 _ARRAY_TYPES = filter(None, [getattr(sys.modules.get("jax._src.array"), "ArrayImpl", None)])  # private

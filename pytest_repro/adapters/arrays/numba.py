@@ -17,10 +17,10 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numba
 from numba import _helperlib as _compiled_helpers
@@ -34,7 +34,6 @@ _helperlib: Any = _compiled_helpers
 _STATE_NBYTES = 2520
 """Position, 624 words, whether there is a second Gaussian, it, and whether the state is initialized: see
 ``numba.cpython.randomimpl.rnd_state_t``. ``rnd_get_state`` leaves the Gaussian out and takes 27 µs."""
-_THREADS = "numba.get_num_threads()"
 
 
 class CompiledGenerator:
@@ -96,6 +95,8 @@ def _set_thread_count(number: int) -> None:
 class Numba(Adapter):
     """Generators of compiled code, and threads."""
 
+    settings: ClassVar = {"numba.get_num_threads()": (_read_thread_count, _set_thread_count)}
+
     def flatten(self, value: Any) -> FlattenResult:
         kind = type(value)
         if kind.__module__ == "numba.typed.typedlist" and kind.__name__ == "List":
@@ -152,14 +153,6 @@ class Numba(Adapter):
             yield
         finally:
             _set_thread_count(before)
-
-    def switch_values(self) -> Iterable[tuple[str, object]]:
-        return [(_THREADS, _read_thread_count())]
-
-    def set_switch(self, name: str, value: Any) -> bool:
-        if name == _THREADS:
-            _set_thread_count(value)
-        return name == _THREADS
 
     @contextmanager
     def limit_threads(self, number: int) -> Iterator[None]:

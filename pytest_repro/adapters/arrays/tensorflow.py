@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -29,16 +29,6 @@ from pytest_repro.adapters.arrays._tf_values import flatten_tensorflow, is_array
 from pytest_repro.core.plan.plan import Deterministic
 from pytest_repro.core.runs.pytree import FlattenResult
 from pytest_repro.interpose.seeding import Effect
-
-_SWITCHES: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
-    "tensorflow TF32": (
-        tf.config.experimental.tensor_float_32_execution_enabled,
-        tf.config.experimental.enable_tensor_float_32_execution,
-    ),
-    "tensorflow eager functions": (tf.config.functions_run_eagerly, tf.config.run_functions_eagerly),
-}
-"""Getter and setter of each setting."""
-
 
 _config: Any = sys.modules.get("tensorflow.python.framework.config")
 
@@ -64,6 +54,13 @@ class TensorFlow(Adapter):
     """Tensors, variables, modules, seeds."""
 
     immutable_arrays: ClassVar[bool] = True
+    settings: ClassVar = {
+        "tensorflow TF32": (
+            tf.config.experimental.tensor_float_32_execution_enabled,
+            tf.config.experimental.enable_tensor_float_32_execution,
+        ),
+        "tensorflow eager functions": (tf.config.functions_run_eagerly, tf.config.run_functions_eagerly),
+    }
 
     def flatten(self, value: Any) -> FlattenResult:
         return flatten_tensorflow(value)
@@ -130,24 +127,13 @@ class TensorFlow(Adapter):
     @contextmanager
     def deterministic(self, mode: Deterministic) -> Iterator[None]:
         """Restores the settings. Op determinism is set only in a companion."""
-        before = {name: get() for name, (get, _) in _SWITCHES.items()}
+        before = dict(self.switch_values())
         with _seeds.seed_new_generator(), _op_determinism(self.is_companion and mode is not False):
             try:
                 yield
             finally:
                 for name, value in before.items():
                     self.set_switch(name, value)
-
-    def switch_values(self) -> Iterable[tuple[str, object]]:
-        return [(name, get()) for name, (get, _) in _SWITCHES.items()]
-
-    def set_switch(self, name: str, value: object) -> bool:
-        get, put = _SWITCHES.get(name, (None, None))
-        if get is None or put is None:
-            return False
-        if get() != value:
-            put(value)
-        return True
 
     def why_not_forkable(self) -> str:
         return "TensorFlow has started its threads" if _seeds.is_started() else ""

@@ -21,7 +21,7 @@ from typing import Any
 import catboost
 
 from pytest_repro.adapters import Adapter
-from pytest_repro.adapters.frameworks._boosters.json_values import explain_dataset, make_model, read_json
+from pytest_repro.adapters.frameworks._parts.booster_json import explain_dataset, make_model, read_json
 from pytest_repro.core.runs.observation import Parts
 from pytest_repro.core.runs.pytree import FlattenResult
 

@@ -49,8 +49,7 @@ _DERIVED = {"spaces", "low_repr", "high_repr", "bounded_below", "bounded_above",
 """Attributes of a space that its others determine."""
 
 
-_MAX_SEED = 2**64
-"""Seeds of users are smaller; the operating system draws 128 bits."""
+_MAX_SEED = 2**64  # seeds of users are smaller; the operating system draws 128 bits
 
 
 def _is_unused(value: Any) -> bool:

@@ -26,7 +26,7 @@ import numpy as np
 
 from pytest_repro.adapters import Adapter
 from pytest_repro.adapters._held_arrays import iter_held_arrays
-from pytest_repro.core.runs.observation import Leaf, Parts
+from pytest_repro.core.runs.observation import Parts, make_leaf
 from pytest_repro.core.runs.pytree import FlattenResult
 from pytest_repro.interpose.seeding import Effect
 
@@ -132,8 +132,7 @@ class Keras(Adapter):
         if issubclass(kind, keras.KerasTensor):
             return _SYMBOLIC
         if issubclass(kind, keras.DTypePolicy):
-            content = str(value.name).encode()
-            return Leaf("keras.DTypePolicy", "", (), len(content), lambda: (memoryview(content),))
+            return make_leaf("keras.DTypePolicy", str(value.name))
         return None
 
     def kind_name(self, value: object) -> str:

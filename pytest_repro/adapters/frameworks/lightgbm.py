@@ -19,7 +19,7 @@ import lightgbm
 import numpy as np
 
 from pytest_repro.adapters import Adapter
-from pytest_repro.adapters.frameworks._boosters.json_values import explain_dataset
+from pytest_repro.adapters.frameworks._parts.booster_json import explain_dataset
 from pytest_repro.core.runs.observation import Parts
 from pytest_repro.core.runs.pytree import FlattenResult
 

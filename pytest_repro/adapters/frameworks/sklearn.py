@@ -16,8 +16,8 @@ from typing import Any
 
 import sklearn
 
-from pytest_repro.adapters.frameworks._parts.settings import ConfiguredAdapter
-from pytest_repro.adapters.frameworks._sklearn.attributes import (
+from pytest_repro.adapters.frameworks._parts.restored_settings import ConfiguredAdapter
+from pytest_repro.adapters.frameworks._parts.sklearn_attributes import (
     Attribute,
     flatten_attribute,
     flatten_estimator,

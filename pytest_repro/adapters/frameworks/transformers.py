@@ -24,7 +24,7 @@ import transformers
 from pytest_repro.adapters import Adapter
 from pytest_repro.adapters._numpy_arrays import flatten_integers
 from pytest_repro.adapters.frameworks._parts.class_names import make_class_finder
-from pytest_repro.adapters.frameworks._parts.variables import restored_variables
+from pytest_repro.adapters.frameworks._parts.restored_settings import restored_variables
 from pytest_repro.core.plan.plan import Deterministic
 from pytest_repro.core.runs.observation import Parts
 from pytest_repro.core.runs.pytree import FlattenResult
@@ -72,10 +72,6 @@ def _flatten_configuration(configuration: Any) -> Parts:
     return Parts(type(configuration).__qualname__, items, numeric=True)
 
 
-def _refuse_tokenizer(tokenizer: object) -> str:
-    return "is a tokenizer, which cannot be recorded: record what it returns"
-
-
 _READERS: dict[str, Callable[[Any], FlattenResult]] = {
     "transformers.utils.generic.ModelOutput": _flatten_output,
     "transformers.cache_utils.Cache": _flatten_attributes,
@@ -86,7 +82,9 @@ _READERS: dict[str, Callable[[Any], FlattenResult]] = {
     "transformers.configuration_utils.PreTrainedConfig": _flatten_configuration,
     "transformers.configuration_utils.PretrainedConfig": _flatten_configuration,  # before transformers 5
     "transformers.generation.configuration_utils.GenerationConfig": _flatten_configuration,
-    "transformers.tokenization_utils_base.PreTrainedTokenizerBase": _refuse_tokenizer,
+    "transformers.tokenization_utils_base.PreTrainedTokenizerBase": lambda _: (
+        "is a tokenizer, which cannot be recorded: record what it returns"
+    ),
 }
 """Classes by their names: transformers imports its modules once they are used."""
 

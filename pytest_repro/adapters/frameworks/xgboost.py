@@ -17,8 +17,8 @@ from typing import Any
 
 import xgboost
 
-from pytest_repro.adapters.frameworks._boosters.json_values import explain_dataset, make_model, read_json
-from pytest_repro.adapters.frameworks._parts.settings import ConfiguredAdapter
+from pytest_repro.adapters.frameworks._parts.booster_json import explain_dataset, make_model, read_json
+from pytest_repro.adapters.frameworks._parts.restored_settings import ConfiguredAdapter
 from pytest_repro.core.runs.observation import Parts
 from pytest_repro.core.runs.pytree import FlattenResult
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pytest_repro.cli.commands import BadOption, Command, Result
+from pytest_repro.engine.golden.check_files import iter_problems
 
 _DESCRIPTION = """\
 Checks golden files before they are committed: each can be read, and the file of values beside it is there
@@ -27,8 +28,6 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(options: Namespace) -> Result:
-    from pytest_repro.engine.golden.check_files import iter_problems
-
     files = sorted({file.with_suffix(".json") for path in options.paths for file in _list_files(Path(path))})
     problems = [f"{file} {problem}" for file in files for problem in iter_problems(file)]
     count = f"{len(files)} golden file{'s' if len(files) != 1 else ''}"

@@ -6,16 +6,14 @@ import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pytest_repro.cli.commands import BadOption, Command, Result
+from pytest_repro.cli.compare import CompareOptions, compare_reports, machines_agree
+from pytest_repro.cli.compare_text import format_comparison
 from pytest_repro.core.files import replace_file
 from pytest_repro.core.plan.arguments import validate_tolerance
-from pytest_repro.core.plan.tolerance import EXACT
+from pytest_repro.core.plan.plan import EXACT
 from pytest_repro.reports.json.report import read_report
-
-if TYPE_CHECKING:
-    from pytest_repro.cli.compare import CompareOptions
 
 _DESCRIPTION = """\
 Compares reports that pytest --repro-json wrote on two or more machines: first the environment, then every
@@ -59,9 +57,6 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(options: Namespace) -> Result:
-    from pytest_repro.cli.compare import CompareOptions, compare_reports, machines_agree
-    from pytest_repro.cli.compare_text import format_comparison
-
     if (options.rtol is None) != (options.atol is None):
         raise BadOption("--rtol and --atol must be given together")
     tolerance = validate_tolerance(options.rtol, options.atol)

@@ -6,13 +6,15 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from contextlib import ExitStack, closing
 from glob import glob
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pytest_repro.cli.commands import BadOption, Command, Result
-
-if TYPE_CHECKING:
-    from pytest_repro.cli.merge.shard_set import ShardSet
-    from pytest_repro.cli.merge.writer import Writer
+from pytest_repro.cli.merge.ctrf import CtrfReport
+from pytest_repro.cli.merge.junit import JUnitReport
+from pytest_repro.cli.merge.merge import JsonReport, merge_tests
+from pytest_repro.cli.merge.merged_test import Writer
+from pytest_repro.cli.merge.page import Page
+from pytest_repro.cli.merge.shard_set import ShardSet, read_shards
+from pytest_repro.cli.merge.summary import Summary
 
 _DESCRIPTION = """\
 Merges the reports of the shards of one run into one report, and gives one verdict on all of them.
@@ -54,13 +56,6 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(options: Namespace) -> Result:
-    from pytest_repro.cli.merge.ctrf import CtrfReport
-    from pytest_repro.cli.merge.junit import JUnitReport
-    from pytest_repro.cli.merge.merge import JsonReport, merge_tests
-    from pytest_repro.cli.merge.page import Page
-    from pytest_repro.cli.merge.shard_set import read_shards
-    from pytest_repro.cli.merge.summary import Summary
-
     outputs = [each for each in (options.output, options.junit, options.ctrf, options.html) if each]
     if len({*outputs}) < len(outputs):
         raise BadOption("two files would be written to one path")

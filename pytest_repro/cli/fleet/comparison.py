@@ -8,12 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_repro.cli.compare import (
-    NEUTRAL_VERDICTS,
-    CompareOptions,
-    ValueMismatch,
-    compare_value,
-)
+from pytest_repro.cli.compare import NEUTRAL_VERDICTS, CompareOptions, ValueMismatch, compare_value
 from pytest_repro.cli.fleet.partition import (
     Explanation,
     Field,

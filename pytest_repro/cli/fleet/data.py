@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pytest_repro.cli.fleet.comparison import FleetComparison, FleetTest, ValueSplit
-from pytest_repro.cli.fleet.fields import get_family
-from pytest_repro.cli.fleet.partition import Explanation, FieldSplit, Partition, group_machines
+from pytest_repro.cli.fleet.partition import Explanation, FieldSplit, Partition, get_family, group_machines
 
 FORMAT = 1
 

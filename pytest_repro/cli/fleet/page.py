@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pytest_repro.cli.fleet.comparison import COMPARED_OUTCOMES, FleetComparison
-from pytest_repro.cli.fleet.fields import format_value, group_fields
-from pytest_repro.cli.fleet.partition import OUTSIDE, Partition
+from pytest_repro.cli.fleet.partition import OUTSIDE, Partition, format_value, group_fields
 from pytest_repro.cli.fleet.records import Machine
 from pytest_repro.cli.fleet.text import (
     FleetText,

@@ -14,8 +14,16 @@ from pytest_repro.cli.fleet.comparison import (
     FleetTest,
     ValueSplit,
 )
-from pytest_repro.cli.fleet.fields import format_split, format_value, get_family, group_fields
-from pytest_repro.cli.fleet.partition import Explanation, FieldSplit, Partition, group_machines
+from pytest_repro.cli.fleet.partition import (
+    Explanation,
+    FieldSplit,
+    Partition,
+    format_split,
+    format_value,
+    get_family,
+    group_fields,
+    group_machines,
+)
 from pytest_repro.cli.fleet.records import Machine
 from pytest_repro.metrics._arguments import format_list
 from pytest_repro.reports.failure import format_labelled, plural

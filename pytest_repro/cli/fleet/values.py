@@ -12,9 +12,7 @@ from hashlib import blake2b
 from pytest_repro.cli.compare import CompareOptions, compare_value
 from pytest_repro.core.compare.stored_value import Number, StoredValue
 
-_MAX_SAMPLES = 8
-"""Classes of a value of which the value is kept, if equal bits decide: more are not shown."""
-
+_MAX_SAMPLES = 8  # classes of a value of which the value is kept, if equal bits decide: more are not shown
 _MIN: Callable[..., Number] = min
 _MAX: Callable[..., Number] = max
 _FLOAT: Callable[..., float] = float

@@ -21,8 +21,7 @@ from pytest_repro.core.text import escape_surrogates, parse_time
 from pytest_repro.reports.failure import plural
 from pytest_repro.reports.json.stream import ReportStream
 
-_DIGITS = 8
-"""Digits of a digest that are shown."""
+_DIGITS = 8  # digits of a digest that are shown
 
 
 def add_report(connection: sqlite3.Connection, path: str) -> str:

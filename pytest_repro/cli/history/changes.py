@@ -40,13 +40,12 @@ class Change:
 
     Attributes:
         fields: Those that coincide: the cause is one of them, or something that is not recorded.
-        others: Names of fields that changed between the two sessions, but do not coincide.
     """
 
     before: Point
     after: Point
     fields: tuple[FieldChange, ...]
-    others: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()  # names of fields that changed between the two sessions, but do not coincide
 
     @property
     def established(self) -> FieldChange | None:
@@ -73,7 +72,6 @@ class History:
 
     @property
     def content_count(self) -> int:
-        """Number of different contents."""
         return len({point.content.ident for point in self.series.points})
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from pytest_repro.reports.json.report import BadReport
@@ -22,8 +22,7 @@ class BadHistory(BadReport):
 FORMAT = 1
 """Version of the tables."""
 
-_APPLICATION_ID = 0x52455052
-"""``REPR``, in the header of the file."""
+_APPLICATION_ID = 0x52455052  # ``REPR``, in the header of the file
 _WAIT_SECONDS = 600.0
 
 _TABLES = """
@@ -93,7 +92,7 @@ def open_history(path: str, create: bool = False) -> Iterator[sqlite3.Connection
     try:
         connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
         connection.execute("PRAGMA foreign_keys = ON")
-        with transaction(connection) if create else _nothing():
+        with transaction(connection) if create else nullcontext():
             _check(connection, path, create)
         yield connection
     except sqlite3.Error as error:
@@ -113,11 +112,6 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         connection.rollback()
         raise
     connection.commit()
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 def _check(connection: sqlite3.Connection, path: str, create: bool) -> None:

@@ -9,25 +9,17 @@ from typing import NamedTuple
 
 from pytest_repro.cli.history.changes import Course, History
 from pytest_repro.cli.history.series import Point, Result, Session
-from pytest_repro.cli.history.text import (
-    COURSE_TEXTS,
-    COURSES,
-    describe_course,
-    format_content,
-    name_session,
-)
+from pytest_repro.cli.history.text import COURSE_TEXTS, COURSES, describe_course, format_content, name_session
 from pytest_repro.core.files import replace_file
 from pytest_repro.reports.failure import plural
 from pytest_repro.reports.html.labels import VerdictStyle
+from pytest_repro.reports.html.scales import Scale
 from pytest_repro.reports.html.templates import render_template
 
 MAX_VALUES = 500
 """Most values on the page; each takes about 60 bytes for each change."""
-_MAX_CHANGES = 400
-"""Most changes of a line; of more, some neighbours are drawn."""
-_MAX_MARKS = 60
-"""Most changes that have a dot: more would hide the line."""
-
+_MAX_CHANGES = 400  # most changes of a line; of more, some neighbours are drawn
+_MAX_MARKS = 60  # most changes that have a dot: more would hide the line
 _WIDTH, _HEIGHT, _MARGIN = 600.0, 64.0, 8.0
 
 STYLES: Mapping[Course, VerdictStyle] = {
@@ -185,9 +177,5 @@ def _get_levels(points: Sequence[Point]) -> list[float]:
 
 def _scale(levels: Sequence[float]) -> list[float]:
     """Heights from top to bottom; the largest level is at the top."""
-    low, high = min(levels), max(levels)
-    room = _HEIGHT - 2 * _MARGIN
-    span = high / 2 - low / 2  # their difference may be infinite
-    return [
-        round(_HEIGHT - _MARGIN - room * ((each / 2 - low / 2) / span if span else 0.5), 1) for each in levels
-    ]
+    scale = Scale(min(levels), max(levels), _HEIGHT - _MARGIN, _MARGIN)
+    return [round(scale(each), 1) for each in levels]

@@ -35,13 +35,8 @@ class Session:
     def name(self) -> str:
         """``commit c0ffee (2026-01-31 08:00)``, as far as it is known."""
         when = self.started[:16].replace("T", " ")
-        what = (
-            f"commit {shorten_commit(self.commit)}"
-            if self.commit
-            else f"run {self.run_id}"
-            if self.run_id
-            else ""
-        )
+        run = f"run {self.run_id}" if self.run_id else ""
+        what = f"commit {shorten_commit(self.commit)}" if self.commit else run
         return f"{what} ({when})" if what and when else what or when or f"session {self.ident}"
 
 

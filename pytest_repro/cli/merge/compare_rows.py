@@ -13,10 +13,8 @@ from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.mismatch import Mismatch, find_outcome_mismatches
 from pytest_repro.core.compare.stored_value import StoredValue, compare_statistics, find_other_kind
 from pytest_repro.core.compare.verdict import SHARD, WITHOUT_BASELINE, Verdict
-from pytest_repro.core.plan.plan import Plan
-from pytest_repro.core.plan.tolerance import EXACT
-from pytest_repro.core.runs.level import select_at_level
-from pytest_repro.core.runs.observation import Key
+from pytest_repro.core.plan.plan import EXACT, Plan
+from pytest_repro.core.runs.observation import Key, select_at_level
 from pytest_repro.reports.json.rows import verdict_to_row
 
 

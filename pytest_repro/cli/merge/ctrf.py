@@ -9,11 +9,9 @@ from datetime import datetime, timezone
 from typing import Any
 
 from pytest_repro._version import __version__
-from pytest_repro.cli.merge.clocks import measure_span
 from pytest_repro.cli.merge.merge import merge_environments
-from pytest_repro.cli.merge.merged_test import MergedTest
-from pytest_repro.cli.merge.shard_set import ShardSet
-from pytest_repro.cli.merge.writer import Writer
+from pytest_repro.cli.merge.merged_test import MergedTest, Writer
+from pytest_repro.cli.merge.shard_set import ShardSet, measure_span
 from pytest_repro.core.text import parse_time
 
 _STATUSES = ("passed", "failed", "skipped", "pending", "other")

@@ -10,11 +10,9 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from xml.sax.saxutils import escape, quoteattr
 
-from pytest_repro.cli.merge.clocks import measure_span
 from pytest_repro.cli.merge.merge import merge_environments
-from pytest_repro.cli.merge.merged_test import MergedTest
-from pytest_repro.cli.merge.shard_set import ShardSet
-from pytest_repro.cli.merge.writer import Writer
+from pytest_repro.cli.merge.merged_test import MergedTest, Writer
+from pytest_repro.cli.merge.shard_set import ShardSet, measure_span
 from pytest_repro.reports.html.templates import escape_not_xml
 
 
@@ -44,7 +42,7 @@ class JUnitReport(Writer):
         word, message = str(test.row.get("verdict", "")), test.headline
         if test.fails:
             self._failures += 1
-            text = _escape(test.failure_text)
+            text = escape(escape_not_xml(test.failure_text))
             return f"<failure{_format_attributes(message=message, type=word)}>{text}</failure>"
         if word == "skipped" or test.row.get("expected"):
             self._skipped += 1
@@ -82,7 +80,3 @@ def _split(rest: str) -> list[str]:
 
 def _format_attributes(**attributes: str) -> str:
     return "".join(f" {name}={quoteattr(escape_not_xml(value))}" for name, value in attributes.items())
-
-
-def _escape(text: str) -> str:
-    return escape(escape_not_xml(text))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 from pytest_repro.cli.merge.shard_report import Part, ShardReport, decode_verdict, get_label
+from pytest_repro.cli.merge.shard_set import ShardSet
 from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.verdict import Verdict
+from pytest_repro.core.files import replace_file
 from pytest_repro.reports.failure.text import format_failure, format_headline, format_lost_runs
 from pytest_repro.reports.summary import FAILING_VERDICTS, fails
 
@@ -24,7 +28,6 @@ class MergedTest:
 
     @property
     def nodeid(self) -> str:
-        """The node id of pytest."""
         return str(self.row["nodeid"])
 
     @property
@@ -85,3 +88,37 @@ def add_label(row: JsonNode, text: str, default: str) -> str:
         return text
     label = json.dumps(get_label(row, default), ensure_ascii=False)
     return f'{{\n   "shard": {label},{text[1:]}'
+
+
+_COPY_BYTES = 2**20
+
+
+class Writer:
+    """A consumer of tests that writes a file; the beginning is known last, so items wait in another file."""
+
+    def __init__(self) -> None:
+        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        self.item_count = 0
+
+    def __call__(self, test: MergedTest) -> None:
+        raise NotImplementedError
+
+    def encode(self, found: ShardSet) -> Iterator[str | bytes]:
+        """The whole file, in pieces."""
+        raise NotImplementedError
+
+    def save(self, path: Path, found: ShardSet) -> None:
+        """Writes the file, or raises :class:`OSError`."""
+        replace_file(path, self.encode(found))
+
+    def write_item(self, text: str) -> None:
+        self._file.write(text.encode("utf-8", "backslashreplace"))
+        self.item_count += 1
+
+    def read_items(self) -> Iterator[bytes]:
+        """All items, in pieces."""
+        self._file.seek(0)
+        yield from iter(lambda: self._file.read(_COPY_BYTES), b"")
+
+    def close(self) -> None:
+        self._file.close()

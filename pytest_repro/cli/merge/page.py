@@ -7,15 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from pytest_repro.cli.merge.merge import merge_environments
-from pytest_repro.cli.merge.merged_test import MergedTest
+from pytest_repro.cli.merge.merged_test import MergedTest, Writer
 from pytest_repro.cli.merge.shard_set import ShardSet
-from pytest_repro.cli.merge.writer import Writer
 from pytest_repro.reports.html.labels import RAN_ONCE
 
-_MAX_TESTS = 500
-"""Most tests on the page; each takes about 10 kB."""
-_MAX_REPRODUCED = 1_000
-"""Most tests that reproduced, if all tests together are few."""
+_MAX_TESTS = 500  # most tests on the page; each takes about 10 kB
+_MAX_REPRODUCED = 1_000  # most tests that reproduced, if all tests together are few
 
 
 class Page(Writer):

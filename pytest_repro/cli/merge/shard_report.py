@@ -17,8 +17,7 @@ from pytest_repro.reports.json.rows import verdict_from_row
 from pytest_repro.reports.json.stream import ReportStream, StreamedTest
 
 _SHARD = re.compile(r"(\d{1,6})/(\d{1,6})")
-_ATTEMPT = re.compile(r"(\d+)-\d+")
-"""The run id of GitHub, with the number of the attempt."""
+_ATTEMPT = re.compile(r"(\d+)-\d+")  # the run id of GitHub, with the number of the attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Part:
     @property
     def label(self) -> str:
         """``3/100``; the path of its report without a number."""
-        return f"{self.number}/{self.total}" if self.number else self.path
+        return self.shard or self.path
 
     @property
     def shard(self) -> str:

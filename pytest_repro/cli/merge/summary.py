@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from pytest_repro.cli.merge.clocks import list_wrong_clocks
 from pytest_repro.cli.merge.merged_test import MergedTest
 from pytest_repro.cli.merge.shard_report import Part
-from pytest_repro.cli.merge.shard_set import ShardSet
+from pytest_repro.cli.merge.shard_set import ShardSet, list_wrong_clocks
 from pytest_repro.core.compare.verdict import SHARD
 from pytest_repro.metrics._arguments import format_list
 from pytest_repro.reports.failure import format_labelled, format_numbers, plural
@@ -47,7 +46,6 @@ class Summary:
         return self._failing
 
     def __call__(self, test: MergedTest) -> None:
-        """Adds *test*."""
         row, word = test.row, test.row.get("verdict")
         self._labels[label_verdict(row)] += 1
         self._compared += word in COMPARED_VERDICTS
@@ -64,9 +62,8 @@ class Summary:
                 self._lines += _format_lines(test)
             texts = self._texts[_WITHIN if _find_own_shard(test) else _BETWEEN]
             if "shards" in row and word == "diverged" and test.verdict and len(texts) < _MAX_TEXTS:
-                texts.append(
-                    (f"{_name(test)}{_find_own_shard(test)}", format_failure(test.nodeid, test.verdict))
-                )
+                name = test.nodeid.partition("::")[2].replace("::", ".") or test.nodeid
+                texts.append((f"{name}{_find_own_shard(test)}", format_failure(test.nodeid, test.verdict)))
 
     def format_too_few(self, required: int) -> str:
         """Why the merge fails if fewer than *required* tests were compared, else ``""``."""
@@ -132,10 +129,6 @@ def _name_parts(parts: list[Part]) -> str:
     if len(parts) > _MAX_NAMES or not all(part.number for part in parts):
         return plural(len(parts), "shard")
     return f"shard{'s' * (len(parts) > 1)} {format_numbers([part.number for part in parts])}"
-
-
-def _name(test: MergedTest) -> str:
-    return test.nodeid.partition("::")[2].replace("::", ".") or test.nodeid
 
 
 def _find_own_shard(test: MergedTest) -> str:

@@ -8,11 +8,7 @@ from typing import Literal
 ShiftSide = Literal["lower", "upper", "both"]
 """Which shift counts: ``lower`` of a value that must not fall, ``upper`` of one that must not rise."""
 
-_SIDES = {
-    "lower": "one-sided: smaller is worse",
-    "upper": "one-sided: larger is worse",
-    "both": "two-sided",
-}
+_SIDES = {"lower": "one-sided: smaller is worse", "upper": "one-sided: larger is worse", "both": "two-sided"}
 
 
 @dataclass(frozen=True, slots=True)

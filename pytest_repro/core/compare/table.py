@@ -53,27 +53,16 @@ class CellDifference(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TableDifference:
-    """How a table of one run differs from that of the reference run.
+    """How a table of one run differs from that of the reference run."""
 
-    Attributes:
-        series: Recorded name.
-        step: Place in the series, from 0.
-        path: Path of the table inside the recorded value.
-        name: Displayed name.
-        kind: Class, number of rows and of columns in the reference run.
-        cells: Cells of the first rows that differ.
-        moves: Where rows are, if they are the same in another order.
-        labels: Labels of the first moved rows.
-    """
-
-    series: str
-    step: int
-    path: str
-    name: str
-    kind: str
-    cells: tuple[CellDifference, ...] = ()
-    moves: RowMoves | None = None
-    labels: tuple[str, ...] = ()
+    series: str  # recorded name
+    step: int  # place in the series, from 0
+    path: str  # path of the table inside the recorded value
+    name: str  # displayed name
+    kind: str  # class, number of rows and of columns in the reference run
+    cells: tuple[CellDifference, ...] = ()  # cells of the first rows that differ
+    moves: RowMoves | None = None  # where rows are, if they are the same in another order
+    labels: tuple[str, ...] = ()  # labels of the first moved rows
 
     def holds(self, key: Key) -> bool:
         """Whether the value under *key* is a part of the table."""

@@ -11,7 +11,7 @@ from pytest_repro.core.compare.plot_data import PlotData
 from pytest_repro.core.compare.sweep_comparison import SweepComparison
 from pytest_repro.core.compare.table import TableDifference
 from pytest_repro.core.plan.plan import REPEAT, Plan
-from pytest_repro.core.runs.level import Agreeing, LevelResult
+from pytest_repro.core.runs.observation import Agreeing, LevelResult
 from pytest_repro.core.runs.run import Run
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # every start of pytest imports this module
-    from pytest_repro.core.plan.plan import Plan
-    from pytest_repro.core.plan.tolerance import Tolerance
+    from pytest_repro.core.plan.plan import Plan, Tolerance
 
 MAX_SEED = 2**32 - 1
 """The largest seed that every library accepts: ``numpy.random.seed`` refuses larger ones."""
@@ -93,7 +92,7 @@ def validate_tolerance(rtol: object, atol: object) -> Tolerance | None:
     """
     if rtol is None and atol is None:
         return None
-    from pytest_repro.core.plan.tolerance import Tolerance
+    from pytest_repro.core.plan.plan import Tolerance
 
     if rtol is None or atol is None:
         name, value = ("rtol", rtol) if atol is None else ("atol", atol)
@@ -114,10 +113,7 @@ _VALIDATORS: dict[str, Callable[[object], Any]] = {
     "baseline": partial(_validate_choice, "baseline", (True, False), "True or False"),
     "ranks": partial(_validate_int, "ranks", 1, math.inf),
     "level": partial(
-        _validate_choice,
-        "level",
-        ("bitwise", "process", "outcome"),
-        'one of "bitwise", "process", "outcome"',
+        _validate_choice, "level", ("bitwise", "process", "outcome"), 'one of "bitwise", "process", "outcome"'
     ),
     "seeds": validate_seeds,
     "unseeded": validate_unseeded,

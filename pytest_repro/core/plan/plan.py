@@ -2,10 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
-from pytest_repro.core.plan.tolerance import Tolerance, ToleranceFunction, default_tolerance, exact_tolerance
+# torch.testing.assert_close's defaults, https://pytorch.org/docs/stable/testing.html
+_DEFAULT_TOLERANCES = {
+    "float16": (1e-3, 1e-5),
+    "bfloat16": (1.6e-2, 1e-5),
+    "float32": (1.3e-6, 1e-5),
+    "float64": (1e-7, 1e-7),
+    "longdouble": (1e-7, 1e-7),
+    "complex32": (1e-3, 1e-5),
+    "complex64": (1.3e-6, 1e-5),
+    "complex128": (1e-7, 1e-7),
+}
+
+
+class Tolerance(NamedTuple):
+    """``|other - reference| <= atol + rtol * |reference|``, as in ``torch.testing.assert_close``."""
+
+    rtol: float  # a pure number
+    atol: float  # in the unit of the values
+
+    @property
+    def exact(self) -> bool:
+        """Whether only equal values are within it."""
+        return self.rtol == 0 and self.atol == 0
+
+
+EXACT = Tolerance(0.0, 0.0)
+
+ToleranceFunction = Callable[..., Tolerance]
+"""Called with the names of the dtypes of two values, returns their tolerance."""
+
+
+def exact_tolerance(*dtypes: str) -> Tolerance:
+    """Equal values, for all dtypes."""
+    return EXACT
+
+
+def default_tolerance(*dtypes: str) -> Tolerance:
+    """The tolerance of ``torch.testing`` for the coarsest of *dtypes*.
+
+    Integers and bools are compared exactly, as in ``torch.testing``. It has no default for 8-bit floats: they
+    get one step of their 3- or 2-bit fraction.
+    """
+    eighths = [Tolerance(0.25 if "e5m2" in name else 0.125, 1e-5) for name in dtypes if "float8" in name]
+    others = [Tolerance(*_DEFAULT_TOLERANCES[name]) for name in dtypes if name in _DEFAULT_TOLERANCES]
+    return max(eighths + others, key=lambda tolerance: tolerance.rtol, default=EXACT)
+
 
 Capture = Literal["auto", "recorded", "locals", "strict"]
 Deterministic = bool | Literal["warn"]
@@ -51,9 +96,9 @@ class Cell(NamedTuple):
     setting: Mapping[str, object] = {}  # axis → value, of every axis of the plan
     repeat_of: tuple[str, object] | None = None  # axis and value that a run other than the reference repeats
 
-    def as_repeat(self, number: int = 1) -> Cell:
+    def as_repeat(self) -> Cell:
         """A repeat of this cell."""
-        return Cell(REPEAT, number, self.setting, (self.axis, self.value))
+        return Cell(REPEAT, 1, self.setting, (self.axis, self.value))
 
 
 def make_reference_cell(vary: tuple[AxisValues, ...], number: int) -> Cell:

@@ -81,9 +81,7 @@ _DURATION_NAME = re.compile(
 )
 _LAST_NAME = re.compile(r"(\w+)(?:['\"]\])?(?:\[\d+\])*$")
 _LAST_LABEL = re.compile(r"\[\(?((?:'\w*'(?:, )?)+)\)?\]$")
-
-_MAX_SKIPPED = 50
-"""Most skipped values of a variable that are kept: they are there to be named."""
+_MAX_SKIPPED = 50  # most skipped values of a variable that are kept: they are there to be named
 
 
 @lru_cache(maxsize=1024)

@@ -5,9 +5,31 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from threading import Lock
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
-from pytest_repro.core.trace.collective import Collective
+ALL = -1
+"""In place of a rank: all ranks of the group."""
+
+
+class Collective(NamedTuple):
+    """One call of a collective operation, or of send or receive, as a rank sees it.
+
+    Attributes:
+        group: Name of the process group, equal in all its ranks; for send and receive also both ranks and
+            the tag, and each such channel has its own numbers.
+    """
+
+    name: str  # function of ``torch.distributed``: ``"all_reduce"``
+    group: str
+    number: int  # which call of its group it is, from 0: it has the same number in all ranks
+    source: int = ALL  # the rank whose input it carries, or :data:`ALL`
+    target: int = ALL  # the rank that gets its output, or :data:`ALL`
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What identifies the call in all ranks."""
+        return self.group, self.number
+
 
 NO_FORWARD = -1
 """Value in the column ``forward``: the forward op is unknown."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from pytest_repro.core.checked_json import parse_json
 from pytest_repro.core.codec import Codec
-from pytest_repro.core.trace.collective import ALL, Collective
+from pytest_repro.core.trace.columns import ALL, Collective
 from pytest_repro.core.trace.divergence import Divergence, Receipt, first_divergence
 from pytest_repro.core.trace.trace import Trace
 
@@ -29,17 +29,11 @@ class Meeting(NamedTuple):
 
 
 class RankComparison(NamedTuple):
-    """What a rank reports of two of its traces.
+    """What a rank reports of two of its traces."""
 
-    Attributes:
-        divergence: The first op that differs in this rank.
-        meetings: Every collective of the first trace.
-        groups: The ranks of each of their groups.
-    """
-
-    divergence: Divergence | None
-    meetings: tuple[Meeting, ...]
-    groups: Mapping[str, tuple[int, ...]]
+    divergence: Divergence | None  # the first op that differs in this rank
+    meetings: tuple[Meeting, ...]  # every collective of the first trace
+    groups: Mapping[str, tuple[int, ...]]  # the ranks of each of their groups
 
 
 def compare_traces(a: Trace, b: Trace) -> RankComparison:

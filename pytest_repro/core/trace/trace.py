@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, overload
 
 from pytest_repro.core.files import replace_file
-from pytest_repro.core.trace.collective import Collective
-from pytest_repro.core.trace.columns import NO_FORWARD, Columns
+from pytest_repro.core.trace.columns import NO_FORWARD, Collective, Columns
 from pytest_repro.core.trace.trace_file import decode_columns, encode_columns
 
 

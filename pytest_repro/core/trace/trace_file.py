@@ -16,8 +16,7 @@ from typing import Any
 from zlib import crc32
 
 from pytest_repro.core.checked_json import BadJson, JsonNode, parse_json
-from pytest_repro.core.trace.collective import ALL, Collective
-from pytest_repro.core.trace.columns import NO_FORWARD, Columns, StringTable
+from pytest_repro.core.trace.columns import ALL, NO_FORWARD, Collective, Columns, StringTable
 
 FORMAT = 1
 _MAGIC = b"pytest-repro trace "

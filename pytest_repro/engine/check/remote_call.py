@@ -23,8 +23,7 @@ from pytest_repro.core.diagnose import (
     encode_experiment,
 )
 from pytest_repro.core.plan.arguments import BadArgument
-from pytest_repro.core.plan.plan import Cell, Plan, make_reference_cell
-from pytest_repro.core.plan.tolerance import Tolerance
+from pytest_repro.core.plan.plan import Cell, Plan, Tolerance, make_reference_cell
 from pytest_repro.engine.check.function_runs import FunctionRuns
 from pytest_repro.engine.check.placement import build_fixed_interpreter, combine
 from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed, ThisProcess

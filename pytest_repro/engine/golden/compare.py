@@ -15,7 +15,7 @@ from pytest_repro.core.compare.stored_value import (
 )
 from pytest_repro.core.compare.verdict import BASELINE
 from pytest_repro.core.golden import Entry
-from pytest_repro.core.plan.tolerance import ToleranceFunction
+from pytest_repro.core.plan.plan import ToleranceFunction
 from pytest_repro.core.runs.observation import ELEMENT_DTYPES, ContentRef, Key, Observation
 from pytest_repro.core.runs.run import Run
 from pytest_repro.engine.runs.distance import load_content, measure_distance

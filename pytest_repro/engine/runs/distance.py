@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import islice
 
 from pytest_repro.core.compare.mismatch import Difference, Token, TokenDivergence, can_compare
-from pytest_repro.core.plan.tolerance import ToleranceFunction, exact_tolerance
+from pytest_repro.core.plan.plan import ToleranceFunction, exact_tolerance
 from pytest_repro.core.runs.observation import (
     TOKENS_KIND,
     ContentRef,

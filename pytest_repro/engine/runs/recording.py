@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from pytest_repro.adapters import Adapter, FastReader, active_adapters, flatten, flatten_known
 from pytest_repro.core.compare.mismatch import Difference
 from pytest_repro.core.compare.table import RowMoves
-from pytest_repro.core.plan.tolerance import ToleranceFunction
+from pytest_repro.core.plan.plan import ToleranceFunction
 from pytest_repro.core.runs.observation import Container, ContentRef, Key, Leaf, Observation, make_key_unique
 from pytest_repro.core.runs.pytree import FlattenResult, LocalsBudget, iter_leaves, iter_numeric_leaves
 from pytest_repro.engine.runs.distance import can_measure, load_content, measure_distance

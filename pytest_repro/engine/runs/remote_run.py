@@ -10,8 +10,7 @@ from typing import Any, Protocol
 from pytest_repro.companions.serialize_run import decode_run, encode_run
 from pytest_repro.core.compare.mismatch import Difference
 from pytest_repro.core.compare.table import RowMoves, iter_tables
-from pytest_repro.core.plan.plan import Cell
-from pytest_repro.core.plan.tolerance import ToleranceFunction
+from pytest_repro.core.plan.plan import Cell, ToleranceFunction
 from pytest_repro.core.runs.observation import ContentRef, Key, Leaf, Observation, TokenContext
 from pytest_repro.core.runs.run import Run
 from pytest_repro.engine.runs.distance import can_measure, load_content, measure_distance, store_logits

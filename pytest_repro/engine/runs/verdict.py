@@ -13,9 +13,8 @@ from pytest_repro.core.compare.mismatch import (
     find_outcome_mismatches,
 )
 from pytest_repro.core.compare.verdict import Verdict, VerdictOutcome, judge_runs
-from pytest_repro.core.plan.plan import LEVELS, Level, Plan
-from pytest_repro.core.plan.tolerance import default_tolerance
-from pytest_repro.core.runs.level import (
+from pytest_repro.core.plan.plan import LEVELS, Level, Plan, default_tolerance
+from pytest_repro.core.runs.observation import (
     Agreeing,
     LevelResult,
     explain_exclusion,

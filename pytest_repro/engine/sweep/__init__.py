@@ -6,8 +6,14 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
 
-from pytest_repro.core.runs.level import is_number, is_prediction, is_recorded_directly, select_last_steps
-from pytest_repro.core.runs.observation import Observation, format_key
+from pytest_repro.core.runs.observation import (
+    Observation,
+    format_key,
+    is_number,
+    is_prediction,
+    is_recorded_directly,
+    select_last_steps,
+)
 from pytest_repro.core.runs.run import Run, RunSummary
 from pytest_repro.engine.runs.distance import load_content
 from pytest_repro.engine.runs.recording import RecordingBase

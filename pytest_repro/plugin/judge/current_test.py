@@ -14,8 +14,7 @@ from pytest_repro.core.compare.mismatch import count_steps
 from pytest_repro.core.compare.verdict import Baseline, Verdict
 from pytest_repro.core.golden import Entry, Environment
 from pytest_repro.core.plan.plan import Plan
-from pytest_repro.core.runs.level import select_at_level
-from pytest_repro.core.runs.observation import Key, format_key
+from pytest_repro.core.runs.observation import Key, format_key, select_at_level
 from pytest_repro.engine.golden.compare import ObservedValue
 from pytest_repro.plugin.replay_line import format_options
 from pytest_repro.plugin.stash import GOLDEN_FOLDER, SETTINGS

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from pytest_repro.core.plan.tolerance import Tolerance
+from pytest_repro.core.plan.plan import Tolerance
 
 _WIDTH = 92
 

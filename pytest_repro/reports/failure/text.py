@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pytest_repro.core.compare.mismatch import Mismatch, describe_outcome
 from pytest_repro.core.compare.verdict import BASELINE, WITHOUT_BASELINE, Verdict
 from pytest_repro.core.plan.plan import Plan
-from pytest_repro.core.runs.level import ARRAY_EXCLUSION
+from pytest_repro.core.runs.observation import ARRAY_EXCLUSION
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.text import quote_word
 from pytest_repro.metrics._arguments import format_list

@@ -16,8 +16,7 @@ _MAX_BINS_WITH_COUNT = 6
 _STRIP_LEFT, _STRIP_TOP = 22, 8
 _DOT_RADIUS = 3.2
 _MAX_COLUMNS = 54
-_MAX_LOOSE = 9
-"""In columns of more dots the dots overlap."""
+_MAX_LOOSE = 9  # in columns of more dots the dots overlap
 
 
 class Bar(NamedTuple):

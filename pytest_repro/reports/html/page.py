@@ -1,18 +1,22 @@
-"""Renders the HTML report: one self-contained file from the rows of the JSON report."""
+"""Renders the HTML report: one self-contained file from the rows of the JSON report.
+
+``extra_runs.html`` has the tables of runs that are not compared: seeds, noise, cost of determinism.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 from pytest_repro.core.runs.run import UnseededDraw
-from pytest_repro.metrics._arguments import format_list
+from pytest_repro.metrics._arguments import format_list, format_percent, format_seeds
 from pytest_repro.reports.failure import plural
 from pytest_repro.reports.failure.cause import get_link
 from pytest_repro.reports.failure.unseeded import format_headline
-from pytest_repro.reports.html.extra_runs import ExtraRunsSection, describe_sweep, make_extra_runs_section
+from pytest_repro.reports.html.distributions import make_strip_plot
 from pytest_repro.reports.html.figures import Figure, make_figures
 from pytest_repro.reports.html.labels import (
     RAN_ONCE,
@@ -22,13 +26,13 @@ from pytest_repro.reports.html.labels import (
     format_sentence,
     get_verdict_style,
 )
+from pytest_repro.reports.html.scales import format_number
 from pytest_repro.reports.html.templates import render_template
 
 MAX_PLOTS = 240
 """Values on the page with plots; each takes up to 60 kB."""
 
-_MAX_NAMES = 8
-"""Most names in a note."""
+_MAX_NAMES = 8  # most names in a note
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,6 @@ class Entry:
 
     Attributes:
         details: What :func:`~.page_data.make_page_data` gave; empty for a test that reproduced.
-        notes: What was not compared, and what drew from generators that the test did not seed.
     """
 
     ident: str  # its HTML id, unique on the page
@@ -47,7 +50,7 @@ class Entry:
     name: str
     details: Mapping[str, Any]
     summary: str  # what happened, in one line
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # what was not compared, and what drew from generators that the test did not seed
     figure_groups: tuple[tuple[str, str, tuple[Figure, ...]], ...]  # name, kind and figures of each value
     omitted_count: int  # values whose plots are left out
     extra_runs: ExtraRunsSection | None
@@ -183,3 +186,61 @@ def render_fragment(rows: Iterable[Mapping[str, Any]]) -> str:
     """
     figures = [figure for row in rows for figure in make_figures(str(row["id"]), row)]
     return render_template("fragment.html", ("plots.css", "fragment.css"), figures=figures) if figures else ""
+
+
+_MAX_STRIPS = 6
+_MAX_ROWS = 40
+
+
+class ExtraRunsSection(NamedTuple):
+    """What the page shows of one test; *broken* if the test fails its seed sweep."""
+
+    sentences: list[str]
+    figures: list[Figure]
+    broken: bool
+
+
+def make_extra_runs_section(ident: str, row: Mapping[str, Any]) -> ExtraRunsSection | None:
+    """The section of a row of the JSON report, None without such runs; *ident* must be unique on the page."""
+    sweep, cost = row.get("sweep"), row.get("cost")
+    if not (sweep or row.get("noise") or cost):
+        return None
+    sentences = [describe_sweep(sweep)] if sweep else []
+    sentences += [_describe_cost(cost)] if cost else []
+    figures = list(_make_strip_figures(ident, sweep)) if sweep else []
+    return ExtraRunsSection(sentences, figures, sweep is not None and not sweep["kept"])
+
+
+def describe_sweep(sweep: Mapping[str, Any]) -> str:
+    """``2 of 20 seeds failed, P(fail) up to 28.3 % (95 % confidence); over budget: accuracy``."""
+    other = {word: sweep[word] for word in ("skipped", "xfailed") if sweep.get(word)}
+    failed, runs = len(sweep.get("failed", ())), len(sweep["seeds"]) - sum(map(len, other.values()))
+    if failed:
+        text = f"{failed} of {runs} seeds failed"
+    else:
+        text = f"Passed with each of {runs} seeds" if runs else "Neither passed nor failed with any seed"
+    if "p_fail_upper" in sweep:
+        upper, confidence = format_percent(sweep["p_fail_upper"]), format_percent(sweep["confidence"])
+        text += f", P(fail) up to {upper} ({confidence} confidence)"
+    parts = [text, *(f"{word}: {format_seeds(seeds)}" for word, seeds in other.items())]
+    if over := [name for name, budget in sweep.get("budgets", {}).items() if not budget["kept"]]:
+        parts.append(f"over budget: {format_list(over)}")
+    return "; ".join(parts)
+
+
+def _describe_cost(cost: Mapping[str, Any]) -> str:
+    pairs = " (pair by pair {:.2f} to {:.2f})".format(*cost["spread"]) if "spread" in cost else ""
+    on, off = format_number(cost["deterministic"], 3), format_number(cost["default"], 3)
+    return f"Cost of determinism: ratio {cost['ratio']:.2f}{pairs}, {on} s on, {off} s off"
+
+
+def _make_strip_figures(ident: str, sweep: Mapping[str, Any]) -> Iterator[Figure]:
+    failed = set(map(str, sweep.get("failed", ())))
+    headlines = {
+        name: found["values"] for name, found in sweep.get("headlines", {}).items() if found.get("values")
+    }
+    for n, (name, values) in enumerate(islice(headlines.items(), _MAX_STRIPS), 1):
+        plot = make_strip_plot(f"{ident}-{n}", name, values, failed)
+        rows = tuple((seed, format_number(value)) for seed, value in islice(values.items(), _MAX_ROWS))
+        partial = len(rows) < len(values)
+        yield Figure(plot.title, plot, "along", plot.description, ("seed", name), rows, partial)

@@ -73,11 +73,11 @@ def make_integer_ticks(low: int, high: int, max_ticks: int = 5) -> list[int]:
     return sorted({round(tick) for tick in make_ticks(low, high, max_ticks)})
 
 
-def make_decades(low: float, high: float, max_ticks: int = 5) -> list[int]:
-    """At least two evenly spaced exponents of ten that enclose the positive numbers *low* and *high*."""
+def make_decades(low: float, high: float) -> list[int]:
+    """Two to five evenly spaced exponents of ten that enclose the positive numbers *low* and *high*."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     last = max(last, first + 1)
-    stride = max(1, math.ceil((last - first) / (max_ticks - 1)))
+    stride = max(1, math.ceil((last - first) / 4))
     last = first + stride * math.ceil((last - first) / stride)
     return list(range(first, last + 1, stride))
 

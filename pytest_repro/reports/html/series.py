@@ -15,9 +15,7 @@ from pytest_repro.reports.html.scales import LEFT, RIGHT, Label, Plot, Scale, fo
 
 Point = tuple[float, float]
 
-_MAX_DOTS = 60
-"""A series of at most this many steps has a dot at each."""
-
+_MAX_DOTS = 60  # a series of at most this many steps has a dot at each
 _MAX_CROSSES = 40
 
 

@@ -62,16 +62,20 @@ def read_report(path: str) -> Report:
         BadReport: It cannot be read, is not a report, or is of a newer format.
     """
     report = parse_json(_read_bytes(path), f"{path}: ")
-    if not isinstance(report.value, dict) or "format" not in report.value:
-        raise BadReport(
-            f'{path} is not a report of pytest-repro: it has no "format"; --repro-json=PATH writes one'
-        )
-    if (number := report["format"].as_int(1)) > FORMAT:
-        why = f"and this pytest-repro reads up to format {FORMAT}: install a newer one"
-        raise BadReport(f"{path} is of format {number}, {why}")
+    check_format(path, report.get("format") if isinstance(report.value, dict) else None)
     environment, seed = report["environment"].as_str_mapping(), report["seed"].as_int()
     commit = node.as_text() if (node := report.get("commit")) else ""
     return Report(path, environment, seed, tuple(report["tests"]), commit)
+
+
+def check_format(path: str, number: JsonNode | None) -> None:
+    """Raises :class:`BadReport` for the *number* of a later format, or without any."""
+    if number is None:
+        why = 'it has no "format"; --repro-json=PATH writes one'
+        raise BadReport(f"{path} is not a report of pytest-repro: {why}")
+    if number.as_int(1) > FORMAT:
+        why = f"and this pytest-repro reads up to format {FORMAT}: install a newer one"
+        raise BadReport(f"{path} is of format {number.value}, {why}")
 
 
 def _read_bytes(path: str) -> bytes:

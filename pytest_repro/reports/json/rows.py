@@ -15,7 +15,7 @@ from pytest_repro.core.compare.stored_value import MAX_VALUES, StoredValue
 from pytest_repro.core.compare.verdict import BASELINE, SHARD, VERDICT_OUTCOMES, Baseline, Verdict
 from pytest_repro.core.diagnose import Finding
 from pytest_repro.core.plan.plan import REPEAT, AxisValues, Plan
-from pytest_repro.core.runs.level import LevelResult
+from pytest_repro.core.runs.observation import LevelResult
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.divergence import Divergence, Receipt
 from pytest_repro.core.trace.trace import Op

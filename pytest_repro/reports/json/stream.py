@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, NoReturn
 
 from pytest_repro.core.checked_json import JsonNode, refuse_constant
-from pytest_repro.reports.json import FORMAT
-from pytest_repro.reports.json.report import BadReport
+from pytest_repro.reports.json.report import BadReport, check_format
 
 MAX_TEST_MIB = 256
 """Size in MiB of the largest test, or other value of the report, that is read."""
@@ -18,8 +17,7 @@ MAX_TEST_MIB = 256
 _CHUNK_BYTES = 2**18
 _SPACE = " \t\n\r"
 _DECODER = json.JSONDecoder(parse_constant=refuse_constant)
-_END_OF_TOKEN = 16
-"""Where a text is cut inside ``false`` or ``\\u00e9``, the error is this close to its end."""
+_END_OF_TOKEN = 16  # where a text is cut inside ``false`` or ``\u00e9``, the error is this close to its end
 
 
 class StreamedTest(NamedTuple):
@@ -65,8 +63,7 @@ class ReportStream:
             BadReport: A key that every report has is missing.
         """
         if "format" not in self._head:
-            why = 'it has no "format"; --repro-json=PATH writes one'
-            raise BadReport(f"{self.path} is not a report of pytest-repro: {why}")
+            check_format(self.path, None)
         if not self._has_tests:
             self._root.refuse("has no 'tests'")
         return JsonNode(self._head, f"{self.path}: ")
@@ -97,10 +94,7 @@ class ReportStream:
         if key == "tests":
             self._root.refuse("tests is not a list")
         if key == "format":
-            number = JsonNode(self._head[key], key, self._root).as_int(1)
-            if number > FORMAT:
-                why = f"and this pytest-repro reads up to format {FORMAT}: install a newer one"
-                raise BadReport(f"{self.path} is of format {number}, {why}")
+            check_format(self.path, JsonNode(self._head[key], key, self._root))
 
 
 class _Text:

@@ -16,7 +16,7 @@ pytest.importorskip("PIL")
 
 from PIL import Image
 
-from pytest_repro.adapters.arrays._c_random import CRandom
+from pytest_repro.adapters.arrays.PIL import CRandom
 
 ARRAYS = {
     "1": "bool[2, 3]", "L": "uint8[2, 3]", "P": "uint8[2, 3]", "RGB": "uint8[2, 3, 3]",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pytest_repro.adapters import digest, flatten
-from pytest_repro.adapters.frameworks._parts.variables import restored_variables
+from pytest_repro.adapters.frameworks._parts.restored_settings import restored_variables
 from pytest_repro.core.runs.pytree import iter_leaves
 from pytest_repro.engine.runs.pin import pinned
 from tests.conftest import Project

@@ -89,7 +89,7 @@ def test_pyarrow_reads_the_same_texts(texts: list[str | None], monkeypatch: pyte
     series = pl.Series(texts, dtype=pl.String)
     part = pl.concat([series, series[1:]], rechunk=False)[1:]
     found = digest(part)
-    monkeypatch.setattr("pytest_repro.adapters.tables._polars_series._FEW", 0)
+    monkeypatch.setattr("pytest_repro.adapters.tables.polars._FEW", 0)
     assert digest(part) == found
 
 

@@ -12,7 +12,7 @@ from pytest_repro.cli.compare import CompareOptions, compare_value
 from pytest_repro.cli.fleet.records import MISSING, name_machines, read_fleet
 from pytest_repro.cli.fleet.values import ValueClasses
 from pytest_repro.core.compare.stored_value import Statistics, StoredValue
-from pytest_repro.core.plan.tolerance import EXACT, Tolerance
+from pytest_repro.core.plan.plan import EXACT, Tolerance
 from tests.cli.reports import number, report, row
 
 

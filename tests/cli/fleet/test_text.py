@@ -9,8 +9,7 @@ import pytest
 from pytest_repro.cli.fleet.text import name_class
 from pytest_repro.core.compare.stored_value import StoredValue
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.plan.plan import Plan
-from pytest_repro.core.plan.tolerance import Tolerance
+from pytest_repro.core.plan.plan import Plan, Tolerance
 from pytest_repro.reports.json.rows import verdict_to_row
 from tests.cli.reports import ENVIRONMENT, RUNS, number, report, row, run
 

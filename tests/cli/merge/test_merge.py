@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_repro.core.compare.stored_value import Statistics, StoredValue
-from pytest_repro.core.plan.plan import Plan
-from pytest_repro.core.plan.tolerance import Tolerance
+from pytest_repro.core.plan.plan import Plan, Tolerance
 from pytest_repro.reports.json.report import ReportHead
 from pytest_repro.reports.json.report_head import CI_VARIABLES
 from tests.cli.merge.shards import ENVIRONMENT, make_row, read, shard

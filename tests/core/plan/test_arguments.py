@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 from pytest_repro.core.plan.arguments import override_plan
-from pytest_repro.core.plan.plan import Plan
-from pytest_repro.core.plan.tolerance import Tolerance
+from pytest_repro.core.plan.plan import Plan, Tolerance
 
 
 def test_what_is_asked_wins_over_what_holds() -> None:

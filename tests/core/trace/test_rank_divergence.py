@@ -10,7 +10,7 @@ from typing import NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_repro.core.trace.collective import ALL, Collective
+from pytest_repro.core.trace.columns import ALL, Collective
 from pytest_repro.core.trace.divergence import Divergence, Receipt
 from pytest_repro.core.trace.rank_divergence import (
     RankComparison,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_repro.core.plan.tolerance import exact_tolerance
+from pytest_repro.core.plan.plan import exact_tolerance
 from pytest_repro.engine.experiments.row_digest import digest_rows
 from pytest_repro.engine.runs.recording import Recording
 from pytest_repro.values.spill_store import SpillStore

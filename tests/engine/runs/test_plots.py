@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from pytest_repro.core.compare.plot_data import PlotData
-from pytest_repro.core.plan.plan import REPEAT, Cell, Plan
-from pytest_repro.core.plan.tolerance import Tolerance
+from pytest_repro.core.plan.plan import REPEAT, Cell, Plan, Tolerance
 from pytest_repro.engine.runs.plots import MAX_PLOTS
 from pytest_repro.engine.runs.run_source import make_run
 from pytest_repro.engine.runs.trial import Trial

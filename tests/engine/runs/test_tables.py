@@ -12,8 +12,7 @@ from pytest_repro.companions.serialize_run import decode_run, encode_run
 from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.table import CellDifference, TableDifference
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.plan.plan import Cell, Plan
-from pytest_repro.core.plan.tolerance import Tolerance
+from pytest_repro.core.plan.plan import Cell, Plan, Tolerance
 from pytest_repro.core.runs.run import Run
 from pytest_repro.engine.experiments.row_digest import digest_rows
 from pytest_repro.engine.runs.recording import Recording

@@ -11,8 +11,7 @@ import pytest
 from pytest_repro.core.compare.mismatch import Difference, Mismatch
 from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.diagnose import Finding
-from pytest_repro.core.plan.plan import Plan
-from pytest_repro.core.plan.tolerance import Tolerance
+from pytest_repro.core.plan.plan import Plan, Tolerance
 from pytest_repro.core.runs.run import Run
 from pytest_repro.reports.failure.text import format_failure, format_failure_note, format_headline
 from pytest_repro.reports.failure.values import format_distance, format_share

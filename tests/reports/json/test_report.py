@@ -13,15 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pytest_repro.cli.commands.show import format_report
 from pytest_repro.cli.compare import CompareOptions, compare_reports
-from pytest_repro.cli.show import format_report
 from pytest_repro.core.compare.stored_value import Statistics, StoredValue
-from pytest_repro.core.plan.tolerance import Tolerance
+from pytest_repro.core.plan.plan import Tolerance
 from pytest_repro.reports.json import report as report_file
 from pytest_repro.reports.json.report import BadReport, build_report, read_report
 from pytest_repro.reports.json.rows import verdict_to_row
+from tests.cli.commands.test_show import VERDICTS
 from tests.cli.reports import run
-from tests.cli.test_show import VERDICTS
 
 TOLD = Statistics(0.0, 2.0, 1.0, 0.5, 9.0, 3, ((0, "0.0"), (98, "nan")))
 SEEN = [

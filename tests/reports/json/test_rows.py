@@ -15,7 +15,7 @@ from pytest_repro.core.plan.plan import Plan
 from pytest_repro.core.runs.run import Run
 from pytest_repro.reports.json.report import build_report, encode_report, write_report
 from pytest_repro.reports.json.rows import verdict_from_row, verdict_to_row
-from tests.cli.test_show import HERE, VERDICTS
+from tests.cli.commands.test_show import HERE, VERDICTS
 
 RUNS = (Run("repeat", 0, "passed", 0.25, 1), Run("repeat", 1, "passed", 0.5, 1))
 

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 
 from pytest_repro.adapters import Adapter
 from pytest_repro.adapters.frameworks._parts.class_names import make_class_finder
-from pytest_repro.adapters.frameworks._parts.variables import restored_variables
+from pytest_repro.adapters.frameworks._parts.restored_settings import restored_variables
 from pytest_repro.core.plan.plan import Deterministic
 from pytest_repro.core.runs.pytree import FlattenResult
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_repro.core.plan.tolerance import EXACT, Tolerance, default_tolerance
+from pytest_repro.core.plan.plan import EXACT, Tolerance, default_tolerance
 
 torch = pytest.importorskip("torch")
 

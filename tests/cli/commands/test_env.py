@@ -11,7 +11,7 @@ import pytest
 
 from pytest_repro import __version__
 from pytest_repro.adapters import STANDARD_LIBRARY, active_adapters, environment
-from pytest_repro.cli.env import describe_switch, iter_switches
+from pytest_repro.cli.commands.env import describe_switch, iter_switches
 from pytest_repro.core.machine import VARIABLES
 from tests.cli.reports import run
 
@@ -53,7 +53,7 @@ def test_text_and_json_say_the_same(capsys: Any, monkeypatch: pytest.MonkeyPatch
 
 
 def test_libraries_are_woken_and_a_broken_one_is_told(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    wake = "import sys; from pytest_repro.cli.env import import_libraries as wake; wake(); "
+    wake = "import sys; from pytest_repro.cli.commands.env import import_libraries as wake; wake(); "
     wake += "sys.exit('numpy' not in sys.modules)"
     assert subprocess.run([sys.executable, "-c", wake], check=False).returncode == 0
 
@@ -64,7 +64,7 @@ def test_libraries_are_woken_and_a_broken_one_is_told(capsys: Any, monkeypatch: 
             raise OSError(f"lib{name}.so: cannot open shared object file")
         return real(name)
 
-    monkeypatch.setattr("pytest_repro.cli.env.importlib.import_module", broken)
+    monkeypatch.setattr("pytest_repro.cli.commands.env.importlib.import_module", broken)
     code, text, _ = run(capsys, "env")
     assert code == 0
     assert "cannot be imported: OSError: libnumpy.so: cannot open shared object file" in text

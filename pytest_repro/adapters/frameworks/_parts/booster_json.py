@@ -11,8 +11,7 @@ import numpy as np
 from pytest_repro.core.runs.observation import Parts
 
 _NUMBERS = (int, float)
-_EXACT = 2**53
-"""Whole numbers below are exact as float64."""
+_EXACT = 2**53  # whole numbers below are exact as float64
 
 
 def read_json(value: Any, float_dtype: str, all_floats: bool = False) -> object:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
+from types import BuiltinFunctionType, BuiltinMethodType, CodeType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pytest_repro.adapters import flatten_known
 from pytest_repro.adapters._find_generators import list_slots
-from pytest_repro.adapters.frameworks._sklearn.callables import flatten_callable
-from pytest_repro.core.runs.observation import Parts, make_leaf
+from pytest_repro.core.runs.observation import Leaf, Parts, make_leaf
 from pytest_repro.core.runs.pytree import FlattenResult
 
 NOT_VALUES = {
@@ -29,9 +29,7 @@ _TREE = (
     "children_left", "children_right", "feature", "threshold", "missing_go_to_left", "impurity",
     "n_node_samples", "weighted_n_node_samples", "value", "n_features", "n_classes", "n_outputs", "max_depth",
 )  # fmt: skip
-_MAX_WORDS = 1000
-"""Words of a vocabulary that are compared one by one; more are compared as two arrays."""
-
+_MAX_WORDS = 1000  # words of a vocabulary that are compared one by one; more are compared as two arrays
 _HINT = "record its fitted attributes (.coef_, .estimators_[0].tree_, …) or its predictions"
 
 
@@ -189,3 +187,58 @@ def _flatten_compiled(at: Attribute) -> FlattenResult:
     if not isinstance(reduced, tuple):
         return make_leaf(kind.__qualname__, str(reduced))
     return Parts(kind.__qualname__, _iter_parts(at, zip((".args", ".state"), reduced[1:3])))
+
+
+_NAMED: Any = (type, BuiltinFunctionType, BuiltinMethodType, np.ufunc, type(np.mean))
+
+
+def flatten_callable(value: Any) -> Leaf | Parts | None:
+    """A function or class by its qualified name; None for other values.
+
+    A lambda or a nested function is read by its code, its defaults and the variables that it uses.
+    """
+    if isinstance(value, partial):
+        named = [(".func", value.func), (".args", value.args), (".keywords", value.keywords)]
+        return Parts("partial", named)
+    if isinstance(value, MethodType):
+        return Parts("method", [(".__func__", value.__func__), (".__self__", value.__self__)])
+    if isinstance(value, FunctionType):
+        return _flatten_function(value)
+    if isinstance(value, _NAMED) and not getattr(value, "__self__", None):
+        return make_leaf("class" if isinstance(value, type) else "function", _format_name(value))
+    if isinstance(value, _NAMED):
+        return make_leaf("function", f"{_format_name(value.__self__)}.{value.__name__}")
+    return None
+
+
+def _format_name(value: Any) -> str:
+    module = getattr(value, "__module__", None)
+    name = getattr(value, "__qualname__", None) or getattr(value, "__name__", type(value).__qualname__)
+    return f"{module}.{name}" if module else str(name)
+
+
+def _flatten_function(function: FunctionType) -> Leaf | Parts:
+    name = make_leaf("function", _format_name(function))
+    if "<" not in function.__qualname__:
+        return name
+    return Parts("function", _iter_function(function, name))
+
+
+def _iter_function(function: FunctionType, name: Leaf) -> Iterator[tuple[str, object]]:
+    yield "", name
+    yield ".__code__", make_leaf("code", "\n".join(_describe_code(function.__code__)))
+    yield ".__defaults__", function.__defaults__
+    yield ".__kwdefaults__", function.__kwdefaults__
+    for variable, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
+        yield f".{variable}", cell.cell_contents
+
+
+def _describe_code(code: CodeType) -> Iterable[str]:
+    """Instructions, names and constants, without file and lines."""
+    yield code.co_code.hex()
+    yield " ".join((*code.co_names, "|", *code.co_varnames, "|", *code.co_freevars))
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _describe_code(constant)
+        else:
+            yield repr(sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant)

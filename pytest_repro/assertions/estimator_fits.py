@@ -5,26 +5,43 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from time import perf_counter
 from typing import Any
 
-from pytest_repro.adapters import digest
-from pytest_repro.assertions.estimator.fit import fit_estimator
+from pytest_repro.adapters import digest, seed_all
 from pytest_repro.core.compare.mismatch import Mismatch
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.plan.plan import Cell, Plan
-from pytest_repro.core.plan.tolerance import default_tolerance
+from pytest_repro.core.plan.plan import Cell, Plan, default_tolerance
 from pytest_repro.engine.check.remote_call import call_in_companions
 from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.engine.runs.recording import Recording
 from pytest_repro.engine.runs.run_source import make_run, run_until_settled
 from pytest_repro.engine.runs.trial import Trial
 
-_MAX_FITS = 4
-"""Fits that are equal where two could be by chance: threads may finish in the same order."""
+METHODS = ("predict", "predict_proba", "decision_function", "score_samples", "transform")
+"""Methods whose results on the data of the fit are compared, if an estimator has them."""
 
+
+def fit_estimator(estimator: Any, X: Any, y: Any, fit_params: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Fits *estimator* to copies of the data, with every global generator seeded with *seed*.
+
+    Returns:
+        The estimator as ``model``, and the result of each of :data:`METHODS` that it has.
+    """
+    import_module("sklearn")  # whose adapter reads the estimator, in another interpreter as well
+    seed_all(seed)
+    data, target, named = deepcopy((X, y, dict(fit_params)))
+    estimator.fit(data, **named) if y is None else estimator.fit(data, target, **named)
+    seed_all(seed)
+    found = {name: getattr(estimator, name) for name in METHODS if hasattr(estimator, name)}
+    return {"model": estimator, **{name: method(deepcopy(X)) for name, method in found.items()}}
+
+
+_MAX_FITS = 4  # fits that are equal where two could be by chance: threads may finish in the same order
 _REFIT, _CLONE = Cell("refit", 1), Cell("clone", 1)
 _RESULT = "result"  # what another interpreter calls the value of a function
 
@@ -37,9 +54,9 @@ class Fits:
     """
 
     def __init__(self, plan: Plan, estimator: Any, X: Any, y: Any, fit_params: Mapping[str, Any]) -> None:
-        from pytest_repro.adapters.frameworks._sklearn import parameters
+        from pytest_repro.adapters.frameworks._parts import sklearn_parameters
 
-        self.parameters, self.estimator, self.data = parameters, estimator, (X, y, fit_params)
+        self.parameters, self.estimator, self.data = sklearn_parameters, estimator, (X, y, fit_params)
         self._plan, self._trial, self._pin = plan, Trial(plan), Pin(plan.seed, deterministic=True)
         self._count = 0
 

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_repro.core.plan.plan import LEVELS
-from pytest_repro.core.runs.level import select_at_level
-from pytest_repro.core.runs.observation import Key, Observation
+from pytest_repro.core.runs.observation import Key, Observation, select_at_level
 
 
 def observed(*rows: tuple[str, int, str, str, tuple[int, ...]]) -> dict[Key, Observation]:

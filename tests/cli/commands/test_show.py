@@ -11,8 +11,7 @@ from pytest_repro.core.checked_json import JsonNode
 from pytest_repro.core.compare.mismatch import Difference, Mismatch
 from pytest_repro.core.compare.verdict import BASELINE, Baseline, Verdict
 from pytest_repro.core.diagnose import Finding
-from pytest_repro.core.plan.plan import AxisValues, Plan
-from pytest_repro.core.plan.tolerance import Tolerance
+from pytest_repro.core.plan.plan import AxisValues, Plan, Tolerance
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.core.trace.trace import Op

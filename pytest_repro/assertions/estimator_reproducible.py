@@ -1,21 +1,23 @@
-"""Why fits of an estimator differ, established by fits with other parameters."""
+"""Raises if an estimator is not reproducible."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from pytest_repro.assertions.estimator.fit import fit_estimator
-from pytest_repro.assertions.estimator.fits import Fits
-from pytest_repro.axes import get_axis
-from pytest_repro.core.compare.verdict import Verdict
+from pytest_repro.assertions.estimator_fits import Fits, fit_estimator
+from pytest_repro.axes import as_tuple, get_axis, resolve_axes
+from pytest_repro.core.compare.verdict import NotReproducible, Verdict
 from pytest_repro.core.diagnose import Finding
+from pytest_repro.core.plan.arguments import BadArgument, override_plan
+from pytest_repro.core.plan.plan import Plan
 from pytest_repro.engine.check.check import check
+from pytest_repro.engine.runs.current_run import choose_seed, note_assertion
 from pytest_repro.metrics._arguments import format_list
+from pytest_repro.reports.failure.assertions import format_estimator_failure
 
-_MAX_TRIED = 8
-"""Parameters that are tried one by one; of more, all are named."""
-
+_MAX_TRIED = 8  # parameters that are tried one by one; of more, all are named
 _FIX_MOVING = "pass an integer: each fit then begins with the same numbers"
 _FIX_WARM = "pass warm_start=False, or refit=False to this assertion: a warm start is there to differ"
 _WHY_CARRIED = "a second fit of the same object keeps something of the first, while clones are equal"
@@ -23,7 +25,6 @@ _FIX_CARRIED = "set every attribute that fit() uses at its beginning"
 _WHY_GLOBAL = (
     "fit() draws from a global generator, whatever the parameters: fits with the same seed are equal"
 )
-_WHY_THREADS = "by sums that threads split or random numbers that jobs draw"
 _WHY_THREADS = "threads split a sum otherwise, or jobs draw other random numbers"
 _FIX_THREADS = (
     "fix the number of threads (n_jobs, OMP_NUM_THREADS), or compare within a tolerance: rtol, atol"
@@ -99,7 +100,7 @@ def _diagnose(fits: Fits, process: bool = False) -> Sequence[Finding]:
 
 
 def _fit_clone(model: Any, X: Any, y: Any, fit_params: Mapping[str, Any]) -> object:
-    from pytest_repro.adapters.frameworks._sklearn.parameters import clone
+    from pytest_repro.adapters.frameworks._parts.sklearn_parameters import clone
 
     return fit_estimator(clone(model), X, y, fit_params, 0)
 
@@ -108,3 +109,79 @@ def _explain_threads(verdict: Verdict) -> Finding:
     shown = get_axis("threads").format_value(verdict.mismatches[0].value)
     why = f"fits repeat with {shown} and differ from the first: {_WHY_THREADS}"
     return Finding("threads", explanation=why, fix=_FIX_THREADS)
+
+
+def assert_estimator_reproducible(
+    estimator: Any,
+    X: Any,
+    y: Any = None,
+    *,
+    refit: bool = True,
+    clone: bool = True,
+    threads: Sequence[int] | int | None = (1, 2),
+    process: bool = True,
+    fit_params: Mapping[str, Any] | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    seed: int | None = None,
+) -> Verdict:
+    """Fails if fitting *estimator* to the same data again gives another model.
+
+    A clone is fitted and compared with further fits: parameters, fitted attributes, and what ``predict``,
+    ``predict_proba``, ``decision_function``, ``score_samples`` and ``transform`` return for *X*. The global
+    generators have another seed in each fit: an estimator that draws from them is not reproducible.
+
+    Args:
+        estimator: Follows the API of scikit-learn; it is not fitted itself.
+        X, y: What ``fit`` takes, such as an array ``[samples, features]``; *y* is None if it needs none.
+        refit: Whether to fit the same object again.
+        clone: Whether to fit another clone.
+        threads: Numbers of threads of OpenMP, BLAS and joblib to fit with; None for none.
+        process: Whether to fit in another interpreter; the arguments must pickle.
+        fit_params: Further arguments of ``fit``.
+        rtol, atol: Tolerances, both or none. By default bits must be equal; with other numbers of threads
+            values must be as close as ``torch.testing`` asks for.
+        seed: Seed of the global generators in the first fit; by default that of the test, else 0.
+
+    Returns:
+        The :class:`Verdict`, with the axes ``refit``, ``clone``, ``threads`` and ``process``.
+
+    Raises:
+        NotReproducible: A fit differs. The message names the attribute, the largest difference, the reason.
+        ValueError: An argument does not fit, or does not pickle for *process*.
+        TypeError: *estimator* is no estimator, or holds something that cannot be compared.
+    """
+    __tracebackhide__ = True
+    numbers = _read_threads(threads)
+    _check_arguments(estimator, refit or clone or numbers or process)
+    vary = resolve_axes({"process": True} if process else {})
+    plan = override_plan(Plan(vary=vary), {"seed": choose_seed(seed), "rtol": rtol, "atol": atol})
+    verdict = _compare_fits(Fits(plan, estimator, X, y, fit_params or {}), refit, clone, numbers)
+    if verdict.outcome != "reproduced":
+        raise NotReproducible(format_estimator_failure(type(estimator).__name__, verdict), verdict)
+    note_assertion("estimator_reproducible")
+    return verdict
+
+
+def _compare_fits(fits: Fits, refit: bool, clone: bool, threads: Sequence[int]) -> Verdict:
+    with fits:
+        fits.compare(refit, clone, threads)
+        verdict = fits.compute_verdict()
+        return replace(verdict, causes=find_causes(fits, verdict)) if verdict.mismatches else verdict
+
+
+def _check_arguments(estimator: Any, compares: object) -> None:
+    if isinstance(estimator, type) or not (hasattr(estimator, "fit") and hasattr(estimator, "get_params")):
+        what = (
+            f"the class {estimator.__name__}" if isinstance(estimator, type) else type(estimator).__qualname__
+        )
+        raise TypeError(f"estimator: expected an object with fit() and get_params(), not {what}")
+    if not compares:
+        raise ValueError("refit, clone, threads and process are all off: nothing would be compared")
+
+
+def _read_threads(threads: object) -> tuple[int, ...]:
+    numbers = () if threads is None else as_tuple(threads)
+    if any(isinstance(each, bool) or not isinstance(each, int) or each < 1 for each in numbers):
+        raise BadArgument("threads", threads, "expected numbers of threads, 1 or more, or None")
+    return tuple(dict.fromkeys(int(str(each)) for each in numbers))

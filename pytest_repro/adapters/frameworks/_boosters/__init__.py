@@ -1,1 +1,0 @@
-"""Parts of the adapters of gradient boosting libraries."""

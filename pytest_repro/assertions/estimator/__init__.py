@@ -1,1 +1,0 @@
-"""Whether an estimator of scikit-learn is reproducible."""
