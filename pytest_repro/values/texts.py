@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 
 from pytest_repro.core.compare.mismatch import Difference
-from pytest_repro.core.plan.tolerance import Tolerance
+from pytest_repro.core.plan.plan import Tolerance
 from pytest_repro.core.runs.observation import BYTES_KINDS
 from pytest_repro.values.spill_store import ValueBuffer
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pytest_repro.adapters import flatten
 from pytest_repro.core.compare.mismatch import Difference
-from pytest_repro.core.plan.tolerance import EXACT, Tolerance
+from pytest_repro.core.plan.plan import EXACT, Tolerance
 from pytest_repro.core.runs.observation import Leaf
 from pytest_repro.values.texts import decode_integer, format_integer, measure_text_difference
 
