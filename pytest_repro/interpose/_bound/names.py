@@ -1,8 +1,8 @@
 """Where user code keeps an object: module globals, and places in functions and classes.
 
 A default argument, a variable that a function closes over (the ``default_factory`` of a dataclass is one), an
-attribute of a class or an object, an entry of a dict: ``def stamp(clock=time.time)`` keeps the function that it
-was defined with.
+attribute of a class or an object, an entry of a dict: ``def stamp(clock=time.time)`` keeps the function that
+it was defined with.
 """
 
 from __future__ import annotations
