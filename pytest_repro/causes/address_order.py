@@ -15,7 +15,7 @@ from pytest_repro.core.diagnose import Evidence, Finding
 from pytest_repro.interpose.patch import Patch, make_patch, patch_everywhere
 from pytest_repro.interpose.user_frames import caller_frame, classify_frame, get_module_name
 
-_ID_STEP = 16  # the least distance of two objects
+_ID_STEP, _OTHERS_START = 16, 2**40  # the least distance of two objects; the first number for libraries
 _ADDRESS = "address, which changes from run to run"
 _ID_FIX = "number the objects yourself (itertools.count()), or sort by one of their attributes"
 _HASH_EFFECT = f"of an object without __hash__ is its {_ADDRESS}"
@@ -57,37 +57,40 @@ class AddressOrder(Cause):
         return Finding(self.name, location, f"{explanation}{detail and '; '}{detail}", fix)
 
 
-def _make_numbering(address: Callable[[object], int]) -> Callable[[object], int]:
-    """Numbers objects in the order of the first call for each.
+def _make_numbering(address: Callable[[object], int]) -> Callable[[object, bool], int]:
+    """Numbers objects in the order of the first call for each; those of the user's code and others apart.
 
-    An object without weak references (a list) is kept alive, so that no other gets its address.
+    What others call in the first run alone, such as a library that fills a cache, must not shift the numbers
+    that the user's code gets. An object without weak references (a list) is kept alive, so that no other
+    gets its address.
     """
-    fresh = itertools.count(_ID_STEP, _ID_STEP)
+    fresh, others = itertools.count(_ID_STEP, _ID_STEP), itertools.count(_OTHERS_START, _ID_STEP)
     known: dict[int, tuple[int, object]] = {}
 
-    def number(value: object) -> int:
+    def number(value: object, is_users: bool) -> int:
         key = address(value)
         entry = known.get(key)
         if entry is None:
             reference = value
             with suppress(TypeError):
                 reference = weakref.ref(value, lambda _: known.pop(key, None))
-            entry = known[key] = next(fresh), reference
+            entry = known[key] = next(fresh if is_users else others), reference
         return entry[0]
 
     return number
 
 
-def _make_patches(number: Callable[[object], int]) -> list[Patch]:
+def _make_patches(number: Callable[[object, bool], int]) -> list[Patch]:
     real_id, real_hash = builtins.id, builtins.hash
 
     def number_or_id(value: object, /) -> int:
-        in_torch = get_module_name(caller_frame(sys._getframe(1))).partition(".")[0] == "torch"
-        return real_id(value) if in_torch else number(value)
+        caller = caller_frame(sys._getframe(1))
+        in_torch = get_module_name(caller).partition(".")[0] == "torch"
+        return real_id(value) if in_torch else number(value, classify_frame(caller) == "user")
 
     def number_or_hash(value: object, /) -> int:
         by_address = _hashes_by_address(value) and classify_frame(caller_frame(sys._getframe(1))) == "user"
-        return number(value) // _ID_STEP if by_address else real_hash(value)
+        return number(value, True) // _ID_STEP if by_address else real_hash(value)
 
     return [make_patch(builtins, "id", number_or_id), make_patch(builtins, "hash", number_or_hash)]
 

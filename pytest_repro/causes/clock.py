@@ -49,7 +49,7 @@ class Clock(Cause):
 
     Code that waits for threads, processes and sockets (``threading``, ``queue``, ``asyncio``,
     ``subprocess``, …) and pytest itself read the real clock. Not suspended: reads by compiled code,
-    time stamps of files, a function that an object or a container keeps.
+    time stamps of files, a function that an object inside others keeps.
     """
 
     explanation = "the program reads a clock"

@@ -79,3 +79,17 @@ def test_optimisers_and_modules_work() -> None:
     twin = torch.optim.SGD(copy.deepcopy(model).parameters(), 0.1)
     twin.load_state_dict(optimizer.state_dict())
     assert len(twin.state_dict()["param_groups"][0]["params"]) == 2
+
+
+def test_libraries_do_not_shift_the_numbers_of_the_user() -> None:
+    """As in a first run, in which a library fills a cache by id()."""
+    library: dict[str, Any] = {"__name__": "json.cached"}
+    exec(
+        compile("def ask(things):\n return [id(each) for each in things]", "/x/site-packages/l.py", "exec"),
+        library,
+    )
+    things = [Thing() for _ in range(4)]
+    seen = library["ask"](things[:2])
+    own = [id(each) for each in things]
+    assert own[:2] == seen
+    assert own[2:] == [16, 32]

@@ -53,6 +53,13 @@ class Place:
         return get()
 
 
+class Keeper:
+    def __init__(self, get: Callable[[], str] = os.getcwd) -> None:
+        self.get = get
+
+
+KEEPER, FUNCTIONS = Keeper(), {"folder": os.getcwd}
+
 READ: dict[str, Callable[[], str]] = {
     "default": lambda: by_default(),
     "keyword": lambda: by_keyword(),
@@ -61,6 +68,8 @@ READ: dict[str, Callable[[], str]] = {
     "class": lambda: Place.get(),
     "instance": lambda: Place().get(),  # type: ignore[misc]
     "static": lambda: Place().get_static(),
+    "object": lambda: KEEPER.get(),
+    "dict": lambda: FUNCTIONS["folder"](),
     "method": lambda: Place().read(),
 }
 

@@ -1,12 +1,13 @@
 """Where user code keeps an object: module globals, and places in functions and classes.
 
-A default argument, a variable that a function closes over (the ``default_factory`` of a dataclass is one), a
-class attribute: ``def stamp(clock=time.time)`` keeps the function that it was defined with.
+A default argument, a variable that a function closes over (the ``default_factory`` of a dataclass is one), an
+attribute of a class or an object, an entry of a dict: ``def stamp(clock=time.time)`` keeps the function that
+it was defined with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
@@ -14,19 +15,27 @@ from typing import Any
 
 FindReplacement = Callable[[Any], Any]
 """The replacement of an object, or the object itself."""
-_MAX_DEPTH = 4
+_MAX_DEPTH, _MAX_ITEMS = 4, 100
 
 
 class Places:
     """The functions and classes of *modules* that may keep an object, found once."""
 
-    def __init__(self, modules: Iterable[ModuleType]) -> None:
+    def __init__(self, modules: Sequence[ModuleType]) -> None:
         self._seen: dict[int, Any] = {}
         self._functions: list[Any] = []
         self._classes: list[Any] = []
+        self._mappings: list[dict[Any, Any]] = []
+        names = {module.__name__ for module in modules}
         for module in modules:
-            for value in list(vars(module).values()):
-                if getattr(value, "__module__", None) == module.__name__:
+            for name, value in list(vars(module).items()):
+                if name.startswith("__"):
+                    continue
+                if type(value) is dict:
+                    self._mappings.append(value)
+                elif type(value).__module__ in names and isinstance(getattr(value, "__dict__", None), dict):
+                    self._mappings.append(value.__dict__)
+                elif getattr(value, "__module__", None) == module.__name__:
                     self._add(value, 0)
         self._seen.clear()
 
@@ -50,6 +59,9 @@ class Places:
         """Puts replacements in place; yields what undoes each, unless something else is there by then."""
         for function in self._functions:
             yield from _replace_in_function(function, find)
+        for mapping in self._mappings:
+            if len(mapping) <= _MAX_ITEMS:
+                yield from _replace_items(mapping, find)
         for kind in self._classes:
             for name, value in list(vars(kind).items()):
                 inner = value.__func__ if isinstance(value, staticmethod) else value
@@ -66,16 +78,19 @@ def _replace_in_function(function: Any, find: FindReplacement) -> Iterator[Calla
     if any(new is not value for new, value in zip(new_defaults, defaults or ())):
         function.__defaults__ = new_defaults
         yield partial(_restore_defaults, function, new_defaults, defaults)
-    named = function.__kwdefaults__ or {}
-    for name, value in list(named.items()):
-        if (new := find(value)) is not value:
-            named[name] = new
-            yield partial(_restore_item, named, name, new, value)
+    yield from _replace_items(function.__kwdefaults__ or {}, find)
     for cell in _list_cells(function):
         value = cell.cell_contents
         if (new := find(value)) is not value:
             cell.cell_contents = new
             yield partial(_restore_cell, cell, new, value)
+
+
+def _replace_items(mapping: dict[Any, Any], find: FindReplacement) -> Iterator[Callable[[], object]]:
+    for key, value in list(mapping.items()):
+        if (new := find(value)) is not value:
+            mapping[key] = new
+            yield partial(_restore_item, mapping, key, new, value)
 
 
 def _list_cells(function: Any) -> list[Any]:
@@ -93,7 +108,7 @@ def _restore_defaults(function: Any, new: Any, value: Any) -> None:
         function.__defaults__ = value
 
 
-def _restore_item(items: dict[str, Any], name: str, new: Any, value: Any) -> None:
+def _restore_item(items: dict[Any, Any], name: Any, new: Any, value: Any) -> None:
     if items.get(name) is new:
         items[name] = value
 
