@@ -21,6 +21,7 @@ from pytest_repro.core.compare.stored_value import (
     find_other_kind,
 )
 from pytest_repro.core.plan.plan import EXACT, Tolerance
+from pytest_repro.core.runs.observation import is_coded
 from pytest_repro.reports.json.report import Report
 
 Outcome = Literal["differs", "only in A", "only in B", "not compared", "close", "ignored", "equal"]
@@ -186,7 +187,11 @@ def _max_or_none(numbers: Sequence[float]) -> float | None:
 
 
 def _format(number: Number, kind: str) -> str:
-    """*number* with the digits of its dtype: those of a float32 are not padded to float64."""
+    """*number* with the digits of its dtype: those of a float32 are not padded to float64; or as a date."""
+    if is_coded(kind):
+        from pytest_repro.values.elements import format_as_kind
+
+        return format_as_kind(kind, str(number))
     full = ("float64", "float[", "complex128", "longdouble")
     is_full = isinstance(number, int) or kind in ("float", "complex") or kind.startswith(full)
     return str(number) if is_full else f"{number:.9g}"

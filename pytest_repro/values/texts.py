@@ -27,10 +27,23 @@ def measure_text_difference(
     left, right = bytes(reference[:]), b"".join(bytes(piece) for piece in other)
     if kind == "int":
         return _measure_integer_difference(decode_integer(left), decode_integer(right), tolerance)
+    if is_set(kind):
+        return _measure_set_difference(left, right)
     first = next((i for i, (a, b) in enumerate(zip(left, right)) if a != b), min(len(left), len(right)))
     start, is_bytes = max(0, first - 20), kind in BYTES_KINDS
     quotes = _quote(left, start, is_bytes), _quote(right, start, is_bytes)
     return Difference(1, 1, 1, first_index=(), first_values=quotes)
+
+
+def is_set(kind: str) -> bool:
+    """Whether values of *kind*, ``"set[3]"``, are stored as the sorted digests of their members."""
+    return kind.startswith(("set[", "frozenset["))
+
+
+def _measure_set_difference(reference: bytes, other: bytes) -> Difference:
+    left, right = ({each[i : i + 32] for i in range(0, len(each), 32)} for each in (reference, other))
+    words = (f"{len(a - b):,} of {len(a):,} members only" for a, b in ((left, right), (right, left)))
+    return Difference(1, 1, 1, first_index=(), first_values=(next(words), next(words)))
 
 
 def _quote(content: bytes, start: int, is_bytes: bool) -> str:

@@ -14,7 +14,7 @@ from pytest_repro.core.runs.observation import BYTES_KINDS, ELEMENT_DTYPES, Cont
 from pytest_repro.core.text import escape_unprintable
 from pytest_repro.values.hashing import digest
 from pytest_repro.values.spill_store import ValueBuffer
-from pytest_repro.values.texts import decode_integer, format_integer
+from pytest_repro.values.texts import decode_integer, format_integer, is_set
 
 _MAX_CHARS = 120
 
@@ -42,7 +42,7 @@ def summarize_value(name: str, observation: Observation, buffer: ValueBuffer | N
     start = name.removesuffix(escape_unprintable(observation.key[2]))
     containers = tuple((f"{start}{escape_unprintable(at)}", each) for at, each in observation.containers)
     summary = partial(StoredValue, name, kind, known, containers=containers)
-    if buffer is None or dtype.startswith("raw") or dtype in ELEMENT_DTYPES:
+    if buffer is None or dtype.startswith("raw") or dtype in ELEMENT_DTYPES or is_set(kind):
         return summary()
     if dtype == "" and kind == "int":
         number = decode_integer(bytes(buffer[:]))

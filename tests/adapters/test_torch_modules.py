@@ -42,7 +42,8 @@ def test_tensors_that_are_attributes_are_read_once() -> None:
 
 
 def test_depth_and_keys_hide_nothing() -> None:
-    module, layer, loop = torch.nn.Module(), torch.nn.Linear(1, 1), list[Any]()
+    layer, loop = torch.nn.Linear(1, 1), list[Any]()
+    module: Any = torch.nn.Module()
     loop += [loop, torch.ones(1)]
     module.deep, module.loop, module.queue = [[[[[[torch.ones(1)]]]]]], loop, deque([torch.ones(1)])
     module.table = {(0, "a"): torch.ones(1), True: torch.ones(1), b"k": 1.0, layer: torch.ones(1)}

@@ -333,3 +333,14 @@ def test_another_number_of_ranks_is_named(tmp_path: Path, capsys: Any) -> None:
     b = _marked(tmp_path / "b.json", [number("x", 2.0)], ranks=4)
     expected = "bit for bit, ranks 2 in A, bit for bit, ranks 4 in B: x differs, max abs 1"
     assert expected in run(capsys, "compare", a, b)[1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "a", "b", "shown"),
+    [("int", 2**70, 2**70 + 1, ("1180591620717411303424", "1180591620717411303425")),
+     ("datetime64[D][1]", 19723, 19724, ("2024-01-01", "2024-01-02"))],
+)  # fmt: skip
+def test_large_integers_and_dates_are_shown_as_such(
+    kind: str, a: int, b: int, shown: tuple[str, str]
+) -> None:
+    assert measure_difference([a], [b], kind, EXACT).first_values == shown

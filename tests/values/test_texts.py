@@ -28,6 +28,12 @@ def test_text_and_bytes_are_shown_from_where_they_diverge() -> None:
     assert measure(b"\x00\xff", b"\x00\xfe").first_values == (r"b'\x00\xff'", r"b'\x00\xfe'")
 
 
+def test_of_sets_the_members_are_counted() -> None:
+    pieces = [memoryview(read({1, 4, 5}))]
+    found = measure_text_difference("set[3]", memoryview(read({1, 2, 3})), pieces, EXACT)
+    assert found.first_values == ("2 of 3 members only", "2 of 3 members only")
+
+
 @pytest.mark.parametrize(
     ("left", "right", "max_abs", "shown"),
     [

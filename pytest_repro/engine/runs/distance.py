@@ -60,7 +60,16 @@ def measure_distance(
     if reference.kind != other.kind:
         elements = reference.dtype, other.dtype
         return measure_cross_dtype_difference(elements, reference.shape, values, pieces, tolerance)
-    return measure_difference(reference.dtype, reference.shape, values, pieces, tolerance, for_plots)
+    found = measure_difference(reference.dtype, reference.shape, values, pieces, tolerance, for_plots)
+    return _format_moments(reference.kind, found) if is_coded(reference.kind) else found
+
+
+def _format_moments(kind: str, difference: Difference) -> Difference:
+    """*difference* of dates and spans of time, which are integers, with its elements as such."""
+    from pytest_repro.values.elements import format_as_kind
+
+    first = [(i, format_as_kind(kind, a), format_as_kind(kind, b)) for i, a, b in difference.first_elements]
+    return replace(difference, first_values=first[0][1:] if first else None, first_elements=tuple(first))
 
 
 def store_logits(context: TokenContext, store: SpillStore | None) -> TokenContext:

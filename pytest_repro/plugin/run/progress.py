@@ -26,7 +26,7 @@ LONG_DIAGNOSIS = 5.0
 _LINE_BELOW = "\x1bD\x1b[A\x1b7\x1b[B\r\x1b[2K\x1b[?7l{}\x1b[?7h\x1b8"
 _CLEAR = "\x1b[J"
 
-_NOTICE = "pytest-repro is looking for what makes {} differ (--repro-diagnose=never does not)"
+_NOTICE = "pytest-repro is looking for what makes {} differ; --repro-diagnose=never leaves that out"
 
 
 class Progress:

@@ -38,6 +38,14 @@ def test_the_distance_is_known_whatever_the_budget(keep_mb: int) -> None:
     assert (found.difference.differing, found.difference.total, found.difference.max_abs) == (1, 200_000, 0.5)
 
 
+def test_moments_are_shown_as_such() -> None:
+    trial = trial_of(1, *([np.array([f"2024-01-0{day}", "NaT"], "M8[D]")] for day in (1, 2)))
+    (found,) = trial.compute_verdict().mismatches
+    trial.close()
+    assert found.difference is not None
+    assert found.difference.first_values == ("2024-01-01", "2024-01-02")
+
+
 def test_beyond_the_budget_memory_does_not_grow() -> None:
     array = np.zeros(2**20, dtype="f8")
     tracemalloc.start()
