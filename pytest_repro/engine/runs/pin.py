@@ -30,6 +30,9 @@ class Pin:
         seed: Given to every generator until :meth:`prepare_run` is called, 0 … 2**32 - 1.
         deterministic: Mode of deterministic algorithms, likewise.
         track_generators: Whether :attr:`generators_used` is known.
+
+    Attributes:
+        generators_are_tracked: The same.
     """
 
     def __init__(
@@ -41,7 +44,7 @@ class Pin:
         self._open_input: Callable[[], AbstractContextManager[None]] | None = None
         self._axis_used, self._pinned_libraries = False, set[str]()
         self._axis_state: object = None
-        self._track_generators, self._generator_states = track_generators, list[object]()
+        self.generators_are_tracked, self._generator_states = track_generators, list[object]()
         self._module_count: int | None = None
 
     def prepare_run(
@@ -77,7 +80,7 @@ class Pin:
             for adapter in adapters.values():
                 adapter.seed(self._spec.seed)
         self._axis_state = self._read_axis_state()
-        if self._track_generators:
+        if self.generators_are_tracked:
             self._generator_states = read_generator_states()
         if self._module_count is None:
             self._module_count = len(sys.modules)
@@ -158,7 +161,7 @@ class Pin:
         self._apply_pins()
         for adapter in new:
             adapter.seed(self._spec.seed)
-        if self._track_generators and not were_used:
+        if self.generators_are_tracked and not were_used:
             self._generator_states = read_generator_states()
         self._module_count = max(self._module_count or 0, len(sys.modules))
 

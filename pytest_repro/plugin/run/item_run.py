@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE
 from time import perf_counter
@@ -46,6 +46,7 @@ class ItemRun:
         drew_on_axis: Whether the test drew numbers that differ at other values of the axis.
         setup_started: Whether the set-up has begun.
         body_started: Whether the body has begun.
+        start: When the set-up began, as :func:`time.perf_counter` says.
         finished: The finished run.
         record: Records a named value.
     """
@@ -54,7 +55,7 @@ class ItemRun:
     recording: Recording
     record: Callable[[str, object], None]
     make_recording: Callable[[], Recording] | None = None
-    phase_context: PhaseContext = nullcontext
+    phase_context: PhaseContext | None = None
     on_body_start: Callable[[], None] | None = None
     remote_recording: RecordingBase | None = None
     used_axes: set[str] = field(default_factory=set)
@@ -63,18 +64,9 @@ class ItemRun:
     drew_on_axis: bool = False
     setup_started: bool = False
     body_started: bool = False
+    start: float = field(default_factory=perf_counter)
     finished: Run | None = None
     _frames: list[FrameType] = field(default_factory=list)
-    _start: float = field(default_factory=perf_counter)
-
-    def start_setup(self) -> None:
-        """Marks the start of the run."""
-        self.setup_started, self._start = True, perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        """Time since the run began."""
-        return perf_counter() - self._start
 
     @property
     def final_recording(self) -> RecordingBase:
@@ -126,9 +118,7 @@ class ItemRun:
 _CO_ASYNC = CO_COROUTINE | CO_ITERABLE_COROUTINE | CO_ASYNC_GENERATOR
 
 
-def keep_frame_in_call(
-    item: pytest.Function, start_keeping_frame: Callable[[], Callable[[], None]]
-) -> Callable[[], None]:
+def keep_frame_in_call(item: pytest.Function, run: ItemRun, capture: Capture) -> Callable[[], None]:
     """Starts to keep the frame of the test's function when pytest calls it; returns what ends that.
 
     A profile function sees the 30 calls that pytest makes before it, 35 µs of a test with three runs. Tests
@@ -136,7 +126,7 @@ def keep_frame_in_call(
     """
     function: Any = item.obj
     if not (USES_PROFILER and _is_plain(function)):
-        return start_keeping_frame()
+        return run.start_keeping_frame(function, capture)
 
     def restore() -> None:
         item.obj = function
@@ -144,7 +134,7 @@ def keep_frame_in_call(
     def call(*args: object, **kwargs: object) -> object:
         __tracebackhide__ = True
         restore()  # the test may look at it
-        stop = start_keeping_frame()
+        stop = run.start_keeping_frame(function, capture)
         try:
             return function(*args, **kwargs)
         finally:
@@ -161,23 +151,24 @@ def _is_plain(function: Any) -> bool:
 
 
 class SetupOutput:
-    """What the set-ups of one test print."""
+    """What the set-ups of one test print.
+
+    Attributes:
+        has_wider_fixtures: Whether one has made fixtures wider than the test.
+    """
 
     def __init__(self, item: pytest.Item) -> None:
-        self._item, self._has_wider_fixtures = item, False
+        self._item, self.has_wider_fixtures = item, False
         self._saved_sections: list[tuple[str, str, str]] | None = None
 
     def note_wider_fixture(self) -> None:
         """Notes that a set-up is about to make a fixture wider than the test."""
-        self._has_wider_fixtures = True
+        self.has_wider_fixtures = True
 
-    def __enter__(self) -> None:
-        """The block is a rehearsal's set-up."""
-
-    def __exit__(self, *error: object) -> None:
-        if self._has_wider_fixtures:
-            for stream, text in zip(("stdout", "stderr"), self._read_capture()):  # before the body prints
-                self._item.add_report_section("setup", stream, text)
+    def add_sections(self) -> None:
+        """Adds to the report what the set-up of a rehearsal printed, before the body prints."""
+        for stream, text in zip(("stdout", "stderr"), self._read_capture()):
+            self._item.add_report_section("setup", stream, text)
 
     def _read_capture(self) -> tuple[str, str]:
         plugin = self._item.config.pluginmanager.get_plugin("capturemanager")
@@ -185,7 +176,7 @@ class SetupOutput:
 
     def save(self) -> None:
         """Keeps what a set-up printed that made wider fixtures."""
-        if self._has_wider_fixtures and self._saved_sections is None:
+        if self._saved_sections is None:
             self._saved_sections = [s for s in self._item._report_sections if s[0] == "setup"]
 
     def restore(self) -> None:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
+from time import perf_counter
 from typing import Protocol
 
 import pytest
 
 from pytest_repro.core.compare.verdict import Verdict
-from pytest_repro.core.plan.plan import Plan
+from pytest_repro.core.plan.plan import REPEAT, Plan
 from pytest_repro.core.runs.run import Outcome, Run, RunSpec
 from pytest_repro.engine.replay import Replay
-from pytest_repro.engine.runs.current_run import RunInProgress
+from pytest_repro.engine.runs.current_run import runs_in_progress
 from pytest_repro.engine.runs.pin import Pin
 from pytest_repro.engine.runs.recording import Recording
 from pytest_repro.engine.runs.run_source import BodyStartCallback, make_run
 from pytest_repro.engine.runs.trial import Trial
-from pytest_repro.plugin.exceptions import skip_if_no_value
+from pytest_repro.plugin.exceptions import skip_without_value
 from pytest_repro.plugin.run import outcome
 from pytest_repro.plugin.run.item_run import ExtraResults, ItemRun, PhaseContext, SetupOutput
 from pytest_repro.plugin.run.tracing import Tracer, make_traced_record
@@ -89,7 +89,7 @@ class ItemRunner:
         self,
         spec: RunSpec,
         make_recording: Callable[[], Recording] | None = None,
-        phase_context: PhaseContext = nullcontext,
+        phase_context: PhaseContext | None = None,
         on_body_start: BodyStartCallback | None = None,
     ) -> None:
         """Makes *spec* the next run; for the other arguments see :class:`ItemRun`."""
@@ -108,20 +108,38 @@ class ItemRunner:
         __tracebackhide__ = True
         self._start_setup()
         self.pin.seed()
-        output = nullcontext() if self.current.spec.reported else self.setup_output
-        with output, self.current.phase_context(), RunInProgress(self.current):
-            vars(self.item).get("funcargs", {}).update(self._make_fixtures(self))
-            self._phases[0]()
-        self._note_generator_use()
+        vars(self.item).get("funcargs", {}).update(self._make_fixtures(self))
+        try:
+            self._run_phase(self._phases[0])
+        finally:
+            if self.setup_output.has_wider_fixtures and not self.current.spec.reported:
+                self.setup_output.add_sections()
+        if self.pin.generators_are_tracked:
+            self._note_generator_use()
 
     def _start_setup(self) -> None:
         __tracebackhide__ = True
         if self.current.setup_started:  # again: another plugin reruns the item
             before = self.current
             self.begin(before.spec, before.make_recording, before.phase_context, before.on_body_start)
-        self.current.start_setup()
-        self.warnings.note_setup()
-        skip_if_no_value(self.trial)
+        self.current.setup_started, self.current.start = True, perf_counter()
+        if self.current.spec.reported:
+            self.warnings.note_setup()
+        if self.trial.unrunnable:
+            skip_without_value(self.trial)
+
+    def _run_phase(self, run: Callable[[], None]) -> None:
+        """Runs the set-up or the body as that of the run in progress."""
+        __tracebackhide__ = True
+        runs_in_progress.append(self.current)
+        try:
+            if (phase_context := self.current.phase_context) is None:
+                run()
+            else:
+                with phase_context():
+                    run()
+        finally:
+            runs_in_progress.pop()
 
     def runtest(self) -> None:
         """Seeds, runs the body, observes; judges after the last run."""
@@ -135,14 +153,13 @@ class ItemRunner:
             current.on_body_start()
         current.body_started = True
         try:
-            with current.phase_context(), RunInProgress(current):
-                self._run_body()
+            self._run_phase(self._run_body)
         except BaseException as error:
             if isinstance(error, outcome.EXIT_EXCEPTIONS):
                 raise
             self._finish_body(error)
             raise
-        self._finish_body(outcome.get_unittest_error(self.item))
+        self._finish_body(outcome.get_unittest_error(self.item) if "_excinfo" in vars(self.item) else None)
 
     def teardown(self) -> None:
         """Tears the item down; fixtures wider than the function end in the world without the plugin."""
@@ -160,7 +177,8 @@ class ItemRunner:
             if type(self.item).runtest is pytest.Function.runtest:
                 self._phases[1]()  # calls the test through pytest_pyfunc_call, where its frame is kept
             else:
-                stop = self.start_keeping_frame()
+                function, capture = getattr(self.item, "obj", None), self.plan.capture
+                stop = self.current.start_keeping_frame(function, capture)
                 try:
                     self._phases[1]()
                 finally:
@@ -169,18 +187,20 @@ class ItemRunner:
         finally:
             self.current.forget_frames()
 
-    def start_keeping_frame(self) -> Callable[[], None]:
-        """Keeps the frame of the test's function at its first call; returns what stops watching for it."""
-        return self.current.start_keeping_frame(getattr(self.item, "obj", None), self.plan.capture)
-
     def _finish_body(self, error: BaseException | None) -> None:
         __tracebackhide__ = True
         current = self.current
-        self._note_generator_use()
-        self.tracer.mark_body_end(current.spec.cell)
-        current.note_error(error)
-        drew_on_axis = current.drew_on_axis or self.pin.axis_generators_used
-        run = self._make_run(outcome.classify_error(error), error, drew_on_axis)
+        if self.pin.generators_are_tracked:
+            self._note_generator_use()
+        if current.spec.traced:
+            self.tracer.mark_body_end(current.spec.cell)
+        is_varied = current.spec.cell.axis != REPEAT
+        drew_on_axis = is_varied and (current.drew_on_axis or self.pin.axis_generators_used)
+        if error is None:
+            run = self._make_run("passed", None, drew_on_axis)
+        else:
+            current.note_error(error)
+            run = self._make_run(outcome.classify_error(error), error, drew_on_axis)
         if run.outcome == "failed":
             if outcome.is_plugin_error(error):  # by frames that the traceback leaves out
                 run = replace(run, failed_check=run.failed_check or "raised")
@@ -194,11 +214,13 @@ class ItemRunner:
     def _make_run(
         self, run_outcome: Outcome, error: BaseException | None = None, drew_on_axis: bool = False
     ) -> Run:
-        current, past_log = self.current, self.replay.past_log
-        cell, seconds, recording = current.spec.cell, current.seconds, current.final_recording
+        current, seconds = self.current, perf_counter() - self.current.start
+        past_log = self.replay.past_log if self.replay.tapes else ()
+        cell, recording = current.spec.cell, current.final_recording
         run = make_run(cell, run_outcome, seconds, recording, error, drew_on_axis, past_log)
-        run = replace(run, made_folders=True) if self.item.config.stash[FOLDERS].has_own else run
-        return current.apply_failed_assertion(run)
+        if self.item.config.stash[FOLDERS].names:
+            run = replace(run, made_folders=True)
+        return run if current.failed_assertion is None else current.apply_failed_assertion(run)
 
     def _raise_failure(self, run: Run, error: BaseException | None) -> None:
         """Judges the test; raises if the verdict fails it."""
@@ -225,7 +247,7 @@ class ItemRunner:
             self.trial.add_unavailable(cell, reason)
         else:
             self.trial.add(run, self.current.final_recording)
-        if not self.teardown_error:
+        if not self.teardown_error and reports and reports[-1].failed:
             self.teardown_error = outcome.format_teardown_failure(reports, self.trial.run_count)
 
     def note_failure_after_body(self, error: BaseException, report: pytest.TestReport) -> None:
@@ -237,7 +259,8 @@ class ItemRunner:
 
     def finish_run(self, reports: Sequence[pytest.TestReport]) -> Run:
         """The record of the run that ended; *reports* say why a body did not run."""
-        self.replay.keep_logs()
+        if self.replay.tapes:
+            self.replay.keep_logs()
         if self.current.finished is not None:
             return self.current.finished
         return outcome.apply_phase_outcome(self._make_run("failed"), reports)

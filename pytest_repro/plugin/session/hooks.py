@@ -180,9 +180,10 @@ class ReproHooks:
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
         """Keeps the test's frame, as late as possible: from ``runtest`` on, 86 other calls come first."""
-        if self._runner is None or self._runner.item is not pyfuncitem:
+        runner = self._runner
+        if runner is None or runner.item is not pyfuncitem:
             return (yield)
-        stop = keep_frame_in_call(pyfuncitem, self._runner.start_keeping_frame)
+        stop = keep_frame_in_call(pyfuncitem, runner.current, runner.trial.plan.capture)
         try:
             return (yield)
         finally:
@@ -210,7 +211,7 @@ class ReproHooks:
         if call.excinfo is not None:
             strip_own_frames(call.excinfo.tb)
             runner.current.note_error(call.excinfo.value)
-        if reporter is not None and call.when == "setup":
+        if reporter is not None and call.when == "setup" and runner.setup_output.has_wider_fixtures:
             runner.setup_output.restore()
         report = yield
         if runner.item is item:
