@@ -48,6 +48,28 @@ def read_memory() -> tuple[bytes, bytes]:
     return words, ctypes.string_at(real_id(_GENERATOR) + _GAUSS, _GAUSS_NBYTES)
 
 
+def seed_all(seed: int) -> None:
+    """Seeds the global generator, of whatever kind it is."""
+    generator = _random.get_bit_generator()
+    if isinstance(generator, np.random.MT19937):
+        np.random.seed(seed)
+    else:  # np.random.seed() refuses what set_bit_generator() installed
+        fresh = type(generator)(seed).state
+        np.random.set_state({**fresh, "has_gauss": 0, "gauss": 0.0})
+
+
+def make_comparable(state: Any) -> object:
+    """*state* with arrays as bytes, which compare with ``==``; 30 times as fast as JSON."""
+    if isinstance(state, dict):
+        return {name: make_comparable(part) for name, part in state.items()}
+    return state.tobytes() if isinstance(state, np.ndarray) else state
+
+
+def read_key() -> object:
+    """The state, to be compared."""
+    return read_memory() if has_known_layout() else make_comparable(np.random.get_state(legacy=False))
+
+
 def _decode_memory(words: bytes, gauss: bytes) -> dict[str, Any]:
     """What ``get_state(legacy=False)`` would have returned."""
     numbers, (has_gauss, number) = np.frombuffer(words, np.uint32), struct.unpack("i4xd", gauss)

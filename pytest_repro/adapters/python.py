@@ -22,15 +22,13 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
-from pytest_repro.adapters import Adapter, EntropySource, FastReader
+from pytest_repro.adapters import Adapter, EntropySource, FastReader, _random_global
 from pytest_repro.adapters._python_values import flatten_value, read_float, read_int
-from pytest_repro.adapters._random_memory import decode_state, read_state
 from pytest_repro.core.runs.pytree import FlattenResult
 from pytest_repro.interpose.patch import Patch, patch_everywhere
 from pytest_repro.interpose.seeding import Effect
 
-_GLOBAL_GENERATOR: random.Random = random.getstate.__self__  # type: ignore[attr-defined]
-_seed = random.Random.seed  # a test may replace random.seed()
+_GLOBAL_GENERATOR = _random_global.GLOBAL_GENERATOR
 _IGNORED_VARIABLES = ("PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR")
 """Variables that pytest and torch set themselves."""
 
@@ -118,10 +116,6 @@ class Python(Adapter):
 
     fast_readers: ClassVar[Mapping[type, FastReader]] = {float: read_float, int: read_int}
 
-    def __init__(self) -> None:
-        self._seeded: tuple[int, Any] = -1, None
-        self._saved: tuple[Any, Any] = None, None
-
     def describe(self, kind_key: object) -> tuple[str, str, tuple[int, ...]]:
         return ("float", "float64", ()) if kind_key is float else ("int", "int64", ())
 
@@ -131,21 +125,9 @@ class Python(Adapter):
     def kind_name(self, value: object) -> str:
         return "random.Random" if issubclass(type(value), random.Random) else ""
 
-    def seed(self, seed: int) -> None:
-        # It takes 8 µs, to compare 0.5: few phases of a test draw.
-        if self._seeded != (seed, read_state(_GLOBAL_GENERATOR)):
-            _seed(_GLOBAL_GENERATOR, seed)
-            self._seeded = seed, read_state(_GLOBAL_GENERATOR)
-
-    def save_global_states(self) -> Callable[[], None]:
-        found = read_state(_GLOBAL_GENERATOR)
-        if self._saved[0] != found:  # most tests begin with the states of the one before
-            self._saved = found, decode_state(found)
-        state = self._saved[1]
-        return lambda: random.setstate(state)
-
-    def global_states_key(self) -> object:
-        return read_state(_GLOBAL_GENERATOR)
+    seed = staticmethod(_random_global.seed_all)
+    save_global_states = staticmethod(_random_global.save_state)
+    global_states_key = staticmethod(_random_global.read_key)
 
     def seeding_functions(self) -> Iterable[tuple[Any, str, Effect]]:
         return (random, "seed", "seeds"), (random, "setstate", "restores")

@@ -22,9 +22,6 @@ class NotReproducibleFailure(NotReproducible, _FailException):  # type: ignore[m
         NotReproducible.__init__(self, message, verdict)
         self.msg, self.pytrace = message, False
 
-    def __str__(self) -> str:
-        return str(self.msg)
-
 
 # pytest's own outcomes drop their module likewise: "FAILED test_a.py::test_b - NotReproducible: …"
 NotReproducibleFailure.__name__ = NotReproducibleFailure.__qualname__ = "NotReproducible"

@@ -11,7 +11,7 @@ import numpy
 import tensorflow as tf
 
 from pytest_repro.adapters import EntropySource
-from pytest_repro.adapters._random_memory import read_state
+from pytest_repro.adapters._random_global import read_state
 from pytest_repro.interpose.patch import Patch, patch_everywhere
 
 _contexts: Any = sys.modules.get("tensorflow.python.eager.context")

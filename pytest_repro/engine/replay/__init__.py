@@ -34,6 +34,7 @@ class Replay:
         root: Locations in logs are relative to this folder.
 
     Attributes:
+        whole_runs: The same.
         logs: The logs by part of a run.
         tapes: What this run has recorded or replayed, by part.
     """
@@ -41,7 +42,7 @@ class Replay:
     def __init__(
         self, whole_runs: bool = False, logs: Mapping[str, ReplayLog] | None = None, root: str = ""
     ) -> None:
-        self._whole_runs, self._root = whole_runs, root
+        self.whole_runs, self._root = whole_runs, root
         self.logs = dict(logs or {})
         self.tapes: dict[str, Tape] = {}
         self._thread_names: ThreadNames | None = None
@@ -53,7 +54,7 @@ class Replay:
             Makes the context of the run, once for each time it continues; None without *whole_runs*.
         """
         self.tapes, self._thread_names = {}, None
-        return self._connect_tape(WHOLE_RUN) if self._whole_runs else None
+        return self._connect_tape(WHOLE_RUN) if self.whole_runs else None
 
     def _connect_tape(self, part: str) -> Callable[[], AbstractContextManager[None]]:
         # Few tests replay anything: the others do not import this.
@@ -66,7 +67,7 @@ class Replay:
 
     def intercept_block(self) -> AbstractContextManager[None]:
         """Replays the next block of this run; does nothing inside a replayed run."""
-        if self._whole_runs:
+        if self.whole_runs:
             return nullcontext()
         return self._connect_tape(f"block {len(self.tapes) + 1}")()
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
-from pytest_repro.adapters import active_adapters
+from pytest_repro.adapters import Adapter, active_adapters
 from pytest_repro.axes import apply_setting, get_axis
 from pytest_repro.core.plan.arguments import validate_deterministic, validate_seed
 from pytest_repro.core.plan.plan import REPEAT, Cell, Deterministic
@@ -18,7 +18,7 @@ from pytest_repro.engine.runs.generator_states import (
 )
 from pytest_repro.engine.runs.run_source import suspend
 from pytest_repro.interpose.imports import guard_imports
-from pytest_repro.interpose.seeding import pause_observers, report_seeding
+from pytest_repro.interpose.seeding import observers, pause_observers, report_seeding
 
 
 class Pin:
@@ -60,7 +60,8 @@ class Pin:
             open_input: Returns a context that replays external input to the run.
         """
         before, self._spec = self._spec, spec
-        self._outside_states.rewind()
+        if self._pinned_libraries:
+            self._outside_states.rewind()
         if self._pinned_libraries and before.deterministic != spec.deterministic:
             self.release()
         if spec.suspended or before.suspended or open_input or self._open_input:
@@ -71,19 +72,25 @@ class Pin:
 
     def seed(self) -> None:
         """Seeds every generator, and pins what is not pinned yet."""
-        self._axis_used = self.axis_generators_used
-        adapters = active_adapters()
+        is_varied, adapters = self._spec.cell.axis != REPEAT, active_adapters()
+        self._axis_used = is_varied and self.axis_generators_used
         is_pinned = self._pinned_libraries.issuperset(adapters)
         if not is_pinned or self._applied_setting != self._spec.cell.setting:
-            self._apply_pins()
-        with report_seeding(adapters):
-            for adapter in adapters.values():
-                adapter.seed(self._spec.seed)
-        self._axis_state = self._read_axis_state()
+            self._apply_pins(adapters)
+        if observers:
+            with report_seeding(adapters):
+                self._seed(adapters)
+        else:
+            self._seed(adapters)
+        self._axis_state = self._read_axis_state() if is_varied else None
         if self.generators_are_tracked:
             self._generator_states = read_generator_states()
         if self._module_count is None:
             self._module_count = len(sys.modules)
+
+    def _seed(self, adapters: Mapping[str, Adapter]) -> None:
+        for adapter in adapters.values():
+            adapter.seed(self._spec.seed)
 
     @property
     def axis_generators_used(self) -> bool:
@@ -101,16 +108,17 @@ class Pin:
         axis = self._spec.cell.axis
         return None if axis == REPEAT else get_axis(axis).get_generator_states()
 
-    def _apply_pins(self) -> None:
+    def _apply_pins(self, adapters: Mapping[str, Adapter]) -> None:
         self._release_run()  # libraries are pinned below the axes, and restored after them
-        for name, adapter in active_adapters().items():
-            if name not in self._pinned_libraries:
-                if not self._pinned_libraries:
-                    self._stack.enter_context(guard_imports(self._leave))
-                self._pinned_libraries.add(name)
-                self._outside_states.save(name, adapter)  # first: an interrupt leaves nothing to restore
-                self._stack.callback(self._outside_states.restore, name)
-                self._stack.enter_context(adapter.deterministic(self._spec.deterministic))
+        if not self._pinned_libraries:
+            self._stack.enter_context(guard_imports(self._leave))
+        new = {name: each for name, each in adapters.items() if name not in self._pinned_libraries}
+        for name, adapter in new.items():
+            self._pinned_libraries.add(name)
+            self._outside_states.save(name, adapter)  # first: an interrupt leaves nothing to restore
+            self._stack.callback(self._outside_states.restore, name)
+        for adapter in new.values():
+            self._stack.enter_context(adapter.deterministic(self._spec.deterministic))
         if self._spec.cell.setting:
             self._run_stack.enter_context(apply_setting(self._spec.cell.setting))
         if self._open_input is not None:
@@ -158,7 +166,7 @@ class Pin:
             return
         adapters = active_adapters()
         new = [adapter for name, adapter in adapters.items() if name not in self._pinned_libraries]
-        self._apply_pins()
+        self._apply_pins(adapters)
         for adapter in new:
             adapter.seed(self._spec.seed)
         if self.generators_are_tracked and not were_used:

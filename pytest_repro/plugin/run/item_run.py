@@ -14,7 +14,7 @@ import pytest
 
 from pytest_repro.axes import get_axis
 from pytest_repro.core.compare.verdict import NotReproducible, Verdict
-from pytest_repro.core.plan.plan import REPEAT, Capture
+from pytest_repro.core.plan.plan import Capture
 from pytest_repro.core.runs.run import Outcome, Run, RunSpec
 from pytest_repro.engine.runs.local_variables import USES_PROFILER, find_code, start_keeping_frame
 from pytest_repro.engine.runs.recording import Recording, RecordingBase
@@ -39,13 +39,14 @@ class ItemRun:
         make_recording: Returns another one for a rerun, if not the trial does.
         phase_context: Wraps the set-up and the body.
         on_body_start: Called just before the body begins.
-        remote_recording: What ranks recorded, if the run is made in ranks.
+        final_recording: What counts: the recording, or what ranks recorded.
         used_axes: Axes that the test itself has applied.
         failed_subtest: Error and traceback of the first subtest that failed.
         failed_assertion: Verdict of an assertion of this package that failed, in the set-up too.
         drew_on_axis: Whether the test drew numbers that differ at other values of the axis.
         setup_started: Whether the set-up has begun.
         body_started: Whether the body has begun.
+        frames: Of the test's function.
         start: When the set-up began, as :func:`time.perf_counter` says.
         finished: The finished run.
         record: Records a named value.
@@ -53,11 +54,11 @@ class ItemRun:
 
     spec: RunSpec
     recording: Recording
+    final_recording: RecordingBase
     record: Callable[[str, object], None]
     make_recording: Callable[[], Recording] | None = None
     phase_context: PhaseContext | None = None
     on_body_start: Callable[[], None] | None = None
-    remote_recording: RecordingBase | None = None
     used_axes: set[str] = field(default_factory=set)
     failed_subtest: tuple[str, str] | None = None
     failed_assertion: Verdict | None = None
@@ -66,12 +67,7 @@ class ItemRun:
     body_started: bool = False
     start: float = field(default_factory=perf_counter)
     finished: Run | None = None
-    _frames: list[FrameType] = field(default_factory=list)
-
-    @property
-    def final_recording(self) -> RecordingBase:
-        """What the run recorded, here or in ranks."""
-        return self.remote_recording or self.recording
+    frames: list[FrameType] = field(default_factory=list)
 
     def start_keeping_frame(
         self, function: Callable[..., object] | None, capture: Capture
@@ -79,15 +75,15 @@ class ItemRun:
         """Keeps the frame of the test's function at its first call; returns what stops watching for it."""
         # Hypothesis calls the body once per example: there is no single set of local variables.
         is_ignored = capture == "recorded" or hasattr(function, "hypothesis")
-        return start_keeping_frame(None if is_ignored else find_code(function), self._frames)
+        return start_keeping_frame(None if is_ignored else find_code(function), self.frames)
 
     def observe_locals(self, capture: Capture) -> None:
         """Records the local variables of a body that has ended, as *capture* asks."""
-        if not self._frames:
+        if not self.frames:
             self.recording.record_assertion()
             return
         if capture == "locals" or not len(self.recording):
-            self.recording.record_locals(self._frames[0])
+            self.recording.record_locals(self.frames[0])
         self.recording.record_assertion()
 
     def note_subtest_report(self, report: pytest.TestReport) -> None:
@@ -95,9 +91,9 @@ class ItemRun:
         if self.body_started and self.finished is None and report.failed:
             self.failed_subtest = self.failed_subtest or describe_failed_subtest(report)
 
-    def note_error(self, error: BaseException | None) -> None:
-        """Notes what ended the body, its set-up or a subtest."""
-        if isinstance(error, NotReproducible) and self.finished is None:
+    def note_assertion_error(self, error: NotReproducible) -> None:
+        """Notes that an assertion of this package has ended the body, its set-up or a subtest."""
+        if self.finished is None:
             self.failed_assertion = error.verdict
 
     def apply_failed_assertion(self, run: Run) -> Run:
@@ -108,11 +104,7 @@ class ItemRun:
     def explain_missing_opt_in(self) -> str:
         """Why the axis was not varied: for some axes the test must do its part."""
         axis = self.spec.cell.axis
-        return "" if axis == REPEAT or axis in self.used_axes else get_axis(axis).opt_in_message
-
-    def forget_frames(self) -> None:
-        """Drops the frame, which leads back to this one: it would keep the test's tensors alive."""
-        self._frames.clear()
+        return "" if axis in self.used_axes else get_axis(axis).opt_in_message
 
 
 _CO_ASYNC = CO_COROUTINE | CO_ITERABLE_COROUTINE | CO_ASYNC_GENERATOR

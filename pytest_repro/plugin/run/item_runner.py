@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter
+from types import MappingProxyType
 from typing import Protocol
 
 import pytest
 
-from pytest_repro.core.compare.verdict import Verdict
+from pytest_repro.core.compare.verdict import NotReproducible, Verdict
 from pytest_repro.core.plan.plan import REPEAT, Plan
 from pytest_repro.core.runs.run import Outcome, Run, RunSpec
 from pytest_repro.engine.replay import Replay
@@ -44,7 +45,7 @@ class ItemRunner:
         replay: Replays external input to its runs.
         judge: Judges it once the last body has ended.
         track_generators: Whether draws from global generators are noticed.
-        make_fixtures: Returns fixtures of this package that the test requests, for each run.
+        fixtures: Makes those of this package that the test requests, by name, for each run.
 
     Attributes:
         verdict: Set once the last run has ended.
@@ -58,7 +59,7 @@ class ItemRunner:
         replay: Replay,
         judge: JudgeProtocol,
         track_generators: bool = False,
-        make_fixtures: Callable[[ItemRunner], Mapping[str, object]] = lambda runner: {},
+        fixtures: Mapping[str, Callable[[ItemRunner], object]] = MappingProxyType({}),
     ) -> None:
         self.item, self.trial, self.replay = item, trial, replay
         self.pin = Pin(track_generators=track_generators)
@@ -66,7 +67,7 @@ class ItemRunner:
         self.setup_output, self.extra_results, self.teardown_error = SetupOutput(item), ExtraResults(), ""
         self.verdict: Verdict | None = None
         self._failure: BaseException | None = None
-        self._judge, self._make_fixtures = judge, make_fixtures
+        self._judge, self._fixtures = judge, fixtures
         self._phases = item.setup, item.runtest, item.teardown
         self.current: ItemRun  # from the first begin() on
 
@@ -94,21 +95,25 @@ class ItemRunner:
     ) -> None:
         """Makes *spec* the next run; for the other arguments see :class:`ItemRun`."""
         self.warnings.start_run(spec)
-        self.pin.prepare_run(spec, self.replay.begin_run())
+        is_replaying = self.replay.whole_runs or self.replay.tapes
+        self.pin.prepare_run(spec, self.replay.begin_run() if is_replaying else None)
         make = make_recording or self.trial.new_uncompared_recording
         recording = self.trial.new_recording(spec.cell) if spec.compared and not make_recording else make()
         folders = self.item.config.stash[FOLDERS]
         folders.begin_run(self.item)
         recording.rename = folders.rename
         record = make_traced_record(recording) if spec.traced else recording.record
-        self.current = ItemRun(spec, recording, record, make_recording, phase_context, on_body_start)
+        self.current = ItemRun(
+            spec, recording, recording, record, make_recording, phase_context, on_body_start
+        )
 
     def setup(self) -> None:
         """Seeds, then sets the item up: function fixtures draw the same in each run."""
         __tracebackhide__ = True
         self._start_setup()
         self.pin.seed()
-        vars(self.item).get("funcargs", {}).update(self._make_fixtures(self))
+        for name, make_fixture in self._fixtures.items():
+            vars(self.item).get("funcargs", {})[name] = make_fixture(self)
         try:
             self._run_phase(self._phases[0])
         finally:
@@ -185,7 +190,7 @@ class ItemRunner:
                     stop()
             self.current.observe_locals(self.trial.plan.capture)
         finally:
-            self.current.forget_frames()
+            self.current.frames.clear()  # they lead back to this one, and would keep the test's tensors alive
 
     def _finish_body(self, error: BaseException | None) -> None:
         __tracebackhide__ = True
@@ -199,7 +204,8 @@ class ItemRunner:
         if error is None:
             run = self._make_run("passed", None, drew_on_axis)
         else:
-            current.note_error(error)
+            if isinstance(error, NotReproducible):
+                current.note_assertion_error(error)
             run = self._make_run(outcome.classify_error(error), error, drew_on_axis)
         if run.outcome == "failed":
             if outcome.is_plugin_error(error):  # by frames that the traceback leaves out
@@ -243,7 +249,8 @@ class ItemRunner:
     def finish_rehearsal(self, reports: Sequence[pytest.TestReport]) -> None:
         """Adds the rehearsal that ended to the trial; nobody else sees its *reports*."""
         run, cell = self.finish_run(reports), self.current.spec.cell
-        if run.outcome == "passed" and (reason := self.current.explain_missing_opt_in()):
+        is_varied = run.outcome == "passed" and cell.axis != REPEAT
+        if is_varied and (reason := self.current.explain_missing_opt_in()):
             self.trial.add_unavailable(cell, reason)
         else:
             self.trial.add(run, self.current.final_recording)

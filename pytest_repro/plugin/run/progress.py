@@ -24,7 +24,11 @@ _CLEAR = "\x1b[J"
 
 
 class Progress:
-    """The line of a session; none without a terminal, with ``-q``, or in workers."""
+    """The line of a session; none without a terminal, with ``-q``, or in workers.
+
+    Attributes:
+        is_shown: Whether there is something to :meth:`close`.
+    """
 
     def __init__(self, config: pytest.Config) -> None:
         self._terminal = None if hasattr(config, "workerinput") else find_terminal(config)
@@ -32,7 +36,7 @@ class Progress:
         option = config.getoption
         # The last run's output and fixture set-up may go to the terminal at once.
         self._is_live = option("capture", "") in ("no", "tee-sys") or bool(option("setupshow", False))
-        self._name, self._start, self._is_shown = "", 0.0, False
+        self._name, self._start, self.is_shown = "", 0.0, False
 
     def start_test(self, item: pytest.Item) -> Progress:
         """Starts the clock of a test, to be closed with its last run."""
@@ -65,12 +69,12 @@ class Progress:
         if self._terminal is not None:
             width = self._terminal.width - 1
             self._write(_LINE_BELOW.format(" ".join(f"{self._name}: {text}".split())[:width]))
-            self._is_shown = True
+            self.is_shown = True
 
     def close(self) -> None:
         """Clears the line."""
-        if self._is_shown:
-            self._is_shown = False
+        if self.is_shown:
+            self.is_shown = False
             self._write(_CLEAR)
 
     def _write(self, text: str) -> None:

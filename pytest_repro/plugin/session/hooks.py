@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_repro.core.compare.verdict import NotReproducible
 from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.engine.runs.run_source import MAX_ATTEMPTS
 from pytest_repro.engine.runs.trial import RunResult, Trial
 from pytest_repro.interpose.seeding import restore_covered_functions
 from pytest_repro.plugin import peers
-from pytest_repro.plugin.fixtures.repro import make_fixtures, note_request
+from pytest_repro.plugin.fixtures.repro import find_fixtures, note_request
 from pytest_repro.plugin.fixtures.wider import make_wider_fixture
 from pytest_repro.plugin.judge.judge import Judge
 from pytest_repro.plugin.pytest_internals import is_setup_only
@@ -154,7 +155,8 @@ class ReproHooks:
             return self._others.make_ranked_runner(item, plan, self._judge, self._with_plots)
         settings = item.config.stash[SETTINGS]
         trial = Trial(plan, settings.keep_mb, self._with_plots)
-        return ItemRunner(item, trial, get_replay(item), self._judge, settings.control, make_fixtures)
+        fixtures = find_fixtures(item)
+        return ItemRunner(item, trial, get_replay(item), self._judge, settings.control, fixtures)
 
     @contextmanager
     def _install_runner(self, item: pytest.Item, plan: Plan) -> Iterator[ItemRunner]:
@@ -210,7 +212,8 @@ class ReproHooks:
             return (yield)
         if call.excinfo is not None:
             strip_own_frames(call.excinfo.tb)
-            runner.current.note_error(call.excinfo.value)
+            if isinstance(call.excinfo.value, NotReproducible):
+                runner.current.note_assertion_error(call.excinfo.value)
         if reporter is not None and call.when == "setup" and runner.setup_output.has_wider_fixtures:
             runner.setup_output.restore()
         report = yield
@@ -231,5 +234,7 @@ class ReproHooks:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Notes subtests that fail: they do not fail the body."""
         if self._runner is not None:
-            self._progress.close()  # reporters may now write a line of their own
-            self._runner.current.note_subtest_report(report)
+            if self._progress.is_shown:
+                self._progress.close()  # reporters may now write a line of their own
+            if report.failed:
+                self._runner.current.note_subtest_report(report)

@@ -33,6 +33,7 @@ class UnseenRuns:
 
     def __init__(self, settings: Settings, progress: Progress, others: OtherProcesses) -> None:
         self._settings, self._progress, self._others = settings, progress, others
+        self._is_shown_in_last_run = progress.is_below_output
 
     def make(self, runs: ItemRuns) -> None:
         """Makes all runs but the last, here and in other interpreters, then begins the last one."""
@@ -49,7 +50,7 @@ class UnseenRuns:
         self._begin_last_run(runner)
         if has_remote:
             self._others.axis_companions.receive_runs(runner)
-        if has_unseen:
+        if has_unseen and self._progress.is_shown:
             self._progress.close()
 
     def _begin_last_run(self, runner: ItemRunner) -> None:
@@ -63,7 +64,7 @@ class UnseenRuns:
             with self._progress.wrap_last_run(trial), (watch or nullcontext)():
                 yield
 
-        phase_context = wrap_phase if self._progress.is_below_output else watch
+        phase_context = wrap_phase if self._is_shown_in_last_run else watch
         runner.begin(self._add_tracing(spec), phase_context=phase_context)
 
     def _rehearse(self, runs: ItemRuns) -> None:

@@ -170,7 +170,7 @@ def format_hints(verdict: Verdict) -> Iterator[str]:
         return
     axes = dict.fromkeys((m.repeat_of or (m.axis,))[0] for m in mismatches if m.problem != "outcome")
     repeats_differ = any(m.repeat_of is not None for m in mismatches)
-    if verdict.cause is not None and not verdict.cause.is_untested:
+    if verdict.causes and not verdict.causes[0].is_untested:
         explained = REPEAT if any(m.axis == REPEAT for m in verdict.mismatches) else next(iter(axes))
         axes.pop(explained, None)
         repeats_differ = False
@@ -186,9 +186,10 @@ def format_hints(verdict: Verdict) -> Iterator[str]:
 
 def format_folder_note(verdict: Verdict) -> str:
     """What the first line says if the name of a folder, another in each run, may be what differs."""
+    if not verdict.runs[0].made_folders:
+        return ""
     is_explained = verdict.cause is not None and verdict.cause.name != "unknown"
-    is_text = any(m.kind in ("str", "bytes", "int") for m in verdict.mismatches)
-    if is_explained or not verdict.runs[0].made_folders or not is_text:
+    if is_explained or not any(m.kind in ("str", "bytes", "int") for m in verdict.mismatches):
         return ""
     return "; each run has another tmp_path: a hash of its name, say, differs"
 

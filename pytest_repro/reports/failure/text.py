@@ -50,7 +50,6 @@ _WITHOUT_GRADIENT = (
     'up to whole steps; level="process" compares recorded numbers and predictions, not weights'
 )
 _AGREEING_TEXTS = {
-    "": "",
     "numbers": f"the recorded numbers agree, only parts of a module or an object do not: {_WITHOUT_GRADIENT}",
     "close numbers": f"the recorded numbers are close, parts of a module or an object are not: "
     f"{_WITHOUT_GRADIENT}; these numbers also need rtol and atol",
@@ -69,7 +68,7 @@ def format_failure(
         "foreign-baseline": golden.format_foreign_baseline,
     }
     lines = [*formats.get(str(verdict.outcome), _format_differences)(nodeid, verdict)]
-    lines += cause.format_links(verdict, docs_url)
+    lines += cause.format_links(verdict, docs_url) if docs_url else ()
     if verdict.outcome == "diverged" and "::" in nodeid:
         lines += format_labelled("replay", [f"{program} {_format_replay(nodeid, verdict.plan, options)}"])
     return "\n".join(lines)
@@ -193,12 +192,18 @@ def _format_differences(nodeid: str, verdict: Verdict) -> Iterator[str]:
             result = f"asked {asked}, reached {reached}: {_LEVEL_TEXTS[reached]}"
             yield from format_labelled("level", [result])
         yield from format_input_note(verdict)
-        yield from wrap_labelled("note", _AGREEING_TEXTS[verdict.agreeing])
-    yield from [*format_environment_diff(verdict), *cause.format_diagnosis(verdict)]
-    yield from wrap_labelled("no cause", verdict.undiagnosed)
+        if verdict.agreeing:
+            yield from wrap_labelled("note", _AGREEING_TEXTS[verdict.agreeing])
+    if any(run.environment_diff for run in verdict.runs):
+        yield from format_environment_diff(verdict)
+    if verdict.causes or verdict.divergence is not None:
+        yield from cause.format_diagnosis(verdict)
+    if verdict.undiagnosed:
+        yield from wrap_labelled("no cause", verdict.undiagnosed)
     if values and verdict.baseline is None:
         yield from [*format_hints(verdict)]
-    yield from golden.format_how_to_accept(nodeid, verdict)
+    if verdict.baseline is not None:
+        yield from golden.format_how_to_accept(nodeid, verdict)
     for line in format_past_log(verdict):
         yield from format_labelled("note", [line])
     for run in verdict.runs:
@@ -214,7 +219,8 @@ def _format_replay(nodeid: str, plan: Plan, more: str) -> str:
     audit = " --repro-all" if plan.audit else ""
     mode = "" if plan.deterministic is True else f" --repro-deterministic={plan.deterministic}".lower()
     options = f"--repro-seed={plan.seed} --repro-runs={plan.runs}{capture}{mode}{audit}"
-    return f"{quote_word(nodeid)} {options}{format_vary_options(plan.vary)}{more}"
+    varied = format_vary_options(plan.vary) if plan.vary else ""
+    return f"{quote_word(nodeid)} {options}{varied}{more}"
 
 
 def _format_outcomes(runs: Sequence[Run]) -> Iterator[str]:

@@ -29,7 +29,8 @@ def format_mismatches(mismatches: Sequence[Mismatch], verdict: Verdict) -> Itera
     heads = _select_family_heads(by_name, verdict)
     for name in heads[:MAX_FULL_TEXTS]:
         yield from _format_observation(name, by_name, verdict)
-    yield from format_other_names(heads[MAX_FULL_TEXTS:])
+    if more := heads[MAX_FULL_TEXTS:]:
+        yield from format_other_names(more)
 
 
 def format_other_names(names: Sequence[str]) -> Iterator[str]:

@@ -35,8 +35,11 @@ def describe_tables(
         finished_runs: The runs, the reference run first.
         store: Where its values are.
     """
-    groups, reference = _group(mismatches, finished_runs), finished_runs[0][1].observations()
-    lengths = count_steps(reference) if groups else {}
+    groups = _group(mismatches, finished_runs)
+    if not groups:
+        return ()
+    reference = finished_runs[0][1].observations()
+    lengths = count_steps(reference)
     moves = {_get_setting(run): recording.row_moves for run, recording in finished_runs}
     found = []
     for (table, kind), inside in islice(groups.items(), _MAX_TABLES):
