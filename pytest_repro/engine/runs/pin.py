@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 from pytest_repro.adapters import Adapter, active_adapters
 from pytest_repro.axes import apply_setting, get_axis
@@ -77,20 +77,14 @@ class Pin:
         is_pinned = self._pinned_libraries.issuperset(adapters)
         if not is_pinned or self._applied_setting != self._spec.cell.setting:
             self._apply_pins(adapters)
-        if observers:
-            with report_seeding(adapters):
-                self._seed(adapters)
-        else:
-            self._seed(adapters)
+        with report_seeding(adapters) if observers else nullcontext():
+            for adapter in adapters.values():
+                adapter.seed(self._spec.seed)
         self._axis_state = self._read_axis_state() if is_varied else None
         if self.generators_are_tracked:
             self._generator_states = read_generator_states()
         if self._module_count is None:
             self._module_count = len(sys.modules)
-
-    def _seed(self, adapters: Mapping[str, Adapter]) -> None:
-        for adapter in adapters.values():
-            adapter.seed(self._spec.seed)
 
     @property
     def axis_generators_used(self) -> bool:
@@ -110,9 +104,9 @@ class Pin:
 
     def _apply_pins(self, adapters: Mapping[str, Adapter]) -> None:
         self._release_run()  # libraries are pinned below the axes, and restored after them
+        new = {name: each for name, each in adapters.items() if name not in self._pinned_libraries}
         if not self._pinned_libraries:
             self._stack.enter_context(guard_imports(self._leave))
-        new = {name: each for name, each in adapters.items() if name not in self._pinned_libraries}
         for name, adapter in new.items():
             self._pinned_libraries.add(name)
             self._outside_states.save(name, adapter)  # first: an interrupt leaves nothing to restore
@@ -123,7 +117,8 @@ class Pin:
             self._run_stack.enter_context(apply_setting(self._spec.cell.setting))
         if self._open_input is not None:
             self._run_stack.enter_context(self._open_input())
-        self._run_stack.enter_context(suspend(self._spec))
+        if self._spec.suspended:
+            self._run_stack.enter_context(suspend(self._spec))
         self._applied_setting = self._spec.cell.setting
 
     def end_run(self) -> None:
@@ -139,7 +134,8 @@ class Pin:
         """Restores everything as it was before the first :meth:`seed`."""
         if not self._pinned_libraries:
             return
-        with report_seeding(self._pinned_libraries.copy(), "restores"), self._stack:
+        reporting = report_seeding(self._pinned_libraries.copy(), "restores") if observers else nullcontext()
+        with reporting, self._stack:
             self._pinned_libraries.clear()
             self._release_run()
 
@@ -198,7 +194,7 @@ class Pin:
     @contextmanager
     def _leave(self) -> Iterator[None]:
         """The block imports a module."""
-        with pause_observers(), ExitStack() as stack:
+        with pause_observers() if observers else nullcontext(), ExitStack() as stack:
             for adapter in self._outside_states.adapters.values():
                 stack.enter_context(adapter.leave_switches(self._spec.cell.setting))
             stack.enter_context(self._outside_states.swap())

@@ -155,8 +155,12 @@ class Recording(RecordingBase):
         self._tables.finish()
 
     def _find_quick_reader(self, kind: type) -> FastReader:
-        found = (each.fast_readers[kind] for each in active_adapters().values() if kind in each.fast_readers)
-        quick = self._quick_readers[kind] = next(found, _decline_quick_read)
+        quick: FastReader = _decline_quick_read
+        for adapter in active_adapters().values():
+            if kind in adapter.fast_readers:
+                quick = adapter.fast_readers[kind]
+                break
+        self._quick_readers[kind] = quick
         return quick
 
     def _observe_leaves(self, name: str, step: int, value: object) -> Iterator[Observation]:
@@ -227,7 +231,8 @@ class Recording(RecordingBase):
         if len(self._by_key) != len(self._entries):
             self._by_key = {}
             for observation in self.read_since(0):
-                self._by_key[make_key_unique(observation.key, self._by_key)] = observation
+                key = observation.key
+                self._by_key[make_key_unique(key, self._by_key) if key in self._by_key else key] = observation
         return self._by_key
 
     def measure(self, reference: Observation, other: Observation) -> Difference | None:

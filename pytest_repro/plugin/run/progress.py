@@ -27,11 +27,13 @@ class Progress:
     """The line of a session; none without a terminal, with ``-q``, or in workers.
 
     Attributes:
+        is_active: Whether there is a terminal.
         is_shown: Whether there is something to :meth:`close`.
     """
 
     def __init__(self, config: pytest.Config) -> None:
         self._terminal = None if hasattr(config, "workerinput") else find_terminal(config)
+        self.is_active = self._terminal is not None
         self._capture: Any = config.pluginmanager.get_plugin("capturemanager")
         option = config.getoption
         # The last run's output and fixture set-up may go to the terminal at once.

@@ -126,8 +126,8 @@ def _save_state(item: Any) -> Callable[[], None]:
     runs; ``record_testsuite_property`` writes past all reports.
     """
     lists = (item.user_properties, item._report_sections, get_suite_properties(item.config))
-    saved = [each[:] for each in lists]
     failed_subtests = set_failed_subtests(item, 0)
+    saved = [each[:] for each in lists]
     options = item.config.option
     setupshow, options.setupshow = getattr(options, "setupshow", False), False
 

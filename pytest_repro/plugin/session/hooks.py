@@ -212,7 +212,7 @@ class ReproHooks:
             return (yield)
         if call.excinfo is not None:
             strip_own_frames(call.excinfo.tb)
-            if isinstance(call.excinfo.value, NotReproducible):
+            if isinstance(call.excinfo.value, NotReproducible) and runner.current.finished is None:
                 runner.current.note_assertion_error(call.excinfo.value)
         if reporter is not None and call.when == "setup" and runner.setup_output.has_wider_fixtures:
             runner.setup_output.restore()
@@ -236,5 +236,5 @@ class ReproHooks:
         if self._runner is not None:
             if self._progress.is_shown:
                 self._progress.close()  # reporters may now write a line of their own
-            if report.failed:
+            if report.failed and self._runner.current.finished is None:
                 self._runner.current.note_subtest_report(report)

@@ -57,7 +57,9 @@ def attach_row(
     if failure and verdict.outcome not in ("failed", *FAILING_VERDICTS):
         row["failure"] = failure
     if verdict.outcome != "skipped":
-        row["unmade_note"] = describe_omitted(runner, settings)
+        results = runner.extra_results
+        was_asked = bool(results.requests or results.budgets)
+        row["unmade_note"] = describe_omitted(runner, settings) if was_asked else ""
         if verdict.plan.level is not None:
             from pytest_repro.reports.failure.text import describe_uncompared_values
 

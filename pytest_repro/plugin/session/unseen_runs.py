@@ -55,9 +55,8 @@ class UnseenRuns:
 
     def _begin_last_run(self, runner: ItemRunner) -> None:
         trial = runner.trial
-        number = trial.run_count
-        spec = trial.make_spec(trial.last_cell, number, reported=True)
-        watch = (_locate_draws if number else _watch_draws)(runner, self._settings)
+        spec = trial.make_spec(trial.last_cell, trial.run_count, reported=True)
+        watch = (_locate_draws if spec.number else _watch_draws)(runner, self._settings)
 
         @contextmanager
         def wrap_phase() -> Iterator[None]:
@@ -73,10 +72,11 @@ class UnseenRuns:
             for cell in trial.iter_rehearsals():
                 if _should_stop(runner.item) or runner.is_abandoned:
                     return
-                self._progress.show_run(trial, cell)
-                number = trial.run_count
-                watch = None if number else _watch_draws(runner, self._settings)
-                runs.run(self._add_tracing(trial.make_spec(cell, number)), phase_context=watch)
+                if self._progress.is_active:
+                    self._progress.show_run(trial, cell)
+                spec = trial.make_spec(cell, trial.run_count)
+                watch = None if spec.number else _watch_draws(runner, self._settings)
+                runs.run(self._add_tracing(spec), phase_context=watch)
                 runner.finish_rehearsal(runs.reports)
 
     def _make_extra_runs(self, runs: ItemRuns, kinds: list[ExtraRun]) -> None:

@@ -84,7 +84,7 @@ def format_headline(verdict: Verdict) -> str:
     """The failure in one line: ``loss[4] differs, max abs 0.454``."""
     if verdict.outcome in WITHOUT_BASELINE:
         return golden.format_headline(verdict)
-    if verdict.is_partial and any(run.observation_count for run in verdict.runs):
+    if verdict.not_compared and verdict.is_partial and any(run.observation_count for run in verdict.runs):
         return f"{NOT_COMPARED}{format_list(list(verdict.not_compared), _MAX_VALUES)}"
     if not verdict.mismatches:  # of an assertion of this package that failed, the first line
         return verdict.runs[0].error.replace("pytest_repro.NotReproducible: ", "") or OBSERVED_NOTHING
@@ -100,7 +100,7 @@ def format_headline(verdict: Verdict) -> str:
 def _describe_mismatches(verdict: Verdict, mismatches: Sequence[Mismatch]) -> str:
     """What differs on one axis."""
     plan, first, names = verdict.plan, mismatches[0], {mismatch.name for mismatch in mismatches}
-    if table := find_moved_table(mismatches, verdict.tables):
+    if verdict.tables and (table := find_moved_table(mismatches, verdict.tables)):
         return f"{table} {format_between(plan, first)}".rstrip() + MOVED
     text = f"{format_differing_names(first.name, len(names))} {format_between(plan, first)}".rstrip()
     if first.problem == "kind":
@@ -112,14 +112,14 @@ def _describe_mismatches(verdict: Verdict, mismatches: Sequence[Mismatch]) -> st
 
 def describe_plan(plan: Plan) -> str:
     """``bit for bit, 3 runs, seed 0, varied: threads``."""
-    how = format_tolerance(plan.tolerance)
-    close = ", ".join(vary.axis for vary in plan.vary if vary.close and len(vary.values) > 1)
+    how, runs = format_tolerance(plan.tolerance), plural(plan.runs, "run")
+    close = ", ".join([vary.axis for vary in plan.vary if vary.close and len(vary.values) > 1])
     if plan.tolerance is None and close:
         how += f", within torch.testing's tolerance on {close}"
     if plan.level not in (None, "bitwise"):
         how = f"level {plan.level}, {how}"
     ranks = f" in {plural(plan.ranks, 'rank')}" if plan.ranks else ""
-    return f"{how}, {plural(plan.runs, 'run')}{ranks}, seed {plan.seed}{format_vary(plan.vary)}"
+    return f"{how}, {runs}{ranks}, seed {plan.seed}{format_vary(plan.vary)}"
 
 
 def _format_no_observation(nodeid: str, verdict: Verdict) -> Iterator[str]:
@@ -191,7 +191,8 @@ def _format_differences(nodeid: str, verdict: Verdict) -> Iterator[str]:
             asked, reached = verdict.level
             result = f"asked {asked}, reached {reached}: {_LEVEL_TEXTS[reached]}"
             yield from format_labelled("level", [result])
-        yield from format_input_note(verdict)
+        if any(run.drew_on_axis for run in verdict.runs):
+            yield from format_input_note(verdict)
         if verdict.agreeing:
             yield from wrap_labelled("note", _AGREEING_TEXTS[verdict.agreeing])
     if any(run.environment_diff for run in verdict.runs):
@@ -204,8 +205,9 @@ def _format_differences(nodeid: str, verdict: Verdict) -> Iterator[str]:
         yield from [*format_hints(verdict)]
     if verdict.baseline is not None:
         yield from golden.format_how_to_accept(nodeid, verdict)
-    for line in format_past_log(verdict):
-        yield from format_labelled("note", [line])
+    if any(run.past_log for run in verdict.runs):
+        for line in format_past_log(verdict):
+            yield from format_labelled("note", [line])
     for run in verdict.runs:
         if run.state == "lost":
             first, *rest = run.error.splitlines() or [""]

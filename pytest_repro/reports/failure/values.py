@@ -83,7 +83,7 @@ def _format_observation(name: str, by_name: dict[str, list[Mismatch]], verdict: 
     yield from format_mismatch(head, *sides)
     if head.difference is not None and head.difference.token_divergence is not None:
         yield from _format_token_divergence(head.difference.token_divergence, sides[0])
-    is_list = count_rows(head.kind) is None
+    is_list = len(family) == 1 or count_rows(head.kind) is None
     yield from _format_rest_of_family(head, family, verdict.steps.get(head.series, 0), is_list)
 
 

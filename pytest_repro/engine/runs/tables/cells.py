@@ -61,6 +61,8 @@ def _group(
     for each in mismatches:
         if tables is None:  # only where something differs
             tables = list(iter_tables(finished_runs[0][1].observations()))
+        if not tables:
+            break
         key = (each.series, each.step, each.path)
         inside = (item for item in tables if key[:2] == item[0][:2] and is_inside(key[2], item[0][2]))
         table = next(inside, None)  # the outermost: a table inside another is a part of it
