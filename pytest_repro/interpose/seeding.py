@@ -45,7 +45,9 @@ ListFunctions = Callable[[tuple[str, ...]], Iterable[SeedingFunction]]
 observers: list[SeedingObserver] = []
 """Those that watch now."""
 _NOTHING = nullcontext()
-_covered_hooks: list[_Hook] = []
+covered_hooks: list[_Hook] = []
+"""What :func:`restore_covered_functions` restores."""
+
 _originals: dict[tuple[int, str], Any] = {}
 """What an owner (by its id) had under a name at first: later a fixture may have replaced it."""
 
@@ -78,13 +80,13 @@ class SeedingWatch:
         observers.remove(self._observer)
         for hook in self._hooks:
             if not _restore(hook):
-                _covered_hooks.append(hook)
+                covered_hooks.append(hook)
 
 
 def restore_covered_functions() -> None:
     """Restores functions that a fixture replaced in the block of a watch, and put back after it."""
-    while _covered_hooks:
-        _restore(_covered_hooks.pop())
+    while covered_hooks:
+        _restore(covered_hooks.pop())
 
 
 def _restore(hook: _Hook) -> bool:

@@ -29,10 +29,7 @@ class Pin:
     Args:
         seed: Given to every generator until :meth:`prepare_run` is called, 0 … 2**32 - 1.
         deterministic: Mode of deterministic algorithms, likewise.
-        track_generators: Whether :attr:`generators_used` is known.
-
-    Attributes:
-        generators_are_tracked: The same.
+        track_generators: Whether :attr:`generators_used` is known; also :attr:`generators_are_tracked`.
     """
 
     def __init__(
@@ -67,8 +64,7 @@ class Pin:
         if spec.suspended or before.suspended or open_input or self._open_input:
             self._applied_setting = None
         self._open_input = open_input
-        self._axis_used, self._axis_state, self._generator_states = False, None, []
-        self._module_count = None
+        self._axis_used, self._axis_state, self._generator_states, self._module_count = False, None, [], None
 
     def seed(self) -> None:
         """Seeds every generator, and pins what is not pinned yet."""
@@ -99,8 +95,7 @@ class Pin:
         return bool(self._generator_states) and self._generator_states != read_generator_states()
 
     def _read_axis_state(self) -> object:
-        axis = self._spec.cell.axis
-        return None if axis == REPEAT else get_axis(axis).get_generator_states()
+        return get_axis(self._spec.cell.axis).get_generator_states()
 
     def _apply_pins(self, adapters: Mapping[str, Adapter]) -> None:
         self._release_run()  # libraries are pinned below the axes, and restored after them
@@ -134,8 +129,8 @@ class Pin:
         """Restores everything as it was before the first :meth:`seed`."""
         if not self._pinned_libraries:
             return
-        reporting = report_seeding(self._pinned_libraries.copy(), "restores") if observers else nullcontext()
-        with reporting, self._stack:
+        libraries = self._pinned_libraries.copy()
+        with report_seeding(libraries, "restores") if observers else nullcontext(), self._stack:
             self._pinned_libraries.clear()
             self._release_run()
 
@@ -178,8 +173,7 @@ class Pin:
         if not self._pinned_libraries:
             yield
             return
-        readable = (adapter for adapter in active_adapters().values() if adapter.has_readable_state)
-        inside = [adapter.save_global_states() for adapter in readable]
+        inside = [each.save_global_states() for each in active_adapters().values() if each.has_readable_state]
         with pause_observers():
             self.release()
             try:

@@ -155,13 +155,10 @@ class Recording(RecordingBase):
         self._tables.finish()
 
     def _find_quick_reader(self, kind: type) -> FastReader:
-        quick: FastReader = _decline_quick_read
         for adapter in active_adapters().values():
             if kind in adapter.fast_readers:
-                quick = adapter.fast_readers[kind]
-                break
-        self._quick_readers[kind] = quick
-        return quick
+                return self._quick_readers.setdefault(kind, adapter.fast_readers[kind])
+        return self._quick_readers.setdefault(kind, _decline_quick_read)
 
     def _observe_leaves(self, name: str, step: int, value: object) -> Iterator[Observation]:
         for path, leaf, containers in iter_leaves(value, name, self._flatten):
@@ -216,10 +213,8 @@ class Recording(RecordingBase):
 
     def read_since(self, count: int) -> list[Observation]:
         """What was recorded after the first *count* values."""
-        by_reader = _map_readers_to_adapters()
-        return [
-            e if isinstance(e, Observation) else _decode_entry(e, by_reader) for e in self._entries[count:]
-        ]
+        known = _map_readers_to_adapters()
+        return [e if isinstance(e, Observation) else _decode_entry(e, known) for e in self._entries[count:]]
 
     def equals(self, other: RecordingBase) -> bool:
         if isinstance(other, Recording) and self._entries == other._entries:

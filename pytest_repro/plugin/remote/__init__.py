@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pytest_repro.plugin.remote.companion_launcher import CompanionLauncher
     from pytest_repro.plugin.remote.diagnosis import Diagnoser
     from pytest_repro.plugin.remote.whole_tests import MakeRow, WholeTests
-    from pytest_repro.plugin.run.item_runner import ItemRunner, JudgeProtocol
+    from pytest_repro.plugin.run.item_run import JudgeProtocol
+    from pytest_repro.plugin.run.item_runner import ItemRunner
 
 
 class OtherProcesses:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE
 from time import perf_counter
 from types import FrameType, FunctionType, MethodType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_repro.engine.experiments.draw_lines import DrawLines
     from pytest_repro.engine.runs.generator_states import DrawWatch
     from pytest_repro.engine.sweep.sweep import SweepResult
+    from pytest_repro.plugin.run.item_runner import ItemRunner
 
 
 PhaseContext = Callable[[], AbstractContextManager[object]]
@@ -140,6 +141,16 @@ def _is_plain(function: Any) -> bool:
     if type(function) not in (FunctionType, MethodType) or function.__dict__.keys() - {"pytestmark"}:
         return False
     return not function.__code__.co_flags & _CO_ASYNC
+
+
+class JudgeProtocol(Protocol):
+    """Judges a test whose last run has ended."""
+
+    def compute_verdict(self, runner: ItemRunner, run: Run) -> Verdict:
+        """The verdict of a test."""
+
+    def find_failure(self, runner: ItemRunner, run: Run, verdict: Verdict) -> BaseException | None:
+        """What to raise if *verdict* fails the test."""
 
 
 class SetupOutput:

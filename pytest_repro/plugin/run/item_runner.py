@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from time import perf_counter
 from types import MappingProxyType
-from typing import Protocol
 
 import pytest
 
@@ -21,20 +21,10 @@ from pytest_repro.engine.runs.run_source import BodyStartCallback, make_run
 from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.plugin.exceptions import skip_without_value
 from pytest_repro.plugin.run import outcome
-from pytest_repro.plugin.run.item_run import ExtraResults, ItemRun, PhaseContext, SetupOutput
+from pytest_repro.plugin.run.item_run import ExtraResults, ItemRun, JudgeProtocol, PhaseContext, SetupOutput
 from pytest_repro.plugin.run.tracing import Tracer, make_traced_record
 from pytest_repro.plugin.run.warnings import ItemWarnings
 from pytest_repro.plugin.stash import FOLDERS, TRACER
-
-
-class JudgeProtocol(Protocol):
-    """Judges a test whose last run has ended."""
-
-    def compute_verdict(self, runner: ItemRunner, run: Run) -> Verdict:
-        """The verdict of a test."""
-
-    def find_failure(self, runner: ItemRunner, run: Run, verdict: Verdict) -> BaseException | None:
-        """What to raise if *verdict* fails the test."""
 
 
 class ItemRunner:
@@ -98,14 +88,11 @@ class ItemRunner:
         is_replaying = self.replay.whole_runs or self.replay.tapes
         self.pin.prepare_run(spec, self.replay.begin_run() if is_replaying else None)
         make = make_recording or self.trial.new_uncompared_recording
-        recording = self.trial.new_recording(spec.cell) if spec.compared and not make_recording else make()
-        folders = self.item.config.stash[FOLDERS]
-        folders.begin_run(self.item)
-        recording.rename = folders.rename
-        record = make_traced_record(recording) if spec.traced else recording.record
-        self.current = ItemRun(
-            spec, recording, recording, record, make_recording, phase_context, on_body_start
-        )
+        empty = self.trial.new_recording(spec.cell) if spec.compared and not make_recording else make()
+        (folders := self.item.config.stash[FOLDERS]).begin_run(self.item)
+        empty.rename = folders.rename
+        record = make_traced_record(empty) if spec.traced else empty.record
+        self.current = ItemRun(spec, empty, empty, record, make_recording, phase_context, on_body_start)
 
     def setup(self) -> None:
         """Seeds, then sets the item up: function fixtures draw the same in each run."""
@@ -119,8 +106,6 @@ class ItemRunner:
         finally:
             if self.setup_output.has_wider_fixtures and not self.current.spec.reported:
                 self.setup_output.add_sections()
-        if self.pin.generators_are_tracked:
-            self._note_generator_use()
 
     def _start_setup(self) -> None:
         __tracebackhide__ = True
@@ -136,15 +121,15 @@ class ItemRunner:
     def _run_phase(self, run: Callable[[], None]) -> None:
         """Runs the set-up or the body as that of the run in progress."""
         __tracebackhide__ = True
+        phase_context = self.current.phase_context
         runs_in_progress.append(self.current)
         try:
-            if (phase_context := self.current.phase_context) is None:
+            with nullcontext() if phase_context is None else phase_context():
                 run()
-            else:
-                with phase_context():
-                    run()
         finally:
             runs_in_progress.pop()
+            if self.pin.generators_are_tracked:
+                self.extra_results.generators_used |= self.pin.generators_used
 
     def runtest(self) -> None:
         """Seeds, runs the body, observes; judges after the last run."""
@@ -160,9 +145,8 @@ class ItemRunner:
         try:
             self._run_phase(self._run_body)
         except BaseException as error:
-            if isinstance(error, outcome.EXIT_EXCEPTIONS):
-                raise
-            self._finish_body(error)
+            if not isinstance(error, outcome.EXIT_EXCEPTIONS):
+                self._finish_body(error)
             raise
         self._finish_body(outcome.get_unittest_error(self.item) if "_excinfo" in vars(self.item) else None)
 
@@ -182,8 +166,7 @@ class ItemRunner:
             if type(self.item).runtest is pytest.Function.runtest:
                 self._phases[1]()  # calls the test through pytest_pyfunc_call, where its frame is kept
             else:
-                function, capture = getattr(self.item, "obj", None), self.plan.capture
-                stop = self.current.start_keeping_frame(function, capture)
+                stop = self.current.start_keeping_frame(getattr(self.item, "obj", None), self.plan.capture)
                 try:
                     self._phases[1]()
                 finally:
@@ -195,18 +178,14 @@ class ItemRunner:
     def _finish_body(self, error: BaseException | None) -> None:
         __tracebackhide__ = True
         current = self.current
-        if self.pin.generators_are_tracked:
-            self._note_generator_use()
         if current.spec.traced:
             self.tracer.mark_body_end(current.spec.cell)
         is_varied = current.spec.cell.axis != REPEAT
         drew_on_axis = is_varied and (current.drew_on_axis or self.pin.axis_generators_used)
-        if error is None:
-            run = self._make_run("passed", None, drew_on_axis)
-        else:
-            if isinstance(error, NotReproducible):
-                current.note_assertion_error(error)
-            run = self._make_run(outcome.classify_error(error), error, drew_on_axis)
+        if isinstance(error, NotReproducible):
+            current.note_assertion_error(error)
+        word: Outcome = "passed" if error is None else outcome.classify_error(error)
+        run = self._make_run(word, error, drew_on_axis)
         if run.outcome == "failed":
             if outcome.is_plugin_error(error):  # by frames that the traceback leaves out
                 run = replace(run, failed_check=run.failed_check or "raised")
@@ -233,18 +212,12 @@ class ItemRunner:
         __tracebackhide__ = True
         self.verdict = self._judge.compute_verdict(self, run)
         self._failure = self._judge.find_failure(self, run, self.verdict)
-        if self._failure is not None:
-            # A debugger stops where the body broke.
-            trace = error.__traceback__ if error is not None else None
-            raise self._failure.with_traceback(trace) from None
+        if self._failure is not None:  # a debugger stops where the body broke
+            raise self._failure.with_traceback(getattr(error, "__traceback__", None)) from None
 
     def replace_verdict(self, verdict: Verdict, failure: BaseException | None = None) -> None:
         """Replaces the verdict, and with *failure* what fails the test, once more is known."""
         self.verdict, self._failure = verdict, failure or self._failure
-
-    def _note_generator_use(self) -> None:
-        if self.pin.generators_used:
-            self.extra_results.generators_used = True
 
     def finish_rehearsal(self, reports: Sequence[pytest.TestReport]) -> None:
         """Adds the rehearsal that ended to the trial; nobody else sees its *reports*."""
@@ -268,9 +241,7 @@ class ItemRunner:
         """The record of the run that ended; *reports* say why a body did not run."""
         if self.replay.tapes:
             self.replay.keep_logs()
-        if self.current.finished is not None:
-            return self.current.finished
-        return outcome.apply_phase_outcome(self._make_run("failed"), reports)
+        return self.current.finished or outcome.apply_phase_outcome(self._make_run("failed"), reports)
 
     def judge_without_body(self, report: pytest.TestReport) -> None:
         """Judges a test whose last run did not reach its body; *report* is of its set-up."""

@@ -14,7 +14,7 @@ from pytest_repro.core.compare.verdict import NotReproducible
 from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.engine.runs.run_source import MAX_ATTEMPTS
 from pytest_repro.engine.runs.trial import RunResult, Trial
-from pytest_repro.interpose.seeding import restore_covered_functions
+from pytest_repro.interpose.seeding import covered_hooks, restore_covered_functions
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.fixtures.repro import find_fixtures, note_request
 from pytest_repro.plugin.fixtures.wider import make_wider_fixture
@@ -87,7 +87,7 @@ class ReproHooks:
         if plan is None or is_setup_only(item.config) or self._others.run_whole(item, nextitem, plan):
             return (yield)
         with (
-            closing(self._progress.start_test(item)),
+            closing(self._progress.start_test(item)) if self._progress.is_active else nullcontext(),
             self._install_runner(item, plan) as runner,
             closing(runner.trial),
         ):
@@ -176,7 +176,8 @@ class ReproHooks:
             for phase in ("setup", "runtest", "teardown"):
                 vars(item).pop(phase, None)
             runner.pin.release()
-            restore_covered_functions()
+            if covered_hooks:
+                restore_covered_functions()
             del item.stash[RUNNER]
 
     @pytest.hookimpl(wrapper=True, trylast=True)

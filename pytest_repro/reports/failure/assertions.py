@@ -10,7 +10,7 @@ from pytest_repro.core.compare.verdict import Verdict
 from pytest_repro.core.diagnose import Finding
 from pytest_repro.metrics._arguments import format_list
 from pytest_repro.reports.failure import format_labelled, format_tolerance
-from pytest_repro.reports.failure.text import describe_plan
+from pytest_repro.reports.failure.runs import describe_plan
 from pytest_repro.reports.failure.values import format_distance, format_mismatch
 
 _MAX_MISMATCHES = 3

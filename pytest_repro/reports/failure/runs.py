@@ -11,7 +11,7 @@ from pytest_repro.core.compare.verdict import BASELINE, SHARD, Verdict
 from pytest_repro.core.plan.plan import REPEAT, AxisValues, Cell, Plan, make_reference_cell
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.text import quote_word
-from pytest_repro.reports.failure import format_labelled, format_numbers
+from pytest_repro.reports.failure import format_labelled, format_numbers, format_tolerance, plural
 
 if TYPE_CHECKING:
     from pytest_repro.core.compare.plot_data import PlotData
@@ -88,6 +88,18 @@ def describe_problem(verdict: Verdict) -> str:
     if verdict.mismatches and all(m.axis == SHARD for m in verdict.mismatches):
         return "differs between shards"
     return "is not reproducible" if verdict.baseline is None else "differs from its golden file"
+
+
+def describe_plan(plan: Plan) -> str:
+    """``bit for bit, 3 runs, seed 0, varied: threads``."""
+    how, runs = format_tolerance(plan.tolerance), plural(plan.runs, "run")
+    close = ", ".join([vary.axis for vary in plan.vary if vary.close and len(vary.values) > 1])
+    if plan.tolerance is None and close:
+        how += f", within torch.testing's tolerance on {close}"
+    if plan.level not in (None, "bitwise"):
+        how = f"level {plan.level}, {how}"
+    ranks = f" in {plural(plan.ranks, 'rank')}" if plan.ranks else ""
+    return f"{how}, {runs}{ranks}, seed {plan.seed}{format_vary(plan.vary)}"
 
 
 def format_between(plan: Plan, mismatch: Mismatch) -> str:

@@ -11,15 +11,9 @@ from pytest_repro.core.runs.level import ARRAY_EXCLUSION
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.text import quote_word
 from pytest_repro.metrics._arguments import format_list
-from pytest_repro.reports.failure import (
-    cause,
-    format_labelled,
-    format_tolerance,
-    golden,
-    plural,
-    wrap_labelled,
-)
+from pytest_repro.reports.failure import cause, format_labelled, golden, wrap_labelled
 from pytest_repro.reports.failure.runs import (
+    describe_plan,
     describe_problem,
     format_axes,
     format_between,
@@ -29,7 +23,6 @@ from pytest_repro.reports.failure.runs import (
     format_input_note,
     format_past_log,
     format_run,
-    format_vary,
     format_vary_options,
 )
 from pytest_repro.reports.failure.tables import MOVED, find_moved_table
@@ -108,18 +101,6 @@ def _describe_mismatches(verdict: Verdict, mismatches: Sequence[Mismatch]) -> st
     if first.problem == "missing":
         return f"{text}: {first.detail if first.axis == BASELINE else 'not recorded in every run'}"
     return text + (format_max_abs(first.difference) or golden.format_shift(verdict, first.name))
-
-
-def describe_plan(plan: Plan) -> str:
-    """``bit for bit, 3 runs, seed 0, varied: threads``."""
-    how, runs = format_tolerance(plan.tolerance), plural(plan.runs, "run")
-    close = ", ".join([vary.axis for vary in plan.vary if vary.close and len(vary.values) > 1])
-    if plan.tolerance is None and close:
-        how += f", within torch.testing's tolerance on {close}"
-    if plan.level not in (None, "bitwise"):
-        how = f"level {plan.level}, {how}"
-    ranks = f" in {plural(plan.ranks, 'rank')}" if plan.ranks else ""
-    return f"{how}, {runs}{ranks}, seed {plan.seed}{format_vary(plan.vary)}"
 
 
 def _format_no_observation(nodeid: str, verdict: Verdict) -> Iterator[str]:
