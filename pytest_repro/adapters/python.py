@@ -12,7 +12,6 @@ Limits: dicts need plain keys; other objects are read by no adapter.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import platform
@@ -23,39 +22,13 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
-from pytest_repro.adapters import Adapter, EntropySource, FastReader
+from pytest_repro.adapters import Adapter, EntropySource, FastReader, _random_global
 from pytest_repro.adapters._python_values import flatten_value, read_float, read_int
 from pytest_repro.core.runs.pytree import FlattenResult
 from pytest_repro.interpose.patch import Patch, patch_everywhere
 from pytest_repro.interpose.seeding import Effect
 
-_OFFSET = object.__basicsize__
-_NBYTES = 16  # position, and three words, which change when it has run through: ``RandomObject`` of CPython
-
-
-def _read_slowly(generator: random.Random) -> object:
-    _, words, gaussian = generator.getstate()
-    return words[-1], words[:3], gaussian
-
-
-def _read_memory(generator: random.Random) -> object:
-    return ctypes.string_at(id(generator) + _OFFSET, _NBYTES), generator.gauss_next  # type: ignore[attr-defined]
-
-
-def _has_known_layout() -> bool:
-    generator = random.Random(3)
-    generator.random()
-    if random.Random.__basicsize__ < _OFFSET + _NBYTES or not hasattr(generator, "gauss_next"):
-        return False
-    position, *words = memoryview(ctypes.string_at(id(generator) + _OFFSET, _NBYTES)).cast("I")
-    return (position, tuple(words)) == (generator.getstate()[1][-1], generator.getstate()[1][:3])
-
-
-read_position: Callable[[random.Random], object] = _read_memory if _has_known_layout() else _read_slowly
-"""Equal until the generator is used."""
-
-
-_GLOBAL_GENERATOR: random.Random = random.getstate.__self__  # type: ignore[attr-defined]
+_GLOBAL_GENERATOR = _random_global.GLOBAL_GENERATOR
 _IGNORED_VARIABLES = ("PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR")
 """Variables that pytest and torch set themselves."""
 
@@ -171,15 +144,9 @@ class Python(Adapter):
     def kind_name(self, value: object) -> str:
         return "random.Random" if issubclass(type(value), random.Random) else ""
 
-    def seed(self, seed: int) -> None:
-        random.seed(seed)
-
-    def save_global_states(self) -> Callable[[], None]:
-        state = random.getstate()
-        return lambda: random.setstate(state)
-
-    def global_states_key(self) -> object:
-        return read_position(_GLOBAL_GENERATOR)
+    seed = staticmethod(_random_global.seed_all)
+    save_global_states = staticmethod(_random_global.save_state)
+    global_states_key = staticmethod(_random_global.read_key)
 
     def seeding_functions(self) -> Iterable[tuple[Any, str, Effect]]:
         return (random, "seed", "seeds"), (random, "setstate", "restores")

@@ -7,6 +7,7 @@ import random
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any
 
 from pytest_repro.adapters import patch_entropy
@@ -201,17 +202,19 @@ class OsEntropy(Cause):
             yield
 
     def covers(self, row: WatchedFunction, variant: str) -> bool:
-        return variant in ("", _find_library(row))
+        return variant in ("", _find_library(row.function))
 
     def choose_variant(self, call: ExternalCall) -> str:
         return next(
-            (_find_library(row) for row in self.watched_functions if row.matches(call.display_name)), ""
+            (_find_library(row.function) for row in self.watched_functions if row.matches(call.display_name)),
+            "",
         )
 
 
-def _find_library(row: WatchedFunction) -> str:
-    """The library whose adapter suspends *row*; ``""`` if that takes several."""
-    package = row.function.partition(":")[0].partition(".")[0]
+@cache
+def _find_library(function: str) -> str:
+    """The library whose adapter suspends *function*; ``""`` if that takes several."""
+    package = function.partition(":")[0].partition(".")[0]
     return package if package in ("numpy", "torch") else "python" * (package in sys.stdlib_module_names)
 
 

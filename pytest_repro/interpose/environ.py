@@ -31,7 +31,9 @@ def keep_variables(frame: FrameType) -> Iterator[None]:
 def _is_own_call(frame: FrameType) -> bool:
     for caller in walk_up(frame):
         name = get_module_name(caller)
-        if name.startswith("pytest_repro.") and not name.startswith("pytest_repro.interpose."):
+        if name.startswith("pytest_repro.interpose."):
+            continue
+        if name.startswith("pytest_repro."):
             return True
         if classify_frame(caller) in ("user", "runner"):
             return False

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -48,20 +49,28 @@ def _list_functions() -> Iterator[_Function]:
     yield _Function("torch", "save", ("obj", "f"), ("f",))
 
 
+_FUNCTIONS = tuple(_list_functions())
+_callbacks: list[WriteCallback] = []
+
+
 @contextmanager
 def watch_writes(on_write: WriteCallback) -> Iterator[None]:
     """Calls *on_write* in the block for what the user's code writes, itself or through a library.
 
     Also for folders that pytest makes, without a line; not for other files that it or an import writes.
     """
-    rows = [row for row in _list_functions() if isinstance(sys.modules.get(row.module), ModuleType)]
-    with patch_everywhere(_make_patch(row, on_write) for row in rows):
-        yield
+    rows = [row for row in _FUNCTIONS if isinstance(sys.modules.get(row.module), ModuleType)]
+    patches = [_make_patch(row, getattr(sys.modules[row.module], row.name)) for row in rows]
+    _callbacks.append(on_write)
+    try:
+        with patch_everywhere(patches):
+            yield
+    finally:
+        _callbacks.remove(on_write)
 
 
-def _make_patch(row: _Function, on_write: WriteCallback) -> Patch:
-    owner = sys.modules[row.module]
-    real = getattr(owner, row.name)
+@lru_cache(maxsize=64)  # every experiment watches
+def _make_patch(row: _Function, real: Callable[..., Any]) -> Patch:
 
     def note_and_call(*args: Any, **kwargs: Any) -> Any:
         if get_module_name(caller_frame(sys._getframe(1))).startswith("pytest_repro."):
@@ -74,10 +83,11 @@ def _make_patch(row: _Function, on_write: WriteCallback) -> Patch:
             if origin is not None or row.name == "mkdir":
                 location = format_location(origin.frame) if origin is not None else ""
                 for path in _find_paths(row, arguments):
-                    on_write(path, location)
+                    for on_write in _callbacks:
+                        on_write(path, location)
         return real(*args, **kwargs)
 
-    return make_patch(owner, row.name, note_and_call)
+    return make_patch(sys.modules[row.module], row.name, note_and_call)
 
 
 def _find_paths(row: _Function, arguments: dict[str, Any]) -> list[str]:

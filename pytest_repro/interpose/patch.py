@@ -49,7 +49,7 @@ class _PatchSet:
             value = _wrap_passthrough(patch.value, original)
             if getattr(original, "__self__", None) is patch.owner and isinstance(patch.owner, type):
                 value = staticmethod(value)  # in place of a class method, for calls on instances
-            self._patches.append(patch._replace(value=value))
+            self._patches.append(patch if value is patch.value else patch._replace(value=value))
             self._originals.append(original)
             self._own_attributes.append(vars(patch.owner).get(patch.name, _ABSENT))
         self._stack = ExitStack()

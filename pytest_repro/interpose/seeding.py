@@ -43,9 +43,12 @@ class _Hook(NamedTuple):
 
 
 ListFunctions = Callable[[tuple[str, ...]], Iterable[SeedingFunction]]
-_observers: list[SeedingObserver] = []
+observers: list[SeedingObserver] = []
+"""Those that watch now."""
 _NOTHING = nullcontext()
-_covered_hooks: list[_Hook] = []
+covered_hooks: list[_Hook] = []
+"""What :func:`restore_covered_functions` restores."""
+
 _originals: dict[tuple[int, str], Any] = {}
 """What an owner (by its id) had under a name at first: later a fixture may have replaced it."""
 
@@ -72,19 +75,19 @@ class SeedingWatch:
         for owner, name, real, wrapper in self._hooks:
             if getattr(owner, name, None) is real:  # not replaced by somebody else
                 setattr(owner, name, wrapper)
-        _observers.append(self._observer)
+        observers.append(self._observer)
 
     def __exit__(self, *error: object) -> None:
-        _observers.remove(self._observer)
+        observers.remove(self._observer)
         for hook in self._hooks:
             if not _restore(hook):
-                _covered_hooks.append(hook)
+                covered_hooks.append(hook)
 
 
 def restore_covered_functions() -> None:
     """Restores functions that a fixture replaced in the block of a watch, and put back after it."""
-    while _covered_hooks:
-        _restore(_covered_hooks.pop())
+    while covered_hooks:
+        _restore(covered_hooks.pop())
 
 
 def _restore(hook: _Hook) -> bool:
@@ -98,27 +101,22 @@ def _restore(hook: _Hook) -> bool:
 @contextmanager
 def pause_observers() -> Iterator[None]:
     """Calls no observer in the block, which is not part of the test."""
-    paused = _observers[:]
-    _observers.clear()
+    paused = observers[:]
+    observers.clear()
     try:
         yield
     finally:
-        _observers[:] = paused
-
-
-def is_observing(observer: SeedingObserver) -> bool:
-    """Whether *observer* watches now."""
-    return observer in _observers
+        observers[:] = paused
 
 
 def report_seeding(libraries: Iterable[str], effect: Effect = "seeds") -> AbstractContextManager[None]:
     """A block that sets the generators of *libraries*, as the test requests."""
-    return _report(libraries, effect) if _observers else _NOTHING
+    return _report(libraries, effect) if observers else _NOTHING
 
 
 @contextmanager
 def _report(libraries: Iterable[str], effect: Effect) -> Iterator[None]:
-    calls = [(observer, library) for library in libraries for observer in _observers]
+    calls = [(observer, library) for library in libraries for observer in observers]
     for observer, library in calls:
         observer.before_seeding(library)
     try:
@@ -133,7 +131,10 @@ def _find_hooks(
     libraries: tuple[str, ...], list_functions: ListFunctions, module_count: int, last_module_id: int
 ) -> list[_Hook]:
     """The hooks; looked for again once there are more modules, since that takes a millisecond."""
-    hooks = [_make_hook(each) for each in list_functions(libraries) if each.name in vars(each.owner)]
+    functions = [each for each in list_functions(libraries) if each.name in vars(each.owner)]
+    hooks = list(map(_make_hook, functions))
+    for owner, name, real, wrapper in hooks:
+        copy_identity(wrapper, real, owner, name)
     replacements = {real_id(hook.real): (hook.real, hook.wrapper) for hook in reversed(hooks)}
     for module in list_user_modules():
         for name, wrapper in find_bindings(module, replacements):
@@ -147,9 +148,9 @@ def _make_hook(function: SeedingFunction) -> _Hook:
 
     def seed_and_report(*args: Any, **kwargs: Any) -> Any:
         # Adapters seed for this package: what the test requests is reported where it does.
-        if not _observers or get_module_name(sys._getframe(1)).startswith("pytest_repro."):
+        if not observers or get_module_name(sys._getframe(1)).startswith("pytest_repro."):
             return real(*args, **kwargs)
         with _report((library,), effect):
             return real(*args, **kwargs)
 
-    return _Hook(owner, name, real, copy_identity(seed_and_report, real, owner, name))
+    return _Hook(owner, name, real, seed_and_report)

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import lru_cache
 from typing import Any
 
 from pytest_repro.interpose.patch import Patch, make_patch, patch_everywhere
@@ -29,12 +30,19 @@ def note_thread_starts() -> AbstractContextManager[None]:
 
 
 def _make_patches() -> Iterator[Patch]:
-    yield make_patch(threading.Thread, "start", _make_start(threading.Thread.start))
+    yield _make_patch(threading.Thread, "start", threading.Thread.start, _make_start)
     for pool, names in _POOL_METHODS.items():
         module, _, kind = pool.partition(":")
         owner = getattr(sys.modules.get(module), kind, None)
         for name in names if owner is not None else ():
-            yield make_patch(owner, name, _make_submit(getattr(owner, name)))
+            yield _make_patch(owner, name, getattr(owner, name), _make_submit)
+
+
+@lru_cache(maxsize=64)  # every experiment notes them
+def _make_patch(
+    owner: type, name: str, real: Callable[..., Any], wrap: Callable[..., Callable[..., Any]]
+) -> Patch:
+    return make_patch(owner, name, wrap(real))
 
 
 def _make_start(real: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -21,9 +21,6 @@ class NotReproducibleFailure(NotReproducible, _FailException):  # type: ignore[m
     def __init__(self, message: str, verdict: Verdict) -> None:
         NotReproducible.__init__(self, message, verdict)
         self.msg, self.pytrace = message, False
-
-    def __str__(self) -> str:
-        return str(self.msg)
 
 
 # pytest's own outcomes drop their module likewise: "FAILED test_a.py::test_b - NotReproducible: …"
@@ -91,19 +88,17 @@ def make_extra_runs_failure(item: pytest.Item, error: str) -> ExtraRunsFailed:
     return ExtraRunsFailed(f"{format_nodeid(item)}: {why}\n\n{error}", pytrace=False)
 
 
-def skip_if_no_value(trial: Trial) -> None:
-    """Skips a test before it begins if an axis has no available value.
+def skip_without_value(trial: Trial) -> NoReturn:
+    """Skips a test before it begins: an axis has no available value.
 
     Raises:
-        pytest.skip.Exception: An axis has none.
+        pytest.skip.Exception: Always.
     """
     __tracebackhide__ = True
-    if trial.unrunnable:
-        from pytest_repro.reports.failure.runs import describe_unavailable
+    from pytest_repro.reports.failure.runs import describe_unavailable
 
-        raise pytest.skip.Exception(
-            f"nothing was run: {describe_unavailable(trial.compute_verdict())}", _use_item_location=True
-        )
+    reason = f"nothing was run: {describe_unavailable(trial.compute_verdict())}"
+    raise pytest.skip.Exception(reason, _use_item_location=True)
 
 
 def raise_if_not_compared(item: pytest.Item, verdict: Verdict) -> None:

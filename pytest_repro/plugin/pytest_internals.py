@@ -25,6 +25,9 @@ except ImportError:  # before pytest 9.0
 if TYPE_CHECKING:
     from pytest_repro.core.diagnose import StateRoot
 
+PASSED_PHASES = tmppath_result_key
+"""Of an item: phase → whether it passed, for the fixture ``tmp_path``."""
+
 
 def copy_as_next(item: pytest.Item) -> pytest.Item:
     """A next item for runs of *item* and its siblings; None would end the fixtures of the module too."""
@@ -36,11 +39,6 @@ def copy_as_next(item: pytest.Item) -> pytest.Item:
 def run_and_report_silently(item: pytest.Item, nextitem: pytest.Item) -> list[pytest.TestReport]:
     """Runs the three phases of *item*; returns the reports, which nobody else sees."""
     return runtestprotocol(item, log=False, nextitem=nextitem)
-
-
-def note_passed_phase(item: pytest.Item, when: str) -> None:
-    """Notes for the fixture ``tmp_path`` that a phase without a report passed."""
-    item.stash.setdefault(tmppath_result_key, {})[when] = True
 
 
 def prepare_config(args: list[str], basetemp: str | None) -> pytest.Config:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pytest_repro.core.compare.mismatch import ELEMENTS_KEPT, Difference
 from pytest_repro.core.plan.plan import Tolerance
 from pytest_repro.core.runs.observation import ELEMENT_DTYPES
-from pytest_repro.values.dtypes import decode_numbers, format_element, itemsize, view_bits, view_float_bits
+from pytest_repro.values.dtypes import decode_numbers, format_elements, itemsize, view_bits, view_float_bits
 from pytest_repro.values.elements import measure_element_difference
 from pytest_repro.values.places import PlaceCounter
 from pytest_repro.values.spill_store import ValueBuffer
@@ -120,9 +120,9 @@ class _Tally:
         unequal = left != right if left.ndim == 1 else (left != right).any(axis=1)
         count = int(np.count_nonzero(unequal))
         if count and len(self.first) < ELEMENTS_KEPT:
-            for at in np.flatnonzero(unequal)[: ELEMENTS_KEPT - len(self.first)].tolist():
-                one, two = (format_element(self.dtype, each[at]) for each in (left, right))
-                self.first.append((self.total + at, one, two))
+            places = np.flatnonzero(unequal)[: ELEMENTS_KEPT - len(self.first)]
+            texts = (format_elements(self.dtype, each[places]) for each in (left, right))
+            self.first += zip((self.total + places).tolist(), *texts)
         if count and self.places is not None:
             self.places.add(self.total + np.flatnonzero(unequal))
         self.total += len(unequal)

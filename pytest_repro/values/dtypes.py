@@ -81,6 +81,11 @@ def decode_numbers(dtype: str, buffer: Any) -> NDArray[Any] | None:
     return array.astype("f4") if array.dtype.kind == "f" and array.dtype.itemsize == 2 else array
 
 
+def format_elements(dtype: str, bits: NDArray[Any]) -> list[str]:
+    """Elements as text, each by :func:`format_element`."""
+    return [format_element(dtype, each) for each in bits]
+
+
 def format_element(dtype: str, bits: Any) -> str:
     """One element as text, with enough digits to distinguish it from its neighbours.
 

@@ -294,3 +294,9 @@ def test_concatenate_keeps_masks() -> None:
     masked = np.ma.array([1.0, 2.0], mask=[False, True])
     assert adapter.concatenate([masked, masked]).mask.tolist() == [False, True] * 2
     assert adapter.concatenate([np.ones(1), np.zeros(2)]).tolist() == [1, 0, 0]
+
+
+def test_the_state_is_read_at_its_real_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = adapter.global_states_key()
+    monkeypatch.setattr("builtins.id", lambda value: 16)  # as the diagnosis of an order by address does
+    assert adapter.global_states_key() == key

@@ -150,3 +150,35 @@ def test_subclasses_of_int() -> None:
 
 def test_unpaired_surrogates() -> None:
     assert digest("\ud800") != digest("\ud801")
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 700), st.booleans())
+def test_the_state_of_random_is_read_and_restored_exactly(seed: int, draws: int, gauss: bool) -> None:
+    before = random.getstate()
+    try:
+        adapter.seed(seed)
+        for _ in range(draws):
+            random.random()
+        if gauss:
+            random.gauss(0, 1)
+        state, key, restore = random.getstate(), adapter.global_states_key(), adapter.save_global_states()
+        adapter.seed(seed ^ 1)
+        assert adapter.global_states_key() != key
+        restore()
+        assert (random.getstate(), adapter.global_states_key()) == (state, key)
+        adapter.seed(seed)
+        assert random.getstate() == random.Random(seed).getstate()
+    finally:
+        random.setstate(before)
+
+
+def test_seeding_does_not_depend_on_functions_that_a_test_replaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = random.getstate()
+    monkeypatch.setattr(random, "seed", lambda *_: None)
+    monkeypatch.setattr("builtins.id", lambda value: 16)  # as the diagnosis of an order by address does
+    adapter.seed(3)
+    seeded, expected = random.getstate(), random.Random(3).getstate()
+    adapter.global_states_key()  # from memory, at the real address
+    monkeypatch.undo()
+    random.setstate(before)
+    assert seeded == expected

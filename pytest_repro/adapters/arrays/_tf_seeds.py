@@ -11,7 +11,7 @@ import numpy
 import tensorflow as tf
 
 from pytest_repro.adapters import EntropySource
-from pytest_repro.adapters.python import read_position
+from pytest_repro.adapters._random_global import read_state
 from pytest_repro.interpose.patch import Patch, patch_everywhere
 
 _contexts: Any = sys.modules.get("tensorflow.python.eager.context")
@@ -51,7 +51,7 @@ GLOBAL_SEED = GlobalSeed()
 def _read_derived_key() -> object:
     context: Any = _contexts.context_safe() if _IS_KNOWN else None
     derived = getattr(context, "_rng", None)
-    return object() if derived is None else (context._seed, id(derived), read_position(derived))
+    return object() if derived is None else (context._seed, id(derived), read_state(derived))
 
 
 def seed_all(seed: int) -> None:
@@ -108,18 +108,18 @@ def save_states() -> Callable[[], None]:
     """Saves the global seed and the global generator. The function it returns restores both."""
     context: Any = _contexts.context_safe() if _IS_KNOWN else None
     number, derived = getattr(context, "_seed", None), getattr(context, "_rng", None)
-    position, words = (None, None) if derived is None else (read_position(derived), derived.getstate())
+    position, words = (None, None) if derived is None else (read_state(derived), derived.getstate())
     generator = _generators.global_generator if _IS_KNOWN else None
     state = None if generator is None else generator.state.numpy()
 
     def restore() -> None:
         if derived is None:
             GLOBAL_SEED.write((number, words))
-        elif context._rng is not derived or read_position(derived) != position or context._seed != number:
+        elif context._rng is not derived or read_state(derived) != position or context._seed != number:
             if is_started():
                 tf.random.set_seed(0)  # forgets how much each kernel has drawn
             context._seed, context._rng = number, derived
-            if read_position(derived) != position:
+            if read_state(derived) != position:
                 derived.setstate(words)
         if _IS_KNOWN:
             _generators.global_generator = generator
@@ -135,7 +135,7 @@ def read_key() -> object:
     derived = getattr(context, "_rng", None)
     generator = _generators.global_generator if _IS_KNOWN else None
     state = None if generator is None else generator.state.numpy().tobytes()
-    return getattr(context, "_seed", None), derived and read_position(derived), state
+    return getattr(context, "_seed", None), derived and read_state(derived), state
 
 
 def is_started() -> bool:

@@ -132,7 +132,8 @@ def is_coded(kind: str) -> bool:
 def format_key(key: Key, in_series: bool) -> str:
     """The displayed name of *key*: ``loss``, ``loss[3]`` in a series, ``model.head[2].weight``."""
     name, step, path = key
-    return escape_unprintable(f"{name}[{step}]{path}" if in_series else f"{name}{path}")
+    text = f"{name}[{step}]{path}" if in_series else f"{name}{path}"
+    return text if text.isprintable() else escape_unprintable(text)
 
 
 def make_key_unique(key: Key, used: Mapping[Key, Observation]) -> Key:

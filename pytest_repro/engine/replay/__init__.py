@@ -32,14 +32,19 @@ class Replay:
         whole_runs: Whether to replay whole runs, or blocks only.
         logs: Logs to replay, by :data:`WHOLE_RUN` or block; the first run records the others.
         root: Locations in logs are relative to this folder.
+
+    Attributes:
+        whole_runs: The same.
+        logs: The logs by part of a run.
+        tapes: What this run has recorded or replayed, by part.
     """
 
     def __init__(
         self, whole_runs: bool = False, logs: Mapping[str, ReplayLog] | None = None, root: str = ""
     ) -> None:
-        self._whole_runs, self._root = whole_runs, root
+        self.whole_runs, self._root = whole_runs, root
         self.logs = dict(logs or {})
-        self._tapes: dict[str, Tape] = {}
+        self.tapes: dict[str, Tape] = {}
         self._thread_names: ThreadNames | None = None
 
     def begin_run(self) -> Callable[[], AbstractContextManager[None]] | None:
@@ -48,8 +53,8 @@ class Replay:
         Returns:
             Makes the context of the run, once for each time it continues; None without *whole_runs*.
         """
-        self._tapes, self._thread_names = {}, None
-        return self._connect_tape(WHOLE_RUN) if self._whole_runs else None
+        self.tapes, self._thread_names = {}, None
+        return self._connect_tape(WHOLE_RUN) if self.whole_runs else None
 
     def _connect_tape(self, part: str) -> Callable[[], AbstractContextManager[None]]:
         # Few tests replay anything: the others do not import this.
@@ -57,22 +62,21 @@ class Replay:
         from pytest_repro.engine.replay.tape import Tape, ThreadNames
 
         self._thread_names = self._thread_names or ThreadNames()
-        self._tapes[part] = Tape(self.logs.get(part), self._root, self._thread_names)
-        return partial(intercept, self._tapes[part])
+        self.tapes[part] = Tape(self.logs.get(part), self._root, self._thread_names)
+        return partial(intercept, self.tapes[part])
 
     def intercept_block(self) -> AbstractContextManager[None]:
         """Replays the next block of this run; does nothing inside a replayed run."""
-        if self._whole_runs:
+        if self.whole_runs:
             return nullcontext()
-        return self._connect_tape(f"block {len(self._tapes) + 1}")()
+        return self._connect_tape(f"block {len(self.tapes) + 1}")()
 
     def keep_logs(self) -> None:
         """Keeps what the last run recorded, for parts that have no log yet."""
-        for part, tape in self._tapes.items():
+        for part, tape in self.tapes.items():
             self.logs.setdefault(part, tape.log)
 
     @property
     def past_log(self) -> tuple[str, ...]:
         """One sentence for each place where the run left its log."""
-        tapes = self._tapes.values()
-        return tuple(dict.fromkeys(note for tape in tapes for note in tape.past_log)) if tapes else ()
+        return tuple(dict.fromkeys(note for tape in self.tapes.values() for note in tape.past_log))

@@ -30,27 +30,13 @@ class CurrentRun(Protocol):
 
 
 # A stack, not a ContextVar: threads, and tasks created before the test, do not inherit its context.
-_runs: list[CurrentRun] = []
-
-
-class RunInProgress:
-    """Makes a run the one in progress in its block; every phase of every test pays for this."""
-
-    __slots__ = ("_run",)
-
-    def __init__(self, run: CurrentRun) -> None:
-        self._run = run
-
-    def __enter__(self) -> None:
-        _runs.append(self._run)
-
-    def __exit__(self, *error: object) -> None:
-        _runs.pop()
+runs_in_progress: list[CurrentRun] = []
+"""The last one is in progress; what runs a test adds it and takes it away."""
 
 
 def get_current_run() -> CurrentRun | None:
     """The run in progress; None outside of marked tests."""
-    return _runs[-1] if _runs else None
+    return runs_in_progress[-1] if runs_in_progress else None
 
 
 def choose_seed(seed: int | None) -> int:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import lru_cache
 
 from pytest_repro.adapters import STANDARD_LIBRARY, Adapter, active_adapters, list_seeding_functions
 from pytest_repro.interpose.imports import guard_imports
-from pytest_repro.interpose.seeding import Effect, SeedingWatch, is_observing
+from pytest_repro.interpose.seeding import Effect, SeedingWatch, observers
 
 
 def read_generator_states() -> list[object]:
@@ -164,33 +163,36 @@ class DrawWatch:
 
     def __enter__(self) -> None:
         self._adapters = active_adapters()
-        self._start_states = {name: self._read_seeded(name) for name in self._adapters}
+        self._start_states = {name: each.global_states_key() for name, each in self._adapters.items()}
         self._states = self._start_states.copy()
         self._hooks = SeedingWatch(tuple(self._adapters), list_seeding_functions, self)
         self._hooks.__enter__()
 
     def __exit__(self, *error: object) -> None:
         self.check()
-        self._hooks.__exit__()
         states = {name: state for name, state in self._states.items() if name not in self._seeded}
         if self._is_setup:
             self.set_up_states = states
         else:
             self.body_states = states
+        self._hooks.__exit__()
 
     def check(self) -> None:
         """Notes the draws since the last check; not while observers are paused."""
-        if is_observing(self):
-            for library in self._states:
-                self.before_seeding(library)
+        if self in observers:
+            states = {library: self._adapters[library].global_states_key() for library in self._states}
+            for library, state in states.items():
+                self._note_state(library, state)
 
     def before_seeding(self, library: str) -> None:
         if library in self._states:
-            before = self._states[library]
-            now = self._states[library] = self._adapters[library].global_states_key()
-            if library not in self._seeded and _has_moved(before, now):
-                self.libraries[library] = None
-                self._on_draw(library)
+            self._note_state(library, self._adapters[library].global_states_key())
+
+    def _note_state(self, library: str, state: object) -> None:
+        before, self._states[library] = self._states[library], state
+        if library not in self._seeded and _has_moved(before, state):
+            self.libraries[library] = None
+            self._on_draw(library)
 
     def after_seeding(self, library: str, effect: Effect) -> None:
         if library not in self._states:
@@ -204,21 +206,10 @@ class DrawWatch:
         elif effect != "advances":
             self._seeded.add(library)
 
-    def _read_seeded(self, library: str) -> object:
-        """The states right after seeding; those of ``random`` take 12 µs to read."""
-        if library == STANDARD_LIBRARY:
-            return _read_seeded_standard_library(self._seed)
-        return self._adapters[library].global_states_key()
-
 
 def name_generator(library: str) -> str:
     """The module that has the global generator of an adapter's *library*."""
     return "random" if library == STANDARD_LIBRARY else library
-
-
-@lru_cache(maxsize=8)
-def _read_seeded_standard_library(seed: int) -> object:
-    return active_adapters()[STANDARD_LIBRARY].global_states_key()
 
 
 def _has_moved(before: object, now: object) -> bool:

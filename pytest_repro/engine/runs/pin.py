@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
-from pytest_repro.adapters import active_adapters
+from pytest_repro.adapters import Adapter, active_adapters
 from pytest_repro.axes import apply_setting, get_axis
 from pytest_repro.core.plan.arguments import validate_deterministic, validate_seed
 from pytest_repro.core.plan.plan import REPEAT, Cell, Deterministic
@@ -18,7 +18,7 @@ from pytest_repro.engine.runs.generator_states import (
 )
 from pytest_repro.engine.runs.run_source import suspend
 from pytest_repro.interpose.imports import guard_imports
-from pytest_repro.interpose.seeding import pause_observers, report_seeding
+from pytest_repro.interpose.seeding import observers, pause_observers, report_seeding
 
 
 class Pin:
@@ -29,7 +29,7 @@ class Pin:
     Args:
         seed: Given to every generator until :meth:`prepare_run` is called, 0 … 2**32 - 1.
         deterministic: Mode of deterministic algorithms, likewise.
-        track_generators: Whether :attr:`generators_used` is known.
+        track_generators: Whether :attr:`generators_used` is known; also :attr:`generators_are_tracked`.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Pin:
         self._open_input: Callable[[], AbstractContextManager[None]] | None = None
         self._axis_used, self._pinned_libraries = False, set[str]()
         self._axis_state: object = None
-        self._track_generators, self._generator_states = track_generators, list[object]()
+        self.generators_are_tracked, self._generator_states = track_generators, list[object]()
         self._module_count: int | None = None
 
     def prepare_run(
@@ -57,27 +57,27 @@ class Pin:
             open_input: Returns a context that replays external input to the run.
         """
         before, self._spec = self._spec, spec
-        self._outside_states.rewind()
+        if self._pinned_libraries:
+            self._outside_states.rewind()
         if self._pinned_libraries and before.deterministic != spec.deterministic:
             self.release()
         if spec.suspended or before.suspended or open_input or self._open_input:
             self._applied_setting = None
         self._open_input = open_input
-        self._axis_used, self._axis_state, self._generator_states = False, None, []
-        self._module_count = None
+        self._axis_used, self._axis_state, self._generator_states, self._module_count = False, None, [], None
 
     def seed(self) -> None:
         """Seeds every generator, and pins what is not pinned yet."""
-        self._axis_used = self.axis_generators_used
-        adapters = active_adapters()
+        is_varied, adapters = self._spec.cell.axis != REPEAT, active_adapters()
+        self._axis_used = is_varied and self.axis_generators_used
         is_pinned = self._pinned_libraries.issuperset(adapters)
         if not is_pinned or self._applied_setting != self._spec.cell.setting:
-            self._apply_pins()
-        with report_seeding(adapters):
+            self._apply_pins(adapters)
+        with report_seeding(adapters) if observers else nullcontext():
             for adapter in adapters.values():
                 adapter.seed(self._spec.seed)
-        self._axis_state = self._read_axis_state()
-        if self._track_generators:
+        self._axis_state = self._read_axis_state() if is_varied else None
+        if self.generators_are_tracked:
             self._generator_states = read_generator_states()
         if self._module_count is None:
             self._module_count = len(sys.modules)
@@ -95,24 +95,25 @@ class Pin:
         return bool(self._generator_states) and self._generator_states != read_generator_states()
 
     def _read_axis_state(self) -> object:
-        axis = self._spec.cell.axis
-        return None if axis == REPEAT else get_axis(axis).get_generator_states()
+        return get_axis(self._spec.cell.axis).get_generator_states()
 
-    def _apply_pins(self) -> None:
+    def _apply_pins(self, adapters: Mapping[str, Adapter]) -> None:
         self._release_run()  # libraries are pinned below the axes, and restored after them
-        for name, adapter in active_adapters().items():
-            if name not in self._pinned_libraries:
-                if not self._pinned_libraries:
-                    self._stack.enter_context(guard_imports(self._leave))
-                self._pinned_libraries.add(name)
-                self._outside_states.save(name, adapter)  # first: an interrupt leaves nothing to restore
-                self._stack.callback(self._outside_states.restore, name)
-                self._stack.enter_context(adapter.deterministic(self._spec.deterministic))
+        new = {name: each for name, each in adapters.items() if name not in self._pinned_libraries}
+        if not self._pinned_libraries:
+            self._stack.enter_context(guard_imports(self._leave))
+        for name, adapter in new.items():
+            self._pinned_libraries.add(name)
+            self._outside_states.save(name, adapter)  # first: an interrupt leaves nothing to restore
+            self._stack.callback(self._outside_states.restore, name)
+        for adapter in new.values():
+            self._stack.enter_context(adapter.deterministic(self._spec.deterministic))
         if self._spec.cell.setting:
             self._run_stack.enter_context(apply_setting(self._spec.cell.setting))
         if self._open_input is not None:
             self._run_stack.enter_context(self._open_input())
-        self._run_stack.enter_context(suspend(self._spec))
+        if self._spec.suspended:
+            self._run_stack.enter_context(suspend(self._spec))
         self._applied_setting = self._spec.cell.setting
 
     def end_run(self) -> None:
@@ -128,7 +129,8 @@ class Pin:
         """Restores everything as it was before the first :meth:`seed`."""
         if not self._pinned_libraries:
             return
-        with report_seeding(self._pinned_libraries.copy(), "restores"), self._stack:
+        libraries = self._pinned_libraries.copy()
+        with report_seeding(libraries, "restores") if observers else nullcontext(), self._stack:
             self._pinned_libraries.clear()
             self._release_run()
 
@@ -155,10 +157,10 @@ class Pin:
             return
         adapters = active_adapters()
         new = [adapter for name, adapter in adapters.items() if name not in self._pinned_libraries]
-        self._apply_pins()
+        self._apply_pins(adapters)
         for adapter in new:
             adapter.seed(self._spec.seed)
-        if self._track_generators and not were_used:
+        if self.generators_are_tracked and not were_used:
             self._generator_states = read_generator_states()
         self._module_count = max(self._module_count or 0, len(sys.modules))
 
@@ -171,8 +173,7 @@ class Pin:
         if not self._pinned_libraries:
             yield
             return
-        readable = (adapter for adapter in active_adapters().values() if adapter.has_readable_state)
-        inside = [adapter.save_global_states() for adapter in readable]
+        inside = [each.save_global_states() for each in active_adapters().values() if each.has_readable_state]
         with pause_observers():
             self.release()
             try:
@@ -187,7 +188,7 @@ class Pin:
     @contextmanager
     def _leave(self) -> Iterator[None]:
         """The block imports a module."""
-        with pause_observers(), ExitStack() as stack:
+        with pause_observers() if observers else nullcontext(), ExitStack() as stack:
             for adapter in self._outside_states.adapters.values():
                 stack.enter_context(adapter.leave_switches(self._spec.cell.setting))
             stack.enter_context(self._outside_states.swap())

@@ -155,9 +155,10 @@ class Recording(RecordingBase):
         self._tables.finish()
 
     def _find_quick_reader(self, kind: type) -> FastReader:
-        found = (each.fast_readers[kind] for each in active_adapters().values() if kind in each.fast_readers)
-        quick = self._quick_readers[kind] = next(found, _decline_quick_read)
-        return quick
+        for adapter in active_adapters().values():
+            if kind in adapter.fast_readers:
+                return self._quick_readers.setdefault(kind, adapter.fast_readers[kind])
+        return self._quick_readers.setdefault(kind, _decline_quick_read)
 
     def _observe_leaves(self, name: str, step: int, value: object) -> Iterator[Observation]:
         for path, leaf, containers in iter_leaves(value, name, self._flatten):
@@ -212,10 +213,8 @@ class Recording(RecordingBase):
 
     def read_since(self, count: int) -> list[Observation]:
         """What was recorded after the first *count* values."""
-        by_reader = _map_readers_to_adapters()
-        return [
-            e if isinstance(e, Observation) else _decode_entry(e, by_reader) for e in self._entries[count:]
-        ]
+        known = _map_readers_to_adapters()
+        return [e if isinstance(e, Observation) else _decode_entry(e, known) for e in self._entries[count:]]
 
     def equals(self, other: RecordingBase) -> bool:
         if isinstance(other, Recording) and self._entries == other._entries:
@@ -227,7 +226,8 @@ class Recording(RecordingBase):
         if len(self._by_key) != len(self._entries):
             self._by_key = {}
             for observation in self.read_since(0):
-                self._by_key[make_key_unique(observation.key, self._by_key)] = observation
+                key = observation.key
+                self._by_key[make_key_unique(key, self._by_key) if key in self._by_key else key] = observation
         return self._by_key
 
     def measure(self, reference: Observation, other: Observation) -> Difference | None:

@@ -102,10 +102,11 @@ def _find_mismatches_at_level(
         first, reference = find_base(run) or finished_runs[0]
         if recording.equals(reference):
             continue
-        there = select_at_level(level, reference.observations())
+        ours, theirs = recording.observations(), reference.observations()
+        there = select_at_level(level, theirs)
         yield from find_mismatches(
             ObservedRun(first, there),
-            ObservedRun(run, select_at_level(level, recording.observations(), there)),
+            ObservedRun(run, select_at_level(level, ours, there)),
             recording.measure,
             plan.mixes_dtypes(run.axis),
         )
@@ -146,11 +147,13 @@ def _find_agreeing(
     for each in found_mismatches:
         is_direct = is_recorded_directly((each.series, each.step, each.path))
         (others if is_direct else inside).append(each)
+    if plan.level is not None or not inside:
+        return ""
     is_on_axis = all(
         m.problem == "values" and m.repeat_of is None and not plan.tolerance_for(m.axis)("float32").exact
         for m in found_mismatches
     )
-    if plan.level is not None or not inside or not is_on_axis or not all(map(_is_close_number, others)):
+    if not is_on_axis or not all(map(_is_close_number, others)):
         return ""
     if others:
         return "close numbers"

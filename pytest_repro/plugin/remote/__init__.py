@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pytest_repro.plugin.remote.companion_launcher import CompanionLauncher
     from pytest_repro.plugin.remote.diagnosis import Diagnoser
     from pytest_repro.plugin.remote.whole_tests import MakeRow, WholeTests
-    from pytest_repro.plugin.run.item_runner import ItemRunner, JudgeProtocol
+    from pytest_repro.plugin.run.item_run import JudgeProtocol
+    from pytest_repro.plugin.run.item_runner import ItemRunner
 
 
 class OtherProcesses:
@@ -56,13 +57,13 @@ class OtherProcesses:
         """The runner of *item* in ranks, which a launcher has started or which this session starts."""
         if (ranks := item.config.stash.get(LAUNCHED_RANKS, None)) is None:
             return self.axis_companions.make_ranked_runner(item, plan, judge, with_plots)
-        from pytest_repro.plugin.fixtures.repro import make_fixtures
+        from pytest_repro.plugin.fixtures.repro import find_fixtures
         from pytest_repro.plugin.remote.launched import LaunchedTrial
         from pytest_repro.plugin.remote.launched_runner import LaunchedItemRunner
         from pytest_repro.plugin.run.replay import get_replay
 
         trial = LaunchedTrial(ranks, plan, item.config.stash[SETTINGS].keep_mb, with_plots)
-        return LaunchedItemRunner(item, trial, get_replay(item), judge, False, make_fixtures)
+        return LaunchedItemRunner(item, trial, get_replay(item), judge, False, find_fixtures(item))
 
     @cached_property
     def diagnoser(self) -> Diagnoser:

@@ -17,7 +17,8 @@ from pytest_repro.engine.runs.remote_run import encode_cell, receive_run
 from pytest_repro.engine.runs.trial import Trial
 from pytest_repro.plugin.remote.companion_launcher import CompanionLauncher
 from pytest_repro.plugin.remote.ranks import RankedItemRunner, RankGroups
-from pytest_repro.plugin.run.item_runner import ItemRunner, JudgeProtocol
+from pytest_repro.plugin.run.item_run import JudgeProtocol
+from pytest_repro.plugin.run.item_runner import ItemRunner
 from pytest_repro.plugin.run.progress import Progress
 from pytest_repro.plugin.run.replay import get_replay
 from pytest_repro.plugin.stash import SETTINGS

@@ -160,7 +160,7 @@ class LaunchedItemRunner(ItemRunner):
             self._ranks.broadcast(("decision", [tuple(decision), left]))
 
     def _find_joined_failure(self, run: Run, recording: RecordingBase, own: Run) -> BaseException | None:
-        self.current.finished, self.current.remote_recording = run, recording
+        self.current.finished, self.current.final_recording = run, recording
         try:
             self.verdict = self._judge.compute_verdict(self, run)
             self._failure = self._judge.find_failure(self, run, self.verdict)

@@ -204,7 +204,7 @@ class RankedItemRunner(ItemRunner):
             self.trial.measure_remote(spec.cell, run, recording, ranked_run.fetch)
         except InterpreterLost as lost:
             raise self._abandon(str(lost)) from None
-        self.current.finished, self.current.remote_recording = run, recording
+        self.current.finished, self.current.final_recording = run, recording
         self.warnings.add_records(run.warnings, self.item.nodeid)
         return ranked_run
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_repro.core.runs.run import RunSpec
 from pytest_repro.engine.runs.recording import Recording
-from pytest_repro.engine.runs.run_source import MAX_ATTEMPTS, BodyStartCallback, run_until_settled
+from pytest_repro.engine.runs.run_source import MAX_ATTEMPTS, BodyStartCallback
 from pytest_repro.engine.runs.trial import RunResult
 from pytest_repro.plugin import peers
 from pytest_repro.plugin.pytest_internals import find_outliving_roots
@@ -64,15 +64,16 @@ class ItemRuns:
         spec: RunSpec,
         on_body_start: BodyStartCallback | None = None,
         make_recording: Callable[[], Recording] | None = None,
-        phase_context: PhaseContext = nullcontext,
+        phase_context: PhaseContext | None = None,
         max_attempts: int = MAX_ATTEMPTS,
     ) -> RunResult:
         """Makes one run, in the block of :meth:`silence`; a run that imports a library is repeated."""
         self.runner.begin(spec, make_recording, phase_context, on_body_start)
         try:
-            self.reports = run_until_settled(
-                lambda: self._rehearse(spec), lambda reports: self.runner.is_settled, max_attempts
-            )
+            for _ in range(max_attempts):
+                self.reports = self._rehearse(spec)
+                if self.runner.is_settled:
+                    break
         finally:
             if on_body_start is not None:  # an experiment, whose patches lie below those of the run
                 self.runner.pin.end_run()
@@ -81,7 +82,8 @@ class ItemRuns:
     def _rehearse(self, spec: RunSpec) -> Sequence[pytest.TestReport]:
         with self.runner.tracer.trace_run(spec):  # a repeated run replaces its trace
             reports = self._rehearser.rehearse(self.runner.item)
-        self.runner.setup_output.save()
+        if self.runner.setup_output.has_wider_fixtures:
+            self.runner.setup_output.save()
         return reports
 
     def find_roots(self) -> Mapping[str, StateRoot]:

@@ -30,10 +30,16 @@ _NOTICE = "pytest-repro is looking for what makes {} differ; --repro-diagnose=ne
 
 
 class Progress:
-    """The line of a session; none without a terminal, with ``-q``, or in workers."""
+    """The line of a session; none without a terminal, with ``-q``, or in workers.
+
+    Attributes:
+        is_active: Whether there is a terminal.
+        is_shown: Whether there is something to :meth:`close`.
+    """
 
     def __init__(self, config: pytest.Config) -> None:
         self._terminal = None if hasattr(config, "workerinput") else find_terminal(config)
+        self.is_active = self._terminal is not None
         self._capture: Any = config.pluginmanager.get_plugin("capturemanager")
         option = config.getoption
         reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
@@ -41,7 +47,7 @@ class Progress:
         self._writes_notices = is_piped and config.get_verbosity() >= 0
         # The last run's output and fixture set-up may go to the terminal at once.
         self._is_live = option("capture", "") in ("no", "tee-sys") or bool(option("setupshow", False))
-        self._name, self._start, self._is_shown = "", 0.0, False
+        self._name, self._start, self.is_shown = "", 0.0, False
 
     def start_test(self, item: pytest.Item) -> Progress:
         """Starts the clock of a test, to be closed with its last run."""
@@ -74,7 +80,7 @@ class Progress:
         if self._terminal is not None:
             width = self._terminal.width - 1
             self._write(_LINE_BELOW.format(" ".join(f"{self._name}: {text}".split())[:width]))
-            self._is_shown = True
+            self.is_shown = True
 
     def start_diagnosis(self, item: pytest.Item) -> Callable[[str], None]:
         """What shows the steps of a diagnosis of *item*.
@@ -95,8 +101,8 @@ class Progress:
 
     def close(self) -> None:
         """Clears the line."""
-        if self._is_shown:
-            self._is_shown = False
+        if self.is_shown:
+            self.is_shown = False
             self._write(_CLEAR)
 
     def _write(self, text: str) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from pytest_repro.plugin.pytest_internals import (
+    PASSED_PHASES,
     copy_as_next,
-    note_passed_phase,
     run_and_report_silently,
     teardown_for_next,
 )
@@ -84,7 +84,7 @@ class SilentPhases:
             self._end_phase()
         if vars(item).get("_excinfo"):  # what a test of unittest raised
             return _make_report(item, when, None)
-        note_passed_phase(item, when)
+        item.stash.setdefault(PASSED_PHASES, {})[when] = True
         return _PASSED
 
     def _end_phase(self) -> None:

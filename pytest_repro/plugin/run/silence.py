@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import pytest
@@ -62,10 +63,11 @@ class ReplacedHooks:
 
     def __init__(self, item: pytest.Item, **hooks: Any) -> None:
         self._session: Any = item.session
-        self._relay = _HookRelay(self._session.gethookproxy(item.path), hooks)
+        self.relay = _HookRelay(self._session.gethookproxy(item.path), hooks)
 
     def __enter__(self) -> None:
-        self._session.gethookproxy = lambda path: self._relay
+        # Asked for in each phase, so answered in C: its argument, a path, is the unused default.
+        self._session.gethookproxy = partial(getattr, self, "relay")
 
     def __exit__(self, *error: object) -> None:
         del self._session.gethookproxy
@@ -124,8 +126,8 @@ def _save_state(item: Any) -> Callable[[], None]:
     runs; ``record_testsuite_property`` writes past all reports.
     """
     lists = (item.user_properties, item._report_sections, get_suite_properties(item.config))
-    saved = [each[:] for each in lists]
     failed_subtests = set_failed_subtests(item, 0)
+    saved = [each[:] for each in lists]
     options = item.config.option
     setupshow, options.setupshow = getattr(options, "setupshow", False), False
 

@@ -25,12 +25,15 @@ class TemporaryFolders:
 
     Args:
         config: Of the session.
+
+    Attributes:
+        names: Of the folders that the run in progress has made, by path; and how they are recorded.
     """
 
     def __init__(self, config: pytest.Config) -> None:
         self._item: pytest.Item | None = None
         self._is_wider, self._wider_names = False, dict[str, str]()
-        self._names, self._counts = dict[str, str](), Counter[str]()
+        self.names, self._counts = dict[str, str](), Counter[str]()
         self._unnumbered, self._numbers = list[Path](), count()
         self._folder_names: FolderNames | None = None
         factory = get_temporary_folder_factory(config)
@@ -72,23 +75,18 @@ class TemporaryFolders:
             self._unnumbered.append(path)
         elif self._counts[name] > 1:
             name = f"{name}-{self._counts[name]}"
-        self._names[str(path)] = f"<tmp>/{name}"
+        self.names[str(path)] = f"<tmp>/{name}"
         if self._item is not None and name == re.sub(r"\W", "_", self._item.name)[:30]:  # tmp_path
-            self._names[path.name] = name
-
-    @property
-    def has_own(self) -> bool:
-        """Whether the run in progress has made folders."""
-        return bool(self._names)
+            self.names[path.name] = name
 
     def begin_run(self, item: pytest.Item) -> None:
         """Forgets the folders of the run before; moves those away whose names the run would need again."""
-        if self._names:
+        if self.names:
             for path in self._unnumbered if item is self._item else ():
                 with suppress(OSError):
                     path.rename(path.with_name(f"{path.name}-{next(self._numbers)}"))
             self._unnumbered.clear()
-            self._names.clear()
+            self.names.clear()
             self._counts.clear()
             self._folder_names = None
         self._item = item
@@ -107,5 +105,5 @@ class TemporaryFolders:
         if not self._wider_names:
             return value
         if self._folder_names is None:
-            self._folder_names = FolderNames({**self._wider_names, **self._names})
+            self._folder_names = FolderNames({**self._wider_names, **self.names})
         return self._folder_names.rename(value)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_repro.core.compare.verdict import NotReproducible
 from pytest_repro.core.plan.plan import Cell, Plan
 from pytest_repro.engine.runs.run_source import MAX_ATTEMPTS
 from pytest_repro.engine.runs.trial import RunResult, Trial
-from pytest_repro.interpose.seeding import restore_covered_functions
+from pytest_repro.interpose.seeding import covered_hooks, restore_covered_functions
 from pytest_repro.plugin import peers
-from pytest_repro.plugin.fixtures.repro import make_fixtures, note_request
+from pytest_repro.plugin.fixtures.repro import find_fixtures, note_request
 from pytest_repro.plugin.fixtures.wider import make_wider_fixture
 from pytest_repro.plugin.judge.judge import Judge
 from pytest_repro.plugin.pytest_internals import is_setup_only
@@ -86,7 +87,7 @@ class ReproHooks:
         if plan is None or is_setup_only(item.config) or self._others.run_whole(item, nextitem, plan):
             return (yield)
         with (
-            closing(self._progress.start_test(item)),
+            closing(self._progress.start_test(item)) if self._progress.is_active else nullcontext(),
             self._install_runner(item, plan) as runner,
             closing(runner.trial),
         ):
@@ -154,7 +155,8 @@ class ReproHooks:
             return self._others.make_ranked_runner(item, plan, self._judge, self._with_plots)
         settings = item.config.stash[SETTINGS]
         trial = Trial(plan, settings.keep_mb, self._with_plots)
-        return ItemRunner(item, trial, get_replay(item), self._judge, settings.control, make_fixtures)
+        fixtures = find_fixtures(item)
+        return ItemRunner(item, trial, get_replay(item), self._judge, settings.control, fixtures)
 
     @contextmanager
     def _install_runner(self, item: pytest.Item, plan: Plan) -> Iterator[ItemRunner]:
@@ -174,15 +176,17 @@ class ReproHooks:
             for phase in ("setup", "runtest", "teardown"):
                 vars(item).pop(phase, None)
             runner.pin.release()
-            restore_covered_functions()
+            if covered_hooks:
+                restore_covered_functions()
             del item.stash[RUNNER]
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
         """Keeps the test's frame, as late as possible: from ``runtest`` on, 86 other calls come first."""
-        if self._runner is None or self._runner.item is not pyfuncitem:
+        runner = self._runner
+        if runner is None or runner.item is not pyfuncitem:
             return (yield)
-        stop = keep_frame_in_call(pyfuncitem, self._runner.start_keeping_frame)
+        stop = keep_frame_in_call(pyfuncitem, runner.current, runner.trial.plan.capture)
         try:
             return (yield)
         finally:
@@ -209,8 +213,9 @@ class ReproHooks:
             return (yield)
         if call.excinfo is not None:
             strip_own_frames(call.excinfo.tb)
-            runner.current.note_error(call.excinfo.value)
-        if reporter is not None and call.when == "setup":
+            if isinstance(call.excinfo.value, NotReproducible) and runner.current.finished is None:
+                runner.current.note_assertion_error(call.excinfo.value)
+        if reporter is not None and call.when == "setup" and runner.setup_output.has_wider_fixtures:
             runner.setup_output.restore()
         report = yield
         if runner.item is item:
@@ -230,5 +235,7 @@ class ReproHooks:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Notes subtests that fail: they do not fail the body."""
         if self._runner is not None:
-            self._progress.close()  # reporters may now write a line of their own
-            self._runner.current.note_subtest_report(report)
+            if self._progress.is_shown:
+                self._progress.close()  # reporters may now write a line of their own
+            if report.failed and self._runner.current.finished is None:
+                self._runner.current.note_subtest_report(report)

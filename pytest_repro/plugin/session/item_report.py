@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -24,6 +24,9 @@ from pytest_repro.plugin.session.rows import attach_row
 from pytest_repro.reports.failure import runs
 from pytest_repro.reports.failure.text import format_failure_note, format_headline
 
+if TYPE_CHECKING:
+    from pytest_repro.engine.sweep.sweep import SweepResult
+
 
 class ItemReporter:
     """Updates the reports of a test's last run with what follows from all its runs.
@@ -35,7 +38,7 @@ class ItemReporter:
     def __init__(self, runner: ItemRunner) -> None:
         self._runner, self._item = runner, runner.item
         self._is_xfailed = self._has_failed = False
-        self._failure = ""
+        self._failure = self._headline = ""
 
     def update(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """Updates *report*.
@@ -79,7 +82,7 @@ class ItemReporter:
             first, asserted = replace(first, error=format_error_line(error)), error.verdict
             verdict = replace(asserted, plan=runner.plan, runs=(first, *others), mismatches=())
             runner.replace_verdict(verdict)
-            self._has_failed = True
+            self._has_failed, self._headline = True, ""
         if report.passed and runner.teardown_error:  # of a rehearsal only
             report.outcome, report.longrepr = "failed", runner.teardown_error
         if runner.trial.plan.baseline:
@@ -87,7 +90,7 @@ class ItemReporter:
 
             baseline.attach_entry(self._item, report)
         self._note_failure(error, report)
-        attach_row(runner, report, self._is_xfailed, self._has_failed, self._failure)
+        attach_row(runner, report, self._is_xfailed, self._has_failed, self._failure, self._headline)
 
     def _note_failure(self, error: BaseException | None, report: pytest.TestReport) -> None:
         """Keeps the first line of the first failure."""
@@ -96,7 +99,7 @@ class ItemReporter:
             self._failure = told.partition("\n")[0] or "failed in another run"
 
     def _update_outcome(self, error: BaseException | None, report: pytest.TestReport) -> None:
-        verdict, sweep = self._runner.verdict, self._runner.extra_results.sweep
+        verdict, sweep = self._runner.verdict, self._find_sweep()
         if isinstance(error, CompanionLost):
             _force_failure(report, str(error))
         elif isinstance(error, NotReproducibleFailure):
@@ -125,7 +128,7 @@ class ItemReporter:
         ]
 
     def _add_sections(self, error: BaseException | None, report: pytest.TestReport) -> None:
-        verdict, sweep = self._runner.verdict, self._runner.extra_results.sweep
+        verdict, sweep = self._runner.verdict, self._find_sweep()
         is_said = isinstance(error, NotReproducibleFailure)
         if verdict is not None and not is_said and (text := "\n".join(runs.format_past_log(verdict))):
             report.sections.append(("replay", text))
@@ -134,12 +137,16 @@ class ItemReporter:
 
             report.sections.append(("seeds", escape_surrogates("\n".join(format_sweep(sweep)))))
 
+    def _find_sweep(self) -> SweepResult | None:
+        results = self._runner.extra_results
+        return results.sweep if results.by_kind else None
+
     def _find_hidden_failure(
         self, error: BaseException | None, report: pytest.TestReport
     ) -> SeedDependent | None:
         """The failure of seeds that an expected failure, or a skip, of the test's own seed would hide."""
         is_set_aside = report.when == "call" and report.skipped
-        if self._runner.extra_results.sweep is None or not is_set_aside or error is None:
+        if not is_set_aside or error is None or self._find_sweep() is None:
             return None
         from pytest_repro.plugin.extra_runs.sweep import find_hidden_sweep_failure
 
@@ -147,7 +154,8 @@ class ItemReporter:
         return find_hidden_sweep_failure(self._runner, raised_in_body)
 
     def _make_failure_repr(self, error: NotReproducibleFailure) -> Any:
-        return self._make_repr(str(error), f"NotReproducible: {format_headline(error.verdict)}")
+        self._headline = format_headline(error.verdict)
+        return self._make_repr(str(error), f"NotReproducible: {self._headline}")
 
     def _make_repr(self, text: str, message: str) -> Any:
         """A failure shown by *text* alone, at the line of the test."""

@@ -29,7 +29,12 @@ _PLUGIN_NAME = "repro-rows"
 
 
 def attach_row(
-    runner: ItemRunner, report: pytest.TestReport, is_xfailed: bool, has_failed: bool, failure: str = ""
+    runner: ItemRunner,
+    report: pytest.TestReport,
+    is_xfailed: bool,
+    has_failed: bool,
+    failure: str = "",
+    headline: str = "",
 ) -> None:
     """Attaches the test's row of the JSON report to *report*, and the properties for JUnit.
 
@@ -39,6 +44,7 @@ def attach_row(
         is_xfailed: Whether its failure was expected.
         has_failed: Whether it failed because it is not reproducible.
         failure: Why pytest reports it as failed; ``""`` if it does not.
+        headline: Of the failure, if it is known.
     """
     verdict, settings = runner.verdict, runner.item.config.stash[SETTINGS]
     if verdict is None:
@@ -51,7 +57,9 @@ def attach_row(
     if failure and verdict.outcome not in ("failed", *FAILING_VERDICTS):
         row["failure"] = failure
     if verdict.outcome != "skipped":
-        row["unmade_note"] = describe_omitted(runner, settings)
+        results = runner.extra_results
+        was_asked = bool(results.requests or results.budgets)
+        row["unmade_note"] = describe_omitted(runner, settings) if was_asked else ""
         if verdict.plan.level is not None:
             from pytest_repro.reports.failure.text import describe_uncompared_values
 
@@ -61,7 +69,7 @@ def attach_row(
 
         runner.replay.keep_logs()
         row["replay"] = encode_log(runner.replay.logs[WHOLE_RUN])
-    _add_failure(row, runner.item, verdict, runner.trial.with_plots)
+    _add_failure(row, runner.item, verdict, runner.trial.with_plots, headline)
     setattr(report, REPORT_ATTRIBUTE, escape_surrogates(row))
     report.user_properties += _make_properties(runner, verdict)
 
@@ -76,11 +84,13 @@ def make_failing_row(item: pytest.Item, verdict: Verdict) -> dict[str, Any]:
     return dict(escape_surrogates(row))
 
 
-def _add_failure(row: dict[str, Any], item: pytest.Item, verdict: Verdict, with_plots: bool) -> None:
+def _add_failure(
+    row: dict[str, Any], item: pytest.Item, verdict: Verdict, with_plots: bool, headline: str = ""
+) -> None:
     if verdict.outcome in FAILING_VERDICTS:
         from pytest_repro.reports.failure.text import format_headline
 
-        row["headline"] = format_headline(verdict)
+        row["headline"] = headline or format_headline(verdict)
     if with_plots and verdict.outcome not in (None, "reproduced"):
         from pytest_repro.reports.html.page_data import make_page_data
 
@@ -114,9 +124,10 @@ def _make_properties(runner: ItemRunner, verdict: Verdict) -> Iterator[tuple[str
     if verdict.outcome is not None:
         yield "repro_verdict", verdict.outcome
     yield "repro_seed", verdict.plan.seed
-    if verdict.cause is not None:
-        yield "repro_cause", verdict.cause.name
-    if (sweep := runner.extra_results.sweep) is not None:
+    if verdict.causes:
+        yield "repro_cause", verdict.causes[0].name
+    results = runner.extra_results
+    if results.by_kind and (sweep := results.sweep) is not None:
         yield "repro_sweep", "broken" if sweep.failed else "kept"
 
 

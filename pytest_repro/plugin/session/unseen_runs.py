@@ -33,6 +33,7 @@ class UnseenRuns:
 
     def __init__(self, settings: Settings, progress: Progress, others: OtherProcesses) -> None:
         self._settings, self._progress, self._others = settings, progress, others
+        self._is_shown_in_last_run = progress.is_below_output
 
     def make(self, runs: ItemRuns) -> None:
         """Makes all runs but the last, here and in other interpreters, then begins the last one."""
@@ -49,21 +50,20 @@ class UnseenRuns:
         self._begin_last_run(runner)
         if has_remote:
             self._others.axis_companions.receive_runs(runner)
-        if has_unseen:
+        if has_unseen and self._progress.is_shown:
             self._progress.close()
 
     def _begin_last_run(self, runner: ItemRunner) -> None:
         trial = runner.trial
         spec = trial.make_spec(trial.last_cell, trial.run_count, reported=True)
-        make_watch = _locate_draws if trial.run_count else _watch_draws
-        watch = make_watch(runner, self._settings)
+        watch = (_locate_draws if spec.number else _watch_draws)(runner, self._settings)
 
         @contextmanager
         def wrap_phase() -> Iterator[None]:
-            with self._progress.wrap_last_run(trial), watch():
+            with self._progress.wrap_last_run(trial), (watch or nullcontext)():
                 yield
 
-        phase_context = wrap_phase if self._progress.is_below_output else watch
+        phase_context = wrap_phase if self._is_shown_in_last_run else watch
         runner.begin(self._add_tracing(spec), phase_context=phase_context)
 
     def _rehearse(self, runs: ItemRuns) -> None:
@@ -72,12 +72,11 @@ class UnseenRuns:
             for cell in trial.iter_rehearsals():
                 if _should_stop(runner.item) or runner.is_abandoned:
                     return
-                self._progress.show_run(trial, cell)
-                watch = _watch_draws(runner, self._settings) if not trial.run_count else nullcontext
-                runs.run(
-                    self._add_tracing(trial.make_spec(cell, trial.run_count)),
-                    phase_context=watch,
-                )
+                if self._progress.is_active:
+                    self._progress.show_run(trial, cell)
+                spec = trial.make_spec(cell, trial.run_count)
+                watch = None if spec.number else _watch_draws(runner, self._settings)
+                runs.run(self._add_tracing(spec), phase_context=watch)
                 runner.finish_rehearsal(runs.reports)
 
     def _make_extra_runs(self, runs: ItemRuns, kinds: list[ExtraRun]) -> None:
@@ -104,14 +103,14 @@ class UnseenRuns:
         return replace(spec, traced=True) if self._settings.trace else spec
 
 
-def _watch_draws(runner: ItemRunner, settings: Settings) -> PhaseContext:
+def _watch_draws(runner: ItemRunner, settings: Settings) -> PhaseContext | None:
     """Watches the next run for draws that nothing in the test has seeded; returns what wraps its phases.
 
     Not under replay, which replaces the functions that seed.
     """
     plan = runner.trial.plan
     if plan.ranks or settings.replay is not None:
-        return nullcontext
+        return None
     watch = runner.extra_results.draw_watch = DrawWatch(plan.seed)
     has_fixtures = bool({*getattr(runner.item, "fixturenames", ["?"])} - {"repro", "request"})
 
@@ -125,14 +124,14 @@ def _watch_draws(runner: ItemRunner, settings: Settings) -> PhaseContext:
     return watch_phase
 
 
-def _locate_draws(runner: ItemRunner, settings: Settings) -> PhaseContext:
+def _locate_draws(runner: ItemRunner, settings: Settings) -> PhaseContext | None:
     """Looks in the last run for the lines of the draws that another run noticed, if a report has them."""
     results = runner.extra_results
     has_report = settings.json is not None or settings.html is not None
     if not has_report or results.draw_watch is None or "unseeded" in results.requests:
-        return nullcontext
+        return None
     if not results.draw_watch.libraries:
-        return nullcontext
+        return None
     from pytest_repro.engine.experiments.draw_lines import DrawLines
 
     lines = results.draw_lines = DrawLines(runner.plan.seed, results.draw_watch.libraries)

@@ -13,7 +13,8 @@ from pytest_repro.core.runs.run import Run
 from pytest_repro.metrics._arguments import format_list
 from pytest_repro.reports.failure import format_labelled, format_tolerance
 from pytest_repro.reports.failure.cause import format_diagnosis
-from pytest_repro.reports.failure.text import describe_plan, format_lost_runs
+from pytest_repro.reports.failure.runs import describe_plan
+from pytest_repro.reports.failure.text import format_lost_runs
 from pytest_repro.reports.failure.values import format_differing_names, format_distance, format_mismatch
 
 _MAX_MISMATCHES = 3

@@ -28,8 +28,8 @@ def format_diagnosis(verdict: Verdict) -> Iterator[str]:
     count = len(verdict.causes)
     for number, finding in enumerate(verdict.causes, 1):
         yield from _format_cause(finding, f" ({number} of {count})" if count > 1 else "")
-    if verdict.cause is not None:
-        yield from wrap_labelled("ruled out", ", ".join(verdict.cause.ruled_out))
+    if verdict.causes and verdict.causes[0].ruled_out:
+        yield from wrap_labelled("ruled out", ", ".join(verdict.causes[0].ruled_out))
 
 
 def format_links(verdict: Verdict, docs_url: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from pytest_repro.core.compare.verdict import BASELINE, SHARD, Verdict
 from pytest_repro.core.plan.plan import REPEAT, AxisValues, Cell, Plan, make_reference_cell
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.text import quote_word
-from pytest_repro.reports.failure import format_labelled, format_numbers
+from pytest_repro.reports.failure import format_labelled, format_numbers, format_tolerance, plural
 
 if TYPE_CHECKING:
     from pytest_repro.core.compare.plot_data import PlotData
@@ -88,6 +88,18 @@ def describe_problem(verdict: Verdict) -> str:
     if verdict.mismatches and all(m.axis == SHARD for m in verdict.mismatches):
         return "differs between shards"
     return "is not reproducible" if verdict.baseline is None else "differs from its golden file"
+
+
+def describe_plan(plan: Plan) -> str:
+    """``bit for bit, 3 runs, seed 0, varied: threads``."""
+    how, runs = format_tolerance(plan.tolerance), plural(plan.runs, "run")
+    close = ", ".join([vary.axis for vary in plan.vary if vary.close and len(vary.values) > 1])
+    if plan.tolerance is None and close:
+        how += f", within torch.testing's tolerance on {close}"
+    if plan.level not in (None, "bitwise"):
+        how = f"level {plan.level}, {how}"
+    ranks = f" in {plural(plan.ranks, 'rank')}" if plan.ranks else ""
+    return f"{how}, {runs}{ranks}, seed {plan.seed}{format_vary(plan.vary)}"
 
 
 def format_between(plan: Plan, mismatch: Mismatch) -> str:
@@ -170,7 +182,7 @@ def format_hints(verdict: Verdict) -> Iterator[str]:
         return
     axes = dict.fromkeys((m.repeat_of or (m.axis,))[0] for m in mismatches if m.problem != "outcome")
     repeats_differ = any(m.repeat_of is not None for m in mismatches)
-    if verdict.cause is not None and not verdict.cause.is_untested:
+    if verdict.causes and not verdict.causes[0].is_untested:
         explained = REPEAT if any(m.axis == REPEAT for m in verdict.mismatches) else next(iter(axes))
         axes.pop(explained, None)
         repeats_differ = False
@@ -186,9 +198,10 @@ def format_hints(verdict: Verdict) -> Iterator[str]:
 
 def format_folder_note(verdict: Verdict) -> str:
     """What the first line says if the name of a folder, another in each run, may be what differs."""
+    if not verdict.runs[0].made_folders:
+        return ""
     is_explained = verdict.cause is not None and verdict.cause.name != "unknown"
-    is_text = any(m.kind in ("str", "bytes", "int") for m in verdict.mismatches)
-    if is_explained or not verdict.runs[0].made_folders or not is_text:
+    if is_explained or not any(m.kind in ("str", "bytes", "int") for m in verdict.mismatches):
         return ""
     return "; each run has another tmp_path: a hash of its name, say, differs"
 

@@ -11,15 +11,9 @@ from pytest_repro.core.runs.observation import ARRAY_EXCLUSION
 from pytest_repro.core.runs.run import Run
 from pytest_repro.core.text import quote_word
 from pytest_repro.metrics._arguments import format_list
-from pytest_repro.reports.failure import (
-    cause,
-    format_labelled,
-    format_tolerance,
-    golden,
-    plural,
-    wrap_labelled,
-)
+from pytest_repro.reports.failure import cause, format_labelled, golden, wrap_labelled
 from pytest_repro.reports.failure.runs import (
+    describe_plan,
     describe_problem,
     format_axes,
     format_between,
@@ -29,7 +23,6 @@ from pytest_repro.reports.failure.runs import (
     format_input_note,
     format_past_log,
     format_run,
-    format_vary,
     format_vary_options,
 )
 from pytest_repro.reports.failure.tables import MOVED, find_moved_table
@@ -50,7 +43,6 @@ _WITHOUT_GRADIENT = (
     'up to whole steps; level="process" compares recorded numbers and predictions, not weights'
 )
 _AGREEING_TEXTS = {
-    "": "",
     "numbers": f"the recorded numbers agree, only parts of a module or an object do not: {_WITHOUT_GRADIENT}",
     "close numbers": f"the recorded numbers are close, parts of a module or an object are not: "
     f"{_WITHOUT_GRADIENT}; these numbers also need rtol and atol",
@@ -69,7 +61,7 @@ def format_failure(
         "foreign-baseline": golden.format_foreign_baseline,
     }
     lines = [*formats.get(str(verdict.outcome), _format_differences)(nodeid, verdict)]
-    lines += cause.format_links(verdict, docs_url)
+    lines += cause.format_links(verdict, docs_url) if docs_url else ()
     if verdict.outcome == "diverged" and "::" in nodeid:
         lines += format_labelled("replay", [f"{program} {_format_replay(nodeid, verdict.plan, options)}"])
     return "\n".join(lines)
@@ -85,7 +77,7 @@ def format_headline(verdict: Verdict) -> str:
     """The failure in one line: ``loss[4] differs, max abs 0.454``."""
     if verdict.outcome in WITHOUT_BASELINE:
         return golden.format_headline(verdict)
-    if verdict.is_partial and any(run.observation_count for run in verdict.runs):
+    if verdict.not_compared and verdict.is_partial and any(run.observation_count for run in verdict.runs):
         return f"{NOT_COMPARED}{format_list(list(verdict.not_compared), _MAX_VALUES)}"
     if not verdict.mismatches:  # of an assertion of this package that failed, the first line
         return verdict.runs[0].error.replace("pytest_repro.NotReproducible: ", "") or OBSERVED_NOTHING
@@ -101,7 +93,7 @@ def format_headline(verdict: Verdict) -> str:
 def _describe_mismatches(verdict: Verdict, mismatches: Sequence[Mismatch]) -> str:
     """What differs on one axis."""
     plan, first, names = verdict.plan, mismatches[0], {mismatch.name for mismatch in mismatches}
-    if table := find_moved_table(mismatches, verdict.tables):
+    if verdict.tables and (table := find_moved_table(mismatches, verdict.tables)):
         return f"{table} {format_between(plan, first)}".rstrip() + MOVED
     text = f"{format_differing_names(first.name, len(names))} {format_between(plan, first)}".rstrip()
     if first.problem == "kind":
@@ -109,18 +101,6 @@ def _describe_mismatches(verdict: Verdict, mismatches: Sequence[Mismatch]) -> st
     if first.problem == "missing":
         return f"{text}: {first.detail if first.axis == BASELINE else 'not recorded in every run'}"
     return text + (format_max_abs(first.difference) or golden.format_shift(verdict, first.name))
-
-
-def describe_plan(plan: Plan) -> str:
-    """``bit for bit, 3 runs, seed 0, varied: threads``."""
-    how = format_tolerance(plan.tolerance)
-    close = ", ".join(vary.axis for vary in plan.vary if vary.close and len(vary.values) > 1)
-    if plan.tolerance is None and close:
-        how += f", within torch.testing's tolerance on {close}"
-    if plan.level not in (None, "bitwise"):
-        how = f"level {plan.level}, {how}"
-    ranks = f" in {plural(plan.ranks, 'rank')}" if plan.ranks else ""
-    return f"{how}, {plural(plan.runs, 'run')}{ranks}, seed {plan.seed}{format_vary(plan.vary)}"
 
 
 def _format_no_observation(nodeid: str, verdict: Verdict) -> Iterator[str]:
@@ -192,15 +172,23 @@ def _format_differences(nodeid: str, verdict: Verdict) -> Iterator[str]:
             asked, reached = verdict.level
             result = f"asked {asked}, reached {reached}: {_LEVEL_TEXTS[reached]}"
             yield from format_labelled("level", [result])
-        yield from format_input_note(verdict)
-        yield from wrap_labelled("note", _AGREEING_TEXTS[verdict.agreeing])
-    yield from [*format_environment_diff(verdict), *cause.format_diagnosis(verdict)]
-    yield from wrap_labelled("no cause", verdict.undiagnosed)
+        if any(run.drew_on_axis for run in verdict.runs):
+            yield from format_input_note(verdict)
+        if verdict.agreeing:
+            yield from wrap_labelled("note", _AGREEING_TEXTS[verdict.agreeing])
+    if any(run.environment_diff for run in verdict.runs):
+        yield from format_environment_diff(verdict)
+    if verdict.causes or verdict.divergence is not None:
+        yield from cause.format_diagnosis(verdict)
+    if verdict.undiagnosed:
+        yield from wrap_labelled("no cause", verdict.undiagnosed)
     if values and verdict.baseline is None:
         yield from [*format_hints(verdict)]
-    yield from golden.format_how_to_accept(nodeid, verdict)
-    for line in format_past_log(verdict):
-        yield from format_labelled("note", [line])
+    if verdict.baseline is not None:
+        yield from golden.format_how_to_accept(nodeid, verdict)
+    if any(run.past_log for run in verdict.runs):
+        for line in format_past_log(verdict):
+            yield from format_labelled("note", [line])
     for run in verdict.runs:
         if run.state == "lost":
             first, *rest = run.error.splitlines() or [""]
@@ -214,7 +202,8 @@ def _format_replay(nodeid: str, plan: Plan, more: str) -> str:
     audit = " --repro-all" if plan.audit else ""
     mode = "" if plan.deterministic is True else f" --repro-deterministic={plan.deterministic}".lower()
     options = f"--repro-seed={plan.seed} --repro-runs={plan.runs}{capture}{mode}{audit}"
-    return f"{quote_word(nodeid)} {options}{format_vary_options(plan.vary)}{more}"
+    varied = format_vary_options(plan.vary) if plan.vary else ""
+    return f"{quote_word(nodeid)} {options}{varied}{more}"
 
 
 def _format_outcomes(runs: Sequence[Run]) -> Iterator[str]:

@@ -29,7 +29,8 @@ def format_mismatches(mismatches: Sequence[Mismatch], verdict: Verdict) -> Itera
     heads = _select_family_heads(by_name, verdict)
     for name in heads[:MAX_FULL_TEXTS]:
         yield from _format_observation(name, by_name, verdict)
-    yield from format_other_names(heads[MAX_FULL_TEXTS:])
+    if more := heads[MAX_FULL_TEXTS:]:
+        yield from format_other_names(more)
 
 
 def format_other_names(names: Sequence[str]) -> Iterator[str]:
@@ -82,7 +83,7 @@ def _format_observation(name: str, by_name: dict[str, list[Mismatch]], verdict: 
     yield from format_mismatch(head, *sides)
     if head.difference is not None and head.difference.token_divergence is not None:
         yield from _format_token_divergence(head.difference.token_divergence, sides[0])
-    is_list = count_rows(head.kind) is None
+    is_list = len(family) == 1 or count_rows(head.kind) is None
     yield from _format_rest_of_family(head, family, verdict.steps.get(head.series, 0), is_list)
 
 

@@ -11,9 +11,8 @@ from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.core.trace.trace import Op
 from pytest_repro.reports.failure.cause import describe_divergence, describe_others, describe_receipts
 from pytest_repro.reports.failure.golden import format_update_command
-from pytest_repro.reports.failure.runs import format_axis_value, format_run
+from pytest_repro.reports.failure.runs import describe_plan, format_axis_value, format_run
 from pytest_repro.reports.failure.text import (
-    describe_plan,
     format_failure,
     format_failure_note,
     format_lost_runs,

@@ -35,8 +35,11 @@ def describe_tables(
         finished_runs: The runs, the reference run first.
         store: Where its values are.
     """
-    groups, reference = _group(mismatches, finished_runs), finished_runs[0][1].observations()
-    lengths = count_steps(reference) if groups else {}
+    groups = _group(mismatches, finished_runs)
+    if not groups:
+        return ()
+    reference = finished_runs[0][1].observations()
+    lengths = count_steps(reference)
     moves = {_get_setting(run): recording.row_moves for run, recording in finished_runs}
     found = []
     for (table, kind), inside in islice(groups.items(), _MAX_TABLES):
@@ -58,6 +61,8 @@ def _group(
     for each in mismatches:
         if tables is None:  # only where something differs
             tables = list(iter_tables(finished_runs[0][1].observations()))
+        if not tables:
+            break
         key = (each.series, each.step, each.path)
         inside = (item for item in tables if key[:2] == item[0][:2] and is_inside(key[2], item[0][2]))
         table = next(inside, None)  # the outermost: a table inside another is a part of it
