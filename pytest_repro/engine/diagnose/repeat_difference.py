@@ -137,7 +137,7 @@ class RepeatDiagnosis(RepeatRuns):
     def _find_settled_state(self, first: ExperimentResult) -> Finding | None:
         """That the first run of a process changes state, if all later ones agree: few runs show that.
 
-        To tell how often two runs agree, where one of many differs, takes a hundred.
+        Where one of many runs differs, it takes a hundred to know how often two agree.
         """
         if first.equal or not self._budget.fresh_processes:
             return None

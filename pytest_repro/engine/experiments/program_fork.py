@@ -23,9 +23,13 @@ _IMPORT_SECONDS = 60.0
 
 
 def find_server(interpreter: Interpreter) -> tuple[Interpreter, str]:
-    """The interpreter that is started for *interpreter*, and the word of a request for an experiment."""
-    forked_from = interpreter.forked_from
-    return (interpreter, "try") if forked_from is None else (forked_from, "try_imported")
+    """The interpreter that is started for *interpreter*, and the word of a request for an experiment.
+
+    Where fork is unavailable, each is its own.
+    """
+    if interpreter.forked_from is None or not FORK_AVAILABLE:
+        return interpreter, "try"
+    return interpreter.forked_from, "try_imported"
 
 
 class ProgramFork:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from pytest_repro.axes import Interpreter
 from pytest_repro.engine.experiments.fork import FORK_AVAILABLE
-from pytest_repro.engine.experiments.program_fork import ProgramFork
+from pytest_repro.engine.experiments.program_fork import ProgramFork, find_server
 
 pytestmark = pytest.mark.skipif(not FORK_AVAILABLE, reason="needs os.fork")
 
@@ -61,6 +62,14 @@ def test_a_fork_that_gives_no_answer_is_replaced_by_the_next_experiment(
     assert fork.run_experiment(text, 0.1 if text == "hang" else 30.0) == ("unknown", why)
     word, _, second, _ = fork.run_experiment("a", 30.0)
     assert (word, first != second) == ("tried", True)
+
+
+def test_an_interpreter_is_its_own_where_fork_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    parent = Interpreter(name="parent")
+    child = Interpreter(name="child", forked_from=parent)
+    assert (find_server(child), find_server(parent)) == ((parent, "try_imported"), (parent, "try"))
+    monkeypatch.setattr("pytest_repro.engine.experiments.program_fork.FORK_AVAILABLE", False)
+    assert find_server(child) == (child, "try")
 
 
 def test_a_program_that_cannot_be_imported_says_why() -> None:

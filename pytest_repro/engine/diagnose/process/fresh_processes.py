@@ -33,7 +33,7 @@ IMPORTS = Interpreter(
 )
 """Each run is in a fork that imports the program: in one experiment, equal addresses and hash seeds."""
 
-FIRST = _make_interpreter(HASH_SEED, forked_from=IMPORTS)
+FIRST = _make_interpreter(HASH_SEED, imports_libraries=True, forked_from=IMPORTS)
 SECOND, THIRD = (
     _make_interpreter(HASH_SEED, number, imports_libraries=True, layout=number) for number in (2, 3)
 )
