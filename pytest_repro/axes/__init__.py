@@ -29,6 +29,8 @@ class Interpreter:
         imports_per_run: Whether each run of an experiment imports the program again.
         imports_libraries: Whether the libraries of this process are imported once, before the first run.
         fixed_addresses: Whether it starts without the randomization of addresses.
+        layout: Seed of the objects that move what it imports to other addresses; 0 if there are none.
+        forked_from: The interpreter of which it is a fork, which imports the program; None if it is its own.
     """
 
     spec: str = "popen"
@@ -37,6 +39,8 @@ class Interpreter:
     imports_per_run: bool = False
     imports_libraries: bool = False
     fixed_addresses: bool = False
+    layout: int = 0
+    forked_from: Interpreter | None = None
 
     @property
     def local(self) -> bool:

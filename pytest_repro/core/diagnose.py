@@ -93,11 +93,11 @@ class Experiment(NamedTuple):
     """What an experiment does. It is plain data, and is sent to the process that runs the test.
 
     With *trace_ops*, *trace_lines* or *until_differing*, the runs stop after the first that differs; with
-    *fresh_forks*, all are made. With a *free_run*, they stop after the first that shows that the suspects
-    alone do not make the difference: that run must differ from the first one, and the others must not. Only
-    the calls that are evidence for the suspects are logged then, and ops are traced up to that run.
-    *shift_heap* changes the memory layout before the first run; if each run has a fork of its own, before
-    every second run only.
+    *fresh_forks*, only *until_differing* stops them. With a *free_run*, they stop after the first that shows
+    that the suspects alone do not make the difference: that run must differ from the first one, and the
+    others must not. Only the calls that are evidence for the suspects are logged then, and ops are traced up
+    to that run. *shift_heap* changes the memory layout before the first run; if each run has a fork of its
+    own, before every second run only.
     """
 
     cells: tuple[Cell, ...]  # of each run, the reference first

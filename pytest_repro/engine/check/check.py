@@ -15,6 +15,7 @@ from pytest_repro.engine.check.function_runs import FunctionRuns, has_arrays
 from pytest_repro.engine.check.placement import build_fixed_interpreter
 from pytest_repro.engine.check.remote_call import FunctionTarget, call_elsewhere, call_in_companions
 from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
+from pytest_repro.engine.diagnose.process.fresh_processes import digest_by_hash_seed
 from pytest_repro.engine.experiments.run_experiment import digest_runs
 
 Diagnose = Literal["auto", "always", "never"]
@@ -95,8 +96,9 @@ def check_call(
         _make_runs(calls, fn, args)
         verdict = calls.trial.compute_verdict()
         digests = digest_runs(calls.trial, verdict) if verdict.outcome == "diverged" else ()
+        others = digest_by_hash_seed(calls.trial.finished_runs if digests else ())
     if verdict.outcome == "diverged" and diagnose != "never":
-        verdict = _add_diagnosis(verdict, FunctionTarget(plan, fn, args, digests), diagnose)
+        verdict = _add_diagnosis(verdict, FunctionTarget(plan, fn, args, digests, others), diagnose)
     return verdict if calls.error is None else replace(verdict, error=calls.error)
 
 

@@ -27,4 +27,7 @@ def combine(interpreter: Interpreter, base: Interpreter | None) -> Interpreter:
     else:  # the variables of this process do not reach that one
         variables = "".join(f"//env:{name}={value}" for name, value in environ.items())
     name = f"{interpreter.name} and {base.name}"
-    return replace(interpreter, spec=f"{spec}{variables}", environ=environ, name=name)
+    forked_from = combine(interpreter.forked_from, base) if interpreter.forked_from else None
+    return replace(
+        interpreter, spec=f"{spec}{variables}", environ=environ, name=name, forked_from=forked_from
+    )

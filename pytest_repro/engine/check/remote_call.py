@@ -35,6 +35,7 @@ from pytest_repro.engine.experiments.fresh_imports import (
     serve_fresh_forks,
 )
 from pytest_repro.engine.experiments.process_setup import get_thread_count, single_threaded
+from pytest_repro.engine.experiments.program_fork import find_server
 from pytest_repro.engine.experiments.run_experiment import run_experiment
 from pytest_repro.engine.runs.remote_run import RemoteValues, encode_cell, receive_run
 from pytest_repro.engine.runs.trial import Trial
@@ -143,10 +144,16 @@ class FunctionTarget:
 
     Args:
         digests: Of the calls made so far.
+        others: Hash seed → digest of the call in an interpreter with it.
     """
 
     def __init__(
-        self, plan: Plan, fn: Callable[..., Any], args: tuple[Any, ...], digests: Sequence[str]
+        self,
+        plan: Plan,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        digests: Sequence[str],
+        others: Mapping[str, str],
     ) -> None:
         self._plan, self._fn_and_args, self._base = plan, (fn, args), build_fixed_interpreter(plan)
         self._pool = CompanionPool[str, Companion](max_losses=None, retry_start=True)
@@ -156,11 +163,12 @@ class FunctionTarget:
             self._order = {}
         self.fresh_processes = bool(self._order) and FORK_AVAILABLE
         # Every call was made elsewhere if an axis with a single value needs that.
-        self.this_process = ThisProcess(self._run_here, digests) if self._base is None else None
+        here = ThisProcess(self._run_here, digests, digests_by_hash_seed=others)
+        self.this_process = here if self._base is None else None
 
     def start_interpreters(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
         try:
-            for interpreter in (combine(each, self._base) for each in interpreters):
+            for interpreter in (combine(find_server(each)[0], self._base) for each in interpreters):
                 self._pool.get(interpreter.name, partial(self._start, interpreter, seconds))
         except InterpreterLost as lost:
             raise ExperimentFailed(str(lost)) from None
@@ -170,10 +178,11 @@ class FunctionTarget:
     ) -> ExperimentResult:
         if not self._order and interpreter is None:
             return self._run_here(experiment, seconds)
-        place = combine(interpreter or DEFAULT_INTERPRETER, self._base)
+        server, request = find_server(interpreter or DEFAULT_INTERPRETER)
+        place = combine(server, self._base)
         try:
             with self._pool.using(place.name, partial(self._start, place, seconds_left)) as companion:
-                companion.send("try", encode_experiment(experiment), seconds)
+                companion.send(request, encode_experiment(experiment), seconds)
                 timeout = min(seconds + _IMPORT_SECONDS, seconds_left)
                 word, answer = companion.receive("while it ran the function", timeout)
         except InterpreterLost as lost:
@@ -191,6 +200,7 @@ class FunctionTarget:
             raise ExperimentFailed("another interpreter cannot import the function: it is in no module")
         order = {**self._order, "threads": get_thread_count(), "bare": interpreter.imports_per_run}
         order["libraries"] = list_library_modules() if interpreter.imports_libraries else []
+        order["layout"] = interpreter.layout
         return Companion(interpreter, order, sys.path, min(seconds, _TIMEOUT))
 
     def close(self) -> None:
@@ -199,8 +209,10 @@ class FunctionTarget:
 
 def serve(channel: Any, order: Mapping[str, Any]) -> None:
     """Calls a function on request, in a companion; *order* is from :func:`_build_order`."""
+    if order.get("bare") or order.get("libraries"):
+        import_libraries(order["libraries"], order["layout"])
+        order = {**order, "libraries": []}
     if order.get("bare"):
-        import_libraries(order["libraries"])
         serve_fresh_forks(serve, channel, {**order, "bare": False})
         return
     threads = single_threaded(order["threads"]) if "threads" in order else nullcontext()

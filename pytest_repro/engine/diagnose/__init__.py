@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -52,6 +52,7 @@ class ThisProcess:
         differing_names: Of the recorded values that differ in them.
         known_calls: Calls that made runs of other tests of this session differ, the last one first.
         test: The test without its parameters; ``""`` if unknown.
+        digests_by_hash_seed: Hash seed → digest of a run of the verdict in an interpreter with it.
     """
 
     run_experiment: Callable[[Experiment, float], ExperimentResult]
@@ -59,6 +60,7 @@ class ThisProcess:
     known_calls: list[KnownCall] = field(default_factory=list)
     differing_names: tuple[str, ...] = ()
     test: str = ""
+    digests_by_hash_seed: Mapping[str, str] = field(default_factory=dict)
 
 
 class ExperimentTarget(Protocol):
@@ -168,6 +170,10 @@ class ExperimentBudget:
     def _make_out_of_time(self, reason: object = "") -> OutOfTime:
         limit = f"the time limit of {self.seconds:g} s was reached (repro_diagnose_seconds)"
         return OutOfTime(f"{limit}: {reason}" if reason else limit)
+
+    def takes(self, runs: int) -> float:
+        """Seconds that so many runs are expected to take."""
+        return runs * self._run_seconds
 
     def limit_runs(self, wanted: int) -> int:
         """The number of runs, at most *wanted*, that half of the time left allows; at least 2."""

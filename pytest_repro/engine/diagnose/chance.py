@@ -13,7 +13,8 @@ FALSE_POSITIVE_RATE = 0.005
 
 MAX_REQUIRED_RUNS = 10_000
 
-_BATCH_SIZES = (4, 8, 16, 64)
+_TOTALS = (6, 14, 30, 94)
+"""Runs after each batch."""
 
 
 def compute_chance(free: Sequence[str], held: Sequence[str]) -> float:
@@ -28,6 +29,11 @@ def compute_chance(free: Sequence[str], held: Sequence[str]) -> float:
         held: Digests of runs with it, which all agree.
     """
     return _compute_share(Counter([*free, *held]).values(), len(held))
+
+
+def is_certain(free: Sequence[str], held: ExperimentResult) -> bool:
+    """Whether the runs of *held* agree, which chance hardly explains: those of *free* do not."""
+    return held.equal and compute_chance(free, held.digests) <= FALSE_POSITIVE_RATE
 
 
 def _compute_share(group_sizes: Iterable[int], chosen: int) -> float:
@@ -104,12 +110,14 @@ def repeat_until_known(
     Returns:
         The digests of all runs.
     """
-    for size in _BATCH_SIZES:
+    for total in _TOTALS:
         digests = list_digests(results)
+        if len(digests) >= total:
+            continue
         # More runs without suspension save runs with it, for each suspect.
         if len(set(digests)) > 1 and compute_required_runs(digests) <= 2 * len(digests):
             break
-        results.append(run_more(size))
+        results.append(run_more(total - len(digests)))
     return list_digests(results)
 
 

@@ -127,7 +127,7 @@ class SuspectSearch:
             return False
         if compute_chance(self.free, held.digests) <= FALSE_POSITIVE_RATE:
             return True
-        more = run_until_certain(lambda runs: self._run_without(suspect, runs), self.free)
+        more = run_until_certain(lambda runs: self._run_without(suspect, runs), self.free, held.digests)
         return more.equal and more.digests[0] == held.digests[0]
 
     def _note_known(self, suspect: str) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from pytest_repro.causes.unknown import explain_rarity
-from pytest_repro.core.diagnose import Evidence, Finding
+from pytest_repro.core.diagnose import Evidence, ExperimentResult, Finding
 from pytest_repro.core.trace.divergence import Divergence
 from pytest_repro.engine.diagnose import ExperimentFailed, OutOfTime
 from pytest_repro.engine.diagnose.chance import (
     compute_matching_runs,
     compute_required_runs,
+    list_digests,
     repeat_until_known,
 )
 from pytest_repro.engine.diagnose.findings import (
@@ -37,6 +39,9 @@ from pytest_repro.engine.diagnose.several_causes import (
     build_findings,
     build_first_findings,
 )
+
+_SETTLED_RUNS = 4
+"""Runs that show, with two others, that only the first run of a process differs."""
 
 
 class RepeatDiagnosis(RepeatRuns):
@@ -98,19 +103,17 @@ class RepeatDiagnosis(RepeatRuns):
     def _find_cause_in_forks(self) -> Finding:
         first = self._run(2, "run again, recording ops", trace_ops=True, log_calls=True, diff_state=True)
         self._results = [first]
+        if finding := self._find_settled_state(first):
+            return finding
         digests = repeat_until_known(self._results, self._run_more)
-        # Logging calls may break a program, such as what numba compiles then: other runs show how it ends.
-        plain = self._results[1:] or self._results
-        self._outcomes = frozenset(outcome for result in plain for outcome in result.outcomes)
-        differing = sum(digest != digests[0] for digest in digests)
-        if not differing:
+        self._note_evidence(first)
+        if not self._evidence.differing:
             process = "a fresh process" if self._budget.fresh_processes else "this process"
             reason = f"{len(digests)} more runs in {process} did not differ: {explain_rarity()}"
             return self._conclude_unknown(reason)
         runs_needed = compute_required_runs(digests)
-        traced = first if first.differing else self._trace_again(runs_needed)
-        self._traced, self.divergence = traced, traced.divergence
-        self._evidence = Evidence(first.calls, self.divergence, first.changes, differing, len(digests) - 1)
+        if not first.differing:
+            self._note_evidence(first, self._trace_again(runs_needed))
         self._runs_needed = self._budget.limit_runs(runs_needed)
         if self._runs_needed < runs_needed:
             needs = f"to distinguish a suspect from chance takes {runs_needed} runs each"
@@ -119,6 +122,37 @@ class RepeatDiagnosis(RepeatRuns):
         if finding := self._find_single_cause() or self._find_several_causes() or self._find_row_order():
             return finding
         return self._conclude_unknown(self._no_cause_reason or self._describe_no_suspect())
+
+    def _note_evidence(self, first: ExperimentResult, traced: ExperimentResult | None = None) -> None:
+        """Notes what runs without suspension have shown; *first* made the first of them."""
+        digests = list_digests(self._results)
+        # Logging calls may break a program, such as what numba compiles then: other runs show how it ends.
+        plain = self._results[1:] or self._results
+        self._outcomes = frozenset(outcome for result in plain for outcome in result.outcomes)
+        self._traced = traced or first
+        self.divergence = self._traced.divergence
+        differing = sum(digest != digests[0] for digest in digests)
+        self._evidence = Evidence(first.calls, self.divergence, first.changes, differing, len(digests) - 1)
+
+    def _find_settled_state(self, first: ExperimentResult) -> Finding | None:
+        """That the first run of a process changes state, if all later ones agree: few runs show that.
+
+        Where one of many runs differs, it takes a hundred to know how often two agree.
+        """
+        if first.equal or not self._budget.fresh_processes:
+            return None
+        self._results.append(self._run_more(_SETTLED_RUNS))
+        later, known = self._split_first_runs()
+        if len({*later}) > 1 or len({*known}) > 1 or known[0] in later:
+            return None
+        self._note_evidence(first)
+        self._runs_needed = len(later)
+        is_first = next(iter(rank_suspects(self._evidence)), "") == SHARED_STATE
+        with suppress(ExperimentFailed):
+            if is_first and (finding := self._try_without(SHARED_STATE)):
+                return finding
+        self._no_cause_reason = ""
+        return None
 
     def _describe_no_suspect(self) -> str:
         completely = list_suspended_completely(self._ruled_out, self._evidence, self._not_suspended)

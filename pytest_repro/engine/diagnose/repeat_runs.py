@@ -11,7 +11,12 @@ from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult, F
 from pytest_repro.core.plan.plan import REPEAT, Cell
 from pytest_repro.core.trace.divergence import Divergence, LineStep
 from pytest_repro.engine.diagnose import ExperimentBudget
-from pytest_repro.engine.diagnose.chance import compute_matching_runs, list_digests, run_until_certain
+from pytest_repro.engine.diagnose.chance import (
+    compute_matching_runs,
+    is_certain,
+    list_digests,
+    run_until_certain,
+)
 from pytest_repro.engine.diagnose.findings import (
     ADDRESS_LAYOUT,
     UNKNOWN,
@@ -112,7 +117,7 @@ class RepeatRuns:
         if known:
             runs = max(2, compute_matching_runs(free, known[0]) + 1 - len(known))
             fresh = self._run(runs, purpose, fresh_forks=True)
-        if not known or fresh.digests[0] != known[0]:
+        if not known or not (fresh.digests[0] == known[0] or is_certain(free, fresh)):
             fresh = run_until_certain(
                 lambda runs: self._run(runs, purpose, suspended, fresh_forks=True), free
             )

@@ -29,7 +29,12 @@ from pytest_repro.core.diagnose import (
     encode_result,
     set_cpu_seconds,
 )
-from pytest_repro.engine.experiments.process_setup import get_cpu_seconds, preload_imports, report_imports
+from pytest_repro.engine.experiments.process_setup import (
+    draw_fillers,
+    get_cpu_seconds,
+    preload_imports,
+    report_imports,
+)
 
 FORK_AVAILABLE = hasattr(os, "fork")
 
@@ -62,6 +67,7 @@ def run_in_forks(perform: ExperimentFunction, experiment: Experiment, seconds: f
     Raises:
         ForkFailed: A fork died, raised or took longer than *seconds*.
     """
+    draw_fillers()
     causes.find_all_targets()  # imports here what each fork would import, which changes its memory layout
     reason = why_not_forkable()
     if reason and not _is_disposable:
@@ -73,10 +79,30 @@ def run_in_forks(perform: ExperimentFunction, experiment: Experiment, seconds: f
             raise ForkFailed(f"{type(error).__name__}: {error}") from error
     parts, cpu = split_into_runs(experiment) if experiment.fresh_forks else [experiment], get_cpu_seconds()
     functions = [partial(report_imports, partial(_perform_and_encode, perform, part)) for part in parts]
-    messages = call_in_forks(functions, seconds)
+    messages = call_in_forks(functions, seconds, stop_when_differing(experiment, _get_result))
     results = [preload_imports(message) for message in messages]  # after the last fork: all must be alike
     result = encode_result(join_results(results)) if experiment.fresh_forks else results[0]
     return set_cpu_seconds(result, get_cpu_seconds() - cpu)  # with what the forks have imported
+
+
+def _get_result(message: bytes) -> bytes:
+    """What :func:`report_imports` has put after the names of modules."""
+    return message.partition(b"\n")[2]
+
+
+def stop_when_differing(
+    experiment: Experiment, get_result: Callable[[bytes], bytes] = bytes
+) -> Callable[[list[bytes]], bool]:
+    """Whether the messages of some runs of *experiment* are enough, in forks of their own.
+
+    Those with another memory layout are not compared.
+    """
+
+    def is_enough(messages: list[bytes]) -> bool:
+        plain = messages[:: 1 + experiment.shift_heap]
+        return len({decode_result(get_result(each)).reference_digest for each in plain}) > 1
+
+    return is_enough if experiment.fresh_forks and experiment.until_differing else lambda messages: False
 
 
 def split_into_runs(experiment: Experiment) -> list[Experiment]:
@@ -142,7 +168,7 @@ def call_in_forks(
     try:
         for start, answer, pid in zip(starts, answers, pids):
             os.write(start[1], b"!")
-            results.append(_read_answer(answer[0], pid, deadline))
+            results.append(read_answer(answer[0], pid, deadline))
             if is_enough(results):
                 break
         return results
@@ -165,19 +191,19 @@ def _run_fork(function: Callable[[], bytes], write_fd: int) -> None:
     except BaseException as error:
         message = b"-" + "".join(traceback.format_exception_only(type(error), error)).strip().encode()
     with suppress(BaseException):
-        with open(write_fd, "wb") as stream:
-            stream.write(len(message).to_bytes(8, "little") + message)
+        write_answer(write_fd, message)
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(status)
 
 
-def _read_answer(read_fd: int, pid: int, deadline: float) -> bytes:
+def read_answer(read_fd: int, pid: int, deadline: float) -> bytes:
     """The result that a fork writes. Does not wait for end of file: other processes hold the pipe open."""
-    data = bytearray()
-    while len(data) < 8 or len(data) < 8 + int.from_bytes(data[:8], "little"):
+    data, length = bytearray(), 8
+    while len(data) < length:
         if select.select([read_fd], [], [], 0.2)[0]:
-            data += os.read(read_fd, 2**20)
+            data += os.read(read_fd, min(length - len(data), 2**20))
+            length = 8 + (int.from_bytes(data[:8], "little") if len(data) >= 8 else 0)
         elif time.monotonic() > deadline:
             raise ForkFailed(TOOK_TOO_LONG)
         elif _has_exited(pid) and not select.select([read_fd], [], [], 0)[0]:
@@ -187,6 +213,12 @@ def _read_answer(read_fd: int, pid: int, deadline: float) -> bytes:
     if data[8:9] == b"-":
         raise ForkFailed(data[9:].decode(errors="replace"))
     return bytes(data[9:])
+
+
+def write_answer(write_fd: int, message: bytes) -> None:
+    """Writes *message*, ``+`` and a result or ``-`` and an error, for :func:`read_answer`."""
+    with open(write_fd, "wb", closefd=False) as stream:
+        stream.write(len(message).to_bytes(8, "little") + message)
 
 
 def _has_exited(pid: int) -> bool:

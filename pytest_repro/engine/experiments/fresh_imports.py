@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -37,8 +37,15 @@ from pytest_repro.engine.experiments.fork import (
     dispose_after_experiment,
     join_results,
     split_into_runs,
+    stop_when_differing,
 )
-from pytest_repro.engine.experiments.process_setup import get_cpu_seconds, shifted_heap, single_threaded
+from pytest_repro.engine.experiments.process_setup import (
+    draw_fillers,
+    get_cpu_seconds,
+    shifted_heap,
+    single_threaded,
+)
+from pytest_repro.engine.experiments.program_fork import ProgramFork
 from pytest_repro.interpose.call_log import log_calls
 from pytest_repro.interpose.code_owner import is_user_module
 from pytest_repro.interpose.patch import pass_through, passes_through
@@ -57,9 +64,14 @@ def list_library_modules() -> list[str]:
     return [name for name, module in modules if name != "__main__" and not is_user_module(module)]
 
 
-def import_libraries(names: Sequence[str]) -> None:
-    """Imports, before the first fork, what every fork would import: ``import torch`` takes seconds."""
-    with single_threaded(0):
+def import_libraries(names: Sequence[str], layout: int = 0) -> None:
+    """Imports, before the first fork, what every fork would import: ``import torch`` takes seconds.
+
+    Args:
+        names: Of modules.
+        layout: Moves them to other addresses, as that of :func:`.shifted_heap`, unless it is 0.
+    """
+    with single_threaded(0), shifted_heap(layout=layout) if layout else nullcontext():
         for name in names:
             with suppress(Exception, SystemExit):  # what only the other process could import
                 import_module(name)
@@ -71,12 +83,15 @@ def serve_fresh_forks(serve: ServeFunction, channel: Any, order: Mapping[str, An
 
     It imports the program, makes the runs, and exits. With ``fresh_forks``, each run has such a fork of its
     own, and all start alike. Those of two experiments need not have the same addresses: a request leaves
-    traces in the memory of this process.
+    traces in the memory of this process. ``("try_imported", …)`` is answered by a fork that has imported the
+    program, in forks of its own.
 
     With ``"alike"`` in *order*, the experiment is about the runs alone, and all imports draw the same;
     otherwise it is about the import as well.
     """
-    serve_requests(channel, {"try": partial(_import_and_run_in_forks, serve, order)})
+    imported = ProgramFork(serve, order)
+    run_in_forks = partial(_import_and_run_in_forks, serve, order)
+    serve_requests(channel, {"try": run_in_forks, "try_imported": imported.run_experiment})
 
 
 def _import_and_run_in_forks(
@@ -87,25 +102,17 @@ def _import_and_run_in_forks(
     experiment, args = decode_experiment(text), (seconds, *rest)
     parts = split_into_runs(experiment) if experiment.fresh_forks else [experiment]
     shifts = not order.get("alike")
-    runs = [
-        partial(_import_and_run, serve, order, part, 1 + (number or 1) * (part.shift_heap and shifts), args)
-        for number, part in enumerate(parts)
-    ]
-    is_enough, cpu = _differ if experiment.until_differing else _never, get_cpu_seconds()
+    layouts = [1 + (number or 1) * (part.shift_heap and shifts) for number, part in enumerate(parts)]
+    for layout in layouts:
+        draw_fillers(layout=layout)
+    runs = [partial(_import_and_run, serve, order, *each, args) for each in zip(parts, layouts)]
+    cpu = get_cpu_seconds()
     try:
-        results = call_in_forks(runs, seconds, is_enough)
+        results = call_in_forks(runs, seconds, stop_when_differing(experiment))
         result = encode_result(join_results(results)) if experiment.fresh_forks else results[0]
         return "tried", set_cpu_seconds(result, get_cpu_seconds() - cpu)
     except ForkFailed as error:
         return "unknown", str(error)
-
-
-def _differ(encoded: Sequence[bytes]) -> bool:
-    return len({decode_result(data).reference_digest for data in encoded}) > 1
-
-
-def _never(encoded: Sequence[bytes]) -> bool:
-    return False
 
 
 def _import_and_run(

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_repro.adapters import Adapter
 from pytest_repro.engine.experiments.fresh_imports import import_libraries, serve_fresh_forks
-from pytest_repro.engine.experiments.process_setup import single_threaded
+from pytest_repro.engine.experiments.process_setup import shifted_heap, single_threaded
 from pytest_repro.plugin import pytest_internals
 from pytest_repro.plugin.remote.companion_server import CompanionServer
 from pytest_repro.plugin.remote.protocol_server import ProtocolServer
@@ -27,8 +27,11 @@ def serve(channel: Any, order: Mapping[str, Any]) -> None:
         channel: execnet's, or its equivalent in a rank.
         order: From :meth:`.CompanionLauncher.build_order`; in a rank also ``limit``, a time in seconds.
     """
+    if order.get("bare") or order.get("libraries"):
+        import_libraries(order["libraries"], order["layout"])
+        setup = {"layout_setup": shifted_heap(layout=order["layout"])} if order["layout"] else {}
+        order = {**order, **setup, "libraries": []}
     if order.get("bare"):
-        import_libraries(order["libraries"])
         channel.send(("ready", 0))
         serve_fresh_forks(serve, channel, {**order, "bare": False})
         return

@@ -23,6 +23,7 @@ from pytest_repro.core.diagnose import (
 )
 from pytest_repro.engine.diagnose import DEFAULT_INTERPRETER, ExperimentFailed, KnownCall, ThisProcess
 from pytest_repro.engine.diagnose.diagnose import diagnose_verdict
+from pytest_repro.engine.diagnose.process.fresh_processes import digest_by_hash_seed
 from pytest_repro.engine.diagnose.time_limit import can_limit_time, time_limit
 from pytest_repro.engine.experiments.fork import (
     FORK_AVAILABLE,
@@ -31,6 +32,7 @@ from pytest_repro.engine.experiments.fork import (
     ExperimentFunction,
 )
 from pytest_repro.engine.experiments.fresh_imports import list_library_modules
+from pytest_repro.engine.experiments.program_fork import find_server
 from pytest_repro.engine.experiments.run_experiment import digest_runs, list_differing_names
 from pytest_repro.engine.experiments.state.session_state import attach_session_state
 from pytest_repro.engine.runs.trial import RunResult
@@ -70,7 +72,8 @@ class Diagnoser:
             run = partial(_run_in_time, partial(run_here, item))
             digests, names = digest_runs(runner.trial, verdict, last), list_differing_names(verdict)
             test = f"{item.parent and item.parent.nodeid}::{getattr(item, 'originalname', item.name)}"
-            target.this_process = ThisProcess(run, digests, self._known_calls, names, test)
+            others = digest_by_hash_seed(runner.trial.finished_runs)
+            target.this_process = ThisProcess(run, digests, self._known_calls, names, test, others)
         # The body has ended, but not all fixtures: what they patched is still in place.
         pause = peers.wrap_pause(item) if run_here is None else nullcontext()
         with pause, closing(self._progress) as progress:
@@ -103,6 +106,7 @@ class _ForkingCompanions:
         name, timeout = f"inquiry {interpreter.name}", self.limit_timeout(deadline)
         libraries = list_library_modules() if interpreter.imports_libraries else []
         order = {"threads": self._thread_count, "bare": interpreter.imports_per_run, "libraries": libraries}
+        order |= {"layout": interpreter.layout, "import_seconds": self.launcher.timeout}
         alike = interpreter.name in self.names_of_alike
         return self.launcher.start(interpreter, name, timeout, **order, alike=alike)
 
@@ -136,7 +140,7 @@ class _ItemTarget:
         deadline = time.monotonic() + seconds
         try:
             with self._companions.pristine_modules.restore():
-                for interpreter in interpreters:
+                for interpreter in (find_server(each)[0] for each in interpreters):
                     self._pool.get(interpreter.name, partial(self._companions.start, interpreter, deadline))
         except InterpreterLost as lost:
             raise ExperimentFailed(str(lost)) from None
@@ -147,7 +151,8 @@ class _ItemTarget:
         interpreter, deadline = interpreter or DEFAULT_INTERPRETER, time.monotonic() + seconds_left
         if self._companions.needs_fresh_imports and not interpreter.imports_per_run:
             return self._run_in_fresh_imports(experiment, interpreter, seconds, deadline)
-        name, start = interpreter.name, partial(self._companions.start, interpreter, deadline)
+        server, request = find_server(interpreter)
+        name, start = server.name, partial(self._companions.start, server, deadline)
         try:
             with self._companions.pristine_modules.restore(), self._pool.using(name, start) as companion:
                 self._pool.await_ready(name, partial(self._companions.await_collection, deadline))
@@ -155,15 +160,16 @@ class _ItemTarget:
                 seconds = min(seconds, seconds_left)
                 key, logs = self._companions.launcher.item_keys[self._item], encode_logs(self._item)
                 experiment = attach_session_state(experiment, find_outliving_roots(self._item))
-                companion.send("try", encode_experiment(experiment), seconds, *key, logs)
-                timeout = min(seconds + _GRACE, seconds_left)
+                companion.send(request, encode_experiment(experiment), seconds, *key, logs)
+                import_seconds = self._companions.launcher.timeout * bool(interpreter.forked_from)
+                timeout = min(seconds + _GRACE + import_seconds, seconds_left)
                 word, answer = companion.receive("while it tried the test", timeout)
         except InterpreterLost as lost:
             raise ExperimentFailed(str(lost)) from None
         if word == "unknown" and self._companions.needs_imports_after(answer, interpreter):
             return self._run_in_fresh_imports(experiment, interpreter, seconds, deadline)
         if word == "unknown":
-            raise ExperimentFailed(f"an experiment in {name} {answer}")
+            raise ExperimentFailed(f"an experiment in {interpreter.name} {answer}")
         self._companions.have_forks_computed |= not interpreter.imports_per_run
         return decode_result(answer)
 
@@ -172,7 +178,8 @@ class _ItemTarget:
     ) -> ExperimentResult:
         """Runs *experiment* in forks that import the program, which starts threads when it is imported."""
         name = f"{interpreter.name}, libraries imported"
-        fresh = replace(interpreter, imports_per_run=True, imports_libraries=True, name=name)
+        alone = replace(interpreter, forked_from=None)
+        fresh = replace(alone, imports_per_run=True, imports_libraries=True, name=name)
         self._companions.names_of_alike.add(name)
         imports = len(experiment.cells) if experiment.fresh_forks else 1
         return self.run_experiment(experiment, fresh, seconds * imports, deadline - time.monotonic())

@@ -14,7 +14,7 @@ import pytest
 from pytest_repro.axes import Interpreter
 from pytest_repro.core.diagnose import Change, Experiment, ExperimentResult, ExternalCall, Finding
 from pytest_repro.core.trace.divergence import LineStep
-from pytest_repro.engine.diagnose import ExperimentBudget, ExperimentFailed, OutOfTime
+from pytest_repro.engine.diagnose import ExperimentBudget, ExperimentFailed, OutOfTime, ThisProcess
 from pytest_repro.engine.diagnose.axis_difference import AxisDiagnosis
 
 NUMBERS = count()
@@ -41,8 +41,9 @@ class FakeTarget:
     calls: tuple[ExternalCall, ...] = ()
     changes: tuple[Change, ...] = ()
     fresh_processes: bool = True
-    this_process: None = None
+    this_process: ThisProcess | None = None
     experiments: list[Experiment] = field(default_factory=list)
+    used: list[str] = field(default_factory=list)
     lay_out: Callable[[Process], object] = lambda p: p.fixed_addresses or p.number
 
     def start_interpreters(self, interpreters: Sequence[Interpreter], seconds: float) -> None:
@@ -53,6 +54,7 @@ class FakeTarget:
     ) -> ExperimentResult:
         assert interpreter is not None
         self.experiments.append(experiment)
+        self.used.append(interpreter.name)
         first = Process(
             interpreter.environ["PYTHONHASHSEED"],
             0 if interpreter.imports_per_run else int(interpreter.name.rpartition(" ")[2]),
@@ -84,8 +86,8 @@ class FakeTarget:
         )
 
 
-def make_diagnosis(target: FakeTarget) -> AxisDiagnosis:
-    budget = ExperimentBudget(target, 60.0, 0.001, lambda purpose: None)
+def make_diagnosis(target: FakeTarget, run_seconds: float = 0.001) -> AxisDiagnosis:
+    budget = ExperimentBudget(target, 60.0, run_seconds, lambda purpose: None)
     return AxisDiagnosis(budget, "process", 1, {"process": 0})
 
 
@@ -121,6 +123,24 @@ def test_address_order(show: Callable[[Process], object]) -> None:
     finding = find_cause(FakeTarget(show))
     assert (finding.name, finding.location) == ("address-order", "/a.py:7")
     assert "address-order" not in finding.ruled_out
+
+
+@pytest.mark.parametrize(("digest", "is_started"), [("1", False), ("another", True), (None, True)])
+def test_a_run_of_the_verdict_is_a_fourth_layout_if_it_agrees(digest: str | None, is_started: bool) -> None:
+    seen = {} if digest is None else {"1": digest}
+    target = FakeTarget(lambda p: p.seed)
+    target.this_process = ThisProcess(lambda *_: ExperimentResult(0), (), digests_by_hash_seed=seen)
+    assert find_cause(target).name == "hash-seed"
+    assert {f"hash seed 1, interpreter {number}" for number in (1, 2, 3)} < {*target.used}
+    assert ("hash seed 1, interpreter 4" in target.used) is is_started
+
+
+def test_forks_that_differ_take_one_interpreter_until_a_suspect_explains_it() -> None:
+    target = FakeTarget(lambda p: next(NUMBERS))
+    assert find_cause(target).name == "process"
+    assert {*target.used} == {
+        "hash seed 1, interpreter 1", "hash seed 1, interpreter 2", "hash seed 1, libraries imported",
+    }  # fmt: skip
 
 
 def test_result_that_differs_in_each_process_is_not_address_order() -> None:
@@ -229,7 +249,7 @@ def test_what_was_seen_is_named_though_time_ran_out() -> None:
         (lambda p: next(NUMBERS), 3, "copies of one fresh process differed;", "the clock"),
     ):
         target = FakeTarget(_limit(show, experiments))
-        finding = find_cause(target)
+        finding = make_diagnosis(target, run_seconds=1.0).diagnose()
         assert finding.name == "process"
         assert seen in finding.explanation
         assert where in finding.fix

@@ -135,6 +135,33 @@ def test_rare_difference_is_repeated(differs: int) -> None:
     assert max(run_counts) >= 10
 
 
+def test_a_cache_takes_few_runs_though_only_the_first_of_each_process_differs() -> None:
+    target = FakeTarget(lambda n, earlier, suspended: min(earlier, 1), changes=(GREW,))
+    cause = diagnose(target).cause
+    assert (cause.name, cause.location) == ("shared-state", "/a.py:1")
+    assert target.run_count <= 24
+
+
+def test_what_seems_to_settle_by_chance_is_no_state() -> None:
+    """The first six runs are those of a cache, later ones those of a coin."""
+    flips = Random(1)
+    target = FakeTarget(
+        lambda n, earlier, suspended: min(earlier, 1) if n < 6 else flips.randrange(2), changes=(GREW,)
+    )
+    assert diagnose(target).cause.name == "unknown"
+
+
+def test_addresses_that_differ_between_experiments_take_one_of_fresh_processes() -> None:
+    """And one of them with another memory layout."""
+
+    def show(number: int, earlier: int, suspended: frozenset[str]) -> object:
+        return len(target.experiments), earlier > 0 and number, "shifted" in suspended
+
+    target = FakeTarget(show)
+    assert diagnose(target).cause.name == "address-order"
+    assert [each.shift_heap for each in target.experiments if each.fresh_forks] == [False, True]
+
+
 def test_difference_that_does_not_recur() -> None:
     target = FakeTarget(lambda n, earlier, suspended: 0)
     cause = diagnose(target).cause

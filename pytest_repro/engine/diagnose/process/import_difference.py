@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from pytest_repro.axes import Interpreter
 from pytest_repro.causes import get_cause
 from pytest_repro.causes.os_entropy import IMPORT_FIX, IMPORT_NOTE
 from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult, ExternalCall, Finding
@@ -21,39 +20,46 @@ from pytest_repro.engine.diagnose.findings import (
     rank_suspects,
 )
 from pytest_repro.engine.diagnose.minimize import minimize, minimize_calls
+from pytest_repro.engine.diagnose.process.fresh_processes import IMPORTS
 
 OS_ENTROPY = "os-entropy"
 
-IMPORTS = Interpreter(
-    environ={"PYTHONHASHSEED": "1"},
-    name="hash seed 1, libraries imported",
-    imports_per_run=True,
-    imports_libraries=True,
-)
-"""Each run is in a fork that imports the program: in one experiment, equal addresses and hash seeds."""
+_OBSERVED_RUNS = 9
+"""Runs, 0.15 s each, of which every second one has another memory layout.
+
+A module that tosses a coin is taken for one that draws nothing if the others agree, in one of 16 cases."""
 
 _PLAIN_RUNS, _MORE_PLAIN_RUNS = 4, 12
-"""Runs without suspension, 0.3 s each; more if some of the first agree, to see how often they do.
-
-A module that tosses a coin is taken for one that draws nothing in one of eight cases."""
+"""Runs without suspension, if some differ; more if some of the first agree, to see how often they do."""
 
 
 class ImportDiagnosis:
     """Runs *cell* in forks of one process, each of which imports the program.
 
     Attributes:
-        differs: Whether such runs differ.
-        differs_in_one_layout: Whether they do although what was imported had the same addresses.
+        is_observed: Whether the first runs are made.
+        differs: Whether they differ.
+        differs_when_shifted: Whether those of them with another memory layout differ, and only those.
+        differs_in_one_layout: Whether runs do although what was imported had the same addresses.
         calls: What could make them differ, while the program is imported.
         further: Causes besides the first.
     """
 
-    differs = differs_in_one_layout = False
+    is_observed = differs = differs_when_shifted = differs_in_one_layout = False
     further: tuple[Finding, ...] = ()
 
     def __init__(self, budget: ExperimentBudget, cell: Cell) -> None:
         self._budget, self._cell = budget, cell
         self.calls: tuple[ExternalCall, ...] = ()
+
+    def observe(self) -> None:
+        """Makes runs, some of them with another memory layout, until others differ."""
+        flags = {"shift_heap": True, "log_calls": True, "digest_layout": True, "until_differing": True}
+        result = self._run_plain(_OBSERVED_RUNS, **flags)
+        plain = replace(result, digests=result.digests[::2], layouts=result.layouts[::2])
+        self.is_observed, self.differs, self.calls = True, len(set(plain.digests)) > 1, result.calls
+        self.differs_when_shifted = not (self.differs or set(result.digests) == set(plain.digests))
+        self.differs_in_one_layout = plain.differs_in_one_layout
 
     def find_cause(self, evidence: Evidence) -> Finding | None:
         """The finding that an import draws what differs; None if nothing shows that.
@@ -61,16 +67,19 @@ class ImportDiagnosis:
         Args:
             evidence: Of a process that imported the program before its run.
         """
-        plain = self._run_plain(_PLAIN_RUNS, log_calls=True, digest_layout=True)
-        self.differs, self.calls, digests = not plain.equal, plain.calls, plain.digests
-        self.differs_in_one_layout = plain.differs_in_one_layout
-        if not self.differs:
+        if self.is_observed and not self.differs:
             return None
-        self._outcomes = set(plain.outcomes)
+        plain = self._run_plain(_PLAIN_RUNS, log_calls=True, digest_layout=True)
+        digests, self.calls, self._outcomes = plain.digests, plain.calls, set(plain.outcomes)
+        self.differs_in_one_layout |= plain.differs_in_one_layout
+        if plain.equal and not self.is_observed:
+            return None
         if len(set(digests)) < _PLAIN_RUNS:
             more = self._run_plain(_MORE_PLAIN_RUNS)
             digests += more.digests
             self._outcomes.update(more.outcomes)
+        if len(set(digests)) == 1:  # it is rare
+            return None
         most_common = max(Counter(digests).values())
         required_runs = 3 if most_common == 1 else compute_required_runs(digests)
         self._experiment = Experiment((self._cell,) * required_runs, fresh_forks=True)

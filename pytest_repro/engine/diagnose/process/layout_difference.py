@@ -12,7 +12,7 @@ from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult
 from pytest_repro.core.plan.plan import Cell
 from pytest_repro.core.trace.divergence import LineStep
 from pytest_repro.engine.diagnose import ExperimentBudget
-from pytest_repro.engine.diagnose.process.import_difference import IMPORTS
+from pytest_repro.engine.diagnose.process.fresh_processes import IMPORTS
 
 SHIFTED_NOTE = "an interpreter with the same hash seed differs once its memory has another layout"
 FIXED_NOTE = (
@@ -65,13 +65,15 @@ class LayoutDiagnosis:
 
     def differs_when_shifted(self, interpreter: Interpreter = BARE, runs: int = 3) -> bool:
         """Whether, of forks of one moment, those with another memory layout differ, and only those."""
-        self.note = ""
         result = self._run(interpreter, runs, shift_heap=True)
         plain, shifted = set(result.digests[::2]), set(result.digests[1::2])
         self.differs_in_one_layout = len(plain) > 1
-        if len(plain) == 1 and not shifted <= plain:
-            self.note = SHIFTED_NOTE
-        return self.note != ""
+        return self.note_shifted(len(plain) == 1 and not shifted <= plain)
+
+    def note_shifted(self, differs: bool) -> bool:
+        """Notes whether, of forks of one moment, those with another memory layout differ, and only those."""
+        self.note = SHIFTED_NOTE if differs else ""
+        return differs
 
     def differs_with_moved_libraries(self) -> bool:
         """Whether, of forks that import everything, those with another memory layout differ.

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
-from pytest_repro.axes import Interpreter
 from pytest_repro.causes import get_cause
-from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult, ExternalCall, Finding
-from pytest_repro.core.plan.plan import Cell
-from pytest_repro.core.trace.divergence import Divergence, LineStep
-from pytest_repro.engine.diagnose import ExperimentBudget
-from pytest_repro.engine.diagnose.chance import repeat_until_known, run_until_certain
+from pytest_repro.core.diagnose import Evidence, Experiment, ExperimentResult, Finding
+from pytest_repro.engine.diagnose.chance import repeat_until_known
 from pytest_repro.engine.diagnose.findings import (
     LineExperiment,
     build_finding,
-    describe_suspension,
     find_row_order,
     get_cause_name,
     locate,
@@ -25,68 +18,45 @@ from pytest_repro.engine.diagnose.findings import (
 )
 from pytest_repro.engine.diagnose.process.fresh_processes import (
     FIRST,
-    MORE_LAYOUTS,
     MORE_SEEDS,
     OTHER_SEED,
     SECOND,
+    THIRD,
     allow_failure,
     build_unheld_finding,
     compare_ops,
 )
-from pytest_repro.engine.diagnose.process.import_difference import IMPORTS, ImportDiagnosis
 from pytest_repro.engine.diagnose.process.layout_difference import LayoutDiagnosis, list_layout_dependent
+from pytest_repro.engine.diagnose.process.process_runs import ProcessRuns
 from pytest_repro.engine.diagnose.process.session_difference import SessionDiagnosis
 
 _MANY_FORKS = 11
 """That five of them with another layout differ from all six others is chance once in 462 times."""
 
+_EARLY_RUNS, _EARLY_SECONDS = 14, 2.0
+"""Runs that are made while other interpreters start, if they take no more time than that."""
 
-class ProcessDiagnosis:
-    """Why the result of *cell*, in a fresh process, differs from that of this process.
 
-    Args:
-        process_finding: That the process itself makes the difference: what is left if nothing else does.
-        outcome: That of the run in this process.
-
-    Attributes:
-        divergence: The first op that diverged.
-        results: Of two interpreters with one hash seed, and of one with another, as far as they have run.
-    """
-
-    divergence: Divergence | None = None
-
-    def __init__(self, budget: ExperimentBudget, cell: Cell, process_finding: Finding, outcome: str) -> None:
-        self._budget, self._cell, self._process_finding = budget, cell, process_finding
-        self._outcome, self._second = outcome, SECOND
-        self._imports = ImportDiagnosis(budget, cell)
-        self._calls: tuple[ExternalCall, ...] = ()
-        self.results: list[ExperimentResult] = []
-        self._digests: Sequence[str] = ()  # of forks of one interpreter, if they differ
-        self._further: tuple[Finding, ...] = ()
-
-    @property
-    def further(self) -> tuple[Finding, ...]:
-        """Causes besides the first."""
-        return self._further or self._imports.further
-
-    def list_calls(self) -> tuple[str, ...]:
-        """The calls that were seen, ``"time.time() at /a.py:8"``."""
-        calls = (*self._imports.calls, *self._calls)
-        return tuple(dict.fromkeys(f"{call.display_name} at {call.location}" for call in calls))
+class ProcessDiagnosis(ProcessRuns):
+    """Why the result of a test in a fresh process differs from that in this process."""
 
     def find_cause(self) -> Finding:
         """Of two interpreters: what they import, their hash seeds, their addresses, or anything else."""
-        self._budget.start_interpreters([FIRST, SECOND, OTHER_SEED, IMPORTS])
-        for each in (FIRST, SECOND, OTHER_SEED):
-            result = self._run(each, trace_ops=True, log_calls=True, digest_rows=True, digest_layout=True)
-            self.results.append(result)
-        first, second, other = self.results
+        self._budget.start_interpreters([FIRST, SECOND])
+        first = self._run_observed(FIRST)
+        self._calls, self.divergence = first.calls, first.divergence
+        if not first.equal:
+            return self._diagnose_forks(Evidence(first.calls, self.divergence), first.differs_in_one_layout)
+        self._budget.start_interpreters([OTHER_SEED, THIRD])
+        layout = LayoutDiagnosis(self._budget, self._cell, list_layout_dependent(Evidence(first.calls)))
+        is_quick = self._budget.takes(_EARLY_RUNS) < _EARLY_SECONDS
+        is_address_order = is_quick and self._observe_layouts(layout)
+        second, other = self._run_observed(SECOND), self._run_observed(OTHER_SEED)
         self.divergence = compare_ops(first, other)
-        self._calls, evidence = first.calls, Evidence(first.calls, self.divergence)
+        evidence = Evidence(first.calls, self.divergence)
         if noisy := [result for result in self.results if not result.equal]:
             return self._diagnose_forks(evidence, any(each.differs_in_one_layout for each in noisy))
-        layout = LayoutDiagnosis(self._budget, self._cell, list_layout_dependent(evidence))
-        is_address_order = layout.differs_when_shifted(FIRST, 5)
+        is_address_order = is_address_order if is_quick else layout.differs_when_shifted(FIRST, 5)
         if layout.differs_in_one_layout:
             return self._diagnose_forks(evidence, False)
         if is_address_order and layout.differs_when_shifted(FIRST, _MANY_FORKS):
@@ -98,7 +68,7 @@ class ProcessDiagnosis:
         if first.reference_digest != second.reference_digest:
             return self._diagnose_interpreters(evidence, layout)
         with allow_failure():
-            if layout.differs_when_shifted(IMPORTS, 9) or layout.differs_with_moved_libraries():
+            if self._differs_when_imports_are_shifted(layout) or layout.differs_with_moved_libraries():
                 return self._blame_layout(evidence, layout, layout.trace_lines)
         if self._do_more_layouts_differ():
             return self._diagnose_interpreters(evidence, layout)
@@ -107,28 +77,23 @@ class ProcessDiagnosis:
         finding = replace(build_finding("hash-seed", evidence), ruled_out=("address-order",))
         return self._locate(finding, [FIRST, OTHER_SEED])
 
-    def _do_more_layouts_differ(self) -> bool:
-        """Whether more interpreters with the same hash seed, whose libraries have other addresses, differ."""
-        self._budget.start_interpreters(MORE_LAYOUTS)
-        for each in MORE_LAYOUTS:
-            result = self._run(each, digest_rows=True, digest_layout=True)
-            if result.reference_digest != self.results[0].reference_digest:
-                self.results[1], self._second = result, each
-                return True
-        return False
+    def _observe_layouts(self, layout: LayoutDiagnosis) -> bool:
+        """Makes runs with other memory layouts while interpreters start; whether those of objects matter."""
+        differs = layout.differs_when_shifted(FIRST, 5)
+        if not (differs or layout.differs_in_one_layout):
+            with allow_failure():
+                self._imports.observe()
+        return differs
 
     def _diagnose_forks(self, evidence: Evidence, same_layout: bool) -> Finding:
         """Of forks of one interpreter that differ, some of them by chance alike."""
         first = self.results[0]
+        results = [first]
         self._digests = repeat_until_known(
-            [first], lambda count: self._run(FIRST, runs=self._budget.limit_runs(count))
+            results, lambda count: self._run(FIRST, runs=self._budget.limit_runs(count), digest_layout=True)
         )
+        same_layout = same_layout or any(each.differs_in_one_layout for each in results)
         return self._diagnose_suspects(evidence, first, same_layout)
-
-    def _diagnose_imports(self, evidence: Evidence) -> Finding | None:
-        with allow_failure():
-            return self._imports.find_cause(evidence)
-        return None
 
     def _diagnose_interpreters(self, evidence: Evidence, layout: LayoutDiagnosis) -> Finding:
         """Of interpreters with the same hash seed that differ, while forks of each agree."""
@@ -136,7 +101,7 @@ class ProcessDiagnosis:
             return self._diagnose_suspects(evidence, self.results[0], False)
         trace_lines = partial(self._trace_lines, [FIRST, self._second])
         for is_address_order in (
-            partial(layout.differs_when_shifted, IMPORTS, 5),
+            partial(self._differs_when_imports_are_shifted, layout),
             layout.agrees_with_fixed_addresses,
             layout.differs_when_shifted,
         ):
@@ -150,7 +115,7 @@ class ProcessDiagnosis:
     def _blame_layout(
         self, evidence: Evidence, layout: LayoutDiagnosis, trace_lines: LineExperiment
     ) -> Finding:
-        first, _, other = self.results
+        first, *_, other = self.results
         finding = build_finding("address-order", evidence, layout.note)
         finding = replace(
             finding, ruled_out=("hash-seed",) * (first.reference_digest == other.reference_digest)
@@ -201,45 +166,3 @@ class ProcessDiagnosis:
     def _blame_process(self, ruled_out: tuple[str, ...]) -> Finding:
         finding = find_row_order(Evidence(self._calls), self.results, True) or self._process_finding
         return self._locate(replace(finding, ruled_out=ruled_out), [FIRST, self._second])
-
-    def _find_common_digest(self, suspects: tuple[str, ...], first: ExperimentResult) -> str:
-        """That of two interpreters that agree without *suspects*, with the outcomes of *first*; or ``""``."""
-
-        def run(count: int) -> ExperimentResult:
-            return self._run(FIRST, suspects, runs=count)
-
-        result = run_until_certain(run, self._digests) if self._digests else run(2)
-        # If suspending it makes all runs fail, they are equal but prove nothing.
-        if not (result.equal and set(first.outcomes).issuperset(result.outcomes)):
-            return ""
-        second = self._run(self._second, suspects)
-        is_common = second.equal and second.reference_digest == result.reference_digest
-        return result.reference_digest if is_common else ""
-
-    def _explain_hash_seed(self, evidence: Evidence, suspect: str) -> Finding:
-        """That the hash seed makes a difference too, while *suspect* is suspended."""
-        finding = build_finding(
-            "hash-seed", evidence, f"; this is so while {get_cause_name(suspect)} is suspended"
-        )
-        return locate(finding, None, partial(self._trace_lines, [FIRST, OTHER_SEED], (suspect,)))
-
-    def _locate(self, finding: Finding, interpreters: Sequence[Interpreter]) -> Finding:
-        return locate(finding, self.divergence, partial(self._trace_lines, interpreters))
-
-    def _trace_lines(
-        self, interpreters: Sequence[Interpreter], suspended: tuple[str, ...] = ()
-    ) -> list[tuple[LineStep, ...]]:
-        experiment = Experiment((self._cell,), suspended, trace_lines=True)
-        return [
-            self._budget.run_experiment(experiment, "run line by line", each).steps[0]
-            for each in interpreters
-        ]
-
-    def _run(
-        self, interpreter: Interpreter, suspensions: tuple[str, ...] = (), runs: int = 2, **flags: Any
-    ) -> ExperimentResult:
-        """Runs in forks of *interpreter*."""
-        experiment = Experiment((self._cell,) * runs, suspensions, fresh_forks=True, **flags)
-        purpose = ", ".join(map(describe_suspension, suspensions))
-        purpose = purpose or f"run in an interpreter with {interpreter.name}"
-        return self._budget.run_experiment(experiment, purpose, interpreter)
