@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pytest_repro._version import __version__
+from pytest_repro import __version__
 from pytest_repro.plugin import marker
 from pytest_repro.plugin.config import add_options, read_settings
 from pytest_repro.plugin.fixtures import deterministic as deterministic
