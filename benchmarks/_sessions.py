@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 # An installation has its byte code ready, so an environment that forbids writing it must not count.
@@ -25,7 +26,8 @@ import pytest  # noqa: E402
 from _timing import QUICK  # noqa: E402
 
 REPRO = ("-p", "repro", "-p", "repro_marker")
-_FILLERS = ("keyword", "token")  # modules without hooks
+_FILLERS = ("empty_plugin", "other_empty_plugin")
+sys.modules.update({name: ModuleType(name, "PYTEST_DONT_REWRITE") for name in _FILLERS})  # no warning
 
 
 def load_plugins(*plugins: str) -> tuple[str, ...]:

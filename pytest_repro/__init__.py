@@ -21,8 +21,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from pytest_repro._version import __version__ as __version__
-
 if TYPE_CHECKING:
     from pytest_repro import metrics
     from pytest_repro.adapters import digest, seed_all
@@ -50,6 +48,8 @@ if TYPE_CHECKING:
     from pytest_repro.engine.runs.pin import deterministic, pinned
     from pytest_repro.plugin.fixtures.repro import Repro
     from pytest_repro.traces import trace
+
+__version__ = "0.1.0"
 
 _MODULES = {
     "Completion": "core.runs.observation",

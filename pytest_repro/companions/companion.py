@@ -13,7 +13,7 @@ from typing import Any
 
 import execnet
 
-from pytest_repro._version import __version__
+from pytest_repro import __version__
 from pytest_repro.axes import Interpreter
 from pytest_repro.companions.remote_main import BOOTSTRAP
 from pytest_repro.companions.spawn import (

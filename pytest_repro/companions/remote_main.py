@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-from pytest_repro._version import __version__
+from pytest_repro import __version__
 
 MISSING_MODULE = "has no module {}: {} -m pip install pytest-repro=={} installs what it needs"
 

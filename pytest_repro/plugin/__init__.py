@@ -13,12 +13,12 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pytest_repro._version import __version__
+from pytest_repro import __version__
 from pytest_repro.plugin import marker
-from pytest_repro.plugin.config.options import add_options, read_settings
-from pytest_repro.plugin.fixtures.definitions import deterministic as deterministic
-from pytest_repro.plugin.fixtures.definitions import repro as repro
-from pytest_repro.plugin.fixtures.definitions import seeded as seeded
+from pytest_repro.plugin.config import add_options, read_settings
+from pytest_repro.plugin.fixtures import deterministic as deterministic
+from pytest_repro.plugin.fixtures import repro as repro
+from pytest_repro.plugin.fixtures import seeded as seeded
 from pytest_repro.plugin.stash import (
     COLLECTED,
     ENVIRONMENT,

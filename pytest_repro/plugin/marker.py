@@ -36,6 +36,4 @@ def requests_repro(item: Any) -> bool:
     if "repro" not in getattr(item, "fixturenames", ()):
         return False
     definitions = item._fixtureinfo.name2fixturedefs.get("repro")
-    return (
-        definitions is None or definitions[-1].func.__module__ == "pytest_repro.plugin.fixtures.definitions"
-    )
+    return definitions is None or definitions[-1].func.__module__ == "pytest_repro.plugin.fixtures"

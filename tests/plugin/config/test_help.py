@@ -17,6 +17,10 @@ def test_options_are_in_groups(project: Project) -> None:
     assert shown == [option.name for option in OPTIONS if option.on_command_line]
 
 
+def test_every_option_has_a_parser() -> None:
+    assert [option.name for option in OPTIONS if not callable(option.parse)] == []
+
+
 def test_the_help_of_the_fixture_names_its_members(project: Project) -> None:
     text = project("", "--fixtures").text
     shown = text[text.index("repro -- ") : text.index("seeded -- ")]

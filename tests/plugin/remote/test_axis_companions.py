@@ -480,8 +480,8 @@ def test_large_and_many_values(run: Run) -> None:
 def test_machines(run: Run) -> None:
     stub = run.folder / "other" / "pytest_repro"
     stub.mkdir(parents=True)
-    (stub / "__init__.py").write_text(f"__path__.append({str(Path(pytest_repro.__file__).parent)!r})\n")
-    (stub / "_version.py").write_text("__version__ = '0.0.1'\n")
+    folder = str(Path(pytest_repro.__file__).parent)
+    (stub / "__init__.py").write_text(f"__version__ = '0.0.1'\n__path__.append({folder!r})\n")
     older = run.folder / "older"
     older.write_text(f'#!/bin/sh\nPYTHONPATH="{run.folder}/other" exec "{sys.executable}" "$@"\n')
     older.chmod(0o755)
