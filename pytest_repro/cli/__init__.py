@@ -63,7 +63,7 @@ def _build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pytest-repro {__version__}")
     parsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    names = find_plugins(commands.__name__)
+    names = find_plugins(commands.__name__) if words[:1] != ["--version"] else {}
     for name in [name for name in names if [name.replace("_", "-")] == words[:1]] or names:
         command: Command = load_plugin(commands.__name__, name).command
         command_parser = parsers.add_parser(
