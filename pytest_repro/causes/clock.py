@@ -19,7 +19,7 @@ from pytest_repro.interpose.patch import Patch, is_passthrough, make_patch, patc
 from pytest_repro.interpose.proxy_class import make_proxy_class
 from pytest_repro.interpose.user_frames import caller_frame, get_module_name
 
-_DURATION_FIX = "do not record durations, or have the test replace the clock"
+_DURATION_FIX = "leave durations out of what is compared, or have the test replace the clock"
 _TIME_FIX = "pass the time as an argument, a fixed one in the test"
 _WALL_CLOCK = "reads the wall clock", _TIME_FIX
 _RUNNING_CLOCK = "reads a running clock", _DURATION_FIX

@@ -65,7 +65,7 @@ SAID = [
     (
         "clock", "time.perf_counter()",
         "time.perf_counter() reads a running clock",
-        "do not record durations, or have the test replace the clock",
+        "leave durations out of what is compared, or have the test replace the clock",
     ),
     (
         "file-order", "os.listdir()",
