@@ -34,7 +34,7 @@ def fail(value: object) -> str:
 
 
 def test_variables_of_a_value_are_put_back() -> None:
-    class Counter(tf.Module):
+    class Counter(tf.Module):  # type: ignore[misc]
         """Holds a variable."""
 
         def __init__(self) -> None:
