@@ -175,10 +175,13 @@ def test_clocks_of_pandas_stand_still() -> None:
         now = pandas.Timestamp.now()
         with get_cause("clock").suspend(0):
             own = pandas.Timestamp.now(), pandas.Timestamp.now("Asia/Tokyo"), pandas.Timestamp.today()
-            return [*own, now.now("UTC"), pandas.Period.now("s")]
+            parsed = pandas.Timestamp("now"), *pandas.to_datetime(["today", "2020-01-01"])
+            return [*own, now.now("UTC"), pandas.Period.now("s"), *parsed]
 
     first = read()
     assert read() == first
     assert [str(each.tz) for each in first[:4]] == ["None", "Asia/Tokyo", "None", "UTC"]
     assert first[0] < first[2]
+    assert str(first[-1]) == "2020-01-01 00:00:00"
     assert vars(pandas.Timestamp)["now"] is real
+    assert pandas.Timestamp("2020-01-01", tz="UTC").year == 2020

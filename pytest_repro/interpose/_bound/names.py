@@ -24,7 +24,7 @@ class Places:
     def __init__(self, modules: Sequence[ModuleType]) -> None:
         self._seen: dict[int, Any] = {}
         self._functions: list[Any] = []
-        self._classes: list[Any] = []
+        self._attributes: list[tuple[Any, str]] = []  # of classes
         self._mappings: list[dict[Any, Any]] = []
         names = {module.__name__ for module in modules}
         for module in modules:
@@ -46,12 +46,14 @@ class Places:
             return
         self._seen[_real_id(value)] = value
         if isinstance(value, type):
-            self._classes.append(value)
-            inner: Sequence[Any] = list(vars(value).values())
+            own = vars(value).copy()
+            self._attributes += [(value, name) for name in own if _is_foreign(own[name], value.__module__)]
+            inner: Sequence[Any] = list(own.values())
         else:
-            if value.__defaults__ or value.__kwdefaults__ or value.__closure__:
-                self._functions.append(value)
             inner = [cell.cell_contents for cell in _list_cells(value)]
+            kept = [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values(), *inner]
+            if any(_is_foreign(each, value.__module__) for each in kept):
+                self._functions.append(value)
         for each in inner:
             self._add(each, depth + 1)
 
@@ -62,14 +64,22 @@ class Places:
         for mapping in self._mappings:
             if len(mapping) <= _MAX_ITEMS:
                 yield from _replace_items(mapping, find)
-        for kind in self._classes:
-            for name, value in list(vars(kind).items()):
-                inner = value.__func__ if isinstance(value, staticmethod) else value
-                if (new := find(inner)) is not inner:
-                    made = new if isinstance(new, type) else staticmethod(new)
-                    with suppress(Exception):  # a class may refuse it
-                        setattr(kind, name, made)
-                    yield partial(_restore_attribute, kind, name, made, value)
+        for kind, name in self._attributes:
+            value = vars(kind).get(name)
+            inner = value.__func__ if isinstance(value, staticmethod) else value
+            if (new := find(inner)) is not inner:
+                made = new if isinstance(new, type) else staticmethod(new)
+                with suppress(Exception):  # a class may refuse it
+                    setattr(kind, name, made)
+                yield partial(_restore_attribute, kind, name, made, value)
+
+
+def _is_foreign(value: Any, module: str) -> bool:
+    """Whether *value* is a function or a class of another module: only such are ever replaced."""
+    value = value.__func__ if isinstance(value, staticmethod) else value
+    if isinstance(value, (FunctionType, type)):
+        return bool(value.__module__ != module)
+    return isinstance(value, (BuiltinMethodType, MethodType))
 
 
 def _replace_in_function(function: Any, find: FindReplacement) -> Iterator[Callable[[], object]]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pytest_repro.adapters import digest, find_array_adapter, find_generator_adapter, find_kind_name, flatten
+from pytest_repro.causes import get_cause
 from pytest_repro.core.runs.observation import Leaf
 from pytest_repro.core.runs.pytree import LocalsBudget, iter_leaves, iter_numeric_leaves
 from pytest_repro.engine.runs.pin import pinned
@@ -30,6 +31,32 @@ def fail(value: object) -> str:
     with pytest.raises(TypeError) as caught:
         read(value)
     return str(caught.value)
+
+
+def test_variables_of_a_value_are_put_back() -> None:
+    class Counter(tf.Module):  # type: ignore[misc]
+        """Holds a variable."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.steps = tf.Variable([1.0])
+
+    counter = Counter()
+    for value in (counter, counter.steps):
+        restore = adapter.save_variables(value)
+        assert restore is not None
+        counter.steps.assign_add([2.0])
+        restore()
+        assert counter.steps.numpy().tolist() == [1.0]
+    assert adapter.save_variables(tf.constant(1)) is None
+
+
+def test_a_suspended_clock_stands_still() -> None:
+    def read_time() -> float:
+        with get_cause("clock").suspend(0):
+            return float(tf.timestamp())
+
+    assert read_time() == read_time()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "complex64", "int8", "bool"])

@@ -79,6 +79,12 @@ keras.utils.set_random_seed(5)
 restore()
 assert adapter.global_states_key() == key
 assert (keras.ops.convert_to_numpy(keras.random.normal((2,))) == expected).all()
+put_back, trained = adapter.save_variables(a), (digest(a), digest(a.optimizer))
+a.fit(np.ones((8, 4)), np.ones((8, 1)), verbose=0)
+assert digest(a) != trained[0]
+put_back()
+assert (digest(a), digest(a.optimizer)) == trained
+assert adapter.save_variables(1) is None
 print(adapter.environment()["keras backend"])
 """
 

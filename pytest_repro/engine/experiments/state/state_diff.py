@@ -123,7 +123,7 @@ def find_definition(name: str) -> str:
         file = getattr(module, "__file__", None)
         if module is not None and file and is_user_module(module):
             line = _find_line(file, parts[count:])
-            return f"{file}:{line}" if line else file
+            return f"{file}:{line}" if line else ""  # it may be set elsewhere, by a conftest
     return ""
 
 
@@ -157,8 +157,8 @@ def _find_assignment(tree: ast.Module, owner: str, name: str) -> ast.stmt | None
 
 
 def _is_target(target: ast.expr, owner: str, name: str) -> bool:
-    if not owner:
-        return isinstance(target, ast.Name) and target.id == name
+    if not owner:  # "module.RNG = …", in setup_module(module)
+        return name in (getattr(target, "id", ""), getattr(target, "attr", ""))
     if not isinstance(target, ast.Attribute) or target.attr != name:
         return False
     return getattr(target.value, "id", owner) in (owner, "cls")

@@ -42,6 +42,8 @@ class Model:
     def add(self, item, into=[]): into.append(item)
 
 MODEL = Model()
+
+def setup_module(module): module.MADE = 1
 """
 
 
@@ -130,6 +132,11 @@ def test_hostile_and_circular_values_are_skipped(module: Any) -> None:
     assert find_changes(lambda: setattr(module, "TOTAL", 1)) == [
         Change("watched_module.TOTAL", "changed from 0 to 1", f"{module.__file__}:5")
     ]
+
+
+def test_definition_in_a_setup_or_elsewhere(module: Any) -> None:
+    assert find_definition("watched_module.MADE") == f"{module.__file__}:25"
+    assert find_definition("watched_module.MADE_BY_A_CONFTEST") == ""
 
 
 def test_definition_of_an_unknown_name() -> None:
